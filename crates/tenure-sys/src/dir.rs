@@ -1,0 +1,316 @@
+//! Private directories: opened once, checked through the open handle, and everything in them reached from it.
+//!
+//! A directory belongs to the caller alone (owner and mode are read from the handle, not from the path), so no other
+//! user can put a file, socket or link there. This room knows no name of any file in it. It repairs nothing: a
+//! directory that is not private is an error that says what was found.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::ffi::OsStringExt;
+use std::path::{Component, Path, PathBuf};
+
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+use thiserror::Error;
+
+mod write;
+
+/// How a directory is opened: never through a link in the last place.
+const DIRECTORY: OFlags =
+    OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+/// Why a directory cannot be used.
+#[derive(Debug, Error)]
+pub enum DirError {
+    /// There is none.
+    #[error("open the directory {}, which does not exist", path.display())]
+    Absent {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// It belongs to another user.
+    #[error("use the directory {}, which belongs to uid {owner} and not to uid {expected}", path.display())]
+    NotOwned {
+        /// What was asked for.
+        path: PathBuf,
+        /// Whose it is.
+        owner: u32,
+        /// Whose it should be.
+        expected: u32,
+    },
+    /// Others may read or change it.
+    #[error("use the directory {}, which is open to others (mode {mode:04o} instead of 0700)", path.display())]
+    TooOpen {
+        /// What was asked for.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It is a file, or a link, which is not followed.
+    #[error("use {}, which is not a directory", path.display())]
+    NotDirectory {
+        /// What was asked for.
+        path: PathBuf,
+    },
+    /// The file system cannot be written.
+    #[error("create the directory {} on a read-only file system", path.display())]
+    ReadOnly {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// The file system or the quota is full.
+    #[error("create the directory {} without space left", path.display())]
+    NoSpace {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// A sandbox or the permissions of a parent forbid it.
+    #[error("use the directory {} without permission", path.display())]
+    Denied {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+    /// Anything else.
+    #[error("use the directory {}", path.display())]
+    Other {
+        /// What was asked for.
+        path: PathBuf,
+        /// What the kernel said.
+        source: io::Error,
+    },
+}
+
+impl DirError {
+    fn new(path: &Path, errno: Errno) -> Self {
+        let path = path.to_owned();
+        let source = io::Error::from(errno);
+        match errno {
+            Errno::NOENT => Self::Absent { path },
+            // With NOFOLLOW a link is ELOOP, or ENOTDIR where a directory is demanded as well.
+            Errno::NOTDIR | Errno::LOOP => Self::NotDirectory { path },
+            Errno::ROFS => Self::ReadOnly { path, source },
+            Errno::NOSPC | Errno::DQUOT => Self::NoSpace { path, source },
+            Errno::ACCESS | Errno::PERM => Self::Denied { path, source },
+            _ => Self::Other { path, source },
+        }
+    }
+}
+
+/// What is known about a file without opening it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStat {
+    /// Number of the device.
+    pub dev: u64,
+    /// Number of the file on it.
+    pub ino: u64,
+    /// Length in bytes.
+    pub len: u64,
+    /// Permission bits, without the type.
+    pub mode: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Whether it is a socket.
+    pub is_socket: bool,
+}
+
+impl FileStat {
+    fn new(stat: &Stat) -> Self {
+        Self {
+            dev: stat.st_dev,
+            ino: stat.st_ino,
+            len: u64::try_from(stat.st_size).unwrap_or(0),
+            mode: stat.st_mode & 0o7777,
+            uid: stat.st_uid,
+            is_socket: rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket,
+        }
+    }
+}
+
+/// Reads what the kernel knows about an open file.
+pub fn fstat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
+    Ok(FileStat::new(&rustix::fs::fstat(fd)?))
+}
+
+/// An open directory that was found to belong to the caller alone.
+#[derive(Debug)]
+pub struct Dir {
+    fd: OwnedFd,
+    path: PathBuf,
+}
+
+impl Dir {
+    /// Opens a directory and checks, through the open handle, that it is the caller's (effective uid) and closed to
+    /// group and others. The last part of the path must not be a link.
+    pub fn open_private(path: &Path) -> Result<Self, DirError> {
+        let path =
+            std::path::absolute(path).map_err(|source| DirError::Other { path: path.to_owned(), source })?;
+        let fd = retry(|| rustix::fs::openat(CWD, &path, DIRECTORY, Mode::empty()));
+        Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
+    }
+
+    /// Opens a directory as [`Self::open_private`] does, after making every part of the path that is missing, mode
+    /// 0700. Parts that exist are left as they are.
+    pub fn create_private(path: &Path) -> Result<Self, DirError> {
+        let path =
+            std::path::absolute(path).map_err(|source| DirError::Other { path: path.to_owned(), source })?;
+        let mut missing = Vec::new();
+        let mut at = path.as_path();
+        loop {
+            match rustix::fs::mkdirat(CWD, at, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => break,
+                Err(Errno::NOENT) => missing.push(at),
+                Err(errno) => return Err(DirError::new(at, errno)),
+            }
+            let Some(parent) = at.parent() else { break };
+            at = parent;
+        }
+        for part in missing.into_iter().rev() {
+            match rustix::fs::mkdirat(CWD, part, Mode::RWXU) {
+                Ok(()) | Err(Errno::EXIST) => {}
+                Err(errno) => return Err(DirError::new(part, errno)),
+            }
+        }
+        Self::open_private(&path)
+    }
+
+    /// Opens a directory in this one, making it with mode 0700 if it is missing; checked like this one.
+    pub fn child_private(&self, name: impl AsRef<Path>) -> Result<Self, DirError> {
+        let name = name.as_ref();
+        let path = self.path.join(name);
+        let name = leaf(name).map_err(|source| DirError::Other { path: path.clone(), source })?;
+        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
+            Ok(()) | Err(Errno::EXIST) => self.open_child(name),
+            Err(errno) => Err(DirError::new(&path, errno)),
+        }
+    }
+
+    /// Opens a directory in this one; checked like this one.
+    pub fn open_child(&self, name: impl AsRef<Path>) -> Result<Self, DirError> {
+        let name = name.as_ref();
+        let path = self.path.join(name);
+        let name = leaf(name).map_err(|source| DirError::Other { path: path.clone(), source })?;
+        let fd = retry(|| rustix::fs::openat(&self.fd, name, DIRECTORY, Mode::empty()));
+        Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
+    }
+
+    fn checked(fd: OwnedFd, path: PathBuf) -> Result<Self, DirError> {
+        let stat = fstat(fd.as_fd()).map_err(|source| DirError::Other { path: path.clone(), source })?;
+        let expected = geteuid().as_raw();
+        if stat.uid != expected {
+            return Err(DirError::NotOwned { path, owner: stat.uid, expected });
+        }
+        if stat.mode & 0o077 != 0 {
+            return Err(DirError::TooOpen { path, mode: stat.mode });
+        }
+        Ok(Self { fd, path })
+    }
+
+    /// The absolute path under which the directory was opened; it may lead elsewhere by now, the handle does not.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The open handle.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Opens a file to lock, made with mode 0600 if it is missing. Where nothing can be written, one that exists is
+    /// opened for reading: that suffices for the lock.
+    pub fn open_lock(&self, name: impl AsRef<Path>) -> io::Result<File> {
+        let name = leaf(name.as_ref())?;
+        match self.open(name, OFlags::RDWR | OFlags::CREATE) {
+            Err(Errno::ROFS | Errno::ACCESS) => Ok(self.open(name, OFlags::RDONLY)?),
+            opened => Ok(opened?),
+        }
+    }
+
+    /// Opens a file for reading.
+    pub fn open_read(&self, name: impl AsRef<Path>) -> io::Result<File> {
+        Ok(self.open(leaf(name.as_ref())?, OFlags::RDONLY)?)
+    }
+
+    /// Opens a file for appending, made with mode 0600 if it is missing.
+    pub fn open_append(&self, name: impl AsRef<Path>) -> io::Result<File> {
+        Ok(self.open(leaf(name.as_ref())?, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?)
+    }
+
+    fn open(&self, name: &Path, how: OFlags) -> Result<File, Errno> {
+        let how = how | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        let fd = retry(|| rustix::fs::openat(&self.fd, name, how, Mode::RUSR | Mode::WUSR))?;
+        Ok(File::from(fd))
+    }
+
+    /// Gives another name to a file, replacing what has that name, in one step.
+    pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
+        Ok(rustix::fs::renameat(&self.fd, leaf(from.as_ref())?, &self.fd, leaf(to.as_ref())?)?)
+    }
+
+    /// Removes a file; `false` if there was none.
+    pub fn remove(&self, name: impl AsRef<Path>) -> io::Result<bool> {
+        match rustix::fs::unlinkat(&self.fd, leaf(name.as_ref())?, AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Lists all names in the directory, in no order.
+    pub fn names(&self) -> io::Result<Vec<OsString>> {
+        let mut names = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.fd)? {
+            let name = entry?.file_name().to_bytes().to_vec();
+            if name != b"." && name != b".." {
+                names.push(OsString::from_vec(name));
+            }
+        }
+        Ok(names)
+    }
+
+    /// Looks at a name without following a link; `None` if there is no such name.
+    pub fn stat(&self, name: impl AsRef<Path>) -> io::Result<Option<FileStat>> {
+        match rustix::fs::statat(&self.fd, leaf(name.as_ref())?, AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(Some(FileStat::new(&stat))),
+            Err(Errno::NOENT) => Ok(None),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    /// Tells whether the name exists, be it a link that leads nowhere.
+    pub fn exists(&self, name: impl AsRef<Path>) -> io::Result<bool> {
+        Ok(self.stat(name)?.is_some())
+    }
+}
+
+/// Opening can be interrupted on slow file systems.
+fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
+    loop {
+        match call() {
+            Err(Errno::INTR) => {}
+            done => return done,
+        }
+    }
+}
+
+/// A name is one plain part: what would lead out of the directory is refused.
+fn leaf(name: &Path) -> io::Result<&Path> {
+    let mut parts = name.components();
+    match (parts.next(), parts.next()) {
+        (Some(Component::Normal(only)), None) if only.len() == name.as_os_str().len() => Ok(name),
+        _ => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            format!("{} is not a plain file name", name.display()),
+        )),
+    }
+}

@@ -1,0 +1,53 @@
+//! Reads and replaces whole files: a reader sees the old content or the new one, and never a part.
+
+use std::fs::File;
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use rustix::io::Errno;
+
+use super::{Dir, leaf};
+
+impl Dir {
+    /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes.
+    pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        let name = leaf(name.as_ref())?;
+        let file = match self.open(name, OFlags::RDONLY) {
+            Ok(file) => file,
+            Err(Errno::NOENT) => return Ok(None),
+            Err(errno) => return Err(errno.into()),
+        };
+        let mut content = Vec::new();
+        file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
+        if u64::try_from(content.len()).is_ok_and(|length| length > limit) {
+            let message = format!("{} has more than {limit} bytes", name.display());
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        }
+        Ok(Some(content))
+    }
+
+    /// Replaces a file, or makes it, with mode 0600: written beside it, flushed to disk, renamed over it, and the
+    /// directory flushed.
+    ///
+    /// After a failure the old content stands and nothing is left beside it. Only a crash in between can leave a file
+    /// named `.<name>.<pid>.<random>.tmp`. Two writers do not harm each other; the later rename wins.
+    pub fn write_atomic(&self, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
+        let name = leaf(name.as_ref())?;
+        let random = crate::random::hex(8)?;
+        let beside = PathBuf::from(format!(".{}.{}.{random}.tmp", name.display(), std::process::id()));
+        let file = self.open(&beside, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+        let written = fill(file, content).and_then(|()| self.rename(&beside, name));
+        if let Err(error) = written {
+            // The first failure is the one to tell.
+            self.remove(&beside).unwrap_or_default();
+            return Err(error);
+        }
+        Ok(rustix::fs::fsync(&self.fd)?)
+    }
+}
+
+fn fill(mut file: File, content: &[u8]) -> io::Result<()> {
+    file.write_all(content)?;
+    file.sync_all()
+}

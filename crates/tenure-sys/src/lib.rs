@@ -1,0 +1,36 @@
+//! The kernel edge of tenure: every system call that the rest of the project makes goes through this crate.
+//!
+//! It is the only crate with `unsafe` and the only one that asks which operating system it is built for. It turns
+//! descriptors, locks, processes and sockets into small types whose misuse does not compile, and it decides nothing:
+//! whether a worker is wanted, healthy or in the way is said elsewhere.
+//!
+//! What holds for all of it:
+//! - no type of the libraries below crosses the edge; descriptors of the standard library do;
+//! - every descriptor that is made here is close-on-exec;
+//! - a call that a signal interrupted is repeated with the time that is left;
+//! - nothing sleeps and nothing polls: waits are waits of the kernel;
+//! - a process is signalled only through a [`process::ProcessHandle`].
+
+#[cfg(not(target_os = "linux"))]
+compile_error!(
+    "tenure runs on Linux today; its locks, process handles and detached starts have no other edge yet"
+);
+
+pub mod clock;
+pub mod dir;
+pub mod exit;
+pub mod fdset;
+pub mod identity;
+pub mod limits;
+pub mod lock;
+pub mod pipe;
+pub mod poll;
+pub mod process;
+mod procfs;
+pub mod random;
+pub mod signals;
+pub mod socket;
+pub mod spawn;
+pub mod tree;
+pub mod user;
+pub mod wake;

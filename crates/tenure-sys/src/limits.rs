@@ -1,0 +1,19 @@
+//! The limit on open descriptors.
+
+use std::io;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+/// The soft and the hard limit of open descriptors of the caller; no limit is `u64::MAX`.
+#[must_use]
+pub fn nofile() -> (u64, u64) {
+    let limit = getrlimit(Resource::Nofile);
+    (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// Sets the soft limit of the caller, and with it of what it starts from now on; more than the hard limit is cut to it.
+pub fn set_nofile_soft(soft: u64) -> io::Result<()> {
+    let limit = getrlimit(Resource::Nofile);
+    let soft = limit.maximum.map_or(soft, |hard| soft.min(hard));
+    Ok(setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum: limit.maximum })?)
+}

@@ -1,0 +1,137 @@
+//! Facts about a process by its bare number, for messages and listings only.
+//!
+//! Each answer may already be about somebody else; nothing is decided on it, and `None` says only that nothing was
+//! read.
+
+use std::fs;
+use std::path::PathBuf;
+
+use crate::procfs;
+
+/// Longest command line that is shown, in characters. A line in a terminal or log, not an archive.
+const COMMAND_LIMIT: usize = 200;
+
+/// What the scheduler says about a process (the letter in `/proc/PID/stat`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RunState {
+    /// Running, or ready to.
+    Running,
+    /// Waiting for an event.
+    Sleeping,
+    /// Waiting in the kernel where signals do not reach it.
+    DiskSleep,
+    /// Stopped by a signal.
+    Stopped,
+    /// Stopped by a debugger.
+    Traced,
+    /// Its first thread has ended and was not waited for.
+    Zombie,
+    /// About to disappear.
+    Dead,
+    /// Another letter, such as the idle state of kernel threads.
+    Other(char),
+}
+
+impl RunState {
+    fn from_letter(letter: char) -> Self {
+        match letter {
+            'R' => Self::Running,
+            'S' => Self::Sleeping,
+            'D' => Self::DiskSleep,
+            'T' => Self::Stopped,
+            't' => Self::Traced,
+            'Z' => Self::Zombie,
+            'X' | 'x' => Self::Dead,
+            other => Self::Other(other),
+        }
+    }
+}
+
+impl std::fmt::Display for RunState {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Running => f.write_str("running"),
+            Self::Sleeping => f.write_str("sleeping"),
+            Self::DiskSleep => f.write_str("in uninterruptible sleep"),
+            Self::Stopped => f.write_str("stopped"),
+            Self::Traced => f.write_str("stopped by a debugger"),
+            Self::Zombie => f.write_str("ended, not waited for"),
+            Self::Dead => f.write_str("dead"),
+            Self::Other(letter) => write!(f, "in state {letter}"),
+        }
+    }
+}
+
+/// The run state of a process.
+#[must_use]
+pub fn state_of(pid: u32) -> Option<RunState> {
+    Some(RunState::from_letter(procfs::stat(&pid.to_string()).ok()?.state))
+}
+
+/// The parent of a process; 0 where it is outside this pid namespace.
+#[must_use]
+pub fn parent_of(pid: u32) -> Option<u32> {
+    Some(procfs::stat(&pid.to_string()).ok()?.parent)
+}
+
+/// The debugger that is attached to a process, if there is one.
+#[must_use]
+pub fn tracer_of(pid: u32) -> Option<u32> {
+    procfs::status_field(pid, "TracerPid")?.parse().ok().filter(|tracer| *tracer != 0)
+}
+
+/// The effective user of a process.
+#[must_use]
+pub fn uid_of(pid: u32) -> Option<u32> {
+    procfs::status_field(pid, "Uid")?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// The program file that a process runs; where it was deleted, the kernel appends ` (deleted)`.
+#[must_use]
+pub fn executable_of(pid: u32) -> Option<PathBuf> {
+    fs::read_link(procfs::path(pid, "exe")).ok()
+}
+
+/// The arguments of a process joined by spaces: control characters replaced, at most 200 characters.
+///
+/// A process that has none, such as a zombie, gives `None`.
+#[must_use]
+pub fn command_line(pid: u32) -> Option<String> {
+    shown_command(&fs::read(procfs::path(pid, "cmdline")).ok()?)
+}
+
+pub(crate) fn shown_command(raw: &[u8]) -> Option<String> {
+    let text = String::from_utf8_lossy(raw);
+    let text = text.trim_end_matches('\0');
+    if text.is_empty() {
+        return None;
+    }
+    let shown = text.chars().take(COMMAND_LIMIT).map(|char| match char {
+        '\0' => ' ',
+        char if char.is_control() => '\u{fffd}',
+        char => char,
+    });
+    Some(shown.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_command_line_cannot_write_to_the_terminal() {
+        assert_eq!(shown_command(b"sh\0-c\0a\x1b[2Jb\n\0").as_deref(), Some("sh -c a\u{fffd}[2Jb\u{fffd}"));
+        assert_eq!(shown_command(b"\0"), None);
+        assert_eq!(shown_command(&[b'a'; 500]).map(|line| line.len()), Some(COMMAND_LIMIT));
+    }
+
+    #[test]
+    fn facts_of_the_caller_agree_with_the_standard_library() {
+        let own = std::process::id();
+        assert_eq!(uid_of(own), Some(rustix::process::geteuid().as_raw()));
+        assert_eq!(executable_of(own), std::env::current_exe().ok());
+        assert_eq!(tracer_of(own), None);
+        assert!(parent_of(own).is_some());
+        assert!(matches!(state_of(own), Some(RunState::Running | RunState::Sleeping)));
+    }
+}

@@ -1,0 +1,98 @@
+//! Signals that come to this process: as a descriptor to read, and the one that is better ignored.
+
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+/// Lets a write into a closed pipe end the process, as shells and their pipes expect. Rust programs start without it.
+pub fn default_sigpipe() {
+    set_sigpipe(libc::SIG_DFL);
+}
+
+/// Lets a write into a closed pipe be an error. What is started later gets the default back.
+pub fn ignore_sigpipe() {
+    set_sigpipe(libc::SIG_IGN);
+}
+
+fn set_sigpipe(disposition: libc::sighandler_t) {
+    // SAFETY: both dispositions are built in, so no code of the program is called from a handler.
+    unsafe { libc::signal(libc::SIGPIPE, disposition) };
+}
+
+/// A signal that was read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Received {
+    /// Asked to end (TERM).
+    Terminate,
+    /// Interrupted from the keyboard (INT).
+    Interrupt,
+    /// The terminal has gone (HUP).
+    Hangup,
+    /// One or more children have changed; ask until none is left, since signals of a kind are merged.
+    Child,
+}
+
+/// Signals as a descriptor, instead of a handler that interrupts a thread anywhere.
+#[derive(Debug)]
+pub struct SignalFd(OwnedFd);
+
+impl SignalFd {
+    /// Blocks TERM, INT, HUP and CHLD in the calling thread and gives a descriptor to read them from.
+    ///
+    /// To be called before other threads are started: they inherit the block, while a thread from before would still
+    /// take the signal and end the process. What is started through this crate gets an empty mask.
+    pub fn for_termination_and_children() -> io::Result<Self> {
+        let mut set = MaybeUninit::<libc::sigset_t>::uninit();
+        // SAFETY: `sigemptyset` initialises the set before it is used; the signal numbers are valid; a null old mask
+        // is allowed.
+        let fd = unsafe {
+            libc::sigemptyset(set.as_mut_ptr());
+            for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD] {
+                libc::sigaddset(set.as_mut_ptr(), signal);
+            }
+            let failed = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
+            if failed != 0 {
+                return Err(io::Error::from_raw_os_error(failed));
+            }
+            libc::signalfd(-1, set.as_ptr(), libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+        };
+        if fd < 0 {
+            return Err(io::Error::last_os_error());
+        }
+        // SAFETY: the kernel has just given us this descriptor.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd) }))
+    }
+
+    /// Takes one signal that is there; `None` when there is none.
+    #[must_use]
+    pub fn read(&self) -> Option<Received> {
+        let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
+        let size = size_of::<libc::signalfd_siginfo>();
+        loop {
+            // SAFETY: the buffer is writable and as large as said.
+            let count = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) };
+            if count < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
+                continue;
+            }
+            if usize::try_from(count) != Ok(size) {
+                return None;
+            }
+            // SAFETY: the kernel has written one whole entry.
+            let number = unsafe { info.assume_init_ref() }.ssi_signo;
+            return match i32::try_from(number) {
+                Ok(libc::SIGTERM) => Some(Received::Terminate),
+                Ok(libc::SIGINT) => Some(Received::Interrupt),
+                Ok(libc::SIGHUP) => Some(Received::Hangup),
+                Ok(libc::SIGCHLD) => Some(Received::Child),
+                // Not among those that the descriptor was made for.
+                Ok(_) | Err(_) => None,
+            };
+        }
+    }
+
+    /// The descriptor to wait for.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}

@@ -1,0 +1,17 @@
+//! Sockets: how launchers and workers reach each other, and whose socket it is.
+//!
+//! Local sockets are bound and reached through a verified directory handle; a peer is known by what the kernel says
+//! about it, not by what it says about itself. Nothing here knows a frame or a protocol.
+
+mod message;
+mod owner;
+mod peer;
+mod tcp;
+mod unix;
+
+pub(crate) use message::recv_now;
+pub use message::{Received, pair, recv, send};
+pub use owner::{SocketOwner, listener_pids, listening_inodes, owner_of_tcp};
+pub use peer::{PeerCred, overflow_uid, peer_cred, peer_process};
+pub use tcp::{bind_tcp, connect_tcp};
+pub use unix::{ConnectError, bind_unix, connect_unix, relisten};

@@ -1,0 +1,162 @@
+//! Who listens on a TCP address, for the message that says why it cannot be bound and for the check that a program
+//! has opened what it was to open.
+//!
+//! Read from the tables of the kernel: of this network namespace, and with a process only where the caller may look
+//! into it.
+
+use std::fs;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::os::unix::ffi::OsStrExt;
+
+use crate::process;
+use crate::procfs;
+
+/// State `TCP_LISTEN` (`net/tcp_states.h`).
+const LISTEN: &str = "0A";
+
+/// Who listens on an address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SocketOwner {
+    /// A process that has the socket open; `None` if none can be seen from here.
+    pub pid: Option<u32>,
+    /// The user whose socket it is.
+    pub uid: u32,
+    /// The command of that process.
+    pub command: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Listening {
+    address: SocketAddr,
+    uid: u32,
+    inode: u64,
+}
+
+/// Finds who listens on the address, or on a wildcard address that covers it. `None` if nobody is found.
+#[must_use]
+pub fn owner_of_tcp(address: SocketAddr) -> Option<SocketOwner> {
+    let found = listening_on(address);
+    let first = found.first()?;
+    let pid = pids_of(&[first.inode]).first().copied();
+    Some(SocketOwner { pid, uid: first.uid, command: pid.and_then(process::command_line) })
+}
+
+/// Lists the inodes of the sockets that listen on the address, or on a wildcard address that covers it.
+#[must_use]
+pub fn listening_inodes(address: SocketAddr) -> Vec<u64> {
+    listening_on(address).iter().map(|listening| listening.inode).collect()
+}
+
+/// Lists every process that has such a socket open, lowest number first; those of other users are not visible.
+#[must_use]
+pub fn listener_pids(address: SocketAddr) -> Vec<u32> {
+    match listening_inodes(address).as_slice() {
+        [] => Vec::new(),
+        inodes => pids_of(inodes),
+    }
+}
+
+fn listening_on(wanted: SocketAddr) -> Vec<Listening> {
+    let mut found: Vec<Listening> = ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
+        .into_iter()
+        .filter_map(|table| fs::read_to_string(table).ok())
+        .flat_map(|text| text.lines().filter_map(parse_line).collect::<Vec<_>>())
+        .filter(|listening| covers(listening.address, wanted))
+        .collect();
+    // The address itself before a wildcard.
+    found.sort_by_key(|listening| listening.address != wanted);
+    found
+}
+
+/// Tells whether a listener at `held` takes what is meant for `wanted`, or keeps it from being bound.
+fn covers(held: SocketAddr, wanted: SocketAddr) -> bool {
+    if held.port() != wanted.port() {
+        return false;
+    }
+    let (own, asked) = (held.ip().to_canonical(), wanted.ip().to_canonical());
+    let wildcard = |wild: IpAddr, other: IpAddr| match wild {
+        IpAddr::V4(wild) => wild.is_unspecified() && other.is_ipv4(),
+        IpAddr::V6(wild) => wild.is_unspecified(),
+    };
+    own == asked || wildcard(own, asked) || wildcard(asked, own)
+}
+
+fn parse_line(line: &str) -> Option<Listening> {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    if *fields.get(3)? != LISTEN {
+        return None;
+    }
+    let (ip, port) = fields.get(1)?.split_once(':')?;
+    let address = SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?);
+    Some(Listening { address, uid: fields.get(7)?.parse().ok()?, inode: fields.get(9)?.parse().ok()? })
+}
+
+/// The kernel prints an address as words of 32 bits in the byte order of the machine.
+fn parse_ip(hex: &str) -> Option<IpAddr> {
+    let word = |at: usize| {
+        let digits = hex.get(at * 8..at * 8 + 8)?;
+        Some(u32::from_str_radix(digits, 16).ok()?.to_ne_bytes())
+    };
+    if hex.len() == 8 {
+        return Some(IpAddr::V4(Ipv4Addr::from(word(0)?)));
+    }
+    let mut octets = [0_u8; 16];
+    for (at, place) in octets.chunks_exact_mut(4).enumerate() {
+        place.copy_from_slice(&word(at)?);
+    }
+    Some(IpAddr::V6(Ipv6Addr::from(octets)))
+}
+
+fn pids_of(inodes: &[u64]) -> Vec<u32> {
+    let links: Vec<Vec<u8>> = inodes.iter().map(|inode| format!("socket:[{inode}]").into_bytes()).collect();
+    let has_one = |pid: &u32| {
+        let Ok(entries) = fs::read_dir(procfs::path(*pid, "fd")) else { return false };
+        entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|link| {
+            let link = link.as_os_str().as_bytes();
+            links.iter().any(|wanted| wanted == link)
+        })
+    };
+    let mut pids: Vec<u32> = procfs::pids().into_iter().filter(has_one).collect();
+    pids.sort_unstable();
+    pids
+}
+
+#[cfg(all(test, target_endian = "little"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_of_the_table_is_read() {
+        let line = "  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000  1000        0 4242 1";
+        let listening = parse_line(line).expect("a listener");
+        assert_eq!(listening.address, "127.0.0.1:8080".parse().expect("an address"));
+        assert_eq!((listening.uid, listening.inode), (1000, 4242));
+        assert_eq!(parse_line(&line.replace(" 0A ", " 01 ")), None);
+        assert_eq!(parse_ip("00000000000000000000000001000000"), "::1".parse().ok());
+    }
+
+    #[test]
+    fn a_wildcard_covers_what_it_takes() {
+        let covers = |held: &str, wanted: &str| {
+            super::covers(held.parse().expect("an address"), wanted.parse().expect("an address"))
+        };
+        assert!(covers("0.0.0.0:80", "127.0.0.1:80"));
+        assert!(covers("127.0.0.1:80", "0.0.0.0:80"));
+        assert!(covers("[::]:80", "127.0.0.1:80"));
+        assert!(covers("[::ffff:127.0.0.1]:80", "127.0.0.1:80"));
+        assert!(!covers("0.0.0.0:80", "[::1]:80"));
+        assert!(!covers("127.0.0.1:80", "127.0.0.2:80"));
+        assert!(!covers("127.0.0.1:80", "127.0.0.1:81"));
+    }
+
+    #[test]
+    fn the_caller_owns_what_it_listens_on() {
+        let listener =
+            crate::socket::bind_tcp("127.0.0.1:0".parse().expect("an address"), 1).expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let owner = owner_of_tcp(address).expect("an owner");
+        assert_eq!(owner.uid, crate::user::effective_uid());
+        assert!(listener_pids(address).contains(&std::process::id()));
+        assert_eq!(listening_inodes(address).len(), 1);
+    }
+}

@@ -1,0 +1,47 @@
+//! What has to pass before a change lands, in the order in which a fault is cheapest to mend: form, lints, layers,
+//! docs, tests. The first step that fails ends the run.
+
+use crate::command::{announce, cargo, run};
+use crate::failure::Failure;
+use crate::tree::Tree;
+use crate::workspace::Workspace;
+use crate::{layers, limits, links, rows, setup};
+
+/// Every step.
+pub(crate) fn run_all() -> Result<(), Failure> {
+    run(cargo(&["fmt", "--all", "--", "--check"]))?;
+    run(cargo(&["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"]))?;
+    layers_hold()?;
+    docs_hold()?;
+    test(&[])
+}
+
+/// Rooms import only earlier rooms, crates only lower crates, and files keep to their limits.
+pub(crate) fn layers_hold() -> Result<(), Failure> {
+    announce("layers");
+    let workspace = Workspace::ask()?;
+    let tree = Tree::read(&workspace.root)?;
+    let mut findings = layers::findings(&tree, &workspace.packages);
+    findings.extend(limits::findings(&tree));
+    Failure::unless_clean("layers", findings)
+}
+
+/// The documentation builds without a warning, names all that the sources promise, and its links resolve.
+pub(crate) fn docs_hold() -> Result<(), Failure> {
+    let mut rustdoc = cargo(&["doc", "--workspace", "--no-deps"]);
+    rustdoc.env("RUSTDOCFLAGS", "-D warnings");
+    run(rustdoc)?;
+    announce("docs: rows and links");
+    let tree = Tree::read(&Workspace::ask()?.root)?;
+    let mut findings = rows::findings(&tree);
+    findings.extend(links::findings(&tree));
+    Failure::unless_clean("docs", findings)
+}
+
+/// Installs what is missing and runs the tests; what they print, and their closing lines, go through.
+pub(crate) fn test(words: &[String]) -> Result<(), Failure> {
+    setup::install_missing()?;
+    let mut command = cargo(&["test", "--workspace"]);
+    command.args(words);
+    run(command)
+}

@@ -1,0 +1,63 @@
+//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, model, bench).
+//!
+//! It reads the words of its command line, runs one task and reports each finding on its own line. It depends on no
+//! crate of the workspace, so that it builds and judges also when they do not build. It never changes a file of the
+//! tree.
+
+#![forbid(unsafe_code)]
+
+mod ci;
+mod code_map;
+mod command;
+mod failure;
+mod layers;
+mod limits;
+mod links;
+mod paths;
+mod rows;
+mod runs;
+mod setup;
+mod token;
+mod tree;
+mod workspace;
+
+use std::process::ExitCode;
+
+use failure::Failure;
+
+const USAGE: &str = "cargo xtask TASK
+  ci             fmt, clippy, layers, docs, tests: what has to pass before a change lands
+  layers         rooms import only earlier rooms, crates only lower crates, files keep to their size
+  docs           rustdoc without warnings, a row for each kind, state and variable, links that resolve
+  setup          installs what the tests need beyond the Rust toolchain (Debian packages, as root)
+  test [ARGS]    setup, then `cargo test --workspace ARGS`
+  storm [ARGS]   the long storm of launchers and crashes, in release
+  model [ARGS]   the model checker over the protocol's machines, in release
+  bench [ARGS]   the figures of docs/performance.md, in release";
+
+fn main() -> ExitCode {
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    match run(&words) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            failure.report();
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(words: &[String]) -> Result<(), Failure> {
+    let Some((task, rest)) = words.split_first() else {
+        return Err(Failure::Usage(USAGE.to_owned()));
+    };
+    match (task.as_str(), rest) {
+        ("ci", []) => ci::run_all(),
+        ("layers", []) => ci::layers_hold(),
+        ("docs", []) => ci::docs_hold(),
+        ("setup", []) => setup::install_missing(),
+        ("test", rest) => ci::test(rest),
+        ("storm" | "model", rest) => runs::long_run(task, rest),
+        ("bench", rest) => runs::bench(rest),
+        _ => Err(Failure::Usage(format!("unknown task `{}`\n{USAGE}", words.join(" ")))),
+    }
+}
