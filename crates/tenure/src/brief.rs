@@ -1,0 +1,75 @@
+//! What passes between a launcher and the worker that it starts, over one inherited socket pair.
+//!
+//! Launcher to worker: the [`Brief`] (sent before the spawn, so that a worker whose launcher dies still knows what to do),
+//! then [`GO`] once the worker's identity is recorded. Worker to launcher: [`Report`]s. An end of file where GO is awaited
+//! means that the launcher died: the worker then records itself and goes on. Launcher and worker may be of different
+//! builds, so unknown fields are accepted.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use crate::deadline::Moment;
+use crate::scope::Scope;
+use crate::spec::Spec;
+use crate::wire::{Asker, Hello};
+
+/// Variable that tells a process that it was started as a worker; its value is the number of inherited descriptors.
+pub const HANDOVER_VARIABLE: &str = "TENURE_HANDOVER";
+
+/// Longest message on the pair.
+pub const LONGEST_MESSAGE: usize = 256 * 1024;
+
+/// The message after which the worker owns the ledger.
+pub const GO: &[u8] = b"go";
+
+/// Place of each inherited descriptor, from 3.
+pub mod descriptor {
+    /// The socket pair.
+    pub const CHANNEL: usize = 0;
+    /// The lease.
+    pub const LEASE: usize = 1;
+    /// The control socket, listening.
+    pub const CONTROL: usize = 2;
+    /// First of the spec's listeners.
+    pub const FIRST_LISTENER: usize = 3;
+}
+
+/// All that a worker needs to know about its activation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Brief {
+    /// The scope's state directory.
+    pub state_dir: PathBuf,
+    /// The scope.
+    pub scope: Scope,
+    /// This activation's fencing token.
+    pub generation: u64,
+    /// What is wanted.
+    pub spec: Spec,
+    /// Who started it.
+    pub started_by: Asker,
+    /// When its boot must be over.
+    pub booting_until: Moment,
+    /// Names of the inherited listeners, in order.
+    pub listeners: Vec<String>,
+    /// Soft limit of open files to give to programs: the launcher's own.
+    pub nofile: u64,
+}
+
+/// What a worker tells its launcher.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "report", rename_all = "snake_case")]
+pub enum Report {
+    /// It serves.
+    Ready {
+        /// Its account of itself.
+        hello: Box<Hello>,
+    },
+    /// It will exit without having served.
+    Failed {
+        /// Named part of its boot.
+        stage: String,
+        /// What went wrong, as text.
+        message: String,
+    },
+}

@@ -1,0 +1,140 @@
+//! Which variables a worker and its program get: an allow-list, plus what the spec keeps, minus what it strips, plus what it
+//! sets. Never "whatever the winner of the race had".
+//!
+//! Pure: the caller's variables come in as an argument. One list serves the spawner and every report about it.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Variables that always pass: who the user is, where programs are found, how text and time are shown. Nothing that
+/// differs between two sessions of one user, so `TMPDIR`, `XDG_RUNTIME_DIR`, `DISPLAY` and `SSH_*` are not among them.
+pub const ALLOWED: &[&str] =
+    &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "RUST_BACKTRACE"];
+
+/// What the agent preset strips, even where `keep` has a pattern that covers it; only an exact name in `keep` wins.
+/// The first three groups tie a child to the agent session that happened to start it (claude-mem #1352, #2357).
+pub const AGENT_STRIPS: &[&str] = &[
+    "CLAUDECODE*",
+    "CLAUDE_CODE_*",
+    "MCP_SESSION_ID",
+    "CODEX_*",
+    "CI",
+    "GITHUB_ACTIONS",
+    "GITHUB_RUN_*",
+    "GITLAB_CI",
+    "BUILD_ID",
+    "BUILDKITE*",
+];
+
+/// Variables that belong to `tenure` and are set anew for each process.
+const OURS: &[&str] =
+    &["TENURE_*", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES", "NOTIFY_SOCKET", "WATCHDOG_*"];
+
+/// A named group of rules.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Preset {
+    /// Nothing beyond the rules given.
+    #[default]
+    None,
+    /// For workers of agent plugins: [`AGENT_STRIPS`].
+    Agent,
+}
+
+/// The environment part of a spec. Patterns are exact names, or a prefix followed by `*`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Environment {
+    /// A named group of rules.
+    pub preset: Preset,
+    /// Never passed, unless `keep` names the variable exactly.
+    pub strip: Vec<String>,
+    /// Passed from the caller in addition to [`ALLOWED`].
+    pub keep: Vec<String>,
+    /// Set to these values, whatever the caller has.
+    pub set: BTreeMap<String, String>,
+}
+
+impl Environment {
+    /// The environment built from `caller`, sorted by name.
+    pub fn build(&self, caller: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
+        let mut built: BTreeMap<String, String> =
+            caller.into_iter().filter(|(name, _)| self.passes(name)).collect();
+        built.extend(self.set.iter().map(|(name, value)| (name.clone(), value.clone())));
+        built
+    }
+
+    /// Whether a caller's variable of this name reaches the worker.
+    #[must_use]
+    pub fn passes(&self, name: &str) -> bool {
+        if any(OURS.iter().copied(), name) {
+            return false;
+        }
+        if self.keep.iter().any(|kept| kept == name) {
+            return true;
+        }
+        let stripped = any(self.strip.iter().map(String::as_str), name)
+            || (self.preset == Preset::Agent && any(AGENT_STRIPS.iter().copied(), name));
+        !stripped && (any(ALLOWED.iter().copied(), name) || any(self.keep.iter().map(String::as_str), name))
+    }
+}
+
+fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &str) -> bool {
+    patterns.any(|pattern| match pattern.strip_suffix('*') {
+        Some(prefix) => name.starts_with(prefix),
+        None => pattern == name,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rules(strip: &[&str], keep: &[&str], preset: Preset) -> Environment {
+        let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
+        Environment { preset, strip: owned(strip), keep: owned(keep), set: BTreeMap::new() }
+    }
+
+    #[test]
+    fn only_the_allow_list_passes_by_default() {
+        let rules = Environment::default();
+        assert!(rules.passes("PATH") && rules.passes("LC_ALL"));
+        for name in ["TMPDIR", "XDG_RUNTIME_DIR", "SECRET", "SSH_AUTH_SOCK", "LD_PRELOAD"] {
+            assert!(!rules.passes(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_agent_preset_strips_the_session_and_keeps_what_is_named() {
+        let rules = rules(&[], &["CLAUDE_*", "CLAUDE_CODE_OAUTH_TOKEN"], Preset::Agent);
+        assert!(!rules.passes("CLAUDECODE") && !rules.passes("CLAUDE_CODE_ENTRYPOINT"));
+        assert!(!rules.passes("MCP_SESSION_ID"));
+        assert!(rules.passes("CLAUDE_CODE_OAUTH_TOKEN") && rules.passes("CLAUDE_CONFIG_DIR"));
+    }
+
+    #[test]
+    fn strip_beats_a_kept_pattern_and_an_exact_keep_beats_strip() {
+        let rules = rules(&["FOO_*"], &["FOO_*", "FOO_TOKEN"], Preset::None);
+        assert!(!rules.passes("FOO_BAR"));
+        assert!(rules.passes("FOO_TOKEN"));
+    }
+
+    #[test]
+    fn variables_of_tenure_and_of_socket_activation_never_leak() {
+        let rules = rules(&[], &["*"], Preset::None);
+        for name in ["TENURE_STATE_DIR", "TENURE_COOKIE", "LISTEN_FDS", "NOTIFY_SOCKET"] {
+            assert!(!rules.passes(name), "{name}");
+        }
+        assert!(rules.passes("ANYTHING"));
+    }
+
+    #[test]
+    fn set_wins_over_the_caller() {
+        let mut rules = Environment::default();
+        rules.set.insert("PATH".into(), "/opt/bin".into());
+        let built = rules.build([("PATH".into(), "/bin".into()), ("HOME".into(), "/h".into())]);
+        assert_eq!(built["PATH"], "/opt/bin");
+        assert_eq!(built["HOME"], "/h");
+    }
+}

@@ -1,0 +1,344 @@
+//! The one error of the public stories: opaque, with a kind, whose fault it is, the stage, and its causes.
+//!
+//! Rooms raise small enums of their own; here they are given a kind. Nothing is printed here: the command line adds the
+//! remedy.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::time::Duration;
+
+use crate::deadline::TimedOut;
+use crate::gate::GateError;
+use crate::judge::Refusal;
+use crate::lease::LeaseError;
+use crate::leftovers::LeftoverError;
+use crate::paths::PathsError;
+use crate::readiness::BootFailure;
+use crate::records::RecordError;
+use crate::retire::RetireError;
+use crate::start::StartError;
+use tenure_sys::dir::DirError;
+
+/// What kind of failure it was. Every kind has a row in the reference of errors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The system does not permit it: a sandbox, a permission, a namespace.
+    Denied,
+    /// The state directory cannot be found, made or trusted.
+    StateUnusable,
+    /// A record is damaged, of a newer format, or cannot be read or written.
+    RecordUnusable,
+    /// Somebody answers on the control socket who is not our worker.
+    NotOurs,
+    /// The worker is newer and shares no protocol version with this launcher.
+    ClientTooOld,
+    /// The same version runs with another command, directory or listeners.
+    SpecConflict,
+    /// The worker could not be started.
+    SpawnFailed,
+    /// It failed a moment ago; the next try is suppressed.
+    SpawnSuppressed,
+    /// The call comes from inside the worker's own process tree.
+    Recursion,
+    /// A worker is silent and cannot be ended.
+    Wedged,
+    /// Another process holds the gate for longer than the budget.
+    GateHeld,
+    /// The budget ran out.
+    TimedOut,
+    /// Something did not end.
+    Survivor,
+    /// A worker that was replaced once in this call is still not usable.
+    StillUnusable,
+    /// A restart could not be proved.
+    RestartUnproved,
+    /// An invariant of `tenure` itself does not hold.
+    Bug,
+}
+
+/// Whose move it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Blame {
+    /// The caller asked for something that cannot be.
+    Caller,
+    /// The worker or its program.
+    Worker,
+    /// The machine: permissions, disk, other processes.
+    Environment,
+    /// `tenure`.
+    Bug,
+}
+
+/// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
+#[derive(Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    stage: Option<String>,
+    message: String,
+    last_words: Vec<String>,
+    retry_after: Option<Duration>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// What kind of failure it was.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        self.kind
+    }
+
+    /// The named stage in which it happened, where there is one.
+    #[must_use]
+    pub fn stage(&self) -> Option<&str> {
+        self.stage.as_deref()
+    }
+
+    /// The last lines that a failed worker wrote, oldest first.
+    #[must_use]
+    pub fn last_words(&self) -> &[String] {
+        &self.last_words
+    }
+
+    /// How long to wait before the next try has a chance, where that is known.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Whether the same call may succeed later without anybody changing anything.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self.kind {
+            ErrorKind::SpawnSuppressed | ErrorKind::GateHeld | ErrorKind::TimedOut => true,
+            ErrorKind::Denied
+            | ErrorKind::StateUnusable
+            | ErrorKind::RecordUnusable
+            | ErrorKind::NotOurs
+            | ErrorKind::ClientTooOld
+            | ErrorKind::SpecConflict
+            | ErrorKind::SpawnFailed
+            | ErrorKind::Recursion
+            | ErrorKind::Wedged
+            | ErrorKind::Survivor
+            | ErrorKind::StillUnusable
+            | ErrorKind::RestartUnproved
+            | ErrorKind::Bug => false,
+        }
+    }
+
+    /// Whose move it is.
+    #[must_use]
+    pub fn blame(&self) -> Blame {
+        match self.kind {
+            ErrorKind::ClientTooOld | ErrorKind::SpecConflict | ErrorKind::Recursion => Blame::Caller,
+            ErrorKind::SpawnFailed
+            | ErrorKind::SpawnSuppressed
+            | ErrorKind::Wedged
+            | ErrorKind::Survivor
+            | ErrorKind::StillUnusable
+            | ErrorKind::RestartUnproved => Blame::Worker,
+            ErrorKind::Denied
+            | ErrorKind::StateUnusable
+            | ErrorKind::RecordUnusable
+            | ErrorKind::NotOurs
+            | ErrorKind::GateHeld
+            | ErrorKind::TimedOut => Blame::Environment,
+            ErrorKind::Bug => Blame::Bug,
+        }
+    }
+
+    pub(crate) fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            stage: None,
+            message: message.into(),
+            last_words: Vec::new(),
+            retry_after: None,
+            source: None,
+        }
+    }
+
+    pub(crate) fn at(mut self, stage: impl Into<String>) -> Self {
+        self.stage = Some(stage.into());
+        self
+    }
+
+    pub(crate) fn after(mut self, wait: Duration) -> Self {
+        self.retry_after = Some(wait);
+        self
+    }
+
+    fn because(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
+        let mut error = Self::of(kind, source.to_string());
+        // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
+        error.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+        error
+    }
+
+    pub(crate) fn boot_failed(failure: &BootFailure) -> Self {
+        let mut error = Self::of(ErrorKind::SpawnFailed, format!("start the worker: {}", failure.message));
+        error.last_words.clone_from(&failure.last_words);
+        error.at(failure.stage.clone())
+    }
+
+    pub(crate) fn restart_unproved(message: impl Into<String>, cause: Option<Error>) -> Self {
+        let mut error = Self::of(ErrorKind::RestartUnproved, message);
+        if let Some(cause) = cause {
+            error.last_words.clone_from(&cause.last_words);
+            error.stage.clone_from(&cause.stage);
+            error.source = Some(Box::new(cause));
+        }
+        error
+    }
+}
+
+/// The text of a cause and of what lies below it, kept past the borrow of the original.
+#[derive(Debug)]
+struct Cause {
+    text: String,
+    below: Option<Box<Cause>>,
+}
+
+impl Cause {
+    fn of(error: &(dyn StdError + 'static)) -> Self {
+        Self { text: error.to_string(), below: error.source().map(|below| Box::new(Self::of(below))) }
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl StdError for Cause {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.below.as_deref().map(|below| below as _)
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<TimedOut> for Error {
+    fn from(error: TimedOut) -> Self {
+        Self::of(ErrorKind::TimedOut, error.to_string()).at(error.stage)
+    }
+}
+
+impl From<PathsError> for Error {
+    fn from(error: PathsError) -> Self {
+        let kind = match &error {
+            PathsError::Directory(DirError::Denied { .. }) => ErrorKind::Denied,
+            PathsError::Home(_)
+            | PathsError::Relative { .. }
+            | PathsError::Tripwire
+            | PathsError::Directory(_) => ErrorKind::StateUnusable,
+        };
+        Self::because(kind, error)
+    }
+}
+
+impl From<GateError> for Error {
+    fn from(error: GateError) -> Self {
+        let kind = match &error {
+            GateError::Held { .. } => ErrorKind::GateHeld,
+            GateError::Io(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
+                ErrorKind::Denied
+            }
+            GateError::Io(_) => ErrorKind::StateUnusable,
+            GateError::Lost => ErrorKind::TimedOut,
+        };
+        Self::because(kind, error).at("gate")
+    }
+}
+
+impl From<LeaseError> for Error {
+    fn from(error: LeaseError) -> Self {
+        Self::because(ErrorKind::StateUnusable, error).at("lease")
+    }
+}
+
+impl From<RecordError> for Error {
+    fn from(error: RecordError) -> Self {
+        Self::because(ErrorKind::RecordUnusable, error).at("records")
+    }
+}
+
+impl From<LeftoverError> for Error {
+    fn from(error: LeftoverError) -> Self {
+        Self::because(ErrorKind::Survivor, error).at("previous program")
+    }
+}
+
+impl From<RetireError> for Error {
+    fn from(error: RetireError) -> Self {
+        let kind = match &error {
+            RetireError::Unverifiable { .. } | RetireError::Traced { .. } => ErrorKind::Wedged,
+            RetireError::Survivor { .. } => ErrorKind::Survivor,
+            RetireError::Signal { .. } => ErrorKind::Denied,
+            RetireError::Lease(_) => ErrorKind::StateUnusable,
+        };
+        Self::because(kind, error).at("retire")
+    }
+}
+
+impl From<StartError> for Error {
+    /// The outer fragment says what was being done; the inner room says what went wrong and gives the kind.
+    fn from(error: StartError) -> Self {
+        let spawn_failed = |source: &dyn StdError, stage| {
+            let mut error =
+                Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
+            error.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+            error
+        };
+        match error {
+            StartError::Gate(source) => source.into(),
+            StartError::Leftover(source) => source.into(),
+            StartError::Record(source) => source.into(),
+            StartError::TimedOut(source) => source.into(),
+            StartError::Listen(source) => spawn_failed(&source, "listen"),
+            StartError::Program(source) => spawn_failed(&source, "program"),
+            StartError::Spawn(source) => spawn_failed(&source, "spawn"),
+            StartError::Io { .. } => Self::because(ErrorKind::SpawnFailed, error).at("spawn"),
+        }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Denied(why) => Self::of(ErrorKind::Denied, format!("talk to the worker: {why}")),
+            Refusal::Foreign(why) => Self::of(ErrorKind::NotOurs, format!("trust the control socket: {why}")),
+            Refusal::ClientTooOld { worker, needs } => Self::of(
+                ErrorKind::ClientTooOld,
+                format!(
+                    "use worker {worker}: it speaks protocol {} to {} and this launcher does not",
+                    needs.min, needs.max
+                ),
+            ),
+            Refusal::SpecConflict { running, wanted } => Self::of(
+                ErrorKind::SpecConflict,
+                format!(
+                    "use the running worker: the same version runs `{}` in {}, and `{}` in {} is wanted{}",
+                    running.command.join(" "),
+                    running.cwd.display(),
+                    wanted.command.join(" "),
+                    wanted.cwd.display(),
+                    if running.listen == wanted.listen { "" } else { ", with other listeners" }
+                ),
+            ),
+        }
+        .at("judge")
+    }
+}

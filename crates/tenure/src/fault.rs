@@ -1,0 +1,140 @@
+//! Named crash points: where a test may kill, stop or hold a process.
+//!
+//! Without the feature `fault-points` every call is empty and compiles to nothing. With it, `TENURE_FAULT` holds
+//! `point=action` pairs separated by commas; actions are `kill` (SIGKILL to this process), `stop` (SIGSTOP to this
+//! process) and `meet:PATH`: connect to the Unix socket PATH, write the point's name and a newline, and go on when the
+//! other side answers a byte or closes. The list of points is closed, so that a matrix over [`Point::ALL`] covers each.
+
+macro_rules! points {
+    ($($variant:ident = $name:literal, $role:ident, $doc:literal;)+) => {
+        /// A place where a process can be made to die, stop or wait.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum Point { $(#[doc = $doc] $variant,)+ }
+
+        impl Point {
+            /// Every point, in the order of the story.
+            pub const ALL: &[Point] = &[$(Point::$variant,)+];
+
+            /// The name used in `TENURE_FAULT`.
+            #[must_use]
+            pub fn name(self) -> &'static str {
+                match self { $(Point::$variant => $name,)+ }
+            }
+
+            /// The kind of process that passes this point.
+            #[must_use]
+            pub fn role(self) -> Role {
+                match self { $(Point::$variant => Role::$role,)+ }
+            }
+        }
+    };
+}
+
+/// Who passes a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// A process that called `ensure`, `stop` or `restart`.
+    Launcher,
+    /// The worker: the host of a program, or an embedding process.
+    Worker,
+    /// The small parent of a program.
+    Shim,
+}
+
+points! {
+    GateEntered = "launcher.gate-entered", Launcher, "The launcher holds the gate.";
+    LeaseTaken = "launcher.lease-taken", Launcher, "The launcher holds gate and lease; nothing is bound yet.";
+    GenerationRecorded = "launcher.generation-recorded", Launcher, "The new generation is durable.";
+    SocketBound = "launcher.socket-bound", Launcher, "The control socket is bound under its temporary name.";
+    SocketRenamed = "launcher.socket-renamed", Launcher, "The control socket stands at its path; no worker yet.";
+    WorkerSpawned = "launcher.worker-spawned", Launcher, "The worker process exists; its identity is not recorded.";
+    WorkerRecorded = "launcher.worker-recorded", Launcher, "The worker's identity is recorded; it has no go yet.";
+    WorkerReleased = "launcher.worker-released", Launcher, "The worker has its go; the launcher waits for ready.";
+    RetireAsked = "launcher.retire-asked", Launcher, "The worker was asked to stop; its end is not proved.";
+    RetireProved = "launcher.retire-proved", Launcher, "The worker is proved gone and the launcher holds its lease.";
+    WorkerStarted = "worker.started", Worker, "The worker has its descriptors; it has recorded nothing.";
+    WorkerAdopted = "worker.adopted", Worker, "The worker owns the ledger and answers HELLO as booting.";
+    ProgramIntended = "worker.program-intended", Worker, "The host has recorded that it will start a program.";
+    ShimSpawned = "worker.shim-spawned", Worker, "The shim exists and waits for its release.";
+    ShimRecorded = "worker.shim-recorded", Worker, "The shim's identity is recorded; it is not released.";
+    ProgramRunning = "worker.program-running", Worker, "The program runs and is recorded; it is not ready.";
+    WorkerReady = "worker.ready", Worker, "The worker is about to say that it is ready.";
+    DrainAnnounced = "worker.drain-announced", Worker, "The worker has announced its end.";
+    ProgramEnded = "worker.program-ended", Worker, "The program's tree is gone; the worker is about to exit.";
+    ShimStarted = "shim.started", Shim, "The shim runs and has not been released.";
+    ShimReleased = "shim.released", Shim, "The shim was released and has not started the program.";
+    ShimProgramStarted = "shim.program-started", Shim, "The program exists; the host has not been told.";
+    ShimEnding = "shim.ending", Shim, "The shim is about to end the program's tree.";
+}
+
+/// Passes `point`: nothing at all unless the feature is on and a test has armed it.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "an unarmed build must not pay even a call")]
+pub fn reach(point: Point) {
+    #[cfg(feature = "fault-points")]
+    armed::reach(point);
+    #[cfg(not(feature = "fault-points"))]
+    let _ = point;
+}
+
+/// The variable that arms points, where this build has them: spawned workers then inherit it.
+#[must_use]
+pub fn variable() -> Option<&'static str> {
+    cfg!(feature = "fault-points").then_some("TENURE_FAULT")
+}
+
+#[cfg(feature = "fault-points")]
+mod armed {
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
+
+    use super::Point;
+
+    pub(super) fn reach(point: Point) {
+        let Ok(armed) = std::env::var("TENURE_FAULT") else { return };
+        for pair in armed.split(',') {
+            if let Some((name, action)) = pair.split_once('=')
+                && name == point.name()
+            {
+                act(point, action);
+            }
+        }
+    }
+
+    fn act(point: Point, action: &str) {
+        match action.split_once(':') {
+            None if action == "kill" => tenure_sys::exit::kill_self(),
+            None if action == "stop" => tenure_sys::exit::stop_self(),
+            Some(("meet", path)) => meet(point, path),
+            None | Some(_) => {}
+        }
+    }
+
+    /// Rendezvous: a test that has gone away lets the process go on.
+    fn meet(point: Point, path: &str) {
+        if let Ok(mut stream) = UnixStream::connect(path)
+            && writeln!(stream, "{} {}", point.name(), std::process::id()).is_ok()
+        {
+            let mut byte = [0u8; 1];
+            let _go = stream.read(&mut byte);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_unique_and_begin_with_their_role() {
+        let mut names: Vec<_> = Point::ALL.iter().map(|point| point.name()).collect();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), Point::ALL.len());
+        for point in Point::ALL {
+            let role = format!("{:?}.", point.role()).to_lowercase();
+            assert!(point.name().starts_with(&role), "{point:?}");
+        }
+    }
+}

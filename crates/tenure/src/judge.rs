@@ -1,0 +1,240 @@
+//! From what is wanted and what was seen to what to do: the pure table at the heart of `ensure`.
+//!
+//! No I/O and no clock. The model explores these very functions.
+
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::spec::{Spec, Summary};
+use crate::wire::{AppState, Hello, PROTOCOL, ProtocolRange, Role};
+
+use crate::probe::Observation;
+
+/// What a launcher wants, reduced to what decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Version that it offers.
+    pub version: Version,
+    /// Its spec's digests and what people need to tell two specs apart.
+    pub summary: Summary,
+    /// Protocol versions that it speaks.
+    pub protocol: ProtocolRange,
+    /// An app that has not answered for this long is of no use.
+    pub stall_timeout: Duration,
+}
+
+/// What is to be done, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A worker serves that this launcher accepts.
+    Use(Box<Usable>),
+    /// One is on its way: wait for it outside the gate.
+    Await(Box<Hello>),
+    /// One is on its way out: wait for its lease.
+    AwaitEnd(Box<Hello>),
+    /// Nobody serves: try the lease.
+    TryLease,
+    /// Somebody is silent: find out whether it is wedged.
+    Suspect,
+    /// A worker stands that must make room for the target.
+    Replace(Box<Hello>, Fault),
+    /// Nothing may be done.
+    Refuse(Refusal),
+}
+
+/// An acceptable worker and what is to be said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// Its account of itself.
+    pub hello: Hello,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a person should know about a worker that is used all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// It serves, but a check fails.
+    Degraded {
+        /// What it says about it.
+        reason: String,
+    },
+    /// Its settings (not its command) differ from the spec given now.
+    Drift,
+    /// It is older than what was offered, because the offered version does not run.
+    OfferNotRunning {
+        /// The version offered.
+        offered: Version,
+        /// Why it is not the one.
+        why: String,
+    },
+}
+
+/// Why a standing worker is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is older than the target.
+    Older {
+        /// The version to be started instead.
+        target: Version,
+    },
+    /// Its app has failed for good.
+    Failed {
+        /// What it says about it.
+        reason: String,
+    },
+    /// Its app's runtime does not answer.
+    Stalled {
+        /// For how long.
+        for_ms: u64,
+    },
+}
+
+/// Why nothing may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The system does not let us look.
+    Denied(String),
+    /// Somebody answers who is not our worker.
+    Foreign(String),
+    /// The worker is newer and shares no protocol version with us.
+    ClientTooOld {
+        /// The worker's version.
+        worker: Version,
+        /// The protocol versions that it needs.
+        needs: ProtocolRange,
+    },
+    /// The same version is up with another command, directory or listeners.
+    SpecConflict {
+        /// What is up.
+        running: Box<Summary>,
+        /// What is wanted.
+        wanted: Box<Summary>,
+    },
+}
+
+/// The target as far as the caller knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aim {
+    /// Not looked up: the fast path reads no record.
+    Unknown,
+    /// The version that would be started now.
+    Version(Version),
+    /// Nothing can be started now, and why.
+    Nothing(String),
+}
+
+impl Want {
+    /// What the launcher of `spec` wants.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Self {
+        Self {
+            version: spec.version.clone(),
+            summary: spec.summary(),
+            protocol: PROTOCOL,
+            stall_timeout: spec.stall_timeout.duration(),
+        }
+    }
+}
+
+/// Judges an observation.
+#[must_use]
+pub fn judge(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
+    match seen {
+        Observation::Nobody => Verdict::TryLease,
+        Observation::Silent => Verdict::Suspect,
+        Observation::Denied(why) => Verdict::Refuse(Refusal::Denied(why.clone())),
+        Observation::Foreign(why) => Verdict::Refuse(Refusal::Foreign(why.clone())),
+        Observation::Answered(hello) => judge_worker(want, aim, hello),
+    }
+}
+
+fn judge_worker(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
+    if hello.draining || hello.role == Role::Draining {
+        return Verdict::AwaitEnd(Box::new(hello.clone()));
+    }
+    let too_old_for_it = hello.version >= want.version && !hello.protocol.overlaps(want.protocol);
+    if too_old_for_it {
+        let (worker, needs) = (hello.version.clone(), hello.protocol);
+        return Verdict::Refuse(Refusal::ClientTooOld { worker, needs });
+    }
+    if hello.version == want.version && hello.spec.identity != want.summary.identity {
+        let (running, wanted) = (Box::new(hello.spec.clone()), Box::new(want.summary.clone()));
+        return Verdict::Refuse(Refusal::SpecConflict { running, wanted });
+    }
+    match hello.app.state {
+        // Booting is waited for whatever its version: it is never ended inside its own budget.
+        AppState::Booting | AppState::BackOff => Verdict::Await(Box::new(hello.clone())),
+        AppState::Failed => replace(hello, Fault::Failed { reason: reason(hello) }),
+        AppState::Ready | AppState::Degraded => match stalled(want, hello) {
+            Some(for_ms) => replace(hello, Fault::Stalled { for_ms }),
+            None => judge_version(want, aim, hello),
+        },
+    }
+}
+
+fn judge_version(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
+    let older = hello.version < want.version;
+    match aim {
+        Aim::Version(target) if older && hello.version < *target => {
+            replace(hello, Fault::Older { target: target.clone() })
+        }
+        Aim::Version(_) if older => usable(want, hello, Some("it failed to start")),
+        Aim::Nothing(why) if older => usable(want, hello, Some(why)),
+        // Without the record an older worker cannot be accepted: the offered version may be the target.
+        Aim::Unknown if older => replace(hello, Fault::Older { target: want.version.clone() }),
+        Aim::Unknown | Aim::Version(_) | Aim::Nothing(_) => usable(want, hello, None),
+    }
+}
+
+fn usable(want: &Want, hello: &Hello, not_running: Option<&str>) -> Verdict {
+    let mut warnings = Vec::new();
+    if hello.app.state == AppState::Degraded {
+        warnings.push(Warning::Degraded { reason: reason(hello) });
+    }
+    if hello.version == want.version && hello.spec.settings != want.summary.settings {
+        warnings.push(Warning::Drift);
+    }
+    if let Some(why) = not_running {
+        warnings.push(Warning::OfferNotRunning { offered: want.version.clone(), why: why.to_owned() });
+    }
+    Verdict::Use(Box::new(Usable { hello: hello.clone(), warnings }))
+}
+
+fn replace(hello: &Hello, fault: Fault) -> Verdict {
+    Verdict::Replace(Box::new(hello.clone()), fault)
+}
+
+fn reason(hello: &Hello) -> String {
+    hello.app.reason.clone().unwrap_or_else(|| "it gives no reason".to_owned())
+}
+
+fn stalled(want: &Want, hello: &Hello) -> Option<u64> {
+    let limit = u64::try_from(want.stall_timeout.as_millis()).unwrap_or(u64::MAX);
+    hello.app.stalled_for_ms.filter(|&for_ms| for_ms > limit)
+}
+
+/// What a silent holder of the socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It may still be booting, or merely slow: wait this long before asking again.
+    Wait(Duration),
+    /// Nobody holds the lease: whoever keeps the socket open is no worker.
+    NoWorker,
+    /// It has been silent for too long and is past its boot.
+    Wedged,
+}
+
+/// Judges a silent holder. `booting_for` is how long its boot may still take by the record.
+#[must_use]
+pub fn suspect(lease_busy: bool, silent_for: Duration, booting_for: Duration, limit: Duration) -> Suspicion {
+    if !lease_busy {
+        return Suspicion::NoWorker;
+    }
+    let left = limit.saturating_sub(silent_for).max(booting_for);
+    if left.is_zero() { Suspicion::Wedged } else { Suspicion::Wait(left) }
+}
+
+#[cfg(test)]
+mod tests;

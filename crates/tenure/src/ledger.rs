@@ -1,0 +1,122 @@
+//! The record of who the worker is: `ledger.json`, written by the lease holder.
+//!
+//! Data only. The ledger never decides whether a worker lives (the lease does): it names whom to verify.
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use tenure_sys::identity::Identity;
+
+use crate::deadline::Moment;
+use crate::wire::{Asker, Endpoint};
+
+/// Format version of the record.
+pub const SCHEMA: u32 = 1;
+
+/// The record `ledger.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// [`SCHEMA`] of the writer.
+    pub schema_version: u32,
+    /// Last generation that was activated; it never goes back.
+    pub generation: u64,
+    /// Version of that generation.
+    pub version: Option<Version>,
+    /// Processes that hold, or held, the lease of that generation.
+    pub lineage: Vec<Identity>,
+    /// The wrapped program of that generation, where there is one.
+    pub program: Option<ProgramRecord>,
+    /// Until then a silent worker is booting, not wedged.
+    pub booting_until: Option<Moment>,
+    /// The executable and version of the code that keeps the worker.
+    pub host: Option<HostRecord>,
+    /// Addresses of the last generation; a port of 0 takes the same port again.
+    pub endpoints: Vec<Endpoint>,
+    /// Who started it.
+    pub started_by: Option<Asker>,
+}
+
+/// A wrapped program: recorded as intended before it runs, completed once its shim and itself are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramRecord {
+    /// Marks every process of its tree.
+    pub cookie: String,
+    /// Command, for people.
+    pub command: String,
+    /// Its parent, once it exists.
+    pub shim: Option<Identity>,
+    /// The program, once it runs.
+    pub identity: Option<Identity>,
+}
+
+/// The code that keeps the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// Path of its executable.
+    pub exe: String,
+    /// Version of `tenure` in it.
+    pub version: String,
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA,
+            generation: 0,
+            version: None,
+            lineage: Vec::new(),
+            program: None,
+            booting_until: None,
+            host: None,
+            endpoints: Vec::new(),
+            started_by: None,
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the next generation of `version`: nobody is in its lineage yet. The former program's record stays until
+    /// somebody has proved that it is gone, so callers clear it first.
+    #[must_use]
+    pub fn next_generation(self, version: &Version, booting_until: Moment, by: Asker) -> Self {
+        Self {
+            schema_version: SCHEMA,
+            generation: self.generation + 1,
+            version: Some(version.clone()),
+            lineage: Vec::new(),
+            booting_until: Some(booting_until),
+            host: None,
+            started_by: Some(by),
+            program: None,
+            endpoints: self.endpoints,
+        }
+    }
+
+    /// The address that listener `name` had the last time.
+    #[must_use]
+    pub fn last_address(&self, name: &str) -> Option<std::net::SocketAddr> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name).map(|endpoint| endpoint.tcp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_never_goes_back_and_forgets_the_old_lineage() {
+        let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let ledger = Ledger { generation: 7, lineage: vec![id], ..Ledger::default() };
+        let until = Moment { boot: "b".into(), ms: 9 };
+        let next = ledger.next_generation(&Version::new(1, 0, 0), until, Asker::default());
+        assert_eq!((next.generation, next.lineage.len()), (8, 0));
+    }
+
+    #[test]
+    fn format_1_is_read_as_it_was_first_written() {
+        let golden = include_str!("../formats/ledger-1.json");
+        let ledger: Ledger = serde_json::from_str(golden).expect("golden reads");
+        assert_eq!(ledger.generation, 7);
+        let again = serde_json::to_string_pretty(&ledger).expect("writes");
+        assert_eq!(again.trim(), golden.trim());
+    }
+}

@@ -1,0 +1,164 @@
+//! Ending what a former program left, and proving that it is gone, before anything new is bound.
+//!
+//! Three sources, in this order: the lock `program`, which the whole tree inherits (its shim ends the tree by itself when
+//! the host dies, so it gets the time to do that politely); the identities in the ledger, each verified; and the cookie in
+//! the environment of every process of ours. What cannot be verified is not signalled. What survives is named.
+
+use std::time::Duration;
+
+use tenure_sys::lock::{self, LockWait};
+use tenure_sys::process::{self, Delivery, ProcessHandle, Signal, Verified};
+use tenure_sys::tree;
+
+use crate::deadline::{Deadline, Stage};
+use crate::gate::Gate;
+use crate::lease::Lease;
+use crate::ledger::Ledger;
+use crate::paths::{StateDir, file};
+use crate::scope;
+use crate::spec::KILL_GRACE;
+
+/// How long processes that escaped their shim may take to end after SIGTERM.
+const POLITE: Duration = Duration::from_secs(1);
+
+/// Sweeps after which something that keeps forking is reported instead of hunted.
+const ROUNDS: usize = 16;
+
+/// Something of a former program that was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its pid.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+}
+
+/// Something of a former program still lives, or may.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftoverError {
+    /// A process did not end.
+    #[error("end what the previous program left: pid {pid} ({command}) does not end")]
+    Survivor {
+        /// Its pid.
+        pid: u32,
+        /// Its command line.
+        command: String,
+    },
+    /// The lock of the previous program is held by a process that cannot be found.
+    #[error("end what the previous program left: something of it still holds its lock{}", named(.holders))]
+    Unseen {
+        /// Pids that may hold it, from `/proc/locks`.
+        holders: Vec<u32>,
+    },
+    /// The lock file cannot be used.
+    #[error("lock the program file")]
+    Lock(#[source] std::io::Error),
+}
+
+fn named(holders: &[u32]) -> String {
+    match holders {
+        [] => String::new(),
+        pids => format!(
+            " (locked first by pid {})",
+            pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
+        ),
+    }
+}
+
+/// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take.
+pub fn clear(
+    gate: &Gate<'_>,
+    _lease: &Lease,
+    ledger: &Ledger,
+    patience: Duration,
+) -> Result<Vec<Ended>, LeftoverError> {
+    let state = gate.state();
+    let mut ended = Vec::new();
+    if !is_free_within(state, patience)? {
+        for handle in recorded(ledger) {
+            ended.push(end(&handle)?);
+        }
+    }
+    for _ in 0..ROUNDS {
+        let marked = tree::with_cookie(&scope::cookie_prefix(state.id()));
+        if marked.is_empty() {
+            break;
+        }
+        ended.append(&mut end_all(&marked.into_iter().map(|found| found.handle).collect::<Vec<_>>())?);
+    }
+    if is_free_within(state, KILL_GRACE)? { Ok(ended) } else { Err(survivor(state)) }
+}
+
+/// Whether the lock `program` is free, or becomes so in time.
+pub fn is_free_within(state: &StateDir, patience: Duration) -> Result<bool, LeftoverError> {
+    if !state.dir().exists(file::PROGRAM).map_err(LeftoverError::Lock)? {
+        return Ok(true);
+    }
+    let file = state.dir().open_lock(file::PROGRAM).map_err(LeftoverError::Lock)?;
+    match lock::lock_within(file, patience).map_err(LeftoverError::Lock)? {
+        LockWait::Taken(_) => Ok(true),
+        LockWait::TimedOut => Ok(false),
+    }
+}
+
+fn survivor(state: &StateDir) -> LeftoverError {
+    if let Some(found) = tree::with_cookie(&scope::cookie_prefix(state.id())).into_iter().next() {
+        return LeftoverError::Survivor { pid: found.handle.pid(), command: found.command };
+    }
+    match state.dir().open_lock(file::PROGRAM) {
+        Ok(file) => LeftoverError::Unseen { holders: lock::holders(&file) },
+        Err(error) => LeftoverError::Lock(error),
+    }
+}
+
+/// The recorded processes of the former program that live and are verified, parent first.
+fn recorded(ledger: &Ledger) -> Vec<ProcessHandle> {
+    let program = ledger.program.iter().flat_map(|program| [&program.shim, &program.identity]);
+    program.flatten().filter_map(verified).collect()
+}
+
+fn verified(identity: &tenure_sys::identity::Identity) -> Option<ProcessHandle> {
+    match process::verify(identity) {
+        Verified::Same(handle) => Some(handle),
+        Verified::Gone(_) | Verified::Unverifiable(_) => None,
+    }
+}
+
+fn end(handle: &ProcessHandle) -> Result<Ended, LeftoverError> {
+    let ended = name(handle);
+    let survives = |_| LeftoverError::Survivor { pid: ended.pid, command: ended.command.clone() };
+    let gone = match handle.signal(Signal::Kill).map_err(survives)? {
+        Delivery::AlreadyGone => true,
+        Delivery::Sent => handle.wait_ended(Some(KILL_GRACE)).map_err(survives)?,
+    };
+    if gone { Ok(ended) } else { Err(LeftoverError::Survivor { pid: ended.pid, command: ended.command }) }
+}
+
+/// Asks all, waits for all with one budget, then kills what is left.
+fn end_all(handles: &[ProcessHandle]) -> Result<Vec<Ended>, LeftoverError> {
+    let names: Vec<Ended> = handles.iter().map(name).collect();
+    for handle in handles {
+        // A failed signal is seen below: the process is then killed, or named as the survivor.
+        drop(handle.signal(Signal::Term));
+    }
+    let budget = Deadline::start(POLITE);
+    for (handle, named) in handles.iter().zip(&names) {
+        let survives = |_| LeftoverError::Survivor { pid: named.pid, command: named.command.clone() };
+        let gone = handle.wait_ended(Some(budget.remaining())).map_err(survives)?;
+        if !gone {
+            end(handle)?;
+        }
+    }
+    Ok(names)
+}
+
+fn name(handle: &ProcessHandle) -> Ended {
+    let pid = handle.pid();
+    Ended { pid, command: process::command_line(pid).unwrap_or_default() }
+}
+
+/// The time that a stage leaves for the shim, at most `patience`.
+#[must_use]
+pub fn patience(stage: Stage, patience: Duration) -> Duration {
+    stage.remaining().min(patience)
+}

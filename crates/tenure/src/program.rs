@@ -1,0 +1,80 @@
+//! Finding the executable that a command names: one resolver for launchers and hosts.
+//!
+//! Reads the file system and nothing else; a failure is never cached.
+
+use std::ffi::OsStr;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+/// Variable that names the `tenure` executable which hosts programs.
+pub const HOST_VARIABLE: &str = "TENURE_HOST";
+
+/// A program that is not there, or cannot be executed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoProgram {
+    /// Nothing of that name.
+    #[error("find the program {program:?}: there is no such file{}", looked(.path.as_deref()))]
+    Missing {
+        /// As the command names it.
+        program: String,
+        /// The PATH that was searched, where it was.
+        path: Option<String>,
+    },
+    /// There is something, and it is not executable.
+    #[error("run the program {program:?}: {found:?} is not an executable file")]
+    NotExecutable {
+        /// As the command names it.
+        program: String,
+        /// What was found.
+        found: PathBuf,
+    },
+}
+
+fn looked(path: Option<&str>) -> String {
+    path.map(|path| format!(" in PATH ({path})")).unwrap_or_default()
+}
+
+/// The executable of `program`: below `cwd` if it has a slash in it, else the first in `path`.
+pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf, NoProgram> {
+    if program.contains('/') {
+        let found = cwd.join(program);
+        return match found.metadata() {
+            Err(_) => Err(NoProgram::Missing { program: program.to_owned(), path: None }),
+            Ok(_) if is_executable(&found) => Ok(found),
+            Ok(_) => Err(NoProgram::NotExecutable { program: program.to_owned(), found }),
+        };
+    }
+    let path = path.unwrap_or("/usr/local/bin:/usr/bin:/bin");
+    let directories = std::env::split_paths(OsStr::new(path)).filter(|directory| directory.is_absolute());
+    directories
+        .map(|directory| directory.join(program))
+        .find(|candidate| is_executable(candidate))
+        .ok_or_else(|| NoProgram::Missing { program: program.to_owned(), path: Some(path.to_owned()) })
+}
+
+fn is_executable(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file() && found.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_is_searched_in_path_and_a_slash_means_below_cwd() {
+        let root = Path::new("/");
+        assert_eq!(resolve("sh", root, Some("/nowhere:/bin")).expect("sh"), Path::new("/bin/sh"));
+        assert_eq!(resolve("bin/sh", root, None).expect("sh"), Path::new("/bin/sh"));
+    }
+
+    #[test]
+    fn what_is_missing_is_named_with_where_it_was_sought() {
+        let missing = resolve("no-such-program", Path::new("/"), Some("/bin")).expect_err("missing");
+        assert_eq!(
+            missing.to_string(),
+            "find the program \"no-such-program\": there is no such file in PATH (/bin)"
+        );
+        let plain = resolve("./etc/passwd", Path::new("/"), None).expect_err("not executable");
+        assert!(matches!(plain, NoProgram::NotExecutable { .. }));
+    }
+}

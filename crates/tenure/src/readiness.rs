@@ -1,0 +1,143 @@
+//! Waiting for a worker that was just started: ready, failed, or still booting when the caller's budget ends.
+//!
+//! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and its
+//! last words, not at the timeout. Only `start_timeout` ends a booting worker, never a caller's budget.
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::socket;
+
+use crate::brief::{LONGEST_MESSAGE, Report};
+use crate::control::{self, Silence};
+use crate::deadline::{Deadline, Stage};
+use crate::logs::{self, Mark};
+use crate::paths::StateDir;
+use crate::spec::{KILL_GRACE, Spec};
+use crate::wire::{Hello, Until};
+
+/// A worker that was started and has not reported yet.
+#[derive(Debug)]
+pub struct Boot<'start> {
+    /// Its scope.
+    pub state: &'start StateDir,
+    /// Our end of its channel.
+    pub channel: OwnedFd,
+    /// The process.
+    pub worker: ProcessHandle,
+    /// What it was started from.
+    pub spec: &'start Spec,
+    /// Where the logs ended before it started.
+    pub mark: Mark,
+}
+
+/// What became of a start.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It serves.
+    Ready(Box<Hello>),
+    /// Our budget ended first; it goes on booting.
+    StillBooting,
+    /// It failed, and is gone.
+    Failed(BootFailure),
+}
+
+/// How a start failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFailure {
+    /// Named part of the boot.
+    pub stage: String,
+    /// What went wrong.
+    pub message: String,
+    /// The last lines of its log.
+    pub last_words: Vec<String>,
+    /// The process.
+    pub pid: u32,
+}
+
+/// The stage of a boot that ended because somebody asked the worker to stop.
+pub const STOPPED: &str = "stop";
+
+impl BootFailure {
+    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec.
+    #[must_use]
+    pub fn is_its_own(&self) -> bool {
+        self.stage != STOPPED
+    }
+}
+
+/// Slack beyond `start_timeout` for the worker's own watchdog to report before its launcher ends it.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// Waits for the outcome of a start.
+#[must_use]
+pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Outcome {
+    let start = Deadline::start(boot.spec.start_timeout.duration().saturating_add(SLACK));
+    loop {
+        let left = start.remaining().min(budget.remaining());
+        match next(boot, left) {
+            Heard::Report(Report::Ready { hello }) => return Outcome::Ready(hello),
+            Heard::Report(Report::Failed { stage, message }) => return failed(boot, stage, message),
+            Heard::Ended => return failed(boot, "boot".to_owned(), last_exit(&boot.worker)),
+            Heard::Nothing if start.remaining().is_zero() => {
+                let limit = boot.spec.start_timeout;
+                return failed(boot, "start".to_owned(), format!("it was not ready within {limit}"));
+            }
+            Heard::Nothing if budget.remaining().is_zero() => return Outcome::StillBooting,
+            Heard::Nothing => {}
+        }
+    }
+}
+
+enum Heard {
+    Report(Report),
+    Ended,
+    Nothing,
+}
+
+fn next(boot: &Boot<'_>, left: Duration) -> Heard {
+    let mut interests =
+        [Interest::new(boot.channel.as_fd(), Want::Read), Interest::new(boot.worker.as_fd(), Want::Read)];
+    if poll::wait(&mut interests, Some(left)).is_err() {
+        return Heard::Nothing;
+    }
+    let [channel, worker] = interests.map(|interest| interest.ready() || interest.hangup());
+    if channel {
+        let received = socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE);
+        let report = received.ok().and_then(|received| serde_json::from_slice(&received.bytes).ok());
+        return match report {
+            Some(report) => Heard::Report(report),
+            // The channel closes with the process, or a moment before it.
+            None if boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false) => Heard::Ended,
+            None => Heard::Report(Report::Failed {
+                stage: "boot".to_owned(),
+                message: "it closed its channel without a report".to_owned(),
+            }),
+        };
+    }
+    if worker { Heard::Ended } else { Heard::Nothing }
+}
+
+/// A failed worker is gone before anybody is told: the next start must find the lease free.
+fn failed(boot: &Boot<'_>, stage: String, message: String) -> Outcome {
+    let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
+    if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
+        drop(boot.worker.wait_ended(Some(KILL_GRACE)));
+    }
+    let last_words = logs::tail_since(boot.state, boot.mark);
+    Outcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
+}
+
+fn last_exit(worker: &ProcessHandle) -> String {
+    match worker.exit_of_stranger() {
+        Some(status) => format!("it ended with {status} before it was ready"),
+        None => "it ended before it was ready".to_owned(),
+    }
+}
+
+/// Waits, outside the gate, until a worker that somebody else started has settled.
+pub fn await_settled(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
+    control::connect(state, stage)?.wait(Until::Settled, stage)
+}

@@ -1,0 +1,146 @@
+//! Reading and writing the two records, `desired.json` and `ledger.json`.
+//!
+//! A write replaces the whole file (temporary file, fsync, rename, fsync of the directory): a reader sees the old record or
+//! the new one. A record of a newer format is refused by name and never repaired or deleted; so is one that cannot be
+//! read, because the generation in it must never go back.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::desired::{self, Desired};
+use crate::ledger::{self, Ledger};
+use crate::paths::{StateDir, file};
+
+/// Largest record read: 8 offers with long commands are far below it.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// A record cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file cannot be read.
+    #[error("read {path:?}")]
+    Read {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It was written by a newer `tenure`.
+    #[error("use {path:?}: it has format {found} and this tenure knows up to {known}; use the newer tenure")]
+    TooNew {
+        /// The record.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// It is no record.
+    #[error("use {path:?}: it is damaged; move it away to begin anew")]
+    Damaged {
+        /// The record.
+        path: PathBuf,
+        /// Where it stops making sense.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file cannot be written.
+    #[error("write {path:?}")]
+    Write {
+        /// The record.
+        path: PathBuf,
+        /// Why: a full or read-only disk, most often.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The ledger; an empty one where there is none yet.
+pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
+    read(state, file::LEDGER, ledger::SCHEMA).map(Option::unwrap_or_default)
+}
+
+/// Replaces the ledger. Only for the holder of the lease.
+pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
+    write(state, file::LEDGER, ledger)
+}
+
+/// What has been offered; nothing where there is no record yet.
+pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
+    read(state, file::DESIRED, desired::SCHEMA).map(Option::unwrap_or_default)
+}
+
+/// Replaces the record of offers. Only for the holder of the gate.
+pub fn write_desired(state: &StateDir, desired: &Desired) -> Result<(), RecordError> {
+    write(state, file::DESIRED, desired)
+}
+
+#[derive(Deserialize)]
+struct Format {
+    schema_version: u32,
+}
+
+fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result<Option<T>, RecordError> {
+    let path = || state.path().join(name);
+    let bytes =
+        state.dir().read(name, LARGEST).map_err(|source| RecordError::Read { path: path(), source })?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let damaged = |source| RecordError::Damaged { path: path(), source };
+    let Format { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if found > known {
+        return Err(RecordError::TooNew { path: path(), found, known });
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+fn write(state: &StateDir, name: &str, record: &impl Serialize) -> Result<(), RecordError> {
+    let failed = |source| RecordError::Write { path: state.path().join(name), source };
+    let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| failed(error.into()))?;
+    bytes.push(b'\n');
+    state.dir().write_atomic(name, &bytes).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::Scope;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let root = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir()
+            .expect("a temporary directory");
+        let scope: Scope = "memory".parse().expect("valid");
+        let state = StateDir::at(root.path(), &scope).expect("private");
+        (root, state)
+    }
+
+    #[test]
+    fn an_absent_record_is_an_empty_one() {
+        let (_root, state) = state();
+        assert_eq!(read_ledger(&state).expect("absent").generation, 0);
+        assert!(read_desired(&state).expect("absent").offers.is_empty());
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_by_name_and_left_alone() {
+        let (_root, state) = state();
+        let newer = br#"{"schema_version": 99, "shape": "unknown"}"#;
+        state.dir().write_atomic(file::LEDGER, newer).expect("writes");
+        let error = read_ledger(&state).expect_err("newer");
+        assert!(matches!(error, RecordError::TooNew { found: 99, known: 1, .. }), "{error}");
+        assert_eq!(state.dir().read(file::LEDGER, 1000).expect("reads").expect("still there"), newer);
+    }
+
+    #[test]
+    fn a_damaged_record_is_named() {
+        let (_root, state) = state();
+        for bytes in [&b""[..], b"{", b"[]", b"\xff\xff"] {
+            state.dir().write_atomic(file::DESIRED, bytes).expect("writes");
+            assert!(matches!(read_desired(&state), Err(RecordError::Damaged { .. })), "{bytes:?}");
+        }
+    }
+}

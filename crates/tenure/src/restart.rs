@@ -1,0 +1,140 @@
+//! `restart`: a new worker in the place of the old one, proved over a new connection.
+//!
+//! Retire, then start: the old worker is proved gone before the new one is spawned. The listeners' ports are taken again.
+
+use semver::Version;
+
+use crate::deadline::{Deadline, Moment};
+use crate::desired::Target;
+use crate::error::{Error, ErrorKind};
+use crate::event::{self, Event, What};
+use crate::gate::Gate;
+use crate::lease::Lease;
+use crate::offers;
+use crate::order::{self, Order};
+use crate::paths::StateDir;
+use crate::probe::{self, FIRST_ANSWER, Observation};
+use crate::readiness::Outcome;
+use crate::records;
+use crate::retire::{self, Purpose};
+use crate::spec::Spec;
+use crate::start;
+use crate::wire::{AppState, Hello};
+
+/// The proof of a restart.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restarted {
+    /// The worker that stood before, where one did.
+    pub old: Option<Box<Hello>>,
+    /// The worker that stands now, by its own answer on a new connection.
+    pub new: Box<Hello>,
+}
+
+/// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
+/// connection sees a higher generation, the target's version, and an app that is ready. Where no worker ran, one is
+/// started. What the order offers is recorded first, so an order of an older version restarts the highest one offered.
+///
+/// # Errors
+/// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
+/// [`ensure`](crate::ensure()).
+pub fn restart(order: &Order) -> Result<Restarted, Error> {
+    let budget = Deadline::start(order.budget);
+    let state = StateDir::create(&order.scope)?;
+    if order::is_inside(&state) {
+        let message = format!("restart {}: this process is part of that worker", order.scope);
+        return Err(Error::of(ErrorKind::Recursion, message));
+    }
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, order.spec.start_timeout.duration())?;
+    let mut desired = offers::with_offer(&gate, &order.spec)?;
+    // A person asked: what failed a moment ago is tried again now.
+    desired.succeeded(&order.spec.version);
+    let target = target(&desired.target(&Moment::now(), &start::can_run), &order.spec)?;
+    offers::keep(&gate, &desired)?;
+
+    let old = before(&state, &budget)?;
+    let floor =
+        old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(&state)?.generation);
+    let lease = retire_old(&gate, order, &budget)?;
+    match start::start(&gate, lease, &target, order, &budget)? {
+        Outcome::Ready(_) => offers::succeeded(&gate, &mut desired, &target)?,
+        Outcome::StillBooting => {
+            return Err(unproved("the new worker is still booting", old.as_deref(), None));
+        }
+        Outcome::Failed(failure) => {
+            if failure.is_its_own() {
+                offers::failed(&gate, &mut desired, &target, &failure.message)?;
+            }
+            return Err(unproved(
+                "the new worker did not start",
+                old.as_deref(),
+                Some(Error::boot_failed(&failure)),
+            ));
+        }
+    }
+    let new =
+        prove(&state, floor, &target.version, &budget).map_err(|why| unproved(&why, old.as_deref(), None))?;
+    Ok(Restarted { old, new })
+}
+
+fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {
+    match target {
+        Target::Offer { spec, .. } => Ok((**spec).clone()),
+        Target::Suppressed { failure, .. } => {
+            Err(Error::of(ErrorKind::SpawnSuppressed, format!("restart the worker: {}", failure.error)))
+        }
+        Target::Missing { program } => {
+            let message = format!(
+                "restart the worker: there is no program {program:?} in {}; nothing was stopped",
+                spec.cwd.display()
+            );
+            Err(Error::of(ErrorKind::SpawnFailed, message).at("program"))
+        }
+    }
+}
+
+fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {
+    let seen = probe::observe(state, budget.stage("probe")?.at_most(FIRST_ANSWER));
+    Ok(match seen {
+        Observation::Answered(hello) => Some(hello),
+        Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
+    })
+}
+
+fn retire_old(gate: &Gate<'_>, order: &Order, budget: &Deadline) -> Result<Lease, Error> {
+    let ledger = records::read_ledger(gate.state())?;
+    let purpose =
+        Purpose { reason: "restart".to_owned(), by: order.asker(), patience: order.spec.end_budget() };
+    let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
+    if let Some(pid) = retired.pid {
+        let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, "restart");
+        event::note(gate.state(), &stopped.pid(pid));
+    }
+    Ok(retired.lease)
+}
+
+/// Proof = a new connection that sees a higher generation, the target's version, and an app that is ready.
+fn prove(state: &StateDir, floor: u64, target: &Version, budget: &Deadline) -> Result<Box<Hello>, String> {
+    let stage = budget.stage("proof").map_err(|error| error.to_string())?;
+    match probe::observe(state, stage) {
+        Observation::Answered(hello) => {
+            let newer = hello.generation > floor && hello.version == *target;
+            if newer && hello.app.state == AppState::Ready { Ok(hello) } else { Err(describe(&hello)) }
+        }
+        Observation::Nobody => Err("nobody answers".to_owned()),
+        Observation::Silent => Err("the new worker is silent".to_owned()),
+        Observation::Denied(why) | Observation::Foreign(why) => Err(why),
+    }
+}
+
+fn describe(hello: &Hello) -> String {
+    let Hello { generation, version, identity, app, .. } = hello;
+    format!("generation {generation}, version {version}, {identity}, {:?}", app.state)
+}
+
+fn unproved(now: &str, old: Option<&Hello>, cause: Option<Error>) -> Error {
+    let old = old.map_or_else(
+        || "no worker answered before".to_owned(),
+        |hello| format!("before: {}", describe(hello)),
+    );
+    Error::restart_unproved(format!("prove the restart: {now}; {old}"), cause)
+}

@@ -1,0 +1,227 @@
+//! Ending a worker and proving that it is gone: the proof is its lease in our hands.
+//!
+//! Asked first, over its control socket; forced only through handles whose identity was verified after they were opened.
+//! A process that somebody traces is never forced. Unverifiable is not mismatched: then nothing is touched, and it is said.
+
+use std::time::Duration;
+
+use tenure_sys::process::{self, Delivery, Doubt, ProcessHandle, RunState, Signal, Verified};
+use tenure_sys::tree;
+
+use crate::control;
+use crate::deadline::Stage;
+use crate::fault::{self, Point};
+use crate::gate::Gate;
+use crate::lease::{Lease, LeaseError, TryLease};
+use crate::ledger::Ledger;
+use crate::paths::StateDir;
+use crate::scope;
+use crate::spec::KILL_GRACE;
+use crate::wire::{Asker, Hello};
+
+/// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its
+/// watchdog one second.
+const OVERRUN: Duration = Duration::from_secs(1);
+
+/// How long the kernel may take from SIGKILL to the freed lease; only a process in uninterruptible sleep takes longer.
+const FREED: Duration = Duration::from_secs(5);
+
+/// The proof that a scope has no worker: its lease, in our hands.
+#[derive(Debug)]
+pub struct Retired {
+    /// The lease.
+    pub lease: Lease,
+    /// How the worker ended.
+    pub ending: Ending,
+    /// The worker's pid, where there was one.
+    pub pid: Option<u32>,
+}
+
+/// How a worker ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It was gone already.
+    WasGone,
+    /// It was asked and ended by itself.
+    Asked,
+    /// It was ended by this signal.
+    Forced(Signal),
+}
+
+/// Why a worker is to end.
+#[derive(Debug, Clone)]
+pub struct Purpose {
+    /// For events and logs.
+    pub reason: String,
+    /// Who asks.
+    pub by: Asker,
+    /// How long it may take to end by itself.
+    pub patience: Duration,
+}
+
+/// A worker cannot be ended, or its end cannot be proved.
+#[derive(Debug, thiserror::Error)]
+pub enum RetireError {
+    /// Somebody holds the lease and cannot be verified.
+    #[error("end the worker: {why}; nothing was touched")]
+    Unverifiable {
+        /// Who holds it as far as can be told, and why that is not enough.
+        why: String,
+    },
+    /// A debugger is attached.
+    #[error("end the worker: pid {pid} is traced by pid {tracer}; nothing was touched")]
+    Traced {
+        /// The worker.
+        pid: u32,
+        /// Its tracer.
+        tracer: u32,
+    },
+    /// It was signalled and still holds the lease.
+    #[error("prove that the worker is gone: {survivor} still holds its lease")]
+    Survivor {
+        /// Who, as far as can be told.
+        survivor: String,
+    },
+    /// The kernel refused a signal.
+    #[error("signal pid {pid}")]
+    Signal {
+        /// The worker.
+        pid: u32,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The lease file cannot be used.
+    #[error("take the worker's lease")]
+    Lease(#[source] LeaseError),
+}
+
+/// Ends the worker of the gate's scope: asks, then forces what does not end, then takes its lease.
+pub fn retire(
+    gate: &Gate<'_>,
+    ledger: &Ledger,
+    purpose: &Purpose,
+    stage: Stage,
+) -> Result<Retired, RetireError> {
+    let state = gate.state();
+    if let TryLease::Free(lease) = Lease::try_take(state).map_err(RetireError::Lease)? {
+        return Ok(Retired { lease, ending: Ending::WasGone, pid: None });
+    }
+    let asked = ask(state, purpose, stage);
+    fault::reach(Point::RetireAsked);
+    if let Some((hello, within)) = &asked {
+        let patience = stage.at_most(within.saturating_add(OVERRUN));
+        if let TryLease::Free(lease) = Lease::take_within(state, patience).map_err(RetireError::Lease)? {
+            fault::reach(Point::RetireProved);
+            return Ok(Retired { lease, ending: Ending::Asked, pid: Some(hello.identity.pid) });
+        }
+    }
+    force(state, ledger, asked.as_ref().map(|(hello, _)| hello))
+}
+
+/// Ends a worker that holds its lease and does not answer.
+pub fn end_wedged(gate: &Gate<'_>, ledger: &Ledger) -> Result<Retired, RetireError> {
+    force(gate.state(), ledger, None)
+}
+
+/// HELLO and STOP on one connection: who accepted to end, and within what time.
+fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Option<(Hello, Duration)> {
+    let stage = stage.at_most(crate::probe::FIRST_ANSWER);
+    let mut connection = control::connect(state, stage).ok()?;
+    let hello = connection.hello(stage).ok()?;
+    let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage).ok()?;
+    Some((hello, within))
+}
+
+fn force(state: &StateDir, ledger: &Ledger, hello: Option<&Hello>) -> Result<Retired, RetireError> {
+    let handles = verified_lineage(state, ledger, hello)?;
+    let mut ending = Ending::WasGone;
+    for handle in &handles {
+        ending = Ending::Forced(cascade(handle)?);
+    }
+    let freed = crate::deadline::Deadline::start(FREED).stage("freed lease");
+    let stage = freed.map_err(|_| RetireError::Survivor { survivor: "it".to_owned() })?;
+    match Lease::take_within(state, stage).map_err(RetireError::Lease)? {
+        TryLease::Free(lease) => {
+            fault::reach(Point::RetireProved);
+            Ok(Retired { lease, ending, pid: handles.first().map(ProcessHandle::pid) })
+        }
+        TryLease::Busy => Err(RetireError::Survivor { survivor: describe(&handles) }),
+    }
+}
+
+/// Handles of every process that may hold the lease: what the worker said, what the ledger says, and processes that carry
+/// the scope's worker cookie. Each was verified after it was opened.
+fn verified_lineage(
+    state: &StateDir,
+    ledger: &Ledger,
+    hello: Option<&Hello>,
+) -> Result<Vec<ProcessHandle>, RetireError> {
+    let mut handles: Vec<ProcessHandle> = Vec::new();
+    let mut doubt = None;
+    for identity in hello.map(|hello| &hello.identity).into_iter().chain(&ledger.lineage) {
+        match process::verify(identity) {
+            Verified::Same(handle) if handles.iter().all(|known| known.pid() != handle.pid()) => {
+                handles.push(handle);
+            }
+            Verified::Unverifiable(why) => doubt = Some((identity.pid, why)),
+            Verified::Same(_) | Verified::Gone(_) => {}
+        }
+    }
+    if handles.is_empty() {
+        let prefix = scope::cookie_prefix(state.id());
+        let workers =
+            tree::with_cookie(&prefix).into_iter().filter(|found| found.cookie.ends_with(scope::WORKER));
+        handles.extend(workers.map(|found| found.handle));
+    }
+    if handles.is_empty() {
+        return Err(RetireError::Unverifiable { why: unverifiable(state, doubt) });
+    }
+    Ok(handles)
+}
+
+fn unverifiable(state: &StateDir, doubt: Option<(u32, Doubt)>) -> String {
+    let holders =
+        state.dir().open_lock(crate::paths::file::INSTANCE).map(|file| tenure_sys::lock::holders(&file));
+    let pids: Vec<String> = holders.unwrap_or_default().iter().map(u32::to_string).collect();
+    match doubt {
+        Some((pid, why)) => format!("pid {pid} of the record cannot be verified ({why})"),
+        None if pids.is_empty() => "its lease is held by a process that no record names".to_owned(),
+        None => format!(
+            "its lease, first locked by pid {}, is held by a process that no record names",
+            pids.join(", ")
+        ),
+    }
+}
+
+/// TERM, grace, KILL; returns the signal that did it. A stopped process cannot take TERM, so it gets no grace.
+fn cascade(handle: &ProcessHandle) -> Result<Signal, RetireError> {
+    let pid = handle.pid();
+    if let Some(tracer) = process::tracer_of(pid) {
+        return Err(RetireError::Traced { pid, tracer });
+    }
+    let failed = |source| RetireError::Signal { pid, source };
+    if handle.signal(Signal::Term).map_err(failed)? == Delivery::AlreadyGone {
+        return Ok(Signal::Term);
+    }
+    let stopped = matches!(process::state_of(pid), Some(RunState::Stopped));
+    if !stopped && handle.wait_ended(Some(KILL_GRACE)).map_err(failed)? {
+        return Ok(Signal::Term);
+    }
+    handle.signal(Signal::Kill).map_err(failed)?;
+    handle.wait_ended(Some(FREED)).map_err(failed)?;
+    Ok(Signal::Kill)
+}
+
+fn describe(handles: &[ProcessHandle]) -> String {
+    let living = handles.iter().filter(|handle| !handle.has_ended());
+    let names: Vec<String> = living
+        .map(|handle| {
+            let command = process::command_line(handle.pid()).unwrap_or_default();
+            let state = process::state_of(handle.pid());
+            let sleep = if state == Some(RunState::DiskSleep) { ", in uninterruptible sleep" } else { "" };
+            format!("pid {} ({command}{sleep})", handle.pid())
+        })
+        .collect();
+    if names.is_empty() { "a process that no record names".to_owned() } else { names.join(" and ") }
+}

@@ -1,0 +1,174 @@
+//! The parts of a spec and their defaults. Data only.
+
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use tenure_sys::process::Signal;
+
+use crate::amount::{Size, Span};
+
+/// What stands behind a worker's name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A command that the host keeps.
+    #[default]
+    Program,
+    /// A program that links the worker kit and is the worker itself.
+    Embedded,
+}
+
+/// A listening socket of the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Listen {
+    /// Name under which the socket is found in `LISTEN_FDNAMES` and in endpoints.
+    pub name: String,
+    /// Address. Port 0 takes the port of the last time, else a free one.
+    pub tcp: SocketAddr,
+    /// Who binds it.
+    #[serde(default)]
+    pub mode: ListenMode,
+}
+
+/// Who binds a listening socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ListenMode {
+    /// `tenure` binds it and the program gets it: `LISTEN_FDS`, from descriptor 3.
+    #[default]
+    #[serde(rename = "inherit")]
+    Inherit,
+    /// The program binds it; `tenure` checks that the port is free before and that the program's tree holds it after.
+    #[serde(rename = "self")]
+    SelfBound,
+}
+
+/// How readiness or health is told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// The program runs.
+    Up,
+    /// GET this path on the first listener answers 2xx or 3xx.
+    Http(String),
+    /// The first listener's address accepts, and the socket belongs to the program's tree.
+    Tcp,
+    /// This command exits with 0.
+    Exec(Vec<String>),
+    /// A line of the output matches this regular expression.
+    Log(String),
+    /// `READY=1` arrives on `NOTIFY_SOCKET` (the protocol of `sd_notify(3)`).
+    Notify,
+    /// A line is written to the descriptor that `TENURE_READY_FD` names, or that descriptor is closed after a write.
+    Fd,
+}
+
+/// A check that is repeated while the program runs. Defaults: every 10 s, 2 s each, 3 failures in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Health {
+    /// What is asked: `http`, `tcp` or `exec`.
+    #[serde(flatten)]
+    pub check: Ready,
+    /// Time between two checks.
+    #[serde(default = "Health::interval")]
+    pub interval: Span,
+    /// Longest time of one check.
+    #[serde(default = "Health::timeout")]
+    pub timeout: Span,
+    /// Failures in a row after which the program is restarted by policy.
+    #[serde(default = "Health::failures")]
+    pub failures: u32,
+}
+
+impl Health {
+    /// A check with default times.
+    #[must_use]
+    pub fn of(check: Ready) -> Self {
+        Self { check, interval: Self::interval(), timeout: Self::timeout(), failures: Self::failures() }
+    }
+
+    fn interval() -> Span {
+        Span::secs(10)
+    }
+
+    fn timeout() -> Span {
+        Span::secs(2)
+    }
+
+    fn failures() -> u32 {
+        3
+    }
+}
+
+/// A polite stop: this signal, then up to `grace`, then SIGKILL. Default: TERM, 5 s.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopPolicy {
+    /// The signal that asks the program to end.
+    pub signal: Signal,
+    /// How long it may take.
+    pub grace: Span,
+}
+
+impl Default for StopPolicy {
+    fn default() -> Self {
+        Self { signal: Signal::Term, grace: Span::secs(5) }
+    }
+}
+
+/// Which ends of the program are followed by a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestartOn {
+    /// A failed exit status, a signal, or failed health checks.
+    #[default]
+    Failure,
+    /// Any end that was not asked for.
+    Always,
+    /// None.
+    Never,
+}
+
+/// First and longest wait before a restart; it doubles in between.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Backoff(pub Span, pub Span);
+
+/// Restarts of the program within one generation. Default: on failure, 250 ms to 30 s, at most 5 in a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestartPolicy {
+    /// Which ends count.
+    pub on: RestartOn,
+    /// Waits.
+    pub backoff: Backoff,
+    /// Restarts within `window` after which the host gives up.
+    pub limit: u32,
+    /// The window of `limit`.
+    pub window: Span,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            on: RestartOn::Failure,
+            backoff: Backoff(Span::millis(250), Span::secs(30)),
+            limit: 5,
+            window: Span::secs(60),
+        }
+    }
+}
+
+/// Bounds of the program's log. Default: 10 MB a file, 3 old files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Logs {
+    /// Size at which a file is rotated.
+    pub size: Size,
+    /// Rotated files kept besides the current one.
+    pub keep: u32,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self { size: Size::bytes(10_000_000), keep: 3 }
+    }
+}

@@ -1,0 +1,86 @@
+//! `status`: what is, by the worker's own answer, or why there is none. Changes nothing and starts nothing.
+
+use std::time::Duration;
+
+use tenure_sys::process::{self, RunState, Verified};
+
+use crate::deadline::{Deadline, Moment};
+use crate::error::Error;
+use crate::gate;
+use crate::ledger::Ledger;
+use crate::paths::{self, StateDir};
+use crate::probe::{self, FIRST_ANSWER, Observation};
+use crate::records;
+use crate::scope::Scope;
+use crate::wire::{AppState, Hello};
+
+/// What stands under a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A worker answers, and its app serves (perhaps degraded).
+    Serving(Box<Hello>),
+    /// A worker answers, and its app does not serve: booting, backing off, failed or draining.
+    NotServing(Box<Hello>),
+    /// No worker.
+    Down,
+    /// Somebody holds the socket and does not answer.
+    Silent {
+        /// Within its boot: it may still answer.
+        booting: bool,
+        /// Who that is and in what state, as far as it can be verified.
+        who: Vec<String>,
+    },
+    /// The system does not let us look.
+    Denied(String),
+    /// Somebody answers who is not our worker.
+    Foreign(String),
+}
+
+/// What stands under the scope, from one look with a bounded wait.
+pub fn status(scope: &Scope) -> Result<Standing, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(Standing::Down) };
+    let stage = Deadline::start(FIRST_ANSWER).stage("probe")?;
+    Ok(match probe::observe(&state, stage) {
+        Observation::Answered(hello) if serves(&hello) => Standing::Serving(hello),
+        Observation::Answered(hello) => Standing::NotServing(hello),
+        Observation::Nobody => Standing::Down,
+        Observation::Silent => silent(&state),
+        Observation::Denied(why) => Standing::Denied(why),
+        Observation::Foreign(why) => Standing::Foreign(why),
+    })
+}
+
+/// A scope and what stands under it, or why that cannot be told.
+pub type Listed = (Scope, Result<Standing, Error>);
+
+/// Every scope that has state on this host, with what stands there.
+pub fn list() -> Result<Vec<Listed>, Error> {
+    let scopes = paths::scopes()?;
+    Ok(scopes.into_iter().map(|scope| (scope.clone(), status(&scope))).collect())
+}
+
+fn serves(hello: &Hello) -> bool {
+    !hello.draining && matches!(hello.app.state, AppState::Ready | AppState::Degraded)
+}
+
+fn silent(state: &StateDir) -> Standing {
+    let ledger = records::read_ledger(state).unwrap_or_else(|_| Ledger::default());
+    let booting =
+        ledger.booting_until.as_ref().is_some_and(|until| until.ahead_of(&Moment::now()) > Duration::ZERO);
+    let who = ledger.lineage.iter().map(|identity| match process::verify(identity) {
+        Verified::Same(handle) => match process::state_of(handle.pid()) {
+            Some(RunState::Stopped) => format!("{identity} is stopped"),
+            Some(RunState::Traced) => format!("{identity} is traced"),
+            Some(other) => format!("{identity} is there and silent ({other:?})"),
+            None => format!("{identity} is ending"),
+        },
+        Verified::Gone(why) => format!("{identity} of the record is gone ({why})"),
+        Verified::Unverifiable(why) => format!("{identity} of the record cannot be verified ({why})"),
+    });
+    Standing::Silent { booting, who: who.collect() }
+}
+
+/// Who signed the gate last; only meaningful while somebody holds it.
+pub fn gate_holder(scope: &Scope) -> Result<Option<gate::Holder>, Error> {
+    Ok(StateDir::open(scope)?.map(|state| gate::holder(&state)).filter(|holder| holder.pid.is_some()))
+}
