@@ -17,6 +17,10 @@ use crate::wire::{Asker, Hello};
 /// Variable that tells a process that it was started as a worker; its value is the number of inherited descriptors.
 pub const HANDOVER_VARIABLE: &str = "TENURE_HANDOVER";
 
+/// Variable with the process id that [`HANDOVER_VARIABLE`] is meant for: a child that inherits the environment of a worker
+/// is no worker.
+pub const HANDOVER_PID_VARIABLE: &str = "TENURE_HANDOVER_PID";
+
 /// Longest message on the pair.
 pub const LONGEST_MESSAGE: usize = 256 * 1024;
 

@@ -14,10 +14,10 @@ use crate::lease::{Lease, TryLease};
 use crate::offers;
 use crate::order::{self, Order};
 use crate::paths::StateDir;
-use crate::probe::{self, FIRST_ANSWER, Observation, SILENT_IS_WEDGED};
+use crate::probe::{self, Observation};
 use crate::readiness::{self, BootFailure, Outcome};
 use crate::records;
-use crate::retire::{self, Purpose, Retired};
+use crate::retire::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::spec::Spec;
 use crate::start;
 use crate::wire::{AppState, Endpoint, Hello};
@@ -108,7 +108,7 @@ impl Call<'_> {
     /// Looks without a lock: a worker that serves is used, one that boots is waited for.
     fn look(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         loop {
-            let seen = probe::observe(state, self.budget.stage("probe")?.at_most(FIRST_ANSWER));
+            let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.order.first_answer));
             match judge(&self.want, &Aim::Unknown, &seen) {
                 Verdict::Use(usable) => return Ok(Some(self.serving(Verdict::Use(usable)))),
                 Verdict::Await(hello) if self.order.may_spawn() => {
@@ -128,11 +128,11 @@ impl Call<'_> {
 
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
     fn act(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
-        let gate =
-            Gate::enter_for(state, self.budget.stage("gate")?, self.order.spec.start_timeout.duration())?;
+        let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.order.gate_time())?;
         let mut desired = offers::with_offer(&gate, &self.order.spec)?;
         let target = desired.target(&Moment::now(), &start::can_run);
-        let seen = probe::observe(state, self.budget.stage("probe under gate")?.at_most(FIRST_ANSWER));
+        let seen =
+            probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.order.first_answer));
         let act = self.errand.step(judge(&self.want, &aim(&target), &seen));
         if !matches!(act, Act::Refuse(_)) {
             offers::keep(&gate, &desired)?;
@@ -146,7 +146,7 @@ impl Call<'_> {
                 self.startable(&target)?;
                 self.take_lease(&gate)?
             }
-            Act::Suspect => self.unmask(&gate)?,
+            Act::Suspect => self.unmask(&gate, &target)?,
             Act::Replace(hello, fault) => {
                 self.startable(&target)?;
                 Some(self.replace(&gate, &hello, &fault)?)
@@ -182,7 +182,7 @@ impl Call<'_> {
         if let TryLease::Free(lease) = Lease::try_take(gate.state())? {
             return Ok(Some(lease));
         }
-        let patience = SILENT_IS_WEDGED.saturating_add(self.order.spec.end_budget());
+        let patience = self.order.wedged_after.saturating_add(self.order.spec.end_budget());
         let stage = self.budget.stage("lease")?.at_most(patience);
         match Lease::take_within(gate.state(), stage)? {
             TryLease::Free(lease) => Ok(Some(lease)),
@@ -194,7 +194,7 @@ impl Call<'_> {
     }
 
     /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended.
-    fn unmask(&self, gate: &Gate<'_>) -> Result<Option<Lease>, Error> {
+    fn unmask(&self, gate: &Gate<'_>, target: &Target) -> Result<Option<Lease>, Error> {
         let began = crate::deadline::monotonic();
         loop {
             let lease = Lease::try_take(gate.state())?;
@@ -203,9 +203,12 @@ impl Call<'_> {
                 ledger.booting_until.map_or_else(Default::default, |until| until.ahead_of(&Moment::now()));
             let silent_for = crate::deadline::monotonic().saturating_sub(began);
             let busy = matches!(lease, TryLease::Busy);
-            match (suspect(busy, silent_for, booting_for, SILENT_IS_WEDGED), lease) {
+            match (suspect(busy, silent_for, booting_for, self.order.wedged_after), lease) {
                 (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
-                (Suspicion::Wedged, _) => return self.end_wedged(gate).map(Some),
+                (Suspicion::Wedged, _) => {
+                    self.startable(target)?;
+                    return self.end_wedged(gate).map(Some);
+                }
                 (Suspicion::Wait(limit), _) => {
                     let stage = self.budget.stage("silent worker")?.at_most(limit);
                     if probe::observe(gate.state(), stage) != Observation::Silent {
@@ -236,7 +239,7 @@ impl Call<'_> {
                 .pid(hello.identity.pid),
         );
         let ledger = records::read_ledger(gate.state())?;
-        let purpose = Purpose { reason: why, by: self.order.asker(), patience: self.order.spec.end_budget() };
+        let purpose = Purpose { reason: why, by: self.order.asker(), patience: LONGEST_DRAIN };
         let retired = retire::retire(gate, &ledger, &purpose, self.budget.stage("retire")?)?;
         self.errand.retired();
         self.note(gate, What::Stopped, &retired, "it made room");

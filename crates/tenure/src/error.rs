@@ -287,6 +287,7 @@ impl From<RetireError> for Error {
             RetireError::Unverifiable { .. } | RetireError::Traced { .. } => ErrorKind::Wedged,
             RetireError::Survivor { .. } => ErrorKind::Survivor,
             RetireError::Signal { .. } => ErrorKind::Denied,
+            RetireError::TimedOut(_) => ErrorKind::TimedOut,
             RetireError::Lease(_) => ErrorKind::StateUnusable,
         };
         Self::because(kind, error).at("retire")

@@ -50,6 +50,8 @@ pub enum What {
     SelfCheckFailed,
     /// An embedded app's runtime stopped answering.
     Stalled,
+    /// A worker had announced its end and did not end in time; its watchdog ended it.
+    Overran,
 }
 
 /// One line of `events.jsonl`.

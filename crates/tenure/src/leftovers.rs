@@ -13,7 +13,7 @@ use tenure_sys::tree;
 use crate::deadline::{Deadline, Stage};
 use crate::gate::Gate;
 use crate::lease::Lease;
-use crate::ledger::Ledger;
+use crate::ledger::{Ledger, ProgramRecord};
 use crate::paths::{StateDir, file};
 use crate::scope;
 use crate::spec::KILL_GRACE;
@@ -79,14 +79,32 @@ pub fn clear(
             ended.push(end(&handle)?);
         }
     }
+    ended.append(&mut sweep(&scope::cookie_prefix(state.id()))?);
+    if is_free_within(state, KILL_GRACE)? { Ok(ended) } else { Err(survivor(state)) }
+}
+
+/// Ends what a program's shim left when it was ended by somebody else, and proves it. Only for the host of that program,
+/// which holds the lease; without its shim the tree has nobody to end it politely.
+pub fn clear_program(state: &StateDir, program: &ProgramRecord) -> Result<Vec<Ended>, LeftoverError> {
+    let mut ended = Vec::new();
+    for handle in program.identity.iter().filter_map(verified) {
+        ended.push(end(&handle)?);
+    }
+    ended.append(&mut sweep(&program.cookie)?);
+    if is_free_within(state, KILL_GRACE)? { Ok(ended) } else { Err(survivor(state)) }
+}
+
+/// Ends all that carries a cookie with this prefix, until nothing does.
+fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
+    let mut ended = Vec::new();
     for _ in 0..ROUNDS {
-        let marked = tree::with_cookie(&scope::cookie_prefix(state.id()));
+        let marked = tree::with_cookie(prefix);
         if marked.is_empty() {
             break;
         }
         ended.append(&mut end_all(&marked.into_iter().map(|found| found.handle).collect::<Vec<_>>())?);
     }
-    if is_free_within(state, KILL_GRACE)? { Ok(ended) } else { Err(survivor(state)) }
+    Ok(ended)
 }
 
 /// Whether the lock `program` is free, or becomes so in time.

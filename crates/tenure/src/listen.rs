@@ -116,7 +116,8 @@ fn bind_tcp(name: &str, wanted: SocketAddr, last: Option<SocketAddr>) -> Result<
     })
 }
 
-fn expect_free(name: &str, address: SocketAddr) -> Result<SocketAddr, ListenError> {
+/// Looks whether nobody listens on `address`, by connecting, and gives it back. Somebody who does is named.
+pub fn expect_free(name: &str, address: SocketAddr) -> Result<SocketAddr, ListenError> {
     match socket::connect_tcp(address, LOOK) {
         Ok(_) => Err(taken(name, address)),
         Err(_) => Ok(address),

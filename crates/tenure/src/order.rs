@@ -6,13 +6,21 @@ use std::time::Duration;
 use tenure_sys::identity::Identity;
 use tenure_sys::process;
 
+use crate::amount::Span;
 use crate::paths::StateDir;
+use crate::probe::{FIRST_ANSWER, SILENT_IS_WEDGED};
 use crate::scope::{COOKIE_VARIABLE, Scope, cookie_prefix};
 use crate::spec::{BadSpec, Spec};
 use crate::wire::Asker;
 
 /// Variable that forbids starting anything, like [`Order::no_spawn`].
 pub const NO_SPAWN_VARIABLE: &str = "TENURE_NO_SPAWN";
+
+/// Variable that overrides [`FIRST_ANSWER`], as a duration such as `500ms`.
+pub(crate) const FIRST_ANSWER_VARIABLE: &str = "TENURE_FIRST_ANSWER";
+
+/// Variable that overrides [`SILENT_IS_WEDGED`], as a duration such as `10s`.
+pub(crate) const WEDGED_AFTER_VARIABLE: &str = "TENURE_WEDGED_AFTER";
 
 /// Budget of a call that names none. A person who waits longer than this wants to be told why instead.
 pub const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
@@ -35,13 +43,18 @@ pub struct Order {
     pub(crate) budget: Duration,
     pub(crate) no_spawn: bool,
     pub(crate) host: Option<PathBuf>,
+    pub(crate) first_answer: Duration,
+    pub(crate) wedged_after: Duration,
 }
 
 impl Order {
     /// An order for `spec` under `scope`, validated.
     pub fn new(scope: Scope, spec: Spec) -> Result<Self, BadSpec> {
         spec.validate()?;
-        Ok(Self { scope, spec, budget: DEFAULT_BUDGET, no_spawn: false, host: None })
+        let first_answer = duration_of(FIRST_ANSWER_VARIABLE, FIRST_ANSWER)?;
+        let wedged_after = duration_of(WEDGED_AFTER_VARIABLE, SILENT_IS_WEDGED)?;
+        let (budget, no_spawn, host) = (DEFAULT_BUDGET, false, None);
+        Ok(Self { scope, spec, budget, no_spawn, host, first_answer, wedged_after })
     }
 
     /// The longest time that the call may take.
@@ -65,6 +78,14 @@ impl Order {
         self
     }
 
+    /// How long a worker that holds its socket may be silent before it is called wedged and ended by verified kill.
+    /// Default: `TENURE_WEDGED_AFTER`, else 10 s. A false suspicion costs a restart, never a second worker.
+    #[must_use]
+    pub fn wedged_after(mut self, silence: Duration) -> Self {
+        self.wedged_after = silence;
+        self
+    }
+
     /// The scope asked for.
     #[must_use]
     pub fn scope(&self) -> &Scope {
@@ -83,9 +104,27 @@ impl Order {
         Asker { version: Some(self.spec.version.clone()), ..asker() }
     }
 
+    /// What a call under the gate may take beyond the usual: the start of the new worker and the end of the old one, and
+    /// no more than the caller's own budget.
+    pub(crate) fn gate_time(&self) -> Duration {
+        self.budget.saturating_add(self.spec.start_timeout.duration())
+    }
+
     pub(crate) fn may_spawn(&self) -> bool {
         !self.no_spawn
             && std::env::var_os(NO_SPAWN_VARIABLE).is_none_or(|value| value.is_empty() || value == "0")
+    }
+}
+
+/// A duration from the environment, or the default.
+fn duration_of(variable: &'static str, default: Duration) -> Result<Duration, BadSpec> {
+    match std::env::var(variable) {
+        Ok(text) => match text.parse::<Span>() {
+            Ok(span) if !span.duration().is_zero() => Ok(span.duration()),
+            Ok(_) => Err(BadSpec { key: variable, why: "must be longer than zero".to_owned() }),
+            Err(error) => Err(BadSpec { key: variable, why: format!("is no duration: failed to {error}") }),
+        },
+        Err(_) => Ok(default),
     }
 }
 

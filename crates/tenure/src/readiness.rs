@@ -68,6 +68,9 @@ impl BootFailure {
     }
 }
 
+/// How long the parent of a dead worker (PID 1 or a subreaper) is given to reap it, for its exit status.
+const REAPING: Duration = Duration::from_millis(100);
+
 /// Slack beyond `start_timeout` for the worker's own watchdog to report before its launcher ends it.
 const SLACK: Duration = Duration::from_millis(500);
 
@@ -131,6 +134,8 @@ fn failed(boot: &Boot<'_>, stage: String, message: String) -> Outcome {
 }
 
 fn last_exit(worker: &ProcessHandle) -> String {
+    // The kernel tells a stranger's exit once its parent has reaped it; where PID 1 reaps late it stays unknown.
+    drop(worker.wait_reaped(Some(REAPING)));
     match worker.exit_of_stranger() {
         Some(status) => format!("it ended with {status} before it was ready"),
         None => "it ended before it was ready".to_owned(),

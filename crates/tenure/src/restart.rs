@@ -16,7 +16,7 @@ use crate::paths::StateDir;
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::readiness::Outcome;
 use crate::records;
-use crate::retire::{self, Purpose};
+use crate::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::spec::Spec;
 use crate::start;
 use crate::wire::{AppState, Hello};
@@ -44,7 +44,7 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
         let message = format!("restart {}: this process is part of that worker", order.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
-    let gate = Gate::enter_for(&state, budget.stage("gate")?, order.spec.start_timeout.duration())?;
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, order.gate_time())?;
     let mut desired = offers::with_offer(&gate, &order.spec)?;
     // A person asked: what failed a moment ago is tried again now.
     desired.succeeded(&order.spec.version);
@@ -102,8 +102,7 @@ fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Err
 
 fn retire_old(gate: &Gate<'_>, order: &Order, budget: &Deadline) -> Result<Lease, Error> {
     let ledger = records::read_ledger(gate.state())?;
-    let purpose =
-        Purpose { reason: "restart".to_owned(), by: order.asker(), patience: order.spec.end_budget() };
+    let purpose = Purpose { reason: "restart".to_owned(), by: order.asker(), patience: LONGEST_DRAIN };
     let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {
         let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, "restart");

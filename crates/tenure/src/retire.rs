@@ -8,8 +8,8 @@ use std::time::Duration;
 use tenure_sys::process::{self, Delivery, Doubt, ProcessHandle, RunState, Signal, Verified};
 use tenure_sys::tree;
 
-use crate::control;
-use crate::deadline::Stage;
+use crate::control::{self, Silence};
+use crate::deadline::{Stage, TimedOut};
 use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::lease::{Lease, LeaseError, TryLease};
@@ -22,6 +22,10 @@ use crate::wire::{Asker, Hello};
 /// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its
 /// watchdog one second.
 const OVERRUN: Duration = Duration::from_secs(1);
+
+/// What a worker that makes room is given for its end: its own drain and stop settings are shorter unless somebody set
+/// them to more.
+pub const LONGEST_DRAIN: Duration = Duration::from_mins(10);
 
 /// How long the kernel may take from SIGKILL to the freed lease; only a process in uninterruptible sleep takes longer.
 const FREED: Duration = Duration::from_secs(5);
@@ -55,7 +59,7 @@ pub struct Purpose {
     pub reason: String,
     /// Who asks.
     pub by: Asker,
-    /// How long it may take to end by itself.
+    /// How long it may take to end by itself; its own settings may say less.
     pub patience: Duration,
 }
 
@@ -91,6 +95,9 @@ pub enum RetireError {
         #[source]
         source: std::io::Error,
     },
+    /// The budget ended before the time that the worker announced for its end.
+    #[error("wait for the worker's end")]
+    TimedOut(#[source] TimedOut),
     /// The lease file cannot be used.
     #[error("take the worker's lease")]
     Lease(#[source] LeaseError),
@@ -109,14 +116,28 @@ pub fn retire(
     }
     let asked = ask(state, purpose, stage);
     fault::reach(Point::RetireAsked);
-    if let Some((hello, within)) = &asked {
-        let patience = stage.at_most(within.saturating_add(OVERRUN));
-        if let TryLease::Free(lease) = Lease::take_within(state, patience).map_err(RetireError::Lease)? {
+    let (hello, within) = match asked {
+        Ok((hello, within)) => (Some(hello), within),
+        // Nobody listens and the lease is busy: it has announced its end already, and takes what it was given for it.
+        Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, purpose.patience),
+        Err(_) => (None, Duration::ZERO),
+    };
+    if !within.is_zero() {
+        let patience = within.saturating_add(OVERRUN);
+        let limited = stage.remaining() < patience;
+        if let TryLease::Free(lease) =
+            Lease::take_within(state, stage.at_most(patience)).map_err(RetireError::Lease)?
+        {
             fault::reach(Point::RetireProved);
-            return Ok(Retired { lease, ending: Ending::Asked, pid: Some(hello.identity.pid) });
+            let pid = hello.map(|hello| hello.identity.pid);
+            return Ok(Retired { lease, ending: Ending::Asked, pid });
+        }
+        // A caller's own budget never forces a worker that is still within the time that it announced.
+        if limited {
+            return Err(RetireError::TimedOut(stage.timed_out()));
         }
     }
-    force(state, ledger, asked.as_ref().map(|(hello, _)| hello))
+    force(state, ledger, hello.as_ref())
 }
 
 /// Ends a worker that holds its lease and does not answer.
@@ -124,13 +145,14 @@ pub fn end_wedged(gate: &Gate<'_>, ledger: &Ledger) -> Result<Retired, RetireErr
     force(gate.state(), ledger, None)
 }
 
-/// HELLO and STOP on one connection: who accepted to end, and within what time.
-fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Option<(Hello, Duration)> {
+/// HELLO and STOP on one connection: who accepted to end, and within what time. Needs no gate: whoever holds it may be
+/// waiting for this very worker.
+pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, Duration), Silence> {
     let stage = stage.at_most(crate::probe::FIRST_ANSWER);
-    let mut connection = control::connect(state, stage).ok()?;
-    let hello = connection.hello(stage).ok()?;
-    let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage).ok()?;
-    Some((hello, within))
+    let mut connection = control::connect(state, stage)?;
+    let hello = connection.hello(stage)?;
+    let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage)?;
+    Ok((hello, within))
 }
 
 fn force(state: &StateDir, ledger: &Ledger, hello: Option<&Hello>) -> Result<Retired, RetireError> {

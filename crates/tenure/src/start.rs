@@ -13,7 +13,7 @@ use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 use tenure_sys::{limits, socket};
 
-use crate::brief::{Brief, GO, HANDOVER_VARIABLE};
+use crate::brief::{Brief, GO, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use crate::deadline::{Deadline, Moment, TimedOut};
 use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
@@ -179,7 +179,7 @@ fn spawn_worker(
         umask: Some(0o077),
         session: true,
         nofile: None,
-        pid_env: None,
+        pid_env: Some(HANDOVER_PID_VARIABLE),
     };
     let worker = spawn::detached(&launch).map_err(StartError::Spawn)?;
     Ok((ours, worker))

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use crate::control;
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
@@ -10,9 +9,8 @@ use crate::gate::Gate;
 use crate::leftovers::{self, Ended};
 use crate::order;
 use crate::paths::{StateDir, file};
-use crate::probe::FIRST_ANSWER;
 use crate::records;
-use crate::retire::{self, Ending, Purpose};
+use crate::retire::{self, Ending, LONGEST_DRAIN, Purpose};
 use crate::scope::Scope;
 use crate::spec::KILL_GRACE;
 
@@ -38,10 +36,6 @@ pub struct Stopped {
     pub leftovers: Vec<Ended>,
 }
 
-/// How long a worker may take to end by itself when the caller's budget allows more: its own drain and stop settings are
-/// shorter unless somebody set them to more, and then the budget is the caller's word.
-const LONGEST_DRAIN: Duration = Duration::from_mins(10);
-
 /// Ends the worker of a scope and returns when it, its program and their children are proved gone. Idempotent: nothing
 /// running is success. Asks first, without waiting for the gate, so that a worker can be stopped while a launcher waits
 /// for it; forces only processes whose identity was verified; names what survives.
@@ -58,10 +52,15 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         let message = format!("stop {}: this process is part of that worker", order.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
+    // A person's budget is their word: the worker is to end within it.
     let patience = budget.remaining().min(LONGEST_DRAIN);
-    let purpose = Purpose { reason: order.reason.clone(), by: order::asker(), patience };
+    let mut purpose = Purpose { reason: order.reason.clone(), by: order::asker(), patience };
 
-    let asked = ask_without_gate(&state, &purpose, &budget)?;
+    // STOP needs no gate: its holder may be waiting for this very worker.
+    let asked = retire::ask(&state, &purpose, budget.stage("ask")?).ok();
+    if let Some((_, within)) = &asked {
+        purpose.patience = *within;
+    }
     let gate = Gate::enter_for(&state, budget.stage("gate")?, patience)?;
     let ledger = records::read_ledger(&state)?;
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
@@ -70,6 +69,7 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     // The lease is ours, so what stands at the path serves nobody.
     drop(state.dir().remove(file::CONTROL));
 
+    let asked = asked.map(|(hello, _)| hello.identity.pid);
     let pid = retired.pid.or(asked);
     let ending =
         if retired.ending == Ending::WasGone && asked.is_some() { Ending::Asked } else { retired.ending };
@@ -79,15 +79,4 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         event::note(&state, &event);
     }
     Ok(Stopped { pid, ending, leftovers })
-}
-
-/// STOP needs no gate: the holder may be waiting for this very worker. Returns the pid that accepted.
-fn ask_without_gate(state: &StateDir, purpose: &Purpose, budget: &Deadline) -> Result<Option<u32>, Error> {
-    let stage = budget.stage("ask")?.at_most(FIRST_ANSWER);
-    let asked = control::connect(state, stage).and_then(|mut connection| {
-        let hello = connection.hello(stage)?;
-        connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage)?;
-        Ok(hello.identity.pid)
-    });
-    Ok(asked.ok())
 }
