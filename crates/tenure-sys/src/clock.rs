@@ -1,7 +1,7 @@
 //! The three clocks of the machine, read and nothing more.
 //!
 //! Budgets and stages are not made here; they live where the story is told. Inside this crate a bounded wait keeps
-//! its end as an [`Until`], so that a wait that a signal interrupted goes on with what is left and not from the start.
+//! its end as an `Until`, so that a wait that a signal interrupted goes on with what is left and not from the start.
 
 use std::time::{Duration, SystemTime};
 

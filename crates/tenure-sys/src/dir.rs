@@ -157,16 +157,18 @@ impl Dir {
         Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
     }
 
-    /// Opens a directory as [`Self::open_private`] does, after making every part of the path that is missing, mode
-    /// 0700. Parts that exist are left as they are.
+    /// Opens a directory as [`Self::open_private`] does, and if there is none, makes every part of the path that is
+    /// missing, mode 0700. Parts that exist are left as they are; if all do, nothing is written.
     pub fn create_private(path: &Path) -> Result<Self, DirError> {
-        let path =
-            std::path::absolute(path).map_err(|source| DirError::Other { path: path.to_owned(), source })?;
+        let path = match Self::open_private(path) {
+            Err(DirError::Absent { path }) => path,
+            opened => return opened,
+        };
         let mut missing = Vec::new();
         let mut at = path.as_path();
         loop {
-            match rustix::fs::mkdirat(CWD, at, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => break,
+            match make(CWD, at) {
+                Ok(()) => break,
                 Err(Errno::NOENT) => missing.push(at),
                 Err(errno) => return Err(DirError::new(at, errno)),
             }
@@ -174,10 +176,7 @@ impl Dir {
             at = parent;
         }
         for part in missing.into_iter().rev() {
-            match rustix::fs::mkdirat(CWD, part, Mode::RWXU) {
-                Ok(()) | Err(Errno::EXIST) => {}
-                Err(errno) => return Err(DirError::new(part, errno)),
-            }
+            make(CWD, part).map_err(|errno| DirError::new(part, errno))?;
         }
         Self::open_private(&path)
     }
@@ -185,11 +184,12 @@ impl Dir {
     /// Opens a directory in this one, making it with mode 0700 if it is missing; checked like this one.
     pub fn child_private(&self, name: impl AsRef<Path>) -> Result<Self, DirError> {
         let name = name.as_ref();
-        let path = self.path.join(name);
-        let name = leaf(name).map_err(|source| DirError::Other { path: path.clone(), source })?;
-        match rustix::fs::mkdirat(&self.fd, name, Mode::RWXU) {
-            Ok(()) | Err(Errno::EXIST) => self.open_child(name),
-            Err(errno) => Err(DirError::new(&path, errno)),
+        match self.open_child(name) {
+            Err(DirError::Absent { path }) => {
+                make(self.fd.as_fd(), name).map_err(|errno| DirError::new(&path, errno))?;
+                self.open_child(name)
+            }
+            opened => opened,
         }
     }
 
@@ -290,6 +290,14 @@ impl Dir {
     /// Tells whether the name exists, be it a link that leads nowhere.
     pub fn exists(&self, name: impl AsRef<Path>) -> io::Result<bool> {
         Ok(self.stat(name)?.is_some())
+    }
+}
+
+/// Makes a directory that may have been made by somebody else meanwhile.
+fn make(below: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
+    match rustix::fs::mkdirat(below, path, Mode::RWXU) {
+        Err(Errno::EXIST) => Ok(()),
+        made => made,
     }
 }
 

@@ -1,7 +1,7 @@
-//! Takes the descriptors that a launcher has placed at 3, 4, 5, ….
+//! The descriptors with fixed numbers: those that a launcher has placed at 3, 4, 5, …, and the two of the output.
 
 use std::io;
-use std::os::fd::{AsFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::pipe;
@@ -40,4 +40,18 @@ pub fn take_inherited(count: usize) -> io::Result<Vec<OwnedFd>> {
         fds.push(fd);
     }
     Ok(fds)
+}
+
+/// Points stdout and stderr at another file, each in one step: a write of another thread goes to the old or to the new.
+pub fn replace_output(file: BorrowedFd<'_>) -> io::Result<()> {
+    for stream in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
+        // SAFETY: both numbers stay open throughout, and nobody owns them: the standard library only borrows them.
+        while unsafe { libc::dup2(file.as_raw_fd(), stream) } < 0 {
+            let error = io::Error::last_os_error();
+            if error.kind() != io::ErrorKind::Interrupted {
+                return Err(error);
+            }
+        }
+    }
+    Ok(())
 }

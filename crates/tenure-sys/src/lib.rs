@@ -34,3 +34,4 @@ pub mod spawn;
 pub mod tree;
 pub mod user;
 pub mod wake;
+pub mod watch;

@@ -37,18 +37,28 @@ pub enum Received {
 pub struct SignalFd(OwnedFd);
 
 impl SignalFd {
+    /// Blocks TERM and INT in the calling thread and gives a descriptor to read them from; as
+    /// [`Self::for_termination_and_children`], for a process whose app may have handlers of its own for all others.
+    pub fn for_termination() -> io::Result<Self> {
+        Self::of(&[libc::SIGTERM, libc::SIGINT])
+    }
+
     /// Blocks TERM, INT, HUP and CHLD in the calling thread and gives a descriptor to read them from.
     ///
     /// To be called before other threads are started: they inherit the block, while a thread from before would still
     /// take the signal and end the process. What is started through this crate gets an empty mask.
     pub fn for_termination_and_children() -> io::Result<Self> {
+        Self::of(&[libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD])
+    }
+
+    fn of(signals: &[libc::c_int]) -> io::Result<Self> {
         let mut set = MaybeUninit::<libc::sigset_t>::uninit();
         // SAFETY: `sigemptyset` initialises the set before it is used; the signal numbers are valid; a null old mask
         // is allowed.
         let fd = unsafe {
             libc::sigemptyset(set.as_mut_ptr());
-            for signal in [libc::SIGTERM, libc::SIGINT, libc::SIGHUP, libc::SIGCHLD] {
-                libc::sigaddset(set.as_mut_ptr(), signal);
+            for signal in signals {
+                libc::sigaddset(set.as_mut_ptr(), *signal);
             }
             let failed = libc::pthread_sigmask(libc::SIG_BLOCK, set.as_ptr(), std::ptr::null_mut());
             if failed != 0 {
@@ -94,5 +104,28 @@ impl SignalFd {
     #[must_use]
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn blocked_signals_are_read_one_by_one() {
+        let read = std::thread::spawn(|| {
+            let signals = SignalFd::for_termination_and_children().expect("a descriptor of signals");
+            let mut read = vec![signals.read()];
+            for signal in [libc::SIGHUP, libc::SIGTERM, libc::SIGINT] {
+                // SAFETY: the thread that is signalled is this one, which blocks these signals.
+                assert_eq!(unsafe { libc::pthread_kill(libc::pthread_self(), signal) }, 0);
+                read.push(signals.read());
+            }
+            read.push(signals.read());
+            read
+        });
+        let expected =
+            [None, Some(Received::Hangup), Some(Received::Terminate), Some(Received::Interrupt), None];
+        assert_eq!(read.join().expect("no signal ends the thread"), expected);
     }
 }

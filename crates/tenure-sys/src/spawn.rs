@@ -2,7 +2,7 @@
 //!
 //! This is the only place of the project that makes processes. What the new program gets is said in full by a
 //! [`Launch`]: its whole environment, its directory, its descriptors and nothing besides. Everything that needs memory
-//! is prepared before the fork ([`plan`]); what runs between fork and exec ([`inside`]) only makes system calls.
+//! is prepared before the fork (room `plan`); what runs between fork and exec (room `inside`) only makes system calls.
 //!
 //! The new process waits before it becomes the program until the caller has read its identity through a handle, so no
 //! start returns without a handle, and a caller that dies in between leaves nothing: the new process sees the end of

@@ -72,7 +72,10 @@ pub enum Blame {
 
 /// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
 #[derive(Debug)]
-pub struct Error {
+pub struct Error(Box<Inner>);
+
+#[derive(Debug)]
+struct Inner {
     kind: ErrorKind,
     stage: Option<String>,
     message: String,
@@ -85,31 +88,31 @@ impl Error {
     /// What kind of failure it was.
     #[must_use]
     pub fn kind(&self) -> ErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The named stage in which it happened, where there is one.
     #[must_use]
     pub fn stage(&self) -> Option<&str> {
-        self.stage.as_deref()
+        self.0.stage.as_deref()
     }
 
     /// The last lines that a failed worker wrote, oldest first.
     #[must_use]
     pub fn last_words(&self) -> &[String] {
-        &self.last_words
+        &self.0.last_words
     }
 
     /// How long to wait before the next try has a chance, where that is known.
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self.kind {
+        match self.0.kind {
             ErrorKind::SpawnSuppressed | ErrorKind::GateHeld | ErrorKind::TimedOut => true,
             ErrorKind::Denied
             | ErrorKind::StateUnusable
@@ -130,7 +133,7 @@ impl Error {
     /// Whose move it is.
     #[must_use]
     pub fn blame(&self) -> Blame {
-        match self.kind {
+        match self.0.kind {
             ErrorKind::ClientTooOld | ErrorKind::SpecConflict | ErrorKind::Recursion => Blame::Caller,
             ErrorKind::SpawnFailed
             | ErrorKind::SpawnSuppressed
@@ -149,45 +152,45 @@ impl Error {
     }
 
     pub(crate) fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self {
+        Self(Box::new(Inner {
             kind,
             stage: None,
             message: message.into(),
             last_words: Vec::new(),
             retry_after: None,
             source: None,
-        }
+        }))
     }
 
     pub(crate) fn at(mut self, stage: impl Into<String>) -> Self {
-        self.stage = Some(stage.into());
+        self.0.stage = Some(stage.into());
         self
     }
 
     pub(crate) fn after(mut self, wait: Duration) -> Self {
-        self.retry_after = Some(wait);
+        self.0.retry_after = Some(wait);
         self
     }
 
     fn because(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
         let mut error = Self::of(kind, source.to_string());
         // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
-        error.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+        error.0.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
         error
     }
 
     pub(crate) fn boot_failed(failure: &BootFailure) -> Self {
         let mut error = Self::of(ErrorKind::SpawnFailed, format!("start the worker: {}", failure.message));
-        error.last_words.clone_from(&failure.last_words);
+        error.0.last_words.clone_from(&failure.last_words);
         error.at(failure.stage.clone())
     }
 
     pub(crate) fn restart_unproved(message: impl Into<String>, cause: Option<Error>) -> Self {
         let mut error = Self::of(ErrorKind::RestartUnproved, message);
         if let Some(cause) = cause {
-            error.last_words.clone_from(&cause.last_words);
-            error.stage.clone_from(&cause.stage);
-            error.source = Some(Box::new(cause));
+            error.0.last_words.clone_from(&cause.0.last_words);
+            error.0.stage.clone_from(&cause.0.stage);
+            error.0.source = Some(Box::new(cause));
         }
         error
     }
@@ -220,13 +223,13 @@ impl StdError for Cause {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.write_str(&self.0.message)
     }
 }
 
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.source.as_deref().map(|source| source as _)
+        self.0.source.as_deref().map(|source| source as _)
     }
 }
 
@@ -300,7 +303,7 @@ impl From<StartError> for Error {
         let spawn_failed = |source: &dyn StdError, stage| {
             let mut error =
                 Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
-            error.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+            error.0.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
             error
         };
         match error {

@@ -30,8 +30,9 @@ impl Dir {
     /// Replaces a file, or makes it, with mode 0600: written beside it, flushed to disk, renamed over it, and the
     /// directory flushed.
     ///
-    /// After a failure the old content stands and nothing is left beside it. Only a crash in between can leave a file
-    /// named `.<name>.<pid>.<random>.tmp`. Two writers do not harm each other; the later rename wins.
+    /// After a failure the old content stands and nothing is left beside it; only if the last flush fails, the new one
+    /// stands and may not outlive a loss of power. A crash in between can leave a file named
+    /// `.<name>.<pid>.<random>.tmp`. Two writers do not harm each other; the later rename wins.
     pub fn write_atomic(&self, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
         let random = crate::random::hex(8)?;

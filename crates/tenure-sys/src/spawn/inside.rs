@@ -260,12 +260,14 @@ fn write_own_pid(plan: &Plan) {
 ///
 /// Only in a process that has nothing left to do but to become another program.
 unsafe fn reset_signals() {
-    // SAFETY: all-zero is the default disposition with an empty mask and no flags; numbers that cannot be changed are
-    // refused and left. `sigemptyset` initialises the set before it is used.
+    // The largest `struct sigaction` of the kernel, all zero: the default, no flags, an empty mask.
+    let default = [0_u64; 8];
+    // SAFETY: `default` has at least as many bytes as the kernel reads; numbers that cannot be changed are refused and
+    // left. `sigemptyset` initialises the set before it is used.
     unsafe {
-        let default: libc::sigaction = MaybeUninit::zeroed().assume_init();
         for signal in 1..=libc::SIGRTMAX() {
-            libc::sigaction(signal, &raw const default, ptr::null_mut());
+            // The bare call: the C library keeps two signals to itself and would leave them ignored.
+            libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u8>(), 8);
         }
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());

@@ -7,12 +7,11 @@ use std::path::Path;
 use tenure_sys::dir::{Dir, DirError};
 use tenure_sys::identity::Identity;
 use tenure_sys::lock::{TryLock, try_lock};
-use tenure_sys::process::{Delivery, GoneReason, Verified, verify};
-use tenure_sys::signals::{Received, SignalFd};
+use tenure_sys::process::{Delivery, GoneReason, ProcessHandle, Verified, verify};
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 use tenure_sys::tree::{self, Reaped};
 
-use crate::kit::{ROLE, start, words};
+use crate::kit::{LONG, ROLE, start, words};
 
 fn argument() -> Option<String> {
     std::env::var(ROLE).ok()
@@ -127,15 +126,12 @@ fn runs_out_of_descriptors() {
     println!("refused with numbers");
 }
 
-/// Adopts an orphan, learns of its end by signal, and waits for it.
+/// Adopts an orphan and waits for it.
 #[test]
 fn adopts_orphans() {
     if argument().is_none() {
         return;
     }
-    // The thread of the harness that waits for this one was started before, and does not block these signals; only
-    // the one for children is used here, whose default is to do nothing.
-    let signals = SignalFd::for_termination_and_children().expect("a descriptor of signals");
     tree::set_subreaper().expect("a subreaper");
     let (hold, let_go) = tenure_sys::pipe::pipe().expect("a pipe");
     let args = words(&["-c", "(read x <&3; exit 7) & exit 3"]);
@@ -147,20 +143,11 @@ fn adopts_orphans() {
     let orphans = tree::children_of(std::process::id());
     assert_eq!(orphans.len(), 1, "the orphan is ours now");
     assert_eq!(tree::reap_any().expect("a look"), Reaped::NoneReady);
+    let orphan = ProcessHandle::open(orphans[0]).expect("it lives");
     drop(let_go);
-    let reaped = loop {
-        match tree::reap_any().expect("a look") {
-            Reaped::One(pid, status) => break (pid, status.code),
-            Reaped::NoneReady => {
-                let mut waiting =
-                    [tenure_sys::poll::Interest::new(signals.as_fd(), tenure_sys::poll::Want::Read)];
-                tenure_sys::poll::wait(&mut waiting, None).expect("a wait");
-                assert_eq!(signals.read(), Some(Received::Child));
-            }
-            Reaped::NoChildren => panic!("the orphan was not adopted"),
-        }
-    };
-    assert_eq!(reaped, (orphans[0], Some(7)));
+    assert!(orphan.wait_ended(Some(LONG)).expect("a wait"));
+    let Reaped::One(pid, status) = tree::reap_any().expect("a look") else { panic!("it has ended") };
+    assert_eq!((pid, status.code), (orphan.pid(), Some(7)));
     assert_eq!(tree::reap_any().expect("a look"), Reaped::NoChildren);
     println!("adopted one");
 }

@@ -3,7 +3,6 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::AsFd;
-use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use tenure_sys::process::OpenError;
@@ -12,7 +11,7 @@ use tenure_sys::socket::{
     peer_cred, peer_process, send,
 };
 
-use crate::kit::{LONG, role, sandbox};
+use crate::kit::{LONG, role, sandbox, skipped};
 
 #[test]
 fn a_path_longer_than_the_kernel_takes_is_bound_and_reached() {
@@ -71,14 +70,6 @@ fn a_socket_that_does_not_answer_says_why() {
     assert!(matches!(connect("plain"), Err(ConnectError::Refused)));
 }
 
-fn peer_pid(stream: &UnixStream) -> Option<u32> {
-    match peer_process(stream) {
-        Ok(peer) => Some(peer.pid()),
-        Err(OpenError::Unsupported) => None,
-        Err(error) => panic!("{error:?}"),
-    }
-}
-
 #[test]
 fn the_peer_of_an_inherited_listener_is_the_one_who_listened_last() {
     let (_place, dir) = sandbox();
@@ -90,11 +81,12 @@ fn the_peer_of_an_inherited_listener_is_the_one_who_listened_last() {
     stdin.write_all(b"x").expect("it is read");
     assert_eq!(heir.line_with("listening "), "now");
     let after = connect_unix(&dir, "s", LONG).expect("it is reached");
-    let Some(peer) = peer_pid(&before) else {
-        return crate::kit::skipped("the kernel has no handles of peers (Linux 6.5 has)");
+    let peer = match peer_process(&before) {
+        Err(OpenError::Unsupported) => return skipped("the kernel has no handles of peers (Linux 6.5 has)"),
+        peer => peer.expect("the caller lives"),
     };
-    assert_eq!(peer, std::process::id());
-    assert_eq!(peer_pid(&after), Some(heir.child.pid()));
+    assert_eq!(peer.pid(), std::process::id());
+    assert_eq!(peer_process(&after).expect("the heir lives").pid(), heir.child.pid());
 
     drop(listener);
     heir.child.kill().expect("it can be ended");

@@ -40,7 +40,7 @@ fn a_mark_finds_what_has_forked_twice_and_left_the_session() {
 
 #[test]
 fn a_family_is_listed_below_its_head() {
-    let mut started = shell("sh -c 'echo $$; read x; :' & wait");
+    let mut started = shell("exec 3<&0; sh -c 'echo $$; read x <&3; :' & wait");
     let grandchild: u32 = started.line().parse().expect("a pid");
     let child = started.child.pid();
     assert!(children_of(std::process::id()).contains(&child));
@@ -56,7 +56,7 @@ fn a_family_is_listed_below_its_head() {
 
 #[test]
 fn a_group_is_signalled_through_its_unreaped_leader_only() {
-    let (args, env) = (words(&["-c", "read x & echo ready; wait"]), with_path(&[]));
+    let (args, env) = (words(&["-c", "exec 3<&0; read x <&3 & echo ready; wait"]), with_path(&[]));
     let launch =
         Launch { args: &args, env: &env, session: true, ..Launch::new(Path::new("/bin/sh"), Path::new("/")) };
     let mut started = start(&launch);

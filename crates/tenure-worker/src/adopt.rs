@@ -1,0 +1,170 @@
+//! Taking over what a launcher has prepared: descriptors, brief, directory, lease, sockets.
+//!
+//! Nothing is written here. Everything that was inherited is checked before it is relied upon: the lease must be the file
+//! at its path, and a listener's address is asked of the kernel and not of the brief.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+
+use tenure::brief::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, descriptor};
+use tenure::lease::Lease;
+use tenure::paths::{PathsError, StateDir, file};
+use tenure::records::RecordError;
+use tenure::spec::ListenMode;
+use tenure::wire::Endpoint;
+use tenure_sys::{fdset, pipe, socket};
+
+use crate::channel::{Channel, ChannelError};
+use crate::holding::Holding;
+
+/// What was taken over.
+#[derive(Debug)]
+pub(crate) struct Adopted {
+    pub(crate) holding: Arc<Holding>,
+    pub(crate) control: UnixListener,
+    pub(crate) listeners: Vec<(String, OwnedFd)>,
+    pub(crate) endpoints: Vec<Endpoint>,
+}
+
+/// A worker cannot take over what its launcher prepared; the process should exit, which frees everything.
+#[derive(Debug, thiserror::Error)]
+pub enum AdoptError {
+    /// The environment says that this is a worker, and not how many descriptors it has.
+    #[error("read {HANDOVER_VARIABLE}={text:?} as a number of descriptors from 3 up")]
+    Handover {
+        /// Its value.
+        text: String,
+    },
+    /// A descriptor is missing or not what it should be.
+    #[error("take over {what}")]
+    Descriptor {
+        /// Which one.
+        what: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is no brief.
+    #[error("take over from the launcher")]
+    Channel(#[source] ChannelError),
+    /// The state directory cannot be used.
+    #[error("take over the state directory")]
+    State(#[source] PathsError),
+    /// The lease that was handed over is not the file at its path.
+    #[error("take over the lease: the file at its path is another one")]
+    LeaseReplaced,
+    /// One of the worker's own threads cannot be started.
+    #[error("start the thread {name:?}")]
+    Thread {
+        /// Its name.
+        name: &'static str,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The worker cannot record itself in the place of a launcher that has died.
+    #[error("record the worker")]
+    Record(#[source] RecordError),
+}
+
+/// How many descriptors were handed over; `None` when this process was not started by a launcher, be it that it is a child
+/// of one that was and has inherited its environment.
+pub(crate) fn handover() -> Result<Option<usize>, AdoptError> {
+    let Some(text) = std::env::var_os(HANDOVER_VARIABLE) else { return Ok(None) };
+    let own = std::env::var(HANDOVER_PID_VARIABLE).ok();
+    if own.is_some_and(|pid| pid.parse() != Ok(std::process::id())) {
+        return Ok(None);
+    }
+    let text = text.to_string_lossy().into_owned();
+    match text.parse() {
+        Ok(count) if count >= descriptor::FIRST_LISTENER => Ok(Some(count)),
+        Ok(_) | Err(_) => Err(AdoptError::Handover { text }),
+    }
+}
+
+/// Takes over `count` descriptors and what they lead to.
+pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
+    let fds = fdset::take_inherited(count).map_err(broken("what the launcher handed over"))?;
+    let mut fds = fds.into_iter();
+    let mut next = |what: &str| fds.next().ok_or_else(|| broken(what)(io::ErrorKind::NotFound.into()));
+    let (channel, lease, control) = (next("the channel")?, next("the lease")?, next("the control socket")?);
+    let (channel, brief) = Channel::open(channel).map_err(AdoptError::Channel)?;
+    let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(AdoptError::State)?;
+    let lease = Lease::from_inherited(lease);
+    if !lease.is_at_path(&state).map_err(|error| broken("the lease")(error.0))? {
+        return Err(AdoptError::LeaseReplaced);
+    }
+    // From now on the kernel names this process, and no longer the launcher, to those who connect.
+    socket::relisten(control.as_fd(), tenure::listen::BACKLOG).map_err(broken("the control socket"))?;
+    pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
+    let listeners: Vec<(String, OwnedFd)> = brief.listeners.iter().cloned().zip(fds).collect();
+    let endpoints = endpoints(&brief, &listeners)?;
+    let socket = state.dir().stat(file::CONTROL).map_err(broken("the control socket"))?;
+    let holding = Holding { state, lease, channel, brief: Arc::new(brief), socket };
+    Ok(Adopted { holding: Arc::new(holding), control: UnixListener::from(control), listeners, endpoints })
+}
+
+/// Where the worker serves, in the order of the spec. A listener that the brief promises and that was not handed over is
+/// an error here and not later.
+fn endpoints(brief: &Brief, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
+    let mut endpoints = Vec::new();
+    for wanted in &brief.spec.listen {
+        let tcp = match wanted.mode {
+            ListenMode::SelfBound => wanted.tcp,
+            ListenMode::Inherit => {
+                let failed = broken(&format!("the listener {:?}", wanted.name));
+                let found = listeners.iter().find(|(name, _)| *name == wanted.name);
+                let address = found.ok_or_else(|| io::ErrorKind::NotFound.into());
+                let address = address.and_then(|(_, fd)| TcpListener::from(fd.try_clone()?).local_addr());
+                address.map_err(failed)?
+            }
+        };
+        endpoints.push(Endpoint { name: wanted.name.clone(), tcp });
+    }
+    Ok(endpoints)
+}
+
+pub(crate) fn broken(what: &str) -> impl FnOnce(io::Error) -> AdoptError + use<> {
+    let what = what.to_owned();
+    move |source| AdoptError::Descriptor { what, source }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use tenure::spec::Listen;
+
+    use super::*;
+
+    fn brief(listen: Listen) -> Brief {
+        let mut brief = (*crate::holding::tests::ground().holding.brief).clone();
+        brief.listeners = vec![listen.name.clone()];
+        brief.spec.listen = vec![listen];
+        brief
+    }
+
+    fn listen(mode: ListenMode) -> Listen {
+        Listen { name: "http".into(), tcp: "127.0.0.1:0".parse().expect("an address"), mode }
+    }
+
+    #[test]
+    fn the_address_of_an_inherited_listener_is_the_kernels() {
+        let listener = socket::bind_tcp("127.0.0.1:0".parse().expect("an address"), 1).expect("binds");
+        let address = listener.local_addr().expect("bound");
+        let fds = vec![("http".to_owned(), OwnedFd::from(listener))];
+        let found = endpoints(&brief(listen(ListenMode::Inherit)), &fds).expect("there");
+        assert_eq!(found, [Endpoint { name: "http".into(), tcp: address }]);
+        // The look did not close it.
+        socket::connect_tcp(address, Duration::from_secs(1)).expect("it listens");
+    }
+
+    #[test]
+    fn a_listener_that_was_not_handed_over_is_named() {
+        let error = endpoints(&brief(listen(ListenMode::Inherit)), &[]).expect_err("missing");
+        assert_eq!(error.to_string(), "take over the listener \"http\"");
+    }
+}

@@ -1,0 +1,198 @@
+//! Asking a program how it is: `http`, `tcp` and `exec` checks, once or again and again, off the host's own thread.
+//!
+//! A check looks and changes nothing. It is asked on a short-lived thread that can be called off at any moment, so neither a
+//! program that does not answer nor a slow command ever holds up the host. Where the program binds its own port, an answer
+//! counts only if the socket belongs to its own tree: a stranger on the port is named, not believed.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use tenure::deadline::Deadline;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::wake::Waker;
+
+mod exec;
+mod http;
+mod notify;
+mod tcp;
+
+pub use exec::Command;
+pub use notify::{Notice, NotifySocket};
+
+/// First wait before a program that is not ready is asked again; about what the fastest of them need.
+const FIRST_RETRY: Duration = Duration::from_millis(25);
+
+/// Longest wait between two questions: a quarter of a second of delay is seen by nobody who waited for seconds.
+const LONGEST_RETRY: Duration = Duration::from_millis(250);
+
+/// Longest wait for one answer about readiness. A request to an inherited listener waits in the kernel's queue until the
+/// program accepts, so this is generous; it only matters where a program has swallowed a request of its own boot.
+const READY_ANSWER: Duration = Duration::from_secs(10);
+
+/// Stack of a checking thread; answers are kept on the heap.
+const STACK: usize = 128 * 1024;
+
+/// What is asked.
+#[derive(Debug, Clone)]
+pub enum Check {
+    /// GET `path`, answered with 2xx or 3xx.
+    Http {
+        /// Whom to ask.
+        target: Target,
+        /// What to ask for.
+        path: String,
+    },
+    /// A connection is accepted.
+    Tcp(Target),
+    /// A command ends with 0.
+    Exec(Command),
+}
+
+/// Where a program answers.
+#[derive(Debug, Clone, Copy)]
+pub struct Target {
+    /// The listener's address.
+    pub address: SocketAddr,
+    /// The process from which the owner of the socket must descend, where the program binds it itself.
+    pub tree: Option<u32>,
+}
+
+/// What came of asking.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Finding {
+    /// It passed.
+    Passed,
+    /// Not now, for this reason.
+    Failed(String),
+    /// Not now and not later, for this reason.
+    Hopeless(String),
+}
+
+/// Asks that go on until they are dropped; dropping waits until the thread has stopped, which takes no longer than one
+/// refused connection.
+#[derive(Debug)]
+pub struct Inquiry {
+    off: Arc<Waker>,
+    asker: Option<JoinHandle<()>>,
+}
+
+/// Times of a repeated check.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// Between two checks.
+    pub interval: Duration,
+    /// Longest time of one check.
+    pub timeout: Duration,
+}
+
+impl Check {
+    /// Asks once, for at most `limit`, or until it is called off.
+    #[must_use]
+    pub fn ask(&self, limit: Duration, off: &Waker) -> Finding {
+        let limit = Deadline::start(limit);
+        match self {
+            Self::Http { target, path } => {
+                target.believe(|| http::get(target.reachable(), path, &limit, off))
+            }
+            Self::Tcp(target) => target.believe(|| tcp::connect(target.reachable(), &limit).map(drop)),
+            Self::Exec(command) => {
+                exec::run(command, &limit, off).map_or_else(Finding::Failed, |()| Finding::Passed)
+            }
+        }
+    }
+}
+
+impl Target {
+    /// Asks, and then asks the kernel whose the answer was.
+    fn believe(&self, ask: impl FnOnce() -> Result<(), String>) -> Finding {
+        if let Err(why) = ask() {
+            return Finding::Failed(why);
+        }
+        match self.tree.map_or(tcp::Owner::Ours, |tree| tcp::owner(self.address, tree)) {
+            tcp::Owner::Ours => Finding::Passed,
+            tcp::Owner::Nobody => Finding::Failed(format!("nobody listens on {} any more", self.address)),
+            tcp::Owner::Stranger(who) => Finding::Hopeless(format!(
+                "{} is answered by {who}, which is not of the program",
+                self.address
+            )),
+        }
+    }
+
+    /// A wildcard address is asked through the loopback.
+    fn reachable(&self) -> SocketAddr {
+        let ip = match self.address.ip() {
+            IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
+            IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
+            ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
+        };
+        SocketAddr::new(ip, self.address.port())
+    }
+}
+
+impl Inquiry {
+    /// Asks until the check passes or is hopeless, and tells that.
+    pub fn until_answered(check: Check, tell: impl FnOnce(Finding) + Send + 'static) -> io::Result<Self> {
+        Self::begin(move |off| {
+            let mut wait = FIRST_RETRY;
+            loop {
+                match check.ask(READY_ANSWER, off) {
+                    Finding::Failed(_) => {}
+                    finding @ (Finding::Passed | Finding::Hopeless(_)) => return tell(finding),
+                }
+                if called_off_within(off, wait) {
+                    return;
+                }
+                wait = (wait * 2).min(LONGEST_RETRY);
+            }
+        })
+    }
+
+    /// Asks at every interval, and tells each time.
+    pub fn repeated(
+        check: Check,
+        pace: Pace,
+        mut tell: impl FnMut(Finding) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::begin(move |off| {
+            while !called_off_within(off, pace.interval) {
+                let finding = check.ask(pace.timeout, off);
+                if called_off_within(off, Duration::ZERO) {
+                    return;
+                }
+                tell(finding);
+            }
+        })
+    }
+
+    fn begin(ask: impl FnOnce(&Waker) + Send + 'static) -> io::Result<Self> {
+        let off = Arc::new(Waker::new()?);
+        let theirs = Arc::clone(&off);
+        let asker = thread::Builder::new()
+            .name("tenure-check".to_owned())
+            .stack_size(STACK)
+            .spawn(move || ask(&theirs))?;
+        Ok(Self { off, asker: Some(asker) })
+    }
+}
+
+impl Drop for Inquiry {
+    fn drop(&mut self) {
+        self.off.wake();
+        if let Some(asker) = self.asker.take() {
+            // A check that panicked has nothing to say.
+            drop(asker.join());
+        }
+    }
+}
+
+/// Waits in the kernel for being called off.
+fn called_off_within(off: &Waker, limit: Duration) -> bool {
+    // A wait that fails would be repeated for ever: stop instead.
+    poll::wait(&mut [Interest::new(off.as_fd(), Want::Read)], Some(limit)).is_ok_and(|ready| ready > 0)
+}
+
+#[cfg(test)]
+mod tests;

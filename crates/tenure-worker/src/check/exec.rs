@@ -1,0 +1,66 @@
+//! The `exec` check: a command of the spec, with the program's own environment and directory, that ends with 0.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+use tenure::deadline::Deadline;
+use tenure::program;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::Signal;
+use tenure_sys::spawn::{self, Child, Launch};
+use tenure_sys::tree;
+use tenure_sys::wake::Waker;
+
+use crate::reason;
+
+/// A command. There is no listener, lock or standard stream in it, and its marks are the program's: what it leaves behind is
+/// found like what the program leaves behind.
+#[derive(Clone)]
+pub struct Command {
+    /// Program and arguments.
+    pub words: Vec<String>,
+    /// Its directory.
+    pub cwd: PathBuf,
+    /// Its whole environment.
+    pub variables: Vec<(String, String)>,
+}
+
+impl std::fmt::Debug for Command {
+    /// An environment may hold secrets.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Command").field("words", &self.words).field("cwd", &self.cwd).finish_non_exhaustive()
+    }
+}
+
+/// Runs the command; one that takes too long, or is called off, is ended with its whole group.
+pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> Result<(), String> {
+    let shown = command.words.join(" ");
+    let child = start(command).map_err(|why| format!("`{shown}`: {why}"))?;
+    let ended = {
+        let mut interests =
+            [Interest::new(child.handle().as_fd(), Want::Read), Interest::new(off.as_fd(), Want::Read)];
+        let waited = poll::wait(&mut interests, Some(limit.remaining()));
+        waited.is_ok() && interests[0].ready()
+    };
+    if !ended {
+        // It leads a group of its own and was not waited for, so the group is its own.
+        drop(tree::signal_group(child.handle(), Signal::Kill));
+    }
+    match child.wait() {
+        Ok(_) if !ended => Err(format!("`{shown}` did not end in time")),
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => Err(format!("`{shown}` ended with {status}")),
+        Err(error) => Err(format!("`{shown}`: {error}")),
+    }
+}
+
+fn start(command: &Command) -> Result<Child, String> {
+    let path = command.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let name = command.words.first().map_or("", String::as_str);
+    let program = program::resolve(name, &command.cwd, path).map_err(|error| reason::of(&error))?;
+    let args: Vec<OsString> = command.words.iter().skip(1).map(OsString::from).collect();
+    let env: Vec<(OsString, OsString)> =
+        command.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let launch = Launch { args: &args, env: &env, session: true, ..Launch::new(&program, &command.cwd) };
+    spawn::child(&launch).map_err(|error| reason::of(&error))
+}

@@ -1,0 +1,132 @@
+//! The socket of `sd_notify(3)`: datagrams in which a program tells that it is ready, and how it is.
+//!
+//! It is a file in the scope's directory, which only our user can enter, so that whoever can write to it may as well signal
+//! the program. It is removed with its owner; one that a dead host left is removed by the next.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::os::unix::net::UnixDatagram;
+use std::path::{Path, PathBuf};
+
+use tenure::paths::StateDir;
+
+/// How its name begins; the generation follows.
+const NAME: &str = "notify.";
+
+/// Longest path of a socket without its end mark (unix(7)).
+const PATH_LIMIT: usize = 107;
+
+/// Longest message: systemd takes 4 KiB.
+const LONGEST: usize = 4096;
+
+/// The socket.
+#[derive(Debug)]
+pub struct NotifySocket {
+    socket: UnixDatagram,
+    told: PathBuf,
+    path: PathBuf,
+}
+
+/// What a program tells.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Notice {
+    /// `READY=1`.
+    Ready,
+    /// `STATUS=…`, for people.
+    Status(String),
+}
+
+impl NotifySocket {
+    /// Binds the socket of this generation. Only for the holder of the lease.
+    pub fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
+        for name in state.dir().names()? {
+            if name.to_str().is_some_and(|name| name.starts_with(NAME)) {
+                state.dir().remove(&name)?;
+            }
+        }
+        let name = format!("{NAME}{generation}");
+        let path = state.path().join(&name);
+        // A long path is reached through our open directory, by the program as well as by us.
+        let fits = path.as_os_str().len() <= PATH_LIMIT;
+        let directory = state.dir().as_fd().as_raw_fd();
+        let through =
+            || Path::new("/proc").join(std::process::id().to_string()).join(format!("fd/{directory}"));
+        let told = if fits { path.clone() } else { through().join(&name) };
+        let socket = UnixDatagram::bind(&told)?;
+        socket.set_nonblocking(true)?;
+        Ok(Self { socket, told, path })
+    }
+
+    /// What `NOTIFY_SOCKET` is to say.
+    #[must_use]
+    pub fn told(&self) -> &Path {
+        &self.told
+    }
+
+    /// Readable when something was told.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+
+    /// Takes all that was told, in order.
+    #[must_use]
+    pub fn read(&self) -> Vec<Notice> {
+        let mut notices = Vec::new();
+        let mut message = vec![0_u8; LONGEST];
+        while let Ok(count) = self.socket.recv(&mut message) {
+            notices.extend(parse(message.get(..count).unwrap_or_default()));
+        }
+        notices
+    }
+}
+
+impl Drop for NotifySocket {
+    fn drop(&mut self) {
+        drop(std::fs::remove_file(&self.path));
+    }
+}
+
+fn parse(message: &[u8]) -> Vec<Notice> {
+    let text = String::from_utf8_lossy(message);
+    let notice = |line: &str| match line.split_once('=')? {
+        ("READY", "1") => Some(Notice::Ready),
+        ("STATUS", status) => Some(Notice::Status(status.to_owned())),
+        _ => None,
+    };
+    text.lines().filter_map(notice).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_message_may_tell_several_things_and_some_that_are_not_for_us() {
+        let notices = parse(b"STATUS=loading\nMAINPID=7\nREADY=1\n");
+        assert_eq!(notices, [Notice::Status("loading".into()), Notice::Ready]);
+        assert_eq!(parse(b"READY=0"), []);
+    }
+
+    #[test]
+    fn what_is_told_arrives_over_long_paths_too_and_the_file_goes_with_the_socket() {
+        let private = || PermissionsExt::from_mode(0o700);
+        let root = tempfile::Builder::new().permissions(private()).tempdir().expect("a directory");
+        for length in [1, 120] {
+            let directory = root.path().join("d".repeat(length));
+            std::fs::create_dir(&directory).expect("made");
+            std::fs::set_permissions(&directory, private()).expect("private");
+            let state = StateDir::at(&directory, &"memory".parse().expect("a scope")).expect("private");
+            std::fs::write(directory.join("notify.6"), "left by the last one").expect("written");
+            let socket = NotifySocket::bind(&state, 7).expect("bound");
+            let program = UnixDatagram::unbound().expect("a socket");
+            program.send_to(b"READY=1", socket.told()).expect("sent");
+            assert_eq!(socket.read(), [Notice::Ready]);
+            assert_eq!(socket.read(), []);
+            drop(socket);
+            assert_eq!(std::fs::read_dir(&directory).expect("there").count(), 0);
+        }
+    }
+}

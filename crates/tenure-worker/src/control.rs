@@ -1,0 +1,328 @@
+//! The thread that answers: HELLO, WAIT and STOP, and the signals that mean STOP.
+//!
+//! It is started before anything else of the app's boot and shares nothing with the app but its [`Status`], so it answers
+//! while the app boots, is stuck, or ends. It never blocks on the app, on a peer or on a full disk's worth of anything but
+//! one appended event. It is also the one place that announces an end: from then on the process has no listening control
+//! socket, so late callers are refused and block on the lease, while peers that are connected keep getting answers.
+
+use std::io::{self, ErrorKind};
+use std::mem;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure::asker;
+use tenure::deadline::{self, Deadline, millis};
+use tenure::event::What;
+use tenure::fault::{self, Point};
+use tenure::wire::{Answer, Asker, Request};
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::signals::{Received, SignalFd};
+use tenure_sys::{socket, user};
+
+use crate::holding::Holding;
+use crate::life::{Happening, Life};
+use crate::status::{Status, StopRequest};
+use crate::thread;
+
+mod peer;
+
+use peer::{Gone, Heard, Peer, Waiting};
+
+/// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some hundred
+/// bytes. Beyond it the one that has been idle longest is closed; if none is, callers wait in the kernel's queue.
+const MOST_PEERS: usize = 2048;
+
+/// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones.
+const BATCH: usize = 64;
+
+/// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
+const RESERVE: usize = 8;
+
+/// Pause after which connections are taken again when descriptors had run out; the kernel does not tell when one is free.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
+const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
+
+/// Starts the thread. It lives as long as the process.
+pub(crate) fn start(
+    status: Status,
+    holding: Arc<Holding>,
+    listener: UnixListener,
+    signals: SignalFd,
+) -> io::Result<()> {
+    let mut control = Control {
+        status,
+        holding,
+        listener: Some(listener),
+        signals,
+        peers: Vec::new(),
+        reserve: Vec::new(),
+        paused_until: None,
+        uid: user::effective_uid(),
+    };
+    control.refill();
+    thread::start("tenure-control", move || {
+        loop {
+            control.turn();
+        }
+    })
+}
+
+struct Control {
+    status: Status,
+    holding: Arc<Holding>,
+    listener: Option<UnixListener>,
+    signals: SignalFd,
+    peers: Vec<Peer>,
+    reserve: Vec<OwnedFd>,
+    paused_until: Option<Duration>,
+    uid: u32,
+}
+
+/// What a wait has found.
+struct Found {
+    changed: bool,
+    signal: bool,
+    connections: bool,
+    peers: Vec<bool>,
+}
+
+impl Control {
+    fn turn(&mut self) {
+        let found = self.wait();
+        if found.changed {
+            self.status.changed().drain();
+        }
+        // First, while the places of the peers are those that were waited for.
+        self.serve(&found.peers);
+        if found.signal {
+            self.take_signals();
+        }
+        if let Some(ask) = self.status.take_ask()
+            && self.announce(ask.happening, ask.reason, &asker(), None).1
+        {
+            self.proclaim();
+        }
+        if matches!(self.status.life(), Life::Draining | Life::Ended) {
+            self.listener = None;
+        }
+        if found.connections {
+            self.accept();
+        }
+        self.settle();
+    }
+
+    fn wait(&mut self) -> Found {
+        let now = deadline::monotonic();
+        self.paused_until = self.paused_until.filter(|until| *until > now);
+        let due = self.peers.iter().filter_map(Peer::due).chain(self.paused_until).min();
+        let mut interests = vec![
+            Interest::new(self.status.changed().as_fd(), Want::Read),
+            Interest::new(self.signals.as_fd(), Want::Read),
+        ];
+        interests.extend(self.peers.iter().map(|peer| Interest::new(peer.as_fd(), peer.want())));
+        let listener = self.listener.as_ref().filter(|_| self.paused_until.is_none());
+        interests.extend(listener.map(|listener| Interest::new(listener.as_fd(), Want::Read)));
+        if poll::wait(&mut interests, due.map(|due| due.saturating_sub(now))).is_err() {
+            // No memory to wait for so many: they may come again.
+            drop(interests);
+            self.peers = Vec::new();
+            return Found { changed: true, signal: true, connections: false, peers: Vec::new() };
+        }
+        let ready: Vec<bool> = interests.iter().map(Interest::ready).collect();
+        let (own, others) = ready.split_at(2);
+        let (peers, listener) = others.split_at(self.peers.len());
+        let connections = listener.first() == Some(&true);
+        Found { changed: own[0], signal: own[1], connections, peers: peers.to_vec() }
+    }
+
+    fn take_signals(&mut self) {
+        while let Some(signal) = self.signals.read() {
+            let name = match signal {
+                Received::Terminate => "TERM",
+                Received::Interrupt => "INT",
+                Received::Hangup | Received::Child => continue,
+            };
+            if self.announce(Happening::StopAsked, format!("signal {name}"), &Asker::default(), None).1 {
+                self.proclaim();
+            }
+        }
+    }
+
+    /// Serves the peers that `ready` names, and closes those that are gone or late.
+    fn serve(&mut self, ready: &[bool]) {
+        let now = deadline::monotonic();
+        let mut closed = false;
+        let peers = mem::take(&mut self.peers);
+        for (index, mut peer) in peers.into_iter().enumerate() {
+            let ready = ready.get(index) == Some(&true);
+            let stays = if ready { self.attend(&mut peer, now) } else { Ok(()) };
+            if stays.is_ok() && !peer.is_overdue(now) {
+                self.peers.push(peer);
+            } else {
+                closed = true;
+            }
+        }
+        if closed {
+            self.refill();
+            self.paused_until = None;
+        }
+    }
+
+    /// One peer's turn: it gets what it is owed, then what it asked before, then one read.
+    fn attend(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
+        if peer.waiting().is_some() {
+            // Nothing but its end was waited for.
+            return Err(Gone);
+        }
+        peer.flush()?;
+        self.hear(peer, now)?;
+        if !peer.is_busy() {
+            peer.fill(now)?;
+            self.hear(peer, now)?;
+        }
+        Ok(())
+    }
+
+    /// Answers every whole request that was read, until an answer is owed.
+    fn hear(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
+        while !peer.is_busy() {
+            match peer.next(now)? {
+                Heard::Nothing => return Ok(()),
+                Heard::Unknown(why) => {
+                    let why = format!("understand the request: {why}");
+                    peer.answer(&Answer::Refused { why }, now)?;
+                }
+                Heard::Request(Request::Hello) => peer.answer(&self.hello(), now)?,
+                Heard::Request(Request::Wait { until, within_ms }) => {
+                    let due = now.saturating_add(Duration::from_millis(within_ms));
+                    peer.wait(Waiting { until, due });
+                    self.settle_one(peer, now)?;
+                }
+                Heard::Request(Request::Stop { reason, deadline_ms, by }) => {
+                    let asked = Some(Duration::from_millis(deadline_ms));
+                    let (within, first) = self.announce(Happening::StopAsked, reason, &by, asked);
+                    let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
+                    if first {
+                        self.proclaim();
+                    }
+                    answered?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn hello(&self) -> Answer {
+        Answer::Hello(Box::new(self.status.hello()))
+    }
+
+    /// Answers every WAIT that is over.
+    fn settle(&mut self) {
+        let now = deadline::monotonic();
+        let mut peers = mem::take(&mut self.peers);
+        peers.retain_mut(|peer| self.settle_one(peer, now).is_ok());
+        // Those that were taken meanwhile stay behind the others.
+        peers.append(&mut self.peers);
+        self.peers = peers;
+    }
+
+    /// Answers a WAIT that is over, and what was asked behind it.
+    fn settle_one(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
+        let Some(waiting) = peer.waiting() else { return Ok(()) };
+        if now < waiting.due && !self.status.holds(waiting.until) {
+            return Ok(());
+        }
+        peer.answer(&self.hello(), now)?;
+        self.hear(peer, now)
+    }
+
+    /// Takes note of a stop: deadline first, then no more callers, then the event. Tells within what time the worker will
+    /// be gone, and whether this was the first to ask.
+    fn announce(
+        &mut self,
+        happening: Happening,
+        reason: String,
+        by: &Asker,
+        asked: Option<Duration>,
+    ) -> (Duration, bool) {
+        let budget = self.holding.brief.spec.end_budget();
+        let deadline = Deadline::start(asked.unwrap_or(budget).min(budget));
+        let request = StopRequest { reason: reason.clone(), by: by.clone(), deadline };
+        let first = self.status.announce(happening, request);
+        if first {
+            // Who is in the queue already gets an answer; who comes now is refused.
+            self.accept();
+            self.listener = None;
+            self.holding.note(What::Draining, by, reason);
+        }
+        let within = self.status.stop_request().map_or(Duration::ZERO, |known| known.deadline.remaining());
+        (within, first)
+    }
+
+    /// Tells the app of the announced end, once everybody else can know.
+    fn proclaim(&self) {
+        fault::reach(Point::DrainAnnounced);
+        self.status.raise_stop();
+    }
+
+    fn accept(&mut self) {
+        for _ in 0..BATCH {
+            let Some(listener) = &self.listener else { return };
+            match listener.accept() {
+                Ok((stream, _)) => self.admit(stream),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) => {
+                    let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
+                    if !spare || self.reserve.pop().is_none() {
+                        self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
+                        return;
+                    }
+                }
+            }
+            if self.peers.len() >= MOST_PEERS && !self.close_idlest() {
+                self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
+                return;
+            }
+        }
+    }
+
+    /// Serves a new connection at once: most have sent their request already. Other users are closed unheard.
+    fn admit(&mut self, stream: UnixStream) {
+        let now = deadline::monotonic();
+        let ours = socket::peer_cred(&stream).is_ok_and(|peer| peer.uid == self.uid);
+        if !ours {
+            return;
+        }
+        if let Ok(mut peer) = Peer::new(stream, now)
+            && self.attend(&mut peer, now).is_ok()
+        {
+            self.peers.push(peer);
+        }
+    }
+
+    fn close_idlest(&mut self) -> bool {
+        let idle =
+            self.peers.iter().enumerate().filter_map(|(index, peer)| Some((peer.idle_since()?, index)));
+        let Some((_, index)) = idle.min() else { return false };
+        self.peers.swap_remove(index);
+        true
+    }
+
+    /// Takes back what was given away from the reserve, as far as the app leaves something.
+    fn refill(&mut self) {
+        while self.reserve.len() < RESERVE
+            && let Ok(spare) = self.status.changed().as_fd().try_clone_to_owned()
+        {
+            self.reserve.push(spare);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

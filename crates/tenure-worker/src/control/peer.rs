@@ -1,0 +1,249 @@
+//! One connection to the control thread: bytes in, requests out, answers back, and never a blocking call.
+//!
+//! Limits bound what a hostile or stuck peer can cost: the length of a request, the time for an incomplete one, the time
+//! for taking an answer. A peer that breaks one is closed. Knows nothing of what requests mean.
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use tenure::wire::{self, Answer, HEADER, Request, Until};
+use tenure_sys::poll::Want;
+
+/// Longest request: a STOP with a long reason is far below it.
+const LONGEST_REQUEST: usize = 64 * 1024;
+
+/// Time for an incomplete request, and for taking an answer; both are one write on a local socket.
+const FRAME_LIMIT: Duration = Duration::from_secs(10);
+
+/// Bytes read at a time: one read takes any usual request, and bounds how long one peer keeps the others waiting.
+const CHUNK: usize = 4096;
+
+/// A connected peer.
+#[derive(Debug)]
+pub(crate) struct Peer {
+    stream: UnixStream,
+    inbox: Vec<u8>,
+    outbox: Vec<u8>,
+    due: Option<Duration>,
+    waiting: Option<Waiting>,
+    last_heard: Duration,
+}
+
+/// A WAIT that is not over.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waiting {
+    pub(crate) until: Until,
+    pub(crate) due: Duration,
+}
+
+/// What a peer has sent.
+#[derive(Debug)]
+pub(crate) enum Heard {
+    /// A request.
+    Request(Request),
+    /// A frame that is none that this build knows.
+    Unknown(String),
+    /// Nothing that is complete.
+    Nothing,
+}
+
+/// A peer to be closed: it is gone, or it broke a limit.
+#[derive(Debug)]
+pub(crate) struct Gone;
+
+impl Peer {
+    /// Takes a connection over; its reads and writes no longer block.
+    pub(crate) fn new(stream: UnixStream, now: Duration) -> io::Result<Self> {
+        stream.set_nonblocking(true)?;
+        Ok(Self { stream, inbox: Vec::new(), outbox: Vec::new(), due: None, waiting: None, last_heard: now })
+    }
+
+    pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+
+    /// What to wake up for: while an answer is owed, nothing is read.
+    pub(crate) fn want(&self) -> Want {
+        match (self.outbox.is_empty(), self.waiting) {
+            (false, _) => Want::Write,
+            (true, Some(_)) => Want::Nothing,
+            (true, None) => Want::Read,
+        }
+    }
+
+    /// When something has to happen here at the latest.
+    pub(crate) fn due(&self) -> Option<Duration> {
+        self.waiting.map(|waiting| waiting.due).or(self.due)
+    }
+
+    /// Whether the peer has used up its time.
+    pub(crate) fn is_overdue(&self, now: Duration) -> bool {
+        self.waiting.is_none() && self.due.is_some_and(|due| now >= due)
+    }
+
+    /// Since when it has asked nothing; `None` while something is going on.
+    pub(crate) fn idle_since(&self) -> Option<Duration> {
+        let idle = self.inbox.is_empty() && self.outbox.is_empty() && self.waiting.is_none();
+        idle.then_some(self.last_heard)
+    }
+
+    /// Whether the next request has to wait for an answer that is still owed.
+    pub(crate) fn is_busy(&self) -> bool {
+        !self.outbox.is_empty() || self.waiting.is_some()
+    }
+
+    pub(crate) fn waiting(&self) -> Option<Waiting> {
+        self.waiting
+    }
+
+    /// Notes that an answer is owed until `waiting` is over.
+    pub(crate) fn wait(&mut self, waiting: Waiting) {
+        self.waiting = Some(waiting);
+    }
+
+    /// Reads once what is there.
+    pub(crate) fn fill(&mut self, now: Duration) -> Result<(), Gone> {
+        let mut chunk = [0u8; CHUNK];
+        match self.stream.read(&mut chunk) {
+            Ok(0) => Err(Gone),
+            Ok(count) => {
+                self.inbox.extend_from_slice(&chunk[..count]);
+                self.last_heard = now;
+                Ok(())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
+            Err(_) => Err(Gone),
+        }
+    }
+
+    /// Takes the first request out of what was read.
+    pub(crate) fn next(&mut self, now: Duration) -> Result<Heard, Gone> {
+        let Some(header) = self.inbox.first_chunk::<HEADER>() else { return self.incomplete(now) };
+        let length = wire::body_length(*header).map_err(|_| Gone)?;
+        if length > LONGEST_REQUEST {
+            return Err(Gone);
+        }
+        let Some(body) = self.inbox.get(HEADER..HEADER + length) else { return self.incomplete(now) };
+        let heard = match serde_json::from_slice(body) {
+            Ok(request) => Heard::Request(request),
+            // Well-formed and unknown: a later build asks for something that we cannot do.
+            Err(error) if error.is_data() => Heard::Unknown(error.to_string()),
+            Err(_) => return Err(Gone),
+        };
+        self.inbox.drain(..HEADER + length);
+        if self.inbox.is_empty() {
+            self.inbox = Vec::new();
+        }
+        self.due = None;
+        Ok(heard)
+    }
+
+    fn incomplete(&mut self, now: Duration) -> Result<Heard, Gone> {
+        match self.inbox.first() {
+            None => {}
+            // Garbage is told by its first byte; its length would mean nothing.
+            Some(&version) if version != wire::WIRE_VERSION => return Err(Gone),
+            Some(_) => self.due = self.due.or(Some(now.saturating_add(FRAME_LIMIT))),
+        }
+        Ok(Heard::Nothing)
+    }
+
+    /// Answers, and ends a WAIT; what the peer does not take at once is kept for it.
+    pub(crate) fn answer(&mut self, answer: &Answer, now: Duration) -> Result<(), Gone> {
+        self.waiting = None;
+        self.outbox.extend(wire::encode(answer).map_err(|_| Gone)?);
+        self.due = Some(now.saturating_add(FRAME_LIMIT));
+        self.flush()
+    }
+
+    /// Writes what the peer takes now.
+    pub(crate) fn flush(&mut self) -> Result<(), Gone> {
+        while !self.outbox.is_empty() {
+            match self.stream.write(&self.outbox) {
+                Ok(0) => return Err(Gone),
+                Ok(count) => drop(self.outbox.drain(..count)),
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(()),
+                Err(_) => return Err(Gone),
+            }
+            if self.outbox.is_empty() {
+                self.outbox = Vec::new();
+                self.due = None;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(5);
+
+    fn peer() -> (UnixStream, Peer) {
+        let (theirs, ours) = UnixStream::pair().expect("a pair");
+        (theirs, Peer::new(ours, NOW).expect("takes it"))
+    }
+
+    fn hears(peer: &mut Peer) -> Result<Heard, Gone> {
+        peer.fill(NOW).and_then(|()| peer.next(NOW))
+    }
+
+    #[test]
+    fn a_request_in_pieces_is_heard_when_it_is_whole_and_has_a_time_limit_until_then() {
+        let (mut theirs, mut peer) = peer();
+        let frame = wire::encode(&Request::Hello).expect("encodes");
+        let (first, rest) = frame.split_at(7);
+        theirs.write_all(first).expect("room");
+        assert!(matches!(hears(&mut peer), Ok(Heard::Nothing)));
+        assert!(peer.is_overdue(NOW + FRAME_LIMIT) && !peer.is_overdue(NOW));
+        theirs.write_all(rest).expect("room");
+        assert!(matches!(hears(&mut peer), Ok(Heard::Request(Request::Hello))));
+        assert_eq!(peer.due(), None);
+    }
+
+    #[test]
+    fn two_requests_in_one_write_are_two_requests() {
+        let (mut theirs, mut peer) = peer();
+        let frame = wire::encode(&Request::Hello).expect("encodes");
+        theirs.write_all(&[frame.clone(), frame].concat()).expect("room");
+        assert!(matches!(hears(&mut peer), Ok(Heard::Request(Request::Hello))));
+        assert!(matches!(peer.next(NOW), Ok(Heard::Request(Request::Hello))));
+        assert!(matches!(peer.next(NOW), Ok(Heard::Nothing)));
+    }
+
+    #[test]
+    fn garbage_and_giants_are_closed_and_unknown_verbs_are_not() {
+        for bytes in
+            [&b"G"[..], b"GET / HTTP/1.1", &[1, 0, 2, 0, 0], &[1, 255, 0, 0, 0], &[1, 0, 0, 0, 2, b'{', b'x']]
+        {
+            let (mut theirs, mut peer) = peer();
+            theirs.write_all(bytes).expect("room");
+            assert!(hears(&mut peer).is_err(), "{bytes:?}");
+        }
+        let (mut theirs, mut peer) = peer();
+        wire::write(&mut theirs, &serde_json::json!({"op": "prepare"})).expect("room");
+        assert!(matches!(hears(&mut peer), Ok(Heard::Unknown(_))));
+    }
+
+    #[test]
+    fn a_peer_that_does_not_read_its_answers_is_bounded() {
+        let (_theirs, mut peer) = peer();
+        let answer = Answer::Refused { why: "x".repeat(100_000) };
+        while !peer.is_busy() {
+            peer.answer(&answer, NOW).expect("kept");
+        }
+        assert_eq!(peer.want(), Want::Write);
+        assert!(peer.is_overdue(NOW + FRAME_LIMIT));
+    }
+
+    #[test]
+    fn a_closed_peer_is_gone() {
+        let (theirs, mut peer) = peer();
+        drop(theirs);
+        assert!(hears(&mut peer).is_err());
+    }
+}

@@ -1,0 +1,195 @@
+//! What a host does: one arm an act, in the order in which the machine gives them.
+
+use std::fs::File;
+use std::time::Duration;
+
+use tenure::deadline::Deadline;
+use tenure::event::What;
+use tenure::listen;
+use tenure::spec::{KILL_GRACE, Ready};
+use tenure::wire::AppState;
+
+use crate::check::{Finding, Inquiry, Pace};
+use crate::output::{Listener, Output, Said};
+use crate::program;
+use crate::reason;
+use crate::supervisor::{Act, Happening};
+
+use super::{Host, ReadyPipe, Run};
+
+/// Name of the check that repeats while the program runs.
+const HEALTH: &str = "health";
+
+/// Name of the check that says whether output is written down.
+const LOG: &str = "log";
+
+impl Host {
+    /// Carries out one act. What it leads to at once is told to the machine next.
+    pub(super) fn carry_out(&mut self, act: Act) {
+        match act {
+            Act::Start => self.begin(),
+            Act::AskReady { bounded } => self.ask_ready(bounded),
+            Act::TellReady => {
+                self.alarm = None;
+                // Refused only after a stop was asked for, which is heard next.
+                drop(self.worker.ready());
+                self.watch_health();
+            }
+            Act::TellReadyAgain => {
+                self.alarm = None;
+                self.means.status.set(AppState::Ready, None);
+                self.watch_health();
+            }
+            Act::TellDegraded(why) => self.means.status.check(HEALTH, false, why),
+            Act::TellRecovered => self.means.status.check(HEALTH, true, "it passes again"),
+            Act::NoteUnhealthy(why) => self.note(What::Unhealthy, &why),
+            Act::TellBackOff(why) => {
+                self.means.status.forget_check(HEALTH);
+                self.means.status.set(AppState::BackOff, Some(why));
+            }
+            Act::TellFailed(why) => {
+                self.note(What::ProgramExited, &why);
+                self.means.status.set(AppState::Failed, Some(why));
+            }
+            Act::EndTree => self.end_tree(),
+            Act::Await(wait) => self.alarm = Some((Deadline::start(wait), Happening::WaitOver)),
+            // The story returns it.
+            Act::Finish(_) => {}
+        }
+    }
+
+    /// Starts the program. A start that fails has left nothing, and is told like one that ended at once.
+    fn begin(&mut self) {
+        self.start = self.start.saturating_add(1);
+        if self.start > 1 {
+            self.means.status.set(AppState::Booting, Some(format!("start {} of the program", self.start)));
+        }
+        self.account.starts = self.start;
+        self.tell_account();
+        match self.try_begin() {
+            Ok(run) => self.run = Some(run),
+            Err(why) => {
+                self.pending.push_back(Happening::CannotRun(why));
+                self.pending.push_back(Happening::TreeGone);
+            }
+        }
+    }
+
+    fn try_begin(&mut self) -> Result<Run, String> {
+        for port in self.means.own_ports() {
+            listen::expect_free(&port.name, port.tcp).map_err(|error| fragment(&error))?;
+        }
+        if let Some(notify) = &self.means.notify {
+            // What the last one said is not about this one.
+            drop(notify.read());
+        }
+        let log = self.take_log().map_err(|error| format!("failed to open the program's log: {error}"))?;
+        let Self { worker, means, .. } = self;
+        let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
+        let started = program::start(&means.state, &means.plan, &means.listeners, &mut record)
+            .map_err(|error| fragment(&error))?;
+        let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
+        let output = match output {
+            Ok(output) => Some(output),
+            Err(error) => {
+                started.program.stop(Duration::ZERO);
+                let why = format!("failed to start the reader of its output: {error}");
+                self.pending.push_back(Happening::CannotRun(why));
+                None
+            }
+        };
+        let ready = started.ready.map(|pipe| ReadyPipe::new(File::from(pipe)));
+        Ok(Run { program: started.program, runs: false, output, ready, inquiry: None })
+    }
+
+    fn listener(&self) -> Listener {
+        let letterbox = self.means.post.letterbox(self.start);
+        let status = self.means.status.clone();
+        Box::new(move |said| match said {
+            Said::Matched => letterbox.tell(Happening::Ready),
+            Said::Losing { lost, why } => {
+                status.check(LOG, false, format!("output is lost ({lost} bytes so far): {why}"));
+            }
+            Said::WritingAgain { lost } => {
+                status.check(LOG, true, format!("{lost} bytes of output were lost"));
+            }
+        })
+    }
+
+    /// Finds out whether the program is ready, unless it is to tell.
+    fn ask_ready(&mut self, bounded: bool) {
+        if bounded {
+            let limit = self.means.spec.start_timeout;
+            let late = Happening::NeverReady(format!("program was not ready within {limit}"));
+            self.alarm = Some((Deadline::start(limit.duration()), late));
+        }
+        let readiness = self.means.spec.readiness();
+        if readiness == Ready::Up {
+            self.pending.push_back(Happening::Ready);
+            return;
+        }
+        let Some(run) = &mut self.run else { return };
+        let Some(check) = self.means.check(&readiness, run.program.shim()) else { return };
+        let letterbox = self.means.post.letterbox(self.start);
+        let asked = Inquiry::until_answered(check, move |finding| {
+            letterbox.tell(match finding {
+                Finding::Passed => Happening::Ready,
+                Finding::Failed(why) | Finding::Hopeless(why) => Happening::NeverReady(why),
+            });
+        });
+        match asked {
+            Ok(inquiry) => run.inquiry = Some(inquiry),
+            Err(error) => {
+                let why = format!("failed to start its readiness check: {error}");
+                self.pending.push_back(Happening::NeverReady(why));
+            }
+        }
+    }
+
+    /// Checks the program's health from now on, where the spec says how.
+    fn watch_health(&mut self) {
+        let (Some(run), Some(health)) = (&mut self.run, &self.means.spec.health) else { return };
+        let Some(check) = self.means.check(&health.check, run.program.shim()) else { return };
+        let pace = Pace { interval: health.interval.duration(), timeout: health.timeout.duration() };
+        let letterbox = self.means.post.letterbox(self.start);
+        let watched = Inquiry::repeated(check, pace, move |finding| {
+            letterbox.tell(match finding {
+                Finding::Passed => Happening::Passed,
+                Finding::Failed(why) | Finding::Hopeless(why) => Happening::Failed(why),
+            });
+        });
+        match watched {
+            Ok(inquiry) => run.inquiry = Some(inquiry),
+            Err(error) => {
+                let why = format!("it cannot be checked: {error}");
+                self.means.status.check(HEALTH, false, why);
+            }
+        }
+    }
+
+    fn end_tree(&mut self) {
+        let grace = self.grace();
+        if let Some(run) = &mut self.run {
+            run.inquiry = None;
+            run.program.stop(grace);
+        }
+    }
+
+    /// The grace of the spec, or what the deadline of a stop leaves of it: the rest of the tree needs its time too, and a
+    /// program that is to end within a second or two gets half of it.
+    fn grace(&self) -> Duration {
+        let grace = self.means.spec.stop.grace.duration();
+        match self.worker.stop_request() {
+            Some(request) => {
+                let left = request.deadline.remaining();
+                grace.min(left.saturating_sub(KILL_GRACE).max(left / 2))
+            }
+            None => grace,
+        }
+    }
+}
+
+/// An error as a sentence's part.
+fn fragment(error: &dyn std::error::Error) -> String {
+    format!("failed to {}", reason::of(error))
+}

@@ -1,0 +1,245 @@
+//! What a host hears: it waits for all of its sources at once and turns what they say into happenings.
+
+use std::fs::File;
+use std::io::Read;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use tenure::event::{self, Event, What};
+use tenure::fault::{self, Point};
+use tenure::ledger::ProgramRecord;
+use tenure::wire::AppState;
+use tenure_sys::poll::{self, Interest, Want};
+
+use crate::check::Notice;
+use crate::program::Heard;
+use crate::reason;
+use crate::supervisor::{Exit, Happening};
+
+use super::{Host, ReadyPipe};
+
+/// Who may have something to say. The order is that in which they are heard: a program's end before a check that it failed.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Stop,
+    Link,
+    Ready,
+    Notify,
+    Post,
+}
+
+impl Host {
+    /// Waits until something happens, unless something is pending, and tells it in order.
+    pub(super) fn hear(&mut self) -> Vec<Happening> {
+        if !self.pending.is_empty() {
+            return self.pending.drain(..).collect();
+        }
+        let sources = self.wait();
+        let mut happenings: Vec<Happening> =
+            sources.into_iter().flat_map(|source| self.hear_from(source)).collect();
+        if let Some((_, happening)) = self.alarm.take_if(|(limit, _)| limit.remaining().is_zero()) {
+            happenings.push(happening);
+        }
+        happenings
+    }
+
+    fn wait(&self) -> Vec<Source> {
+        let sources = self.sources();
+        let mut interests: Vec<Interest<'_>> =
+            sources.iter().map(|(_, fd)| Interest::new(*fd, Want::Read)).collect();
+        let limit = self.alarm.as_ref().map(|(limit, _)| limit.remaining());
+        // Only a lack of memory ends the wait early; then nobody is ready, and it is begun again.
+        drop(poll::wait(&mut interests, limit));
+        let ready = interests.iter().map(Interest::ready);
+        sources.iter().zip(ready).filter(|(_, ready)| *ready).map(|((source, _), _)| *source).collect()
+    }
+
+    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+        let mut sources = Vec::with_capacity(5);
+        if !self.stop_heard {
+            sources.push((Source::Stop, self.worker.stop_signal()));
+        }
+        let Some(run) = &self.run else { return sources };
+        sources.push((Source::Link, run.program.link()));
+        // A program can tell that it is ready before its shim has told that it runs; it is heard in the right order.
+        if run.runs {
+            sources.extend(run.ready.as_ref().map(|ready| (Source::Ready, ready.pipe.as_fd())));
+            sources.extend(self.means.notify.as_ref().map(|notify| (Source::Notify, notify.as_fd())));
+            sources.push((Source::Post, self.means.post.as_fd()));
+        }
+        sources
+    }
+
+    fn hear_from(&mut self, source: Source) -> Vec<Happening> {
+        match source {
+            Source::Stop => {
+                self.stop_heard = true;
+                vec![Happening::StopAsked]
+            }
+            Source::Link => self.hear_shim(),
+            Source::Ready => self.hear_ready(),
+            Source::Notify => self.hear_notices(),
+            Source::Post => self.means.post.take(self.start),
+        }
+    }
+
+    fn hear_shim(&mut self) -> Vec<Happening> {
+        let Some(run) = &mut self.run else { return Vec::new() };
+        match run.program.hear() {
+            Heard::Runs(record) => {
+                run.runs = true;
+                self.runs(&record);
+                vec![Happening::Runs]
+            }
+            Heard::CannotRun(message) => vec![Happening::CannotRun(format!("failed to {message}"))],
+            Heard::Exited(status) => vec![self.exited(Exit::Status(status))],
+            Heard::Gone => vec![self.gone()],
+            Heard::Lost => {
+                // Of one that has told the program's end before, nothing else was lost.
+                let exited = self.account.identity.is_some().then(|| self.exited(Exit::Lost));
+                self.clear_up();
+                exited.into_iter().chain([self.gone()]).collect()
+            }
+        }
+    }
+
+    /// The program is recorded before anything depends on it. A ledger that cannot be written is shown by the worker; the
+    /// program's shim is in it already, and its cookie finds the rest.
+    fn runs(&mut self, record: &ProgramRecord) {
+        drop(self.worker.ledger(|ledger| ledger.program = Some(record.clone())));
+        fault::reach(Point::ProgramRunning);
+        self.account.identity.clone_from(&record.identity);
+        self.tell_account();
+        self.note(What::ProgramStarted, &record.command);
+    }
+
+    fn exited(&mut self, exit: Exit) -> Happening {
+        self.note(What::ProgramExited, &format!("program ended with {exit}"));
+        self.account.identity = None;
+        self.account.last_exit = Some(exit.to_string());
+        self.tell_account();
+        Happening::Exited(exit)
+    }
+
+    /// A shim that was ended by somebody else has left its tree to us. What cannot be ended keeps its lock, which refuses
+    /// the next start and names it.
+    fn clear_up(&self) {
+        if let Some(run) = &self.run
+            && let Err(error) = run.program.clear(&self.means.state)
+        {
+            self.note(What::ProgramExited, &format!("failed to {}", reason::of(&error)));
+        }
+    }
+
+    /// Nothing of this start lives; its last words are in the log before anybody is told.
+    fn gone(&mut self) -> Happening {
+        self.alarm = None;
+        if let Some(mut run) = self.run.take() {
+            run.inquiry = None;
+            self.log = run.output.and_then(crate::output::Output::end);
+        }
+        Happening::TreeGone
+    }
+
+    fn hear_ready(&mut self) -> Vec<Happening> {
+        let Some(run) = &mut self.run else { return Vec::new() };
+        match run.ready.as_mut().map(ReadyPipe::read) {
+            Some(Word::Ready) => {
+                run.ready = None;
+                vec![Happening::Ready]
+            }
+            Some(Word::Silent) => {
+                // Most often it has ended, and its shim tells how in a moment.
+                run.ready = None;
+                let reason = "the program closed its readiness descriptor without a word";
+                self.means.status.set(AppState::Booting, Some(reason.to_owned()));
+                Vec::new()
+            }
+            Some(Word::More) | None => Vec::new(),
+        }
+    }
+
+    fn hear_notices(&mut self) -> Vec<Happening> {
+        let notices = self.means.notify.as_ref().map(crate::check::NotifySocket::read).unwrap_or_default();
+        let mut happenings = Vec::new();
+        for notice in notices {
+            match notice {
+                Notice::Ready => happenings.push(Happening::Ready),
+                Notice::Status(status) => self.means.status.check("notify", true, status),
+            }
+        }
+        happenings
+    }
+
+    /// Writes an event about the program. A full disk loses it.
+    pub(super) fn note(&self, what: What, why: &str) {
+        let event = Event::now(what, self.means.generation, &self.means.own, why);
+        let event = event.version(&self.means.spec.version);
+        let event = match &self.account.identity {
+            Some(program) => event.pid(program.pid),
+            None => event,
+        };
+        event::note(&self.means.state, &event);
+    }
+}
+
+/// What was read from a readiness descriptor.
+enum Word {
+    /// A line, or the end after a write.
+    Ready,
+    /// The end without a write.
+    Silent,
+    /// Part of a line.
+    More,
+}
+
+impl ReadyPipe {
+    pub(super) fn new(pipe: File) -> Self {
+        Self { pipe, written: false }
+    }
+
+    fn read(&mut self) -> Word {
+        let mut bytes = [0_u8; 256];
+        match self.pipe.read(&mut bytes) {
+            Ok(0) | Err(_) if self.written => Word::Ready,
+            Ok(0) | Err(_) => Word::Silent,
+            Ok(count) if bytes.iter().take(count).any(|&byte| byte == b'\n') => Word::Ready,
+            Ok(_) => {
+                self.written = true;
+                Word::More
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    fn ends() -> (ReadyPipe, File) {
+        let (read, write) = tenure_sys::pipe::pipe().expect("a pipe");
+        (ReadyPipe::new(File::from(read)), File::from(write))
+    }
+
+    #[test]
+    fn readiness_is_a_line_or_the_end_after_a_write() {
+        let (mut ready, mut program) = ends();
+        program.write_all(b"rea").expect("room");
+        assert!(matches!(ready.read(), Word::More));
+        program.write_all(b"dy\n").expect("room");
+        assert!(matches!(ready.read(), Word::Ready));
+        let (mut ready, mut program) = ends();
+        program.write_all(b"1").expect("room");
+        assert!(matches!(ready.read(), Word::More));
+        drop(program);
+        assert!(matches!(ready.read(), Word::Ready));
+    }
+
+    #[test]
+    fn a_descriptor_that_is_closed_without_a_word_tells_nothing() {
+        let (mut ready, program) = ends();
+        drop(program);
+        assert!(matches!(ready.read(), Word::Silent));
+    }
+}

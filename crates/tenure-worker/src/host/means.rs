@@ -1,0 +1,157 @@
+//! What a host needs for every start of its program, gathered once.
+
+use std::io;
+use std::os::fd::OwnedFd;
+
+use regex_lite::Regex;
+use tenure::paths::{PathsError, StateDir};
+use tenure::scope;
+use tenure::spec::{Listen, ListenMode, Ready, Spec};
+use tenure::wire::{Asker, Endpoint};
+
+use crate::check::{Check, Command, NotifySocket, Target};
+use crate::program::{self, Plan, Surroundings};
+use crate::status::Status;
+use crate::worker::Worker;
+
+use super::post::Post;
+
+/// Everything that stays the same between two starts.
+pub(super) struct Means {
+    pub(super) state: StateDir,
+    pub(super) spec: Spec,
+    pub(super) status: Status,
+    pub(super) generation: u64,
+    pub(super) endpoints: Vec<Endpoint>,
+    pub(super) listeners: Vec<OwnedFd>,
+    pub(super) plan: Plan,
+    pub(super) pattern: Option<Regex>,
+    pub(super) notify: Option<NotifySocket>,
+    pub(super) post: Post,
+    pub(super) own: Asker,
+}
+
+/// A host cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum MeansError {
+    /// Its directory cannot be opened again.
+    #[error("begin to host the program")]
+    State(#[source] PathsError),
+    /// The pattern of `ready.log` is none.
+    #[error("read {pattern:?} as a pattern for lines of the output")]
+    Pattern {
+        /// As the spec has it.
+        pattern: String,
+        /// What is wrong with it.
+        #[source]
+        source: regex_lite::Error,
+    },
+    /// A descriptor cannot be had.
+    #[error("open {what}")]
+    Io {
+        /// What it is for.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> MeansError {
+    move |source| MeansError::Io { what, source }
+}
+
+impl Means {
+    /// Takes what the worker has for its program, and opens the rest.
+    pub(super) fn gather(worker: &mut Worker) -> Result<Self, MeansError> {
+        let brief = worker.brief().clone();
+        let spec = brief.spec;
+        let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(MeansError::State)?;
+        let listeners = brief.listeners.iter().filter_map(|name| worker.take_listener(name)).collect();
+        let readiness = spec.readiness();
+        let notify = match readiness {
+            Ready::Notify => {
+                Some(NotifySocket::bind(&state, brief.generation).map_err(failed("the notify socket"))?)
+            }
+            Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Log(_) | Ready::Fd => None,
+        };
+        let cookie = scope::program_cookie(state.id(), brief.generation);
+        let ready_pipe = readiness == Ready::Fd;
+        let surroundings = Surroundings {
+            cookie: &cookie,
+            generation: brief.generation,
+            endpoints: worker.endpoints(),
+            listeners: &brief.listeners,
+            ready_pipe,
+            notify: notify.as_ref().and_then(|notify| notify.told().to_str()),
+        };
+        let variables = program::variables(own_variables(), &surroundings);
+        let plan = Plan {
+            command: spec.command.clone(),
+            cwd: spec.cwd.clone(),
+            variables,
+            cookie,
+            nofile: brief.nofile,
+            stop: spec.stop.clone(),
+            ready_pipe,
+        };
+        Ok(Self {
+            pattern: pattern(&readiness)?,
+            post: Post::new().map_err(failed("its post"))?,
+            status: worker.status(),
+            generation: brief.generation,
+            endpoints: worker.endpoints().to_vec(),
+            own: tenure::asker(),
+            state,
+            spec,
+            listeners,
+            plan,
+            notify,
+        })
+    }
+
+    /// The check of `ready` for the tree below `shim`; `None` where readiness is told and not asked.
+    pub(super) fn check(&self, ready: &Ready, shim: u32) -> Option<Check> {
+        match ready {
+            Ready::Http(path) => Some(Check::Http { target: self.target(shim)?, path: path.clone() }),
+            Ready::Tcp => self.target(shim).map(Check::Tcp),
+            Ready::Exec(words) => {
+                let told = |name: &str| name.starts_with("LISTEN_") || name == program::READY_VARIABLE;
+                let variables = self.plan.variables.iter().filter(|(name, _)| !told(name)).cloned().collect();
+                Some(Check::Exec(Command { words: words.clone(), cwd: self.spec.cwd.clone(), variables }))
+            }
+            Ready::Up | Ready::Log(_) | Ready::Notify | Ready::Fd => None,
+        }
+    }
+
+    fn target(&self, shim: u32) -> Option<Target> {
+        let listen = self.spec.listen.first()?;
+        let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?;
+        Some(Target { address: endpoint.tcp, tree: binds_itself(listen).then_some(shim) })
+    }
+
+    /// The addresses that the program is to bind itself.
+    pub(super) fn own_ports(&self) -> impl Iterator<Item = &Listen> {
+        self.spec.listen.iter().filter(|listen| binds_itself(listen))
+    }
+}
+
+fn binds_itself(listen: &Listen) -> bool {
+    listen.mode == ListenMode::SelfBound
+}
+
+fn pattern(readiness: &Ready) -> Result<Option<Regex>, MeansError> {
+    match readiness {
+        Ready::Log(pattern) => match Regex::new(pattern) {
+            Ok(found) => Ok(Some(found)),
+            Err(source) => Err(MeansError::Pattern { pattern: pattern.clone(), source }),
+        },
+        Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Notify | Ready::Fd => Ok(None),
+    }
+}
+
+/// The launcher built this environment by the spec's policy; what is not text was left out there.
+fn own_variables() -> impl Iterator<Item = (String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+}

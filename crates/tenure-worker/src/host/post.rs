@@ -1,0 +1,71 @@
+//! How threads that read or check for one start tell the host what they found.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use tenure_sys::wake::Waker;
+
+use crate::supervisor::Happening;
+
+/// Where happenings arrive.
+pub(super) struct Post {
+    sender: Sender<(u32, Happening)>,
+    arrived: Receiver<(u32, Happening)>,
+    waker: Arc<Waker>,
+}
+
+/// Where to send them, for one start.
+pub(super) struct Letterbox {
+    start: u32,
+    sender: Sender<(u32, Happening)>,
+    waker: Arc<Waker>,
+}
+
+impl Post {
+    pub(super) fn new() -> io::Result<Self> {
+        let (sender, arrived) = mpsc::channel();
+        Ok(Self { sender, arrived, waker: Arc::new(Waker::new()?) })
+    }
+
+    /// Where what belongs to this start is to be sent.
+    pub(super) fn letterbox(&self, start: u32) -> Letterbox {
+        Letterbox { start, sender: self.sender.clone(), waker: Arc::clone(&self.waker) }
+    }
+
+    /// Readable when something has arrived.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
+    }
+
+    /// Takes what has arrived for this start; what is of another one is dropped.
+    pub(super) fn take(&self, start: u32) -> Vec<Happening> {
+        // Down first: what is sent from here on puts it up again.
+        self.waker.drain();
+        self.arrived.try_iter().filter(|(of, _)| *of == start).map(|(_, happening)| happening).collect()
+    }
+}
+
+impl Letterbox {
+    /// Sends; a host that is gone needs no telling.
+    pub(super) fn tell(&self, happening: Happening) {
+        drop(self.sender.send((self.start, happening)));
+        self.waker.wake();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_earlier_start_says_is_dropped() {
+        let post = Post::new().expect("a waker");
+        let (old, new) = (post.letterbox(1), post.letterbox(2));
+        old.tell(Happening::Ready);
+        new.tell(Happening::Passed);
+        assert_eq!(post.take(2), [Happening::Passed]);
+        assert_eq!(post.take(2), []);
+    }
+}

@@ -1,0 +1,37 @@
+//! What a worker embeds: the kit that makes a process the worker of its scope, and the host for wrapped programs.
+//!
+//! [`Worker`] is the kit: it takes over what a launcher has prepared, answers launchers from a thread of its own, watches
+//! the deadlines of boot and end, and looks after its own paths. A Rust program embeds it in a few lines; see [`Worker`].
+//! There is no async runtime here: an app brings its own, or none.
+
+pub mod adopt;
+pub mod channel;
+pub mod check;
+mod control;
+mod holding;
+pub mod host;
+pub mod life;
+mod logs;
+pub mod output;
+pub mod program;
+mod reason;
+mod selfcheck;
+pub mod shim;
+pub mod status;
+pub mod supervisor;
+mod thread;
+mod watchdog;
+pub mod worker;
+
+pub use adopt::AdoptError;
+pub use status::{BEAT, Status, StopRequest};
+pub use worker::{ReadyError, Worker};
+
+/// To be called first in `main` of a program that may be started as a shim: there it runs the shim and never returns.
+/// Anywhere else it looks at the program's own name and does nothing.
+pub fn init() {
+    let mut arguments = std::env::args_os();
+    if arguments.next().is_some_and(|name| name == shim::NAME) {
+        tenure_sys::exit::now(shim::run(arguments));
+    }
+}

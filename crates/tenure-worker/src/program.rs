@@ -1,0 +1,299 @@
+//! Starting a host's program through a shim, hearing of it, and ending it.
+//!
+//! The order matters, as with a worker: intended (durable), lock, shim, its identity (durable), release, program, its
+//! identity (durable). A host that dies at any point leaves a shim that ends by itself, and a record of whom to verify. The
+//! lock `program` is taken here and given away with the spawn: from then on it is held by the shim and the program's tree
+//! alone, and its being free proves that nothing of them lives.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tenure::deadline::{Deadline, millis};
+use tenure::fault::{self, Point};
+use tenure::ledger::ProgramRecord;
+use tenure::leftovers::{self, LeftoverError};
+use tenure::paths::{self, StateDir, file};
+use tenure::program::{self as resolver, NoProgram};
+use tenure::records::RecordError;
+use tenure::scope::COOKIE_VARIABLE;
+use tenure::spec::{KILL_GRACE, StopPolicy};
+use tenure_sys::lock::{self, FileLock, LockWait};
+use tenure_sys::process::ExitStatus;
+use tenure_sys::spawn::{self, Child, Launch, SpawnError, Stream};
+use tenure_sys::{pipe, socket};
+
+use crate::shim::{self, LONGEST_LETTER, Letter, Release, Told};
+
+mod variables;
+
+pub use variables::{READY_VARIABLE, Surroundings, variables};
+
+/// The umask of programs. What a user's background worker writes is the user's own affair until it says otherwise, and it
+/// must not depend on the launcher that happened to win the race.
+const UMASK: u32 = 0o077;
+
+/// What is started: the same for every start of one host.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Its directory.
+    pub cwd: PathBuf,
+    /// Its whole environment.
+    pub variables: Vec<(String, String)>,
+    /// The mark of its tree, among the variables too.
+    pub cookie: String,
+    /// Its soft limit of open files.
+    pub nofile: u64,
+    /// How it is ended.
+    pub stop: StopPolicy,
+    /// Whether it tells its readiness on a descriptor.
+    pub ready_pipe: bool,
+}
+
+/// A start: the program may run.
+#[derive(Debug)]
+pub struct Started {
+    /// The program.
+    pub program: Program,
+    /// What it writes; ends with the last process of its tree.
+    pub output: OwnedFd,
+    /// Where it tells its readiness.
+    pub ready: Option<OwnedFd>,
+}
+
+/// A program under its shim.
+#[derive(Debug)]
+pub struct Program {
+    shim: Child,
+    link: OwnedFd,
+    record: ProgramRecord,
+}
+
+/// What a program's shim tells, or its end.
+#[derive(Debug)]
+pub enum Heard {
+    /// The program runs, and is in the record that comes with it.
+    Runs(ProgramRecord),
+    /// It could not be started.
+    CannotRun(String),
+    /// It has ended; its tree may still live.
+    Exited(ExitStatus),
+    /// The shim has ended, and nothing of the tree lives.
+    Gone,
+    /// The shim was ended by somebody else, and what it left may live.
+    Lost,
+}
+
+/// A program cannot be started; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It is not there.
+    #[error("start the program")]
+    Missing(#[source] NoProgram),
+    /// It cannot be recorded.
+    #[error("record the program")]
+    Record(#[source] RecordError),
+    /// Something of its predecessor lives.
+    #[error("start the program: {}", still_locked(.holders))]
+    Predecessor {
+        /// Who holds its lock.
+        holders: Vec<u32>,
+    },
+    /// The shim cannot be spawned.
+    #[error("start the program's shim")]
+    Spawn(#[source] SpawnError),
+    /// A descriptor cannot be had or used.
+    #[error("start the program: {what}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn still_locked(holders: &[u32]) -> String {
+    let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
+    format!("something of the previous one still holds its lock (pid {})", pids.join(", "))
+}
+
+fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ProgramError {
+    move |source| ProgramError::Io { what, source }
+}
+
+/// Writes a record of a program durably.
+pub type Recorder<'a> = &'a mut dyn FnMut(&ProgramRecord) -> Result<(), RecordError>;
+
+/// Starts the program of `plan` with `listeners` from descriptor 3 on. Whether it runs is heard later.
+pub fn start(
+    state: &StateDir,
+    plan: &Plan,
+    listeners: &[OwnedFd],
+    record: Recorder<'_>,
+) -> Result<Started, ProgramError> {
+    let release = release(plan, !listeners.is_empty())?;
+    let mut known = ProgramRecord {
+        cookie: plan.cookie.clone(),
+        command: plan.command.join(" "),
+        shim: None,
+        identity: None,
+    };
+    record(&known).map_err(ProgramError::Record)?;
+    fault::reach(Point::ProgramIntended);
+
+    let lock = take_lock(state)?;
+    let (link, theirs) = socket::pair().map_err(failed("open the link to its shim"))?;
+    let (output, writer) = pipe::pipe().map_err(failed("open its output"))?;
+    let (ready, teller) = match plan.ready_pipe.then(pipe::pipe).transpose() {
+        Ok(Some((ready, teller))) => (Some(ready), Some(teller)),
+        Ok(None) => (None, None),
+        Err(error) => return Err(failed("open its readiness pipe")(error)),
+    };
+    let given: Vec<BorrowedFd<'_>> = [theirs.as_fd(), lock.as_fd()]
+        .into_iter()
+        .chain(listeners.iter().chain(&teller).map(AsFd::as_fd))
+        .collect();
+    let shim = spawn_shim(state, plan, &given, writer.as_fd())?;
+    fault::reach(Point::ShimSpawned);
+    drop((theirs, lock, writer, teller));
+
+    known.shim = Some(shim.handle().identity().clone());
+    let program = Program { shim, link, record: known };
+    record(&program.record).map_err(|error| program.give_up(ProgramError::Record(error)))?;
+    fault::reach(Point::ShimRecorded);
+    let letter = Letter::Release(Box::new(release));
+    program.send(&letter).map_err(|source| program.give_up(failed("release its shim")(source)))?;
+    Ok(Started { program, output, ready })
+}
+
+fn release(plan: &Plan, listens: bool) -> Result<Release, ProgramError> {
+    let path = plan.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let name = plan.command.first().map_or("", String::as_str);
+    Ok(Release {
+        program: resolver::resolve(name, &plan.cwd, path).map_err(ProgramError::Missing)?,
+        name: name.to_owned(),
+        arguments: plan.command.iter().skip(1).cloned().collect(),
+        variables: plan.variables.clone(),
+        pid_variable: listens.then(|| "LISTEN_PID".to_owned()),
+        cwd: plan.cwd.clone(),
+        umask: UMASK,
+        nofile: plan.nofile,
+        stop: plan.stop.clone(),
+    })
+}
+
+/// The lock that the tree of the last program has given back. A moment's patience: a process that was just being made, in
+/// a check of the same host, holds a copy until it becomes its own program.
+fn take_lock(state: &StateDir) -> Result<FileLock, ProgramError> {
+    let limit = Deadline::start(KILL_GRACE);
+    loop {
+        let open = || state.dir().open_lock(file::PROGRAM).map_err(failed("open its lock"));
+        match lock::lock_within(open()?, limit.remaining()).map_err(failed("take its lock"))? {
+            LockWait::TimedOut => return Err(ProgramError::Predecessor { holders: lock::holders(&open()?) }),
+            LockWait::Taken(lock) => {
+                let same = lock::same_file(lock.file(), state.dir(), file::PROGRAM);
+                if same.map_err(failed("verify its lock"))? {
+                    return Ok(lock);
+                }
+            }
+        }
+    }
+}
+
+fn spawn_shim(
+    state: &StateDir,
+    plan: &Plan,
+    given: &[BorrowedFd<'_>],
+    output: BorrowedFd<'_>,
+) -> Result<Child, ProgramError> {
+    let args: [OsString; 2] = [given.len().to_string().into(), state.scope().to_string().into()];
+    // Its marks, so that what looks for processes of this scope or of this root finds it; nothing of the program's own.
+    let passed = [paths::ROOT_VARIABLE].into_iter().chain(fault::variable());
+    let mut env: Vec<(OsString, OsString)> =
+        passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect();
+    env.push((COOKIE_VARIABLE.into(), (&plan.cookie).into()));
+    let launch = Launch {
+        arg0: Some(OsStr::new(shim::NAME)),
+        args: &args,
+        env: &env,
+        stdout: Stream::Fd(output),
+        stderr: Stream::Fd(output),
+        fds: given,
+        session: true,
+        ..Launch::new(Path::new("/proc/self/exe"), Path::new("/"))
+    };
+    spawn::child(&launch).map_err(ProgramError::Spawn)
+}
+
+impl Program {
+    /// Readable when there is something to hear.
+    #[must_use]
+    pub fn link(&self) -> BorrowedFd<'_> {
+        self.link.as_fd()
+    }
+
+    /// The shim's pid: everything of the program descends from it.
+    #[must_use]
+    pub fn shim(&self) -> u32 {
+        self.shim.pid()
+    }
+
+    /// Takes what the shim has told. Blocks unless [`Self::link`] is readable.
+    pub fn hear(&mut self) -> Heard {
+        let told = self.receive().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        match told {
+            Some(Told::Runs { identity }) => {
+                self.record.identity = Some(identity);
+                Heard::Runs(self.record.clone())
+            }
+            Some(Told::CannotRun { message }) => Heard::CannotRun(message),
+            Some(Told::Exited { status }) => Heard::Exited(status),
+            None => self.end_of_shim(),
+        }
+    }
+
+    /// One message; `None` at the end of the link. A shim that ends before it has read our last letter makes the kernel say
+    /// so once, ahead of what it had told us before.
+    fn receive(&self) -> Option<Vec<u8>> {
+        let receive = || socket::recv(self.link.as_fd(), LONGEST_LETTER);
+        let received = match receive() {
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => receive(),
+            other => other,
+        };
+        received.ok().map(|received| received.bytes)
+    }
+
+    /// A link that is closed belongs to a shim that exits: the wait is as long as that takes.
+    fn end_of_shim(&self) -> Heard {
+        match self.shim.wait() {
+            Ok(status) if shim::proved_its_end(status) => Heard::Gone,
+            Ok(_) | Err(_) => Heard::Lost,
+        }
+    }
+
+    /// Asks the shim to end the tree, with at most `grace` for the program. A shim that is gone needs no asking.
+    pub fn stop(&self, grace: Duration) {
+        drop(self.send(&Letter::Stop { grace_ms: millis(grace) }));
+    }
+
+    /// Ends what a lost shim has left, and proves it.
+    pub fn clear(&self, state: &StateDir) -> Result<(), LeftoverError> {
+        leftovers::clear_program(state, &self.record).map(drop)
+    }
+
+    fn send(&self, letter: &Letter) -> io::Result<()> {
+        socket::send(self.link.as_fd(), &serde_json::to_vec(letter)?, &[])
+    }
+
+    /// An unreleased shim ends with its link; it is waited for, so that nothing is left.
+    fn give_up(&self, error: ProgramError) -> ProgramError {
+        self.stop(Duration::ZERO);
+        drop(self.shim.wait());
+        error
+    }
+}

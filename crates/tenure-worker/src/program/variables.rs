@@ -1,0 +1,149 @@
+//! The environment of a program: what the host was given, and what `tenure` tells the program about itself. Pure.
+
+use tenure::brief::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
+use tenure::fault;
+use tenure::scope::COOKIE_VARIABLE;
+use tenure::wire::Endpoint;
+
+/// Names the descriptor on which the program says that it is ready.
+pub const READY_VARIABLE: &str = "TENURE_READY_FD";
+
+/// Names the generation that the program runs in.
+const GENERATION_VARIABLE: &str = "TENURE_GENERATION";
+
+/// Names the socket of `sd_notify(3)`.
+const NOTIFY_VARIABLE: &str = "NOTIFY_SOCKET";
+
+/// The first descriptor of a program after its standard ones.
+const FIRST_DESCRIPTOR: usize = 3;
+
+/// What a program is told.
+#[derive(Debug, Clone, Copy)]
+pub struct Surroundings<'a> {
+    /// The mark of its tree.
+    pub cookie: &'a str,
+    /// Its generation.
+    pub generation: u64,
+    /// Every address of the worker, those included that the program is to bind itself.
+    pub endpoints: &'a [Endpoint],
+    /// Names of the listeners that it gets, from descriptor 3 on.
+    pub listeners: &'a [String],
+    /// Whether it gets a descriptor to tell its readiness, after the listeners.
+    pub ready_pipe: bool,
+    /// Where `READY=1` is awaited.
+    pub notify: Option<&'a str>,
+}
+
+/// The environment of a program, from that of its host.
+#[must_use]
+pub fn variables(
+    host: impl IntoIterator<Item = (String, String)>,
+    told: &Surroundings<'_>,
+) -> Vec<(String, String)> {
+    let ours = ours(told);
+    let mut built: Vec<(String, String)> = host
+        .into_iter()
+        .filter(|(name, _)| !is_private(name) && ours.iter().all(|(own, _)| own != name))
+        .collect();
+    built.extend(ours);
+    built.sort();
+    built
+}
+
+/// What was told to the host alone, or would be believed by the wrong process.
+fn is_private(name: &str) -> bool {
+    let listed = [
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        NOTIFY_VARIABLE,
+        READY_VARIABLE,
+        HANDOVER_VARIABLE,
+        HANDOVER_PID_VARIABLE,
+    ];
+    listed.contains(&name) || name.starts_with("TENURE_LISTEN_") || fault::variable() == Some(name)
+}
+
+fn ours(told: &Surroundings<'_>) -> Vec<(String, String)> {
+    let mut ours = vec![
+        (COOKIE_VARIABLE.to_owned(), told.cookie.to_owned()),
+        (GENERATION_VARIABLE.to_owned(), told.generation.to_string()),
+    ];
+    for endpoint in told.endpoints {
+        ours.push((format!("TENURE_LISTEN_{}", shouted(&endpoint.name)), endpoint.tcp.to_string()));
+    }
+    if !told.listeners.is_empty() {
+        // LISTEN_PID is written by the process that is about to become the program.
+        ours.push(("LISTEN_FDS".to_owned(), told.listeners.len().to_string()));
+        ours.push(("LISTEN_FDNAMES".to_owned(), told.listeners.join(":")));
+    }
+    if told.ready_pipe {
+        ours.push((READY_VARIABLE.to_owned(), (FIRST_DESCRIPTOR + told.listeners.len()).to_string()));
+    }
+    if let Some(notify) = told.notify {
+        ours.push((NOTIFY_VARIABLE.to_owned(), notify.to_owned()));
+    }
+    ours
+}
+
+fn shouted(name: &str) -> String {
+    name.chars().map(|c| if matches!(c, '-' | '.') { '_' } else { c.to_ascii_uppercase() }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn built(told: &Surroundings<'_>) -> Vec<String> {
+        let host = [
+            ("PATH", "/bin"),
+            ("TENURE_STATE_DIR", "/s"),
+            (HANDOVER_VARIABLE, "4"),
+            (COOKIE_VARIABLE, "host"),
+            ("LISTEN_PID", "1"),
+            ("NOTIFY_SOCKET", "/other"),
+        ];
+        let host = host.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        variables(host, told).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+    }
+
+    fn plain<'a>() -> Surroundings<'a> {
+        Surroundings {
+            cookie: "c",
+            generation: 7,
+            endpoints: &[],
+            listeners: &[],
+            ready_pipe: false,
+            notify: None,
+        }
+    }
+
+    #[test]
+    fn what_was_told_to_the_host_alone_does_not_reach_the_program() {
+        let told = built(&plain());
+        assert_eq!(told, ["PATH=/bin", "TENURE_COOKIE=c", "TENURE_GENERATION=7", "TENURE_STATE_DIR=/s"]);
+    }
+
+    #[test]
+    fn listeners_are_told_by_number_name_and_address() {
+        let endpoints =
+            [Endpoint { name: "web.ui-2".into(), tcp: "127.0.0.1:80".parse().expect("an address") }];
+        let listeners = ["web.ui-2".to_owned(), "rpc".to_owned()];
+        let told = built(&Surroundings {
+            endpoints: &endpoints,
+            listeners: &listeners,
+            ready_pipe: true,
+            notify: Some("/n"),
+            ..plain()
+        });
+        for expected in [
+            "LISTEN_FDS=2",
+            "LISTEN_FDNAMES=web.ui-2:rpc",
+            "TENURE_LISTEN_WEB_UI_2=127.0.0.1:80",
+            "TENURE_READY_FD=5",
+            "NOTIFY_SOCKET=/n",
+        ] {
+            assert!(told.iter().any(|entry| entry == expected), "{expected} in {told:?}");
+        }
+    }
+}

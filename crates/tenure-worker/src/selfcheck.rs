@@ -1,0 +1,149 @@
+//! The worker's own look at its place: does the path still lead to it?
+//!
+//! A state directory that was removed or replaced by hand would leave a worker that nobody can reach and beside which a
+//! second one could be started. So it connects to itself as a launcher would, and compares. Only a proof counts: what
+//! cannot be looked at (no descriptors, no permission, no answer in time) says nothing.
+
+use std::io;
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure::asker;
+use tenure::control::{self, Silence};
+use tenure::deadline::Deadline;
+use tenure::event::What;
+use tenure_sys::poll::{self, Interest, Want};
+
+use crate::holding::Holding;
+use crate::life::Happening;
+use crate::logs;
+use crate::status::Status;
+use crate::thread;
+
+/// Time between two looks: two lineages can live side by side for at most this long, and an idle machine hardly notices
+/// two wake-ups a minute.
+const EVERY: Duration = Duration::from_secs(30);
+
+/// Time for the worker's answer to itself.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Starts the thread. It ends when a stop has been announced.
+pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
+    thread::start("tenure-self-check", move || {
+        while !stops_within(&status, EVERY) {
+            logs::rotate_own(
+                &holding.state,
+                holding.brief.spec.logs.size.get(),
+                holding.brief.spec.logs.keep,
+            );
+            let found = find_mismatch(&status, &holding);
+            if let Some(why) = found
+                && !status.is_stopping()
+            {
+                holding.note(What::SelfCheckFailed, &asker(), why.clone());
+                status.ask(Happening::SelfCheckFailed, format!("self-check: {why}"));
+                return;
+            }
+        }
+    })
+}
+
+fn stops_within(status: &Status, limit: Duration) -> bool {
+    let mut stopping = [Interest::new(status.stopping(), Want::Read)];
+    poll::wait(&mut stopping, Some(limit)).is_ok_and(|ready| ready > 0)
+}
+
+/// What proves that this worker is not the one that its paths lead to; `None` when nothing does.
+fn find_mismatch(status: &Status, holding: &Holding) -> Option<String> {
+    if let Ok(false) = holding.lease.is_at_path(&holding.state) {
+        return Some("the lease file at its path is another one, or gone".to_owned());
+    }
+    if let Some(why) = directory_moved(holding) {
+        return Some(why);
+    }
+    if let Ok(false) = holding.socket_is_at_path() {
+        return Some("the control socket at its path is another one, or gone".to_owned());
+    }
+    wrong_answer(status, holding)
+}
+
+fn directory_moved(holding: &Holding) -> Option<String> {
+    let held = tenure_sys::dir::fstat(holding.state.dir().as_fd()).ok()?;
+    match std::fs::metadata(holding.state.path()) {
+        Ok(found) if (found.dev(), found.ino()) == (held.dev, held.ino) => None,
+        Ok(_) => Some("the state directory at its path is another one".to_owned()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            Some("the state directory is gone".to_owned())
+        }
+        Err(_) => None,
+    }
+}
+
+fn wrong_answer(status: &Status, holding: &Holding) -> Option<String> {
+    let stage = Deadline::start(PATIENCE).stage("self-check").ok()?;
+    let mut connection = match control::connect(&holding.state, stage) {
+        Ok(connection) => connection,
+        Err(Silence::Absent | Silence::Refused) => {
+            return Some("nobody listens on its control socket".to_owned());
+        }
+        // Everything else may be a lack of descriptors, of permission or of time.
+        Err(_) => return None,
+    };
+    let own = status.hello();
+    match connection.hello(stage) {
+        Ok(hello) if (hello.generation, &hello.instance) == (own.generation, &own.instance) => None,
+        Ok(hello) => {
+            Some(format!("generation {} of pid {} answers at its path", hello.generation, hello.identity.pid))
+        }
+        Err(Silence::NotOurs { why }) => Some(why),
+        Err(_) => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure::paths::file;
+    use tenure_sys::socket;
+
+    use super::*;
+    use crate::holding::tests::{Ground, ground};
+    use crate::status::tests::status;
+
+    fn mismatch(ground: &Ground) -> Option<String> {
+        find_mismatch(&status(), &ground.holding)
+    }
+
+    #[test]
+    fn a_removed_lease_file_is_a_mismatch() {
+        let ground = ground();
+        ground.holding.state.dir().remove(file::INSTANCE).expect("removes");
+        assert!(mismatch(&ground).expect("a proof").contains("lease file"));
+    }
+
+    #[test]
+    fn a_replaced_socket_is_a_mismatch() {
+        let ground = ground();
+        let dir = ground.holding.state.dir();
+        let _other = socket::bind_unix(dir, "other", 1).expect("binds");
+        dir.rename("other", file::CONTROL).expect("renames");
+        assert!(mismatch(&ground).expect("a proof").contains("control socket"));
+    }
+
+    #[test]
+    fn a_moved_state_directory_is_a_mismatch() {
+        let ground = ground();
+        let path = ground.holding.state.path().to_owned();
+        let moved = path.with_extension("moved");
+        std::fs::rename(&path, &moved).expect("renames");
+        assert!(mismatch(&ground).expect("a proof").contains("directory is gone"));
+        std::fs::rename(&moved, &path).expect("renames back");
+    }
+
+    #[test]
+    fn a_socket_without_a_listener_is_a_mismatch() {
+        let Ground { _root, holding, listener, .. } = ground();
+        drop(listener);
+        assert!(find_mismatch(&status(), &holding).expect("a proof").contains("nobody listens"));
+    }
+}

@@ -1,0 +1,215 @@
+//! The shim: the small resident parent between a host and its program.
+//!
+//! It is this very executable, started under the name [`NAME`] and turned away from the rest of `main` by
+//! [`crate::init`]. It waits, unreleased, until the host has recorded it; starts the program in a session of its own;
+//! adopts every orphan of its tree (subreaper) and reaps it; tells how the program ended; and ends the whole tree when the
+//! host asks for it, when the program has ended, or when the host's end of the link closes, which is how a dead host looks.
+//! It refuses to end before the kernel says that nothing of the tree is left, and it keeps the lock `program` until then.
+//!
+//! One thread, no clock but the budget of an end, nothing written anywhere: what it has to say goes to the host.
+
+use std::ffi::{OsStr, OsString};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+use tenure::fault::{self, Point};
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{ExitStatus, ProcessHandle};
+use tenure_sys::signals::SignalFd;
+use tenure_sys::spawn::{self, Launch, Stream};
+use tenure_sys::tree::{self as processes, Reaped};
+use tenure_sys::{fdset, socket};
+
+use crate::reason;
+
+mod letter;
+mod tree;
+
+pub use letter::{LONGEST_LETTER, Letter, Release, Told};
+
+use tree::Ending;
+
+/// The name (`argv[0]`) under which an executable is the shim.
+pub const NAME: &str = "tenure-shim";
+
+/// Place of each inherited descriptor, from 3.
+pub mod descriptor {
+    /// The link to the host.
+    pub const LINK: usize = 0;
+    /// The lock `program`.
+    pub const LOCK: usize = 1;
+    /// First of those that the program gets from 3 on, the lock after the last of them.
+    pub const FIRST_OF_PROGRAM: usize = 2;
+}
+
+/// Exit codes of a shim; its host reads what happened from the link, so these are for people.
+mod code {
+    pub(super) const TREE_GONE: i32 = 0;
+    pub(super) const NOT_STARTED: i32 = 1;
+    pub(super) const BROKEN: i32 = 2;
+}
+
+/// Whether a shim that ended like this has proved that nothing of its program is left.
+#[must_use]
+pub fn proved_its_end(status: ExitStatus) -> bool {
+    matches!(status.code, Some(code::TREE_GONE | code::NOT_STARTED))
+}
+
+/// The whole life of a shim, from its descriptors to the end of the tree. `arguments` follow the name: the number of
+/// descriptors, then words for people.
+pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
+    let count = arguments.next().and_then(|count| count.to_str()?.parse().ok());
+    let Some(mut seat) = count.and_then(|count| Seat::take(count).ok()) else { return code::BROKEN };
+    fault::reach(Point::ShimStarted);
+    let Some(release) = seat.await_release() else { return code::NOT_STARTED };
+    fault::reach(Point::ShimReleased);
+
+    let program = match seat.start(&release) {
+        Ok(program) => program,
+        Err(message) => {
+            seat.tell(&Told::CannotRun { message });
+            return code::NOT_STARTED;
+        }
+    };
+    fault::reach(Point::ShimProgramStarted);
+    seat.tell(&Told::Runs { identity: program.identity().clone() });
+    match seat.keep(program, &release) {
+        Ok(()) => code::TREE_GONE,
+        Err(_) => code::BROKEN,
+    }
+}
+
+/// What a shim holds.
+struct Seat {
+    link: OwnedFd,
+    lock: OwnedFd,
+    for_program: Vec<OwnedFd>,
+    signals: SignalFd,
+}
+
+impl Seat {
+    /// Takes the inherited descriptors, and from now on the signals: a terminal's interrupt is not meant for the shim.
+    fn take(count: usize) -> io::Result<Self> {
+        let mut inherited = fdset::take_inherited(count)?;
+        let signals = SignalFd::for_termination_and_children()?;
+        if inherited.len() < descriptor::FIRST_OF_PROGRAM {
+            return Err(io::Error::from(io::ErrorKind::InvalidInput));
+        }
+        let for_program = inherited.split_off(descriptor::FIRST_OF_PROGRAM);
+        let lock = inherited.remove(descriptor::LOCK);
+        let link = inherited.remove(descriptor::LINK);
+        Ok(Self { link, lock, for_program, signals })
+    }
+
+    /// The release; `None` when the host died first.
+    fn await_release(&self) -> Option<Box<Release>> {
+        let received = socket::recv(self.link.as_fd(), LONGEST_LETTER).ok()?;
+        match serde_json::from_slice(&received.bytes).ok()? {
+            Letter::Release(release) => Some(release),
+            Letter::Stop { .. } => None,
+        }
+    }
+
+    /// Starts the program and lets go of what only it needs.
+    fn start(&mut self, release: &Release) -> Result<ProcessHandle, String> {
+        processes::set_subreaper().map_err(|error| format!("become the parent of orphans: {error}"))?;
+        let for_program = std::mem::take(&mut self.for_program);
+        let fds: Vec<BorrowedFd<'_>> = for_program.iter().chain([&self.lock]).map(AsFd::as_fd).collect();
+        let args: Vec<OsString> = release.arguments.iter().map(OsString::from).collect();
+        let env: Vec<(OsString, OsString)> =
+            release.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let launch = Launch {
+            arg0: Some(OsStr::new(&release.name)),
+            args: &args,
+            env: &env,
+            stdout: Stream::Inherit,
+            stderr: Stream::Inherit,
+            fds: &fds,
+            umask: Some(release.umask),
+            session: true,
+            nofile: Some(release.nofile),
+            pid_env: release.pid_variable.as_deref(),
+            ..Launch::new(&release.program, &release.cwd)
+        };
+        let child = spawn::child(&launch).map_err(|error| reason::of(&error))?;
+        child.handle().try_clone().map_err(|error| format!("keep the program's handle: {error}"))
+    }
+
+    /// A host that is gone cannot be told; the end of its link is noticed where it is waited for.
+    fn tell(&self, told: &Told) {
+        if let Ok(bytes) = serde_json::to_vec(told) {
+            drop(socket::send(self.link.as_fd(), &bytes, &[]));
+        }
+    }
+
+    /// Waits for ends and for the host, until nothing of the tree is left.
+    fn keep(&self, program: ProcessHandle, release: &Release) -> io::Result<()> {
+        let mut program = Some(program);
+        let mut ending: Option<Ending> = None;
+        loop {
+            let asked = self.wait(ending.as_ref())?;
+            if let Some(grace) = asked.filter(|_| ending.is_none()) {
+                fault::reach(Point::ShimEnding);
+                let grace = grace.min(release.stop.grace.duration());
+                ending = Some(Ending::ask(program.as_ref(), release.stop.signal, grace));
+            }
+            let reaped = self.reap(&mut program)?;
+            if reaped == Family::Gone {
+                return Ok(());
+            }
+            if program.is_none() && ending.is_none() {
+                fault::reach(Point::ShimEnding);
+                ending = Some(Ending::ask(None, release.stop.signal, Duration::ZERO));
+            }
+            if let Some(ending) = &mut ending {
+                ending.go_on(program.as_ref());
+            }
+        }
+    }
+
+    /// Waits for a signal, for the next step of an end, and, before an end has begun, for the host. Tells the grace that
+    /// was asked for; a host that died asks for all of it.
+    fn wait(&self, ending: Option<&Ending>) -> io::Result<Option<Duration>> {
+        let signals = Interest::new(self.signals.as_fd(), Want::Read);
+        let mut interests = vec![signals];
+        if ending.is_none() {
+            interests.push(Interest::new(self.link.as_fd(), Want::Read));
+        }
+        poll::wait(&mut interests, ending.and_then(Ending::patience))?;
+        let host = interests.get(1).is_some_and(Interest::ready);
+        while self.signals.read().is_some() {}
+        Ok(if host { Some(self.grace_asked()) } else { None })
+    }
+
+    fn grace_asked(&self) -> Duration {
+        let letter = socket::recv(self.link.as_fd(), LONGEST_LETTER)
+            .ok()
+            .and_then(|received| serde_json::from_slice(&received.bytes).ok());
+        match letter {
+            Some(Letter::Stop { grace_ms }) => Duration::from_millis(grace_ms),
+            Some(Letter::Release(_)) | None => Duration::MAX,
+        }
+    }
+
+    /// Reaps all that have ended; the program's own end is told at once.
+    fn reap(&self, program: &mut Option<ProcessHandle>) -> io::Result<Family> {
+        loop {
+            match processes::reap_any()? {
+                Reaped::NoneReady => return Ok(Family::Lives),
+                Reaped::NoChildren => return Ok(Family::Gone),
+                Reaped::One(pid, status) => {
+                    if program.take_if(|program| program.pid() == pid).is_some() {
+                        self.tell(&Told::Exited { status });
+                    }
+                }
+            }
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Family {
+    Lives,
+    Gone,
+}

@@ -1,0 +1,69 @@
+//! What passes between a host and its shim over their link. Both are the same executable, so the form is free to change.
+
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+use tenure::spec::StopPolicy;
+use tenure_sys::identity::Identity;
+use tenure_sys::process::ExitStatus;
+
+/// Longest message on the link, in bytes. The kernel bounds a message by the socket's buffer, 208 KiB unless the machine
+/// says otherwise; an environment beyond that is refused when it is sent.
+pub const LONGEST_LETTER: usize = 256 * 1024;
+
+/// From the host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "letter", rename_all = "snake_case")]
+pub enum Letter {
+    /// Start the program. Sent once, when the shim is recorded.
+    Release(Box<Release>),
+    /// End the program's tree, within the grace of its policy and no more than this.
+    Stop {
+        /// Longest grace of the polite signal, in milliseconds.
+        grace_ms: u64,
+    },
+}
+
+/// Everything that the program gets, beside the descriptors that the shim holds for it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// The program file.
+    pub program: PathBuf,
+    /// Its name for itself: as the spec writes it.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
+    /// Its whole environment.
+    pub variables: Vec<(String, String)>,
+    /// The variable that is to hold its own pid, where it gets listeners.
+    pub pid_variable: Option<String>,
+    /// Its directory.
+    pub cwd: PathBuf,
+    /// Its umask.
+    pub umask: u32,
+    /// Its soft limit of open files.
+    pub nofile: u64,
+    /// How it is ended.
+    pub stop: StopPolicy,
+}
+
+/// From the shim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "told", rename_all = "snake_case")]
+pub enum Told {
+    /// The program runs.
+    Runs {
+        /// The program process.
+        identity: Identity,
+    },
+    /// It could not be started, and the shim ends.
+    CannotRun {
+        /// Why, as a fragment after "failed to".
+        message: String,
+    },
+    /// The program has ended. The shim ends when the rest of its tree has.
+    Exited {
+        /// How.
+        status: ExitStatus,
+    },
+}

@@ -1,0 +1,325 @@
+//! What a worker says of itself, and what was asked of it: the one thing that its threads share.
+//!
+//! The app writes its state here; the control thread answers from it; the watchdog takes its deadlines from it. One mutex,
+//! never held over I/O or over code of the app, protects it from torn views between these threads; the app's heartbeat is
+//! an atomic. Every change wakes who has to know, so nobody polls.
+
+use std::os::fd::BorrowedFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use std::{fmt, io};
+
+use tenure::deadline::{self, Deadline, millis};
+use tenure::wire::{App, AppState, Asker, Check, Hello, ProgramStatus, Role, Until};
+use tenure_sys::wake::Waker;
+
+use crate::life::{self, Deed, Happening, Life};
+
+/// How often an embedded app's runtime should call [`Status::beat`]: often enough to tell a stall within seconds, and a
+/// wake-up a second is what an idle server has anyway.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// An app that is later than this many beats is shown as stalled in HELLO.
+const LATE_BEATS: u32 = 2;
+
+/// A worker's account of itself; clones write and read the same one.
+#[derive(Clone)]
+pub struct Status(Arc<Inner>);
+
+struct Inner {
+    account: Mutex<Account>,
+    /// Milliseconds of the monotonic clock at the last beat, plus one; 0 before the first.
+    beat: AtomicU64,
+    /// Up when the control thread has something to look at.
+    changed: Waker,
+    /// Up when a deadline has changed.
+    deadlines: Waker,
+    /// Up from the announcement of the end on.
+    stopping: Waker,
+}
+
+struct Account {
+    life: Life,
+    hello: Hello,
+    born: Duration,
+    boot_ends: Option<Duration>,
+    end_ends: Option<Duration>,
+    stall_timeout: Option<Duration>,
+    asked: Option<Ask>,
+    stop: Option<StopRequest>,
+}
+
+/// A stop that was asked for from inside the process and is not announced yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) happening: Happening,
+    pub(crate) reason: String,
+}
+
+/// Why, by whom and until when a worker is to end.
+#[derive(Debug, Clone)]
+pub struct StopRequest {
+    /// Why, for events and logs.
+    pub reason: String,
+    /// Who asked.
+    pub by: Asker,
+    /// When it must be over; a second later the watchdog ends the process.
+    pub deadline: Deadline,
+}
+
+/// What the watchdog needs to know, at one moment of the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    pub(crate) life: Life,
+    pub(crate) boot_ends: Option<Duration>,
+    pub(crate) end_ends: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    pub(crate) last_beat: Option<Duration>,
+}
+
+impl Status {
+    /// The account of a worker that begins to boot as `hello` says.
+    pub(crate) fn new(hello: Hello, limits: Limits) -> io::Result<Self> {
+        let born = deadline::monotonic();
+        let account = Account {
+            life: Life::Booting,
+            hello,
+            born,
+            boot_ends: Some(born.saturating_add(limits.boot)),
+            end_ends: None,
+            stall_timeout: limits.stall,
+            asked: None,
+            stop: None,
+        };
+        Ok(Self(Arc::new(Inner {
+            account: Mutex::new(account),
+            beat: AtomicU64::new(0),
+            changed: Waker::new()?,
+            deadlines: Waker::new()?,
+            stopping: Waker::new()?,
+        })))
+    }
+
+    /// Sets the state of the app and why it is in it. Waiting launchers learn of it at once.
+    pub fn set(&self, state: AppState, reason: Option<String>) {
+        self.change(|account| {
+            account.hello.app.state = state;
+            account.hello.app.reason = reason;
+        });
+    }
+
+    /// Tells the last result of the check `name`. A failed check makes a ready worker a degraded one.
+    pub fn check(&self, name: &str, ok: bool, detail: impl Into<String>) {
+        let check = Check { name: name.to_owned(), ok, detail: detail.into() };
+        self.change(|account| {
+            let checks = &mut account.hello.app.checks;
+            match checks.iter_mut().find(|known| known.name == check.name) {
+                Some(known) => *known = check,
+                None => checks.push(check),
+            }
+        });
+    }
+
+    /// Forgets the check `name`, if there is one.
+    pub fn forget_check(&self, name: &str) {
+        self.change(|account| account.hello.app.checks.retain(|check| check.name != name));
+    }
+
+    /// Tells what is known of the wrapped program.
+    pub fn set_program(&self, program: Option<ProgramStatus>) {
+        self.change(|account| account.hello.program = program);
+    }
+
+    /// Says that the app's runtime turns. To be called from inside that runtime, every [`BEAT`]: an app that has beaten
+    /// once and then stops for `stall_timeout` is ended by the watchdog. One that never beats is not watched.
+    pub fn beat(&self) {
+        let now = millis(deadline::monotonic()).saturating_add(1);
+        if self.0.beat.swap(now, Ordering::Relaxed) == 0 {
+            self.0.deadlines.wake();
+        }
+    }
+
+    /// Asks the worker to end, as STOP does. The control thread announces it; a second request changes nothing.
+    pub fn ask_stop(&self, reason: impl Into<String>) {
+        self.ask(Happening::StopAsked, reason.into());
+    }
+
+    pub(crate) fn ask(&self, happening: Happening, reason: String) {
+        self.change(|account| account.asked = account.asked.take().or(Some(Ask { happening, reason })));
+    }
+
+    /// What HELLO answers now.
+    #[must_use]
+    pub fn hello(&self) -> Hello {
+        let now = deadline::monotonic();
+        let account = self.account();
+        let mut hello = account.hello.clone();
+        hello.role = match account.life {
+            Life::Booting => Role::Booting,
+            Life::Active => Role::Active,
+            Life::Draining | Life::Ended => Role::Draining,
+        };
+        hello.draining = hello.role == Role::Draining;
+        hello.uptime_ms = millis(now.saturating_sub(account.born));
+        drop(account);
+        hello.app.stalled_for_ms = self.last_beat().and_then(|beat| late_by(beat, now)).map(millis);
+        degrade(&mut hello.app);
+        hello
+    }
+
+    /// Whether a stop has been announced.
+    #[must_use]
+    pub fn is_stopping(&self) -> bool {
+        self.account().stop.is_some()
+    }
+
+    /// Whether a WAIT for `until` is over. An end that was announced ends every wait: whoever waits has to look elsewhere.
+    pub(crate) fn holds(&self, until: Until) -> bool {
+        let account = self.account();
+        let settled = match account.hello.app.state {
+            AppState::Ready | AppState::Degraded | AppState::Failed => true,
+            AppState::Booting | AppState::BackOff => false,
+        };
+        let ending = matches!(account.life, Life::Draining | Life::Ended);
+        ending
+            || settled
+                && match until {
+                    Until::Settled => true,
+                    Until::GenerationAbove(generation) => account.hello.generation > generation,
+                }
+    }
+
+    /// Moves the life on and tells the deeds. A boot that is over has no deadline any more.
+    pub(crate) fn happen(&self, happening: Happening) -> &'static [Deed] {
+        let mut account = self.account();
+        let (life, deeds) = life::step(account.life, happening);
+        account.life = life;
+        if life != Life::Booting {
+            account.boot_ends = None;
+        }
+        drop(account);
+        if !deeds.is_empty() {
+            self.0.changed.wake();
+            self.0.deadlines.wake();
+        }
+        deeds
+    }
+
+    /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. `true` for the
+    /// first.
+    pub(crate) fn announce(&self, happening: Happening, mut request: StopRequest) -> bool {
+        let first = self.happen(happening).contains(&Deed::Drain);
+        let mut account = self.account();
+        if let Some(known) = &account.stop {
+            if known.deadline.remaining() <= request.deadline.remaining() {
+                return false;
+            }
+            request = StopRequest { deadline: request.deadline, ..known.clone() };
+        }
+        account.end_ends = Some(deadline::monotonic().saturating_add(request.deadline.remaining()));
+        account.stop = Some(request);
+        drop(account);
+        self.0.deadlines.wake();
+        first
+    }
+
+    /// Bounds the time from the last deed of the app to the exit of the process.
+    pub(crate) fn end_within(&self, budget: Duration) {
+        let mut account = self.account();
+        let at = deadline::monotonic().saturating_add(budget);
+        account.end_ends = Some(account.end_ends.map_or(at, |known| known.min(at)));
+        drop(account);
+        self.0.deadlines.wake();
+    }
+
+    /// Tells the app of the end that was announced.
+    pub(crate) fn raise_stop(&self) {
+        self.0.stopping.wake();
+    }
+
+    /// The stop that was announced.
+    pub(crate) fn stop_request(&self) -> Option<StopRequest> {
+        self.account().stop.clone()
+    }
+
+    pub(crate) fn take_ask(&self) -> Option<Ask> {
+        self.account().asked.take()
+    }
+
+    pub(crate) fn life(&self) -> Life {
+        self.account().life
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        let account = self.account();
+        Deadlines {
+            life: account.life,
+            boot_ends: account.boot_ends,
+            end_ends: account.end_ends,
+            stall_timeout: account.stall_timeout,
+            last_beat: self.last_beat(),
+        }
+    }
+
+    /// Up when something changed that the control thread acts on.
+    pub(crate) fn changed(&self) -> &Waker {
+        &self.0.changed
+    }
+
+    /// Up when a deadline changed.
+    pub(crate) fn deadlines_changed(&self) -> &Waker {
+        &self.0.deadlines
+    }
+
+    /// Readable from the announcement of the end on; never taken down.
+    pub(crate) fn stopping(&self) -> BorrowedFd<'_> {
+        self.0.stopping.as_fd()
+    }
+
+    fn last_beat(&self) -> Option<Duration> {
+        self.0.beat.load(Ordering::Relaxed).checked_sub(1).map(Duration::from_millis)
+    }
+
+    fn change(&self, change: impl FnOnce(&mut Account)) {
+        change(&mut self.account());
+        self.0.changed.wake();
+    }
+
+    /// What a thread that panicked has left is still an account: each field is whole.
+    fn account(&self) -> MutexGuard<'_, Account> {
+        self.0.account.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Status").field("life", &self.life()).finish_non_exhaustive()
+    }
+}
+
+/// Budgets of the watchdog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From now to ready.
+    pub(crate) boot: Duration,
+    /// Longest silence of a runtime that beats; `None` where nothing beats.
+    pub(crate) stall: Option<Duration>,
+}
+
+fn late_by(beat: Duration, now: Duration) -> Option<Duration> {
+    let silent = now.saturating_sub(beat);
+    (silent > BEAT * (LATE_BEATS + 1)).then_some(silent)
+}
+
+fn degrade(app: &mut App) {
+    if app.state == AppState::Ready
+        && let Some(failed) = app.checks.iter().find(|check| !check.ok)
+    {
+        app.state = AppState::Degraded;
+        app.reason.get_or_insert_with(|| format!("{}: {}", failed.name, failed.detail));
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests;

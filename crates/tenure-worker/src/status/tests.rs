@@ -1,0 +1,97 @@
+//! The account as its three readers see it: launchers, the app, the watchdog.
+
+use tenure::spec::Spec;
+use tenure::wire::PROTOCOL;
+
+use super::*;
+
+pub(crate) fn status() -> Status {
+    status_of("memory:0")
+}
+
+pub(crate) fn status_of(scope: &str) -> Status {
+    let spec = Spec::of_command(vec!["server".into()], "/".into());
+    let hello = Hello {
+        scope: scope.into(),
+        generation: 3,
+        role: Role::Booting,
+        version: spec.version.clone(),
+        build: "0".into(),
+        protocol: PROTOCOL,
+        identity: tenure_sys::identity::current().expect("readable"),
+        instance: "i".into(),
+        worker_path: String::new(),
+        uptime_ms: 0,
+        started_by: Asker::default(),
+        endpoints: Vec::new(),
+        app: App::default(),
+        draining: false,
+        spec: spec.summary(),
+        program: None,
+    };
+    Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
+}
+
+fn request(within: Duration) -> StopRequest {
+    StopRequest { reason: "r".into(), by: Asker::default(), deadline: Deadline::start(within) }
+}
+
+#[test]
+fn a_failed_check_degrades_a_ready_worker_until_it_passes() {
+    let status = status();
+    status.set(AppState::Ready, None);
+    status.check("log", false, "disk full");
+    let app = status.hello().app;
+    assert_eq!((app.state, app.reason.as_deref()), (AppState::Degraded, Some("log: disk full")));
+    status.check("log", true, "");
+    assert_eq!(status.hello().app.state, AppState::Ready);
+}
+
+#[test]
+fn a_wait_for_a_newer_generation_holds_for_a_newer_worker_only() {
+    let status = status();
+    assert!(!status.holds(Until::Settled));
+    status.set(AppState::Ready, None);
+    assert!(status.holds(Until::GenerationAbove(2)));
+    assert!(!status.holds(Until::GenerationAbove(3)));
+}
+
+#[test]
+fn an_announced_end_ends_every_wait_and_is_announced_once() {
+    let status = status();
+    assert!(status.announce(Happening::StopAsked, request(Duration::from_secs(9))));
+    assert!(!status.announce(Happening::StopAsked, request(Duration::from_secs(5))));
+    assert!(status.holds(Until::GenerationAbove(99)));
+    assert!(status.hello().draining);
+}
+
+#[test]
+fn a_second_stop_can_only_bring_the_end_nearer() {
+    let status = status();
+    status.announce(Happening::StopAsked, request(Duration::from_secs(9)));
+    status.announce(Happening::StopAsked, request(Duration::from_mins(1)));
+    let ends = status.deadlines().end_ends.expect("announced");
+    assert!(ends <= deadline::monotonic() + Duration::from_secs(9));
+    status.announce(Happening::StopAsked, request(Duration::from_secs(1)));
+    assert!(status.deadlines().end_ends.expect("announced") < ends);
+}
+
+#[test]
+fn readiness_takes_the_boot_deadline_away() {
+    let status = status();
+    assert!(status.deadlines().boot_ends.is_some());
+    assert_eq!(status.happen(Happening::AppReady), [Deed::ReportReady]);
+    assert_eq!(status.deadlines().boot_ends, None);
+    assert!(status.happen(Happening::BootDeadline).is_empty());
+}
+
+#[test]
+fn only_a_runtime_that_is_late_is_shown_as_stalled() {
+    let status = status();
+    assert_eq!(status.hello().app.stalled_for_ms, None);
+    status.beat();
+    assert_eq!(status.hello().app.stalled_for_ms, None);
+    let beat = Duration::from_secs(100);
+    assert_eq!(late_by(beat, beat + BEAT * 3), None);
+    assert_eq!(late_by(beat, beat + BEAT * 4), Some(BEAT * 4));
+}

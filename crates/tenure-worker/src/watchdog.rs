@@ -1,0 +1,203 @@
+//! The thread that ends the process when a deadline of its life has passed: boot, announced end, stalled runtime.
+//!
+//! It shares nothing with the app but deadlines, and waits for ever while there is none. Its act is `_exit`: the kernel
+//! then frees lease and sockets, whatever the app's threads are stuck in. It says what it does before, but not for longer
+//! than a moment: a full disk or a blocked stderr must not keep the process.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
+
+use tenure::asker;
+use tenure::deadline;
+use tenure::event::What;
+use tenure_sys::exit;
+use tenure_sys::poll::{self, Interest, Want};
+
+use crate::holding::Holding;
+use crate::life::{Deed, EXIT_FAILED, Happening, Life};
+use crate::status::{Deadlines, Status};
+use crate::thread;
+
+/// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
+/// who wait for it allow before they force it.
+const OVERRUN: Duration = Duration::from_millis(500);
+
+/// Time for the event and the line about the end.
+const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// A watchdog that wakes this much too late was not running, so the app was not either: the process was stopped, or the
+/// machine had no time for it. Then a missing heartbeat says nothing.
+const OWN_DELAY: Duration = Duration::from_secs(1);
+
+/// Starts the thread.
+pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
+    thread::start("tenure-watchdog", move || watch(&status, &holding))
+}
+
+/// An end that a deadline brings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct End {
+    at: Duration,
+    cause: Cause,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Cause {
+    Boot,
+    Overrun,
+    Stall,
+}
+
+impl Cause {
+    fn happening(self) -> Happening {
+        match self {
+            Self::Boot => Happening::BootDeadline,
+            Self::Overrun => Happening::DrainDeadline,
+            Self::Stall => Happening::Stalled,
+        }
+    }
+}
+
+/// The next end, if nothing happens before. Heartbeats missed before `watched_from` do not count.
+fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<End> {
+    match deadlines.life {
+        Life::Booting => deadlines.boot_ends.map(|at| End { at, cause: Cause::Boot }),
+        Life::Active => {
+            let (last, limit) = (deadlines.last_beat?, deadlines.stall_timeout?);
+            Some(End { at: last.max(watched_from).saturating_add(limit), cause: Cause::Stall })
+        }
+        Life::Draining | Life::Ended => {
+            deadlines.end_ends.map(|at| End { at: at.saturating_add(OVERRUN), cause: Cause::Overrun })
+        }
+    }
+}
+
+fn watch(status: &Status, holding: &Arc<Holding>) {
+    let mut watched_from = Duration::ZERO;
+    loop {
+        let end = next_end(&status.deadlines(), watched_from);
+        let left = end.map(|end| end.at.saturating_sub(deadline::monotonic()));
+        let mut changed = [Interest::new(status.deadlines_changed().as_fd(), Want::Read)];
+        // A wait that fails for lack of memory is taken as over; the deadline is asked again below.
+        drop(poll::wait(&mut changed, left));
+        status.deadlines_changed().drain();
+
+        let now = deadline::monotonic();
+        let due = next_end(&status.deadlines(), watched_from).filter(|end| now >= end.at);
+        match due {
+            None => {}
+            Some(End { at, cause: Cause::Stall }) if now.saturating_sub(at) > OWN_DELAY => watched_from = now,
+            Some(End { cause, .. }) => end_process(cause, status, holding),
+        }
+    }
+}
+
+/// Ends the process, unless what the deadline was for has happened in this very moment.
+fn end_process(cause: Cause, status: &Status, holding: &Arc<Holding>) {
+    let deeds = status.happen(cause.happening());
+    let code = deeds.iter().find_map(|deed| match deed {
+        Deed::Exit { code } => Some(*code),
+        Deed::ReportReady | Deed::ReportFailed | Deed::CloseListener | Deed::Drain => None,
+    });
+    let Some(code) = code else { return };
+    let words = last_words(cause, holding);
+    let (done, over) = mpsc::channel::<()>();
+    let (holding, status) = (Arc::clone(holding), status.clone());
+    let speaker = thread::start("tenure-last-words", move || {
+        speak(cause, &words, &status, &holding);
+        drop(done);
+    });
+    if speaker.is_ok() {
+        // Over or not: the end comes now.
+        let _over_or_not = over.recv_timeout(LAST_WORDS);
+    }
+    exit::now(code)
+}
+
+fn last_words(cause: Cause, holding: &Holding) -> String {
+    let spec = &holding.brief.spec;
+    match cause {
+        Cause::Boot => format!("it was not ready within {}", spec.start_timeout),
+        Cause::Overrun => "it had announced its end and did not end in time".to_owned(),
+        Cause::Stall => format!("its runtime did not answer for {}", spec.stall_timeout),
+    }
+}
+
+fn speak(cause: Cause, words: &str, status: &Status, holding: &Holding) {
+    match cause {
+        // The launcher is told first; it, or else we, write the event.
+        Cause::Boot => holding.report_failure("start", words),
+        Cause::Overrun => {
+            let by = status.stop_request().map(|request| request.by);
+            holding.note(What::Overran, &by.unwrap_or_else(asker), words);
+        }
+        Cause::Stall => holding.note(What::Stalled, &asker(), words),
+    }
+    let line = Line { generation: holding.brief.generation, words };
+    drop(writeln!(io::stderr(), "{line}"));
+}
+
+struct Line<'a> {
+    generation: u64,
+    words: &'a str,
+}
+
+impl fmt::Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "tenure: the watchdog ends this worker (pid {}, generation {}, exit code {EXIT_FAILED}): {}",
+            std::process::id(),
+            self.generation,
+            self.words
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn deadlines(life: Life) -> Deadlines {
+        Deadlines {
+            life,
+            boot_ends: Some(SECOND * 30),
+            end_ends: Some(SECOND * 50),
+            stall_timeout: Some(SECOND * 10),
+            last_beat: Some(SECOND * 40),
+        }
+    }
+
+    fn end(deadlines: &Deadlines) -> Option<(Duration, Cause)> {
+        next_end(deadlines, Duration::ZERO).map(|end| (end.at, end.cause))
+    }
+
+    #[test]
+    fn each_stand_of_a_life_has_its_own_deadline() {
+        assert_eq!(end(&deadlines(Life::Booting)), Some((SECOND * 30, Cause::Boot)));
+        assert_eq!(end(&deadlines(Life::Active)), Some((SECOND * 50, Cause::Stall)));
+        assert_eq!(end(&deadlines(Life::Draining)), Some((SECOND * 50 + OVERRUN, Cause::Overrun)));
+        assert_eq!(end(&deadlines(Life::Ended)), Some((SECOND * 50 + OVERRUN, Cause::Overrun)));
+    }
+
+    #[test]
+    fn an_app_that_never_beats_is_not_watched() {
+        assert_eq!(end(&Deadlines { last_beat: None, ..deadlines(Life::Active) }), None);
+        assert_eq!(end(&Deadlines { stall_timeout: None, ..deadlines(Life::Active) }), None);
+    }
+
+    #[test]
+    fn a_beat_missed_while_the_whole_process_stood_still_does_not_count() {
+        let active = deadlines(Life::Active);
+        assert_eq!(next_end(&active, SECOND * 90).map(|end| end.at), Some(SECOND * 100));
+    }
+
+    #[test]
+    fn an_announced_end_is_over_within_a_second() {
+        assert!(OVERRUN + LAST_WORDS < SECOND);
+    }
+}
