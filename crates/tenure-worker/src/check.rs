@@ -22,8 +22,9 @@ mod tcp;
 pub use exec::Command;
 pub use notify::{Notice, NotifySocket};
 
-/// First wait before a program that is not ready is asked again; about what the fastest of them need.
-const FIRST_RETRY: Duration = Duration::from_millis(25);
+/// First wait before a program that is not ready is asked again. The kernel wakes nobody when a port begins to listen, so
+/// this is asked anew: soon at first, for servers that boot within milliseconds, and twice as late each time.
+const FIRST_RETRY: Duration = Duration::from_millis(2);
 
 /// Longest wait between two questions: a quarter of a second of delay is seen by nobody who waited for seconds.
 const LONGEST_RETRY: Duration = Duration::from_millis(250);

@@ -12,6 +12,7 @@ use std::{fmt, io};
 
 use tenure::deadline::{self, Deadline, millis};
 use tenure::wire::{App, AppState, Asker, Check, Hello, ProgramStatus, Role, Until};
+use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
 use crate::life::{self, Deed, Happening, Life};
@@ -166,6 +167,21 @@ impl Status {
         hello.app.stalled_for_ms = self.last_beat().and_then(|beat| late_by(beat, now)).map(millis);
         degrade(&mut hello.app);
         hello
+    }
+
+    /// Waits until a stop was asked for: for a thread that tells the app's runtime.
+    #[must_use]
+    pub fn wait_for_stop(&self) -> StopRequest {
+        loop {
+            let mut stopping = [Interest::new(self.stopping(), Want::Read)];
+            // Only a lack of memory ends the wait early.
+            drop(poll::wait(&mut stopping, None));
+            if stopping[0].ready()
+                && let Some(request) = self.stop_request()
+            {
+                return request;
+            }
+        }
     }
 
     /// Whether a stop has been announced.

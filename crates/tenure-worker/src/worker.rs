@@ -19,7 +19,6 @@ use tenure::records::RecordError;
 use tenure::spec::Kind;
 use tenure::wire::{App, AppState, Endpoint, Hello, PROTOCOL, Role};
 use tenure_sys::identity::{self, Identity};
-use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::{limits, process, random};
 
@@ -211,16 +210,7 @@ impl Worker {
     /// Waits until a stop was asked for.
     #[must_use]
     pub fn wait_for_stop(&self) -> StopRequest {
-        loop {
-            let mut stopping = [Interest::new(self.stop_signal(), Want::Read)];
-            // Only a lack of memory ends the wait early.
-            drop(poll::wait(&mut stopping, None));
-            if stopping[0].ready()
-                && let Some(request) = self.stop_request()
-            {
-                return request;
-            }
-        }
+        self.status.wait_for_stop()
     }
 
     /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease is

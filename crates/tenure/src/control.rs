@@ -152,6 +152,10 @@ impl AsFd for Connection {
     reason = "the list of system errors is open, and only these tell something"
 )]
 fn silence(error: io::Error) -> Silence {
+    // EMFILE, ENFILE: it is this process that cannot look, which says nothing about the worker.
+    if matches!(error.raw_os_error(), Some(23 | 24)) {
+        return Silence::Denied(error);
+    }
     match error.kind() {
         io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => Silence::Silent,
         io::ErrorKind::PermissionDenied => Silence::Denied(error),

@@ -54,7 +54,7 @@ pub struct Offer {
 pub struct Failure {
     /// Version that failed.
     pub version: Version,
-    /// Identity digest of the spec that failed: a changed spec starts with a clean slate.
+    /// [`Spec::digest`] of the spec that failed: a spec that was changed in anything starts with a clean slate.
     pub spec: String,
     /// Failures since the last success.
     pub count: u32,
@@ -140,7 +140,7 @@ impl Desired {
 
     /// Adds a failed start to the tally.
     pub fn failed(&mut self, spec: &Spec, error: &str, now: &Moment) {
-        let digest = spec.identity_digest();
+        let digest = spec.digest();
         let count = self.failure(spec).map_or(0, |failure| failure.count);
         self.failures.retain(|failure| failure.version != spec.version);
         self.failures.push(Failure {
@@ -160,7 +160,7 @@ impl Desired {
     /// The tally of this spec, where it has failed.
     #[must_use]
     pub fn failure(&self, spec: &Spec) -> Option<&Failure> {
-        let digest = spec.identity_digest();
+        let digest = spec.digest();
         self.failures.iter().find(|failure| failure.version == spec.version && failure.spec == digest)
     }
 }

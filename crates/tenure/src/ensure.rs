@@ -13,7 +13,7 @@ use crate::judge::{Aim, Fault, Suspicion, Usable, Verdict, Want, judge, suspect}
 use crate::lease::{Lease, TryLease};
 use crate::offers;
 use crate::order::{self, Order};
-use crate::paths::StateDir;
+use crate::paths::{StateDir, file};
 use crate::probe::{self, Observation};
 use crate::readiness::{self, BootFailure, Outcome};
 use crate::records;
@@ -180,6 +180,7 @@ impl Call<'_> {
     /// kernel wakes us when its last holder is gone, and a holder that outstays every drain is wedged.
     fn take_lease(&self, gate: &Gate<'_>) -> Result<Option<Lease>, Error> {
         if let TryLease::Free(lease) = Lease::try_take(gate.state())? {
+            self.note_found_dead(gate)?;
             return Ok(Some(lease));
         }
         let patience = self.order.wedged_after.saturating_add(self.order.spec.end_budget());
@@ -295,6 +296,19 @@ impl Call<'_> {
             }
             Act::Start | Act::Suspect | Act::Refuse(_) => Ensured::Warming(None),
         }
+    }
+
+    /// A worker that ends in order removes its socket: one that stands without a lease belongs to a worker that died.
+    fn note_found_dead(&self, gate: &Gate<'_>) -> Result<(), Error> {
+        if gate.state().dir().exists(file::CONTROL).unwrap_or(false) {
+            let ledger = records::read_ledger(gate.state())?;
+            let why = "its socket stands and nobody holds its lease";
+            let mut event = Event::now(What::FoundDead, ledger.generation, &self.order.asker(), why);
+            event.version.clone_from(&ledger.version);
+            event.pid = ledger.lineage.first().map(|identity| identity.pid);
+            event::note(gate.state(), &event);
+        }
+        Ok(())
     }
 
     fn note(&self, gate: &Gate<'_>, what: What, retired: &Retired, why: &str) {

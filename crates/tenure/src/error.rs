@@ -18,6 +18,10 @@ use crate::records::RecordError;
 use crate::retire::RetireError;
 use crate::start::StartError;
 use tenure_sys::dir::DirError;
+use tenure_sys::spawn::SpawnError;
+
+/// "Too many open files" of asm-generic/errno-base.h, the same on every architecture of Linux.
+const EMFILE: i32 = 24;
 
 /// What kind of failure it was. Every kind has a row in the reference of errors.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -81,6 +85,7 @@ struct Inner {
     message: String,
     last_words: Vec<String>,
     retry_after: Option<Duration>,
+    os_error: Option<i32>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
 
@@ -107,6 +112,12 @@ impl Error {
     #[must_use]
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
+    }
+
+    /// The number of the system's error at the bottom of the causes, where there is one: it often tells the remedy.
+    #[must_use]
+    pub fn os_error(&self) -> Option<i32> {
+        self.0.os_error
     }
 
     /// Whether the same call may succeed later without anybody changing anything.
@@ -158,6 +169,7 @@ impl Error {
             message: message.into(),
             last_words: Vec::new(),
             retry_after: None,
+            os_error: None,
             source: None,
         }))
     }
@@ -176,6 +188,7 @@ impl Error {
         let mut error = Self::of(kind, source.to_string());
         // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
         error.0.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+        error.0.os_error = os_error(&source);
         error
     }
 
@@ -194,6 +207,12 @@ impl Error {
         }
         error
     }
+}
+
+/// The number of the system's error that lies deepest below `error`.
+fn os_error(error: &(dyn StdError + 'static)) -> Option<i32> {
+    let own = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+    error.source().and_then(os_error).or(own)
 }
 
 /// The text of a cause and of what lies below it, kept past the borrow of the original.
@@ -300,10 +319,11 @@ impl From<RetireError> for Error {
 impl From<StartError> for Error {
     /// The outer fragment says what was being done; the inner room says what went wrong and gives the kind.
     fn from(error: StartError) -> Self {
-        let spawn_failed = |source: &dyn StdError, stage| {
+        let spawn_failed = |source: &(dyn StdError + 'static), stage| {
             let mut error =
                 Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
             error.0.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+            error.0.os_error = os_error(source);
             error
         };
         match error {
@@ -313,7 +333,13 @@ impl From<StartError> for Error {
             StartError::TimedOut(source) => source.into(),
             StartError::Listen(source) => spawn_failed(&source, "listen"),
             StartError::Program(source) => spawn_failed(&source, "program"),
-            StartError::Spawn(source) => spawn_failed(&source, "spawn"),
+            StartError::Spawn(source) => {
+                let mut error = spawn_failed(&source, "spawn");
+                if matches!(source, SpawnError::Descriptors { .. }) {
+                    error.0.os_error = Some(EMFILE);
+                }
+                error
+            }
             StartError::Io { .. } => Self::because(ErrorKind::SpawnFailed, error).at("spawn"),
         }
     }

@@ -24,6 +24,8 @@ pub const ROTATED: &str = "events.jsonl.1";
 pub enum What {
     /// A launcher spawned a worker.
     Spawned,
+    /// A listener got another port than the last time.
+    EndpointChanged,
     /// A worker said that it serves.
     Ready,
     /// A worker could not be started.

@@ -116,9 +116,10 @@ impl Order {
     }
 }
 
-/// A duration from the environment, or the default.
+/// A duration from the environment, or the default where the variable is unset or empty.
 fn duration_of(variable: &'static str, default: Duration) -> Result<Duration, BadSpec> {
     match std::env::var(variable) {
+        Ok(text) if text.is_empty() => Ok(default),
         Ok(text) => match text.parse::<Span>() {
             Ok(span) if !span.duration().is_zero() => Ok(span.duration()),
             Ok(_) => Err(BadSpec { key: variable, why: "must be longer than zero".to_owned() }),

@@ -3,12 +3,13 @@
 //! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and its
 //! last words, not at the timeout. Only `start_timeout` ends a booting worker, never a caller's budget.
 
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_sys::socket;
+use tenure_sys::socket::{self, Received};
 
 use crate::brief::{LONGEST_MESSAGE, Report};
 use crate::control::{self, Silence};
@@ -108,8 +109,7 @@ fn next(boot: &Boot<'_>, left: Duration) -> Heard {
     }
     let [channel, worker] = interests.map(|interest| interest.ready() || interest.hangup());
     if channel {
-        let received = socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE);
-        let report = received.ok().and_then(|received| serde_json::from_slice(&received.bytes).ok());
+        let report = receive(boot).ok().and_then(|received| serde_json::from_slice(&received.bytes).ok());
         return match report {
             Some(report) => Heard::Report(report),
             // The channel closes with the process, or a moment before it.
@@ -121,6 +121,17 @@ fn next(boot: &Boot<'_>, left: Duration) -> Heard {
         };
     }
     if worker { Heard::Ended } else { Heard::Nothing }
+}
+
+/// The next message. A worker that ends with its go unread resets the channel, and the kernel tells that once, ahead of
+/// what the worker had said (unix(7), `ECONNRESET`): the message is behind it.
+fn receive(boot: &Boot<'_>) -> io::Result<Received> {
+    match socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE)
+        }
+        received => received,
+    }
 }
 
 /// A failed worker is gone before anybody is told: the next start must find the lease free.

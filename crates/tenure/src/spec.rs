@@ -141,6 +141,15 @@ impl Spec {
                 "and `health` are the worker's own answer when `kind = \"embedded\"`: remove them",
             );
         }
+        let settable = |(name, value): (&String, &String)| {
+            !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+        };
+        if !self.env.set.iter().all(settable) {
+            return bad(
+                "env",
+                "sets a variable whose name is empty or has '=' in it, or that has a NUL byte",
+            );
+        }
         self.validate_listeners()?;
         self.validate_readiness()?;
         self.validate_amounts()
@@ -154,6 +163,9 @@ impl Spec {
             }
             if self.listen[..index].iter().any(|other| other.name == listen.name) {
                 return bad(format!("has two listeners named {:?}", listen.name));
+            }
+            if listen.tcp.port() != 0 && self.listen[..index].iter().any(|other| other.tcp == listen.tcp) {
+                return bad(format!("has two listeners on {}", listen.tcp));
             }
             if listen.mode == ListenMode::SelfBound && listen.tcp.port() == 0 {
                 return bad(format!(
@@ -238,6 +250,12 @@ impl Spec {
     pub fn settings_digest(&self) -> String {
         let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);
         digest_of(&(&self.ready, &self.health, budgets, &self.stop, &self.restart, &self.env, &self.logs))
+    }
+
+    /// The whole spec.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest_of(self)
     }
 
     /// The two digests and what people need to tell two specs apart.

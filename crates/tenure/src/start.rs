@@ -89,6 +89,7 @@ pub(crate) fn start(
 
     listen::sweep_temporaries(state, &lease);
     let bound = listen::bind(state, &lease, spec, &ledger).map_err(StartError::Listen)?;
+    note_moves(state, &ledger, &bound, order);
     let brief = Brief {
         state_dir: state.path().to_owned(),
         scope: state.scope().clone(),
@@ -116,7 +117,7 @@ pub(crate) fn start(
     // A worker that is gone already cannot take its go: what follows finds that out and says how it ended.
     drop(released);
     fault::reach(Point::WorkerReleased);
-    let spawned = Event::now(What::Spawned, ledger.generation, &order.asker(), "no worker was there");
+    let spawned = Event::now(What::Spawned, ledger.generation, &order.asker(), "the scope had no worker");
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
     Ok(readiness::await_report(&readiness::Boot { state, channel, worker, spec, mark }, budget))
 }
@@ -137,6 +138,16 @@ fn clear_leftovers(
         event::note(gate.state(), &event.pid(leftover.pid));
     }
     Ok(())
+}
+
+/// A port of 0 takes the port of the last time; where somebody else has it now, clients must look again.
+fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, order: &Order) {
+    for endpoint in &bound.endpoints {
+        if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| *last != endpoint.tcp) {
+            let why = format!("{}: {last} is now {}", endpoint.name, endpoint.tcp);
+            event::note(state, &Event::now(What::EndpointChanged, ledger.generation, &order.asker(), why));
+        }
+    }
 }
 
 /// What the worker process is made from.

@@ -42,7 +42,7 @@ pub struct Stopped {
 ///
 /// # Errors
 /// [`ErrorKind::Survivor`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
-/// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+/// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::StateUnusable`].
 pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     let budget = Deadline::start(order.budget);
     let Some(state) = StateDir::open(&order.scope)? else {
@@ -62,7 +62,8 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         purpose.patience = *within;
     }
     let gate = Gate::enter_for(&state, budget.stage("gate")?, patience)?;
-    let ledger = records::read_ledger(&state)?;
+    // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
+    let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
     let patience = leftovers::patience(budget.stage("previous program")?, KILL_GRACE);
     let leftovers = leftovers::clear(&gate, &retired.lease, &ledger, patience)?;

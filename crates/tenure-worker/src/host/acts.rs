@@ -20,6 +20,11 @@ use super::{Host, ReadyPipe, Run};
 /// Name of the check that repeats while the program runs.
 const HEALTH: &str = "health";
 
+/// How long a program whose readiness nobody tells must have run to count as ready. One that cannot start (a wrong
+/// argument, a missing module, a taken port) ends within tens of milliseconds, interpreters included; a spec that names its
+/// readiness is told sooner and better.
+const SETTLED: Duration = Duration::from_millis(200);
+
 /// Name of the check that says whether output is written down.
 const LOG: &str = "log";
 
@@ -125,7 +130,7 @@ impl Host {
         }
         let readiness = self.means.spec.readiness();
         if readiness == Ready::Up {
-            self.pending.push_back(Happening::Ready);
+            self.alarm = Some((Deadline::start(SETTLED), Happening::Ready));
             return;
         }
         let Some(run) = &mut self.run else { return };
