@@ -1,0 +1,215 @@
+//! The answer table: what a call ended with, as the word in JSON and as the exit code. One table, here.
+//!
+//! Data only. The reference page of exit codes has one row for each [`State`], and a check keeps the two alike.
+
+use tenure::ErrorKind;
+
+/// What a call ended with.
+#[expect(clippy::enum_variant_names, reason = "the state in `StateUnusable` is the directory of that name")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum State {
+    /// A worker was up and is acceptable; a degraded one warns.
+    Up,
+    /// This call started a worker, or lost the race to start it.
+    Started,
+    /// This call put a worker in the place of another.
+    Replaced,
+    /// The worker, its program and their children are proved gone, or nothing ran.
+    Stopped,
+    /// The budget was spent while the worker was still booting; it goes on.
+    Warming,
+    /// The budget was spent in another stage, which is named.
+    TimedOut,
+    /// No worker runs, and nothing was to be started.
+    Down,
+    /// The worker could not be started; stage, cause and its last words are told.
+    SpawnFailed,
+    /// It failed a moment ago, and the next try is held back.
+    SpawnSuppressed,
+    /// The call came from inside the worker that it asks for.
+    Recursion,
+    /// A restart could not be proved.
+    RestartUnproved,
+    /// Something of the worker did not end.
+    Survivor,
+    /// An invariant of `tenure` itself does not hold.
+    Bug,
+    /// The answer could not be written.
+    OutputFailed,
+    /// Ctrl-C, or a request to end.
+    Interrupted,
+    /// The words on the command line do not go together.
+    WrongUse,
+    /// A sandbox, a permission or a namespace is in the way.
+    Denied,
+    /// The state directory or a record in it cannot be used.
+    StateUnusable,
+    /// Somebody answers on the control socket who is not our worker.
+    NotOurs,
+    /// The worker is newer and shares no protocol version with this `tenure`.
+    ClientTooOld,
+    /// Another version runs than the one offered; only `--strict` fails for it.
+    VersionDisagrees,
+    /// The same version runs with another command, directory or listeners; with `--strict`, with other settings.
+    SpecConflict,
+    /// No worker of that name is configured.
+    NotConfigured,
+    /// A configuration cannot be read, or says something that is not understood.
+    BadConfig,
+    /// The worker is there and still boots.
+    Booting,
+    /// The worker is there, and its app does not serve; with `--strict`, a degraded one as well.
+    Unhealthy,
+    /// The worker is there and does not answer.
+    Wedged,
+    /// Another process holds the gate for longer than the budget.
+    GateHeld,
+}
+
+impl State {
+    /// The word in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::Up => "up",
+            Self::Started => "started",
+            Self::Replaced => "replaced",
+            Self::Stopped => "stopped",
+            Self::Warming => "warming",
+            Self::TimedOut => "timed-out",
+            Self::Down => "down",
+            Self::SpawnFailed => "spawn-failed",
+            Self::SpawnSuppressed => "spawn-suppressed",
+            Self::Recursion => "recursion",
+            Self::RestartUnproved => "restart-unproved",
+            Self::Survivor => "survivor",
+            Self::Bug => "bug",
+            Self::OutputFailed => "output-failed",
+            Self::Interrupted => "interrupted",
+            Self::WrongUse => "wrong-use",
+            Self::Denied => "denied",
+            Self::StateUnusable => "state-unusable",
+            Self::NotOurs => "not-ours",
+            Self::ClientTooOld => "client-too-old",
+            Self::VersionDisagrees => "version-disagrees",
+            Self::SpecConflict => "spec-conflict",
+            Self::NotConfigured => "not-configured",
+            Self::BadConfig => "bad-config",
+            Self::Booting => "booting",
+            Self::Unhealthy => "unhealthy",
+            Self::Wedged => "wedged",
+            Self::GateHeld => "gate-held",
+        }
+    }
+
+    /// The exit code. 0 and 3 agree with what LSB says of `status`, 2 and 6 with what it says of any action, 124 with
+    /// `timeout(1)`, 130 with what shells show after Ctrl-C; the others are ours.
+    pub(crate) fn exit(self) -> u8 {
+        match self {
+            Self::Up | Self::Started | Self::Replaced | Self::Stopped => 0,
+            Self::SpawnFailed
+            | Self::SpawnSuppressed
+            | Self::Recursion
+            | Self::RestartUnproved
+            | Self::Survivor
+            | Self::Bug
+            | Self::OutputFailed => 1,
+            Self::WrongUse => 2,
+            Self::Down => 3,
+            Self::Denied | Self::StateUnusable | Self::NotOurs => 4,
+            Self::ClientTooOld | Self::VersionDisagrees | Self::SpecConflict => 5,
+            Self::NotConfigured | Self::BadConfig => 6,
+            Self::Booting | Self::Unhealthy | Self::Wedged => 7,
+            Self::GateHeld => 8,
+            Self::Warming | Self::TimedOut => 124,
+            Self::Interrupted => 130,
+        }
+    }
+
+    /// The answer that a failure of the library is. A kind that is newer than this table is told as a bug: it is one.
+    pub(crate) fn of_kind(kind: ErrorKind) -> Self {
+        match kind {
+            ErrorKind::Denied => Self::Denied,
+            ErrorKind::StateUnusable | ErrorKind::RecordUnusable => Self::StateUnusable,
+            ErrorKind::NotOurs => Self::NotOurs,
+            ErrorKind::ClientTooOld => Self::ClientTooOld,
+            ErrorKind::SpecConflict => Self::SpecConflict,
+            ErrorKind::SpawnFailed => Self::SpawnFailed,
+            ErrorKind::SpawnSuppressed => Self::SpawnSuppressed,
+            ErrorKind::Recursion => Self::Recursion,
+            ErrorKind::Wedged => Self::Wedged,
+            ErrorKind::GateHeld => Self::GateHeld,
+            ErrorKind::TimedOut => Self::TimedOut,
+            ErrorKind::Survivor => Self::Survivor,
+            ErrorKind::StillUnusable => Self::Unhealthy,
+            ErrorKind::RestartUnproved => Self::RestartUnproved,
+            ErrorKind::Bug | _ => Self::Bug,
+        }
+    }
+}
+
+impl serde::Serialize for State {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.word())
+    }
+}
+
+/// A name of Rust in the words of JSON: `SpawnFailed` as `spawn-failed`.
+pub(crate) fn kebab(name: &str) -> String {
+    let mut kebab = String::with_capacity(name.len() + 4);
+    for one in name.chars() {
+        if one.is_uppercase() && !kebab.is_empty() {
+            kebab.push('-');
+        }
+        kebab.extend(one.to_lowercase());
+    }
+    kebab
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ALL: [State; 28] = [
+        State::Up,
+        State::Started,
+        State::Replaced,
+        State::Stopped,
+        State::Warming,
+        State::TimedOut,
+        State::Down,
+        State::SpawnFailed,
+        State::SpawnSuppressed,
+        State::Recursion,
+        State::RestartUnproved,
+        State::Survivor,
+        State::Bug,
+        State::OutputFailed,
+        State::Interrupted,
+        State::WrongUse,
+        State::Denied,
+        State::StateUnusable,
+        State::NotOurs,
+        State::ClientTooOld,
+        State::VersionDisagrees,
+        State::SpecConflict,
+        State::NotConfigured,
+        State::BadConfig,
+        State::Booting,
+        State::Unhealthy,
+        State::Wedged,
+        State::GateHeld,
+    ];
+
+    #[test]
+    fn the_word_of_an_answer_is_its_name() {
+        for state in ALL {
+            assert_eq!(state.word(), kebab(&format!("{state:?}")));
+        }
+    }
+
+    #[test]
+    fn only_answers_of_success_exit_with_zero() {
+        let successes: Vec<_> = ALL.into_iter().filter(|state| state.exit() == 0).collect();
+        assert_eq!(successes, [State::Up, State::Started, State::Replaced, State::Stopped]);
+    }
+}

@@ -1,0 +1,83 @@
+//! `tenure logs`: the last lines of a worker's output, and what is added. Bounded unless it is asked to follow.
+
+use std::io;
+
+use serde::Serialize;
+use tenure::paths::{StateDir, file};
+use tenure_sys::dir::{Dir, DirError};
+
+use crate::answer::State;
+use crate::call::Call;
+use crate::config::Target;
+use crate::failure::Failure;
+use crate::follow::Follower;
+use crate::render;
+use crate::words;
+
+/// A line in JSON.
+#[derive(Debug, Serialize)]
+struct Line<'a> {
+    log: &'a str,
+    line: &'a str,
+}
+
+/// Shows the log; the exit code.
+pub(crate) fn run(call: &Call, words: &words::Logs) -> Result<u8, Failure> {
+    let target = call.named(&words.named.name, &words.named.by)?;
+    let called = target.called.as_str();
+    let logs = directory(&target)?;
+    // An embedded worker has no output but its own.
+    let own = words.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
+    let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
+    let unreadable = |error: io::Error| {
+        let mut failure = Failure::new(State::StateUnusable, format!("read the log {name} of {called}"));
+        failure.told.causes = vec![error.to_string()];
+        failure
+    };
+    let mut follower = Follower::new(logs, name);
+    let lines = follower.last_lines(words.lines).map_err(unreadable)?;
+    write(call, name, &lines)?;
+    if !words.follow {
+        return Ok(0);
+    }
+    match follower.follow(|line| write(call, name, std::slice::from_ref(&line)))? {
+        Ok(()) => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// The directory of a scope's logs, which is there once a worker was started.
+fn directory(target: &Target) -> Result<Dir, Failure> {
+    let state = state(target)?;
+    match state.dir().open_child(file::LOGS) {
+        Ok(dir) => Ok(dir),
+        Err(DirError::Absent { .. }) => Err(never_ran(&target.called)),
+        Err(error) => Err(Failure::because(State::StateUnusable, &error)),
+    }
+}
+
+/// The state directory of a worker that ran at least once.
+pub(crate) fn state(Target { scope, called }: &Target) -> Result<StateDir, Failure> {
+    let state = StateDir::open(scope).map_err(|error| Call::failed(&error.into(), called))?;
+    state.ok_or_else(|| never_ran(called))
+}
+
+fn never_ran(called: &str) -> Failure {
+    Failure::new(State::Down, format!("find what {called} wrote: no worker of that name ever ran here"))
+        .hint(format!("`tenure list` shows those that did, `tenure ensure {called}` starts this one"))
+}
+
+fn write(call: &Call, log: &str, lines: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
+    if call.screen.wants_json() {
+        return lines.iter().try_for_each(|line| {
+            render::document(&Line { log, line: &String::from_utf8_lossy(line.as_ref()) })
+        });
+    }
+    let mut bytes = Vec::new();
+    for line in lines {
+        bytes.extend_from_slice(line.as_ref());
+        bytes.push(b'\n');
+    }
+    render::bytes(&bytes)
+}

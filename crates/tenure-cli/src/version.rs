@@ -1,0 +1,48 @@
+//! `tenure version` and `tenure completions`: what this build is and speaks, and its words for a shell.
+
+use serde::Serialize;
+use tenure::wire::{PROTOCOL, ProtocolRange, WIRE_VERSION};
+use tenure::{desired, ledger};
+
+use crate::call::Call;
+use crate::failure::Failure;
+use crate::render::{self, SCHEMA};
+use crate::words;
+
+#[derive(Debug, Serialize)]
+struct Document {
+    schema_version: u32,
+    version: &'static str,
+    protocol: ProtocolRange,
+    wire: u8,
+    records: Records,
+}
+
+/// Format versions of the records that this build writes.
+#[derive(Debug, Serialize)]
+struct Records {
+    desired: u32,
+    ledger: u32,
+}
+
+/// Tells the version; the exit code.
+pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
+    let version = env!("CARGO_PKG_VERSION");
+    if call.screen.wants_json() {
+        let records = Records { desired: desired::SCHEMA, ledger: ledger::SCHEMA };
+        let document =
+            Document { schema_version: SCHEMA, version, protocol: PROTOCOL, wire: WIRE_VERSION, records };
+        render::document(&document)?;
+    } else {
+        render::text(&format!("tenure {version}\n"))?;
+    }
+    Ok(0)
+}
+
+/// Writes the completions of a shell; the exit code.
+pub(crate) fn completions(words: &words::Completions) -> Result<u8, Failure> {
+    let mut script = Vec::new();
+    clap_complete::generate(words.shell, &mut words::command(), "tenure", &mut script);
+    render::bytes(&script)?;
+    Ok(0)
+}

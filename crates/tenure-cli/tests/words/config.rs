@@ -1,0 +1,135 @@
+//! Where a worker's description comes from, and what is said about one that is not understood.
+
+use crate::kit::{Sandbox, assert_words};
+
+const SLEEPER: &str = "command = ['sleep', '1000']\n";
+
+fn project(worker: &str) -> Sandbox {
+    Sandbox::with_project(&format!("[worker.memory]\n{SLEEPER}{worker}"))
+}
+
+#[test]
+fn an_unknown_key_is_an_error_with_its_line_and_a_suggestion() {
+    let sandbox = project("start_timeuot = '5s'\n");
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn an_unknown_key_inside_a_table_is_named_by_its_path() {
+    let sandbox = project("health = { http = '/', intervall = '5s' }\n");
+    assert_words!(sandbox, sandbox.call("ensure memory --json"));
+}
+
+#[test]
+fn a_bad_value_is_an_error_with_its_line() {
+    let sandbox = project("stop = { signal = 'TREM' }\n");
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_an_error_with_its_line() {
+    let sandbox = Sandbox::with_project("[worker.memory\n");
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn a_description_that_contradicts_itself_says_what_would_be_right() {
+    let sandbox = project("ready = 'tcp'\n");
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn a_worker_that_is_not_configured_lists_those_that_are() {
+    let sandbox = project("");
+    assert_words!(sandbox, sandbox.call("ensure memroy"));
+}
+
+#[test]
+fn with_no_configuration_at_all_the_places_are_named() {
+    let sandbox = Sandbox::new();
+    assert_words!(sandbox, sandbox.call("ensure memory --json"));
+}
+
+#[test]
+fn a_project_cannot_redefine_a_name_of_the_user() {
+    let sandbox = project("");
+    sandbox.write("user/mine.toml", &format!("[worker.memory]\n{SLEEPER}"));
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn a_name_that_could_leave_the_state_directory_is_refused() {
+    let sandbox = Sandbox::new();
+    assert_words!(sandbox, sandbox.call("ensure ../x -- true"));
+}
+
+#[test]
+fn a_file_that_is_named_and_missing_is_an_error() {
+    let sandbox = Sandbox::new();
+    assert_words!(sandbox, sandbox.call("ensure memory --config nowhere.toml"));
+}
+
+#[test]
+fn a_bad_description_on_stdin_is_an_error() {
+    let sandbox = Sandbox::new();
+    assert_words!(sandbox, sandbox.call_with("ensure memory --spec -", r#"{"command":["true"],"comand":1}"#));
+}
+
+#[test]
+fn status_without_a_name_and_without_a_configuration_says_what_to_type() {
+    let sandbox = Sandbox::new();
+    assert_words!(sandbox, sandbox.call("status"));
+}
+
+#[test]
+fn two_projects_have_a_worker_each_and_a_user_has_one() {
+    let sandbox = project("");
+    sandbox.write("other/tenure.toml", &format!("[worker.memory]\n{SLEEPER}"));
+    sandbox.write("user/mine.toml", &format!("[worker.shared]\n{SLEEPER}"));
+    let pid = |line: &str| sandbox.call(line).document()["pid"].as_u64().expect("a pid");
+    let here = pid("ensure memory --json");
+    let other = pid("-C ../other ensure memory --json");
+    assert_ne!(here, other);
+    assert_eq!(pid("ensure shared --json"), pid("-C ../other ensure shared --json"));
+    assert_eq!(
+        sandbox.start_in(&sandbox.path("other"), "ensure memory --json").end().document()["pid"],
+        other
+    );
+}
+
+#[test]
+fn a_directory_below_the_project_finds_the_projects_worker() {
+    let sandbox = project("");
+    sandbox.write("project/deep/down/file", "");
+    let above = sandbox.call("ensure memory --json").document();
+    let below = sandbox.call("-C deep/down ensure memory --json").document();
+    assert_eq!((&above["pid"], &above["key"]), (&below["pid"], &below["key"]));
+    assert_eq!(below["state"], "up");
+}
+
+#[test]
+fn a_name_with_its_key_reaches_a_worker_whose_configuration_is_broken() {
+    let sandbox = project("");
+    let key = sandbox.call("ensure memory --json").document()["key"].as_str().expect("a key").to_owned();
+    sandbox.write("project/tenure.toml", "broken");
+    assert_eq!(sandbox.call("status memory").code, Some(6));
+    assert_eq!(sandbox.call(&format!("status memory@{key}")).code, Some(0));
+    assert_eq!(sandbox.call(&format!("stop memory --key {key}")).code, Some(0));
+}
+
+#[test]
+fn a_worker_made_from_a_command_is_found_by_its_name() {
+    let sandbox = Sandbox::new();
+    let made = sandbox.call("ensure web --json -- sleep 1000").document();
+    let found = sandbox.call("status web --json").document();
+    assert_eq!((&made["pid"], &made["key"]), (&found["pid"], &serde_json::Value::Null));
+    assert_eq!(found["state"], "up");
+}
+
+#[test]
+fn a_description_on_stdin_needs_no_file() {
+    let sandbox = Sandbox::new();
+    let spec = r#"{"command":["sleep","1000"],"version":"1.2.3"}"#;
+    let made = sandbox.call_with("ensure web --json --spec -", spec).document();
+    assert_eq!((&made["state"], &made["version"]), (&"started".into(), &"1.2.3".into()));
+}
