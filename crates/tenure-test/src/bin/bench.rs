@@ -1,0 +1,67 @@
+//! `bench --tenure PATH [--quick]`: measures and prints the table of `docs/performance.md`.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+
+use tenure_test::bench::{cold, figure, herd, idle, warm};
+use tenure_test::sandbox::Sandbox;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    let tenure = args.iter().skip_while(|arg| *arg != "--tenure").nth(1);
+    let Some(tenure) = tenure else {
+        print("usage: bench --tenure PATH [--quick]\n");
+        return ExitCode::from(2);
+    };
+    let quick = args.iter().any(|arg| arg == "--quick");
+    let own = std::env::current_exe().unwrap_or_default();
+    let beside = |name: &str| own.with_file_name(name);
+    let sandbox = Sandbox::new(tenure);
+    configure(&sandbox, &beside("fixture-program"));
+    let rows = measure(&sandbox, &beside("fixture-program"), &beside("empty"), if quick { 10 } else { 1 });
+    drop(sandbox.stop("one"));
+    print(&figure::table(&rows));
+    ExitCode::SUCCESS
+}
+
+/// Each room of the bench in turn; `less` divides the number of runs.
+fn measure(sandbox: &Sandbox, program: &Path, empty: &Path, less: usize) -> Vec<figure::Row> {
+    let answer = sandbox.tenure(["ensure", "one", "--json"]).run().expect(0).json();
+    let mut rows = warm::whole(sandbox, empty, 1000 / less);
+    rows.push(in_process(sandbox, 5000 / less));
+    let host = answer["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
+    rows.push(idle::row(host, Duration::from_secs(65) / u32::try_from(less).unwrap_or(1)));
+    rows.extend(cold::rows(sandbox, program, 100 / less));
+    rows.push(herd::row(sandbox, 1000 / less, 5));
+    rows
+}
+
+/// In process needs this process's own view of the state root, so it runs as a child of itself.
+fn in_process(sandbox: &Sandbox, runs: usize) -> figure::Row {
+    let own = std::env::current_exe().unwrap_or_default();
+    let probe = own.with_file_name("bench-in-process");
+    let output = sandbox.command(&probe, [runs.to_string()]).run();
+    let mut fields = output.stdout.trim().split('\t').map(str::to_owned);
+    let mut next = || fields.next().unwrap_or_default();
+    figure::Row { what: next(), median: next(), against: next(), pair: next(), promise: "≤ 60 µs" }
+}
+
+/// A file of three workers, as the warm path is promised for.
+fn configure(sandbox: &Sandbox, program: &Path) {
+    let (program, oracle) = (program.display(), sandbox.oracle().directory().display().to_string());
+    let worker = |name: &str| {
+        format!(
+            "[worker.{name}]\nscope = \"user\"\nversion = \"1.0.0\"\n\
+             command = [\"{program}\", \"{oracle}\", \"1.0.0\", \"notify\"]\n\
+             listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = \"notify\"\n\n"
+        )
+    };
+    let text: String = ["one", "two", "three"].into_iter().map(worker).collect();
+    std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
+}
+
+#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
+fn print(text: &str) {
+    print!("{text}");
+}

@@ -1,0 +1,3 @@
+//! The floor of every whole-process figure: a static program that does nothing.
+
+fn main() {}

@@ -1,0 +1,190 @@
+//! A program for tests to keep: serves on descriptor 3, reports to an oracle, misbehaves on demand.
+//!
+//! `fixture-program ORACLE VERSION [WORD…]`; words: `exit=N` (before serving), `hang` (never serve), `escapee` (leave a
+//! process in a session of its own), `deaf` (ignore SIGTERM), `once=FILE:N` (exit with N as long as FILE exists),
+//! `meet=PATH` (wait at PATH before serving), `say=TEXT` (print a line first), `notify` (READY=1 on `NOTIFY_SOCKET`),
+//! `flood=N` (print N bytes in lines), `nested=TENURE` (call `TENURE ensure w` and log how that ended), `sick=FILE` (answer
+//! 503 below `/health` while FILE exists). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
+
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::path::Path;
+use std::process::ExitCode;
+
+use tenure_sys::signals::SignalFd;
+use tenure_sys::spawn::{self, Launch};
+use tenure_test::oracle::Oracle;
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, oracle, version, words @ ..] = args.as_slice() else { return ExitCode::from(2) };
+    if oracle == "check" {
+        return check(version, words);
+    }
+    let oracle = Oracle::at(Path::new(oracle));
+    if words.iter().any(|word| word == "parked") {
+        let _lock = oracle.hold("escapee");
+        return park();
+    }
+    let _lock = oracle.hold("program");
+    oracle.log("start", &format!("{version} {}", generation()));
+    if let Some(code) = misbehave(words, &oracle, &args) {
+        return ExitCode::from(code);
+    }
+    oracle.log("serve", &format!("{version} {}", generation()));
+    serve(version, &Sick::of(words))
+}
+
+/// A check that fails, after the test has met it, while the file exists.
+fn check(file: &str, words: &[String]) -> ExitCode {
+    if !Path::new(file).exists() {
+        return ExitCode::SUCCESS;
+    }
+    for path in words {
+        meet(path);
+    }
+    ExitCode::FAILURE
+}
+
+/// When a program answers that it is not well.
+struct Sick {
+    file: Option<String>,
+}
+
+impl Sick {
+    fn of(words: &[String]) -> Self {
+        let file = words.iter().find_map(|word| word.strip_prefix("sick="));
+        Self { file: file.map(str::to_owned) }
+    }
+
+    fn now(&self) -> bool {
+        self.file.as_ref().is_some_and(|file| Path::new(file).exists())
+    }
+}
+
+/// Every word in turn; the exit code, if one of them ends the program.
+fn misbehave(words: &[String], oracle: &Oracle, args: &[String]) -> Option<u8> {
+    for word in words {
+        match word.split_once('=') {
+            Some(("exit", code)) => return code.parse().ok(),
+            Some(("once", rest)) => {
+                let (file, code) = rest.rsplit_once(':')?;
+                if Path::new(file).exists() {
+                    return code.parse().ok();
+                }
+            }
+            Some(("say", text)) => write_out(text),
+            Some(("meet", path)) => meet(path),
+            Some(("flood", bytes)) => flood(bytes.parse().ok()?),
+            Some(("nested", tenure)) => nested(tenure, oracle),
+            None if word == "hang" => {
+                park();
+            }
+            None if word == "deaf" => deafen(),
+            None if word == "escapee" => escape(args, oracle),
+            None if word == "notify" => notify(),
+            Some(_) | None => {}
+        }
+    }
+    None
+}
+
+/// Blocks the signals that ask a process to end, for the rest of its life.
+fn deafen() {
+    if let Ok(blocked) = SignalFd::for_termination_and_children() {
+        std::mem::forget(blocked);
+    }
+}
+
+fn generation() -> String {
+    std::env::var("TENURE_GENERATION").unwrap_or_default()
+}
+
+fn write_out(text: &str) {
+    let mut out = std::io::stdout();
+    drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+}
+
+/// Writes about this many bytes in lines.
+fn flood(bytes: usize) {
+    let line = [b'x'; 999];
+    let mut out = std::io::BufWriter::with_capacity(64 * 1024, std::io::stdout().lock());
+    for _ in 0..bytes / 1000 {
+        drop(out.write_all(&line).and_then(|()| out.write_all(b"\n")));
+    }
+    drop(out.flush());
+}
+
+/// Calls `ensure` for the very worker that this program is, and logs the exit code and the answer.
+fn nested(tenure: &str, oracle: &Oracle) {
+    let Ok((answer, theirs)) = tenure_sys::pipe::pipe() else { return };
+    let env: Vec<_> = std::env::vars_os().collect();
+    let words = ["ensure", "w", "--json", "--", "sleep", "1000"].map(Into::into);
+    let stdout = spawn::Stream::Fd(theirs.as_fd());
+    let launch = Launch { args: &words, env: &env, stdout, ..Launch::new(Path::new(tenure), Path::new("/")) };
+    let Ok(child) = spawn::child(&launch) else { return };
+    drop(theirs);
+    let mut said = String::new();
+    drop(std::fs::File::from(answer).read_to_string(&mut said));
+    let code = child.wait().ok().and_then(|status| status.code).unwrap_or(-1);
+    oracle.log("nested", &format!("{code} {}", said.trim()));
+}
+
+fn meet(path: &str) {
+    if let Ok(mut stream) = UnixStream::connect(path) {
+        let greeted = writeln!(stream, "program {}", std::process::id());
+        drop(greeted.and_then(|()| stream.read(&mut [0u8; 1])));
+    }
+}
+
+fn notify() {
+    if let Ok(path) = std::env::var("NOTIFY_SOCKET")
+        && let Ok(socket) = UnixDatagram::unbound()
+    {
+        drop(socket.send_to(b"READY=1\nSTATUS=fixture serves", path));
+    }
+}
+
+/// A process in a session of its own that outlives its parent, with this program's environment.
+fn escape(args: &[String], oracle: &Oracle) {
+    let own = std::env::current_exe().unwrap_or_default();
+    let env: Vec<_> = std::env::vars_os().collect();
+    let words = [args[1].clone().into(), args[2].clone().into(), "parked".into()];
+    let launch = Launch { args: &words, env: &env, ..Launch::new(&own, Path::new("/")) };
+    if let Ok(handle) = spawn::detached(&launch) {
+        oracle.log("escapee", &handle.pid().to_string());
+    }
+}
+
+fn park() -> ExitCode {
+    // Blocks for ever: both ends are ours.
+    if let Ok((ours, _theirs)) = UnixStream::pair() {
+        drop((&ours).read(&mut [0u8; 1]));
+    }
+    ExitCode::SUCCESS
+}
+
+fn serve(version: &str, sick: &Sick) -> ExitCode {
+    if std::env::var("LISTEN_FDS").is_err() {
+        return park();
+    }
+    let Ok(mut inherited) = tenure_sys::fdset::take_inherited(1) else { return ExitCode::from(9) };
+    let Some(descriptor) = inherited.pop() else { return ExitCode::from(9) };
+    let listener = TcpListener::from(descriptor);
+    for stream in listener.incoming().flatten() {
+        answer(stream, version, sick);
+    }
+    ExitCode::SUCCESS
+}
+
+fn answer(mut stream: TcpStream, version: &str, sick: &Sick) {
+    let mut request = [0u8; 1024];
+    let read = stream.read(&mut request).unwrap_or_default();
+    let unwell = request[..read].starts_with(b"GET /health") && sick.now();
+    let status = if unwell { "503 Service Unavailable" } else { "200 OK" };
+    let body = format!("{version} {} {}", std::process::id(), generation());
+    let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
+    drop(stream.write_all(format!("{head}{body}").as_bytes()));
+}

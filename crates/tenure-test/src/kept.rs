@@ -1,0 +1,288 @@
+//! One worker named `w`, kept from the fixture program in as many versions as a test offers.
+//!
+//! Each version has a configuration file of its own, as launchers of different installations have; the first one offered
+//! is also the `tenure.toml` of the working directory.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tenure::event::{Event, What};
+use tenure::ledger::Ledger;
+use tenure_sys::process::{ProcessHandle, Signal};
+
+use crate::meeting::PATIENCE;
+use crate::sandbox::{Call, Output, Sandbox};
+
+/// Name of the worker.
+pub const NAME: &str = "w";
+
+/// A sandbox in which `w` can be kept.
+#[derive(Debug)]
+pub struct Kept {
+    /// Where it happens.
+    pub sandbox: Sandbox,
+    program: PathBuf,
+}
+
+/// What a version of `w` is described as.
+#[derive(Debug, Clone)]
+pub struct Offer<'kept> {
+    kept: &'kept Kept,
+    version: String,
+    words: Vec<String>,
+    lines: Vec<String>,
+    listen: Option<String>,
+    ready: Option<String>,
+}
+
+impl Kept {
+    /// A fresh sandbox whose workers run `program` under `tenure`.
+    #[must_use]
+    pub fn new(tenure: &str, program: &str) -> Self {
+        Self { sandbox: Sandbox::new(tenure), program: PathBuf::from(program) }
+    }
+
+    /// A fresh sandbox in which version 1.0.0 was offered with these words for the program.
+    #[must_use]
+    pub fn with(tenure: &str, program: &str, words: &[&str]) -> Self {
+        let kept = Self::new(tenure, program);
+        kept.offer("1.0.0").words(words).write();
+        kept
+    }
+
+    /// Describes a version: an inherited port, ready when it answers, a short grace.
+    #[must_use]
+    pub fn offer(&self, version: &str) -> Offer<'_> {
+        Offer {
+            kept: self,
+            version: version.to_owned(),
+            words: Vec::new(),
+            lines: vec!["start_timeout = \"30s\"".to_owned(), "stop = { grace = \"1s\" }".to_owned()],
+            listen: Some("{ name = \"http\", tcp = \"127.0.0.1:0\" }".to_owned()),
+            ready: Some("{ http = \"/\" }".to_owned()),
+        }
+    }
+
+    /// Runs the fixture from another file from now on.
+    pub fn move_program(&mut self, program: &Path) {
+        program.clone_into(&mut self.program);
+    }
+
+    /// The fixture's file.
+    #[must_use]
+    pub fn program(&self) -> &Path {
+        &self.program
+    }
+
+    /// The configuration file of a version.
+    #[must_use]
+    pub fn file(&self, version: &str) -> PathBuf {
+        self.sandbox.work().join(format!("v{version}.toml"))
+    }
+
+    /// `tenure COMMAND w --json` as the installation of `version` types it.
+    #[must_use]
+    pub fn launcher(&self, command: &str, version: &str) -> Call<'_> {
+        let file = self.file(version).display().to_string();
+        self.sandbox.tenure([command, NAME, "--json", "--timeout", "40s", "--config", &file])
+    }
+
+    /// `tenure ensure w --json` of version 1.0.0.
+    #[must_use]
+    pub fn ensure(&self) -> Call<'_> {
+        self.launcher("ensure", "1.0.0")
+    }
+
+    /// `tenure restart w --json` of version 1.0.0.
+    #[must_use]
+    pub fn restart(&self) -> Call<'_> {
+        self.launcher("restart", "1.0.0")
+    }
+
+    /// `tenure status w --json`.
+    #[must_use]
+    pub fn status(&self) -> Output {
+        self.sandbox.tenure(["status", NAME, "--json"]).run()
+    }
+
+    /// `tenure stop w --json`.
+    #[must_use]
+    pub fn stop(&self) -> Call<'_> {
+        self.sandbox.tenure(["stop", NAME, "--json", "--timeout", "40s"])
+    }
+
+    /// The scope's state directory.
+    #[must_use]
+    pub fn state(&self) -> PathBuf {
+        self.sandbox.scope(NAME)
+    }
+
+    /// Names of all files below the scope's directory, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        collect(&self.state(), "", &mut names);
+        names.sort();
+        names
+    }
+
+    /// Every event of the scope.
+    #[must_use]
+    pub fn events(&self) -> Vec<Event> {
+        let text = std::fs::read_to_string(self.state().join("events.jsonl")).unwrap_or_default();
+        text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// How many events say `what`.
+    #[must_use]
+    pub fn count(&self, what: What) -> usize {
+        self.events().iter().filter(|event| event.what == what).count()
+    }
+
+    /// Changes the ledger by hand, as a crash, a restored backup or another machine may.
+    ///
+    /// # Panics
+    /// If there is none, or it cannot be written.
+    pub fn forge(&self, change: impl FnOnce(&mut Ledger)) {
+        let path = self.state().join("ledger.json");
+        let text = std::fs::read(&path).expect("a worker leaves a ledger");
+        let mut ledger: Ledger = serde_json::from_slice(&text).expect("a ledger is JSON");
+        change(&mut ledger);
+        std::fs::write(&path, serde_json::to_vec(&ledger).expect("a ledger can be written")).expect("ours");
+    }
+}
+
+fn collect(directory: &Path, before: &str, names: &mut Vec<String>) {
+    for entry in std::fs::read_dir(directory).into_iter().flatten().flatten() {
+        let name = format!("{before}{}", entry.file_name().to_string_lossy());
+        if entry.path().is_dir() {
+            collect(&entry.path(), &format!("{name}/"), names);
+        } else {
+            names.push(name);
+        }
+    }
+}
+
+impl Offer<'_> {
+    /// Words for the fixture program.
+    #[must_use]
+    pub fn words(mut self, words: &[&str]) -> Self {
+        self.words = words.iter().map(|&word| word.to_owned()).collect();
+        self
+    }
+
+    /// A line of its table; replaces what this module would say for the same key.
+    #[must_use]
+    pub fn line(mut self, line: &str) -> Self {
+        let key = |line: &str| line.split('=').next().unwrap_or_default().trim().to_owned();
+        self.lines.retain(|known| key(known) != key(line));
+        self.lines.push(line.to_owned());
+        self
+    }
+
+    /// What it listens on, as an inline table; nothing listens and nothing is asked without one.
+    #[must_use]
+    pub fn listen(mut self, listen: Option<&str>) -> Self {
+        self.listen = listen.map(str::to_owned);
+        if self.listen.is_none() {
+            self.ready = None;
+        }
+        self
+    }
+
+    /// How it is ready; the product's default without one.
+    #[must_use]
+    pub fn ready(mut self, ready: Option<&str>) -> Self {
+        self.ready = ready.map(str::to_owned);
+        self
+    }
+
+    /// Writes the description.
+    ///
+    /// # Panics
+    /// If the sandbox takes no files.
+    pub fn write(self) {
+        let oracle = self.kept.sandbox.oracle().directory().display().to_string();
+        let program = self.kept.program.display().to_string();
+        let mut command = vec![program, oracle, self.version.clone()];
+        command.extend(self.words);
+        let mut text = format!(
+            "[worker.{NAME}]\nscope = \"user\"\nversion = {:?}\ncommand = {command:?}\n",
+            self.version
+        );
+        text.extend(self.listen.map(|listen| format!("listen = [{listen}]\n")));
+        text.extend(self.ready.map(|ready| format!("ready = {ready}\n")));
+        text.extend(self.lines.iter().map(|line| format!("{line}\n")));
+        let here = self.kept.sandbox.work().join("tenure.toml");
+        if !here.exists() {
+            std::fs::write(&here, &text).expect("a sandbox takes files");
+        }
+        std::fs::write(self.kept.file(&self.version), &text).expect("a sandbox takes files");
+    }
+}
+
+/// The worker's pid in an answer.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn pid(answer: &Output) -> u32 {
+    number(&answer.json()["pid"])
+}
+
+/// A handle of the worker of an answer.
+///
+/// # Panics
+/// If it does not live.
+#[must_use]
+pub fn host(answer: &Output) -> ProcessHandle {
+    ProcessHandle::open(pid(answer)).expect("a worker that answered lives")
+}
+
+/// A handle of the program in an answer of `status`.
+///
+/// # Panics
+/// If it does not live.
+#[must_use]
+pub fn program(status: &Output) -> ProcessHandle {
+    ProcessHandle::open(number(&status.json()["program"]["identity"]["pid"])).expect("a program lives")
+}
+
+/// Kills a process and waits for its end.
+///
+/// # Panics
+/// If it does not end.
+pub fn kill(process: &ProcessHandle) {
+    process.signal(Signal::Kill).expect("our own process can be killed");
+    assert!(process.wait_ended(Some(PATIENCE)).expect("it can be waited for"), "a killed process ends");
+}
+
+/// How long a call took by its own account, in milliseconds.
+///
+/// # Panics
+/// If it does not say.
+#[must_use]
+pub fn took_ms(answer: &Output) -> u64 {
+    answer.json()["took_us"].as_u64().expect("an answer says how long it took") / 1000
+}
+
+/// The message of a failure.
+#[must_use]
+pub fn message(answer: &Output) -> String {
+    answer.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+}
+
+/// A loopback address that nobody listens on.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn free_address() -> SocketAddr {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a free port");
+    listener.local_addr().expect("a bound socket has an address")
+}
+
+fn number(value: &Value) -> u32 {
+    value.as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("an answer has a pid")
+}

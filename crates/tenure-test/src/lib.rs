@@ -1,0 +1,12 @@
+//! What the tests of `tenure` stand on: sandboxes, rendezvous on fault points, and oracles that do not trust the product.
+
+pub mod ask;
+pub mod kept;
+pub mod meeting;
+pub mod oracle;
+pub mod sandbox;
+pub mod usual;
+
+pub mod bench;
+pub mod model;
+pub mod storm;

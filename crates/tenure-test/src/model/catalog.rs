@@ -1,0 +1,181 @@
+//! The scenarios that are explored, small ones for every test run and large ones for the long run, and the broken rules
+//! with the property that each must cost.
+
+use crate::model::invariant::{
+    BOUNDED, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_PROGRAM, PATH, REST, SOUND, witness,
+};
+use crate::model::scenario::{Limits, Mutation, Scenario, Task};
+
+use Task::{Ensure, Restart, Stop};
+
+/// Scenarios of some seconds.
+#[must_use]
+pub fn small() -> Vec<Scenario> {
+    vec![
+        Scenario::new("two versions, two calls each, one crash")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .limits(Limits { crashes: 1, ..Limits::default() })
+            .seeing(&[witness::REPLACED, witness::JOINED, witness::ORPHAN]),
+        Scenario::new("programs, one crash, one stopped process")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .wrapping()
+            .limits(Limits { crashes: 1, stops: 1, ..Limits::default() })
+            .seeing(&[witness::WEDGED, witness::GATE_HELD, witness::LEFTOVER]),
+        Scenario::new("the newer version cannot boot")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 2)
+            .failing(1)
+            .limits(Limits { crashes: 1, ticks: 2, ..Limits::default() })
+            .seeing(&[witness::OLDER]),
+        Scenario::new("nothing can boot")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 0, 1)
+            .failing(0)
+            .limits(Limits { ticks: 1, ..Limits::default() })
+            .seeing(&[witness::SUPPRESSED]),
+        Scenario::new("hangs, stalls and impatient callers")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .limits(Limits { ailments: 1, budgets: 1, slow: 1, ..Limits::default() })
+            .seeing(&[witness::HANGS, witness::STALLED, witness::WARMING, witness::SPARED]),
+        Scenario::new("stop and restart among launchers")
+            .call(Ensure, 0, 1)
+            .call(Stop, 0, 1)
+            .call(Restart, 1, 1)
+            .wrapping()
+            .limits(Limits { crashes: 1, ..Limits::default() })
+            .seeing(&[witness::STOPPED, witness::RESTARTED, witness::BOOT_STOPPED]),
+        Scenario::new("a hold of the gate passes its bound")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .limits(Limits { overruns: 1, crashes: 1, ..Limits::default() })
+            .seeing(&[witness::GATE_LOST]),
+    ]
+}
+
+/// Scenarios of some minutes.
+#[must_use]
+pub fn large() -> Vec<Scenario> {
+    let limits = Limits::default();
+    let three = |name| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).call(Ensure, 2, 2);
+    vec![
+        three("three versions, two crashes, a stopped process")
+            .limits(Limits { crashes: 2, stops: 1, resumes: 1, ..limits })
+            .seeing(&[witness::REPLACED, witness::JOINED, witness::ORPHAN, witness::WEDGED]),
+        three("three versions of programs, everything goes wrong once")
+            .wrapping()
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ailments: 1, slow: 1, budgets: 1, ..limits })
+            .seeing(&[witness::REPLACED, witness::LEFTOVER, witness::STALLED]),
+        three("the newest cannot boot, the middle one cannot be started")
+            .failing(2)
+            .unstartable(1)
+            .limits(Limits { crashes: 1, ticks: 3, ..limits })
+            .seeing(&[witness::OLDER]),
+        Scenario::new("four launchers of two versions, two crashes")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .call(Ensure, 1, 2)
+            .limits(Limits { crashes: 2, ..limits })
+            .seeing(&[witness::JOINED]),
+        Scenario::new("stop, restart and two launchers, everything goes wrong once")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .call(Stop, 0, 1)
+            .call(Restart, 1, 1)
+            .wrapping()
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ailments: 1, budgets: 1, ..limits })
+            .seeing(&[witness::STOPPED, witness::RESTARTED, witness::BOOT_STOPPED]),
+        Scenario::new("the gate is lost twice")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .call(Stop, 0, 1)
+            .limits(Limits { overruns: 2, crashes: 2, ticks: 1, slow: 1, ..limits })
+            .seeing(&[witness::GATE_LOST]),
+    ]
+}
+
+/// Scenarios in which one rule is broken, each with a property that cannot hold then.
+#[must_use]
+pub fn broken() -> Vec<(Scenario, &'static str)> {
+    let two = |name, mutation| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).breaking(mutation);
+    let limits = Limits::default();
+    vec![
+        (two("strict version equality", Mutation::StrictVersion), BOUNDED),
+        (
+            two("a lease that may be broken", Mutation::BreakableLease).limits(Limits { stops: 1, ..limits }),
+            LEASE,
+        ),
+        (
+            two("the path is bound before the lease is held", Mutation::BindFirst)
+                .limits(Limits { slow: 1, ..limits }),
+            PATH,
+        ),
+        (
+            two("a launcher starts its own version", Mutation::OwnVersion)
+                .limits(Limits { crashes: 1, ..limits }),
+            NO_DOWNGRADE,
+        ),
+        (two("what stands picks the successor", Mutation::StaleSuccessor), BOUNDED),
+        (
+            two("no watchdog of its own thread", Mutation::NoWatchdog).limits(Limits {
+                ailments: 1,
+                crashes: 1,
+                ..limits
+            }),
+            REST,
+        ),
+        (
+            two("a start before the program lock is free", Mutation::ProgramLockIgnored)
+                .wrapping()
+                .limits(Limits { crashes: 1, ..limits }),
+            ONE_PROGRAM,
+        ),
+        (
+            two("a launcher ends a worker that boots", Mutation::ImpatientBoot)
+                .limits(Limits { crashes: 1, ..limits }),
+            NO_HARM,
+        ),
+        (two("the socket is removed without the lease", Mutation::LateUnlink), NO_REFUSAL),
+        (two("a draining worker is forced at once", Mutation::DrainForced).call(Stop, 0, 1), NO_HARM),
+        (
+            two("a silent worker is forced after the first look", Mutation::SilenceForced)
+                .limits(Limits { slow: 1, ..limits }),
+            NO_HARM,
+        ),
+        (
+            two("a spent budget forces a draining worker", Mutation::BudgetForces)
+                .limits(Limits { budgets: 1, ..limits }),
+            NO_HARM,
+        ),
+        (two("a drain is measured by the caller's spec", Mutation::OwnPatience).call(Stop, 0, 1), NO_HARM),
+        (
+            two("a lost gate still forces", Mutation::UnconfirmedForce)
+                .limits(Limits { overruns: 1, ..limits }),
+            NO_HARM,
+        ),
+        (
+            two("a long wait for the lease forces its holder", Mutation::NoSecondLook)
+                .limits(Limits { overruns: 1, ..limits }),
+            NO_HARM,
+        ),
+        (
+            two("a lost gate writes an old record", Mutation::StaleRecord).limits(Limits {
+                overruns: 1,
+                crashes: 2,
+                ticks: 1,
+                ..limits
+            }),
+            NO_DOWNGRADE,
+        ),
+        (two("a failed start is not tallied", Mutation::UntalliedStart).unstartable(1), SOUND),
+        (
+            two("a version that failed in this call is chosen again", Mutation::RetriedChoice)
+                .failing(1)
+                .limits(Limits { ticks: 2, ..limits }),
+            SOUND,
+        ),
+    ]
+}

@@ -1,0 +1,187 @@
+//! What must always hold, and what must be seen to happen.
+//!
+//! The numbers are those of the protocol's invariants. Two are added: nobody signals a worker that answers or that is
+//! within its time, and a call fails only if something has gone wrong.
+
+use stateright::Property;
+use tenure_worker::life::Life;
+
+use crate::model::moves;
+use crate::model::scenario::Rules;
+use crate::model::state::{Launcher, NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, Worker, numbers};
+
+/// At most one worker accepts.
+pub const ONE_WORKER: &str = "I1 one accepting worker";
+/// At most one program tree lives.
+pub const ONE_PROGRAM: &str = "I1 one program tree";
+/// Who serves holds the lease.
+pub const LEASE: &str = "I2 an active worker holds the lease";
+/// The path leads to who serves.
+pub const PATH: &str = "I3 the path leads to the active worker";
+/// Replacements are bounded by versions and faults.
+pub const BOUNDED: &str = "I4 replacements <= k - 1 + f";
+/// Versions only go up while what has served has not failed.
+pub const NO_DOWNGRADE: &str = "I5 no silent downgrade";
+/// Callers wait or are answered while a worker boots or serves.
+pub const NO_REFUSAL: &str = "I6 no refusal while a worker boots or serves";
+/// A generation names one worker.
+pub const GENERATIONS: &str = "I7 generations are unique";
+/// Nothing is stuck.
+pub const REST: &str = "I8 at rest: calls done, gate free, one active worker or a reason";
+/// A call does not go round in circles.
+pub const BOUNDED_CALL: &str = "I12 a call enters the gate a bounded number of times";
+/// Without a takeover one process at a time is the worker.
+pub const ONE_GENERATION: &str = "I14 one generation alive";
+/// Only who stands still is forced.
+pub const NO_HARM: &str = "no signal to a worker that answers or is within its time";
+/// Without a fault every call of a version that can run is answered.
+pub const SOUND: &str = "no fault, no error";
+
+/// Most entries of one call: each version once, and once more for each thing that may go wrong in the largest scenario.
+const MOST_LAPS: u8 = 12;
+
+/// The properties of every exploration.
+pub(super) fn always() -> Vec<Property<Rules>> {
+    vec![
+        Property::always(ONE_WORKER, |_, s: &State| count(s, |worker| worker.is(Life::Active)) <= 1),
+        Property::always(ONE_PROGRAM, |_, s: &State| count(s, |worker| worker.program) <= 1),
+        Property::always(LEASE, |_, s: &State| {
+            active(s).all(|worker| s.lease != 0 && worker.lease == s.lease)
+        }),
+        Property::always(PATH, |_, s: &State| active(s).all(|worker| s.path != 0 && worker.socket == s.path)),
+        Property::always(BOUNDED, |rules: &Rules, s: &State| {
+            i16::from(s.replaced) <= rules.scenario.offered() - 1 + faults(rules, s)
+        }),
+        Property::always(NO_DOWNGRADE, |_, s: &State| !s.downgraded),
+        Property::always(NO_REFUSAL, |_, s: &State| {
+            numbers(SLOTS).all(|slot| {
+                let worker = &s.workers[usize::from(slot)];
+                let serves = worker.is(Life::Booting) || worker.is(Life::Active);
+                !serves || worker.suspended || s.see() == Sight::Worker(slot)
+            })
+        }),
+        Property::always(GENERATIONS, |_, s: &State| {
+            let ages: Vec<u8> = present(s).map(|worker| worker.age).collect();
+            (1..ages.len()).all(|at| !ages[..at].contains(&ages[at]))
+        }),
+        Property::always(REST, |rules: &Rules, s: &State| !is_at_rest(rules, s) || rests_well(s)),
+        Property::always(BOUNDED_CALL, |_, s: &State| s.launchers.iter().all(|one| one.laps <= MOST_LAPS)),
+        Property::always(ONE_GENERATION, |_, s: &State| present(s).count() <= 1),
+        Property::always(NO_HARM, |_, s: &State| !s.harmed),
+        Property::always(SOUND, |_, s: &State| !s.unsound),
+    ]
+}
+
+/// Names of what can be demanded to be seen.
+pub mod witness {
+    /// A launcher put the target in the place of an older worker.
+    pub const REPLACED: &str = "a worker is replaced";
+    /// A launcher lost the race to start and waited for the winner's worker.
+    pub const JOINED: &str = "a race is lost";
+    /// A stopped worker was ended.
+    pub const WEDGED: &str = "a wedged worker is ended";
+    /// A launcher was told that its version failed a moment ago.
+    pub const SUPPRESSED: &str = "a start is suppressed";
+    /// A launcher was given an older worker because its own version does not run.
+    pub const OLDER: &str = "the older version serves instead";
+    /// A caller's budget ended while a worker booted.
+    pub const WARMING: &str = "a worker is still warming";
+    /// A stopped gate holder was named.
+    pub const GATE_HELD: &str = "a stopped gate holder is named";
+    /// A launcher found that its hold had passed its bound.
+    pub const GATE_LOST: &str = "a launcher loses the gate";
+    /// What a dead host left lives while its successor's launcher waits.
+    pub const LEFTOVER: &str = "a former program is waited for";
+    /// A worker whose launcher died recorded itself.
+    pub const ORPHAN: &str = "an orphan records itself";
+    /// A boot hangs.
+    pub const HANGS: &str = "a boot hangs";
+    /// An app stalls and is replaced.
+    pub const STALLED: &str = "a stalled app makes room";
+    /// A worker was stopped while it booted.
+    pub const BOOT_STOPPED: &str = "a boot is stopped by a person";
+    /// A slow worker turned out to answer.
+    pub const SPARED: &str = "a slow worker is spared";
+    /// `stop` was done.
+    pub const STOPPED: &str = "a stop is proved";
+    /// `restart` was done.
+    pub const RESTARTED: &str = "a restart is proved";
+}
+
+/// The property of one name of [`witness`].
+pub(super) fn witness(name: &'static str) -> Property<Rules> {
+    let seen: fn(&Rules, &State) -> bool = match name {
+        witness::REPLACED => |_, s| s.replaced > 0 && active(s).count() > 0,
+        witness::JOINED => |_, s| ended(s, Outcome::Joined),
+        witness::WEDGED => |_, s| s.lease == 0 && any(s, |one| one.pc == Pc::Prove(Why::Wedged)),
+        witness::SUPPRESSED => |_, s| ended(s, Outcome::Suppressed),
+        witness::OLDER => |_, s| ended(s, Outcome::Older),
+        witness::WARMING => |_, s| ended(s, Outcome::Warming),
+        witness::GATE_HELD => |_, s| ended(s, Outcome::GateHeld),
+        witness::GATE_LOST => |_, s| ended(s, Outcome::GateLost),
+        witness::LEFTOVER => |_, s| s.program_lives() && any(s, |one| one.pc == Pc::Clear),
+        witness::ORPHAN => |_, s| present(s).any(|worker| worker.adopted && !worker.go),
+        witness::HANGS => |_, s| present(s).any(|worker| worker.ails && worker.is(Life::Booting)),
+        witness::STALLED => |_, s| {
+            present(s).any(|worker| worker.ails && worker.is(Life::Draining))
+                && any(s, |one| one.pc == Pc::Asked(Why::Replace))
+        },
+        witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::model::state::News::Stopped),
+        witness::SPARED => {
+            |_, s| matches!(s.see(), Sight::Worker(_)) && any(s, |one| one.pc == Pc::StillSilent)
+        }
+        witness::STOPPED => |_, s| ended(s, Outcome::Stopped),
+        witness::RESTARTED => |_, s| ended(s, Outcome::Restarted),
+        // A name that nobody knows is never seen, and so the exploration fails.
+        _ => |_, _| false,
+    };
+    Property::sometimes(name, seen)
+}
+
+fn present(s: &State) -> impl Iterator<Item = &Worker> {
+    s.workers.iter().filter(|worker| worker.present)
+}
+
+fn active(s: &State) -> impl Iterator<Item = &Worker> {
+    s.workers.iter().filter(|worker| worker.is(Life::Active))
+}
+
+fn count(s: &State, holds: impl Fn(&Worker) -> bool) -> usize {
+    s.workers.iter().filter(|worker| holds(worker)).count()
+}
+
+fn any(s: &State, holds: impl Fn(&Launcher) -> bool) -> bool {
+    s.launchers.iter().any(holds)
+}
+
+fn ended(s: &State, outcome: Outcome) -> bool {
+    any(s, |one| one.pc == Pc::Done(outcome))
+}
+
+/// What has gone wrong so far, starts that failed excepted: those are in the count of replacements.
+fn faults(rules: &Rules, s: &State) -> i16 {
+    let (all, left) = (&rules.scenario.limits, &s.left);
+    let spent = [all.crashes - left.crashes, all.stops - left.stops, all.ailments - left.ailments];
+    spent.into_iter().map(i16::from).sum()
+}
+
+/// Whether nothing happens any more unless something is done to the processes.
+fn is_at_rest(rules: &Rules, s: &State) -> bool {
+    let mut next = Vec::new();
+    moves::own(rules, s, &mut next);
+    next.is_empty()
+}
+
+/// Whether this is an end that a scope may come to: every call is over or stands still because it was stopped, nobody
+/// holds the gate or a lease for nothing, and who lives serves or was stopped.
+fn rests_well(s: &State) -> bool {
+    let stopped = |me: u8| s.launchers[usize::from(me)].suspended;
+    let calls = s.launchers.iter().all(|one| one.is_over() || one.suspended);
+    let gate = s.gate == NOBODY || stopped(s.gate);
+    let workers = present(s).all(|worker| {
+        let waits = worker.parent != NOBODY && stopped(worker.parent);
+        worker.is(Life::Active) || worker.suspended || waits
+    });
+    let lease = s.lease == 0 || present(s).count() > 0 || s.launchers.iter().any(|one| one.suspended);
+    calls && gate && workers && lease
+}

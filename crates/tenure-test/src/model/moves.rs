@@ -1,0 +1,354 @@
+//! Everything that can happen next: what the processes do by themselves, and what is done to them.
+//!
+//! The two are apart because a state is at rest when the processes have nothing left to do, whatever might still be done
+//! to them.
+
+use tenure_worker::life::{Happening, Life};
+
+use crate::model::launcher::{self, Eye};
+use crate::model::real::{Change, Level};
+use crate::model::scenario::{Mutation, Rules};
+use crate::model::state::{LAUNCHERS, NOBODY, News, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
+use crate::model::{retiring, starting, worker};
+
+/// One thing that happens. Numbers are launchers, or slots of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Move {
+    /// The launcher goes on.
+    Go(u8, Eye),
+    /// What the launcher waits for will not come: it has waited as long as it may.
+    WaitedLong(u8),
+    /// The launcher's budget ends, because it waits for a stopped process.
+    Expires(u8),
+    /// The worker goes on.
+    Work(u8),
+    /// The worker's watchdog ends it.
+    Watchdog(u8, Happening),
+    /// What is left of a program is ended by its shim.
+    ShimEnds(u8),
+    /// A busy lease is taken over.
+    Steal(u8),
+    /// A launcher is killed.
+    KillLauncher(u8),
+    /// A worker is killed.
+    KillWorker(u8),
+    /// A launcher is stopped, or goes on.
+    StopLauncher(u8, bool),
+    /// A worker is stopped, or goes on.
+    StopWorker(u8, bool),
+    /// A boot or drain hangs, or an app stalls.
+    Ail(u8),
+    /// An active app fails for good.
+    Fail(u8),
+    /// A launcher's budget ends while it waits for something that may come.
+    Budget(u8),
+    /// The launcher's hold of the gate passes its bound.
+    Overrun(u8),
+    /// Time passes for a failed version.
+    Tick(Level, bool),
+}
+
+/// What the processes may do by themselves.
+pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
+    for me in numbers(LAUNCHERS) {
+        let launcher = &s.launchers[usize::from(me)];
+        if !launcher.is_over() && !launcher.suspended {
+            launch(rules, s, me, out);
+        }
+    }
+    for slot in numbers(SLOTS) {
+        if worker::may_go_on(s, slot) {
+            out.push(Move::Work(slot));
+        }
+        if let Some(happening) = worker::deadline(rules, s, slot) {
+            out.push(Move::Watchdog(slot, happening));
+        }
+        let worker = &s.workers[usize::from(slot)];
+        if worker.program && !worker.present {
+            out.push(Move::ShimEnds(slot));
+        }
+    }
+}
+
+fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
+    let launcher = &s.launchers[usize::from(me)];
+    let go = Move::Go(me, Eye::Clear);
+    let if_free = |free: bool, stuck: bool| match (free, stuck) {
+        (true, _) => Some(go),
+        (false, true) => Some(Move::WaitedLong(me)),
+        (false, false) => None,
+    };
+    let next = match launcher.pc {
+        Pc::Idle | Pc::Unmask | Pc::Force(_) | Pc::Prove(_) => Some(go),
+        Pc::Opened | Pc::Spawned(_) | Pc::Recorded(_) => Some(go),
+        Pc::Look | Pc::Gated | Pc::Retire(_) => {
+            glance(rules, s, me, out);
+            Some(go)
+        }
+        Pc::AwaitSettled(slot) => {
+            let worker = &s.workers[usize::from(slot)];
+            if worker.suspended {
+                Some(Move::Expires(me))
+            } else {
+                (worker.life != Life::Booting).then_some(go)
+            }
+        }
+        Pc::WantGate if s.gate == NOBODY => Some(go),
+        Pc::WantGate => s.launchers[usize::from(s.gate)].suspended.then_some(Move::Expires(me)),
+        Pc::TakeLease | Pc::Asked(_) | Pc::Leaving(_) => {
+            let steals = rules.breaks(Mutation::BreakableLease) && launcher.pc == Pc::TakeLease;
+            if s.lease != 0 && steals {
+                out.push(Move::Steal(me));
+            }
+            let own_patience = rules.breaks(Mutation::OwnPatience) && launcher.pc == Pc::TakeLease;
+            if_free(s.lease == 0, s.lease_is_stuck() || own_patience)
+        }
+        Pc::StillSilent | Pc::Mute(_) => {
+            if s.see() == Sight::Silent && rules.breaks(Mutation::BreakableLease) {
+                out.push(Move::Steal(me));
+            }
+            if_free(s.see() != Sight::Silent, is_mute(s))
+        }
+        Pc::Clear if rules.breaks(Mutation::ProgramLockIgnored) => Some(go),
+        Pc::Clear => if_free(!s.program_lives(), true),
+        Pc::Bound => starting::free(s).map(|_| go),
+        Pc::AwaitReport(slot) => if_free(launcher.news != News::None, boots_for_ever(rules, s, slot)),
+        Pc::Done(_) | Pc::Dead => None,
+    };
+    out.extend(next);
+}
+
+/// The other ways in which a look may go.
+fn glance(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
+    let retires = matches!(s.launchers[usize::from(me)].pc, Pc::Retire(_));
+    if s.left.slow > 0 && matches!(s.see(), Sight::Worker(_)) {
+        out.push(Move::Go(me, Eye::Slow));
+    }
+    if !retires && s.see() == Sight::Nobody && launcher::draining(s).is_some() {
+        out.push(Move::Go(me, Eye::Late));
+    }
+    debug_assert!(rules.scenario.limits.slow >= s.left.slow, "nothing comes back");
+}
+
+/// Whether whoever is silent at the path stands still.
+fn is_mute(s: &State) -> bool {
+    s.workers.iter().any(|worker| worker.present && worker.socket == s.path && worker.suspended)
+        || s.launchers.iter().any(|launcher| launcher.socket == s.path && launcher.suspended)
+}
+
+/// Whether a worker that was started will not report by itself: then its launcher's own deadline passes.
+fn boots_for_ever(rules: &Rules, s: &State, slot: u8) -> bool {
+    let worker = &s.workers[usize::from(slot)];
+    worker.suspended || (worker.ails && rules.breaks(Mutation::NoWatchdog))
+}
+
+/// What may be done to them.
+pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
+    for me in numbers(LAUNCHERS) {
+        let launcher = &s.launchers[usize::from(me)];
+        if launcher.is_over() {
+            continue;
+        }
+        if s.left.crashes > 0 && launcher.pc != Pc::Idle {
+            out.push(Move::KillLauncher(me));
+        }
+        if launcher.suspended && s.left.resumes > 0 {
+            out.push(Move::StopLauncher(me, false));
+        }
+        if s.gate == me && !launcher.suspended {
+            if s.left.stops > 0 {
+                out.push(Move::StopLauncher(me, true));
+            }
+            if s.left.overruns > 0 {
+                out.push(Move::Overrun(me));
+            }
+        }
+        let waits = matches!(
+            launcher.pc,
+            Pc::AwaitSettled(_)
+                | Pc::WantGate
+                | Pc::TakeLease
+                | Pc::StillSilent
+                | Pc::Asked(_)
+                | Pc::Leaving(_)
+                | Pc::Mute(_)
+                | Pc::AwaitReport(_)
+        );
+        if s.left.budgets > 0 && waits && !launcher.suspended && launcher.news == News::None {
+            out.push(Move::Budget(me));
+        }
+    }
+    for slot in numbers(SLOTS).filter(|slot| s.workers[usize::from(*slot)].present) {
+        afflict(s, slot, out);
+    }
+    if s.left.ticks > 0 {
+        for level in 0..rules.scenario.levels() {
+            for quarantine in [false, true] {
+                if rules.policy.change(s.desired, tick(level, quarantine)) != s.desired {
+                    out.push(Move::Tick(level, quarantine));
+                }
+            }
+        }
+    }
+}
+
+fn afflict(s: &State, slot: u8, out: &mut Vec<Move>) {
+    let worker = &s.workers[usize::from(slot)];
+    if s.left.crashes > 0 {
+        out.push(Move::KillWorker(slot));
+    }
+    if worker.suspended {
+        if s.left.resumes > 0 {
+            out.push(Move::StopWorker(slot, false));
+        }
+        return;
+    }
+    if s.left.stops > 0 {
+        out.push(Move::StopWorker(slot, true));
+    }
+    if s.left.ailments > 0 && !worker.ails && worker.life != Life::Ended {
+        out.push(Move::Ail(slot));
+        if worker.life == Life::Active {
+            out.push(Move::Fail(slot));
+        }
+    }
+}
+
+fn tick(level: Level, quarantine: bool) -> Change {
+    if quarantine { Change::QuarantineEnds(level) } else { Change::SuppressionEnds(level) }
+}
+
+/// The state after a move.
+pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
+    match what {
+        Move::Go(me, eye) => {
+            s.left.slow -= u8::from(eye == Eye::Slow);
+            go(rules, s, me, eye);
+        }
+        Move::WaitedLong(me) => waited_long(rules, s, me),
+        Move::Expires(me) => expire(rules, s, me, true),
+        Move::Budget(me) => {
+            s.left.budgets -= 1;
+            expire(rules, s, me, false);
+        }
+        Move::Work(slot) => worker::go_on(rules, s, slot),
+        Move::Watchdog(slot, happening) => worker::happen(rules, s, slot, happening),
+        Move::ShimEnds(slot) => s.worker(slot).program = false,
+        Move::Steal(me) => launcher::take(rules, s, me),
+        Move::KillLauncher(me) => {
+            s.left.crashes -= 1;
+            launcher::die(s, me);
+        }
+        Move::KillWorker(slot) => {
+            s.left.crashes -= 1;
+            s.bury(slot, News::Failed);
+        }
+        Move::StopLauncher(me, stops) => {
+            spend(s, stops);
+            s.launcher(me).suspended = stops;
+        }
+        Move::StopWorker(slot, stops) => {
+            spend(s, stops);
+            s.worker(slot).suspended = stops;
+            s.worker(slot).stained = true;
+        }
+        Move::Ail(slot) => {
+            s.left.ailments -= 1;
+            s.worker(slot).ails = true;
+        }
+        Move::Fail(slot) => {
+            s.left.ailments -= 1;
+            s.worker(slot).program = false;
+            worker::happen(rules, s, slot, Happening::AppFailed);
+        }
+        Move::Overrun(me) => {
+            s.left.overruns -= 1;
+            s.gate = NOBODY;
+            s.launcher(me).lost = true;
+        }
+        Move::Tick(level, quarantine) => {
+            s.left.ticks -= 1;
+            s.desired = rules.policy.change(s.desired, tick(level, quarantine));
+        }
+    }
+}
+
+fn spend(s: &mut State, stops: bool) {
+    if stops {
+        s.left.stops -= 1;
+    } else {
+        s.left.resumes -= 1;
+    }
+}
+
+fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+    match s.launcher(me).pc {
+        Pc::Retire(_) | Pc::Asked(_) | Pc::Leaving(_) | Pc::Mute(_) | Pc::Force(_) | Pc::Prove(_) => {
+            retiring::step(rules, s, me, eye);
+        }
+        Pc::Clear | Pc::Opened | Pc::Bound | Pc::Spawned(_) | Pc::Recorded(_) | Pc::AwaitReport(_) => {
+            starting::step(rules, s, me)
+        }
+        Pc::Idle
+        | Pc::Look
+        | Pc::AwaitSettled(_)
+        | Pc::WantGate
+        | Pc::Gated
+        | Pc::TakeLease
+        | Pc::Unmask
+        | Pc::StillSilent
+        | Pc::Done(_)
+        | Pc::Dead => launcher::step(rules, s, me, eye),
+    }
+}
+
+/// What a launcher does when its patience has ended, and its budget has not.
+fn waited_long(rules: &Rules, s: &mut State, me: u8) {
+    let pc = s.launcher(me).pc;
+    match pc {
+        // Something answers by now: it was not the lease of a worker that ends.
+        Pc::TakeLease if s.see() != Sight::Nobody && !rules.breaks(Mutation::NoSecondLook) => {
+            launcher::look_again(s, me);
+        }
+        Pc::TakeLease => s.launcher(me).pc = Pc::Force(Why::Wedged),
+        Pc::Asked(why) | Pc::Leaving(why) | Pc::Mute(why) => s.launcher(me).pc = Pc::Force(why),
+        Pc::StillSilent => launcher::unmask(rules, s, me, true),
+        Pc::AwaitReport(slot) => starting::give_up(s, slot),
+        Pc::Clear => {
+            for worker in s.workers.iter_mut().filter(|worker| !worker.present) {
+                worker.program = false;
+            }
+        }
+        Pc::Idle
+        | Pc::Look
+        | Pc::AwaitSettled(_)
+        | Pc::WantGate
+        | Pc::Gated
+        | Pc::Unmask
+        | Pc::Retire(_)
+        | Pc::Force(_)
+        | Pc::Prove(_)
+        | Pc::Opened
+        | Pc::Bound
+        | Pc::Spawned(_)
+        | Pc::Recorded(_)
+        | Pc::Done(_)
+        | Pc::Dead => {}
+    }
+}
+
+fn expire(rules: &Rules, s: &mut State, me: u8, for_a_stopped_one: bool) {
+    let pc = s.launcher(me).pc;
+    if let Pc::Asked(why) = pc
+        && rules.breaks(Mutation::BudgetForces)
+    {
+        s.launcher(me).pc = Pc::Force(why);
+        return;
+    }
+    let outcome = match (pc, for_a_stopped_one) {
+        (Pc::WantGate, true) => Outcome::GateHeld,
+        (Pc::AwaitSettled(_), false) | (Pc::AwaitReport(_), _) => Outcome::Warming,
+        (_, _) => Outcome::TimedOut,
+    };
+    launcher::finish(rules, s, me, outcome);
+}

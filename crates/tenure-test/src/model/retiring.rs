@@ -1,0 +1,92 @@
+//! Ending a worker and proving it: asked first, given the time that it announces, forced only when it stands still.
+
+use tenure_worker::life::Happening;
+
+use crate::model::launcher::{self, Eye};
+use crate::model::policy::Deed;
+use crate::model::scenario::{Mutation, Rules};
+use crate::model::state::{NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
+use crate::model::worker;
+
+/// The next step of a retirement.
+pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+    let pc = s.launcher(me).pc;
+    match pc {
+        Pc::Retire(why) => ask(rules, s, me, why, eye),
+        Pc::Asked(why) => prove(rules, s, me, why, true),
+        // Somebody else had asked it, or it was dying.
+        Pc::Leaving(why) => prove(rules, s, me, why, false),
+        // It answers again, or is gone.
+        Pc::Mute(why) => s.launcher(me).pc = Pc::Retire(why),
+        Pc::Force(why) => force(rules, s, me, why),
+        Pc::Prove(why) if s.lease == 0 => prove(rules, s, me, why, true),
+        Pc::Prove(_) => launcher::finish(rules, s, me, Outcome::Survivor),
+        Pc::Idle
+        | Pc::Look
+        | Pc::AwaitSettled(_)
+        | Pc::WantGate
+        | Pc::Gated
+        | Pc::TakeLease
+        | Pc::Unmask
+        | Pc::StillSilent
+        | Pc::Clear
+        | Pc::Opened
+        | Pc::Bound
+        | Pc::Spawned(_)
+        | Pc::Recorded(_)
+        | Pc::AwaitReport(_)
+        | Pc::Done(_)
+        | Pc::Dead => {}
+    }
+}
+
+fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, eye: Eye) {
+    if why == Why::Replace && s.launcher(me).lost {
+        launcher::finish(rules, s, me, Outcome::GateLost);
+    } else if s.lease == 0 {
+        prove(rules, s, me, why, false);
+    } else {
+        s.launcher(me).pc = match s.see() {
+            Sight::Worker(slot) if eye == Eye::Clear => {
+                if rules.breaks(Mutation::StaleSuccessor) && why == Why::Replace {
+                    s.launcher(me).target = s.worker(slot).level;
+                }
+                worker::happen(rules, s, slot, Happening::StopAsked);
+                Pc::Asked(why)
+            }
+            Sight::Worker(_) | Sight::Silent if rules.breaks(Mutation::SilenceForced) => Pc::Force(why),
+            Sight::Worker(_) | Sight::Silent => Pc::Mute(why),
+            Sight::Nobody if rules.breaks(Mutation::DrainForced) => Pc::Force(why),
+            Sight::Nobody => Pc::Leaving(why),
+        };
+    }
+}
+
+/// The lease is in our hands: nobody is there. A worker that made room counts as replaced.
+fn prove(rules: &Rules, s: &mut State, me: u8, why: Why, ended: bool) {
+    if why == Why::Replace {
+        launcher::remember(rules, s, me, Deed::Retired);
+        s.replaced += i8::from(ended);
+    }
+    launcher::take(rules, s, me);
+}
+
+/// Signals who is in the lineage; if nobody of it lives, whoever carries the scope's mark.
+fn force(rules: &Rules, s: &mut State, me: u8, why: Why) {
+    let confirms = why == Why::Wedged || !rules.breaks(Mutation::UnconfirmedForce);
+    if confirms && s.launcher(me).lost {
+        launcher::finish(rules, s, me, Outcome::GateLost);
+        return;
+    }
+    let marked = |slot: &u8| s.workers[usize::from(*slot)].present;
+    let victims: Vec<u8> =
+        if s.lineage == NOBODY { numbers(SLOTS).filter(marked).collect() } else { vec![s.lineage] };
+    if victims.is_empty() {
+        launcher::finish(rules, s, me, Outcome::Unverifiable);
+        return;
+    }
+    for slot in victims {
+        worker::kill(s, slot);
+    }
+    s.launcher(me).pc = Pc::Prove(why);
+}

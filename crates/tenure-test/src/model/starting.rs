@@ -1,0 +1,162 @@
+//! Starting a worker with the lease in hand: generation, socket, process, record, go, and then its report.
+
+use tenure_worker::life::Life;
+
+use crate::model::launcher;
+use crate::model::policy::{Deed, Question};
+use crate::model::real::{Change, Choice, Goal, Looks, Seen};
+use crate::model::scenario::{Mutation, Rules, Task};
+use crate::model::state::{Launcher, NOBODY, News, Outcome, Pc, State, Worker};
+use crate::model::worker;
+
+/// The next step of a start.
+pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
+    match s.launcher(me).pc {
+        Pc::Clear => open(rules, s, me),
+        Pc::Opened => {
+            if !rules.breaks(Mutation::BindFirst) || s.launcher(me).socket == 0 {
+                s.bind(me);
+                s.settle();
+            }
+            s.launcher(me).pc = Pc::Bound;
+        }
+        Pc::Bound => spawn(s, me),
+        Pc::Spawned(slot) => {
+            // The identity of a worker that died meanwhile names nobody.
+            s.lineage = if s.launcher(me).news == News::None { slot } else { NOBODY };
+            s.launcher(me).pc = Pc::Recorded(slot);
+        }
+        Pc::Recorded(slot) => {
+            if s.launcher(me).news == News::None {
+                s.worker(slot).go = true;
+            }
+            let launcher = s.launcher(me);
+            (launcher.lease, launcher.socket) = (0, 0);
+            launcher.pc = Pc::AwaitReport(slot);
+            s.settle();
+        }
+        Pc::AwaitReport(_) => hear(rules, s, me),
+        Pc::Idle
+        | Pc::Look
+        | Pc::AwaitSettled(_)
+        | Pc::WantGate
+        | Pc::Gated
+        | Pc::TakeLease
+        | Pc::Unmask
+        | Pc::StillSilent
+        | Pc::Retire(_)
+        | Pc::Asked(_)
+        | Pc::Leaving(_)
+        | Pc::Mute(_)
+        | Pc::Force(_)
+        | Pc::Prove(_)
+        | Pc::Done(_)
+        | Pc::Dead => {}
+    }
+}
+
+/// Nothing of a former program is left: `stop` is done, and a start opens the next generation.
+fn open(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { task, target, .. } = *s.launcher(me);
+    if task == Task::Stop {
+        s.path = 0;
+        launcher::finish(rules, s, me, Outcome::Stopped);
+        return;
+    }
+    for worker in s.workers.iter_mut().filter(|worker| worker.present) {
+        worker.age += 1;
+    }
+    s.lineage = NOBODY;
+    s.booting = true;
+    if rules.scenario.unstartable & (1 << target) != 0 {
+        s.replaced -= 1;
+        if rules.breaks(Mutation::UntalliedStart) {
+            launcher::finish(rules, s, me, Outcome::SpawnFailed);
+        } else {
+            fail(rules, s, me, true);
+        }
+        return;
+    }
+    s.launcher(me).pc = Pc::Opened;
+}
+
+fn spawn(s: &mut State, me: u8) {
+    let Launcher { target, lease, socket, .. } = *s.launcher(me);
+    let Some(slot) = free(s) else { return };
+    *s.worker(slot) = Worker {
+        present: true,
+        life: Life::Booting,
+        level: target,
+        lease,
+        socket,
+        parent: me,
+        ..Worker::NONE
+    };
+    s.launcher(me).pc = Pc::Spawned(slot);
+}
+
+/// A slot in which nothing lives.
+pub(super) fn free(s: &State) -> Option<u8> {
+    let slot = s.workers.iter().position(|worker| !worker.present && !worker.program)?;
+    u8::try_from(slot).ok()
+}
+
+fn hear(rules: &Rules, s: &mut State, me: u8) {
+    match s.launcher(me).news {
+        News::Ready => serve(rules, s, me),
+        News::Failed => fail(rules, s, me, true),
+        News::Stopped => fail(rules, s, me, false),
+        News::None => {}
+    }
+}
+
+fn serve(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { task, level: want, target, .. } = *s.launcher(me);
+    record(rules, s, me, Change::Succeed(target));
+    if task == Task::Restart {
+        launcher::finish(rules, s, me, Outcome::Restarted);
+        return;
+    }
+    launcher::remember(rules, s, me, Deed::Started);
+    let seen = Seen::Worker(target, Looks::Ready);
+    let memory = s.launcher(me).memory;
+    match rules.policy.choose(Question { want, goal: Goal::Start(target), seen, memory }).0 {
+        Choice::Answer(how) => launcher::finish(rules, s, me, launcher::answered_own(how, want, seen)),
+        Choice::Await
+        | Choice::AwaitEnd
+        | Choice::Start
+        | Choice::Suspect
+        | Choice::Replace
+        | Choice::GiveUp
+        | Choice::Refuse => launcher::look_again(s, me),
+    }
+}
+
+/// The start failed. A boot that somebody stopped says nothing about its spec.
+fn fail(rules: &Rules, s: &mut State, me: u8, is_its_own: bool) {
+    let Launcher { task, target, .. } = *s.launcher(me);
+    if is_its_own {
+        record(rules, s, me, Change::Fail(target));
+    }
+    if task == Task::Restart {
+        launcher::finish(rules, s, me, Outcome::SpawnFailed);
+        return;
+    }
+    launcher::remember(rules, s, me, Deed::StartFailed(target));
+    launcher::look_again(s, me);
+}
+
+/// Writes to the record, which belongs to the holder of the gate.
+fn record(rules: &Rules, s: &mut State, me: u8, change: Change) {
+    let Launcher { lost, copy, .. } = *s.launcher(me);
+    if !lost {
+        s.desired = rules.policy.change(s.desired, change);
+    } else if rules.breaks(Mutation::StaleRecord) {
+        s.desired = rules.policy.change(copy, change);
+    }
+}
+
+/// A launcher ends what it started and what was not ready in time; it holds its handle.
+pub(super) fn give_up(s: &mut State, slot: u8) {
+    worker::kill(s, slot);
+}

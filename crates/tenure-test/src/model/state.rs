@@ -1,0 +1,375 @@
+//! One state of a scope and its processes, and what the kernel does by itself.
+//!
+//! Small on purpose: numbers for processes, lock descriptions and sockets, reused as soon as nobody refers to them. What
+//! decides is elsewhere; here are only the facts of files and processes: a lock lives while a process holds its
+//! description, a socket answers while a process holds it, and both are gone with their last holder.
+
+use tenure::errand::How;
+use tenure_worker::life::Life;
+
+use crate::model::policy::{Memory, Record};
+use crate::model::real::Level;
+use crate::model::scenario::{Limits, Task};
+
+/// No process, no description, no socket.
+pub(super) const NOBODY: u8 = u8::MAX;
+
+/// Most launchers.
+pub(super) const LAUNCHERS: usize = 4;
+
+/// Most workers, or programs of dead workers, at a time. The protocol needs two; what breaks it needs more.
+pub(super) const SLOTS: usize = 3;
+
+/// Why somebody ends a worker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    Wedged,
+    Replace,
+    Stop,
+    Restart,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Outcome {
+    /// A worker serves that was there, was started by this call, or was put in the place of another by it.
+    Serving(How),
+    /// Another launcher's start was waited for.
+    Joined,
+    /// An older worker serves, because what was offered does not run.
+    Older,
+    /// The budget ended while a worker booted.
+    Warming,
+    /// `stop` proved that nothing runs.
+    Stopped,
+    /// `restart` proved the new worker.
+    Restarted,
+    /// Typed errors.
+    SpawnFailed,
+    Suppressed,
+    StillUnusable,
+    Refused,
+    TimedOut,
+    GateHeld,
+    GateLost,
+    Survivor,
+    Unverifiable,
+}
+
+impl Outcome {
+    pub(super) fn is_error(self) -> bool {
+        match self {
+            Self::Serving(_)
+            | Self::Joined
+            | Self::Older
+            | Self::Warming
+            | Self::Stopped
+            | Self::Restarted => false,
+            Self::SpawnFailed
+            | Self::Suppressed
+            | Self::StillUnusable
+            | Self::Refused
+            | Self::TimedOut
+            | Self::GateHeld
+            | Self::GateLost
+            | Self::Survivor
+            | Self::Unverifiable => true,
+        }
+    }
+}
+
+/// Where a launcher stands in its story. A step leads from one to the next; it may die in each.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Pc {
+    /// About to make its next call.
+    Idle,
+    /// Looks without a lock.
+    Look,
+    /// Waits for a worker to settle, holding nothing.
+    AwaitSettled(u8),
+    /// In the kernel's queue for the gate.
+    WantGate,
+    /// Holds the gate, and looks again.
+    Gated,
+    /// Wants the lease, which nobody answers for.
+    TakeLease,
+    /// Finds out who is silent.
+    Unmask,
+    /// Has waited for it.
+    StillSilent,
+    /// Ends a worker: asks.
+    Retire(Why),
+    /// Waits for the lease of a worker that accepted to end.
+    Asked(Why),
+    /// Waits for the lease of a worker that has closed its listener already.
+    Leaving(Why),
+    /// Waits for a silent worker to answer.
+    Mute(Why),
+    /// Is about to signal who is in the records.
+    Force(Why),
+    /// Takes the lease as the proof.
+    Prove(Why),
+    /// Holds the lease; clears what a former program left.
+    Clear,
+    /// The new generation is recorded.
+    Opened,
+    /// The control socket stands at its path.
+    Bound,
+    /// The worker exists; no record names it.
+    Spawned(u8),
+    /// The record names it.
+    Recorded(u8),
+    /// The worker has its go and the lease.
+    AwaitReport(u8),
+    /// Has made its last call.
+    Done(Outcome),
+    /// Was killed.
+    Dead,
+}
+
+/// What a launcher heard of the worker that it started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum News {
+    None,
+    Ready,
+    /// It failed by itself.
+    Failed,
+    /// Somebody stopped it while it booted.
+    Stopped,
+}
+
+/// A launcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Launcher {
+    pub(super) task: Task,
+    pub(super) level: Level,
+    pub(super) runs: u8,
+    pub(super) pc: Pc,
+    pub(super) memory: Memory,
+    /// What it will start; [`NOBODY`] where nothing can be.
+    pub(super) target: Level,
+    /// The description of the lease that it holds, or 0.
+    pub(super) lease: u8,
+    /// The socket that it holds, or 0.
+    pub(super) socket: u8,
+    pub(super) news: News,
+    /// The record as it read it.
+    pub(super) copy: Record,
+    /// How often it entered the gate in this call.
+    pub(super) laps: u8,
+    pub(super) suspended: bool,
+    /// The bound of its hold has passed.
+    pub(super) lost: bool,
+}
+
+/// A worker, or what it left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Worker {
+    pub(super) present: bool,
+    pub(super) life: Life,
+    /// It has its go, or its launcher is gone: the ledger is its own.
+    pub(super) adopted: bool,
+    pub(super) go: bool,
+    pub(super) level: Level,
+    /// Generations opened since its own.
+    pub(super) age: u8,
+    pub(super) lease: u8,
+    pub(super) socket: u8,
+    /// The launcher at the other end of its channel.
+    pub(super) parent: u8,
+    pub(super) suspended: bool,
+    /// It was stopped at some time: whoever called it silent was right then.
+    pub(super) stained: bool,
+    /// Its boot or drain hangs, or its app stalls.
+    pub(super) ails: bool,
+    /// It exits because it was asked to.
+    pub(super) stopped: bool,
+    /// Its program runs, or what is left of it. Outlives the worker.
+    pub(super) program: bool,
+}
+
+/// A state.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(super) struct State {
+    /// The launcher that holds the gate.
+    pub(super) gate: u8,
+    /// The description that has the lock `instance`, or 0.
+    pub(super) lease: u8,
+    /// The socket that the path `control.sock` leads to, or 0.
+    pub(super) path: u8,
+    /// `ledger.json`: who is in the lineage, and whether a boot is under way.
+    pub(super) lineage: u8,
+    pub(super) booting: bool,
+    /// `desired.json`.
+    pub(super) desired: Record,
+    pub(super) launchers: [Launcher; LAUNCHERS],
+    pub(super) workers: [Worker; SLOTS],
+    /// What may still go wrong.
+    pub(super) left: Limits,
+    /// Versions that have served, as bits.
+    pub(super) served: u8,
+    /// Workers ended to make room, less the starts that failed.
+    pub(super) replaced: i8,
+    /// Somebody signalled a worker that answers, or that is within its time.
+    pub(super) harmed: bool,
+    /// A lower version took over although a higher one had served and not failed.
+    pub(super) downgraded: bool,
+    /// A call failed although nothing had gone wrong.
+    pub(super) unsound: bool,
+}
+
+/// What the path leads to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Sight {
+    Nobody,
+    Silent,
+    Worker(u8),
+}
+
+impl Launcher {
+    /// One that makes no call.
+    pub(super) const NONE: Self = Self {
+        task: Task::Ensure,
+        level: 0,
+        runs: 0,
+        pc: Pc::Dead,
+        memory: 0,
+        target: NOBODY,
+        lease: 0,
+        socket: 0,
+        news: News::None,
+        copy: 0,
+        laps: 0,
+        suspended: false,
+        lost: false,
+    };
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.pc, Pc::Done(_) | Pc::Dead)
+    }
+}
+
+impl Worker {
+    /// An empty slot.
+    pub(super) const NONE: Self = Self {
+        present: false,
+        life: Life::Ended,
+        adopted: false,
+        go: false,
+        level: 0,
+        age: 0,
+        lease: 0,
+        socket: 0,
+        parent: NOBODY,
+        suspended: false,
+        stained: false,
+        ails: false,
+        stopped: false,
+        program: false,
+    };
+
+    pub(super) fn is(&self, life: Life) -> bool {
+        self.present && self.life == life
+    }
+}
+
+/// The numbers below `length`.
+pub(super) fn numbers(length: usize) -> std::ops::Range<u8> {
+    0..u8::try_from(length).expect("few processes")
+}
+
+impl State {
+    pub(super) fn launcher(&mut self, me: u8) -> &mut Launcher {
+        &mut self.launchers[usize::from(me)]
+    }
+
+    pub(super) fn worker(&mut self, slot: u8) -> &mut Worker {
+        &mut self.workers[usize::from(slot)]
+    }
+
+    /// What one look at the path shows.
+    pub(super) fn see(&self) -> Sight {
+        if self.path == 0 {
+            return Sight::Nobody;
+        }
+        let worker = numbers(SLOTS).find(|slot| {
+            let worker = &self.workers[usize::from(*slot)];
+            worker.present && worker.socket == self.path
+        });
+        match worker {
+            Some(slot) if self.workers[usize::from(slot)].suspended => Sight::Silent,
+            Some(slot) => Sight::Worker(slot),
+            // A launcher has bound it and the worker does not exist yet: callers wait in the queue.
+            None => Sight::Silent,
+        }
+    }
+
+    /// Whether what keeps the lease will not give it up by itself.
+    pub(super) fn lease_is_stuck(&self) -> bool {
+        let worker = self.workers.iter().find(|worker| worker.present && worker.lease == self.lease);
+        match worker {
+            Some(worker) => worker.suspended || matches!(worker.life, Life::Booting | Life::Active),
+            None => self.launchers.iter().any(|one| one.lease == self.lease && one.suspended),
+        }
+    }
+
+    /// A new lock description, locked by whoever asks.
+    pub(super) fn lock_lease(&mut self, me: u8) {
+        let used = |id: u8| {
+            self.launchers.iter().any(|one| one.lease == id) || self.workers.iter().any(|one| one.lease == id)
+        };
+        let id = (1..NOBODY).find(|id| !used(*id)).expect("few descriptions");
+        self.lease = id;
+        self.launcher(me).lease = id;
+    }
+
+    /// A new socket, renamed over the path.
+    pub(super) fn bind(&mut self, me: u8) {
+        let used = |id: u8| {
+            self.path == id
+                || self.launchers.iter().any(|one| one.socket == id)
+                || self.workers.iter().any(|one| one.socket == id)
+        };
+        let id = (1..NOBODY).find(|id| !used(*id)).expect("few sockets");
+        self.path = id;
+        self.launcher(me).socket = id;
+    }
+
+    /// The kernel: what nobody holds any more is gone.
+    pub(super) fn settle(&mut self) {
+        let held = self.launchers.iter().any(|one| one.lease == self.lease)
+            || self.workers.iter().any(|one| one.lease == self.lease);
+        if !held {
+            self.lease = 0;
+        }
+        let heard = self.launchers.iter().any(|one| one.socket == self.path)
+            || self.workers.iter().any(|one| one.socket == self.path);
+        if !heard {
+            self.path = 0;
+        }
+    }
+
+    /// The process in `slot` is gone: everything that it held is free, and whoever waits for it knows.
+    pub(super) fn bury(&mut self, slot: u8, news: News) {
+        let parent = self.worker(slot).parent;
+        if parent != NOBODY {
+            self.launcher(parent).news = news;
+        }
+        let program = self.worker(slot).program;
+        *self.worker(slot) = Worker { program, ..Worker::NONE };
+        if self.lineage == slot {
+            self.lineage = NOBODY;
+        }
+        for launcher in &mut self.launchers {
+            if launcher.pc == Pc::AwaitSettled(slot) {
+                launcher.pc = Pc::Look;
+            }
+        }
+        self.settle();
+    }
+
+    /// Whether anything of a program lives.
+    pub(super) fn program_lives(&self) -> bool {
+        self.workers.iter().any(|worker| worker.program)
+    }
+}

@@ -1,0 +1,209 @@
+//! Every fault point × kill -9 and SIGSTOP: after each, nothing serves twice, the scope heals, and a stop leaves nothing.
+//!
+//! The matrix runs over `Point::ALL`, so a new point is met here or the test fails because nobody came to it.
+
+use tenure::fault::{Point, Role};
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_test::meeting::{Met, PATIENCE};
+use tenure_test::sandbox::{Call, Output, Running, Sandbox};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+
+/// What brings a process to a point.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Road {
+    /// `ensure` where nothing runs.
+    Ensure,
+    /// `restart` of a running worker.
+    Restart,
+    /// `stop` of a running worker.
+    Stop,
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "a new point is on the first road until somebody says otherwise"
+)]
+fn road(point: Point) -> Road {
+    match point {
+        Point::RetireAsked | Point::RetireProved => Road::Restart,
+        Point::DrainAnnounced | Point::ProgramEnded | Point::ShimEnding => Road::Stop,
+        _ => Road::Ensure,
+    }
+}
+
+fn sandbox() -> Sandbox {
+    let sandbox = Sandbox::new(TENURE);
+    let oracle = sandbox.oracle().directory().display().to_string();
+    let text = format!(
+        "[worker.w]\nscope = \"user\"\ncommand = [{PROGRAM:?}, {oracle:?}, \"1.0.0\", \"escapee\"]\n\
+         listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {{ http = \"/\" }}\n\
+         start_timeout = \"2s\"\nstop = {{ grace = \"1s\" }}\n"
+    );
+    std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
+    sandbox
+}
+
+fn ensure(sandbox: &Sandbox) -> Call<'_> {
+    sandbox.tenure(["ensure", "w", "--json", "--timeout", "20s"]).env("TENURE_WEDGED_AFTER", "500ms")
+}
+
+fn restart(sandbox: &Sandbox) -> Call<'_> {
+    sandbox.tenure(["restart", "w", "--json", "--timeout", "30s"]).env("TENURE_WEDGED_AFTER", "500ms")
+}
+
+/// Takes the road to `point` until a process of its role waits there.
+fn travel(sandbox: &Sandbox, point: Point) -> (Running, Met) {
+    let meeting = sandbox.meeting("point");
+    let armed = meeting.armed(point);
+    let traveller = match road(point) {
+        Road::Ensure => ensure(sandbox).fault(&armed).start(),
+        Road::Restart => {
+            ensure(sandbox).run().expect(0);
+            restart(sandbox).fault(&armed).start()
+        }
+        Road::Stop => {
+            ensure(sandbox).fault(&armed).run().expect(0);
+            sandbox.tenure(["stop", "w", "--json", "--timeout", "30s"]).start()
+        }
+    };
+    let met = meeting.meet();
+    assert_eq!(met.point, point.name());
+    (traveller, met)
+}
+
+fn of_role(role: Role) -> impl Iterator<Item = Point> {
+    Point::ALL.iter().copied().filter(move |point| point.role() == role)
+}
+
+fn handle(met: &Met) -> ProcessHandle {
+    ProcessHandle::open(met.pid).expect("a process that waits at a point lives")
+}
+
+fn kill(met: Met) {
+    let handle = handle(&met);
+    handle.signal(Signal::Kill).expect("our own process can be killed");
+    assert!(handle.wait_ended(Some(PATIENCE)).expect("it can be waited for"), "a killed process ends");
+    drop(met);
+}
+
+/// The verdict of every cell: the next `ensure` serves (or names the failure that it will not repeat at once, and then
+/// `restart` serves), there were never two programs, and a stop leaves nothing.
+fn heals(sandbox: &Sandbox, point: Point) {
+    let next = ensure(sandbox).run();
+    if next.state() == "spawn-suppressed" {
+        restart(sandbox).run().expect(0);
+    } else {
+        assert_eq!(next.code(), 0, "{point:?}: {}{}", next.stdout, next.stderr);
+    }
+    assert!(sandbox.oracle().is_held("program"), "{point:?}: somebody serves");
+    assert_eq!(sandbox.oracle().count("double"), 0, "{point:?}: never two at once");
+    sandbox.stop("w").expect(0);
+    let left: Vec<_> = sandbox.processes().iter().map(|left| left.command.clone()).collect();
+    assert!(left.is_empty(), "{point:?}: left behind: {left:?}\n{}", sandbox.story());
+}
+
+fn ended(traveller: Running, point: Point) -> Output {
+    let output = traveller.wait();
+    assert!(output.code() >= 0 || output.status.signal.is_some(), "{point:?}: it ended");
+    output
+}
+
+#[test]
+fn a_launcher_killed_at_any_point_leaves_a_scope_that_heals() {
+    for point in of_role(Role::Launcher) {
+        let sandbox = sandbox();
+        let (traveller, met) = travel(&sandbox, point);
+        kill(met);
+        let output = ended(traveller, point);
+        assert_eq!(output.status.signal, Some(9), "{point:?}");
+        heals(&sandbox, point);
+    }
+}
+
+#[test]
+fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
+    for point in of_role(Role::Launcher) {
+        let sandbox = sandbox();
+        let (traveller, met) = travel(&sandbox, point);
+        let stopped = handle(&met);
+        stopped.signal(Signal::Stop).expect("our own process can be stopped");
+        let other = sandbox.tenure(["ensure", "w", "--json", "--timeout", "1s"]).run();
+        match other.state().as_str() {
+            // It holds the gate: named, not killed.
+            "gate-held" => {
+                assert_eq!(other.code(), 8, "{point:?}");
+                let message = other.json()["error"]["message"].as_str().unwrap_or_default().to_owned();
+                assert!(message.contains(&format!("pid {}", met.pid)), "{point:?}: {message}");
+                assert!(message.contains("stopped"), "{point:?}: {message}");
+            }
+            // Its worker serves already, or says that it waits for its go.
+            "up" | "started" | "warming" => {}
+            state => panic!("{point:?}: {state}: {}{}", other.stdout, other.stderr),
+        }
+        met.release();
+        stopped.signal(Signal::Cont).expect("our own process can be continued");
+        let output = ended(traveller, point);
+        assert_eq!(output.code(), 0, "{point:?}: {}{}", output.stdout, output.stderr);
+        heals(&sandbox, point);
+    }
+}
+
+#[test]
+fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
+    for point in of_role(Role::Worker) {
+        let sandbox = sandbox();
+        let (traveller, met) = travel(&sandbox, point);
+        kill(met);
+        let output = ended(traveller, point);
+        match road(point) {
+            Road::Stop => assert_eq!(output.code(), 0, "{point:?}: {}{}", output.stdout, output.stderr),
+            Road::Ensure | Road::Restart => {
+                assert_eq!(output.state(), "spawn-failed", "{point:?}: {}{}", output.stdout, output.stderr);
+            }
+        }
+        heals(&sandbox, point);
+    }
+}
+
+#[test]
+fn a_worker_stopped_at_any_point_is_ended_when_its_time_is_over() {
+    for point in of_role(Role::Worker) {
+        let sandbox = sandbox();
+        let (traveller, met) = travel(&sandbox, point);
+        let stopped = handle(&met);
+        stopped.signal(Signal::Stop).expect("our own process can be stopped");
+        met.release();
+        let output = ended(traveller, point);
+        let expected = i32::from(road(point) != Road::Stop);
+        assert_eq!(output.code(), expected, "{point:?}: {}{}", output.stdout, output.stderr);
+        heals(&sandbox, point);
+        assert!(stopped.has_ended(), "{point:?}: it was ended");
+    }
+}
+
+#[test]
+fn a_shim_killed_at_any_point_leaves_a_scope_that_heals() {
+    for point in of_role(Role::Shim) {
+        let sandbox = sandbox();
+        let (traveller, met) = travel(&sandbox, point);
+        kill(met);
+        ended(traveller, point);
+        heals(&sandbox, point);
+    }
+}
+
+#[test]
+fn a_shim_stopped_at_any_point_is_ended_when_its_time_is_over() {
+    for point in of_role(Role::Shim) {
+        let sandbox = sandbox();
+        let (traveller, met) = travel(&sandbox, point);
+        let stopped = handle(&met);
+        stopped.signal(Signal::Stop).expect("our own process can be stopped");
+        met.release();
+        ended(traveller, point);
+        heals(&sandbox, point);
+        assert!(stopped.has_ended(), "{point:?}: it was ended");
+    }
+}

@@ -1,0 +1,108 @@
+//! Each example directory, kept by `tenure` as its README says: it serves, survives kill -9, and leaves nothing.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_test::ask;
+use tenure_test::meeting::PATIENCE;
+use tenure_test::sandbox::{Output, Sandbox};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+
+fn example(name: &str) -> Sandbox {
+    let sandbox = Sandbox::new(TENURE);
+    let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
+    for entry in fs::read_dir(&directory).expect("the example is there") {
+        let path = entry.expect("it can be listed").path();
+        if path.is_file() {
+            fs::copy(&path, sandbox.work().join(path.file_name().expect("a file has a name")))
+                .expect("it can be copied");
+        }
+    }
+    sandbox
+}
+
+/// The example's port, moved to a free one: tests run beside each other and beside whatever the machine runs.
+fn with_free_port(sandbox: &Sandbox, port: &str) -> u16 {
+    let free =
+        std::net::TcpListener::bind("127.0.0.1:0").expect("a free port").local_addr().expect("bound").port();
+    let file = sandbox.work().join("tenure.toml");
+    let text = fs::read_to_string(&file).expect("the example has a configuration");
+    assert!(text.contains(port), "the example names its port");
+    fs::write(&file, text.replace(port, &free.to_string())).expect("a sandbox takes files");
+    free
+}
+
+fn ensure(sandbox: &Sandbox, name: &str) -> Output {
+    sandbox.tenure(["ensure", name, "--json"]).run().expect(0)
+}
+
+fn kill_host(answer: &Output) {
+    let pid =
+        answer.json()["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("an answer has a pid");
+    let host = ProcessHandle::open(pid).expect("the worker lives");
+    host.signal(Signal::Kill).expect("our own worker can be killed");
+    assert!(host.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+}
+
+fn stop(sandbox: &Sandbox, name: &str) {
+    sandbox.tenure(["stop", name]).run().expect(0);
+}
+
+#[test]
+fn a_node_server_on_an_inherited_descriptor() {
+    let sandbox = example("node");
+    let first = ensure(&sandbox, "web");
+    assert!(ask::get(ask::address(&first), "/x").expect("it serves").contains("\"generation\":\"1\""));
+    kill_host(&first);
+    let second = ensure(&sandbox, "web");
+    assert_eq!(ask::address(&second), ask::address(&first), "the port is taken again");
+    assert!(ask::get(ask::address(&second), "/x").expect("it serves").contains("\"generation\":\"2\""));
+    stop(&sandbox, "web");
+}
+
+#[test]
+fn a_python_server_that_binds_its_own_port() {
+    let sandbox = example("python");
+    with_free_port(&sandbox, "8417");
+    let first = ensure(&sandbox, "files");
+    assert!(ask::get(ask::address(&first), "/").expect("it serves").contains("tenure.toml"));
+    kill_host(&first);
+    let second = ensure(&sandbox, "files");
+    assert!(ask::get(ask::address(&second), "/").expect("it serves").contains("tenure.toml"));
+    stop(&sandbox, "files");
+}
+
+#[test]
+fn redis_is_ready_when_it_says_so() {
+    let sandbox = example("redis");
+    with_free_port(&sandbox, "8418");
+    let answer = ensure(&sandbox, "cache");
+    assert_eq!(
+        ask::exchange(ask::address(&answer), "PING\r\nQUIT\r\n").expect("it serves"),
+        "+PONG\r\n+OK\r\n"
+    );
+    kill_host(&answer);
+    let again = ensure(&sandbox, "cache");
+    assert_eq!(
+        ask::exchange(ask::address(&again), "PING\r\nQUIT\r\n").expect("it serves"),
+        "+PONG\r\n+OK\r\n"
+    );
+    stop(&sandbox, "cache");
+}
+
+#[test]
+fn an_axum_program_that_is_its_own_worker() {
+    let sandbox = example("axum");
+    let built = PathBuf::from(TENURE).with_file_name("example-axum");
+    fs::copy(&built, sandbox.work().join("example-axum")).expect("the example is built with the workspace");
+    let first = ensure(&sandbox, "hello");
+    assert_eq!(ask::get(ask::address(&first), "/").expect("it serves"), "hello from generation 1\n");
+    let restarted = sandbox.tenure(["restart", "hello", "--json"]).run().expect(0);
+    assert_eq!(restarted.json()["generation"], 2);
+    kill_host(&ensure(&sandbox, "hello"));
+    let third = ensure(&sandbox, "hello");
+    assert_eq!(ask::get(ask::address(&third), "/").expect("it serves"), "hello from generation 3\n");
+    stop(&sandbox, "hello");
+}
