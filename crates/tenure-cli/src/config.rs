@@ -10,18 +10,18 @@ use std::path::{Path, PathBuf};
 
 use tenure::Scope;
 use tenure::Spec;
-use tenure::scope::BadName;
-use tenure::spec::BadSpec;
 
-use crate::answer::State;
-use crate::failure::Failure;
 use crate::words::{By, Wanted};
 
-pub(crate) mod file;
-pub(crate) mod find;
-pub(crate) mod keys;
+mod error;
+mod file;
+mod find;
+mod keys;
 
-use file::Workers;
+pub(crate) use error::ConfigError;
+
+use error::contradiction;
+use file::{Kept, Workers};
 use find::Source;
 
 /// A scope, and the word for it that works where the call was made.
@@ -40,97 +40,6 @@ pub(crate) struct Order {
     pub(crate) target: Target,
     /// What.
     pub(crate) spec: Spec,
-}
-
-/// A worker as a file describes it.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    /// What is wanted.
-    pub(crate) spec: Spec,
-    /// The key of its scope, where it has one.
-    pub(crate) key: Option<String>,
-}
-
-/// What is wanted cannot be told. `Display` reads after "failed to …".
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum ConfigError {
-    /// A file or directory is there and cannot be read, or was named and is not there.
-    #[error("read the configuration {}", path.display())]
-    Read {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
-    /// The working directory cannot be found.
-    #[error("find the directory to start from")]
-    Directory(#[source] io::Error),
-    /// The description on stdin cannot be read.
-    #[error("read the description from stdin")]
-    Stdin(#[source] io::Error),
-    /// Something is not understood.
-    #[error("understand {place}: {message}")]
-    Text {
-        /// File and line.
-        place: String,
-        /// What is wrong.
-        message: String,
-    },
-    /// A key is not known.
-    #[error("understand {place}: there is no key `{key}`{}", meant(suggestion.as_deref()))]
-    UnknownKey {
-        /// File and line.
-        place: String,
-        /// The whole key.
-        key: String,
-        /// What was probably meant.
-        suggestion: Option<Cow<'static, str>>,
-    },
-    /// A name is defined twice.
-    #[error("choose between two workers {name:?}: {} and {} both define it", one.display(), other.display())]
-    Redefined {
-        /// The name.
-        name: String,
-        /// The file that has the say.
-        one: PathBuf,
-        /// The file that may not redefine it.
-        other: PathBuf,
-    },
-    /// No file defines the name.
-    #[error("find the worker {name:?}{}{}", among(known), meant(suggestion.as_deref()))]
-    NotConfigured {
-        /// The name.
-        name: String,
-        /// The names that are defined.
-        known: Vec<String>,
-        /// What was probably meant.
-        suggestion: Option<String>,
-        /// Where was looked.
-        looked: Vec<String>,
-    },
-    /// The name cannot be one.
-    #[error(transparent)]
-    Name(#[from] BadName),
-    /// Two keys.
-    #[error("tell the worker apart: {name:?} has a key, and --key {key:?} is another one")]
-    TwoKeys {
-        /// Name and key.
-        name: String,
-        /// The other key.
-        key: String,
-    },
-}
-
-fn meant(suggestion: Option<&str>) -> String {
-    suggestion.map(|name| format!("; did you mean `{name}`?")).unwrap_or_default()
-}
-
-fn among(known: &[String]) -> String {
-    if known.is_empty() {
-        ": no worker is configured here".to_owned()
-    } else {
-        format!(" among those that are configured: {}", known.join(", "))
-    }
 }
 
 /// The directory that a call starts from, without links in its path: project keys are made from it.
@@ -179,10 +88,6 @@ impl Target {
         let called = scope.to_string();
         Self { scope, called }
     }
-}
-
-fn contradiction(place: &str, name: &str, BadSpec { key, why }: &BadSpec) -> ConfigError {
-    ConfigError::Text { place: place.to_owned(), message: format!("worker {name:?}: `{key}` {why}") }
 }
 
 /// The scope that a name stands for: as configured, else the plain name. A key bypasses the configuration.
@@ -295,38 +200,6 @@ fn from_stdin(here: &Path) -> Result<Spec, ConfigError> {
     }
     let spec: Spec = serde_json::from_value(json).map_err(|error| bad(error.to_string()))?;
     Ok(Spec { cwd: here.join(&spec.cwd), ..spec })
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        let state = match &error {
-            ConfigError::Name(_) | ConfigError::TwoKeys { .. } | ConfigError::Directory(_) => State::WrongUse,
-            ConfigError::NotConfigured { .. } => State::NotConfigured,
-            ConfigError::Read { .. }
-            | ConfigError::Stdin(_)
-            | ConfigError::Text { .. }
-            | ConfigError::UnknownKey { .. }
-            | ConfigError::Redefined { .. } => State::BadConfig,
-        };
-        let hint = match &error {
-            ConfigError::NotConfigured { name, looked, .. } => {
-                let start = format!("`tenure ensure {name} -- CMD…` starts a program under that name");
-                format!("{start}, without a configuration; looked at {}", looked.join(", "))
-            }
-            ConfigError::Redefined { .. } => "rename one of them, or give the file with --config".to_owned(),
-            ConfigError::Name(_) | ConfigError::TwoKeys { .. } => {
-                "`tenure list` shows the workers that ran here, as NAME or NAME@KEY".to_owned()
-            }
-            ConfigError::Read { .. } | ConfigError::Directory(_) => {
-                "check that it exists and that you may read it".to_owned()
-            }
-            ConfigError::Stdin(_) | ConfigError::Text { .. } | ConfigError::UnknownKey { .. } => {
-                "correct it; a worker that runs is reached without it as NAME@KEY, which `tenure list` shows"
-                    .to_owned()
-            }
-        };
-        Self::because(state, &error).hint(hint)
-    }
 }
 
 #[cfg(test)]

@@ -249,7 +249,13 @@ fn promise(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 fn failed(error: StageError) -> Failure {
-    Failure::because(State::Bug, &error).hint(
+    let state = match error {
+        StageError::Interrupted => State::Interrupted,
+        StageError::TimedOut { .. } => State::TimedOut,
+        StageError::Io { .. } => State::SpawnFailed,
+        StageError::Answer { .. } | StageError::Promise(_) => State::Bug,
+    };
+    Failure::because(state, &error).hint(
         "the demo uses a state directory of its own and has cleared it; `tenure list` shows your workers",
     )
 }

@@ -31,7 +31,7 @@ impl Screen {
     /// The screen that these flags ask for.
     pub(crate) fn new(common: &Common) -> Self {
         let Common { json, quiet, verbose, color, .. } = *common;
-        Self { json, quiet, verbose, color }
+        Self { json, quiet, verbose, color: color.unwrap_or(Color::Auto) }
     }
 
     /// The screen of a command line that could not be read: JSON if it asks for JSON anywhere.
@@ -100,7 +100,14 @@ impl Screen {
     /// What clap has to say: help and version are data, the rest is wrong use.
     pub(crate) fn clap(self, error: &clap::Error) -> u8 {
         if !error.use_stderr() {
-            return error.print().map_or_else(|error| Failure::of_output(&error).exit(), |()| 0);
+            return error.print().map_or_else(
+                |error| {
+                    let failure = Failure::of_output(&error);
+                    self.failure(&failure);
+                    failure.exit()
+                },
+                |()| 0,
+            );
         }
         if self.json {
             let text = error.to_string();

@@ -1,8 +1,11 @@
 //! The words of the command line: commands, flags and their types.
 //!
 //! Each command's arguments are declared when that command is the one typed ([`clap::Command::defer`]): a call pays for
-//! its own flags only, and help stays complete. Types and spelling only; what the words mean is elsewhere.
+//! its own flags only, and help stays complete. The flags that all take are declared twice, before the command and with
+//! it, and not as clap's global ones: those are copied into every command before the first word is read. Types and
+//! spelling only; what the words mean is elsewhere.
 
+use std::mem::ManuallyDrop;
 use std::path::PathBuf;
 
 use clap::{Arg, ArgMatches, Args, Command, FromArgMatches, ValueEnum};
@@ -15,27 +18,41 @@ use tenure::amount::Span;
 #[command(next_help_heading = "Everywhere")]
 pub(crate) struct Common {
     /// Write one JSON document to stdout (one a line where there is a stream), errors included.
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub(crate) json: bool,
     /// Say nothing but errors.
-    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
     /// Say more.
-    #[arg(short, long, global = true)]
+    #[arg(short, long)]
     pub(crate) verbose: bool,
     /// When to colour what is meant for people: auto (on a terminal), always or never [auto].
-    #[arg(long, global = true, value_name = "WHEN", default_value = "auto", hide_default_value = true)]
-    #[arg(hide_possible_values = true)]
-    pub(crate) color: Color,
+    #[arg(long, value_name = "WHEN", hide_possible_values = true)]
+    pub(crate) color: Option<Color>,
     /// The longest time that the call may take, such as 500ms, 10s or 2m [60s].
-    #[arg(long, global = true, value_name = "D")]
+    #[arg(long, value_name = "D")]
     pub(crate) timeout: Option<Span>,
     /// Never start a worker: say what stands.
-    #[arg(long, global = true)]
+    #[arg(long)]
     pub(crate) no_daemon: bool,
     /// Do as if started in DIR.
-    #[arg(short = 'C', global = true, value_name = "DIR")]
+    #[arg(short = 'C', value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
+}
+
+impl Common {
+    /// Both, where these stood behind the command and `before` before it; the later value counts.
+    fn or(self, before: Self) -> Self {
+        Self {
+            json: self.json || before.json,
+            quiet: self.quiet || before.quiet,
+            verbose: self.verbose || before.verbose,
+            color: self.color.or(before.color),
+            timeout: self.timeout.or(before.timeout),
+            no_daemon: self.no_daemon || before.no_daemon,
+            directory: self.directory.or(before.directory),
+        }
+    }
 }
 
 /// When to colour.
@@ -204,10 +221,27 @@ pub(crate) fn command() -> Command {
     Common::augment_args(command).about(about).long_about(None).subcommands(commands())
 }
 
-/// Adds the arguments of a command; what it is about stands in the list of commands already.
-fn arguments<T: Args>(command: Command) -> Command {
+/// Declares what a command takes; what it is about stands in the list of commands already.
+fn declare(command: Command, own: fn(Command) -> Command) -> Command {
     let about = command.get_about().cloned().unwrap_or_default();
-    T::augment_args(command).about(about).long_about(None)
+    Common::augment_args(own(command)).about(about).long_about(None)
+}
+
+fn arguments<T: Args>(command: Command) -> Command {
+    declare(command, T::augment_args)
+}
+
+fn no_arguments(command: Command) -> Command {
+    declare(command, |command| command)
+}
+
+/// The scope that a host was started for: shown in lists of processes, while what it is handed decides.
+fn scope_argument(command: Command) -> Command {
+    let name = |command: Command| {
+        command
+            .arg(Arg::new("name").value_name("NAME").required(true).help("The scope that it was started for"))
+    };
+    declare(command, name)
 }
 
 fn commands() -> [Command; 13] {
@@ -220,7 +254,7 @@ fn commands() -> [Command; 13] {
             .override_usage("tenure start [OPTIONS] NAME [-- CMD…]")
             .defer(arguments::<Ensure>),
         one("status", "Say what is; start nothing").defer(arguments::<Status>),
-        one("list", "Say what is, of every worker that ever ran here"),
+        one("list", "Say what is, of every worker that ever ran here").defer(no_arguments),
         one("stop", "End a worker; return when it and its children are proved gone")
             .defer(arguments::<Named>),
         one("restart", "Put a new worker in the place of the old one, and prove it")
@@ -232,26 +266,25 @@ fn commands() -> [Command; 13] {
         one("host", "Keep a program in the foreground; `tenure ensure` starts this")
             .hide(true)
             .defer(scope_argument),
-        one("demo", "Show the whole life of a worker in half a minute, with real processes"),
+        one("demo", "Show the whole life of a worker in half a minute, with real processes")
+            .defer(no_arguments),
         one("demo-worker", "The small HTTP server of the demo").hide(true).defer(arguments::<DemoWorker>),
         one("completions", "Write the completions of a shell to stdout").defer(arguments::<Completions>),
-        one("version", "Say which version this is, and which formats it speaks"),
+        one("version", "Say which version this is, and which formats it speaks").defer(no_arguments),
     ]
-}
-
-/// The scope that a host was started for: shown in lists of processes, while what it is handed decides.
-fn scope_argument(command: Command) -> Command {
-    command.arg(Arg::new("name").value_name("NAME").required(true).help("The scope that it was started for"))
 }
 
 /// Reads the arguments, the first of which is the name of the program.
 pub(crate) fn read(
     args: impl IntoIterator<Item: Into<std::ffi::OsString> + Clone>,
 ) -> Result<(Common, Words), clap::Error> {
-    let mut matches = command().try_get_matches_from(args)?;
-    let common = Common::from_arg_matches_mut(&mut matches)?;
+    // Never dropped: the process is about to end, and taking hundreds of small pieces apart is time that a caller waits.
+    let mut command = ManuallyDrop::new(command());
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    let before = Common::from_arg_matches_mut(&mut matches)?;
     let (name, mut matches) = matches.remove_subcommand().expect("clap demands a command");
     let matches = &mut matches;
+    let common = Common::from_arg_matches_mut(matches)?.or(before);
     let words = match name.as_str() {
         "ensure" | "start" => Words::Ensure(typed(matches)?),
         "status" => Words::Status(typed(matches)?),
@@ -288,7 +321,8 @@ mod tests {
 
     #[test]
     fn flags_for_all_stand_before_or_after_the_command() {
-        for line in ["tenure --json -C /d ensure memory", "tenure ensure memory --json -C /d"] {
+        let lines = ["tenure --json -C /d ensure memory", "tenure -C /e ensure memory --json -C /d"];
+        for line in lines {
             let (common, words) = parse(line);
             assert!(common.json && common.directory == Some("/d".into()), "{line}");
             assert!(matches!(words, Words::Ensure(ensure) if ensure.wanted.name == "memory"));

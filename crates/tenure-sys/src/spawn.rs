@@ -8,174 +8,25 @@
 //! start returns without a handle, and a caller that dies in between leaves nothing: the new process sees the end of
 //! its pipe and is gone.
 
-use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
-use thiserror::Error;
-
-use crate::limits;
-use crate::process::{OpenError, ProcessHandle};
+use crate::process::ProcessHandle;
 use crate::socket;
 
 mod child;
+mod error;
 mod inside;
+mod launch;
 mod plan;
 
 pub use child::Child;
+pub use error::SpawnError;
+pub use launch::{Launch, Stream};
 
 use inside::{Role, Stage};
 use plan::Plan;
-
-/// What one of the three standard streams is to be.
-#[derive(Clone, Copy, Debug)]
-pub enum Stream<'a> {
-    /// `/dev/null`.
-    Null,
-    /// This descriptor; the caller's stays open.
-    Fd(BorrowedFd<'a>),
-    /// The caller's own.
-    Inherit,
-}
-
-/// Everything that a new program gets. There is no `Debug`: an environment may hold secrets.
-#[derive(Clone, Copy)]
-pub struct Launch<'a> {
-    /// The program file. It is not searched for; if it is relative, then to `cwd`.
-    pub program: &'a Path,
-    /// Its name for itself, if that is not the path.
-    pub arg0: Option<&'a OsStr>,
-    /// Its arguments.
-    pub args: &'a [OsString],
-    /// Its whole environment.
-    pub env: &'a [(OsString, OsString)],
-    /// Its working directory.
-    pub cwd: &'a Path,
-    /// Its standard input.
-    pub stdin: Stream<'a>,
-    /// Its standard output.
-    pub stdout: Stream<'a>,
-    /// Its standard error.
-    pub stderr: Stream<'a>,
-    /// What becomes its descriptors 3, 4, 5, …; every other one is closed.
-    pub fds: &'a [BorrowedFd<'a>],
-    /// Its umask, if not the caller's.
-    pub umask: Option<u32>,
-    /// Whether it leads a new session, without a terminal. A detached start always does.
-    pub session: bool,
-    /// Its soft limit of open descriptors, if not the caller's; cut to the hard one.
-    pub nofile: Option<u64>,
-    /// A variable that is to hold its own pid, such as `LISTEN_PID`.
-    pub pid_env: Option<&'a str>,
-}
-
-impl<'a> Launch<'a> {
-    /// A program without arguments, environment, streams or descriptors; for the rest, update syntax.
-    #[must_use]
-    pub fn new(program: &'a Path, cwd: &'a Path) -> Self {
-        Self {
-            program,
-            arg0: None,
-            args: &[],
-            env: &[],
-            cwd,
-            stdin: Stream::Null,
-            stdout: Stream::Null,
-            stderr: Stream::Null,
-            fds: &[],
-            umask: None,
-            session: false,
-            nofile: None,
-            pid_env: None,
-        }
-    }
-}
-
-/// Why a program was not started. Nothing of it is left.
-#[derive(Debug, Error)]
-pub enum SpawnError {
-    /// The program, or the interpreter that its first line names, is not there.
-    #[error("start {}, which does not exist or names an interpreter that does not", program.display())]
-    NotFound {
-        /// The program.
-        program: PathBuf,
-    },
-    /// It is there and cannot be run.
-    #[error("start {}, which cannot be executed", program.display())]
-    NotExecutable {
-        /// The program.
-        program: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// Its working directory cannot be entered.
-    #[error("start a program in {}", cwd.display())]
-    BadDirectory {
-        /// The directory.
-        cwd: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// The kernel refused to run it for another reason.
-    #[error("start {}", program.display())]
-    Exec {
-        /// The program.
-        program: PathBuf,
-        /// What the kernel said.
-        source: io::Error,
-    },
-    /// There are no free descriptors.
-    #[error("start a program without free descriptors (soft limit {soft}, hard limit {hard})")]
-    Descriptors {
-        /// The soft limit of the caller.
-        soft: u64,
-        /// The hard limit of the caller.
-        hard: u64,
-    },
-    /// No process could be made.
-    #[error("make a process")]
-    Fork(#[source] io::Error),
-    /// Anything else.
-    #[error("prepare a process")]
-    Other(#[source] io::Error),
-}
-
-impl SpawnError {
-    fn other(error: io::Error) -> Self {
-        match error.raw_os_error() {
-            Some(libc::EMFILE | libc::ENFILE) => {
-                let (soft, hard) = limits::nofile();
-                Self::Descriptors { soft, hard }
-            }
-            _ => Self::Other(error),
-        }
-    }
-
-    fn handle(error: OpenError) -> Self {
-        match error {
-            OpenError::Denied(error) | OpenError::Other(error) => Self::other(error),
-            OpenError::Gone | OpenError::Unsupported => Self::Other(io::Error::other(error)),
-        }
-    }
-
-    fn reported(launch: &Launch<'_>, stage: Stage, source: io::Error) -> Self {
-        let program = launch.program.to_owned();
-        match (stage, source.raw_os_error()) {
-            (_, Some(libc::EMFILE | libc::ENFILE)) => Self::other(source),
-            (Stage::Fork, _) => Self::Fork(source),
-            (Stage::Directory, _) => Self::BadDirectory { cwd: launch.cwd.to_owned(), source },
-            (Stage::Exec, Some(libc::ENOENT | libc::ENOTDIR)) => Self::NotFound { program },
-            (
-                Stage::Exec,
-                Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::EISDIR | libc::ELIBBAD),
-            ) => Self::NotExecutable { program, source },
-            (Stage::Exec, _) => Self::Exec { program, source },
-            (Stage::Handle | Stage::Descriptors | Stage::Setting, _) => Self::Other(source),
-        }
-    }
-}
 
 /// Starts a program that is nobody's child: not the caller's, and not for longer than a moment anyone's but the
 /// system's. It leads a new session.
@@ -283,14 +134,5 @@ impl Line {
         let mut report = [0_u8; inside::REPORT];
         self.report.read_exact(&mut report).ok()?;
         inside::read_report(report)
-    }
-}
-
-/// Takes ownership of a descriptor that a system call has just returned.
-fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
-    match i32::try_from(fd) {
-        // SAFETY: the caller passes the result of a call that makes a descriptor; nobody else owns it.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
     }
 }

@@ -10,6 +10,7 @@ use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use thiserror::Error;
@@ -48,8 +49,24 @@ pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// The first home that was found in this process. Several rooms ask for the same one in a call that is to be short; a
+/// failure is not kept.
+static FOUND: OnceLock<(u32, PathBuf)> = OnceLock::new();
+
 /// The home of a user: from `/etc/passwd`, then from `getent`.
 pub fn home_of(uid: u32) -> Result<PathBuf, HomeError> {
+    if let Some((known, home)) = FOUND.get()
+        && *known == uid
+    {
+        return Ok(home.clone());
+    }
+    let home = find_home(uid)?;
+    // Another one that was found first stays.
+    drop(FOUND.set((uid, home.clone())));
+    Ok(home)
+}
+
+fn find_home(uid: u32) -> Result<PathBuf, HomeError> {
     match fs::read("/etc/passwd") {
         Ok(text) => {
             if let Some(home) = home_in(&text, uid) {
@@ -67,9 +84,10 @@ pub fn home_of(uid: u32) -> Result<PathBuf, HomeError> {
 fn home_in(text: &[u8], uid: u32) -> Option<PathBuf> {
     let wanted = uid.to_string().into_bytes();
     text.split(|byte| *byte == b'\n').find_map(|line| {
-        let fields: Vec<&[u8]> = line.split(|byte| *byte == b':').collect();
-        let home = fields.get(5).filter(|home| home.starts_with(b"/"))?;
-        (*fields.get(2)? == wanted).then(|| PathBuf::from(OsString::from_vec(home.to_vec())))
+        let mut fields = line.split(|byte| *byte == b':');
+        let listed = fields.nth(2)?;
+        let home = fields.nth(2).filter(|home| home.starts_with(b"/"))?;
+        (listed == wanted).then(|| PathBuf::from(OsString::from_vec(home.to_vec())))
     })
 }
 

@@ -12,12 +12,21 @@ use tenure::Spec;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
+use super::error::{ConfigError, contradiction};
 use super::find::{Level, Source};
 use super::keys::{self, BARE_CHECKS, Described, WORKER};
-use super::{ConfigError, Kept, contradiction};
 
 /// The one table of the top level.
 const TABLE: &str = "worker";
+
+/// A worker as a file describes it.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    /// What is wanted.
+    pub(crate) spec: Spec,
+    /// The key of its scope, where it has one.
+    pub(crate) key: Option<String>,
+}
 
 /// The workers of one file.
 #[derive(Debug)]

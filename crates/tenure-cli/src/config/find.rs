@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tenure_sys::user;
 
-use super::ConfigError;
+use super::error::ConfigError;
 
 /// Name of a project's file.
 pub(crate) const PROJECT_FILE: &str = "tenure.toml";

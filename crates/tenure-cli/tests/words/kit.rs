@@ -14,7 +14,7 @@ use tenure_sys::{pipe, tree};
 pub(crate) const TENURE: &str = env!("CARGO_BIN_EXE_tenure");
 
 /// What any one call may take; far more than it needs, so that only a hang runs into it.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// What a call said.
 #[derive(Debug)]
@@ -139,11 +139,10 @@ impl Drop for Sandbox {
         }
         let state = self.path("state").to_string_lossy().into_owned();
         let left = tree::with_environ("TENURE_STATE_DIR", &state);
-        for process in &left {
-            eprintln!("left behind: pid {} ({})", process.handle.pid(), process.command);
-        }
+        let name = |one: &tree::Marked| format!("pid {} ({})", one.handle.pid(), one.command);
+        let left: Vec<String> = left.iter().map(name).collect();
         if !std::thread::panicking() {
-            assert!(left.is_empty(), "{} processes are left", left.len());
+            assert!(left.is_empty(), "left behind: {}", left.join(", "));
         }
     }
 }
@@ -188,7 +187,9 @@ impl Running {
 impl Said {
     /// Its stdout as one document.
     pub(crate) fn document(&self) -> serde_json::Value {
-        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+        let document = serde_json::from_str(&self.stdout);
+        assert!(document.is_ok(), "no document: {self:?}");
+        document.expect("asserted above")
     }
 }
 

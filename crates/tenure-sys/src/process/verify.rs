@@ -7,7 +7,8 @@ use std::fmt;
 
 use crate::identity::{self, Identity};
 
-use super::{OpenError, ProcessHandle, RunState, state_of};
+use super::facts::{RunState, state_of};
+use super::handle::{OpenError, ProcessHandle};
 
 /// What became of an identity that was written down.
 #[derive(Debug)]

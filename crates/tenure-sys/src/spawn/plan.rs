@@ -7,7 +7,7 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
-use super::{Launch, Stream};
+use super::launch::{Launch, Stream};
 
 /// A slot of [`Plan::sources`] that is left as it is.
 pub(super) const KEEP: RawFd = -1;
