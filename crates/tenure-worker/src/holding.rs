@@ -54,7 +54,7 @@ impl Holding {
         }
         let mut ledger = records::read_ledger(&self.state)?;
         change(&mut ledger);
-        records::write_ledger(&self.state, &ledger)
+        records::update_ledger(&self.state, &ledger)
     }
 
     /// Writes the process id for people. Not durable and not waited for: nothing reads it to decide.

@@ -112,8 +112,8 @@ impl Call<'_> {
             match judge(&self.want, &Aim::Unknown, &seen) {
                 Verdict::Use(usable) => return Ok(Some(self.serving(Verdict::Use(usable)))),
                 Verdict::Await(hello) if self.order.may_spawn() => {
-                    self.errand.step(Verdict::Await(hello));
-                    if let Some(warming) = self.await_settled(state)? {
+                    self.errand.step(Verdict::Await(hello.clone()));
+                    if let Some(warming) = self.await_settled(state, hello) {
                         return Ok(Some(warming));
                     }
                 }
@@ -277,14 +277,18 @@ impl Call<'_> {
         }
     }
 
-    fn await_settled(&self, state: &StateDir) -> Result<Option<Ensured>, Error> {
-        let stage = self.budget.stage("worker boot")?;
-        let settled = readiness::await_settled(state, stage);
-        match settled {
-            Ok(hello) if !self.budget.remaining().is_zero() || is_settled(&hello) => Ok(None),
-            Ok(hello) => Ok(Some(Ensured::Warming(Some(Box::new(hello))))),
+    /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no error,
+    /// wherever in the wait it ends.
+    fn await_settled(&self, state: &StateDir, booting: Box<Hello>) -> Option<Ensured> {
+        let warming = |hello| Some(Ensured::Warming(Some(hello)));
+        let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
+        match readiness::await_settled(state, stage) {
+            Ok(hello) if is_settled(&hello) => None,
+            // It answers before it has settled only when our time is over.
+            Ok(hello) => warming(Box::new(hello)),
+            Err(_) if self.budget.remaining().is_zero() => warming(booting),
             // It died, or was replaced: the next look tells.
-            Err(_) => Ok(None),
+            Err(_) => None,
         }
     }
 

@@ -142,11 +142,13 @@ impl Bound {
     }
 }
 
-/// Removes temporary sockets that launchers left when they died between bind and rename. Only for the lease holder.
+/// Removes what launchers and workers left under temporary names when they died between write and rename. Only for the
+/// holder of gate and lease: nobody else writes here.
 pub fn sweep_temporaries(state: &StateDir, _lease: &Lease) {
     let names = state.dir().names().unwrap_or_default();
     for name in names.iter().filter_map(|name| name.to_str()) {
-        if name.starts_with("control.") && name != file::CONTROL {
+        let record = name.strip_prefix('.').is_some_and(|rest| rest.rsplit('.').next() == Some("tmp"));
+        if record || (name.starts_with("control.") && name != file::CONTROL) {
             drop(state.dir().remove(name));
         }
     }

@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tenure_sys::dir::Dir;
 
 use crate::desired::{self, Desired};
 use crate::ledger::{self, Ledger};
@@ -63,9 +64,16 @@ pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
     read(state, file::LEDGER, ledger::SCHEMA).map(Option::unwrap_or_default)
 }
 
-/// Replaces the ledger. Only for the holder of the lease.
+/// Replaces the ledger with one of a new generation, durably: the generation must never go back. Only for the holder of
+/// the lease.
 pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
-    write(state, file::LEDGER, ledger)
+    write(state, file::LEDGER, ledger, Dir::write_atomic)
+}
+
+/// Replaces the ledger within its generation. A loss of power may bring the earlier one of the same generation back, whole;
+/// both are void then, since every process that they name is gone. Only for the holder of the lease.
+pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
+    write(state, file::LEDGER, ledger, Dir::replace)
 }
 
 /// What has been offered; nothing where there is no record yet.
@@ -75,7 +83,7 @@ pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
 
 /// Replaces the record of offers. Only for the holder of the gate.
 pub fn write_desired(state: &StateDir, desired: &Desired) -> Result<(), RecordError> {
-    write(state, file::DESIRED, desired)
+    write(state, file::DESIRED, desired, Dir::write_atomic)
 }
 
 #[derive(Deserialize)]
@@ -96,11 +104,16 @@ fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
 
-fn write(state: &StateDir, name: &str, record: &impl Serialize) -> Result<(), RecordError> {
+fn write(
+    state: &StateDir,
+    name: &'static str,
+    record: &impl Serialize,
+    replace: fn(&Dir, &'static str, &[u8]) -> io::Result<()>,
+) -> Result<(), RecordError> {
     let failed = |source| RecordError::Write { path: state.path().join(name), source };
     let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| failed(error.into()))?;
     bytes.push(b'\n');
-    state.dir().write_atomic(name, &bytes).map_err(failed)
+    replace(state.dir(), name, &bytes).map_err(failed)
 }
 
 #[cfg(test)]

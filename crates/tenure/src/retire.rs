@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, Delivery, Doubt, ProcessHandle, RunState, Signal, Verified};
 use tenure_sys::tree;
 
@@ -129,6 +130,9 @@ pub fn retire(
             Lease::take_within(state, stage.at_most(patience)).map_err(RetireError::Lease)?
         {
             fault::reach(Point::RetireProved);
+            if let Some(hello) = &hello {
+                await_exit(&hello.identity);
+            }
             let pid = hello.map(|hello| hello.identity.pid);
             return Ok(Retired { lease, ending: Ending::Asked, pid });
         }
@@ -153,6 +157,15 @@ pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, 
     let hello = connection.hello(stage)?;
     let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage)?;
     Ok((hello, within))
+}
+
+/// Waits until a worker whose lease is free has left the process table as well. The kernel closes a process's files a
+/// moment before it says that the process has ended, and whoever hears of the end may look there.
+pub fn await_exit(worker: &Identity) {
+    if let Verified::Same(handle) = process::verify(worker) {
+        // The lease is the proof; a process that takes longer than this to leave can do nothing any more.
+        drop(handle.wait_ended(Some(FREED)));
+    }
 }
 
 fn force(state: &StateDir, ledger: &Ledger, hello: Option<&Hello>) -> Result<Retired, RetireError> {

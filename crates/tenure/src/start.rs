@@ -107,7 +107,7 @@ pub(crate) fn start(
     ledger.lineage = vec![worker.identity().clone()];
     ledger.endpoints.clone_from(&bound.endpoints);
     ledger.host = Some(host_record(&worker));
-    if let Err(error) = records::write_ledger(state, &ledger) {
+    if let Err(error) = records::update_ledger(state, &ledger) {
         end_unrecorded(&worker);
         return Err(StartError::Record(error));
     }

@@ -67,6 +67,9 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
     let patience = leftovers::patience(budget.stage("previous program")?, KILL_GRACE);
     let leftovers = leftovers::clear(&gate, &retired.lease, &ledger, patience)?;
+    if let Some((hello, _)) = &asked {
+        retire::await_exit(&hello.identity);
+    }
     // The lease is ours, so what stands at the path serves nobody.
     drop(state.dir().remove(file::CONTROL));
 

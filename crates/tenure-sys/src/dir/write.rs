@@ -28,12 +28,19 @@ impl Dir {
     }
 
     /// Replaces a file, or makes it, with mode 0600: written beside it, flushed to disk, renamed over it, and the
-    /// directory flushed.
+    /// directory flushed. It outlives a loss of power from the moment that this returns.
     ///
     /// After a failure the old content stands and nothing is left beside it; only if the last flush fails, the new one
     /// stands and may not outlive a loss of power. A crash in between can leave a file named
     /// `.<name>.<pid>.<random>.tmp`. Two writers do not harm each other; the later rename wins.
     pub fn write_atomic(&self, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
+        self.replace(name, content)?;
+        Ok(rustix::fs::fsync(&self.fd)?)
+    }
+
+    /// Replaces a file as [`Dir::write_atomic`] does, without flushing the directory: after a loss of power the old content
+    /// or the new one stands, whole in both cases.
+    pub fn replace(&self, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
         let random = crate::random::hex(8)?;
         let beside = PathBuf::from(format!(".{}.{}.{random}.tmp", name.display(), std::process::id()));
@@ -44,11 +51,11 @@ impl Dir {
             self.remove(&beside).unwrap_or_default();
             return Err(error);
         }
-        Ok(rustix::fs::fsync(&self.fd)?)
+        Ok(())
     }
 }
 
 fn fill(mut file: File, content: &[u8]) -> io::Result<()> {
     file.write_all(content)?;
-    file.sync_all()
+    file.sync_data()
 }
