@@ -9,7 +9,10 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 use tenure::event::{Event, What};
 use tenure::ledger::Ledger;
+use tenure_sys::dir::Dir;
+use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::watch::Watch;
 
 use crate::meeting::PATIENCE;
 use crate::sandbox::{Call, Output, Sandbox};
@@ -140,16 +143,44 @@ impl Kept {
         self.events().iter().filter(|event| event.what == what).count()
     }
 
+    /// The ledger.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn ledger(&self) -> Ledger {
+        let text = std::fs::read(self.state().join("ledger.json")).expect("a worker leaves a ledger");
+        serde_json::from_slice(&text).expect("a ledger is JSON")
+    }
+
+    /// Waits until the worker has recorded that its boot is over, which it does after it has told its launcher: from then
+    /// on its silence is no boot.
+    ///
+    /// # Panics
+    /// If it does not within [`PATIENCE`].
+    pub fn settled(&self) {
+        let directory = Dir::open_private(&self.state()).expect("a worker has a directory");
+        let watch = Watch::of(&directory).expect("it can be watched");
+        loop {
+            watch.drain();
+            if self.ledger().booting_until.is_none() {
+                return;
+            }
+            let mut change = [Interest::new(watch.as_fd(), Want::Read)];
+            let changed = poll::wait(&mut change, Some(PATIENCE)).expect("a watch can be waited for");
+            assert!(changed > 0, "a boot that is over is recorded");
+        }
+    }
+
     /// Changes the ledger by hand, as a crash, a restored backup or another machine may.
     ///
     /// # Panics
     /// If there is none, or it cannot be written.
     pub fn forge(&self, change: impl FnOnce(&mut Ledger)) {
-        let path = self.state().join("ledger.json");
-        let text = std::fs::read(&path).expect("a worker leaves a ledger");
-        let mut ledger: Ledger = serde_json::from_slice(&text).expect("a ledger is JSON");
+        let mut ledger = self.ledger();
         change(&mut ledger);
-        std::fs::write(&path, serde_json::to_vec(&ledger).expect("a ledger can be written")).expect("ours");
+        let text = serde_json::to_vec(&ledger).expect("a ledger can be written");
+        std::fs::write(self.state().join("ledger.json"), text).expect("ours");
     }
 }
 
@@ -256,6 +287,27 @@ pub fn program(status: &Output) -> ProcessHandle {
 pub fn kill(process: &ProcessHandle) {
     process.signal(Signal::Kill).expect("our own process can be killed");
     assert!(process.wait_ended(Some(PATIENCE)).expect("it can be waited for"), "a killed process ends");
+}
+
+/// Stops a process and returns when none of its threads runs. The kernel wakes nobody for the stop of a stranger, and a
+/// thread on another processor runs on for a moment, so this looks until it is over.
+///
+/// # Panics
+/// If it ends meanwhile.
+pub fn freeze(process: &ProcessHandle) {
+    process.signal(Signal::Stop).expect("our own process can be stopped");
+    while !is_frozen(process.pid()) {
+        assert!(!process.has_ended(), "a process that is to be stopped has ended");
+        std::thread::yield_now();
+    }
+}
+
+fn is_frozen(pid: u32) -> bool {
+    let threads = std::fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let state = |stat: String| Some(stat.rsplit_once(')')?.1.trim_start().starts_with('T'));
+    threads
+        .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok())
+        .all(|stat| state(stat).unwrap_or(false))
 }
 
 /// How long a call took by its own account, in milliseconds.

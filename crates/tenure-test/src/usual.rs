@@ -69,7 +69,7 @@ pub fn ensure(sandbox: &Sandbox) -> Call<'_> {
 ///
 /// # Panics
 /// If it does not start.
-#[must_use]
+#[expect(clippy::must_use_candidate, reason = "the effect is the point; the number may be wanted as well")]
 pub fn started(sandbox: &Sandbox) -> u32 {
     let pid = ensure(sandbox).run().expect(0).json()["pid"].as_u64().expect("a worker has a pid");
     let scope = Dir::open_private(&sandbox.scope("w")).expect("its directory is ours");

@@ -4,7 +4,7 @@
 //! process in a session of its own), `deaf` (ignore SIGTERM), `once=FILE:N` (exit with N as long as FILE exists),
 //! `meet=PATH` (wait at PATH before serving), `say=TEXT` (print a line first), `notify` (READY=1 on `NOTIFY_SOCKET`),
 //! `flood=N` (print N bytes in lines), `nested=TENURE` (call `TENURE ensure w` and log how that ended), `sick=FILE` (answer
-//! 503 below `/health` while FILE exists). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
+//! 503 below `/health` while FILE exists), `heal=FILE` (remove FILE first). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -77,6 +77,7 @@ fn misbehave(words: &[String], oracle: &Oracle, args: &[String]) -> Option<u8> {
             }
             Some(("say", text)) => write_out(text),
             Some(("meet", path)) => meet(path),
+            Some(("heal", file)) => drop(std::fs::remove_file(file)),
             Some(("flood", bytes)) => flood(bytes.parse().ok()?),
             Some(("nested", tenure)) => nested(tenure, oracle),
             None if word == "hang" => {

@@ -1,0 +1,272 @@
+//! How a worker ends: all of it, provably, on one path, and nobody else with it.
+
+use tenure::event::What;
+use tenure_sys::identity::Identity;
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_test::kept::{self, Kept};
+use tenure_test::meeting::PATIENCE;
+use tenure_test::sandbox::{Output, Running};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+
+fn ended(process: &ProcessHandle) -> bool {
+    process.wait_ended(Some(PATIENCE)).expect("it can be waited for")
+}
+
+/// A living process that has nothing to do with the worker.
+struct Innocent(Option<Running>);
+
+impl Innocent {
+    fn of(kept: &Kept) -> Self {
+        Self(Some(kept.sandbox.command(std::path::Path::new("/bin/sleep"), ["1000"]).start()))
+    }
+
+    fn running(&self) -> &Running {
+        self.0.as_ref().expect("it is taken at its end only")
+    }
+
+    fn identity(&self) -> Identity {
+        self.running().child().handle().identity().clone()
+    }
+
+    fn spared(mut self) {
+        let running = self.0.take().expect("it ends once");
+        assert!(!running.child().handle().has_ended(), "nobody had a reason to end it");
+        running.signal(Signal::Kill);
+        assert_eq!(running.wait().status.signal, Some(9));
+    }
+}
+
+impl Drop for Innocent {
+    fn drop(&mut self) {
+        if let Some(running) = &self.0 {
+            running.signal(Signal::Kill);
+        }
+    }
+}
+
+/// Host, program and escapee of the worker that serves.
+fn everybody(kept: &Kept) -> Vec<ProcessHandle> {
+    let status = kept.status().expect(0);
+    let lines = kept.sandbox.oracle().lines();
+    let escapee = lines.iter().find(|line| line.what == "escapee").expect("the program has one");
+    let escapee = ProcessHandle::open(escapee.detail.parse().expect("a pid")).expect("it lives");
+    vec![kept::host(&status), kept::program(&status), escapee]
+}
+
+#[test]
+fn the_whole_tree_is_gone_escapees_included() {
+    let kept = Kept::with(TENURE, PROGRAM, &["escapee"]);
+    kept.ensure().run().expect(0);
+    let everybody = everybody(&kept);
+    let oracle = kept.sandbox.oracle();
+    assert!(oracle.is_held("program") && everybody.iter().all(|process| !process.has_ended()));
+    kept.stop().run().expect(0);
+    assert!(everybody.iter().all(ProcessHandle::has_ended), "stop returns when all of it is gone");
+    assert!(!oracle.is_held("program") && !oracle.is_held("escapee"));
+}
+
+#[test]
+fn death_is_proved() {
+    // Neither the program nor what escaped it listens to TERM.
+    let kept = Kept::new(TENURE, PROGRAM);
+    kept.offer("1.0.0").words(&["deaf", "escapee"]).line("stop = { grace = \"100ms\" }").write();
+    kept.ensure().run().expect(0);
+    let everybody = everybody(&kept);
+    kept.stop().run().expect(0);
+    assert!(everybody.iter().all(ProcessHandle::has_ended), "a signal that was sent is no proof");
+    let oracle = kept.sandbox.oracle();
+    assert!(!oracle.is_held("program") && !oracle.is_held("escapee"));
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_stop_that_kills_says_so() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    let host = kept::host(&kept.ensure().run().expect(0));
+    kept::freeze(&host);
+    let stopped = kept.stop().run().expect(0);
+    assert_eq!((&stopped.json()["ending"], &stopped.json()["signal"]), (&"forced".into(), &"KILL".into()));
+    assert!(host.has_ended());
+    assert!(!kept.sandbox.oracle().is_held("program"));
+}
+
+#[test]
+fn wedged_is_told_apart_and_replaced_by_verified_kill_once() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    let first = kept.ensure().run().expect(0);
+    let host = kept::host(&first);
+    kept.settled();
+    kept::freeze(&host);
+    let status = kept.status().expect(7);
+    assert_eq!(status.state(), "wedged");
+    assert!(status.json()["reason"].as_str().unwrap_or_default().contains(&host.pid().to_string()));
+
+    let crowd: Vec<Running> =
+        (0..10).map(|_| kept.ensure().env("TENURE_WEDGED_AFTER", "300ms").start()).collect();
+    let answers: Vec<Output> = crowd.into_iter().map(|running| running.wait().expect(0)).collect();
+    assert!(host.has_ended());
+    assert!(answers.iter().all(|answer| kept::pid(answer) == kept::pid(&answers[0])));
+    assert_eq!(kept.count(What::EndedWedged), 1, "{}", kept.sandbox.story());
+    assert_eq!((kept.sandbox.oracle().count("start"), kept.sandbox.oracle().count("double")), (2, 0));
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn nobody_is_signalled_without_a_verified_handle() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+    let innocent = Innocent::of(&kept);
+    let own = innocent.identity();
+    let other_start = Identity { start: own.start + 1, ..own.clone() };
+    let other_inode = Identity { inode: own.inode.map(|inode| inode + 1), ..own.clone() };
+    // Before 6.9 there is no inode to tell them apart by.
+    let strangers = [Some(other_start), own.inode.map(|_| other_inode)];
+    for stranger in strangers.into_iter().flatten() {
+        kept.forge(|ledger| {
+            ledger.lineage = vec![stranger.clone()];
+            if let Some(program) = &mut ledger.program {
+                program.shim = Some(stranger.clone());
+                program.identity = Some(stranger.clone());
+            }
+        });
+        kept.ensure().run().expect(0);
+        kept.restart().run().expect(0);
+        kept.stop().run().expect(0);
+    }
+    innocent.spared();
+}
+
+#[test]
+fn identity_has_no_wall_clock_in_it() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    let host = kept::pid(&kept.ensure().run().expect(0));
+    let text = std::fs::read_to_string(kept.state().join("ledger.json")).expect("there is one");
+    let ledger: serde_json::Value = serde_json::from_str(&text).expect("JSON");
+    let recorded = ledger["lineage"][0].as_object().expect("the host");
+    let mut keys: Vec<&str> = recorded.keys().map(String::as_str).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["boot", "inode", "pid", "pidns", "start"]);
+    // Ticks since boot, as the kernel tells them: field 22 of proc_pid_stat(5), twenty after the name.
+    let stat = std::fs::read_to_string(format!("/proc/{host}/stat")).expect("it lives");
+    let ticks =
+        stat.rsplit(')').next().and_then(|after| after.split_whitespace().nth(19)?.parse::<u64>().ok());
+    assert_eq!(recorded["start"].as_u64(), ticks);
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_wedged_worker_is_ended_and_not_whom_the_ledger_names() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    let host = kept::host(&kept.ensure().run().expect(0));
+    kept.settled();
+    let innocent = Innocent::of(&kept);
+    let stranger = Identity { start: innocent.identity().start + 1, ..innocent.identity() };
+    kept.forge(|ledger| ledger.lineage = vec![stranger]);
+    kept::freeze(&host);
+    let next = kept.ensure().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0);
+    assert!(host.has_ended(), "its own mark leads to it");
+    assert_ne!(kept::pid(&next), host.pid());
+    innocent.spared();
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_lock_that_no_verified_process_holds_is_named_and_nobody_is_signalled() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    kept.offer("1.0.0").line("stop = { grace = \"100ms\" }").write();
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+    let innocent = Innocent::of(&kept);
+    let stranger = Identity { start: innocent.identity().start + 1, ..innocent.identity() };
+    kept.forge(|ledger| {
+        let program = ledger.program.as_mut().expect("a program was recorded");
+        program.shim = Some(stranger.clone());
+        program.identity = Some(stranger);
+    });
+    // This very process stands for something of a former program that cannot be found.
+    let file = std::fs::File::options().write(true).open(kept.state().join("program")).expect("it is there");
+    file.lock().expect("nobody else holds it");
+    let refused = kept.ensure().run().expect(1);
+    assert_eq!(refused.state(), "survivor", "{}", refused.stdout);
+    assert!(kept::message(&refused).contains(&std::process::id().to_string()), "{}", refused.stdout);
+    drop(file);
+    innocent.spared();
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn records_of_another_boot_are_void() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+    let innocent = Innocent::of(&kept);
+    let before = Identity { boot: "11111111-2222-3333-4444-555555555555".to_owned(), ..innocent.identity() };
+    kept.forge(|ledger| {
+        ledger.lineage = vec![before.clone()];
+        ledger.booting_until = Some(tenure::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
+        if let Some(program) = &mut ledger.program {
+            program.shim = Some(before.clone());
+            program.identity = Some(before.clone());
+        }
+    });
+    assert_eq!(kept.status().expect(3).state(), "down");
+    let answer = kept.ensure().run().expect(0);
+    assert_eq!((answer.state().as_str(), answer.json()["generation"].as_u64()), ("started", Some(2)));
+    assert!(kept::took_ms(&answer) < 10_000, "{}", answer.stdout);
+    innocent.spared();
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_failure_of_another_boot_suppresses_nothing() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let broken = kept.sandbox.path().join("broken");
+    std::fs::write(&broken, "").expect("a sandbox takes files");
+    kept.offer("1.0.0").words(&[&format!("once={}:3", broken.display())]).write();
+    kept.ensure().run().expect(1);
+    assert_eq!(kept.ensure().run().expect(1).state(), "spawn-suppressed");
+    std::fs::remove_file(&broken).expect("it is there");
+    let path = kept.state().join("desired.json");
+    let text = std::fs::read_to_string(&path).expect("a launcher leaves one");
+    let boot = tenure_sys::identity::boot_id().expect("the kernel tells it");
+    std::fs::write(&path, text.replace(&boot, "11111111-2222-3333-4444-555555555555")).expect("ours");
+    assert_eq!(kept.ensure().run().expect(0).state(), "started");
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn term_to_the_host_takes_the_one_shutdown_path() {
+    let kept = Kept::with(TENURE, PROGRAM, &["escapee"]);
+    kept.ensure().run().expect(0);
+    let everybody = everybody(&kept);
+    everybody[0].signal(Signal::Term).expect("our own process can be signalled");
+    assert!(ended(&everybody[0]));
+    assert!(
+        everybody.iter().all(ProcessHandle::has_ended),
+        "the host leaves after everything of its program"
+    );
+    assert!(kept.events().iter().any(|event| event.what == What::Draining && event.why.contains("TERM")));
+    let files = kept.files();
+    assert!(!files.iter().any(|name| name.starts_with("control") || name == "worker.pid"), "{files:?}");
+    assert_eq!(kept.status().expect(3).state(), "down");
+}
+
+#[test]
+fn shutdown_leaves_no_file_that_start_made() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    kept.offer("1.0.0").words(&["notify"]).ready(Some("\"notify\"")).write();
+    let mut after = Vec::new();
+    for _ in 0..3 {
+        kept.ensure().run().expect(0);
+        kept.stop().run().expect(0);
+        after.push(kept.files());
+    }
+    let stays = ["desired.json", "events.jsonl", "gate", "instance", "ledger.json", "program"];
+    let own: Vec<&String> = after[0].iter().filter(|name| !name.starts_with("logs/")).collect();
+    assert_eq!(own, stays, "records and locks, and nothing that a start made for its own time");
+    assert_eq!((&after[0], &after[1]), (&after[2], &after[2]), "nothing adds up");
+}
