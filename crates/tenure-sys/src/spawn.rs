@@ -128,11 +128,13 @@ impl Line {
         }
     }
 
-    /// Closes the line and reads the report to its end.
+    /// Closes the line and reads the report.
     fn give_up(mut self) -> Option<(Stage, io::Error)> {
         drop(self.release);
-        let mut report = [0_u8; inside::REPORT];
-        self.report.read_exact(&mut report).ok()?;
-        inside::read_report(report)
+        // On to the end of the pipe, which comes when the new process has let go of all that it had inherited: whoever
+        // hears of a failed start may rely on nothing of it being left.
+        let mut report = Vec::new();
+        self.report.read_to_end(&mut report).ok()?;
+        inside::read_report(*report.first_chunk()?)
     }
 }

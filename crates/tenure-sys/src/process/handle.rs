@@ -53,7 +53,7 @@ pub struct ProcessHandle {
 impl ProcessHandle {
     /// Opens a handle of the process that has this number now.
     ///
-    /// Whether it is the process that the caller means is for [`verify`] to say; this takes whoever it finds. A
+    /// Whether it is the process that the caller means is for [`super::verify()`] to say; this takes whoever it finds. A
     /// process that has ended but was not waited for yet is [`OpenError::Gone`].
     pub fn open(pid: u32) -> Result<Self, OpenError> {
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(OpenError::Gone)?;
