@@ -66,7 +66,7 @@ async fn serve(
 fn stop_asked(worker: &Worker) -> tokio::sync::oneshot::Receiver<StopRequest> {
     let (sender, receiver) = tokio::sync::oneshot::channel();
     let status = worker.status();
-    std::thread::spawn(move || sender.send(status.wait_for_stop()));
+    std::thread::spawn(move || drop(sender.send(status.wait_for_stop())));
     receiver
 }
 
