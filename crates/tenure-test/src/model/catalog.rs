@@ -17,11 +17,17 @@ pub fn small() -> Vec<Scenario> {
             .call(Ensure, 1, 2)
             .limits(Limits { crashes: 1, ..Limits::default() })
             .seeing(&[witness::REPLACED, witness::JOINED, witness::ORPHAN]),
-        Scenario::new("programs, one crash, one stopped process")
+        Scenario::new("three launchers of two versions, one crash")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .limits(Limits { crashes: 1, ..Limits::default() })
+            .seeing(&[witness::REPLACED, witness::JOINED]),
+        Scenario::new("programs, one crash, one stopped process that may go on")
             .call(Ensure, 0, 1)
             .call(Ensure, 1, 1)
             .wrapping()
-            .limits(Limits { crashes: 1, stops: 1, ..Limits::default() })
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..Limits::default() })
             .seeing(&[witness::WEDGED, witness::GATE_HELD, witness::LEFTOVER]),
         Scenario::new("the newer version cannot boot")
             .call(Ensure, 0, 1)
@@ -38,7 +44,8 @@ pub fn small() -> Vec<Scenario> {
         Scenario::new("hangs, stalls and impatient callers")
             .call(Ensure, 0, 1)
             .call(Ensure, 1, 1)
-            .limits(Limits { ailments: 1, budgets: 1, slow: 1, ..Limits::default() })
+            .wrapping()
+            .limits(Limits { ailments: 1, budgets: 1, slow: 1, crashes: 1, ..Limits::default() })
             .seeing(&[witness::HANGS, witness::STALLED, witness::WARMING, witness::SPARED]),
         Scenario::new("stop and restart among launchers")
             .call(Ensure, 0, 1)
@@ -50,6 +57,7 @@ pub fn small() -> Vec<Scenario> {
         Scenario::new("a hold of the gate passes its bound")
             .call(Ensure, 0, 1)
             .call(Ensure, 1, 1)
+            .call(Stop, 0, 1)
             .limits(Limits { overruns: 1, crashes: 1, ..Limits::default() })
             .seeing(&[witness::GATE_LOST]),
     ]
@@ -59,40 +67,46 @@ pub fn small() -> Vec<Scenario> {
 #[must_use]
 pub fn large() -> Vec<Scenario> {
     let limits = Limits::default();
+    let two = |name| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2);
     let three = |name| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).call(Ensure, 2, 2);
     vec![
-        three("three versions, two crashes, a stopped process")
-            .limits(Limits { crashes: 2, stops: 1, resumes: 1, ..limits })
-            .seeing(&[witness::REPLACED, witness::JOINED, witness::ORPHAN, witness::WEDGED]),
-        three("three versions of programs, everything goes wrong once")
+        three("three versions, two crashes").limits(Limits { crashes: 2, ..limits }).seeing(&[
+            witness::REPLACED,
+            witness::JOINED,
+            witness::ORPHAN,
+        ]),
+        three("three versions, a crash, a stopped process that goes on")
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..limits })
+            .seeing(&[witness::WEDGED, witness::GATE_HELD]),
+        two("two versions of programs, everything goes wrong once")
             .wrapping()
             .limits(Limits { crashes: 1, stops: 1, resumes: 1, ailments: 1, slow: 1, budgets: 1, ..limits })
             .seeing(&[witness::REPLACED, witness::LEFTOVER, witness::STALLED]),
         three("the newest cannot boot, the middle one cannot be started")
             .failing(2)
             .unstartable(1)
-            .limits(Limits { crashes: 1, ticks: 3, ..limits })
+            .limits(Limits { crashes: 1, ticks: 2, ..limits })
             .seeing(&[witness::OLDER]),
         Scenario::new("four launchers of two versions, two crashes")
+            .call(Ensure, 0, 1)
             .call(Ensure, 0, 2)
-            .call(Ensure, 0, 2)
-            .call(Ensure, 1, 2)
+            .call(Ensure, 1, 1)
             .call(Ensure, 1, 2)
             .limits(Limits { crashes: 2, ..limits })
             .seeing(&[witness::JOINED]),
-        Scenario::new("stop, restart and two launchers, everything goes wrong once")
-            .call(Ensure, 0, 2)
-            .call(Ensure, 1, 2)
+        Scenario::new("stop, restart and two launchers of programs")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
             .call(Stop, 0, 1)
             .call(Restart, 1, 1)
             .wrapping()
-            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ailments: 1, budgets: 1, ..limits })
+            .limits(Limits { crashes: 1, stops: 1, ailments: 1, ..limits })
             .seeing(&[witness::STOPPED, witness::RESTARTED, witness::BOOT_STOPPED]),
         Scenario::new("the gate is lost twice")
             .call(Ensure, 0, 2)
             .call(Ensure, 1, 2)
             .call(Stop, 0, 1)
-            .limits(Limits { overruns: 2, crashes: 2, ticks: 1, slow: 1, ..limits })
+            .limits(Limits { overruns: 2, crashes: 1, ..limits })
             .seeing(&[witness::GATE_LOST]),
     ]
 }
@@ -100,10 +114,31 @@ pub fn large() -> Vec<Scenario> {
 /// Scenarios in which one rule is broken, each with a property that cannot hold then.
 #[must_use]
 pub fn broken() -> Vec<(Scenario, &'static str)> {
-    let two = |name, mutation| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).breaking(mutation);
+    [versions(), locks(), manners(), records()].concat()
+}
+
+fn two(name: &'static str, mutation: Mutation) -> Scenario {
+    Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).breaking(mutation)
+}
+
+/// What runs next is the target's business and nobody else's.
+fn versions() -> Vec<(Scenario, &'static str)> {
     let limits = Limits::default();
     vec![
         (two("strict version equality", Mutation::StrictVersion), BOUNDED),
+        (
+            two("a launcher starts its own version", Mutation::OwnVersion)
+                .limits(Limits { crashes: 1, ..limits }),
+            NO_DOWNGRADE,
+        ),
+        (two("what stands picks the successor", Mutation::StaleSuccessor), BOUNDED),
+    ]
+}
+
+/// Path, lease and program lock.
+fn locks() -> Vec<(Scenario, &'static str)> {
+    let limits = Limits::default();
+    vec![
         (
             two("a lease that may be broken", Mutation::BreakableLease).limits(Limits { stops: 1, ..limits }),
             LEASE,
@@ -113,12 +148,20 @@ pub fn broken() -> Vec<(Scenario, &'static str)> {
                 .limits(Limits { slow: 1, ..limits }),
             PATH,
         ),
+        (two("the socket is removed without the lease", Mutation::LateUnlink), NO_REFUSAL),
         (
-            two("a launcher starts its own version", Mutation::OwnVersion)
+            two("a start before the program lock is free", Mutation::ProgramLockIgnored)
+                .wrapping()
                 .limits(Limits { crashes: 1, ..limits }),
-            NO_DOWNGRADE,
+            ONE_PROGRAM,
         ),
-        (two("what stands picks the successor", Mutation::StaleSuccessor), BOUNDED),
+    ]
+}
+
+/// Who may be ended, when and by whom.
+fn manners() -> Vec<(Scenario, &'static str)> {
+    let limits = Limits::default();
+    vec![
         (
             two("no watchdog of its own thread", Mutation::NoWatchdog).limits(Limits {
                 ailments: 1,
@@ -128,17 +171,10 @@ pub fn broken() -> Vec<(Scenario, &'static str)> {
             REST,
         ),
         (
-            two("a start before the program lock is free", Mutation::ProgramLockIgnored)
-                .wrapping()
-                .limits(Limits { crashes: 1, ..limits }),
-            ONE_PROGRAM,
-        ),
-        (
             two("a launcher ends a worker that boots", Mutation::ImpatientBoot)
                 .limits(Limits { crashes: 1, ..limits }),
             NO_HARM,
         ),
-        (two("the socket is removed without the lease", Mutation::LateUnlink), NO_REFUSAL),
         (two("a draining worker is forced at once", Mutation::DrainForced).call(Stop, 0, 1), NO_HARM),
         (
             two("a silent worker is forced after the first look", Mutation::SilenceForced)
@@ -161,6 +197,13 @@ pub fn broken() -> Vec<(Scenario, &'static str)> {
                 .limits(Limits { overruns: 1, ..limits }),
             NO_HARM,
         ),
+    ]
+}
+
+/// What is written down about offers and failures.
+fn records() -> Vec<(Scenario, &'static str)> {
+    let limits = Limits::default();
+    vec![
         (
             two("a lost gate writes an old record", Mutation::StaleRecord).limits(Limits {
                 overruns: 1,

@@ -37,11 +37,10 @@ pub(super) fn observe(s: &State, eye: Eye) -> Seen {
         Seen::Worker(worker.level, looks)
     };
     match (s.see(), eye) {
-        (Sight::Worker(_), Eye::Slow) => Seen::Silent,
+        (Sight::Worker(_), Eye::Slow) | (Sight::Silent, _) => Seen::Silent,
         (Sight::Worker(slot), Eye::Clear | Eye::Late) => looks(slot),
         (Sight::Nobody, Eye::Late) => draining(s).map_or(Seen::Nobody, looks),
         (Sight::Nobody, Eye::Clear | Eye::Slow) => Seen::Nobody,
-        (Sight::Silent, _) => Seen::Silent,
     }
 }
 
@@ -54,7 +53,7 @@ pub(super) fn draining(s: &State) -> Option<u8> {
 /// The next step of `ensure` up to the lease, and of the others up to the gate.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     match s.launcher(me).pc {
-        Pc::Idle => begin(rules, s, me),
+        Pc::Idle => begin(s, me),
         Pc::Look => look(rules, s, me, eye),
         Pc::AwaitSettled(_) => s.launcher(me).pc = Pc::Look,
         Pc::WantGate => enter(s, me),
@@ -84,13 +83,13 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     }
 }
 
-fn begin(rules: &Rules, s: &mut State, me: u8) {
+fn begin(s: &mut State, me: u8) {
     match s.launcher(me).task {
         Task::Ensure => s.launcher(me).pc = Pc::Look,
         Task::Restart => s.launcher(me).pc = Pc::WantGate,
         Task::Stop => {
             if let Sight::Worker(slot) = s.see() {
-                worker::happen(rules, s, slot, Happening::StopAsked);
+                worker::happen(s, slot, Happening::StopAsked);
             }
             s.launcher(me).pc = Pc::WantGate;
         }

@@ -79,8 +79,13 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
         (false, false) => None,
     };
     let next = match launcher.pc {
-        Pc::Idle | Pc::Unmask | Pc::Force(_) | Pc::Prove(_) => Some(go),
-        Pc::Opened | Pc::Spawned(_) | Pc::Recorded(_) => Some(go),
+        Pc::Idle
+        | Pc::Unmask
+        | Pc::Force(_)
+        | Pc::Prove(_)
+        | Pc::Opened
+        | Pc::Spawned(_)
+        | Pc::Recorded(_) => Some(go),
         Pc::Look | Pc::Gated | Pc::Retire(_) => {
             glance(rules, s, me, out);
             Some(go)
@@ -109,8 +114,7 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
             }
             if_free(s.see() != Sight::Silent, is_mute(s))
         }
-        Pc::Clear if rules.breaks(Mutation::ProgramLockIgnored) => Some(go),
-        Pc::Clear => if_free(!s.program_lives(), true),
+        Pc::Clear => if_free(!s.program_lives() || rules.breaks(Mutation::ProgramLockIgnored), true),
         Pc::Bound => starting::free(s).map(|_| go),
         Pc::AwaitReport(slot) => if_free(launcher.news != News::None, boots_for_ever(rules, s, slot)),
         Pc::Done(_) | Pc::Dead => None,
@@ -232,7 +236,7 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
             expire(rules, s, me, false);
         }
         Move::Work(slot) => worker::go_on(rules, s, slot),
-        Move::Watchdog(slot, happening) => worker::happen(rules, s, slot, happening),
+        Move::Watchdog(slot, happening) => worker::happen(s, slot, happening),
         Move::ShimEnds(slot) => s.worker(slot).program = false,
         Move::Steal(me) => launcher::take(rules, s, me),
         Move::KillLauncher(me) => {
@@ -259,7 +263,7 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
         Move::Fail(slot) => {
             s.left.ailments -= 1;
             s.worker(slot).program = false;
-            worker::happen(rules, s, slot, Happening::AppFailed);
+            worker::happen(s, slot, Happening::AppFailed);
         }
         Move::Overrun(me) => {
             s.left.overruns -= 1;
@@ -287,7 +291,7 @@ fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
             retiring::step(rules, s, me, eye);
         }
         Pc::Clear | Pc::Opened | Pc::Bound | Pc::Spawned(_) | Pc::Recorded(_) | Pc::AwaitReport(_) => {
-            starting::step(rules, s, me)
+            starting::step(rules, s, me);
         }
         Pc::Idle
         | Pc::Look
@@ -309,6 +313,9 @@ fn waited_long(rules: &Rules, s: &mut State, me: u8) {
         // Something answers by now: it was not the lease of a worker that ends.
         Pc::TakeLease if s.see() != Sight::Nobody && !rules.breaks(Mutation::NoSecondLook) => {
             launcher::look_again(s, me);
+        }
+        Pc::Leaving(why) if s.see() != Sight::Nobody && !rules.breaks(Mutation::NoSecondLook) => {
+            s.launcher(me).pc = Pc::Retire(why);
         }
         Pc::TakeLease => s.launcher(me).pc = Pc::Force(Why::Wedged),
         Pc::Asked(why) | Pc::Leaving(why) | Pc::Mute(why) => s.launcher(me).pc = Pc::Force(why),
@@ -347,7 +354,7 @@ fn expire(rules: &Rules, s: &mut State, me: u8, for_a_stopped_one: bool) {
     }
     let outcome = match (pc, for_a_stopped_one) {
         (Pc::WantGate, true) => Outcome::GateHeld,
-        (Pc::AwaitSettled(_), false) | (Pc::AwaitReport(_), _) => Outcome::Warming,
+        (Pc::AwaitSettled(_) | Pc::AwaitReport(_), _) => Outcome::Warming,
         (_, _) => Outcome::TimedOut,
     };
     launcher::finish(rules, s, me, outcome);

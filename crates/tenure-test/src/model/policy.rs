@@ -193,3 +193,37 @@ fn verdicts(levels: Level, strictly: bool) -> Vec<(Question, Verdict)> {
     }
     verdicts
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn after(policy: &Policy, changes: &[Change]) -> Goal {
+        let record = changes.iter().fold(0, |record, change| policy.change(record, *change));
+        policy.goal(record, 0)
+    }
+
+    #[test]
+    fn abstract_time_makes_the_real_record_pass_a_version_over_and_take_it_back() {
+        let policy = Policy::of(2, false);
+        let failed = [Change::Offer(0), Change::Offer(1), Change::Fail(1)];
+        assert_eq!(after(&policy, &failed), Goal::Start(0));
+        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(1)]].concat()), Goal::Start(0));
+        assert_eq!(after(&policy, &[&failed[..], &[Change::QuarantineEnds(1)]].concat()), Goal::Start(1));
+    }
+
+    #[test]
+    fn abstract_time_makes_the_real_record_suppress_a_lone_failure() {
+        let policy = Policy::of(1, false);
+        let failed = [Change::Offer(0), Change::Fail(0)];
+        assert_eq!(after(&policy, &failed), Goal::Nothing);
+        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(0)]].concat()), Goal::Start(0));
+    }
+
+    #[test]
+    fn a_memory_knows_which_versions_failed() {
+        let policy = Policy::of(2, false);
+        let memory = policy.remember(0, Deed::StartFailed(1));
+        assert_eq!((policy.failed(0), policy.failed(memory)), (0, 0b10));
+    }
+}

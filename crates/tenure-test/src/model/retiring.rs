@@ -51,7 +51,7 @@ fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, eye: Eye) {
                 if rules.breaks(Mutation::StaleSuccessor) && why == Why::Replace {
                     s.launcher(me).target = s.worker(slot).level;
                 }
-                worker::happen(rules, s, slot, Happening::StopAsked);
+                worker::happen(s, slot, Happening::StopAsked);
                 Pc::Asked(why)
             }
             Sight::Worker(_) | Sight::Silent if rules.breaks(Mutation::SilenceForced) => Pc::Force(why),

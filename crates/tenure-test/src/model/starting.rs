@@ -68,6 +68,8 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     }
     s.lineage = NOBODY;
     s.booting = true;
+    let above = s.served & !((2_u8 << target) - 1);
+    s.downgraded |= above & !rules.policy.tallied(s.desired) != 0;
     if rules.scenario.unstartable & (1 << target) != 0 {
         s.replaced -= 1;
         if rules.breaks(Mutation::UntalliedStart) {

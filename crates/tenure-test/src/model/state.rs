@@ -164,6 +164,7 @@ pub(super) struct Launcher {
 
 /// A worker, or what it left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
 pub(super) struct Worker {
     pub(super) present: bool,
     pub(super) life: Life,
@@ -190,6 +191,7 @@ pub(super) struct Worker {
 
 /// A state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
 pub(super) struct State {
     /// The launcher that holds the gate.
     pub(super) gate: u8,
@@ -212,7 +214,7 @@ pub(super) struct State {
     pub(super) replaced: i8,
     /// Somebody signalled a worker that answers, or that is within its time.
     pub(super) harmed: bool,
-    /// A lower version took over although a higher one had served and not failed.
+    /// A version was started although a higher one had served and not failed.
     pub(super) downgraded: bool,
     /// A call failed although nothing had gone wrong.
     pub(super) unsound: bool,

@@ -35,7 +35,7 @@ pub(super) fn go_on(rules: &Rules, s: &mut State, slot: u8) {
         }
         Life::Booting => boot(rules, s, slot),
         Life::Draining if worker.program => s.worker(slot).program = false,
-        Life::Draining => happen(rules, s, slot, Happening::Drained),
+        Life::Draining => happen(s, slot, Happening::Drained),
         Life::Active => {}
         Life::Ended if rules.breaks(Mutation::LateUnlink) && worker.lease != 0 => {
             s.worker(slot).lease = 0;
@@ -54,15 +54,15 @@ fn boot(rules: &Rules, s: &mut State, slot: u8) {
     let worker = *s.worker(slot);
     if rules.scenario.fails & (1 << worker.level) != 0 {
         s.replaced -= 1;
-        happen(rules, s, slot, Happening::AppFailed);
+        happen(s, slot, Happening::AppFailed);
     } else if rules.scenario.wraps && !worker.program {
         if s.program_lives() && !rules.breaks(Mutation::ProgramLockIgnored) {
-            happen(rules, s, slot, Happening::AppFailed);
+            happen(s, slot, Happening::AppFailed);
         } else {
             s.worker(slot).program = true;
         }
     } else {
-        happen(rules, s, slot, Happening::AppReady);
+        happen(s, slot, Happening::AppReady);
     }
 }
 
@@ -86,12 +86,12 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<Happening> 
 }
 
 /// Something happens to it; the deeds are the shipped machine's.
-pub(super) fn happen(rules: &Rules, s: &mut State, slot: u8, happening: Happening) {
+pub(super) fn happen(s: &mut State, slot: u8, happening: Happening) {
     let (next, deeds) = life::step(s.worker(slot).life, happening);
     s.worker(slot).life = next;
     for deed in deeds {
         match deed {
-            Deed::ReportReady => serve(rules, s, slot),
+            Deed::ReportReady => serve(s, slot),
             Deed::CloseListener => {
                 s.worker(slot).socket = 0;
                 s.settle();
@@ -109,11 +109,8 @@ pub(super) fn happen(rules: &Rules, s: &mut State, slot: u8, happening: Happenin
     }
 }
 
-fn serve(rules: &Rules, s: &mut State, slot: u8) {
-    let level = s.worker(slot).level;
-    let above = s.served & !((2_u8 << level) - 1);
-    s.downgraded |= above & !rules.policy.tallied(s.desired) != 0;
-    s.served |= 1 << level;
+fn serve(s: &mut State, slot: u8) {
+    s.served |= 1 << s.worker(slot).level;
     s.booting = false;
     let parent = std::mem::replace(&mut s.worker(slot).parent, NOBODY);
     if parent != NOBODY {

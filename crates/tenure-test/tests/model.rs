@@ -1,0 +1,61 @@
+//! The model's small scenarios hold in every state, and every rule that is broken on purpose is found out.
+
+use tenure_test::model::{Explored, Mutation, catalog, explore, refute};
+
+fn told(explored: &Explored) -> String {
+    let found = explored.counterexamples.iter();
+    let found =
+        found.map(|one| format!("{} in {} steps:\n{}", one.property, one.steps.len(), one.steps.join("\n")));
+    found
+        .chain(explored.unseen.iter().map(|name| format!("never seen: {name}")))
+        .collect::<Vec<_>>()
+        .join("\n")
+}
+
+#[test]
+fn every_small_scenario_holds_in_every_state() {
+    for scenario in catalog::small() {
+        let explored = explore(&scenario);
+        assert!(explored.holds(), "{}: {}", scenario.name, told(&explored));
+    }
+}
+
+/// The scenario that breaks this rule must cost the property that stands beside it.
+fn is_found_out(mutation: Mutation) {
+    let broken = catalog::broken().into_iter().find(|(scenario, _)| scenario.mutation == Some(mutation));
+    let (scenario, property) = broken.expect("each broken rule has a scenario");
+    let explored = refute(&scenario, property);
+    assert!(explored.against(property).is_some(), "{}: {property} holds all the same", scenario.name);
+}
+
+macro_rules! broken_rules {
+    ($($name:ident => $mutation:ident;)+) => {
+        $(
+            #[test]
+            fn $name() {
+                is_found_out(Mutation::$mutation);
+            }
+        )+
+    };
+}
+
+broken_rules! {
+    strict_version_equality_never_stops_replacing => StrictVersion;
+    a_lease_that_can_be_broken_is_no_lease => BreakableLease;
+    a_path_bound_before_the_lease_is_held_leads_astray => BindFirst;
+    a_launcher_that_starts_its_own_version_downgrades => OwnVersion;
+    a_stale_worker_that_picks_its_successor_never_stops => StaleSuccessor;
+    without_a_watchdog_of_its_own_a_boot_hangs_for_ever => NoWatchdog;
+    a_program_lock_that_is_ignored_makes_two_programs => ProgramLockIgnored;
+    a_launcher_that_ends_a_booting_worker_does_harm => ImpatientBoot;
+    a_socket_removed_without_the_lease_is_the_successors => LateUnlink;
+    a_draining_worker_that_is_forced_at_once_is_cut_off => DrainForced;
+    a_slow_worker_that_is_forced_at_once_is_cut_off => SilenceForced;
+    a_spent_budget_that_forces_cuts_a_drain_off => BudgetForces;
+    a_drain_measured_by_the_callers_spec_is_cut_off => OwnPatience;
+    a_launcher_that_lost_the_gate_must_not_force => UnconfirmedForce;
+    a_launcher_that_waited_long_must_look_again => NoSecondLook;
+    a_launcher_that_lost_the_gate_must_not_write => StaleRecord;
+    a_failed_start_that_is_not_tallied_fails_everybody => UntalliedStart;
+    a_version_that_failed_in_this_call_stays_out_of_it => RetriedChoice;
+}
