@@ -3,23 +3,23 @@
 //! The story only: look, wait or enter the gate, look again, judge, act, answer. Each step is a room of its own; the
 //! memory of one call is [`Errand`], and every wait is cut from one budget.
 
+use std::time::Duration;
+
 use crate::deadline::{Deadline, Moment};
-use crate::desired::{Desired, Target};
+use crate::desired::{Desired, Failure, Target};
 use crate::errand::{Act, Errand, How};
 use crate::error::{Error, ErrorKind};
-use crate::event::{self, Event, What};
 use crate::gate::Gate;
-use crate::judge::{Aim, Fault, Suspicion, Usable, Verdict, Want, judge, suspect};
-use crate::lease::{Lease, TryLease};
+use crate::judge::{Aim, Fault, Usable, Verdict, Want, judge};
+use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
-use crate::paths::{StateDir, file};
+use crate::paths::StateDir;
 use crate::probe::{self, Observation};
-use crate::readiness::{self, BootFailure, Outcome};
-use crate::records;
-use crate::retire::{self, LONGEST_DRAIN, Purpose, Retired};
+use crate::readiness::{self, Outcome};
 use crate::spec::Spec;
 use crate::start;
+use crate::vacate::Room;
 use crate::wire::{AppState, Endpoint, Hello};
 
 /// What a call of [`ensure`] ended with.
@@ -101,7 +101,7 @@ struct Call<'order> {
     want: Want,
     budget: Deadline,
     errand: Errand,
-    failure: Option<BootFailure>,
+    failure: Option<Error>,
 }
 
 impl Call<'_> {
@@ -129,14 +129,16 @@ impl Call<'_> {
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
     fn act(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.order.gate_time())?;
-        let mut desired = offers::with_offer(&gate, &self.order.spec)?;
-        let target = desired.target(&Moment::now(), &start::can_run);
+        let desired = offers::with_offer(&gate, &self.order.spec)?;
+        let target =
+            desired.target(&Moment::now(), &|spec| start::can_run(spec) && !self.has_failed(&desired, spec));
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.order.first_answer));
-        let act = self.errand.step(judge(&self.want, &aim(&target), &seen));
+        let act = self.errand.step(judge(&self.want, &aim(&target, self.failure.as_ref()), &seen));
         if !matches!(act, Act::Refuse(_)) {
             offers::keep(&gate, &desired)?;
         }
+        let room = Room { gate: &gate, order: self.order, budget: &self.budget, desired: &desired };
         let lease = match act {
             Act::Answer(how, usable) => return Ok(Some(Ensured::Serving(how, usable))),
             Act::Await(_) => return Ok(None),
@@ -144,137 +146,59 @@ impl Call<'_> {
             Act::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
             Act::Start | Act::AwaitEnd(_) => {
                 self.startable(&target)?;
-                self.take_lease(&gate)?
+                room.take()?
             }
-            Act::Suspect => self.unmask(&gate, &target)?,
+            Act::Suspect => room.unmask(|| self.startable(&target).map(drop))?,
             Act::Replace(hello, fault) => {
                 self.startable(&target)?;
-                Some(self.replace(&gate, &hello, &fault)?)
+                let lease = room.replace(&hello, why(&fault))?;
+                self.errand.retired();
+                Some(lease)
             }
         };
         match lease {
-            Some(lease) => self.start(&gate, lease, self.startable(&target)?, &mut desired),
+            Some(lease) => self.start(&gate, lease, self.startable(&target)?),
             None => Ok(None),
         }
     }
 
-    /// The spec that may be started now, or why none may.
+    /// Whether this call has seen this very offer fail: it is not tried again in the same call, quarantine or not.
+    fn has_failed(&self, desired: &Desired, spec: &Spec) -> bool {
+        !self.errand.may_start(&spec.version) && desired.failure(spec).is_some()
+    }
+
+    /// The spec that may be started now, or why none may: asked before anything is stopped to make room.
     fn startable<'target>(&self, target: &'target Target) -> Result<&'target Spec, Error> {
         match (target, &self.failure) {
-            (Target::Offer { spec, .. }, _) if self.errand.may_start(&spec.version) => Ok(spec),
-            (_, Some(failure)) => Err(Error::boot_failed(failure)),
-            (Target::Suppressed { failure, wait }, None) => Err(Error::of(
-                ErrorKind::SpawnSuppressed,
-                format!(
-                    "start the worker: it failed a moment ago ({} times): {}",
-                    failure.count, failure.error
-                ),
-            )
-            .after(*wait)),
+            (Target::Offer { spec, .. }, _) if self.errand.may_start(&spec.version) => {
+                start::check(spec, self.order)?;
+                Ok(spec)
+            }
+            (_, Some(failure)) => Err(failure.clone()),
+            (Target::Suppressed { failure, wait }, None) => Err(suppressed(failure, *wait)),
             (Target::Missing { program }, None) => Err(missing(&self.order.spec, program)),
             (Target::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
         }
     }
 
-    /// The lease, or `None` when somebody else got there first. A busy lease without a listener is being torn down: the
-    /// kernel wakes us when its last holder is gone, and a holder that outstays every drain is wedged.
-    fn take_lease(&self, gate: &Gate<'_>) -> Result<Option<Lease>, Error> {
-        if let TryLease::Free(lease) = Lease::try_take(gate.state())? {
-            self.note_found_dead(gate)?;
-            return Ok(Some(lease));
-        }
-        let patience = self.order.wedged_after.saturating_add(self.order.spec.end_budget());
-        let stage = self.budget.stage("lease")?.at_most(patience);
-        match Lease::take_within(gate.state(), stage)? {
-            TryLease::Free(lease) => Ok(Some(lease)),
-            TryLease::Busy => {
-                self.budget.stage("lease")?;
-                self.end_wedged(gate).map(Some)
-            }
-        }
-    }
-
-    /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended.
-    fn unmask(&self, gate: &Gate<'_>, target: &Target) -> Result<Option<Lease>, Error> {
-        let began = crate::deadline::monotonic();
-        loop {
-            let lease = Lease::try_take(gate.state())?;
-            let ledger = records::read_ledger(gate.state())?;
-            let booting_for =
-                ledger.booting_until.map_or_else(Default::default, |until| until.ahead_of(&Moment::now()));
-            let silent_for = crate::deadline::monotonic().saturating_sub(began);
-            let busy = matches!(lease, TryLease::Busy);
-            match (suspect(busy, silent_for, booting_for, self.order.wedged_after), lease) {
-                (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
-                (Suspicion::Wedged, _) => {
-                    self.startable(target)?;
-                    return self.end_wedged(gate).map(Some);
-                }
-                (Suspicion::Wait(limit), _) => {
-                    let stage = self.budget.stage("silent worker")?.at_most(limit);
-                    if probe::observe(gate.state(), stage) != Observation::Silent {
-                        return Ok(None);
-                    }
-                }
-                (Suspicion::NoWorker, TryLease::Busy) => return Ok(None),
-            }
-        }
-    }
-
-    fn end_wedged(&self, gate: &Gate<'_>) -> Result<Lease, Error> {
-        gate.confirm()?;
-        let ledger = records::read_ledger(gate.state())?;
-        let retired = retire::end_wedged(gate, &ledger)?;
-        self.note(gate, What::EndedWedged, &retired, "it did not answer");
-        Ok(retired.lease)
-    }
-
-    /// Retires the standing worker to make room for the target.
-    fn replace(&mut self, gate: &Gate<'_>, hello: &Hello, fault: &Fault) -> Result<Lease, Error> {
-        gate.confirm()?;
-        let why = why(fault);
-        event::note(
-            gate.state(),
-            &Event::now(What::Replacing, hello.generation, &self.order.asker(), why.as_str())
-                .version(&hello.version)
-                .pid(hello.identity.pid),
-        );
-        let ledger = records::read_ledger(gate.state())?;
-        let purpose = Purpose { reason: why, by: self.order.asker(), patience: LONGEST_DRAIN };
-        let retired = retire::retire(gate, &ledger, &purpose, self.budget.stage("retire")?)?;
-        self.errand.retired();
-        self.note(gate, What::Stopped, &retired, "it made room");
-        Ok(retired.lease)
-    }
-
     /// Starts the target and answers, or remembers how it failed and looks again for another offer.
-    fn start(
-        &mut self,
-        gate: &Gate<'_>,
-        lease: Lease,
-        spec: &Spec,
-        desired: &mut Desired,
-    ) -> Result<Option<Ensured>, Error> {
-        match start::start(gate, lease, spec, self.order, &self.budget)? {
-            Outcome::Ready(hello) => {
-                self.errand.started();
-                offers::succeeded(gate, desired, spec)?;
-                let aim = Aim::Version(spec.version.clone());
-                let verdict = judge(&self.want, &aim, &Observation::Answered(hello));
-                Ok(matches!(verdict, Verdict::Use(_)).then(|| self.serving(verdict)))
-            }
-            Outcome::StillBooting => Ok(Some(Ensured::Warming(None))),
-            Outcome::Failed(failure) => {
-                let event = Event::now(What::StartFailed, 0, &self.order.asker(), failure.message.as_str());
-                event::note(gate.state(), &event.version(&spec.version).pid(failure.pid));
-                if failure.is_its_own() {
-                    offers::failed(gate, desired, spec, &failure.message)?;
-                }
-                self.errand.start_failed(&spec.version);
-                self.failure = Some(failure);
-                Ok(None)
-            }
+    fn start(&mut self, gate: &Gate<'_>, lease: Lease, spec: &Spec) -> Result<Option<Ensured>, Error> {
+        let started = start::start(gate, lease, spec, self.order, &self.budget);
+        if let Ok(Outcome::StillBooting) = started {
+            return Ok(Some(Ensured::Warming(None)));
         }
+        let ready = match &started {
+            Ok(Outcome::Ready(hello)) => Some(Observation::Answered(hello.clone())),
+            Ok(Outcome::StillBooting | Outcome::Failed(_)) | Err(_) => None,
+        };
+        if let Some(failure) = offers::settle(gate, spec, started)? {
+            self.errand.start_failed(&spec.version);
+            self.failure = Some(failure);
+        }
+        let Some(ready) = ready else { return Ok(None) };
+        self.errand.started();
+        let verdict = judge(&self.want, &Aim::Version(spec.version.clone()), &ready);
+        Ok(matches!(verdict, Verdict::Use(_)).then(|| self.serving(verdict)))
     }
 
     /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no error,
@@ -301,26 +225,6 @@ impl Call<'_> {
             Act::Start | Act::Suspect | Act::Refuse(_) => Ensured::Warming(None),
         }
     }
-
-    /// A worker that ends in order removes its socket: one that stands without a lease belongs to a worker that died.
-    fn note_found_dead(&self, gate: &Gate<'_>) -> Result<(), Error> {
-        if gate.state().dir().exists(file::CONTROL).unwrap_or(false) {
-            let ledger = records::read_ledger(gate.state())?;
-            let why = "its socket stands and nobody holds its lease";
-            let mut event = Event::now(What::FoundDead, ledger.generation, &self.order.asker(), why);
-            event.version.clone_from(&ledger.version);
-            event.pid = ledger.lineage.first().map(|identity| identity.pid);
-            event::note(gate.state(), &event);
-        }
-        Ok(())
-    }
-
-    fn note(&self, gate: &Gate<'_>, what: What, retired: &Retired, why: &str) {
-        let why = format!("{why} ({:?})", retired.ending);
-        let mut event = Event::now(what, 0, &self.order.asker(), why);
-        event.pid = retired.pid;
-        event::note(gate.state(), &event);
-    }
 }
 
 fn refuse_inside(state: &StateDir) -> Result<(), Error> {
@@ -331,12 +235,21 @@ fn refuse_inside(state: &StateDir) -> Result<(), Error> {
     Ok(())
 }
 
-fn aim(target: &Target) -> Aim {
+fn aim(target: &Target, failure: Option<&Error>) -> Aim {
     match target {
+        Target::Missing { .. } | Target::Suppressed { .. } if let Some(failure) = failure => {
+            Aim::Nothing(failure.cause_of_start().to_owned())
+        }
         Target::Offer { spec, .. } => Aim::Version(spec.version.clone()),
         Target::Suppressed { failure, .. } => Aim::Nothing(failure.error.clone()),
         Target::Missing { program } => Aim::Nothing(format!("its program {program:?} is gone")),
     }
+}
+
+fn suppressed(failure: &Failure, wait: Duration) -> Error {
+    let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
+    let message = format!("start the worker: it failed a moment ago, {times}: {}", failure.error);
+    Error::of(ErrorKind::SpawnSuppressed, message).at("suppression").after(wait)
 }
 
 fn missing(spec: &Spec, program: &str) -> Error {

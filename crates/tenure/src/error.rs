@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::deadline::TimedOut;
@@ -75,10 +76,10 @@ pub enum Blame {
 }
 
 /// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Error(Box<Inner>);
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Inner {
     kind: ErrorKind,
     stage: Option<String>,
@@ -86,7 +87,7 @@ struct Inner {
     last_words: Vec<String>,
     retry_after: Option<Duration>,
     os_error: Option<i32>,
-    source: Option<Box<dyn StdError + Send + Sync>>,
+    source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
 impl Error {
@@ -187,7 +188,7 @@ impl Error {
     fn because(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
         let mut error = Self::of(kind, source.to_string());
         // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
-        error.0.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+        error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
         error.0.os_error = os_error(&source);
         error
     }
@@ -198,12 +199,17 @@ impl Error {
         error.at(failure.stage.clone())
     }
 
+    /// The message of a failed start without what every such message begins with: it is told after other words.
+    pub(crate) fn cause_of_start(&self) -> &str {
+        self.0.message.strip_prefix("start the worker: ").unwrap_or(&self.0.message)
+    }
+
     pub(crate) fn restart_unproved(message: impl Into<String>, cause: Option<Error>) -> Self {
         let mut error = Self::of(ErrorKind::RestartUnproved, message);
         if let Some(cause) = cause {
             error.0.last_words.clone_from(&cause.0.last_words);
             error.0.stage.clone_from(&cause.0.stage);
-            error.0.source = Some(Box::new(cause));
+            error.0.source = Some(Arc::new(cause));
         }
         error
     }
@@ -309,7 +315,7 @@ impl From<RetireError> for Error {
             RetireError::Unverifiable { .. } | RetireError::Traced { .. } => ErrorKind::Wedged,
             RetireError::Survivor { .. } => ErrorKind::Survivor,
             RetireError::Signal { .. } => ErrorKind::Denied,
-            RetireError::TimedOut(_) => ErrorKind::TimedOut,
+            RetireError::TimedOut(_) | RetireError::Gate(_) => ErrorKind::TimedOut,
             RetireError::Lease(_) => ErrorKind::StateUnusable,
         };
         Self::because(kind, error).at("retire")
@@ -322,7 +328,7 @@ impl From<StartError> for Error {
         let spawn_failed = |source: &(dyn StdError + 'static), stage| {
             let mut error =
                 Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
-            error.0.source = source.source().map(|cause| Box::new(Cause::of(cause)) as _);
+            error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
             error.0.os_error = os_error(source);
             error
         };
@@ -370,5 +376,21 @@ impl From<Refusal> for Error {
             ),
         }
         .at("judge")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_systems_error_is_found_below_every_cause() {
+        let full = std::io::Error::from_raw_os_error(28);
+        let record = RecordError::Write { path: "ledger.json".into(), source: full };
+        let error = Error::from(StartError::Record(record));
+        assert_eq!((error.kind(), error.os_error()), (ErrorKind::RecordUnusable, Some(28)));
+        let error = Error::from(StartError::Spawn(SpawnError::Descriptors { soft: 16, hard: 16 }));
+        assert_eq!((error.kind(), error.os_error()), (ErrorKind::SpawnFailed, Some(EMFILE)));
+        assert_eq!(Error::of(ErrorKind::Bug, "x").os_error(), None);
     }
 }

@@ -52,6 +52,7 @@ pub mod spec;
 mod start;
 mod status;
 mod stop;
+mod vacate;
 pub mod wire;
 
 pub use ensure::{Ensured, ensure};

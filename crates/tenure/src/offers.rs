@@ -2,9 +2,14 @@
 
 use crate::deadline::Moment;
 use crate::desired::Desired;
+use crate::error::{Error, ErrorKind};
+use crate::event::{self, Event, What};
 use crate::gate::Gate;
+use crate::order;
+use crate::readiness::Outcome;
 use crate::records::{self, RecordError};
 use crate::spec::Spec;
+use crate::start::StartError;
 
 /// The record with `spec` offered, not yet written.
 pub(crate) fn with_offer(gate: &Gate<'_>, spec: &Spec) -> Result<Desired, RecordError> {
@@ -23,22 +28,51 @@ pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired) -> Result<(), RecordError
     records::write_desired(gate.state(), desired)
 }
 
-/// Adds a failed start to the tally of `spec`.
-pub(crate) fn failed(
+/// Records how a start of `spec` went, in the record as it stands now, and makes an error of a failure. An error that says
+/// nothing about the spec (the state directory, the gate, a survivor) is passed on and tallies nothing.
+pub(crate) fn settle(
     gate: &Gate<'_>,
-    desired: &mut Desired,
     spec: &Spec,
-    error: &str,
-) -> Result<(), RecordError> {
-    desired.failed(spec, error, &Moment::now());
-    records::write_desired(gate.state(), desired)
+    started: Result<Outcome, StartError>,
+) -> Result<Option<Error>, Error> {
+    let failure = match started {
+        Ok(Outcome::Ready(_)) => {
+            succeeded(gate, spec)?;
+            return Ok(None);
+        }
+        Ok(Outcome::StillBooting) => {
+            return Ok(Some(Error::of(ErrorKind::TimedOut, "wait for the worker's boot")));
+        }
+        Ok(Outcome::Failed(failure)) if !failure.is_its_own() => {
+            return Ok(Some(Error::boot_failed(&failure)));
+        }
+        Ok(Outcome::Failed(failure)) => {
+            let event = Event::now(What::StartFailed, 0, &order::asker(), failure.message.as_str());
+            event::note(gate.state(), &event.version(&spec.version).pid(failure.pid));
+            Error::boot_failed(&failure)
+        }
+        Err(error) if error.is_of_the_spec() => {
+            let error = Error::from(error);
+            let event = Event::now(What::StartFailed, 0, &order::asker(), error.to_string());
+            event::note(gate.state(), &event.version(&spec.version));
+            error
+        }
+        Err(error) => return Err(error.into()),
+    };
+    gate.confirm()?;
+    let mut desired = records::read_desired(gate.state())?;
+    desired.failed(spec, failure.cause_of_start(), &Moment::now());
+    records::write_desired(gate.state(), &desired)?;
+    Ok(Some(failure))
 }
 
-/// Clears the tally of `spec` after a start that became ready; writes nothing where there was none.
-pub(crate) fn succeeded(gate: &Gate<'_>, desired: &mut Desired, spec: &Spec) -> Result<(), RecordError> {
+/// Clears the tally of `spec`; writes nothing where there was none.
+fn succeeded(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
+    let mut desired = records::read_desired(gate.state())?;
     if desired.failure(spec).is_none() {
         return Ok(());
     }
+    gate.confirm()?;
     desired.succeeded(&spec.version);
-    records::write_desired(gate.state(), desired)
+    Ok(records::write_desired(gate.state(), &desired)?)
 }

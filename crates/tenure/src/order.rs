@@ -129,6 +129,11 @@ fn duration_of(variable: &'static str, default: Duration) -> Result<Duration, Ba
     }
 }
 
+/// How long a worker may be silent, for calls without an order: a variable that cannot be read counts as not set.
+pub(crate) fn wedged_after() -> Duration {
+    duration_of(WEDGED_AFTER_VARIABLE, SILENT_IS_WEDGED).unwrap_or(SILENT_IS_WEDGED)
+}
+
 /// This process, as others are told of it.
 #[must_use]
 pub fn asker() -> Asker {

@@ -14,7 +14,6 @@ use crate::offers;
 use crate::order::{self, Order};
 use crate::paths::StateDir;
 use crate::probe::{self, FIRST_ANSWER, Observation};
-use crate::readiness::Outcome;
 use crate::records;
 use crate::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::spec::Spec;
@@ -49,27 +48,17 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
     // A person asked: what failed a moment ago is tried again now.
     desired.succeeded(&order.spec.version);
     let target = target(&desired.target(&Moment::now(), &start::can_run), &order.spec)?;
+    // What can be known to fail is said before anything is stopped.
+    start::check(&target, order)?;
     offers::keep(&gate, &desired)?;
 
     let old = before(&state, &budget)?;
     let floor =
         old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(&state)?.generation);
     let lease = retire_old(&gate, order, &budget)?;
-    match start::start(&gate, lease, &target, order, &budget)? {
-        Outcome::Ready(_) => offers::succeeded(&gate, &mut desired, &target)?,
-        Outcome::StillBooting => {
-            return Err(unproved("the new worker is still booting", old.as_deref(), None));
-        }
-        Outcome::Failed(failure) => {
-            if failure.is_its_own() {
-                offers::failed(&gate, &mut desired, &target, &failure.message)?;
-            }
-            return Err(unproved(
-                "the new worker did not start",
-                old.as_deref(),
-                Some(Error::boot_failed(&failure)),
-            ));
-        }
+    let started = start::start(&gate, lease, &target, order, &budget);
+    if let Some(failure) = offers::settle(&gate, &target, started)? {
+        return Err(unproved("the new worker did not start", old.as_deref(), Some(failure)));
     }
     let new =
         prove(&state, floor, &target.version, &budget).map_err(|why| unproved(&why, old.as_deref(), None))?;
@@ -102,7 +91,12 @@ fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Err
 
 fn retire_old(gate: &Gate<'_>, order: &Order, budget: &Deadline) -> Result<Lease, Error> {
     let ledger = records::read_ledger(gate.state())?;
-    let purpose = Purpose { reason: "restart".to_owned(), by: order.asker(), patience: LONGEST_DRAIN };
+    let purpose = Purpose {
+        reason: "restart".to_owned(),
+        by: order.asker(),
+        patience: LONGEST_DRAIN,
+        silence: order.wedged_after,
+    };
     let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {
         let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, "restart");

@@ -12,7 +12,7 @@ use tenure_sys::tree;
 use crate::control::{self, Silence};
 use crate::deadline::{Stage, TimedOut};
 use crate::fault::{self, Point};
-use crate::gate::Gate;
+use crate::gate::{Gate, GateError};
 use crate::lease::{Lease, LeaseError, TryLease};
 use crate::ledger::Ledger;
 use crate::paths::StateDir;
@@ -62,6 +62,8 @@ pub struct Purpose {
     pub by: Asker,
     /// How long it may take to end by itself; its own settings may say less.
     pub patience: Duration,
+    /// How long it may be silent before it is called wedged.
+    pub silence: Duration,
 }
 
 /// A worker cannot be ended, or its end cannot be proved.
@@ -99,6 +101,9 @@ pub enum RetireError {
     /// The budget ended before the time that the worker announced for its end.
     #[error("wait for the worker's end")]
     TimedOut(#[source] TimedOut),
+    /// The gate was lost.
+    #[error("end the worker")]
+    Gate(#[source] GateError),
     /// The lease file cannot be used.
     #[error("take the worker's lease")]
     Lease(#[source] LeaseError),
@@ -115,44 +120,45 @@ pub fn retire(
     if let TryLease::Free(lease) = Lease::try_take(state).map_err(RetireError::Lease)? {
         return Ok(Retired { lease, ending: Ending::WasGone, pid: None });
     }
-    let asked = ask(state, purpose, stage);
+    let asked = ask(state, purpose, stage.at_most(purpose.silence));
     fault::reach(Point::RetireAsked);
     let (hello, within) = match asked {
         Ok((hello, within)) => (Some(hello), within),
         // Nobody listens and the lease is busy: it has announced its end already, and takes what it was given for it.
         Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, purpose.patience),
-        Err(_) => (None, Duration::ZERO),
+        // Only a budget as long as the silence that counts as wedged lets a silent worker be forced.
+        Err(Silence::Silent) if stage.remaining().is_zero() => {
+            return Err(RetireError::TimedOut(stage.timed_out()));
+        }
+        Err(Silence::Silent) => return force(gate, ledger, None),
+        Err(doubt @ (Silence::Denied(_) | Silence::OtherUser { .. } | Silence::NotOurs { .. })) => {
+            return Err(RetireError::Unverifiable { why: doubt.to_string() });
+        }
     };
-    if !within.is_zero() {
-        let patience = within.saturating_add(OVERRUN);
-        let limited = stage.remaining() < patience;
-        if let TryLease::Free(lease) =
-            Lease::take_within(state, stage.at_most(patience)).map_err(RetireError::Lease)?
-        {
+    let patience = within.saturating_add(OVERRUN);
+    let limited = stage.remaining() < patience;
+    match Lease::take_within(state, stage.at_most(patience)).map_err(RetireError::Lease)? {
+        TryLease::Free(lease) => {
             fault::reach(Point::RetireProved);
             if let Some(hello) = &hello {
                 await_exit(&hello.identity);
             }
-            let pid = hello.map(|hello| hello.identity.pid);
-            return Ok(Retired { lease, ending: Ending::Asked, pid });
+            Ok(Retired { lease, ending: Ending::Asked, pid: hello.map(|hello| hello.identity.pid) })
         }
         // A caller's own budget never forces a worker that is still within the time that it announced.
-        if limited {
-            return Err(RetireError::TimedOut(stage.timed_out()));
-        }
+        TryLease::Busy if limited => Err(RetireError::TimedOut(stage.timed_out())),
+        TryLease::Busy => force(gate, ledger, hello.as_ref()),
     }
-    force(state, ledger, hello.as_ref())
 }
 
 /// Ends a worker that holds its lease and does not answer.
 pub fn end_wedged(gate: &Gate<'_>, ledger: &Ledger) -> Result<Retired, RetireError> {
-    force(gate.state(), ledger, None)
+    force(gate, ledger, None)
 }
 
 /// HELLO and STOP on one connection: who accepted to end, and within what time. Needs no gate: whoever holds it may be
 /// waiting for this very worker.
 pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, Duration), Silence> {
-    let stage = stage.at_most(crate::probe::FIRST_ANSWER);
     let mut connection = control::connect(state, stage)?;
     let hello = connection.hello(stage)?;
     let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage)?;
@@ -168,7 +174,10 @@ pub fn await_exit(worker: &Identity) {
     }
 }
 
-fn force(state: &StateDir, ledger: &Ledger, hello: Option<&Hello>) -> Result<Retired, RetireError> {
+fn force(gate: &Gate<'_>, ledger: &Ledger, hello: Option<&Hello>) -> Result<Retired, RetireError> {
+    // A gate that was lost meanwhile may have let somebody else start a worker: that one is not ours to end.
+    gate.confirm().map_err(RetireError::Gate)?;
+    let state = gate.state();
     let handles = verified_lineage(state, ledger, hello)?;
     let mut ending = Ending::WasGone;
     for handle in &handles {

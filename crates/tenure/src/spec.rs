@@ -335,6 +335,28 @@ mod tests {
     }
 
     #[test]
+    fn two_listeners_cannot_have_one_address() {
+        let mut spec = server();
+        spec.listen.push(Listen { name: "admin".into(), ..spec.listen[0].clone() });
+        assert!(spec.validate().is_ok(), "port 0 is another one for each");
+        for listen in &mut spec.listen {
+            listen.tcp.set_port(9);
+        }
+        assert!(
+            spec.validate().expect_err("one address").to_string().contains("two listeners on 127.0.0.1:9")
+        );
+    }
+
+    #[test]
+    fn a_variable_that_cannot_be_set_is_refused() {
+        for (name, value) in [("", "v"), ("A=B", "v"), ("A\0", "v"), ("A", "\0")] {
+            let mut spec = server();
+            spec.env.set.insert(name.to_owned(), value.to_owned());
+            assert_eq!(spec.validate().expect_err("impossible").key, "env", "{name:?}={value:?}");
+        }
+    }
+
+    #[test]
     fn a_program_that_binds_its_own_port_is_ready_when_it_accepts() {
         let mut spec = server();
         assert_eq!(spec.readiness(), Ready::Up);

@@ -66,6 +66,14 @@ pub enum StartError {
     TimedOut(#[source] TimedOut),
 }
 
+impl StartError {
+    /// Whether it is this spec that cannot be started here and now, rather than this launcher or its state directory.
+    #[must_use]
+    pub fn is_of_the_spec(&self) -> bool {
+        matches!(self, Self::Listen(_) | Self::Program(_) | Self::Spawn(_))
+    }
+}
+
 /// Starts a worker of `spec` (the target, which need not be the order's own) and waits for its outcome.
 pub(crate) fn start(
     gate: &Gate<'_>,
@@ -80,7 +88,7 @@ pub(crate) fn start(
     let ledger = records::read_ledger(state).map_err(StartError::Record)?;
     clear_leftovers(gate, &lease, &ledger, spec, budget)?;
 
-    let environment = environment(state, spec);
+    let environment = environment(spec);
     let executable = executable(spec, order, &environment)?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
     let mut ledger = ledger.next_generation(&spec.version, booting_until.clone(), order.asker());
@@ -211,7 +219,7 @@ fn inherited_names(spec: &Spec) -> Vec<String> {
 
 /// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside the
 /// worker must find the same scopes.
-fn environment(state: &StateDir, spec: &Spec) -> BTreeMap<String, String> {
+fn environment(spec: &Spec) -> BTreeMap<String, String> {
     let mut built = spec.env.build(
         std::env::vars_os()
             .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
@@ -221,7 +229,6 @@ fn environment(state: &StateDir, spec: &Spec) -> BTreeMap<String, String> {
             built.insert(name.to_owned(), value);
         }
     }
-    debug_assert!(state.path().is_absolute(), "a state directory is opened by its absolute path");
     built
 }
 
@@ -237,6 +244,11 @@ fn executable(
         Kind::Embedded => Ok(program),
         Kind::Program => host(order).map_err(StartError::Program),
     }
+}
+
+/// Whether everything that a start needs on disk is there: asked before anything is stopped to make room.
+pub(crate) fn check(spec: &Spec, order: &Order) -> Result<(), StartError> {
+    executable(spec, order, &environment(spec)).map(drop)
 }
 
 /// The executable that hosts programs: named by the order, by the environment, or found in PATH.

@@ -9,6 +9,7 @@ use crate::gate::Gate;
 use crate::leftovers::{self, Ended};
 use crate::order;
 use crate::paths::{StateDir, file};
+use crate::probe::FIRST_ANSWER;
 use crate::records;
 use crate::retire::{self, Ending, LONGEST_DRAIN, Purpose};
 use crate::scope::Scope;
@@ -54,10 +55,15 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     }
     // A person's budget is their word: the worker is to end within it.
     let patience = budget.remaining().min(LONGEST_DRAIN);
-    let mut purpose = Purpose { reason: order.reason.clone(), by: order::asker(), patience };
+    let mut purpose = Purpose {
+        reason: order.reason.clone(),
+        by: order::asker(),
+        patience,
+        silence: order::wedged_after(),
+    };
 
     // STOP needs no gate: its holder may be waiting for this very worker.
-    let asked = retire::ask(&state, &purpose, budget.stage("ask")?).ok();
+    let asked = retire::ask(&state, &purpose, budget.stage("ask")?.at_most(FIRST_ANSWER)).ok();
     if let Some((_, within)) = &asked {
         purpose.patience = *within;
     }

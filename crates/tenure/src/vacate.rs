@@ -1,0 +1,126 @@
+//! Making room: the lease of a scope, from nobody, from a worker that ends, from one that is wedged, or from one that must
+//! make room.
+//!
+//! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
+//! looked at once more: what stands now may be a healthy worker that somebody else has started.
+
+use std::time::Duration;
+
+use crate::deadline::{Deadline, Moment, monotonic};
+use crate::desired::Desired;
+use crate::error::Error;
+use crate::event::{self, Event, What};
+use crate::gate::Gate;
+use crate::judge::{Suspicion, suspect};
+use crate::lease::{Lease, TryLease};
+use crate::ledger::Ledger;
+use crate::order::Order;
+use crate::paths::file;
+use crate::probe::{self, Observation};
+use crate::records;
+use crate::retire::{self, LONGEST_DRAIN, Purpose, Retired};
+use crate::wire::Hello;
+
+/// One call's way to the lease of the gate's scope.
+pub(crate) struct Room<'call> {
+    pub(crate) gate: &'call Gate<'call>,
+    pub(crate) order: &'call Order,
+    pub(crate) budget: &'call Deadline,
+    pub(crate) desired: &'call Desired,
+}
+
+impl Room<'_> {
+    /// The lease where nobody listens, or `None`: look again. A busy lease without a listener is being torn down: the
+    /// kernel wakes us when its last holder is gone, and a holder that outstays every drain is wedged.
+    pub(crate) fn take(&self) -> Result<Option<Lease>, Error> {
+        let ledger = records::read_ledger(self.gate.state())?;
+        if let TryLease::Free(lease) = Lease::try_take(self.gate.state())? {
+            self.note_found_dead(&ledger);
+            return Ok(Some(lease));
+        }
+        let patience = self.order.wedged_after.saturating_add(self.end_budget(&ledger));
+        let stage = self.budget.stage("lease")?.at_most(patience);
+        if let TryLease::Free(lease) = Lease::take_within(self.gate.state(), stage)? {
+            return Ok(Some(lease));
+        }
+        let stage = self.budget.stage("lease")?.at_most(self.order.first_answer);
+        if probe::observe(self.gate.state(), stage) != Observation::Nobody {
+            return Ok(None);
+        }
+        self.end_wedged().map(Some)
+    }
+
+    /// The longest that a polite end may take, by what was offered for the version that ends and by today's spec.
+    fn end_budget(&self, ledger: &Ledger) -> Duration {
+        let offers =
+            self.desired.offers.iter().filter(|offer| ledger.version.as_ref() == Some(&offer.spec.version));
+        let standing = offers.map(|offer| offer.spec.end_budget()).max().unwrap_or_default();
+        self.order.spec.end_budget().max(standing)
+    }
+
+    /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended, unless nothing
+    /// could be started in its place. `None`: look again.
+    pub(crate) fn unmask(&self, startable: impl Fn() -> Result<(), Error>) -> Result<Option<Lease>, Error> {
+        let began = monotonic();
+        loop {
+            let lease = Lease::try_take(self.gate.state())?;
+            let booting = records::read_ledger(self.gate.state())?.booting_until;
+            let booting_for = booting.map_or(Duration::ZERO, |until| until.ahead_of(&Moment::now()));
+            let silent_for = monotonic().saturating_sub(began);
+            let busy = matches!(lease, TryLease::Busy);
+            match (suspect(busy, silent_for, booting_for, self.order.wedged_after), lease) {
+                (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
+                (Suspicion::Wedged, _) => {
+                    startable()?;
+                    return self.end_wedged().map(Some);
+                }
+                (Suspicion::Wait(limit), _) => {
+                    let stage = self.budget.stage("silent worker")?.at_most(limit);
+                    if probe::observe(self.gate.state(), stage) != Observation::Silent {
+                        return Ok(None);
+                    }
+                }
+                (Suspicion::NoWorker, TryLease::Busy) => return Ok(None),
+            }
+        }
+    }
+
+    fn end_wedged(&self) -> Result<Lease, Error> {
+        let ledger = records::read_ledger(self.gate.state())?;
+        let retired = retire::end_wedged(self.gate, &ledger)?;
+        self.note(What::EndedWedged, &retired, "it did not answer");
+        Ok(retired.lease)
+    }
+
+    /// Retires a worker that stands and must make room.
+    pub(crate) fn replace(&self, hello: &Hello, why: String) -> Result<Lease, Error> {
+        self.gate.confirm()?;
+        let replacing = Event::now(What::Replacing, hello.generation, &self.order.asker(), why.as_str());
+        event::note(self.gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
+        let ledger = records::read_ledger(self.gate.state())?;
+        let (by, silence) = (self.order.asker(), self.order.wedged_after);
+        let purpose = Purpose { reason: why, by, patience: LONGEST_DRAIN, silence };
+        let retired = retire::retire(self.gate, &ledger, &purpose, self.budget.stage("retire")?)?;
+        self.note(What::Stopped, &retired, "it made room");
+        Ok(retired.lease)
+    }
+
+    /// A worker that ends in order removes its socket: one that stands without a lease belongs to a worker that died.
+    fn note_found_dead(&self, ledger: &Ledger) {
+        let state = self.gate.state();
+        if state.dir().exists(file::CONTROL).unwrap_or(false) {
+            let why = "its socket stands and nobody holds its lease";
+            let mut event = Event::now(What::FoundDead, ledger.generation, &self.order.asker(), why);
+            event.version.clone_from(&ledger.version);
+            event.pid = ledger.lineage.first().map(|identity| identity.pid);
+            event::note(state, &event);
+        }
+    }
+
+    fn note(&self, what: What, retired: &Retired, why: &str) {
+        let why = format!("{why} ({:?})", retired.ending);
+        let mut event = Event::now(what, 0, &self.order.asker(), why);
+        event.pid = retired.pid;
+        event::note(self.gate.state(), &event);
+    }
+}
