@@ -10,7 +10,7 @@ use crate::desired::{Desired, Failure, Target};
 use crate::errand::{Act, Errand, How};
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
-use crate::judge::{Aim, Fault, Usable, Verdict, Want, judge};
+use crate::judge::{Aim, Fault, Usable, Verdict, Want, Warning, judge};
 use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
@@ -138,9 +138,11 @@ impl Call<'_> {
         if !matches!(act, Act::Refuse(_)) {
             offers::keep(&gate, &desired)?;
         }
-        let room = Room { gate: &gate, order: self.order, budget: &self.budget, desired: &desired };
+        let room = Room { gate: &gate, order: self.order, budget: &self.budget };
         let lease = match act {
-            Act::Answer(how, usable) => return Ok(Some(Ensured::Serving(how, usable))),
+            Act::Answer(how, usable) => {
+                return Ok(Some(Ensured::Serving(how, explained(usable, why_skipped(&target)))));
+            }
             Act::Await(_) => return Ok(None),
             Act::Refuse(refusal) => return Err(refusal.into()),
             Act::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
@@ -218,7 +220,10 @@ impl Call<'_> {
 
     fn serving(&mut self, verdict: Verdict) -> Ensured {
         match self.errand.step(verdict) {
-            Act::Answer(how, usable) => Ensured::Serving(how, usable),
+            Act::Answer(how, usable) => {
+                let why = self.failure.as_ref().map(Error::cause_of_start);
+                Ensured::Serving(how, explained(usable, why))
+            }
             Act::Await(hello) | Act::AwaitEnd(hello) | Act::Replace(hello, _) | Act::GiveUp(hello, _) => {
                 Ensured::Warming(Some(hello))
             }
@@ -244,6 +249,23 @@ fn aim(target: &Target, failure: Option<&Error>) -> Aim {
         Target::Suppressed { failure, .. } => Aim::Nothing(failure.error.clone()),
         Target::Missing { program } => Aim::Nothing(format!("its program {program:?} is gone")),
     }
+}
+
+fn why_skipped(target: &Target) -> Option<&str> {
+    match target {
+        Target::Offer { skipped, .. } => skipped.as_ref().map(|failure| failure.error.as_str()),
+        Target::Suppressed { .. } | Target::Missing { .. } => None,
+    }
+}
+
+/// The same worker, where the warning that the offer does not run says how it failed.
+fn explained(mut usable: Box<Usable>, failure: Option<&str>) -> Box<Usable> {
+    for warning in &mut usable.warnings {
+        if let (Warning::OfferNotRunning { why, .. }, Some(failure)) = (warning, failure) {
+            failure.clone_into(why);
+        }
+    }
+    usable
 }
 
 fn suppressed(failure: &Failure, wait: Duration) -> Error {

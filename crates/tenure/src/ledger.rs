@@ -6,7 +6,8 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
-use crate::deadline::Moment;
+use crate::deadline::{Moment, millis};
+use crate::spec::Spec;
 use crate::wire::{Asker, Endpoint};
 
 /// Format version of the record.
@@ -27,6 +28,9 @@ pub struct Ledger {
     pub program: Option<ProgramRecord>,
     /// Until then a silent worker is booting, not wedged.
     pub booting_until: Option<Moment>,
+    /// The longest that a polite end of this generation may take, in milliseconds, by the spec that it was started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_budget_ms: Option<u64>,
     /// The executable and version of the code that keeps the worker.
     pub host: Option<HostRecord>,
     /// Addresses of the last generation; a port of 0 takes the same port again.
@@ -66,6 +70,7 @@ impl Default for Ledger {
             lineage: Vec::new(),
             program: None,
             booting_until: None,
+            end_budget_ms: None,
             host: None,
             endpoints: Vec::new(),
             started_by: None,
@@ -74,16 +79,17 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Opens the next generation of `version`: nobody is in its lineage yet. The former program's record stays until
+    /// Opens the next generation, of `spec`: nobody is in its lineage yet. The former program's record stays until
     /// somebody has proved that it is gone, so callers clear it first.
     #[must_use]
-    pub fn next_generation(self, version: &Version, booting_until: Moment, by: Asker) -> Self {
+    pub fn next_generation(self, spec: &Spec, booting_until: Moment, by: Asker) -> Self {
         Self {
             schema_version: SCHEMA,
             generation: self.generation + 1,
-            version: Some(version.clone()),
+            version: Some(spec.version.clone()),
             lineage: Vec::new(),
             booting_until: Some(booting_until),
+            end_budget_ms: Some(millis(spec.end_budget())),
             host: None,
             started_by: Some(by),
             program: None,
@@ -106,8 +112,9 @@ mod tests {
     fn a_generation_never_goes_back_and_forgets_the_old_lineage() {
         let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
         let ledger = Ledger { generation: 7, lineage: vec![id], ..Ledger::default() };
+        let spec = Spec::of_command(vec!["/bin/cat".into()], "/".into());
         let until = Moment { boot: "b".into(), ms: 9 };
-        let next = ledger.next_generation(&Version::new(1, 0, 0), until, Asker::default());
+        let next = ledger.next_generation(&spec, until, Asker::default());
         assert_eq!((next.generation, next.lineage.len()), (8, 0));
     }
 

@@ -70,7 +70,25 @@ impl StartError {
     /// Whether it is this spec that cannot be started here and now, rather than this launcher or its state directory.
     #[must_use]
     pub fn is_of_the_spec(&self) -> bool {
-        matches!(self, Self::Listen(_) | Self::Program(_) | Self::Spawn(_))
+        match self {
+            Self::Listen(ListenError::Control(_))
+            | Self::Spawn(SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_))
+            | Self::Gate(_)
+            | Self::Leftover(_)
+            | Self::Record(_)
+            | Self::Io { .. }
+            | Self::TimedOut(_) => false,
+            // ENFILE, EMFILE: the launcher's own lack, which must not keep others from starting the worker.
+            Self::Listen(ListenError::Tcp { source, .. }) => !matches!(source.raw_os_error(), Some(23 | 24)),
+            Self::Listen(ListenError::Taken { .. })
+            | Self::Program(_)
+            | Self::Spawn(
+                SpawnError::NotFound { .. }
+                | SpawnError::NotExecutable { .. }
+                | SpawnError::BadDirectory { .. }
+                | SpawnError::Exec { .. },
+            ) => true,
+        }
     }
 }
 
@@ -91,7 +109,7 @@ pub(crate) fn start(
     let environment = environment(spec);
     let executable = executable(spec, order, &environment)?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
-    let mut ledger = ledger.next_generation(&spec.version, booting_until.clone(), order.asker());
+    let mut ledger = ledger.next_generation(spec, booting_until.clone(), order.asker());
     records::write_ledger(state, &ledger).map_err(StartError::Record)?;
     fault::reach(Point::GenerationRecorded);
 

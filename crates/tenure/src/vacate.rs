@@ -7,7 +7,6 @@
 use std::time::Duration;
 
 use crate::deadline::{Deadline, Moment, monotonic};
-use crate::desired::Desired;
 use crate::error::Error;
 use crate::event::{self, Event, What};
 use crate::gate::Gate;
@@ -26,7 +25,6 @@ pub(crate) struct Room<'call> {
     pub(crate) gate: &'call Gate<'call>,
     pub(crate) order: &'call Order,
     pub(crate) budget: &'call Deadline,
-    pub(crate) desired: &'call Desired,
 }
 
 impl Room<'_> {
@@ -38,7 +36,9 @@ impl Room<'_> {
             self.note_found_dead(&ledger);
             return Ok(Some(lease));
         }
-        let patience = self.order.wedged_after.saturating_add(self.end_budget(&ledger));
+        let end_budget =
+            ledger.end_budget_ms.map_or_else(|| self.order.spec.end_budget(), Duration::from_millis);
+        let patience = self.order.wedged_after.saturating_add(end_budget);
         let stage = self.budget.stage("lease")?.at_most(patience);
         if let TryLease::Free(lease) = Lease::take_within(self.gate.state(), stage)? {
             return Ok(Some(lease));
@@ -48,14 +48,6 @@ impl Room<'_> {
             return Ok(None);
         }
         self.end_wedged().map(Some)
-    }
-
-    /// The longest that a polite end may take, by what was offered for the version that ends and by today's spec.
-    fn end_budget(&self, ledger: &Ledger) -> Duration {
-        let offers =
-            self.desired.offers.iter().filter(|offer| ledger.version.as_ref() == Some(&offer.spec.version));
-        let standing = offers.map(|offer| offer.spec.end_budget()).max().unwrap_or_default();
-        self.order.spec.end_budget().max(standing)
     }
 
     /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended, unless nothing

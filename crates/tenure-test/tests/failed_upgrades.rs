@@ -1,0 +1,77 @@
+//! An upgrade that cannot start, and a worker that takes its time to end: neither costs a healthy worker.
+
+use std::net::TcpListener;
+
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_test::ask;
+use tenure_test::sandbox::{Call, Output, Sandbox};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+
+/// A file that describes `w` in one version.
+fn describe(sandbox: &Sandbox, file: &str, version: &str, more: &str) -> String {
+    let oracle = sandbox.oracle().directory().display().to_string();
+    let text = format!(
+        "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\n\
+         command = [\"{PROGRAM}\", \"{oracle}\", \"{version}\", \"deaf\"]\nready = {{ http = \"/\" }}\n{more}"
+    );
+    let path = sandbox.work().join(file);
+    std::fs::write(&path, text).expect("a sandbox takes files");
+    path.display().to_string()
+}
+
+fn ensure<'sandbox>(sandbox: &'sandbox Sandbox, file: &str, timeout: &str) -> Call<'sandbox> {
+    let call = sandbox.tenure(["ensure", "w", "--config", file, "--json", "--timeout", timeout]);
+    call.env("TENURE_WEDGED_AFTER", "300ms")
+}
+
+fn host(answer: &Output) -> ProcessHandle {
+    let pid =
+        answer.json()["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("an answer has a pid");
+    ProcessHandle::open(pid).expect("the worker lives")
+}
+
+#[test]
+fn an_upgrade_whose_port_is_taken_leaves_the_older_version_serving() {
+    let sandbox = Sandbox::new(TENURE);
+    let stranger = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let taken = stranger.local_addr().expect("it is bound");
+    let free = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\" }]\nstop = { grace = \"1s\" }\n";
+    let old = describe(&sandbox, "old.toml", "1.0.0", free);
+    let new = describe(
+        &sandbox,
+        "new.toml",
+        "2.0.0",
+        &format!("listen = [{{ name = \"http\", tcp = \"{taken}\" }}]\nstop = {{ grace = \"1s\" }}\n"),
+    );
+    let first = ensure(&sandbox, &old, "20s").run().expect(0);
+    let upgraded = ensure(&sandbox, &new, "20s").run().expect(0);
+    assert_eq!(upgraded.json()["version"], "1.0.0", "{}", upgraded.stdout);
+    assert!(upgraded.stdout.contains(&taken.to_string()), "the reason is told: {}", upgraded.stdout);
+    assert_eq!(ask::address(&upgraded), ask::address(&first), "clients find it where it was");
+    let again = ensure(&sandbox, &new, "20s").run().expect(0);
+    assert_eq!(again.json()["pid"], upgraded.json()["pid"], "it is not tried again at once");
+    assert_eq!(ensure(&sandbox, &old, "20s").run().expect(0).state(), "up");
+    sandbox.stop("w").expect(0);
+}
+
+#[test]
+fn a_worker_that_ends_gets_the_time_that_its_own_spec_gives_it() {
+    let sandbox = Sandbox::new(TENURE);
+    let listen = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\" }]\n";
+    let patient =
+        describe(&sandbox, "patient.toml", "1.0.0", &format!("{listen}stop = {{ grace = \"60s\" }}\n"));
+    let hasty =
+        describe(&sandbox, "hasty.toml", "1.0.0", &format!("{listen}stop = {{ grace = \"100ms\" }}\n"));
+    let worker = host(&ensure(&sandbox, &patient, "20s").run().expect(0));
+    worker.signal(Signal::Term).expect("our own worker can be asked to end");
+    let program = sandbox.oracle().lines().iter().find(|line| line.what == "serve").expect("it served").pid;
+    let program = ProcessHandle::open(program).expect("a deaf program outlives the request");
+    let caller = ensure(&sandbox, &hasty, "4s").run();
+    assert_eq!(caller.state(), "timed-out", "{}{}", caller.stdout, caller.stderr);
+    assert!(!worker.has_ended() && !program.has_ended(), "a caller's haste ends nobody");
+    program.signal(Signal::Kill).expect("our own program can be killed");
+    assert_eq!(ensure(&sandbox, &patient, "20s").run().expect(0).json()["generation"], 2);
+    sandbox.end_all();
+}
