@@ -236,14 +236,17 @@ impl Dir {
         }
     }
 
-    /// Opens a file for reading.
+    /// Opens a file for reading. A pipe that somebody has put in its place never holds the caller up.
     pub fn open_read(&self, name: impl AsRef<Path>) -> io::Result<File> {
-        Ok(self.open(leaf(name.as_ref())?, OFlags::RDONLY)?)
+        Ok(self.open(leaf(name.as_ref())?, OFlags::RDONLY | OFlags::NONBLOCK)?)
     }
 
     /// Opens a file for appending, made with mode 0600 if it is missing.
     pub fn open_append(&self, name: impl AsRef<Path>) -> io::Result<File> {
-        Ok(self.open(leaf(name.as_ref())?, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)?)
+        Ok(self.open(
+            leaf(name.as_ref())?,
+            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK,
+        )?)
     }
 
     fn open(&self, name: &Path, how: OFlags) -> Result<File, Errno> {

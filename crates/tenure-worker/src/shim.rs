@@ -196,6 +196,10 @@ impl Seat {
     fn reap(&self, program: &mut Option<ProcessHandle>) -> io::Result<Family> {
         loop {
             match processes::reap_any()? {
+                // Children of other scopes' workers, which a subreaper inherits, are not waited for.
+                Reaped::NoneReady if program.is_none() && tree::family().is_empty() => {
+                    return Ok(Family::Gone);
+                }
                 Reaped::NoneReady => return Ok(Family::Lives),
                 Reaped::NoChildren => return Ok(Family::Gone),
                 Reaped::One(pid, status) => {

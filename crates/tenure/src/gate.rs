@@ -155,10 +155,19 @@ fn sign(mut file: &File) -> io::Result<()> {
     file.write_all(&record)
 }
 
+/// A holder whose signature cannot be verified, by the kernel's list of locks.
+fn unsigned(state: &StateDir) -> Holder {
+    let holders = state.dir().open_read(file::GATE).map(|file| lock::holders(&file)).unwrap_or_default();
+    let pid = holders.into_iter().find(|pid| *pid != std::process::id());
+    let command =
+        pid.and_then(process::command_line).unwrap_or_else(|| "a process that left no name".to_owned());
+    Holder { pid, command, suspended: pid.and_then(process::state_of) == Some(RunState::Stopped) }
+}
+
 /// Who signed the gate last. Only meaningful while somebody holds it.
 #[must_use]
 pub fn holder(state: &StateDir) -> Holder {
-    let unknown = Holder { pid: None, command: "a process that left no name".into(), suspended: false };
+    let unknown = unsigned(state);
     let mut text = String::new();
     let read =
         state.dir().open_read(file::GATE).and_then(|file| file.take(64 * 1024).read_to_string(&mut text));

@@ -2,6 +2,8 @@
 //!
 //! Data only. The ledger never decides whether a worker lives (the lease does): it names whom to verify.
 
+use std::time::Duration;
+
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
@@ -85,7 +87,7 @@ impl Ledger {
     pub fn next_generation(self, spec: &Spec, booting_until: Moment, by: Asker) -> Self {
         Self {
             schema_version: SCHEMA,
-            generation: self.generation + 1,
+            generation: self.generation.saturating_add(1),
             version: Some(spec.version.clone()),
             lineage: Vec::new(),
             booting_until: Some(booting_until),
@@ -95,6 +97,12 @@ impl Ledger {
             program: None,
             endpoints: self.endpoints,
         }
+    }
+
+    /// The longest that a polite end of this generation may take; `otherwise` where the record does not tell.
+    #[must_use]
+    pub fn end_budget(&self, otherwise: Duration) -> Duration {
+        self.end_budget_ms.map_or(otherwise, Duration::from_millis)
     }
 
     /// The address that listener `name` had the last time.

@@ -74,6 +74,10 @@ pub fn clear(
 ) -> Result<Vec<Ended>, LeftoverError> {
     let state = gate.state();
     let mut ended = Vec::new();
+    // A shim that somebody stopped can end its tree only when it goes on.
+    for handle in recorded(ledger) {
+        drop(handle.signal(Signal::Cont));
+    }
     if !is_free_within(state, patience)? {
         for handle in recorded(ledger) {
             ended.push(end(&handle)?);

@@ -39,6 +39,12 @@ pub enum RecordError {
         /// The newest format known here.
         known: u32,
     },
+    /// Its generation cannot be followed by another.
+    #[error("use {path:?}: its generation is the highest there is; move it away to begin anew")]
+    Exhausted {
+        /// The record.
+        path: PathBuf,
+    },
     /// It is no record.
     #[error("use {path:?}: it is damaged; move it away to begin anew")]
     Damaged {
@@ -61,7 +67,11 @@ pub enum RecordError {
 
 /// The ledger; an empty one where there is none yet.
 pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
-    read(state, file::LEDGER, ledger::SCHEMA).map(Option::unwrap_or_default)
+    let ledger: Ledger = read(state, file::LEDGER, ledger::SCHEMA)?.unwrap_or_default();
+    if ledger.generation == u64::MAX {
+        return Err(RecordError::Exhausted { path: state.path().join(file::LEDGER) });
+    }
+    Ok(ledger)
 }
 
 /// Replaces the ledger with one of a new generation, durably: the generation must never go back. Only for the holder of

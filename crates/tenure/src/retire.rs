@@ -22,7 +22,7 @@ use crate::wire::{Asker, Hello};
 
 /// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its
 /// watchdog one second.
-const OVERRUN: Duration = Duration::from_secs(1);
+pub const OVERRUN: Duration = Duration::from_secs(1);
 
 /// What a worker that makes room is given for its end: its own drain and stop settings are shorter unless somebody set
 /// them to more.
@@ -125,7 +125,7 @@ pub fn retire(
     let (hello, within) = match asked {
         Ok((hello, within)) => (Some(hello), within),
         // Nobody listens and the lease is busy: it has announced its end already, and takes what it was given for it.
-        Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, purpose.patience),
+        Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, unheard(ledger, purpose)),
         // Only a budget as long as the silence that counts as wedged lets a silent worker be forced.
         Err(Silence::Silent) if stage.remaining().is_zero() => {
             return Err(RetireError::TimedOut(stage.timed_out()));
@@ -143,11 +143,26 @@ pub fn retire(
             if let Some(hello) = &hello {
                 await_exit(&hello.identity);
             }
-            Ok(Retired { lease, ending: Ending::Asked, pid: hello.map(|hello| hello.identity.pid) })
+            let worker = hello.as_ref().map(|hello| &hello.identity).or(ledger.lineage.first());
+            Ok(Retired { lease, ending: Ending::Asked, pid: worker.map(|worker| worker.pid) })
         }
         // A caller's own budget never forces a worker that is still within the time that it announced.
         TryLease::Busy if limited => Err(RetireError::TimedOut(stage.timed_out())),
         TryLease::Busy => force(gate, ledger, hello.as_ref()),
+    }
+}
+
+/// How long a holder that nobody can reach may take: what its generation was given, or nothing if it is stopped and so can
+/// do nothing with the time.
+fn unheard(ledger: &Ledger, purpose: &Purpose) -> Duration {
+    let stopped = |identity| match process::verify(identity) {
+        Verified::Same(handle) => process::state_of(handle.pid()) == Some(RunState::Stopped),
+        Verified::Gone(_) | Verified::Unverifiable(_) => false,
+    };
+    if ledger.lineage.iter().any(stopped) {
+        Duration::ZERO
+    } else {
+        ledger.end_budget(purpose.patience).min(purpose.patience)
     }
 }
 

@@ -156,7 +156,7 @@ fn clear_leftovers(
     budget: &Deadline,
 ) -> Result<(), StartError> {
     let stage = budget.stage("previous program").map_err(StartError::TimedOut)?;
-    let patience = leftovers::patience(stage, spec.stop.grace.duration() + KILL_GRACE);
+    let patience = leftovers::patience(stage, ledger.end_budget(spec.end_budget()) + KILL_GRACE);
     let ended = leftovers::clear(gate, lease, ledger, patience).map_err(StartError::Leftover)?;
     for leftover in ended {
         let by = crate::order::asker();

@@ -7,8 +7,9 @@ use tenure_sys::process::{self, RunState, Verified};
 use crate::deadline::{Deadline, Moment};
 use crate::error::Error;
 use crate::gate;
+use crate::lease::{Lease, TryLease};
 use crate::ledger::Ledger;
-use crate::paths::{self, StateDir};
+use crate::paths::{self, StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::records;
 use crate::scope::Scope;
@@ -23,7 +24,7 @@ pub enum Standing {
     NotServing(Box<Hello>),
     /// No worker.
     Down,
-    /// Somebody holds the socket and does not answer.
+    /// Somebody holds the lease and does not answer: silent, or without a socket that leads to it.
     Silent {
         /// Within its boot: it may still answer.
         booting: bool,
@@ -43,6 +44,8 @@ pub fn status(scope: &Scope) -> Result<Standing, Error> {
     Ok(match probe::observe(&state, stage) {
         Observation::Answered(hello) if serves(&hello) => Standing::Serving(hello),
         Observation::Answered(hello) => Standing::NotServing(hello),
+        // Nobody listens, and somebody holds the lease: it is about to end, or its socket was taken away.
+        Observation::Nobody if lease_is_held(&state)? => silent(&state),
         Observation::Nobody => Standing::Down,
         Observation::Silent => silent(&state),
         Observation::Denied(why) => Standing::Denied(why),
@@ -57,6 +60,12 @@ pub type Listed = (Scope, Result<Standing, Error>);
 pub fn list() -> Result<Vec<Listed>, Error> {
     let scopes = paths::scopes()?;
     Ok(scopes.into_iter().map(|scope| (scope.clone(), status(&scope))).collect())
+}
+
+/// Looks without taking part: the lock file is not made, and a free lock is given back at once.
+fn lease_is_held(state: &StateDir) -> Result<bool, Error> {
+    let there = state.dir().exists(file::INSTANCE).unwrap_or(false);
+    Ok(there && matches!(Lease::try_take(state)?, TryLease::Busy))
 }
 
 fn serves(hello: &Hello) -> bool {

@@ -11,7 +11,7 @@ use crate::order;
 use crate::paths::{StateDir, file};
 use crate::probe::FIRST_ANSWER;
 use crate::records;
-use crate::retire::{self, Ending, LONGEST_DRAIN, Purpose};
+use crate::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
 use crate::scope::Scope;
 use crate::spec::KILL_GRACE;
 
@@ -53,8 +53,8 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         let message = format!("stop {}: this process is part of that worker", order.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
-    // A person's budget is their word: the worker is to end within it.
-    let patience = budget.remaining().min(LONGEST_DRAIN);
+    // A person's budget is their word: the worker is to end within it, and to be proved gone.
+    let patience = budget.remaining().saturating_sub(OVERRUN).max(budget.remaining() / 2).min(LONGEST_DRAIN);
     let mut purpose = Purpose {
         reason: order.reason.clone(),
         by: order::asker(),
@@ -71,7 +71,10 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
-    let patience = leftovers::patience(budget.stage("previous program")?, KILL_GRACE);
+    let patience = leftovers::patience(
+        budget.stage("previous program")?,
+        ledger.end_budget(Duration::ZERO) + KILL_GRACE,
+    );
     let leftovers = leftovers::clear(&gate, &retired.lease, &ledger, patience)?;
     if let Some((hello, _)) = &asked {
         retire::await_exit(&hello.identity);

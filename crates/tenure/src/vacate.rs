@@ -36,8 +36,7 @@ impl Room<'_> {
             self.note_found_dead(&ledger);
             return Ok(Some(lease));
         }
-        let end_budget =
-            ledger.end_budget_ms.map_or_else(|| self.order.spec.end_budget(), Duration::from_millis);
+        let end_budget = ledger.end_budget(self.order.spec.end_budget());
         let patience = self.order.wedged_after.saturating_add(end_budget);
         let stage = self.budget.stage("lease")?.at_most(patience);
         if let TryLease::Free(lease) = Lease::take_within(self.gate.state(), stage)? {

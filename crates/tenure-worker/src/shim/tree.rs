@@ -8,6 +8,7 @@
 use std::time::Duration;
 
 use tenure::deadline::Deadline;
+use tenure::scope::{COOKIE_VARIABLE, WORKER};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::tree;
 
@@ -69,15 +70,32 @@ impl Ending {
     }
 }
 
-/// Signals every descendant of this process but `except`.
+/// The descendants of this process that belong to its program. A worker of another scope that was started from inside the
+/// program is nobody's child, but a subreaper inherits it: it and what lives below it are left alone.
+pub(super) fn family() -> Vec<u32> {
+    let mut family = tree::descendants_of(std::process::id());
+    if family.is_empty() {
+        return family;
+    }
+    let ours = std::env::var(COOKIE_VARIABLE).unwrap_or_default();
+    let scope = |cookie: &str| cookie.split('/').next().unwrap_or_default().to_owned();
+    for marked in tree::with_cookie("") {
+        if marked.cookie.ends_with(WORKER) && scope(&marked.cookie) != scope(&ours) {
+            let below = tree::descendants_of(marked.handle.pid());
+            family.retain(|pid| *pid != marked.handle.pid() && !below.contains(pid));
+        }
+    }
+    family
+}
+
+/// Signals every descendant of this process that belongs to its program, but `except`.
 fn signal_descendants(signal: Signal, except: Option<&ProcessHandle>) {
-    let own = std::process::id();
-    let handles: Vec<ProcessHandle> = tree::descendants_of(own)
+    let handles: Vec<ProcessHandle> = family()
         .into_iter()
         .filter(|pid| except.is_none_or(|except| except.pid() != *pid))
         .filter_map(|pid| ProcessHandle::open(pid).ok())
         .collect();
-    let still = tree::descendants_of(own);
+    let still = tree::descendants_of(std::process::id());
     for handle in handles.iter().filter(|handle| still.contains(&handle.pid())) {
         signal_one(handle, signal);
     }
