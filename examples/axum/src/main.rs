@@ -34,7 +34,8 @@ fn run(mut worker: Worker) -> ExitCode {
     if let Err(error) = worker.ready() {
         return explain(&format!("failed to {error}"));
     }
-    let served = runtime.block_on(serve(TcpListener::from(listener), app, worker.status(), stop_asked(&worker)));
+    let served =
+        runtime.block_on(serve(TcpListener::from(listener), app, worker.status(), stop_asked(&worker)));
     let code = worker.finish();
     if let Err(error) = served {
         return explain(&format!("failed to serve: {error}"));

@@ -148,3 +148,16 @@ pub(crate) fn text(source: impl Read) -> io::Result<String> {
 fn is_absent(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_never_ends_is_refused() {
+        assert_eq!(text(&b"a"[..]).expect("short"), "a");
+        let longest = usize::try_from(LONGEST).expect("small");
+        assert!(text(vec![b'#'; longest].as_slice()).is_ok());
+        assert_eq!(text(io::repeat(b'#')).expect_err("endless").kind(), io::ErrorKind::FileTooLarge);
+    }
+}

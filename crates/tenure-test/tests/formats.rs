@@ -1,0 +1,186 @@
+//! Formats that outlive a version: records, events, wire and brief are read as they were first written, fields of a newer
+//! version are no reason to refuse, and the documents of the command line keep their shape.
+
+use std::collections::BTreeSet;
+use std::fmt::Debug;
+use std::fs;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+use tenure::brief::Brief;
+use tenure::desired::Desired;
+use tenure::event::Event;
+use tenure::ledger::Ledger;
+use tenure::wire::Answer;
+use tenure_test::sandbox::Sandbox;
+use tenure_test::usual::{Binaries, ensure, started, status, stop};
+
+const BINARIES: Binaries =
+    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+
+const LEDGER: &str = include_str!("../../tenure/formats/ledger-1.json");
+const DESIRED: &str = include_str!("../../tenure/formats/desired-1.json");
+const EVENTS: &str = include_str!("../../tenure/formats/events-1.jsonl");
+const HELLO: &str = include_str!("../../tenure/formats/hello-1.json");
+const BRIEF: &str = include_str!("../../tenure/formats/brief-1.json");
+
+fn value(text: &str) -> Value {
+    serde_json::from_str(text).expect("a golden is JSON")
+}
+
+/// Whether keys of this object are names of the user's and not of the format.
+fn is_free(key: &str) -> bool {
+    key == "set"
+}
+
+/// The same with an unknown field in every object that belongs to the format.
+fn with_news(value: &Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let inside = |(key, value): (&String, &Value)| {
+                (key.clone(), if is_free(key) { value.clone() } else { with_news(value) })
+            };
+            let mut object: serde_json::Map<String, Value> = object.iter().map(inside).collect();
+            // A choice is an object with one key, which names it: it has no room for another.
+            if object.len() > 1 {
+                object.insert("field_of_tomorrow".to_owned(), json!({"a": [1, null]}));
+            }
+            Value::Object(object)
+        }
+        Value::Array(items) => items.iter().map(with_news).collect(),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.clone(),
+    }
+}
+
+/// What was written by the first version is read, written back the same, and read with fields that are not known yet.
+fn holds<T: Serialize + DeserializeOwned + PartialEq + Debug>(golden: &str) {
+    let read: T = serde_json::from_str(golden).expect("the golden is read");
+    assert_eq!(serde_json::to_value(&read).expect("it writes"), value(golden), "nothing was lost or renamed");
+    let newer = with_news(&value(golden));
+    assert_ne!(newer, value(golden));
+    let again: T = serde_json::from_value(newer).expect("fields of tomorrow are passed over");
+    assert_eq!(again, read);
+}
+
+#[test]
+fn the_ledger_of_format_1_holds() {
+    holds::<Ledger>(LEDGER);
+}
+
+#[test]
+fn the_offers_of_format_1_hold() {
+    holds::<Desired>(DESIRED);
+}
+
+#[test]
+fn the_hello_of_wire_1_holds() {
+    holds::<Answer>(HELLO);
+}
+
+#[test]
+fn the_brief_holds() {
+    holds::<Brief>(BRIEF);
+}
+
+#[test]
+fn every_kind_of_event_holds() {
+    for line in EVENTS.lines() {
+        holds::<Event>(line);
+    }
+    // The list of kinds stands in the message of an unknown one, so that a new kind is missed here.
+    let mut unknown = value(EVENTS.lines().next().expect("one"));
+    unknown["what"] = json!("no-such-kind");
+    let error = serde_json::from_value::<Event>(unknown).expect_err("no kind").to_string();
+    let known: BTreeSet<&str> = error.split('`').skip(3).step_by(2).collect();
+    let lines: Vec<Value> = EVENTS.lines().map(value).collect();
+    let golden: BTreeSet<&str> = lines.iter().map(|line| line["what"].as_str().expect("a kind")).collect();
+    assert_eq!(golden, known);
+}
+
+#[test]
+fn records_of_today_have_the_shape_of_their_format() {
+    let sandbox = BINARIES.sandbox(&[]);
+    started(&sandbox);
+    let read = |name: &str| fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
+    assert_shape(&value(LEDGER), &value(&read("ledger.json")), "ledger");
+    assert_shape(&value(DESIRED), &value(&read("desired.json")), "desired");
+    for line in read("events.jsonl").lines() {
+        assert_shape(&value(EVENTS.lines().next().expect("one")), &value(line), "events");
+    }
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn records_with_fields_of_tomorrow_serve_today() {
+    let sandbox = BINARIES.sandbox(&[]);
+    started(&sandbox);
+    stop(&sandbox).expect(0);
+    for name in ["ledger.json", "desired.json"] {
+        let path = sandbox.scope("w").join(name);
+        let newer = with_news(&value(&fs::read_to_string(&path).expect("it was written")));
+        fs::write(&path, newer.to_string()).expect("ours");
+    }
+    assert_eq!(ensure(&sandbox).run().expect(0).json()["generation"], 2);
+    stop(&sandbox).expect(0);
+}
+
+/// Every key of the golden, with values of the same type; a format grows by fields that older readers pass over. Where one side has nothing, or an empty list, only the other tells.
+#[expect(clippy::panic, reason = "a shape that differs is a failed test")]
+fn assert_shape(golden: &Value, today: &Value, place: &str) {
+    match (golden, today) {
+        (Value::Object(golden), Value::Object(today)) => {
+            if is_free(place.rsplit('.').next().unwrap_or_default()) || is_a_choice(golden, today) {
+                return;
+            }
+            for (key, value) in golden {
+                let today = today.get(key).unwrap_or_else(|| panic!("{place}.{key} is lost"));
+                assert_shape(value, today, &format!("{place}.{key}"));
+            }
+        }
+        (Value::Array(golden), Value::Array(today)) => {
+            if let (Some(golden), Some(today)) = (golden.first(), today.first()) {
+                assert_shape(golden, today, &format!("{place}[]"));
+            }
+        }
+        (Value::Null, _)
+        | (_, Value::Null)
+        | (Value::Bool(_), Value::Bool(_))
+        | (Value::Number(_), Value::Number(_))
+        | (Value::String(_), Value::String(_)) => {}
+        (golden, today) => panic!("{place}: {golden} became {today}"),
+    }
+}
+
+/// Two objects with one key each may name two choices of one kind.
+fn is_a_choice(golden: &serde_json::Map<String, Value>, today: &serde_json::Map<String, Value>) -> bool {
+    golden.len() == 1 && today.len() == 1
+}
+
+fn document(sandbox: &Sandbox, words: &[&str]) -> Value {
+    sandbox.tenure(words.iter().copied().chain(["--json"])).run().json()
+}
+
+#[test]
+fn the_documents_of_the_command_line_keep_their_shape() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let golden = |text| value(text);
+    let same = |text, today: &Value, name: &str| assert_shape(&golden(text), today, name);
+    same(include_str!("../../tenure-cli/formats/ensure-1.json"), &ensure(&sandbox).run().json(), "ensure");
+    same(include_str!("../../tenure-cli/formats/status-1.json"), &status(&sandbox).json(), "status");
+    same(include_str!("../../tenure-cli/formats/list-1.json"), &document(&sandbox, &["list"]), "list");
+    same(
+        include_str!("../../tenure-cli/formats/restart-1.json"),
+        &document(&sandbox, &["restart", "w"]),
+        "restart",
+    );
+    same(include_str!("../../tenure-cli/formats/stop-1.json"), &stop(&sandbox).json(), "stop");
+    same(
+        include_str!("../../tenure-cli/formats/version-1.json"),
+        &document(&sandbox, &["version"]),
+        "version",
+    );
+    for words in [&["ensure", "none"][..], &["ensure", "../w"], &["no-such-word"], &["logs", "none"]] {
+        same(include_str!("../../tenure-cli/formats/error-1.json"), &document(&sandbox, words), "error");
+    }
+}
