@@ -35,3 +35,8 @@ pub fn init() {
         tenure_sys::exit::now(shim::run(arguments));
     }
 }
+
+/// The guide to embedding, so that what it shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/embed.md")]
+pub struct Guide;
