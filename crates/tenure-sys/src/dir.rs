@@ -7,7 +7,7 @@
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -120,6 +120,8 @@ pub struct FileStat {
     pub uid: u32,
     /// Whether it is a socket.
     pub is_socket: bool,
+    /// Last change of its content by the wall clock, in seconds since the Unix epoch.
+    pub modified_s: u64,
 }
 
 impl FileStat {
@@ -131,6 +133,7 @@ impl FileStat {
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
             is_socket: rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket,
+            modified_s: u64::try_from(stat.st_mtime).unwrap_or(0),
         }
     }
 }
@@ -138,6 +141,35 @@ impl FileStat {
 /// Reads what the kernel knows about an open file.
 pub fn fstat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
     Ok(FileStat::new(&rustix::fs::fstat(fd)?))
+}
+
+/// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
+///
+/// One that belongs to another user is left alone; so is one that others could write to and that has something of another
+/// user in it, which may have been put there meanwhile.
+pub fn make_private(path: &Path) -> Result<u32, DirError> {
+    let failed = |errno| DirError::new(path, errno);
+    let other = |source| DirError::Other { path: path.to_owned(), source };
+    // A handle that only names the directory: the owner may change the mode of one that it cannot even read.
+    let named = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+    let fd = retry(|| rustix::fs::openat(CWD, path, named, Mode::empty())).map_err(failed)?;
+    let before = fstat(fd.as_fd()).map_err(other)?;
+    let expected = geteuid().as_raw();
+    if before.uid != expected {
+        return Err(DirError::NotOwned { path: path.to_owned(), owner: before.uid, expected });
+    }
+    if before.mode & 0o022 != 0 {
+        let fd = retry(|| rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())).map_err(failed)?;
+        let dir = Dir { fd, path: path.to_owned() };
+        for name in dir.names().map_err(other)? {
+            let owner = dir.stat(&name).map_err(other)?.map_or(expected, |found| found.uid);
+            if owner != expected {
+                return Err(DirError::NotOwned { path: path.join(name), owner, expected });
+            }
+        }
+    }
+    rustix::fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), Mode::RWXU).map_err(failed)?;
+    Ok(before.mode)
 }
 
 /// An open directory that was found to belong to the caller alone.
@@ -267,6 +299,14 @@ impl Dir {
             Err(Errno::NOENT) => Ok(false),
             Err(errno) => Err(errno.into()),
         }
+    }
+
+    /// Tells whether the caller may make files in the directory now, by its mode and its mount.
+    #[must_use]
+    pub fn is_writable(&self) -> bool {
+        let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
+        // By "." and not by an empty path, which older kernels do not take.
+        rustix::fs::accessat(&self.fd, ".", access, AtFlags::EACCESS).is_ok()
     }
 
     /// Lists all names in the directory, in no order.

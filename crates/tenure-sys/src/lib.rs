@@ -16,11 +16,14 @@ compile_error!(
     "tenure runs on Linux today; its locks, process handles and detached starts have no other edge yet"
 );
 
+pub mod census;
 pub mod clock;
 pub mod dir;
 pub mod exit;
 pub mod fdset;
+pub mod filesystem;
 pub mod identity;
+pub mod kernel;
 pub mod limits;
 pub mod lock;
 pub mod pipe;

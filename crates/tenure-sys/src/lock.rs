@@ -82,6 +82,21 @@ pub fn try_lock(file: File) -> io::Result<TryLock> {
     }
 }
 
+/// Tells whether somebody holds the lock. Never waits, and keeps nothing.
+///
+/// The look is a shared lock for the length of the call: two that look do not disturb each other, and somebody who tries to
+/// take the lock in that moment waits for it as for any holder.
+pub fn is_locked(file: File) -> io::Result<bool> {
+    let tried = file.try_lock_shared();
+    // Closing the description is what gives the lock back.
+    drop(file);
+    match tried {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
 /// Takes the lock as soon as the kernel gives it, or gives up after `limit`.
 ///
 /// There is no `flock` with a time-out, so a thread of its own waits. If the caller has gone when that thread gets the
@@ -170,6 +185,20 @@ fn takers(table: &str, inode: u64) -> Vec<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_tells_a_held_lock_and_keeps_none() {
+        let held = tempfile::NamedTempFile::new().expect("a file");
+        let look = || is_locked(File::open(held.path()).expect("readable")).expect("lockable");
+        assert!(!look());
+        let TryLock::Taken(lock) = try_lock(File::open(held.path()).expect("readable")).expect("lockable")
+        else {
+            panic!("nobody else has it")
+        };
+        assert!(look());
+        drop(lock);
+        assert!(!look());
+    }
 
     #[test]
     fn takers_are_read_without_the_waiters() {

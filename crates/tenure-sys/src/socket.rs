@@ -11,7 +11,9 @@ mod unix;
 
 pub(crate) use message::recv_now;
 pub use message::{Received, pair, recv, send};
-pub use owner::{SocketOwner, listener_pids, listening_inodes, owner_of_tcp};
+pub use owner::{
+    ListeningSocket, SocketOwner, listener_pids, listening_inodes, listening_sockets, owner_of_tcp,
+};
 pub use peer::{PeerCred, overflow_uid, peer_cred, peer_process};
 pub use tcp::{bind_tcp, connect_tcp};
 pub use unix::{ConnectError, bind_unix, connect_unix, relisten};

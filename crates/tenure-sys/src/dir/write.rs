@@ -18,7 +18,8 @@ impl Dir {
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => return Err(errno.into()),
         };
-        let mut content = Vec::new();
+        // Records have a few hundred bytes to a few thousand: room for one, so that it is read at once.
+        let mut content = Vec::with_capacity(4096);
         file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
         if u64::try_from(content.len()).is_ok_and(|length| length > limit) {
             let message = format!("{} has more than {limit} bytes", name.display());

@@ -1,9 +1,9 @@
 //! How a process ended, and how to ask it of a handle.
 
 use std::fmt;
-use std::os::fd::{AsRawFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
-use rustix::ioctl::opcode;
+use rustix::ioctl::{self, opcode};
 use serde::{Deserialize, Serialize};
 
 /// How a process ended: by its own code or by a signal.
@@ -88,14 +88,14 @@ struct PidfdInfo {
 const INFO_EXIT: u64 = 1 << 3;
 
 /// `_IOWR(PIDFS_IOCTL_MAGIC, 11, struct pidfd_info)`.
-const GET_INFO: rustix::ioctl::Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
+const GET_INFO: ioctl::Opcode = opcode::read_write::<PidfdInfo>(0xFF, 11);
 
 /// Asks a handle how its process ended; the kernel keeps the answer as long as the handle is open.
 pub(crate) fn of_handle(handle: BorrowedFd<'_>) -> Option<ExitStatus> {
     let mut info = PidfdInfo { mask: INFO_EXIT, ..PidfdInfo::default() };
-    // SAFETY: the request carries the size of `info`, and the kernel writes no more than that into it.
-    let answer = unsafe { libc::ioctl(handle.as_raw_fd(), GET_INFO.into(), &raw mut info) };
-    (answer == 0 && info.mask & INFO_EXIT != 0).then(|| ExitStatus::from_wait_status(info.exit_code))
+    // SAFETY: the request carries the size of `info`, and the kernel reads and writes no more than that.
+    let answer = unsafe { ioctl::ioctl(handle, ioctl::Updater::<GET_INFO, _>::new(&mut info)) };
+    (answer.is_ok() && info.mask & INFO_EXIT != 0).then(|| ExitStatus::from_wait_status(info.exit_code))
 }
 
 #[cfg(test)]

@@ -32,6 +32,23 @@ struct Listening {
     inode: u64,
 }
 
+/// A socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ListeningSocket {
+    /// The user whose socket it is.
+    pub uid: u32,
+    /// The number by which descriptors lead to it.
+    pub inode: u64,
+}
+
+/// Lists the sockets that listen on the address, or on a wildcard address that covers it, without asking whose processes
+/// have them open.
+#[must_use]
+pub fn listening_sockets(address: SocketAddr) -> Vec<ListeningSocket> {
+    let found = listening_on(address);
+    found.iter().map(|socket| ListeningSocket { uid: socket.uid, inode: socket.inode }).collect()
+}
+
 /// Finds who listens on the address, or on a wildcard address that covers it. `None` if nobody is found.
 #[must_use]
 pub fn owner_of_tcp(address: SocketAddr) -> Option<SocketOwner> {
