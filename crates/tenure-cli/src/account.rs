@@ -58,6 +58,8 @@ pub(crate) struct Details<'hello> {
     command: &'hello [String],
     cwd: &'hello std::path::Path,
     program: Option<&'hello ProgramStatus>,
+    content: Option<&'hello str>,
+    source_changed: bool,
 }
 
 impl<'hello> Details<'hello> {
@@ -73,6 +75,8 @@ impl<'hello> Details<'hello> {
             command: &hello.spec.command,
             cwd: &hello.spec.cwd,
             program: hello.program.as_ref(),
+            content: hello.content.as_deref(),
+            source_changed: hello.source_changed,
         }
     }
 }
@@ -138,8 +142,8 @@ pub(crate) fn line(hello: &Hello) -> String {
 /// The same without the pid. A worker without a version has none to show.
 pub(crate) fn activation(hello: &Hello) -> String {
     let mut line = format!("generation {}", hello.generation);
-    if hello.version != Version::new(0, 0, 0) {
-        append(&mut line, format_args!(", version {}", hello.version));
+    if let Some(version) = version(hello) {
+        append(&mut line, format_args!(", version {version}"));
     }
     for Endpoint { name, tcp } in &hello.endpoints {
         append(&mut line, format_args!(", {name} {tcp}"));
@@ -147,11 +151,29 @@ pub(crate) fn activation(hello: &Hello) -> String {
     line
 }
 
-/// `started by pid 7 (tenure ensure memory)`.
+/// The version that it was started as; a worker without one has none to show.
+pub(crate) fn version(hello: &Hello) -> Option<String> {
+    (hello.version != Version::new(0, 0, 0)).then(|| hello.version.to_string())
+}
+
+/// What the app itself says it is, where that is not what it was started as.
+pub(crate) fn says_other(hello: &Hello) -> Option<&Version> {
+    hello.app.version.as_ref().filter(|says| **says != hello.version)
+}
+
+/// `http 127.0.0.1:4312`, and so on for each.
+pub(crate) fn endpoints(hello: &Hello) -> String {
+    let shown = hello.endpoints.iter().map(|Endpoint { name, tcp }| format!("{name} {tcp}"));
+    shown.collect::<Vec<_>>().join(", ")
+}
+
+/// `pid 7 (tenure ensure memory)`: where the program lies is in the document.
 pub(crate) fn asker(by: &Asker) -> String {
-    match by.command.as_str() {
+    let (program, rest) = by.command.split_once(' ').unwrap_or((&by.command, ""));
+    let program = program.rsplit('/').next().unwrap_or(program);
+    match program {
         "" => format!("pid {}", by.pid),
-        command => format!("pid {} ({})", by.pid, printable(command)),
+        program => format!("pid {} ({})", by.pid, printable(format!("{program} {rest}").trim_end())),
     }
 }
 
@@ -176,19 +198,6 @@ pub(crate) fn age(ms: u64) -> String {
     }
 }
 
-/// Rows in columns as wide as their widest cell.
-pub(crate) fn columns<const N: usize>(rows: &[[String; N]]) -> String {
-    let widths: [usize; N] =
-        std::array::from_fn(|at| rows.iter().map(|row| row[at].chars().count()).max().unwrap_or(0));
-    let mut text = String::new();
-    for row in rows {
-        let cells: Vec<String> =
-            row.iter().zip(widths).map(|(cell, width)| format!("{cell:width$}")).collect();
-        append(&mut text, format_args!("{}\n", cells.join("  ").trim_end()));
-    }
-    text
-}
-
 fn append(line: &mut String, more: std::fmt::Arguments<'_>) {
     line.write_fmt(more).expect("writing to a string cannot fail");
 }
@@ -198,9 +207,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn columns_line_up_and_nothing_trails() {
-        let rows = [["a".to_owned(), "long one".to_owned()], ["longer".to_owned(), "b".to_owned()]];
-        assert_eq!(columns(&rows), "a       long one\nlonger  b\n");
+    fn who_asked_is_told_without_the_directory_of_the_program() {
+        let by = |command: &str| Asker { pid: 7, command: command.to_owned(), version: None };
+        assert_eq!(asker(&by("/usr/bin/tenure ensure a/b")), "pid 7 (tenure ensure a/b)");
+        assert_eq!([asker(&by("hook")), asker(&by(""))], ["pid 7 (hook)", "pid 7"]);
     }
 
     #[test]

@@ -16,6 +16,20 @@ pub(crate) enum State {
     Replaced,
     /// The worker, its program and their children are proved gone, or nothing ran.
     Stopped,
+    /// A version is held, and the worker is of it, or will be.
+    Pinned,
+    /// No version is held any more.
+    Unpinned,
+    /// A project's file may start what it describes.
+    Trusted,
+    /// A project's file may start nothing any more.
+    Revoked,
+    /// The doctor has looked, and nothing needs a hand.
+    Healthy,
+    /// The configuration can be used.
+    Valid,
+    /// A configuration file was written.
+    Written,
     /// The budget was spent while the worker was still booting; it goes on.
     Warming,
     /// The budget was spent in another stage, which is named.
@@ -48,12 +62,16 @@ pub(crate) enum State {
     NotOurs,
     /// The worker is newer and shares no protocol version with this `tenure`.
     ClientTooOld,
-    /// Another version runs than the one offered; only `--strict` fails for it.
+    /// The worker says that it is older than what it was started as; with `--strict`, an older one than offered as well.
     VersionDisagrees,
+    /// A version is to be pinned that nobody has offered.
+    UnknownVersion,
     /// The same version runs with another command, directory or listeners; with `--strict`, with other settings.
     SpecConflict,
     /// No worker of that name is configured.
     NotConfigured,
+    /// The worker is described by a project's file that is not trusted, or not any more.
+    Untrusted,
     /// A configuration cannot be read, or says something that is not understood.
     BadConfig,
     /// The worker is there and still boots.
@@ -62,6 +80,8 @@ pub(crate) enum State {
     Unhealthy,
     /// The worker is there and does not answer.
     Wedged,
+    /// The doctor has looked, and something needs a hand.
+    Findings,
     /// Another process holds the gate for longer than the budget.
     GateHeld,
 }
@@ -74,6 +94,8 @@ impl State {
             Self::Started => "started",
             Self::Replaced => "replaced",
             Self::Stopped => "stopped",
+            Self::Pinned => "pinned",
+            Self::Unpinned => "unpinned",
             Self::Warming => "warming",
             Self::TimedOut => "timed-out",
             Self::Down => "down",
@@ -91,12 +113,20 @@ impl State {
             Self::NotOurs => "not-ours",
             Self::ClientTooOld => "client-too-old",
             Self::VersionDisagrees => "version-disagrees",
+            Self::UnknownVersion => "unknown-version",
             Self::SpecConflict => "spec-conflict",
             Self::NotConfigured => "not-configured",
+            Self::Untrusted => "untrusted",
+            Self::Trusted => "trusted",
+            Self::Revoked => "revoked",
+            Self::Healthy => "healthy",
+            Self::Valid => "valid",
+            Self::Written => "written",
             Self::BadConfig => "bad-config",
             Self::Booting => "booting",
             Self::Unhealthy => "unhealthy",
             Self::Wedged => "wedged",
+            Self::Findings => "findings",
             Self::GateHeld => "gate-held",
         }
     }
@@ -105,7 +135,17 @@ impl State {
     /// `timeout(1)`, 130 with what shells show after Ctrl-C; the others are ours.
     pub(crate) fn exit(self) -> u8 {
         match self {
-            Self::Up | Self::Started | Self::Replaced | Self::Stopped => 0,
+            Self::Up
+            | Self::Started
+            | Self::Replaced
+            | Self::Stopped
+            | Self::Pinned
+            | Self::Unpinned
+            | Self::Trusted
+            | Self::Revoked
+            | Self::Healthy
+            | Self::Valid
+            | Self::Written => 0,
             Self::SpawnFailed
             | Self::SpawnSuppressed
             | Self::Recursion
@@ -116,9 +156,11 @@ impl State {
             Self::WrongUse => 2,
             Self::Down => 3,
             Self::Denied | Self::StateUnusable | Self::NotOurs => 4,
-            Self::ClientTooOld | Self::VersionDisagrees | Self::SpecConflict => 5,
-            Self::NotConfigured | Self::BadConfig => 6,
-            Self::Booting | Self::Unhealthy | Self::Wedged => 7,
+            Self::ClientTooOld | Self::VersionDisagrees | Self::UnknownVersion | Self::SpecConflict => 5,
+            Self::NotConfigured | Self::Untrusted | Self::BadConfig => 6,
+            // A doctor that has looked has not failed, so findings are not 1; what it found stands between somebody and a
+            // worker that serves as it should, which is what 7 says of a worker.
+            Self::Booting | Self::Unhealthy | Self::Wedged | Self::Findings => 7,
             Self::GateHeld => 8,
             Self::Warming | Self::TimedOut => 124,
             Self::Interrupted => 130,
@@ -129,10 +171,15 @@ impl State {
     pub(crate) fn of_kind(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Denied => Self::Denied,
-            ErrorKind::StateUnusable | ErrorKind::RecordUnusable => Self::StateUnusable,
+            ErrorKind::StateUnusable | ErrorKind::RecordUnusable | ErrorKind::RecordTooNew => {
+                Self::StateUnusable
+            }
             ErrorKind::NotOurs => Self::NotOurs,
             ErrorKind::ClientTooOld => Self::ClientTooOld,
             ErrorKind::SpecConflict => Self::SpecConflict,
+            ErrorKind::VersionDisagrees => Self::VersionDisagrees,
+            ErrorKind::UnknownVersion => Self::UnknownVersion,
+            ErrorKind::HeldDown => Self::Down,
             ErrorKind::SpawnFailed => Self::SpawnFailed,
             ErrorKind::SpawnSuppressed => Self::SpawnSuppressed,
             ErrorKind::Recursion => Self::Recursion,
@@ -169,11 +216,18 @@ pub(crate) fn kebab(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [State; 28] = [
+    const ALL: [State; 38] = [
         State::Up,
         State::Started,
         State::Replaced,
         State::Stopped,
+        State::Pinned,
+        State::Unpinned,
+        State::Trusted,
+        State::Revoked,
+        State::Healthy,
+        State::Valid,
+        State::Written,
         State::Warming,
         State::TimedOut,
         State::Down,
@@ -191,12 +245,15 @@ mod tests {
         State::NotOurs,
         State::ClientTooOld,
         State::VersionDisagrees,
+        State::UnknownVersion,
         State::SpecConflict,
         State::NotConfigured,
+        State::Untrusted,
         State::BadConfig,
         State::Booting,
         State::Unhealthy,
         State::Wedged,
+        State::Findings,
         State::GateHeld,
     ];
 
@@ -210,6 +267,9 @@ mod tests {
     #[test]
     fn only_answers_of_success_exit_with_zero() {
         let successes: Vec<_> = ALL.into_iter().filter(|state| state.exit() == 0).collect();
-        assert_eq!(successes, [State::Up, State::Started, State::Replaced, State::Stopped]);
+        let stands =
+            [State::Up, State::Started, State::Replaced, State::Stopped, State::Pinned, State::Unpinned];
+        let written = [State::Trusted, State::Revoked, State::Healthy, State::Valid, State::Written];
+        assert_eq!(successes, [&stands[..], &written[..]].concat());
     }
 }

@@ -5,10 +5,10 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenure::{DEFAULT_BUDGET, Error, Order};
+use tenure::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Order};
 
 use crate::answer::State;
-use crate::config::{self, Target};
+use crate::config::{self, Places, Target};
 use crate::failure::Failure;
 use crate::hint;
 use crate::render::Screen;
@@ -35,9 +35,17 @@ impl Call {
         Ok(config::here(self.common.directory.as_deref())?)
     }
 
-    /// The longest time that the call may take.
-    pub(crate) fn budget(&self) -> Duration {
-        self.common.timeout.map_or(DEFAULT_BUDGET, tenure::amount::Span::duration)
+    /// Where this call looks for configuration.
+    pub(crate) fn places(&self) -> Result<Places, Failure> {
+        Ok(Places::of(self.here()?))
+    }
+
+    /// The longest time that the call may take: the flag's word, else the variable's.
+    pub(crate) fn budget(&self) -> Result<Duration, Failure> {
+        match self.common.timeout {
+            Some(timeout) => Ok(timeout.duration()),
+            None => Ok(config::timeout()?.unwrap_or(DEFAULT_BUDGET)),
+        }
     }
 
     /// A target as this call may name it: with -C the plain name leads elsewhere from where the caller is.
@@ -47,32 +55,55 @@ impl Call {
 
     /// The worker that is wanted.
     pub(crate) fn wanted(&self, words: &Wanted, command: &[String]) -> Result<config::Order, Failure> {
-        let config::Order { target, spec } = config::wanted(&self.here()?, words, command)?;
-        Ok(config::Order { target: self.called(target), spec })
+        let wanted = config::wanted(&self.places()?, words, command, self.budget()?)?;
+        Ok(config::Order { target: self.called(wanted.target), ..wanted })
     }
 
     /// The worker that is meant.
     pub(crate) fn named(&self, name: &str, by: &By) -> Result<Target, Failure> {
-        Ok(self.called(config::target(&self.here()?, name, by)?))
+        Ok(self.called(config::target(&self.places()?, name, by)?))
     }
 
     /// The order to the library. Programs are hosted by this very executable, unless the environment names another.
-    pub(crate) fn order(&self, config::Order { target, spec }: config::Order) -> Result<Order, Failure> {
-        let order = Order::new(target.scope, spec)
+    pub(crate) fn order(&self, wanted: config::Order) -> Result<Order, Failure> {
+        let config::Order { target, spec, first_answer, wedged_after, spent } = wanted;
+        let mut order = Order::new(target.scope, spec)
             .map_err(|bad| {
                 let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
                 Failure::because(State::BadConfig, &bad).hint(remedy)
             })?
-            .budget(self.budget())
+            .budget(self.budget()?.saturating_sub(spent))
             .no_spawn(self.common.no_daemon);
-        let named = std::env::var_os(tenure::program::HOST_VARIABLE).is_some_and(|value| !value.is_empty());
-        Ok(match std::env::current_exe() {
-            // A file that was replaced while it ran has no path any more; PATH leads to the new one.
-            Ok(own) if !named && !own.as_os_str().as_encoded_bytes().ends_with(b" (deleted)") => {
-                order.host(own)
-            }
-            Ok(_) | Err(_) => order,
+        if let Some(wait) = first_answer {
+            order = order.first_answer(wait.duration());
+        }
+        if let Some(silence) = wedged_after {
+            order = order.wedged_after(silence.duration());
+        }
+        Ok(match Self::host() {
+            Some(host) => order.host(host),
+            None => order,
         })
+    }
+
+    /// The executable that hosts programs: this very one, unless the environment names another.
+    pub(crate) fn host() -> Option<PathBuf> {
+        let named = std::env::var_os(tenure::program::HOST_VARIABLE).is_some_and(|value| !value.is_empty());
+        // A file that was replaced while it ran has no path any more; PATH leads to the new one.
+        let there = |own: &PathBuf| !own.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+        std::env::current_exe().ok().filter(there).filter(|_| !named)
+    }
+
+    /// Refuses what would start a worker where that is not allowed, before anything is stopped.
+    pub(crate) fn may_start(&self, what: &str) -> Result<(), Failure> {
+        let forbidden =
+            std::env::var_os(NO_SPAWN_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
+        if self.common.no_daemon || forbidden {
+            let message = format!("{what}: starting a worker is not allowed here");
+            return Err(Failure::new(State::Down, message)
+                .hint("leave out --no-daemon, or unset TENURE_NO_SPAWN; nothing was stopped"));
+        }
+        Ok(())
     }
 
     /// A failure of the library while it worked for the worker called so.

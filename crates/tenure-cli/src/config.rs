@@ -1,28 +1,51 @@
 //! From a worker's name, and the words around it, to what is wanted and under which scope.
 //!
 //! A description comes from the command line, from stdin, from one named file, or from the files that are found: the
-//! project's, the user's, the system's. It is taken whole from one of them. A project cannot redefine a name that the user
-//! has defined: what `tenure ensure NAME` starts must not depend on a directory that somebody else wrote.
+//! project's, the user's, the system's, value by value. Flags and variables come before all of them. What a project's file
+//! describes is wanted only after its content was trusted; naming a worker (`status`, `stop`, `logs`) needs no trust, for
+//! a project's file can only lead to a scope of the name that was typed, and never to one that the user's files define.
 
-use std::borrow::Cow;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use tenure::Scope;
 use tenure::Spec;
+use tenure::amount::Span;
+use tenure::deadline::{Deadline, monotonic};
+use tenure::spec::Ready;
+use tenure::version;
 
 use crate::words::{By, Wanted};
 
+mod check;
 mod error;
 mod file;
 mod find;
 mod keys;
+mod layers;
+mod origin;
+mod schema;
+mod starter;
+mod stdin;
+mod table;
+mod trusted;
+mod variables;
+mod worker;
 
-pub(crate) use error::ConfigError;
+pub(crate) use check::{Checked, Fault, Found};
+pub(crate) use error::{ConfigError, word};
+pub(crate) use find::{Level, PROJECT_FILE, Places, Source};
+pub(crate) use origin::{Origin, Setting, written};
+pub(crate) use schema::schema;
+pub(crate) use starter::starter;
+pub(crate) use trusted::{Standing, Trusted};
+pub(crate) use variables::timeout;
 
-use error::contradiction;
-use file::{Kept, Workers};
-use find::Source;
+use error::Place;
+use layers::{Description, Layers};
+use origin::Settled;
+use variables::Overrides;
+use worker::{Kept, understand};
 
 /// A scope, and the word for it that works where the call was made.
 #[derive(Debug, Clone)]
@@ -40,6 +63,12 @@ pub(crate) struct Order {
     pub(crate) target: Target,
     /// What.
     pub(crate) spec: Spec,
+    /// How long its first answer may take, where something says so.
+    pub(crate) first_answer: Option<Span>,
+    /// How long it may be silent, where something says so.
+    pub(crate) wedged_after: Option<Span>,
+    /// How much of the call's time it took to learn the version.
+    pub(crate) spent: Duration,
 }
 
 /// The directory that a call starts from, without links in its path: project keys are made from it.
@@ -51,29 +80,55 @@ pub(crate) fn here(directory: Option<&Path>) -> Result<PathBuf, ConfigError> {
     }
 }
 
-/// What is wanted, by the words of `ensure` or `restart`.
-pub(crate) fn wanted(here: &Path, wanted: &Wanted, command: &[String]) -> Result<Order, ConfigError> {
+/// A worker as `config show` tells it.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// Under which scope.
+    pub(crate) target: Target,
+    /// The files that have a word in it, the strongest first.
+    pub(crate) files: Vec<(PathBuf, Level)>,
+    /// Whether its project's file may start it, where one has a word in it.
+    pub(crate) standing: Option<Standing>,
+    /// Its values, in the order of the reference.
+    pub(crate) values: Vec<Setting>,
+}
+
+/// What is wanted, by the words of `ensure`, `start` or `restart`. A version that a command tells is asked for last, within
+/// `budget`: after everything else was found to be in order, and a project's file to be trusted.
+pub(crate) fn wanted(
+    places: &Places,
+    wanted: &Wanted,
+    command: &[String],
+    budget: Duration,
+) -> Result<Order, ConfigError> {
     let (name, key) = name_and_key(&wanted.name, wanted.key.as_deref())?;
-    let kept = if !command.is_empty() {
-        let spec = Spec::of_command(command.to_vec(), here.to_owned());
-        Kept { spec, key: None }
+    let mut kept = if !command.is_empty() {
+        Kept::plain(Spec::of_command(command.to_vec(), places.here.clone()))
     } else if wanted.spec.is_some() {
-        Kept { spec: from_stdin(here)?, key: None }
+        stdin::read(&places.here)?
     } else {
-        match &wanted.config {
-            Some(file) => from_given(here, file, name)?,
-            None => from_found(here, name)?,
-        }
-        .ok_or_else(|| not_configured(here, wanted.config.as_deref(), name))?
+        described(places, wanted.config.as_deref(), name)?
     };
-    let Kept { mut spec, key: own } = kept;
+    Overrides::of_environment()?.apply(&mut kept);
     if let Some(version) = &wanted.version {
-        spec.version.clone_from(version);
+        kept.spec.version.clone_from(version);
+        kept.stated = None;
     }
     let found = key.is_none() && command.is_empty() && wanted.spec.is_none() && wanted.config.is_none();
-    let target = Target::new(name, key.or(own.as_deref()), found)?;
-    spec.validate().map_err(|bad| contradiction("the description given", name, &bad))?;
-    Ok(Order { target, spec })
+    let target = Target::new(name, key.or(kept.key.as_deref()), found)?;
+    let Kept { mut spec, stated, first_answer, wedged_after, .. } = kept;
+    spec.validate().map_err(|bad| ConfigError::Text {
+        place: Place::whole("the description given"),
+        message: format!("worker {name:?}: `{}` {}", bad.key, bad.why),
+    })?;
+    let mut spent = Duration::ZERO;
+    if let Some(stated) = stated {
+        let began = monotonic();
+        let stage = Deadline::start(budget).stage("version")?;
+        spec.version = version::resolve(&stated, &spec.cwd, &target.scope, stage)?;
+        spent = monotonic().saturating_sub(began);
+    }
+    Ok(Order { target, spec, first_answer, wedged_after, spent })
 }
 
 impl Target {
@@ -91,22 +146,118 @@ impl Target {
 }
 
 /// The scope that a name stands for: as configured, else the plain name. A key bypasses the configuration.
-pub(crate) fn target(here: &Path, name: &str, by: &By) -> Result<Target, ConfigError> {
+pub(crate) fn target(places: &Places, name: &str, by: &By) -> Result<Target, ConfigError> {
     let (plain, key) = name_and_key(name, by.key.as_deref())?;
     if key.is_some() {
         return Target::new(plain, key, false);
     }
-    let kept = match &by.config {
-        Some(file) => from_given(here, file, plain)?,
-        None => from_found(here, plain)?,
+    let sources = sources(places, by.config.as_deref())?;
+    target_in(&mut Layers::open(&sources)?, plain, by)
+}
+
+fn target_in(layers: &mut Layers<'_>, name: &str, by: &By) -> Result<Target, ConfigError> {
+    let key = match layers.take(name)? {
+        Some(Description { about, value }) => understand(&about, value).map_err(|flaw| *flaw.error)?.key,
+        None => None,
     };
-    Target::new(plain, kept.as_ref().and_then(|kept| kept.key.as_deref()), by.config.is_none())
+    Target::new(name, key.as_deref(), by.config.is_none())
 }
 
 /// Every worker that is configured here, by name.
-pub(crate) fn all(here: &Path, by: &By) -> Result<Vec<Target>, ConfigError> {
-    let names = names(here, by.config.as_deref())?;
-    names.iter().map(|name| target(here, name, by)).collect()
+pub(crate) fn all(places: &Places, by: &By) -> Result<Vec<Target>, ConfigError> {
+    let sources = sources(places, by.config.as_deref())?;
+    let mut layers = Layers::open(&sources)?;
+    layers.names().iter().map(|name| target_in(&mut layers, name, by)).collect()
+}
+
+/// The worker of that name, or every one, with each value in force and what says so.
+pub(crate) fn shown(places: &Places, name: Option<&str>, by: &By) -> Result<Vec<Shown>, ConfigError> {
+    let overrides = Overrides::of_environment()?;
+    let sources = sources(places, by.config.as_deref())?;
+    let mut layers = Layers::open(&sources)?;
+    let names = name.map_or_else(|| layers.names(), |name| vec![name.to_owned()]);
+    let mut shown = Vec::with_capacity(names.len());
+    for name in names {
+        let (name, key) = name_and_key(&name, by.key.as_deref())?;
+        let Some(description) = layers.take(name)? else {
+            return Err(not_configured(places, by.config.as_deref(), &layers, name));
+        };
+        shown.push(show(&description, key, &overrides, by)?);
+    }
+    Ok(shown)
+}
+
+fn show(
+    Description { about, value }: &Description<'_>,
+    key: Option<&str>,
+    overrides: &Overrides,
+    by: &By,
+) -> Result<Shown, ConfigError> {
+    let mut kept = understand(about, value.clone()).map_err(|flaw| *flaw.error)?;
+    overrides.apply(&mut kept);
+    let found = key.is_none() && by.config.is_none();
+    let target = Target::new(&about.name, key.or(kept.key.as_deref()), found)?;
+    let stated = kept.stated.as_ref();
+    let told = stated.and_then(|stated| version::cached(stated, &kept.spec.cwd, &target.scope));
+    let settled = Settled { about, written: value, kept: &kept, overrides, key, told: told.as_ref() };
+    let values = settled.values();
+    let project = about.project().map(|project| Trusted::of_user()?.standing(project));
+    Ok(Shown {
+        target,
+        files: about.sources.iter().map(|source| (source.path.clone(), source.level)).collect(),
+        standing: project.transpose()?,
+        values,
+    })
+}
+
+/// All that is wrong and odd in a file, or in all that are found.
+pub(crate) fn checked(places: &Places, given: Option<&Path>) -> Result<Checked, ConfigError> {
+    let (sources, unread) = match given {
+        Some(file) => (vec![places.given(file)?], Vec::new()),
+        None => places.found_all(),
+    };
+    Ok(check::check(&sources, &unread, &Trusted::of_user()?))
+}
+
+/// What a project's file would start.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The worker's name.
+    pub(crate) name: String,
+    /// Its command.
+    pub(crate) command: Vec<String>,
+    /// The command that tells its version.
+    pub(crate) version: Option<Vec<String>>,
+    /// The commands of its checks.
+    pub(crate) checks: Vec<Vec<String>>,
+    /// The variables that it sets.
+    pub(crate) sets: Vec<String>,
+}
+
+/// What the project's file among `sources` would start, alone or with what the system's files say.
+pub(crate) fn plans(sources: &[Source]) -> Result<Vec<Plan>, ConfigError> {
+    let mut layers = Layers::open(sources)?;
+    let mut plans = Vec::new();
+    for name in layers.names() {
+        let found = layers.pick(&name);
+        let Some(own) = found.first().filter(|(source, _)| source.level == Level::Project).cloned() else {
+            continue;
+        };
+        // A name that the user's files define is started from those; it stands in nobody else's way here.
+        let Description { about, value } =
+            Layers::combine(&name, found).or_else(|_| Layers::combine(&name, vec![own]))?;
+        let kept = understand(&about, value).map_err(|flaw| *flaw.error)?;
+        let checks = [kept.spec.ready.as_ref(), kept.spec.health.as_ref().map(|health| &health.check)];
+        let exec = |check: &Ready| if let Ready::Exec(words) = check { Some(words.clone()) } else { None };
+        plans.push(Plan {
+            name,
+            command: kept.spec.command,
+            version: kept.stated.map(|stated| stated.command),
+            checks: checks.into_iter().flatten().filter_map(exec).collect(),
+            sets: kept.spec.env.set.into_keys().collect(),
+        });
+    }
+    Ok(plans)
 }
 
 fn name_and_key<'word>(
@@ -121,90 +272,101 @@ fn name_and_key<'word>(
     }
 }
 
-fn from_given(here: &Path, file: &Path, name: &str) -> Result<Option<Kept>, ConfigError> {
-    let source = find::given(here, file)?;
-    Workers::parse(&source)?.take(name)
+/// The files of a call: the one that is given, else all that are found.
+fn sources(places: &Places, given: Option<&Path>) -> Result<Vec<Source>, ConfigError> {
+    match given {
+        Some(file) => Ok(vec![places.given(file)?]),
+        None => places.found(),
+    }
 }
 
-fn from_found(here: &Path, name: &str) -> Result<Option<Kept>, ConfigError> {
-    let project = find::project(here)?;
-    let of_project = match &project {
-        Some(source) => Workers::parse(source)?.take(name)?.map(|kept| (source, kept)),
-        None => None,
+/// The worker of that name as files describe it, if it may be started.
+fn described(places: &Places, given: Option<&Path>, name: &str) -> Result<Kept, ConfigError> {
+    let sources = sources(places, given)?;
+    let mut layers = Layers::open(&sources)?;
+    let Some(Description { about, value }) = layers.take(name)? else {
+        return Err(not_configured(places, given, &layers, name));
     };
-    let users = find::user()?;
-    let of_user = from_files(&users, name)?;
-    match (of_user, of_project) {
-        (Some((user, _)), Some((project, _))) => Err(ConfigError::Redefined {
-            name: name.to_owned(),
-            one: user.path.clone(),
-            other: project.path.clone(),
-        }),
-        (Some((_, kept)), None) | (None, Some((_, kept))) => Ok(Some(kept)),
-        (None, None) => Ok(from_files(&find::system()?, name)?.map(|(_, kept)| kept)),
+    let kept = understand(&about, value).map_err(|flaw| *flaw.error)?;
+    if let Some(project) = about.project() {
+        Trusted::of_user()?.demand(project, name)?;
     }
+    Ok(kept)
 }
 
-/// The worker of that name in files of one level, of which only one may define it.
-fn from_files<'files>(
-    files: &'files [Source],
-    name: &str,
-) -> Result<Option<(&'files Source, Kept)>, ConfigError> {
-    let mut found: Option<(&Source, Kept)> = None;
-    for source in files {
-        let Some(kept) = Workers::parse(source)?.take(name)? else { continue };
-        if let Some((first, _)) = &found {
-            let (one, other) = (first.path.clone(), source.path.clone());
-            return Err(ConfigError::Redefined { name: name.to_owned(), one, other });
-        }
-        found = Some((source, kept));
-    }
-    Ok(found)
-}
-
-fn names(here: &Path, given: Option<&Path>) -> Result<Vec<String>, ConfigError> {
-    let sources = match given {
-        Some(file) => vec![find::given(here, file)?],
-        None => find::project(here)?.into_iter().chain(find::user()?).chain(find::system()?).collect(),
-    };
-    let mut names = Vec::new();
-    for source in &sources {
-        names.extend(Workers::parse(source)?.names().map(str::to_owned));
-    }
-    names.sort();
-    names.dedup();
-    Ok(names)
-}
-
-fn not_configured(here: &Path, given: Option<&Path>, name: &str) -> ConfigError {
-    let known = names(here, given).unwrap_or_default();
+fn not_configured(places: &Places, given: Option<&Path>, layers: &Layers<'_>, name: &str) -> ConfigError {
+    let known = layers.names();
     let suggestion = keys::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-    let looked = given.map_or_else(|| find::places(here), |file| vec![here.join(file).display().to_string()]);
+    let file = |file: &Path| vec![places.here.join(file).display().to_string()];
+    let looked = given.map_or_else(|| places.told(), file);
     ConfigError::NotConfigured { name: name.to_owned(), known, suggestion, looked }
-}
-
-fn from_stdin(here: &Path) -> Result<Spec, ConfigError> {
-    let text = find::text(io::stdin().lock()).map_err(ConfigError::Stdin)?;
-    let bad = |message: String| ConfigError::Text { place: "the description on stdin".to_owned(), message };
-    let mut json: serde_json::Value = serde_json::from_str(&text).map_err(|error| bad(error.to_string()))?;
-    let Some(object) = json.as_object_mut() else { return Err(bad("it is not an object".to_owned())) };
-    object.entry("cwd").or_insert_with(|| here.to_string_lossy().into_owned().into());
-    if let Some(found) = keys::unknown(&json, keys::spec()) {
-        let suggestion = found.suggestion.map(Cow::Borrowed);
-        let key = found.path.join(".");
-        return Err(ConfigError::UnknownKey {
-            place: "the description on stdin".to_owned(),
-            key,
-            suggestion,
-        });
-    }
-    let spec: Spec = serde_json::from_value(json).map_err(|error| bad(error.to_string()))?;
-    Ok(Spec { cwd: here.join(&spec.cwd), ..spec })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// A world with the system's, the user's and a project's file; the project below `here`.
+    fn world(system: &str, user: &str) -> (tempfile::TempDir, Places) {
+        let root = tempfile::tempdir().expect("a directory");
+        let at = |name: &str| root.path().join(name);
+        for (name, text) in [("system", system), ("user", user)] {
+            std::fs::create_dir(at(name)).expect("made");
+            std::fs::write(at(name).join("a.toml"), text).expect("written");
+            std::fs::write(at(name).join("a.toml.old"), "not read").expect("written");
+        }
+        std::fs::create_dir(at("here")).expect("made");
+        let places = Places { here: at("here"), user: Some(at("user")), system: at("system") };
+        (root, places)
+    }
+
+    fn by() -> By {
+        By { key: None, config: None }
+    }
+
+    #[test]
+    fn each_value_comes_from_the_strongest_file_that_has_it() {
+        let (_root, places) = world(
+            "[worker.w]\ncommand = [\"x\"]\nversion = \"1.0.0\"\nstop.grace = \"1s\"\n[worker.v]\ncommand = [\"y\"]\n",
+            "[worker.w]\nversion = \"2.0.0\"\nkey = \"k\"\n",
+        );
+        let shown = shown(&places, Some("w"), &by()).expect("valid").remove(0);
+        assert_eq!(shown.target.scope.to_string(), "w@k");
+        let levels: Vec<Level> = shown.files.iter().map(|(_, level)| *level).collect();
+        assert_eq!((levels, shown.standing), (vec![Level::User, Level::System], None));
+        let of = |key: &str| shown.values.iter().find(|setting| setting.key == key).expect(key);
+        for (key, level, line) in
+            [("version", Level::User, 2), ("command", Level::System, 2), ("stop.grace", Level::System, 4)]
+        {
+            let Origin::File(own, place) = &of(key).origin else { panic!("{key}: {:?}", of(key).origin) };
+            assert_eq!((*own, place.line), (level, Some(line)), "{key}");
+        }
+        assert_eq!(of("stop.signal").origin, Origin::Default);
+        let names: Vec<String> =
+            all(&places, &by()).expect("valid").into_iter().map(|target| target.scope.to_string()).collect();
+        assert_eq!(names, ["v", "w@k"]);
+    }
+
+    #[test]
+    fn what_refines_the_systems_worker_is_told_by_a_check() {
+        let (_root, places) =
+            world("[worker.w]\ncommand = [\"true\"]\n", "[worker.w]\ncwd = \"/\"\n[worker.u]\ncwd = \"/\"\n");
+        let (sources, unread) = places.found_all();
+        let checked = check::check(&sources, &unread, &Trusted::below(Path::new("/nonexistent")));
+        let faults: Vec<&str> = checked.faults.iter().map(|fault| fault.message.as_str()).collect();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        assert!(faults[0].contains("worker \"u\": `command` is missing"), "{faults:?}");
+        assert!(checked.notices.iter().any(|notice| notice.kind == "refined"), "{:?}", checked.notices);
+    }
+
+    #[test]
+    fn a_call_from_inside_the_users_directory_finds_its_files_as_the_users() {
+        let (root, mut places) = world("", "");
+        let user = root.path().join("user");
+        std::fs::write(user.join("tenure.toml"), "[worker.w]\ncommand = [\"x\"]\n").expect("written");
+        places.here = user;
+        assert_eq!(target(&places, "w", &by()).expect("one file, once").scope.to_string(), "w");
+    }
 
     #[test]
     fn a_key_stands_in_the_name_or_beside_it() {

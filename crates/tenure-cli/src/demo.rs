@@ -13,11 +13,12 @@ use tenure::spec::{Listen, ListenMode, Ready};
 use tenure::{Scope, Spec, Version};
 use tenure_sys::socket;
 
-use crate::account::{self, columns};
+use crate::account;
 use crate::answer::State;
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::render::{self, SCHEMA, printable};
+use crate::table::{Cell, columns};
 
 mod stage;
 pub(crate) mod worker;
@@ -261,10 +262,10 @@ fn failed(error: StageError) -> Failure {
 }
 
 fn table(measured: &[Measured]) -> String {
-    let head = ["WHAT", "RESULT", "TOOK"].map(str::to_owned);
+    let head = ["WHAT", "RESULT", "TOOK"].map(Cell::from);
     let rows = measured.iter().map(|one| {
         let took = account::took(Duration::from_micros(one.took_us));
-        [one.what.to_owned(), one.result.clone(), took]
+        [one.what.into(), one.result.clone().into(), took.into()]
     });
-    format!("\n{}", columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>()))
+    format!("\n{}", columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), None))
 }

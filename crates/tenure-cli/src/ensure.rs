@@ -36,12 +36,12 @@ struct Told {
 }
 
 /// Ensures the worker and tells how it went; the exit code.
-pub(crate) fn run(call: &Call, words: &words::Ensure) -> Result<u8, Failure> {
+pub(crate) fn run(call: &Call, words: &words::Ensure, release: bool) -> Result<u8, Failure> {
     let began = monotonic();
     let wanted = call.wanted(&words.wanted, &words.command)?;
     let target = wanted.target.clone();
     let called = target.called.as_str();
-    let order = call.order(wanted)?;
+    let order = call.order(wanted)?.start(release);
     let waiting = Progress::of(call.screen, &target);
     let ensured = tenure::ensure(&order);
     drop(waiting);
@@ -125,6 +125,20 @@ fn told(warning: &Warning) -> Told {
         Warning::OfferNotRunning { offered, why } => {
             ("offer-not-running", format!("an older version serves, because {offered} does not run: {why}"))
         }
+        Warning::Held { offered, held } => {
+            ("held", format!("an older version serves than {offered}, because {held} is pinned"))
+        }
+        Warning::SaysOther { started_as, says } => {
+            ("says-other", format!("it was started as {started_as} and says that it is {says}"))
+        }
+        Warning::SourceChangedAgain => (
+            "source-changed-again",
+            "the files of its build have changed again since it was started".to_owned(),
+        ),
+        Warning::SourceUnread { why } => (
+            "source-unread",
+            format!("the files of its build may have changed, and cannot be read: failed to {why}"),
+        ),
     };
     Told { kind, message }
 }
@@ -134,6 +148,10 @@ fn remedy(warning: &Warning, called: &str) -> String {
         Warning::Degraded { .. } => format!("; see `tenure logs {called}`"),
         Warning::Drift => format!("; `tenure restart {called}` takes them"),
         Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {called}`"),
+        Warning::Held { .. } => format!("; `tenure unpin {called}` releases it"),
+        Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
+        Warning::SourceChangedAgain => format!("; the next `tenure ensure {called}` takes them"),
+        Warning::SourceUnread { .. } => "; make them readable".to_owned(),
     }
 }
 
@@ -142,7 +160,11 @@ fn strict(called: &str, warning: &Warning) -> Failure {
     let state = match warning {
         Warning::Degraded { .. } => State::Unhealthy,
         Warning::Drift => State::SpecConflict,
-        Warning::OfferNotRunning { .. } => State::VersionDisagrees,
+        Warning::OfferNotRunning { .. }
+        | Warning::Held { .. }
+        | Warning::SaysOther { .. }
+        | Warning::SourceChangedAgain
+        | Warning::SourceUnread { .. } => State::VersionDisagrees,
     };
     let Told { kind, message } = told(warning);
     let mut failure = Failure::new(state, format!("accept the worker of {called}: {message}"));

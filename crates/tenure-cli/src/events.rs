@@ -4,6 +4,7 @@
 
 use std::io;
 
+use tenure::Version;
 use tenure::deadline::{millis, wall_millis};
 use tenure::event::{self, Event};
 use tenure::paths::file;
@@ -63,7 +64,9 @@ fn line(event: &Event) -> String {
     // A launcher that could not start anything has no generation to name.
     let generation = (event.generation > 0).then(|| format!("generation {}", event.generation));
     let pid = event.pid.map(|pid| format!("pid {pid}"));
-    let version = event.version.as_ref().map(|version| format!("version {version}"));
+    // A worker without a version has none to show.
+    let version = event.version.as_ref().filter(|version| **version != Version::new(0, 0, 0));
+    let version = version.map(|version| format!("version {version}"));
     let what = kebab(&format!("{:?}", event.what));
     let parts = [Some(utc(event.at_ms)), generation, Some(what), pid, version];
     let parts: Vec<String> = parts.into_iter().flatten().collect();

@@ -4,6 +4,7 @@
 
 use std::error::Error as StdError;
 use std::io;
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 use tenure::{Error, ErrorKind};
@@ -19,6 +20,8 @@ pub(crate) struct Failure {
     pub(crate) told: Box<Told>,
     /// The reader of our output has gone: there is nobody to tell, and nothing was wrong.
     pub(crate) unheard: bool,
+    /// A newer `tenure` that would have an answer.
+    pub(crate) newer: Option<PathBuf>,
 }
 
 /// The `error` of a JSON document.
@@ -52,7 +55,7 @@ impl Failure {
             retry_after_ms: None,
             hint: None,
         };
-        Self { state, told: Box::new(told), unheard: false }
+        Self { state, told: Box::new(told), unheard: false, newer: None }
     }
 
     /// The same, with what lies below `error`.
@@ -84,6 +87,7 @@ impl Failure {
         told.stage = error.stage().map(str::to_owned);
         told.last_words = error.last_words().to_vec();
         told.retry_after_ms = error.retry_after().map(tenure::deadline::millis);
+        failure.newer = error.newer_tenure().map(Path::to_owned);
         failure
     }
 

@@ -2,6 +2,8 @@
 //!
 //! Pure. Every kind of the library has one, written for the scope that failed.
 
+use std::time::Duration;
+
 use tenure::{Error, ErrorKind};
 
 /// The remedy for a failure of the library while it worked for `name`, the worker as the caller called it.
@@ -9,7 +11,11 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
     if let Some(remedy) = error.os_error().and_then(of_system) {
         return remedy.to_owned();
     }
-    match error.kind() {
+    of_kind(error.kind(), error.stage(), error.retry_after(), name)
+}
+
+fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, name: &str) -> String {
+    match kind {
         ErrorKind::Denied => format!(
             "allow this process to use the state directory and to connect to the socket in it; outside of the sandbox `tenure status {name}` tells what stands"
         ),
@@ -17,8 +23,11 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
             "make the directory yours and private (chmod 700), or name another one in TENURE_STATE_DIR"
                 .to_owned()
         }
+        ErrorKind::RecordTooNew => {
+            "use the newer tenure that wrote the record, or install this one anew".to_owned()
+        }
         ErrorKind::RecordUnusable => format!(
-            "use the tenure that wrote the record; a damaged one may be moved aside once `tenure status {name}` says that nothing runs"
+            "`tenure doctor {name}` shows what is wrong with it; a damaged one may be moved aside once `tenure status {name}` says that nothing runs"
         ),
         ErrorKind::NotOurs => {
             "two state directories meet at one socket: look at TENURE_STATE_DIR on both sides".to_owned()
@@ -27,19 +36,17 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
         ErrorKind::SpecConflict => format!(
             "`tenure restart {name}` takes the description given here; a raised `version` replaces the worker by itself; another name or --key keeps both"
         ),
-        ErrorKind::SpawnFailed => match error.stage() {
-            Some("program") => format!(
-                "check `command`, `cwd` and PATH, and what the program needs; `tenure logs {name}` shows all that it wrote"
-            ),
-            Some("listen") => "free the address, or choose another one in `listen`".to_owned(),
-            Some(_) | None => {
-                format!("`tenure logs {name} --boot` and `tenure logs {name}` show what it wrote")
-            }
-        },
+        ErrorKind::VersionDisagrees => format!(
+            "make what the worker is started as and what it says agree, then `tenure restart {name}`; `--version` with what it says uses it as it is"
+        ),
+        ErrorKind::UnknownVersion => format!(
+            "`tenure ensure {name} --version V` offers a version, and starts it where it is the highest"
+        ),
+        ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
+        ErrorKind::SpawnFailed => of_start(stage, name),
         ErrorKind::SpawnSuppressed => format!(
             "repair the cause, then `tenure restart {name}` tries at once{}",
-            error
-                .retry_after()
+            retry_after
                 .map(|wait| format!("; `tenure ensure {name}` tries again in {} s", wait.as_secs() + 1))
                 .unwrap_or_default()
         ),
@@ -56,7 +63,7 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
             )
         }
         ErrorKind::TimedOut => format!("give it more time with --timeout, or see `tenure status {name}`"),
-        ErrorKind::Survivor => "end the process that is named, then `tenure stop` again".to_owned(),
+        ErrorKind::Survivor => format!("end the process that is named, then `tenure stop {name}` again"),
         ErrorKind::StillUnusable => format!("`tenure logs {name}` shows why the new worker does not serve"),
         ErrorKind::RestartUnproved => {
             format!("`tenure status {name}` and `tenure logs {name}` tell what stands now")
@@ -65,6 +72,17 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
             "this is a fault of tenure itself; please report it with the output of `tenure version --json`"
                 .to_owned()
         }
+    }
+}
+
+/// The remedy for a start that failed at that stage.
+fn of_start(stage: Option<&str>, name: &str) -> String {
+    match stage {
+        Some("program") => format!(
+            "check `command`, `cwd` and PATH, and what the program needs; `tenure logs {name}` shows all that it wrote"
+        ),
+        Some("listen") => "free the address, or choose another one in `listen`".to_owned(),
+        Some(_) | None => format!("`tenure logs {name} --boot` and `tenure logs {name}` show what it wrote"),
     }
 }
 
@@ -79,5 +97,42 @@ fn of_system(error: i32) -> Option<&'static str> {
         // EROFS
         30 => Some("make the file system writable, or name another directory in TENURE_STATE_DIR"),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fmt::Write;
+
+    use super::*;
+
+    #[test]
+    fn every_kind_has_a_remedy() {
+        let mut remedies = String::new();
+        for kind in ErrorKind::ALL {
+            let remedy = of_kind(kind, None, None, "web");
+            assert!(!remedy.is_empty() && !remedy.ends_with('.'), "{kind:?}");
+            assert_eq!(
+                remedy.contains("fault of tenure"),
+                kind == ErrorKind::Bug,
+                "{kind:?} has none of its own"
+            );
+            writeln!(remedies, "{kind:?}: {remedy}").expect("a string takes all");
+        }
+        let mut insta = insta::Settings::clone_current();
+        insta.set_snapshot_path("../tests/words/snapshots");
+        insta.bind(|| insta::assert_snapshot!(remedies));
+    }
+
+    #[test]
+    fn a_program_and_an_address_have_remedies_of_their_own() {
+        let of_stage = |stage| of_kind(ErrorKind::SpawnFailed, Some(stage), None, "web");
+        assert!(of_stage("program").contains("PATH") && of_stage("listen").contains("address"));
+    }
+
+    #[test]
+    fn a_wait_is_told_where_it_is_known() {
+        let remedy = of_kind(ErrorKind::SpawnSuppressed, None, Some(Duration::from_millis(2500)), "web");
+        assert!(remedy.ends_with("`tenure ensure web` tries again in 3 s"), "{remedy}");
     }
 }

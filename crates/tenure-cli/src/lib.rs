@@ -14,18 +14,27 @@ mod answer;
 mod call;
 mod config;
 mod demo;
+mod doctor;
 mod ensure;
 mod events;
 mod failure;
 mod follow;
 mod hint;
 mod host;
+mod init;
 mod logs;
+mod man;
+mod newer;
+mod pin;
 mod progress;
+mod recorded;
 mod render;
 mod restart;
+mod settings;
 mod status;
 mod stop;
+mod table;
+mod trust;
 mod version;
 mod words;
 
@@ -42,12 +51,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let (common, words) = match words::read(&args) {
         Ok(read) => read,
         Err(error) => {
-            let json = args.iter().take_while(|arg| *arg != "--").any(|arg| arg == "--json");
-            return ExitCode::from(Screen::of_unread(json).clap(&error));
+            return ExitCode::from(Screen::of_unread(&args).clap(&error));
         }
     };
     let call = Call::new(common);
     let code = enter(&call, &words).unwrap_or_else(|failure| {
+        newer::become_newer(&failure, &args);
         call.screen.failure(&failure);
         failure.exit()
     });
@@ -56,13 +65,21 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 
 fn enter(call: &Call, words: &Words) -> Result<u8, Failure> {
     match words {
-        Words::Ensure(words) => ensure::run(call, words),
+        Words::Ensure(words) => ensure::run(call, words, false),
+        Words::Start(words) => ensure::run(call, words, true),
         Words::Status(words) => status::run(call, words),
         Words::List => status::list(call),
         Words::Stop(words) => stop::run(call, words),
         Words::Restart(words) => restart::run(call, words),
+        Words::Pin(words) => pin::pin(call, words),
+        Words::Unpin(words) => pin::unpin(call, words),
         Words::Logs(words) => logs::run(call, words),
         Words::Events(words) => events::run(call, words),
+        Words::Doctor(words) => doctor::run(call, words),
+        Words::Trust(words) => trust::run(call, words),
+        Words::Config(words) => settings::run(call, words),
+        Words::Init(words) => init::run(call, words),
+        Words::Man(words) => man::run(call, words),
         Words::Completions(words) => version::completions(words),
         Words::Version => version::run(call),
         Words::Host => host::run(),

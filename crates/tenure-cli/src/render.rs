@@ -1,10 +1,15 @@
 //! The only room that prints: documents and data to stdout, everything else to stderr.
 //!
-//! Each document is one write. Colour is decided once, from `--color` and what stderr is; data is never coloured.
+//! Each document is one write. Colour is decided per stream, from `--color` and what the stream leads to; documents and
+//! what a worker wrote are never coloured.
 
-use std::io::{self, Write};
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
 
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
 use serde::Serialize;
 
 use crate::answer::State;
@@ -34,9 +39,15 @@ impl Screen {
         Self { json, quiet, verbose, color: color.unwrap_or(Color::Auto) }
     }
 
-    /// The screen of a command line that could not be read: JSON if it asks for JSON anywhere.
-    pub(crate) fn of_unread(json: bool) -> Self {
-        Self { json, quiet: false, verbose: false, color: Color::Auto }
+    /// The screen of a command line that could not be read, as far as its flags can be told.
+    pub(crate) fn of_unread(args: &[OsString]) -> Self {
+        let own: Vec<&OsString> = args.iter().take_while(|arg| *arg != "--").collect();
+        let after = |flag: &str| own.windows(2).rev().find(|pair| pair[0] == flag).map(|pair| pair[1]);
+        let joined = own.iter().rev().find_map(|arg| arg.to_str()?.strip_prefix("--color="));
+        let color =
+            joined.or_else(|| after("--color")?.to_str()).and_then(|when| Color::from_str(when, false).ok());
+        let json = own.iter().any(|arg| *arg == "--json");
+        Self { json, quiet: false, verbose: false, color: color.unwrap_or(Color::Auto) }
     }
 
     /// Whether documents are wanted instead of words.
@@ -74,16 +85,15 @@ impl Screen {
             return;
         }
         let Failure { state, told, .. } = failure;
-        if self.json && *state != State::OutputFailed {
-            let refusal = Refusal { schema_version: SCHEMA, state: *state, error: told };
-            // With stdout gone as well there is nobody left to tell but the exit code.
-            drop(document(&refusal));
+        let refusal = Refusal { schema_version: SCHEMA, state: *state, error: told };
+        // A document that cannot be written is told as words: stderr may lead elsewhere.
+        if self.json && document(&refusal).is_ok() {
             return;
         }
-        let mut lines = format!("{ERROR}error{ERROR:#}: failed to {}", told.message);
+        let mut lines = format!("{ERROR}error{ERROR:#}: failed to {}", printable(&told.message));
         for cause in &told.causes {
             lines.push_str(": ");
-            lines.push_str(cause);
+            lines.push_str(&printable(cause));
         }
         lines.push('\n');
         for line in &told.last_words {
@@ -92,17 +102,17 @@ impl Screen {
             lines.push('\n');
         }
         if let Some(hint) = &told.hint {
-            lines = format!("{lines}{HINT}hint{HINT:#}: {hint}\n");
+            lines = format!("{lines}{HINT}hint{HINT:#}: {}\n", printable(hint));
         }
         self.note(&lines);
     }
 
     /// What clap has to say: help and version are data, the rest is wrong use.
     pub(crate) fn clap(self, error: &clap::Error) -> u8 {
+        let text = error.render();
         if !error.use_stderr() {
-            return error.print().map_or_else(
-                |error| {
-                    let failure = Failure::of_output(&error);
+            return self.data(&text.ansi().to_string()).map_or_else(
+                |failure| {
                     self.failure(&failure);
                     failure.exit()
                 },
@@ -110,35 +120,63 @@ impl Screen {
             );
         }
         if self.json {
-            let text = error.to_string();
+            let text = text.to_string();
             let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
             let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
             let failure = Failure::new(State::WrongUse, format!("read the command line: {what}"))
                 .hint("`tenure --help` lists the commands, `tenure COMMAND --help` its flags");
             self.failure(&failure);
         } else {
-            // A closed stderr leaves the exit code.
-            drop(error.print());
+            self.note(&text.ansi().to_string());
         }
         State::WrongUse.exit()
     }
 
+    /// Writes styled data for people to stdout.
+    pub(crate) fn data(self, styled: &str) -> Result<(), Failure> {
+        bytes(&self.styled_for(&io::stdout(), styled).map_err(|error| Failure::of_output(&error))?)
+    }
+
     /// Writes styled text to stderr; one that is closed is no reason to fail.
     pub(crate) fn note(self, styled: &str) {
-        let choice = match self.color {
-            Color::Auto => anstream::ColorChoice::Auto,
-            Color::Always => anstream::ColorChoice::Always,
-            Color::Never => anstream::ColorChoice::Never,
-        };
-        let mut text = anstream::AutoStream::new(Vec::new(), anstream::ColorChoice::Always);
-        if choice != anstream::ColorChoice::Always {
-            let stderr = anstream::AutoStream::new(io::stderr(), choice);
-            text = anstream::AutoStream::new(Vec::new(), stderr.current_choice());
-        }
-        if text.write_all(styled.as_bytes()).is_ok() {
-            drop(io::stderr().write_all(&text.into_inner()));
+        if let Ok(text) = self.styled_for(&io::stderr(), styled) {
+            drop(io::stderr().write_all(&text));
         }
     }
+
+    /// The text with its colours, or without them: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb` and what the stream leads to decide
+    /// where --color does not.
+    fn styled_for(self, stream: &impl RawStream, styled: &str) -> io::Result<Vec<u8>> {
+        let choice = match self.color {
+            Color::Auto => AutoStream::choice(stream),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        let mut text = AutoStream::new(Vec::new(), choice);
+        text.write_all(styled.as_bytes())?;
+        Ok(text.into_inner())
+    }
+}
+
+/// How the word of an answer is shown: green where it serves, yellow where it may soon, red where it does not, dim where
+/// nothing is.
+pub(crate) fn style(state: State) -> Style {
+    if matches!(state, State::Down | State::Stopped) {
+        Style::new().dimmed()
+    } else if matches!(state, State::Warming | State::Booting | State::TimedOut) {
+        AnsiColor::Yellow.on_default()
+    } else if state.exit() == 0 {
+        AnsiColor::Green.on_default()
+    } else {
+        AnsiColor::Red.on_default()
+    }
+}
+
+/// The columns of the terminal that stdout is; none where it is not one.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(stdout)).flatten();
+    size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
 }
 
 /// The document of a failure.

@@ -1,9 +1,9 @@
 //! `tenure restart`: one call of the library, and its proof told.
 
 use serde::Serialize;
+use tenure::Restarted;
 use tenure::deadline::monotonic;
 use tenure::wire::Hello;
-use tenure::{NO_SPAWN_VARIABLE, Restarted};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -31,11 +31,7 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
     let wanted = call.wanted(&words.wanted, &words.command)?;
     let target = wanted.target.clone();
     let Target { scope, called } = &target;
-    if call.common.no_daemon || is_forbidden() {
-        let message = format!("restart {called}: starting a worker is not allowed here");
-        return Err(Failure::new(State::Down, message)
-            .hint("leave out --no-daemon, or unset TENURE_NO_SPAWN; nothing was stopped"));
-    }
+    call.may_start(&format!("restart {called}"))?;
     let order = call.order(wanted)?;
     let waiting = Progress::of(call.screen, &target);
     let restarted = tenure::restart(&order);
@@ -52,10 +48,6 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
         call.screen.said(&format!("{} ({})", proof(called, &restarted), account::took(took)));
     }
     Ok(state.exit())
-}
-
-fn is_forbidden() -> bool {
-    std::env::var_os(NO_SPAWN_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0")
 }
 
 fn proof(called: &str, Restarted { old, new }: &Restarted) -> String {

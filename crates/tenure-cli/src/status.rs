@@ -1,18 +1,24 @@
-//! `tenure status` and `tenure list`: what stands, by the workers' own answers. Starts and changes nothing.
+//! `tenure status` and `tenure list`: what stands, by the workers' own answers, and what the records say besides. Starts
+//! and changes nothing.
 
-use std::fmt::Write;
-
+use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use tenure::wire::Hello;
-use tenure::{Error, Standing};
+use tenure::deadline::Moment;
+use tenure::desired::Desired;
+use tenure::wire::{AppState, Hello};
+use tenure::{Error, Scope, Standing};
 
 use crate::account::{self, Details, Identity};
 use crate::answer::State;
 use crate::call::Call;
 use crate::config::{self, Target};
 use crate::failure::Failure;
+use crate::recorded::Recorded;
 use crate::render::{self, SCHEMA, printable};
+use crate::table::{Cell, columns};
 use crate::words;
+
+const HEADER: Style = Style::new().bold();
 
 /// The document of one worker.
 #[derive(Debug, Serialize)]
@@ -38,18 +44,31 @@ struct Row<'a> {
     #[serde(flatten)]
     worker: Identity<'a>,
     reason: Option<String>,
+    #[serde(flatten)]
+    recorded: Recorded<'a>,
+    record_error: Option<&'a str>,
 }
 
-/// A scope, and what stands there.
+/// A scope, what stands there, and its record.
 struct Seen {
     target: Target,
     standing: Result<Standing, Error>,
+    /// None where it never ran.
+    record: Option<Desired>,
+    /// Why there is no record to go by.
+    unread: Option<String>,
+    now: Moment,
 }
 
 impl Seen {
     fn of(target: Target) -> Self {
         let standing = tenure::status(&target.scope);
-        Self { target, standing }
+        Self::with(target, standing)
+    }
+
+    fn with(target: Target, standing: Result<Standing, Error>) -> Self {
+        let (record, unread) = record(&target.scope);
+        Self { target, standing, record, unread, now: Moment::now() }
     }
 
     fn state(&self) -> State {
@@ -70,19 +89,50 @@ impl Seen {
         }
     }
 
+    fn recorded(&self) -> Recorded<'_> {
+        self.record.as_ref().map(|record| Recorded::of(record, &self.now)).unwrap_or_default()
+    }
+
     fn row(&self) -> Row<'_> {
         Row {
             state: self.state(),
             worker: Identity::of(&self.target.scope, self.hello()),
             reason: self.reason(),
+            recorded: self.recorded(),
+            record_error: self.unread.as_deref(),
         }
+    }
+
+    /// The word of its state in its colour; one that serves degraded is no green one.
+    fn word(&self) -> Cell {
+        let degraded = self.hello().is_some_and(|hello| hello.app.state == AppState::Degraded);
+        let style = if degraded { AnsiColor::Yellow.on_default() } else { render::style(self.state()) };
+        Cell::styled(self.state().word(), style)
+    }
+
+    /// All that a person should see at a glance, in a few words each.
+    fn notes(&self) -> String {
+        let hello = self.hello();
+        let says = hello.and_then(account::says_other).map(|version| format!("app says {version}"));
+        let source = hello.filter(|hello| hello.source_changed).map(|_| "source changed".to_owned());
+        let unread = self.unread.as_ref().map(|_| "record unreadable".to_owned());
+        let notes = self.recorded().notes().into_iter().chain(says).chain(source).chain(unread);
+        notes.chain(self.reason().map(|reason| printable(&reason))).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The record of a scope, or why there is none to go by: what stands is told all the same.
+fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
+    match tenure::recorded(scope) {
+        Ok(record) => (record, None),
+        Err(error) => (None, Some(error.to_string())),
     }
 }
 
 /// Tells of one worker, or of all that are configured here; the exit code is that of the first that does not serve.
 pub(crate) fn run(call: &Call, words: &words::Status) -> Result<u8, Failure> {
     let Some(name) = &words.name else {
-        let targets = config::all(&call.here()?, &words.by)?;
+        let targets = config::all(&call.places()?, &words.by)?;
         if targets.is_empty() {
             return Err(Failure::new(
                 State::NotConfigured,
@@ -105,7 +155,7 @@ pub(crate) fn run(call: &Call, words: &words::Status) -> Result<u8, Failure> {
 /// Tells of every worker that has state on this host; 0 whatever their state.
 pub(crate) fn list(call: &Call) -> Result<u8, Failure> {
     let listed = tenure::list().map_err(|error| Call::failed(&error, "NAME"))?;
-    let seen = listed.into_iter().map(|(scope, standing)| Seen { target: Target::whole(scope), standing });
+    let seen = listed.into_iter().map(|(scope, standing)| Seen::with(Target::whole(scope), standing));
     let seen: Vec<Seen> = seen.collect();
     tell_all(call, &seen)?;
     Ok(0)
@@ -116,44 +166,108 @@ fn tell(call: &Call, seen: &Seen) -> Result<(), Failure> {
         let details = seen.hello().map(Details::of);
         return render::document(&One { schema_version: SCHEMA, row: seen.row(), details });
     }
-    let mut text = format!("{}: {}", seen.target.called, seen.state().word());
-    if let Some(hello) = seen.hello() {
-        line(&mut text, format_args!(", {}, up {}\n", account::line(hello), account::age(hello.uptime_ms)));
-    } else {
-        text.push('\n');
-    }
-    if let Some(reason) = seen.reason() {
-        line(&mut text, format_args!("  {reason}\n"));
-    }
-    if let Some(hello) = seen.hello() {
-        details(&mut text, hello, call.screen.is_verbose());
-    }
-    if call.screen.is_quiet() { Ok(()) } else { render::text(&text) }
+    if call.screen.is_quiet() { Ok(()) } else { call.screen.data(&lines(seen, call.screen.is_verbose())) }
 }
 
-fn details(text: &mut String, hello: &Hello, verbose: bool) {
-    if let Some(program) = &hello.program {
-        let pid = program.identity.as_ref().map_or_else(|| "not running".to_owned(), ToString::to_string);
-        line(text, format_args!("  program: {pid}, started {}", times(program.starts)));
-        if let Some(exit) = &program.last_exit {
-            line(text, format_args!(", last ended with {exit}"));
-        }
-        text.push('\n');
+/// One worker, a fact a line.
+fn lines(seen: &Seen, verbose: bool) -> String {
+    let called = &seen.target.called;
+    let mut lines = Vec::new();
+    if let Some(hello) = seen.hello() {
+        worker(&mut lines, hello);
     }
+    lines.extend(seen.reason().map(|reason| ("reason", printable(&reason))));
+    if seen.record.is_none() && seen.unread.is_none() && seen.hello().is_none() {
+        lines.push(("reason", "it never ran here".to_owned()));
+    }
+    if let Some(hello) = seen.hello() {
+        program(&mut lines, hello, verbose);
+    }
+    lines.extend(seen.recorded().lines(called));
+    lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
+    if seen.hello().is_some_and(|hello| hello.source_changed) {
+        lines.push(("source", format!("changed since it was started; `tenure ensure {called}` looks again")));
+    }
+    if let Some(hello) = seen.hello().filter(|_| verbose) {
+        origin(&mut lines, hello);
+    }
+    lines.extend(next(seen).map(|what| ("next", what)));
+    let head = columns(&[[Cell::from(format!("{called}:")), seen.word()]], None).replacen("  ", " ", 1);
+    let rows: Vec<[Cell; 2]> =
+        lines.into_iter().map(|(label, what)| [format!("  {label}").into(), what.into()]).collect();
+    head + &columns(&rows, None)
+}
+
+/// What to type where it does not serve.
+fn next(seen: &Seen) -> Option<String> {
+    let called = &seen.target.called;
+    let state = seen.state();
+    let held = seen.record.as_ref().is_some_and(|record| record.down.is_some());
+    if state.exit() == 0 || held {
+        None
+    } else if seen.unread.is_some() {
+        Some(format!("`tenure doctor {called}` says what to do"))
+    } else if seen.hello().is_some_and(|hello| hello.draining) {
+        Some(format!("`tenure ensure {called}` waits for its end and starts the next"))
+    } else if state == State::Down {
+        Some(format!("`tenure ensure {called}` starts it"))
+    } else if state == State::Booting {
+        Some(format!("`tenure logs {called} -f` shows what it does"))
+    } else if state == State::Unhealthy {
+        Some(format!("`tenure logs {called}` shows why, `tenure restart {called}` starts it anew"))
+    } else {
+        Some(format!("`tenure doctor {called}` says what to do"))
+    }
+}
+
+type Line = (&'static str, String);
+
+fn worker(lines: &mut Vec<Line>, hello: &Hello) {
+    let version = account::version(hello);
+    match (version, account::says_other(hello)) {
+        (Some(version), Some(says)) => lines.push(("version", format!("{version} (app says it is {says})"))),
+        (None, Some(says)) => lines.push(("version", format!("none stated (app says it is {says})"))),
+        (Some(version), None) => lines.push(("version", version)),
+        (None, None) => {}
+    }
+    lines.push(("generation", hello.generation.to_string()));
+    lines.push(("pid", hello.identity.pid.to_string()));
+    lines.push(("up", account::age(hello.uptime_ms)));
+    for endpoint in &hello.endpoints {
+        lines.push(("endpoint", format!("{} {}", endpoint.name, endpoint.tcp)));
+    }
+}
+
+fn program(lines: &mut Vec<Line>, hello: &Hello, verbose: bool) {
     for check in hello.app.checks.iter().filter(|check| verbose || !check.ok) {
         let word = if check.ok { "passes" } else { "fails" };
-        line(text, format_args!("  check {} {word}: {}\n", check.name, printable(&check.detail)));
+        let detail = printable(&check.detail);
+        lines.push((
+            "check",
+            format!(
+                "{} {word}{}",
+                check.name,
+                if detail.is_empty() { detail } else { format!(": {detail}") }
+            ),
+        ));
     }
-    if verbose {
-        line(text, format_args!("  command: {}\n", hello.spec.command.join(" ")));
-        line(text, format_args!("  directory: {}\n", hello.spec.cwd.display()));
-        line(text, format_args!("  started by: {}\n", account::asker(&hello.started_by)));
-        line(text, format_args!("  kept by: {} (tenure {})\n", hello.worker_path, hello.build));
+    if let Some(program) = &hello.program {
+        let pid = program.identity.as_ref().map_or_else(|| "not running".to_owned(), ToString::to_string);
+        let exit = program.last_exit.as_ref().map(|exit| format!(", last ended with {exit}"));
+        let times = if program.starts == 1 { "once".to_owned() } else { format!("{} times", program.starts) };
+        lines.push(("program", format!("{pid}, started {times}{}", exit.unwrap_or_default())));
     }
+    lines.push(("started by", account::asker(&hello.started_by)));
 }
 
-fn times(count: u32) -> String {
-    if count == 1 { "once".to_owned() } else { format!("{count} times") }
+/// Where the worker comes from, for who wants to hear more.
+fn origin(lines: &mut Vec<Line>, hello: &Hello) {
+    if !hello.spec.command.is_empty() {
+        lines.push(("command", printable(&hello.spec.command.join(" "))));
+    }
+    lines.push(("directory", hello.spec.cwd.display().to_string()));
+    lines.push(("kept by", format!("{} (tenure {})", hello.worker_path, hello.build)));
+    lines.push(("instance", hello.instance.clone()));
 }
 
 fn tell_all(call: &Call, seen: &[Seen]) -> Result<(), Failure> {
@@ -168,33 +282,43 @@ fn tell_all(call: &Call, seen: &[Seen]) -> Result<(), Failure> {
         call.screen.said("no worker ever ran here; `tenure ensure NAME -- CMD…` starts one");
         return Ok(());
     }
-    render::text(&table(seen))
+    call.screen.data(&table(seen, render::width()))
 }
 
-fn table(seen: &[Seen]) -> String {
-    let mut rows =
-        vec![["WORKER", "STATE", "PID", "GENERATION", "VERSION", "UP", "ENDPOINTS"].map(str::to_owned)];
-    for seen in seen {
-        let hello = seen.hello();
-        let shown = |value: Option<String>| value.unwrap_or_else(|| "-".to_owned());
-        let endpoints = hello.map(|hello| {
-            let endpoints =
-                hello.endpoints.iter().map(|endpoint| format!("{} {}", endpoint.name, endpoint.tcp));
-            endpoints.collect::<Vec<_>>().join(", ")
-        });
-        rows.push([
-            seen.target.scope.to_string(),
-            seen.state().word().to_owned(),
-            shown(hello.map(|hello| hello.identity.pid.to_string())),
-            shown(hello.map(|hello| hello.generation.to_string())),
-            shown(hello.map(|hello| hello.version.to_string())),
-            shown(hello.map(|hello| account::age(hello.uptime_ms))),
-            shown(endpoints.filter(|endpoints| !endpoints.is_empty())),
-        ]);
-    }
-    account::columns(&rows)
+/// A row for each. What is to be noted matters more than where it serves, where there is no room for both.
+fn table(seen: &[Seen], width: Option<usize>) -> String {
+    let whole = rows(seen, true);
+    let too_wide = width.is_some_and(|width| {
+        let plain = anstream::adapter::strip_str(&columns(&whole, None)).to_string();
+        plain.lines().any(|line| line.chars().count() > width)
+    });
+    let anything_to_note = seen.iter().any(|seen| !seen.notes().is_empty());
+    columns(&if too_wide && anything_to_note { rows(seen, false) } else { whole }, width)
 }
 
-fn line(text: &mut String, more: std::fmt::Arguments<'_>) {
-    text.write_fmt(more).expect("writing to a string cannot fail");
+fn rows(seen: &[Seen], with_endpoints: bool) -> Vec<[Cell; 8]> {
+    let note = if seen.iter().any(|seen| !seen.notes().is_empty()) { "NOTE" } else { "" };
+    let endpoints = if with_endpoints { "ENDPOINTS" } else { "" };
+    let header = ["WORKER", "STATE", "VERSION", "PID", "GEN", "UP", endpoints, note];
+    let header = header.map(|head| if head.is_empty() { head.into() } else { Cell::styled(head, HEADER) });
+    let row = |seen: &Seen| {
+        let shown = |what: &dyn Fn(&Hello) -> String| {
+            let shown = seen.hello().map(what).filter(|shown| !shown.is_empty());
+            Cell::from(shown.unwrap_or_else(|| "-".to_owned()))
+        };
+        [
+            seen.target.called.as_str().into(),
+            seen.word(),
+            shown(&|hello| account::version(hello).unwrap_or_default()),
+            shown(&|hello| hello.identity.pid.to_string()),
+            shown(&|hello| hello.generation.to_string()),
+            shown(&|hello| account::age(hello.uptime_ms)),
+            if with_endpoints { shown(&account::endpoints) } else { "".into() },
+            seen.notes().into(),
+        ]
+    };
+    std::iter::once(header).chain(seen.iter().map(row)).collect()
 }
+
+#[cfg(test)]
+mod tests;

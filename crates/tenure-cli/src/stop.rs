@@ -24,6 +24,7 @@ struct Document<'a> {
     ending: &'static str,
     signal: Option<&'static str>,
     leftovers: Vec<Leftover<'a>>,
+    held: bool,
     took_us: u64,
 }
 
@@ -35,12 +36,13 @@ struct Leftover<'a> {
 }
 
 /// Stops the worker and tells how it ended; the exit code.
-pub(crate) fn run(call: &Call, words: &words::Named) -> Result<u8, Failure> {
+pub(crate) fn run(call: &Call, words: &words::Stop) -> Result<u8, Failure> {
     let began = monotonic();
-    let target = call.named(&words.name, &words.by)?;
+    let target = call.named(&words.named.name, &words.named.by)?;
     let waiting = Progress::of(call.screen, &target);
     let Target { scope, called } = target;
-    let order = StopOrder { scope, budget: call.budget(), reason: "tenure stop".to_owned() };
+    let (budget, hold) = (call.budget()?, words.hold);
+    let order = StopOrder { scope, budget, reason: "tenure stop".to_owned(), hold };
     let stopped = tenure::stop(&order);
     drop(waiting);
     let scope = &order.scope;
@@ -59,6 +61,7 @@ pub(crate) fn run(call: &Call, words: &words::Named) -> Result<u8, Failure> {
             ending,
             signal,
             leftovers,
+            held: order.hold,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })?;
         return Ok(State::Stopped.exit());
@@ -74,6 +77,9 @@ pub(crate) fn run(call: &Call, words: &words::Named) -> Result<u8, Failure> {
     for left in &stopped.leftovers {
         let command = crate::render::printable(&left.command);
         call.screen.said(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
+    }
+    if order.hold {
+        call.screen.said(&format!("  it stays down until `tenure start {called}`"));
     }
     Ok(State::Stopped.exit())
 }

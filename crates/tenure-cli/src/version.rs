@@ -1,5 +1,7 @@
 //! `tenure version` and `tenure completions`: what this build is and speaks, and its words for a shell.
 
+use clap_complete::{generate, shells};
+use clap_complete_nushell::Nushell;
 use serde::Serialize;
 use tenure::wire::{PROTOCOL, ProtocolRange, WIRE_VERSION};
 use tenure::{desired, ledger};
@@ -7,7 +9,7 @@ use tenure::{desired, ledger};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::render::{self, SCHEMA};
-use crate::words;
+use crate::words::{self, Shell};
 
 #[derive(Debug, Serialize)]
 struct Document {
@@ -42,7 +44,15 @@ pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
 /// Writes the completions of a shell; the exit code.
 pub(crate) fn completions(words: &words::Completions) -> Result<u8, Failure> {
     let mut script = Vec::new();
-    clap_complete::generate(words.shell, &mut words::command(), "tenure", &mut script);
+    let command = &mut words::command();
+    match words.shell {
+        Shell::Bash => generate(shells::Bash, command, "tenure", &mut script),
+        Shell::Zsh => generate(shells::Zsh, command, "tenure", &mut script),
+        Shell::Fish => generate(shells::Fish, command, "tenure", &mut script),
+        Shell::Elvish => generate(shells::Elvish, command, "tenure", &mut script),
+        Shell::Nushell => generate(Nushell, command, "tenure", &mut script),
+        Shell::Powershell => generate(shells::PowerShell, command, "tenure", &mut script),
+    }
     render::bytes(&script)?;
     Ok(0)
 }

@@ -23,6 +23,7 @@ use tenure_sys::{socket, user};
 
 use crate::holding::Holding;
 use crate::life::{Happening, Life};
+use crate::source::Source;
 use crate::status::{Status, StopRequest};
 use crate::thread;
 
@@ -46,15 +47,22 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
 const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 
+/// What is told: the account of this worker, and whether its files have changed.
+pub(crate) struct Told {
+    pub(crate) status: Status,
+    pub(crate) source: Source,
+}
+
 /// Starts the thread. It lives as long as the process.
 pub(crate) fn start(
-    status: Status,
+    told: Told,
     holding: Arc<Holding>,
     listener: UnixListener,
     signals: SignalFd,
 ) -> io::Result<()> {
     let mut control = Control {
-        status,
+        status: told.status,
+        source: told.source,
         holding,
         listener: Some(listener),
         signals,
@@ -73,6 +81,7 @@ pub(crate) fn start(
 
 struct Control {
     status: Status,
+    source: Source,
     holding: Arc<Holding>,
     listener: Option<UnixListener>,
     signals: SignalFd,
@@ -217,7 +226,7 @@ impl Control {
     }
 
     fn hello(&self) -> Answer {
-        Answer::Hello(Box::new(self.status.hello()))
+        Answer::Hello(Box::new(self.source.hello(&self.status)))
     }
 
     /// Answers every WAIT that is over.

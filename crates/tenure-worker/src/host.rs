@@ -5,7 +5,6 @@
 //! never waits for anything but all of its sources at once, and it leaves only when nothing of the program lives.
 
 use std::collections::VecDeque;
-use std::fs::File;
 use std::io;
 
 use tenure::deadline::{Deadline, monotonic};
@@ -23,8 +22,10 @@ mod acts;
 mod hear;
 mod means;
 mod post;
+mod ready;
 
 use means::Means;
+use ready::ReadyPipe;
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
 #[must_use]
@@ -69,12 +70,6 @@ struct Run {
     output: Option<Output>,
     ready: Option<ReadyPipe>,
     inquiry: Option<Inquiry>,
-}
-
-/// Where a program tells its readiness by a line, or by closing after a write.
-struct ReadyPipe {
-    pipe: File,
-    written: bool,
 }
 
 impl Host {

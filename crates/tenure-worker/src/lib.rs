@@ -17,6 +17,7 @@ pub mod program;
 mod reason;
 mod selfcheck;
 pub mod shim;
+mod source;
 pub mod status;
 pub mod supervisor;
 mod thread;

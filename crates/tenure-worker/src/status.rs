@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
+use tenure::Version;
 use tenure::deadline::{self, Deadline, millis};
 use tenure::wire::{App, AppState, Asker, Check, Hello, ProgramStatus, Role, Until};
 use tenure_sys::poll::{self, Interest, Want};
@@ -130,6 +131,16 @@ impl Status {
     /// Tells what is known of the wrapped program.
     pub fn set_program(&self, program: Option<ProgramStatus>) {
         self.change(|account| account.hello.program = program);
+    }
+
+    /// Tells the version that the app says it is; `None` while it says none.
+    pub fn set_app_version(&self, version: Option<Version>) {
+        self.change(|account| account.hello.app.version = version);
+    }
+
+    /// Tells the digest of the build that was started.
+    pub(crate) fn set_content(&self, content: Option<String>) {
+        self.change(|account| account.hello.content = content);
     }
 
     /// Says that the app's runtime turns. To be called from inside that runtime, every [`BEAT`]: an app that has beaten

@@ -15,8 +15,10 @@ use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::ledger::{HostRecord, Ledger};
 use tenure::paths::StateDir;
+use tenure::readiness::STOPPED;
 use tenure::records::RecordError;
 use tenure::spec::Kind;
+use tenure::version::{self, NoVersion};
 use tenure::wire::{App, AppState, Endpoint, Hello, PROTOCOL, Role};
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::signals::SignalFd;
@@ -26,6 +28,7 @@ use crate::adopt::{self, AdoptError, Adopted, broken};
 use crate::channel::Go;
 use crate::holding::Holding;
 use crate::life::{Deed, EXIT_FAILED, Happening, Life};
+use crate::source::Source;
 use crate::status::{Limits, Status, StopRequest};
 use crate::{control, reason, selfcheck, watchdog};
 
@@ -58,6 +61,7 @@ const LEDGER_CHECK: &str = "ledger";
 pub struct Worker {
     holding: Arc<Holding>,
     status: Status,
+    source: Source,
     endpoints: Vec<Endpoint>,
     listeners: Vec<(String, OwnedFd)>,
     born: Duration,
@@ -97,7 +101,8 @@ impl Worker {
         })
     }
 
-    /// The order matters: first somebody answers, then somebody watches, then the ledger is ours.
+    /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is known;
+    /// the app begins after that.
     fn begin(adopted: Adopted, signals: SignalFd) -> Result<Self, AdoptError> {
         let Adopted { holding, control, listeners, endpoints } = adopted;
         let started = |name| move |source| AdoptError::Thread { name, source };
@@ -106,16 +111,19 @@ impl Worker {
         let own = hello.identity.clone();
         let status = Status::new(hello, budgets(&holding.brief)).map_err(broken("an eventfd"))?;
 
-        control::start(status.clone(), Arc::clone(&holding), control, signals)
-            .map_err(started("tenure-control"))?;
+        let source = Source::new().map_err(broken("an eventfd"))?;
+
+        let told = control::Told { status: status.clone(), source: source.clone() };
+        control::start(told, Arc::clone(&holding), control, signals).map_err(started("tenure-control"))?;
         watchdog::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-watchdog"))?;
         match holding.channel.await_go().map_err(AdoptError::Channel)? {
             Go::Given => {}
             Go::LauncherGone => record_self(&holding, own, &endpoints).map_err(AdoptError::Record)?,
         }
         fault::reach(Point::WorkerAdopted);
+        source.begin(&holding.brief.spec, &status).map_err(started("tenure-source"))?;
         selfcheck::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-self-check"))?;
-        Ok(Self { holding, status, endpoints, listeners, born })
+        Ok(Self { holding, status, source, endpoints, listeners, born })
     }
 
     /// What the launcher said about this activation.
@@ -165,6 +173,20 @@ impl Worker {
         written
     }
 
+    /// Says which version the app is, as it knows it itself: shown by HELLO, and compared with the version that it was
+    /// started as. To be said before [`Worker::ready`]. One `v` before it is taken off; what is no version is refused.
+    pub fn app_version(&mut self, version: &str) -> Result<(), NoVersion> {
+        self.status.set_app_version(Some(version::parse(version)?));
+        Ok(())
+    }
+
+    /// The program is about to start, once more: what it said of itself is forgotten, and the worker answers for the files
+    /// of its build as they are now.
+    pub(crate) fn begin_again(&self) {
+        self.status.set_app_version(None);
+        self.source.begin_again(&self.status);
+    }
+
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
     pub fn ready(&mut self) -> Result<(), ReadyError> {
         fault::reach(Point::WorkerReady);
@@ -180,7 +202,7 @@ impl Worker {
         let boot = monotonic().saturating_sub(self.born).as_millis();
         let by = self.holding.brief.started_by.clone();
         self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
-        self.holding.channel.report(&Report::Ready { hello: Box::new(self.status.hello()) });
+        self.holding.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
         // Last, since nobody waits for it: until it is written a silent worker is only given more time. A failure is
         // shown by the check.
         drop(self.ledger(|ledger| ledger.booting_until = None));
@@ -217,11 +239,13 @@ impl Worker {
     /// free with it and not before, and the watchdog sees to it.
     #[must_use]
     pub fn finish(self) -> u8 {
-        let message = match self.stop_request() {
-            Some(request) => format!("it was asked to end before it was ready ({})", request.reason),
-            None => "it ended before it was ready".to_owned(),
+        let (stage, message) = match self.stop_request() {
+            Some(request) => {
+                (STOPPED, format!("it was asked to end before it was ready ({})", request.reason))
+            }
+            None => ("boot", "it ended before it was ready".to_owned()),
         };
-        self.end(Happening::Drained, "boot", &message)
+        self.end(Happening::Drained, stage, &message)
     }
 
     fn end(self, happening: Happening, stage: &str, message: &str) -> u8 {
@@ -262,6 +286,8 @@ fn hello(holding: &Holding, endpoints: &[Endpoint]) -> io::Result<Hello> {
         draining: false,
         spec: brief.spec.summary(),
         program: None,
+        content: None,
+        source_changed: false,
     })
 }
 
@@ -276,10 +302,11 @@ fn budgets(brief: &Brief) -> Limits {
 
 /// The launcher died, before or after it recorded us: the record is made, or made again.
 fn record_self(holding: &Holding, own: Identity, endpoints: &[Endpoint]) -> Result<(), RecordError> {
+    let (version, hosts) = (env!("CARGO_PKG_VERSION").to_owned(), holding.brief.spec.kind == Kind::Program);
     holding.write_ledger(|ledger| {
         ledger.lineage = vec![own];
         ledger.endpoints = endpoints.to_vec();
-        ledger.host = Some(HostRecord { exe: own_path(), version: env!("CARGO_PKG_VERSION").to_owned() });
+        ledger.host = Some(HostRecord { exe: own_path(), version, hosts });
     })
 }
 

@@ -1,8 +1,8 @@
-//! What has been offered, and which offers failed: the durable memory from which the target is chosen.
+//! What has been offered, what a person holds, and which offers failed: the durable memory from which the target is chosen.
 //!
-//! Pure. Written by the gate holder only; how it reaches the disk is [`crate::records`]. The policy converges: with k
-//! versions offered and f faults there are at most k - 1 + f replacements, because a worker is only replaced by a higher
-//! target and the target falls only when a failure takes an offer out.
+//! Pure. Written by the gate holder only; how it reaches the disk is [`crate::records`]. The policy converges: between two
+//! words of a person, with k versions offered and f faults there are at most k - 1 + f replacements, because a worker is
+//! only replaced by a higher target and the target falls only when a failure takes an offer out.
 
 use std::time::Duration;
 
@@ -11,9 +11,10 @@ use serde::{Deserialize, Serialize};
 
 use crate::deadline::Moment;
 use crate::spec::Spec;
+use crate::wire::Asker;
 
-/// Format version of the record.
-pub const SCHEMA: u32 = 1;
+/// Format version of the record. 1 had offers and failures only; a reader of it would overlook what a person holds.
+pub const SCHEMA: u32 = 2;
 
 /// Offers kept: enough for every version that still has a launcher somewhere, few enough to read at a glance.
 const KEPT_OFFERS: usize = 8;
@@ -29,6 +30,12 @@ const LONGEST_SUPPRESSION: Duration = Duration::from_secs(30);
 const FIRST_QUARANTINE: Duration = Duration::from_secs(30);
 const LONGEST_QUARANTINE: Duration = Duration::from_hours(1);
 
+/// Failures kept: two specs of each version on offer.
+const KEPT_FAILURES: usize = 2 * KEPT_OFFERS;
+
+/// Disagreements kept: far more than versions are offered at one time.
+const KEPT_DISAGREEMENTS: usize = 16;
+
 /// The record `desired.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
@@ -38,6 +45,36 @@ pub struct Desired {
     pub offers: Vec<Offer>,
     /// Offers whose last start failed.
     pub failures: Vec<Failure>,
+    /// The version that a person pinned: nothing else is started until it is released.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hold: Option<Version>,
+    /// A person stopped the worker for good: nothing is started until a person starts it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub down: Option<Down>,
+    /// Targets that were started once more because they said that they were another version.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub disagreements: Vec<Disagreement>,
+}
+
+/// A stop that holds.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Down {
+    /// Who stopped it.
+    pub by: Asker,
+    /// When.
+    pub at: Moment,
+}
+
+/// What a worker was started as, and what it said it was. Each pair is tried once more and then left in peace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Disagreement {
+    /// The version that was to run.
+    pub target: Version,
+    /// [`Spec::digest`] of the spec that it was to run from: a spec that was changed in anything is a new chance, and two
+    /// installations that offer one version do not take turns.
+    pub spec: String,
+    /// The version that its own answer named.
+    pub observed: Version,
 }
 
 /// A version that a launcher offered, with the spec that starts it.
@@ -73,6 +110,9 @@ pub enum Target {
         spec: Box<Spec>,
         /// The highest offer that was passed over, and why.
         skipped: Option<Failure>,
+        /// It failed, and only the short wait after that is over: it is started where nobody serves, because nothing else can
+        /// run, and no healthy worker makes room for it.
+        retry: Option<Failure>,
     },
     /// Every offer failed a moment ago.
     Suppressed {
@@ -90,42 +130,66 @@ pub enum Target {
 
 impl Default for Desired {
     fn default() -> Self {
-        Self { schema_version: SCHEMA, offers: Vec::new(), failures: Vec::new() }
+        Self {
+            schema_version: SCHEMA,
+            offers: Vec::new(),
+            failures: Vec::new(),
+            hold: None,
+            down: None,
+            disagreements: Vec::new(),
+        }
     }
 }
 
 impl Desired {
-    /// Records an offer. The same version offered with another command, directory or listeners replaces the offer.
+    /// Records an offer. The same version offered with another spec replaces the offer, and whatever is known against it.
+    /// The version that a person holds is not among those that make room.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
         self.offers.retain(|offer| offer.spec.version != spec.version);
         self.offers.push(Offer { spec: spec.clone(), at: now.clone() });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
-            self.offers.remove(0);
+            let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();
+            let lowest = self.offers.iter().position(|offer| !held(offer));
+            self.offers.remove(lowest.unwrap_or(0));
         }
-        let known = |failure: &Failure| self.offers.iter().any(|offer| offer.spec.version == failure.version);
-        self.failures.retain(known);
+        let known = |version: &Version| self.offers.iter().any(|offer| offer.spec.version == *version);
+        self.failures.retain(|failure| known(&failure.version));
+        self.disagreements.retain(|pair| known(&pair.target));
     }
 
-    /// The highest offer that is neither in quarantine nor without its program.
+    /// The offer of `version`, where there is one.
+    #[must_use]
+    pub fn offered(&self, version: &Version) -> Option<&Spec> {
+        self.offers.iter().map(|offer| &offer.spec).find(|spec| spec.version == *version)
+    }
+
+    /// The held version, whatever became of it; else the highest offer that is neither in quarantine nor without its
+    /// program.
     #[must_use]
     pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Target {
         let mut skipped = None;
-        let runnable: Vec<&Offer> = self.offers.iter().rev().filter(|offer| can_run(&offer.spec)).collect();
+        let allowed = |offer: &&Offer| self.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
+        let allowed: Vec<&Offer> = self.offers.iter().rev().filter(allowed).collect();
+        let runnable: Vec<&Offer> = allowed.iter().copied().filter(|offer| can_run(&offer.spec)).collect();
         let Some(highest) = runnable.first() else {
-            let program = self.offers.last().and_then(|offer| offer.spec.command.first());
+            let program = allowed.first().and_then(|offer| offer.spec.command.first());
             return Target::Missing { program: program.cloned().unwrap_or_default() };
         };
         for offer in &runnable {
             match self.failure(&offer.spec).filter(|failure| failure.quarantined(now)) {
                 Some(failure) => skipped = skipped.or(Some(failure.clone())),
-                None => return Target::Offer { spec: Box::new(offer.spec.clone()), skipped },
+                None => return Target::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None },
             }
         }
         // Nothing can run: the short suppression decides, not the long quarantine.
         match skipped.map(|failure| (failure.suppressed_for(now), failure)) {
             Some((wait, failure)) if !wait.is_zero() => Target::Suppressed { failure, wait },
-            Some(_) | None => Target::Offer { spec: Box::new(highest.spec.clone()), skipped: None },
+            retry => Target::Offer {
+                spec: Box::new(highest.spec.clone()),
+                skipped: None,
+                retry: retry.map(|(_, failure)| failure),
+            },
         }
     }
 
@@ -138,11 +202,12 @@ impl Desired {
         }
     }
 
-    /// Adds a failed start to the tally.
+    /// Adds a failed start to the tally. Each spec of a version has its own: two installations that offer one version, and
+    /// both fail, do not clear each other's.
     pub fn failed(&mut self, spec: &Spec, error: &str, now: &Moment) {
         let digest = spec.digest();
         let count = self.failure(spec).map_or(0, |failure| failure.count);
-        self.failures.retain(|failure| failure.version != spec.version);
+        self.failures.retain(|failure| failure.version != spec.version || failure.spec != digest);
         self.failures.push(Failure {
             version: spec.version.clone(),
             spec: digest,
@@ -150,11 +215,34 @@ impl Desired {
             at: now.clone(),
             error: error.to_owned(),
         });
+        if self.failures.len() > KEPT_FAILURES {
+            self.failures.remove(0);
+        }
     }
 
-    /// Clears the tally after a start that became ready.
+    /// Clears the tally of a version: it became ready, or a person asked for it.
     pub fn succeeded(&mut self, version: &Version) {
         self.failures.retain(|failure| failure.version != *version);
+    }
+
+    /// Notes that `target` is started once more because it said that it was `observed`.
+    pub fn disagreed(&mut self, target: &Spec, observed: &Version) {
+        let (spec, version) = (target.digest(), target.version.clone());
+        let pair = Disagreement { target: version, spec, observed: observed.clone() };
+        self.disagreements.retain(|known| *known != pair);
+        self.disagreements.push(pair);
+        if self.disagreements.len() > KEPT_DISAGREEMENTS {
+            self.disagreements.remove(0);
+        }
+    }
+
+    /// What workers that were started as `target` said that they were, as far as that was tried once more.
+    #[must_use]
+    pub fn observed_for(&self, target: &Spec) -> Vec<Version> {
+        let digest = target.digest();
+        let pairs =
+            self.disagreements.iter().filter(|pair| pair.target == target.version && pair.spec == digest);
+        pairs.map(|pair| pair.observed.clone()).collect()
     }
 
     /// The tally of this spec, where it has failed.
@@ -170,6 +258,12 @@ impl Failure {
     #[must_use]
     pub fn quarantined(&self, now: &Moment) -> bool {
         self.ends(FIRST_QUARANTINE, LONGEST_QUARANTINE).is_after(now)
+    }
+
+    /// For how long this offer stays out while another one can run.
+    #[must_use]
+    pub fn quarantined_for(&self, now: &Moment) -> Duration {
+        self.ends(FIRST_QUARANTINE, LONGEST_QUARANTINE).ahead_of(now)
     }
 
     /// For how long the next try is suppressed when nothing else can run.
@@ -226,7 +320,9 @@ mod tests {
     fn a_version_that_fails_to_boot_is_passed_over_and_named() {
         let mut desired = offered(&[1, 2]);
         desired.failed(&spec(2), "exit status 3", &now(0));
-        let Target::Offer { spec: chosen, skipped } = target(&desired, 1) else { panic!("offer expected") };
+        let Target::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else {
+            panic!("offer expected")
+        };
         assert_eq!(chosen.version.major, 1);
         assert_eq!(skipped.expect("skipped").error, "exit status 3");
         assert_eq!(version_of(&target(&desired, 30_001)), Some(2), "quarantine ends");
@@ -243,6 +339,15 @@ mod tests {
         };
         assert_eq!((failure.count, wait), (20, Duration::from_secs(30)));
         assert_eq!(version_of(&target(&desired, 30_020)), Some(1));
+    }
+
+    #[test]
+    fn what_failed_a_moment_ago_is_only_tried_again_where_nobody_serves() {
+        let mut desired = offered(&[1]);
+        desired.failed(&spec(1), "boom", &now(0));
+        let retried = |at| matches!(target(&desired, at), Target::Offer { retry: Some(_), .. });
+        assert!(retried(2_001), "the short wait is over, the quarantine is not");
+        assert!(!retried(30_001));
     }
 
     #[test]
@@ -268,6 +373,61 @@ mod tests {
         let only = |version| move |spec: &Spec| spec.version.major == version;
         assert_eq!(desired.target_version(&now(0), &only(1)), Some(Version::new(1, 0, 0)));
         assert_eq!(desired.target(&now(0), &|_| false), Target::Missing { program: "/bin/v2".into() });
+    }
+
+    #[test]
+    fn a_held_version_is_the_target_whatever_is_offered_and_however_it_fails() {
+        let mut desired = offered(&[1, 2, 3]);
+        desired.hold = Some(Version::new(1, 0, 0));
+        assert_eq!(version_of(&target(&desired, 0)), Some(1));
+        desired.failed(&spec(1), "boom", &now(0));
+        assert!(
+            matches!(target(&desired, 1), Target::Suppressed { .. }),
+            "nothing else is started in its place"
+        );
+        assert_eq!(desired.target(&now(9), &|_| false), Target::Missing { program: "/bin/v1".into() });
+        desired.hold = None;
+        assert_eq!(version_of(&target(&desired, 1)), Some(3));
+    }
+
+    #[test]
+    fn a_held_version_makes_no_room_for_new_offers() {
+        let mut desired = offered(&[1]);
+        desired.hold = Some(Version::new(1, 0, 0));
+        for version in 2..=12 {
+            desired.offer(&spec(version), &now(0));
+        }
+        assert_eq!(desired.offers.len(), 8);
+        assert!(desired.offered(&Version::new(1, 0, 0)).is_some());
+        assert!(desired.offered(&Version::new(5, 0, 0)).is_none());
+    }
+
+    #[test]
+    fn a_disagreement_is_known_until_its_target_is_offered_anew() {
+        let one = Version::new(1, 0, 0);
+        let mut desired = offered(&[1, 2]);
+        desired.disagreed(&spec(2), &one);
+        desired.disagreed(&spec(2), &one);
+        assert_eq!(desired.observed_for(&spec(2)), std::slice::from_ref(&one));
+        let mut changed = spec(2);
+        changed.command.push("--fixed".into());
+        desired.offer(&changed, &now(1));
+        assert!(desired.observed_for(&changed).is_empty(), "a changed spec is a new chance");
+        desired.offer(&spec(2), &now(2));
+        assert_eq!(desired.observed_for(&spec(2)), [one], "and the former one is none");
+    }
+
+    #[test]
+    fn two_installations_of_one_version_that_both_fail_do_not_clear_each_others_tally() {
+        let mut desired = offered(&[1, 2]);
+        let mut other = spec(2);
+        other.command.push("--other".into());
+        desired.failed(&spec(2), "boom", &now(0));
+        desired.offer(&other, &now(1));
+        assert_eq!(version_of(&target(&desired, 1)), Some(2), "another spec is tried");
+        desired.failed(&other, "boom", &now(1));
+        desired.offer(&spec(2), &now(2));
+        assert_eq!(version_of(&target(&desired, 2)), Some(1), "and this one is not again");
     }
 
     #[test]

@@ -3,18 +3,16 @@
 //! The story only: look, wait or enter the gate, look again, judge, act, answer. Each step is a room of its own; the
 //! memory of one call is [`Errand`], and every wait is cut from one budget.
 
-use std::time::Duration;
-
-use crate::deadline::{Deadline, Moment};
-use crate::desired::{Desired, Failure, Target};
+use crate::deadline::Deadline;
 use crate::errand::{Act, Errand, How};
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
-use crate::judge::{Aim, Fault, Usable, Verdict, Want, Warning, judge};
+use crate::judge::{Aim, Fault, Usable, Verdict, Want, judge};
 use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
 use crate::paths::StateDir;
+use crate::plan::{self, Plan};
 use crate::probe::{self, Observation};
 use crate::readiness::{self, Outcome};
 use crate::spec::Spec;
@@ -57,12 +55,14 @@ impl Ensured {
 /// Returns when exactly one healthy worker of at least the wanted version serves; starts it if need be.
 ///
 /// Any number of concurrent calls, from any number of processes, make one worker. A worker that is up costs one
-/// connection and one answer: no lock is taken and nothing is written. The call ends within the order's budget (plus the
+/// connection and one answer: no lock is taken and nothing is written. Nor where the worker is older than what is offered
+/// and is to stay, because a person pinned it or the offered version does not run: the record is read then. The call ends within the order's budget (plus the
 /// time in which the kernel ends a process) with an answer or a typed error. It never ends a healthy worker except one that
 /// is older than the highest version offered, never downgrades, and never touches a process that it cannot verify.
 ///
 /// # Errors
 /// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::SpecConflict`], [`ErrorKind::ClientTooOld`],
+/// [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`],
 /// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`],
 /// [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::Survivor`], [`ErrorKind::StillUnusable`],
 /// [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
@@ -109,7 +109,11 @@ impl Call<'_> {
     fn look(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         loop {
             let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.order.first_answer));
-            match judge(&self.want, &Aim::Unknown, &seen) {
+            let mut verdict = judge(&self.want, &Aim::Unknown, &seen);
+            if let Verdict::Replace(_, Fault::Older { .. }) = verdict {
+                verdict = self.judge_by_record(state, &seen);
+            }
+            match verdict {
                 Verdict::Use(usable) => return Ok(Some(self.serving(Verdict::Use(usable)))),
                 Verdict::Await(hello) if self.order.may_spawn() => {
                     self.errand.step(Verdict::Await(hello.clone()));
@@ -126,65 +130,62 @@ impl Call<'_> {
         }
     }
 
+    /// Whether an older worker is to stay, by a record in which this very offer stands already. Whoever replaces the record
+    /// replaces it whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
+    fn judge_by_record(&self, state: &StateDir, seen: &Observation) -> Verdict {
+        let Some(desired) = offers::known(state, &self.order.spec) else {
+            return judge(&self.want, &Aim::Unknown, seen);
+        };
+        let plan = Plan::of(&desired, &self.errand);
+        let verdict = judge(&self.want, &plan.aim(seen, self.failure.as_ref()), seen);
+        if let Verdict::Use(usable) = verdict { Verdict::Use(plan.explained(usable)) } else { verdict }
+    }
+
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
     fn act(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.order.gate_time())?;
-        let desired = offers::with_offer(&gate, &self.order.spec)?;
-        let target =
-            desired.target(&Moment::now(), &|spec| start::can_run(spec) && !self.has_failed(&desired, spec));
+        let desired = offers::with_offer(&gate, self.order)?;
+        let plan = Plan::of(&desired, &self.errand);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.order.first_answer));
-        let act = self.errand.step(judge(&self.want, &aim(&target, self.failure.as_ref()), &seen));
+        let aim = plan.aim(&seen, self.failure.as_ref());
+        let act = self.errand.step(judge(&self.want, &aim, &seen));
         if !matches!(act, Act::Refuse(_)) {
             offers::keep(&gate, &desired)?;
         }
         let room = Room { gate: &gate, order: self.order, budget: &self.budget };
         let lease = match act {
-            Act::Answer(how, usable) => {
-                return Ok(Some(Ensured::Serving(how, explained(usable, why_skipped(&target)))));
-            }
+            Act::Answer(how, usable) => return Ok(Some(Ensured::Serving(how, plan.explained(usable)))),
             Act::Await(_) => return Ok(None),
             Act::Refuse(refusal) => return Err(refusal.into()),
             Act::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
             Act::Start | Act::AwaitEnd(_) => {
-                self.startable(&target)?;
+                self.startable(&plan)?;
                 room.take()?
             }
-            Act::Suspect => room.unmask(|| self.startable(&target).map(drop))?,
+            Act::Suspect => room.unmask(|| self.startable(&plan).map(drop))?,
             Act::Replace(hello, fault) => {
-                self.startable(&target)?;
+                let spec = self.startable(&plan)?;
+                offers::note_disagreement(&gate, &hello, &fault, (spec, self.order))?;
                 let lease = room.replace(&hello, why(&fault))?;
                 self.errand.retired();
                 Some(lease)
             }
         };
         match lease {
-            Some(lease) => self.start(&gate, lease, self.startable(&target)?),
+            Some(lease) => self.start(&gate, lease, &plan),
             None => Ok(None),
         }
     }
 
-    /// Whether this call has seen this very offer fail: it is not tried again in the same call, quarantine or not.
-    fn has_failed(&self, desired: &Desired, spec: &Spec) -> bool {
-        !self.errand.may_start(&spec.version) && desired.failure(spec).is_some()
-    }
-
     /// The spec that may be started now, or why none may: asked before anything is stopped to make room.
-    fn startable<'target>(&self, target: &'target Target) -> Result<&'target Spec, Error> {
-        match (target, &self.failure) {
-            (Target::Offer { spec, .. }, _) if self.errand.may_start(&spec.version) => {
-                start::check(spec, self.order)?;
-                Ok(spec)
-            }
-            (_, Some(failure)) => Err(failure.clone()),
-            (Target::Suppressed { failure, wait }, None) => Err(suppressed(failure, *wait)),
-            (Target::Missing { program }, None) => Err(missing(&self.order.spec, program)),
-            (Target::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
-        }
+    fn startable<'plan>(&self, plan: &'plan Plan) -> Result<&'plan Spec, Error> {
+        plan.startable(self.order, &self.errand, self.failure.as_ref())
     }
 
     /// Starts the target and answers, or remembers how it failed and looks again for another offer.
-    fn start(&mut self, gate: &Gate<'_>, lease: Lease, spec: &Spec) -> Result<Option<Ensured>, Error> {
+    fn start(&mut self, gate: &Gate<'_>, lease: Lease, plan: &Plan) -> Result<Option<Ensured>, Error> {
+        let spec = self.startable(plan)?;
         let started = start::start(gate, lease, spec, self.order, &self.budget);
         if let Ok(Outcome::StillBooting) = started {
             return Ok(Some(Ensured::Warming(None)));
@@ -199,7 +200,7 @@ impl Call<'_> {
         }
         let Some(ready) = ready else { return Ok(None) };
         self.errand.started();
-        let verdict = judge(&self.want, &Aim::Version(spec.version.clone()), &ready);
+        let verdict = judge(&self.want, &plan.aim_started(spec), &ready);
         Ok(matches!(verdict, Verdict::Use(_)).then(|| self.serving(verdict)))
     }
 
@@ -210,6 +211,8 @@ impl Call<'_> {
         let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
         match readiness::await_settled(state, stage) {
             Ok(hello) if is_settled(&hello) => None,
+            // Somebody stops it: whoever wants one starts another.
+            Ok(hello) if hello.draining => None,
             // It answers before it has settled only when our time is over.
             Ok(hello) => warming(Box::new(hello)),
             Err(_) if self.budget.remaining().is_zero() => warming(booting),
@@ -222,7 +225,7 @@ impl Call<'_> {
         match self.errand.step(verdict) {
             Act::Answer(how, usable) => {
                 let why = self.failure.as_ref().map(Error::cause_of_start);
-                Ensured::Serving(how, explained(usable, why))
+                Ensured::Serving(how, plan::explained(usable, why))
             }
             Act::Await(hello) | Act::AwaitEnd(hello) | Act::Replace(hello, _) | Act::GiveUp(hello, _) => {
                 Ensured::Warming(Some(hello))
@@ -240,49 +243,6 @@ fn refuse_inside(state: &StateDir) -> Result<(), Error> {
     Ok(())
 }
 
-fn aim(target: &Target, failure: Option<&Error>) -> Aim {
-    match target {
-        Target::Missing { .. } | Target::Suppressed { .. } if let Some(failure) = failure => {
-            Aim::Nothing(failure.cause_of_start().to_owned())
-        }
-        Target::Offer { spec, .. } => Aim::Version(spec.version.clone()),
-        Target::Suppressed { failure, .. } => Aim::Nothing(failure.error.clone()),
-        Target::Missing { program } => Aim::Nothing(format!("its program {program:?} is gone")),
-    }
-}
-
-fn why_skipped(target: &Target) -> Option<&str> {
-    match target {
-        Target::Offer { skipped, .. } => skipped.as_ref().map(|failure| failure.error.as_str()),
-        Target::Suppressed { .. } | Target::Missing { .. } => None,
-    }
-}
-
-/// The same worker, where the warning that the offer does not run says how it failed.
-fn explained(mut usable: Box<Usable>, failure: Option<&str>) -> Box<Usable> {
-    for warning in &mut usable.warnings {
-        if let (Warning::OfferNotRunning { why, .. }, Some(failure)) = (warning, failure) {
-            failure.clone_into(why);
-        }
-    }
-    usable
-}
-
-fn suppressed(failure: &Failure, wait: Duration) -> Error {
-    let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
-    let message = format!("start the worker: it failed a moment ago, {times}: {}", failure.error);
-    Error::of(ErrorKind::SpawnSuppressed, message).at("suppression").after(wait)
-}
-
-fn missing(spec: &Spec, program: &str) -> Error {
-    let what = if spec.cwd.is_dir() {
-        format!("there is no program {program:?}")
-    } else {
-        format!("there is no directory {}", spec.cwd.display())
-    };
-    Error::of(ErrorKind::SpawnFailed, format!("start the worker: {what}")).at("program")
-}
-
 fn is_settled(hello: &Hello) -> bool {
     !matches!(hello.app.state, AppState::Booting | AppState::BackOff)
 }
@@ -290,6 +250,8 @@ fn is_settled(hello: &Hello) -> bool {
 fn why(fault: &Fault) -> String {
     match fault {
         Fault::Older { target } => format!("it is older than {target}"),
+        Fault::Disagrees { target, says } => format!("it was started as {target} and says that it is {says}"),
+        Fault::SourceChanged => "the files of its build have changed".to_owned(),
         Fault::Failed { reason } => format!("its app has failed: {reason}"),
         Fault::Stalled { for_ms } => format!("its app has not answered for {for_ms} ms"),
     }

@@ -126,6 +126,23 @@ mod tests {
         for name in ["TENURE_STATE_DIR", "TENURE_COOKIE", "LISTEN_FDS", "NOTIFY_SOCKET"] {
             assert!(!rules.passes(name), "{name}");
         }
+        // What overrides the description of a worker is for the call that has it, not for calls from inside the worker.
+        for key in [
+            "VERSION",
+            "START_TIMEOUT",
+            "DRAIN_TIMEOUT",
+            "STALL_TIMEOUT",
+            "FIRST_ANSWER",
+            "WEDGED_AFTER",
+            "TIMEOUT",
+        ] {
+            let name = format!("TENURE_{key}");
+            assert!(!rules.passes(&name), "{name}");
+            assert!(
+                !Environment { keep: vec![name.clone()], ..rules.clone() }.passes(&name),
+                "{name}, kept by name"
+            );
+        }
         assert!(rules.passes("ANYTHING"));
     }
 

@@ -4,7 +4,7 @@
 
 use semver::Version;
 
-use crate::judge::{Fault, Refusal, Usable, Verdict};
+use crate::judge::{Fault, Refusal, Usable, Verdict, Warning};
 use crate::wire::Hello;
 
 /// What one call has done so far.
@@ -60,7 +60,12 @@ impl Errand {
             Verdict::AwaitEnd(hello) => Act::AwaitEnd(hello),
             Verdict::TryLease => Act::Start,
             Verdict::Suspect => Act::Suspect,
-            // At most one replacement a call: a worker that is still wrong is reported, not fought.
+            // At most one replacement a call: files that go on changing are the next call's, and this worker serves.
+            Verdict::Replace(hello, Fault::SourceChanged) if self.replaced => {
+                let warnings = vec![Warning::SourceChangedAgain];
+                Act::Answer(self.how(), Box::new(Usable { hello: *hello, warnings }))
+            }
+            // A worker that is still wrong is reported, not fought.
             Verdict::Replace(hello, fault) if self.replaced => Act::GiveUp(hello, fault),
             Verdict::Replace(hello, fault) => Act::Replace(hello, fault),
             Verdict::Refuse(refusal) => Act::Refuse(refusal),

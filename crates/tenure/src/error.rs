@@ -5,6 +5,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,14 +33,22 @@ pub enum ErrorKind {
     Denied,
     /// The state directory cannot be found, made or trusted.
     StateUnusable,
-    /// A record is damaged, of a newer format, or cannot be read or written.
+    /// A record is damaged, or cannot be read or written.
     RecordUnusable,
+    /// A record was written by a newer `tenure`: that one is to be used.
+    RecordTooNew,
     /// Somebody answers on the control socket who is not our worker.
     NotOurs,
     /// The worker is newer and shares no protocol version with this launcher.
     ClientTooOld,
     /// The same version runs with another command, directory or listeners.
     SpecConflict,
+    /// The worker was started as one version and says, when started once more too, that it is an older one.
+    VersionDisagrees,
+    /// A version is to be pinned that no launcher has offered.
+    UnknownVersion,
+    /// A person stopped the worker until a person starts it.
+    HeldDown,
     /// The worker could not be started.
     SpawnFailed,
     /// It failed a moment ago; the next try is suppressed.
@@ -60,6 +69,32 @@ pub enum ErrorKind {
     RestartUnproved,
     /// An invariant of `tenure` itself does not hold.
     Bug,
+}
+
+impl ErrorKind {
+    /// Every kind of this version, for whoever has something to say about each.
+    pub const ALL: [Self; 20] = [
+        Self::Denied,
+        Self::StateUnusable,
+        Self::RecordUnusable,
+        Self::RecordTooNew,
+        Self::NotOurs,
+        Self::ClientTooOld,
+        Self::SpecConflict,
+        Self::VersionDisagrees,
+        Self::UnknownVersion,
+        Self::HeldDown,
+        Self::SpawnFailed,
+        Self::SpawnSuppressed,
+        Self::Recursion,
+        Self::Wedged,
+        Self::GateHeld,
+        Self::TimedOut,
+        Self::Survivor,
+        Self::StillUnusable,
+        Self::RestartUnproved,
+        Self::Bug,
+    ];
 }
 
 /// Whose move it is.
@@ -87,6 +122,7 @@ struct Inner {
     last_words: Vec<String>,
     retry_after: Option<Duration>,
     os_error: Option<i32>,
+    newer: Option<PathBuf>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -121,6 +157,13 @@ impl Error {
         self.0.os_error
     }
 
+    /// The newer `tenure` that wrote the record, where it is [`ErrorKind::RecordTooNew`] and that one is still there: the
+    /// same call of it would have an answer.
+    #[must_use]
+    pub fn newer_tenure(&self) -> Option<&Path> {
+        self.0.newer.as_deref()
+    }
+
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
@@ -129,9 +172,13 @@ impl Error {
             ErrorKind::Denied
             | ErrorKind::StateUnusable
             | ErrorKind::RecordUnusable
+            | ErrorKind::RecordTooNew
             | ErrorKind::NotOurs
             | ErrorKind::ClientTooOld
             | ErrorKind::SpecConflict
+            | ErrorKind::VersionDisagrees
+            | ErrorKind::UnknownVersion
+            | ErrorKind::HeldDown
             | ErrorKind::SpawnFailed
             | ErrorKind::Recursion
             | ErrorKind::Wedged
@@ -146,8 +193,14 @@ impl Error {
     #[must_use]
     pub fn blame(&self) -> Blame {
         match self.0.kind {
-            ErrorKind::ClientTooOld | ErrorKind::SpecConflict | ErrorKind::Recursion => Blame::Caller,
-            ErrorKind::SpawnFailed
+            ErrorKind::ClientTooOld
+            | ErrorKind::RecordTooNew
+            | ErrorKind::SpecConflict
+            | ErrorKind::UnknownVersion
+            | ErrorKind::HeldDown
+            | ErrorKind::Recursion => Blame::Caller,
+            ErrorKind::VersionDisagrees
+            | ErrorKind::SpawnFailed
             | ErrorKind::SpawnSuppressed
             | ErrorKind::Wedged
             | ErrorKind::Survivor
@@ -171,6 +224,7 @@ impl Error {
             last_words: Vec::new(),
             retry_after: None,
             os_error: None,
+            newer: None,
             source: None,
         }))
     }
@@ -202,6 +256,12 @@ impl Error {
     /// The message of a failed start without what every such message begins with: it is told after other words.
     pub(crate) fn cause_of_start(&self) -> &str {
         self.0.message.strip_prefix("start the worker: ").unwrap_or(&self.0.message)
+    }
+
+    /// The same, saying what stands now.
+    pub(crate) fn adding(mut self, what: &str) -> Self {
+        self.0.message = format!("{}; {what}", self.0.message);
+        self
     }
 
     pub(crate) fn restart_unproved(message: impl Into<String>, cause: Option<Error>) -> Self {
@@ -299,7 +359,16 @@ impl From<LeaseError> for Error {
 
 impl From<RecordError> for Error {
     fn from(error: RecordError) -> Self {
-        Self::because(ErrorKind::RecordUnusable, error).at("records")
+        let (kind, newer) = match &error {
+            RecordError::TooNew { newer, .. } => (ErrorKind::RecordTooNew, newer.clone()),
+            RecordError::Read { .. }
+            | RecordError::Exhausted { .. }
+            | RecordError::Damaged { .. }
+            | RecordError::Write { .. } => (ErrorKind::RecordUnusable, None),
+        };
+        let mut error = Self::because(kind, error).at("records");
+        error.0.newer = newer;
+        error
     }
 }
 
@@ -363,6 +432,12 @@ impl From<Refusal> for Error {
                     needs.min, needs.max
                 ),
             ),
+            Refusal::VersionDisagrees { target, says } => Self::of(
+                ErrorKind::VersionDisagrees,
+                format!(
+                    "get version {target}: the worker that was started as {target} says that it is {says}, and said so again when it was started once more; it is left in peace"
+                ),
+            ),
             Refusal::SpecConflict { running, wanted } => Self::of(
                 ErrorKind::SpecConflict,
                 format!(
@@ -382,6 +457,14 @@ impl From<Refusal> for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_kinds_are_listed_in_their_order() {
+        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
+            assert_eq!(kind as usize, at, "{kind:?}");
+        }
+        assert_eq!(ErrorKind::ALL.last(), Some(&ErrorKind::Bug), "the last one closes the list");
+    }
 
     #[test]
     fn the_systems_error_is_found_below_every_cause() {

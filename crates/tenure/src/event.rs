@@ -54,6 +54,18 @@ pub enum What {
     Stalled,
     /// A worker had announced its end and did not end in time; its watchdog ended it.
     Overran,
+    /// A person pinned a version.
+    Pinned,
+    /// A person released the pinned version.
+    Unpinned,
+    /// A person stopped the worker until a person starts it.
+    HeldDown,
+    /// A person lets the worker be started again.
+    Released,
+    /// A worker was started as one version and says that it is another.
+    VersionDisagrees,
+    /// A person had `doctor --fix` mend something.
+    Repaired,
 }
 
 /// One line of `events.jsonl`.

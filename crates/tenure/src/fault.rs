@@ -51,8 +51,10 @@ points! {
     WorkerSpawned = "launcher.worker-spawned", Launcher, "The worker process exists; its identity is not recorded.";
     WorkerRecorded = "launcher.worker-recorded", Launcher, "The worker's identity is recorded; it has no go yet.";
     WorkerReleased = "launcher.worker-released", Launcher, "The worker has its go; the launcher waits for ready.";
+    DisagreementRecorded = "launcher.disagreement-recorded", Launcher, "What a worker says is on record; it was not asked to end.";
     RetireAsked = "launcher.retire-asked", Launcher, "The worker was asked to stop; its end is not proved.";
     RetireProved = "launcher.retire-proved", Launcher, "The worker is proved gone and the launcher holds its lease.";
+    PinProved = "launcher.pin-proved", Launcher, "A worker of the version to be pinned stands; nothing is held yet.";
     WorkerStarted = "worker.started", Worker, "The worker has its descriptors; it has recorded nothing.";
     WorkerAdopted = "worker.adopted", Worker, "The worker owns the ledger and answers HELLO as booting.";
     ProgramIntended = "worker.program-intended", Worker, "The host has recorded that it will start a program.";

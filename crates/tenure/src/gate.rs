@@ -66,11 +66,15 @@ pub struct Holder {
     pub suspended: bool,
 }
 
-#[derive(Serialize, Deserialize)]
-struct HolderRecord {
-    identity: Identity,
-    command: String,
-    since: Moment,
+/// What a holder writes into the gate's file about itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Signature {
+    /// Who it is.
+    pub identity: Identity,
+    /// Its command line.
+    pub command: String,
+    /// Since when it holds the gate.
+    pub since: Moment,
 }
 
 impl<'state> Gate<'state> {
@@ -149,7 +153,7 @@ impl Drop for Gate<'_> {
 fn sign(mut file: &File) -> io::Result<()> {
     let identity = Identity::current()?;
     let command = process::command_line(identity.pid).unwrap_or_default();
-    let record = serde_json::to_vec(&HolderRecord { identity, command, since: Moment::now() })?;
+    let record = serde_json::to_vec(&Signature { identity, command, since: Moment::now() })?;
     file.rewind()?;
     file.set_len(0)?;
     file.write_all(&record)
@@ -164,14 +168,19 @@ fn unsigned(state: &StateDir) -> Holder {
     Holder { pid, command, suspended: pid.and_then(process::state_of) == Some(RunState::Stopped) }
 }
 
+/// The last signature, as it stands in the file: not verified, and only meaningful while somebody holds the gate.
+#[must_use]
+pub fn signature(state: &StateDir) -> Option<Signature> {
+    let mut text = String::new();
+    state.dir().open_read(file::GATE).ok()?.take(64 * 1024).read_to_string(&mut text).ok()?;
+    serde_json::from_str(&text).ok()
+}
+
 /// Who signed the gate last. Only meaningful while somebody holds it.
 #[must_use]
 pub fn holder(state: &StateDir) -> Holder {
     let unknown = unsigned(state);
-    let mut text = String::new();
-    let read =
-        state.dir().open_read(file::GATE).and_then(|file| file.take(64 * 1024).read_to_string(&mut text));
-    let Some(record) = read.ok().and_then(|_| serde_json::from_str::<HolderRecord>(&text).ok()) else {
+    let Some(record) = signature(state) else {
         return unknown;
     };
     match process::verify(&record.identity) {

@@ -69,6 +69,27 @@ pub enum Warning {
         /// Why it is not the one.
         why: String,
     },
+    /// It is older than what was offered, because a person pinned its version.
+    Held {
+        /// The version offered.
+        offered: Version,
+        /// The version that is pinned.
+        held: Version,
+    },
+    /// It says that it is another version than the one that it was started as.
+    SaysOther {
+        /// What it was started as.
+        started_as: Version,
+        /// What it says.
+        says: Version,
+    },
+    /// The files of its build have changed again since this very call started it.
+    SourceChangedAgain,
+    /// The files of its build may have changed, and they cannot be read.
+    SourceUnread {
+        /// Why.
+        why: String,
+    },
 }
 
 /// Why a standing worker is of no use.
@@ -79,6 +100,15 @@ pub enum Fault {
         /// The version to be started instead.
         target: Version,
     },
+    /// It was started as the target and says that it is older. Tried once more for each answer.
+    Disagrees {
+        /// The version that was to run.
+        target: Version,
+        /// The version that it says it is.
+        says: Version,
+    },
+    /// The files of its build have changed since it was started.
+    SourceChanged,
     /// Its app has failed for good.
     Failed {
         /// What it says about it.
@@ -105,6 +135,13 @@ pub enum Refusal {
         /// The protocol versions that it needs.
         needs: ProtocolRange,
     },
+    /// It was started as the target, says that it is older, and said so again when it was started once more.
+    VersionDisagrees {
+        /// The version that was to run.
+        target: Version,
+        /// The version that it says it is.
+        says: Version,
+    },
     /// The same version is up with another command, directory or listeners.
     SpecConflict {
         /// What is up.
@@ -114,15 +151,43 @@ pub enum Refusal {
     },
 }
 
-/// The target as far as the caller knows it.
+/// What the record says, as far as the caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Aim {
     /// Not looked up: the fast path reads no record.
     Unknown,
-    /// The version that would be started now.
-    Version(Version),
-    /// Nothing can be started now, and why.
+    /// The record was read.
+    Known(Known),
+}
+
+/// What the record and the files of the build say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What would be started.
+    pub goal: Goal,
+    /// A person holds the version of the goal.
+    pub held: bool,
+    /// What workers of the goal's version said that they were, where that was tried once more.
+    pub tried: Vec<Version>,
+    /// Digest of the build as its files are now, where it was asked for; or why it cannot be told.
+    pub content: Option<Result<String, String>>,
+}
+
+/// What would be started now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// This version.
+    Start(Version),
+    /// Nothing can be, and why.
     Nothing(String),
+}
+
+impl Aim {
+    /// The record names this goal, and nothing is known against it.
+    #[must_use]
+    pub fn at(goal: Goal) -> Self {
+        Self::Known(Known { goal, held: false, tried: Vec::new(), content: None })
+    }
 }
 
 impl Want {
@@ -175,29 +240,74 @@ fn judge_worker(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
 }
 
 fn judge_version(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
-    let older = hello.version < want.version;
-    match aim {
-        Aim::Version(target) if older && hello.version < *target => {
+    let stands = hello.stands_as();
+    let older = *stands < want.version;
+    let known = match aim {
+        Aim::Known(known) => known,
+        // Without the record an older worker cannot be accepted: the offered version may be the target.
+        Aim::Unknown if older => return replace(hello, Fault::Older { target: want.version.clone() }),
+        Aim::Unknown if hello.source_changed => return replace(hello, Fault::SourceChanged),
+        Aim::Unknown => return usable(want, hello, None),
+    };
+    if hello.source_changed && differs(known, hello) && is_no_downgrade(known, hello) {
+        return replace(hello, Fault::SourceChanged);
+    }
+    let unread = hello.source_changed.then(|| source_unread(known)).flatten();
+    if !older {
+        return usable(want, hello, unread);
+    }
+    let offered = want.version.clone();
+    match &known.goal {
+        Goal::Nothing(why) => {
+            usable(want, hello, Some(Warning::OfferNotRunning { offered, why: why.clone() }))
+        }
+        Goal::Start(target) if hello.version < *target => {
             replace(hello, Fault::Older { target: target.clone() })
         }
-        Aim::Version(_) if older => usable(want, hello, Some("it failed to start")),
-        Aim::Nothing(why) if older => usable(want, hello, Some(why)),
-        // Without the record an older worker cannot be accepted: the offered version may be the target.
-        Aim::Unknown if older => replace(hello, Fault::Older { target: want.version.clone() }),
-        Aim::Unknown | Aim::Version(_) | Aim::Nothing(_) => usable(want, hello, None),
+        Goal::Start(target) if stands < target => {
+            let (target, says) = (target.clone(), stands.clone());
+            if known.tried.contains(&says) {
+                Verdict::Refuse(Refusal::VersionDisagrees { target, says })
+            } else {
+                replace(hello, Fault::Disagrees { target, says })
+            }
+        }
+        Goal::Start(held) if known.held => {
+            usable(want, hello, Some(Warning::Held { offered, held: held.clone() }))
+        }
+        Goal::Start(_) => {
+            let why = "it failed to start".to_owned();
+            usable(want, hello, Some(Warning::OfferNotRunning { offered, why }))
+        }
     }
 }
 
-fn usable(want: &Want, hello: &Hello, not_running: Option<&str>) -> Verdict {
-    let mut warnings = Vec::new();
+fn differs(known: &Known, hello: &Hello) -> bool {
+    matches!(&known.content, Some(Ok(now)) if hello.content.as_ref() != Some(now))
+}
+
+/// A worker that serves makes room for its own version or a higher one; that its files have changed is no reason for less.
+fn is_no_downgrade(known: &Known, hello: &Hello) -> bool {
+    matches!(&known.goal, Goal::Start(target) if *target >= hello.version)
+}
+
+fn source_unread(known: &Known) -> Option<Warning> {
+    match &known.content {
+        Some(Err(why)) => Some(Warning::SourceUnread { why: why.clone() }),
+        Some(Ok(_)) | None => None,
+    }
+}
+
+fn usable(want: &Want, hello: &Hello, warning: Option<Warning>) -> Verdict {
+    let mut warnings: Vec<Warning> = warning.into_iter().collect();
     if hello.app.state == AppState::Degraded {
         warnings.push(Warning::Degraded { reason: reason(hello) });
     }
     if hello.version == want.version && hello.spec.settings != want.summary.settings {
         warnings.push(Warning::Drift);
     }
-    if let Some(why) = not_running {
-        warnings.push(Warning::OfferNotRunning { offered: want.version.clone(), why: why.to_owned() });
+    if let Some(says) = hello.app.version.clone().filter(|says| *says != hello.version) {
+        warnings.push(Warning::SaysOther { started_as: hello.version.clone(), says });
     }
     Verdict::Use(Box::new(Usable { hello: hello.clone(), warnings }))
 }

@@ -61,6 +61,24 @@ pub struct HostRecord {
     pub exe: String,
     /// Version of `tenure` in it.
     pub version: String,
+    /// It is the command `tenure`, which can host programs; otherwise it is a program that embeds the worker.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hosts: bool,
+}
+
+impl HostRecord {
+    /// Whether it can host programs and is newer than the code that asks.
+    #[must_use]
+    pub fn is_newer_host(&self) -> bool {
+        let versions = (Version::parse(&self.version), Version::parse(env!("CARGO_PKG_VERSION")));
+        self.hosts && matches!(versions, (Ok(recorded), Ok(own)) if recorded > own)
+    }
+}
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 impl Default for Ledger {

@@ -22,9 +22,11 @@
 
 pub mod amount;
 pub mod brief;
+pub mod build;
 pub mod control;
 pub mod deadline;
 pub mod desired;
+pub mod doctor;
 mod ensure;
 pub mod environment;
 pub mod errand;
@@ -41,6 +43,8 @@ pub mod logs;
 mod offers;
 mod order;
 pub mod paths;
+mod pin;
+mod plan;
 pub mod probe;
 pub mod program;
 pub mod readiness;
@@ -53,16 +57,20 @@ mod start;
 mod status;
 mod stop;
 mod vacate;
+pub mod version;
 pub mod wire;
 
 pub use ensure::{Ensured, ensure};
 pub use errand::How;
 pub use error::{Blame, Error, ErrorKind};
-pub use order::{DEFAULT_BUDGET, NO_SPAWN_VARIABLE, Order, asker, is_inside};
+pub use order::{
+    DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Order, WEDGED_AFTER_VARIABLE, asker, is_inside,
+};
+pub use pin::{Applied, PinOrder, Pinned, Unpinned, pin, unpin};
 pub use restart::{Restarted, restart};
 pub use scope::Scope;
 pub use semver::Version;
 pub use spec::Spec;
 pub use start::can_run;
-pub use status::{Listed, Standing, gate_holder, list, status};
+pub use status::{Listed, Standing, gate_holder, list, recorded, status};
 pub use stop::{StopOrder, Stopped, stop};

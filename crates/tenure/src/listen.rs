@@ -146,10 +146,14 @@ impl Bound {
 /// holder of gate and lease: nobody else writes here.
 pub fn sweep_temporaries(state: &StateDir, _lease: &Lease) {
     let names = state.dir().names().unwrap_or_default();
-    for name in names.iter().filter_map(|name| name.to_str()) {
-        let record = name.strip_prefix('.').is_some_and(|rest| rest.rsplit('.').next() == Some("tmp"));
-        if record || (name.starts_with("control.") && name != file::CONTROL) {
-            drop(state.dir().remove(name));
-        }
+    for name in names.iter().filter_map(|name| name.to_str()).filter(|name| is_temporary(name)) {
+        drop(state.dir().remove(name));
     }
+}
+
+/// Whether a name in a state directory is one that stands only while something is written or bound.
+#[must_use]
+pub fn is_temporary(name: &str) -> bool {
+    let record = name.strip_prefix('.').is_some_and(|rest| rest.rsplit('.').next() == Some("tmp"));
+    record || (name.starts_with("control.") && name != file::CONTROL)
 }

@@ -4,20 +4,56 @@ use crate::deadline::Moment;
 use crate::desired::Desired;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
+use crate::fault::{self, Point};
 use crate::gate::Gate;
-use crate::order;
+use crate::judge::Fault;
+use crate::order::{self, Order};
+use crate::paths::StateDir;
 use crate::readiness::Outcome;
 use crate::records::{self, RecordError};
 use crate::spec::Spec;
 use crate::start::StartError;
+use crate::wire::Hello;
 
-/// The record with `spec` offered, not yet written.
-pub(crate) fn with_offer(gate: &Gate<'_>, spec: &Spec) -> Result<Desired, RecordError> {
+/// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
+pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, RecordError> {
     let mut desired = records::read_desired(gate.state())?;
-    if !desired.offers.iter().any(|offer| offer.spec == *spec) {
-        desired.offer(spec, &Moment::now());
+    if !stands(&desired, &order.spec) {
+        desired.offer(&order.spec, &Moment::now());
+    }
+    if order.start && desired.down.take().is_some() {
+        event::note(gate.state(), &Event::now(What::Released, 0, &order.asker(), "a person starts it"));
     }
     Ok(desired)
+}
+
+/// The record where `spec` is offered in it already: read without the gate, and only to see that nothing is to be done.
+pub(crate) fn known(state: &StateDir, spec: &Spec) -> Option<Desired> {
+    records::read_desired(state).ok().filter(|desired| stands(desired, spec))
+}
+
+fn stands(desired: &Desired, spec: &Spec) -> bool {
+    desired.offers.iter().any(|offer| offer.spec == *spec)
+}
+
+/// Records, before a worker makes room because its own answer disagrees with what it was started as, that this was tried:
+/// the next one that says the same is left in peace.
+pub(crate) fn note_disagreement(
+    gate: &Gate<'_>,
+    hello: &Hello,
+    fault: &Fault,
+    (spec, order): (&Spec, &Order),
+) -> Result<(), Error> {
+    let Fault::Disagrees { target, says } = fault else { return Ok(()) };
+    gate.confirm()?;
+    let mut desired = records::read_desired(gate.state())?;
+    desired.disagreed(spec, says);
+    records::write_desired(gate.state(), &desired)?;
+    fault::reach(Point::DisagreementRecorded);
+    let why = format!("it was started as {target} and says that it is {says}");
+    let event = Event::now(What::VersionDisagrees, hello.generation, &order.asker(), why);
+    event::note(gate.state(), &event.version(target).pid(hello.identity.pid));
+    Ok(())
 }
 
 /// Writes the record where it differs from what stands: most calls offer what was offered before.

@@ -17,10 +17,10 @@ use crate::wire::Asker;
 pub const NO_SPAWN_VARIABLE: &str = "TENURE_NO_SPAWN";
 
 /// Variable that overrides [`FIRST_ANSWER`], as a duration such as `500ms`.
-pub(crate) const FIRST_ANSWER_VARIABLE: &str = "TENURE_FIRST_ANSWER";
+pub const FIRST_ANSWER_VARIABLE: &str = "TENURE_FIRST_ANSWER";
 
 /// Variable that overrides [`SILENT_IS_WEDGED`], as a duration such as `10s`.
-pub(crate) const WEDGED_AFTER_VARIABLE: &str = "TENURE_WEDGED_AFTER";
+pub const WEDGED_AFTER_VARIABLE: &str = "TENURE_WEDGED_AFTER";
 
 /// Budget of a call that names none. A person who waits longer than this wants to be told why instead.
 pub const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
@@ -42,6 +42,7 @@ pub struct Order {
     pub(crate) spec: Spec,
     pub(crate) budget: Duration,
     pub(crate) no_spawn: bool,
+    pub(crate) start: bool,
     pub(crate) host: Option<PathBuf>,
     pub(crate) first_answer: Duration,
     pub(crate) wedged_after: Duration,
@@ -53,8 +54,8 @@ impl Order {
         spec.validate()?;
         let first_answer = duration_of(FIRST_ANSWER_VARIABLE, FIRST_ANSWER)?;
         let wedged_after = duration_of(WEDGED_AFTER_VARIABLE, SILENT_IS_WEDGED)?;
-        let (budget, no_spawn, host) = (DEFAULT_BUDGET, false, None);
-        Ok(Self { scope, spec, budget, no_spawn, host, first_answer, wedged_after })
+        let (budget, no_spawn, start, host) = (DEFAULT_BUDGET, false, false, None);
+        Ok(Self { scope, spec, budget, no_spawn, start, host, first_answer, wedged_after })
     }
 
     /// The longest time that the call may take.
@@ -71,6 +72,13 @@ impl Order {
         self
     }
 
+    /// Start the worker even where a person stopped it for good ([`StopOrder::hold`](crate::StopOrder)): a person asks.
+    #[must_use]
+    pub fn start(mut self, start: bool) -> Self {
+        self.start = start;
+        self
+    }
+
     /// The `tenure` executable that hosts programs. Default: `TENURE_HOST`, else `tenure` in PATH.
     #[must_use]
     pub fn host(mut self, executable: PathBuf) -> Self {
@@ -83,6 +91,14 @@ impl Order {
     #[must_use]
     pub fn wedged_after(mut self, silence: Duration) -> Self {
         self.wedged_after = silence;
+        self
+    }
+
+    /// The longest wait for the first answer of a worker, before anything is locked. Default: `TENURE_FIRST_ANSWER`, else
+    /// 500 ms.
+    #[must_use]
+    pub fn first_answer(mut self, wait: Duration) -> Self {
+        self.first_answer = wait;
         self
     }
 

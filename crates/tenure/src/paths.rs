@@ -27,6 +27,10 @@ pub mod file {
     pub const DESIRED: &str = "desired.json";
     /// Who the worker is.
     pub const LEDGER: &str = "ledger.json";
+    /// What commands have told of versions.
+    pub const VERSION: &str = "version.json";
+    /// Lock under which a command is asked for the version.
+    pub const VERSION_LOCK: &str = "version.lock";
     /// Control socket.
     pub const CONTROL: &str = "control.sock";
     /// Events, one JSON object a line.

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tenure_sys::dir::Dir;
 
 use crate::desired::{self, Desired};
-use crate::ledger::{self, Ledger};
+use crate::ledger::{self, HostRecord, Ledger};
 use crate::paths::{StateDir, file};
 
 /// Largest record read: 8 offers with long commands are far below it.
@@ -38,6 +38,8 @@ pub enum RecordError {
         found: u32,
         /// The newest format known here.
         known: u32,
+        /// The newer `tenure`, where the ledger names one that is still there.
+        newer: Option<PathBuf>,
     },
     /// Its generation cannot be followed by another.
     #[error("use {path:?}: its generation is the highest there is; move it away to begin anew")]
@@ -88,7 +90,20 @@ pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordErro
 
 /// What has been offered; nothing where there is no record yet.
 pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
-    read(state, file::DESIRED, desired::SCHEMA).map(Option::unwrap_or_default)
+    let found: Option<Desired> = read(state, file::DESIRED, desired::SCHEMA)?;
+    // What is written back is of this format, whichever it was read from.
+    Ok(found.map(|found| Desired { schema_version: desired::SCHEMA, ..found }).unwrap_or_default())
+}
+
+/// The code that kept the last worker, from a ledger of any format: `host` is where every format has it.
+#[must_use]
+pub fn recorded_host(state: &StateDir) -> Option<HostRecord> {
+    #[derive(Deserialize)]
+    struct Kept {
+        host: Option<HostRecord>,
+    }
+    let bytes = state.dir().read(file::LEDGER, LARGEST).ok()??;
+    serde_json::from_slice::<Kept>(&bytes).ok()?.host
 }
 
 /// Replaces the record of offers. Only for the holder of the gate.
@@ -109,7 +124,9 @@ fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result
     let damaged = |source| RecordError::Damaged { path: path(), source };
     let Format { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;
     if found > known {
-        return Err(RecordError::TooNew { path: path(), found, known });
+        let host = recorded_host(state).filter(HostRecord::is_newer_host);
+        let newer = host.map(|host| PathBuf::from(host.exe)).filter(|exe| exe.is_file());
+        return Err(RecordError::TooNew { path: path(), found, known, newer });
     }
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)
 }
@@ -154,7 +171,7 @@ mod tests {
         let newer = br#"{"schema_version": 99, "shape": "unknown"}"#;
         state.dir().write_atomic(file::LEDGER, newer).expect("writes");
         let error = read_ledger(&state).expect_err("newer");
-        assert!(matches!(error, RecordError::TooNew { found: 99, known: 1, .. }), "{error}");
+        assert!(matches!(error, RecordError::TooNew { found: 99, known: 1, newer: None, .. }), "{error}");
         assert_eq!(state.dir().read(file::LEDGER, 1000).expect("reads").expect("still there"), newer);
     }
 

@@ -13,6 +13,7 @@ use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
 use crate::paths::StateDir;
+use crate::plan;
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::records;
 use crate::retire::{self, LONGEST_DRAIN, Purpose};
@@ -44,24 +45,37 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     let gate = Gate::enter_for(&state, budget.stage("gate")?, order.gate_time())?;
-    let mut desired = offers::with_offer(&gate, &order.spec)?;
+    let mut desired = offers::with_offer(&gate, order)?;
+    if let Some(down) = &desired.down {
+        return Err(plan::held_down(down));
+    }
     // A person asked: what failed a moment ago is tried again now.
-    desired.succeeded(&order.spec.version);
+    desired.succeeded(desired.hold.clone().as_ref().unwrap_or(&order.spec.version));
     let target = target(&desired.target(&Moment::now(), &start::can_run), &order.spec)?;
     // What can be known to fail is said before anything is stopped.
     start::check(&target, order)?;
     offers::keep(&gate, &desired)?;
-
     let old = before(&state, &budget)?;
-    let floor =
-        old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(&state)?.generation);
-    let lease = retire_old(&gate, order, &budget)?;
-    let started = start::start(&gate, lease, &target, order, &budget);
-    if let Some(failure) = offers::settle(&gate, &target, started)? {
+    put(&gate, &target, order, (old, "restart"), &budget)
+}
+
+/// Puts a worker of `target` in the place of whatever stands, and proves it.
+pub(crate) fn put(
+    gate: &Gate<'_>,
+    target: &Spec,
+    order: &Order,
+    (old, reason): (Option<Box<Hello>>, &str),
+    budget: &Deadline,
+) -> Result<Restarted, Error> {
+    let state = gate.state();
+    let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
+    let lease = retire_old(gate, order, reason, budget)?;
+    let started = start::start(gate, lease, target, order, budget);
+    if let Some(failure) = offers::settle(gate, target, started)? {
         return Err(unproved("the new worker did not start", old.as_deref(), Some(failure)));
     }
     let new =
-        prove(&state, floor, &target.version, &budget).map_err(|why| unproved(&why, old.as_deref(), None))?;
+        prove(state, floor, &target.version, budget).map_err(|why| unproved(&why, old.as_deref(), None))?;
     Ok(Restarted { old, new })
 }
 
@@ -81,7 +95,7 @@ fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {
     }
 }
 
-fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {
+pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {
     let seen = probe::observe(state, budget.stage("probe")?.at_most(FIRST_ANSWER));
     Ok(match seen {
         Observation::Answered(hello) => Some(hello),
@@ -89,17 +103,17 @@ fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Err
     })
 }
 
-fn retire_old(gate: &Gate<'_>, order: &Order, budget: &Deadline) -> Result<Lease, Error> {
+fn retire_old(gate: &Gate<'_>, order: &Order, reason: &str, budget: &Deadline) -> Result<Lease, Error> {
     let ledger = records::read_ledger(gate.state())?;
     let purpose = Purpose {
-        reason: "restart".to_owned(),
+        reason: reason.to_owned(),
         by: order.asker(),
         patience: LONGEST_DRAIN,
         silence: order.wedged_after,
     };
     let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {
-        let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, "restart");
+        let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, reason);
         event::note(gate.state(), &stopped.pid(pid));
     }
     Ok(retired.lease)
@@ -110,7 +124,7 @@ fn prove(state: &StateDir, floor: u64, target: &Version, budget: &Deadline) -> R
     let stage = budget.stage("proof").map_err(|error| error.to_string())?;
     match probe::observe(state, stage) {
         Observation::Answered(hello) => {
-            let newer = hello.generation > floor && hello.version == *target;
+            let newer = hello.generation > floor && hello.stands_as() == target;
             if newer && hello.app.state == AppState::Ready { Ok(hello) } else { Err(describe(&hello)) }
         }
         Observation::Nobody => Err("nobody answers".to_owned()),
@@ -121,7 +135,9 @@ fn prove(state: &StateDir, floor: u64, target: &Version, budget: &Deadline) -> R
 
 fn describe(hello: &Hello) -> String {
     let Hello { generation, version, identity, app, .. } = hello;
-    format!("generation {generation}, version {version}, {identity}, {:?}", app.state)
+    let says = app.version.as_ref().filter(|says| *says != version);
+    let says = says.map(|says| format!(" (says that it is {says})")).unwrap_or_default();
+    format!("generation {generation}, version {version}{says}, {identity}, {:?}", app.state)
 }
 
 fn unproved(now: &str, old: Option<&Hello>, cause: Option<Error>) -> Error {

@@ -99,6 +99,13 @@ pub fn digest(bytes: &[u8]) -> String {
     full.iter().take(8).flat_map(|byte| [hex(byte >> 4), hex(*byte)]).collect()
 }
 
+/// All 64 hexadecimal digits of SHA-256: for what must not be made to match by somebody who tries.
+#[must_use]
+pub fn fingerprint(bytes: &[u8]) -> String {
+    let hex = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    Sha256::digest(bytes).iter().flat_map(|byte| [hex(byte >> 4), hex(*byte)]).collect()
+}
+
 fn check(text: &str) -> Result<(), BadName> {
     let bad = |why| Err(BadName { text: text.to_owned(), why });
     if text.is_empty() {

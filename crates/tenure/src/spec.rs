@@ -10,6 +10,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Span;
+use crate::build::globs;
 use crate::environment::Environment;
 use crate::scope;
 
@@ -33,6 +34,10 @@ pub struct Spec {
     /// Totally ordered version (semantic versioning); the only thing that makes one worker replace another.
     #[serde(default = "Spec::unversioned")]
     pub version: Version,
+    /// Globs, relative to `cwd`, of the files whose content is the build that runs. A worker whose files have changed is
+    /// replaced by the next `ensure`; for workers of one project directory only, where all launchers see the same files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
     /// Listening sockets.
     #[serde(default)]
     pub listen: Vec<Listen>,
@@ -104,6 +109,7 @@ impl Spec {
             cwd,
             kind: Kind::Program,
             version: Self::unversioned(),
+            build: Vec::new(),
             listen: Vec::new(),
             ready: None,
             health: None,
@@ -149,6 +155,9 @@ impl Spec {
                 "env",
                 "sets a variable whose name is empty or has '=' in it, or that has a NUL byte",
             );
+        }
+        if let Err(error) = globs::check(&self.build) {
+            return Err(BadSpec { key: "build", why: error.fault() });
         }
         self.validate_listeners()?;
         self.validate_readiness()?;
@@ -249,7 +258,8 @@ impl Spec {
     #[must_use]
     pub fn settings_digest(&self) -> String {
         let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);
-        digest_of(&(&self.ready, &self.health, budgets, &self.stop, &self.restart, &self.env, &self.logs))
+        let care = (&self.stop, &self.restart, &self.logs);
+        digest_of(&(&self.ready, &self.health, budgets, care, &self.env, &self.build))
     }
 
     /// The whole spec.
@@ -265,6 +275,7 @@ impl Spec {
             command: self.command.clone(),
             cwd: self.cwd.clone(),
             listen: self.listen.clone(),
+            build: self.build.clone(),
             identity: self.identity_digest(),
             settings: self.settings_digest(),
         }
@@ -292,6 +303,9 @@ pub struct Summary {
     pub cwd: PathBuf,
     /// Listeners as asked for.
     pub listen: Vec<Listen>,
+    /// Globs of the files of its build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
     /// [`Spec::identity_digest`].
     pub identity: String,
     /// [`Spec::settings_digest`].

@@ -107,7 +107,7 @@ pub(crate) fn start(
     clear_leftovers(gate, &lease, &ledger, spec, budget)?;
 
     let environment = environment(spec);
-    let executable = executable(spec, order, &environment)?;
+    let executable = executable(spec, order, &environment, ledger.host.as_ref())?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
     let mut ledger = ledger.next_generation(spec, booting_until.clone(), order.asker());
     records::write_ledger(state, &ledger).map_err(StartError::Record)?;
@@ -132,7 +132,7 @@ pub(crate) fn start(
 
     ledger.lineage = vec![worker.identity().clone()];
     ledger.endpoints.clone_from(&bound.endpoints);
-    ledger.host = Some(host_record(&worker));
+    ledger.host = Some(host_record(&worker, spec.kind));
     if let Err(error) = records::update_ledger(state, &ledger) {
         end_unrecorded(&worker);
         return Err(StartError::Record(error));
@@ -254,27 +254,34 @@ fn executable(
     spec: &Spec,
     order: &Order,
     environment: &BTreeMap<String, String>,
+    recorded: Option<&HostRecord>,
 ) -> Result<PathBuf, StartError> {
     let path = environment.get("PATH").map(String::as_str);
     let command = spec.command.first().map_or("", String::as_str);
     let program = program::resolve(command, &spec.cwd, path).map_err(StartError::Program)?;
     match spec.kind {
         Kind::Embedded => Ok(program),
-        Kind::Program => host(order).map_err(StartError::Program),
+        Kind::Program => host(order, recorded).map_err(StartError::Program),
     }
 }
 
 /// Whether everything that a start needs on disk is there: asked before anything is stopped to make room.
 pub(crate) fn check(spec: &Spec, order: &Order) -> Result<(), StartError> {
-    executable(spec, order, &environment(spec)).map(drop)
+    executable(spec, order, &environment(spec), None).map(drop)
 }
 
-/// The executable that hosts programs: named by the order, by the environment, or found in PATH.
-fn host(order: &Order) -> Result<PathBuf, NoProgram> {
+/// The executable that hosts programs: the one that kept the last worker where that is newer than this code and still
+/// there, so that no older launcher takes the host back; else named by the order, by the environment, or found in PATH.
+fn host(order: &Order, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgram> {
+    let root = Path::new("/");
+    let newer =
+        recorded.filter(|host| host.is_newer_host()).map(|host| program::resolve(&host.exe, root, None));
+    if let Some(Ok(newer)) = newer {
+        return Ok(newer);
+    }
     if let Some(host) = &order.host {
         return Ok(host.clone());
     }
-    let root = Path::new("/");
     match std::env::var(program::HOST_VARIABLE) {
         Ok(named) if !named.is_empty() => program::resolve(&named, root, None),
         Ok(_) | Err(_) => program::resolve("tenure", root, std::env::var("PATH").ok().as_deref()),
@@ -289,11 +296,12 @@ pub fn can_run(spec: &Spec) -> bool {
     spec.cwd.is_dir() && program::resolve(command, &spec.cwd, path.as_deref()).is_ok()
 }
 
-fn host_record(worker: &ProcessHandle) -> HostRecord {
+fn host_record(worker: &ProcessHandle, kind: Kind) -> HostRecord {
     let exe = tenure_sys::process::executable_of(worker.pid());
     HostRecord {
         exe: exe.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        hosts: kind == Kind::Program,
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Deadline, Moment};
+use crate::desired::Desired;
 use crate::error::Error;
 use crate::gate;
 use crate::lease::{Lease, TryLease};
@@ -87,6 +88,13 @@ fn silent(state: &StateDir) -> Standing {
         Verified::Unverifiable(why) => format!("{identity} of the record cannot be verified ({why})"),
     });
     Standing::Silent { booting, who: who.collect() }
+}
+
+/// What has been offered, held and found to fail under the scope; nothing where it never ran. For people: by the time it
+/// is read a launcher may have written it anew.
+pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(None) };
+    Ok(Some(records::read_desired(&state)?))
 }
 
 /// Who signed the gate last; only meaningful while somebody holds it.

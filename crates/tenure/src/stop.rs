@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use crate::deadline::Deadline;
+use crate::deadline::{Deadline, Moment};
+use crate::desired::Down;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::gate::Gate;
@@ -24,6 +25,8 @@ pub struct StopOrder {
     pub budget: Duration,
     /// Why, for events and logs.
     pub reason: String,
+    /// Nothing starts it again until a person does ([`Order::start`](crate::Order::start)).
+    pub hold: bool,
 }
 
 /// The proof of a stop.
@@ -39,14 +42,17 @@ pub struct Stopped {
 
 /// Ends the worker of a scope and returns when it, its program and their children are proved gone. Idempotent: nothing
 /// running is success. Asks first, without waiting for the gate, so that a worker can be stopped while a launcher waits
-/// for it; forces only processes whose identity was verified; names what survives.
+/// for it; forces only processes whose identity was verified; names what survives. A stop that holds is on record before
+/// the worker ends.
 ///
 /// # Errors
 /// [`ErrorKind::Survivor`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
 /// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::StateUnusable`].
 pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     let budget = Deadline::start(order.budget);
-    let Some(state) = StateDir::open(&order.scope)? else {
+    let found =
+        if order.hold { Some(StateDir::create(&order.scope)?) } else { StateDir::open(&order.scope)? };
+    let Some(state) = found else {
         return Ok(Stopped { pid: None, ending: Ending::WasGone, leftovers: Vec::new() });
     };
     if order::is_inside(&state) {
@@ -68,6 +74,8 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         purpose.patience = *within;
     }
     let gate = Gate::enter_for(&state, budget.stage("gate")?, patience)?;
+    // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
+    let held = if order.hold { hold_down(&gate) } else { Ok(()) };
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
@@ -91,5 +99,16 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         event.pid = pid;
         event::note(&state, &event);
     }
-    Ok(Stopped { pid, ending, leftovers })
+    held.map(|()| Stopped { pid, ending, leftovers })
+}
+
+fn hold_down(gate: &Gate<'_>) -> Result<(), Error> {
+    let mut desired = records::read_desired(gate.state())?;
+    if desired.down.is_none() {
+        let by = order::asker();
+        event::note(gate.state(), &Event::now(What::HeldDown, 0, &by, "a person stops it for good"));
+        desired.down = Some(Down { by, at: Moment::now() });
+        records::write_desired(gate.state(), &desired)?;
+    }
+    Ok(())
 }

@@ -141,6 +141,26 @@ pub struct Hello {
     pub spec: Summary,
     /// The wrapped program, where there is one.
     pub program: Option<ProgramStatus>,
+    /// Digest of the build that it runs ([`crate::spec::Spec::build`]), where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// The files of its build have changed since it was started, or may have: whoever would act on it reads them again.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub source_changed: bool,
+}
+
+impl Hello {
+    /// The version that counts: what the app says of itself, else what it was started as.
+    #[must_use]
+    pub fn stands_as(&self) -> &Version {
+        self.app.version.as_ref().unwrap_or(&self.version)
+    }
+}
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Place of a worker in its lineage.
@@ -167,6 +187,9 @@ pub struct App {
     pub stalled_for_ms: Option<u64>,
     /// Named checks and their last results.
     pub checks: Vec<Check>,
+    /// The version that the app says it is, where it says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
 }
 
 /// Whether the app serves.

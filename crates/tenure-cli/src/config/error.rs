@@ -1,14 +1,43 @@
 //! What is wrong with a description, or with the way to it, and the remedy.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use tenure::deadline::TimedOut;
+use tenure::paths::PathsError;
 use tenure::scope::BadName;
-use tenure::spec::BadSpec;
+use tenure::version::VersionError;
+use tenure_sys::dir::DirError;
 
 use crate::answer::State;
 use crate::failure::Failure;
+
+/// Where something is written.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Place {
+    /// The file, or words for what is none.
+    pub(crate) path: PathBuf,
+    /// The line in it, from 1, where it is known.
+    pub(crate) line: Option<usize>,
+}
+
+impl Place {
+    /// A whole file, or what has no lines.
+    pub(crate) fn whole(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), line: None }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.line {
+            Some(line) => write!(f, "{}:{line}", self.path.display()),
+            None => write!(f, "{}", self.path.display()),
+        }
+    }
+}
 
 /// What is wanted cannot be told. `Display` reads after "failed to …".
 #[derive(Debug, thiserror::Error)]
@@ -31,7 +60,7 @@ pub(crate) enum ConfigError {
     #[error("understand {place}: {message}")]
     Text {
         /// File and line.
-        place: String,
+        place: Place,
         /// What is wrong.
         message: String,
     },
@@ -39,21 +68,29 @@ pub(crate) enum ConfigError {
     #[error("understand {place}: there is no key `{key}`{}", meant(suggestion.as_deref()))]
     UnknownKey {
         /// File and line.
-        place: String,
+        place: Place,
         /// The whole key.
         key: String,
         /// What was probably meant.
         suggestion: Option<Cow<'static, str>>,
     },
+    /// A variable does not say what it is to say.
+    #[error("understand the variable {name}: {message}")]
+    Variable {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong.
+        message: String,
+    },
     /// A name is defined twice.
-    #[error("choose between two workers {name:?}: {} and {} both define it", one.display(), other.display())]
+    #[error("choose between two workers {name:?}: {one} and {other} both define it")]
     Redefined {
         /// The name.
         name: String,
-        /// The file that has the say.
-        one: PathBuf,
-        /// The file that may not redefine it.
-        other: PathBuf,
+        /// Where it is defined that has the say.
+        one: Place,
+        /// Where it may not be defined again.
+        other: Place,
     },
     /// No file defines the name.
     #[error("find the worker {name:?}{}{}", among(known), meant(suggestion.as_deref()))]
@@ -67,6 +104,31 @@ pub(crate) enum ConfigError {
         /// Where was looked.
         looked: Vec<String>,
     },
+    /// A project's file may not start anything yet.
+    #[error(
+        "take the worker {name:?} from {}: {}", path.display(),
+        if *changed { "the file has changed since it was trusted" } else { "the file is not trusted" }
+    )]
+    Untrusted {
+        /// The worker.
+        name: String,
+        /// The project's file.
+        path: PathBuf,
+        /// Other content of it was trusted.
+        changed: bool,
+    },
+    /// What was trusted cannot be known.
+    #[error("read what projects are trusted")]
+    Trust(#[source] DirError),
+    /// The state root cannot be found.
+    #[error("read what projects are trusted")]
+    Root(#[source] PathsError),
+    /// The version that a command is to tell.
+    #[error(transparent)]
+    Version(#[from] VersionError),
+    /// There is no time left to ask for it.
+    #[error(transparent)]
+    TimedOut(#[from] TimedOut),
     /// The name cannot be one.
     #[error(transparent)]
     Name(#[from] BadName),
@@ -92,39 +154,81 @@ fn among(known: &[String]) -> String {
     }
 }
 
-/// A description that contradicts itself.
-pub(crate) fn contradiction(place: &str, name: &str, BadSpec { key, why }: &BadSpec) -> ConfigError {
-    ConfigError::Text { place: place.to_owned(), message: format!("worker {name:?}: `{key}` {why}") }
+impl ConfigError {
+    fn state(&self) -> State {
+        match self {
+            Self::Name(_) | Self::TwoKeys { .. } | Self::Directory(_) => State::WrongUse,
+            Self::NotConfigured { .. } => State::NotConfigured,
+            Self::Untrusted { .. } => State::Untrusted,
+            Self::Trust(_) | Self::Root(_) => State::StateUnusable,
+            Self::Version(_) => State::SpawnFailed,
+            Self::TimedOut(_) => State::TimedOut,
+            Self::Read { .. }
+            | Self::Stdin(_)
+            | Self::Text { .. }
+            | Self::UnknownKey { .. }
+            | Self::Variable { .. }
+            | Self::Redefined { .. } => State::BadConfig,
+        }
+    }
+
+    /// What to type or to change.
+    pub(crate) fn remedy(&self) -> String {
+        match self {
+            Self::NotConfigured { name, looked, .. } => {
+                let start = format!("`tenure ensure {name} -- CMD…` starts a program under that name");
+                format!("{start}, without a configuration; looked at {}", looked.join(", "))
+            }
+            Self::Redefined { .. } => "rename one of them, or give the file with --config".to_owned(),
+            Self::Untrusted { path, .. } => {
+                let directory = word(path.parent().unwrap_or(Path::new("/")));
+                format!("`tenure trust {directory}` shows what the file would start, and allows it")
+            }
+            Self::Trust(_) | Self::Root(_) => {
+                "make the directory yours and private (chmod 700), or name another one in TENURE_STATE_DIR"
+                    .to_owned()
+            }
+            Self::Name(_) | Self::TwoKeys { .. } => {
+                "`tenure list` shows the workers that ran here, as NAME or NAME@KEY".to_owned()
+            }
+            Self::Read { .. } | Self::Directory(_) => {
+                "check that it exists and that you may read it".to_owned()
+            }
+            Self::Variable { name, .. } => format!("correct {name}, or unset it"),
+            Self::Version(_) => {
+                "run the command of `version` in the worker's `cwd`; --version V goes without it".to_owned()
+            }
+            Self::TimedOut(_) => {
+                "give it more time with --timeout, or name the version with --version V".to_owned()
+            }
+            Self::Stdin(_) | Self::Text { .. } | Self::UnknownKey { .. } => {
+                "correct it; a worker that runs is reached without it as NAME@KEY, which `tenure list` shows"
+                    .to_owned()
+            }
+        }
+    }
+}
+
+/// A path as one word of a shell.
+pub(crate) fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |one: char| one.is_alphanumeric() || "/._-+@:,".contains(one);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
 }
 
 impl From<ConfigError> for Failure {
     fn from(error: ConfigError) -> Self {
-        let state = match &error {
-            ConfigError::Name(_) | ConfigError::TwoKeys { .. } | ConfigError::Directory(_) => State::WrongUse,
-            ConfigError::NotConfigured { .. } => State::NotConfigured,
-            ConfigError::Read { .. }
-            | ConfigError::Stdin(_)
-            | ConfigError::Text { .. }
-            | ConfigError::UnknownKey { .. }
-            | ConfigError::Redefined { .. } => State::BadConfig,
-        };
-        let hint = match &error {
-            ConfigError::NotConfigured { name, looked, .. } => {
-                let start = format!("`tenure ensure {name} -- CMD…` starts a program under that name");
-                format!("{start}, without a configuration; looked at {}", looked.join(", "))
-            }
-            ConfigError::Redefined { .. } => "rename one of them, or give the file with --config".to_owned(),
-            ConfigError::Name(_) | ConfigError::TwoKeys { .. } => {
-                "`tenure list` shows the workers that ran here, as NAME or NAME@KEY".to_owned()
-            }
-            ConfigError::Read { .. } | ConfigError::Directory(_) => {
-                "check that it exists and that you may read it".to_owned()
-            }
-            ConfigError::Stdin(_) | ConfigError::Text { .. } | ConfigError::UnknownKey { .. } => {
-                "correct it; a worker that runs is reached without it as NAME@KEY, which `tenure list` shows"
-                    .to_owned()
-            }
-        };
-        Self::because(state, &error).hint(hint)
+        Self::because(error.state(), &error).hint(error.remedy())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_hint_can_be_typed() {
+        assert_eq!(word(Path::new("/home/a/p.q")), "/home/a/p.q");
+        assert_eq!(word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 }

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 
 use tenure_sys::user;
 
-use super::error::ConfigError;
+use super::error::{ConfigError, Place};
 
 /// Name of a project's file.
 pub(crate) const PROJECT_FILE: &str = "tenure.toml";
@@ -24,17 +24,32 @@ const SYSTEM_DIRECTORY: &str = "/etc/tenure";
 /// Longest description read, in bytes: a thousand workers fit, and a file that was named by mistake costs little.
 const LONGEST: u64 = 1024 * 1024;
 
+/// Room for a usual description, in bytes, so that it is read at once.
+const USUAL: usize = 8 * 1024;
+
 /// Whose word a file is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
-    /// Found upward from the working directory.
-    Project,
-    /// The user's own.
-    User,
     /// The machine's.
     System,
+    /// The user's own.
+    User,
+    /// Found upward from the working directory.
+    Project,
     /// Named on the command line.
     Given,
+}
+
+impl Level {
+    /// The word for it.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            Self::System => "system",
+            Self::User => "user",
+            Self::Project => "project",
+            Self::Given => "given",
+        }
+    }
 }
 
 /// A file that was read.
@@ -46,52 +61,108 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// Whose word it is.
     pub(crate) level: Level,
+    /// Where its text begins when the text of all files of a call is numbered through.
+    pub(crate) base: usize,
 }
 
 impl Source {
+    fn new(path: PathBuf, text: String, level: Level) -> Self {
+        Self { path, text, level, base: 0 }
+    }
+
     /// The directory that relative paths in it start from.
     pub(crate) fn directory(&self) -> &Path {
         self.path.parent().unwrap_or(Path::new("/"))
     }
+
+    /// The place of a position in its own text.
+    pub(crate) fn place(&self, position: usize) -> Place {
+        let before = self.text.get(..position).unwrap_or(&self.text);
+        Place { path: self.path.clone(), line: Some(before.matches('\n').count() + 1) }
+    }
 }
 
-/// The nearest project file at or above `here`.
-pub(crate) fn project(here: &Path) -> Result<Option<Source>, ConfigError> {
-    for directory in here.ancestors() {
-        let path = directory.join(PROJECT_FILE);
-        if let Some(text) = read(&path)? {
-            return Ok(Some(Source { path, text, level: Level::Project }));
+/// Where files are looked for.
+#[derive(Debug, Clone)]
+pub(crate) struct Places {
+    /// From here upward: the project's.
+    pub(crate) here: PathBuf,
+    /// The user's directory; none where no home is known.
+    pub(crate) user: Option<PathBuf>,
+    /// The system's directory.
+    pub(crate) system: PathBuf,
+}
+
+impl Places {
+    /// The places of a call that starts from `here`.
+    pub(crate) fn of(here: PathBuf) -> Self {
+        Self { here, user: user_directory(), system: PathBuf::from(SYSTEM_DIRECTORY) }
+    }
+
+    /// The nearest project file at or above the directory to start from.
+    pub(crate) fn project(&self) -> Result<Option<Source>, ConfigError> {
+        // A call from inside of them finds the user's files as the user's.
+        let others = [self.user.as_deref(), Some(self.system.as_path())];
+        for directory in self.here.ancestors().filter(|directory| !others.contains(&Some(directory))) {
+            let path = directory.join(PROJECT_FILE);
+            if let Some(text) = read(&path)? {
+                return Ok(Some(Source::new(path, text, Level::Project)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Every file that is found, each read once: the project's, the user's and the system's sorted by name.
+    pub(crate) fn found(&self) -> Result<Vec<Source>, ConfigError> {
+        let (sources, faults) = self.found_all();
+        faults.into_iter().next().map_or(Ok(sources), Err)
+    }
+
+    /// Every file that is found and can be read, and what cannot.
+    pub(crate) fn found_all(&self) -> (Vec<Source>, Vec<ConfigError>) {
+        let (mut sources, mut faults) = (Vec::new(), Vec::new());
+        match self.project() {
+            Ok(project) => sources.extend(project),
+            Err(fault) => faults.push(fault),
+        }
+        let directories = [(self.user.as_deref(), Level::User), (Some(self.system.as_path()), Level::System)];
+        for (directory, level) in directories {
+            let paths = directory.map_or_else(|| Ok(Vec::new()), files).unwrap_or_else(|fault| {
+                faults.push(fault);
+                Vec::new()
+            });
+            for path in paths {
+                match read(&path) {
+                    Ok(text) => sources.extend(text.map(|text| Source::new(path, text, level))),
+                    Err(fault) => faults.push(fault),
+                }
+            }
+        }
+        let mut base = 0;
+        for source in &mut sources {
+            source.base = base;
+            base += source.text.len() + 1;
+        }
+        (sources, faults)
+    }
+
+    /// The file that the command line names.
+    pub(crate) fn given(&self, file: &Path) -> Result<Source, ConfigError> {
+        let path = fs::canonicalize(self.here.join(file))
+            .map_err(|source| ConfigError::Read { path: self.here.join(file), source })?;
+        match read(&path)? {
+            Some(text) => Ok(Source::new(path, text, Level::Given)),
+            None => Err(ConfigError::Read { path, source: io::ErrorKind::NotFound.into() }),
         }
     }
-    Ok(None)
-}
 
-/// The user's files, sorted by name; none where no home is known.
-pub(crate) fn user() -> Result<Vec<Source>, ConfigError> {
-    user_directory().map_or_else(|| Ok(Vec::new()), |directory| files(&directory, Level::User))
-}
-
-/// The system's files, sorted by name.
-pub(crate) fn system() -> Result<Vec<Source>, ConfigError> {
-    files(Path::new(SYSTEM_DIRECTORY), Level::System)
-}
-
-/// The file that the command line names.
-pub(crate) fn given(here: &Path, file: &Path) -> Result<Source, ConfigError> {
-    let path = fs::canonicalize(here.join(file))
-        .map_err(|source| ConfigError::Read { path: here.join(file), source })?;
-    match read(&path)? {
-        Some(text) => Ok(Source { path, text, level: Level::Given }),
-        None => Err(ConfigError::Read { path, source: io::ErrorKind::NotFound.into() }),
+    /// Every place that is looked at, for messages.
+    pub(crate) fn told(&self) -> Vec<String> {
+        let mut places = vec![format!("{PROJECT_FILE} in {} and above", self.here.display())];
+        places.extend(self.user.iter().map(|directory| format!("{}/*.toml", directory.display())));
+        places.push(format!("{}/*.toml", self.system.display()));
+        places
     }
-}
-
-/// Every place that is looked at from `here`, for messages.
-pub(crate) fn places(here: &Path) -> Vec<String> {
-    let mut places = vec![format!("{PROJECT_FILE} in {} and above", here.display())];
-    places.extend(user_directory().map(|directory| format!("{}/*.toml", directory.display())));
-    places.push(format!("{SYSTEM_DIRECTORY}/*.toml"));
-    places
 }
 
 fn user_directory() -> Option<PathBuf> {
@@ -101,7 +172,8 @@ fn user_directory() -> Option<PathBuf> {
     }
 }
 
-fn files(directory: &Path, level: Level) -> Result<Vec<Source>, ConfigError> {
+/// The files of a directory, sorted by name.
+fn files(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     let unreadable = |source| ConfigError::Read { path: directory.to_owned(), source };
     let entries = match fs::read_dir(directory) {
         Ok(entries) => entries,
@@ -116,13 +188,7 @@ fn files(directory: &Path, level: Level) -> Result<Vec<Source>, ConfigError> {
         }
     }
     paths.sort();
-    let mut sources = Vec::new();
-    for path in paths {
-        if let Some(text) = read(&path)? {
-            sources.push(Source { path, text, level });
-        }
-    }
-    Ok(sources)
+    Ok(paths)
 }
 
 fn read(path: &Path) -> Result<Option<String>, ConfigError> {
@@ -135,7 +201,7 @@ fn read(path: &Path) -> Result<Option<String>, ConfigError> {
 
 /// The text of a source, as long as it is one that a person may have written.
 pub(crate) fn text(source: impl Read) -> io::Result<String> {
-    let mut text = String::new();
+    let mut text = String::with_capacity(USUAL);
     if source.take(LONGEST + 1).read_to_string(&mut text)? as u64 > LONGEST {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

@@ -1,69 +1,87 @@
-//! Which keys a worker's description may have, and what to suggest for one that it may not.
+//! Which keys a worker's description may have, of what shape, and what to suggest for one that it may not.
 //!
-//! Pure. The shapes follow the serde form of [`tenure::Spec`], which takes unknown keys because records of newer versions
-//! have them; a person's file must not. A test holds the two together.
+//! Pure. The keys themselves stand in one table (`table`), from which the check for unknown keys, the JSON Schema, the
+//! page of the reference and the starter file are made.
 
-/// What may stand at a place.
+/// One key of a description.
 #[derive(Debug)]
+pub(crate) struct Key {
+    /// Its name.
+    pub(crate) name: &'static str,
+    /// What may stand there.
+    pub(crate) shape: Shape,
+    /// What holds where it is not written.
+    pub(crate) default: Default,
+    /// What it means, for people.
+    pub(crate) what: &'static str,
+}
+
+/// What holds for a key that is not written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Default {
+    /// It must be written.
+    Required,
+    /// This value, as TOML.
+    Value(&'static str),
+    /// What these words tell.
+    Told(&'static str),
+}
+
+/// What may stand at a key.
+#[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
-    /// A value whose type says enough.
-    Value,
-    /// A table with any keys.
-    Free,
-    /// A table, or list of tables, with these keys.
-    Keys(&'static [(&'static str, Shape)]),
+    /// Any text.
+    Text,
+    /// Text that matches this regular expression.
+    Pattern(&'static str),
+    /// One of these words.
+    Word(&'static [&'static str]),
+    /// A list of text, at least so long.
+    Texts(u8),
+    /// A whole number, at least so large.
+    Number(u8),
+    /// First and longest wait.
+    Waits,
+    /// `true`: a check that needs no value.
+    Bare,
+    /// A table of the user's own names.
+    Named,
+    /// A table; a stronger layer's keys are put over a weaker one's.
+    Table(&'static [Key]),
+    /// A list of tables.
+    Tables(&'static [Key]),
+    /// One of these checks: a table with one key, or the word of a bare one.
+    Check(&'static [Key]),
+    /// One of the first, and any of the second.
+    Repeated(&'static [Key], &'static [Key]),
+    /// A literal that matches, or a table of a command.
+    Version(&'static str, &'static [Key]),
 }
 
-use Shape::{Free, Keys, Value};
-
-/// A worker's table in a configuration file: `scope` and `key`, then its spec.
-pub(crate) static WORKER: &[(&str, Shape)] = &[
-    ("scope", Value),
-    ("key", Value),
-    ("command", Value),
-    ("cwd", Value),
-    ("kind", Value),
-    ("version", Value),
-    ("listen", Keys(&[("name", Value), ("tcp", Value), ("mode", Value)])),
-    ("ready", Keys(CHECKS)),
-    (
-        "health",
-        Keys(&[
-            ("http", Value),
-            ("tcp", Value),
-            ("exec", Value),
-            ("interval", Value),
-            ("timeout", Value),
-            ("failures", Value),
-        ]),
-    ),
-    ("start_timeout", Value),
-    ("drain_timeout", Value),
-    ("stall_timeout", Value),
-    ("stop", Keys(&[("signal", Value), ("grace", Value)])),
-    ("restart", Keys(&[("on", Value), ("backoff", Value), ("limit", Value), ("window", Value)])),
-    ("env", Keys(&[("preset", Value), ("strip", Value), ("keep", Value), ("set", Free)])),
-    ("logs", Keys(&[("size", Value), ("keep", Value)])),
-];
-
-/// A spec alone, as `--spec` takes it.
-pub(crate) fn spec() -> &'static [(&'static str, Shape)] {
-    &WORKER[2..]
+impl Shape {
+    /// The keys that may stand below.
+    pub(crate) fn below(self) -> Option<[&'static [Key]; 2]> {
+        match self {
+            Self::Table(keys) | Self::Tables(keys) | Self::Check(keys) | Self::Version(_, keys) => {
+                Some([keys, &[]])
+            }
+            Self::Repeated(checks, settings) => Some([checks, settings]),
+            Self::Text
+            | Self::Pattern(_)
+            | Self::Word(_)
+            | Self::Texts(_)
+            | Self::Number(_)
+            | Self::Waits
+            | Self::Bare
+            | Self::Named => None,
+        }
+    }
 }
 
-/// Ways to tell readiness.
-const CHECKS: &[(&str, Shape)] = &[
-    ("http", Value),
-    ("tcp", Value),
-    ("exec", Value),
-    ("log", Value),
-    ("notify", Value),
-    ("fd", Value),
-    ("up", Value),
-];
-
-/// Checks that carry no value: written `{ tcp = true }` or `"tcp"`.
-pub(crate) const BARE_CHECKS: [&str; 4] = ["tcp", "notify", "fd", "up"];
+/// The key of that name.
+pub(crate) fn find(keys: &'static [Key], name: &str) -> Option<&'static Key> {
+    keys.iter().find(|key| key.name == name)
+}
 
 /// A description, whatever format it came in.
 pub(crate) trait Described: Sized {
@@ -82,25 +100,25 @@ pub(crate) struct Unknown {
     pub(crate) suggestion: Option<&'static str>,
 }
 
-/// The first key that `shape` does not have.
-pub(crate) fn unknown<T: Described>(
-    described: &T,
-    shape: &'static [(&'static str, Shape)],
-) -> Option<Unknown> {
-    for (key, value) in described.entries() {
-        let known = shape.iter().find(|(name, _)| *name == key);
-        let Some((_, below)) = known else {
-            let suggestion = nearest(key, shape.iter().map(|(name, _)| *name));
-            return Some(Unknown { path: vec![key.to_owned()], suggestion });
+/// The first key that is not among `known`.
+pub(crate) fn unknown<T: Described>(described: &T, known: &'static [Key]) -> Option<Unknown> {
+    unknown_in(described, [known, &[]])
+}
+
+fn unknown_in<T: Described>(described: &T, known: [&'static [Key]; 2]) -> Option<Unknown> {
+    for (name, value) in described.entries() {
+        let Some(key) = find(known[0], name).or_else(|| find(known[1], name)) else {
+            let names = known.into_iter().flatten().map(|key| key.name);
+            return Some(Unknown { path: vec![name.to_owned()], suggestion: nearest(name, names) });
         };
-        if let Keys(below) = below
-            && let Some(mut found) = unknown(value, below)
+        if let Some(below) = key.shape.below()
+            && let Some(mut found) = unknown_in(value, below)
         {
-            found.path.insert(0, key.to_owned());
+            found.path.insert(0, name.to_owned());
             return Some(found);
         }
     }
-    described.items().iter().find_map(|item| unknown(item, shape))
+    described.items().iter().find_map(|item| unknown_in(item, known))
 }
 
 /// The name that `typed` was probably meant to be: at most a third of it is wrong.
@@ -143,51 +161,10 @@ impl Described for serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::{Value as Json, json};
-    use tenure::Spec;
-    use tenure::spec::{Health, Listen, ListenMode, Ready};
+    use serde_json::json;
 
+    use super::super::table::WORKER;
     use super::*;
-
-    fn whole() -> Json {
-        let mut spec = Spec::of_command(vec!["true".into()], "/".into());
-        let tcp = "127.0.0.1:1".parse().expect("an address");
-        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Inherit }];
-        spec.ready = Some(Ready::Http("/".into()));
-        spec.health = Some(Health::of(Ready::Http("/".into())));
-        serde_json::to_value(spec).expect("a spec is JSON")
-    }
-
-    fn paths(shape: &[(&str, Shape)], below: &str) -> Vec<String> {
-        let mut found = Vec::new();
-        for (key, shape) in shape {
-            found.push(format!("{below}{key}"));
-            if let Keys(keys) = shape {
-                found.extend(paths(keys, &format!("{below}{key}.")));
-            }
-        }
-        found
-    }
-
-    fn paths_of(json: &Json, below: &str) -> Vec<String> {
-        let mut found: Vec<String> = json.items().iter().flat_map(|item| paths_of(item, below)).collect();
-        for (key, value) in json.entries() {
-            found.push(format!("{below}{key}"));
-            found.extend(paths_of(value, &format!("{below}{key}.")));
-        }
-        found
-    }
-
-    #[test]
-    fn every_key_of_a_spec_is_known_and_every_known_key_is_one_of_a_spec() {
-        assert_eq!(unknown(&whole(), WORKER), None);
-        let written = paths_of(&whole(), "");
-        let checks = |path: &String| path.starts_with("ready.") || path.starts_with("health.");
-        for path in paths(WORKER, "") {
-            let ours = path == "scope" || path == "key";
-            assert!(ours || checks(&path) || written.contains(&path), "{path} is not in a spec");
-        }
-    }
 
     #[test]
     fn a_mistyped_key_is_named_with_its_path_and_what_was_meant() {
@@ -196,6 +173,8 @@ mod tests {
         assert_eq!((found.path.join("."), found.suggestion), ("health.intervall".into(), Some("interval")));
         let json = json!({ "listen": [{ "name": "http" }, { "adress": 1 }] });
         assert_eq!(unknown(&json, WORKER).expect("unknown").suggestion, None);
+        let json = json!({ "version": { "command": ["x"], "imputs": [] } });
+        assert_eq!(unknown(&json, WORKER).expect("unknown").suggestion, Some("inputs"));
     }
 
     #[test]

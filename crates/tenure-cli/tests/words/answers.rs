@@ -1,6 +1,6 @@
 //! The answers that are not success, and the remedy with each.
 
-use crate::kit::{Sandbox, assert_words};
+use crate::kit::{Sandbox, assert_words, skipped};
 
 const BAD: &str = r#"{"command":["sh","-c","echo cannot open the store >&2; exit 3"],"ready":{"log":"up"}}"#;
 
@@ -138,4 +138,60 @@ fn a_relative_state_directory_is_refused() {
     sandbox.set("TENURE_STATE_DIR", "relative");
     assert_words!(sandbox, sandbox.call("ensure web -- true"));
     sandbox.set("TENURE_STATE_DIR", &sandbox.path("state").to_string_lossy());
+}
+
+#[test]
+fn a_version_that_nobody_offered_cannot_be_pinned() {
+    let sandbox = Sandbox::new();
+    sandbox.call("ensure web --version 1.4.0 -- sleep 1000");
+    assert_words!(sandbox, sandbox.call("pin web 1.3.0"));
+    assert_words!(sandbox, sandbox.call("pin web 1.3.0 --json"));
+    assert_eq!(sandbox.call("pin nobody 1.3.0").code, Some(5));
+}
+
+#[test]
+fn a_worker_that_says_another_version_is_tried_once_more_and_left_in_peace() {
+    const SAYS: &str = "import os, socket, time\n\
+        told = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)\n\
+        told.sendto(b'READY=1\\nX_TENURE_VERSION=1.0.0', os.environ['NOTIFY_SOCKET'])\n\
+        time.sleep(1000)\n";
+
+    let sandbox = Sandbox::new();
+    if sandbox.foreign("python3", "-c pass", "").is_none() {
+        return skipped("a program that says its version: no `python3` here");
+    }
+    let says = serde_json::json!({
+        "command": ["python3", "-c", SAYS],
+        "version": "2.0.0",
+        "ready": "notify",
+    });
+    assert_words!(sandbox, sandbox.call_with("ensure web --spec -", &says.to_string()));
+}
+
+#[test]
+fn every_new_command_tells_its_failures_as_documents() {
+    let sandbox = Sandbox::new();
+    sandbox.write("project/tenure.toml", "[worker.web]\ncommand = ['sleep', '1000']\nnonsense = 1\n");
+    for (line, code) in [
+        ("pin web 1.0.0", 6),
+        ("unpin web", 6),
+        ("stop web --hold", 6),
+        ("start web", 6),
+        ("trust", 6),
+        ("init web", 6),
+        ("config check", 6),
+        ("config show web", 6),
+        ("config", 2),
+        ("config chekc", 2),
+        ("man --directory tenure.toml", 1),
+        ("completions tcsh", 2),
+        ("doctor --fixx", 2),
+    ] {
+        let said = sandbox.call(&format!("{line} --json"));
+        let document = said.document();
+        assert_eq!((said.code, said.stderr.as_str()), (Some(code), ""), "{line}: {said:?}");
+        assert_eq!(document["schema_version"], 1, "{line}");
+        let told = document["error"]["hint"].is_string() || document["faults"].is_array();
+        assert!(told, "{line}: {document}");
+    }
 }

@@ -85,6 +85,7 @@ fn status_without_a_name_and_without_a_configuration_says_what_to_type() {
 fn two_projects_have_a_worker_each_and_a_user_has_one() {
     let sandbox = project("");
     sandbox.write("other/tenure.toml", &format!("[worker.memory]\n{SLEEPER}"));
+    assert_eq!(sandbox.call("-C ../other trust").code, Some(0));
     sandbox.write("user/mine.toml", &format!("[worker.shared]\n{SLEEPER}"));
     let pid = |line: &str| sandbox.call(line).document()["pid"].as_u64().expect("a pid");
     let here = pid("ensure memory --json");

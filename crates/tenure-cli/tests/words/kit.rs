@@ -53,10 +53,11 @@ impl Sandbox {
         Self { root, variables }
     }
 
-    /// A sandbox whose project has this configuration.
+    /// A sandbox whose project has this configuration, which is trusted where it can be understood.
     pub(crate) fn with_project(config: &str) -> Self {
         let sandbox = Self::new();
         sandbox.write("project/tenure.toml", config);
+        sandbox.call("trust");
         sandbox
     }
 
@@ -92,15 +93,25 @@ impl Sandbox {
 
     pub(crate) fn start_in(&self, cwd: &Path, line: &str) -> Running {
         let (collect, stdout) = pipe::pipe().expect("a pipe");
-        Running { stdout: Some(File::from(collect)), ..self.launch(cwd, line, &File::from(stdout)) }
+        let tenure = Path::new(TENURE);
+        Running { stdout: Some(File::from(collect)), ..self.launch(tenure, cwd, line, &File::from(stdout)) }
+    }
+
+    /// Runs another program in the project with something on stdin; none where this machine does not have it.
+    pub(crate) fn foreign(&self, program: &str, line: &str, stdin: &str) -> Option<Said> {
+        let places = ["/usr/bin", "/bin", "/usr/local/bin"].map(|place| Path::new(place).join(program));
+        let program = places.iter().find(|path| path.exists())?;
+        let (collect, stdout) = pipe::pipe().expect("a pipe");
+        let running = self.launch(program, &self.path("project"), line, &File::from(stdout));
+        Some(Running { stdout: Some(File::from(collect)), ..running }.fed(stdin).end())
     }
 
     /// Starts `tenure` in the project with this as its stdout.
     pub(crate) fn start_into(&self, line: &str, stdout: &File) -> Running {
-        self.launch(&self.path("project"), line, stdout)
+        self.launch(Path::new(TENURE), &self.path("project"), line, stdout)
     }
 
-    fn launch(&self, cwd: &Path, line: &str, stdout: &File) -> Running {
+    fn launch(&self, program: &Path, cwd: &Path, line: &str, stdout: &File) -> Running {
         let args: Vec<OsString> = words(line).into_iter().map(OsString::from).collect();
         let (stdin, feed) = pipe::pipe().expect("a pipe");
         let (collect, stderr) = pipe::pipe().expect("a pipe");
@@ -110,7 +121,7 @@ impl Sandbox {
             stdin: Stream::Fd(stdin.as_fd()),
             stdout: Stream::Fd(stdout.as_fd()),
             stderr: Stream::Fd(stderr.as_fd()),
-            ..Launch::new(Path::new(TENURE), cwd)
+            ..Launch::new(program, cwd)
         };
         let child = spawn::child(&launch).expect("started");
         Running { child, stdin: Some(File::from(feed)), stdout: None, stderr: File::from(collect) }
@@ -206,6 +217,12 @@ fn words(line: &str) -> Vec<String> {
         .collect()
 }
 
+/// Says that a test was skipped, and why.
+#[expect(clippy::print_stdout, reason = "a test that is skipped says so in the output")]
+pub(crate) fn skipped(why: &str) {
+    println!("skipped: {why}");
+}
+
 /// Compares with a snapshot, without what differs from run to run.
 macro_rules! assert_words {
     ($sandbox:expr, $said:expr) => {
@@ -242,8 +259,12 @@ pub(crate) fn filters() -> Vec<(&'static str, &'static str)> {
         (r#""(boot|instance)":"[0-9a-f-]+""#, r#""$1":"[id]""#),
         (r"@[0-9a-f]{16}", "@[key]"),
         (r#""key":"[0-9a-f]{16}""#, r#""key":"[key]""#),
-        (r" {2,}(up|down) +(\d+|-) ", "  $1  [pid] "),
-        (r" {2,}\d+s ", "  [age] "),
+        (r"\n {2,}pid +\d+\n", "\n  pid  [pid]\n"),
+        (r"\n {2,}up +\d+s\n", "\n  up  [age]\n"),
+        (r" (\S+) +\d{2,} +(\d+) +\d+s ", " $1  [pid]  $2  [age] "),
+        (r"instance +[0-9a-f]{32}", "instance  [id]"),
+        (r"\b\d+s ago", "[age] ago"),
+        (r"in \d+s at the earliest", "in [age] at the earliest"),
         (r" {2,}", "  "),
     ]
 }

@@ -59,7 +59,8 @@ fn status_is_a_document_for_programs() {
 
 #[test]
 fn status_of_nothing_is_three_and_starts_nothing() {
-    let sandbox = server();
+    let sandbox = Sandbox::new();
+    sandbox.write("project/tenure.toml", SERVER);
     assert_words!(sandbox, sandbox.call("status web"));
     assert!(!sandbox.path("state").exists());
 }
@@ -161,4 +162,87 @@ fn the_demo_holds_what_it_promises_and_leaves_nothing() {
     let left = std::fs::read_dir(sandbox.path("project")).expect("there").count();
     assert_eq!(left, 0, "the demo left something");
     assert!(!sandbox.path("state").exists(), "the demo used the state directory of its caller");
+}
+
+/// A worker of 1.1.0 that took the place of one of 1.0.0.
+fn upgraded() -> Sandbox {
+    let sandbox = server();
+    sandbox.call("ensure web");
+    assert_eq!(sandbox.call("ensure web --version 1.1.0").code, Some(0));
+    sandbox
+}
+
+#[test]
+fn a_pin_says_what_made_room_and_how_to_release_it() {
+    let sandbox = upgraded();
+    assert_words!(sandbox, sandbox.call("pin web 1.0.0"));
+    assert_words!(sandbox, sandbox.call("ensure web --version 1.1.0"));
+    assert_words!(sandbox, sandbox.call("status web"));
+    assert_words!(sandbox, sandbox.call("list"));
+}
+
+#[test]
+fn a_pin_of_what_runs_changes_nothing_and_says_so() {
+    let sandbox = upgraded();
+    assert_words!(sandbox, sandbox.call("pin web v1.1.0"));
+}
+
+#[test]
+fn a_pin_is_a_document_with_both_workers() {
+    let sandbox = upgraded();
+    assert_words!(sandbox, sandbox.call("pin web 1.0.0 --json"));
+}
+
+#[test]
+fn an_unpin_says_what_may_come_next() {
+    let sandbox = upgraded();
+    sandbox.call("pin web 1.0.0");
+    assert_words!(sandbox, sandbox.call("unpin web"));
+    assert_words!(sandbox, sandbox.call("unpin web"));
+    assert_words!(sandbox, sandbox.call("unpin web --json"));
+}
+
+#[test]
+fn a_stop_that_holds_is_told_by_everybody_until_a_start() {
+    let sandbox = server();
+    sandbox.call("ensure web");
+    assert_words!(sandbox, sandbox.call("stop web --hold"));
+    assert_words!(sandbox, sandbox.call("status web"));
+    assert_words!(sandbox, sandbox.call("ensure web"));
+    assert_words!(sandbox, sandbox.call("restart web --json"));
+    assert_words!(sandbox, sandbox.call("start web"));
+    assert_eq!(sandbox.call("ensure web").code, Some(0));
+}
+
+#[test]
+fn a_version_that_fails_is_told_by_status_with_its_next_try() {
+    let sandbox = Sandbox::new();
+    let bad = r#"{"command":["sh","-c","exit 3"],"version":"1.1.0","ready":{"log":"up"}}"#;
+    sandbox.call("ensure web -- sleep 1000");
+    assert_words!(sandbox, sandbox.call_with("ensure web --spec -", bad));
+    assert_words!(sandbox, sandbox.call("status web"));
+    sandbox.call_with("ensure alone --spec -", bad);
+    assert_words!(sandbox, sandbox.call("status alone"));
+}
+
+#[test]
+fn status_of_nothing_says_what_starts_it_and_that_it_never_ran() {
+    let sandbox = Sandbox::new();
+    assert_words!(sandbox, sandbox.call("status nobody"));
+    assert_eq!(sandbox.call("status nobody --json").document()["state"], "down");
+}
+
+#[test]
+fn verbose_status_tells_where_the_worker_comes_from() {
+    let sandbox = server();
+    sandbox.call("ensure web");
+    assert_words!(sandbox, sandbox.call("status web -v"));
+}
+
+#[test]
+fn ls_is_list() {
+    let sandbox = Sandbox::new();
+    sandbox.call("ensure web -- sleep 1000");
+    let first = |said: &str| said.lines().next().map(str::to_owned);
+    assert_eq!(first(&sandbox.call("ls").stdout), first(&sandbox.call("list").stdout));
 }

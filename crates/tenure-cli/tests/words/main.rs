@@ -2,7 +2,11 @@
 
 mod answers;
 mod config;
+mod doctor;
 mod help;
 mod kit;
 mod life;
+mod schema;
+mod settings;
 mod streams;
+mod trust;

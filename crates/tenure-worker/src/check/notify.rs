@@ -34,6 +34,9 @@ pub enum Notice {
     Ready,
     /// `STATUS=…`, for people.
     Status(String),
+    /// `X_TENURE_VERSION=…`: the version that it is, as it says it. Names with `X_` are for those who know them
+    /// (`sd_notify(3)`).
+    Version(String),
 }
 
 impl NotifySocket {
@@ -92,6 +95,7 @@ fn parse(message: &[u8]) -> Vec<Notice> {
     let notice = |line: &str| match line.split_once('=')? {
         ("READY", "1") => Some(Notice::Ready),
         ("STATUS", status) => Some(Notice::Status(status.to_owned())),
+        ("X_TENURE_VERSION", said) => Some(Notice::Version(said.to_owned())),
         _ => None,
     };
     text.lines().filter_map(notice).collect()
@@ -108,6 +112,8 @@ mod tests {
         let notices = parse(b"STATUS=loading\nMAINPID=7\nREADY=1\n");
         assert_eq!(notices, [Notice::Status("loading".into()), Notice::Ready]);
         assert_eq!(parse(b"READY=0"), []);
+        let versioned = parse(b"READY=1\nX_TENURE_VERSION=v13.6.0");
+        assert_eq!(versioned, [Notice::Ready, Notice::Version("v13.6.0".into())]);
     }
 
     #[test]

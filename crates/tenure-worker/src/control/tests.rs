@@ -27,7 +27,8 @@ fn desk() -> Desk {
     let listener = ground.listener.take().expect("a new ground");
     listener.set_nonblocking(true).expect("a socket");
     let signals = SignalFd::for_termination().expect("a descriptor");
-    start(status.clone(), Arc::clone(&ground.holding), listener, signals).expect("a thread");
+    let told = Told { status: status.clone(), source: Source::new().expect("an eventfd") };
+    start(told, Arc::clone(&ground.holding), listener, signals).expect("a thread");
     Desk { ground, status }
 }
 

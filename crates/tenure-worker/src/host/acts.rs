@@ -15,7 +15,8 @@ use crate::program;
 use crate::reason;
 use crate::supervisor::{Act, Happening};
 
-use super::{Host, ReadyPipe, Run};
+use super::ready::ReadyPipe;
+use super::{Host, Run};
 
 /// Name of the check that repeats while the program runs.
 const HEALTH: &str = "health";
@@ -88,6 +89,7 @@ impl Host {
             // What the last one said is not about this one.
             drop(notify.read());
         }
+        self.worker.begin_again();
         let log = self.take_log().map_err(|error| format!("failed to open the program's log: {error}"))?;
         let Self { worker, means, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));

@@ -1,8 +1,6 @@
 //! What a host hears: it waits for all of its sources at once and turns what they say into happenings.
 
-use std::fs::File;
-use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::BorrowedFd;
 
 use tenure::event::{self, Event, What};
 use tenure::fault::{self, Point};
@@ -15,7 +13,8 @@ use crate::program::Heard;
 use crate::reason;
 use crate::supervisor::{Exit, Happening};
 
-use super::{Host, ReadyPipe};
+use super::Host;
+use super::ready::{ReadyPipe, Word};
 
 /// Who may have something to say. The order is that in which they are heard: a program's end before a check that it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -62,7 +61,7 @@ impl Host {
         sources.push((Source::Link, run.program.link()));
         // A program can tell that it is ready before its shim has told that it runs; it is heard in the right order.
         if run.runs {
-            sources.extend(run.ready.as_ref().map(|ready| (Source::Ready, ready.pipe.as_fd())));
+            sources.extend(run.ready.as_ref().map(|ready| (Source::Ready, ready.as_fd())));
             sources.extend(self.means.notify.as_ref().map(|notify| (Source::Notify, notify.as_fd())));
             sources.push((Source::Post, self.means.post.as_fd()));
         }
@@ -142,20 +141,23 @@ impl Host {
 
     fn hear_ready(&mut self) -> Vec<Happening> {
         let Some(run) = &mut self.run else { return Vec::new() };
-        match run.ready.as_mut().map(ReadyPipe::read) {
-            Some(Word::Ready) => {
-                run.ready = None;
-                vec![Happening::Ready]
+        let mut happenings = Vec::new();
+        for word in run.ready.as_mut().map(ReadyPipe::read).unwrap_or_default() {
+            match word {
+                Word::Version(said) => self.means.tell_version(&said),
+                Word::Ready => {
+                    run.ready = None;
+                    happenings.push(Happening::Ready);
+                }
+                Word::Silent => {
+                    // Most often it has ended, and its shim tells how in a moment.
+                    run.ready = None;
+                    let reason = "the program closed its readiness descriptor without a word";
+                    self.means.status.set(AppState::Booting, Some(reason.to_owned()));
+                }
             }
-            Some(Word::Silent) => {
-                // Most often it has ended, and its shim tells how in a moment.
-                run.ready = None;
-                let reason = "the program closed its readiness descriptor without a word";
-                self.means.status.set(AppState::Booting, Some(reason.to_owned()));
-                Vec::new()
-            }
-            Some(Word::More) | None => Vec::new(),
         }
+        happenings
     }
 
     fn hear_notices(&mut self) -> Vec<Happening> {
@@ -164,6 +166,8 @@ impl Host {
         for notice in notices {
             match notice {
                 Notice::Ready => happenings.push(Happening::Ready),
+                // Told now, and readiness later: whoever hears of that knows the version.
+                Notice::Version(said) => self.means.tell_version(&said),
                 Notice::Status(status) => self.means.status.check("notify", true, status),
             }
         }
@@ -179,67 +183,5 @@ impl Host {
             None => event,
         };
         event::note(&self.means.state, &event);
-    }
-}
-
-/// What was read from a readiness descriptor.
-enum Word {
-    /// A line, or the end after a write.
-    Ready,
-    /// The end without a write.
-    Silent,
-    /// Part of a line.
-    More,
-}
-
-impl ReadyPipe {
-    pub(super) fn new(pipe: File) -> Self {
-        Self { pipe, written: false }
-    }
-
-    fn read(&mut self) -> Word {
-        let mut bytes = [0_u8; 256];
-        match self.pipe.read(&mut bytes) {
-            Ok(0) | Err(_) if self.written => Word::Ready,
-            Ok(0) | Err(_) => Word::Silent,
-            Ok(count) if bytes.iter().take(count).any(|&byte| byte == b'\n') => Word::Ready,
-            Ok(_) => {
-                self.written = true;
-                Word::More
-            }
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use super::*;
-
-    fn ends() -> (ReadyPipe, File) {
-        let (read, write) = tenure_sys::pipe::pipe().expect("a pipe");
-        (ReadyPipe::new(File::from(read)), File::from(write))
-    }
-
-    #[test]
-    fn readiness_is_a_line_or_the_end_after_a_write() {
-        let (mut ready, mut program) = ends();
-        program.write_all(b"rea").expect("room");
-        assert!(matches!(ready.read(), Word::More));
-        program.write_all(b"dy\n").expect("room");
-        assert!(matches!(ready.read(), Word::Ready));
-        let (mut ready, mut program) = ends();
-        program.write_all(b"1").expect("room");
-        assert!(matches!(ready.read(), Word::More));
-        drop(program);
-        assert!(matches!(ready.read(), Word::Ready));
-    }
-
-    #[test]
-    fn a_descriptor_that_is_closed_without_a_word_tells_nothing() {
-        let (mut ready, program) = ends();
-        drop(program);
-        assert!(matches!(ready.read(), Word::Silent));
     }
 }

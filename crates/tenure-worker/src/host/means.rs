@@ -1,12 +1,13 @@
 //! What a host needs for every start of its program, gathered once.
 
-use std::io;
+use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use regex_lite::Regex;
 use tenure::paths::{PathsError, StateDir};
 use tenure::scope;
 use tenure::spec::{Listen, ListenMode, Ready, Spec};
+use tenure::version;
 use tenure::wire::{Asker, Endpoint};
 
 use crate::check::{Check, Command, NotifySocket, Target};
@@ -121,6 +122,14 @@ impl Means {
                 Some(Check::Exec(Command { words: words.clone(), cwd: self.spec.cwd.clone(), variables }))
             }
             Ready::Up | Ready::Log(_) | Ready::Notify | Ready::Fd => None,
+        }
+    }
+
+    /// Tells the version that the program says it is. What is none is noted in the worker's log.
+    pub(super) fn tell_version(&self, said: &str) {
+        match version::parse(said) {
+            Ok(version) => self.status.set_app_version(Some(version)),
+            Err(error) => drop(writeln!(io::stderr(), "tenure: failed to {error}: the program told it")),
         }
     }
 

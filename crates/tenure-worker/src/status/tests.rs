@@ -28,6 +28,8 @@ pub(crate) fn status_of(scope: &str) -> Status {
         draining: false,
         spec: spec.summary(),
         program: None,
+        content: None,
+        source_changed: false,
     };
     Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
 }

@@ -29,6 +29,7 @@ fn live(mut worker: Worker, mode: &str) -> u8 {
             drop(worker.wait_for_stop());
             return worker.finish();
         }
+        "versioned" => worker.app_version("v13.6.0").expect("a version"),
         "child" => worker.status().check("child", true, child_code()),
         _ => {}
     }

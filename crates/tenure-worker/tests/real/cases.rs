@@ -109,7 +109,7 @@ fn a_worker_that_is_stopped_while_it_boots_says_so() {
     let booting = ask();
     assert_eq!((booting.role, booting.app.state), (Role::Booting, AppState::Booting));
     assert_eq!(stop().ending, Ending::Asked);
-    assert!(happened("StartFailed: boot: it was asked to end before it was ready (test)"), "{:?}", events());
+    assert!(happened("StartFailed: stop: it was asked to end before it was ready (test)"), "{:?}", events());
 }
 
 fn a_worker_that_does_not_drain_is_gone_within_a_second_of_its_deadline() {

@@ -164,7 +164,7 @@ pub(crate) fn handle(hello: &Hello) -> ProcessHandle {
 }
 
 pub(crate) fn stop() -> tenure::Stopped {
-    let order = tenure::StopOrder { scope: scope(), budget: LONG, reason: "test".into() };
+    let order = tenure::StopOrder { scope: scope(), budget: LONG, reason: "test".into(), hold: false };
     tenure::stop(&order).unwrap_or_else(|error| panic!("{error:?}"))
 }
 

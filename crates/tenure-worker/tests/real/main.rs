@@ -14,6 +14,7 @@ mod hosted;
 mod kit;
 mod program;
 mod shims;
+mod sources;
 
 fn main() -> ExitCode {
     tenure_worker::init();
@@ -28,7 +29,7 @@ fn main() -> ExitCode {
 }
 
 fn all() -> Vec<kit::Case> {
-    [cases::ALL, shims::ALL, hosted::ALL].concat()
+    [cases::ALL, shims::ALL, hosted::ALL, sources::ALL].concat()
 }
 
 /// What `tenure host` does.

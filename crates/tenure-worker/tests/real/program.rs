@@ -10,7 +10,8 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
     match words.as_slice() {
         ["http"] => serve(&inherited()),
         ["self", address] => serve(&TcpListener::bind(address).expect("a free port")),
-        ["notify"] => notify(),
+        ["notify"] => notify("STATUS=up\nREADY=1"),
+        ["notify", version] => notify(&format!("READY=1\nX_TENURE_VERSION={version}")),
         _ => return ExitCode::from(42),
     }
     ExitCode::SUCCESS
@@ -38,10 +39,10 @@ fn answer(mut stream: &TcpStream) -> std::io::Result<()> {
     write!(stream, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", std::process::id())
 }
 
-fn notify() {
+fn notify(message: &str) {
     let socket = UnixDatagram::unbound().expect("a socket");
     let path = std::env::var_os("NOTIFY_SOCKET").expect("it is told where");
-    socket.send_to(b"STATUS=up\nREADY=1", path).expect("somebody listens");
+    socket.send_to(message.as_bytes(), path).expect("somebody listens");
     loop {
         std::thread::park();
     }

@@ -1,6 +1,7 @@
 //! The table of `judge`, row by row.
 
 use super::*;
+use crate::errand::{Act, Errand, How};
 use crate::wire::{App, Asker};
 use tenure_sys::identity::Identity;
 
@@ -28,6 +29,8 @@ fn hello(version: u64, state: AppState) -> Hello {
         draining: false,
         spec: spec(version).summary(),
         program: None,
+        content: None,
+        source_changed: false,
     }
 }
 
@@ -36,7 +39,7 @@ fn seen(hello: Hello) -> Observation {
 }
 
 fn target(version: u64) -> Aim {
-    Aim::Version(Version::new(version, 0, 0))
+    Aim::at(Goal::Start(Version::new(version, 0, 0)))
 }
 
 fn verdict(want: u64, aim: &Aim, hello: Hello) -> Verdict {
@@ -66,13 +69,13 @@ fn an_older_worker_is_replaced_only_if_it_is_below_the_target() {
     assert!(matches!(verdict(2, &target(2), older()), Verdict::Replace(_, Fault::Older { .. })));
     let kept = warnings(verdict(2, &target(1), older()));
     assert!(matches!(kept[..], [Warning::OfferNotRunning { .. }]), "the offer is in quarantine");
-    let kept = warnings(verdict(2, &Aim::Nothing("its program is gone".into()), older()));
+    let kept = warnings(verdict(2, &Aim::at(Goal::Nothing("its program is gone".into())), older()));
     assert!(matches!(kept[..], [Warning::OfferNotRunning { .. }]));
 }
 
 #[test]
 fn an_older_launcher_never_downgrades() {
-    for aim in [Aim::Unknown, target(1), target(2), Aim::Nothing(String::new())] {
+    for aim in [Aim::Unknown, target(1), target(2), Aim::at(Goal::Nothing(String::new()))] {
         assert_eq!(warnings(verdict(1, &aim, hello(2, AppState::Ready))), []);
     }
 }
@@ -150,4 +153,85 @@ fn a_silent_holder_is_wedged_only_past_its_boot_and_with_the_lease() {
     assert_eq!(suspect(true, s(4), s(0), s(10)), Suspicion::Wait(s(6)));
     assert_eq!(suspect(true, s(11), s(20), s(10)), Suspicion::Wait(s(20)));
     assert_eq!(suspect(true, s(11), s(0), s(10)), Suspicion::Wedged);
+}
+
+fn known(target: u64) -> Known {
+    let goal = Goal::Start(Version::new(target, 0, 0));
+    Known { goal, held: false, tried: Vec::new(), content: None }
+}
+
+fn saying(version: u64, says: u64) -> Hello {
+    let mut hello = hello(version, AppState::Ready);
+    hello.app.version = Some(Version::new(says, 0, 0));
+    hello
+}
+
+#[test]
+fn a_held_older_worker_is_used_and_the_pin_is_named() {
+    let aim = Aim::Known(Known { held: true, ..known(1) });
+    let found = warnings(verdict(2, &aim, hello(1, AppState::Ready)));
+    let (offered, held) = (Version::new(2, 0, 0), Version::new(1, 0, 0));
+    assert_eq!(found, [Warning::Held { offered, held }]);
+}
+
+#[test]
+fn a_worker_below_the_held_version_is_replaced_by_it_and_one_above_is_never_downgraded() {
+    let aim = Aim::Known(Known { held: true, ..known(2) });
+    let replaced = verdict(3, &aim, hello(1, AppState::Ready));
+    assert!(matches!(replaced, Verdict::Replace(_, Fault::Older { target }) if target.major == 2));
+    assert!(matches!(verdict(3, &aim, hello(3, AppState::Ready)), Verdict::Use(_)));
+    assert!(matches!(verdict(4, &aim, hello(3, AppState::Ready)), Verdict::Use(_)));
+}
+
+#[test]
+fn a_worker_that_says_it_is_older_is_tried_once_more_and_then_left_in_peace() {
+    let tried = |tried: &[u64]| {
+        let tried = tried.iter().map(|version| Version::new(*version, 0, 0)).collect();
+        Aim::Known(Known { tried, ..known(3) })
+    };
+    assert!(matches!(verdict(3, &tried(&[]), saying(3, 1)), Verdict::Replace(_, Fault::Disagrees { .. })));
+    let refused = verdict(3, &tried(&[1]), saying(3, 1));
+    assert!(matches!(refused, Verdict::Refuse(Refusal::VersionDisagrees { .. })), "{refused:?}");
+    let another = verdict(3, &tried(&[1]), saying(3, 2));
+    assert!(
+        matches!(another, Verdict::Replace(_, Fault::Disagrees { .. })),
+        "another answer is another pair"
+    );
+}
+
+#[test]
+fn a_launcher_of_what_the_worker_says_it_is_uses_it_and_is_told() {
+    for want in [1, 2] {
+        let found = warnings(verdict(want, &Aim::Unknown, saying(3, 2)));
+        assert!(matches!(found[..], [Warning::SaysOther { .. }]), "{found:?}");
+    }
+    assert!(matches!(verdict(3, &Aim::Unknown, saying(3, 2)), Verdict::Replace(_, Fault::Older { .. })));
+    let found = warnings(verdict(3, &Aim::Unknown, saying(2, 3)));
+    assert!(matches!(found[..], [Warning::SaysOther { .. }]), "its own word counts upward too: {found:?}");
+}
+
+#[test]
+fn changed_files_count_only_where_their_content_differs() {
+    let mut running = hello(1, AppState::Ready);
+    (running.content, running.source_changed) = (Some("old".into()), true);
+    let with = |content: Option<Result<&str, &str>>| {
+        let content = content.map(|told| told.map(str::to_owned).map_err(str::to_owned));
+        verdict(1, &Aim::Known(Known { content, ..known(1) }), running.clone())
+    };
+    assert!(matches!(verdict(1, &Aim::Unknown, running.clone()), Verdict::Replace(_, Fault::SourceChanged)));
+    assert!(matches!(with(Some(Ok("new"))), Verdict::Replace(_, Fault::SourceChanged)));
+    assert_eq!(warnings(with(Some(Ok("old")))), []);
+    assert!(matches!(warnings(with(Some(Err("gone"))))[..], [Warning::SourceUnread { .. }]));
+    running.source_changed = false;
+    assert!(matches!(verdict(1, &Aim::Unknown, running), Verdict::Use(_)));
+}
+
+#[test]
+fn files_that_go_on_changing_are_the_next_calls() {
+    let changed = || Verdict::Replace(Box::new(hello(1, AppState::Ready)), Fault::SourceChanged);
+    let mut errand = Errand::default();
+    assert!(matches!(errand.step(changed()), Act::Replace(..)));
+    errand.retired();
+    let Act::Answer(How::Replaced, usable) = errand.step(changed()) else { panic!("an answer expected") };
+    assert_eq!(usable.warnings, [Warning::SourceChangedAgain]);
 }

@@ -1,0 +1,366 @@
+//! All that is wrong in the files of a call, and what is odd: for `config check`.
+//!
+//! Reads and looks; starts nothing. A fault keeps a worker from being started; a notice does not, or not here and now. To
+//! find the faults after the first, what is wrong is taken out of the worker's table and the rest is understood again.
+
+use std::fs;
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use tenure::program;
+use tenure_sys::user;
+use toml::Spanned;
+use toml::de::DeValue;
+
+use super::error::{ConfigError, Place, word};
+use super::file::Written;
+use super::find::{Level, Source};
+use super::layers::{Description, Layers};
+use super::trusted::{Standing, Trusted};
+use super::worker::{Kept, understand};
+
+/// What a check found.
+#[derive(Debug, Default)]
+pub(crate) struct Checked {
+    /// The files that were read, and where trust is asked for, whether it is given.
+    pub(crate) files: Vec<(PathBuf, Level, Option<Standing>)>,
+    /// The workers that can be used, with their keys and the files that describe them.
+    pub(crate) workers: Vec<Found>,
+    /// What is wrong.
+    pub(crate) faults: Vec<Fault>,
+    /// What is odd.
+    pub(crate) notices: Vec<Notice>,
+}
+
+/// A worker without a fault.
+#[derive(Debug)]
+pub(crate) struct Found {
+    /// Its name.
+    pub(crate) name: String,
+    /// The key of its scope.
+    pub(crate) key: Option<String>,
+    /// The files that have a word in it, the strongest first.
+    pub(crate) files: Vec<PathBuf>,
+}
+
+/// What is wrong.
+#[derive(Debug)]
+pub(crate) struct Fault {
+    /// Where, where it is known.
+    pub(crate) place: Option<Place>,
+    /// The key, from the worker's table inwards.
+    pub(crate) key: Option<String>,
+    /// What.
+    pub(crate) message: String,
+    /// What to change.
+    pub(crate) hint: Option<String>,
+}
+
+/// What is odd.
+#[derive(Debug)]
+pub(crate) struct Notice {
+    /// A word for its kind.
+    pub(crate) kind: &'static str,
+    /// Where.
+    pub(crate) place: Place,
+    /// What.
+    pub(crate) message: String,
+    /// What to type or change.
+    pub(crate) hint: String,
+}
+
+/// Checks these files, of which `unread` could not be read.
+pub(crate) fn check(sources: &[Source], unread: &[ConfigError], trusted: &Trusted) -> Checked {
+    let mut checked = Checked::default();
+    checked.faults.extend(unread.iter().map(|error| fault(error, None)));
+    let (mut layers, broken) = Layers::open_all(sources);
+    for source in sources {
+        checked.look_at(source, trusted, layers.describes(source));
+    }
+    checked.faults.extend(broken.iter().map(|error| fault(error, None)));
+    for name in layers.names() {
+        let found = layers.pick(&name);
+        let alone: Vec<_> = match Layers::combine(&name, found.clone()) {
+            Ok(description) => vec![description],
+            Err(error) => {
+                checked.faults.push(fault(&error, None));
+                let each = found.into_iter().map(|one| Layers::combine(&name, vec![one]));
+                each.filter_map(Result::ok).collect()
+            }
+        };
+        let whole = alone.len() == 1;
+        for description in alone {
+            checked.examine(description, whole);
+        }
+    }
+    checked.faults.sort_by(|one, other| one.place.cmp(&other.place));
+    checked
+}
+
+impl Checked {
+    /// A file as it lies there.
+    fn look_at(&mut self, source: &Source, trusted: &Trusted, describes: bool) {
+        let mut standing = None;
+        match source.level {
+            Level::Project => match trusted.standing(source) {
+                Ok(found) => {
+                    standing = Some(found);
+                    self.notices.extend(untrusted(source, found).filter(|_| describes));
+                }
+                Err(error) => self.notices.push(Notice {
+                    kind: "trust-unusable",
+                    place: Place::whole(&source.path),
+                    message: format!("nothing of it can be started: failed to {}", causes(&error)),
+                    hint: error.remedy(),
+                }),
+            },
+            Level::User | Level::System => {
+                for path in [source.path.as_path(), source.directory()] {
+                    self.notices.extend(open_to_others(path));
+                }
+            }
+            Level::Given => {}
+        }
+        self.files.push((source.path.clone(), source.level, standing));
+    }
+
+    /// A description until nothing is wrong with what is left of it.
+    fn examine(&mut self, description: Description<'_>, whole: bool) {
+        let Description { about, mut value } = description;
+        let before = self.faults.len();
+        let kept = loop {
+            let flaw = match understand(&about, value.clone()) {
+                Ok(kept) => break Some(kept),
+                Err(flaw) => flaw,
+            };
+            let path = flaw.path.or_else(|| path_at(&value, flaw.position)).unwrap_or_default();
+            self.faults.push(fault(&flaw.error, Some(path.join(".")).filter(|path| !path.is_empty())));
+            if !take_out(&mut value, &path) {
+                break None;
+            }
+            // Who mistyped a key has not left it out as well.
+            if matches!(&*flaw.error, ConfigError::UnknownKey { suggestion: Some(meant), .. } if meant == "command")
+            {
+                take_out(&mut value, &["command".to_owned()]);
+            }
+        };
+        let Some(kept) = kept.filter(|_| self.faults.len() == before && whole) else { return };
+        self.look_around(&kept, about.place(description_start(&value)));
+        let weaker = about.sources.iter().skip(1).filter(|source| source.level == Level::System);
+        for source in weaker {
+            self.notices.push(Notice {
+                kind: "refined",
+                place: about.place(description_start(&value)),
+                message: format!("worker {:?} refines the one of {}", about.name, source.path.display()),
+                hint: format!("`tenure config show {}` tells which value comes from where", about.name),
+            });
+        }
+        let files = about.sources.iter().map(|source| source.path.clone()).collect();
+        self.workers.push(Found { name: about.name, key: kept.key, files });
+    }
+
+    /// What the worker needs outside of the files.
+    fn look_around(&mut self, kept: &Kept, place: Place) {
+        let spec = &kept.spec;
+        if !spec.cwd.is_dir() {
+            let message = format!("the directory {} is not there", spec.cwd.display());
+            let hint = "make it, or correct `cwd`".to_owned();
+            self.notices.push(Notice { kind: "no-directory", place, message, hint });
+            return;
+        }
+        let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
+        let asked = kept.stated.as_ref().map(|stated| &stated.command);
+        for command in [Some(&spec.command), asked].into_iter().flatten() {
+            let Some(program) = command.first() else { continue };
+            if let Err(error) = program::resolve(program, &spec.cwd, path.as_deref()) {
+                let message = format!("failed to {error}");
+                let hint = "install it, or correct the command".to_owned();
+                self.notices.push(Notice { kind: "no-program", place: place.clone(), message, hint });
+            }
+        }
+    }
+}
+
+fn description_start(value: &Written<'_>) -> usize {
+    value.span().start
+}
+
+fn untrusted(source: &Source, standing: Standing) -> Option<Notice> {
+    let message = match standing {
+        Standing::Trusted => return None,
+        Standing::Changed => "it has changed since it was trusted: nothing of it can be started",
+        Standing::Unknown => "it is not trusted: nothing of it can be started",
+    };
+    Some(Notice {
+        kind: "untrusted",
+        place: Place::whole(&source.path),
+        message: message.to_owned(),
+        hint: format!("`tenure trust {}` shows what it would start, and allows it", word(source.directory())),
+    })
+}
+
+/// A file that decides what this user starts, and that somebody else can change.
+fn open_to_others(path: &Path) -> Option<Notice> {
+    let found = fs::metadata(path).ok()?;
+    let others = found.permissions().mode() & 0o022 != 0 && !(found.is_dir() && found.mode() & 0o1000 != 0);
+    let strange = ![0, user::effective_uid()].contains(&found.uid());
+    let message = match (others, strange) {
+        (_, true) => format!("it belongs to uid {}, who decides what is started", found.uid()),
+        (true, false) => "others may change it, and so decide what is started".to_owned(),
+        (false, false) => return None,
+    };
+    let hint = format!("`chmod go-w {}`, or make it yours", word(path));
+    Some(Notice { kind: "open-to-others", place: Place::whole(path), message, hint })
+}
+
+fn fault(error: &ConfigError, key: Option<String>) -> Fault {
+    match error {
+        ConfigError::Text { place, message } => {
+            Fault { place: Some(place.clone()), key, message: message.clone(), hint: None }
+        }
+        ConfigError::UnknownKey { place, key: unknown, suggestion } => Fault {
+            place: Some(place.clone()),
+            key: key.or_else(|| Some(unknown.clone())),
+            message: format!("there is no key `{unknown}`"),
+            hint: suggestion.as_ref().map(|name| format!("did you mean `{name}`?")),
+        },
+        ConfigError::Redefined { name, one, other } => Fault {
+            place: Some(other.clone()),
+            key,
+            message: format!("worker {name:?} is defined in {one} already"),
+            hint: Some("rename one of them".to_owned()),
+        },
+        ConfigError::Read { path, .. } => Fault { place: Some(Place::whole(path)), ..plain(error, key) },
+        ConfigError::Directory(_)
+        | ConfigError::Stdin(_)
+        | ConfigError::Variable { .. }
+        | ConfigError::NotConfigured { .. }
+        | ConfigError::Untrusted { .. }
+        | ConfigError::Trust(_)
+        | ConfigError::Root(_)
+        | ConfigError::Version(_)
+        | ConfigError::TimedOut(_)
+        | ConfigError::Name(_)
+        | ConfigError::TwoKeys { .. } => plain(error, key),
+    }
+}
+
+fn plain(error: &ConfigError, key: Option<String>) -> Fault {
+    let message = format!("failed to {}", causes(error));
+    Fault { place: None, key, message, hint: Some(error.remedy()) }
+}
+
+fn causes(error: &ConfigError) -> String {
+    let mut text = error.to_string();
+    let mut below = std::error::Error::source(error);
+    while let Some(cause) = below {
+        text = format!("{text}: {cause}");
+        below = cause.source();
+    }
+    text
+}
+
+/// The key whose value is written at a position, from the table inwards.
+fn path_at(value: &Written<'_>, position: usize) -> Option<Vec<String>> {
+    for (key, below) in value.get_ref().as_table()? {
+        let inside = || below.span().contains(&position).then(Vec::new);
+        if let Some(mut path) = path_at(below, position).or_else(inside) {
+            path.insert(0, key.get_ref().to_string());
+            return Some(path);
+        }
+    }
+    None
+}
+
+/// Takes out what is wrong, and what cannot be judged without it; `false` where nothing is left to understand.
+fn take_out(value: &mut Written<'_>, path: &[String]) -> bool {
+    let Some((first, rest)) = path.split_first() else { return false };
+    let span = value.span();
+    let table = match value.get_mut() {
+        DeValue::Table(table) => table,
+        DeValue::Array(items) => return items.iter_mut().any(|item| take_out(item, path)),
+        DeValue::String(_)
+        | DeValue::Integer(_)
+        | DeValue::Float(_)
+        | DeValue::Boolean(_)
+        | DeValue::Datetime(_) => return false,
+    };
+    if !rest.is_empty() {
+        return table.get_mut(first.as_str()).is_some_and(|below| take_out(below, rest));
+    }
+    let was_there = table.remove(first.as_str()).is_some();
+    let entangled: &[&str] = match first.as_str() {
+        "listen" => &["ready", "health"],
+        "kind" => &["listen", "ready", "health"],
+        "ready" if !was_there => &["health"],
+        "command" => {
+            table.insert(Spanned::new(span.clone(), "command".into()), stand_in(span));
+            return true;
+        }
+        _ => &[],
+    };
+    let others = entangled.iter().filter(|name| table.remove(**name).is_some()).count();
+    was_there || others > 0
+}
+
+/// A command in the place of one that is missing or wrong, so that the rest can be understood.
+fn stand_in<'text>(span: std::ops::Range<usize>) -> Written<'text> {
+    let word = Spanned::new(span.clone(), DeValue::String("true".into()));
+    Spanned::new(span, DeValue::Array([word].into_iter().collect()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn checked(text: &str) -> Checked {
+        let source =
+            Source { path: "/p/tenure.toml".into(), text: text.to_owned(), level: Level::Given, base: 0 };
+        check(&[source], &[], &Trusted::below(Path::new("/nonexistent")))
+    }
+
+    fn lines(checked: &Checked) -> Vec<(usize, &str)> {
+        let line = |fault: &Fault| fault.place.as_ref().and_then(|place| place.line).unwrap_or(0);
+        checked.faults.iter().map(|fault| (line(fault), fault.key.as_deref().unwrap_or("-"))).collect()
+    }
+
+    #[test]
+    fn every_fault_is_found_and_none_that_another_one_made() {
+        let checked = checked(
+            "[worker.w]\nbogus = 1\nstart_timeout = 5\nlisten = [{ name = \"h\", tcp = \"nowhere\" }]\n\
+             ready = { http = \"/\" }\nhealth = { http = \"/\", intervall = \"1s\", failures = 0 }\n\
+             stop = { grace = \"soon\", signal = \"NO\" }\nlogs = { size = \"1B\" }\n\n\
+             [worker.v]\ncommand = [\"true\"]\ncwd = \"/\"\n[worker.u]\ncommand = \"x\"\n",
+        );
+        assert_eq!(
+            lines(&checked),
+            [
+                (1, "command"),
+                (2, "bogus"),
+                (3, "start_timeout"),
+                (4, "listen"),
+                (6, "health.intervall"),
+                (7, "stop.grace"),
+                (7, "stop.signal"),
+                (8, "logs"),
+                (14, "command"),
+            ],
+            "{:#?}",
+            checked.faults
+        );
+        let good: Vec<&str> = checked.workers.iter().map(|found| found.name.as_str()).collect();
+        assert_eq!(good, ["v"]);
+    }
+
+    #[test]
+    fn what_is_missing_around_a_worker_is_a_notice_and_no_fault() {
+        let checked = checked(
+            "[worker.a]\ncommand = [\"no-such-program-anywhere\"]\ncwd = \"/\"\n\
+             [worker.b]\ncommand = [\"true\"]\ncwd = \"/no/such\"\n",
+        );
+        assert!(checked.faults.is_empty(), "{:?}", checked.faults);
+        let kinds: Vec<&str> = checked.notices.iter().map(|notice| notice.kind).collect();
+        assert_eq!(kinds, ["no-program", "no-directory"]);
+        assert_eq!(checked.workers.len(), 2);
+    }
+}

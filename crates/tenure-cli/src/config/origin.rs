@@ -1,0 +1,182 @@
+//! Where each value of a worker comes from: for `config show`.
+//!
+//! Pure. Values of variables whose names look secret are left out.
+
+use serde_json::{Value as Json, json};
+use tenure::Version;
+
+use super::error::Place;
+use super::file::{Written, span_of};
+use super::find::Level;
+use super::keys::{Key, Shape};
+use super::layers::About;
+use super::table::WORKER;
+use super::variables::{self, Overrides};
+use super::worker::Kept;
+
+/// What says a value.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// A flag of the call.
+    Flag(&'static str),
+    /// A variable.
+    Variable(&'static str),
+    /// A file of this level.
+    File(Level, Place),
+    /// Nothing: it is the default.
+    Default,
+}
+
+/// One value in force.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Setting {
+    /// Its key, from the worker's table inwards.
+    pub(crate) key: String,
+    /// What is in force; none where it is kept secret.
+    pub(crate) value: Option<Json>,
+    /// What says so.
+    pub(crate) origin: Origin,
+    /// What a person should know besides.
+    pub(crate) note: Option<String>,
+}
+
+/// A description understood, with all that had a word in it.
+#[derive(Debug)]
+pub(crate) struct Settled<'text> {
+    /// Whose it is.
+    pub(crate) about: &'text About<'text>,
+    /// As it is written.
+    pub(crate) written: &'text Written<'text>,
+    /// As it is in force.
+    pub(crate) kept: &'text Kept,
+    /// What the environment says.
+    pub(crate) overrides: &'text Overrides,
+    /// The key that a flag of the call says.
+    pub(crate) key: Option<&'text str>,
+    /// What the command of the version told last.
+    pub(crate) told: Option<&'text Version>,
+}
+
+impl Settled<'_> {
+    /// Every value in force, in the order of the reference.
+    pub(crate) fn values(&self) -> Vec<Setting> {
+        let whole = self.whole();
+        let mut values = Vec::new();
+        for key in WORKER {
+            let Some(value) = whole.get(key.name).filter(|value| !value.is_null()) else { continue };
+            match key.shape {
+                Shape::Table(keys) => keys.iter().for_each(|below| {
+                    self.below(&mut values, &[key.name, below.name], &value[below.name], below);
+                }),
+                Shape::Repeated(checks, settings) => {
+                    let stated =
+                        checks.iter().chain(settings).filter(|below| value.get(below.name).is_some());
+                    stated.for_each(|below| {
+                        self.below(&mut values, &[key.name, below.name], &value[below.name], below);
+                    });
+                }
+                Shape::Text
+                | Shape::Pattern(_)
+                | Shape::Word(_)
+                | Shape::Texts(_)
+                | Shape::Number(_)
+                | Shape::Waits
+                | Shape::Bare
+                | Shape::Named
+                | Shape::Tables(_)
+                | Shape::Check(_)
+                | Shape::Version(..) => values.push(self.value(&[key.name], value.clone())),
+            }
+        }
+        values
+    }
+
+    fn below(&self, values: &mut Vec<Setting>, path: &[&str; 2], value: &Json, key: &Key) {
+        let [above, name] = *path;
+        match (key.shape, value.as_object()) {
+            (Shape::Named, Some(entries)) => {
+                let entry = |(own, value): (&String, &Json)| {
+                    let shown = self.value(&[above, name, own], value.clone());
+                    if is_secret(own) {
+                        let note = Some("not shown: its name looks secret".to_owned());
+                        return Setting { value: None, note, ..shown };
+                    }
+                    shown
+                };
+                values.extend(entries.iter().map(entry));
+            }
+            (Shape::Bare, _) => values.push(self.value(path, json!(true))),
+            _ => values.push(self.value(path, value.clone())),
+        }
+    }
+
+    fn value(&self, path: &[&str], value: Json) -> Setting {
+        let asked = path == ["version"] && self.kept.stated.is_some();
+        let note = asked.then(|| match self.told {
+            Some(version) => {
+                format!("it told {version}; asked again when the worker is wanted and this may differ")
+            }
+            None => "asked when the worker is wanted".to_owned(),
+        });
+        Setting { key: path.join("."), value: Some(value), origin: self.origin(path), note }
+    }
+
+    fn origin(&self, path: &[&str]) -> Origin {
+        if path == ["key"] && self.key.is_some() {
+            return Origin::Flag("--key");
+        }
+        if let (&[key], Some(variable)) = (path, variables::of_key(path[0]))
+            && self.overrides.tells(key)
+        {
+            return Origin::Variable(variable);
+        }
+        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        match span_of(self.written, &path) {
+            Some(span) => Origin::File(self.about.source_at(span.start).level, self.about.place(span.start)),
+            None => Origin::Default,
+        }
+    }
+
+    /// The description as one table, with what stands for the defaults that depend on others.
+    fn whole(&self) -> Json {
+        let mut whole = serde_json::to_value(&self.kept.spec).expect("a spec is JSON");
+        let kept = self.kept;
+        whole["scope"] = json!(if kept.of_project { "project" } else { "user" });
+        whole["key"] = json!(self.key.or(kept.key.as_deref()));
+        whole["first_answer"] = json!(kept.first_answer.map_or_else(|| "500ms".to_owned(), String::from));
+        whole["wedged_after"] = json!(kept.wedged_after.map_or_else(|| "10s".to_owned(), String::from));
+        whole["ready"] = json!(kept.spec.readiness());
+        whole["build"] = json!(kept.spec.build);
+        if let Some(stated) = &kept.stated {
+            whole["version"] = json!(stated);
+        }
+        whole
+    }
+}
+
+/// Whether the name of a variable looks as if its value were secret.
+fn is_secret(name: &str) -> bool {
+    let name = name.to_uppercase();
+    ["TOKEN", "SECRET", "PASSWORD", "KEY"].iter().any(|word| name.contains(word))
+}
+
+/// A value as TOML writes it.
+pub(crate) fn written(value: &Json) -> String {
+    match value {
+        Json::Array(items) => format!("[{}]", items.iter().map(written).collect::<Vec<_>>().join(", ")),
+        Json::Object(entries) if entries.is_empty() => "{}".to_owned(),
+        Json::Object(entries) => {
+            let entry = |(key, value): (&String, &Json)| match value {
+                // A check without a value.
+                Json::Null => format!("{key} = true"),
+                Json::Bool(_) | Json::Number(_) | Json::String(_) | Json::Array(_) | Json::Object(_) => {
+                    format!("{key} = {}", written(value))
+                }
+            };
+            format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
+        }
+        // JSON's text is a basic string of TOML but for DEL, which TOML wants escaped.
+        Json::String(_) => value.to_string().replace('\u{7f}', "\\u007f"),
+        Json::Null | Json::Bool(_) | Json::Number(_) => value.to_string(),
+    }
+}

@@ -1,0 +1,362 @@
+//! Every key of a worker's description: its shape, its default, and what it means in one sentence.
+//!
+//! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are made
+//! from it or compared with it, and a test holds it against the serde form of [`tenure::Spec`]. Data only.
+
+use super::keys::Default::{Required, Told, Value};
+use super::keys::Shape::{
+    Bare, Check, Named, Number, Pattern, Repeated, Table, Tables, Text, Texts, Version, Waits, Word,
+};
+use super::keys::{Default, Key, Shape};
+
+/// A duration, as [`tenure::amount::Span`] reads it.
+const DURATION: Shape = Pattern(DURATION_PATTERN);
+
+/// What a duration looks like.
+pub(crate) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";
+
+/// A size, as [`tenure::amount::Size`] reads it.
+const SIZE: Shape = Pattern("^[0-9]+(B|kB|MB|GB)$");
+
+/// The name of a listener or a key, as [`tenure::Scope`] takes it.
+const NAME: Shape = Pattern(NAME_PATTERN);
+
+/// What a worker's name looks like.
+pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
+
+/// A numeric address with its port. Coarse: the ranges are checked when the file is read.
+const ADDRESS: Shape = Pattern(r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$");
+
+/// The grammar that semver.org gives.
+const SEMVER: &str = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-((0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$";
+
+const fn key(name: &'static str, shape: Shape, default: Default, what: &'static str) -> Key {
+    Key { name, shape, default, what }
+}
+
+/// How many of the first keys choose the scope or the patience of a call: they stand in files only, not in a spec.
+const NO_SPEC: usize = 4;
+
+/// A worker's table in a configuration file.
+pub(crate) static WORKER: &[Key] = &[
+    key(
+        "scope",
+        Word(&["project", "user"]),
+        Told("`\"project\"` in a project's file, else `\"user\"`"),
+        "one worker for each project directory, or one for the user",
+    ),
+    key(
+        "key",
+        NAME,
+        Told("the digest of the project's directory, where `scope` is `\"project\"`"),
+        "tells several workers of one name apart",
+    ),
+    key(
+        "first_answer",
+        DURATION,
+        Value("\"500ms\""),
+        "longest wait for the first answer of a worker, before anything is locked",
+    ),
+    key(
+        "wedged_after",
+        DURATION,
+        Value("\"10s\""),
+        "silence after which `ensure`, `start` and `restart` call a worker wedged, and replace it",
+    ),
+    key(
+        "command",
+        Texts(1),
+        Required,
+        "program and arguments. A program without `/` is looked up in PATH; one with `/` starts from `cwd`",
+    ),
+    key(
+        "cwd",
+        Text,
+        Told("the file's directory"),
+        "directory that the worker runs in; a relative one starts from the file",
+    ),
+    key(
+        "kind",
+        Word(&["program", "embedded"]),
+        Value("\"program\""),
+        "`\"program\"`: a command under the host. `\"embedded\"`: a program that links `tenure-worker`",
+    ),
+    key(
+        "version",
+        Version(SEMVER, VERSION),
+        Value("\"0.0.0\""),
+        "semantic version, or `{ command, inputs }`: a command that tells it; what is higher replaces what is lower",
+    ),
+    key(
+        "build",
+        Texts(0),
+        Value("[]"),
+        "globs, from `cwd`, of the files that are the build; when their content changes, the worker is replaced. Only with `scope = \"project\"`",
+    ),
+    key("listen", Tables(LISTEN), Value("[]"), "listening sockets"),
+    key("ready", Check(READY), Told("below"), "how readiness is told"),
+    key(
+        "health",
+        Repeated(HEALTH_CHECKS, HEALTH),
+        Told("none"),
+        "a check that repeats while the program runs",
+    ),
+    key("start_timeout", DURATION, Value("\"30s\""), "from start to ready; nothing else ends a boot"),
+    key(
+        "drain_timeout",
+        DURATION,
+        Value("\"10s\""),
+        "from the announced end to the end, of an embedded worker",
+    ),
+    key(
+        "stall_timeout",
+        DURATION,
+        Value("\"30s\""),
+        "an embedded app that beats and then stops for this long is ended",
+    ),
+    key(
+        "stop",
+        Table(STOP),
+        Value("{ signal = \"TERM\", grace = \"5s\" }"),
+        "how a program is asked to end, and how long it may take before it is killed",
+    ),
+    key("restart", Table(RESTART), Told("below"), "restarts of the program within one generation"),
+    key("env", Table(ENV), Told("below"), "which variables pass"),
+    key(
+        "logs",
+        Table(LOGS),
+        Value("{ size = \"10MB\", keep = 3 }"),
+        "size of a log file, and how many old ones are kept",
+    ),
+];
+
+/// A spec alone, as `--spec` takes it.
+pub(crate) fn spec() -> &'static [Key] {
+    &WORKER[NO_SPEC..]
+}
+
+const VERSION: &[Key] = &[
+    key(
+        "command",
+        Texts(1),
+        Required,
+        "program and arguments, run in `cwd`; its output, one line, is the version, with or without a `v` before it",
+    ),
+    key(
+        "inputs",
+        Texts(0),
+        Value("[]"),
+        "files, from `cwd`, that the output depends on; while neither they nor the program change, it is not run again",
+    ),
+];
+
+const LISTEN: &[Key] = &[
+    key("name", NAME, Required, "in endpoints, in `LISTEN_FDNAMES` and in `TENURE_LISTEN_<NAME>`"),
+    key(
+        "tcp",
+        ADDRESS,
+        Required,
+        "numeric address and port. Port 0: the port of the last time if it is free, else a free one",
+    ),
+    key(
+        "mode",
+        Word(&["inherit", "self"]),
+        Value("\"inherit\""),
+        "`\"inherit\"`: `tenure` binds, the program gets the socket, from descriptor 3 in the order of the list. `\"self\"`: the program binds; port 0 is not possible",
+    ),
+];
+
+const NONE: Default = Told("none");
+
+/// Ways to tell readiness.
+const READY: &[Key] = &[
+    key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx"),
+    key(
+        "tcp",
+        Bare,
+        NONE,
+        "the first listener accepts, and the socket belongs to the program's tree. Only with `mode = \"self\"`",
+    ),
+    key("exec", Texts(1), NONE, "this command exits with 0"),
+    key("log", Text, NONE, "a line of the output matches this regular expression"),
+    key("notify", Bare, NONE, "`READY=1` arrives on `NOTIFY_SOCKET`"),
+    key(
+        "fd",
+        Bare,
+        NONE,
+        "a line arrives on the descriptor in `TENURE_READY_FD`, or it is closed after a write",
+    ),
+    key("up", Bare, NONE, "the program runs"),
+];
+
+/// Ways to ask again and again.
+const HEALTH_CHECKS: &[Key] = &[
+    key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx"),
+    key(
+        "tcp",
+        Bare,
+        NONE,
+        "the first listener accepts, and the socket belongs to the program's tree. Only with `mode = \"self\"`",
+    ),
+    key("exec", Texts(1), NONE, "this command exits with 0"),
+];
+
+const HEALTH: &[Key] = &[
+    key("interval", DURATION, Value("\"10s\""), "time between two checks"),
+    key("timeout", DURATION, Value("\"2s\""), "longest time of one check"),
+    key(
+        "failures",
+        Number(1),
+        Value("3"),
+        "so many failures in a row restart the program by policy; before that it is degraded",
+    ),
+];
+
+const STOP: &[Key] = &[
+    key(
+        "signal",
+        Word(&[
+            "TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "CONT", "STOP", "SIGTERM", "SIGKILL",
+            "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGSTOP",
+        ]),
+        Value("\"TERM\""),
+        "the signal that asks the program to end",
+    ),
+    key("grace", DURATION, Value("\"5s\""), "how long it may take before it is killed"),
+];
+
+const RESTART: &[Key] = &[
+    key(
+        "on",
+        Word(&["failure", "always", "never"]),
+        Value("\"failure\""),
+        "`\"failure\"`: a failed exit status, a signal, failed health checks. `\"always\"`: any end that was not asked for. `\"never\"`",
+    ),
+    key("backoff", Waits, Value("[\"250ms\", \"30s\"]"), "first and longest wait; it doubles in between"),
+    key(
+        "limit",
+        Number(0),
+        Value("5"),
+        "restarts within `window` after which the host gives up and ends; the next `ensure` decides",
+    ),
+    key("window", DURATION, Value("\"1m\""), "see `limit`"),
+];
+
+const ENV: &[Key] = &[
+    key(
+        "preset",
+        Word(&["none", "agent"]),
+        Value("\"none\""),
+        "`\"agent\"` also strips what ties a process to an agent session or a CI run",
+    ),
+    key("strip", Texts(0), Value("[]"), "names, or prefixes with `*`, that do not pass"),
+    key(
+        "keep",
+        Texts(0),
+        Value("[]"),
+        "names, or prefixes with `*`, that pass besides the allow-list. An exact name beats `strip` and the preset",
+    ),
+    key("set", Named, Value("{}"), "values to set, whatever the caller has"),
+];
+
+const LOGS: &[Key] = &[
+    key("size", SIZE, Value("\"10MB\""), "size at which a file is rotated; at least 4096B"),
+    key("keep", Number(0), Value("3"), "old files that are kept besides the current one"),
+];
+
+#[cfg(test)]
+mod tests {
+    use serde_json::Value as Json;
+    use tenure::Spec;
+    use tenure::spec::{Health, Listen, ListenMode, Ready};
+
+    use super::super::keys::{Described, unknown};
+    use super::*;
+
+    fn whole() -> Json {
+        let mut spec = Spec::of_command(vec!["true".into()], "/".into());
+        let tcp = "127.0.0.1:1".parse().expect("an address");
+        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Inherit }];
+        spec.build = vec!["dist/**".into()];
+        spec.ready = Some(Ready::Http("/".into()));
+        spec.health = Some(Health::of(Ready::Http("/".into())));
+        serde_json::to_value(spec).expect("a spec is JSON")
+    }
+
+    fn paths(keys: &'static [Key], before: &str) -> Vec<String> {
+        let mut found = Vec::new();
+        for key in keys {
+            found.push(format!("{before}{}", key.name));
+            let below = key.shape.below().into_iter().flatten();
+            found.extend(below.flat_map(|keys| paths(keys, &format!("{before}{}.", key.name))));
+        }
+        found
+    }
+
+    fn paths_of(json: &Json, before: &str) -> Vec<String> {
+        let mut found: Vec<String> = json.items().iter().flat_map(|item| paths_of(item, before)).collect();
+        for (key, value) in json.entries() {
+            found.push(format!("{before}{key}"));
+            found.extend(paths_of(value, &format!("{before}{key}.")));
+        }
+        found
+    }
+
+    #[test]
+    fn every_key_of_a_spec_is_known_and_every_known_key_is_one_of_a_spec() {
+        assert_eq!(unknown(&whole(), WORKER), None);
+        let written = paths_of(&whole(), "");
+        let ours: Vec<&str> = WORKER[..NO_SPEC].iter().map(|key| key.name).collect();
+        let apart = |path: &str| ["ready.", "health.", "version."].iter().any(|part| path.starts_with(part));
+        for path in paths(WORKER, "") {
+            assert!(ours.contains(&path.as_str()) || apart(&path) || written.contains(&path), "{path}");
+        }
+    }
+
+    #[test]
+    fn every_default_is_the_one_of_a_spec() {
+        let spec = serde_json::to_value(Spec::of_command(vec!["x".into()], "/".into())).expect("JSON");
+        for key in &WORKER[NO_SPEC..] {
+            let has = spec.get(key.name).cloned().unwrap_or_else(|| Json::Array(Vec::new()));
+            if let Value(text) = key.default {
+                assert_eq!(has, value(text), "{}", key.name);
+            }
+            for (name, below) in has.as_object().into_iter().flatten() {
+                let inner = key.shape.below().into_iter().flatten().flatten().find(|key| key.name == name);
+                let Some(Value(text)) = inner.map(|key| key.default) else { continue };
+                assert_eq!(*below, value(text), "{}.{name}", key.name);
+            }
+        }
+    }
+
+    /// The rows of the reference, made from the table: checks have no default.
+    fn rows(keys: &'static [Key], checks: bool, rows: &mut Vec<String>) {
+        for key in keys {
+            let default = match key.default {
+                Required => "required".to_owned(),
+                Value(text) => format!("`{text}`"),
+                Told(words) => words.to_owned(),
+            };
+            let default = if checks { String::new() } else { format!(" {default} |") };
+            rows.push(format!("| `{}` |{default} {} |", key.name, key.what));
+            let [first, second] = key.shape.below().unwrap_or_default();
+            self::rows(first, matches!(key.shape, Check(_) | Repeated(..)), rows);
+            self::rows(second, false, rows);
+        }
+    }
+
+    #[test]
+    fn the_reference_has_a_row_for_every_key() {
+        let page = include_str!("../../../../docs/reference/config.md");
+        let mut wanted = Vec::new();
+        rows(WORKER, false, &mut wanted);
+        let missing: Vec<&String> =
+            wanted.iter().filter(|row| !page.lines().any(|line| line == *row)).collect();
+        assert!(missing.is_empty(), "{missing:#?}");
+    }
+
+    fn value(text: &str) -> Json {
+        let table: Json = toml::from_str(&format!("v = {text}")).expect(text);
+        table["v"].clone()
+    }
+}

@@ -1,0 +1,155 @@
+//! What the environment says instead of a file: plain settings of the one worker that is asked for, and the time of a call.
+//!
+//! A variable that is set and not understood is an error that names it: a setting that silently does not hold would be
+//! looked for in the wrong place. Empty is unset.
+
+use std::ffi::OsString;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tenure::amount::Span;
+use tenure::{FIRST_ANSWER_VARIABLE, Version, WEDGED_AFTER_VARIABLE};
+
+use super::error::ConfigError;
+use super::worker::Kept;
+
+/// Variable of the longest time of a call.
+const TIMEOUT: &str = "TENURE_TIMEOUT";
+
+/// Keys of a worker that a variable overrides, and the variable.
+pub(crate) const OVERRIDES: [(&str, &str); 6] = [
+    ("version", "TENURE_VERSION"),
+    ("start_timeout", "TENURE_START_TIMEOUT"),
+    ("drain_timeout", "TENURE_DRAIN_TIMEOUT"),
+    ("stall_timeout", "TENURE_STALL_TIMEOUT"),
+    ("first_answer", FIRST_ANSWER_VARIABLE),
+    ("wedged_after", WEDGED_AFTER_VARIABLE),
+];
+
+/// The variable that overrides a key.
+pub(crate) fn of_key(key: &str) -> Option<&'static str> {
+    OVERRIDES.iter().find(|(name, _)| *name == key).map(|(_, variable)| *variable)
+}
+
+/// What the environment says.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Overrides {
+    version: Option<Version>,
+    start_timeout: Option<Span>,
+    drain_timeout: Option<Span>,
+    stall_timeout: Option<Span>,
+    first_answer: Option<Span>,
+    wedged_after: Option<Span>,
+}
+
+impl Overrides {
+    /// Reads this process's environment.
+    pub(crate) fn of_environment() -> Result<Self, ConfigError> {
+        Self::read(|name| std::env::var_os(name))
+    }
+
+    /// Reads an environment.
+    pub(crate) fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
+        let [version, start, drain, stall, first, wedged] = OVERRIDES.map(|(_, variable)| variable);
+        let span = |variable| match value::<Span>(&get, variable)? {
+            Some(span) if span.duration().is_zero() => Err(ConfigError::Variable {
+                name: variable,
+                message: "it must be longer than zero".to_owned(),
+            }),
+            span => Ok(span),
+        };
+        Ok(Self {
+            version: value(&get, version)?,
+            start_timeout: span(start)?,
+            drain_timeout: span(drain)?,
+            stall_timeout: span(stall)?,
+            first_answer: span(first)?,
+            wedged_after: span(wedged)?,
+        })
+    }
+
+    /// Whether it has a word for this key.
+    pub(crate) fn tells(&self, key: &str) -> bool {
+        match key {
+            "version" => self.version.is_some(),
+            "start_timeout" => self.start_timeout.is_some(),
+            "drain_timeout" => self.drain_timeout.is_some(),
+            "stall_timeout" => self.stall_timeout.is_some(),
+            "first_answer" => self.first_answer.is_some(),
+            "wedged_after" => self.wedged_after.is_some(),
+            _ => false,
+        }
+    }
+
+    /// Puts its words over a description.
+    pub(crate) fn apply(&self, kept: &mut Kept) {
+        if let Some(version) = &self.version {
+            kept.spec.version.clone_from(version);
+            kept.stated = None;
+        }
+        let spec = &mut kept.spec;
+        let timeouts = [&mut spec.start_timeout, &mut spec.drain_timeout, &mut spec.stall_timeout];
+        for (over, own) in
+            [self.start_timeout, self.drain_timeout, self.stall_timeout].into_iter().zip(timeouts)
+        {
+            *own = over.unwrap_or(*own);
+        }
+        kept.first_answer = self.first_answer.or(kept.first_answer);
+        kept.wedged_after = self.wedged_after.or(kept.wedged_after);
+    }
+}
+
+/// The longest time of a call, where the environment says it.
+pub(crate) fn timeout() -> Result<Option<Duration>, ConfigError> {
+    Ok(value::<Span>(&|name| std::env::var_os(name), TIMEOUT)?.map(Span::duration))
+}
+
+fn value<T: FromStr<Err: std::fmt::Display>>(
+    get: &impl Fn(&str) -> Option<OsString>,
+    name: &'static str,
+) -> Result<Option<T>, ConfigError> {
+    let Some(value) = get(name).filter(|value| !value.is_empty()) else { return Ok(None) };
+    let bad = |message| ConfigError::Variable { name, message };
+    let text = value.to_str().ok_or_else(|| bad("it is no text".to_owned()))?;
+    let read = |error: T::Err| bad(format!("{text:?}: {error}"));
+    text.parse().map(Some).map_err(read)
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure::Spec;
+
+    use super::super::table::WORKER;
+    use super::*;
+
+    fn read(variables: &[(&str, &str)]) -> Result<Overrides, ConfigError> {
+        Overrides::read(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| OsString::from(value))
+        })
+    }
+
+    #[test]
+    fn every_variable_overrides_its_own_key() {
+        for (key, variable) in OVERRIDES {
+            assert!(WORKER.iter().any(|known| known.name == key), "{key}");
+            let value = if key == "version" { "3.2.1" } else { "77s" };
+            let overrides = read(&[(variable, value)]).expect(variable);
+            assert!(overrides.tells(key), "{key}");
+            assert_eq!(OVERRIDES.iter().filter(|(key, _)| overrides.tells(key)).count(), 1);
+            let mut kept = Kept::plain(Spec::of_command(vec!["x".into()], "/".into()));
+            overrides.apply(&mut kept);
+            let text = format!("{kept:?}");
+            assert!(text.contains(if key == "version" { "minor: 2" } else { "77s" }), "{key}: {text}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_names_the_variable() {
+        for (variable, value) in
+            [("TENURE_VERSION", "1.2"), ("TENURE_START_TIMEOUT", "5"), ("TENURE_WEDGED_AFTER", "0s")]
+        {
+            assert!(read(&[(variable, value)]).expect_err(value).to_string().contains(variable));
+        }
+        assert_eq!(read(&[("TENURE_VERSION", "")]).expect("empty is unset"), Overrides::default());
+    }
+}

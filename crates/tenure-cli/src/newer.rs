@@ -1,0 +1,26 @@
+//! An older `tenure` that finds the records of a newer one gives the call to that one.
+//!
+//! Several installations meet at one worker; the records are written in the newest format among them, and the ledger names
+//! the executable that keeps the worker. A call is passed on once, whole: same words, same streams, same directory.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::failure::Failure;
+
+/// Set for the one that a call was passed on to; it passes nothing on.
+const PASSED_ON: &str = "TENURE_PASSED_ON";
+
+/// Becomes the newer `tenure` that the failure names. Returns only where there is none, or it cannot be run: then the
+/// failure is the answer. A description that was read from stdin is gone, and such a call stays here.
+pub(crate) fn become_newer(failure: &Failure, args: &[OsString]) {
+    let Some(newer) = &failure.newer else { return };
+    let own = args.iter().skip(1).take_while(|arg| *arg != "--");
+    if std::env::var_os(PASSED_ON).is_some() || own.into_iter().any(|arg| arg == "--spec") {
+        return;
+    }
+    let failed = Command::new(newer).args(args.iter().skip(1)).env(PASSED_ON, "1").exec();
+    // Told as what it is a part of: the record is too new, and the hint says what to use.
+    drop(failed);
+}

@@ -1,0 +1,142 @@
+//! Whether the files that this worker was started from are still the same.
+//!
+//! The kernel queues what changes, and nobody waits for it: a change costs nothing until a launcher says HELLO. The control
+//! thread then asks whether something is queued, one system call, and never reads a file. Only if something is that can
+//! concern the build, a thread of its own reads the files again; until it has, the answer is that they may have changed, and
+//! the launcher reads them itself before it replaces anything. The answer includes every change that was made before HELLO
+//! was asked for, because the kernel queues it within the call that makes it.
+
+use std::io::{self, Write};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+
+use tenure::spec::Spec;
+use tenure::wire::Hello;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::wake::Waker;
+
+use crate::reason;
+use crate::status::Status;
+use crate::thread;
+
+mod eyes;
+mod places;
+
+use eyes::Eyes;
+
+/// Name of the check that says why a build cannot be read or watched.
+const CHECK: &str = "source";
+
+/// What the control thread, the host and the reading thread share. The lock keeps them from one another's half-done
+/// readings; the control thread never waits for it.
+#[derive(Debug, Clone)]
+pub(crate) struct Source(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    eyes: Mutex<Option<Eyes>>,
+    /// Up when the files are to be read again.
+    stale: Waker,
+}
+
+impl Source {
+    /// Watches nothing.
+    pub(crate) fn new() -> io::Result<Self> {
+        Ok(Self(Arc::new(Inner { eyes: Mutex::new(None), stale: Waker::new()? })))
+    }
+
+    /// Watches and reads the build of `spec`, where it names one. To be called before anything of it is started: the worker
+    /// answers for the files as they are now. A build that cannot be read or watched is shown as a failed check and does not
+    /// keep the worker from serving.
+    pub(crate) fn begin(&self, spec: &Spec, status: &Status) -> io::Result<()> {
+        if spec.build.is_empty() {
+            return Ok(());
+        }
+        // Not under the lock: until it is known what was started nothing can have changed.
+        match Eyes::open(spec) {
+            Ok(eyes) => {
+                tell(&eyes, status);
+                *self.eyes() = Some(eyes);
+            }
+            Err(error) => {
+                show(status, Some(&format!("failed to {}", reason::of(&error))));
+                return Ok(());
+            }
+        }
+        let (source, status) = (self.clone(), status.clone());
+        thread::start("tenure-source", move || {
+            loop {
+                source.await_change();
+                source.look_again(&status);
+            }
+        })
+    }
+
+    /// The program is about to start anew: from here on the worker answers for the files as they are now.
+    pub(crate) fn begin_again(&self, status: &Status) {
+        if let Some(eyes) = self.eyes().as_mut() {
+            eyes.begin_again();
+            tell(eyes, status);
+        }
+    }
+
+    /// Whether the files have changed since, or may have. Never waits, and reads no file.
+    pub(crate) fn has_changed(&self) -> bool {
+        let mut eyes = match self.0.eyes.try_lock() {
+            Ok(eyes) => eyes,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // They are being read.
+            Err(TryLockError::WouldBlock) => return true,
+        };
+        let Some(eyes) = eyes.as_mut() else { return false };
+        let changed = eyes.glance();
+        if eyes.is_stale() {
+            self.0.stale.wake();
+        }
+        changed
+    }
+
+    /// What HELLO answers now.
+    pub(crate) fn hello(&self, status: &Status) -> Hello {
+        let source_changed = self.has_changed();
+        Hello { source_changed, ..status.hello() }
+    }
+
+    fn await_change(&self) {
+        let mut waiting = [Interest::new(self.0.stale.as_fd(), Want::Read)];
+        // Only a lack of memory ends the wait early; then there is nothing to read again.
+        drop(poll::wait(&mut waiting, None));
+        self.0.stale.drain();
+    }
+
+    fn look_again(&self, status: &Status) {
+        if let Some(eyes) = self.eyes().as_mut().filter(|eyes| eyes.is_stale()) {
+            eyes.look_again();
+            tell(eyes, status);
+        }
+    }
+
+    fn eyes(&self) -> MutexGuard<'_, Option<Eyes>> {
+        self.0.eyes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn tell(eyes: &Eyes, status: &Status) {
+    status.set_content(eyes.content());
+    show(status, eyes.trouble());
+}
+
+/// Shows why a build cannot be told, to launchers and in the worker's log, once for each reason.
+fn show(status: &Status, trouble: Option<&str>) {
+    let shown = status.hello().app.checks.into_iter().find(|check| check.name == CHECK);
+    match (trouble, shown) {
+        (None, Some(_)) => status.forget_check(CHECK),
+        (Some(why), shown) if shown.as_ref().is_none_or(|shown| shown.detail != why) => {
+            status.check(CHECK, false, why);
+            drop(writeln!(io::stderr(), "tenure: the build of this worker cannot be told: {why}"));
+        }
+        (Some(_) | None, _) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! The watched files of one build: read, watched while they are read, and compared with those that were started.
+//!
+//! Every directory is watched before it is listed, so whatever changes from then on is queued in the kernel or was read.
+//! Events are hints: they are sorted into those that can concern the build and those that cannot, and the first of the former
+//! leads to a new reading, which alone decides. Knows nothing of threads.
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+
+use tenure::build::globs::{self, Globs};
+use tenure::build::{self, BuildError, Content};
+use tenure::spec::Spec;
+use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
+
+use super::places::{Place, Places};
+use crate::reason;
+
+/// Changes that do not concern the build and are passed over for one answer: a millisecond's work. Whoever makes more of
+/// them than that between two questions causes a reading, which then says that nothing has changed.
+const MOST_PASSED: usize = 1024;
+
+/// Changes read before a new reading: what the kernel's queue can hold by default (`fs.inotify.max_queued_events`). If there
+/// are more they lead to another reading.
+const MOST_FORGOTTEN: usize = 16_384;
+
+/// What is known of the files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    /// They are those that were started.
+    Same,
+    /// Something has changed that can concern them, and they were not read again.
+    Stale,
+    /// They are others, or cannot be known to be the same.
+    Other,
+}
+
+/// What was started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Begun {
+    /// A build with this digest.
+    As(String),
+    /// A build that was being changed: not the same as any that can be read.
+    Torn,
+    /// A build that could not be read. The first one that can be stands for it.
+    Unread,
+}
+
+/// The watched files of a build.
+#[derive(Debug)]
+pub(super) struct Eyes {
+    cwd: PathBuf,
+    globs: Globs,
+    watches: Option<Watches>,
+    places: Places,
+    begun: Begun,
+    standing: Standing,
+    trouble: Option<String>,
+}
+
+impl Eyes {
+    /// Watches and reads the build of `spec`; from here on no change is missed. What cannot be watched or read is
+    /// [`Self::trouble`].
+    pub(super) fn open(spec: &Spec) -> Result<Self, BuildError> {
+        let globs = Globs::new(&spec.build).map_err(BuildError::Glob)?;
+        let mut eyes = Self {
+            cwd: spec.cwd.clone(),
+            globs,
+            watches: None,
+            places: Places::default(),
+            begun: Begun::Unread,
+            standing: Standing::Stale,
+            trouble: None,
+        };
+        let read = eyes.read();
+        eyes.begin(&read);
+        Ok(eyes)
+    }
+
+    /// The program starts anew, from the files as they are now.
+    pub(super) fn begin_again(&mut self) {
+        if self.glance() || self.begun == Begun::Unread {
+            let read = self.read();
+            // Of files that cannot be read now the last reading is the best that is known.
+            if read.is_ok() || matches!(read, Err(BuildError::Unstable { .. })) {
+                self.begin(&read);
+            }
+        }
+    }
+
+    /// Reads again after a change.
+    pub(super) fn look_again(&mut self) {
+        if self.standing != Standing::Stale {
+            return;
+        }
+        let read = self.read();
+        if self.begun == Begun::Unread {
+            return self.begin(&read);
+        }
+        self.standing = match read {
+            Ok(now) if self.content().as_ref() == Some(&now.digest) && self.trouble.is_none() => {
+                Standing::Same
+            }
+            Err(BuildError::Unstable { .. }) => Standing::Stale,
+            Ok(_) | Err(_) => Standing::Other,
+        };
+    }
+
+    /// Whether the files are others than those that were started, or may be. Never reads them.
+    pub(super) fn glance(&mut self) -> bool {
+        if self.standing != Standing::Stale && self.is_concerned() {
+            self.standing = Standing::Stale;
+        }
+        match (&self.begun, self.standing) {
+            // Nothing can be said of what was never read; that is trouble, and not a change.
+            (Begun::Unread, _) | (_, Standing::Same) => false,
+            (_, Standing::Stale | Standing::Other) => true,
+        }
+    }
+
+    /// Whether they have to be read again to be known.
+    pub(super) fn is_stale(&self) -> bool {
+        self.standing == Standing::Stale
+    }
+
+    /// Digest of the build that was started, where it is known.
+    pub(super) fn content(&self) -> Option<String> {
+        match &self.begun {
+            Begun::As(digest) => Some(digest.clone()),
+            Begun::Torn | Begun::Unread => None,
+        }
+    }
+
+    /// Why the build cannot be read or watched, if it cannot.
+    pub(super) fn trouble(&self) -> Option<&str> {
+        self.trouble.as_deref()
+    }
+
+    fn begin(&mut self, read: &Result<Content, BuildError>) {
+        (self.begun, self.standing) = match read {
+            Ok(now) if self.trouble.is_none() => (Begun::As(now.digest.clone()), Standing::Same),
+            Ok(now) => (Begun::As(now.digest.clone()), Standing::Other),
+            Err(BuildError::Unstable { .. }) => (Begun::Torn, Standing::Stale),
+            Err(_) => (Begun::Unread, Standing::Other),
+        };
+    }
+
+    /// Whether a change is queued that can concern the build. One system call where none is.
+    fn is_concerned(&self) -> bool {
+        let Some(watches) = self.watches.as_ref().filter(|watches| watches.is_queued()) else { return false };
+        let (mut concerned, mut passed) = (false, 0);
+        watches.read(|change| {
+            passed += 1;
+            concerned = passed > MOST_PASSED || self.places.concern(&change, &self.globs);
+            if concerned { Enough::Yes } else { Enough::No }
+        });
+        concerned
+    }
+
+    /// Reads the files, and watches what they are in from before that on.
+    fn read(&mut self) -> Result<Content, BuildError> {
+        let (mut places, mut failed) = (Places::default(), None);
+        match self.watches.take().map_or_else(Watches::new, Ok) {
+            Ok(watches) => {
+                // What they tell is among what is read now.
+                forget(&watches);
+                self.watches = Some(watches);
+            }
+            Err(error) => failed = Some(error),
+        }
+        let mut note = |path: &Path, extent, place| {
+            let Some(watches) = &self.watches else { return };
+            match watches.add(path, extent) {
+                Ok(watch) => places.note(watch, place),
+                // It is watched for on the way to it.
+                Err(WatchError::Absent) => {}
+                // The parent of the worker's directory belongs to others: one that does not let itself be read is no reason
+                // to watch nothing.
+                Err(WatchError::Other { .. }) if !path.starts_with(&self.cwd) => {}
+                Err(error) => failed = failed.take().or(Some(error)),
+            }
+        };
+        for (directory, next) in ways(&self.cwd, &self.globs) {
+            note(&directory, Extent::Names, Place::Way(next.into_os_string()));
+        }
+        let read = build::read(&self.cwd, &self.globs, &mut |listing| {
+            let place = Place::Ground { directory: listing.directory.to_owned(), depth: listing.depth };
+            note(&self.cwd.join(listing.directory), Extent::Files, place);
+        });
+        if let Some(watches) = &self.watches {
+            for watch in self.places.without(&places) {
+                // It ends with the descriptor at the latest.
+                drop(watches.remove(watch));
+            }
+        }
+        self.places = places;
+        self.trouble = trouble(failed.as_ref(), read.as_ref().err());
+        read
+    }
+}
+
+/// The directories on the way to where files can be, each with the one name in it that matters: the worker's own directory
+/// among them, which a tool may replace as a whole.
+fn ways(cwd: &Path, globs: &Globs) -> Vec<(PathBuf, PathBuf)> {
+    let own = cwd.parent().zip(cwd.file_name());
+    let mut ways: Vec<(PathBuf, PathBuf)> =
+        own.map(|(parent, name)| (parent.to_owned(), PathBuf::from(name))).into_iter().collect();
+    for root in globs.roots() {
+        let way = globs::way_to(&root.directory).into_iter();
+        ways.extend(way.map(|(directory, next)| (cwd.join(directory), next)));
+    }
+    ways
+}
+
+fn forget(watches: &Watches) {
+    let mut forgotten = 0;
+    watches.read(|_| {
+        forgotten += 1;
+        if forgotten < MOST_FORGOTTEN { Enough::No } else { Enough::Yes }
+    });
+}
+
+fn trouble(unwatched: Option<&WatchError>, unread: Option<&BuildError>) -> Option<String> {
+    let told = |error: &dyn Error| format!("failed to {}", reason::of(error));
+    match (unread, unwatched) {
+        // It is told by the next reading.
+        (Some(BuildError::Unstable { .. }) | None, None) => None,
+        (
+            Some(error @ (BuildError::Glob(_) | BuildError::Unreadable { .. } | BuildError::TooLarge { .. })),
+            _,
+        ) => Some(told(error)),
+        (_, Some(error)) => Some(format!("{}; until then every call reads the build", told(error))),
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,76 @@
+//! The threads: who answers, and who reads.
+
+use std::fs;
+
+use super::*;
+use crate::status::tests::status;
+
+struct Ground {
+    _place: tempfile::TempDir,
+    file: std::path::PathBuf,
+    source: Source,
+    status: Status,
+}
+
+fn ground() -> Ground {
+    let place = tempfile::tempdir().expect("a directory");
+    fs::create_dir_all(place.path().join("app/dist")).expect("room");
+    let file = place.path().join("app/dist/a.js");
+    fs::write(&file, "1").expect("room");
+    let (source, status) = (Source::new().expect("an eventfd"), status());
+    let mut spec = Spec::of_command(vec!["server".into()], place.path().join("app"));
+    source.begin(&spec, &status).expect("nothing to begin");
+    assert_eq!(source.hello(&status).content, None, "a spec without a build has none");
+    spec.build = vec!["dist/**".into()];
+    source.begin(&spec, &status).expect("a thread");
+    Ground { _place: place, file, source, status }
+}
+
+impl Ground {
+    /// Waits until the files were read again, and asks.
+    fn settled(&self) -> bool {
+        while self.source.eyes().as_ref().expect("begun").is_stale() {
+            std::thread::yield_now();
+        }
+        self.source.has_changed()
+    }
+}
+
+#[test]
+fn the_first_question_after_a_change_says_so_and_a_later_one_knows() {
+    let ground = ground();
+    let hello = ground.source.hello(&ground.status);
+    assert!(hello.content.is_some() && !hello.source_changed);
+    fs::write(&ground.file, "1").expect("room");
+    assert!(ground.source.has_changed(), "it may have");
+    assert!(!ground.settled(), "and it has not");
+    fs::write(&ground.file, "2").expect("room");
+    assert!(ground.source.hello(&ground.status).source_changed);
+    assert!(ground.settled());
+    assert_eq!(ground.source.hello(&ground.status).content, hello.content, "what runs is still the first");
+    ground.source.begin_again(&ground.status);
+    let again = ground.source.hello(&ground.status);
+    assert!(again.content != hello.content && !again.source_changed);
+}
+
+#[test]
+fn while_the_files_are_read_the_answer_is_not_waited_for() {
+    let ground = ground();
+    let reading = ground.source.eyes();
+    assert!(ground.source.has_changed());
+    drop(reading);
+    assert!(!ground.source.has_changed());
+}
+
+#[test]
+fn trouble_is_a_failed_check_until_it_is_over() {
+    let status = status();
+    let check = || status.hello().app.checks.into_iter().find(|check| check.name == CHECK);
+    show(&status, None);
+    assert_eq!(check(), None);
+    show(&status, Some("raise a limit"));
+    show(&status, Some("raise a limit"));
+    assert_eq!(check().map(|check| (check.ok, check.detail)), Some((false, "raise a limit".to_owned())));
+    show(&status, None);
+    assert_eq!(check(), None);
+}

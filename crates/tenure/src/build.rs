@@ -1,0 +1,270 @@
+//! The content of a build: the files that a spec's patterns name, as one digest.
+//!
+//! A build is content and not order: two digests are equal or not, and neither is newer. The digest is a function of the
+//! names, the contents, the executable bits and the targets of symbolic links below the fixed beginnings of the patterns;
+//! of nothing else, be it time, owner or the order in which a directory lists its entries. Links are not followed, except
+//! on the way to a beginning. Refuses to wait and to remember: who watches for changes is the worker.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, Metadata};
+use std::io::{self, ErrorKind, Read};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::PermissionsExt;
+use std::path::{Path, PathBuf};
+
+use sha2::{Digest, Sha256};
+
+pub mod globs;
+
+use globs::{BadGlob, Globs, Root};
+
+/// Most entries (files, directories, links) below the beginnings of one build's patterns. Ten times the largest builds known
+/// to us, and what a worker can still read again within seconds.
+pub const MOST_ENTRIES: usize = 100_000;
+
+/// How often a tree that changes while it is read is read again. A build tool that is at work for longer than that makes a
+/// change that is noticed later.
+const TRIES: u32 = 3;
+
+/// Bytes read at a time.
+const CHUNK: usize = 64 * 1024;
+
+/// What a build is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Content {
+    /// SHA-256 of all of it, as 64 hexadecimal digits.
+    pub digest: String,
+    /// How many files it has. A build without files has a digest too; whoever shows it should say so.
+    pub files: usize,
+}
+
+/// The content of a build cannot be told.
+#[derive(Debug, thiserror::Error)]
+pub enum BuildError {
+    /// A pattern is none.
+    #[error("use the patterns of the build")]
+    Glob(#[source] BadGlob),
+    /// A file or directory cannot be read.
+    #[error("read {path:?} of the build")]
+    Unreadable {
+        /// Which one.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is too much below a beginning.
+    #[error(
+        "read the build: there are more than {limit} files and directories down to {directory:?}; begin its patterns further down"
+    )]
+    TooLarge {
+        /// Where the limit was passed.
+        directory: PathBuf,
+        /// The limit.
+        limit: usize,
+    },
+    /// It changed each time while it was read.
+    #[error(
+        "read the build: {path:?} vanished while it was read, {tries} times in a row; let the build finish"
+    )]
+    Unstable {
+        /// What vanished the last time.
+        path: PathBuf,
+        /// How often it was read.
+        tries: u32,
+    },
+}
+
+/// The digest of the files below `cwd` that the patterns name.
+pub fn digest(cwd: &Path, globs: &[String]) -> Result<String, BuildError> {
+    let globs = Globs::new(globs).map_err(BuildError::Glob)?;
+    read(cwd, &globs, &mut |_| {}).map(|content| content.digest)
+}
+
+/// A directory that is about to be listed.
+#[derive(Debug, Clone, Copy)]
+pub struct Listing<'a> {
+    /// Relative to the worker's directory.
+    pub directory: &'a Path,
+    /// How many parts a name below it can have, itself excluded.
+    pub depth: Option<usize>,
+}
+
+/// The content of a build. `look` is told of each directory before it is listed, so that a watch that begins there misses
+/// nothing; a tree that is read again is told of again.
+pub fn read(cwd: &Path, globs: &Globs, look: &mut dyn FnMut(Listing<'_>)) -> Result<Content, BuildError> {
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        match read_once(cwd, globs, look) {
+            Ok(content) => return Ok(content),
+            Err(Fault::Vanished(path)) if tries == TRIES => {
+                return Err(BuildError::Unstable { path, tries });
+            }
+            Err(Fault::Vanished(_)) => {}
+            Err(Fault::Final(error)) => return Err(error),
+        }
+    }
+}
+
+/// Why one reading ended.
+enum Fault {
+    /// Something that was listed was not there any more.
+    Vanished(PathBuf),
+    /// Another reading would end in the same way.
+    Final(BuildError),
+}
+
+impl Fault {
+    fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
+        move |source| {
+            if is_absence(&source) {
+                return Self::Vanished(path.to_owned());
+            }
+            Self::Final(BuildError::Unreadable { path: path.to_owned(), source })
+        }
+    }
+}
+
+fn read_once(cwd: &Path, globs: &Globs, look: &mut dyn FnMut(Listing<'_>)) -> Result<Content, Fault> {
+    let mut survey = Survey { cwd, globs, found: BTreeMap::new(), entries: 0 };
+    for root in globs.roots() {
+        survey.walk(root, look)?;
+    }
+    let (mut sum, mut chunk) = (Sha256::new(), vec![0_u8; CHUNK]);
+    for (name, kind) in &survey.found {
+        add(&mut sum, cwd, name, *kind, &mut chunk)?;
+    }
+    Ok(Content { digest: hex(&sum.finalize()), files: survey.found.len() })
+}
+
+/// What a file is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    File,
+    Link,
+}
+
+/// The files found so far, by name: their order is that of the digest.
+struct Survey<'a> {
+    cwd: &'a Path,
+    globs: &'a Globs,
+    found: BTreeMap<PathBuf, Kind>,
+    entries: usize,
+}
+
+impl Survey<'_> {
+    fn walk(&mut self, root: &Root, look: &mut dyn FnMut(Listing<'_>)) -> Result<(), Fault> {
+        let mut pending = vec![(root.directory.clone(), root.depth)];
+        let mut is_root = true;
+        while let Some((directory, depth)) = pending.pop() {
+            let path = self.cwd.join(&directory);
+            look(Listing { directory: &directory, depth });
+            let entries = match fs::read_dir(&path) {
+                // A beginning that is not there has no files; it is not one that vanished.
+                Err(error) if is_root && is_absence(&error) => return Ok(()),
+                entries => entries.map_err(Fault::at(&path))?,
+            };
+            is_root = false;
+            for entry in entries {
+                let entry = entry.map_err(Fault::at(&path))?;
+                self.count(&directory)?;
+                let name = directory.join(entry.file_name());
+                let kind = entry.file_type().map_err(Fault::at(&path))?;
+                let below = depth.map(|depth| depth - 1);
+                if kind.is_dir() && below != Some(0) {
+                    pending.push((name, below));
+                } else if !kind.is_dir() && self.globs.matches(&name) {
+                    // Sockets, pipes and devices have no content.
+                    let kind = if kind.is_symlink() {
+                        Some(Kind::Link)
+                    } else {
+                        kind.is_file().then_some(Kind::File)
+                    };
+                    self.found.extend(kind.map(|kind| (name, kind)));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn count(&mut self, directory: &Path) -> Result<(), Fault> {
+        self.entries += 1;
+        if self.entries > MOST_ENTRIES {
+            let directory = self.cwd.join(directory);
+            return Err(Fault::Final(BuildError::TooLarge { directory, limit: MOST_ENTRIES }));
+        }
+        Ok(())
+    }
+}
+
+/// There is nothing, or a file where a directory should be.
+fn is_absence(error: &io::Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
+}
+
+/// One file: kind, name and content, each with its length before it, so that no two trees give the same bytes.
+fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: Kind, chunk: &mut [u8]) -> Result<(), Fault> {
+    let path = cwd.join(name);
+    let (sign, length, content) = match kind {
+        Kind::Link => {
+            let target = fs::read_link(&path).map_err(|error| replaced(&path, error))?;
+            let target = target.as_os_str().as_bytes();
+            (b'l', length_of(target), Sha256::digest(target))
+        }
+        Kind::File => {
+            let mut file = File::open(&path).map_err(Fault::at(&path))?;
+            let executable = is_executable(&file.metadata().map_err(Fault::at(&path))?);
+            let (length, content) = content_of(&mut file, chunk).map_err(Fault::at(&path))?;
+            (if executable { b'x' } else { b'f' }, length, content)
+        }
+    };
+    let name = name.as_os_str().as_bytes();
+    sum.update([sign]);
+    sum.update(length_of(name).to_be_bytes());
+    sum.update(name);
+    sum.update(length.to_be_bytes());
+    sum.update(content);
+    Ok(())
+}
+
+/// A link that is none any more (`EINVAL`) was replaced while the tree was read.
+fn replaced(path: &Path, error: io::Error) -> Fault {
+    if error.kind() == ErrorKind::InvalidInput {
+        return Fault::Vanished(path.to_owned());
+    }
+    Fault::at(path)(error)
+}
+
+fn is_executable(found: &Metadata) -> bool {
+    found.permissions().mode() & 0o111 != 0
+}
+
+fn content_of(file: &mut File, chunk: &mut [u8]) -> io::Result<(u64, sha2::digest::Output<Sha256>)> {
+    let mut sum = Sha256::new();
+    let mut length = 0_u64;
+    loop {
+        match file.read(chunk) {
+            Ok(0) => return Ok((length, sum.finalize())),
+            Ok(count) => {
+                let read = chunk.get(..count).unwrap_or_default();
+                sum.update(read);
+                length = length.saturating_add(length_of(read));
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+fn length_of(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
+}
+
+fn hex(bytes: &[u8]) -> String {
+    let digit = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);
+    bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(*byte)]).collect()
+}
+
+#[cfg(test)]
+mod tests;

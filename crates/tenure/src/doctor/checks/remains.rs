@@ -1,0 +1,121 @@
+//! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and whatever
+//! could not be looked at.
+
+use tenure_sys::census::Seen;
+
+use crate::doctor::check::{Case, Check, Look, bytes, word};
+use crate::doctor::facts::{Host, Read, line_of};
+use crate::doctor::finding::{Fix, Symptom};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check { id: "leftovers", part: "leftovers", look: Look::Worker(leftovers) },
+    Check { id: "program-lock-held", part: "leftovers", look: Look::Worker(program_lock) },
+    Check { id: "logs-too-large", part: "logs", look: Look::Worker(logs) },
+    Check { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
+    Check { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
+    Check { id: "host-newer", part: "host executable", look: Look::Worker(host_newer) },
+    Check { id: "not-looked-at", part: "state directory", look: Look::Worker(not_looked_at) },
+];
+
+/// Logs may pass their bound by what is written while they are rotated, and by the worker's own log.
+const LOG_SLACK: u64 = 4_000_000;
+
+/// How many processes a finding names.
+const NAMED: usize = 8;
+
+fn is_over(case: &Case<'_>) -> bool {
+    case.state.is_free() && case.state.hello().is_none() && !case.state.is_in_motion()
+}
+
+fn leftovers(case: &Case<'_>) -> Option<Symptom> {
+    let marked: Vec<&Seen> = case.marked().collect();
+    if !is_over(case) || marked.is_empty() {
+        return None;
+    }
+    let more = marked.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    Some(
+        Symptom::warning("a dead worker left processes running; the next start ends them first")
+            .saw_all(marked.iter().take(NAMED).map(|seen| line_of(seen)))
+            .saw_all(more)
+            .remedy(case.type_in("doctor --fix"))
+            .fix(Fix::EndLeftovers { scope: case.worker.scope.clone() }),
+    )
+}
+
+/// A holder of the program's lock that carries no mark cannot be found, and nothing starts beside it.
+fn program_lock(case: &Case<'_>) -> Option<Symptom> {
+    let held = case.state.program_lock == Ok(true) && case.marked().next().is_none();
+    (is_over(case) && held).then(|| {
+        Symptom::error(
+            "something of a dead worker's program lives and cannot be found: nothing can be started",
+        )
+        .saw("the lock `program` is held, and no process of this user carries the worker's mark")
+        .saw_all(case.state.programs.iter().map(crate::doctor::facts::Member::line))
+        .remedy(format!("fuser -v {}", word(&case.worker.directory.path.join(crate::paths::file::PROGRAM))))
+    })
+}
+
+fn logs(case: &Case<'_>) -> Option<Symptom> {
+    let logs = case.state.logs.as_ref().ok()?.as_ref()?;
+    (logs.all > logs.bound.saturating_mul(2).saturating_add(LOG_SLACK)).then(|| {
+        Symptom::warning("the logs are far larger than their bound")
+            .saw(format!("{} of logs; the settings allow {}", bytes(logs.all), bytes(logs.bound)))
+            .remedy(format!(
+                "remove old files in {}",
+                word(&case.worker.directory.path.join(crate::paths::file::LOGS))
+            ))
+    })
+}
+
+/// The file of the recorded host, where a worker of it lives: a dead one's needs nobody.
+fn living<'case>(case: &Case<'case>) -> Option<&'case Host> {
+    case.state.host.as_ref().filter(|_| case.state.hello().is_some())
+}
+
+fn is_unlinked(host: &Host) -> bool {
+    host.runs.as_ref().is_some_and(|runs| runs.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
+}
+
+fn host_gone(case: &Case<'_>) -> Option<Symptom> {
+    let host = living(case).filter(|host| !host.there)?;
+    Some(
+        Symptom::warning("the executable of the worker is not on disk any more")
+            .saw(format!("{} is gone; the worker runs on", host.record.exe))
+            .remedy(format!("{}, from an installation that is there", case.type_in("restart"))),
+    )
+}
+
+fn host_replaced(case: &Case<'_>) -> Option<Symptom> {
+    let host = living(case).filter(|host| host.there && is_unlinked(host))?;
+    Some(
+        Symptom::note("the executable of the worker was replaced since it was started")
+            .saw(format!("it runs a file that {} no longer leads to", host.record.exe))
+            .remedy(format!("{}, to have the new one", case.type_in("restart"))),
+    )
+}
+
+fn host_newer(case: &Case<'_>) -> Option<Symptom> {
+    let host = case.state.host.as_ref().filter(|host| host.record.is_newer_host())?;
+    Some(
+        Symptom::note("a newer tenure keeps this worker, and is used for it as long as it is there")
+            .saw(format!("{} is tenure {}", host.record.exe, host.record.version))
+            .saw(format!("this is tenure {}", env!("CARGO_PKG_VERSION")))
+            .remedy("update this tenure"),
+    )
+}
+
+fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
+    fn why<T>(read: &Read<T>) -> Option<String> {
+        read.as_ref().err().map(|why| format!("could not {why}"))
+    }
+    let state = case.state;
+    let parts =
+        [why(&state.gate), why(&state.lease), why(&state.program_lock), why(&state.socket), why(&state.logs)];
+    let missing: Vec<String> = parts.into_iter().flatten().collect();
+    (!missing.is_empty()).then(|| {
+        Symptom::warning("a part could not be looked at: other findings may be missing")
+            .saw_all(missing)
+            .remedy(format!("ls -la {}", word(&case.worker.directory.path)))
+    })
+}

@@ -1,0 +1,322 @@
+//! Every check on facts made by hand: silent where all is well, and alone where its own fact is the one that is wrong.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tenure_sys::census::Seen;
+use tenure_sys::kernel::WatchLimits;
+use tenure_sys::process::{Doubt, GoneReason, RunState};
+
+use crate::desired::Down;
+use crate::doctor::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Record, Unread};
+use crate::doctor::finding::{Finding, Fix, Severity};
+use crate::doctor::{checks, diagnose};
+use crate::ledger::Ledger;
+use crate::probe::Observation;
+use crate::wire::{AppState, Asker, Check};
+
+mod made;
+
+use made::{
+    LATER, disk, down, gone, healthy, held, now, port, says, scope, seen, set, silent, spec, state, there,
+    version, wants, who,
+};
+
+/// Facts from which one thing is wrong, and the check that is to say so.
+type Case = (&'static str, fn() -> Facts, fn(&mut Facts));
+
+fn of_machine() -> Vec<Case> {
+    vec![
+        ("state-root", healthy, |facts| facts.machine.host = Err(Unread("find a home".into()))),
+        ("workers-not-listed", healthy, |facts| facts.machine.listed = Err(Unread("list".into()))),
+        ("disk-full", healthy, |facts| disk(facts).free_bytes = 4096),
+        ("disk-full", healthy, |facts| disk(facts).free_files = Some(2)),
+        ("network-file-system", healthy, |facts| disk(facts).is_network = true),
+        ("configuration", healthy, |facts| facts.machine.configuration.push("a.toml:3: no".into())),
+        ("no-machine-id", healthy, |facts| facts.machine.machine_id = false),
+        ("no-identity", healthy, |facts| facts.machine.identity = Err(Unread("read /proc".into()))),
+        ("no-process-handles", healthy, |facts| facts.machine.features.pidfd = false),
+        ("weak-identity", healthy, |facts| facts.machine.features.pidfd_inode = false),
+        ("unknown-peers", healthy, |facts| facts.machine.features.peer_pidfd = false),
+        ("slow-spawn", healthy, |facts| facts.machine.features.close_range = false),
+        ("no-watches", healthy, |facts| facts.machine.watch = Err(Unread("watch files".into()))),
+        ("no-watches", healthy, |facts| {
+            facts.machine.watch_limits = Ok(WatchLimits { watches: 100, instances: 128 });
+        }),
+        ("few-descriptors", healthy, |facts| facts.machine.descriptors = (64, 4096)),
+        ("starting-forbidden", healthy, |facts| set(facts, "TENURE_NO_SPAWN", "1")),
+        ("host-variable", healthy, |facts| facts.machine.named_host = Some(Err(Unread("find it".into())))),
+        ("bad-duration", healthy, |facts| set(facts, "TENURE_WEDGED_AFTER", "soon")),
+        ("inside-a-worker", healthy, |facts| set(facts, "TENURE_COOKIE", "web:id/3/-/program")),
+        ("other-root", healthy, |facts| set(facts, "TENURE_STATE_DIR", "/state")),
+    ]
+}
+
+fn access(facts: &mut Facts, access: Access) {
+    facts.workers[0].directory.access = access;
+    facts.workers[0].state = None;
+}
+
+fn of_directories() -> Vec<Case> {
+    vec![
+        ("open-to-others", healthy, |facts| access(facts, Access::TooOpen { mode: 0o755 })),
+        ("of-another-user", healthy, |facts| access(facts, Access::NotOwned { owner: 0 })),
+        ("no-directory", healthy, |facts| access(facts, Access::NotDirectory)),
+        ("locked-out", healthy, |facts| {
+            access(facts, Access::Denied { seen: Some((0o000, 1000)), why: "no".into() });
+        }),
+        ("directory-denied", healthy, |facts| {
+            access(facts, Access::Denied { seen: Some((0o700, 1000)), why: "no".into() });
+        }),
+        ("directory-denied", healthy, |facts| access(facts, Access::Denied { seen: None, why: "no".into() })),
+        ("directory-unusable", healthy, |facts| access(facts, Access::Unusable { why: "EIO".into() })),
+        ("read-only", healthy, |facts| {
+            facts.workers[0].directory.access = Access::Private { writable: false };
+        }),
+        ("long-path", healthy, |facts| {
+            facts.workers[0].directory.path = format!("/{}", "x".repeat(120)).into();
+        }),
+    ]
+}
+
+fn of_locks() -> Vec<Case> {
+    vec![
+        ("gate-holder-stopped", healthy, |facts| {
+            state(facts).gate = Ok(Some(held(RunState::Stopped, 0)));
+        }),
+        ("gate-held", healthy, |facts| state(facts).gate = Ok(Some(held(RunState::Sleeping, LATER)))),
+        ("gate-unsigned", healthy, |facts| {
+            state(facts).gate = Ok(Some(GateHolder::Unsigned { file: (1, 9) }));
+            facts.census.locks.push(((1, 9), seen(8)));
+        }),
+        ("worker-stopped", silent, |facts| state(facts).lineage = vec![there(42, RunState::Stopped)]),
+        ("worker-traced", healthy, |facts| {
+            let command = "tenure host web".into();
+            let now = Now::There { run: Some(RunState::Sleeping), tracer: Some(9), command };
+            state(facts).lineage = vec![Member { identity: who(42), now }];
+        }),
+        ("wedged", silent, |_| {}),
+        ("booting-silently", silent, |facts| {
+            let until = Some(now().plus(Duration::from_secs(9)));
+            state(facts).ledger = Record::Good(Ledger { booting_until: until, ..Ledger::default() });
+        }),
+        ("unreachable", silent, |facts| {
+            state(facts).answer = Observation::Nobody;
+            state(facts).socket = Ok(false);
+        }),
+        ("unknown-holder", silent, |facts| {
+            state(facts).lineage = vec![gone(42, GoneReason::PidReused)];
+            facts.census.locks.push(((1, 2), seen(8)));
+        }),
+        ("lease-lost", healthy, |facts| state(facts).lease = Ok(false)),
+    ]
+}
+
+fn of_answers() -> Vec<Case> {
+    vec![
+        ("control-denied", down, |facts| state(facts).answer = Observation::Denied("EPERM".into())),
+        ("not-ours", down, |facts| state(facts).answer = Observation::Foreign("another scope".into())),
+        ("slow-answer", healthy, |facts| state(facts).took = Duration::from_millis(400)),
+        ("app-failed", healthy, |facts| says(facts).app.state = AppState::Failed),
+        ("app-failed", healthy, |facts| says(facts).app.state = AppState::BackOff),
+        ("app-degraded", healthy, |facts| {
+            says(facts).app.state = AppState::Degraded;
+            says(facts).app.checks = vec![Check { name: "db".into(), ok: false, detail: "refused".into() }];
+        }),
+        ("app-stalled", healthy, |facts| says(facts).app.stalled_for_ms = Some(9_000)),
+        ("app-booting", healthy, |facts| says(facts).app.state = AppState::Booting),
+        ("draining", healthy, |facts| says(facts).draining = true),
+        ("stale-socket", down, |facts| state(facts).socket = Ok(true)),
+        ("stale-temporaries", down, |facts| state(facts).temporaries = vec!["control.3.ab".into()]),
+    ]
+}
+
+fn of_records() -> Vec<Case> {
+    vec![
+        ("record-damaged", down, |facts| {
+            state(facts).ledger = Record::Damaged { why: "EOF".into(), holds: false };
+        }),
+        ("record-damaged", down, |facts| {
+            state(facts).desired = Record::Damaged { why: "EOF".into(), holds: true };
+        }),
+        ("record-too-new", down, |facts| state(facts).ledger = Record::TooNew { found: 9, known: 1 }),
+        ("record-unreadable", down, |facts| {
+            state(facts).desired = Record::Unreadable { why: "EACCES".into() };
+        }),
+        ("generation-exhausted", down, |facts| state(facts).ledger = Record::Exhausted),
+        ("record-disagrees", healthy, |facts| says(facts).generation = 4),
+        ("record-of-another-boot", down, |facts| {
+            state(facts).lineage = vec![gone(42, GoneReason::OtherBoot)];
+        }),
+        ("foreign-namespace", healthy, |facts| {
+            let now = Now::Unverifiable(Doubt::ForeignPidNamespace);
+            state(facts).programs = vec![Member { identity: who(9), now }];
+        }),
+        ("clock-behind", down, |facts| state(facts).written_s = 3_000_000_000),
+    ]
+}
+
+fn of_versions() -> Vec<Case> {
+    vec![
+        ("held-down", down, |facts| {
+            wants(facts).record.down = Some(Down { by: Asker::default(), at: now() });
+        }),
+        ("pinned", healthy, |facts| wants(facts).record.hold = Some(version(1))),
+        ("quarantined", healthy, |facts| {
+            wants(facts).record.offer(&spec(2), &now());
+            wants(facts).record.failed(&spec(2), "exit status 3", &now());
+        }),
+        ("program-gone", healthy, |facts| wants(facts).gone.push((version(1), "no program".into()))),
+        ("nothing-to-start", down, |facts| wants(facts).gone.push((version(1), "no program".into()))),
+        ("other-version", healthy, |facts| wants(facts).record.offer(&spec(2), &now())),
+        ("version-disagrees", healthy, |facts| says(facts).app.version = Some(version(9))),
+        ("source-changed", healthy, |facts| says(facts).source_changed = true),
+    ]
+}
+
+fn of_the_rest() -> Vec<Case> {
+    vec![
+        ("port-taken", down, |facts| {
+            state(facts).ports = vec![port(false)];
+            facts.census.sockets.push((77, seen(8)));
+        }),
+        ("port-of-another", healthy, |facts| {
+            state(facts).ports = vec![port(false)];
+            facts.census.sockets.push((77, seen(8)));
+        }),
+        ("port-silent", healthy, |facts| state(facts).ports[0].sockets.clear()),
+        ("leftovers", down, |facts| facts.census.cookies.push(("web:id/3/-/program".into(), seen(8)))),
+        ("program-lock-held", down, |facts| state(facts).program_lock = Ok(true)),
+        ("logs-too-large", healthy, |facts| {
+            state(facts).logs = Ok(Some(LogBytes { all: 900_000_000, bound: 1_000_000 }));
+        }),
+        ("host-gone", healthy, |facts| state(facts).host.as_mut().expect("recorded").there = false),
+        ("host-replaced", healthy, |facts| {
+            let deleted = Some("/usr/bin/tenure (deleted)".into());
+            state(facts).host.as_mut().expect("recorded").runs = deleted;
+        }),
+        ("host-newer", healthy, |facts| {
+            state(facts).host.as_mut().expect("recorded").record.version = "999.0.0".into();
+        }),
+        ("not-looked-at", down, |facts| state(facts).logs = Err(Unread("look at the logs".into()))),
+    ]
+}
+
+fn found(facts: &Facts) -> Vec<Finding> {
+    diagnose(facts).into_iter().flat_map(|one| one.findings).collect()
+}
+
+#[test]
+fn nothing_is_found_where_all_is_well() {
+    for facts in [healthy(), down()] {
+        assert_eq!(found(&facts), []);
+    }
+}
+
+fn cases() -> Vec<Case> {
+    [of_machine(), of_directories(), of_locks(), of_answers(), of_records(), of_versions(), of_the_rest()]
+        .concat()
+}
+
+#[test]
+fn every_finding_in_words() {
+    let text = cases().into_iter().flat_map(|(_, before, wrong)| {
+        let mut facts = before();
+        wrong(&mut facts);
+        found(&facts).into_iter().map(|finding| {
+            let Finding { check, severity, what, evidence, remedy, fix } = finding;
+            let evidence: String = evidence.into_iter().map(|line| line + "\n    ").collect();
+            let fix = fix.map_or_else(String::new, |fix| format!("    --fix: {fix}\n"));
+            format!("{check}: {}: {what}\n    {evidence}-> {remedy}\n{fix}", severity.word())
+        })
+    });
+    insta::assert_snapshot!(text.collect::<String>());
+}
+
+#[test]
+fn each_check_finds_what_it_is_for_and_nothing_else_speaks() {
+    let mut covered = BTreeSet::from(["pinned-gone"]);
+    for (id, before, wrong) in cases() {
+        let mut facts = before();
+        wrong(&mut facts);
+        let findings = found(&facts);
+        let names: Vec<&str> = findings.iter().map(|finding| finding.check).collect();
+        assert_eq!(names, [id], "{findings:#?}");
+        let finding = &findings[0];
+        assert!(!finding.what.is_empty() && !finding.remedy.is_empty(), "{finding:#?}");
+        assert!(finding.evidence.iter().all(|line| !line.is_empty()), "{finding:#?}");
+        covered.insert(id);
+    }
+    let ids: BTreeSet<&str> = checks::all().map(|check| check.id).collect();
+    assert_eq!(ids, covered, "each check has a case");
+    assert_eq!(ids.len(), checks::all().count(), "no name twice");
+}
+
+#[test]
+fn a_pinned_version_that_is_gone_is_told_with_the_pin() {
+    let mut facts = healthy();
+    wants(&mut facts).record.hold = Some(version(7));
+    let names: Vec<&str> = found(&facts).iter().map(|finding| finding.check).collect();
+    assert_eq!(names, ["pinned-gone", "pinned"], "the worst first");
+}
+
+#[test]
+fn a_name_is_one_word_in_kebab_case() {
+    for check in checks::all() {
+        assert!(check.id.chars().all(|one| one.is_ascii_lowercase() || one == '-'), "{}", check.id);
+    }
+}
+
+#[test]
+fn what_a_launcher_is_at_work_on_is_no_finding() {
+    let mut facts = down();
+    state(&mut facts).socket = Ok(true);
+    state(&mut facts).temporaries = vec![".ledger.json.1.ab.tmp".into()];
+    facts.census.cookies.push(("web:id/3/-/program".into(), seen(8)));
+    state(&mut facts).gate = Ok(Some(held(RunState::Sleeping, LATER)));
+    let findings = found(&facts);
+    assert!(
+        findings.iter().all(|finding| finding.check == "gate-held" && finding.fix.is_none()),
+        "{findings:#?}"
+    );
+}
+
+#[test]
+fn a_long_hold_weighs_more_than_a_short_one() {
+    let weight = |since| {
+        let mut facts = healthy();
+        state(&mut facts).gate = Ok(Some(held(RunState::Sleeping, since)));
+        found(&facts)[0].severity
+    };
+    assert_eq!((weight(LATER - 1000), weight(LATER - 90_000)), (Severity::Note, Severity::Warning));
+}
+
+#[test]
+fn a_damaged_record_is_moved_only_where_nobody_lives_and_no_person_holds_anything() {
+    let fix = |before: fn() -> Facts, holds| {
+        let mut facts = before();
+        state(&mut facts).desired = Record::Damaged { why: "EOF".into(), holds };
+        let findings = found(&facts);
+        findings.into_iter().find(|finding| finding.check == "record-damaged").expect("found").fix
+    };
+    assert_eq!(fix(down, false), Some(Fix::MoveAside { scope: scope(), record: "desired.json" }));
+    assert_eq!(fix(down, true), None);
+    assert_eq!(fix(healthy, false), None);
+}
+
+#[test]
+fn what_listens_below_the_worker_is_no_stranger_without_its_mark() {
+    let mut facts = healthy();
+    state(&mut facts).ports = vec![port(false)];
+    facts.census.sockets.push((77, Seen { above: vec![41, 42, 1], ..seen(8) }));
+    assert_eq!(found(&facts), []);
+}
+
+#[test]
+fn what_listens_in_the_name_of_the_worker_is_no_stranger() {
+    let mut facts = healthy();
+    state(&mut facts).ports = vec![port(false)];
+    facts.census.sockets.push((77, seen(8)));
+    facts.census.cookies.push(("web:id/3/-/program".into(), seen(8)));
+    assert_eq!(found(&facts), []);
+}

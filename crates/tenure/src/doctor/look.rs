@@ -1,0 +1,57 @@
+//! Gathers the facts, once: reads, connects, tries locks, and changes nothing.
+//!
+//! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are gone
+//! over, once for all workers. What cannot be read becomes a fact of its own.
+
+use crate::doctor::facts::{Access, Facts, Machine, Place, Unread, Worker};
+use crate::paths::{self, StateDir};
+use crate::scope::Scope;
+use tenure_sys::census::Questions;
+
+pub(crate) mod machine;
+pub(crate) mod place;
+pub(crate) mod ports;
+pub(crate) mod scope;
+
+/// A worker to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its scope.
+    pub scope: Scope,
+    /// What the caller calls it: remedies are written with this name.
+    pub called: String,
+}
+
+/// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the files
+/// that describe workers.
+#[must_use]
+pub fn look(subjects: Vec<Subject>, configuration: Vec<String>) -> Facts {
+    let machine = machine::machine(configuration);
+    let mut questions = Questions::default();
+    let workers = subjects.into_iter().map(|subject| worker(subject, &machine, &mut questions)).collect();
+    let census = questions.ask();
+    Facts { machine, workers, census }
+}
+
+fn worker(subject: Subject, machine: &Machine, questions: &mut Questions) -> Worker {
+    let Subject { scope, called } = subject;
+    let directory = match paths::state_root() {
+        Ok(root) => place::place(&paths::host_directory(&root).join(scope.to_string())),
+        Err(error) => Place {
+            path: scope.to_string().into(),
+            access: Access::Unusable { why: error.to_string() },
+            file_system: Err(Unread(error.to_string())),
+        },
+    };
+    let state = match &directory.access {
+        Access::Private { .. } => StateDir::open(&scope).ok().flatten(),
+        Access::Absent
+        | Access::TooOpen { .. }
+        | Access::NotOwned { .. }
+        | Access::NotDirectory
+        | Access::Denied { .. }
+        | Access::Unusable { .. } => None,
+    };
+    let state = state.map(|state| scope::state(&state, &machine.now, questions));
+    Worker { scope, called, directory, state }
+}

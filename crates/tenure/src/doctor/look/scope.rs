@@ -1,0 +1,255 @@
+//! What stands in one scope: locks, answer, records, processes. Read only: no file is made, no lock is kept.
+
+use std::fs::File;
+use std::io;
+use std::path::Path;
+
+use tenure_sys::census::Questions;
+use tenure_sys::dir::fstat;
+use tenure_sys::identity::Identity;
+use tenure_sys::lock;
+use tenure_sys::process::{self, Verified};
+
+use crate::deadline::{Deadline, Moment, monotonic};
+use crate::desired::Desired;
+use crate::doctor::facts::{
+    GateHolder, Host, LogBytes, Member, Now, Port, Read, Record, State, Unread, Wanted,
+};
+use crate::doctor::look::ports;
+use crate::gate;
+use crate::listen;
+use crate::paths::{StateDir, file};
+use crate::probe::{self, FIRST_ANSWER, Observation};
+use crate::program;
+use crate::records::{self, RecordError};
+use crate::spec::{Logs, Spec};
+use crate::wire::Hello;
+
+/// Gathers it, and adds to `questions` what only a pass over all processes can answer.
+pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -> State {
+    let gate = gate_holder(state);
+    let (answer, took, lease) = answer_and_lease(state);
+    let ledger = record(state, file::LEDGER, records::read_ledger(state));
+    let desired = wanted(record(state, file::DESIRED, records::read_desired(state)));
+    let hello = match &answer {
+        Observation::Answered(hello) => Some(&**hello),
+        Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
+    };
+    let recorded = ledger.good();
+    let lineage = members(recorded.map_or(&[][..], |ledger| &ledger.lineage));
+    let program = recorded.and_then(|ledger| ledger.program.as_ref());
+    let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
+    let programs: Vec<Identity> = programs.cloned().collect();
+    let found = State {
+        id: state.id().to_owned(),
+        program_lock: is_locked(state, file::PROGRAM),
+        lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
+        socket: exists(state, file::CONTROL),
+        programs: members(&programs),
+        host: host(state, hello),
+        ports: ports(hello, desired.good(), &lease, now),
+        temporaries: temporaries(state),
+        logs: logs(state, desired.good(), now),
+        written_s: written(state),
+        gate,
+        lease,
+        answer,
+        took,
+        ledger,
+        desired,
+        lineage,
+    };
+    ask_more(&found, questions);
+    found
+}
+
+/// What only a look at every process can tell, and only where it is wanted.
+fn ask_more(found: &State, questions: &mut Questions) {
+    if let Ok(Some(GateHolder::Unsigned { file })) = &found.gate {
+        questions.locks.push(*file);
+    }
+    let unknown = found.hello().is_none() && !found.lineage.iter().any(Member::is_there);
+    questions.locks.extend(found.lease_file.filter(|_| unknown));
+    let strange = found.ports.iter().filter(|port| !port.is_ours && !port.sockets.is_empty());
+    questions.sockets.extend(strange.flat_map(|port| ports::inodes(&port.sockets)));
+    questions.cookies |= found.is_free() || !questions.sockets.is_empty();
+}
+
+/// The first look at both. A worker that answers without its lease may just have ended, or just have been started, so that
+/// is looked at once more.
+fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Read<bool>) {
+    let look = || {
+        let begun = monotonic();
+        let observed = match Deadline::start(FIRST_ANSWER).stage("probe") {
+            Ok(stage) => probe::observe(state, stage),
+            Err(_) => Observation::Silent,
+        };
+        (observed, monotonic().saturating_sub(begun), is_locked(state, file::INSTANCE))
+    };
+    let seen = look();
+    let contradicts = match &seen.0 {
+        Observation::Answered(_) => seen.2 == Ok(false),
+        Observation::Nobody => seen.2 == Ok(true),
+        Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => false,
+    };
+    if contradicts { look() } else { seen }
+}
+
+fn gate_holder(state: &StateDir) -> Read<Option<GateHolder>> {
+    if !is_locked(state, file::GATE)? {
+        return Ok(None);
+    }
+    let signed = gate::signature(state).and_then(|by| match process::verify(&by.identity) {
+        Verified::Same(handle) => Some(GateHolder::Signed { run: process::state_of(handle.pid()), by }),
+        Verified::Gone(_) | Verified::Unverifiable(_) => None,
+    });
+    let unsigned = || GateHolder::Unsigned { file: file_of(state, file::GATE).unwrap_or_default() };
+    Ok(Some(signed.unwrap_or_else(unsigned)))
+}
+
+/// Opened for reading, which suffices for the lock and makes nothing.
+fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
+    match state.dir().open_read(name).and_then(lock::is_locked) {
+        Ok(held) => Ok(held),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Unread::of(&format!("look at the lock `{name}`"), &error)),
+    }
+}
+
+fn exists(state: &StateDir, name: &str) -> Read<bool> {
+    state.dir().exists(name).map_err(|error| Unread::of(&format!("look for `{name}`"), &error))
+}
+
+fn file_of(state: &StateDir, name: &str) -> Option<(u64, u64)> {
+    let file: File = state.dir().open_read(name).ok()?;
+    let found = fstat(std::os::fd::AsFd::as_fd(&file)).ok()?;
+    Some((found.dev, found.ino))
+}
+
+fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>) -> Record<T> {
+    let why =
+        |error: &dyn std::error::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    match read {
+        Ok(record) if state.dir().exists(name).unwrap_or(false) => Record::Good(record),
+        Ok(_) => Record::Absent,
+        Err(error @ RecordError::Damaged { .. }) => {
+            Record::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
+        }
+        Err(RecordError::TooNew { found, known, .. }) => Record::TooNew { found, known },
+        Err(RecordError::Exhausted { .. }) => Record::Exhausted,
+        Err(error @ (RecordError::Read { .. } | RecordError::Write { .. })) => {
+            Record::Unreadable { why: why(&error) }
+        }
+    }
+}
+
+/// Largest record read: 8 offers with long commands are far below it.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// The text of a record, whatever it is worth.
+pub(crate) fn text_of(state: &StateDir, name: &str) -> String {
+    let bytes = state.dir().read(name, LARGEST).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether a damaged record still shows that a person pinned or stopped something: a word of a person is not put aside
+/// without one.
+pub(crate) fn shows_a_hold(state: &StateDir, name: &str) -> bool {
+    let text = text_of(state, name);
+    ["\"hold\"", "\"down\""].iter().any(|key| {
+        let values =
+            text.match_indices(key).map(|(at, _)| text[at + key.len()..].trim_start_matches([' ', ':']));
+        values.into_iter().any(|value| !value.starts_with("null"))
+    })
+}
+
+fn wanted(record: Record<Desired>) -> Record<Wanted> {
+    match record {
+        Record::Good(record) => {
+            let gone = record
+                .offers
+                .iter()
+                .filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?)));
+            Record::Good(Wanted { gone: gone.collect(), record })
+        }
+        Record::Absent => Record::Absent,
+        Record::Damaged { why, holds } => Record::Damaged { why, holds },
+        Record::TooNew { found, known } => Record::TooNew { found, known },
+        Record::Exhausted => Record::Exhausted,
+        Record::Unreadable { why } => Record::Unreadable { why },
+    }
+}
+
+/// What of a spec is not on disk, by this caller's PATH.
+fn missing(spec: &Spec) -> Option<String> {
+    if !spec.cwd.is_dir() {
+        return Some(format!("there is no directory {}", spec.cwd.display()));
+    }
+    let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
+    let command = spec.command.first().map_or("", String::as_str);
+    program::resolve(command, &spec.cwd, path.as_deref()).err().map(|error| format!("could not {error}"))
+}
+
+fn members(identities: &[Identity]) -> Vec<Member> {
+    let now = |identity: &Identity| match process::verify(identity) {
+        Verified::Same(handle) => Now::There {
+            run: process::state_of(handle.pid()),
+            tracer: process::tracer_of(handle.pid()),
+            command: process::command_line(handle.pid()).unwrap_or_default(),
+        },
+        Verified::Gone(why) => Now::Gone(why),
+        Verified::Unverifiable(why) => Now::Unverifiable(why),
+    };
+    identities.iter().map(|identity| Member { identity: identity.clone(), now: now(identity) }).collect()
+}
+
+/// The record of the host is where every format has it, so that a ledger that is too new still tells it.
+fn host(state: &StateDir, hello: Option<&Hello>) -> Option<Host> {
+    let record = records::recorded_host(state).filter(|record| !record.exe.is_empty())?;
+    let there = Path::new(&record.exe).is_file();
+    let runs = hello.and_then(|hello| process::executable_of(hello.identity.pid));
+    Some(Host { record, there, runs })
+}
+
+fn ports(hello: Option<&Hello>, wanted: Option<&Wanted>, lease: &Read<bool>, now: &Moment) -> Vec<Port> {
+    match (hello, wanted) {
+        (Some(hello), _) => ports::of_worker(hello),
+        (None, Some(wanted)) if *lease == Ok(false) => {
+            let of_target = ports::of_target(&wanted.target(now));
+            if of_target.is_empty() { ports::of_highest(wanted) } else { of_target }
+        }
+        (None, _) => Vec::new(),
+    }
+}
+
+fn temporaries(state: &StateDir) -> Vec<String> {
+    let names = state.dir().names().unwrap_or_default();
+    let mut found: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+    found.retain(|name| listen::is_temporary(name));
+    found.sort();
+    found
+}
+
+fn logs(state: &StateDir, wanted: Option<&Wanted>, now: &Moment) -> Read<Option<LogBytes>> {
+    let dir = match state.dir().open_child(file::LOGS) {
+        Ok(dir) => dir,
+        Err(tenure_sys::dir::DirError::Absent { .. }) => return Ok(None),
+        Err(error) => return Err(Unread(error.to_string())),
+    };
+    let failed = |error: io::Error| Unread::of("look at the logs", &error);
+    let mut all = 0;
+    for name in dir.names().map_err(failed)? {
+        all += dir.stat(&name).map_err(failed)?.map_or(0, |found| found.len);
+    }
+    let settings = wanted.and_then(|wanted| match wanted.target(now) {
+        crate::desired::Target::Offer { spec, .. } => Some(spec.logs),
+        crate::desired::Target::Suppressed { .. } | crate::desired::Target::Missing { .. } => None,
+    });
+    let Logs { size, keep } = settings.unwrap_or_default();
+    Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))
+}
+
+fn written(state: &StateDir) -> u64 {
+    let of = |name| state.dir().stat(name).ok().flatten().map_or(0, |found| found.modified_s);
+    of(file::LEDGER).max(of(file::DESIRED))
+}

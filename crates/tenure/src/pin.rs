@@ -1,0 +1,225 @@
+//! `pin` and `unpin`: a person holds one version, the only downgrade there is, and releases it.
+//!
+//! A pin is a version that some launcher has offered, with the spec that it offered. It counts once a worker of it stands:
+//! if it does not start, what stood before is started again and nothing is held.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::deadline::{Deadline, Moment};
+use crate::desired::{Desired, Target};
+use crate::error::{Error, ErrorKind};
+use crate::event::{self, Event, What};
+use crate::fault::{self, Point};
+use crate::gate::Gate;
+use crate::lease::{Lease, TryLease};
+use crate::offers;
+use crate::order::{self, Order};
+use crate::paths::StateDir;
+use crate::probe::{self, FIRST_ANSWER, Observation};
+use crate::readiness;
+use crate::records;
+use crate::restart::{self, Restarted};
+use crate::scope::Scope;
+use crate::start;
+use crate::wire::{AppState, Hello};
+
+/// A request to hold a version.
+#[derive(Debug, Clone)]
+pub struct PinOrder {
+    /// Whose worker.
+    pub scope: Scope,
+    /// The version; one that was offered.
+    pub version: Version,
+    /// The longest time that the call may take.
+    pub budget: Duration,
+    /// The `tenure` executable that hosts programs, as for [`Order::host`].
+    pub host: Option<PathBuf>,
+}
+
+/// A version is held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pinned {
+    /// The version.
+    pub version: Version,
+    /// The version that was held before, where one was.
+    pub before: Option<Version>,
+    /// What that did to the worker.
+    pub applied: Applied,
+}
+
+/// What a pin did to the worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Applied {
+    /// A worker of the version stood already.
+    Stood(Box<Hello>),
+    /// It was replaced, and the new one proved.
+    Replaced(Box<Restarted>),
+    /// None runs; the next one will be of that version.
+    Later,
+}
+
+/// A version is no longer held.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unpinned {
+    /// The version that was held, where one was.
+    pub before: Option<Version>,
+    /// The version that would be started now.
+    pub target: Option<Version>,
+    /// The worker that stands; it stays until a launcher asks for a newer version, or a person restarts it.
+    pub stands: Option<Box<Hello>>,
+}
+
+/// Holds a version: whatever is offered, nothing else is started. A worker of another version is replaced at once, and
+/// the new one is proved as a restart is.
+///
+/// # Errors
+/// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
+/// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: nothing is held then, and what stood before
+/// is started again; otherwise as [`restart`](crate::restart()).
+pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
+    let budget = Deadline::start(order.budget);
+    let Some(state) = StateDir::open(&order.scope)? else { return Err(unknown(order, &Desired::default())) };
+    if order::is_inside(&state) {
+        let message = format!("pin {}: this process is part of that worker", order.scope);
+        return Err(Error::of(ErrorKind::Recursion, message));
+    }
+    let to = wanted(order, &records::read_desired(&state)?)?;
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, to.gate_time())?;
+    let mut desired = records::read_desired(&state)?;
+    let to = wanted(order, &desired)?;
+
+    let applied = apply(&gate, &to, &budget)?;
+    fault::reach(Point::PinProved);
+    // What the start put on record counts: the tally, and the boot of the new worker.
+    gate.confirm()?;
+    let failures = records::read_desired(&state)?.failures;
+    let before = desired.hold.replace(order.version.clone());
+    records::write_desired(&state, &Desired { failures, ..desired })?;
+    let event = Event::now(What::Pinned, 0, &to.asker(), format!("to {}", order.version));
+    event::note(&state, &event.version(&order.version));
+    Ok(Pinned { version: order.version.clone(), before, applied })
+}
+
+/// Releases the held version. The worker stays as it is: what replaces it is a launcher that asks for a newer version, or
+/// a restart. Nothing held is success.
+pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
+    let budget = Deadline::start(budget);
+    let Some(state) = StateDir::open(scope)? else {
+        return Ok(Unpinned { before: None, target: None, stands: None });
+    };
+    let gate = Gate::enter(&state, budget.stage("gate")?)?;
+    let mut desired = records::read_desired(&state)?;
+    let before = desired.hold.take();
+    if let Some(version) = &before {
+        gate.confirm()?;
+        records::write_desired(&state, &desired)?;
+        let event = Event::now(What::Unpinned, 0, &order::asker(), format!("from {version}"));
+        event::note(&state, &event.version(version));
+    }
+    let target = desired.target_version(&Moment::now(), &start::can_run);
+    let stands = restart::before(&state, &budget)?;
+    Ok(Unpinned { before, target, stands })
+}
+
+/// The order for the version, as it was offered.
+fn wanted(order: &PinOrder, desired: &Desired) -> Result<Order, Error> {
+    let spec = desired.offered(&order.version).ok_or_else(|| unknown(order, desired))?;
+    let to = Order::new(order.scope.clone(), spec.clone())
+        .map_err(|bad| Error::of(ErrorKind::UnknownVersion, bad.to_string()))?
+        .budget(order.budget);
+    Ok(match &order.host {
+        Some(host) => to.host(host.clone()),
+        None => to,
+    })
+}
+
+fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Error> {
+    let old = match look(gate, to, budget)? {
+        Observation::Answered(hello) if is_wanted(&hello, to) && hello.app.state != AppState::Failed => {
+            return Ok(Applied::Stood(hello));
+        }
+        Observation::Answered(hello) => Some(hello),
+        // Somebody may hold the lease without a socket: only a free one says that nothing runs.
+        Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
+    };
+    start::check(&to.spec, to)?;
+    if !start::can_run(&to.spec) {
+        let message = format!("pin {}: its directory {} is gone", to.spec.version, to.spec.cwd.display());
+        return Err(Error::of(ErrorKind::SpawnFailed, message).at("program"));
+    }
+    if old.is_none() && matches!(Lease::try_take(gate.state())?, TryLease::Free(_)) {
+        return Ok(Applied::Later);
+    }
+    match restart::put(gate, &to.spec, to, (old.clone(), "pin"), budget) {
+        Ok(restarted) => Ok(Applied::Replaced(Box::new(restarted))),
+        Err(failure) => Err(put_back(gate, to, failure)),
+    }
+}
+
+/// What stands. A worker of the version that still boots is waited for: it counts once it stands.
+fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, Error> {
+    let stage = budget.stage("probe under gate")?.at_most(FIRST_ANSWER);
+    let seen = probe::observe(gate.state(), stage);
+    let boots = |hello: &Hello| matches!(hello.app.state, AppState::Booting | AppState::BackOff);
+    if !matches!(&seen, Observation::Answered(hello) if is_wanted(hello, to) && boots(hello)) {
+        return Ok(seen);
+    }
+    let version = &to.spec.version;
+    let stage = budget.stage("worker boot")?;
+    match readiness::await_settled(gate.state(), stage) {
+        Ok(hello) if !hello.draining && !boots(&hello) => Ok(Observation::Answered(Box::new(hello))),
+        Ok(_) | Err(_) if stage.remaining().is_zero() => Err(stage.timed_out().into()),
+        Ok(_) | Err(_) => {
+            let message = format!("pin {version}: its worker ended before it was ready; nothing is held");
+            Err(Error::of(ErrorKind::SpawnFailed, message))
+        }
+    }
+}
+
+fn is_wanted(hello: &Hello, to: &Order) -> bool {
+    hello.version == to.spec.version && !hello.draining
+}
+
+/// Starts again what would run without the pin. It has its own time: the pin's may be spent.
+fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
+    // The record as it is now: the version that has just failed is passed over.
+    let desired = match records::read_desired(gate.state()) {
+        Ok(desired) => desired,
+        Err(error) => {
+            return failure.adding(&format!("nothing is held, and nothing runs: failed to {error}"));
+        }
+    };
+    let Target::Offer { spec, .. } = desired.target(&Moment::now(), &start::can_run) else {
+        return failure.adding("nothing is held, and nothing else could be started");
+    };
+    let version = spec.version.clone();
+    let lease = match Lease::try_take(gate.state()) {
+        Ok(TryLease::Free(lease)) => lease,
+        Ok(TryLease::Busy) => return failure.adding("nothing is held; what was started is still there"),
+        Err(error) => {
+            return failure.adding(&format!("nothing is held, and nothing runs: failed to {error}"));
+        }
+    };
+    let again = || {
+        let budget = Deadline::start(spec.start_timeout.duration());
+        let started = start::start(gate, lease, &spec, to, &budget);
+        offers::settle(gate, &spec, started)?.map_or(Ok(()), Err)
+    };
+    match again() {
+        Ok(()) => failure.adding(&format!("nothing is held, and version {version} was started again")),
+        Err(error) => {
+            failure.adding(&format!("nothing is held, and version {version} did not start again: {error}"))
+        }
+    }
+}
+
+fn unknown(order: &PinOrder, desired: &Desired) -> Error {
+    let known: Vec<String> = desired.offers.iter().map(|offer| offer.spec.version.to_string()).collect();
+    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+    let message =
+        format!("pin {}: no launcher has offered it to {}; known: {known}", order.version, order.scope);
+    Error::of(ErrorKind::UnknownVersion, message)
+}

@@ -1,0 +1,143 @@
+//! What one call may start, and what its judge is told: the record as it stands, less what this call has seen fail.
+//!
+//! Made once under the gate (or from a look at the record without it), and asked before anything is stopped to make room.
+
+use std::time::Duration;
+
+use crate::build;
+use crate::deadline::Moment;
+use crate::desired::{Desired, Down, Failure, Target};
+use crate::errand::Errand;
+use crate::error::{Error, ErrorKind};
+use crate::judge::{Aim, Goal, Known, Usable, Warning};
+use crate::order::Order;
+use crate::probe::Observation;
+use crate::spec::Spec;
+use crate::start;
+
+/// What a call may start.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    target: Target,
+    held: bool,
+    tried: Vec<semver::Version>,
+    down: Option<Down>,
+}
+
+impl Plan {
+    /// The plan by the record. A version that this very call has seen fail is out of the choice, quarantine or not.
+    pub(crate) fn of(desired: &Desired, errand: &Errand) -> Self {
+        let has_failed = |spec: &Spec| !errand.may_start(&spec.version) && desired.failure(spec).is_some();
+        let target = desired.target(&Moment::now(), &|spec| start::can_run(spec) && !has_failed(spec));
+        let tried = match &target {
+            Target::Offer { spec, .. } => desired.observed_for(spec),
+            Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
+        };
+        Self { target, held: desired.hold.is_some(), tried, down: desired.down.clone() }
+    }
+
+    /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
+    /// as the worker was told of them: two launchers with different globs would never agree.
+    pub(crate) fn aim(&self, seen: &Observation, failure: Option<&Error>) -> Aim {
+        let goal = match (&self.target, failure) {
+            (Target::Offer { retry: Some(failure), .. }, _) | (Target::Suppressed { failure, .. }, None) => {
+                Goal::Nothing(failure.error.clone())
+            }
+            (Target::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
+            (Target::Suppressed { .. } | Target::Missing { .. }, Some(failure)) => {
+                Goal::Nothing(failure.cause_of_start().to_owned())
+            }
+            (Target::Missing { program }, None) => Goal::Nothing(format!("its program {program:?} is gone")),
+        };
+        Aim::Known(Known { goal, held: self.held, tried: self.tried.clone(), content: content(seen) })
+    }
+
+    /// What the judge is told of a worker that was started from `spec` a moment ago.
+    pub(crate) fn aim_started(&self, spec: &Spec) -> Aim {
+        let goal = Goal::Start(spec.version.clone());
+        Aim::Known(Known { goal, held: self.held, tried: Vec::new(), content: None })
+    }
+
+    /// The spec that may be started now, or why none may.
+    pub(crate) fn startable(
+        &self,
+        order: &Order,
+        errand: &Errand,
+        failure: Option<&Error>,
+    ) -> Result<&Spec, Error> {
+        if let Some(down) = &self.down {
+            return Err(held_down(down));
+        }
+        match (&self.target, failure) {
+            (Target::Offer { spec, .. }, _) if errand.may_start(&spec.version) => {
+                start::check(spec, order)?;
+                Ok(spec)
+            }
+            (_, Some(failure)) => Err(failure.clone()),
+            (Target::Suppressed { failure, wait }, None) => Err(suppressed(failure, *wait)),
+            (Target::Missing { program }, None) => Err(missing(&order.spec, program)),
+            (Target::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
+        }
+    }
+
+    /// The same worker, where the warning that the offer does not run says how it failed.
+    pub(crate) fn explained(&self, usable: Box<Usable>) -> Box<Usable> {
+        match &self.target {
+            Target::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
+            Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => usable,
+        }
+    }
+}
+
+/// The same worker, where the warning that the offer does not run says `failure`.
+pub(crate) fn explained(mut usable: Box<Usable>, failure: Option<&str>) -> Box<Usable> {
+    for warning in &mut usable.warnings {
+        if let (Warning::OfferNotRunning { why, .. }, Some(failure)) = (warning, failure) {
+            failure.clone_into(why);
+        }
+    }
+    usable
+}
+
+/// Nothing is started until a person starts it.
+pub(crate) fn held_down(down: &Down) -> Error {
+    let by = if down.by.command.is_empty() { "a person" } else { down.by.command.as_str() };
+    let message =
+        format!("start the worker: it was stopped until `tenure start` (by pid {}, `{by}`)", down.by.pid);
+    Error::of(ErrorKind::HeldDown, message).at("stop --hold")
+}
+
+fn content(seen: &Observation) -> Option<Result<String, String>> {
+    match seen {
+        Observation::Answered(hello) if hello.source_changed => {
+            let now = build::digest(&hello.spec.cwd, &hello.spec.build);
+            Some(now.map_err(|error| told(&error)))
+        }
+        Observation::Answered(_)
+        | Observation::Nobody
+        | Observation::Silent
+        | Observation::Denied(_)
+        | Observation::Foreign(_) => None,
+    }
+}
+
+/// An error with its causes.
+fn told(error: &dyn std::error::Error) -> String {
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+}
+
+fn suppressed(failure: &Failure, wait: Duration) -> Error {
+    let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
+    let message = format!("start the worker: it failed a moment ago, {times}: {}", failure.error);
+    Error::of(ErrorKind::SpawnSuppressed, message).at("suppression").after(wait)
+}
+
+fn missing(spec: &Spec, program: &str) -> Error {
+    let what = if spec.cwd.is_dir() {
+        format!("there is no program {program:?}")
+    } else {
+        format!("there is no directory {}", spec.cwd.display())
+    };
+    Error::of(ErrorKind::SpawnFailed, format!("start the worker: {what}")).at("program")
+}

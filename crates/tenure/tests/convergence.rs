@@ -1,0 +1,155 @@
+//! The theorem of the version policy, on the policy that ships: with k versions and f faults there are at most k - 1 + f
+//! replacements between two words of a person, and none after the last offer and fault.
+//!
+//! The versions are those on record at a person's word and those offered since. The same check is run on two policies that
+//! are known to be wrong; it must find both.
+
+#[path = "convergence/world.rs"]
+mod world;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::Union;
+use proptest::test_runner::{TestCaseError, TestCaseResult, TestError, TestRunner};
+
+use world::{Event, Rule, VERSIONS, World};
+
+const HOUR: u64 = 3_600_000;
+
+/// What may happen besides calls, a person's words and deaths.
+#[derive(Debug, Clone, Copy, Default)]
+struct Troubles {
+    /// Each version is installed twice, with another setting; else once.
+    twice: bool,
+    /// Programs are removed and come back.
+    removed: bool,
+}
+
+fn events(troubles: Troubles) -> impl Strategy<Value = Vec<Event>> {
+    let version = || 1..=VERSIONS;
+    let from = 0..=u64::from(troubles.twice);
+    let times = prop_oneof![Just(0), Just(1), Just(u32::MAX)];
+    let while_ms = prop_oneof![Just(1_000), Just(3_000), Just(31_000), Just(HOUR + 1)];
+    let mut kinds = vec![
+        (30, (version(), from).prop_map(|(version, from)| Event::Ensure(version, from)).boxed()),
+        (2, version().prop_map(Event::Pin).boxed()),
+        (2, Just(Event::Unpin).boxed()),
+        (1, Just(Event::Stop).boxed()),
+        (4, Just(Event::Dies).boxed()),
+        (2, Just(Event::AppFails).boxed()),
+        (4, while_ms.prop_map(Event::Passes).boxed()),
+        (4, (version(), times).prop_map(|(version, times)| Event::Breaks(version, times)).boxed()),
+        (
+            3,
+            (version(), proptest::option::of(version()))
+                .prop_map(|(one, says)| Event::Says(one, says))
+                .boxed(),
+        ),
+        (2, (0..3_u64).prop_map(Event::Edited).boxed()),
+    ];
+    if troubles.removed {
+        kinds.push((3, (version(), any::<bool>()).prop_map(|(one, gone)| Event::Removed(one, gone)).boxed()));
+    }
+    vec(Union::new_weighted(kinds), 0..60)
+}
+
+fn holds(world: &World) -> TestCaseResult {
+    let epoch = &world.epoch;
+    let bound = epoch.versions.len().saturating_sub(1) + epoch.faults;
+    prop_assert!(epoch.replaced <= bound, "more than k - 1 + f replacements: {epoch:?}");
+    prop_assert!(epoch.rebuilt <= epoch.edits, "more rebuilds than contents: {epoch:?}");
+    prop_assert!(world.broken.is_empty(), "{:?}", world.broken);
+    Ok(())
+}
+
+/// What happens, and then peace: everybody calls, and calls again.
+fn converges(rule: Rule, events: &[Event]) -> TestCaseResult {
+    let mut world = World::new(rule);
+    for event in events {
+        world.happen(*event);
+        holds(&world)?;
+    }
+    // The first round offers, and starts what disagrees; the second hears of it.
+    world.round();
+    world.round();
+    holds(&world)?;
+    for _ in 0..2 {
+        prop_assert_eq!(world.round(), 0, "all is said, and a worker is replaced: {:?}", world.epoch);
+    }
+    if let (Some(held), Some(version)) = (world.held(), world.version()) {
+        prop_assert_eq!(held, version, "another version than the held one stands");
+    }
+    holds(&world)
+}
+
+fn config(cases: u32) -> ProptestConfig {
+    ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 20_000,
+        ..ProptestConfig::with_cases(cases)
+    }
+}
+
+proptest! {
+    #![proptest_config(config(1_000))]
+
+    #[test]
+    fn whatever_is_offered_and_whatever_fails_versions_converge(events in events(Troubles::default())) {
+        converges(Rule::Shipped, &events)?;
+    }
+
+    #[test]
+    fn two_installations_of_a_version_do_not_fight(events in events(Troubles { twice: true, removed: false })) {
+        converges(Rule::Shipped, &events)?;
+    }
+
+    #[test]
+    fn a_program_that_vanishes_costs_no_healthy_worker(events in events(Troubles { twice: false, removed: true })) {
+        converges(Rule::Shipped, &events)?;
+    }
+
+    #[test]
+    fn all_troubles_at_once_converge(events in events(Troubles { twice: true, removed: true })) {
+        converges(Rule::Shipped, &events)?;
+    }
+}
+
+/// The shortest story in which this rule does not converge.
+fn refuted(rule: Rule) -> String {
+    let only = prop_oneof![
+        8 => (1..=VERSIONS).prop_map(|version| Event::Ensure(version, 0)),
+        1 => Just(Event::Dies),
+    ];
+    let found = TestRunner::new(config(500))
+        .run(&vec(only, 0..30), |events| converges(rule, &events))
+        .expect_err("a rule that does not converge is found out");
+    match found {
+        TestError::Fail(why, events) => format!("{why}: {events:?}"),
+        TestError::Abort(why) => why.to_string(),
+    }
+}
+
+#[test]
+fn a_judge_of_strict_equality_is_found_out() {
+    let found = refuted(Rule::StrictEquality);
+    assert!(found.contains("k - 1 + f"), "{found}");
+}
+
+#[test]
+fn a_launcher_that_starts_its_own_version_is_found_out() {
+    let found = refuted(Rule::OwnVersion);
+    assert!(found.contains("k - 1 + f"), "{found}");
+}
+
+/// Twenty alternating calls of two versions are one replacement, and the wrong rule is wrong by the bound as well.
+#[test]
+fn the_bound_tells_the_shipped_rule_from_the_wrong_one() {
+    let turns = || (0..20).map(|turn| Event::Ensure(1 + turn % 2, 0));
+    let replaced = |rule| {
+        let mut world = World::new(rule);
+        turns().for_each(|event| world.happen(event));
+        (world.epoch.replaced, holds(&world))
+    };
+    assert!(matches!(replaced(Rule::Shipped), (1, Ok(()))));
+    assert!(matches!(replaced(Rule::StrictEquality), (2.., Err(TestCaseError::Fail(_)))));
+}
