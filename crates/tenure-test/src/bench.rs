@@ -7,4 +7,5 @@ pub mod cold;
 pub mod figure;
 pub mod herd;
 pub mod idle;
+pub mod versions;
 pub mod warm;

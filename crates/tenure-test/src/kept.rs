@@ -1,12 +1,14 @@
 //! One worker named `w`, kept from the fixture program in as many versions as a test offers.
 //!
 //! Each version has a configuration file of its own, as launchers of different installations have; the first one offered
-//! is also the `tenure.toml` of the working directory.
+//! is also the user's own description, or the `tenure.toml` of the working directory where `w` is a project's.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tenure::Scope;
+use tenure::desired::Desired;
 use tenure::event::{Event, What};
 use tenure::ledger::Ledger;
 use tenure_sys::dir::Dir;
@@ -15,7 +17,7 @@ use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::watch::Watch;
 
 use crate::meeting::PATIENCE;
-use crate::sandbox::{Call, Output, Sandbox};
+use crate::sandbox::{Call, Output, Running, Sandbox};
 
 /// Name of the worker.
 pub const NAME: &str = "w";
@@ -26,6 +28,7 @@ pub struct Kept {
     /// Where it happens.
     pub sandbox: Sandbox,
     program: PathBuf,
+    of_project: bool,
 }
 
 /// What a version of `w` is described as.
@@ -43,7 +46,13 @@ impl Kept {
     /// A fresh sandbox whose workers run `program` under `tenure`.
     #[must_use]
     pub fn new(tenure: &str, program: &str) -> Self {
-        Self { sandbox: Sandbox::new(tenure), program: PathBuf::from(program) }
+        Self { sandbox: Sandbox::new(tenure), program: PathBuf::from(program), of_project: false }
+    }
+
+    /// A fresh sandbox whose workers are those of the project in its working directory.
+    #[must_use]
+    pub fn in_project(tenure: &str, program: &str) -> Self {
+        Self { of_project: true, ..Self::new(tenure, program) }
     }
 
     /// A fresh sandbox in which version 1.0.0 was offered with these words for the program.
@@ -61,7 +70,13 @@ impl Kept {
             kept: self,
             version: version.to_owned(),
             words: Vec::new(),
-            lines: vec!["start_timeout = \"30s\"".to_owned(), "stop = { grace = \"1s\" }".to_owned()],
+            lines: vec![
+                format!("scope = {:?}", if self.of_project { "project" } else { "user" }),
+                format!("version = {version:?}"),
+                format!("cwd = {:?}", self.sandbox.work()),
+                "start_timeout = \"30s\"".to_owned(),
+                "stop = { grace = \"1s\" }".to_owned(),
+            ],
             listen: Some("{ name = \"http\", tcp = \"127.0.0.1:0\" }".to_owned()),
             ready: Some("{ http = \"/\" }".to_owned()),
         }
@@ -103,6 +118,24 @@ impl Kept {
         self.launcher("restart", "1.0.0")
     }
 
+    /// `tenure pin w VERSION --json`.
+    #[must_use]
+    pub fn pin(&self, version: &str) -> Call<'_> {
+        self.sandbox.tenure(["pin", NAME, version, "--json", "--timeout", "40s"])
+    }
+
+    /// `tenure unpin w --json`.
+    #[must_use]
+    pub fn unpin(&self) -> Call<'_> {
+        self.sandbox.tenure(["unpin", NAME, "--json", "--timeout", "40s"])
+    }
+
+    /// `ensure` by launchers of these versions, all at once.
+    #[must_use]
+    pub fn crowd<'version>(&self, versions: impl IntoIterator<Item = &'version str>) -> Vec<Running> {
+        versions.into_iter().map(|version| self.launcher("ensure", version).start()).collect()
+    }
+
     /// `tenure status w --json`.
     #[must_use]
     pub fn status(&self) -> Output {
@@ -118,7 +151,11 @@ impl Kept {
     /// The scope's state directory.
     #[must_use]
     pub fn state(&self) -> PathBuf {
-        self.sandbox.scope(NAME)
+        if !self.of_project {
+            return self.sandbox.scope(NAME);
+        }
+        let work = std::fs::canonicalize(self.sandbox.work()).unwrap_or_default();
+        self.sandbox.scope(&format!("{NAME}@{}", Scope::project_key(&work)))
     }
 
     /// Names of all files below the scope's directory, sorted.
@@ -141,6 +178,16 @@ impl Kept {
     #[must_use]
     pub fn count(&self, what: What) -> usize {
         self.events().iter().filter(|event| event.what == what).count()
+    }
+
+    /// The record of what was offered, held and failed.
+    ///
+    /// # Panics
+    /// If there is none.
+    #[must_use]
+    pub fn desired(&self) -> Desired {
+        let text = std::fs::read(self.state().join("desired.json")).expect("a launcher leaves a record");
+        serde_json::from_slice(&text).expect("a record is JSON")
     }
 
     /// The ledger.
@@ -238,14 +285,16 @@ impl Offer<'_> {
         let program = self.kept.program.display().to_string();
         let mut command = vec![program, oracle, self.version.clone()];
         command.extend(self.words);
-        let mut text = format!(
-            "[worker.{NAME}]\nscope = \"user\"\nversion = {:?}\ncommand = {command:?}\n",
-            self.version
-        );
+        let mut text = format!("[worker.{NAME}]\ncommand = {command:?}\n");
         text.extend(self.listen.map(|listen| format!("listen = [{listen}]\n")));
         text.extend(self.ready.map(|ready| format!("ready = {ready}\n")));
         text.extend(self.lines.iter().map(|line| format!("{line}\n")));
-        let here = self.kept.sandbox.work().join("tenure.toml");
+        let sandbox = &self.kept.sandbox;
+        let here = if self.kept.of_project {
+            sandbox.work().join("tenure.toml")
+        } else {
+            sandbox.config().join("w.toml")
+        };
         if !here.exists() {
             std::fs::write(&here, &text).expect("a sandbox takes files");
         }
@@ -308,6 +357,26 @@ fn is_frozen(pid: u32) -> bool {
     threads
         .filter_map(|thread| std::fs::read_to_string(thread.path().join("stat")).ok())
         .all(|stat| state(stat).unwrap_or(false))
+}
+
+/// The answers of a crowd, in its order.
+#[must_use]
+pub fn answers(crowd: Vec<Running>) -> Vec<Output> {
+    crowd.into_iter().map(Running::wait).collect()
+}
+
+/// The version in an answer.
+#[must_use]
+pub fn version(answer: &Output) -> String {
+    answer.json()["version"].as_str().unwrap_or_default().to_owned()
+}
+
+/// The kinds of the warnings in an answer.
+#[must_use]
+pub fn warnings(answer: &Output) -> Vec<String> {
+    let json = answer.json();
+    let warnings = json["warnings"].as_array().into_iter().flatten();
+    warnings.filter_map(|warning| Some(warning["kind"].as_str()?.to_owned())).collect()
 }
 
 /// How long a call took by its own account, in milliseconds.

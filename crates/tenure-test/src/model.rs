@@ -2,13 +2,15 @@
 //!
 //! What decides here is what ships: [`tenure::judge`], [`tenure::errand`], [`tenure::desired`] and
 //! [`tenure_worker::life`] are called, not rewritten. What is rewritten, because it is I/O, is the order of steps in
-//! `ensure`, `start`, `retire` and `stop`; each is cut where the real one can be interleaved or can die. Cold start,
-//! retirement followed by a start, `stop` and `restart` are in it. A [`Mutation`] breaks one rule, and an exploration
+//! `ensure`, `start`, `retire`, `stop` and `pin`; each is cut where the real one can be interleaved or can die. Cold
+//! start, retirement followed by a start, `stop`, `restart` and a person's words (`pin`, `unpin`, `stop --hold`, `start`)
+//! are in it. A [`Mutation`] breaks one rule, and an exploration
 //! that then finds nothing is a fault of the model.
 
 mod invariant;
 mod launcher;
 mod moves;
+mod pinning;
 mod policy;
 mod real;
 mod retiring;
@@ -29,8 +31,8 @@ use crate::model::scenario::Rules;
 use crate::model::state::{LAUNCHERS, Launcher, NOBODY, Pc, SLOTS, State, Worker};
 
 pub use crate::model::invariant::{
-    BOUNDED, BOUNDED_CALL, GENERATIONS, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_GENERATION,
-    ONE_PROGRAM, ONE_WORKER, PATH, REST, SOUND, witness,
+    BOUNDED, BOUNDED_CALL, DOWN, GENERATIONS, HEARD, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL,
+    ONE_GENERATION, ONE_PROGRAM, ONE_WORKER, PATH, PINNED, PUT_BACK, REST, SOUND, witness,
 };
 pub use crate::model::scenario::{Caller, Limits, Mutation, Scenario, Task};
 
@@ -135,6 +137,10 @@ impl Model for Rules {
             harmed: false,
             downgraded: false,
             unsound: false,
+            pinned: NOBODY,
+            downed: false,
+            bereft: false,
+            unheard: false,
         }]
     }
 

@@ -66,7 +66,7 @@ impl Sandbox {
             .permissions(fs::Permissions::from_mode(0o700))
             .tempdir()
             .expect("a temporary directory can be made");
-        for name in ["state", "home", "work", "oracle"] {
+        for name in ["state", "home", "config", "work", "oracle"] {
             fs::create_dir(root.path().join(name)).expect("a fresh directory takes another");
             let private = fs::Permissions::from_mode(0o700);
             fs::set_permissions(root.path().join(name), private).expect("it is ours");
@@ -104,6 +104,12 @@ impl Sandbox {
         self.path().join("work")
     }
 
+    /// The directory of the user's own configuration files, which need no trust.
+    #[must_use]
+    pub fn config(&self) -> PathBuf {
+        self.path().join("config")
+    }
+
     /// What its fixture programs report to.
     #[must_use]
     pub fn oracle(&self) -> Oracle {
@@ -130,6 +136,7 @@ impl Sandbox {
         env.insert("PATH".to_owned(), std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()));
         env.insert("HOME".to_owned(), self.path().join("home").display().to_string());
         env.insert(tenure::paths::ROOT_VARIABLE.to_owned(), self.state_root().display().to_string());
+        env.insert("TENURE_CONFIG_DIR".to_owned(), self.config().display().to_string());
         let args = args.into_iter().map(Into::into).collect();
         Call {
             sandbox: self,

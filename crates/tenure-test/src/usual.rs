@@ -26,7 +26,7 @@ pub struct Binaries {
 }
 
 impl Binaries {
-    /// A sandbox whose `tenure.toml` describes `w`: the fixture program with these words, on a port of its own.
+    /// A sandbox whose user has described `w`: the fixture program with these words, on a port of its own.
     #[must_use]
     pub fn sandbox(self, words: &[&str]) -> Sandbox {
         let sandbox = Sandbox::new(self.tenure);
@@ -54,9 +54,11 @@ pub const HTTP: &str = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\" }]\nr
 /// # Panics
 /// If the sandbox takes no file.
 pub fn describe(sandbox: &Sandbox, lines: &str) {
-    let text =
-        format!("[worker.w]\nscope = \"user\"\nstart_timeout = \"5s\"\nstop = {{ grace = \"1s\" }}\n{lines}");
-    fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
+    let mut text = format!("[worker.w]\nstart_timeout = \"5s\"\nstop = {{ grace = \"1s\" }}\n{lines}");
+    if !lines.contains("cwd = ") {
+        text.push_str(&format!("cwd = {:?}\n", sandbox.work()));
+    }
+    fs::write(sandbox.config().join("w.toml"), text).expect("a sandbox takes files");
 }
 
 /// `ensure` of `w` as a document, with a wedge that is found fast.

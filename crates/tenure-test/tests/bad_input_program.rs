@@ -51,7 +51,7 @@ fn what_is_there_and_cannot_be_run_is_named() {
 #[test]
 fn a_directory_that_is_not_there_is_named() {
     let sandbox = BINARIES.sandbox(&[]);
-    fs::write(sandbox.work().join("file"), "").expect("ours");
+    fs::write(sandbox.config().join("file"), "").expect("ours");
     for cwd in ["gone", "file"] {
         describe(&sandbox, &format!("command = [\"sleep\", \"60\"]\ncwd = {cwd:?}\n"));
         refused(&sandbox, &["no directory", cwd, "check `command`, `cwd`"]);

@@ -78,23 +78,20 @@ fn a_variable_that_is_no_duration_is_named() {
 
 /// Descriptions that are wrong, with what the complaint says.
 const WRONG: [(&str, &[&str]); 18] = [
-    ("[worker.w]\ncomand = [\"x\"]\n", &["tenure.toml:2", "`worker.w.comand`", "did you mean `command`"]),
-    ("[wroker.w]\ncommand = [\"x\"]\n", &["tenure.toml:1", "did you mean `worker`"]),
-    (
-        "[worker.w]\ncommand = [\"x\"]\nstop = { grase = \"5s\" }\n",
-        &["tenure.toml:3", "did you mean `grace`"],
-    ),
-    ("[worker.w]\ncommand = \"x\"\n", &["tenure.toml:2", "expected a sequence"]),
-    ("[worker.w]\ncommand = [1]\n", &["tenure.toml:2", "expected a string"]),
-    ("[worker.w]\ncommand = []\n", &["tenure.toml:1", "`command` is empty"]),
+    ("[worker.w]\ncomand = [\"x\"]\n", &["w.toml:2", "`worker.w.comand`", "did you mean `command`"]),
+    ("[wroker.w]\ncommand = [\"x\"]\n", &["w.toml:1", "did you mean `worker`"]),
+    ("[worker.w]\ncommand = [\"x\"]\nstop = { grase = \"5s\" }\n", &["w.toml:3", "did you mean `grace`"]),
+    ("[worker.w]\ncommand = \"x\"\n", &["w.toml:2", "expected a sequence"]),
+    ("[worker.w]\ncommand = [1]\n", &["w.toml:2", "expected a string"]),
+    ("[worker.w]\ncommand = []\n", &["w.toml:2", "`command` is empty"]),
     ("[worker.w]\ncommand = [\"\"]\n", &["`command` is empty"]),
     ("[worker.w]\ncommand = [\"a\\u0000b\"]\n", &["NUL"]),
     ("[worker.w]\n", &["command"]),
-    ("worker = 3\n", &["tenure.toml:1", "[worker.NAME]"]),
-    ("[worker]\nw = 3\n", &["tenure.toml:2", "not a table"]),
-    ("[worker.w\n", &["tenure.toml:1"]),
-    ("[worker.w]\ncommand = [\"x\"]\ncommand = [\"y\"]\n", &["tenure.toml:3", "duplicate"]),
-    ("[worker.w]\ncommand = [\"x\"]\nstart_timeout = \"soon\"\n", &["tenure.toml:3", "duration"]),
+    ("worker = 3\n", &["w.toml:1", "[worker.NAME]"]),
+    ("[worker]\nw = 3\n", &["w.toml:2", "not a table"]),
+    ("[worker.w\n", &["w.toml:1"]),
+    ("[worker.w]\ncommand = [\"x\"]\ncommand = [\"y\"]\n", &["w.toml:3", "duplicate"]),
+    ("[worker.w]\ncommand = [\"x\"]\nstart_timeout = \"soon\"\n", &["w.toml:3", "duration"]),
     ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { \"A=B\" = \"c\" } }\n", &["`env`", "'='"]),
     ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { A = \"c\\u0000\" } }\n", &["`env`", "NUL"]),
     (
@@ -110,7 +107,7 @@ const WRONG: [(&str, &[&str]); 18] = [
 #[test]
 fn a_description_that_is_wrong_names_file_line_and_what_was_meant() {
     let sandbox = BINARIES.sandbox(&[]);
-    let file = sandbox.work().join("tenure.toml");
+    let file = sandbox.config().join("w.toml");
     for (text, words) in WRONG {
         fs::write(&file, text).expect("ours");
         let refused = ensure(&sandbox).run().expect(6);
@@ -122,14 +119,14 @@ fn a_description_that_is_wrong_names_file_line_and_what_was_meant() {
 #[test]
 fn a_description_that_cannot_be_read_is_named() {
     let sandbox = BINARIES.sandbox(&[]);
-    let file = sandbox.work().join("tenure.toml");
+    let file = sandbox.config().join("w.toml");
     fs::write(&file, b"\xff\xfe").expect("ours");
-    says(&ensure(&sandbox).run().expect(6), &["tenure.toml", "UTF-8"]);
+    says(&ensure(&sandbox).run().expect(6), &["w.toml", "UTF-8"]);
     fs::write(&file, vec![b'#'; 2 * 1024 * 1024]).expect("ours");
-    says(&ensure(&sandbox).run().expect(6), &["tenure.toml", "longer than"]);
+    says(&ensure(&sandbox).run().expect(6), &["w.toml", "longer than"]);
     fs::remove_file(&file).expect("ours");
     fs::create_dir(&file).expect("ours");
-    says(&ensure(&sandbox).run().expect(6), &["tenure.toml", "directory"]);
+    says(&ensure(&sandbox).run().expect(6), &["w.toml", "directory"]);
     for (config, word) in [("none.toml", "No such file"), (".", "directory"), ("/dev/zero", "longer than")] {
         let refused = sandbox.tenure(["ensure", "w", "--json", "--config", config]).run().expect(6);
         says(&refused, &[word]);

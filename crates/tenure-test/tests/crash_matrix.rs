@@ -19,6 +19,10 @@ enum Road {
     Restart,
     /// `stop` of a running worker.
     Stop,
+    /// `pin` of an older version than the one that runs.
+    Pin,
+    /// `ensure` of a version that says it is an older one.
+    Disagree,
 }
 
 #[expect(
@@ -28,29 +32,43 @@ enum Road {
 fn road(point: Point) -> Road {
     match point {
         Point::RetireAsked | Point::RetireProved => Road::Restart,
+        Point::PinProved => Road::Pin,
+        Point::DisagreementRecorded => Road::Disagree,
         Point::DrainAnnounced | Point::ProgramEnded | Point::ShimEnding => Road::Stop,
         _ => Road::Ensure,
     }
 }
 
-fn sandbox() -> Sandbox {
+fn sandbox(point: Point) -> Sandbox {
     let sandbox = Sandbox::new(TENURE);
     let oracle = sandbox.oracle().directory().display().to_string();
+    let (version, words, ready) = match road(point) {
+        Road::Disagree => ("2.0.0", ["notify", "claims=1.0.0"], "{ notify = true }"),
+        Road::Ensure | Road::Restart | Road::Stop | Road::Pin => {
+            ("1.0.0", ["escapee", ""], "{ http = \"/\" }")
+        }
+    };
+    let command: Vec<&str> = [PROGRAM, &oracle, version].into_iter().chain(words).collect();
     let text = format!(
-        "[worker.w]\nscope = \"user\"\ncommand = [{PROGRAM:?}, {oracle:?}, \"1.0.0\", \"escapee\"]\n\
-         listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {{ http = \"/\" }}\n\
+        "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\ncommand = {command:?}\n\
+         listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {ready}\n\
          start_timeout = \"2s\"\nstop = {{ grace = \"1s\" }}\n"
     );
     std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
     sandbox
 }
 
+fn call<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str]) -> Call<'sandbox> {
+    let words = words.iter().chain(&["--json", "--config", "tenure.toml"]);
+    sandbox.tenure(words).env("TENURE_WEDGED_AFTER", "500ms").env("TENURE_TIMEOUT", "30s")
+}
+
 fn ensure(sandbox: &Sandbox) -> Call<'_> {
-    sandbox.tenure(["ensure", "w", "--json", "--timeout", "20s"]).env("TENURE_WEDGED_AFTER", "500ms")
+    call(sandbox, &["ensure", "w"])
 }
 
 fn restart(sandbox: &Sandbox) -> Call<'_> {
-    sandbox.tenure(["restart", "w", "--json", "--timeout", "30s"]).env("TENURE_WEDGED_AFTER", "500ms")
+    call(sandbox, &["restart", "w"])
 }
 
 /// Takes the road to `point` until a process of its role waits there.
@@ -58,14 +76,19 @@ fn travel(sandbox: &Sandbox, point: Point) -> (Running, Met) {
     let meeting = sandbox.meeting("point");
     let armed = meeting.armed(point);
     let traveller = match road(point) {
-        Road::Ensure => ensure(sandbox).fault(&armed).start(),
+        Road::Ensure | Road::Disagree => ensure(sandbox).fault(&armed).start(),
         Road::Restart => {
             ensure(sandbox).run().expect(0);
             restart(sandbox).fault(&armed).start()
         }
         Road::Stop => {
             ensure(sandbox).fault(&armed).run().expect(0);
-            sandbox.tenure(["stop", "w", "--json", "--timeout", "30s"]).start()
+            call(sandbox, &["stop", "w"]).start()
+        }
+        Road::Pin => {
+            ensure(sandbox).run().expect(0);
+            call(sandbox, &["ensure", "w", "--version", "2.0.0"]).run().expect(0);
+            call(sandbox, &["pin", "w", "1.0.0"]).fault(&armed).start()
         }
     };
     let met = meeting.meet();
@@ -89,13 +112,26 @@ fn kill(met: Met) {
 }
 
 /// The verdict of every cell: the next `ensure` serves (or names the failure that it will not repeat at once, and then
-/// `restart` serves), there were never two programs, and a stop leaves nothing.
+/// `restart` serves), there were never two programs, and a stop leaves nothing. A worker that says it is another version
+/// serves too, whatever its own launchers are told, and was not tried once more.
 fn heals(sandbox: &Sandbox, point: Point) {
+    let tried = sandbox.oracle().count("start");
     let next = ensure(sandbox).run();
-    if next.state() == "spawn-suppressed" {
+    if road(point) == Road::Disagree {
+        assert_eq!(next.state(), "version-disagrees", "{point:?}: {}{}", next.stdout, next.stderr);
+        assert_eq!(sandbox.oracle().count("start"), tried, "{point:?}: not tried again");
+        call(sandbox, &["ensure", "w", "--version", "1.0.0"]).run().expect(0);
+    } else if next.state() == "spawn-suppressed" {
         restart(sandbox).run().expect(0);
     } else {
         assert_eq!(next.code(), 0, "{point:?}: {}{}", next.stdout, next.stderr);
+    }
+    if road(point) == Road::Pin {
+        let record =
+            std::fs::read_to_string(sandbox.scope("w").join("desired.json")).expect("it was written");
+        let newer = call(sandbox, &["ensure", "w", "--version", "2.0.0"]).run().expect(0);
+        let expected = if record.contains("\"hold\"") { "1.0.0" } else { "2.0.0" };
+        assert_eq!(newer.json()["version"], expected, "{point:?}: held or not, and nothing between");
     }
     assert!(sandbox.oracle().is_held("program"), "{point:?}: somebody serves");
     assert_eq!(sandbox.oracle().count("double"), 0, "{point:?}: never two at once");
@@ -116,7 +152,9 @@ fn ended(traveller: Running, point: Point) -> Output {
 fn tells(output: &Output, point: Point) {
     let told = match road(point) {
         Road::Stop => output.code() == 0,
-        Road::Ensure | Road::Restart => ["started", "spawn-failed"].contains(&output.state().as_str()),
+        Road::Ensure | Road::Restart | Road::Pin | Road::Disagree => {
+            ["started", "spawn-failed"].contains(&output.state().as_str())
+        }
     };
     assert!(told, "{point:?}: {}{}", output.stdout, output.stderr);
 }
@@ -124,7 +162,7 @@ fn tells(output: &Output, point: Point) {
 #[test]
 fn a_launcher_killed_at_any_point_leaves_a_scope_that_heals() {
     for point in of_role(Role::Launcher) {
-        let sandbox = sandbox();
+        let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
         let output = ended(traveller, point);
@@ -136,11 +174,11 @@ fn a_launcher_killed_at_any_point_leaves_a_scope_that_heals() {
 #[test]
 fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
     for point in of_role(Role::Launcher) {
-        let sandbox = sandbox();
+        let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);
         stopped.signal(Signal::Stop).expect("our own process can be stopped");
-        let other = sandbox.tenure(["ensure", "w", "--json", "--timeout", "1s"]).run();
+        let other = ensure(&sandbox).env("TENURE_TIMEOUT", "1s").run();
         match other.state().as_str() {
             // It holds the gate: named, not killed.
             "gate-held" => {
@@ -151,12 +189,14 @@ fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
             }
             // Its worker serves already, or says that it waits for its go.
             "up" | "started" | "warming" => {}
+            "version-disagrees" if road(point) == Road::Disagree => {}
             state => panic!("{point:?}: {state}: {}{}", other.stdout, other.stderr),
         }
         met.release();
         stopped.signal(Signal::Cont).expect("our own process can be continued");
         let output = ended(traveller, point);
-        assert_eq!(output.code(), 0, "{point:?}: {}{}", output.stdout, output.stderr);
+        let expected = if road(point) == Road::Disagree { 5 } else { 0 };
+        assert_eq!(output.code(), expected, "{point:?}: {}{}", output.stdout, output.stderr);
         heals(&sandbox, point);
     }
 }
@@ -164,13 +204,13 @@ fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
 #[test]
 fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
     for point in of_role(Role::Worker) {
-        let sandbox = sandbox();
+        let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
         let output = ended(traveller, point);
         match road(point) {
             Road::Stop => assert_eq!(output.code(), 0, "{point:?}: {}{}", output.stdout, output.stderr),
-            Road::Ensure | Road::Restart => {
+            Road::Ensure | Road::Restart | Road::Pin | Road::Disagree => {
                 assert_eq!(output.state(), "spawn-failed", "{point:?}: {}{}", output.stdout, output.stderr);
             }
         }
@@ -181,7 +221,7 @@ fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
 #[test]
 fn a_worker_stopped_at_any_point_is_ended_when_its_time_is_over() {
     for point in of_role(Role::Worker) {
-        let sandbox = sandbox();
+        let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);
         stopped.signal(Signal::Stop).expect("our own process can be stopped");
@@ -197,7 +237,7 @@ fn a_worker_stopped_at_any_point_is_ended_when_its_time_is_over() {
 #[test]
 fn a_shim_killed_at_any_point_leaves_a_scope_that_heals() {
     for point in of_role(Role::Shim) {
-        let sandbox = sandbox();
+        let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
         tells(&ended(traveller, point), point);
@@ -208,7 +248,7 @@ fn a_shim_killed_at_any_point_leaves_a_scope_that_heals() {
 #[test]
 fn a_shim_stopped_at_any_point_is_ended_when_its_time_is_over() {
     for point in of_role(Role::Shim) {
-        let sandbox = sandbox();
+        let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);
         stopped.signal(Signal::Stop).expect("our own process can be stopped");

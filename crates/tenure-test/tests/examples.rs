@@ -23,6 +23,11 @@ fn example(name: &str) -> Sandbox {
     sandbox
 }
 
+/// Trusts the example's file, as whoever copied it has to.
+fn trust(sandbox: &Sandbox) {
+    sandbox.tenure(["trust"]).run().expect(0);
+}
+
 /// The example's port, moved to a free one: tests run beside each other and beside whatever the machine runs.
 fn with_free_port(sandbox: &Sandbox, port: &str) -> u16 {
     let free =
@@ -31,6 +36,7 @@ fn with_free_port(sandbox: &Sandbox, port: &str) -> u16 {
     let text = fs::read_to_string(&file).expect("the example has a configuration");
     assert!(text.contains(port), "the example names its port");
     fs::write(&file, text.replace(port, &free.to_string())).expect("a sandbox takes files");
+    trust(sandbox);
     free
 }
 
@@ -53,6 +59,7 @@ fn stop(sandbox: &Sandbox, name: &str) {
 #[test]
 fn a_node_server_on_an_inherited_descriptor() {
     let sandbox = example("node");
+    trust(&sandbox);
     let first = ensure(&sandbox, "web");
     assert!(ask::get(ask::address(&first), "/x").expect("it serves").contains("\"generation\":\"1\""));
     kill_host(&first);
@@ -95,6 +102,7 @@ fn redis_is_ready_when_it_says_so() {
 #[test]
 fn an_axum_program_that_is_its_own_worker() {
     let sandbox = example("axum");
+    trust(&sandbox);
     let built = PathBuf::from(TENURE).with_file_name("example-axum");
     fs::copy(&built, sandbox.work().join("example-axum")).expect("the example is built with the workspace");
     let first = ensure(&sandbox, "hello");

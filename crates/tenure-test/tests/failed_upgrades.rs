@@ -2,8 +2,10 @@
 
 use std::net::TcpListener;
 
+use tenure::event::What;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::ask;
+use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Call, Output, Sandbox};
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
@@ -74,4 +76,29 @@ fn a_worker_that_ends_gets_the_time_that_its_own_spec_gives_it() {
     program.signal(Signal::Kill).expect("our own program can be killed");
     assert_eq!(ensure(&sandbox, &patient, "20s").run().expect(0).json()["generation"], 2);
     sandbox.end_all();
+}
+
+#[test]
+fn a_version_that_cannot_boot_among_an_older_and_a_newer_one_costs_nobody_a_worker() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    kept.offer("1.0.0").write();
+    kept.offer("2.0.0").words(&["exit=3"]).write();
+    kept.offer("3.0.0").write();
+    kept.launcher("ensure", "1.0.0").run().expect(0);
+    let crowd = || kept.crowd((0..12).map(|turn| ["2.0.0", "1.0.0", "2.0.0", "3.0.0"][turn % 4]));
+    for answer in kept::answers(crowd()) {
+        let served = kept::version(&answer.clone().expect(0));
+        assert!(["1.0.0", "3.0.0"].contains(&served.as_str()), "{}", answer.stdout);
+    }
+    let faults = kept.count(What::StartFailed);
+    assert!(faults <= 1, "it is tried once: {}", kept.sandbox.story());
+    assert!(kept.count(What::Replacing) <= 3 - 1 + faults, "{}", kept.sandbox.story());
+    // And it ends at the newest, for all of them.
+    let (stands, spawned) = (kept::pid(&kept.status().expect(0)), kept.count(What::Spawned));
+    for answer in kept::answers(crowd()) {
+        let up = answer.expect(0);
+        assert_eq!((kept::pid(&up), kept::version(&up).as_str()), (stands, "3.0.0"));
+    }
+    assert_eq!((kept.count(What::Spawned), kept.sandbox.oracle().count("double")), (spawned, 0));
+    kept.stop().run().expect(0);
 }

@@ -21,8 +21,10 @@ const BINARIES: Binaries =
 
 const LEDGER: &str = include_str!("../../tenure/formats/ledger-1.json");
 const DESIRED: &str = include_str!("../../tenure/formats/desired-1.json");
+const DESIRED_2: &str = include_str!("../../tenure/formats/desired-2.json");
 const EVENTS: &str = include_str!("../../tenure/formats/events-1.jsonl");
 const HELLO: &str = include_str!("../../tenure/formats/hello-1.json");
+const HELLO_OF_A_BUILD: &str = include_str!("../../tenure/formats/hello-1-build.json");
 const BRIEF: &str = include_str!("../../tenure/formats/brief-1.json");
 
 fn value(text: &str) -> Value {
@@ -74,8 +76,14 @@ fn the_offers_of_format_1_hold() {
 }
 
 #[test]
+fn the_offers_of_format_2_hold() {
+    holds::<Desired>(DESIRED_2);
+}
+
+#[test]
 fn the_hello_of_wire_1_holds() {
     holds::<Answer>(HELLO);
+    holds::<Answer>(HELLO_OF_A_BUILD);
 }
 
 #[test]
@@ -104,6 +112,7 @@ fn records_of_today_have_the_shape_of_their_format() {
     started(&sandbox);
     let read = |name: &str| fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
     assert_shape(&value(LEDGER), &value(&read("ledger.json")), "ledger");
+    assert_eq!(value(DESIRED_2)["schema_version"], value(&read("desired.json"))["schema_version"]);
     assert_shape(&value(DESIRED), &value(&read("desired.json")), "desired");
     for line in read("events.jsonl").lines() {
         assert_shape(&value(EVENTS.lines().next().expect("one")), &value(line), "events");
@@ -169,6 +178,7 @@ fn the_documents_of_the_command_line_keep_their_shape() {
     same(include_str!("../../tenure-cli/formats/ensure-1.json"), &ensure(&sandbox).run().json(), "ensure");
     same(include_str!("../../tenure-cli/formats/status-1.json"), &status(&sandbox).json(), "status");
     same(include_str!("../../tenure-cli/formats/list-1.json"), &document(&sandbox, &["list"]), "list");
+    same(include_str!("../../tenure-cli/formats/doctor-1.json"), &document(&sandbox, &["doctor"]), "doctor");
     same(
         include_str!("../../tenure-cli/formats/restart-1.json"),
         &document(&sandbox, &["restart", "w"]),
@@ -183,4 +193,22 @@ fn the_documents_of_the_command_line_keep_their_shape() {
     for words in [&["ensure", "none"][..], &["ensure", "../w"], &["no-such-word"], &["logs", "none"]] {
         same(include_str!("../../tenure-cli/formats/error-1.json"), &document(&sandbox, words), "error");
     }
+}
+
+#[test]
+fn the_documents_about_configuration_keep_their_shape() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let golden = |text| value(text);
+    let same = |text, today: &Value, name: &str| assert_shape(&golden(text), today, name);
+    same(include_str!("../../tenure-cli/formats/init-1.json"), &document(&sandbox, &["init", "web"]), "init");
+    let text = "[worker.web]\ncommand = [\"sleep\", \"1\"]\nversion = { command = [\"true\"] }\n\
+                ready = { exec = [\"true\"] }\nenv = { set = { LOG = \"info\" } }\n";
+    let file = sandbox.work().join("tenure.toml");
+    fs::write(&file, format!("{text}[worker.bad]\ncomand = [\"x\"]\n")).expect("ours");
+    let check = document(&sandbox, &["config", "check"]);
+    same(include_str!("../../tenure-cli/formats/config-check-1.json"), &check, "config check");
+    fs::write(&file, text).expect("ours");
+    same(include_str!("../../tenure-cli/formats/trust-1.json"), &document(&sandbox, &["trust"]), "trust");
+    let show = document(&sandbox, &["config", "show", "web"]);
+    same(include_str!("../../tenure-cli/formats/config-show-1.json"), &show, "config show");
 }

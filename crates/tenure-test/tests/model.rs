@@ -58,4 +58,11 @@ broken_rules! {
     a_launcher_that_lost_the_gate_must_not_write => StaleRecord;
     a_failed_start_that_is_not_tallied_fails_everybody => UntalliedStart;
     a_version_that_failed_in_this_call_stays_out_of_it => RetriedChoice;
+    a_pin_that_launchers_ignore_does_not_hold => PinIgnored;
+    a_pin_on_record_before_its_worker_started_leaves_nothing => EarlyPin;
+    a_failed_pin_that_puts_nothing_back_leaves_nothing => NothingPutBack;
+    a_disagreement_that_is_not_written_down_never_ends => PairUnrecorded;
+    an_older_worker_accepted_by_a_strange_record_is_too_old => StrangeRecord;
+    a_stop_for_good_that_is_read_too_early_is_overlooked => EarlyLook;
+    a_stop_for_good_that_is_written_too_late_is_overlooked => LateDown;
 }

@@ -20,10 +20,6 @@ fn ensure(kept: &Kept, version: &str) -> Output {
     kept.launcher("ensure", version).run().expect(0)
 }
 
-fn version(answer: &Output) -> String {
-    answer.json()["version"].as_str().unwrap_or_default().to_owned()
-}
-
 fn warnings(answer: &Output) -> Vec<String> {
     let json = answer.json();
     let warnings = json["warnings"].as_array().into_iter().flatten();
@@ -39,7 +35,7 @@ fn a_successor_is_never_older_than_desired() {
     // It may be the older launcher that finds the worker dead: what it starts is what was desired.
     kept::kill(&kept::host(&first));
     let successor = ensure(&kept, "1.0.0");
-    assert_eq!((successor.state().as_str(), version(&successor).as_str()), ("started", "2.0.0"));
+    assert_eq!((successor.state().as_str(), kept::version(&successor).as_str()), ("started", "2.0.0"));
     assert!(kept.sandbox.oracle().lines().iter().all(|line| line.detail != "1.0.0 2"));
     assert_eq!(kept.count(What::Replacing), 0);
     kept.stop().run().expect(0);
@@ -88,7 +84,7 @@ fn four_launchers_of_three_versions_at_once_make_at_most_two_replacements() {
         crowd.iter().map(|version| kept.launcher("ensure", version).start()).collect();
     let answers: Vec<Output> = running.into_iter().map(|running| running.wait().expect(0)).collect();
     for (wanted, answer) in crowd.iter().zip(&answers) {
-        assert!(version(answer).as_str() >= *wanted, "{wanted}: {}", answer.stdout);
+        assert!(kept::version(answer).as_str() >= *wanted, "{wanted}: {}", answer.stdout);
     }
     assert!(kept.count(What::Replacing) <= 2, "{}", kept.sandbox.story());
     assert_eq!(kept.sandbox.oracle().count("double"), 0);
@@ -96,7 +92,7 @@ fn four_launchers_of_three_versions_at_once_make_at_most_two_replacements() {
     let before = kept.count(What::Spawned);
     for wanted in crowd {
         let answer = ensure(&kept, wanted);
-        assert_eq!((answer.state().as_str(), version(&answer).as_str()), ("up", "3.0.0"));
+        assert_eq!((answer.state().as_str(), kept::version(&answer).as_str()), ("up", "3.0.0"));
     }
     assert_eq!(kept.count(What::Spawned), before);
     kept.stop().run().expect(0);
@@ -108,7 +104,7 @@ fn a_version_that_does_not_start_is_tried_once_and_the_healthy_worker_stays() {
     kept.offer("2.0.0").words(&["exit=3"]).write();
     ensure(&kept, "1.0.0");
     let tried = ensure(&kept, "2.0.0");
-    assert_eq!(version(&tried), "1.0.0");
+    assert_eq!(kept::version(&tried), "1.0.0");
     assert!(warnings(&tried).iter().any(|warning| warning.contains("offer-not-running")), "{}", tried.stdout);
     let (starts, served) = (kept.sandbox.oracle().count("start"), kept::pid(&tried));
     for turn in 0..20 {

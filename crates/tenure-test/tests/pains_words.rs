@@ -66,7 +66,7 @@ fn stdout_is_data_only_when_a_worker_serves() {
     both("replaced", 0, |flag| call(&["restart", "w", flag]));
     document(&call(&["status", "w", "--json"]).run().expect(0), "up");
     let words = call(&["status", "w"]).run().expect(0);
-    assert!(words.stdout.starts_with("w: up, pid ") && words.stderr.is_empty(), "status is data: {words:?}");
+    assert!(words.stdout.starts_with("w: up\n") && words.stderr.is_empty(), "status is data: {words:?}");
     document(&kept.stop().run().expect(0), "stopped");
     both("stopped", 0, |flag| call(&["stop", "w", flag]));
     document(&kept.status().expect(3), "down");
@@ -81,7 +81,7 @@ fn stdout_is_data_only_when_nothing_serves() {
     both("restart-unproved", 1, |flag| call(&["restart", "w", flag]));
     both("wrong-use", 2, |flag| call(&["ensure", "w", "--no-such-flag", flag]));
     both("not-configured", 6, |flag| call(&["ensure", "unheard-of", flag]));
-    std::fs::write(kept.sandbox.work().join("tenure.toml"), "[worker.w]\ncomand = 3\n").expect("ours");
+    std::fs::write(kept.sandbox.config().join("w.toml"), "[worker.w]\ncomand = 3\n").expect("ours");
     both("bad-config", 6, |flag| call(&["ensure", "w", flag]));
 }
 

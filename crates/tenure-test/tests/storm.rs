@@ -9,7 +9,7 @@ fn a_storm_of_launchers_kills_and_failing_boots_never_makes_two_workers_and_leav
         tenure: env!("CARGO_BIN_EXE_tenure-faulted").to_owned(),
         program: env!("CARGO_BIN_EXE_fixture-program").to_owned(),
         blows: 40,
-        versions: 3,
+        versions: 4,
     };
     let mut sum = Verdict::default();
     for seed in 1..=12 {

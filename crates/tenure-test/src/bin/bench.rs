@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenure_test::bench::{cold, figure, herd, idle, warm};
+use tenure_test::bench::{cold, figure, herd, idle, versions, warm};
 use tenure_test::sandbox::Sandbox;
 
 fn main() -> ExitCode {
@@ -19,6 +19,7 @@ fn main() -> ExitCode {
     let beside = |name: &str| own.with_file_name(name);
     let sandbox = Sandbox::new(tenure);
     configure(&sandbox, &beside("fixture-program"));
+    drop(sandbox.tenure(["trust"]).run().expect(0));
     let rows = measure(&sandbox, &beside("fixture-program"), &beside("empty"), if quick { 10 } else { 1 });
     drop(sandbox.stop("one"));
     print(&figure::table(&rows));
@@ -30,6 +31,8 @@ fn measure(sandbox: &Sandbox, program: &Path, empty: &Path, less: usize) -> Vec<
     let answer = sandbox.tenure(["ensure", "one", "--json"]).run().expect(0).json();
     let mut rows = warm::whole(sandbox, empty, 1000 / less);
     rows.push(in_process(sandbox, 5000 / less));
+    rows.extend(versions::warm(sandbox, &program.display().to_string(), 500 / less));
+    rows.extend(versions::care(sandbox, 200 / less));
     let host = answer["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).unwrap_or_default();
     rows.push(idle::row(host, Duration::from_secs(65) / u32::try_from(less).unwrap_or(1)));
     rows.extend(cold::rows(sandbox, program, 100 / less));

@@ -2,7 +2,8 @@
 //!
 //! `fixture-program ORACLE VERSION [WORD…]`; words: `exit=N` (before serving), `hang` (never serve), `escapee` (leave a
 //! process in a session of its own), `deaf` (ignore SIGTERM), `once=FILE:N` (exit with N as long as FILE exists),
-//! `meet=PATH` (wait at PATH before serving), `say=TEXT` (print a line first), `notify` (READY=1 on `NOTIFY_SOCKET`),
+//! `meet=PATH` (wait at PATH before serving), `say=TEXT` (print a line first), `notify` (READY=1 on `NOTIFY_SOCKET`, after
+//! the version of `claims=VERSION`, or the one in the file of `claims-from=FILE`, where such a word is given),
 //! `flood=N` (print N bytes in lines), `nested=TENURE` (call `TENURE ensure w` and log how that ended), `sick=FILE` (answer
 //! 503 below `/health` while FILE exists), `heal=FILE` (remove FILE first). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
 
@@ -85,7 +86,7 @@ fn misbehave(words: &[String], oracle: &Oracle, args: &[String]) -> Option<u8> {
             }
             None if word == "deaf" => deafen(),
             None if word == "escapee" => escape(args, oracle),
-            None if word == "notify" => notify(),
+            None if word == "notify" => notify(claim(words).as_deref()),
             Some(_) | None => {}
         }
     }
@@ -140,11 +141,22 @@ fn meet(path: &str) {
     }
 }
 
-fn notify() {
+/// The version that the program says it is, where it says one.
+fn claim(words: &[String]) -> Option<String> {
+    let said = |word: &String| match word.split_once('=')? {
+        ("claims", version) => Some(version.to_owned()),
+        ("claims-from", file) => std::fs::read_to_string(file).ok().map(|text| text.trim().to_owned()),
+        _ => None,
+    };
+    words.iter().find_map(said)
+}
+
+fn notify(claim: Option<&str>) {
     if let Ok(path) = std::env::var("NOTIFY_SOCKET")
         && let Ok(socket) = UnixDatagram::unbound()
     {
-        drop(socket.send_to(b"READY=1\nSTATUS=fixture serves", path));
+        let version = claim.map(|version| format!("X_TENURE_VERSION={version}\n")).unwrap_or_default();
+        drop(socket.send_to(format!("{version}READY=1\nSTATUS=fixture serves").as_bytes(), path));
     }
 }
 

@@ -21,7 +21,7 @@ fn main() -> ExitCode {
         tenure: beside("tenure-faulted"),
         program: beside("fixture-program"),
         blows: size("--blows", 60),
-        versions: size("--versions", 3),
+        versions: size("--versions", 4),
     };
     let (trials, seed) = (number("--trials", 1000), number("--seed", 1));
     let mut sum = Verdict::default();
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
             print(&format!("{} trials, clean: {}\n", trial + 1, sum.is_clean()));
         }
     }
-    for note in sum.notes.iter().take(3) {
+    for note in sum.notes.iter().take(8) {
         print(&format!("{note}\n"));
     }
     print(&format!("seed {seed}, {} blows a trial\n\n{}", plan.blows, sum.table()));

@@ -2,15 +2,20 @@
 //! with the property that each must cost.
 
 use crate::model::invariant::{
-    BOUNDED, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_PROGRAM, PATH, REST, SOUND, witness,
+    BOUNDED, DOWN, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_PROGRAM, PATH, PINNED, PUT_BACK, REST,
+    SOUND, witness,
 };
 use crate::model::scenario::{Limits, Mutation, Scenario, Task};
 
-use Task::{Ensure, Restart, Stop};
+use Task::{Down, Ensure, Pin, Restart, Start, Stop, Unpin};
 
 /// Scenarios of some seconds.
 #[must_use]
 pub fn small() -> Vec<Scenario> {
+    [processes(), persons()].concat()
+}
+
+fn processes() -> Vec<Scenario> {
     vec![
         Scenario::new("two versions, two calls each, one crash")
             .call(Ensure, 0, 2)
@@ -63,9 +68,100 @@ pub fn small() -> Vec<Scenario> {
     ]
 }
 
+/// What people say about versions, and what versions say of themselves.
+fn persons() -> Vec<Scenario> {
+    let limits = Limits::default();
+    vec![
+        Scenario::new("a pin among launchers, one crash")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .call(Pin, 0, 1)
+            .limits(Limits { crashes: 1, ..limits })
+            .seeing(&[witness::PINNED, witness::HELD]),
+        Scenario::new("a pin and its release among launchers")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .call(Pin, 0, 1)
+            .call(Unpin, 0, 1)
+            .seeing(&[witness::PINNED, witness::UNPINNED, witness::HELD]),
+        Scenario::new("a pin of a version that cannot boot")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .call(Pin, 1, 1)
+            .failing(1)
+            .limits(Limits { ticks: 1, ..limits })
+            .seeing(&[witness::PUT_BACK]),
+        Scenario::new("a stop for good and a start among launchers")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .call(Down, 0, 1)
+            .call(Start, 0, 1)
+            .seeing(&[witness::HELD_DOWN, witness::RELEASED]),
+        Scenario::new("a version that says that it is an older one, one crash")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 3)
+            .saying(1, 0)
+            .limits(Limits { crashes: 1, ..limits })
+            .seeing(&[witness::DISAGREES]),
+    ]
+}
+
 /// Scenarios of some minutes.
 #[must_use]
 pub fn large() -> Vec<Scenario> {
+    [large_processes(), large_persons()].concat()
+}
+
+fn large_persons() -> Vec<Scenario> {
+    let limits = Limits::default();
+    vec![
+        Scenario::new("three versions, a pin of the middle one, two crashes")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 2, 2)
+            .call(Pin, 1, 1)
+            .call(Ensure, 1, 2)
+            .limits(Limits { crashes: 2, ..limits })
+            .seeing(&[witness::PINNED, witness::HELD]),
+        Scenario::new("two pins and a release, the gate is lost")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 2)
+            .call(Pin, 0, 2)
+            .call(Unpin, 0, 1)
+            .limits(Limits { overruns: 1, crashes: 1, ..limits })
+            .seeing(&[witness::PINNED, witness::UNPINNED, witness::GATE_LOST]),
+        Scenario::new("pins of programs, a stopped process that may go on")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .call(Pin, 0, 1)
+            .call(Pin, 1, 1)
+            .wrapping()
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..limits })
+            .seeing(&[witness::PINNED, witness::LEFTOVER]),
+        Scenario::new("a stop for good, a start and a restart, a stopped process")
+            .call(Ensure, 1, 1)
+            .call(Down, 0, 1)
+            .call(Start, 0, 1)
+            .call(Restart, 1, 1)
+            .limits(Limits { stops: 1, resumes: 1, ..limits })
+            .seeing(&[witness::HELD_DOWN, witness::RELEASED]),
+        Scenario::new("three versions, the newest says the middle one, two crashes")
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
+            .call(Ensure, 2, 2)
+            .saying(2, 1)
+            .limits(Limits { crashes: 2, ..limits })
+            .seeing(&[witness::REPLACED]),
+        Scenario::new("a pin of a version that says another, a stall")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 2)
+            .call(Pin, 1, 1)
+            .saying(1, 0)
+            .limits(Limits { crashes: 1, ailments: 1, ..limits })
+            .seeing(&[witness::DISAGREES]),
+    ]
+}
+
+fn large_processes() -> Vec<Scenario> {
     let limits = Limits::default();
     let two = |name| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2);
     let three = |name| Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).call(Ensure, 2, 2);
@@ -114,7 +210,7 @@ pub fn large() -> Vec<Scenario> {
 /// Scenarios in which one rule is broken, each with a property that cannot hold then.
 #[must_use]
 pub fn broken() -> Vec<(Scenario, &'static str)> {
-    [versions(), locks(), manners(), records()].concat()
+    [versions(), locks(), manners(), records(), words()].concat()
 }
 
 fn two(name: &'static str, mutation: Mutation) -> Scenario {
@@ -219,6 +315,56 @@ fn records() -> Vec<(Scenario, &'static str)> {
                 .failing(1)
                 .limits(Limits { ticks: 2, ..limits }),
             SOUND,
+        ),
+    ]
+}
+
+/// What a person said, and what a version said of itself.
+fn words() -> Vec<(Scenario, &'static str)> {
+    let pinned = |name, mutation| two(name, mutation).call(Pin, 0, 1);
+    vec![
+        (pinned("launchers ignore a pin", Mutation::PinIgnored), PINNED),
+        (
+            Scenario::new("a pin is on record before its worker has started")
+                .call(Ensure, 0, 1)
+                .call(Ensure, 1, 1)
+                .call(Pin, 1, 1)
+                .failing(1)
+                .breaking(Mutation::EarlyPin),
+            PUT_BACK,
+        ),
+        (
+            Scenario::new("nothing is put back when a pinned version does not start")
+                .call(Ensure, 0, 1)
+                .call(Ensure, 1, 1)
+                .call(Pin, 1, 1)
+                .failing(1)
+                .breaking(Mutation::NothingPutBack),
+            PUT_BACK,
+        ),
+        (
+            Scenario::new("a disagreement is not written down")
+                .call(Ensure, 0, 1)
+                .call(Ensure, 1, 4)
+                .saying(1, 0)
+                .breaking(Mutation::PairUnrecorded),
+            BOUNDED,
+        ),
+        (
+            Scenario::new("an older worker is accepted by a record without the offer")
+                .call(Ensure, 0, 1)
+                .call(Ensure, 1, 1)
+                .breaking(Mutation::StrangeRecord),
+            SOUND,
+        ),
+        (
+            two("whether it is to stay down is read before the gate", Mutation::EarlyLook).call(Down, 0, 1),
+            DOWN,
+        ),
+        (
+            two("that it is to stay down is written when the gate is left", Mutation::LateDown)
+                .call(Down, 0, 1),
+            DOWN,
         ),
     ]
 }

@@ -7,7 +7,7 @@ use stateright::Property;
 use tenure_worker::life::Life;
 
 use crate::model::moves;
-use crate::model::scenario::Rules;
+use crate::model::scenario::{Rules, Task};
 use crate::model::state::{Launcher, NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, Worker, numbers};
 
 /// At most one worker accepts.
@@ -36,6 +36,15 @@ pub const ONE_GENERATION: &str = "I14 one generation alive";
 pub const NO_HARM: &str = "no signal to a worker that answers or is within its time";
 /// Without a fault every call of a version that can run is answered.
 pub const SOUND: &str = "no fault, no error";
+
+/// Until a person says otherwise, a version that was pinned is what runs.
+pub const PINNED: &str = "a pinned version is what serves until a person says otherwise";
+/// A pin that fails is as if it had not been.
+pub const PUT_BACK: &str = "a pin that fails leaves a worker and no hold";
+/// Only a person starts what a person stopped for good.
+pub const DOWN: &str = "what a person stopped for good stays down until a person starts it";
+/// A person's start releases a stop that holds.
+pub const HEARD: &str = "what a person started is not held down";
 
 /// Most entries of one call: each version once, and once more for each thing that may go wrong in the largest scenario.
 const MOST_LAPS: u8 = 12;
@@ -69,6 +78,14 @@ pub(super) fn always() -> Vec<Property<Rules>> {
         Property::always(ONE_GENERATION, |_, s: &State| present(s).count() <= 1),
         Property::always(NO_HARM, |_, s: &State| !s.harmed),
         Property::always(SOUND, |_, s: &State| !s.unsound),
+        Property::always(PINNED, |_, s: &State| {
+            s.pinned == NOBODY || active(s).all(|worker| worker.level == s.pinned)
+        }),
+        Property::always(PUT_BACK, |_, s: &State| !s.bereft),
+        Property::always(DOWN, |_, s: &State| {
+            !s.downed || !present(s).any(|worker| matches!(worker.life, Life::Booting | Life::Active))
+        }),
+        Property::always(HEARD, |_, s: &State| !s.unheard),
     ]
 }
 
@@ -106,6 +123,20 @@ pub mod witness {
     pub const STOPPED: &str = "a stop is proved";
     /// `restart` was done.
     pub const RESTARTED: &str = "a restart is proved";
+    /// `pin` was done, and replaced a newer worker.
+    pub const PINNED: &str = "a pin is proved";
+    /// `unpin` was done.
+    pub const UNPINNED: &str = "a pin is released";
+    /// A pinned version did not start, and another one was started again.
+    pub const PUT_BACK: &str = "a pin fails and something is put back";
+    /// A launcher was given an older worker because a person pinned it, without a lock.
+    pub const HELD: &str = "a pinned worker is read off the record";
+    /// A launcher was told that a person stopped the worker for good.
+    pub const HELD_DOWN: &str = "a launcher is told to leave the worker down";
+    /// A person's start released a stop that holds.
+    pub const RELEASED: &str = "a person starts what was held down";
+    /// A worker was left in peace although it says that it is another version.
+    pub const DISAGREES: &str = "a disagreement is left in peace";
 }
 
 /// The property of one name of [`witness`].
@@ -132,6 +163,18 @@ pub(super) fn witness(name: &'static str) -> Property<Rules> {
         }
         witness::STOPPED => |_, s| ended(s, Outcome::Stopped),
         witness::RESTARTED => |_, s| ended(s, Outcome::Restarted),
+        witness::PINNED => |_, s| ended(s, Outcome::Pinned) && active(s).count() > 0,
+        witness::UNPINNED => |_, s| ended(s, Outcome::Unpinned) && active(s).count() > 0,
+        witness::PUT_BACK => |_, s| ended(s, Outcome::PinFailed) && active(s).count() > 0,
+        witness::HELD => |rules, s| {
+            rules.policy.facts(s.desired).held.is_some() && any(s, |one| matches!(one.pc, Pc::Read(_)))
+        },
+        witness::HELD_DOWN => |_, s| ended(s, Outcome::HeldDown),
+        witness::RELEASED => |_, s| {
+            ended(s, Outcome::Stopped)
+                && any(s, |one| one.task == Task::Start && matches!(one.pc, Pc::AwaitReport(_)))
+        },
+        witness::DISAGREES => |_, s| ended(s, Outcome::Refused) && active(s).count() > 0,
         // A name that nobody knows is never seen, and so the exploration fails.
         _ => |_, _| false,
     };
@@ -158,11 +201,13 @@ fn ended(s: &State, outcome: Outcome) -> bool {
     any(s, |one| one.pc == Pc::Done(outcome))
 }
 
-/// What has gone wrong so far, starts that failed excepted: those are in the count of replacements.
+/// What has gone wrong so far, and versions that disagree with their own answer; starts that failed excepted: those are in
+/// the count of replacements.
 fn faults(rules: &Rules, s: &State) -> i16 {
     let (all, left) = (&rules.scenario.limits, &s.left);
     let spent = [all.crashes - left.crashes, all.stops - left.stops, all.ailments - left.ailments];
-    spent.into_iter().map(i16::from).sum()
+    let spent: i16 = spent.into_iter().map(i16::from).sum();
+    spent + i16::try_from(rules.scenario.says.len()).expect("few versions")
 }
 
 /// Whether nothing happens any more unless something is done to the processes.

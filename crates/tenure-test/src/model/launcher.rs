@@ -7,7 +7,8 @@ use tenure::errand::How;
 use tenure::judge::Suspicion;
 use tenure_worker::life::{Happening, Life};
 
-use crate::model::policy::{Deed, Question};
+use crate::model::pinning;
+use crate::model::policy::{Deed, Question, Record};
 use crate::model::real::{self, Change, Choice, Goal, Level, Looks, Seen};
 use crate::model::scenario::{Mutation, Rules, Task};
 use crate::model::state::{LAUNCHERS, Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
@@ -53,15 +54,26 @@ pub(super) fn draining(s: &State) -> Option<u8> {
 /// The next step of `ensure` up to the lease, and of the others up to the gate.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     match s.launcher(me).pc {
-        Pc::Idle => begin(s, me),
+        Pc::Idle => begin(rules, s, me),
         Pc::Look => look(rules, s, me, eye),
+        Pc::Read(level) => read(rules, s, me, level),
         Pc::AwaitSettled(_) => s.launcher(me).pc = Pc::Look,
         Pc::WantGate => enter(s, me),
         Pc::Gated => match s.launcher(me).task {
-            Task::Ensure => act(rules, s, me, eye),
+            Task::Ensure | Task::Start => act(rules, s, me, eye),
             Task::Restart => restart(rules, s, me),
             Task::Stop => s.launcher(me).pc = Pc::Retire(Why::Stop),
+            Task::Down => {
+                if !rules.breaks(Mutation::LateDown) {
+                    s.desired = rules.policy.change(s.desired, Change::Down);
+                }
+                s.launcher(me).pc = Pc::Retire(Why::Stop);
+            }
+            Task::Pin => pinning::pin(rules, s, me, eye),
+            Task::Unpin => pinning::unpin(rules, s, me),
         },
+        Pc::Settling(slot) => pinning::settled(rules, s, me, slot),
+        Pc::Hold => pinning::hold(rules, s, me),
         Pc::TakeLease => take(rules, s, me),
         Pc::Unmask => unmask(rules, s, me, false),
         // It answered, or is gone.
@@ -83,11 +95,16 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     }
 }
 
-fn begin(s: &mut State, me: u8) {
-    match s.launcher(me).task {
-        Task::Ensure => s.launcher(me).pc = Pc::Look,
-        Task::Restart => s.launcher(me).pc = Pc::WantGate,
-        Task::Stop => {
+fn begin(rules: &Rules, s: &mut State, me: u8) {
+    let task = s.launcher(me).task;
+    if task == Task::Start && rules.policy.facts(s.desired).down {
+        s.launcher(me).copy = s.desired;
+    }
+    match task {
+        Task::Ensure | Task::Start => s.launcher(me).pc = Pc::Look,
+        Task::Pin if !pinning::is_known(rules, s, me) => finish(rules, s, me, Outcome::Unknown),
+        Task::Restart | Task::Pin | Task::Unpin => s.launcher(me).pc = Pc::WantGate,
+        Task::Stop | Task::Down => {
             if let Sight::Worker(slot) = s.see() {
                 worker::happen(s, slot, Happening::StopAsked);
             }
@@ -100,7 +117,14 @@ fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     let Launcher { level: want, memory, .. } = *s.launcher(me);
     let seen = observe(s, eye);
     let (choice, remembered) = rules.policy.choose(Question { want, goal: Goal::Unknown, seen, memory });
+    if rules.breaks(Mutation::EarlyLook) {
+        s.launcher(me).copy = s.desired;
+    }
     match (choice, s.see()) {
+        (Choice::Read, _) => match seen {
+            Seen::Worker(level, _) => s.launcher(me).pc = Pc::Read(level),
+            Seen::Nobody | Seen::Silent => s.launcher(me).pc = Pc::WantGate,
+        },
         (Choice::Answer(how), _) => {
             s.launcher(me).memory = remembered;
             let outcome = answered(how, want, seen, Outcome::Joined);
@@ -117,10 +141,44 @@ fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
             | Choice::Start
             | Choice::Suspect
             | Choice::Replace
+            | Choice::Correct
             | Choice::GiveUp,
             _,
         ) => s.launcher(me).pc = Pc::WantGate,
     }
+}
+
+/// Whether the older worker that was seen is to stay, by a record in which this very offer stands.
+fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
+    let Launcher { level: want, memory, .. } = *s.launcher(me);
+    let known = rules.policy.facts(s.desired).offered & (1 << want) != 0;
+    if !known && !rules.breaks(Mutation::StrangeRecord) {
+        s.launcher(me).pc = Pc::WantGate;
+        return;
+    }
+    let (goal, seen) = (goal(rules, s, me, s.desired), Seen::Worker(level, Looks::Ready));
+    match rules.policy.choose(Question { want, goal, seen, memory }).0 {
+        Choice::Answer(how) => finish(rules, s, me, answered(how, want, seen, Outcome::Joined)),
+        Choice::Refuse => finish(rules, s, me, Outcome::Refused),
+        Choice::Await
+        | Choice::AwaitEnd
+        | Choice::Start
+        | Choice::Suspect
+        | Choice::Replace
+        | Choice::Correct
+        | Choice::Read
+        | Choice::GiveUp => s.launcher(me).pc = Pc::WantGate,
+    }
+}
+
+/// What this call would start by a record. A version that failed by itself in this call is out of the choice, even when its
+/// quarantine ends meanwhile. One that somebody stopped stays the target, and is not started again by this call.
+fn goal(rules: &Rules, s: &State, me: u8, record: Record) -> Goal {
+    let memory = s.launchers[usize::from(me)].memory;
+    let failed = rules.policy.failed(memory) & rules.policy.facts(record).tallied;
+    let ignores = rules.breaks(Mutation::PinIgnored);
+    let record = if ignores { rules.policy.change(record, Change::Release) } else { record };
+    rules.policy.goal(record, if rules.breaks(Mutation::RetriedChoice) { 0 } else { failed })
 }
 
 fn answered(how: How, want: Level, seen: Seen, not_mine: Outcome) -> Outcome {
@@ -144,16 +202,17 @@ fn enter(s: &mut State, me: u8) {
 }
 
 fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
-    let Launcher { level: want, memory, .. } = *s.launcher(me);
-    let record = rules.policy.change(s.desired, Change::Offer(want));
-    // A version that failed by itself in this call is out of the choice, even when its quarantine ends meanwhile. One that
-    // somebody stopped stays the target, and is not started again by this call.
-    let failed = rules.policy.failed(memory) & rules.policy.tallied(record);
-    let goal = rules.policy.goal(record, if rules.breaks(Mutation::RetriedChoice) { 0 } else { failed });
+    let Launcher { task, level: want, memory, .. } = *s.launcher(me);
+    let mut record = rules.policy.change(s.desired, Change::Offer(want));
+    if task == Task::Start {
+        record = rules.policy.change(record, Change::Up);
+    }
+    let goal = goal(rules, s, me, record);
     let seen = observe(s, eye);
     let (choice, memory) = rules.policy.choose(Question { want, goal, seen, memory });
     if choice != Choice::Refuse {
         s.desired = record;
+        s.downed &= task != Task::Start;
     }
     let target = startable(rules, s, me, goal);
     let launcher = s.launcher(me);
@@ -169,7 +228,9 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         Choice::GiveUp => finish(rules, s, me, Outcome::StillUnusable),
         Choice::Await if rules.breaks(Mutation::ImpatientBoot) => s.launcher(me).pc = Pc::Force(Why::Wedged),
         Choice::Await => look_again(s, me),
-        Choice::Start | Choice::AwaitEnd | Choice::Replace if !startable => refuse_start(rules, s, me),
+        Choice::Start | Choice::AwaitEnd | Choice::Replace | Choice::Correct if !startable => {
+            refuse_start(rules, s, me);
+        }
         Choice::Start | Choice::AwaitEnd => {
             bind_first(rules, s, me);
             s.launcher(me).pc = Pc::TakeLease;
@@ -178,7 +239,18 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
             bind_first(rules, s, me);
             s.launcher(me).pc = Pc::Unmask;
         }
-        Choice::Replace => s.launcher(me).pc = Pc::Retire(Why::Replace),
+        Choice::Correct => {
+            note_disagreement(rules, s, me, target);
+            s.launcher(me).pc = Pc::Retire(Why::Replace);
+        }
+        // The judge is told of the goal, so it does not send anybody to the record.
+        Choice::Replace | Choice::Read => s.launcher(me).pc = Pc::Retire(Why::Replace),
+    }
+}
+
+fn note_disagreement(rules: &Rules, s: &mut State, me: u8, target: Level) {
+    if !s.launcher(me).lost && !rules.breaks(Mutation::PairUnrecorded) {
+        s.desired = rules.policy.change(s.desired, Change::Disagree(target));
     }
 }
 
@@ -187,26 +259,41 @@ fn startable(rules: &Rules, s: &State, me: u8, goal: Goal) -> Level {
     let Launcher { level, memory, .. } = s.launchers[usize::from(me)];
     let may = |level: Level| rules.policy.failed(memory) & (1 << level) == 0;
     match goal {
-        Goal::Start(_) if rules.breaks(Mutation::OwnVersion) && may(level) => level,
-        Goal::Start(target) if may(target) => target,
-        Goal::Start(_) | Goal::Nothing | Goal::Unknown => NOBODY,
+        _ if is_down(rules, s, me) => NOBODY,
+        Goal::Start { .. } if rules.breaks(Mutation::OwnVersion) && may(level) => level,
+        Goal::Start { level: target, .. } if may(target) => target,
+        Goal::Start { .. } | Goal::Nothing | Goal::Unknown => NOBODY,
     }
+}
+
+/// Whether a person has stopped the worker for good.
+fn is_down(rules: &Rules, s: &State, me: u8) -> bool {
+    let early = rules.breaks(Mutation::EarlyLook);
+    rules.policy.facts(if early { s.launchers[usize::from(me)].copy } else { s.desired }).down
 }
 
 /// The error of a call that may start nothing.
 fn refuse_start(rules: &Rules, s: &mut State, me: u8) {
     let failed = rules.policy.failed(s.launcher(me).memory) != 0;
-    finish(rules, s, me, if failed { Outcome::SpawnFailed } else { Outcome::Suppressed });
+    let outcome = match (is_down(rules, s, me), failed) {
+        (true, _) => Outcome::HeldDown,
+        (false, true) => Outcome::SpawnFailed,
+        (false, false) => Outcome::Suppressed,
+    };
+    finish(rules, s, me, outcome);
 }
 
 /// Takes the free lease; what starts confirms the gate then, and knows what it may start.
 pub(super) fn take(rules: &Rules, s: &mut State, me: u8) {
     s.lock_lease(me);
     let Launcher { task, lost, target, .. } = *s.launcher(me);
-    match task {
-        Task::Ensure | Task::Restart if lost => finish(rules, s, me, Outcome::GateLost),
-        Task::Ensure | Task::Restart if target == NOBODY => refuse_start(rules, s, me),
-        Task::Ensure | Task::Restart | Task::Stop => s.launcher(me).pc = Pc::Clear,
+    let stops = matches!(task, Task::Stop | Task::Down);
+    if !stops && lost {
+        finish(rules, s, me, Outcome::GateLost);
+    } else if !stops && target == NOBODY {
+        refuse_start(rules, s, me);
+    } else {
+        s.launcher(me).pc = Pc::Clear;
     }
 }
 
@@ -219,10 +306,18 @@ fn bind_first(rules: &Rules, s: &mut State, me: u8) {
 fn restart(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     let record = rules.policy.change(s.desired, Change::Offer(level));
+    if rules.policy.facts(record).down {
+        finish(rules, s, me, Outcome::HeldDown);
+        return;
+    }
     // A person asked: what failed a moment ago is tried again now.
-    s.desired = rules.policy.change(record, Change::Succeed(level));
+    let tried = rules.policy.facts(record).held.unwrap_or(level);
+    let before = s.desired;
+    s.desired = rules.policy.change(record, Change::Succeed(tried));
+    // What failed has not served since, and from now on no record says so.
+    s.served &= !(rules.policy.facts(before).tallied & (1 << tried));
     match rules.policy.goal(s.desired, 0) {
-        Goal::Start(target) => {
+        Goal::Start { level: target, .. } => {
             s.launcher(me).target = target;
             s.launcher(me).pc = Pc::Retire(Why::Restart);
         }
@@ -247,7 +342,7 @@ pub(super) fn look_again(s: &mut State, me: u8) {
     s.launcher(me).pc = Pc::Look;
 }
 
-fn release(s: &mut State, me: u8) {
+pub(super) fn release(s: &mut State, me: u8) {
     if s.gate == me {
         s.gate = NOBODY;
     }
@@ -264,10 +359,18 @@ fn release(s: &mut State, me: u8) {
 
 /// Ends the call.
 pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
-    let Launcher { task, level, .. } = *s.launcher(me);
-    let undisturbed = s.left == rules.scenario.limits || disturbs_nothing(rules, s);
-    let ensures = task == Task::Ensure && rules.scenario.only_ensures();
-    s.unsound |= outcome.is_error() && ensures && undisturbed && rules.scenario.is_sound(level);
+    let level = s.launcher(me).level;
+    let pins = rules.scenario.cast().pins != 0;
+    let is_answer = match outcome {
+        // Without a pin, the version of whoever can start is never passed over.
+        Outcome::Older => pins,
+        // Nobody has offered it yet.
+        Outcome::Unknown => true,
+        outcome => !outcome.is_error(),
+    };
+    let owed = rules.scenario.owes_answers() && rules.scenario.is_sound(level);
+    s.unsound |= !is_answer && owed && is_undisturbed(rules, s);
+    pinning::judge(rules, s, me, outcome);
     release(s, me);
     let launcher = s.launcher(me);
     (launcher.memory, launcher.laps) = (0, 0);
@@ -276,7 +379,7 @@ pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
 }
 
 /// Whether all that has happened is what a call must cope with: slow answers, and time.
-fn disturbs_nothing(rules: &Rules, s: &State) -> bool {
+pub(super) fn is_undisturbed(rules: &Rules, s: &State) -> bool {
     let mut left = s.left;
     (left.slow, left.ticks) = (rules.scenario.limits.slow, rules.scenario.limits.ticks);
     left == rules.scenario.limits

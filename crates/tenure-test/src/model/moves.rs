@@ -80,6 +80,8 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     };
     let next = match launcher.pc {
         Pc::Idle
+        | Pc::Read(_)
+        | Pc::Hold
         | Pc::Unmask
         | Pc::Force(_)
         | Pc::Prove(_)
@@ -90,7 +92,8 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
             glance(rules, s, me, out);
             Some(go)
         }
-        Pc::AwaitSettled(slot) => {
+        Pc::Settling(NOBODY) => Some(go),
+        Pc::AwaitSettled(slot) | Pc::Settling(slot) => {
             let worker = &s.workers[usize::from(slot)];
             if worker.suspended {
                 Some(Move::Expires(me))
@@ -170,6 +173,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         let waits = matches!(
             launcher.pc,
             Pc::AwaitSettled(_)
+                | Pc::Settling(_)
                 | Pc::WantGate
                 | Pc::TakeLease
                 | Pc::StillSilent
@@ -186,7 +190,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         afflict(s, slot, out);
     }
     if s.left.ticks > 0 {
-        for level in 0..rules.scenario.levels() {
+        for level in 0..rules.scenario.cast().levels {
             for quarantine in [false, true] {
                 if rules.policy.change(s.desired, tick(level, quarantine)) != s.desired {
                     out.push(Move::Tick(level, quarantine));
@@ -301,6 +305,9 @@ fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         | Pc::TakeLease
         | Pc::Unmask
         | Pc::StillSilent
+        | Pc::Read(_)
+        | Pc::Settling(_)
+        | Pc::Hold
         | Pc::Done(_)
         | Pc::Dead => launcher::step(rules, s, me, eye),
     }
@@ -339,6 +346,9 @@ fn waited_long(rules: &Rules, s: &mut State, me: u8) {
         | Pc::Bound
         | Pc::Spawned(_)
         | Pc::Recorded(_)
+        | Pc::Read(_)
+        | Pc::Settling(_)
+        | Pc::Hold
         | Pc::Done(_)
         | Pc::Dead => {}
     }

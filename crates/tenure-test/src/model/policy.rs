@@ -2,13 +2,14 @@
 //!
 //! Records and call memories are values of `Desired` and `Errand`, numbered as they are met while the tables are filled.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::fmt::Debug;
 
 use tenure::desired::Desired;
 use tenure::errand::Errand;
 use tenure::judge::Verdict;
 
-use crate::model::real::{self, Change, Choice, Goal, Level, Looks, Seen};
+use crate::model::real::{self, Cast, Change, Choice, Goal, Level, Looks, Seen};
 
 /// A value of `desired.json`, by number.
 pub(super) type Record = u16;
@@ -33,13 +34,27 @@ pub(super) enum Deed {
     StartFailed(Level),
 }
 
+/// What a record says besides its goal. Versions as bits.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Facts {
+    /// The versions that have been offered.
+    pub(super) offered: u8,
+    /// Those that have failed and not succeeded since.
+    pub(super) tallied: u8,
+    /// The one that a person holds.
+    pub(super) held: Option<Level>,
+    /// Whether a person stopped the worker for good.
+    pub(super) down: bool,
+}
+
 /// The tables.
 #[derive(Debug)]
 pub(super) struct Policy {
+    cast: Cast,
     records: Numbered<Desired>,
     changes: HashMap<(Record, Change), Record>,
     goals: HashMap<(Record, u8), Goal>,
-    tallied: Vec<u8>,
+    facts: Vec<Facts>,
     memories: Numbered<Errand>,
     deeds: HashMap<(Memory, Deed), Memory>,
     failed: Vec<u8>,
@@ -47,21 +62,23 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// Asks the shipped functions for every case that `levels` versions can lead to. Strictly: the judge is shown accounts
-    /// that agree with nobody but a launcher of the very same version.
-    pub(super) fn of(levels: Level, strictly: bool) -> Self {
+    /// Asks the shipped functions for every case that this cast can lead to. Strictly: the judge is shown accounts that
+    /// agree with nobody but a launcher of the very same version.
+    pub(super) fn of(cast: &Cast, strictly: bool) -> Self {
         let mut policy = Self {
+            cast: cast.clone(),
             records: Numbered::of(Desired::default()),
             changes: HashMap::new(),
             goals: HashMap::new(),
-            tallied: Vec::new(),
+            facts: Vec::new(),
             memories: Numbered::of(Errand::default()),
             deeds: HashMap::new(),
             failed: Vec::new(),
             choices: HashMap::new(),
         };
-        policy.fill_records(levels);
-        policy.fill_memories(levels, &verdicts(levels, strictly));
+        policy.fill_records(cast);
+        let verdicts = policy.verdicts(cast, strictly);
+        policy.fill_memories(cast.levels, &verdicts);
         policy
     }
 
@@ -75,9 +92,14 @@ impl Policy {
         self.goals[&(record, except)]
     }
 
-    /// The versions that have failed and not succeeded since, as bits.
-    pub(super) fn tallied(&self, record: Record) -> u8 {
-        self.tallied[usize::from(record)]
+    /// What else a record says.
+    pub(super) fn facts(&self, record: Record) -> Facts {
+        self.facts[usize::from(record)]
+    }
+
+    /// What the app of a version says that it is, where that is another one.
+    pub(super) fn says(&self, level: Level) -> Option<Level> {
+        self.cast.says(level)
     }
 
     /// The errand's act on the judge's verdict, and what the call then remembers.
@@ -95,20 +117,46 @@ impl Policy {
         self.failed[usize::from(memory)]
     }
 
-    fn fill_records(&mut self, levels: Level) {
+    fn fill_records(&mut self, cast: &Cast) {
+        let (levels, changes) = (cast.levels, cast.changes());
         let mut next = 0;
         while let Some(desired) = self.records.values.get(next).cloned() {
             let record = number(next);
-            for change in (0..levels).flat_map(Change::all) {
-                let after = self.records.number_of(real::changed(desired.clone(), change));
+            for &change in &changes {
+                let after = self.records.number_of(real::changed(cast, desired.clone(), change));
                 self.changes.insert((record, change), after);
             }
             for except in 0..1_u8 << levels {
                 self.goals.insert((record, except), real::goal(&desired, except));
             }
-            self.tallied.push(bits(levels, |level| desired.failure(&real::spec(level)).is_some()));
+            self.facts.push(Facts {
+                offered: bits(levels, |level| desired.offered(&real::version(level)).is_some()),
+                tallied: bits(levels, |level| desired.failure(&real::spec(level)).is_some()),
+                held: real::held(&desired),
+                down: desired.down.is_some(),
+            });
             next += 1;
         }
+    }
+
+    /// Every question that can come up, less what the call remembers.
+    fn verdicts(&self, cast: &Cast, strictly: bool) -> Vec<(Question, Verdict)> {
+        let levels = cast.levels;
+        let met: HashSet<Goal> = self.goals.values().copied().collect();
+        let goals: HashSet<Goal> = (0..levels).map(Goal::start).chain([Goal::Unknown]).chain(met).collect();
+        let looks = [Looks::Booting, Looks::Ready, Looks::Stalled, Looks::Draining];
+        let workers = (0..levels).flat_map(|level| looks.map(|looks| Seen::Worker(level, looks)));
+        let seen: Vec<Seen> = workers.chain([Seen::Nobody, Seen::Silent]).collect();
+        let mut verdicts = Vec::new();
+        for goal in goals {
+            for want in 0..levels {
+                for &seen in &seen {
+                    let question = Question { want, goal, seen, memory: 0 };
+                    verdicts.push((question, real::verdict(cast, want, goal, seen, strictly)));
+                }
+            }
+        }
+        verdicts
     }
 
     fn fill_memories(&mut self, levels: Level, verdicts: &[(Question, Verdict)]) {
@@ -122,7 +170,8 @@ impl Policy {
             }
             for (question, verdict) in verdicts {
                 let mut errand = errand.clone();
-                let choice = real::choice(&errand.step(verdict.clone()));
+                let reads = question.goal == Goal::Unknown && real::is_older(verdict);
+                let choice = if reads { Choice::Read } else { real::choice(&errand.step(verdict.clone())) };
                 let after = small(self.memories.number_of(errand));
                 self.choices.insert(Question { memory, ..*question }, (choice, after));
             }
@@ -139,19 +188,23 @@ fn bits(levels: Level, holds: impl Fn(Level) -> bool) -> u8 {
 #[derive(Debug)]
 struct Numbered<T> {
     values: Vec<T>,
+    known: HashMap<String, Record>,
 }
 
-impl<T: PartialEq> Numbered<T> {
+impl<T: Debug> Numbered<T> {
     fn of(first: T) -> Self {
-        Self { values: vec![first] }
+        let mut numbered = Self { values: Vec::new(), known: HashMap::new() };
+        numbered.number_of(first);
+        numbered
     }
 
     fn number_of(&mut self, value: T) -> Record {
-        let known = self.values.iter().position(|one| *one == value);
-        number(known.unwrap_or_else(|| {
+        let next = number(self.values.len());
+        let number = *self.known.entry(format!("{value:?}")).or_insert(next);
+        if number == next {
             self.values.push(value);
-            self.values.len() - 1
-        }))
+        }
+        number
     }
 }
 
@@ -177,26 +230,14 @@ fn deeds(errand: &Errand, levels: Level) -> Vec<(Deed, Errand)> {
     deeds
 }
 
-fn verdicts(levels: Level, strictly: bool) -> Vec<(Question, Verdict)> {
-    let goals = (0..levels).map(Goal::Start).chain([Goal::Unknown, Goal::Nothing]);
-    let looks = [Looks::Booting, Looks::Ready, Looks::Stalled, Looks::Draining];
-    let workers = (0..levels).flat_map(|level| looks.map(|looks| Seen::Worker(level, looks)));
-    let seen: Vec<Seen> = workers.chain([Seen::Nobody, Seen::Silent]).collect();
-    let mut verdicts = Vec::new();
-    for goal in goals {
-        for want in 0..levels {
-            for &seen in &seen {
-                let question = Question { want, goal, seen, memory: 0 };
-                verdicts.push((question, real::verdict(want, goal, seen, strictly)));
-            }
-        }
-    }
-    verdicts
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn policy(levels: Level) -> Policy {
+        let says = if levels > 1 { vec![(1, 0)] } else { Vec::new() };
+        Policy::of(&Cast { levels, pins: 1, downs: true, says }, false)
+    }
 
     fn after(policy: &Policy, changes: &[Change]) -> Goal {
         let record = changes.iter().fold(0, |record, change| policy.change(record, *change));
@@ -205,24 +246,37 @@ mod tests {
 
     #[test]
     fn abstract_time_makes_the_real_record_pass_a_version_over_and_take_it_back() {
-        let policy = Policy::of(2, false);
+        let policy = policy(2);
         let failed = [Change::Offer(0), Change::Offer(1), Change::Fail(1)];
-        assert_eq!(after(&policy, &failed), Goal::Start(0));
-        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(1)]].concat()), Goal::Start(0));
-        assert_eq!(after(&policy, &[&failed[..], &[Change::QuarantineEnds(1)]].concat()), Goal::Start(1));
+        assert_eq!(after(&policy, &failed), Goal::start(0));
+        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(1)]].concat()), Goal::start(0));
+        assert_eq!(after(&policy, &[&failed[..], &[Change::QuarantineEnds(1)]].concat()), Goal::start(1));
     }
 
     #[test]
     fn abstract_time_makes_the_real_record_suppress_a_lone_failure() {
-        let policy = Policy::of(1, false);
+        let policy = policy(1);
         let failed = [Change::Offer(0), Change::Fail(0)];
         assert_eq!(after(&policy, &failed), Goal::Nothing);
-        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(0)]].concat()), Goal::Start(0));
+        let retry = Goal::Start { level: 0, retry: true, held: false, tried: 0 };
+        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(0)]].concat()), retry);
+    }
+
+    #[test]
+    fn the_real_record_keeps_what_a_person_said_and_what_disagreed() {
+        let policy = policy(2);
+        let said = [Change::Offer(0), Change::Offer(1), Change::Hold(0), Change::Down];
+        assert_eq!(after(&policy, &said), Goal::Start { level: 0, retry: false, held: true, tried: 0 });
+        let record = said.iter().fold(0, |record, change| policy.change(record, *change));
+        let facts = policy.facts(record);
+        assert_eq!((facts.offered, facts.held, facts.down), (0b11, Some(0), true));
+        let disagreed = [Change::Offer(0), Change::Offer(1), Change::Disagree(1)];
+        assert_eq!(after(&policy, &disagreed), Goal::Start { level: 1, retry: false, held: false, tried: 1 });
     }
 
     #[test]
     fn a_memory_knows_which_versions_failed() {
-        let policy = Policy::of(2, false);
+        let policy = policy(2);
         let memory = policy.remember(0, Deed::StartFailed(1));
         assert_eq!((policy.failed(0), policy.failed(memory)), (0, 0b10));
     }

@@ -3,15 +3,15 @@
 //! A model state holds bytes; `judge`, `Errand` and `Desired` take specs, accounts and records. This room builds the real
 //! values and reads the real answers; it decides nothing. Time is abstract: a failure is fresh, past its suppression, or
 //! past its quarantine, and the moments in a record are set so that the real arithmetic says so. A failure counts once,
-//! because the tally only lengthens those times.
+//! because the tally only lengthens those times. What an app says of its version is a fact of the version.
 
 use std::time::Duration;
 
 use semver::Version;
 use tenure::deadline::Moment;
-use tenure::desired::{Desired, Failure, Target};
+use tenure::desired::{Desired, Down, Failure, Target};
 use tenure::errand::{Act, How};
-use tenure::judge::{Aim, Suspicion, Verdict, Want, judge, suspect};
+use tenure::judge::{self, Aim, Fault, Known, Suspicion, Verdict, Want, suspect};
 use tenure::probe::{Observation, SILENT_IS_WEDGED};
 use tenure::spec::Spec;
 use tenure::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
@@ -33,18 +33,55 @@ pub(super) enum Change {
     SuppressionEnds(Level),
     /// The long one is over.
     QuarantineEnds(Level),
+    /// A person pins it.
+    Hold(Level),
+    /// A person releases what is pinned.
+    Release,
+    /// A person stops the worker for good.
+    Down,
+    /// A person starts it again.
+    Up,
+    /// It is tried once more because it said that it was another version.
+    Disagree(Level),
 }
 
-impl Change {
-    /// Everything that can happen to what the record says of one version.
-    pub(super) fn all(level: Level) -> [Self; 5] {
-        [
-            Self::Offer(level),
-            Self::Fail(level),
-            Self::Succeed(level),
-            Self::SuppressionEnds(level),
-            Self::QuarantineEnds(level),
-        ]
+/// Which versions there are, and what can happen to the record of them.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Cast {
+    /// How many versions.
+    pub(super) levels: Level,
+    /// Which of them are pinned at some time, as bits.
+    pub(super) pins: u8,
+    /// Whether the worker is stopped for good at some time.
+    pub(super) downs: bool,
+    /// Versions whose app says that it is another one, and which.
+    pub(super) says: Vec<(Level, Level)>,
+}
+
+impl Cast {
+    /// What the app of a version says, where that is another one.
+    pub(super) fn says(&self, level: Level) -> Option<Level> {
+        self.says.iter().find(|(one, _)| *one == level).map(|(_, says)| *says)
+    }
+
+    /// Everything that can happen to the record.
+    pub(super) fn changes(&self) -> Vec<Change> {
+        let usual = |level| {
+            [
+                Change::Offer(level),
+                Change::Fail(level),
+                Change::Succeed(level),
+                Change::SuppressionEnds(level),
+                Change::QuarantineEnds(level),
+            ]
+        };
+        let mut changes: Vec<Change> = (0..self.levels).flat_map(usual).collect();
+        changes.extend((0..self.levels).filter(|level| self.pins & (1 << level) != 0).map(Change::Hold));
+        changes.push(Change::Release);
+        changes.push(Change::Up);
+        changes.extend(self.downs.then_some(Change::Down));
+        changes.extend(self.says.iter().map(|(level, _)| Change::Disagree(*level)));
+        changes
     }
 }
 
@@ -55,8 +92,16 @@ pub(super) enum Goal {
     Unknown,
     /// Nothing can be started now.
     Nothing,
-    /// This version.
-    Start(Level),
+    /// This version. Whether it failed a moment ago and nothing else can run, whether a person holds it, and what it is known
+    /// to have said that it is, as bits.
+    Start { level: Level, retry: bool, held: bool, tried: u8 },
+}
+
+impl Goal {
+    /// A version of which nothing is known but that it would be started.
+    pub(super) fn start(level: Level) -> Self {
+        Self::Start { level, retry: false, held: false, tried: 0 }
+    }
 }
 
 /// How a worker looks to one who asks it.
@@ -85,6 +130,10 @@ pub(super) enum Choice {
     Start,
     Suspect,
     Replace,
+    /// Replace what says that it is another version.
+    Correct,
+    /// An older one stands: look into the record.
+    Read,
     GiveUp,
     Refuse,
 }
@@ -118,7 +167,7 @@ fn now() -> Moment {
 }
 
 /// The real change, and then the same record as seen from the same moment again.
-pub(super) fn changed(mut desired: Desired, change: Change) -> Desired {
+pub(super) fn changed(cast: &Cast, mut desired: Desired, change: Change) -> Desired {
     match change {
         // As `offers::with_offer` does: what was offered before is not offered again.
         Change::Offer(level) => {
@@ -138,6 +187,17 @@ pub(super) fn changed(mut desired: Desired, change: Change) -> Desired {
             now().ms - u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
         }),
         Change::QuarantineEnds(level) => age(&mut desired, level, |_| now().ms - 2 * HOUR),
+        Change::Hold(level) => desired.hold = Some(version(level)),
+        Change::Release => desired.hold = None,
+        Change::Down => {
+            let first = || Down { by: Asker::default(), at: now() };
+            desired.down = desired.down.or_else(|| Some(first()));
+        }
+        Change::Up => desired.down = None,
+        Change::Disagree(level) => {
+            let says = cast.says(level).expect("only a version that says another one disagrees");
+            desired.disagreed(&spec(level), &version(says));
+        }
     }
     for failure in &mut desired.failures {
         failure.count = 1;
@@ -158,21 +218,44 @@ fn age(desired: &mut Desired, level: Level, to: impl Fn(&Failure) -> u64) {
 pub(super) fn goal(desired: &Desired, except: u8) -> Goal {
     let able = |spec: &Spec| except & (1 << level_of(&spec.version)) == 0;
     match desired.target(&now(), &able) {
-        Target::Offer { spec, .. } => Goal::Start(level_of(&spec.version)),
+        Target::Offer { spec, retry, .. } => {
+            let observed = desired.observed_for(&spec);
+            let tried = observed.iter().fold(0, |bits, version| bits | (1 << level_of(version)));
+            let (level, held) = (level_of(&spec.version), desired.hold.is_some());
+            Goal::Start { level, retry: retry.is_some(), held, tried }
+        }
         Target::Suppressed { .. } | Target::Missing { .. } => Goal::Nothing,
     }
+}
+
+/// The version that a person holds.
+pub(super) fn held(desired: &Desired) -> Option<Level> {
+    desired.hold.as_ref().map(level_of)
 }
 
 fn aim(goal: Goal) -> Aim {
     match goal {
         Goal::Unknown => Aim::Unknown,
-        Goal::Nothing => Aim::Nothing("it failed a moment ago".into()),
-        Goal::Start(level) => Aim::Version(version(level)),
+        // Who may be started where nobody serves is no reason to end who serves.
+        Goal::Nothing | Goal::Start { retry: true, .. } => {
+            Aim::at(judge::Goal::Nothing("it failed a moment ago".into()))
+        }
+        Goal::Start { level, held, tried, .. } => {
+            let goal = judge::Goal::Start(version(level));
+            let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
+            Aim::Known(Known { goal, held, tried, content: None })
+        }
     }
+}
+
+/// Whether the look without a lock goes on to the record.
+pub(super) fn is_older(verdict: &Verdict) -> bool {
+    matches!(verdict, Verdict::Replace(_, Fault::Older { .. }))
 }
 
 pub(super) fn choice(act: &Act) -> Choice {
     match act {
+        Act::Replace(_, Fault::Disagrees { .. }) => Choice::Correct,
         Act::Answer(how, _) => Choice::Answer(*how),
         Act::Await(_) => Choice::Await,
         Act::AwaitEnd(_) => Choice::AwaitEnd,
@@ -184,7 +267,7 @@ pub(super) fn choice(act: &Act) -> Choice {
     }
 }
 
-fn hello(level: Level, looks: Looks) -> Hello {
+fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     let spec = spec(level);
     let (role, state) = match looks {
         Looks::Booting => (Role::Booting, AppState::Booting),
@@ -206,27 +289,34 @@ fn hello(level: Level, looks: Looks) -> Hello {
         uptime_ms: 1,
         started_by: Asker::default(),
         endpoints: Vec::new(),
-        app: App { state, stalled_for_ms, ..App::default() },
+        app: App { state, stalled_for_ms, version: says.map(version), ..App::default() },
         draining: looks == Looks::Draining,
         spec: spec.summary(),
         program: None,
+        content: None,
+        source_changed: false,
     }
 }
 
 /// What the judge says. Strictly: with an account that never agrees unless the versions are equal.
-pub(super) fn verdict(want: Level, goal: Goal, seen: Seen, strictly: bool) -> Verdict {
+pub(super) fn verdict(cast: &Cast, want: Level, goal: Goal, seen: Seen, strictly: bool) -> Verdict {
     let wants = Want::of(&spec(want));
-    match seen {
-        Seen::Nobody => judge(&wants, &aim(goal), &Observation::Nobody),
-        Seen::Silent => judge(&wants, &aim(goal), &Observation::Silent),
-        Seen::Worker(level, looks) if strictly && level != want => {
-            let mut hello = hello(level, looks);
-            hello.version = Spec::unversioned();
-            let mine = Aim::Version(version(want));
-            judge(&wants, &mine, &Observation::Answered(Box::new(hello)))
-        }
+    let (aim, seen) = match seen {
+        Seen::Nobody => (aim(goal), Observation::Nobody),
+        Seen::Silent => (aim(goal), Observation::Silent),
         Seen::Worker(level, looks) => {
-            judge(&wants, &aim(goal), &Observation::Answered(Box::new(hello(level, looks))))
+            let mut hello = hello(level, cast.says(level), looks);
+            let strictly = strictly && level != want;
+            if strictly {
+                hello.version = Spec::unversioned();
+            }
+            let aim = if strictly { aim_at(want) } else { aim(goal) };
+            (aim, Observation::Answered(Box::new(hello)))
         }
-    }
+    };
+    judge::judge(&wants, &aim, &seen)
+}
+
+fn aim_at(level: Level) -> Aim {
+    Aim::at(judge::Goal::Start(version(level)))
 }

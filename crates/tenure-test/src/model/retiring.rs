@@ -35,6 +35,9 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         | Pc::Spawned(_)
         | Pc::Recorded(_)
         | Pc::AwaitReport(_)
+        | Pc::Read(_)
+        | Pc::Settling(_)
+        | Pc::Hold
         | Pc::Done(_)
         | Pc::Dead => {}
     }

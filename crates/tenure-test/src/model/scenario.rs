@@ -4,7 +4,7 @@
 //! may do is not bounded.
 
 use crate::model::policy::Policy;
-use crate::model::real::Level;
+use crate::model::real::{Cast, Level};
 
 /// What a launcher calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,14 +15,22 @@ pub enum Task {
     Stop,
     /// `restart`.
     Restart,
+    /// `stop --hold`: nothing starts it until a person does.
+    Down,
+    /// `start`: an `ensure` that is a person's word.
+    Start,
+    /// `pin` of a version that was offered.
+    Pin,
+    /// `unpin`.
+    Unpin,
 }
 
-/// A launcher: it makes `runs` calls of `task`, one after the other, and offers the version `level`.
+/// A launcher: it makes `runs` calls of `task`, one after the other, and offers the version `level` (or pins it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Caller {
     /// What it calls.
     pub task: Task,
-    /// What it offers; 0 is the oldest.
+    /// What it offers, or pins; 0 is the oldest.
     pub level: Level,
     /// How often.
     pub runs: u8,
@@ -88,6 +96,20 @@ pub enum Mutation {
     UntalliedStart,
     /// A version whose start failed in this call is chosen again when its quarantine ends.
     RetriedChoice,
+    /// Launchers aim at the highest offer, whatever a person holds.
+    PinIgnored,
+    /// That a version disagrees with its own answer is not written down.
+    PairUnrecorded,
+    /// An older worker is accepted by a record in which the caller's offer is not.
+    StrangeRecord,
+    /// A pin is on record before the worker that it is for has started.
+    EarlyPin,
+    /// What a pin has retired is not started again when the pinned version does not start.
+    NothingPutBack,
+    /// Whether a person has stopped the worker for good is read before the gate is entered.
+    EarlyLook,
+    /// That a person stops the worker for good is written down when it is gone and the gate is left.
+    LateDown,
 }
 
 /// One exploration.
@@ -101,6 +123,8 @@ pub struct Scenario {
     pub fails: u8,
     /// The versions that fail before there is a process, as bits.
     pub unstartable: u8,
+    /// Versions whose app says that it is another one, and which.
+    pub says: Vec<(u8, u8)>,
     /// Whether workers wrap a program that outlives its host until its shim has ended it.
     pub wraps: bool,
     /// What may go wrong.
@@ -120,6 +144,7 @@ impl Scenario {
             callers: Vec::new(),
             fails: 0,
             unstartable: 0,
+            says: Vec::new(),
             wraps: false,
             limits: Limits::default(),
             mutation: None,
@@ -155,6 +180,13 @@ impl Scenario {
         self
     }
 
+    /// Lets the app of this version say that it is another one.
+    #[must_use]
+    pub fn saying(mut self, level: Level, says: Level) -> Self {
+        self.says.push((level, says));
+        self
+    }
+
     /// Lets workers wrap programs.
     #[must_use]
     pub fn wrapping(mut self) -> Self {
@@ -176,17 +208,22 @@ impl Scenario {
         self
     }
 
-    /// How many versions there are.
-    pub(super) fn levels(&self) -> Level {
-        self.callers.iter().map(|caller| caller.level + 1).max().unwrap_or(1)
+    /// The versions, and what can happen to the record of them.
+    pub(super) fn cast(&self) -> Cast {
+        let pins = self.callers.iter().filter(|caller| caller.task == Task::Pin);
+        Cast {
+            levels: self.callers.iter().map(|caller| caller.level + 1).max().unwrap_or(1),
+            pins: pins.fold(0, |bits, caller| bits | (1 << caller.level)),
+            downs: self.callers.iter().any(|caller| caller.task == Task::Down),
+            says: self.says.clone(),
+        }
     }
 
     /// Versions that are offered, each counted once.
     pub(super) fn offered(&self) -> i16 {
-        let offers = |level: &Level| {
-            self.callers.iter().any(|caller| caller.task != Task::Stop && caller.level == *level)
-        };
-        i16::try_from((0..self.levels()).filter(offers).count()).expect("few versions")
+        let offers =
+            |level: &Level| self.callers.iter().any(|caller| caller.task.offers() && caller.level == *level);
+        i16::try_from((0..self.cast().levels).filter(offers).count()).expect("few versions")
     }
 
     /// Whether a worker of this version can boot.
@@ -194,9 +231,26 @@ impl Scenario {
         (self.fails | self.unstartable) & (1 << level) == 0
     }
 
-    /// Whether only `ensure` is called.
-    pub(super) fn only_ensures(&self) -> bool {
-        self.callers.iter().all(|caller| caller.task == Task::Ensure)
+    /// Whether a call that fails is a fault of the protocol as long as nothing is done to the processes: launchers have no
+    /// other company than a person who pins, and every version is what it says.
+    pub(super) fn owes_answers(&self) -> bool {
+        let pins = self.cast().pins != 0;
+        let company = |caller: &Caller| match caller.task {
+            Task::Ensure => true,
+            Task::Pin | Task::Unpin => self.fails | self.unstartable == 0,
+            Task::Stop | Task::Restart | Task::Down | Task::Start => false,
+        };
+        self.says.is_empty() && self.callers.iter().all(company) && (!pins || self.limits.ticks == 0)
+    }
+}
+
+impl Task {
+    /// Whether it offers a version.
+    pub(super) fn offers(self) -> bool {
+        match self {
+            Self::Ensure | Self::Restart | Self::Start => true,
+            Self::Stop | Self::Down | Self::Pin | Self::Unpin => false,
+        }
     }
 }
 
@@ -210,7 +264,7 @@ pub(super) struct Rules {
 impl Rules {
     pub(super) fn of(scenario: Scenario) -> Self {
         let strictly = scenario.mutation == Some(Mutation::StrictVersion);
-        Self { policy: Policy::of(scenario.levels(), strictly), scenario }
+        Self { policy: Policy::of(&scenario.cast(), strictly), scenario }
     }
 
     pub(super) fn breaks(&self, mutation: Mutation) -> bool {

@@ -3,6 +3,7 @@
 use tenure_worker::life::Life;
 
 use crate::model::launcher;
+use crate::model::pinning;
 use crate::model::policy::{Deed, Question};
 use crate::model::real::{Change, Choice, Goal, Looks, Seen};
 use crate::model::scenario::{Mutation, Rules, Task};
@@ -50,6 +51,9 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
         | Pc::Mute(_)
         | Pc::Force(_)
         | Pc::Prove(_)
+        | Pc::Read(_)
+        | Pc::Settling(_)
+        | Pc::Hold
         | Pc::Done(_)
         | Pc::Dead => {}
     }
@@ -58,9 +62,14 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
 /// Nothing of a former program is left: `stop` is done, and a start opens the next generation.
 fn open(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, target, .. } = *s.launcher(me);
-    if task == Task::Stop {
+    if matches!(task, Task::Stop | Task::Down) {
         s.path = 0;
-        launcher::finish(rules, s, me, Outcome::Stopped);
+        if task == Task::Down && rules.breaks(Mutation::LateDown) {
+            launcher::release(s, me);
+            s.launcher(me).pc = Pc::Hold;
+        } else {
+            launcher::finish(rules, s, me, Outcome::Stopped);
+        }
         return;
     }
     for worker in s.workers.iter_mut().filter(|worker| worker.present) {
@@ -68,8 +77,13 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     }
     s.lineage = NOBODY;
     s.booting = true;
+    let facts = rules.policy.facts(s.desired);
+    if task == Task::Pin || facts.held == Some(target) {
+        // Whatever served makes room by a person's word.
+        s.served = 0;
+    }
     let above = s.served & !((2_u8 << target) - 1);
-    s.downgraded |= above & !rules.policy.tallied(s.desired) != 0;
+    s.downgraded |= above & !facts.tallied != 0;
     if rules.scenario.unstartable & (1 << target) != 0 {
         s.replaced -= 1;
         if rules.breaks(Mutation::UntalliedStart) {
@@ -115,20 +129,23 @@ fn hear(rules: &Rules, s: &mut State, me: u8) {
 fn serve(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, level: want, target, .. } = *s.launcher(me);
     record(rules, s, me, Change::Succeed(target));
-    if task == Task::Restart {
-        launcher::finish(rules, s, me, Outcome::Restarted);
-        return;
+    match task {
+        Task::Restart => return launcher::finish(rules, s, me, Outcome::Restarted),
+        Task::Pin => return pinning::started(rules, s, me),
+        Task::Ensure | Task::Start | Task::Stop | Task::Down | Task::Unpin => {}
     }
     launcher::remember(rules, s, me, Deed::Started);
     let seen = Seen::Worker(target, Looks::Ready);
     let memory = s.launcher(me).memory;
-    match rules.policy.choose(Question { want, goal: Goal::Start(target), seen, memory }).0 {
+    match rules.policy.choose(Question { want, goal: Goal::start(target), seen, memory }).0 {
         Choice::Answer(how) => launcher::finish(rules, s, me, launcher::answered_own(how, want, seen)),
         Choice::Await
         | Choice::AwaitEnd
         | Choice::Start
         | Choice::Suspect
         | Choice::Replace
+        | Choice::Correct
+        | Choice::Read
         | Choice::GiveUp
         | Choice::Refuse => launcher::look_again(s, me),
     }
@@ -140,9 +157,10 @@ fn fail(rules: &Rules, s: &mut State, me: u8, is_its_own: bool) {
     if is_its_own {
         record(rules, s, me, Change::Fail(target));
     }
-    if task == Task::Restart {
-        launcher::finish(rules, s, me, Outcome::SpawnFailed);
-        return;
+    match task {
+        Task::Restart => return launcher::finish(rules, s, me, Outcome::SpawnFailed),
+        Task::Pin => return pinning::failed(rules, s, me),
+        Task::Ensure | Task::Start | Task::Stop | Task::Down | Task::Unpin => {}
     }
     launcher::remember(rules, s, me, Deed::StartFailed(target));
     launcher::look_again(s, me);

@@ -44,6 +44,9 @@ pub(super) enum Outcome {
     Stopped,
     /// `restart` proved the new worker.
     Restarted,
+    /// `pin` holds a version; `unpin` holds none.
+    Pinned,
+    Unpinned,
     /// Typed errors.
     SpawnFailed,
     Suppressed,
@@ -54,6 +57,9 @@ pub(super) enum Outcome {
     GateLost,
     Survivor,
     Unverifiable,
+    HeldDown,
+    Unknown,
+    PinFailed,
 }
 
 impl Outcome {
@@ -64,7 +70,9 @@ impl Outcome {
             | Self::Older
             | Self::Warming
             | Self::Stopped
-            | Self::Restarted => false,
+            | Self::Restarted
+            | Self::Pinned
+            | Self::Unpinned => false,
             Self::SpawnFailed
             | Self::Suppressed
             | Self::StillUnusable
@@ -73,7 +81,10 @@ impl Outcome {
             | Self::GateHeld
             | Self::GateLost
             | Self::Survivor
-            | Self::Unverifiable => true,
+            | Self::Unverifiable
+            | Self::HeldDown
+            | Self::Unknown
+            | Self::PinFailed => true,
         }
     }
 }
@@ -85,6 +96,8 @@ pub(super) enum Pc {
     Idle,
     /// Looks without a lock.
     Look,
+    /// Saw an older worker of this version; reads the record without a lock.
+    Read(Level),
     /// Waits for a worker to settle, holding nothing.
     AwaitSettled(u8),
     /// In the kernel's queue for the gate.
@@ -121,6 +134,10 @@ pub(super) enum Pc {
     Recorded(u8),
     /// The worker has its go and the lease.
     AwaitReport(u8),
+    /// Waits, with the gate in hand, for a worker of the version to be pinned; [`NOBODY`] once that is gone.
+    Settling(u8),
+    /// The pinned version stands; it is about to be held.
+    Hold,
     /// Has made its last call.
     Done(Outcome),
     /// Was killed.
@@ -153,7 +170,7 @@ pub(super) struct Launcher {
     /// The socket that it holds, or 0.
     pub(super) socket: u8,
     pub(super) news: News,
-    /// The record as it read it.
+    /// The record as it read it, where it goes by that later.
     pub(super) copy: Record,
     /// How often it entered the gate in this call.
     pub(super) laps: u8,
@@ -218,6 +235,14 @@ pub(super) struct State {
     pub(super) downgraded: bool,
     /// A call failed although nothing had gone wrong.
     pub(super) unsound: bool,
+    /// The version of the last pin that was proved, until the next word of a person about it.
+    pub(super) pinned: Level,
+    /// A person was told that the worker is stopped for good, and none has started it since.
+    pub(super) downed: bool,
+    /// A pin failed and left nothing where something stood, or left itself on record.
+    pub(super) bereft: bool,
+    /// A person started the worker, and the record says that it stays down.
+    pub(super) unheard: bool,
 }
 
 /// What the path leads to.
@@ -365,6 +390,8 @@ impl State {
         for launcher in &mut self.launchers {
             if launcher.pc == Pc::AwaitSettled(slot) {
                 launcher.pc = Pc::Look;
+            } else if launcher.pc == Pc::Settling(slot) {
+                launcher.pc = Pc::Settling(NOBODY);
             }
         }
         self.settle();

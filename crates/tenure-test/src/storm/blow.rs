@@ -1,4 +1,4 @@
-//! What the hand does to a trial: start, kill, stop, continue.
+//! What the hand does to a trial: start, kill, stop, continue; and what it says as a person.
 
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::tree::Marked;
@@ -26,8 +26,16 @@ pub enum Blow {
     Continue,
     /// `tenure stop`.
     Retire,
-    /// From now on programs fail to boot, or do so no longer.
+    /// From now on a random version fails to boot, or does so no longer.
     ToggleFailure,
+    /// `tenure pin` of a random version.
+    Pin,
+    /// `tenure unpin`.
+    Unpin,
+    /// `tenure stop --hold`.
+    HoldDown,
+    /// `tenure start` of a random version.
+    Start,
     /// Waits for a random launcher to end: lets the trial make progress.
     Settle,
 }
@@ -47,31 +55,21 @@ impl Blow {
     /// A random blow; launches are the most common.
     pub fn choose(dice: &mut Dice) -> Self {
         match dice.below(100) {
-            0..=49 => Self::Launch,
-            50..=58 => Self::KillLauncher,
-            59..=63 => Self::KillHost,
-            64..=66 => Self::KillShim,
-            67..=70 => Self::KillProgram,
-            71..=72 => Self::StopHost,
-            73..=74 => Self::StopLauncher,
-            75..=81 => Self::Continue,
-            82..=84 => Self::Retire,
-            85..=86 => Self::ToggleFailure,
+            0..=45 => Self::Launch,
+            46..=53 => Self::KillLauncher,
+            54..=57 => Self::KillHost,
+            58..=60 => Self::KillShim,
+            61..=64 => Self::KillProgram,
+            65..=66 => Self::StopHost,
+            67..=68 => Self::StopLauncher,
+            69..=75 => Self::Continue,
+            76..=77 => Self::Retire,
+            78..=81 => Self::ToggleFailure,
+            82..=85 => Self::Pin,
+            86..=88 => Self::Unpin,
+            89 => Self::HoldDown,
+            90..=91 => Self::Start,
             _ => Self::Settle,
-        }
-    }
-
-    /// Whether this blow may make a start fail without anything being wrong with `tenure`.
-    #[must_use]
-    pub fn excuses_failed_starts(self) -> bool {
-        match self {
-            Self::KillHost
-            | Self::KillShim
-            | Self::KillProgram
-            | Self::StopHost
-            | Self::Retire
-            | Self::ToggleFailure => true,
-            Self::Launch | Self::KillLauncher | Self::StopLauncher | Self::Continue | Self::Settle => false,
         }
     }
 }

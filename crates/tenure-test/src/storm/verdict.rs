@@ -2,7 +2,75 @@
 
 use std::collections::BTreeMap;
 
-use crate::sandbox::Output;
+/// What must never be seen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Wrong {
+    /// Two programs of one scope at once, by the oracle's lock.
+    DoubleProgram,
+    /// A launcher that failed, and nothing was done to it or to a worker while it lived.
+    FailedLauncher,
+    /// A launcher that outlived its budget, and no process stood still meanwhile.
+    Hung,
+    /// A start that failed without cause.
+    FailedStart,
+    /// A word of a person that failed without cause.
+    FailedWord,
+    /// More replacements between two words of a person than versions and faults allow.
+    Excess,
+    /// A version below the last one, without a person's word and without a failed start.
+    Downgrade,
+    /// A worker that was replaced a second time for what it says of its version.
+    Disagreement,
+    /// An answer of another version than the pinned one.
+    NotPinned,
+    /// A worker that was started although a person had stopped it for good.
+    StartedWhileDown,
+    /// A trial that did not heal: after peace a restart did not serve, or a launcher did not get the target.
+    Unhealed,
+    /// A replacement after everything was said.
+    Unrest,
+    /// A process left after the final stop.
+    Leftover,
+}
+
+impl Wrong {
+    /// All, in the order of the table.
+    pub const ALL: [Self; 13] = [
+        Self::DoubleProgram,
+        Self::FailedLauncher,
+        Self::Hung,
+        Self::FailedStart,
+        Self::FailedWord,
+        Self::Excess,
+        Self::Downgrade,
+        Self::Disagreement,
+        Self::NotPinned,
+        Self::StartedWhileDown,
+        Self::Unhealed,
+        Self::Unrest,
+        Self::Leftover,
+    ];
+
+    /// Its row.
+    #[must_use]
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::DoubleProgram => "double program trees",
+            Self::FailedLauncher => "launchers that failed without cause",
+            Self::Hung => "launchers that outlived their budget",
+            Self::FailedStart => "starts that failed without cause",
+            Self::FailedWord => "words of a person that failed without cause",
+            Self::Excess => "replacements beyond k - 1 + f between two words of a person",
+            Self::Downgrade => "downgrades without a person's word or a failed start",
+            Self::Disagreement => "disagreements that were tried twice",
+            Self::NotPinned => "answers of another version than the pinned one",
+            Self::StartedWhileDown => "starts of what a person had stopped for good",
+            Self::Unhealed => "trials that did not heal",
+            Self::Unrest => "replacements after peace",
+            Self::Leftover => "processes left over",
+        }
+    }
+}
 
 /// What must be zero, and what is merely counted.
 #[derive(Debug, Clone, Default)]
@@ -11,109 +79,75 @@ pub struct Verdict {
     pub trials: usize,
     /// Launchers started.
     pub launchers: usize,
-    /// Answers and errors by state.
-    pub states: BTreeMap<String, usize>,
-    /// Blows by name.
-    pub blows: BTreeMap<String, usize>,
     /// Programs started.
     pub starts: usize,
-    /// Two programs of one scope at once, by the oracle's lock. Must be 0.
-    pub doubles: usize,
-    /// Launchers that failed without cause. Must be 0.
-    pub unexplained: usize,
-    /// Processes left after the final stop. Must be 0.
-    pub leftovers: usize,
-    /// Trials that did not heal: a final `restart` or `ensure` did not serve. Must be 0.
-    pub unhealed: usize,
-    /// Trials with more replacements than versions and faults allow. Must be 0.
-    pub excess_replacements: usize,
-    /// Launchers that hung and were ended. Must be 0.
-    pub hung: usize,
+    /// Workers replaced by launchers.
+    pub replaced: usize,
+    /// Answers and errors of launchers by state.
+    pub states: BTreeMap<String, usize>,
+    /// What a person said, with the answer.
+    pub words: BTreeMap<String, usize>,
+    /// Blows by name.
+    pub blows: BTreeMap<String, usize>,
+    /// What must be zero.
+    pub wrongs: BTreeMap<Wrong, usize>,
     /// What was seen in trials that were not clean.
     pub notes: Vec<String>,
 }
 
 impl Verdict {
+    /// Notes something that must not be.
+    pub fn wrong(&mut self, what: Wrong, told: impl Into<String>) {
+        self.wrongs(what, 1, told);
+    }
+
+    /// Notes something that must not be, so many times.
+    pub fn wrongs(&mut self, what: Wrong, times: usize, told: impl Into<String>) {
+        if times > 0 {
+            *self.wrongs.entry(what).or_default() += times;
+            self.notes.push(format!("{}: {}", what.words(), told.into()));
+        }
+    }
+
     /// Adds another.
     pub fn add(&mut self, other: Self) {
         self.trials += other.trials;
         self.launchers += other.launchers;
-        for (state, count) in other.states {
-            *self.states.entry(state).or_default() += count;
-        }
-        for (blow, count) in other.blows {
-            *self.blows.entry(blow).or_default() += count;
-        }
         self.starts += other.starts;
-        self.doubles += other.doubles;
-        self.unexplained += other.unexplained;
-        self.leftovers += other.leftovers;
-        self.unhealed += other.unhealed;
-        self.excess_replacements += other.excess_replacements;
-        self.hung += other.hung;
+        self.replaced += other.replaced;
+        add(&mut self.states, other.states);
+        add(&mut self.words, other.words);
+        add(&mut self.blows, other.blows);
+        add(&mut self.wrongs, other.wrongs);
         self.notes.extend(other.notes);
     }
 
     /// Whether everything that must be zero is.
     #[must_use]
     pub fn is_clean(&self) -> bool {
-        self.faults().iter().all(|(_, count)| *count == 0)
-    }
-
-    fn faults(&self) -> [(&'static str, usize); 6] {
-        [
-            ("double program trees", self.doubles),
-            ("launchers that failed without cause", self.unexplained),
-            ("launchers that hung", self.hung),
-            ("processes left over", self.leftovers),
-            ("trials that did not heal", self.unhealed),
-            ("trials with excess replacements", self.excess_replacements),
-        ]
+        self.wrongs.is_empty()
     }
 
     /// The table as Markdown.
     #[must_use]
     pub fn table(&self) -> String {
-        let Self { trials, launchers, starts, .. } = self;
-        let row = |(what, count): &(&str, usize)| format!("| {what} | {count} |\n");
-        let rows: String = self.faults().iter().map(row).collect();
+        let Self { trials, launchers, starts, replaced, .. } = self;
+        let count = |wrong: &Wrong| self.wrongs.get(wrong).copied().unwrap_or_default();
+        let row = |wrong: &Wrong| format!("| {} | {} |\n", wrong.words(), count(wrong));
+        let rows: String = Wrong::ALL.iter().map(row).collect();
         let list = |map: &BTreeMap<String, usize>| {
             map.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
         };
-        let (answers, blows) = (list(&self.states), list(&self.blows));
+        let (answers, words, blows) = (list(&self.states), list(&self.words), list(&self.blows));
         format!(
-            "{trials} trials, {launchers} launchers, {starts} program starts\n\n\
-             | must be 0 | count |\n|---|---|\n{rows}\nanswers: {answers}\n\nblows: {blows}\n"
+            "{trials} trials, {launchers} launchers, {starts} program starts, {replaced} replacements\n\n\
+             | must be 0 | count |\n|---|---|\n{rows}\nanswers: {answers}\n\nwords: {words}\n\nblows: {blows}\n"
         )
-    }
-
-    /// Counts one launcher's end. `killed`: the hand killed it. `excused`: failed starts have a cause in this trial.
-    pub fn launcher(&mut self, output: &Output, killed: bool, excuses: &Excuses) {
-        self.launchers += 1;
-        if killed && output.status.signal.is_some() {
-            *self.states.entry("killed".to_owned()).or_default() += 1;
-            return;
-        }
-        let state = output.state();
-        let explained = match state.as_str() {
-            "up" | "started" | "replaced" => true,
-            "warming" | "spawn-failed" | "spawn-suppressed" => excuses.failed_starts,
-            "gate-held" | "timed-out" | "wedged" | "unhealthy" => excuses.stopped,
-            _ => false,
-        };
-        if !explained {
-            self.unexplained += 1;
-            self.notes.push(format!("launcher: {} {} {}", output.status, output.stdout, output.stderr));
-        }
-        *self.states.entry(if state.is_empty() { "no answer".to_owned() } else { state }).or_default() += 1;
     }
 }
 
-/// What in a trial may explain a launcher that got no worker.
-#[derive(Debug, Clone, Copy, Default)]
-pub struct Excuses {
-    /// Workers were killed or told to fail.
-    pub failed_starts: bool,
-    /// A process was stopped.
-    pub stopped: bool,
+fn add<K: Ord>(sum: &mut BTreeMap<K, usize>, other: BTreeMap<K, usize>) {
+    for (key, count) in other {
+        *sum.entry(key).or_default() += count;
+    }
 }

@@ -1,0 +1,163 @@
+//! A person's words about versions: `pin` and `unpin`, under the gate.
+//!
+//! A pin retires and starts as a restart does; what is its own is here: whether anything has to be done, the proof, the
+//! record that comes last, and what is started again when the version does not start.
+
+use tenure_worker::life::Life;
+
+use crate::model::launcher::{self, Eye};
+use crate::model::policy::Deed;
+use crate::model::real::{Change, Goal, Looks, Seen};
+use crate::model::scenario::{Mutation, Rules, Task};
+use crate::model::state::{Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
+
+/// Whether the version to be pinned was offered.
+pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
+    let level = s.launchers[usize::from(me)].level;
+    rules.policy.facts(s.desired).offered & (1 << level) != 0
+}
+
+/// `pin`, with the gate in hand.
+pub(super) fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+    if !is_known(rules, s, me) {
+        launcher::finish(rules, s, me, Outcome::Unknown);
+        return;
+    }
+    let level = s.launcher(me).level;
+    s.launcher(me).copy = s.desired;
+    begin_epoch(s);
+    if rules.breaks(Mutation::EarlyPin) {
+        s.desired = rules.policy.change(s.desired, Change::Hold(level));
+    }
+    match (launcher::observe(s, eye), s.see()) {
+        (Seen::Worker(stands, Looks::Booting), Sight::Worker(slot)) if stands == level => {
+            s.launcher(me).pc = Pc::Settling(slot);
+        }
+        (Seen::Worker(stands, Looks::Ready | Looks::Stalled), _) if stands == level => {
+            s.launcher(me).pc = Pc::Hold;
+        }
+        (Seen::Nobody | Seen::Silent, _) if s.lease == 0 => s.launcher(me).pc = Pc::Hold,
+        (Seen::Worker(..) | Seen::Nobody | Seen::Silent, _) => {
+            s.launcher(me).target = level;
+            s.launcher(me).pc = Pc::Retire(Why::Restart);
+        }
+    }
+}
+
+/// The worker that was waited for has settled, or is gone.
+pub(super) fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
+    if slot != NOBODY && s.worker(slot).life == Life::Active {
+        s.launcher(me).pc = Pc::Hold;
+    } else {
+        launcher::finish(rules, s, me, Outcome::SpawnFailed);
+    }
+}
+
+/// `unpin`, with the gate in hand.
+pub(super) fn unpin(rules: &Rules, s: &mut State, me: u8) {
+    if s.launcher(me).lost {
+        launcher::finish(rules, s, me, Outcome::GateLost);
+        return;
+    }
+    begin_epoch(s);
+    s.desired = rules.policy.change(s.desired, Change::Release);
+    launcher::finish(rules, s, me, Outcome::Unpinned);
+}
+
+/// From a person's word on, replacements and downgrades are counted anew.
+fn begin_epoch(s: &mut State) {
+    (s.pinned, s.replaced, s.served) = (NOBODY, 0, 0);
+}
+
+/// What was started is ready, and on record: the pinned version, or the one that was put back.
+pub(super) fn started(rules: &Rules, s: &mut State, me: u8) {
+    if is_putting_back(rules, s, me) {
+        launcher::finish(rules, s, me, Outcome::PinFailed);
+    } else if is_proved(rules, s, me) {
+        s.launcher(me).pc = Pc::Hold;
+    } else {
+        put_back(rules, s, me);
+    }
+}
+
+/// What was started is not ready.
+pub(super) fn failed(rules: &Rules, s: &mut State, me: u8) {
+    if is_putting_back(rules, s, me) {
+        launcher::finish(rules, s, me, Outcome::PinFailed);
+    } else {
+        put_back(rules, s, me);
+    }
+}
+
+fn is_putting_back(rules: &Rules, s: &State, me: u8) -> bool {
+    rules.policy.failed(s.launchers[usize::from(me)].memory) != 0
+}
+
+/// Whether a new connection sees the version, ready.
+fn is_proved(rules: &Rules, s: &State, me: u8) -> bool {
+    let level = s.launchers[usize::from(me)].level;
+    match s.see() {
+        Sight::Worker(slot) => {
+            let worker = &s.workers[usize::from(slot)];
+            let stands = rules.policy.says(worker.level).unwrap_or(worker.level);
+            worker.life == Life::Active && !worker.ails && stands == level
+        }
+        Sight::Nobody | Sight::Silent => false,
+    }
+}
+
+/// Starts what would run without the pin, unless somebody holds the lease.
+fn put_back(rules: &Rules, s: &mut State, me: u8) {
+    let level = s.launcher(me).level;
+    launcher::remember(rules, s, me, Deed::StartFailed(level));
+    let launcher = s.launcher(me);
+    (launcher.lease, launcher.socket, launcher.news) = (0, 0, News::None);
+    s.settle();
+    match rules.policy.goal(s.desired, 0) {
+        Goal::Start { level: target, .. } if s.lease == 0 && !rules.breaks(Mutation::NothingPutBack) => {
+            s.launcher(me).target = target;
+            launcher::take(rules, s, me);
+        }
+        Goal::Start { .. } | Goal::Nothing | Goal::Unknown => {
+            launcher::finish(rules, s, me, Outcome::PinFailed);
+        }
+    }
+}
+
+/// The last step of a pin: the record.
+pub(super) fn hold(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { task, level, lost, .. } = *s.launcher(me);
+    if task == Task::Down {
+        s.desired = rules.policy.change(s.desired, Change::Down);
+        launcher::finish(rules, s, me, Outcome::Stopped);
+        return;
+    }
+    if lost {
+        launcher::finish(rules, s, me, Outcome::GateLost);
+        return;
+    }
+    s.desired = rules.policy.change(s.desired, Change::Hold(level));
+    s.pinned = level;
+    launcher::finish(rules, s, me, Outcome::Pinned);
+}
+
+/// What a person was told, held against what is.
+pub(super) fn judge(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
+    let Launcher { task, copy, .. } = *s.launcher(me);
+    match (task, outcome) {
+        (Task::Pin, Outcome::PinFailed) if launcher::is_undisturbed(rules, s) => {
+            let serves = s.workers.iter().find(|worker| worker.is(Life::Active)).map(|worker| worker.level);
+            let held = rules.policy.facts(s.desired).held;
+            let holds = held != rules.policy.facts(copy).held;
+            s.bereft |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+        }
+        (Task::Down, Outcome::Stopped) => s.downed = true,
+        (Task::Start, Outcome::Serving(_) | Outcome::Joined | Outcome::Older) => {
+            let again = |one: &Launcher| one.task == Task::Down && !one.is_over() && one.pc != Pc::Idle;
+            let down = |record| rules.policy.facts(record).down;
+            // As it stood when the call began, and as it stands now.
+            s.unheard |= down(copy) && down(s.desired) && !s.launchers.iter().any(again);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,163 @@
+//! What the events of a trial prove: how often workers were replaced, and by what.
+//!
+//! An epoch lasts from one word of a person about versions to the next. The bound of the theorem is held against every
+//! epoch of its own: k versions and f faults allow k - 1 + f replacements, where a fault is a start that failed, or a
+//! version that disagrees with its own answer. A replacement is one for each generation that made room.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use tenure::Version;
+use tenure::event::{Event, What};
+
+use super::cause::Causes;
+use super::verdict::Wrong;
+
+/// What is known of an epoch.
+#[derive(Debug, Default)]
+struct Epoch {
+    /// Generations that made room for a newer version.
+    older: BTreeSet<u64>,
+    /// Starts that failed.
+    failed: usize,
+    /// The version of the last worker that served, and the highest one that failed since.
+    last: Option<(u64, u64)>,
+}
+
+/// Judges the events of a trial of `versions` versions.
+#[must_use]
+pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, String)> {
+    let mut wrongs = Vec::new();
+    let mut epoch = Epoch::default();
+    let mut corrected: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    let mut is_down = false;
+    for event in events {
+        let wrong = match event.what {
+            What::Pinned | What::Unpinned => {
+                epoch = Epoch::default();
+                None
+            }
+            What::Stopped if event.why == "pin" => {
+                epoch = Epoch::default();
+                None
+            }
+            What::StartFailed => {
+                let version = event.version.as_ref().map_or(0, |version| version.major);
+                epoch.failed += 1;
+                epoch.last = epoch.last.map(|(last, failed)| (last, failed.max(version)));
+                let explained = causes.explain_failed_start(number(version), event.at_ms);
+                (!explained).then_some(Wrong::FailedStart)
+            }
+            What::Replacing if event.why.starts_with("it is older than") => {
+                epoch.older.insert(event.generation);
+                let bound = versions - 1 + epoch.failed;
+                (epoch.older.len() > bound).then_some(Wrong::Excess)
+            }
+            What::Replacing if event.why.contains("says that it is") => {
+                let generations = corrected.entry(&event.why).or_default();
+                generations.insert(event.generation);
+                (generations.len() > 1).then_some(Wrong::Disagreement)
+            }
+            What::Ready => served(&mut epoch, event.version.as_ref()),
+            What::HeldDown => {
+                is_down = true;
+                None
+            }
+            What::Released => {
+                is_down = false;
+                None
+            }
+            What::Spawned if is_down => Some(Wrong::StartedWhileDown),
+            _ => None,
+        };
+        wrongs.extend(wrong.map(|wrong| (wrong, told(event))));
+    }
+    wrongs
+}
+
+/// A worker serves: within an epoch only a failed start brings a lower version.
+fn served(epoch: &mut Epoch, version: Option<&Version>) -> Option<Wrong> {
+    let version = version?.major;
+    let before = epoch.last.replace((version, 0));
+    before.is_some_and(|(last, failed)| version < last && failed < last).then_some(Wrong::Downgrade)
+}
+
+fn number(version: u64) -> usize {
+    usize::try_from(version).unwrap_or_default()
+}
+
+fn told(event: &Event) -> String {
+    let version = event.version.as_ref().map(Version::to_string).unwrap_or_default();
+    let Event { at_ms, what, generation, why, .. } = event;
+    format!("{at_ms}: {what:?} generation {generation} {version}: {why}")
+}
+
+/// How many workers were replaced.
+#[must_use]
+pub fn replaced(events: &[Event]) -> usize {
+    let replacing = events.iter().filter(|event| event.what == What::Replacing);
+    replacing.map(|event| event.generation).collect::<BTreeSet<u64>>().len()
+}
+
+/// When starts failed.
+#[must_use]
+pub fn failures(events: &[Event]) -> Vec<u64> {
+    events.iter().filter(|event| event.what == What::StartFailed).map(|event| event.at_ms).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tenure::wire::Asker;
+
+    fn event(what: What, generation: u64, version: u64, why: &str) -> Event {
+        let event = Event::now(what, generation, &Asker::default(), why);
+        Event { at_ms: generation, ..event.version(&Version::new(version, 0, 0)) }
+    }
+
+    fn wrongs(events: &[Event]) -> Vec<Wrong> {
+        judge(events, 2, &Causes::default()).into_iter().map(|(wrong, _)| wrong).collect()
+    }
+
+    fn life(generation: u64, version: u64) -> [Event; 2] {
+        [event(What::Spawned, generation, version, ""), event(What::Ready, generation, version, "")]
+    }
+
+    #[test]
+    fn more_replacements_than_versions_and_faults_are_told() {
+        let replaced = |generation| event(What::Replacing, generation, 1, "it is older than 2.0.0");
+        assert_eq!(wrongs(&[replaced(1), replaced(1)]), []);
+        assert_eq!(wrongs(&[replaced(1), replaced(2)]), [Wrong::Excess]);
+        let pinned = event(What::Pinned, 0, 1, "to 1.0.0");
+        assert_eq!(wrongs(&[replaced(1), pinned, replaced(2)]), []);
+    }
+
+    #[test]
+    fn a_lower_version_without_a_persons_word_is_told() {
+        let fall = [life(1, 2), life(2, 1)].concat();
+        assert_eq!(wrongs(&fall), [Wrong::Downgrade]);
+        let pinned = [event(What::Unpinned, 0, 1, "from 1.0.0")];
+        assert_eq!(wrongs(&[&life(1, 2)[..], &pinned, &life(2, 1)].concat()), []);
+    }
+
+    #[test]
+    fn a_disagreement_that_is_tried_twice_is_told() {
+        let tried = |generation| {
+            event(What::Replacing, generation, 2, "it was started as 2.0.0 and says that it is 1.0.0")
+        };
+        assert_eq!(wrongs(&[tried(1)]), []);
+        assert_eq!(wrongs(&[tried(1), tried(2)]), [Wrong::Disagreement]);
+    }
+
+    #[test]
+    fn a_start_while_a_person_holds_it_down_is_told() {
+        let held = [event(What::HeldDown, 0, 1, "")];
+        let released = [event(What::Released, 0, 1, "")];
+        assert_eq!(wrongs(&[&held[..], &life(1, 1)].concat()), [Wrong::StartedWhileDown]);
+        assert_eq!(wrongs(&[&held[..], &released, &life(1, 1)].concat()), []);
+    }
+
+    #[test]
+    fn a_failed_start_needs_a_cause() {
+        assert_eq!(wrongs(&[event(What::StartFailed, 0, 2, "exit status 3")]), [Wrong::FailedStart]);
+    }
+}

@@ -1,0 +1,113 @@
+//! The end of a trial: what was answered and what happened is judged; then the scope heals, rests, and leaves nothing.
+
+use tenure::event::Event;
+
+use super::cause::Span;
+use super::history;
+use super::trial::{Ended, Trial, name};
+use super::verdict::Wrong;
+use crate::sandbox::Output;
+
+/// What a launcher may take beyond its budget: the time in which the kernel ends a process, on a machine under load.
+const LONGEST_CALL: u64 = 30_000;
+
+/// Judges a trial whose blows are over.
+pub(super) fn judge(trial: &mut Trial<'_>, seed: u64) {
+    let events = events(trial);
+    judge_launchers(trial, &history::failures(&events));
+    for (wrong, told) in history::judge(&events, trial.versions, &trial.causes) {
+        trial.verdict.wrong(wrong, told);
+    }
+    heal(trial);
+    rest(trial);
+    leave(trial);
+    if !trial.verdict.is_clean() {
+        let Trial { sandbox, verdict, causes, .. } = trial;
+        verdict.notes.insert(0, format!("seed {seed}: {causes:?}"));
+        verdict.notes.push(sandbox.story());
+        sandbox.end_all();
+    }
+}
+
+fn events(trial: &Trial<'_>) -> Vec<Event> {
+    let path = trial.sandbox.scope("storm").join("events.jsonl");
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect()
+}
+
+fn judge_launchers(trial: &mut Trial<'_>, failures: &[u64]) {
+    for Ended { caller, killed, output } in std::mem::take(&mut trial.ended) {
+        trial.verdict.launchers += 1;
+        let (state, Span { from, to }) = (output.state(), caller.life);
+        let was_killed = killed && output.status.signal.is_some();
+        let row = match state.as_str() {
+            _ if was_killed => "killed",
+            "" => "no answer",
+            state => state,
+        };
+        *trial.verdict.states.entry(row.to_owned()).or_default() += 1;
+        let told = || format!("{caller:?}: {} {} {}", output.status, output.stdout, output.stderr);
+        if !was_killed && !trial.causes.explain(caller, &state, failures) {
+            trial.verdict.wrong(Wrong::FailedLauncher, told());
+        }
+        let stood_still = trial.causes.stopped.iter().any(|span| span.meets(caller.life));
+        if to - from > LONGEST_CALL && !stood_still {
+            trial.verdict.wrong(Wrong::Hung, told());
+        }
+    }
+}
+
+/// Whatever was said is taken back, and a restart brings the highest version.
+fn heal(trial: &mut Trial<'_>) {
+    let top = trial.versions;
+    let disagrees = trial.causes.disagrees.is_some_and(|(version, _)| version == top);
+    drop(trial.launcher("start", top).run());
+    let released = trial.call(["unpin", "storm", "--json", "--timeout", "20s"]).run();
+    let healed = trial.launcher("restart", top).run();
+    let served = trial.sandbox.oracle().is_held("program");
+    // Its proof cannot be given by a version that says that it is another one.
+    let proved = healed.code() == 0 || (disagrees && healed.state() == "restart-unproved");
+    if released.code() != 0 || !proved || !served {
+        let told = |output: &Output| format!("{} {} {}", output.status, output.stdout, output.stderr);
+        trial.verdict.wrong(Wrong::Unhealed, format!("{}\n{}", told(&released), told(&healed)));
+    }
+}
+
+/// All is said: everybody gets the target, and nothing is replaced.
+fn rest(trial: &mut Trial<'_>) {
+    round(trial);
+    let before = history::replaced(&events(trial));
+    for (version, output) in round(trial) {
+        let says = trial.causes.disagrees.filter(|(one, _)| *one == trial.versions).map(|(_, says)| says);
+        let expected = if says.is_some_and(|says| says < version) { "version-disagrees" } else { "up" };
+        let answered = output.json()["version"].as_str().unwrap_or_default().to_owned();
+        if output.state() != expected || (expected == "up" && answered != name(trial.versions)) {
+            let told =
+                format!("a launcher of {version}: {} {} {}", output.status, output.stdout, output.stderr);
+            trial.verdict.wrong(Wrong::Unhealed, told);
+        }
+    }
+    let replaced = history::replaced(&events(trial));
+    trial.verdict.wrongs(Wrong::Unrest, replaced - before, "all was said");
+    trial.verdict.replaced += replaced;
+}
+
+/// Launchers of every version at once, twice each.
+fn round(trial: &Trial<'_>) -> Vec<(usize, Output)> {
+    let versions = (1..=trial.versions).flat_map(|version| [version, version]);
+    let running: Vec<_> =
+        versions.map(|version| (version, trial.launcher("ensure", version).start())).collect();
+    running.into_iter().map(|(version, running)| (version, running.wait())).collect()
+}
+
+fn leave(trial: &mut Trial<'_>) {
+    let oracle = trial.sandbox.oracle();
+    let stopped = trial.call(["stop", "storm", "--timeout", "30s"]).run();
+    let left = trial.sandbox.processes().len();
+    trial.verdict.starts += oracle.count("start");
+    trial.verdict.wrongs(Wrong::DoubleProgram, oracle.count("double"), "the oracle's lock was held");
+    trial.verdict.wrongs(Wrong::Leftover, left, format!("stop: {} {}", stopped.status, stopped.stderr));
+    if stopped.code() != 0 {
+        trial.verdict.wrong(Wrong::Unhealed, format!("stop: {} {}", stopped.status, stopped.stderr));
+    }
+}
