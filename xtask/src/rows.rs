@@ -1,5 +1,5 @@
-//! What the sources promise and the reference must name: one row for each failure kind, each state of an answer and
-//! each environment variable, and no row for what is gone.
+//! What the sources promise and the reference must name: one row for each failure kind, each state of an answer, each
+//! check of the doctor and each environment variable, and no row for what is gone.
 //!
 //! Pure. A row is a line of a Markdown table; its names are the words in backticks in the column of that heading.
 
@@ -31,6 +31,9 @@ const LISTED: [Listed; 2] = [
     },
 ];
 
+/// The page that lists every check of the doctor, in the column `check`, and where the checks are.
+const CHECKS: (&str, &str) = ("docs/reference/findings.md", "crates/tenure/src/doctor/checks/");
+
 /// The page that lists every variable, in the column `variable`.
 const VARIABLES: &str = "docs/reference/environment.md";
 
@@ -49,6 +52,7 @@ pub(crate) fn findings(tree: &Tree) -> Vec<String> {
                 .push(format!("{}: no `enum {}`, which {} lists", listed.source, listed.name, listed.page)),
         }
     }
+    findings.extend(compare(tree, CHECKS.0, "check", &checks(tree)));
     findings.extend(compare(tree, VARIABLES, "variable", &variables(tree)));
     findings
 }
@@ -139,6 +143,20 @@ fn variants(tokens: &[Token], name: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
+/// The names that checks give themselves: the text in `Check { id: "…"` of what ships.
+fn checks(tree: &Tree) -> Vec<String> {
+    let mut names = Vec::new();
+    for (_, text) in tree.below(CHECKS.1, ".rs") {
+        for five in shipped(&tokens(text)).tokens.windows(5) {
+            let is_named = five[0].is_word("Check") && five[1].is_mark('{') && five[2].is_word("id");
+            if let (true, Kind::Text(name)) = (is_named && five[3].is_mark(':'), &five[4].kind) {
+                names.push(name.clone());
+            }
+        }
+    }
+    names
+}
+
 /// The variables named in string literals of what ships, sorted.
 fn variables(tree: &Tree) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
@@ -204,6 +222,14 @@ mod tests {
             ]
         );
         assert_eq!(compare(&tree, "q.md", "kind", &names).len(), 1);
+    }
+
+    #[test]
+    fn checks_are_known_by_the_names_that_they_give_themselves() {
+        let text = "const C: &[Check] = &[Check { id: \"one\", part: \"p\" }, Check { id: \"two\" }]; State { id: \"three\" };";
+        let tree =
+            Tree::of(&[("crates/tenure/src/doctor/checks/a.rs", text), ("crates/tenure/src/b.rs", text)]);
+        assert_eq!(checks(&tree), ["one", "two"]);
     }
 
     #[test]
