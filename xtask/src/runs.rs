@@ -15,17 +15,32 @@ pub(crate) fn long_run(name: &str, words: &[String]) -> Result<(), Failure> {
     command::run(command::program(&path, words))
 }
 
+/// The platform whose C library asks the processor nothing at start.
+const MUSL: &str = "x86_64-unknown-linux-musl";
+
 /// Runs the benchmarks against a `tenure` that was built on its own: built together with `tenure-test` it would have
-/// the features that only tests ask for.
+/// the features that only tests ask for. Where the toolchain can build for musl, that `tenure` is measured too.
 pub(crate) fn bench(words: &[String]) -> Result<(), Failure> {
     let tenure = build("tenure-cli", "tenure")?;
-    let words = [&["--tenure".to_owned(), tenure.display().to_string()], words].concat();
+    let mut words = [&["--tenure".to_owned(), tenure.display().to_string()], words].concat();
+    match build_for(Some(MUSL), "tenure-cli", "tenure") {
+        Ok(musl) => words.extend(["--musl".to_owned(), musl.display().to_string()]),
+        Err(_) => command::announce(&format!(
+            "the start of a {MUSL} build is not measured: `rustup target add {MUSL}` makes it possible"
+        )),
+    }
     long_run("bench", &words)
 }
 
 fn build(package: &str, binary: &str) -> Result<PathBuf, Failure> {
+    build_for(None, package, binary)
+}
+
+fn build_for(platform: Option<&str>, package: &str, binary: &str) -> Result<PathBuf, Failure> {
     let format = "--message-format=json-render-diagnostics";
-    let words = ["build", "--release", "--package", package, "--bin", binary, format];
+    let mut words = vec!["build", "--release", "--package", package, "--bin", binary];
+    words.extend(platform.into_iter().flat_map(|platform| ["--target", platform]));
+    words.push(format);
     command::announce(&format!("cargo {}", words[..words.len() - 1].join(" ")));
     let messages = command::read(command::cargo(&words))?;
     workspace::executable_in(&messages, binary).ok_or_else(|| Failure::Answer {

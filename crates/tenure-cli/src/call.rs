@@ -37,7 +37,7 @@ impl Call {
 
     /// Where this call looks for configuration.
     pub(crate) fn places(&self) -> Result<Places, Failure> {
-        Ok(Places::of(self.here()?))
+        Ok(Places::of(self.here()?)?)
     }
 
     /// The longest time that the call may take: the flag's word, else the variable's.

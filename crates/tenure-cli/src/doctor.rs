@@ -208,6 +208,10 @@ fn told(call: &Call, words: &words::Doctor, facts: &Facts, diagnoses: &[Diagnosi
             continue;
         }
         let called = if one.scope.is_none() { "machine" } else { &one.called };
+        if one.checked.is_empty() {
+            line(&mut text, format_args!("{called}: not looked at, for a directory above is closed\n"));
+            continue;
+        }
         line(&mut text, format_args!("{called}{}: {}", standing(facts, one), count(one.findings.len())));
         if one.findings.is_empty() || call.screen.is_verbose() {
             line(&mut text, format_args!(": {}", one.checked.join(", ")));

@@ -34,7 +34,7 @@ const ENVIRONMENT: Rows = &[
     ),
     (
         "TENURE_CONFIG_DIR",
-        "Directory of the user's configuration files. Default: .config/tenure in the home.",
+        "Directory of the user's configuration files, an absolute path. Default: .config/tenure in the home.",
     ),
     ("TENURE_NO_SPAWN", "Anything but the empty string or 0: never start anything, as --no-daemon."),
     ("NO_COLOR, CLICOLOR_FORCE, TERM", "No colours, colours everywhere, and no colours where it is `dumb`."),

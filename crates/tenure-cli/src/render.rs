@@ -10,6 +10,7 @@ use anstream::stream::RawStream;
 use anstream::{AutoStream, ColorChoice};
 use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
+use clap::error::ErrorKind;
 use serde::Serialize;
 
 use crate::answer::State;
@@ -120,9 +121,7 @@ impl Screen {
             );
         }
         if self.json {
-            let text = text.to_string();
-            let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
-            let what = what.split_whitespace().collect::<Vec<_>>().join(" ");
+            let what = in_a_line(error.kind(), &text.to_string());
             let failure = Failure::new(State::WrongUse, format!("read the command line: {what}"))
                 .hint("`tenure --help` lists the commands, `tenure COMMAND --help` its flags");
             self.failure(&failure);
@@ -204,6 +203,18 @@ pub(crate) fn text(text: &str) -> Result<(), Failure> {
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::of_output(&error))
+}
+
+/// What clap says, in a line. Where it shows help because a command is missing: which ones there are.
+fn in_a_line(kind: ErrorKind, text: &str) -> String {
+    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let rows = text.split("\nCommands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+        let names: Vec<&str> =
+            rows.unwrap_or_default().lines().filter_map(|row| row.split_whitespace().next()).collect();
+        return format!("a command is missing: one of {}", names.join(", "));
+    }
+    let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    what.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// A line that a stranger wrote, without what could move the cursor or change the terminal.

@@ -143,6 +143,20 @@ pub fn fstat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
     Ok(FileStat::new(&rustix::fs::fstat(fd)?))
 }
 
+/// Opens a regular file for reading, also through links. Whatever else lies there, such as a pipe that nobody writes to, is
+/// refused as [`io::ErrorKind::InvalidInput`] and never holds the caller up.
+pub fn open_regular(path: &Path) -> io::Result<File> {
+    let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
+    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let fd = match retry(|| rustix::fs::openat(CWD, path, how, Mode::empty())) {
+        // A socket cannot be opened.
+        Err(Errno::NXIO) => return Err(irregular()),
+        opened => opened?,
+    };
+    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
+    if kind == rustix::fs::FileType::RegularFile { Ok(File::from(fd)) } else { Err(irregular()) }
+}
+
 /// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
 ///
 /// One that belongs to another user is left alone; so is one that others could write to and that has something of another

@@ -7,6 +7,7 @@
 //! are in it. A [`Mutation`] breaks one rule, and an exploration
 //! that then finds nothing is a fault of the model.
 
+mod account;
 mod invariant;
 mod launcher;
 mod moves;

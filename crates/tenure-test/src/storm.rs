@@ -9,7 +9,7 @@
 pub mod blow;
 pub mod cause;
 pub mod dice;
+mod hand;
 pub mod history;
-mod peace;
 pub mod trial;
 pub mod verdict;

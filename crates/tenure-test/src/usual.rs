@@ -54,10 +54,10 @@ pub const HTTP: &str = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\" }]\nr
 /// # Panics
 /// If the sandbox takes no file.
 pub fn describe(sandbox: &Sandbox, lines: &str) {
-    let mut text = format!("[worker.w]\nstart_timeout = \"5s\"\nstop = {{ grace = \"1s\" }}\n{lines}");
-    if !lines.contains("cwd = ") {
-        text.push_str(&format!("cwd = {:?}\n", sandbox.work()));
-    }
+    let work = sandbox.work();
+    let cwd =
+        if lines.contains("cwd = ") { String::new() } else { format!("cwd = \"{}\"\n", work.display()) };
+    let text = format!("[worker.w]\nstart_timeout = \"5s\"\nstop = {{ grace = \"1s\" }}\n{lines}{cwd}");
     fs::write(sandbox.config().join("w.toml"), text).expect("a sandbox takes files");
 }
 

@@ -160,6 +160,13 @@ fn a_directory_that_may_not_be_read_is_named_with_its_mode() {
         assert!(names(&output).contains(&"locked-out".to_owned()), "{}", output.stdout);
     }
     fs::set_permissions(&host, fs::Permissions::from_mode(0o700)).expect("root");
+    let root = sandbox.state_root();
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o000)).expect("root");
+    let output = run(&["doctor", "w", "--json"]).expect("as before").expect(7);
+    assert_eq!(names(&output), ["locked-out"], "only the root itself: {}", output.stdout);
+    assert_eq!(finding(&output, "locked-out")["remedy"], format!("chmod 700 {}", root.display()));
+    assert_eq!(output.json()["checked"][1]["parts"].as_array().map(Vec::len), Some(0), "{}", output.stdout);
+    fs::set_permissions(&root, fs::Permissions::from_mode(0o700)).expect("root");
     run(&["stop", "w"]).expect("as before").expect(0);
 }
 

@@ -69,6 +69,24 @@ fn a_directory_that_is_open_to_others_is_closed() {
 }
 
 #[test]
+fn a_root_and_a_directory_of_trust_that_others_can_write_are_closed() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let trust = sandbox.state_root().join("trust");
+    fs::create_dir_all(&trust).expect("ours");
+    for path in [sandbox.state_root(), trust] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("ours");
+    }
+    for path in [sandbox.state_root(), sandbox.state_root().join("trust")] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o777)).expect("ours");
+        let output = doctor(&sandbox).expect(7);
+        assert_eq!(names(&output), ["open-to-others"]);
+        assert!(output.stdout.contains(&format!("chmod 700 {}\"", path.display())), "{}", output.stdout);
+        assert_eq!(done(&fix(&sandbox).expect(0)).len(), 1);
+        assert_eq!(mode(&path), 0o700);
+    }
+}
+
+#[test]
 fn a_directory_in_which_a_stranger_could_write_and_did_is_left_alone() {
     if !is_root() {
         return;

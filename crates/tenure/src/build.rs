@@ -11,8 +11,12 @@ use std::io::{self, ErrorKind, Read};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use sha2::{Digest, Sha256};
+use tenure_sys::dir::open_regular;
+
+use crate::deadline::{Deadline, Stage, TimedOut};
 
 pub mod globs;
 
@@ -21,6 +25,12 @@ use globs::{BadGlob, Globs, Root};
 /// Most entries (files, directories, links) below the beginnings of one build's patterns. Ten times the largest builds known
 /// to us, and what a worker can still read again within seconds.
 pub const MOST_ENTRIES: usize = 100_000;
+
+/// Most bytes of one build: more than any that is known to us, and what a slow disk gives in 10 s.
+pub const MOST_BYTES: u64 = 1_000_000_000;
+
+/// Longest time for one reading of a tree, where nobody has less: it is done under the gate, or while a worker boots.
+const LONGEST_READING: Duration = Duration::from_secs(10);
 
 /// How often a tree that changes while it is read is read again. A build tool that is at work for longer than that makes a
 /// change that is noticed later.
@@ -63,6 +73,17 @@ pub enum BuildError {
         /// The limit.
         limit: usize,
     },
+    /// There is too much in its files.
+    #[error("read the build: its files have more than {limit} bytes, with {path:?}; name fewer")]
+    TooMuch {
+        /// The file with which the limit was passed.
+        path: PathBuf,
+        /// The limit.
+        limit: u64,
+    },
+    /// It takes too long.
+    #[error("read the build")]
+    TooSlow(#[source] TimedOut),
     /// It changed each time while it was read.
     #[error(
         "read the build: {path:?} vanished while it was read, {tries} times in a row; let the build finish"
@@ -75,10 +96,10 @@ pub enum BuildError {
     },
 }
 
-/// The digest of the files below `cwd` that the patterns name.
-pub fn digest(cwd: &Path, globs: &[String]) -> Result<String, BuildError> {
+/// The digest of the files below `cwd` that the patterns name, read within the stage and at most 10 s of it.
+pub fn digest(cwd: &Path, globs: &[String], stage: Stage) -> Result<String, BuildError> {
     let globs = Globs::new(globs).map_err(BuildError::Glob)?;
-    read(cwd, &globs, &mut |_| {}).map(|content| content.digest)
+    read_within(cwd, &globs, stage.at_most(LONGEST_READING), &mut |_| {}).map(|content| content.digest)
 }
 
 /// A directory that is about to be listed.
@@ -91,12 +112,22 @@ pub struct Listing<'a> {
 }
 
 /// The content of a build. `look` is told of each directory before it is listed, so that a watch that begins there misses
-/// nothing; a tree that is read again is told of again.
+/// nothing; a tree that is read again is told of again. It takes at most 10 s.
 pub fn read(cwd: &Path, globs: &Globs, look: &mut dyn FnMut(Listing<'_>)) -> Result<Content, BuildError> {
+    let stage = Deadline::start(LONGEST_READING).stage("build").map_err(BuildError::TooSlow)?;
+    read_within(cwd, globs, stage, look)
+}
+
+fn read_within(
+    cwd: &Path,
+    globs: &Globs,
+    stage: Stage,
+    look: &mut dyn FnMut(Listing<'_>),
+) -> Result<Content, BuildError> {
     let mut tries = 0;
     loop {
         tries += 1;
-        match read_once(cwd, globs, look) {
+        match read_once(cwd, globs, stage, look) {
             Ok(content) => return Ok(content),
             Err(Fault::Vanished(path)) if tries == TRIES => {
                 return Err(BuildError::Unstable { path, tries });
@@ -126,14 +157,20 @@ impl Fault {
     }
 }
 
-fn read_once(cwd: &Path, globs: &Globs, look: &mut dyn FnMut(Listing<'_>)) -> Result<Content, Fault> {
-    let mut survey = Survey { cwd, globs, found: BTreeMap::new(), entries: 0 };
+fn read_once(
+    cwd: &Path,
+    globs: &Globs,
+    stage: Stage,
+    look: &mut dyn FnMut(Listing<'_>),
+) -> Result<Content, Fault> {
+    let mut survey = Survey { cwd, globs, found: BTreeMap::new(), entries: 0, stage };
     for root in globs.roots() {
         survey.walk(root, look)?;
     }
-    let (mut sum, mut chunk) = (Sha256::new(), vec![0_u8; CHUNK]);
+    let mut sum = Sha256::new();
+    let mut reader = Reader { chunk: vec![0_u8; CHUNK], left: MOST_BYTES, stage };
     for (name, kind) in &survey.found {
-        add(&mut sum, cwd, name, *kind, &mut chunk)?;
+        add(&mut sum, cwd, name, *kind, &mut reader)?;
     }
     Ok(Content { digest: hex(&sum.finalize()), files: survey.found.len() })
 }
@@ -151,6 +188,7 @@ struct Survey<'a> {
     globs: &'a Globs,
     found: BTreeMap<PathBuf, Kind>,
     entries: usize,
+    stage: Stage,
 }
 
 impl Survey<'_> {
@@ -158,6 +196,7 @@ impl Survey<'_> {
         let mut pending = vec![(root.directory.clone(), root.depth)];
         let mut is_root = true;
         while let Some((directory, depth)) = pending.pop() {
+            in_time(self.stage)?;
             let path = self.cwd.join(&directory);
             look(Listing { directory: &directory, depth });
             let entries = match fs::read_dir(&path) {
@@ -204,7 +243,7 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 /// One file: kind, name and content, each with its length before it, so that no two trees give the same bytes.
-fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: Kind, chunk: &mut [u8]) -> Result<(), Fault> {
+fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: Kind, reader: &mut Reader) -> Result<(), Fault> {
     let path = cwd.join(name);
     let (sign, length, content) = match kind {
         Kind::Link => {
@@ -213,9 +252,12 @@ fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: Kind, chunk: &mut [u8]) 
             (b'l', length_of(target), Sha256::digest(target))
         }
         Kind::File => {
-            let mut file = File::open(&path).map_err(Fault::at(&path))?;
-            let executable = is_executable(&file.metadata().map_err(Fault::at(&path))?);
-            let (length, content) = content_of(&mut file, chunk).map_err(Fault::at(&path))?;
+            // One that has become a pipe since it was listed would keep whoever reads it waiting.
+            let mut file = open_regular(&path).map_err(Fault::at(&path))?;
+            let found = file.metadata().map_err(Fault::at(&path))?;
+            let executable = is_executable(&found);
+            reader.expect(found.len(), &path)?;
+            let (length, content) = reader.content_of(&mut file, &path)?;
             (if executable { b'x' } else { b'f' }, length, content)
         }
     };
@@ -240,19 +282,50 @@ fn is_executable(found: &Metadata) -> bool {
     found.permissions().mode() & 0o111 != 0
 }
 
-fn content_of(file: &mut File, chunk: &mut [u8]) -> io::Result<(u64, sha2::digest::Output<Sha256>)> {
-    let mut sum = Sha256::new();
-    let mut length = 0_u64;
-    loop {
-        match file.read(chunk) {
-            Ok(0) => return Ok((length, sum.finalize())),
-            Ok(count) => {
-                let read = chunk.get(..count).unwrap_or_default();
-                sum.update(read);
-                length = length.saturating_add(length_of(read));
+fn in_time(stage: Stage) -> Result<(), Fault> {
+    if stage.remaining().is_zero() {
+        return Err(Fault::Final(BuildError::TooSlow(stage.timed_out())));
+    }
+    Ok(())
+}
+
+/// Reads files, up to what a build may have and take.
+struct Reader {
+    chunk: Vec<u8>,
+    left: u64,
+    stage: Stage,
+}
+
+impl Reader {
+    /// Refuses a file that is larger than what is left, before it is read.
+    fn expect(&self, length: u64, path: &Path) -> Result<(), Fault> {
+        if length > self.left {
+            return Err(Fault::Final(BuildError::TooMuch { path: path.to_owned(), limit: MOST_BYTES }));
+        }
+        Ok(())
+    }
+
+    fn content_of(
+        &mut self,
+        file: &mut File,
+        path: &Path,
+    ) -> Result<(u64, sha2::digest::Output<Sha256>), Fault> {
+        let mut sum = Sha256::new();
+        let mut length = 0_u64;
+        loop {
+            in_time(self.stage)?;
+            match file.read(&mut self.chunk) {
+                Ok(0) => return Ok((length, sum.finalize())),
+                Ok(count) => {
+                    let read = self.chunk.get(..count).unwrap_or_default();
+                    self.expect(length_of(read), path)?;
+                    self.left -= length_of(read);
+                    sum.update(read);
+                    length += length_of(read);
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(Fault::at(path)(error)),
             }
-            Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
         }
     }
 }

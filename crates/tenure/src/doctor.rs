@@ -49,7 +49,8 @@ pub fn diagnose(facts: &Facts) -> Vec<Diagnosis> {
     let workers = facts.workers.iter().map(|worker| {
         // Without a directory that can be opened nothing in it was looked at.
         let seen = |check: &&'static Check| {
-            check.is_of_worker() && (worker.state.is_some() || check.is_of_machine())
+            let can_be = worker.state.is_some() || check.is_of_machine();
+            check.is_of_worker() && can_be && !worker.is_hidden_by(&facts.machine)
         };
         Diagnosis {
             scope: Some(worker.scope.clone()),

@@ -137,7 +137,7 @@ impl Call<'_> {
             return judge(&self.want, &Aim::Unknown, seen);
         };
         let plan = Plan::of(&desired, &self.errand);
-        let verdict = judge(&self.want, &plan.aim(seen, self.failure.as_ref()), seen);
+        let verdict = judge(&self.want, &plan.aim(seen, self.failure.as_ref(), &self.budget), seen);
         if let Verdict::Use(usable) = verdict { Verdict::Use(plan.explained(usable)) } else { verdict }
     }
 
@@ -148,7 +148,7 @@ impl Call<'_> {
         let plan = Plan::of(&desired, &self.errand);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.order.first_answer));
-        let aim = plan.aim(&seen, self.failure.as_ref());
+        let aim = plan.aim(&seen, self.failure.as_ref(), &self.budget);
         let act = self.errand.step(judge(&self.want, &aim, &seen));
         if !matches!(act, Act::Refuse(_)) {
             offers::keep(&gate, &desired)?;
@@ -258,6 +258,12 @@ fn why(fault: &Fault) -> String {
 }
 
 fn still_unusable(hello: &Hello, fault: &Fault) -> Error {
+    if let Fault::Disagrees { target, says } = fault {
+        let message = format!(
+            "get version {target}: the worker that was started as {target} says that it is {says}; the next call starts it once more"
+        );
+        return Error::of(ErrorKind::VersionDisagrees, message);
+    }
     let (version, pid) = (&hello.version, hello.identity.pid);
     let message = format!(
         "get a usable worker: after one replacement, pid {pid} (version {version}) stands and {}",

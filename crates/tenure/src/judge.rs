@@ -128,7 +128,7 @@ pub enum Refusal {
     Denied(String),
     /// Somebody answers who is not our worker.
     Foreign(String),
-    /// The worker is newer and shares no protocol version with us.
+    /// The worker is newer, or is to stay, and shares no protocol version with us.
     ClientTooOld {
         /// The worker's version.
         worker: Version,
@@ -219,10 +219,8 @@ fn judge_worker(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
     if hello.draining || hello.role == Role::Draining {
         return Verdict::AwaitEnd(Box::new(hello.clone()));
     }
-    let too_old_for_it = hello.version >= want.version && !hello.protocol.overlaps(want.protocol);
-    if too_old_for_it {
-        let (worker, needs) = (hello.version.clone(), hello.protocol);
-        return Verdict::Refuse(Refusal::ClientTooOld { worker, needs });
+    if hello.version >= want.version && !hello.protocol.overlaps(want.protocol) {
+        return too_old_for(hello);
     }
     if hello.version == want.version && hello.spec.identity != want.summary.identity {
         let (running, wanted) = (Box::new(hello.spec.clone()), Box::new(want.summary.clone()));
@@ -257,29 +255,33 @@ fn judge_version(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
         return usable(want, hello, unread);
     }
     let offered = want.version.clone();
-    match &known.goal {
-        Goal::Nothing(why) => {
-            usable(want, hello, Some(Warning::OfferNotRunning { offered, why: why.clone() }))
-        }
+    let warning = match &known.goal {
+        Goal::Nothing(why) => Warning::OfferNotRunning { offered, why: why.clone() },
         Goal::Start(target) if hello.version < *target => {
-            replace(hello, Fault::Older { target: target.clone() })
+            return replace(hello, Fault::Older { target: target.clone() });
         }
         Goal::Start(target) if stands < target => {
             let (target, says) = (target.clone(), stands.clone());
-            if known.tried.contains(&says) {
+            return if known.tried.contains(&says) {
                 Verdict::Refuse(Refusal::VersionDisagrees { target, says })
             } else {
                 replace(hello, Fault::Disagrees { target, says })
-            }
+            };
         }
-        Goal::Start(held) if known.held => {
-            usable(want, hello, Some(Warning::Held { offered, held: held.clone() }))
-        }
-        Goal::Start(_) => {
-            let why = "it failed to start".to_owned();
-            usable(want, hello, Some(Warning::OfferNotRunning { offered, why }))
-        }
+        Goal::Start(held) if known.held => Warning::Held { offered, held: held.clone() },
+        Goal::Start(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
+    };
+    // It is to stay, and whoever shares no protocol with it cannot use it.
+    if hello.protocol.overlaps(want.protocol) {
+        usable(want, hello, Some(warning))
+    } else {
+        too_old_for(hello)
     }
+}
+
+fn too_old_for(hello: &Hello) -> Verdict {
+    let (worker, needs) = (hello.version.clone(), hello.protocol);
+    Verdict::Refuse(Refusal::ClientTooOld { worker, needs })
 }
 
 fn differs(known: &Known, hello: &Hello) -> bool {

@@ -22,6 +22,7 @@ use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::readiness;
 use crate::records;
 use crate::restart::{self, Restarted};
+use crate::retire::LONGEST_DRAIN;
 use crate::scope::Scope;
 use crate::start;
 use crate::wire::{AppState, Hello};
@@ -179,8 +180,9 @@ fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, E
     }
 }
 
+/// Started as the version, and saying nothing else.
 fn is_wanted(hello: &Hello, to: &Order) -> bool {
-    hello.version == to.spec.version && !hello.draining
+    hello.version == to.spec.version && *hello.stands_as() == to.spec.version && !hello.draining
 }
 
 /// Starts again what would run without the pin. It has its own time: the pin's may be spent.
@@ -195,16 +197,13 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     let Target::Offer { spec, .. } = desired.target(&Moment::now(), &start::can_run) else {
         return failure.adding("nothing is held, and nothing else could be started");
     };
-    let version = spec.version.clone();
-    let lease = match Lease::try_take(gate.state()) {
-        Ok(TryLease::Free(lease)) => lease,
-        Ok(TryLease::Busy) => return failure.adding("nothing is held; what was started is still there"),
-        Err(error) => {
-            return failure.adding(&format!("nothing is held, and nothing runs: failed to {error}"));
-        }
-    };
+    let version = &spec.version;
+    if *version == to.spec.version {
+        return failure.adding("nothing is held; it is what runs without the pin too");
+    }
     let again = || {
-        let budget = Deadline::start(spec.start_timeout.duration());
+        let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
+        let lease = restart::retire_old(gate, to, "a pin that failed", &budget)?;
         let started = start::start(gate, lease, &spec, to, &budget);
         offers::settle(gate, &spec, started)?.map_or(Ok(()), Err)
     };

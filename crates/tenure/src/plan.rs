@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use crate::build;
-use crate::deadline::Moment;
+use crate::deadline::{Deadline, Moment};
 use crate::desired::{Desired, Down, Failure, Target};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind};
@@ -38,7 +38,7 @@ impl Plan {
 
     /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
     /// as the worker was told of them: two launchers with different globs would never agree.
-    pub(crate) fn aim(&self, seen: &Observation, failure: Option<&Error>) -> Aim {
+    pub(crate) fn aim(&self, seen: &Observation, failure: Option<&Error>, budget: &Deadline) -> Aim {
         let goal = match (&self.target, failure) {
             (Target::Offer { retry: Some(failure), .. }, _) | (Target::Suppressed { failure, .. }, None) => {
                 Goal::Nothing(failure.error.clone())
@@ -49,7 +49,7 @@ impl Plan {
             }
             (Target::Missing { program }, None) => Goal::Nothing(format!("its program {program:?} is gone")),
         };
-        Aim::Known(Known { goal, held: self.held, tried: self.tried.clone(), content: content(seen) })
+        Aim::Known(Known { goal, held: self.held, tried: self.tried.clone(), content: content(seen, budget) })
     }
 
     /// What the judge is told of a worker that was started from `spec` a moment ago.
@@ -107,10 +107,14 @@ pub(crate) fn held_down(down: &Down) -> Error {
     Error::of(ErrorKind::HeldDown, message).at("stop --hold")
 }
 
-fn content(seen: &Observation) -> Option<Result<String, String>> {
+fn content(seen: &Observation, budget: &Deadline) -> Option<Result<String, String>> {
     match seen {
         Observation::Answered(hello) if hello.source_changed => {
-            let now = build::digest(&hello.spec.cwd, &hello.spec.build);
+            let stage = match budget.stage("build") {
+                Ok(stage) => stage,
+                Err(spent) => return Some(Err(spent.to_string())),
+            };
+            let now = build::digest(&hello.spec.cwd, &hello.spec.build, stage);
             Some(now.map_err(|error| told(&error)))
         }
         Observation::Answered(_)

@@ -103,7 +103,13 @@ pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<H
     })
 }
 
-fn retire_old(gate: &Gate<'_>, order: &Order, reason: &str, budget: &Deadline) -> Result<Lease, Error> {
+/// Ends what stands, by verified handles, and takes its lease.
+pub(crate) fn retire_old(
+    gate: &Gate<'_>,
+    order: &Order,
+    reason: &str,
+    budget: &Deadline,
+) -> Result<Lease, Error> {
     let ledger = records::read_ledger(gate.state())?;
     let purpose = Purpose {
         reason: reason.to_owned(),

@@ -99,7 +99,11 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         event.pid = pid;
         event::note(&state, &event);
     }
-    held.map(|()| Stopped { pid, ending, leftovers })
+    match held {
+        Ok(()) => Ok(Stopped { pid, ending, leftovers }),
+        Err(error) if pid.is_some() => Err(error.adding("the worker has ended and is NOT held down")),
+        Err(error) => Err(error.adding("nothing runs, and it is NOT held down")),
+    }
 }
 
 fn hold_down(gate: &Gate<'_>) -> Result<(), Error> {

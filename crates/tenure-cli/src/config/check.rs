@@ -353,6 +353,21 @@ mod tests {
     }
 
     #[test]
+    fn a_name_or_a_key_that_cannot_be_one_is_told_where_it_is_written() {
+        let checked = checked(
+            "[worker.\"../a\"]\ncommand = [\"true\"]\nbogus = 1\n[worker.b]\ncommand = [\"true\"]\nkey = \"a/b\"\n",
+        );
+        assert_eq!(lines(&checked), [(1, "-"), (3, "bogus"), (6, "key")], "{:#?}", checked.faults);
+        assert!(checked.workers.is_empty());
+        for (fault, what) in
+            [(0, "worker \"../a\": it cannot have this name"), (2, "`key` cannot be \"a/b\"")]
+        {
+            let message = &checked.faults[fault].message;
+            assert!(message.contains(what) && !message.contains("failed to"), "{message}");
+        }
+    }
+
+    #[test]
     fn what_is_missing_around_a_worker_is_a_notice_and_no_fault() {
         let checked = checked(
             "[worker.a]\ncommand = [\"no-such-program-anywhere\"]\ncwd = \"/\"\n\

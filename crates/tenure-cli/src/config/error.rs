@@ -14,6 +14,15 @@ use tenure_sys::dir::DirError;
 use crate::answer::State;
 use crate::failure::Failure;
 
+/// Variable that names another directory for the user's files.
+pub(crate) const USER_VARIABLE: &str = "TENURE_CONFIG_DIR";
+
+/// Where such a description stands.
+pub(crate) const STDIN_PLACE: &str = "the description on stdin";
+
+/// What to do about a description on stdin.
+const STDIN: &str = "correct the JSON on stdin: its keys are those of a worker's table, which `tenure config schema` describes";
+
 /// Where something is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Place {
@@ -191,8 +200,14 @@ impl ConfigError {
             Self::Name(_) | Self::TwoKeys { .. } => {
                 "`tenure list` shows the workers that ran here, as NAME or NAME@KEY".to_owned()
             }
+            Self::Read { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
+                "name a file; what a pipe or another program tells, give as JSON with --spec -".to_owned()
+            }
             Self::Read { .. } | Self::Directory(_) => {
                 "check that it exists and that you may read it".to_owned()
+            }
+            Self::Variable { name: USER_VARIABLE, .. } => {
+                format!("name an absolute path in {USER_VARIABLE}, or unset it")
             }
             Self::Variable { name, .. } => format!("correct {name}, or unset it"),
             Self::Version(_) => {
@@ -201,7 +216,13 @@ impl ConfigError {
             Self::TimedOut(_) => {
                 "give it more time with --timeout, or name the version with --version V".to_owned()
             }
-            Self::Stdin(_) | Self::Text { .. } | Self::UnknownKey { .. } => {
+            Self::Stdin(_) => STDIN.to_owned(),
+            Self::Text { place, .. } | Self::UnknownKey { place, .. }
+                if place.path == Path::new(STDIN_PLACE) =>
+            {
+                STDIN.to_owned()
+            }
+            Self::Text { .. } | Self::UnknownKey { .. } => {
                 "correct it; a worker that runs is reached without it as NAME@KEY, which `tenure list` shows"
                     .to_owned()
             }

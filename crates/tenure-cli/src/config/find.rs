@@ -3,20 +3,17 @@
 //! Reads files; what is in them is understood elsewhere. The home comes from the list of users and not from `HOME`: two
 //! sessions of one user find the same files.
 
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use tenure_sys::user;
+use tenure_sys::{dir, user};
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, Place, USER_VARIABLE};
 
 /// Name of a project's file.
 pub(crate) const PROJECT_FILE: &str = "tenure.toml";
-
-/// Variable that names another directory for the user's files.
-pub(crate) const USER_VARIABLE: &str = "TENURE_CONFIG_DIR";
 
 /// The system's directory.
 const SYSTEM_DIRECTORY: &str = "/etc/tenure";
@@ -95,8 +92,9 @@ pub(crate) struct Places {
 
 impl Places {
     /// The places of a call that starts from `here`.
-    pub(crate) fn of(here: PathBuf) -> Self {
-        Self { here, user: user_directory(), system: PathBuf::from(SYSTEM_DIRECTORY) }
+    pub(crate) fn of(here: PathBuf) -> Result<Self, ConfigError> {
+        let user = user_directory(std::env::var_os(USER_VARIABLE))?;
+        Ok(Self { here, user, system: PathBuf::from(SYSTEM_DIRECTORY) })
     }
 
     /// The nearest project file at or above the directory to start from.
@@ -148,12 +146,11 @@ impl Places {
 
     /// The file that the command line names.
     pub(crate) fn given(&self, file: &Path) -> Result<Source, ConfigError> {
-        let path = fs::canonicalize(self.here.join(file))
-            .map_err(|source| ConfigError::Read { path: self.here.join(file), source })?;
-        match read(&path)? {
-            Some(text) => Ok(Source::new(path, text, Level::Given)),
-            None => Err(ConfigError::Read { path, source: io::ErrorKind::NotFound.into() }),
-        }
+        let named = self.here.join(file);
+        let failed = |source| ConfigError::Read { path: named.clone(), source };
+        // Opened first: the links to pipes in /proc lead nowhere by name.
+        let text = dir::open_regular(&named).and_then(text).map_err(failed)?;
+        Ok(Source::new(fs::canonicalize(&named).map_err(failed)?, text, Level::Given))
     }
 
     /// Every place that is looked at, for messages.
@@ -165,11 +162,16 @@ impl Places {
     }
 }
 
-fn user_directory() -> Option<PathBuf> {
-    match std::env::var_os(USER_VARIABLE).filter(|value| !value.is_empty()) {
-        Some(named) => Some(PathBuf::from(named)),
-        None => Some(user::home_of(user::effective_uid()).ok()?.join(".config/tenure")),
+/// The user's directory. A relative one would make what lies in the working directory the user's own word.
+fn user_directory(named: Option<OsString>) -> Result<Option<PathBuf>, ConfigError> {
+    let Some(named) = named.filter(|value| !value.is_empty()).map(PathBuf::from) else {
+        return Ok(user::home_of(user::effective_uid()).ok().map(|home| home.join(".config/tenure")));
+    };
+    if named.is_absolute() {
+        return Ok(Some(named));
     }
+    let message = format!("{} is not an absolute path", named.display());
+    Err(ConfigError::Variable { name: USER_VARIABLE, message })
 }
 
 /// The files of a directory, sorted by name.
@@ -192,7 +194,7 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
 }
 
 fn read(path: &Path) -> Result<Option<String>, ConfigError> {
-    match fs::File::open(path).and_then(text) {
+    match dir::open_regular(path).and_then(text) {
         Ok(text) => Ok(Some(text)),
         Err(error) if is_absent(&error) => Ok(None),
         Err(source) => Err(ConfigError::Read { path: path.to_owned(), source }),
@@ -218,6 +220,16 @@ fn is_absent(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_users_directory_does_not_depend_on_where_a_call_is_made() {
+        let of = |named: &str| user_directory(Some(named.into()));
+        assert_eq!(of("/c").expect("absolute"), Some(PathBuf::from("/c")));
+        for relative in ["c", "./c", "../c"] {
+            assert!(matches!(of(relative), Err(ConfigError::Variable { .. })), "{relative}");
+        }
+        assert_eq!(of("").expect("unset"), user_directory(None).expect("unset"));
+    }
 
     #[test]
     fn what_never_ends_is_refused() {

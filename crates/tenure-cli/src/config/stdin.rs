@@ -4,16 +4,15 @@ use std::borrow::Cow;
 use std::io;
 use std::path::Path;
 
+use serde::Deserialize;
+use serde_json::{Value, json};
 use tenure::Spec;
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, Place, STDIN_PLACE};
 use super::find;
 use super::keys;
 use super::table;
 use super::worker::Kept;
-
-/// Where such a description stands.
-const PLACE: &str = "the description on stdin";
 
 /// Reads and understands it.
 pub(crate) fn read(here: &Path) -> Result<Kept, ConfigError> {
@@ -21,15 +20,15 @@ pub(crate) fn read(here: &Path) -> Result<Kept, ConfigError> {
 }
 
 fn understand(text: &str, here: &Path) -> Result<Kept, ConfigError> {
-    let bad = |message: String| ConfigError::Text { place: Place::whole(PLACE), message };
-    let mut json: serde_json::Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
+    let bad = |message: String| ConfigError::Text { place: Place::whole(STDIN_PLACE), message };
+    let mut json: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
     if !json.is_object() {
         return Err(bad("it is not an object".to_owned()));
     }
     if let Some(found) = keys::unknown(&json, table::spec()) {
         let suggestion = found.suggestion.map(Cow::Borrowed);
         let key = found.path.join(".");
-        return Err(ConfigError::UnknownKey { place: Place::whole(PLACE), key, suggestion });
+        return Err(ConfigError::UnknownKey { place: Place::whole(STDIN_PLACE), key, suggestion });
     }
     let Some(object) = json.as_object_mut() else { return Err(bad("it is not an object".to_owned())) };
     object.entry("cwd").or_insert_with(|| here.to_string_lossy().into_owned().into());
@@ -37,13 +36,31 @@ fn understand(text: &str, here: &Path) -> Result<Kept, ConfigError> {
         Some(version) if version.is_object() => object.remove("version"),
         Some(_) | None => None,
     };
-    let stated = stated.map(serde_json::from_value).transpose().map_err(|error| bad(error.to_string()))?;
-    let spec: Spec = serde_json::from_value(json).map_err(|error| bad(error.to_string()))?;
+    let stated = stated.map(serde_json::from_value).transpose();
+    let stated = stated.map_err(|error| bad(format!("`version`: {error}")))?;
+    if !object.contains_key("command") {
+        return Err(bad("`command` is missing: name the program and its arguments".to_owned()));
+    }
+    let spec = Spec::deserialize(&json).map_err(|error| bad(blamed(&json, &error)))?;
     if !spec.build.is_empty() {
         return Err(bad("`build` is for workers of a project: describe it in a project's file".to_owned()));
     }
     let spec = Spec { cwd: here.join(&spec.cwd), ..spec };
+    spec.validate().map_err(|flaw| bad(format!("`{}` {}", flaw.key, flaw.why)))?;
     Ok(Kept { stated, ..Kept::plain(spec) })
+}
+
+/// What is wrong, with the key that holds it: the one that is refused in a description that is good without it.
+fn blamed(json: &Value, error: &serde_json::Error) -> String {
+    let refused = |(key, value): (&String, &Value)| {
+        let mut alone = json!({ "command": ["x"], "cwd": "/" });
+        alone[key] = value.clone();
+        Spec::deserialize(alone).is_err().then(|| key.clone())
+    };
+    match json.as_object().into_iter().flatten().find_map(refused) {
+        Some(key) => format!("`{key}`: {error}"),
+        None => error.to_string(),
+    }
 }
 
 #[cfg(test)]
@@ -60,6 +77,23 @@ mod tests {
         let stated = kept(r#"{"command":["./v"],"inputs":["p"]}"#);
         assert_eq!(stated.stated.expect("a command").command, ["./v"]);
         assert_eq!(stated.spec.cwd, Path::new("/h/a"));
+    }
+
+    #[test]
+    fn a_fault_names_its_key() {
+        for (text, told) in [
+            (r#"{"command":["x"],"start_timeout":5}"#, "`start_timeout`: "),
+            (r#"{"command":"x"}"#, "`command`: "),
+            (r#"{"command":["x"],"stop":{"grace":"soon"}}"#, "`stop`: "),
+            (r#"{"command":["x"],"version":{"command":1}}"#, "`version`: "),
+            (r#"{"cwd":"/"}"#, "`command` is missing"),
+            (r#"{"command":[]}"#, "`command` "),
+            (r#"{"command":["x"],"stop":{"grase":"5s"}}"#, "`stop.grase`; did you mean `grace`?"),
+        ] {
+            let error = understand(text, Path::new("/h")).expect_err(text);
+            assert!(error.to_string().contains(told), "{text}: {error}");
+            assert!(error.remedy().contains("stdin"), "{text}: {}", error.remedy());
+        }
     }
 
     #[test]

@@ -21,6 +21,10 @@ use super::keys::{self, Shape};
 use super::layers::About;
 use super::table::WORKER;
 
+/// What names and keys are.
+const NAMES: &str =
+    "names and keys are 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit";
+
 /// A worker as it is described.
 #[derive(Debug, Clone)]
 pub(crate) struct Kept {
@@ -153,9 +157,20 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<Ke
     }
     let project = || tenure::Scope::project_key(about.strongest().directory());
     let key = apart.key.or_else(|| of_project.then(project));
-    tenure::Scope::new("name", key.as_deref()).map_err(|bad| blame("key", &format!("failed to {bad}")))?;
+    check_key(key.as_deref()).map_err(|why| blame("key", &why))?;
+    tenure::Scope::new(&about.name, None).map_err(|bad| {
+        Flaw::of(about, spans.header, &format!("it cannot have this name: {}; {NAMES}", bad.why))
+    })?;
     let Apart { first_answer, wedged_after, .. } = apart;
     Ok(Kept { spec, key, of_project, stated, first_answer, wedged_after })
+}
+
+/// A key as a scope may have it.
+fn check_key(key: Option<&str>) -> Result<(), String> {
+    match tenure::Scope::new("name", key) {
+        Ok(_) => Ok(()),
+        Err(bad) => Err(format!("`key` cannot be {:?}: {}; {NAMES}", bad.text, bad.why)),
+    }
 }
 
 fn refuse_unknown(about: &About<'_>, value: &Written<'_>) -> Result<(), Flaw> {

@@ -1,6 +1,6 @@
 //! Where a worker's description comes from, and what is said about one that is not understood.
 
-use crate::kit::{Sandbox, assert_words};
+use crate::kit::{Sandbox, TENURE, assert_words};
 
 const SLEEPER: &str = "command = ['sleep', '1000']\n";
 
@@ -133,4 +133,42 @@ fn a_description_on_stdin_needs_no_file() {
     let spec = r#"{"command":["sleep","1000"],"version":"1.2.3"}"#;
     let made = sandbox.call_with("ensure web --json --spec -", spec).document();
     assert_eq!((&made["state"], &made["version"]), (&"started".into(), &"1.2.3".into()));
+}
+
+#[test]
+fn what_is_no_regular_file_is_refused_and_never_waited_for() {
+    let sandbox = Sandbox::new();
+    sandbox.foreign("mkfifo", "pipe ../user/pipe.toml tenure.toml", "").expect("every system has it");
+    let hang = |line: &str| {
+        let said =
+            sandbox.foreign("timeout", &format!("20 {TENURE} {line}"), "").expect("every system has it");
+        assert_eq!(said.code, Some(6), "{line}: {said:?}");
+        let told = said.stdout + &said.stderr;
+        assert!(told.contains("it is no regular file") && told.contains("--spec -"), "{line}: {told}");
+    };
+    hang("ensure memory --config pipe");
+    hang("ensure memory --config /dev/stdin");
+    hang("ensure memory --config /dev/null");
+    hang("ensure memory --config .");
+    hang("ensure memory");
+    hang("config check");
+    std::fs::remove_file(sandbox.path("project/tenure.toml")).expect("made above");
+    hang("status memory");
+}
+
+#[test]
+fn a_command_that_is_missing_is_told_with_those_there_are() {
+    let document = Sandbox::new().call("--json config").document();
+    let message = document["error"]["message"].as_str().expect("one");
+    assert_eq!(message, "read the command line: a command is missing: one of check, show, schema");
+}
+
+#[test]
+fn a_relative_directory_of_the_user_is_refused() {
+    let mut sandbox = Sandbox::new();
+    sandbox.write("project/c/mine.toml", &format!("[worker.memory]\n{SLEEPER}"));
+    sandbox.set("TENURE_CONFIG_DIR", "c");
+    let document = sandbox.call("ensure memory --json").document();
+    assert_eq!(document["state"], "bad-config");
+    assert!(document["error"]["hint"].as_str().expect("one").contains("absolute path"), "{document}");
 }

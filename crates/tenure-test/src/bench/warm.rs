@@ -51,6 +51,29 @@ pub fn whole(sandbox: &Sandbox, empty: &Path, runs: usize) -> Vec<Row> {
     ]
 }
 
+/// The same call by an executable that was built for another C library, in turn with `/bin/true`.
+///
+/// # Panics
+/// If it does not find the worker up.
+#[must_use]
+pub fn other_build(sandbox: &Sandbox, tenure: &Path, runs: usize) -> Row {
+    let call = || sandbox.command(tenure, ["ensure", "one", "--json"]);
+    drop(sandbox.tenure(["ensure", "one", "--json"]).run().expect(0));
+    assert_eq!(call().run().state(), "up");
+    let (mut ours, mut peer) = (Vec::new(), Vec::new());
+    for _ in 0..runs {
+        ours.push(timed(|| drop(call().run())));
+        peer.push(timed(|| drop(sandbox.command(Path::new("/bin/true"), [""; 0]).run())));
+    }
+    Row {
+        what: "warm `tenure ensure --json`, built for musl".to_owned(),
+        median: show(median(&ours)),
+        against: format!("`/bin/true`: {}", show(median(&peer))),
+        pair: format!("{:+.0} µs, ratio {:.2}", difference(&ours, &peer), ratio(&ours, &peer)),
+        promise: "ratio ≤ 1",
+    }
+}
+
 /// In process: one `ensure`, in turn with a bare connect and echo over a Unix socket.
 #[must_use]
 pub fn in_process(order: &Order, runs: usize) -> Row {

@@ -1,4 +1,4 @@
-//! `bench --tenure PATH [--quick]`: measures and prints the table of `docs/performance.md`.
+//! `bench --tenure PATH [--musl PATH] [--quick]`: measures and prints the table of `docs/performance.md`.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -9,9 +9,9 @@ use tenure_test::sandbox::Sandbox;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
-    let tenure = args.iter().skip_while(|arg| *arg != "--tenure").nth(1);
-    let Some(tenure) = tenure else {
-        print("usage: bench --tenure PATH [--quick]\n");
+    let value = |flag: &str| args.iter().skip_while(|arg| *arg != flag).nth(1);
+    let Some(tenure) = value("--tenure") else {
+        print("usage: bench --tenure PATH [--musl PATH] [--quick]\n");
         return ExitCode::from(2);
     };
     let quick = args.iter().any(|arg| arg == "--quick");
@@ -20,7 +20,11 @@ fn main() -> ExitCode {
     let sandbox = Sandbox::new(tenure);
     configure(&sandbox, &beside("fixture-program"));
     drop(sandbox.tenure(["trust"]).run().expect(0));
-    let rows = measure(&sandbox, &beside("fixture-program"), &beside("empty"), if quick { 10 } else { 1 });
+    let less = if quick { 10 } else { 1 };
+    let mut rows = measure(&sandbox, &beside("fixture-program"), &beside("empty"), less);
+    if let Some(musl) = value("--musl") {
+        rows.push(warm::other_build(&sandbox, Path::new(musl), 1000 / less));
+    }
     drop(sandbox.stop("one"));
     print(&figure::table(&rows));
     ExitCode::SUCCESS

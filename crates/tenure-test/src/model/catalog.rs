@@ -91,6 +91,13 @@ fn persons() -> Vec<Scenario> {
             .failing(1)
             .limits(Limits { ticks: 1, ..limits })
             .seeing(&[witness::PUT_BACK]),
+        Scenario::new("a pin of a version that says that it is the one pinned before")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .call(Pin, 0, 1)
+            .call(Pin, 1, 1)
+            .saying(1, 0)
+            .seeing(&[witness::PINNED, witness::PUT_BACK]),
         Scenario::new("a stop for good and a start among launchers")
             .call(Ensure, 0, 1)
             .call(Ensure, 1, 1)
@@ -130,8 +137,8 @@ fn large_persons() -> Vec<Scenario> {
             .limits(Limits { overruns: 1, crashes: 1, ..limits })
             .seeing(&[witness::PINNED, witness::UNPINNED, witness::GATE_LOST]),
         Scenario::new("pins of programs, a stopped process that may go on")
-            .call(Ensure, 0, 1)
-            .call(Ensure, 1, 1)
+            .call(Ensure, 0, 2)
+            .call(Ensure, 1, 2)
             .call(Pin, 0, 1)
             .call(Pin, 1, 1)
             .wrapping()

@@ -7,7 +7,7 @@ use tenure::errand::How;
 use tenure::judge::Suspicion;
 use tenure_worker::life::{Happening, Life};
 
-use crate::model::pinning;
+use crate::model::account;
 use crate::model::policy::{Deed, Question, Record};
 use crate::model::real::{self, Change, Choice, Goal, Level, Looks, Seen};
 use crate::model::scenario::{Mutation, Rules, Task};
@@ -69,16 +69,15 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
                 }
                 s.launcher(me).pc = Pc::Retire(Why::Stop);
             }
-            Task::Pin => pinning::pin(rules, s, me, eye),
-            Task::Unpin => pinning::unpin(rules, s, me),
+            Task::Pin | Task::Unpin => {}
         },
-        Pc::Settling(slot) => pinning::settled(rules, s, me, slot),
-        Pc::Hold => pinning::hold(rules, s, me),
         Pc::TakeLease => take(rules, s, me),
         Pc::Unmask => unmask(rules, s, me, false),
         // It answered, or is gone.
         Pc::StillSilent => look_again(s, me),
-        Pc::Retire(_)
+        Pc::Settling(_)
+        | Pc::Hold
+        | Pc::Retire(_)
         | Pc::Asked(_)
         | Pc::Leaving(_)
         | Pc::Mute(_)
@@ -102,7 +101,7 @@ fn begin(rules: &Rules, s: &mut State, me: u8) {
     }
     match task {
         Task::Ensure | Task::Start => s.launcher(me).pc = Pc::Look,
-        Task::Pin if !pinning::is_known(rules, s, me) => finish(rules, s, me, Outcome::Unknown),
+        Task::Pin if !is_known(rules, s, me) => finish(rules, s, me, Outcome::Unknown),
         Task::Restart | Task::Pin | Task::Unpin => s.launcher(me).pc = Pc::WantGate,
         Task::Stop | Task::Down => {
             if let Sight::Worker(slot) = s.see() {
@@ -111,6 +110,12 @@ fn begin(rules: &Rules, s: &mut State, me: u8) {
             s.launcher(me).pc = Pc::WantGate;
         }
     }
+}
+
+/// Whether the version to be pinned was offered.
+pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
+    let level = s.launchers[usize::from(me)].level;
+    rules.policy.facts(s.desired).offered & (1 << level) != 0
 }
 
 fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
@@ -359,30 +364,12 @@ pub(super) fn release(s: &mut State, me: u8) {
 
 /// Ends the call.
 pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
-    let level = s.launcher(me).level;
-    let pins = rules.scenario.cast().pins != 0;
-    let is_answer = match outcome {
-        // Without a pin, the version of whoever can start is never passed over.
-        Outcome::Older => pins,
-        // Nobody has offered it yet.
-        Outcome::Unknown => true,
-        outcome => !outcome.is_error(),
-    };
-    let owed = rules.scenario.owes_answers() && rules.scenario.is_sound(level);
-    s.unsound |= !is_answer && owed && is_undisturbed(rules, s);
-    pinning::judge(rules, s, me, outcome);
+    account::settle(rules, s, me, outcome);
     release(s, me);
     let launcher = s.launcher(me);
     (launcher.memory, launcher.laps) = (0, 0);
     launcher.runs -= 1;
     launcher.pc = if launcher.runs > 0 { Pc::Idle } else { Pc::Done(outcome) };
-}
-
-/// Whether all that has happened is what a call must cope with: slow answers, and time.
-pub(super) fn is_undisturbed(rules: &Rules, s: &State) -> bool {
-    let mut left = s.left;
-    (left.slow, left.ticks) = (rules.scenario.limits.slow, rules.scenario.limits.ticks);
-    left == rules.scenario.limits
 }
 
 /// A launcher is killed: the kernel closes what it held.

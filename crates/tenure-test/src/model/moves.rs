@@ -7,9 +7,9 @@ use tenure_worker::life::{Happening, Life};
 
 use crate::model::launcher::{self, Eye};
 use crate::model::real::{Change, Level};
-use crate::model::scenario::{Mutation, Rules};
+use crate::model::scenario::{Mutation, Rules, Task};
 use crate::model::state::{LAUNCHERS, NOBODY, News, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
-use crate::model::{retiring, starting, worker};
+use crate::model::{pinning, retiring, starting, worker};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -87,12 +87,12 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
         | Pc::Prove(_)
         | Pc::Opened
         | Pc::Spawned(_)
+        | Pc::Settling(NOBODY)
         | Pc::Recorded(_) => Some(go),
         Pc::Look | Pc::Gated | Pc::Retire(_) => {
             glance(rules, s, me, out);
             Some(go)
         }
-        Pc::Settling(NOBODY) => Some(go),
         Pc::AwaitSettled(slot) | Pc::Settling(slot) => {
             let worker = &s.workers[usize::from(slot)];
             if worker.suspended {
@@ -290,7 +290,10 @@ fn spend(s: &mut State, stops: bool) {
 }
 
 fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+    let words = matches!(s.launcher(me).task, Task::Pin | Task::Unpin);
     match s.launcher(me).pc {
+        Pc::Settling(_) | Pc::Hold => pinning::step(rules, s, me, eye),
+        Pc::Gated if words => pinning::step(rules, s, me, eye),
         Pc::Retire(_) | Pc::Asked(_) | Pc::Leaving(_) | Pc::Mute(_) | Pc::Force(_) | Pc::Prove(_) => {
             retiring::step(rules, s, me, eye);
         }
@@ -306,8 +309,6 @@ fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         | Pc::Unmask
         | Pc::StillSilent
         | Pc::Read(_)
-        | Pc::Settling(_)
-        | Pc::Hold
         | Pc::Done(_)
         | Pc::Dead => launcher::step(rules, s, me, eye),
     }

@@ -11,15 +11,18 @@ use crate::model::real::{Change, Goal, Looks, Seen};
 use crate::model::scenario::{Mutation, Rules, Task};
 use crate::model::state::{Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
 
-/// Whether the version to be pinned was offered.
-pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
-    let level = s.launchers[usize::from(me)].level;
-    rules.policy.facts(s.desired).offered & (1 << level) != 0
+/// The next step of a person's word under the gate.
+pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+    match (s.launcher(me).pc, s.launcher(me).task) {
+        (Pc::Settling(slot), _) => settled(rules, s, me, slot),
+        (Pc::Hold, _) => hold(rules, s, me),
+        (_, Task::Unpin) => unpin(rules, s, me),
+        (_, _) => pin(rules, s, me, eye),
+    }
 }
 
-/// `pin`, with the gate in hand.
-pub(super) fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
-    if !is_known(rules, s, me) {
+fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+    if !launcher::is_known(rules, s, me) {
         launcher::finish(rules, s, me, Outcome::Unknown);
         return;
     }
@@ -29,11 +32,13 @@ pub(super) fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     if rules.breaks(Mutation::EarlyPin) {
         s.desired = rules.policy.change(s.desired, Change::Hold(level));
     }
+    // What says that it is another version is not what is to be pinned.
+    let is_wanted = |stands| stands == level && rules.policy.says(stands).is_none();
     match (launcher::observe(s, eye), s.see()) {
         (Seen::Worker(stands, Looks::Booting), Sight::Worker(slot)) if stands == level => {
             s.launcher(me).pc = Pc::Settling(slot);
         }
-        (Seen::Worker(stands, Looks::Ready | Looks::Stalled), _) if stands == level => {
+        (Seen::Worker(stands, Looks::Ready | Looks::Stalled), _) if is_wanted(stands) => {
             s.launcher(me).pc = Pc::Hold;
         }
         (Seen::Nobody | Seen::Silent, _) if s.lease == 0 => s.launcher(me).pc = Pc::Hold,
@@ -45,16 +50,19 @@ pub(super) fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
 }
 
 /// The worker that was waited for has settled, or is gone.
-pub(super) fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
-    if slot != NOBODY && s.worker(slot).life == Life::Active {
+fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
+    let level = s.launcher(me).level;
+    if slot == NOBODY || s.worker(slot).life != Life::Active {
+        launcher::finish(rules, s, me, Outcome::SpawnFailed);
+    } else if rules.policy.says(level).is_none() {
         s.launcher(me).pc = Pc::Hold;
     } else {
-        launcher::finish(rules, s, me, Outcome::SpawnFailed);
+        s.launcher(me).target = level;
+        s.launcher(me).pc = Pc::Retire(Why::Restart);
     }
 }
 
-/// `unpin`, with the gate in hand.
-pub(super) fn unpin(rules: &Rules, s: &mut State, me: u8) {
+fn unpin(rules: &Rules, s: &mut State, me: u8) {
     if s.launcher(me).lost {
         launcher::finish(rules, s, me, Outcome::GateLost);
         return;
@@ -106,7 +114,7 @@ fn is_proved(rules: &Rules, s: &State, me: u8) -> bool {
     }
 }
 
-/// Starts what would run without the pin, unless somebody holds the lease.
+/// Starts what would run without the pin, in the place of whatever the pin has started.
 fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     launcher::remember(rules, s, me, Deed::StartFailed(level));
@@ -114,9 +122,9 @@ fn put_back(rules: &Rules, s: &mut State, me: u8) {
     (launcher.lease, launcher.socket, launcher.news) = (0, 0, News::None);
     s.settle();
     match rules.policy.goal(s.desired, 0) {
-        Goal::Start { level: target, .. } if s.lease == 0 && !rules.breaks(Mutation::NothingPutBack) => {
+        Goal::Start { level: target, .. } if target != level && !rules.breaks(Mutation::NothingPutBack) => {
             s.launcher(me).target = target;
-            launcher::take(rules, s, me);
+            s.launcher(me).pc = Pc::Retire(Why::Restart);
         }
         Goal::Start { .. } | Goal::Nothing | Goal::Unknown => {
             launcher::finish(rules, s, me, Outcome::PinFailed);
@@ -125,7 +133,7 @@ fn put_back(rules: &Rules, s: &mut State, me: u8) {
 }
 
 /// The last step of a pin: the record.
-pub(super) fn hold(rules: &Rules, s: &mut State, me: u8) {
+fn hold(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, level, lost, .. } = *s.launcher(me);
     if task == Task::Down {
         s.desired = rules.policy.change(s.desired, Change::Down);
@@ -139,25 +147,4 @@ pub(super) fn hold(rules: &Rules, s: &mut State, me: u8) {
     s.desired = rules.policy.change(s.desired, Change::Hold(level));
     s.pinned = level;
     launcher::finish(rules, s, me, Outcome::Pinned);
-}
-
-/// What a person was told, held against what is.
-pub(super) fn judge(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
-    let Launcher { task, copy, .. } = *s.launcher(me);
-    match (task, outcome) {
-        (Task::Pin, Outcome::PinFailed) if launcher::is_undisturbed(rules, s) => {
-            let serves = s.workers.iter().find(|worker| worker.is(Life::Active)).map(|worker| worker.level);
-            let held = rules.policy.facts(s.desired).held;
-            let holds = held != rules.policy.facts(copy).held;
-            s.bereft |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
-        }
-        (Task::Down, Outcome::Stopped) => s.downed = true,
-        (Task::Start, Outcome::Serving(_) | Outcome::Joined | Outcome::Older) => {
-            let again = |one: &Launcher| one.task == Task::Down && !one.is_over() && one.pc != Pc::Idle;
-            let down = |record| rules.policy.facts(record).down;
-            // As it stood when the call began, and as it stands now.
-            s.unheard |= down(copy) && down(s.desired) && !s.launchers.iter().any(again);
-        }
-        _ => {}
-    }
 }

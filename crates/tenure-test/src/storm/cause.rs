@@ -100,9 +100,8 @@ impl Causes {
     pub fn explain_word(&self, caller: Caller, state: &str) -> bool {
         let disagrees = self.disagrees.is_some_and(|(version, _)| version == caller.version);
         match state {
-            "pinned" | "unpinned" | "stopped" => true,
             // An offer that a worker was there for is nowhere on record.
-            "unknown-version" => true,
+            "pinned" | "unpinned" | "stopped" | "unknown-version" => true,
             "restart-unproved" => disagrees || self.make_starts_fail(None, caller.life),
             "spawn-failed" => self.make_starts_fail(None, caller.life),
             "gate-held" | "timed-out" | "wedged" | "survivor" => any(&self.stopped, caller.life),

@@ -36,7 +36,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 epoch = Epoch::default();
                 None
             }
-            What::Stopped if event.why == "pin" => {
+            What::Stopped if ["pin", "a pin that failed"].contains(&event.why.as_str()) => {
                 epoch = Epoch::default();
                 None
             }
@@ -58,16 +58,27 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 (generations.len() > 1).then_some(Wrong::Disagreement)
             }
             What::Ready => served(&mut epoch, event.version.as_ref()),
-            What::HeldDown => {
-                is_down = true;
-                None
-            }
-            What::Released => {
-                is_down = false;
+            What::HeldDown | What::Released => {
+                is_down = event.what == What::HeldDown;
                 None
             }
             What::Spawned if is_down => Some(Wrong::StartedWhileDown),
-            _ => None,
+            What::Spawned
+            | What::EndpointChanged
+            | What::Replacing
+            | What::Stopped
+            | What::EndedWedged
+            | What::FoundDead
+            | What::Draining
+            | What::ProgramStarted
+            | What::ProgramExited
+            | What::Unhealthy
+            | What::LeftoverEnded
+            | What::SelfCheckFailed
+            | What::Stalled
+            | What::Overran
+            | What::VersionDisagrees
+            | What::Repaired => None,
         };
         wrongs.extend(wrong.map(|wrong| (wrong, told(event))));
     }

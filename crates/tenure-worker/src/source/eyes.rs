@@ -225,7 +225,13 @@ fn trouble(unwatched: Option<&WatchError>, unread: Option<&BuildError>) -> Optio
         // It is told by the next reading.
         (Some(BuildError::Unstable { .. }) | None, None) => None,
         (
-            Some(error @ (BuildError::Glob(_) | BuildError::Unreadable { .. } | BuildError::TooLarge { .. })),
+            Some(
+                error @ (BuildError::Glob(_)
+                | BuildError::Unreadable { .. }
+                | BuildError::TooLarge { .. }
+                | BuildError::TooMuch { .. }
+                | BuildError::TooSlow(_)),
+            ),
             _,
         ) => Some(told(error)),
         (_, Some(error)) => Some(format!("{}; until then every call reads the build", told(error))),

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use tenure::deadline::Deadline;
+use tenure::deadline::{Deadline, Stage};
 use tenure::paths::file;
 use tenure::spec::{Kind, Ready, Spec};
 use tenure::version::{self, VersionCommand};
@@ -23,6 +23,10 @@ cases!(
     what_is_no_version_is_noted_in_the_log_and_nowhere_else,
     a_herd_asks_a_command_for_the_version_once,
 );
+
+fn stage() -> Stage {
+    Deadline::start(LONG).stage("build").expect("it has just begun")
+}
 
 /// A project with this many files in it.
 fn project(files: usize) -> tempfile::TempDir {
@@ -66,7 +70,7 @@ fn a_build_of_a_thousand_files_is_known_to_be_the_same_until_a_byte_changes() {
     let place = project(1000);
     let spec = hosted(place.path());
     let first = serving(&spec);
-    let digest = build::digest(place.path(), &spec.build).expect("readable");
+    let digest = build::digest(place.path(), &spec.build, stage()).expect("readable");
     assert_eq!((first.content.as_ref(), first.source_changed), (Some(&digest), false));
     assert!(!ask().source_changed);
 
@@ -124,7 +128,7 @@ fn a_program_that_is_started_again_stands_for_the_files_of_its_new_start() {
         }
     };
     assert_eq!(again.generation, first.generation);
-    assert_eq!(again.content, build::digest(place.path(), &spec.build).ok());
+    assert_eq!(again.content, build::digest(place.path(), &spec.build, stage()).ok());
     stop();
     gone(&program);
 }

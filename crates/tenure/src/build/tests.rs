@@ -176,8 +176,9 @@ fn a_tree_that_changes_while_it_is_read_is_read_again_and_not_for_ever() {
 fn more_entries_than_a_worker_can_read_are_refused_with_the_number() {
     let place = tree(&[("dist/a", "x")]);
     let globs = Globs::new(&["**".to_owned()]).expect("patterns");
-    let mut survey =
-        Survey { cwd: place.path(), globs: &globs, found: BTreeMap::new(), entries: MOST_ENTRIES - 1 };
+    let stage = Deadline::start(LONGEST_READING).stage("build").expect("begun");
+    let (found, entries) = (BTreeMap::new(), MOST_ENTRIES - 1);
+    let mut survey = Survey { cwd: place.path(), globs: &globs, found, entries, stage };
     let root = &globs.roots()[0];
     let Err(Fault::Final(error)) = survey.walk(root, &mut |_| {}) else { panic!("too many") };
     assert!(error.to_string().contains("100000"), "{error}");
@@ -212,5 +213,21 @@ proptest! {
         let before = digest_of(made(&one).path(), &["**"]);
         prop_assert_eq!(&before, &digest_of(made(&shuffled).path(), &["**"]));
         prop_assert_eq!(one == other, before == digest_of(made(&other).path(), &["**"]));
+    }
+}
+
+#[test]
+fn what_is_too_large_or_takes_too_long_is_told_before_it_is_read() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = File::create(place.path().join("big")).expect("a file");
+    file.set_len(MOST_BYTES + 1).expect("a sparse file");
+    let stage = |time| Deadline::start(time).stage("build");
+    let globs = ["big".to_owned()];
+    let digest = |stage: Stage| digest(place.path(), &globs, stage).expect_err("it cannot be told");
+    let large = digest(stage(Duration::from_mins(1)).expect("begun"));
+    assert!(matches!(large, BuildError::TooMuch { limit: MOST_BYTES, .. }), "{large}");
+    let short = stage(Duration::from_nanos(1));
+    if let Ok(spent) = short {
+        assert!(matches!(digest(spent), BuildError::TooSlow(_)));
     }
 }

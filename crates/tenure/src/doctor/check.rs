@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tenure_sys::census::{Census, Seen};
 
-use crate::doctor::facts::{Facts, Machine, Place, State, Worker, line_of};
+use crate::doctor::facts::{Access, Facts, Machine, Place, State, Worker, line_of};
 use crate::doctor::finding::{Finding, Symptom};
 use crate::scope;
 
@@ -75,10 +75,17 @@ impl Check {
     /// What it finds about the machine.
     pub(crate) fn of_machine(&self, facts: &Facts) -> Vec<Finding> {
         let machine = &facts.machine;
-        let found = match self.look {
-            Look::Machine(look) => look(machine),
-            Look::Place(look) => machine.host.as_ref().ok().and_then(|host| look(host, machine.user)),
-            Look::Worker(_) | Look::Each(_) => None,
+        let found: Vec<Symptom> = match self.look {
+            Look::Machine(look) => look(machine).into_iter().collect(),
+            Look::Place(look) => {
+                let host = machine.host.as_ref().ok().filter(|host| !is_hidden(host, &machine.roots));
+                let roots = machine.roots.iter().filter(|root| {
+                    !matches!(root.access, Access::Private { .. } | Access::Absent)
+                        && !is_hidden(root, &machine.roots)
+                });
+                roots.chain(host).filter_map(|place| look(place, machine.user)).collect()
+            }
+            Look::Worker(_) | Look::Each(_) => Vec::new(),
         };
         found.into_iter().map(|symptom| symptom.of(self.id)).collect()
     }
@@ -88,6 +95,7 @@ impl Check {
         let Facts { machine, census, .. } = facts;
         let case = worker.state.as_ref().map(|state| Case { machine, census, worker, state });
         let found: Vec<Symptom> = match (self.look, &case) {
+            (Look::Place(_), _) if worker.is_hidden_by(machine) => Vec::new(),
             (Look::Place(look), _) => look(&worker.directory, machine.user).into_iter().collect(),
             (Look::Worker(look), Some(case)) => look(case).into_iter().collect(),
             (Look::Each(look), Some(case)) => look(case),
@@ -105,6 +113,19 @@ impl Check {
     pub(crate) fn is_of_worker(&self) -> bool {
         !matches!(self.look, Look::Machine(_))
     }
+}
+
+impl Worker {
+    /// Whether nothing can be said of its directory because one above it, which is told instead, is closed.
+    pub(crate) fn is_hidden_by(&self, machine: &Machine) -> bool {
+        is_hidden(&self.directory, machine.roots.iter().chain(&machine.host))
+    }
+}
+
+fn is_hidden<'place>(place: &Place, above: impl IntoIterator<Item = &'place Place>) -> bool {
+    let is_above = |other: &Place| place.path != other.path && place.path.starts_with(&other.path);
+    matches!(place.access, Access::Denied { seen: None, .. })
+        && above.into_iter().any(|other| is_above(other) && matches!(other.access, Access::Denied { .. }))
 }
 
 /// A path as one word of a shell, for what a person is to type.

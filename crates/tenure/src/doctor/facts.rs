@@ -61,6 +61,9 @@ pub struct Machine {
     pub identity: Read<Identity>,
     /// The directory of this host, below the root of all state.
     pub host: Read<Place>,
+    /// What the directories of all hosts and workers lie in, and the records of trusted files: the root may be seen by
+    /// others, so that one is told as private where nobody else can change what is in it.
+    pub roots: Vec<Place>,
     /// Names of the workers that have state here.
     pub listed: Read<usize>,
     /// Whether this installation has a name of its own.

@@ -235,3 +235,15 @@ fn files_that_go_on_changing_are_the_next_calls() {
     let Act::Answer(How::Replaced, usable) = errand.step(changed()) else { panic!("an answer expected") };
     assert_eq!(usable.warnings, [Warning::SourceChangedAgain]);
 }
+
+#[test]
+fn an_older_worker_that_is_to_stay_is_of_no_use_without_a_common_protocol() {
+    let mut foreign = hello(1, AppState::Ready);
+    foreign.protocol = ProtocolRange { min: 7, max: 9 };
+    let held = Aim::Known(Known { held: true, ..known(1) });
+    for aim in [held, Aim::at(Goal::Nothing("gone".into())), target(1)] {
+        let refused = verdict(2, &aim, foreign.clone());
+        assert!(matches!(refused, Verdict::Refuse(Refusal::ClientTooOld { .. })), "{refused:?}");
+    }
+    assert!(matches!(verdict(2, &target(2), foreign), Verdict::Replace(..)), "one that is not is replaced");
+}

@@ -53,6 +53,14 @@ pub enum VersionError {
         /// The last lines of its standard error.
         last_words: Vec<String>,
     },
+    /// It wrote more than an answer can be; where it had not ended yet, it was ended.
+    #[error("ask {command:?} for the version: it wrote more than {most} bytes to its standard output")]
+    TooMuch {
+        /// The command.
+        command: String,
+        /// How much it may write there.
+        most: usize,
+    },
     /// It said something else.
     #[error("ask {command:?} for the version")]
     NotAVersion {

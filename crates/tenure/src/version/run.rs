@@ -1,4 +1,6 @@
-//! One run of a command that tells the version: bounded in time and output, and nothing of it left.
+//! One run of a command that tells the version: bounded in time and output. One that goes beyond its bounds is ended with
+//! all that hangs below it. What a command leaves when it ends by itself is left alone: nothing marks it, it hangs below
+//! somebody else by then, and it may be wanted, as the server of a build tool is.
 //!
 //! It gets the caller's own environment without the marks of `tenure`, no input and no terminal's input either. It stays in
 //! the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
@@ -31,19 +33,24 @@ const OURS: &[u8] = b"TENURE_";
 /// What the command wrote to its standard output; at most [`MOST`] bytes of it.
 pub(super) fn run(question: &Question, stage: Stage) -> Result<String, VersionError> {
     let within = stage.remaining();
+    let too_much = || VersionError::TooMuch { command: question.shown(), most: MOST };
     let failed = |source| VersionError::Io { command: question.shown(), source };
     let (mut output, to_output) = ear(true).map_err(failed)?;
     let (mut errors, to_errors) = ear(false).map_err(failed)?;
     let child = start(question, &to_output, &to_errors)?;
     drop((to_output, to_errors));
-    let ended = listen(&child, [&mut output, &mut errors], stage);
-    if !matches!(ended, Ok(true)) {
+    let heard = listen(&child, [&mut output, &mut errors], stage);
+    if !matches!(heard, Ok(Heard::End)) {
         end(&child);
     }
     let status = child.wait().map_err(failed)?;
-    let last_words = errors.last_lines();
-    if !ended.map_err(failed)? {
-        return Err(VersionError::TimedOut { command: question.shown(), within, last_words });
+    match heard.map_err(failed)? {
+        Heard::End => {}
+        Heard::TimeOver => {
+            let last_words = errors.last_lines();
+            return Err(VersionError::TimedOut { command: question.shown(), within, last_words });
+        }
+        Heard::TooMuch => return Err(too_much()),
     }
     // What it wrote is in the pipes now; who holds their ends beyond it is not waited for.
     output.take_rest();
@@ -51,6 +58,9 @@ pub(super) fn run(question: &Question, stage: Stage) -> Result<String, VersionEr
     if !status.success() {
         let last_words = errors.last_lines();
         return Err(VersionError::Exit { command: question.shown(), status, last_words });
+    }
+    if output.is_too_much() {
+        return Err(too_much());
     }
     Ok(String::from_utf8_lossy(&output.kept).into_owned())
 }
@@ -70,20 +80,35 @@ fn start(question: &Question, output: &OwnedFd, errors: &OwnedFd) -> Result<Chil
     spawn::child(&launch).map_err(|source| VersionError::Start { command: question.shown(), source })
 }
 
-/// Takes what is written until the command has ended; `false` when its time was over first.
-fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<bool> {
+/// Why it was not listened to any longer.
+enum Heard {
+    /// The command has ended.
+    End,
+    /// Its time was over.
+    TimeOver,
+    /// It wrote more than a version can be.
+    TooMuch,
+}
+
+/// Takes what is written until the command has ended, its time is over, or it has written too much.
+fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<Heard> {
     loop {
         let mut interests = vec![Interest::new(child.handle().as_fd(), Want::Read)];
         let open = ears.iter().filter_map(|ear| ear.pipe.as_ref());
         interests.extend(open.map(|pipe| Interest::new(pipe.as_fd(), Want::Read)));
-        if poll::wait(&mut interests, Some(stage.remaining()))? == 0 {
-            return Ok(false);
+        let ready = poll::wait(&mut interests, Some(stage.remaining()))?;
+        if ready > 0 && interests[0].ready() {
+            return Ok(Heard::End);
         }
-        if interests[0].ready() {
-            return Ok(true);
+        // One that writes without end is always ready, so the time is looked at as well.
+        if ready == 0 || stage.remaining().is_zero() {
+            return Ok(Heard::TimeOver);
         }
         for ear in &mut ears {
             ear.take();
+            if ear.is_too_much() {
+                return Ok(Heard::TooMuch);
+            }
         }
     }
 }
@@ -106,6 +131,8 @@ fn end(child: &Child) {
 struct Ear {
     pipe: Option<File>,
     kept: Vec<u8>,
+    /// Bytes that were read, kept or not.
+    taken: usize,
     /// Whether the beginning is kept, or the end.
     beginning: bool,
 }
@@ -113,7 +140,7 @@ struct Ear {
 fn ear(beginning: bool) -> io::Result<(Ear, OwnedFd)> {
     let (read, write) = pipe::pipe()?;
     pipe::set_nonblocking(read.as_fd(), true)?;
-    Ok((Ear { pipe: Some(File::from(read)), kept: Vec::new(), beginning }, write))
+    Ok((Ear { pipe: Some(File::from(read)), kept: Vec::new(), taken: 0, beginning }, write))
 }
 
 impl Ear {
@@ -124,6 +151,7 @@ impl Ear {
         match pipe.read(&mut chunk) {
             Ok(0) => self.pipe = None,
             Ok(count) => {
+                self.taken = self.taken.saturating_add(count);
                 self.kept.extend_from_slice(chunk.get(..count).unwrap_or_default());
                 if self.beginning {
                     self.kept.truncate(MOST);
@@ -137,6 +165,11 @@ impl Ear {
             Err(_) => self.pipe = None,
         }
         false
+    }
+
+    /// Of errors the end is told, however many there were; an answer is short.
+    fn is_too_much(&self) -> bool {
+        self.beginning && self.taken > MOST
     }
 
     /// Takes what is there; no more than twice what a pipe holds, in case somebody goes on writing.

@@ -20,6 +20,9 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { id: "stale-temporaries", part: "sockets", look: Look::Worker(stale_temporaries) },
 ];
 
+/// The check by which a worker says that its ledger could not be written.
+const LEDGER_CHECK: &str = "ledger";
+
 /// The control thread answers in well under a millisecond. A tenth of a second is a machine under heavy load, and a fifth
 /// of what a launcher waits.
 const SLOW: Duration = Duration::from_millis(100);
@@ -81,12 +84,18 @@ fn failed(case: &Case<'_>) -> Option<Symptom> {
     Some(symptom.saw_all(reasons(hello)).remedy(case.type_in("logs")))
 }
 
+/// What helps where the worker could not write its ledger: a restart writes it anew, once there is room again.
+fn after_failed_checks(case: &Case<'_>, hello: &Hello) -> String {
+    let is_ledger = |check: &crate::wire::Check| !check.ok && check.name == LEDGER_CHECK;
+    case.type_in(if hello.app.checks.iter().any(is_ledger) { "restart" } else { "logs" })
+}
+
 fn degraded(case: &Case<'_>) -> Option<Symptom> {
     let hello = app(case, &[AppState::Degraded])?;
     Some(
         Symptom::warning("the worker serves, and one of its checks fails")
             .saw_all(reasons(hello))
-            .remedy(case.type_in("logs")),
+            .remedy(after_failed_checks(case, hello)),
     )
 }
 

@@ -1,4 +1,4 @@
-//! Checks of directories, that of the host and that of each worker: is it ours, private, and can it be used.
+//! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can it be used.
 
 use crate::doctor::check::{Check, Look, word};
 use crate::doctor::facts::{Access, Place};

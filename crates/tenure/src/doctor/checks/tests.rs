@@ -60,6 +60,22 @@ fn access(facts: &mut Facts, access: Access) {
 fn of_directories() -> Vec<Case> {
     vec![
         ("open-to-others", healthy, |facts| access(facts, Access::TooOpen { mode: 0o755 })),
+        ("open-to-others", healthy, |facts| {
+            facts.machine.roots[0].access = Access::TooOpen { mode: 0o777 };
+        }),
+        ("open-to-others", healthy, |facts| {
+            facts.machine.roots[1].access = Access::TooOpen { mode: 0o777 };
+        }),
+        ("of-another-user", healthy, |facts| {
+            facts.machine.roots[0].access = Access::NotOwned { owner: 7 };
+        }),
+        ("locked-out", healthy, |facts| {
+            let hidden = || Access::Denied { seen: None, why: "no".into() };
+            facts.machine.roots[0].access = Access::Denied { seen: Some((0o000, 1000)), why: "no".into() };
+            facts.machine.roots[1].access = hidden();
+            facts.machine.host.as_mut().expect("there is one").access = hidden();
+            access(facts, hidden());
+        }),
         ("of-another-user", healthy, |facts| access(facts, Access::NotOwned { owner: 0 })),
         ("no-directory", healthy, |facts| access(facts, Access::NotDirectory)),
         ("locked-out", healthy, |facts| {
@@ -122,6 +138,10 @@ fn of_answers() -> Vec<Case> {
         ("app-degraded", healthy, |facts| {
             says(facts).app.state = AppState::Degraded;
             says(facts).app.checks = vec![Check { name: "db".into(), ok: false, detail: "refused".into() }];
+        }),
+        ("app-degraded", healthy, |facts| {
+            says(facts).app.state = AppState::Degraded;
+            says(facts).app.checks = vec![Check { name: "ledger".into(), ok: false, detail: "full".into() }];
         }),
         ("app-stalled", healthy, |facts| says(facts).app.stalled_for_ms = Some(9_000)),
         ("app-booting", healthy, |facts| says(facts).app.state = AppState::Booting),

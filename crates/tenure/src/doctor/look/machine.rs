@@ -11,6 +11,9 @@ use crate::doctor::look::place;
 use crate::paths;
 use crate::program::{self, HOST_VARIABLE};
 
+/// Directory of the records of trusted files, below the root.
+const TRUST: &str = "trust";
+
 /// Gathers it. `configuration` is what the caller has found wrong with the files that describe workers.
 pub(crate) fn machine(configuration: Vec<String>) -> Machine {
     let variables = variables();
@@ -21,6 +24,7 @@ pub(crate) fn machine(configuration: Vec<String>) -> Machine {
         identity: own_identity(),
         listed: listed(),
         watch: kernel::try_watch().map_err(|error| Unread::of("watch files", &error)),
+        roots: roots(),
         host: host(),
         machine_id: user::machine_id().is_some(),
         kernel: kernel::release(),
@@ -43,6 +47,13 @@ fn host() -> Read<Place> {
         Ok(root) => Ok(place::place(&paths::host_directory(&root))),
         Err(error) => Err(Unread(error.to_string())),
     }
+}
+
+/// That there is no root is told by the host's directory, which is below it.
+fn roots() -> Vec<Place> {
+    let Ok(root) = paths::state_root() else { return Vec::new() };
+    let trust = root.join(TRUST);
+    vec![place::root(&root), place::place(&trust)]
 }
 
 /// A directory that cannot be listed tells so itself.

@@ -18,6 +18,30 @@ pub(crate) fn place(path: &Path) -> Place {
     Place { path: path.to_owned(), access, file_system: below(path) }
 }
 
+/// Permission bits by which others may put something into a directory, or take it out.
+const WRITABLE: u32 = 0o022;
+
+/// Permission bit by which they may not take out what is another's.
+const STICKY: u32 = 0o1000;
+
+/// The directory at `path`, in which that of this host lies. Others may see that one, and the system may own it, as it
+/// owns the directories above, as long as nobody else can put another in the place of ours.
+pub(crate) fn root(path: &Path) -> Place {
+    let found = place(path);
+    let is_safe = match found.access {
+        Access::TooOpen { mode } => mode & WRITABLE == 0,
+        Access::NotOwned { owner: 0 } => fs::symlink_metadata(path)
+            .is_ok_and(|seen| seen.mode() & WRITABLE == 0 || seen.mode() & STICKY != 0),
+        Access::Private { .. }
+        | Access::Absent
+        | Access::NotOwned { .. }
+        | Access::NotDirectory
+        | Access::Denied { .. }
+        | Access::Unusable { .. } => false,
+    };
+    if is_safe { Place { access: Access::Private { writable: true }, ..found } } else { found }
+}
+
 fn access(path: &Path, error: &DirError) -> Access {
     let why = || std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
     match error {
@@ -67,5 +91,20 @@ mod tests {
         assert_eq!(place(&path).access, Access::Private { writable: true });
         fs::write(root.path().join("f"), "").expect("made");
         assert_eq!(place(&root.path().join("f")).access, Access::NotDirectory);
+    }
+
+    #[test]
+    fn a_root_may_be_seen_by_others_and_not_be_changed_by_them() {
+        let above = tempfile::tempdir().expect("a directory");
+        let path = above.path().join("root");
+        fs::create_dir(&path).expect("made");
+        let access = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+            root(&path).access
+        };
+        assert_eq!(access(0o755), Access::Private { writable: true });
+        for mode in [0o777, 0o775, 0o1777] {
+            assert_eq!(access(mode), Access::TooOpen { mode });
+        }
     }
 }

@@ -84,6 +84,7 @@ pub(super) fn machine() -> Machine {
         now: now(),
         wall_s: 2_000_000_000,
         identity: Ok(who(1)),
+        roots: vec![place("/state"), place("/state/trust")],
         host: Ok(place("/state/host")),
         listed: Ok(1),
         machine_id: true,

@@ -1,0 +1,52 @@
+//! What callers were told, held against what is: the sins that a state remembers.
+//!
+//! Changes nothing but those; what they cost is in [`crate::model::invariant`].
+
+use tenure_worker::life::Life;
+
+use crate::model::scenario::{Rules, Task};
+use crate::model::state::{Launcher, Outcome, Pc, State};
+
+/// A call ends with `outcome`, and still holds what it held.
+pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
+    let level = s.launcher(me).level;
+    let pins = rules.scenario.cast().pins != 0;
+    let is_answer = if outcome == Outcome::Older {
+        // Without a pin, the version of whoever can start is never passed over.
+        pins
+    } else {
+        // A version may be unknown: nobody has offered it yet.
+        outcome == Outcome::Unknown || !outcome.is_error()
+    };
+    let owed = rules.scenario.owes_answers() && rules.scenario.is_sound(level);
+    s.unsound |= !is_answer && owed && is_undisturbed(rules, s);
+    persons(rules, s, me, outcome);
+}
+
+/// Whether all that has happened is what a call must cope with: slow answers, and time.
+fn is_undisturbed(rules: &Rules, s: &State) -> bool {
+    let mut left = s.left;
+    (left.slow, left.ticks) = (rules.scenario.limits.slow, rules.scenario.limits.ticks);
+    left == rules.scenario.limits
+}
+
+/// What a person was told, held against what is.
+fn persons(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
+    let Launcher { task, copy, .. } = *s.launcher(me);
+    match (task, outcome) {
+        (Task::Pin, Outcome::PinFailed) if is_undisturbed(rules, s) => {
+            let serves = s.workers.iter().find(|worker| worker.is(Life::Active)).map(|worker| worker.level);
+            let held = rules.policy.facts(s.desired).held;
+            let holds = held != rules.policy.facts(copy).held;
+            s.bereft |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+        }
+        (Task::Down, Outcome::Stopped) => s.downed = true,
+        (Task::Start, Outcome::Serving(_) | Outcome::Joined | Outcome::Older) => {
+            let again = |one: &Launcher| one.task == Task::Down && !one.is_over() && one.pc != Pc::Idle;
+            let down = |record| rules.policy.facts(record).down;
+            // As it stood when the call began, and as it stands now.
+            s.unheard |= down(copy) && down(s.desired) && !s.launchers.iter().any(again);
+        }
+        _ => {}
+    }
+}

@@ -1,0 +1,151 @@
+//! The record and the target that it makes, case by case.
+
+use super::*;
+
+fn spec(version: u64) -> Spec {
+    let mut spec = Spec::of_command(vec![format!("/bin/v{version}")], "/".into());
+    spec.version = Version::new(version, 0, 0);
+    spec
+}
+
+fn now(ms: u64) -> Moment {
+    Moment { boot: "b".into(), ms }
+}
+
+fn offered(versions: &[u64]) -> Desired {
+    let mut desired = Desired::default();
+    for &version in versions {
+        desired.offer(&spec(version), &now(0));
+    }
+    desired
+}
+
+fn target(desired: &Desired, at: u64) -> Target {
+    desired.target(&now(at), &|_| true)
+}
+
+fn version_of(target: &Target) -> Option<u64> {
+    match target {
+        Target::Offer { spec, .. } => Some(spec.version.major),
+        Target::Suppressed { .. } | Target::Missing { .. } => None,
+    }
+}
+
+#[test]
+fn the_target_is_the_highest_offer_whatever_the_order() {
+    assert_eq!(version_of(&target(&offered(&[2, 3, 1]), 0)), Some(3));
+}
+
+#[test]
+fn a_version_that_fails_to_boot_is_passed_over_and_named() {
+    let mut desired = offered(&[1, 2]);
+    desired.failed(&spec(2), "exit status 3", &now(0));
+    let Target::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else { panic!("offer expected") };
+    assert_eq!(chosen.version.major, 1);
+    assert_eq!(skipped.expect("skipped").error, "exit status 3");
+    assert_eq!(version_of(&target(&desired, 30_001)), Some(2), "quarantine ends");
+}
+
+#[test]
+fn a_lone_failure_suppresses_for_thirty_seconds_at_most() {
+    let mut desired = offered(&[1]);
+    for count in 0..20 {
+        desired.failed(&spec(1), "boom", &now(count));
+    }
+    let Target::Suppressed { failure, wait } = target(&desired, 19) else { panic!("suppressed expected") };
+    assert_eq!((failure.count, wait), (20, Duration::from_secs(30)));
+    assert_eq!(version_of(&target(&desired, 30_020)), Some(1));
+}
+
+#[test]
+fn what_failed_a_moment_ago_is_only_tried_again_where_nobody_serves() {
+    let mut desired = offered(&[1]);
+    desired.failed(&spec(1), "boom", &now(0));
+    let retried = |at| matches!(target(&desired, at), Target::Offer { retry: Some(_), .. });
+    assert!(retried(2_001), "the short wait is over, the quarantine is not");
+    assert!(!retried(30_001));
+}
+
+#[test]
+fn a_changed_spec_clears_the_tally() {
+    let mut desired = offered(&[1]);
+    desired.failed(&spec(1), "boom", &now(0));
+    let mut changed = spec(1);
+    changed.command.push("--fixed".into());
+    desired.offer(&changed, &now(1));
+    assert_eq!(version_of(&target(&desired, 1)), Some(1));
+}
+
+#[test]
+fn records_of_another_boot_suppress_nothing() {
+    let mut desired = offered(&[1]);
+    desired.failed(&spec(1), "boom", &Moment { boot: "old".into(), ms: u64::MAX });
+    assert_eq!(version_of(&target(&desired, 1)), Some(1));
+}
+
+#[test]
+fn an_offer_whose_program_is_gone_is_never_the_target() {
+    let desired = offered(&[1, 2]);
+    let only = |version| move |spec: &Spec| spec.version.major == version;
+    assert_eq!(desired.target_version(&now(0), &only(1)), Some(Version::new(1, 0, 0)));
+    assert_eq!(desired.target(&now(0), &|_| false), Target::Missing { program: "/bin/v2".into() });
+}
+
+#[test]
+fn a_held_version_is_the_target_whatever_is_offered_and_however_it_fails() {
+    let mut desired = offered(&[1, 2, 3]);
+    desired.hold = Some(Version::new(1, 0, 0));
+    assert_eq!(version_of(&target(&desired, 0)), Some(1));
+    desired.failed(&spec(1), "boom", &now(0));
+    assert!(matches!(target(&desired, 1), Target::Suppressed { .. }), "nothing else is started in its place");
+    assert_eq!(desired.target(&now(9), &|_| false), Target::Missing { program: "/bin/v1".into() });
+    desired.hold = None;
+    assert_eq!(version_of(&target(&desired, 1)), Some(3));
+}
+
+#[test]
+fn a_held_version_makes_no_room_for_new_offers() {
+    let mut desired = offered(&[1]);
+    desired.hold = Some(Version::new(1, 0, 0));
+    for version in 2..=12 {
+        desired.offer(&spec(version), &now(0));
+    }
+    assert_eq!(desired.offers.len(), 8);
+    assert!(desired.offered(&Version::new(1, 0, 0)).is_some());
+    assert!(desired.offered(&Version::new(5, 0, 0)).is_none());
+}
+
+#[test]
+fn a_disagreement_is_known_until_its_target_is_offered_anew() {
+    let one = Version::new(1, 0, 0);
+    let mut desired = offered(&[1, 2]);
+    desired.disagreed(&spec(2), &one);
+    desired.disagreed(&spec(2), &one);
+    assert_eq!(desired.observed_for(&spec(2)), std::slice::from_ref(&one));
+    let mut changed = spec(2);
+    changed.command.push("--fixed".into());
+    desired.offer(&changed, &now(1));
+    assert!(desired.observed_for(&changed).is_empty(), "a changed spec is a new chance");
+    desired.offer(&spec(2), &now(2));
+    assert_eq!(desired.observed_for(&spec(2)), [one], "and the former one is none");
+}
+
+#[test]
+fn two_installations_of_one_version_that_both_fail_do_not_clear_each_others_tally() {
+    let mut desired = offered(&[1, 2]);
+    let mut other = spec(2);
+    other.command.push("--other".into());
+    desired.failed(&spec(2), "boom", &now(0));
+    desired.offer(&other, &now(1));
+    assert_eq!(version_of(&target(&desired, 1)), Some(2), "another spec is tried");
+    desired.failed(&other, "boom", &now(1));
+    desired.offer(&spec(2), &now(2));
+    assert_eq!(version_of(&target(&desired, 2)), Some(1), "and this one is not again");
+}
+
+#[test]
+fn the_last_eight_offers_are_kept() {
+    let desired = offered(&(1..=12).collect::<Vec<_>>());
+    assert_eq!(desired.offers.len(), 8);
+    assert_eq!(desired.offers[0].spec.version.major, 5);
+}
