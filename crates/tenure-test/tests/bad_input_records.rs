@@ -22,7 +22,7 @@ const BROKEN: [(&[u8], &str); 6] = [
     (b"[]", "damaged"),
     (b"\xff\xfe\x00\x01", "damaged"),
     (b"{\"schema_version\": 1}", "damaged"),
-    (b"{\"schema_version\": 2, \"shape\": \"unknown\"}", "format 2"),
+    (b"{\"schema_version\": 9, \"shape\": \"unknown\"}", "format 9"),
 ];
 
 fn record(sandbox: &Sandbox, name: &str) -> PathBuf {
