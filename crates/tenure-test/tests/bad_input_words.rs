@@ -127,7 +127,9 @@ fn a_description_that_cannot_be_read_is_named() {
     fs::remove_file(&file).expect("ours");
     fs::create_dir(&file).expect("ours");
     says(&ensure(&sandbox).run().expect(6), &["w.toml", "no regular file"]);
-    for (config, word) in [("none.toml", "No such file"), (".", "no regular file"), ("/dev/zero", "no regular file")] {
+    for (config, word) in
+        [("none.toml", "No such file"), (".", "no regular file"), ("/dev/zero", "no regular file")]
+    {
         let refused = sandbox.tenure(["ensure", "w", "--json", "--config", config]).run().expect(6);
         says(&refused, &[word]);
     }
