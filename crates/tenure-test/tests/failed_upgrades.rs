@@ -102,3 +102,27 @@ fn a_version_that_cannot_boot_among_an_older_and_a_newer_one_costs_nobody_a_work
     assert_eq!((kept.count(What::Spawned), kept.sandbox.oracle().count("double")), (spawned, 0));
     kept.stop().run().expect(0);
 }
+
+#[test]
+fn a_version_that_has_served_is_started_again_whichever_installation_of_it_failed_before() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let broken = kept.sandbox.work().join("broken");
+    std::fs::write(&broken, "").expect("a sandbox takes files");
+    kept.offer("1.0.0").write();
+    kept.offer("2.0.0").words(&[&format!("once={}:3", broken.display())]).write();
+    // The same version, installed a second time with another setting.
+    let other = kept.sandbox.work().join("other.toml");
+    let text = std::fs::read_to_string(kept.file("2.0.0")).expect("it was written");
+    let text = text.replace("start_timeout = \"30s\"", "start_timeout = \"29s\"");
+    std::fs::write(&other, text).expect("a sandbox takes files");
+    let other = other.display().to_string();
+    kept.launcher("ensure", "1.0.0").run().expect(0);
+    assert_eq!(kept::version(&kept.launcher("ensure", "2.0.0").run().expect(0)), "1.0.0", "it failed once");
+    std::fs::remove_file(&broken).expect("ours");
+    let healed = kept.sandbox.tenure(["ensure", "w", "--json", "--config", &other]).run().expect(0);
+    assert_eq!(kept::version(&healed), "2.0.0");
+    kept::kill(&kept::host(&healed));
+    let again = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((again.state().as_str(), kept::version(&again).as_str()), ("started", "2.0.0"));
+    kept.stop().run().expect(0);
+}

@@ -1,7 +1,10 @@
 //! What a pin cannot do is said before anything is lost by it; and a stop that holds, which nobody overrides by accident.
 
 use tenure::Version;
+use tenure::deadline::Moment;
+use tenure::desired::{Desired, Down};
 use tenure::event::What;
+use tenure::wire::Asker;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Output;
 
@@ -215,6 +218,22 @@ fn a_stop_that_holds_ends_what_ten_launchers_wait_for() {
     assert_eq!(kept.status().expect(3).state(), "down");
     assert!(kept.sandbox.processes().is_empty(), "{}", kept.sandbox.story());
     assert_eq!(kept.ensure().run().expect(3).state(), "down");
+}
+
+#[test]
+fn a_start_releases_a_stop_that_was_killed_before_it_ended_the_worker() {
+    let (kept, newest) = two(&[]);
+    // What such a stop leaves: the word on record, and the worker.
+    let by = Asker::default();
+    let desired = Desired { down: Some(Down { by, at: Moment::now() }), ..kept.desired() };
+    let text = serde_json::to_vec(&desired).expect("a record can be written");
+    std::fs::write(kept.state().join("desired.json"), text).expect("ours");
+    let up = kept.launcher("start", "2.0.0").run().expect(0);
+    assert_eq!((up.state().as_str(), kept::pid(&up)), ("up", kept::pid(&newest)));
+    assert_eq!((kept.desired().down, kept.count(What::Released)), (None, 1));
+    kept::kill(&kept::host(&up));
+    assert_eq!(ensure(&kept, "2.0.0").state(), "started");
+    kept.stop().run().expect(0);
 }
 
 #[test]

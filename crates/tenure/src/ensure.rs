@@ -74,7 +74,9 @@ pub fn ensure(order: &Order) -> Result<Ensured, Error> {
     // Fast path: nothing is written and no lock is taken.
     if let Some(state) = StateDir::open(&order.scope)? {
         refuse_inside(&state)?;
-        if let Some(ensured) = call.look(&state)? {
+        // What is held down is released under the gate, whatever stands.
+        let releases = order.start && offers::is_down(&state);
+        if !releases && let Some(ensured) = call.look(&state)? {
             return Ok(ensured);
         }
     }

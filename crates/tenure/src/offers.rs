@@ -32,6 +32,11 @@ pub(crate) fn known(state: &StateDir, spec: &Spec) -> Option<Desired> {
     records::read_desired(state).ok().filter(|desired| stands(desired, spec))
 }
 
+/// Whether the record says that a person stopped the worker for good: read without the gate.
+pub(crate) fn is_down(state: &StateDir) -> bool {
+    records::read_desired(state).is_ok_and(|desired| desired.down.is_some())
+}
+
 fn stands(desired: &Desired, spec: &Spec) -> bool {
     desired.offers.iter().any(|offer| offer.spec == *spec)
 }
@@ -57,11 +62,12 @@ pub(crate) fn note_disagreement(
 }
 
 /// Writes the record where it differs from what stands: most calls offer what was offered before.
-pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired) -> Result<(), RecordError> {
+pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired) -> Result<(), Error> {
     if records::read_desired(gate.state())? == *desired {
         return Ok(());
     }
-    records::write_desired(gate.state(), desired)
+    gate.confirm()?;
+    Ok(records::write_desired(gate.state(), desired)?)
 }
 
 /// Records how a start of `spec` went, in the record as it stands now, and makes an error of a failure. An error that says
@@ -102,10 +108,10 @@ pub(crate) fn settle(
     Ok(Some(failure))
 }
 
-/// Clears the tally of `spec`; writes nothing where there was none.
+/// Clears the tally of the version, whichever of its specs failed; writes nothing where there was none.
 fn succeeded(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     let mut desired = records::read_desired(gate.state())?;
-    if desired.failure(spec).is_none() {
+    if desired.failures.iter().all(|failure| failure.version != spec.version) {
         return Ok(());
     }
     gate.confirm()?;

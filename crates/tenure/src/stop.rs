@@ -109,6 +109,7 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
 fn hold_down(gate: &Gate<'_>) -> Result<(), Error> {
     let mut desired = records::read_desired(gate.state())?;
     if desired.down.is_none() {
+        gate.confirm()?;
         let by = order::asker();
         event::note(gate.state(), &Event::now(What::HeldDown, 0, &by, "a person stops it for good"));
         desired.down = Some(Down { by, at: Moment::now() });

@@ -40,7 +40,8 @@ fn persons(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
             let holds = held != rules.policy.facts(copy).held;
             s.bereft |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
         }
-        (Task::Down, Outcome::Stopped) => s.downed = true,
+        // Unless a person has started it again meanwhile.
+        (Task::Down, Outcome::Stopped) => s.downed = rules.policy.facts(s.desired).down,
         (Task::Start, Outcome::Serving(_) | Outcome::Joined | Outcome::Older) => {
             let again = |one: &Launcher| one.task == Task::Down && !one.is_over() && one.pc != Pc::Idle;
             let down = |record| rules.policy.facts(record).down;

@@ -103,6 +103,7 @@ fn persons() -> Vec<Scenario> {
             .call(Ensure, 1, 1)
             .call(Down, 0, 1)
             .call(Start, 0, 1)
+            .limits(Limits { crashes: 1, ..limits })
             .seeing(&[witness::HELD_DOWN, witness::RELEASED]),
         Scenario::new("a version that says that it is an older one, one crash")
             .call(Ensure, 0, 1)
@@ -150,6 +151,13 @@ fn large_persons() -> Vec<Scenario> {
             .call(Start, 0, 1)
             .call(Restart, 1, 1)
             .limits(Limits { stops: 1, resumes: 1, ..limits })
+            .seeing(&[witness::HELD_DOWN, witness::RELEASED]),
+        Scenario::new("a stop for good, a start and a restart, the gate is lost")
+            .call(Ensure, 1, 1)
+            .call(Down, 0, 1)
+            .call(Start, 0, 1)
+            .call(Restart, 1, 1)
+            .limits(Limits { overruns: 1, crashes: 1, ..limits })
             .seeing(&[witness::HELD_DOWN, witness::RELEASED]),
         Scenario::new("three versions, the newest says the middle one, two crashes")
             .call(Ensure, 0, 2)

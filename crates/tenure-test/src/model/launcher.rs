@@ -64,9 +64,10 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
             Task::Restart => restart(rules, s, me),
             Task::Stop => s.launcher(me).pc = Pc::Retire(Why::Stop),
             Task::Down => {
-                if !rules.breaks(Mutation::LateDown) {
+                if !rules.breaks(Mutation::LateDown) && !s.launcher(me).lost {
                     s.desired = rules.policy.change(s.desired, Change::Down);
                 }
+                s.launcher(me).copy = s.desired;
                 s.launcher(me).pc = Pc::Retire(Why::Stop);
             }
             Task::Pin | Task::Unpin => {}
@@ -100,6 +101,8 @@ fn begin(rules: &Rules, s: &mut State, me: u8) {
         s.launcher(me).copy = s.desired;
     }
     match task {
+        // What is held down is released under the gate, whatever stands.
+        Task::Start if rules.policy.facts(s.desired).down => s.launcher(me).pc = Pc::WantGate,
         Task::Ensure | Task::Start => s.launcher(me).pc = Pc::Look,
         Task::Pin if !is_known(rules, s, me) => finish(rules, s, me, Outcome::Unknown),
         Task::Restart | Task::Pin | Task::Unpin => s.launcher(me).pc = Pc::WantGate,
@@ -207,7 +210,7 @@ fn enter(s: &mut State, me: u8) {
 }
 
 fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
-    let Launcher { task, level: want, memory, .. } = *s.launcher(me);
+    let Launcher { task, level: want, memory, lost, .. } = *s.launcher(me);
     let mut record = rules.policy.change(s.desired, Change::Offer(want));
     if task == Task::Start {
         record = rules.policy.change(record, Change::Up);
@@ -216,6 +219,10 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     let seen = observe(s, eye);
     let (choice, memory) = rules.policy.choose(Question { want, goal, seen, memory });
     if choice != Choice::Refuse {
+        if lost && record != s.desired {
+            finish(rules, s, me, Outcome::GateLost);
+            return;
+        }
         s.desired = record;
         s.downed &= task != Task::Start;
     }
@@ -309,7 +316,7 @@ fn bind_first(rules: &Rules, s: &mut State, me: u8) {
 }
 
 fn restart(rules: &Rules, s: &mut State, me: u8) {
-    let level = s.launcher(me).level;
+    let Launcher { level, lost, .. } = *s.launcher(me);
     let record = rules.policy.change(s.desired, Change::Offer(level));
     if rules.policy.facts(record).down {
         finish(rules, s, me, Outcome::HeldDown);
@@ -318,7 +325,12 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
     // A person asked: what failed a moment ago is tried again now.
     let tried = rules.policy.facts(record).held.unwrap_or(level);
     let before = s.desired;
-    s.desired = rules.policy.change(record, Change::Succeed(tried));
+    let record = rules.policy.change(record, Change::Succeed(tried));
+    if lost && record != s.desired {
+        finish(rules, s, me, Outcome::GateLost);
+        return;
+    }
+    s.desired = record;
     // What failed has not served since, and from now on no record says so.
     s.served &= !(rules.policy.facts(before).tallied & (1 << tried));
     match rules.policy.goal(s.desired, 0) {

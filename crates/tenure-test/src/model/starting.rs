@@ -61,14 +61,16 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
 
 /// Nothing of a former program is left: `stop` is done, and a start opens the next generation.
 fn open(rules: &Rules, s: &mut State, me: u8) {
-    let Launcher { task, target, .. } = *s.launcher(me);
+    let Launcher { task, target, copy, .. } = *s.launcher(me);
     if matches!(task, Task::Stop | Task::Down) {
         s.path = 0;
-        if task == Task::Down && rules.breaks(Mutation::LateDown) {
+        let held = task == Task::Stop || rules.policy.facts(copy).down;
+        if !held && rules.breaks(Mutation::LateDown) {
             launcher::release(s, me);
             s.launcher(me).pc = Pc::Hold;
         } else {
-            launcher::finish(rules, s, me, Outcome::Stopped);
+            // It is stopped, and whoever asked for more is told that this was not written down.
+            launcher::finish(rules, s, me, if held { Outcome::Stopped } else { Outcome::GateLost });
         }
         return;
     }
