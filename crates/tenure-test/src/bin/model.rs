@@ -13,13 +13,13 @@ fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let is_chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let mut as_expected = true;
-    println!("{:52} {:>11} {:>11} {:>8}  verdict", "scenario", "states", "unique", "seconds");
+    println!("{:60} {:>11} {:>11} {:>8}  verdict", "scenario", "states", "unique", "seconds");
     for scenario in catalog::small().iter().chain(&catalog::large()).filter(|one| is_chosen(one.name)) {
         let explored = explore(scenario);
         as_expected &= explored.holds();
         line(scenario.name, &explored, &verdict(&explored));
     }
-    println!("\n{:52} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
+    println!("\n{:60} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
     for (scenario, property) in catalog::broken().into_iter().filter(|(one, _)| is_chosen(one.name)) {
         let explored = refute(&scenario, property);
         let found = explored.against(property);
@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 fn line(name: &str, explored: &Explored, verdict: &str) {
     let Explored { states, unique, took, .. } = explored;
-    println!("{name:52} {states:>11} {unique:>11} {:>8.1}  {verdict}", took.as_secs_f64());
+    println!("{name:60} {states:>11} {unique:>11} {:>8.1}  {verdict}", took.as_secs_f64());
 }
 
 fn verdict(explored: &Explored) -> String {
