@@ -194,12 +194,16 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
             return failure.adding(&format!("nothing is held, and nothing runs: failed to {error}"));
         }
     };
+    let held = match &desired.hold {
+        Some(version) => format!("{version} stays held"),
+        None => "nothing is held".to_owned(),
+    };
     let Target::Offer { spec, .. } = desired.target(&Moment::now(), &start::can_run) else {
-        return failure.adding("nothing is held, and nothing else could be started");
+        return failure.adding(&format!("{held}, and nothing else could be started"));
     };
     let version = &spec.version;
     if *version == to.spec.version {
-        return failure.adding("nothing is held; it is what runs without the pin too");
+        return failure.adding(&format!("{held}; {version} is what runs without the pin too"));
     }
     let again = || {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
@@ -208,9 +212,9 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
         offers::settle(gate, &spec, started)?.map_or(Ok(()), Err)
     };
     match again() {
-        Ok(()) => failure.adding(&format!("nothing is held, and version {version} was started again")),
+        Ok(()) => failure.adding(&format!("{held}, and version {version} was started again")),
         Err(error) => {
-            failure.adding(&format!("nothing is held, and version {version} did not start again: {error}"))
+            failure.adding(&format!("{held}, and version {version} did not start again: failed to {error}"))
         }
     }
 }
