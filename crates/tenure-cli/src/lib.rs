@@ -55,8 +55,8 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         }
     };
     let call = Call::new(common);
-    let code = enter(&call, &words).unwrap_or_else(|failure| {
-        newer::become_newer(&failure, &args);
+    let code = enter(&call, &words).unwrap_or_else(|mut failure| {
+        newer::become_newer(&mut failure, &args);
         call.screen.failure(&failure);
         failure.exit()
     });

@@ -13,14 +13,13 @@ use crate::failure::Failure;
 const PASSED_ON: &str = "TENURE_PASSED_ON";
 
 /// Becomes the newer `tenure` that the failure names. Returns only where there is none, or it cannot be run: then the
-/// failure is the answer. A description that was read from stdin is gone, and such a call stays here.
-pub(crate) fn become_newer(failure: &Failure, args: &[OsString]) {
+/// failure is the answer, with the reason. A description that was read from stdin is gone, and such a call stays here.
+pub(crate) fn become_newer(failure: &mut Failure, args: &[OsString]) {
     let Some(newer) = &failure.newer else { return };
-    let own = args.iter().skip(1).take_while(|arg| *arg != "--");
-    if std::env::var_os(PASSED_ON).is_some() || own.into_iter().any(|arg| arg == "--spec") {
+    let mut own = args.iter().skip(1).take_while(|arg| *arg != "--");
+    if std::env::var_os(PASSED_ON).is_some() || own.any(|arg| arg == "--spec") {
         return;
     }
-    let failed = Command::new(newer).args(args.iter().skip(1)).env(PASSED_ON, "1").exec();
-    // Told as what it is a part of: the record is too new, and the hint says what to use.
-    drop(failed);
+    let error = Command::new(newer).args(args.iter().skip(1)).env(PASSED_ON, "1").exec();
+    failure.told.causes.push(format!("the newer one, {}, does not run: {error}", newer.display()));
 }

@@ -157,3 +157,14 @@ fn a_newer_host_is_not_taken_back_by_an_older_tenure() {
     std::fs::remove_file(&newer).expect("it is there");
     assert_eq!(host("99.0.0", true), started(false), "one that is gone");
 }
+
+#[test]
+fn a_newer_tenure_that_does_not_run_is_named_with_the_reason() {
+    let kept = former();
+    let broken = kept.sandbox.path().join("tenure-99");
+    std::fs::write(&broken, "").expect("a sandbox takes files");
+    rewrite(&kept, "ledger.json", kept_by(&broken));
+    let refused = kept.ensure().run().expect(4);
+    let causes = refused.json()["error"]["causes"].to_string();
+    assert!(causes.contains("tenure-99, does not run: Permission denied"), "{causes}");
+}
