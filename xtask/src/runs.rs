@@ -38,7 +38,8 @@ fn build(package: &str, binary: &str) -> Result<PathBuf, Failure> {
 
 fn build_for(platform: Option<&str>, package: &str, binary: &str) -> Result<PathBuf, Failure> {
     let format = "--message-format=json-render-diagnostics";
-    let mut words = vec!["build", "--release", "--package", package, "--bin", binary];
+    // All of the package: the long runs start its other binaries, which must be of the same build.
+    let mut words = vec!["build", "--release", "--package", package, "--bins"];
     words.extend(platform.into_iter().flat_map(|platform| ["--target", platform]));
     words.push(format);
     command::announce(&format!("cargo {}", words[..words.len() - 1].join(" ")));
