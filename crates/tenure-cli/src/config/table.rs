@@ -168,16 +168,23 @@ const LISTEN: &[Key] = &[
 
 const NONE: Default = Told("none");
 
+const HTTP: Key =
+    key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx");
+
+const TCP: Key = key(
+    "tcp",
+    Bare,
+    NONE,
+    "the first listener accepts, and the socket belongs to the program's tree. Only with `mode = \"self\"`",
+);
+
+const EXEC: Key = key("exec", Texts(1), NONE, "this command exits with 0");
+
 /// Ways to tell readiness.
 const READY: &[Key] = &[
-    key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx"),
-    key(
-        "tcp",
-        Bare,
-        NONE,
-        "the first listener accepts, and the socket belongs to the program's tree. Only with `mode = \"self\"`",
-    ),
-    key("exec", Texts(1), NONE, "this command exits with 0"),
+    HTTP,
+    TCP,
+    EXEC,
     key("log", Text, NONE, "a line of the output matches this regular expression"),
     key("notify", Bare, NONE, "`READY=1` arrives on `NOTIFY_SOCKET`"),
     key(
@@ -190,16 +197,7 @@ const READY: &[Key] = &[
 ];
 
 /// Ways to ask again and again.
-const HEALTH_CHECKS: &[Key] = &[
-    key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx"),
-    key(
-        "tcp",
-        Bare,
-        NONE,
-        "the first listener accepts, and the socket belongs to the program's tree. Only with `mode = \"self\"`",
-    ),
-    key("exec", Texts(1), NONE, "this command exits with 0"),
-];
+const HEALTH_CHECKS: &[Key] = &[HTTP, TCP, EXEC];
 
 const HEALTH: &[Key] = &[
     key("interval", DURATION, Value("\"10s\""), "time between two checks"),
