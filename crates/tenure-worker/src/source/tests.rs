@@ -27,11 +27,9 @@ fn ground() -> Ground {
 }
 
 impl Ground {
-    /// Waits until the files were read again, and asks.
+    /// Asks once the files were read again, by the thread or, where it has not come to it, here.
     fn settled(&self) -> bool {
-        while self.source.eyes().as_ref().expect("begun").is_stale() {
-            std::thread::yield_now();
-        }
+        self.source.look_again(&self.status);
         self.source.has_changed()
     }
 }

@@ -20,6 +20,7 @@ use tenure_sys::tree;
 use super::cache::Question;
 use super::error::VersionError;
 use crate::deadline::Stage;
+use crate::spec::KILL_GRACE;
 
 /// Most that is kept of each stream, and as much as a pipe holds. A version is far below it, and so is what went wrong.
 const MOST: usize = 64 * 1024;
@@ -42,16 +43,17 @@ pub(super) fn run(question: &Question, stage: Stage) -> Result<String, VersionEr
     let heard = listen(&child, [&mut output, &mut errors], stage);
     if !matches!(heard, Ok(Heard::End)) {
         end(&child);
+        // One in an uninterruptible sleep is not waited for: it ends with its device.
+        drop(child.wait_within(KILL_GRACE));
     }
-    let status = child.wait().map_err(failed)?;
-    match heard.map_err(failed)? {
-        Heard::End => {}
+    let status = match heard.map_err(failed)? {
+        Heard::End => child.wait().map_err(failed)?,
         Heard::TimeOver => {
             let last_words = errors.last_lines();
             return Err(VersionError::TimedOut { command: question.shown(), within, last_words });
         }
         Heard::TooMuch => return Err(too_much()),
-    }
+    };
     // What it wrote is in the pipes now; who holds their ends beyond it is not waited for.
     output.take_rest();
     errors.take_rest();
