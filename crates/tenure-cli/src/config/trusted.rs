@@ -2,8 +2,9 @@
 //!
 //! A cloned repository brings its own file, and a hook that calls `ensure` in it must not run what nobody looked at. So
 //! trust is for content: any changed byte needs it again. The records lie in a private directory of the state root, each
-//! named by a digest of the file's path; another user can neither write nor swap one. What the file's commands do, and
-//! what else lies in the project, is not covered: the file says what is started, and that is what is allowed.
+//! named by a digest of the file's path; another user can neither write one nor, as long as the state root is closed to
+//! others (`tenure doctor` looks), swap them. What the file's commands do, and what else lies in the project, is not covered:
+//! the file says what is started, and that is what is allowed.
 
 use std::path::{Path, PathBuf};
 
