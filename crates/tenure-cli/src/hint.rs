@@ -40,7 +40,7 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
             "make what the worker is started as and what it says agree, then `tenure restart {name}`; `--version` with what it says uses it as it is"
         ),
         ErrorKind::UnknownVersion => format!(
-            "`tenure ensure {name} --version V` offers a version, and starts it where it is the highest"
+            "`tenure restart {name} --version V` puts V on record and starts the highest again; then it can be pinned"
         ),
         ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
         ErrorKind::SpawnFailed => of_start(stage, name),
