@@ -219,7 +219,7 @@ impl<'call> Show<'call> {
         let mut spec = self.stage.spec(&[&[version.to_string().as_str()], more].concat());
         spec.version = Version::new(version, 0, 0);
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
-        spec.listen = vec![Listen { name: "http".to_owned(), tcp, mode: ListenMode::Inherit }];
+        spec.listen = vec![Listen { name: "http".to_owned(), tcp, mode: ListenMode::Inherit, to: None }];
         spec.ready = Some(Ready::Http("/".to_owned()));
         spec
     }

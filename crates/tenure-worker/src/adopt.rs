@@ -114,7 +114,7 @@ fn endpoints(brief: &Brief, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpo
     for wanted in &brief.spec.listen {
         let tcp = match wanted.mode {
             ListenMode::SelfBound => wanted.tcp,
-            ListenMode::Inherit => {
+            ListenMode::Inherit | ListenMode::Proxy => {
                 let failed = broken(&format!("the listener {:?}", wanted.name));
                 let found = listeners.iter().find(|(name, _)| *name == wanted.name);
                 let address = found.ok_or_else(|| io::ErrorKind::NotFound.into());
@@ -148,7 +148,7 @@ mod tests {
     }
 
     fn listen(mode: ListenMode) -> Listen {
-        Listen { name: "http".into(), tcp: "127.0.0.1:0".parse().expect("an address"), mode }
+        Listen { name: "http".into(), tcp: "127.0.0.1:0".parse().expect("an address"), mode, to: None }
     }
 
     #[test]

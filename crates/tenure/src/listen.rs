@@ -72,7 +72,7 @@ pub fn bind(state: &StateDir, lease: &Lease, spec: &Spec, ledger: &Ledger) -> Re
     for wanted in &spec.listen {
         let tcp = match wanted.mode {
             ListenMode::SelfBound => expect_free(&wanted.name, wanted.tcp)?,
-            ListenMode::Inherit => {
+            ListenMode::Inherit | ListenMode::Proxy => {
                 let listener = bind_tcp(&wanted.name, wanted.tcp, ledger.last_address(&wanted.name))?;
                 let failed =
                     |source| ListenError::Tcp { name: wanted.name.clone(), address: wanted.tcp, source };

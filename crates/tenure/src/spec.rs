@@ -17,7 +17,7 @@ use crate::scope;
 mod part;
 
 pub use part::{
-    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy,
+    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy, Upstream,
 };
 
 /// A worker that is wanted.
@@ -62,6 +62,17 @@ pub struct Spec {
     /// Restarts of the program within one generation.
     #[serde(default)]
     pub restart: RestartPolicy,
+    /// A command that must end with 0 before a new program takes the place of one that serves: a look at what would run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<String>,
+    /// The new program is ready on the shared listeners before the old one is asked to end. Otherwise the old one is gone
+    /// before the new one starts, and clients wait in the listeners' queues.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overlap: bool,
+    /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said: 3 s for
+    /// another version or build, none for a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Span>,
     /// Variables.
     #[serde(default)]
     pub env: Environment,
@@ -84,6 +95,12 @@ mod defaults {
     pub(super) fn stall_timeout() -> Span {
         Span::secs(30)
     }
+}
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 fn root() -> PathBuf {
@@ -118,6 +135,9 @@ impl Spec {
             stall_timeout: defaults::stall_timeout(),
             stop: StopPolicy::default(),
             restart: RestartPolicy::default(),
+            preflight: Vec::new(),
+            overlap: false,
+            bake: None,
             env: Environment::default(),
             logs: Logs::default(),
         }
@@ -328,6 +348,7 @@ mod tests {
             name: "http".into(),
             tcp: "127.0.0.1:0".parse().expect("address"),
             mode: ListenMode::Inherit,
+            to: None,
         }];
         spec
     }

@@ -231,8 +231,8 @@ fn arguments(brief: &Brief) -> Vec<OsString> {
 }
 
 fn inherited_names(spec: &Spec) -> Vec<String> {
-    let inherited = spec.listen.iter().filter(|listen| listen.mode == crate::spec::ListenMode::Inherit);
-    inherited.map(|listen| listen.name.clone()).collect()
+    let bound = spec.listen.iter().filter(|listen| listen.mode != crate::spec::ListenMode::SelfBound);
+    bound.map(|listen| listen.name.clone()).collect()
 }
 
 /// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside the

@@ -274,7 +274,7 @@ mod tests {
     fn whole() -> Json {
         let mut spec = Spec::of_command(vec!["true".into()], "/".into());
         let tcp = "127.0.0.1:1".parse().expect("an address");
-        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Inherit }];
+        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Inherit, to: None }];
         spec.build = vec!["dist/**".into()];
         spec.ready = Some(Ready::Http("/".into()));
         spec.health = Some(Health::of(Ready::Http("/".into())));

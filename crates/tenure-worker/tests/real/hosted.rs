@@ -37,7 +37,8 @@ fn shell(script: &str) -> Spec {
 }
 
 fn listening(mut spec: Spec, address: &str, mode: ListenMode) -> Spec {
-    spec.listen = vec![Listen { name: "http".into(), tcp: address.parse().expect("an address"), mode }];
+    spec.listen =
+        vec![Listen { name: "http".into(), tcp: address.parse().expect("an address"), mode, to: None }];
     spec
 }
 

@@ -139,6 +139,7 @@ pub(crate) fn spec(mode: &str) -> Spec {
         name: "http".into(),
         tcp: "127.0.0.1:0".parse().expect("an address"),
         mode: ListenMode::Inherit,
+        to: None,
     }];
     spec
 }

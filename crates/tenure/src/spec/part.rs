@@ -1,5 +1,6 @@
 //! The parts of a spec and their defaults. Data only.
 
+use std::fmt;
 use std::net::SocketAddr;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,9 @@ pub struct Listen {
     /// Who binds it.
     #[serde(default)]
     pub mode: ListenMode,
+    /// In mode `proxy`: where the program listens, for the host alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Upstream>,
 }
 
 /// Who binds a listening socket.
@@ -40,6 +44,55 @@ pub enum ListenMode {
     /// The program binds it; `tenure` checks that the port is free before and that the program's tree holds it after.
     #[serde(rename = "self")]
     SelfBound,
+    /// `tenure` binds it and keeps it; what comes in is relayed to the program's own address, which only the host uses.
+    #[serde(rename = "proxy")]
+    Proxy,
+}
+
+/// Where a program behind a proxy listens: written as an address, or as `env:NAME` for a port that the host chooses and
+/// tells the program in that variable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Upstream {
+    /// The program binds this address by itself.
+    Address(SocketAddr),
+    /// The program binds, on 127.0.0.1, the port that this variable names.
+    Port(String),
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Port(variable) => write!(f, "env:{variable}"),
+        }
+    }
+}
+
+impl From<Upstream> for String {
+    fn from(upstream: Upstream) -> Self {
+        upstream.to_string()
+    }
+}
+
+/// Neither an address nor a variable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("understand {text:?}: write an address such as 127.0.0.1:8081, or env:NAME")]
+pub struct BadUpstream {
+    /// As written.
+    pub text: String,
+}
+
+impl TryFrom<String> for Upstream {
+    type Error = BadUpstream;
+
+    fn try_from(text: String) -> Result<Self, BadUpstream> {
+        match text.strip_prefix("env:") {
+            Some(name) if !name.is_empty() && !name.contains(['=', '\0']) => Ok(Self::Port(name.to_owned())),
+            Some(_) => Err(BadUpstream { text }),
+            None => text.parse().map(Self::Address).map_err(|_| BadUpstream { text }),
+        }
+    }
 }
 
 /// How readiness or health is told.
