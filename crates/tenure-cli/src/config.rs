@@ -230,6 +230,8 @@ pub(crate) struct Plan {
     pub(crate) version: Option<Vec<String>>,
     /// The commands of its checks.
     pub(crate) checks: Vec<Vec<String>>,
+    /// The command that looks at it before it takes the place of one that serves.
+    pub(crate) preflight: Option<Vec<String>>,
     /// The variables that it sets.
     pub(crate) sets: Vec<String>,
 }
@@ -254,6 +256,7 @@ pub(crate) fn plans(sources: &[Source]) -> Result<Vec<Plan>, ConfigError> {
             command: kept.spec.command,
             version: kept.stated.map(|stated| stated.command),
             checks: checks.into_iter().flatten().filter_map(exec).collect(),
+            preflight: Some(kept.spec.preflight).filter(|words| !words.is_empty()),
             sets: kept.spec.env.set.into_keys().collect(),
         });
     }

@@ -2,15 +2,15 @@
 //!
 //! All that it needs comes from that launcher through inherited descriptors, so it is of no use when it is typed.
 
-use tenure_worker::{Worker, host};
+use tenure_worker::{Standby, host};
 
 use crate::answer::State;
 use crate::failure::Failure;
 
 /// Keeps the program until it is over; the exit code.
 pub(crate) fn run() -> Result<u8, Failure> {
-    match Worker::adopt() {
-        Ok(Some(worker)) => Ok(host::run(worker)),
+    match Standby::adopt() {
+        Ok(Some(standby)) => Ok(host::run(standby)),
         Ok(None) => {
             let message =
                 "keep a program: `tenure host` is started by `tenure ensure`, which hands over what it needs";

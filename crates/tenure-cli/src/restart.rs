@@ -1,9 +1,10 @@
 //! `tenure restart`: one call of the library, and its proof told.
 
 use serde::Serialize;
-use tenure::Restarted;
 use tenure::deadline::monotonic;
+use tenure::spec::{BadSpec, ListenMode};
 use tenure::wire::Hello;
+use tenure::{Manner, Restarted};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -11,7 +12,7 @@ use crate::call::Call;
 use crate::config::Target;
 use crate::failure::Failure;
 use crate::progress::Progress;
-use crate::render::{self, SCHEMA};
+use crate::render::{self, SCHEMA, printable};
 use crate::words;
 
 /// The document of a proved restart.
@@ -22,6 +23,8 @@ struct Document<'a> {
     #[serde(flatten)]
     worker: Identity<'a>,
     old: Option<Identity<'a>>,
+    manner: &'static str,
+    why: Option<&'a str>,
     took_us: u64,
 }
 
@@ -32,7 +35,10 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
     let target = wanted.target.clone();
     let Target { scope, called } = &target;
     call.may_start(&format!("restart {called}"))?;
-    let order = call.order(wanted)?;
+    if words.overlap {
+        wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
+    }
+    let order = call.order(wanted)?.overlap(words.overlap).force(words.force);
     let waiting = Progress::of(call.screen, &target);
     let restarted = tenure::restart(&order);
     drop(waiting);
@@ -43,18 +49,103 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let worker = Identity::of(scope, Some(&restarted.new));
         let old = restarted.old.as_deref().map(|old| Identity::of(scope, Some(old)));
-        render::document(&Document { schema_version: SCHEMA, state, worker, old, took_us })?;
+        let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
+        render::document(&Document { schema_version: SCHEMA, state, worker, old, manner, why, took_us })?;
     } else {
-        call.screen.said(&format!("{} ({})", proof(called, &restarted), account::took(took)));
+        let told = format!("{} ({})", proof(called, &restarted), told(&restarted, &account::took(took)));
+        call.screen.said(&told);
     }
     Ok(state.exit())
 }
 
-fn proof(called: &str, Restarted { old, new }: &Restarted) -> String {
+/// What the description does not allow, whatever the call says.
+fn refused(bad: &BadSpec, called: &str) -> Failure {
+    let message = format!("restart {called}: `{}` {}; nothing was stopped", bad.key, bad.why);
+    Failure::new(State::BadConfig, message).hint("correct the description, or leave out --overlap")
+}
+
+/// The word for programs.
+fn word(manner: &Manner) -> &'static str {
+    match manner {
+        Manner::TakenOver => "taken-over",
+        Manner::StoppedFirst { .. } => "stopped-first",
+        Manner::NoneRan => "none-ran",
+    }
+}
+
+fn why(manner: &Manner) -> Option<&str> {
+    match manner {
+        Manner::StoppedFirst { why } => why.as_deref(),
+        Manner::TakenOver | Manner::NoneRan => None,
+    }
+}
+
+/// How it was done and how long it took, for people.
+fn told(Restarted { new, manner, .. }: &Restarted, took: &str) -> String {
+    let stays = new.spec.listen.iter().all(|listen| listen.mode != ListenMode::SelfBound);
+    match manner {
+        Manner::TakenOver if stays && !new.spec.listen.is_empty() => {
+            format!("taken over in {took}; no connection was refused")
+        }
+        Manner::TakenOver => format!("taken over in {took}"),
+        Manner::StoppedFirst { why: Some(why) } => format!("stopped first: {}; {took}", printable(why)),
+        Manner::StoppedFirst { why: None } => format!("stopped first; {took}"),
+        Manner::NoneRan => took.to_owned(),
+    }
+}
+
+fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
     let pid = |hello: &Hello| hello.identity.pid;
     let line = account::activation(new);
     match old {
         Some(old) => format!("{called}: restart verified, pid {} → {}, {line}", pid(old), pid(new)),
         None => format!("{called}: restart verified, pid {}, none was running: {line}", pid(new)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure::spec::Listen;
+    use tenure::wire::Answer;
+
+    use super::*;
+
+    /// A restart in this manner of a worker whose listeners are bound so.
+    fn restarted(manner: Manner, modes: &[ListenMode]) -> Restarted {
+        let golden = include_str!("../../tenure/formats/hello-1.json");
+        let Answer::Hello(mut new) = serde_json::from_str(golden).expect("an answer") else {
+            panic!("the golden answer is a HELLO")
+        };
+        let listen = |&mode| Listen {
+            name: "http".to_owned(),
+            tcp: "127.0.0.1:8080".parse().expect("an address"),
+            mode,
+            to: None,
+        };
+        new.spec.listen = modes.iter().map(listen).collect();
+        Restarted { old: None, new, manner }
+    }
+
+    #[test]
+    fn how_it_was_done_is_told_and_nothing_that_was_not_kept() {
+        use ListenMode::{Inherit, Proxy, SelfBound};
+        let kept = "taken over in 120 ms; no connection was refused";
+        for (modes, said) in [
+            (&[Inherit][..], kept),
+            (&[Proxy, Inherit], kept),
+            (&[SelfBound], "taken over in 120 ms"),
+            (&[Inherit, SelfBound], "taken over in 120 ms"),
+            (&[], "taken over in 120 ms"),
+        ] {
+            assert_eq!(told(&restarted(Manner::TakenOver, modes), "120 ms"), said);
+        }
+        let first = |why: Option<&str>| {
+            let manner = Manner::StoppedFirst { why: why.map(str::to_owned) };
+            told(&restarted(manner, &[Inherit]), "9 ms")
+        };
+        assert_eq!(first(Some("it does not hand over")), "stopped first: it does not hand over; 9 ms");
+        assert_eq!(first(None), "stopped first; 9 ms");
+        assert!(!first(Some("\u{1b}[2J")).contains('\u{1b}'));
+        assert_eq!(told(&restarted(Manner::NoneRan, &[Inherit]), "9 ms"), "9 ms");
     }
 }

@@ -26,6 +26,7 @@ struct Worker<'a> {
     command: &'a [String],
     version_command: Option<&'a [String]>,
     check_commands: &'a [Vec<String>],
+    preflight_command: Option<&'a [String]>,
     sets: &'a [String],
 }
 
@@ -36,6 +37,7 @@ impl<'a> Worker<'a> {
             command: &plan.command,
             version_command: plan.version.as_deref(),
             check_commands: &plan.checks,
+            preflight_command: plan.preflight.as_deref(),
             sets: &plan.sets,
         }
     }
@@ -92,6 +94,8 @@ fn told(source: &Source, plans: &[Plan]) -> String {
             plan.version.iter().map(|words| format!("    asks for its version: {}", words.join(" "))),
         );
         lines.extend(plan.checks.iter().map(|words| format!("    checks it with: {}", words.join(" "))));
+        let preflight = plan.preflight.iter();
+        lines.extend(preflight.map(|words| format!("    runs before it takes over: {}", words.join(" "))));
         if !plan.sets.is_empty() {
             lines.push(format!("    sets: {}", plan.sets.join(", ")));
         }

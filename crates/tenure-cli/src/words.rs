@@ -243,4 +243,16 @@ mod tests {
         assert!(read("tenure ensure web --spec - -- node").is_err());
         assert!(read("tenure restart web --config f.toml -- node").is_err());
     }
+
+    #[test]
+    fn two_manners_of_one_restart_are_refused() {
+        let flags = |line: &str| {
+            let Words::Restart(restart) = parse(line).1 else { panic!("restart expected") };
+            (restart.overlap, restart.force)
+        };
+        assert_eq!(flags("tenure restart web"), (false, false));
+        assert_eq!(flags("tenure restart web --overlap"), (true, false));
+        assert_eq!(flags("tenure restart web --force"), (false, true));
+        assert!(read("tenure restart web --force --overlap".split(' ')).is_err());
+    }
 }

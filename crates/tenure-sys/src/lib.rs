@@ -26,6 +26,7 @@ pub mod identity;
 pub mod kernel;
 pub mod limits;
 pub mod lock;
+pub mod memory;
 pub mod pipe;
 pub mod poll;
 pub mod process;

@@ -1,4 +1,4 @@
-//! The limit on open descriptors.
+//! The limit on open descriptors, and the errors that say that something has run out.
 
 use std::io;
 
@@ -9,6 +9,13 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 pub fn nofile() -> (u64, u64) {
     let limit = getrlimit(Resource::Nofile);
     (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
+}
+
+/// Whether an error says that descriptors, memory or ports have run out: the same call can do well later.
+#[must_use]
+pub fn ran_out(error: &io::Error) -> bool {
+    let lacks = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
+    error.raw_os_error().is_some_and(|number| lacks.contains(&number))
 }
 
 /// Sets the soft limit of the caller, and with it of what it starts from now on; more than the hard limit is cut to it.

@@ -7,5 +7,7 @@ pub mod cold;
 pub mod figure;
 pub mod herd;
 pub mod idle;
+pub mod proxy;
+pub mod takeover;
 pub mod versions;
 pub mod warm;

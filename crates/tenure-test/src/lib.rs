@@ -2,6 +2,7 @@
 
 pub mod ask;
 pub mod kept;
+pub mod load;
 pub mod meeting;
 pub mod oracle;
 pub mod sandbox;

@@ -21,7 +21,10 @@ mod state;
 mod worker;
 
 pub mod catalog;
+pub mod takeover;
 
+use std::fmt::Debug;
+use std::hash::Hash;
 use std::time::Duration;
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
@@ -88,8 +91,18 @@ pub fn refute(scenario: &Scenario, property: &'static str) -> Explored {
 }
 
 fn run(scenario: &Scenario, until: HasDiscoveries) -> Explored {
+    explored(Rules::of(scenario.clone()), until, |_, step| format!("{step:?}"))
+}
+
+/// Explores a model breadth first; `told` puts a step of a counterexample into words.
+fn explored<M>(model: M, until: HasDiscoveries, told: fn(&M::State, M::Action) -> String) -> Explored
+where
+    M: Model + Send + Sync + 'static,
+    M::State: Hash + Debug + PartialEq + Clone + Send + Sync + 'static,
+    M::Action: Debug + PartialEq + Clone,
+{
     let began = deadline::monotonic();
-    let checker = Rules::of(scenario.clone()).checker();
+    let checker = model.checker();
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let found = checker.threads(threads).finish_when(until).spawn_bfs().join();
     let mut explored = Explored {
@@ -103,7 +116,12 @@ fn run(scenario: &Scenario, until: HasDiscoveries) -> Explored {
     for property in found.model().properties() {
         match (&property.expectation, discoveries.get(property.name)) {
             (Expectation::Always | Expectation::Eventually, Some(path)) => {
-                let steps = path.clone().into_actions().iter().map(|step| format!("{step:?}")).collect();
+                // The way to a state that is wrong may lead over others that are.
+                let holds = |state: &M::State| (property.condition)(found.model(), state);
+                let way = path.clone().into_vec().into_iter();
+                let way =
+                    way.take_while(|(state, _)| property.expectation != Expectation::Always || holds(state));
+                let steps = way.filter_map(|(state, step)| step.map(|step| told(&state, step))).collect();
                 explored.counterexamples.push(Counterexample { property: property.name, steps });
             }
             (Expectation::Sometimes, None) => explored.unseen.push(property.name),

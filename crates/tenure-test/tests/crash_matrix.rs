@@ -23,6 +23,12 @@ enum Road {
     Pin,
     /// `ensure` of a version that says it is an older one.
     Disagree,
+    /// `restart` of a worker that makes room, met in the one that takes its place.
+    TakeOver,
+    /// The same, met in the one that makes room.
+    MakeRoom,
+    /// `restart` of a worker that makes room for one that fails.
+    RollBack,
 }
 
 #[expect(
@@ -32,6 +38,18 @@ enum Road {
 fn road(point: Point) -> Road {
     match point {
         Point::RetireAsked | Point::RetireProved => Road::Restart,
+        Point::SuccessorSpawned
+        | Point::StandingBy
+        | Point::SuccessorPrepared
+        | Point::SuccessorGranted
+        | Point::SuccessorRecorded
+        | Point::SuccessorActive => Road::TakeOver,
+        Point::IncumbentPrepared
+        | Point::IncumbentCommitted
+        | Point::IncumbentGranted
+        | Point::IncumbentRelieved
+        | Point::IncumbentLeaving => Road::MakeRoom,
+        Point::IncumbentReclaiming => Road::RollBack,
         Point::PinProved => Road::Pin,
         Point::DisagreementRecorded => Road::Disagree,
         Point::DrainAnnounced | Point::ProgramEnded | Point::ShimEnding => Road::Stop,
@@ -42,17 +60,24 @@ fn road(point: Point) -> Road {
 fn sandbox(point: Point) -> Sandbox {
     let sandbox = Sandbox::new(TENURE);
     let oracle = sandbox.oracle().directory().display().to_string();
+    // Fails once where a failure is on the road.
+    let once = format!("once={}:3", sandbox.work().join("broken").display());
     let (version, words, ready) = match road(point) {
         Road::Disagree => ("2.0.0", ["notify", "claims=1.0.0"], "{ notify = true }"),
-        Road::Ensure | Road::Restart | Road::Stop | Road::Pin => {
-            ("1.0.0", ["escapee", ""], "{ http = \"/\" }")
-        }
+        Road::Ensure
+        | Road::Restart
+        | Road::Stop
+        | Road::Pin
+        | Road::TakeOver
+        | Road::MakeRoom
+        | Road::RollBack => ("1.0.0", ["escapee", once.as_str()], "{ http = \"/\" }"),
     };
     let command: Vec<&str> = [PROGRAM, &oracle, version].into_iter().chain(words).collect();
+    let bake = if point == Point::IncumbentRelieved { "bake = \"1s\"\n" } else { "" };
     let text = format!(
         "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\ncommand = {command:?}\n\
          listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {ready}\n\
-         start_timeout = \"2s\"\nstop = {{ grace = \"1s\" }}\n"
+         start_timeout = \"2s\"\nstop = {{ grace = \"1s\" }}\n{bake}"
     );
     std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
     sandbox
@@ -79,7 +104,21 @@ fn travel(sandbox: &Sandbox, point: Point) -> (Running, Met) {
         Road::Ensure | Road::Disagree => ensure(sandbox).fault(&armed).start(),
         Road::Restart => {
             ensure(sandbox).run().expect(0);
+            // Taking over is another road.
+            call(sandbox, &["restart", "w", "--force"]).fault(&armed).start()
+        }
+        Road::TakeOver => {
+            ensure(sandbox).run().expect(0);
             restart(sandbox).fault(&armed).start()
+        }
+        Road::MakeRoom => {
+            ensure(sandbox).fault(&armed).run().expect(0);
+            restart(sandbox).start()
+        }
+        Road::RollBack => {
+            ensure(sandbox).fault(&armed).run().expect(0);
+            std::fs::write(sandbox.work().join("broken"), "").expect("a sandbox takes files");
+            restart(sandbox).start()
         }
         Road::Stop => {
             ensure(sandbox).fault(&armed).run().expect(0);
@@ -93,6 +132,7 @@ fn travel(sandbox: &Sandbox, point: Point) -> (Running, Met) {
     };
     let met = meeting.meet();
     assert_eq!(met.point, point.name());
+    drop(std::fs::remove_file(sandbox.work().join("broken")));
     (traveller, met)
 }
 
@@ -152,9 +192,13 @@ fn ended(traveller: Running, point: Point) -> Output {
 fn tells(output: &Output, point: Point) {
     let told = match road(point) {
         Road::Stop => output.code() == 0,
-        Road::Ensure | Road::Restart | Road::Pin | Road::Disagree => {
-            ["started", "spawn-failed"].contains(&output.state().as_str())
-        }
+        Road::Ensure
+        | Road::Restart
+        | Road::Pin
+        | Road::Disagree
+        | Road::TakeOver
+        | Road::MakeRoom
+        | Road::RollBack => ["started", "spawn-failed"].contains(&output.state().as_str()),
     };
     assert!(told, "{point:?}: {}{}", output.stdout, output.stderr);
 }
@@ -210,7 +254,13 @@ fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
         let output = ended(traveller, point);
         match road(point) {
             Road::Stop => assert_eq!(output.code(), 0, "{point:?}: {}{}", output.stdout, output.stderr),
-            Road::Ensure | Road::Restart | Road::Pin | Road::Disagree => {
+            Road::Ensure
+            | Road::Restart
+            | Road::Pin
+            | Road::Disagree
+            | Road::TakeOver
+            | Road::MakeRoom
+            | Road::RollBack => {
                 assert_eq!(output.state(), "spawn-failed", "{point:?}: {}{}", output.stdout, output.stderr);
             }
         }
@@ -254,6 +304,52 @@ fn a_shim_stopped_at_any_point_is_ended_when_its_time_is_over() {
         stopped.signal(Signal::Stop).expect("our own process can be stopped");
         met.release();
         tells(&ended(traveller, point), point);
+        heals(&sandbox, point);
+        assert!(stopped.has_ended(), "{point:?}: it was ended");
+    }
+}
+
+/// What a restart tells whose successor or incumbent was struck: proved, or that it is not.
+fn restart_tells(output: &Output, point: Point) {
+    let told = ["replaced", "started", "restart-unproved"].contains(&output.state().as_str());
+    assert!(told, "{point:?}: {}{}", output.stdout, output.stderr);
+}
+
+/// Nothing of a fenced generation wrote: the starts of programs are in the order of their generations.
+fn generations_rise(sandbox: &Sandbox, point: Point) {
+    let ledger = std::fs::read_to_string(sandbox.scope("w").join("ledger.json")).expect("it was written");
+    let ledger: serde_json::Value = serde_json::from_str(&ledger).expect("a whole record");
+    let events = std::fs::read_to_string(sandbox.scope("w").join("events.jsonl")).expect("it was written");
+    let ready = events.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    let served: Vec<u64> = ready
+        .filter(|event| event["what"] == "ready" || event["what"] == "rolled-back")
+        .filter_map(|event| event["generation"].as_u64())
+        .collect();
+    assert!(served.is_sorted_by(|before, after| before < after), "{point:?}: {served:?}");
+    assert!(ledger["generation"].as_u64() >= served.last().copied(), "{point:?}: {served:?}");
+}
+
+#[test]
+fn a_worker_killed_at_any_point_of_a_takeover_leaves_one_that_serves() {
+    for point in of_role(Role::Incumbent).chain(of_role(Role::Successor)) {
+        let sandbox = sandbox(point);
+        let (traveller, met) = travel(&sandbox, point);
+        kill(met);
+        restart_tells(&ended(traveller, point), point);
+        generations_rise(&sandbox, point);
+        heals(&sandbox, point);
+    }
+}
+
+#[test]
+fn a_worker_stopped_at_any_point_of_a_takeover_is_ended_or_goes_on() {
+    for point in of_role(Role::Incumbent).chain(of_role(Role::Successor)) {
+        let sandbox = sandbox(point);
+        let (traveller, met) = travel(&sandbox, point);
+        let stopped = handle(&met);
+        stopped.signal(Signal::Stop).expect("our own process can be stopped");
+        met.release();
+        restart_tells(&ended(traveller, point), point);
         heals(&sandbox, point);
         assert!(stopped.has_ended(), "{point:?}: it was ended");
     }

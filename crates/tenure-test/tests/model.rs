@@ -1,6 +1,6 @@
 //! The model's small scenarios hold in every state, and every rule that is broken on purpose is found out.
 
-use tenure_test::model::{Explored, Mutation, catalog, explore, refute};
+use tenure_test::model::{Explored, Mutation, catalog, explore, refute, takeover};
 
 fn told(explored: &Explored) -> String {
     let found = explored.counterexamples.iter();
@@ -65,4 +65,71 @@ broken_rules! {
     an_older_worker_accepted_by_a_strange_record_is_too_old => StrangeRecord;
     a_stop_for_good_that_is_read_too_early_is_overlooked => EarlyLook;
     a_stop_for_good_that_is_written_too_late_is_overlooked => LateDown;
+}
+
+#[test]
+fn every_small_scenario_of_a_takeover_holds_in_every_state() {
+    for scenario in takeover::catalog::small() {
+        let explored = takeover::explore(&scenario);
+        assert!(explored.holds(), "{}: {}", scenario.name, told(&explored));
+    }
+}
+
+/// The broken rule of this name costs the property that stands beside it; where another layer makes it good, it costs
+/// nothing until that is broken as well.
+fn is_found_out_in_a_takeover(name: &str) {
+    let broken = takeover::catalog::broken().into_iter().find(|broken| broken.scenario.name.ends_with(name));
+    let broken = broken.expect("each broken rule has a scenario");
+    if let Some(masked) = broken.masked() {
+        let explored = takeover::explore(&masked);
+        assert!(explored.holds(), "{name}: it is not masked: {}", told(&explored));
+    }
+    let explored = takeover::refute(&broken.scenario, broken.property);
+    let found = explored.against(broken.property);
+    assert!(
+        found.is_some_and(|found| !found.steps.is_empty()),
+        "{name}: {} holds all the same",
+        broken.property
+    );
+}
+
+macro_rules! broken_rules_of_a_takeover {
+    ($($test:ident => $name:literal;)+) => {
+        $(
+            #[test]
+            fn $test() {
+                is_found_out_in_a_takeover($name);
+            }
+        )+
+
+        #[test]
+        fn each_broken_rule_of_a_takeover_has_a_test() {
+            let tested = [$($name),+];
+            for broken in takeover::catalog::broken() {
+                let name = broken.scenario.name;
+                assert!(tested.iter().any(|tested| name.ends_with(tested)), "{name}");
+            }
+        }
+    };
+}
+
+broken_rules_of_a_takeover! {
+    a_successor_that_binds_the_path_leads_callers_astray => "the path is bound before the lease is shared";
+    an_incumbent_that_accepts_until_the_ack_makes_two => "the app accepts until the successor serves";
+    an_incumbent_that_answers_until_the_ack_makes_two_workers => "callers are answered until the successor serves";
+    a_rollback_that_ends_nobody_makes_two => "a rollback that does not end the successor";
+    a_rollback_to_its_old_generation_goes_back => "a rollback to the same generation";
+    a_rollback_to_its_old_generation_is_fenced_out => "a rollback below what has written";
+    a_lease_that_is_released_is_not_to_be_had_again => "the lease is released and taken again";
+    overlapping_takeovers_make_three => "another takeover while the predecessor lives";
+    a_successor_that_ignores_the_end_of_the_old_one_hangs => "the incumbent's end is not noticed";
+    without_its_own_watchdog_a_drain_hangs_for_ever => "no watchdog of its own thread, a drain";
+    without_its_own_watchdog_a_standby_keeps_the_gate => "no watchdog of its own thread, a boot";
+    a_stale_incumbent_that_picks_its_successor_never_stops => "what stands picks the successor";
+    two_writers_of_the_ledger_take_the_generation_back => "the incumbent writes the ledger after the grant";
+    a_connection_that_ends_is_no_death => "the end of a connection passes for a death";
+    a_stop_that_the_incumbent_is_not_told_of_is_undone => "the incumbent is not told of a stop";
+    a_stop_whose_last_words_are_not_read_is_undone => "a death is believed before the last words";
+    a_restart_that_believes_a_report_proves_nothing => "a restart believes the report";
+    a_restart_that_takes_any_generation_proves_nothing => "a restart takes any higher generation";
 }

@@ -6,12 +6,11 @@
 use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixListener;
-use std::sync::Arc;
 
 use tenure::brief::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, descriptor};
+use tenure::gate::Entrusted;
 use tenure::lease::Lease;
-use tenure::paths::{PathsError, StateDir, file};
+use tenure::paths::{PathsError, StateDir};
 use tenure::records::RecordError;
 use tenure::spec::ListenMode;
 use tenure::wire::Endpoint;
@@ -19,14 +18,30 @@ use tenure_sys::{fdset, pipe, socket};
 
 use crate::channel::{Channel, ChannelError};
 use crate::holding::Holding;
+use crate::takeover::TakeoverError;
+use crate::takeover::successor::Standby;
 
 /// What was taken over.
 #[derive(Debug)]
 pub(crate) struct Adopted {
-    pub(crate) holding: Arc<Holding>,
-    pub(crate) control: UnixListener,
-    pub(crate) listeners: Vec<(String, OwnedFd)>,
-    pub(crate) endpoints: Vec<Endpoint>,
+    pub(crate) holding: Holding,
+    pub(crate) place: Place,
+}
+
+/// Where a worker begins.
+#[derive(Debug)]
+pub(crate) enum Place {
+    /// Alone: lease and sockets are its own.
+    Alone {
+        /// The control socket, listening.
+        control: OwnedFd,
+        /// The spec's listeners by name.
+        listeners: Vec<(String, OwnedFd)>,
+        /// Where it will serve.
+        endpoints: Vec<Endpoint>,
+    },
+    /// Beside a worker that serves: all that it has is the gate.
+    Beside(Standby),
 }
 
 /// A worker cannot take over what its launcher prepared; the process should exit, which frees everything.
@@ -68,6 +83,9 @@ pub enum AdoptError {
     /// The worker cannot record itself in the place of a launcher that has died.
     #[error("record the worker")]
     Record(#[source] RecordError),
+    /// Another worker serves, and this one cannot take its place.
+    #[error("take the place of the worker that serves")]
+    Takeover(#[source] TakeoverError),
 }
 
 /// How many descriptors were handed over; `None` when this process was not started by a launcher, be it that it is a child
@@ -80,7 +98,7 @@ pub(crate) fn handover() -> Result<Option<usize>, AdoptError> {
     }
     let text = text.to_string_lossy().into_owned();
     match text.parse() {
-        Ok(count) if count >= descriptor::FIRST_LISTENER => Ok(Some(count)),
+        Ok(count) if count >= descriptor::OF_SUCCESSOR => Ok(Some(count)),
         Ok(_) | Err(_) => Err(AdoptError::Handover { text }),
     }
 }
@@ -90,10 +108,15 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     let fds = fdset::take_inherited(count).map_err(broken("what the launcher handed over"))?;
     let mut fds = fds.into_iter();
     let mut next = |what: &str| fds.next().ok_or_else(|| broken(what)(io::ErrorKind::NotFound.into()));
-    let (channel, lease, control) = (next("the channel")?, next("the lease")?, next("the control socket")?);
+    let (channel, second) = (next("the channel")?, next("what the launcher handed over")?);
     let (channel, brief) = Channel::open(channel).map_err(AdoptError::Channel)?;
     let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(AdoptError::State)?;
-    let lease = Lease::from_inherited(lease);
+    if let Some(terms) = brief.succeeds.clone() {
+        let gate = Entrusted::from_inherited(second);
+        let place = Place::Beside(Standby { gate, terms });
+        return Ok(Adopted { holding: Holding::standby(state, channel, brief), place });
+    }
+    let (lease, control) = (Lease::from_inherited(second), next("the control socket")?);
     if !lease.is_at_path(&state).map_err(|error| broken("the lease")(error.0))? {
         return Err(AdoptError::LeaseReplaced);
     }
@@ -102,9 +125,8 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
     let listeners: Vec<(String, OwnedFd)> = brief.listeners.iter().cloned().zip(fds).collect();
     let endpoints = endpoints(&brief, &listeners)?;
-    let socket = state.dir().stat(file::CONTROL).map_err(broken("the control socket"))?;
-    let holding = Holding { state, lease, channel, brief: Arc::new(brief), socket };
-    Ok(Adopted { holding: Arc::new(holding), control: UnixListener::from(control), listeners, endpoints })
+    let holding = Holding::own(state, channel, brief, lease).map_err(broken("the control socket"))?;
+    Ok(Adopted { holding, place: Place::Alone { control, listeners, endpoints } })
 }
 
 /// Where the worker serves, in the order of the spec. A listener that the brief promises and that was not handed over is

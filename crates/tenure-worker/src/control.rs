@@ -1,4 +1,4 @@
-//! The thread that answers: HELLO, WAIT and STOP, and the signals that mean STOP.
+//! The thread that answers: HELLO, WAIT and STOP, and the signals that mean STOP. A PREPARE it passes on.
 //!
 //! It is started before anything else of the app's boot and shares nothing with the app but its [`Status`], so it answers
 //! while the app boots, is stuck, or ends. It never blocks on the app, on a peer or on a full disk's worth of anything but
@@ -8,7 +8,7 @@
 use std::io::{self, ErrorKind};
 use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::{UnixListener, UnixStream};
+use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +25,8 @@ use crate::holding::Holding;
 use crate::life::{Happening, Life};
 use crate::source::Source;
 use crate::status::{Status, StopRequest};
+use crate::takeover::incumbent;
+use crate::takeover::lineage::Lineage;
 use crate::thread;
 
 mod peer;
@@ -47,24 +49,20 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
 const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 
-/// What is told: the account of this worker, and whether its files have changed.
+/// What is told: the account of this worker, and whether its files have changed; and who is asked to make room.
 pub(crate) struct Told {
     pub(crate) status: Status,
     pub(crate) source: Source,
+    pub(crate) lineage: Arc<Lineage>,
 }
 
-/// Starts the thread. It lives as long as the process.
-pub(crate) fn start(
-    told: Told,
-    holding: Arc<Holding>,
-    listener: UnixListener,
-    signals: SignalFd,
-) -> io::Result<()> {
+/// Starts the thread. It lives as long as the process, and answers callers while the door is open.
+pub(crate) fn start(told: Told, holding: Arc<Holding>, signals: SignalFd) -> io::Result<()> {
     let mut control = Control {
         status: told.status,
         source: told.source,
+        lineage: told.lineage,
         holding,
-        listener: Some(listener),
         signals,
         peers: Vec::new(),
         reserve: Vec::new(),
@@ -82,8 +80,8 @@ pub(crate) fn start(
 struct Control {
     status: Status,
     source: Source,
+    lineage: Arc<Lineage>,
     holding: Arc<Holding>,
-    listener: Option<UnixListener>,
     signals: SignalFd,
     peers: Vec<Peer>,
     reserve: Vec<OwnedFd>,
@@ -116,7 +114,7 @@ impl Control {
             self.proclaim();
         }
         if matches!(self.status.life(), Life::Draining | Life::Ended) {
-            self.listener = None;
+            self.close();
         }
         if found.connections {
             self.accept();
@@ -133,8 +131,8 @@ impl Control {
             Interest::new(self.signals.as_fd(), Want::Read),
         ];
         interests.extend(self.peers.iter().map(|peer| Interest::new(peer.as_fd(), peer.want())));
-        let listener = self.listener.as_ref().filter(|_| self.paused_until.is_none());
-        interests.extend(listener.map(|listener| Interest::new(listener.as_fd(), Want::Read)));
+        let listener = self.holding.door.listener().filter(|_| self.paused_until.is_none());
+        interests.extend(listener.as_ref().map(|listener| Interest::new(listener.as_fd(), Want::Read)));
         if poll::wait(&mut interests, due.map(|due| due.saturating_sub(now))).is_err() {
             // No memory to wait for so many: they may come again.
             drop(interests);
@@ -220,6 +218,18 @@ impl Control {
                     }
                     answered?;
                 }
+                Heard::Request(Request::Prepare(prepare)) => match self.lineage.admit(peer.stream()) {
+                    Ok(link) => {
+                        incumbent::start(&self.lineage, link, *prepare);
+                        // The connection is the takeover's from here on.
+                        return Err(Gone);
+                    }
+                    Err(why) => peer.answer(&Answer::Refused { why }, now)?,
+                },
+                Heard::Request(Request::Commit | Request::Active(_) | Request::Abort(_)) => {
+                    let why = "go on with a takeover: none was prepared here".to_owned();
+                    peer.answer(&Answer::Refused { why }, now)?;
+                }
             }
         }
         Ok(())
@@ -265,11 +275,18 @@ impl Control {
         if first {
             // Who is in the queue already gets an answer; who comes now is refused.
             self.accept();
-            self.listener = None;
+            self.close();
+            self.lineage.end_announced(happening, &reason);
             self.holding.note(What::Draining, by, reason);
         }
         let within = self.status.stop_request().map_or(Duration::ZERO, |known| known.deadline.remaining());
         (within, first)
+    }
+
+    /// From now on callers are refused, and nothing that would queue new ones is kept.
+    fn close(&self) {
+        self.holding.door.close();
+        self.lineage.forget_listeners();
     }
 
     /// Tells the app of the announced end, once everybody else can know.
@@ -280,7 +297,7 @@ impl Control {
 
     fn accept(&mut self) {
         for _ in 0..BATCH {
-            let Some(listener) = &self.listener else { return };
+            let Some(listener) = self.holding.door.listener() else { return };
             match listener.accept() {
                 Ok((stream, _)) => self.admit(stream),
                 Err(error)

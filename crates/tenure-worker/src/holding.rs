@@ -4,34 +4,109 @@
 //! file; so everything that removes or replaces goes through here and looks first.
 
 use std::io::{self, Write};
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tenure::brief::{Brief, Report};
 use tenure::event::{self, Event, What};
 use tenure::lease::Lease;
 use tenure::ledger::Ledger;
+use tenure::logs::{self, Mark};
 use tenure::paths::{StateDir, file};
 use tenure::records::{self, RecordError};
 use tenure::wire::Asker;
 use tenure_sys::dir::FileStat;
 
 use crate::channel::Channel;
+use crate::door::Door;
 
 /// All that a worker's threads need to act for it.
 #[derive(Debug)]
 pub(crate) struct Holding {
     pub(crate) state: StateDir,
-    pub(crate) lease: Lease,
     pub(crate) channel: Channel,
     pub(crate) brief: Arc<Brief>,
+    pub(crate) door: Door,
+    lease: OnceLock<Lease>,
     /// The control socket as it stood at its path when this worker took over.
-    pub(crate) socket: Option<FileStat>,
+    socket: OnceLock<FileStat>,
+    generation: AtomicU64,
+    ledger: Mutex<Writer>,
+    /// Where the logs ended when it took its scope from another worker, which wrote there as well.
+    words_begin: OnceLock<Mark>,
+}
+
+/// Who writes the ledger.
+#[derive(Debug)]
+enum Writer {
+    /// This worker.
+    Own,
+    /// Another one of the lineage. What this one would write is kept until it is its own to write; only what it says of its
+    /// program counts then.
+    Other(Box<Ledger>),
 }
 
 impl Holding {
+    /// A worker that owns everything from the beginning.
+    pub(crate) fn own(state: StateDir, channel: Channel, brief: Brief, lease: Lease) -> io::Result<Self> {
+        let holding = Self::standby(state, channel, brief);
+        holding.take(lease)?;
+        *holding.writer() = Writer::Own;
+        Ok(holding)
+    }
+
+    /// A worker that stands by: it has neither lease nor socket, and writes nothing.
+    pub(crate) fn standby(state: StateDir, channel: Channel, brief: Brief) -> Self {
+        Self {
+            state,
+            channel,
+            door: Door::default(),
+            lease: OnceLock::new(),
+            socket: OnceLock::new(),
+            generation: AtomicU64::new(brief.generation),
+            ledger: Mutex::new(Writer::Other(Box::default())),
+            words_begin: OnceLock::new(),
+            brief: Arc::new(brief),
+        }
+    }
+
+    /// Takes the lease, and notes the control socket that stands at its path.
+    pub(crate) fn take(&self, lease: Lease) -> io::Result<()> {
+        let socket = self.state.dir().stat(file::CONTROL)?;
+        // Both are set once: a second lease of the same scope could only be the same description.
+        drop(self.lease.set(lease));
+        if let Some(socket) = socket {
+            self.socket.get_or_init(|| socket);
+        }
+        Ok(())
+    }
+
+    /// The lease, where this worker has it.
+    pub(crate) fn lease(&self) -> Option<&Lease> {
+        self.lease.get()
+    }
+
+    /// The fencing token of this activation, as it is now: it rises where this worker takes its scope back.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation.load(Ordering::SeqCst)
+    }
+
+    /// What is in the logs by now is another worker's.
+    pub(crate) fn begin_words(&self) {
+        self.words_begin.get_or_init(|| logs::mark(&self.state));
+    }
+
+    /// Whether the lease file at the path is the one that this worker holds.
+    pub(crate) fn lease_is_at_path(&self) -> io::Result<bool> {
+        match self.lease.get() {
+            Some(lease) => lease.is_at_path(&self.state).map_err(|error| error.0),
+            None => Ok(false),
+        }
+    }
+
     /// Writes an event about this worker. A full disk loses it.
     pub(crate) fn note(&self, what: What, by: &Asker, why: impl Into<String>) {
-        let event = Event::now(what, self.brief.generation, by, why);
+        let event = Event::now(what, self.generation(), by, why);
         event::note(&self.state, &event.version(&self.brief.spec.version).pid(std::process::id()));
     }
 
@@ -40,21 +115,69 @@ impl Holding {
         if !self.channel.is_open() {
             return;
         }
-        let report = Report::Failed { stage: stage.to_owned(), message: message.to_owned() };
+        let since = self.words_begin.get().copied();
+        let report = Report::Failed { stage: stage.to_owned(), message: message.to_owned(), since };
         if !self.channel.report(&report) {
             self.note(What::StartFailed, &self.brief.started_by, format!("{stage}: {message}"));
         }
     }
 
-    /// Reads, changes and replaces the ledger. Refused once the lease at the path is not ours any more.
+    /// Reads, changes and replaces the ledger. Refused once the lease at the path is not ours any more; while another
+    /// worker of the lineage writes it, the change is kept.
     pub(crate) fn write_ledger(&self, change: impl FnOnce(&mut Ledger)) -> Result<(), RecordError> {
-        if !self.lease.is_at_path(&self.state).unwrap_or(false) {
-            let source = io::Error::other("the lease at its path is not this worker's any more");
-            return Err(RecordError::Write { path: self.state.path().join(file::LEDGER), source });
+        let mut writer = self.writer();
+        match &mut *writer {
+            Writer::Other(kept) => {
+                change(kept);
+                Ok(())
+            }
+            Writer::Own => {
+                self.expect_lease()?;
+                let mut ledger = records::read_ledger(&self.state)?;
+                change(&mut ledger);
+                records::update_ledger(&self.state, &ledger)
+            }
         }
-        let mut ledger = records::read_ledger(&self.state)?;
-        change(&mut ledger);
-        records::update_ledger(&self.state, &ledger)
+    }
+
+    /// Leaves the ledger to a successor: nothing is written after this returns.
+    pub(crate) fn leave_ledger(&self) {
+        *self.writer() = Writer::Other(Box::default());
+    }
+
+    /// Opens a generation, durably, as `open` makes it from the ledger and what was kept; the ledger is this worker's from
+    /// then on. Only for whoever has made sure that nobody else writes it.
+    pub(crate) fn open_generation(
+        &self,
+        open: impl FnOnce(Ledger, &Ledger) -> Ledger,
+    ) -> Result<u64, RecordError> {
+        let mut writer = self.writer();
+        self.expect_lease()?;
+        let found = records::read_ledger(&self.state)?;
+        let ledger = match &*writer {
+            Writer::Other(kept) => open(found, kept),
+            Writer::Own => open(found, &Ledger::default()),
+        };
+        records::write_ledger(&self.state, &ledger)?;
+        self.generation.store(ledger.generation, Ordering::SeqCst);
+        *writer = Writer::Own;
+        Ok(ledger.generation)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn owns_ledger(&self) -> bool {
+        matches!(*self.writer(), Writer::Own)
+    }
+
+    fn expect_lease(&self) -> Result<(), RecordError> {
+        if self.lease_is_at_path().unwrap_or(false) {
+            return Ok(());
+        }
+        let source = io::Error::other("the lease at its path is not this worker's any more");
+        Err(RecordError::Write { path: self.state.path().join(file::LEDGER), source })
     }
 
     /// Writes the process id for people. Not durable and not waited for: nothing reads it to decide.
@@ -68,13 +191,16 @@ impl Holding {
     pub(crate) fn socket_is_at_path(&self) -> io::Result<bool> {
         let place = |stat: &FileStat| (stat.dev, stat.ino);
         let standing = self.state.dir().stat(file::CONTROL)?;
-        Ok(standing.as_ref().map(place) == self.socket.as_ref().map(place) && standing.is_some())
+        Ok(standing.as_ref().map(place) == self.socket.get().map(place) && standing.is_some())
     }
 
     /// Removes what would lead callers to a worker that is gone; never what belongs to another one. A failure leaves a
     /// dead socket, which the next launcher replaces.
     pub(crate) fn clear_paths(&self) {
-        if self.lease.is_at_path(&self.state).unwrap_or(false) && self.socket_is_at_path().unwrap_or(false) {
+        if self.owns_ledger()
+            && self.lease_is_at_path().unwrap_or(false)
+            && self.socket_is_at_path().unwrap_or(false)
+        {
             drop(self.state.dir().remove(file::CONTROL));
             drop(self.state.dir().remove(file::PID));
         }
@@ -121,12 +247,12 @@ pub(crate) mod tests {
             booting_until: Moment::now(),
             listeners: Vec::new(),
             nofile: 64,
+            succeeds: None,
         };
         let (launcher, theirs) = socket::pair().expect("a pair");
         socket::send(launcher.as_fd(), &serde_json::to_vec(&brief).expect("writes"), &[]).expect("room");
         let (channel, brief) = Channel::open(theirs).expect("a brief");
-        let socket = state.dir().stat(file::CONTROL).expect("readable");
-        let holding = Arc::new(Holding { state, lease, channel, brief: Arc::new(brief), socket });
+        let holding = Arc::new(Holding::own(state, channel, brief, lease).expect("readable"));
         Ground { _root: root, holding, listener: Some(listener), launcher }
     }
 
@@ -155,6 +281,38 @@ pub(crate) mod tests {
         ground.holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
         ground.holding.state.dir().remove(file::INSTANCE).expect("removes");
         assert!(matches!(ground.holding.write_ledger(|_| {}), Err(RecordError::Write { .. })));
+    }
+
+    #[test]
+    fn what_is_said_while_another_writes_the_ledger_is_written_with_the_next_generation() {
+        let ground = ground();
+        let holding = &ground.holding;
+        holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
+        holding.leave_ledger();
+        let record = |cookie: &str| {
+            let (cookie, command) = (cookie.to_owned(), String::new());
+            Some(tenure::ledger::ProgramRecord { cookie, command, shim: None, identity: None })
+        };
+        holding.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
+        let written = || records::read_ledger(&holding.state).expect("readable");
+        assert_eq!(written().program, None);
+        let opened = holding.open_generation(|found, kept| Ledger {
+            generation: found.generation + 2,
+            program: kept.program.clone(),
+            ..found
+        });
+        assert_eq!((opened.expect("writes"), holding.generation()), (5, 5));
+        assert_eq!((written().generation, written().program), (5, record("kept")));
+        holding.write_ledger(|ledger| ledger.program = None).expect("its own again");
+        assert_eq!(written().program, None);
+    }
+
+    #[test]
+    fn a_worker_that_left_the_ledger_to_another_removes_nothing() {
+        let ground = ground();
+        ground.holding.leave_ledger();
+        ground.holding.clear_paths();
+        assert!(ground.holding.state.dir().exists(file::CONTROL).expect("readable"));
     }
 
     #[test]

@@ -5,56 +5,111 @@
 //! never waits for anything but all of its sources at once, and it leaves only when nothing of the program lives.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, Write};
 
-use tenure::deadline::{Deadline, monotonic};
+use tenure::deadline::{Deadline, Moment, monotonic};
 use tenure::fault::{self, Point};
+use tenure::spec::KILL_GRACE;
 use tenure::wire::ProgramStatus;
 
 use crate::check::Inquiry;
+use crate::life::EXIT_FAILED;
 use crate::output::{Output, OutputLog};
-use crate::program::Program;
+use crate::program::{Berth, Program};
 use crate::reason;
-use crate::supervisor::{Act, Happening, Machine, Outcome};
-use crate::worker::Worker;
+use crate::supervisor::{Act, Happening, Machine, Outcome, Probation};
+use crate::worker::{Standby, Worker};
 
 mod acts;
+mod handing;
 mod hear;
+mod last_good;
 mod means;
 mod post;
+mod preflight;
 mod ready;
+mod relay;
 
-use means::Means;
+use handing::{Desk, Hooks};
+use last_good::Made;
+use means::{Means, MeansError};
 use ready::ReadyPipe;
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
+///
+/// Where another worker serves, that one goes on while the preflight runs, and with `overlap` until the program of this one
+/// has proved itself beside it.
 #[must_use]
-pub fn run(mut worker: Worker) -> u8 {
-    let means = match Means::gather(&mut worker) {
-        Ok(means) => means,
+pub fn run(standby: Standby) -> u8 {
+    let terms = standby.terms().cloned();
+    if terms.is_some()
+        && let Err(why) = look_before(&standby)
+    {
+        return standby.fail("preflight", &why);
+    }
+    let overlap = terms.as_ref().is_some_and(|terms| terms.overlap);
+    let taken = if overlap {
+        standby.prepare().map_err(|error| reason::of(&error))
+    } else {
+        standby.take_over().map_err(|error| reason::of(&error))
+    };
+    let mut worker = match taken {
+        Ok(worker) => worker,
+        Err(why) => {
+            // The launcher has been told; this is for the worker's own log.
+            drop(writeln!(io::stderr(), "tenure: failed to {why}"));
+            return u8::try_from(EXIT_FAILED).unwrap_or(u8::MAX);
+        }
+    };
+    let (means, (desk, hooks)) = match gather(&mut worker) {
+        Ok(gathered) => gathered,
         Err(error) => return worker.fail("host", &format!("failed to {}", reason::of(&error))),
     };
+    worker.hand_over(Box::new(hooks));
+    let probation = terms.map_or(Probation::None, |terms| match (terms.overlap, terms.bake.duration()) {
+        (true, bake) => Probation::BeforeReady(bake),
+        (false, bake) => Probation::AfterReady(bake),
+    });
     let spec = &worker.brief().spec;
     let failures_allowed = spec.health.as_ref().map_or(1, |health| health.failures);
-    let (machine, first) = Machine::begin(spec.restart.clone(), failures_allowed);
+    let (machine, first) = Machine::begin(spec.restart.clone(), failures_allowed, probation);
 
-    let mut host = Host::new(worker, means);
+    let berth = if overlap { Berth::Beside } else { Berth::Alone };
+    let mut host = Host::new(worker, means, desk, berth);
     host.carry_out(first);
     let outcome = host.keep(machine);
     host.leave(outcome)
+}
+
+/// Runs the preflight, in what the boot has of its time: it ends before the boot does, so that it can be told.
+fn look_before(standby: &Standby) -> Result<(), String> {
+    let brief = standby.brief();
+    let left = brief.booting_until.ahead_of(&Moment::now());
+    let limit = Deadline::start(left.saturating_sub(KILL_GRACE).max(left / 2));
+    preflight::run(&brief.spec, &preflight::variables(brief), limit)
+}
+
+/// All that a host needs beside the worker, and the hooks by which a takeover reaches it.
+fn gather(worker: &mut Worker) -> Result<(Means, (Desk, Hooks)), MeansError> {
+    Ok((Means::gather(worker)?, handing::open().map_err(means::failed("its desk"))?))
 }
 
 /// A host, from its first start to its end.
 struct Host {
     worker: Worker,
     means: Means,
+    desk: Desk,
+    /// Beside whom the next start is.
+    berth: Berth,
+    /// What the program was made of that served last.
+    last_good: Option<Made>,
     /// The start that is not over yet.
     run: Option<Run>,
     /// Which start that is; what an earlier one still says is dropped by it.
     start: u32,
     /// What the machine is to be told, before anything is waited for.
     pending: VecDeque<Happening>,
-    /// What happens when a time is over. There is never more than one: back-off and readiness exclude each other.
+    /// What happens when a time is over. There is never more than one: back-off, readiness and probation exclude each other.
     alarm: Option<(Deadline, Happening)>,
     /// The log between two starts; a start's reader has it meanwhile.
     log: Option<OutputLog>,
@@ -65,6 +120,7 @@ struct Host {
 /// One start of the program, until nothing of it lives.
 struct Run {
     program: Program,
+    made: Made,
     /// It has been told to run; before that nobody else is listened to.
     runs: bool,
     output: Option<Output>,
@@ -73,10 +129,13 @@ struct Run {
 }
 
 impl Host {
-    fn new(worker: Worker, means: Means) -> Self {
+    fn new(worker: Worker, means: Means, desk: Desk, berth: Berth) -> Self {
         Self {
             worker,
             means,
+            desk,
+            berth,
+            last_good: None,
             run: None,
             start: 0,
             pending: VecDeque::new(),
@@ -104,10 +163,13 @@ impl Host {
     /// Nothing of the program lives: says how it ended, to whoever still waits.
     fn leave(self, outcome: Outcome) -> u8 {
         fault::reach(Point::ProgramEnded);
+        let Self { worker, desk, .. } = self;
+        // A takeover that waits at the desk is not waited for.
+        drop(desk);
         match outcome {
-            Outcome::Stopped | Outcome::Done(_) => self.worker.finish(),
-            Outcome::GaveUp(message) => self.worker.fail("program", &message),
-            Outcome::Failed { stage, message } => self.worker.fail(stage, &message),
+            Outcome::Stopped | Outcome::Done(_) => worker.finish(),
+            Outcome::GaveUp(message) => worker.fail("program", &message),
+            Outcome::Failed { stage, message } => worker.fail(stage, &message),
         }
     }
 

@@ -8,25 +8,35 @@ pub mod adopt;
 pub mod channel;
 pub mod check;
 mod control;
+mod door;
+pub mod fence;
 mod holding;
 pub mod host;
 pub mod life;
 mod logs;
 pub mod output;
 pub mod program;
+pub mod proxy;
 mod reason;
 mod selfcheck;
 pub mod shim;
 mod source;
 pub mod status;
 pub mod supervisor;
+pub mod takeover;
 mod thread;
 mod watchdog;
 pub mod worker;
 
 pub use adopt::AdoptError;
+pub use fence::FenceError;
+pub use fence::directory::DirectoryFence;
+#[cfg(feature = "sqlite")]
+pub use fence::sqlite::SqliteFence;
 pub use status::{BEAT, Status, StopRequest};
-pub use worker::{ReadyError, Worker};
+pub use takeover::hand_over::{Back, HandOver};
+pub use tenure::deadline::Deadline;
+pub use worker::{ReadyError, Standby, Worker};
 
 /// To be called first in `main` of a program that may be started as a shim: there it runs the shim and never returns.
 /// Anywhere else it looks at the program's own name and does nothing.
@@ -41,3 +51,13 @@ pub fn init() {
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/embed.md")]
 pub struct Guide;
+
+/// The guide to fences, likewise.
+#[cfg(all(doctest, feature = "sqlite"))]
+#[doc = include_str!("../../../docs/guides/fence.md")]
+pub struct FenceGuide;
+
+/// The guide to restarts, so that what it shows compiles.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/guides/restart.md")]
+pub struct RestartGuide;

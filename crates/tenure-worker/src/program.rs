@@ -2,8 +2,9 @@
 //!
 //! The order matters, as with a worker: intended (durable), lock, shim, its identity (durable), release, program, its
 //! identity (durable). A host that dies at any point leaves a shim that ends by itself, and a record of whom to verify. The
-//! lock `program` is taken here and given away with the spawn: from then on it is held by the shim and the program's tree
-//! alone, and its being free proves that nothing of them lives.
+//! lock of the program is taken here and given away with the spawn: from then on it is held by the shim and the program's
+//! tree alone, and its being free proves that nothing of them lives. There are two such locks, since two programs live for a
+//! while where one takes the place of another and `overlap` is wanted; anywhere else both have to be free.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -11,25 +12,28 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tenure::deadline::{Deadline, millis};
+use tenure::deadline::millis;
 use tenure::fault::{self, Point};
 use tenure::ledger::ProgramRecord;
 use tenure::leftovers::{self, LeftoverError};
-use tenure::paths::{self, StateDir, file};
-use tenure::program::{self as resolver, NoProgram};
+use tenure::paths::{self, StateDir};
+use tenure::program as resolver;
 use tenure::records::RecordError;
 use tenure::scope::COOKIE_VARIABLE;
-use tenure::spec::{KILL_GRACE, StopPolicy};
-use tenure_sys::lock::{self, FileLock, LockWait};
+use tenure::spec::StopPolicy;
 use tenure_sys::process::ExitStatus;
-use tenure_sys::spawn::{self, Child, Launch, SpawnError, Stream};
+use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
 use crate::shim::{self, LONGEST_LETTER, Letter, Release, Told};
+use error::failed;
 
+mod error;
+mod moor;
 mod variables;
 
-pub use variables::{READY_VARIABLE, Surroundings, variables};
+pub use error::{Berth, ProgramError};
+pub use variables::{READY_VARIABLE, Surroundings, set_generation, set_variable, variables};
 
 /// The umask of programs. What a user's background worker writes is the user's own affair until it says otherwise, and it
 /// must not depend on the launcher that happened to win the race.
@@ -71,6 +75,7 @@ pub struct Program {
     shim: Child,
     link: OwnedFd,
     record: ProgramRecord,
+    lock: &'static str,
 }
 
 /// What a program's shim tells, or its end.
@@ -88,44 +93,6 @@ pub enum Heard {
     Lost,
 }
 
-/// A program cannot be started; nothing of it is left.
-#[derive(Debug, thiserror::Error)]
-pub enum ProgramError {
-    /// It is not there.
-    #[error("start the program")]
-    Missing(#[source] NoProgram),
-    /// It cannot be recorded.
-    #[error("record the program")]
-    Record(#[source] RecordError),
-    /// Something of its predecessor lives.
-    #[error("start the program: {}", still_locked(.holders))]
-    Predecessor {
-        /// Who holds its lock.
-        holders: Vec<u32>,
-    },
-    /// The shim cannot be spawned.
-    #[error("start the program's shim")]
-    Spawn(#[source] SpawnError),
-    /// A descriptor cannot be had or used.
-    #[error("start the program: {what}")]
-    Io {
-        /// What was being done.
-        what: &'static str,
-        /// Why it failed.
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn still_locked(holders: &[u32]) -> String {
-    let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
-    format!("something of the previous one still holds its lock (pid {})", pids.join(", "))
-}
-
-fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ProgramError {
-    move |source| ProgramError::Io { what, source }
-}
-
 /// Writes a record of a program durably.
 pub type Recorder<'a> = &'a mut dyn FnMut(&ProgramRecord) -> Result<(), RecordError>;
 
@@ -134,6 +101,7 @@ pub fn start(
     state: &StateDir,
     plan: &Plan,
     listeners: &[OwnedFd],
+    berth: Berth,
     record: Recorder<'_>,
 ) -> Result<Started, ProgramError> {
     let release = release(plan, !listeners.is_empty())?;
@@ -146,7 +114,7 @@ pub fn start(
     record(&known).map_err(ProgramError::Record)?;
     fault::reach(Point::ProgramIntended);
 
-    let lock = take_lock(state)?;
+    let (name, lock) = moor::take(state, berth, plan.stop.grace.duration())?;
     let (link, theirs) = socket::pair().map_err(failed("open the link to its shim"))?;
     let (output, writer) = pipe::pipe().map_err(failed("open its output"))?;
     let (ready, teller) = match plan.ready_pipe.then(pipe::pipe).transpose() {
@@ -163,7 +131,7 @@ pub fn start(
     drop((theirs, lock, writer, teller));
 
     known.shim = Some(shim.handle().identity().clone());
-    let program = Program { shim, link, record: known };
+    let program = Program { shim, link, record: known, lock: name };
     record(&program.record).map_err(|error| program.give_up(ProgramError::Record(error)))?;
     fault::reach(Point::ShimRecorded);
     let letter = Letter::Release(Box::new(release));
@@ -185,24 +153,6 @@ fn release(plan: &Plan, listens: bool) -> Result<Release, ProgramError> {
         nofile: plan.nofile,
         stop: plan.stop.clone(),
     })
-}
-
-/// The lock that the tree of the last program has given back. A moment's patience: a process that was just being made, in
-/// a check of the same host, holds a copy until it becomes its own program.
-fn take_lock(state: &StateDir) -> Result<FileLock, ProgramError> {
-    let limit = Deadline::start(KILL_GRACE);
-    loop {
-        let open = || state.dir().open_lock(file::PROGRAM).map_err(failed("open its lock"));
-        match lock::lock_within(open()?, limit.remaining()).map_err(failed("take its lock"))? {
-            LockWait::TimedOut => return Err(ProgramError::Predecessor { holders: lock::holders(&open()?) }),
-            LockWait::Taken(lock) => {
-                let same = lock::same_file(lock.file(), state.dir(), file::PROGRAM);
-                if same.map_err(failed("verify its lock"))? {
-                    return Ok(lock);
-                }
-            }
-        }
-    }
 }
 
 fn spawn_shim(
@@ -241,6 +191,12 @@ impl Program {
     #[must_use]
     pub fn shim(&self) -> u32 {
         self.shim.pid()
+    }
+
+    /// Name of the lock that its tree holds.
+    #[must_use]
+    pub fn lock(&self) -> &'static str {
+        self.lock
     }
 
     /// Takes what the shim has told. Blocks unless [`Self::link`] is readable.
@@ -283,7 +239,7 @@ impl Program {
 
     /// Ends what a lost shim has left, and proves it.
     pub fn clear(&self, state: &StateDir) -> Result<(), LeftoverError> {
-        leftovers::clear_program(state, &self.record).map(drop)
+        leftovers::clear_program(state, &self.record, self.lock).map(drop)
     }
 
     fn send(&self, letter: &Letter) -> io::Result<()> {

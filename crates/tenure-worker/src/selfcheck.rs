@@ -13,6 +13,7 @@ use tenure::asker;
 use tenure::control::{self, Silence};
 use tenure::deadline::Deadline;
 use tenure::event::What;
+use tenure::wire::Role;
 use tenure_sys::poll::{self, Interest, Want};
 
 use crate::holding::Holding;
@@ -37,9 +38,12 @@ pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
                 holding.brief.spec.logs.size.get(),
                 holding.brief.spec.logs.keep,
             );
+            let before = standing(&status);
             let found = find_mismatch(&status, &holding);
+            // What is seen while another worker takes over, or this one takes its scope back, proves nothing.
             if let Some(why) = found
-                && !status.is_stopping()
+                && matches!(before.0, Role::Booting | Role::Active)
+                && before == standing(&status)
             {
                 holding.note(What::SelfCheckFailed, &asker(), why.clone());
                 status.ask(Happening::SelfCheckFailed, format!("self-check: {why}"));
@@ -49,6 +53,11 @@ pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
     })
 }
 
+fn standing(status: &Status) -> (Role, u64) {
+    let hello = status.hello();
+    (hello.role, hello.generation)
+}
+
 fn stops_within(status: &Status, limit: Duration) -> bool {
     let mut stopping = [Interest::new(status.stopping(), Want::Read)];
     poll::wait(&mut stopping, Some(limit)).is_ok_and(|ready| ready > 0)
@@ -56,7 +65,7 @@ fn stops_within(status: &Status, limit: Duration) -> bool {
 
 /// What proves that this worker is not the one that its paths lead to; `None` when nothing does.
 fn find_mismatch(status: &Status, holding: &Holding) -> Option<String> {
-    if let Ok(false) = holding.lease.is_at_path(&holding.state) {
+    if let Ok(false) = holding.lease_is_at_path() {
         return Some("the lease file at its path is another one, or gone".to_owned());
     }
     if let Some(why) = directory_moved(holding) {

@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use tenure::Version;
 use tenure::deadline::{self, Deadline, millis};
-use tenure::wire::{App, AppState, Asker, Check, Hello, ProgramStatus, Role, Until};
+use tenure::wire::{App, AppState, Asker, Check, Endpoint, Hello, ProgramStatus, Role, Until};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
@@ -43,6 +43,8 @@ struct Inner {
 
 struct Account {
     life: Life,
+    /// Where it stands beside another worker, while it is not simply where its life is.
+    beside: Option<Role>,
     hello: Hello,
     born: Duration,
     boot_ends: Option<Duration>,
@@ -86,6 +88,7 @@ impl Status {
         let born = deadline::monotonic();
         let account = Account {
             life: Life::Booting,
+            beside: None,
             hello,
             born,
             boot_ends: Some(born.saturating_add(limits.boot)),
@@ -138,6 +141,29 @@ impl Status {
         self.change(|account| account.hello.app.version = version);
     }
 
+    /// Tells where this worker stands beside another one: standing by, or having made room; `None` when it is alone.
+    pub(crate) fn stand(&self, beside: Option<Role>) {
+        self.change(|account| account.beside = beside);
+    }
+
+    /// Tells the generation, and where the worker serves, once both are its own.
+    pub(crate) fn set_activation(&self, generation: u64, endpoints: Vec<Endpoint>) {
+        self.change(|account| {
+            account.hello.generation = generation;
+            account.hello.endpoints = endpoints;
+        });
+    }
+
+    /// Tells whether the app can make room for a successor.
+    pub(crate) fn set_hands_over(&self, hands_over: bool) {
+        self.change(|account| account.hello.hands_over = hands_over);
+    }
+
+    /// Has the control thread look at its door again.
+    pub(crate) fn touch(&self) {
+        self.0.changed.wake();
+    }
+
     /// Tells the digest of the build that was started.
     pub(crate) fn set_content(&self, content: Option<String>) {
         self.change(|account| account.hello.content = content);
@@ -168,8 +194,8 @@ impl Status {
         let account = self.account();
         let mut hello = account.hello.clone();
         hello.role = match account.life {
-            Life::Booting => Role::Booting,
-            Life::Active => Role::Active,
+            Life::Booting => account.beside.unwrap_or(Role::Booting),
+            Life::Active => account.beside.unwrap_or(Role::Active),
             Life::Draining | Life::Ended => Role::Draining,
         };
         hello.draining = hello.role == Role::Draining;
@@ -209,7 +235,10 @@ impl Status {
             AppState::Booting | AppState::BackOff => false,
         };
         let ending = matches!(account.life, Life::Draining | Life::Ended);
+        // One that has made room has no more to say: the path leads to another worker.
+        let elsewhere = account.beside == Some(Role::Committed);
         ending
+            || elsewhere
             || settled
                 && match until {
                     Until::Settled => true,

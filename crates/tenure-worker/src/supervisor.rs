@@ -1,10 +1,12 @@
 //! What a host does about its program: start it, prove it, watch it, start it again, or give up.
 //!
-//! Pure: [`machine`] turns happenings into acts, [`policy`] says whether and when a program starts again. No clock and no
-//! process is touched here; the host carries the acts out in the order in which it gets them.
+//! Pure: [`machine`] turns happenings into acts (both in [`words`]), [`policy`] says whether and when a program starts
+//! again. No clock and no process is touched here; the host carries the acts out in the order in which it gets them.
 
 pub mod machine;
 pub mod policy;
+pub mod words;
 
-pub use machine::{Act, Exit, Happening, Machine, Outcome};
+pub use machine::Machine;
 pub use policy::{Cause, History, Ruling};
+pub use words::{Act, Exit, Happening, Outcome, Probation};

@@ -135,7 +135,7 @@ fn speak(cause: Cause, words: &str, status: &Status, holding: &Holding) {
         }
         Cause::Stall => holding.note(What::Stalled, &asker(), words),
     }
-    let line = Line { generation: holding.brief.generation, words };
+    let line = Line { generation: holding.generation(), words };
     drop(writeln!(io::stderr(), "{line}"));
 }
 

@@ -5,32 +5,38 @@
 //! to work while the app does not (answers, deadlines, the look at its own paths) runs on threads of the kit.
 
 use std::io;
+use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure::brief::{Brief, Report};
-use tenure::deadline::{Moment, monotonic};
+use tenure::brief::{Brief, Report, Succession};
+use tenure::deadline::monotonic;
 use tenure::event::What;
 use tenure::fault::{self, Point};
-use tenure::ledger::{HostRecord, Ledger};
+use tenure::ledger::Ledger;
 use tenure::paths::StateDir;
 use tenure::readiness::STOPPED;
 use tenure::records::RecordError;
-use tenure::spec::Kind;
 use tenure::version::{self, NoVersion};
-use tenure::wire::{App, AppState, Endpoint, Hello, PROTOCOL, Role};
-use tenure_sys::identity::{self, Identity};
+use tenure::wire::{AppState, Endpoint, Role};
+use tenure_sys::identity::Identity;
+use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
-use tenure_sys::{limits, process, random};
 
-use crate::adopt::{self, AdoptError, Adopted, broken};
+use crate::adopt::{self, AdoptError, Adopted, Place, broken};
 use crate::channel::Go;
 use crate::holding::Holding;
 use crate::life::{Deed, EXIT_FAILED, Happening, Life};
 use crate::source::Source;
-use crate::status::{Limits, Status, StopRequest};
+use crate::status::{Status, StopRequest};
+use crate::takeover::hand_over::HandOver;
+use crate::takeover::lineage::{Kept, Lineage, Named};
+use crate::takeover::{TakeoverError, successor};
 use crate::{control, reason, selfcheck, watchdog};
+
+mod begin;
 
 /// Name of the check that says that the ledger cannot be written.
 const LEDGER_CHECK: &str = "ledger";
@@ -62,30 +68,38 @@ pub struct Worker {
     holding: Arc<Holding>,
     status: Status,
     source: Source,
+    lineage: Arc<Lineage>,
+    side: Side,
     endpoints: Vec<Endpoint>,
-    listeners: Vec<(String, OwnedFd)>,
+    listeners: Named,
+    handed: Vec<u8>,
+    own: Identity,
     born: Duration,
 }
 
-/// A worker cannot say that it is ready.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ReadyError {
-    /// Its end has been announced meanwhile: it should drain and finish.
-    #[error("become ready: it was asked to end ({reason})")]
-    Stopping {
-        /// Why it is to end.
-        reason: String,
-    },
+/// How far this worker has come with the place of another.
+#[derive(Debug)]
+enum Side {
+    /// It is nobody's successor, or not any more.
+    Alone,
+    /// It stands by.
+    Beside(successor::Standby),
+    /// It shares lease and listeners.
+    Prepared(Box<successor::Prepared>),
+    /// The scope is its own.
+    Granted(Box<successor::Granted>),
 }
 
-impl Worker {
-    /// Takes over from the launcher that started this process; `None` when none did.
-    ///
-    /// To be called in `main` before any thread is started (and so before a runtime is built) and before any descriptor is
-    /// opened: TERM and INT are blocked for all threads from here on and mean a stop, and the inherited descriptors have
-    /// fixed numbers. From its return on the worker answers HELLO as booting, and its boot has a deadline.
-    ///
-    /// The soft limit of open files is raised to the hard one; [`Brief::nofile`] is what children should get.
+/// This process before the scope is its own: where another worker serves, that one goes on meanwhile.
+///
+/// An app that has something to look at before it takes another one's place does so here, without opening what only one may
+/// have: reading its configuration, checking its files. What it cannot do is said with [`Standby::fail`], and nobody
+/// notices but the launcher. Where no other worker serves, this is the beginning of the boot and nothing else.
+#[derive(Debug)]
+pub struct Standby(Worker);
+
+impl Standby {
+    /// Takes over from the launcher that started this process, as [`Worker::adopt`] does, and stands by.
     pub fn adopt() -> Result<Option<Self>, AdoptError> {
         let Some(count) = adopt::handover()? else { return Ok(None) };
         let signals = SignalFd::for_termination()
@@ -93,37 +107,214 @@ impl Worker {
         let adopted = adopt::take(count)?;
         // A lower limit is not worth refusing to serve.
         drop(limits::set_nofile_soft(u64::MAX));
-        let holding = Arc::clone(&adopted.holding);
         fault::reach(Point::WorkerStarted);
-        Self::begin(adopted, signals).map(Some).inspect_err(|error| {
-            holding.clear_paths();
-            holding.report_failure("adopt", &reason::of(error));
-        })
+        let Adopted { holding, place } = adopted;
+        let holding = Arc::new(holding);
+        Worker::begin(Arc::clone(&holding), place, signals).map(|worker| Some(Self(worker))).inspect_err(
+            |error| {
+                holding.clear_paths();
+                holding.report_failure("adopt", &reason::of(error));
+            },
+        )
+    }
+
+    /// What the launcher said about this activation.
+    #[must_use]
+    pub fn brief(&self) -> &Brief {
+        self.0.brief()
+    }
+
+    /// Whether another worker serves whose place is to be taken, and how.
+    #[must_use]
+    pub fn terms(&self) -> Option<&Succession> {
+        self.0.terms()
+    }
+
+    /// The worker's account of itself, to be kept current from any thread.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.0.status()
+    }
+
+    /// Takes the scope: from the return on it is this worker's, and what only one may have can be opened. Another worker
+    /// that served has stopped by then; its clients wait in the listeners' queues until this one accepts.
+    pub fn take_over(self) -> Result<Worker, AdoptError> {
+        let Self(mut worker) = self;
+        worker.commit().map_err(AdoptError::Takeover)?;
+        Ok(worker)
+    }
+
+    /// Shares what the other worker listens on, which goes on serving.
+    pub(crate) fn prepare(self) -> Result<Worker, TakeoverError> {
+        let Self(mut worker) = self;
+        worker.prepare()?;
+        Ok(worker)
+    }
+
+    /// Ends this process because it could not serve; returns the exit code for `main`. Its launcher gets `stage` and
+    /// `message`, and another worker that serves goes on.
+    #[must_use]
+    pub fn fail(self, stage: &str, message: &str) -> u8 {
+        self.0.fail(stage, message)
+    }
+}
+
+/// A worker cannot say that it is ready.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadyError {
+    /// Its end has been announced meanwhile: it should drain and finish.
+    #[error("become ready: it was asked to end ({reason})")]
+    Stopping {
+        /// Why it is to end.
+        reason: String,
+    },
+    /// Another worker serves, and this one cannot take its place: it should end.
+    #[error("become ready")]
+    Takeover(#[source] TakeoverError),
+    /// It takes the place of another worker, and the app says that it is another version than it was started as.
+    #[error("become ready: {0}")]
+    OtherVersion(String),
+}
+
+impl Worker {
+    /// Takes over from the launcher that started this process; `None` when none did. Where another worker serves, its place
+    /// is taken at once: its clients wait while this one boots. [`Standby`] is for an app that looks before.
+    ///
+    /// To be called in `main` before any thread is started (and so before a runtime is built) and before any descriptor is
+    /// opened: TERM and INT are blocked for all threads from here on and mean a stop, and the inherited descriptors have
+    /// fixed numbers. From its return on the worker answers HELLO as booting, and its boot has a deadline.
+    ///
+    /// The soft limit of open files is raised to the hard one; [`Brief::nofile`] is what children should get.
+    pub fn adopt() -> Result<Option<Self>, AdoptError> {
+        Standby::adopt()?.map(Standby::take_over).transpose()
     }
 
     /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is known;
     /// the app begins after that.
-    fn begin(adopted: Adopted, signals: SignalFd) -> Result<Self, AdoptError> {
-        let Adopted { holding, control, listeners, endpoints } = adopted;
+    fn begin(holding: Arc<Holding>, place: Place, signals: SignalFd) -> Result<Self, AdoptError> {
         let started = |name| move |source| AdoptError::Thread { name, source };
         let born = monotonic();
-        let hello = hello(&holding, &endpoints).map_err(broken("its own identity"))?;
+        let hello = begin::hello(&holding).map_err(broken("its own identity"))?;
         let own = hello.identity.clone();
-        let status = Status::new(hello, budgets(&holding.brief)).map_err(broken("an eventfd"))?;
-
+        let status = Status::new(hello, begin::budgets(&holding.brief)).map_err(broken("an eventfd"))?;
         let source = Source::new().map_err(broken("an eventfd"))?;
+        let lineage = Arc::new(Lineage::new(Arc::clone(&holding), status.clone()));
+        let (side, endpoints, listeners) = settle(place, &lineage)?;
 
-        let told = control::Told { status: status.clone(), source: source.clone() };
-        control::start(told, Arc::clone(&holding), control, signals).map_err(started("tenure-control"))?;
+        let told =
+            control::Told { status: status.clone(), source: source.clone(), lineage: Arc::clone(&lineage) };
+        control::start(told, Arc::clone(&holding), signals).map_err(started("tenure-control"))?;
         watchdog::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-watchdog"))?;
-        match holding.channel.await_go().map_err(AdoptError::Channel)? {
-            Go::Given => {}
-            Go::LauncherGone => record_self(&holding, own, &endpoints).map_err(AdoptError::Record)?,
+        if matches!(side, Side::Alone) {
+            match holding.channel.await_go().map_err(AdoptError::Channel)? {
+                Go::Given => {}
+                Go::LauncherGone => {
+                    begin::record_self(&holding, own.clone(), &endpoints).map_err(AdoptError::Record)?;
+                }
+            }
         }
         fault::reach(Point::WorkerAdopted);
         source.begin(&holding.brief.spec, &status).map_err(started("tenure-source"))?;
-        selfcheck::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-self-check"))?;
-        Ok(Self { holding, status, source, endpoints, listeners, born })
+        let handed = Vec::new();
+        let worker = Self { holding, status, source, lineage, side, endpoints, listeners, handed, own, born };
+        if matches!(worker.side, Side::Alone) {
+            worker.look_after_itself().map_err(started("tenure-self-check"))?;
+        }
+        Ok(worker)
+    }
+
+    fn look_after_itself(&self) -> io::Result<()> {
+        selfcheck::start(self.status.clone(), Arc::clone(&self.holding))
+    }
+
+    /// How another worker's place is to be taken, while that is going on.
+    #[must_use]
+    pub fn terms(&self) -> Option<&Succession> {
+        match &self.side {
+            Side::Alone => None,
+            Side::Beside(standby) => Some(&standby.terms),
+            Side::Prepared(prepared) => Some(prepared.terms()),
+            Side::Granted(granted) => Some(granted.terms()),
+        }
+    }
+
+    /// Readable when the worker whose listeners are shared has ended: then the scope is to be taken at once.
+    pub(crate) fn incumbent_lost(&self) -> Option<BorrowedFd<'_>> {
+        match &self.side {
+            Side::Prepared(prepared) => Some(prepared.incumbent()),
+            Side::Alone | Side::Beside(_) | Side::Granted(_) => None,
+        }
+    }
+
+    /// Shares lease and listeners of the worker that serves; nothing where none does.
+    fn prepare(&mut self) -> Result<(), TakeoverError> {
+        let standby = match mem::replace(&mut self.side, Side::Alone) {
+            Side::Beside(standby) => standby,
+            other @ (Side::Alone | Side::Prepared(_) | Side::Granted(_)) => {
+                self.side = other;
+                return Ok(());
+            }
+        };
+        let prepared =
+            standby.prepare(&self.holding, &self.own).inspect_err(|error| self.tell_refusal(error))?;
+        let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
+        let listeners = prepared.taken.listeners.iter().map(again).collect::<io::Result<_>>();
+        self.listeners = listeners
+            .map_err(|source| TakeoverError::Io { what: "the listeners", source })
+            .inspect_err(|error| self.tell_refusal(error))?;
+        self.endpoints.clone_from(&prepared.taken.endpoints);
+        self.side = Side::Prepared(Box::new(prepared));
+        Ok(())
+    }
+
+    /// A worker that takes another one's place must be what it was started as, or else why it is not.
+    pub(crate) fn expect_version(&self) -> Result<(), String> {
+        let wanted = &self.holding.brief.spec.version;
+        let strict = self.terms().is_some_and(|terms| terms.strict);
+        match self.status.hello().app.version.filter(|says| strict && says != wanted) {
+            Some(says) => Err(format!("it was started as {wanted} and says that it is {says}")),
+            None => Ok(()),
+        }
+    }
+
+    /// Takes the scope from the worker that serves; nothing where none does, or it is taken.
+    pub(crate) fn commit(&mut self) -> Result<(), TakeoverError> {
+        self.prepare()?;
+        let prepared = match mem::replace(&mut self.side, Side::Alone) {
+            Side::Prepared(prepared) => prepared,
+            other @ (Side::Alone | Side::Beside(_) | Side::Granted(_)) => {
+                self.side = other;
+                return Ok(());
+            }
+        };
+        let mut granted =
+            prepared.commit(&self.lineage, &self.own).inspect_err(|error| self.tell_refusal(error))?;
+        self.holding.begin_words();
+        self.handed = mem::take(&mut granted.state);
+        self.side = Side::Granted(Box::new(granted));
+        self.look_after_itself()
+            .map_err(|source| TakeoverError::Io { what: "the thread of its self-check", source })
+    }
+
+    /// The launcher hears whether somebody else is to make room, or this start has failed.
+    fn tell_refusal(&self, error: &TakeoverError) {
+        if let TakeoverError::Declined { why } = error {
+            self.holding.channel.report(&Report::Declined { why: why.clone() });
+        } else {
+            self.holding.report_failure("takeover", &reason::of(error));
+        }
+    }
+
+    /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see [`HandOver`].
+    /// To be called before [`Worker::ready`].
+    pub fn hand_over(&mut self, hooks: Box<dyn HandOver>) {
+        self.lineage.offer(hooks);
+    }
+
+    /// Takes what the app of the worker whose place was taken has packed; empty where none was, or it had nothing.
+    #[must_use]
+    pub fn take_state(&mut self) -> Vec<u8> {
+        mem::take(&mut self.handed)
     }
 
     /// What the launcher said about this activation.
@@ -132,10 +323,11 @@ impl Worker {
         &self.holding.brief
     }
 
-    /// The fencing token of this activation: what carries a lower one is older.
+    /// The fencing token of this activation: what carries a lower one is older. It rises where this worker takes its scope
+    /// back from a successor that failed.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.holding.brief.generation
+        self.holding.generation()
     }
 
     /// The scope's state directory.
@@ -189,6 +381,8 @@ impl Worker {
 
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
     pub fn ready(&mut self) -> Result<(), ReadyError> {
+        self.expect_version().map_err(ReadyError::OtherVersion)?;
+        self.commit().map_err(ReadyError::Takeover)?;
         fault::reach(Point::WorkerReady);
         if !self.status.happen(Happening::AppReady).contains(&Deed::ReportReady) {
             return match self.status.life() {
@@ -202,6 +396,11 @@ impl Worker {
         let boot = monotonic().saturating_sub(self.born).as_millis();
         let by = self.holding.brief.started_by.clone();
         self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
+        self.lineage.settle_offer();
+        if let Side::Granted(granted) = mem::replace(&mut self.side, Side::Alone) {
+            let took = granted.activate();
+            self.holding.note(What::TakenOver, &by, took);
+        }
         self.holding.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
         // Last, since nobody waits for it: until it is written a silent worker is only given more time. A failure is
         // shown by the check.
@@ -251,7 +450,12 @@ impl Worker {
     fn end(self, happening: Happening, stage: &str, message: &str) -> u8 {
         let deeds = self.status.happen(happening);
         self.status.end_within(self.holding.brief.spec.end_budget());
-        self.holding.clear_paths();
+        self.lineage.end_announced(happening, message);
+        // A successor that is to be ended is ended before this process is.
+        self.lineage.await_idle();
+        if !self.lineage.may_be_taken_back() {
+            self.holding.clear_paths();
+        }
         // Heard only by a launcher that was told nothing yet.
         self.holding.report_failure(stage, message);
         let code = deeds.iter().find_map(|deed| match deed {
@@ -266,51 +470,20 @@ impl Worker {
     }
 }
 
-/// The account with which a worker begins.
-fn hello(holding: &Holding, endpoints: &[Endpoint]) -> io::Result<Hello> {
-    let brief = &holding.brief;
-    Ok(Hello {
-        scope: holding.state.id().to_owned(),
-        generation: brief.generation,
-        role: Role::Booting,
-        version: brief.spec.version.clone(),
-        build: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-        identity: identity::current()?,
-        instance: random::hex(16)?,
-        worker_path: own_path(),
-        uptime_ms: 0,
-        started_by: brief.started_by.clone(),
-        endpoints: endpoints.to_vec(),
-        app: App::default(),
-        draining: false,
-        spec: brief.spec.summary(),
-        program: None,
-        content: None,
-        source_changed: false,
-    })
-}
-
-fn budgets(brief: &Brief) -> Limits {
-    let stall = match brief.spec.kind {
-        Kind::Embedded => Some(brief.spec.stall_timeout.duration()),
-        // The host has no runtime that could stall; its program has its health check.
-        Kind::Program => None,
+/// What a worker begins with: all of it where it is alone, nothing where it stands by.
+fn settle(place: Place, lineage: &Lineage) -> Result<(Side, Vec<Endpoint>, Named), AdoptError> {
+    let (control, listeners, endpoints) = match place {
+        Place::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
+        Place::Beside(standby) => {
+            lineage.status.stand(Some(Role::Standby));
+            return Ok((Side::Beside(standby), Vec::new(), Vec::new()));
+        }
     };
-    Limits { boot: brief.booting_until.ahead_of(&Moment::now()), stall }
-}
-
-/// The launcher died, before or after it recorded us: the record is made, or made again.
-fn record_self(holding: &Holding, own: Identity, endpoints: &[Endpoint]) -> Result<(), RecordError> {
-    let (version, hosts) = (env!("CARGO_PKG_VERSION").to_owned(), holding.brief.spec.kind == Kind::Program);
-    holding.write_ledger(|ledger| {
-        ledger.lineage = vec![own];
-        ledger.endpoints = endpoints.to_vec();
-        ledger.host = Some(HostRecord { exe: own_path(), version, hosts });
-    })
-}
-
-fn own_path() -> String {
-    let path = process::executable_of(std::process::id());
-    path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+    let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
+    let kept = listeners.iter().map(again).collect::<io::Result<_>>();
+    let kept = kept.and_then(|listeners| Ok(Kept { control: control.try_clone()?, listeners }));
+    lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
+    lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
+    lineage.holding.door.open(UnixListener::from(control));
+    Ok((Side::Alone, endpoints, listeners))
 }

@@ -8,8 +8,11 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
+use tenure_sys::identity::Identity;
 
+use crate::amount::Span;
 use crate::deadline::Moment;
+use crate::logs::Mark;
 use crate::scope::Scope;
 use crate::spec::Spec;
 use crate::wire::{Asker, Hello};
@@ -37,6 +40,10 @@ pub mod descriptor {
     pub const CONTROL: usize = 2;
     /// First of the spec's listeners.
     pub const FIRST_LISTENER: usize = 3;
+    /// Of a successor, which gets nothing else beside the channel: the gate.
+    pub const GATE: usize = 1;
+    /// What a successor gets.
+    pub const OF_SUCCESSOR: usize = 2;
 }
 
 /// All that a worker needs to know about its activation.
@@ -58,6 +65,22 @@ pub struct Brief {
     pub listeners: Vec<String>,
     /// Soft limit of open files to give to programs: the launcher's own.
     pub nofile: u64,
+    /// A worker serves, and this one is to take its place. It then gets the gate instead of lease and sockets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub succeeds: Option<Succession>,
+}
+
+/// How a successor is to take over.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Succession {
+    /// The worker that serves.
+    pub incumbent: Identity,
+    /// Both programs are there for a while; see [`Spec::overlap`].
+    pub overlap: bool,
+    /// For how long the incumbent can take the scope back; see [`Spec::bake`].
+    pub bake: Span,
+    /// One that says that it is another version than it was started as has failed.
+    pub strict: bool,
 }
 
 /// What a worker tells its launcher.
@@ -69,11 +92,19 @@ pub enum Report {
         /// Its account of itself.
         hello: Box<Hello>,
     },
+    /// The worker that stands does not hand over, and nothing was changed: somebody else is to make room. It exits.
+    Declined {
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
     /// It will exit without having served.
     Failed {
         /// Named part of its boot.
         stage: String,
         /// What went wrong, as text.
         message: String,
+        /// Where its own words begin in the logs, where another worker wrote there since it was started.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        since: Option<Mark>,
     },
 }

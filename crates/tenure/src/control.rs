@@ -104,7 +104,12 @@ impl Connection {
                 why: format!("it answers for {:?}, not for {:?}", hello.scope, self.scope),
             }),
             Answer::Refused { why } => Err(Silence::NotOurs { why }),
-            Answer::Stopping { .. } => Err(Silence::NotOurs { why: "it answers STOP to HELLO".to_owned() }),
+            Answer::Stopping { .. }
+            | Answer::Prepared(_)
+            | Answer::Descriptors { .. }
+            | Answer::Granted(_) => {
+                Err(Silence::NotOurs { why: "it answers something else to HELLO".to_owned() })
+            }
         }
     }
 
@@ -121,7 +126,9 @@ impl Connection {
         match self.ask(&request, stage.remaining())? {
             Answer::Stopping { within_ms } => Ok(Duration::from_millis(within_ms)),
             Answer::Refused { why } => Err(Silence::NotOurs { why }),
-            Answer::Hello(_) => Err(Silence::NotOurs { why: "it answers HELLO to STOP".to_owned() }),
+            Answer::Hello(_) | Answer::Prepared(_) | Answer::Descriptors { .. } | Answer::Granted(_) => {
+                Err(Silence::NotOurs { why: "it answers something else to STOP".to_owned() })
+            }
         }
     }
 
@@ -132,6 +139,12 @@ impl Connection {
         self.stream.set_write_timeout(Some(within)).map_err(silence)?;
         wire::write(&mut self.stream, request).map_err(answer_silence)?;
         wire::read(&mut self.stream).map_err(answer_silence)
+    }
+
+    /// The socket itself, for a conversation that this room knows nothing of.
+    #[must_use]
+    pub fn into_stream(self) -> UnixStream {
+        self.stream
     }
 
     /// The socket, for asking the kernel about the peer.

@@ -16,7 +16,8 @@ use crate::plan::{self, Plan};
 use crate::probe::{self, Observation};
 use crate::readiness::{self, Outcome};
 use crate::spec::Spec;
-use crate::start;
+use crate::start::{self, StartError};
+use crate::takeover::{self, Attempt, Reason};
 use crate::vacate::Room;
 use crate::wire::{AppState, Endpoint, Hello};
 
@@ -166,17 +167,40 @@ impl Call<'_> {
                 room.take()?
             }
             Act::Suspect => room.unmask(|| self.startable(&plan).map(drop))?,
-            Act::Replace(hello, fault) => {
-                let spec = self.startable(&plan)?;
-                offers::note_disagreement(&gate, &hello, &fault, (spec, self.order))?;
-                let lease = room.replace(&hello, why(&fault))?;
-                self.errand.retired();
-                Some(lease)
-            }
+            Act::Replace(hello, fault) => return self.replace(&gate, &hello, &fault, &plan),
         };
         match lease {
             Some(lease) => self.start(&gate, lease, &plan),
             None => Ok(None),
+        }
+    }
+
+    /// Puts the target in the place of the worker that stands: it takes over where that one can make room, and is started
+    /// once that one is proved gone where it cannot.
+    fn replace(
+        &mut self,
+        gate: &Gate<'_>,
+        hello: &Hello,
+        fault: &Fault,
+        plan: &Plan,
+    ) -> Result<Option<Ensured>, Error> {
+        let spec = self.startable(plan)?;
+        offers::note_disagreement(gate, hello, fault, (spec, self.order))?;
+        let strict = !matches!(fault, Fault::Disagrees { .. });
+        let reason = Reason { why: why(fault), upgrade: true, strict };
+        match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
+            Attempt::Made(started) => {
+                if let Ok(Outcome::Ready(_)) = started {
+                    self.errand.retired();
+                }
+                self.settle(gate, started, plan)
+            }
+            Attempt::Declined(_) => {
+                let room = Room { gate, order: self.order, budget: &self.budget };
+                let lease = room.replace(hello, why(fault))?;
+                self.errand.retired();
+                self.start(gate, lease, plan)
+            }
         }
     }
 
@@ -189,6 +213,17 @@ impl Call<'_> {
     fn start(&mut self, gate: &Gate<'_>, lease: Lease, plan: &Plan) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(plan)?;
         let started = start::start(gate, lease, spec, self.order, &self.budget);
+        self.settle(gate, started, plan)
+    }
+
+    /// Puts on record how a start of the target went; `None` means: look again.
+    fn settle(
+        &mut self,
+        gate: &Gate<'_>,
+        started: Result<Outcome, StartError>,
+        plan: &Plan,
+    ) -> Result<Option<Ensured>, Error> {
+        let spec = self.startable(plan)?;
         if let Ok(Outcome::StillBooting) = started {
             return Ok(Some(Ensured::Warming(None)));
         }
@@ -213,8 +248,8 @@ impl Call<'_> {
         let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
         match readiness::await_settled(state, stage) {
             Ok(hello) if is_settled(&hello) => None,
-            // Somebody stops it: whoever wants one starts another.
-            Ok(hello) if hello.draining => None,
+            // Somebody stops it, or it made room: the next look tells.
+            Ok(hello) if hello.is_leaving() => None,
             // It answers before it has settled only when our time is over.
             Ok(hello) => warming(Box::new(hello)),
             Err(_) if self.budget.remaining().is_zero() => warming(booting),

@@ -80,6 +80,11 @@ impl Environment {
     }
 }
 
+/// Whether a variable of this name means something to `tenure` or to most programs, so that nothing else can be told in it.
+pub(crate) fn is_reserved(name: &str) -> bool {
+    any(OURS.iter().chain(ALLOWED).copied(), name)
+}
+
 fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &str) -> bool {
     patterns.any(|pattern| match pattern.strip_suffix('*') {
         Some(prefix) => name.starts_with(prefix),

@@ -18,6 +18,7 @@ use crate::paths::PathsError;
 use crate::readiness::BootFailure;
 use crate::records::RecordError;
 use crate::retire::RetireError;
+use crate::seat::SeatError;
 use crate::start::StartError;
 use tenure_sys::dir::DirError;
 use tenure_sys::spawn::SpawnError;
@@ -394,29 +395,40 @@ impl From<RetireError> for Error {
 impl From<StartError> for Error {
     /// The outer fragment says what was being done; the inner room says what went wrong and gives the kind.
     fn from(error: StartError) -> Self {
-        let spawn_failed = |source: &(dyn StdError + 'static), stage| {
-            let mut error =
-                Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
-            error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
-            error.0.os_error = os_error(source);
-            error
-        };
         match error {
             StartError::Gate(source) => source.into(),
             StartError::Leftover(source) => source.into(),
             StartError::Record(source) => source.into(),
             StartError::TimedOut(source) => source.into(),
-            StartError::Listen(source) => spawn_failed(&source, "listen"),
-            StartError::Program(source) => spawn_failed(&source, "program"),
-            StartError::Spawn(source) => {
-                let mut error = spawn_failed(&source, "spawn");
-                if matches!(source, SpawnError::Descriptors { .. }) {
-                    error.0.os_error = Some(EMFILE);
-                }
+            StartError::Listen(source) => Self::spawn_failed(&source, "listen"),
+            StartError::Seat(source) => source.into(),
+        }
+    }
+}
+
+impl From<SeatError> for Error {
+    fn from(error: SeatError) -> Self {
+        match &error {
+            SeatError::Program(source) => Self::spawn_failed(source, "program"),
+            SeatError::Spawn(source @ SpawnError::Descriptors { .. }) => {
+                let mut error = Self::spawn_failed(source, "spawn");
+                error.0.os_error = Some(EMFILE);
                 error
             }
-            StartError::Io { .. } => Self::because(ErrorKind::SpawnFailed, error).at("spawn"),
+            SeatError::Spawn(source) => Self::spawn_failed(source, "spawn"),
+            SeatError::Io { .. } => Self::spawn_failed(&error, "spawn"),
         }
+    }
+}
+
+impl Error {
+    /// The inner room's error as that of a start, with its own causes.
+    fn spawn_failed(source: &(dyn StdError + 'static), stage: &'static str) -> Self {
+        let mut error =
+            Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
+        error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
+        error.0.os_error = os_error(source);
+        error
     }
 }
 
@@ -472,7 +484,8 @@ mod tests {
         let record = RecordError::Write { path: "ledger.json".into(), source: full };
         let error = Error::from(StartError::Record(record));
         assert_eq!((error.kind(), error.os_error()), (ErrorKind::RecordUnusable, Some(28)));
-        let error = Error::from(StartError::Spawn(SpawnError::Descriptors { soft: 16, hard: 16 }));
+        let error =
+            Error::from(StartError::Seat(SeatError::Spawn(SpawnError::Descriptors { soft: 16, hard: 16 })));
         assert_eq!((error.kind(), error.os_error()), (ErrorKind::SpawnFailed, Some(EMFILE)));
         assert_eq!(Error::of(ErrorKind::Bug, "x").os_error(), None);
     }

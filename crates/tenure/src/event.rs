@@ -64,6 +64,12 @@ pub enum What {
     Released,
     /// A worker was started as one version and says that it is another.
     VersionDisagrees,
+    /// A worker took the place of another that served.
+    TakenOver,
+    /// A successor failed, and the worker before it went on.
+    RolledBack,
+    /// A successor failed, and the worker before it could not go on.
+    RollbackFailed,
     /// A person had `doctor --fix` mend something.
     Repaired,
 }

@@ -40,6 +40,10 @@ pub enum Role {
     Worker,
     /// The small parent of a program.
     Shim,
+    /// A worker that makes room for another one.
+    Incumbent,
+    /// A worker that takes another one's place.
+    Successor,
 }
 
 points! {
@@ -68,6 +72,18 @@ points! {
     ShimReleased = "shim.released", Shim, "The shim was released and has not started the program.";
     ShimProgramStarted = "shim.program-started", Shim, "The program exists; the host has not been told.";
     ShimEnding = "shim.ending", Shim, "The shim is about to end the program's tree.";
+    SuccessorSpawned = "launcher.successor-spawned", Launcher, "The successor exists and has the gate; no record names it.";
+    StandingBy = "successor.standing-by", Successor, "The successor has done what can be done alone; it has asked for nothing.";
+    SuccessorPrepared = "successor.prepared", Successor, "The successor shares lease and listeners; the incumbent serves.";
+    SuccessorGranted = "successor.granted", Successor, "The scope is the successor's; its generation is not recorded.";
+    SuccessorRecorded = "successor.recorded", Successor, "Its generation is durable and it answers callers; its app does not serve.";
+    SuccessorActive = "successor.active", Successor, "Its app serves; the incumbent has not been told.";
+    IncumbentPrepared = "incumbent.prepared", Incumbent, "The successor is recorded; nothing is shared with it yet.";
+    IncumbentCommitted = "incumbent.committed", Incumbent, "The incumbent was asked to stop serving and serves still.";
+    IncumbentGranted = "incumbent.granted", Incumbent, "It serves no more; the successor has been told.";
+    IncumbentRelieved = "incumbent.relieved", Incumbent, "The successor serves, on probation.";
+    IncumbentReclaiming = "incumbent.reclaiming", Incumbent, "The successor is proved gone; nothing is taken back yet.";
+    IncumbentLeaving = "incumbent.leaving", Incumbent, "The takeover is over for it; its end is not announced.";
 }
 
 /// Passes `point`: nothing at all unless the feature is on and a test has armed it.

@@ -10,6 +10,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
+use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
@@ -33,6 +34,8 @@ const HOLD_BOUND: Duration = Duration::from_mins(1);
 pub struct Gate<'state> {
     state: &'state StateDir,
     lost: Arc<AtomicBool>,
+    /// Another process has it as well, and goes on under it when this one is gone.
+    entrusted: AtomicBool,
     /// Dropping it ends the watchdog's wait.
     _watch: mpsc::Sender<()>,
     lock: FileLock,
@@ -128,7 +131,7 @@ impl<'state> Gate<'state> {
                 }
             })
             .map_err(GateError::Io)?;
-        Ok(Self { state, lost, _watch: watch, lock })
+        Ok(Self { state, lost, entrusted: AtomicBool::new(false), _watch: watch, lock })
     }
 
     /// Confirms that the gate is still held; to be asked before each act.
@@ -141,12 +144,47 @@ impl<'state> Gate<'state> {
     pub fn state(&self) -> &'state StateDir {
         self.state
     }
+
+    /// The lock, for a successor that is to hold the gate as well: it goes on when this process is gone. Until
+    /// [`Gate::is_ours_again`] is said, the end of this hold leaves the gate to it.
+    pub(crate) fn entrust(&self) -> BorrowedFd<'_> {
+        self.entrusted.store(true, Ordering::SeqCst);
+        self.lock.as_fd()
+    }
+
+    /// The successor does not need the gate any more: it is active, or gone.
+    pub(crate) fn is_ours_again(&self) {
+        self.entrusted.store(false, Ordering::SeqCst);
+    }
+}
+
+/// A gate that a launcher has entrusted to the worker that it started. Dropping it closes this process's share.
+#[derive(Debug)]
+pub struct Entrusted(File);
+
+impl Entrusted {
+    /// Takes the inherited lock, and signs it: from now on this process is the one to be named.
+    #[must_use]
+    pub fn from_inherited(descriptor: OwnedFd) -> Self {
+        let file = File::from(descriptor);
+        // For people only, as in a launcher.
+        drop(sign(&file));
+        Self(file)
+    }
+
+    /// Whether the lock is of the file at the gate's path, and so excludes launchers.
+    #[must_use]
+    pub fn is_at_path(&self, state: &StateDir) -> bool {
+        lock::same_file(&self.0, state.dir(), file::GATE).unwrap_or(false)
+    }
 }
 
 impl Drop for Gate<'_> {
-    /// Gives the lock back at once: the watchdog's duplicate must not keep it for the moment that its thread needs to end.
+    /// Gives the lock back at once, unless a successor goes on under it: the watchdog's duplicate must not keep it for the moment that its thread needs to end.
     fn drop(&mut self) {
-        drop(self.lock.file().unlock());
+        if !self.entrusted.load(Ordering::SeqCst) {
+            drop(self.lock.file().unlock());
+        }
     }
 }
 

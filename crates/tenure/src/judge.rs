@@ -7,7 +7,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::spec::{Spec, Summary};
-use crate::wire::{AppState, Hello, PROTOCOL, ProtocolRange, Role};
+use crate::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
 
 use crate::probe::Observation;
 
@@ -216,7 +216,7 @@ pub fn judge(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
 }
 
 fn judge_worker(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
-    if hello.draining || hello.role == Role::Draining {
+    if hello.is_leaving() {
         return Verdict::AwaitEnd(Box::new(hello.clone()));
     }
     if hello.version >= want.version && !hello.protocol.overlaps(want.protocol) {

@@ -1,9 +1,10 @@
 //! Ending what a former program left, and proving that it is gone, before anything new is bound.
 //!
-//! Three sources, in this order: the lock `program`, which the whole tree inherits (its shim ends the tree by itself when
-//! the host dies, so it gets the time to do that politely); the identities in the ledger, each verified; and the cookie in
+//! Three sources, in this order: the locks of programs, of which a whole tree inherits one (its shim ends the tree by itself
+//! when the host dies, so it gets the time to do that politely); the identities in the ledger, each verified; and the cookie in
 //! the environment of every process of ours. What cannot be verified is not signalled. What survives is named.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use tenure_sys::lock::{self, LockWait};
@@ -84,22 +85,51 @@ pub fn clear(
         }
     }
     ended.append(&mut sweep(&scope::cookie_prefix(state.id()))?);
-    if is_free_within(state, KILL_GRACE)? { Ok(ended) } else { Err(survivor(state)) }
+    if is_free_within(state, KILL_GRACE)? {
+        Ok(ended)
+    } else {
+        Err(survivor(state, &scope::cookie_prefix(state.id()), &file::PROGRAMS))
+    }
 }
 
-/// Ends what a program's shim left when it was ended by somebody else, and proves it. Only for the host of that program,
-/// which holds the lease; without its shim the tree has nobody to end it politely.
-pub fn clear_program(state: &StateDir, program: &ProgramRecord) -> Result<Vec<Ended>, LeftoverError> {
+/// Ends what a program's shim left when it was ended by somebody else, and proves it by `lock`, which that tree holds.
+/// Only for the host of that program, which holds the lease; without its shim the tree has nobody to end it politely.
+/// Another program that lives beside it is not touched.
+pub fn clear_program(
+    state: &StateDir,
+    program: &ProgramRecord,
+    lock: &'static str,
+) -> Result<Vec<Ended>, LeftoverError> {
     let mut ended = Vec::new();
     for handle in program.identity.iter().filter_map(verified) {
         ended.push(end(&handle)?);
     }
     ended.append(&mut sweep(&program.cookie)?);
-    if is_free_within(state, KILL_GRACE)? { Ok(ended) } else { Err(survivor(state)) }
+    if one_is_free_within(state, lock, KILL_GRACE)? {
+        Ok(ended)
+    } else {
+        Err(survivor(state, &program.cookie, &[lock]))
+    }
 }
 
-/// Ends all that carries a cookie with this prefix, until nothing does.
-fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
+/// Ends what a worker of the same lineage left when it died: all that carries its program's `cookie`. Its shim ends it
+/// politely, and has `patience` for that; a shim that somebody stopped goes on for it. Only for whoever holds the lease.
+pub fn clear_cookie(cookie: &str, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
+    let budget = Deadline::start(patience);
+    let marked = tree::with_cookie(cookie);
+    for found in &marked {
+        drop(found.handle.signal(Signal::Cont));
+    }
+    for found in marked {
+        // What takes longer is ended by the sweep.
+        drop(found.handle.wait_ended(Some(budget.remaining())));
+    }
+    sweep(cookie)
+}
+
+/// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For whoever
+/// knows that nothing of that mark is wanted any more, and that nobody starts more of it.
+pub fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
     let mut ended = Vec::new();
     for _ in 0..ROUNDS {
         let marked = tree::with_cookie(prefix);
@@ -111,26 +141,41 @@ fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
     Ok(ended)
 }
 
-/// Whether the lock `program` is free, or becomes so in time.
+/// Whether nothing holds a lock of a program, or stops to in time.
 pub fn is_free_within(state: &StateDir, patience: Duration) -> Result<bool, LeftoverError> {
-    if !state.dir().exists(file::PROGRAM).map_err(LeftoverError::Lock)? {
+    let limit = Deadline::start(patience);
+    for name in file::PROGRAMS {
+        if !one_is_free_within(state, name, limit.remaining())? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
+fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Result<bool, LeftoverError> {
+    if !state.dir().exists(name).map_err(LeftoverError::Lock)? {
         return Ok(true);
     }
-    let file = state.dir().open_lock(file::PROGRAM).map_err(LeftoverError::Lock)?;
+    let file = state.dir().open_lock(name).map_err(LeftoverError::Lock)?;
     match lock::lock_within(file, patience).map_err(LeftoverError::Lock)? {
         LockWait::Taken(_) => Ok(true),
         LockWait::TimedOut => Ok(false),
     }
 }
 
-fn survivor(state: &StateDir) -> LeftoverError {
-    if let Some(found) = tree::with_cookie(&scope::cookie_prefix(state.id())).into_iter().next() {
+fn survivor(state: &StateDir, prefix: &str, locks: &[&str]) -> LeftoverError {
+    if let Some(found) = tree::with_cookie(prefix).into_iter().next() {
         return LeftoverError::Survivor { pid: found.handle.pid(), command: found.command };
     }
-    match state.dir().open_lock(file::PROGRAM) {
-        Ok(file) => LeftoverError::Unseen { holders: lock::holders(&file) },
-        Err(error) => LeftoverError::Lock(error),
+    let mut holders = Vec::new();
+    for name in locks {
+        match state.dir().open_read(name) {
+            Ok(file) => holders.append(&mut lock::holders(&file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return LeftoverError::Lock(error),
+        }
     }
+    LeftoverError::Unseen { holders }
 }
 
 /// The recorded processes of the former program that live and are verified, parent first.

@@ -52,10 +52,12 @@ pub mod records;
 mod restart;
 pub mod retire;
 pub mod scope;
+mod seat;
 pub mod spec;
 mod start;
 mod status;
 mod stop;
+mod takeover;
 mod vacate;
 pub mod version;
 pub mod wire;
@@ -67,10 +69,10 @@ pub use order::{
     DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Order, WEDGED_AFTER_VARIABLE, asker, is_inside,
 };
 pub use pin::{Applied, PinOrder, Pinned, Unpinned, pin, unpin};
-pub use restart::{Restarted, restart};
+pub use restart::{Manner, Restarted, restart};
 pub use scope::Scope;
+pub use seat::can_run;
 pub use semver::Version;
 pub use spec::Spec;
-pub use start::can_run;
 pub use status::{Listed, Standing, gate_holder, list, recorded, status};
 pub use stop::{StopOrder, Stopped, stop};

@@ -87,6 +87,50 @@ pub fn bind(state: &StateDir, lease: &Lease, spec: &Spec, ledger: &Ledger) -> Re
     Ok(Bound { control, listeners, endpoints })
 }
 
+/// What a successor serves on: what the incumbent hands over where name and address agree, a new socket where they do not.
+/// A port of 0 agrees with any port of the same address. Ports that the program binds itself are the old program's still.
+pub fn take_over(spec: &Spec, mut handed: Vec<(String, OwnedFd)>) -> Result<Taken, ListenError> {
+    let mut taken = Taken { listeners: Vec::new(), endpoints: Vec::new() };
+    for wanted in &spec.listen {
+        let name = wanted.name.clone();
+        let failed = |source| ListenError::Tcp { name: name.clone(), address: wanted.tcp, source };
+        if wanted.mode == ListenMode::SelfBound {
+            taken.endpoints.push(Endpoint { name, tcp: wanted.tcp });
+            continue;
+        }
+        // Under another name, the same address is the same socket.
+        let named = handed.iter().position(|(known, _)| *known == name);
+        let place = named.or_else(|| handed.iter().position(|(_, fd)| address_of(fd) == Some(wanted.tcp)));
+        let offered = place.map(|place| TcpListener::from(handed.swap_remove(place).1));
+        let agrees = |listener: &TcpListener| {
+            let address = listener.local_addr().ok();
+            address.is_some_and(|address| {
+                address.ip() == wanted.tcp.ip() && [0, address.port()].contains(&wanted.tcp.port())
+            })
+        };
+        let listener = match offered.filter(agrees) {
+            Some(listener) => listener,
+            None => bind_tcp(&wanted.name, wanted.tcp, None)?,
+        };
+        taken.endpoints.push(Endpoint { name: name.clone(), tcp: listener.local_addr().map_err(failed)? });
+        taken.listeners.push((name, listener.into()));
+    }
+    Ok(taken)
+}
+
+fn address_of(listener: &OwnedFd) -> Option<SocketAddr> {
+    TcpListener::from(listener.try_clone().ok()?).local_addr().ok()
+}
+
+/// What a successor serves on.
+#[derive(Debug)]
+pub struct Taken {
+    /// The listeners by name, in the order of the spec.
+    pub listeners: Vec<(String, OwnedFd)>,
+    /// All endpoints.
+    pub endpoints: Vec<Endpoint>,
+}
+
 /// The lease is the permission: only its holder may touch the path.
 fn bind_control(state: &StateDir, _lease: &Lease, generation: u64) -> io::Result<OwnedFd> {
     let temporary = format!("control.{generation}.{}", tenure_sys::random::hex(4)?);

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use serde::{Deserialize, Serialize};
 use tenure_sys::dir::{Dir, DirError};
 
 use crate::paths::{StateDir, file};
@@ -20,7 +21,7 @@ const TAIL_LINES: usize = 20;
 const TAIL_BYTES: u64 = 16 * 1024;
 
 /// Ends of the logs at one moment: what is said after it belongs to what was started after it.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     boot: u64,
     output: u64,

@@ -37,12 +37,18 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug, Clone)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a word of the caller that says nothing of the others"
+)]
 pub struct Order {
     pub(crate) scope: Scope,
     pub(crate) spec: Spec,
     pub(crate) budget: Duration,
     pub(crate) no_spawn: bool,
     pub(crate) start: bool,
+    pub(crate) overlap: bool,
+    pub(crate) force: bool,
     pub(crate) host: Option<PathBuf>,
     pub(crate) first_answer: Duration,
     pub(crate) wedged_after: Duration,
@@ -54,8 +60,18 @@ impl Order {
         spec.validate()?;
         let first_answer = duration_of(FIRST_ANSWER_VARIABLE, FIRST_ANSWER)?;
         let wedged_after = duration_of(WEDGED_AFTER_VARIABLE, SILENT_IS_WEDGED)?;
-        let (budget, no_spawn, start, host) = (DEFAULT_BUDGET, false, false, None);
-        Ok(Self { scope, spec, budget, no_spawn, start, host, first_answer, wedged_after })
+        Ok(Self {
+            scope,
+            spec,
+            budget: DEFAULT_BUDGET,
+            no_spawn: false,
+            start: false,
+            overlap: false,
+            force: false,
+            host: None,
+            first_answer,
+            wedged_after,
+        })
     }
 
     /// The longest time that the call may take.
@@ -76,6 +92,22 @@ impl Order {
     #[must_use]
     pub fn start(mut self, start: bool) -> Self {
         self.start = start;
+        self
+    }
+
+    /// Start the new program beside the old one this time, as `overlap = true` in the spec does each time. A worker whose
+    /// spec does not allow it ([`Spec::may_overlap`]) is left alone, and the call fails.
+    #[must_use]
+    pub fn overlap(mut self, overlap: bool) -> Self {
+        self.overlap = overlap;
+        self
+    }
+
+    /// End the old worker before the new one starts, where the new one would take over from it. Comes before
+    /// [`overlap`](Self::overlap).
+    #[must_use]
+    pub fn force(mut self, force: bool) -> Self {
+        self.force = force;
         self
     }
 

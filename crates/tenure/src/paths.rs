@@ -23,6 +23,10 @@ pub mod file {
     pub const INSTANCE: &str = "instance";
     /// Lock of a wrapped program's tree.
     pub const PROGRAM: &str = "program";
+    /// Lock of the tree of a second program, while one takes the place of another and both live.
+    pub const PROGRAM_2: &str = "program.2";
+    /// Every lock that a program's tree can hold. Nothing of a program lives where all of them are free.
+    pub const PROGRAMS: [&str; 2] = [PROGRAM, PROGRAM_2];
     /// Offers and failures.
     pub const DESIRED: &str = "desired.json";
     /// Who the worker is.

@@ -24,6 +24,7 @@ use crate::records;
 use crate::restart::{self, Restarted};
 use crate::retire::LONGEST_DRAIN;
 use crate::scope::Scope;
+use crate::seat;
 use crate::start;
 use crate::wire::{AppState, Hello};
 
@@ -120,7 +121,7 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         let event = Event::now(What::Unpinned, 0, &order::asker(), format!("from {version}"));
         event::note(&state, &event.version(version));
     }
-    let target = desired.target_version(&Moment::now(), &start::can_run);
+    let target = desired.target_version(&Moment::now(), &seat::can_run);
     let stands = restart::before(&state, &budget)?;
     Ok(Unpinned { before, target, stands })
 }
@@ -146,8 +147,8 @@ fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Erro
         // Somebody may hold the lease without a socket: only a free one says that nothing runs.
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
     };
-    start::check(&to.spec, to)?;
-    if !start::can_run(&to.spec) {
+    seat::check(&to.spec, to)?;
+    if !seat::can_run(&to.spec) {
         let message = format!("pin {}: its directory {} is gone", to.spec.version, to.spec.cwd.display());
         return Err(Error::of(ErrorKind::SpawnFailed, message).at("program"));
     }
@@ -198,10 +199,17 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
         Some(version) => format!("{version} stays held"),
         None => "nothing is held".to_owned(),
     };
-    let Target::Offer { spec, .. } = desired.target(&Moment::now(), &start::can_run) else {
+    let Target::Offer { spec, .. } = desired.target(&Moment::now(), &seat::can_run) else {
         return failure.adding(&format!("{held}, and nothing else could be started"));
     };
     let version = &spec.version;
+    // One that made room has taken its place back.
+    let own = Deadline::start(spec.start_timeout.duration());
+    if let Some(hello) =
+        restart::standing(gate.state(), &own).filter(|hello| hello.version != to.spec.version)
+    {
+        return failure.adding(&format!("{held}, and version {} goes on serving", hello.version));
+    }
     if *version == to.spec.version {
         return failure.adding(&format!("{held}; {version} is what runs without the pin too"));
     }

@@ -12,8 +12,8 @@ use crate::error::{Error, ErrorKind};
 use crate::judge::{Aim, Goal, Known, Usable, Warning};
 use crate::order::Order;
 use crate::probe::Observation;
+use crate::seat;
 use crate::spec::Spec;
-use crate::start;
 
 /// What a call may start.
 #[derive(Debug)]
@@ -28,7 +28,7 @@ impl Plan {
     /// The plan by the record. A version that this very call has seen fail is out of the choice, quarantine or not.
     pub(crate) fn of(desired: &Desired, errand: &Errand) -> Self {
         let has_failed = |spec: &Spec| !errand.may_start(&spec.version) && desired.failure(spec).is_some();
-        let target = desired.target(&Moment::now(), &|spec| start::can_run(spec) && !has_failed(spec));
+        let target = desired.target(&Moment::now(), &|spec| seat::can_run(spec) && !has_failed(spec));
         let tried = match &target {
             Target::Offer { spec, .. } => desired.observed_for(spec),
             Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
@@ -70,7 +70,7 @@ impl Plan {
         }
         match (&self.target, failure) {
             (Target::Offer { spec, .. }, _) if errand.may_start(&spec.version) => {
-                start::check(spec, order)?;
+                seat::check(spec, order)?;
                 Ok(spec)
             }
             (_, Some(failure)) => Err(failure.clone()),

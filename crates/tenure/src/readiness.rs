@@ -11,12 +11,13 @@ use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket::{self, Received};
 
+use crate::amount::Span;
 use crate::brief::{LONGEST_MESSAGE, Report};
 use crate::control::{self, Silence};
-use crate::deadline::{Deadline, Stage};
+use crate::deadline::{Deadline, Stage, millis};
 use crate::logs::{self, Mark};
 use crate::paths::StateDir;
-use crate::spec::{KILL_GRACE, Spec};
+use crate::spec::KILL_GRACE;
 use crate::wire::{Hello, Until};
 
 /// A worker that was started and has not reported yet.
@@ -28,8 +29,8 @@ pub struct Boot<'start> {
     pub channel: OwnedFd,
     /// The process.
     pub worker: ProcessHandle,
-    /// What it was started from.
-    pub spec: &'start Spec,
+    /// How long it may take.
+    pub limit: Duration,
     /// Where the logs ended before it started.
     pub mark: Mark,
 }
@@ -43,6 +44,13 @@ pub enum Outcome {
     StillBooting,
     /// It failed, and is gone.
     Failed(BootFailure),
+}
+
+/// It was to take another's place, and that one does not hand over; it is gone, and nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declined {
+    /// Why, as a lowercase fragment.
+    pub why: String,
 }
 
 /// How a start failed.
@@ -75,21 +83,31 @@ const REAPING: Duration = Duration::from_millis(100);
 /// Slack beyond `start_timeout` for the worker's own watchdog to report before its launcher ends it.
 const SLACK: Duration = Duration::from_millis(500);
 
-/// Waits for the outcome of a start.
-#[must_use]
-pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Outcome {
-    let start = Deadline::start(boot.spec.start_timeout.duration().saturating_add(SLACK));
+/// Waits for the outcome of a start. Only a successor declines.
+pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<Outcome, Declined> {
+    let start = Deadline::start(boot.limit.saturating_add(SLACK));
     loop {
         let left = start.remaining().min(budget.remaining());
         match next(boot, left) {
-            Heard::Report(Report::Ready { hello }) => return Outcome::Ready(hello),
-            Heard::Report(Report::Failed { stage, message }) => return failed(boot, stage, message),
-            Heard::Ended => return failed(boot, "boot".to_owned(), last_exit(&boot.worker)),
-            Heard::Nothing if start.remaining().is_zero() => {
-                let limit = boot.spec.start_timeout;
-                return failed(boot, "start".to_owned(), format!("it was not ready within {limit}"));
+            Heard::Report(Report::Ready { hello }) => return Ok(Outcome::Ready(hello)),
+            Heard::Report(Report::Declined { why }) => {
+                end(boot);
+                return Err(Declined { why });
             }
-            Heard::Nothing if budget.remaining().is_zero() => return Outcome::StillBooting,
+            Heard::Report(Report::Failed { stage, message, since }) => {
+                return Ok(failed(boot, stage, message, since));
+            }
+            Heard::Ended => return Ok(failed(boot, "boot".to_owned(), last_exit(&boot.worker), None)),
+            Heard::Nothing if start.remaining().is_zero() => {
+                let limit = Span::millis(millis(boot.limit));
+                return Ok(failed(
+                    boot,
+                    "start".to_owned(),
+                    format!("it was not ready within {limit}"),
+                    None,
+                ));
+            }
+            Heard::Nothing if budget.remaining().is_zero() => return Ok(Outcome::StillBooting),
             Heard::Nothing => {}
         }
     }
@@ -117,6 +135,7 @@ fn next(boot: &Boot<'_>, left: Duration) -> Heard {
             None => Heard::Report(Report::Failed {
                 stage: "boot".to_owned(),
                 message: "it closed its channel without a report".to_owned(),
+                since: None,
             }),
         };
     }
@@ -134,13 +153,18 @@ fn receive(boot: &Boot<'_>) -> io::Result<Received> {
     }
 }
 
-/// A failed worker is gone before anybody is told: the next start must find the lease free.
-fn failed(boot: &Boot<'_>, stage: String, message: String) -> Outcome {
+/// A worker that has reported its end is gone before anybody is told: the next start must find the lease free.
+fn end(boot: &Boot<'_>) {
     let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
     if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
         drop(boot.worker.wait_ended(Some(KILL_GRACE)));
     }
-    let last_words = logs::tail_since(boot.state, boot.mark);
+}
+
+/// A boot that failed in a way that nobody has reported; the worker is gone after it.
+pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Option<Mark>) -> Outcome {
+    end(boot);
+    let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.mark));
     Outcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
 }
 

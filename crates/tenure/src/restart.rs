@@ -1,6 +1,9 @@
 //! `restart`: a new worker in the place of the old one, proved over a new connection.
 //!
-//! Retire, then start: the old worker is proved gone before the new one is spawned. The listeners' ports are taken again.
+//! The new worker takes over from the old one where that can make room, and is started once the old one is proved gone where
+//! it cannot; the listeners' ports are taken again then. Either way a connection made anew is the proof.
+
+use std::time::Duration;
 
 use semver::Version;
 
@@ -15,10 +18,13 @@ use crate::order::{self, Order};
 use crate::paths::StateDir;
 use crate::plan;
 use crate::probe::{self, FIRST_ANSWER, Observation};
+use crate::readiness;
 use crate::records;
 use crate::retire::{self, LONGEST_DRAIN, Purpose};
+use crate::seat;
 use crate::spec::Spec;
 use crate::start;
+use crate::takeover::{self, Attempt, Reason};
 use crate::wire::{AppState, Hello};
 
 /// The proof of a restart.
@@ -28,6 +34,23 @@ pub struct Restarted {
     pub old: Option<Box<Hello>>,
     /// The worker that stands now, by its own answer on a new connection.
     pub new: Box<Hello>,
+    /// How the one came in the place of the other.
+    pub manner: Manner,
+}
+
+/// How a new worker came in the place of the old one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Manner {
+    /// It took the listeners over while the old one served: a connection made anew was accepted or waited, and none was
+    /// refused.
+    TakenOver,
+    /// The old one was proved gone before the new one was started.
+    StoppedFirst {
+        /// Why it was not taken over, to be read after "stopped first:"; none where nothing but this was asked for.
+        why: Option<String>,
+    },
+    /// No worker stood.
+    NoneRan,
 }
 
 /// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
@@ -51,15 +74,19 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
     }
     // A person asked: what failed a moment ago is tried again now.
     desired.succeeded(desired.hold.clone().as_ref().unwrap_or(&order.spec.version));
-    let target = target(&desired.target(&Moment::now(), &start::can_run), &order.spec)?;
+    let target = target(&desired.target(&Moment::now(), &seat::can_run), &order.spec)?;
     // What can be known to fail is said before anything is stopped.
-    start::check(&target, order)?;
+    if order.overlap && !order.force {
+        may_overlap(&target)?;
+    }
+    seat::check(&target, order)?;
     offers::keep(&gate, &desired)?;
     let old = before(&state, &budget)?;
     put(&gate, &target, order, (old, "restart"), &budget)
 }
 
-/// Puts a worker of `target` in the place of whatever stands, and proves it.
+/// Puts a worker of `target` in the place of whatever stands, and proves it. One that makes room goes on where its
+/// successor fails.
 pub(crate) fn put(
     gate: &Gate<'_>,
     target: &Spec,
@@ -69,14 +96,52 @@ pub(crate) fn put(
 ) -> Result<Restarted, Error> {
     let state = gate.state();
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let lease = retire_old(gate, order, reason, budget)?;
-    let started = start::start(gate, lease, target, order, budget);
+    let attempt = match &old {
+        Some(hello) => {
+            let upgrade = hello.version != target.version || hello.source_changed;
+            let reason = Reason { why: reason.to_owned(), upgrade, strict: true };
+            Some(takeover::attempt(gate, hello, (target, reason), order, budget)?)
+        }
+        None => None,
+    };
+    let (started, manner) = match attempt {
+        Some(Attempt::Made(started)) => (started, Manner::TakenOver),
+        Some(Attempt::Declined(why)) => {
+            let why = (!order.force).then_some(why);
+            let lease = retire_old(gate, order, reason, budget)?;
+            (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
+        }
+        None => {
+            let lease = retire_old(gate, order, reason, budget)?;
+            (start::start(gate, lease, target, order, budget), Manner::NoneRan)
+        }
+    };
     if let Some(failure) = offers::settle(gate, target, started)? {
-        return Err(unproved("the new worker did not start", old.as_deref(), Some(failure)));
+        let now = format!("the new worker did not start; {}", stands(state, budget));
+        return Err(unproved(&now, old.as_deref(), Some(failure)));
     }
     let new =
         prove(state, floor, &target.version, budget).map_err(|why| unproved(&why, old.as_deref(), None))?;
-    Ok(Restarted { old, new })
+    Ok(Restarted { old, new, manner })
+}
+
+/// What stands after a new worker has failed, once it has settled.
+fn stands(state: &StateDir, budget: &Deadline) -> String {
+    match standing(state, budget) {
+        Some(hello) => format!("now: {}", describe(&hello)),
+        None => "now: no worker answers".to_owned(),
+    }
+}
+
+/// How long the worker that takes its scope back is given to settle before it is told how it stands: a person waits for the
+/// word, and the failure is known.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// The worker that answers, once it has settled where that is soon.
+pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
+    let budget = Deadline::start(budget.remaining().min(SETTLING).max(FIRST_ANSWER));
+    let stage = budget.stage("what stands").ok()?;
+    readiness::await_settled(state, stage).ok().filter(|hello| !hello.is_leaving())
 }
 
 fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {
@@ -93,6 +158,14 @@ fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {
             Err(Error::of(ErrorKind::SpawnFailed, message).at("program"))
         }
     }
+}
+
+/// Whether the worker that is to start can be started beside the old one: it need not be the one of the order.
+fn may_overlap(target: &Spec) -> Result<(), Error> {
+    target.may_overlap().map_err(|bad| {
+        let message = format!("restart the worker: `{}` {}; nothing was stopped", bad.key, bad.why);
+        Error::of(ErrorKind::SpawnFailed, message).at("overlap")
+    })
 }
 
 pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {

@@ -1,7 +1,7 @@
 //! What is wanted: the command, its listeners, its version and its budgets.
 //!
 //! One form serves configuration files, `--spec`, the record of offers and the brief that a worker gets. A spec is
-//! validated once, when it is built ([`Spec::validate`]); rooms after that rely on it. Pure.
+//! validated once, when it is built (room `valid`, [`Spec::validate`]); rooms after that rely on it. Pure.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -10,11 +10,11 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::amount::Span;
-use crate::build::globs;
 use crate::environment::Environment;
 use crate::scope;
 
 mod part;
+mod valid;
 
 pub use part::{
     Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy, Upstream,
@@ -50,7 +50,8 @@ pub struct Spec {
     /// From start to ready; ending a booting worker is decided by nothing else.
     #[serde(default = "defaults::start_timeout")]
     pub start_timeout: Span,
-    /// From announcing the end to the end, for an embedded worker's drain.
+    /// From announcing the end to the end, for an embedded worker's drain; for a program behind a proxy, time for what it
+    /// has begun, before it is asked to end.
     #[serde(default = "defaults::drain_timeout")]
     pub drain_timeout: Span,
     /// An embedded app whose runtime has not answered for this long is ended by the watchdog.
@@ -69,8 +70,8 @@ pub struct Spec {
     /// before the new one starts, and clients wait in the listeners' queues.
     #[serde(default, skip_serializing_if = "is_false")]
     pub overlap: bool,
-    /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said: 3 s for
-    /// another version or build, none for a restart.
+    /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said:
+    /// [`USUAL_BAKE`] for another version or build, none for a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<Span>,
     /// Variables.
@@ -149,123 +150,16 @@ impl Spec {
         Version::new(0, 0, 0)
     }
 
-    /// Refuses what contradicts itself.
-    pub fn validate(&self) -> Result<(), BadSpec> {
-        let bad = |key, why: &str| Err(BadSpec { key, why: why.to_owned() });
-        if self.command.first().is_none_or(String::is_empty) {
-            return bad("command", "is empty: name a program");
-        }
-        if self.command.iter().any(|word| word.contains('\0')) {
-            return bad("command", "has a NUL byte in it");
-        }
-        if !self.cwd.is_absolute() {
-            return bad("cwd", "must be an absolute directory here");
-        }
-        if self.kind == Kind::Embedded && (self.ready.is_some() || self.health.is_some()) {
-            return bad(
-                "ready",
-                "and `health` are the worker's own answer when `kind = \"embedded\"`: remove them",
-            );
-        }
-        let settable = |(name, value): (&String, &String)| {
-            !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
-        };
-        if !self.env.set.iter().all(settable) {
-            return bad(
-                "env",
-                "sets a variable whose name is empty or has '=' in it, or that has a NUL byte",
-            );
-        }
-        if let Err(error) = globs::check(&self.build) {
-            return Err(BadSpec { key: "build", why: error.fault() });
-        }
-        self.validate_listeners()?;
-        self.validate_readiness()?;
-        self.validate_amounts()
-    }
-
-    fn validate_listeners(&self) -> Result<(), BadSpec> {
-        let bad = |why: String| Err(BadSpec { key: "listen", why });
-        for (index, listen) in self.listen.iter().enumerate() {
-            if scope::Scope::new(&listen.name, None).is_err() {
-                return bad(format!("has the name {:?}: use letters, digits, '.', '_' or '-'", listen.name));
-            }
-            if self.listen[..index].iter().any(|other| other.name == listen.name) {
-                return bad(format!("has two listeners named {:?}", listen.name));
-            }
-            if listen.tcp.port() != 0 && self.listen[..index].iter().any(|other| other.tcp == listen.tcp) {
-                return bad(format!("has two listeners on {}", listen.tcp));
-            }
-            if listen.mode == ListenMode::SelfBound && listen.tcp.port() == 0 {
-                return bad(format!(
-                    "{:?} is bound by the program itself: name its port instead of 0",
-                    listen.name
-                ));
-            }
-            if listen.mode == ListenMode::SelfBound && self.kind == Kind::Embedded {
-                return bad("mode \"self\" is for programs: an embedded worker gets its listeners".to_owned());
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_readiness(&self) -> Result<(), BadSpec> {
-        let bad = |key, why: &str| Err(BadSpec { key, why: why.to_owned() });
-        let inherits = self.listen.first().is_some_and(|listen| listen.mode == ListenMode::Inherit);
-        let health = self.health.as_ref().map(|health| &health.check);
-        for (key, check) in [("ready", self.ready.as_ref()), ("health", health)] {
-            match check {
-                Some(Ready::Http(path)) if !path.starts_with('/') => {
-                    return bad(key, "`http` takes a path that begins with /");
-                }
-                Some(Ready::Http(_) | Ready::Tcp) if self.listen.is_empty() => {
-                    return bad(key, "by http or tcp needs a `listen` entry to ask");
-                }
-                Some(Ready::Tcp) if inherits => {
-                    return bad(
-                        key,
-                        "by tcp proves nothing where the kernel already listens: use http, notify, fd or log",
-                    );
-                }
-                Some(Ready::Exec(words)) if words.is_empty() => return bad(key, "`exec` names no command"),
-                Some(Ready::Http(_) | Ready::Tcp | Ready::Exec(_)) | None => {}
-                Some(Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up) => {
-                    if key == "health" {
-                        return bad(key, "is asked again and again: use http, tcp or exec");
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
-    fn validate_amounts(&self) -> Result<(), BadSpec> {
-        let zero = |span: Span| span.duration().is_zero();
-        let positive = |key, span| {
-            if zero(span) { Err(BadSpec { key, why: "must be longer than zero".to_owned() }) } else { Ok(()) }
-        };
-        positive("start_timeout", self.start_timeout)?;
-        positive("drain_timeout", self.drain_timeout)?;
-        positive("stall_timeout", self.stall_timeout)?;
-        if let Some(health) = &self.health {
-            positive("health", health.interval)?;
-            positive("health", health.timeout)?;
-            if health.failures == 0 {
-                return Err(BadSpec { key: "health", why: "needs `failures` of at least 1".to_owned() });
-            }
-        }
-        if self.logs.size.get() < 4096 {
-            return Err(BadSpec { key: "logs", why: "needs a `size` of at least 4096B".to_owned() });
-        }
-        Ok(())
-    }
-
-    /// How this worker's readiness is told. The default is `tcp` for a program that binds its own port, and `up` (the
-    /// program runs) otherwise: with an inherited listener clients wait in the kernel's queue until it accepts.
+    /// How this worker's readiness is told. The default is `tcp` where the program binds what is asked, a port of its own
+    /// or one behind a proxy, and `up` (the program runs) otherwise: with an inherited listener clients wait in the
+    /// kernel's queue until it accepts.
     #[must_use]
     pub fn readiness(&self) -> Ready {
-        let own = self.listen.first().is_some_and(|listen| listen.mode == ListenMode::SelfBound);
-        self.ready.clone().unwrap_or(if own { Ready::Tcp } else { Ready::Up })
+        let default = match self.listen.first().map(|listen| listen.mode) {
+            Some(ListenMode::SelfBound | ListenMode::Proxy) => Ready::Tcp,
+            Some(ListenMode::Inherit) | None => Ready::Up,
+        };
+        self.ready.clone().unwrap_or(default)
     }
 
     /// What two specs of one version and scope must agree in: kind, command, directory and listeners.
@@ -274,12 +168,18 @@ impl Spec {
         digest_of(&(self.kind, &self.command, &self.cwd, &self.listen))
     }
 
-    /// Everything else: a difference here is drift, reported and never acted on by itself.
+    /// Everything else: a difference here is drift, reported and never acted on by itself. A spec that says nothing of
+    /// how one program makes room for the next has the digest that it has where nobody knows of that: two versions of
+    /// this library that meet see no drift between specs that say the same.
     #[must_use]
     pub fn settings_digest(&self) -> String {
         let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);
         let care = (&self.stop, &self.restart, &self.logs);
-        digest_of(&(&self.ready, &self.health, budgets, care, &self.env, &self.build))
+        let known = (&self.ready, &self.health, budgets, care, &self.env, &self.build);
+        if self.preflight.is_empty() && !self.overlap && self.bake.is_none() {
+            return digest_of(&known);
+        }
+        digest_of(&(known, &self.preflight, self.overlap, self.bake))
     }
 
     /// The whole spec.
@@ -301,15 +201,25 @@ impl Spec {
         }
     }
 
+    /// Time for what a program behind a proxy has begun for its clients, before it is asked to end.
+    fn relay_budget(&self) -> Duration {
+        let proxied = self.listen.iter().any(|listen| listen.mode == ListenMode::Proxy);
+        if proxied { self.drain_timeout.duration() } else { Duration::ZERO }
+    }
+
     /// Longest time that a polite end of this worker may take before it is forced.
     #[must_use]
     pub fn end_budget(&self) -> Duration {
         match self.kind {
             Kind::Embedded => self.drain_timeout.duration(),
-            Kind::Program => self.stop.grace.duration() + KILL_GRACE,
+            Kind::Program => self.relay_budget() + self.stop.grace.duration() + KILL_GRACE,
         }
     }
 }
+
+/// Probation of a worker of another version or build, where its spec names none. A restart has none then: what starts is
+/// what ran.
+pub const USUAL_BAKE: Span = Span::secs(3);
 
 /// After SIGKILL the kernel needs no grace; this is for a machine under load to run the exit path.
 pub const KILL_GRACE: Duration = Duration::from_secs(1);
@@ -340,7 +250,6 @@ fn digest_of(value: &impl Serialize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::amount::Size;
 
     fn server() -> Spec {
         let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
@@ -363,43 +272,15 @@ mod tests {
     }
 
     #[test]
-    fn a_tcp_probe_on_an_inherited_listener_is_refused() {
-        let mut spec = server();
-        spec.ready = Some(Ready::Tcp);
-        assert!(spec.validate().expect_err("contradiction").to_string().contains("proves nothing"));
-    }
-
-    #[test]
-    fn two_listeners_cannot_have_one_address() {
-        let mut spec = server();
-        spec.listen.push(Listen { name: "admin".into(), ..spec.listen[0].clone() });
-        assert!(spec.validate().is_ok(), "port 0 is another one for each");
-        for listen in &mut spec.listen {
-            listen.tcp.set_port(9);
-        }
-        assert!(
-            spec.validate().expect_err("one address").to_string().contains("two listeners on 127.0.0.1:9")
-        );
-    }
-
-    #[test]
-    fn a_variable_that_cannot_be_set_is_refused() {
-        for (name, value) in [("", "v"), ("A=B", "v"), ("A\0", "v"), ("A", "\0")] {
-            let mut spec = server();
-            spec.env.set.insert(name.to_owned(), value.to_owned());
-            assert_eq!(spec.validate().expect_err("impossible").key, "env", "{name:?}={value:?}");
-        }
-    }
-
-    #[test]
     fn a_program_that_binds_its_own_port_is_ready_when_it_accepts() {
         let mut spec = server();
         assert_eq!(spec.readiness(), Ready::Up);
         spec.listen[0].mode = ListenMode::SelfBound;
-        assert!(spec.validate().is_err(), "port 0 cannot be bound by the program and known to us");
-        spec.listen[0].tcp = "127.0.0.1:8080".parse().expect("address");
-        spec.validate().expect("valid");
         assert_eq!(spec.readiness(), Ready::Tcp);
+        spec.listen[0].mode = ListenMode::Proxy;
+        assert_eq!(spec.readiness(), Ready::Tcp, "it is asked on its own side");
+        spec.ready = Some(Ready::Notify);
+        assert_eq!(spec.readiness(), Ready::Notify);
     }
 
     #[test]
@@ -413,18 +294,39 @@ mod tests {
     }
 
     #[test]
-    fn bad_values_name_their_key() {
+    fn a_digest_of_settings_sees_how_room_is_made_and_is_the_same_where_nothing_is_said() {
+        let spec = server();
+        // Written down: specs that workers run with from before must not become drift.
+        let known = (&spec.ready, &spec.health, (Span::secs(30), Span::secs(10), Span::secs(30)));
+        let care = (&spec.stop, &spec.restart, &spec.logs);
+        assert_eq!(
+            spec.settings_digest(),
+            digest_of(&(known.0, known.1, known.2, care, &spec.env, &spec.build))
+        );
         let with = |change: fn(&mut Spec)| {
             let mut spec = server();
             change(&mut spec);
-            spec.validate().expect_err("bad").key
+            spec
         };
-        assert_eq!(with(|spec| spec.command.clear()), "command");
-        assert_eq!(with(|spec| spec.cwd = "relative".into()), "cwd");
-        assert_eq!(with(|spec| spec.listen.push(spec.listen[0].clone())), "listen");
-        assert_eq!(with(|spec| spec.ready = Some(Ready::Exec(vec![]))), "ready");
-        assert_eq!(with(|spec| spec.health = Some(Health::of(Ready::Notify))), "health");
-        assert_eq!(with(|spec| spec.start_timeout = Span::millis(0)), "start_timeout");
-        assert_eq!(with(|spec| spec.logs.size = Size::bytes(1)), "logs");
+        let changed = [
+            with(|spec| spec.preflight = vec!["true".into()]),
+            with(|spec| spec.overlap = true),
+            with(|spec| spec.bake = Some(Span::secs(3))),
+            with(|spec| spec.bake = Some(Span::secs(0))),
+        ];
+        let mut digests: Vec<String> = changed.iter().map(Spec::settings_digest).collect();
+        assert!(changed.iter().all(|other| other.identity_digest() == spec.identity_digest()));
+        digests.push(spec.settings_digest());
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), changed.len() + 1);
+    }
+
+    #[test]
+    fn what_is_not_said_is_not_written() {
+        let text = serde_json::to_string(&server()).expect("writes");
+        for key in ["preflight", "overlap", "bake", "\"to\""] {
+            assert!(!text.contains(key), "{text}");
+        }
     }
 }

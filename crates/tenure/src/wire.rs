@@ -13,6 +13,10 @@ use tenure_sys::identity::Identity;
 
 use crate::spec::Summary;
 
+mod takeover;
+
+pub use takeover::{Abort, Active, DESCRIPTORS_A_FRAME, Granted, MOST_DESCRIPTORS, Prepare, Prepared};
+
 /// First byte of every frame.
 pub const WIRE_VERSION: u8 = 1;
 
@@ -64,6 +68,14 @@ pub enum Request {
         /// Who asks.
         by: Asker,
     },
+    /// Hand over: from a successor that stands by. Answered with [`Answer::Prepared`].
+    Prepare(Box<Prepare>),
+    /// Stop serving. Answered with [`Answer::Granted`].
+    Commit,
+    /// The successor serves. Not answered.
+    Active(Active),
+    /// The successor gives up. Not answered.
+    Abort(Abort),
 }
 
 /// What a WAIT waits for.
@@ -99,6 +111,15 @@ pub enum Answer {
         /// Milliseconds within which the worker will be gone.
         within_ms: u64,
     },
+    /// To PREPARE; the first descriptors come with it.
+    Prepared(Prepared),
+    /// More descriptors of the same hand-over.
+    Descriptors {
+        /// How many come with this frame.
+        count: usize,
+    },
+    /// To COMMIT; the descriptor of the state comes with it.
+    Granted(Granted),
     /// To anything that cannot be done.
     Refused {
         /// Why, as a lowercase fragment.
@@ -147,6 +168,9 @@ pub struct Hello {
     /// The files of its build have changed since it was started, or may have: whoever would act on it reads them again.
     #[serde(default, skip_serializing_if = "is_false")]
     pub source_changed: bool,
+    /// It answers PREPARE: a successor can take its place while it serves.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hands_over: bool,
 }
 
 impl Hello {
@@ -154,6 +178,12 @@ impl Hello {
     #[must_use]
     pub fn stands_as(&self) -> &Version {
         self.app.version.as_ref().unwrap_or(&self.version)
+    }
+
+    /// Whether it has announced its end, or made room for a successor: whoever wants a worker looks again.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.draining || matches!(self.role, Role::Draining | Role::Committed)
     }
 }
 
@@ -169,8 +199,12 @@ fn is_false(value: &bool) -> bool {
 pub enum Role {
     /// Started, not yet serving.
     Booting,
+    /// Started beside a worker that serves, to take its place.
+    Standby,
     /// Serves.
     Active,
+    /// Has made room for a successor, and goes on if that fails.
+    Committed,
     /// Has announced its end and no longer accepts.
     Draining,
 }

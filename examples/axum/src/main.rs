@@ -1,13 +1,20 @@
-//! An axum server that is its own worker: it takes the listener that its launcher bound, and ends when it is asked to.
+//! An axum server that is its own worker: it takes the listener that its launcher bound, makes room for a newer one of
+//! itself without refusing a connection or losing a job, and ends when it is asked to.
 //!
-//! `tenure ensure hello` in this directory, after `cargo build --release -p example-axum`.
+//! `tenure ensure hello` in this directory, after `cargo build --release -p example-axum`; then `tenure restart hello` as
+//! often as you like, while something talks to it.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
+use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::get;
 use tenure_worker::{BEAT, Status, StopRequest, Worker};
+
+mod app;
+mod room;
+
+use app::Shared;
+use room::{Room, Server};
 
 fn main() -> ExitCode {
     tenure_worker::init();
@@ -18,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The worker's life: build the app, say that it serves, serve until asked to end, drain.
+/// The worker's life: take what the one before has left, accept, say so, serve until asked to end, drain.
 fn run(mut worker: Worker) -> ExitCode {
     let Some(listener) = worker.take_listener("http") else {
         return ExitCode::from(worker.fail("listen", "the spec has no listener named http"));
@@ -27,40 +34,38 @@ fn run(mut worker: Worker) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return ExitCode::from(worker.fail("runtime", &error.to_string())),
     };
-    let generation = worker.generation();
-    let app = Router::new()
-        .route("/", get(move || async move { format!("hello from generation {generation}\n") }))
-        .route("/readyz", get(|| async { "ready\n" }));
+    let version = worker.brief().spec.version.to_string();
+    let shared = Arc::new(Shared::new(version, worker.generation()));
+    shared.put_back(&worker.take_state());
+
+    let server = Arc::new(Server::new(runtime.handle().clone(), Arc::clone(&shared)));
+    if let Err(error) = server.accept(TcpListener::from(listener)) {
+        return ExitCode::from(worker.fail("listen", &error.to_string()));
+    }
+    // From now on a newer one of this program can take over.
+    worker.hand_over(Box::new(Room::new(Arc::clone(&server))));
+    let stop = stop_asked(&worker);
+    let status = worker.status();
+    runtime.spawn(beat(status));
+    // The server runs on this thread, as soon as the runtime does; connections wait until then.
     if let Err(error) = worker.ready() {
-        return explain(&format!("failed to {error}"));
+        explain(&format!("failed to {error}"));
+        return ExitCode::from(worker.finish());
     }
-    let served =
-        runtime.block_on(serve(TcpListener::from(listener), app, worker.status(), stop_asked(&worker)));
-    let code = worker.finish();
-    if let Err(error) = served {
-        return explain(&format!("failed to serve: {error}"));
-    }
-    ExitCode::from(code)
+    runtime.block_on(async {
+        drop(stop.await);
+        server.drain().await;
+    });
+    ExitCode::from(worker.finish())
 }
 
-async fn serve(
-    listener: TcpListener,
-    app: Router,
-    status: Status,
-    stop: tokio::sync::oneshot::Receiver<StopRequest>,
-) -> std::io::Result<()> {
-    listener.set_nonblocking(true)?;
-    // The heartbeat: a runtime that is stuck stops beating, and the worker says so.
-    tokio::spawn(async move {
-        let mut beat = tokio::time::interval(BEAT);
-        loop {
-            beat.tick().await;
-            status.beat();
-        }
-    });
-    let listener = tokio::net::TcpListener::from_std(listener)?;
-    let asked = async { drop(stop.await) };
-    axum::serve(listener, app).with_graceful_shutdown(asked).await
+/// The heartbeat: a runtime that is stuck stops beating, and the worker says so.
+async fn beat(status: Status) {
+    let mut beat = tokio::time::interval(BEAT);
+    loop {
+        beat.tick().await;
+        status.beat();
+    }
 }
 
 /// Tells the runtime when the worker is asked to end: one thread, blocked in the kernel until then.

@@ -170,7 +170,7 @@ impl Checked {
         }
         let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
         let asked = kept.stated.as_ref().map(|stated| &stated.command);
-        for command in [Some(&spec.command), asked].into_iter().flatten() {
+        for command in [Some(&spec.command), asked, Some(&spec.preflight)].into_iter().flatten() {
             let Some(program) = command.first() else { continue };
             if let Err(error) = program::resolve(program, &spec.cwd, path.as_deref()) {
                 let message = format!("failed to {error}");
@@ -290,9 +290,10 @@ fn take_out(value: &mut Written<'_>, path: &[String]) -> bool {
     }
     let was_there = table.remove(first.as_str()).is_some();
     let entangled: &[&str] = match first.as_str() {
-        "listen" => &["ready", "health"],
-        "kind" => &["listen", "ready", "health"],
-        "ready" if !was_there => &["health"],
+        "listen" => &["ready", "health", "overlap"],
+        "kind" => &["listen", "ready", "health", "overlap"],
+        "ready" if !was_there => &["health", "overlap"],
+        "ready" => &["overlap"],
         "command" => {
             table.insert(Spanned::new(span.clone(), "command".into()), stand_in(span));
             return true;
@@ -368,14 +369,29 @@ mod tests {
     }
 
     #[test]
+    fn an_overlap_is_not_blamed_for_what_is_wrong_with_that_which_it_needs() {
+        for wrong in
+            ["ready = \"notifi\"", "listen = [{ name = \"h\", tcp = \"nowhere\" }]", "kind = \"programm\""]
+        {
+            let key = wrong.split(' ').next().expect("a word");
+            let checked = checked(&format!("[worker.w]\ncommand = [\"true\"]\n{wrong}\noverlap = true\n"));
+            assert_eq!(lines(&checked), [(3, key)], "{:#?}", checked.faults);
+        }
+        let checked =
+            checked("[worker.w]\ncommand = [\"true\"]\nready = { exec = [\"true\"] }\noverlap = true\n");
+        assert_eq!(lines(&checked), [(4, "overlap")], "{:#?}", checked.faults);
+    }
+
+    #[test]
     fn what_is_missing_around_a_worker_is_a_notice_and_no_fault() {
         let checked = checked(
             "[worker.a]\ncommand = [\"no-such-program-anywhere\"]\ncwd = \"/\"\n\
-             [worker.b]\ncommand = [\"true\"]\ncwd = \"/no/such\"\n",
+             [worker.b]\ncommand = [\"true\"]\ncwd = \"/no/such\"\n\
+             [worker.c]\ncommand = [\"true\"]\ncwd = \"/\"\npreflight = [\"no-such-program-anywhere\"]\n",
         );
         assert!(checked.faults.is_empty(), "{:?}", checked.faults);
         let kinds: Vec<&str> = checked.notices.iter().map(|notice| notice.kind).collect();
-        assert_eq!(kinds, ["no-program", "no-directory"]);
-        assert_eq!(checked.workers.len(), 2);
+        assert_eq!(kinds, ["no-program", "no-directory", "no-program"]);
+        assert_eq!(checked.workers.len(), 3);
     }
 }

@@ -42,6 +42,8 @@ pub(crate) enum Shape {
     Number(u8),
     /// First and longest wait.
     Waits,
+    /// `true` or `false`.
+    Switch,
     /// `true`: a check that needs no value.
     Bare,
     /// A table of the user's own names.
@@ -72,6 +74,7 @@ impl Shape {
             | Self::Texts(_)
             | Self::Number(_)
             | Self::Waits
+            | Self::Switch
             | Self::Bare
             | Self::Named => None,
         }

@@ -146,6 +146,7 @@ fn merge<'text>(stronger: &mut DeTable<'text>, weaker: DeTable<'text>, known: [&
                 | Shape::Texts(_)
                 | Shape::Number(_)
                 | Shape::Waits
+                | Shape::Switch
                 | Shape::Bare
                 | Shape::Tables(_)
                 | Shape::Check(_)

@@ -4,6 +4,7 @@
 
 use serde_json::{Value as Json, json};
 use tenure::Version;
+use tenure::spec::USUAL_BAKE;
 
 use super::error::Place;
 use super::file::{Written, span_of};
@@ -81,6 +82,7 @@ impl Settled<'_> {
                 | Shape::Texts(_)
                 | Shape::Number(_)
                 | Shape::Waits
+                | Shape::Switch
                 | Shape::Bare
                 | Shape::Named
                 | Shape::Tables(_)
@@ -112,12 +114,14 @@ impl Settled<'_> {
 
     fn value(&self, path: &[&str], value: Json) -> Setting {
         let asked = path == ["version"] && self.kept.stated.is_some();
-        let note = asked.then(|| match self.told {
+        let unsaid = path == ["bake"] && self.kept.spec.bake.is_none();
+        let told = asked.then(|| match self.told {
             Some(version) => {
                 format!("it told {version}; asked again when the worker is wanted and this may differ")
             }
             None => "asked when the worker is wanted".to_owned(),
         });
+        let note = told.or_else(|| unsaid.then(|| "\"0s\" for a restart".to_owned()));
         Setting { key: path.join("."), value: Some(value), origin: self.origin(path), note }
     }
 
@@ -147,6 +151,9 @@ impl Settled<'_> {
         whole["wedged_after"] = json!(kept.wedged_after.map_or_else(|| "10s".to_owned(), String::from));
         whole["ready"] = json!(kept.spec.readiness());
         whole["build"] = json!(kept.spec.build);
+        whole["preflight"] = json!(kept.spec.preflight);
+        whole["overlap"] = json!(kept.spec.overlap);
+        whole["bake"] = json!(kept.spec.bake.unwrap_or(USUAL_BAKE));
         if let Some(stated) = &kept.stated {
             whole["version"] = json!(stated);
         }

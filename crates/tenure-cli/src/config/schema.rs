@@ -56,6 +56,7 @@ fn of_shape(shape: Shape) -> Json {
             "minItems": 2,
             "maxItems": 2,
         }),
+        Shape::Switch => json!({ "type": "boolean" }),
         Shape::Bare => json!({ "const": true }),
         Shape::Named => json!({ "type": "object", "additionalProperties": { "type": "string" } }),
         Shape::Table(keys) => table(&[keys], true),

@@ -89,6 +89,9 @@ mod tests {
             (r#"{"cwd":"/"}"#, "`command` is missing"),
             (r#"{"command":[]}"#, "`command` "),
             (r#"{"command":["x"],"stop":{"grase":"5s"}}"#, "`stop.grase`; did you mean `grace`?"),
+            (r#"{"command":["x"],"preflihgt":["y"]}"#, "`preflihgt`; did you mean `preflight`?"),
+            (r#"{"command":["x"],"overlap":1}"#, "`overlap`: "),
+            (r#"{"command":["x"],"bake":"11m"}"#, "`bake` "),
         ] {
             let error = understand(text, Path::new("/h")).expect_err(text);
             assert!(error.to_string().contains(told), "{text}: {error}");

@@ -5,7 +5,7 @@
 
 use super::keys::Default::{Required, Told, Value};
 use super::keys::Shape::{
-    Bare, Check, Named, Number, Pattern, Repeated, Table, Tables, Text, Texts, Version, Waits, Word,
+    Bare, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits, Word,
 };
 use super::keys::{Default, Key, Shape};
 
@@ -26,6 +26,10 @@ pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 
 /// A numeric address with its port. Coarse: the ranges are checked when the file is read.
 const ADDRESS: Shape = Pattern(r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$");
+
+/// Where a program behind a proxied listener is: an address as above, or a variable.
+const UPSTREAM: Shape =
+    Pattern(r"^(([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|env:[A-Za-z_][A-Za-z0-9_]*)$");
 
 /// The grammar that semver.org gives.
 const SEMVER: &str = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-((0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$";
@@ -121,6 +125,24 @@ pub(crate) static WORKER: &[Key] = &[
         "how a program is asked to end, and how long it may take before it is killed",
     ),
     key("restart", Table(RESTART), Told("below"), "restarts of the program within one generation"),
+    key(
+        "preflight",
+        Texts(0),
+        Value("[]"),
+        "a command, run in `cwd`, that must end with 0 before a new program takes the place of one that serves",
+    ),
+    key(
+        "overlap",
+        Switch,
+        Value("false"),
+        "the new program is ready on the shared listeners before the old one is asked to end. Needs a `ready` of its own: `notify`, `fd` or `log`",
+    ),
+    key(
+        "bake",
+        DURATION,
+        Told("`\"3s\"` for another version or build, `\"0s\"` for a restart"),
+        "probation of a new worker: if it fails meanwhile, the old one goes on; at most 10 min. Where it is said, it counts for a restart as well",
+    ),
     key("env", Table(ENV), Told("below"), "which variables pass"),
     key(
         "logs",
@@ -160,9 +182,15 @@ const LISTEN: &[Key] = &[
     ),
     key(
         "mode",
-        Word(&["inherit", "self"]),
+        Word(&["inherit", "proxy", "self"]),
         Value("\"inherit\""),
-        "`\"inherit\"`: `tenure` binds, the program gets the socket, from descriptor 3 in the order of the list. `\"self\"`: the program binds; port 0 is not possible",
+        "`\"inherit\"`: `tenure` binds, the program gets the socket, from descriptor 3 in the order of the list. `\"proxy\"`: `tenure` binds, and relays to the program at `to`. `\"self\"`: the program binds; port 0 is not possible",
+    ),
+    key(
+        "to",
+        UPSTREAM,
+        NONE,
+        "with `mode = \"proxy\"`: where the program listens, as an address or as `env:NAME`, a port of 127.0.0.1 that `tenure` chooses and tells in that variable",
     ),
 ];
 
@@ -175,7 +203,7 @@ const TCP: Key = key(
     "tcp",
     Bare,
     NONE,
-    "the first listener accepts, and the socket belongs to the program's tree. Only with `mode = \"self\"`",
+    "the first listener accepts, and the socket belongs to the program's tree. Not with `mode = \"inherit\"`",
 );
 
 const EXEC: Key = key("exec", Texts(1), NONE, "this command exits with 0");
@@ -266,7 +294,8 @@ const LOGS: &[Key] = &[
 mod tests {
     use serde_json::Value as Json;
     use tenure::Spec;
-    use tenure::spec::{Health, Listen, ListenMode, Ready};
+    use tenure::amount::Span;
+    use tenure::spec::{Health, Listen, ListenMode, Ready, Upstream};
 
     use super::super::keys::{Described, unknown};
     use super::*;
@@ -274,7 +303,11 @@ mod tests {
     fn whole() -> Json {
         let mut spec = Spec::of_command(vec!["true".into()], "/".into());
         let tcp = "127.0.0.1:1".parse().expect("an address");
-        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Inherit, to: None }];
+        let to = Some(Upstream::Port("PORT".into()));
+        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Proxy, to }];
+        spec.preflight = vec!["true".into()];
+        spec.overlap = true;
+        spec.bake = Some(Span::secs(3));
         spec.build = vec!["dist/**".into()];
         spec.ready = Some(Ready::Http("/".into()));
         spec.health = Some(Health::of(Ready::Http("/".into())));
@@ -313,13 +346,16 @@ mod tests {
 
     #[test]
     fn every_default_is_the_one_of_a_spec() {
-        let spec = serde_json::to_value(Spec::of_command(vec!["x".into()], "/".into())).expect("JSON");
+        let default = Spec::of_command(vec!["x".into()], "/".into());
+        let spec = serde_json::to_value(&default).expect("JSON");
         for key in &WORKER[NO_SPEC..] {
-            let has = spec.get(key.name).cloned().unwrap_or_else(|| Json::Array(Vec::new()));
             if let Value(text) = key.default {
-                assert_eq!(has, value(text), "{}", key.name);
+                // Also of a key that is not written where it says nothing.
+                let mut written = spec.clone();
+                written[key.name] = value(text);
+                assert_eq!(serde_json::from_value::<Spec>(written).expect(text), default, "{}", key.name);
             }
-            for (name, below) in has.as_object().into_iter().flatten() {
+            for (name, below) in spec.get(key.name).and_then(Json::as_object).into_iter().flatten() {
                 let inner = key.shape.below().into_iter().flatten().flatten().find(|key| key.name == name);
                 let Some(Value(text)) = inner.map(|key| key.default) else { continue };
                 assert_eq!(*below, value(text), "{}.{name}", key.name);

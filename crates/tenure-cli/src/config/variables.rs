@@ -17,11 +17,12 @@ use super::worker::Kept;
 const TIMEOUT: &str = "TENURE_TIMEOUT";
 
 /// Keys of a worker that a variable overrides, and the variable.
-pub(crate) const OVERRIDES: [(&str, &str); 6] = [
+pub(crate) const OVERRIDES: [(&str, &str); 7] = [
     ("version", "TENURE_VERSION"),
     ("start_timeout", "TENURE_START_TIMEOUT"),
     ("drain_timeout", "TENURE_DRAIN_TIMEOUT"),
     ("stall_timeout", "TENURE_STALL_TIMEOUT"),
+    ("bake", "TENURE_BAKE"),
     ("first_answer", FIRST_ANSWER_VARIABLE),
     ("wedged_after", WEDGED_AFTER_VARIABLE),
 ];
@@ -38,6 +39,7 @@ pub(crate) struct Overrides {
     start_timeout: Option<Span>,
     drain_timeout: Option<Span>,
     stall_timeout: Option<Span>,
+    bake: Option<Span>,
     first_answer: Option<Span>,
     wedged_after: Option<Span>,
 }
@@ -50,7 +52,7 @@ impl Overrides {
 
     /// Reads an environment.
     pub(crate) fn read(get: impl Fn(&str) -> Option<OsString>) -> Result<Self, ConfigError> {
-        let [version, start, drain, stall, first, wedged] = OVERRIDES.map(|(_, variable)| variable);
+        let [version, start, drain, stall, bake, first, wedged] = OVERRIDES.map(|(_, variable)| variable);
         let span = |variable| match value::<Span>(&get, variable)? {
             Some(span) if span.duration().is_zero() => Err(ConfigError::Variable {
                 name: variable,
@@ -63,6 +65,7 @@ impl Overrides {
             start_timeout: span(start)?,
             drain_timeout: span(drain)?,
             stall_timeout: span(stall)?,
+            bake: value(&get, bake)?,
             first_answer: span(first)?,
             wedged_after: span(wedged)?,
         })
@@ -75,6 +78,7 @@ impl Overrides {
             "start_timeout" => self.start_timeout.is_some(),
             "drain_timeout" => self.drain_timeout.is_some(),
             "stall_timeout" => self.stall_timeout.is_some(),
+            "bake" => self.bake.is_some(),
             "first_answer" => self.first_answer.is_some(),
             "wedged_after" => self.wedged_after.is_some(),
             _ => false,
@@ -94,6 +98,7 @@ impl Overrides {
         {
             *own = over.unwrap_or(*own);
         }
+        spec.bake = self.bake.or(spec.bake);
         kept.first_answer = self.first_answer.or(kept.first_answer);
         kept.wedged_after = self.wedged_after.or(kept.wedged_after);
     }
@@ -150,6 +155,7 @@ mod tests {
         {
             assert!(read(&[(variable, value)]).expect_err(value).to_string().contains(variable));
         }
+        assert!(read(&[("TENURE_BAKE", "0s")]).expect("no probation").tells("bake"));
         assert_eq!(read(&[("TENURE_VERSION", "")]).expect("empty is unset"), Overrides::default());
     }
 }

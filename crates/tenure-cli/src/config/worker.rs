@@ -272,7 +272,7 @@ fn spell_out(table: &mut DeTable<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use tenure::spec::{Health, Ready};
+    use tenure::spec::{Health, ListenMode, Ready, Upstream};
 
     use super::super::find::Source;
     use super::super::layers::{Description, Layers};
@@ -357,6 +357,21 @@ mod tests {
         let kept = project("first_answer = \"2s\"\nwedged_after = \"1m\"");
         assert_eq!((kept.first_answer, kept.wedged_after), (Some(Span::secs(2)), Some(Span::secs(60))));
         assert!(with("wedged_after = \"0s\"", Level::User).is_err());
+    }
+
+    #[test]
+    fn how_a_worker_makes_room_is_part_of_its_spec() {
+        let spec = project(
+            "preflight = [\"node\", \"--check\"]\noverlap = true\nbake = \"5s\"\n\
+             listen = [{ name = \"a\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }]",
+        )
+        .spec;
+        assert_eq!((spec.preflight.len(), spec.overlap, spec.bake), (2, true, Some(Span::secs(5))));
+        assert_eq!((spec.listen[0].mode, spec.readiness()), (ListenMode::Proxy, Ready::Tcp));
+        assert_eq!(spec.listen[0].to, Some(Upstream::Port("PORT".into())));
+        for bad in ["overlap = true", "bake = \"11m\"", "preflight = [\"\"]"] {
+            assert!(with(bad, Level::Project).expect_err(bad).to_string().contains(":3"), "{bad}");
+        }
     }
 
     #[test]

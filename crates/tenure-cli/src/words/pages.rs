@@ -66,12 +66,18 @@ const PAGES: &[Page] = &[
     },
     Page {
         name: "restart",
-        more: "The description is taken as it is now. The old worker is gone before the new one starts. Verified means that a new connection saw a higher generation, the right version and a ready app.",
+        more: "The description is taken as it is now. The new worker takes over from the old one, so that no new connection is refused; a worker that cannot hand over is ended first, and that is told. If the new one fails, the old one goes on, or is started again. Verified means that a new connection saw a higher generation, the right version and a ready app.",
         examples: &[
             ("tenure restart web", "with the description as it is now"),
+            ("tenure restart web --overlap", "the new program is ready before the old one ends"),
+            ("tenure restart web --force", "the old worker is ended first"),
             ("tenure restart web --json", "with the worker before and the new one"),
         ],
-        exits: &[("0", "a new worker was seen to serve"), ("1", "it was not; what was seen last is told")],
+        exits: &[
+            ("0", "a new worker was seen to serve"),
+            ("1", "it was not; what was seen last is told"),
+            ("6", "it cannot be restarted so: --overlap, and the description does not allow it"),
+        ],
     },
     Page {
         name: "status",

@@ -33,6 +33,12 @@ pub(crate) struct Ensure {
 pub(crate) struct Restart {
     #[command(flatten)]
     pub(crate) wanted: Wanted,
+    /// Start the new program beside the old one this time, as `overlap = true` does each time.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) overlap: bool,
+    /// End the old worker first, instead of taking over from it.
+    #[arg(long)]
+    pub(crate) force: bool,
     /// The program, which then needs no configuration.
     #[arg(last = true, value_name = "CMD")]
     pub(crate) command: Vec<String>,

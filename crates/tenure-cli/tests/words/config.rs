@@ -39,6 +39,49 @@ fn a_description_that_contradicts_itself_says_what_would_be_right() {
 }
 
 #[test]
+fn an_overlap_that_cannot_be_told_apart_says_what_would_be_right() {
+    let sandbox = project(
+        "listen = [{ name = 'http', tcp = '127.0.0.1:0' }]\nready = { http = '/' }\noverlap = true\n",
+    );
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn a_proxied_listener_that_leads_nowhere_says_what_is_missing() {
+    let sandbox = project("listen = [{ name = 'http', tcp = '127.0.0.1:0', mode = 'proxy' }]\n");
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn a_target_of_a_proxy_that_is_none_says_how_one_is_written() {
+    let sandbox = project("listen = [{ name = 'http', tcp = '127.0.0.1:0', mode = 'proxy', to = 'PORT' }]\n");
+    assert_words!(sandbox, sandbox.call("ensure memory"));
+}
+
+#[test]
+fn how_a_worker_makes_room_is_shown_with_what_says_it() {
+    let mut sandbox = project("overlap = true\nready = 'notify'\npreflight = ['true']\n");
+    let value = |sandbox: &Sandbox, key: &str| {
+        let document = sandbox.call("config show memory --json").document();
+        let values = document["workers"][0]["values"].as_array().expect("values");
+        values.iter().find(|value| value["key"] == key).expect(key).clone()
+    };
+    for (key, shown, line) in
+        [("overlap", serde_json::json!(true), 3), ("preflight", serde_json::json!(["true"]), 5)]
+    {
+        let value = value(&sandbox, key);
+        assert_eq!((&value["value"], &value["source"]["line"]), (&shown, &line.into()), "{key}");
+    }
+    let bake = value(&sandbox, "bake");
+    assert_eq!((&bake["value"], &bake["source"]["kind"]), (&"3s".into(), &"default".into()));
+    assert!(bake["note"].as_str().expect("one").contains("restart"), "{bake}");
+    sandbox.set("TENURE_BAKE", "7s");
+    let bake = value(&sandbox, "bake");
+    assert_eq!((&bake["value"], &bake["source"]["name"]), (&"7s".into(), &"TENURE_BAKE".into()));
+    assert!(bake["note"].is_null(), "{bake}");
+}
+
+#[test]
 fn a_worker_that_is_not_configured_lists_those_that_are() {
     let sandbox = project("");
     assert_words!(sandbox, sandbox.call("ensure memroy"));

@@ -114,6 +114,24 @@ fn a_restart_of_nothing_starts_one() {
 }
 
 #[test]
+fn an_overlap_that_the_description_does_not_allow_stops_nothing() {
+    let sandbox = server();
+    let before = sandbox.call("ensure web --json").document()["pid"].clone();
+    assert_words!(sandbox, sandbox.call("restart web --overlap"));
+    let refused = sandbox.call("restart web --overlap --json").document();
+    assert_eq!(refused["state"], "bad-config");
+    assert_eq!(sandbox.call("status web --json").document()["pid"], before);
+}
+
+#[test]
+fn a_forced_restart_says_that_the_old_one_was_stopped_first() {
+    let sandbox = server();
+    sandbox.call("ensure web");
+    let document = sandbox.call("restart web --force --json").document();
+    assert_eq!((&document["state"], &document["manner"]), (&"replaced".into(), &"stopped-first".into()));
+}
+
+#[test]
 fn a_restart_that_may_start_nothing_stops_nothing() {
     let sandbox = server();
     sandbox.call("ensure web");

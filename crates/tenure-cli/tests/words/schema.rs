@@ -69,7 +69,7 @@ fn every_example_and_the_file_to_begin_with_follow_the_schema() {
 }
 
 /// Lines of a worker's table: what the schema says of each, and what the reader says.
-const LINES: [(&str, bool); 40] = [
+const LINES: [(&str, bool); 48] = [
     ("version = '1.2.3-rc.1+b'", true),
     ("version = { command = ['git', 'describe'], inputs = ['a'] }", true),
     ("start_timeout = '500ms'", true),
@@ -85,10 +85,21 @@ const LINES: [(&str, bool); 40] = [
     ("scope = 'user'", true),
     ("build = ['dist/**']", true),
     ("first_answer = '1s'\nwedged_after = '1m'", true),
+    ("preflight = ['node', '--check', 'x.mjs']", true),
+    ("overlap = true\nready = 'notify'", true),
+    ("overlap = false", true),
+    ("bake = '0s'", true),
+    ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = 'env:PORT' }]", true),
+    (
+        "listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = '[::1]:8081' }]\nready = 'tcp'",
+        true,
+    ),
     ("bogus = 1", false),
-    ("preflight = ['true']", false),
-    ("overlap = true", false),
-    ("bake = '3s'", false),
+    ("preflight = 'true'", false),
+    ("overlap = 'yes'", false),
+    ("bake = 3", false),
+    ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = 'PORT' }]", false),
+    ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy', to = 'env:MY-PORT' }]", false),
     ("idle_timeout = 'off'", false),
     ("limits = { children = 2 }", false),
     ("upstreams = ['broker']", false),
@@ -104,7 +115,7 @@ const LINES: [(&str, bool); 40] = [
     ("health = { failures = 2 }", false),
     ("listen = [{ name = 'a' }]", false),
     ("listen = [{ name = 'a', tcp = 'localhost:1' }]", false),
-    ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'proxy' }]", false),
+    ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'relay' }]", false),
     ("stop = { signal = 'WINCH' }", false),
     ("restart = { backoff = ['1s'] }", false),
     ("env = { set = { A = 1 } }", false),

@@ -13,7 +13,7 @@ fn hostile(sandbox: &Sandbox) -> String {
     let touch = format!("['touch', '{}']", canary.display());
     format!(
         "[worker.memory]\ncommand = {touch}\nversion = {{ command = {touch} }}\nready = {{ exec = {touch} }}\n\
-         health = {{ exec = {touch} }}\nenv = {{ set = {{ LD_PRELOAD = '{}' }} }}\nscope = 'user'\n",
+         health = {{ exec = {touch} }}\npreflight = {touch}\nenv = {{ set = {{ LD_PRELOAD = '{}' }} }}\nscope = 'user'\n",
         canary.display()
     )
 }

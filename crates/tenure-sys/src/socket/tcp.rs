@@ -2,9 +2,10 @@
 
 use std::io;
 use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::BorrowedFd;
 use std::time::Duration;
 
-use rustix::net::sockopt::set_socket_reuseaddr;
+use rustix::net::sockopt::{set_socket_linger, set_socket_reuseaddr};
 use rustix::net::{AddressFamily, SocketFlags, SocketType, bind, listen, socket_with};
 
 /// Binds an address and listens on it. An address that is only kept by finished connections counts as free; one that
@@ -21,4 +22,9 @@ pub fn bind_tcp(address: SocketAddr, backlog: i32) -> io::Result<TcpListener> {
 /// Connects within `timeout`, which must not be zero.
 pub fn connect_tcp(address: SocketAddr, timeout: Duration) -> io::Result<TcpStream> {
     TcpStream::connect_timeout(&address, timeout)
+}
+
+/// Makes closing this connection a reset: the other side learns that what it has read was not all.
+pub fn reset_at_close(stream: BorrowedFd<'_>) -> io::Result<()> {
+    Ok(set_socket_linger(stream, Some(Duration::ZERO))?)
 }

@@ -1,23 +1,43 @@
-//! `bench --tenure PATH [--musl PATH] [--quick]`: measures and prints the table of `docs/performance.md`.
+//! `bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy]`: measures and prints the table of
+//! `docs/performance.md`, or the part of it that is about restarts under load, or about the proxy.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenure_test::bench::{cold, figure, herd, idle, versions, warm};
+use tenure_test::bench::{cold, figure, herd, idle, proxy, takeover, versions, warm};
 use tenure_test::sandbox::Sandbox;
 
+/// What the proxy's rows take.
+const FULL: proxy::Effort = proxy::Effort { runs: 9, span: Duration::from_secs(3) };
+
+/// The same, to see that it works.
+const QUICK: proxy::Effort = proxy::Effort { runs: 1, span: Duration::from_secs(1) };
+
 fn main() -> ExitCode {
+    proxy::relay_if_asked();
     let args: Vec<String> = std::env::args().collect();
     let value = |flag: &str| args.iter().skip_while(|arg| *arg != flag).nth(1);
     let Some(tenure) = value("--tenure") else {
-        print("usage: bench --tenure PATH [--musl PATH] [--quick]\n");
+        print("usage: bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy]\n");
         return ExitCode::from(2);
     };
     let quick = args.iter().any(|arg| arg == "--quick");
     let own = std::env::current_exe().unwrap_or_default();
     let beside = |name: &str| own.with_file_name(name);
+    let server = beside("fixture-server").display().to_string();
+    let executables = takeover::Executables { tenure, server: &server };
+    let takeovers = || takeover::rows(executables, if quick { 3 } else { 20 });
+    if value("--only").is_some_and(|room| room == "takeover") {
+        print(&figure::table(&takeovers()));
+        return ExitCode::SUCCESS;
+    }
     let sandbox = Sandbox::new(tenure);
+    let effort = if quick { QUICK } else { FULL };
+    if value("--only").is_some_and(|room| room == "proxy") {
+        print(&figure::table(&proxy::rows(&sandbox, &own, effort)));
+        return ExitCode::SUCCESS;
+    }
     configure(&sandbox, &beside("fixture-program"));
     drop(sandbox.tenure(["trust"]).run().expect(0));
     let less = if quick { 10 } else { 1 };
@@ -26,6 +46,8 @@ fn main() -> ExitCode {
         rows.push(warm::other_build(&sandbox, Path::new(musl), 1000 / less));
     }
     drop(sandbox.stop("one"));
+    rows.extend(takeovers());
+    rows.extend(proxy::rows(&sandbox, &own, effort));
     print(&figure::table(&rows));
     ExitCode::SUCCESS
 }

@@ -7,19 +7,25 @@
 
 use std::process::ExitCode;
 
-use tenure_test::model::{Explored, catalog, explore, refute};
+use tenure_test::model::{Explored, catalog, explore, refute, takeover};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let is_chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let mut as_expected = true;
-    println!("{:60} {:>11} {:>11} {:>8}  verdict", "scenario", "states", "unique", "seconds");
+    println!("{:75} {:>11} {:>11} {:>8}  verdict", "scenario", "states", "unique", "seconds");
     for scenario in catalog::small().iter().chain(&catalog::large()).filter(|one| is_chosen(one.name)) {
         let explored = explore(scenario);
         as_expected &= explored.holds();
         line(scenario.name, &explored, &verdict(&explored));
     }
-    println!("\n{:60} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
+    let (small, large) = (takeover::catalog::small(), takeover::catalog::large());
+    for scenario in small.iter().chain(&large).filter(|one| is_chosen(one.name)) {
+        let explored = takeover::explore(scenario);
+        as_expected &= explored.holds();
+        line(scenario.name, &explored, &verdict(&explored));
+    }
+    println!("\n{:75} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
     for (scenario, property) in catalog::broken().into_iter().filter(|(one, _)| is_chosen(one.name)) {
         let explored = refute(&scenario, property);
         let found = explored.against(property);
@@ -30,12 +36,34 @@ fn main() -> ExitCode {
         };
         line(scenario.name, &explored, &verdict);
     }
+    for broken in takeover::catalog::broken().iter().filter(|one| is_chosen(one.scenario.name)) {
+        as_expected &= is_found_out(broken);
+    }
     if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// A broken rule of a takeover: found, and hidden by the layer that stands before it where there is one.
+fn is_found_out(broken: &takeover::catalog::Broken) -> bool {
+    let takeover::catalog::Broken { scenario, property, masked_by } = broken;
+    let mut as_expected = true;
+    if let Some(masked) = broken.masked() {
+        let explored = takeover::explore(&masked);
+        as_expected &= explored.holds();
+        line(scenario.name, &explored, &format!("masked by {masked_by:?}: {}", verdict(&explored)));
+    }
+    let explored = takeover::refute(scenario, property);
+    let found = explored.against(property);
+    let verdict = match found {
+        Some(found) => format!("found in {} steps: {property}", found.steps.len()),
+        None => format!("NOT FOUND: {property}"),
+    };
+    line(scenario.name, &explored, &verdict);
+    as_expected && found.is_some()
 }
 
 fn line(name: &str, explored: &Explored, verdict: &str) {
     let Explored { states, unique, took, .. } = explored;
-    println!("{name:60} {states:>11} {unique:>11} {:>8.1}  {verdict}", took.as_secs_f64());
+    println!("{name:75} {states:>11} {unique:>11} {:>8.1}  {verdict}", took.as_secs_f64());
 }
 
 fn verdict(explored: &Explored) -> String {

@@ -40,6 +40,11 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 epoch = Epoch::default();
                 None
             }
+            // A worker that makes room for the pinned version is not stopped.
+            What::Replacing if event.why == "pin" => {
+                epoch = Epoch::default();
+                None
+            }
             What::StartFailed => {
                 let version = event.version.as_ref().map_or(0, |version| version.major);
                 epoch.failed += 1;
@@ -78,6 +83,9 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::Stalled
             | What::Overran
             | What::VersionDisagrees
+            | What::TakenOver
+            | What::RolledBack
+            | What::RollbackFailed
             | What::Repaired => None,
         };
         wrongs.extend(wrong.map(|wrong| (wrong, told(event))));

@@ -60,6 +60,11 @@ impl Peer {
         Ok(Self { stream, inbox: Vec::new(), outbox: Vec::new(), due: None, waiting: None, last_heard: now })
     }
 
+    /// The connection, for a conversation that goes on elsewhere.
+    pub(crate) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
     pub(crate) fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

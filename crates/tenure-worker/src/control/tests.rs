@@ -26,9 +26,11 @@ fn desk() -> Desk {
     let status = status_of(ground.holding.state.id());
     let listener = ground.listener.take().expect("a new ground");
     listener.set_nonblocking(true).expect("a socket");
+    ground.holding.door.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
-    let told = Told { status: status.clone(), source: Source::new().expect("an eventfd") };
-    start(told, Arc::clone(&ground.holding), listener, signals).expect("a thread");
+    let lineage = Arc::new(Lineage::new(Arc::clone(&ground.holding), status.clone()));
+    let told = Told { status: status.clone(), source: Source::new().expect("an eventfd"), lineage };
+    start(told, Arc::clone(&ground.holding), signals).expect("a thread");
     Desk { ground, status }
 }
 

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use tenure::deadline::Deadline;
 use tenure::event::What;
-use tenure::listen;
 use tenure::spec::{KILL_GRACE, Ready};
 use tenure::wire::AppState;
 
 use crate::check::{Finding, Inquiry, Pace};
 use crate::output::{Listener, Output, Said};
-use crate::program;
+use crate::program::{self, Berth};
 use crate::reason;
 use crate::supervisor::{Act, Happening};
 
@@ -35,27 +34,36 @@ impl Host {
         match act {
             Act::Start => self.begin(),
             Act::AskReady { bounded } => self.ask_ready(bounded),
-            Act::TellReady => {
-                self.alarm = None;
-                // Refused only after a stop was asked for, which is heard next.
-                drop(self.worker.ready());
-                self.watch_health();
-            }
+            Act::TellReady => self.tell_ready(),
             Act::TellReadyAgain => {
                 self.alarm = None;
+                self.let_through();
+                self.note_last_good();
                 self.means.status.set(AppState::Ready, None);
-                self.watch_health();
             }
+            Act::WatchHealth => self.watch_health(),
             Act::TellDegraded(why) => self.means.status.check(HEALTH, false, why),
             Act::TellRecovered => self.means.status.check(HEALTH, true, "it passes again"),
             Act::NoteUnhealthy(why) => self.note(What::Unhealthy, &why),
             Act::TellBackOff(why) => {
+                self.means.relay.pause();
                 self.means.status.forget_check(HEALTH);
                 self.means.status.set(AppState::BackOff, Some(why));
             }
             Act::TellFailed(why) => {
+                self.means.relay.pause();
                 self.note(What::ProgramExited, &why);
                 self.means.status.set(AppState::Failed, Some(why));
+            }
+            Act::TellYielded => {
+                self.alarm = None;
+                // What starts here again starts beside nobody, wherever another program may have been meanwhile.
+                self.berth = Berth::Alone;
+                self.desk.answer(Ok(()));
+            }
+            Act::TellResumed => {
+                self.desk.is_back();
+                self.desk.answer(Ok(()));
             }
             Act::EndTree => self.end_tree(),
             Act::Await(wait) => self.alarm = Some((Deadline::start(wait), Happening::WaitOver)),
@@ -67,7 +75,8 @@ impl Host {
     /// Starts the program. A start that fails has left nothing, and is told like one that ended at once.
     fn begin(&mut self) {
         self.start = self.start.saturating_add(1);
-        if self.start > 1 {
+        // One that comes back has said why.
+        if self.start > 1 && self.desk.room_by().is_none() {
             self.means.status.set(AppState::Booting, Some(format!("start {} of the program", self.start)));
         }
         self.account.starts = self.start;
@@ -81,20 +90,45 @@ impl Host {
         }
     }
 
-    fn try_begin(&mut self) -> Result<Run, String> {
-        for port in self.means.own_ports() {
-            listen::expect_free(&port.name, port.tcp).map_err(|error| fragment(&error))?;
+    /// Takes the place that the program is for, where it is not taken yet, and lets clients in.
+    fn tell_ready(&mut self) {
+        self.alarm = None;
+        if let Err(why) = self.worker.expect_version() {
+            self.pending.push_back(Happening::Denied(why));
+            return;
         }
+        if let Err(error) = self.worker.commit() {
+            self.pending.push_back(Happening::Denied(fragment(&error)));
+            return;
+        }
+        self.let_through();
+        self.note_last_good();
+        // Refused only after a stop was asked for, which is heard next.
+        drop(self.worker.ready());
+    }
+
+    /// What serves is worth coming back to.
+    fn note_last_good(&mut self) {
+        if let Some(run) = &self.run {
+            self.last_good = Some(run.made.clone());
+        }
+    }
+
+    fn try_begin(&mut self) -> Result<Run, String> {
+        self.means.renumber(self.worker.generation());
+        self.means.prepare_addresses().map_err(|error| fragment(&error))?;
         if let Some(notify) = &self.means.notify {
             // What the last one said is not about this one.
             drop(notify.read());
         }
         self.worker.begin_again();
         let log = self.take_log().map_err(|error| format!("failed to open the program's log: {error}"))?;
+        let made = self.means.made();
         let Self { worker, means, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
-        let started = program::start(&means.state, &means.plan, &means.listeners, &mut record)
+        let started = program::start(&means.state, &means.plan, &means.listeners, self.berth, &mut record)
             .map_err(|error| fragment(&error))?;
+        self.berth = Berth::Again(started.program.lock());
         let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
         let output = match output {
             Ok(output) => Some(output),
@@ -106,7 +140,7 @@ impl Host {
             }
         };
         let ready = started.ready.map(|pipe| ReadyPipe::new(File::from(pipe)));
-        Ok(Run { program: started.program, runs: false, output, ready, inquiry: None })
+        Ok(Run { program: started.program, made, runs: false, output, ready, inquiry: None })
     }
 
     fn listener(&self) -> Listener {
@@ -174,7 +208,29 @@ impl Host {
         }
     }
 
+    /// Clients of proxied listeners reach the program from now on.
+    fn let_through(&self) {
+        if let Some(run) = &self.run {
+            self.means.relay.open(run.program.shim());
+        }
+    }
+
+    /// Lets nobody through to the program any more and waits until what it has begun is over, for at most `limit`: before
+    /// it is ended, or before it gives its place to another one. Returns how many clients are left.
+    pub(super) fn quiesce(&self, limit: Duration) -> usize {
+        self.means.relay.quiesce(&Deadline::start(limit)).open
+    }
+
     fn end_tree(&mut self) {
+        match self.due() {
+            Some(deadline) => {
+                let own = self.means.spec.stop.grace.duration() + KILL_GRACE;
+                let spare = deadline.remaining().saturating_sub(own);
+                self.quiesce(spare.min(self.means.spec.drain_timeout.duration()));
+            }
+            // It does not serve as it should: what it has begun ends with it.
+            None => self.means.relay.pause(),
+        }
         let grace = self.grace();
         if let Some(run) = &mut self.run {
             run.inquiry = None;
@@ -182,13 +238,18 @@ impl Host {
         }
     }
 
-    /// The grace of the spec, or what the deadline of a stop leaves of it: the rest of the tree needs its time too, and a
-    /// program that is to end within a second or two gets half of it.
+    /// When the program has to be gone, where somebody asked for it: to end the worker, or to make room for another one.
+    fn due(&self) -> Option<Deadline> {
+        self.worker.stop_request().map(|request| request.deadline).or(self.desk.room_by())
+    }
+
+    /// The grace of the spec, or what such a deadline leaves of it: the rest of the tree needs its time too, and a program
+    /// that is to end within a second or two gets half of it.
     fn grace(&self) -> Duration {
         let grace = self.means.spec.stop.grace.duration();
-        match self.worker.stop_request() {
-            Some(request) => {
-                let left = request.deadline.remaining();
+        match self.due() {
+            Some(deadline) => {
+                let left = deadline.remaining();
                 grace.min(left.saturating_sub(KILL_GRACE).max(left / 2))
             }
             None => grace,

@@ -14,12 +14,15 @@ use crate::reason;
 use crate::supervisor::{Exit, Happening};
 
 use super::Host;
+use super::handing::Word as Asked;
 use super::ready::{ReadyPipe, Word};
 
 /// Who may have something to say. The order is that in which they are heard: a program's end before a check that it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Source {
     Stop,
+    Incumbent,
+    Desk,
     Link,
     Ready,
     Notify,
@@ -53,10 +56,12 @@ impl Host {
     }
 
     fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
-        let mut sources = Vec::with_capacity(5);
+        let mut sources = Vec::with_capacity(7);
         if !self.stop_heard {
             sources.push((Source::Stop, self.worker.stop_signal()));
         }
+        sources.extend(self.worker.incumbent_lost().map(|lost| (Source::Incumbent, lost)));
+        sources.push((Source::Desk, self.desk.as_fd()));
         let Some(run) = &self.run else { return sources };
         sources.push((Source::Link, run.program.link()));
         // A program can tell that it is ready before its shim has told that it runs; it is heard in the right order.
@@ -74,10 +79,44 @@ impl Host {
                 self.stop_heard = true;
                 vec![Happening::StopAsked]
             }
+            Source::Incumbent => self.hear_of_the_incumbent(),
+            Source::Desk => self.hear_at_the_desk(),
             Source::Link => self.hear_shim(),
             Source::Ready => self.hear_ready(),
             Source::Notify => self.hear_notices(),
             Source::Post => self.means.post.take(self.start),
+        }
+    }
+
+    /// Nobody serves any more: the scope is taken at once, and clients wait until the program has proved itself.
+    fn hear_of_the_incumbent(&mut self) -> Vec<Happening> {
+        let taken = self.worker.commit();
+        taken
+            .err()
+            .map(|error| Happening::Denied(format!("failed to {}", reason::of(&error))))
+            .into_iter()
+            .collect()
+    }
+
+    /// Another worker takes this one's place, or has failed to. What would not be the same program is not started in its
+    /// name: the worker says so, and the kit ends it.
+    fn hear_at_the_desk(&mut self) -> Vec<Happening> {
+        match self.desk.take() {
+            None => Vec::new(),
+            Some(Asked::MakeRoom(_)) => vec![Happening::YieldAsked],
+            // It was never asked to end.
+            Some(Asked::ComeBack(_)) if self.desk.room_by().is_none() => vec![Happening::ResumeAsked],
+            Some(Asked::ComeBack(why)) => {
+                let changed = self.last_good.as_ref().and_then(|made| self.means.changed(made));
+                if let Some(changed) = changed {
+                    let why = format!("its files have changed since it was started: {changed}");
+                    self.desk.answer(Err(why));
+                    return Vec::new();
+                }
+                let reason = format!("it starts again, because its successor failed: {why}");
+                self.means.status.set(AppState::Booting, Some(reason));
+                vec![Happening::ResumeAsked]
+            }
         }
     }
 

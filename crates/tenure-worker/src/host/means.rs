@@ -4,9 +4,10 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use regex_lite::Regex;
+use tenure::listen::{self, ListenError};
 use tenure::paths::{PathsError, StateDir};
 use tenure::scope;
-use tenure::spec::{Listen, ListenMode, Ready, Spec};
+use tenure::spec::{ListenMode, Ready, Spec};
 use tenure::version;
 use tenure::wire::{Asker, Endpoint};
 
@@ -15,7 +16,9 @@ use crate::program::{self, Plan, Surroundings};
 use crate::status::Status;
 use crate::worker::Worker;
 
+use super::last_good::Made;
 use super::post::Post;
+use super::relay::Relay;
 
 /// Everything that stays the same between two starts.
 pub(super) struct Means {
@@ -26,6 +29,7 @@ pub(super) struct Means {
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) listeners: Vec<OwnedFd>,
     pub(super) plan: Plan,
+    pub(super) relay: Relay,
     pub(super) pattern: Option<Regex>,
     pub(super) notify: Option<NotifySocket>,
     pub(super) post: Post,
@@ -58,7 +62,18 @@ pub(super) enum MeansError {
     },
 }
 
-fn failed(what: &'static str) -> impl FnOnce(io::Error) -> MeansError {
+/// A start has no address to listen on.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum AddressError {
+    /// Somebody else has it.
+    #[error(transparent)]
+    Listen(ListenError),
+    /// There is no port for it.
+    #[error("find a free port for the program")]
+    Port(#[source] io::Error),
+}
+
+pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> MeansError {
     move |source| MeansError::Io { what, source }
 }
 
@@ -68,7 +83,11 @@ impl Means {
         let brief = worker.brief().clone();
         let spec = brief.spec;
         let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(MeansError::State)?;
-        let listeners = brief.listeners.iter().filter_map(|name| worker.take_listener(name)).collect();
+        let relay = Relay::gather(&spec.listen, worker.status(), |name| worker.take_listener(name));
+        let relay = relay.map_err(failed("its proxied listeners"))?;
+        let mut names = brief.listeners;
+        names.retain(|name| !relay.keeps(name));
+        let listeners = names.iter().filter_map(|name| worker.take_listener(name)).collect();
         let readiness = spec.readiness();
         let notify = match readiness {
             Ready::Notify => {
@@ -82,7 +101,7 @@ impl Means {
             cookie: &cookie,
             generation: brief.generation,
             endpoints: worker.endpoints(),
-            listeners: &brief.listeners,
+            listeners: &names,
             ready_pipe,
             notify: notify.as_ref().and_then(|notify| notify.told().to_str()),
         };
@@ -107,6 +126,7 @@ impl Means {
             spec,
             listeners,
             plan,
+            relay,
             notify,
         })
     }
@@ -133,20 +153,54 @@ impl Means {
         }
     }
 
+    /// What the next start belongs to: a worker that took its scope back has another generation.
+    pub(super) fn renumber(&mut self, generation: u64) {
+        if self.generation != generation {
+            self.generation = generation;
+            self.plan.cookie = scope::program_cookie(self.state.id(), generation);
+            program::set_generation(&mut self.plan.variables, generation, &self.plan.cookie);
+        }
+    }
+
+    /// What the next start is made of, as it is now.
+    pub(super) fn made(&self) -> Made {
+        Made::of(&self.spec, self.path(), self.status.hello().content)
+    }
+
+    /// What has changed since of that which was `made`.
+    pub(super) fn changed(&self, made: &Made) -> Option<String> {
+        made.changed(&self.spec, self.path())
+    }
+
+    fn path(&self) -> Option<&str> {
+        self.plan.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str())
+    }
+
+    /// Sees to the addresses of the next start: those that the program is to bind itself must be free, and the ports that
+    /// it is to be told are chosen.
+    pub(super) fn prepare_addresses(&mut self) -> Result<(), AddressError> {
+        let own = self.spec.listen.iter().filter(|listen| listen.mode == ListenMode::SelfBound);
+        let own = own.map(|listen| (listen.name.as_str(), listen.tcp));
+        for (name, address) in own.chain(self.relay.fixed()) {
+            listen::expect_free(name, address).map_err(AddressError::Listen)?;
+        }
+        for (name, value) in self.relay.choose().map_err(AddressError::Port)? {
+            program::set_variable(&mut self.plan.variables, name, value);
+        }
+        Ok(())
+    }
+
     fn target(&self, shim: u32) -> Option<Target> {
         let listen = self.spec.listen.first()?;
         let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?;
-        Some(Target { address: endpoint.tcp, tree: binds_itself(listen).then_some(shim) })
+        match listen.mode {
+            ListenMode::Inherit => Some(Target { address: endpoint.tcp, tree: None }),
+            ListenMode::SelfBound => Some(Target { address: endpoint.tcp, tree: Some(shim) }),
+            ListenMode::Proxy => {
+                self.relay.upstream(&listen.name).map(|address| Target { address, tree: Some(shim) })
+            }
+        }
     }
-
-    /// The addresses that the program is to bind itself.
-    pub(super) fn own_ports(&self) -> impl Iterator<Item = &Listen> {
-        self.spec.listen.iter().filter(|listen| binds_itself(listen))
-    }
-}
-
-fn binds_itself(listen: &Listen) -> bool {
-    listen.mode == ListenMode::SelfBound
 }
 
 fn pattern(readiness: &Ready) -> Result<Option<Regex>, MeansError> {
@@ -160,7 +214,7 @@ fn pattern(readiness: &Ready) -> Result<Option<Regex>, MeansError> {
 }
 
 /// The launcher built this environment by the spec's policy; what is not text was left out there.
-fn own_variables() -> impl Iterator<Item = (String, String)> {
+pub(super) fn own_variables() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
 }

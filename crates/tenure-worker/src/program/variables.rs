@@ -50,6 +50,18 @@ pub fn variables(
     built
 }
 
+/// Sets one variable of a built environment.
+pub fn set_variable(built: &mut Vec<(String, String)>, name: String, value: String) {
+    built.retain(|(known, _)| *known != name);
+    built.push((name, value));
+}
+
+/// Tells another generation to a built environment.
+pub fn set_generation(built: &mut Vec<(String, String)>, generation: u64, cookie: &str) {
+    set_variable(built, COOKIE_VARIABLE.to_owned(), cookie.to_owned());
+    set_variable(built, GENERATION_VARIABLE.to_owned(), generation.to_string());
+}
+
 /// What was told to the host alone, or would be believed by the wrong process.
 fn is_private(name: &str) -> bool {
     let listed = [

@@ -30,6 +30,7 @@ pub(crate) fn status_of(scope: &str) -> Status {
         program: None,
         content: None,
         source_changed: false,
+        hands_over: false,
     };
     Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
 }

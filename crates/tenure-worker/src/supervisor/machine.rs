@@ -2,17 +2,17 @@
 //!
 //! Pure. A program is started again only after its whole tree is gone, and whoever stops listening to a start that is over
 //! loses nothing: happenings that no longer matter change nothing. Before it was ready for the first time a program is not
-//! restarted: its launcher waits and is told.
+//! restarted: its launcher waits and is told. On probation it is not restarted either: whoever gave it its place takes the
+//! place back. While another worker has the place nothing of it lives, and only a word of that worker's end starts it again.
 
-use std::fmt;
 use std::time::Duration;
 
 use tenure::amount::Span;
 use tenure::deadline::millis;
 use tenure::spec::RestartPolicy;
-use tenure_sys::process::ExitStatus;
 
 use super::policy::{Cause, History, Ruling};
+use super::words::{Act, Exit, Happening, Outcome, Probation};
 
 /// Where the program stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -21,12 +21,16 @@ enum State {
     Booting,
     /// Started again; not ready.
     Again,
+    /// Ready, on probation; so many health checks have failed in a row.
+    Trial { failures: u32 },
     /// Ready; so many health checks have failed in a row.
     Serving { failures: u32 },
     /// Its tree is being ended, or ends by itself.
     Ending(End),
     /// Nothing of it lives; it starts again after a wait.
     Waiting,
+    /// Nothing of it lives; another worker has its place.
+    Yielded,
     /// Nothing more happens.
     Over,
 }
@@ -35,100 +39,8 @@ enum State {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum End {
     Restart(Duration),
+    Yield,
     Finish(Outcome),
-}
-
-/// What the host tells the machine.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Happening {
-    /// The program runs.
-    Runs,
-    /// It could not be started; the text says why.
-    CannotRun(String),
-    /// It is ready.
-    Ready,
-    /// It cannot become ready any more, or did not in time.
-    NeverReady(String),
-    /// It has ended. What it started may still live.
-    Exited(Exit),
-    /// Nothing of its tree lives.
-    TreeGone,
-    /// A health check passed.
-    Passed,
-    /// A health check failed.
-    Failed(String),
-    /// The wait before a restart is over.
-    WaitOver,
-    /// The worker was asked to end.
-    StopAsked,
-}
-
-/// How a program ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Exit {
-    /// As its parent tells.
-    Status(ExitStatus),
-    /// Its parent was lost, and with it the status.
-    Lost,
-}
-
-impl fmt::Display for Exit {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Status(status) => status.fmt(f),
-            Self::Lost => f.write_str("an unknown status, because its shim was ended"),
-        }
-    }
-}
-
-/// What the host is to do.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Act {
-    /// Start the program.
-    Start,
-    /// Find out whether it is ready. `bounded`: by the host's own clock; the first time the boot watchdog is the bound.
-    AskReady {
-        /// Whether the host must bound it.
-        bounded: bool,
-    },
-    /// It is ready for the first time: tell the launcher. Begin to check its health.
-    TellReady,
-    /// It is ready again. Begin to check its health.
-    TellReadyAgain,
-    /// Its health check fails, and passes again after this.
-    TellDegraded(String),
-    /// Its health check passes again.
-    TellRecovered,
-    /// Its health check failed too often: an event.
-    NoteUnhealthy(String),
-    /// It will start again.
-    TellBackOff(String),
-    /// It will not start again.
-    TellFailed(String),
-    /// End its tree.
-    EndTree,
-    /// Tell when this much time has passed.
-    Await(Duration),
-    /// Leave, with this outcome. Nothing of the program lives.
-    Finish(Outcome),
-}
-
-/// How a host ends.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It was asked to.
-    Stopped,
-    /// The program ended with success, and the policy does not restart it then.
-    Done(String),
-    /// The program does not serve and will not be started again.
-    GaveUp(String),
-    /// The program never became ready.
-    Failed {
-        /// The named part of the boot.
-        stage: &'static str,
-        /// What went wrong.
-        message: String,
-    },
 }
 
 /// The machine of one host.
@@ -137,6 +49,9 @@ pub struct Machine {
     state: State,
     policy: RestartPolicy,
     failures_allowed: u32,
+    probation: Probation,
+    /// It was told that the program is ready.
+    told: bool,
     history: History,
 }
 
@@ -144,62 +59,181 @@ impl Machine {
     /// A host whose program was never started, and the first act. `failures_allowed` health checks in a row may fail
     /// before the program is restarted.
     #[must_use]
-    pub fn begin(policy: RestartPolicy, failures_allowed: u32) -> (Self, Act) {
-        let history = History::default();
-        (Self { state: State::Booting, policy, failures_allowed, history }, Act::Start)
+    pub fn begin(policy: RestartPolicy, failures_allowed: u32, probation: Probation) -> (Self, Act) {
+        let (state, history) = (State::Booting, History::default());
+        (Self { state, policy, failures_allowed, probation, told: false, history }, Act::Start)
     }
 
     /// What to do about a happening at `now`, a time that never goes back.
     pub fn step(&mut self, happening: Happening, now: Duration) -> Vec<Act> {
-        use Happening as H;
-        match (&self.state, happening) {
-            (State::Booting | State::Again | State::Serving { .. }, H::StopAsked) => {
+        match happening {
+            Happening::StopAsked => self.stop(),
+            Happening::YieldAsked => self.make_room(),
+            Happening::ResumeAsked => self.resume(),
+            Happening::Runs
+            | Happening::CannotRun(_)
+            | Happening::Ready
+            | Happening::NeverReady(_)
+            | Happening::Exited(_)
+            | Happening::TreeGone
+            | Happening::Passed
+            | Happening::Failed(_)
+            | Happening::WaitOver
+            | Happening::Denied(_) => self.go_on(happening, now),
+        }
+    }
+
+    fn stop(&mut self) -> Vec<Act> {
+        match self.state {
+            State::Booting | State::Again | State::Trial { .. } | State::Serving { .. } => {
                 self.end(Outcome::Stopped, vec![Act::EndTree])
             }
-            (State::Ending(_), H::StopAsked) => self.end(Outcome::Stopped, Vec::new()),
-            (State::Waiting, H::StopAsked) => self.finish(Outcome::Stopped),
+            State::Ending(_) => self.end(Outcome::Stopped, Vec::new()),
+            State::Waiting | State::Yielded => self.finish(Outcome::Stopped),
+            State::Over => Vec::new(),
+        }
+    }
 
+    fn make_room(&mut self) -> Vec<Act> {
+        match self.state {
+            State::Booting | State::Again | State::Trial { .. } | State::Serving { .. } => {
+                self.state = State::Ending(End::Yield);
+                vec![Act::EndTree]
+            }
+            State::Ending(End::Restart(_)) => {
+                self.state = State::Ending(End::Yield);
+                Vec::new()
+            }
+            State::Waiting | State::Yielded => {
+                self.state = State::Yielded;
+                vec![Act::TellYielded]
+            }
+            // An end that was decided is not taken back; who asked hears of it with the end of this worker.
+            State::Ending(End::Yield | End::Finish(_)) | State::Over => Vec::new(),
+        }
+    }
+
+    fn resume(&mut self) -> Vec<Act> {
+        match self.state {
+            State::Yielded => {
+                self.state = State::Again;
+                vec![Act::Start, Act::TellResumed]
+            }
+            State::Ending(End::Yield) => {
+                self.state = State::Ending(End::Restart(Duration::ZERO));
+                vec![Act::TellResumed]
+            }
+            // It has never stopped.
+            State::Booting
+            | State::Again
+            | State::Trial { .. }
+            | State::Serving { .. }
+            | State::Waiting
+            | State::Ending(End::Restart(_)) => vec![Act::TellResumed],
+            State::Ending(End::Finish(_)) | State::Over => Vec::new(),
+        }
+    }
+
+    /// What the program does, or time.
+    fn go_on(&mut self, happening: Happening, now: Duration) -> Vec<Act> {
+        use Happening as H;
+        match (&self.state, happening) {
             (State::Booting, H::Runs) => vec![Act::AskReady { bounded: false }],
             (State::Again, H::Runs) => vec![Act::AskReady { bounded: true }],
-            (State::Booting, H::Ready) => self.serve(Act::TellReady),
-            (State::Again, H::Ready) => self.serve(Act::TellReadyAgain),
+            (State::Booting | State::Again, H::Ready) => self.ready(),
             (State::Booting, H::CannotRun(message)) => self.fail("program", message, Vec::new()),
-            (State::Booting | State::Serving { .. }, H::NeverReady(message)) => {
+            (State::Booting | State::Trial { .. } | State::Serving { .. }, H::NeverReady(message)) => {
                 self.fail("readiness", message, vec![Act::EndTree])
             }
+            (State::Booting | State::Again | State::Trial { .. } | State::Serving { .. }, H::Denied(why)) => {
+                self.fail("takeover", why, vec![Act::EndTree])
+            }
             (State::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
-            (State::Booting, H::TreeGone) => self.gone_unasked(),
+            (State::Booting, H::TreeGone) => {
+                let acts = self.fail("program", before_ready(Exit::Lost), Vec::new());
+                self.gone(acts)
+            }
+            (State::Trial { .. }, H::Exited(exit)) => self.exited_on_trial(exit),
+            (State::Trial { .. }, H::TreeGone) => {
+                let acts = self.exited_on_trial(Exit::Lost);
+                self.gone(acts)
+            }
+            (State::Trial { failures }, H::WaitOver) => {
+                self.state = State::Serving { failures: *failures };
+                self.tell_ready()
+            }
             (State::Again, H::CannotRun(message)) => self.again(Cause::Failure, message, Vec::new(), now),
             (State::Again, H::NeverReady(message)) => {
                 self.again(Cause::Failure, message, vec![Act::EndTree], now)
             }
             (State::Again | State::Serving { .. }, H::Exited(exit)) => self.exited(exit, now),
             (State::Again | State::Serving { .. }, H::TreeGone) => {
-                let mut acts = self.exited(Exit::Lost, now);
-                acts.extend(self.gone());
-                acts
+                let acts = self.exited(Exit::Lost, now);
+                self.gone(acts)
             }
-            (State::Serving { failures: 1.. }, H::Passed) => self.serve(Act::TellRecovered),
-            (State::Serving { failures }, H::Failed(why)) => {
+            (State::Trial { .. } | State::Serving { .. }, H::Passed) => self.passed(),
+            (State::Trial { failures } | State::Serving { failures }, H::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
             }
-            (State::Ending(_), H::TreeGone) => self.gone(),
+            (State::Ending(_), H::TreeGone) => self.gone(Vec::new()),
             (State::Waiting, H::WaitOver) => {
                 self.state = State::Again;
                 vec![Act::Start]
             }
 
             // What a start that is over, or a check that was overtaken, still has to say.
-            (State::Booting | State::Again, H::Passed | H::Failed(_) | H::WaitOver)
-            | (State::Serving { .. }, H::Runs | H::CannotRun(_) | H::Ready | H::Passed | H::WaitOver)
-            | (State::Ending(_) | State::Waiting | State::Over, _) => Vec::new(),
+            (
+                State::Booting
+                | State::Again
+                | State::Trial { .. }
+                | State::Serving { .. }
+                | State::Ending(_)
+                | State::Waiting
+                | State::Yielded
+                | State::Over,
+                _,
+            ) => Vec::new(),
         }
     }
 
-    fn serve(&mut self, act: Act) -> Vec<Act> {
-        self.state = State::Serving { failures: 0 };
-        vec![act]
+    /// The program serves: on probation, where it is its first time in the place of another one.
+    fn ready(&mut self) -> Vec<Act> {
+        let Some(time) = self.probation.time().filter(|_| self.state == State::Booting) else {
+            self.state = State::Serving { failures: 0 };
+            let told = if self.told { vec![Act::TellReadyAgain] } else { self.tell_ready() };
+            return told.into_iter().chain([Act::WatchHealth]).collect();
+        };
+        self.state = State::Trial { failures: 0 };
+        let told = match self.probation {
+            Probation::None | Probation::BeforeReady(_) => Vec::new(),
+            Probation::AfterReady(_) => self.tell_ready(),
+        };
+        told.into_iter().chain([Act::WatchHealth, Act::Await(time)]).collect()
+    }
+
+    /// Once.
+    fn tell_ready(&mut self) -> Vec<Act> {
+        if std::mem::replace(&mut self.told, true) { Vec::new() } else { vec![Act::TellReady] }
+    }
+
+    fn passed(&mut self) -> Vec<Act> {
+        let (State::Trial { failures } | State::Serving { failures }) = &mut self.state else {
+            return Vec::new();
+        };
+        if std::mem::take(failures) == 0 { Vec::new() } else { vec![Act::TellRecovered] }
+    }
+
+    fn exited_on_trial(&mut self, exit: Exit) -> Vec<Act> {
+        let time = Span::millis(millis(self.probation.time().unwrap_or_default()));
+        let message = format!("program ended with {exit} within its probation of {time}");
+        self.unproved(message, Vec::new())
+    }
+
+    /// It serves no more, and the worker before it may serve again in a moment: worth waiting for, and no end.
+    fn unproved(&mut self, message: String, mut acts: Vec<Act>) -> Vec<Act> {
+        acts.push(Act::TellBackOff(message.clone()));
+        self.fail("bake", message, acts)
     }
 
     fn end(&mut self, outcome: Outcome, acts: Vec<Act>) -> Vec<Act> {
@@ -211,12 +245,6 @@ impl Machine {
         self.end(Outcome::Failed { stage, message }, acts)
     }
 
-    fn gone_unasked(&mut self) -> Vec<Act> {
-        let mut acts = self.fail("program", before_ready(Exit::Lost), Vec::new());
-        acts.extend(self.gone());
-        acts
-    }
-
     fn exited(&mut self, exit: Exit, now: Duration) -> Vec<Act> {
         let success = matches!(exit, Exit::Status(status) if status.success());
         let cause = if success { Cause::Success } else { Cause::Failure };
@@ -224,13 +252,17 @@ impl Machine {
     }
 
     fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<Act> {
-        if failures >= self.failures_allowed {
-            let message = format!("its health check failed {failures} times in a row: {why}");
-            let acts = vec![Act::NoteUnhealthy(message.clone()), Act::EndTree];
-            return self.again(Cause::Unhealthy, message, acts, now);
+        let on_trial = matches!(self.state, State::Trial { .. });
+        if failures < self.failures_allowed {
+            self.state = if on_trial { State::Trial { failures } } else { State::Serving { failures } };
+            return vec![Act::TellDegraded(why)];
         }
-        self.state = State::Serving { failures };
-        vec![Act::TellDegraded(why)]
+        let message = format!("its health check failed {failures} times in a row: {why}");
+        let acts = vec![Act::NoteUnhealthy(message.clone()), Act::EndTree];
+        if on_trial {
+            return self.unproved(message, acts);
+        }
+        self.again(Cause::Unhealthy, message, acts, now)
     }
 
     /// Asks the policy about a program that does not serve any more, and notes what comes after its tree.
@@ -263,19 +295,28 @@ impl Machine {
         acts
     }
 
-    fn gone(&mut self) -> Vec<Act> {
+    /// What comes after a tree that is gone, behind `acts`.
+    fn gone(&mut self, mut acts: Vec<Act>) -> Vec<Act> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Ending(End::Restart(wait)) => {
                 self.state = State::Waiting;
-                vec![Act::Await(wait)]
+                acts.push(Act::Await(wait));
             }
-            State::Ending(End::Finish(outcome)) => self.finish(outcome),
-            other
-            @ (State::Booting | State::Again | State::Serving { .. } | State::Waiting | State::Over) => {
-                self.state = other;
-                Vec::new()
+            State::Ending(End::Yield) => {
+                self.state = State::Yielded;
+                acts.push(Act::TellYielded);
             }
+            State::Ending(End::Finish(outcome)) => acts.push(Act::Finish(outcome)),
+            // Nobody asks but of a tree whose end was noted.
+            other @ (State::Booting
+            | State::Again
+            | State::Trial { .. }
+            | State::Serving { .. }
+            | State::Waiting
+            | State::Yielded
+            | State::Over) => self.state = other,
         }
+        acts
     }
 
     fn finish(&mut self, outcome: Outcome) -> Vec<Act> {

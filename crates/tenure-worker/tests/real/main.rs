@@ -13,6 +13,7 @@ mod cases;
 mod hosted;
 mod kit;
 mod program;
+mod proxied;
 mod shims;
 mod sources;
 
@@ -29,13 +30,13 @@ fn main() -> ExitCode {
 }
 
 fn all() -> Vec<kit::Case> {
-    [cases::ALL, shims::ALL, hosted::ALL, sources::ALL].concat()
+    [cases::ALL, shims::ALL, hosted::ALL, proxied::ALL, sources::ALL].concat()
 }
 
 /// What `tenure host` does.
 fn host() -> ExitCode {
-    match tenure_worker::Worker::adopt() {
-        Ok(Some(worker)) => ExitCode::from(tenure_worker::host::run(worker)),
+    match tenure_worker::Standby::adopt() {
+        Ok(Some(standby)) => ExitCode::from(tenure_worker::host::run(standby)),
         Ok(None) | Err(_) => ExitCode::FAILURE,
     }
 }

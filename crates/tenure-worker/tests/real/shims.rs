@@ -14,7 +14,7 @@ use tenure::scope;
 use tenure::spec::StopPolicy;
 use tenure_sys::lock::{self, TryLock};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
-use tenure_worker::program::{self, Heard, Plan, Program, ProgramError, Started};
+use tenure_worker::program::{self, Berth, Heard, Plan, Program, ProgramError, Started};
 
 use crate::kit::{Case, LONG, cases, end, scope};
 
@@ -61,7 +61,7 @@ struct Tree {
 }
 
 fn start(state: &StateDir, plan: &Plan, listeners: &[OwnedFd]) -> Tree {
-    let started = program::start(state, plan, listeners, &mut |_| Ok(())).expect("it starts");
+    let started = program::start(state, plan, listeners, Berth::Alone, &mut |_| Ok(())).expect("it starts");
     let Started { mut program, output, .. } = started;
     let heard = program.hear();
     assert!(matches!(heard, Heard::Runs(_)), "{heard:?}");
@@ -186,7 +186,7 @@ fn a_program_that_cannot_be_run_is_told_and_leaves_nothing() {
     std::fs::set_permissions(&script, executable).expect("executable");
     let mut plan = plan(&state, "", LONG);
     plan.command = vec![script.display().to_string()];
-    let mut started = program::start(&state, &plan, &[], &mut |_| Ok(())).expect("a shim");
+    let mut started = program::start(&state, &plan, &[], Berth::Alone, &mut |_| Ok(())).expect("a shim");
     let heard = started.program.hear();
     assert!(matches!(&heard, Heard::CannotRun(why) if why.contains("interpreter")), "{heard:?}");
     let heard = started.program.hear();
@@ -199,13 +199,19 @@ fn an_unrecorded_shim_is_given_up() {
     let mut shim = None;
     let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
     let refused =
-        program::start(&state, &plan(&state, "echo up", LONG), &[], &mut |record| match &record.shim {
-            None => Ok(()),
-            Some(identity) => {
-                shim = Some(identity.pid);
-                Err(RecordError::Write { path: "ledger.json".into(), source: full() })
-            }
-        });
+        program::start(
+            &state,
+            &plan(&state, "echo up", LONG),
+            &[],
+            Berth::Alone,
+            &mut |record| match &record.shim {
+                None => Ok(()),
+                Some(identity) => {
+                    shim = Some(identity.pid);
+                    Err(RecordError::Write { path: "ledger.json".into(), source: full() })
+                }
+            },
+        );
     assert!(matches!(refused, Err(ProgramError::Record(_))));
     assert!(ProcessHandle::open(shim.expect("it was spawned")).is_err(), "the shim is gone");
     assert!(lock_is_free(&state));

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::errand::{Act, Errand, How};
+use crate::wire::Role;
 use crate::wire::{App, Asker};
 use tenure_sys::identity::Identity;
 
@@ -31,6 +32,7 @@ fn hello(version: u64, state: AppState) -> Hello {
         program: None,
         content: None,
         source_changed: false,
+        hands_over: false,
     }
 }
 

@@ -408,6 +408,7 @@ fn hello(worker: &Worker) -> Box<Hello> {
         spec: worker.spec.summary(),
         program: None,
         content: Some(worker.content.to_string()),
+        hands_over: false,
         source_changed: worker.touched,
     })
 }

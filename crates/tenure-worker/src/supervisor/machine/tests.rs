@@ -4,12 +4,20 @@ use std::collections::HashSet;
 
 use tenure::spec::RestartOn;
 
+use tenure_sys::process::ExitStatus;
+
 use super::*;
 use Happening as H;
 
+const BAKE: Duration = Duration::from_secs(3);
+
 fn machine(on: RestartOn) -> Machine {
+    on_probation(on, Probation::None)
+}
+
+fn on_probation(on: RestartOn, probation: Probation) -> Machine {
     let policy = RestartPolicy { on, limit: 2, ..RestartPolicy::default() };
-    Machine::begin(policy, 3).0
+    Machine::begin(policy, 3, probation).0
 }
 
 fn status(code: i32) -> Exit {
@@ -24,7 +32,7 @@ fn after(machine: &mut Machine, happenings: Vec<Happening>) -> Vec<Act> {
 fn serving(on: RestartOn) -> Machine {
     let mut machine = machine(on);
     assert_eq!(after(&mut machine, vec![H::Runs]), [Act::AskReady { bounded: false }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReady]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReady, Act::WatchHealth]);
     machine
 }
 
@@ -55,7 +63,7 @@ fn a_failed_program_waits_until_its_tree_is_gone_and_then_its_back_off() {
     assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Await(Duration::from_millis(250))]);
     assert_eq!(after(&mut machine, vec![H::WaitOver]), [Act::Start]);
     assert_eq!(after(&mut machine, vec![H::Runs]), [Act::AskReady { bounded: true }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReadyAgain]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReadyAgain, Act::WatchHealth]);
 }
 
 #[test]
@@ -123,8 +131,140 @@ fn a_shim_that_dies_counts_as_an_end_of_unknown_status() {
     assert!(matches!(acts.as_slice(), [Act::TellBackOff(_), Act::Await(_)]), "{acts:?}");
 }
 
-/// Every order of happenings, eight deep: a program is started only when nothing of the last one lives, and nothing follows
-/// the end.
+/// A machine whose program has just become ready on probation, and what it did then.
+fn on_trial(probation: Probation) -> (Machine, Vec<Act>) {
+    let mut machine = on_probation(RestartOn::Always, probation);
+    let acts = after(&mut machine, vec![H::Runs, H::Ready]);
+    (machine, acts)
+}
+
+#[test]
+fn a_probation_is_waited_for_before_or_after_readiness_is_told() {
+    let (mut machine, acts) = on_trial(Probation::BeforeReady(BAKE));
+    assert_eq!(acts, [Act::WatchHealth, Act::Await(BAKE)]);
+    assert_eq!(after(&mut machine, vec![H::WaitOver]), [Act::TellReady]);
+    let (mut machine, acts) = on_trial(Probation::AfterReady(BAKE));
+    assert_eq!(acts, [Act::TellReady, Act::WatchHealth, Act::Await(BAKE)]);
+    assert_eq!(after(&mut machine, vec![H::WaitOver]), []);
+    for none in [Probation::BeforeReady(Duration::ZERO), Probation::AfterReady(Duration::ZERO)] {
+        assert_eq!(on_trial(none).1, [Act::TellReady, Act::WatchHealth], "there is no time to fail in");
+    }
+}
+
+#[test]
+fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy() {
+    for probation in [Probation::BeforeReady(BAKE), Probation::AfterReady(BAKE)] {
+        for (exit, shown) in [(status(0), "exit status 0"), (status(3), "exit status 3")] {
+            let (mut machine, _) = on_trial(probation);
+            let message = format!("program ended with {shown} within its probation of 3s");
+            assert_eq!(after(&mut machine, vec![H::Exited(exit)]), [Act::TellBackOff(message.clone())]);
+            let failed = Outcome::Failed { stage: "bake", message };
+            assert_eq!(after(&mut machine, vec![H::WaitOver, H::TreeGone]), [Act::Finish(failed)]);
+        }
+        let (mut lost, _) = on_trial(probation);
+        let acts = after(&mut lost, vec![H::TreeGone]);
+        assert!(
+            matches!(acts.as_slice(), [_, Act::Finish(Outcome::Failed { stage: "bake", .. })]),
+            "{acts:?}"
+        );
+    }
+}
+
+#[test]
+fn health_on_probation_may_falter_and_must_not_fail() {
+    let failed = || H::Failed("503".into());
+    let (mut machine, _) = on_trial(Probation::BeforeReady(BAKE));
+    assert_eq!(after(&mut machine, vec![failed(), failed()]), [Act::TellDegraded("503".into())]);
+    assert_eq!(after(&mut machine, vec![H::Passed]), [Act::TellRecovered]);
+    let why = "its health check failed 3 times in a row: 503".to_owned();
+    assert_eq!(
+        after(&mut machine, vec![failed(), failed(), failed()]),
+        [Act::NoteUnhealthy(why.clone()), Act::EndTree, Act::TellBackOff(why.clone())]
+    );
+    let failed = Outcome::Failed { stage: "bake", message: why };
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(failed)]);
+}
+
+#[test]
+fn what_failed_before_the_end_of_a_probation_counts_after_it() {
+    let failed = || H::Failed("503".into());
+    let (mut machine, _) = on_trial(Probation::AfterReady(BAKE));
+    after(&mut machine, vec![failed(), failed(), H::WaitOver]);
+    let acts = after(&mut machine, vec![failed()]);
+    assert!(matches!(acts.last(), Some(Act::TellBackOff(why)) if why.ends_with("starts again in 250ms")));
+}
+
+#[test]
+fn a_program_makes_room_once_nothing_of_it_lives() {
+    let mut machine = serving(RestartOn::Failure);
+    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [Act::EndTree]);
+    assert_eq!(after(&mut machine, vec![H::Exited(status(0))]), []);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::TellYielded]);
+    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [Act::TellYielded], "it has");
+    let mut ended = serving(RestartOn::Failure);
+    assert_eq!(after(&mut ended, vec![H::Exited(status(3)), H::YieldAsked]), []);
+    assert_eq!(after(&mut ended, vec![H::TreeGone]), [Act::TellYielded], "instead of the restart");
+    let mut waiting = serving(RestartOn::Failure);
+    after(&mut waiting, vec![H::Exited(status(3)), H::TreeGone]);
+    assert_eq!(after(&mut waiting, vec![H::YieldAsked]), [Act::TellYielded], "nothing lives: at once");
+    assert_eq!(after(&mut waiting, vec![H::WaitOver]), [], "and nothing starts");
+}
+
+#[test]
+fn a_program_that_ends_for_good_makes_no_room() {
+    let mut machine = serving(RestartOn::Failure);
+    let acts = after(&mut machine, vec![H::StopAsked, H::YieldAsked, H::ResumeAsked, H::TreeGone]);
+    assert_eq!(acts, [Act::Finish(Outcome::Stopped)]);
+}
+
+#[test]
+fn a_program_that_made_room_starts_again_bounded_and_by_policy() {
+    let mut machine = serving(RestartOn::Failure);
+    after(&mut machine, vec![H::YieldAsked, H::TreeGone]);
+    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [Act::Start, Act::TellResumed]);
+    assert_eq!(after(&mut machine, vec![H::Runs]), [Act::AskReady { bounded: true }]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReadyAgain, Act::WatchHealth]);
+    let acts = after(&mut machine, vec![H::Exited(status(3)), H::TreeGone]);
+    assert_eq!(acts, [Act::Await(Duration::from_millis(250))]);
+}
+
+#[test]
+fn a_program_that_is_called_back_while_it_ends_starts_again_without_a_wait() {
+    let mut machine = serving(RestartOn::Failure);
+    assert_eq!(after(&mut machine, vec![H::YieldAsked, H::ResumeAsked]), [Act::TellResumed]);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Await(Duration::ZERO)]);
+    assert_eq!(after(&mut machine, vec![H::WaitOver]), [Act::Start]);
+    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [Act::TellResumed], "it has begun");
+}
+
+#[test]
+fn a_program_that_yielded_before_it_was_ready_is_told_as_ready_for_the_first_time() {
+    let mut machine = machine(RestartOn::Failure);
+    after(&mut machine, vec![H::Runs, H::YieldAsked, H::TreeGone, H::ResumeAsked, H::Runs]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReady, Act::WatchHealth]);
+}
+
+#[test]
+fn a_stop_ends_a_worker_whose_program_made_room() {
+    let stopped = [Act::Finish(Outcome::Stopped)];
+    let mut yielded = serving(RestartOn::Failure);
+    after(&mut yielded, vec![H::YieldAsked, H::TreeGone]);
+    assert_eq!(after(&mut yielded, vec![H::StopAsked]), stopped);
+    let mut ending = serving(RestartOn::Failure);
+    assert_eq!(after(&mut ending, vec![H::YieldAsked, H::StopAsked]), []);
+    assert_eq!(after(&mut ending, vec![H::TreeGone]), stopped);
+}
+
+#[test]
+fn a_place_that_is_denied_ends_the_program() {
+    let (mut machine, _) = on_trial(Probation::BeforeReady(BAKE));
+    assert_eq!(after(&mut machine, vec![H::WaitOver, H::Denied("x".into())]), [Act::EndTree]);
+    let failed = Outcome::Failed { stage: "takeover", message: "x".into() };
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(failed)]);
+}
+
+/// Every order of happenings, eight deep: a program is started only when nothing of the last one lives, nothing follows
+/// the end, and room is made only where nothing lives.
 #[test]
 fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
     let all = [
@@ -136,34 +276,56 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
         H::TreeGone,
         H::Failed("x".into()),
         H::WaitOver,
+        H::YieldAsked,
+        H::ResumeAsked,
         H::StopAsked,
     ];
     // Whether something of the program may live, beside the machine itself.
-    let mut edge = HashSet::from([(machine(RestartOn::Failure), true)]);
+    let begun = [Probation::None, Probation::BeforeReady(BAKE), Probation::AfterReady(BAKE)]
+        .map(|probation| (on_probation(RestartOn::Failure, probation), true));
+    let mut edge = HashSet::from(begun);
     for _ in 0..8 {
         let mut next = HashSet::new();
         for (machine, lives) in &edge {
             for happening in &all {
                 // The host tells of a tree's end once, and of nothing else of a tree that is gone.
-                if !lives && !matches!(happening, H::WaitOver | H::StopAsked) {
-                    continue;
+                let asked = matches!(happening, H::WaitOver | H::YieldAsked | H::ResumeAsked | H::StopAsked);
+                if *lives || asked {
+                    next.insert(proved(machine, *lives, happening));
                 }
-                let (mut machine, mut lives) = (machine.clone(), *lives && *happening != H::TreeGone);
-                for act in machine.step(happening.clone(), Duration::ZERO) {
-                    if act == Act::Start {
-                        assert!(!lives, "a second tree from {machine:?} by {happening:?}");
-                        lives = true;
-                    }
-                    if matches!(act, Act::Finish(_)) {
-                        assert!(!lives, "left a tree behind: {machine:?} by {happening:?}");
-                    }
-                    if act == Act::EndTree {
-                        assert!(lives, "ended nothing: {machine:?} by {happening:?}");
-                    }
-                }
-                next.insert((machine, lives));
             }
         }
         edge = next;
     }
+}
+
+/// The machine after `happening`, and whether something of the program may live then.
+fn proved(machine: &Machine, lives: bool, happening: &Happening) -> (Machine, bool) {
+    let (before, mut machine) = (machine, machine.clone());
+    let mut lives = lives && *happening != H::TreeGone;
+    for act in machine.step(happening.clone(), Duration::ZERO) {
+        assert_ne!(before.state, State::Over, "{act:?} after the end by {happening:?}");
+        match act {
+            Act::Start => {
+                assert!(!lives, "a second tree from {before:?} by {happening:?}");
+                lives = true;
+            }
+            Act::Finish(_) | Act::TellYielded => {
+                assert!(!lives, "left a tree behind: {before:?} by {happening:?}");
+            }
+            Act::EndTree => assert!(lives, "ended nothing: {before:?} by {happening:?}"),
+            Act::TellReady => assert!(!before.told, "told twice: {before:?} by {happening:?}"),
+            Act::AskReady { .. }
+            | Act::TellReadyAgain
+            | Act::WatchHealth
+            | Act::TellDegraded(_)
+            | Act::TellRecovered
+            | Act::NoteUnhealthy(_)
+            | Act::TellBackOff(_)
+            | Act::TellFailed(_)
+            | Act::TellResumed
+            | Act::Await(_) => {}
+        }
+    }
+    (machine, lives)
 }

@@ -50,9 +50,9 @@ fn program_lock(case: &Case<'_>) -> Option<Symptom> {
         Symptom::error(
             "something of a dead worker's program lives and cannot be found: nothing can be started",
         )
-        .saw("the lock `program` is held, and no process of this user carries the worker's mark")
+        .saw("the lock of a program is held, and no process of this user carries the worker's mark")
         .saw_all(case.state.programs.iter().map(crate::doctor::facts::Member::line))
-        .remedy(format!("fuser -v {}", word(&case.worker.directory.path.join(crate::paths::file::PROGRAM))))
+        .remedy(format!("fuser -v {}*", word(&case.worker.directory.path.join(crate::paths::file::PROGRAM))))
     })
 }
 

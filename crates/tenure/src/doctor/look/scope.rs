@@ -42,7 +42,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -
     let programs: Vec<Identity> = programs.cloned().collect();
     let found = State {
         id: state.id().to_owned(),
-        program_lock: is_locked(state, file::PROGRAM),
+        program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
         socket: exists(state, file::CONTROL),
         programs: members(&programs),
@@ -114,6 +114,15 @@ fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Unread::of(&format!("look at the lock `{name}`"), &error)),
     }
+}
+
+fn is_a_program_locked(state: &StateDir) -> Read<bool> {
+    for name in file::PROGRAMS {
+        if is_locked(state, name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 fn exists(state: &StateDir, name: &str) -> Read<bool> {

@@ -119,6 +119,7 @@ pub(super) fn hello() -> Hello {
         program: None,
         content: None,
         source_changed: false,
+        hands_over: false,
     }
 }
 

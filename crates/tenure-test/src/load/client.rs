@@ -1,0 +1,301 @@
+//! The clients of a load: each a thread with blocking sockets, which goes on until it is told to stop.
+
+use std::io::{BufReader, ErrorKind};
+use std::net::{SocketAddr, TcpStream};
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::time::Duration;
+
+use tenure::deadline::monotonic;
+use tenure_sys::poll::{self, Interest, Want};
+
+use super::answer::{self, Answer, Failure};
+use super::clients::{Clients, Shape};
+use super::tally::{Load, Told};
+
+/// The pause of a client that was refused: it would only take the processor from whoever is to serve it.
+const AFTER_TROUBLE: Duration = Duration::from_millis(1);
+
+/// What every client of a load is given.
+#[derive(Debug, Clone)]
+pub(super) struct Given {
+    /// Where it asks.
+    pub(super) address: SocketAddr,
+    /// What and how it asks.
+    pub(super) clients: Clients,
+    /// At its end when the load is over.
+    pub(super) over: Arc<OwnedFd>,
+    /// When the load began.
+    pub(super) began: Duration,
+    /// Told of every answer whether it is the client's first.
+    pub(super) flowing: Sender<bool>,
+}
+
+/// A client and what it has seen.
+#[derive(Debug)]
+pub(super) struct Client {
+    given: Given,
+    seen: Load,
+    flows: bool,
+}
+
+/// Why a client has no connection.
+enum Unconnected {
+    Refused,
+    TimedOut,
+    Reset(String),
+    Impossible(String),
+}
+
+impl Client {
+    pub(super) fn new(given: Given) -> Self {
+        Self { given, seen: Load::default(), flows: false }
+    }
+
+    /// A new connection for every request.
+    pub(super) fn fresh(mut self) -> Load {
+        let mut trying = None;
+        while self.goes_on(trying.is_some()) {
+            let since = monotonic();
+            let first_try = *trying.get_or_insert(since);
+            if self.one_fresh() {
+                let now = monotonic();
+                self.seen.fresh.waits.push(now.saturating_sub(since));
+                let longest = &mut self.seen.fresh.longest_with_retries;
+                *longest = (*longest).max(now.saturating_sub(first_try));
+                trying = None;
+            }
+        }
+        self.seen
+    }
+
+    fn one_fresh(&mut self) -> bool {
+        let mut connection = match connect(self.given.address, self.given.clients.patience) {
+            Ok(connection) => connection,
+            Err(why) => {
+                self.unconnected(why);
+                return false;
+            }
+        };
+        let asked = answer::ask(&mut connection, &self.given.clients.path, false);
+        match asked.and_then(|head| answer::rest(&mut connection, &head)) {
+            Ok(answer) if self.is_expected(&answer) => {
+                self.seen.fresh.answered += 1;
+                self.counted(&answer);
+                return true;
+            }
+            Ok(_) | Err(Failure::Malformed(_)) => self.seen.fresh.wrong += 1,
+            Err(Failure::TimedOut) => self.seen.fresh.timed_out += 1,
+            Err(Failure::Unanswered(error)) => {
+                self.seen.fresh.reset += 1;
+                self.note(&format!("a new connection ended without an answer: {error}"));
+            }
+            Err(Failure::Cut(error)) => {
+                self.seen.fresh.reset += 1;
+                self.note(&format!("an answer on a new connection was cut: {error}"));
+            }
+        }
+        false
+    }
+
+    fn unconnected(&mut self, why: Unconnected) {
+        let fresh = &mut self.seen.fresh;
+        let told = match why {
+            Unconnected::Refused => {
+                fresh.refused += 1;
+                "a new connection was refused".to_owned()
+            }
+            Unconnected::TimedOut => {
+                fresh.timed_out += 1;
+                "a new connection timed out".to_owned()
+            }
+            Unconnected::Reset(error) => {
+                fresh.reset += 1;
+                format!("a new connection was reset: {error}")
+            }
+            Unconnected::Impossible(error) => {
+                fresh.wrong += 1;
+                format!("a client could not connect: {error}")
+            }
+        };
+        self.note(&told);
+    }
+
+    /// One connection for as many requests as the server answers on it.
+    pub(super) fn kept(mut self) -> Load {
+        let mut pause = false;
+        while self.goes_on(pause) {
+            let Ok(mut connection) = connect(self.given.address, self.given.clients.patience) else {
+                self.seen.kept.refused += 1;
+                self.note("a client with a kept connection could not connect again");
+                pause = true;
+                continue;
+            };
+            self.seen.kept.connections += 1;
+            pause = !self.asks_on(&mut connection);
+        }
+        self.seen
+    }
+
+    /// Asks until the connection ends, and says whether it ended as it may.
+    fn asks_on(&mut self, connection: &mut BufReader<TcpStream>) -> bool {
+        let mut requests = 0_u64;
+        loop {
+            if requests > 0 && !self.goes_on(false) {
+                return true;
+            }
+            if requests > 0 && has_ended(connection) {
+                self.seen.kept.closed += 1;
+                return true;
+            }
+            let asked = answer::ask(connection, &self.given.clients.path, true);
+            let answer = asked.and_then(|head| answer::rest(connection, &head));
+            match answer {
+                Ok(answer) if !self.is_expected(&answer) => {
+                    self.seen.kept.wrong += 1;
+                    return false;
+                }
+                Ok(answer) => {
+                    self.seen.kept.answered += 1;
+                    self.seen.kept.closed += u64::from(answer.closes);
+                    self.counted(&answer);
+                    if answer.closes {
+                        return true;
+                    }
+                }
+                Err(Failure::Unanswered(_)) if requests > 0 => {
+                    self.seen.kept.raced += 1;
+                    return true;
+                }
+                Err(failure) => {
+                    self.failed(failure);
+                    return false;
+                }
+            }
+            requests += 1;
+        }
+    }
+
+    fn failed(&mut self, failure: Failure) {
+        let kept = &mut self.seen.kept;
+        let told = match failure {
+            Failure::Unanswered(error) => {
+                kept.reset += 1;
+                format!("the first request of a kept connection was not answered: {error}")
+            }
+            Failure::Cut(error) => {
+                kept.cut += 1;
+                format!("an answer on a kept connection was cut: {error}")
+            }
+            Failure::TimedOut => {
+                kept.timed_out += 1;
+                "a request on a kept connection timed out".to_owned()
+            }
+            Failure::Malformed(text) => {
+                kept.wrong += 1;
+                format!("no HTTP on a kept connection: {text}")
+            }
+        };
+        self.note(&told);
+    }
+
+    /// Long answers, one after the other.
+    pub(super) fn streams(mut self) -> Load {
+        let (chunks, every) = (self.given.clients.chunks, self.given.clients.every.as_millis());
+        let path = format!("/stream?chunks={chunks}&every={every}");
+        let mut pause = false;
+        while self.goes_on(pause) {
+            pause = true;
+            let Ok(mut connection) = connect(self.given.address, self.given.clients.patience) else {
+                self.seen.streams.failed += 1;
+                self.note("a stream could not connect");
+                continue;
+            };
+            let head = match answer::ask(&mut connection, &path, false) {
+                Ok(head) => head,
+                Err(failure) => {
+                    self.seen.streams.failed += 1;
+                    self.note(&format!("a stream did not begin: {failure:?}"));
+                    continue;
+                }
+            };
+            self.flows();
+            match answer::rest(&mut connection, &head) {
+                Ok(answer) if answer.status == 200 && answer.chunks == chunks => {
+                    self.seen.streams.complete += 1;
+                    pause = false;
+                }
+                Ok(answer) => {
+                    self.seen.streams.cut += 1;
+                    self.note(&format!("a stream had {} of {chunks} chunks", answer.chunks));
+                }
+                Err(failure) => {
+                    self.seen.streams.cut += 1;
+                    self.note(&format!("a stream was cut: {failure:?}"));
+                }
+            }
+        }
+        self.seen
+    }
+
+    /// Whether the load goes on, after the pause that there is to be.
+    fn goes_on(&self, trouble: bool) -> bool {
+        let pause = if trouble { AFTER_TROUBLE } else { Duration::ZERO };
+        let pause = pause.max(self.given.clients.pace);
+        let mut over = [Interest::new(self.given.over.as_fd(), Want::Read)];
+        poll::wait(&mut over, Some(pause)).is_ok_and(|over| over == 0)
+    }
+
+    fn is_expected(&mut self, answer: &Answer) -> bool {
+        let told = match self.given.clients.shape {
+            Shape::Any => true,
+            Shape::Told => Told::of(&answer.body).generation > 0,
+        };
+        let expected = (200..300).contains(&answer.status) && told;
+        if !expected {
+            let body = String::from_utf8_lossy(&answer.body).into_owned();
+            self.note(&format!("status {}: {body}", answer.status));
+        }
+        expected
+    }
+
+    fn counted(&mut self, answer: &Answer) {
+        *self.seen.by.entry(Told::of(&answer.body)).or_default() += 1;
+        self.flows();
+    }
+
+    fn flows(&mut self) {
+        // Whoever started the load may have stopped listening.
+        self.given.flowing.send(!self.flows).unwrap_or_default();
+        self.flows = true;
+    }
+
+    fn note(&mut self, what: &str) {
+        self.seen.note(monotonic().saturating_sub(self.given.began), what);
+    }
+}
+
+fn connect(address: SocketAddr, patience: Duration) -> Result<BufReader<TcpStream>, Unconnected> {
+    let stream = TcpStream::connect_timeout(&address, patience).map_err(|error| {
+        let is_one_of = |kinds: [ErrorKind; 2]| kinds.contains(&error.kind());
+        if error.kind() == ErrorKind::ConnectionRefused {
+            Unconnected::Refused
+        } else if is_one_of([ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted]) {
+            Unconnected::Reset(error.to_string())
+        } else if answer::is_timeout(&error) {
+            Unconnected::TimedOut
+        } else {
+            Unconnected::Impossible(error.to_string())
+        }
+    })?;
+    let set = stream.set_read_timeout(Some(patience)).and_then(|()| stream.set_nodelay(true));
+    set.map_err(|error| Unconnected::Impossible(error.to_string()))?;
+    Ok(BufReader::with_capacity(4096, stream))
+}
+
+/// Whether the server has ended an idle connection: there is something to read where nothing was asked.
+fn has_ended(connection: &BufReader<TcpStream>) -> bool {
+    let mut idle = [Interest::new(connection.get_ref().as_fd(), Want::Read)];
+    poll::wait(&mut idle, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
+}

@@ -1,0 +1,104 @@
+//! The model of a takeover: incumbent, successor, launchers and what the kernel keeps, through every interleaving and fault.
+//!
+//! What decides is what ships: [`tenure_worker::takeover::machine`] is called for both sides. What is rewritten, because it is
+//! I/O, is how each deed is carried out, cut where the real one can be interleaved or can die. Whether a worker is to be
+//! replaced is a matter of the other model, and told here in two lines. Each state knows at which fault points its processes
+//! stand ([`point`]), so that what happens here can be made to happen to real ones.
+
+mod incumbent;
+mod invariant;
+mod launcher;
+mod moves;
+mod point;
+mod scenario;
+mod state;
+mod successor;
+
+pub mod catalog;
+pub mod replay;
+
+use stateright::{HasDiscoveries, Model, Property};
+use tenure_worker::takeover::machine::Incumbent;
+
+use crate::model::takeover::moves::Move;
+use crate::model::takeover::state::{LAUNCHERS, Launcher, Pc, Phase, SLOTS, State, Worker};
+use crate::model::{Explored, explored};
+
+pub use crate::model::takeover::invariant::{
+    BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST,
+    SOUND, STOP_HOLDS, TWO_ALIVE, witness,
+};
+pub use crate::model::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
+pub use crate::model::takeover::state::Outcome;
+
+/// Explores every state of a scenario, breadth first; ends early where something does not hold.
+#[must_use]
+pub fn explore(scenario: &Scenario) -> Explored {
+    explored(scenario.clone(), HasDiscoveries::AnyFailures, point::describe)
+}
+
+/// Looks for a counterexample to one property, and for nothing else.
+#[must_use]
+pub fn refute(scenario: &Scenario, property: &'static str) -> Explored {
+    explored(scenario.clone(), HasDiscoveries::AllOf([property].into_iter().collect()), point::describe)
+}
+
+impl Model for Scenario {
+    type State = State;
+    type Action = Move;
+
+    fn init_states(&self) -> Vec<State> {
+        let mut launchers = [Launcher::NONE; LAUNCHERS];
+        for (launcher, caller) in launchers.iter_mut().zip(&self.callers) {
+            let Caller { task, level, runs } = *caller;
+            *launcher = Launcher { task, level, runs, pc: Pc::Look, ..Launcher::NONE };
+        }
+        let mut workers = [Worker::NONE; SLOTS];
+        workers[0] = Worker {
+            phase: Phase::Incumbent(Incumbent::Serving),
+            generation: 1,
+            lease: 1,
+            socket: 1,
+            answers: true,
+            accepts: true,
+            ..Worker::NONE
+        };
+        vec![State {
+            lease: 1,
+            path: 1,
+            ledger: 1,
+            lineage: 1,
+            offers: 1,
+            failed: 0,
+            launchers,
+            workers,
+            left: self.limits,
+            written: 1,
+            last: 0,
+            replaced: 0,
+            downgrades: 0,
+            regressed: false,
+            resurrected: false,
+            unproved: false,
+            unsound: false,
+            reclaimed: false,
+        }]
+    }
+
+    fn actions(&self, state: &State, actions: &mut Vec<Move>) {
+        moves::own(self, state, actions);
+        moves::foreign(self, state, actions);
+    }
+
+    fn next_state(&self, state: &State, action: Move) -> Option<State> {
+        let mut next = state.clone();
+        moves::apply(self, &mut next, action);
+        Some(next)
+    }
+
+    fn properties(&self) -> Vec<Property<Self>> {
+        let mut properties = invariant::always();
+        properties.extend(self.witnesses.iter().map(|name| invariant::witness(name)));
+        properties
+    }
+}

@@ -1,0 +1,249 @@
+//! The scenarios of a takeover that are explored, and the broken rules with the property that each must cost.
+//!
+//! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer broken too.
+
+use crate::model::takeover::invariant::{
+    BOUNDED, FENCE, LEASE, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST, STOP_HOLDS, TWO_ALIVE, witness,
+};
+use crate::model::takeover::scenario::{Limits, Mutation, Scenario, Task};
+
+use Task::{Ensure, Restart, Stop};
+
+/// Nothing goes wrong.
+const NONE: Limits = Limits {
+    crashes: 0,
+    stops: 0,
+    resumes: 0,
+    lates: 0,
+    cuts: 0,
+    failures: 0,
+    ailments: 0,
+    terms: 0,
+    ticks: 0,
+};
+
+/// Scenarios of some seconds.
+#[must_use]
+pub fn small() -> Vec<Scenario> {
+    vec![
+        Scenario::new("takeover: an upgrade, two crashes")
+            .call(Ensure, 1, 1)
+            .limits(Limits { crashes: 2, ticks: 1, ..NONE })
+            .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK, witness::HEIR, witness::ORPHAN]),
+        Scenario::new("takeover: two upgrades in a row, a crash")
+            .call(Ensure, 1, 1)
+            .call(Ensure, 2, 1)
+            .limits(Limits { crashes: 1, ticks: 1, ..NONE })
+            .seeing(&[witness::TWICE, witness::ROLLED_BACK, witness::WAITED, witness::COLD]),
+        Scenario::new("takeover: a restart among launchers, a crash")
+            .call(Restart, 0, 1)
+            .call(Ensure, 1, 1)
+            .limits(Limits { crashes: 1, ..NONE })
+            .seeing(&[witness::VERIFIED, witness::UNPROVED]),
+        Scenario::new("takeover: a stop in the middle, a crash")
+            .call(Ensure, 1, 1)
+            .call(Stop, 0, 1)
+            .limits(Limits { crashes: 1, ..NONE })
+            .seeing(&[witness::STOPPED, witness::STOPPED_BOTH]),
+        Scenario::new("takeover: a stop in the middle, a patience that ends too early")
+            .call(Restart, 0, 1)
+            .call(Stop, 0, 1)
+            .limits(Limits { lates: 1, ..NONE })
+            .seeing(&[witness::STOPPED, witness::STOPPED_BOTH, witness::ROLLED_BACK]),
+        Scenario::new("takeover: a stopped process that goes on, a crash")
+            .call(Ensure, 1, 1)
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..NONE })
+            .seeing(&[witness::LATE, witness::WEDGED, witness::ROLLED_BACK]),
+        Scenario::new("takeover: apps that fail, hang and lose each other")
+            .call(Ensure, 1, 1)
+            .limits(Limits { failures: 1, ailments: 1, cuts: 1, ..NONE })
+            .seeing(&[witness::OLDER, witness::NO_ROOM, witness::ROLLED_BACK]),
+        Scenario::new("takeover: without a probation, a crash, a signal")
+            .call(Ensure, 1, 1)
+            .unbaked()
+            .limits(Limits { crashes: 1, terms: 1, ..NONE })
+            .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK]),
+        Scenario::new("takeover: both programs beside each other, a crash, a failure")
+            .call(Ensure, 1, 1)
+            .overlapping()
+            .limits(Limits { crashes: 1, failures: 1, ..NONE })
+            .seeing(&[witness::BESIDE, witness::TAKEN_OVER, witness::ROLLED_BACK]),
+        Scenario::new("takeover: two restarts and a stop, a stopped process, a signal")
+            .call(Restart, 0, 2)
+            .call(Stop, 0, 1)
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, terms: 1, ..NONE })
+            .seeing(&[witness::VERIFIED, witness::STOPPED]),
+        Scenario::new("takeover: upgrade, restart and stop, two crashes")
+            .call(Ensure, 1, 1)
+            .call(Restart, 0, 1)
+            .call(Stop, 0, 1)
+            .limits(Limits { crashes: 2, ..NONE })
+            .seeing(&[witness::VERIFIED, witness::STOPPED_BOTH]),
+    ]
+}
+
+/// Scenarios of some minutes.
+#[must_use]
+pub fn large() -> Vec<Scenario> {
+    vec![
+        Scenario::new("takeover: two upgrades in a row, two crashes, a stopped process that goes on")
+            .call(Ensure, 1, 1)
+            .call(Ensure, 2, 1)
+            .limits(Limits { crashes: 2, stops: 1, resumes: 1, ticks: 1, ..NONE })
+            .seeing(&[witness::TWICE, witness::LATE, witness::WEDGED]),
+        Scenario::new("takeover: two upgrades and a restart, two crashes, a patience that ends too early")
+            .call(Ensure, 1, 1)
+            .call(Ensure, 2, 1)
+            .call(Restart, 0, 1)
+            .limits(Limits { crashes: 2, lates: 1, ticks: 1, ..NONE })
+            .seeing(&[witness::TWICE, witness::VERIFIED, witness::UNPROVED]),
+        Scenario::new("takeover: everything goes wrong once")
+            .call(Ensure, 1, 2)
+            .limits(Limits {
+                crashes: 1,
+                stops: 1,
+                resumes: 1,
+                lates: 1,
+                cuts: 1,
+                failures: 1,
+                ailments: 1,
+                ticks: 1,
+                ..NONE
+            })
+            .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK]),
+        Scenario::new("takeover: programs beside each other, everything but a cut")
+            .call(Ensure, 1, 1)
+            .call(Ensure, 2, 1)
+            .overlapping()
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, failures: 1, ailments: 1, ..NONE })
+            .seeing(&[witness::BESIDE, witness::TWICE]),
+    ]
+}
+
+/// A scenario in which a rule is broken.
+#[derive(Debug, Clone)]
+pub struct Broken {
+    /// The scenario, with every rule that is broken in it.
+    pub scenario: Scenario,
+    /// What cannot hold then.
+    pub property: &'static str,
+    /// The layer that has to be broken as well: with all the others that stand before it, everything holds.
+    pub masked_by: Vec<Mutation>,
+}
+
+impl Broken {
+    /// The same scenario with the masking layers in place, where there are any.
+    #[must_use]
+    pub fn masked(&self) -> Option<Scenario> {
+        if self.masked_by.is_empty() {
+            return None;
+        }
+        let mut scenario = self.scenario.clone();
+        scenario.mutations.retain(|mutation| !self.masked_by.contains(mutation));
+        scenario.witnesses.clear();
+        Some(scenario)
+    }
+}
+
+fn one(name: &'static str, mutation: Mutation, limits: Limits, property: &'static str) -> Broken {
+    let scenario = Scenario::new(name).call(Ensure, 1, 1).limits(limits).breaking(mutation);
+    Broken { scenario, property, masked_by: Vec::new() }
+}
+
+impl Broken {
+    fn call(mut self, task: Task, level: u8) -> Self {
+        self.scenario = self.scenario.call(task, level, 1);
+        self
+    }
+
+    /// Breaks another layer, which would make it good.
+    fn masked_by(mut self, layers: &[Mutation]) -> Self {
+        self.scenario.mutations.extend(layers);
+        self.masked_by = layers.to_vec();
+        self
+    }
+}
+
+/// Scenarios in which rules are broken, each with a property that cannot hold then.
+#[must_use]
+pub fn broken() -> Vec<Broken> {
+    let crash = Limits { crashes: 1, ..NONE };
+    let crashes = Limits { crashes: 2, ..NONE };
+    let late = Limits { lates: 1, ..NONE };
+    let restart = |broken: Broken| {
+        let mut broken = broken;
+        broken.scenario.callers[0].task = Restart;
+        broken.scenario.callers[0].level = 0;
+        broken
+    };
+    vec![
+        one("takeover: the path is bound before the lease is shared", Mutation::BindFirst, NONE, PATH),
+        one(
+            "takeover: the app accepts until the successor serves",
+            Mutation::AcceptsUntilAck,
+            NONE,
+            ONE_ACCEPTS,
+        ),
+        one(
+            "takeover: callers are answered until the successor serves",
+            Mutation::AnswersUntilAck,
+            NONE,
+            PATH,
+        ),
+        one(
+            "takeover: a rollback that does not end the successor",
+            Mutation::RollbackWithoutKill,
+            late,
+            ONE_ACCEPTS,
+        ),
+        one("takeover: a rollback to the same generation", Mutation::RollbackSameGeneration, crash, ONWARD),
+        one("takeover: the lease is released and taken again", Mutation::ReleaseAndRetake, crash, LEASE),
+        one(
+            "takeover: another takeover while the predecessor lives",
+            Mutation::OverlappingAdmitted,
+            NONE,
+            TWO_ALIVE,
+        )
+        .call(Ensure, 2)
+        .masked_by(&[Mutation::OverlappingBegun]),
+        one("takeover: the incumbent's end is not noticed", Mutation::EndIgnored, crashes, REST)
+            .masked_by(&[Mutation::NoTimer]),
+        one(
+            "takeover: no watchdog of its own thread, a drain",
+            Mutation::NoWatchdog,
+            Limits { ailments: 1, ..NONE },
+            REST,
+        ),
+        one(
+            "takeover: no watchdog of its own thread, a boot",
+            Mutation::NoWatchdog,
+            Limits { ailments: 1, crashes: 1, ..NONE },
+            REST,
+        ),
+        one("takeover: what stands picks the successor", Mutation::StaleSuccessor, NONE, BOUNDED),
+        one("takeover: the incumbent writes the ledger after the grant", Mutation::TwoWriters, NONE, ONWARD),
+        one(
+            "takeover: the end of a connection passes for a death",
+            Mutation::EndUnproved,
+            Limits { cuts: 1, ..NONE },
+            ONE_ACCEPTS,
+        ),
+        one("takeover: the incumbent is not told of a stop", Mutation::AbortEndsIgnored, NONE, STOP_HOLDS)
+            .call(Stop, 0),
+        one(
+            "takeover: a death is believed before the last words",
+            Mutation::DeathBeforeWords,
+            NONE,
+            STOP_HOLDS,
+        )
+        .call(Stop, 0),
+        restart(one("takeover: a restart believes the report", Mutation::ReportBelieved, crash, PROOF)),
+        restart(one(
+            "takeover: a restart takes any higher generation",
+            Mutation::AnyHigherGeneration,
+            crash,
+            PROOF,
+        )),
+        one("takeover: a rollback below what has written", Mutation::RollbackSameGeneration, crash, FENCE),
+    ]
+}

@@ -1,0 +1,209 @@
+//! An incumbent's own steps, each through the shipped table.
+//!
+//! One thread for one takeover: a deed is done before anything else is heard. Between a table's step and each part of the
+//! deed it can be killed or stopped.
+
+use tenure_worker::takeover::machine::{self, Deed, Heard, Incumbent, Successor, Then};
+
+use crate::model::takeover::scenario::{Mutation, Scenario};
+use crate::model::takeover::state::{Kin, News, Phase, Reply, Said, State, Todo, WORDS, Worker};
+
+/// What the incumbent in `slot` can hear by itself now, less the words of its successor.
+pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> Vec<Heard> {
+    let worker = s.at(slot);
+    let silent = worker.words[0] == Said::Nothing;
+    let gone = worker.successor == Kin::Gone && (silent || rules.breaks(Mutation::DeathBeforeWords));
+    let ended = worker.successor != Kin::None && !worker.linked && silent;
+    let late = matches!(state, Incumbent::Prepared | Incumbent::Granted)
+        && !rules.breaks(Mutation::NoTimer)
+        && matches!(worker.successor, Kin::Alive(other) if s.at(other).stopped || s.at(other).ails);
+    let offers = [
+        (ended || late, Heard::Lost),
+        (gone, Heard::SuccessorGone),
+        (state == Incumbent::Relieved, Heard::BakeOver),
+        (state == Incumbent::Quiescing && !worker.ails, Heard::Quiesced),
+        (state == Incumbent::Reclaiming && !worker.ails, Heard::Reclaimed),
+    ];
+    let matters = |heard: &Heard| machine::incumbent(state, *heard, rules.terms) != (state, None);
+    offers.into_iter().filter(|(can, _)| *can).map(|(_, heard)| heard).filter(matters).collect()
+}
+
+/// It hears something; the table says what follows.
+pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: Heard) {
+    let Phase::Incumbent(state) = s.at(slot).phase else { return };
+    match heard {
+        Heard::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => s.worker(slot).accepts = false,
+        Heard::Active => acknowledged(rules, s, slot),
+        Heard::Reclaimed => {
+            s.worker(slot).answers = true;
+            s.serve(slot);
+            s.reclaimed = true;
+        }
+        Heard::Quiesced
+        | Heard::Prepare
+        | Heard::Commit
+        | Heard::NotQuiesced
+        | Heard::Stuck
+        | Heard::Aborted { .. }
+        | Heard::Lost
+        | Heard::SuccessorGone
+        | Heard::BakeOver
+        | Heard::StopAsked
+        | Heard::NotReclaimed => {}
+    }
+    let (next, deed) = match (state, heard) {
+        // Nobody is about to take its place: it ends as any worker does.
+        (Incumbent::Serving, Heard::StopAsked) => (Incumbent::Leaving, Some(Deed::Leave)),
+        (_, _) => machine::incumbent(state, heard, rules.terms),
+    };
+    let worker = s.worker(slot);
+    worker.phase = Phase::Incumbent(next);
+    worker.todo = match deed {
+        Some(Deed::Share) => Todo::Record,
+        Some(Deed::Grant) => Todo::Hush,
+        Some(Deed::EndSuccessor) => Todo::End,
+        Some(Deed::Reclaim) => Todo::Reopen,
+        Some(Deed::Leave) => Todo::Leave,
+        Some(Deed::Exit) => Todo::Exit,
+        // Its app is asked on another thread, and answers or does not.
+        Some(Deed::Quiesce) | None => Todo::Nothing,
+    };
+    if deed == Some(Deed::Exit) {
+        worker.ails = false;
+    }
+    if next == Incumbent::Serving {
+        (worker.successor, worker.linked, worker.words) = (Kin::None, false, [Said::Nothing; WORDS]);
+    }
+}
+
+/// The successor serves.
+fn acknowledged(rules: &Scenario, s: &mut State, slot: u8) {
+    if rules.breaks(Mutation::AcceptsUntilAck) {
+        s.worker(slot).accepts = false;
+    }
+    if rules.breaks(Mutation::AnswersUntilAck) {
+        s.worker(slot).answers = false;
+    }
+}
+
+/// Reads the next word that was said to the worker in `slot`, whatever that is by now.
+pub(super) fn read(rules: &Scenario, s: &mut State, slot: u8) {
+    let word = s.worker(slot).take_word();
+    let heard = match word {
+        Said::Nothing => return,
+        Said::Prepare => return admit(rules, s, slot),
+        Said::Commit => Heard::Commit,
+        Said::Active => Heard::Active,
+        Said::Abort { ends } => Heard::Aborted { ends: ends && !rules.breaks(Mutation::AbortEndsIgnored) },
+    };
+    hear(rules, s, slot, heard);
+}
+
+/// Somebody asks it to prepare: refused unless it serves alone and nobody of its own past lives.
+fn admit(rules: &Scenario, s: &mut State, slot: u8) {
+    let asks = |worker: &Worker| {
+        worker.phase == Phase::Successor(Successor::Asking) && worker.predecessor == Kin::Alive(slot)
+    };
+    let asker = s.living().find(|(_, worker)| asks(worker)).map(|(asker, _)| asker);
+    let Some(asker) = asker else { return };
+    if rules.breaks(Mutation::OverlappingAdmitted) && s.at(slot).phase == Phase::Successor(Successor::Active)
+    {
+        let worker = s.worker(slot);
+        (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
+    }
+    if !s.at(slot).serves_alone() {
+        s.worker(asker).reply = Reply::Refused;
+        return;
+    }
+    let above = s.at(asker).generation;
+    let worker = s.worker(slot);
+    (worker.successor, worker.linked, worker.above) = (Kin::Alive(asker), true, above);
+    if !s.at(asker).linked {
+        s.worker(slot).linked = false;
+    }
+    hear(rules, s, slot, Heard::Prepare);
+}
+
+/// Does what it is about to do.
+pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
+    let Worker { todo, successor, lease, socket, .. } = *s.at(slot);
+    s.worker(slot).todo = Todo::Nothing;
+    match (todo, successor) {
+        (Todo::Record, _) => {
+            if let Kin::Alive(other) = successor {
+                s.write_ledger(s.ledger, s.lineage | (1 << other));
+            }
+            s.worker(slot).todo = Todo::Share;
+        }
+        (Todo::Share, Kin::Alive(other)) => answer(s, slot, other, Reply::Prepared { lease, socket }),
+        (Todo::Hush, _) => {
+            if !rules.breaks(Mutation::AnswersUntilAck) {
+                s.worker(slot).answers = false;
+            }
+            s.worker(slot).todo = Todo::Grant;
+        }
+        (Todo::Grant, _) => {
+            if rules.breaks(Mutation::ReleaseAndRetake) {
+                s.worker(slot).lease = 0;
+                s.settle();
+            }
+            if let Kin::Alive(other) = successor {
+                answer(s, slot, other, Reply::Granted);
+            }
+        }
+        (Todo::End, Kin::Alive(other)) => {
+            if rules.breaks(Mutation::RollbackWithoutKill) {
+                s.worker(slot).successor = Kin::Gone;
+            } else {
+                s.bury(other, News::Gone);
+            }
+        }
+        (Todo::Reopen, _) => {
+            let above = s.at(slot).above.max(s.ledger) + 1;
+            if !rules.breaks(Mutation::RollbackSameGeneration) {
+                s.worker(slot).generation = above;
+            }
+            s.write_ledger(s.at(slot).generation, 1 << slot);
+        }
+        (Todo::Leave, _) => {
+            let worker = s.worker(slot);
+            (worker.answers, worker.accepts, worker.socket, worker.todo) = (false, false, 0, Todo::Exit);
+            s.settle();
+        }
+        (Todo::Exit, _) => s.bury(slot, News::Gone),
+        // What was to be told to somebody who is gone.
+        (_, _) => {}
+    }
+}
+
+fn answer(s: &mut State, from: u8, to: u8, reply: Reply) {
+    if s.at(from).linked && s.at(to).predecessor == Kin::Alive(from) {
+        s.worker(to).reply = reply;
+    }
+}
+
+/// Its own thread's watchdog ends a phase that hangs.
+pub(super) fn watchdog(rules: &Scenario, s: &mut State, slot: u8) {
+    match s.at(slot).phase {
+        Phase::Incumbent(Incumbent::Quiescing) => hear(rules, s, slot, Heard::Stuck),
+        Phase::Incumbent(Incumbent::Reclaiming) => hear(rules, s, slot, Heard::NotReclaimed),
+        Phase::Incumbent(_) => s.bury(slot, News::Gone),
+        // A boot that hangs is a boot that failed, unless somebody asked for its end.
+        Phase::Empty | Phase::Booting | Phase::Successor(_) => {
+            let news = if s.at(slot).news == News::Ended { News::Ended } else { News::Failed };
+            s.bury(slot, news);
+        }
+    }
+}
+
+/// Whether a phase of it can hang.
+pub(super) fn can_hang(state: Incumbent) -> bool {
+    match state {
+        Incumbent::Quiescing | Incumbent::Reclaiming | Incumbent::Leaving => true,
+        Incumbent::Serving
+        | Incumbent::Prepared
+        | Incumbent::Granted
+        | Incumbent::Relieved
+        | Incumbent::Ending(Then::Serve | Then::Reclaim | Then::Leave) => false,
+    }
+}

@@ -1,0 +1,238 @@
+//! What must always hold while a worker takes the place of another, and what must be seen to happen.
+//!
+//! The numbers are those of the protocol's invariants.
+
+use stateright::Property;
+use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
+
+use crate::model::takeover::moves;
+use crate::model::takeover::scenario::{Limits, Scenario, Task};
+use crate::model::takeover::state::{Kin, Launcher, Outcome, Pc, Phase, State, Worker};
+
+/// At most one app accepts; two where both programs are beside each other by agreement.
+pub const ONE_ACCEPTS: &str = "I1 one accepting app";
+/// Who accepts holds the lease.
+pub const LEASE: &str = "I2 who accepts holds the lease";
+/// One process at most answers callers, at the path, and it is the one that serves.
+pub const PATH: &str = "I3 who serves is who answers at the path";
+/// Replacements are bounded by versions and faults.
+pub const BOUNDED: &str = "I4 replacements <= k - 1 + f";
+/// Versions only go down by a fault.
+pub const NO_DOWNGRADE: &str = "I5 a downgrade uses up a fault";
+/// Callers wait or are answered while somebody lives who has not announced an end.
+pub const NO_REFUSAL: &str = "I6 no refusal while one of the lineage lives on";
+/// A generation names one worker.
+pub const GENERATIONS: &str = "I7 generations are unique";
+/// The ledger's generation only goes up.
+pub const ONWARD: &str = "I7 the generation on record never goes back";
+/// Nothing is stuck.
+pub const REST: &str = "I8 at rest: calls done, gate free, one worker alone or a reason";
+/// Whoever serves is not below one that served.
+pub const FENCE: &str = "I9 no write by an older generation";
+/// `restart` has seen what it says.
+pub const PROOF: &str = "I13 a proved restart has seen the new worker";
+/// At most two.
+pub const TWO_ALIVE: &str = "I14 two generations alive";
+/// A stop of the worker ends both sides of a takeover.
+pub const STOP_HOLDS: &str = "a worker that was told of a stop does not serve again";
+/// Without a fault every call is answered.
+pub const SOUND: &str = "no fault, no error";
+
+/// The properties of every exploration.
+pub(super) fn always() -> Vec<Property<Scenario>> {
+    vec![
+        Property::always(ONE_ACCEPTS, |rules: &Scenario, s: &State| {
+            let most = if rules.terms.overlap { 2 } else { 1 };
+            s.living().filter(|(_, worker)| worker.accepts).count() <= most
+        }),
+        Property::always(LEASE, |_, s: &State| {
+            accepting(s).all(|worker| s.lease != 0 && worker.lease == s.lease)
+        }),
+        Property::always(PATH, |_, s: &State| {
+            let serves = |worker: &Worker| {
+                s.path != 0 && worker.socket == s.path && (worker.answers || !is_settled(worker))
+            };
+            s.living().filter(|(_, worker)| worker.answers).count() <= 1 && settled(s).all(serves)
+        }),
+        Property::always(BOUNDED, |rules: &Scenario, s: &State| {
+            i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
+        }),
+        Property::always(NO_DOWNGRADE, |rules: &Scenario, s: &State| {
+            i16::from(s.downgrades) <= faults(rules, s)
+        }),
+        Property::always(NO_REFUSAL, |_, s: &State| {
+            s.living().all(|(_, worker)| !goes_on(worker) || worker.stopped || worker.socket == s.path)
+        }),
+        Property::always(GENERATIONS, |_, s: &State| {
+            let all: Vec<u8> = s.living().map(|(_, worker)| worker.generation).collect();
+            (1..all.len()).all(|at| !all[..at].contains(&all[at]))
+        }),
+        Property::always(ONWARD, |_, s: &State| !s.regressed),
+        Property::always(REST, |rules: &Scenario, s: &State| !is_at_rest(rules, s) || rests_well(rules, s)),
+        Property::always(FENCE, |rules: &Scenario, s: &State| {
+            // While both programs are beside each other by agreement, neither is fenced.
+            rules.terms.overlap || accepting(s).all(|worker| worker.generation >= s.written)
+        }),
+        Property::always(PROOF, |_, s: &State| !s.unproved),
+        Property::always(TWO_ALIVE, |_, s: &State| s.living().count() <= 2),
+        Property::always(STOP_HOLDS, |_, s: &State| !s.resurrected),
+        Property::always(SOUND, |_, s: &State| !s.unsound),
+    ]
+}
+
+fn accepting(s: &State) -> impl Iterator<Item = &Worker> {
+    s.living().map(|(_, worker)| worker).filter(|worker| worker.accepts)
+}
+
+/// Whether it is the one worker, and has nothing to do before it answers.
+fn is_settled(worker: &Worker) -> bool {
+    match worker.phase {
+        Phase::Successor(state) => state == Successor::Active,
+        Phase::Incumbent(state) => matches!(state, Incumbent::Serving | Incumbent::Prepared),
+        Phase::Empty | Phase::Booting => false,
+    }
+}
+
+fn settled(s: &State) -> impl Iterator<Item = &Worker> {
+    s.living().map(|(_, worker)| worker).filter(|worker| is_settled(worker))
+}
+
+/// Whether it shares the lease and has not announced its end.
+fn goes_on(worker: &Worker) -> bool {
+    let shares = worker.lease != 0 && worker.socket != 0;
+    let goes_on = match worker.phase {
+        Phase::Empty => false,
+        Phase::Booting => true,
+        Phase::Successor(state) => state != Successor::Over,
+        Phase::Incumbent(state) => match state {
+            Incumbent::Serving
+            | Incumbent::Prepared
+            | Incumbent::Quiescing
+            | Incumbent::Granted
+            | Incumbent::Relieved
+            | Incumbent::Ending(Then::Serve | Then::Reclaim)
+            | Incumbent::Reclaiming => true,
+            Incumbent::Ending(Then::Leave) | Incumbent::Leaving => false,
+        },
+    };
+    shares && goes_on
+}
+
+/// What has gone wrong so far.
+pub(super) fn faults(rules: &Scenario, s: &State) -> i16 {
+    rules.limits.sum() - s.left.sum()
+}
+
+/// Whether nothing happens any more unless something is done to the processes.
+pub(super) fn is_at_rest(rules: &Scenario, s: &State) -> bool {
+    let mut next = Vec::new();
+    moves::own(rules, s, &mut next);
+    next.is_empty()
+}
+
+/// Whether this is an end that a scope may come to.
+fn rests_well(rules: &Scenario, s: &State) -> bool {
+    let calls = s.launchers.iter().all(Launcher::is_over);
+    let gate = !s.workers.iter().any(|worker| worker.gate && !worker.stopped);
+    let serves = |worker: &Worker| {
+        let still_followed = matches!(worker.predecessor, Kin::Alive(other) if s.at(other).stopped);
+        let alone =
+            worker.serves_alone() || (worker.phase == Phase::Successor(Successor::Active) && still_followed);
+        alone && worker.accepts && worker.answers
+    };
+    let mut running = s.living().map(|(_, worker)| worker).filter(|worker| !worker.stopped);
+    let workers = running.all(serves);
+    let reason = rules.has(Task::Stop) || faults(rules, s) > 0;
+    calls && gate && workers && (s.living().count() > 0 || reason)
+}
+
+/// Names of what can be demanded to be seen.
+pub mod witness {
+    /// A successor is alone, and serves.
+    pub const TAKEN_OVER: &str = "a takeover comes to its end";
+    /// Two takeovers, one after the other.
+    pub const TWICE: &str = "two takeovers in a row";
+    /// An incumbent took its scope back.
+    pub const ROLLED_BACK: &str = "an incumbent takes its scope back";
+    /// A successor goes on although its launcher is gone.
+    pub const ORPHAN: &str = "a successor goes on without its launcher";
+    /// A successor goes on although its incumbent is gone.
+    pub const HEIR: &str = "a successor goes on without its incumbent";
+    /// The version that failed was passed over.
+    pub const OLDER: &str = "the older version serves instead";
+    /// `restart` was proved.
+    pub const VERIFIED: &str = "a restart is proved";
+    /// `restart` was not.
+    pub const UNPROVED: &str = "a restart is not proved";
+    /// `stop` was asked of a successor, whose incumbent ended too.
+    pub const STOPPED_BOTH: &str = "a stop ends both sides";
+    /// `stop` was proved.
+    pub const STOPPED: &str = "a stop is proved";
+    /// After it all a launcher started a worker in an empty scope.
+    pub const COLD: &str = "a cold start after a takeover that failed";
+    /// A stopped worker was ended.
+    pub const WEDGED: &str = "who stands still is ended";
+    /// A launcher waited for the probation of somebody else's successor.
+    pub const WAITED: &str = "a launcher waits for a takeover to end";
+    /// A stopped incumbent went on after its successor had given up.
+    pub const LATE: &str = "an incumbent reads what was said long ago";
+    /// An app could not make room.
+    pub const NO_ROOM: &str = "an app does not make room";
+    /// Both programs were there.
+    pub const BESIDE: &str = "both programs serve beside each other";
+}
+
+/// The property of one name of [`witness`].
+pub(super) fn witness(name: &'static str) -> Property<Scenario> {
+    let seen: fn(&Scenario, &State) -> bool = match name {
+        witness::TAKEN_OVER => |_, s| is_alone(s) && s.ledger > 1 && !s.reclaimed,
+        witness::TWICE => |_, s| is_alone(s) && s.replaced > 1,
+        witness::ROLLED_BACK => |_, s| s.reclaimed,
+        witness::ORPHAN => |_, s| {
+            is_alone(s)
+                && s.ledger > 1
+                && s.launchers.iter().all(|one| one.is_over())
+                && s.launchers.contains(&Launcher::KILLED)
+        },
+        witness::HEIR => |_, s| {
+            s.workers.iter().any(|worker| {
+                worker.phase == Phase::Successor(Successor::Granted) && worker.predecessor == Kin::Gone
+            })
+        },
+        witness::OLDER => |_, s| s.failed != 0 && ended(s, Outcome::Serving),
+        witness::VERIFIED => |_, s| ended(s, Outcome::Verified),
+        witness::UNPROVED => |_, s| ended(s, Outcome::Unproved),
+        witness::STOPPED_BOTH => |_, s| s.workers.iter().any(|worker| worker.dismissed),
+        witness::STOPPED => |_, s| ended(s, Outcome::Stopped),
+        witness::COLD => |_, s| s.launchers.iter().any(|one| matches!(one.pc, Pc::AwaitBoot(_))),
+        witness::WEDGED => |rules, s| {
+            let before = Limits { stops: s.left.stops, ..rules.limits };
+            s.left == before && s.left != rules.limits && !s.workers.iter().any(|worker| worker.stopped)
+        },
+        witness::WAITED => |_, s| s.launchers.iter().any(|one| matches!(one.pc, Pc::AwaitSettled(_))),
+        witness::LATE => |rules, s| {
+            rules.limits.resumes > s.left.resumes
+                && s.workers.iter().any(|worker| {
+                    worker.successor == Kin::Gone
+                        && matches!(worker.phase, Phase::Incumbent(Incumbent::Quiescing))
+                })
+        },
+        witness::NO_ROOM => |_, s| {
+            s.workers.iter().any(|worker| {
+                worker.accepts && worker.phase == Phase::Incumbent(Incumbent::Ending(Then::Reclaim))
+            })
+        },
+        witness::BESIDE => |_, s| accepting(s).count() == 2,
+        // A name that nobody knows is never seen, and so the exploration fails.
+        _ => |_, _| false,
+    };
+    Property::sometimes(name, seen)
+}
+
+fn is_alone(s: &State) -> bool {
+    s.living().count() == 1 && s.workers.iter().any(Worker::serves_alone)
+}
+
+fn ended(s: &State, outcome: Outcome) -> bool {
+    s.launchers.iter().any(|one| one.pc == Pc::Done(outcome))
+}

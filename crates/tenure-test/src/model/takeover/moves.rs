@@ -1,0 +1,289 @@
+//! Everything that can happen next: what the processes do by themselves, and what is done to them.
+
+use tenure_worker::takeover::machine::{Heard, Incumbent, Successor, Word};
+
+use crate::model::takeover::scenario::{Mutation, Scenario};
+use crate::model::takeover::state::{Kin, News, Pc, Phase, SLOTS, Said, State, Todo, Worker, numbers};
+use crate::model::takeover::{incumbent, launcher, successor};
+
+/// One thing that happens. Numbers are launchers, or slots of workers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Move {
+    /// The launcher goes on.
+    Go(u8),
+    /// The launcher's budget ends, because it waits for somebody who stands still.
+    Expires(u8),
+    /// The launcher ends who stands still.
+    Forces(u8),
+    /// The worker takes the next step of what it does.
+    Acts(u8, Todo),
+    /// A worker that was started in an empty scope serves.
+    Boots(u8),
+    /// The incumbent reads what the successor said.
+    Reads(u8),
+    /// The incumbent notices something.
+    Hears(u8, Heard),
+    /// The successor notices something.
+    Learns(u8, Word),
+    /// The successor's program serves beside the incumbent's.
+    Joins(u8),
+    /// The worker before it is gone: the successor is alone.
+    Settles(u8),
+    /// The watchdog of a worker ends a phase that hangs.
+    Watchdog(u8),
+    /// The incumbent writes the ledger as before.
+    Writes(u8),
+    /// A launcher is killed.
+    KillLauncher(u8),
+    /// A worker is killed.
+    KillWorker(u8),
+    /// A worker is stopped.
+    Stop(u8),
+    /// A stopped worker goes on.
+    Continue(u8),
+    /// The worker's patience with the other one ends too early.
+    Late(u8),
+    /// The launcher takes somebody for wedged who is not.
+    Suspects(u8),
+    /// The connection to the worker before it ends.
+    Cut(u8),
+    /// Its app fails.
+    Fails(u8),
+    /// What it does hangs.
+    Ails(u8),
+    /// It gets SIGTERM.
+    Term(u8),
+    /// Time passes for versions that failed.
+    Tick,
+}
+
+/// What the processes may do by themselves.
+pub(super) fn own(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
+    for me in launcher::calls(s) {
+        out.extend(launcher::may_go(s, me).then_some(Move::Go(me)));
+        out.extend(launcher::may_expire(s, me).then_some(Move::Expires(me)));
+        out.extend(launcher::may_force(rules, s, me).then_some(Move::Forces(me)));
+    }
+    for slot in numbers(SLOTS).filter(|slot| s.at(*slot).runs()) {
+        work(rules, s, slot, out);
+    }
+}
+
+fn work(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
+    let worker = s.at(slot);
+    if worker.ails && !rules.breaks(Mutation::NoWatchdog) {
+        out.push(Move::Watchdog(slot));
+    }
+    if worker.todo != Todo::Nothing {
+        out.extend(successor::may_act(rules, s, slot).then_some(Move::Acts(slot, worker.todo)));
+        return;
+    }
+    if worker.words[0] != Said::Nothing {
+        out.push(Move::Reads(slot));
+    }
+    match worker.phase {
+        Phase::Empty => {}
+        Phase::Booting if worker.ails => {}
+        Phase::Booting => out.push(Move::Boots(slot)),
+        Phase::Incumbent(state) => {
+            let heard = incumbent::heard(rules, s, slot, state);
+            out.extend(heard.into_iter().map(|heard| Move::Hears(slot, heard)));
+            let relieved = matches!(state, Incumbent::Granted | Incumbent::Relieved);
+            if relieved && rules.breaks(Mutation::TwoWriters) && worker.generation != s.ledger {
+                out.push(Move::Writes(slot));
+            }
+        }
+        Phase::Successor(state) => {
+            let words = successor::learns(rules, s, slot, state);
+            out.extend(words.into_iter().map(|word| Move::Learns(slot, word)));
+            out.extend(successor::may_join(rules, s, slot).then_some(Move::Joins(slot)));
+            if state == Successor::Active && !matches!(worker.predecessor, Kin::Alive(_)) {
+                out.push(Move::Settles(slot));
+            }
+        }
+    }
+}
+
+/// What may be done to them.
+pub(super) fn foreign(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
+    for me in launcher::calls(s) {
+        let pc = s.launchers[usize::from(me)].pc;
+        if s.left.crashes > 0 && pc != Pc::Look {
+            out.push(Move::KillLauncher(me));
+        }
+        if s.left.lates > 0 && pc == Pc::Mute {
+            out.push(Move::Suspects(me));
+        }
+    }
+    if s.left.ticks > 0 && s.failed != 0 {
+        out.push(Move::Tick);
+    }
+    for (slot, worker) in s.living() {
+        if s.left.crashes > 0 {
+            out.push(Move::KillWorker(slot));
+        }
+        if worker.stopped {
+            out.extend((s.left.resumes > 0).then_some(Move::Continue(slot)));
+            continue;
+        }
+        if s.left.stops > 0 {
+            out.push(Move::Stop(slot));
+        }
+        afflict(rules, s, slot, out);
+    }
+}
+
+fn afflict(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
+    let worker = s.at(slot);
+    let idle = worker.todo == Todo::Nothing;
+    let (late, fails, hangs, ends) = match worker.phase {
+        Phase::Empty => return,
+        Phase::Booting => (false, true, true, true),
+        Phase::Incumbent(state) => (
+            matches!(state, Incumbent::Prepared | Incumbent::Granted)
+                && matches!(worker.successor, Kin::Alive(_)),
+            matches!(state, Incumbent::Quiescing | Incumbent::Reclaiming),
+            incumbent::can_hang(state),
+            !matches!(state, Incumbent::Leaving),
+        ),
+        Phase::Successor(state) => (
+            matches!(state, Successor::Asking | Successor::Committing),
+            successor::can_fail(rules, s, slot, state),
+            successor::can_hang(rules, state),
+            state != Successor::Over,
+        ),
+    };
+    let cuts = matches!(worker.phase, Phase::Successor(_)) && worker.linked;
+    let offers = [
+        (s.left.lates > 0 && idle && late, Move::Late(slot)),
+        (s.left.failures > 0 && idle && fails, Move::Fails(slot)),
+        (s.left.ailments > 0 && !worker.ails && hangs, Move::Ails(slot)),
+        (s.left.terms > 0 && idle && ends, Move::Term(slot)),
+        (s.left.cuts > 0 && cuts, Move::Cut(slot)),
+    ];
+    out.extend(offers.into_iter().filter(|(can, _)| *can).map(|(_, what)| what));
+}
+
+/// The state after a move.
+pub(super) fn apply(rules: &Scenario, s: &mut State, what: Move) {
+    match what {
+        Move::Go(me) => launcher::go(rules, s, me),
+        Move::Expires(me) => launcher::expire(rules, s, me),
+        Move::Forces(me) => launcher::force(s, me),
+        Move::Acts(slot, _) => match s.at(slot).phase {
+            Phase::Incumbent(_) => incumbent::act(rules, s, slot),
+            Phase::Successor(_) => successor::act(rules, s, slot),
+            Phase::Empty | Phase::Booting => {}
+        },
+        Move::Boots(slot) => boots(s, slot),
+        Move::Reads(slot) => incumbent::read(rules, s, slot),
+        Move::Hears(slot, heard) => incumbent::hear(rules, s, slot, heard),
+        Move::Learns(slot, word) => successor::learn(rules, s, slot, word),
+        Move::Joins(slot) => s.worker(slot).accepts = true,
+        Move::Settles(slot) => successor::settle_alone(s, slot),
+        Move::Watchdog(slot) => incumbent::watchdog(rules, s, slot),
+        Move::Writes(slot) => s.write_ledger(s.at(slot).generation, s.lineage),
+        Move::KillLauncher(_)
+        | Move::KillWorker(_)
+        | Move::Stop(_)
+        | Move::Continue(_)
+        | Move::Late(_)
+        | Move::Suspects(_)
+        | Move::Cut(_)
+        | Move::Fails(_)
+        | Move::Ails(_)
+        | Move::Term(_)
+        | Move::Tick => befall(rules, s, what),
+    }
+}
+
+fn boots(s: &mut State, slot: u8) {
+    s.worker(slot).phase = Phase::Incumbent(Incumbent::Serving);
+    s.serve(slot);
+    let parent = s.at(slot).parent;
+    if usize::from(parent) < s.launchers.len() {
+        s.launcher(parent).news = News::Ready;
+    }
+}
+
+/// Something goes wrong, and is counted.
+fn befall(rules: &Scenario, s: &mut State, what: Move) {
+    match what {
+        Move::KillLauncher(me) => {
+            s.left.crashes -= 1;
+            launcher::die(s, me);
+        }
+        Move::KillWorker(slot) => {
+            s.left.crashes -= 1;
+            s.bury(slot, News::Gone);
+        }
+        Move::Stop(slot) => {
+            s.left.stops -= 1;
+            s.worker(slot).stopped = true;
+        }
+        Move::Continue(slot) => {
+            s.left.resumes -= 1;
+            s.worker(slot).stopped = false;
+        }
+        Move::Late(slot) => {
+            s.left.lates -= 1;
+            incumbent::hear(rules, s, slot, Heard::Lost);
+            successor::learn(rules, s, slot, Word::Late);
+        }
+        Move::Suspects(me) => {
+            s.left.lates -= 1;
+            launcher::force(s, me);
+        }
+        Move::Cut(slot) => {
+            s.left.cuts -= 1;
+            s.worker(slot).linked = false;
+            if let Kin::Alive(other) = s.at(slot).predecessor
+                && s.at(other).successor == Kin::Alive(slot)
+            {
+                s.worker(other).linked = false;
+            }
+        }
+        Move::Ails(slot) => {
+            s.left.ailments -= 1;
+            s.worker(slot).ails = true;
+        }
+        Move::Term(slot) => {
+            s.left.terms -= 1;
+            launcher::end(rules, s, slot);
+        }
+        Move::Fails(slot) => {
+            s.left.failures -= 1;
+            fail(rules, s, slot);
+        }
+        Move::Tick => {
+            s.left.ticks -= 1;
+            s.failed = 0;
+        }
+        Move::Go(_)
+        | Move::Expires(_)
+        | Move::Forces(_)
+        | Move::Acts(..)
+        | Move::Boots(_)
+        | Move::Reads(_)
+        | Move::Hears(..)
+        | Move::Learns(..)
+        | Move::Joins(_)
+        | Move::Settles(_)
+        | Move::Watchdog(_)
+        | Move::Writes(_) => {}
+    }
+}
+
+fn fail(rules: &Scenario, s: &mut State, slot: u8) {
+    let Worker { phase, .. } = *s.at(slot);
+    match phase {
+        Phase::Booting => s.bury(slot, News::Failed),
+        Phase::Incumbent(Incumbent::Quiescing) => incumbent::hear(rules, s, slot, Heard::NotQuiesced),
+        Phase::Incumbent(Incumbent::Reclaiming) => incumbent::hear(rules, s, slot, Heard::NotReclaimed),
+        Phase::Successor(_) => {
+            s.worker(slot).news = News::Failed;
+            successor::learn(rules, s, slot, Word::Failed);
+        }
+        Phase::Empty | Phase::Incumbent(_) => {}
+    }
+}

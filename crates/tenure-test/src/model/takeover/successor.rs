@@ -1,0 +1,217 @@
+//! A successor's own steps, each through the shipped table.
+
+use tenure_worker::takeover::machine::{self, Incumbent, Step, Successor, Word};
+
+use crate::model::takeover::scenario::{Mutation, Scenario};
+use crate::model::takeover::state::{
+    Kin, NOBODY, News, Origin, Phase, Reply, Said, Sight, State, Todo, Worker,
+};
+
+/// What the successor in `slot` can learn by itself now.
+pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) -> Vec<Word> {
+    let worker = s.at(slot);
+    let waits = worker.reply == Reply::None && !worker.linked;
+    let shares = matches!(state, Successor::Prepared | Successor::Committing);
+    let lost = waits && !(shares && rules.breaks(Mutation::EndIgnored));
+    let slow = match worker.predecessor {
+        Kin::Alive(other) => s.at(other).stopped || s.at(other).ails,
+        // The end of a connection is heard before any patience is over.
+        Kin::Gone => rules.breaks(Mutation::EndIgnored),
+        Kin::None => false,
+    };
+    let late = worker.reply == Reply::None && slow && !rules.breaks(Mutation::NoTimer);
+    let overlaps = rules.terms.overlap && !worker.accepts;
+    let offers = match state {
+        Successor::Standby => vec![(!worker.ails, Word::Booted)],
+        Successor::Asking => vec![
+            (matches!(worker.reply, Reply::Prepared { .. }), Word::Prepared),
+            (worker.reply == Reply::Refused, Word::Refused),
+            (lost, Word::Lost),
+            (late, Word::Late),
+        ],
+        Successor::Prepared => vec![(!overlaps && !worker.ails, Word::Willing), (lost, Word::Lost)],
+        Successor::Committing => vec![
+            (worker.reply == Reply::Granted, Word::Granted),
+            (worker.reply == Reply::Refused, Word::Refused),
+            (lost, Word::Lost),
+            (late, Word::Late),
+        ],
+        Successor::Proving => {
+            let lives = matches!(worker.predecessor, Kin::Alive(_)) && !rules.breaks(Mutation::EndUnproved);
+            vec![(!lives, Word::IncumbentGone), (lives, Word::IncumbentLives)]
+        }
+        Successor::Granted => vec![(!worker.ails, Word::Ready)],
+        Successor::Active | Successor::Over => Vec::new(),
+    };
+    offers.into_iter().filter(|(can, _)| *can).map(|(_, word)| word).collect()
+}
+
+/// Whether its program is to be started beside the incumbent's now.
+pub(super) fn may_join(rules: &Scenario, s: &State, slot: u8) -> bool {
+    let worker = s.at(slot);
+    let prepared = worker.phase == Phase::Successor(Successor::Prepared);
+    rules.terms.overlap && prepared && !worker.accepts && !worker.ails
+}
+
+/// It learns something; the table says what follows.
+pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
+    let Phase::Successor(state) = s.at(slot).phase else { return };
+    let (next, step) = machine::successor(state, word);
+    match word {
+        Word::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),
+        Word::Prepared => {
+            if let Reply::Prepared { lease, socket } = s.at(slot).reply {
+                let worker = s.worker(slot);
+                (worker.lease, worker.socket) = (lease, socket);
+            }
+        }
+        Word::Ready => s.serve(slot),
+        Word::Booted
+        | Word::Refused
+        | Word::Willing
+        | Word::Granted
+        | Word::Lost
+        | Word::Late
+        | Word::IncumbentGone
+        | Word::IncumbentLives
+        | Word::Failed => {}
+    }
+    let counts = i8::from(word == Word::Ready && s.at(slot).origin == Origin::Replacement);
+    s.replaced += counts;
+    let worker = s.worker(slot);
+    if step == Some(Step::Decline) {
+        worker.news = News::Declined;
+    }
+    (worker.phase, worker.reply) = (Phase::Successor(next), Reply::None);
+    worker.todo = match step {
+        Some(Step::Ask) => Todo::Ask,
+        Some(Step::Commit) => Todo::Commit,
+        Some(Step::Open) => Todo::Open,
+        Some(Step::Tell) => Todo::Tell,
+        Some(Step::Decline) => Todo::Exit,
+        Some(Step::GiveUp) => Todo::GiveUp,
+        // The proof is what it learns next.
+        Some(Step::Prove) | None => Todo::Nothing,
+    };
+    s.settle();
+}
+
+/// Whether what it is about to do can be done now: a connection is answered, in time or not at all.
+pub(super) fn may_act(rules: &Scenario, s: &State, slot: u8) -> bool {
+    let Worker { todo, ails, predecessor, .. } = *s.at(slot);
+    match todo {
+        Todo::Nothing => false,
+        Todo::Exit => !ails,
+        Todo::Ask if !rules.breaks(Mutation::BindFirst) => match (s.see(), predecessor) {
+            (Sight::Silent, Kin::Alive(other)) => s.at(other).stopped,
+            (Sight::Silent | Sight::Nobody | Sight::Worker(_), _) => true,
+        },
+        Todo::Ask
+        | Todo::Commit
+        | Todo::Open
+        | Todo::Answer
+        | Todo::Tell
+        | Todo::GiveUp
+        | Todo::Record
+        | Todo::Share
+        | Todo::Hush
+        | Todo::Grant
+        | Todo::End
+        | Todo::Reopen
+        | Todo::Leave => true,
+    }
+}
+
+/// Does what it is about to do.
+pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
+    let todo = std::mem::replace(&mut s.worker(slot).todo, Todo::Nothing);
+    match todo {
+        Todo::Ask => ask(rules, s, slot),
+        Todo::Commit => s.say(slot, Said::Commit),
+        Todo::Open => open(rules, s, slot),
+        Todo::Answer => s.worker(slot).answers = true,
+        Todo::Tell => tell(s, slot),
+        Todo::GiveUp => {
+            let ends = s.at(slot).ends;
+            let worker = s.worker(slot);
+            (worker.answers, worker.accepts, worker.socket, worker.todo) = (false, false, 0, Todo::Exit);
+            s.say(slot, Said::Abort { ends });
+            s.settle();
+        }
+        Todo::Exit => s.bury(slot, s.at(slot).news),
+        Todo::Nothing
+        | Todo::Record
+        | Todo::Share
+        | Todo::Hush
+        | Todo::Grant
+        | Todo::End
+        | Todo::Reopen
+        | Todo::Leave => {}
+    }
+}
+
+/// Asks the worker that its launcher saw, and no other.
+fn ask(rules: &Scenario, s: &mut State, slot: u8) {
+    let meant = s.at(slot).predecessor;
+    let direct = rules.breaks(Mutation::BindFirst);
+    match (s.see(), meant) {
+        (_, Kin::Alive(other)) if direct || s.see() == Sight::Worker(other) => {
+            s.worker(slot).linked = true;
+            s.say(slot, Said::Prepare);
+        }
+        (Sight::Silent, Kin::Alive(_)) => learn(rules, s, slot, Word::Late),
+        (Sight::Silent | Sight::Nobody, _) => learn(rules, s, slot, Word::Lost),
+        (Sight::Worker(_), _) => learn(rules, s, slot, Word::Refused),
+    }
+}
+
+/// The generation, durably; then it answers callers.
+fn open(rules: &Scenario, s: &mut State, slot: u8) {
+    let Worker { generation, predecessor, .. } = *s.at(slot);
+    let retakes = rules.breaks(Mutation::ReleaseAndRetake);
+    if s.ledger >= generation || (retakes && s.lease != 0) {
+        return learn(rules, s, slot, Word::Failed);
+    }
+    if retakes {
+        s.worker(slot).lease = s.new_lease();
+    }
+    let before = if let Kin::Alive(other) = predecessor { 1 << other } else { 0 };
+    s.write_ledger(generation, before | (1 << slot));
+    s.worker(slot).todo = Todo::Answer;
+}
+
+/// Tells the incumbent and the launcher, and gives its share of the gate back.
+fn tell(s: &mut State, slot: u8) {
+    s.say(slot, Said::Active);
+    let parent = std::mem::replace(&mut s.worker(slot).parent, NOBODY);
+    if parent != NOBODY {
+        s.launcher(parent).news = News::Ready;
+    }
+    s.worker(slot).gate = false;
+}
+
+/// The incumbent is gone for good: this is the worker, and nobody else is of the lineage.
+pub(super) fn settle_alone(s: &mut State, slot: u8) {
+    s.write_ledger(s.ledger, 1 << slot);
+    let worker = s.worker(slot);
+    (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
+}
+
+/// Whether a phase of it can hang.
+pub(super) fn can_hang(rules: &Scenario, state: Successor) -> bool {
+    match state {
+        Successor::Standby | Successor::Granted | Successor::Over => true,
+        Successor::Prepared => rules.terms.overlap,
+        Successor::Asking | Successor::Committing | Successor::Proving | Successor::Active => false,
+    }
+}
+
+/// Whether its app can fail here.
+pub(super) fn can_fail(rules: &Scenario, s: &State, slot: u8, state: Successor) -> bool {
+    match state {
+        Successor::Standby | Successor::Granted => true,
+        Successor::Prepared => rules.terms.overlap,
+        Successor::Active => s.at(slot).predecessor != Kin::None,
+        Successor::Asking | Successor::Committing | Successor::Proving | Successor::Over => false,
+    }
+}

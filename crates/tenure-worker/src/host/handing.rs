@@ -1,0 +1,183 @@
+//! How a host makes room for another worker, and comes back: between the thread of the takeover and the host's own loop.
+//!
+//! The thread of the takeover leaves a word at the desk and waits, for a bounded time; the loop hears it like anything else,
+//! does it in its own order, and answers. There is never more than one word: a later one puts an earlier one aside.
+
+use std::io;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::time::Duration;
+
+use tenure::deadline::Deadline;
+use tenure_sys::wake::Waker;
+
+use crate::takeover::hand_over::{Back, HandOver};
+
+/// Longest wait for the beginning of a start: 10 s for the reading of a large build, and what the loop may be busy with
+/// before it, twice over.
+const COMES_BACK: Duration = Duration::from_secs(20);
+
+/// What a host is asked.
+#[derive(Debug)]
+pub(super) enum Word {
+    /// End the program and whatever belongs to it, by then.
+    MakeRoom(Deadline),
+    /// Start it again; the text says why the other worker failed.
+    ComeBack(String),
+}
+
+struct Letter {
+    word: Word,
+    reply: Sender<Result<(), String>>,
+}
+
+/// The host's side.
+pub(super) struct Desk {
+    arrived: Receiver<Letter>,
+    waker: Arc<Waker>,
+    /// Who waits for an answer.
+    waiting: Option<Sender<Result<(), String>>>,
+    /// Room was asked for, by then, and nobody has called back.
+    room_by: Option<Deadline>,
+}
+
+/// The side of the takeover.
+pub(super) struct Hooks {
+    letters: Sender<Letter>,
+    waker: Arc<Waker>,
+}
+
+/// A desk, and the hooks by which it is reached.
+pub(super) fn open() -> io::Result<(Desk, Hooks)> {
+    let (letters, arrived) = mpsc::channel();
+    let waker = Arc::new(Waker::new()?);
+    let desk = Desk { arrived, waker: Arc::clone(&waker), waiting: None, room_by: None };
+    Ok((desk, Hooks { letters, waker }))
+}
+
+impl Desk {
+    /// Readable when a word has arrived.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.waker.as_fd()
+    }
+
+    /// Takes the last word that has arrived; whoever left it waits for [`Self::answer`].
+    pub(super) fn take(&mut self) -> Option<Word> {
+        // Down first: what is sent from here on puts it up again.
+        self.waker.drain();
+        let Letter { word, reply } = self.arrived.try_iter().last()?;
+        self.waiting = Some(reply);
+        if let Word::MakeRoom(until) = &word {
+            self.room_by = Some(*until);
+        }
+        Some(word)
+    }
+
+    /// When the room has to be there that was asked for; `None` while the program may serve.
+    pub(super) fn room_by(&self) -> Option<Deadline> {
+        self.room_by
+    }
+
+    /// The program serves, or is about to: nobody has asked for room any more.
+    pub(super) fn is_back(&mut self) {
+        self.room_by = None;
+    }
+
+    /// Answers whoever waits.
+    pub(super) fn answer(&mut self, answer: Result<(), String>) {
+        if let Some(reply) = self.waiting.take() {
+            // One that has given up waiting needs no answer.
+            drop(reply.send(answer));
+        }
+    }
+}
+
+impl Hooks {
+    fn ask(&self, word: Word, within: Duration) -> Result<(), String> {
+        let (reply, replied) = mpsc::channel();
+        let ended = || "its host is at its end".to_owned();
+        self.letters.send(Letter { word, reply }).map_err(|_| ended())?;
+        self.waker.wake();
+        match replied.recv_timeout(within) {
+            Ok(answer) => answer,
+            Err(RecvTimeoutError::Timeout) => Err("its host did not answer in time".to_owned()),
+            Err(RecvTimeoutError::Disconnected) => Err(ended()),
+        }
+    }
+}
+
+impl HandOver for Hooks {
+    /// A program has nothing to pack: what it keeps is in its own store.
+    fn quiesce(&mut self, until: Deadline) -> Result<Vec<u8>, String> {
+        self.ask(Word::MakeRoom(until), until.remaining()).map(|()| Vec::new())
+    }
+
+    /// The host has never let go of its listeners; those that come back are the same.
+    fn resume(&mut self, back: Back) -> Result<(), String> {
+        self.ask(Word::ComeBack(back.why), COMES_BACK)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::thread;
+
+    use tenure_sys::poll::{self, Interest, Want};
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn back() -> Back {
+        Back { state: Vec::new(), generation: 3, listeners: Vec::new(), why: "it died".to_owned() }
+    }
+
+    fn heard(desk: &mut Desk) -> Word {
+        poll::wait(&mut [Interest::new(desk.as_fd(), Want::Read)], Some(LONG)).expect("a wait");
+        desk.take().expect("a word")
+    }
+
+    #[test]
+    fn who_asks_waits_for_the_answer_of_the_loop() {
+        let (mut desk, mut hooks) = open().expect("a desk");
+        let asks = thread::spawn(move || (hooks.quiesce(Deadline::start(LONG)), hooks.resume(back())));
+        assert!(matches!(heard(&mut desk), Word::MakeRoom(_)));
+        assert!(desk.room_by().is_some());
+        desk.answer(Ok(()));
+        assert!(matches!(heard(&mut desk), Word::ComeBack(why) if why == "it died"));
+        assert!(desk.room_by().is_some(), "until it is back");
+        desk.answer(Err("its files have changed".to_owned()));
+        let told = asks.join().expect("both were answered");
+        assert_eq!(told, (Ok(Vec::new()), Err("its files have changed".to_owned())));
+    }
+
+    #[test]
+    fn a_host_that_does_not_answer_or_ends_keeps_nobody_waiting() {
+        let (mut desk, mut hooks) = open().expect("a desk");
+        let late = hooks.quiesce(Deadline::start(Duration::ZERO));
+        assert_eq!(late, Err("its host did not answer in time".to_owned()));
+        let asks = thread::spawn(move || (hooks.resume(back()), hooks.resume(back())));
+        assert!(matches!(heard(&mut desk), Word::MakeRoom(_) | Word::ComeBack(_)));
+        drop(desk);
+        let (waited, late) = asks.join().expect("both were answered");
+        assert_eq!(waited, Err("its host is at its end".to_owned()));
+        assert_eq!(late, waited);
+    }
+
+    #[test]
+    fn a_later_word_puts_an_earlier_one_aside() {
+        let (mut desk, mut hooks) = open().expect("a desk");
+        assert!(hooks.quiesce(Deadline::start(Duration::ZERO)).is_err());
+        let comes = thread::spawn(move || hooks.resume(back()));
+        let mut word = heard(&mut desk);
+        if matches!(word, Word::MakeRoom(_)) {
+            word = heard(&mut desk);
+        }
+        assert!(matches!(word, Word::ComeBack(_)));
+        desk.is_back();
+        desk.answer(Ok(()));
+        assert_eq!(comes.join().expect("it was answered"), Ok(()));
+        assert!(desk.room_by().is_none());
+    }
+}

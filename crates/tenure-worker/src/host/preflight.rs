@@ -1,0 +1,142 @@
+//! A spec's `preflight`: the command that looks whether a new program could serve, while the old one still does.
+//!
+//! It runs as a check does, with the program's directory and environment and without listeners, and what it says goes to
+//! the worker's own log. Nothing of it is left when this returns: it carries the mark that the program will carry.
+
+use std::ffi::OsString;
+
+use tenure::brief::Brief;
+use tenure::deadline::Deadline;
+use tenure::leftovers;
+use tenure::program as resolver;
+use tenure::scope::{self, COOKIE_VARIABLE};
+use tenure::spec::{KILL_GRACE, Spec};
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::Signal;
+use tenure_sys::spawn::{self, Child, Launch, Stream};
+use tenure_sys::tree;
+
+use crate::program::{self, Surroundings};
+use crate::reason;
+
+use super::means;
+
+/// The environment of the program that `brief` wants, as far as it is known before there are listeners.
+pub(super) fn variables(brief: &Brief) -> Vec<(String, String)> {
+    let cookie = scope::program_cookie(&brief.scope.id(&brief.state_dir), brief.generation);
+    let told = Surroundings {
+        cookie: &cookie,
+        generation: brief.generation,
+        endpoints: &[],
+        listeners: &[],
+        ready_pipe: false,
+        notify: None,
+    };
+    program::variables(means::own_variables(), &told)
+}
+
+/// Runs the preflight of `spec`, where it has one, until `limit`. An error is a fragment that names the command.
+pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) -> Result<(), String> {
+    if spec.preflight.is_empty() {
+        return Ok(());
+    }
+    let shown = spec.preflight.join(" ");
+    let child = start(spec, variables).map_err(|why| format!("`{shown}`: {why}"))?;
+    let mut ended = [Interest::new(child.handle().as_fd(), Want::Read)];
+    let in_time = poll::wait(&mut ended, Some(limit.remaining())).is_ok() && ended[0].ready();
+    if !in_time {
+        // It leads a group of its own and was not waited for, so the group is its own.
+        drop(tree::signal_group(child.handle(), Signal::Kill));
+    }
+    // One in an uninterruptible sleep is not waited for: it ends with its device.
+    let status = child.wait_within(KILL_GRACE);
+    let left = variables
+        .iter()
+        .find(|(name, _)| name == COOKIE_VARIABLE)
+        .map(|(_, cookie)| leftovers::sweep(cookie));
+    match status {
+        Ok(_) if !in_time => Err(format!("`{shown}` did not end in time")),
+        Ok(Some(status)) if !status.success() => Err(format!("`{shown}` ended with {status}")),
+        Ok(Some(_)) => match left {
+            Some(Err(error)) => Err(format!("`{shown}` left something: {}", reason::of(&error))),
+            Some(Ok(_)) | None => Ok(()),
+        },
+        Ok(None) => Err(format!("`{shown}` does not end")),
+        Err(error) => Err(format!("`{shown}`: {error}")),
+    }
+}
+
+fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
+    let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let name = spec.preflight.first().map_or("", String::as_str);
+    let program = resolver::resolve(name, &spec.cwd, path).map_err(|error| reason::of(&error))?;
+    let args: Vec<OsString> = spec.preflight.iter().skip(1).map(OsString::from).collect();
+    let env: Vec<(OsString, OsString)> =
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let launch = Launch {
+        args: &args,
+        env: &env,
+        stdout: Stream::Inherit,
+        stderr: Stream::Inherit,
+        session: true,
+        ..Launch::new(&program, &spec.cwd)
+    };
+    spawn::child(&launch).map_err(|error| reason::of(&error))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn told(cookie: &str, script: &str, limit: Duration) -> Result<(), String> {
+        let mut spec = Spec::of_command(vec!["/bin/true".to_owned()], "/".into());
+        spec.preflight = ["sh", "-c", script].map(str::to_owned).to_vec();
+        let variables = [("PATH", "/usr/bin:/bin"), (COOKIE_VARIABLE, cookie)]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
+        run(&spec, &variables, Deadline::start(limit))
+    }
+
+    fn cookie(name: &str) -> String {
+        format!("preflight-{name}-{}/1/-/program", std::process::id())
+    }
+
+    #[test]
+    fn a_spec_without_one_passes() {
+        let spec = Spec::of_command(vec!["/bin/true".to_owned()], "/".into());
+        assert_eq!(run(&spec, &[], Deadline::start(Duration::ZERO)), Ok(()));
+    }
+
+    #[test]
+    fn its_exit_status_is_the_answer() {
+        assert_eq!(told(&cookie("passes"), "exit 0", LONG), Ok(()));
+        let refused = told(&cookie("fails"), "exit 3", LONG).expect_err("it failed");
+        assert_eq!(refused, "`sh -c exit 3` ended with exit status 3");
+    }
+
+    #[test]
+    fn one_that_takes_too_long_is_ended_with_its_tree() {
+        let cookie = cookie("late");
+        let late = told(&cookie, "setsid sleep 1000 & sleep 1000", Duration::from_millis(100));
+        assert_eq!(late, Err("`sh -c setsid sleep 1000 & sleep 1000` did not end in time".to_owned()));
+        assert!(tree::with_cookie(&cookie).is_empty());
+    }
+
+    #[test]
+    fn what_it_leaves_behind_is_ended() {
+        let cookie = cookie("leaves");
+        assert_eq!(told(&cookie, "setsid sleep 1000 & exit 0", LONG), Ok(()));
+        assert!(tree::with_cookie(&cookie).is_empty());
+    }
+
+    #[test]
+    fn a_command_that_is_not_there_is_named() {
+        let mut spec = Spec::of_command(vec!["/bin/true".to_owned()], "/".into());
+        spec.preflight = vec!["no-such-command".to_owned()];
+        let missing = run(&spec, &[], Deadline::start(LONG)).expect_err("it is missing");
+        assert!(missing.starts_with("`no-such-command`: find the program"), "{missing}");
+    }
+}

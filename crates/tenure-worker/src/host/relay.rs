@@ -1,0 +1,181 @@
+//! The program's side of its proxied listeners: where it listens in private, and when clients are let through.
+//!
+//! Clients are let through from readiness on, and made to wait in the kernel's queue whenever the program is to end or has
+//! ended: nobody is refused in between. Where somebody is let through and the program refuses, it is asked as before its
+//! readiness, and the answer counts only if it comes from its own tree. A worker without such listeners has none of this.
+
+use std::collections::HashMap;
+use std::io;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use tenure::deadline::Deadline;
+use tenure::spec::{Listen, ListenMode, Upstream};
+
+use crate::check::{Check, Finding, Inquiry, Target};
+use crate::proxy::{Left, Proxy};
+use crate::status::Status;
+
+/// Name of the check that says whether the program takes its clients.
+const PROXY: &str = "proxy";
+
+/// The proxied listeners of a worker.
+pub(super) struct Relay {
+    wanted: Vec<(String, Upstream)>,
+    /// Where the program listens in this start.
+    upstreams: Vec<(String, SocketAddr)>,
+    /// None without proxied listeners.
+    desk: Option<Arc<Desk>>,
+}
+
+/// What those share who open the proxy: the host, and whoever found that a program listens again.
+struct Desk {
+    proxy: Proxy,
+    status: Status,
+    /// Questions to a program that refused, by listener.
+    asked: Mutex<HashMap<String, Inquiry>>,
+}
+
+/// One opening: where to, and from which tree an answer is believed.
+#[derive(Clone)]
+struct Opening {
+    upstreams: Vec<(String, SocketAddr)>,
+    tree: u32,
+}
+
+impl Relay {
+    /// Takes over the proxied listeners of `listen`, which `take` hands out by name. Nobody is let through yet.
+    pub(super) fn gather(
+        listen: &[Listen],
+        status: Status,
+        mut take: impl FnMut(&str) -> Option<OwnedFd>,
+    ) -> io::Result<Self> {
+        let (mut wanted, mut listeners) = (Vec::new(), Vec::new());
+        for listen in listen.iter().filter(|listen| listen.mode == ListenMode::Proxy) {
+            let fd = take(&listen.name).ok_or(io::ErrorKind::NotFound)?;
+            let to = listen.to.clone().ok_or(io::ErrorKind::InvalidInput)?;
+            listeners.push((listen.name.clone(), TcpListener::from(fd)));
+            wanted.push((listen.name.clone(), to));
+        }
+        let desk = if listeners.is_empty() {
+            None
+        } else {
+            let proxy = Proxy::start(listeners)?;
+            Some(Arc::new(Desk { proxy, status, asked: Mutex::default() }))
+        };
+        Ok(Self { wanted, upstreams: Vec::new(), desk })
+    }
+
+    /// Whether this listener is kept here and not given to the program.
+    pub(super) fn keeps(&self, name: &str) -> bool {
+        self.wanted.iter().any(|(wanted, _)| wanted == name)
+    }
+
+    /// Chooses where the program of the next start is to listen, and returns the variables that tell it.
+    ///
+    /// The kernel names ports that are free, all held until each has its own, and gets them back: nobody can give a program
+    /// a port that it did not open itself. Until it binds its port anybody may take it, which takes milliseconds out of the
+    /// many thousand ports that the kernel goes through before it names one again. It costs a start and nothing else: the
+    /// program cannot bind, or the readiness check finds a stranger; and the next start gets another port.
+    pub(super) fn choose(&mut self) -> io::Result<Vec<(String, String)>> {
+        let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, to) in &self.wanted {
+            let address = match to {
+                Upstream::Address(address) => *address,
+                Upstream::Port(variable) => {
+                    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                    let address = listener.local_addr()?;
+                    held.push(listener);
+                    variables.push((variable.clone(), address.port().to_string()));
+                    address
+                }
+            };
+            upstreams.push((name.clone(), address));
+        }
+        self.upstreams = upstreams;
+        Ok(variables)
+    }
+
+    /// Where the program of this start listens for what comes in by the listener `name`.
+    pub(super) fn upstream(&self, name: &str) -> Option<SocketAddr> {
+        self.upstreams.iter().find(|(known, _)| known == name).map(|(_, address)| *address)
+    }
+
+    /// The private addresses that the spec names, for a look whether they are free.
+    pub(super) fn fixed(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
+        self.wanted.iter().filter_map(|(name, to)| match to {
+            Upstream::Address(address) => Some((name.as_str(), *address)),
+            Upstream::Port(_) => None,
+        })
+    }
+
+    /// The program, below `tree`, is ready: lets clients through.
+    pub(super) fn open(&self, tree: u32) {
+        if let Some(desk) = &self.desk {
+            Desk::open(desk, Opening { upstreams: self.upstreams.clone(), tree });
+        }
+    }
+
+    /// Lets nobody through any more, from its return on. What is under way goes on for as long as the program does.
+    pub(super) fn pause(&self) {
+        let Some(desk) = &self.desk else { return };
+        desk.proxy.pause();
+        let asked = std::mem::take(&mut *desk.asked());
+        // Waits for their threads, one of which may have opened meanwhile.
+        drop(asked);
+        if desk.proxy.is_open() {
+            desk.proxy.pause();
+        }
+        desk.status.forget_check(PROXY);
+    }
+
+    /// Pauses, and waits until what is under way is over, for as long as `limit` allows. Returns what is left; it ends
+    /// with the program.
+    pub(super) fn quiesce(&self, limit: &Deadline) -> Left {
+        self.pause();
+        self.desk.as_ref().map_or(Left { open: 0 }, |desk| desk.proxy.drain(limit))
+    }
+}
+
+impl Desk {
+    fn asked(&self) -> MutexGuard<'_, HashMap<String, Inquiry>> {
+        // Nobody panics with it, and a question more or less does no harm.
+        self.asked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open(desk: &Arc<Self>, opening: Opening) {
+        let weak = Arc::downgrade(desk);
+        let upstreams = opening.upstreams.clone();
+        desk.proxy.open(upstreams, move |name| {
+            if let Some(desk) = weak.upgrade() {
+                desk.ask_again(&weak, name, &opening);
+            }
+        });
+    }
+
+    /// The program refused a client: asks it until it listens, and then lets clients through again.
+    fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
+        let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
+        self.status.check(PROXY, false, format!("clients wait: nobody listens on {address}"));
+        let check = Check::Tcp(Target { address: *address, tree: Some(opening.tree) });
+        let (weak, opening) = (Weak::clone(weak), opening.clone());
+        let asked = Inquiry::until_answered(check, move |finding| {
+            let Some(desk) = weak.upgrade() else { return };
+            match finding {
+                Finding::Passed => {
+                    desk.status.forget_check(PROXY);
+                    Self::open(&desk, opening);
+                }
+                Finding::Failed(why) | Finding::Hopeless(why) => desk.status.check(PROXY, false, why),
+            }
+        });
+        match asked {
+            // The last one has told what it found, or this would not be asked.
+            Ok(inquiry) => drop(self.asked().insert(name.to_owned(), inquiry)),
+            Err(error) => {
+                self.status.check(PROXY, false, format!("clients wait: it cannot be asked: {error}"));
+            }
+        }
+    }
+}

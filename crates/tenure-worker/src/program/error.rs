@@ -1,0 +1,57 @@
+//! Beside whom a program starts, and why it does not.
+
+use std::io;
+
+use tenure::program::NoProgram;
+use tenure::records::RecordError;
+use tenure_sys::spawn::SpawnError;
+
+/// Beside whom a program starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Berth {
+    /// Beside nobody: nothing of any other program lives.
+    Alone,
+    /// Beside the program of a worker whose place is being taken.
+    Beside,
+    /// Where this host's last one was, whose lock this is.
+    Again(&'static str),
+}
+
+/// A program cannot be started; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum ProgramError {
+    /// It is not there.
+    #[error("start the program")]
+    Missing(#[source] NoProgram),
+    /// It cannot be recorded.
+    #[error("record the program")]
+    Record(#[source] RecordError),
+    /// Something of its predecessor lives.
+    #[error("start the program: {}", still_locked(.holders))]
+    Predecessor {
+        /// Who holds its lock.
+        holders: Vec<u32>,
+    },
+    /// The shim cannot be spawned.
+    #[error("start the program's shim")]
+    Spawn(#[source] SpawnError),
+    /// A descriptor cannot be had or used.
+    #[error("start the program: {what}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn still_locked(holders: &[u32]) -> String {
+    let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
+    format!("something of the previous one still holds its lock (pid {})", pids.join(", "))
+}
+
+/// The error of a descriptor that cannot be had or used.
+pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ProgramError {
+    move |source| ProgramError::Io { what, source }
+}

@@ -1,0 +1,123 @@
+//! Relaying clients to a program that knows nothing of it, so that it can be replaced while nobody is refused.
+//!
+//! The listeners stay here, whatever becomes of the program: while it cannot serve they are paused, and clients wait in the
+//! kernel's queue. One thread relays for all of them; an idle one is woken by nothing. It knows no protocol: bytes and ends
+//! pass through as they come, so a request that a program has begun can be waited for ([`Proxy::drain`]) but not moved to
+//! another one. When the program is ready is not decided here, and what listens on its address is not judged here.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, Sender};
+
+use mio::{Poll, Waker};
+use tenure::deadline::{Deadline, monotonic};
+
+use crate::thread;
+
+mod engine;
+mod flow;
+mod relay;
+mod route;
+mod table;
+
+use engine::{Engine, Order, WAKER};
+
+/// The listeners of a worker and the thread that relays what comes in. Ends with the last handle; listeners then close.
+#[derive(Debug)]
+pub struct Proxy {
+    orders: Sender<Order>,
+    waker: Waker,
+    listeners: Vec<(String, TcpListener)>,
+    open: AtomicBool,
+}
+
+/// What a drain has left.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Left {
+    /// Clients that are still connected.
+    pub open: usize,
+}
+
+impl Proxy {
+    /// Starts the thread. Nobody is taken in until [`Proxy::open`].
+    pub fn start(listeners: Vec<(String, TcpListener)>) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let waker = Waker::new(poll.registry(), WAKER)?;
+        let (orders, heard) = mpsc::channel();
+        let theirs = duplicated(&listeners)?;
+        let engine = Engine::new(poll, theirs, heard)?;
+        thread::start("tenure-proxy", move || engine.run())?;
+        Ok(Self { orders, waker, listeners, open: AtomicBool::new(false) })
+    }
+
+    /// Takes clients in from now on, and relays those of each listener to the address that is named with it; those who
+    /// wait already are first.
+    ///
+    /// Where nobody listens on such an address, its clients are made to wait again and `refused` is called with the
+    /// listener's name, on the thread that relays: whoever finds out that the program listens after all opens again.
+    pub fn open(&self, upstreams: Vec<(String, SocketAddr)>, refused: impl Fn(&str) + Send + 'static) {
+        self.open.store(true, Ordering::Release);
+        self.tell(Order::Open(upstreams, Box::new(refused)));
+    }
+
+    /// Takes nobody in any more, and returns once that is so: who comes now waits in the kernel's queue.
+    pub fn pause(&self) {
+        self.open.store(false, Ordering::Release);
+        let (done, paused) = mpsc::channel();
+        self.tell(Order::Pause(done));
+        // The thread lives as long as this handle, so it answers.
+        let _answered = paused.recv();
+    }
+
+    /// Waits until every relay has ended, or until the deadline; those that are quiet are ended meanwhile.
+    ///
+    /// To be called while paused. [`Proxy::open`] ends it early.
+    pub fn drain(&self, deadline: &Deadline) -> Left {
+        let (answer, drained) = mpsc::channel();
+        self.tell(Order::Drain(monotonic().saturating_add(deadline.remaining()), answer));
+        Left { open: drained.recv().unwrap_or_default() }
+    }
+
+    /// Ends the relays that are left, with a reset to both sides; returns how many there were.
+    pub fn cut(&self) -> usize {
+        let (answer, cut) = mpsc::channel();
+        self.tell(Order::Cut(answer));
+        cut.recv().unwrap_or_default()
+    }
+
+    /// Whether it was told to take clients in.
+    #[must_use]
+    pub fn is_open(&self) -> bool {
+        self.open.load(Ordering::Acquire)
+    }
+
+    /// Duplicates of the listeners, to be handed to another process. They do not block, for nobody who has them.
+    pub fn listeners(&self) -> io::Result<Vec<(String, OwnedFd)>> {
+        let listeners = duplicated(&self.listeners)?;
+        Ok(listeners.into_iter().map(|(name, listener)| (name, listener.into())).collect())
+    }
+
+    fn tell(&self, order: Order) {
+        // Only a thread that is gone cannot be told, and it goes with this handle.
+        drop(self.orders.send(order));
+        drop(self.waker.wake());
+    }
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // The end of the orders is what the thread is to find.
+        let (last, _) = mpsc::channel();
+        drop(std::mem::replace(&mut self.orders, last));
+        drop(self.waker.wake());
+    }
+}
+
+fn duplicated(listeners: &[(String, TcpListener)]) -> io::Result<Vec<(String, TcpListener)>> {
+    listeners.iter().map(|(name, listener)| Ok((name.clone(), listener.try_clone()?))).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,346 @@
+//! The thread that relays: one wait of the kernel for everything, and no timer while nothing is owed.
+//!
+//! It does what it is told between two waits ([`Order`]): to take clients in, to pause, to drain, to cut. Time plays a part
+//! in two places only: a drain knows when the next relay will be quiet, and descriptors that ran out are asked for again.
+
+use std::io;
+use std::net::{SocketAddr, TcpListener};
+use std::sync::mpsc::{Receiver, Sender, TryRecvError};
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::{Events, Poll, Registry, Token};
+use tenure::deadline::monotonic;
+
+use super::relay::{ANSWERED, Next, Relay};
+use super::route::{Accepted, Route};
+use super::table::Table;
+
+/// The one buffer: as much as a socket of the loopback mostly has to give.
+const BUFFER: usize = 64 * 1024;
+
+/// Clients taken in before the others are looked at.
+const ACCEPTS: usize = 64;
+
+/// Events of one wait.
+const EVENTS: usize = 256;
+
+/// Descriptors that ran out and of which no relay gives one back are asked for again after this long.
+const SCARCE: Duration = Duration::from_secs(1);
+
+/// The waker's name; listeners follow, and then relays.
+pub(super) const WAKER: Token = Token(0);
+
+/// Called with the name of a listener whose program does not listen.
+pub(super) type Refused = Box<dyn Fn(&str) + Send>;
+
+/// What the thread is told.
+pub(super) enum Order {
+    /// Take clients in, and relay them there.
+    Open(Vec<(String, SocketAddr)>, Refused),
+    /// Take nobody in from now on.
+    Pause(Sender<()>),
+    /// End the quiet relays; answer with the number of those that are left when there are none or time is up.
+    Drain(Duration, Sender<usize>),
+    /// End them all; answer with their number.
+    Cut(Sender<usize>),
+}
+
+/// A drain that is not over.
+struct Drain {
+    until: Duration,
+    /// Before this moment nothing becomes quiet.
+    look: Duration,
+    answer: Sender<usize>,
+}
+
+/// All that the thread has.
+pub(super) struct Engine {
+    poll: Poll,
+    routes: Vec<Route>,
+    relays: Table,
+    buffer: Vec<u8>,
+    orders: Receiver<Order>,
+    refused: Refused,
+    open: bool,
+    /// Clients whom nobody took yet.
+    waiting: Vec<usize>,
+    /// Relays, and listeners, whose last turn was too long.
+    relays_again: Vec<usize>,
+    routes_again: Vec<usize>,
+    /// Descriptors ran out; they are asked for again at this moment, or when a relay ends.
+    scarce: Option<Duration>,
+    drain: Option<Drain>,
+    now: Duration,
+}
+
+impl Engine {
+    pub(super) fn new(
+        poll: Poll,
+        listeners: Vec<(String, TcpListener)>,
+        orders: Receiver<Order>,
+    ) -> io::Result<Self> {
+        let routes = listeners.into_iter().enumerate();
+        let routes: io::Result<Vec<Route>> =
+            routes.map(|(index, (name, listener))| Route::new(name, listener, token(index))).collect();
+        let routes = routes?;
+        Ok(Self {
+            poll,
+            relays: Table::new(token(routes.len()).0),
+            routes,
+            buffer: vec![0; BUFFER],
+            orders,
+            refused: Box::new(|_| {}),
+            open: false,
+            waiting: Vec::new(),
+            relays_again: Vec::new(),
+            routes_again: Vec::new(),
+            scarce: None,
+            drain: None,
+            now: Duration::ZERO,
+        })
+    }
+
+    /// Relays until nobody is there any more to tell it anything.
+    pub(super) fn run(mut self) {
+        let mut events = Events::with_capacity(EVENTS);
+        loop {
+            // Interrupted, or for a moment without memory: then there are no events.
+            if self.poll.poll(&mut events, self.patience()).is_err() {
+                events.clear();
+            }
+            self.now = monotonic();
+            for event in &events {
+                self.hear(event);
+            }
+            self.turn_again();
+            if self.obey().is_none() {
+                return;
+            }
+            self.end_scarcity();
+            self.look_for_quiet();
+            self.relays.settle();
+        }
+    }
+
+    fn patience(&self) -> Option<Duration> {
+        if !self.relays_again.is_empty() || !self.routes_again.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        let next = self.drain.as_ref().map(|drain| drain.look.min(drain.until));
+        let next = next.into_iter().chain(self.scarce).min()?;
+        Some(next.saturating_sub(monotonic()))
+    }
+
+    fn hear(&mut self, event: &Event) {
+        if let Some((place, side)) = self.relays.named(event.token()) {
+            let Some(relay) = self.relays.get(place) else { return };
+            let next = relay.hear(side, event, &mut self.buffer, self.now);
+            self.follow(place, next);
+        } else if event.token() != WAKER {
+            self.accept(event.token().0 - token(0).0);
+        }
+    }
+
+    /// Those whose last turn was too long get the next one.
+    fn turn_again(&mut self) {
+        for place in std::mem::take(&mut self.relays_again) {
+            if let Some(relay) = self.relays.get(place) {
+                let next = relay.turn(&mut self.buffer, self.now);
+                self.follow(place, next);
+            }
+        }
+        for route in std::mem::take(&mut self.routes_again) {
+            self.accept(route);
+        }
+    }
+
+    /// Takes clients in for as long as some wait, up to a limit.
+    fn accept(&mut self, index: usize) {
+        for _ in 0..ACCEPTS {
+            let Some(route) = self.routes.get(index).filter(|route| route.is_watched()) else { return };
+            match route.accept() {
+                Accepted::Client(client) => {
+                    let place = self.relays.place();
+                    let token = self.relays.tokens(place).client;
+                    match Relay::new(index, client, self.poll.registry(), token) {
+                        Ok(relay) => {
+                            self.relays.put(place, relay);
+                            self.connect(place);
+                        }
+                        // It is gone already, or the kernel has no room to watch it.
+                        Err(_) => self.relays.leave(place),
+                    }
+                }
+                Accepted::Gone => {}
+                Accepted::Nobody => return,
+                Accepted::Starved => return self.starve(),
+            }
+        }
+        self.routes_again.push(index);
+    }
+
+    /// Connects a client that waits to the program.
+    fn connect(&mut self, place: usize) {
+        let token = self.relays.tokens(place).program;
+        let Some(relay) = self.relays.get(place).filter(|relay| relay.is_waiting()) else { return };
+        let upstream = self.routes.get(relay.route).filter(|route| !route.refused);
+        let Some(upstream) = upstream.and_then(|route| route.upstream).filter(|_| self.open) else {
+            return self.waiting.push(place);
+        };
+        let next = relay.connect(upstream, self.poll.registry(), token);
+        self.follow(place, next);
+    }
+
+    fn follow(&mut self, place: usize, next: Next) {
+        if let Some(drain) = &mut self.drain {
+            // What has just moved can be quiet after this and not before.
+            drain.look = drain.look.min(self.now.saturating_add(ANSWERED));
+        }
+        match next {
+            Next::Wait => {}
+            Next::Turn => self.relays_again.push(place),
+            Next::Refused => {
+                self.waiting.push(place);
+                let index = self.relays.get(place).map(|relay| relay.route);
+                self.refuse(index);
+            }
+            Next::Starved => {
+                self.waiting.push(place);
+                self.starve();
+            }
+            Next::Close => self.close(place),
+        }
+    }
+
+    fn close(&mut self, place: usize) {
+        let waited = self.relays.take(place).is_some_and(|relay| relay.is_waiting());
+        if waited {
+            self.waiting.retain(|waiting| *waiting != place);
+        }
+        // Its descriptors are free again.
+        self.scarce = self.scarce.map(|_| self.now);
+    }
+
+    /// Takes nobody in by this listener any more, until told that its program listens.
+    fn refuse(&mut self, index: Option<usize>) {
+        let Some(route) = index.and_then(|index| self.routes.get_mut(index)) else { return };
+        if self.open && !route.refused {
+            route.refused = true;
+            (self.refused)(&route.name);
+        }
+        self.watch();
+    }
+
+    fn starve(&mut self) {
+        self.scarce = Some(self.now.saturating_add(SCARCE));
+        self.watch();
+    }
+
+    fn end_scarcity(&mut self) {
+        if self.scarce.is_some_and(|until| until <= self.now) {
+            self.scarce = None;
+            self.connect_waiting();
+            self.watch();
+        }
+    }
+
+    fn connect_waiting(&mut self) {
+        for place in std::mem::take(&mut self.waiting) {
+            self.connect(place);
+        }
+    }
+
+    /// Watches the listeners whose clients can be served.
+    fn watch(&mut self) {
+        let registry: &Registry = self.poll.registry();
+        for route in &mut self.routes {
+            let wanted = self.open && self.scarce.is_none() && !route.refused && route.upstream.is_some();
+            route.watch(wanted, registry);
+        }
+    }
+
+    /// Does what it was told; `None` when nobody is there any more.
+    fn obey(&mut self) -> Option<()> {
+        loop {
+            match self.orders.try_recv() {
+                Ok(Order::Open(upstreams, refused)) => self.begin(&upstreams, refused),
+                Ok(Order::Pause(done)) => {
+                    self.open = false;
+                    self.watch();
+                    // Whoever does not wait for it needs no answer, here and below.
+                    let _heard = done.send(());
+                }
+                Ok(Order::Drain(until, answer)) => {
+                    self.drain = Some(Drain { until, look: self.now, answer });
+                }
+                Ok(Order::Cut(answer)) => {
+                    let _heard = answer.send(self.cut());
+                }
+                Err(TryRecvError::Empty) => return Some(()),
+                Err(TryRecvError::Disconnected) => return None,
+            }
+        }
+    }
+
+    fn begin(&mut self, upstreams: &[(String, SocketAddr)], refused: Refused) {
+        self.end_drain();
+        self.open = true;
+        self.refused = refused;
+        for route in &mut self.routes {
+            let told = upstreams.iter().find(|(name, _)| *name == route.name);
+            route.upstream = told.map(|(_, address)| *address);
+            route.refused = false;
+        }
+        self.connect_waiting();
+        self.watch();
+    }
+
+    fn cut(&mut self) -> usize {
+        let places: Vec<usize> = self.relays.all().map(|(place, _)| place).collect();
+        for &place in &places {
+            if let Some(relay) = self.relays.get(place) {
+                relay.abort();
+            }
+            self.close(place);
+        }
+        self.waiting.clear();
+        places.len()
+    }
+
+    /// While draining: ends what is quiet, and answers when nothing is left to wait for.
+    fn look_for_quiet(&mut self) {
+        let Some(drain) = &self.drain else { return };
+        if self.now >= drain.look {
+            let quiet: Vec<usize> =
+                self.relays.all().filter(|(_, relay)| self.is_quiet(relay)).map(|(place, _)| place).collect();
+            for place in quiet {
+                self.close(place);
+            }
+            let next = self.relays.all().filter_map(|(_, relay)| relay.quiet_at()).min();
+            if let Some(drain) = &mut self.drain {
+                drain.look = next.unwrap_or(Duration::MAX);
+            }
+        }
+        let over = self.drain.as_ref().is_some_and(|drain| self.now >= drain.until);
+        // Clients whom the program did not take cannot be served while it ends.
+        if over || self.relays.count() <= self.waiting.len() {
+            self.end_drain();
+        }
+    }
+
+    fn is_quiet(&self, relay: &Relay) -> bool {
+        relay.quiet_at().is_some_and(|at| at <= self.now)
+    }
+
+    fn end_drain(&mut self) {
+        if let Some(drain) = self.drain.take() {
+            let _heard = drain.answer.send(self.relays.count());
+        }
+    }
+}
+
+/// The name of a listener.
+fn token(index: usize) -> Token {
+    Token(WAKER.0 + 1 + index)
+}

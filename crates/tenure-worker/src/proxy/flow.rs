@@ -1,0 +1,133 @@
+//! One direction of a relay: bytes from one socket to the other, back-pressure, and the end passed on.
+//!
+//! Bytes are read into the thread's one buffer and written at once. Only what the other side does not take is kept, in a
+//! buffer of the flow's own, and nothing more is read until it is gone: the kernel's windows then slow the sender down. So a
+//! flow holds at most one buffer, and mostly none.
+//!
+//! Sockets are watched by edges, so each turn goes on until the kernel has nothing more to give or to take, or until the
+//! turn is over ([`Turn::more`]).
+
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::Shutdown;
+
+use mio::net::TcpStream;
+
+/// Reads in one turn. A fast sender gets a megabyte before the others are looked at.
+const READS: usize = 16;
+
+/// One direction.
+#[derive(Debug, Default)]
+pub(super) struct Flow {
+    /// Read and not yet taken.
+    held: Vec<u8>,
+    /// So much of it has been taken meanwhile.
+    taken: usize,
+    /// The kernel has told that the sender's end is near: the next reads lead to it.
+    ending: bool,
+    /// The sender's end was read.
+    ended: bool,
+    /// It was passed on.
+    over: bool,
+}
+
+/// What a turn came to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Turn {
+    /// Bytes came from the sender.
+    pub(super) moved: bool,
+    /// It was ended by its length: there may be more at once.
+    pub(super) more: bool,
+}
+
+impl Flow {
+    /// Whether something waits for the other side to take it.
+    pub(super) fn is_held(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// Whether the end was passed on.
+    pub(super) fn is_over(&self) -> bool {
+        self.over
+    }
+
+    /// Takes note that the sender's end is near, so that a short read is not taken for the last one.
+    pub(super) fn end_is_near(&mut self) {
+        self.ending = true;
+    }
+
+    /// Moves what can be moved now.
+    pub(super) fn pump(
+        &mut self,
+        from: &mut TcpStream,
+        to: &mut TcpStream,
+        buffer: &mut [u8],
+    ) -> io::Result<Turn> {
+        let mut moved = false;
+        for _ in 0..READS {
+            if !self.flush(to)? || self.over {
+                return Ok(Turn { moved, more: false });
+            }
+            if self.ended {
+                // One that is gone altogether is found out by the other direction.
+                drop(to.shutdown(Shutdown::Write));
+                self.over = true;
+                return Ok(Turn { moved, more: false });
+            }
+            let count = match from.read(buffer) {
+                Ok(count) => count,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => {
+                    return Ok(Turn { moved, more: false });
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            };
+            if count == 0 {
+                self.ended = true;
+                continue;
+            }
+            moved = true;
+            let bytes = buffer.get(..count).unwrap_or_default();
+            let taken = write(to, bytes)?;
+            self.hold(bytes.get(taken..).unwrap_or_default());
+            if count < buffer.len() && !self.ending && !self.is_held() {
+                // The kernel had no more, and tells of the next bytes by an edge.
+                return Ok(Turn { moved, more: false });
+            }
+        }
+        Ok(Turn { moved, more: true })
+    }
+
+    fn hold(&mut self, rest: &[u8]) {
+        self.held.extend_from_slice(rest);
+    }
+
+    /// Whether the other side has taken all that was held.
+    fn flush(&mut self, to: &mut TcpStream) -> io::Result<bool> {
+        if self.held.is_empty() {
+            return Ok(true);
+        }
+        self.taken += write(to, self.held.get(self.taken..).unwrap_or_default())?;
+        if self.taken < self.held.len() {
+            return Ok(false);
+        }
+        // Given back: thousands of relays that were slow once must not keep thousands of buffers.
+        self.held = Vec::new();
+        self.taken = 0;
+        Ok(true)
+    }
+}
+
+/// Writes until all is taken or the kernel would block, which is then told by an edge.
+fn write(to: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+    let mut taken = 0;
+    while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
+        match to.write(rest) {
+            Ok(0) => return Err(ErrorKind::WriteZero.into()),
+            Ok(count) => taken += count,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(taken)
+}

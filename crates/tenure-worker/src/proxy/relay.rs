@@ -1,0 +1,258 @@
+//! One client and its connection to the program, from accept to the end of both.
+//!
+//! A client whose program refuses waits, with what it has sent still in the kernel, until it is connected again. An error
+//! of one side ends both, and the other side is reset: a stream that broke must not look like one that ended.
+
+use std::io::{self, ErrorKind};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use mio::event::Event;
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use tenure_sys::{limits, socket};
+
+use super::flow::{Flow, Turn};
+
+/// A relay whose last bytes came from the program is quiet after this long. TCP does not show where an answer ends; a
+/// program that is in the middle of one and pauses for longer than a quarter of a second is rare, and a client that keeps
+/// the connection for its next request gets nothing cut by its end: to send that again is its own part (RFC 9112, 9.3.1).
+pub(super) const ANSWERED: Duration = Duration::from_millis(250);
+
+/// A relay that has carried nothing at all is quiet after this long: whoever connects to say something has said it by then,
+/// on a slow line too; the others keep a connection for later.
+pub(super) const SILENT: Duration = Duration::from_secs(1);
+
+/// The two sides of a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Side {
+    Client,
+    Program,
+}
+
+/// Where it stands.
+#[derive(Debug)]
+enum Stage {
+    /// The program did not take the client, or nobody has asked it yet.
+    Waiting,
+    /// The connection to the program, at this address, is being made.
+    Connecting(TcpStream, SocketAddr),
+    /// Bytes go both ways.
+    Relaying(TcpStream),
+}
+
+/// Who sent the last bytes, and when.
+#[derive(Debug, Clone, Copy)]
+enum Last {
+    Nobody,
+    Client,
+    Program(Duration),
+}
+
+/// A relay.
+#[derive(Debug)]
+pub(super) struct Relay {
+    /// The listener that it came in by.
+    pub(super) route: usize,
+    client: TcpStream,
+    stage: Stage,
+    up: Flow,
+    down: Flow,
+    last: Last,
+    born: Duration,
+}
+
+/// What comes next for a relay.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Next {
+    /// Its next event.
+    Wait,
+    /// Another turn, after the others.
+    Turn,
+    /// Nobody listens where the program should: the client waits.
+    Refused,
+    /// There is no descriptor or port for it now: the client waits.
+    Starved,
+    /// Both sides have ended, or one has failed.
+    Close,
+}
+
+/// Names the two sockets of a relay to the kernel.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Tokens {
+    pub(super) client: Token,
+    pub(super) program: Token,
+}
+
+/// Both: an edge costs nothing until it comes, and changing what is watched costs a call each time.
+const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
+
+impl Relay {
+    /// Takes a client in. It is not connected to the program yet.
+    pub(super) fn new(
+        route: usize,
+        mut client: TcpStream,
+        registry: &Registry,
+        token: Token,
+    ) -> io::Result<Self> {
+        client.set_nodelay(true)?;
+        registry.register(&mut client, token, BOTH)?;
+        Ok(Self {
+            route,
+            client,
+            stage: Stage::Waiting,
+            up: Flow::default(),
+            down: Flow::default(),
+            last: Last::Nobody,
+            born: tenure::deadline::monotonic(),
+        })
+    }
+
+    /// Begins to connect to the program.
+    pub(super) fn connect(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> Next {
+        let made = TcpStream::connect(address).and_then(|mut program| {
+            registry.register(&mut program, token, BOTH)?;
+            Ok(program)
+        });
+        match made {
+            Ok(program) => {
+                self.stage = Stage::Connecting(program, address);
+                Next::Wait
+            }
+            Err(error) => self.not_connected(&error),
+        }
+    }
+
+    /// What an event on one of the sockets leads to.
+    pub(super) fn hear(&mut self, side: Side, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+        let near = event.is_read_closed();
+        if near {
+            match side {
+                Side::Client => self.up.end_is_near(),
+                Side::Program => self.down.end_is_near(),
+            }
+        }
+        let Stage::Relaying(program) = &self.stage else { return self.hear_early(side, event, buffer, now) };
+        if event.is_error() {
+            let failed = match side {
+                Side::Client => self.client.take_error(),
+                Side::Program => program.take_error(),
+            };
+            if !matches!(failed, Ok(None)) {
+                return self.abort();
+            }
+        }
+        let (reads, writes) = (event.is_readable() || near, event.is_writable());
+        let (up, down) = match side {
+            Side::Client => (reads, writes && self.down.is_held()),
+            Side::Program => (writes && self.up.is_held(), reads),
+        };
+        self.pump(up, down, buffer, now)
+    }
+
+    /// Before bytes go both ways, only two things matter: the program takes the client, or the client goes away.
+    fn hear_early(&mut self, side: Side, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+        match side {
+            Side::Client if event.is_error() || event.is_write_closed() => Next::Close,
+            Side::Client => Next::Wait,
+            Side::Program => self.finish_connecting(event, buffer, now),
+        }
+    }
+
+    /// The next part of a turn that was too long.
+    pub(super) fn turn(&mut self, buffer: &mut [u8], now: Duration) -> Next {
+        self.pump(true, true, buffer, now)
+    }
+
+    fn finish_connecting(&mut self, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+        if !event.is_writable() && !event.is_error() {
+            return Next::Wait;
+        }
+        let Stage::Connecting(program, address) = std::mem::replace(&mut self.stage, Stage::Waiting) else {
+            return Next::Wait;
+        };
+        if let Err(error) = connected(&program, address) {
+            return self.not_connected(&error);
+        }
+        self.stage = Stage::Relaying(program);
+        // The client's edges were not listened to until now; the program's first one is this.
+        self.pump(true, event.is_readable() || event.is_read_closed(), buffer, now)
+    }
+
+    fn not_connected(&mut self, error: &io::Error) -> Next {
+        if limits::ran_out(error) {
+            return Next::Starved;
+        }
+        // A reset: it was in the queue of a program that has just ended, and nothing was sent to it.
+        if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) {
+            // What was heard of the end of this connection is not about the next one.
+            self.down = Flow::default();
+            return Next::Refused;
+        }
+        self.abort()
+    }
+
+    /// Whether the program has not been asked, or did not take the client.
+    pub(super) fn is_waiting(&self) -> bool {
+        matches!(self.stage, Stage::Waiting)
+    }
+
+    fn pump(&mut self, up: bool, down: bool, buffer: &mut [u8], now: Duration) -> Next {
+        let Stage::Relaying(program) = &mut self.stage else { return Next::Wait };
+        let idle = Ok(Turn { moved: false, more: false });
+        let up = if up { self.up.pump(&mut self.client, program, buffer) } else { idle };
+        let idle = Ok(Turn { moved: false, more: false });
+        let down = if down { self.down.pump(program, &mut self.client, buffer) } else { idle };
+        let (Ok(up), Ok(down)) = (up, down) else { return self.abort() };
+        // An answer that comes while more is asked leaves the question open.
+        if down.moved {
+            self.last = Last::Program(now);
+        }
+        if up.moved {
+            self.last = Last::Client;
+        }
+        if self.up.is_over() && self.down.is_over() {
+            return Next::Close;
+        }
+        if up.more || down.more { Next::Turn } else { Next::Wait }
+    }
+
+    /// When this relay is quiet, if nothing moves until then; `None` while somebody waits for somebody.
+    pub(super) fn quiet_at(&self) -> Option<Duration> {
+        let relaying = matches!(self.stage, Stage::Relaying(_));
+        if !relaying || self.up.is_held() || self.down.is_held() {
+            return None;
+        }
+        match self.last {
+            Last::Client => None,
+            Last::Program(at) => Some(at.saturating_add(ANSWERED)),
+            Last::Nobody => Some(self.born.saturating_add(SILENT)),
+        }
+    }
+
+    /// Makes the end of this relay a reset for both sides.
+    pub(super) fn abort(&self) -> Next {
+        // One that is gone already needs none.
+        drop(socket::reset_at_close(self.client.as_fd()));
+        match &self.stage {
+            Stage::Waiting => {}
+            Stage::Connecting(program, _) | Stage::Relaying(program) => {
+                drop(socket::reset_at_close(program.as_fd()));
+            }
+        }
+        Next::Close
+    }
+}
+
+/// Makes sure that a connection that is over with being made stands.
+fn connected(program: &TcpStream, address: SocketAddr) -> io::Result<()> {
+    if let Some(error) = program.take_error()? {
+        return Err(error);
+    }
+    if program.local_addr()? == address {
+        // The kernel lets a socket connect to itself where nobody listens and its own port happens to be the one asked for.
+        return Err(ErrorKind::ConnectionRefused.into());
+    }
+    program.set_nodelay(true)
+}

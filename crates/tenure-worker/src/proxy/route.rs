@@ -1,0 +1,76 @@
+//! A listener and where its clients go.
+//!
+//! It is watched only while clients are wanted; while it is not, they wait in the kernel's queue and wake nobody.
+
+use std::io::{self, ErrorKind};
+use std::net::{SocketAddr, TcpListener};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use tenure_sys::limits;
+
+/// A proxied listener.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) name: String,
+    listener: mio::net::TcpListener,
+    token: Token,
+    watched: bool,
+    /// Where the program listens, once it has said that it is ready.
+    pub(super) upstream: Option<SocketAddr>,
+    /// Nobody listened there when a client came, and nobody has told otherwise since.
+    pub(super) refused: bool,
+}
+
+/// What came of accepting once.
+#[derive(Debug)]
+pub(super) enum Accepted {
+    Client(TcpStream),
+    /// One that was gone before it could be accepted.
+    Gone,
+    /// Nobody waits; the next one is told by an edge.
+    Nobody,
+    /// There is no descriptor for it, or the kernel fails otherwise; not to be asked again at once.
+    Starved,
+}
+
+impl Route {
+    pub(super) fn new(name: String, listener: TcpListener, token: Token) -> io::Result<Self> {
+        listener.set_nonblocking(true)?;
+        let listener = mio::net::TcpListener::from_std(listener);
+        Ok(Self { name, listener, token, watched: false, upstream: None, refused: false })
+    }
+
+    /// Whether clients are being taken in.
+    pub(super) fn is_watched(&self) -> bool {
+        self.watched
+    }
+
+    /// Begins or ceases to take clients in. What the kernel refuses here is tried again with the next change.
+    pub(super) fn watch(&mut self, wanted: bool, registry: &Registry) {
+        if wanted == self.watched {
+            return;
+        }
+        let done = if wanted {
+            // Those who wait already are told at once.
+            registry.register(&mut self.listener, self.token, Interest::READABLE)
+        } else {
+            registry.deregister(&mut self.listener)
+        };
+        if done.is_ok() {
+            self.watched = wanted;
+        }
+    }
+
+    pub(super) fn accept(&self) -> Accepted {
+        match self.listener.accept() {
+            Ok((client, _)) => Accepted::Client(client),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => Accepted::Nobody,
+            Err(error) if limits::ran_out(&error) => Accepted::Starved,
+            Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {
+                Accepted::Gone
+            }
+            Err(_) => Accepted::Starved,
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! The incumbent's story: asked to prepare, it shares; asked to commit, it makes room; and it takes its scope back where
+//! the successor fails before it is proved.
+//!
+//! One thread for one takeover, which waits for the successor's words, the successor's process, a stop and the time of the
+//! phase at once. What follows what is the machine's to say ([`super::machine::incumbent`]); each deed here tells what came
+//! of it. The ledger is written here until the grant, and again after a successor that failed is proved gone.
+
+use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::net::UnixListener;
+use std::sync::{Arc, PoisonError, mpsc};
+use std::time::Duration;
+
+use tenure::asker;
+use tenure::deadline::{Deadline, millis};
+use tenure::event::What;
+use tenure::fault::{self, Point};
+use tenure::ledger::{Ledger, ProgramRecord};
+use tenure::leftovers;
+use tenure::listen::BACKLOG;
+use tenure::records;
+use tenure::retire::OVERRUN;
+use tenure::scope;
+use tenure::spec::KILL_GRACE;
+use tenure::wire::{Answer, Granted, Prepare, Prepared, Request, Role};
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{self, OpenError, ProcessHandle, Signal, Verified};
+use tenure_sys::{exit, memory, pipe, socket};
+
+use crate::life::{EXIT_FAILED, Happening};
+use crate::reason;
+use crate::takeover::hand_over::{Back, HandOver};
+use crate::takeover::lineage::{self, Kept, Lineage};
+use crate::takeover::machine::{self, Deed, Heard, Incumbent, Terms};
+use crate::takeover::parcel::{Link, LinkError};
+use crate::thread;
+
+/// Begins a takeover that was admitted, on a thread of its own.
+pub(crate) fn start(lineage: &Arc<Lineage>, link: Link, prepare: Prepare) {
+    let own = Arc::clone(lineage);
+    let started = thread::start("tenure-incumbent", move || {
+        if let Some(takeover) = Takeover::begin(&own, link, prepare) {
+            takeover.run();
+        }
+        own.is_over();
+    });
+    if started.is_err() {
+        // The link went with the thread: the successor is told by its end.
+        lineage.is_over();
+    }
+}
+
+/// One takeover, from the incumbent's side.
+struct Takeover<'lineage> {
+    lineage: &'lineage Lineage,
+    link: Link,
+    successor: ProcessHandle,
+    asked: Prepare,
+    terms: Terms,
+    /// When the successor must be active.
+    until: Deadline,
+    /// The end of its probation, once that runs.
+    bake: Option<Deadline>,
+    /// What is handed over, and taken back.
+    kept: Kept,
+    /// What the app has packed.
+    state: Vec<u8>,
+    /// The program that was recorded when the ledger was left to the successor.
+    program: Option<ProgramRecord>,
+    /// The successor said that it ends.
+    aborted: bool,
+    /// What went wrong, for people.
+    why: String,
+}
+
+impl<'lineage> Takeover<'lineage> {
+    fn begin(lineage: &'lineage Lineage, link: Link, asked: Prepare) -> Option<Self> {
+        let refuse = |link: &Link, why: &str| drop(link.send(&Answer::Refused { why: why.to_owned() }, &[]));
+        let Some(successor) = peer(&link, &asked) else {
+            refuse(&link, "it cannot verify who asks");
+            return None;
+        };
+        if asked.generation <= lineage.holding.generation() {
+            refuse(&link, "its generation is not above this one's");
+            return None;
+        }
+        let kept = match lineage.duplicate() {
+            Ok(kept) => kept,
+            Err(error) => {
+                refuse(&link, &format!("its descriptors cannot be had: {error}"));
+                return None;
+            }
+        };
+        let terms = Terms { overlap: asked.overlap, bakes: false };
+        let until = Deadline::start(Duration::from_millis(asked.within_ms).saturating_add(OVERRUN));
+        let (state, why) = (Vec::new(), String::new());
+        let (program, bake, aborted) = (None, None, false);
+        Some(Self { lineage, link, successor, asked, terms, until, bake, kept, state, program, aborted, why })
+    }
+
+    /// Hears, decides, acts, until it serves alone again or ends.
+    fn run(mut self) {
+        let mut state = Incumbent::Serving;
+        let mut heard = Heard::Prepare;
+        loop {
+            let (next, deed) = machine::incumbent(state, heard, self.terms);
+            state = next;
+            heard = match deed {
+                None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => return,
+                None => self.listen(state),
+                Some(Deed::Share) => self.share().unwrap_or_else(|| self.listen(state)),
+                Some(Deed::Quiesce) => self.quiesce(),
+                Some(Deed::Grant) => self.grant().unwrap_or_else(|| self.listen(state)),
+                Some(Deed::EndSuccessor) => self.end_successor(),
+                Some(Deed::Reclaim) => self.reclaim(),
+                Some(Deed::Leave) => return self.leave(),
+                Some(Deed::Exit) => self.exit(),
+            };
+        }
+    }
+
+    /// Waits for whatever comes first: a word, the successor's end, a stop, the end of the phase.
+    fn listen(&mut self, state: Incumbent) -> Heard {
+        loop {
+            match self.link.next::<Request>() {
+                Ok(Some(Request::Commit)) => return Heard::Commit,
+                Ok(Some(Request::Active(active))) => {
+                    let bake = Duration::from_millis(active.bake_ms);
+                    self.terms.bakes = !bake.is_zero();
+                    self.bake = Some(Deadline::start(bake));
+                    fault::reach(Point::IncumbentRelieved);
+                    return Heard::Active;
+                }
+                Ok(Some(Request::Abort(abort))) => {
+                    self.aborted = true;
+                    self.why = abort.why;
+                    return Heard::Aborted { ends: abort.ends };
+                }
+                Ok(Some(
+                    Request::Hello | Request::Wait { .. } | Request::Stop { .. } | Request::Prepare(_),
+                )) => {}
+                Ok(None) => {
+                    if let Some(heard) = self.wait(state) {
+                        return heard;
+                    }
+                }
+                Err(error) => return self.lost(&error),
+            }
+        }
+    }
+
+    /// One wait; `None` when more of a word has arrived.
+    fn wait(&mut self, state: Incumbent) -> Option<Heard> {
+        let relieved = state == Incumbent::Relieved;
+        let limit = if relieved { self.bake.as_ref() } else { Some(&self.until) };
+        let left = limit.map(Deadline::remaining);
+        let mut interests = [
+            Interest::new(self.link.as_fd(), Want::Read),
+            Interest::new(self.successor.as_fd(), Want::Read),
+            Interest::new(self.lineage.status.stopping(), Want::Read),
+        ];
+        // Only a lack of memory ends the wait early; it is begun again.
+        drop(poll::wait(&mut interests, left));
+        let [word, ended, stopping] = interests.map(|interest| interest.ready());
+        if word {
+            return self.link.fill().err().map(|error| self.lost(&error));
+        }
+        if ended {
+            self.say("it ended");
+            return Some(Heard::SuccessorGone);
+        }
+        if stopping {
+            return Some(Heard::StopAsked);
+        }
+        if left.is_some_and(|_| limit_is_over(if relieved { self.bake.as_ref() } else { Some(&self.until) }))
+        {
+            if relieved {
+                return Some(Heard::BakeOver);
+            }
+            self.say("it was not active in time");
+            return Some(Heard::Lost);
+        }
+        None
+    }
+
+    fn lost(&mut self, error: &LinkError) -> Heard {
+        match error {
+            LinkError::Ended => self.say("it ended"),
+            LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
+                let why = reason::of(error);
+                self.say(&format!("failed to {why}"));
+            }
+        }
+        Heard::Lost
+    }
+
+    fn say(&mut self, why: &str) {
+        if self.why.is_empty() {
+            why.clone_into(&mut self.why);
+        }
+    }
+
+    /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.
+    fn share(&mut self) -> Option<Heard> {
+        let holding = &self.lineage.holding;
+        let successor = self.successor.identity().clone();
+        let recorded = holding.write_ledger(|ledger| {
+            ledger.lineage.retain(|known| *known != successor);
+            ledger.lineage.push(successor);
+        });
+        fault::reach(Point::IncumbentPrepared);
+        let Some(lease) = holding.lease().filter(|_| recorded.is_ok()) else {
+            self.say("its record cannot be written");
+            return Some(Heard::Lost);
+        };
+        let listeners = self.kept.listeners.iter().map(|(name, _)| name.clone()).collect();
+        let fds: Vec<BorrowedFd<'_>> = [lease.as_fd(), self.kept.control.as_fd()]
+            .into_iter()
+            .chain(self.kept.listeners.iter().map(|(_, fd)| fd.as_fd()))
+            .collect();
+        let prepared = Prepared { listeners, within_ms: millis(holding.brief.spec.end_budget()) };
+        let sent = self.link.send_all(&Answer::Prepared(prepared), &fds);
+        sent.err().map(|error| self.lost(&error))
+    }
+
+    fn quiesce(&mut self) -> Heard {
+        fault::reach(Point::IncumbentCommitted);
+        let limit = self.lineage.holding.brief.spec.end_budget();
+        let until = Deadline::start(limit);
+        let asked = self.call(limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
+        if self.lineage.status.is_stopping() {
+            self.say("the worker was asked to end");
+            return Heard::StopAsked;
+        }
+        match asked {
+            Some(Ok(state)) => {
+                self.state = state;
+                Heard::Quiesced
+            }
+            Some(Err(why)) => {
+                let why = format!("its app does not make room: {why}");
+                // The successor is not to blame, and ends by itself when it hears of it.
+                self.aborted = self.link.send(&Answer::Refused { why: why.clone() }, &[]).is_ok();
+                self.say(&why);
+                Heard::NotQuiesced
+            }
+            None => {
+                self.say("the app that was to make room did not answer");
+                Heard::Stuck
+            }
+        }
+    }
+
+    /// Calls the app's hooks on a thread of their own, and waits no longer than `limit`.
+    fn call<T: Send + 'static>(
+        &self,
+        limit: Duration,
+        call: impl FnOnce(&mut dyn HandOver) -> Result<T, String> + Send + 'static,
+    ) -> Option<Result<T, String>> {
+        let Some(hooks) = self.lineage.hooks() else { return Some(Err("it has no hooks".to_owned())) };
+        let (answer, answered) = mpsc::channel();
+        let started = thread::start("tenure-hand-over", move || {
+            let mut hooks = hooks.lock().unwrap_or_else(PoisonError::into_inner);
+            // Nobody may be there to hear it: the time was over.
+            drop(answer.send(call(hooks.as_mut())));
+        });
+        match started {
+            Ok(()) => answered.recv_timeout(limit).ok(),
+            Err(error) => Some(Err(error.to_string())),
+        }
+    }
+
+    /// Nobody is answered here any more, nothing is written: the scope is the successor's. `None`: it has been told.
+    fn grant(&mut self) -> Option<Heard> {
+        let Lineage { holding, status, .. } = self.lineage;
+        self.program = records::read_ledger(&holding.state).ok().and_then(|ledger| ledger.program);
+        status.stand(Some(Role::Committed));
+        holding.door.close();
+        status.touch();
+        holding.leave_ledger();
+        let sent = self.send_grant();
+        fault::reach(Point::IncumbentGranted);
+        sent.err().map(|error| self.lost(&error))
+    }
+
+    /// The grant, with what the app has packed.
+    fn send_grant(&self) -> Result<(), LinkError> {
+        if self.state.is_empty() {
+            return self.link.send(&Answer::Granted(Granted::default()), &[]);
+        }
+        let held = memory::hold("tenure-state", &self.state).map_err(LinkError::Io)?;
+        let state_bytes = u64::try_from(self.state.len()).unwrap_or(u64::MAX);
+        self.link.send(&Answer::Granted(Granted { state_bytes }), &[held.as_fd()])
+    }
+
+    /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
+    /// gone and not before: to go on while it may live would make two of us.
+    fn end_successor(&mut self) -> Heard {
+        let polite = if self.aborted { KILL_GRACE } else { Duration::ZERO };
+        let gone = self.successor.wait_ended(Some(polite)).unwrap_or(false);
+        // Somebody who looks into it with a debugger will let it go.
+        if !gone && process::tracer_of(self.successor.pid()).is_none() {
+            drop(self.successor.signal(Signal::Kill));
+        }
+        while !self.successor.has_ended() {
+            drop(self.successor.wait_ended(None));
+        }
+        Heard::SuccessorGone
+    }
+
+    /// Takes back the generation, the ledger, the app's work and the control socket, in this order.
+    fn reclaim(&mut self) -> Heard {
+        fault::reach(Point::IncumbentReclaiming);
+        match self.try_reclaim() {
+            Ok(()) => Heard::Reclaimed,
+            Err(why) => {
+                self.why = format!("{}; the worker before it does not go on: {why}", self.why);
+                Heard::NotReclaimed
+            }
+        }
+    }
+
+    fn try_reclaim(&mut self) -> Result<(), String> {
+        let told = |error: &dyn std::error::Error| format!("failed to {}", reason::of(error));
+        let Lineage { holding, status, .. } = self.lineage;
+        let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
+        let cookie = scope::program_cookie(holding.state.id(), self.asked.generation);
+        let patience = ledger.end_budget(holding.brief.spec.end_budget());
+        leftovers::clear_cookie(&cookie, patience).map_err(|error| told(&error))?;
+
+        let own = status.hello();
+        let (above, program) = (self.asked.generation, self.program.take());
+        let endpoints = self.lineage.endpoints();
+        let generation = holding.open_generation(|found, kept| Ledger {
+            generation: found.generation.max(above).saturating_add(1),
+            version: Some(own.version.clone()),
+            lineage: vec![own.identity.clone()],
+            program: kept.program.clone().or(program),
+            booting_until: None,
+            end_budget_ms: Some(millis(holding.brief.spec.end_budget())),
+            host: Some(lineage::host_record(holding.brief.spec.kind)),
+            endpoints: endpoints.clone(),
+            started_by: Some(own.started_by.clone()),
+            ..found
+        });
+        let generation = generation.map_err(|error| told(&error))?;
+        status.set_activation(generation, endpoints);
+        self.resume(generation)?;
+        status.stand(None);
+        self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
+        let why = format!("version {} (pid {}): {}", self.asked.version, self.successor.pid(), self.why);
+        holding.note(What::RolledBack, &asker(), why);
+        Ok(())
+    }
+
+    /// An app that was never asked to make room has nothing to come back from.
+    fn resume(&mut self, generation: u64) -> Result<(), String> {
+        if self.terms.overlap {
+            return Ok(());
+        }
+        let again = self.lineage.duplicate().map_err(|error| error.to_string())?;
+        let (state, why) = (std::mem::take(&mut self.state), self.why.clone());
+        let back = Back { state, generation, listeners: again.listeners, why };
+        let limit = self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN);
+        self.call(limit, move |hooks| hooks.resume(back))
+            .unwrap_or_else(|| Err("it does not answer".to_owned()))
+    }
+
+    /// Callers are answered here again, and the kernel names this process to them.
+    fn answer_again(&self) -> std::io::Result<()> {
+        let control = self.kept.control.try_clone()?;
+        socket::relisten(control.as_fd(), BACKLOG)?;
+        pipe::set_nonblocking(control.as_fd(), true)?;
+        self.lineage.holding.door.open(UnixListener::from(control));
+        self.lineage.status.touch();
+        Ok(())
+    }
+
+    fn leave(self) {
+        fault::reach(Point::IncumbentLeaving);
+        let Prepare { version, generation, .. } = &self.asked;
+        let why =
+            format!("version {version} took over (pid {}, generation {generation})", self.successor.pid());
+        self.lineage.status.ask(Happening::StopAsked, why);
+    }
+
+    /// Neither serving nor able to: whoever comes next starts anew.
+    fn exit(&self) -> ! {
+        self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
+        exit::now(EXIT_FAILED)
+    }
+}
+
+fn limit_is_over(limit: Option<&Deadline>) -> bool {
+    limit.is_some_and(|limit| limit.remaining().is_zero())
+}
+
+/// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that it tells,
+/// verified.
+fn peer(link: &Link, asked: &Prepare) -> Option<ProcessHandle> {
+    match socket::peer_process(link.stream()) {
+        Ok(handle) => Some(handle),
+        Err(OpenError::Unsupported) => match process::verify(&asked.identity) {
+            Verified::Same(handle) => Some(handle),
+            Verified::Gone(_) | Verified::Unverifiable(_) => None,
+        },
+        Err(_) => None,
+    }
+}

@@ -1,0 +1,200 @@
+//! A worker's place among those before and after it: who may take over, what is handed to them, whom it followed.
+//!
+//! Shared by the app's thread, the control thread and the thread of a takeover. One mutex, never held over a wait or over
+//! code of the app, protects it; the app's hooks have one of their own.
+
+use std::fmt;
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use tenure::ledger::HostRecord;
+use tenure::spec::Kind;
+use tenure::wire::{Abort, Endpoint, Request};
+use tenure_sys::process::ProcessHandle;
+
+use crate::holding::Holding;
+use crate::life::{Happening, Life};
+use crate::status::Status;
+use crate::takeover::hand_over::HandOver;
+use crate::takeover::parcel::Link;
+
+/// The app's hooks, called by one thread at a time.
+pub(crate) type Hooks = Arc<Mutex<Box<dyn HandOver>>>;
+
+/// The place.
+pub(crate) struct Lineage {
+    pub(crate) holding: Arc<Holding>,
+    pub(crate) status: Status,
+    inner: Mutex<Inner>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct Inner {
+    hooks: Option<Hooks>,
+    kept: Option<Kept>,
+    endpoints: Vec<Endpoint>,
+    predecessor: Option<Predecessor>,
+    busy: bool,
+}
+
+/// Listeners by name.
+pub(crate) type Named = Vec<(String, OwnedFd)>;
+
+/// What a successor will need, kept open beside what the app and the control thread use.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pub(crate) control: OwnedFd,
+    pub(crate) listeners: Named,
+}
+
+/// The worker that made room for this one, until it is gone.
+struct Predecessor {
+    link: Arc<Link>,
+    process: ProcessHandle,
+}
+
+impl Lineage {
+    pub(crate) fn new(holding: Arc<Holding>, status: Status) -> Self {
+        Self { holding, status, inner: Mutex::default(), changed: Condvar::new() }
+    }
+
+    /// Keeps what a successor would need.
+    pub(crate) fn keep(&self, kept: Kept, endpoints: Vec<Endpoint>) {
+        let mut inner = self.inner();
+        inner.kept = Some(kept);
+        inner.endpoints = endpoints;
+    }
+
+    /// From now on a successor is admitted.
+    pub(crate) fn offer(&self, hooks: Box<dyn HandOver>) {
+        self.inner().hooks = Some(Arc::new(Mutex::new(hooks)));
+        self.status.set_hands_over(true);
+    }
+
+    /// An app that makes no room has nothing kept for others: what it closes is closed.
+    pub(crate) fn settle_offer(&self) {
+        let mut inner = self.inner();
+        if inner.hooks.is_none() {
+            inner.kept = None;
+        }
+    }
+
+    /// Nothing that would queue new connections is kept any more.
+    pub(crate) fn forget_listeners(&self) {
+        self.inner().kept = None;
+    }
+
+    /// Admits the peer as the one that takes over; or why not, as a lowercase fragment.
+    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<Link, String> {
+        let refuse = |why: &str| Err(why.to_owned());
+        if self.status.life() != Life::Active || self.status.is_stopping() {
+            return refuse("it does not serve");
+        }
+        let mut inner = self.inner();
+        if inner.hooks.is_none() || inner.kept.is_none() {
+            return refuse("its app does not hand over");
+        }
+        if inner.busy {
+            return refuse("another one is taking over");
+        }
+        if let Some(predecessor) = inner.predecessor.as_ref().filter(|before| !before.process.has_ended()) {
+            let pid = predecessor.process.pid();
+            return Err(format!("pid {pid}, from which it took over itself, is not gone yet"));
+        }
+        let link = stream.try_clone().and_then(Link::new).map_err(|error| error.to_string())?;
+        inner.busy = true;
+        Ok(link)
+    }
+
+    /// A takeover is over for the incumbent, one way or the other.
+    pub(crate) fn is_over(&self) {
+        self.inner().busy = false;
+        self.changed.notify_all();
+    }
+
+    /// Waits until no takeover is going on: an app that has ended keeps its process for as long as a successor is to be
+    /// ended. The watchdog bounds it.
+    pub(crate) fn await_idle(&self) {
+        let guard = self.inner();
+        let idle = self.changed.wait_while(guard, |inner| inner.busy);
+        drop(idle.unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(crate) fn hooks(&self) -> Option<Hooks> {
+        self.inner().hooks.clone()
+    }
+
+    pub(crate) fn endpoints(&self) -> Vec<Endpoint> {
+        self.inner().endpoints.clone()
+    }
+
+    /// Duplicates of what is kept.
+    pub(crate) fn duplicate(&self) -> std::io::Result<Kept> {
+        let inner = self.inner();
+        let Some(kept) = &inner.kept else { return Err(std::io::ErrorKind::NotFound.into()) };
+        let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
+        let listeners = kept.listeners.iter().map(again).collect::<std::io::Result<_>>()?;
+        Ok(Kept { control: kept.control.try_clone()?, listeners })
+    }
+
+    /// Notes who made room for this worker.
+    pub(crate) fn follow(&self, link: Arc<Link>, process: ProcessHandle) {
+        self.inner().predecessor = Some(Predecessor { link, process });
+    }
+
+    /// Whether the one that made room may still take the scope back: what leads callers to the scope is its own as well.
+    pub(crate) fn may_be_taken_back(&self) -> bool {
+        self.inner().predecessor.as_ref().is_some_and(|before| !before.process.has_ended())
+    }
+
+    /// The one that made room is gone.
+    pub(crate) fn predecessor_gone(&self) {
+        self.inner().predecessor = None;
+    }
+
+    /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
+    /// is gone, or does not read, need not be told.
+    pub(crate) fn end_announced(&self, happening: Happening, why: &str) {
+        let inner = self.inner();
+        if let Some(predecessor) = &inner.predecessor {
+            let ends = match happening {
+                Happening::StopAsked => true,
+                Happening::AppReady
+                | Happening::AppFailed
+                | Happening::SelfCheckFailed
+                | Happening::BootDeadline
+                | Happening::DrainDeadline
+                | Happening::Stalled
+                | Happening::Drained => false,
+            };
+            drop(predecessor.link.send(&Request::Abort(Abort { why: why.to_owned(), ends }), &[]));
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Lineage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Lineage").field("busy", &self.inner().busy).finish_non_exhaustive()
+    }
+}
+
+/// What the ledger says of this executable.
+pub(crate) fn host_record(kind: Kind) -> HostRecord {
+    HostRecord {
+        exe: own_path(),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        hosts: kind == Kind::Program,
+    }
+}
+
+/// The path of this executable, as far as the kernel tells.
+pub(crate) fn own_path() -> String {
+    let path = tenure_sys::process::executable_of(std::process::id());
+    path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+}

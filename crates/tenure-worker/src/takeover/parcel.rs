@@ -1,0 +1,193 @@
+//! Frames of the control wire with descriptors, over a connection that both sides keep for one takeover.
+//!
+//! A frame and the first of its descriptors travel in one message; more of them follow, each lot with a frame of its own,
+//! since the kernel takes a limited number at a time. Blocking: each side has a thread of its own for it, and waits for the
+//! peer's process as well, so that a wait ends with the peer.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tenure::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
+use tenure_sys::socket;
+
+/// Bytes read at a time. Frames of a takeover are a few hundred bytes.
+const CHUNK: usize = 64 * 1024;
+
+/// One side's end of the connection.
+#[derive(Debug)]
+pub(crate) struct Link {
+    stream: UnixStream,
+    inbox: Vec<u8>,
+    fds: Vec<OwnedFd>,
+}
+
+/// Nothing more can be said or heard on a link.
+#[derive(Debug, thiserror::Error)]
+pub enum LinkError {
+    /// The other side has closed it, or has ended.
+    #[error("go on with the takeover: the other side is gone")]
+    Ended,
+    /// The connection failed.
+    #[error("use the connection of the takeover")]
+    Io(#[source] io::Error),
+    /// What was sent is no frame, or none that belongs here.
+    #[error("understand the other side of the takeover")]
+    Wire(#[source] WireError),
+    /// More descriptors than the wire allows, or fewer than were announced.
+    #[error("take over {expected} descriptors: {found} came")]
+    Descriptors {
+        /// How many were announced.
+        expected: usize,
+        /// How many there are.
+        found: usize,
+    },
+}
+
+impl Link {
+    /// Takes a connection over; it is used blocking from here on.
+    pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
+        stream.set_nonblocking(false)?;
+        stream.set_read_timeout(None)?;
+        stream.set_write_timeout(None)?;
+        Ok(Self { stream, inbox: Vec::new(), fds: Vec::new() })
+    }
+
+    /// For asking the kernel about the peer.
+    pub(crate) fn stream(&self) -> &UnixStream {
+        &self.stream
+    }
+
+    /// Sends a frame with at most [`DESCRIPTORS_A_FRAME`] descriptors.
+    pub(crate) fn send(&self, frame: &impl Serialize, fds: &[BorrowedFd<'_>]) -> Result<(), LinkError> {
+        let bytes = wire::encode(frame).map_err(LinkError::Wire)?;
+        socket::send(self.stream.as_fd(), &bytes, fds).map_err(ended)
+    }
+
+    /// Sends an answer with any number of descriptors.
+    pub(crate) fn send_all(&self, answer: &Answer, fds: &[BorrowedFd<'_>]) -> Result<(), LinkError> {
+        let mut lots = fds.chunks(DESCRIPTORS_A_FRAME);
+        self.send(answer, lots.next().unwrap_or_default())?;
+        for lot in lots {
+            self.send(&Answer::Descriptors { count: lot.len() }, lot)?;
+        }
+        Ok(())
+    }
+
+    /// Reads once what has arrived; blocks where nothing has.
+    pub(crate) fn fill(&mut self) -> Result<(), LinkError> {
+        let received = match socket::recv(self.stream.as_fd(), CHUNK) {
+            // What was sent before the end is behind that word.
+            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+                socket::recv(self.stream.as_fd(), CHUNK)
+            }
+            other => other,
+        };
+        let received = received.map_err(ended)?;
+        if received.bytes.is_empty() {
+            return Err(LinkError::Ended);
+        }
+        self.inbox.extend(received.bytes);
+        self.fds.extend(received.fds);
+        if self.fds.len() > MOST_DESCRIPTORS {
+            return Err(LinkError::Descriptors { expected: MOST_DESCRIPTORS, found: self.fds.len() });
+        }
+        Ok(())
+    }
+
+    /// The next frame, where all of it has been read.
+    pub(crate) fn next<T: DeserializeOwned>(&mut self) -> Result<Option<T>, LinkError> {
+        let Some(length) = self.frame_length()?.filter(|length| self.inbox.len() >= *length) else {
+            return Ok(None);
+        };
+        let frame = wire::read(&mut self.inbox.get(..length).unwrap_or_default()).map_err(LinkError::Wire);
+        self.inbox.drain(..length);
+        frame.map(Some)
+    }
+
+    /// The descriptors that have come so far.
+    pub(crate) fn take_fds(&mut self) -> Vec<OwnedFd> {
+        std::mem::take(&mut self.fds)
+    }
+
+    /// How many descriptors have come so far.
+    pub(crate) fn count_fds(&self) -> usize {
+        self.fds.len()
+    }
+
+    fn frame_length(&self) -> Result<Option<usize>, LinkError> {
+        let Some(header) = self.inbox.first_chunk::<HEADER>() else { return Ok(None) };
+        wire::body_length(*header).map(|body| Some(HEADER + body)).map_err(LinkError::Wire)
+    }
+}
+
+impl AsFd for Link {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.stream.as_fd()
+    }
+}
+
+#[expect(
+    clippy::wildcard_enum_match_arm,
+    reason = "the list of system errors is open, and these mean an end"
+)]
+fn ended(source: io::Error) -> LinkError {
+    match source.kind() {
+        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected => {
+            LinkError::Ended
+        }
+        _ => LinkError::Io(source),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure::wire::{Abort, Prepared, Request};
+
+    use super::*;
+
+    fn links() -> (Link, Link) {
+        let (left, right) = UnixStream::pair().expect("a pair");
+        (Link::new(left).expect("a link"), Link::new(right).expect("a link"))
+    }
+
+    fn read<T: DeserializeOwned>(link: &mut Link) -> Result<T, LinkError> {
+        loop {
+            if let Some(frame) = link.next()? {
+                return Ok(frame);
+            }
+            link.fill()?;
+        }
+    }
+
+    #[test]
+    fn a_thousand_descriptors_arrive_in_lots() {
+        let (incumbent, mut successor) = links();
+        let file = tempfile::tempfile().expect("a file");
+        let fds: Vec<BorrowedFd<'_>> = (0..1000).map(|_| file.as_fd()).collect();
+        let prepared = Answer::Prepared(Prepared { listeners: Vec::new(), within_ms: 1 });
+        std::thread::scope(|scope| {
+            scope.spawn(|| incumbent.send_all(&prepared, &fds).expect("sends"));
+            assert_eq!(read::<Answer>(&mut successor).expect("reads"), prepared);
+            while successor.count_fds() < 1000 {
+                assert_eq!(
+                    read::<Answer>(&mut successor).expect("reads"),
+                    Answer::Descriptors { count: DESCRIPTORS_A_FRAME }
+                );
+            }
+        });
+        assert_eq!(successor.take_fds().len(), 1000);
+    }
+
+    #[test]
+    fn what_was_said_before_an_end_is_heard() {
+        let (mut incumbent, successor) = links();
+        let abort = Request::Abort(Abort { why: "x".into(), ends: true });
+        successor.send(&abort, &[]).expect("sends");
+        drop(successor);
+        assert_eq!(read::<Request>(&mut incumbent).expect("reads"), abort);
+        assert!(matches!(read::<Request>(&mut incumbent), Err(LinkError::Ended)));
+    }
+}

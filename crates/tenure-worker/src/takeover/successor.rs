@@ -1,0 +1,474 @@
+//! The successor's story: stands by, asks, shares, commits, opens its generation, serves; a type for each phase.
+//!
+//! What follows what is the machine's to say ([`super::machine::successor`]). A phase is left by value, so that nothing of
+//! an earlier one can be done again; whoever gives up drops its phase, and with it everything that was shared. An incumbent
+//! that is lost is proved gone before anything is done alone.
+
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure::brief::Succession;
+use tenure::control::{self, Silence};
+use tenure::deadline::{Deadline, Moment, Stage, millis, monotonic};
+use tenure::fault::{self, Point};
+use tenure::gate::Entrusted;
+use tenure::lease::Lease;
+use tenure::ledger::Ledger;
+use tenure::leftovers::{self, LeftoverError};
+use tenure::listen::{self, BACKLOG, ListenError, Taken};
+use tenure::records::{self, RecordError};
+use tenure::retire::OVERRUN;
+use tenure::spec::KILL_GRACE;
+use tenure::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
+use tenure_sys::identity::Identity;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
+use tenure_sys::{memory, pipe, socket};
+
+use crate::holding::Holding;
+use crate::reason;
+use crate::takeover::lineage::{self, Kept, Lineage, Named};
+use crate::takeover::machine::{self, Step, Successor, Word};
+use crate::takeover::parcel::{Link, LinkError};
+use crate::thread;
+
+/// How long an incumbent may take to answer PREPARE: one write of its ledger. One that takes longer is stopped or worse,
+/// and its launcher knows better what to do with it.
+const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is left of a boot when an incumbent has used up the rest: time to tell the launcher.
+const TELLING: Duration = Duration::from_secs(1);
+
+/// How long the kernel may take from the end of a connection to the end of the process that held it.
+const DYING: Duration = Duration::from_secs(1);
+
+/// This worker cannot take the other one's place.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// The worker that stands does not make room; nothing was changed.
+    #[error("take over from the worker that serves: {why}")]
+    Declined {
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
+    /// It cannot be gone on with; the other worker goes on.
+    #[error("go on with the takeover: {why}")]
+    GivenUp {
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
+    /// What the spec listens on cannot be had beside the other worker.
+    #[error("take over the listeners")]
+    Listen(#[source] ListenError),
+    /// The generation cannot be recorded.
+    #[error("record the takeover")]
+    Record(#[source] RecordError),
+    /// What the other worker's program left cannot be ended.
+    #[error("take over from a worker that died")]
+    Leftover(#[source] LeftoverError),
+    /// A descriptor cannot be had or used.
+    #[error("take over {what}")]
+    Io {
+        /// What it is.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+fn broken(what: &'static str) -> impl FnOnce(io::Error) -> TakeoverError {
+    move |source| TakeoverError::Io { what, source }
+}
+
+fn declined(why: impl Into<String>) -> TakeoverError {
+    TakeoverError::Declined { why: why.into() }
+}
+
+fn given_up(why: impl Into<String>) -> TakeoverError {
+    TakeoverError::GivenUp { why: why.into() }
+}
+
+/// Asks the table; what it does not foresee here is a giving up.
+fn step(state: &mut Successor, word: Word) -> Option<Step> {
+    let (next, step) = machine::successor(*state, word);
+    *state = next;
+    step
+}
+
+/// Nothing is shared yet.
+#[derive(Debug)]
+pub(crate) struct Standby {
+    pub(crate) gate: Entrusted,
+    pub(crate) terms: Succession,
+}
+
+/// Lease and listeners are shared; the incumbent serves.
+#[derive(Debug)]
+pub(crate) struct Prepared {
+    tie: Tie,
+    control: OwnedFd,
+    pub(crate) taken: Taken,
+    within: Duration,
+    began: Duration,
+}
+
+/// The scope is this worker's, and its app does not serve yet.
+#[derive(Debug)]
+pub(crate) struct Granted {
+    stand: Successor,
+    /// Held until this worker serves.
+    gate: Entrusted,
+    terms: Succession,
+    /// Open until the incumbent is gone: its end would tell the incumbent that this worker has failed.
+    link: Arc<Link>,
+    incumbent: u32,
+    /// What the incumbent's app handed over.
+    pub(crate) state: Vec<u8>,
+    began: Duration,
+    room_made: Duration,
+}
+
+/// What binds a successor to its incumbent.
+#[derive(Debug)]
+struct Tie {
+    stand: Successor,
+    gate: Entrusted,
+    terms: Succession,
+    link: Link,
+    incumbent: ProcessHandle,
+}
+
+impl Standby {
+    /// Asks for what to serve on.
+    pub(crate) fn prepare(self, holding: &Holding, own: &Identity) -> Result<Prepared, TakeoverError> {
+        fault::reach(Point::StandingBy);
+        let began = monotonic();
+        let mut stand = Successor::Standby;
+        // The one step from here is to ask.
+        let Some(Step::Ask) = step(&mut stand, Word::Booted) else {
+            return Err(declined("it stands elsewhere"));
+        };
+        let answer = ANSWER.min(boot_left(holding) / 2);
+        let stage = Deadline::start(answer).stage("prepare").map_err(|error| declined(error.to_string()))?;
+        let (link, incumbent) = self.reach_incumbent(holding, stage)?;
+        let mut tie = Tie { stand, gate: self.gate, terms: self.terms, link, incumbent };
+        tie.ask(holding, own).map_err(|error| declined(error.to_string()))?;
+
+        let handed = match tie.hear(stage.remaining()) {
+            Heard::Answer(Answer::Prepared(handed)) => handed,
+            Heard::Answer(Answer::Refused { why }) => return Err(tie.decline(Word::Refused, why)),
+            Heard::Answer(_) => {
+                return Err(tie.decline(Word::Refused, "it answers something else".to_owned()));
+            }
+            Heard::Lost(why) => return Err(tie.decline(Word::Lost, why)),
+            Heard::Late => return Err(tie.decline(Word::Late, "it does not answer".to_owned())),
+        };
+        let within = Duration::from_millis(handed.within_ms);
+        let (lease, Kept { control, listeners }) = tie.descriptors(&handed, stage)?;
+        step(&mut tie.stand, Word::Prepared);
+        fault::reach(Point::SuccessorPrepared);
+        let taken = share(holding, lease, listeners);
+        // Told before the connection ends: an incumbent ends whoever leaves it without a word.
+        let taken = taken.inspect_err(|error| drop(tie.give_up(reason::of(error))))?;
+        Ok(Prepared { tie, control, taken, within, began })
+    }
+
+    /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
+    fn reach_incumbent(
+        &self,
+        holding: &Holding,
+        stage: Stage,
+    ) -> Result<(Link, ProcessHandle), TakeoverError> {
+        let silent = |silence: Silence| declined(silence.to_string());
+        let stream = control::connect(&holding.state, stage).map_err(silent)?.into_stream();
+        let incumbent = match socket::peer_process(&stream) {
+            Ok(handle) => handle,
+            Err(OpenError::Unsupported) => match process::verify(&self.terms.incumbent) {
+                Verified::Same(handle) => handle,
+                Verified::Gone(_) | Verified::Unverifiable(_) => {
+                    return Err(declined("it cannot be verified"));
+                }
+            },
+            Err(error) => return Err(declined(error.to_string())),
+        };
+        if *incumbent.identity() != self.terms.incumbent {
+            return Err(declined(format!("pid {} stands there now", incumbent.pid())));
+        }
+        let link = Link::new(stream).map_err(broken("the connection to the incumbent"))?;
+        Ok((link, incumbent))
+    }
+}
+
+/// Takes the lease, once it is verified, and what is to be served on.
+fn share(holding: &Holding, lease: OwnedFd, listeners: Named) -> Result<Taken, TakeoverError> {
+    holding.take(Lease::from_inherited(lease)).map_err(broken("the lease"))?;
+    if !holding.lease_is_at_path().map_err(broken("the lease"))? {
+        return Err(given_up("the lease that was handed over is not the file at its path"));
+    }
+    listen::take_over(&holding.brief.spec, listeners).map_err(TakeoverError::Listen)
+}
+
+impl Prepared {
+    /// Readable when the incumbent has something to say, which before the commit can only be its end.
+    pub(crate) fn incumbent(&self) -> BorrowedFd<'_> {
+        self.tie.link.as_fd()
+    }
+
+    pub(crate) fn terms(&self) -> &Succession {
+        &self.tie.terms
+    }
+
+    /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here when
+    /// this returns. An incumbent that died meanwhile needs no asking.
+    pub(crate) fn commit(mut self, lineage: &Arc<Lineage>, own: &Identity) -> Result<Granted, TakeoverError> {
+        let word = match step(&mut self.tie.stand, Word::Willing) {
+            Some(Step::Commit) => {
+                let left = boot_left(&lineage.holding).saturating_sub(TELLING);
+                self.tie.commit(self.within.saturating_add(OVERRUN).min(left))
+            }
+            _ => return Err(given_up("it stands elsewhere")),
+        };
+        let (word, state) = match word {
+            Ok(state) => (Word::Granted, state),
+            Err((Word::Lost, _)) => (self.tie.prove(), Vec::new()),
+            Err((word, why)) => {
+                step(&mut self.tie.stand, word);
+                let given_up = self.tie.give_up(why.clone());
+                // One that is stopped, or hangs, or cannot, is for the launcher to end: it knows how long that may be borne.
+                return Err(if matches!(word, Word::Late | Word::Refused) {
+                    declined(why)
+                } else {
+                    given_up
+                });
+            }
+        };
+        let Some(Step::Open) = step(&mut self.tie.stand, word) else {
+            return Err(self.tie.give_up("the connection to the incumbent ended, and it lives".to_owned()));
+        };
+        let room_made = monotonic();
+        fault::reach(Point::SuccessorGranted);
+        let incumbent_lives = word == Word::Granted;
+        if let Err(error) = self.open(lineage, own, incumbent_lives) {
+            drop(self.tie.give_up(reason::of(&error)));
+            return Err(error);
+        }
+        let Self { tie, began, .. } = self;
+        let Tie { stand, gate, terms, link, incumbent } = tie;
+        let (link, pid) = (Arc::new(link), incumbent.pid());
+        if incumbent_lives {
+            await_end_of(incumbent, Arc::clone(&link), lineage);
+        }
+        Ok(Granted { stand, gate, terms, link, incumbent: pid, state, began, room_made })
+    }
+
+    /// The generation, durably; then the door.
+    fn open(
+        &mut self,
+        lineage: &Lineage,
+        own: &Identity,
+        incumbent_lives: bool,
+    ) -> Result<(), TakeoverError> {
+        let holding = &lineage.holding;
+        if !incumbent_lives {
+            clear_program(holding)?;
+        }
+        let brief = &holding.brief;
+        let before = records::read_ledger(&holding.state).map_err(TakeoverError::Record)?;
+        if before.generation >= brief.generation {
+            return Err(given_up(format!(
+                "generation {} is on record, and this one is {}",
+                before.generation, brief.generation
+            )));
+        }
+        let incumbent = incumbent_lives.then(|| self.tie.incumbent.identity().clone());
+        let endpoints = self.taken.endpoints.clone();
+        let opened = holding.open_generation(|found, kept| Ledger {
+            generation: brief.generation,
+            program: kept.program.clone(),
+            lineage: [own.clone()].into_iter().chain(incumbent).collect(),
+            endpoints: endpoints.clone(),
+            host: Some(lineage::host_record(brief.spec.kind)),
+            ..found.next_generation(&brief.spec, brief.booting_until.clone(), brief.started_by.clone())
+        });
+        let generation = opened.map_err(TakeoverError::Record)?;
+        self.answer_callers(lineage, generation).map_err(broken("the control socket"))
+    }
+
+    fn answer_callers(&mut self, lineage: &Lineage, generation: u64) -> io::Result<()> {
+        socket::relisten(self.control.as_fd(), BACKLOG)?;
+        pipe::set_nonblocking(self.control.as_fd(), true)?;
+        let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
+        let listeners = self.taken.listeners.iter().map(again).collect::<io::Result<_>>()?;
+        let kept = Kept { control: self.control.try_clone()?, listeners };
+        let endpoints: Vec<Endpoint> = self.taken.endpoints.clone();
+        lineage.keep(kept, endpoints.clone());
+        lineage.holding.door.open(UnixListener::from(self.control.try_clone()?));
+        lineage.status.set_activation(generation, endpoints);
+        lineage.status.stand(None);
+        fault::reach(Point::SuccessorRecorded);
+        Ok(())
+    }
+}
+
+impl Granted {
+    pub(crate) fn terms(&self) -> &Succession {
+        &self.terms
+    }
+
+    /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. How long
+    /// each part took, for people.
+    pub(crate) fn activate(self) -> String {
+        fault::reach(Point::SuccessorActive);
+        let Self { mut stand, gate, terms, link, incumbent, began, room_made, .. } = self;
+        // With both programs beside each other the probation is over by now.
+        let bake = if terms.overlap { Duration::ZERO } else { terms.bake.duration() };
+        if let Some(Step::Tell) = step(&mut stand, Word::Ready) {
+            // One that is gone needs no telling.
+            drop(link.send(&Request::Active(Active { bake_ms: millis(bake) }), &[]));
+        }
+        drop(gate);
+        let asking = room_made.saturating_sub(began).as_millis();
+        let booting = monotonic().saturating_sub(room_made).as_millis();
+        format!("from pid {incumbent}: granted after {asking} ms, ready {booting} ms later")
+    }
+}
+
+/// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker.
+fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage>) {
+    let Ok(process) = incumbent.try_clone() else { return };
+    lineage.follow(link, process);
+    let lineage = Arc::clone(lineage);
+    let watched = thread::start("tenure-predecessor", move || {
+        while !incumbent.has_ended() {
+            drop(incumbent.wait_ended(None));
+        }
+        let gone = incumbent.identity();
+        // A ledger that cannot be written names one process too many, which is then verified and found gone.
+        drop(lineage.holding.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
+        lineage.predecessor_gone();
+    });
+    // Without the thread the record names a process that will be found gone.
+    drop(watched);
+}
+
+/// What is left of the time for this worker's boot.
+fn boot_left(holding: &Holding) -> Duration {
+    holding.brief.booting_until.ahead_of(&Moment::now())
+}
+
+/// What the program of an incumbent that died has left: its shim ends it politely, and what escaped is ended here.
+fn clear_program(holding: &Holding) -> Result<(), TakeoverError> {
+    let ledger = records::read_ledger(&holding.state).map_err(TakeoverError::Record)?;
+    let Some(program) = &ledger.program else { return Ok(()) };
+    let patience = ledger.end_budget(holding.brief.spec.end_budget()).saturating_add(KILL_GRACE);
+    leftovers::clear_cookie(&program.cookie, patience).map(drop).map_err(TakeoverError::Leftover)
+}
+
+/// What was heard of an incumbent.
+enum Heard {
+    Answer(Answer),
+    Lost(String),
+    Late,
+}
+
+impl Tie {
+    fn ask(&self, holding: &Holding, own: &Identity) -> Result<(), LinkError> {
+        let brief = &holding.brief;
+        let within = boot_left(holding);
+        let prepare = Prepare {
+            generation: brief.generation,
+            version: brief.spec.version.clone(),
+            identity: own.clone(),
+            overlap: self.terms.overlap,
+            within_ms: millis(within),
+        };
+        self.link.send(&Request::Prepare(Box::new(prepare)), &[])
+    }
+
+    /// The next answer within `limit`.
+    fn hear(&mut self, limit: Duration) -> Heard {
+        let until = Deadline::start(limit);
+        loop {
+            match self.link.next::<Answer>() {
+                Ok(Some(answer)) => return Heard::Answer(answer),
+                Ok(None) => {}
+                Err(error) => return Heard::Lost(error.to_string()),
+            }
+            let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
+            let left = until.remaining();
+            drop(poll::wait(&mut interests, Some(left)));
+            if interests[0].ready() {
+                if let Err(error) = self.link.fill() {
+                    return Heard::Lost(error.to_string());
+                }
+            } else if until.remaining().is_zero() {
+                return Heard::Late;
+            }
+        }
+    }
+
+    /// All descriptors that were announced, in their order.
+    fn descriptors(&mut self, handed: &Handed, stage: Stage) -> Result<(OwnedFd, Kept), TakeoverError> {
+        let expected = handed.listeners.len() + 2;
+        while self.link.count_fds() < expected {
+            match self.hear(stage.remaining()) {
+                Heard::Answer(Answer::Descriptors { .. }) => {}
+                Heard::Answer(_) => return Err(declined("it answers something else")),
+                Heard::Lost(why) => return Err(declined(why)),
+                Heard::Late => return Err(declined("it does not hand over in time")),
+            }
+        }
+        let mut fds = self.link.take_fds().into_iter();
+        match (fds.next(), fds.next()) {
+            (Some(lease), Some(control)) => {
+                let listeners = handed.listeners.iter().cloned().zip(fds).collect();
+                Ok((lease, Kept { control, listeners }))
+            }
+            _ => Err(declined("it hands nothing over")),
+        }
+    }
+
+    /// COMMIT, and what the app hands over; or what came instead.
+    fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (Word, String)> {
+        if let Err(error) = self.link.send(&Request::Commit, &[]) {
+            return Err((Word::Lost, error.to_string()));
+        }
+        let granted = match self.hear(limit) {
+            Heard::Answer(Answer::Granted(granted)) => granted,
+            Heard::Answer(Answer::Refused { why }) => return Err((Word::Refused, why)),
+            Heard::Answer(_) => return Err((Word::Refused, "it answers something else".to_owned())),
+            Heard::Lost(why) => return Err((Word::Lost, why)),
+            Heard::Late => return Err((Word::Late, "the incumbent did not make room in time".to_owned())),
+        };
+        if granted.state_bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let held = self.link.take_fds().into_iter().next();
+        let state = held.ok_or_else(|| io::ErrorKind::NotFound.into());
+        let state = state.and_then(|held| memory::read(held, granted.state_bytes));
+        state.map_err(|error| (Word::Refused, format!("its state cannot be read: {error}")))
+    }
+
+    /// Whether the incumbent whose connection ended is gone: only then may anything be done alone.
+    fn prove(&mut self) -> Word {
+        step(&mut self.stand, Word::Lost);
+        let gone = self.incumbent.wait_ended(Some(DYING)).unwrap_or(false);
+        if gone { Word::IncumbentGone } else { Word::IncumbentLives }
+    }
+
+    fn decline(mut self, word: Word, why: String) -> TakeoverError {
+        step(&mut self.stand, word);
+        declined(why)
+    }
+
+    /// Says that it gives up; the end of this process says it too.
+    fn give_up(&self, why: String) -> TakeoverError {
+        let abort = Abort { why: why.clone(), ends: false };
+        drop(self.link.send(&Request::Abort(abort), &[]));
+        given_up(why)
+    }
+}

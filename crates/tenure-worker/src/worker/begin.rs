@@ -1,0 +1,65 @@
+//! What a worker begins with: its account of itself, its deadlines, and its record where its launcher died.
+
+use std::io;
+
+use tenure::brief::Brief;
+use tenure::deadline::Moment;
+use tenure::records::RecordError;
+use tenure::spec::Kind;
+use tenure::wire::{App, Endpoint, Hello, PROTOCOL, Role};
+use tenure_sys::identity::{self, Identity};
+use tenure_sys::random;
+
+use crate::holding::Holding;
+use crate::status::Limits;
+use crate::takeover::lineage;
+
+/// The account with which a worker begins.
+pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {
+    let brief = &holding.brief;
+    Ok(Hello {
+        scope: holding.state.id().to_owned(),
+        generation: brief.generation,
+        role: Role::Booting,
+        version: brief.spec.version.clone(),
+        build: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: PROTOCOL,
+        identity: identity::current()?,
+        instance: random::hex(16)?,
+        worker_path: lineage::own_path(),
+        uptime_ms: 0,
+        started_by: brief.started_by.clone(),
+        endpoints: Vec::new(),
+        app: App::default(),
+        draining: false,
+        spec: brief.spec.summary(),
+        program: None,
+        content: None,
+        source_changed: false,
+        hands_over: false,
+    })
+}
+
+/// What bounds its boot, and a runtime that stands still.
+pub(super) fn budgets(brief: &Brief) -> Limits {
+    let stall = match brief.spec.kind {
+        Kind::Embedded => Some(brief.spec.stall_timeout.duration()),
+        // The host has no runtime that could stall; its program has its health check.
+        Kind::Program => None,
+    };
+    Limits { boot: brief.booting_until.ahead_of(&Moment::now()), stall }
+}
+
+/// The launcher died, before or after it recorded us: the record is made, or made again.
+pub(super) fn record_self(
+    holding: &Holding,
+    own: Identity,
+    endpoints: &[Endpoint],
+) -> Result<(), RecordError> {
+    let host = lineage::host_record(holding.brief.spec.kind);
+    holding.write_ledger(|ledger| {
+        ledger.lineage = vec![own];
+        ledger.endpoints = endpoints.to_vec();
+        ledger.host = Some(host);
+    })
+}

@@ -1,0 +1,200 @@
+//! A new worker in the place of one that serves: the requester's part, from the spawn of the successor to its proof.
+//!
+//! The requester holds the gate, starts the successor and entrusts the gate to it; what passes between the two workers is
+//! theirs ([`crate::wire`], PREPARE and what follows). It may die from then on. A successor that fails leaves the worker
+//! that stood, which goes on; only one that does not hand over has to be ended by somebody else, who is told so.
+
+use std::os::fd::AsFd;
+use std::time::Duration;
+
+use tenure_sys::limits;
+use tenure_sys::process::{self, ProcessHandle, Verified};
+
+use crate::amount::Span;
+use crate::brief::{Brief, Succession};
+use crate::deadline::{Deadline, Moment, millis};
+use crate::error::Error;
+use crate::event::{self, Event, What};
+use crate::fault::{self, Point};
+use crate::gate::Gate;
+use crate::ledger::Ledger;
+use crate::logs;
+use crate::order::Order;
+use crate::readiness::{self, Boot, BootFailure, Declined, Outcome, STOPPED};
+use crate::records;
+use crate::seat::{self, Seat};
+use crate::spec::{Listen, ListenMode, Spec, USUAL_BAKE};
+use crate::start::StartError;
+use crate::wire::{AppState, Hello, Role};
+
+/// How long a worker that takes its scope back is waited for, to be told apart from one that ends as well.
+const TAKEN_BACK: Duration = Duration::from_secs(5);
+
+/// Why a successor is wanted.
+#[derive(Debug, Clone)]
+pub(crate) struct Reason {
+    /// For events and logs.
+    pub(crate) why: String,
+    /// Another version, or another build: what runs then has not served before.
+    pub(crate) upgrade: bool,
+    /// One that says that it is another version than it was started as has failed; a worker that says so itself is no
+    /// better, and is not gone back to.
+    pub(crate) strict: bool,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+pub(crate) enum Attempt {
+    /// A successor was started, and this became of it. Where it did not become ready, the worker that stood goes on.
+    Made(Result<Outcome, StartError>),
+    /// The worker does not make room: it is to be ended first.
+    Declined(String),
+}
+
+/// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves and its
+/// probation is over.
+pub(crate) fn attempt(
+    gate: &Gate<'_>,
+    hello: &Hello,
+    (spec, reason): (&Spec, Reason),
+    order: &Order,
+    budget: &Deadline,
+) -> Result<Attempt, Error> {
+    if let Some(why) = declines(hello, order).or_else(|| port_is_its_own(hello, spec)) {
+        return Ok(Attempt::Declined(why));
+    }
+    let ledger = records::read_ledger(gate.state())?;
+    await_predecessors(&ledger, hello, budget)?;
+    gate.confirm()?;
+    let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
+    event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
+    let succession = terms(spec, order, hello, &reason);
+    Ok(match succeed(gate, &ledger, (spec, succession), order, budget) {
+        Ok(Ok(outcome)) => Attempt::Made(Ok(outcome)),
+        Ok(Err(Declined { why })) => Attempt::Declined(why),
+        Err(error) => Attempt::Made(Err(error)),
+    })
+}
+
+/// Why a worker cannot be taken over from, as far as its own account tells.
+fn declines(hello: &Hello, order: &Order) -> Option<String> {
+    let stalled = hello
+        .app
+        .stalled_for_ms
+        .is_some_and(|ms| u128::from(ms) >= order.spec.stall_timeout.duration().as_millis());
+    if order.force {
+        Some("that was asked for".to_owned())
+    } else if !hello.hands_over {
+        Some("it does not hand over".to_owned())
+    } else if hello.role != Role::Active || hello.app.state == AppState::Failed || stalled {
+        Some("it does not serve".to_owned())
+    } else {
+        None
+    }
+}
+
+/// A port that the program of the worker that stands has bound itself is free only when that program is gone.
+fn port_is_its_own(hello: &Hello, spec: &Spec) -> Option<String> {
+    let own = |listen: &&Listen| listen.mode == ListenMode::SelfBound;
+    let wanted = |tcp| spec.listen.iter().any(|listen| listen.tcp == tcp && !own(&listen));
+    let held = hello.spec.listen.iter().filter(own).find(|listen| wanted(listen.tcp))?;
+    Some(format!("its program has bound {} itself", held.tcp))
+}
+
+fn terms(spec: &Spec, order: &Order, hello: &Hello, reason: &Reason) -> Succession {
+    let usual = if reason.upgrade { USUAL_BAKE.duration() } else { Duration::ZERO };
+    Succession {
+        incumbent: hello.identity.clone(),
+        overlap: spec.overlap || order.overlap,
+        bake: spec.bake.unwrap_or(Span::millis(millis(usual))),
+        strict: reason.strict,
+    }
+}
+
+/// At most two generations live: who made room for the present worker is waited for. It has announced its end, and its
+/// watchdog sees to it.
+fn await_predecessors(ledger: &Ledger, hello: &Hello, budget: &Deadline) -> Result<(), Error> {
+    for before in ledger.lineage.iter().filter(|identity| **identity != hello.identity) {
+        if let Verified::Same(handle) = process::verify(before) {
+            let stage = budget.stage("end of the worker before")?;
+            if !handle.wait_ended(Some(stage.remaining())).unwrap_or(false) {
+                return Err(stage.timed_out().into());
+            }
+        }
+    }
+    Ok(())
+}
+
+fn succeed(
+    gate: &Gate<'_>,
+    ledger: &Ledger,
+    (spec, succession): (&Spec, Succession),
+    order: &Order,
+    budget: &Deadline,
+) -> Result<Result<Outcome, Declined>, StartError> {
+    let state = gate.state();
+    let seat = Seat::of(spec, order, ledger.host.as_ref()).map_err(StartError::Seat)?;
+    let (overlap, bake) = (succession.overlap, succession.bake.duration());
+    // The time of its boot, of the room that is made for it, and of a probation that comes before that.
+    let limit = spec
+        .start_timeout
+        .duration()
+        .saturating_add(ledger.end_budget(spec.end_budget()))
+        .saturating_add(if overlap { bake } else { Duration::ZERO });
+    let brief = Brief {
+        state_dir: state.path().to_owned(),
+        scope: state.scope().clone(),
+        generation: ledger.generation.saturating_add(1),
+        spec: spec.clone(),
+        started_by: order.asker(),
+        booting_until: Moment::now().plus(limit),
+        listeners: seat::listener_names(spec),
+        nofile: limits::nofile().0,
+        succeeds: Some(succession),
+    };
+    let mark = logs::mark(state);
+    let (channel, worker) = seat.spawn(state, &brief, &[gate.entrust().as_fd()]).map_err(StartError::Seat)?;
+    fault::reach(Point::SuccessorSpawned);
+    let why = format!("to take the place of generation {}", ledger.generation);
+    let spawned = Event::now(What::Spawned, brief.generation, &order.asker(), why);
+    event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
+
+    let boot = Boot { state, channel, worker, limit, mark };
+    let outcome = readiness::await_report(&boot, budget);
+    match &outcome {
+        // It goes on without us, under the gate.
+        Ok(Outcome::StillBooting) => {}
+        Ok(Outcome::Ready(_) | Outcome::Failed(_)) | Err(_) => gate.is_ours_again(),
+    }
+    let bakes = !overlap && matches!(outcome, Ok(Outcome::Ready(_)));
+    let words = logs::mark(state);
+    if bakes && !bake.is_zero() && ends_within(&boot.worker, bake.min(budget.remaining())) {
+        let boot = Boot { mark: words, ..boot };
+        return Ok(Ok(failed_in_bake(&boot, brief.generation, bake)));
+    }
+    Ok(outcome)
+}
+
+fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
+    worker.wait_ended(Some(limit)).unwrap_or(false)
+}
+
+/// It counts as a failure of what was started only where the worker before it took the scope back: otherwise somebody asked
+/// it to end.
+fn failed_in_bake(boot: &Boot<'_>, generation: u64, bake: Duration) -> Outcome {
+    let settling = Deadline::start(TAKEN_BACK).stage("what stands");
+    let stands = settling.ok().and_then(|stage| readiness::await_settled(boot.state, stage).ok());
+    let taken_back = stands.is_some_and(|hello| hello.generation > generation);
+    let (stage, message) = if taken_back {
+        let bake = Span::millis(millis(bake));
+        ("bake", format!("it was ready, and failed within the {bake} of its probation"))
+    } else {
+        (STOPPED, "it was ready, and was asked to end within its probation".to_owned())
+    };
+    Outcome::Failed(BootFailure {
+        stage: stage.to_owned(),
+        message,
+        last_words: logs::tail_since(boot.state, boot.mark),
+        pid: boot.worker.pid(),
+    })
+}
