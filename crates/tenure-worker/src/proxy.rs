@@ -21,6 +21,7 @@ mod flow;
 mod relay;
 mod route;
 mod table;
+mod talk;
 
 use engine::{Engine, Order, WAKER};
 

@@ -11,6 +11,7 @@ pub(crate) mod lineage;
 pub mod machine;
 pub(crate) mod parcel;
 pub(crate) mod successor;
+pub(crate) mod took;
 
 pub use parcel::LinkError;
 pub use successor::TakeoverError;

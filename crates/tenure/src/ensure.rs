@@ -186,8 +186,7 @@ impl Call<'_> {
     ) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(plan)?;
         offers::note_disagreement(gate, hello, fault, (spec, self.order))?;
-        let strict = !matches!(fault, Fault::Disagrees { .. });
-        let reason = Reason { why: why(fault), upgrade: true, strict };
+        let reason = Reason { why: why(fault), upgrade: true };
         match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
             Attempt::Made(started) => {
                 if let Ok(Outcome::Ready(_)) = started {

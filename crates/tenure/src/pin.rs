@@ -172,7 +172,9 @@ fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, E
     let version = &to.spec.version;
     let stage = budget.stage("worker boot")?;
     match readiness::await_settled(gate.state(), stage) {
-        Ok(hello) if !hello.draining && !boots(&hello) => Ok(Observation::Answered(Box::new(hello))),
+        Ok(hello) if !hello.is_leaving() && !boots(&hello) => Ok(Observation::Answered(Box::new(hello))),
+        // It answers before it has settled only when our time is over.
+        Ok(hello) if !hello.is_leaving() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) if stage.remaining().is_zero() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) => {
             let message = format!("pin {version}: its worker ended before it was ready; nothing is held");

@@ -99,7 +99,7 @@ pub(crate) fn put(
     let attempt = match &old {
         Some(hello) => {
             let upgrade = hello.version != target.version || hello.source_changed;
-            let reason = Reason { why: reason.to_owned(), upgrade, strict: true };
+            let reason = Reason { why: reason.to_owned(), upgrade };
             Some(takeover::attempt(gate, hello, (target, reason), order, budget)?)
         }
         None => None,

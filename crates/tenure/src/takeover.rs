@@ -37,9 +37,6 @@ pub(crate) struct Reason {
     pub(crate) why: String,
     /// Another version, or another build: what runs then has not served before.
     pub(crate) upgrade: bool,
-    /// One that says that it is another version than it was started as has failed; a worker that says so itself is no
-    /// better, and is not gone back to.
-    pub(crate) strict: bool,
 }
 
 /// What an attempt came to.
@@ -107,7 +104,8 @@ fn terms(spec: &Spec, order: &Order, hello: &Hello, reason: &Reason) -> Successi
         incumbent: hello.identity.clone(),
         overlap: spec.overlap || order.overlap,
         bake: spec.bake.unwrap_or(Span::millis(millis(usual))),
-        strict: reason.strict,
+        // A worker that says itself that it is another version is no better, and is not gone back to.
+        strict: hello.version != spec.version || *hello.stands_as() == hello.version,
     }
 }
 

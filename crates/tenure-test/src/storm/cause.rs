@@ -3,8 +3,9 @@
 //! Times are the wall clock's milliseconds, as in the events. A blow excuses only those whose own time it hit: a launcher
 //! from its start to its end, a boot from its beginning to its failure. Nothing is excused for a whole trial.
 
-/// How long a boot may take that fails, its end included: its `start_timeout`, the grace of a stop, and a second.
-const LONGEST_BOOT: u64 = 5_500;
+/// How long a boot may take that fails, its end included: its `start_timeout`, the end of the one that makes room, the grace
+/// of a stop, and a second.
+const LONGEST_BOOT: u64 = 7_500;
 
 /// How long a failure may hold back the next start, by the protocol.
 const LONGEST_SUPPRESSION: u64 = 30_000;
@@ -72,7 +73,9 @@ impl Causes {
     #[must_use]
     pub fn explain_failed_start(&self, version: usize, at: u64) -> bool {
         let boot = Span { from: at.saturating_sub(LONGEST_BOOT), to: at };
-        self.make_starts_fail(Some(version), boot)
+        // A successor that says that it is another version has failed.
+        let disagrees = self.disagrees.is_some_and(|(one, _)| one == version);
+        disagrees || self.make_starts_fail(Some(version), boot)
     }
 
     /// Whether the end of a launcher has a cause in its own life. `failures` are the times at which starts failed.

@@ -40,10 +40,12 @@ pub enum Notice {
 }
 
 impl NotifySocket {
-    /// Binds the socket of this generation. Only for the holder of the lease.
+    /// Binds the socket of this generation. Only for a holder of the lease: a worker that makes room for another one keeps
+    /// its own.
     pub fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
         for name in state.dir().names()? {
-            if name.to_str().is_some_and(|name| name.starts_with(NAME)) {
+            if name.to_str().is_some_and(|name| name.starts_with(NAME)) && is_dead(&state.path().join(&name))
+            {
                 state.dir().remove(&name)?;
             }
         }
@@ -90,6 +92,12 @@ impl Drop for NotifySocket {
     }
 }
 
+/// Whether nobody has the socket any more. What cannot be asked is left alone.
+fn is_dead(path: &Path) -> bool {
+    let asked = UnixDatagram::unbound().and_then(|socket| socket.connect(path));
+    asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
+}
+
 fn parse(message: &[u8]) -> Vec<Notice> {
     let text = String::from_utf8_lossy(message);
     let notice = |line: &str| match line.split_once('=')? {
@@ -125,7 +133,8 @@ mod tests {
             std::fs::create_dir(&directory).expect("made");
             std::fs::set_permissions(&directory, private()).expect("private");
             let state = StateDir::at(&directory, &"memory".parse().expect("a scope")).expect("private");
-            std::fs::write(directory.join("notify.6"), "left by the last one").expect("written");
+            // One that a dead host has left: a socket that nobody has.
+            std::fs::write(directory.join("notify.6"), "").expect("written");
             let socket = NotifySocket::bind(&state, 7).expect("bound");
             let program = UnixDatagram::unbound().expect("a socket");
             program.send_to(b"READY=1", socket.told()).expect("sent");

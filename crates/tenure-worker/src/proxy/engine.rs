@@ -1,8 +1,13 @@
 //! The thread that relays: one wait of the kernel for everything, and no timer while nothing is owed.
 //!
 //! It does what it is told between two waits ([`Order`]): to take clients in, to pause, to drain, to cut. Time plays a part
-//! in two places only: a drain knows when the next relay will be quiet, and descriptors that ran out are asked for again.
+//! in three places only: a drain knows when the next relay will be quiet, clients that were told the end are not listened to
+//! for ever, and descriptors that ran out are asked for again.
+//!
+//! From a drain on, until clients are let in again, a relay passes an answer on and nothing that is asked after it: one that
+//! is asked again and again would never be quiet.
 
+use std::collections::VecDeque;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
@@ -12,9 +17,10 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use tenure::deadline::monotonic;
 
-use super::relay::{ANSWERED, Next, Relay};
+use super::relay::{LEAVE, Next, Relay};
 use super::route::{Accepted, Route};
 use super::table::Table;
+use super::talk::ASKED;
 
 /// The one buffer: as much as a socket of the loopback mostly has to give.
 const BUFFER: usize = 64 * 1024;
@@ -71,6 +77,10 @@ pub(super) struct Engine {
     /// Descriptors ran out; they are asked for again at this moment, or when a relay ends.
     scarce: Option<Duration>,
     drain: Option<Drain>,
+    /// Clients that were told the end, by the moment up to which they are listened to; those that are gone included.
+    leaving: VecDeque<(Duration, usize)>,
+    /// How many of them are there.
+    left: usize,
     now: Duration,
 }
 
@@ -97,6 +107,8 @@ impl Engine {
             routes_again: Vec::new(),
             scarce: None,
             drain: None,
+            leaving: VecDeque::new(),
+            left: 0,
             now: Duration::ZERO,
         })
     }
@@ -119,6 +131,7 @@ impl Engine {
             }
             self.end_scarcity();
             self.look_for_quiet();
+            self.end_leaving();
             self.relays.settle();
         }
     }
@@ -128,7 +141,8 @@ impl Engine {
             return Some(Duration::ZERO);
         }
         let next = self.drain.as_ref().map(|drain| drain.look.min(drain.until));
-        let next = next.into_iter().chain(self.scarce).min()?;
+        let leave = self.leaving.front().map(|(until, _)| *until);
+        let next = next.into_iter().chain(self.scarce).chain(leave).min()?;
         Some(next.saturating_sub(monotonic()))
     }
 
@@ -195,7 +209,7 @@ impl Engine {
     fn follow(&mut self, place: usize, next: Next) {
         if let Some(drain) = &mut self.drain {
             // What has just moved can be quiet after this and not before.
-            drain.look = drain.look.min(self.now.saturating_add(ANSWERED));
+            drain.look = drain.look.min(self.now.saturating_add(ASKED));
         }
         match next {
             Next::Wait => {}
@@ -214,10 +228,11 @@ impl Engine {
     }
 
     fn close(&mut self, place: usize) {
-        let waited = self.relays.take(place).is_some_and(|relay| relay.is_waiting());
-        if waited {
+        let Some(relay) = self.relays.take(place) else { return };
+        if relay.is_waiting() {
             self.waiting.retain(|waiting| *waiting != place);
         }
+        self.left -= usize::from(relay.leaves_at().is_some());
         // Its descriptors are free again.
         self.scarce = self.scarce.map(|_| self.now);
     }
@@ -272,6 +287,7 @@ impl Engine {
                     let _heard = done.send(());
                 }
                 Ok(Order::Drain(until, answer)) => {
+                    self.relays.all_mut().for_each(|(_, relay)| relay.keep_back());
                     self.drain = Some(Drain { until, look: self.now, answer });
                 }
                 Ok(Order::Cut(answer)) => {
@@ -292,12 +308,15 @@ impl Engine {
             route.upstream = told.map(|(_, address)| *address);
             route.refused = false;
         }
+        let kept_back = self.relays.all_mut().filter_map(|(place, relay)| relay.pass_on().then_some(place));
+        self.relays_again.extend(kept_back);
         self.connect_waiting();
         self.watch();
     }
 
     fn cut(&mut self) -> usize {
-        let places: Vec<usize> = self.relays.all().map(|(place, _)| place).collect();
+        let open = self.relays.all().filter(|(_, relay)| relay.leaves_at().is_none());
+        let places: Vec<usize> = open.map(|(place, _)| place).collect();
         for &place in &places {
             if let Some(relay) = self.relays.get(place) {
                 relay.abort();
@@ -315,7 +334,7 @@ impl Engine {
             let quiet: Vec<usize> =
                 self.relays.all().filter(|(_, relay)| self.is_quiet(relay)).map(|(place, _)| place).collect();
             for place in quiet {
-                self.close(place);
+                self.leave(place);
             }
             let next = self.relays.all().filter_map(|(_, relay)| relay.quiet_at()).min();
             if let Some(drain) = &mut self.drain {
@@ -324,8 +343,33 @@ impl Engine {
         }
         let over = self.drain.as_ref().is_some_and(|drain| self.now >= drain.until);
         // Clients whom the program did not take cannot be served while it ends.
-        if over || self.relays.count() <= self.waiting.len() {
+        if over || self.open_relays() <= self.waiting.len() {
             self.end_drain();
+        }
+    }
+
+    /// Those who were not told the end.
+    fn open_relays(&self) -> usize {
+        self.relays.count() - self.left
+    }
+
+    /// Ends a quiet relay: to the program at once, to its client with a while to read the end.
+    fn leave(&mut self, place: usize) {
+        let until = self.now.saturating_add(LEAVE);
+        let Some(relay) = self.relays.get(place) else { return };
+        let next = relay.leave(until, &mut self.buffer);
+        self.left += 1;
+        self.leaving.push_back((until, place));
+        self.follow(place, next);
+    }
+
+    /// Closes the clients that have had their while.
+    fn end_leaving(&mut self) {
+        while let Some((until, place)) = self.leaving.pop_front_if(|(until, _)| *until <= self.now) {
+            // The place may be somebody else's by now.
+            if self.relays.get(place).is_some_and(|relay| relay.leaves_at() == Some(until)) {
+                self.close(place);
+            }
         }
     }
 
@@ -335,7 +379,7 @@ impl Engine {
 
     fn end_drain(&mut self) {
         if let Some(drain) = self.drain.take() {
-            let _heard = drain.answer.send(self.relays.count());
+            let _heard = drain.answer.send(self.open_relays());
         }
     }
 }

@@ -1,10 +1,11 @@
 //! One client and its connection to the program, from accept to the end of both.
 //!
 //! A client whose program refuses waits, with what it has sent still in the kernel, until it is connected again. An error
-//! of one side ends both, and the other side is reset: a stream that broke must not look like one that ended.
+//! of one side ends both, and the other side is reset: a stream that broke must not look like one that ended. Where a relay is
+//! ended from here, because it is quiet, the client is told so by an end that it can tell from that ([`Relay::leave`]).
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, Read};
+use std::net::{Shutdown, SocketAddr};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
@@ -14,15 +15,15 @@ use mio::{Interest, Registry, Token};
 use tenure_sys::{limits, socket};
 
 use super::flow::{Flow, Turn};
+use super::talk::Talk;
 
-/// A relay whose last bytes came from the program is quiet after this long. TCP does not show where an answer ends; a
-/// program that is in the middle of one and pauses for longer than a quarter of a second is rare, and a client that keeps
-/// the connection for its next request gets nothing cut by its end: to send that again is its own part (RFC 9112, 9.3.1).
-pub(super) const ANSWERED: Duration = Duration::from_millis(250);
+/// A client that was taken leave of may still have something under way: so long, it is read and thrown away. To close
+/// instead would answer it with a reset, which may overtake the end that was sent before. A client in no hurry to close
+/// takes longer, and gets the reset when it speaks again.
+pub(super) const LEAVE: Duration = Duration::from_secs(1);
 
-/// A relay that has carried nothing at all is quiet after this long: whoever connects to say something has said it by then,
-/// on a slow line too; the others keep a connection for later.
-pub(super) const SILENT: Duration = Duration::from_secs(1);
+/// Reads of a client that was taken leave of, before the others are looked at.
+const DISCARDS: usize = 16;
 
 /// The two sides of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,14 +41,8 @@ enum Stage {
     Connecting(TcpStream, SocketAddr),
     /// Bytes go both ways.
     Relaying(TcpStream),
-}
-
-/// Who sent the last bytes, and when.
-#[derive(Debug, Clone, Copy)]
-enum Last {
-    Nobody,
-    Client,
-    Program(Duration),
+    /// The client was told the end, and its own is waited for until then.
+    Leaving(Duration),
 }
 
 /// A relay.
@@ -59,8 +54,9 @@ pub(super) struct Relay {
     stage: Stage,
     up: Flow,
     down: Flow,
-    last: Last,
-    born: Duration,
+    talk: Talk,
+    /// An answer is passed on to its end, and nothing that is asked after it.
+    last_answer: bool,
 }
 
 /// What comes next for a relay.
@@ -104,8 +100,8 @@ impl Relay {
             stage: Stage::Waiting,
             up: Flow::default(),
             down: Flow::default(),
-            last: Last::Nobody,
-            born: tenure::deadline::monotonic(),
+            talk: Talk::new(tenure::deadline::monotonic()),
+            last_answer: false,
         })
     }
 
@@ -133,7 +129,11 @@ impl Relay {
                 Side::Program => self.down.end_is_near(),
             }
         }
-        let Stage::Relaying(program) = &self.stage else { return self.hear_early(side, event, buffer, now) };
+        let program = match &self.stage {
+            Stage::Relaying(program) => program,
+            Stage::Leaving(_) => return self.discard(buffer),
+            Stage::Waiting | Stage::Connecting(..) => return self.hear_early(side, event, buffer, now),
+        };
         if event.is_error() {
             let failed = match side {
                 Side::Client => self.client.take_error(),
@@ -162,7 +162,10 @@ impl Relay {
 
     /// The next part of a turn that was too long.
     pub(super) fn turn(&mut self, buffer: &mut [u8], now: Duration) -> Next {
-        self.pump(true, true, buffer, now)
+        match &self.stage {
+            Stage::Leaving(_) => self.discard(buffer),
+            Stage::Waiting | Stage::Connecting(..) | Stage::Relaying(_) => self.pump(true, true, buffer, now),
+        }
     }
 
     fn finish_connecting(&mut self, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
@@ -199,6 +202,7 @@ impl Relay {
     }
 
     fn pump(&mut self, up: bool, down: bool, buffer: &mut [u8], now: Duration) -> Next {
+        let up = up && !self.keeps_back();
         let Stage::Relaying(program) = &mut self.stage else { return Next::Wait };
         let idle = Ok(Turn { moved: false, more: false });
         let up = if up { self.up.pump(&mut self.client, program, buffer) } else { idle };
@@ -207,15 +211,41 @@ impl Relay {
         let (Ok(up), Ok(down)) = (up, down) else { return self.abort() };
         // An answer that comes while more is asked leaves the question open.
         if down.moved {
-            self.last = Last::Program(now);
+            self.talk.program_spoke(now);
         }
         if up.moved {
-            self.last = Last::Client;
+            self.talk.client_spoke();
         }
         if self.up.is_over() && self.down.is_over() {
             return Next::Close;
         }
         if up.more || down.more { Next::Turn } else { Next::Wait }
+    }
+
+    /// From now on nothing that is asked after an answer is passed on. It stays in the kernel and wakes nobody again.
+    pub(super) fn keep_back(&mut self) {
+        self.last_answer = true;
+    }
+
+    /// Passes everything on again; returns whether something was kept back, so that this relay needs a turn.
+    pub(super) fn pass_on(&mut self) -> bool {
+        self.last_answer = false;
+        self.talk.has_asked()
+    }
+
+    /// Whether what the client sends now is not to be passed on. Its end is: nothing can be asked after it.
+    fn keeps_back(&mut self) -> bool {
+        if !self.last_answer || !self.talk.is_answered() || self.up.is_held() || self.up.is_over() {
+            return false;
+        }
+        match self.client.peek(&mut [0]) {
+            Ok(1..) => {
+                self.talk.client_asked();
+                true
+            }
+            // An error is found again by whoever reads.
+            Ok(0) | Err(_) => false,
+        }
     }
 
     /// When this relay is quiet, if nothing moves until then; `None` while somebody waits for somebody.
@@ -224,11 +254,39 @@ impl Relay {
         if !relaying || self.up.is_held() || self.down.is_held() {
             return None;
         }
-        match self.last {
-            Last::Client => None,
-            Last::Program(at) => Some(at.saturating_add(ANSWERED)),
-            Last::Nobody => Some(self.born.saturating_add(SILENT)),
+        self.talk.quiet_at()
+    }
+
+    /// Ends the connection to the program and tells the client the end: by its own, and not by a reset, even where it has
+    /// said something that was not passed on.
+    pub(super) fn leave(&mut self, until: Duration, buffer: &mut [u8]) -> Next {
+        self.stage = Stage::Leaving(until);
+        match self.client.shutdown(Shutdown::Write) {
+            Ok(()) => self.discard(buffer),
+            // It is gone.
+            Err(_) => Next::Close,
         }
+    }
+
+    /// Until when a client that was told the end is listened to; `None` before.
+    pub(super) fn leaves_at(&self) -> Option<Duration> {
+        match self.stage {
+            Stage::Leaving(until) => Some(until),
+            Stage::Waiting | Stage::Connecting(..) | Stage::Relaying(_) => None,
+        }
+    }
+
+    /// Reads what a client still says, for nobody, up to its end.
+    fn discard(&mut self, buffer: &mut [u8]) -> Next {
+        for _ in 0..DISCARDS {
+            match self.client.read(buffer) {
+                Ok(1..) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Next::Wait,
+                Ok(0) | Err(_) => return Next::Close,
+            }
+        }
+        Next::Turn
     }
 
     /// Makes the end of this relay a reset for both sides.
@@ -236,7 +294,7 @@ impl Relay {
         // One that is gone already needs none.
         drop(socket::reset_at_close(self.client.as_fd()));
         match &self.stage {
-            Stage::Waiting => {}
+            Stage::Waiting | Stage::Leaving(_) => {}
             Stage::Connecting(program, _) | Stage::Relaying(program) => {
                 drop(socket::reset_at_close(program.as_fd()));
             }

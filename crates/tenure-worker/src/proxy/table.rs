@@ -75,6 +75,11 @@ impl Table {
         self.places.iter().enumerate().filter_map(|(place, relay)| Some((place, relay.as_ref()?)))
     }
 
+    /// The same, to be changed.
+    pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (usize, &mut Relay)> {
+        self.places.iter_mut().enumerate().filter_map(|(place, relay)| Some((place, relay.as_mut()?)))
+    }
+
     /// The names of a relay's sockets.
     pub(super) fn tokens(&self, place: usize) -> Tokens {
         let client = self.first + place * 2;

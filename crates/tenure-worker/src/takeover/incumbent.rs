@@ -30,7 +30,7 @@ use crate::life::{EXIT_FAILED, Happening};
 use crate::reason;
 use crate::takeover::hand_over::{Back, HandOver};
 use crate::takeover::lineage::{self, Kept, Lineage};
-use crate::takeover::machine::{self, Deed, Heard, Incumbent, Terms};
+use crate::takeover::machine::{self, Deed, Heard, Incumbent, Terms, Then};
 use crate::takeover::parcel::{Link, LinkError};
 use crate::thread;
 
@@ -110,7 +110,7 @@ impl<'lineage> Takeover<'lineage> {
                 Some(Deed::Share) => self.share().unwrap_or_else(|| self.listen(state)),
                 Some(Deed::Quiesce) => self.quiesce(),
                 Some(Deed::Grant) => self.grant().unwrap_or_else(|| self.listen(state)),
-                Some(Deed::EndSuccessor) => self.end_successor(),
+                Some(Deed::EndSuccessor) => self.end_successor(state),
                 Some(Deed::Reclaim) => self.reclaim(),
                 Some(Deed::Leave) => return self.leave(),
                 Some(Deed::Exit) => self.exit(),
@@ -294,7 +294,7 @@ impl<'lineage> Takeover<'lineage> {
 
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
     /// gone and not before: to go on while it may live would make two of us.
-    fn end_successor(&mut self) -> Heard {
+    fn end_successor(&mut self, state: Incumbent) -> Heard {
         let polite = if self.aborted { KILL_GRACE } else { Duration::ZERO };
         let gone = self.successor.wait_ended(Some(polite)).unwrap_or(false);
         // Somebody who looks into it with a debugger will let it go.
@@ -304,7 +304,29 @@ impl<'lineage> Takeover<'lineage> {
         while !self.successor.has_ended() {
             drop(self.successor.wait_ended(None));
         }
-        Heard::SuccessorGone
+        // It may have been asked to end while this worker lost its patience with it.
+        match state == Incumbent::Ending(Then::Reclaim) && self.last_words_are_of_a_stop() {
+            true => Heard::Aborted { ends: true },
+            false => Heard::SuccessorGone,
+        }
+    }
+
+    /// Whether a successor that is gone has said, last of all, that somebody asked the worker to end.
+    fn last_words_are_of_a_stop(&mut self) -> bool {
+        loop {
+            match self.link.next::<Request>() {
+                Ok(Some(Request::Abort(abort))) => return abort.ends,
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
+                    let ready = poll::wait(&mut interests, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);
+                    if !ready || self.link.fill().is_err() {
+                        return false;
+                    }
+                }
+                Err(_) => return false,
+            }
+        }
     }
 
     /// Takes back the generation, the ledger, the app's work and the control socket, in this order.

@@ -153,6 +153,8 @@ pub fn incumbent(state: Incumbent, heard: Heard, terms: Terms) -> (Incumbent, Op
         (I::Ending(Then::Reclaim), H::SuccessorGone) => (I::Reclaiming, Some(Deed::Reclaim)),
         (I::Ending(Then::Leave), H::SuccessorGone) => (I::Leaving, Some(Deed::Leave)),
         (I::Ending(_), H::StopAsked) => (I::Ending(Then::Leave), None),
+        // Its last words: somebody had asked the worker to end, and that is not this one's to undo.
+        (I::Ending(Then::Reclaim), H::Aborted { ends: true }) => (I::Leaving, Some(Deed::Leave)),
 
         (I::Reclaiming, H::Reclaimed) => (I::Serving, None),
         (I::Reclaiming, H::NotReclaimed) => (I::Leaving, Some(Deed::Exit)),

@@ -33,6 +33,7 @@ use crate::reason;
 use crate::takeover::lineage::{self, Kept, Lineage, Named};
 use crate::takeover::machine::{self, Step, Successor, Word};
 use crate::takeover::parcel::{Link, LinkError};
+use crate::takeover::took::Took;
 use crate::thread;
 
 /// How long an incumbent may take to answer PREPARE: one write of its ledger. One that takes longer is stopped or worse,
@@ -113,7 +114,8 @@ pub(crate) struct Prepared {
     control: OwnedFd,
     pub(crate) taken: Taken,
     within: Duration,
-    began: Duration,
+    /// How long asking and sharing took.
+    sharing: Duration,
 }
 
 /// The scope is this worker's, and its app does not serve yet.
@@ -128,8 +130,7 @@ pub(crate) struct Granted {
     incumbent: u32,
     /// What the incumbent's app handed over.
     pub(crate) state: Vec<u8>,
-    began: Duration,
-    room_made: Duration,
+    took: Took,
 }
 
 /// What binds a successor to its incumbent.
@@ -174,7 +175,8 @@ impl Standby {
         let taken = share(holding, lease, listeners);
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
         let taken = taken.inspect_err(|error| drop(tie.give_up(reason::of(error))))?;
-        Ok(Prepared { tie, control, taken, within, began })
+        let sharing = monotonic().saturating_sub(began);
+        Ok(Prepared { tie, control, taken, within, sharing })
     }
 
     /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
@@ -225,6 +227,7 @@ impl Prepared {
     /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here when
     /// this returns. An incumbent that died meanwhile needs no asking.
     pub(crate) fn commit(mut self, lineage: &Arc<Lineage>, own: &Identity) -> Result<Granted, TakeoverError> {
+        let began = monotonic();
         let word = match step(&mut self.tie.stand, Word::Willing) {
             Some(Step::Commit) => {
                 let left = boot_left(&lineage.holding).saturating_sub(TELLING);
@@ -256,13 +259,16 @@ impl Prepared {
             drop(self.tie.give_up(reason::of(&error)));
             return Err(error);
         }
-        let Self { tie, began, .. } = self;
+        let opened = monotonic();
+        let (room, recording) = (room_made.saturating_sub(began), opened.saturating_sub(room_made));
+        let Self { tie, sharing, .. } = self;
+        let took = Took { sharing, room, recording, opened };
         let Tie { stand, gate, terms, link, incumbent } = tie;
         let (link, pid) = (Arc::new(link), incumbent.pid());
         if incumbent_lives {
             await_end_of(incumbent, Arc::clone(&link), lineage);
         }
-        Ok(Granted { stand, gate, terms, link, incumbent: pid, state, began, room_made })
+        Ok(Granted { stand, gate, terms, link, incumbent: pid, state, took })
     }
 
     /// The generation, durably; then the door.
@@ -319,11 +325,11 @@ impl Granted {
         &self.terms
     }
 
-    /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. How long
-    /// each part took, for people.
+    /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. What is to
+    /// be told of it.
     pub(crate) fn activate(self) -> String {
         fault::reach(Point::SuccessorActive);
-        let Self { mut stand, gate, terms, link, incumbent, began, room_made, .. } = self;
+        let Self { mut stand, gate, terms, link, incumbent, took, .. } = self;
         // With both programs beside each other the probation is over by now.
         let bake = if terms.overlap { Duration::ZERO } else { terms.bake.duration() };
         if let Some(Step::Tell) = step(&mut stand, Word::Ready) {
@@ -331,9 +337,7 @@ impl Granted {
             drop(link.send(&Request::Active(Active { bake_ms: millis(bake) }), &[]));
         }
         drop(gate);
-        let asking = room_made.saturating_sub(began).as_millis();
-        let booting = monotonic().saturating_sub(room_made).as_millis();
-        format!("from pid {incumbent}: granted after {asking} ms, ready {booting} ms later")
+        format!("from pid {incumbent}: {took}")
     }
 }
 

@@ -132,6 +132,16 @@ fn a_stop_that_the_granted_successor_tells_of_ends_the_incumbent_too() {
 }
 
 #[test]
+fn a_stop_that_is_told_of_in_last_words_ends_an_incumbent_that_was_about_to_go_on() {
+    let plain = Terms { overlap: false, bakes: true };
+    let story = [H::Prepare, H::Commit, H::Quiesced, H::Lost, H::Aborted { ends: true }, H::SuccessorGone];
+    assert_eq!(
+        play(plain, &story),
+        (I::Leaving, vec![Deed::Share, Deed::Quiesce, Deed::Grant, Deed::EndSuccessor, Deed::Leave])
+    );
+}
+
+#[test]
 fn what_is_out_of_place_changes_nothing() {
     for (state, heard, next, deed) in steps().filter(|(.., deed)| deed.is_none()) {
         let told = next == state

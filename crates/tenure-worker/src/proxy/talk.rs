@@ -1,0 +1,147 @@
+//! Whose turn it is on a relay, as far as bytes and time can show it: the rule by which a drain ends relays.
+//!
+//! TCP shows no request and no answer, only who sent the last bytes and when. So this is a guess, made for talk in which
+//! one asks and the other answers, and made so that an answer is rather waited for too long than cut:
+//!
+//! - The client sent last: its request is under way and is waited for.
+//! - The program sent last: the answer may be complete. It is taken to be, once the program has been silent for
+//!   [`ANSWERED`], and for twice the longest pause that this answer has made so far.
+//! - The same, and the client has gone on speaking meanwhile: whoever takes turns has the whole answer, so [`ASKED`] is
+//!   enough; twice the longest pause holds here, too.
+//! - Nothing was sent yet: [`SILENT`].
+//!
+//! What it cannot know: that an answer whose first pause is longer than [`ANSWERED`] goes on; and that the two speak at the
+//! same time, so that the program waits for what the client is no longer let say (the body of an upload after the program's
+//! `100 Continue`, a WebSocket, HTTP/2). Those end early when a program is drained.
+
+use std::time::Duration;
+
+/// A program that has answered is silent for so long. Pauses that are nobody's intention stay far below: a small write that
+/// the kernel holds back until another one is acknowledged is held for 40 ms on the loopback, and a loaded machine runs a
+/// thread late by tens of them. What is left is for programs that send a head first and then look for its body.
+pub(super) const ANSWERED: Duration = Duration::from_millis(250);
+
+/// The same where the client has spoken again: only what is under way in the kernel is to be waited for, 40 ms as above.
+pub(super) const ASKED: Duration = Duration::from_millis(50);
+
+/// A relay that has carried nothing at all is quiet after this long: whoever connects to say something has said it by then,
+/// on a slow line too; the others keep a connection for later.
+pub(super) const SILENT: Duration = Duration::from_secs(1);
+
+/// Who sent the last bytes, and when.
+#[derive(Debug, Clone, Copy)]
+enum Last {
+    Nobody,
+    Client,
+    Program(Duration),
+}
+
+/// What was heard on a relay.
+#[derive(Debug)]
+pub(super) struct Talk {
+    born: Duration,
+    last: Last,
+    /// The longest pause of the program since the client's last bytes.
+    pause: Duration,
+    /// The client has sent something that was not passed on.
+    asked: bool,
+}
+
+impl Talk {
+    pub(super) fn new(now: Duration) -> Self {
+        Self { born: now, last: Last::Nobody, pause: Duration::ZERO, asked: false }
+    }
+
+    /// Bytes of the client were passed on.
+    pub(super) fn client_spoke(&mut self) {
+        (self.last, self.pause, self.asked) = (Last::Client, Duration::ZERO, false);
+    }
+
+    /// Bytes of the program were passed on.
+    pub(super) fn program_spoke(&mut self, now: Duration) {
+        if let Last::Program(before) = self.last {
+            self.pause = self.pause.max(now.saturating_sub(before));
+        }
+        self.last = Last::Program(now);
+    }
+
+    /// The client has sent something that is not passed on.
+    pub(super) fn client_asked(&mut self) {
+        self.asked = true;
+    }
+
+    /// Whether something of the client waits to be passed on.
+    pub(super) fn has_asked(&self) -> bool {
+        self.asked
+    }
+
+    /// Whether the client's last bytes have an answer, or the beginning of one.
+    pub(super) fn is_answered(&self) -> bool {
+        match self.last {
+            Last::Program(_) => true,
+            Last::Nobody | Last::Client => false,
+        }
+    }
+
+    /// When nobody is waited for any more, if nothing is heard until then; `None` while a request is under way.
+    pub(super) fn quiet_at(&self) -> Option<Duration> {
+        match self.last {
+            Last::Client => None,
+            Last::Program(at) => {
+                let least = if self.asked { ASKED } else { ANSWERED };
+                Some(at.saturating_add(least.max(self.pause.saturating_mul(2))))
+            }
+            Last::Nobody => Some(self.born.saturating_add(SILENT)),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(ms: u64) -> Duration {
+        Duration::from_millis(ms)
+    }
+
+    #[test]
+    fn a_request_is_waited_for_and_an_answer_is_over_after_a_while() {
+        let mut talk = Talk::new(at(0));
+        assert_eq!((talk.quiet_at(), talk.is_answered()), (Some(SILENT), false));
+        talk.client_spoke();
+        assert_eq!((talk.quiet_at(), talk.is_answered()), (None, false));
+        talk.program_spoke(at(9000));
+        assert_eq!((talk.quiet_at(), talk.is_answered()), (Some(at(9000) + ANSWERED), true));
+        talk.client_spoke();
+        assert_eq!(talk.quiet_at(), None);
+    }
+
+    #[test]
+    fn an_answer_may_pause_for_twice_as_long_as_it_has_done() {
+        let mut talk = Talk::new(at(0));
+        talk.client_spoke();
+        for ms in [1000, 1010, 2010, 2020] {
+            talk.program_spoke(at(ms));
+        }
+        assert_eq!(talk.quiet_at(), Some(at(2020 + 2000)));
+        // The next answer is not the last one.
+        talk.client_spoke();
+        talk.program_spoke(at(3000));
+        assert_eq!(talk.quiet_at(), Some(at(3000) + ANSWERED));
+    }
+
+    #[test]
+    fn a_client_that_speaks_again_has_its_answer() {
+        let mut talk = Talk::new(at(0));
+        talk.client_spoke();
+        talk.program_spoke(at(100));
+        talk.client_asked();
+        assert_eq!(talk.quiet_at(), Some(at(100) + ASKED));
+        // Unless the program goes on in its own way.
+        talk.program_spoke(at(140));
+        assert_eq!(talk.quiet_at(), Some(at(140 + 80)));
+        assert!(talk.has_asked());
+        talk.client_spoke();
+        assert!(!talk.has_asked());
+    }
+}
