@@ -76,6 +76,7 @@ impl Kept {
                 format!("cwd = {:?}", self.sandbox.work()),
                 "start_timeout = \"30s\"".to_owned(),
                 "stop = { grace = \"1s\" }".to_owned(),
+                "bake = \"0s\"".to_owned(),
             ],
             listen: Some("{ name = \"http\", tcp = \"127.0.0.1:0\" }".to_owned()),
             ready: Some("{ http = \"/\" }".to_owned()),

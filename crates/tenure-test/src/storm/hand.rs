@@ -164,7 +164,7 @@ impl Trial<'_> {
             let text = format!(
                 "[worker.storm]\nversion = {:?}\ncommand = {command:?}\n\
                  listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {{ {ready} }}\n\
-                 start_timeout = \"3s\"\nstop = {{ grace = \"1s\" }}\n",
+                 start_timeout = \"3s\"\nbake = \"100ms\"\nstop = {{ grace = \"1s\" }}\n",
                 name(version)
             );
             drop(fs::write(self.file(version), &text));
