@@ -4,14 +4,10 @@
 //! hold. What was measured is told at the end. Nothing of it is left, also after a failure or Ctrl-C.
 
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
 use tenure::deadline::monotonic;
-use tenure::spec::{Listen, ListenMode, Ready};
-use tenure::{Scope, Spec, Version};
-use tenure_sys::socket;
 
 use crate::account;
 use crate::answer::State;
@@ -20,10 +16,15 @@ use crate::failure::Failure;
 use crate::render::{self, SCHEMA, printable};
 use crate::table::{Cell, columns};
 
+mod load;
+mod show;
 mod stage;
+mod upgrade;
 pub(crate) mod worker;
 
-use stage::{Answer, Launcher, PATIENCE, Stage, StageError, io};
+use load::request;
+use show::{Measured, PROBATION, Show, failed, promise};
+use stage::{Answer, Launcher, StageError, io};
 
 /// Launchers that race; each is a process.
 const LAUNCHERS: usize = 50;
@@ -31,27 +32,10 @@ const LAUNCHERS: usize = 50;
 /// Calls of two versions in turn.
 const TURNS: usize = 20;
 
-/// What was measured, for people and for programs.
-#[derive(Debug, Serialize)]
-struct Measured {
-    what: &'static str,
-    result: String,
-    took_us: u64,
-}
-
 #[derive(Debug, Serialize)]
 struct Document {
     schema_version: u32,
     state: State,
-    measured: Vec<Measured>,
-}
-
-/// The demo while it runs.
-struct Show<'call> {
-    call: &'call Call,
-    stage: Stage,
-    web: Scope,
-    broken: Scope,
     measured: Vec<Measured>,
 }
 
@@ -61,8 +45,15 @@ pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
     show.say(
         "A worker is a program that many others need once. Each line below is done by real processes.\n",
     )?;
-    let acts =
-        [Show::race, Show::take_turns, Show::lose_the_host, Show::lose_the_program, Show::fail_to_boot];
+    let acts = [
+        Show::race,
+        Show::take_turns,
+        Show::lose_the_host,
+        Show::lose_the_program,
+        Show::upgrade,
+        Show::roll_back,
+        Show::fail_to_boot,
+    ];
     for act in acts {
         act(&mut show)?;
     }
@@ -77,14 +68,7 @@ pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
     Ok(0)
 }
 
-impl<'call> Show<'call> {
-    fn open(call: &'call Call) -> Result<Self, StageError> {
-        let [web, broken] =
-            ["web", "broken"].map(|name| Scope::new(name, None).expect("a plain word is a name"));
-        let stage = Stage::set(&[&web, &broken])?;
-        Ok(Self { call, stage, web, broken, measured: Vec::new() })
-    }
-
+impl Show<'_> {
     /// Many launchers at once: all wait at one line, are let go together, and get one worker.
     fn race(&mut self) -> Result<(), Failure> {
         self.say(&format!("{LAUNCHERS} launchers start at the same moment, and no worker runs …"))?;
@@ -125,7 +109,11 @@ impl<'call> Show<'call> {
             format!("{replaced} replacements, {newest} of {TURNS} calls got version 2")
         })?;
         self.told("one replacement, and everybody has version 2 since", took)?;
-        self.measure("two versions in turn", format!("{TURNS} calls, 1 replacement"), took);
+        self.measure(
+            "two versions in turn",
+            format!("{TURNS} calls, 1 replacement, {PROBATION} of probation"),
+            took,
+        );
         let mut warm: Vec<u64> =
             answers.iter().filter(|answer| answer.state == "up").map(|answer| answer.took_us).collect();
         warm.sort_unstable();
@@ -181,7 +169,8 @@ impl<'call> Show<'call> {
     fn fail_to_boot(&mut self) -> Result<(), Failure> {
         self.say("A program that ends while it boots …")?;
         let began = monotonic();
-        let answer = self.stage.call(&self.broken, &self.server(1, &["--fail"])).map_err(failed)?;
+        let answer =
+            self.stage.call(&self.broken, &self.server(1, &["--fail-after", "0"])).map_err(failed)?;
         let took = monotonic().saturating_sub(began);
         let words = answer.error.as_ref().and_then(|error| error.last_words.first());
         promise(answer.state == "spawn-failed" && words.is_some(), || {
@@ -213,52 +202,6 @@ impl<'call> Show<'call> {
         self.measure("stop", "0 processes left".to_owned(), took);
         Ok(())
     }
-
-    /// The server as that version, with more arguments.
-    fn server(&self, version: u64, more: &[&str]) -> Spec {
-        let mut spec = self.stage.spec(&[&[version.to_string().as_str()], more].concat());
-        spec.version = Version::new(version, 0, 0);
-        let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
-        spec.listen = vec![Listen { name: "http".to_owned(), tcp, mode: ListenMode::Inherit, to: None }];
-        spec.ready = Some(Ready::Http("/".to_owned()));
-        spec
-    }
-
-    fn say(&self, line: &str) -> Result<(), Failure> {
-        let screen = self.call.screen;
-        if screen.wants_json() || screen.is_quiet() { Ok(()) } else { render::text(&format!("{line}\n")) }
-    }
-
-    fn told(&self, line: &str, took: Duration) -> Result<(), Failure> {
-        self.say(&format!("  → {line} ({})", account::took(took)))
-    }
-
-    fn measure(&mut self, what: &'static str, result: String, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        self.measured.push(Measured { what, result, took_us });
-    }
-}
-
-fn request(address: SocketAddr) -> std::io::Result<String> {
-    let mut stream = socket::connect_tcp(address, PATIENCE)?;
-    worker::ask(&mut stream, PATIENCE)
-}
-
-fn promise(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
-    if holds { Ok(()) } else { Err(failed(StageError::Promise(what()))) }
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
-fn failed(error: StageError) -> Failure {
-    let state = match error {
-        StageError::Interrupted => State::Interrupted,
-        StageError::TimedOut { .. } => State::TimedOut,
-        StageError::Io { .. } => State::SpawnFailed,
-        StageError::Answer { .. } | StageError::Promise(_) => State::Bug,
-    };
-    Failure::because(state, &error).hint(
-        "the demo uses a state directory of its own and has cleared it; `tenure list` shows your workers",
-    )
 }
 
 fn table(measured: &[Measured]) -> String {

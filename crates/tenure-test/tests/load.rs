@@ -231,6 +231,63 @@ fn a_python_server_behind_the_proxy_loses_nothing() {
     nothing_is_lost(&load, 11);
 }
 
+/// The listener of a program that binds a port which it is told.
+const PROXIED: &str =
+    "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }]";
+
+/// Far less than the time that a drain has, far more than an answer and the silence after it take.
+const IN_TIME: Duration = Duration::from_secs(5);
+
+#[test]
+fn clients_that_never_pause_do_not_hold_up_who_comes_to_a_proxied_program() {
+    let subject = server(&["ready=fd"], &[PROXIED]);
+    let clients = Clients { streams: 2, chunks: 10, every: Duration::from_millis(20), ..Clients::default() };
+    let load = replaced(&subject, &clients, 10);
+    nothing_is_lost(&load, 11);
+    assert!(load.fresh.longest() < IN_TIME && load.streams.complete > 0, "{load}");
+}
+
+#[test]
+fn both_programs_behind_one_proxied_socket_lose_nothing() {
+    let subject = server(&["ready=fd", "boot=20", "overlaps"], &[PROXIED, "overlap = true"]);
+    let load = replaced(&subject, &Clients::default(), 10);
+    nothing_is_lost(&load, 11);
+    assert!(load.fresh.longest() < IN_TIME, "{load}");
+}
+
+/// A newer version that dies when it has been ready for a while, and what clients saw of it.
+fn rolled_back(lines: &[&str], clients: &Clients) -> Load {
+    let words = ["ready=fd", "overlaps", "die-after-ready=200", "dies-as=1.0.1"];
+    let subject = server(&words, &[&[PROXIED, "bake = \"20s\""], lines].concat());
+    let load = subject.under_load(clients, |load| {
+        subject.offer(1);
+        let failed = subject.call("restart").run();
+        assert_ne!(failed.code(), 0, "{}", failed.stdout);
+        load.flows_on();
+    });
+    let stands = subject.call("status").run();
+    assert!(stands.stdout.contains("\"1.0.0\""), "{}", stands.stdout);
+    subject.stop();
+    told(&load);
+    load
+}
+
+#[test]
+fn a_proxied_program_that_dies_in_its_probation_takes_no_more_with_it_than_it_had() {
+    let clients = Clients::default();
+    let load = rolled_back(&[], &clients);
+    assert_eq!((load.fresh.refused, load.kept.refused, load.fresh.timed_out), (0, 0, 0), "{load}");
+    // Each client had one request in its hands, at most.
+    assert!(load.fresh.reset + load.kept.reset + load.kept.raced + load.kept.cut <= 12 + 4, "{load}");
+    assert_eq!(load.generations(), [1, 2, 3]);
+}
+
+#[test]
+fn a_proxied_program_that_dies_beside_the_old_one_takes_nothing_with_it() {
+    let load = rolled_back(&["overlap = true"], &Clients::default());
+    nothing_is_lost(&load, 1);
+}
+
 /// Clients that leave some of the processor to what they load, so that many replacements fit into a test.
 fn paced() -> Clients {
     Clients { pace: Duration::from_millis(5), ..Clients::default() }

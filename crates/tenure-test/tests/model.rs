@@ -128,6 +128,7 @@ broken_rules_of_a_takeover! {
     a_stale_incumbent_that_picks_its_successor_never_stops => "what stands picks the successor";
     two_writers_of_the_ledger_take_the_generation_back => "the incumbent writes the ledger after the grant";
     a_connection_that_ends_is_no_death => "the end of a connection passes for a death";
+    a_stop_that_is_taken_for_a_failure_downgrades => "a stop counts as a failure of the version";
     a_stop_that_the_incumbent_is_not_told_of_is_undone => "the incumbent is not told of a stop";
     a_stop_whose_last_words_are_not_read_is_undone => "a death is believed before the last words";
     a_restart_that_believes_a_report_proves_nothing => "a restart believes the report";

@@ -4,10 +4,16 @@
 //! kernel's queue. One thread relays for all of them; an idle one is woken by nothing. It knows no protocol: bytes and ends
 //! pass through as they come, so a request that a program has begun can be waited for ([`Proxy::drain`]) but not moved to
 //! another one. When the program is ready is not decided here, and what listens on its address is not judged here.
+//!
+//! A program is drained by bytes and time, since TCP shows no request: what the program has begun to answer is passed on
+//! until it has been silent for long enough, and what a client asks after an answer stays with the client, which finds the
+//! end of its connection, never a reset, and asks again (RFC 9112, 9.3.1). So a client that never pauses cannot hold a drain
+//! up. The rule, and what it cannot know, are in `talk`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
@@ -29,7 +35,7 @@ use engine::{Engine, Order, WAKER};
 #[derive(Debug)]
 pub struct Proxy {
     orders: Sender<Order>,
-    waker: Waker,
+    waker: Arc<Waker>,
     listeners: Vec<(String, TcpListener)>,
     open: AtomicBool,
 }
@@ -45,11 +51,16 @@ impl Proxy {
     /// Starts the thread. Nobody is taken in until [`Proxy::open`].
     pub fn start(listeners: Vec<(String, TcpListener)>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Waker::new(poll.registry(), WAKER)?;
+        let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (orders, heard) = mpsc::channel();
         let theirs = duplicated(&listeners)?;
         let engine = Engine::new(poll, theirs, heard)?;
-        thread::start("tenure-proxy", move || engine.run())?;
+        // A waker that is closed before the thread has heard it is never heard: the thread keeps it, too.
+        let heard_by = Arc::clone(&waker);
+        thread::start("tenure-proxy", move || {
+            engine.run();
+            drop(heard_by);
+        })?;
         Ok(Self { orders, waker, listeners, open: AtomicBool::new(false) })
     }
 
@@ -72,9 +83,10 @@ impl Proxy {
         let _answered = paused.recv();
     }
 
-    /// Waits until every relay has ended, or until the deadline; those that are quiet are ended meanwhile.
+    /// Waits until every relay has ended, or until the deadline; those that are quiet are ended meanwhile. From now on, and
+    /// until [`Proxy::open`], no request is passed on by a relay whose last one has an answer.
     ///
-    /// To be called while paused. [`Proxy::open`] ends it early.
+    /// To be called while paused. [`Proxy::open`] ends it early, and what was kept back is passed on then.
     pub fn drain(&self, deadline: &Deadline) -> Left {
         let (answer, drained) = mpsc::channel();
         self.tell(Order::Drain(monotonic().saturating_add(deadline.remaining()), answer));

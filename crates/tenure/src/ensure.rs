@@ -194,6 +194,7 @@ impl Call<'_> {
                 }
                 self.settle(gate, started, plan)
             }
+            Attempt::Gone => Ok(None),
             Attempt::Declined(_) => {
                 let room = Room { gate, order: self.order, budget: &self.budget };
                 let lease = room.replace(hello, why(fault))?;

@@ -66,6 +66,9 @@ pub struct BootFailure {
     pub pid: u32,
 }
 
+/// The stage of a boot that ended without a word.
+pub const DIED: &str = "boot";
+
 /// The stage of a boot that ended because somebody asked the worker to stop.
 pub const STOPPED: &str = "stop";
 
@@ -97,7 +100,7 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<Outcome, Decli
             Heard::Report(Report::Failed { stage, message, since }) => {
                 return Ok(failed(boot, stage, message, since));
             }
-            Heard::Ended => return Ok(failed(boot, "boot".to_owned(), last_exit(&boot.worker), None)),
+            Heard::Ended => return Ok(failed(boot, DIED.to_owned(), last_exit(&boot.worker), None)),
             Heard::Nothing if start.remaining().is_zero() => {
                 let limit = Span::millis(millis(boot.limit));
                 return Ok(failed(

@@ -96,14 +96,7 @@ pub(crate) fn put(
 ) -> Result<Restarted, Error> {
     let state = gate.state();
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let attempt = match &old {
-        Some(hello) => {
-            let upgrade = hello.version != target.version || hello.source_changed;
-            let reason = Reason { why: reason.to_owned(), upgrade };
-            Some(takeover::attempt(gate, hello, (target, reason), order, budget)?)
-        }
-        None => None,
-    };
+    let (old, attempt) = attempt(gate, target, order, (old, reason), budget)?;
     let (started, manner) = match attempt {
         Some(Attempt::Made(started)) => (started, Manner::TakenOver),
         Some(Attempt::Declined(why)) => {
@@ -111,7 +104,7 @@ pub(crate) fn put(
             let lease = retire_old(gate, order, reason, budget)?;
             (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
         }
-        None => {
+        Some(Attempt::Gone) | None => {
             let lease = retire_old(gate, order, reason, budget)?;
             (start::start(gate, lease, target, order, budget), Manner::NoneRan)
         }
@@ -120,9 +113,29 @@ pub(crate) fn put(
         let now = format!("the new worker did not start; {}", stands(state, budget));
         return Err(unproved(&now, old.as_deref(), Some(failure)));
     }
-    let new =
-        prove(state, floor, &target.version, budget).map_err(|why| unproved(&why, old.as_deref(), None))?;
+    let new = prove(state, (floor, old.as_deref()), &target.version, budget)
+        .map_err(|why| unproved(&why, old.as_deref(), None))?;
     Ok(Restarted { old, new, manner })
+}
+
+/// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for once more, for it may have
+/// made room for another or taken its scope back.
+fn attempt(
+    gate: &Gate<'_>,
+    target: &Spec,
+    order: &Order,
+    (mut old, reason): (Option<Box<Hello>>, &str),
+    budget: &Deadline,
+) -> Result<(Option<Box<Hello>>, Option<Attempt>), Error> {
+    while let Some(hello) = &old {
+        let upgrade = hello.version != target.version || hello.source_changed;
+        let reason = Reason { why: reason.to_owned(), upgrade };
+        match takeover::attempt(gate, hello, (target, reason), order, budget)? {
+            Attempt::Gone => old = before(gate.state(), budget)?,
+            attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => return Ok((old, Some(attempt))),
+        }
+    }
+    Ok((None, None))
 }
 
 /// What stands after a new worker has failed, once it has settled.
@@ -198,12 +211,20 @@ pub(crate) fn retire_old(
     Ok(retired.lease)
 }
 
-/// Proof = a new connection that sees a higher generation, the target's version, and an app that is ready.
-fn prove(state: &StateDir, floor: u64, target: &Version, budget: &Deadline) -> Result<Box<Hello>, String> {
+/// Proof = a new connection that sees another process of a higher generation, the target's version, and an app that is
+/// ready.
+fn prove(
+    state: &StateDir,
+    (floor, old): (u64, Option<&Hello>),
+    target: &Version,
+    budget: &Deadline,
+) -> Result<Box<Hello>, String> {
     let stage = budget.stage("proof").map_err(|error| error.to_string())?;
     match probe::observe(state, stage) {
         Observation::Answered(hello) => {
-            let newer = hello.generation > floor && hello.stands_as() == target;
+            // A worker that took its scope back has a higher generation too, and is the old one.
+            let is_old = old.is_some_and(|old| old.identity == hello.identity);
+            let newer = hello.generation > floor && !is_old && hello.stands_as() == target;
             if newer && hello.app.state == AppState::Ready { Ok(hello) } else { Err(describe(&hello)) }
         }
         Observation::Nobody => Err("nobody answers".to_owned()),

@@ -8,19 +8,20 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tenure_sys::limits;
-use tenure_sys::process::{self, ProcessHandle, Verified};
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{self, ProcessHandle, RunState, Verified};
 
 use crate::amount::Span;
 use crate::brief::{Brief, Succession};
 use crate::deadline::{Deadline, Moment, millis};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::logs;
 use crate::order::Order;
-use crate::readiness::{self, Boot, BootFailure, Declined, Outcome, STOPPED};
+use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED};
 use crate::records;
 use crate::seat::{self, Seat};
 use crate::spec::{Listen, ListenMode, Spec, USUAL_BAKE};
@@ -46,6 +47,8 @@ pub(crate) enum Attempt {
     Made(Result<Outcome, StartError>),
     /// The worker does not make room: it is to be ended first.
     Declined(String),
+    /// The worker that was seen has ended meanwhile: look again.
+    Gone,
 }
 
 /// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves and its
@@ -61,7 +64,9 @@ pub(crate) fn attempt(
         return Ok(Attempt::Declined(why));
     }
     let ledger = records::read_ledger(gate.state())?;
-    await_predecessors(&ledger, hello, budget)?;
+    if !await_predecessors(&ledger, hello, budget)? {
+        return Ok(Attempt::Gone);
+    }
     gate.confirm()?;
     let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
@@ -110,17 +115,35 @@ fn terms(spec: &Spec, order: &Order, hello: &Hello, reason: &Reason) -> Successi
 }
 
 /// At most two generations live: who made room for the present worker is waited for. It has announced its end, and its
-/// watchdog sees to it.
-fn await_predecessors(ledger: &Ledger, hello: &Hello, budget: &Deadline) -> Result<(), Error> {
+/// watchdog sees to it. `false`: the present worker has ended first, and the one before it may have taken the scope back.
+fn await_predecessors(ledger: &Ledger, hello: &Hello, budget: &Deadline) -> Result<bool, Error> {
+    let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(false) };
     for before in ledger.lineage.iter().filter(|identity| **identity != hello.identity) {
-        if let Verified::Same(handle) = process::verify(before) {
-            let stage = budget.stage("end of the worker before")?;
-            if !handle.wait_ended(Some(stage.remaining())).unwrap_or(false) {
-                return Err(stage.timed_out().into());
+        let Verified::Same(before) = process::verify(before) else { continue };
+        while !before.has_ended() {
+            let left = budget.remaining();
+            let mut ends =
+                [Interest::new(before.as_fd(), Want::Read), Interest::new(worker.as_fd(), Want::Read)];
+            // Only a lack of memory ends the wait early; it is begun again.
+            drop(poll::wait(&mut ends, Some(left)));
+            if ends[1].ready() {
+                return Ok(false);
+            }
+            if budget.remaining().is_zero() {
+                return Err(not_gone(&before));
             }
         }
     }
-    Ok(())
+    Ok(true)
+}
+
+fn not_gone(before: &ProcessHandle) -> Error {
+    let pid = before.pid();
+    let stopped = process::state_of(pid) == Some(RunState::Stopped);
+    let stands = if stopped { " and is stopped" } else { "" };
+    let message =
+        format!("take over: pid {pid}, which made room for the present worker, is not gone yet{stands}");
+    Error::of(ErrorKind::TimedOut, message).at("end of the worker before")
 }
 
 fn succeed(
@@ -164,11 +187,14 @@ fn succeed(
         Ok(Outcome::StillBooting) => {}
         Ok(Outcome::Ready(_) | Outcome::Failed(_)) | Err(_) => gate.is_ours_again(),
     }
+    if let Ok(Outcome::Failed(failure)) = outcome {
+        return Ok(Ok(Outcome::Failed(attributed(&boot, failure))));
+    }
     let bakes = !overlap && matches!(outcome, Ok(Outcome::Ready(_)));
     let words = logs::mark(state);
     if bakes && !bake.is_zero() && ends_within(&boot.worker, bake.min(budget.remaining())) {
         let boot = Boot { mark: words, ..boot };
-        return Ok(Ok(failed_in_bake(&boot, brief.generation, bake)));
+        return Ok(Ok(Outcome::Failed(failed_in_bake(&boot, brief.generation, bake))));
     }
     Ok(outcome)
 }
@@ -177,22 +203,34 @@ fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
     worker.wait_ended(Some(limit)).unwrap_or(false)
 }
 
-/// It counts as a failure of what was started only where the worker before it took the scope back: otherwise somebody asked
-/// it to end.
-fn failed_in_bake(boot: &Boot<'_>, generation: u64, bake: Duration) -> Outcome {
-    let settling = Deadline::start(TAKEN_BACK).stage("what stands");
-    let stands = settling.ok().and_then(|stage| readiness::await_settled(boot.state, stage).ok());
-    let taken_back = stands.is_some_and(|hello| hello.generation > generation);
+/// One that died without a word counts as a failure of what was started only where the worker before it goes on: otherwise
+/// somebody asked for the end of both.
+fn attributed(boot: &Boot<'_>, failure: BootFailure) -> BootFailure {
+    if failure.stage != DIED || stands(boot).is_some() {
+        return failure;
+    }
+    BootFailure {
+        stage: STOPPED.to_owned(),
+        message: "the worker was asked to end meanwhile".to_owned(),
+        ..failure
+    }
+}
+
+/// Likewise: a worker that was ready and is gone has failed where the one before it took the scope back.
+fn failed_in_bake(boot: &Boot<'_>, generation: u64, bake: Duration) -> BootFailure {
+    let taken_back = stands(boot).is_some_and(|hello| hello.generation > generation);
     let (stage, message) = if taken_back {
         let bake = Span::millis(millis(bake));
         ("bake", format!("it was ready, and failed within the {bake} of its probation"))
     } else {
         (STOPPED, "it was ready, and was asked to end within its probation".to_owned())
     };
-    Outcome::Failed(BootFailure {
-        stage: stage.to_owned(),
-        message,
-        last_words: logs::tail_since(boot.state, boot.mark),
-        pid: boot.worker.pid(),
-    })
+    let last_words = logs::tail_since(boot.state, boot.mark);
+    BootFailure { stage: stage.to_owned(), message, last_words, pid: boot.worker.pid() }
+}
+
+/// The worker that answers after a successor has failed, once it has settled where that is soon.
+fn stands(boot: &Boot<'_>) -> Option<Hello> {
+    let settling = Deadline::start(TAKEN_BACK).stage("what stands").ok()?;
+    readiness::await_settled(boot.state, settling).ok().filter(|hello| !hello.is_leaving())
 }

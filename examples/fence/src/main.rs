@@ -118,13 +118,8 @@ fn write_late(generation: u64) -> ExitCode {
 
 /// An error with what it came from.
 fn why(error: &dyn std::error::Error) -> String {
-    let mut text = format!("failed to {error}");
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text.push_str(&format!(": {cause}"));
-        source = cause.source();
-    }
-    text
+    let causes = std::iter::successors(error.source(), |cause| cause.source());
+    causes.fold(format!("failed to {error}"), |told, cause| format!("{told}: {cause}"))
 }
 
 fn say(text: &str) {

@@ -1,4 +1,4 @@
-//! The store: how many requests were answered, in a SQLite file that outlives every worker.
+//! The store: how many requests were answered, in an `SQLite` file that outlives every worker.
 
 use std::error::Error;
 use std::path::Path;

@@ -74,16 +74,20 @@ pub(super) struct Answer {
     pub(super) version: Option<String>,
     #[serde(default)]
     pub(super) endpoints: Vec<Endpoint>,
+    #[serde(default)]
+    pub(super) warnings: Vec<Told>,
     pub(super) error: Option<Told>,
     /// Its own account of the time that it took.
     #[serde(default)]
     pub(super) took_us: u64,
 }
 
-/// The part of a failure that the demo shows.
+/// The part of a failure or a warning that the demo shows.
 #[derive(Debug, Deserialize)]
 pub(super) struct Told {
+    pub(super) kind: String,
     pub(super) message: String,
+    #[serde(default)]
     pub(super) last_words: Vec<String>,
 }
 

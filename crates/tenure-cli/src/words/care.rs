@@ -105,7 +105,7 @@ pub(crate) struct Man {
 pub(crate) struct DemoWorker {
     /// The version that it answers with.
     pub(crate) serve: String,
-    /// Fail to boot.
-    #[arg(long)]
-    pub(crate) fail: bool,
+    /// Fail after so many answers; 0 is a boot that fails.
+    #[arg(long, value_name = "ANSWERS")]
+    pub(crate) fail_after: Option<u64>,
 }

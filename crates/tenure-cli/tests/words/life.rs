@@ -176,7 +176,14 @@ fn the_demo_holds_what_it_promises_and_leaves_nothing() {
     sandbox.set("TMPDIR", &temporary);
     let shown = sandbox.call("demo --json");
     assert_eq!(shown.code, Some(0), "{shown:?}");
-    assert_eq!(shown.document()["measured"].as_array().map(Vec::len), Some(7));
+    let shown = shown.document();
+    let measured = shown["measured"].as_array().expect("a list");
+    assert_eq!(measured.len(), 11);
+    for act in ["an upgrade under load", "a rollback under load"] {
+        let row = measured.iter().find(|row| row["what"] == act).expect("it was shown");
+        let result = row["result"].as_str().expect("text");
+        assert!(result.ends_with(" answered, 0 refused, 0 reset"), "{result}");
+    }
     let left = std::fs::read_dir(sandbox.path("project")).expect("there").count();
     assert_eq!(left, 0, "the demo left something");
     assert!(!sandbox.path("state").exists(), "the demo used the state directory of its caller");

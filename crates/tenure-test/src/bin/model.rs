@@ -39,7 +39,27 @@ fn main() -> ExitCode {
     for broken in takeover::catalog::broken().iter().filter(|one| is_chosen(one.scenario.name)) {
         as_expected &= is_found_out(broken);
     }
+    if is_chosen("replays") {
+        replays();
+    }
     if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+/// What real processes replay, and how that may end.
+fn replays() {
+    println!("\n{:8} {:60} right ends", "call", "blows");
+    for task in [takeover::Task::Ensure, takeover::Task::Restart] {
+        for takeover::replay::Replay { blows, ends, .. } in takeover::replay::all(task) {
+            let blows = blows.iter().map(|(point, blow)| format!("{blow:?} {}", point.name()));
+            let blows = blows.collect::<Vec<_>>().join(", ");
+            let told = |end: &takeover::replay::End| match end.outcome {
+                Some(outcome) => format!("{outcome:?}/{:?}", end.standing),
+                None => format!("-/{:?}", end.standing),
+            };
+            let ends = ends.iter().map(told).collect::<Vec<_>>().join(", ");
+            println!("{:8} {blows:60} {ends}", format!("{task:?}"));
+        }
+    }
 }
 
 /// A broken rule of a takeover: found, and hidden by the layer that stands before it where there is one.

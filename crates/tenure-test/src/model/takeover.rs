@@ -3,13 +3,14 @@
 //! What decides is what ships: [`tenure_worker::takeover::machine`] is called for both sides. What is rewritten, because it is
 //! I/O, is how each deed is carried out, cut where the real one can be interleaved or can die. Whether a worker is to be
 //! replaced is a matter of the other model, and told here in two lines. Each state knows at which fault points its processes
-//! stand ([`point`]), so that what happens here can be made to happen to real ones.
+//! stand (`point`), so that what happens here can be made to happen to real ones.
 
 mod incumbent;
 mod invariant;
 mod launcher;
 mod moves;
 mod point;
+mod process;
 mod scenario;
 mod state;
 mod successor;
@@ -21,15 +22,16 @@ use stateright::{HasDiscoveries, Model, Property};
 use tenure_worker::takeover::machine::Incumbent;
 
 use crate::model::takeover::moves::Move;
-use crate::model::takeover::state::{LAUNCHERS, Launcher, Pc, Phase, SLOTS, State, Worker};
+use crate::model::takeover::process::{Launcher, Pc, Phase, Worker};
+use crate::model::takeover::state::{LAUNCHERS, SLOTS, State};
 use crate::model::{Explored, explored};
 
 pub use crate::model::takeover::invariant::{
     BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST,
     SOUND, STOP_HOLDS, TWO_ALIVE, witness,
 };
+pub use crate::model::takeover::process::Outcome;
 pub use crate::model::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
-pub use crate::model::takeover::state::Outcome;
 
 /// Explores every state of a scenario, breadth first; ends early where something does not hold.
 #[must_use]

@@ -32,16 +32,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
     let mut is_down = false;
     for event in events {
         let wrong = match event.what {
-            What::Pinned | What::Unpinned => {
-                epoch = Epoch::default();
-                None
-            }
-            What::Stopped if ["pin", "a pin that failed"].contains(&event.why.as_str()) => {
-                epoch = Epoch::default();
-                None
-            }
-            // A worker that makes room for the pinned version is not stopped.
-            What::Replacing if event.why == "pin" => {
+            _ if is_a_persons(event) => {
                 epoch = Epoch::default();
                 None
             }
@@ -83,6 +74,8 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::Stalled
             | What::Overran
             | What::VersionDisagrees
+            | What::Pinned
+            | What::Unpinned
             | What::TakenOver
             | What::RolledBack
             | What::RollbackFailed
@@ -91,6 +84,37 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
         wrongs.extend(wrong.map(|wrong| (wrong, told(event))));
     }
     wrongs
+}
+
+/// Whether a person has spoken: another version may follow than any policy would choose.
+fn is_a_persons(event: &Event) -> bool {
+    let why = event.why.as_str();
+    match event.what {
+        What::Pinned | What::Unpinned => true,
+        // A worker that makes room for the pinned version is not stopped.
+        What::Stopped | What::Replacing => ["pin", "a pin that failed"].contains(&why),
+        What::Spawned
+        | What::EndpointChanged
+        | What::Ready
+        | What::StartFailed
+        | What::EndedWedged
+        | What::FoundDead
+        | What::Draining
+        | What::ProgramStarted
+        | What::ProgramExited
+        | What::Unhealthy
+        | What::LeftoverEnded
+        | What::SelfCheckFailed
+        | What::Stalled
+        | What::Overran
+        | What::HeldDown
+        | What::Released
+        | What::VersionDisagrees
+        | What::TakenOver
+        | What::RolledBack
+        | What::RollbackFailed
+        | What::Repaired => false,
+    }
 }
 
 /// A worker serves: within an epoch only a failed start brings a lower version.

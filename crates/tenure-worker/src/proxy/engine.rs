@@ -25,9 +25,6 @@ use super::talk::ASKED;
 /// The one buffer: as much as a socket of the loopback mostly has to give.
 const BUFFER: usize = 64 * 1024;
 
-/// Clients taken in before the others are looked at.
-const ACCEPTS: usize = 64;
-
 /// Events of one wait.
 const EVENTS: usize = 256;
 
@@ -71,7 +68,7 @@ pub(super) struct Engine {
     open: bool,
     /// Clients whom nobody took yet.
     waiting: Vec<usize>,
-    /// Relays, and listeners, whose last turn was too long.
+    /// Relays whose last turn was too long, and listeners where clients may wait.
     relays_again: Vec<usize>,
     routes_again: Vec<usize>,
     /// Descriptors ran out; they are asked for again at this moment, or when a relay ends.
@@ -152,11 +149,11 @@ impl Engine {
             let next = relay.hear(side, event, &mut self.buffer, self.now);
             self.follow(place, next);
         } else if event.token() != WAKER {
-            self.accept(event.token().0 - token(0).0);
+            self.accept_later(event.token().0 - token(0).0);
         }
     }
 
-    /// Those whose last turn was too long get the next one.
+    /// Those who wait for their next turn get it.
     fn turn_again(&mut self) {
         for place in std::mem::take(&mut self.relays_again) {
             if let Some(relay) = self.relays.get(place) {
@@ -169,29 +166,36 @@ impl Engine {
         }
     }
 
-    /// Takes clients in for as long as some wait, up to a limit.
+    /// Takes one client in, if one waits, and comes back for the next.
+    ///
+    /// Not more at once: by then the kernel has told whether the program took this one, and where it did not, the others are
+    /// better off in the queue, from which another process can take them if this one is to end.
     fn accept(&mut self, index: usize) {
-        for _ in 0..ACCEPTS {
-            let Some(route) = self.routes.get(index).filter(|route| route.is_watched()) else { return };
-            match route.accept() {
-                Accepted::Client(client) => {
-                    let place = self.relays.place();
-                    let token = self.relays.tokens(place).client;
-                    match Relay::new(index, client, self.poll.registry(), token) {
-                        Ok(relay) => {
-                            self.relays.put(place, relay);
-                            self.connect(place);
-                        }
-                        // It is gone already, or the kernel has no room to watch it.
-                        Err(_) => self.relays.leave(place),
+        let Some(route) = self.routes.get(index).filter(|route| route.is_watched()) else { return };
+        match route.accept() {
+            Accepted::Client(client) => {
+                let place = self.relays.place();
+                let token = self.relays.tokens(place).client;
+                match Relay::new(index, client, self.poll.registry(), token) {
+                    Ok(relay) => {
+                        self.relays.put(place, relay);
+                        self.connect(place);
                     }
+                    // It is gone already, or the kernel has no room to watch it.
+                    Err(_) => self.relays.leave(place),
                 }
-                Accepted::Gone => {}
-                Accepted::Nobody => return,
-                Accepted::Starved => return self.starve(),
+                self.accept_later(index);
             }
+            Accepted::Gone => self.accept_later(index),
+            Accepted::Nobody => {}
+            Accepted::Starved => self.starve(),
         }
-        self.routes_again.push(index);
+    }
+
+    fn accept_later(&mut self, index: usize) {
+        if !self.routes_again.contains(&index) {
+            self.routes_again.push(index);
+        }
     }
 
     /// Connects a client that waits to the program.

@@ -305,9 +305,10 @@ impl<'lineage> Takeover<'lineage> {
             drop(self.successor.wait_ended(None));
         }
         // It may have been asked to end while this worker lost its patience with it.
-        match state == Incumbent::Ending(Then::Reclaim) && self.last_words_are_of_a_stop() {
-            true => Heard::Aborted { ends: true },
-            false => Heard::SuccessorGone,
+        if state == Incumbent::Ending(Then::Reclaim) && self.last_words_are_of_a_stop() {
+            Heard::Aborted { ends: true }
+        } else {
+            Heard::SuccessorGone
         }
     }
 

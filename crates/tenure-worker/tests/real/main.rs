@@ -1,8 +1,8 @@
 //! Embedded workers, hosts and shims as real processes, started by the launcher's library.
 //!
 //! This program is several things by its name or first argument: the runner of all cases, one case in a process and a state
-//! root of its own, the app that embeds the kit, the host of a program, that program, and its shim. It has no harness, because a worker has to own its first thread: signals are
-//! blocked before any other is started.
+//! root of its own, the app that embeds the kit, the host of a program, that program, its shim, and a writer of stores. It has
+//! no harness, because a worker has to own its first thread: signals are blocked before any other is started.
 
 #![expect(clippy::panic, reason = "a case that panics has failed")]
 
@@ -14,8 +14,11 @@ mod hosted;
 mod kit;
 mod program;
 mod proxied;
+#[cfg(feature = "sqlite")]
+mod rows;
 mod shims;
 mod sources;
+mod stores;
 
 fn main() -> ExitCode {
     tenure_worker::init();
@@ -24,13 +27,20 @@ fn main() -> ExitCode {
         Some("app") => app::run(&words[1..]),
         Some("host") => host(),
         Some("program") => program::run(&words[1..]),
+        Some("store") => stores::run(&words[1..]),
         Some("case") => kit::run_case(&words[1..], &all()),
         Some(_) | None => kit::run_all(&words, &all()),
     }
 }
 
+#[cfg(feature = "sqlite")]
+const ROWS: &[kit::Case] = rows::ALL;
+/// Without SQLite there is no store of rows.
+#[cfg(not(feature = "sqlite"))]
+const ROWS: &[kit::Case] = &[];
+
 fn all() -> Vec<kit::Case> {
-    [cases::ALL, shims::ALL, hosted::ALL, proxied::ALL, sources::ALL].concat()
+    [cases::ALL, shims::ALL, hosted::ALL, proxied::ALL, sources::ALL, stores::ALL, ROWS].concat()
 }
 
 /// What `tenure host` does.

@@ -18,6 +18,7 @@ use crate::Words;
 #[derive(Debug)]
 pub(crate) struct Life {
     oracle: Oracle,
+    version: String,
     told: String,
 }
 
@@ -26,7 +27,7 @@ impl Life {
         let version = words.value("claims").unwrap_or(version);
         let generation = std::env::var("TENURE_GENERATION").unwrap_or_default();
         let told = format!("version={version} generation={generation} pid={}", std::process::id());
-        let life = Self { oracle, told };
+        let life = Self { oracle, version: version.to_owned(), told };
         life.log("start");
         life
     }
@@ -38,6 +39,11 @@ impl Life {
     /// The first line of every answer.
     pub(crate) fn told(&self) -> &str {
         &self.told
+    }
+
+    /// Whether what the words say of an early death is about this version.
+    pub(crate) fn dies(&self, words: &Words) -> bool {
+        words.value("dies-as").is_none_or(|version| version == self.version)
     }
 
     /// Tells whoever waits for it that the server serves.

@@ -5,7 +5,7 @@
 //! word), `boot=MS` (time before it serves), `slow=MS` (time of each answer), `linger=MS` (how long it waits, when it is
 //! to end, for the next request of a connection that it has served), `overlaps` (two at once are no fault),
 //! `claims=VERSION` (says that it is another), `exit-at-boot`, `exit-at-boot=FILE` (while FILE exists), `never-ready`,
-//! `die-after-ready=MS`.
+//! `die-after-ready=MS`, `dies-as=VERSION` (the former holds for that version alone).
 //!
 //! `/stream?chunks=N&every=MS` is a long answer; everything else is answered with one line that tells version, generation
 //! and pid. The oracle's log gets `start`, `serve`, `drain` and `end` with the time of the monotonic clock in µs.
@@ -13,6 +13,7 @@
 mod life;
 mod serve;
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::os::fd::OwnedFd;
 use std::path::Path;
@@ -42,6 +43,14 @@ impl Words {
         self.0.iter().find_map(|word| word.strip_prefix(name)?.strip_prefix('='))
     }
 
+    /// Prints the line that it was told to.
+    fn say(&self) {
+        if let Some(text) = self.value("say") {
+            let mut out = std::io::stdout();
+            drop(writeln!(out, "{text}").and_then(|()| out.flush()));
+        }
+    }
+
     /// A time in milliseconds; none without the word.
     fn millis(&self, name: &str) -> Option<Duration> {
         self.value(name)?.parse().ok().map(Duration::from_millis)
@@ -53,6 +62,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let [_, oracle, version, words @ ..] = args.as_slice() else { return ExitCode::from(2) };
     let words = Words(words.to_vec());
+    words.say();
     // Before any thread: each inherits what is blocked.
     let Ok(signals) = SignalFd::for_termination() else { return ExitCode::from(9) };
     let life = Life::begin(Oracle::at(Path::new(oracle)), version, &words);

@@ -47,7 +47,8 @@ pub(crate) fn serve(listener: &TcpListener, signals: &SignalFd, life: &Life, wor
     if listener.set_nonblocking(true).is_err() {
         return;
     }
-    let dies = words.millis("die-after-ready").map(|after| monotonic().saturating_add(after));
+    let dies = words.millis("die-after-ready").filter(|_| life.dies(words));
+    let dies = dies.map(|after| monotonic().saturating_add(after));
     let service = Service {
         life,
         draining: draining.as_fd(),
@@ -60,6 +61,7 @@ pub(crate) fn serve(listener: &TcpListener, signals: &SignalFd, life: &Life, wor
                 [Interest::new(listener.as_fd(), Want::Read), Interest::new(signals.as_fd(), Want::Read)];
             let left = dies.map(|dies| dies.saturating_sub(monotonic()));
             if poll::wait(&mut interests, left).is_ok_and(|ready| ready == 0) {
+                words.say();
                 exit::now(AFTER_READY);
             }
             if interests[1].ready() {

@@ -3,7 +3,8 @@
 //! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer broken too.
 
 use crate::model::takeover::invariant::{
-    BOUNDED, FENCE, LEASE, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST, STOP_HOLDS, TWO_ALIVE, witness,
+    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST, STOP_HOLDS, TWO_ALIVE,
+    witness,
 };
 use crate::model::takeover::scenario::{Limits, Mutation, Scenario, Task};
 
@@ -167,15 +168,16 @@ impl Broken {
 /// Scenarios in which rules are broken, each with a property that cannot hold then.
 #[must_use]
 pub fn broken() -> Vec<Broken> {
-    let crash = Limits { crashes: 1, ..NONE };
-    let crashes = Limits { crashes: 2, ..NONE };
-    let late = Limits { lates: 1, ..NONE };
-    let restart = |broken: Broken| {
-        let mut broken = broken;
-        broken.scenario.callers[0].task = Restart;
-        broken.scenario.callers[0].level = 0;
-        broken
-    };
+    [hand_overs(), rollbacks(), ends(), proofs()].concat()
+}
+
+const CRASH: Limits = Limits { crashes: 1, ..NONE };
+const LATE: Limits = Limits { lates: 1, ..NONE };
+const CUT: Limits = Limits { cuts: 1, ..NONE };
+const HANG: Limits = Limits { ailments: 1, ..NONE };
+
+/// What one may do from when to when.
+fn hand_overs() -> Vec<Broken> {
     vec![
         one("takeover: the path is bound before the lease is shared", Mutation::BindFirst, NONE, PATH),
         one(
@@ -190,14 +192,7 @@ pub fn broken() -> Vec<Broken> {
             NONE,
             PATH,
         ),
-        one(
-            "takeover: a rollback that does not end the successor",
-            Mutation::RollbackWithoutKill,
-            late,
-            ONE_ACCEPTS,
-        ),
-        one("takeover: a rollback to the same generation", Mutation::RollbackSameGeneration, crash, ONWARD),
-        one("takeover: the lease is released and taken again", Mutation::ReleaseAndRetake, crash, LEASE),
+        one("takeover: the lease is released and taken again", Mutation::ReleaseAndRetake, CRASH, LEASE),
         one(
             "takeover: another takeover while the predecessor lives",
             Mutation::OverlappingAdmitted,
@@ -206,28 +201,25 @@ pub fn broken() -> Vec<Broken> {
         )
         .call(Ensure, 2)
         .masked_by(&[Mutation::OverlappingBegun]),
-        one("takeover: the incumbent's end is not noticed", Mutation::EndIgnored, crashes, REST)
-            .masked_by(&[Mutation::NoTimer]),
-        one(
-            "takeover: no watchdog of its own thread, a drain",
-            Mutation::NoWatchdog,
-            Limits { ailments: 1, ..NONE },
-            REST,
-        ),
-        one(
-            "takeover: no watchdog of its own thread, a boot",
-            Mutation::NoWatchdog,
-            Limits { ailments: 1, crashes: 1, ..NONE },
-            REST,
-        ),
         one("takeover: what stands picks the successor", Mutation::StaleSuccessor, NONE, BOUNDED),
         one("takeover: the incumbent writes the ledger after the grant", Mutation::TwoWriters, NONE, ONWARD),
+    ]
+}
+
+/// How an incumbent takes its scope back.
+fn rollbacks() -> Vec<Broken> {
+    vec![
         one(
-            "takeover: the end of a connection passes for a death",
-            Mutation::EndUnproved,
-            Limits { cuts: 1, ..NONE },
+            "takeover: a rollback that does not end the successor",
+            Mutation::RollbackWithoutKill,
+            LATE,
             ONE_ACCEPTS,
         ),
+        one("takeover: a rollback to the same generation", Mutation::RollbackSameGeneration, CRASH, ONWARD),
+        one("takeover: a rollback below what has written", Mutation::RollbackSameGeneration, CRASH, FENCE),
+        one("takeover: a stop counts as a failure of the version", Mutation::StopTallied, NONE, NO_DOWNGRADE)
+            .call(Restart, 0)
+            .call(Stop, 0),
         one("takeover: the incumbent is not told of a stop", Mutation::AbortEndsIgnored, NONE, STOP_HOLDS)
             .call(Stop, 0),
         one(
@@ -237,13 +229,35 @@ pub fn broken() -> Vec<Broken> {
             STOP_HOLDS,
         )
         .call(Stop, 0),
-        restart(one("takeover: a restart believes the report", Mutation::ReportBelieved, crash, PROOF)),
+    ]
+}
+
+/// How each notices the other's end, and its own.
+fn ends() -> Vec<Broken> {
+    let both = Limits { crashes: 1, ..HANG };
+    vec![
+        one("takeover: the incumbent's end is not noticed", Mutation::EndIgnored, CRASH, REST)
+            .masked_by(&[Mutation::NoTimer]),
+        one("takeover: the end of a connection passes for a death", Mutation::EndUnproved, CUT, ONE_ACCEPTS),
+        one("takeover: no watchdog of its own thread, a drain", Mutation::NoWatchdog, HANG, REST),
+        one("takeover: no watchdog of its own thread, a boot", Mutation::NoWatchdog, both, REST),
+    ]
+}
+
+/// What `restart` may take for a proof.
+fn proofs() -> Vec<Broken> {
+    let restart = |broken: Broken| {
+        let mut broken = broken;
+        (broken.scenario.callers[0].task, broken.scenario.callers[0].level) = (Restart, 0);
+        broken
+    };
+    vec![
+        restart(one("takeover: a restart believes the report", Mutation::ReportBelieved, CRASH, PROOF)),
         restart(one(
             "takeover: a restart takes any higher generation",
             Mutation::AnyHigherGeneration,
-            crash,
+            CRASH,
             PROOF,
         )),
-        one("takeover: a rollback below what has written", Mutation::RollbackSameGeneration, crash, FENCE),
     ]
 }

@@ -5,8 +5,9 @@
 
 use tenure_worker::takeover::machine::{self, Deed, Heard, Incumbent, Successor, Then};
 
+use crate::model::takeover::process::{Kin, News, Phase, Reply, Said, Todo, WORDS, Worker};
 use crate::model::takeover::scenario::{Mutation, Scenario};
-use crate::model::takeover::state::{Kin, News, Phase, Reply, Said, State, Todo, WORDS, Worker};
+use crate::model::takeover::state::State;
 
 /// What the incumbent in `slot` can hear by itself now, less the words of its successor.
 pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> Vec<Heard> {
@@ -155,7 +156,9 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
             if rules.breaks(Mutation::RollbackWithoutKill) {
                 s.worker(slot).successor = Kin::Gone;
             } else {
-                s.bury(other, News::Gone);
+                let stops = s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Leave));
+                let told = stops && !rules.breaks(Mutation::StopTallied);
+                s.bury(other, if told { News::Ended } else { News::Gone });
             }
         }
         (Todo::Reopen, _) => {

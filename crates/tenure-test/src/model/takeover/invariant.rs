@@ -6,8 +6,9 @@ use stateright::Property;
 use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
 
 use crate::model::takeover::moves;
+use crate::model::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Worker};
 use crate::model::takeover::scenario::{Limits, Scenario, Task};
-use crate::model::takeover::state::{Kin, Launcher, Outcome, Pc, Phase, State, Worker};
+use crate::model::takeover::state::State;
 
 /// At most one app accepts; two where both programs are beside each other by agreement.
 pub const ONE_ACCEPTS: &str = "I1 one accepting app";
@@ -191,7 +192,7 @@ pub(super) fn witness(name: &'static str) -> Property<Scenario> {
         witness::ORPHAN => |_, s| {
             is_alone(s)
                 && s.ledger > 1
-                && s.launchers.iter().all(|one| one.is_over())
+                && s.launchers.iter().all(Launcher::is_over)
                 && s.launchers.contains(&Launcher::KILLED)
         },
         witness::HEIR => |_, s| {

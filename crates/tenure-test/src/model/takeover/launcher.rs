@@ -5,10 +5,11 @@
 
 use tenure_worker::takeover::machine::{Heard, Incumbent, Successor, Word};
 
-use crate::model::takeover::scenario::{Mutation, Scenario, Task};
-use crate::model::takeover::state::{
-    Kin, LAUNCHERS, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Sight, State, Todo, Worker, numbers,
+use crate::model::takeover::process::{
+    Kin, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Todo, Worker,
 };
+use crate::model::takeover::scenario::{Mutation, Scenario, Task};
+use crate::model::takeover::state::{LAUNCHERS, Sight, State, numbers};
 use crate::model::takeover::{incumbent, successor};
 
 /// Whether the launcher goes on by itself now.
@@ -22,11 +23,10 @@ pub(super) fn may_go(s: &State, me: u8) -> bool {
             Phase::Booting | Phase::Successor(_) => false,
         },
         Pc::WantGate => s.gate_is_free(),
-        Pc::Mute => s.see() != Sight::Silent,
+        Pc::Mute | Pc::Verify => s.see() != Sight::Silent,
         Pc::TakeLease => s.lease == 0,
         Pc::AwaitBoot(_) | Pc::AwaitTakeover(_) => launcher.news != News::None,
         Pc::Bake(slot) => launcher.news == News::Gone || !matches!(s.at(slot).predecessor, Kin::Alive(_)),
-        Pc::Verify => s.see() != Sight::Silent,
         Pc::Ask => match s.see() {
             Sight::Worker(slot) => can_be_asked(s.at(slot)),
             Sight::Nobody | Sight::Silent => true,
@@ -269,11 +269,11 @@ fn told(rules: &Scenario, s: &mut State, me: u8, news: News) {
         }
         (_, _, News::Ready) => finish(rules, s, me, Outcome::Serving),
         (_, _, News::Ended) => finish(rules, s, me, Outcome::Ended),
-        (_, _, News::Declined) => s.launcher(me).pc = Pc::Gated,
         (Task::Restart, _, News::Failed | News::Gone | News::None) => {
             finish(rules, s, me, Outcome::Unproved);
         }
-        (_, _, News::Failed | News::Gone | News::None) => s.launcher(me).pc = Pc::Gated,
+        // What stands is looked at again; one that does not make room is ended then.
+        (_, _, News::Failed | News::Gone | News::None | News::Declined) => s.launcher(me).pc = Pc::Gated,
     }
 }
 

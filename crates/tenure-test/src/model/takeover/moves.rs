@@ -2,8 +2,9 @@
 
 use tenure_worker::takeover::machine::{Heard, Incumbent, Successor, Word};
 
+use crate::model::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
 use crate::model::takeover::scenario::{Mutation, Scenario};
-use crate::model::takeover::state::{Kin, News, Pc, Phase, SLOTS, Said, State, Todo, Worker, numbers};
+use crate::model::takeover::state::{SLOTS, State, numbers};
 use crate::model::takeover::{incumbent, launcher, successor};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
@@ -234,15 +235,7 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
             s.left.lates -= 1;
             launcher::force(s, me);
         }
-        Move::Cut(slot) => {
-            s.left.cuts -= 1;
-            s.worker(slot).linked = false;
-            if let Kin::Alive(other) = s.at(slot).predecessor
-                && s.at(other).successor == Kin::Alive(slot)
-            {
-                s.worker(other).linked = false;
-            }
-        }
+        Move::Cut(slot) => cut(s, slot),
         Move::Ails(slot) => {
             s.left.ailments -= 1;
             s.worker(slot).ails = true;
@@ -251,10 +244,7 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
             s.left.terms -= 1;
             launcher::end(rules, s, slot);
         }
-        Move::Fails(slot) => {
-            s.left.failures -= 1;
-            fail(rules, s, slot);
-        }
+        Move::Fails(slot) => fail(rules, s, slot),
         Move::Tick => {
             s.left.ticks -= 1;
             s.failed = 0;
@@ -274,7 +264,19 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
     }
 }
 
+/// Both of them live, and neither hears of the other any more.
+fn cut(s: &mut State, slot: u8) {
+    s.left.cuts -= 1;
+    s.worker(slot).linked = false;
+    if let Kin::Alive(other) = s.at(slot).predecessor
+        && s.at(other).successor == Kin::Alive(slot)
+    {
+        s.worker(other).linked = false;
+    }
+}
+
 fn fail(rules: &Scenario, s: &mut State, slot: u8) {
+    s.left.failures -= 1;
     let Worker { phase, .. } = *s.at(slot);
     match phase {
         Phase::Booting => s.bury(slot, News::Failed),

@@ -4,7 +4,8 @@ use tenure::fault::Point;
 use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
 
 use crate::model::takeover::moves::Move;
-use crate::model::takeover::state::{Pc, Phase, State, Todo, Worker};
+use crate::model::takeover::process::{Pc, Phase, Todo, Worker};
+use crate::model::takeover::state::State;
 
 /// The fault point at which a worker stands, if there is one there.
 pub(super) fn of_worker(worker: &Worker) -> Option<Point> {

@@ -11,8 +11,9 @@ use tenure::fault::Point;
 
 use crate::model::takeover::moves::{self, Move};
 use crate::model::takeover::point;
+use crate::model::takeover::process::{Launcher, Origin, Outcome, Pc};
 use crate::model::takeover::scenario::{Limits, Scenario, Task};
-use crate::model::takeover::state::{LAUNCHERS, Launcher, Origin, Outcome, Pc, SLOTS, State, numbers};
+use crate::model::takeover::state::{LAUNCHERS, SLOTS, State, numbers};
 
 /// What befalls a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,9 @@ pub fn all(task: Task) -> Vec<Replay> {
 }
 
 /// Follows the model through these blows to every end.
+///
+/// # Panics
+/// If there are more blows than a number of eight bits can count.
 #[must_use]
 pub fn replay(task: Task, blows: Vec<(Point, Blow)>) -> Replay {
     let most = u8::try_from(blows.len()).expect("few blows");
@@ -97,15 +101,12 @@ pub fn replay(task: Task, blows: Vec<(Point, Blow)>) -> Replay {
     while let Some((s, struck_so_far)) = ways.queue.pop_front() {
         let at = (s.clone(), struck_so_far);
         let due = blows.get(struck_so_far).and_then(|blow| due(&s, *blow));
-        let mut next = Vec::new();
-        match due {
-            Some(blow) => next.push((blow, struck_so_far + 1)),
-            None => {
-                let mut own = Vec::new();
-                moves::own(&rules, &s, &mut own);
-                next.extend(own.into_iter().map(|step| (step, struck_so_far)));
-            }
-        }
+        let mut own = Vec::new();
+        moves::own(&rules, &s, &mut own);
+        let next: Vec<(Move, usize)> = match due {
+            Some(blow) => vec![(blow, struck_so_far + 1)],
+            None => own.into_iter().map(|step| (step, struck_so_far)).collect(),
+        };
         if next.is_empty() && struck_so_far == blows.len() {
             ends.insert(end(&s));
             struck.get_or_insert_with(|| at.clone());

@@ -92,6 +92,8 @@ pub enum Mutation {
     AbortEndsIgnored,
     /// The incumbent believes a death before it has read what was said.
     DeathBeforeWords,
+    /// A successor that is ended because somebody stops the worker counts as a version that failed.
+    StopTallied,
     /// `restart` believes the successor's report, without a connection of its own.
     ReportBelieved,
     /// `restart` takes any higher generation for the new worker.

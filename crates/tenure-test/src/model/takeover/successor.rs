@@ -2,10 +2,9 @@
 
 use tenure_worker::takeover::machine::{self, Incumbent, Step, Successor, Word};
 
+use crate::model::takeover::process::{Kin, NOBODY, News, Origin, Phase, Reply, Said, Todo, Worker};
 use crate::model::takeover::scenario::{Mutation, Scenario};
-use crate::model::takeover::state::{
-    Kin, NOBODY, News, Origin, Phase, Reply, Said, Sight, State, Todo, Worker,
-};
+use crate::model::takeover::state::{Sight, State};
 
 /// What the successor in `slot` can learn by itself now.
 pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) -> Vec<Word> {

@@ -1,0 +1,292 @@
+//! The processes of a takeover: what a worker and a launcher are in one state.
+
+use tenure_worker::takeover::machine::{Incumbent, Successor};
+
+use crate::model::takeover::scenario::Task;
+
+/// No process.
+pub(super) const NOBODY: u8 = u8::MAX;
+
+/// Most words of a successor that are not read yet.
+pub(super) const WORDS: usize = 3;
+
+/// What a worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Phase {
+    /// No process.
+    Empty,
+    /// A worker that was started in an empty scope, and does not serve yet.
+    Booting,
+    /// A successor.
+    Successor(Successor),
+    /// Whoever serves alone, or makes room.
+    Incumbent(Incumbent),
+}
+
+/// What a worker is about to do: its next step, before which it can be killed or stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Todo {
+    Nothing,
+    // A successor.
+    Ask,
+    Commit,
+    Open,
+    Answer,
+    Tell,
+    GiveUp,
+    // An incumbent.
+    Record,
+    Share,
+    Hush,
+    Grant,
+    End,
+    Reopen,
+    Leave,
+    // Both.
+    Exit,
+}
+
+/// Somebody that a worker knows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Kin {
+    None,
+    Alive(u8),
+    Gone,
+}
+
+/// What a successor says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Said {
+    Nothing,
+    Prepare,
+    Commit,
+    Active,
+    Abort { ends: bool },
+}
+
+/// What an incumbent answers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Reply {
+    None,
+    Prepared { lease: u8, socket: u8 },
+    Refused,
+    Granted,
+}
+
+/// How a worker came to be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Origin {
+    /// It served at first.
+    First,
+    /// A launcher started it in an empty scope.
+    Cold,
+    /// A launcher started it in the place of another: because of its version, or by a person's word.
+    Replacement,
+    Restart,
+}
+
+/// A worker process.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
+pub(super) struct Worker {
+    pub(super) phase: Phase,
+    pub(super) todo: Todo,
+    pub(super) level: u8,
+    /// Its own, or the one that it is to open.
+    pub(super) generation: u8,
+    /// Descriptions that it holds; 0 is none.
+    pub(super) lease: u8,
+    pub(super) socket: u8,
+    /// It accepts on the control socket.
+    pub(super) answers: bool,
+    /// Its app accepts.
+    pub(super) accepts: bool,
+    pub(super) stopped: bool,
+    /// Its phase hangs.
+    pub(super) ails: bool,
+    /// Somebody asked the worker to end, and so it ends.
+    pub(super) ends: bool,
+    /// Its successor has told it that somebody asked the worker to end.
+    pub(super) dismissed: bool,
+    /// What its launcher hears of its end.
+    pub(super) news: News,
+    pub(super) origin: Origin,
+    pub(super) predecessor: Kin,
+    pub(super) successor: Kin,
+    /// Its connection to either of them has not ended.
+    pub(super) linked: bool,
+    /// The generation of its successor.
+    pub(super) above: u8,
+    pub(super) words: [Said; WORDS],
+    pub(super) reply: Reply,
+    /// It shares the gate.
+    pub(super) gate: bool,
+    /// The launcher that waits for it.
+    pub(super) parent: u8,
+}
+
+/// How a call ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Outcome {
+    /// A worker that may serve this caller serves.
+    Serving,
+    /// `restart` has its proof.
+    Verified,
+    /// `restart` has none.
+    Unproved,
+    /// `stop` proved that nothing runs.
+    Stopped,
+    /// Somebody stopped the worker meanwhile.
+    Ended,
+    /// Typed errors.
+    SpawnFailed,
+    /// The budget ended while somebody stood still.
+    TimedOut,
+}
+
+/// Where a launcher stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Pc {
+    /// About to make its next call.
+    Look,
+    /// Waits until this worker serves alone.
+    AwaitSettled(u8),
+    WantGate,
+    Gated,
+    /// Holds the gate; somebody is there and does not answer.
+    Mute,
+    /// Holds the gate; nobody answers, and the lease is to be had.
+    TakeLease,
+    /// Holds the lease as well.
+    Leased,
+    /// The generation is recorded.
+    Opened,
+    /// The control socket stands.
+    Bound,
+    /// Waits for a worker that it started in an empty scope.
+    AwaitBoot(u8),
+    /// Waits for a successor.
+    AwaitTakeover(u8),
+    /// The successor serves; waits for the end of its probation.
+    Bake(u8),
+    /// Makes a new connection.
+    Verify,
+    /// `stop`: about to ask.
+    Ask,
+    /// `stop`: waits for the lease.
+    Asked,
+    Done(Outcome),
+    Dead,
+}
+
+/// What a launcher heard of the worker that it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum News {
+    None,
+    Ready,
+    /// It said that its app fails.
+    Failed,
+    /// Somebody asked it to end.
+    Ended,
+    /// It changed nothing: the worker that stands does not make room.
+    Declined,
+    Gone,
+}
+
+/// A launcher.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Launcher {
+    pub(super) task: Task,
+    pub(super) level: u8,
+    pub(super) runs: u8,
+    pub(super) pc: Pc,
+    pub(super) gate: bool,
+    pub(super) lease: u8,
+    pub(super) socket: u8,
+    pub(super) news: News,
+    /// The generation that it gave to the worker that it waits for, and what that is.
+    pub(super) generation: u8,
+    pub(super) target: u8,
+}
+
+impl Launcher {
+    /// One that makes no call.
+    pub(super) const NONE: Self = Self {
+        task: Task::Ensure,
+        level: 0,
+        runs: 0,
+        pc: Pc::Dead,
+        gate: false,
+        lease: 0,
+        socket: 0,
+        news: News::None,
+        generation: 0,
+        target: 0,
+    };
+
+    /// One that was killed.
+    pub(super) const KILLED: Self = Self { target: NOBODY, ..Self::NONE };
+
+    pub(super) fn is_over(&self) -> bool {
+        matches!(self.pc, Pc::Done(_) | Pc::Dead)
+    }
+}
+
+impl Worker {
+    /// An empty slot.
+    pub(super) const NONE: Self = Self {
+        phase: Phase::Empty,
+        todo: Todo::Nothing,
+        level: 0,
+        generation: 0,
+        lease: 0,
+        socket: 0,
+        answers: false,
+        accepts: false,
+        stopped: false,
+        ails: false,
+        ends: false,
+        dismissed: false,
+        news: News::Gone,
+        origin: Origin::First,
+        predecessor: Kin::None,
+        successor: Kin::None,
+        linked: false,
+        above: 0,
+        words: [Said::Nothing; WORDS],
+        reply: Reply::None,
+        gate: false,
+        parent: NOBODY,
+    };
+
+    pub(super) fn lives(&self) -> bool {
+        self.phase != Phase::Empty
+    }
+
+    /// Whether it can take a step now.
+    pub(super) fn runs(&self) -> bool {
+        self.lives() && !self.stopped
+    }
+
+    /// Whether it serves, and nobody makes room for it any more or it for anybody.
+    pub(super) fn serves_alone(&self) -> bool {
+        self.phase == Phase::Incumbent(Incumbent::Serving) && !matches!(self.predecessor, Kin::Alive(_))
+    }
+
+    /// The descriptions that it keeps alive.
+    pub(super) fn holds_lease(&self, id: u8) -> bool {
+        self.lease == id || matches!(self.reply, Reply::Prepared { lease, .. } if lease == id)
+    }
+
+    pub(super) fn holds_socket(&self, id: u8) -> bool {
+        self.socket == id || matches!(self.reply, Reply::Prepared { socket, .. } if socket == id)
+    }
+
+    /// The next word of its successor, taken off the connection.
+    pub(super) fn take_word(&mut self) -> Said {
+        let word = self.words[0];
+        self.words.rotate_left(1);
+        self.words[WORDS - 1] = Said::Nothing;
+        word
+    }
+}
