@@ -156,6 +156,10 @@ fn kill(met: Met) {
 /// serves too, whatever its own launchers are told, and was not tried once more.
 fn heals(sandbox: &Sandbox, point: Point) {
     let tried = sandbox.oracle().count("start");
+    if road(point) == Road::TakeOver {
+        // A takeover goes on without its launcher, and has the gate until it is over.
+        call(sandbox, &["unpin", "w"]).run().expect(0);
+    }
     let next = ensure(sandbox).run();
     if road(point) == Road::Disagree {
         assert_eq!(next.state(), "version-disagrees", "{point:?}: {}{}", next.stdout, next.stderr);

@@ -297,8 +297,11 @@ impl Control {
 
     fn accept(&mut self) {
         for _ in 0..BATCH {
-            let Some(listener) = self.holding.door.listener() else { return };
-            match listener.accept() {
+            // The door's listener is let go of before the peer is heard: it may ask for a stop, which closes the door.
+            let Some(accepted) = self.holding.door.listener().map(|listener| listener.accept()) else {
+                return;
+            };
+            match accepted {
                 Ok((stream, _)) => self.admit(stream),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}

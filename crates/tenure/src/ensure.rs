@@ -14,7 +14,7 @@ use crate::order::{self, Order};
 use crate::paths::StateDir;
 use crate::plan::{self, Plan};
 use crate::probe::{self, Observation};
-use crate::readiness::{self, Outcome};
+use crate::readiness::{self, Outcome, VANISHED};
 use crate::spec::Spec;
 use crate::start::{self, StartError};
 use crate::takeover::{self, Attempt, Reason};
@@ -188,6 +188,8 @@ impl Call<'_> {
         offers::note_disagreement(gate, hello, fault, (spec, self.order))?;
         let reason = Reason { why: why(fault), upgrade: true };
         match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
+            // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
+            Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
             Attempt::Made(started) => {
                 if let Ok(Outcome::Ready(_)) = started {
                     self.errand.retired();

@@ -69,14 +69,18 @@ pub struct BootFailure {
 /// The stage of a boot that ended without a word.
 pub const DIED: &str = "boot";
 
+/// The stage of a successor that ended without a word, and with it the worker whose place it was to take.
+pub const VANISHED: &str = "takeover";
+
 /// The stage of a boot that ended because somebody asked the worker to stop.
 pub const STOPPED: &str = "stop";
 
 impl BootFailure {
-    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec.
+    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its
+    /// spec, nor does one that ended together with the worker before it.
     #[must_use]
     pub fn is_its_own(&self) -> bool {
-        self.stage != STOPPED
+        self.stage != STOPPED && self.stage != VANISHED
     }
 }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use semver::Version;
 
-use crate::deadline::{Deadline, Moment};
+use crate::deadline::{Deadline, Moment, Stage};
 use crate::desired::Target;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
@@ -113,8 +113,14 @@ pub(crate) fn put(
         let now = format!("the new worker did not start; {}", stands(state, budget));
         return Err(unproved(&now, old.as_deref(), Some(failure)));
     }
-    let new = prove(state, (floor, old.as_deref()), &target.version, budget)
-        .map_err(|why| unproved(&why, old.as_deref(), None))?;
+    let proved = match budget.stage("proof") {
+        // One that is silent for longer than this is wedged, and no proof.
+        Ok(stage) => {
+            prove(state, (floor, old.as_deref()), &target.version, stage.at_most(order.wedged_after))
+        }
+        Err(spent) => Err(spent.to_string()),
+    };
+    let new = proved.map_err(|why| unproved(&why, old.as_deref(), None))?;
     Ok(Restarted { old, new, manner })
 }
 
@@ -217,9 +223,8 @@ fn prove(
     state: &StateDir,
     (floor, old): (u64, Option<&Hello>),
     target: &Version,
-    budget: &Deadline,
+    stage: Stage,
 ) -> Result<Box<Hello>, String> {
-    let stage = budget.stage("proof").map_err(|error| error.to_string())?;
     match probe::observe(state, stage) {
         Observation::Answered(hello) => {
             // A worker that took its scope back has a higher generation too, and is the old one.

@@ -21,7 +21,8 @@ use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::logs;
 use crate::order::Order;
-use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED};
+use crate::probe::FIRST_ANSWER;
+use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::records;
 use crate::seat::{self, Seat};
 use crate::spec::{Listen, ListenMode, Spec, USUAL_BAKE};
@@ -188,13 +189,13 @@ fn succeed(
         Ok(Outcome::Ready(_) | Outcome::Failed(_)) | Err(_) => gate.is_ours_again(),
     }
     if let Ok(Outcome::Failed(failure)) = outcome {
-        return Ok(Ok(Outcome::Failed(attributed(&boot, failure))));
+        return Ok(Ok(Outcome::Failed(attributed(&boot, failure, budget))));
     }
     let bakes = !overlap && matches!(outcome, Ok(Outcome::Ready(_)));
     let words = logs::mark(state);
     if bakes && !bake.is_zero() && ends_within(&boot.worker, bake.min(budget.remaining())) {
         let boot = Boot { mark: words, ..boot };
-        return Ok(Ok(Outcome::Failed(failed_in_bake(&boot, brief.generation, bake))));
+        return Ok(Ok(Outcome::Failed(failed_in_bake(&boot, (brief.generation, bake), budget))));
     }
     Ok(outcome)
 }
@@ -204,21 +205,18 @@ fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
 }
 
 /// One that died without a word counts as a failure of what was started only where the worker before it goes on: otherwise
-/// somebody asked for the end of both.
-fn attributed(boot: &Boot<'_>, failure: BootFailure) -> BootFailure {
-    if failure.stage != DIED || stands(boot).is_some() {
+/// somebody ended both.
+fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootFailure {
+    if failure.stage != DIED || stands(boot, budget).is_some() {
         return failure;
     }
-    BootFailure {
-        stage: STOPPED.to_owned(),
-        message: "the worker was asked to end meanwhile".to_owned(),
-        ..failure
-    }
+    let message = "it ended, and the worker before it as well".to_owned();
+    BootFailure { stage: VANISHED.to_owned(), message, ..failure }
 }
 
 /// Likewise: a worker that was ready and is gone has failed where the one before it took the scope back.
-fn failed_in_bake(boot: &Boot<'_>, generation: u64, bake: Duration) -> BootFailure {
-    let taken_back = stands(boot).is_some_and(|hello| hello.generation > generation);
+fn failed_in_bake(boot: &Boot<'_>, (generation, bake): (u64, Duration), budget: &Deadline) -> BootFailure {
+    let taken_back = stands(boot, budget).is_some_and(|hello| hello.generation > generation);
     let (stage, message) = if taken_back {
         let bake = Span::millis(millis(bake));
         ("bake", format!("it was ready, and failed within the {bake} of its probation"))
@@ -230,7 +228,8 @@ fn failed_in_bake(boot: &Boot<'_>, generation: u64, bake: Duration) -> BootFailu
 }
 
 /// The worker that answers after a successor has failed, once it has settled where that is soon.
-fn stands(boot: &Boot<'_>) -> Option<Hello> {
-    let settling = Deadline::start(TAKEN_BACK).stage("what stands").ok()?;
+fn stands(boot: &Boot<'_>, budget: &Deadline) -> Option<Hello> {
+    let limit = budget.remaining().max(FIRST_ANSWER).min(TAKEN_BACK);
+    let settling = Deadline::start(limit).stage("what stands").ok()?;
     readiness::await_settled(boot.state, settling).ok().filter(|hello| !hello.is_leaving())
 }

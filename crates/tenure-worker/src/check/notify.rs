@@ -44,19 +44,12 @@ impl NotifySocket {
     /// its own.
     pub fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
         for name in state.dir().names()? {
-            if name.to_str().is_some_and(|name| name.starts_with(NAME)) && is_dead(&state.path().join(&name))
-            {
+            if name.to_str().is_some_and(|name| name.starts_with(NAME) && is_dead(&reachable(state, name))) {
                 state.dir().remove(&name)?;
             }
         }
         let name = format!("{NAME}{generation}");
-        let path = state.path().join(&name);
-        // A long path is reached through our open directory, by the program as well as by us.
-        let fits = path.as_os_str().len() <= PATH_LIMIT;
-        let directory = state.dir().as_fd().as_raw_fd();
-        let through =
-            || Path::new("/proc").join(std::process::id().to_string()).join(format!("fd/{directory}"));
-        let told = if fits { path.clone() } else { through().join(&name) };
+        let (path, told) = (state.path().join(&name), reachable(state, &name));
         let socket = UnixDatagram::bind(&told)?;
         socket.set_nonblocking(true)?;
         Ok(Self { socket, told, path })
@@ -90,6 +83,16 @@ impl Drop for NotifySocket {
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
     }
+}
+
+/// A path by which the program reaches a socket as well as we do: a long one goes through our open directory.
+fn reachable(state: &StateDir, name: &str) -> PathBuf {
+    let path = state.path().join(name);
+    if path.as_os_str().len() <= PATH_LIMIT {
+        return path;
+    }
+    let directory = state.dir().as_fd().as_raw_fd();
+    Path::new("/proc").join(std::process::id().to_string()).join(format!("fd/{directory}")).join(name)
 }
 
 /// Whether nobody has the socket any more. What cannot be asked is left alone.

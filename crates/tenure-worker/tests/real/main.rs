@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
 #[cfg(feature = "sqlite")]
 const ROWS: &[kit::Case] = rows::ALL;
-/// Without SQLite there is no store of rows.
+/// There is no store of rows without the feature.
 #[cfg(not(feature = "sqlite"))]
 const ROWS: &[kit::Case] = &[];
 

@@ -1,0 +1,235 @@
+//! What went wrong elsewhere when one worker took the place of another, each made to happen: here it does not.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tenure::event::What;
+use tenure_sys::process::executable_of;
+use tenure_test::ask;
+use tenure_test::kept::{self, Kept};
+use tenure_test::load::Clients;
+use tenure_test::load::subject::Subject;
+use tenure_test::sandbox::{Call, Output, Sandbox};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
+
+fn offer<'kept>(kept: &'kept Kept, version: &str) -> kept::Offer<'kept> {
+    kept.offer(version).ready(Some("\"fd\"")).line("bake = \"0s\"").words(&["ready=fd"])
+}
+
+fn two_versions() -> Kept {
+    let kept = Kept::new(TENURE, SERVER);
+    for version in ["1.0.0", "2.0.0"] {
+        offer(&kept, version).write();
+    }
+    kept
+}
+
+/// The generations that served, in the order in which they began to.
+fn served(kept: &Kept) -> Vec<u64> {
+    let events = kept.events();
+    events.iter().filter(|event| event.what == What::Ready).map(|event| event.generation).collect()
+}
+
+#[test]
+fn a_stale_worker_does_not_choose_its_successor() {
+    let mut kept = Kept::new(TENURE, SERVER);
+    let (old, new) = (kept.sandbox.path().join("old-server"), kept.sandbox.path().join("new-server"));
+    fs::copy(SERVER, &old).expect("a sandbox takes files");
+    fs::copy(SERVER, &new).expect("a sandbox takes files");
+    kept.move_program(&old);
+    offer(&kept, "1.0.0").write();
+    kept.ensure().run().expect(0);
+    // The same version is described otherwise today, and where the old one came from there is nothing any more.
+    kept.move_program(&new);
+    offer(&kept, "1.0.0").write();
+    fs::remove_file(&old).expect("ours");
+    for generation in 2..=4 {
+        let restarted = kept.restart().run().expect(0);
+        assert_eq!(restarted.json()["generation"], generation, "{}", restarted.stdout);
+        let runs = executable_of(kept::program(&kept.status().expect(0)).pid());
+        assert_eq!(runs, Some(new.clone()));
+    }
+    assert_eq!(kept.sandbox.oracle().count("start"), 4, "one start for each restart");
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_restart_by_a_stale_launcher_runs_the_newest_version() {
+    let kept = two_versions();
+    kept.ensure().run().expect(0);
+    kept.launcher("ensure", "2.0.0").run().expect(0);
+    let restarted = kept.restart().run().expect(0);
+    assert_eq!((kept::version(&restarted).as_str(), &restarted.json()["generation"]), ("2.0.0", &3.into()));
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn two_versions_in_turn_make_one_replacement() {
+    let kept = two_versions();
+    kept.ensure().run().expect(0);
+    for turn in 0..20 {
+        let version = if turn % 2 == 0 { "2.0.0" } else { "1.0.0" };
+        let answer = kept.launcher("ensure", version).run().expect(0);
+        assert_eq!(kept::version(&answer), "2.0.0", "turn {turn}");
+    }
+    assert_eq!((kept.count(What::Replacing), kept.count(What::Spawned)), (1, 2), "{}", kept.sandbox.story());
+    kept.stop().run().expect(0);
+}
+
+/// The embedded example in two versions; the listener of the second one has another name, which the app does not know.
+struct Jobs {
+    sandbox: Sandbox,
+    first: Output,
+    address: SocketAddr,
+}
+
+impl Jobs {
+    /// Version 1.0.0 serves, and has ten jobs in its queue.
+    fn queued() -> Self {
+        let sandbox = Sandbox::new(TENURE);
+        let built = PathBuf::from(TENURE).with_file_name("example-axum");
+        fs::copy(built, sandbox.work().join("example-axum"))
+            .expect("the example is built with the workspace");
+        let cwd = sandbox.work().display().to_string();
+        for (version, listener) in [("1.0.0", "http"), ("2.0.0", "web")] {
+            let text = format!(
+                "[worker.hello]\nscope = \"user\"\nkind = \"embedded\"\nversion = \"{version}\"\ncwd = {cwd:?}\n\
+                 command = [\"./example-axum\"]\nbake = \"0s\"\n\
+                 listen = [{{ name = \"{listener}\", tcp = \"127.0.0.1:0\" }}]\n",
+            );
+            fs::write(sandbox.work().join(version), text).expect("a sandbox takes files");
+        }
+        let first = called(&sandbox, "ensure", "1.0.0").run().expect(0);
+        let jobs = Self { sandbox, address: ask::address(&first), first };
+        (0..10).for_each(|job| jobs.queue(job));
+        jobs
+    }
+
+    fn call(&self, command: &str, version: &str) -> Call<'_> {
+        called(&self.sandbox, command, version)
+    }
+
+    fn queue(&self, job: usize) {
+        let job = format!("job {job}");
+        let head = format!("Host: localhost\r\nConnection: close\r\nContent-Length: {}", job.len());
+        let request = format!("POST /jobs HTTP/1.1\r\n{head}\r\n\r\n{job}");
+        let answer = ask::exchange(self.address, &request).expect("it accepts");
+        assert!(answer.ends_with("queued\n"), "{answer}");
+    }
+
+    /// So many jobs are there, in the order in which they were queued.
+    fn are_there(&self, count: usize) {
+        let queued = ask::get(self.address, "/jobs").expect("it serves");
+        assert!(queued.lines().map(str::to_owned).eq((0..count).map(|job| format!("job {job}"))), "{queued}");
+    }
+
+    fn who(&self) -> String {
+        ask::get(self.address, "/").expect("it serves")
+    }
+
+    fn stop(&self) {
+        self.sandbox.tenure(["stop", "hello"]).run().expect(0);
+    }
+}
+
+fn called<'sandbox>(sandbox: &'sandbox Sandbox, command: &str, version: &str) -> Call<'sandbox> {
+    let file = sandbox.work().join(version).display().to_string();
+    sandbox.tenure([command, "hello", "--json", "--timeout", "40s", "--config", &file])
+}
+
+#[test]
+fn accepted_work_survives_a_restart() {
+    let jobs = Jobs::queued();
+    let restarted = jobs.call("restart", "1.0.0").run().expect(0);
+    assert_eq!(restarted.json()["manner"], "taken-over");
+    assert_eq!(ask::address(&restarted), jobs.address);
+    assert_ne!(kept::pid(&restarted), kept::pid(&jobs.first));
+    jobs.are_there(10);
+    jobs.queue(10);
+    jobs.call("restart", "1.0.0").run().expect(0);
+    jobs.are_there(11);
+    assert!(jobs.who().contains("generation=3 "), "{}", jobs.who());
+    jobs.stop();
+}
+
+#[test]
+fn accepted_work_comes_back_from_a_successor_that_fails() {
+    let jobs = Jobs::queued();
+    let pid = kept::pid(&jobs.first);
+    let caller = jobs.call("ensure", "2.0.0").run().expect(0);
+    assert_eq!((kept::version(&caller).as_str(), kept::pid(&caller)), ("1.0.0", pid));
+    assert_eq!((ask::address(&caller), &caller.json()["generation"]), (jobs.address, &3.into()));
+    assert_eq!(kept::warnings(&caller), ["offer-not-running"], "{}", caller.stdout);
+    assert!(caller.stdout.contains("no listener named http"), "{}", caller.stdout);
+    jobs.are_there(10);
+    assert!(jobs.who().contains(&format!("generation=3 pid={pid}")), "{}", jobs.who());
+    jobs.queue(10);
+    let unproved = jobs.call("restart", "2.0.0").run().expect(1);
+    assert!(kept::message(&unproved).contains("now: generation 5, version 1.0.0"), "{}", unproved.stdout);
+    jobs.are_there(11);
+    jobs.stop();
+}
+
+#[test]
+fn twenty_restarts_leave_no_gap() {
+    let subject = Subject::server(TENURE, SERVER, &["ready=fd"], &[]);
+    let clients = Clients { fresh: 4, kept: 0, pace: Duration::from_millis(3), ..Clients::default() };
+    let load = subject.under_load(&clients, |load| {
+        for generation in 2..=21 {
+            let restarted = subject.call("restart").run().expect(0);
+            assert_eq!(restarted.json()["generation"], generation);
+            load.flows_on();
+        }
+    });
+    subject.stop();
+    assert!(load.refused_nothing() && load.generations().into_iter().eq(1..=21), "{load}");
+    assert_eq!(subject.sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn several_who_restart_at_once_get_one_worker() {
+    let kept = two_versions();
+    kept.ensure().run().expect(0);
+    let calls: Vec<_> = (0..8)
+        .flat_map(|turn| {
+            let version = if turn % 2 == 0 { "1.0.0" } else { "2.0.0" };
+            ["restart", "ensure"].map(|command| kept.launcher(command, version).start())
+        })
+        .collect();
+    for answer in kept::answers(calls) {
+        // Whoever could not prove its own restart is told what stands.
+        let told = answer.code() == 0 || answer.state() == "restart-unproved";
+        assert!(told, "{}\n{}", answer.stdout, kept.sandbox.story());
+    }
+    let stands = kept.status().expect(0);
+    assert_eq!((stands.state().as_str(), kept::version(&stands).as_str()), ("up", "2.0.0"));
+    let served = served(&kept);
+    assert!(served.is_sorted_by(|before, after| before < after), "{served:?}");
+    assert_eq!(served.last().copied(), stands.json()["generation"].as_u64());
+    assert_eq!(kept.sandbox.oracle().count("double"), 0);
+    assert_eq!((kept.count(What::StartFailed), kept.count(What::RolledBack)), (0, 0));
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_successor_whose_files_are_gone_stops_nothing() {
+    let mut kept = Kept::new(TENURE, SERVER);
+    let file = kept.sandbox.path().join("server");
+    fs::copy(SERVER, &file).expect("a sandbox takes files");
+    kept.move_program(&file);
+    offer(&kept, "1.0.0").write();
+    let first = kept.ensure().run().expect(0);
+    fs::remove_file(&file).expect("ours");
+    let refused = kept.restart().run();
+    assert_ne!(refused.code(), 0, "{}", refused.stdout);
+    assert!(refused.stdout.contains(&file.display().to_string()), "it is named: {}", refused.stdout);
+    let stands = kept.status().expect(0);
+    assert_eq!((kept::pid(&stands), &stands.json()["generation"]), (kept::pid(&first), &1.into()));
+    assert!(ask::get(ask::address(&first), "/").expect("it serves").contains("generation=1 "));
+    assert_eq!((kept.sandbox.oracle().count("start"), kept.count(What::Replacing)), (1, 0));
+    kept.stop().run().expect(0);
+}

@@ -1,0 +1,270 @@
+//! Whatever asks for another worker has it take the place of the one that stands: a restart, a newer version, a pin, a
+//! changed build, a newer host. And where it cannot be taken over, that is said.
+
+use std::fs;
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+
+use tenure::event::What;
+use tenure_test::ask;
+use tenure_test::kept::{self, Kept};
+use tenure_test::sandbox::{Output, Sandbox};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+
+/// Versions 1.0.0 and 2.0.0 on the listener of their host.
+fn two_versions() -> Kept {
+    let kept = Kept::new(TENURE, SERVER);
+    for version in ["1.0.0", "2.0.0"] {
+        offer(&kept, version).write();
+    }
+    kept
+}
+
+fn offer<'kept>(kept: &'kept Kept, version: &str) -> kept::Offer<'kept> {
+    kept.offer(version).ready(Some("\"fd\"")).line("bake = \"0s\"").words(&["ready=fd"])
+}
+
+/// The first line of an answer of the server.
+fn says(answer: &Output) -> String {
+    ask::get(ask::address(answer), "/").expect("it serves")
+}
+
+/// Another process in the next generation has the address of the former one, and did not wait for its end.
+fn took_over(kept: &Kept, before: &Output, version: &str) -> Output {
+    let after = kept.status().expect(0);
+    assert_eq!(ask::address(&after), ask::address(before), "the address stays");
+    assert_ne!(kept::pid(&after), kept::pid(before));
+    let generation =
+        |answer: &Output| answer.json()["generation"].as_u64().expect("a worker has a generation");
+    assert_eq!(generation(&after), generation(before) + 1);
+    assert!(says(&after).starts_with(&format!("version={version} ")), "{}", says(&after));
+    let story = kept.sandbox.story();
+    assert_eq!(kept.count(What::TakenOver) as u64, generation(&after) - 1, "{story}");
+    assert_eq!((kept.count(What::Stopped), kept.count(What::RolledBack)), (0, 0), "{story}");
+    assert_eq!(kept.sandbox.oracle().count("double"), 0, "{story}");
+    after
+}
+
+#[test]
+fn a_restart_takes_over() {
+    let kept = two_versions();
+    let first = kept.ensure().run().expect(0);
+    let restarted = kept.restart().run().expect(0);
+    let document = restarted.json();
+    assert_eq!((restarted.state().as_str(), &document["manner"]), ("replaced", &"taken-over".into()));
+    assert_eq!((&document["old"]["pid"], &document["why"]), (&kept::pid(&first).into(), &().into()));
+    took_over(&kept, &first, "1.0.0");
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_newer_launcher_has_the_newer_version_take_over() {
+    let kept = two_versions();
+    let first = kept.ensure().run().expect(0);
+    let newer = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((newer.state().as_str(), kept::version(&newer).as_str()), ("replaced", "2.0.0"));
+    let second = took_over(&kept, &first, "2.0.0");
+    // The older launcher uses it as it is.
+    assert_eq!(kept::pid(&kept.ensure().run().expect(0)), kept::pid(&second));
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_pin_takes_over_down_and_up() {
+    let kept = two_versions();
+    let first = kept.ensure().run().expect(0);
+    kept.launcher("ensure", "2.0.0").run().expect(0);
+    let second = took_over(&kept, &first, "2.0.0");
+    assert_eq!(kept.pin("1.0.0").run().expect(0).state(), "pinned");
+    let third = took_over(&kept, &second, "1.0.0");
+    assert_eq!(kept.pin("2.0.0").run().expect(0).state(), "pinned");
+    took_over(&kept, &third, "2.0.0");
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_changed_build_takes_over() {
+    let kept = Kept::in_project(TENURE, SERVER);
+    let dist = kept.sandbox.work().join("dist");
+    fs::create_dir(&dist).expect("a sandbox takes directories");
+    fs::write(dist.join("server.js"), "one").expect("a sandbox takes files");
+    offer(&kept, "1.0.0").line("build = [\"dist/**\"]").write();
+    let first = kept.ensure().run().expect(0);
+    fs::write(dist.join("server.js"), "two").expect("a sandbox takes files");
+    let second = kept.ensure().run().expect(0);
+    assert_eq!((second.state().as_str(), second.json()["generation"].as_u64()), ("replaced", Some(2)));
+    assert_eq!(ask::address(&second), ask::address(&first), "the address stays");
+    assert_eq!((kept.count(What::TakenOver), kept.count(What::Stopped)), (1, 0), "{}", kept.sandbox.story());
+    kept.launcher("stop", "1.0.0").run().expect(0);
+}
+
+#[test]
+fn another_host_takes_over_from_one_whose_file_is_gone() {
+    let place = tempfile::tempdir().expect("a directory");
+    let hosts = ["old", "new", "newest"].map(|name| place.path().join(name));
+    for host in &hosts {
+        fs::copy(TENURE, host).expect("room for a host");
+    }
+    let kept = Kept::new(&hosts[0].display().to_string(), SERVER);
+    offer(&kept, "1.0.0").write();
+    let first = kept.ensure().run().expect(0);
+    assert_eq!(kept.ledger().host.expect("a host").exe, hosts[0].display().to_string());
+    fs::remove_file(&hosts[0]).expect("ours");
+    let file = kept.file("1.0.0").display().to_string();
+    // Who calls is the host, unless the environment names another.
+    for (generation, named) in [(2, None), (3, Some(&hosts[2]))] {
+        let words = ["restart", "w", "--json", "--config", &file];
+        let call = kept.sandbox.command(&hosts[1], words);
+        let call =
+            named.into_iter().fold(call, |call, host| call.env("TENURE_HOST", &host.display().to_string()));
+        let restarted = call.run().expect(0).json();
+        assert_eq!(
+            (&restarted["manner"], &restarted["generation"]),
+            (&"taken-over".into(), &generation.into())
+        );
+        let host = named.unwrap_or(&hosts[1]).display().to_string();
+        assert_eq!(kept.ledger().host.expect("a host").exe, host);
+    }
+    assert!(says(&first).starts_with("version=1.0.0 generation=3 "), "{}", says(&first));
+    assert_eq!((kept.count(What::TakenOver), kept.count(What::Stopped)), (2, 0));
+    kept.sandbox.command(&hosts[1], ["stop", "w"]).run().expect(0);
+}
+
+#[test]
+fn a_preflight_that_fails_leaves_everything_as_it_is() {
+    let kept = two_versions();
+    let broken = kept.sandbox.work().join("broken");
+    fs::write(&broken, "").expect("a sandbox takes files");
+    let preflight = format!("preflight = {:?}", [PROGRAM, "check", &broken.display().to_string()]);
+    offer(&kept, "2.0.0").line(&preflight).write();
+    let first = kept.ensure().run().expect(0);
+    let refused = kept.launcher("restart", "2.0.0").run().expect(1);
+    assert_eq!(refused.state(), "restart-unproved");
+    assert_eq!(refused.json()["error"]["stage"], "preflight", "{}", refused.stdout);
+    let caller = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((caller.state().as_str(), kept::warnings(&caller)), ("up", vec!["offer-not-running".into()]));
+    assert_eq!((kept::pid(&caller), &caller.json()["generation"]), (kept::pid(&first), &1.into()));
+    assert_eq!(kept.sandbox.oracle().count("start"), 1, "no program was ended or started");
+    fs::remove_file(&broken).expect("ours");
+    kept.launcher("restart", "2.0.0").run().expect(0);
+    assert!(says(&first).starts_with("version=2.0.0 "), "{}", says(&first));
+    kept.stop().run().expect(0);
+}
+
+/// Version 1.0.0 runs from a file that was replaced since; 2.0.0 exits at boot.
+fn overwritten() -> (Kept, PathBuf) {
+    let mut kept = Kept::new(TENURE, SERVER);
+    let (file, other) = (kept.sandbox.path().join("server"), kept.sandbox.path().join("other"));
+    fs::copy(SERVER, &file).expect("a sandbox takes files");
+    fs::copy(SERVER, &other).expect("a sandbox takes files");
+    kept.move_program(&file);
+    offer(&kept, "1.0.0").write();
+    kept.move_program(Path::new(SERVER));
+    offer(&kept, "2.0.0").words(&["ready=fd", "exit-at-boot"]).write();
+    kept.ensure().run().expect(0);
+    fs::rename(&other, &file).expect("ours");
+    (kept, file)
+}
+
+#[test]
+fn a_program_that_was_overwritten_is_not_started_as_what_it_was_and_a_person_is_told() {
+    let (kept, file) = overwritten();
+    let unproved = kept.launcher("restart", "2.0.0").run().expect(1);
+    assert!(kept::message(&unproved).contains("now: no worker answers"), "{}", unproved.stdout);
+    let events = kept.events();
+    let failed = events.iter().find(|event| event.what == What::RollbackFailed).expect("it is told");
+    assert!(failed.why.contains(&file.display().to_string()), "{}", failed.why);
+    assert_eq!(kept.count(What::RolledBack), 0);
+    // The next call starts what can run.
+    let next = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((next.state().as_str(), kept::version(&next).as_str()), ("started", "1.0.0"));
+    assert!(next.json()["generation"].as_u64() > Some(2), "{}", next.stdout);
+    assert_eq!(kept.sandbox.oracle().count("double"), 0);
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_caller_of_a_version_that_fails_has_the_overwritten_one_started_anew() {
+    let (kept, _) = overwritten();
+    let caller = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((caller.state().as_str(), kept::version(&caller).as_str()), ("started", "1.0.0"));
+    assert_eq!(kept::warnings(&caller), ["offer-not-running"], "{}", caller.stdout);
+    assert_eq!((kept.count(What::RollbackFailed), kept.count(What::RolledBack)), (1, 0));
+    assert!(says(&caller).starts_with("version=1.0.0 "), "{}", says(&caller));
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_listener_that_is_new_is_bound_and_one_that_is_gone_is_closed() {
+    let kept = Kept::new(TENURE, SERVER);
+    let listen = |more: &str| {
+        let tcp = "tcp = \"127.0.0.1:0\"";
+        format!("{{ name = \"http\", {tcp} }}, {{ name = \"{more}\", {tcp} }}")
+    };
+    offer(&kept, "1.0.0").listen(Some(&listen("old"))).write();
+    offer(&kept, "2.0.0").listen(Some(&listen("new"))).write();
+    let first = kept.ensure().run().expect(0);
+    let second = kept.launcher("ensure", "2.0.0").run().expect(0);
+    let endpoint = |answer: &Output, at: usize| {
+        let json = answer.json()["endpoints"][at].clone();
+        let word = |key: &str| json[key].as_str().expect("an endpoint").to_owned();
+        (word("name"), word("tcp"))
+    };
+    assert_eq!(endpoint(&second, 0), endpoint(&first, 0), "the address stays");
+    assert_eq!((endpoint(&first, 1).0.as_str(), endpoint(&second, 1).0.as_str()), ("old", "new"));
+    assert!(says(&second).starts_with("version=2.0.0 "));
+    TcpStream::connect(endpoint(&second, 1).1).expect("the new one listens");
+    // The next takeover waits for the end of who has the old one.
+    kept.launcher("restart", "2.0.0").run().expect(0);
+    assert!(TcpStream::connect(endpoint(&first, 1).1).is_err(), "the old one is closed");
+    assert_eq!(kept.count(What::TakenOver), 2);
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn who_forces_a_restart_has_the_old_one_stopped_first() {
+    let kept = two_versions();
+    let first = kept.ensure().run().expect(0);
+    let file = kept.file("1.0.0").display().to_string();
+    let forced =
+        kept.sandbox.tenure(["restart", "w", "--json", "--force", "--config", &file]).run().expect(0);
+    assert_eq!((&forced.json()["manner"], &forced.json()["why"]), (&"stopped-first".into(), &().into()));
+    assert_eq!((kept.count(What::TakenOver), kept.count(What::Stopped)), (0, 1));
+    assert_eq!(ask::address(&forced), ask::address(&first), "the port is taken again");
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn who_wants_an_overlap_that_the_description_does_not_allow_is_refused_and_nothing_is_stopped() {
+    let kept = Kept::with(TENURE, SERVER, &[]);
+    let first = kept.ensure().run().expect(0);
+    let file = kept.file("1.0.0").display().to_string();
+    let refused = kept.sandbox.tenure(["restart", "w", "--json", "--overlap", "--config", &file]).run();
+    assert_ne!(refused.code(), 0, "{}", refused.stdout);
+    assert!(kept::message(&refused).contains("nothing was stopped"), "{}", refused.stdout);
+    assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&first));
+    assert_eq!(kept.sandbox.oracle().count("start"), 1);
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn an_app_without_hooks_is_stopped_first_and_that_is_said() {
+    let sandbox = Sandbox::new(TENURE);
+    let built = PathBuf::from(TENURE).with_file_name("example-fence");
+    fs::copy(built, sandbox.work().join("example-fence")).expect("the example is built with the workspace");
+    let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/fence/tenure.toml");
+    fs::copy(spec, sandbox.work().join("tenure.toml")).expect("the example has a configuration");
+    sandbox.tenure(["trust"]).run().expect(0);
+    let first = sandbox.tenure(["ensure", "counter", "--json"]).run().expect(0);
+    let restarted = sandbox.tenure(["restart", "counter", "--json"]).run().expect(0);
+    let document = restarted.json();
+    assert_eq!((&document["manner"], &document["generation"]), (&"stopped-first".into(), &2.into()));
+    assert_eq!(document["why"], "it does not hand over");
+    assert_eq!(ask::address(&restarted), ask::address(&first), "the port is taken again");
+    let said = sandbox.tenure(["restart", "counter"]).run().expect(0);
+    assert!(said.stderr.contains("stopped first: it does not hand over"), "{}{}", said.stdout, said.stderr);
+    sandbox.tenure(["stop", "counter"]).run().expect(0);
+}
