@@ -277,8 +277,8 @@ fn a_proxied_program_that_dies_in_its_probation_takes_no_more_with_it_than_it_ha
     let clients = Clients::default();
     let load = rolled_back(&[], &clients);
     assert_eq!((load.fresh.refused, load.kept.refused, load.fresh.timed_out), (0, 0, 0), "{load}");
-    // Each client had one request in its hands, at most.
-    assert!(load.fresh.reset + load.kept.reset + load.kept.raced + load.kept.cut <= 12 + 4, "{load}");
+    // Each client had one request in its hands when the program died, and may have had one with the proxy when that was noticed.
+    assert!(load.fresh.reset + load.kept.reset + load.kept.raced + load.kept.cut <= 2 * (8 + 4), "{load}");
     assert_eq!(load.generations(), [1, 2, 3]);
 }
 

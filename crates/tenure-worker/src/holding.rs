@@ -164,6 +164,14 @@ impl Holding {
         Ok(ledger.generation)
     }
 
+    /// The ledger is this worker's again, and its generation cannot be put on record: the disk is full.
+    pub(crate) fn own_unrecorded(&self, generation: u64) -> u64 {
+        let generation = generation.max(self.generation());
+        self.generation.store(generation, Ordering::SeqCst);
+        *self.writer() = Writer::Own;
+        generation
+    }
+
     fn writer(&self) -> MutexGuard<'_, Writer> {
         self.ledger.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -22,6 +22,9 @@ use crate::life::{self, Deed, Happening, Life};
 /// wake-up a second is what an idle server has anyway.
 pub const BEAT: Duration = Duration::from_secs(1);
 
+/// Name of the check that says that the ledger cannot be written.
+pub(crate) const LEDGER_CHECK: &str = "ledger";
+
 /// An app that is later than this many beats is shown as stalled in HELLO.
 const LATE_BEATS: u32 = 2;
 

@@ -5,6 +5,7 @@
 //! GRANTED (generation, ledger and control socket are the successor's), ACTIVE (the successor serves), the probation, and
 //! the incumbent's end. Why it is safe is in `docs/design/takeover.md`.
 
+pub(crate) mod calling;
 pub mod hand_over;
 pub(crate) mod incumbent;
 pub(crate) mod lineage;

@@ -30,16 +30,13 @@ use crate::channel::Go;
 use crate::holding::Holding;
 use crate::life::{Deed, EXIT_FAILED, Happening, Life};
 use crate::source::Source;
-use crate::status::{Status, StopRequest};
+use crate::status::{LEDGER_CHECK, Status, StopRequest};
 use crate::takeover::hand_over::HandOver;
 use crate::takeover::lineage::{Kept, Lineage, Named};
 use crate::takeover::{TakeoverError, successor};
 use crate::{control, reason, selfcheck, watchdog};
 
 mod begin;
-
-/// Name of the check that says that the ledger cannot be written.
-const LEDGER_CHECK: &str = "ledger";
 
 /// This process as the worker of its scope.
 ///

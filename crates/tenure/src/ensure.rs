@@ -186,7 +186,7 @@ impl Call<'_> {
     ) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(plan)?;
         offers::note_disagreement(gate, hello, fault, (spec, self.order))?;
-        let reason = Reason { why: why(fault), upgrade: true };
+        let reason = Reason { why: why(fault), upgrade: true, abandons: false };
         match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
             // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
             Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),

@@ -39,6 +39,23 @@ pub struct Ledger {
     pub endpoints: Vec<Endpoint>,
     /// Who started it.
     pub started_by: Option<Asker>,
+    /// The last successor of this worker that failed: whoever chooses what to start next counts it, for its own launcher may
+    /// not have lived to do so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
+}
+
+/// A successor that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// Its version.
+    pub version: Version,
+    /// [`Spec::digest`] of what it was started from.
+    pub spec: String,
+    /// When it asked for the place: its launcher's own count, where there is one, is later.
+    pub at: Moment,
+    /// Why.
+    pub why: String,
 }
 
 /// A wrapped program: recorded as intended before it runs, completed once its shim and itself are known.
@@ -94,6 +111,7 @@ impl Default for Ledger {
             host: None,
             endpoints: Vec::new(),
             started_by: None,
+            rolled_back: None,
         }
     }
 }
@@ -113,6 +131,7 @@ impl Ledger {
             host: None,
             started_by: Some(by),
             program: None,
+            rolled_back: None,
             endpoints: self.endpoints,
         }
     }

@@ -98,17 +98,15 @@ pub fn take_over(spec: &Spec, mut handed: Vec<(String, OwnedFd)>) -> Result<Take
             taken.endpoints.push(Endpoint { name, tcp: wanted.tcp });
             continue;
         }
-        // Under another name, the same address is the same socket.
-        let named = handed.iter().position(|(known, _)| *known == name);
-        let place = named.or_else(|| handed.iter().position(|(_, fd)| address_of(fd) == Some(wanted.tcp)));
-        let offered = place.map(|place| TcpListener::from(handed.swap_remove(place).1));
-        let agrees = |listener: &TcpListener| {
-            let address = listener.local_addr().ok();
-            address.is_some_and(|address| {
+        let agrees = |fd: &OwnedFd| {
+            address_of(fd).is_some_and(|address| {
                 address.ip() == wanted.tcp.ip() && [0, address.port()].contains(&wanted.tcp.port())
             })
         };
-        let listener = match offered.filter(agrees) {
+        // Under another name, the same address is the same socket.
+        let named = handed.iter().position(|(known, fd)| *known == name && agrees(fd));
+        let place = named.or_else(|| handed.iter().position(|(_, fd)| address_of(fd) == Some(wanted.tcp)));
+        let listener = match place.map(|place| TcpListener::from(handed.swap_remove(place).1)) {
             Some(listener) => listener,
             None => bind_tcp(&wanted.name, wanted.tcp, None)?,
         };

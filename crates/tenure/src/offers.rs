@@ -18,6 +18,7 @@ use crate::wire::Hello;
 /// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
 pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, RecordError> {
     let mut desired = records::read_desired(gate.state())?;
+    count_rollback(gate, &mut desired);
     if !stands(&desired, &order.spec) {
         desired.offer(&order.spec, &Moment::now());
     }
@@ -25,6 +26,22 @@ pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, Reco
         event::note(gate.state(), &Event::now(What::Released, 0, &order.asker(), "a person starts it"));
     }
     Ok(desired)
+}
+
+/// Counts a successor that failed after its own launcher was gone, or had its answer: the worker that took its scope back has
+/// put it on record. What was counted is not counted again.
+fn count_rollback(gate: &Gate<'_>, desired: &mut Desired) {
+    // A ledger that cannot be read is told where something is to be started.
+    let Some(failed) = records::read_ledger(gate.state()).ok().and_then(|ledger| ledger.rolled_back) else {
+        return;
+    };
+    let counted = desired.failures.iter().any(|known| {
+        known.version == failed.version && known.spec == failed.spec && !failed.at.is_after(&known.at)
+    });
+    let offered = desired.offered(&failed.version).filter(|spec| spec.digest() == failed.spec).cloned();
+    if let Some(spec) = offered.filter(|_| !counted) {
+        desired.failed(&spec, &failed.why, &failed.at);
+    }
 }
 
 /// The record where `spec` is offered in it already: read without the gate, and only to see that nothing is to be done.

@@ -70,7 +70,7 @@ pub struct BootFailure {
 pub const DIED: &str = "boot";
 
 /// The stage of a successor that ended without a word, and with it the worker whose place it was to take.
-pub const VANISHED: &str = "takeover";
+pub const VANISHED: &str = "vanished";
 
 /// The stage of a boot that ended because somebody asked the worker to stop.
 pub const STOPPED: &str = "stop";

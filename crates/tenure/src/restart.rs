@@ -110,7 +110,12 @@ pub(crate) fn put(
         }
     };
     if let Some(failure) = offers::settle(gate, target, started)? {
-        let now = format!("the new worker did not start; {}", stands(state, budget));
+        let came = if failure.kind() == ErrorKind::TimedOut {
+            "is not ready yet, and goes on"
+        } else {
+            "did not start"
+        };
+        let now = format!("the new worker {came}; {}", stands(state, budget));
         return Err(unproved(&now, old.as_deref(), Some(failure)));
     }
     let proved = match budget.stage("proof") {
@@ -135,7 +140,8 @@ fn attempt(
 ) -> Result<(Option<Box<Hello>>, Option<Attempt>), Error> {
     while let Some(hello) = &old {
         let upgrade = hello.version != target.version || hello.source_changed;
-        let reason = Reason { why: reason.to_owned(), upgrade };
+        // A pin counts once its version stands, and not later.
+        let reason = Reason { why: reason.to_owned(), upgrade, abandons: reason == "pin" };
         match takeover::attempt(gate, hello, (target, reason), order, budget)? {
             Attempt::Gone => old = before(gate.state(), budget)?,
             attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => return Ok((old, Some(attempt))),

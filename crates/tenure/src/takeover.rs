@@ -9,11 +9,11 @@ use std::time::Duration;
 
 use tenure_sys::limits;
 use tenure_sys::poll::{self, Interest, Want};
-use tenure_sys::process::{self, ProcessHandle, RunState, Verified};
+use tenure_sys::process::{self, ProcessHandle, RunState, Signal, Verified};
 
 use crate::amount::Span;
 use crate::brief::{Brief, Succession};
-use crate::deadline::{Deadline, Moment, millis};
+use crate::deadline::{Deadline, Moment, millis, monotonic};
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
@@ -25,7 +25,7 @@ use crate::probe::FIRST_ANSWER;
 use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::records;
 use crate::seat::{self, Seat};
-use crate::spec::{Listen, ListenMode, Spec, USUAL_BAKE};
+use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::start::StartError;
 use crate::wire::{AppState, Hello, Role};
 
@@ -39,6 +39,8 @@ pub(crate) struct Reason {
     pub(crate) why: String,
     /// Another version, or another build: what runs then has not served before.
     pub(crate) upgrade: bool,
+    /// A successor that is late for the call is of no use to it, and is ended with its budget.
+    pub(crate) abandons: bool,
 }
 
 /// What an attempt came to.
@@ -65,14 +67,14 @@ pub(crate) fn attempt(
         return Ok(Attempt::Declined(why));
     }
     let ledger = records::read_ledger(gate.state())?;
-    if !await_predecessors(&ledger, hello, budget)? {
+    if !await_predecessors(gate, (&ledger, hello), order.wedged_after, budget)? {
         return Ok(Attempt::Gone);
     }
     gate.confirm()?;
     let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
     let succession = terms(spec, order, hello, &reason);
-    Ok(match succeed(gate, &ledger, (spec, succession), order, budget) {
+    Ok(match succeed(gate, (&ledger, reason.abandons), (spec, succession), order, budget) {
         Ok(Ok(outcome)) => Attempt::Made(Ok(outcome)),
         Ok(Err(Declined { why })) => Attempt::Declined(why),
         Err(error) => Attempt::Made(Err(error)),
@@ -96,12 +98,18 @@ fn declines(hello: &Hello, order: &Order) -> Option<String> {
     }
 }
 
-/// A port that the program of the worker that stands has bound itself is free only when that program is gone.
+/// A port changes hands between a program and its host only when the one that has it is gone.
 fn port_is_its_own(hello: &Hello, spec: &Spec) -> Option<String> {
-    let own = |listen: &&Listen| listen.mode == ListenMode::SelfBound;
-    let wanted = |tcp| spec.listen.iter().any(|listen| listen.tcp == tcp && !own(&listen));
-    let held = hello.spec.listen.iter().filter(own).find(|listen| wanted(listen.tcp))?;
-    Some(format!("its program has bound {} itself", held.tcp))
+    let own = |listen: &Listen| listen.mode == ListenMode::SelfBound;
+    // A port of 0 was given one by the kernel, which the endpoints tell.
+    let bound = |old: &Listen| {
+        let endpoint = hello.endpoints.iter().find(|endpoint| endpoint.name == old.name);
+        endpoint.map_or(old.tcp, |endpoint| endpoint.tcp)
+    };
+    let changes = |old: &&Listen| spec.listen.iter().any(|new| new.tcp == bound(old) && own(new) != own(old));
+    let held = hello.spec.listen.iter().find(changes)?;
+    let who = if own(held) { "its program" } else { "its host" };
+    Some(format!("{who} has {} until it is gone", bound(held)))
 }
 
 fn terms(spec: &Spec, order: &Order, hello: &Hello, reason: &Reason) -> Succession {
@@ -117,12 +125,18 @@ fn terms(spec: &Spec, order: &Order, hello: &Hello, reason: &Reason) -> Successi
 
 /// At most two generations live: who made room for the present worker is waited for. It has announced its end, and its
 /// watchdog sees to it. `false`: the present worker has ended first, and the one before it may have taken the scope back.
-fn await_predecessors(ledger: &Ledger, hello: &Hello, budget: &Deadline) -> Result<bool, Error> {
+fn await_predecessors(
+    gate: &Gate<'_>,
+    (ledger, hello): (&Ledger, &Hello),
+    silence: Duration,
+    budget: &Deadline,
+) -> Result<bool, Error> {
     let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(false) };
+    let began = monotonic();
     for before in ledger.lineage.iter().filter(|identity| **identity != hello.identity) {
         let Verified::Same(before) = process::verify(before) else { continue };
         while !before.has_ended() {
-            let left = budget.remaining();
+            let left = budget.remaining().min(silence);
             let mut ends =
                 [Interest::new(before.as_fd(), Want::Read), Interest::new(worker.as_fd(), Want::Read)];
             // Only a lack of memory ends the wait early; it is begun again.
@@ -130,12 +144,28 @@ fn await_predecessors(ledger: &Ledger, hello: &Hello, budget: &Deadline) -> Resu
             if ends[1].ready() {
                 return Ok(false);
             }
+            if monotonic().saturating_sub(began) >= silence {
+                end_if_stopped(gate, &before, ledger.generation);
+            }
             if budget.remaining().is_zero() {
                 return Err(not_gone(&before));
             }
         }
     }
     Ok(true)
+}
+
+/// One that stands still can do nothing with its time: it has announced its end, or stood by to take the scope back, and now
+/// keeps everybody from the next takeover. It has had as long as any silent worker.
+fn end_if_stopped(gate: &Gate<'_>, before: &ProcessHandle, generation: u64) {
+    let pid = before.pid();
+    if process::state_of(pid) == Some(RunState::Stopped) && process::tracer_of(pid).is_none() {
+        // A failure is told by the wait that goes on.
+        drop(before.signal(Signal::Kill));
+        let why = "it had made room, and stood still";
+        let event = Event::now(What::EndedWedged, generation, &crate::order::asker(), why);
+        event::note(gate.state(), &event.pid(pid));
+    }
 }
 
 fn not_gone(before: &ProcessHandle) -> Error {
@@ -149,7 +179,7 @@ fn not_gone(before: &ProcessHandle) -> Error {
 
 fn succeed(
     gate: &Gate<'_>,
-    ledger: &Ledger,
+    (ledger, abandons): (&Ledger, bool),
     (spec, succession): (&Spec, Succession),
     order: &Order,
     budget: &Deadline,
@@ -182,7 +212,10 @@ fn succeed(
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
 
     let boot = Boot { state, channel, worker, limit, mark };
-    let outcome = readiness::await_report(&boot, budget);
+    let outcome = match readiness::await_report(&boot, budget) {
+        Ok(Outcome::StillBooting) if abandons => Ok(Outcome::Failed(abandoned(&boot))),
+        other => other,
+    };
     match &outcome {
         // It goes on without us, under the gate.
         Ok(Outcome::StillBooting) => {}
@@ -202,6 +235,19 @@ fn succeed(
 
 fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
     worker.wait_ended(Some(limit)).unwrap_or(false)
+}
+
+/// Ends a successor that is late: by the handle that its spawn has given, and the worker before it goes on.
+fn abandoned(boot: &Boot<'_>) -> BootFailure {
+    if boot.worker.signal(Signal::Kill).is_ok() {
+        drop(boot.worker.wait_ended(Some(KILL_GRACE)));
+    }
+    BootFailure {
+        stage: STOPPED.to_owned(),
+        message: "it was not ready when the time of the call was over, and was ended".to_owned(),
+        last_words: logs::tail_since(boot.state, boot.mark),
+        pid: boot.worker.pid(),
+    }
 }
 
 /// One that died without a word counts as a failure of what was started only where the worker before it goes on: otherwise

@@ -7,14 +7,14 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixListener;
-use std::sync::{Arc, PoisonError, mpsc};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tenure::asker;
-use tenure::deadline::{Deadline, millis};
+use tenure::deadline::{Deadline, Moment, millis};
 use tenure::event::What;
 use tenure::fault::{self, Point};
-use tenure::ledger::{Ledger, ProgramRecord};
+use tenure::ledger::{Ledger, ProgramRecord, RolledBack};
 use tenure::leftovers;
 use tenure::listen::BACKLOG;
 use tenure::records;
@@ -28,11 +28,19 @@ use tenure_sys::{exit, memory, pipe, socket};
 
 use crate::life::{EXIT_FAILED, Happening};
 use crate::reason;
-use crate::takeover::hand_over::{Back, HandOver};
+use crate::status::LEDGER_CHECK;
+use crate::takeover::calling;
+use crate::takeover::hand_over::Back;
 use crate::takeover::lineage::{self, Kept, Lineage};
 use crate::takeover::machine::{self, Deed, Heard, Incumbent, Terms, Then};
 use crate::takeover::parcel::{Link, LinkError};
 use crate::thread;
+
+/// How often a successor is looked at that a debugger holds.
+const TRACED: Duration = Duration::from_secs(1);
+
+/// The longest that a successor may ask for: longer than any boot with its drain that is worth waiting for.
+const LONGEST: Duration = Duration::from_hours(1);
 
 /// Begins a takeover that was admitted, on a thread of its own.
 pub(crate) fn start(lineage: &Arc<Lineage>, link: Link, prepare: Prepare) {
@@ -55,6 +63,7 @@ struct Takeover<'lineage> {
     link: Link,
     successor: ProcessHandle,
     asked: Prepare,
+    asked_at: Moment,
     terms: Terms,
     /// When the successor must be active.
     until: Deadline,
@@ -79,8 +88,8 @@ impl<'lineage> Takeover<'lineage> {
             refuse(&link, "it cannot verify who asks");
             return None;
         };
-        if asked.generation <= lineage.holding.generation() {
-            refuse(&link, "its generation is not above this one's");
+        if Some(asked.generation) != lineage.holding.generation().checked_add(1) {
+            refuse(&link, "its generation is not the next");
             return None;
         }
         let kept = match lineage.duplicate() {
@@ -91,10 +100,25 @@ impl<'lineage> Takeover<'lineage> {
             }
         };
         let terms = Terms { overlap: asked.overlap, bakes: false };
-        let until = Deadline::start(Duration::from_millis(asked.within_ms).saturating_add(OVERRUN));
-        let (state, why) = (Vec::new(), String::new());
+        let within = Duration::from_millis(asked.within_ms).min(LONGEST);
+        let until = Deadline::start(within.saturating_add(OVERRUN));
+        let (state, why, asked_at) = (Vec::new(), String::new(), Moment::now());
         let (program, bake, aborted) = (None, None, false);
-        Some(Self { lineage, link, successor, asked, terms, until, bake, kept, state, program, aborted, why })
+        Some(Self {
+            lineage,
+            link,
+            successor,
+            asked,
+            asked_at,
+            terms,
+            until,
+            bake,
+            kept,
+            state,
+            program,
+            aborted,
+            why,
+        })
     }
 
     /// Hears, decides, acts, until it serves alone again or ends.
@@ -226,7 +250,8 @@ impl<'lineage> Takeover<'lineage> {
         fault::reach(Point::IncumbentCommitted);
         let limit = self.lineage.holding.brief.spec.end_budget();
         let until = Deadline::start(limit);
-        let asked = self.call(limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
+        let asked =
+            calling::call(self.lineage, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
         if self.lineage.status.is_stopping() {
             self.say("the worker was asked to end");
             return Heard::StopAsked;
@@ -247,25 +272,6 @@ impl<'lineage> Takeover<'lineage> {
                 self.say("the app that was to make room did not answer");
                 Heard::Stuck
             }
-        }
-    }
-
-    /// Calls the app's hooks on a thread of their own, and waits no longer than `limit`.
-    fn call<T: Send + 'static>(
-        &self,
-        limit: Duration,
-        call: impl FnOnce(&mut dyn HandOver) -> Result<T, String> + Send + 'static,
-    ) -> Option<Result<T, String>> {
-        let Some(hooks) = self.lineage.hooks() else { return Some(Err("it has no hooks".to_owned())) };
-        let (answer, answered) = mpsc::channel();
-        let started = thread::start("tenure-hand-over", move || {
-            let mut hooks = hooks.lock().unwrap_or_else(PoisonError::into_inner);
-            // Nobody may be there to hear it: the time was over.
-            drop(answer.send(call(hooks.as_mut())));
-        });
-        match started {
-            Ok(()) => answered.recv_timeout(limit).ok(),
-            Err(error) => Some(Err(error.to_string())),
         }
     }
 
@@ -297,12 +303,16 @@ impl<'lineage> Takeover<'lineage> {
     fn end_successor(&mut self, state: Incumbent) -> Heard {
         let polite = if self.aborted { KILL_GRACE } else { Duration::ZERO };
         let gone = self.successor.wait_ended(Some(polite)).unwrap_or(false);
-        // Somebody who looks into it with a debugger will let it go.
-        if !gone && process::tracer_of(self.successor.pid()).is_none() {
-            drop(self.successor.signal(Signal::Kill));
+        while !gone && !self.successor.has_ended() {
+            // Somebody who looks into it with a debugger will let it go; nobody tells when.
+            let traced = process::tracer_of(self.successor.pid()).is_some();
+            if !traced {
+                drop(self.successor.signal(Signal::Kill));
+            }
+            drop(self.successor.wait_ended(traced.then_some(TRACED)));
         }
-        while !self.successor.has_ended() {
-            drop(self.successor.wait_ended(None));
+        if state != Incumbent::Ending(Then::Reclaim) {
+            self.forget_successor(state);
         }
         // It may have been asked to end while this worker lost its patience with it.
         if state == Incumbent::Ending(Then::Reclaim) && self.last_words_are_of_a_stop() {
@@ -310,6 +320,26 @@ impl<'lineage> Takeover<'lineage> {
         } else {
             Heard::SuccessorGone
         }
+    }
+
+    /// Nothing of a successor that was never the worker is left: its program, and its place in the lineage.
+    fn forget_successor(&self, state: Incumbent) {
+        let holding = &self.lineage.holding;
+        let cookie = scope::program_cookie(holding.state.id(), self.asked.generation);
+        // What cannot be ended keeps its lock, which names it to the next takeover.
+        drop(leftovers::clear_cookie(&cookie, holding.brief.spec.end_budget()));
+        let gone = self.successor.identity();
+        let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed());
+        drop(holding.write_ledger(|ledger| {
+            ledger.lineage.retain(|known| known != gone);
+            ledger.rolled_back = failed.or(ledger.rolled_back.take());
+        }));
+    }
+
+    /// What is to be known of the successor that failed, by whoever chooses what to start next.
+    fn failed(&self) -> RolledBack {
+        let Prepare { version, spec, .. } = self.asked.clone();
+        RolledBack { version, spec, at: self.asked_at.clone(), why: self.why.clone() }
     }
 
     /// Whether a successor that is gone has said, last of all, that somebody asked the worker to end.
@@ -335,6 +365,7 @@ impl<'lineage> Takeover<'lineage> {
         fault::reach(Point::IncumbentReclaiming);
         match self.try_reclaim() {
             Ok(()) => Heard::Reclaimed,
+            Err(_) if self.lineage.status.is_stopping() => Heard::StopAsked,
             Err(why) => {
                 self.why = format!("{}; the worker before it does not go on: {why}", self.why);
                 Heard::NotReclaimed
@@ -351,6 +382,7 @@ impl<'lineage> Takeover<'lineage> {
         leftovers::clear_cookie(&cookie, patience).map_err(|error| told(&error))?;
 
         let own = status.hello();
+        let failed = self.failed();
         let (above, program) = (self.asked.generation, self.program.take());
         let endpoints = self.lineage.endpoints();
         let generation = holding.open_generation(|found, kept| Ledger {
@@ -363,9 +395,14 @@ impl<'lineage> Takeover<'lineage> {
             host: Some(lineage::host_record(holding.brief.spec.kind)),
             endpoints: endpoints.clone(),
             started_by: Some(own.started_by.clone()),
+            rolled_back: Some(failed.clone()),
             ..found
         });
-        let generation = generation.map_err(|error| told(&error))?;
+        // A disk that is full keeps nobody from serving: what is on record names this process too, and the next write heals it.
+        let generation = generation.unwrap_or_else(|error| {
+            status.check(LEDGER_CHECK, false, told(&error));
+            holding.own_unrecorded(above.saturating_add(1))
+        });
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
         status.stand(None);
@@ -384,7 +421,7 @@ impl<'lineage> Takeover<'lineage> {
         let (state, why) = (std::mem::take(&mut self.state), self.why.clone());
         let back = Back { state, generation, listeners: again.listeners, why };
         let limit = self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN);
-        self.call(limit, move |hooks| hooks.resume(back))
+        calling::call(self.lineage, limit, move |hooks| hooks.resume(back))
             .unwrap_or_else(|| Err("it does not answer".to_owned()))
     }
 

@@ -52,7 +52,7 @@ pub(crate) struct Kept {
 /// The worker that made room for this one, until it is gone.
 struct Predecessor {
     link: Arc<Link>,
-    process: ProcessHandle,
+    process: Arc<ProcessHandle>,
 }
 
 impl Lineage {
@@ -140,7 +140,7 @@ impl Lineage {
     }
 
     /// Notes who made room for this worker.
-    pub(crate) fn follow(&self, link: Arc<Link>, process: ProcessHandle) {
+    pub(crate) fn follow(&self, link: Arc<Link>, process: Arc<ProcessHandle>) {
         self.inner().predecessor = Some(Predecessor { link, process });
     }
 

@@ -343,8 +343,8 @@ impl Granted {
 
 /// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker.
 fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage>) {
-    let Ok(process) = incumbent.try_clone() else { return };
-    lineage.follow(link, process);
+    let incumbent = Arc::new(incumbent);
+    lineage.follow(link, Arc::clone(&incumbent));
     let lineage = Arc::clone(lineage);
     let watched = thread::start("tenure-predecessor", move || {
         while !incumbent.has_ended() {
@@ -386,6 +386,7 @@ impl Tie {
         let prepare = Prepare {
             generation: brief.generation,
             version: brief.spec.version.clone(),
+            spec: brief.spec.digest(),
             identity: own.clone(),
             overlap: self.terms.overlap,
             within_ms: millis(within),

@@ -21,6 +21,8 @@ pub struct Prepare {
     pub generation: u64,
     /// Its version.
     pub version: Version,
+    /// Digest of the whole spec that it was started from.
+    pub spec: String,
     /// Itself. The incumbent trusts the kernel's word on its peer and not this.
     pub identity: Identity,
     /// Both programs will be there for a while: the incumbent is not asked to make its program end before the grant.

@@ -1,0 +1,49 @@
+//! Calling the app's hooks: on a thread of their own, for a bounded time.
+
+use std::sync::{Arc, PoisonError, mpsc};
+use std::time::Duration;
+
+use tenure::deadline::Deadline;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::wake::Waker;
+
+use crate::takeover::hand_over::HandOver;
+use crate::takeover::lineage::Lineage;
+use crate::thread;
+
+/// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.
+pub(crate) fn call<T: Send + 'static>(
+    lineage: &Lineage,
+    limit: Duration,
+    call: impl FnOnce(&mut dyn HandOver) -> Result<T, String> + Send + 'static,
+) -> Option<Result<T, String>> {
+    let Some(hooks) = lineage.hooks() else { return Some(Err("it has no hooks".to_owned())) };
+    let waker = match Waker::new() {
+        Ok(waker) => Arc::new(waker),
+        Err(error) => return Some(Err(error.to_string())),
+    };
+    let (answer, answered) = mpsc::channel();
+    let done = Arc::clone(&waker);
+    let started = thread::start("tenure-hand-over", move || {
+        let mut hooks = hooks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Nobody may be there to hear it: the time was over.
+        drop(answer.send(call(hooks.as_mut())));
+        done.wake();
+    });
+    if let Err(error) = started {
+        return Some(Err(error.to_string()));
+    }
+    let until = Deadline::start(limit);
+    loop {
+        let mut interests =
+            [Interest::new(waker.as_fd(), Want::Read), Interest::new(lineage.status.stopping(), Want::Read)];
+        // Only a lack of memory ends the wait early; it is begun again.
+        drop(poll::wait(&mut interests, Some(until.remaining())));
+        if let Ok(answer) = answered.try_recv() {
+            return Some(answer);
+        }
+        if interests[1].ready() || until.remaining().is_zero() {
+            return None;
+        }
+    }
+}
