@@ -358,3 +358,37 @@ fn a_worker_stopped_at_any_point_of_a_takeover_is_ended_or_goes_on() {
         assert!(stopped.has_ended(), "{point:?}: it was ended");
     }
 }
+
+/// Takes a restart to `point` in a process of the successor's program.
+fn travel_below(sandbox: &Sandbox, point: Point) -> (Running, Met) {
+    ensure(sandbox).run().expect(0);
+    let meeting = sandbox.meeting("below");
+    let traveller = restart(sandbox).fault(&meeting.armed(point)).start();
+    (traveller, meeting.meet())
+}
+
+#[test]
+fn a_shim_of_a_successor_killed_at_any_point_leaves_one_that_serves() {
+    for point in [Point::ShimStarted, Point::ShimReleased, Point::ShimProgramStarted] {
+        let sandbox = sandbox(Point::SuccessorActive);
+        let (traveller, met) = travel_below(&sandbox, point);
+        kill(met);
+        restart_tells(&ended(traveller, point), point);
+        generations_rise(&sandbox, point);
+        heals(&sandbox, Point::SuccessorActive);
+    }
+}
+
+#[test]
+fn a_program_of_a_successor_killed_before_it_is_ready_leaves_the_one_before() {
+    let (point, sandbox) = (Point::ProgramRunning, sandbox(Point::SuccessorActive));
+    let (traveller, met) = travel_below(&sandbox, point);
+    let programs = sandbox.oracle().lines();
+    let program = programs.iter().rfind(|line| line.what == "start").expect("it was started").pid;
+    let program = ProcessHandle::open(program).expect("it waits to be asked whether it is ready");
+    program.signal(Signal::Kill).expect("our own program can be killed");
+    met.release();
+    assert_eq!(ended(traveller, point).state(), "restart-unproved");
+    generations_rise(&sandbox, point);
+    heals(&sandbox, Point::SuccessorActive);
+}
