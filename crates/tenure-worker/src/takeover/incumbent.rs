@@ -232,10 +232,11 @@ impl<'lineage> Takeover<'lineage> {
             ledger.lineage.push(successor);
         });
         fault::reach(Point::IncumbentPrepared);
-        let Some(lease) = holding.lease().filter(|_| recorded.is_ok()) else {
-            self.say("its record cannot be written");
+        if let Err(error) = recorded {
+            self.say(&format!("failed to {}", reason::of(&error)));
             return Some(Heard::Lost);
-        };
+        }
+        let Some(lease) = holding.lease() else { return Some(Heard::Lost) };
         let listeners = self.kept.listeners.iter().map(|(name, _)| name.clone()).collect();
         let fds: Vec<BorrowedFd<'_>> = [lease.as_fd(), self.kept.control.as_fd()]
             .into_iter()

@@ -157,8 +157,8 @@ impl Lineage {
     /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
     /// is gone, or does not read, need not be told.
     pub(crate) fn end_announced(&self, happening: Happening, why: &str) {
-        let inner = self.inner();
-        if let Some(predecessor) = &inner.predecessor {
+        let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
+        if let Some(link) = link {
             let ends = match happening {
                 Happening::StopAsked => true,
                 Happening::AppReady
@@ -169,7 +169,7 @@ impl Lineage {
                 | Happening::Stalled
                 | Happening::Drained => false,
             };
-            drop(predecessor.link.send(&Request::Abort(Abort { why: why.to_owned(), ends }), &[]));
+            drop(link.send(&Request::Abort(Abort { why: why.to_owned(), ends }), &[]));
         }
     }
 

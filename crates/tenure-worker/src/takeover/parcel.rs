@@ -1,12 +1,13 @@
 //! Frames of the control wire with descriptors, over a connection that both sides keep for one takeover.
 //!
 //! A frame and the first of its descriptors travel in one message; more of them follow, each lot with a frame of its own,
-//! since the kernel takes a limited number at a time. Blocking: each side has a thread of its own for it, and waits for the
-//! peer's process as well, so that a wait ends with the peer.
+//! since the kernel takes a limited number at a time. Blocking: each side has a thread of its own for it. A wait for words is
+//! one for the peer's process as well, so that it ends with the peer; a frame that finds no room is given up in time.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +16,10 @@ use tenure_sys::socket;
 
 /// Bytes read at a time. Frames of a takeover are a few hundred bytes.
 const CHUNK: usize = 64 * 1024;
+
+/// How long the other side may take to make room for a frame: frames are small, and each side has a thread that reads them.
+/// One that does not is stopped or means no good, and is treated as one that is gone.
+const SENDING: Duration = Duration::from_secs(5);
 
 /// One side's end of the connection.
 #[derive(Debug)]
@@ -51,7 +56,7 @@ impl Link {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(None)?;
-        stream.set_write_timeout(None)?;
+        stream.set_write_timeout(Some(SENDING))?;
         Ok(Self { stream, inbox: Vec::new(), fds: Vec::new() })
     }
 

@@ -157,7 +157,7 @@ impl Standby {
         let stage = Deadline::start(answer).stage("prepare").map_err(|error| declined(error.to_string()))?;
         let (link, incumbent) = self.reach_incumbent(holding, stage)?;
         let mut tie = Tie { stand, gate: self.gate, terms: self.terms, link, incumbent };
-        tie.ask(holding, own).map_err(|error| declined(error.to_string()))?;
+        tie.ask(holding, own).map_err(|error| declined(reason::of(&error)))?;
 
         let handed = match tie.hear(stage.remaining()) {
             Heard::Answer(Answer::Prepared(handed)) => handed,
@@ -185,7 +185,7 @@ impl Standby {
         holding: &Holding,
         stage: Stage,
     ) -> Result<(Link, ProcessHandle), TakeoverError> {
-        let silent = |silence: Silence| declined(silence.to_string());
+        let silent = |silence: Silence| declined(reason::of(&silence));
         let stream = control::connect(&holding.state, stage).map_err(silent)?.into_stream();
         let incumbent = match socket::peer_process(&stream) {
             Ok(handle) => handle,
@@ -195,7 +195,7 @@ impl Standby {
                     return Err(declined("it cannot be verified"));
                 }
             },
-            Err(error) => return Err(declined(error.to_string())),
+            Err(error) => return Err(declined(reason::of(&error))),
         };
         if *incumbent.identity() != self.terms.incumbent {
             return Err(declined(format!("pid {} stands there now", incumbent.pid())));
@@ -401,14 +401,14 @@ impl Tie {
             match self.link.next::<Answer>() {
                 Ok(Some(answer)) => return Heard::Answer(answer),
                 Ok(None) => {}
-                Err(error) => return Heard::Lost(error.to_string()),
+                Err(error) => return Heard::Lost(reason::of(&error)),
             }
             let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
             let left = until.remaining();
             drop(poll::wait(&mut interests, Some(left)));
             if interests[0].ready() {
                 if let Err(error) = self.link.fill() {
-                    return Heard::Lost(error.to_string());
+                    return Heard::Lost(reason::of(&error));
                 }
             } else if until.remaining().is_zero() {
                 return Heard::Late;
@@ -440,7 +440,7 @@ impl Tie {
     /// COMMIT, and what the app hands over; or what came instead.
     fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (Word, String)> {
         if let Err(error) = self.link.send(&Request::Commit, &[]) {
-            return Err((Word::Lost, error.to_string()));
+            return Err((Word::Lost, reason::of(&error)));
         }
         let granted = match self.hear(limit) {
             Heard::Answer(Answer::Granted(granted)) => granted,
