@@ -32,7 +32,7 @@ use crate::life::{Deed, EXIT_FAILED, Happening, Life};
 use crate::source::Source;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
 use crate::takeover::hand_over::HandOver;
-use crate::takeover::lineage::{Kept, Lineage, Named};
+use crate::takeover::lineage::{Kept, Lineage, Named, duplicates};
 use crate::takeover::{TakeoverError, successor};
 use crate::{control, reason, selfcheck, watchdog};
 
@@ -254,9 +254,7 @@ impl Worker {
         };
         let prepared =
             standby.prepare(&self.holding, &self.own).inspect_err(|error| self.tell_refusal(error))?;
-        let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
-        let listeners = prepared.taken.listeners.iter().map(again).collect::<io::Result<_>>();
-        self.listeners = listeners
+        self.listeners = duplicates(&prepared.taken.listeners)
             .map_err(|source| TakeoverError::Io { what: "the listeners", source })
             .inspect_err(|error| self.tell_refusal(error))?;
         self.endpoints.clone_from(&prepared.taken.endpoints);
@@ -476,9 +474,8 @@ fn settle(place: Place, lineage: &Lineage) -> Result<(Side, Vec<Endpoint>, Named
             return Ok((Side::Beside(standby), Vec::new(), Vec::new()));
         }
     };
-    let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
-    let kept = listeners.iter().map(again).collect::<io::Result<_>>();
-    let kept = kept.and_then(|listeners| Ok(Kept { control: control.try_clone()?, listeners }));
+    let kept =
+        duplicates(&listeners).and_then(|listeners| Ok(Kept { control: control.try_clone()?, listeners }));
     lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
     lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
     lineage.holding.door.open(UnixListener::from(control));

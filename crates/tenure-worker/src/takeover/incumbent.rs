@@ -65,10 +65,8 @@ struct Takeover<'lineage> {
     asked: Prepare,
     asked_at: Moment,
     terms: Terms,
-    /// When the successor must be active.
+    /// When the successor must be active; from then on, the end of its probation.
     until: Deadline,
-    /// The end of its probation, once that runs.
-    bake: Option<Deadline>,
     /// What is handed over, and taken back.
     kept: Kept,
     /// What the app has packed.
@@ -103,7 +101,7 @@ impl<'lineage> Takeover<'lineage> {
         let within = Duration::from_millis(asked.within_ms).min(LONGEST);
         let until = Deadline::start(within.saturating_add(OVERRUN));
         let (state, why, asked_at) = (Vec::new(), String::new(), Moment::now());
-        let (program, bake, aborted) = (None, None, false);
+        let (program, aborted) = (None, false);
         Some(Self {
             lineage,
             link,
@@ -112,7 +110,6 @@ impl<'lineage> Takeover<'lineage> {
             asked_at,
             terms,
             until,
-            bake,
             kept,
             state,
             program,
@@ -150,7 +147,7 @@ impl<'lineage> Takeover<'lineage> {
                 Ok(Some(Request::Active(active))) => {
                     let bake = Duration::from_millis(active.bake_ms);
                     self.terms.bakes = !bake.is_zero();
-                    self.bake = Some(Deadline::start(bake));
+                    self.until = Deadline::start(bake);
                     fault::reach(Point::IncumbentRelieved);
                     return Heard::Active;
                 }
@@ -174,16 +171,13 @@ impl<'lineage> Takeover<'lineage> {
 
     /// One wait; `None` when more of a word has arrived.
     fn wait(&mut self, state: Incumbent) -> Option<Heard> {
-        let relieved = state == Incumbent::Relieved;
-        let limit = if relieved { self.bake.as_ref() } else { Some(&self.until) };
-        let left = limit.map(Deadline::remaining);
         let mut interests = [
             Interest::new(self.link.as_fd(), Want::Read),
             Interest::new(self.successor.as_fd(), Want::Read),
             Interest::new(self.lineage.status.stopping(), Want::Read),
         ];
         // Only a lack of memory ends the wait early; it is begun again.
-        drop(poll::wait(&mut interests, left));
+        drop(poll::wait(&mut interests, Some(self.until.remaining())));
         let [word, ended, stopping] = interests.map(|interest| interest.ready());
         if word {
             return self.link.fill().err().map(|error| self.lost(&error));
@@ -195,15 +189,14 @@ impl<'lineage> Takeover<'lineage> {
         if stopping {
             return Some(Heard::StopAsked);
         }
-        if left.is_some_and(|_| limit_is_over(if relieved { self.bake.as_ref() } else { Some(&self.until) }))
-        {
-            if relieved {
-                return Some(Heard::BakeOver);
-            }
-            self.say("it was not active in time");
-            return Some(Heard::Lost);
+        if !self.until.remaining().is_zero() {
+            return None;
         }
-        None
+        if state == Incumbent::Relieved {
+            return Some(Heard::BakeOver);
+        }
+        self.say("it was not active in time");
+        Some(Heard::Lost)
     }
 
     fn lost(&mut self, error: &LinkError) -> Heard {
@@ -314,13 +307,11 @@ impl<'lineage> Takeover<'lineage> {
         }
         if state != Incumbent::Ending(Then::Reclaim) {
             self.forget_successor(state);
+        } else if self.last_words_are_of_a_stop() {
+            // It was asked to end while this worker lost its patience with it.
+            return Heard::Aborted { ends: true };
         }
-        // It may have been asked to end while this worker lost its patience with it.
-        if state == Incumbent::Ending(Then::Reclaim) && self.last_words_are_of_a_stop() {
-            Heard::Aborted { ends: true }
-        } else {
-            Heard::SuccessorGone
-        }
+        Heard::SuccessorGone
     }
 
     /// Nothing of a successor that was never the worker is left: its program, and its place in the lineage.
@@ -449,10 +440,6 @@ impl<'lineage> Takeover<'lineage> {
         self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
         exit::now(EXIT_FAILED)
     }
-}
-
-fn limit_is_over(limit: Option<&Deadline>) -> bool {
-    limit.is_some_and(|limit| limit.remaining().is_zero())
 }
 
 /// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that it tells,

@@ -134,9 +134,7 @@ impl Lineage {
     pub(crate) fn duplicate(&self) -> std::io::Result<Kept> {
         let inner = self.inner();
         let Some(kept) = &inner.kept else { return Err(std::io::ErrorKind::NotFound.into()) };
-        let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
-        let listeners = kept.listeners.iter().map(again).collect::<std::io::Result<_>>()?;
-        Ok(Kept { control: kept.control.try_clone()?, listeners })
+        Ok(Kept { control: kept.control.try_clone()?, listeners: duplicates(&kept.listeners)? })
     }
 
     /// Notes who made room for this worker.
@@ -182,6 +180,11 @@ impl fmt::Debug for Lineage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lineage").field("busy", &self.inner().busy).finish_non_exhaustive()
     }
+}
+
+/// The same listeners once more: each handle is closed by whoever has it.
+pub(crate) fn duplicates(listeners: &[(String, OwnedFd)]) -> std::io::Result<Named> {
+    listeners.iter().map(|(name, fd)| Ok((name.clone(), fd.try_clone()?))).collect()
 }
 
 /// What the ledger says of this executable.

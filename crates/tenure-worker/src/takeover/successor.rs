@@ -30,7 +30,7 @@ use tenure_sys::{memory, pipe, socket};
 
 use crate::holding::Holding;
 use crate::reason;
-use crate::takeover::lineage::{self, Kept, Lineage, Named};
+use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
 use crate::takeover::machine::{self, Step, Successor, Word};
 use crate::takeover::parcel::{Link, LinkError};
 use crate::takeover::took::Took;
@@ -307,8 +307,7 @@ impl Prepared {
     fn answer_callers(&mut self, lineage: &Lineage, generation: u64) -> io::Result<()> {
         socket::relisten(self.control.as_fd(), BACKLOG)?;
         pipe::set_nonblocking(self.control.as_fd(), true)?;
-        let again = |(name, fd): &(String, OwnedFd)| Ok((name.clone(), fd.try_clone()?));
-        let listeners = self.taken.listeners.iter().map(again).collect::<io::Result<_>>()?;
+        let listeners = duplicates(&self.taken.listeners)?;
         let kept = Kept { control: self.control.try_clone()?, listeners };
         let endpoints: Vec<Endpoint> = self.taken.endpoints.clone();
         lineage.keep(kept, endpoints.clone());
