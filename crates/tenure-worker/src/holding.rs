@@ -134,6 +134,8 @@ impl Holding {
             Writer::Own => {
                 self.expect_lease()?;
                 let mut ledger = records::read_ledger(&self.state)?;
+                // Higher here only where it could not be put on record before.
+                ledger.generation = ledger.generation.max(self.generation());
                 change(&mut ledger);
                 records::update_ledger(&self.state, &ledger)
             }
@@ -313,6 +315,15 @@ pub(crate) mod tests {
         assert_eq!((written().generation, written().program), (5, record("kept")));
         holding.write_ledger(|ledger| ledger.program = None).expect("its own again");
         assert_eq!(written().program, None);
+    }
+
+    #[test]
+    fn a_generation_that_could_not_be_put_on_record_comes_with_the_next_write() {
+        let ground = ground();
+        ground.holding.leave_ledger();
+        assert_eq!(ground.holding.own_unrecorded(9), 9);
+        ground.holding.write_ledger(|ledger| ledger.program = None).expect("its own");
+        assert_eq!(records::read_ledger(&ground.holding.state).expect("readable").generation, 9);
     }
 
     #[test]

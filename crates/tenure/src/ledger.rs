@@ -2,6 +2,7 @@
 //!
 //! Data only. The ledger never decides whether a worker lives (the lease does): it names whom to verify.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use semver::Version;
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
-use crate::spec::Spec;
+use crate::spec::{Kind, Spec};
 use crate::wire::{Asker, Endpoint};
 
 /// Format version of the record.
@@ -84,6 +85,16 @@ pub struct HostRecord {
 }
 
 impl HostRecord {
+    /// This code, in the executable `exe`, as the keeper of workers of that kind.
+    #[must_use]
+    pub fn of(exe: Option<PathBuf>, kind: Kind) -> Self {
+        Self {
+            exe: exe.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hosts: kind == Kind::Program,
+        }
+    }
+
     /// Whether it can host programs and is newer than the code that asks.
     #[must_use]
     pub fn is_newer_host(&self) -> bool {

@@ -21,7 +21,7 @@ use crate::paths::StateDir;
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::readiness;
 use crate::records;
-use crate::restart::{self, Restarted};
+use crate::restart::{self, Cause, Restarted};
 use crate::retire::LONGEST_DRAIN;
 use crate::scope::Scope;
 use crate::seat;
@@ -155,7 +155,9 @@ fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Erro
     if old.is_none() && matches!(Lease::try_take(gate.state())?, TryLease::Free(_)) {
         return Ok(Applied::Later);
     }
-    match restart::put(gate, &to.spec, to, (old.clone(), "pin"), budget) {
+    // It counts once its version stands, and not later.
+    let cause = Cause { why: "pin", abandons: true };
+    match restart::put(gate, &to.spec, to, (old.clone(), cause), budget) {
         Ok(restarted) => Ok(Applied::Replaced(Box::new(restarted))),
         Err(failure) => Err(put_back(gate, to, failure)),
     }
@@ -208,7 +210,7 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     // One that made room has taken its place back.
     let own = Deadline::start(spec.start_timeout.duration());
     if let Some(hello) =
-        restart::standing(gate.state(), &own).filter(|hello| hello.version != to.spec.version)
+        readiness::standing(gate.state(), &own).filter(|hello| hello.version != to.spec.version)
     {
         return failure.adding(&format!("{held}, and version {} goes on serving", hello.version));
     }

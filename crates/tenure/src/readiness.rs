@@ -17,6 +17,7 @@ use crate::control::{self, Silence};
 use crate::deadline::{Deadline, Stage, millis};
 use crate::logs::{self, Mark};
 use crate::paths::StateDir;
+use crate::probe::FIRST_ANSWER;
 use crate::spec::KILL_GRACE;
 use crate::wire::{Hello, Until};
 
@@ -182,6 +183,18 @@ fn last_exit(worker: &ProcessHandle) -> String {
         Some(status) => format!("it ended with {status} before it was ready"),
         None => "it ended before it was ready".to_owned(),
     }
+}
+
+/// How long a worker that takes its scope back is given to settle before it is told how it stands: a person waits for the
+/// word, and the failure is known.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// The worker that answers after another one has failed, once it has settled where that is soon.
+#[must_use]
+pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
+    let budget = Deadline::start(budget.remaining().min(SETTLING).max(FIRST_ANSWER));
+    let stage = budget.stage("what stands").ok()?;
+    await_settled(state, stage).ok().filter(|hello| !hello.is_leaving())
 }
 
 /// Waits, outside the gate, until a worker that somebody else started has settled.

@@ -3,8 +3,6 @@
 //! The new worker takes over from the old one where that can make room, and is started once the old one is proved gone where
 //! it cannot; the listeners' ports are taken again then. Either way a connection made anew is the proof.
 
-use std::time::Duration;
-
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment, Stage};
@@ -82,7 +80,16 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
     seat::check(&target, order)?;
     offers::keep(&gate, &desired)?;
     let old = before(&state, &budget)?;
-    put(&gate, &target, order, (old, "restart"), &budget)
+    put(&gate, &target, order, (old, Cause { why: "restart", abandons: false }), &budget)
+}
+
+/// Why one worker is put in the place of another.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Cause {
+    /// For events and logs.
+    pub(crate) why: &'static str,
+    /// What does not stand within the call's budget is ended with it.
+    pub(crate) abandons: bool,
 }
 
 /// Puts a worker of `target` in the place of whatever stands, and proves it. One that makes room goes on where its
@@ -91,21 +98,21 @@ pub(crate) fn put(
     gate: &Gate<'_>,
     target: &Spec,
     order: &Order,
-    (old, reason): (Option<Box<Hello>>, &str),
+    (old, cause): (Option<Box<Hello>>, Cause),
     budget: &Deadline,
 ) -> Result<Restarted, Error> {
     let state = gate.state();
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let (old, attempt) = attempt(gate, target, order, (old, reason), budget)?;
+    let (old, attempt) = attempt(gate, target, order, (old, cause), budget)?;
     let (started, manner) = match attempt {
         Some(Attempt::Made(started)) => (started, Manner::TakenOver),
         Some(Attempt::Declined(why)) => {
             let why = (!order.force).then_some(why);
-            let lease = retire_old(gate, order, reason, budget)?;
+            let lease = retire_old(gate, order, cause.why, budget)?;
             (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
         }
         Some(Attempt::Gone) | None => {
-            let lease = retire_old(gate, order, reason, budget)?;
+            let lease = retire_old(gate, order, cause.why, budget)?;
             (start::start(gate, lease, target, order, budget), Manner::NoneRan)
         }
     };
@@ -135,13 +142,12 @@ fn attempt(
     gate: &Gate<'_>,
     target: &Spec,
     order: &Order,
-    (mut old, reason): (Option<Box<Hello>>, &str),
+    (mut old, cause): (Option<Box<Hello>>, Cause),
     budget: &Deadline,
 ) -> Result<(Option<Box<Hello>>, Option<Attempt>), Error> {
     while let Some(hello) = &old {
         let upgrade = hello.version != target.version || hello.source_changed;
-        // A pin counts once its version stands, and not later.
-        let reason = Reason { why: reason.to_owned(), upgrade, abandons: reason == "pin" };
+        let reason = Reason { why: cause.why.to_owned(), upgrade, abandons: cause.abandons };
         match takeover::attempt(gate, hello, (target, reason), order, budget)? {
             Attempt::Gone => old = before(gate.state(), budget)?,
             attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => return Ok((old, Some(attempt))),
@@ -152,21 +158,10 @@ fn attempt(
 
 /// What stands after a new worker has failed, once it has settled.
 fn stands(state: &StateDir, budget: &Deadline) -> String {
-    match standing(state, budget) {
+    match readiness::standing(state, budget) {
         Some(hello) => format!("now: {}", describe(&hello)),
         None => "now: no worker answers".to_owned(),
     }
-}
-
-/// How long the worker that takes its scope back is given to settle before it is told how it stands: a person waits for the
-/// word, and the failure is known.
-const SETTLING: Duration = Duration::from_secs(5);
-
-/// The worker that answers, once it has settled where that is soon.
-pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
-    let budget = Deadline::start(budget.remaining().min(SETTLING).max(FIRST_ANSWER));
-    let stage = budget.stage("what stands").ok()?;
-    readiness::await_settled(state, stage).ok().filter(|hello| !hello.is_leaving())
 }
 
 fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {

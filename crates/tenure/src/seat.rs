@@ -175,12 +175,7 @@ pub fn can_run(spec: &Spec) -> bool {
 
 /// What the ledger says of the code in `worker`.
 pub(crate) fn host_record(worker: &ProcessHandle, kind: Kind) -> HostRecord {
-    let exe = tenure_sys::process::executable_of(worker.pid());
-    HostRecord {
-        exe: exe.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        hosts: kind == Kind::Program,
-    }
+    HostRecord::of(tenure_sys::process::executable_of(worker.pid()), kind)
 }
 
 /// Ends a worker that no record names yet: nobody else could.

@@ -21,16 +21,12 @@ use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::logs;
 use crate::order::Order;
-use crate::probe::FIRST_ANSWER;
 use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::records;
 use crate::seat::{self, Seat};
 use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::start::StartError;
 use crate::wire::{AppState, Hello, Role};
-
-/// How long a worker that takes its scope back is waited for, to be told apart from one that ends as well.
-const TAKEN_BACK: Duration = Duration::from_secs(5);
 
 /// Why a successor is wanted.
 #[derive(Debug, Clone)]
@@ -253,7 +249,7 @@ fn abandoned(boot: &Boot<'_>) -> BootFailure {
 /// One that died without a word counts as a failure of what was started only where the worker before it goes on: otherwise
 /// somebody ended both.
 fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootFailure {
-    if failure.stage != DIED || stands(boot, budget).is_some() {
+    if failure.stage != DIED || readiness::standing(boot.state, budget).is_some() {
         return failure;
     }
     let message = "it ended, and the worker before it as well".to_owned();
@@ -262,7 +258,8 @@ fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootF
 
 /// Likewise: a worker that was ready and is gone has failed where the one before it took the scope back.
 fn failed_in_bake(boot: &Boot<'_>, (generation, bake): (u64, Duration), budget: &Deadline) -> BootFailure {
-    let taken_back = stands(boot, budget).is_some_and(|hello| hello.generation > generation);
+    let taken_back =
+        readiness::standing(boot.state, budget).is_some_and(|hello| hello.generation > generation);
     let (stage, message) = if taken_back {
         let bake = Span::millis(millis(bake));
         ("bake", format!("it was ready, and failed within the {bake} of its probation"))
@@ -271,11 +268,4 @@ fn failed_in_bake(boot: &Boot<'_>, (generation, bake): (u64, Duration), budget: 
     };
     let last_words = logs::tail_since(boot.state, boot.mark);
     BootFailure { stage: stage.to_owned(), message, last_words, pid: boot.worker.pid() }
-}
-
-/// The worker that answers after a successor has failed, once it has settled where that is soon.
-fn stands(boot: &Boot<'_>, budget: &Deadline) -> Option<Hello> {
-    let limit = budget.remaining().max(FIRST_ANSWER).min(TAKEN_BACK);
-    let settling = Deadline::start(limit).stage("what stands").ok()?;
-    readiness::await_settled(boot.state, settling).ok().filter(|hello| !hello.is_leaving())
 }

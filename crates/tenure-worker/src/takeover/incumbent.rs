@@ -23,7 +23,7 @@ use tenure::scope;
 use tenure::spec::KILL_GRACE;
 use tenure::wire::{Answer, Granted, Prepare, Prepared, Request, Role};
 use tenure_sys::poll::{self, Interest, Want};
-use tenure_sys::process::{self, OpenError, ProcessHandle, Signal, Verified};
+use tenure_sys::process::{self, ProcessHandle, Signal};
 use tenure_sys::{exit, memory, pipe, socket};
 
 use crate::life::{EXIT_FAILED, Happening};
@@ -33,7 +33,7 @@ use crate::takeover::calling;
 use crate::takeover::hand_over::Back;
 use crate::takeover::lineage::{self, Kept, Lineage};
 use crate::takeover::machine::{self, Deed, Heard, Incumbent, Terms, Then};
-use crate::takeover::parcel::{Link, LinkError};
+use crate::takeover::parcel::{self, Link, LinkError};
 use crate::thread;
 
 /// How often a successor is looked at that a debugger holds.
@@ -82,9 +82,12 @@ struct Takeover<'lineage> {
 impl<'lineage> Takeover<'lineage> {
     fn begin(lineage: &'lineage Lineage, link: Link, asked: Prepare) -> Option<Self> {
         let refuse = |link: &Link, why: &str| drop(link.send(&Answer::Refused { why: why.to_owned() }, &[]));
-        let Some(successor) = peer(&link, &asked) else {
-            refuse(&link, "it cannot verify who asks");
-            return None;
+        let successor = match parcel::peer(link.stream(), &asked.identity) {
+            Ok(successor) => successor,
+            Err(why) => {
+                refuse(&link, &format!("it cannot verify who asks: {why}"));
+                return None;
+            }
         };
         if Some(asked.generation) != lineage.holding.generation().checked_add(1) {
             refuse(&link, "its generation is not the next");
@@ -390,7 +393,8 @@ impl<'lineage> Takeover<'lineage> {
             rolled_back: Some(failed.clone()),
             ..found
         });
-        // A disk that is full keeps nobody from serving: what is on record names this process too, and the next write heals it.
+        // A disk that is full keeps nobody from serving: what is on record names this process too, and the next write that
+        // succeeds brings the generation along.
         let generation = generation.unwrap_or_else(|error| {
             status.check(LEDGER_CHECK, false, told(&error));
             holding.own_unrecorded(above.saturating_add(1))
@@ -439,18 +443,5 @@ impl<'lineage> Takeover<'lineage> {
     fn exit(&self) -> ! {
         self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
         exit::now(EXIT_FAILED)
-    }
-}
-
-/// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that it tells,
-/// verified.
-fn peer(link: &Link, asked: &Prepare) -> Option<ProcessHandle> {
-    match socket::peer_process(link.stream()) {
-        Ok(handle) => Some(handle),
-        Err(OpenError::Unsupported) => match process::verify(&asked.identity) {
-            Verified::Same(handle) => Some(handle),
-            Verified::Gone(_) | Verified::Unverifiable(_) => None,
-        },
-        Err(_) => None,
     }
 }

@@ -189,11 +189,7 @@ pub(crate) fn duplicates(listeners: &[(String, OwnedFd)]) -> std::io::Result<Nam
 
 /// What the ledger says of this executable.
 pub(crate) fn host_record(kind: Kind) -> HostRecord {
-    HostRecord {
-        exe: own_path(),
-        version: env!("CARGO_PKG_VERSION").to_owned(),
-        hosts: kind == Kind::Program,
-    }
+    HostRecord::of(tenure_sys::process::executable_of(std::process::id()), kind)
 }
 
 /// The path of this executable, as far as the kernel tells.

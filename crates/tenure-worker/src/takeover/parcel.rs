@@ -12,7 +12,11 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
+use tenure_sys::identity::Identity;
+use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
 use tenure_sys::socket;
+
+use crate::reason;
 
 /// Bytes read at a time. Frames of a takeover are a few hundred bytes.
 const CHUNK: usize = 64 * 1024;
@@ -131,6 +135,20 @@ impl Link {
 impl AsFd for Link {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
+    }
+}
+
+/// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that is `told`,
+/// verified. What is wrong, as a lowercase fragment, where there is none.
+pub(crate) fn peer(stream: &UnixStream, told: &Identity) -> Result<ProcessHandle, String> {
+    match socket::peer_process(stream) {
+        Ok(handle) => Ok(handle),
+        Err(OpenError::Unsupported) => match process::verify(told) {
+            Verified::Same(handle) => Ok(handle),
+            Verified::Gone(gone) => Err(format!("pid {} cannot be verified: {gone}", told.pid)),
+            Verified::Unverifiable(doubt) => Err(format!("pid {} cannot be verified: {doubt}", told.pid)),
+        },
+        Err(error) => Err(format!("failed to {}", reason::of(&error))),
     }
 }
 

@@ -25,14 +25,14 @@ use tenure::spec::KILL_GRACE;
 use tenure::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};
-use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
+use tenure_sys::process::ProcessHandle;
 use tenure_sys::{memory, pipe, socket};
 
 use crate::holding::Holding;
 use crate::reason;
 use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
 use crate::takeover::machine::{self, Step, Successor, Word};
-use crate::takeover::parcel::{Link, LinkError};
+use crate::takeover::parcel::{self, Link, LinkError};
 use crate::takeover::took::Took;
 use crate::thread;
 
@@ -187,16 +187,7 @@ impl Standby {
     ) -> Result<(Link, ProcessHandle), TakeoverError> {
         let silent = |silence: Silence| declined(reason::of(&silence));
         let stream = control::connect(&holding.state, stage).map_err(silent)?.into_stream();
-        let incumbent = match socket::peer_process(&stream) {
-            Ok(handle) => handle,
-            Err(OpenError::Unsupported) => match process::verify(&self.terms.incumbent) {
-                Verified::Same(handle) => handle,
-                Verified::Gone(_) | Verified::Unverifiable(_) => {
-                    return Err(declined("it cannot be verified"));
-                }
-            },
-            Err(error) => return Err(declined(reason::of(&error))),
-        };
+        let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(declined)?;
         if *incumbent.identity() != self.terms.incumbent {
             return Err(declined(format!("pid {} stands there now", incumbent.pid())));
         }
