@@ -160,22 +160,18 @@ impl<'state> Gate<'state> {
 
 /// A gate that a launcher has entrusted to the worker that it started. Dropping it closes this process's share.
 #[derive(Debug)]
-pub struct Entrusted(File);
+pub struct Entrusted {
+    _lock: File,
+}
 
 impl Entrusted {
     /// Takes the inherited lock, and signs it: from now on this process is the one to be named.
     #[must_use]
     pub fn from_inherited(descriptor: OwnedFd) -> Self {
-        let file = File::from(descriptor);
+        let lock = File::from(descriptor);
         // For people only, as in a launcher.
-        drop(sign(&file));
-        Self(file)
-    }
-
-    /// Whether the lock is of the file at the gate's path, and so excludes launchers.
-    #[must_use]
-    pub fn is_at_path(&self, state: &StateDir) -> bool {
-        lock::same_file(&self.0, state.dir(), file::GATE).unwrap_or(false)
+        drop(sign(&lock));
+        Self { _lock: lock }
     }
 }
 
