@@ -16,6 +16,9 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
 
 fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, name: &str) -> String {
     match kind {
+        ErrorKind::Denied if stage == Some("pid namespace") => format!(
+            "`tenure stop {name}` asks it to end, from here too, and the next `tenure ensure {name}` starts it here; or do this where the worker runs"
+        ),
         ErrorKind::Denied => format!(
             "allow this process to use the state directory and to connect to the socket in it; outside of the sandbox `tenure status {name}` tells what stands"
         ),

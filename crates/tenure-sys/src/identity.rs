@@ -50,18 +50,23 @@ impl Identity {
         Ok(Self { boot: boot_id()?, pidns: pid_namespace()?, pid, start, inode })
     }
 
-    /// Tells whether both name one process. The inode is compared only where both have one.
+    /// Tells whether both name one process. The inode is compared only where both have one, and is enough then: the start
+    /// reads otherwise from within another time namespace (`time_namespaces(7)`), and is compared only without it.
     #[must_use]
     pub fn same_process(&self, other: &Self) -> bool {
-        let inode = match (self.inode, other.inode) {
+        let same = match (self.inode, other.inode) {
             (Some(mine), Some(theirs)) => mine == theirs,
-            (None, _) | (_, None) => true,
+            (None, _) | (_, None) => self.start == other.start,
         };
-        inode
-            && self.pid == other.pid
-            && self.start == other.start
-            && self.pidns == other.pidns
-            && self.boot == other.boot
+        same && self.pid == other.pid && self.pidns == other.pidns && self.boot == other.boot
+    }
+
+    /// Tells whether its number counts in another pid namespace than that of the caller, on this boot: the process cannot be
+    /// verified from here, and may well live.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        let here = (boot_id(), pid_namespace());
+        matches!(here, (Ok(boot), Ok(pidns)) if boot == self.boot && pidns != self.pidns)
     }
 }
 
@@ -126,11 +131,27 @@ mod tests {
             Identity { boot: "c".to_owned(), ..sample() },
             Identity { pidns: 9, ..sample() },
             Identity { pid: 9, ..sample() },
-            Identity { start: 9, ..sample() },
             Identity { inode: Some(9), ..sample() },
         ] {
             assert!(!sample().same_process(&other), "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_start_is_a_difference_only_where_no_inode_tells() {
+        let later = Identity { start: 9, ..sample() };
+        assert!(sample().same_process(&later), "read in another time namespace");
+        let without = |identity: &Identity| Identity { inode: None, ..identity.clone() };
+        assert!(!without(&sample()).same_process(&without(&later)));
+        assert!(!sample().same_process(&without(&later)));
+    }
+
+    #[test]
+    fn only_another_namespace_of_this_boot_is_foreign() {
+        let own = Identity::current().expect("own identity is readable");
+        assert!(!own.is_foreign());
+        assert!(Identity { pidns: own.pidns + 1, ..own.clone() }.is_foreign());
+        assert!(!Identity { pidns: own.pidns + 1, boot: "b".to_owned(), ..own }.is_foreign());
     }
 
     #[test]

@@ -35,7 +35,10 @@ fn stale(bystander: &Running) -> Vec<Value> {
         other
     };
     let start = identity["start"].as_u64().expect("ticks");
-    let mut ways = vec![with("start", json!(start - 1)), with("boot", json!("another-boot"))];
+    // The start tells where a kernel has no inode; where both sides have one, it alone does.
+    let mut older = with("start", json!(start - 1));
+    older["inode"] = Value::Null;
+    let mut ways = vec![older, with("boot", json!("another-boot"))];
     // The same tick and another process, as in most reuses that are forced: only the inode tells.
     ways.extend(identity["inode"].as_u64().map(|inode| with("inode", json!(inode - 1))));
     ways

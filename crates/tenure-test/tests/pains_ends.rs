@@ -30,6 +30,12 @@ impl Innocent {
         self.running().child().handle().identity().clone()
     }
 
+    /// Somebody else who had its number. Where a kernel has the inode, that alone tells; here the start does.
+    fn of_another_start(&self) -> Identity {
+        let own = self.identity();
+        Identity { start: own.start + 1, inode: None, ..own }
+    }
+
     fn spared(mut self) {
         let running = self.0.take().expect("it ends once");
         assert!(!running.child().handle().has_ended(), "nobody had a reason to end it");
@@ -120,7 +126,7 @@ fn nobody_is_signalled_without_a_verified_handle() {
     kept.stop().run().expect(0);
     let innocent = Innocent::of(&kept);
     let own = innocent.identity();
-    let other_start = Identity { start: own.start + 1, ..own.clone() };
+    let other_start = Identity { start: own.start + 1, inode: None, ..own.clone() };
     let other_inode = Identity { inode: own.inode.map(|inode| inode + 1), ..own.clone() };
     // Before 6.9 there is no inode to tell them apart by.
     let strangers = [Some(other_start), own.inode.map(|_| other_inode)];
@@ -163,7 +169,7 @@ fn a_wedged_worker_is_ended_and_not_whom_the_ledger_names() {
     let host = kept::host(&kept.ensure().run().expect(0));
     kept.settled();
     let innocent = Innocent::of(&kept);
-    let stranger = Identity { start: innocent.identity().start + 1, ..innocent.identity() };
+    let stranger = innocent.of_another_start();
     kept.forge(|ledger| ledger.lineage = vec![stranger]);
     kept::freeze(&host);
     let next = kept.ensure().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0);
@@ -180,7 +186,7 @@ fn a_lock_that_no_verified_process_holds_is_named_and_nobody_is_signalled() {
     kept.ensure().run().expect(0);
     kept.stop().run().expect(0);
     let innocent = Innocent::of(&kept);
-    let stranger = Identity { start: innocent.identity().start + 1, ..innocent.identity() };
+    let stranger = innocent.of_another_start();
     kept.forge(|ledger| {
         let program = ledger.program.as_mut().expect("a program was recorded");
         program.shim = Some(stranger.clone());
@@ -265,7 +271,8 @@ fn shutdown_leaves_no_file_that_start_made() {
         kept.stop().run().expect(0);
         after.push(kept.files());
     }
-    let stays = ["desired.json", "events.jsonl", "gate", "instance", "ledger.json", "program"];
+    let stays =
+        ["desired.json", "events.jsonl", "gate", "identity.json", "instance", "ledger.json", "program"];
     let own: Vec<&String> = after[0].iter().filter(|name| !name.starts_with("logs/")).collect();
     assert_eq!(own, stays, "records and locks, and nothing that a start made for its own time");
     assert_eq!((&after[0], &after[1]), (&after[2], &after[2]), "nothing adds up");

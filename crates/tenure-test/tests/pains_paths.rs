@@ -165,6 +165,11 @@ fn the_host_id_is_in_the_path() {
         .collect();
     let [host] = hosts.as_slice() else { panic!("one directory for this host: {hosts:?}") };
     assert!(host.join("w/control.sock").exists());
+    // Another machine has another boot too: by that its directories are told from those of one whose id was changed.
+    let identity = host.join("w/identity.json");
+    let text = std::fs::read_to_string(&identity).expect("it was made");
+    let boot = tenure_sys::identity::boot_id().expect("the kernel tells it");
+    std::fs::write(&identity, text.replace(&boot, "another-boot")).expect("ours");
     let elsewhere = status_on_another_host(&kept.sandbox);
     if elsewhere.stderr.contains("mount:") || elsewhere.stderr.contains("unshare:") {
         println!("skipped: there is no mount namespace to be another host in: {}", elsewhere.stderr.trim());

@@ -17,9 +17,9 @@ use crate::wire::{self, Answer, Asker, Hello, Request, Until, WireError};
 
 /// A connection to whoever listens on a scope's control socket.
 #[derive(Debug)]
-pub struct Connection {
+pub struct Connection<'state> {
     stream: UnixStream,
-    scope: String,
+    state: &'state StateDir,
 }
 
 /// Why there is no answer.
@@ -65,7 +65,7 @@ fn namespace_hint(uid: u32) -> &'static str {
 }
 
 /// Connects to the control socket of `state`.
-pub fn connect(state: &StateDir, stage: Stage) -> Result<Connection, Silence> {
+pub fn connect(state: &StateDir, stage: Stage) -> Result<Connection<'_>, Silence> {
     let stream =
         socket::connect_unix(state.dir(), file::CONTROL, stage.remaining()).map_err(|error| match error {
             ConnectError::Absent => Silence::Absent,
@@ -77,13 +77,13 @@ pub fn connect(state: &StateDir, stage: Stage) -> Result<Connection, Silence> {
         })?;
     let ours = user::effective_uid();
     match socket::peer_cred(&stream) {
-        Ok(peer) if peer.uid == ours => Ok(Connection { stream, scope: state.id().to_owned() }),
+        Ok(peer) if peer.uid == ours => Ok(Connection { stream, state }),
         Ok(peer) => Err(Silence::OtherUser { uid: peer.uid, ours }),
         Err(error) => Err(silence(error)),
     }
 }
 
-impl Connection {
+impl Connection<'_> {
     /// Asks who the worker is and how it is.
     pub fn hello(&mut self, stage: Stage) -> Result<Hello, Silence> {
         self.ask_hello(&Request::Hello, stage.remaining(), Duration::ZERO)
@@ -99,9 +99,9 @@ impl Connection {
 
     fn ask_hello(&mut self, request: &Request, within: Duration, slack: Duration) -> Result<Hello, Silence> {
         match self.ask(request, within.saturating_add(slack))? {
-            Answer::Hello(hello) if hello.scope == self.scope => Ok(*hello),
+            Answer::Hello(hello) if is_of(&hello, self.state) => Ok(*hello),
             Answer::Hello(hello) => Err(Silence::NotOurs {
-                why: format!("it answers for {:?}, not for {:?}", hello.scope, self.scope),
+                why: format!("it answers for {:?}, not for {:?}", hello.scope, self.state.by_path()),
             }),
             Answer::Refused { why } => Err(Silence::NotOurs { why }),
             Answer::Stopping { .. }
@@ -154,7 +154,18 @@ impl Connection {
     }
 }
 
-impl AsFd for Connection {
+/// Whether it is the worker of this directory. The path is compared first, and costs nothing: the socket was reached through
+/// the verified handle. The directory's record is read only where the worker knows the directory by another path.
+fn is_of(hello: &Hello, state: &StateDir) -> bool {
+    hello.scope == state.by_path()
+        || match &hello.directory {
+            Some(directory) => Some(directory) == state.own_id().as_ref(),
+            // From before directories had an id.
+            None => state.marks().contains(&hello.scope),
+        }
+}
+
+impl AsFd for Connection<'_> {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }

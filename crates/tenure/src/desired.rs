@@ -257,24 +257,29 @@ impl Failure {
     /// Whether this offer stays out while another one can run.
     #[must_use]
     pub fn quarantined(&self, now: &Moment) -> bool {
-        self.ends(FIRST_QUARANTINE, LONGEST_QUARANTINE).is_after(now)
+        !self.quarantined_for(now).is_zero()
     }
 
     /// For how long this offer stays out while another one can run.
     #[must_use]
     pub fn quarantined_for(&self, now: &Moment) -> Duration {
-        self.ends(FIRST_QUARANTINE, LONGEST_QUARANTINE).ahead_of(now)
+        self.left(FIRST_QUARANTINE, LONGEST_QUARANTINE, now)
     }
 
     /// For how long the next try is suppressed when nothing else can run.
     #[must_use]
     pub fn suppressed_for(&self, now: &Moment) -> Duration {
-        self.ends(FIRST_SUPPRESSION, LONGEST_SUPPRESSION).ahead_of(now)
+        self.left(FIRST_SUPPRESSION, LONGEST_SUPPRESSION, now)
     }
 
-    fn ends(&self, first: Duration, longest: Duration) -> Moment {
+    /// What is left of a wait that began with the failure. A failure that lies ahead was written by the clock of another time
+    /// namespace, and keeps nobody waiting: what it says here could be days.
+    fn left(&self, first: Duration, longest: Duration, now: &Moment) -> Duration {
+        if self.at.is_after(now) {
+            return Duration::ZERO;
+        }
         let doublings = self.count.saturating_sub(1).min(16);
-        self.at.plus(first.saturating_mul(1 << doublings).min(longest))
+        self.at.plus(first.saturating_mul(1 << doublings).min(longest)).ahead_of(now)
     }
 }
 

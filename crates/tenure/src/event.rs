@@ -48,6 +48,8 @@ pub enum What {
     Unhealthy,
     /// Something of a former program was ended.
     LeftoverEnded,
+    /// Something of a former worker is recorded where this process cannot verify it, and a new one was started all the same.
+    Unverified,
     /// The worker's own look at its directory found it changed.
     SelfCheckFailed,
     /// An embedded app's runtime stopped answering.

@@ -108,6 +108,8 @@ impl<'state> Gate<'state> {
                 break lock;
             }
         };
+        // Whoever had the gate meanwhile may have given the directory another identity.
+        state.look_again();
         // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be stopped.
         drop(sign(lock.file()));
         event::rotate(state);

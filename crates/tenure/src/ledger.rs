@@ -10,11 +10,15 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
-use crate::spec::{Kind, Spec};
+use crate::spec::{Kind, Spec, USUAL_BAKE};
 use crate::wire::{Asker, Endpoint};
 
 /// Format version of the record.
 pub const SCHEMA: u32 = 1;
+
+/// What a boot may take at most by a record that does not tell its budget. An hour is beyond any start that a person waits
+/// for; only a clock of another time namespace says more.
+const LONGEST_BOOT: Duration = Duration::from_hours(1);
 
 /// The record `ledger.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,6 +35,10 @@ pub struct Ledger {
     pub program: Option<ProgramRecord>,
     /// Until then a silent worker is booting, not wedged.
     pub booting_until: Option<Moment>,
+    /// The longest that the boot of this generation could take when it began, in milliseconds: a `booting_until` that lies
+    /// further ahead was written by another clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_budget_ms: Option<u64>,
     /// The longest that a polite end of this generation may take, in milliseconds, by the spec that it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_budget_ms: Option<u64>,
@@ -118,6 +126,7 @@ impl Default for Ledger {
             lineage: Vec::new(),
             program: None,
             booting_until: None,
+            boot_budget_ms: None,
             end_budget_ms: None,
             host: None,
             endpoints: Vec::new(),
@@ -132,12 +141,17 @@ impl Ledger {
     /// somebody has proved that it is gone, so callers clear it first.
     #[must_use]
     pub fn next_generation(self, spec: &Spec, booting_until: Moment, by: Asker) -> Self {
+        // A successor waits for the room that is made for it, too, and may have its probation first.
+        let room =
+            self.end_budget(spec.end_budget()).saturating_add(spec.bake.unwrap_or(USUAL_BAKE).duration());
+        let boot_budget = spec.start_timeout.duration().saturating_add(room);
         Self {
             schema_version: SCHEMA,
             generation: self.generation.saturating_add(1),
             version: Some(spec.version.clone()),
             lineage: Vec::new(),
             booting_until: Some(booting_until),
+            boot_budget_ms: Some(millis(boot_budget)),
             end_budget_ms: Some(millis(spec.end_budget())),
             host: None,
             started_by: Some(by),
@@ -145,6 +159,35 @@ impl Ledger {
             rolled_back: None,
             endpoints: self.endpoints,
         }
+    }
+
+    /// The same in a copy of its directory: the generation goes on from there, and nobody and no address is named.
+    #[must_use]
+    pub fn of_a_copy(self) -> Self {
+        let Self { schema_version, generation, version, host, .. } = self;
+        Self { schema_version, generation, version, host, ..Self::default() }
+    }
+
+    /// Every process that it names.
+    pub fn named(&self) -> impl Iterator<Item = &Identity> {
+        let programs = self.program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
+        self.lineage.iter().chain(programs)
+    }
+
+    /// Somebody whom it names counts in another pid namespace: whoever wrote it was in a container that this process is not in,
+    /// or the other way round. Nobody whom it names can be verified here.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.named().any(Identity::is_foreign)
+    }
+
+    /// How long its worker may still boot. A moment that lies further ahead than any boot takes was written in another time
+    /// namespace, whose clock says nothing here.
+    #[must_use]
+    pub fn booting_for(&self, now: &Moment) -> Duration {
+        let left = self.booting_until.as_ref().map_or(Duration::ZERO, |until| until.ahead_of(now));
+        let longest = self.boot_budget_ms.map_or(LONGEST_BOOT, Duration::from_millis);
+        if left > longest { Duration::ZERO } else { left }
     }
 
     /// The longest that a polite end of this generation may take; `otherwise` where the record does not tell.
@@ -172,6 +215,25 @@ mod tests {
         let until = Moment { boot: "b".into(), ms: 9 };
         let next = ledger.next_generation(&spec, until, Asker::default());
         assert_eq!((next.generation, next.lineage.len()), (8, 0));
+    }
+
+    #[test]
+    fn a_boot_that_would_end_after_its_own_budget_is_not_believed() {
+        let at = |ms| Moment { boot: "b".into(), ms };
+        let until =
+            |ms, boot_budget_ms| Ledger { booting_until: Some(at(ms)), boot_budget_ms, ..Ledger::default() };
+        assert_eq!(until(5_010, Some(5_000)).booting_for(&at(10)), Duration::from_secs(5));
+        assert_eq!(until(5_011, Some(5_000)).booting_for(&at(10)), Duration::ZERO);
+        assert_eq!(until(60_000, None).booting_for(&at(0)), Duration::from_mins(1));
+        assert_eq!(until(u64::MAX, None).booting_for(&at(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_copy_names_nobody_and_goes_on_from_the_generation() {
+        let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let until = Some(Moment { boot: "b".into(), ms: 9 });
+        let copied = Ledger { generation: 7, lineage: vec![id], booting_until: until, ..Ledger::default() };
+        assert_eq!(copied.of_a_copy(), Ledger { generation: 7, ..Ledger::default() });
     }
 
     #[test]

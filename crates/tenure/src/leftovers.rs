@@ -84,11 +84,14 @@ pub fn clear(
             ended.push(end(&handle)?);
         }
     }
-    ended.append(&mut sweep(&scope::cookie_prefix(state.id()))?);
+    let prefixes = marks(state, ledger);
+    for prefix in &prefixes {
+        ended.append(&mut sweep(prefix)?);
+    }
     if is_free_within(state, KILL_GRACE)? {
         Ok(ended)
     } else {
-        Err(survivor(state, &scope::cookie_prefix(state.id()), &file::PROGRAMS))
+        Err(survivor(state, &prefixes, &file::PROGRAMS))
     }
 }
 
@@ -108,8 +111,15 @@ pub fn clear_program(
     if one_is_free_within(state, lock, KILL_GRACE)? {
         Ok(ended)
     } else {
-        Err(survivor(state, &program.cookie, &[lock]))
+        Err(survivor(state, std::slice::from_ref(&program.cookie), &[lock]))
     }
+}
+
+/// How the cookies begin of whoever may be ended for this directory. Nobody for a record from another pid namespace: the
+/// processes that carry its cookie are another container's.
+pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
+    let marks = if ledger.is_foreign() { Vec::new() } else { state.marks() };
+    marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect()
 }
 
 /// Ends what a worker of the same lineage left when it died: all that carries its program's `cookie`. Its shim ends it
@@ -163,8 +173,8 @@ fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Resul
     }
 }
 
-fn survivor(state: &StateDir, prefix: &str, locks: &[&str]) -> LeftoverError {
-    if let Some(found) = tree::with_cookie(prefix).into_iter().next() {
+fn survivor(state: &StateDir, prefixes: &[String], locks: &[&str]) -> LeftoverError {
+    if let Some(found) = prefixes.iter().flat_map(|prefix| tree::with_cookie(prefix)).next() {
         return LeftoverError::Survivor { pid: found.handle.pid(), command: found.command };
     }
     let mut holders = Vec::new();

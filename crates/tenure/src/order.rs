@@ -192,5 +192,6 @@ pub fn asker() -> Asker {
 /// Whether this process runs inside the tree of the scope's own worker: waiting for itself would never end.
 #[must_use]
 pub fn is_inside(state: &StateDir) -> bool {
-    std::env::var(COOKIE_VARIABLE).is_ok_and(|cookie| cookie.starts_with(&cookie_prefix(state.id())))
+    std::env::var(COOKIE_VARIABLE)
+        .is_ok_and(|cookie| state.marks().iter().any(|scope_id| cookie.starts_with(&cookie_prefix(scope_id))))
 }

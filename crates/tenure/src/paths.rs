@@ -6,10 +6,16 @@
 
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use tenure_sys::dir::{Dir, DirError};
+use tenure_sys::dir::{self, Dir, DirError};
+use tenure_sys::identity;
+use tenure_sys::lock;
+use tenure_sys::process::{self, Verified};
 use tenure_sys::user::{self, HomeError};
 
+use crate::directory_id::{DirectoryId, Origin, Place};
+use crate::ledger::Ledger;
 use crate::scope::{self, Scope};
 
 /// Variable that names the root of all state.
@@ -31,6 +37,8 @@ pub mod file {
     pub const DESIRED: &str = "desired.json";
     /// Who the worker is.
     pub const LEDGER: &str = "ledger.json";
+    /// Who the directory itself is.
+    pub const IDENTITY: &str = "identity.json";
     /// What commands have told of versions.
     pub const VERSION: &str = "version.json";
     /// Lock under which a command is asked for the version.
@@ -54,8 +62,16 @@ pub mod file {
 pub struct StateDir {
     dir: Dir,
     scope: Scope,
-    id: String,
+    /// What the directory's own record says, once somebody asked: the fast path does not. Guards against nothing but two
+    /// threads of this process.
+    origin: Mutex<Option<Origin>>,
 }
+
+/// Largest record of an identity that is read.
+const LONGEST_IDENTITY: u64 = 64 * 1024;
+
+/// Largest ledger that is read to see whose a directory is.
+const LONGEST_LEDGER: u64 = 4 * 1024 * 1024;
 
 /// The state directory cannot be found or used.
 #[derive(Debug, thiserror::Error)]
@@ -109,16 +125,19 @@ pub fn host_directory(root: &Path) -> PathBuf {
 impl StateDir {
     /// Opens the directory of `scope`; `None` when it does not exist, which means that nothing ever ran there.
     pub fn open(scope: &Scope) -> Result<Option<Self>, PathsError> {
-        let path = host_directory(&state_root()?).join(scope.to_string());
-        match Dir::open_private(&path) {
+        let root = state_root()?;
+        match Dir::open_private(&host_directory(&root).join(scope.to_string())) {
             Ok(dir) => Ok(Some(Self::of(dir, scope))),
-            Err(DirError::Absent { .. }) => Ok(None),
+            Err(DirError::Absent { .. }) => Ok(elsewhere(&root, scope)),
             Err(error) => Err(PathsError::Directory(error)),
         }
     }
 
     /// Opens the directory of `scope`, made with mode 0700 where it is missing.
     pub fn create(scope: &Scope) -> Result<Self, PathsError> {
+        if let Some(found) = Self::open(scope)? {
+            return Ok(found);
+        }
         let host = host_directory(&state_root()?);
         let dir = Dir::create_private(&host)
             .and_then(|host| host.child_private(scope.to_string()))
@@ -132,8 +151,7 @@ impl StateDir {
     }
 
     fn of(dir: Dir, scope: &Scope) -> Self {
-        let id = scope.id(dir.path());
-        Self { dir, scope: scope.clone(), id }
+        Self { dir, scope: scope.clone(), origin: Mutex::new(None) }
     }
 
     /// The verified handle.
@@ -154,26 +172,144 @@ impl StateDir {
         &self.scope
     }
 
-    /// The scope's id: what a worker of ours answers with.
+    /// The scope's id by the path: what HELLO is compared with, without a look at any file.
     #[must_use]
-    pub fn id(&self) -> &str {
-        &self.id
+    pub fn by_path(&self) -> String {
+        self.scope.id(self.dir.path())
     }
+
+    /// The scope's own id: what marks processes that are started here. That by the path where the directory has none.
+    #[must_use]
+    pub fn id(&self) -> String {
+        self.own_id().unwrap_or_else(|| self.by_path())
+    }
+
+    /// The scope's id by the record of its directory, where there is one.
+    #[must_use]
+    pub fn own_id(&self) -> Option<String> {
+        self.origin().record().map(|id| id.scope_id(&self.scope.to_string()))
+    }
+
+    /// The scope ids whose cookies belong to this directory: those that may be looked for.
+    #[must_use]
+    pub fn marks(&self) -> Vec<String> {
+        self.origin().marks(&self.scope.to_string(), &self.by_path())
+    }
+
+    /// What the directory's own record says; read once.
+    #[must_use]
+    pub fn origin(&self) -> Origin {
+        let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
+        known.get_or_insert_with(|| self.read_origin()).clone()
+    }
+
+    /// Whether a worker of this boot holds its lease here and can be verified. Looks only; a free lease is not taken.
+    fn has_verified_worker(&self) -> bool {
+        let held = || {
+            let locked = self.dir.open_read(file::INSTANCE).and_then(lock::is_locked);
+            locked.unwrap_or(false)
+        };
+        let lives = || {
+            let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
+            let ledger: Ledger = serde_json::from_slice(&bytes).ok()?;
+            let is_there = |identity| matches!(process::verify(identity), Verified::Same(_));
+            Some(ledger.lineage.iter().any(is_there))
+        };
+        matches!(self.origin(), Origin::Own(_)) && held() && lives().unwrap_or(false)
+    }
+
+    /// Forgets what the directory's own record said: it is written under the gate, and is read anew there.
+    pub(crate) fn look_again(&self) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = None;
+    }
+
+    /// Where the directory is; `None` where the kernel does not tell.
+    pub(crate) fn place(&self) -> Option<Place> {
+        let found = dir::fstat(self.dir.as_fd()).ok()?;
+        Some(Place { boot: identity::boot_id().ok()?, dev: found.dev, ino: found.ino })
+    }
+
+    /// Takes over what was just written as the directory's own record.
+    pub(crate) fn is_named(&self, id: DirectoryId) {
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(Origin::Own(id));
+    }
+
+    /// A record that cannot be read is as good as none: a name that nobody can know marks nobody.
+    fn read_origin(&self) -> Origin {
+        let bytes = self.dir.read(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
+        let found = bytes.and_then(|bytes| serde_json::from_slice::<DirectoryId>(&bytes).ok());
+        let used = self.dir.exists(file::LEDGER).unwrap_or(false);
+        match self.place() {
+            Some(here) => Origin::of(found, &here, used),
+            None => Origin::Unnamed { used },
+        }
+    }
+}
+
+/// The directory of a scope whose worker lives below the name of another host: the machine's id was changed, made or removed
+/// under it. Asked only where there is no directory below today's name. A home that several machines or containers share has
+/// other hosts' directories too: only the record of this boot, a held lease and a worker that is verified here tell one that is
+/// ours.
+fn elsewhere(root: &Path, scope: &Scope) -> Option<StateDir> {
+    let lives = |host: PathBuf| {
+        let state = StateDir::at(&host.join(scope.to_string()), scope).ok()?;
+        state.has_verified_worker().then_some(state)
+    };
+    other_hosts(root).into_iter().find_map(lives)
+}
+
+fn other_hosts(root: &Path) -> Vec<PathBuf> {
+    let today = host_directory(root);
+    let is_host = |name: &str| {
+        name == "nohost" || name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
+    };
+    let entries = std::fs::read_dir(root).into_iter().flatten().flatten();
+    let mut hosts: Vec<PathBuf> = entries
+        .filter(|entry| entry.file_name().to_str().is_some_and(is_host))
+        .map(|entry| entry.path())
+        .filter(|path| *path != today)
+        .collect();
+    hosts.sort();
+    hosts
+}
+
+/// Where the state of a scope is, or would be: for people.
+pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
+    let root = state_root()?;
+    let today = host_directory(&root).join(scope.to_string());
+    if today.symlink_metadata().is_ok() {
+        return Ok(today);
+    }
+    Ok(elsewhere(&root, scope).map_or(today, |state| state.path().to_owned()))
 }
 
 /// Every scope that has a state directory on this host, sorted. Entries that are no scope are passed over.
 pub fn scopes() -> Result<Vec<Scope>, PathsError> {
-    let host = match Dir::open_private(&host_directory(&state_root()?)) {
-        Ok(dir) => dir,
-        Err(DirError::Absent { .. }) => return Ok(Vec::new()),
+    let root = state_root()?;
+    let mut scopes = match Dir::open_private(&host_directory(&root)) {
+        Ok(host) => scopes_in(&host).map_err(|source| {
+            PathsError::Directory(DirError::Other { path: host.path().to_owned(), source })
+        })?,
+        Err(DirError::Absent { .. }) => Vec::new(),
         Err(error) => return Err(PathsError::Directory(error)),
     };
-    let names: Vec<OsString> = host
-        .names()
-        .map_err(|source| PathsError::Directory(DirError::Other { path: host.path().to_owned(), source }))?;
-    let mut scopes: Vec<Scope> = names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect();
+    for host in other_hosts(&root) {
+        // What cannot be read there is another host's, as far as can be told.
+        let found = Dir::open_private(&host).and_then(|host| Ok(scopes_in(&host).unwrap_or_default()));
+        let mut found = found.unwrap_or_default();
+        found.retain(|scope| {
+            let state = StateDir::at(&host.join(scope.to_string()), scope);
+            !scopes.contains(scope) && state.is_ok_and(|state| state.has_verified_worker())
+        });
+        scopes.append(&mut found);
+    }
     scopes.sort();
     Ok(scopes)
+}
+
+fn scopes_in(host: &Dir) -> std::io::Result<Vec<Scope>> {
+    let names: Vec<OsString> = host.names()?;
+    Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
 }
 
 #[cfg(test)]

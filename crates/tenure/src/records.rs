@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tenure_sys::dir::Dir;
 
 use crate::desired::{self, Desired};
+use crate::directory_id::DirectoryId;
 use crate::ledger::{self, HostRecord, Ledger};
 use crate::paths::{StateDir, file};
 
@@ -67,13 +68,14 @@ pub enum RecordError {
     },
 }
 
-/// The ledger; an empty one where there is none yet.
+/// The ledger; an empty one where there is none yet. In a copy of a directory it names nobody: whom it named belongs to the
+/// directory that was copied.
 pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
     let ledger: Ledger = read(state, file::LEDGER, ledger::SCHEMA)?.unwrap_or_default();
     if ledger.generation == u64::MAX {
         return Err(RecordError::Exhausted { path: state.path().join(file::LEDGER) });
     }
-    Ok(ledger)
+    Ok(if state.origin().is_copied() { ledger.of_a_copy() } else { ledger })
 }
 
 /// Replaces the ledger with one of a new generation, durably: the generation must never go back. Only for the holder of
@@ -86,6 +88,13 @@ pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError
 /// both are void then, since every process that they name is gone. Only for the holder of the lease.
 pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
     write(state, file::LEDGER, ledger, Dir::replace)
+}
+
+/// Replaces the record of who the directory is. Only for the holder of the gate.
+pub(crate) fn write_identity(state: &StateDir, id: DirectoryId) -> Result<(), RecordError> {
+    write(state, file::IDENTITY, &id, Dir::write_atomic)?;
+    state.is_named(id);
+    Ok(())
 }
 
 /// What has been offered; nothing where there is no record yet.

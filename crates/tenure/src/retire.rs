@@ -15,6 +15,7 @@ use crate::fault::{self, Point};
 use crate::gate::{Gate, GateError};
 use crate::lease::{Lease, LeaseError, TryLease};
 use crate::ledger::Ledger;
+use crate::leftovers;
 use crate::paths::StateDir;
 use crate::scope;
 use crate::spec::KILL_GRACE;
@@ -227,10 +228,11 @@ fn verified_lineage(
             Verified::Same(_) | Verified::Gone(_) => {}
         }
     }
-    if handles.is_empty() {
-        let prefix = scope::cookie_prefix(state.id());
-        let workers =
-            tree::with_cookie(&prefix).into_iter().filter(|found| found.cookie.ends_with(scope::WORKER));
+    let is_foreign = hello.is_some_and(|hello| hello.identity.is_foreign());
+    if handles.is_empty() && !is_foreign {
+        let prefixes = leftovers::marks(state, ledger);
+        let marked = prefixes.iter().flat_map(|prefix| tree::with_cookie(prefix));
+        let workers = marked.filter(|found| found.cookie.ends_with(scope::WORKER));
         handles.extend(workers.map(|found| found.handle));
     }
     if handles.is_empty() {

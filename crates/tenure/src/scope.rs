@@ -62,8 +62,8 @@ impl Scope {
         self.key.as_deref()
     }
 
-    /// What makes this scope different from the same name elsewhere: it stands in HELLO and in cookies. A function of the
-    /// scope and its state directory, so that two users, hosts or test sandboxes never meet.
+    /// The scope's id by the path of its state directory. It stands in HELLO, where it costs no look at a file; whom a cookie
+    /// belongs to is told by the directory's own id ([`crate::directory_id`]), because a path may lead elsewhere.
     #[must_use]
     pub fn id(&self, directory: &Path) -> String {
         format!("{self}:{}", digest(directory.as_os_str().as_encoded_bytes()))

@@ -74,7 +74,7 @@ impl Seat {
         let fds: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(given.iter().copied()).collect();
         let mut environment = self.environment;
         environment.insert(HANDOVER_VARIABLE.to_owned(), fds.len().to_string());
-        environment.insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(state.id(), brief.generation));
+        environment.insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(&state.id(), brief.generation));
         let environment: Vec<(OsString, OsString)> =
             environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
         let args = arguments(brief);

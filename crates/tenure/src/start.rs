@@ -24,6 +24,7 @@ use crate::paths::StateDir;
 use crate::readiness::{self, Outcome};
 use crate::records::{self, RecordError};
 use crate::seat::{self, Seat, SeatError};
+use crate::settle::settle;
 use crate::spec::{KILL_GRACE, Spec};
 
 /// A worker cannot be started; nothing of it is left.
@@ -90,6 +91,7 @@ pub(crate) fn start(
     gate.confirm().map_err(StartError::Gate)?;
     fault::reach(Point::LeaseTaken);
     let state = gate.state();
+    settle(gate, Some(&lease)).map_err(StartError::Record)?;
     let ledger = records::read_ledger(state).map_err(StartError::Record)?;
     clear_leftovers(gate, &lease, &ledger, spec, budget)?;
 
@@ -150,12 +152,22 @@ fn clear_leftovers(
     let stage = budget.stage("previous program").map_err(StartError::TimedOut)?;
     let patience = leftovers::patience(stage, ledger.end_budget(spec.end_budget()) + KILL_GRACE);
     let ended = leftovers::clear(gate, lease, ledger, patience).map_err(StartError::Leftover)?;
+    note_unverified(gate, ledger);
     for leftover in ended {
         let by = crate::order::asker();
         let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.command);
         event::note(gate.state(), &event.pid(leftover.pid));
     }
     Ok(())
+}
+
+/// Locks are all that can be asked about processes of another pid namespace, and they are free: what was not looked at is told.
+fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
+    if let Some(foreign) = ledger.named().find(|identity| identity.is_foreign()) {
+        let why = "it is recorded in another pid namespace: its locks are free, and whether it is gone cannot be verified";
+        let event = Event::now(What::Unverified, ledger.generation, &crate::order::asker(), why);
+        event::note(gate.state(), &event.pid(foreign.pid));
+    }
 }
 
 /// A port of 0 takes the port of the last time; where somebody else has it now, clients must look again.

@@ -75,8 +75,7 @@ fn serves(hello: &Hello) -> bool {
 
 fn silent(state: &StateDir) -> Standing {
     let ledger = records::read_ledger(state).unwrap_or_else(|_| Ledger::default());
-    let booting =
-        ledger.booting_until.as_ref().is_some_and(|until| until.ahead_of(&Moment::now()) > Duration::ZERO);
+    let booting = ledger.booting_for(&Moment::now()) > Duration::ZERO;
     let who = ledger.lineage.iter().map(|identity| match process::verify(identity) {
         Verified::Same(handle) => match process::state_of(handle.pid()) {
             Some(RunState::Stopped) => format!("{identity} is stopped"),

@@ -24,9 +24,13 @@ use crate::order::Order;
 use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::records;
 use crate::seat::{self, Seat};
+use crate::settle::settle;
 use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::start::StartError;
 use crate::wire::{AppState, Hello, Role};
+
+/// The stage of what failed because the worker counts in another pid namespace.
+const FOREIGN: &str = "pid namespace";
 
 /// Why a successor is wanted.
 #[derive(Debug, Clone)]
@@ -59,6 +63,7 @@ pub(crate) fn attempt(
     order: &Order,
     budget: &Deadline,
 ) -> Result<Attempt, Error> {
+    may_be_verified(hello)?;
     if let Some(why) = declines(hello, order).or_else(|| port_is_its_own(hello, spec)) {
         return Ok(Attempt::Declined(why));
     }
@@ -67,6 +72,7 @@ pub(crate) fn attempt(
         return Ok(Attempt::Gone);
     }
     gate.confirm()?;
+    settle(gate, None)?;
     let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
     let succession = terms(spec, order, hello, &reason);
@@ -75,6 +81,19 @@ pub(crate) fn attempt(
         Ok(Err(Declined { why })) => Attempt::Declined(why),
         Err(error) => Attempt::Made(Err(error)),
     })
+}
+
+/// A worker that counts in another pid namespace can be asked to end, and neither verified nor ended from here. So nobody
+/// takes its place from here: that is said at once, and the worker goes on.
+fn may_be_verified(hello: &Hello) -> Result<(), Error> {
+    if !hello.identity.is_foreign() {
+        return Ok(());
+    }
+    let message = format!(
+        "take the place of the worker: {} counts in another pid namespace, such as that of a container, and cannot be verified from here; it goes on",
+        hello.identity
+    );
+    Err(Error::of(ErrorKind::Denied, message).at(FOREIGN))
 }
 
 /// Why a worker cannot be taken over from, as far as its own account tells.

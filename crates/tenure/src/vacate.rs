@@ -4,8 +4,6 @@
 //! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
 //! looked at once more: what stands now may be a healthy worker that somebody else has started.
 
-use std::time::Duration;
-
 use crate::deadline::{Deadline, Moment, monotonic};
 use crate::error::Error;
 use crate::event::{self, Event, What};
@@ -55,8 +53,7 @@ impl Room<'_> {
         let began = monotonic();
         loop {
             let lease = Lease::try_take(self.gate.state())?;
-            let booting = records::read_ledger(self.gate.state())?.booting_until;
-            let booting_for = booting.map_or(Duration::ZERO, |until| until.ahead_of(&Moment::now()));
+            let booting_for = records::read_ledger(self.gate.state())?.booting_for(&Moment::now());
             let silent_for = monotonic().saturating_sub(began);
             let busy = matches!(lease, TryLease::Busy);
             match (suspect(busy, silent_for, booting_for, self.order.wedged_after), lease) {

@@ -130,8 +130,12 @@ pub enum Answer {
 /// A worker's own account of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
-    /// The scope and its state directory: [`crate::scope::Scope::id`]. Proves that this is OUR worker.
+    /// The scope and the path of its state directory: [`crate::scope::Scope::id`]. Where it agrees, this is OUR worker.
     pub scope: String,
+    /// The scope and the id of its state directory itself ([`crate::directory_id`]), where the directory has one: a directory
+    /// that is reached by another path is still the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
     /// Fencing token of this activation.
     pub generation: u64,
     /// Place in the lineage.

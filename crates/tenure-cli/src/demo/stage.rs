@@ -201,7 +201,7 @@ impl Stage {
     /// The processes of a scope that live, found by their mark.
     pub(super) fn left(&self, scope: &Scope) -> Result<usize, StageError> {
         let state = self.state(scope).map_err(io("look at what is left"))?;
-        Ok(tree::with_environ(COOKIE_VARIABLE, &cookie_prefix(state.id())).len())
+        Ok(tree::with_environ(COOKIE_VARIABLE, &cookie_prefix(&state.id())).len())
     }
 
     /// Ends every worker; from here on a second Ctrl-C is not heard.

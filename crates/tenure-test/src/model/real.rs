@@ -278,6 +278,7 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     let stalled_for_ms = (looks == Looks::Stalled).then_some(stalled);
     Hello {
         scope: "memory:0".into(),
+        directory: None,
         generation: 1,
         role,
         version: version(level),

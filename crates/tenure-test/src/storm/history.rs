@@ -70,6 +70,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::ProgramExited
             | What::Unhealthy
             | What::LeftoverEnded
+            | What::Unverified
             | What::SelfCheckFailed
             | What::Stalled
             | What::Overran
@@ -104,6 +105,7 @@ fn is_a_persons(event: &Event) -> bool {
         | What::ProgramExited
         | What::Unhealthy
         | What::LeftoverEnded
+        | What::Unverified
         | What::SelfCheckFailed
         | What::Stalled
         | What::Overran

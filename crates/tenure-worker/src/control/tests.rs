@@ -23,7 +23,7 @@ struct Desk {
 /// A control thread at work; it lasts as long as the test process.
 fn desk() -> Desk {
     let mut ground = ground();
-    let status = status_of(ground.holding.state.id());
+    let status = status_of(&ground.holding.state.by_path());
     let listener = ground.listener.take().expect("a new ground");
     listener.set_nonblocking(true).expect("a socket");
     ground.holding.door.open(listener);

@@ -95,7 +95,7 @@ impl Means {
             }
             Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Log(_) | Ready::Fd => None,
         };
-        let cookie = scope::program_cookie(state.id(), brief.generation);
+        let cookie = scope::program_cookie(&state.id(), brief.generation);
         let ready_pipe = readiness == Ready::Fd;
         let surroundings = Surroundings {
             cookie: &cookie,
@@ -157,7 +157,7 @@ impl Means {
     pub(super) fn renumber(&mut self, generation: u64) {
         if self.generation != generation {
             self.generation = generation;
-            self.plan.cookie = scope::program_cookie(self.state.id(), generation);
+            self.plan.cookie = scope::program_cookie(&self.state.id(), generation);
             program::set_generation(&mut self.plan.variables, generation, &self.plan.cookie);
         }
     }

@@ -8,6 +8,7 @@ use std::ffi::OsString;
 use tenure::brief::Brief;
 use tenure::deadline::Deadline;
 use tenure::leftovers;
+use tenure::paths::StateDir;
 use tenure::program as resolver;
 use tenure::scope::{self, COOKIE_VARIABLE};
 use tenure::spec::{KILL_GRACE, Spec};
@@ -23,7 +24,10 @@ use super::means;
 
 /// The environment of the program that `brief` wants, as far as it is known before there are listeners.
 pub(super) fn variables(brief: &Brief) -> Vec<(String, String)> {
-    let cookie = scope::program_cookie(&brief.scope.id(&brief.state_dir), brief.generation);
+    // As the program that comes after it. A directory that cannot be used is told where that is started.
+    let scope_id = StateDir::at(&brief.state_dir, &brief.scope)
+        .map_or_else(|_| brief.scope.id(&brief.state_dir), |state| state.id());
+    let cookie = scope::program_cookie(&scope_id, brief.generation);
     let told = Surroundings {
         cookie: &cookie,
         generation: brief.generation,

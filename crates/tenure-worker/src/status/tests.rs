@@ -13,6 +13,7 @@ pub(crate) fn status_of(scope: &str) -> Status {
     let spec = Spec::of_command(vec!["server".into()], "/".into());
     let hello = Hello {
         scope: scope.into(),
+        directory: None,
         generation: 3,
         role: Role::Booting,
         version: spec.version.clone(),

@@ -320,7 +320,7 @@ impl<'lineage> Takeover<'lineage> {
     /// Nothing of a successor that was never the worker is left: its program, and its place in the lineage.
     fn forget_successor(&self, state: Incumbent) {
         let holding = &self.lineage.holding;
-        let cookie = scope::program_cookie(holding.state.id(), self.asked.generation);
+        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
         // What cannot be ended keeps its lock, which names it to the next takeover.
         drop(leftovers::clear_cookie(&cookie, holding.brief.spec.end_budget()));
         let gone = self.successor.identity();
@@ -372,7 +372,7 @@ impl<'lineage> Takeover<'lineage> {
         let told = |error: &dyn std::error::Error| format!("failed to {}", reason::of(error));
         let Lineage { holding, status, .. } = self.lineage;
         let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
-        let cookie = scope::program_cookie(holding.state.id(), self.asked.generation);
+        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
         let patience = ledger.end_budget(holding.brief.spec.end_budget());
         leftovers::clear_cookie(&cookie, patience).map_err(|error| told(&error))?;
 

@@ -18,7 +18,8 @@ use crate::takeover::lineage;
 pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {
     let brief = &holding.brief;
     Ok(Hello {
-        scope: holding.state.id().to_owned(),
+        scope: holding.state.by_path(),
+        directory: holding.state.own_id(),
         generation: brief.generation,
         role: Role::Booting,
         version: brief.spec.version.clone(),

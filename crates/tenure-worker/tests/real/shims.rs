@@ -37,7 +37,7 @@ fn state() -> StateDir {
 }
 
 fn plan(state: &StateDir, script: &str, grace: Duration) -> Plan {
-    let cookie = scope::program_cookie(state.id(), 1);
+    let cookie = scope::program_cookie(&state.id(), 1);
     let variables = [("PATH", "/usr/bin:/bin"), (scope::COOKIE_VARIABLE, &cookie)];
     Plan {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),

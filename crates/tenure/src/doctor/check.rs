@@ -51,11 +51,12 @@ impl Case<'_> {
 
     /// Everybody who carries a mark of this scope.
     pub(crate) fn marked(&self) -> impl Iterator<Item = &Seen> {
-        let prefix = scope::cookie_prefix(&self.state.id);
+        let prefixes: Vec<String> =
+            self.state.marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
         self.census
             .cookies
             .iter()
-            .filter(move |(cookie, _)| cookie.starts_with(&prefix))
+            .filter(move |(cookie, _)| prefixes.iter().any(|prefix| cookie.starts_with(prefix)))
             .map(|(_, seen)| seen)
     }
 

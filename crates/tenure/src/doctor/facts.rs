@@ -16,6 +16,7 @@ use tenure_sys::socket::ListeningSocket;
 
 use crate::deadline::Moment;
 use crate::desired::{Desired, Target};
+use crate::directory_id::Origin;
 use crate::gate::Signature;
 use crate::ledger::{HostRecord, Ledger};
 use crate::probe::Observation;
@@ -149,8 +150,12 @@ pub struct Worker {
 /// What is in the directory of a scope.
 #[derive(Debug, Clone)]
 pub struct State {
-    /// The scope's id, as in cookies.
+    /// The scope's id by the path, as in HELLO.
     pub id: String,
+    /// The scope ids whose cookies are those of this directory.
+    pub marks: Vec<String>,
+    /// What the directory's own record says.
+    pub origin: Origin,
     /// Who holds the gate; `None` when it is free.
     pub gate: Read<Option<GateHolder>>,
     /// Whether somebody holds the lease.

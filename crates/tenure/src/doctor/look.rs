@@ -35,8 +35,8 @@ pub fn look(subjects: Vec<Subject>, configuration: Vec<String>) -> Facts {
 
 fn worker(subject: Subject, machine: &Machine, questions: &mut Questions) -> Worker {
     let Subject { scope, called } = subject;
-    let directory = match paths::state_root() {
-        Ok(root) => place::place(&paths::host_directory(&root).join(scope.to_string())),
+    let directory = match paths::directory(&scope) {
+        Ok(path) => place::place(&path),
         Err(error) => Place {
             path: scope.to_string().into(),
             access: Access::Unusable { why: error.to_string() },

@@ -15,6 +15,7 @@ fn spec(version: u64) -> Spec {
 fn hello(version: u64, state: AppState) -> Hello {
     Hello {
         scope: "memory:0".into(),
+        directory: None,
         generation: 1,
         role: if state == AppState::Booting { Role::Booting } else { Role::Active },
         version: Version::new(version, 0, 0),

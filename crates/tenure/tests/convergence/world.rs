@@ -392,6 +392,7 @@ fn hello(worker: &Worker) -> Box<Hello> {
     let state = if worker.failed { AppState::Failed } else { AppState::Ready };
     Box::new(Hello {
         scope: "world".into(),
+        directory: None,
         generation: 1,
         role: Role::Active,
         version: worker.spec.version.clone(),

@@ -122,9 +122,12 @@ fn worker_traced(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
+fn boots_for(case: &Case<'_>) -> Duration {
+    case.state.ledger.good().map_or(Duration::ZERO, |ledger| ledger.booting_for(&case.machine.now))
+}
+
 fn is_booting(case: &Case<'_>) -> bool {
-    let until = case.state.ledger.good().and_then(|ledger| ledger.booting_until.as_ref());
-    until.is_some_and(|until| until.is_after(&case.machine.now))
+    !boots_for(case).is_zero()
 }
 
 /// Whether somebody whom the record names, verified and running, holds the lease and does not answer.
@@ -146,10 +149,8 @@ fn wedged(case: &Case<'_>) -> Option<Symptom> {
 
 fn booting(case: &Case<'_>) -> Option<Symptom> {
     (is_silent(case) && is_booting(case)).then(|| {
-        let until = case.state.ledger.good().and_then(|ledger| ledger.booting_until.as_ref());
-        let left = until.map(|until| until.ahead_of(&case.machine.now)).unwrap_or_default();
         Symptom::note("the worker boots and does not answer yet")
-            .saw(format!("it has {} left for that", span(left)))
+            .saw(format!("it has {} left for that", span(boots_for(case))))
             .saw_all(case.state.lineage.iter().map(Member::line))
             .remedy(case.type_in("logs --boot"))
     })

@@ -1,5 +1,6 @@
 //! Checks of the two records: can they be read, and do they agree with what stands.
 
+use crate::directory_id::Origin;
 use crate::doctor::check::{Case, Check, Look, word};
 use crate::doctor::facts::{Member, Now, Record};
 use crate::doctor::finding::{Fix, Symptom};
@@ -14,6 +15,9 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { id: "record-disagrees", part: "records", look: Look::Worker(disagrees) },
     Check { id: "record-of-another-boot", part: "clock and boot id", look: Look::Worker(other_boot) },
     Check { id: "foreign-namespace", part: "clock and boot id", look: Look::Worker(foreign) },
+    Check { id: "copied-directory", part: "records", look: Look::Worker(copied) },
+    Check { id: "directory-from-before", part: "records", look: Look::Worker(from_before) },
+    Check { id: "other-host-name", part: "records", look: Look::Worker(other_host) },
     Check { id: "clock-behind", part: "clock and boot id", look: Look::Worker(clock_behind) },
 ];
 
@@ -132,7 +136,49 @@ fn foreign(case: &Case<'_>) -> Option<Symptom> {
             "the worker was started in another pid namespace: it can be asked to end, and not forced",
         )
         .saw(member.line())
-        .remedy("run tenure where the worker was started, such as in the same container"),
+        .remedy(format!(
+            "{}, which asks it to end, from here too; or run tenure where the worker was started",
+            case.type_in("stop")
+        )),
+    )
+}
+
+fn copied(case: &Case<'_>) -> Option<Symptom> {
+    case.state.origin.is_copied().then(|| {
+        Symptom::note(
+            "the directory is a copy: whom its record names belongs to the directory that was copied",
+        )
+        .saw(path(case, file::IDENTITY))
+        .remedy("nothing: the next start gives it an id of its own, and touches nobody of the other")
+    })
+}
+
+fn from_before(case: &Case<'_>) -> Option<Symptom> {
+    let is_unnamed = matches!(case.state.origin, Origin::Unnamed { used: true });
+    is_unnamed.then(|| {
+        Symptom::note("the directory has no id of its own: an older tenure was here last")
+            .saw(format!("its workers are marked by its path, as {:?}", case.state.id))
+            .remedy("nothing: the next start gives it an id")
+    })
+}
+
+fn other_host(case: &Case<'_>) -> Option<Symptom> {
+    let today = &case.machine.host.as_ref().ok()?.path;
+    let host = case.worker.directory.path.parent()?;
+    if host == today || host.parent() != today.parent() {
+        return None;
+    }
+    Some(
+        Symptom::note("the worker lives under another name of this machine: its machine id was changed")
+            .saw(format!(
+                "its directory is below {}, and new ones are made below {}",
+                host.display(),
+                today.display()
+            ))
+            .remedy(format!(
+                "nothing while it runs; after {} the next start is below the new name",
+                case.type_in("stop")
+            )),
     )
 }
 

@@ -8,6 +8,7 @@ use tenure_sys::kernel::WatchLimits;
 use tenure_sys::process::{Doubt, GoneReason, RunState};
 
 use crate::desired::Down;
+use crate::directory_id::Origin;
 use crate::doctor::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Record, Unread};
 use crate::doctor::finding::{Finding, Fix, Severity};
 use crate::doctor::{checks, diagnose};
@@ -18,8 +19,8 @@ use crate::wire::{AppState, Asker, Check};
 mod made;
 
 use made::{
-    LATER, disk, down, gone, healthy, held, now, port, says, scope, seen, set, silent, spec, state, there,
-    version, wants, who,
+    LATER, directory_id, disk, down, gone, healthy, held, now, port, says, scope, seen, set, silent, spec,
+    state, there, version, wants, who,
 };
 
 /// Facts from which one thing is wrong, and the check that is to say so.
@@ -171,6 +172,11 @@ fn of_records() -> Vec<Case> {
         ("foreign-namespace", healthy, |facts| {
             let now = Now::Unverifiable(Doubt::ForeignPidNamespace);
             state(facts).programs = vec![Member { identity: who(9), now }];
+        }),
+        ("copied-directory", down, |facts| state(facts).origin = Origin::Copied(directory_id())),
+        ("directory-from-before", down, |facts| state(facts).origin = Origin::Unnamed { used: true }),
+        ("other-host-name", healthy, |facts| {
+            facts.workers[0].directory.path = "/state/nohost/web".into();
         }),
         ("clock-behind", down, |facts| state(facts).written_s = 3_000_000_000),
     ]

@@ -41,7 +41,9 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -
     let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
     let programs: Vec<Identity> = programs.cloned().collect();
     let found = State {
-        id: state.id().to_owned(),
+        id: state.by_path(),
+        marks: state.marks(),
+        origin: state.origin(),
         program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
         socket: exists(state, file::CONTROL),

@@ -13,6 +13,7 @@ use tenure_sys::socket::ListeningSocket;
 use crate::Version;
 use crate::deadline::Moment;
 use crate::desired::Desired;
+use crate::directory_id::{self, DirectoryId, Origin};
 use crate::doctor::facts::{
     Access, Facts, GateHolder, Host, LogBytes, Machine, Member, Now, Place, Port, Record, State, Wanted,
     Worker,
@@ -32,6 +33,11 @@ pub(super) fn now() -> Moment {
 
 pub(super) fn scope() -> Scope {
     "web".parse().expect("valid")
+}
+
+pub(super) fn directory_id() -> DirectoryId {
+    let place = directory_id::Place { boot: "b".into(), dev: 1, ino: 2 };
+    DirectoryId { schema_version: directory_id::SCHEMA, id: "id".into(), place, former: None }
 }
 
 pub(super) fn who(pid: u32) -> Identity {
@@ -102,6 +108,7 @@ pub(super) fn machine() -> Machine {
 pub(super) fn hello() -> Hello {
     Hello {
         scope: "web:id".into(),
+        directory: None,
         generation: 3,
         role: Role::Active,
         version: version(1),
@@ -139,6 +146,8 @@ pub(super) fn healthy() -> Facts {
     let host = HostRecord { exe: "/usr/bin/tenure".into(), version: "0.0.1".into(), hosts: true };
     let state = State {
         id: "web:id".into(),
+        marks: vec!["web:id".into()],
+        origin: Origin::Own(directory_id()),
         gate: Ok(None),
         lease: Ok(true),
         lease_file: Some((1, 2)),

@@ -1,0 +1,367 @@
+//! Containers and copies: state directories that share a path, an id or a kernel with others. Nobody is signalled who belongs
+//! to another directory or counts in another pid namespace, answers come at once, and no directory has two workers.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tenure::scope::{COOKIE_VARIABLE, program_cookie};
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_test::sandbox::{Call, Output, Running, Sandbox};
+use tenure_test::usual::{Binaries, complaint, ensure, started, status, stop, tool};
+
+const BINARIES: Binaries =
+    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+
+/// `script` in namespaces of its own (`words` of unshare(1)), where `$T` is `tenure` and `$W` the scope's directory.
+fn inside<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], script: &str) -> Call<'sandbox> {
+    let unshare = Path::new("/usr/bin/unshare");
+    let script = script.to_owned();
+    let words = words.iter().copied().chain(["--fork", "--kill-child", "/bin/sh", "-euc", &script]);
+    let words: Vec<OsString> = words.map(OsString::from).collect();
+    let tenure = sandbox.executable().display().to_string();
+    let scope = sandbox.scope("w").display().to_string();
+    sandbox.command(unshare, words).env("T", &tenure).env("W", &scope).env("TENURE_WEDGED_AFTER", "300ms")
+}
+
+/// Whether namespaces of these kinds can be made here; if not, a line says what is skipped.
+fn can(words: &[&str]) -> bool {
+    if tool("unshare").is_none() {
+        return false;
+    }
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let tried = inside(&sandbox, words, "true").run();
+    if tried.code() != 0 {
+        println!("skipped: unshare {} is not permitted: {}", words.join(" "), tried.stderr.trim());
+    }
+    tried.code() == 0
+}
+
+const PID: [&str; 3] = ["--pid", "--mount-proc", "--mount"];
+
+fn record(sandbox: &Sandbox, name: &str) -> Value {
+    let text = fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
+    serde_json::from_str(&text).expect("a record")
+}
+
+fn id(sandbox: &Sandbox) -> String {
+    record(sandbox, "identity.json")["id"].as_str().expect("an id").to_owned()
+}
+
+fn worker(sandbox: &Sandbox) -> ProcessHandle {
+    ProcessHandle::open(started(sandbox)).expect("it lives")
+}
+
+fn serves_as(sandbox: &Sandbox, worker: &ProcessHandle) {
+    assert!(!worker.has_ended(), "the worker was left alone: {}", sandbox.story());
+    let now = ensure(sandbox).run().expect(0);
+    assert_eq!((now.state().as_str(), now.json()["pid"].as_u64()), ("up", Some(u64::from(worker.pid()))));
+}
+
+/// Something that carries the cookie of a program of that scope id.
+fn marked(sandbox: &Sandbox, scope_id: &str) -> Running {
+    let cookie = program_cookie(scope_id, 1);
+    sandbox.command(Path::new("/bin/sleep"), ["1000"]).env(COOKIE_VARIABLE, &cookie).start()
+}
+
+fn dismiss(running: Running) {
+    assert!(!running.child().handle().has_ended(), "it was left alone");
+    running.signal(Signal::Kill);
+    drop(running.wait());
+}
+
+#[test]
+fn another_directory_at_the_same_path_ends_nobody_of_this_one() {
+    if !can(&["--mount"]) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let outer = worker(&sandbox);
+    let script = "mount -t tmpfs -o mode=700 none \"$TENURE_STATE_DIR\"\n\
+                  \"$T\" ensure w --json --timeout 20s; \"$T\" stop w -q --timeout 20s";
+    let inner = inside(&sandbox, &["--mount"], script).run().expect(0);
+    assert_eq!(inner.state(), "started");
+    serves_as(&sandbox, &outer);
+    stop(&sandbox).expect(0);
+    assert_eq!(
+        sandbox.oracle().count("double"),
+        1,
+        "two directories, and each had a program while the other had one"
+    );
+}
+
+#[test]
+fn a_copied_directory_gets_an_id_of_its_own_and_touches_nobody_of_the_first() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    let copy = sandbox.path().join("copied");
+    let root = copy.display().to_string();
+    let copied = sandbox.command(Path::new("/bin/cp"), ["-a", "state", "copied"]).cwd(sandbox.path()).run();
+    copied.expect(0);
+    let at = |words: &[&str]| sandbox.tenure(words.to_vec()).env("TENURE_STATE_DIR", &root).run();
+    // A reader writes nothing, and a stop finds nothing of its own.
+    assert_eq!(at(&["status", "w", "--json"]).expect(3).state(), "down");
+    at(&["stop", "w", "--json"]).expect(0);
+    assert!(!first.has_ended());
+    let second = at(&["ensure", "w", "--json", "--timeout", "20s"]).expect(0);
+    assert_eq!(second.state(), "started");
+    let scope = copy.join(sandbox.scope("w").strip_prefix(sandbox.state_root()).expect("below it"));
+    let identity: Value =
+        serde_json::from_str(&fs::read_to_string(scope.join("identity.json")).expect("there")).expect("JSON");
+    assert_ne!(identity["id"], json!(id(&sandbox)));
+    at(&["stop", "w", "--json", "--timeout", "20s"]).expect(0);
+    serves_as(&sandbox, &first);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_directory_of_another_boot_keeps_its_id() {
+    let sandbox = BINARIES.sandbox(&[]);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+    let (before, mut identity) = (id(&sandbox), record(&sandbox, "identity.json"));
+    identity["boot"] = json!("another-boot");
+    identity["ino"] = json!(1);
+    identity["former"] = json!("w:0123456789abcdef");
+    fs::write(sandbox.scope("w").join("identity.json"), identity.to_string()).expect("ours");
+    ensure(&sandbox).run().expect(0);
+    let now = record(&sandbox, "identity.json");
+    assert_eq!((now["id"].as_str(), &now["former"]), (Some(before.as_str()), &Value::Null));
+    assert_ne!(now["boot"], json!("another-boot"));
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn one_directory_by_two_names_has_one_worker() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    let alias = sandbox.path().join("alias");
+    std::os::unix::fs::symlink(sandbox.state_root(), &alias).expect("a fresh name");
+    let root = alias.display().to_string();
+    let by_alias = ensure(&sandbox).env("TENURE_STATE_DIR", &root).run().expect(0);
+    assert_eq!((by_alias.state(), &by_alias.json()["pid"]), ("up".to_owned(), &json!(first.pid())));
+    // Who starts it by the second name leaves marks that are found by the first.
+    let stopped = sandbox.tenure(["stop", "w", "--json"]).env("TENURE_STATE_DIR", &root).run().expect(0);
+    assert_eq!(stopped.json()["pid"], json!(first.pid()));
+    let stray = marked(&sandbox, &format!("w:{}", id(&sandbox)));
+    ensure(&sandbox).env("TENURE_STATE_DIR", &root).run().expect(0);
+    assert!(stray.child().handle().has_ended(), "what carries the directory's mark was a leftover");
+    drop(stray.wait());
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn marks_by_the_path_count_only_where_a_directory_is_from_before() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let by_path = "w".parse::<tenure::Scope>().expect("valid").id(&sandbox.scope("w"));
+    let stray = marked(&sandbox, &by_path);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+    assert!(!stray.child().handle().has_ended(), "a directory that was made with an id has no such marks");
+    // A directory from before: a ledger, and no id.
+    fs::remove_file(sandbox.scope("w").join("identity.json")).expect("there");
+    ensure(&sandbox).run().expect(0);
+    assert!(stray.child().handle().has_ended(), "it is a leftover of the tenure before");
+    drop(stray.wait());
+    assert_eq!(record(&sandbox, "identity.json")["former"], json!(by_path));
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_worker_from_before_is_used_taken_over_and_stopped() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    fs::remove_file(sandbox.scope("w").join("identity.json")).expect("there");
+    serves_as(&sandbox, &first);
+    let restart = sandbox.tenure(["restart", "w", "--json", "--timeout", "20s"]).run().expect(0);
+    assert_ne!(restart.json()["pid"], json!(first.pid()));
+    assert!(record(&sandbox, "identity.json")["former"].is_string(), "a ledger stood there before the id");
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn readers_make_no_identity() {
+    let sandbox = BINARIES.sandbox(&[]);
+    ensure(&sandbox).run().expect(0);
+    fs::remove_file(sandbox.scope("w").join("identity.json")).expect("there");
+    status(&sandbox).expect(0);
+    let reading: [&[&str]; 4] = [&["doctor", "w"], &["logs", "w"], &["events", "w"], &["list"]];
+    for words in reading {
+        drop(sandbox.tenure(words.to_vec()).run());
+    }
+    stop(&sandbox).expect(0);
+    assert!(!sandbox.scope("w").join("identity.json").exists());
+}
+
+/// Runs `script` beside a worker outside of its pid namespace, and gives what it said.
+fn beside_outer_worker(script: &str) -> Option<(Sandbox, ProcessHandle, Output)> {
+    if !can(&PID) {
+        return None;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let outer = worker(&sandbox);
+    let said = inside(&sandbox, &PID, script).run();
+    Some((sandbox, outer, said))
+}
+
+#[test]
+fn a_worker_outside_of_the_containers_pid_namespace_is_used() {
+    let script = "\"$T\" ensure w --json --timeout 20s";
+    let Some((sandbox, outer, said)) = beside_outer_worker(script) else { return };
+    assert_eq!(said.expect(0).state(), "up");
+    serves_as(&sandbox, &outer);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn nobody_takes_the_place_of_a_worker_of_another_pid_namespace_and_that_is_said_at_once() {
+    for word in ["restart w", "restart w --force", "ensure w --version 9.0.0"] {
+        let script = format!("\"$T\" {word} --json --timeout 60s");
+        let Some((sandbox, outer, said)) = beside_outer_worker(&script) else { return };
+        let refused = said.expect(4);
+        assert_eq!(refused.state(), "denied", "{word}: {}", refused.stdout);
+        assert!(complaint(&refused).contains("pid namespace"), "{word}: {}", refused.stdout);
+        assert!(complaint(&refused).contains("tenure stop w"), "the remedy: {}", refused.stdout);
+        let took = refused.json()["took_ms"].as_u64().unwrap_or(0);
+        assert!(u128::from(took) < Duration::from_secs(30).as_millis(), "{word}: half of its budget: {took}");
+        assert!(!outer.has_ended(), "{word}");
+        stop(&sandbox).expect(0);
+    }
+}
+
+#[test]
+fn the_remedy_works_a_worker_of_another_pid_namespace_ends_when_it_is_asked() {
+    let script =
+        "\"$T\" stop w --json --timeout 20s >&2; \"$T\" ensure w --json --timeout 20s; \"$T\" stop w -q";
+    let Some((sandbox, outer, said)) = beside_outer_worker(script) else { return };
+    assert_eq!(said.expect(0).state(), "started");
+    assert!(outer.has_ended());
+    assert_eq!(sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn a_silent_worker_of_another_pid_namespace_is_named_and_not_signalled() {
+    if !can(&PID) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let outer = worker(&sandbox);
+    tenure_test::kept::freeze(&outer);
+    let script = "\"$T\" ensure w --json --timeout 60s";
+    let refused = inside(&sandbox, &PID, script).run();
+    assert_eq!(refused.state(), "wedged", "{}{}", refused.stdout, refused.stderr);
+    assert!(!outer.has_ended());
+    outer.signal(Signal::Cont).expect("ours");
+    serves_as(&sandbox, &outer);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_container_that_starts_again_on_its_volume_has_a_worker_again() {
+    if !can(&PID) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    // The container ends with its worker in it; the next one is another pid namespace of the same boot.
+    let script = "\"$T\" ensure w --json --timeout 20s";
+    assert_eq!(inside(&sandbox, &PID, script).run().expect(0).state(), "started");
+    let mark = format!("w:{}", id(&sandbox));
+    let elsewhere = marked(&sandbox, &mark);
+    let script = format!("{script}; \"$T\" stop w -q --timeout 20s");
+    assert_eq!(inside(&sandbox, &PID, &script).run().expect(0).state(), "started");
+    let again = ensure(&sandbox).run().expect(0);
+    assert_eq!(again.state(), "started", "from outside of both as well");
+    // A record of another pid namespace is no ground to sweep here.
+    dismiss(elsewhere);
+    stop(&sandbox).expect(0);
+    let events = fs::read_to_string(sandbox.scope("w").join("events.jsonl")).expect("there");
+    assert!(events.contains("\"unverified\""), "what could not be verified is on record: {events}");
+    assert_eq!(sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn in_a_user_namespace_that_maps_the_user_the_worker_is_the_same() {
+    let words = ["--user", "--map-root-user"];
+    if !can(&words) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let outer = worker(&sandbox);
+    let said = inside(&sandbox, &words, "\"$T\" ensure w --json --timeout 20s").run();
+    assert_eq!(said.expect(0).state(), "up");
+    serves_as(&sandbox, &outer);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_worker_of_another_time_namespace_is_the_same_process() {
+    let words = ["--time", "--boottime", "1000000"];
+    if !can(&words) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    // Its start reads otherwise in there; it is verified and replaced all the same.
+    let script = "\"$T\" restart w --json --timeout 20s";
+    let restarted = inside(&sandbox, &words, script).run().expect(0);
+    assert_ne!(restarted.json()["pid"], json!(first.pid()));
+    stop(&sandbox).expect(0);
+    assert!(first.has_ended());
+    assert_eq!(sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn a_boot_that_ends_in_another_time_namespace_is_not_waited_for() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let frozen = worker(&sandbox);
+    tenure_test::kept::freeze(&frozen);
+    let mut ledger = record(&sandbox, "ledger.json");
+    let boot = ledger["lineage"][0]["boot"].clone();
+    ledger["booting_until"] = json!({"boot": boot, "ms": u64::MAX});
+    fs::write(sandbox.scope("w").join("ledger.json"), ledger.to_string()).expect("ours");
+    assert_eq!(ensure(&sandbox).run().expect(0).state(), "started");
+    assert!(frozen.has_ended());
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
+    if !can(&["--mount"]) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    let other_id = sandbox.path().join("machine-id");
+    fs::write(&other_id, "0123456789abcdef0123456789abcdef\n").expect("a sandbox takes files");
+    let changed = |words: &str| {
+        let script = format!("mount --bind '{}' /etc/machine-id\n\"$T\" {words}", other_id.display());
+        inside(&sandbox, &["--mount"], &script).run()
+    };
+    let said = changed("ensure w --json --timeout 20s").expect(0);
+    assert_eq!((said.state(), &said.json()["pid"]), ("up".to_owned(), &json!(first.pid())));
+    assert_eq!(changed("status w --json").expect(0).json()["pid"], json!(first.pid()));
+    let told = changed("doctor w");
+    assert!(told.stdout.contains("machine id was changed"), "{}{}", told.stdout, told.stderr);
+    // Once it is gone, the new name counts.
+    changed("stop w -q --timeout 20s").expect(0);
+    assert!(first.has_ended());
+    assert_eq!(changed("status w --json").expect(3).state(), "down");
+    assert_eq!(sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn another_hosts_worker_in_a_shared_home_is_another_worker() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let own = worker(&sandbox);
+    // As a machine with another boot sees it: the same root, and the directory of a host that is not it.
+    let mut identity = record(&sandbox, "identity.json");
+    identity["boot"] = json!("another-boot");
+    fs::write(sandbox.scope("w").join("identity.json"), identity.to_string()).expect("ours");
+    let shared = sandbox.scope("w").parent().expect("a host").with_file_name("0011223344556677");
+    fs::rename(sandbox.scope("w").parent().expect("a host"), &shared).expect("the same root");
+    assert_eq!(status(&sandbox).expect(3).state(), "down");
+    own.signal(Signal::Term).expect("ours");
+    assert!(own.wait_ended(Some(tenure_test::meeting::PATIENCE)).expect("ours"));
+}
