@@ -15,6 +15,7 @@ use crate::answer::{State, kebab};
 use crate::call::Call;
 use crate::failure::Failure;
 use crate::follow::Follower;
+use crate::lines::Piece;
 use crate::logs::state;
 use crate::render::{self, printable};
 use crate::words;
@@ -38,13 +39,11 @@ pub(crate) fn run(call: &Call, words: &words::Events) -> Result<u8, Failure> {
     let dir =
         Dir::open_private(state.path()).map_err(|error| Failure::because(State::StateUnusable, &error))?;
     let mut follower = Follower::new(dir, file::EVENTS);
-    let show = |line: &[u8]| match serde_json::from_slice::<Event>(line) {
+    let show = |line: Piece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
         Ok(event) if event.at_ms >= oldest => write(call, &event),
         Ok(_) | Err(_) => Ok(()),
     };
-    for line in follower.last_lines(usize::MAX).map_err(unreadable)? {
-        show(&line)?;
-    }
+    follower.last_lines(usize::MAX, show)?.map_err(unreadable)?;
     match follower.follow(show)? {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),

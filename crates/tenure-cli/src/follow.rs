@@ -1,7 +1,8 @@
 //! Reading a file that grows: its last lines, then what is added, across rotations.
 //!
 //! Waits are the kernel's: a change in the directory, or the end of the reader of our output. The file is found by its
-//! name in an open directory; when another one takes the name, the old one is read to its end first.
+//! name in an open directory; when another one takes the name, the old one is read to its end first. Nothing is held but
+//! the part that is being read and the line that it belongs to, however long the file is.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -11,8 +12,13 @@ use tenure_sys::dir::{Dir, fstat};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::watch::Watch;
 
+use crate::lines::{Lines, Piece};
+
 /// Bytes read at a time; a log is read to its end in as many turns as it needs.
-const PART: u64 = 64 * 1024;
+const PART: usize = 64 * 1024;
+
+/// Older files of a name that are looked at: more than any description keeps.
+const MOST_OLDER: u32 = 1000;
 
 /// A file by its name, read to where it ended.
 #[derive(Debug)]
@@ -20,38 +26,66 @@ pub(crate) struct Follower {
     dir: Dir,
     name: &'static str,
     file: Option<File>,
-    partial: Vec<u8>,
+    lines: Lines,
 }
 
 impl Follower {
     /// Follows the file of that name, whether or not it exists yet.
     pub(crate) fn new(dir: Dir, name: &'static str) -> Self {
-        Self { dir, name, file: None, partial: Vec::new() }
+        Self { dir, name, file: None, lines: Lines::default() }
     }
 
-    /// The last `count` lines, older files of the name (`name.1`, `name.2`, …) included. What comes after them is left to
-    /// [`Follower::follow`].
-    pub(crate) fn last_lines(&mut self, count: usize) -> io::Result<Vec<Vec<u8>>> {
-        self.file = open(&self.dir, self.name)?;
-        let mut lines = match &mut self.file {
-            Some(file) => last_lines(file, count)?,
-            None => Vec::new(),
+    /// Hands over the last `count` lines, older files of the name (`name.1`, `name.2`, …) included. What comes after them is
+    /// left to [`Follower::follow`].
+    pub(crate) fn last_lines<E>(
+        &mut self,
+        count: usize,
+        mut sink: impl FnMut(Piece<'_>) -> Result<(), E>,
+    ) -> Result<io::Result<()>, E> {
+        let stretches = match self.stretches(count) {
+            Ok(stretches) => stretches,
+            Err(error) => return Ok(Err(error)),
         };
-        let mut older = 1_u32;
-        while lines.len() < count {
-            let Some(mut file) = open(&self.dir, &format!("{}.{older}", self.name))? else { break };
-            let mut before = last_lines(&mut file, count - lines.len())?;
-            before.append(&mut lines);
-            lines = before;
-            older += 1;
+        for mut stretch in stretches.into_iter().rev() {
+            let done = hand_over(&mut stretch, &mut self.lines, &mut sink)?;
+            // A last line without its end counts.
+            self.lines.finish(&mut sink)?;
+            if let Err(error) = done {
+                return Ok(Err(error));
+            }
+            // The newest comes last.
+            self.file = Some(stretch.file);
         }
-        Ok(lines)
+        Ok(Ok(()))
+    }
+
+    /// Where the last `count` lines are, the newest file first.
+    fn stretches(&self, count: usize) -> io::Result<Vec<Stretch>> {
+        let mut stretches = Vec::new();
+        let mut left = count;
+        for age in 0..=MOST_OLDER {
+            let name = if age == 0 { self.name.to_owned() } else { format!("{}.{age}", self.name) };
+            match open(&self.dir, &name)? {
+                Some(mut file) => {
+                    let (begin, end, found) = last_lines(&mut file, left)?;
+                    left -= found;
+                    stretches.push(Stretch { file, begin, end });
+                }
+                // What is rotated at this moment has an older file and no newest one.
+                None if age == 0 => {}
+                None => break,
+            }
+            if left == 0 {
+                break;
+            }
+        }
+        Ok(stretches)
     }
 
     /// Hands over every line that is added from now on. Ends with the error of `sink`, or when the reader of stdout goes.
     pub(crate) fn follow<E>(
         &mut self,
-        mut sink: impl FnMut(&[u8]) -> Result<(), E>,
+        mut sink: impl FnMut(Piece<'_>) -> Result<(), E>,
     ) -> Result<io::Result<()>, E> {
         let watch = match Watch::of(&self.dir) {
             Ok(watch) => watch,
@@ -60,9 +94,8 @@ impl Follower {
         let stdout = io::stdout();
         loop {
             watch.drain();
-            match self.added() {
-                Ok(lines) => lines.iter().try_for_each(|line| sink(line))?,
-                Err(error) => return Ok(Err(error)),
+            if let Err(error) = self.added(&mut sink)? {
+                return Ok(Err(error));
             }
             let mut waiting =
                 [Interest::new(watch.as_fd(), Want::Read), Interest::new(stdout.as_fd(), Want::Nothing)];
@@ -76,20 +109,29 @@ impl Follower {
     }
 
     /// The whole lines added since the last look.
-    fn added(&mut self) -> io::Result<Vec<Vec<u8>>> {
-        let mut lines = Vec::new();
+    fn added<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<io::Result<()>, E> {
         loop {
-            let moved_on = self.is_another_file()?;
+            let moved_on = match self.is_another_file() {
+                Ok(moved_on) => moved_on,
+                Err(error) => return Ok(Err(error)),
+            };
             if let Some(file) = &mut self.file {
-                rewind_if_cut(file)?;
-                file.read_to_end(&mut self.partial)?;
-                split(&mut self.partial, &mut lines);
+                let read = rewind_if_cut(file).map_or_else(
+                    |error| Ok(Err(error)),
+                    |()| read_on(file, u64::MAX, &mut self.lines, sink),
+                )?;
+                if let Err(error) = read {
+                    return Ok(Err(error));
+                }
             }
             if !moved_on {
-                return Ok(lines);
+                return Ok(Ok(()));
             }
-            self.file = open(&self.dir, self.name)?;
-            lines.extend((!self.partial.is_empty()).then(|| std::mem::take(&mut self.partial)));
+            match open(&self.dir, self.name) {
+                Ok(file) => self.file = file,
+                Err(error) => return Ok(Err(error)),
+            }
+            self.lines.finish(sink)?;
         }
     }
 
@@ -102,6 +144,48 @@ impl Follower {
         };
         Ok(named.is_some() && named != open)
     }
+}
+
+/// A part of a file that is to be told.
+struct Stretch {
+    file: File,
+    begin: u64,
+    end: u64,
+}
+
+/// Tells a stretch; its file is left at the end of it.
+fn hand_over<E>(
+    stretch: &mut Stretch,
+    lines: &mut Lines,
+    sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+) -> Result<io::Result<()>, E> {
+    if let Err(error) = stretch.file.seek(SeekFrom::Start(stretch.begin)) {
+        return Ok(Err(error));
+    }
+    read_on(&mut stretch.file, stretch.end.saturating_sub(stretch.begin), lines, sink)
+}
+
+/// Reads on, at most so many bytes.
+fn read_on<E>(
+    file: &mut File,
+    mut left: u64,
+    lines: &mut Lines,
+    sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+) -> Result<io::Result<()>, E> {
+    let mut part = vec![0; PART];
+    while left > 0 {
+        let room = usize::try_from(left).unwrap_or(PART).min(PART);
+        match file.read(&mut part[..room]) {
+            Ok(0) => break,
+            Ok(count) => {
+                left -= count as u64;
+                lines.feed(&part[..count], sink)?;
+            }
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Ok(Err(error)),
+        }
+    }
+    Ok(Ok(()))
 }
 
 fn open(dir: &Dir, name: &str) -> io::Result<Option<File>> {
@@ -120,40 +204,33 @@ fn rewind_if_cut(file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-/// Takes the whole lines out of `bytes`.
-fn split(bytes: &mut Vec<u8>, lines: &mut Vec<Vec<u8>>) {
-    let Some(end) = bytes.iter().rposition(|byte| *byte == b'\n') else { return };
-    let rest = bytes.split_off(end + 1);
-    let whole = std::mem::replace(bytes, rest);
-    lines.extend(whole[..end].split(|byte| *byte == b'\n').map(<[u8]>::to_vec));
-}
-
-/// The last `count` lines of a file, which is left at its end. A last line without its end counts.
-fn last_lines(file: &mut File, count: usize) -> io::Result<Vec<Vec<u8>>> {
+/// Where the last `count` lines of a file begin and end, and how many they are. A last line without its end counts. Read
+/// from the end, part by part, and nothing is kept.
+fn last_lines(file: &mut File, count: usize) -> io::Result<(u64, u64, usize)> {
     let length = file.seek(SeekFrom::End(0))?;
-    let (mut begin, mut text) = (length, Vec::new());
-    // One more line end than lines: the one before the first of them.
-    let mut ends = 0;
-    while begin > 0 && ends <= count {
-        let size = PART.min(begin);
-        begin -= size;
+    if length == 0 || count == 0 {
+        return Ok((length, length, 0));
+    }
+    let (mut begin, mut found) = (length, 0);
+    let mut part = vec![0; PART];
+    while begin > 0 {
+        let size = usize::try_from(begin).unwrap_or(PART).min(PART);
+        begin -= size as u64;
         file.seek(SeekFrom::Start(begin))?;
-        let mut part = Vec::new();
-        Read::by_ref(file).take(size).read_to_end(&mut part)?;
-        ends += part.split(|byte| *byte == b'\n').count() - 1;
-        part.append(&mut text);
-        text = part;
+        file.read_exact(&mut part[..size])?;
+        for (at, _) in part[..size].iter().enumerate().rev().filter(|(_, byte)| **byte == b'\n') {
+            let after = begin + at as u64 + 1;
+            // The end of the last line begins no other.
+            if after == length {
+                continue;
+            }
+            found += 1;
+            if found == count {
+                return Ok((after, length, found));
+            }
+        }
     }
-    file.seek(SeekFrom::Start(length))?;
-    if text.last() == Some(&b'\n') {
-        text.pop();
-    }
-    if text.is_empty() && length == 0 {
-        return Ok(Vec::new());
-    }
-    let mut lines: Vec<Vec<u8>> = text.split(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
-    lines.drain(..lines.len().saturating_sub(count));
-    Ok(lines)
+    Ok((0, length, found + 1))
 }
 
 #[cfg(test)]
@@ -181,8 +258,25 @@ mod tests {
         Follower::new(Dir::open_private(logs.dir.path()).expect("opened"), "a")
     }
 
-    fn text(lines: Vec<Vec<u8>>) -> Vec<String> {
-        lines.into_iter().map(|line| String::from_utf8(line).expect("text")).collect()
+    /// What is handed over, line by line.
+    fn told(
+        read: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> Result<(), ()>) -> Result<io::Result<()>, ()>,
+    ) -> Vec<String> {
+        let mut lines = Vec::new();
+        let mut sink = |piece: Piece<'_>| {
+            lines.push(String::from_utf8(piece.bytes.to_vec()).expect("text"));
+            Ok(())
+        };
+        read(&mut sink).expect("taken").expect("read");
+        lines
+    }
+
+    fn last(follower: &mut Follower, count: usize) -> Vec<String> {
+        told(|sink| follower.last_lines(count, sink))
+    }
+
+    fn added(follower: &mut Follower) -> Vec<String> {
+        told(|mut sink| follower.added(&mut sink))
     }
 
     #[test]
@@ -190,10 +284,10 @@ mod tests {
         let logs = logs();
         write(&logs.dir, "a.1", "1\n2\n");
         write(&logs.dir, "a", "3\n4");
-        assert_eq!(text(follower(&logs).last_lines(3).expect("read")), ["2", "3", "4"]);
-        assert_eq!(text(follower(&logs).last_lines(1).expect("read")), ["4"]);
-        assert_eq!(text(follower(&logs).last_lines(9).expect("read")), ["1", "2", "3", "4"]);
-        assert!(follower(&logs).last_lines(0).expect("read").is_empty());
+        assert_eq!(last(&mut follower(&logs), 3), ["2", "3", "4"]);
+        assert_eq!(last(&mut follower(&logs), 1), ["4"]);
+        assert_eq!(last(&mut follower(&logs), 9), ["1", "2", "3", "4"]);
+        assert!(last(&mut follower(&logs), 0).is_empty());
     }
 
     #[test]
@@ -201,7 +295,7 @@ mod tests {
         let logs = logs();
         let long: Vec<String> = (0..40_000).map(|number| format!("line {number}")).collect();
         write(&logs.dir, "a", &format!("{}\n", long.join("\n")));
-        let lines = text(follower(&logs).last_lines(20_000).expect("read"));
+        let lines = last(&mut follower(&logs), 20_000);
         assert_eq!((lines.len(), lines[0].as_str()), (20_000, "line 20000"));
     }
 
@@ -210,22 +304,44 @@ mod tests {
         let logs = logs();
         write(&logs.dir, "a", "1\n");
         let mut follower = follower(&logs);
-        assert_eq!(text(follower.last_lines(9).expect("read")), ["1"]);
+        assert_eq!(last(&mut follower, 9), ["1"]);
         write(&logs.dir, "a", "2\nha");
-        assert_eq!(text(follower.added().expect("read")), ["2"]);
+        assert_eq!(added(&mut follower), ["2"]);
         write(&logs.dir, "a", "lf\n");
         logs.dir.rename("a", "a.1").expect("renamed");
         write(&logs.dir, "a", "new\n");
-        assert_eq!(text(follower.added().expect("read")), ["half", "new"]);
-        assert!(follower.added().expect("read").is_empty());
+        assert_eq!(added(&mut follower), ["half", "new"]);
+        assert!(added(&mut follower).is_empty());
     }
 
     #[test]
     fn a_file_that_comes_later_is_read_from_its_start() {
         let logs = logs();
         let mut follower = follower(&logs);
-        assert!(follower.last_lines(9).expect("read").is_empty());
+        assert!(last(&mut follower, 9).is_empty());
         write(&logs.dir, "a", "1\n");
-        assert_eq!(text(follower.added().expect("read")), ["1"]);
+        assert_eq!(added(&mut follower), ["1"]);
+    }
+
+    #[test]
+    fn a_log_without_a_line_end_is_one_line_however_long() {
+        let logs = logs();
+        let part = "x".repeat(1 << 20);
+        for _ in 0..40 {
+            write(&logs.dir, "a", &part);
+        }
+        let pieces = last(&mut follower(&logs), 3);
+        assert_eq!(pieces.iter().map(String::len).sum::<usize>(), 40 << 20);
+        assert!(pieces.iter().all(|piece| piece.len() < 2 << 20));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_a_log_is_named_and_not_waited_for() {
+        let logs = logs();
+        write(&logs.dir, "x", "");
+        let made = std::process::Command::new("mkfifo").arg(logs.dir.path().join("a")).status();
+        assert!(made.expect("coreutils").success());
+        let refused = follower(&logs).last_lines(1, |_| Ok::<(), ()>(())).expect("nothing to take");
+        assert_eq!(refused.expect_err("refused").to_string(), "a is a named pipe, and no regular file");
     }
 }

@@ -35,7 +35,7 @@ pub(crate) fn run(call: &Call, words: &words::Init) -> Result<u8, Failure> {
     let text = config::starter(&name, &words.command);
     write(&path, &text)?;
     // With a command it describes a worker that the caller has typed: nobody else's word is in it.
-    let source = Source { path: path.clone(), text, level: Level::Project, base: 0 };
+    let source = Source::new(path.clone(), text, Level::Project);
     let described = !words.command.is_empty();
     let trust = described.then(|| Trusted::of_user().and_then(|trusted| trusted.allow(&source)));
     let trusted = matches!(trust, Some(Ok(())));

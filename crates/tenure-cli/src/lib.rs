@@ -22,6 +22,7 @@ mod follow;
 mod hint;
 mod host;
 mod init;
+mod lines;
 mod logs;
 mod man;
 mod newer;

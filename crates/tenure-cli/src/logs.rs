@@ -11,6 +11,7 @@ use crate::call::Call;
 use crate::config::Target;
 use crate::failure::Failure;
 use crate::follow::Follower;
+use crate::lines::Piece;
 use crate::render;
 use crate::words;
 
@@ -19,7 +20,13 @@ use crate::words;
 struct Line<'a> {
     log: &'a str,
     line: &'a str,
+    /// The line is too long for one document, and the next one goes on with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    continues: bool,
 }
+
+/// Bytes gathered before they are written.
+const GATHERED: usize = 64 * 1024;
 
 /// Shows the log; the exit code.
 pub(crate) fn run(call: &Call, words: &words::Logs) -> Result<u8, Failure> {
@@ -35,12 +42,13 @@ pub(crate) fn run(call: &Call, words: &words::Logs) -> Result<u8, Failure> {
         failure
     };
     let mut follower = Follower::new(logs, name);
-    let lines = follower.last_lines(words.lines).map_err(unreadable)?;
-    write(call, name, &lines)?;
+    let mut out = Out { call, log: name, gathered: Vec::new() };
+    follower.last_lines(words.lines, |piece| out.write(piece))?.map_err(unreadable)?;
+    out.flush()?;
     if !words.follow {
         return Ok(0);
     }
-    match follower.follow(|line| write(call, name, std::slice::from_ref(&line)))? {
+    match follower.follow(|piece| out.write(piece).and_then(|()| out.flush()))? {
         Ok(()) => Ok(0),
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
         Err(error) => Err(unreadable(error)),
@@ -68,16 +76,30 @@ fn never_ran(called: &str) -> Failure {
         .hint(format!("`tenure list` shows those that did, `tenure ensure {called}` starts this one"))
 }
 
-fn write(call: &Call, log: &str, lines: &[impl AsRef<[u8]>]) -> Result<(), Failure> {
-    if call.screen.wants_json() {
-        return lines.iter().try_for_each(|line| {
-            render::document(&Line { log, line: &String::from_utf8_lossy(line.as_ref()) })
-        });
+/// Where lines go.
+struct Out<'call> {
+    call: &'call Call,
+    log: &'call str,
+    gathered: Vec<u8>,
+}
+
+impl Out<'_> {
+    fn write(&mut self, piece: Piece<'_>) -> Result<(), Failure> {
+        if self.call.screen.wants_json() {
+            let line = &String::from_utf8_lossy(piece.bytes);
+            return render::document(&Line { log: self.log, line, continues: !piece.ends });
+        }
+        self.gathered.extend_from_slice(piece.bytes);
+        self.gathered.extend(piece.ends.then_some(b'\n'));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.flush() }
     }
-    let mut bytes = Vec::new();
-    for line in lines {
-        bytes.extend_from_slice(line.as_ref());
-        bytes.push(b'\n');
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let written = render::bytes(&self.gathered);
+        self.gathered.clear();
+        written
     }
-    render::bytes(&bytes)
 }

@@ -125,8 +125,14 @@ impl Seen {
 fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
     match tenure::recorded(scope) {
         Ok(record) => (record, None),
-        Err(error) => (None, Some(error.to_string())),
+        Err(error) => (None, Some(with_causes(&error))),
     }
+}
+
+/// An error with its causes: which of its files is how.
+fn with_causes(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 /// Tells of one worker, or of all that are configured here; the exit code is that of the first that does not serve.

@@ -11,12 +11,16 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{AtFlags, CWD, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 use thiserror::Error;
 
+mod regular;
 mod write;
+
+use regular::retry;
+pub use regular::{open_regular, read_regular};
 
 /// How a directory is opened: never through a link in the last place.
 const DIRECTORY: OFlags =
@@ -120,19 +124,23 @@ pub struct FileStat {
     pub uid: u32,
     /// Whether it is a socket.
     pub is_socket: bool,
+    /// What it is, in words.
+    pub kind: &'static str,
     /// Last change of its content by the wall clock, in seconds since the Unix epoch.
     pub modified_s: u64,
 }
 
 impl FileStat {
     fn new(stat: &Stat) -> Self {
+        let kind = FileType::from_raw_mode(stat.st_mode);
         Self {
             dev: stat.st_dev,
             ino: stat.st_ino,
             len: u64::try_from(stat.st_size).unwrap_or(0),
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
-            is_socket: rustix::fs::FileType::from_raw_mode(stat.st_mode) == rustix::fs::FileType::Socket,
+            is_socket: kind == FileType::Socket,
+            kind: regular::word(kind),
             modified_s: u64::try_from(stat.st_mtime).unwrap_or(0),
         }
     }
@@ -141,20 +149,6 @@ impl FileStat {
 /// Reads what the kernel knows about an open file.
 pub fn fstat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
     Ok(FileStat::new(&rustix::fs::fstat(fd)?))
-}
-
-/// Opens a regular file for reading, also through links. Whatever else lies there, such as a pipe that nobody writes to, is
-/// refused as [`io::ErrorKind::InvalidInput`] and never holds the caller up.
-pub fn open_regular(path: &Path) -> io::Result<File> {
-    let irregular = || io::Error::new(io::ErrorKind::InvalidInput, "it is no regular file");
-    let how = OFlags::RDONLY | OFlags::NONBLOCK | OFlags::NOCTTY | OFlags::CLOEXEC;
-    let fd = match retry(|| rustix::fs::openat(CWD, path, how, Mode::empty())) {
-        // A socket cannot be opened.
-        Err(Errno::NXIO) => return Err(irregular()),
-        opened => opened?,
-    };
-    let kind = rustix::fs::FileType::from_raw_mode(rustix::fs::fstat(&fd)?.st_mode);
-    if kind == rustix::fs::FileType::RegularFile { Ok(File::from(fd)) } else { Err(irregular()) }
 }
 
 /// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
@@ -277,28 +271,24 @@ impl Dir {
     pub fn open_lock(&self, name: impl AsRef<Path>) -> io::Result<File> {
         let name = leaf(name.as_ref())?;
         match self.open(name, OFlags::RDWR | OFlags::CREATE) {
-            Err(Errno::ROFS | Errno::ACCESS) => Ok(self.open(name, OFlags::RDONLY)?),
-            opened => Ok(opened?),
+            Err(error) if is_read_only(&error) => self.open(name, OFlags::RDONLY),
+            opened => opened,
         }
     }
 
-    /// Opens a file for reading. A pipe that somebody has put in its place never holds the caller up.
+    /// Opens a file for reading.
     pub fn open_read(&self, name: impl AsRef<Path>) -> io::Result<File> {
-        Ok(self.open(leaf(name.as_ref())?, OFlags::RDONLY | OFlags::NONBLOCK)?)
+        self.open(leaf(name.as_ref())?, OFlags::RDONLY)
     }
 
     /// Opens a file for appending, made with mode 0600 if it is missing.
     pub fn open_append(&self, name: impl AsRef<Path>) -> io::Result<File> {
-        Ok(self.open(
-            leaf(name.as_ref())?,
-            OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE | OFlags::NONBLOCK,
-        )?)
+        self.open(leaf(name.as_ref())?, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
     }
 
-    fn open(&self, name: &Path, how: OFlags) -> Result<File, Errno> {
-        let how = how | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        let fd = retry(|| rustix::fs::openat(&self.fd, name, how, Mode::RUSR | Mode::WUSR))?;
-        Ok(File::from(fd))
+    /// A link, and whatever else is no regular file, is refused by its kind and never holds the caller up.
+    fn open(&self, name: &Path, how: OFlags) -> io::Result<File> {
+        regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW)
     }
 
     /// Gives another name to a file, replacing what has that name, in one step.
@@ -358,14 +348,8 @@ fn make(below: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
     }
 }
 
-/// Opening can be interrupted on slow file systems.
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
-    }
+fn is_read_only(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
 /// A name is one plain part: what would lead out of the directory is refused.

@@ -5,7 +5,7 @@
 //! user must come to the same answer.
 
 use std::ffi::OsString;
-use std::fs;
+use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::AsFd;
 use std::os::unix::ffi::OsStringExt;
@@ -16,6 +16,7 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::clock::Until;
+use crate::dir::read_regular;
 use crate::pipe;
 use crate::poll::{self, Interest, Want};
 use crate::spawn::{self, Launch, Stream};
@@ -25,6 +26,15 @@ const GETENT: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-syste
 
 /// A directory server that is down must not hold up every launcher; the answer then is an error that names the way out.
 const GETENT_LIMIT: Duration = Duration::from_secs(5);
+
+/// Longest list of users read: a hundred thousand of them have less.
+const LARGEST_LIST: u64 = 16 * 1024 * 1024;
+
+/// One line of that list has less.
+const LONGEST_ANSWER: usize = 64 * 1024;
+
+/// An id and the end of its line have less.
+const LONGEST_ID: u64 = 256;
 
 /// Why a user has no known home.
 #[derive(Debug, Error)]
@@ -67,7 +77,7 @@ pub fn home_of(uid: u32) -> Result<PathBuf, HomeError> {
 }
 
 fn find_home(uid: u32) -> Result<PathBuf, HomeError> {
-    match fs::read("/etc/passwd") {
+    match read_regular(Path::new("/etc/passwd"), LARGEST_LIST) {
         Ok(text) => {
             if let Some(home) = home_in(&text, uid) {
                 return Ok(home);
@@ -102,14 +112,14 @@ fn ask_getent(uid: u32) -> io::Result<Vec<u8>> {
         Launch { args: &args, stdout: Stream::Fd(write.as_fd()), ..Launch::new(program, Path::new("/")) };
     let child = spawn::child(&launch).map_err(io::Error::other)?;
     drop(write);
-    let answer = read_within(fs::File::from(read), GETENT_LIMIT);
+    let answer = read_within(File::from(read), GETENT_LIMIT);
     // Its answer is in, or it has had its time.
     child.kill()?;
     child.wait()?;
     answer
 }
 
-fn read_within(mut from: fs::File, limit: Duration) -> io::Result<Vec<u8>> {
+fn read_within(mut from: File, limit: Duration) -> io::Result<Vec<u8>> {
     let until = Until::after(Some(limit));
     let mut answer = Vec::new();
     let mut part = [0_u8; 4096];
@@ -121,6 +131,9 @@ fn read_within(mut from: fs::File, limit: Duration) -> io::Result<Vec<u8>> {
             0 => return Ok(answer),
             count => answer.extend_from_slice(part.get(..count).unwrap_or_default()),
         }
+        if answer.len() > LONGEST_ANSWER {
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, "getent does not stop to answer"));
+        }
     }
 }
 
@@ -128,7 +141,7 @@ fn read_within(mut from: fs::File, limit: Duration) -> io::Result<Vec<u8>> {
 #[must_use]
 pub fn machine_id() -> Option<String> {
     ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(|path| {
-        let text = fs::read_to_string(path).ok()?;
+        let text = String::from_utf8(read_regular(Path::new(path), LONGEST_ID).ok()?).ok()?;
         let id = text.trim();
         // An image that has not been started yet says "uninitialized" (machine-id(5)).
         (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())

@@ -3,17 +3,27 @@
 //! Written by whoever acts, launchers too: a failed start has no worker to write it. One `O_APPEND` write an event, so
 //! that lines of two writers never mix. For people and for tests; nothing in `tenure` reads events to decide.
 
-use std::io::{self, Write};
+use std::fs::File;
+use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::os::fd::AsFd;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use tenure_sys::dir::fstat;
+use tenure_sys::lock::{self, TryLock};
 
 use crate::deadline::wall_millis;
 use crate::paths::{StateDir, file};
 use crate::wire::Asker;
 
-/// Size at which the gate holder rotates the file.
+/// Size at which whoever has written rotates the file: some thousands of events.
 const ROTATE_AT: u64 = 1_000_000;
+
+/// Bytes read of a file, from its end: one of a version that rotated elsewhere may be longer.
+const MOST_READ: u64 = 16 * ROTATE_AT;
+
+/// Longest reason in bytes: last words fit, and no event makes the file much longer than it may be.
+const LONGEST_WHY: usize = 16 * 1024;
 
 /// Name of the rotated file.
 pub const ROTATED: &str = "events.jsonl.1";
@@ -125,11 +135,25 @@ impl Event {
     }
 }
 
-/// Appends one event. A full disk loses the event, never the act: callers go on.
+/// Appends one event, and moves a file that has grown too large aside. A full disk loses the event, never the act: callers
+/// go on.
 pub fn append(state: &StateDir, event: &Event) -> io::Result<()> {
-    let mut line = serde_json::to_vec(event)?;
+    let mut line = match bounded(event) {
+        Some(shorter) => serde_json::to_vec(&shorter)?,
+        None => serde_json::to_vec(event)?,
+    };
     line.push(b'\n');
-    state.dir().open_append(file::EVENTS)?.write_all(&line)
+    let mut file = state.dir().open_append(file::EVENTS)?;
+    file.write_all(&line)?;
+    if fstat(file.as_fd())?.len > ROTATE_AT { rotate(state, file) } else { Ok(()) }
+}
+
+/// The same event with a shorter reason, where its own is too long.
+fn bounded(event: &Event) -> Option<Event> {
+    (event.why.len() > LONGEST_WHY).then(|| {
+        let end = (0..=LONGEST_WHY).rev().find(|&end| event.why.is_char_boundary(end)).unwrap_or(0);
+        Event { why: format!("{}…", &event.why[..end]), ..event.clone() }
+    })
 }
 
 /// Appends and goes on when that fails: an event is an account, not the act.
@@ -137,11 +161,15 @@ pub fn note(state: &StateDir, event: &Event) {
     drop(append(state, event));
 }
 
-/// Moves a file that has grown too large aside. Only for the holder of the gate: two at once would lose a file.
-pub(crate) fn rotate(state: &StateDir) {
-    let large = state.dir().stat(file::EVENTS).ok().flatten().is_some_and(|stat| stat.len > ROTATE_AT);
-    if large {
-        drop(state.dir().rename(file::EVENTS, ROTATED));
+/// Moves aside a file that has grown too large. Several writers may see that at once: the lock on this very file, and a look
+/// whether the name still leads to it, let one of them do it. Whoever has opened it before appends to the file that was
+/// moved, where it is read.
+fn rotate(state: &StateDir, file: File) -> io::Result<()> {
+    match lock::try_lock(file)? {
+        TryLock::Taken(held) if lock::same_file(held.file(), state.dir(), file::EVENTS)? => {
+            state.dir().rename(file::EVENTS, ROTATED)
+        }
+        TryLock::Taken(_) | TryLock::Busy(_) => Ok(()),
     }
 }
 
@@ -149,10 +177,108 @@ pub(crate) fn rotate(state: &StateDir) {
 pub fn read_all(state: &StateDir) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     for name in [ROTATED, file::EVENTS] {
-        let bytes = state.dir().read(name, 16 * ROTATE_AT)?.unwrap_or_default();
-        events.extend(
-            bytes.split(|&byte| byte == b'\n').filter_map(|line| serde_json::from_slice::<Event>(line).ok()),
-        );
+        match state.dir().open_read(name) {
+            Ok(file) => read_end(file, &mut events)?,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
     }
     Ok(events)
+}
+
+/// The events at the end of a file; its size is read, not believed: somebody appends meanwhile.
+fn read_end(mut file: File, events: &mut Vec<Event>) -> io::Result<()> {
+    let length = fstat(file.as_fd())?.len;
+    file.seek(SeekFrom::Start(length.saturating_sub(MOST_READ)))?;
+    let mut reader = BufReader::new(file.take(MOST_READ));
+    let mut line = Vec::new();
+    while reader.read_until(b'\n', &mut line)? > 0 {
+        events.extend(serde_json::from_slice::<Event>(&line).ok());
+        line.clear();
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::scope::Scope;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let root = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir()
+            .expect("a temporary directory");
+        let scope: Scope = "memory".parse().expect("valid");
+        let state = StateDir::at(root.path(), &scope).expect("private");
+        (root, state)
+    }
+
+    fn event(generation: u64, why: &str) -> Event {
+        Event::now(What::Ready, generation, &Asker::default(), why)
+    }
+
+    fn length(state: &StateDir, name: &str) -> u64 {
+        state.dir().stat(name).expect("readable").map_or(0, |stat| stat.len)
+    }
+
+    #[test]
+    fn the_files_are_bounded_whoever_writes_and_no_event_of_several_writers_is_lost() {
+        let (_root, state) = state();
+        let why = "w".repeat(8 * 1024);
+        std::thread::scope(|scope| {
+            for writer in 0..4_u64 {
+                let (state, why) = (&state, &why);
+                scope.spawn(move || {
+                    for number in 0..45 {
+                        append(state, &event(writer * 1000 + number, why)).expect("written");
+                    }
+                });
+            }
+        });
+        // Less than two files hold: all must be there.
+        let read = read_all(&state).expect("readable");
+        assert_eq!(read.len(), 4 * 45);
+        for number in 0..400 {
+            append(&state, &event(number, &why)).expect("written");
+        }
+        let most = ROTATE_AT + 2 * LONGEST_WHY as u64;
+        assert!(length(&state, file::EVENTS) <= most && length(&state, ROTATED) <= most);
+        assert_eq!(read_all(&state).expect("readable").last().map(|event| event.generation), Some(399));
+    }
+
+    #[test]
+    fn a_file_of_any_length_is_read_at_its_end() {
+        let (_root, state) = state();
+        append(&state, &event(1, "the first")).expect("written");
+        let file = state.dir().open_append(file::EVENTS).expect("there");
+        file.set_len(40 * ROTATE_AT).expect("sparse");
+        let mut line = serde_json::to_vec(&event(2, "the last")).expect("written");
+        line.insert(0, b'\n');
+        line.push(b'\n');
+        (&file).write_all(&line).expect("written");
+        let read = read_all(&state).expect("readable");
+        assert_eq!(read.iter().map(|event| event.generation).collect::<Vec<_>>(), [2]);
+        append(&state, &event(3, "rotates")).expect("written");
+        append(&state, &event(4, "is in a new one")).expect("written");
+        assert!(length(&state, file::EVENTS) < ROTATE_AT);
+    }
+
+    #[test]
+    fn a_reason_without_measure_is_cut() {
+        let (_root, state) = state();
+        append(&state, &event(1, &"ü".repeat(1 << 20))).expect("written");
+        let read = read_all(&state).expect("readable");
+        assert!(read[0].why.len() <= LONGEST_WHY + 4 && read[0].why.ends_with('…'));
+    }
+
+    #[test]
+    fn a_pipe_in_the_place_of_the_file_is_named_and_not_waited_for() {
+        let (_root, state) = state();
+        let made = std::process::Command::new("mkfifo").arg(state.path().join(file::EVENTS)).status();
+        assert!(made.expect("coreutils").success());
+        let named = |error: io::Error| error.to_string().contains("events.jsonl is a named pipe");
+        assert!(named(read_all(&state).expect_err("refused")));
+        assert!(named(append(&state, &event(1, "")).expect_err("refused")));
+    }
 }

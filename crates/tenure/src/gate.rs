@@ -21,7 +21,6 @@ use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Moment, Stage};
-use crate::event;
 use crate::fault::{self, Point};
 use crate::paths::{StateDir, file};
 
@@ -112,7 +111,6 @@ impl<'state> Gate<'state> {
         state.look_again();
         // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be stopped.
         drop(sign(lock.file()));
-        event::rotate(state);
         let gate = Self::watched(state, lock, bound)?;
         fault::reach(Point::GateEntered);
         Ok(gate)

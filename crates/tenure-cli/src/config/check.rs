@@ -69,6 +69,9 @@ pub(crate) struct Notice {
     pub(crate) hint: String,
 }
 
+/// Faults of one worker that are told: each is found by understanding all that is left, and nobody mends more at a time.
+const MOST_FAULTS: usize = 50;
+
 /// Checks these files, of which `unread` could not be read.
 pub(crate) fn check(sources: &[Source], unread: &[ConfigError], trusted: &Trusted) -> Checked {
     let mut checked = Checked::default();
@@ -129,6 +132,12 @@ impl Checked {
         let Description { about, mut value } = description;
         let before = self.faults.len();
         let kept = loop {
+            if self.faults.len() - before == MOST_FAULTS {
+                let message =
+                    format!("there may be more: {MOST_FAULTS} faults of one worker are told at a time");
+                self.faults.push(fault(&about.wrong(description_start(&value), &message), None));
+                break None;
+            }
             let flaw = match understand(&about, value.clone()) {
                 Ok(kept) => break Some(kept),
                 Err(flaw) => flaw,
@@ -315,8 +324,7 @@ mod tests {
     use super::*;
 
     fn checked(text: &str) -> Checked {
-        let source =
-            Source { path: "/p/tenure.toml".into(), text: text.to_owned(), level: Level::Given, base: 0 };
+        let source = Source::new("/p/tenure.toml".into(), text.to_owned(), Level::Given);
         check(&[source], &[], &Trusted::below(Path::new("/nonexistent")))
     }
 

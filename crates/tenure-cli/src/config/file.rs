@@ -142,7 +142,9 @@ mod tests {
     use super::*;
 
     fn source(text: &str, base: usize) -> Source {
-        Source { path: "/p/tenure.toml".into(), text: text.to_owned(), level: Level::Project, base }
+        let mut source = Source::new("/p/tenure.toml".into(), text.to_owned(), Level::Project);
+        source.base = base;
+        source
     }
 
     #[test]

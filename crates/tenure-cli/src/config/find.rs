@@ -7,6 +7,7 @@ use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
 use tenure_sys::{dir, user};
 
@@ -60,11 +61,14 @@ pub(crate) struct Source {
     pub(crate) level: Level,
     /// Where its text begins when the text of all files of a call is numbered through.
     pub(crate) base: usize,
+    /// Where its lines end, once somebody asks for a line: many may.
+    ends: OnceLock<Vec<usize>>,
 }
 
 impl Source {
-    fn new(path: PathBuf, text: String, level: Level) -> Self {
-        Self { path, text, level, base: 0 }
+    /// A file with this text.
+    pub(crate) fn new(path: PathBuf, text: String, level: Level) -> Self {
+        Self { path, text, level, base: 0, ends: OnceLock::new() }
     }
 
     /// The directory that relative paths in it start from.
@@ -74,8 +78,8 @@ impl Source {
 
     /// The place of a position in its own text.
     pub(crate) fn place(&self, position: usize) -> Place {
-        let before = self.text.get(..position).unwrap_or(&self.text);
-        Place { path: self.path.clone(), line: Some(before.matches('\n').count() + 1) }
+        let ends = self.ends.get_or_init(|| self.text.match_indices('\n').map(|(at, _)| at).collect());
+        Place { path: self.path.clone(), line: Some(ends.partition_point(|end| *end < position) + 1) }
     }
 }
 

@@ -126,8 +126,11 @@ fn unknown_in<T: Described>(described: &T, known: [&'static [Key]; 2]) -> Option
 
 /// The name that `typed` was probably meant to be: at most a third of it is wrong.
 pub(crate) fn nearest<'name>(typed: &str, names: impl IntoIterator<Item = &'name str>) -> Option<&'name str> {
-    let limit = typed.chars().count().max(3) / 3;
-    let far = names.into_iter().map(|name| (distance(typed, name), name));
+    let length = typed.chars().count();
+    let limit = length.max(3) / 3;
+    // Words whose lengths differ by more are further apart: what is compared is never much longer than a name.
+    let alike = names.into_iter().filter(|name| name.chars().count().abs_diff(length) <= limit);
+    let far = alike.map(|name| (distance(typed, name), name));
     far.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
 }
 

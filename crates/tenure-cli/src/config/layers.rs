@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     fn source(level: Level, path: &str, text: &str) -> Source {
-        Source { path: path.into(), text: text.to_owned(), level, base: 0 }
+        Source::new(path.into(), text.to_owned(), level)
     }
 
     /// Numbers the files through, as they are when they are found.

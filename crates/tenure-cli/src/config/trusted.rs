@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     fn source(path: &str, text: &str) -> Source {
-        Source { path: path.into(), text: text.to_owned(), level: Level::Project, base: 0 }
+        Source::new(path.into(), text.to_owned(), Level::Project)
     }
 
     #[test]

@@ -279,7 +279,7 @@ mod tests {
     use super::*;
 
     fn understood(text: &str, level: Level) -> Result<Kept, ConfigError> {
-        let sources = [Source { path: "/p/tenure.toml".into(), text: text.to_owned(), level, base: 0 }];
+        let sources = [Source::new("/p/tenure.toml".into(), text.to_owned(), level)];
         let Description { about, value } = Layers::open(&sources)?.take("w")?.expect("it is described");
         understand(&about, value).map_err(|flaw| *flaw.error)
     }

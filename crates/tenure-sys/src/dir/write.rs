@@ -1,31 +1,22 @@
 //! Reads and replaces whole files: a reader sees the old content or the new one, and never a part.
 
 use std::fs::File;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::OFlags;
-use rustix::io::Errno;
 
-use super::{Dir, leaf};
+use super::{Dir, leaf, regular};
 
 impl Dir {
     /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes.
     pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
         let name = leaf(name.as_ref())?;
-        let file = match self.open(name, OFlags::RDONLY) {
-            Ok(file) => file,
-            Err(Errno::NOENT) => return Ok(None),
-            Err(errno) => return Err(errno.into()),
-        };
-        // Records have a few hundred bytes to a few thousand: room for one, so that it is read at once.
-        let mut content = Vec::with_capacity(4096);
-        file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
-        if u64::try_from(content.len()).is_ok_and(|length| length > limit) {
-            let message = format!("{} has more than {limit} bytes", name.display());
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, message));
+        match self.open(name, OFlags::RDONLY) {
+            Ok(file) => regular::bounded(file, name, limit).map(Some),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
         }
-        Ok(Some(content))
     }
 
     /// Replaces a file, or makes it, with mode 0600: written beside it, flushed to disk, renamed over it, and the
