@@ -146,40 +146,56 @@ pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<b
 
 /// Names the processes that hold the lock of this file, for messages only.
 ///
-/// A process counts if one of its descriptors shows the lock in its `fdinfo`; those of other users are not visible.
-/// If none is found, the process that once took the lock is named from `/proc/locks`; it may have ended long ago and
-/// left the lock to an heir.
+/// A process counts if one of its descriptors shows the lock in its `fdinfo`; those of other users, and those that the
+/// kernel keeps from being looked into, are not visible. `/proc/locks` is not asked: it names whoever once took the lock,
+/// and that number may be anybody's by now.
 #[must_use]
 pub fn holders(file: &File) -> Vec<u32> {
-    let Ok(meta) = file.metadata() else { return Vec::new() };
-    let wanted = (meta.dev(), meta.ino());
-    let mut found: Vec<u32> = procfs::pids().into_iter().filter(|pid| holds(*pid, wanted)).collect();
-    if found.is_empty() {
-        found = takers(&fs::read_to_string("/proc/locks").unwrap_or_default(), wanted.1);
-    }
+    let Some(wanted) = named(file) else { return Vec::new() };
+    let mut found: Vec<u32> =
+        procfs::pids().into_iter().filter(|pid| holds(*pid, wanted, Holding::AnyHow)).collect();
     found.sort_unstable();
     found
 }
 
+/// Tells whether the process with this number holds the exclusive lock of this file by a descriptor that it inherited.
+///
+/// Inherited means that somebody else took the lock: the kernel keeps the number of the taker with it. Somebody who took the
+/// lock himself, to look or to wait, thus holds none, and neither does anybody who has the file open without it.
+pub(crate) fn is_heir(pid: u32, file: &File) -> bool {
+    named(file).is_some_and(|wanted| holds(pid, wanted, Holding::Inherited))
+}
+
+/// Device and inode.
+fn named(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// How a lock is held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    AnyHow,
+    Inherited,
+}
+
 /// Tells whether a descriptor of the process has the file open and its description holds a lock.
-fn holds(pid: u32, wanted: (u64, u64)) -> bool {
+fn holds(pid: u32, wanted: (u64, u64), how: Holding) -> bool {
     let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else { return false };
     entries.filter_map(Result::ok).any(|entry| {
         fs::metadata(entry.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted)
-            && fs::read_to_string(procfs::path(pid, "fdinfo").join(entry.file_name())).is_ok_and(|info| {
-                info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK"))
-            })
+            && fs::read_to_string(procfs::path(pid, "fdinfo").join(entry.file_name()))
+                .is_ok_and(|info| info.lines().any(|line| shows(line, pid, how)))
     })
 }
 
-/// Reads the takers from the table of locks; lines with an arrow are waiters (`proc_locks(5)`).
-fn takers(table: &str, inode: u64) -> Vec<u32> {
-    let taker = |line: &str| {
-        let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-        let named = fields.get(5)?.rsplit(':').next()?.parse::<u64>().ok()?;
-        (*fields.get(1)? == "FLOCK" && named == inode).then(|| fields.get(4)?.parse::<u32>().ok())?
-    };
-    table.lines().filter_map(taker).filter(|pid| *pid != 0).collect()
+/// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo` (`proc_locks(5)`).
+fn shows(line: &str, pid: u32, how: Holding) -> bool {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return false };
+    match how {
+        Holding::AnyHow => true,
+        Holding::Inherited => *kind == "WRITE" && taker.parse() != Ok(pid),
+    }
 }
 
 #[cfg(test)]
@@ -201,12 +217,13 @@ mod tests {
     }
 
     #[test]
-    fn takers_are_read_without_the_waiters() {
-        let table = "1: FLOCK  ADVISORY  WRITE 41 fe:01:77 0 EOF\n\
-                     1: -> FLOCK  ADVISORY  WRITE 42 fe:01:77 0 EOF\n\
-                     2: POSIX  ADVISORY  WRITE 43 fe:01:77 0 EOF\n\
-                     3: FLOCK  ADVISORY  WRITE 44 fe:01:78 0 EOF\n\
-                     4: FLOCK  ADVISORY  WRITE -1 fe:01:77 0 EOF\n";
-        assert_eq!(takers(table, 77), [41]);
+    fn a_lock_is_inherited_where_somebody_else_took_it() {
+        let line = "lock:\t1: FLOCK  ADVISORY  WRITE 41 fe:01:77 0 EOF";
+        assert!(shows(line, 42, Holding::Inherited) && shows(line, 41, Holding::AnyHow));
+        assert!(!shows(line, 41, Holding::Inherited), "its taker");
+        let look = "lock:\t1: FLOCK  ADVISORY  READ 41 fe:01:77 0 EOF";
+        assert!(!shows(look, 42, Holding::Inherited) && shows(look, 42, Holding::AnyHow));
+        let other = "lock:\t2: POSIX  ADVISORY  WRITE 41 fe:01:77 0 EOF";
+        assert!(!shows(other, 42, Holding::AnyHow) && !shows("pos:\t0", 42, Holding::AnyHow));
     }
 }

@@ -11,7 +11,9 @@ mod signal;
 mod status;
 mod verify;
 
-pub use facts::{RunState, command_line, executable_of, parent_of, state_of, tracer_of, uid_of};
+pub use facts::{
+    RunState, command_line, executable_of, ignores, is_hidden, parent_of, state_of, tracer_of, uid_of,
+};
 pub use handle::{Delivery, OpenError, ProcessHandle};
 pub use signal::{Signal, UnknownSignal};
 pub use status::ExitStatus;

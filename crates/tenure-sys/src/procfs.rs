@@ -14,6 +14,7 @@ use std::path::PathBuf;
 pub(crate) struct Stat {
     pub(crate) state: char,
     pub(crate) parent: u32,
+    pub(crate) session: u32,
     pub(crate) start: u64,
 }
 
@@ -47,9 +48,10 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
     let parent = fields.next()?.parse().ok()?;
-    // Field 22 of the line; the state is field 3, and two more have been taken.
-    let start = fields.nth(17)?.parse().ok()?;
-    Some(Stat { state, parent, start })
+    // Field 6 of the line; the state is field 3.
+    let session = fields.nth(1)?.parse().ok()?;
+    let start = fields.nth(15)?.parse().ok()?;
+    Some(Stat { state, parent, session, start })
 }
 
 /// Reads the line `key:` of `/proc/PID/status`.
@@ -86,9 +88,9 @@ mod tests {
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
-        let line = b"42 (a) R (b) S 7 42 42 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 2 3";
+        let line = b"42 (a) R (b) S 7 42 41 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 2 3";
         let stat = parse_stat(line).expect("the line is whole");
-        assert_eq!((stat.state, stat.parent, stat.start), ('S', 7, 123_456));
+        assert_eq!((stat.state, stat.parent, stat.session, stat.start), ('S', 7, 41, 123_456));
     }
 
     #[test]

@@ -11,7 +11,9 @@ use std::os::unix::fs::MetadataExt;
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, getpgid, kill_process_group, waitid};
 
-use crate::process::{self, Delivery, ExitStatus, ProcessHandle, Signal};
+use crate::identity::Identity;
+use crate::lock::is_heir;
+use crate::process::{self, Delivery, ExitStatus, GoneReason, ProcessHandle, Signal, Verified};
 use crate::procfs;
 
 /// The variable in the environment that marks what a worker has started.
@@ -57,6 +59,63 @@ pub fn descendants_of(pid: u32) -> Vec<u32> {
         at += 1;
     }
     found
+}
+
+/// Handles of all that descends from a living process, nearest first; each was listed again after its handle was opened.
+#[must_use]
+pub fn handles_below(ancestor: &ProcessHandle) -> Vec<ProcessHandle> {
+    let listed: Vec<ProcessHandle> =
+        descendants_of(ancestor.pid()).into_iter().filter_map(|pid| ProcessHandle::open(pid).ok()).collect();
+    let still = descendants_of(ancestor.pid());
+    // Only while the ancestor lives is its number its own.
+    if ancestor.has_ended() {
+        return Vec::new();
+    }
+    let is_below = |handle: &ProcessHandle| still.contains(&handle.pid()) && !handle.has_ended();
+    listed.into_iter().filter(is_below).collect()
+}
+
+/// Handles of the processes, the caller excepted, in the session that this process has begun and that is gone or lives. Each
+/// was looked at again after its handle was opened.
+///
+/// The kernel gives a number to nobody else as long as a session has it. Where another process has the number now, or one of
+/// these is older than who began the session, the session is not his, and there are none.
+#[must_use]
+pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
+    if matches!(
+        process::verify(leader),
+        Verified::Unverifiable(_) | Verified::Gone(GoneReason::OtherBoot | GoneReason::PidReused)
+    ) {
+        return Vec::new();
+    }
+    let own = std::process::id();
+    let is_of = |pid: u32| {
+        procfs::stat(&pid.to_string())
+            .is_ok_and(|stat| stat.session == leader.pid && stat.start >= leader.start && stat.state != 'Z')
+    };
+    let member = |pid: u32| {
+        if pid == own || pid == leader.pid || !is_of(pid) {
+            return None;
+        }
+        let handle = ProcessHandle::open(pid).ok()?;
+        (is_of(pid) && !handle.has_ended()).then_some(handle)
+    };
+    procfs::pids().into_iter().filter_map(member).collect()
+}
+
+/// Handles of the processes, the caller excepted, that hold the exclusive lock of this file by a descriptor that they
+/// inherited; each was looked at again after its handle was opened.
+#[must_use]
+pub fn heirs_of(lock: &fs::File) -> Vec<ProcessHandle> {
+    let own = std::process::id();
+    let heir = |pid: u32| {
+        if pid == own || !is_heir(pid, lock) {
+            return None;
+        }
+        let handle = ProcessHandle::open(pid).ok()?;
+        (is_heir(pid, lock) && !handle.has_ended()).then_some(handle)
+    };
+    procfs::pids().into_iter().filter_map(heir).collect()
 }
 
 /// What waiting for any child gave.

@@ -286,7 +286,10 @@ impl Offer<'_> {
         let program = self.kept.program.display().to_string();
         let mut command = vec![program, oracle, self.version.clone()];
         command.extend(self.words);
-        let mut text = format!("[worker.{NAME}]\ncommand = {command:?}\n");
+        let mut text = format!("[worker.{NAME}]\n");
+        if !self.lines.iter().any(|line| line.starts_with("command = ")) {
+            text.extend([format!("command = {command:?}\n")]);
+        }
         text.extend(self.listen.map(|listen| format!("listen = [{listen}]\n")));
         text.extend(self.ready.map(|ready| format!("ready = {ready}\n")));
         text.extend(self.lines.iter().map(|line| format!("{line}\n")));

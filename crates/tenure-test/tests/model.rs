@@ -47,6 +47,7 @@ broken_rules! {
     a_stale_worker_that_picks_its_successor_never_stops => StaleSuccessor;
     without_a_watchdog_of_its_own_a_boot_hangs_for_ever => NoWatchdog;
     a_program_lock_that_is_ignored_makes_two_programs => ProgramLockIgnored;
+    a_free_lock_taken_for_a_death_makes_two_programs => FreeLockProves;
     a_launcher_that_ends_a_booting_worker_does_harm => ImpatientBoot;
     a_socket_removed_without_the_lease_is_the_successors => LateUnlink;
     a_draining_worker_that_is_forced_at_once_is_cut_off => DrainForced;

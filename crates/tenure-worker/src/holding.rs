@@ -299,10 +299,7 @@ pub(crate) mod tests {
         let holding = &ground.holding;
         holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
         holding.leave_ledger();
-        let record = |cookie: &str| {
-            let (cookie, command) = (cookie.to_owned(), String::new());
-            Some(tenure::ledger::ProgramRecord { cookie, command, shim: None, identity: None })
-        };
+        let record = |cookie: &str| Some(tenure::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
         holding.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
         let written = || records::read_ledger(&holding.state).expect("readable");
         assert_eq!(written().program, None);

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tenure::deadline::millis;
 use tenure::fault::{self, Point};
 use tenure::ledger::ProgramRecord;
-use tenure::leftovers::{self, LeftoverError};
+use tenure::leftovers::{self, Ended, LeftoverError};
 use tenure::paths::{self, StateDir};
 use tenure::program as resolver;
 use tenure::records::RecordError;
@@ -85,6 +85,13 @@ pub enum Heard {
     Runs(ProgramRecord),
     /// It could not be started.
     CannotRun(String),
+    /// Something of its tree did not end within the grace, and is killed.
+    Kills {
+        /// Its number.
+        pid: u32,
+        /// Its command line.
+        command: String,
+    },
     /// It has ended; its tree may still live.
     Exited(ExitStatus),
     /// The shim has ended, and nothing of the tree lives.
@@ -106,10 +113,9 @@ pub fn start(
 ) -> Result<Started, ProgramError> {
     let release = release(plan, !listeners.is_empty())?;
     let mut known = ProgramRecord {
-        cookie: plan.cookie.clone(),
         command: plan.command.join(" "),
-        shim: None,
-        identity: None,
+        stop: Some(plan.stop.clone()),
+        ..ProgramRecord::of_cookie(plan.cookie.clone())
     };
     record(&known).map_err(ProgramError::Record)?;
     fault::reach(Point::ProgramIntended);
@@ -130,6 +136,7 @@ pub fn start(
     fault::reach(Point::ShimSpawned);
     drop((theirs, lock, writer, teller));
 
+    known.lock = Some(name.to_owned());
     known.shim = Some(shim.handle().identity().clone());
     let program = Program { shim, link, record: known, lock: name };
     record(&program.record).map_err(|error| program.give_up(ProgramError::Record(error)))?;
@@ -208,6 +215,7 @@ impl Program {
                 Heard::Runs(self.record.clone())
             }
             Some(Told::CannotRun { message }) => Heard::CannotRun(message),
+            Some(Told::Kills { pid, command }) => Heard::Kills { pid, command },
             Some(Told::Exited { status }) => Heard::Exited(status),
             None => self.end_of_shim(),
         }
@@ -238,8 +246,9 @@ impl Program {
     }
 
     /// Ends what a lost shim has left, and proves it.
-    pub fn clear(&self, state: &StateDir) -> Result<(), LeftoverError> {
-        leftovers::clear_program(state, &self.record, self.lock).map(drop)
+    pub fn clear(&self, state: &StateDir) -> Result<Vec<Ended>, LeftoverError> {
+        let grace = self.record.stop.as_ref().map_or(Duration::ZERO, |stop| stop.grace.duration());
+        leftovers::clear_program(state, &self.record, grace)
     }
 
     fn send(&self, letter: &Letter) -> io::Result<()> {

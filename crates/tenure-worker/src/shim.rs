@@ -28,10 +28,10 @@ mod tree;
 
 pub use letter::{LONGEST_LETTER, Letter, Release, Told};
 
-use tree::Ending;
+use tree::{Ending, Killed};
 
 /// The name (`argv[0]`) under which an executable is the shim.
-pub const NAME: &str = "tenure-shim";
+pub const NAME: &str = tenure::program::SHIM;
 
 /// Place of each inherited descriptor, from 3.
 pub mod descriptor {
@@ -160,10 +160,14 @@ impl Seat {
             }
             if program.is_none() && ending.is_none() {
                 fault::reach(Point::ShimEnding);
-                ending = Some(Ending::ask(None, release.stop.signal, Duration::ZERO));
+                // A wrapper may have left the one that serves, and that one was not asked yet.
+                let grace = release.stop.grace.duration();
+                ending = Some(Ending::ask(None, release.stop.signal, grace));
             }
             if let Some(ending) = &mut ending {
-                ending.go_on(program.as_ref());
+                for Killed { pid, command } in ending.go_on(program.as_ref()) {
+                    self.tell(&Told::Kills { pid, command });
+                }
             }
         }
     }

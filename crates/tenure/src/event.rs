@@ -56,6 +56,8 @@ pub enum What {
     ProgramExited,
     /// A program's health check failed often enough to act.
     Unhealthy,
+    /// Something of a program's tree did not end within its grace, and was killed.
+    Killed,
     /// Something of a former program was ended.
     LeftoverEnded,
     /// Something of a former worker is recorded where this process cannot verify it, and a new one was started all the same.

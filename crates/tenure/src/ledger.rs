@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
-use crate::spec::{Kind, Spec, USUAL_BAKE};
+use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 use crate::wire::{Asker, Endpoint};
 
 /// Format version of the record.
@@ -78,6 +78,20 @@ pub struct ProgramRecord {
     pub shim: Option<Identity>,
     /// The program, once it runs.
     pub identity: Option<Identity>,
+    /// How it is ended by whoever finds it without its shim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopPolicy>,
+    /// Name of the lock that its tree inherits, once it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+}
+
+impl ProgramRecord {
+    /// What is known of a program before it runs: nothing but its mark.
+    #[must_use]
+    pub fn of_cookie(cookie: String) -> Self {
+        Self { cookie, command: String::new(), shim: None, identity: None, stop: None, lock: None }
+    }
 }
 
 /// The code that keeps the worker.

@@ -1,14 +1,15 @@
 //! Ending what a former program left, and proving that it is gone, before anything new is bound.
 //!
-//! Three sources, in this order: the locks of programs, of which a whole tree inherits one (its shim ends the tree by itself
-//! when the host dies, so it gets the time to do that politely); the identities in the ledger, each verified; and the cookie in
-//! the environment of every process of ours. What cannot be verified is not signalled. What survives is named.
+//! Its shim, where one lives, ends the tree by itself and gets the time to do that politely; nobody waits for one that is
+//! gone. What is left without it gets what the program was promised: its own signal, its own grace, then SIGKILL. Who belongs
+//! to it is for [`evidence`] to say; what cannot be verified is not signalled. What survives is named.
 
 use std::io::ErrorKind;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use tenure_sys::lock::{self, LockWait};
-use tenure_sys::process::{self, Delivery, ProcessHandle, Signal, Verified};
+use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
 use crate::deadline::{Deadline, Stage};
@@ -17,12 +18,17 @@ use crate::lease::Lease;
 use crate::ledger::{Ledger, ProgramRecord};
 use crate::paths::{StateDir, file};
 use crate::scope;
-use crate::spec::KILL_GRACE;
+use crate::spec::{KILL_GRACE, StopPolicy};
 
-/// How long processes that escaped their shim may take to end after SIGTERM.
+use evidence::{Former, add};
+
+mod evidence;
+
+/// How long processes that escaped their shim may take to end after they were asked, where their program has had its grace
+/// before or none is known.
 const POLITE: Duration = Duration::from_secs(1);
 
-/// Sweeps after which something that keeps forking is reported instead of hunted.
+/// Looks after which something that keeps forking is reported instead of hunted.
 const ROUNDS: usize = 16;
 
 /// Something of a former program that was ended.
@@ -32,41 +38,65 @@ pub struct Ended {
     pub pid: u32,
     /// Its command line.
     pub command: String,
+    /// It did not end when it was asked.
+    pub killed: bool,
+}
+
+impl Ended {
+    /// What is to be told of it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let how = if self.killed { " (killed: it did not end when it was asked)" } else { "" };
+        format!("{}{how}", self.command)
+    }
 }
 
 /// Something of a former program still lives, or may.
 #[derive(Debug, thiserror::Error)]
 pub enum LeftoverError {
     /// A process did not end.
-    #[error("end what the previous program left: pid {pid} ({command}) does not end")]
+    #[error("end what the previous program left: pid {pid} ({command}) does not end{}", belonging(*.owner, *.pid))]
     Survivor {
         /// Its pid.
         pid: u32,
         /// Its command line.
         command: String,
+        /// Whose it is, where it is another user's, who may not be signalled.
+        owner: Option<u32>,
     },
-    /// The lock of the previous program is held by a process that cannot be found.
-    #[error("end what the previous program left: something of it still holds its lock{}", named(.holders))]
+    /// The lock of the previous program is held, and nobody who holds it can be told to belong to it.
+    #[error("end what the previous program left: something of it still holds its lock{}", named(.holders, .lock))]
     Unseen {
-        /// Pids that may hold it, from `/proc/locks`.
+        /// Pids that are seen to hold it.
         holders: Vec<u32>,
+        /// The lock file.
+        lock: PathBuf,
     },
     /// The lock file cannot be used.
     #[error("lock the program file")]
     Lock(#[source] std::io::Error),
 }
 
-fn named(holders: &[u32]) -> String {
-    match holders {
-        [] => String::new(),
-        pids => format!(
-            " (locked first by pid {})",
-            pids.iter().map(u32::to_string).collect::<Vec<_>>().join(", ")
-        ),
-    }
+fn belonging(owner: Option<u32>, pid: u32) -> String {
+    owner.map_or_else(String::new, |uid| {
+        format!(": it belongs to user {uid}, and this user may not end it; `sudo kill -9 {pid}` does")
+    })
 }
 
-/// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take.
+/// Nobody is named who is not seen to hold it now: the kernel's table has only the number of who once took it.
+fn named(holders: &[u32], lock: &std::path::Path) -> String {
+    if holders.is_empty() {
+        let lock = lock.display();
+        return format!(
+            ", and this user may not look into it; `sudo find /proc/[0-9]*/fd -lname '{lock}'` finds it"
+        );
+    }
+    let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
+    format!(" (pid {})", pids.join(", "))
+}
+
+/// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take, or the program
+/// itself where that shim is gone.
 pub fn clear(
     gate: &Gate<'_>,
     _lease: &Lease,
@@ -74,45 +104,26 @@ pub fn clear(
     patience: Duration,
 ) -> Result<Vec<Ended>, LeftoverError> {
     let state = gate.state();
-    let mut ended = Vec::new();
-    // A shim that somebody stopped can end its tree only when it goes on.
-    for handle in recorded(ledger) {
-        drop(handle.signal(Signal::Cont));
+    let marks = marks(state, ledger);
+    let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+    if ledger.is_foreign() {
+        return await_foreign(&former, patience);
     }
-    if !is_free_within(state, patience)? {
-        for handle in recorded(ledger) {
-            ended.push(end(&handle)?);
-        }
-    }
-    let prefixes = marks(state, ledger);
-    for prefix in &prefixes {
-        ended.append(&mut sweep(prefix)?);
-    }
-    if is_free_within(state, KILL_GRACE)? {
-        Ok(ended)
-    } else {
-        Err(survivor(state, &prefixes, &file::PROGRAMS))
-    }
+    end_former(&former, patience)
 }
 
-/// Ends what a program's shim left when it was ended by somebody else, and proves it by `lock`, which that tree holds.
-/// Only for the host of that program, which holds the lease; without its shim the tree has nobody to end it politely.
-/// Another program that lives beside it is not touched.
+/// Ends one program, of which `record` tells all that is known, and proves it; another one that lives beside it is not
+/// touched. For whoever holds the lease: a host whose program has lost its shim, or a worker that finds the one before or
+/// after it dead.
 pub fn clear_program(
     state: &StateDir,
-    program: &ProgramRecord,
-    lock: &'static str,
+    record: &ProgramRecord,
+    patience: Duration,
 ) -> Result<Vec<Ended>, LeftoverError> {
-    let mut ended = Vec::new();
-    for handle in program.identity.iter().filter_map(verified) {
-        ended.push(end(&handle)?);
-    }
-    ended.append(&mut sweep(&program.cookie)?);
-    if one_is_free_within(state, lock, KILL_GRACE)? {
-        Ok(ended)
-    } else {
-        Err(survivor(state, std::slice::from_ref(&program.cookie), &[lock]))
-    }
+    let lock = file::PROGRAMS.into_iter().find(|name| record.lock.as_deref() == Some(*name));
+    let locks: Vec<&'static str> = lock.into_iter().collect();
+    let marks = [record.cookie.clone()];
+    end_former(&Former { state, marks: &marks, record: Some(record), locks: &locks }, patience)
 }
 
 /// How the cookies begin of whoever may be ended for this directory. Nobody for a record from another pid namespace: the
@@ -122,116 +133,174 @@ pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect()
 }
 
-/// Ends what a worker of the same lineage left when it died: all that carries its program's `cookie`. Its shim ends it
-/// politely, and has `patience` for that; a shim that somebody stopped goes on for it. Only for whoever holds the lease.
-pub fn clear_cookie(cookie: &str, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
+/// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be asked, and
+/// a shim there may still end its tree.
+fn await_foreign(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
+    prove(former, None, patience.max(KILL_GRACE))?;
+    Ok(Vec::new())
+}
+
+/// Who belongs to the scope's former program, as pid and command line; for messages only.
+pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<(u32, String)>, LeftoverError> {
+    if ledger.is_foreign() {
+        return Ok(Vec::new());
+    }
+    let marks = marks(state, ledger);
+    let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+    let mut found = former.shims().map_err(LeftoverError::Lock)?;
+    add(&mut found, former.all(&[]).map_err(LeftoverError::Lock)?);
+    Ok(found.iter().map(name).collect())
+}
+
+fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
     let budget = Deadline::start(patience);
-    let marked = tree::with_cookie(cookie);
-    for found in &marked {
-        drop(found.handle.signal(Signal::Cont));
+    let shims = former.shims().map_err(LeftoverError::Lock)?;
+    // Whom it leaves is known only as long as it lives.
+    let mut known = former.all(&shims).map_err(LeftoverError::Lock)?;
+    for shim in &shims {
+        // One that somebody stopped can end its tree only when it goes on.
+        drop(shim.signal(Signal::Cont));
     }
-    for found in marked {
-        // What takes longer is ended by the sweep.
-        drop(found.handle.wait_ended(Some(budget.remaining())));
+    for shim in &shims {
+        // What takes longer is ended below.
+        drop(shim.wait_ended(Some(budget.remaining())));
     }
-    sweep(cookie)
+    let late = shims.iter().any(|shim| !shim.has_ended());
+    let policy = former.record.and_then(|record| record.stop.clone()).unwrap_or_default();
+    let mut end = End { policy, ended: Vec::new() };
+    add(&mut known, former.all(&shims).map_err(LeftoverError::Lock)?);
+    let asked = if late { Deadline::start(Duration::ZERO) } else { end.ask_program(former, &budget)? };
+    // Most often what a program has started ends with it, and is not told as left.
+    for _ in 0..ROUNDS {
+        known.retain(|handle| !handle.has_ended());
+        if known.is_empty() {
+            break;
+        }
+        let polite = if late { Duration::ZERO } else { asked.remaining().max(POLITE) };
+        end.end_all(&known, polite)?;
+        known = former.all(&shims).map_err(LeftoverError::Lock)?;
+    }
+    // Its family first: as long as it lives it shows who belongs to it.
+    for shim in shims.iter().filter(|shim| !shim.has_ended()) {
+        end.kill(shim)?;
+    }
+    prove(former, known.first(), KILL_GRACE)?;
+    Ok(end.ended)
+}
+
+/// The locks are free and nobody is found.
+fn prove(
+    former: &Former<'_>,
+    found: Option<&ProcessHandle>,
+    patience: Duration,
+) -> Result<(), LeftoverError> {
+    if let Some(handle) = found.filter(|handle| !handle.has_ended()) {
+        return Err(survivor(handle));
+    }
+    let limit = Deadline::start(patience);
+    for name in former.locks {
+        if !one_is_free_within(former.state, name, limit.remaining())? {
+            let holders = former.holders(name).map_err(LeftoverError::Lock)?;
+            return Err(LeftoverError::Unseen { holders, lock: former.state.path().join(name) });
+        }
+    }
+    Ok(())
 }
 
 /// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For whoever
 /// knows that nothing of that mark is wanted any more, and that nobody starts more of it.
 pub fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
-    let mut ended = Vec::new();
+    let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
     for _ in 0..ROUNDS {
         let marked = tree::with_cookie(prefix);
         if marked.is_empty() {
             break;
         }
-        ended.append(&mut end_all(&marked.into_iter().map(|found| found.handle).collect::<Vec<_>>())?);
+        end.end_all(&marked.into_iter().map(|found| found.handle).collect::<Vec<_>>(), POLITE)?;
     }
-    Ok(ended)
-}
-
-/// Whether nothing holds a lock of a program, or stops to in time.
-pub fn is_free_within(state: &StateDir, patience: Duration) -> Result<bool, LeftoverError> {
-    let limit = Deadline::start(patience);
-    for name in file::PROGRAMS {
-        if !one_is_free_within(state, name, limit.remaining())? {
-            return Ok(false);
-        }
-    }
-    Ok(true)
+    Ok(end.ended)
 }
 
 fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Result<bool, LeftoverError> {
-    if !state.dir().exists(name).map_err(LeftoverError::Lock)? {
-        return Ok(true);
-    }
-    let file = state.dir().open_lock(name).map_err(LeftoverError::Lock)?;
+    let file = match state.dir().open_read(name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(LeftoverError::Lock(error)),
+    };
     match lock::lock_within(file, patience).map_err(LeftoverError::Lock)? {
         LockWait::Taken(_) => Ok(true),
         LockWait::TimedOut => Ok(false),
     }
 }
 
-fn survivor(state: &StateDir, prefixes: &[String], locks: &[&str]) -> LeftoverError {
-    if let Some(found) = prefixes.iter().flat_map(|prefix| tree::with_cookie(prefix)).next() {
-        return LeftoverError::Survivor { pid: found.handle.pid(), command: found.command };
-    }
-    let mut holders = Vec::new();
-    for name in locks {
-        match state.dir().open_read(name) {
-            Ok(file) => holders.append(&mut lock::holders(&file)),
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            Err(error) => return LeftoverError::Lock(error),
-        }
-    }
-    LeftoverError::Unseen { holders }
-}
-
-/// The recorded processes of the former program that live and are verified, parent first.
-fn recorded(ledger: &Ledger) -> Vec<ProcessHandle> {
-    let program = ledger.program.iter().flat_map(|program| [&program.shim, &program.identity]);
-    program.flatten().filter_map(verified).collect()
-}
-
-fn verified(identity: &tenure_sys::identity::Identity) -> Option<ProcessHandle> {
-    match process::verify(identity) {
-        Verified::Same(handle) => Some(handle),
-        Verified::Gone(_) | Verified::Unverifiable(_) => None,
-    }
-}
-
-fn end(handle: &ProcessHandle) -> Result<Ended, LeftoverError> {
-    let ended = name(handle);
-    let survives = |_| LeftoverError::Survivor { pid: ended.pid, command: ended.command.clone() };
-    let gone = match handle.signal(Signal::Kill).map_err(survives)? {
-        Delivery::AlreadyGone => true,
-        Delivery::Sent => handle.wait_ended(Some(KILL_GRACE)).map_err(survives)?,
-    };
-    if gone { Ok(ended) } else { Err(LeftoverError::Survivor { pid: ended.pid, command: ended.command }) }
-}
-
-/// Asks all, waits for all with one budget, then kills what is left.
-fn end_all(handles: &[ProcessHandle]) -> Result<Vec<Ended>, LeftoverError> {
-    let names: Vec<Ended> = handles.iter().map(name).collect();
-    for handle in handles {
-        // A failed signal is seen below: the process is then killed, or named as the survivor.
-        drop(handle.signal(Signal::Term));
-    }
-    let budget = Deadline::start(POLITE);
-    for (handle, named) in handles.iter().zip(&names) {
-        let survives = |_| LeftoverError::Survivor { pid: named.pid, command: named.command.clone() };
-        let gone = handle.wait_ended(Some(budget.remaining())).map_err(survives)?;
-        if !gone {
-            end(handle)?;
-        }
-    }
-    Ok(names)
-}
-
-fn name(handle: &ProcessHandle) -> Ended {
+fn survivor(handle: &ProcessHandle) -> LeftoverError {
     let pid = handle.pid();
-    Ended { pid, command: process::command_line(pid).unwrap_or_default() }
+    let owner = process::uid_of(pid).filter(|uid| *uid != tenure_sys::user::effective_uid());
+    LeftoverError::Survivor { pid, command: process::command_line(pid).unwrap_or_default(), owner }
+}
+
+/// An end that goes on, and whom it has ended.
+struct End {
+    policy: StopPolicy,
+    ended: Vec<Ended>,
+}
+
+impl End {
+    /// Gives the program that lost its shim what it was promised; the rest of its tree has what is left of the grace.
+    fn ask_program(&mut self, former: &Former<'_>, budget: &Deadline) -> Result<Deadline, LeftoverError> {
+        let grace = Deadline::start(self.policy.grace.duration().min(budget.remaining()));
+        let Some(program) = former.program() else { return Ok(Deadline::start(Duration::ZERO)) };
+        self.end_all(std::slice::from_ref(&program), grace.remaining())?;
+        Ok(grace)
+    }
+
+    /// Asks all, waits for all with one budget, then kills what is left.
+    fn end_all(&mut self, handles: &[ProcessHandle], polite: Duration) -> Result<(), LeftoverError> {
+        let named: Vec<(u32, String)> = handles.iter().map(name).collect();
+        if !polite.is_zero() {
+            for handle in handles {
+                ask(handle, self.policy.signal);
+            }
+        }
+        let budget = Deadline::start(polite);
+        for (handle, (pid, command)) in handles.iter().zip(named) {
+            let gone = handle.wait_ended(Some(budget.remaining())).map_err(|_| survivor(handle))?;
+            if !gone {
+                kill(handle)?;
+            }
+            self.ended.push(Ended { pid, command, killed: !gone });
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, handle: &ProcessHandle) -> Result<(), LeftoverError> {
+        let (pid, command) = name(handle);
+        kill(handle)?;
+        self.ended.push(Ended { pid, command, killed: true });
+        Ok(())
+    }
+}
+
+/// By the signal of its program, unless it ignores that: shells have what they start in the background ignore interrupts. A
+/// stopped process goes on, so that it can take the signal. A failed one is seen afterwards: the process is then killed, or
+/// named as the survivor.
+pub fn ask(handle: &ProcessHandle, signal: Signal) {
+    let signal = if process::ignores(handle.pid(), signal) { Signal::Term } else { signal };
+    drop(handle.signal(signal));
+    drop(handle.signal(Signal::Cont));
+}
+
+fn kill(handle: &ProcessHandle) -> Result<(), LeftoverError> {
+    let gone = match handle.signal(Signal::Kill).map_err(|_| survivor(handle))? {
+        Delivery::AlreadyGone => true,
+        Delivery::Sent => handle.wait_ended(Some(KILL_GRACE)).map_err(|_| survivor(handle))?,
+    };
+    if gone { Ok(()) } else { Err(survivor(handle)) }
+}
+
+fn name(handle: &ProcessHandle) -> (u32, String) {
+    let pid = handle.pid();
+    (pid, process::command_line(pid).unwrap_or_default())
 }
 
 /// The time that a stage leaves for the shim, at most `patience`.

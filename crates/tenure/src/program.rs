@@ -6,6 +6,9 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
+/// The name (`argv[0]`) of the small parent between a host and its program: it ends the program's tree by itself.
+pub const SHIM: &str = "tenure-shim";
+
 /// Variable that names the `tenure` executable which hosts programs.
 pub const HOST_VARIABLE: &str = "TENURE_HOST";
 

@@ -155,7 +155,7 @@ fn clear_leftovers(
     note_unverified(gate, ledger);
     for leftover in ended {
         let by = crate::order::asker();
-        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.command);
+        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.told());
         event::note(gate.state(), &event.pid(leftover.pid));
     }
     Ok(())

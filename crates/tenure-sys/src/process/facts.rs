@@ -8,6 +8,8 @@ use std::path::PathBuf;
 
 use crate::procfs;
 
+use super::signal::Signal;
+
 /// Longest command line that is shown, in characters. A line in a terminal or log, not an archive.
 const COMMAND_LIMIT: usize = 200;
 
@@ -84,6 +86,20 @@ pub fn tracer_of(pid: u32) -> Option<u32> {
 #[must_use]
 pub fn uid_of(pid: u32) -> Option<u32> {
     procfs::status_field(pid, "Uid")?.split_ascii_whitespace().nth(1)?.parse().ok()
+}
+
+/// Whether a process ignores a signal; `false` also where that cannot be read.
+#[must_use]
+pub fn ignores(pid: u32, signal: Signal) -> bool {
+    let mask = procfs::status_field(pid, "SigIgn").and_then(|mask| u64::from_str_radix(&mask, 16).ok());
+    mask.is_some_and(|mask| mask & (1 << (signal.kernel().as_raw() - 1)) != 0)
+}
+
+/// Whether a process is there whose open files may not be looked at: one of another user, or one that the kernel protects.
+#[must_use]
+pub fn is_hidden(pid: u32) -> bool {
+    fs::read_dir(procfs::path(pid, "fd"))
+        .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
 /// The program file that a process runs; where it was deleted, the kernel appends ` (deleted)`.

@@ -5,15 +5,20 @@
 //! `meet=PATH` (wait at PATH before serving), `say=TEXT` (print a line first), `notify` (READY=1 on `NOTIFY_SOCKET`, after
 //! the version of `claims=VERSION`, or the one in the file of `claims-from=FILE`, where such a word is given),
 //! `flood=N` (print N bytes in lines), `nested=TENURE` (call `TENURE ensure w` and log how that ended), `sick=FILE` (answer
-//! 503 below `/health` while FILE exists), `heal=FILE` (remove FILE first). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
+//! 503 below `/health` while FILE exists), `heal=FILE` (remove FILE first), `shed` (become itself without environment and
+//! without descriptors, as below `sudo`; only where it listens nowhere), `untitled` (blank its environment in memory, as a program that shows a title of its
+//! own; likewise), `drain=PATH` (log the signal that asks it to end, and end once it has met at PATH). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
+use std::os::unix::fs::FileExt;
 use std::os::unix::net::{UnixDatagram, UnixStream};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
 
+use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch};
 use tenure_test::oracle::Oracle;
@@ -28,6 +33,9 @@ fn main() -> ExitCode {
     if words.iter().any(|word| word == "parked") {
         let _lock = oracle.hold("escapee");
         return park();
+    }
+    if words.iter().any(|word| word == "shed") {
+        return shed(&args);
     }
     let _lock = oracle.hold("program");
     oracle.log("start", &format!("{version} {}", generation()));
@@ -81,6 +89,8 @@ fn misbehave(words: &[String], oracle: &Oracle, args: &[String]) -> Option<u8> {
             Some(("heal", file)) => drop(std::fs::remove_file(file)),
             Some(("flood", bytes)) => flood(bytes.parse().ok()?),
             Some(("nested", tenure)) => nested(tenure, oracle),
+            Some(("drain", path)) => drain(path.to_owned(), oracle),
+            None if word == "untitled" => untitle(),
             None if word == "hang" => {
                 park();
             }
@@ -98,6 +108,43 @@ fn deafen() {
     if let Ok(blocked) = SignalFd::for_termination_and_children() {
         std::mem::forget(blocked);
     }
+}
+
+/// Becomes itself again, with no environment and without the lock, which is the only descriptor of one that listens nowhere.
+/// It returns only if that fails.
+fn shed(args: &[String]) -> ExitCode {
+    drop(tenure_sys::fdset::take_inherited(1));
+    let words = args.iter().skip(1).filter(|word| *word != "shed");
+    let own = std::env::current_exe().unwrap_or_default();
+    drop(std::process::Command::new(own).args(words).env_clear().exec());
+    ExitCode::from(8)
+}
+
+/// Writes zeros over its own environment; the kernel shows that memory to others.
+fn untitle() {
+    let Ok(stat) = std::fs::read_to_string("/proc/self/stat") else { return };
+    let after_name = stat.rsplit(')').next().unwrap_or_default();
+    // Fields 50 and 51, where the first after the name is field 3.
+    let bounds: Vec<u64> =
+        after_name.split_ascii_whitespace().skip(47).take(2).filter_map(|field| field.parse().ok()).collect();
+    let [start, end] = bounds.as_slice() else { return };
+    let Ok(memory) = std::fs::File::options().write(true).open("/proc/self/mem") else { return };
+    let zeros = vec![0_u8; usize::try_from(end - start).unwrap_or_default()];
+    drop(memory.write_all_at(&zeros, *start));
+}
+
+/// A thread that hears of the end that is asked for; the program goes on meanwhile.
+fn drain(path: String, oracle: &Oracle) {
+    let Ok(signals) = SignalFd::for_termination_and_children() else { return };
+    let oracle = Oracle::at(oracle.directory());
+    std::thread::spawn(move || {
+        let mut waiting = [Interest::new(signals.as_fd(), Want::Read)];
+        drop(poll::wait(&mut waiting, None));
+        let signal = signals.read();
+        oracle.log("asked", &format!("{signal:?}"));
+        meet(&path);
+        tenure_sys::exit::now(0);
+    });
 }
 
 fn generation() -> String {

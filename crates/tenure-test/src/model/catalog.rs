@@ -34,6 +34,12 @@ fn processes() -> Vec<Scenario> {
             .wrapping()
             .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..Limits::default() })
             .seeing(&[witness::WEDGED, witness::GATE_HELD, witness::LEFTOVER]),
+        Scenario::new("a program closes its lock, and its host crashes")
+            .call(Ensure, 0, 1)
+            .call(Ensure, 1, 1)
+            .wrapping()
+            .limits(Limits { crashes: 1, sheds: 1, ..Limits::default() })
+            .seeing(&[witness::LEFTOVER]),
         Scenario::new("the newer version cannot boot")
             .call(Ensure, 0, 1)
             .call(Ensure, 1, 2)
@@ -264,6 +270,12 @@ fn locks() -> Vec<(Scenario, &'static str)> {
             two("a start before the program lock is free", Mutation::ProgramLockIgnored)
                 .wrapping()
                 .limits(Limits { crashes: 1, ..limits }),
+            ONE_PROGRAM,
+        ),
+        (
+            two("a free lock proves that a program is gone", Mutation::FreeLockProves)
+                .wrapping()
+                .limits(Limits { crashes: 1, sheds: 1, ..limits }),
             ONE_PROGRAM,
         ),
     ]

@@ -44,6 +44,8 @@ pub(super) enum Move {
     Budget(u8),
     /// The launcher's hold of the gate passes its bound.
     Overrun(u8),
+    /// A program closes the lock that it inherited.
+    Shed(u8),
     /// Time passes for a failed version.
     Tick(Level, bool),
 }
@@ -117,12 +119,20 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
             }
             if_free(s.see() != Sight::Silent, is_mute(s))
         }
-        Pc::Clear => if_free(!s.program_lives() || rules.breaks(Mutation::ProgramLockIgnored), true),
+        Pc::Clear => if_free(is_cleared(rules, s), true),
         Pc::Bound => starting::free(s).map(|_| go),
         Pc::AwaitReport(slot) => if_free(launcher.news != News::None, boots_for_ever(rules, s, slot)),
         Pc::Done(_) | Pc::Dead => None,
     };
     out.extend(next);
+}
+
+/// Whether nothing of a former program is found: by the record and by all other evidence, not by the lock alone.
+fn is_cleared(rules: &Rules, s: &State) -> bool {
+    if rules.breaks(Mutation::FreeLockProves) {
+        return !s.program_is_locked();
+    }
+    !s.program_lives() || rules.breaks(Mutation::ProgramLockIgnored)
 }
 
 /// The other ways in which a look may go.
@@ -186,8 +196,14 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
             out.push(Move::Budget(me));
         }
     }
-    for slot in numbers(SLOTS).filter(|slot| s.workers[usize::from(*slot)].present) {
-        afflict(s, slot, out);
+    for slot in numbers(SLOTS) {
+        let worker = &s.workers[usize::from(slot)];
+        if worker.present {
+            afflict(s, slot, out);
+        }
+        if s.left.sheds > 0 && worker.program && !worker.shed {
+            out.push(Move::Shed(slot));
+        }
     }
     if s.left.ticks > 0 {
         for level in 0..rules.scenario.cast().levels {
@@ -273,6 +289,10 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
             s.left.overruns -= 1;
             s.gate = NOBODY;
             s.launcher(me).lost = true;
+        }
+        Move::Shed(slot) => {
+            s.left.sheds -= 1;
+            s.worker(slot).shed = true;
         }
         Move::Tick(level, quarantine) => {
             s.left.ticks -= 1;

@@ -55,6 +55,8 @@ pub struct Limits {
     pub ticks: u8,
     /// A hold of the gate passes its bound.
     pub overruns: u8,
+    /// A program closes the descriptors that it inherited, its lock among them.
+    pub sheds: u8,
 }
 
 /// A rule of the protocol that is broken on purpose; the model must notice.
@@ -74,6 +76,8 @@ pub enum Mutation {
     NoWatchdog,
     /// Nobody waits for the lock that a former program holds.
     ProgramLockIgnored,
+    /// A lock that is free counts as the proof that nothing of a former program lives, though one that is recorded does.
+    FreeLockProves,
     /// A launcher ends a worker that boots, instead of waiting for it.
     ImpatientBoot,
     /// A worker that ends removes the socket after it has given up the lease.

@@ -204,6 +204,8 @@ pub(super) struct Worker {
     pub(super) stopped: bool,
     /// Its program runs, or what is left of it. Outlives the worker.
     pub(super) program: bool,
+    /// That program has closed its lock.
+    pub(super) shed: bool,
 }
 
 /// A state.
@@ -293,6 +295,7 @@ impl Worker {
         ails: false,
         stopped: false,
         program: false,
+        shed: false,
     };
 
     pub(super) fn is(&self, life: Life) -> bool {
@@ -382,8 +385,8 @@ impl State {
         if parent != NOBODY {
             self.launcher(parent).news = news;
         }
-        let program = self.worker(slot).program;
-        *self.worker(slot) = Worker { program, ..Worker::NONE };
+        let Worker { program, shed, .. } = *self.worker(slot);
+        *self.worker(slot) = Worker { program, shed, ..Worker::NONE };
         if self.lineage == slot {
             self.lineage = NOBODY;
         }
@@ -400,5 +403,10 @@ impl State {
     /// Whether anything of a program lives.
     pub(super) fn program_lives(&self) -> bool {
         self.workers.iter().any(|worker| worker.program)
+    }
+
+    /// Whether the lock that programs inherit is held.
+    pub(super) fn program_is_locked(&self) -> bool {
+        self.workers.iter().any(|worker| worker.program && !worker.shed)
     }
 }

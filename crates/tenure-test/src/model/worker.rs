@@ -56,10 +56,10 @@ fn boot(rules: &Rules, s: &mut State, slot: u8) {
         s.replaced -= 1;
         happen(s, slot, Happening::AppFailed);
     } else if rules.scenario.wraps && !worker.program {
-        if s.program_lives() && !rules.breaks(Mutation::ProgramLockIgnored) {
+        if s.program_is_locked() && !rules.breaks(Mutation::ProgramLockIgnored) {
             happen(s, slot, Happening::AppFailed);
         } else {
-            s.worker(slot).program = true;
+            (s.worker(slot).program, s.worker(slot).shed) = (true, false);
         }
     } else {
         happen(s, slot, Happening::AppReady);

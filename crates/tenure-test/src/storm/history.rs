@@ -71,6 +71,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::Unhealthy
             | What::LeftoverEnded
             | What::Unverified
+            | What::Killed
             | What::SelfCheckFailed
             | What::Stalled
             | What::Overran
@@ -106,6 +107,7 @@ fn is_a_persons(event: &Event) -> bool {
         | What::Unhealthy
         | What::LeftoverEnded
         | What::Unverified
+        | What::Killed
         | What::SelfCheckFailed
         | What::Stalled
         | What::Overran

@@ -1,10 +1,13 @@
 //! What a host hears: it waits for all of its sources at once and turns what they say into happenings.
 
+use std::io::Write;
 use std::os::fd::BorrowedFd;
 
 use tenure::event::{self, Event, What};
 use tenure::fault::{self, Point};
 use tenure::ledger::ProgramRecord;
+use tenure::logs;
+use tenure::paths::file;
 use tenure::wire::AppState;
 use tenure_sys::poll::{self, Interest, Want};
 
@@ -129,6 +132,10 @@ impl Host {
                 vec![Happening::Runs]
             }
             Heard::CannotRun(message) => vec![Happening::CannotRun(format!("failed to {message}"))],
+            Heard::Kills { pid, command } => {
+                self.killed(pid, &command);
+                Vec::new()
+            }
             Heard::Exited(status) => vec![self.exited(Exit::Status(status))],
             Heard::Gone => vec![self.gone()],
             Heard::Lost => {
@@ -150,6 +157,17 @@ impl Host {
         self.note(What::ProgramStarted, &record.command);
     }
 
+    /// That something was not left to end by itself is told where people look: in the events, and behind its output.
+    fn killed(&self, pid: u32, command: &str) {
+        let grace = self.means.spec.stop.grace;
+        let why = format!("{command} did not end within its grace of {grace}");
+        let event = Event::now(What::Killed, self.means.generation, &self.means.own, why.as_str());
+        event::note(&self.means.state, &event.version(&self.means.spec.version).pid(pid));
+        // A disk that takes nothing loses the line; the event may still be there.
+        let log = logs::directory(&self.means.state).and_then(|logs| logs.open_append(file::OUTPUT_LOG));
+        drop(log.and_then(|mut log| writeln!(log, "tenure: killed pid {pid}: {why}")));
+    }
+
     fn exited(&mut self, exit: Exit) -> Happening {
         self.note(What::ProgramExited, &format!("program ended with {exit}"));
         self.account.identity = None;
@@ -161,10 +179,10 @@ impl Host {
     /// A shim that was ended by somebody else has left its tree to us. What cannot be ended keeps its lock, which refuses
     /// the next start and names it.
     fn clear_up(&self) {
-        if let Some(run) = &self.run
-            && let Err(error) = run.program.clear(&self.means.state)
-        {
-            self.note(What::ProgramExited, &format!("failed to {}", reason::of(&error)));
+        let Some(run) = &self.run else { return };
+        match run.program.clear(&self.means.state) {
+            Ok(ended) => ended.iter().for_each(|left| self.note(What::LeftoverEnded, &left.told())),
+            Err(error) => self.note(What::ProgramExited, &format!("failed to {}", reason::of(&error))),
         }
     }
 

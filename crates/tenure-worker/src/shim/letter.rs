@@ -61,6 +61,13 @@ pub enum Told {
         /// Why, as a fragment after "failed to".
         message: String,
     },
+    /// Something of the tree did not end within its grace, and is killed.
+    Kills {
+        /// Its number.
+        pid: u32,
+        /// Its command line.
+        command: String,
+    },
     /// The program has ended. The shim ends when the rest of its tree has.
     Exited {
         /// How.

@@ -1,70 +1,86 @@
-//! The end of a program's tree, in three steps: ask the program, urge the rest, kill what is left.
+//! The end of a program's tree, in three steps: ask the program, ask the rest, kill what is left.
 //!
-//! Nobody is signalled by number. A descendant is listed, its handle opened, and it is listed again: if the handle's process
-//! still lives then, it is the one that was listed. Whether the end has come is not decided here but by the kernel, when
-//! the shim has no child any more: every orphan of the tree becomes its child, so the steps are repeated for as long as
-//! children end and others appear in their place.
+//! The grace is the tree's: where the program ends at once and leaves the one that serves behind (a shell, `npm start`), the
+//! rest has what is left of it. Nobody is signalled by number. A descendant is listed, its handle opened, and it is listed
+//! again: if the handle's process still lives then, it is the one that was listed. Whether the end has come is not decided
+//! here but by the kernel, when the shim has no child any more: every orphan of the tree becomes its child, so the steps are
+//! repeated for as long as children end and others appear in their place.
 
 use std::time::Duration;
 
 use tenure::deadline::Deadline;
+use tenure::leftovers;
 use tenure::scope::{COOKIE_VARIABLE, WORKER};
-use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
-/// How long what the program left behind may take after SIGTERM: it was not the one that was asked to serve, and its
-/// program has had its grace before.
+/// The least that the rest gets after it was asked: its program may have used up the grace, and only then it is asked.
 const URGE: Duration = Duration::from_secs(1);
 
 /// An end that has begun.
 pub(super) struct Ending {
+    signal: Signal,
+    grace: Deadline,
     step: Step,
 }
 
 enum Step {
-    /// The program was asked, and may take this long.
-    Asked(Deadline),
+    /// The program was asked, and has its grace.
+    Asked,
     /// The rest was asked.
     Urged(Deadline),
     /// All that is found is killed.
     Killing,
 }
 
+/// What was killed because it did not end when it was asked.
+#[derive(Debug)]
+pub(super) struct Killed {
+    pub(super) pid: u32,
+    pub(super) command: String,
+}
+
 impl Ending {
     /// Asks the program, if it still runs.
     pub(super) fn ask(program: Option<&ProcessHandle>, signal: Signal, grace: Duration) -> Self {
         if let Some(program) = program.filter(|_| !grace.is_zero()) {
-            signal_one(program, signal);
-            return Self { step: Step::Asked(Deadline::start(grace)) };
+            leftovers::ask(program, signal);
         }
-        Self { step: Step::Asked(Deadline::start(Duration::ZERO)) }
+        Self { signal, grace: Deadline::start(grace), step: Step::Asked }
     }
 
-    /// Takes the next step if it is due, or repeats the last. To be called whenever a child has ended or
-    /// [`Self::patience`] is over.
-    pub(super) fn go_on(&mut self, program: Option<&ProcessHandle>) {
+    /// Takes the next step if it is due, or repeats the last; tells whom it kills that was not killed before. To be called
+    /// whenever a child has ended or [`Self::patience`] is over.
+    pub(super) fn go_on(&mut self, program: Option<&ProcessHandle>) -> Vec<Killed> {
+        let mut killed = Vec::new();
         match &self.step {
-            Step::Asked(grace) if program.is_some() && !grace.remaining().is_zero() => {}
-            Step::Asked(_) => {
+            Step::Asked if program.is_some() && !self.grace.remaining().is_zero() => {}
+            Step::Asked => {
                 // Its grace is over: what it gets now cannot be refused.
                 if let Some(program) = program {
-                    signal_one(program, Signal::Kill);
+                    killed.extend(kill(program));
                 }
-                signal_descendants(Signal::Term, program);
-                self.step = Step::Urged(Deadline::start(URGE));
+                for handle in descendants(program) {
+                    leftovers::ask(&handle, self.signal);
+                }
+                self.step = Step::Urged(Deadline::start(self.grace.remaining().max(URGE)));
             }
             Step::Urged(limit) if !limit.remaining().is_zero() => {}
-            Step::Urged(_) | Step::Killing => {
+            Step::Urged(_) => {
+                killed.extend(descendants(None).iter().filter_map(kill));
                 self.step = Step::Killing;
-                signal_descendants(Signal::Kill, None);
             }
+            // What was born meanwhile, or is one that cannot be killed: neither was asked.
+            Step::Killing => descendants(None).iter().for_each(|handle| drop(kill(handle))),
         }
+        killed
     }
 
     /// Until when nothing is to be done unless a child ends; for ever when only the kernel can help.
     pub(super) fn patience(&self) -> Option<Duration> {
         match &self.step {
-            Step::Asked(limit) | Step::Urged(limit) => Some(limit.remaining()),
+            Step::Asked => Some(self.grace.remaining()),
+            Step::Urged(limit) => Some(limit.remaining()),
             Step::Killing => None,
         }
     }
@@ -88,23 +104,21 @@ pub(super) fn family() -> Vec<u32> {
     family
 }
 
-/// Signals every descendant of this process that belongs to its program, but `except`.
-fn signal_descendants(signal: Signal, except: Option<&ProcessHandle>) {
+/// Handles of every descendant of this process that belongs to its program, but `except`.
+fn descendants(except: Option<&ProcessHandle>) -> Vec<ProcessHandle> {
     let handles: Vec<ProcessHandle> = family()
         .into_iter()
         .filter(|pid| except.is_none_or(|except| except.pid() != *pid))
         .filter_map(|pid| ProcessHandle::open(pid).ok())
         .collect();
     let still = tree::descendants_of(std::process::id());
-    for handle in handles.iter().filter(|handle| still.contains(&handle.pid())) {
-        signal_one(handle, signal);
-    }
+    handles.into_iter().filter(|handle| still.contains(&handle.pid())).collect()
 }
 
-/// Signals, and lets a stopped process go on so that it can take the signal. One that cannot be signalled stays, and the
-/// lock that it holds says so.
-fn signal_one(process: &ProcessHandle, signal: Signal) {
-    if process.signal(signal).is_ok() && signal != Signal::Kill {
-        drop(process.signal(Signal::Cont));
-    }
+/// Of one that could be signalled and had not ended by itself. One that cannot be signalled stays, and the lock that it holds
+/// says so.
+fn kill(handle: &ProcessHandle) -> Option<Killed> {
+    let (pid, command) = (handle.pid(), process::command_line(handle.pid()).unwrap_or_default());
+    let sent = matches!(handle.signal(Signal::Kill), Ok(Delivery::Sent));
+    sent.then_some(Killed { pid, command })
 }

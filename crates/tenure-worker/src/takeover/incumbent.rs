@@ -15,8 +15,9 @@ use tenure::deadline::{Deadline, Moment, millis};
 use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::ledger::{Ledger, ProgramRecord, RolledBack};
-use tenure::leftovers;
+use tenure::leftovers::{self, LeftoverError};
 use tenure::listen::BACKLOG;
+use tenure::paths::file;
 use tenure::records;
 use tenure::retire::OVERRUN;
 use tenure::scope;
@@ -320,15 +321,29 @@ impl<'lineage> Takeover<'lineage> {
     /// Nothing of a successor that was never the worker is left: its program, and its place in the lineage.
     fn forget_successor(&self, state: Incumbent) {
         let holding = &self.lineage.holding;
-        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
         // What cannot be ended keeps its lock, which names it to the next takeover.
-        drop(leftovers::clear_cookie(&cookie, holding.brief.spec.end_budget()));
+        drop(self.clear_successors_program(&Ledger::default(), holding.brief.spec.end_budget()));
         let gone = self.successor.identity();
         let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed());
         drop(holding.write_ledger(|ledger| {
             ledger.lineage.retain(|known| known != gone);
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
         }));
+    }
+
+    /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor came
+    /// to record it, or else its mark, and the lock that this worker's own program does not hold.
+    fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), LeftoverError> {
+        let holding = &self.lineage.holding;
+        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
+        let recorded = ledger.program.clone().filter(|program| program.cookie == cookie);
+        let mut program = recorded.unwrap_or_else(|| ProgramRecord::of_cookie(cookie));
+        let own = self.program.as_ref().and_then(|own| own.lock.as_deref());
+        if program.lock.is_none() && own.is_some() {
+            let other = file::PROGRAMS.into_iter().find(|name| Some(*name) != own);
+            program.lock = other.map(str::to_owned);
+        }
+        leftovers::clear_program(&holding.state, &program, patience).map(drop)
     }
 
     /// What is to be known of the successor that failed, by whoever chooses what to start next.
@@ -372,9 +387,8 @@ impl<'lineage> Takeover<'lineage> {
         let told = |error: &dyn std::error::Error| format!("failed to {}", reason::of(error));
         let Lineage { holding, status, .. } = self.lineage;
         let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
-        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
         let patience = ledger.end_budget(holding.brief.spec.end_budget());
-        leftovers::clear_cookie(&cookie, patience).map_err(|error| told(&error))?;
+        self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
 
         let own = status.hello();
         let failed = self.failed();
@@ -441,6 +455,8 @@ impl<'lineage> Takeover<'lineage> {
 
     /// Neither serving nor able to: whoever comes next starts anew.
     fn exit(&self) -> ! {
+        // Whoever waits for the successor is told why neither of them serves.
+        drop(self.lineage.holding.write_ledger(|ledger| ledger.rolled_back = Some(self.failed())));
         self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
         exit::now(EXIT_FAILED)
     }

@@ -359,7 +359,7 @@ fn clear_program(holding: &Holding) -> Result<(), TakeoverError> {
     let ledger = records::read_ledger(&holding.state).map_err(TakeoverError::Record)?;
     let Some(program) = &ledger.program else { return Ok(()) };
     let patience = ledger.end_budget(holding.brief.spec.end_budget()).saturating_add(KILL_GRACE);
-    leftovers::clear_cookie(&program.cookie, patience).map(drop).map_err(TakeoverError::Leftover)
+    leftovers::clear_program(&holding.state, program, patience).map(drop).map_err(TakeoverError::Leftover)
 }
 
 /// What was heard of an incumbent.

@@ -164,6 +164,9 @@ pub struct State {
     pub lease_file: Option<(u64, u64)>,
     /// Whether the lock of a program's tree is held.
     pub program_lock: Read<bool>,
+    /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that the
+    /// next start would go by.
+    pub remains: Vec<Seen>,
     /// What the control socket answered.
     pub answer: Observation,
     /// How long that took.

@@ -196,7 +196,7 @@ fn end_leftovers(room: &Room<'_>, patience: Duration) -> Result<String, FixError
     let ended = leftovers::clear(room.gate, room.lease, &ledger, patience).map_err(FixError::Leftover)?;
     let by = order::asker();
     for leftover in &ended {
-        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.command.as_str());
+        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.told());
         event::note(room.state, &event.pid(leftover.pid));
     }
     if ended.is_empty() {

@@ -27,8 +27,16 @@ fn is_over(case: &Case<'_>) -> bool {
     case.state.is_free() && case.state.hello().is_none() && !case.state.is_in_motion()
 }
 
+/// Whoever carries the worker's mark, and whoever else belongs to its program.
+fn left<'case>(case: &'case Case<'_>) -> Vec<&'case Seen> {
+    let mut left: Vec<&Seen> = case.marked().collect();
+    let pids: Vec<u32> = left.iter().map(|seen| seen.pid).collect();
+    left.extend(case.state.remains.iter().filter(|seen| !pids.contains(&seen.pid)));
+    left
+}
+
 fn leftovers(case: &Case<'_>) -> Option<Symptom> {
-    let marked: Vec<&Seen> = case.marked().collect();
+    let marked = left(case);
     if !is_over(case) || marked.is_empty() {
         return None;
     }
@@ -43,14 +51,14 @@ fn leftovers(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
-/// A holder of the program's lock that carries no mark cannot be found, and nothing starts beside it.
+/// A holder of the program's lock who may not be looked into cannot be found, and nothing starts beside it.
 fn program_lock(case: &Case<'_>) -> Option<Symptom> {
-    let held = case.state.program_lock == Ok(true) && case.marked().next().is_none();
+    let held = case.state.program_lock == Ok(true) && left(case).is_empty();
     (is_over(case) && held).then(|| {
         Symptom::error(
             "something of a dead worker's program lives and cannot be found: nothing can be started",
         )
-        .saw("the lock of a program is held, and no process of this user carries the worker's mark")
+        .saw("the lock of a program is held, and no process that this user may look into has inherited it")
         .saw_all(case.state.programs.iter().map(crate::doctor::facts::Member::line))
         .remedy(format!("fuser -v {}*", word(&case.worker.directory.path.join(crate::paths::file::PROGRAM))))
     })

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::Path;
 
-use tenure_sys::census::Questions;
+use tenure_sys::census::{Questions, Seen};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
 use tenure_sys::lock;
@@ -17,6 +17,8 @@ use crate::doctor::facts::{
 };
 use crate::doctor::look::ports;
 use crate::gate;
+use crate::ledger::Ledger;
+use crate::leftovers;
 use crate::listen;
 use crate::paths::{StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
@@ -44,6 +46,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -
         id: state.by_path(),
         marks: state.marks(),
         origin: state.origin(),
+        remains: remains(state, &lease, ledger.good()),
         program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
         socket: exists(state, file::CONTROL),
@@ -116,6 +119,15 @@ fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(error) => Err(Unread::of(&format!("look at the lock `{name}`"), &error)),
     }
+}
+
+/// Only of a worker that is over: a living one's program is where it belongs.
+fn remains(state: &StateDir, lease: &Read<bool>, ledger: Option<&Ledger>) -> Vec<Seen> {
+    if *lease != Ok(false) {
+        return Vec::new();
+    }
+    let found = leftovers::find(state, ledger.unwrap_or(&Ledger::default())).unwrap_or_default();
+    found.into_iter().map(|(pid, command)| Seen { pid, command, above: Vec::new() }).collect()
 }
 
 fn is_a_program_locked(state: &StateDir) -> Read<bool> {

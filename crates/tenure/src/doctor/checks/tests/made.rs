@@ -152,6 +152,7 @@ pub(super) fn healthy() -> Facts {
         lease: Ok(true),
         lease_file: Some((1, 2)),
         program_lock: Ok(true),
+        remains: Vec::new(),
         answer: Observation::Answered(Box::new(hello())),
         took: Duration::from_millis(1),
         socket: Ok(true),

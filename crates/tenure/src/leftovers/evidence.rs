@@ -1,0 +1,152 @@
+//! Who belongs to a former program, by every kind of evidence that there is; nobody is signalled here.
+//!
+//! The record names its shim and the program itself, each verified through a handle. The mark in the environment, and the
+//! lock that the tree inherits, are asked of the kernel about each process, again after its handle was opened. What descends
+//! from any of these, or lives in the session that the recorded program has begun, belongs to it too. No kind of evidence
+//! makes up for the absence of another: a free lock proves only that a lock is free.
+
+use std::io::{self, ErrorKind};
+
+use tenure_sys::identity::Identity;
+use tenure_sys::lock;
+use tenure_sys::process::{self, ProcessHandle, Verified};
+use tenure_sys::tree;
+
+use crate::ledger::ProgramRecord;
+use crate::paths::StateDir;
+use crate::program::SHIM;
+use crate::scope;
+
+/// A program whose time is over, and where it is to be looked for.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Former<'a> {
+    pub(super) state: &'a StateDir,
+    /// What its cookie may begin with.
+    pub(super) marks: &'a [String],
+    /// What is recorded of it.
+    pub(super) record: Option<&'a ProgramRecord>,
+    /// The locks that its tree, and nobody else, may have inherited.
+    pub(super) locks: &'a [&'static str],
+}
+
+impl Former<'_> {
+    /// The shims that live: each ends its tree by itself. One of a program that is on no record, because it was to take
+    /// another's place, is known by its name.
+    pub(super) fn shims(&self) -> io::Result<Vec<ProcessHandle>> {
+        let mut shims: Vec<ProcessHandle> = self.recorded_shim().into_iter().collect();
+        let is_shim = |handle: &ProcessHandle| {
+            process::command_line(handle.pid()).is_some_and(|line| line.split(' ').next() == Some(SHIM))
+        };
+        add(&mut shims, self.marked_and_heirs()?.into_iter().filter(is_shim));
+        Ok(shims)
+    }
+
+    fn recorded_shim(&self) -> Option<ProcessHandle> {
+        self.record?.shim.as_ref().and_then(verified)
+    }
+
+    /// The program itself, where it is recorded and verified.
+    pub(super) fn program(&self) -> Option<ProcessHandle> {
+        self.record?.identity.as_ref().and_then(verified)
+    }
+
+    /// All that is found now and is no shim.
+    pub(super) fn all(&self, shims: &[ProcessHandle]) -> io::Result<Vec<ProcessHandle>> {
+        let mut found: Vec<ProcessHandle> = self.program().into_iter().collect();
+        add(&mut found, self.marked_and_heirs()?);
+        add(&mut found, self.of_the_session()?);
+        let roots: Vec<ProcessHandle> =
+            found.iter().chain(shims).filter_map(|handle| handle.try_clone().ok()).collect();
+        add(&mut found, below(&roots));
+        found.retain(|handle| shims.iter().all(|shim| shim.identity() != handle.identity()));
+        Ok(found)
+    }
+
+    fn marked_and_heirs(&self) -> io::Result<Vec<ProcessHandle>> {
+        let mut found: Vec<ProcessHandle> =
+            self.marks.iter().flat_map(|mark| tree::with_cookie(mark)).map(|marked| marked.handle).collect();
+        for name in self.locks {
+            // Who holds a lock is a look at all descriptors of all processes: a free one needs none.
+            if self.is_held(name)? {
+                let file = self.state.dir().open_read(name)?;
+                add(&mut found, tree::heirs_of(&file));
+            }
+        }
+        Ok(found)
+    }
+
+    /// Who lives in the session that the recorded program has begun. Once that program is gone its number may have been
+    /// another session's in between, so that only somebody counts then who can not be looked into and thus may be the one
+    /// who holds the lock, where nobody else is seen to hold it.
+    fn of_the_session(&self) -> io::Result<Vec<ProcessHandle>> {
+        let Some(leader) = self.record.and_then(|record| record.identity.as_ref()) else {
+            return Ok(Vec::new());
+        };
+        if verified(leader).is_some() {
+            return Ok(tree::in_session_of(leader));
+        }
+        for name in self.locks {
+            if self.is_held(name)? && self.holders(name)?.is_empty() {
+                let members = tree::in_session_of(leader).into_iter();
+                return Ok(members.filter(|handle| process::is_hidden(handle.pid())).collect());
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Whether somebody holds this lock.
+    fn is_held(&self, name: &str) -> io::Result<bool> {
+        match self.state.dir().open_read(name) {
+            Ok(file) => lock::is_locked(file),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Pids of those who are seen to hold this lock, however they came by it.
+    pub(super) fn holders(&self, name: &str) -> io::Result<Vec<u32>> {
+        match self.state.dir().open_read(name) {
+            Ok(file) => Ok(lock::holders(&file)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// All that descends from these. A worker of another scope that was started from inside a program is nobody's child, but a
+/// subreaper inherits it: it and what lives below it are left alone.
+fn below(roots: &[ProcessHandle]) -> Vec<ProcessHandle> {
+    let mut found = Vec::new();
+    for root in roots {
+        add(&mut found, tree::handles_below(root));
+    }
+    if found.is_empty() {
+        return found;
+    }
+    for marked in tree::with_cookie("") {
+        let is_worker = marked.cookie.ends_with(scope::WORKER);
+        if is_worker && roots.iter().all(|root| root.identity() != marked.handle.identity()) {
+            let spared = tree::handles_below(&marked.handle);
+            found.retain(|handle| {
+                spared.iter().chain([&marked.handle]).all(|other| other.identity() != handle.identity())
+            });
+        }
+    }
+    found
+}
+
+fn verified(identity: &Identity) -> Option<ProcessHandle> {
+    match process::verify(identity) {
+        Verified::Same(handle) => Some(handle),
+        Verified::Gone(_) | Verified::Unverifiable(_) => None,
+    }
+}
+
+/// Each process once.
+pub(super) fn add(found: &mut Vec<ProcessHandle>, more: impl IntoIterator<Item = ProcessHandle>) {
+    for handle in more {
+        if found.iter().all(|known| known.identity() != handle.identity()) {
+            found.push(handle);
+        }
+    }
+}
