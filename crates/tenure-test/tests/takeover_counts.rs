@@ -2,6 +2,7 @@
 
 use tenure::event::What;
 use tenure::fault::Point;
+use tenure_sys::process::ProcessHandle;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Call;
@@ -90,5 +91,33 @@ fn listeners_that_change_their_names_are_taken_over_by_their_addresses() {
     let second = kept.launcher("ensure", "2.0.0").run().expect(0);
     assert_eq!((kept::version(&second).as_str(), kept::warnings(&second).len()), ("2.0.0", 0));
     assert_eq!((kept.count(What::TakenOver), ask::address(&first)), (1, one));
+    kept.stop().run().expect(0);
+}
+
+/// The new version was put in the place of the old one's file; what the old one was made of is gone.
+#[test]
+fn an_upgrade_in_place_that_fails_after_it_was_ready_is_told_with_its_own_cause() {
+    let mut kept = Kept::new(TENURE, PROGRAM);
+    let file = kept.sandbox.work().join("app");
+    std::fs::copy(PROGRAM, &file).expect("a copy");
+    kept.move_program(&file);
+    kept.offer("1.0.0").write();
+    kept.offer("2.0.0").line("bake = \"20s\"").line("restart = { on = \"never\" }").write();
+    kept.ensure().run().expect(0);
+    kept.settled();
+    let next = kept.sandbox.work().join("next");
+    std::fs::copy(PROGRAM, &next).expect("a copy");
+    std::fs::rename(&next, &file).expect("an upgrade in place");
+    let meeting = kept.sandbox.meeting("active");
+    let restart = kept.launcher("restart", "2.0.0").fault(&meeting.armed(Point::SuccessorActive)).start();
+    let met = meeting.meet();
+    let program = kept.ledger().program.and_then(|program| program.identity).expect("it runs");
+    met.release();
+    kept::kill(&ProcessHandle::open(program.pid).expect("it runs"));
+    let failed = restart.wait().expect(1);
+    assert!(failed.stdout.contains("of its probation"), "it failed: {}", failed.stdout);
+    assert!(failed.stdout.contains("signal"), "and how: {}", failed.stdout);
+    assert!(failed.stdout.contains("files have changed"), "and why nobody serves: {}", failed.stdout);
+    assert!(!failed.stdout.contains("was asked to end"), "nobody asked: {}", failed.stdout);
     kept.stop().run().expect(0);
 }

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use tenure_sys::poll::{self, Interest, Want};
-use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
 use tenure_sys::socket::{self, Received};
 
 use crate::amount::Span;
@@ -176,10 +176,15 @@ pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Opt
     Outcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
 }
 
-fn last_exit(worker: &ProcessHandle) -> String {
-    // The kernel tells a stranger's exit once its parent has reaped it; where PID 1 reaps late it stays unknown.
+/// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1 reaps late
+/// it stays unknown.
+pub(crate) fn exit_of(worker: &ProcessHandle) -> Option<ExitStatus> {
     drop(worker.wait_reaped(Some(REAPING)));
-    match worker.exit_of_stranger() {
+    worker.exit_of_stranger()
+}
+
+fn last_exit(worker: &ProcessHandle) -> String {
+    match exit_of(worker) {
         Some(status) => format!("it ended with {status} before it was ready"),
         None => "it ended before it was ready".to_owned(),
     }

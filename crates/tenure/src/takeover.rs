@@ -243,7 +243,7 @@ fn succeed(
     let words = logs::mark(state);
     if bakes && !bake.is_zero() && ends_within(&boot.worker, bake.min(budget.remaining())) {
         let boot = Boot { mark: words, ..boot };
-        return Ok(Ok(Outcome::Failed(failed_in_bake(&boot, (brief.generation, bake), budget))));
+        return Ok(Ok(Outcome::Failed(failed_in_bake(&boot, (brief.generation, spec, bake), budget))));
     }
     Ok(outcome)
 }
@@ -275,15 +275,29 @@ fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootF
     BootFailure { stage: VANISHED.to_owned(), message, ..failure }
 }
 
-/// Likewise: a worker that was ready and is gone has failed where the one before it took the scope back.
-fn failed_in_bake(boot: &Boot<'_>, (generation, bake): (u64, Duration), budget: &Deadline) -> BootFailure {
+/// A worker that was ready and is gone. It has failed where the one before it took the scope back, or put on record that it
+/// failed, or where it ended as one that fails: that one may not have been able to go on. One that ended in order was asked to.
+fn failed_in_bake(
+    boot: &Boot<'_>,
+    (generation, spec, bake): (u64, &Spec, Duration),
+    budget: &Deadline,
+) -> BootFailure {
     let taken_back =
         readiness::standing(boot.state, budget).is_some_and(|hello| hello.generation > generation);
-    let (stage, message) = if taken_back {
+    let exit = readiness::exit_of(&boot.worker);
+    let recorded = records::read_ledger(boot.state).ok().and_then(|ledger| ledger.rolled_back);
+    let why = recorded.filter(|failed| failed.version == spec.version && failed.spec == spec.digest());
+    let failed =
+        taken_back || why.is_some() || exit.is_some_and(|exit| exit.code.is_some_and(|code| code != 0));
+    let how = why.map(|failed| failed.why).or_else(|| exit.map(|exit| format!("it ended with {exit}")));
+    let how = how.unwrap_or_else(|| "it ended".to_owned());
+    let (stage, message) = if failed {
         let bake = Span::millis(millis(bake));
-        ("bake", format!("it was ready, and failed within the {bake} of its probation"))
-    } else {
+        ("bake", format!("it was ready, and failed within the {bake} of its probation: {how}"))
+    } else if exit.is_some_and(|exit| exit.success()) {
         (STOPPED, "it was ready, and was asked to end within its probation".to_owned())
+    } else {
+        (VANISHED, format!("it was ready, and {how}, and the worker before it as well"))
     };
     let last_words = logs::tail_since(boot.state, boot.mark);
     BootFailure { stage: stage.to_owned(), message, last_words, pid: boot.worker.pid() }
