@@ -201,7 +201,8 @@ fn a_wait_without_end_and_a_peer_that_leaves_it_are_no_burden() {
         for generation in [0, u64::MAX] {
             let mut stream = connect(&sandbox);
             let until = wire::Until::GenerationAbove(generation);
-            wire::write(&mut stream, &Request::Wait { until, within_ms }).expect("it takes a request");
+            wire::write(&mut stream, &Request::Wait { until, within_ms, proved: false })
+                .expect("it takes a request");
             kept.push(stream);
         }
     }

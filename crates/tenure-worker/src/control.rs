@@ -26,7 +26,7 @@ use crate::life::{Happening, Life};
 use crate::source::Source;
 use crate::status::{Status, StopRequest};
 use crate::takeover::incumbent;
-use crate::takeover::lineage::Lineage;
+use crate::takeover::lineage::{End, Lineage};
 use crate::thread;
 
 mod peer;
@@ -109,7 +109,7 @@ impl Control {
             self.take_signals();
         }
         if let Some(ask) = self.status.take_ask()
-            && self.announce(ask.happening, ask.reason, &asker(), None).1
+            && self.announce(End::Of(ask.happening), ask.reason, &asker(), None).1
         {
             self.proclaim();
         }
@@ -153,7 +153,8 @@ impl Control {
                 Received::Interrupt => "INT",
                 Received::Hangup | Received::Child => continue,
             };
-            if self.announce(Happening::StopAsked, format!("signal {name}"), &Asker::default(), None).1 {
+            let end = End::Of(Happening::StopAsked);
+            if self.announce(end, format!("signal {name}"), &Asker::default(), None).1 {
                 self.proclaim();
             }
         }
@@ -204,14 +205,19 @@ impl Control {
                     peer.answer(&Answer::Refused { why }, now)?;
                 }
                 Heard::Request(Request::Hello) => peer.answer(&self.hello(), now)?,
-                Heard::Request(Request::Wait { until, within_ms }) => {
+                Heard::Request(Request::Wait { until, within_ms, proved }) => {
                     let due = now.saturating_add(Duration::from_millis(within_ms));
-                    peer.wait(Waiting { until, due });
+                    peer.wait(Waiting { until, proved, due });
                     self.settle_one(peer, now)?;
                 }
-                Heard::Request(Request::Stop { reason, deadline_ms, by }) => {
+                Heard::Request(Request::Stop { back: true, .. }) if !self.status.is_on_probation() => {
+                    let why = "make room for the worker before: it is not on probation".to_owned();
+                    peer.answer(&Answer::Refused { why }, now)?;
+                }
+                Heard::Request(Request::Stop { reason, deadline_ms, by, back }) => {
                     let asked = Some(Duration::from_millis(deadline_ms));
-                    let (within, first) = self.announce(Happening::StopAsked, reason, &by, asked);
+                    let end = if back { End::SentBack } else { End::Of(Happening::StopAsked) };
+                    let (within, first) = self.announce(end, reason, &by, asked);
                     let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
                     if first {
                         self.proclaim();
@@ -252,7 +258,7 @@ impl Control {
     /// Answers a WAIT that is over, and what was asked behind it.
     fn settle_one(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
         let Some(waiting) = peer.waiting() else { return Ok(()) };
-        if now < waiting.due && !self.status.holds(waiting.until) {
+        if now < waiting.due && !self.status.holds(waiting.until, waiting.proved) {
             return Ok(());
         }
         peer.answer(&self.hello(), now)?;
@@ -263,7 +269,7 @@ impl Control {
     /// be gone, and whether this was the first to ask.
     fn announce(
         &mut self,
-        happening: Happening,
+        end: End,
         reason: String,
         by: &Asker,
         asked: Option<Duration>,
@@ -271,12 +277,12 @@ impl Control {
         let budget = self.holding.brief.spec.end_budget();
         let deadline = Deadline::start(asked.unwrap_or(budget).min(budget));
         let request = StopRequest { reason: reason.clone(), by: by.clone(), deadline };
-        let first = self.status.announce(happening, request);
+        let first = self.status.announce(end.happening(), request);
         if first {
             // Who is in the queue already gets an answer; who comes now is refused.
             self.accept();
             self.close();
-            self.lineage.end_announced(happening, &reason);
+            self.lineage.end_announced(end, &reason);
             self.holding.note(What::Draining, by, reason);
         }
         let within = self.status.stop_request().map_or(Duration::ZERO, |known| known.deadline.remaining());

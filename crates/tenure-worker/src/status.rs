@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use tenure::Version;
 use tenure::deadline::{self, Deadline, millis};
-use tenure::wire::{App, AppState, Asker, Check, Endpoint, Hello, ProgramStatus, Role, Until};
+use tenure::wire::{App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
@@ -55,6 +55,8 @@ struct Account {
     stall_timeout: Option<Duration>,
     asked: Option<Ask>,
     stop: Option<StopRequest>,
+    /// Until about when the worker before this one, of that version, can take the scope back.
+    probation: Option<(Deadline, Version)>,
 }
 
 /// A stop that was asked for from inside the process and is not announced yet.
@@ -99,6 +101,7 @@ impl Status {
             stall_timeout: limits.stall,
             asked: None,
             stop: None,
+            probation: None,
         };
         Ok(Self(Arc::new(Inner {
             account: Mutex::new(account),
@@ -162,6 +165,22 @@ impl Status {
         self.change(|account| account.hello.hands_over = hands_over);
     }
 
+    /// Tells that the worker before this one, of version `before`, can take the scope back for about this long.
+    pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
+        self.change(|account| account.probation = Some((Deadline::start(bake), before)));
+    }
+
+    /// The probation is over; whether there was one.
+    pub(crate) fn end_probation(&self) -> bool {
+        let mut ended = false;
+        self.change(|account| ended = account.probation.take().is_some());
+        ended
+    }
+
+    pub(crate) fn is_on_probation(&self) -> bool {
+        self.account().probation.is_some()
+    }
+
     /// Has the control thread look at its door again.
     pub(crate) fn touch(&self) {
         self.0.changed.wake();
@@ -203,6 +222,10 @@ impl Status {
         };
         hello.draining = hello.role == Role::Draining;
         hello.uptime_ms = millis(now.saturating_sub(account.born));
+        hello.probation = account
+            .probation
+            .as_ref()
+            .map(|(until, before)| Probation { left_ms: millis(until.remaining()), before: before.clone() });
         drop(account);
         hello.app.stalled_for_ms = self.last_beat().and_then(|beat| late_by(beat, now)).map(millis);
         degrade(&mut hello.app);
@@ -231,7 +254,7 @@ impl Status {
     }
 
     /// Whether a WAIT for `until` is over. An end that was announced ends every wait: whoever waits has to look elsewhere.
-    pub(crate) fn holds(&self, until: Until) -> bool {
+    pub(crate) fn holds(&self, until: Until, proved: bool) -> bool {
         let account = self.account();
         let settled = match account.hello.app.state {
             AppState::Ready | AppState::Degraded | AppState::Failed => true,
@@ -243,6 +266,7 @@ impl Status {
         ending
             || elsewhere
             || settled
+                && !(proved && account.probation.is_some())
                 && match until {
                     Until::Settled => true,
                     Until::GenerationAbove(generation) => account.hello.generation > generation,

@@ -32,7 +32,7 @@ use crate::life::{Deed, EXIT_FAILED, Happening, Life};
 use crate::source::Source;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
 use crate::takeover::hand_over::HandOver;
-use crate::takeover::lineage::{Kept, Lineage, Named, duplicates};
+use crate::takeover::lineage::{End, Kept, Lineage, Named, duplicates};
 use crate::takeover::{TakeoverError, successor};
 use crate::{control, reason, selfcheck, watchdog};
 
@@ -387,6 +387,9 @@ impl Worker {
         }
         // For people only: a worker serves without it.
         drop(self.holding.write_pid());
+        if let Side::Granted(granted) = &self.side {
+            granted.begin_probation(&self.lineage);
+        }
         self.status.set(AppState::Ready, None);
         let boot = monotonic().saturating_sub(self.born).as_millis();
         let by = self.holding.brief.started_by.clone();
@@ -445,7 +448,7 @@ impl Worker {
     fn end(self, happening: Happening, stage: &str, message: &str) -> u8 {
         let deeds = self.status.happen(happening);
         self.status.end_within(self.holding.brief.spec.end_budget());
-        self.lineage.end_announced(happening, message);
+        self.lineage.end_announced(End::Of(happening), message);
         // A successor that is to be ended is ended before this process is.
         self.lineage.await_idle();
         if !self.lineage.may_be_taken_back() {

@@ -15,6 +15,9 @@ use crate::deadline::{Stage, millis};
 use crate::paths::{StateDir, file};
 use crate::wire::{self, Answer, Asker, Hello, Request, Until, WireError};
 
+/// A worker answers at the end of a wait; this lets that answer arrive.
+const SLACK: Duration = Duration::from_millis(250);
+
 /// A connection to whoever listens on a scope's control socket.
 #[derive(Debug)]
 pub struct Connection<'state> {
@@ -92,9 +95,14 @@ impl Connection<'_> {
     /// Waits until the worker says that `until` holds, or the stage ends: the worker's last account in both cases.
     pub fn wait(&mut self, until: Until, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
-        // The worker answers at the end of the wait; the slack lets that answer arrive.
-        let slack = Duration::from_millis(250);
-        self.ask_hello(&Request::Wait { until, within_ms: millis(within) }, within, slack)
+        self.ask_hello(&Request::Wait { until, within_ms: millis(within), proved: false }, within, SLACK)
+    }
+
+    /// Waits until the worker has settled and its probation is over, or the stage ends, likewise.
+    pub fn wait_proved(&mut self, stage: Stage) -> Result<Hello, Silence> {
+        let within = stage.remaining();
+        let request = Request::Wait { until: Until::Settled, within_ms: millis(within), proved: true };
+        self.ask_hello(&request, within, SLACK)
     }
 
     fn ask_hello(&mut self, request: &Request, within: Duration, slack: Duration) -> Result<Hello, Silence> {
@@ -121,9 +129,24 @@ impl Connection<'_> {
         by: &Asker,
         stage: Stage,
     ) -> Result<Duration, Silence> {
-        let request =
-            Request::Stop { reason: reason.to_owned(), deadline_ms: millis(deadline), by: by.clone() };
-        match self.ask(&request, stage.remaining())? {
+        let (reason, deadline_ms, by) = (reason.to_owned(), millis(deadline), by.clone());
+        self.ask_stop(&Request::Stop { reason, deadline_ms, by, back: false }, stage)
+    }
+
+    /// Asks a worker on probation to end, so that the one before it goes on; likewise.
+    pub fn send_back(
+        &mut self,
+        reason: &str,
+        deadline: Duration,
+        by: &Asker,
+        stage: Stage,
+    ) -> Result<Duration, Silence> {
+        let (reason, deadline_ms, by) = (reason.to_owned(), millis(deadline), by.clone());
+        self.ask_stop(&Request::Stop { reason, deadline_ms, by, back: true }, stage)
+    }
+
+    fn ask_stop(&mut self, request: &Request, stage: Stage) -> Result<Duration, Silence> {
+        match self.ask(request, stage.remaining())? {
             Answer::Stopping { within_ms } => Ok(Duration::from_millis(within_ms)),
             Answer::Refused { why } => Err(Silence::NotOurs { why }),
             Answer::Hello(_) | Answer::Prepared(_) | Answer::Descriptors { .. } | Answer::Granted(_) => {

@@ -220,9 +220,17 @@ impl Desired {
         }
     }
 
-    /// Clears the tally of a version: it became ready, or a person asked for it.
+    /// Clears the tally of a version: it became ready and is on no probation, or a person asked for it.
     pub fn succeeded(&mut self, version: &Version) {
         self.failures.retain(|failure| failure.version != *version);
+    }
+
+    /// Clears the tally of a version that has passed its probation, as far as it is older than that. Of another boot nobody
+    /// can tell what was first, and what failed then keeps nothing out now.
+    pub fn proved(&mut self, version: &Version, at: &Moment, now: &Moment) {
+        if at.boot == now.boot {
+            self.failures.retain(|failure| failure.version != *version || failure.at.is_after(at));
+        }
     }
 
     /// Notes that `target` is started once more because it said that it was `observed`.

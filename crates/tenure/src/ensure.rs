@@ -26,7 +26,8 @@ use crate::wire::{AppState, Endpoint, Hello};
 pub enum Ensured {
     /// A worker serves.
     Serving(How, Box<Usable>),
-    /// The budget ended while a worker was still booting; it goes on. Not an error.
+    /// The budget ended while a worker was still booting, or while one of a lower version than the wanted one was on
+    /// probation, from which nobody can take over; it goes on. Not an error.
     Warming(Option<Box<Hello>>),
     /// No worker serves, and starting one was not allowed.
     Down,
@@ -55,6 +56,9 @@ impl Ensured {
 
 /// Returns when exactly one healthy worker of at least the wanted version serves; starts it if need be.
 ///
+/// A worker that takes the place of another is answered with as soon as it serves: its probation goes on between the two,
+/// and if it fails, the one before it serves again and the next call is told.
+///
 /// Any number of concurrent calls, from any number of processes, make one worker. A worker that is up costs one
 /// connection and one answer: no lock is taken and nothing is written. Nor where the worker is older than what is offered
 /// and is to stay, because a person pinned it or the offered version does not run: the record is read then. The call ends within the order's budget (plus the
@@ -70,15 +74,20 @@ impl Ensured {
 pub fn ensure(order: &Order) -> Result<Ensured, Error> {
     let budget = Deadline::start(order.budget);
     let want = Want::of(&order.spec);
-    let mut call = Call { order, want, budget, errand: Errand::default(), failure: None };
+    let mut call = Call { order, want, budget, errand: Errand::default(), failure: None, kept_from: None };
 
     // Fast path: nothing is written and no lock is taken.
     if let Some(state) = StateDir::open(&order.scope)? {
         refuse_inside(&state)?;
         // What is held down is released under the gate, whatever stands.
         let releases = order.start && offers::is_down(&state);
-        if !releases && let Some(ensured) = call.look(&state)? {
-            return Ok(ensured);
+        if !releases {
+            match call.look(&state) {
+                Ok(Some(ensured)) => return Ok(ensured),
+                Ok(None) => {}
+                Err(spent) if spent.kind() == ErrorKind::TimedOut => return call.out_of_time(spent),
+                Err(error) => return Err(error),
+            }
         }
     }
     if !order.may_spawn() {
@@ -89,11 +98,15 @@ pub fn ensure(order: &Order) -> Result<Ensured, Error> {
     let state = StateDir::create(&order.scope)?;
     refuse_inside(&state)?;
     loop {
-        if let Some(ensured) = call.act(&state)? {
-            return Ok(ensured);
-        }
-        if let Some(ensured) = call.look(&state)? {
-            return Ok(ensured);
+        let ensured = call.act(&state).and_then(|acted| match acted {
+            Some(ensured) => Ok(Some(ensured)),
+            None => call.look(&state),
+        });
+        match ensured {
+            Ok(Some(ensured)) => return Ok(ensured),
+            Ok(None) => {}
+            Err(spent) if spent.kind() == ErrorKind::TimedOut => return call.out_of_time(spent),
+            Err(error) => return Err(error),
         }
     }
 }
@@ -105,6 +118,8 @@ struct Call<'order> {
     budget: Deadline,
     errand: Errand,
     failure: Option<Error>,
+    /// A worker whose probation this call has waited for.
+    kept_from: Option<Box<Hello>>,
 }
 
 impl Call<'_> {
@@ -115,6 +130,12 @@ impl Call<'_> {
             let mut verdict = judge(&self.want, &Aim::Unknown, &seen);
             if let Verdict::Replace(_, Fault::Older { .. }) = verdict {
                 verdict = self.judge_by_record(state, &seen);
+            }
+            // Its place is to be had when the probation is over, and the gate is for others meanwhile.
+            if let Verdict::Replace(hello, _) = &verdict
+                && hello.probation.is_some()
+            {
+                verdict = Verdict::Await(hello.clone());
             }
             match verdict {
                 Verdict::Use(usable) => return Ok(Some(self.serving(Verdict::Use(usable)))),
@@ -186,12 +207,12 @@ impl Call<'_> {
     ) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(plan)?;
         offers::note_disagreement(gate, hello, fault, (spec, self.order))?;
-        let reason = Reason { why: why(fault), upgrade: true, abandons: false };
+        let reason = Reason { why: why(fault), upgrade: true, proves: false, abandons: false };
         match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
             // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
             Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
             Attempt::Made(started) => {
-                if let Ok(Outcome::Ready(_)) = started {
+                if let Ok(Outcome::Ready(_) | Outcome::OnProbation(_)) = started {
                     self.errand.retired();
                 }
                 self.settle(gate, started, plan)
@@ -230,7 +251,9 @@ impl Call<'_> {
             return Ok(Some(Ensured::Warming(None)));
         }
         let ready = match &started {
-            Ok(Outcome::Ready(hello)) => Some(Observation::Answered(hello.clone())),
+            Ok(Outcome::Ready(hello) | Outcome::OnProbation(hello)) => {
+                Some(Observation::Answered(hello.clone()))
+            }
             Ok(Outcome::StillBooting | Outcome::Failed(_)) | Err(_) => None,
         };
         if let Some(failure) = offers::settle(gate, spec, started)? {
@@ -245,11 +268,20 @@ impl Call<'_> {
 
     /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no error,
     /// wherever in the wait it ends.
-    fn await_settled(&self, state: &StateDir, booting: Box<Hello>) -> Option<Ensured> {
+    fn await_settled(&mut self, state: &StateDir, booting: Box<Hello>) -> Option<Ensured> {
         let warming = |hello| Some(Ensured::Warming(Some(hello)));
+        let proves = booting.probation.is_some();
+        if proves {
+            self.kept_from = Some(booting.clone());
+        }
         let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
-        match readiness::await_settled(state, stage) {
-            Ok(hello) if is_settled(&hello) => None,
+        let waited = if proves {
+            readiness::await_proved(state, stage)
+        } else {
+            readiness::await_settled(state, stage)
+        };
+        match waited {
+            Ok(hello) if is_settled(&hello) && !(proves && hello.probation.is_some()) => None,
             // Somebody stops it, or it made room: the next look tells.
             Ok(hello) if hello.is_leaving() => None,
             // It answers before it has settled only when our time is over.
@@ -258,6 +290,11 @@ impl Call<'_> {
             // It died, or was replaced: the next look tells.
             Err(_) => None,
         }
+    }
+
+    /// Whoever was kept from its turn by a probation has met a worker that serves, and no trouble.
+    fn out_of_time(self, spent: Error) -> Result<Ensured, Error> {
+        self.kept_from.map(|hello| Ensured::Warming(Some(hello))).ok_or(spent)
     }
 
     fn serving(&mut self, verdict: Verdict) -> Ensured {

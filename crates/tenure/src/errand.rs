@@ -54,7 +54,8 @@ impl Errand {
         match verdict {
             Verdict::Use(usable) => Act::Answer(self.how(), usable),
             Verdict::Await(hello) => {
-                self.waited = true;
+                // One on probation serves: the wait is for its place.
+                self.waited |= hello.probation.is_none();
                 Act::Await(hello)
             }
             Verdict::AwaitEnd(hello) => Act::AwaitEnd(hello),

@@ -206,6 +206,15 @@ impl Want {
 /// Judges an observation.
 #[must_use]
 pub fn judge(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
+    let verdict = look(want, aim, seen);
+    match (verdict, aim) {
+        // Nobody takes over from a worker on probation: it fails and is undone, or it passes and can make room.
+        (Verdict::Replace(hello, _), Aim::Known(_)) if hello.probation.is_some() => Verdict::Await(hello),
+        (verdict, _) => verdict,
+    }
+}
+
+fn look(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
     match seen {
         Observation::Nobody => Verdict::TryLease,
         Observation::Silent => Verdict::Suspect,

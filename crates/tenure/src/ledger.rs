@@ -52,6 +52,19 @@ pub struct Ledger {
     /// not have lived to do so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolledBack>,
+    /// This worker has passed its probation: whoever chooses what to start next clears the tally of its version, for the
+    /// launcher had its answer before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved: Option<Proved>,
+}
+
+/// A worker that passed its probation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proved {
+    /// Its version.
+    pub version: Version,
+    /// When: what has failed later counts.
+    pub at: Moment,
 }
 
 /// A successor that failed.
@@ -146,6 +159,7 @@ impl Default for Ledger {
             endpoints: Vec::new(),
             started_by: None,
             rolled_back: None,
+            proved: None,
         }
     }
 }
@@ -171,6 +185,7 @@ impl Ledger {
             started_by: Some(by),
             program: None,
             rolled_back: None,
+            proved: None,
             endpoints: self.endpoints,
         }
     }

@@ -7,6 +7,7 @@ use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::judge::Fault;
+use crate::ledger::RolledBack;
 use crate::order::{self, Order};
 use crate::paths::StateDir;
 use crate::readiness::Outcome;
@@ -17,8 +18,7 @@ use crate::wire::Hello;
 
 /// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
 pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, RecordError> {
-    let mut desired = records::read_desired(gate.state())?;
-    count_rollback(gate, &mut desired);
+    let mut desired = counted(gate)?;
     if !stands(&desired, &order.spec) {
         desired.offer(&order.spec, &Moment::now());
     }
@@ -28,13 +28,23 @@ pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, Reco
     Ok(desired)
 }
 
-/// Counts a successor that failed after its own launcher was gone, or had its answer: the worker that took its scope back has
-/// put it on record. What was counted is not counted again.
-fn count_rollback(gate: &Gate<'_>, desired: &mut Desired) {
+/// The record with what became of takeovers after their launchers were gone, or had their answer; not yet written.
+pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
+    let mut desired = records::read_desired(gate.state())?;
     // A ledger that cannot be read is told where something is to be started.
-    let Some(failed) = records::read_ledger(gate.state()).ok().and_then(|ledger| ledger.rolled_back) else {
-        return;
-    };
+    let Ok(ledger) = records::read_ledger(gate.state()) else { return Ok(desired) };
+    if let Some(proved) = &ledger.proved {
+        desired.proved(&proved.version, &proved.at, &Moment::now());
+    }
+    if let Some(failed) = &ledger.rolled_back {
+        count_rollback(failed, &mut desired);
+    }
+    Ok(desired)
+}
+
+/// Counts a successor that failed: the worker that took its scope back has put it on record. What was counted is not counted
+/// again.
+fn count_rollback(failed: &RolledBack, desired: &mut Desired) {
     let counted = desired.failures.iter().any(|known| {
         known.version == failed.version && known.spec == failed.spec && !failed.at.is_after(&known.at)
     });
@@ -99,6 +109,8 @@ pub(crate) fn settle(
             succeeded(gate, spec)?;
             return Ok(None);
         }
+        // The worker itself says when it has passed, and what is known against its version counts until then.
+        Ok(Outcome::OnProbation(_)) => return Ok(None),
         Ok(Outcome::StillBooting) => {
             return Ok(Some(Error::of(ErrorKind::TimedOut, "wait for the worker's boot")));
         }

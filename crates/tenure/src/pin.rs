@@ -21,11 +21,12 @@ use crate::paths::StateDir;
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::readiness;
 use crate::records;
-use crate::restart::{self, Cause, Restarted};
+use crate::restart::{self, Cause, Manner, Restarted};
 use crate::retire::LONGEST_DRAIN;
 use crate::scope::Scope;
 use crate::seat;
 use crate::start;
+use crate::takeover;
 use crate::wire::{AppState, Hello};
 
 /// A request to hold a version.
@@ -90,14 +91,14 @@ pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     }
     let to = wanted(order, &records::read_desired(&state)?)?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, to.gate_time())?;
-    let mut desired = records::read_desired(&state)?;
+    let mut desired = offers::counted(&gate)?;
     let to = wanted(order, &desired)?;
 
     let applied = apply(&gate, &to, &budget)?;
     fault::reach(Point::PinProved);
     // What the start put on record counts: the tally, and the boot of the new worker.
     gate.confirm()?;
-    let failures = records::read_desired(&state)?.failures;
+    let failures = offers::counted(&gate)?.failures;
     let before = desired.hold.replace(order.version.clone());
     records::write_desired(&state, &Desired { failures, ..desired })?;
     let event = Event::now(What::Pinned, 0, &to.asker(), format!("to {}", order.version));
@@ -147,6 +148,12 @@ fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Erro
         // Somebody may hold the lease without a socket: only a free one says that nothing runs.
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
     };
+    if let Some(hello) = &old
+        && let Some(back) = go_back(gate, hello, to, budget)?
+    {
+        return Ok(Applied::Replaced(Box::new(back)));
+    }
+    let old = if old.is_some() { restart::before(gate.state(), budget)? } else { None };
     seat::check(&to.spec, to)?;
     if !seat::can_run(&to.spec) {
         let message = format!("pin {}: its directory {} is gone", to.spec.version, to.spec.cwd.display());
@@ -163,23 +170,52 @@ fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Erro
     }
 }
 
-/// What stands. A worker of the version that still boots is waited for: it counts once it stands.
+/// The version is the one from which the worker that stands took over, and it can still come back: it does so at once, and
+/// is proved. `None`: that is not so, or not any more.
+fn go_back(
+    gate: &Gate<'_>,
+    hello: &Hello,
+    to: &Order,
+    budget: &Deadline,
+) -> Result<Option<Restarted>, Error> {
+    let version = &to.spec.version;
+    if hello.probation.as_ref().is_none_or(|probation| probation.before != *version) {
+        return Ok(None);
+    }
+    let why = format!("a person pins {version}");
+    if !takeover::send_back(gate, hello, (&why, to), budget)? {
+        return Ok(None);
+    }
+    let Some(back) = readiness::standing(gate.state(), budget) else { return Ok(None) };
+    let stage = budget.stage("proof")?.at_most(to.wedged_after);
+    let proved = restart::prove(gate.state(), (hello.generation, Some(hello)), version, stage);
+    let (old, new) = (Some(Box::new(hello.clone())), proved.unwrap_or(Box::new(back)));
+    let is_it = is_wanted(&new, to) && new.app.state == AppState::Ready;
+    Ok(is_it.then_some(Restarted { old, new, manner: Manner::TakenOver }))
+}
+
+/// What stands. A worker of the version that still boots, or is on probation, is waited for: it counts once it stands.
 fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, Error> {
     let stage = budget.stage("probe under gate")?.at_most(FIRST_ANSWER);
     let seen = probe::observe(gate.state(), stage);
-    let boots = |hello: &Hello| matches!(hello.app.state, AppState::Booting | AppState::BackOff);
+    let boots = |hello: &Hello| {
+        matches!(hello.app.state, AppState::Booting | AppState::BackOff) || hello.probation.is_some()
+    };
     if !matches!(&seen, Observation::Answered(hello) if is_wanted(hello, to) && boots(hello)) {
         return Ok(seen);
     }
     let version = &to.spec.version;
     let stage = budget.stage("worker boot")?;
-    match readiness::await_settled(gate.state(), stage) {
-        Ok(hello) if !hello.is_leaving() && !boots(&hello) => Ok(Observation::Answered(Box::new(hello))),
+    match readiness::await_proved(gate.state(), stage) {
+        Ok(hello) if !hello.is_leaving() && !boots(&hello) && is_wanted(&hello, to) => {
+            Ok(Observation::Answered(Box::new(hello)))
+        }
         // It answers before it has settled only when our time is over.
         Ok(hello) if !hello.is_leaving() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) if stage.remaining().is_zero() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) => {
-            let message = format!("pin {version}: its worker ended before it was ready; nothing is held");
+            let message =
+                format!("pin {version}: its worker ended before it had proved itself; nothing is held");
             Err(Error::of(ErrorKind::SpawnFailed, message))
         }
     }

@@ -41,6 +41,8 @@ pub struct Boot<'start> {
 pub enum Outcome {
     /// It serves.
     Ready(Box<Hello>),
+    /// It serves, and the worker before it can still take the scope back: nothing is proved.
+    OnProbation(Box<Hello>),
     /// Our budget ended first; it goes on booting.
     StillBooting,
     /// It failed, and is gone.
@@ -205,4 +207,9 @@ pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
 /// Waits, outside the gate, until a worker that somebody else started has settled.
 pub fn await_settled(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     control::connect(state, stage)?.wait(Until::Settled, stage)
+}
+
+/// Waits, outside the gate, until a worker that serves has passed its probation; one that ends meanwhile ends the wait.
+pub fn await_proved(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
+    control::connect(state, stage)?.wait_proved(stage)
 }

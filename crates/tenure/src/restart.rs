@@ -147,7 +147,7 @@ fn attempt(
 ) -> Result<(Option<Box<Hello>>, Option<Attempt>), Error> {
     while let Some(hello) = &old {
         let upgrade = hello.version != target.version || hello.source_changed;
-        let reason = Reason { why: cause.why.to_owned(), upgrade, abandons: cause.abandons };
+        let reason = Reason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
         match takeover::attempt(gate, hello, (target, reason), order, budget)? {
             Attempt::Gone => old = before(gate.state(), budget)?,
             attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => return Ok((old, Some(attempt))),
@@ -220,7 +220,7 @@ pub(crate) fn retire_old(
 
 /// Proof = a new connection that sees another process of a higher generation, the target's version, and an app that is
 /// ready.
-fn prove(
+pub(crate) fn prove(
     state: &StateDir,
     (floor, old): (u64, Option<&Hello>),
     target: &Version,
@@ -231,7 +231,13 @@ fn prove(
             // A worker that took its scope back has a higher generation too, and is the old one.
             let is_old = old.is_some_and(|old| old.identity == hello.identity);
             let newer = hello.generation > floor && !is_old && hello.stands_as() == target;
-            if newer && hello.app.state == AppState::Ready { Ok(hello) } else { Err(describe(&hello)) }
+            if !newer || hello.app.state != AppState::Ready {
+                Err(describe(&hello))
+            } else if hello.probation.is_some() {
+                Err(format!("{}, on probation", describe(&hello)))
+            } else {
+                Ok(hello)
+            }
         }
         Observation::Nobody => Err("nobody answers".to_owned()),
         Observation::Silent => Err("the new worker is silent".to_owned()),

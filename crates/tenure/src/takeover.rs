@@ -13,6 +13,7 @@ use tenure_sys::process::{self, ProcessHandle, RunState, Signal, Verified};
 
 use crate::amount::Span;
 use crate::brief::{Brief, Succession};
+use crate::control;
 use crate::deadline::{Deadline, Moment, millis, monotonic};
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
@@ -39,6 +40,8 @@ pub(crate) struct Reason {
     pub(crate) why: String,
     /// Another version, or another build: what runs then has not served before.
     pub(crate) upgrade: bool,
+    /// The probation is waited for as well: the answer is about a worker that has passed it.
+    pub(crate) proves: bool,
     /// A successor that is late for the call is of no use to it, and is ended with its budget.
     pub(crate) abandons: bool,
 }
@@ -54,8 +57,8 @@ pub(crate) enum Attempt {
     Gone,
 }
 
-/// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves and its
-/// probation is over.
+/// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves; where the
+/// reason says so, until its probation is over too.
 pub(crate) fn attempt(
     gate: &Gate<'_>,
     hello: &Hello,
@@ -76,7 +79,7 @@ pub(crate) fn attempt(
     let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
     let succession = terms(spec, order, hello, &reason);
-    Ok(match succeed(gate, (&ledger, reason.abandons), (spec, succession), order, budget) {
+    Ok(match succeed(gate, (&ledger, &reason), (spec, succession), order, budget) {
         Ok(Ok(outcome)) => Attempt::Made(Ok(outcome)),
         Ok(Err(Declined { why })) => Attempt::Declined(why),
         Err(error) => Attempt::Made(Err(error)),
@@ -194,7 +197,7 @@ fn not_gone(before: &ProcessHandle) -> Error {
 
 fn succeed(
     gate: &Gate<'_>,
-    (ledger, abandons): (&Ledger, bool),
+    (ledger, reason): (&Ledger, &Reason),
     (spec, succession): (&Spec, Succession),
     order: &Order,
     budget: &Deadline,
@@ -228,28 +231,84 @@ fn succeed(
 
     let boot = Boot { state, channel, worker, limit, mark };
     let outcome = match readiness::await_report(&boot, budget) {
-        Ok(Outcome::StillBooting) if abandons => Ok(Outcome::Failed(abandoned(&boot))),
+        Ok(Outcome::StillBooting) if reason.abandons => Ok(Outcome::Failed(abandoned(&boot))),
         other => other,
     };
     match &outcome {
         // It goes on without us, under the gate.
         Ok(Outcome::StillBooting) => {}
-        Ok(Outcome::Ready(_) | Outcome::Failed(_)) | Err(_) => gate.is_ours_again(),
+        Ok(Outcome::Ready(_) | Outcome::OnProbation(_) | Outcome::Failed(_)) | Err(_) => gate.is_ours_again(),
     }
     if let Ok(Outcome::Failed(failure)) = outcome {
         return Ok(Ok(Outcome::Failed(attributed(&boot, failure, budget))));
     }
-    let bakes = !overlap && matches!(outcome, Ok(Outcome::Ready(_)));
-    let words = logs::mark(state);
-    if bakes && !bake.is_zero() && ends_within(&boot.worker, bake.min(budget.remaining())) {
-        let boot = Boot { mark: words, ..boot };
-        return Ok(Ok(Outcome::Failed(failed_in_bake(&boot, (brief.generation, spec, bake), budget))));
+    Ok(match outcome {
+        // With both programs beside each other the probation is over by now.
+        Ok(Outcome::Ready(hello)) if !overlap && !bake.is_zero() => Ok(if reason.proves {
+            let boot = Boot { mark: logs::mark(state), ..boot };
+            passes(&boot, hello, (brief.generation, spec, bake), budget)
+        } else {
+            Outcome::OnProbation(hello)
+        }),
+        outcome => outcome,
+    })
+}
+
+/// Waits for the end of the probation, by the worker's own word: it hears from the one before it.
+fn passes(
+    boot: &Boot<'_>,
+    ready: Box<Hello>,
+    (generation, spec, bake): (u64, &Spec, Duration),
+    budget: &Deadline,
+) -> Outcome {
+    let ours = |hello: &Hello| hello.identity == ready.identity && !hello.is_leaving();
+    while let Ok(stage) = budget.stage("probation") {
+        match readiness::await_proved(boot.state, stage) {
+            Ok(hello) if ours(&hello) && hello.probation.is_none() => {
+                // A worker of an older build tells of no probation.
+                let rest = if ready.probation.is_some() { Duration::ZERO } else { bake };
+                if ends_within(&boot.worker, rest.min(budget.remaining())) {
+                    break;
+                }
+                let passed = !budget.remaining().is_zero();
+                let hello = Box::new(hello);
+                return if passed { Outcome::Ready(hello) } else { Outcome::OnProbation(hello) };
+            }
+            // Its time or ours is over, it leaves, or it cannot be asked: its end tells.
+            Ok(_) | Err(_) if ends_within(&boot.worker, bake.min(budget.remaining())) => break,
+            Ok(_) | Err(_) => {}
+        }
     }
-    Ok(outcome)
+    if boot.worker.has_ended() {
+        Outcome::Failed(failed_in_bake(boot, (generation, spec, bake), budget))
+    } else {
+        Outcome::OnProbation(ready)
+    }
 }
 
 fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
     worker.wait_ended(Some(limit)).unwrap_or(false)
+}
+
+/// Sends a worker on probation back: it ends, and the one before it takes the scope back without anything having failed.
+/// Returns once the worker has ended; `false` where it was not to be sent back any more, and goes on or ends otherwise.
+pub(crate) fn send_back(
+    gate: &Gate<'_>,
+    hello: &Hello,
+    (why, order): (&str, &Order),
+    budget: &Deadline,
+) -> Result<bool, Error> {
+    let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(false) };
+    gate.confirm()?;
+    let stage = budget.stage("ask")?.at_most(order.first_answer);
+    let patience = records::read_ledger(gate.state())?.end_budget(order.spec.end_budget());
+    let asked = control::connect(gate.state(), stage)
+        .and_then(|mut connection| connection.send_back(why, patience, &order.asker(), stage));
+    // It passed a moment ago, or cannot be asked: whoever wanted it looks again.
+    if asked.is_err() {
+        return Ok(false);
+    }
+    Ok(ends_within(&worker, budget.remaining()))
 }
 
 /// Ends a successor that is late: by the handle that its spawn has given, and the worker before it goes on.

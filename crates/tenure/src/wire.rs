@@ -58,6 +58,9 @@ pub enum Request {
         until: Until,
         /// Longest wait in milliseconds.
         within_ms: u64,
+        /// And not before its probation is over, where it is on one.
+        #[serde(default, skip_serializing_if = "is_false")]
+        proved: bool,
     },
     /// End: drain, then exit. Answered with [`Answer::Stopping`]; the end itself is the end of the connection.
     Stop {
@@ -67,6 +70,9 @@ pub enum Request {
         deadline_ms: u64,
         /// Who asks.
         by: Asker,
+        /// Only a worker on probation is to end: the one before it takes the scope back, and nothing has failed.
+        #[serde(default, skip_serializing_if = "is_false")]
+        back: bool,
     },
     /// Hand over: from a successor that stands by. Answered with [`Answer::Prepared`].
     Prepare(Box<Prepare>),
@@ -175,6 +181,18 @@ pub struct Hello {
     /// It answers PREPARE: a successor can take its place while it serves.
     #[serde(default, skip_serializing_if = "is_false")]
     pub hands_over: bool,
+    /// It serves on probation: until that is over, the worker before it can take the scope back, and nobody takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation: Option<Probation>,
+}
+
+/// The probation of a worker that took another one's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probation {
+    /// Milliseconds that are left of it. At 0 the word of the worker before it is still awaited.
+    pub left_ms: u64,
+    /// The version that serves again if this worker fails, or is sent back.
+    pub before: Version,
 }
 
 impl Hello {
@@ -358,7 +376,7 @@ mod tests {
 
     #[test]
     fn a_frame_reads_back() {
-        let request = Request::Wait { until: Until::GenerationAbove(7), within_ms: 10 };
+        let request = Request::Wait { until: Until::GenerationAbove(7), within_ms: 10, proved: true };
         let frame = encode(&request).expect("encodes");
         assert_eq!(read::<Request>(&mut frame.as_slice()).expect("reads"), request);
     }
@@ -367,12 +385,13 @@ mod tests {
     fn the_frozen_form_of_the_requests() {
         let text = |request: &Request| serde_json::to_string(request).expect("writes");
         assert_eq!(text(&Request::Hello), r#"{"op":"hello"}"#);
-        let wait = Request::Wait { until: Until::Settled, within_ms: 5 };
+        let wait = Request::Wait { until: Until::Settled, within_ms: 5, proved: false };
         assert_eq!(text(&wait), r#"{"op":"wait","until":"settled","within_ms":5}"#);
         let stop: Request =
             serde_json::from_str(r#"{"op":"stop","reason":"r","deadline_ms":1,"by":{},"new_field":1}"#)
                 .expect("reads");
-        assert_eq!(stop, Request::Stop { reason: "r".into(), deadline_ms: 1, by: Asker::default() });
+        let by = Asker::default();
+        assert_eq!(stop, Request::Stop { reason: "r".into(), deadline_ms: 1, by, back: false });
     }
 
     #[test]

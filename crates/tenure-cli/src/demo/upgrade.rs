@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use tenure::Spec;
 use tenure::deadline::monotonic;
+use tenure_sys::process::ProcessHandle;
 
 use super::load::{self, CLIENTS, Tally};
 use super::show::{PROBATION, Show, failed, promise};
@@ -32,7 +33,7 @@ impl Show<'_> {
         self.say(&format!(
             "A launcher of version 3 while {CLIENTS} clients ask, each time on a new connection …"
         ))?;
-        let seen = self.ensure_under_load(&self.server(3, &[])).map_err(failed)?;
+        let seen = self.passed_under_load(&self.server(3, &[])).map_err(failed)?;
         let Seen { answer, took, tally } = &seen;
         let [before, after] = ["2", "3"].map(|version| tally.of(version));
         promise(answer.state == "replaced" && answer.version.as_deref() == Some("3.0.0"), || {
@@ -48,7 +49,7 @@ impl Show<'_> {
     /// A version that fails on probation: the one before it takes everything back.
     pub(super) fn roll_back(&mut self) -> Result<(), Failure> {
         self.say(&format!("The same with version 4, which serves {ANSWERS} requests and then fails …"))?;
-        let seen = self.ensure_under_load(&self.server(4, &["--fail-after", ANSWERS])).map_err(failed)?;
+        let seen = self.undone_under_load(&self.server(4, &["--fail-after", ANSWERS])).map_err(failed)?;
         let Seen { answer, took, tally } = &seen;
         let [before, after] = ["3", "4"].map(|version| tally.of(version));
         let warning = answer.warnings.iter().find(|warning| warning.kind == "offer-not-running");
@@ -57,7 +58,7 @@ impl Show<'_> {
         })?;
         promise(before > 0 && after > 0 && tally.lost() == 0, || format!("clients saw {tally:?}"))?;
         let line = format!(
-            "version 4 gave {after} answers and failed; version 3 serves again, and the launcher is warned"
+            "version 4 gave {after} answers and failed; version 3 serves again, and the next launcher is told"
         );
         self.told(&line, *took)?;
         if let Some(warning) = warning {
@@ -66,11 +67,31 @@ impl Show<'_> {
         self.record(["a rollback under load", "longest wait in the rollback"], &seen)
     }
 
-    fn ensure_under_load(&self, spec: &Spec) -> Result<Seen, StageError> {
+    /// The first call is answered when the new version serves; the next one, once that has failed, is told of it.
+    fn undone_under_load(&self, spec: &Spec) -> Result<Seen, StageError> {
+        let act = || {
+            let served = self.stage.call(&self.web, spec)?;
+            let began = monotonic();
+            let worker = served.pid.and_then(|pid| ProcessHandle::open(pid).ok());
+            // One that can not be opened has failed already.
+            drop(worker.map(|worker| worker.wait_ended(None)));
+            let answer = self.stage.call(&self.web, spec)?;
+            Ok((answer, monotonic().saturating_sub(began)))
+        };
+        let ((answer, took), tally) = load::during(self.address()?, act)?;
+        Ok(Seen { answer, took, tally })
+    }
+
+    /// A call that puts another version in the place of the one that serves, until that one has ended: the probation is over.
+    fn passed_under_load(&self, spec: &Spec) -> Result<Seen, StageError> {
+        let before = self.stage.call(&self.web, &self.server(2, &[]))?.pid;
+        let before = before.and_then(|pid| ProcessHandle::open(pid).ok());
         let act = || {
             let began = monotonic();
             let answer = self.stage.call(&self.web, spec)?;
-            Ok((answer, monotonic().saturating_sub(began)))
+            let took = monotonic().saturating_sub(began);
+            drop(before.as_ref().map(|before| before.wait_ended(None)));
+            Ok((answer, took))
         };
         let ((answer, took), tally) = load::during(self.address()?, act)?;
         Ok(Seen { answer, took, tally })

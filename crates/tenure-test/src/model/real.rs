@@ -290,6 +290,7 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
         uptime_ms: 1,
         started_by: Asker::default(),
         hands_over: false,
+        probation: None,
         endpoints: Vec::new(),
         app: App { state, stalled_for_ms, version: says.map(version), ..App::default() },
         draining: looks == Looks::Draining,

@@ -35,6 +35,7 @@ pub(crate) struct Peer {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waiting {
     pub(crate) until: Until,
+    pub(crate) proved: bool,
     pub(crate) due: Duration,
 }
 

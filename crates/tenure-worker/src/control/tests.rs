@@ -55,11 +55,13 @@ fn hello_is_answered_while_the_app_boots() {
 fn a_wait_is_answered_when_the_app_settles() {
     let desk = desk();
     let mut connection = desk.connect();
-    let waiter = thread::spawn(move || connection.wait(Until::Settled, stage(LONG)));
-    // The second peer's answer shows that the thread goes on while the first one waits.
-    desk.connect().hello(stage(LONG)).expect("an answer");
-    desk.status.set(AppState::Ready, None);
-    let hello = waiter.join().expect("no panic").expect("an answer");
+    let hello = thread::scope(|scope| {
+        let waiter = scope.spawn(move || connection.wait(Until::Settled, stage(LONG)));
+        // The second peer's answer shows that the thread goes on while the first one waits.
+        desk.connect().hello(stage(LONG)).expect("an answer");
+        desk.status.set(AppState::Ready, None);
+        waiter.join().expect("no panic").expect("an answer")
+    });
     assert_eq!(hello.app.state, AppState::Ready);
 }
 
@@ -88,13 +90,15 @@ fn a_stop_closes_the_listener_before_it_is_answered() {
 fn a_stop_ends_waits_and_tells_the_app_once_everybody_can_know() {
     let desk = desk();
     let mut connection = desk.connect();
-    let waiter = thread::spawn(move || connection.wait(Until::GenerationAbove(9), stage(LONG)));
-    desk.status.ask_stop("idle");
-    let mut stopping = [Interest::new(desk.status.stopping(), Want::Read)];
-    assert_eq!(poll::wait(&mut stopping, Some(LONG)).expect("waits"), 1);
-    let request = desk.status.stop_request().expect("announced");
-    assert_eq!((request.reason.as_str(), request.by.pid), ("idle", std::process::id()));
-    let ended = waiter.join().expect("no panic");
+    let ended = thread::scope(|scope| {
+        let waiter = scope.spawn(move || connection.wait(Until::GenerationAbove(9), stage(LONG)));
+        desk.status.ask_stop("idle");
+        let mut stopping = [Interest::new(desk.status.stopping(), Want::Read)];
+        assert_eq!(poll::wait(&mut stopping, Some(LONG)).expect("waits"), 1);
+        let request = desk.status.stop_request().expect("announced");
+        assert_eq!((request.reason.as_str(), request.by.pid), ("idle", std::process::id()));
+        waiter.join().expect("no panic")
+    });
     // It was connected before the stop, or its connection was refused with the listener.
     assert!(ended.is_ok_and(|hello| hello.draining));
 }
@@ -137,7 +141,7 @@ fn five_hundred_peers_wait_at_once_and_all_are_answered() {
     let mut streams: Vec<UnixStream> =
         (0..500).map(|_| desk.connect().stream().try_clone().expect("a descriptor")).collect();
     for stream in &mut streams {
-        let wait = Request::Wait { until: Until::Settled, within_ms: millis(LONG) };
+        let wait = Request::Wait { until: Until::Settled, within_ms: millis(LONG), proved: false };
         tenure::wire::write(stream, &wait).expect("room");
     }
     desk.status.set(AppState::Ready, None);

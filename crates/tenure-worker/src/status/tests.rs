@@ -32,6 +32,7 @@ pub(crate) fn status_of(scope: &str) -> Status {
         content: None,
         source_changed: false,
         hands_over: false,
+        probation: None,
     };
     Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
 }
@@ -54,10 +55,10 @@ fn a_failed_check_degrades_a_ready_worker_until_it_passes() {
 #[test]
 fn a_wait_for_a_newer_generation_holds_for_a_newer_worker_only() {
     let status = status();
-    assert!(!status.holds(Until::Settled));
+    assert!(!status.holds(Until::Settled, false));
     status.set(AppState::Ready, None);
-    assert!(status.holds(Until::GenerationAbove(2)));
-    assert!(!status.holds(Until::GenerationAbove(3)));
+    assert!(status.holds(Until::GenerationAbove(2), false));
+    assert!(!status.holds(Until::GenerationAbove(3), false));
 }
 
 #[test]
@@ -65,7 +66,7 @@ fn an_announced_end_ends_every_wait_and_is_announced_once() {
     let status = status();
     assert!(status.announce(Happening::StopAsked, request(Duration::from_secs(9))));
     assert!(!status.announce(Happening::StopAsked, request(Duration::from_secs(5))));
-    assert!(status.holds(Until::GenerationAbove(99)));
+    assert!(status.holds(Until::GenerationAbove(99), false));
     assert!(status.hello().draining);
 }
 

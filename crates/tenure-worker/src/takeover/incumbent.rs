@@ -76,6 +76,10 @@ struct Takeover<'lineage> {
     program: Option<ProgramRecord>,
     /// The successor said that it ends.
     aborted: bool,
+    /// Somebody asked for this worker again: nothing has failed.
+    sent_back: bool,
+    /// The successor has passed its probation.
+    passed: bool,
     /// What went wrong, for people.
     why: String,
 }
@@ -118,6 +122,8 @@ impl<'lineage> Takeover<'lineage> {
             state,
             program,
             aborted,
+            sent_back: false,
+            passed: false,
             why,
         })
     }
@@ -157,6 +163,7 @@ impl<'lineage> Takeover<'lineage> {
                 }
                 Ok(Some(Request::Abort(abort))) => {
                     self.aborted = true;
+                    self.sent_back = abort.back;
                     self.why = abort.why;
                     return Heard::Aborted { ends: abort.ends };
                 }
@@ -197,6 +204,7 @@ impl<'lineage> Takeover<'lineage> {
             return None;
         }
         if state == Incumbent::Relieved {
+            self.passed = true;
             return Some(Heard::BakeOver);
         }
         self.say("it was not active in time");
@@ -299,7 +307,12 @@ impl<'lineage> Takeover<'lineage> {
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
     /// gone and not before: to go on while it may live would make two of us.
     fn end_successor(&mut self, state: Incumbent) -> Heard {
-        let polite = if self.aborted { KILL_GRACE } else { Duration::ZERO };
+        let polite = match (self.sent_back, self.aborted) {
+            // It serves, and has what any worker has for its end.
+            (true, _) => self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN),
+            (false, true) => KILL_GRACE,
+            (false, false) => Duration::ZERO,
+        };
         let gone = self.successor.wait_ended(Some(polite)).unwrap_or(false);
         while !gone && !self.successor.has_ended() {
             // Somebody who looks into it with a debugger will let it go; nobody tells when.
@@ -391,7 +404,7 @@ impl<'lineage> Takeover<'lineage> {
         self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
 
         let own = status.hello();
-        let failed = self.failed();
+        let failed = (!self.sent_back).then(|| self.failed());
         let (above, program) = (self.asked.generation, self.program.take());
         let endpoints = self.lineage.endpoints();
         let generation = holding.open_generation(|found, kept| Ledger {
@@ -404,7 +417,7 @@ impl<'lineage> Takeover<'lineage> {
             host: Some(lineage::host_record(holding.brief.spec.kind)),
             endpoints: endpoints.clone(),
             started_by: Some(own.started_by.clone()),
-            rolled_back: Some(failed.clone()),
+            rolled_back: failed.clone(),
             ..found
         });
         // A disk that is full keeps nobody from serving: what is on record names this process too, and the next write that
@@ -447,6 +460,11 @@ impl<'lineage> Takeover<'lineage> {
 
     fn leave(self) {
         fault::reach(Point::IncumbentLeaving);
+        if self.passed {
+            let within_ms = millis(self.lineage.holding.brief.spec.end_budget());
+            // A successor that does not hear it finds this process gone.
+            drop(self.link.send(&Answer::Stopping { within_ms }, &[]));
+        }
         let Prepare { version, generation, .. } = &self.asked;
         let why =
             format!("version {version} took over (pid {}, generation {generation})", self.successor.pid());

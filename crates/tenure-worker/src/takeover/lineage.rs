@@ -7,8 +7,11 @@ use std::fmt;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
-use tenure::ledger::HostRecord;
+use tenure::Version;
+use tenure::deadline::Moment;
+use tenure::ledger::{HostRecord, Proved};
 use tenure::spec::Kind;
 use tenure::wire::{Abort, Endpoint, Request};
 use tenure_sys::process::ProcessHandle;
@@ -47,6 +50,24 @@ pub(crate) type Named = Vec<(String, OwnedFd)>;
 pub(crate) struct Kept {
     pub(crate) control: OwnedFd,
     pub(crate) listeners: Named,
+}
+
+/// How the end of a worker came about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    /// By this.
+    Of(Happening),
+    /// Somebody wants the worker before it to go on.
+    SentBack,
+}
+
+impl End {
+    pub(crate) fn happening(self) -> Happening {
+        match self {
+            Self::Of(happening) => happening,
+            Self::SentBack => Happening::StopAsked,
+        }
+    }
 }
 
 /// The worker that made room for this one, until it is gone.
@@ -150,15 +171,43 @@ impl Lineage {
     /// The one that made room is gone.
     pub(crate) fn predecessor_gone(&self) {
         self.inner().predecessor = None;
+        self.probation_over();
+    }
+
+    /// This worker is about to serve. For as long as `bake`, from when it does, the one that made room can take the scope
+    /// back, unless that is gone already: then there is nothing to wait for.
+    pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
+        let inner = self.inner();
+        if inner.predecessor.is_some() {
+            self.status.begin_probation(bake, before);
+        } else {
+            drop(inner);
+            self.record_proved();
+        }
+    }
+
+    /// The one that made room has announced its end, or is gone: nobody takes this worker's scope back any more. One that
+    /// has itself announced its end has not passed.
+    pub(crate) fn probation_over(&self) {
+        if self.status.is_on_probation() && self.status.life() == Life::Active {
+            self.record_proved();
+        }
+        self.status.end_probation();
+    }
+
+    /// For whoever chooses what to start next. A record that cannot be written leaves the tally as it is.
+    fn record_proved(&self) {
+        let proved = Proved { version: self.holding.brief.spec.version.clone(), at: Moment::now() };
+        drop(self.holding.write_ledger(|ledger| ledger.proved = Some(proved)));
     }
 
     /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
     /// is gone, or does not read, need not be told.
-    pub(crate) fn end_announced(&self, happening: Happening, why: &str) {
+    pub(crate) fn end_announced(&self, end: End, why: &str) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {
-            let ends = match happening {
-                Happening::StopAsked => true,
+            let ends = match end.happening() {
+                Happening::StopAsked => end != End::SentBack,
                 Happening::AppReady
                 | Happening::AppFailed
                 | Happening::SelfCheckFailed
@@ -167,7 +216,8 @@ impl Lineage {
                 | Happening::Stalled
                 | Happening::Drained => false,
             };
-            drop(link.send(&Request::Abort(Abort { why: why.to_owned(), ends }), &[]));
+            let back = end == End::SentBack;
+            drop(link.send(&Request::Abort(Abort { why: why.to_owned(), ends, back }), &[]));
         }
     }
 

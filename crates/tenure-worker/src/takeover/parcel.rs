@@ -13,6 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
 use tenure_sys::identity::Identity;
+use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
 use tenure_sys::socket;
 
@@ -62,6 +63,11 @@ impl Link {
         stream.set_read_timeout(None)?;
         stream.set_write_timeout(Some(SENDING))?;
         Ok(Self { stream, inbox: Vec::new(), fds: Vec::new() })
+    }
+
+    /// The same connection once more, for a thread that only listens.
+    pub(crate) fn again(&self) -> io::Result<Self> {
+        Ok(Self { stream: self.stream.try_clone()?, inbox: Vec::new(), fds: Vec::new() })
     }
 
     /// For asking the kernel about the peer.
@@ -138,6 +144,25 @@ impl AsFd for Link {
     }
 }
 
+/// Waits until the incumbent says that it leaves, or has ended. An older build only ends.
+pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: Link) {
+    while !incumbent.has_ended() {
+        match link.next::<Answer>() {
+            Ok(Some(Answer::Stopping { .. })) => return,
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let mut interests =
+                    [Interest::new(link.as_fd(), Want::Read), Interest::new(incumbent.as_fd(), Want::Read)];
+                drop(poll::wait(&mut interests, None));
+                if interests[0].ready() && link.fill().is_err() {
+                    drop(incumbent.wait_ended(None));
+                }
+            }
+            Err(_) => drop(incumbent.wait_ended(None)),
+        }
+    }
+}
+
 /// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that is `told`,
 /// verified. What is wrong, as a lowercase fragment, where there is none.
 pub(crate) fn peer(stream: &UnixStream, told: &Identity) -> Result<ProcessHandle, String> {
@@ -207,7 +232,7 @@ mod tests {
     #[test]
     fn what_was_said_before_an_end_is_heard() {
         let (mut incumbent, successor) = links();
-        let abort = Request::Abort(Abort { why: "x".into(), ends: true });
+        let abort = Request::Abort(Abort { why: "x".into(), ends: true, back: false });
         successor.send(&abort, &[]).expect("sends");
         drop(successor);
         assert_eq!(read::<Request>(&mut incumbent).expect("reads"), abort);

@@ -10,6 +10,7 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenure::Version;
 use tenure::brief::Succession;
 use tenure::control::{self, Silence};
 use tenure::deadline::{Deadline, Moment, Stage, millis, monotonic};
@@ -114,6 +115,8 @@ pub(crate) struct Prepared {
     control: OwnedFd,
     pub(crate) taken: Taken,
     within: Duration,
+    /// The version of the incumbent, by the record.
+    before: Option<Version>,
     /// How long asking and sharing took.
     sharing: Duration,
 }
@@ -128,6 +131,8 @@ pub(crate) struct Granted {
     /// Open until the incumbent is gone: its end would tell the incumbent that this worker has failed.
     link: Arc<Link>,
     incumbent: u32,
+    /// The version of the incumbent.
+    before: Option<Version>,
     /// What the incumbent's app handed over.
     pub(crate) state: Vec<u8>,
     took: Took,
@@ -176,7 +181,7 @@ impl Standby {
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
         let taken = taken.inspect_err(|error| drop(tie.give_up(reason::of(error))))?;
         let sharing = monotonic().saturating_sub(began);
-        Ok(Prepared { tie, control, taken, within, sharing })
+        Ok(Prepared { tie, control, taken, within, before: None, sharing })
     }
 
     /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
@@ -252,14 +257,15 @@ impl Prepared {
         }
         let opened = monotonic();
         let (room, recording) = (room_made.saturating_sub(began), opened.saturating_sub(room_made));
-        let Self { tie, sharing, .. } = self;
+        let Self { tie, sharing, before, .. } = self;
         let took = Took { sharing, room, recording, opened };
         let Tie { stand, gate, terms, link, incumbent } = tie;
         let (link, pid) = (Arc::new(link), incumbent.pid());
         if incumbent_lives {
-            await_end_of(incumbent, Arc::clone(&link), lineage);
+            await_end_of(incumbent, Arc::clone(&link), lineage)
+                .map_err(broken("the thread that waits for the incumbent's end"))?;
         }
-        Ok(Granted { stand, gate, terms, link, incumbent: pid, state, took })
+        Ok(Granted { stand, gate, terms, link, incumbent: pid, before, state, took })
     }
 
     /// The generation, durably; then the door.
@@ -281,6 +287,7 @@ impl Prepared {
                 before.generation, brief.generation
             )));
         }
+        self.before.clone_from(&before.version);
         let incumbent = incumbent_lives.then(|| self.tie.incumbent.identity().clone());
         let endpoints = self.taken.endpoints.clone();
         let opened = holding.open_generation(|found, kept| Ledger {
@@ -315,6 +322,16 @@ impl Granted {
         &self.terms
     }
 
+    /// Before anybody hears that this worker serves: whether it is on probation.
+    pub(crate) fn begin_probation(&self, lineage: &Lineage) {
+        // With both programs beside each other the probation is over by now.
+        let bake = if self.terms.overlap { Duration::ZERO } else { self.terms.bake.duration() };
+        let before = self.before.clone();
+        if let Some(before) = before.filter(|_| !bake.is_zero()) {
+            lineage.begin_probation(bake, before);
+        }
+    }
+
     /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. What is to
     /// be told of it.
     pub(crate) fn activate(self) -> String {
@@ -332,11 +349,15 @@ impl Granted {
 }
 
 /// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker.
-fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage>) {
+fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage>) -> io::Result<()> {
     let incumbent = Arc::new(incumbent);
-    lineage.follow(link, Arc::clone(&incumbent));
+    lineage.follow(Arc::clone(&link), Arc::clone(&incumbent));
     let lineage = Arc::clone(lineage);
-    let watched = thread::start("tenure-predecessor", move || {
+    thread::start("tenure-predecessor", move || {
+        if let Ok(link) = link.again() {
+            parcel::await_leave(&incumbent, link);
+            lineage.probation_over();
+        }
         while !incumbent.has_ended() {
             drop(incumbent.wait_ended(None));
         }
@@ -344,9 +365,7 @@ fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage
         // A ledger that cannot be written names one process too many, which is then verified and found gone.
         drop(lineage.holding.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
         lineage.predecessor_gone();
-    });
-    // Without the thread the record names a process that will be found gone.
-    drop(watched);
+    })
 }
 
 /// What is left of the time for this worker's boot.
@@ -462,7 +481,7 @@ impl Tie {
 
     /// Says that it gives up; the end of this process says it too.
     fn give_up(&self, why: String) -> TakeoverError {
-        let abort = Abort { why: why.clone(), ends: false };
+        let abort = Abort { why: why.clone(), ends: false, back: false };
         drop(self.link.send(&Request::Abort(abort), &[]));
         given_up(why)
     }

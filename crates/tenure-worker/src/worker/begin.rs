@@ -38,6 +38,7 @@ pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {
         content: None,
         source_changed: false,
         hands_over: false,
+        probation: None,
     })
 }
 

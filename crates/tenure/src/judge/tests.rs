@@ -34,6 +34,7 @@ fn hello(version: u64, state: AppState) -> Hello {
         content: None,
         source_changed: false,
         hands_over: false,
+        probation: None,
     }
 }
 

@@ -61,4 +61,7 @@ pub struct Abort {
     pub why: String,
     /// Somebody asked the worker to end: the incumbent ends too, and does not go on serving.
     pub ends: bool,
+    /// Somebody asked for the worker before: the incumbent goes on, and the successor has not failed.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub back: bool,
 }

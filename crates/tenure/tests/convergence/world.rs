@@ -410,6 +410,7 @@ fn hello(worker: &Worker) -> Box<Hello> {
         program: None,
         content: Some(worker.content.to_string()),
         hands_over: false,
+        probation: None,
         source_changed: worker.touched,
     })
 }

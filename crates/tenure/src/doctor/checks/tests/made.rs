@@ -127,6 +127,7 @@ pub(super) fn hello() -> Hello {
         content: None,
         source_changed: false,
         hands_over: false,
+        probation: None,
     }
 }
 
