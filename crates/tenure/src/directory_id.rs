@@ -2,7 +2,7 @@
 //!
 //! Pure. A path names another directory in another mount namespace, and one directory can have two paths; so what is looked
 //! for in other processes (cookies) is named by this id. Device and inode are compared within one boot: they tell a copy from
-//! the directory that was copied. The record is made and mended under the gate ([`crate::settle`]); others only read it.
+//! the directory that was copied. The record is made and mended under the gate (`settle`); others only read it.
 
 use serde::{Deserialize, Serialize};
 

@@ -2,7 +2,7 @@
 //!
 //! Its shim, where one lives, ends the tree by itself and gets the time to do that politely; nobody waits for one that is
 //! gone. What is left without it gets what the program was promised: its own signal, its own grace, then SIGKILL. Who belongs
-//! to it is for [`evidence`] to say; what cannot be verified is not signalled. What survives is named.
+//! to it is for the room `evidence` to say; what cannot be verified is not signalled. What survives is named.
 
 use std::io::ErrorKind;
 use std::path::PathBuf;
