@@ -20,6 +20,8 @@ pub(crate) enum State {
     Pinned,
     /// No version is held any more.
     Unpinned,
+    /// An offer was taken back.
+    Forgotten,
     /// A project's file may start what it describes.
     Trusted,
     /// A project's file may start nothing any more.
@@ -66,6 +68,8 @@ pub(crate) enum State {
     VersionDisagrees,
     /// A version is to be pinned that nobody has offered.
     UnknownVersion,
+    /// A version is to be forgotten that a person holds.
+    VersionPinned,
     /// The same version runs with another command, directory or listeners; with `--strict`, with other settings.
     SpecConflict,
     /// No worker of that name is configured.
@@ -96,6 +100,7 @@ impl State {
             Self::Stopped => "stopped",
             Self::Pinned => "pinned",
             Self::Unpinned => "unpinned",
+            Self::Forgotten => "forgotten",
             Self::Warming => "warming",
             Self::TimedOut => "timed-out",
             Self::Down => "down",
@@ -114,6 +119,7 @@ impl State {
             Self::ClientTooOld => "client-too-old",
             Self::VersionDisagrees => "version-disagrees",
             Self::UnknownVersion => "unknown-version",
+            Self::VersionPinned => "version-pinned",
             Self::SpecConflict => "spec-conflict",
             Self::NotConfigured => "not-configured",
             Self::Untrusted => "untrusted",
@@ -141,6 +147,7 @@ impl State {
             | Self::Stopped
             | Self::Pinned
             | Self::Unpinned
+            | Self::Forgotten
             | Self::Trusted
             | Self::Revoked
             | Self::Healthy
@@ -156,7 +163,11 @@ impl State {
             Self::WrongUse => 2,
             Self::Down => 3,
             Self::Denied | Self::StateUnusable | Self::NotOurs => 4,
-            Self::ClientTooOld | Self::VersionDisagrees | Self::UnknownVersion | Self::SpecConflict => 5,
+            Self::ClientTooOld
+            | Self::VersionDisagrees
+            | Self::UnknownVersion
+            | Self::VersionPinned
+            | Self::SpecConflict => 5,
             Self::NotConfigured | Self::Untrusted | Self::BadConfig => 6,
             // A doctor that has looked has not failed, so findings are not 1; what it found stands between somebody and a
             // worker that serves as it should, which is what 7 says of a worker.
@@ -179,6 +190,8 @@ impl State {
             ErrorKind::SpecConflict => Self::SpecConflict,
             ErrorKind::VersionDisagrees => Self::VersionDisagrees,
             ErrorKind::UnknownVersion => Self::UnknownVersion,
+            ErrorKind::VersionPinned => Self::VersionPinned,
+            ErrorKind::Untrusted => Self::Untrusted,
             ErrorKind::HeldDown => Self::Down,
             ErrorKind::SpawnFailed => Self::SpawnFailed,
             ErrorKind::SpawnSuppressed => Self::SpawnSuppressed,
@@ -216,13 +229,14 @@ pub(crate) fn kebab(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [State; 38] = [
+    const ALL: [State; 40] = [
         State::Up,
         State::Started,
         State::Replaced,
         State::Stopped,
         State::Pinned,
         State::Unpinned,
+        State::Forgotten,
         State::Trusted,
         State::Revoked,
         State::Healthy,
@@ -246,6 +260,7 @@ mod tests {
         State::ClientTooOld,
         State::VersionDisagrees,
         State::UnknownVersion,
+        State::VersionPinned,
         State::SpecConflict,
         State::NotConfigured,
         State::Untrusted,
@@ -267,8 +282,15 @@ mod tests {
     #[test]
     fn only_answers_of_success_exit_with_zero() {
         let successes: Vec<_> = ALL.into_iter().filter(|state| state.exit() == 0).collect();
-        let stands =
-            [State::Up, State::Started, State::Replaced, State::Stopped, State::Pinned, State::Unpinned];
+        let stands = [
+            State::Up,
+            State::Started,
+            State::Replaced,
+            State::Stopped,
+            State::Pinned,
+            State::Unpinned,
+            State::Forgotten,
+        ];
         let written = [State::Trusted, State::Revoked, State::Healthy, State::Valid, State::Written];
         assert_eq!(successes, [&stands[..], &written[..]].concat());
     }

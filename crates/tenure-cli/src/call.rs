@@ -66,12 +66,14 @@ impl Call {
 
     /// The order to the library. Programs are hosted by this very executable, unless the environment names another.
     pub(crate) fn order(&self, wanted: config::Order) -> Result<Order, Failure> {
-        let config::Order { target, spec, first_answer, wedged_after, spent } = wanted;
+        let config::Order { target, spec, origin, stated, first_answer, wedged_after, spent } = wanted;
         let mut order = Order::new(target.scope, spec)
             .map_err(|bad| {
                 let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
                 Failure::because(State::BadConfig, &bad).hint(remedy)
             })?
+            .origin(origin, stated)
+            .read_stated(config::stated)
             .budget(self.budget()?.saturating_sub(spent))
             .no_spawn(self.common.no_daemon);
         if let Some(wait) = first_answer {

@@ -12,6 +12,7 @@ use tenure::Scope;
 use tenure::Spec;
 use tenure::amount::Span;
 use tenure::deadline::{Deadline, monotonic};
+use tenure::origin::{Origin as Offered, Stated};
 use tenure::spec::Ready;
 use tenure::version;
 
@@ -63,6 +64,10 @@ pub(crate) struct Order {
     pub(crate) target: Target,
     /// What.
     pub(crate) spec: Spec,
+    /// What it was read from.
+    pub(crate) origin: Offered,
+    /// Whether that file names the version, and not the call.
+    pub(crate) stated: bool,
     /// How long its first answer may take, where something says so.
     pub(crate) first_answer: Option<Span>,
     /// How long it may be silent, where something says so.
@@ -102,33 +107,35 @@ pub(crate) fn wanted(
     budget: Duration,
 ) -> Result<Order, ConfigError> {
     let (name, key) = name_and_key(&wanted.name, wanted.key.as_deref())?;
-    let mut kept = if !command.is_empty() {
-        Kept::plain(Spec::of_command(command.to_vec(), places.here.clone()))
+    let (mut kept, origin) = if !command.is_empty() {
+        (Kept::plain(Spec::of_command(command.to_vec(), places.here.clone())), Offered::Call)
     } else if wanted.spec.is_some() {
-        stdin::read(&places.here)?
+        (stdin::read(&places.here)?, Offered::Call)
     } else {
         described(places, wanted.config.as_deref(), name)?
     };
+    let written = kept.spec.version.clone();
     Overrides::of_environment()?.apply(&mut kept);
+    let stated = wanted.version.is_none() && (kept.stated.is_some() || kept.spec.version == written);
     if let Some(version) = &wanted.version {
         kept.spec.version.clone_from(version);
         kept.stated = None;
     }
     let found = key.is_none() && command.is_empty() && wanted.spec.is_none() && wanted.config.is_none();
     let target = Target::new(name, key.or(kept.key.as_deref()), found)?;
-    let Kept { mut spec, stated, first_answer, wedged_after, .. } = kept;
+    let Kept { mut spec, stated: asked, first_answer, wedged_after, .. } = kept;
     spec.validate().map_err(|bad| ConfigError::Text {
         place: Place::whole("the description given"),
         message: format!("worker {name:?}: `{}` {}", bad.key, bad.why),
     })?;
     let mut spent = Duration::ZERO;
-    if let Some(stated) = stated {
+    if let Some(asked) = asked {
         let began = monotonic();
         let stage = Deadline::start(budget).stage("version")?;
-        spec.version = version::resolve(&stated, &spec.cwd, &target.scope, stage)?;
+        spec.version = version::resolve(&asked, &spec.cwd, &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
-    Ok(Order { target, spec, first_answer, wedged_after, spent })
+    Ok(Order { target, spec, origin, stated, first_answer, wedged_after, spent })
 }
 
 impl Target {
@@ -283,18 +290,39 @@ fn sources(places: &Places, given: Option<&Path>) -> Result<Vec<Source>, ConfigE
     }
 }
 
-/// The worker of that name as files describe it, if it may be started.
-fn described(places: &Places, given: Option<&Path>, name: &str) -> Result<Kept, ConfigError> {
+/// The worker of that name as files describe it, if it may be started, and which file that is.
+fn described(places: &Places, given: Option<&Path>, name: &str) -> Result<(Kept, Offered), ConfigError> {
     let sources = sources(places, given)?;
     let mut layers = Layers::open(&sources)?;
     let Some(Description { about, value }) = layers.take(name)? else {
         return Err(not_configured(places, given, &layers, name));
     };
     let kept = understand(&about, value).map_err(|flaw| *flaw.error)?;
-    if let Some(project) = about.project() {
-        Trusted::of_user()?.demand(project, name)?;
+    let Some(project) = about.project() else {
+        let path = about.strongest().path.clone();
+        return Ok((kept, Offered::File { path }));
+    };
+    Trusted::of_user()?.demand(project, name)?;
+    let sha256 = tenure::scope::fingerprint(project.text.as_bytes());
+    Ok((kept, Offered::Project { path: project.path.clone(), sha256 }))
+}
+
+/// What a file says now of the version of the worker of a name. One that cannot be read or understood says what it said.
+pub(crate) fn stated(path: &Path, name: &str) -> Stated {
+    let text = match find::text_at(path) {
+        Ok(Some(text)) => text,
+        Ok(None) => return Stated::Nothing,
+        Err(_) => return Stated::Elsewhere,
+    };
+    let Ok(document) = toml::from_str::<toml::Table>(&text) else { return Stated::Elsewhere };
+    let Some(worker) = document.get("worker").and_then(|workers| workers.get(name)) else {
+        return Stated::Nothing;
+    };
+    let version = worker.get("version").and_then(toml::Value::as_str);
+    match version.map(version::parse) {
+        Some(Ok(version)) => Stated::Version(version),
+        Some(Err(_)) | None => Stated::Elsewhere,
     }
-    Ok(kept)
 }
 
 fn not_configured(places: &Places, given: Option<&Path>, layers: &Layers<'_>, name: &str) -> ConfigError {

@@ -45,6 +45,10 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
         ErrorKind::UnknownVersion => format!(
             "`tenure restart {name} --version V` puts V on record and starts the highest again; then it can be pinned"
         ),
+        ErrorKind::VersionPinned => format!("`tenure unpin {name}` releases it; then it can be forgotten"),
+        ErrorKind::Untrusted => {
+            "read that file; `tenure trust`, typed in its directory, allows what it says now".to_owned()
+        }
         ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
         ErrorKind::SpawnFailed => of_start(stage, name),
         ErrorKind::SpawnSuppressed => format!(

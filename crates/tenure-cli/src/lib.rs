@@ -19,6 +19,7 @@ mod ensure;
 mod events;
 mod failure;
 mod follow;
+mod forget;
 mod hint;
 mod host;
 mod init;
@@ -74,6 +75,7 @@ fn enter(call: &Call, words: &Words) -> Result<u8, Failure> {
         Words::Restart(words) => restart::run(call, words),
         Words::Pin(words) => pin::pin(call, words),
         Words::Unpin(words) => pin::unpin(call, words),
+        Words::Forget(words) => forget::run(call, words),
         Words::Logs(words) => logs::run(call, words),
         Words::Events(words) => events::run(call, words),
         Words::Doctor(words) => doctor::run(call, words),

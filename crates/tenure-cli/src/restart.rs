@@ -4,7 +4,7 @@ use serde::Serialize;
 use tenure::deadline::monotonic;
 use tenure::spec::{BadSpec, ListenMode};
 use tenure::wire::Hello;
-use tenure::{Manner, Restarted};
+use tenure::{Manner, Restarted, Version};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -25,6 +25,10 @@ struct Document<'a> {
     old: Option<Identity<'a>>,
     manner: &'static str,
     why: Option<&'a str>,
+    /// The offers that were forgotten, because nothing describes them any more.
+    forgotten: &'a [Version],
+    /// The version of the description here, where a higher one was started that is described elsewhere.
+    passed_over: Option<&'a Version>,
     took_us: u64,
 }
 
@@ -38,6 +42,7 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
     if words.overlap {
         wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
     }
+    let described = wanted.spec.version.clone();
     let order = call.order(wanted)?.overlap(words.overlap).force(words.force);
     let waiting = Progress::of(call.screen, &target);
     let restarted = tenure::restart(&order);
@@ -50,12 +55,47 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
         let worker = Identity::of(scope, Some(&restarted.new));
         let old = restarted.old.as_deref().map(|old| Identity::of(scope, Some(old)));
         let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
-        render::document(&Document { schema_version: SCHEMA, state, worker, old, manner, why, took_us })?;
+        let forgotten = restarted.forgotten.as_slice();
+        let passed_over = restarted.instead.is_some().then_some(&described);
+        render::document(&Document {
+            schema_version: SCHEMA,
+            state,
+            worker,
+            old,
+            manner,
+            why,
+            forgotten,
+            passed_over,
+            took_us,
+        })?;
     } else {
         let told = format!("{} ({})", proof(called, &restarted), told(&restarted, &account::took(took)));
         call.screen.said(&told);
+        for line in choice(&restarted, &described, called) {
+            call.screen.said(&format!("  {line}"));
+        }
     }
     Ok(state.exit())
+}
+
+/// Which offers counted, where it was not simply the one of the description here.
+fn choice(restarted: &Restarted, described: &Version, called: &str) -> Vec<String> {
+    let forgotten = restarted.forgotten.iter();
+    let mut lines: Vec<String> =
+        forgotten.map(|version| format!("{version} is forgotten: nothing describes it any more")).collect();
+    if let Some((version, origin)) = &restarted.instead {
+        let by = match origin.path() {
+            Some(path) => format!("{} describes it", printable(&path.display().to_string())),
+            None => "a call offered it".to_owned(),
+        };
+        let back = if version > described {
+            format!("; `tenure forget {called} {version}` takes it back")
+        } else {
+            String::new()
+        };
+        lines.push(format!("{version} was started and not {described}: {by}{back}"));
+    }
+    lines
 }
 
 /// What the description does not allow, whatever the call says.
@@ -123,7 +163,7 @@ mod tests {
             to: None,
         };
         new.spec.listen = modes.iter().map(listen).collect();
-        Restarted { old: None, new, manner }
+        Restarted { old: None, new, manner, forgotten: Vec::new(), instead: None }
     }
 
     #[test]

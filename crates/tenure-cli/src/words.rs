@@ -36,6 +36,8 @@ pub(crate) enum Words {
     Restart(Restart),
     Pin(Pin),
     Unpin(Named),
+    /// An offer is taken back.
+    Forget(Pin),
     Logs(Logs),
     Events(Events),
     Doctor(Doctor),
@@ -123,6 +125,7 @@ fn commands() -> Vec<Command> {
         one("pin", "Hold one version, whatever is offered; the only downgrade there is")
             .defer(arguments::<Pin>),
         one("unpin", "Release the pinned version").defer(arguments::<Named>),
+        one("forget", "Take an offered version back").defer(arguments::<Pin>),
         one("logs", "Show the last lines of a worker's output").defer(arguments::<Logs>),
         one("events", "Show who started, replaced and stopped a worker, when, and why")
             .defer(arguments::<Events>),
@@ -163,6 +166,7 @@ pub(crate) fn read(
         "restart" => Words::Restart(typed(matches)?),
         "pin" => Words::Pin(typed(matches)?),
         "unpin" => Words::Unpin(typed(matches)?),
+        "forget" => Words::Forget(typed(matches)?),
         "logs" => Words::Logs(typed(matches)?),
         "events" => Words::Events(typed(matches)?),
         "doctor" => Words::Doctor(typed(matches)?),

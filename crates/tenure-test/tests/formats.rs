@@ -22,6 +22,7 @@ const BINARIES: Binaries =
 const LEDGER: &str = include_str!("../../tenure/formats/ledger-1.json");
 const DESIRED: &str = include_str!("../../tenure/formats/desired-1.json");
 const DESIRED_2: &str = include_str!("../../tenure/formats/desired-2.json");
+const DESIRED_3: &str = include_str!("../../tenure/formats/desired-3.json");
 const EVENTS: &str = include_str!("../../tenure/formats/events-1.jsonl");
 const HELLO: &str = include_str!("../../tenure/formats/hello-1.json");
 const HELLO_OF_A_BUILD: &str = include_str!("../../tenure/formats/hello-1-build.json");
@@ -81,6 +82,11 @@ fn the_offers_of_format_2_hold() {
 }
 
 #[test]
+fn the_offers_of_format_3_hold() {
+    holds::<Desired>(DESIRED_3);
+}
+
+#[test]
 fn the_hello_of_wire_1_holds() {
     holds::<Answer>(HELLO);
     holds::<Answer>(HELLO_OF_A_BUILD);
@@ -112,7 +118,7 @@ fn records_of_today_have_the_shape_of_their_format() {
     started(&sandbox);
     let read = |name: &str| fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
     assert_shape(&value(LEDGER), &value(&read("ledger.json")), "ledger");
-    assert_eq!(value(DESIRED_2)["schema_version"], value(&read("desired.json"))["schema_version"]);
+    assert_eq!(value(DESIRED_3)["schema_version"], value(&read("desired.json"))["schema_version"]);
     assert_shape(&value(DESIRED), &value(&read("desired.json")), "desired");
     for line in read("events.jsonl").lines() {
         assert_shape(&value(EVENTS.lines().next().expect("one")), &value(line), "events");

@@ -10,11 +10,13 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Moment;
+use crate::origin::Origin;
 use crate::spec::Spec;
 use crate::wire::Asker;
 
-/// Format version of the record. 1 had offers and failures only; a reader of it would overlook what a person holds.
-pub const SCHEMA: u32 = 2;
+/// Format version of the record. A reader of 1 would overlook what a person holds, and one of 2 would start what nobody trusts
+/// any more.
+pub const SCHEMA: u32 = 3;
 
 /// Offers kept: enough for every version that still has a launcher somewhere, few enough to read at a glance.
 const KEPT_OFFERS: usize = 8;
@@ -84,6 +86,9 @@ pub struct Offer {
     pub spec: Spec,
     /// When it was last offered.
     pub at: Moment,
+    /// What it was read from. An offer from before this was recorded counts as one of a call.
+    #[serde(default, skip_serializing_if = "Origin::is_call")]
+    pub origin: Origin,
 }
 
 /// The death tally of one (version, spec).
@@ -142,20 +147,46 @@ impl Default for Desired {
 }
 
 impl Desired {
-    /// Records an offer. The same version offered with another spec replaces the offer, and whatever is known against it.
+    /// Records an offer of a call. The same version offered with another spec replaces the offer, and whatever is known against it.
     /// The version that a person holds is not among those that make room.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
+        self.offer_from(spec, &Origin::Call, now);
+    }
+
+    /// The same for an offer of a file.
+    pub fn offer_from(&mut self, spec: &Spec, origin: &Origin, now: &Moment) {
         self.offers.retain(|offer| offer.spec.version != spec.version);
-        self.offers.push(Offer { spec: spec.clone(), at: now.clone() });
+        self.offers.push(Offer { spec: spec.clone(), at: now.clone(), origin: origin.clone() });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
             let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();
             let lowest = self.offers.iter().position(|offer| !held(offer));
             self.offers.remove(lowest.unwrap_or(0));
         }
+        self.forget_the_unknown();
+    }
+
+    /// Takes an offer back, with all that is known against it; whether there was one.
+    pub fn forget(&mut self, version: &Version) -> bool {
+        let before = self.offers.len();
+        self.offers.retain(|offer| offer.spec.version != *version);
+        self.forget_the_unknown();
+        self.offers.len() < before
+    }
+
+    fn forget_the_unknown(&mut self) {
         let known = |version: &Version| self.offers.iter().any(|offer| offer.spec.version == *version);
         self.failures.retain(|failure| known(&failure.version));
         self.disagreements.retain(|pair| known(&pair.target));
+    }
+
+    /// The record as far as it may be started now: without the offers whose origin is not allowed. The target is chosen from
+    /// this and never from the whole.
+    #[must_use]
+    pub fn allowed(&self, allows: &dyn Fn(&Origin) -> bool) -> Self {
+        let mut allowed = self.clone();
+        allowed.offers.retain(|offer| allows(&offer.origin));
+        allowed
     }
 
     /// The offer of `version`, where there is one.

@@ -48,6 +48,10 @@ pub enum ErrorKind {
     VersionDisagrees,
     /// A version is to be pinned that no launcher has offered.
     UnknownVersion,
+    /// A version is to be forgotten that a person holds.
+    VersionPinned,
+    /// The version was offered by a project's file whose content nobody trusts any more.
+    Untrusted,
     /// A person stopped the worker until a person starts it.
     HeldDown,
     /// The worker could not be started.
@@ -74,7 +78,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind of this version, for whoever has something to say about each.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 22] = [
         Self::Denied,
         Self::StateUnusable,
         Self::RecordUnusable,
@@ -84,6 +88,8 @@ impl ErrorKind {
         Self::SpecConflict,
         Self::VersionDisagrees,
         Self::UnknownVersion,
+        Self::VersionPinned,
+        Self::Untrusted,
         Self::HeldDown,
         Self::SpawnFailed,
         Self::SpawnSuppressed,
@@ -168,26 +174,7 @@ impl Error {
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        match self.0.kind {
-            ErrorKind::SpawnSuppressed | ErrorKind::GateHeld | ErrorKind::TimedOut => true,
-            ErrorKind::Denied
-            | ErrorKind::StateUnusable
-            | ErrorKind::RecordUnusable
-            | ErrorKind::RecordTooNew
-            | ErrorKind::NotOurs
-            | ErrorKind::ClientTooOld
-            | ErrorKind::SpecConflict
-            | ErrorKind::VersionDisagrees
-            | ErrorKind::UnknownVersion
-            | ErrorKind::HeldDown
-            | ErrorKind::SpawnFailed
-            | ErrorKind::Recursion
-            | ErrorKind::Wedged
-            | ErrorKind::Survivor
-            | ErrorKind::StillUnusable
-            | ErrorKind::RestartUnproved
-            | ErrorKind::Bug => false,
-        }
+        matches!(self.0.kind, ErrorKind::SpawnSuppressed | ErrorKind::GateHeld | ErrorKind::TimedOut)
     }
 
     /// Whose move it is.
@@ -198,6 +185,8 @@ impl Error {
             | ErrorKind::RecordTooNew
             | ErrorKind::SpecConflict
             | ErrorKind::UnknownVersion
+            | ErrorKind::VersionPinned
+            | ErrorKind::Untrusted
             | ErrorKind::HeldDown
             | ErrorKind::Recursion => Blame::Caller,
             ErrorKind::VersionDisagrees

@@ -72,6 +72,8 @@ pub enum What {
     Pinned,
     /// A person released the pinned version.
     Unpinned,
+    /// An offer was taken back.
+    Forgotten,
     /// A person stopped the worker until a person starts it.
     HeldDown,
     /// A person lets the worker be started again.

@@ -9,18 +9,23 @@ use crate::gate::Gate;
 use crate::judge::Fault;
 use crate::ledger::RolledBack;
 use crate::order::{self, Order};
+use crate::origin::Origin;
 use crate::paths::StateDir;
 use crate::readiness::Outcome;
 use crate::records::{self, RecordError};
+use crate::seat;
 use crate::spec::Spec;
 use crate::start::StartError;
+use crate::trust::Trusted;
 use crate::wire::Hello;
+
+use semver::Version;
 
 /// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
 pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, RecordError> {
     let mut desired = counted(gate)?;
-    if !stands(&desired, &order.spec) {
-        desired.offer(&order.spec, &Moment::now());
+    if !stands(&desired, order) {
+        desired.offer_from(&order.spec, &order.origin, &Moment::now());
     }
     if order.start && desired.down.take().is_some() {
         event::note(gate.state(), &Event::now(What::Released, 0, &order.asker(), "a person starts it"));
@@ -55,8 +60,8 @@ fn count_rollback(failed: &RolledBack, desired: &mut Desired) {
 }
 
 /// The record where `spec` is offered in it already: read without the gate, and only to see that nothing is to be done.
-pub(crate) fn known(state: &StateDir, spec: &Spec) -> Option<Desired> {
-    records::read_desired(state).ok().filter(|desired| stands(desired, spec))
+pub(crate) fn known(state: &StateDir, order: &Order) -> Option<Desired> {
+    records::read_desired(state).ok().filter(|desired| stands(desired, order))
 }
 
 /// Whether the record says that a person stopped the worker for good: read without the gate.
@@ -64,8 +69,52 @@ pub(crate) fn is_down(state: &StateDir) -> bool {
     records::read_desired(state).is_ok_and(|desired| desired.down.is_some())
 }
 
-fn stands(desired: &Desired, spec: &Spec) -> bool {
-    desired.offers.iter().any(|offer| offer.spec == *spec)
+fn stands(desired: &Desired, order: &Order) -> bool {
+    desired.offers.iter().any(|offer| offer.spec == order.spec && offer.origin == order.origin)
+}
+
+/// The record as far as it may be started now. What a project's file offered counts as long as the content that it came from
+/// is trusted, whoever asks; without the records of trust nothing of the kind does.
+pub(crate) fn allowed(desired: &Desired) -> Desired {
+    let trusted = Trusted::of_user();
+    let allows = |origin: &Origin| match &trusted {
+        Ok(trusted) => trusted.allows(origin),
+        Err(_) => !matches!(origin, Origin::Project { .. }),
+    };
+    desired.allowed(&allows)
+}
+
+/// Forgets the offers above the order's own that nobody describes any more, as far as one of them would be the target: a
+/// person asks for what is described now. What is described stands, also where it is higher; a stale copy does not
+/// downgrade others.
+pub(crate) fn forget_undescribed(desired: &mut Desired, order: &Order) -> Vec<Version> {
+    let mut forgotten = Vec::new();
+    while desired.hold.is_none() {
+        let target = allowed(desired).target_version(&Moment::now(), &seat::can_run);
+        let Some(above) = target.filter(|version| *version > order.spec.version) else { break };
+        let origin =
+            desired.offers.iter().find(|offer| offer.spec.version == above).map(|offer| &offer.origin);
+        if origin.is_none_or(|origin| is_described(&above, origin, order)) {
+            break;
+        }
+        desired.forget(&above);
+        forgotten.push(above);
+    }
+    forgotten
+}
+
+/// An offer of a file is described while the file says so. One of a call is while its program exists, which the target is
+/// chosen by.
+fn is_described(version: &Version, origin: &Origin, order: &Order) -> bool {
+    let Some(path) = origin.path() else { return true };
+    if order.stated && order.origin.path() == Some(path) {
+        // The order comes from that very file, which states another version now.
+        return false;
+    }
+    match order.read_stated {
+        Some(read) => read(path, order.scope.name()).describes(version),
+        None => path.exists(),
+    }
 }
 
 /// Records, before a worker makes room because its own answer disagrees with what it was started as, that this was tried:

@@ -7,6 +7,7 @@ use tenure_sys::identity::Identity;
 use tenure_sys::process;
 
 use crate::amount::Span;
+use crate::origin::{Origin, ReadStated};
 use crate::paths::StateDir;
 use crate::probe::{FIRST_ANSWER, SILENT_IS_WEDGED};
 use crate::scope::{COOKIE_VARIABLE, Scope, cookie_prefix};
@@ -50,6 +51,9 @@ pub struct Order {
     pub(crate) overlap: bool,
     pub(crate) force: bool,
     pub(crate) host: Option<PathBuf>,
+    pub(crate) origin: Origin,
+    pub(crate) stated: bool,
+    pub(crate) read_stated: Option<ReadStated>,
     pub(crate) first_answer: Duration,
     pub(crate) wedged_after: Duration,
 }
@@ -69,6 +73,9 @@ impl Order {
             overlap: false,
             force: false,
             host: None,
+            origin: Origin::Call,
+            stated: false,
+            read_stated: None,
             first_answer,
             wedged_after,
         })
@@ -115,6 +122,23 @@ impl Order {
     #[must_use]
     pub fn host(mut self, executable: PathBuf) -> Self {
         self.host = Some(executable);
+        self
+    }
+
+    /// What the spec was read from; a call's own words unless this is said. `stated` says that the file itself names this
+    /// version, and not the call.
+    #[must_use]
+    pub fn origin(mut self, origin: Origin, stated: bool) -> Self {
+        self.origin = origin;
+        self.stated = stated;
+        self
+    }
+
+    /// How the files that offers came from are read again, where it has to be known whether they still say so. Without it a
+    /// file that is there is taken to say what it said.
+    #[must_use]
+    pub fn read_stated(mut self, read: ReadStated) -> Self {
+        self.read_stated = Some(read);
         self
     }
 

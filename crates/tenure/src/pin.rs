@@ -3,7 +3,7 @@
 //! A pin is a version that some launcher has offered, with the spec that it offered. It counts once a worker of it stands:
 //! if it does not start, what stood before is started again and nothing is held.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use semver::Version;
@@ -84,7 +84,9 @@ pub struct Unpinned {
 /// is started again; otherwise as [`restart`](crate::restart()).
 pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     let budget = Deadline::start(order.budget);
-    let Some(state) = StateDir::open(&order.scope)? else { return Err(unknown(order, &Desired::default())) };
+    let Some(state) = StateDir::open(&order.scope)? else {
+        return Err(unknown(&order.version, &order.scope, &Desired::default()));
+    };
     if order::is_inside(&state) {
         let message = format!("pin {}: this process is part of that worker", order.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
@@ -122,14 +124,18 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         let event = Event::now(What::Unpinned, 0, &order::asker(), format!("from {version}"));
         event::note(&state, &event.version(version));
     }
-    let target = desired.target_version(&Moment::now(), &seat::can_run);
+    let target = offers::allowed(&desired).target_version(&Moment::now(), &seat::can_run);
     let stands = restart::before(&state, &budget)?;
     Ok(Unpinned { before, target, stands })
 }
 
 /// The order for the version, as it was offered.
 fn wanted(order: &PinOrder, desired: &Desired) -> Result<Order, Error> {
-    let spec = desired.offered(&order.version).ok_or_else(|| unknown(order, desired))?;
+    let spec =
+        desired.offered(&order.version).ok_or_else(|| unknown(&order.version, &order.scope, desired))?;
+    if offers::allowed(desired).offered(&order.version).is_none() {
+        return Err(untrusted(order, desired));
+    }
     let to = Order::new(order.scope.clone(), spec.clone())
         .map_err(|bad| Error::of(ErrorKind::UnknownVersion, bad.to_string()))?
         .budget(order.budget);
@@ -191,7 +197,7 @@ fn go_back(
     let proved = restart::prove(gate.state(), (hello.generation, Some(hello)), version, stage);
     let (old, new) = (Some(Box::new(hello.clone())), proved.unwrap_or(Box::new(back)));
     let is_it = is_wanted(&new, to) && new.app.state == AppState::Ready;
-    Ok(is_it.then_some(Restarted { old, new, manner: Manner::TakenOver }))
+    Ok(is_it.then(|| Restarted { old, new, manner: Manner::TakenOver, forgotten: Vec::new(), instead: None }))
 }
 
 /// What stands. A worker of the version that still boots, or is on probation, is waited for: it counts once it stands.
@@ -239,7 +245,7 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
         Some(version) => format!("{version} stays held"),
         None => "nothing is held".to_owned(),
     };
-    let Target::Offer { spec, .. } = desired.target(&Moment::now(), &seat::can_run) else {
+    let Target::Offer { spec, .. } = offers::allowed(&desired).target(&Moment::now(), &seat::can_run) else {
         return failure.adding(&format!("{held}, and nothing else could be started"));
     };
     let version = &spec.version;
@@ -267,10 +273,20 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     }
 }
 
-fn unknown(order: &PinOrder, desired: &Desired) -> Error {
+fn untrusted(order: &PinOrder, desired: &Desired) -> Error {
+    let offer = desired.offers.iter().find(|offer| offer.spec.version == order.version);
+    let path = offer.and_then(|offer| offer.origin.path()).unwrap_or(Path::new("its file"));
+    let message = format!(
+        "pin {}: it was offered by {}, and that content is not trusted any more; nothing was stopped",
+        order.version,
+        path.display()
+    );
+    Error::of(ErrorKind::Untrusted, message).at("trust")
+}
+
+pub(crate) fn unknown(version: &Version, scope: &Scope, desired: &Desired) -> Error {
     let known: Vec<String> = desired.offers.iter().map(|offer| offer.spec.version.to_string()).collect();
     let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let message =
-        format!("pin {}: no launcher has offered it to {}; known: {known}", order.version, order.scope);
+    let message = format!("find version {version}: no launcher has offered it to {scope}; known: {known}");
     Error::of(ErrorKind::UnknownVersion, message)
 }

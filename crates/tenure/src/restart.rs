@@ -13,6 +13,7 @@ use crate::gate::Gate;
 use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
+use crate::origin::Origin;
 use crate::paths::StateDir;
 use crate::plan;
 use crate::probe::{self, FIRST_ANSWER, Observation};
@@ -34,6 +35,10 @@ pub struct Restarted {
     pub new: Box<Hello>,
     /// How the one came in the place of the other.
     pub manner: Manner,
+    /// The offers that were forgotten, because nothing describes them any more.
+    pub forgotten: Vec<Version>,
+    /// The version that was started where it is not the one of the order, and who describes it.
+    pub instead: Option<(Version, Origin)>,
 }
 
 /// How a new worker came in the place of the old one.
@@ -53,7 +58,8 @@ pub enum Manner {
 
 /// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
 /// connection sees a higher generation, the target's version, and an app that is ready. Where no worker ran, one is
-/// started. What the order offers is recorded first, so an order of an older version restarts the highest one offered.
+/// started. What the order offers is recorded first. An order means what is described now: higher offers that nothing
+/// describes any more are forgotten; below a higher one that is still described, that one is started, and the answer says so.
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
@@ -72,15 +78,28 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
     }
     // A person asked: what failed a moment ago is tried again now.
     desired.succeeded(desired.hold.clone().as_ref().unwrap_or(&order.spec.version));
-    let target = target(&desired.target(&Moment::now(), &seat::can_run), &order.spec)?;
+    let forgotten = offers::forget_undescribed(&mut desired, order);
+    let target = target(&offers::allowed(&desired).target(&Moment::now(), &seat::can_run), &order.spec)?;
     // What can be known to fail is said before anything is stopped.
     if order.overlap && !order.force {
         may_overlap(&target)?;
     }
     seat::check(&target, order)?;
     offers::keep(&gate, &desired)?;
+    for version in &forgotten {
+        event::note(&state, &forgot(version, order, "nothing describes it any more"));
+    }
     let old = before(&state, &budget)?;
-    put(&gate, &target, order, (old, Cause { why: "restart", abandons: false }), &budget)
+    let cause = Cause { why: "restart", abandons: false };
+    let restarted = put(&gate, &target, order, (old, cause), &budget)?;
+    let described = desired.offers.into_iter().find(|offer| offer.spec.version == target.version);
+    let instead = described.filter(|offer| offer.spec.version != order.spec.version);
+    Ok(Restarted { forgotten, instead: instead.map(|offer| (offer.spec.version, offer.origin)), ..restarted })
+}
+
+/// The event of an offer that was taken back.
+pub(crate) fn forgot(version: &Version, order: &Order, why: &str) -> Event {
+    Event::now(What::Forgotten, 0, &order.asker(), why).version(version)
 }
 
 /// Why one worker is put in the place of another.
@@ -133,7 +152,7 @@ pub(crate) fn put(
         Err(spent) => Err(spent.to_string()),
     };
     let new = proved.map_err(|why| unproved(&why, old.as_deref(), None))?;
-    Ok(Restarted { old, new, manner })
+    Ok(Restarted { old, new, manner, forgotten: Vec::new(), instead: None })
 }
 
 /// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for once more, for it may have

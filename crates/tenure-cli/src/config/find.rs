@@ -197,6 +197,11 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(paths)
 }
 
+/// The text of a file that was found before; `None` where there is none any more.
+pub(super) fn text_at(path: &Path) -> Result<Option<String>, ConfigError> {
+    read(path)
+}
+
 fn read(path: &Path) -> Result<Option<String>, ConfigError> {
     match dir::open_regular(path).and_then(text) {
         Ok(text) => Ok(Some(text)),

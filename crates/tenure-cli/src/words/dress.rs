@@ -14,7 +14,7 @@ use super::pages::{Rows, page};
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
     ("Keep a worker", &["ensure", "start", "stop", "restart"]),
     ("See what is", &["status", "list", "logs", "events", "doctor"]),
-    ("Choose a version", &["pin", "unpin"]),
+    ("Choose a version", &["pin", "unpin", "forget"]),
     ("Describe workers", &["init", "config", "trust"]),
     ("Get to know tenure", &["demo", "man", "completions", "version"]),
 ];

@@ -167,6 +167,12 @@ const PAGES: &[Page] = &[
         exits: &[],
     },
     Page {
+        name: "forget",
+        more: "The highest version on offer is what runs; this takes back one that was offered by mistake. It stops nothing, and a caller that still offers the version offers it again.",
+        examples: &[("tenure forget web 11.0.0", "it was a typing error")],
+        exits: &[("5", "nobody offered that version, or it is pinned")],
+    },
+    Page {
         name: "doctor",
         more: "Each finding has what, evidence and remedy. It starts nothing, and works with the worker up, absent or wedged.",
         examples: &[

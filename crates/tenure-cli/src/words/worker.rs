@@ -59,7 +59,7 @@ pub(crate) struct Stop {
 pub(crate) struct Pin {
     #[command(flatten)]
     pub(crate) named: Named,
-    /// The version to hold: one that was offered before.
+    /// The version: one that was offered before.
     #[arg(value_parser = version)]
     pub(crate) version: Version,
 }

@@ -78,6 +78,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::VersionDisagrees
             | What::Pinned
             | What::Unpinned
+            | What::Forgotten
             | What::TakenOver
             | What::RolledBack
             | What::RollbackFailed
@@ -92,7 +93,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
 fn is_a_persons(event: &Event) -> bool {
     let why = event.why.as_str();
     match event.what {
-        What::Pinned | What::Unpinned => true,
+        What::Pinned | What::Unpinned | What::Forgotten => true,
         // A worker that makes room for the pinned version is not stopped.
         What::Stopped | What::Replacing => ["pin", "a pin that failed"].contains(&why),
         What::Spawned

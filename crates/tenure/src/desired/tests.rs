@@ -149,3 +149,25 @@ fn the_last_eight_offers_are_kept() {
     assert_eq!(desired.offers.len(), 8);
     assert_eq!(desired.offers[0].spec.version.major, 5);
 }
+
+#[test]
+fn what_nobody_trusts_any_more_is_not_the_target_and_stays_on_record() {
+    let mut desired = offered(&[1]);
+    let project = Origin::Project { path: "/p/tenure.toml".into(), sha256: "a".into() };
+    desired.offer_from(&spec(9), &project, &now(0));
+    assert_eq!(version_of(&target(&desired, 1)), Some(9));
+    let allowed = desired.allowed(&|origin| *origin == Origin::Call);
+    assert_eq!(version_of(&target(&allowed, 1)), Some(1));
+    assert!(desired.offered(&Version::new(9, 0, 0)).is_some());
+}
+
+#[test]
+fn an_offer_that_is_taken_back_takes_what_is_known_against_it_along() {
+    let mut desired = offered(&[1, 9]);
+    desired.failed(&spec(9), "boom", &now(0));
+    assert!(desired.forget(&Version::new(9, 0, 0)));
+    assert!(!desired.forget(&Version::new(9, 0, 0)), "it is gone");
+    assert_eq!((desired.offers.len(), desired.failures.len()), (1, 0));
+    desired.offer(&spec(9), &now(1));
+    assert_eq!(version_of(&target(&desired, 1)), Some(9), "a live launcher may offer it again");
+}

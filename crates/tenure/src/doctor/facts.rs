@@ -262,13 +262,19 @@ pub struct Wanted {
     pub record: Desired,
     /// Versions whose directory or program is not there, and what is missing.
     pub gone: Vec<(Version, String)>,
+    /// Versions that a project's file offered whose content nobody trusts any more, and the file.
+    pub untrusted: Vec<(Version, PathBuf)>,
 }
 
 impl Wanted {
     /// What a launcher would start now.
     #[must_use]
     pub fn target(&self, now: &Moment) -> Target {
-        self.record.target(now, &|spec| !self.gone.iter().any(|(version, _)| *version == spec.version))
+        let mut allowed = self.record.clone();
+        allowed
+            .offers
+            .retain(|offer| !self.untrusted.iter().any(|(version, _)| *version == offer.spec.version));
+        allowed.target(now, &|spec| !self.gone.iter().any(|(version, _)| *version == spec.version))
     }
 }
 

@@ -193,6 +193,10 @@ fn of_versions() -> Vec<Case> {
             wants(facts).record.failed(&spec(2), "exit status 3", &now());
         }),
         ("program-gone", healthy, |facts| wants(facts).gone.push((version(1), "no program".into()))),
+        ("offer-untrusted", healthy, |facts| {
+            wants(facts).record.offer(&spec(2), &now());
+            wants(facts).untrusted.push((version(2), "/srv/shop/tenure.toml".into()));
+        }),
         ("nothing-to-start", down, |facts| wants(facts).gone.push((version(1), "no program".into()))),
         ("other-version", healthy, |facts| wants(facts).record.offer(&spec(2), &now())),
         ("version-disagrees", healthy, |facts| says(facts).app.version = Some(version(9))),

@@ -14,6 +14,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { id: "quarantined", part: "versions", look: Look::Each(quarantined) },
     Check { id: "nothing-to-start", part: "versions", look: Look::Worker(nothing) },
     Check { id: "program-gone", part: "versions", look: Look::Each(program_gone) },
+    Check { id: "offer-untrusted", part: "versions", look: Look::Each(untrusted) },
     Check { id: "other-version", part: "versions", look: Look::Worker(other_version) },
     Check { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
     Check { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
@@ -122,6 +123,17 @@ fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
         symptom.saw(why.clone()).remedy("install it again; until then the highest that can run is started")
     };
     if target || runs { wanted.gone.iter().map(symptom).collect() } else { Vec::new() }
+}
+
+/// What a project's file offered, and is not started: told so that nobody waits for it.
+fn untrusted(case: &Case<'_>) -> Vec<Symptom> {
+    let Some(wanted) = wanted(case) else { return Vec::new() };
+    let symptom = |(version, path): &(Version, std::path::PathBuf)| {
+        Symptom::note(format!("version {version} is not started: its content is not trusted any more"))
+            .saw(format!("it was offered by {}", path.display()))
+            .remedy(format!("{} {version}", case.type_in("forget")))
+    };
+    wanted.untrusted.iter().map(symptom).collect()
 }
 
 fn other_version(case: &Case<'_>) -> Option<Symptom> {

@@ -2,8 +2,9 @@
 
 use std::fs::File;
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use semver::Version;
 use tenure_sys::census::{Questions, Seen};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
@@ -20,6 +21,7 @@ use crate::gate;
 use crate::ledger::Ledger;
 use crate::leftovers;
 use crate::listen;
+use crate::offers;
 use crate::paths::{StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::program;
@@ -186,6 +188,14 @@ pub(crate) fn shows_a_hold(state: &StateDir, name: &str) -> bool {
     })
 }
 
+/// What is on offer and may not be started, with the file that offered it.
+fn untrusted(record: &Desired) -> Vec<(Version, PathBuf)> {
+    let allowed = offers::allowed(record);
+    let refused = record.offers.iter().filter(|offer| allowed.offered(&offer.spec.version).is_none());
+    let named = refused.map(|offer| (offer.spec.version.clone(), offer.origin.path().map(Path::to_owned)));
+    named.filter_map(|(version, path)| Some((version, path?))).collect()
+}
+
 fn wanted(record: Record<Desired>) -> Record<Wanted> {
     match record {
         Record::Good(record) => {
@@ -193,7 +203,9 @@ fn wanted(record: Record<Desired>) -> Record<Wanted> {
                 .offers
                 .iter()
                 .filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?)));
-            Record::Good(Wanted { gone: gone.collect(), record })
+            let gone = gone.collect();
+            let untrusted = untrusted(&record);
+            Record::Good(Wanted { record, gone, untrusted })
         }
         Record::Absent => Record::Absent,
         Record::Damaged { why, holds } => Record::Damaged { why, holds },

@@ -1,0 +1,215 @@
+//! Where an offer comes from decides whether it is started: what nobody trusts any more starts nothing, what nobody describes
+//! any more makes room for what is described, and what was offered by mistake can be taken back.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use tenure_test::sandbox::{Output, Sandbox};
+use tenure_test::usual::{Binaries, complaint};
+
+const BINARIES: Binaries =
+    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+
+/// A description of `w` in this version, whose program tells the oracle which it is.
+fn text(sandbox: &Sandbox, version: &str, lines: &str) -> String {
+    let oracle = sandbox.oracle().directory().display().to_string();
+    let command = [BINARIES.program, oracle.as_str(), version];
+    format!(
+        "[worker.w]\nversion = {version:?}\ncommand = {command:?}\nstart_timeout = \"5s\"\nbake = \"0s\"\n\
+         stop = {{ grace = \"1s\" }}\n{lines}"
+    )
+}
+
+/// A project that describes `w` for the whole user.
+fn project(sandbox: &Sandbox, name: &str, version: &str) -> PathBuf {
+    let directory = sandbox.work().join(name);
+    fs::create_dir_all(&directory).expect("a sandbox takes directories");
+    fs::write(directory.join("tenure.toml"), text(sandbox, version, "scope = \"user\"\n"))
+        .expect("and files");
+    directory
+}
+
+fn user(sandbox: &Sandbox, version: &str) {
+    fs::write(sandbox.config().join("w.toml"), text(sandbox, version, "")).expect("a sandbox takes files");
+}
+
+fn call(sandbox: &Sandbox, directory: &Path, words: &[&str]) -> Output {
+    let words = words.iter().copied().chain(["--json"]);
+    sandbox.tenure(words).cwd(directory).run()
+}
+
+/// The versions of all programs that were started.
+fn started(sandbox: &Sandbox) -> Vec<String> {
+    let lines = sandbox.oracle().lines();
+    let starts = lines.iter().filter(|line| line.what == "start");
+    starts.filter_map(|line| line.detail.split(' ').next().map(str::to_owned)).collect()
+}
+
+#[test]
+fn what_was_trusted_once_is_not_started_when_its_trust_is_taken_back() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let home = project(&sandbox, "p", "9.9.9");
+    call(&sandbox, &home, &["trust"]).expect(0);
+    call(&sandbox, &home, &["ensure", "w"]).expect(0);
+    sandbox.stop("w");
+    call(&sandbox, &home, &["trust", "--revoke"]).expect(0);
+    project(&sandbox, "p", "1.0.0");
+    call(&sandbox, &home, &["trust"]).expect(0);
+
+    let ensured = call(&sandbox, &home, &["ensure", "w"]).expect(0);
+
+    assert_eq!((ensured.state(), ensured.json()["version"].as_str()), ("started".into(), Some("1.0.0")));
+    assert_eq!(started(&sandbox), ["9.9.9", "1.0.0"]);
+    let findings = call(&sandbox, &home, &["doctor", "w"]).stdout;
+    assert!(findings.contains("version 9.9.9 is not started"), "the offer is told: {findings}");
+    sandbox.stop("w");
+}
+
+#[test]
+fn another_project_starts_nothing_that_nobody_trusts_any_more() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let (first, second) = (project(&sandbox, "first", "9.9.9"), project(&sandbox, "second", "1.0.0"));
+    call(&sandbox, &first, &["trust"]).expect(0);
+    call(&sandbox, &second, &["trust"]).expect(0);
+    call(&sandbox, &first, &["ensure", "w"]).expect(0);
+    sandbox.stop("w");
+    call(&sandbox, &first, &["trust", "--revoke"]).expect(0);
+
+    let ensured = call(&sandbox, &second, &["ensure", "w"]).expect(0);
+
+    assert_eq!(ensured.json()["version"], "1.0.0");
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_version_that_nobody_trusts_any_more_is_not_pinned() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let (first, second) = (project(&sandbox, "first", "9.9.9"), project(&sandbox, "second", "1.0.0"));
+    call(&sandbox, &first, &["trust"]).expect(0);
+    call(&sandbox, &second, &["trust"]).expect(0);
+    call(&sandbox, &first, &["ensure", "w"]).expect(0);
+    sandbox.stop("w");
+    call(&sandbox, &first, &["trust", "--revoke"]).expect(0);
+    call(&sandbox, &second, &["ensure", "w"]).expect(0);
+
+    let refused = call(&sandbox, &second, &["pin", "w", "9.9.9"]).expect(6);
+
+    assert_eq!(refused.state(), "untrusted");
+    assert!(complaint(&refused).contains("first/tenure.toml"), "{}", refused.stdout);
+    assert_eq!(call(&sandbox, &second, &["status", "w"]).json()["version"], "1.0.0", "nothing was stopped");
+    call(&sandbox, &first, &["trust"]).expect(0);
+    let pinned = call(&sandbox, &second, &["pin", "w", "9.9.9"]).expect(0);
+    assert_eq!(pinned.json()["version"], "9.9.9", "the remedy works");
+    sandbox.stop("w");
+}
+
+#[test]
+fn trust_that_is_taken_back_stops_nothing_that_runs() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let (first, second) = (project(&sandbox, "first", "9.9.9"), project(&sandbox, "second", "1.0.0"));
+    call(&sandbox, &first, &["trust"]).expect(0);
+    call(&sandbox, &second, &["trust"]).expect(0);
+    let pid = call(&sandbox, &first, &["ensure", "w"]).expect(0).json()["pid"].clone();
+    call(&sandbox, &first, &["trust", "--revoke"]).expect(0);
+
+    let ensured = call(&sandbox, &second, &["ensure", "w"]).expect(0);
+
+    assert_eq!((ensured.state(), &ensured.json()["pid"]), ("up".into(), &pid));
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_restart_forgets_a_higher_version_that_its_file_does_not_state_any_more() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "11.0.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+    user(&sandbox, "1.1.0");
+
+    let restarted = call(&sandbox, &work, &["restart", "w"]).expect(0).json();
+
+    assert_eq!(restarted["version"], "1.1.0");
+    assert_eq!(restarted["forgotten"], serde_json::json!(["11.0.0"]));
+    assert_eq!(
+        call(&sandbox, &work, &["ensure", "w"]).expect(0).json()["version"],
+        "1.1.0",
+        "and it stays so"
+    );
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_restart_from_an_older_copy_starts_what_is_described_elsewhere_and_says_so() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "2.0.0");
+    fs::write(work.join("old.toml"), text(&sandbox, "1.0.0", "")).expect("a sandbox takes files");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+
+    let restarted = call(&sandbox, &work, &["restart", "w", "--config", "old.toml"]).expect(0).json();
+
+    assert_eq!((&restarted["version"], &restarted["passed_over"]), (&"2.0.0".into(), &"1.0.0".into()));
+    let told = sandbox.tenure(["restart", "w", "--config", "old.toml"]).cwd(&work).run().expect(0);
+    let said = told.stdout + &told.stderr;
+    assert!(said.contains("2.0.0 was started and not 1.0.0"), "{said}");
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_file_that_is_gone_describes_nothing() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    fs::write(work.join("new.toml"), text(&sandbox, "2.0.0", "")).expect("a sandbox takes files");
+    user(&sandbox, "1.0.0");
+    call(&sandbox, &work, &["ensure", "w", "--config", "new.toml"]).expect(0);
+    fs::remove_file(work.join("new.toml")).expect("it is ours");
+
+    let restarted = call(&sandbox, &work, &["restart", "w"]).expect(0).json();
+
+    assert_eq!(
+        (&restarted["version"], &restarted["forgotten"]),
+        (&"1.0.0".into(), &serde_json::json!(["2.0.0"]))
+    );
+    sandbox.stop("w");
+}
+
+#[test]
+fn an_offer_is_taken_back_without_stopping_what_runs_and_may_be_offered_again() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "1.0.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+    let new = ["ensure", "w", "--version", "11.0.0"];
+    let pid = call(&sandbox, &work, &new).expect(0).json()["pid"].clone();
+
+    let forgotten = call(&sandbox, &work, &["forget", "w", "11.0.0"]).expect(0).json();
+
+    assert_eq!((&forgotten["state"], &forgotten["target"]), (&"forgotten".into(), &"1.0.0".into()));
+    assert_eq!((&forgotten["pid"], &forgotten["version"]), (&pid, &"11.0.0".into()), "it goes on");
+    assert_eq!(call(&sandbox, &work, &["restart", "w"]).expect(0).json()["version"], "1.0.0");
+    assert_eq!(
+        call(&sandbox, &work, &new).expect(0).json()["version"],
+        "11.0.0",
+        "a live launcher offers it again"
+    );
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_version_that_is_pinned_or_was_never_offered_is_not_forgotten() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "1.0.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+    call(&sandbox, &work, &["pin", "w", "1.0.0"]).expect(0);
+
+    let pinned = call(&sandbox, &work, &["forget", "w", "1.0.0"]).expect(5);
+    let unknown = call(&sandbox, &work, &["forget", "w", "3.0.0"]).expect(5);
+
+    assert_eq!((pinned.state(), unknown.state()), ("version-pinned".into(), "unknown-version".into()));
+    assert!(complaint(&pinned).contains("tenure unpin w"), "{}", pinned.stdout);
+    assert!(complaint(&unknown).contains("known: 1.0.0"), "{}", unknown.stdout);
+    call(&sandbox, &work, &["unpin", "w"]).expect(0);
+    call(&sandbox, &work, &["forget", "w", "1.0.0"]).expect(0);
+    sandbox.stop("w");
+}

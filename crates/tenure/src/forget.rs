@@ -1,0 +1,63 @@
+//! `forget`: an offer is taken back.
+//!
+//! A mistyped version wins for as long as it is on record, because the highest offer is what runs. Taking it back is a
+//! person's word: nothing is stopped, what runs goes on, and a launcher that still offers the version offers it again.
+
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::deadline::{Deadline, Moment};
+use crate::desired::Desired;
+use crate::error::{Error, ErrorKind};
+use crate::event::{self, Event, What};
+use crate::gate::Gate;
+use crate::offers;
+use crate::order;
+use crate::paths::StateDir;
+use crate::pin::unknown;
+use crate::records;
+use crate::restart;
+use crate::scope::Scope;
+use crate::seat;
+use crate::wire::Hello;
+
+/// An offer is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The version that would be started now.
+    pub target: Option<Version>,
+    /// The worker that stands; it goes on.
+    pub stands: Option<Box<Hello>>,
+}
+
+/// Takes the offer of `version` back, with all that is known against it. It stops nothing that runs, and a launcher may offer
+/// the version again.
+///
+/// # Errors
+/// [`ErrorKind::UnknownVersion`] with the versions that are on record; [`ErrorKind::VersionPinned`] where a person holds this
+/// one; [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forgotten, Error> {
+    let budget = Deadline::start(budget);
+    let Some(state) = StateDir::open(scope)? else {
+        return Err(unknown(version, scope, &Desired::default()));
+    };
+    let gate = Gate::enter(&state, budget.stage("gate")?)?;
+    let mut desired = records::read_desired(&state)?;
+    if desired.hold.as_ref() == Some(version) {
+        let message = format!("forget {version}: it is pinned; nothing was changed");
+        return Err(Error::of(ErrorKind::VersionPinned, message));
+    }
+    let mut rest = desired.clone();
+    if !rest.forget(version) {
+        return Err(unknown(version, scope, &desired));
+    }
+    desired = rest;
+    gate.confirm()?;
+    records::write_desired(&state, &desired)?;
+    let event = Event::now(What::Forgotten, 0, &order::asker(), "a person takes it back");
+    event::note(&state, &event.version(version));
+    let target = offers::allowed(&desired).target_version(&Moment::now(), &seat::can_run);
+    let stands = restart::before(&state, &budget)?;
+    Ok(Forgotten { target, stands })
+}
