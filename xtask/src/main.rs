@@ -1,4 +1,4 @@
-//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, model, bench).
+//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, inject, model, bench).
 //!
 //! It reads the words of its command line, runs one task and reports each finding on its own line. It depends on no
 //! crate of the workspace, so that it builds and judges also when they do not build. It never changes a file of the
@@ -32,6 +32,7 @@ const USAGE: &str = "cargo xtask TASK
   setup          installs what the tests need beyond the Rust toolchain (Debian packages, as root)
   test [ARGS]    setup, then `cargo test --workspace ARGS`
   storm [ARGS]   the long storm of launchers and crashes, in release
+  inject [ARGS]  faults at every system call of launcher, host and successor, in release
   model [ARGS]   the model checker over the protocol's machines, in release
   bench [ARGS]   the figures of docs/performance.md, in release";
 
@@ -56,7 +57,7 @@ fn run(words: &[String]) -> Result<(), Failure> {
         ("docs", []) => ci::docs_hold(),
         ("setup", []) => setup::install_missing(),
         ("test", rest) => ci::test(rest),
-        ("storm" | "model", rest) => runs::long_run(task, rest),
+        ("storm" | "inject" | "model", rest) => runs::long_run(task, rest),
         ("bench", rest) => runs::bench(rest),
         _ => Err(Failure::Usage(format!("unknown task `{}`\n{USAGE}", words.join(" ")))),
     }

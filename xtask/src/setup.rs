@@ -13,10 +13,11 @@ struct Need {
     package: &'static str,
 }
 
-const NEEDS: [Need; 3] = [
+const NEEDS: [Need; 4] = [
     Need { program: "node", package: "nodejs" },
     Need { program: "python3", package: "python3" },
     Need { program: "redis-server", package: "redis-server" },
+    Need { program: "strace", package: "strace" },
 ];
 
 /// Installs what is missing; succeeds when nothing is missing any more.

@@ -1,6 +1,7 @@
 //! What the tests of `tenure` stand on: sandboxes, rendezvous on fault points, and oracles that do not trust the product.
 
 pub mod ask;
+pub mod inject;
 pub mod kept;
 pub mod load;
 pub mod meeting;

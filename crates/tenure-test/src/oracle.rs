@@ -44,13 +44,24 @@ impl Oracle {
     /// If the oracle's directory cannot be written.
     #[must_use]
     pub fn hold(&self, name: &str) -> Option<FileLock> {
-        match lock::try_lock(self.file(name)).expect("an oracle's lock can be tried") {
-            TryLock::Taken(lock) => Some(lock),
-            TryLock::Busy(_) => {
-                self.log("double", name);
-                None
+        self.hold_one_of(&[name])
+    }
+
+    /// Takes one of these locks for this process's life, or logs a `double`: there are as many already as may be.
+    ///
+    /// # Panics
+    /// If the oracle's directory cannot be written.
+    #[must_use]
+    pub fn hold_one_of(&self, names: &[&str]) -> Option<FileLock> {
+        for name in names {
+            if let TryLock::Taken(lock) =
+                lock::try_lock(self.file(name)).expect("an oracle's lock can be tried")
+            {
+                return Some(lock);
             }
         }
+        self.log("double", names.first().copied().unwrap_or_default());
+        None
     }
 
     /// Whether some process holds the lock `name`.

@@ -9,7 +9,9 @@
 pub mod blow;
 pub mod cause;
 pub mod dice;
+mod disk;
 mod hand;
 pub mod history;
+pub mod shape;
 pub mod trial;
 pub mod verdict;

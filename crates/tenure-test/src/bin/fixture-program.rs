@@ -6,8 +6,11 @@
 //! the version of `claims=VERSION`, or the one in the file of `claims-from=FILE`, where such a word is given),
 //! `flood=N` (print N bytes in lines), `nested=TENURE` (call `TENURE ensure w` and log how that ended), `sick=FILE` (answer
 //! 503 below `/health` while FILE exists), `heal=FILE` (remove FILE first), `shed` (become itself without environment and
-//! without descriptors, as below `sudo`; only where it listens nowhere), `untitled` (blank its environment in memory, as a program that shows a title of its
-//! own; likewise), `drain=PATH` (log the signal that asks it to end, and end once it has met at PATH). `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
+//! without descriptors, as below `sudo`; only where it listens nowhere), `untitled` (blank its environment in memory, as a
+//! program that shows a title of its own), `drain=PATH` (log the signal that asks it to end, and end once it has met at
+//! PATH), `beside` (another one may run at the same time), `bind=ADDRESS` (listen there itself, or on the port of `PORT` for
+//! `bind=env`), `orphan` (leave a process with no environment that keeps the inherited lock). `fixture-program check FILE
+//! PATH` fails, after a meeting at PATH, while FILE exists.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -30,20 +33,29 @@ fn main() -> ExitCode {
         return check(version, words);
     }
     let oracle = Oracle::at(Path::new(oracle));
-    if words.iter().any(|word| word == "parked") {
-        let _lock = oracle.hold("escapee");
-        return park();
+    // Two may run beside each other where the spec says `overlap`; a third one is double.
+    let beside = words.iter().any(|word| word == "beside");
+    let hold = |name: &str| {
+        let second = format!("{name}-beside");
+        let names = [name, second.as_str()];
+        oracle.hold_one_of(if beside { &names } else { &names[..1] })
+    };
+    for (word, name) in [("parked", "escapee"), ("parked-orphan", "orphan")] {
+        if words.iter().any(|given| given == word) {
+            let _lock = hold(name);
+            return park();
+        }
     }
     if words.iter().any(|word| word == "shed") {
         return shed(&args);
     }
-    let _lock = oracle.hold("program");
+    let _lock = hold("program");
     oracle.log("start", &format!("{version} {}", generation()));
     if let Some(code) = misbehave(words, &oracle, &args) {
         return ExitCode::from(code);
     }
     oracle.log("serve", &format!("{version} {}", generation()));
-    serve(version, &Sick::of(words))
+    serve(version, &Sick::of(words), words)
 }
 
 /// A check that fails, after the test has met it, while the file exists.
@@ -96,6 +108,7 @@ fn misbehave(words: &[String], oracle: &Oracle, args: &[String]) -> Option<u8> {
             }
             None if word == "deaf" => deafen(),
             None if word == "escapee" => escape(args, oracle),
+            None if word == "orphan" => leave_orphan(args, oracle),
             None if word == "notify" => notify(claim(words).as_deref()),
             Some(_) | None => {}
         }
@@ -211,7 +224,12 @@ fn notify(claim: Option<&str>) {
 fn escape(args: &[String], oracle: &Oracle) {
     let own = std::env::current_exe().unwrap_or_default();
     let env: Vec<_> = std::env::vars_os().collect();
-    let words = [args[1].clone().into(), args[2].clone().into(), "parked".into()];
+    let beside = args.iter().filter(|word| *word == "beside");
+    let words: Vec<_> = [&args[1], &args[2], "parked"]
+        .into_iter()
+        .chain(beside.map(String::as_str))
+        .map(Into::into)
+        .collect();
     let launch = Launch { args: &words, env: &env, ..Launch::new(&own, Path::new("/")) };
     if let Ok(handle) = spawn::detached(&launch) {
         oracle.log("escapee", &handle.pid().to_string());
@@ -226,17 +244,41 @@ fn park() -> ExitCode {
     ExitCode::SUCCESS
 }
 
-fn serve(version: &str, sick: &Sick) -> ExitCode {
-    if std::env::var("LISTEN_FDS").is_err() {
-        return park();
+/// A process without any environment that keeps whatever this one inherited: only the lock tells whose it is.
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a child with nothing but the descriptors that everybody inherits"
+)]
+fn leave_orphan(args: &[String], oracle: &Oracle) {
+    let own = std::env::current_exe().unwrap_or_default();
+    let words = [args[1].as_str(), args[2].as_str(), "parked-orphan"];
+    let beside = args.iter().filter(|word| *word == "beside");
+    let orphan = std::process::Command::new(own).args(words).args(beside).env_clear().spawn();
+    if let Ok(orphan) = orphan {
+        oracle.log("orphan", &orphan.id().to_string());
     }
-    let Ok(mut inherited) = tenure_sys::fdset::take_inherited(1) else { return ExitCode::from(9) };
-    let Some(descriptor) = inherited.pop() else { return ExitCode::from(9) };
-    let listener = TcpListener::from(descriptor);
+}
+
+fn serve(version: &str, sick: &Sick, words: &[String]) -> ExitCode {
+    let bound = words.iter().find_map(|word| word.strip_prefix("bind="));
+    let Some(listener) = (if let Some(bound) = bound { bind(bound) } else { inherit() }) else {
+        return if bound.is_some() { ExitCode::from(9) } else { park() };
+    };
     for stream in listener.incoming().flatten() {
         answer(stream, version, sick);
     }
     ExitCode::SUCCESS
+}
+
+fn bind(address: &str) -> Option<TcpListener> {
+    let port = std::env::var("PORT").unwrap_or_default();
+    let address = if address == "env" { format!("127.0.0.1:{port}") } else { address.to_owned() };
+    TcpListener::bind(address).ok()
+}
+
+fn inherit() -> Option<TcpListener> {
+    std::env::var("LISTEN_FDS").ok()?;
+    tenure_sys::fdset::take_inherited(1).ok()?.pop().map(TcpListener::from)
 }
 
 fn answer(mut stream: TcpStream, version: &str, sick: &Sick) {

@@ -18,6 +18,12 @@ pub enum Blow {
     KillShim,
     /// SIGKILL to the program.
     KillProgram,
+    /// SIGKILL to host and shim at once: nobody is left to end the program.
+    KillBoth,
+    /// A launcher of the highest version, and 2 to 400 ms later SIGKILL to it, a host, a shim or a program.
+    StrikeUpgrade,
+    /// From now on the disk is full, or is so no longer.
+    ToggleDisk,
     /// SIGSTOP to the host.
     StopHost,
     /// SIGSTOP to a random launcher, which may hold the gate.
@@ -55,7 +61,10 @@ impl Blow {
     /// A random blow; launches are the most common.
     pub fn choose(dice: &mut Dice) -> Self {
         match dice.below(100) {
-            0..=45 => Self::Launch,
+            0..=37 => Self::Launch,
+            38..=40 => Self::StrikeUpgrade,
+            41..=42 => Self::KillBoth,
+            43..=45 => Self::ToggleDisk,
             46..=53 => Self::KillLauncher,
             54..=57 => Self::KillHost,
             58..=60 => Self::KillShim,

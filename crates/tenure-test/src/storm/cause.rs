@@ -26,6 +26,8 @@ pub struct Causes {
     pub ended: Vec<Span>,
     /// A process stood still.
     pub stopped: Vec<Span>,
+    /// The disk was full.
+    pub full: Vec<Span>,
     /// A version could not boot.
     pub failing: Vec<(usize, Span)>,
     /// A person had stopped the worker for good.
@@ -94,6 +96,7 @@ impl Causes {
             "unhealthy" => any(&self.stopped, life) || disagrees || self.make_starts_fail(None, life),
             "version-disagrees" => disagrees,
             "down" => any(&self.down, life),
+            "state-unusable" | "record-unusable" => any(&self.full, life),
             _ => false,
         }
     }
@@ -108,6 +111,7 @@ impl Causes {
             "restart-unproved" => disagrees || self.make_starts_fail(None, caller.life),
             "spawn-failed" => self.make_starts_fail(None, caller.life),
             "gate-held" | "timed-out" | "wedged" | "survivor" => any(&self.stopped, caller.life),
+            "state-unusable" | "record-unusable" => any(&self.full, caller.life),
             _ => false,
         }
     }
@@ -116,7 +120,8 @@ impl Causes {
     #[must_use]
     pub fn make_starts_fail(&self, version: Option<usize>, span: Span) -> bool {
         let fails = |(of, when): &(usize, Span)| version.is_none_or(|one| one == *of) && when.meets(span);
-        any(&self.ended, span) || any(&self.stopped, span) || self.failing.iter().any(fails)
+        let struck = any(&self.ended, span) || any(&self.stopped, span) || any(&self.full, span);
+        struck || self.failing.iter().any(fails)
     }
 }
 

@@ -2,14 +2,17 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use tenure::deadline::wall_millis;
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_sys::tree;
+use tenure_sys::tree::{self, Marked};
 
 use super::blow::{Blow, Part, pick, strike};
 use super::cause::{Caller, Causes, Span, close};
 use super::dice::Dice;
+use super::disk::Disk;
+use super::shape::Shape;
 use super::verdict::{Verdict, Wrong};
 use crate::sandbox::{Call, Output, Running, Sandbox};
 
@@ -24,6 +27,8 @@ pub struct Plan {
     pub blows: usize,
     /// Most versions that launchers offer; each trial has some number from two to this.
     pub versions: usize,
+    /// Where disks can be mounted: in a mount namespace of this process's own.
+    pub disks: bool,
 }
 
 /// A launcher that was started.
@@ -63,6 +68,8 @@ pub(super) struct Trial<'plan> {
     stopped: Vec<ProcessHandle>,
     pub(super) causes: Causes,
     said: Said,
+    pub(super) shape: Shape,
+    pub(super) disk: Option<Disk>,
     pub(super) verdict: Verdict,
 }
 
@@ -70,10 +77,15 @@ pub(super) struct Trial<'plan> {
 pub(super) fn blow(plan: &Plan, seed: u64) -> Trial<'_> {
     let mut dice = Dice::new(seed);
     let versions = 2 + dice.below(plan.versions.saturating_sub(1));
+    let shape = Shape::choose(&mut dice, seed);
+    let sandbox = Sandbox::new(&plan.tenure);
+    let disk = if plan.disks && dice.chance(30) { Disk::mount(&sandbox) } else { None };
     let mut trial = Trial {
         plan,
         versions,
-        sandbox: Sandbox::new(&plan.tenure),
+        sandbox,
+        shape,
+        disk,
         launchers: Vec::new(),
         ended: Vec::new(),
         stopped: Vec::new(),
@@ -82,6 +94,8 @@ pub(super) fn blow(plan: &Plan, seed: u64) -> Trial<'_> {
         verdict: Verdict { trials: 1, ..Verdict::default() },
         dice,
     };
+    *trial.verdict.shapes.entry(trial.shape.to_string()).or_default() += 1;
+    trial.verdict.disks += usize::from(trial.disk.is_some());
     trial.configure();
     for _ in 0..plan.blows {
         let blow = Blow::choose(&mut trial.dice);
@@ -110,6 +124,9 @@ impl Trial<'_> {
             Blow::KillHost => self.strike_part(Part::Host, Signal::Kill),
             Blow::KillShim => self.strike_part(Part::Shim, Signal::Kill),
             Blow::KillProgram => self.strike_part(Part::Program, Signal::Kill),
+            Blow::KillBoth => self.strike_both(),
+            Blow::StrikeUpgrade => self.strike_upgrade(),
+            Blow::ToggleDisk => self.toggle_disk(),
             Blow::StopHost => self.strike_part(Part::Host, Signal::Stop),
             Blow::Continue => self.go_on(),
             Blow::Retire => self.retire(),
@@ -138,6 +155,10 @@ impl Trial<'_> {
 
     fn launch(&mut self) {
         let version = self.random_version();
+        self.launch_of(version);
+    }
+
+    fn launch_of(&mut self, version: usize) {
         let life = Span::since(wall_millis());
         let running = self.launcher("ensure", version).start();
         let said = self.said.count;
@@ -151,22 +172,12 @@ impl Trial<'_> {
             let version = 2 + self.dice.below(self.versions - 1);
             self.causes.disagrees = Some((version, version - 1));
         }
-        let (program, oracle) = (&self.plan.program, self.sandbox.oracle().directory().display().to_string());
+        let oracle = self.sandbox.oracle().directory().display().to_string();
         for version in 1..=self.versions {
-            let says = self.causes.disagrees.filter(|(one, _)| *one == version).map(|(_, says)| says);
+            let says = self.causes.disagrees.filter(|(one, _)| *one == version).map(|(_, says)| name(says));
             let once = format!("once={}:3", self.failure_file(version).display());
-            let mut command =
-                vec![program.clone(), oracle.clone(), name(version), once, "escapee".to_owned()];
-            command.extend(
-                says.into_iter().flat_map(|says| [format!("claims={}", name(says)), "notify".into()]),
-            );
-            let ready = if says.is_some() { "notify = true" } else { "http = \"/\"" };
-            let text = format!(
-                "[worker.storm]\nversion = {:?}\ncommand = {command:?}\n\
-                 listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {{ {ready} }}\n\
-                 start_timeout = \"3s\"\nbake = \"100ms\"\nstop = {{ grace = \"1s\" }}\n",
-                name(version)
-            );
+            let words = [self.plan.program.clone(), oracle.clone(), name(version), once];
+            let text = self.shape.describe(&name(version), words.to_vec(), says.as_deref());
             drop(fs::write(self.file(version), &text));
             if version == 1 {
                 drop(fs::write(self.sandbox.config().join("storm.toml"), text));
@@ -215,11 +226,7 @@ impl Trial<'_> {
     }
 
     fn strike_part(&mut self, part: Part, signal: Signal) {
-        let marked = tree::with_cookie("storm:")
-            .into_iter()
-            .filter(|found| self.is_ours(found.handle.pid()))
-            .collect();
-        let Some(handle) = pick(marked, part, &mut self.dice) else { return };
+        let Some(handle) = pick(self.marked(), part, &mut self.dice) else { return };
         let now = wall_millis();
         strike(&handle, signal);
         if signal == Signal::Stop {
@@ -228,6 +235,55 @@ impl Trial<'_> {
         } else {
             self.causes.ended.push(Span { from: now, to: wall_millis() });
         }
+    }
+
+    /// Host and shim of one worker end together: what is left has nobody to end it.
+    fn strike_both(&mut self) {
+        let from = wall_millis();
+        for part in [Part::Host, Part::Shim] {
+            if let Some(handle) = pick(self.marked(), part, &mut self.dice) {
+                strike(&handle, Signal::Kill);
+            }
+        }
+        self.causes.ended.push(Span { from, to: wall_millis() });
+    }
+
+    /// Somewhere in an upgrade, a process of it dies. The wait ends early where the launcher does.
+    fn strike_upgrade(&mut self) {
+        self.launch_of(self.versions);
+        let delay = Duration::from_millis(2 + self.dice.below(399) as u64);
+        if let Some(launcher) = self.launchers.last() {
+            drop(launcher.running.child().handle().wait_ended(Some(delay)));
+        }
+        match self.dice.below(4) {
+            0 => {
+                if let Some(Launcher { running, killed, .. }) = self.launchers.last_mut() {
+                    *killed = true;
+                    strike(running.child().handle(), Signal::Kill);
+                }
+            }
+            1 => self.strike_part(Part::Host, Signal::Kill),
+            2 => self.strike_part(Part::Shim, Signal::Kill),
+            _ => self.strike_part(Part::Program, Signal::Kill),
+        }
+    }
+
+    /// The disk is filled to its last block, or has room again.
+    fn toggle_disk(&mut self) {
+        let Some(disk) = &mut self.disk else { return };
+        if disk.is_full() {
+            disk.free();
+            close(&mut self.causes.full, wall_millis());
+        } else {
+            self.causes.full.push(Span::since(wall_millis()));
+            disk.fill();
+        }
+    }
+
+    /// What carries the cookie of this trial's scope.
+    fn marked(&self) -> Vec<Marked> {
+        let marked = tree::with_cookie("storm:").into_iter();
+        marked.filter(|found| self.is_ours(found.handle.pid())).collect()
     }
 
     /// Other trials run beside this one: only processes of this sandbox are struck.
@@ -342,6 +398,10 @@ impl Trial<'_> {
 
     fn make_peace(&mut self) {
         self.go_on();
+        if let Some(disk) = &mut self.disk {
+            disk.free();
+            close(&mut self.causes.full, wall_millis());
+        }
         (1..=self.versions).for_each(|version| self.mend(version));
         while let Some(launcher) = self.launchers.pop() {
             self.hear(launcher);

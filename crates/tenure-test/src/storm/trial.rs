@@ -21,11 +21,14 @@ pub fn run(plan: &Plan, seed: u64) -> Verdict {
     heal(&mut trial);
     rest(&mut trial);
     leave(&mut trial);
-    let Trial { sandbox, mut verdict, causes, .. } = trial;
+    let Trial { sandbox, mut verdict, causes, shape, disk, .. } = trial;
     if !verdict.is_clean() {
-        verdict.notes.insert(0, format!("seed {seed}: {causes:?}"));
+        verdict.notes.insert(0, format!("seed {seed}: {shape:?} {causes:?}"));
         verdict.notes.push(sandbox.story());
         sandbox.end_all();
+    }
+    if let Some(disk) = disk {
+        disk.unmount(&sandbox);
     }
     verdict
 }
@@ -74,7 +77,8 @@ fn heal(trial: &mut Trial<'_>) {
     drop(trial.launcher("start", top).run());
     let released = trial.call(["unpin", "storm", "--json", "--timeout", "20s"]).run();
     let healed = trial.launcher("restart", top).run();
-    let served = trial.sandbox.oracle().is_held("program");
+    let oracle = trial.sandbox.oracle();
+    let served = oracle.is_held("program") || oracle.is_held("program-beside");
     // Its proof cannot be given by a version that says that it is another one.
     let proved = healed.code() == 0 || (disagrees && healed.state() == "restart-unproved");
     if released.code() != 0 || !proved || !served {

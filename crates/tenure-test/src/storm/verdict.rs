@@ -87,6 +87,10 @@ pub struct Verdict {
     pub states: BTreeMap<String, usize>,
     /// What a person said, with the answer.
     pub words: BTreeMap<String, usize>,
+    /// Trials by the shape of their worker.
+    pub shapes: BTreeMap<String, usize>,
+    /// Trials on a small disk, which the hand could fill.
+    pub disks: usize,
     /// Blows by name.
     pub blows: BTreeMap<String, usize>,
     /// What must be zero.
@@ -117,6 +121,8 @@ impl Verdict {
         self.replaced += other.replaced;
         add(&mut self.states, other.states);
         add(&mut self.words, other.words);
+        add(&mut self.shapes, other.shapes);
+        self.disks += other.disks;
         add(&mut self.blows, other.blows);
         add(&mut self.wrongs, other.wrongs);
         self.notes.extend(other.notes);
@@ -139,9 +145,11 @@ impl Verdict {
             map.iter().map(|(name, count)| format!("{name} {count}")).collect::<Vec<_>>().join(", ")
         };
         let (answers, words, blows) = (list(&self.states), list(&self.words), list(&self.blows));
+        let (shapes, disks) = (list(&self.shapes), self.disks);
         format!(
             "{trials} trials, {launchers} launchers, {starts} program starts, {replaced} replacements\n\n\
-             | must be 0 | count |\n|---|---|\n{rows}\nanswers: {answers}\n\nwords: {words}\n\nblows: {blows}\n"
+             | must be 0 | count |\n|---|---|\n{rows}\nanswers: {answers}\n\nwords: {words}\n\nblows: {blows}\n\n\
+             workers: {shapes}; {disks} trials on a disk that fills up\n"
         )
     }
 }
