@@ -53,3 +53,14 @@ fn a_worker_that_fails_or_dies_at_a_system_call_leaves_a_scope_that_serves_or_he
         ],
     );
 }
+#[test]
+fn a_worker_that_fails_beside_the_one_that_serves_takes_nothing_of_it_along() {
+    strike(
+        Who::Family,
+        &[
+            (Road::Overlap, "fcntl:EMFILE", pace(2, 6, 20)),
+            (Road::Overlap, "listen:EIO", pace(1, 1, 2)),
+            (Road::Overlap, "kill:recvmsg", pace(2, 3, 8)),
+        ],
+    );
+}

@@ -202,7 +202,7 @@ impl Control {
                 Heard::Nothing => return Ok(()),
                 Heard::Unknown(why) => {
                     let why = format!("understand the request: {why}");
-                    peer.answer(&Answer::Refused { why }, now)?;
+                    peer.answer(&Answer::refused(why), now)?;
                 }
                 Heard::Request(Request::Hello) => peer.answer(&self.hello(), now)?,
                 Heard::Request(Request::Wait { until, within_ms, proved }) => {
@@ -212,7 +212,7 @@ impl Control {
                 }
                 Heard::Request(Request::Stop { back: true, .. }) if !self.status.is_on_probation() => {
                     let why = "make room for the worker before: it is not on probation".to_owned();
-                    peer.answer(&Answer::Refused { why }, now)?;
+                    peer.answer(&Answer::refused(why), now)?;
                 }
                 Heard::Request(Request::Stop { reason, deadline_ms, by, back }) => {
                     let asked = Some(Duration::from_millis(deadline_ms));
@@ -230,11 +230,11 @@ impl Control {
                         // The connection is the takeover's from here on.
                         return Err(Gone);
                     }
-                    Err(why) => peer.answer(&Answer::Refused { why }, now)?,
+                    Err(refused) => peer.answer(&refused, now)?,
                 },
                 Heard::Request(Request::Commit | Request::Active(_) | Request::Abort(_)) => {
                     let why = "go on with a takeover: none was prepared here".to_owned();
-                    peer.answer(&Answer::Refused { why }, now)?;
+                    peer.answer(&Answer::refused(why), now)?;
                 }
             }
         }
@@ -282,7 +282,7 @@ impl Control {
             // Who is in the queue already gets an answer; who comes now is refused.
             self.accept();
             self.close();
-            self.lineage.end_announced(end, &reason);
+            self.lineage.end_announced(end, &reason, false);
             self.holding.note(What::Draining, by, reason);
         }
         let within = self.status.stop_request().map_or(Duration::ZERO, |known| known.deadline.remaining());

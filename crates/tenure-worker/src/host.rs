@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use tenure::deadline::{Deadline, Moment, monotonic};
 use tenure::fault::{self, Point};
+use tenure::readiness::LACK;
 use tenure::spec::KILL_GRACE;
 use tenure::wire::ProgramStatus;
 
@@ -63,7 +64,10 @@ pub fn run(standby: Standby) -> u8 {
     };
     let (means, (desk, hooks)) = match gather(&mut worker) {
         Ok(gathered) => gathered,
-        Err(error) => return worker.fail("host", &format!("failed to {}", reason::of(&error))),
+        Err(error) => {
+            let stage = if reason::is_lack(&error) { LACK } else { "host" };
+            return worker.fail(stage, &format!("failed to {}", reason::of(&error)));
+        }
     };
     worker.hand_over(Box::new(hooks));
     let probation = terms.map_or(Probation::None, |terms| match (terms.overlap, terms.bake.duration()) {

@@ -14,6 +14,20 @@ pub(crate) fn of(error: &dyn Error) -> String {
     text
 }
 
+/// Whether something could not be had because this process, or the machine, has no more of it: descriptors (`EMFILE`,
+/// `ENFILE`), memory or processes (`ENOMEM`, `EAGAIN`). That says nothing about what was to be started.
+pub(crate) fn is_lack(error: &(dyn Error + 'static)) -> bool {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        let code = error.downcast_ref::<std::io::Error>().and_then(std::io::Error::raw_os_error);
+        if matches!(code, Some(11 | 12 | 23 | 24)) {
+            return true;
+        }
+        next = error.source();
+    }
+    false
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -25,5 +39,12 @@ mod tests {
     #[test]
     fn causes_follow_in_order() {
         assert_eq!(of(&Outer(std::io::Error::other("no room"))), "start the worker: no room");
+    }
+
+    #[test]
+    fn a_lack_is_found_below_other_errors() {
+        let outer = |code| Outer(std::io::Error::from_raw_os_error(code));
+        assert!(is_lack(&outer(24)) && is_lack(&outer(12)));
+        assert!(!is_lack(&outer(2)) && !is_lack(&Outer(std::io::Error::other("no room"))));
     }
 }

@@ -6,6 +6,7 @@
 //! the incumbent's end. Why it is safe is in `docs/design/takeover.md`.
 
 pub(crate) mod calling;
+pub(crate) mod error;
 pub mod hand_over;
 pub(crate) mod incumbent;
 pub(crate) mod lineage;
@@ -14,5 +15,5 @@ pub(crate) mod parcel;
 pub(crate) mod successor;
 pub(crate) mod took;
 
+pub use error::TakeoverError;
 pub use parcel::LinkError;
-pub use successor::TakeoverError;

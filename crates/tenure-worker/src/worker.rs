@@ -17,7 +17,7 @@ use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::ledger::Ledger;
 use tenure::paths::StateDir;
-use tenure::readiness::STOPPED;
+use tenure::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
 use tenure::records::RecordError;
 use tenure::version::{self, NoVersion};
 use tenure::wire::{AppState, Endpoint, Role};
@@ -110,7 +110,8 @@ impl Standby {
         Worker::begin(Arc::clone(&holding), place, signals).map(|worker| Some(Self(worker))).inspect_err(
             |error| {
                 holding.clear_paths();
-                holding.report_failure("adopt", &reason::of(error));
+                let stage = if reason::is_lack(error) { LACK } else { "adopt" };
+                holding.report_failure(stage, &reason::of(error));
             },
         )
     }
@@ -293,11 +294,20 @@ impl Worker {
 
     /// The launcher hears whether somebody else is to make room, or this start has failed.
     fn tell_refusal(&self, error: &TakeoverError) {
-        if let TakeoverError::Declined { why } = error {
-            self.holding.channel.report(&Report::Declined { why: why.clone() });
-        } else {
-            self.holding.report_failure("takeover", &reason::of(error));
-        }
+        let stage = match error {
+            TakeoverError::Declined { why } => {
+                self.holding.channel.report(&Report::Declined { why: why.clone() });
+                return;
+            }
+            TakeoverError::Unheard { .. } => UNHEARD,
+            TakeoverError::Listen(_) if error.is_of_the_version() => "listen",
+            TakeoverError::Listen(_)
+            | TakeoverError::GivenUp { .. }
+            | TakeoverError::Record(_)
+            | TakeoverError::Leftover(_)
+            | TakeoverError::Io { .. } => TAKEOVER,
+        };
+        self.holding.report_failure(stage, &reason::of(error));
     }
 
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see [`HandOver`].
@@ -448,7 +458,11 @@ impl Worker {
     fn end(self, happening: Happening, stage: &str, message: &str) -> u8 {
         let deeds = self.status.happen(happening);
         self.status.end_within(self.holding.brief.spec.end_budget());
-        self.lineage.end_announced(End::Of(happening), message);
+        let blameless = stage == LACK;
+        if let Side::Prepared(prepared) = &self.side {
+            prepared.say(message, blameless);
+        }
+        self.lineage.end_announced(End::Of(happening), message, blameless);
         // A successor that is to be ended is ended before this process is.
         self.lineage.await_idle();
         if !self.lineage.may_be_taken_back() {

@@ -111,7 +111,7 @@ impl Connection<'_> {
             Answer::Hello(hello) => Err(Silence::NotOurs {
                 why: format!("it answers for {:?}, not for {:?}", hello.scope, self.state.by_path()),
             }),
-            Answer::Refused { why } => Err(Silence::NotOurs { why }),
+            Answer::Refused { why, .. } => Err(Silence::NotOurs { why }),
             Answer::Stopping { .. }
             | Answer::Prepared(_)
             | Answer::Descriptors { .. }
@@ -148,7 +148,7 @@ impl Connection<'_> {
     fn ask_stop(&mut self, request: &Request, stage: Stage) -> Result<Duration, Silence> {
         match self.ask(request, stage.remaining())? {
             Answer::Stopping { within_ms } => Ok(Duration::from_millis(within_ms)),
-            Answer::Refused { why } => Err(Silence::NotOurs { why }),
+            Answer::Refused { why, .. } => Err(Silence::NotOurs { why }),
             Answer::Hello(_) | Answer::Prepared(_) | Answer::Descriptors { .. } | Answer::Granted(_) => {
                 Err(Silence::NotOurs { why: "it answers something else to STOP".to_owned() })
             }

@@ -14,7 +14,7 @@ use crate::order::{self, Order};
 use crate::paths::StateDir;
 use crate::plan::{self, Plan};
 use crate::probe::{self, Observation};
-use crate::readiness::{self, Outcome, VANISHED};
+use crate::readiness::{self, Outcome, UNHEARD, VANISHED};
 use crate::spec::Spec;
 use crate::start::{self, StartError};
 use crate::takeover::{self, Attempt, Reason};
@@ -74,7 +74,8 @@ impl Ensured {
 pub fn ensure(order: &Order) -> Result<Ensured, Error> {
     let budget = Deadline::start(order.budget);
     let want = Want::of(&order.spec);
-    let mut call = Call { order, want, budget, errand: Errand::default(), failure: None, kept_from: None };
+    let errand = Errand::default();
+    let mut call = Call { order, want, budget, errand, failure: None, kept_from: None, unheard: false };
 
     // Fast path: nothing is written and no lock is taken.
     if let Some(state) = StateDir::open(&order.scope)? {
@@ -120,6 +121,8 @@ struct Call<'order> {
     failure: Option<Error>,
     /// A worker whose probation this call has waited for.
     kept_from: Option<Box<Hello>>,
+    /// A takeover of this call has lost sight of its incumbent.
+    unheard: bool,
 }
 
 impl Call<'_> {
@@ -211,11 +214,16 @@ impl Call<'_> {
         match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
             // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
             Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
+            // One that is silent to everybody is found out by the next look; one that answers goes on, and is asked once more.
+            Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == UNHEARD && !self.unheard => {
+                self.unheard = true;
+                Ok(None)
+            }
             Attempt::Made(started) => {
                 if let Ok(Outcome::Ready(_) | Outcome::OnProbation(_)) = started {
                     self.errand.retired();
                 }
-                self.settle(gate, started, plan)
+                self.settle(gate, spec, started, plan)
             }
             Attempt::Gone => Ok(None),
             Attempt::Declined(_) => {
@@ -236,17 +244,18 @@ impl Call<'_> {
     fn start(&mut self, gate: &Gate<'_>, lease: Lease, plan: &Plan) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(plan)?;
         let started = start::start(gate, lease, spec, self.order, &self.budget);
-        self.settle(gate, started, plan)
+        self.settle(gate, spec, started, plan)
     }
 
-    /// Puts on record how a start of the target went; `None` means: look again.
+    /// Puts on record how a start of `spec` went; `None` means: look again. Nothing is looked up anew: what was started is
+    /// what it is, whatever has become of its files since.
     fn settle(
         &mut self,
         gate: &Gate<'_>,
+        spec: &Spec,
         started: Result<Outcome, StartError>,
         plan: &Plan,
     ) -> Result<Option<Ensured>, Error> {
-        let spec = self.startable(plan)?;
         if let Ok(Outcome::StillBooting) = started {
             return Ok(Some(Ensured::Warming(None)));
         }

@@ -65,6 +65,19 @@ pub enum ListenError {
     },
 }
 
+impl ListenError {
+    /// Whether it is the address of the spec that cannot be had, and not that this process or the machine has no more
+    /// descriptors or memory: `ENFILE`, `EMFILE`, `ENOMEM`, `EAGAIN`, `ENOBUFS`.
+    #[must_use]
+    pub fn is_of_the_spec(&self) -> bool {
+        match self {
+            Self::Taken { .. } => true,
+            Self::Tcp { source, .. } => !matches!(source.raw_os_error(), Some(11 | 12 | 23 | 24 | 105)),
+            Self::Control(_) => false,
+        }
+    }
+}
+
 /// Binds everything that `spec` wants. The control socket comes last: it is what makes callers wait.
 pub fn bind(state: &StateDir, lease: &Lease, spec: &Spec, ledger: &Ledger) -> Result<Bound, ListenError> {
     let mut listeners = Vec::new();

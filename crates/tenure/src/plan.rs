@@ -20,6 +20,8 @@ use crate::spec::Spec;
 pub(crate) struct Plan {
     target: Target,
     held: bool,
+    /// This call has tried to start the target, and is not to try again.
+    spent: bool,
     tried: Vec<semver::Version>,
     down: Option<Down>,
 }
@@ -33,7 +35,8 @@ impl Plan {
             Target::Offer { spec, .. } => desired.observed_for(spec),
             Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
         };
-        Self { target, held: desired.hold.is_some(), tried, down: desired.down.clone() }
+        let spent = matches!(&target, Target::Offer { spec, .. } if !errand.may_start(&spec.version));
+        Self { target, held: desired.hold.is_some(), spent, tried, down: desired.down.clone() }
     }
 
     /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
@@ -42,6 +45,11 @@ impl Plan {
         let goal = match (&self.target, failure) {
             (Target::Offer { retry: Some(failure), .. }, _) | (Target::Suppressed { failure, .. }, None) => {
                 Goal::Nothing(failure.error.clone())
+            }
+            // What this call could not start, for no fault of the version, leaves the worker that serves; but not one that
+            // answers for files which have changed.
+            (Target::Offer { .. }, Some(failure)) if self.spent && !has_changed(seen) => {
+                Goal::Nothing(failure.cause_of_start().to_owned())
             }
             (Target::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
             (Target::Suppressed { .. } | Target::Missing { .. }, Some(failure)) => {
@@ -105,6 +113,10 @@ pub(crate) fn held_down(down: &Down) -> Error {
     let message =
         format!("start the worker: it was stopped until `tenure start` (by pid {}, `{by}`)", down.by.pid);
     Error::of(ErrorKind::HeldDown, message).at("stop --hold")
+}
+
+fn has_changed(seen: &Observation) -> bool {
+    matches!(seen, Observation::Answered(hello) if hello.source_changed)
 }
 
 fn content(seen: &Observation, budget: &Deadline) -> Option<Result<String, String>> {

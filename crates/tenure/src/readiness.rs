@@ -78,12 +78,24 @@ pub const VANISHED: &str = "vanished";
 /// The stage of a boot that ended because somebody asked the worker to stop.
 pub const STOPPED: &str = "stop";
 
+/// The stage of a takeover that failed for want of something that is not the version's: descriptors, memory, room on the
+/// disk, or an incumbent that does not hand over now.
+pub const TAKEOVER: &str = "hand-over";
+
+/// The stage of a takeover whose incumbent was not heard any more. Whether it is silent to everybody is for the launcher to
+/// find out.
+pub const UNHEARD: &str = "hand-over, unanswered";
+
+/// The stage of a boot that failed because this process, or the machine, had no more descriptors or memory.
+pub const LACK: &str = "lack";
+
 impl BootFailure {
-    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its
-    /// spec, nor does one that ended together with the worker before it.
+    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec, nor does one that ended
+    /// together with the worker before it, nor a takeover that the two could not go on with, nor a process that
+    /// had no means to begin with.
     #[must_use]
     pub fn is_its_own(&self) -> bool {
-        self.stage != STOPPED && self.stage != VANISHED
+        ![STOPPED, VANISHED, TAKEOVER, UNHEARD, LACK].contains(&self.stage.as_str())
     }
 }
 

@@ -17,7 +17,7 @@ use crate::origin::Origin;
 use crate::paths::StateDir;
 use crate::plan;
 use crate::probe::{self, FIRST_ANSWER, Observation};
-use crate::readiness;
+use crate::readiness::{self, BootFailure, Outcome, UNHEARD};
 use crate::records;
 use crate::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::seat;
@@ -124,6 +124,11 @@ pub(crate) fn put(
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
     let (old, attempt) = attempt(gate, target, order, (old, cause), budget)?;
     let (started, manner) = match attempt {
+        Some(Attempt::Made(Ok(Outcome::Failed(failure)))) if is_silent(&failure, state, order, budget) => {
+            let lease = retire_old(gate, order, cause.why, budget)?;
+            let why = Some("it does not answer".to_owned());
+            (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
+        }
         Some(Attempt::Made(started)) => (started, Manner::TakenOver),
         Some(Attempt::Declined(why)) => {
             let why = (!order.force).then_some(why);
@@ -173,6 +178,13 @@ fn attempt(
         }
     }
     Ok((None, None))
+}
+
+/// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired, which
+/// has its own time for that.
+fn is_silent(failure: &BootFailure, state: &StateDir, order: &Order, budget: &Deadline) -> bool {
+    let seen = |stage: Stage| probe::observe(state, stage.at_most(order.first_answer));
+    failure.stage == UNHEARD && budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)
 }
 
 /// What stands after a new worker has failed, once it has settled.

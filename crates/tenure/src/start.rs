@@ -55,8 +55,9 @@ impl StartError {
     #[must_use]
     pub fn is_of_the_spec(&self) -> bool {
         match self {
-            Self::Listen(ListenError::Control(_))
-            | Self::Seat(
+            // The launcher's own lack must not keep others from starting the worker.
+            Self::Listen(error) => error.is_of_the_spec(),
+            Self::Seat(
                 SeatError::Io { .. }
                 | SeatError::Spawn(SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_)),
             )
@@ -64,10 +65,7 @@ impl StartError {
             | Self::Leftover(_)
             | Self::Record(_)
             | Self::TimedOut(_) => false,
-            // ENFILE, EMFILE: the launcher's own lack, which must not keep others from starting the worker.
-            Self::Listen(ListenError::Tcp { source, .. }) => !matches!(source.raw_os_error(), Some(23 | 24)),
-            Self::Listen(ListenError::Taken { .. })
-            | Self::Seat(
+            Self::Seat(
                 SeatError::Program(_)
                 | SeatError::Spawn(
                     SpawnError::NotFound { .. }

@@ -130,7 +130,24 @@ pub enum Answer {
     Refused {
         /// Why, as a lowercase fragment.
         why: String,
+        /// To PREPARE or COMMIT: it goes on serving, and is not to be ended for this.
+        #[serde(default, skip_serializing_if = "is_false")]
+        goes_on: bool,
     },
+}
+
+impl Answer {
+    /// It cannot be done.
+    #[must_use]
+    pub fn refused(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), goes_on: false }
+    }
+
+    /// It cannot be done now, and whoever says so goes on serving.
+    #[must_use]
+    pub fn goes_on(why: impl Into<String>) -> Self {
+        Self::Refused { why: why.into(), goes_on: true }
+    }
 }
 
 /// A worker's own account of itself.

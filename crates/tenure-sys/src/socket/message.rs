@@ -85,7 +85,13 @@ fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<R
             fds.extend(rights);
         }
     }
-    if message.flags.intersects(ReturnFlags::TRUNC | ReturnFlags::CTRUNC) {
+    // The kernel says it this way too where this process has no number left for a descriptor (unix(7), recvmsg(2)).
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        let why =
+            "descriptors that came with a message were lost: too many of them, or this process has none left";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    if message.flags.contains(ReturnFlags::TRUNC) {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "message was cut on its way"));
     }
     bytes.truncate(message.bytes);

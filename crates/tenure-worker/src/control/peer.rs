@@ -238,7 +238,7 @@ mod tests {
     #[test]
     fn a_peer_that_does_not_read_its_answers_is_bounded() {
         let (_theirs, mut peer) = peer();
-        let answer = Answer::Refused { why: "x".repeat(100_000) };
+        let answer = Answer::refused("x".repeat(100_000));
         while !peer.is_busy() {
             peer.answer(&answer, NOW).expect("kept");
         }

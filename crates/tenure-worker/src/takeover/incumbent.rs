@@ -80,28 +80,30 @@ struct Takeover<'lineage> {
     sent_back: bool,
     /// The successor has passed its probation.
     passed: bool,
+    /// Whatever failed, it was not the successor's version.
+    blameless: bool,
     /// What went wrong, for people.
     why: String,
 }
 
 impl<'lineage> Takeover<'lineage> {
     fn begin(lineage: &'lineage Lineage, link: Link, asked: Prepare) -> Option<Self> {
-        let refuse = |link: &Link, why: &str| drop(link.send(&Answer::Refused { why: why.to_owned() }, &[]));
+        let refuse = |link: &Link, answer: Answer| drop(link.send(&answer, &[]));
         let successor = match parcel::peer(link.stream(), &asked.identity) {
             Ok(successor) => successor,
             Err(why) => {
-                refuse(&link, &format!("it cannot verify who asks: {why}"));
+                refuse(&link, Answer::goes_on(format!("it cannot verify who asks: {why}")));
                 return None;
             }
         };
         if Some(asked.generation) != lineage.holding.generation().checked_add(1) {
-            refuse(&link, "its generation is not the next");
+            refuse(&link, Answer::goes_on("its generation is not the next"));
             return None;
         }
         let kept = match lineage.duplicate() {
             Ok(kept) => kept,
             Err(error) => {
-                refuse(&link, &format!("its descriptors cannot be had: {error}"));
+                refuse(&link, Answer::refused(format!("its descriptors cannot be had: {error}")));
                 return None;
             }
         };
@@ -109,7 +111,7 @@ impl<'lineage> Takeover<'lineage> {
         let within = Duration::from_millis(asked.within_ms).min(LONGEST);
         let until = Deadline::start(within.saturating_add(OVERRUN));
         let (state, why, asked_at) = (Vec::new(), String::new(), Moment::now());
-        let (program, aborted) = (None, false);
+        let (program, aborted, blameless) = (None, false, false);
         Some(Self {
             lineage,
             link,
@@ -124,6 +126,7 @@ impl<'lineage> Takeover<'lineage> {
             aborted,
             sent_back: false,
             passed: false,
+            blameless,
             why,
         })
     }
@@ -164,6 +167,7 @@ impl<'lineage> Takeover<'lineage> {
                 Ok(Some(Request::Abort(abort))) => {
                     self.aborted = true;
                     self.sent_back = abort.back;
+                    self.blameless = abort.blameless;
                     self.why = abort.why;
                     return Heard::Aborted { ends: abort.ends };
                 }
@@ -270,7 +274,8 @@ impl<'lineage> Takeover<'lineage> {
             Some(Err(why)) => {
                 let why = format!("its app does not make room: {why}");
                 // The successor is not to blame, and ends by itself when it hears of it.
-                self.aborted = self.link.send(&Answer::Refused { why: why.clone() }, &[]).is_ok();
+                self.aborted = self.link.send(&Answer::refused(why.clone()), &[]).is_ok();
+                self.blameless = true;
                 self.say(&why);
                 Heard::NotQuiesced
             }
@@ -337,7 +342,7 @@ impl<'lineage> Takeover<'lineage> {
         // What cannot be ended keeps its lock, which names it to the next takeover.
         drop(self.clear_successors_program(&Ledger::default(), holding.brief.spec.end_budget()));
         let gone = self.successor.identity();
-        let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed());
+        let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
         drop(holding.write_ledger(|ledger| {
             ledger.lineage.retain(|known| known != gone);
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
@@ -360,9 +365,11 @@ impl<'lineage> Takeover<'lineage> {
     }
 
     /// What is to be known of the successor that failed, by whoever chooses what to start next.
-    fn failed(&self) -> RolledBack {
+    /// None where it was not the version's fault.
+    fn failed(&self) -> Option<RolledBack> {
         let Prepare { version, spec, .. } = self.asked.clone();
-        RolledBack { version, spec, at: self.asked_at.clone(), why: self.why.clone() }
+        let failed = RolledBack { version, spec, at: self.asked_at.clone(), why: self.why.clone() };
+        (!self.blameless).then_some(failed)
     }
 
     /// Whether a successor that is gone has said, last of all, that somebody asked the worker to end.
@@ -404,7 +411,7 @@ impl<'lineage> Takeover<'lineage> {
         self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
 
         let own = status.hello();
-        let failed = (!self.sent_back).then(|| self.failed());
+        let failed = (!self.sent_back).then(|| self.failed()).flatten();
         let (above, program) = (self.asked.generation, self.program.take());
         let endpoints = self.lineage.endpoints();
         let generation = holding.open_generation(|found, kept| Ledger {
@@ -417,7 +424,7 @@ impl<'lineage> Takeover<'lineage> {
             host: Some(lineage::host_record(holding.brief.spec.kind)),
             endpoints: endpoints.clone(),
             started_by: Some(own.started_by.clone()),
-            rolled_back: failed.clone(),
+            rolled_back: failed.clone().or(found.rolled_back.clone()),
             ..found
         });
         // A disk that is full keeps nobody from serving: what is on record names this process too, and the next write that
@@ -429,6 +436,8 @@ impl<'lineage> Takeover<'lineage> {
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
         status.stand(None);
+        // For people only, as at its start.
+        drop(holding.write_pid());
         self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
         let why = format!("version {} (pid {}): {}", self.asked.version, self.successor.pid(), self.why);
         holding.note(What::RolledBack, &asker(), why);
@@ -474,7 +483,12 @@ impl<'lineage> Takeover<'lineage> {
     /// Neither serving nor able to: whoever comes next starts anew.
     fn exit(&self) -> ! {
         // Whoever waits for the successor is told why neither of them serves.
-        drop(self.lineage.holding.write_ledger(|ledger| ledger.rolled_back = Some(self.failed())));
+        let failed = self.failed();
+        drop(
+            self.lineage
+                .holding
+                .write_ledger(|ledger| ledger.rolled_back = failed.or(ledger.rolled_back.take())),
+        );
         self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
         exit::now(EXIT_FAILED)
     }

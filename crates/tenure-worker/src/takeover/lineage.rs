@@ -13,7 +13,7 @@ use tenure::Version;
 use tenure::deadline::Moment;
 use tenure::ledger::{HostRecord, Proved};
 use tenure::spec::Kind;
-use tenure::wire::{Abort, Endpoint, Request};
+use tenure::wire::{Abort, Answer, Endpoint, Request};
 use tenure_sys::process::ProcessHandle;
 
 use crate::holding::Holding;
@@ -107,9 +107,10 @@ impl Lineage {
         self.inner().kept = None;
     }
 
-    /// Admits the peer as the one that takes over; or why not, as a lowercase fragment.
-    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<Link, String> {
-        let refuse = |why: &str| Err(why.to_owned());
+    /// Admits the peer as the one that takes over; or what it is answered. Where waiting is all that is missing, this worker
+    /// is not to be ended for it.
+    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<Link, Answer> {
+        let refuse = |why: &str| Err(Answer::refused(why));
         if self.status.life() != Life::Active || self.status.is_stopping() {
             return refuse("it does not serve");
         }
@@ -118,13 +119,15 @@ impl Lineage {
             return refuse("its app does not hand over");
         }
         if inner.busy {
-            return refuse("another one is taking over");
+            return Err(Answer::goes_on("another one is taking over"));
         }
         if let Some(predecessor) = inner.predecessor.as_ref().filter(|before| !before.process.has_ended()) {
             let pid = predecessor.process.pid();
-            return Err(format!("pid {pid}, from which it took over itself, is not gone yet"));
+            let why = format!("pid {pid}, from which it took over itself, is not gone yet");
+            return Err(Answer::goes_on(why));
         }
-        let link = stream.try_clone().and_then(Link::new).map_err(|error| error.to_string())?;
+        let link =
+            stream.try_clone().and_then(Link::new).map_err(|error| Answer::refused(error.to_string()))?;
         inner.busy = true;
         Ok(link)
     }
@@ -203,7 +206,7 @@ impl Lineage {
 
     /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
     /// is gone, or does not read, need not be told.
-    pub(crate) fn end_announced(&self, end: End, why: &str) {
+    pub(crate) fn end_announced(&self, end: End, why: &str, blameless: bool) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {
             let ends = match end.happening() {
@@ -217,7 +220,8 @@ impl Lineage {
                 | Happening::Drained => false,
             };
             let back = end == End::SentBack;
-            drop(link.send(&Request::Abort(Abort { why: why.to_owned(), ends, back }), &[]));
+            let abort = Abort { why: why.to_owned(), ends, back, blameless };
+            drop(link.send(&Request::Abort(abort), &[]));
         }
     }
 

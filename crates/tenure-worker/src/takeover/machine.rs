@@ -202,8 +202,10 @@ pub enum Word {
     Booted,
     /// The incumbent has handed over lease and listeners.
     Prepared,
-    /// The incumbent does not hand over.
+    /// The incumbent does not hand over: it is to be ended by somebody else, who starts the new worker after it.
     Refused,
+    /// The incumbent does not hand over now, and is not to be ended for it.
+    Kept,
     /// Nothing is missing but the grant.
     Willing,
     /// The incumbent has stopped serving.
@@ -235,7 +237,7 @@ pub enum Step {
     Open,
     /// Send ACTIVE and give the gate back.
     Tell,
-    /// Exit; nothing was changed, and somebody else is to make room.
+    /// Exit: the incumbent has said itself that somebody else is to make room.
     Decline,
     /// Send ABORT and exit.
     GiveUp,
@@ -243,6 +245,7 @@ pub enum Step {
 
 /// The next stand of a successor, and what is to be done. No step means: wait for more.
 #[must_use]
+#[expect(clippy::match_same_arms, reason = "the table is read state by state")]
 pub fn successor(state: Successor, word: Word) -> (Successor, Option<Step>) {
     use Successor as S;
     use Word as W;
@@ -250,13 +253,14 @@ pub fn successor(state: Successor, word: Word) -> (Successor, Option<Step>) {
     match (state, word) {
         (S::Standby, W::Booted) => (S::Asking, Some(Step::Ask)),
         (S::Asking, W::Prepared) => (S::Prepared, None),
-        (S::Asking, W::Refused | W::Lost | W::Late) => (S::Over, Some(Step::Decline)),
+        // Whether it is to be ended is for the incumbent to say: a connection that is lost, or an answer that is late, may be
+        // this worker's own trouble.
+        (S::Asking | S::Committing, W::Refused) => (S::Over, Some(Step::Decline)),
+        (S::Asking, W::Kept | W::Lost | W::Late) => (S::Over, Some(Step::GiveUp)),
         (S::Prepared, W::Willing) => (S::Committing, Some(Step::Commit)),
         (S::Prepared | S::Committing, W::Lost) => (S::Proving, Some(Step::Prove)),
         (S::Committing, W::Granted) | (S::Proving, W::IncumbentGone) => (S::Granted, Some(Step::Open)),
-        (S::Committing, W::Refused | W::Late) | (S::Proving, W::IncumbentLives) => {
-            (S::Over, Some(Step::GiveUp))
-        }
+        (S::Committing, W::Kept | W::Late) | (S::Proving, W::IncumbentLives) => (S::Over, Some(Step::GiveUp)),
         (S::Granted, W::Ready) => (S::Active, Some(Step::Tell)),
         (
             S::Standby | S::Asking | S::Prepared | S::Committing | S::Proving | S::Granted | S::Active,

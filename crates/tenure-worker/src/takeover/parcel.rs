@@ -232,7 +232,7 @@ mod tests {
     #[test]
     fn what_was_said_before_an_end_is_heard() {
         let (mut incumbent, successor) = links();
-        let abort = Request::Abort(Abort { why: "x".into(), ends: true, back: false });
+        let abort = Request::Abort(Abort { why: "x".into(), ends: true, back: false, blameless: false });
         successor.send(&abort, &[]).expect("sends");
         drop(successor);
         assert_eq!(read::<Request>(&mut incumbent).expect("reads"), abort);

@@ -18,9 +18,9 @@ use tenure::fault::{self, Point};
 use tenure::gate::Entrusted;
 use tenure::lease::Lease;
 use tenure::ledger::Ledger;
-use tenure::leftovers::{self, LeftoverError};
-use tenure::listen::{self, BACKLOG, ListenError, Taken};
-use tenure::records::{self, RecordError};
+use tenure::leftovers;
+use tenure::listen::{self, BACKLOG, Taken};
+use tenure::records;
 use tenure::retire::OVERRUN;
 use tenure::spec::KILL_GRACE;
 use tenure::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
@@ -31,6 +31,7 @@ use tenure_sys::{memory, pipe, socket};
 
 use crate::holding::Holding;
 use crate::reason;
+use crate::takeover::error::{TakeoverError, broken, declined, given_up, unheard};
 use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
 use crate::takeover::machine::{self, Step, Successor, Word};
 use crate::takeover::parcel::{self, Link, LinkError};
@@ -44,55 +45,11 @@ const ANSWER: Duration = Duration::from_secs(5);
 /// What is left of a boot when an incumbent has used up the rest: time to tell the launcher.
 const TELLING: Duration = Duration::from_secs(1);
 
+/// What an answer is that does not belong where it comes.
+const ELSE: &str = "it answers something else";
+
 /// How long the kernel may take from the end of a connection to the end of the process that held it.
 const DYING: Duration = Duration::from_secs(1);
-
-/// This worker cannot take the other one's place.
-#[derive(Debug, thiserror::Error)]
-pub enum TakeoverError {
-    /// The worker that stands does not make room; nothing was changed.
-    #[error("take over from the worker that serves: {why}")]
-    Declined {
-        /// Why, as a lowercase fragment.
-        why: String,
-    },
-    /// It cannot be gone on with; the other worker goes on.
-    #[error("go on with the takeover: {why}")]
-    GivenUp {
-        /// Why, as a lowercase fragment.
-        why: String,
-    },
-    /// What the spec listens on cannot be had beside the other worker.
-    #[error("take over the listeners")]
-    Listen(#[source] ListenError),
-    /// The generation cannot be recorded.
-    #[error("record the takeover")]
-    Record(#[source] RecordError),
-    /// What the other worker's program left cannot be ended.
-    #[error("take over from a worker that died")]
-    Leftover(#[source] LeftoverError),
-    /// A descriptor cannot be had or used.
-    #[error("take over {what}")]
-    Io {
-        /// What it is.
-        what: &'static str,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-}
-
-fn broken(what: &'static str) -> impl FnOnce(io::Error) -> TakeoverError {
-    move |source| TakeoverError::Io { what, source }
-}
-
-fn declined(why: impl Into<String>) -> TakeoverError {
-    TakeoverError::Declined { why: why.into() }
-}
-
-fn given_up(why: impl Into<String>) -> TakeoverError {
-    TakeoverError::GivenUp { why: why.into() }
-}
 
 /// Asks the table; what it does not foresee here is a giving up.
 fn step(state: &mut Successor, word: Word) -> Option<Step> {
@@ -156,30 +113,33 @@ impl Standby {
         let mut stand = Successor::Standby;
         // The one step from here is to ask.
         let Some(Step::Ask) = step(&mut stand, Word::Booted) else {
-            return Err(declined("it stands elsewhere"));
+            return Err(given_up("it stands elsewhere"));
         };
         let answer = ANSWER.min(boot_left(holding) / 2);
-        let stage = Deadline::start(answer).stage("prepare").map_err(|error| declined(error.to_string()))?;
+        let stage = Deadline::start(answer).stage("prepare").map_err(|error| unheard(error.to_string()))?;
         let (link, incumbent) = self.reach_incumbent(holding, stage)?;
         let mut tie = Tie { stand, gate: self.gate, terms: self.terms, link, incumbent };
-        tie.ask(holding, own).map_err(|error| declined(reason::of(&error)))?;
+        if let Err(error) = tie.ask(holding, own) {
+            return Err(tie.lost(Word::Lost, reason::of(&error)));
+        }
 
         let handed = match tie.hear(stage.remaining()) {
             Heard::Answer(Answer::Prepared(handed)) => handed,
-            Heard::Answer(Answer::Refused { why }) => return Err(tie.decline(Word::Refused, why)),
-            Heard::Answer(_) => {
-                return Err(tie.decline(Word::Refused, "it answers something else".to_owned()));
-            }
-            Heard::Lost(why) => return Err(tie.decline(Word::Lost, why)),
-            Heard::Late => return Err(tie.decline(Word::Late, "it does not answer".to_owned())),
+            Heard::Answer(Answer::Refused { why, goes_on }) => return Err(tie.refused(why, goes_on)),
+            Heard::Answer(_) => return Err(tie.give_up(ELSE.to_owned())),
+            Heard::Lost(why) => return Err(tie.lost(Word::Lost, why)),
+            Heard::Late => return Err(tie.lost(Word::Late, "it does not answer".to_owned())),
+            Heard::Broken(why) => return Err(tie.give_up(why)),
         };
         let within = Duration::from_millis(handed.within_ms);
-        let (lease, Kept { control, listeners }) = tie.descriptors(&handed, stage)?;
+        let handed =
+            tie.descriptors(&handed, stage).inspect_err(|error| drop(tie.give_up(reason::of(error))));
+        let (lease, Kept { control, listeners }) = handed?;
         step(&mut tie.stand, Word::Prepared);
         fault::reach(Point::SuccessorPrepared);
         let taken = share(holding, lease, listeners);
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
-        let taken = taken.inspect_err(|error| drop(tie.give_up(reason::of(error))))?;
+        let taken = taken.inspect_err(|error| tie.say(reason::of(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
         Ok(Prepared { tie, control, taken, within, before: None, sharing })
     }
@@ -190,11 +150,11 @@ impl Standby {
         holding: &Holding,
         stage: Stage,
     ) -> Result<(Link, ProcessHandle), TakeoverError> {
-        let silent = |silence: Silence| declined(reason::of(&silence));
+        let silent = |silence: Silence| unheard(reason::of(&silence));
         let stream = control::connect(&holding.state, stage).map_err(silent)?.into_stream();
-        let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(declined)?;
+        let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
         if *incumbent.identity() != self.terms.incumbent {
-            return Err(declined(format!("pid {} stands there now", incumbent.pid())));
+            return Err(unheard(format!("pid {} stands there now", incumbent.pid())));
         }
         let link = Link::new(stream).map_err(broken("the connection to the incumbent"))?;
         Ok((link, incumbent))
@@ -216,6 +176,11 @@ impl Prepared {
         self.tie.link.as_fd()
     }
 
+    /// Tells the incumbent that this worker ends, and whether its version is to blame.
+    pub(crate) fn say(&self, why: &str, blameless: bool) {
+        self.tie.say(why.to_owned(), blameless);
+    }
+
     pub(crate) fn terms(&self) -> &Succession {
         &self.tie.terms
     }
@@ -234,15 +199,13 @@ impl Prepared {
         let (word, state) = match word {
             Ok(state) => (Word::Granted, state),
             Err((Word::Lost, _)) => (self.tie.prove(), Vec::new()),
+            Err((Word::Refused, why)) => return Err(self.tie.refused(why, false)),
+            Err((Word::Kept, why)) => return Err(self.tie.refused(why, true)),
+            // One that is stopped, or hangs, is for the launcher to end: it knows how long that may be borne.
+            Err((Word::Late, why)) => return Err(self.tie.lost(Word::Late, why)),
             Err((word, why)) => {
                 step(&mut self.tie.stand, word);
-                let given_up = self.tie.give_up(why.clone());
-                // One that is stopped, or hangs, or cannot, is for the launcher to end: it knows how long that may be borne.
-                return Err(if matches!(word, Word::Late | Word::Refused) {
-                    declined(why)
-                } else {
-                    given_up
-                });
+                return Err(self.tie.give_up(why));
             }
         };
         let Some(Step::Open) = step(&mut self.tie.stand, word) else {
@@ -253,6 +216,10 @@ impl Prepared {
         let incumbent_lives = word == Word::Granted;
         if let Err(error) = self.open(lineage, own, incumbent_lives) {
             drop(self.tie.give_up(reason::of(&error)));
+            if incumbent_lives {
+                // It takes back whatever was opened here: nothing that leads to the scope is this worker's to remove.
+                lineage.holding.leave_ledger();
+            }
             return Err(error);
         }
         let opened = monotonic();
@@ -386,6 +353,19 @@ enum Heard {
     Answer(Answer),
     Lost(String),
     Late,
+    /// Something came that this worker cannot take: it has no descriptors left, for example.
+    Broken(String),
+}
+
+impl Heard {
+    fn of(error: &LinkError) -> Self {
+        match error {
+            LinkError::Ended => Self::Lost(reason::of(error)),
+            LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
+                Self::Broken(reason::of(error))
+            }
+        }
+    }
 }
 
 impl Tie {
@@ -410,14 +390,14 @@ impl Tie {
             match self.link.next::<Answer>() {
                 Ok(Some(answer)) => return Heard::Answer(answer),
                 Ok(None) => {}
-                Err(error) => return Heard::Lost(reason::of(&error)),
+                Err(error) => return Heard::of(&error),
             }
             let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
             let left = until.remaining();
             drop(poll::wait(&mut interests, Some(left)));
             if interests[0].ready() {
                 if let Err(error) = self.link.fill() {
-                    return Heard::Lost(reason::of(&error));
+                    return Heard::of(&error);
                 }
             } else if until.remaining().is_zero() {
                 return Heard::Late;
@@ -431,9 +411,10 @@ impl Tie {
         while self.link.count_fds() < expected {
             match self.hear(stage.remaining()) {
                 Heard::Answer(Answer::Descriptors { .. }) => {}
-                Heard::Answer(_) => return Err(declined("it answers something else")),
-                Heard::Lost(why) => return Err(declined(why)),
-                Heard::Late => return Err(declined("it does not hand over in time")),
+                Heard::Answer(_) => return Err(given_up(ELSE)),
+                Heard::Lost(why) => return Err(unheard(why)),
+                Heard::Late => return Err(unheard("it does not hand over in time")),
+                Heard::Broken(why) => return Err(given_up(why)),
             }
         }
         let mut fds = self.link.take_fds().into_iter();
@@ -442,7 +423,7 @@ impl Tie {
                 let listeners = handed.listeners.iter().cloned().zip(fds).collect();
                 Ok((lease, Kept { control, listeners }))
             }
-            _ => Err(declined("it hands nothing over")),
+            _ => Err(given_up("nothing was handed over")),
         }
     }
 
@@ -453,9 +434,11 @@ impl Tie {
         }
         let granted = match self.hear(limit) {
             Heard::Answer(Answer::Granted(granted)) => granted,
-            Heard::Answer(Answer::Refused { why }) => return Err((Word::Refused, why)),
-            Heard::Answer(_) => return Err((Word::Refused, "it answers something else".to_owned())),
+            Heard::Answer(Answer::Refused { why, goes_on: false }) => return Err((Word::Refused, why)),
+            Heard::Answer(Answer::Refused { why, goes_on: true }) => return Err((Word::Kept, why)),
+            Heard::Answer(_) => return Err((Word::Failed, ELSE.to_owned())),
             Heard::Lost(why) => return Err((Word::Lost, why)),
+            Heard::Broken(why) => return Err((Word::Failed, why)),
             Heard::Late => return Err((Word::Late, "the incumbent did not make room in time".to_owned())),
         };
         if granted.state_bytes == 0 {
@@ -464,7 +447,7 @@ impl Tie {
         let held = self.link.take_fds().into_iter().next();
         let state = held.ok_or_else(|| io::ErrorKind::NotFound.into());
         let state = state.and_then(|held| memory::read(held, granted.state_bytes));
-        state.map_err(|error| (Word::Refused, format!("its state cannot be read: {error}")))
+        state.map_err(|error| (Word::Failed, format!("its state cannot be read: {error}")))
     }
 
     /// Whether the incumbent whose connection ended is gone: only then may anything be done alone.
@@ -474,15 +457,30 @@ impl Tie {
         if gone { Word::IncumbentGone } else { Word::IncumbentLives }
     }
 
-    fn decline(mut self, word: Word, why: String) -> TakeoverError {
+    /// The incumbent's own word: either it is to be ended by somebody else, or it goes on and this worker has come in vain.
+    fn refused(&mut self, why: String, goes_on: bool) -> TakeoverError {
+        let word = if goes_on { Word::Kept } else { Word::Refused };
+        if step(&mut self.stand, word) == Some(Step::Decline) {
+            return declined(why);
+        }
+        self.give_up(format!("the worker that serves goes on: {why}"))
+    }
+
+    /// The incumbent is not heard any more, whoever of the two is to blame: it goes on, as far as this worker is concerned.
+    fn lost(&mut self, word: Word, why: String) -> TakeoverError {
         step(&mut self.stand, word);
-        declined(why)
+        drop(self.give_up(why.clone()));
+        unheard(why)
     }
 
     /// Says that it gives up; the end of this process says it too.
     fn give_up(&self, why: String) -> TakeoverError {
-        let abort = Abort { why: why.clone(), ends: false, back: false };
-        drop(self.link.send(&Request::Abort(abort), &[]));
+        self.say(why.clone(), true);
         given_up(why)
+    }
+
+    fn say(&self, why: String, blameless: bool) {
+        let abort = Abort { why, ends: false, back: false, blameless };
+        drop(self.link.send(&Request::Abort(abort), &[]));
     }
 }

@@ -64,4 +64,8 @@ pub struct Abort {
     /// Somebody asked for the worker before: the incumbent goes on, and the successor has not failed.
     #[serde(default, skip_serializing_if = "super::is_false")]
     pub back: bool,
+    /// The version is not to blame: descriptors, memory or room were missing, or the incumbent was not heard. It is not put
+    /// on record as one that failed.
+    #[serde(default, skip_serializing_if = "super::is_false")]
+    pub blameless: bool,
 }

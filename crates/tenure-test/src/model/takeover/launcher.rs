@@ -269,11 +269,13 @@ fn told(rules: &Scenario, s: &mut State, me: u8, news: News) {
         }
         (_, _, News::Ready) => finish(rules, s, me, Outcome::Serving),
         (_, _, News::Ended) => finish(rules, s, me, Outcome::Ended),
-        (Task::Restart, _, News::Failed | News::Gone | News::None) => {
+        (Task::Restart, _, News::Failed | News::Gone | News::None | News::Unheard) => {
             finish(rules, s, me, Outcome::Unproved);
         }
         // What stands is looked at again; one that does not make room is ended then.
-        (_, _, News::Failed | News::Gone | News::None | News::Declined) => s.launcher(me).pc = Pc::Gated,
+        (_, _, News::Failed | News::Gone | News::None | News::Declined | News::Unheard) => {
+            s.launcher(me).pc = Pc::Gated;
+        }
     }
 }
 

@@ -190,6 +190,8 @@ pub(super) enum News {
     Ended,
     /// It changed nothing: the worker that stands does not make room.
     Declined,
+    /// It has lost sight of the worker that stands, or is to come again later: no version has failed.
+    Unheard,
     Gone,
 }
 

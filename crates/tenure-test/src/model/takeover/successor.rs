@@ -67,6 +67,7 @@ pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
         Word::Ready => s.serve(slot),
         Word::Booted
         | Word::Refused
+        | Word::Kept
         | Word::Willing
         | Word::Granted
         | Word::Lost
@@ -80,6 +81,10 @@ pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
     let worker = s.worker(slot);
     if step == Some(Step::Decline) {
         worker.news = News::Declined;
+    } else if next == Successor::Over
+        && matches!(word, Word::Lost | Word::Late | Word::Kept | Word::IncumbentLives)
+    {
+        worker.news = News::Unheard;
     }
     (worker.phase, worker.reply) = (Phase::Successor(next), Reply::None);
     worker.todo = match step {

@@ -36,10 +36,11 @@ const INCUMBENTS: [Incumbent; 10] = [
     I::Leaving,
 ];
 
-const WORDS: [Word; 11] = [
+const WORDS: [Word; 12] = [
     W::Booted,
     W::Prepared,
     W::Refused,
+    W::Kept,
     W::Willing,
     W::Granted,
     W::Lost,

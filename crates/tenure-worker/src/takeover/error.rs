@@ -1,0 +1,80 @@
+//! Why a worker cannot take another one's place, and whose fault that is.
+
+use std::io;
+
+use tenure::leftovers::LeftoverError;
+use tenure::listen::ListenError;
+use tenure::records::RecordError;
+
+/// This worker cannot take the other one's place.
+#[derive(Debug, thiserror::Error)]
+pub enum TakeoverError {
+    /// The worker that stands does not make room; nothing was changed.
+    #[error("take over from the worker that serves: {why}")]
+    Declined {
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
+    /// The worker that stands is not heard any more. That may be this one's own trouble, so it ends nobody for it.
+    #[error("hear the worker that serves: {why}")]
+    Unheard {
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
+    /// It cannot be gone on with; the other worker goes on.
+    #[error("go on with the takeover: {why}")]
+    GivenUp {
+        /// Why, as a lowercase fragment.
+        why: String,
+    },
+    /// What the spec listens on cannot be had beside the other worker.
+    #[error("take over the listeners")]
+    Listen(#[source] ListenError),
+    /// The generation cannot be recorded.
+    #[error("record the takeover")]
+    Record(#[source] RecordError),
+    /// What the other worker's program left cannot be ended.
+    #[error("take over from a worker that died")]
+    Leftover(#[source] LeftoverError),
+    /// A descriptor cannot be had or used.
+    #[error("take over {what}")]
+    Io {
+        /// What it is.
+        what: &'static str,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+}
+
+impl TakeoverError {
+    /// Whether it is what was to be started that cannot be, rather than what the two had or said to each other.
+    #[must_use]
+    pub(crate) fn is_of_the_version(&self) -> bool {
+        match self {
+            Self::Listen(error) => error.is_of_the_spec(),
+            Self::Declined { .. }
+            | Self::Unheard { .. }
+            | Self::GivenUp { .. }
+            | Self::Record(_)
+            | Self::Leftover(_)
+            | Self::Io { .. } => false,
+        }
+    }
+}
+
+pub(super) fn broken(what: &'static str) -> impl FnOnce(io::Error) -> TakeoverError {
+    move |source| TakeoverError::Io { what, source }
+}
+
+pub(super) fn declined(why: impl Into<String>) -> TakeoverError {
+    TakeoverError::Declined { why: why.into() }
+}
+
+pub(super) fn unheard(why: impl Into<String>) -> TakeoverError {
+    TakeoverError::Unheard { why: why.into() }
+}
+
+pub(super) fn given_up(why: impl Into<String>) -> TakeoverError {
+    TakeoverError::GivenUp { why: why.into() }
+}
