@@ -1,7 +1,8 @@
 //! The socket of `sd_notify(3)`: datagrams in which a program tells that it is ready, and how it is.
 //!
 //! It is a file in the scope's directory, which only our user can enter, so that whoever can write to it may as well signal
-//! the program. It is removed with its owner; one that a dead host left is removed by the next.
+//! the program. It is removed with its owner; one that a dead host left is removed by
+//! the next one, and by the end of a host beside which it died.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -25,6 +26,7 @@ pub struct NotifySocket {
     socket: UnixDatagram,
     told: PathBuf,
     path: PathBuf,
+    state: StateDir,
 }
 
 /// What a program tells.
@@ -43,16 +45,13 @@ impl NotifySocket {
     /// Binds the socket of this generation. Only for a holder of the lease: a worker that makes room for another one keeps
     /// its own.
     pub fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
-        for name in state.dir().names()? {
-            if name.to_str().is_some_and(|name| name.starts_with(NAME) && is_dead(&reachable(state, name))) {
-                state.dir().remove(&name)?;
-            }
-        }
+        remove_dead(state)?;
         let name = format!("{NAME}{generation}");
+        let own = StateDir::at(state.path(), state.scope()).map_err(io::Error::other)?;
         let (path, told) = (state.path().join(&name), reachable(state, &name));
         let socket = UnixDatagram::bind(&told)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, told, path })
+        Ok(Self { socket, told, path, state: own })
     }
 
     /// What `NOTIFY_SOCKET` is to say.
@@ -80,9 +79,21 @@ impl NotifySocket {
 }
 
 impl Drop for NotifySocket {
+    /// Takes along what a successor that was killed beside it has left: nobody else may come for it.
     fn drop(&mut self) {
         drop(std::fs::remove_file(&self.path));
+        drop(remove_dead(&self.state));
     }
+}
+
+/// Removes the sockets of workers that are gone.
+fn remove_dead(state: &StateDir) -> io::Result<()> {
+    for name in state.dir().names()? {
+        if name.to_str().is_some_and(|name| name.starts_with(NAME) && is_dead(&reachable(state, name))) {
+            state.dir().remove(&name)?;
+        }
+    }
+    Ok(())
 }
 
 /// A path by which the program reaches a socket as well as we do: a long one goes through our open directory.
