@@ -6,6 +6,8 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
+use tenure::deadline::Moment;
+use tenure::ends::End;
 use tenure::wire::{App, AppState, Asker, Endpoint, Hello, ProgramStatus};
 use tenure::{Scope, Standing, Version};
 
@@ -116,6 +118,12 @@ pub(crate) fn reason_of(standing: &Standing) -> Option<String> {
         Standing::Silent { who, .. } => Some(who.join("; ")),
         Standing::Denied(why) | Standing::Foreign(why) => Some(why.clone()),
     }
+}
+
+/// `ended by itself and gave up after 40s of service: …, 3m ago`; an end before the last boot has no age.
+pub(crate) fn ended(end: &End, now: &Moment) -> String {
+    let ago = (end.at.boot == now.boot).then(|| format!("{} ago ", age(now.ms.saturating_sub(end.at.ms))));
+    printable(&format!("{}it {}", ago.unwrap_or_default(), end.line()))
 }
 
 fn reason(hello: &Hello) -> Option<String> {

@@ -131,6 +131,10 @@ fn told(warning: &Warning) -> Told {
         Warning::SaysOther { started_as, says } => {
             ("says-other", format!("it was started as {started_as} and says that it is {says}"))
         }
+        Warning::EndedBefore { restarts, last } => {
+            let times = if *restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+            ("ended-before", format!("its program was started again {times}; the last time it {last}"))
+        }
         Warning::SourceChangedAgain => (
             "source-changed-again",
             "the files of its build have changed again since it was started".to_owned(),
@@ -145,7 +149,7 @@ fn told(warning: &Warning) -> Told {
 
 fn remedy(warning: &Warning, called: &str) -> String {
     match warning {
-        Warning::Degraded { .. } => format!("; see `tenure logs {called}`"),
+        Warning::Degraded { .. } | Warning::EndedBefore { .. } => format!("; see `tenure logs {called}`"),
         Warning::Drift => format!("; `tenure restart {called}` takes them"),
         Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {called}`"),
         Warning::Held { .. } => format!("; `tenure unpin {called}` releases it"),
@@ -158,7 +162,7 @@ fn remedy(warning: &Warning, called: &str) -> String {
 /// What would be a warning, as a failure.
 fn strict(called: &str, warning: &Warning) -> Failure {
     let state = match warning {
-        Warning::Degraded { .. } => State::Unhealthy,
+        Warning::Degraded { .. } | Warning::EndedBefore { .. } => State::Unhealthy,
         Warning::Drift => State::SpecConflict,
         Warning::OfferNotRunning { .. }
         | Warning::Held { .. }

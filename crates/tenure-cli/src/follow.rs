@@ -336,12 +336,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_the_place_of_a_log_is_named_and_not_waited_for() {
+    fn a_socket_in_the_place_of_a_log_is_named() {
         let logs = logs();
-        write(&logs.dir, "x", "");
-        let made = std::process::Command::new("mkfifo").arg(logs.dir.path().join("a")).status();
-        assert!(made.expect("coreutils").success());
+        let _other = tenure_sys::socket::bind_unix(&logs.dir, "a", 1).expect("binds");
         let refused = follower(&logs).last_lines(1, |_| Ok::<(), ()>(())).expect("nothing to take");
-        assert_eq!(refused.expect_err("refused").to_string(), "a is a named pipe, and no regular file");
+        assert_eq!(refused.expect_err("refused").to_string(), "a is a socket, and no regular file");
     }
 }

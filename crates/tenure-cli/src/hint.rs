@@ -16,12 +16,7 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
 
 fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, name: &str) -> String {
     match kind {
-        ErrorKind::Denied if stage == Some("pid namespace") => format!(
-            "`tenure stop {name}` asks it to end, from here too, and the next `tenure ensure {name}` starts it here; or do this where the worker runs"
-        ),
-        ErrorKind::Denied => format!(
-            "allow this process to use the state directory and to connect to the socket in it; outside of the sandbox `tenure status {name}` tells what stands"
-        ),
+        ErrorKind::Denied => of_denial(stage, name),
         ErrorKind::StateUnusable => {
             "make the directory yours and private (chmod 700), or name another one in TENURE_STATE_DIR"
                 .to_owned()
@@ -80,6 +75,18 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
                 .to_owned()
         }
     }
+}
+
+/// The remedy for what the system does not let this process do.
+fn of_denial(stage: Option<&str>, name: &str) -> String {
+    if stage == Some("pid namespace") {
+        return format!(
+            "`tenure stop {name}` asks it to end, from here too, and the next `tenure ensure {name}` starts it here; or do this where the worker runs"
+        );
+    }
+    format!(
+        "allow this process to use the state directory and to connect to the socket in it; outside of the sandbox `tenure status {name}` tells what stands"
+    )
 }
 
 /// The remedy for a start that failed at that stage.

@@ -17,7 +17,7 @@ use crate::words;
 
 /// A line in JSON.
 #[derive(Debug, Serialize)]
-struct Line<'a> {
+struct Told<'a> {
     log: &'a str,
     line: &'a str,
     /// The line is too long for one document, and the next one goes on with it.
@@ -87,7 +87,7 @@ impl Out<'_> {
     fn write(&mut self, piece: Piece<'_>) -> Result<(), Failure> {
         if self.call.screen.wants_json() {
             let line = &String::from_utf8_lossy(piece.bytes);
-            return render::document(&Line { log: self.log, line, continues: !piece.ends });
+            return render::document(&Told { log: self.log, line, continues: !piece.ends });
         }
         self.gathered.extend_from_slice(piece.bytes);
         self.gathered.extend(piece.ends.then_some(b'\n'));

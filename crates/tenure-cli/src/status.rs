@@ -5,6 +5,7 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use tenure::deadline::Moment;
 use tenure::desired::Desired;
+use tenure::ends::End;
 use tenure::wire::{AppState, Hello};
 use tenure::{Error, Scope, Standing};
 
@@ -44,6 +45,9 @@ struct Row<'a> {
     #[serde(flatten)]
     worker: Identity<'a>,
     reason: Option<String>,
+    /// How the worker ended that nobody had asked to, where none serves; else the last end that it came back from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_end: Option<&'a End>,
     #[serde(flatten)]
     recorded: Recorded<'a>,
     record_error: Option<&'a str>,
@@ -57,6 +61,8 @@ struct Seen {
     record: Option<Desired>,
     /// Why there is no record to go by.
     unread: Option<String>,
+    /// How the last worker ended, where none serves and nobody had asked for it.
+    ended: Option<End>,
     now: Moment,
 }
 
@@ -68,7 +74,10 @@ impl Seen {
 
     fn with(target: Target, standing: Result<Standing, Error>) -> Self {
         let (record, unread) = record(&target.scope);
-        Self { target, standing, record, unread, now: Moment::now() }
+        let down = matches!(standing, Ok(Standing::Down));
+        // A ledger that cannot be read is told by whoever needs it.
+        let ended = if down { tenure::last_end(&target.scope).ok().flatten() } else { None };
+        Self { target, standing, record, unread, ended, now: Moment::now() }
     }
 
     fn state(&self) -> State {
@@ -84,9 +93,16 @@ impl Seen {
 
     fn reason(&self) -> Option<String> {
         match &self.standing {
-            Ok(standing) => account::reason_of(standing),
+            Ok(standing) => account::reason_of(standing)
+                .or_else(|| self.ended.as_ref().map(|end| account::ended(end, &self.now))),
             Err(error) => Some(format!("failed to {error}")),
         }
+    }
+
+    /// The last end that is worth a word.
+    fn last_end(&self) -> Option<&End> {
+        let program = self.hello().and_then(|hello| hello.program.as_ref());
+        self.ended.as_ref().or_else(|| program.and_then(|program| program.last_end.as_deref()))
     }
 
     fn recorded(&self) -> Recorded<'_> {
@@ -98,6 +114,7 @@ impl Seen {
             state: self.state(),
             worker: Identity::of(&self.target.scope, self.hello()),
             reason: self.reason(),
+            last_end: self.last_end(),
             recorded: self.recorded(),
             record_error: self.unread.as_deref(),
         }
@@ -116,6 +133,10 @@ impl Seen {
         let says = hello.and_then(account::says_other).map(|version| format!("app says {version}"));
         let source = hello.filter(|hello| hello.source_changed).map(|_| "source changed".to_owned());
         let unread = self.unread.as_ref().map(|_| "record unreadable".to_owned());
+        let again =
+            hello.and_then(|hello| hello.program.as_ref()).filter(|program| program.last_end.is_some());
+        let again = again.map(|program| format!("program started {} times", program.starts));
+        let unread = unread.into_iter().chain(again);
         let notes = self.recorded().notes().into_iter().chain(says).chain(source).chain(unread);
         notes.chain(self.reason().map(|reason| printable(&reason))).collect::<Vec<_>>().join("; ")
     }
@@ -262,6 +283,7 @@ fn program(lines: &mut Vec<Line>, hello: &Hello, verbose: bool) {
         let exit = program.last_exit.as_ref().map(|exit| format!(", last ended with {exit}"));
         let times = if program.starts == 1 { "once".to_owned() } else { format!("{} times", program.starts) };
         lines.push(("program", format!("{pid}, started {times}{}", exit.unwrap_or_default())));
+        lines.extend(program.last_end.as_ref().map(|end| ("last end", printable(&end.line()))));
     }
     lines.push(("started by", account::asker(&hello.started_by)));
 }

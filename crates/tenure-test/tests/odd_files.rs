@@ -2,10 +2,10 @@
 
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
+use tenure_sys::spawn::{self, Launch};
 use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{Binaries, ensure, stop};
+use tenure_test::usual::{Binaries, ensure, stop, tool};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -62,7 +62,9 @@ fn every_word_names(kind: &str, put: fn(&Path)) {
 #[test]
 fn a_pipe_that_nobody_writes_to_is_named_and_holds_nobody_up() {
     every_word_names("a named pipe", |path| {
-        assert!(Command::new("mkfifo").arg(path).status().expect("coreutils").success());
+        let mkfifo = tool("mkfifo").expect("coreutils");
+        let made = spawn::child(&Launch { args: &[path.into()], ..Launch::new(&mkfifo, Path::new("/")) });
+        assert!(made.expect("it starts").wait().expect("ours").success());
     });
 }
 
@@ -110,10 +112,9 @@ fn a_log_without_a_line_end_and_a_long_account_are_told() {
 #[test]
 fn a_description_full_of_unknown_keys_is_checked_in_a_moment() {
     let sandbox = BINARIES.sandbox(&[]);
-    let mut text = "[worker.w]\ncommand = [\"/bin/cat\"]\n".to_owned();
-    for number in 0..40_000 {
-        text.push_str(&format!("unknown_{number} = 1\n"));
-    }
+    let unknown = (0..40_000).map(|number| format!("unknown_{number} = 1\n"));
+    let text: String =
+        ["[worker.w]\ncommand = [\"/bin/cat\"]\n".to_owned()].into_iter().chain(unknown).collect();
     let path = sandbox.work().join("tenure.toml");
     fs::write(&path, text).expect("ours");
     let told = sandbox.tenure(["config", "check", "--config", path.to_str().expect("text")]).run();

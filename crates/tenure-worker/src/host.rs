@@ -8,6 +8,7 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use tenure::deadline::{Deadline, Moment, monotonic};
+use tenure::ends::How;
 use tenure::fault::{self, Point};
 use tenure::readiness::LACK;
 use tenure::spec::KILL_GRACE;
@@ -22,6 +23,7 @@ use crate::supervisor::{Act, Happening, Machine, Outcome, Probation};
 use crate::worker::{Standby, Worker};
 
 mod acts;
+mod ended;
 mod handing;
 mod hear;
 mod last_good;
@@ -31,6 +33,7 @@ mod preflight;
 mod ready;
 mod relay;
 
+use ended::Ending;
 use handing::{Desk, Hooks};
 use last_good::Made;
 use means::{Means, MeansError};
@@ -119,6 +122,8 @@ struct Host {
     log: Option<OutputLog>,
     account: ProgramStatus,
     stop_heard: bool,
+    /// What is known of the end that is going on.
+    ending: Ending,
 }
 
 /// One start of the program, until nothing of it lives.
@@ -145,8 +150,9 @@ impl Host {
             pending: VecDeque::new(),
             alarm: None,
             log: None,
-            account: ProgramStatus { identity: None, starts: 0, last_exit: None },
+            account: ProgramStatus { identity: None, starts: 0, last_exit: None, last_end: None },
             stop_heard: false,
+            ending: Ending::default(),
         }
     }
 
@@ -165,8 +171,13 @@ impl Host {
     }
 
     /// Nothing of the program lives: says how it ended, to whoever still waits.
-    fn leave(self, outcome: Outcome) -> u8 {
+    fn leave(mut self, outcome: Outcome) -> u8 {
         fault::reach(Point::ProgramEnded);
+        match &outcome {
+            Outcome::Done(why) => self.record_end(How::Done, why.clone()),
+            Outcome::GaveUp(why) => self.record_end(How::GaveUp, why.clone()),
+            Outcome::Stopped | Outcome::Failed { .. } => {}
+        }
         let Self { worker, desk, .. } = self;
         // A takeover that waits at the desk is not waited for.
         drop(desk);

@@ -7,12 +7,12 @@
 use std::io;
 use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
-use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tenure::brief::{Brief, Report, Succession};
 use tenure::deadline::monotonic;
+use tenure::ends::{self, End};
 use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::ledger::Ledger;
@@ -20,7 +20,7 @@ use tenure::paths::StateDir;
 use tenure::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
 use tenure::records::RecordError;
 use tenure::version::{self, NoVersion};
-use tenure::wire::{AppState, Endpoint, Role};
+use tenure::wire::{AppState, Endpoint};
 use tenure_sys::identity::Identity;
 use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
@@ -32,11 +32,16 @@ use crate::life::{Deed, EXIT_FAILED, Happening, Life};
 use crate::source::Source;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
 use crate::takeover::hand_over::HandOver;
-use crate::takeover::lineage::{End, Kept, Lineage, Named, duplicates};
+use crate::takeover::lineage::{self, Lineage, Named, duplicates};
 use crate::takeover::{TakeoverError, successor};
 use crate::{control, reason, selfcheck, watchdog};
 
 mod begin;
+mod ended;
+mod error;
+
+use ended::Service;
+pub use error::ReadyError;
 
 /// This process as the worker of its scope.
 ///
@@ -72,6 +77,7 @@ pub struct Worker {
     handed: Vec<u8>,
     own: Identity,
     born: Duration,
+    service: Service,
 }
 
 /// How far this worker has come with the place of another.
@@ -157,23 +163,6 @@ impl Standby {
     }
 }
 
-/// A worker cannot say that it is ready.
-#[derive(Debug, thiserror::Error)]
-pub enum ReadyError {
-    /// Its end has been announced meanwhile: it should drain and finish.
-    #[error("become ready: it was asked to end ({reason})")]
-    Stopping {
-        /// Why it is to end.
-        reason: String,
-    },
-    /// Another worker serves, and this one cannot take its place: it should end.
-    #[error("become ready")]
-    Takeover(#[source] TakeoverError),
-    /// It takes the place of another worker, and the app says that it is another version than it was started as.
-    #[error("become ready: {0}")]
-    OtherVersion(String),
-}
-
 impl Worker {
     /// Takes over from the launcher that started this process; `None` when none did. Where another worker serves, its place
     /// is taken at once: its clients wait while this one boots. [`Standby`] is for an app that looks before.
@@ -197,7 +186,8 @@ impl Worker {
         let status = Status::new(hello, begin::budgets(&holding.brief)).map_err(broken("an eventfd"))?;
         let source = Source::new().map_err(broken("an eventfd"))?;
         let lineage = Arc::new(Lineage::new(Arc::clone(&holding), status.clone()));
-        let (side, endpoints, listeners) = settle(place, &lineage)?;
+        let (beside, endpoints, listeners) = begin::settle(place, &lineage)?;
+        let side = beside.map_or(Side::Alone, Side::Beside);
 
         let told =
             control::Told { status: status.clone(), source: source.clone(), lineage: Arc::clone(&lineage) };
@@ -214,7 +204,19 @@ impl Worker {
         fault::reach(Point::WorkerAdopted);
         source.begin(&holding.brief.spec, &status).map_err(started("tenure-source"))?;
         let handed = Vec::new();
-        let worker = Self { holding, status, source, lineage, side, endpoints, listeners, handed, own, born };
+        let worker = Self {
+            holding,
+            status,
+            source,
+            lineage,
+            side,
+            endpoints,
+            listeners,
+            handed,
+            own,
+            born,
+            service: Service::default(),
+        };
         if matches!(worker.side, Side::Alone) {
             worker.look_after_itself().map_err(started("tenure-self-check"))?;
         }
@@ -401,6 +403,7 @@ impl Worker {
             granted.begin_probation(&self.lineage);
         }
         self.status.set(AppState::Ready, None);
+        self.service.begin();
         let boot = monotonic().saturating_sub(self.born).as_millis();
         let by = self.holding.brief.started_by.clone();
         self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
@@ -455,14 +458,24 @@ impl Worker {
         self.end(Happening::Drained, stage, &message)
     }
 
-    fn end(self, happening: Happening, stage: &str, message: &str) -> u8 {
+    /// Puts on record that the app ended by itself; what is put there first is the whole account.
+    pub(crate) fn note_end(&mut self, end: End) {
+        self.service = Service::default();
+        drop(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
+    }
+
+    fn end(mut self, happening: Happening, stage: &str, message: &str) -> u8 {
+        let unasked = self.status.life() == Life::Active;
+        if let Some(end) = self.service.ended(&self.holding, happening, message).filter(|_| unasked) {
+            self.note_end(end);
+        }
         let deeds = self.status.happen(happening);
         self.status.end_within(self.holding.brief.spec.end_budget());
         let blameless = stage == LACK;
         if let Side::Prepared(prepared) = &self.side {
             prepared.say(message, blameless);
         }
-        self.lineage.end_announced(End::Of(happening), message, blameless);
+        self.lineage.end_announced(lineage::End::Of(happening), message, blameless);
         // A successor that is to be ended is ended before this process is.
         self.lineage.await_idle();
         if !self.lineage.may_be_taken_back() {
@@ -480,21 +493,4 @@ impl Worker {
     fn stop_reason(&self) -> String {
         self.stop_request().map_or_else(String::new, |request| request.reason)
     }
-}
-
-/// What a worker begins with: all of it where it is alone, nothing where it stands by.
-fn settle(place: Place, lineage: &Lineage) -> Result<(Side, Vec<Endpoint>, Named), AdoptError> {
-    let (control, listeners, endpoints) = match place {
-        Place::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
-        Place::Beside(standby) => {
-            lineage.status.stand(Some(Role::Standby));
-            return Ok((Side::Beside(standby), Vec::new(), Vec::new()));
-        }
-    };
-    let kept =
-        duplicates(&listeners).and_then(|listeners| Ok(Kept { control: control.try_clone()?, listeners }));
-    lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
-    lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
-    lineage.holding.door.open(UnixListener::from(control));
-    Ok((Side::Alone, endpoints, listeners))
 }

@@ -251,6 +251,14 @@ impl Desired {
         }
     }
 
+    /// Adds to the tally what is known to have failed so many times in a row by now.
+    pub fn failed_at_least(&mut self, spec: &Spec, error: &str, now: &Moment, times: u32) {
+        self.failed(spec, error, now);
+        if let Some(failure) = self.failures.last_mut() {
+            failure.count = failure.count.max(times);
+        }
+    }
+
     /// Clears the tally of a version: it became ready and is on no probation, or a person asked for it.
     pub fn succeeded(&mut self, version: &Version) {
         self.failures.retain(|failure| failure.version != *version);

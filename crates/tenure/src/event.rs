@@ -277,11 +277,10 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_in_the_place_of_the_file_is_named_and_not_waited_for() {
+    fn a_socket_in_the_place_of_the_file_is_named() {
         let (_root, state) = state();
-        let made = std::process::Command::new("mkfifo").arg(state.path().join(file::EVENTS)).status();
-        assert!(made.expect("coreutils").success());
-        let named = |error: io::Error| error.to_string().contains("events.jsonl is a named pipe");
+        let _other = tenure_sys::socket::bind_unix(state.dir(), file::EVENTS, 1).expect("binds");
+        let named = |error: io::Error| error.to_string().contains("events.jsonl is a socket");
         assert!(named(read_all(&state).expect_err("refused")));
         assert!(named(append(&state, &event(1, "")).expect_err("refused")));
     }

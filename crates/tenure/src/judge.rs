@@ -83,6 +83,13 @@ pub enum Warning {
         /// What it says.
         says: Version,
     },
+    /// Its program has ended and was started again since it was ready.
+    EndedBefore {
+        /// How often it was started again.
+        restarts: u32,
+        /// How it ended the last time.
+        last: String,
+    },
     /// The files of its build have changed again since this very call started it.
     SourceChangedAgain,
     /// The files of its build may have changed, and they cannot be read.
@@ -313,6 +320,12 @@ fn usable(want: &Want, hello: &Hello, warning: Option<Warning>) -> Verdict {
     let mut warnings: Vec<Warning> = warning.into_iter().collect();
     if hello.app.state == AppState::Degraded {
         warnings.push(Warning::Degraded { reason: reason(hello) });
+    }
+    if let Some(program) = &hello.program
+        && let Some(last) = &program.last_end
+    {
+        let restarts = program.starts.saturating_sub(1);
+        warnings.push(Warning::EndedBefore { restarts, last: last.line() });
     }
     if hello.version == want.version && hello.spec.settings != want.summary.settings {
         warnings.push(Warning::Drift);

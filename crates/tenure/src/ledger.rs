@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
+use crate::ends::{self, End, How};
 use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 use crate::wire::{Asker, Endpoint};
 
@@ -56,6 +57,9 @@ pub struct Ledger {
     /// launcher had its answer before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved: Option<Proved>,
+    /// The last ends that nobody had asked for, across generations, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<End>,
 }
 
 /// A worker that passed its probation.
@@ -160,6 +164,7 @@ impl Default for Ledger {
             started_by: None,
             rolled_back: None,
             proved: None,
+            ends: Vec::new(),
         }
     }
 }
@@ -187,6 +192,7 @@ impl Ledger {
             rolled_back: None,
             proved: None,
             endpoints: self.endpoints,
+            ends: self.ends,
         }
     }
 
@@ -217,6 +223,33 @@ impl Ledger {
         let left = self.booting_until.as_ref().map_or(Duration::ZERO, |until| until.ahead_of(now));
         let longest = self.boot_budget_ms.map_or(LONGEST_BOOT, Duration::from_millis);
         if left > longest { Duration::ZERO } else { left }
+    }
+
+    /// The last end, where the worker of the last generation went with it.
+    #[must_use]
+    pub fn last_end(&self) -> Option<&End> {
+        self.ends.last().filter(|end| end.generation == self.generation && end.is_final())
+    }
+
+    /// Notes that the worker of this generation was found dead; `false` where its end is known already, or it never served.
+    pub fn found_dead(&mut self, at: Moment, at_ms: u64, last_words: Vec<String>) -> bool {
+        if self.last_end().is_some() || self.booting_until.is_some() || self.lineage.is_empty() {
+            return false;
+        }
+        let end = End {
+            at,
+            at_ms,
+            generation: self.generation,
+            version: self.version.clone(),
+            spec: None,
+            pid: self.lineage.first().map(|identity| identity.pid),
+            how: How::FoundDead,
+            why: "its process was gone without a word, as after SIGKILL".to_owned(),
+            served_ms: None,
+            last_words,
+        };
+        ends::push(&mut self.ends, end);
+        true
     }
 
     /// The longest that a polite end of this generation may take; `otherwise` where the record does not tell.
@@ -263,6 +296,27 @@ mod tests {
         let until = Some(Moment { boot: "b".into(), ms: 9 });
         let copied = Ledger { generation: 7, lineage: vec![id], booting_until: until, ..Ledger::default() };
         assert_eq!(copied.of_a_copy(), Ledger { generation: 7, ..Ledger::default() });
+    }
+
+    #[test]
+    fn ends_are_read_as_they_were_first_written() {
+        let golden = include_str!("../formats/ledger-1-ends.json");
+        let ledger: Ledger = serde_json::from_str(golden).expect("golden reads");
+        assert_eq!(ledger.last_end().map(|end| end.how), Some(How::GaveUp));
+        let again = serde_json::to_string_pretty(&ledger).expect("writes");
+        assert_eq!(again.trim(), golden.trim());
+    }
+
+    #[test]
+    fn who_died_without_a_word_is_noted_once_and_only_if_it_had_served() {
+        let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let at = || Moment { boot: "b".into(), ms: 9 };
+        let served = Ledger { generation: 7, lineage: vec![id], ..Ledger::default() };
+        let mut booting = Ledger { booting_until: Some(at()), ..served.clone() };
+        assert!(!booting.found_dead(at(), 0, Vec::new()));
+        let mut served = served;
+        assert!(served.found_dead(at(), 0, Vec::new()) && !served.found_dead(at(), 0, Vec::new()));
+        assert_eq!(served.ends.len(), 1);
     }
 
     #[test]

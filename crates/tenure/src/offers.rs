@@ -2,12 +2,13 @@
 
 use crate::deadline::Moment;
 use crate::desired::Desired;
+use crate::ends;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::judge::Fault;
-use crate::ledger::RolledBack;
+use crate::ledger::{Ledger, RolledBack};
 use crate::order::{self, Order};
 use crate::origin::Origin;
 use crate::paths::StateDir;
@@ -33,7 +34,7 @@ pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, Reco
     Ok(desired)
 }
 
-/// The record with what became of takeovers after their launchers were gone, or had their answer; not yet written.
+/// The record with what became of workers and takeovers after their launchers were gone, or had their answer; not yet written.
 pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
     let mut desired = records::read_desired(gate.state())?;
     // A ledger that cannot be read is told where something is to be started.
@@ -44,6 +45,7 @@ pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
     if let Some(failed) = &ledger.rolled_back {
         count_rollback(failed, &mut desired);
     }
+    count_end(&ledger, &mut desired);
     Ok(desired)
 }
 
@@ -56,6 +58,22 @@ fn count_rollback(failed: &RolledBack, desired: &mut Desired) {
     let offered = desired.offered(&failed.version).filter(|spec| spec.digest() == failed.spec).cloned();
     if let Some(spec) = offered.filter(|_| !counted) {
         desired.failed(&spec, &failed.why, &failed.at);
+    }
+}
+
+/// Counts a worker that gave up, or ended soon after it was ready again and again, as a start that failed: to begin the same
+/// loop anew with each call helps nobody. What was counted is not counted again.
+fn count_end(ledger: &Ledger, desired: &mut Desired) {
+    let times = ends::failed_starts(&ledger.ends, ledger.generation);
+    let Some(end) = ledger.last_end().filter(|_| times > 0) else { return };
+    let offered = desired.offers.iter().map(|offer| &offer.spec);
+    let offered = offered
+        .filter(|spec| end.spec.as_ref() == Some(&spec.digest()))
+        .max_by_key(|spec| &spec.version)
+        .cloned();
+    let Some(spec) = offered else { return };
+    if desired.failure(&spec).is_none_or(|known| end.at.is_after(&known.at)) {
+        desired.failed_at_least(&spec, &end.line(), &end.at, times);
     }
 }
 

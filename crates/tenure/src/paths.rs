@@ -295,7 +295,7 @@ pub fn scopes() -> Result<Vec<Scope>, PathsError> {
     };
     for host in other_hosts(&root) {
         // What cannot be read there is another host's, as far as can be told.
-        let found = Dir::open_private(&host).and_then(|host| Ok(scopes_in(&host).unwrap_or_default()));
+        let found = Dir::open_private(&host).map(|host| scopes_in(&host).unwrap_or_default());
         let mut found = found.unwrap_or_default();
         found.retain(|scope| {
             let state = StateDir::at(&host.join(scope.to_string()), scope);

@@ -6,10 +6,12 @@ use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Deadline, Moment};
 use crate::desired::Desired;
+use crate::ends::End;
 use crate::error::Error;
 use crate::gate;
 use crate::lease::{Lease, TryLease};
 use crate::ledger::Ledger;
+use crate::logs;
 use crate::paths::{self, StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::records;
@@ -94,6 +96,18 @@ fn silent(state: &StateDir) -> Standing {
 pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
     Ok(Some(records::read_desired(&state)?))
+}
+
+/// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that left
+/// its socket behind died without a word. For people, of a scope in which nobody serves.
+pub fn last_end(scope: &Scope) -> Result<Option<End>, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(None) };
+    let mut ledger = records::read_ledger(&state)?;
+    if state.dir().exists(file::CONTROL).unwrap_or(false) {
+        let at_ms = crate::deadline::wall_millis();
+        ledger.found_dead(Moment::now(), at_ms, logs::tail_since(&state, logs::Mark::default()));
+    }
+    Ok(ledger.last_end().cloned())
 }
 
 /// Who signed the gate last; only meaningful while somebody holds it.

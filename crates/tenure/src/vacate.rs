@@ -4,13 +4,14 @@
 //! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
 //! looked at once more: what stands now may be a healthy worker that somebody else has started.
 
-use crate::deadline::{Deadline, Moment, monotonic};
+use crate::deadline::{Deadline, Moment, monotonic, wall_millis};
 use crate::error::Error;
 use crate::event::{self, Event, What};
 use crate::gate::Gate;
 use crate::judge::{Suspicion, suspect};
 use crate::lease::{Lease, TryLease};
 use crate::ledger::Ledger;
+use crate::logs::{self, Mark};
 use crate::order::Order;
 use crate::paths::file;
 use crate::probe::{self, Observation};
@@ -102,6 +103,11 @@ impl Room<'_> {
             event.version.clone_from(&ledger.version);
             event.pid = ledger.lineage.first().map(|identity| identity.pid);
             event::note(state, &event);
+            let mut known = ledger.clone();
+            // The lease is ours: nobody else writes. A disk that is full loses the row, not the start.
+            if known.found_dead(Moment::now(), wall_millis(), logs::tail_since(state, Mark::default())) {
+                drop(records::update_ledger(state, &known));
+            }
         }
     }
 

@@ -11,6 +11,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
+use crate::ends::End;
 use crate::spec::Summary;
 
 mod takeover;
@@ -311,6 +312,9 @@ pub struct ProgramStatus {
     pub starts: u32,
     /// How it last ended, where it has.
     pub last_exit: Option<String>,
+    /// The last end within this generation after which it was started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<Box<End>>,
 }
 
 /// A frame that cannot be read.

@@ -54,7 +54,14 @@ fn now() -> Moment {
 
 fn seen(name: &str, standing: Standing) -> Seen {
     let target = Target { scope: scope(name), called: name.to_owned() };
-    Seen { target, standing: Ok(standing), record: Some(Desired::default()), unread: None, now: now() }
+    Seen {
+        target,
+        standing: Ok(standing),
+        record: Some(Desired::default()),
+        unread: None,
+        ended: None,
+        now: now(),
+    }
 }
 
 /// A scope with a pinned version and one that does not start.

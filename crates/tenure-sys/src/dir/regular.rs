@@ -65,7 +65,12 @@ pub(super) fn bounded(file: File, name: &Path, limit: u64) -> io::Result<Vec<u8>
 }
 
 fn irregular(name: &Path, kind: FileType) -> io::Error {
-    let message = format!("{} is {}, and no regular file", name.display(), word(kind));
+    // A path is named by whoever asked for it.
+    let message = if name.components().count() == 1 {
+        format!("{} is {}, and no regular file", name.display(), word(kind))
+    } else {
+        format!("it is no regular file, but {}", word(kind))
+    };
     io::Error::new(io::ErrorKind::InvalidInput, message)
 }
 

@@ -9,8 +9,8 @@
 //! without descriptors, as below `sudo`; only where it listens nowhere), `untitled` (blank its environment in memory, as a
 //! program that shows a title of its own), `drain=PATH` (log the signal that asks it to end, and end once it has met at
 //! PATH), `beside` (another one may run at the same time), `bind=ADDRESS` (listen there itself, or on the port of `PORT` for
-//! `bind=env`), `orphan` (leave a process with no environment that keeps the inherited lock). `fixture-program check FILE
-//! PATH` fails, after a meeting at PATH, while FILE exists.
+//! `bind=env`), `orphan` (leave a process with no environment that keeps the inherited lock). `GET /done` ends it with 0.
+//! `fixture-program check FILE PATH` fails, after a meeting at PATH, while FILE exists.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -265,7 +265,9 @@ fn serve(version: &str, sick: &Sick, words: &[String]) -> ExitCode {
         return if bound.is_some() { ExitCode::from(9) } else { park() };
     };
     for stream in listener.incoming().flatten() {
-        answer(stream, version, sick);
+        if answer(stream, version, sick) {
+            break;
+        }
     }
     ExitCode::SUCCESS
 }
@@ -281,7 +283,8 @@ fn inherit() -> Option<TcpListener> {
     tenure_sys::fdset::take_inherited(1).ok()?.pop().map(TcpListener::from)
 }
 
-fn answer(mut stream: TcpStream, version: &str, sick: &Sick) {
+/// Answers one request; `true` for the one that tells the program that it is done.
+fn answer(mut stream: TcpStream, version: &str, sick: &Sick) -> bool {
     let mut request = [0u8; 1024];
     let read = stream.read(&mut request).unwrap_or_default();
     let unwell = request[..read].starts_with(b"GET /health") && sick.now();
@@ -289,4 +292,5 @@ fn answer(mut stream: TcpStream, version: &str, sick: &Sick) {
     let body = format!("{version} {} {}", std::process::id(), generation());
     let head = format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n", body.len());
     drop(stream.write_all(format!("{head}{body}").as_bytes()));
+    request[..read].starts_with(b"GET /done")
 }

@@ -4,7 +4,9 @@ use std::fs::File;
 use std::time::Duration;
 
 use tenure::deadline::Deadline;
+use tenure::ends::{self, How};
 use tenure::event::What;
+use tenure::logs;
 use tenure::spec::{KILL_GRACE, Ready};
 use tenure::wire::AppState;
 
@@ -39,6 +41,7 @@ impl Host {
                 self.alarm = None;
                 self.let_through();
                 self.note_last_good();
+                self.ending.ready();
                 self.means.status.set(AppState::Ready, None);
             }
             Act::WatchHealth => self.watch_health(),
@@ -48,6 +51,7 @@ impl Host {
             Act::TellBackOff(why) => {
                 self.means.relay.pause();
                 self.means.status.forget_check(HEALTH);
+                self.ending.again(&why);
                 self.means.status.set(AppState::BackOff, Some(why));
             }
             Act::TellFailed(why) => {
@@ -66,10 +70,29 @@ impl Host {
                 self.desk.answer(Ok(()));
             }
             Act::EndTree => self.end_tree(),
-            Act::Await(wait) => self.alarm = Some((Deadline::start(wait), Happening::WaitOver)),
+            Act::Await(wait) => {
+                if let Some(why) = self.ending.take_again() {
+                    self.record_end(How::StartsAgain, why);
+                }
+                self.alarm = Some((Deadline::start(wait), Happening::WaitOver));
+            }
             // The story returns it.
             Act::Finish(_) => {}
         }
+    }
+
+    /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the log. A disk
+    /// that is full loses it, and the check of the ledger says so.
+    pub(super) fn record_end(&mut self, how: How, why: String) {
+        let generation = self.worker.generation();
+        let end = self.ending.row(how, why, generation, (&self.means.state, &self.means.spec));
+        if how != How::StartsAgain {
+            self.worker.note_end(end);
+            return;
+        }
+        self.account.last_end = Some(Box::new(end.clone()));
+        self.tell_account();
+        drop(self.worker.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
 
     /// Starts the program. A start that fails has left nothing, and is told like one that ended at once.
@@ -79,6 +102,7 @@ impl Host {
         if self.start > 1 && self.desk.room_by().is_none() {
             self.means.status.set(AppState::Booting, Some(format!("start {} of the program", self.start)));
         }
+        self.ending.begin(logs::mark(&self.means.state));
         self.account.starts = self.start;
         self.tell_account();
         match self.try_begin() {
@@ -103,6 +127,7 @@ impl Host {
         }
         self.let_through();
         self.note_last_good();
+        self.ending.ready();
         // Refused only after a stop was asked for, which is heard next.
         drop(self.worker.ready());
     }

@@ -170,7 +170,7 @@ impl Host {
 
     fn exited(&mut self, exit: Exit) -> Happening {
         self.note(What::ProgramExited, &format!("program ended with {exit}"));
-        self.account.identity = None;
+        self.ending.ended(self.account.identity.take().map(|program| program.pid));
         self.account.last_exit = Some(exit.to_string());
         self.tell_account();
         Happening::Exited(exit)

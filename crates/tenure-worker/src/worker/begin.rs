@@ -1,6 +1,7 @@
 //! What a worker begins with: its account of itself, its deadlines, and its record where its launcher died.
 
 use std::io;
+use std::os::unix::net::UnixListener;
 
 use tenure::brief::Brief;
 use tenure::deadline::Moment;
@@ -10,9 +11,11 @@ use tenure::wire::{App, Endpoint, Hello, PROTOCOL, Role};
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::random;
 
+use crate::adopt::{AdoptError, Place, broken};
 use crate::holding::Holding;
 use crate::status::Limits;
-use crate::takeover::lineage;
+use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
+use crate::takeover::successor::Standby;
 
 /// The account with which a worker begins.
 pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {
@@ -64,4 +67,24 @@ pub(super) fn record_self(
         ledger.endpoints = endpoints.to_vec();
         ledger.host = Some(host);
     })
+}
+
+/// What a worker begins with: all of it where it is alone, nothing where it stands by.
+pub(super) fn settle(
+    place: Place,
+    lineage: &Lineage,
+) -> Result<(Option<Standby>, Vec<Endpoint>, Named), AdoptError> {
+    let (control, listeners, endpoints) = match place {
+        Place::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
+        Place::Beside(standby) => {
+            lineage.status.stand(Some(Role::Standby));
+            return Ok((Some(standby), Vec::new(), Vec::new()));
+        }
+    };
+    let kept =
+        duplicates(&listeners).and_then(|listeners| Ok(Kept { control: control.try_clone()?, listeners }));
+    lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
+    lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
+    lineage.holding.door.open(UnixListener::from(control));
+    Ok((None, endpoints, listeners))
 }

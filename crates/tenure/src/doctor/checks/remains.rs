@@ -6,10 +6,13 @@ use tenure_sys::census::Seen;
 use crate::doctor::check::{Case, Check, Look, bytes, word};
 use crate::doctor::facts::{Host, Read, line_of};
 use crate::doctor::finding::{Fix, Symptom};
+use crate::ends::{self, End};
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "leftovers", part: "leftovers", look: Look::Worker(leftovers) },
     Check { id: "program-lock-held", part: "leftovers", look: Look::Worker(program_lock) },
+    Check { id: "ended-by-itself", part: "ends", look: Look::Worker(ended) },
+    Check { id: "ends-again-and-again", part: "ends", look: Look::Worker(ends_again) },
     Check { id: "logs-too-large", part: "logs", look: Look::Worker(logs) },
     Check { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
     Check { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
@@ -19,6 +22,12 @@ pub(crate) const CHECKS: &[Check] = &[
 
 /// Logs may pass their bound by what is written while they are rotated, and by the worker's own log.
 const LOG_SLACK: u64 = 4_000_000;
+
+/// Ends within this time say something of today.
+const RECENT_MS: u64 = 24 * 3_600_000;
+
+/// So many ends are no accident.
+const OFTEN: usize = 3;
 
 /// How many processes a finding names.
 const NAMED: usize = 8;
@@ -61,6 +70,35 @@ fn program_lock(case: &Case<'_>) -> Option<Symptom> {
         .saw("the lock of a program is held, and no process that this user may look into has inherited it")
         .saw_all(case.state.programs.iter().map(crate::doctor::facts::Member::line))
         .remedy(format!("fuser -v {}*", word(&case.worker.directory.path.join(crate::paths::file::PROGRAM))))
+    })
+}
+
+/// Nobody serves, and nobody had asked for that.
+fn ended(case: &Case<'_>) -> Option<Symptom> {
+    let ledger = case.state.ledger.good().filter(|_| is_over(case))?;
+    let end = ledger.last_end()?;
+    let times = ends::failed_starts(&ledger.ends, ledger.generation);
+    let counted = (times > 0)
+        .then(|| "it counts as a failed start: the next call waits before it tries again".to_owned());
+    Some(
+        Symptom::warning("the worker ended, and nobody had asked it to")
+            .saw(format!("generation {} {}", end.generation, end.line()))
+            .saw_all(end.last_words.iter().cloned())
+            .saw_all(counted)
+            .remedy(case.type_in("logs")),
+    )
+}
+
+/// A program that comes back each time looks healthy at any one moment.
+fn ends_again(case: &Case<'_>) -> Option<Symptom> {
+    let now = &case.machine.now;
+    let ends = &case.state.ledger.good()?.ends;
+    let recent = |end: &&End| end.at.boot == now.boot && now.ms.saturating_sub(end.at.ms) < RECENT_MS;
+    let recent: Vec<&End> = ends.iter().filter(recent).collect();
+    (recent.len() >= OFTEN).then(|| {
+        Symptom::warning("the worker ends again and again, and nobody asks it to")
+            .saw_all(recent.iter().rev().map(|end| format!("generation {} {}", end.generation, end.line())))
+            .remedy(case.type_in("logs"))
     })
 }
 

@@ -12,6 +12,7 @@ use crate::directory_id::Origin;
 use crate::doctor::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Record, Unread};
 use crate::doctor::finding::{Finding, Fix, Severity};
 use crate::doctor::{checks, diagnose};
+use crate::ends::{End, How};
 use crate::ledger::Ledger;
 use crate::probe::Observation;
 use crate::wire::{AppState, Asker, Check};
@@ -220,6 +221,12 @@ fn of_the_rest() -> Vec<Case> {
         ("logs-too-large", healthy, |facts| {
             state(facts).logs = Ok(Some(LogBytes { all: 900_000_000, bound: 1_000_000 }));
         }),
+        ("ended-by-itself", down, |facts| {
+            *ends(facts) = vec![end(3, How::GaveUp)];
+        }),
+        ("ends-again-and-again", healthy, |facts| {
+            *ends(facts) = vec![end(3, How::StartsAgain); 3];
+        }),
         ("host-gone", healthy, |facts| state(facts).host.as_mut().expect("recorded").there = false),
         ("host-replaced", healthy, |facts| {
             let deleted = Some("/usr/bin/tenure (deleted)".into());
@@ -230,6 +237,32 @@ fn of_the_rest() -> Vec<Case> {
         }),
         ("not-looked-at", down, |facts| state(facts).logs = Err(Unread("look at the logs".into()))),
     ]
+}
+
+fn ends(facts: &mut Facts) -> &mut Vec<End> {
+    match &mut state(facts).ledger {
+        Record::Good(ledger) => &mut ledger.ends,
+        Record::Absent
+        | Record::Damaged { .. }
+        | Record::TooNew { .. }
+        | Record::Exhausted
+        | Record::Unreadable { .. } => panic!("it was read"),
+    }
+}
+
+fn end(generation: u64, how: How) -> End {
+    End {
+        at: now(),
+        at_ms: 0,
+        generation,
+        version: None,
+        spec: None,
+        pid: None,
+        how,
+        why: "program ended with exit status 1".into(),
+        served_ms: Some(1000),
+        last_words: vec!["no such table".into()],
+    }
 }
 
 fn found(facts: &Facts) -> Vec<Finding> {

@@ -1,0 +1,77 @@
+//! What a host puts on record of an end that nobody asked for, once nothing of the program lives and its last words are
+//! in the log.
+
+use std::time::Duration;
+
+use tenure::deadline::{Moment, millis, monotonic, wall_millis};
+use tenure::ends::{End, How};
+use tenure::logs::{self, Mark};
+use tenure::paths::StateDir;
+use tenure::spec::Spec;
+
+/// What is known of the present start and of its end.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    /// Since when it serves.
+    ready_at: Option<Duration>,
+    /// How long it had served when it ended.
+    served: Option<Duration>,
+    /// The program that ended.
+    pid: Option<u32>,
+    /// Where the logs ended when it was started.
+    mark: Mark,
+    /// Why it is started again, where it is.
+    again: Option<String>,
+}
+
+impl Ending {
+    /// The program is started.
+    pub(super) fn begin(&mut self, mark: Mark) {
+        *self = Self { mark, ..Self::default() };
+    }
+
+    /// It serves.
+    pub(super) fn ready(&mut self) {
+        self.ready_at = Some(monotonic());
+    }
+
+    /// It has ended.
+    pub(super) fn ended(&mut self, pid: Option<u32>) {
+        self.pid = pid;
+        self.served = self.ready_at.take().map(|since| monotonic().saturating_sub(since));
+    }
+
+    /// It will be started again.
+    pub(super) fn again(&mut self, why: &str) {
+        self.again = Some(why.to_owned());
+    }
+
+    /// Why it is started again, once.
+    pub(super) fn take_again(&mut self) -> Option<String> {
+        self.again.take()
+    }
+
+    /// The row for the end that is over by now.
+    pub(super) fn row(
+        &mut self,
+        how: How,
+        why: String,
+        generation: u64,
+        (state, spec): (&StateDir, &Spec),
+    ) -> End {
+        let Self { served, ready_at, pid, mark, .. } = std::mem::take(self);
+        let served = served.or_else(|| ready_at.map(|since| monotonic().saturating_sub(since)));
+        End {
+            at: Moment::now(),
+            at_ms: wall_millis(),
+            generation,
+            version: Some(spec.version.clone()),
+            spec: Some(spec.digest()),
+            pid,
+            how,
+            why,
+            served_ms: served.map(millis),
+            last_words: logs::tail_since(state, mark),
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What is put on record of an app that ended after it was ready, and that nobody had asked to.
+//!
+//! Makes the row only: whoever holds the lease writes it.
+
+use std::time::Duration;
+
+use tenure::deadline::{Moment, millis, monotonic, wall_millis};
+use tenure::ends::{End, How};
+use tenure::logs::{self, Mark};
+
+use crate::holding::Holding;
+use crate::life::Happening;
+
+/// Since when an app serves whose end has not been put on record.
+#[derive(Debug, Default)]
+pub(super) struct Service(Option<Duration>);
+
+impl Service {
+    /// It serves.
+    pub(super) fn begin(&mut self) {
+        self.0 = Some(monotonic());
+    }
+
+    /// How it ended, where it had served.
+    pub(super) fn ended(&self, holding: &Holding, happening: Happening, message: &str) -> Option<End> {
+        let since = self.0?;
+        let done = happening == Happening::Drained;
+        let spec = &holding.brief.spec;
+        Some(End {
+            at: Moment::now(),
+            at_ms: wall_millis(),
+            generation: holding.generation(),
+            version: Some(spec.version.clone()),
+            spec: Some(spec.digest()),
+            pid: Some(std::process::id()),
+            how: if done { How::Done } else { How::GaveUp },
+            why: if done { "it said that it had ended".to_owned() } else { message.to_owned() },
+            served_ms: Some(millis(monotonic().saturating_sub(since))),
+            last_words: logs::tail_since(&holding.state, Mark::default()),
+        })
+    }
+}
