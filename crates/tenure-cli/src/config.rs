@@ -132,7 +132,7 @@ pub(crate) fn wanted(
     if let Some(asked) = asked {
         let began = monotonic();
         let stage = Deadline::start(budget).stage("version")?;
-        spec.version = version::resolve(&asked, &spec.cwd, &target.scope, stage)?;
+        spec.version = version::resolve(&asked, (&spec.cwd, &spec.env), &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
     Ok(Order { target, spec, origin, stated, first_answer, wedged_after, spent })
@@ -205,7 +205,8 @@ fn show(
     let found = key.is_none() && by.config.is_none();
     let target = Target::new(&about.name, key.or(kept.key.as_deref()), found)?;
     let stated = kept.stated.as_ref();
-    let told = stated.and_then(|stated| version::cached(stated, &kept.spec.cwd, &target.scope));
+    let told =
+        stated.and_then(|stated| version::cached(stated, (&kept.spec.cwd, &kept.spec.env), &target.scope));
     let settled = Settled { about, written: value, kept: &kept, overrides, key, told: told.as_ref() };
     let values = settled.values();
     let project = about.project().map(|project| Trusted::of_user()?.standing(project));

@@ -99,9 +99,7 @@ impl Check {
                 target.believe(|| http::get(target.reachable(), path, &limit, off))
             }
             Self::Tcp(target) => target.believe(|| tcp::connect(target.reachable(), &limit).map(drop)),
-            Self::Exec(command) => {
-                exec::run(command, &limit, off).map_or_else(Finding::Failed, |()| Finding::Passed)
-            }
+            Self::Exec(command) => exec::run(command, &limit, off),
         }
     }
 }

@@ -84,7 +84,12 @@ pub enum Heard {
     /// The program runs, and is in the record that comes with it.
     Runs(ProgramRecord),
     /// It could not be started.
-    CannotRun(String),
+    CannotRun {
+        /// Why, as a fragment after "failed to".
+        message: String,
+        /// Whether another try fails likewise, until somebody changes what is on disk.
+        lasting: bool,
+    },
     /// Something of its tree did not end within the grace, and is killed.
     Kills {
         /// Its number.
@@ -214,7 +219,7 @@ impl Program {
                 self.record.identity = Some(identity);
                 Heard::Runs(self.record.clone())
             }
-            Some(Told::CannotRun { message }) => Heard::CannotRun(message),
+            Some(Told::CannotRun { message, lasting }) => Heard::CannotRun { message, lasting },
             Some(Told::Kills { pid, command }) => Heard::Kills { pid, command },
             Some(Told::Exited { status }) => Heard::Exited(status),
             None => self.end_of_shim(),

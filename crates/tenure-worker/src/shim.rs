@@ -67,8 +67,8 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
 
     let program = match seat.start(&release) {
         Ok(program) => program,
-        Err(message) => {
-            seat.tell(&Told::CannotRun { message });
+        Err(NotStarted { message, lasting }) => {
+            seat.tell(&Told::CannotRun { message, lasting });
             return code::NOT_STARTED;
         }
     };
@@ -112,8 +112,10 @@ impl Seat {
     }
 
     /// Starts the program and lets go of what only it needs.
-    fn start(&mut self, release: &Release) -> Result<ProcessHandle, String> {
-        processes::set_subreaper().map_err(|error| format!("become the parent of orphans: {error}"))?;
+    fn start(&mut self, release: &Release) -> Result<ProcessHandle, NotStarted> {
+        let passing = |message| NotStarted { message, lasting: false };
+        processes::set_subreaper()
+            .map_err(|error| passing(format!("become the parent of orphans: {error}")))?;
         let for_program = std::mem::take(&mut self.for_program);
         let fds: Vec<BorrowedFd<'_>> = for_program.iter().chain([&self.lock]).map(AsFd::as_fd).collect();
         let args: Vec<OsString> = release.arguments.iter().map(OsString::from).collect();
@@ -132,8 +134,9 @@ impl Seat {
             pid_env: release.pid_variable.as_deref(),
             ..Launch::new(&release.program, &release.cwd)
         };
-        let child = spawn::child(&launch).map_err(|error| reason::of(&error))?;
-        child.handle().try_clone().map_err(|error| format!("keep the program's handle: {error}"))
+        let child = spawn::child(&launch)
+            .map_err(|error| NotStarted { lasting: error.is_lasting(), message: reason::of(&error) })?;
+        child.handle().try_clone().map_err(|error| passing(format!("keep the program's handle: {error}")))
     }
 
     /// A host that is gone cannot be told; the end of its link is noticed where it is waited for.
@@ -214,6 +217,13 @@ impl Seat {
             }
         }
     }
+}
+
+/// A program that could not be started.
+struct NotStarted {
+    message: String,
+    /// Another try fails likewise, until somebody changes what is on disk.
+    lasting: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

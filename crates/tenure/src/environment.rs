@@ -1,7 +1,7 @@
 //! Which variables a worker and its program get: an allow-list, plus what the spec keeps, minus what it strips, plus what it
 //! sets. Never "whatever the winner of the race had".
 //!
-//! Pure: the caller's variables come in as an argument. One list serves the spawner and every report about it.
+//! Pure but for what asks this process for its own variables. One list serves the spawner and every report about it.
 
 use std::collections::BTreeMap;
 
@@ -42,6 +42,9 @@ pub enum Preset {
     Agent,
 }
 
+/// The variables of a process by their names.
+pub type Variables = BTreeMap<String, String>;
+
 /// The environment part of a spec. Patterns are exact names, or a prefix followed by `*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
@@ -58,11 +61,26 @@ pub struct Environment {
 
 impl Environment {
     /// The environment built from `caller`, sorted by name.
-    pub fn build(&self, caller: impl IntoIterator<Item = (String, String)>) -> BTreeMap<String, String> {
-        let mut built: BTreeMap<String, String> =
-            caller.into_iter().filter(|(name, _)| self.passes(name)).collect();
+    pub fn build(&self, caller: impl IntoIterator<Item = (String, String)>) -> Variables {
+        let mut built: Variables = caller.into_iter().filter(|(name, _)| self.passes(name)).collect();
         built.extend(self.set.iter().map(|(name, value)| (name.clone(), value.clone())));
         built
+    }
+
+    /// The environment built from this process's own variables, as far as they are text.
+    #[must_use]
+    pub fn build_here(&self) -> Variables {
+        self.build(
+            std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
+        )
+    }
+
+    /// The PATH that a worker started by this process gets.
+    #[must_use]
+    pub fn path_here(&self) -> Option<String> {
+        let own = || self.passes("PATH").then(|| std::env::var("PATH").ok()).flatten();
+        self.set.get("PATH").cloned().or_else(own)
     }
 
     /// Whether a caller's variable of this name reaches the worker.

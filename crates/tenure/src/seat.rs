@@ -115,10 +115,7 @@ pub(crate) fn listener_names(spec: &Spec) -> Vec<String> {
 /// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside the
 /// worker must find the same scopes.
 fn environment(spec: &Spec) -> BTreeMap<String, String> {
-    let mut built = spec.env.build(
-        std::env::vars_os()
-            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-    );
+    let mut built = spec.env.build_here();
     for name in [paths::ROOT_VARIABLE].into_iter().chain(fault::variable()) {
         if let Ok(value) = std::env::var(name) {
             built.insert(name.to_owned(), value);
@@ -165,10 +162,10 @@ fn host(order: &Order, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgr
     }
 }
 
-/// Whether the program of `spec` is there, by this launcher's own PATH.
+/// Whether the program of `spec` is there, by the PATH that it would get from this launcher.
 #[must_use]
 pub fn can_run(spec: &Spec) -> bool {
-    let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
+    let path = spec.env.path_here();
     let command = spec.command.first().map_or("", String::as_str);
     spec.cwd.is_dir() && program::resolve(command, &spec.cwd, path.as_deref()).is_ok()
 }

@@ -13,6 +13,7 @@ use tenure_sys::dir::DirError;
 use tenure_sys::lock::{self, FileLock, LockWait};
 
 use crate::deadline::{self, Stage};
+use crate::environment::{Environment, Variables};
 use crate::paths::{PathsError, StateDir, file};
 use crate::scope::Scope;
 
@@ -32,31 +33,37 @@ const LONGEST_RUN: Duration = Duration::from_secs(10);
 
 /// The version that a command tells, run in `cwd`.
 ///
-/// An answer that is known and still holds is returned without a lock and without starting anything. The command is run
-/// with this process's own environment, which is not part of the question: an answer that depends on a variable is the one
-/// of whoever asked first. The call takes no longer than the stage, and the command no longer than 10 s of it. Where the
+/// An answer that is known and still holds is returned without a lock and without starting anything. The command gets the
+/// environment that `environment` builds from this process's own, as the worker does: a variable that the policy does not
+/// pass, such as the `GIT_DIR` of a hook, changes nothing. Where a variable that passes has another value, the command is
+/// asked anew. The call takes no longer than the stage, and the command no longer than 10 s of it. Where the
 /// scope's directory cannot be written, each call runs the command.
 pub fn resolve(
     asked: &VersionCommand,
-    cwd: &Path,
+    (cwd, environment): (&Path, &Environment),
     scope: &Scope,
     stage: Stage,
 ) -> Result<Version, VersionError> {
-    let question = Question::of(asked, cwd)?;
+    let variables = environment.build_here();
+    let question = Question::of(asked, cwd, &variables)?;
     let state = StateDir::open(scope).map_err(VersionError::Cache)?;
     if let Some(version) = state.as_ref().and_then(|state| cache::find(state, &question)) {
         return Ok(version);
     }
     match state.map_or_else(|| place(scope), |state| Ok(Some(state)))? {
-        Some(state) => ask_in_turn(&state, &question, stage),
-        None => ask(&question, stage),
+        Some(state) => ask_in_turn(&state, (&question, &variables), stage),
+        None => ask(&question, &variables, stage),
     }
 }
 
 /// The version that a command has told before, if that still holds. Reads only, and starts nothing.
 #[must_use]
-pub fn cached(asked: &VersionCommand, cwd: &Path, scope: &Scope) -> Option<Version> {
-    let question = Question::of(asked, cwd).ok()?;
+pub fn cached(
+    asked: &VersionCommand,
+    (cwd, environment): (&Path, &Environment),
+    scope: &Scope,
+) -> Option<Version> {
+    let question = Question::of(asked, cwd, &environment.build_here()).ok()?;
     cache::find(&StateDir::open(scope).ok()??, &question)
 }
 
@@ -72,14 +79,18 @@ fn place(scope: &Scope) -> Result<Option<StateDir>, VersionError> {
 }
 
 /// Asks when it is this launcher's turn, unless the answer is known by then.
-fn ask_in_turn(state: &StateDir, question: &Question, stage: Stage) -> Result<Version, VersionError> {
-    let Some(turn) = take_turn(state, question, stage)? else { return ask(question, stage) };
+fn ask_in_turn(
+    state: &StateDir,
+    (question, variables): (&Question, &Variables),
+    stage: Stage,
+) -> Result<Version, VersionError> {
+    let Some(turn) = take_turn(state, question, stage)? else { return ask(question, variables, stage) };
     if let Some(version) = cache::find(state, question) {
         return Ok(version);
     }
     // Before the command reads them: what changes from now on shows as a difference from this.
     let (before, begin) = (Evidence::of(question), deadline::wall_millis());
-    let version = ask(question, stage)?;
+    let version = ask(question, variables, stage)?;
     if let Some(evidence) = before
         && Evidence::of(question).as_ref() == Some(&evidence)
         && evidence.shows_changes(begin, deadline::wall_millis())
@@ -112,8 +123,8 @@ fn take_turn(state: &StateDir, question: &Question, stage: Stage) -> Result<Opti
     }
 }
 
-fn ask(question: &Question, stage: Stage) -> Result<Version, VersionError> {
-    let said = run::run(question, stage.at_most(LONGEST_RUN))?;
+fn ask(question: &Question, variables: &Variables, stage: Stage) -> Result<Version, VersionError> {
+    let said = run::run(question, variables, stage.at_most(LONGEST_RUN))?;
     parse(&said).map_err(|source| VersionError::NotAVersion { command: question.shown(), source })
 }
 

@@ -61,6 +61,16 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
+    /// Whether the same start fails again until somebody changes what is on disk: the program, its interpreter or its
+    /// directory is missing or cannot be used. A lack of descriptors, processes or memory passes.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::NotFound { .. } | Self::NotExecutable { .. } | Self::BadDirectory { .. } => true,
+            Self::Exec { .. } | Self::Descriptors { .. } | Self::Fork(_) | Self::Other(_) => false,
+        }
+    }
+
     pub(super) fn other(error: io::Error) -> Self {
         match error.raw_os_error() {
             Some(libc::EMFILE | libc::ENFILE) => {

@@ -11,6 +11,7 @@ use tenure_sys::spawn::{self, Child, Launch};
 use tenure_sys::tree;
 use tenure_sys::wake::Waker;
 
+use super::Finding;
 use crate::reason;
 
 /// A command. There is no listener, lock or standard stream in it, and its marks are the program's: what it leaves behind is
@@ -32,10 +33,15 @@ impl std::fmt::Debug for Command {
     }
 }
 
-/// Runs the command; one that takes too long, or is called off, is ended with its whole group.
-pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> Result<(), String> {
+/// Runs the command; one that takes too long, or is called off, is ended with its whole group. One
+/// whose own program cannot be started, now or later, is hopeless.
+pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> Finding {
     let shown = command.words.join(" ");
-    let child = start(command).map_err(|why| format!("`{shown}`: {why}"))?;
+    let child = match start(command) {
+        Ok(child) => child,
+        Err((why, true)) => return Finding::Hopeless(format!("`{shown}`: {why}")),
+        Err((why, false)) => return Finding::Failed(format!("`{shown}`: {why}")),
+    };
     let ended = {
         let mut interests =
             [Interest::new(child.handle().as_fd(), Want::Read), Interest::new(off.as_fd(), Want::Read)];
@@ -47,20 +53,21 @@ pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> Result<()
         drop(tree::signal_group(child.handle(), Signal::Kill));
     }
     match child.wait() {
-        Ok(_) if !ended => Err(format!("`{shown}` did not end in time")),
-        Ok(status) if status.success() => Ok(()),
-        Ok(status) => Err(format!("`{shown}` ended with {status}")),
-        Err(error) => Err(format!("`{shown}`: {error}")),
+        Ok(_) if !ended => Finding::Failed(format!("`{shown}` did not end in time")),
+        Ok(status) if status.success() => Finding::Passed,
+        Ok(status) => Finding::Failed(format!("`{shown}` ended with {status}")),
+        Err(error) => Finding::Failed(format!("`{shown}`: {error}")),
     }
 }
 
-fn start(command: &Command) -> Result<Child, String> {
+/// The error, and whether another try fails likewise.
+fn start(command: &Command) -> Result<Child, (String, bool)> {
     let path = command.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let name = command.words.first().map_or("", String::as_str);
-    let program = program::resolve(name, &command.cwd, path).map_err(|error| reason::of(&error))?;
+    let program = program::resolve(name, &command.cwd, path).map_err(|error| (reason::of(&error), true))?;
     let args: Vec<OsString> = command.words.iter().skip(1).map(OsString::from).collect();
     let env: Vec<(OsString, OsString)> =
         command.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let launch = Launch { args: &args, env: &env, session: true, ..Launch::new(&program, &command.cwd) };
-    spawn::child(&launch).map_err(|error| reason::of(&error))
+    spawn::child(&launch).map_err(|error| (reason::of(&error), error.is_lasting()))
 }

@@ -93,7 +93,10 @@ fn a_command_passes_by_its_exit_status() {
     assert_eq!(asked(&exec(&["true"]), LONG), Finding::Passed);
     let failed = Finding::Failed("`sh -c exit 7` ended with exit status 7".into());
     assert_eq!(asked(&exec(&["sh", "-c", "exit 7"]), LONG), failed);
-    assert!(matches!(asked(&exec(&["no-such-program"]), LONG), Finding::Failed(_)));
+    for missing in [&["no-such-program"][..], &["/etc/passwd"]] {
+        let finding = asked(&exec(missing), LONG);
+        assert!(matches!(&finding, Finding::Hopeless(why) if why.contains(missing[0])), "{finding:?}");
+    }
 }
 
 #[test]

@@ -16,6 +16,7 @@ use crate::program::{self, Berth};
 use crate::reason;
 use crate::supervisor::{Act, Happening};
 
+use super::hear::not_started;
 use super::ready::ReadyPipe;
 use super::{Host, Run};
 
@@ -107,8 +108,8 @@ impl Host {
         self.tell_account();
         match self.try_begin() {
             Ok(run) => self.run = Some(run),
-            Err(why) => {
-                self.pending.push_back(Happening::CannotRun(why));
+            Err(happening) => {
+                self.pending.push_back(happening);
                 self.pending.push_back(Happening::TreeGone);
             }
         }
@@ -139,20 +140,22 @@ impl Host {
         }
     }
 
-    fn try_begin(&mut self) -> Result<Run, String> {
+    fn try_begin(&mut self) -> Result<Run, Happening> {
+        let cannot = Happening::CannotRun;
         self.means.renumber(self.worker.generation());
-        self.means.prepare_addresses().map_err(|error| fragment(&error))?;
+        self.means.prepare_addresses().map_err(|error| cannot(fragment(&error)))?;
         if let Some(notify) = &self.means.notify {
             // What the last one said is not about this one.
             drop(notify.read());
         }
         self.worker.begin_again();
-        let log = self.take_log().map_err(|error| format!("failed to open the program's log: {error}"))?;
+        let log =
+            self.take_log().map_err(|error| cannot(format!("failed to open the program's log: {error}")))?;
         let made = self.means.made();
         let Self { worker, means, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
         let started = program::start(&means.state, &means.plan, &means.listeners, self.berth, &mut record)
-            .map_err(|error| fragment(&error))?;
+            .map_err(|error| not_started(fragment(&error), error.is_lasting()))?;
         self.berth = Berth::Again(started.program.lock());
         let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
         let output = match output {

@@ -32,6 +32,11 @@ enum Source {
     Post,
 }
 
+/// What a start that failed is to the machine.
+pub(super) fn not_started(why: String, lasting: bool) -> Happening {
+    if lasting { Happening::NoProgram(why) } else { Happening::CannotRun(why) }
+}
+
 impl Host {
     /// Waits until something happens, unless something is pending, and tells it in order.
     pub(super) fn hear(&mut self) -> Vec<Happening> {
@@ -131,7 +136,9 @@ impl Host {
                 self.runs(&record);
                 vec![Happening::Runs]
             }
-            Heard::CannotRun(message) => vec![Happening::CannotRun(format!("failed to {message}"))],
+            Heard::CannotRun { message, lasting } => {
+                vec![not_started(format!("failed to {message}"), lasting)]
+            }
             Heard::Kills { pid, command } => {
                 self.killed(pid, &command);
                 Vec::new()

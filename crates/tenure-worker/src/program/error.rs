@@ -46,6 +46,17 @@ pub enum ProgramError {
     },
 }
 
+impl ProgramError {
+    /// Whether another try fails likewise, until somebody changes what is on disk.
+    #[must_use]
+    pub fn is_lasting(&self) -> bool {
+        match self {
+            Self::Missing(_) => true,
+            Self::Spawn(_) | Self::Record(_) | Self::Predecessor { .. } | Self::Io { .. } => false,
+        }
+    }
+}
+
 fn still_locked(holders: &[u32]) -> String {
     let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
     format!("something of the previous one still holds its lock (pid {})", pids.join(", "))

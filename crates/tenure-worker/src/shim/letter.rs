@@ -60,6 +60,8 @@ pub enum Told {
     CannotRun {
         /// Why, as a fragment after "failed to".
         message: String,
+        /// Whether another try fails likewise, until somebody changes what is on disk.
+        lasting: bool,
     },
     /// Something of the tree did not end within its grace, and is killed.
     Kills {

@@ -72,6 +72,7 @@ impl Machine {
             Happening::ResumeAsked => self.resume(),
             Happening::Runs
             | Happening::CannotRun(_)
+            | Happening::NoProgram(_)
             | Happening::Ready
             | Happening::NeverReady(_)
             | Happening::Exited(_)
@@ -141,7 +142,9 @@ impl Machine {
             (State::Booting, H::Runs) => vec![Act::AskReady { bounded: false }],
             (State::Again, H::Runs) => vec![Act::AskReady { bounded: true }],
             (State::Booting | State::Again, H::Ready) => self.ready(),
-            (State::Booting, H::CannotRun(message)) => self.fail("program", message, Vec::new()),
+            (State::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
+                self.fail("program", message, Vec::new())
+            }
             (State::Booting | State::Trial { .. } | State::Serving { .. }, H::NeverReady(message)) => {
                 self.fail("readiness", message, vec![Act::EndTree])
             }
@@ -163,6 +166,7 @@ impl Machine {
                 self.tell_ready()
             }
             (State::Again, H::CannotRun(message)) => self.again(Cause::Failure, message, Vec::new(), now),
+            (State::Again, H::NoProgram(message)) => self.give_up(message),
             (State::Again, H::NeverReady(message)) => {
                 self.again(Cause::Failure, message, vec![Act::EndTree], now)
             }
@@ -243,6 +247,12 @@ impl Machine {
 
     fn fail(&mut self, stage: &'static str, message: String, acts: Vec<Act>) -> Vec<Act> {
         self.end(Outcome::Failed { stage, message }, acts)
+    }
+
+    /// The policy is not asked: a wait brings back no program.
+    fn give_up(&mut self, why: String) -> Vec<Act> {
+        let act = Act::TellFailed(why.clone());
+        self.end(Outcome::GaveUp(why), vec![act])
     }
 
     fn exited(&mut self, exit: Exit, now: Duration) -> Vec<Act> {

@@ -31,8 +31,10 @@ impl Probation {
 pub enum Happening {
     /// The program runs.
     Runs,
-    /// It could not be started; the text says why.
+    /// It could not be started; the text says why. Another try may do better.
     CannotRun(String),
+    /// It could not be started, and cannot be until somebody changes what is on disk; the text says why.
+    NoProgram(String),
     /// It is ready.
     Ready,
     /// It cannot become ready any more, or did not in time.

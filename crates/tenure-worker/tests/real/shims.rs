@@ -188,7 +188,10 @@ fn a_program_that_cannot_be_run_is_told_and_leaves_nothing() {
     plan.command = vec![script.display().to_string()];
     let mut started = program::start(&state, &plan, &[], Berth::Alone, &mut |_| Ok(())).expect("a shim");
     let heard = started.program.hear();
-    assert!(matches!(&heard, Heard::CannotRun(why) if why.contains("interpreter")), "{heard:?}");
+    assert!(
+        matches!(&heard, Heard::CannotRun { message, lasting: true } if message.contains("interpreter")),
+        "{heard:?}"
+    );
     let heard = started.program.hear();
     assert!(matches!(heard, Heard::Gone), "{heard:?}");
     assert!(lock_is_free(&state));

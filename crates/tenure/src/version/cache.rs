@@ -16,8 +16,9 @@ use serde::{Deserialize, Serialize};
 
 use super::error::VersionError;
 use super::stated::VersionCommand;
+use crate::environment::Variables;
 use crate::paths::{StateDir, file};
-use crate::program;
+use crate::{program, scope};
 
 /// Format of the file.
 const SCHEMA: u32 = 1;
@@ -41,19 +42,29 @@ pub(super) struct Question {
     pub(super) cwd: PathBuf,
     pub(super) program: PathBuf,
     pub(super) inputs: Vec<PathBuf>,
+    /// A digest of the variables that it gets: their values may be secrets. An answer from before there was one is not
+    /// found any more, since nobody knows whose variables it depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) environment: Option<String>,
 }
 
 impl Question {
-    /// Finds the program as this process would.
-    pub(super) fn of(asked: &VersionCommand, cwd: &Path) -> Result<Self, VersionError> {
+    /// Finds the program as the worker would, whose variables are `variables`.
+    pub(super) fn of(
+        asked: &VersionCommand,
+        cwd: &Path,
+        variables: &Variables,
+    ) -> Result<Self, VersionError> {
         let Some(name) = asked.command.first().filter(|name| !name.is_empty()) else {
             return Err(VersionError::NoCommand);
         };
-        let path = std::env::var("PATH").ok();
-        let program = program::resolve(name, cwd, path.as_deref())
+        let path = variables.get("PATH").map(String::as_str);
+        let program = program::resolve(name, cwd, path)
             .map_err(|source| VersionError::NotFound { command: asked.command.join(" "), source })?;
         let (command, inputs) = (asked.command.clone(), asked.inputs.clone());
-        Ok(Self { command, cwd: cwd.to_owned(), program, inputs })
+        let bytes = serde_json::to_vec(variables).expect("names and values are text");
+        let environment = Some(scope::digest(&bytes));
+        Ok(Self { command, cwd: cwd.to_owned(), program, inputs, environment })
     }
 
     /// The command, for messages.

@@ -2,14 +2,14 @@
 //! all that hangs below it. What a command leaves when it ends by itself is left alone: nothing marks it, it hangs below
 //! somebody else by then, and it may be wanted, as the server of a build tool is.
 //!
-//! It gets the caller's own environment without the marks of `tenure`, no input and no terminal's input either. It stays in
+//! It gets the environment that the worker would get, without the marks of `tenure`: what the caller has beside that may be
+//! about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It stays in
 //! the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::ffi::OsStrExt;
 
 use tenure_sys::pipe;
 use tenure_sys::poll::{self, Interest, Want};
@@ -20,6 +20,7 @@ use tenure_sys::tree;
 use super::cache::Question;
 use super::error::VersionError;
 use crate::deadline::Stage;
+use crate::environment::Variables;
 use crate::spec::KILL_GRACE;
 
 /// Most that is kept of each stream, and as much as a pipe holds. A version is far below it, and so is what went wrong.
@@ -28,17 +29,14 @@ const MOST: usize = 64 * 1024;
 /// Lines of the standard error that are told.
 const LAST_WORDS: usize = 5;
 
-/// What begins the name of a variable that is not passed on.
-const OURS: &[u8] = b"TENURE_";
-
 /// What the command wrote to its standard output; at most [`MOST`] bytes of it.
-pub(super) fn run(question: &Question, stage: Stage) -> Result<String, VersionError> {
+pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> Result<String, VersionError> {
     let within = stage.remaining();
     let too_much = || VersionError::TooMuch { command: question.shown(), most: MOST };
     let failed = |source| VersionError::Io { command: question.shown(), source };
     let (mut output, to_output) = ear(true).map_err(failed)?;
     let (mut errors, to_errors) = ear(false).map_err(failed)?;
-    let child = start(question, &to_output, &to_errors)?;
+    let child = start(question, variables, [&to_output, &to_errors])?;
     drop((to_output, to_errors));
     let heard = listen(&child, [&mut output, &mut errors], stage);
     if !matches!(heard, Ok(Heard::End)) {
@@ -67,10 +65,14 @@ pub(super) fn run(question: &Question, stage: Stage) -> Result<String, VersionEr
     Ok(String::from_utf8_lossy(&output.kept).into_owned())
 }
 
-fn start(question: &Question, output: &OwnedFd, errors: &OwnedFd) -> Result<Child, VersionError> {
+fn start(
+    question: &Question,
+    variables: &Variables,
+    [output, errors]: [&OwnedFd; 2],
+) -> Result<Child, VersionError> {
     let args: Vec<OsString> = question.command.iter().skip(1).map(OsString::from).collect();
     let env: Vec<(OsString, OsString)> =
-        std::env::vars_os().filter(|(name, _)| !name.as_bytes().starts_with(OURS)).collect();
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let launch = Launch {
         arg0: question.command.first().map(OsStr::new),
         args: &args,

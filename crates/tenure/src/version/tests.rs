@@ -25,6 +25,10 @@ fn stage(limit: Duration) -> Stage {
     Deadline::start(limit).stage("version").expect("fresh")
 }
 
+fn variables() -> Variables {
+    Environment::default().build_here()
+}
+
 fn shell(script: &str) -> VersionCommand {
     VersionCommand { command: ["sh", "-c", script].map(str::to_owned).to_vec(), inputs: Vec::new() }
 }
@@ -35,16 +39,16 @@ impl Ground {
     }
 
     fn known(&self, asked: &VersionCommand) -> Option<Version> {
-        cache::find(&self.state(), &Question::of(asked, self.cwd.path()).expect("a program"))
+        cache::find(&self.state(), &Question::of(asked, self.cwd.path(), &variables()).expect("a program"))
     }
 
     /// As [`resolve`] does, in a directory that is not named by the environment.
     fn resolve(&self, asked: &VersionCommand, limit: Duration) -> Result<Version, VersionError> {
-        let question = Question::of(asked, self.cwd.path())?;
+        let question = Question::of(asked, self.cwd.path(), &variables())?;
         let state = self.state();
         match cache::find(&state, &question) {
             Some(version) => Ok(version),
-            None => ask_in_turn(&state, &question, stage(limit)),
+            None => ask_in_turn(&state, (&question, &variables()), stage(limit)),
         }
     }
 
@@ -146,7 +150,7 @@ fn each_way_to_fail_is_told_apart_and_none_is_kept() {
 }
 
 fn cached_by(ground: &Ground, asked: &VersionCommand) -> Option<Version> {
-    let question = Question::of(asked, ground.cwd.path()).ok()?;
+    let question = Question::of(asked, ground.cwd.path(), &variables()).ok()?;
     cache::find(&ground.state(), &question)
 }
 
@@ -178,7 +182,7 @@ fn a_command_that_leaves_something_behind_is_not_waited_for() {
 }
 
 #[test]
-fn the_marks_of_a_worker_do_not_reach_the_command_and_the_rest_does() {
+fn a_command_gets_what_the_worker_gets_without_its_marks() {
     let ground = ground();
     let asked = shell("env | grep -q ^TENURE_ && exit 1; test -n \"$PATH\" && pwd > where && echo 1.0.0");
     assert_eq!(ground.resolve(&asked, LONG).expect("an answer"), Version::new(1, 0, 0));

@@ -79,6 +79,17 @@ fn the_limit_spent_the_host_gives_up_and_says_how_often() {
 }
 
 #[test]
+fn a_program_that_is_not_there_any_more_is_not_waited_for() {
+    let mut machine = serving(RestartOn::Always);
+    after(&mut machine, vec![H::Exited(status(3)), H::TreeGone, H::WaitOver]);
+    let mut other = machine.clone();
+    assert_eq!(after(&mut machine, vec![H::NoProgram("gone".into())]), [Act::TellFailed("gone".into())]);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(Outcome::GaveUp("gone".into()))]);
+    let acts = after(&mut other, vec![H::CannotRun("no descriptors".into())]);
+    assert!(matches!(acts.as_slice(), [Act::TellBackOff(_)]), "what passes is waited for: {acts:?}");
+}
+
+#[test]
 fn a_program_that_is_done_is_left_in_peace() {
     let mut machine = serving(RestartOn::Failure);
     let acts = after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]);
@@ -270,6 +281,7 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
     let all = [
         H::Runs,
         H::CannotRun("x".into()),
+        H::NoProgram("x".into()),
         H::Ready,
         H::NeverReady("x".into()),
         H::Exited(status(1)),

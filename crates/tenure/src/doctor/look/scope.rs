@@ -215,12 +215,12 @@ fn wanted(record: Record<Desired>) -> Record<Wanted> {
     }
 }
 
-/// What of a spec is not on disk, by this caller's PATH.
+/// What of a spec is not on disk, by the PATH that it would get from this caller.
 fn missing(spec: &Spec) -> Option<String> {
     if !spec.cwd.is_dir() {
         return Some(format!("there is no directory {}", spec.cwd.display()));
     }
-    let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
+    let path = spec.env.path_here();
     let command = spec.command.first().map_or("", String::as_str);
     program::resolve(command, &spec.cwd, path.as_deref()).err().map(|error| format!("could not {error}"))
 }

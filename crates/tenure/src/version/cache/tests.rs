@@ -13,12 +13,16 @@ fn state() -> (tempfile::TempDir, StateDir) {
     (root, state)
 }
 
+fn variables(path: &str) -> Variables {
+    Variables::from([("PATH".to_owned(), path.to_owned())])
+}
+
 fn question(cwd: &Path, inputs: &[&str]) -> Question {
     let asked = VersionCommand {
         command: vec!["sh".into(), "-c".into(), "echo 1.0.0".into()],
         inputs: inputs.iter().map(PathBuf::from).collect(),
     };
-    Question::of(&asked, cwd).expect("there is a shell")
+    Question::of(&asked, cwd, &variables("/usr/bin:/bin")).expect("there is a shell")
 }
 
 fn evidence(question: &Question) -> Evidence {
@@ -43,6 +47,8 @@ fn an_answer_holds_until_an_input_the_program_or_the_question_changes() {
     assert_eq!(find(&state, &other), None, "another command");
     other = Question { cwd: "/".into(), ..asked.clone() };
     assert_eq!(find(&state, &other), None, "another directory");
+    other = Question { environment: Some("other".into()), ..asked.clone() };
+    assert_eq!(find(&state, &other), None, "other variables");
 
     fs::write(place.path().join("absent"), "").expect("room");
     assert_eq!(find(&state, &asked), None, "what was missing is there");
@@ -59,7 +65,7 @@ fn a_program_that_is_replaced_is_asked_again() {
     let copy = |name: &str| fs::copy("/bin/sh", place.path().join(name)).expect("room");
     copy("tool");
     let asked = VersionCommand { command: vec!["./tool".into()], inputs: Vec::new() };
-    let asked = Question::of(&asked, place.path()).expect("it is there");
+    let asked = Question::of(&asked, place.path(), &variables("/bin")).expect("it is there");
     keep(&state, &asked, evidence(&asked), &one());
     assert_eq!(find(&state, &asked), Some(one()));
     copy("next");
@@ -107,6 +113,7 @@ fn a_damaged_file_is_replaced_and_a_newer_one_is_left_alone() {
 fn format_1_is_read_by_every_later_build() {
     let (_root, state) = state();
     let asked = question(Path::new("/"), &["absent"]);
+    let variables = asked.environment.clone().expect("it has a digest");
     let found = fs::metadata(&asked.program).expect("a shell");
     let stamp = format!(
         r#"{{"dev":{},"ino":{},"size":{},"modified":[{},{}],"changed":[{},{}]}}"#,
@@ -118,14 +125,23 @@ fn format_1_is_read_by_every_later_build() {
         found.ctime(),
         found.ctime_nsec()
     );
-    let golden = format!(
-        r#"{{"schema_version":1,"answers":[{{"question":{{"command":["sh","-c","echo 1.0.0"],"cwd":"/","program":"{}","inputs":["absent"]}},"evidence":{{"program":{stamp},"inputs":[null]}},"version":"1.0.0"}}]}}"#,
-        asked.program.display()
-    );
-    state.dir().replace(file::VERSION, golden.as_bytes()).expect("room");
-    assert_eq!(find(&state, &asked), Some(one()));
-    keep(&state, &asked, evidence(&asked), &one());
-    assert_eq!(state.dir().read(file::VERSION, 9999).expect("readable").expect("there"), golden.as_bytes());
+    // Answers from before the variables were part of the question are read, and not believed.
+    for (digest, found) in [("".to_owned(), None), (format!(r#","environment":"{variables}""#), Some(one()))]
+    {
+        let golden = format!(
+            r#"{{"schema_version":1,"answers":[{{"question":{{"command":["sh","-c","echo 1.0.0"],"cwd":"/","program":"{}","inputs":["absent"]{digest}}},"evidence":{{"program":{stamp},"inputs":[null]}},"version":"1.0.0"}}]}}"#,
+            asked.program.display()
+        );
+        state.dir().replace(file::VERSION, golden.as_bytes()).expect("room");
+        assert_eq!(find(&state, &asked), found);
+        let asked =
+            if found.is_some() { asked.clone() } else { Question { environment: None, ..asked.clone() } };
+        keep(&state, &asked, evidence(&asked), &one());
+        assert_eq!(
+            state.dir().read(file::VERSION, 9999).expect("readable").expect("there"),
+            golden.as_bytes()
+        );
+    }
 }
 
 #[test]
