@@ -60,6 +60,8 @@ pub(crate) enum State {
     Denied,
     /// The state directory or a record in it cannot be used.
     StateUnusable,
+    /// A limit of this process is too low for a worker, which would inherit it.
+    LimitTooLow,
     /// Somebody answers on the control socket who is not our worker.
     NotOurs,
     /// The worker is newer and shares no protocol version with this `tenure`.
@@ -115,6 +117,7 @@ impl State {
             Self::WrongUse => "wrong-use",
             Self::Denied => "denied",
             Self::StateUnusable => "state-unusable",
+            Self::LimitTooLow => "limit-too-low",
             Self::NotOurs => "not-ours",
             Self::ClientTooOld => "client-too-old",
             Self::VersionDisagrees => "version-disagrees",
@@ -162,7 +165,7 @@ impl State {
             | Self::OutputFailed => 1,
             Self::WrongUse => 2,
             Self::Down => 3,
-            Self::Denied | Self::StateUnusable | Self::NotOurs => 4,
+            Self::Denied | Self::StateUnusable | Self::LimitTooLow | Self::NotOurs => 4,
             Self::ClientTooOld
             | Self::VersionDisagrees
             | Self::UnknownVersion
@@ -193,6 +196,7 @@ impl State {
             ErrorKind::VersionPinned => Self::VersionPinned,
             ErrorKind::Untrusted => Self::Untrusted,
             ErrorKind::HeldDown => Self::Down,
+            ErrorKind::LimitTooLow => Self::LimitTooLow,
             ErrorKind::SpawnFailed => Self::SpawnFailed,
             ErrorKind::SpawnSuppressed => Self::SpawnSuppressed,
             ErrorKind::Recursion => Self::Recursion,
@@ -229,7 +233,7 @@ pub(crate) fn kebab(name: &str) -> String {
 mod tests {
     use super::*;
 
-    const ALL: [State; 40] = [
+    const ALL: [State; 41] = [
         State::Up,
         State::Started,
         State::Replaced,
@@ -256,6 +260,7 @@ mod tests {
         State::WrongUse,
         State::Denied,
         State::StateUnusable,
+        State::LimitTooLow,
         State::NotOurs,
         State::ClientTooOld,
         State::VersionDisagrees,

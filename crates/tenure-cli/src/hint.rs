@@ -45,6 +45,7 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
             "read that file; `tenure trust`, typed in its directory, allows what it says now".to_owned()
         }
         ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
+        ErrorKind::LimitTooLow => of_limit(name),
         ErrorKind::SpawnFailed => of_start(stage, name),
         ErrorKind::SpawnSuppressed => format!(
             "repair the cause, then `tenure restart {name}` tries at once{}",
@@ -89,6 +90,13 @@ fn of_denial(stage: Option<&str>, name: &str) -> String {
     )
 }
 
+/// The remedy for a limit that this process would hand on.
+fn of_limit(name: &str) -> String {
+    format!(
+        "raise the limit that is named, or call `tenure ensure {name}` from where it is higher; nothing was started, and nothing is held against the version"
+    )
+}
+
 /// The remedy for a start that failed at that stage.
 fn of_start(stage: Option<&str>, name: &str) -> String {
     match stage {
@@ -106,6 +114,8 @@ fn of_system(error: i32) -> Option<&'static str> {
     match error {
         // ENFILE, EMFILE
         23 | 24 => Some("raise the limit of open files (`ulimit -n`), or close some"),
+        // EFBIG
+        27 => Some("raise the limit on the size of files (`ulimit -f`), or call from where it is higher"),
         // ENOSPC, EDQUOT
         28 | 122 => Some("make room where the state directory is, or name another one in TENURE_STATE_DIR"),
         // EROFS

@@ -49,6 +49,7 @@ use words::Words;
 #[must_use]
 pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     tenure_worker::init();
+    withstand_limits();
     let args: Vec<OsString> = args.into_iter().collect();
     let (common, words) = match words::read(&args) {
         Ok(read) => read,
@@ -63,6 +64,13 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
         failure.exit()
     });
     ExitCode::from(code)
+}
+
+/// A limit on the size of files is an error that can be told, instead of an end without a word; a soft one is not for us.
+fn withstand_limits() {
+    tenure_sys::signals::ignore_sigxfsz();
+    // What cannot be raised is told where it is in the way.
+    drop(tenure_sys::limits::raise_file_size());
 }
 
 fn enter(call: &Call, words: &Words) -> Result<u8, Failure> {

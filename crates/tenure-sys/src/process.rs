@@ -7,6 +7,7 @@
 
 mod facts;
 mod handle;
+mod inherited;
 mod signal;
 mod status;
 mod verify;
@@ -15,6 +16,7 @@ pub use facts::{
     RunState, command_line, executable_of, ignores, is_hidden, parent_of, state_of, tracer_of, uid_of,
 };
 pub use handle::{Delivery, OpenError, ProcessHandle};
+pub use inherited::{Inherited, inherited_by};
 pub use signal::{Signal, UnknownSignal};
 pub use status::ExitStatus;
 pub use verify::{Doubt, GoneReason, Verified, verify};

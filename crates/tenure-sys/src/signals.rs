@@ -1,4 +1,4 @@
-//! Signals that come to this process: as a descriptor to read, and the one that is better ignored.
+//! Signals that come to this process: as a descriptor to read, and those that are better ignored.
 
 use std::io;
 use std::mem::MaybeUninit;
@@ -12,6 +12,12 @@ pub fn default_sigpipe() {
 /// Lets a write into a closed pipe be an error. What is started later gets the default back.
 pub fn ignore_sigpipe() {
     set_sigpipe(libc::SIG_IGN);
+}
+
+/// Lets a write beyond the limit on the size of files be an error. What is started later gets the default back.
+pub fn ignore_sigxfsz() {
+    // SAFETY: the disposition is built in, so no code of the program is called from a handler.
+    unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
 }
 
 fn set_sigpipe(disposition: libc::sighandler_t) {

@@ -20,6 +20,7 @@ mod error;
 mod inside;
 mod launch;
 mod plan;
+mod reset;
 
 pub use child::Child;
 pub use error::SpawnError;
@@ -29,12 +30,14 @@ use inside::{Role, Stage};
 use plan::Plan;
 
 /// Starts a program that is nobody's child: not the caller's, and not for longer than a moment anyone's but the
-/// system's. It leads a new session.
+/// system's. It leads a new session, and nothing of how the caller happens to be scheduled or limited is passed on where the
+/// system allows to put it back.
 ///
 /// A process in between forks it, opens its handle while it cannot have been waited for, hands the handle over and
 /// ends. Orphans go to the nearest subreaper; a caller that is one becomes the parent after all.
 pub fn detached(launch: &Launch<'_>) -> Result<ProcessHandle, SpawnError> {
     let mut plan = Plan::prepare(&Launch { session: true, ..*launch }).map_err(SpawnError::other)?;
+    plan.afresh();
     let rails = Rails::lay().map_err(SpawnError::other)?;
     let between = rails.fork(&mut plan, Role::Between).map_err(SpawnError::Fork)?;
     let line = rails.keep();

@@ -59,6 +59,28 @@ pub fn effective_uid() -> u32 {
     rustix::process::geteuid().as_raw()
 }
 
+/// Longest `/etc/login.defs` that is read: Debian's has 13 KB.
+const LONGEST_DEFINITIONS: u64 = 1 << 20;
+
+/// The umask that users of this system usually have: `UMASK` in `/etc/login.defs`, else 022.
+#[must_use]
+pub fn usual_umask() -> u32 {
+    let text = read_regular(Path::new("/etc/login.defs"), LONGEST_DEFINITIONS).unwrap_or_default();
+    let defined = umask_in(&String::from_utf8_lossy(&text));
+    defined.unwrap_or(0o022)
+}
+
+/// As login.defs(5) has it: octal with a leading zero, which everybody leaves out. The last line counts.
+fn umask_in(text: &str) -> Option<u32> {
+    let value = |line: &str| {
+        let mut words = line.split_whitespace();
+        let named = words.next() == Some("UMASK");
+        let value = words.next().filter(|_| named)?;
+        u32::from_str_radix(value, 8).ok().filter(|umask| *umask <= 0o777)
+    };
+    text.lines().filter_map(value).next_back()
+}
+
 /// The first home that was found in this process. Several rooms ask for the same one in a call that is to be short; a
 /// failure is not kept.
 static FOUND: OnceLock<(u32, PathBuf)> = OnceLock::new();
@@ -151,6 +173,13 @@ pub fn machine_id() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_usual_umask_is_read_as_login_does() {
+        assert_eq!(umask_in("# UMASK 077\nUMASK\t\t027 # ours\nUMASKS 0\n"), Some(0o027));
+        assert_eq!(umask_in("UMASK 022\nUMASK 0077\n"), Some(0o077));
+        assert_eq!(umask_in("UMASK 9\nUMASK\n"), None);
+    }
 
     #[test]
     fn a_home_is_found_by_number_and_only_if_it_is_one() {

@@ -15,11 +15,13 @@ use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
 mod exec;
+mod finding;
 mod http;
 mod notify;
 mod tcp;
 
 pub use exec::Command;
+pub use finding::Finding;
 pub use notify::{Notice, NotifySocket};
 
 /// First wait before a program that is not ready is asked again. The kernel wakes nobody when a port begins to listen, so
@@ -59,17 +61,6 @@ pub struct Target {
     pub address: SocketAddr,
     /// The process from which the owner of the socket must descend, where the program binds it itself.
     pub tree: Option<u32>,
-}
-
-/// What came of asking.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
-    /// It passed.
-    Passed,
-    /// Not now, for this reason.
-    Failed(String),
-    /// Not now and not later, for this reason.
-    Hopeless(String),
 }
 
 /// Asks that go on until they are dropped; dropping waits until the thread has stopped, which takes no longer than one

@@ -35,10 +35,6 @@ mod variables;
 pub use error::{Berth, ProgramError};
 pub use variables::{READY_VARIABLE, Surroundings, set_generation, set_variable, variables};
 
-/// The umask of programs. What a user's background worker writes is the user's own affair until it says otherwise, and it
-/// must not depend on the launcher that happened to win the race.
-const UMASK: u32 = 0o077;
-
 /// What is started: the same for every start of one host.
 #[derive(Debug, Clone)]
 pub struct Plan {
@@ -50,6 +46,8 @@ pub struct Plan {
     pub variables: Vec<(String, String)>,
     /// The mark of its tree, among the variables too.
     pub cookie: String,
+    /// Its umask.
+    pub umask: u32,
     /// Its soft limit of open files.
     pub nofile: u64,
     /// How it is ended.
@@ -161,7 +159,7 @@ fn release(plan: &Plan, listens: bool) -> Result<Release, ProgramError> {
         variables: plan.variables.clone(),
         pid_variable: listens.then(|| "LISTEN_PID".to_owned()),
         cwd: plan.cwd.clone(),
-        umask: UMASK,
+        umask: plan.umask,
         nofile: plan.nofile,
         stop: plan.stop.clone(),
     })

@@ -63,7 +63,7 @@ pub struct Brief {
     pub booting_until: Moment,
     /// Names of the inherited listeners, in order.
     pub listeners: Vec<String>,
-    /// Soft limit of open files to give to programs: the launcher's own.
+    /// Soft limit of open files to give to programs: the same from every launcher with the same hard limit.
     pub nofile: u64,
     /// A worker serves, and this one is to take its place. It then gets the gate instead of lease and sockets.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -8,6 +8,7 @@ use crate::errand::{Act, Errand, How};
 use crate::error::{Error, ErrorKind};
 use crate::gate::Gate;
 use crate::judge::{Aim, Fault, Usable, Verdict, Want, judge};
+use crate::launcher;
 use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
@@ -94,6 +95,8 @@ pub fn ensure(order: &Order) -> Result<Ensured, Error> {
     if !order.may_spawn() {
         return Ok(Ensured::Down);
     }
+
+    launcher::check()?;
 
     // Slow path: one launcher at a time acts for this scope, on a fresh look; the others wait in the kernel.
     let state = StateDir::create(&order.scope)?;

@@ -12,6 +12,7 @@ use std::time::Duration;
 use crate::deadline::TimedOut;
 use crate::gate::GateError;
 use crate::judge::Refusal;
+use crate::launcher::Unfit;
 use crate::lease::LeaseError;
 use crate::leftovers::LeftoverError;
 use crate::paths::PathsError;
@@ -54,6 +55,8 @@ pub enum ErrorKind {
     Untrusted,
     /// A person stopped the worker until a person starts it.
     HeldDown,
+    /// A limit of this launcher is too low for a worker, which would inherit it.
+    LimitTooLow,
     /// The worker could not be started.
     SpawnFailed,
     /// It failed a moment ago; the next try is suppressed.
@@ -78,7 +81,7 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind of this version, for whoever has something to say about each.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::Denied,
         Self::StateUnusable,
         Self::RecordUnusable,
@@ -91,6 +94,7 @@ impl ErrorKind {
         Self::VersionPinned,
         Self::Untrusted,
         Self::HeldDown,
+        Self::LimitTooLow,
         Self::SpawnFailed,
         Self::SpawnSuppressed,
         Self::Recursion,
@@ -200,6 +204,7 @@ impl Error {
             | ErrorKind::StateUnusable
             | ErrorKind::RecordUnusable
             | ErrorKind::NotOurs
+            | ErrorKind::LimitTooLow
             | ErrorKind::GateHeld
             | ErrorKind::TimedOut => Blame::Environment,
             ErrorKind::Bug => Blame::Bug,
@@ -338,6 +343,12 @@ impl From<GateError> for Error {
             GateError::Lost => ErrorKind::TimedOut,
         };
         Self::because(kind, error).at("gate")
+    }
+}
+
+impl From<Unfit> for Error {
+    fn from(error: Unfit) -> Self {
+        Self::because(ErrorKind::LimitTooLow, error).at("limits")
     }
 }
 

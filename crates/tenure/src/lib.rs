@@ -38,6 +38,7 @@ pub mod fault;
 mod forget;
 pub mod gate;
 pub mod judge;
+mod launcher;
 pub mod lease;
 pub mod ledger;
 pub mod leftovers;
@@ -78,7 +79,7 @@ pub use order::{
 pub use pin::{Applied, PinOrder, Pinned, Unpinned, pin, unpin};
 pub use restart::{Manner, Restarted, restart};
 pub use scope::Scope;
-pub use seat::can_run;
+pub use seat::{can_run, umask};
 pub use semver::Version;
 pub use spec::Spec;
 pub use status::{Listed, Standing, gate_holder, last_end, list, recorded, status};

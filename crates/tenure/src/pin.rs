@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
 use crate::gate::Gate;
+use crate::launcher;
 use crate::lease::{Lease, TryLease};
 use crate::offers;
 use crate::order::{self, Order};
@@ -91,6 +92,7 @@ pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
         let message = format!("pin {}: this process is part of that worker", order.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
+    launcher::check()?;
     let to = wanted(order, &records::read_desired(&state)?)?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, to.gate_time())?;
     let mut desired = offers::counted(&gate)?;

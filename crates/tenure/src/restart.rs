@@ -10,6 +10,7 @@ use crate::desired::Target;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::gate::Gate;
+use crate::launcher;
 use crate::lease::Lease;
 use crate::offers;
 use crate::order::{self, Order};
@@ -71,6 +72,7 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
         let message = format!("restart {}: this process is part of that worker", order.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
+    launcher::check()?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, order.gate_time())?;
     let mut desired = offers::with_offer(&gate, order)?;
     if let Some(down) = &desired.down {

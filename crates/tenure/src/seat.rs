@@ -21,7 +21,7 @@ use crate::order::Order;
 use crate::paths::{self, StateDir};
 use crate::program::{self, NoProgram};
 use crate::scope::{self, COOKIE_VARIABLE};
-use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec};
+use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec, Umask};
 
 /// A worker process cannot be made; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -88,7 +88,11 @@ impl Seat {
             stdout: Stream::Fd(log.as_fd()),
             stderr: Stream::Fd(log.as_fd()),
             fds: &fds,
-            umask: Some(0o077),
+            umask: Some(match brief.spec.kind {
+                // What it writes is the scope's own, and private.
+                Kind::Program => 0o077,
+                Kind::Embedded => umask(&brief.spec),
+            }),
             session: true,
             nofile: None,
             pid_env: Some(HANDOVER_PID_VARIABLE),
@@ -160,6 +164,12 @@ fn host(order: &Order, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgr
         Ok(named) if !named.is_empty() => program::resolve(&named, root, None),
         Ok(_) | Err(_) => program::resolve("tenure", root, std::env::var("PATH").ok().as_deref()),
     }
+}
+
+/// The umask of the program of `spec`: never the launcher's, which may be anything.
+#[must_use]
+pub fn umask(spec: &Spec) -> u32 {
+    spec.umask.map_or_else(tenure_sys::user::usual_umask, Umask::bits)
 }
 
 /// Whether the program of `spec` is there, by the PATH that it would get from this launcher.

@@ -17,7 +17,8 @@ mod part;
 mod valid;
 
 pub use part::{
-    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy, Upstream,
+    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy, Umask,
+    Upstream,
 };
 
 /// A worker that is wanted.
@@ -77,6 +78,9 @@ pub struct Spec {
     /// Variables.
     #[serde(default)]
     pub env: Environment,
+    /// Which permissions new files of the program do not get. Where it is not said: what users of the system usually have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<Umask>,
     /// Size and number of log files.
     #[serde(default)]
     pub logs: Logs,
@@ -140,6 +144,7 @@ impl Spec {
             overlap: false,
             bake: None,
             env: Environment::default(),
+            umask: None,
             logs: Logs::default(),
         }
     }
@@ -176,10 +181,12 @@ impl Spec {
         let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);
         let care = (&self.stop, &self.restart, &self.logs);
         let known = (&self.ready, &self.health, budgets, care, &self.env, &self.build);
-        if self.preflight.is_empty() && !self.overlap && self.bake.is_none() {
-            return digest_of(&known);
-        }
-        digest_of(&(known, &self.preflight, self.overlap, self.bake))
+        let digest = if self.preflight.is_empty() && !self.overlap && self.bake.is_none() {
+            digest_of(&known)
+        } else {
+            digest_of(&(known, &self.preflight, self.overlap, self.bake))
+        };
+        if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest }
     }
 
     /// The whole spec.
@@ -313,6 +320,7 @@ mod tests {
             with(|spec| spec.overlap = true),
             with(|spec| spec.bake = Some(Span::secs(3))),
             with(|spec| spec.bake = Some(Span::secs(0))),
+            with(|spec| spec.umask = Umask::try_from("077".to_owned()).ok()),
         ];
         let mut digests: Vec<String> = changed.iter().map(Spec::settings_digest).collect();
         assert!(changed.iter().all(|other| other.identity_digest() == spec.identity_digest()));
@@ -323,9 +331,19 @@ mod tests {
     }
 
     #[test]
+    fn a_umask_is_three_octal_digits() {
+        let read = |text: &str| Umask::try_from(text.to_owned());
+        assert_eq!(read("027").map(Umask::bits), Ok(0o027));
+        assert_eq!(read("0077").map(String::from), Ok("077".to_owned()));
+        for bad in ["22", "", "1777", "089", "+22", "rwx"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
     fn what_is_not_said_is_not_written() {
         let text = serde_json::to_string(&server()).expect("writes");
-        for key in ["preflight", "overlap", "bake", "\"to\""] {
+        for key in ["preflight", "overlap", "bake", "umask", "\"to\""] {
             assert!(!text.contains(key), "{text}");
         }
     }

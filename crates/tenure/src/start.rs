@@ -110,7 +110,7 @@ pub(crate) fn start(
         started_by: order.asker(),
         booting_until,
         listeners: seat::listener_names(spec),
-        nofile: limits::nofile().0,
+        nofile: limits::usual_nofile(),
         succeeds: None,
     };
     let mark = logs::mark(state);

@@ -219,7 +219,7 @@ fn succeed(
         started_by: order.asker(),
         booting_until: Moment::now().plus(limit),
         listeners: seat::listener_names(spec),
-        nofile: limits::nofile().0,
+        nofile: limits::usual_nofile(),
         succeeds: Some(succession),
     };
     let mark = logs::mark(state);

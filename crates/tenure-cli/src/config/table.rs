@@ -145,6 +145,12 @@ pub(crate) static WORKER: &[Key] = &[
     ),
     key("env", Table(ENV), Told("below"), "which variables pass"),
     key(
+        "umask",
+        Pattern("^0?[0-7]{3}$"),
+        Told("the system's: `UMASK` in `/etc/login.defs`, else `\"022\"`"),
+        "which permissions new files of the program, and of its checks, do not get, in octal digits",
+    ),
+    key(
         "logs",
         Table(LOGS),
         Value("{ size = \"10MB\", keep = 3 }"),
@@ -309,6 +315,7 @@ mod tests {
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));
         spec.build = vec!["dist/**".into()];
+        spec.umask = tenure::spec::Umask::try_from("022".to_owned()).ok();
         spec.ready = Some(Ready::Http("/".into()));
         spec.health = Some(Health::of(Ready::Http("/".into())));
         serde_json::to_value(spec).expect("a spec is JSON")

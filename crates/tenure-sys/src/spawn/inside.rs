@@ -10,6 +10,7 @@ use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
 use super::plan::{KEEP, PID_DIGITS, Plan};
+use super::reset::reset_inherited;
 
 /// Length of a report: stage and error number.
 pub(super) const REPORT: usize = 8;
@@ -219,6 +220,9 @@ fn settle(plan: &Plan) -> Result<(), Failure> {
         }
         if let Some(umask) = plan.umask {
             libc::umask(umask);
+        }
+        if let Some(limits) = &plan.reset {
+            reset_inherited(limits);
         }
         checked(Stage::Directory, libc::chdir(plan.cwd.as_ptr()))?;
         if let Some(limit) = &plan.nofile {

@@ -7,6 +7,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
 use std::ptr;
 
+use rustix::process::{Resource, getrlimit};
+
 use super::launch::{Launch, Stream};
 
 /// A slot of [`Plan::sources`] that is left as it is.
@@ -31,6 +33,8 @@ pub(super) struct Plan {
     pub(super) session: bool,
     pub(super) umask: Option<libc::mode_t>,
     pub(super) nofile: Option<libc::rlimit>,
+    /// Soft limits to put back, and with them all else that is inherited; none where the caller's own are passed on.
+    pub(super) reset: Option<Vec<SoftLimit>>,
     /// One past the highest descriptor that may be open, for kernels without `close_range`.
     pub(super) highest: RawFd,
     _strings: Vec<CString>,
@@ -38,7 +42,30 @@ pub(super) struct Plan {
     _null: Option<OwnedFd>,
 }
 
+/// A soft limit to set, with its number as the kernel takes it.
+pub(super) struct SoftLimit {
+    pub(super) resource: libc::c_long,
+    pub(super) limit: libc::rlimit,
+}
+
+/// The usual soft limit of a stack; threads get their share of address space by it (`_STK_LIM`, linux/resource.h).
+const STACK: u64 = 8 * 1024 * 1024;
+
 impl Plan {
+    /// Has the new process put back what it inherits.
+    pub(super) fn afresh(&mut self) {
+        let as_hard =
+            [Resource::Cpu, Resource::Fsize, Resource::Data, Resource::Rss, Resource::As, Resource::Nproc]
+                .map(|resource| (resource, u64::MAX));
+        let of = |(resource, most): (Resource, u64)| {
+            let rlim_max = getrlimit(resource).maximum.unwrap_or(libc::RLIM_INFINITY);
+            let limit = libc::rlimit { rlim_cur: most.min(rlim_max), rlim_max };
+            SoftLimit { resource: number(resource), limit }
+        };
+        let all = as_hard.into_iter().chain([(Resource::Stack, STACK), (Resource::Core, 0)]);
+        self.reset = Some(all.map(of).collect());
+    }
+
     pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Self> {
         let program = c_string(launch.program.as_os_str())?;
         let mut strings = vec![c_string(launch.arg0.unwrap_or(launch.program.as_os_str()))?];
@@ -64,7 +91,7 @@ impl Plan {
         argv.push(ptr::null());
         envp.push(ptr::null());
         let (sources, null) = sources(launch)?;
-        let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile);
+        let limit = getrlimit(Resource::Nofile);
         let hard = limit.maximum.unwrap_or(libc::RLIM_INFINITY);
         Ok(Self {
             program,
@@ -76,6 +103,7 @@ impl Plan {
             session: launch.session,
             umask: launch.umask,
             nofile: launch.nofile.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard }),
+            reset: None,
             // A limit of a thousand million would take minutes; nobody opens that many.
             highest: RawFd::try_from(limit.current.unwrap_or(u64::MAX).min(1 << 20)).unwrap_or(RawFd::MAX),
             _strings: strings,
@@ -103,6 +131,10 @@ fn sources(launch: &Launch<'_>) -> io::Result<(Vec<RawFd>, Option<OwnedFd>)> {
     }
     sources.extend(launch.fds.iter().map(AsRawFd::as_raw_fd));
     Ok((sources, null))
+}
+
+fn number(resource: Resource) -> libc::c_long {
+    libc::c_long::from(resource as u32)
 }
 
 fn c_string(text: &OsStr) -> io::Result<CString> {

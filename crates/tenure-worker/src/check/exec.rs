@@ -11,7 +11,7 @@ use tenure_sys::spawn::{self, Child, Launch};
 use tenure_sys::tree;
 use tenure_sys::wake::Waker;
 
-use super::Finding;
+use super::finding::Finding;
 use crate::reason;
 
 /// A command. There is no listener, lock or standard stream in it, and its marks are the program's: what it leaves behind is
@@ -24,6 +24,8 @@ pub struct Command {
     pub cwd: PathBuf,
     /// Its whole environment.
     pub variables: Vec<(String, String)>,
+    /// Its umask.
+    pub umask: u32,
 }
 
 impl std::fmt::Debug for Command {
@@ -68,6 +70,8 @@ fn start(command: &Command) -> Result<Child, (String, bool)> {
     let args: Vec<OsString> = command.words.iter().skip(1).map(OsString::from).collect();
     let env: Vec<(OsString, OsString)> =
         command.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    let launch = Launch { args: &args, env: &env, session: true, ..Launch::new(&program, &command.cwd) };
+    let umask = Some(command.umask);
+    let launch =
+        Launch { args: &args, env: &env, session: true, umask, ..Launch::new(&program, &command.cwd) };
     spawn::child(&launch).map_err(|error| (reason::of(&error), error.is_lasting()))
 }

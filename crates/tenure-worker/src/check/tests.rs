@@ -32,7 +32,12 @@ fn serve(listener: TcpListener, answers: &'static [&'static str]) -> JoinHandle<
 
 fn exec(words: &[&str]) -> Check {
     let words = words.iter().map(|&word| word.to_owned()).collect();
-    Check::Exec(Command { words, cwd: "/".into(), variables: vec![("PATH".into(), "/usr/bin:/bin".into())] })
+    Check::Exec(Command {
+        words,
+        cwd: "/".into(),
+        variables: vec![("PATH".into(), "/usr/bin:/bin".into())],
+        umask: 0o022,
+    })
 }
 
 fn asked(check: &Check, limit: Duration) -> Finding {

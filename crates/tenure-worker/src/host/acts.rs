@@ -16,7 +16,6 @@ use crate::program::{self, Berth};
 use crate::reason;
 use crate::supervisor::{Act, Happening};
 
-use super::hear::not_started;
 use super::ready::ReadyPipe;
 use super::{Host, Run};
 
@@ -155,7 +154,7 @@ impl Host {
         let Self { worker, means, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
         let started = program::start(&means.state, &means.plan, &means.listeners, self.berth, &mut record)
-            .map_err(|error| not_started(fragment(&error), error.is_lasting()))?;
+            .map_err(|error| Happening::not_started(fragment(&error), error.is_lasting()))?;
         self.berth = Berth::Again(started.program.lock());
         let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
         let output = match output {

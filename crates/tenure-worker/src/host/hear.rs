@@ -32,11 +32,6 @@ enum Source {
     Post,
 }
 
-/// What a start that failed is to the machine.
-pub(super) fn not_started(why: String, lasting: bool) -> Happening {
-    if lasting { Happening::NoProgram(why) } else { Happening::CannotRun(why) }
-}
-
 impl Host {
     /// Waits until something happens, unless something is pending, and tells it in order.
     pub(super) fn hear(&mut self) -> Vec<Happening> {
@@ -137,7 +132,7 @@ impl Host {
                 vec![Happening::Runs]
             }
             Heard::CannotRun { message, lasting } => {
-                vec![not_started(format!("failed to {message}"), lasting)]
+                vec![Happening::not_started(format!("failed to {message}"), lasting)]
             }
             Heard::Kills { pid, command } => {
                 self.killed(pid, &command);

@@ -111,6 +111,7 @@ impl Means {
             cwd: spec.cwd.clone(),
             variables,
             cookie,
+            umask: tenure::umask(&spec),
             nofile: brief.nofile,
             stop: spec.stop.clone(),
             ready_pipe,
@@ -139,7 +140,8 @@ impl Means {
             Ready::Exec(words) => {
                 let told = |name: &str| name.starts_with("LISTEN_") || name == program::READY_VARIABLE;
                 let variables = self.plan.variables.iter().filter(|(name, _)| !told(name)).cloned().collect();
-                Some(Check::Exec(Command { words: words.clone(), cwd: self.spec.cwd.clone(), variables }))
+                let (words, cwd) = (words.clone(), self.spec.cwd.clone());
+                Some(Check::Exec(Command { words, cwd, variables, umask: self.plan.umask }))
             }
             Ready::Up | Ready::Log(_) | Ready::Notify | Ready::Fd => None,
         }

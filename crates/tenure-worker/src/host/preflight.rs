@@ -83,6 +83,7 @@ fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
         stdout: Stream::Inherit,
         stderr: Stream::Inherit,
         session: true,
+        umask: Some(tenure::umask(spec)),
         ..Launch::new(&program, &spec.cwd)
     };
     spawn::child(&launch).map_err(|error| reason::of(&error))

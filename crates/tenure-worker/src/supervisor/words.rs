@@ -59,6 +59,14 @@ pub enum Happening {
     StopAsked,
 }
 
+impl Happening {
+    /// A start that failed: `lasting` where another try fails likewise until somebody changes what is on disk.
+    #[must_use]
+    pub fn not_started(why: String, lasting: bool) -> Self {
+        if lasting { Self::NoProgram(why) } else { Self::CannotRun(why) }
+    }
+}
+
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {

@@ -44,6 +44,7 @@ fn plan(state: &StateDir, script: &str, grace: Duration) -> Plan {
         cwd: "/".into(),
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         cookie: cookie.clone(),
+        umask: 0o077,
         nofile: 64,
         stop: StopPolicy {
             signal: Signal::Term,

@@ -183,6 +183,8 @@ pub struct State {
     pub programs: Vec<Member>,
     /// The code that keeps, or kept, the worker.
     pub host: Option<Host>,
+    /// In what the living worker has inherited something else than the caller of this has: a line each.
+    pub inherited: Vec<String>,
     /// Addresses that the worker serves on, or would be started on.
     pub ports: Vec<Port>,
     /// Names in the directory that only a write in progress should have.

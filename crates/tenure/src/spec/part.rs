@@ -168,6 +168,43 @@ impl Default for StopPolicy {
     }
 }
 
+/// Which permissions new files do not get: written as three octal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Umask(u32);
+
+impl Umask {
+    /// The mask as the kernel takes it.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<Umask> for String {
+    fn from(umask: Umask) -> Self {
+        format!("{:03o}", umask.0)
+    }
+}
+
+/// No umask.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("understand {text:?}: write three octal digits, such as \"022\"")]
+pub struct BadUmask {
+    /// As written.
+    pub text: String,
+}
+
+impl TryFrom<String> for Umask {
+    type Error = BadUmask;
+
+    fn try_from(text: String) -> Result<Self, BadUmask> {
+        let digits = text.len() >= 3 && text.bytes().all(|digit| digit.is_ascii_digit());
+        let bits = u32::from_str_radix(&text, 8).ok().filter(|bits| digits && *bits <= 0o777);
+        bits.map(Self).ok_or(BadUmask { text })
+    }
+}
+
 /// Which ends of the program are followed by a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

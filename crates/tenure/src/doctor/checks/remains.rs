@@ -17,6 +17,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
     Check { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
     Check { id: "host-newer", part: "host executable", look: Look::Worker(host_newer) },
+    Check { id: "inherited", part: "host executable", look: Look::Worker(inherited) },
     Check { id: "not-looked-at", part: "state directory", look: Look::Worker(not_looked_at) },
 ];
 
@@ -57,6 +58,20 @@ fn leftovers(case: &Case<'_>) -> Option<Symptom> {
             .saw_all(more)
             .remedy(case.type_in("doctor --fix"))
             .fix(Fix::EndLeftovers { scope: case.worker.scope.clone() }),
+    )
+}
+
+/// What cannot be put back without privilege stays with a worker for as long as it lives, whoever asks for it.
+fn inherited(case: &Case<'_>) -> Option<Symptom> {
+    let by = &case.state.hello()?.started_by;
+    if case.state.inherited.is_empty() {
+        return None;
+    }
+    Some(
+        Symptom::note("the worker has something from whoever started it that is otherwise here")
+            .saw_all(case.state.inherited.iter().cloned())
+            .saw(format!("it was started by pid {} ({})", by.pid, by.command))
+            .remedy(case.type_in("restart")),
     )
 }
 

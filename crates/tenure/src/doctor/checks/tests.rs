@@ -235,6 +235,7 @@ fn of_the_rest() -> Vec<Case> {
         ("host-newer", healthy, |facts| {
             state(facts).host.as_mut().expect("recorded").record.version = "999.0.0".into();
         }),
+        ("inherited", healthy, |facts| state(facts).inherited = vec!["nice is 7; here it is 0".into()]),
         ("not-looked-at", down, |facts| state(facts).logs = Err(Unread("look at the logs".into()))),
     ]
 }

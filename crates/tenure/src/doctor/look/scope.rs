@@ -54,6 +54,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -
         socket: exists(state, file::CONTROL),
         programs: members(&programs),
         host: host(state, hello),
+        inherited: hello.map(inherited).unwrap_or_default(),
         ports: ports(hello, desired.good(), &lease, now),
         temporaries: temporaries(state),
         logs: logs(state, desired.good(), now),
@@ -244,6 +245,11 @@ fn host(state: &StateDir, hello: Option<&Hello>) -> Option<Host> {
     let there = Path::new(&record.exe).is_file();
     let runs = hello.and_then(|hello| process::executable_of(hello.identity.pid));
     Some(Host { record, there, runs })
+}
+
+fn inherited(hello: &Hello) -> Vec<String> {
+    let of = (process::inherited_by(hello.identity.pid), process::inherited_by(std::process::id()));
+    if let (Some(worker), Some(own)) = of { worker.differences(&own) } else { Vec::new() }
 }
 
 fn ports(hello: Option<&Hello>, wanted: Option<&Wanted>, lease: &Read<bool>, now: &Moment) -> Vec<Port> {

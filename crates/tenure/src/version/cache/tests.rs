@@ -126,7 +126,7 @@ fn format_1_is_read_by_every_later_build() {
         found.ctime_nsec()
     );
     // Answers from before the variables were part of the question are read, and not believed.
-    for (digest, found) in [("".to_owned(), None), (format!(r#","environment":"{variables}""#), Some(one()))]
+    for (digest, found) in [(String::new(), None), (format!(r#","environment":"{variables}""#), Some(one()))]
     {
         let golden = format!(
             r#"{{"schema_version":1,"answers":[{{"question":{{"command":["sh","-c","echo 1.0.0"],"cwd":"/","program":"{}","inputs":["absent"]{digest}}},"evidence":{{"program":{stamp},"inputs":[null]}},"version":"1.0.0"}}]}}"#,

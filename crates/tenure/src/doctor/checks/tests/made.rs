@@ -162,6 +162,7 @@ pub(super) fn healthy() -> Facts {
         lineage: vec![there(42, RunState::Sleeping)],
         programs: Vec::new(),
         host: Some(Host { record: host, there: true, runs: Some("/usr/bin/tenure".into()) }),
+        inherited: Vec::new(),
         ports: vec![port(true)],
         temporaries: Vec::new(),
         logs: Ok(Some(LogBytes { all: 10, bound: 1_000_000 })),

@@ -1,0 +1,80 @@
+//! What a process has from whoever started it, as far as the kernel tells it to others. For messages only.
+
+use std::fs;
+
+use crate::procfs;
+
+/// What a process has inherited, each as a name and how the kernel writes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Inherited(Vec<(String, String)>);
+
+/// Of `/proc/PID/stat`, counted from the state: nice value and scheduling policy.
+const NICE: usize = 16;
+const POLICY: usize = 38;
+
+/// Namespaces of a process; those of pids and mounts are told by its identity.
+const NAMESPACES: [&str; 5] = ["net", "user", "uts", "ipc", "cgroup"];
+
+/// What a process has inherited; `None` where it cannot be looked at.
+#[must_use]
+pub fn inherited_by(pid: u32) -> Option<Inherited> {
+    let mut found = Vec::new();
+    let mut add = |name: &str, value: Option<String>| {
+        found.extend(value.map(|value| (name.to_owned(), value)));
+    };
+    let stat = fs::read_to_string(procfs::path(pid, "stat")).ok()?;
+    let mut fields = stat.rsplit_once(')')?.1.split_ascii_whitespace();
+    add("nice", fields.nth(NICE).map(str::to_owned));
+    add("scheduling policy", fields.nth(POLICY - NICE - 1).map(str::to_owned));
+    add("oom_score_adj", read(pid, "oom_score_adj"));
+    add("processors", procfs::status_field(pid, "Cpus_allowed_list"));
+    add("no_new_privs", procfs::status_field(pid, "NoNewPrivs"));
+    add("seccomp", procfs::status_field(pid, "Seccomp"));
+    add("cgroup", read(pid, "cgroup"));
+    for name in NAMESPACES {
+        let link = fs::read_link(procfs::path(pid, &format!("ns/{name}"))).ok();
+        add(&format!("{name} namespace"), link.map(|link| link.display().to_string()));
+    }
+    let limits = read(pid, "limits")?;
+    found.extend(limits.lines().skip(1).filter_map(hard_limit));
+    Some(Inherited(found))
+}
+
+fn read(pid: u32, file: &str) -> Option<String> {
+    Some(fs::read_to_string(procfs::path(pid, file)).ok()?.trim().to_owned())
+}
+
+/// A line of `/proc/PID/limits`: the name fills 26 characters, then come the soft and the hard limit.
+fn hard_limit(line: &str) -> Option<(String, String)> {
+    let (name, values) = line.split_at_checked(26)?;
+    let hard = values.split_ascii_whitespace().nth(1)?;
+    Some((format!("hard limit \"{}\"", name.trim().to_ascii_lowercase()), hard.to_owned()))
+}
+
+impl Inherited {
+    /// A line for each thing in which another process, `other`, differs.
+    #[must_use]
+    pub fn differences(&self, other: &Self) -> Vec<String> {
+        let differs = |(name, value): &(String, String)| {
+            let (_, others) = other.0.iter().find(|(known, _)| known == name)?;
+            (value != others).then(|| format!("{name} is {value}; here it is {others}"))
+        };
+        self.0.iter().filter_map(differs).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_process_does_not_differ_from_itself_and_each_difference_has_a_line() {
+        let own = inherited_by(std::process::id()).expect("our own");
+        assert_eq!(own.differences(&own), Vec::<String>::new());
+        let mut other = own.clone();
+        other.0[0].1 = "7".into();
+        let line = format!("nice is 7; here it is {}", own.0[0].1);
+        assert_eq!(other.differences(&own), [line]);
+        assert!(own.0.iter().any(|(name, _)| name == "hard limit \"max open files\""), "{own:?}");
+    }
+}
