@@ -14,6 +14,9 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
     of_kind(error.kind(), error.stage(), error.retry_after(), name)
 }
 
+/// The remedy for what a project's file offered.
+const UNTRUSTED: &str = "read that file; `tenure trust`, typed in its directory, allows what it says now";
+
 fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, name: &str) -> String {
     match kind {
         ErrorKind::Denied => of_denial(stage, name),
@@ -41,9 +44,7 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
             "`tenure restart {name} --version V` puts V on record and starts the highest again; then it can be pinned"
         ),
         ErrorKind::VersionPinned => format!("`tenure unpin {name}` releases it; then it can be forgotten"),
-        ErrorKind::Untrusted => {
-            "read that file; `tenure trust`, typed in its directory, allows what it says now".to_owned()
-        }
+        ErrorKind::Untrusted => UNTRUSTED.to_owned(),
         ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
         ErrorKind::LimitTooLow => of_limit(name),
         ErrorKind::SpawnFailed => of_start(stage, name),

@@ -36,13 +36,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 epoch = Epoch::default();
                 None
             }
-            What::StartFailed => {
-                let version = event.version.as_ref().map_or(0, |version| version.major);
-                epoch.failed += 1;
-                epoch.last = epoch.last.map(|(last, failed)| (last, failed.max(version)));
-                let explained = causes.explain_failed_start(number(version), event.at_ms);
-                (!explained).then_some(Wrong::FailedStart)
-            }
+            What::StartFailed => failed(&mut epoch, event, causes),
             What::Replacing if event.why.starts_with("it is older than") => {
                 epoch.older.insert(event.generation);
                 let bound = versions - 1 + epoch.failed;
@@ -87,6 +81,15 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
         wrongs.extend(wrong.map(|wrong| (wrong, told(event))));
     }
     wrongs
+}
+
+/// A start that failed: it needs a cause of its own.
+fn failed(epoch: &mut Epoch, event: &Event, causes: &Causes) -> Option<Wrong> {
+    let version = event.version.as_ref().map_or(0, |version| version.major);
+    epoch.failed += 1;
+    epoch.last = epoch.last.map(|(last, failed)| (last, failed.max(version)));
+    let explained = causes.explain_failed_start(number(version), event.at_ms);
+    (!explained).then_some(Wrong::FailedStart)
 }
 
 /// Whether a person has spoken: another version may follow than any policy would choose.

@@ -39,7 +39,7 @@ fn stage(limit: Duration) -> Stage {
 }
 
 impl Desk {
-    fn connect(&self) -> Connection {
+    fn connect(&self) -> Connection<'_> {
         connect(&self.ground.holding.state, stage(LONG)).expect("it listens")
     }
 }

@@ -59,6 +59,10 @@ pub(crate) fn start(lineage: &Arc<Lineage>, link: Link, prepare: Prepare) {
 }
 
 /// One takeover, from the incumbent's side.
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a fact of its own, which one word of the successor sets"
+)]
 struct Takeover<'lineage> {
     lineage: &'lineage Lineage,
     link: Link,
