@@ -7,6 +7,7 @@ pub mod cold;
 pub mod figure;
 pub mod herd;
 pub mod idle;
+pub mod peers;
 pub mod proxy;
 pub mod takeover;
 pub mod versions;

@@ -6,6 +6,7 @@ pub mod kept;
 pub mod load;
 pub mod meeting;
 pub mod oracle;
+pub mod peers;
 pub mod sandbox;
 pub mod usual;
 

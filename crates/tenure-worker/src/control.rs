@@ -16,6 +16,7 @@ use tenure::asker;
 use tenure::deadline::{self, Deadline, millis};
 use tenure::event::What;
 use tenure::fault::{self, Point};
+use tenure::retire::CONTROL_THREAD;
 use tenure::wire::{Answer, Asker, Request};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::{Received, SignalFd};
@@ -29,16 +30,27 @@ use crate::takeover::incumbent;
 use crate::takeover::lineage::{End, Lineage};
 use crate::thread;
 
+mod crowd;
 mod peer;
 
+use crowd::Cost;
 use peer::{Gone, Heard, Peer, Waiting};
 
 /// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some hundred
-/// bytes. Beyond it the one that has been idle longest is closed; if none is, callers wait in the kernel's queue.
+/// bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as silent as one
+/// that is wedged, and would be ended as such.
 const MOST_PEERS: usize = 2048;
 
-/// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones.
-const BATCH: usize = 64;
+/// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones: some
+/// milliseconds of work, and 16 turns for a queue that is full.
+const BATCH: usize = 256;
+
+/// Peers that are heard again in one turn, after they were answered before; the others come first in the next one. A crowd
+/// that asks without a pause then costs a newcomer some milliseconds and not seconds.
+const TURN: usize = 128;
+
+/// Requests of one peer that are answered at a time, however many it has sent: once before it is read in a turn, once after.
+const SHARE: usize = 1;
 
 /// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
 const RESERVE: usize = 8;
@@ -70,7 +82,7 @@ pub(crate) fn start(told: Told, holding: Arc<Holding>, signals: SignalFd) -> io:
         uid: user::effective_uid(),
     };
     control.refill();
-    thread::start("tenure-control", move || {
+    thread::start(CONTROL_THREAD, move || {
         loop {
             control.turn();
         }
@@ -163,17 +175,24 @@ impl Control {
     /// Serves the peers that `ready` names, and closes those that are gone or late.
     fn serve(&mut self, ready: &[bool]) {
         let now = deadline::monotonic();
-        let mut closed = false;
+        let (mut closed, mut left, mut heard) = (false, TURN, Vec::new());
         let peers = mem::take(&mut self.peers);
         for (index, mut peer) in peers.into_iter().enumerate() {
-            let ready = ready.get(index) == Some(&true);
-            let stays = if ready { self.attend(&mut peer, now) } else { Ok(()) };
-            if stays.is_ok() && !peer.is_overdue(now) {
-                self.peers.push(peer);
-            } else {
+            let asks = ready.get(index) == Some(&true) || peer.has_more();
+            // Who was never answered is not made to wait for those who were.
+            let turn = asks && (left > 0 || !peer.was_heard());
+            left -= usize::from(turn && peer.was_heard());
+            let stays = if turn { self.attend(&mut peer, now) } else { Ok(()) };
+            if stays.is_err() || peer.is_overdue(now) {
                 closed = true;
+            } else if turn {
+                heard.push(peer);
+            } else {
+                self.peers.push(peer);
             }
         }
+        // Behind those who had no turn.
+        self.peers.append(&mut heard);
         if closed {
             self.refill();
             self.paused_until = None;
@@ -188,16 +207,20 @@ impl Control {
         }
         peer.flush()?;
         self.hear(peer, now)?;
-        if !peer.is_busy() {
+        // What is answered later is read later: what is kept of one peer is bounded.
+        if !peer.is_busy() && !peer.has_more() {
             peer.fill(now)?;
             self.hear(peer, now)?;
         }
         Ok(())
     }
 
-    /// Answers every whole request that was read, until an answer is owed.
+    /// Answers whole requests that were read, until an answer is owed or the peer has had its share.
     fn hear(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
-        while !peer.is_busy() {
+        for _ in 0..SHARE {
+            if peer.is_busy() {
+                return Ok(());
+            }
             match peer.next(now)? {
                 Heard::Nothing => return Ok(()),
                 Heard::Unknown(why) => {
@@ -302,28 +325,32 @@ impl Control {
     }
 
     fn accept(&mut self) {
-        for _ in 0..BATCH {
+        let mut streams = Vec::new();
+        while streams.len() < BATCH {
             // The door's listener is let go of before the peer is heard: it may ask for a stop, which closes the door.
             let Some(accepted) = self.holding.door.listener().map(|listener| listener.accept()) else {
-                return;
+                break;
             };
             match accepted {
-                Ok((stream, _)) => self.admit(stream),
+                Ok((stream, _)) => streams.push(stream),
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => return,
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // Those who were taken are heard first.
+                Err(_) if !streams.is_empty() => break,
                 Err(error) => {
                     let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
-                    if !spare || self.reserve.pop().is_none() {
+                    if !spare || (self.reserve.pop().is_none() && !self.make_room(1)) {
                         self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
-                        return;
+                        break;
                     }
                 }
             }
-            if self.peers.len() >= MOST_PEERS && !self.close_idlest() {
-                self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
-                return;
-            }
+        }
+        let places = MOST_PEERS.saturating_sub(self.peers.len());
+        self.make_room(streams.len().saturating_sub(places));
+        for stream in streams {
+            self.admit(stream);
         }
     }
 
@@ -341,12 +368,23 @@ impl Control {
         }
     }
 
-    fn close_idlest(&mut self) -> bool {
-        let idle =
-            self.peers.iter().enumerate().filter_map(|(index, peer)| Some((peer.idle_since()?, index)));
-        let Some((_, index)) = idle.min() else { return false };
-        self.peers.swap_remove(index);
-        true
+    /// Closes as many peers for newcomers, those first whom it costs least; whether there were any.
+    fn make_room(&mut self, count: usize) -> bool {
+        let now = deadline::monotonic();
+        let costs: Vec<Cost> = self.peers.iter().map(|peer| peer.cost(now)).collect();
+        let mut closed = crowd::who_makes_room(&costs, count).into_iter();
+        let any = closed.len() > 0;
+        let mut next = closed.next();
+        let mut index = 0;
+        self.peers.retain(|_| {
+            let closes = next == Some(index);
+            if closes {
+                next = closed.next();
+            }
+            index += 1;
+            !closes
+        });
+        any
     }
 
     /// Takes back what was given away from the reserve, as far as the app leaves something.

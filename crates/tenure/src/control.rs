@@ -37,6 +37,10 @@ pub enum Silence {
     /// The kernel does not let us connect: a sandbox, not a dead socket.
     #[error("connect to the worker: the system does not permit it")]
     Denied(#[source] io::Error),
+    /// Its queue of connections stayed full: somebody listens, and many ask. Whether it still takes any of them cannot be
+    /// told from here.
+    #[error("connect to the worker: its queue of connections is full")]
+    Busy,
     /// Connected, and no answer in time.
     #[error("get an answer from the worker: it is silent")]
     Silent,
@@ -74,8 +78,7 @@ pub fn connect(state: &StateDir, stage: Stage) -> Result<Connection<'_>, Silence
             ConnectError::Absent => Silence::Absent,
             ConnectError::Refused => Silence::Refused,
             ConnectError::Denied(source) => Silence::Denied(source),
-            // A full queue belongs to a worker that does not accept: as good as no answer.
-            ConnectError::Full => Silence::Silent,
+            ConnectError::Full => Silence::Busy,
             ConnectError::Other(source) => silence(source),
         })?;
     let ours = user::effective_uid();

@@ -31,13 +31,35 @@ pub enum Observation {
     Foreign(String),
 }
 
+/// How often a connection that was closed without an answer is made again within one look. A worker that has just died is
+/// refused the second time. One that lives closes only to make room for another newcomer, and hardly twice.
+const CLOSED_AGAIN: usize = 3;
+
 /// Looks once: connect, HELLO. Nothing is written and no lock is taken.
 #[must_use]
 pub fn observe(state: &StateDir, stage: Stage) -> Observation {
-    match control::connect(state, stage).and_then(|mut connection| connection.hello(stage)) {
-        Ok(hello) => Observation::Answered(Box::new(hello)),
-        Err(silence) => from_silence(&silence),
+    hello(state, stage)
+        .map_or_else(|silence| from_silence(&silence), |hello| Observation::Answered(Box::new(hello)))
+}
+
+/// The same look, with the reason where there is no answer.
+pub(crate) fn hello(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
+    unless_closed(stage, || control::connect(state, stage).and_then(|mut connection| connection.hello(stage)))
+}
+
+/// Asks, and asks again where the connection was closed without an answer.
+pub(crate) fn unless_closed<T>(
+    stage: Stage,
+    mut ask: impl FnMut() -> Result<T, Silence>,
+) -> Result<T, Silence> {
+    let mut seen = ask();
+    for _ in 0..CLOSED_AGAIN {
+        if !matches!(seen, Err(Silence::Closed)) || stage.remaining().is_zero() {
+            break;
+        }
+        seen = ask();
     }
+    seen
 }
 
 /// What a missing answer says about the scope.
@@ -45,7 +67,8 @@ pub fn observe(state: &StateDir, stage: Stage) -> Observation {
 pub fn from_silence(silence: &Silence) -> Observation {
     match silence {
         Silence::Absent | Silence::Refused | Silence::Closed => Observation::Nobody,
-        Silence::Silent => Observation::Silent,
+        // Somebody listens and does not answer us; whether it answers others is looked at before anything is done about it.
+        Silence::Silent | Silence::Busy => Observation::Silent,
         Silence::Denied(source) => Observation::Denied(source.to_string()),
         Silence::OtherUser { uid, .. } => Observation::Denied(format!("its peer has uid {uid}, not ours")),
         Silence::NotOurs { why } => Observation::Foreign(why.clone()),

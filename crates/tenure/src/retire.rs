@@ -17,6 +17,7 @@ use crate::lease::{Lease, LeaseError, TryLease};
 use crate::ledger::Ledger;
 use crate::leftovers;
 use crate::paths::StateDir;
+use crate::probe;
 use crate::scope;
 use crate::spec::KILL_GRACE;
 use crate::wire::{Asker, Hello};
@@ -127,6 +128,16 @@ pub fn retire(
         Ok((hello, within)) => (Some(hello), within),
         // Nobody listens and the lease is busy: it has announced its end already, and takes what it was given for it.
         Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, unheard(ledger, purpose)),
+        // Many ask it, and we do not get through. A signal is the same request by another road, with the same time for it.
+        Err(Silence::Busy) => {
+            gate.confirm().map_err(RetireError::Gate)?;
+            for handle in verified_lineage(state, ledger, None)? {
+                let failed = |source| RetireError::Signal { pid: handle.pid(), source };
+                refuse_traced(handle.pid())?;
+                handle.signal(Signal::Term).map_err(failed)?;
+            }
+            (None, unheard(ledger, purpose))
+        }
         // Only a budget as long as the silence that counts as wedged lets a silent worker be forced.
         Err(Silence::Silent) if stage.remaining().is_zero() => {
             return Err(RetireError::TimedOut(stage.timed_out()));
@@ -167,6 +178,19 @@ fn unheard(ledger: &Ledger, purpose: &Purpose) -> Duration {
     }
 }
 
+/// The name of the thread that answers in every worker.
+pub const CONTROL_THREAD: &str = "tenure-control";
+
+/// How long the threads that answer have run in the recorded workers, as far as the kernel tells. Where it grows, somebody
+/// takes what comes in, whether it gets to us or not.
+pub(crate) fn run_time(ledger: &Ledger) -> Option<Duration> {
+    let ran = |identity| match process::verify(identity) {
+        Verified::Same(handle) => process::run_time_of(handle.pid(), CONTROL_THREAD),
+        Verified::Gone(_) | Verified::Unverifiable(_) => None,
+    };
+    ledger.lineage.iter().filter_map(ran).reduce(Duration::saturating_add)
+}
+
 /// Ends a worker that holds its lease and does not answer.
 pub fn end_wedged(gate: &Gate<'_>, ledger: &Ledger) -> Result<Retired, RetireError> {
     force(gate, ledger, None)
@@ -175,10 +199,13 @@ pub fn end_wedged(gate: &Gate<'_>, ledger: &Ledger) -> Result<Retired, RetireErr
 /// HELLO and STOP on one connection: who accepted to end, and within what time. Needs no gate: whoever holds it may be
 /// waiting for this very worker.
 pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, Duration), Silence> {
-    let mut connection = control::connect(state, stage)?;
-    let hello = connection.hello(stage)?;
-    let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage)?;
-    Ok((hello, within))
+    let once = || {
+        let mut connection = control::connect(state, stage)?;
+        let hello = connection.hello(stage)?;
+        let within = connection.stop(&purpose.reason, purpose.patience, &purpose.by, stage)?;
+        Ok((hello, within))
+    };
+    probe::unless_closed(stage, once)
 }
 
 /// Waits until a worker whose lease is free has left the process table as well. The kernel closes a process's files a
@@ -255,12 +282,14 @@ fn unverifiable(state: &StateDir, doubt: Option<(u32, Doubt)>) -> String {
     }
 }
 
+fn refuse_traced(pid: u32) -> Result<(), RetireError> {
+    process::tracer_of(pid).map_or(Ok(()), |tracer| Err(RetireError::Traced { pid, tracer }))
+}
+
 /// TERM, grace, KILL; returns the signal that did it. A stopped process cannot take TERM, so it gets no grace.
 fn cascade(handle: &ProcessHandle) -> Result<Signal, RetireError> {
     let pid = handle.pid();
-    if let Some(tracer) = process::tracer_of(pid) {
-        return Err(RetireError::Traced { pid, tracer });
-    }
+    refuse_traced(pid)?;
     let failed = |source| RetireError::Signal { pid, source };
     if handle.signal(Signal::Term).map_err(failed)? == Delivery::AlreadyGone {
         return Ok(Signal::Term);

@@ -4,6 +4,7 @@
 //! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
 //! looked at once more: what stands now may be a healthy worker that somebody else has started.
 
+use crate::control::Silence;
 use crate::deadline::{Deadline, Moment, monotonic, wall_millis};
 use crate::error::Error;
 use crate::event::{self, Event, What};
@@ -14,7 +15,7 @@ use crate::ledger::Ledger;
 use crate::logs::{self, Mark};
 use crate::order::Order;
 use crate::paths::file;
-use crate::probe::{self, Observation};
+use crate::probe;
 use crate::records;
 use crate::retire::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::wire::Hello;
@@ -42,31 +43,46 @@ impl Room<'_> {
             return Ok(Some(lease));
         }
         let stage = self.budget.stage("lease")?.at_most(self.order.first_answer);
-        if probe::observe(self.gate.state(), stage) != Observation::Nobody {
-            return Ok(None);
+        // One that closes connections without an answer listens all the same, and is looked at again.
+        match probe::hello(self.gate.state(), stage) {
+            Err(Silence::Absent | Silence::Refused) => self.end_wedged().map(Some),
+            Ok(_) | Err(_) => Ok(None),
         }
-        self.end_wedged().map(Some)
     }
 
     /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended, unless nothing
     /// could be started in its place. `None`: look again.
+    ///
+    /// A queue that is full all the time is no silence while the holder runs: it may be taking others. It is waited for as
+    /// long as the caller has time, and the kernel lets us in when there is room.
     pub(crate) fn unmask(&self, startable: impl Fn() -> Result<(), Error>) -> Result<Option<Lease>, Error> {
-        let began = monotonic();
+        let state = self.gate.state();
+        let mut began = monotonic();
+        let mut ran = retire::run_time(&records::read_ledger(state)?);
+        let mut seen = None;
         loop {
-            let lease = Lease::try_take(self.gate.state())?;
-            let booting_for = records::read_ledger(self.gate.state())?.booting_for(&Moment::now());
+            let lease = Lease::try_take(state)?;
+            let ledger = records::read_ledger(state)?;
+            let booting_for = ledger.booting_for(&Moment::now());
             let silent_for = monotonic().saturating_sub(began);
             let busy = matches!(lease, TryLease::Busy);
             match (suspect(busy, silent_for, booting_for, self.order.wedged_after), lease) {
                 (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
                 (Suspicion::Wedged, _) => {
+                    let runs = retire::run_time(&ledger);
+                    if matches!(seen, Some(Silence::Busy)) && runs > ran {
+                        (began, ran) = (monotonic(), runs);
+                        continue;
+                    }
                     startable()?;
                     return self.end_wedged().map(Some);
                 }
                 (Suspicion::Wait(limit), _) => {
-                    let stage = self.budget.stage("silent worker")?.at_most(limit);
-                    if probe::observe(self.gate.state(), stage) != Observation::Silent {
-                        return Ok(None);
+                    let what =
+                        if matches!(seen, Some(Silence::Busy)) { "busy worker" } else { "silent worker" };
+                    match probe::hello(state, self.budget.stage(what)?.at_most(limit)) {
+                        Err(silence @ (Silence::Silent | Silence::Busy)) => seen = Some(silence),
+                        Ok(_) | Err(_) => return Ok(None),
                     }
                 }
                 (Suspicion::NoWorker, TryLease::Busy) => return Ok(None),

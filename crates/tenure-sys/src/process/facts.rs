@@ -5,6 +5,7 @@
 
 use std::fs;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use crate::procfs;
 
@@ -102,6 +103,27 @@ pub fn is_hidden(pid: u32) -> bool {
         .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
+/// How long the threads of a process with this name have run on a processor; all of its threads where none has the name.
+/// Two answers that differ say that it ran in between, and two that do not that it did not.
+///
+/// `None` where the kernel keeps no such account (`CONFIG_SCHED_INFO`), or the process is gone.
+#[must_use]
+pub fn run_time_of(pid: u32, thread: &str) -> Option<Duration> {
+    let tasks: Vec<PathBuf> =
+        fs::read_dir(procfs::path(pid, "task")).ok()?.filter_map(|task| Some(task.ok()?.path())).collect();
+    let named =
+        |task: &&PathBuf| fs::read_to_string(task.join("comm")).is_ok_and(|name| name.trim() == thread);
+    let mut chosen: Vec<&PathBuf> = tasks.iter().filter(named).collect();
+    if chosen.is_empty() {
+        chosen = tasks.iter().collect();
+    }
+    let ran = |task: &PathBuf| {
+        let text = fs::read_to_string(task.join("schedstat")).ok()?;
+        Some(Duration::from_nanos(text.split_ascii_whitespace().next()?.parse().ok()?))
+    };
+    chosen.into_iter().filter_map(ran).reduce(Duration::saturating_add)
+}
+
 /// The program file that a process runs; where it was deleted, the kernel appends ` (deleted)`.
 #[must_use]
 pub fn executable_of(pid: u32) -> Option<PathBuf> {
@@ -148,6 +170,7 @@ mod tests {
         assert_eq!(executable_of(own), std::env::current_exe().ok());
         assert_eq!(tracer_of(own), None);
         assert!(parent_of(own).is_some());
+        assert!(run_time_of(own, "no such thread").is_some_and(|ran| ran > Duration::ZERO));
         assert!(matches!(state_of(own), Some(RunState::Running | RunState::Sleeping)));
     }
 }

@@ -1,11 +1,11 @@
-//! `bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy]`: measures and prints the table of
-//! `docs/performance.md`, or the part of it that is about restarts under load, or about the proxy.
+//! `bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy|peers]`: measures and prints the table of
+//! `docs/performance.md`, or the part of it that is about restarts under load, the proxy, or crowds at a control socket.
 
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenure_test::bench::{cold, figure, herd, idle, proxy, takeover, versions, warm};
+use tenure_test::bench::{cold, figure, herd, idle, peers, proxy, takeover, versions, warm};
 use tenure_test::sandbox::Sandbox;
 
 /// What the proxy's rows take.
@@ -19,7 +19,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let value = |flag: &str| args.iter().skip_while(|arg| *arg != flag).nth(1);
     let Some(tenure) = value("--tenure") else {
-        print("usage: bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy]\n");
+        print("usage: bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy|peers]\n");
         return ExitCode::from(2);
     };
     let quick = args.iter().any(|arg| arg == "--quick");
@@ -40,11 +40,19 @@ fn main() -> ExitCode {
     }
     configure(&sandbox, &beside("fixture-program"));
     drop(sandbox.tenure(["trust"]).run().expect(0));
+    let newcomers = if quick { 20 } else { 200 };
+    if value("--only").is_some_and(|room| room == "peers") {
+        drop(sandbox.tenure(["ensure", "one"]).run().expect(0));
+        print(&figure::table(&peers::rows(&sandbox, "one", newcomers)));
+        drop(sandbox.stop("one"));
+        return ExitCode::SUCCESS;
+    }
     let less = if quick { 10 } else { 1 };
     let mut rows = measure(&sandbox, &beside("fixture-program"), &beside("empty"), less);
     if let Some(musl) = value("--musl") {
         rows.push(warm::other_build(&sandbox, Path::new(musl), 1000 / less));
     }
+    rows.extend(peers::rows(&sandbox, "one", newcomers));
     drop(sandbox.stop("one"));
     rows.extend(takeovers());
     rows.extend(proxy::rows(&sandbox, &own, effort));

@@ -11,6 +11,8 @@ use std::time::Duration;
 use tenure::wire::{self, Answer, HEADER, Request, Until};
 use tenure_sys::poll::Want;
 
+use super::crowd::{Cost, Manner};
+
 /// Longest request: a STOP with a long reason is far below it.
 const LONGEST_REQUEST: usize = 64 * 1024;
 
@@ -29,6 +31,8 @@ pub(crate) struct Peer {
     due: Option<Duration>,
     waiting: Option<Waiting>,
     last_heard: Duration,
+    /// Whether it has made a whole request.
+    heard: bool,
 }
 
 /// A WAIT that is not over.
@@ -58,7 +62,8 @@ impl Peer {
     /// Takes a connection over; its reads and writes no longer block.
     pub(crate) fn new(stream: UnixStream, now: Duration) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
-        Ok(Self { stream, inbox: Vec::new(), outbox: Vec::new(), due: None, waiting: None, last_heard: now })
+        let (inbox, outbox) = (Vec::new(), Vec::new());
+        Ok(Self { stream, inbox, outbox, due: None, waiting: None, last_heard: now, heard: false })
     }
 
     /// The connection, for a conversation that goes on elsewhere.
@@ -81,7 +86,8 @@ impl Peer {
 
     /// When something has to happen here at the latest.
     pub(crate) fn due(&self) -> Option<Duration> {
-        self.waiting.map(|waiting| waiting.due).or(self.due)
+        let more = self.has_more().then_some(Duration::ZERO);
+        more.or(self.waiting.map(|waiting| waiting.due)).or(self.due)
     }
 
     /// Whether the peer has used up its time.
@@ -89,10 +95,30 @@ impl Peer {
         self.waiting.is_none() && self.due.is_some_and(|due| now >= due)
     }
 
-    /// Since when it has asked nothing; `None` while something is going on.
-    pub(crate) fn idle_since(&self) -> Option<Duration> {
-        let idle = self.inbox.is_empty() && self.outbox.is_empty() && self.waiting.is_none();
-        idle.then_some(self.last_heard)
+    /// What it costs to close this peer for another.
+    pub(super) fn cost(&self, now: Duration) -> Cost {
+        let manner = if self.waiting.is_some() {
+            Manner::Waiting
+        } else if !self.inbox.is_empty() || !self.outbox.is_empty() {
+            Manner::Stuck
+        } else {
+            Manner::Idle
+        };
+        Cost::of(manner, self.last_heard, now)
+    }
+
+    /// Whether it has made a whole request before.
+    pub(crate) fn was_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Whether a whole request of its own was read and could be answered now.
+    pub(crate) fn has_more(&self) -> bool {
+        let header = self.inbox.first_chunk::<HEADER>().filter(|_| !self.is_busy());
+        // A header that is none is found by whoever takes the request.
+        header.is_some_and(|header| {
+            wire::body_length(*header).is_ok_and(|length| self.inbox.len() - HEADER >= length)
+        })
     }
 
     /// Whether the next request has to wait for an answer that is still owed.
@@ -143,6 +169,7 @@ impl Peer {
             self.inbox = Vec::new();
         }
         self.due = None;
+        self.heard = true;
         Ok(heard)
     }
 

@@ -1,0 +1,94 @@
+//! Whom a crowd costs a connection: who is closed when there is no room for a newcomer.
+//!
+//! Pure. A newcomer is never left in the queue for want of room, since nobody can tell that from a worker that is stuck. What
+//! is closed is what its owner misses least: a connection on which nothing is going on, then one that has asked half a question
+//! or does not read its answers, then one that waits for something and can come back and wait again. One that has just come,
+//! or has just got an answer, is about to ask.
+
+use std::time::Duration;
+
+/// How long a peer may take until its next request is here: that is one write after the connection, or after the answer
+/// before. Longer than any launcher takes in between, and too short to keep a place by saying nothing.
+const ABOUT_TO_ASK: Duration = Duration::from_secs(1);
+
+/// What closing a peer costs, cheapest first; among equals the one that has been still for longest.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Cost {
+    manner: Manner,
+    still_since: Duration,
+}
+
+/// What is going on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Manner {
+    /// Nothing.
+    Idle,
+    /// Half a request, or answers that are not read.
+    Stuck,
+    /// A WAIT.
+    Waiting,
+    /// It has just connected, or been answered.
+    Fresh,
+}
+
+impl Cost {
+    /// The cost of a peer that is in this manner since `still_since`.
+    pub(super) fn of(manner: Manner, still_since: Duration, now: Duration) -> Self {
+        let is_fresh = now.saturating_sub(still_since) < ABOUT_TO_ASK;
+        let manner = if manner == Manner::Idle && is_fresh { Manner::Fresh } else { manner };
+        Self { manner, still_since }
+    }
+}
+
+/// The places of the `count` peers who make room, in ascending order.
+pub(super) fn who_makes_room(costs: &[Cost], count: usize) -> Vec<usize> {
+    let count = count.min(costs.len());
+    let mut places: Vec<usize> = (0..costs.len()).collect();
+    if let 1.. = count
+        && count < places.len()
+    {
+        places.select_nth_unstable_by_key(count - 1, |place| costs[*place]);
+    }
+    places.truncate(count);
+    places.sort_unstable();
+    places
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(100);
+
+    fn cost(manner: Manner, seconds_ago: u64) -> Cost {
+        Cost::of(manner, NOW.saturating_sub(Duration::from_secs(seconds_ago)), NOW)
+    }
+
+    #[test]
+    fn the_idle_go_first_then_the_stuck_then_those_who_wait_and_those_about_to_ask_last() {
+        let costs = [
+            cost(Manner::Idle, 0),
+            cost(Manner::Waiting, 50),
+            cost(Manner::Stuck, 60),
+            cost(Manner::Idle, 2),
+            cost(Manner::Stuck, 5),
+        ];
+        assert_eq!(who_makes_room(&costs, 1), [3]);
+        assert_eq!(who_makes_room(&costs, 2), [2, 3]);
+        assert_eq!(who_makes_room(&costs, 4), [1, 2, 3, 4]);
+        assert_eq!(who_makes_room(&costs, 9), [0, 1, 2, 3, 4]);
+        assert!(who_makes_room(&costs, 0).is_empty() && who_makes_room(&[], 1).is_empty());
+    }
+
+    #[test]
+    fn among_equals_the_one_that_was_still_for_longest_goes_first() {
+        let costs = [cost(Manner::Waiting, 3), cost(Manner::Waiting, 9), cost(Manner::Waiting, 6)];
+        assert_eq!(who_makes_room(&costs, 1), [1]);
+        assert_eq!(who_makes_room(&costs, 2), [1, 2]);
+    }
+
+    #[test]
+    fn who_says_nothing_for_long_is_not_about_to_ask() {
+        assert_eq!(who_makes_room(&[cost(Manner::Waiting, 9), cost(Manner::Idle, 2)], 1), [1]);
+    }
+}
