@@ -140,6 +140,24 @@ impl Inquiry {
         })
     }
 
+    /// Asks until the check passes, and tells each time why it does not; nothing is taken to be hopeless for good.
+    pub fn until_passed(check: Check, mut tell: impl FnMut(Finding) + Send + 'static) -> io::Result<Self> {
+        Self::begin(move |off| {
+            let mut wait = FIRST_RETRY;
+            loop {
+                let finding = check.ask(READY_ANSWER, off);
+                let passed = finding == Finding::Passed;
+                if !called_off_within(off, Duration::ZERO) {
+                    tell(finding);
+                }
+                if passed || called_off_within(off, wait) {
+                    return;
+                }
+                wait = (wait * 2).min(LONGEST_RETRY);
+            }
+        })
+    }
+
     /// Asks at every interval, and tells each time.
     pub fn repeated(
         check: Check,

@@ -3,7 +3,8 @@
 //! The listeners stay here, whatever becomes of the program: while it cannot serve they are paused, and clients wait in the
 //! kernel's queue. One thread relays for all of them; an idle one is woken by nothing. It knows no protocol: bytes and ends
 //! pass through as they come, so a request that a program has begun can be waited for ([`Proxy::drain`]) but not moved to
-//! another one. When the program is ready is not decided here, and what listens on its address is not judged here.
+//! another one. When the program is ready is not decided here. Each connection
+//! that is made to it must lead to one of its users (`door`), or nothing is relayed.
 //!
 //! A program is drained by bytes and time, since TCP shows no request: what the program has begun to answer is passed on
 //! until it has been silent for long enough, and what a client asks after an answer stays with the client, which finds the
@@ -22,6 +23,7 @@ use tenure::deadline::{Deadline, monotonic};
 
 use crate::thread;
 
+mod door;
 mod engine;
 mod flow;
 mod relay;
@@ -67,11 +69,17 @@ impl Proxy {
     /// Takes clients in from now on, and relays those of each listener to the address that is named with it; those who
     /// wait already are first.
     ///
-    /// Where nobody listens on such an address, its clients are made to wait again and `refused` is called with the
-    /// listener's name, on the thread that relays: whoever finds out that the program listens after all opens again.
-    pub fn open(&self, upstreams: Vec<(String, SocketAddr)>, refused: impl Fn(&str) + Send + 'static) {
+    /// Where nobody listens on such an address, or a user who is neither ours nor one of those that `is_ours` names, its
+    /// clients are made to wait again and `refused` is called with the listener's name. Both are called on the thread that
+    /// relays. Whoever finds out that the program listens after all opens again.
+    pub fn open(
+        &self,
+        upstreams: Vec<(String, SocketAddr)>,
+        is_ours: impl Fn(u32) -> bool + Send + 'static,
+        refused: impl Fn(&str) + Send + 'static,
+    ) {
         self.open.store(true, Ordering::Release);
-        self.tell(Order::Open(upstreams, Box::new(refused)));
+        self.tell(Order::Open(upstreams, Box::new(refused), Box::new(is_ours)));
     }
 
     /// Takes nobody in any more, and returns once that is so: who comes now waits in the kernel's queue.

@@ -58,7 +58,7 @@ pub fn relay_if_asked() {
     };
     let listener = TcpListener::bind(listen).expect("it is free");
     let proxy = Proxy::start(vec![("http".to_owned(), listener)]).expect("a thread can be started");
-    proxy.open(vec![("http".to_owned(), program)], |_| {});
+    proxy.open(vec![("http".to_owned(), program)], |_| false, |_| {});
     loop {
         std::thread::park();
     }

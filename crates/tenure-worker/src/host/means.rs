@@ -83,7 +83,8 @@ impl Means {
         let brief = worker.brief().clone();
         let spec = brief.spec;
         let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(MeansError::State)?;
-        let relay = Relay::gather(&spec.listen, worker.status(), |name| worker.take_listener(name));
+        let own = StateDir::at(&brief.state_dir, &brief.scope).map_err(MeansError::State)?;
+        let relay = Relay::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
         let relay = relay.map_err(failed("its proxied listeners"))?;
         let mut names = brief.listeners;
         names.retain(|name| !relay.keeps(name));

@@ -10,8 +10,12 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use tenure::asker;
 use tenure::deadline::Deadline;
+use tenure::event::{self, Event, What};
+use tenure::paths::StateDir;
 use tenure::spec::{Listen, ListenMode, Upstream};
+use tenure_sys::{process, tree};
 
 use crate::check::{Check, Finding, Inquiry, Target};
 use crate::proxy::{Left, Proxy};
@@ -33,6 +37,7 @@ pub(super) struct Relay {
 struct Desk {
     proxy: Proxy,
     status: Status,
+    state: StateDir,
     /// Questions to a program that refused, by listener.
     asked: Mutex<HashMap<String, Inquiry>>,
 }
@@ -48,7 +53,7 @@ impl Relay {
     /// Takes over the proxied listeners of `listen`, which `take` hands out by name. Nobody is let through yet.
     pub(super) fn gather(
         listen: &[Listen],
-        status: Status,
+        (status, state): (Status, StateDir),
         mut take: impl FnMut(&str) -> Option<OwnedFd>,
     ) -> io::Result<Self> {
         let (mut wanted, mut listeners) = (Vec::new(), Vec::new());
@@ -62,7 +67,7 @@ impl Relay {
             None
         } else {
             let proxy = Proxy::start(listeners)?;
-            Some(Arc::new(Desk { proxy, status, asked: Mutex::default() }))
+            Some(Arc::new(Desk { proxy, status, state, asked: Mutex::default() }))
         };
         Ok(Self { wanted, upstreams: Vec::new(), desk })
     }
@@ -138,6 +143,12 @@ impl Relay {
     }
 }
 
+/// Whether a process of the program runs as `user`: one that gives up its rights is still the program.
+fn is_of_tree(tree: u32, user: u32) -> bool {
+    let family = tree::descendants_of(tree);
+    family.into_iter().chain([tree]).any(|pid| process::uid_of(pid) == Some(user))
+}
+
 impl Desk {
     fn asked(&self) -> MutexGuard<'_, HashMap<String, Inquiry>> {
         // Nobody panics with it, and a question more or less does no harm.
@@ -147,27 +158,41 @@ impl Desk {
     fn open(desk: &Arc<Self>, opening: Opening) {
         let weak = Arc::downgrade(desk);
         let upstreams = opening.upstreams.clone();
-        desk.proxy.open(upstreams, move |name| {
+        let tree = opening.tree;
+        let is_ours = move |user| is_of_tree(tree, user);
+        desk.proxy.open(upstreams, is_ours, move |name| {
             if let Some(desk) = weak.upgrade() {
                 desk.ask_again(&weak, name, &opening);
             }
         });
     }
 
-    /// The program refused a client: asks it until it listens, and then lets clients through again.
+    /// The program refused a client, or somebody else took it: asks until the program listens, and then lets clients through
+    /// again.
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
-        self.status.check(PROXY, false, format!("clients wait: nobody listens on {address}"));
+        self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));
         let check = Check::Tcp(Target { address: *address, tree: Some(opening.tree) });
         let (weak, opening) = (Weak::clone(weak), opening.clone());
-        let asked = Inquiry::until_answered(check, move |finding| {
+        let mut told = None;
+        let asked = Inquiry::until_passed(check, move |finding| {
             let Some(desk) = weak.upgrade() else { return };
             match finding {
                 Finding::Passed => {
                     desk.status.forget_check(PROXY);
-                    Self::open(&desk, opening);
+                    Self::open(&desk, opening.clone());
                 }
-                Finding::Failed(why) | Finding::Hopeless(why) => desk.status.check(PROXY, false, why),
+                // The program may come back, and the stranger leave.
+                Finding::Hopeless(why) if told.as_ref() != Some(&why) => {
+                    desk.status.check(PROXY, false, format!("clients wait: {why}"));
+                    let generation = desk.status.hello().generation;
+                    let event =
+                        Event::now(What::Unhealthy, generation, &asker(), format!("clients wait: {why}"));
+                    event::note(&desk.state, &event);
+                    told = Some(why);
+                }
+                Finding::Hopeless(_) => {}
+                Finding::Failed(why) => desk.status.check(PROXY, false, why),
             }
         });
         match asked {

@@ -17,6 +17,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use tenure::deadline::monotonic;
 
+use super::door::{Door, IsOurs};
 use super::relay::{LEAVE, Next, Relay};
 use super::route::{Accepted, Route};
 use super::table::Table;
@@ -40,7 +41,7 @@ pub(super) type Refused = Box<dyn Fn(&str) + Send>;
 /// What the thread is told.
 pub(super) enum Order {
     /// Take clients in, and relay them there.
-    Open(Vec<(String, SocketAddr)>, Refused),
+    Open(Vec<(String, SocketAddr)>, Refused, IsOurs),
     /// Take nobody in from now on.
     Pause(Sender<()>),
     /// End the quiet relays; answer with the number of those that are left when there are none or time is up.
@@ -65,6 +66,7 @@ pub(super) struct Engine {
     buffer: Vec<u8>,
     orders: Receiver<Order>,
     refused: Refused,
+    door: Door,
     open: bool,
     /// Clients whom nobody took yet.
     waiting: Vec<usize>,
@@ -98,6 +100,7 @@ impl Engine {
             buffer: vec![0; BUFFER],
             orders,
             refused: Box::new(|_| {}),
+            door: Door::new(),
             open: false,
             waiting: Vec::new(),
             relays_again: Vec::new(),
@@ -218,6 +221,7 @@ impl Engine {
         match next {
             Next::Wait => {}
             Next::Turn => self.relays_again.push(place),
+            Next::Connected { speaks } => self.let_through(place, speaks),
             Next::Refused => {
                 self.waiting.push(place);
                 let index = self.relays.get(place).map(|relay| relay.route);
@@ -229,6 +233,14 @@ impl Engine {
             }
             Next::Close => self.close(place),
         }
+    }
+
+    /// Relays where a new connection leads to the program, and makes its client wait where it does not.
+    fn let_through(&mut self, place: usize, speaks: bool) {
+        let Some(relay) = self.relays.get(place) else { return };
+        let leads = relay.ends().is_some_and(|(own, other)| self.door.leads_to_program(own, other));
+        let next = if leads { relay.begin(speaks, &mut self.buffer, self.now) } else { relay.turn_away() };
+        self.follow(place, next);
     }
 
     fn close(&mut self, place: usize) {
@@ -283,7 +295,10 @@ impl Engine {
     fn obey(&mut self) -> Option<()> {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Open(upstreams, refused)) => self.begin(&upstreams, refused),
+                Ok(Order::Open(upstreams, refused, is_ours)) => {
+                    self.door.begin(is_ours);
+                    self.begin(&upstreams, refused);
+                }
                 Ok(Order::Pause(done)) => {
                     self.open = false;
                     self.watch();

@@ -66,6 +66,11 @@ pub(super) enum Next {
     Wait,
     /// Another turn, after the others.
     Turn,
+    /// The connection stands; whose the other side is has to be found out before anything is relayed.
+    Connected {
+        /// The other side has spoken, or ended, already.
+        speaks: bool,
+    },
     /// Nobody listens where the program should: the client waits.
     Refused,
     /// There is no descriptor or port for it now: the client waits.
@@ -132,7 +137,7 @@ impl Relay {
         let program = match &self.stage {
             Stage::Relaying(program) => program,
             Stage::Leaving(_) => return self.discard(buffer),
-            Stage::Waiting | Stage::Connecting(..) => return self.hear_early(side, event, buffer, now),
+            Stage::Waiting | Stage::Connecting(..) => return self.hear_early(side, event),
         };
         if event.is_error() {
             let failed = match side {
@@ -152,11 +157,11 @@ impl Relay {
     }
 
     /// Before bytes go both ways, only two things matter: the program takes the client, or the client goes away.
-    fn hear_early(&mut self, side: Side, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+    fn hear_early(&mut self, side: Side, event: &Event) -> Next {
         match side {
             Side::Client if event.is_error() || event.is_write_closed() => Next::Close,
             Side::Client => Next::Wait,
-            Side::Program => self.finish_connecting(event, buffer, now),
+            Side::Program => self.finish_connecting(event),
         }
     }
 
@@ -168,19 +173,42 @@ impl Relay {
         }
     }
 
-    fn finish_connecting(&mut self, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+    fn finish_connecting(&mut self, event: &Event) -> Next {
         if !event.is_writable() && !event.is_error() {
             return Next::Wait;
         }
-        let Stage::Connecting(program, address) = std::mem::replace(&mut self.stage, Stage::Waiting) else {
-            return Next::Wait;
-        };
-        if let Err(error) = connected(&program, address) {
+        let Stage::Connecting(program, address) = &self.stage else { return Next::Wait };
+        if let Err(error) = connected(program, *address) {
+            self.stage = Stage::Waiting;
             return self.not_connected(&error);
         }
-        self.stage = Stage::Relaying(program);
-        // The client's edges were not listened to until now; the program's first one is this.
-        self.pump(true, event.is_readable() || event.is_read_closed(), buffer, now)
+        Next::Connected { speaks: event.is_readable() || event.is_read_closed() }
+    }
+
+    /// Both ends of a connection that was just made, ours first.
+    pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+        let Stage::Connecting(program, _) = &self.stage else { return None };
+        Some((program.local_addr().ok()?, program.peer_addr().ok()?))
+    }
+
+    /// The connection leads to the program: begins to relay.
+    pub(super) fn begin(&mut self, speaks: bool, buffer: &mut [u8], now: Duration) -> Next {
+        match std::mem::replace(&mut self.stage, Stage::Waiting) {
+            Stage::Connecting(program, _) => self.stage = Stage::Relaying(program),
+            stage @ (Stage::Waiting | Stage::Relaying(_) | Stage::Leaving(_)) => self.stage = stage,
+        }
+        // The client's edges were not listened to until now. What the program says from now on has an edge of its own: read in
+        // this turn, an answer to what the client says would pass for one that came before.
+        self.pump(true, speaks, buffer, now)
+    }
+
+    /// The connection leads to somebody else: it ends with a reset, and the client waits.
+    pub(super) fn turn_away(&mut self) -> Next {
+        if let Stage::Connecting(program, _) = std::mem::replace(&mut self.stage, Stage::Waiting) {
+            drop(socket::reset_at_close(program.as_fd()));
+        }
+        self.down = Flow::default();
+        Next::Refused
     }
 
     fn not_connected(&mut self, error: &io::Error) -> Next {

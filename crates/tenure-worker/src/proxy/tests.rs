@@ -27,7 +27,8 @@ fn paused() -> (Proxy, SocketAddr) {
 
 fn open(proxy: &Proxy, program: SocketAddr) -> Receiver<String> {
     let (told, refused) = mpsc::channel();
-    proxy.open(vec![("http".to_owned(), program)], move |name| drop(told.send(name.to_owned())));
+    let upstreams = vec![("http".to_owned(), program)];
+    proxy.open(upstreams, |_| false, move |name| drop(told.send(name.to_owned())));
     refused
 }
 

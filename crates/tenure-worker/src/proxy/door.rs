@@ -1,0 +1,78 @@
+//! Whether a connection to a program's private address leads to that program, asked before anything is relayed.
+//!
+//! A port belongs to whoever binds it: where a program closes its own and lives, any user of the machine can listen there. So
+//! the kernel is asked for the user of the other side of each connection that was made. Whose user it is decides; which of
+//! that user's processes it is does not.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use tenure_sys::{socket::ServerSide, user};
+
+/// Tells whether a user is one of the program's.
+pub(super) type IsOurs = Box<dyn Fn(u32) -> bool + Send>;
+
+/// The way to ask, and whom to let through.
+pub(super) struct Door {
+    kernel: Option<ServerSide>,
+    own: u32,
+    /// Users of the program other than our own, found out so far.
+    others: Vec<u32>,
+    is_ours: IsOurs,
+}
+
+impl Door {
+    pub(super) fn new() -> Self {
+        let (own, others) = (user::effective_uid(), Vec::new());
+        Self { kernel: None, own, others, is_ours: Box::new(|_| false) }
+    }
+
+    /// Another program: what was found out about the last one is void.
+    pub(super) fn begin(&mut self, is_ours: IsOurs) {
+        self.others.clear();
+        self.is_ours = is_ours;
+    }
+
+    /// Whether the connection from `own` leads to the program at `other`. Where the kernel cannot be asked, it does not.
+    pub(super) fn leads_to_program(&mut self, own: SocketAddr, other: SocketAddr) -> bool {
+        let Some(user) = self.user(own, other) else { return false };
+        // A side that nobody has accepted yet, or that is closed already, shows as root before Linux 6.17. Then it came by the
+        // listener: either there was one of ours all the time, or it is not a side without a user any more.
+        let certain = user != 0 || {
+            let listener = self.user(any(other), other);
+            listener.is_some_and(|user| self.knows(user)) && self.user(own, other) == Some(user)
+        };
+        certain && (user == 0 || self.knows(user))
+    }
+
+    fn knows(&mut self, user: u32) -> bool {
+        if user == self.own || self.others.contains(&user) {
+            return true;
+        }
+        let ours = (self.is_ours)(user);
+        if ours {
+            self.others.push(user);
+        }
+        ours
+    }
+
+    fn user(&mut self, own: SocketAddr, other: SocketAddr) -> Option<u32> {
+        if self.kernel.is_none() {
+            self.kernel = ServerSide::new().ok();
+        }
+        let told = self.kernel.as_mut()?.user(own, other);
+        if told.is_err() {
+            // The next one asks by a new way.
+            self.kernel = None;
+        }
+        told.ok().flatten()
+    }
+}
+
+/// No particular client: the kernel then tells of the listener that would take one.
+fn any(server: SocketAddr) -> SocketAddr {
+    let ip = match server.ip() {
+        IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+        IpAddr::V6(_) => IpAddr::V6(Ipv6Addr::UNSPECIFIED),
+    };
+    SocketAddr::new(ip, 0)
+}
