@@ -58,6 +58,20 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
             "do not ask for a worker from inside of it; if this process is no part of it, unset TENURE_COOKIE"
                 .to_owned()
         }
+        ErrorKind::Wedged
+        | ErrorKind::GateHeld
+        | ErrorKind::TimedOut
+        | ErrorKind::Survivor
+        | ErrorKind::StillUnusable
+        | ErrorKind::RestartUnproved
+        | ErrorKind::Bug
+        | _ => of_what_stands(kind, name),
+    }
+}
+
+/// The remedy where something stands in the way, or does not stand as it should.
+fn of_what_stands(kind: ErrorKind, name: &str) -> String {
+    match kind {
         ErrorKind::Wedged => {
             format!("`tenure status {name}` names the process; end or resume it, then try again")
         }

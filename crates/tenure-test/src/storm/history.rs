@@ -26,10 +26,8 @@ struct Epoch {
 /// Judges the events of a trial of `versions` versions.
 #[must_use]
 pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, String)> {
-    let mut wrongs = Vec::new();
-    let mut epoch = Epoch::default();
+    let (mut wrongs, mut epoch, mut is_down) = (Vec::new(), Epoch::default(), false);
     let mut corrected: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
-    let mut is_down = false;
     for event in events {
         let wrong = match event.what {
             _ if is_a_persons(event) => {
