@@ -27,6 +27,7 @@ fn inside<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], script: &str) ->
 }
 
 /// Whether namespaces of these kinds can be made here; if not, a line says what is skipped.
+#[expect(clippy::print_stdout, reason = "a skipped test says so in the output")]
 fn can(words: &[&str]) -> bool {
     if tool("unshare").is_none() {
         return false;
