@@ -21,7 +21,7 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
     match kind {
         ErrorKind::Denied => of_denial(stage, name),
         ErrorKind::StateUnusable => {
-            "make the directory yours and private (chmod 700), or name another one in TENURE_STATE_DIR"
+            "make the directory yours and private (`tenure doctor --fix`), or name another one in TENURE_STATE_DIR"
                 .to_owned()
         }
         ErrorKind::RecordTooNew => {
@@ -76,9 +76,7 @@ fn of_what_stands(kind: ErrorKind, name: &str) -> String {
             format!("`tenure status {name}` names the process; end or resume it, then try again")
         }
         ErrorKind::GateHeld => {
-            format!(
-                "wait for the process that holds the gate, or end it; `tenure events {name}` tells what it did"
-            )
+            format!("wait for the holder of the gate, or end it; `tenure events {name}` tells what it did")
         }
         ErrorKind::TimedOut => format!("give it more time with --timeout, or see `tenure status {name}`"),
         ErrorKind::Survivor => format!("end the process that is named, then `tenure stop {name}` again"),

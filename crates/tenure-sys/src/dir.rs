@@ -1,13 +1,14 @@
 //! Private directories: opened once, checked through the open handle, and everything in them reached from it.
 //!
 //! A directory belongs to the caller alone (owner and mode are read from the handle, not from the path), so no other
-//! user can put a file, socket or link there. This room knows no name of any file in it. It repairs nothing: a
-//! directory that is not private is an error that says what was found.
+//! user can put a file, socket or link there. A file of another user, put there while it was open to others, is not opened.
+//! This room knows no name of any file in it. It repairs nothing: a directory that is not private is an error that says what
+//! was found.
 
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
@@ -16,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use thiserror::Error;
 
+pub mod exposed;
 mod regular;
 mod write;
 
@@ -151,35 +153,6 @@ pub fn fstat(fd: BorrowedFd<'_>) -> io::Result<FileStat> {
     Ok(FileStat::new(&rustix::fs::fstat(fd)?))
 }
 
-/// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
-///
-/// One that belongs to another user is left alone; so is one that others could write to and that has something of another
-/// user in it, which may have been put there meanwhile.
-pub fn make_private(path: &Path) -> Result<u32, DirError> {
-    let failed = |errno| DirError::new(path, errno);
-    let other = |source| DirError::Other { path: path.to_owned(), source };
-    // A handle that only names the directory: the owner may change the mode of one that it cannot even read.
-    let named = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
-    let fd = retry(|| rustix::fs::openat(CWD, path, named, Mode::empty())).map_err(failed)?;
-    let before = fstat(fd.as_fd()).map_err(other)?;
-    let expected = geteuid().as_raw();
-    if before.uid != expected {
-        return Err(DirError::NotOwned { path: path.to_owned(), owner: before.uid, expected });
-    }
-    if before.mode & 0o022 != 0 {
-        let fd = retry(|| rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())).map_err(failed)?;
-        let dir = Dir { fd, path: path.to_owned() };
-        for name in dir.names().map_err(other)? {
-            let owner = dir.stat(&name).map_err(other)?.map_or(expected, |found| found.uid);
-            if owner != expected {
-                return Err(DirError::NotOwned { path: path.join(name), owner, expected });
-            }
-        }
-    }
-    rustix::fs::chmod(format!("/proc/self/fd/{}", fd.as_raw_fd()), Mode::RWXU).map_err(failed)?;
-    Ok(before.mode)
-}
-
 /// An open directory that was found to belong to the caller alone.
 #[derive(Debug)]
 pub struct Dir {
@@ -276,7 +249,7 @@ impl Dir {
         }
     }
 
-    /// Opens a file for reading.
+    /// Opens a file of the caller's for reading.
     pub fn open_read(&self, name: impl AsRef<Path>) -> io::Result<File> {
         self.open(leaf(name.as_ref())?, OFlags::RDONLY)
     }
@@ -286,9 +259,12 @@ impl Dir {
         self.open(leaf(name.as_ref())?, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
     }
 
-    /// A link, and whatever else is no regular file, is refused by its kind and never holds the caller up.
+    /// A link, and whatever else is no regular file, is refused by its kind and never holds the caller up. So is a file of
+    /// another user: what he has put here, while he could, is nobody's to believe or to wait for.
     fn open(&self, name: &Path, how: OFlags) -> io::Result<File> {
-        regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW)
+        let file = regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW)?;
+        let owned = rustix::fs::fstat(&file)?.st_uid == geteuid().as_raw();
+        if owned { Ok(file) } else { Err(Errno::PERM.into()) }
     }
 
     /// Gives another name to a file, replacing what has that name, in one step.

@@ -47,6 +47,25 @@ fn a_state_directory_that_is_open_to_others_is_refused_and_not_repaired() {
 }
 
 #[test]
+fn a_state_root_in_which_others_could_put_another_directory_is_refused() {
+    let sandbox = once_run();
+    let host = tenure::paths::host_directory(&sandbox.state_root());
+    for path in [sandbox.state_root(), host] {
+        for open in [0o777, 0o770, 0o702] {
+            mode(&path, open);
+            every_word_refuses(&sandbox, "open to others");
+        }
+        mode(&path, 0o700);
+    }
+    // What others may see, or not move, is safe.
+    for safe in [0o755, 0o1777, 0o700] {
+        mode(&sandbox.state_root(), safe);
+        ensure(&sandbox).run().expect(0);
+        stop(&sandbox).expect(0);
+    }
+}
+
+#[test]
 fn a_state_directory_of_another_user_is_refused() {
     if !is_root() {
         return;

@@ -363,6 +363,7 @@ impl From<RecordError> for Error {
         let (kind, newer) = match &error {
             RecordError::TooNew { newer, .. } => (ErrorKind::RecordTooNew, newer.clone()),
             RecordError::Read { .. }
+            | RecordError::Exposed { .. }
             | RecordError::Exhausted { .. }
             | RecordError::Damaged { .. }
             | RecordError::Write { .. } => (ErrorKind::RecordUnusable, None),

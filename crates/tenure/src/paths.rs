@@ -8,7 +8,7 @@ use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use tenure_sys::dir::{self, Dir, DirError};
+use tenure_sys::dir::{self, Dir, DirError, exposed};
 use tenure_sys::identity;
 use tenure_sys::lock;
 use tenure_sys::process::{self, Verified};
@@ -122,11 +122,19 @@ pub fn host_directory(root: &Path) -> PathBuf {
     }
 }
 
+/// The root of all state, where nobody else can put another directory in the place of one of ours.
+fn root_of_ours() -> Result<PathBuf, PathsError> {
+    let root = state_root()?;
+    exposed::refuse_movable(&root).map_err(PathsError::Directory)?;
+    Ok(root)
+}
+
 impl StateDir {
     /// Opens the directory of `scope`; `None` when it does not exist, which means that nothing ever ran there.
     pub fn open(scope: &Scope) -> Result<Option<Self>, PathsError> {
-        let root = state_root()?;
-        match Dir::open_private(&host_directory(&root).join(scope.to_string())) {
+        let root = root_of_ours()?;
+        let host = Dir::open_private(&host_directory(&root));
+        match host.and_then(|host| host.open_child(scope.to_string())) {
             Ok(dir) => Ok(Some(Self::of(dir, scope))),
             Err(DirError::Absent { .. }) => Ok(elsewhere(&root, scope)),
             Err(error) => Err(PathsError::Directory(error)),
@@ -138,7 +146,7 @@ impl StateDir {
         if let Some(found) = Self::open(scope)? {
             return Ok(found);
         }
-        let host = host_directory(&state_root()?);
+        let host = host_directory(&root_of_ours()?);
         let dir = Dir::create_private(&host)
             .and_then(|host| host.child_private(scope.to_string()))
             .map_err(PathsError::Directory)?;
@@ -236,7 +244,8 @@ impl StateDir {
 
     /// A record that cannot be read is as good as none: a name that nobody can know marks nobody.
     fn read_origin(&self) -> Origin {
-        let bytes = self.dir.read(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
+        // Also where others could have changed it: a worker that lives has this id. Repair removes it once none does.
+        let bytes = self.dir.read_unbelieved(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
         let found = bytes.and_then(|bytes| serde_json::from_slice::<DirectoryId>(&bytes).ok());
         let used = self.dir.exists(file::LEDGER).unwrap_or(false);
         match self.place() {
@@ -285,7 +294,7 @@ pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
 
 /// Every scope that has a state directory on this host, sorted. Entries that are no scope are passed over.
 pub fn scopes() -> Result<Vec<Scope>, PathsError> {
-    let root = state_root()?;
+    let root = root_of_ours()?;
     let mut scopes = match Dir::open_private(&host_directory(&root)) {
         Ok(host) => scopes_in(&host).map_err(|source| {
             PathsError::Directory(DirError::Other { path: host.path().to_owned(), source })

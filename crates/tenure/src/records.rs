@@ -8,7 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use tenure_sys::dir::Dir;
+use tenure_sys::dir::{Dir, exposed};
 
 use crate::desired::{self, Desired};
 use crate::directory_id::DirectoryId;
@@ -47,6 +47,17 @@ pub enum RecordError {
     Exhausted {
         /// The record.
         path: PathBuf,
+    },
+    /// Others could have changed it.
+    #[error(
+        "trust {path:?}; `tenure doctor --fix` begins anew with a higher generation, and without its offers"
+    )]
+    Exposed {
+        /// The record.
+        path: PathBuf,
+        /// Whose it is, and its mode.
+        #[source]
+        source: io::Error,
     },
     /// It is no record.
     #[error("use {path:?}: it is damaged; move it away to begin anew")]
@@ -127,8 +138,13 @@ struct Format {
 
 fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result<Option<T>, RecordError> {
     let path = || state.path().join(name);
-    let bytes =
-        state.dir().read(name, LARGEST).map_err(|source| RecordError::Read { path: path(), source })?;
+    let bytes = state.dir().read(name, LARGEST).map_err(|source| {
+        if exposed::is_exposed(&source) {
+            RecordError::Exposed { path: path(), source }
+        } else {
+            RecordError::Read { path: path(), source }
+        }
+    })?;
     let Some(bytes) = bytes else { return Ok(None) };
     let damaged = |source| RecordError::Damaged { path: path(), source };
     let Format { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;

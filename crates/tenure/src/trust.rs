@@ -10,7 +10,7 @@
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use tenure_sys::dir::{Dir, DirError};
+use tenure_sys::dir::{Dir, DirError, exposed};
 
 use crate::origin::Origin;
 use crate::paths::{self, PathsError};
@@ -73,7 +73,11 @@ impl Trusted {
             Err(DirError::Absent { .. }) => return Ok(Standing::Unknown),
             Err(error) => return Err(error),
         };
-        let bytes = directory.read(name(path), LONGEST).map_err(|error| self.failed(error))?;
+        let bytes = match directory.read(name(path), LONGEST) {
+            // Others could have written it: it says nothing.
+            Err(error) if exposed::is_exposed(&error) => None,
+            read => read.map_err(|error| self.failed(error))?,
+        };
         let record: Option<Record> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let asked = Record::of(path, sha256.to_owned());
         Ok(match record {

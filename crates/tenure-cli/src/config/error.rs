@@ -194,7 +194,7 @@ impl ConfigError {
                 format!("`tenure trust {directory}` shows what the file would start, and allows it")
             }
             Self::Trust(_) | Self::Root(_) => {
-                "make the directory yours and private (chmod 700), or name another one in TENURE_STATE_DIR"
+                "make the directory yours and private (`tenure doctor --fix`), or name another one in TENURE_STATE_DIR"
                     .to_owned()
             }
             Self::Name(_) | Self::TwoKeys { .. } => {

@@ -6,6 +6,7 @@
 use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
@@ -101,12 +102,16 @@ impl Places {
         Ok(Self { here, user, system: PathBuf::from(SYSTEM_DIRECTORY) })
     }
 
-    /// The nearest project file at or above the directory to start from.
+    /// The nearest project file at or above the directory to start from. One of another user is passed over, be it broken
+    /// or locked: anybody may put one into a directory above ours, and nobody else says what our workers are.
     pub(crate) fn project(&self) -> Result<Option<Source>, ConfigError> {
         // A call from inside of them finds the user's files as the user's.
         let others = [self.user.as_deref(), Some(self.system.as_path())];
         for directory in self.here.ancestors().filter(|directory| !others.contains(&Some(directory))) {
             let path = directory.join(PROJECT_FILE);
+            if stranger(&path).is_some() {
+                continue;
+            }
             if let Some(text) = read(&path)? {
                 return Ok(Some(Source::new(path, text, Level::Project)));
             }
@@ -160,10 +165,22 @@ impl Places {
     /// Every place that is looked at, for messages.
     pub(crate) fn told(&self) -> Vec<String> {
         let mut places = vec![format!("{PROJECT_FILE} in {} and above", self.here.display())];
+        places.extend(self.here.ancestors().map(|directory| directory.join(PROJECT_FILE)).filter_map(
+            |path| Some(format!("not {}, which belongs to uid {}", path.display(), stranger(&path)?)),
+        ));
         places.extend(self.user.iter().map(|directory| format!("{}/*.toml", directory.display())));
         places.push(format!("{}/*.toml", self.system.display()));
         places
     }
+}
+
+/// The user whose file, or whose link to one, stands at a path, where that is neither the caller nor root.
+fn stranger(path: &Path) -> Option<u32> {
+    let own = user::effective_uid();
+    let named = fs::symlink_metadata(path).ok()?;
+    let found = if named.is_symlink() { fs::metadata(path).ok() } else { None };
+    let owners = [named.uid()].into_iter().chain(found.map(|found| found.uid()));
+    owners.into_iter().find(|owner| *owner != own && *owner != 0)
 }
 
 /// The user's directory. A relative one would make what lies in the working directory the user's own word.

@@ -4,16 +4,34 @@ use std::fs::File;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
-use rustix::fs::OFlags;
+use rustix::fs::{OFlags, Stat};
 
 use super::{Dir, leaf, regular};
 
 impl Dir {
-    /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes.
+    /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes. One that others
+    /// could have changed is not read: see [`super::exposed::is_exposed`].
     pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        self.read_if(name, limit, super::exposed::refuse)
+    }
+
+    /// Reads a whole file whoever could have changed it, for what is shown and not believed.
+    pub fn read_unbelieved(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
+        self.read_if(name, limit, |_| Ok(()))
+    }
+
+    fn read_if(
+        &self,
+        name: impl AsRef<Path>,
+        limit: u64,
+        may: impl FnOnce(&Stat) -> io::Result<()>,
+    ) -> io::Result<Option<Vec<u8>>> {
         let name = leaf(name.as_ref())?;
         match self.open(name, OFlags::RDONLY) {
-            Ok(file) => regular::bounded(file, name, limit).map(Some),
+            Ok(file) => {
+                may(&rustix::fs::fstat(&file)?)?;
+                regular::bounded(file, name, limit).map(Some)
+            }
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(error),
         }

@@ -3,9 +3,10 @@
 //! Nothing healthy or unknown is ended, nothing is started, no record is deleted and no word of a person is released. The
 //! one fix without the gate closes a directory to others: the gate stands inside, and cannot be trusted before.
 
+use std::path::Path;
 use std::time::Duration;
 
-use tenure_sys::dir::{self, DirError};
+use tenure_sys::dir::{DirError, exposed};
 
 use crate::control::Silence;
 use crate::deadline::{Deadline, TimedOut, wall_millis};
@@ -18,7 +19,7 @@ use crate::ledger::Ledger;
 use crate::leftovers::{self, LeftoverError};
 use crate::listen;
 use crate::order;
-use crate::paths::{PathsError, StateDir, file};
+use crate::paths::{self, PathsError, StateDir, file};
 use crate::probe::FIRST_ANSWER;
 use crate::records::{self, RecordError};
 use crate::scope::Scope;
@@ -77,8 +78,9 @@ pub enum FixError {
 pub fn apply(fix: &Fix, patience: Duration) -> Result<String, FixError> {
     match fix {
         Fix::MakePrivate { path } => {
-            let before = dir::make_private(path).map_err(FixError::Directory)?;
-            Ok(format!("{} has mode 0700 instead of {before:04o}", path.display()))
+            let before = exposed::make_private(path).map_err(FixError::Directory)?;
+            let closed = format!("{} has mode 0700 instead of {before:04o}", path.display());
+            Ok(if before & 0o022 == 0 { closed } else { void_below(path, patience, closed) })
         }
         Fix::RemoveStale { scope } => alone(scope, patience, remove_stale),
         Fix::MoveAside { scope, record } => alone(scope, patience, |room| move_aside(room, record)),
@@ -148,20 +150,66 @@ fn remove_stale(room: &Room<'_>) -> Result<String, FixError> {
     Ok(said)
 }
 
+/// Begins the records anew in every scope that is at or below a directory that others could write to. Where a worker still
+/// holds the lease they stay as they are, believed by nobody, until it has ended.
+fn void_below(path: &Path, patience: Duration, closed: String) -> String {
+    let mut said = vec![closed];
+    for scope in paths::scopes().unwrap_or_default() {
+        let is_there = StateDir::open(&scope).ok().flatten().filter(|state| state.path().starts_with(path));
+        for record in [file::DESIRED, file::LEDGER] {
+            if !is_there.as_ref().is_some_and(|state| is_exposed(state, record)) {
+                continue;
+            }
+            said.push(match alone(&scope, patience, |room| move_aside(room, record)) {
+                Ok(moved) => moved,
+                Err(FixError::Alive { scope }) => {
+                    format!("{record} of {scope} counts no more: stop it, then `tenure doctor --fix`")
+                }
+                Err(error) => {
+                    format!("{record} of {scope} counts no more, and could not be begun anew: {error}")
+                }
+            });
+        }
+    }
+    said.join("; ")
+}
+
+fn is_exposed(state: &StateDir, record: &str) -> bool {
+    match record {
+        file::LEDGER => matches!(records::read_ledger(state), Err(RecordError::Exposed { .. })),
+        _ => matches!(records::read_desired(state), Err(RecordError::Exposed { .. })),
+    }
+}
+
+/// How far the generation goes on where others could have put it back: farther than any worker was ever replaced.
+const WELL_BEYOND: u64 = 1 << 20;
+
+/// A generation from here on was never reached by counting.
+const UNREACHED: u64 = 1 << 52;
+
 /// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go back.
 fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError> {
     let is_damaged = match record {
         file::LEDGER => matches!(records::read_ledger(room.state), Err(RecordError::Damaged { .. })),
         _ => matches!(records::read_desired(room.state), Err(RecordError::Damaged { .. })),
     };
-    if !is_damaged || shows_a_hold(room.state, record) {
+    let was_exposed = is_exposed(room.state, record);
+    if !was_exposed && (!is_damaged || shows_a_hold(room.state, record)) {
         let what = format!("{record} is not damaged any more, or shows what a person holds");
         return Err(FixError::Changed { what });
     }
-    let generation = if record == file::LEDGER { last_generation(room.state) } else { 0 };
-    let aside = format!("{record}.damaged-{}", wall_millis());
+    let mut generation = if record == file::LEDGER { last_generation(room.state) } else { 0 };
+    if record == file::LEDGER && was_exposed {
+        generation = if generation < UNREACHED { generation } else { 0 } + WELL_BEYOND;
+    }
+    let aside = format!("{record}.{}-{}", if was_exposed { "void" } else { "damaged" }, wall_millis());
     let failed = |source| FixError::File { name: record.to_owned(), source };
     room.state.dir().rename(record, &aside).map_err(failed)?;
+    if record == file::LEDGER && was_exposed {
+        // The directory gets a new one with the next gate.
+        room.state.dir().remove(file::IDENTITY).map_err(failed)?;
+        room.state.look_again();
+    }
     let mut said = format!("moved {record} to {aside}");
     if record == file::LEDGER && generation > 0 {
         let ledger = Ledger { generation, ..Ledger::default() };

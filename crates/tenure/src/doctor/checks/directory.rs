@@ -24,10 +24,17 @@ const LONGEST: usize = 108;
 fn open(place: &Place, _user: u32) -> Option<Symptom> {
     let Access::TooOpen { mode } = place.access else { return None };
     let path = &place.path;
+    // Closed by hand, it would keep what others have changed.
+    let could_write = mode & 0o022 != 0;
     Some(
         Symptom::error("the directory is open to others, so nothing in it can be trusted")
             .saw(format!("{} has mode {mode:04o} instead of 0700", path.display()))
-            .remedy(format!("chmod 700 {}", word(path)))
+            .saw_all(could_write.then(|| "others could write there: its records count no more".to_owned()))
+            .remedy(if could_write {
+                "tenure doctor --fix".to_owned()
+            } else {
+                format!("chmod 700 {}", word(path))
+            })
             .fix(Fix::MakePrivate { path: path.clone() }),
     )
 }

@@ -161,6 +161,8 @@ fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>)
         Err(error @ RecordError::Damaged { .. }) => {
             Record::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
         }
+        // What it shows of a person's words may be anybody's.
+        Err(error @ RecordError::Exposed { .. }) => Record::Damaged { why: why(&error), holds: false },
         Err(RecordError::TooNew { found, known, .. }) => Record::TooNew { found, known },
         Err(RecordError::Exhausted { .. }) => Record::Exhausted,
         Err(error @ (RecordError::Read { .. } | RecordError::Write { .. })) => {
@@ -174,7 +176,7 @@ const LARGEST: u64 = 4 * 1024 * 1024;
 
 /// The text of a record, whatever it is worth.
 pub(crate) fn text_of(state: &StateDir, name: &str) -> String {
-    let bytes = state.dir().read(name, LARGEST).ok().flatten().unwrap_or_default();
+    let bytes = state.dir().read_unbelieved(name, LARGEST).ok().flatten().unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
 }
 

@@ -1,0 +1,272 @@
+//! Another user on the machine: a port that he takes behind the proxy gets no byte, and records that he could change while
+//! the directory was open to him start nothing.
+
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::os::fd::AsFd;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use tenure::event::What;
+use tenure_sys::dir::Dir;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::Signal;
+use tenure_sys::watch::Watch;
+use tenure_test::meeting::PATIENCE;
+use tenure_test::sandbox::{Running, Sandbox};
+use tenure_test::usual::{self, Binaries, NOBODY, complaint, describe, ensure, is_root, status, stop, tool};
+
+const BINARIES: Binaries =
+    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+
+/// Serves on `$PORT` and writes it down; closes that port and lives on when it is asked for `/leave`.
+const PROGRAM: &str = r#"
+import os, signal, socket
+port = int(os.environ["PORT"])
+open("port", "w").write(str(port))
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", port))
+server.listen(64)
+while True:
+    client, _ = server.accept()
+    asked = client.recv(65536)
+    leaves = b"/leave" in asked
+    if leaves:
+        server.close()
+    client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\nours")
+    client.close()
+    if leaves:
+        signal.pause()
+"#;
+
+/// Listens on a port, tells so, and then tells of every connection how many bytes it got.
+const STRANGER: &str = r#"
+import socket, sys
+server = socket.socket()
+server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+server.bind(("127.0.0.1", int(sys.argv[1])))
+server.listen(64)
+tell = socket.create_connection(("127.0.0.1", int(sys.argv[2])))
+tell.sendall(b"listens\n")
+while True:
+    client, _ = server.accept()
+    try:
+        got = len(client.recv(65536))
+    except OSError:
+        got = 0
+    tell.sendall(b"%d\n" % got)
+    client.close()
+"#;
+
+/// A worker behind the proxy, and where its clients go.
+fn proxied(sandbox: &Sandbox) -> SocketAddr {
+    let script = sandbox.work().join("program.py");
+    fs::write(&script, PROGRAM).expect("a sandbox takes files");
+    let listen = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }]";
+    let command = format!("command = [\"python3\", {:?}]", script.display().to_string());
+    describe(sandbox, &format!("{listen}\nready = {{ http = \"/\" }}\n{command}\n"));
+    let up = ensure(sandbox).run().expect(0).json();
+    up["endpoints"][0]["tcp"].as_str().expect("an address").parse().expect("an address")
+}
+
+fn ask(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).expect("nobody is refused");
+    stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+    let request = format!("GET {path} HTTP/1.1\r\nHost: w\r\nCookie: secret=1\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).expect("room");
+    stream
+}
+
+fn answer(stream: TcpStream) -> String {
+    let mut lines = BufReader::new(stream).lines();
+    lines.by_ref().map_while(Result::ok).last().unwrap_or_default()
+}
+
+/// A stranger who listens on the port, and what he tells.
+fn stranger(sandbox: &Sandbox, port: u16) -> (Running, BufReader<TcpStream>) {
+    let told = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let tell = told.local_addr().expect("an address").port().to_string();
+    let (uid, port) = (NOBODY.to_string(), port.to_string());
+    let setpriv = tool("setpriv").expect("looked for before");
+    let python = tool("python3").expect("looked for before").display().to_string();
+    let words = ["--reuid", &uid, "--regid", &uid, "--clear-groups", &python, "-c", STRANGER, &port, &tell];
+    let running = sandbox.command(&setpriv, words).cwd(Path::new("/")).start();
+    let mut comes = [Interest::new(told.as_fd(), Want::Read)];
+    let came = poll::wait(&mut comes, Some(PATIENCE)).expect("a listener can be waited for");
+    assert_eq!(came, 1, "he tells that he listens");
+    let (stream, _) = told.accept().expect("he is there");
+    stream.set_read_timeout(Some(PATIENCE)).expect("an option");
+    let mut lines = BufReader::new(stream);
+    let mut line = String::new();
+    lines.read_line(&mut line).expect("a line");
+    assert_eq!(line, "listens\n");
+    (running, lines)
+}
+
+/// Waits until an event says that clients wait.
+fn clients_wait(sandbox: &Sandbox) -> String {
+    let scope = Dir::open_private(&sandbox.scope("w")).expect("ours");
+    let watch = Watch::of(&scope).expect("it can be watched");
+    loop {
+        watch.drain();
+        let text = fs::read_to_string(sandbox.scope("w").join("events.jsonl")).expect("events");
+        let events = text.lines().filter_map(|line| serde_json::from_str::<tenure::event::Event>(line).ok());
+        let mut found = events.filter(|event| event.what == What::Unhealthy).map(|event| event.why);
+        if let Some(why) = found.next() {
+            return why;
+        }
+        let mut change = [Interest::new(watch.as_fd(), Want::Read)];
+        assert!(poll::wait(&mut change, Some(PATIENCE)).expect("waits") > 0, "an event tells it");
+    }
+}
+
+#[test]
+fn a_port_that_another_user_took_behind_the_proxy_gets_no_byte() {
+    if !is_root() || tool("setpriv").is_none() || tool("python3").is_none() {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let public = proxied(&sandbox);
+    assert_eq!(answer(ask(public, "/")), "ours");
+    let port = fs::read_to_string(sandbox.work().join("port")).expect("the program says it");
+    assert_eq!(answer(ask(public, "/leave")), "ours");
+    let (stranger, mut told) = stranger(&sandbox, port.parse().expect("a port"));
+    let clients: Vec<TcpStream> = (0..20).map(|_| ask(public, "/private")).collect();
+    let why = clients_wait(&sandbox);
+    assert!(why.contains("which is not of the program"), "{why}");
+    let degraded = status(&sandbox);
+    assert!(degraded.stdout.contains("clients wait"), "{}", degraded.stdout);
+    stranger.signal(Signal::Kill);
+    let _ended = stranger.wait();
+    let mut line = String::new();
+    while told.read_line(&mut line).expect("readable") > 0 {
+        assert_eq!(line, "0\n", "no byte of a client went to the other user");
+        line.clear();
+    }
+    drop(clients);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_program_that_gives_up_its_rights_is_still_reached_through_the_proxy() {
+    if !is_root() || tool("python3").is_none() {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let script = PROGRAM.replace("while True:", "os.setuid(65534)\nwhile True:");
+    let public = {
+        let path = sandbox.work().join("rights.py");
+        fs::write(&path, script).expect("a sandbox takes files");
+        let listen =
+            "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }]";
+        let command = format!("command = [\"python3\", {:?}]", path.display().to_string());
+        describe(&sandbox, &format!("{listen}\nready = {{ http = \"/\" }}\n{command}\n"));
+        let up = ensure(&sandbox).run().expect(0).json();
+        up["endpoints"][0]["tcp"].as_str().expect("an address").parse().expect("an address")
+    };
+    assert_eq!(answer(ask(public, "/")), "ours");
+    stop(&sandbox).expect(0);
+}
+
+fn open_all(path: &Path) {
+    fs::set_permissions(path, fs::Permissions::from_mode(0o777)).expect("ours");
+    for entry in path.is_dir().then(|| fs::read_dir(path).expect("a list")).into_iter().flatten() {
+        let path = entry.expect("an entry").path();
+        if !path.is_symlink() {
+            open_all(&path);
+        }
+    }
+}
+
+/// A scope that ran once and was then open to everybody, with a record that names another command.
+fn tampered() -> (Sandbox, u64) {
+    let sandbox = BINARIES.sandbox(&[]);
+    let generation = ensure(&sandbox).run().expect(0).json()["generation"].as_u64().expect("a number");
+    stop(&sandbox).expect(0);
+    let record = sandbox.scope("w").join("desired.json");
+    let text = fs::read_to_string(&record).expect("ours");
+    let foreign = text.replace("1.0.0", "9.9.9").replace(BINARIES.program, "/bin/false");
+    open_all(&sandbox.scope("w"));
+    fs::write(&record, foreign).expect("everybody may");
+    (sandbox, generation)
+}
+
+#[test]
+fn records_that_others_could_change_are_not_believed_after_the_directory_is_closed_by_hand() {
+    let (sandbox, _) = tampered();
+    fs::set_permissions(sandbox.scope("w"), fs::Permissions::from_mode(0o700)).expect("ours");
+    let refused = ensure(&sandbox).run();
+    assert_eq!(refused.json()["error"]["kind"], "record-unusable", "{}", refused.stdout);
+    assert!(complaint(&refused).contains("doctor --fix"), "{}", refused.stdout);
+    assert!(sandbox.processes().is_empty(), "nothing was started");
+}
+
+#[test]
+fn repair_makes_no_tampered_record_trusted_and_the_generation_goes_on() {
+    let (sandbox, generation) = tampered();
+    let fixed = sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
+    assert!(fixed.stdout.contains("desired.json.void-"), "{}{}", fixed.stdout, fixed.stderr);
+    let next = ensure(&sandbox).run().expect(0).json();
+    assert!(next["generation"].as_u64().expect("a number") > generation + 1000, "{next}");
+    assert!(next["version"] != "9.9.9", "{next}");
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn repair_beside_a_worker_that_lives_voids_its_records_once_it_has_ended() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let pid = usual::started(&sandbox);
+    open_all(&sandbox.scope("w"));
+    let fixed = sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
+    assert!(fixed.stdout.contains("counts no more"), "{}{}", fixed.stdout, fixed.stderr);
+    assert_eq!(status(&sandbox).expect(0).json()["pid"], pid, "it serves on");
+    stop(&sandbox).expect(0);
+    let refused = ensure(&sandbox).run();
+    assert_eq!(refused.json()["error"]["kind"], "record-unusable", "{}", refused.stdout);
+    drop(sandbox.tenure(["doctor", "w", "--fix"]).run());
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_file_of_another_user_in_the_state_directory_is_not_opened() {
+    if !is_root() {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+    for name in ["desired.json", "ledger.json", "gate", "instance"] {
+        let path = sandbox.scope("w").join(name);
+        usual::give_away(&path, NOBODY);
+        let refused = ensure(&sandbox).run();
+        assert_ne!(refused.code(), 0, "{name}: {}", refused.stdout);
+        assert!(sandbox.processes().is_empty(), "{name}: nothing was started");
+        usual::give_away(&path, 0);
+    }
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_file_of_another_user_above_ones_own_directory_stops_nobody_and_starts_nothing() {
+    if !is_root() {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let here = sandbox.work().join("mine");
+    fs::create_dir(&here).expect("ours");
+    let above = sandbox.work().join("tenure.toml");
+    for text in ["this is [ no description", "[worker.theirs]\ncommand = [\"/bin/false\"]\n"] {
+        fs::write(&above, text).expect("ours");
+        usual::give_away(&above, NOBODY);
+        assert_eq!(ensure(&sandbox).cwd(&here).run().expect(0).json()["version"], "0.0.0");
+        let refused = sandbox.tenure(["ensure", "theirs", "--json"]).cwd(&here).run();
+        assert_ne!(refused.code(), 0, "{}", refused.stdout);
+        assert!(complaint(&refused).contains("belongs to uid 65534"), "{}", refused.stdout);
+        assert_ne!(sandbox.tenure(["trust", "--json"]).cwd(&here).run().code(), 0, "nor can it be trusted");
+    }
+    stop(&sandbox).expect(0);
+}
