@@ -161,13 +161,13 @@ fn proc(pid: u64, file: &str) -> String {
 fn field(pid: u64, name: &str) -> String {
     let status = proc(pid, "status");
     let line = status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
-    line.unwrap_or_else(|| panic!("{name} is in {status}")).trim().to_owned()
+    line.expect("the kernel tells it").trim().to_owned()
 }
 
 /// Soft and hard limit.
 fn limit(pid: u64, name: &str) -> [String; 2] {
     let limits = proc(pid, "limits");
-    let line = limits.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_else(|| panic!("{limits}"));
+    let line = limits.lines().find_map(|line| line.strip_prefix(name)).expect("the kernel tells it");
     let mut values = line.split_whitespace().map(str::to_owned);
     [(); 2].map(|()| values.next().expect("two values"))
 }
