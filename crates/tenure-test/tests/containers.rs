@@ -171,6 +171,23 @@ fn marks_by_the_path_count_only_where_a_directory_is_from_before() {
 }
 
 #[test]
+fn what_an_older_tenure_has_started_beside_an_id_is_found_by_its_own_word() {
+    let sandbox = BINARIES.sandbox(&[]);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+    let by_path = "w".parse::<tenure::Scope>().expect("valid").id(&sandbox.scope("w"));
+    let stray = marked(&sandbox, &by_path);
+    let mut ledger = record(&sandbox, "ledger.json");
+    let cookie = program_cookie(&by_path, 1);
+    ledger["program"] = json!({"cookie": cookie, "command": "x", "shim": null, "identity": null});
+    fs::write(sandbox.scope("w").join("ledger.json"), ledger.to_string()).expect("ours");
+    ensure(&sandbox).run().expect(0);
+    assert!(stray.child().handle().has_ended());
+    drop(stray.wait());
+    stop(&sandbox).expect(0);
+}
+
+#[test]
 fn a_worker_from_before_is_used_taken_over_and_stopped() {
     let sandbox = BINARIES.sandbox(&[]);
     let first = worker(&sandbox);
@@ -178,6 +195,10 @@ fn a_worker_from_before_is_used_taken_over_and_stopped() {
     serves_as(&sandbox, &first);
     let restart = sandbox.tenure(["restart", "w", "--json", "--timeout", "20s"]).run().expect(0);
     assert_ne!(restart.json()["pid"], json!(first.pid()));
+    // Both are marked by the path: one that fails is looked for by the other.
+    assert!(!sandbox.scope("w").join("identity.json").exists());
+    stop(&sandbox).expect(0);
+    ensure(&sandbox).run().expect(0);
     assert!(record(&sandbox, "identity.json")["former"].is_string(), "a ledger stood there before the id");
     stop(&sandbox).expect(0);
 }
@@ -257,6 +278,24 @@ fn a_silent_worker_of_another_pid_namespace_is_named_and_not_signalled() {
     outer.signal(Signal::Cont).expect("ours");
     serves_as(&sandbox, &outer);
     stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_worker_of_another_mount_namespace_is_used_replaced_and_told() {
+    if !can(&["--mount"]) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let outer = worker(&sandbox);
+    let at = |words: &str| inside(&sandbox, &["--mount"], &format!("\"$T\" {words}")).run();
+    assert_eq!(at("ensure w --json --timeout 20s").expect(0).state(), "up");
+    let told = at("doctor w");
+    assert!(told.stdout.contains("other mounts"), "{}{}", told.stdout, told.stderr);
+    let restarted = at("restart w --json --timeout 20s").expect(0);
+    assert_ne!(restarted.json()["pid"], json!(outer.pid()));
+    stop(&sandbox).expect(0);
+    assert!(outer.has_ended());
+    assert_eq!(sandbox.oracle().count("double"), 0);
 }
 
 #[test]

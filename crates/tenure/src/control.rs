@@ -180,8 +180,8 @@ impl Connection<'_> {
     }
 }
 
-/// Whether it is the worker of this directory. The path is compared first, and costs nothing: the socket was reached through
-/// the verified handle. The directory's record is read only where the worker knows the directory by another path.
+/// Whether it is the worker of this directory. The path is compared first, and costs nothing: the socket lies in the directory
+/// that was verified. The directory's record is read only where the worker knows the directory by another path.
 fn is_of(hello: &Hello, state: &StateDir) -> bool {
     hello.scope == state.by_path()
         || match &hello.directory {

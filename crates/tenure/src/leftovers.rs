@@ -129,8 +129,18 @@ pub fn clear_program(
 /// How the cookies begin of whoever may be ended for this directory. Nobody for a record from another pid namespace: the
 /// processes that carry its cookie are another container's.
 pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
-    let marks = if ledger.is_foreign() { Vec::new() } else { state.marks() };
-    marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect()
+    if ledger.is_foreign() {
+        return Vec::new();
+    }
+    let mut prefixes: Vec<String> =
+        state.marks().iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
+    // An older tenure that starts a program here marks it by the path, and says so in this directory's ledger.
+    let by_path = scope::cookie_prefix(&state.by_path());
+    let says_so = ledger.program.as_ref().is_some_and(|program| program.cookie.starts_with(&by_path));
+    if says_so && !prefixes.contains(&by_path) {
+        prefixes.push(by_path);
+    }
+    prefixes
 }
 
 /// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be asked, and

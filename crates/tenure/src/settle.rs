@@ -1,8 +1,8 @@
 //! Giving a state directory its identity, and mending it where the directory was copied or the machine started again.
 //!
-//! Under the gate, by whoever is about to start a worker, and before anything carries the id. A copy gets an id of its own,
-//! and what its ledger names is struck out: those processes belong to the directory that was copied. With the lease in hand
-//! only, for whoever holds the lease of this very directory has written its ledger.
+//! Under the gate and with the lease in hand, by whoever starts a worker where none is, and before anything carries the id:
+//! a successor goes on with the marks of the worker that it follows, which looks for them if it fails. A copy gets an id of its
+//! own, and what its ledger names is struck out: those processes belong to the directory that was copied.
 
 use tenure_sys::random;
 
@@ -12,8 +12,8 @@ use crate::lease::Lease;
 use crate::paths::StateDir;
 use crate::records::{self, RecordError};
 
-/// Sees to it that the directory of the gate's scope has an identity of its own. Without the lease a copy stays as it is.
-pub(crate) fn settle(gate: &Gate<'_>, lease: Option<&Lease>) -> Result<(), RecordError> {
+/// Sees to it that the directory of the gate's scope has an identity of its own.
+pub(crate) fn settle(gate: &Gate<'_>, _lease: &Lease) -> Result<(), RecordError> {
     let state = gate.state();
     // Without a place there is nothing to compare later; cookies are then marked by the path, as they were before.
     let Some(here) = state.place() else { return Ok(()) };
@@ -27,7 +27,6 @@ pub(crate) fn settle(gate: &Gate<'_>, lease: Option<&Lease>) -> Result<(), Recor
         Origin::Unnamed { used } => {
             records::write_identity(state, made(state, here, used.then(|| state.by_path()))?)
         }
-        Origin::Copied(_) if lease.is_none() => Ok(()),
         Origin::Copied(_) => {
             // In this order: a crash in between leaves a copy, and this is done again.
             let ledger = records::read_ledger(state)?;

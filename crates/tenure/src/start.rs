@@ -89,7 +89,7 @@ pub(crate) fn start(
     gate.confirm().map_err(StartError::Gate)?;
     fault::reach(Point::LeaseTaken);
     let state = gate.state();
-    settle(gate, Some(&lease)).map_err(StartError::Record)?;
+    settle(gate, &lease).map_err(StartError::Record)?;
     let ledger = records::read_ledger(state).map_err(StartError::Record)?;
     clear_leftovers(gate, &lease, &ledger, spec, budget)?;
 

@@ -25,7 +25,6 @@ use crate::order::Order;
 use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::records;
 use crate::seat::{self, Seat};
-use crate::settle::settle;
 use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::start::StartError;
 use crate::wire::{AppState, Hello, Role};
@@ -75,7 +74,6 @@ pub(crate) fn attempt(
         return Ok(Attempt::Gone);
     }
     gate.confirm()?;
-    settle(gate, None)?;
     let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
     let succession = terms(spec, order, hello, &reason);

@@ -4,6 +4,7 @@
 //! read.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -130,6 +131,12 @@ pub fn executable_of(pid: u32) -> Option<PathBuf> {
     fs::read_link(procfs::path(pid, "exe")).ok()
 }
 
+/// The mount namespace of a process, as the inode that names it; `None` where the kernel does not let us look.
+#[must_use]
+pub fn mounts_of(pid: u32) -> Option<u64> {
+    Some(fs::metadata(procfs::path(pid, "ns/mnt")).ok()?.ino())
+}
+
 /// The arguments of a process joined by spaces: control characters replaced, at most 200 characters.
 ///
 /// A process that has none, such as a zombie, gives `None`.
@@ -169,6 +176,7 @@ mod tests {
         assert_eq!(uid_of(own), Some(rustix::process::geteuid().as_raw()));
         assert_eq!(executable_of(own), std::env::current_exe().ok());
         assert_eq!(tracer_of(own), None);
+        assert_eq!(mounts_of(own), fs::metadata("/proc/self/ns/mnt").ok().map(|found| found.ino()));
         assert!(parent_of(own).is_some());
         assert!(run_time_of(own, "no such thread").is_some_and(|ran| ran > Duration::ZERO));
         assert!(matches!(state_of(own), Some(RunState::Running | RunState::Sleeping)));

@@ -156,6 +156,8 @@ pub struct State {
     pub marks: Vec<String>,
     /// What the directory's own record says.
     pub origin: Origin,
+    /// A worker that was verified here sees other mounts than whoever gathered this.
+    pub other_mounts: bool,
     /// Who holds the gate; `None` when it is free.
     pub gate: Read<Option<GateHolder>>,
     /// Whether somebody holds the lease.

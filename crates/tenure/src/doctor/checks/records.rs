@@ -15,6 +15,7 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { id: "record-disagrees", part: "records", look: Look::Worker(disagrees) },
     Check { id: "record-of-another-boot", part: "clock and boot id", look: Look::Worker(other_boot) },
     Check { id: "foreign-namespace", part: "clock and boot id", look: Look::Worker(foreign) },
+    Check { id: "other-mounts", part: "clock and boot id", look: Look::Worker(other_mounts) },
     Check { id: "copied-directory", part: "records", look: Look::Worker(copied) },
     Check { id: "directory-from-before", part: "records", look: Look::Worker(from_before) },
     Check { id: "other-host-name", part: "records", look: Look::Worker(other_host) },
@@ -141,6 +142,14 @@ fn foreign(case: &Case<'_>) -> Option<Symptom> {
             case.type_in("stop")
         )),
     )
+}
+
+fn other_mounts(case: &Case<'_>) -> Option<Symptom> {
+    case.state.other_mounts.then(|| {
+        Symptom::note("the worker sees other mounts than this process: a path may lead it to another file")
+            .saw_all(case.state.lineage.iter().filter(|member| member.is_there()).map(Member::line))
+            .remedy("nothing, if that is meant; otherwise run tenure where the worker was started")
+    })
 }
 
 fn copied(case: &Case<'_>) -> Option<Symptom> {

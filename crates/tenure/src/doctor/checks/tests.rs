@@ -174,6 +174,7 @@ fn of_records() -> Vec<Case> {
             let now = Now::Unverifiable(Doubt::ForeignPidNamespace);
             state(facts).programs = vec![Member { identity: who(9), now }];
         }),
+        ("other-mounts", healthy, |facts| state(facts).other_mounts = true),
         ("copied-directory", down, |facts| state(facts).origin = Origin::Copied(directory_id())),
         ("directory-from-before", down, |facts| state(facts).origin = Origin::Unnamed { used: true }),
         ("other-host-name", healthy, |facts| {

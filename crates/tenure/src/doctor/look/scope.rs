@@ -49,6 +49,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -
         marks: state.marks(),
         origin: state.origin(),
         remains: remains(state, &lease, ledger.good()),
+        other_mounts: lineage.iter().any(sees_other_mounts),
         program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
         socket: exists(state, file::CONTROL),
@@ -239,6 +240,11 @@ fn members(identities: &[Identity]) -> Vec<Member> {
         Verified::Unverifiable(why) => Now::Unverifiable(why),
     };
     identities.iter().map(|identity| Member { identity: identity.clone(), now: now(identity) }).collect()
+}
+
+fn sees_other_mounts(member: &Member) -> bool {
+    let mounts = (process::mounts_of(member.identity.pid), process::mounts_of(std::process::id()));
+    member.is_there() && matches!(mounts, (Some(theirs), Some(ours)) if theirs != ours)
 }
 
 /// The record of the host is where every format has it, so that a ledger that is too new still tells it.

@@ -149,6 +149,7 @@ pub(super) fn healthy() -> Facts {
         id: "web:id".into(),
         marks: vec!["web:id".into()],
         origin: Origin::Own(directory_id()),
+        other_mounts: false,
         gate: Ok(None),
         lease: Ok(true),
         lease_file: Some((1, 2)),
