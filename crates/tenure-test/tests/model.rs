@@ -132,6 +132,8 @@ broken_rules_of_a_takeover! {
     a_stop_that_is_taken_for_a_failure_downgrades => "a stop counts as a failure of the version";
     a_stop_that_the_incumbent_is_not_told_of_is_undone => "the incumbent is not told of a stop";
     a_stop_whose_last_words_are_not_read_is_undone => "a death is believed before the last words";
+    a_tally_that_is_cleared_at_ready_tries_a_failing_version_too_soon => "the tally is cleared at ready";
+    a_rollback_that_nobody_counts_is_repeated_at_once => "a rollback that nobody counts";
     a_restart_that_believes_a_report_proves_nothing => "a restart believes the report";
     a_restart_that_takes_any_generation_proves_nothing => "a restart takes any higher generation";
 }

@@ -102,7 +102,6 @@ fn misbehave(words: &[String], oracle: &Oracle, args: &[String]) -> Option<u8> {
             Some(("flood", bytes)) => flood(bytes.parse().ok()?),
             Some(("nested", tenure)) => nested(tenure, oracle),
             Some(("drain", path)) => drain(path.to_owned(), oracle),
-            None if word == "untitled" => untitle(),
             None if word == "hang" => {
                 park();
             }
@@ -264,6 +263,10 @@ fn serve(version: &str, sick: &Sick, words: &[String]) -> ExitCode {
     let Some(listener) = (if let Some(bound) = bound { bind(bound) } else { inherit() }) else {
         return if bound.is_some() { ExitCode::from(9) } else { park() };
     };
+    // Last of all: what its environment tells the program is read by then.
+    if words.iter().any(|word| word == "untitled") {
+        untitle();
+    }
     for stream in listener.incoming().flatten() {
         if answer(stream, version, sick) {
             break;

@@ -14,6 +14,7 @@ mod process;
 mod scenario;
 mod state;
 mod successor;
+mod tally;
 
 pub mod catalog;
 pub mod replay;
@@ -24,11 +25,12 @@ use tenure_worker::takeover::machine::Incumbent;
 use crate::model::takeover::moves::Move;
 use crate::model::takeover::process::{Launcher, Pc, Phase, Worker};
 use crate::model::takeover::state::{LAUNCHERS, SLOTS, State};
+use crate::model::takeover::tally::Tally;
 use crate::model::{Explored, explored};
 
 pub use crate::model::takeover::invariant::{
-    BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST,
-    SOUND, STOP_HOLDS, TWO_ALIVE, witness,
+    BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ONE_ACCEPTS, ONWARD, PATH, PROOF,
+    QUARANTINE, REST, SOUND, STOP_HOLDS, TWO_ALIVE, witness,
 };
 pub use crate::model::takeover::process::Outcome;
 pub use crate::model::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
@@ -71,7 +73,7 @@ impl Model for Scenario {
             ledger: 1,
             lineage: 1,
             offers: 1,
-            failed: 0,
+            tally: Tally::default(),
             launchers,
             workers,
             left: self.limits,
@@ -84,6 +86,7 @@ impl Model for Scenario {
             unproved: false,
             unsound: false,
             reclaimed: false,
+            impatient: false,
         }]
     }
 

@@ -89,8 +89,11 @@ impl Causes {
         match state {
             "up" | "started" | "replaced" => true,
             "spawn-failed" => failed_within(life) || self.make_starts_fail(None, life),
+            // A worker that ended again and again after it was ready counts as a failed start, which no event tells: what
+            // made it end does.
             "spawn-suppressed" => {
-                failed_within(Span { from: life.from.saturating_sub(LONGEST_SUPPRESSION), to: life.to })
+                let window = Span { from: life.from.saturating_sub(LONGEST_SUPPRESSION), to: life.to };
+                failed_within(window) || self.make_starts_fail(None, window)
             }
             "warming" | "gate-held" | "timed-out" | "wedged" => any(&self.stopped, life),
             "unhealthy" => any(&self.stopped, life) || disagrees || self.make_starts_fail(None, life),
@@ -153,6 +156,7 @@ mod tests {
     fn a_failed_start_suppresses_for_a_while_and_must_have_a_cause_of_its_own() {
         let causes = Causes { failing: vec![(1, Span { from: 100, to: 200 })], ..Causes::default() };
         assert!(causes.explain(caller(20_000, 20_001), "spawn-suppressed", &[150]));
+        assert!(causes.explain(caller(20_000, 20_001), "spawn-suppressed", &[]), "what gave up has no event");
         assert!(!causes.explain(caller(40_000, 40_001), "spawn-suppressed", &[150]));
         assert!(causes.explain_failed_start(1, 150));
         assert!(!causes.explain_failed_start(2, 150), "another version failed");

@@ -153,7 +153,7 @@ impl Standby {
         let silent = |silence: Silence| unheard(reason::of(&silence));
         let stream = control::connect(&holding.state, stage).map_err(silent)?.into_stream();
         let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
-        if *incumbent.identity() != self.terms.incumbent {
+        if !incumbent.identity().same_process(&self.terms.incumbent) {
             return Err(unheard(format!("pid {} stands there now", incumbent.pid())));
         }
         let link = Link::new(stream).map_err(broken("the connection to the incumbent"))?;

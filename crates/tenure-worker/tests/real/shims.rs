@@ -86,14 +86,24 @@ impl Tree {
         rest
     }
 
+    /// What is told next beside what had to be killed.
+    fn next(&mut self) -> Heard {
+        loop {
+            let heard = self.program.hear();
+            if !matches!(heard, Heard::Kills { .. }) {
+                return heard;
+            }
+        }
+    }
+
     fn exited(&mut self) -> ExitStatus {
-        let heard = self.program.hear();
+        let heard = self.next();
         let Heard::Exited(status) = heard else { panic!("no end: {heard:?}") };
         status
     }
 
     fn gone(&mut self) {
-        let heard = self.program.hear();
+        let heard = self.next();
         assert!(matches!(heard, Heard::Gone), "{heard:?}");
     }
 }

@@ -3,8 +3,8 @@
 //! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer broken too.
 
 use crate::model::takeover::invariant::{
-    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ONE_ACCEPTS, ONWARD, PATH, PROOF, REST, STOP_HOLDS, TWO_ALIVE,
-    witness,
+    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ONE_ACCEPTS, ONWARD, PATH, PROOF, QUARANTINE, REST, STOP_HOLDS,
+    TWO_ALIVE, witness,
 };
 use crate::model::takeover::scenario::{Limits, Mutation, Scenario, Task};
 
@@ -64,6 +64,10 @@ pub fn small() -> Vec<Scenario> {
             .unbaked()
             .limits(Limits { crashes: 1, terms: 1, ..NONE })
             .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK]),
+        Scenario::new("takeover: a version that becomes ready and fails, over and over")
+            .call(Ensure, 1, 3)
+            .limits(Limits { failures: 2, ticks: 2, ..NONE })
+            .seeing(&[witness::ROLLED_BACK, witness::OLDER, witness::AGAIN, witness::LONGER]),
         Scenario::new("takeover: both programs beside each other, a crash, a failure")
             .call(Ensure, 1, 1)
             .overlapping()
@@ -157,6 +161,12 @@ impl Broken {
         self
     }
 
+    /// Calls of the first launcher, one after the other: each is answered as soon as a worker is ready.
+    fn runs(mut self, runs: u8) -> Self {
+        self.scenario.callers[0].runs = runs;
+        self
+    }
+
     /// Breaks another layer, which would make it good.
     fn masked_by(mut self, layers: &[Mutation]) -> Self {
         self.scenario.mutations.extend(layers);
@@ -168,7 +178,7 @@ impl Broken {
 /// Scenarios in which rules are broken, each with a property that cannot hold then.
 #[must_use]
 pub fn broken() -> Vec<Broken> {
-    [hand_overs(), rollbacks(), ends(), proofs()].concat()
+    [hand_overs(), rollbacks(), tallies(), ends(), proofs()].concat()
 }
 
 const CRASH: Limits = Limits { crashes: 1, ..NONE };
@@ -201,7 +211,7 @@ fn hand_overs() -> Vec<Broken> {
         )
         .call(Ensure, 2)
         .masked_by(&[Mutation::OverlappingBegun]),
-        one("takeover: what stands picks the successor", Mutation::StaleSuccessor, NONE, BOUNDED),
+        one("takeover: what stands picks the successor", Mutation::StaleSuccessor, NONE, BOUNDED).runs(2),
         one("takeover: the incumbent writes the ledger after the grant", Mutation::TwoWriters, NONE, ONWARD),
     ]
 }
@@ -218,6 +228,7 @@ fn rollbacks() -> Vec<Broken> {
         one("takeover: a rollback to the same generation", Mutation::RollbackSameGeneration, CRASH, ONWARD),
         one("takeover: a rollback below what has written", Mutation::RollbackSameGeneration, CRASH, FENCE),
         one("takeover: a stop counts as a failure of the version", Mutation::StopTallied, NONE, NO_DOWNGRADE)
+            .runs(2)
             .call(Restart, 0)
             .call(Stop, 0),
         one("takeover: the incumbent is not told of a stop", Mutation::AbortEndsIgnored, NONE, STOP_HOLDS)
@@ -229,6 +240,16 @@ fn rollbacks() -> Vec<Broken> {
             STOP_HOLDS,
         )
         .call(Stop, 0),
+    ]
+}
+
+/// What is known against a version whose launcher has had its answer.
+fn tallies() -> Vec<Broken> {
+    let once = Limits { failures: 1, ..NONE };
+    let twice = Limits { failures: 2, ticks: 2, ..NONE };
+    vec![
+        one("takeover: the tally is cleared at ready", Mutation::ClearedAtReady, twice, QUARANTINE).runs(3),
+        one("takeover: a rollback that nobody counts", Mutation::RollbackUncounted, once, QUARANTINE).runs(2),
     ]
 }
 

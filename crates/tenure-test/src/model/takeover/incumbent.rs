@@ -119,6 +119,7 @@ fn admit(rules: &Scenario, s: &mut State, slot: u8) {
     let above = s.at(asker).generation;
     let worker = s.worker(slot);
     (worker.successor, worker.linked, worker.above) = (Kin::Alive(asker), true, above);
+    worker.blames = None;
     if !s.at(asker).linked {
         s.worker(slot).linked = false;
     }
@@ -152,13 +153,12 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
                 answer(s, slot, other, Reply::Granted);
             }
         }
-        (Todo::End, Kin::Alive(other)) => {
-            if rules.breaks(Mutation::RollbackWithoutKill) {
-                s.worker(slot).successor = Kin::Gone;
-            } else {
-                let stops = s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Leave));
-                let told = stops && !rules.breaks(Mutation::StopTallied);
-                s.bury(other, if told { News::Ended } else { News::Gone });
+        (Todo::End, _) => {
+            if let Kin::Alive(other) = successor {
+                end(rules, s, slot, other);
+            }
+            if s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Serve)) {
+                record_failure(s, slot);
             }
         }
         (Todo::Reopen, _) => {
@@ -167,6 +167,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
                 s.worker(slot).generation = above;
             }
             s.write_ledger(s.at(slot).generation, 1 << slot);
+            record_failure(s, slot);
         }
         (Todo::Leave, _) => {
             let worker = s.worker(slot);
@@ -176,6 +177,24 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
         (Todo::Exit, _) => s.bury(slot, News::Gone),
         // What was to be told to somebody who is gone.
         (_, _) => {}
+    }
+}
+
+/// Ends its successor.
+fn end(rules: &Scenario, s: &mut State, slot: u8, other: u8) {
+    if rules.breaks(Mutation::RollbackWithoutKill) {
+        s.worker(slot).successor = Kin::Gone;
+        return;
+    }
+    let stops = s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Leave));
+    let told = stops && !rules.breaks(Mutation::StopTallied);
+    s.bury(other, if told { News::Ended } else { News::Gone });
+}
+
+/// Puts on record that its successor failed, for whoever holds the gate next.
+fn record_failure(s: &mut State, slot: u8) {
+    if let Some((level, served)) = s.worker(slot).blames.take() {
+        s.tally.roll_back(level, served);
     }
 }
 

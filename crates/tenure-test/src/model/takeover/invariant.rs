@@ -32,6 +32,8 @@ pub const REST: &str = "I8 at rest: calls done, gate free, one worker alone or a
 pub const FENCE: &str = "I9 no write by an older generation";
 /// `restart` has seen what it says.
 pub const PROOF: &str = "I13 a proved restart has seen the new worker";
+/// What failed in its probation waits, and longer each time.
+pub const QUARANTINE: &str = "a version that failed in its probation is not tried within its quarantine";
 /// At most two.
 pub const TWO_ALIVE: &str = "I14 two generations alive";
 /// A stop of the worker ends both sides of a takeover.
@@ -77,6 +79,7 @@ pub(super) fn always() -> Vec<Property<Scenario>> {
         Property::always(PROOF, |_, s: &State| !s.unproved),
         Property::always(TWO_ALIVE, |_, s: &State| s.living().count() <= 2),
         Property::always(STOP_HOLDS, |_, s: &State| !s.resurrected),
+        Property::always(QUARANTINE, |_, s: &State| !s.impatient),
         Property::always(SOUND, |_, s: &State| !s.unsound),
     ]
 }
@@ -161,6 +164,10 @@ pub mod witness {
     pub const HEIR: &str = "a successor goes on without its incumbent";
     /// The version that failed was passed over.
     pub const OLDER: &str = "the older version serves instead";
+    /// A version that had failed was tried again after its quarantine.
+    pub const AGAIN: &str = "a version that failed is tried again";
+    /// The same, and it failed once more.
+    pub const LONGER: &str = "a version that failed twice waits longer";
     /// `restart` was proved.
     pub const VERIFIED: &str = "a restart is proved";
     /// `restart` was not.
@@ -200,7 +207,11 @@ pub(super) fn witness(name: &'static str) -> Property<Scenario> {
                 worker.phase == Phase::Successor(Successor::Granted) && worker.predecessor == Kin::Gone
             })
         },
-        witness::OLDER => |_, s| s.failed != 0 && ended(s, Outcome::Serving),
+        witness::OLDER => |_, s| s.tally.keeps_any_out() && ended(s, Outcome::Serving),
+        witness::AGAIN => {
+            |_, s| s.living().any(|(_, one)| one.served && one.accepts && s.tally.failures(one.level) > 0)
+        }
+        witness::LONGER => |_, s| (0..3).any(|level| s.tally.failures(level) > 1),
         witness::VERIFIED => |_, s| ended(s, Outcome::Verified),
         witness::UNPROVED => |_, s| ended(s, Outcome::Unproved),
         witness::STOPPED_BOTH => |_, s| s.workers.iter().any(|worker| worker.dismissed),

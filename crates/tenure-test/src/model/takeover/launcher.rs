@@ -107,10 +107,8 @@ pub(super) fn force(s: &mut State, me: u8) {
 
 /// Its budget ends.
 pub(super) fn expire(rules: &Scenario, s: &mut State, me: u8) {
-    let Launcher { pc, task, .. } = *s.launcher(me);
-    match pc {
+    match s.launcher(me).pc {
         Pc::Bake(_) => s.launcher(me).pc = Pc::Verify,
-        Pc::Verify if task == Task::Ensure => s.launcher(me).pc = Pc::WantGate,
         Pc::Verify => finish(rules, s, me, Outcome::Unproved),
         Pc::Look
         | Pc::AwaitSettled(_)
@@ -132,7 +130,7 @@ pub(super) fn expire(rules: &Scenario, s: &mut State, me: u8) {
 
 /// Its next step.
 pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
-    let Launcher { pc, level, news, target, .. } = *s.launcher(me);
+    let Launcher { pc, level, news, .. } = *s.launcher(me);
     match pc {
         Pc::Look => look(rules, s, me),
         Pc::AwaitSettled(_) => s.launcher(me).pc = Pc::Look,
@@ -141,6 +139,7 @@ pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
             (launcher.gate, launcher.pc) = (true, Pc::Gated);
         }
         Pc::Gated => {
+            s.tally.count(!rules.breaks(Mutation::RollbackUncounted));
             s.offers |= 1 << level;
             judge(rules, s, me);
         }
@@ -152,6 +151,7 @@ pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
         }
         Pc::Leased => match best(s, u8::MAX) {
             Some(target) => {
+                s.impatient |= s.tally.should_keep_out(target);
                 s.write_ledger(s.ledger + 1, 0);
                 let launcher = s.launcher(me);
                 (launcher.target, launcher.pc) = (target, Pc::Opened);
@@ -165,9 +165,7 @@ pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
         }
         Pc::Bound => start(s, me),
         Pc::AwaitBoot(_) | Pc::AwaitTakeover(_) => {
-            if matches!(news, News::Failed | News::Gone) {
-                s.failed |= 1 << target;
-            }
+            tally(rules, s, me);
             told(rules, s, me, news);
         }
         Pc::Bake(_) => s.launcher(me).pc = Pc::Verify,
@@ -210,6 +208,7 @@ fn judge(rules: &Scenario, s: &mut State, me: u8) {
     let Some(target) = best(s, u8::MAX) else { return finish(rules, s, me, Outcome::SpawnFailed) };
     let Some(free) = free(s) else { return };
     let target = if rules.breaks(Mutation::StaleSuccessor) { s.at(slot).level } else { target };
+    s.impatient |= s.tally.should_keep_out(target);
     let origin = if task == Task::Ensure { Origin::Replacement } else { Origin::Restart };
     *s.worker(free) = Worker {
         phase: Phase::Successor(Successor::Standby),
@@ -255,18 +254,15 @@ fn told(rules: &Scenario, s: &mut State, me: u8, news: News) {
     let believes = rules.breaks(Mutation::ReportBelieved);
     match (task, pc, news) {
         (Task::Restart, _, News::Ready) if believes => verified(rules, s, me),
-        (_, Pc::AwaitTakeover(slot), News::Ready) => {
+        (Task::Restart, Pc::AwaitTakeover(slot), News::Ready) => {
             // Who was ready and died is gone; the slot may be somebody else's by now.
             let gone = s.at(slot).generation != s.launcher(me).generation;
-            release(s, me);
             let launcher = s.launcher(me);
             launcher.news = if gone { News::Gone } else { News::None };
             launcher.pc = Pc::Bake(slot);
         }
-        (Task::Restart, _, News::Ready) => {
-            release(s, me);
-            s.launcher(me).pc = Pc::Verify;
-        }
+        (Task::Restart, _, News::Ready) => s.launcher(me).pc = Pc::Verify,
+        // Whoever wants a worker has one: the probation goes on without the call.
         (_, _, News::Ready) => finish(rules, s, me, Outcome::Serving),
         (_, _, News::Ended) => finish(rules, s, me, Outcome::Ended),
         (Task::Restart, _, News::Failed | News::Gone | News::None | News::Unheard) => {
@@ -279,19 +275,36 @@ fn told(rules: &Scenario, s: &mut State, me: u8, news: News) {
     }
 }
 
+/// Counts, or clears, what is known against the version that it started.
+fn tally(rules: &Scenario, s: &mut State, me: u8) {
+    let Launcher { pc, news, target, generation, .. } = *s.launcher(me);
+    let on_probation = matches!(pc, Pc::AwaitTakeover(_)) && rules.terms.bakes;
+    match news {
+        News::Failed | News::Gone => {
+            s.tally.failed(target);
+            for worker in s.workers.iter_mut().filter(|worker| worker.above == generation) {
+                worker.blames = worker.blames.filter(|(level, _)| *level != target);
+            }
+        }
+        // The worker itself says when it has passed.
+        News::Ready if on_probation && !rules.breaks(Mutation::ClearedAtReady) => {}
+        News::Ready if on_probation => s.tally.clear(target),
+        News::Ready => s.tally.succeeded(target),
+        News::None | News::Ended | News::Declined | News::Unheard => {}
+    }
+}
+
 /// A new connection, and what it shows.
 fn verify(rules: &Scenario, s: &mut State, me: u8) {
-    let Launcher { task, level, generation, target, .. } = *s.launcher(me);
+    let Launcher { generation, target, .. } = *s.launcher(me);
     let proved = |seen: &Worker| {
         let exact = seen.generation == generation;
         let any = rules.breaks(Mutation::AnyHigherGeneration) && seen.generation > generation;
         seen.level == target && (exact || any)
     };
-    match (task, s.see()) {
-        (Task::Restart, Sight::Worker(slot)) if proved(s.at(slot)) => verified(rules, s, me),
-        (Task::Restart, _) => finish(rules, s, me, Outcome::Unproved),
-        (_, Sight::Worker(slot)) if suits(s, slot, level) => finish(rules, s, me, Outcome::Serving),
-        (_, _) => s.launcher(me).pc = Pc::Look,
+    match s.see() {
+        Sight::Worker(slot) if proved(s.at(slot)) => verified(rules, s, me),
+        Sight::Worker(_) | Sight::Silent | Sight::Nobody => finish(rules, s, me, Outcome::Unproved),
     }
 }
 
@@ -320,7 +333,7 @@ fn suits(s: &State, slot: u8, level: u8) -> bool {
 /// The highest offer that has not failed, these included.
 fn best(s: &State, with: u8) -> Option<u8> {
     let offers = if with == u8::MAX { s.offers } else { s.offers | with };
-    (0..8).rev().find(|level| offers & !s.failed & (1 << level) != 0)
+    (0..8).rev().find(|level| offers & (1 << level) != 0 && !s.tally.keeps_out(*level))
 }
 
 fn free(s: &State) -> Option<u8> {

@@ -116,7 +116,7 @@ pub(super) fn foreign(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
             out.push(Move::Suspects(me));
         }
     }
-    if s.left.ticks > 0 && s.failed != 0 {
+    if s.left.ticks > 0 && s.tally.ages() {
         out.push(Move::Tick);
     }
     for (slot, worker) in s.living() {
@@ -181,7 +181,7 @@ pub(super) fn apply(rules: &Scenario, s: &mut State, what: Move) {
         Move::Hears(slot, heard) => incumbent::hear(rules, s, slot, heard),
         Move::Learns(slot, word) => successor::learn(rules, s, slot, word),
         Move::Joins(slot) => s.worker(slot).accepts = true,
-        Move::Settles(slot) => successor::settle_alone(s, slot),
+        Move::Settles(slot) => successor::settle_alone(rules, s, slot),
         Move::Watchdog(slot) => incumbent::watchdog(rules, s, slot),
         Move::Writes(slot) => s.write_ledger(s.at(slot).generation, s.lineage),
         Move::KillLauncher(_)
@@ -247,7 +247,7 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
         Move::Fails(slot) => fail(rules, s, slot),
         Move::Tick => {
             s.left.ticks -= 1;
-            s.failed = 0;
+            s.tally.tick();
         }
         Move::Go(_)
         | Move::Expires(_)

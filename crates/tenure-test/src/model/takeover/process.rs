@@ -101,6 +101,8 @@ pub(super) struct Worker {
     pub(super) answers: bool,
     /// Its app accepts.
     pub(super) accepts: bool,
+    /// Its app has been ready.
+    pub(super) served: bool,
     pub(super) stopped: bool,
     /// Its phase hangs.
     pub(super) ails: bool,
@@ -117,6 +119,8 @@ pub(super) struct Worker {
     pub(super) linked: bool,
     /// The generation of its successor.
     pub(super) above: u8,
+    /// The version of its successor that is gone, if that has failed and nobody has counted it; and whether it had served.
+    pub(super) blames: Option<(u8, bool)>,
     pub(super) words: [Said; WORDS],
     pub(super) reply: Reply,
     /// It shares the gate.
@@ -245,6 +249,7 @@ impl Worker {
         socket: 0,
         answers: false,
         accepts: false,
+        served: false,
         stopped: false,
         ails: false,
         ends: false,
@@ -255,6 +260,7 @@ impl Worker {
         successor: Kin::None,
         linked: false,
         above: 0,
+        blames: None,
         words: [Said::Nothing; WORDS],
         reply: Reply::None,
         gate: false,

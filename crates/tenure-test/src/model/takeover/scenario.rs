@@ -94,6 +94,10 @@ pub enum Mutation {
     DeathBeforeWords,
     /// A successor that is ended because somebody stops the worker counts as a version that failed.
     StopTallied,
+    /// A launcher clears the tally of a successor's version when that is ready, and not when its probation is over.
+    ClearedAtReady,
+    /// Who enters the gate does not count the failure that a worker has put on record.
+    RollbackUncounted,
     /// `restart` believes the successor's report, without a connection of its own.
     ReportBelieved,
     /// `restart` takes any higher generation for the new worker.

@@ -6,6 +6,7 @@
 
 use crate::model::takeover::process::{Kin, Launcher, NOBODY, News, Pc, Said, WORDS, Worker};
 use crate::model::takeover::scenario::Limits;
+use crate::model::takeover::tally::Tally;
 
 /// Most launchers.
 pub(super) const LAUNCHERS: usize = 3;
@@ -24,9 +25,10 @@ pub struct State {
     /// `ledger.json`: the generation, and slots of the lineage as bits.
     pub(super) ledger: u8,
     pub(super) lineage: u8,
-    /// `desired.json`: offers and versions that failed, as bits.
+    /// `desired.json`: offers, as bits.
     pub(super) offers: u8,
-    pub(super) failed: u8,
+    /// What is known against versions.
+    pub(super) tally: Tally,
     pub(super) launchers: [Launcher; LAUNCHERS],
     pub(super) workers: [Worker; SLOTS],
     pub(super) left: Limits,
@@ -46,6 +48,8 @@ pub struct State {
     pub(super) unsound: bool,
     /// An incumbent took its scope back.
     pub(super) reclaimed: bool,
+    /// A launcher started a version that had failed in its probation, within its quarantine.
+    pub(super) impatient: bool,
 }
 
 /// What the path leads to.
@@ -142,7 +146,7 @@ impl State {
     /// The app of `slot` begins to accept.
     pub(super) fn serve(&mut self, slot: u8) {
         let Worker { level, generation, dismissed, .. } = *self.at(slot);
-        self.worker(slot).accepts = true;
+        (self.worker(slot).accepts, self.worker(slot).served) = (true, true);
         self.resurrected |= dismissed;
         self.downgrades += i8::from(level < self.last);
         self.last = level;
@@ -165,6 +169,9 @@ impl State {
 
     /// The process in `slot` is gone: everything that it held is free, and whoever waits for it can know.
     pub(super) fn bury(&mut self, slot: u8, news: News) {
+        let Worker { level, news: last_words, served, .. } = *self.at(slot);
+        let blames = matches!(news, News::Failed | News::Gone)
+            && !matches!(last_words, News::Ended | News::Declined | News::Unheard);
         if let Kin::Alive(before) = self.at(slot).predecessor
             && self.at(before).successor != Kin::Alive(slot)
         {
@@ -179,6 +186,7 @@ impl State {
             }
             if worker.successor == Kin::Alive(slot) {
                 (worker.successor, worker.linked) = (Kin::Gone, false);
+                worker.blames = blames.then_some((level, served));
             }
         }
         for launcher in &mut self.launchers {

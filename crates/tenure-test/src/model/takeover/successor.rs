@@ -194,9 +194,13 @@ fn tell(s: &mut State, slot: u8) {
     s.worker(slot).gate = false;
 }
 
-/// The incumbent is gone for good: this is the worker, and nobody else is of the lineage.
-pub(super) fn settle_alone(s: &mut State, slot: u8) {
+/// The incumbent is gone for good: this is the worker, nobody else is of the lineage, and its probation is over. The real
+/// one hears of the incumbent's leave before that; nobody can take over meanwhile.
+pub(super) fn settle_alone(rules: &Scenario, s: &mut State, slot: u8) {
     s.write_ledger(s.ledger, 1 << slot);
+    if rules.terms.bakes {
+        s.tally.prove(s.at(slot).level);
+    }
     let worker = s.worker(slot);
     (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
 }
