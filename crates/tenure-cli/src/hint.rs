@@ -2,14 +2,20 @@
 //!
 //! Pure. Every kind of the library has one, written for the scope that failed.
 
+use std::path::Path;
 use std::time::Duration;
 
 use tenure::{Error, ErrorKind};
+
+use crate::config::word;
 
 /// The remedy for a failure of the library while it worked for `name`, the worker as the caller called it.
 pub(crate) fn of(error: &Error, name: &str) -> String {
     if let Some(remedy) = error.os_error().and_then(of_system) {
         return remedy.to_owned();
+    }
+    if let Some(file) = error.untrusted_file() {
+        return of_trust(file, error.stage(), name);
     }
     of_kind(error.kind(), error.stage(), error.retry_after(), name)
 }
@@ -108,6 +114,13 @@ fn of_limit(name: &str) -> String {
     format!(
         "raise the limit that is named, or call `tenure ensure {name}` from where it is higher; nothing was started, and nothing is held against the version"
     )
+}
+
+/// The remedy for what a project's file offered and nobody trusts any more: it may be typed anywhere.
+fn of_trust(file: &Path, stage: Option<&str>, name: &str) -> String {
+    let directory = word(file.parent().unwrap_or(Path::new("/")));
+    let trust = format!("`tenure trust {directory}` shows what the file would start, and allows it");
+    if stage == Some("pin") { format!("{trust}; `tenure unpin {name}` releases the version") } else { trust }
 }
 
 /// The remedy for a start that failed at that stage.

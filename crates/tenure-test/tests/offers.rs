@@ -96,10 +96,40 @@ fn a_version_that_nobody_trusts_any_more_is_not_pinned() {
 
     assert_eq!(refused.state(), "untrusted");
     assert!(complaint(&refused).contains("first/tenure.toml"), "{}", refused.stdout);
+    let trust = format!("`tenure trust {}`", first.display());
+    assert!(complaint(&refused).contains(&trust), "it may be typed anywhere: {}", refused.stdout);
     assert_eq!(call(&sandbox, &second, &["status", "w"]).json()["version"], "1.0.0", "nothing was stopped");
     call(&sandbox, &first, &["trust"]).expect(0);
     let pinned = call(&sandbox, &second, &["pin", "w", "9.9.9"]).expect(0);
     assert_eq!(pinned.json()["version"], "9.9.9", "the remedy works");
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_pinned_version_that_nobody_trusts_any_more_is_named_with_its_file_and_both_remedies() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let (first, second) = (project(&sandbox, "first", "9.9.9"), project(&sandbox, "second", "1.0.0"));
+    call(&sandbox, &first, &["trust"]).expect(0);
+    call(&sandbox, &second, &["trust"]).expect(0);
+    call(&sandbox, &first, &["ensure", "w"]).expect(0);
+    call(&sandbox, &second, &["pin", "w", "9.9.9"]).expect(0);
+    sandbox.stop("w");
+    call(&sandbox, &first, &["trust", "--revoke"]).expect(0);
+
+    for words in [["ensure", "w"], ["restart", "w"]] {
+        let refused = call(&sandbox, &second, &words).expect(6);
+
+        assert_eq!(refused.state(), "untrusted");
+        let told = complaint(&refused);
+        assert!(told.contains("version 9.9.9 is pinned") && told.contains("first/tenure.toml"), "{told}");
+        let trust = format!("`tenure trust {}`", first.display());
+        assert!(told.contains(&trust) && told.contains("`tenure unpin w`"), "{told}");
+    }
+    let findings = call(&sandbox, &second, &["doctor", "w"]).stdout;
+    assert!(findings.contains("what was offered is not trusted any more"), "{findings}");
+    assert!(findings.contains("tenure unpin w") && !findings.contains("tenure forget w"), "{findings}");
+    call(&sandbox, &second, &["unpin", "w"]).expect(0);
+    assert_eq!(call(&sandbox, &second, &["ensure", "w"]).expect(0).json()["version"], "1.0.0");
     sandbox.stop("w");
 }
 
@@ -135,6 +165,24 @@ fn a_restart_forgets_a_higher_version_that_its_file_does_not_state_any_more() {
         "1.1.0",
         "and it stays so"
     );
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_restart_forgets_a_higher_version_that_failed_and_is_not_stated_any_more() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    let broken = "[worker.w]\nversion = \"11.0.0\"\ncommand = [\"sh\", \"-c\", \"exit 3\"]\n";
+    fs::write(sandbox.config().join("w.toml"), broken).expect("a sandbox takes files");
+    assert!(!call(&sandbox, &work, &["ensure", "w"]).status.success(), "it exits at once");
+    user(&sandbox, "1.1.0");
+
+    let restarted = call(&sandbox, &work, &["restart", "w"]).expect(0).json();
+
+    assert_eq!(restarted["version"], "1.1.0");
+    assert_eq!(restarted["forgotten"], serde_json::json!(["11.0.0"]));
+    let forgotten = call(&sandbox, &work, &["forget", "w", "11.0.0"]).expect(5);
+    assert!(complaint(&forgotten).contains("known: 1.1.0"), "{}", forgotten.stdout);
     sandbox.stop("w");
 }
 

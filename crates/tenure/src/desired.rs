@@ -84,7 +84,7 @@ pub struct Disagreement {
 pub struct Offer {
     /// The spec; its version is the offer's version.
     pub spec: Spec,
-    /// When it was last offered.
+    /// Since when this spec is on offer: what is on record of an earlier time is not held against it.
     pub at: Moment,
     /// What it was read from. An offer from before this was recorded counts as one of a call.
     #[serde(default, skip_serializing_if = "Origin::is_call")]
@@ -155,8 +155,10 @@ impl Desired {
 
     /// The same for an offer of a file.
     pub fn offer_from(&mut self, spec: &Spec, origin: &Origin, now: &Moment) {
+        let known = self.offers.iter().find(|offer| offer.spec == *spec);
+        let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
         self.offers.retain(|offer| offer.spec.version != spec.version);
-        self.offers.push(Offer { spec: spec.clone(), at: now.clone(), origin: origin.clone() });
+        self.offers.push(Offer { spec: spec.clone(), at, origin: origin.clone() });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
             let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();

@@ -24,102 +24,12 @@ use crate::start::StartError;
 use tenure_sys::dir::DirError;
 use tenure_sys::spawn::SpawnError;
 
+mod kind;
+
+pub use kind::{Blame, ErrorKind};
+
 /// "Too many open files" of asm-generic/errno-base.h, the same on every architecture of Linux.
 const EMFILE: i32 = 24;
-
-/// What kind of failure it was. Every kind has a row in the reference of errors.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The system does not permit it: a sandbox, a permission, a namespace.
-    Denied,
-    /// The state directory cannot be found, made or trusted.
-    StateUnusable,
-    /// A record is damaged, or cannot be read or written.
-    RecordUnusable,
-    /// A record was written by a newer `tenure`: that one is to be used.
-    RecordTooNew,
-    /// Somebody answers on the control socket who is not our worker.
-    NotOurs,
-    /// The worker is newer and shares no protocol version with this launcher.
-    ClientTooOld,
-    /// The same version runs with another command, directory or listeners.
-    SpecConflict,
-    /// The worker was started as one version and says, when started once more too, that it is an older one.
-    VersionDisagrees,
-    /// A version is to be pinned that no launcher has offered.
-    UnknownVersion,
-    /// A version is to be forgotten that a person holds.
-    VersionPinned,
-    /// The version was offered by a project's file whose content nobody trusts any more.
-    Untrusted,
-    /// A person stopped the worker until a person starts it.
-    HeldDown,
-    /// A limit of this launcher is too low for a worker, which would inherit it.
-    LimitTooLow,
-    /// The worker could not be started.
-    SpawnFailed,
-    /// It failed a moment ago; the next try is suppressed.
-    SpawnSuppressed,
-    /// The call comes from inside the worker's own process tree.
-    Recursion,
-    /// A worker is silent and cannot be ended.
-    Wedged,
-    /// Another process holds the gate for longer than the budget.
-    GateHeld,
-    /// The budget ran out.
-    TimedOut,
-    /// Something did not end.
-    Survivor,
-    /// A worker that was replaced once in this call is still not usable.
-    StillUnusable,
-    /// A restart could not be proved.
-    RestartUnproved,
-    /// An invariant of `tenure` itself does not hold.
-    Bug,
-}
-
-impl ErrorKind {
-    /// Every kind of this version, for whoever has something to say about each.
-    pub const ALL: [Self; 23] = [
-        Self::Denied,
-        Self::StateUnusable,
-        Self::RecordUnusable,
-        Self::RecordTooNew,
-        Self::NotOurs,
-        Self::ClientTooOld,
-        Self::SpecConflict,
-        Self::VersionDisagrees,
-        Self::UnknownVersion,
-        Self::VersionPinned,
-        Self::Untrusted,
-        Self::HeldDown,
-        Self::LimitTooLow,
-        Self::SpawnFailed,
-        Self::SpawnSuppressed,
-        Self::Recursion,
-        Self::Wedged,
-        Self::GateHeld,
-        Self::TimedOut,
-        Self::Survivor,
-        Self::StillUnusable,
-        Self::RestartUnproved,
-        Self::Bug,
-    ];
-}
-
-/// Whose move it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Blame {
-    /// The caller asked for something that cannot be.
-    Caller,
-    /// The worker or its program.
-    Worker,
-    /// The machine: permissions, disk, other processes.
-    Environment,
-    /// `tenure`.
-    Bug,
-}
 
 /// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
 #[derive(Debug, Clone)]
@@ -134,6 +44,7 @@ struct Inner {
     retry_after: Option<Duration>,
     os_error: Option<i32>,
     newer: Option<PathBuf>,
+    untrusted: Option<PathBuf>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -173,6 +84,12 @@ impl Error {
     #[must_use]
     pub fn newer_tenure(&self) -> Option<&Path> {
         self.0.newer.as_deref()
+    }
+
+    /// The project's file that nobody trusts any more, where it is [`ErrorKind::Untrusted`].
+    #[must_use]
+    pub fn untrusted_file(&self) -> Option<&Path> {
+        self.0.untrusted.as_deref()
     }
 
     /// Whether the same call may succeed later without anybody changing anything.
@@ -220,6 +137,7 @@ impl Error {
             retry_after: None,
             os_error: None,
             newer: None,
+            untrusted: None,
             source: None,
         }))
     }
@@ -232,6 +150,12 @@ impl Error {
     pub(crate) fn after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
+    }
+
+    pub(crate) fn untrusted(message: impl Into<String>, file: &Path) -> Self {
+        let mut error = Self::of(ErrorKind::Untrusted, message);
+        error.0.untrusted = Some(file.to_owned());
+        error
     }
 
     fn because(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {

@@ -1,7 +1,7 @@
 //! Recording what launchers offer and how starts went, under the gate.
 
 use crate::deadline::Moment;
-use crate::desired::Desired;
+use crate::desired::{Desired, Offer};
 use crate::ends;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
@@ -14,7 +14,6 @@ use crate::origin::Origin;
 use crate::paths::StateDir;
 use crate::readiness::Outcome;
 use crate::records::{self, RecordError};
-use crate::seat;
 use crate::spec::Spec;
 use crate::start::StartError;
 use crate::trust::Trusted;
@@ -50,12 +49,17 @@ pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
 }
 
 /// Counts a successor that failed: the worker that took its scope back has put it on record. What was counted is not counted
-/// again.
+/// again, and neither is what failed before the version was offered as it is: it was counted then, or forgotten since.
 fn count_rollback(failed: &RolledBack, desired: &mut Desired) {
     let counted = desired.failures.iter().any(|known| {
         known.version == failed.version && known.spec == failed.spec && !failed.at.is_after(&known.at)
     });
-    let offered = desired.offered(&failed.version).filter(|spec| spec.digest() == failed.spec).cloned();
+    let is_meant = |offer: &&Offer| {
+        offer.spec.version == failed.version
+            && offer.spec.digest() == failed.spec
+            && !offer.at.is_after(&failed.at)
+    };
+    let offered = desired.offers.iter().find(is_meant).map(|offer| offer.spec.clone());
     if let Some(spec) = offered.filter(|_| !counted) {
         desired.failed(&spec, &failed.why, &failed.at);
     }
@@ -102,21 +106,38 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
     desired.allowed(&allows)
 }
 
-/// Forgets the offers above the order's own that nobody describes any more, as far as one of them would be the target: a
-/// person asks for what is described now. What is described stands, also where it is higher; a stale copy does not
-/// downgrade others.
+/// Why nothing may be started because of trust: the offer that would be the target came from content that nobody trusts any
+/// more, and nothing else is allowed.
+pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
+    let wanted = |offer: &&Offer| desired.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
+    let allowed = allowed(desired);
+    if allowed.offers.iter().any(|offer| wanted(&offer)) {
+        return None;
+    }
+    let offer = desired.offers.iter().rev().find(wanted)?;
+    let path = offer.origin.path()?;
+    let (version, path_told) = (&offer.spec.version, path.display());
+    let is_held = desired.hold.is_some();
+    let pinned = if is_held { "is pinned and " } else { "" };
+    let message = format!(
+        "start the worker: version {version} {pinned}was offered by {path_told}, and that content is not trusted any more"
+    );
+    Some(Error::untrusted(message, path).at(if is_held { "pin" } else { "trust" }))
+}
+
+/// Forgets every offer above the order's own that nobody describes any more, also one that could not be started now: it would
+/// come back as soon as it can. A person asks for what is described now. What is described stands, also where it is higher; a
+/// stale copy does not downgrade others. Under a hold nothing is forgotten.
 pub(crate) fn forget_undescribed(desired: &mut Desired, order: &Order) -> Vec<Version> {
-    let mut forgotten = Vec::new();
-    while desired.hold.is_none() {
-        let target = allowed(desired).target_version(&Moment::now(), &seat::can_run);
-        let Some(above) = target.filter(|version| *version > order.spec.version) else { break };
-        let origin =
-            desired.offers.iter().find(|offer| offer.spec.version == above).map(|offer| &offer.origin);
-        if origin.is_none_or(|origin| is_described(&above, origin, order)) {
-            break;
-        }
-        desired.forget(&above);
-        forgotten.push(above);
+    if desired.hold.is_some() {
+        return Vec::new();
+    }
+    let above = desired.offers.iter().filter(|offer| offer.spec.version > order.spec.version);
+    let undescribed = above.filter(|offer| !is_described(&offer.spec.version, &offer.origin, order));
+    // Highest first: the order in which they would have been started.
+    let forgotten: Vec<Version> = undescribed.rev().map(|offer| offer.spec.version.clone()).collect();
+    for version in &forgotten {
+        desired.forget(version);
     }
     forgotten
 }
@@ -214,4 +235,35 @@ fn succeeded(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     gate.confirm()?;
     desired.succeeded(&spec.version);
     Ok(records::write_desired(gate.state(), &desired)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_failed_before_a_version_was_forgotten_and_offered_again_is_not_counted() {
+        let mut spec = Spec::of_command(vec!["/bin/true".to_owned()], "/".into());
+        spec.version = Version::new(9, 0, 0);
+        let at = |ms| Moment { boot: "b".into(), ms };
+        let failed = RolledBack {
+            version: spec.version.clone(),
+            spec: spec.digest(),
+            at: at(2),
+            why: "exit status 3".to_owned(),
+        };
+        let mut desired = Desired::default();
+        desired.offer(&spec, &at(1));
+        // Who offers the same meanwhile does not make it new.
+        desired.offer(&spec, &at(3));
+        count_rollback(&failed, &mut desired);
+        assert!(desired.failure(&spec).is_some(), "it failed as it is on offer");
+
+        desired.forget(&spec.version);
+        count_rollback(&failed, &mut desired);
+        desired.offer(&spec, &at(4));
+        count_rollback(&failed, &mut desired);
+
+        assert_eq!(desired.failure(&spec), None, "a clean slate");
+    }
 }

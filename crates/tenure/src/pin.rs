@@ -127,7 +127,8 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         event::note(&state, &event.version(version));
     }
     let target = offers::allowed(&desired).target_version(&Moment::now(), &seat::can_run);
-    let stands = restart::before(&state, &budget)?;
+    // It is written: what cannot be seen now makes no failure of it.
+    let stands = restart::before(&state, &budget).ok().flatten();
     Ok(Unpinned { before, target, stands })
 }
 
@@ -283,7 +284,7 @@ fn untrusted(order: &PinOrder, desired: &Desired) -> Error {
         order.version,
         path.display()
     );
-    Error::of(ErrorKind::Untrusted, message).at("trust")
+    Error::untrusted(message, path).at("trust")
 }
 
 pub(crate) fn unknown(version: &Version, scope: &Scope, desired: &Desired) -> Error {

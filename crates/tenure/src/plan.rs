@@ -10,6 +10,7 @@ use crate::desired::{Desired, Down, Failure, Target};
 use crate::errand::Errand;
 use crate::error::{Error, ErrorKind};
 use crate::judge::{Aim, Goal, Known, Usable, Warning};
+use crate::offers;
 use crate::order::Order;
 use crate::probe::Observation;
 use crate::seat;
@@ -19,6 +20,8 @@ use crate::spec::Spec;
 #[derive(Debug)]
 pub(crate) struct Plan {
     target: Target,
+    /// Nothing may be started, because nobody trusts what was offered.
+    untrusted: Option<Error>,
     held: bool,
     /// This call has tried to start the target, and is not to try again.
     spent: bool,
@@ -30,19 +33,21 @@ impl Plan {
     /// The plan by the record. A version that this very call has seen fail is out of the choice, quarantine or not.
     pub(crate) fn of(desired: &Desired, errand: &Errand) -> Self {
         let has_failed = |spec: &Spec| !errand.may_start(&spec.version) && desired.failure(spec).is_some();
+        let untrusted = offers::refusal(desired);
+        let desired = &offers::allowed(desired);
         let target = desired.target(&Moment::now(), &|spec| seat::can_run(spec) && !has_failed(spec));
         let tried = match &target {
             Target::Offer { spec, .. } => desired.observed_for(spec),
             Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
         };
         let spent = matches!(&target, Target::Offer { spec, .. } if !errand.may_start(&spec.version));
-        Self { target, held: desired.hold.is_some(), spent, tried, down: desired.down.clone() }
+        Self { target, untrusted, held: desired.hold.is_some(), spent, tried, down: desired.down.clone() }
     }
 
     /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
     /// as the worker was told of them: two launchers with different globs would never agree.
     pub(crate) fn aim(&self, seen: &Observation, failure: Option<&Error>, budget: &Deadline) -> Aim {
-        let goal = match (&self.target, failure) {
+        let goal = match (&self.target, failure.or(self.untrusted.as_ref())) {
             (Target::Offer { retry: Some(failure), .. }, _) | (Target::Suppressed { failure, .. }, None) => {
                 Goal::Nothing(failure.error.clone())
             }
@@ -76,7 +81,7 @@ impl Plan {
         if let Some(down) = &self.down {
             return Err(held_down(down));
         }
-        match (&self.target, failure) {
+        match (&self.target, failure.or(self.untrusted.as_ref())) {
             (Target::Offer { spec, .. }, _) if errand.may_start(&spec.version) => {
                 seat::check(spec, order)?;
                 Ok(spec)

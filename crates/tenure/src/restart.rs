@@ -81,6 +81,9 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
     // A person asked: what failed a moment ago is tried again now.
     desired.succeeded(desired.hold.clone().as_ref().unwrap_or(&order.spec.version));
     let forgotten = offers::forget_undescribed(&mut desired, order);
+    if let Some(refusal) = offers::refusal(&desired) {
+        return Err(refusal.adding("nothing was stopped"));
+    }
     let target = target(&offers::allowed(&desired).target(&Moment::now(), &seat::can_run), &order.spec)?;
     // What can be known to fail is said before anything is stopped.
     if order.overlap && !order.force {

@@ -1,5 +1,7 @@
 //! Checks of what is wanted against what runs: holds, quarantines, programs that are gone, versions that disagree.
 
+use std::path::PathBuf;
+
 use semver::Version;
 
 use crate::desired::{Failure, Target};
@@ -102,12 +104,37 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
                 .saw(format!("the next try is allowed in {}", span(wait)))
                 .remedy(format!("{}, then {}", case.type_in("logs"), case.type_in("restart"))),
         ),
+        Target::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
         Target::Missing { .. } => Some(
             Symptom::error("nothing can be started: what was offered is not on disk any more")
                 .saw_all(wanted.gone.iter().map(|(version, why)| format!("version {version}: {why}")))
                 .remedy("install it again, or offer another with `tenure ensure`"),
         ),
     }
+}
+
+/// Whether all that may be started at all is refused because nobody trusts it.
+fn is_refused(wanted: &Wanted) -> bool {
+    let refused = |version: &Version| wanted.untrusted.iter().any(|(untrusted, _)| untrusted == version);
+    match &wanted.record.hold {
+        Some(held) => refused(held),
+        None => wanted.record.offers.iter().all(|offer| refused(&offer.spec.version)),
+    }
+}
+
+fn nothing_trusted(case: &Case<'_>, wanted: &Wanted) -> Symptom {
+    let held = wanted.record.hold.as_ref();
+    let counts = |(version, _): &&(Version, PathBuf)| held.is_none_or(|held| held == version);
+    let refused = wanted.untrusted.iter().filter(counts);
+    let saw = refused.map(|(version, path)| format!("version {version} was offered by {}", path.display()));
+    let remedy = if held.is_some() {
+        case.type_in("unpin")
+    } else {
+        "read the file; `tenure trust` in its directory allows what it says now".to_owned()
+    };
+    Symptom::error("nothing can be started: what was offered is not trusted any more")
+        .saw_all(saw)
+        .remedy(remedy)
 }
 
 /// Offers that are gone while something else can run: only a loss, and said so that nobody waits for them.
@@ -128,10 +155,17 @@ fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
 /// What a project's file offered, and is not started: told so that nobody waits for it.
 fn untrusted(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
-    let symptom = |(version, path): &(Version, std::path::PathBuf)| {
+    let held = wanted.record.hold.as_ref();
+    let symptom = |(version, path): &(Version, PathBuf)| {
+        // A pinned one is not forgotten before it is released.
+        let remedy = if held == Some(version) {
+            case.type_in("unpin")
+        } else {
+            format!("{} {version}", case.type_in("forget"))
+        };
         Symptom::note(format!("version {version} is not started: its content is not trusted any more"))
             .saw(format!("it was offered by {}", path.display()))
-            .remedy(format!("{} {version}", case.type_in("forget")))
+            .remedy(remedy)
     };
     wanted.untrusted.iter().map(symptom).collect()
 }
