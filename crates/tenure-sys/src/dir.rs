@@ -19,6 +19,7 @@ use thiserror::Error;
 
 pub mod exposed;
 mod regular;
+pub mod spare;
 mod write;
 
 use regular::retry;

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, complaint, is_root, tool};
+use tenure_test::usual::{Binaries, HTTP, complaint, is_root, tool};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -170,4 +170,49 @@ fn a_launcher_that_sees_the_state_read_only_uses_and_stops_the_worker_all_the_sa
     assert_eq!(steps["stop"].code(), 0, "{}", steps["stop"].stdout);
     assert_eq!(steps["down"].code(), 3);
     assert!(!sandbox.oracle().is_held("program"));
+}
+
+#[test]
+fn a_disk_that_fills_up_in_a_takeover_takes_nobody_their_way_back_and_no_generation_is_told_that_is_not_on_record()
+ {
+    let sandbox = BINARIES.sandbox(&[]);
+    let (state, work) = (sandbox.state_root(), sandbox.work());
+    // The new version fills the disk when the old program is gone, and fails.
+    let fills = format!("dd if=/dev/zero of={}/fill bs=1k 2>/dev/null; exit 3", state.display());
+    let text = format!(
+        "[worker.w]\nversion = \"2.0.0\"\ncommand = [\"/bin/sh\", \"-c\", {fills:?}]\ncwd = {:?}\n{HTTP}\
+         start_timeout = \"5s\"\nstop = {{ grace = \"1s\" }}\n",
+        work.display().to_string()
+    );
+    std::fs::write(work.join("new.toml"), text).expect("a sandbox takes files");
+    let script = format!(
+        r#"
+        step first ensure w
+        step failed ensure w --config {new}
+        step again ensure w
+        step status status w
+        cp "$TENURE_STATE_DIR"/*/w/ledger.json "$HOME/ledger.json"
+        free
+        step next restart w --force
+        step end stop w
+        "#,
+        new = work.join("new.toml").display()
+    );
+    let Some(steps) = on_a_disk(&sandbox, &script) else { return };
+
+    // The launcher cannot put the failure on record, and says so; the incumbent has done it for the next one.
+    assert!(complaint(&steps["failed"]).contains("No space left"), "{}", steps["failed"].stdout);
+    assert_eq!(steps["again"].code(), 0, "{}", steps["again"].stdout);
+    let status = steps["status"].json();
+    assert_eq!((&status["state"], &status["pid"]), (&"up".into(), &steps["first"].json()["pid"]));
+    let ledger = std::fs::read_to_string(sandbox.path().join("home/ledger.json")).expect("it was copied");
+    let ledger: serde_json::Value = serde_json::from_str(&ledger).expect("a record");
+    assert_eq!(ledger["generation"], status["generation"], "what is told is on record");
+    assert_eq!(ledger["generation"], 3, "above the one that failed");
+    assert!(
+        !ledger["program"]["identity"].is_null(),
+        "the program that was started again is on record: {ledger}"
+    );
+    assert!(steps["next"].json()["generation"].as_u64() > Some(3), "{}", steps["next"].stdout);
+    assert_eq!((steps["end"].code(), sandbox.oracle().count("double")), (0, 0));
 }

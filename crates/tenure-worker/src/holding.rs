@@ -16,6 +16,7 @@ use tenure::paths::{StateDir, file};
 use tenure::records::{self, RecordError};
 use tenure::wire::Asker;
 use tenure_sys::dir::FileStat;
+use tenure_sys::dir::spare::Spare;
 
 use crate::channel::Channel;
 use crate::door::Door;
@@ -34,7 +35,12 @@ pub(crate) struct Holding {
     ledger: Mutex<Writer>,
     /// Where the logs ended when it took its scope from another worker, which wrote there as well.
     words_begin: OnceLock<Mark>,
+    /// Room for the ledger on a disk that is full, from before a takeover.
+    room: Mutex<Option<Spare>>,
 }
+
+/// The least room: a ledger with a program and its ends has some 3 KB.
+const LEAST_ROOM: u64 = 16 * 1024;
 
 /// Who writes the ledger.
 #[derive(Debug)]
@@ -66,6 +72,7 @@ impl Holding {
             generation: AtomicU64::new(brief.generation),
             ledger: Mutex::new(Writer::Other(Box::default())),
             words_begin: OnceLock::new(),
+            room: Mutex::new(None),
             brief: Arc::new(brief),
         }
     }
@@ -134,10 +141,8 @@ impl Holding {
             Writer::Own => {
                 self.expect_lease()?;
                 let mut ledger = records::read_ledger(&self.state)?;
-                // Higher here only where it could not be put on record before.
-                ledger.generation = ledger.generation.max(self.generation());
                 change(&mut ledger);
-                records::update_ledger(&self.state, &ledger)
+                self.record(&ledger, records::update_ledger)
             }
         }
     }
@@ -160,18 +165,44 @@ impl Holding {
             Writer::Other(kept) => open(found, kept),
             Writer::Own => open(found, &Ledger::default()),
         };
-        records::write_ledger(&self.state, &ledger)?;
+        self.record(&ledger, records::write_ledger)?;
         self.generation.store(ledger.generation, Ordering::SeqCst);
         *writer = Writer::Own;
         Ok(ledger.generation)
     }
 
-    /// The ledger is this worker's again, and its generation cannot be put on record: the disk is full.
-    pub(crate) fn own_unrecorded(&self, generation: u64) -> u64 {
-        let generation = generation.max(self.generation());
-        self.generation.store(generation, Ordering::SeqCst);
-        *self.writer() = Writer::Own;
-        generation
+    /// Takes room for what is to be written when this worker comes back from a successor that failed: the disk may be full by
+    /// then, and a generation that is not on record must not be told.
+    pub(crate) fn keep_room(&self) -> io::Result<()> {
+        let length = self.state.dir().stat(file::LEDGER)?.map_or(0, |found| found.len);
+        let size = usize::try_from(length.saturating_mul(2).max(LEAST_ROOM)).unwrap_or(usize::MAX);
+        *self.room() = Some(self.state.dir().keep_spare(file::LEDGER, size)?);
+        Ok(())
+    }
+
+    /// Gives that room back.
+    pub(crate) fn free_room(&self) {
+        if let Some(room) = self.room().take() {
+            self.state.dir().free_spare(&room);
+        }
+    }
+
+    /// Writes the ledger, into the room that was kept where the disk has no other.
+    fn record(
+        &self,
+        ledger: &Ledger,
+        write: fn(&StateDir, &Ledger) -> Result<(), RecordError>,
+    ) -> Result<(), RecordError> {
+        let written = write(&self.state, ledger);
+        let full = matches!(&written, Err(RecordError::Write { source, .. }) if is_full(source));
+        match &*self.room() {
+            Some(room) if full => records::write_ledger_from(&self.state, room, ledger),
+            Some(_) | None => written,
+        }
+    }
+
+    fn room(&self) -> MutexGuard<'_, Option<Spare>> {
+        self.room.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -207,6 +238,7 @@ impl Holding {
     /// Removes what would lead callers to a worker that is gone; never what belongs to another one. A failure leaves a
     /// dead socket, which the next launcher replaces.
     pub(crate) fn clear_paths(&self) {
+        self.free_room();
         if self.owns_ledger()
             && self.lease_is_at_path().unwrap_or(false)
             && self.socket_is_at_path().unwrap_or(false)
@@ -215,6 +247,11 @@ impl Holding {
             drop(self.state.dir().remove(file::PID));
         }
     }
+}
+
+/// Whether a write failed for want of room, for everybody or for this user.
+fn is_full(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }
 
 #[cfg(test)]
@@ -312,15 +349,6 @@ pub(crate) mod tests {
         assert_eq!((written().generation, written().program), (5, record("kept")));
         holding.write_ledger(|ledger| ledger.program = None).expect("its own again");
         assert_eq!(written().program, None);
-    }
-
-    #[test]
-    fn a_generation_that_could_not_be_put_on_record_comes_with_the_next_write() {
-        let ground = ground();
-        ground.holding.leave_ledger();
-        assert_eq!(ground.holding.own_unrecorded(9), 9);
-        ground.holding.write_ledger(|ledger| ledger.program = None).expect("its own");
-        assert_eq!(records::read_ledger(&ground.holding.state).expect("readable").generation, 9);
     }
 
     #[test]

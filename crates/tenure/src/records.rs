@@ -8,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tenure_sys::dir::spare::Spare;
 use tenure_sys::dir::{Dir, exposed};
 
 use crate::desired::{self, Desired};
@@ -106,6 +107,14 @@ pub(crate) fn write_identity(state: &StateDir, id: DirectoryId) -> Result<(), Re
     write(state, file::IDENTITY, &id, Dir::write_atomic)?;
     state.is_named(id);
     Ok(())
+}
+
+/// Replaces the ledger from room that was taken before, durably: for a disk that is full. Only for the holder of the lease.
+pub fn write_ledger_from(state: &StateDir, room: &Spare, ledger: &Ledger) -> Result<(), RecordError> {
+    let path = state.path().join(file::LEDGER);
+    let failed = |source| RecordError::Write { path: path.clone(), source };
+    let bytes = serde_json::to_vec_pretty(ledger).map_err(|error| failed(error.into()))?;
+    state.dir().replace_from(room, file::LEDGER, &bytes).map_err(failed)
 }
 
 /// What has been offered; nothing where there is no record yet.

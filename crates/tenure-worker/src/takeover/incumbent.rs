@@ -29,7 +29,6 @@ use tenure_sys::{exit, memory, pipe, socket};
 
 use crate::life::{EXIT_FAILED, Happening};
 use crate::reason;
-use crate::status::LEDGER_CHECK;
 use crate::takeover::calling;
 use crate::takeover::hand_over::Back;
 use crate::takeover::lineage::{self, Kept, Lineage};
@@ -104,13 +103,11 @@ impl<'lineage> Takeover<'lineage> {
             refuse(&link, Answer::goes_on("its generation is not the next"));
             return None;
         }
-        let kept = match lineage.duplicate() {
-            Ok(kept) => kept,
-            Err(error) => {
-                refuse(&link, Answer::refused(format!("its descriptors cannot be had: {error}")));
-                return None;
-            }
-        };
+        let no_descriptors = |error| Answer::refused(format!("its descriptors cannot be had: {error}"));
+        let kept = lineage.duplicate().map_err(|error| refuse(&link, no_descriptors(error))).ok()?;
+        let no_room =
+            |error| Answer::goes_on(format!("it has no room on its disk for its way back: {error}"));
+        lineage.holding.keep_room().map_err(|error| refuse(&link, no_room(error))).ok()?;
         let terms = Terms { overlap: asked.overlap, bakes: false };
         let within = Duration::from_millis(asked.within_ms).min(LONGEST);
         let until = Deadline::start(within.saturating_add(OVERRUN));
@@ -143,7 +140,13 @@ impl<'lineage> Takeover<'lineage> {
             let (next, deed) = machine::incumbent(state, heard, self.terms);
             state = next;
             heard = match deed {
-                None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => return,
+                None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
+                    // What the program of one that came back needs on record may still need the room.
+                    if heard != Heard::Reclaimed {
+                        self.lineage.holding.free_room();
+                    }
+                    return;
+                }
                 None => self.listen(state),
                 Some(Deed::Share) => self.share().unwrap_or_else(|| self.listen(state)),
                 Some(Deed::Quiesce) => self.quiesce(),
@@ -431,12 +434,9 @@ impl<'lineage> Takeover<'lineage> {
             rolled_back: failed.clone().or(found.rolled_back.clone()),
             ..found
         });
-        // A disk that is full keeps nobody from serving: what is on record names this process too, and the next write that
-        // succeeds brings the generation along.
-        let generation = generation.unwrap_or_else(|error| {
-            status.check(LEDGER_CHECK, false, told(&error));
-            holding.own_unrecorded(above.saturating_add(1))
-        });
+        // Told only once it is on record: a later worker must not get the same number. Room was kept for it, so that this
+        // fails with a broken disk and not with a full one.
+        let generation = generation.map_err(|error| told(&error))?;
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
         status.stand(None);

@@ -1,0 +1,107 @@
+//! Room on the disk for further versions of one small file, taken while there is some and used when there is none.
+//!
+//! Two files of full length stand beside the one that is kept. A new version is written over one of them, padded, flushed,
+//! and exchanged with the file at its name: no block is asked for, and the next version has the other one. What is kept has
+//! to bear blanks at its end, as JSON does. A file system that never writes in place (copy on write) gives no such promise.
+
+use std::io::{self, Seek as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::{Dir, leaf};
+
+/// What the room is filled with.
+const BLANK: u8 = b' ';
+
+/// Room for further versions of a file; given back by [`Dir::free_spare`].
+#[derive(Debug)]
+pub struct Spare {
+    files: [PathBuf; 2],
+    size: usize,
+}
+
+impl Dir {
+    /// Takes room for versions of `name` of up to `size` bytes each; nothing is left where there is none.
+    pub fn keep_spare(&self, name: impl AsRef<Path>, size: usize) -> io::Result<Spare> {
+        let (name, own) = (leaf(name.as_ref())?.display().to_string(), std::process::id());
+        let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}.spare.tmp"));
+        let spare = Spare { files: [file("a"), file("b")], size };
+        let taken = spare.files.iter().try_for_each(|file| {
+            self.remove(file)?;
+            let mut opened = self.open(file, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+            opened.write_all(&vec![BLANK; size])?;
+            opened.sync_all()
+        });
+        match taken {
+            Ok(()) => Ok(spare),
+            Err(error) => {
+                self.free_spare(&spare);
+                Err(error)
+            }
+        }
+    }
+
+    /// Replaces a file from its room: a reader sees the old content or the new one, and it outlives a loss of power.
+    pub fn replace_from(&self, spare: &Spare, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
+        let name = leaf(name.as_ref())?;
+        if content.len() > spare.size {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        // After an exchange one of them is what stood at the name, which may be shorter.
+        for file in &spare.files {
+            let mut opened = self.open(file, OFlags::RDWR)?;
+            if opened.metadata()?.len() < spare.size as u64 {
+                continue;
+            }
+            let mut padded = content.to_vec();
+            padded.resize(spare.size, BLANK);
+            opened.rewind()?;
+            opened.write_all(&padded)?;
+            opened.sync_data()?;
+            match rustix::fs::renameat_with(&self.fd, file, &self.fd, name, RenameFlags::EXCHANGE) {
+                Ok(()) => {}
+                // The file system cannot exchange, or there is nothing to exchange with: this room is used up.
+                Err(Errno::INVAL | Errno::NOSYS | Errno::NOENT) => self.rename(file, name)?,
+                Err(errno) => return Err(errno.into()),
+            }
+            return Ok(rustix::fs::fsync(&self.fd)?);
+        }
+        Err(io::Error::from(io::ErrorKind::StorageFull))
+    }
+
+    /// Gives room back.
+    pub fn free_spare(&self, spare: &Spare) {
+        for file in &spare.files {
+            // One that cannot be removed is a temporary file like any other.
+            self.remove(file).unwrap_or_default();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn versions_are_written_from_room_that_was_taken_before_and_none_is_left() {
+        let private = std::fs::Permissions::from_mode(0o700);
+        let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
+        let dir = Dir::open_private(root.path()).expect("private");
+        dir.write_atomic("a.json", b"{}").expect("written");
+        let spare = dir.keep_spare("a.json", 4096).expect("there is room");
+        for version in 1..=5 {
+            let content = format!("{{\"version\": {version}}}");
+            dir.replace_from(&spare, "a.json", content.as_bytes()).expect("written");
+            let read = dir.read("a.json", 1 << 20).expect("readable").expect("there");
+            assert_eq!(String::from_utf8_lossy(&read).trim_end(), content);
+        }
+        let long = dir.replace_from(&spare, "a.json", &[b'x'; 4097]).expect_err("too long");
+        assert_eq!(long.kind(), io::ErrorKind::StorageFull);
+        dir.free_spare(&spare);
+        assert_eq!(dir.names().expect("lists"), ["a.json"]);
+    }
+}
