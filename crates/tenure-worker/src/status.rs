@@ -12,6 +12,7 @@ use std::{fmt, io};
 
 use tenure::Version;
 use tenure::deadline::{self, Deadline, millis};
+use tenure::spec::{ListenMode, Spec};
 use tenure::wire::{App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
@@ -57,7 +58,12 @@ struct Account {
     stop: Option<StopRequest>,
     /// Until about when the worker before this one, of that version, can take the scope back.
     probation: Option<(Deadline, Version)>,
+    /// Nobody can connect: the program ended what it alone listens on, for a successor.
+    closed: bool,
 }
+
+/// What a worker says of its app meanwhile.
+const CLOSED: &str = "it makes room for another version, and its port is closed until that one has it";
 
 /// A stop that was asked for from inside the process and is not announced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -102,6 +108,7 @@ impl Status {
             asked: None,
             stop: None,
             probation: None,
+            closed: false,
         };
         Ok(Self(Arc::new(Inner {
             account: Mutex::new(account),
@@ -150,6 +157,18 @@ impl Status {
     /// Tells where this worker stands beside another one: standing by, or having made room; `None` when it is alone.
     pub(crate) fn stand(&self, beside: Option<Role>) {
         self.change(|account| account.beside = beside);
+    }
+
+    /// Tells that the app makes room. Where its program alone listens on something nobody can connect meanwhile: callers
+    /// wait then, as for a boot, whatever the app says of itself. A listener that stays open lets them wait in its queue.
+    pub(crate) fn makes_room(&self, spec: &Spec) {
+        let closes = spec.listen.iter().any(|listen| listen.mode == ListenMode::SelfBound);
+        self.change(|account| account.closed = closes);
+    }
+
+    /// Tells that the app serves again, or is about to and says so itself.
+    pub(crate) fn opens_again(&self) {
+        self.change(|account| account.closed = false);
     }
 
     /// Tells the generation, and where the worker serves, once both are its own.
@@ -226,6 +245,10 @@ impl Status {
             .probation
             .as_ref()
             .map(|(until, before)| Probation { left_ms: millis(until.remaining()), before: before.clone() });
+        if account.closed {
+            hello.app.state = AppState::Booting;
+            hello.app.reason = Some(CLOSED.to_owned());
+        }
         drop(account);
         hello.app.stalled_for_ms = self.last_beat().and_then(|beat| late_by(beat, now)).map(millis);
         degrade(&mut hello.app);
@@ -257,7 +280,7 @@ impl Status {
     pub(crate) fn holds(&self, until: Until, proved: bool) -> bool {
         let account = self.account();
         let settled = match account.hello.app.state {
-            AppState::Ready | AppState::Degraded | AppState::Failed => true,
+            AppState::Ready | AppState::Degraded | AppState::Failed => !account.closed,
             AppState::Booting | AppState::BackOff => false,
         };
         let ending = matches!(account.life, Life::Draining | Life::Ended);

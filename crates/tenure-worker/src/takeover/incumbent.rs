@@ -38,7 +38,6 @@ use crate::thread;
 
 /// How often a successor is looked at that a debugger holds.
 const TRACED: Duration = Duration::from_secs(1);
-
 /// The longest that a successor may ask for: longer than any boot with its drain that is worth waiting for.
 const LONGEST: Duration = Duration::from_hours(1);
 
@@ -266,6 +265,7 @@ impl<'lineage> Takeover<'lineage> {
     fn quiesce(&mut self) -> Heard {
         fault::reach(Point::IncumbentCommitted);
         let limit = self.lineage.holding.brief.spec.end_budget();
+        self.lineage.status.makes_room(&self.lineage.holding.brief.spec);
         let until = Deadline::start(limit);
         let asked =
             calling::call(self.lineage, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
@@ -306,7 +306,7 @@ impl<'lineage> Takeover<'lineage> {
         sent.err().map(|error| self.lost(&error))
     }
 
-    /// The grant, with what the app has packed.
+    /// With what the app has packed.
     fn send_grant(&self) -> Result<(), LinkError> {
         if self.state.is_empty() {
             return self.link.send(&Answer::Granted(Granted::default()), &[]);
@@ -439,6 +439,7 @@ impl<'lineage> Takeover<'lineage> {
         let generation = generation.map_err(|error| told(&error))?;
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
+        status.opens_again();
         status.stand(None);
         // For people only, as at its start.
         drop(holding.write_pid());

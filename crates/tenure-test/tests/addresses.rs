@@ -1,0 +1,44 @@
+//! Who has an address, and when, while a worker is replaced.
+
+use tenure_test::ask;
+use tenure_test::kept::{self, Kept};
+
+const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+
+/// A fixed address of this test process's own: all of 127.0.0.0/8 is this machine's.
+fn own_address(test: u8) -> String {
+    let [_, _, high, low] = std::process::id().to_be_bytes();
+    format!("127.{test}.{high}.{low}:20777")
+}
+
+#[test]
+fn nobody_is_told_of_a_worker_whose_port_is_closed_while_it_makes_room() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let asked = kept.sandbox.meeting("asked");
+    let address = own_address(71);
+    let listen = format!("{{ name = \"http\", tcp = \"{address}\", mode = \"self\" }}");
+    let (bind, drain) =
+        (format!("bind={address}"), format!("drain={}", kept.sandbox.path().join("asked").display()));
+    for (version, words) in [("1.0.0", vec![bind.as_str(), &drain]), ("2.0.0", vec![bind.as_str()])] {
+        let offer = kept.offer(version).words(&words).listen(Some(&listen)).ready(Some("{ http = \"/\" }"));
+        offer.line("stop = { grace = \"30s\" }").line("drain_timeout = \"30s\"").write();
+    }
+    kept.ensure().run().expect(0);
+    let upgrade = kept.launcher("ensure", "2.0.0").start();
+    let draining = asked.meet();
+
+    let file = kept.file("1.0.0").display().to_string();
+    let words = ["ensure", kept::NAME, "--json", "--timeout", "1s", "--config", &file];
+    let meanwhile = kept.sandbox.tenure(words).run();
+    let status = kept.status();
+
+    assert_eq!(meanwhile.state(), "warming", "{}", meanwhile.stdout);
+    assert_eq!(status.state(), "booting", "{}", status.stdout);
+    assert!(status.stdout.contains("it makes room"), "{}", status.stdout);
+    draining.release();
+    assert_eq!(kept::version(&upgrade.wait().expect(0)), "2.0.0");
+    let served = kept.launcher("ensure", "1.0.0").run().expect(0);
+    assert!(ask::get(ask::address(&served), "/").is_ok(), "{}", served.stdout);
+    kept.stop().run().expect(0);
+}
