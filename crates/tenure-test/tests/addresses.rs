@@ -1,5 +1,6 @@
 //! Who has an address, and when, while a worker is replaced.
 
+use tenure::event::What;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 
@@ -40,5 +41,35 @@ fn nobody_is_told_of_a_worker_whose_port_is_closed_while_it_makes_room() {
     assert_eq!(kept::version(&upgrade.wait().expect(0)), "2.0.0");
     let served = kept.launcher("ensure", "1.0.0").run().expect(0);
     assert!(ask::get(ask::address(&served), "/").is_ok(), "{}", served.stdout);
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_port_that_somebody_else_takes_before_the_program_has_it_costs_a_start_and_not_the_call() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let before = kept.sandbox.meeting("before");
+    let meet = format!("meet={}", kept.sandbox.path().join("before").display());
+    let offer = kept.offer("1.0.0").words(&[&meet, "bind=env"]).ready(Some("{ http = \"/\" }"));
+    let listen = "{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }";
+    offer.listen(Some(listen)).line("start_timeout = \"30s\"").write();
+    let ensured = kept.ensure().start();
+
+    let first = before.meet();
+    let environ = std::fs::read(format!("/proc/{}/environ", first.pid)).expect("our own process");
+    let environ = String::from_utf8(environ).expect("text");
+    let port =
+        environ.split('\0').find_map(|entry| entry.strip_prefix("PORT=")).expect("it was told its port");
+    let stranger = std::net::TcpListener::bind(format!("127.0.0.1:{port}")).expect("nobody has it yet");
+    first.release();
+    before.meet().release();
+
+    let answer = ensured.wait().expect(0);
+    assert_eq!(answer.state(), "started", "{}", answer.stdout);
+    assert!(ask::get(ask::address(&answer), "/").is_ok(), "{}", answer.stdout);
+    assert_eq!(kept.count(What::StartFailed), 0, "nothing is held against the version");
+    assert!(
+        kept.events().iter().any(|event| event.why.contains(&format!("somebody else has 127.0.0.1:{port}")))
+    );
+    drop(stranger);
     kept.stop().run().expect(0);
 }

@@ -9,6 +9,7 @@ use std::io::{self, Write};
 
 use tenure::deadline::{Deadline, Moment, monotonic};
 use tenure::ends::How;
+use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::readiness::LACK;
 use tenure::spec::KILL_GRACE;
@@ -159,7 +160,10 @@ impl Host {
     /// Hears, decides, acts, until the machine is at its end.
     fn keep(&mut self, mut machine: Machine) -> Outcome {
         loop {
-            for happening in self.hear() {
+            let heard: Vec<Happening> = self.hear();
+            let heard: Vec<Happening> =
+                heard.into_iter().flat_map(|happening| self.with_port(happening)).collect();
+            for happening in heard {
                 for act in machine.step(happening, monotonic()) {
                     if let Act::Finish(outcome) = act {
                         return outcome;
@@ -168,6 +172,20 @@ impl Host {
                 }
             }
         }
+    }
+
+    /// What was heard, and before it, where a start fails, that somebody else has the port that was chosen for it.
+    fn with_port(&self, happening: Happening) -> Vec<Happening> {
+        let fails = matches!(happening, Happening::Exited(_) | Happening::NeverReady(_));
+        let tree = self.run.as_ref().map(|run| run.program.shim());
+        let taken = if fails { self.means.relay.taken(tree) } else { None };
+        let told = taken.map(|address| {
+            let why =
+                format!("somebody else has {address}, which was chosen for the program; it gets another one");
+            self.note(What::Unhealthy, &why);
+            Happening::PortTaken(why)
+        });
+        told.into_iter().chain([happening]).collect()
     }
 
     /// Nothing of the program lives: says how it ended, to whoever still waits.

@@ -15,7 +15,7 @@ use tenure::deadline::Deadline;
 use tenure::event::{self, Event, What};
 use tenure::paths::StateDir;
 use tenure::spec::{Listen, ListenMode, Upstream};
-use tenure_sys::{process, tree};
+use tenure_sys::{process, socket, tree};
 
 use crate::check::{Check, Finding, Inquiry, Target};
 use crate::proxy::{Left, Proxy};
@@ -105,6 +105,20 @@ impl Relay {
     /// Where the program of this start listens for what comes in by the listener `name`.
     pub(super) fn upstream(&self, name: &str) -> Option<SocketAddr> {
         self.upstreams.iter().find(|(known, _)| known == name).map(|(_, address)| *address)
+    }
+
+    /// A port that was chosen for the program of this start, and that only somebody outside of `tree` has.
+    pub(super) fn taken(&self, tree: Option<u32>) -> Option<SocketAddr> {
+        let chosen = self.wanted.iter().filter(|(_, to)| matches!(to, Upstream::Port(_)));
+        let taken = |address: &SocketAddr| {
+            let family = |root| tree::descendants_of(root).into_iter().chain([root]).collect::<Vec<u32>>();
+            let family = tree.map(family).unwrap_or_default();
+            let ours = socket::listener_pids(*address).iter().any(|pid| family.contains(pid));
+            // Also what only uses it, for a connection of its own, keeps a program from binding it.
+            let free = TcpListener::bind(address);
+            !ours && free.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
+        };
+        chosen.filter_map(|(name, _)| self.upstream(name)).find(taken)
     }
 
     /// The private addresses that the spec names, for a look whether they are free.

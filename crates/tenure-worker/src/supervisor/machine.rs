@@ -38,6 +38,8 @@ enum State {
 /// What comes after the tree is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum End {
+    /// Start as if for the first time.
+    Anew,
     Restart(Duration),
     Yield,
     Finish(Outcome),
@@ -52,8 +54,13 @@ pub struct Machine {
     probation: Probation,
     /// It was told that the program is ready.
     told: bool,
+    /// How many ports were chosen for the first start, and taken by somebody else before it had them.
+    ports_lost: u32,
     history: History,
 }
+
+/// Ports that a first start may lose: whoever takes four in a row has an eye on them.
+const PORTS: u32 = 4;
 
 impl Machine {
     /// A host whose program was never started, and the first act. `failures_allowed` health checks in a row may fail
@@ -61,7 +68,8 @@ impl Machine {
     #[must_use]
     pub fn begin(policy: RestartPolicy, failures_allowed: u32, probation: Probation) -> (Self, Act) {
         let (state, history) = (State::Booting, History::default());
-        (Self { state, policy, failures_allowed, probation, told: false, history }, Act::Start)
+        let told = false;
+        (Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history }, Act::Start)
     }
 
     /// What to do about a happening at `now`, a time that never goes back.
@@ -75,6 +83,7 @@ impl Machine {
             | Happening::NoProgram(_)
             | Happening::Ready
             | Happening::NeverReady(_)
+            | Happening::PortTaken(_)
             | Happening::Exited(_)
             | Happening::TreeGone
             | Happening::Passed
@@ -101,7 +110,7 @@ impl Machine {
                 self.state = State::Ending(End::Yield);
                 vec![Act::EndTree]
             }
-            State::Ending(End::Restart(_)) => {
+            State::Ending(End::Anew | End::Restart(_)) => {
                 self.state = State::Ending(End::Yield);
                 Vec::new()
             }
@@ -130,7 +139,7 @@ impl Machine {
             | State::Trial { .. }
             | State::Serving { .. }
             | State::Waiting
-            | State::Ending(End::Restart(_)) => vec![Act::TellResumed],
+            | State::Ending(End::Anew | End::Restart(_)) => vec![Act::TellResumed],
             State::Ending(End::Finish(_)) | State::Over => Vec::new(),
         }
     }
@@ -151,6 +160,7 @@ impl Machine {
             (State::Booting | State::Again | State::Trial { .. } | State::Serving { .. }, H::Denied(why)) => {
                 self.fail("takeover", why, vec![Act::EndTree])
             }
+            (State::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
             (State::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
             (State::Booting, H::TreeGone) => {
                 let acts = self.fail("program", before_ready(Exit::Lost), Vec::new());
@@ -161,10 +171,7 @@ impl Machine {
                 let acts = self.exited_on_trial(Exit::Lost);
                 self.gone(acts)
             }
-            (State::Trial { failures }, H::WaitOver) => {
-                self.state = State::Serving { failures: *failures };
-                self.tell_ready()
-            }
+            (State::Trial { failures }, H::WaitOver) => self.proved(*failures),
             (State::Again, H::CannotRun(message)) => self.again(Cause::Failure, message, Vec::new(), now),
             (State::Again, H::NoProgram(message)) => self.give_up(message),
             (State::Again, H::NeverReady(message)) => {
@@ -199,6 +206,19 @@ impl Machine {
                 _,
             ) => Vec::new(),
         }
+    }
+
+    /// Its probation is over.
+    fn proved(&mut self, failures: u32) -> Vec<Act> {
+        self.state = State::Serving { failures };
+        self.tell_ready()
+    }
+
+    /// Another start gets another port; what became of this one was nobody's fault.
+    fn begin_anew(&mut self, why: String) -> Vec<Act> {
+        self.ports_lost += 1;
+        self.state = State::Ending(End::Anew);
+        vec![Act::TellBackOff(why), Act::EndTree]
     }
 
     /// The program serves: on probation, where it is its first time in the place of another one.
@@ -308,6 +328,10 @@ impl Machine {
     /// What comes after a tree that is gone, behind `acts`.
     fn gone(&mut self, mut acts: Vec<Act>) -> Vec<Act> {
         match std::mem::replace(&mut self.state, State::Over) {
+            State::Ending(End::Anew) => {
+                self.state = State::Booting;
+                acts.push(Act::Start);
+            }
             State::Ending(End::Restart(wait)) => {
                 self.state = State::Waiting;
                 acts.push(Act::Await(wait));

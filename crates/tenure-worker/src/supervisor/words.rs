@@ -39,6 +39,8 @@ pub enum Happening {
     Ready,
     /// It cannot become ready any more, or did not in time.
     NeverReady(String),
+    /// Somebody else has the port that was chosen for it: told before what came of that.
+    PortTaken(String),
     /// It has ended. What it started may still live.
     Exited(Exit),
     /// Nothing of its tree lives.

@@ -274,6 +274,17 @@ fn a_place_that_is_denied_ends_the_program() {
     assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(failed)]);
 }
 
+#[test]
+fn a_first_start_whose_port_somebody_else_took_is_begun_anew_a_few_times() {
+    let mut machine = machine(RestartOn::Failure);
+    let lost = || vec![H::Runs, H::PortTaken("x".into()), H::Exited(status(9)), H::TreeGone];
+    for _ in 0..4 {
+        assert_eq!(after(&mut machine, lost()), [Act::Start]);
+    }
+    let acts = after(&mut machine, lost());
+    assert!(matches!(acts.last(), Some(Act::Finish(Outcome::Failed { stage: "program", .. }))), "{acts:?}");
+}
+
 /// Every order of happenings, eight deep: a program is started only when nothing of the last one lives, nothing follows
 /// the end, and room is made only where nothing lives.
 #[test]
@@ -284,6 +295,7 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
         H::NoProgram("x".into()),
         H::Ready,
         H::NeverReady("x".into()),
+        H::PortTaken("x".into()),
         H::Exited(status(1)),
         H::TreeGone,
         H::Failed("x".into()),
