@@ -30,9 +30,14 @@ pub(crate) fn program(path: &Path, words: &[String]) -> Command {
 }
 
 /// Runs a command, shows its words first, and succeeds when it does.
-pub(crate) fn run(mut command: Command) -> Result<(), Failure> {
+pub(crate) fn run(command: Command) -> Result<(), Failure> {
     let words = words_of(&command);
     announce(&words);
+    run_as(words, command)
+}
+
+/// Runs a command, tells of it by `words`, and succeeds when it does.
+pub(crate) fn run_as(words: String, mut command: Command) -> Result<(), Failure> {
     let status = command
         .stdin(Stdio::null())
         .status()

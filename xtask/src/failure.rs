@@ -16,6 +16,8 @@ pub(crate) enum Failure {
     Ended { command: String, how: String },
     /// A file or directory could not be read.
     Read { path: PathBuf, source: std::io::Error },
+    /// A file or directory could not be written.
+    Write { path: PathBuf, source: std::io::Error },
     /// Cargo's own answer lacks what it is documented to hold.
     Answer { command: String, lacks: String },
     /// Something that the tests need is not installed and cannot be installed from here.
@@ -42,6 +44,7 @@ impl Failure {
             Self::Start { command, source } => format!("failed to start `{command}`: {source}"),
             Self::Ended { command, how } => format!("`{command}` ended with {how}"),
             Self::Read { path, source } => format!("failed to read {}: {source}", path.display()),
+            Self::Write { path, source } => format!("failed to write {}: {source}", path.display()),
             Self::Answer { command, lacks } => format!("the answer of `{command}` lacks {lacks}"),
             Self::Missing { what, remedy } => format!("missing: {what}\nhint: {remedy}"),
             Self::Findings { check, findings } => {

@@ -1,4 +1,4 @@
-//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, inject, model, bench).
+//! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, inject, model, bench, fresh).
 //!
 //! It reads the words of its command line, runs one task and reports each finding on its own line. It depends on no
 //! crate of the workspace, so that it builds and judges also when they do not build. It never changes a file of the
@@ -10,6 +10,7 @@ mod ci;
 mod code_map;
 mod command;
 mod failure;
+mod fresh;
 mod layers;
 mod limits;
 mod links;
@@ -34,7 +35,9 @@ const USAGE: &str = "cargo xtask TASK
   storm [ARGS]   the long storm of launchers and crashes, in release
   inject [ARGS]  faults at every system call of launcher, host and successor, in release
   model [ARGS]   the model checker over the protocol's machines, in release
-  bench [ARGS]   the figures of docs/performance.md, in release";
+  bench [ARGS]   the figures of docs/performance.md, in release
+  fresh [ARGS]   the README's two commands in a bare Debian tree, as root, with a network; takes minutes
+                 --suite SUITE (default stable), --own-rust (the suite's own Rust), --keep (the tree stays)";
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -59,6 +62,7 @@ fn run(words: &[String]) -> Result<(), Failure> {
         ("test", rest) => ci::test(rest),
         ("storm" | "inject" | "model", rest) => runs::long_run(task, rest),
         ("bench", rest) => runs::bench(rest),
+        ("fresh", rest) => fresh::run(rest),
         _ => Err(Failure::Usage(format!("unknown task `{}`\n{USAGE}", words.join(" ")))),
     }
 }

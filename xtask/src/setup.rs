@@ -20,9 +20,25 @@ const NEEDS: [Need; 4] = [
     Need { program: "strace", package: "strace" },
 ];
 
-/// Installs what is missing; succeeds when nothing is missing any more.
+/// What `cargo xtask fresh` runs besides.
+const NEED_OF_FRESH: Need = Need { program: "debootstrap", package: "debootstrap" };
+
+/// Installs what the tests need and is missing; succeeds when nothing is missing any more.
 pub(crate) fn install_missing() -> Result<(), Failure> {
-    let missing = missing();
+    install(&NEEDS)
+}
+
+/// The same for `cargo xtask fresh`, which nobody but root can run: it mounts and makes device files.
+pub(crate) fn install_for_fresh() -> Result<(), Failure> {
+    if !is_root() {
+        let remedy = "run it as root: `sudo env PATH=\"$PATH\" cargo xtask fresh`".to_owned();
+        return Err(Failure::Missing { what: "root, without which no system tree can be made".to_owned(), remedy });
+    }
+    install(&[NEED_OF_FRESH])
+}
+
+fn install(needs: &[Need]) -> Result<(), Failure> {
+    let missing = missing(needs);
     if missing.is_empty() {
         return Ok(());
     }
@@ -38,7 +54,7 @@ pub(crate) fn install_missing() -> Result<(), Failure> {
     }
     apt_get("update")?;
     apt_get(&format!("install -y --no-install-recommends {packages}"))?;
-    match self::missing().as_slice() {
+    match self::missing(needs).as_slice() {
         [] => Ok(()),
         rest => Err(Failure::Missing {
             what: names(rest),
@@ -47,8 +63,8 @@ pub(crate) fn install_missing() -> Result<(), Failure> {
     }
 }
 
-fn missing() -> Vec<&'static Need> {
-    NEEDS.iter().filter(|need| !command::is_there(need.program)).collect()
+fn missing(needs: &[Need]) -> Vec<&Need> {
+    needs.iter().filter(|need| !command::is_there(need.program)).collect()
 }
 
 fn names(needs: &[&Need]) -> String {
