@@ -20,6 +20,9 @@ const PACKAGES: &str = "gcc,libc6-dev,git,ca-certificates";
 /// as `sid` is.
 const SUITES: &str = "/usr/share/debootstrap/scripts";
 
+/// What this machine's network asks of whoever uses it: where names are looked up, and whose certificates are trusted.
+const OF_THE_NETWORK: [&str; 2] = ["etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"];
+
 /// Runs in the namespaces, with `$1` the tree and `$2` the toolchain ("" where the tree has its own). The toolchain is
 /// only read. The shell stays the first process, so that orphans are reaped.
 const ENTER: &str = r#"set -eu
@@ -81,7 +84,9 @@ impl Machine {
             match (word.as_str(), words.as_slice().first()) {
                 ("--own-rust", _) => machine.own_rust = true,
                 ("--keep", _) => machine.keep = true,
-                ("--suite", Some(suite)) if !suite.is_empty() && !suite.starts_with('-') && !suite.contains('/') => {
+                ("--suite", Some(suite))
+                    if !suite.is_empty() && !suite.starts_with('-') && !suite.contains('/') =>
+                {
                     machine.suite.clone_from(suite);
                     words.next();
                 }
@@ -113,7 +118,8 @@ fn make(machine: &Machine, tree: &Path) -> Result<(), Failure> {
     command::run(command::program("debootstrap".as_ref(), &words))
 }
 
-/// What a new user has: the sources below a directory of their own, a way to names, and no name of the machine.
+/// What a new user has: the sources below a directory of their own, the way to the network, and no name of
+/// the machine.
 fn furnish(root: &Path, tree: &Path) -> Result<(), Failure> {
     let home = tree.join("root");
     create(&home.join("private"))?;
@@ -126,11 +132,19 @@ fn furnish(root: &Path, tree: &Path) -> Result<(), Failure> {
     let policy = tree.join("usr/sbin/policy-rc.d");
     write(&policy, START_NO_SERVICE)?;
     run_words("chmod", &["0755", &policy.display().to_string()])?;
-    let resolver = tree.join("etc/resolv.conf");
-    std::fs::copy("/etc/resolv.conf", &resolver).map_err(|source| Failure::Write { path: resolver, source })?;
+    for file in OF_THE_NETWORK {
+        let copy = tree.join(file);
+        let from = Path::new("/").join(file);
+        if from.exists() {
+            std::fs::copy(from, &copy).map_err(|source| Failure::Write { path: copy, source })?;
+        }
+    }
     let sources = home.join("private/tenure");
     // No links to this clone's own objects: the tree is a machine of its own.
-    run_words("git", &["clone", "-q", "--no-hardlinks", &root.display().to_string(), &sources.display().to_string()])?;
+    run_words(
+        "git",
+        &["clone", "-q", "--no-hardlinks", &root.display().to_string(), &sources.display().to_string()],
+    )?;
     run_words("git", &["-C", &sources.display().to_string(), "log", "--oneline", "-1"])
 }
 
@@ -152,7 +166,11 @@ fn toolchain() -> Result<String, Failure> {
 
 /// Removes a tree and never what is mounted in it: mounts end with the namespace that has them, so there is none.
 fn remove(tree: &Path) -> Result<(), Failure> {
-    if tree.exists() { run_words("rm", &["-r", "--one-file-system", &tree.display().to_string()]) } else { Ok(()) }
+    if tree.exists() {
+        run_words("rm", &["-r", "--one-file-system", &tree.display().to_string()])
+    } else {
+        Ok(())
+    }
 }
 
 fn run_words(program: &str, words: &[&str]) -> Result<(), Failure> {

@@ -32,7 +32,10 @@ pub(crate) fn install_missing() -> Result<(), Failure> {
 pub(crate) fn install_for_fresh() -> Result<(), Failure> {
     if !is_root() {
         let remedy = "run it as root: `sudo env PATH=\"$PATH\" cargo xtask fresh`".to_owned();
-        return Err(Failure::Missing { what: "root, without which no system tree can be made".to_owned(), remedy });
+        return Err(Failure::Missing {
+            what: "root, without which no system tree can be made".to_owned(),
+            remedy,
+        });
     }
     install(&[NEED_OF_FRESH])
 }
