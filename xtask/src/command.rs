@@ -21,6 +21,13 @@ pub(crate) fn cargo<S: AsRef<std::ffi::OsStr>>(words: &[S]) -> Command {
     command
 }
 
+/// `git` in the tree that this task was started in.
+pub(crate) fn git(words: &[&str]) -> Command {
+    let mut command = Command::new("git");
+    command.args(words);
+    command
+}
+
 /// A program by name or path, without the library path that `cargo run` leaves in the environment: with it the
 /// dynamic loader searches more directories, which would show in what is measured.
 pub(crate) fn program(path: &Path, words: &[String]) -> Command {

@@ -1,4 +1,4 @@
-//! The long runs: builds a binary of `tenure-test` in release and runs it.
+//! The long runs: builds a binary of `tenure-test` in release and runs it, and says which commit it was built from.
 //!
 //! The binary is run by the path that cargo reports and not through `cargo run`, which adds a library path to the
 //! environment of whatever is measured below it.
@@ -8,6 +8,29 @@ use std::path::PathBuf;
 use crate::command;
 use crate::failure::Failure;
 use crate::workspace;
+
+/// What goes into a build: changes elsewhere leave it what it was.
+const BUILT: [&str; 4] = ["crates", "Cargo.toml", "Cargo.lock", ".cargo"];
+
+/// Runs the binary `name` of `tenure-test`, which keeps a record: it is told what was built, as far as git knows. Words
+/// after `--` are the run's own, as those without it.
+pub(crate) fn recorded_run(name: &str, words: &[String]) -> Result<(), Failure> {
+    let own = match words {
+        [first, rest @ ..] if first == "--" => rest,
+        all => all,
+    };
+    let mut told = own.to_vec();
+    if let Ok(commit) = read_git(&["rev-parse", "--short=10", "HEAD"]) {
+        let status = [&["status", "--porcelain", "--"][..], &BUILT].concat();
+        told.extend(["--commit".to_owned(), commit]);
+        told.extend((!read_git(&status)?.is_empty()).then(|| "--changed".to_owned()));
+    }
+    long_run(name, &told)
+}
+
+fn read_git(words: &[&str]) -> Result<String, Failure> {
+    Ok(command::read(command::git(words))?.trim().to_owned())
+}
 
 /// Runs the binary `name` of `tenure-test` with these words.
 pub(crate) fn long_run(name: &str, words: &[String]) -> Result<(), Failure> {

@@ -6,9 +6,12 @@ pub mod kept;
 pub mod load;
 pub mod meeting;
 pub mod oracle;
+pub mod page;
 pub mod peers;
+pub mod record;
 pub mod sandbox;
 pub mod usual;
+pub mod words;
 
 pub mod bench;
 pub mod model;

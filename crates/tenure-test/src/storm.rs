@@ -7,6 +7,7 @@
 //! the events, and from the answers of the launchers. A launcher is excused only by what was done while it lived.
 
 pub mod blow;
+pub mod campaign;
 pub mod cause;
 pub mod dice;
 mod disk;

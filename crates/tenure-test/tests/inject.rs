@@ -1,8 +1,10 @@
 //! A few faults at system calls in every test run; `cargo xtask inject` strikes every call.
 
-use tenure_test::inject::fault::{Kind, Road, Who};
-use tenure_test::inject::report::Report;
-use tenure_test::inject::run::{self, Pace};
+use std::convert::Infallible;
+
+use tenure_test::inject::fault::{Course, Fault, Kind, Road, Who};
+use tenure_test::inject::report::{Report, Struck};
+use tenure_test::inject::run::{self, Known, Pace};
 use tenure_test::inject::trial::Tools;
 use tenure_test::usual;
 
@@ -17,7 +19,14 @@ fn strike(who: Who, rows: &[(Road, &str, Pace)]) {
     let mut report = Report::default();
     for (road, kind, pace) in rows {
         let kind: Kind = kind.parse().expect("a kind of fault");
-        run::row(&tools, (who, *road, &kind), *pace, &mut report);
+        let course = Course { who, road: *road };
+        let strike = |fault: Fault| {
+            let finding = fault.run(&tools);
+            let struck = finding.struck;
+            report.add(&Struck { fault, finding });
+            Ok::<_, Infallible>(struck)
+        };
+        let Ok(()) = run::row((course, &kind), *pace, &mut Known::default(), strike);
     }
     assert!(report.is_clean(), "{}\n{}", report.table(), report.notes.join("\n"));
     assert!(report.struck() >= rows.len(), "the faults were injected:\n{}", report.table());

@@ -1,59 +1,119 @@
-//! `inject [--who WHO] [--road ROAD] [--kind KIND] [--first N] [--step N] [--last N]`: faults at system calls, and the table
-//! of what came of them; exit 1 unless all is well. Without a choice: everything, every call.
-//!
-//! WHO: launcher, host, family. ROAD: cold, takeover, upgrade, overlap, force, stop, hold, pin. KIND: kill:CALL or CALL:ERRNO.
+//! `inject`: faults at system calls, and the table of what came of them; exit 1 unless all is well. `--help` names its
+//! words. Without a choice: everything, every call.
 
+use std::error::Error;
 use std::process::ExitCode;
-use std::str::FromStr;
 
-use tenure_test::inject::fault::{self, Road, Who};
-use tenure_test::inject::report::Report;
-use tenure_test::inject::run::{self, Pace};
+use clap::Parser;
+use tenure_test::inject::fault::{self, Course, Kind, Road, Who};
+use tenure_test::inject::report::{self, Report, Struck};
+use tenure_test::inject::run::{self, Known, Pace};
 use tenure_test::inject::trial::Tools;
-use tenure_test::usual;
+use tenure_test::record::{self, Line, Record, RecordError};
+use tenure_test::words::{self, Kept};
+use tenure_test::{page, usual};
+
+/// One system call at a time fails or kills its process; then the scope must serve or heal
+#[derive(Parser)]
+struct Words {
+    /// Whose calls: launcher, host, family (the host with shim and program)
+    #[arg(long)]
+    who: Vec<Who>,
+    /// On which road: cold, takeover, upgrade, overlap, force, stop, hold, pin
+    #[arg(long)]
+    road: Vec<Road>,
+    /// Which fault: kill:CALL or CALL:ERRNO
+    #[arg(long)]
+    kind: Vec<Kind>,
+    /// The first call that is struck
+    #[arg(long, default_value_t = 1)]
+    first: usize,
+    /// Every how many-th after it
+    #[arg(long, default_value_t = 1)]
+    step: usize,
+    /// The last one
+    #[arg(long, default_value_t = 2_000)]
+    last: usize,
+    #[command(flatten)]
+    kept: Kept,
+}
 
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().collect();
-    let value = |name: &str| args.iter().skip_while(|arg| *arg != name).nth(1);
-    let number =
-        |name: &str, default: usize| value(name).and_then(|text| text.parse().ok()).unwrap_or(default);
-    let Some(strace) = usual::tool("strace") else { return ExitCode::FAILURE };
-    let own = std::env::current_exe().unwrap_or_default();
-    let beside = |name: &str| own.with_file_name(name).display().to_string();
-    let tools = Tools { tenure: beside("tenure-faulted"), program: beside("fixture-program"), strace };
-    let chosen = (
-        chosen(value("--who"), &Who::ALL),
-        chosen(value("--road"), &Road::ALL),
-        chosen(value("--kind"), &fault::kinds()),
-    );
-    let (Ok(whos), Ok(roads), Ok(kinds)) = chosen else {
-        print("usage: inject [--who WHO] [--road ROAD] [--kind KIND] [--first N] [--step N] [--last N]\n");
-        return ExitCode::from(2);
-    };
-    let pace = Pace { first: number("--first", 1), step: number("--step", 1), last: number("--last", 2_000) };
-    let mut report = Report::default();
-    for who in &whos {
-        for road in roads.iter().filter(|road| *who == Who::Launcher || road.starts()) {
-            for kind in &kinds {
-                let before = report.notes.len();
-                run::row(&tools, (*who, *road, kind), pace, &mut report);
-                for note in &report.notes[before..] {
-                    print(&format!("{note}\n"));
-                }
-            }
-            print(&format!("{who} {road}: done\n"));
-        }
+    words::told(run(&Words::parse()))
+}
+
+/// Whether all is well.
+fn run(words: &Words) -> Result<bool, Box<dyn Error>> {
+    if let Some(into) = words.kept.file_to_tell() {
+        return tell(&words.kept, &record::read(into)?);
     }
-    print(&format!("\n{} faults\n\n{}", report.struck(), report.table()));
-    if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let Some(into) = &words.kept.into else {
+        let mut report = Report::default();
+        strike_all(words, &mut Known::default(), |struck| {
+            report.add(&struck);
+            Ok(())
+        })?;
+        words::print(&format!("\n{} faults\n\n{}", report.struck(), report.table()));
+        return Ok(report.is_clean());
+    };
+    let mut record: Record<Struck> = Record::open(into, words.kept.origin(String::new()), words.kept.mix)?;
+    let mut known = Known::default();
+    for Line { found, .. } in record.lines() {
+        known.add(&found.fault, found.finding.struck);
+    }
+    strike_all(words, &mut known, |struck| record.add(struck))?;
+    tell(&words.kept, record.lines())
+}
+
+/// Strikes all that was chosen and is not known yet; `keep` takes each fault with what was found after it.
+fn strike_all(
+    words: &Words,
+    known: &mut Known,
+    mut keep: impl FnMut(Struck) -> Result<(), RecordError>,
+) -> Result<(), Box<dyn Error>> {
+    let own = std::env::current_exe()?;
+    let beside = |name: &str| own.with_file_name(name).display().to_string();
+    let strace = usual::tool("strace").ok_or("faults are injected by `strace`, which is not installed")?;
+    let tools = Tools { tenure: beside("tenure-faulted"), program: beside("fixture-program"), strace };
+    let pace = Pace { first: words.first.max(1), step: words.step, last: words.last };
+    let kinds = chosen(&words.kind, &fault::kinds());
+    for course in courses(words) {
+        for kind in &kinds {
+            run::row((course, kind), pace, known, |fault| {
+                let finding = fault.run(&tools);
+                if !finding.wrongs.is_empty() {
+                    words::print(&format!("{fault}:\n  {}\n", finding.wrongs.join("\n  ")));
+                }
+                let struck = finding.struck;
+                keep(Struck { fault, finding }).map(|()| struck)
+            })?;
+        }
+        words::print(&format!("{course}: done\n"));
+    }
+    Ok(())
+}
+
+/// Everybody's calls on each road; where no worker is started there is no host to strike.
+fn courses(words: &Words) -> Vec<Course> {
+    let (whos, roads) = (chosen(&words.who, &Who::ALL), chosen(&words.road, &Road::ALL));
+    let all = whos.into_iter().flat_map(|who| roads.iter().map(move |road| Course { who, road: *road }));
+    all.filter(|course| course.who == Who::Launcher || course.road.starts()).collect()
 }
 
 /// What was chosen, or all there is.
-fn chosen<T: FromStr + Clone>(word: Option<&String>, all: &[T]) -> Result<Vec<T>, T::Err> {
-    word.map_or_else(|| Ok(all.to_vec()), |word| word.parse().map(|one| vec![one]))
+fn chosen<T: Clone>(words: &[T], all: &[T]) -> Vec<T> {
+    if words.is_empty() { all.to_vec() } else { words.to_vec() }
 }
 
-#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-fn print(text: &str) {
-    print!("{text}");
+/// Prints the table of a record, or adds it to a page.
+fn tell(kept: &Kept, lines: &[Line<Struck>]) -> Result<bool, Box<dyn Error>> {
+    let sums = report::added_up(lines);
+    let clean = sums.iter().all(|sum| sum.found.is_clean());
+    let Some(page) = &kept.publish else {
+        words::print(&report::table(&sums));
+        return Ok(clean);
+    };
+    let all = report::published(record::read(&page::record_of(page, "inject"))?, sums);
+    page::publish(page, "inject", &all, &report::table(&all))?;
+    Ok(clean)
 }

@@ -1,56 +1,125 @@
-//! `storm [--trials N] [--seed S] [--blows N] [--versions K]`: runs the storm and prints its table; exit 1 unless clean.
+//! `storm`: runs the trials of the storm and prints their table; exit 1 unless all are clean. `--help` names its words.
 //!
-//! As root it gives itself a mount namespace first, so that some trials have a disk that the hand can fill; elsewhere it
-//! says that there are no disks.
+//! As root it gives itself a mount namespace first, so that some trials have a disk that the hand can fill; elsewhere
+//! there are no disks.
 
+use std::collections::BTreeSet;
+use std::error::Error;
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
+use clap::Parser;
+use tenure_test::record::{self, Record, RecordError};
 use tenure_test::sandbox::Sandbox;
+use tenure_test::storm::campaign::{self, Campaign};
 use tenure_test::storm::trial::{self, Plan};
 use tenure_test::storm::verdict::Verdict;
-use tenure_test::usual;
+use tenure_test::words::{self, Kept};
+use tenure_test::{page, usual};
 
 /// Set in the process that has a mount namespace of its own.
 const PRIVATE: &str = "STORM_HAS_MOUNTS";
 
+/// Launchers of several versions on one scope, and a seeded hand that kills and stops what it meets
+#[derive(Parser)]
+struct Words {
+    /// The first seed
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    /// How many seeds
+    #[arg(long, default_value_t = 1000)]
+    trials: u64,
+    /// Blows a trial
+    #[arg(long, default_value_t = 60)]
+    blows: usize,
+    /// Most versions that the launchers of a trial offer
+    #[arg(long, default_value_t = 4)]
+    versions: usize,
+    #[command(flatten)]
+    kept: Kept,
+}
+
 fn main() -> ExitCode {
-    let args: Vec<String> = std::env::args().collect();
-    let number = |name: &str, default: u64| {
-        args.iter()
-            .skip_while(|arg| *arg != name)
-            .nth(1)
-            .and_then(|value| value.parse().ok())
-            .unwrap_or(default)
+    words::told(run(&Words::parse()))
+}
+
+/// Whether all is clean.
+fn run(words: &Words) -> Result<bool, Box<dyn Error>> {
+    let settings = format!("{} blows, up to {} versions", words.blows, words.versions);
+    if let Some(into) = words.kept.file_to_tell() {
+        let lines = record::read(into)?;
+        return tell(&words.kept, lines);
+    }
+    let plan = plan(words);
+    let seeds = words.seed..words.seed.saturating_add(words.trials);
+    let origin = words.kept.origin(settings);
+    let Some(into) = &words.kept.into else {
+        let mut sum = Verdict::default();
+        for seed in seeds {
+            sum.add(told(trial::run(&plan, seed)));
+        }
+        words::print(&format!("seeds from {}, {origin}\n\n{}", words.seed, sum.table()));
+        return Ok(sum.is_clean());
     };
+    let mut record = Record::open(into, origin, words.kept.mix)?;
+    resume(&plan, seeds, &mut record)?;
+    tell(&words.kept, record.lines().to_vec())
+}
+
+/// Runs the trials of the seeds that are not on record.
+fn resume(
+    plan: &Plan,
+    seeds: std::ops::Range<u64>,
+    record: &mut Record<Campaign>,
+) -> Result<(), RecordError> {
+    let done: BTreeSet<u64> =
+        record.lines().iter().flat_map(|line| line.found.from..=line.found.to).collect();
+    let left: Vec<u64> = seeds.filter(|seed| !done.contains(seed)).collect();
+    words::print(&format!("{} trials are on record, {} are to run\n", done.len(), left.len()));
+    for seed in left {
+        record.add(Campaign::of(seed, told(trial::run(plan, seed))))?;
+    }
+    Ok(())
+}
+
+/// Prints the table of a record, or adds it to a page.
+fn tell(kept: &Kept, lines: Vec<record::Line<Campaign>>) -> Result<bool, Box<dyn Error>> {
+    let clean = lines.iter().all(|line| line.found.sum.is_clean());
+    let Some(page) = &kept.publish else {
+        words::print(&campaign::table(&campaign::added_up(lines)));
+        return Ok(clean);
+    };
+    let published = record::read(&page::record_of(page, "storm"))?;
+    let all = campaign::added_up([published, lines].concat());
+    page::publish(page, "storm", &all, &campaign::table(&all))?;
+    Ok(clean)
+}
+
+/// Says at once what was wrong in a trial.
+fn told(verdict: Verdict) -> Verdict {
+    for note in &verdict.notes {
+        words::print(&format!("{note}\n"));
+    }
+    verdict
+}
+
+fn plan(words: &Words) -> Plan {
     let own = std::env::current_exe().unwrap_or_default();
     let beside = |name: &str| own.with_file_name(name).display().to_string();
-    let size = |name, default| usize::try_from(number(name, default)).unwrap_or(usize::MAX);
     let plan = Plan {
         tenure: beside("tenure-faulted"),
         program: beside("fixture-program"),
-        blows: size("--blows", 60),
-        versions: size("--versions", 4),
+        blows: words.blows,
+        versions: words.versions,
         disks: std::env::var_os(PRIVATE).is_some(),
     };
     if !plan.disks && mounts_are_permitted(&plan.tenure) {
         // It returns only if that fails, and then the storm has no disks.
-        let words = ["-m", "--propagation", "private"];
-        drop(Command::new("unshare").args(words).arg(&own).args(&args[1..]).env(PRIVATE, "1").exec());
+        let again = ["-m", "--propagation", "private"];
+        let words = std::env::args_os().skip(1);
+        drop(Command::new("unshare").args(again).arg(&own).args(words).env(PRIVATE, "1").exec());
     }
-    let (trials, seed) = (number("--trials", 1000), number("--seed", 1));
-    let mut sum = Verdict::default();
-    for trial in 0..trials {
-        sum.add(trial::run(&plan, seed.wrapping_add(trial)));
-        if trial % 100 == 99 {
-            print(&format!("{} trials, clean: {}\n", trial + 1, sum.is_clean()));
-        }
-    }
-    for note in sum.notes.iter().take(8) {
-        print(&format!("{note}\n"));
-    }
-    print(&format!("seed {seed}, {} blows a trial\n\n{}", plan.blows, sum.table()));
-    if sum.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    plan
 }
 
 /// Whether this process may have mounts that nobody else sees.
@@ -58,9 +127,4 @@ fn mounts_are_permitted(tenure: &str) -> bool {
     let Some(unshare) = usual::tool("unshare").filter(|_| usual::is_root()) else { return false };
     let sandbox = Sandbox::new(tenure);
     sandbox.command(&unshare, ["-m", "--propagation", "private", "true"]).run().code() == 0
-}
-
-#[expect(clippy::print_stdout, reason = "the table is what this program is for")]
-fn print(text: &str) {
-    print!("{text}");
 }

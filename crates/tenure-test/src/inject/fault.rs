@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 /// Whose system calls fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Who {
@@ -36,7 +38,8 @@ pub enum Road {
 }
 
 /// What happens at the chosen system call.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
 pub enum Kind {
     /// SIGKILL at the Nth call of this name: it is not made any more.
     Kill {
@@ -50,6 +53,28 @@ pub enum Kind {
         /// As `errno(3)` names it.
         errno: String,
     },
+}
+
+/// Whose calls on which road: a row of the summary. Written as `host cold`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Course {
+    /// Whose.
+    pub who: Who,
+    /// On which road.
+    pub road: Road,
+}
+
+/// One fault. Written as `host cold kill:write 7`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(into = "String", try_from = "String")]
+pub struct Fault {
+    /// Whose call is struck, on which road.
+    pub course: Course,
+    /// What happens.
+    pub kind: Kind,
+    /// At the call of this number, from 1.
+    pub nth: usize,
 }
 
 impl Who {
@@ -242,6 +267,60 @@ impl FromStr for Kind {
     }
 }
 
+impl fmt::Display for Course {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.who, self.road)
+    }
+}
+
+impl FromStr for Course {
+    type Err = Unknown;
+
+    fn from_str(words: &str) -> Result<Self, Unknown> {
+        let (who, road) = words.split_once(' ').ok_or_else(|| Unknown(words.to_owned()))?;
+        Ok(Self { who: who.parse()?, road: road.parse()? })
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {} {}", self.course, self.kind, self.nth)
+    }
+}
+
+impl FromStr for Fault {
+    type Err = Unknown;
+
+    fn from_str(words: &str) -> Result<Self, Unknown> {
+        let unknown = || Unknown(words.to_owned());
+        let (course, last) = words.rsplit_once(' ').ok_or_else(unknown)?;
+        let (course, kind) = course.rsplit_once(' ').ok_or_else(unknown)?;
+        let nth = last.parse().map_err(|_| unknown())?;
+        Ok(Self { course: course.parse()?, kind: kind.parse()?, nth })
+    }
+}
+
+/// Records hold what is chosen as it is written on the command line.
+macro_rules! written_as_words {
+    ($($name:ident),*) => {$(
+        impl From<$name> for String {
+            fn from(one: $name) -> Self {
+                one.to_string()
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = Unknown;
+
+            fn try_from(words: String) -> Result<Self, Unknown> {
+                words.parse()
+            }
+        }
+    )*};
+}
+
+written_as_words!(Kind, Course, Fault);
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -251,6 +330,9 @@ mod tests {
         assert!(Who::ALL.iter().all(|who| who.to_string().parse() == Ok(*who)));
         assert!(Road::ALL.iter().all(|road| road.to_string().parse() == Ok(*road)));
         assert!(kinds().iter().all(|kind| kind.to_string().parse() == Ok(kind.clone())));
+        let fault: Fault = "host cold kill:write 7".parse().expect("a fault");
+        assert_eq!((fault.nth, fault.to_string().as_str()), (7, "host cold kill:write 7"));
+        assert!("host cold kill:write".parse::<Fault>().is_err());
         assert!(
             "write".parse::<Kind>().is_err() && "up".parse::<Road>().is_err() && "me".parse::<Who>().is_err()
         );

@@ -4,10 +4,11 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
 use tenure_sys::process::Signal;
 use tenure_sys::tree::Marked;
 
-use crate::inject::fault::{Kind, Road, Who};
+use crate::inject::fault::{Course, Fault, Kind, Road, Who};
 use crate::meeting::PATIENCE;
 use crate::oracle::Oracle;
 use crate::sandbox::{Call, Output, Sandbox};
@@ -23,27 +24,15 @@ pub struct Tools {
     pub strace: PathBuf,
 }
 
-/// One fault.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Trial {
-    /// Whose call fails.
-    pub who: Who,
-    /// What is typed.
-    pub road: Road,
-    /// What happens.
-    pub kind: Kind,
-    /// At the call of this number, from 1.
-    pub nth: usize,
-}
-
 /// What a trial showed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
     /// The fault was really injected: a run that is shorter than the number has none.
     pub struck: bool,
     /// The answer of the call, in a word.
     pub state: String,
     /// What must not be; empty where all is well.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub wrongs: Vec<String>,
 }
 
@@ -57,15 +46,16 @@ const BUDGET: &str = "8s";
 /// one for a moment.
 const CALLS: usize = 6;
 
-impl Trial {
-    /// Runs it.
+impl Fault {
+    /// Injects it, and looks at what came of it.
     #[must_use]
     pub fn run(&self, tools: &Tools) -> Finding {
+        let Course { road, .. } = self.course;
         let sandbox = Sandbox::new(&tools.tenure);
         let mut wrongs = Vec::new();
-        describe(&sandbox, tools, self.road);
-        if self.road != Road::Cold {
-            if self.road == Road::Pin {
+        describe(&sandbox, tools, road);
+        if road != Road::Cold {
+            if road == Road::Pin {
                 // The lower version is on record before the higher one serves.
                 setup(&sandbox, "1", &mut wrongs);
                 setup(&sandbox, "2", &mut wrongs);
@@ -77,7 +67,7 @@ impl Trial {
         let log = fs::read_to_string(log_file(&sandbox)).unwrap_or_default();
         wrongs.extend(self.judge_answer(&output));
         wrongs.extend(self.judge_truth(&sandbox, &output));
-        wrongs.extend(heal(&sandbox, self.road));
+        wrongs.extend(heal(&sandbox, road));
         wrongs.extend(leave(&sandbox));
         if !wrongs.is_empty() {
             wrongs.push(format!("answer: {} {} {}", output.status, output.stdout, output.stderr));
@@ -91,7 +81,7 @@ impl Trial {
     fn strike(&self, sandbox: &Sandbox, tools: &Tools) -> Output {
         let words = self.words(sandbox);
         let strace = self.strace(sandbox);
-        if self.who == Who::Launcher {
+        if self.course.who == Who::Launcher {
             let tenure = sandbox.executable().display().to_string();
             let words = strace.into_iter().chain([tenure]).chain(words);
             return timed(sandbox.command(&tools.strace, words)).run();
@@ -102,15 +92,15 @@ impl Trial {
 
     fn strace(&self, sandbox: &Sandbox) -> Vec<String> {
         let mut words = vec!["-qq".to_owned(), "-o".to_owned(), log_file(sandbox).display().to_string()];
-        words.extend((self.who == Who::Family).then(|| "-f".to_owned()));
+        words.extend((self.course.who == Who::Family).then(|| "-f".to_owned()));
         // A worker keeps its own pid: the tracer is a child of it.
-        words.extend((self.who != Who::Launcher).then(|| "-D".to_owned()));
+        words.extend((self.course.who != Who::Launcher).then(|| "-D".to_owned()));
         words.extend(self.kind.words(self.nth));
         words
     }
 
     fn words(&self, sandbox: &Sandbox) -> Vec<String> {
-        let words: &[&str] = match self.road {
+        let words: &[&str] = match self.course.road {
             Road::Cold => &["ensure", "w", "--config", "1"],
             Road::Takeover => &["restart", "w", "--config", "1"],
             Road::Upgrade | Road::Overlap => &["ensure", "w", "--config", "2"],
@@ -129,7 +119,7 @@ impl Trial {
     /// A call that was not killed answers, in its time, and never that it is at a loss.
     fn judge_answer(&self, output: &Output) -> Vec<String> {
         let mut wrongs = Vec::new();
-        let was_killed = self.who == Who::Launcher && matches!(self.kind, Kind::Kill { .. });
+        let was_killed = self.course.who == Who::Launcher && matches!(self.kind, Kind::Kill { .. });
         if !was_killed && output.state().is_empty() && output.json()["error"].is_null() {
             wrongs.push("no answer".to_owned());
         }
@@ -150,7 +140,7 @@ impl Trial {
     fn judge_truth(&self, sandbox: &Sandbox, output: &Output) -> Option<String> {
         let status = || timed(sandbox.tenure(["status", "w", "--json"])).run();
         match output.state().as_str() {
-            "started" | "replaced" | "restarted" | "up" if self.who == Who::Launcher => {
+            "started" | "replaced" | "restarted" | "up" if self.course.who == Who::Launcher => {
                 let now = status();
                 let same =
                     now.json()["version"] == output.json()["version"] || output.json()["version"].is_null();

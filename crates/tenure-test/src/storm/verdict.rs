@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
+
 /// What must never be seen.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Wrong {
     /// Two programs of one scope at once, by the oracle's lock.
     DoubleProgram,
@@ -73,7 +76,7 @@ impl Wrong {
 }
 
 /// What must be zero, and what is merely counted.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Verdict {
     /// Trials.
     pub trials: usize,
@@ -96,6 +99,7 @@ pub struct Verdict {
     /// What must be zero.
     pub wrongs: BTreeMap<Wrong, usize>,
     /// What was seen in trials that were not clean.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
