@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tenure::deadline::Moment;
 use tenure::ends::End;
-use tenure::wire::{App, AppState, Asker, Endpoint, Hello, ProgramStatus};
+use tenure::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
 use tenure::{Scope, Standing, Version};
 
 use crate::answer::State;
@@ -173,6 +173,12 @@ pub(crate) fn says_other(hello: &Hello) -> Option<&Version> {
 pub(crate) fn endpoints(hello: &Hello) -> String {
     let shown = hello.endpoints.iter().map(|Endpoint { name, tcp }| format!("{name} {tcp}"));
     shown.collect::<Vec<_>>().join(", ")
+}
+
+/// `since 3s, 7s left; if it fails, version 1.0.0 serves again`.
+pub(crate) fn probation(probation: &Probation) -> String {
+    let since = probation.for_ms.map(|ms| format!("since {}, ", age(ms))).unwrap_or_default();
+    format!("{since}{} left; if it fails, version {} serves again", age(probation.left_ms), probation.before)
 }
 
 /// `pid 7 (tenure ensure memory)`: where the program lies is in the document.

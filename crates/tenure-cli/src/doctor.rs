@@ -81,7 +81,7 @@ pub(crate) fn run(call: &Call, words: &words::Doctor) -> Result<u8, Failure> {
 
 fn look(call: &Call, words: &words::Doctor) -> Result<(Facts, Vec<Diagnosis>), Failure> {
     let (subjects, configuration) = subjects(call, words)?;
-    let facts = doctor::look(subjects, configuration);
+    let facts = doctor::look(subjects, configuration, config::stated);
     let diagnoses = doctor::diagnose(&facts);
     Ok((facts, diagnoses))
 }

@@ -27,6 +27,7 @@ mod lines;
 mod logs;
 mod man;
 mod newer;
+mod offered;
 mod pin;
 mod progress;
 mod recorded;

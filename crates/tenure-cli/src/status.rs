@@ -4,16 +4,18 @@
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use tenure::deadline::Moment;
+use tenure::described::Offered;
 use tenure::desired::Desired;
 use tenure::ends::End;
-use tenure::wire::{AppState, Hello};
-use tenure::{Error, Scope, Standing};
+use tenure::wire::{AppState, Hello, Probation};
+use tenure::{Error, Scope, Standing, Version};
 
 use crate::account::{self, Details, Identity};
 use crate::answer::State;
 use crate::call::Call;
 use crate::config::{self, Target};
 use crate::failure::Failure;
+use crate::offered::{self, Offer};
 use crate::recorded::Recorded;
 use crate::render::{self, SCHEMA, printable};
 use crate::table::{Cell, columns};
@@ -48,6 +50,10 @@ struct Row<'a> {
     /// How the worker ended that nobody had asked to, where none serves; else the last end that it came back from.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_end: Option<&'a End>,
+    /// That of the worker, where the one before it can still come back.
+    probation: Option<&'a Probation>,
+    /// What is on offer, lowest version first.
+    offers: Vec<Offer<'a>>,
     #[serde(flatten)]
     recorded: Recorded<'a>,
     record_error: Option<&'a str>,
@@ -59,6 +65,8 @@ struct Seen {
     standing: Result<Standing, Error>,
     /// None where it never ran.
     record: Option<Desired>,
+    /// What stands behind its offers.
+    offered: Vec<Offered>,
     /// Why there is no record to go by.
     unread: Option<String>,
     /// How the last worker ended, where none serves and nobody had asked for it.
@@ -74,10 +82,13 @@ impl Seen {
 
     fn with(target: Target, standing: Result<Standing, Error>) -> Self {
         let (record, unread) = record(&target.scope);
+        let name = target.scope.name();
+        let offered = record.as_ref().map(|record| tenure::described::offered(record, name, config::stated));
+        let offered = offered.unwrap_or_default();
         let down = matches!(standing, Ok(Standing::Down));
         // A ledger that cannot be read is told by whoever needs it.
         let ended = if down { tenure::last_end(&target.scope).ok().flatten() } else { None };
-        Self { target, standing, record, unread, ended, now: Moment::now() }
+        Self { target, standing, record, offered, unread, ended, now: Moment::now() }
     }
 
     fn state(&self) -> State {
@@ -105,6 +116,15 @@ impl Seen {
         self.ended.as_ref().or_else(|| program.and_then(|program| program.last_end.as_deref()))
     }
 
+    fn probation(&self) -> Option<&Probation> {
+        self.hello().and_then(|hello| hello.probation.as_ref())
+    }
+
+    /// The version that a person pinned.
+    fn held(&self) -> Option<&Version> {
+        self.record.as_ref().and_then(|record| record.hold.as_ref())
+    }
+
     fn recorded(&self) -> Recorded<'_> {
         self.record.as_ref().map(|record| Recorded::of(record, &self.now)).unwrap_or_default()
     }
@@ -115,6 +135,8 @@ impl Seen {
             worker: Identity::of(&self.target.scope, self.hello()),
             reason: self.reason(),
             last_end: self.last_end(),
+            probation: self.probation(),
+            offers: offered::documents(&self.offered),
             recorded: self.recorded(),
             record_error: self.unread.as_deref(),
         }
@@ -136,8 +158,10 @@ impl Seen {
         let again =
             hello.and_then(|hello| hello.program.as_ref()).filter(|program| program.last_end.is_some());
         let again = again.map(|program| format!("program started {} times", program.starts));
+        let probation = self.probation().map(|probation| format!("on probation, else {}", probation.before));
         let unread = unread.into_iter().chain(again);
-        let notes = self.recorded().notes().into_iter().chain(says).chain(source).chain(unread);
+        let doubts = probation.into_iter().chain(offered::notes(&self.offered, self.held()));
+        let notes = self.recorded().notes().into_iter().chain(doubts).chain(says).chain(source).chain(unread);
         notes.chain(self.reason().map(|reason| printable(&reason))).collect::<Vec<_>>().join("; ")
     }
 }
@@ -211,6 +235,7 @@ fn lines(seen: &Seen, verbose: bool) -> String {
         program(&mut lines, hello, verbose);
     }
     lines.extend(seen.recorded().lines(called));
+    lines.extend(offered::lines(&seen.offered, seen.held(), called));
     lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
     if seen.hello().is_some_and(|hello| hello.source_changed) {
         lines.push(("source", format!("changed since it was started; `tenure ensure {called}` looks again")));
@@ -260,6 +285,7 @@ fn worker(lines: &mut Vec<Line>, hello: &Hello) {
     lines.push(("generation", hello.generation.to_string()));
     lines.push(("pid", hello.identity.pid.to_string()));
     lines.push(("up", account::age(hello.uptime_ms)));
+    lines.extend(hello.probation.as_ref().map(|probation| ("probation", account::probation(probation))));
     for endpoint in &hello.endpoints {
         lines.push(("endpoint", format!("{} {}", endpoint.name, endpoint.tcp)));
     }

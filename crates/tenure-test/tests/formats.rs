@@ -26,6 +26,7 @@ const DESIRED_3: &str = include_str!("../../tenure/formats/desired-3.json");
 const EVENTS: &str = include_str!("../../tenure/formats/events-1.jsonl");
 const HELLO: &str = include_str!("../../tenure/formats/hello-1.json");
 const HELLO_OF_A_BUILD: &str = include_str!("../../tenure/formats/hello-1-build.json");
+const HELLO_ON_PROBATION: &str = include_str!("../../tenure/formats/hello-1-probation.json");
 const BRIEF: &str = include_str!("../../tenure/formats/brief-1.json");
 
 fn value(text: &str) -> Value {
@@ -90,6 +91,7 @@ fn the_offers_of_format_3_hold() {
 fn the_hello_of_wire_1_holds() {
     holds::<Answer>(HELLO);
     holds::<Answer>(HELLO_OF_A_BUILD);
+    holds::<Answer>(HELLO_ON_PROBATION);
 }
 
 #[test]

@@ -261,3 +261,85 @@ fn a_version_that_is_pinned_or_was_never_offered_is_not_forgotten() {
     call(&sandbox, &work, &["forget", "w", "1.0.0"]).expect(0);
     sandbox.stop("w");
 }
+
+/// What `status` and `list` tell of the offers of `w`.
+fn told(sandbox: &Sandbox) -> [serde_json::Value; 2] {
+    let work = sandbox.work();
+    let status = call(sandbox, &work, &["status", "w"]).json();
+    let listed = call(sandbox, &work, &["list"]).json();
+    [status["offers"].clone(), listed["workers"][0]["offers"].clone()]
+}
+
+#[test]
+fn status_and_list_tell_an_offer_that_nobody_trusts_any_more_and_the_remedy_works() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let (home, second) = (project(&sandbox, "p", "9.9.9"), project(&sandbox, "second", "1.0.0"));
+    for directory in [&home, &second] {
+        call(&sandbox, directory, &["trust"]).expect(0);
+    }
+    call(&sandbox, &home, &["ensure", "w"]).expect(0);
+    sandbox.stop("w");
+    call(&sandbox, &home, &["trust", "--revoke"]).expect(0);
+    call(&sandbox, &second, &["ensure", "w"]).expect(0);
+
+    for offers in told(&sandbox) {
+        let of = |offer: &serde_json::Value| (offer["version"].clone(), offer["trusted"].clone());
+        let offers: Vec<_> = offers.as_array().expect("a list").iter().map(of).collect();
+        assert_eq!(offers, [("1.0.0".into(), true.into()), ("9.9.9".into(), false.into())]);
+    }
+    let status = sandbox.tenure(["status", "w"]).cwd(&sandbox.work()).run().stdout;
+    assert!(status.contains("9.9.9 is not started") && status.contains("p/tenure.toml"), "{status}");
+    assert!(status.contains(&format!("`tenure trust {}`", home.display())), "{status}");
+    let list = sandbox.tenure(["list"]).run().stdout;
+    assert!(list.contains("9.9.9 not trusted"), "{list}");
+    assert!(status.contains("`tenure forget w 9.9.9`"), "{status}");
+    call(&sandbox, &sandbox.work(), &["forget", "w", "9.9.9"]).expect(0);
+    let status = sandbox.tenure(["status", "w"]).cwd(&sandbox.work()).run().stdout;
+    assert!(!status.contains("9.9.9"), "{status}");
+    sandbox.stop("w");
+}
+
+#[test]
+fn status_list_and_doctor_tell_an_offer_that_nobody_describes_any_more_and_the_remedy_works() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "11.0.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+    user(&sandbox, "1.1.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+
+    for offers in told(&sandbox) {
+        let of = |offer: &serde_json::Value| (offer["version"].clone(), offer["described"].clone());
+        let offers: Vec<_> = offers.as_array().expect("a list").iter().map(of).collect();
+        assert_eq!(offers, [("11.0.0".into(), false.into())], "the call found it up and offered nothing");
+    }
+    let list = sandbox.tenure(["list"]).run().stdout;
+    assert!(list.contains("11.0.0 described nowhere"), "{list}");
+    let findings = call(&sandbox, &work, &["doctor", "w"]).json();
+    let found = findings["findings"].as_array().expect("a list");
+    let of_it = found.iter().find(|finding| finding["check"] == "offer-undescribed").expect("told");
+    let status = sandbox.tenure(["status", "w"]).cwd(&work).run().stdout;
+    assert!(status.contains("11.0.0 is described nowhere any more"), "{status}");
+    assert!(status.contains("`tenure forget w 11.0.0`"), "{status}");
+    assert_eq!(of_it["remedy"], "tenure forget w 11.0.0");
+    call(&sandbox, &work, &["forget", "w", "11.0.0"]).expect(0);
+    let status = sandbox.tenure(["status", "w"]).cwd(&work).run().stdout;
+    assert!(!status.contains("described nowhere"), "{status}");
+    sandbox.stop("w");
+}
+
+#[test]
+fn what_an_upgrade_has_left_behind_is_no_news() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "1.0.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+    user(&sandbox, "2.0.0");
+    call(&sandbox, &work, &["ensure", "w"]).expect(0);
+
+    let [offers, _] = told(&sandbox);
+    assert_eq!(offers[0]["described"], false);
+    let status = sandbox.tenure(["status", "w"]).cwd(&work).run().stdout;
+    assert!(!status.contains("1.0.0"), "{status}");
+    sandbox.stop("w");
+}

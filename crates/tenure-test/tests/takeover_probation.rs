@@ -220,3 +220,25 @@ fn a_requester_that_is_killed_changes_nothing_about_the_probation() {
     assert!(!kept::host(&old).has_ended(), "it stands by");
     kept.stop().run().expect(0);
 }
+
+#[test]
+fn status_list_and_doctor_tell_of_a_probation_that_goes_on() {
+    let scene = Scene::new();
+    let sandbox = &scene.kept.sandbox;
+    let told = |words: &[&str]| sandbox.tenure(words.iter().copied()).run().stdout;
+    let status = scene.kept.status().json();
+    assert_eq!(status["probation"]["before"], "1.0.0");
+    assert!(status["probation"]["for_ms"].is_u64() && status["probation"]["left_ms"].is_u64(), "{status}");
+    let status = told(&["status", "w"]);
+    assert!(status.contains("if it fails, version 1.0.0 serves again"), "{status}");
+    assert!(told(&["list"]).contains("on probation, else 1.0.0"));
+    let doctor = told(&["doctor", "w"]);
+    assert!(doctor.contains("version 2.0.0 serves on probation"), "{doctor}");
+    assert!(doctor.contains("tenure pin w 1.0.0"), "{doctor}");
+
+    scene.kept.pin("1.0.0").run().expect(0);
+
+    assert_eq!(scene.kept.status().json()["probation"], serde_json::Value::Null);
+    assert!(!told(&["doctor", "w"]).contains("on probation"), "the remedy works");
+    scene.end();
+}

@@ -56,10 +56,30 @@ struct Account {
     stall_timeout: Option<Duration>,
     asked: Option<Ask>,
     stop: Option<StopRequest>,
-    /// Until about when the worker before this one, of that version, can take the scope back.
-    probation: Option<(Deadline, Version)>,
+    /// While the worker before this one can take the scope back.
+    probation: Option<OnProbation>,
     /// Nobody can connect: the program ended what it alone listens on, for a successor.
     closed: bool,
+}
+
+/// A probation that goes on.
+struct OnProbation {
+    /// When it began, by the monotonic clock.
+    since: Duration,
+    /// About when it is over.
+    until: Deadline,
+    /// The version that can come back.
+    before: Version,
+}
+
+impl OnProbation {
+    fn told(&self, now: Duration) -> Probation {
+        Probation {
+            left_ms: millis(self.until.remaining()),
+            for_ms: Some(millis(now.saturating_sub(self.since))),
+            before: self.before.clone(),
+        }
+    }
 }
 
 /// What a worker says of its app meanwhile.
@@ -186,7 +206,8 @@ impl Status {
 
     /// Tells that the worker before this one, of version `before`, can take the scope back for about this long.
     pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
-        self.change(|account| account.probation = Some((Deadline::start(bake), before)));
+        let probation = OnProbation { since: deadline::monotonic(), until: Deadline::start(bake), before };
+        self.change(|account| account.probation = Some(probation));
     }
 
     /// The probation is over; whether there was one.
@@ -241,10 +262,7 @@ impl Status {
         };
         hello.draining = hello.role == Role::Draining;
         hello.uptime_ms = millis(now.saturating_sub(account.born));
-        hello.probation = account
-            .probation
-            .as_ref()
-            .map(|(until, before)| Probation { left_ms: millis(until.remaining()), before: before.clone() });
+        hello.probation = account.probation.as_ref().map(|probation| probation.told(now));
         if account.closed {
             hello.app.state = AppState::Booting;
             hello.app.reason = Some(CLOSED.to_owned());

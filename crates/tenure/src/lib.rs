@@ -25,6 +25,7 @@ pub mod brief;
 pub mod build;
 pub mod control;
 pub mod deadline;
+pub mod described;
 pub mod desired;
 pub mod directory_id;
 pub mod doctor;

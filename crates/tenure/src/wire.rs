@@ -209,6 +209,9 @@ pub struct Hello {
 pub struct Probation {
     /// Milliseconds that are left of it. At 0 the word of the worker before it is still awaited.
     pub left_ms: u64,
+    /// Milliseconds since it began; left out by a worker of an older build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
     /// The version that serves again if this worker fails, or is sent back.
     pub before: Version,
 }

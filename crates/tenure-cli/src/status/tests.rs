@@ -58,6 +58,7 @@ fn seen(name: &str, standing: Standing) -> Seen {
         target,
         standing: Ok(standing),
         record: Some(Desired::default()),
+        offered: Vec::new(),
         unread: None,
         ended: None,
         now: now(),
@@ -87,6 +88,23 @@ fn held(name: &str) -> Seen {
     held
 }
 
+/// Offers of which one stands, one is not trusted any more, one is described nowhere, and one's program is gone.
+fn doubtful() -> Vec<Offered> {
+    let of = |minor, file: Option<&str>, trusted, described| Offered {
+        version: Version::new(13, minor, 0),
+        file: file.map(Into::into),
+        trusted,
+        described,
+    };
+    vec![
+        of(6, Some("/srv/shop/tenure.toml"), false, false),
+        of(7, Some("/srv/memory/tenure.toml"), true, true),
+        of(8, Some("/srv/my shop/tenure.toml"), false, true),
+        of(9, Some("/srv/memory/tenure.toml"), true, false),
+        of(10, None, true, false),
+    ]
+}
+
 /// One in each state.
 fn every_state() -> Vec<Seen> {
     let several = |hello: &mut Hello| {
@@ -96,6 +114,10 @@ fn every_state() -> Vec<Seen> {
     let other = |hello: &mut Hello| {
         hello.app.version = Some(Version::new(13, 5, 9));
         hello.source_changed = true;
+    };
+    let probation = |hello: &mut Hello| {
+        let before = Version::new(13, 4, 0);
+        hello.probation = Some(Probation { left_ms: 7_000, for_ms: Some(3_000), before });
     };
     let unversioned = |hello: &mut Hello| hello.version = Version::new(0, 0, 0);
     let unread = Some("read desired.json: it is damaged at line 3".to_owned());
@@ -113,6 +135,9 @@ fn every_state() -> Vec<Seen> {
         seen("down", Standing::Down),
         held("held"),
         marked("pinned", with(|_| {})),
+        seen("proving", with(probation)),
+        Seen { offered: doubtful(), ..seen("doubtful", with(|_| {})) },
+        Seen { offered: doubtful(), ..marked("pinned-doubtful", with(|_| {})) },
         seen("silent", silent(true, "pid 4242 is there and silent")),
         seen("wedged", silent(false, "pid 4242 is stopped")),
         seen("denied", Standing::Denied("connect to control.sock: permission denied".into())),
@@ -181,8 +206,12 @@ fn each_state_has_its_colour() {
 
 #[test]
 fn a_document_has_what_the_lines_have() {
-    let standing = with(|hello| hello.app.version = Some(Version::new(13, 5, 9)));
-    let seen = Seen { standing: Ok(standing), ..held("memory") };
+    let standing = with(|hello| {
+        hello.app.version = Some(Version::new(13, 5, 9));
+        let before = Version::new(13, 4, 0);
+        hello.probation = Some(Probation { left_ms: 7_000, for_ms: Some(3_000), before });
+    });
+    let seen = Seen { standing: Ok(standing), offered: doubtful(), ..held("memory") };
     let document = One { schema_version: SCHEMA, row: seen.row(), details: seen.hello().map(Details::of) };
     let document = serde_json::to_string_pretty(&document).expect("JSON");
     settings().bind(|| assert_snapshot!(document));

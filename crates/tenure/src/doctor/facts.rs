@@ -268,6 +268,8 @@ pub struct Wanted {
     pub gone: Vec<(Version, String)>,
     /// Versions that a project's file offered whose content nobody trusts any more, and the file.
     pub untrusted: Vec<(Version, PathBuf)>,
+    /// Versions that nobody describes any more though they come before all that somebody does, and the file that offered them.
+    pub undescribed: Vec<(Version, PathBuf)>,
 }
 
 impl Wanted {

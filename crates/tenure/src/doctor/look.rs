@@ -4,6 +4,7 @@
 //! over, once for all workers. What cannot be read becomes a fact of its own.
 
 use crate::doctor::facts::{Access, Facts, Machine, Place, Unread, Worker};
+use crate::origin::ReadStated;
 use crate::paths::{self, StateDir};
 use crate::scope::Scope;
 use tenure_sys::census::Questions;
@@ -23,17 +24,18 @@ pub struct Subject {
 }
 
 /// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the files
-/// that describe workers.
+/// that describe workers, and `read` reads one of them again.
 #[must_use]
-pub fn look(subjects: Vec<Subject>, configuration: Vec<String>) -> Facts {
+pub fn look(subjects: Vec<Subject>, configuration: Vec<String>, read: ReadStated) -> Facts {
     let machine = machine::machine(configuration);
     let mut questions = Questions::default();
-    let workers = subjects.into_iter().map(|subject| worker(subject, &machine, &mut questions)).collect();
+    let workers =
+        subjects.into_iter().map(|subject| worker(subject, &machine, &mut questions, read)).collect();
     let census = questions.ask();
     Facts { machine, workers, census }
 }
 
-fn worker(subject: Subject, machine: &Machine, questions: &mut Questions) -> Worker {
+fn worker(subject: Subject, machine: &Machine, questions: &mut Questions, read: ReadStated) -> Worker {
     let Subject { scope, called } = subject;
     let directory = match paths::directory(&scope) {
         Ok(path) => place::place(&path),
@@ -52,6 +54,6 @@ fn worker(subject: Subject, machine: &Machine, questions: &mut Questions) -> Wor
         | Access::Denied { .. }
         | Access::Unusable { .. } => None,
     };
-    let state = state.map(|state| scope::state(&state, &machine.now, questions));
+    let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
     Worker { scope, called, directory, state }
 }

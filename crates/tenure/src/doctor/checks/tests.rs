@@ -15,7 +15,7 @@ use crate::doctor::{checks, diagnose};
 use crate::ends::{End, How};
 use crate::ledger::Ledger;
 use crate::probe::Observation;
-use crate::wire::{AppState, Asker, Check};
+use crate::wire::{AppState, Asker, Check, Probation};
 
 mod made;
 
@@ -198,6 +198,13 @@ fn of_versions() -> Vec<Case> {
         ("offer-untrusted", healthy, |facts| {
             wants(facts).record.offer(&spec(2), &now());
             wants(facts).untrusted.push((version(2), "/srv/shop/tenure.toml".into()));
+        }),
+        ("offer-undescribed", healthy, |facts| {
+            wants(facts).undescribed.push((version(1), "/srv/shop/tenure.toml".into()));
+        }),
+        ("on-probation", healthy, |facts| {
+            let probation = Probation { left_ms: 7_000, for_ms: Some(3_000), before: version(0) };
+            says(facts).probation = Some(probation);
         }),
         ("nothing-to-start", down, |facts| wants(facts).gone.push((version(1), "no program".into()))),
         ("other-version", healthy, |facts| wants(facts).record.offer(&spec(2), &now())),

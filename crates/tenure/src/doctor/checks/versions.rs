@@ -1,6 +1,7 @@
 //! Checks of what is wanted against what runs: holds, quarantines, programs that are gone, versions that disagree.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use semver::Version;
 
@@ -17,6 +18,8 @@ pub(crate) const CHECKS: &[Check] = &[
     Check { id: "nothing-to-start", part: "versions", look: Look::Worker(nothing) },
     Check { id: "program-gone", part: "versions", look: Look::Each(program_gone) },
     Check { id: "offer-untrusted", part: "versions", look: Look::Each(untrusted) },
+    Check { id: "offer-undescribed", part: "versions", look: Look::Each(undescribed) },
+    Check { id: "on-probation", part: "versions", look: Look::Worker(on_probation) },
     Check { id: "other-version", part: "versions", look: Look::Worker(other_version) },
     Check { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
     Check { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
@@ -155,19 +158,46 @@ fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
 /// What a project's file offered, and is not started: told so that nobody waits for it.
 fn untrusted(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
-    let held = wanted.record.hold.as_ref();
     let symptom = |(version, path): &(Version, PathBuf)| {
-        // A pinned one is not forgotten before it is released.
-        let remedy = if held == Some(version) {
-            case.type_in("unpin")
-        } else {
-            format!("{} {version}", case.type_in("forget"))
-        };
         Symptom::note(format!("version {version} is not started: its content is not trusted any more"))
             .saw(format!("it was offered by {}", path.display()))
-            .remedy(remedy)
+            .remedy(taken_back(case, wanted, version))
     };
     wanted.untrusted.iter().map(symptom).collect()
+}
+
+/// What is started, or would be, though no file says so any more: a version that was mistyped wins for ever otherwise.
+fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
+    let Some(wanted) = wanted(case) else { return Vec::new() };
+    let symptom = |(version, path): &(Version, PathBuf)| {
+        Symptom::note(format!("version {version} is on offer, and nobody describes it any more"))
+            .saw(format!("it was offered by {}, which does not state it now", path.display()))
+            .remedy(taken_back(case, wanted, version))
+    };
+    wanted.undescribed.iter().map(symptom).collect()
+}
+
+/// A pinned one is not forgotten before it is released.
+fn taken_back(case: &Case<'_>, wanted: &Wanted, version: &Version) -> String {
+    if wanted.record.hold.as_ref() == Some(version) {
+        case.type_in("unpin")
+    } else {
+        format!("{} {version}", case.type_in("forget"))
+    }
+}
+
+fn on_probation(case: &Case<'_>) -> Option<Symptom> {
+    let hello = case.state.hello()?;
+    let probation = hello.probation.as_ref()?;
+    let before = &probation.before;
+    let left = span(Duration::from_millis(probation.left_ms));
+    let begun = probation.for_ms.map(|ms| format!("it began {} ago", span(Duration::from_millis(ms))));
+    Some(
+        Symptom::note(format!("version {} serves on probation, for {left} more", hello.version))
+            .saw_all(begun)
+            .saw(format!("if it fails before that is over, version {before} serves again"))
+            .remedy(format!("wait; `tenure pin {} {before}` goes back at once", case.worker.called)),
+    )
 }
 
 fn other_version(case: &Case<'_>) -> Option<Symptom> {

@@ -12,6 +12,7 @@ use tenure_sys::lock;
 use tenure_sys::process::{self, Verified};
 
 use crate::deadline::{Deadline, Moment, monotonic};
+use crate::described::{self, Offered};
 use crate::desired::Desired;
 use crate::doctor::facts::{
     GateHolder, Host, LogBytes, Member, Now, Port, Read, Record, State, Unread, Wanted,
@@ -21,7 +22,7 @@ use crate::gate;
 use crate::ledger::Ledger;
 use crate::leftovers;
 use crate::listen;
-use crate::offers;
+use crate::origin::ReadStated;
 use crate::paths::{StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::program;
@@ -30,11 +31,12 @@ use crate::spec::{Logs, Spec};
 use crate::wire::Hello;
 
 /// Gathers it, and adds to `questions` what only a pass over all processes can answer.
-pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions) -> State {
+pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, read: ReadStated) -> State {
     let gate = gate_holder(state);
     let (answer, took, lease) = answer_and_lease(state);
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
-    let desired = wanted(record(state, file::DESIRED, records::read_desired(state)));
+    let desired = record(state, file::DESIRED, records::read_desired(state));
+    let desired = wanted(desired, state.scope().name(), read);
     let hello = match &answer {
         Observation::Answered(hello) => Some(&**hello),
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
@@ -192,15 +194,12 @@ pub(crate) fn shows_a_hold(state: &StateDir, name: &str) -> bool {
     })
 }
 
-/// What is on offer and may not be started, with the file that offered it.
-fn untrusted(record: &Desired) -> Vec<(Version, PathBuf)> {
-    let allowed = offers::allowed(record);
-    let refused = record.offers.iter().filter(|offer| allowed.offered(&offer.spec.version).is_none());
-    let named = refused.map(|offer| (offer.spec.version.clone(), offer.origin.path().map(Path::to_owned)));
-    named.filter_map(|(version, path)| Some((version, path?))).collect()
+/// Version and file of an offer; one of a call has none, and its program is looked for anyway.
+fn with_file(offer: &Offered) -> Option<(Version, PathBuf)> {
+    Some((offer.version.clone(), offer.file.clone()?))
 }
 
-fn wanted(record: Record<Desired>) -> Record<Wanted> {
+fn wanted(record: Record<Desired>, name: &str, read: ReadStated) -> Record<Wanted> {
     match record {
         Record::Good(record) => {
             let gone = record
@@ -208,8 +207,11 @@ fn wanted(record: Record<Desired>) -> Record<Wanted> {
                 .iter()
                 .filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?)));
             let gone = gone.collect();
-            let untrusted = untrusted(&record);
-            Record::Good(Wanted { record, gone, untrusted })
+            let offered = described::offered(&record, name, read);
+            let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
+            let doubtful = described::doubtful(&offered, record.hold.as_ref());
+            let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
+            Record::Good(Wanted { record, gone, untrusted, undescribed })
         }
         Record::Absent => Record::Absent,
         Record::Damaged { why, holds } => Record::Damaged { why, holds },

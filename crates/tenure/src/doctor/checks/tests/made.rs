@@ -138,7 +138,7 @@ pub(super) fn address() -> std::net::SocketAddr {
 pub(super) fn wanted() -> Wanted {
     let mut record = Desired::default();
     record.offer(&spec(1), &now());
-    Wanted { record, gone: Vec::new(), untrusted: Vec::new() }
+    Wanted { record, gone: Vec::new(), untrusted: Vec::new(), undescribed: Vec::new() }
 }
 
 /// A worker that is up and well.

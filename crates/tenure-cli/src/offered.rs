@@ -1,0 +1,75 @@
+//! What stands behind the offers of a scope, as documents, notes and lines tell it: which are not trusted any more, and which
+//! nobody describes.
+//!
+//! Pure, from what the library found to what is shown. Documents have every offer; people are told of those that matter.
+
+use std::path::Path;
+
+use serde::Serialize;
+use tenure::Version;
+use tenure::described::{self, Offered};
+
+use crate::config::word;
+
+/// An offer in a document.
+#[derive(Debug, Serialize)]
+pub(crate) struct Offer<'a> {
+    version: &'a Version,
+    /// The file that it was read from; none where a call itself named it.
+    file: Option<&'a Path>,
+    trusted: bool,
+    described: bool,
+}
+
+/// Every offer, lowest version first.
+pub(crate) fn documents<'all>(offered: &'all [Offered]) -> Vec<Offer<'all>> {
+    let of = |offer: &'all Offered| Offer {
+        version: &offer.version,
+        file: offer.file.as_deref(),
+        trusted: offer.trusted,
+        described: offer.described,
+    };
+    offered.iter().map(of).collect()
+}
+
+/// A few words each, for a row among others.
+pub(crate) fn notes(offered: &[Offered], held: Option<&Version>) -> Vec<String> {
+    let note = |offer: &Offered| {
+        let what = if offer.trusted { "described nowhere" } else { "not trusted" };
+        format!("{} {what}", offer.version)
+    };
+    described::doubtful(offered, held).map(note).collect()
+}
+
+/// Labelled lines with what to type.
+pub(crate) fn lines(
+    offered: &[Offered],
+    held: Option<&Version>,
+    called: &str,
+) -> Vec<(&'static str, String)> {
+    let line = |offer: &Offered| {
+        let taken_back = if held == Some(&offer.version) {
+            format!("`tenure unpin {called}` releases it")
+        } else {
+            format!("`tenure forget {called} {}` takes it back", offer.version)
+        };
+        ("offer", format!("{}; {taken_back}", what(offer)))
+    };
+    described::doubtful(offered, held).map(line).collect()
+}
+
+fn what(offer: &Offered) -> String {
+    let version = &offer.version;
+    match &offer.file {
+        Some(file) if !offer.trusted => {
+            // Trust in another version's content would not bring this one back.
+            let directory = word(file.parent().unwrap_or(file));
+            let again = format!("; `tenure trust {directory}` allows what it says now");
+            let again = if offer.described { again } else { String::new() };
+            let file = file.display();
+            format!("{version} is not started: what {file} said is not trusted any more{again}")
+        }
+        Some(file) => format!("{version} is described nowhere any more; {} offered it", file.display()),
+        None => format!("{version} was offered by a call, and its program is gone"),
+    }
+}
