@@ -134,6 +134,10 @@ broken_rules_of_a_takeover! {
     a_stop_whose_last_words_are_not_read_is_undone => "a death is believed before the last words";
     a_tally_that_is_cleared_at_ready_tries_a_failing_version_too_soon => "the tally is cleared at ready";
     a_rollback_that_nobody_counts_is_repeated_at_once => "a rollback that nobody counts";
+    a_lost_link_that_passes_for_a_decline_ends_a_healthy_worker => "a lost link passes for a decline";
+    without_room_kept_before_a_full_disk_takes_the_way_back => "no room is kept for the way back";
+    a_rollback_on_a_full_disk_tells_no_generation_that_is_not_on_record => "a generation is told that is not on record";
+    an_offer_whose_trust_is_gone_is_started_where_it_counts => "an offer counts whose trust is gone";
     a_restart_that_believes_a_report_proves_nothing => "a restart believes the report";
     a_restart_that_takes_any_generation_proves_nothing => "a restart takes any higher generation";
 }

@@ -29,8 +29,8 @@ use crate::model::takeover::tally::Tally;
 use crate::model::{Explored, explored};
 
 pub use crate::model::takeover::invariant::{
-    BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ONE_ACCEPTS, ONWARD, PATH, PROOF,
-    QUARANTINE, REST, SOUND, STOP_HOLDS, TWO_ALIVE, witness,
+    BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH,
+    PROOF, QUARANTINE, REST, SOUND, STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
 };
 pub use crate::model::takeover::process::Outcome;
 pub use crate::model::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
@@ -74,6 +74,8 @@ impl Model for Scenario {
             lineage: 1,
             offers: 1,
             tally: Tally::default(),
+            revoked: 0,
+            full: false,
             launchers,
             workers,
             left: self.limits,
@@ -87,6 +89,9 @@ impl Model for Scenario {
             unsound: false,
             reclaimed: false,
             impatient: false,
+            harmed: false,
+            stranded: false,
+            distrusted: false,
         }]
     }
 

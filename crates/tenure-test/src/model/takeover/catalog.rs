@@ -3,8 +3,8 @@
 //! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer broken too.
 
 use crate::model::takeover::invariant::{
-    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ONE_ACCEPTS, ONWARD, PATH, PROOF, QUARANTINE, REST, STOP_HOLDS,
-    TWO_ALIVE, witness,
+    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH, PROOF, QUARANTINE, REST,
+    STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
 };
 use crate::model::takeover::scenario::{Limits, Mutation, Scenario, Task};
 
@@ -21,11 +21,19 @@ const NONE: Limits = Limits {
     ailments: 0,
     terms: 0,
     ticks: 0,
+    fills: 0,
+    frees: 0,
+    revokes: 0,
 };
 
 /// Scenarios of some seconds.
 #[must_use]
 pub fn small() -> Vec<Scenario> {
+    [usual(), lacks()].concat()
+}
+
+/// What happens to processes.
+fn usual() -> Vec<Scenario> {
     vec![
         Scenario::new("takeover: an upgrade, two crashes")
             .call(Ensure, 1, 1)
@@ -87,6 +95,30 @@ pub fn small() -> Vec<Scenario> {
     ]
 }
 
+/// What a takeover goes without: a connection, room on the disk, trust.
+fn lacks() -> Vec<Scenario> {
+    vec![
+        Scenario::new("takeover: a connection that ends and an app that makes no room")
+            .call(Ensure, 1, 2)
+            .limits(Limits { cuts: 2, failures: 1, ..NONE })
+            .seeing(&[witness::LEFT_ALONE, witness::DECLINED, witness::TAKEN_OVER]),
+        Scenario::new("takeover: a full disk, a version that fails")
+            .call(Ensure, 1, 2)
+            .limits(Limits { fills: 1, frees: 1, failures: 2, ticks: 1, ..NONE })
+            .seeing(&[witness::KEPT, witness::FULL, witness::TAKEN_OVER]),
+        Scenario::new("takeover: a restart among launchers, a full disk, a crash")
+            .call(Restart, 0, 1)
+            .call(Ensure, 1, 1)
+            .limits(Limits { fills: 1, crashes: 1, ..NONE })
+            .seeing(&[witness::FULL, witness::VERIFIED, witness::UNPROVED]),
+        Scenario::new("takeover: a trust that is taken back, a crash, a failure")
+            .call(Ensure, 1, 1)
+            .call(Ensure, 2, 1)
+            .limits(Limits { revokes: 1, crashes: 1, failures: 1, ..NONE })
+            .seeing(&[witness::DISTRUSTED, witness::GOES_ON, witness::COLD]),
+    ]
+}
+
 /// Scenarios of some minutes.
 #[must_use]
 pub fn large() -> Vec<Scenario> {
@@ -122,6 +154,17 @@ pub fn large() -> Vec<Scenario> {
             .overlapping()
             .limits(Limits { crashes: 1, stops: 1, resumes: 1, failures: 1, ailments: 1, ..NONE })
             .seeing(&[witness::BESIDE, witness::TWICE]),
+        Scenario::new("takeover: a full disk, a trust that is taken back, a lost connection, two crashes")
+            .call(Ensure, 1, 2)
+            .call(Ensure, 2, 1)
+            .limits(Limits { crashes: 2, cuts: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
+            .seeing(&[witness::FULL, witness::KEPT, witness::GOES_ON, witness::DISTRUSTED]),
+        Scenario::new("takeover: upgrade, restart and stop, a full disk, trust that is taken back, a crash")
+            .call(Ensure, 1, 1)
+            .call(Restart, 0, 1)
+            .call(Stop, 0, 1)
+            .limits(Limits { crashes: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
+            .seeing(&[witness::FULL, witness::STOPPED_BOTH]),
     ]
 }
 
@@ -178,7 +221,7 @@ impl Broken {
 /// Scenarios in which rules are broken, each with a property that cannot hold then.
 #[must_use]
 pub fn broken() -> Vec<Broken> {
-    [hand_overs(), rollbacks(), tallies(), ends(), proofs()].concat()
+    [hand_overs(), rollbacks(), tallies(), ends(), lacking(), proofs()].concat()
 }
 
 const CRASH: Limits = Limits { crashes: 1, ..NONE };
@@ -262,6 +305,24 @@ fn ends() -> Vec<Broken> {
         one("takeover: the end of a connection passes for a death", Mutation::EndUnproved, CUT, ONE_ACCEPTS),
         one("takeover: no watchdog of its own thread, a drain", Mutation::NoWatchdog, HANG, REST),
         one("takeover: no watchdog of its own thread, a boot", Mutation::NoWatchdog, both, REST),
+    ]
+}
+
+/// What is made of a lost connection, of a full disk, and of a trust that is gone.
+fn lacking() -> Vec<Broken> {
+    let full = Limits { failures: 1, fills: 1, ..NONE };
+    let revoked = Limits { revokes: 1, ..NONE };
+    vec![
+        one("takeover: a lost link passes for a decline", Mutation::LostLinkDeclines, CUT, UNHARMED),
+        one("takeover: no room is kept for the way back", Mutation::NoRoomKept, full, WAY_BACK),
+        one(
+            "takeover: a generation is told that is not on record",
+            Mutation::UnrecordedTold,
+            full,
+            ON_RECORD,
+        )
+        .masked_by(&[Mutation::NoRoomKept]),
+        one("takeover: an offer counts whose trust is gone", Mutation::RevokedCounts, revoked, TRUST),
     ]
 }
 

@@ -100,7 +100,8 @@ pub(super) fn read(rules: &Scenario, s: &mut State, slot: u8) {
     hear(rules, s, slot, heard);
 }
 
-/// Somebody asks it to prepare: refused unless it serves alone and nobody of its own past lives.
+/// Somebody asks it to prepare: refused unless it serves alone, nobody of its own past lives, and the disk has room for what it
+/// would have to write on its way back.
 fn admit(rules: &Scenario, s: &mut State, slot: u8) {
     let asks = |worker: &Worker| {
         worker.phase == Phase::Successor(Successor::Asking) && worker.predecessor == Kin::Alive(slot)
@@ -112,12 +113,16 @@ fn admit(rules: &Scenario, s: &mut State, slot: u8) {
         let worker = s.worker(slot);
         (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
     }
-    if !s.at(slot).serves_alone() {
-        s.worker(asker).reply = Reply::Refused;
+    let keeps_room = !rules.breaks(Mutation::NoRoomKept);
+    let leaves = s.at(slot).phase == Phase::Incumbent(Incumbent::Leaving);
+    if leaves || !s.at(slot).serves_alone() || (keeps_room && s.full) {
+        // One that ends is to be ended; another takeover, a predecessor that lives, or a full disk is no reason for that.
+        s.worker(asker).reply = if leaves { Reply::Refused } else { Reply::Kept };
         return;
     }
     let above = s.at(asker).generation;
     let worker = s.worker(slot);
+    (worker.room, worker.declines) = (keeps_room, false);
     (worker.successor, worker.linked, worker.above) = (Kin::Alive(asker), true, above);
     worker.blames = None;
     if !s.at(asker).linked {
@@ -131,6 +136,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
     let Worker { todo, successor, lease, socket, .. } = *s.at(slot);
     s.worker(slot).todo = Todo::Nothing;
     match (todo, successor) {
+        (Todo::Record, _) if !s.can_write(slot) => hear(rules, s, slot, Heard::Lost),
         (Todo::Record, _) => {
             if let Kin::Alive(other) = successor {
                 s.write_ledger(s.ledger, s.lineage | (1 << other));
@@ -161,6 +167,14 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
                 record_failure(s, slot);
             }
         }
+        (Todo::Reopen, _) if !s.can_write(slot) => {
+            s.stranded = true;
+            if rules.breaks(Mutation::UnrecordedTold) {
+                s.worker(slot).generation = s.at(slot).above.max(s.ledger) + 1;
+            } else {
+                hear(rules, s, slot, Heard::NotReclaimed);
+            }
+        }
         (Todo::Reopen, _) => {
             let above = s.at(slot).above.max(s.ledger) + 1;
             if !rules.breaks(Mutation::RollbackSameGeneration) {
@@ -188,13 +202,31 @@ fn end(rules: &Scenario, s: &mut State, slot: u8, other: u8) {
     }
     let stops = s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Leave));
     let told = stops && !rules.breaks(Mutation::StopTallied);
-    s.bury(other, if told { News::Ended } else { News::Gone });
+    // One that was refused has a moment to hear of it, and ends by itself.
+    let hears = s.at(other).reply == Reply::Refused && !s.at(other).stopped;
+    s.bury(
+        other,
+        match (told, hears) {
+            (true, _) => News::Ended,
+            (false, true) => News::Declined,
+            (false, false) => News::Gone,
+        },
+    );
 }
 
 /// Puts on record that its successor failed, for whoever holds the gate next.
 fn record_failure(s: &mut State, slot: u8) {
-    if let Some((level, served)) = s.worker(slot).blames.take() {
+    let writes = s.can_write(slot);
+    if let Some((level, served)) = s.worker(slot).blames.take().filter(|_| writes) {
         s.tally.roll_back(level, served);
+    }
+}
+
+/// Its app cannot make room, and the successor is told.
+pub(super) fn decline(s: &mut State, slot: u8) {
+    s.worker(slot).declines = true;
+    if let Kin::Alive(other) = s.at(slot).successor {
+        answer(s, slot, other, Reply::Refused);
     }
 }
 

@@ -6,7 +6,7 @@ use stateright::Property;
 use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
 
 use crate::model::takeover::moves;
-use crate::model::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Worker};
+use crate::model::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Tried, Worker};
 use crate::model::takeover::scenario::{Limits, Scenario, Task};
 use crate::model::takeover::state::State;
 
@@ -34,6 +34,15 @@ pub const FENCE: &str = "I9 no write by an older generation";
 pub const PROOF: &str = "I13 a proved restart has seen the new worker";
 /// What failed in its probation waits, and longer each time.
 pub const QUARANTINE: &str = "a version that failed in its probation is not tried within its quarantine";
+/// Whoever is replaced without having said that it makes no room goes on, whatever becomes of its successor.
+pub const UNHARMED: &str =
+    "only the incumbent declines: no healthy worker is ended for its successor's trouble";
+/// A disk that is full costs nobody its way back.
+pub const WAY_BACK: &str = "a full disk keeps no incumbent from coming back";
+/// What is told is durable.
+pub const ON_RECORD: &str = "no generation is told that is not on record";
+/// What nobody trusts now is not started.
+pub const TRUST: &str = "nothing is started by a launcher whose trust is gone";
 /// At most two.
 pub const TWO_ALIVE: &str = "I14 two generations alive";
 /// A stop of the worker ends both sides of a takeover.
@@ -61,7 +70,8 @@ pub(super) fn always() -> Vec<Property<Scenario>> {
             i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
         }),
         Property::always(NO_DOWNGRADE, |rules: &Scenario, s: &State| {
-            i16::from(s.downgrades) <= faults(rules, s)
+            // Where the trust in the higher one is gone, the lower one is what may be started.
+            i16::from(s.downgrades) <= faults(rules, s) + lacks(rules, s)
         }),
         Property::always(NO_REFUSAL, |_, s: &State| {
             s.living().all(|(_, worker)| !goes_on(worker) || worker.stopped || worker.socket == s.path)
@@ -80,6 +90,12 @@ pub(super) fn always() -> Vec<Property<Scenario>> {
         Property::always(TWO_ALIVE, |_, s: &State| s.living().count() <= 2),
         Property::always(STOP_HOLDS, |_, s: &State| !s.resurrected),
         Property::always(QUARANTINE, |_, s: &State| !s.impatient),
+        Property::always(UNHARMED, |_, s: &State| !s.harmed),
+        Property::always(WAY_BACK, |_, s: &State| !s.stranded),
+        Property::always(ON_RECORD, |_, s: &State| {
+            s.living().all(|(_, worker)| !worker.answers || worker.generation <= s.ledger)
+        }),
+        Property::always(TRUST, |_, s: &State| !s.distrusted),
         Property::always(SOUND, |_, s: &State| !s.unsound),
     ]
 }
@@ -127,6 +143,11 @@ pub(super) fn faults(rules: &Scenario, s: &State) -> i16 {
     rules.limits.sum() - s.left.sum()
 }
 
+/// What keeps versions from being started so far.
+fn lacks(rules: &Scenario, s: &State) -> i16 {
+    rules.limits.lacks() - s.left.lacks()
+}
+
 /// Whether nothing happens any more unless something is done to the processes.
 pub(super) fn is_at_rest(rules: &Scenario, s: &State) -> bool {
     let mut next = Vec::new();
@@ -146,7 +167,7 @@ fn rests_well(rules: &Scenario, s: &State) -> bool {
     };
     let mut running = s.living().map(|(_, worker)| worker).filter(|worker| !worker.stopped);
     let workers = running.all(serves);
-    let reason = rules.has(Task::Stop) || faults(rules, s) > 0;
+    let reason = rules.has(Task::Stop) || faults(rules, s) + lacks(rules, s) > 0;
     calls && gate && workers && (s.living().count() > 0 || reason)
 }
 
@@ -186,6 +207,18 @@ pub mod witness {
     pub const LATE: &str = "an incumbent reads what was said long ago";
     /// An app could not make room.
     pub const NO_ROOM: &str = "an app does not make room";
+    /// The incumbent would not begin what it could not take back.
+    pub const KEPT: &str = "an incumbent without room on its disk goes on";
+    /// It came back all the same.
+    pub const FULL: &str = "an incumbent takes its scope back on a full disk";
+    /// The lower version was started, because nobody trusts the higher one any more.
+    pub const DISTRUSTED: &str = "a version is passed over because its trust is gone";
+    /// What runs goes on.
+    pub const GOES_ON: &str = "a worker whose trust is gone takes its scope back";
+    /// A worker that announced its end was ended first.
+    pub const DECLINED: &str = "a worker that makes no room is ended first";
+    /// A launcher that lost sight of the incumbent left it alone.
+    pub const LEFT_ALONE: &str = "a worker that was not heard goes on";
     /// Both programs were there.
     pub const BESIDE: &str = "both programs serve beside each other";
 }
@@ -235,10 +268,35 @@ pub(super) fn witness(name: &'static str) -> Property<Scenario> {
             })
         },
         witness::BESIDE => |_, s| accepting(s).count() == 2,
-        // A name that nobody knows is never seen, and so the exploration fails.
-        _ => |_, _| false,
+        _ => lacking(name),
     };
     Property::sometimes(name, seen)
+}
+
+/// Those of a connection, room on the disk, or trust that is gone.
+fn lacking(name: &'static str) -> fn(&Scenario, &State) -> bool {
+    match name {
+        witness::KEPT => {
+            |_, s| s.full && is_alone(s) && s.launchers.iter().any(|one| one.tried == Tried::Spent)
+        }
+        witness::FULL => |_, s| s.full && s.reclaimed,
+        witness::DISTRUSTED => |_, s| {
+            let passed = |level: u8| s.revoked & s.offers & (1 << level) != 0;
+            let over = |level: u8| (level + 1..8).any(passed);
+            s.launchers
+                .iter()
+                .any(|one| matches!(one.pc, Pc::AwaitBoot(_) | Pc::AwaitTakeover(_)) && over(one.target))
+        },
+        witness::GOES_ON => |_, s| {
+            s.reclaimed && s.living().any(|(_, one)| one.serves_alone() && s.revoked & (1 << one.level) != 0)
+        },
+        witness::DECLINED => |_, s| s.launchers.iter().any(|one| one.pc == Pc::Retire),
+        witness::LEFT_ALONE => {
+            |_, s| is_alone(s) && s.ledger == 1 && s.launchers.iter().any(|one| one.tried != Tried::Nothing)
+        }
+        // A name that nobody knows is never seen, and so the exploration fails.
+        _ => |_, _| false,
+    }
 }
 
 fn is_alone(s: &State) -> bool {

@@ -6,7 +6,7 @@
 use tenure_worker::takeover::machine::{Heard, Incumbent, Successor, Word};
 
 use crate::model::takeover::process::{
-    Kin, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Todo, Worker,
+    Kin, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Todo, Tried, Worker,
 };
 use crate::model::takeover::scenario::{Mutation, Scenario, Task};
 use crate::model::takeover::state::{LAUNCHERS, Sight, State, numbers};
@@ -27,7 +27,7 @@ pub(super) fn may_go(s: &State, me: u8) -> bool {
         Pc::TakeLease => s.lease == 0,
         Pc::AwaitBoot(_) | Pc::AwaitTakeover(_) => launcher.news != News::None,
         Pc::Bake(slot) => launcher.news == News::Gone || !matches!(s.at(slot).predecessor, Kin::Alive(_)),
-        Pc::Ask => match s.see() {
+        Pc::Ask | Pc::Retire => match s.see() {
             Sight::Worker(slot) => can_be_asked(s.at(slot)),
             Sight::Nobody | Sight::Silent => true,
         },
@@ -51,6 +51,7 @@ pub(super) fn may_expire(s: &State, me: u8) -> bool {
         Pc::Look
         | Pc::Gated
         | Pc::Mute
+        | Pc::Retire
         | Pc::TakeLease
         | Pc::Leased
         | Pc::Opened
@@ -82,6 +83,7 @@ pub(super) fn may_force(rules: &Scenario, s: &State, me: u8) -> bool {
         | Pc::Bake(_)
         | Pc::Verify
         | Pc::Ask
+        | Pc::Retire
         | Pc::Done(_)
         | Pc::Dead => false,
     }
@@ -115,6 +117,7 @@ pub(super) fn expire(rules: &Scenario, s: &mut State, me: u8) {
         | Pc::WantGate
         | Pc::Gated
         | Pc::Mute
+        | Pc::Retire
         | Pc::TakeLease
         | Pc::Leased
         | Pc::Opened
@@ -138,25 +141,23 @@ pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
             let launcher = s.launcher(me);
             (launcher.gate, launcher.pc) = (true, Pc::Gated);
         }
-        Pc::Gated => {
-            s.tally.count(!rules.breaks(Mutation::RollbackUncounted));
-            s.offers |= 1 << level;
-            judge(rules, s, me);
-        }
+        Pc::Gated if offers(rules, s, level) => judge(rules, s, me),
+        Pc::Gated => finish(rules, s, me, Outcome::SpawnFailed),
+        Pc::Retire => retire(rules, s, me),
         Pc::Mute => s.launcher(me).pc = Pc::Gated,
         Pc::TakeLease => {
             let lease = s.new_lease();
             let launcher = s.launcher(me);
             (launcher.lease, launcher.pc) = (lease, Pc::Leased);
         }
-        Pc::Leased => match best(s, u8::MAX) {
-            Some(target) => {
-                s.impatient |= s.tally.should_keep_out(target);
+        Pc::Leased => match best(rules, s, u8::MAX) {
+            Some(target) if !s.full => {
+                s.chooses(target);
                 s.write_ledger(s.ledger + 1, 0);
                 let launcher = s.launcher(me);
                 (launcher.target, launcher.pc) = (target, Pc::Opened);
             }
-            None => finish(rules, s, me, Outcome::SpawnFailed),
+            Some(_) | None => finish(rules, s, me, Outcome::SpawnFailed),
         },
         Pc::Opened => {
             let socket = s.new_socket();
@@ -165,8 +166,11 @@ pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
         }
         Pc::Bound => start(s, me),
         Pc::AwaitBoot(_) | Pc::AwaitTakeover(_) => {
-            tally(rules, s, me);
-            told(rules, s, me, news);
+            if tally(rules, s, me) {
+                told(rules, s, me, news);
+            } else {
+                finish(rules, s, me, Outcome::SpawnFailed);
+            }
         }
         Pc::Bake(_) => s.launcher(me).pc = Pc::Verify,
         Pc::Verify => verify(rules, s, me),
@@ -182,7 +186,7 @@ fn look(rules: &Scenario, s: &mut State, me: u8) {
     let Launcher { task, level, .. } = *s.launcher(me);
     match (task, s.see()) {
         (Task::Stop, _) => s.launcher(me).pc = Pc::Ask,
-        (Task::Ensure, Sight::Worker(slot)) if suits(s, slot, level) => {
+        (Task::Ensure, Sight::Worker(slot)) if suits(rules, s, slot, level) => {
             finish(rules, s, me, Outcome::Serving);
         }
         (Task::Ensure | Task::Restart, _) => s.launcher(me).pc = Pc::WantGate,
@@ -193,11 +197,15 @@ fn look(rules: &Scenario, s: &mut State, me: u8) {
 fn judge(rules: &Scenario, s: &mut State, me: u8) {
     let Launcher { task, level, .. } = *s.launcher(me);
     let slot = match s.see() {
+        Sight::Nobody if s.launcher(me).tried == Tried::Spent => {
+            return finish(rules, s, me, Outcome::SpawnFailed);
+        }
         Sight::Nobody => return s.launcher(me).pc = Pc::TakeLease,
         Sight::Silent => return s.launcher(me).pc = Pc::Mute,
         Sight::Worker(slot) => slot,
     };
-    if task == Task::Ensure && suits(s, slot, level) {
+    let has_tried = s.launcher(me).tried == Tried::Spent && s.at(slot).serves_alone();
+    if task == Task::Ensure && (has_tried || suits(rules, s, slot, level)) {
         return finish(rules, s, me, Outcome::Serving);
     }
     if !s.at(slot).serves_alone() && !rules.breaks(Mutation::OverlappingBegun) {
@@ -205,10 +213,10 @@ fn judge(rules: &Scenario, s: &mut State, me: u8) {
         s.launcher(me).pc = Pc::AwaitSettled(slot);
         return;
     }
-    let Some(target) = best(s, u8::MAX) else { return finish(rules, s, me, Outcome::SpawnFailed) };
+    let Some(target) = best(rules, s, u8::MAX) else { return finish(rules, s, me, Outcome::SpawnFailed) };
     let Some(free) = free(s) else { return };
     let target = if rules.breaks(Mutation::StaleSuccessor) { s.at(slot).level } else { target };
-    s.impatient |= s.tally.should_keep_out(target);
+    s.chooses(target);
     let origin = if task == Task::Ensure { Origin::Replacement } else { Origin::Restart };
     *s.worker(free) = Worker {
         phase: Phase::Successor(Successor::Standby),
@@ -265,21 +273,49 @@ fn told(rules: &Scenario, s: &mut State, me: u8, news: News) {
         // Whoever wants a worker has one: the probation goes on without the call.
         (_, _, News::Ready) => finish(rules, s, me, Outcome::Serving),
         (_, _, News::Ended) => finish(rules, s, me, Outcome::Ended),
-        (Task::Restart, _, News::Failed | News::Gone | News::None | News::Unheard) => {
+        (Task::Restart, _, News::Failed | News::Gone | News::None | News::Unheard | News::Kept) => {
             finish(rules, s, me, Outcome::Unproved);
         }
-        // What stands is looked at again; one that does not make room is ended then.
-        (_, _, News::Failed | News::Gone | News::None | News::Declined | News::Unheard) => {
-            s.launcher(me).pc = Pc::Gated;
+        // One that makes no room is ended first.
+        (_, _, News::Declined) => s.launcher(me).pc = Pc::Retire,
+        // What stands is looked at again: one that is silent to everybody is found out by that.
+        (_, _, News::Failed | News::Gone | News::None) => s.launcher(me).pc = Pc::Gated,
+        (_, _, News::Unheard | News::Kept) => {
+            let launcher = s.launcher(me);
+            let once = launcher.tried == Tried::Nothing && news == News::Unheard;
+            launcher.tried = if once { Tried::Unheard } else { Tried::Spent };
+            launcher.pc = Pc::Gated;
         }
     }
 }
 
-/// Counts, or clears, what is known against the version that it started.
-fn tally(rules: &Scenario, s: &mut State, me: u8) {
+/// Puts on record what it offers, and what workers have left in the ledger; whether it can.
+fn offers(rules: &Scenario, s: &mut State, level: u8) -> bool {
+    let (mut tally, offers) = (s.tally, s.offers | (1 << level));
+    tally.count(!rules.breaks(Mutation::RollbackUncounted));
+    if s.full && (tally, offers) != (s.tally, s.offers) {
+        return false;
+    }
+    (s.tally, s.offers) = (tally, offers);
+    true
+}
+
+/// The worker that stands makes no room: it is asked to end, and its lease waited for.
+fn retire(rules: &Scenario, s: &mut State, me: u8) {
+    if let Sight::Worker(slot) = s.see() {
+        s.harmed |= s.at(slot).serves_alone() && !s.at(slot).declines;
+        end(rules, s, slot);
+    }
+    s.launcher(me).pc = Pc::TakeLease;
+}
+
+/// Counts, or clears, what is known against the version that it started; whether it can.
+fn tally(rules: &Scenario, s: &mut State, me: u8) -> bool {
     let Launcher { pc, news, target, generation, .. } = *s.launcher(me);
     let on_probation = matches!(pc, Pc::AwaitTakeover(_)) && rules.terms.bakes;
     match news {
+        // What its worker has left in the ledger is for the next one to count.
+        News::Failed | News::Gone if s.full => return false,
         News::Failed | News::Gone => {
             s.tally.failed(target);
             for worker in s.workers.iter_mut().filter(|worker| worker.above == generation) {
@@ -288,10 +324,13 @@ fn tally(rules: &Scenario, s: &mut State, me: u8) {
         }
         // The worker itself says when it has passed.
         News::Ready if on_probation && !rules.breaks(Mutation::ClearedAtReady) => {}
+        // A tally that cannot be cleared is cleared by the next success.
+        News::Ready if s.full => {}
         News::Ready if on_probation => s.tally.clear(target),
         News::Ready => s.tally.succeeded(target),
-        News::None | News::Ended | News::Declined | News::Unheard => {}
+        News::None | News::Ended | News::Declined | News::Unheard | News::Kept => {}
     }
+    true
 }
 
 /// A new connection, and what it shows.
@@ -320,19 +359,20 @@ fn verified(rules: &Scenario, s: &mut State, me: u8) {
 }
 
 /// Whether a worker may serve a launcher of this version.
-fn suits(s: &State, slot: u8, level: u8) -> bool {
+fn suits(rules: &Scenario, s: &State, slot: u8, level: u8) -> bool {
     let worker = s.at(slot);
     let serves = match worker.phase {
         Phase::Successor(state) => state == Successor::Active,
         Phase::Incumbent(state) => state.serves(),
         Phase::Empty | Phase::Booting => false,
     };
-    serves && (worker.level >= level || best(s, 1 << level).is_none_or(|best| worker.level >= best))
+    serves && (worker.level >= level || best(rules, s, 1 << level).is_none_or(|best| worker.level >= best))
 }
 
-/// The highest offer that has not failed, these included.
-fn best(s: &State, with: u8) -> Option<u8> {
+/// The highest offer that has not failed and may be started now, these included.
+fn best(rules: &Scenario, s: &State, with: u8) -> Option<u8> {
     let offers = if with == u8::MAX { s.offers } else { s.offers | with };
+    let offers = if rules.breaks(Mutation::RevokedCounts) { offers } else { offers & !s.revoked };
     (0..8).rev().find(|level| offers & (1 << level) != 0 && !s.tally.keeps_out(*level))
 }
 
@@ -388,6 +428,7 @@ fn finish(rules: &Scenario, s: &mut State, me: u8, outcome: Outcome) {
     let launcher = s.launcher(me);
     launcher.runs -= 1;
     (launcher.news, launcher.generation, launcher.target) = (News::None, 0, 0);
+    launcher.tried = Tried::Nothing;
     launcher.pc = if launcher.runs > 0 { Pc::Look } else { Pc::Done(outcome) };
 }
 

@@ -56,6 +56,12 @@ pub enum Move {
     Term(u8),
     /// Time passes for versions that failed.
     Tick,
+    /// The disk becomes full.
+    Fills,
+    /// It has room again.
+    Frees,
+    /// Nobody trusts any more what this version was offered from.
+    Revokes(u8),
 }
 
 /// What the processes may do by themselves.
@@ -118,6 +124,14 @@ pub(super) fn foreign(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
     }
     if s.left.ticks > 0 && s.tally.ages() {
         out.push(Move::Tick);
+    }
+    out.extend((s.left.fills > 0 && !s.full).then_some(Move::Fills));
+    out.extend((s.left.frees > 0 && s.full).then_some(Move::Frees));
+    if s.left.revokes > 0 {
+        // Also between the look at a file and the record of what it offers.
+        let offers = rules.callers.iter().fold(s.offers, |offers, caller| offers | (1 << caller.level));
+        let offered = numbers(8).filter(|level| offers & !s.revoked & (1 << level) != 0);
+        out.extend(offered.map(Move::Revokes));
     }
     for (slot, worker) in s.living() {
         if s.left.crashes > 0 {
@@ -194,7 +208,10 @@ pub(super) fn apply(rules: &Scenario, s: &mut State, what: Move) {
         | Move::Fails(_)
         | Move::Ails(_)
         | Move::Term(_)
-        | Move::Tick => befall(rules, s, what),
+        | Move::Tick
+        | Move::Fills
+        | Move::Frees
+        | Move::Revokes(_) => befall(rules, s, what),
     }
 }
 
@@ -209,15 +226,10 @@ fn boots(s: &mut State, slot: u8) {
 
 /// Something goes wrong, and is counted.
 fn befall(rules: &Scenario, s: &mut State, what: Move) {
+    s.left.crashes -= u8::from(matches!(what, Move::KillLauncher(_) | Move::KillWorker(_)));
     match what {
-        Move::KillLauncher(me) => {
-            s.left.crashes -= 1;
-            launcher::die(s, me);
-        }
-        Move::KillWorker(slot) => {
-            s.left.crashes -= 1;
-            s.bury(slot, News::Gone);
-        }
+        Move::KillLauncher(me) => launcher::die(s, me),
+        Move::KillWorker(slot) => s.bury(slot, News::Gone),
         Move::Stop(slot) => {
             s.left.stops -= 1;
             s.worker(slot).stopped = true;
@@ -248,6 +260,15 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
         Move::Tick => {
             s.left.ticks -= 1;
             s.tally.tick();
+        }
+        Move::Fills | Move::Frees => {
+            s.full = what == Move::Fills;
+            let left = if s.full { &mut s.left.fills } else { &mut s.left.frees };
+            *left -= 1;
+        }
+        Move::Revokes(level) => {
+            s.left.revokes -= 1;
+            s.revoked |= 1 << level;
         }
         Move::Go(_)
         | Move::Expires(_)
@@ -280,7 +301,10 @@ fn fail(rules: &Scenario, s: &mut State, slot: u8) {
     let Worker { phase, .. } = *s.at(slot);
     match phase {
         Phase::Booting => s.bury(slot, News::Failed),
-        Phase::Incumbent(Incumbent::Quiescing) => incumbent::hear(rules, s, slot, Heard::NotQuiesced),
+        Phase::Incumbent(Incumbent::Quiescing) => {
+            incumbent::decline(s, slot);
+            incumbent::hear(rules, s, slot, Heard::NotQuiesced);
+        }
         Phase::Incumbent(Incumbent::Reclaiming) => incumbent::hear(rules, s, slot, Heard::NotReclaimed),
         Phase::Successor(_) => {
             s.worker(slot).news = News::Failed;

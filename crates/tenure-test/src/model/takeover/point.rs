@@ -38,6 +38,7 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
         | Pc::AwaitSettled(_)
         | Pc::WantGate
         | Pc::Mute
+        | Pc::Retire
         | Pc::TakeLease
         | Pc::Bake(_)
         | Pc::Verify
@@ -52,6 +53,9 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
 pub(super) fn describe(s: &State, what: Move) -> String {
     let (who, at) = match what {
         Move::Tick => return "time passes for the versions that failed".to_owned(),
+        Move::Fills => return "the DISK is FULL".to_owned(),
+        Move::Frees => return "the disk has room again".to_owned(),
+        Move::Revokes(level) => return format!("the TRUST in version {level} is TAKEN BACK"),
         Move::Go(me) | Move::Expires(me) | Move::Forces(me) | Move::KillLauncher(me) | Move::Suspects(me) => {
             let launcher = &s.launchers[usize::from(me)];
             (format!("launcher {me} ({:?} at {:?})", launcher.task, launcher.pc), of_launcher(launcher.pc))
@@ -115,6 +119,6 @@ fn words(s: &State, what: Move) -> String {
         Move::Fails(_) => "its app FAILS".to_owned(),
         Move::Ails(_) => "HANGS".to_owned(),
         Move::Term(_) => "gets SIGTERM".to_owned(),
-        Move::Tick => String::new(),
+        Move::Tick | Move::Fills | Move::Frees | Move::Revokes(_) => String::new(),
     }
 }

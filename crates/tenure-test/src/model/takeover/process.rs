@@ -68,8 +68,13 @@ pub(super) enum Said {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reply {
     None,
-    Prepared { lease: u8, socket: u8 },
+    Prepared {
+        lease: u8,
+        socket: u8,
+    },
     Refused,
+    /// Not now, and the incumbent is not to be ended for it.
+    Kept,
     Granted,
 }
 
@@ -125,6 +130,10 @@ pub(super) struct Worker {
     pub(super) reply: Reply,
     /// It shares the gate.
     pub(super) gate: bool,
+    /// It has said itself that it makes no room.
+    pub(super) declines: bool,
+    /// It has kept room on the disk for its way back.
+    pub(super) room: bool,
     /// The launcher that waits for it.
     pub(super) parent: u8,
 }
@@ -159,6 +168,8 @@ pub(super) enum Pc {
     Gated,
     /// Holds the gate; somebody is there and does not answer.
     Mute,
+    /// Holds the gate; the worker that stands has said that it makes no room, and is to be asked to end.
+    Retire,
     /// Holds the gate; nobody answers, and the lease is to be had.
     TakeLease,
     /// Holds the lease as well.
@@ -194,9 +205,21 @@ pub(super) enum News {
     Ended,
     /// It changed nothing: the worker that stands does not make room.
     Declined,
-    /// It has lost sight of the worker that stands, or is to come again later: no version has failed.
+    /// It has lost sight of the worker that stands: no version has failed.
     Unheard,
+    /// It cannot go on, and neither its version nor the worker that stands is to blame.
+    Kept,
     Gone,
+}
+
+/// What a call remembers of attempts that came to nothing for no fault of a version.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Tried {
+    Nothing,
+    /// The worker that stands was not heard.
+    Unheard,
+    /// No more attempts.
+    Spent,
 }
 
 /// A launcher.
@@ -210,6 +233,9 @@ pub(super) struct Launcher {
     pub(super) lease: u8,
     pub(super) socket: u8,
     pub(super) news: News,
+    /// An attempt of this call came to nothing, for no fault of the version: once more for one that was not heard, and
+    /// then it has to do with what stands.
+    pub(super) tried: Tried,
     /// The generation that it gave to the worker that it waits for, and what that is.
     pub(super) generation: u8,
     pub(super) target: u8,
@@ -226,6 +252,7 @@ impl Launcher {
         lease: 0,
         socket: 0,
         news: News::None,
+        tried: Tried::Nothing,
         generation: 0,
         target: 0,
     };
@@ -264,6 +291,8 @@ impl Worker {
         words: [Said::Nothing; WORDS],
         reply: Reply::None,
         gate: false,
+        declines: false,
+        room: false,
         parent: NOBODY,
     };
 

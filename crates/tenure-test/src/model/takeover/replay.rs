@@ -145,6 +145,7 @@ fn end(s: &State) -> End {
         | Pc::WantGate
         | Pc::Gated
         | Pc::Mute
+        | Pc::Retire
         | Pc::TakeLease
         | Pc::Leased
         | Pc::Opened

@@ -47,13 +47,25 @@ pub struct Limits {
     pub terms: u8,
     /// The quarantine of the versions that failed ends.
     pub ticks: u8,
+    /// The disk becomes full.
+    pub fills: u8,
+    /// It has room again.
+    pub frees: u8,
+    /// A person takes back the trust in what a version was offered from.
+    pub revokes: u8,
 }
 
 impl Limits {
-    /// All of them together, less those that take nothing away.
+    /// All that may cost a replacement, together: a full disk and a trust that is gone keep something from being started, and
+    /// make room for nothing.
     pub(super) fn sum(&self) -> i16 {
-        let Self { crashes, stops, resumes: _, lates, cuts, failures, ailments, terms, ticks: _ } = *self;
+        let Self { crashes, stops, lates, cuts, failures, ailments, terms, .. } = *self;
         [crashes, stops, lates, cuts, failures, ailments, terms].into_iter().map(i16::from).sum()
+    }
+
+    /// What may keep a version from being started.
+    pub(super) fn lacks(&self) -> i16 {
+        i16::from(self.fills) + i16::from(self.revokes)
     }
 }
 
@@ -98,6 +110,14 @@ pub enum Mutation {
     ClearedAtReady,
     /// Who enters the gate does not count the failure that a worker has put on record.
     RollbackUncounted,
+    /// A successor that has lost sight of the incumbent, or does not hear it in time, says that it was declined.
+    LostLinkDeclines,
+    /// The incumbent takes no room on the disk for its way back before it shares anything.
+    NoRoomKept,
+    /// The incumbent tells its new generation although it could not be recorded.
+    UnrecordedTold,
+    /// The target is chosen among all offers, those included whose trust is gone.
+    RevokedCounts,
     /// `restart` believes the successor's report, without a connection of its own.
     ReportBelieved,
     /// `restart` takes any higher generation for the new worker.

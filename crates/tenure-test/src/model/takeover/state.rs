@@ -29,6 +29,10 @@ pub struct State {
     pub(super) offers: u8,
     /// What is known against versions.
     pub(super) tally: Tally,
+    /// Versions whose offer came from what nobody trusts any more, as bits.
+    pub(super) revoked: u8,
+    /// The disk has no room for anything new.
+    pub(super) full: bool,
     pub(super) launchers: [Launcher; LAUNCHERS],
     pub(super) workers: [Worker; SLOTS],
     pub(super) left: Limits,
@@ -50,6 +54,12 @@ pub struct State {
     pub(super) reclaimed: bool,
     /// A launcher started a version that had failed in its probation, within its quarantine.
     pub(super) impatient: bool,
+    /// A launcher ended a healthy worker that had not said that it makes no room.
+    pub(super) harmed: bool,
+    /// An incumbent could not come back for want of room on the disk.
+    pub(super) stranded: bool,
+    /// A launcher chose to start what nobody trusts any more.
+    pub(super) distrusted: bool,
 }
 
 /// What the path leads to.
@@ -136,11 +146,22 @@ impl State {
         }
     }
 
+    /// Whether a worker can write the ledger now: on a full disk only into the room that it has kept.
+    pub(super) fn can_write(&self, slot: u8) -> bool {
+        !self.full || self.at(slot).room
+    }
+
     /// Writes the ledger's generation and lineage.
     pub(super) fn write_ledger(&mut self, generation: u8, lineage: u8) {
         self.regressed |= generation < self.ledger;
         self.ledger = generation;
         self.lineage = lineage;
+    }
+
+    /// A launcher chooses what to start.
+    pub(super) fn chooses(&mut self, target: u8) {
+        self.impatient |= self.tally.should_keep_out(target);
+        self.distrusted |= self.revoked & (1 << target) != 0;
     }
 
     /// The app of `slot` begins to accept.
@@ -171,7 +192,7 @@ impl State {
     pub(super) fn bury(&mut self, slot: u8, news: News) {
         let Worker { level, news: last_words, served, .. } = *self.at(slot);
         let blames = matches!(news, News::Failed | News::Gone)
-            && !matches!(last_words, News::Ended | News::Declined | News::Unheard);
+            && !matches!(last_words, News::Ended | News::Declined | News::Unheard | News::Kept);
         if let Kin::Alive(before) = self.at(slot).predecessor
             && self.at(before).successor != Kin::Alive(slot)
         {
@@ -207,6 +228,7 @@ impl State {
                 | Pc::WantGate
                 | Pc::Gated
                 | Pc::Mute
+                | Pc::Retire
                 | Pc::TakeLease
                 | Pc::Leased
                 | Pc::Opened

@@ -25,6 +25,7 @@ pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) ->
         Successor::Asking => vec![
             (matches!(worker.reply, Reply::Prepared { .. }), Word::Prepared),
             (worker.reply == Reply::Refused, Word::Refused),
+            (worker.reply == Reply::Kept, Word::Kept),
             (lost, Word::Lost),
             (late, Word::Late),
         ],
@@ -55,7 +56,12 @@ pub(super) fn may_join(rules: &Scenario, s: &State, slot: u8) -> bool {
 /// It learns something; the table says what follows.
 pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
     let Phase::Successor(state) = s.at(slot).phase else { return };
-    let (next, step) = machine::successor(state, word);
+    let (next, step) = match (state, word) {
+        (Successor::Asking, Word::Lost | Word::Late) if rules.breaks(Mutation::LostLinkDeclines) => {
+            (Successor::Over, Some(Step::Decline))
+        }
+        (_, _) => machine::successor(state, word),
+    };
     match word {
         Word::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),
         Word::Prepared => {
@@ -79,13 +85,12 @@ pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
     let counts = i8::from(word == Word::Ready && s.at(slot).origin == Origin::Replacement);
     s.replaced += counts;
     let worker = s.worker(slot);
-    if step == Some(Step::Decline) {
-        worker.news = News::Declined;
-    } else if next == Successor::Over
-        && matches!(word, Word::Lost | Word::Late | Word::Kept | Word::IncumbentLives)
-    {
-        worker.news = News::Unheard;
-    }
+    worker.news = match (step, word) {
+        (Some(Step::Decline), _) => News::Declined,
+        (Some(Step::GiveUp), Word::Lost | Word::Late) => News::Unheard,
+        (Some(Step::GiveUp), Word::Kept | Word::IncumbentLives) => News::Kept,
+        (_, _) => worker.news,
+    };
     (worker.phase, worker.reply) = (Phase::Successor(next), Reply::None);
     worker.todo = match step {
         Some(Step::Ask) => Todo::Ask,
@@ -164,8 +169,8 @@ fn ask(rules: &Scenario, s: &mut State, slot: u8) {
             s.say(slot, Said::Prepare);
         }
         (Sight::Silent, Kin::Alive(_)) => learn(rules, s, slot, Word::Late),
-        (Sight::Silent | Sight::Nobody, _) => learn(rules, s, slot, Word::Lost),
-        (Sight::Worker(_), _) => learn(rules, s, slot, Word::Refused),
+        // Nobody is there, or another one: the one that is meant is not heard.
+        (Sight::Silent | Sight::Nobody | Sight::Worker(_), _) => learn(rules, s, slot, Word::Lost),
     }
 }
 
@@ -173,7 +178,8 @@ fn ask(rules: &Scenario, s: &mut State, slot: u8) {
 fn open(rules: &Scenario, s: &mut State, slot: u8) {
     let Worker { generation, predecessor, .. } = *s.at(slot);
     let retakes = rules.breaks(Mutation::ReleaseAndRetake);
-    if s.ledger >= generation || (retakes && s.lease != 0) {
+    if s.ledger >= generation || (retakes && s.lease != 0) || !s.can_write(slot) {
+        s.worker(slot).news = News::Kept;
         return learn(rules, s, slot, Word::Failed);
     }
     if retakes {
@@ -197,9 +203,13 @@ fn tell(s: &mut State, slot: u8) {
 /// The incumbent is gone for good: this is the worker, nobody else is of the lineage, and its probation is over. The real
 /// one hears of the incumbent's leave before that; nobody can take over meanwhile.
 pub(super) fn settle_alone(rules: &Scenario, s: &mut State, slot: u8) {
-    s.write_ledger(s.ledger, 1 << slot);
+    // A record that cannot be written names one process too many, and leaves the tally as it is.
+    let writes = s.can_write(slot);
+    if writes {
+        s.write_ledger(s.ledger, 1 << slot);
+    }
     if rules.terms.bakes {
-        s.tally.prove(s.at(slot).level);
+        s.tally.prove(s.at(slot).level, writes);
     }
     let worker = s.worker(slot);
     (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);

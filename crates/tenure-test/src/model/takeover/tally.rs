@@ -88,10 +88,11 @@ impl Tally {
         }
     }
 
-    /// The worker itself puts on record that it has passed. Where nothing is known against it that changes nothing.
-    pub(super) fn prove(&mut self, level: u8) {
+    /// The worker itself has passed, and puts that on record where it can. Where nothing is known against it that changes
+    /// nothing.
+    pub(super) fn prove(&mut self, level: u8, records: bool) {
         self.truth[usize::from(level)] = Known::default();
-        if self.known[usize::from(level)] != Known::default() {
+        if records && self.known[usize::from(level)] != Known::default() {
             self.proved = Some(level);
         }
     }
