@@ -35,6 +35,8 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 None
             }
             What::StartFailed => failed(&mut epoch, event, causes),
+            // Whose program ends again and again gives up, which counts as a start that failed.
+            What::ProgramExited if gave_up(event) => failed(&mut epoch, event, causes),
             What::Replacing if event.why.starts_with("it is older than") => {
                 epoch.older.insert(event.generation);
                 let bound = versions - 1 + epoch.failed;
@@ -79,6 +81,10 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
         wrongs.extend(wrong.map(|wrong| (wrong, told(event))));
     }
     wrongs
+}
+
+fn gave_up(event: &Event) -> bool {
+    event.why.ends_with("are spent")
 }
 
 /// A start that failed: it needs a cause of its own.
@@ -156,6 +162,7 @@ pub fn failures(events: &[Event]) -> Vec<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::storm::cause::Span;
     use tenure::wire::Asker;
 
     fn event(what: What, generation: u64, version: u64, why: &str) -> Event {
@@ -186,6 +193,20 @@ mod tests {
         assert_eq!(wrongs(&fall), [Wrong::Downgrade]);
         let pinned = [event(What::Unpinned, 0, 1, "from 1.0.0")];
         assert_eq!(wrongs(&[&life(1, 2)[..], &pinned, &life(2, 1)].concat()), []);
+    }
+
+    #[test]
+    fn a_lower_version_may_follow_one_that_gave_up_with_cause() {
+        let gave_up = [event(
+            What::ProgramExited,
+            1,
+            2,
+            "program ended with exit status 3; 5 restarts within 1m are spent",
+        )];
+        let story = [&life(1, 2)[..], &gave_up, &life(2, 1)].concat();
+        let causes = Causes { failing: vec![(2, Span { from: 0, to: 1 })], ..Causes::default() };
+        assert_eq!(judge(&story, 2, &causes), []);
+        assert_eq!(wrongs(&story), [Wrong::FailedStart], "nothing was done to it");
     }
 
     #[test]
