@@ -133,7 +133,7 @@ fn a_read_only_file_system_is_named_by_what_writes_and_read_by_what_looks() {
         step list list
         step stop stop w
         step logs logs w
-        step events events w
+        printf 'events 0 %s\n' "$("$T" events w --json | tr -d '\n')"
         mount -o remount,rw "$TENURE_STATE_DIR"
         step healed ensure w
         step end stop w
@@ -215,4 +215,34 @@ fn a_disk_that_fills_up_in_a_takeover_takes_nobody_their_way_back_and_no_generat
     );
     assert!(steps["next"].json()["generation"].as_u64() > Some(3), "{}", steps["next"].stdout);
     assert_eq!((steps["end"].code(), sandbox.oracle().count("double")), (0, 0));
+}
+
+#[test]
+fn what_a_full_disk_kept_from_being_recorded_is_no_event() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let script = r#"
+        step first ensure w
+        step stopped stop w
+        fill
+        step refused stop w --hold
+        free
+        step serves ensure w
+        step held stop w --hold
+        fill
+        step unreleased start w
+        free
+        step down ensure w
+        printf 'events 0 %s\n' "$("$T" events w --json | tr -d '\n')"
+        step released start w
+        step end stop w
+    "#;
+    let Some(steps) = on_a_disk(&sandbox, script) else { return };
+    let told = steps["events"].stdout.as_str();
+    for failed in ["refused", "unreleased"] {
+        assert_eq!(steps[failed].code(), 4, "{}", steps[failed].stdout);
+    }
+    assert_eq!((steps["held"].code(), steps["down"].state().as_str()), (0, "down"));
+    assert_eq!(told.matches("\"held-down\"").count(), 1, "{told}");
+    assert_eq!(told.matches("\"released\"").count(), 0, "{told}");
+    assert_eq!(steps["released"].code(), 0, "{}", steps["released"].stdout);
 }

@@ -181,7 +181,7 @@ impl Call<'_> {
         let aim = plan.aim(&seen, self.failure.as_ref(), &self.budget);
         let act = self.errand.step(judge(&self.want, &aim, &seen));
         if !matches!(act, Act::Refuse(_)) {
-            offers::keep(&gate, &desired)?;
+            offers::keep(&gate, &desired, self.order)?;
         }
         let room = Room { gate: &gate, order: self.order, budget: &self.budget };
         let lease = match act {

@@ -27,8 +27,8 @@ pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, Reco
     if !stands(&desired, order) {
         desired.offer_from(&order.spec, &order.origin, &Moment::now());
     }
-    if order.start && desired.down.take().is_some() {
-        event::note(gate.state(), &Event::now(What::Released, 0, &order.asker(), "a person starts it"));
+    if order.start {
+        desired.down = None;
     }
     Ok(desired)
 }
@@ -176,13 +176,19 @@ pub(crate) fn note_disagreement(
     Ok(())
 }
 
-/// Writes the record where it differs from what stands: most calls offer what was offered before.
-pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired) -> Result<(), Error> {
-    if records::read_desired(gate.state())? == *desired {
+/// Writes the record where it differs from what stands: most calls offer what was offered before. A worker that is held down
+/// no longer is told of once that is written.
+pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, order: &Order) -> Result<(), Error> {
+    let stands = records::read_desired(gate.state())?;
+    if stands == *desired {
         return Ok(());
     }
     gate.confirm()?;
-    Ok(records::write_desired(gate.state(), desired)?)
+    records::write_desired(gate.state(), desired)?;
+    if stands.down.is_some() && desired.down.is_none() {
+        event::note(gate.state(), &Event::now(What::Released, 0, &order.asker(), "a person starts it"));
+    }
+    Ok(())
 }
 
 /// Records how a start of `spec` went, in the record as it stands now, and makes an error of a failure. An error that says

@@ -90,7 +90,7 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
         may_overlap(&target)?;
     }
     seat::check(&target, order)?;
-    offers::keep(&gate, &desired)?;
+    offers::keep(&gate, &desired, order)?;
     for version in &forgotten {
         event::note(&state, &forgot(version, order, "nothing describes it any more"));
     }

@@ -111,9 +111,10 @@ fn hold_down(gate: &Gate<'_>) -> Result<(), Error> {
     if desired.down.is_none() {
         gate.confirm()?;
         let by = order::asker();
-        event::note(gate.state(), &Event::now(What::HeldDown, 0, &by, "a person stops it for good"));
+        let event = Event::now(What::HeldDown, 0, &by, "a person stops it for good");
         desired.down = Some(Down { by, at: Moment::now() });
         records::write_desired(gate.state(), &desired)?;
+        event::note(gate.state(), &event);
     }
     Ok(())
 }
