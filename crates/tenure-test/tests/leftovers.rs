@@ -1,11 +1,13 @@
 //! What a dead worker leaves is found by every kind of evidence, and ended as its program was promised.
 
 use tenure::event::What;
+use tenure::fault::Point;
 use tenure::ledger::Ledger;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::tree;
 use tenure_test::kept::{self, Kept, freeze, kill};
+use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Output;
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
@@ -234,4 +236,30 @@ fn a_kill_after_the_grace_is_told_in_events_and_log() {
     assert_eq!(told.pid, Some(old.program.pid()));
     let log = std::fs::read_to_string(kept.state().join("logs/output.log")).expect("a log");
     assert!(log.contains(&format!("killed pid {}", old.program.pid())), "{log}");
+}
+
+#[test]
+fn the_program_of_a_worker_that_made_room_and_was_killed_with_its_shim_is_ended_by_the_one_that_took_over() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    for version in ["1.0.0", "2.0.0"] {
+        let offer = kept.offer(version).words(&["deaf", "beside", "notify"]);
+        let offer = offer.ready(Some("{ notify = true }")).line("overlap = true");
+        offer.line("stop = { grace = \"100ms\" }").write();
+    }
+    let leaving = kept.sandbox.meeting("leaving");
+    kept.ensure().env("TENURE_FAULT", &leaving.armed(Point::IncumbentLeaving)).run().expect(0);
+    kept.settled();
+    let old = Cast::of(&kept);
+    let upgrade = kept.launcher("ensure", "2.0.0").start();
+    let met = leaving.meet();
+    upgrade.wait().expect(0);
+    old.bereave();
+    drop(met);
+    assert!(old.program.wait_ended(Some(PATIENCE)).expect("it can be waited for"), "nobody asks for its end");
+    let new = Cast::of(&kept);
+    kept.launcher("restart", "2.0.0").run().expect(0);
+    assert!(new.program.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    let told = kept.events().into_iter().find(|event| event.what == What::LeftoverEnded).expect("it is told");
+    assert_eq!((told.generation, told.pid), (1, Some(old.program.pid())));
+    kept.stop().run().expect(0);
 }

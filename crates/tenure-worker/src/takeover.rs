@@ -12,6 +12,7 @@ pub(crate) mod incumbent;
 pub(crate) mod lineage;
 pub mod machine;
 pub(crate) mod parcel;
+pub(crate) mod remains;
 pub(crate) mod successor;
 pub(crate) mod took;
 

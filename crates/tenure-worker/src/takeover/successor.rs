@@ -18,11 +18,9 @@ use tenure::fault::{self, Point};
 use tenure::gate::Entrusted;
 use tenure::lease::Lease;
 use tenure::ledger::Ledger;
-use tenure::leftovers;
 use tenure::listen::{self, BACKLOG, Taken};
 use tenure::records;
 use tenure::retire::OVERRUN;
-use tenure::spec::KILL_GRACE;
 use tenure::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};
@@ -35,6 +33,7 @@ use crate::takeover::error::{TakeoverError, broken, declined, given_up, unheard}
 use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
 use crate::takeover::machine::{self, Step, Successor, Word};
 use crate::takeover::parcel::{self, Link, LinkError};
+use crate::takeover::remains;
 use crate::takeover::took::Took;
 use crate::thread;
 
@@ -72,8 +71,8 @@ pub(crate) struct Prepared {
     control: OwnedFd,
     pub(crate) taken: Taken,
     within: Duration,
-    /// The version of the incumbent, by the record.
-    before: Option<Version>,
+    /// What is on record of the incumbent, once this worker has taken its place.
+    before: Ledger,
     /// How long asking and sharing took.
     sharing: Duration,
 }
@@ -141,7 +140,7 @@ impl Standby {
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
         let taken = taken.inspect_err(|error| tie.say(reason::of(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
-        Ok(Prepared { tie, control, taken, within, before: None, sharing })
+        Ok(Prepared { tie, control, taken, within, before: Ledger::default(), sharing })
     }
 
     /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
@@ -229,10 +228,10 @@ impl Prepared {
         let Tie { stand, gate, terms, link, incumbent } = tie;
         let (link, pid) = (Arc::new(link), incumbent.pid());
         if incumbent_lives {
-            await_end_of(incumbent, Arc::clone(&link), lineage)
+            await_end_of(incumbent, Arc::clone(&link), lineage, before.clone())
                 .map_err(broken("the thread that waits for the incumbent's end"))?;
         }
-        Ok(Granted { stand, gate, terms, link, incumbent: pid, before, state, took })
+        Ok(Granted { stand, gate, terms, link, incumbent: pid, before: before.version, state, took })
     }
 
     /// The generation, durably; then the door.
@@ -243,18 +242,18 @@ impl Prepared {
         incumbent_lives: bool,
     ) -> Result<(), TakeoverError> {
         let holding = &lineage.holding;
-        if !incumbent_lives {
-            clear_program(holding)?;
-        }
         let brief = &holding.brief;
         let before = records::read_ledger(&holding.state).map_err(TakeoverError::Record)?;
+        if !incumbent_lives {
+            remains::clear(holding, &before).map_err(TakeoverError::Leftover)?;
+        }
         if before.generation >= brief.generation {
             return Err(given_up(format!(
                 "generation {} is on record, and this one is {}",
                 before.generation, brief.generation
             )));
         }
-        self.before.clone_from(&before.version);
+        self.before = before;
         let incumbent = incumbent_lives.then(|| self.tie.incumbent.identity().clone());
         let endpoints = self.taken.endpoints.clone();
         let opened = holding.open_generation(|found, kept| Ledger {
@@ -315,8 +314,14 @@ impl Granted {
     }
 }
 
-/// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker.
-fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage>) -> io::Result<()> {
+/// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker. What it could not end
+/// of its program is ended then.
+fn await_end_of(
+    incumbent: ProcessHandle,
+    link: Arc<Link>,
+    lineage: &Arc<Lineage>,
+    before: Ledger,
+) -> io::Result<()> {
     let incumbent = Arc::new(incumbent);
     lineage.follow(Arc::clone(&link), Arc::clone(&incumbent));
     let lineage = Arc::clone(lineage);
@@ -332,20 +337,13 @@ fn await_end_of(incumbent: ProcessHandle, link: Arc<Link>, lineage: &Arc<Lineage
         // A ledger that cannot be written names one process too many, which is then verified and found gone.
         drop(lineage.holding.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
         lineage.predecessor_gone();
+        remains::clear_beside(&lineage.holding, &before);
     })
 }
 
 /// What is left of the time for this worker's boot.
 fn boot_left(holding: &Holding) -> Duration {
     holding.brief.booting_until.ahead_of(&Moment::now())
-}
-
-/// What the program of an incumbent that died has left: its shim ends it politely, and what escaped is ended here.
-fn clear_program(holding: &Holding) -> Result<(), TakeoverError> {
-    let ledger = records::read_ledger(&holding.state).map_err(TakeoverError::Record)?;
-    let Some(program) = &ledger.program else { return Ok(()) };
-    let patience = ledger.end_budget(holding.brief.spec.end_budget()).saturating_add(KILL_GRACE);
-    leftovers::clear_program(&holding.state, program, patience).map(drop).map_err(TakeoverError::Leftover)
 }
 
 /// What was heard of an incumbent.
