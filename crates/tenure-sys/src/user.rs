@@ -162,12 +162,18 @@ fn read_within(mut from: File, limit: Duration) -> io::Result<Vec<u8>> {
 /// The lasting name of this installation of the system, if it has one.
 #[must_use]
 pub fn machine_id() -> Option<String> {
-    ["/etc/machine-id", "/var/lib/dbus/machine-id"].into_iter().find_map(|path| {
-        let text = String::from_utf8(read_regular(Path::new(path), LONGEST_ID).ok()?).ok()?;
-        let id = text.trim();
-        // An image that has not been started yet says "uninitialized" (machine-id(5)).
-        (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
-    })
+    ["/etc/machine-id", "/var/lib/dbus/machine-id"]
+        .into_iter()
+        .find_map(|path| machine_id_in(Path::new(path)))
+}
+
+/// The one that a file has, if it has one.
+#[must_use]
+pub fn machine_id_in(file: &Path) -> Option<String> {
+    let text = String::from_utf8(read_regular(file, LONGEST_ID).ok()?).ok()?;
+    let id = text.trim();
+    // An image that has not been started yet says "uninitialized" (machine-id(5)).
+    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
 }
 
 #[cfg(test)]

@@ -16,6 +16,9 @@ use tenure_sys::tree::{self, Marked};
 use crate::meeting::{Meeting, PATIENCE};
 use crate::oracle::Oracle;
 
+/// The machine of a fresh sandbox: the machine that runs the tests need not have a name.
+pub const MACHINE: &str = "5b9a7f0c2d3e4f60718293a4b5c6d7e8";
+
 /// A test's own world.
 #[derive(Debug)]
 pub struct Sandbox {
@@ -71,7 +74,17 @@ impl Sandbox {
             let private = fs::Permissions::from_mode(0o700);
             fs::set_permissions(root.path().join(name), private).expect("it is ours");
         }
-        Self { root, tenure: PathBuf::from(tenure) }
+        let sandbox = Self { root, tenure: PathBuf::from(tenure) };
+        sandbox.be_machine(Some(MACHINE));
+        sandbox
+    }
+
+    /// From now on its commands run on the machine of this id, or on one that has none.
+    ///
+    /// # Panics
+    /// If the sandbox cannot be written.
+    pub fn be_machine(&self, id: Option<&str>) {
+        fs::write(self.path().join("machine-id"), id.unwrap_or_default()).expect("a sandbox takes files");
     }
 
     /// Its directory.

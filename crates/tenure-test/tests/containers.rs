@@ -368,26 +368,18 @@ fn a_boot_that_ends_in_another_time_namespace_is_not_waited_for() {
 
 #[test]
 fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
-    if !can(&["--mount"]) {
-        return;
-    }
     let sandbox = BINARIES.sandbox(&[]);
     let first = worker(&sandbox);
-    let other_id = sandbox.path().join("machine-id");
-    fs::write(&other_id, "0123456789abcdef0123456789abcdef\n").expect("a sandbox takes files");
-    let changed = |words: &str| {
-        let script = format!("mount --bind '{}' /etc/machine-id\n\"$T\" {words}", other_id.display());
-        inside(&sandbox, &["--mount"], &script).run()
-    };
-    let said = changed("ensure w --json --timeout 20s").expect(0);
+    sandbox.be_machine(Some("0123456789abcdef0123456789abcdef"));
+    let said = ensure(&sandbox).run().expect(0);
     assert_eq!((said.state(), &said.json()["pid"]), ("up".to_owned(), &json!(first.pid())));
-    assert_eq!(changed("status w --json").expect(0).json()["pid"], json!(first.pid()));
-    let told = changed("doctor w");
+    assert_eq!(status(&sandbox).expect(0).json()["pid"], json!(first.pid()));
+    let told = sandbox.tenure(["doctor", "w"]).run();
     assert!(told.stdout.contains("machine id was changed"), "{}{}", told.stdout, told.stderr);
     // Once it is gone, the new name counts.
-    changed("stop w -q --timeout 20s").expect(0);
+    stop(&sandbox).expect(0);
     assert!(first.has_ended());
-    assert_eq!(changed("status w --json").expect(3).state(), "down");
+    assert_eq!(status(&sandbox).expect(3).state(), "down");
     assert_eq!(sandbox.oracle().count("double"), 0);
 }
 

@@ -116,10 +116,21 @@ pub fn state_root() -> Result<PathBuf, PathsError> {
 /// shown, as machine-id(5) asks.
 #[must_use]
 pub fn host_directory(root: &Path) -> PathBuf {
-    match user::machine_id() {
+    match machine_id(root) {
         Some(id) => root.join(scope::digest(id.as_bytes())),
         None => root.join("nohost"),
     }
+}
+
+/// The lasting name of the machine that has its state below `root`. A build for tests takes it from the file `machine-id`
+/// beside the root, where there is one: a machine need not have any, and a test may be on another one.
+#[must_use]
+pub fn machine_id(root: &Path) -> Option<String> {
+    let beside = root.with_file_name("machine-id");
+    if cfg!(any(test, feature = "fault-points")) && beside.exists() {
+        return user::machine_id_in(&beside);
+    }
+    user::machine_id()
 }
 
 /// The root of all state, where nobody else can put another directory in the place of one of ours.

@@ -108,7 +108,8 @@ fn machine_id(machine: &Machine) -> Option<Symptom> {
         Symptom::warning("this installation has no machine id")
             .saw("neither /etc/machine-id nor /var/lib/dbus/machine-id has one")
             .saw("two machines that share this home would share the directory `nohost` as well")
-            .remedy("systemd-machine-id-setup")
+            // As root; it needs no program that a container lacks.
+            .remedy("tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id")
     })
 }
 

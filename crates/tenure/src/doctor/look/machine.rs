@@ -26,7 +26,7 @@ pub(crate) fn machine(configuration: Vec<String>) -> Machine {
         watch: kernel::try_watch().map_err(|error| Unread::of("watch files", &error)),
         roots: roots(),
         host: host(),
-        machine_id: user::machine_id().is_some(),
+        machine_id: paths::state_root().is_ok_and(|root| paths::machine_id(&root).is_some()),
         kernel: kernel::release(),
         features: kernel::features(),
         watch_limits: kernel::watch_limits()
