@@ -250,6 +250,10 @@ fn a_nice_launcher_is_not_the_workers_nature_or_doctor_tells() {
     let worker = stands["pid"].as_u64().expect("it runs");
     let told = findings(&sandbox);
     assert!(nice(worker) == "0" || told.contains("nice is 7"), "{told}");
+    if nice(worker) == "0" {
+        let told = shell(&sandbox, "nice -n 3 $T doctor w").run();
+        assert!(!told.stdout.contains("nice is"), "who looks is nice, not the worker: {}", told.stdout);
+    }
     stop(&sandbox).expect(0);
 }
 

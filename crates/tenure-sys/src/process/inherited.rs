@@ -12,6 +12,10 @@ pub struct Inherited(Vec<(String, String)>);
 const NICE: usize = 16;
 const POLICY: usize = 38;
 
+/// What `spawn` puts back where it may. A process that has this value has nothing of its starter's, whatever others have.
+/// Processors are put back always, as far as the cgroup has them, and are not looked at.
+const PUT_BACK: [(&str, &str); 3] = [("nice", "0"), ("scheduling policy", "0"), ("oom_score_adj", "0")];
+
 /// Namespaces of a process; those of pids and mounts are told by its identity.
 const NAMESPACES: [&str; 5] = ["net", "user", "uts", "ipc", "cgroup"];
 
@@ -27,7 +31,6 @@ pub fn inherited_by(pid: u32) -> Option<Inherited> {
     add("nice", fields.nth(NICE).map(str::to_owned));
     add("scheduling policy", fields.nth(POLICY - NICE - 1).map(str::to_owned));
     add("oom_score_adj", read(pid, "oom_score_adj"));
-    add("processors", procfs::status_field(pid, "Cpus_allowed_list"));
     add("no_new_privs", procfs::status_field(pid, "NoNewPrivs"));
     add("seccomp", procfs::status_field(pid, "Seccomp"));
     add("cgroup", read(pid, "cgroup"));
@@ -52,14 +55,16 @@ fn hard_limit(line: &str) -> Option<(String, String)> {
 }
 
 impl Inherited {
-    /// A line for each thing in which another process, `other`, differs.
+    /// A line for each thing that this process has from its starter and that another process, `other`, has otherwise.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let differs = |(name, value): &(String, String)| {
             let (_, others) = other.0.iter().find(|(known, _)| known == name)?;
             (value != others).then(|| format!("{name} is {value}; here it is {others}"))
         };
-        self.0.iter().filter_map(differs).collect()
+        let from_starter =
+            |(name, value): &&(String, String)| !PUT_BACK.contains(&(name.as_str(), value.as_str()));
+        self.0.iter().filter(from_starter).filter_map(differs).collect()
     }
 }
 
@@ -75,6 +80,11 @@ mod tests {
         other.0[0].1 = "7".into();
         let line = format!("nice is 7; here it is {}", own.0[0].1);
         assert_eq!(other.differences(&own), [line]);
+        // Who looks may be nicer than the worker, which has what it shall have.
+        let mut put_back = own.clone();
+        put_back.0[0].1 = "0".into();
+        other.0[0].1 = "2".into();
+        assert_eq!(put_back.differences(&other), Vec::<String>::new());
         assert!(own.0.iter().any(|(name, _)| name == "hard limit \"max open files\""), "{own:?}");
     }
 }
