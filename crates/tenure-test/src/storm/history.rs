@@ -17,8 +17,10 @@ use super::verdict::Wrong;
 struct Epoch {
     /// Generations that made room for a newer version.
     older: BTreeSet<u64>,
-    /// Starts that failed.
+    /// Starts that failed, and workers that gave up or failed in their probation.
     failed: usize,
+    /// Who of them was told already: a launcher that waits tells it, and the worker that goes on in its place.
+    told: BTreeSet<u32>,
     /// The version of the last worker that served, and the highest one that failed since.
     last: Option<(u64, u64)>,
 }
@@ -34,9 +36,15 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 epoch = Epoch::default();
                 None
             }
-            What::StartFailed => failed(&mut epoch, event, causes),
+            What::StartFailed => failed(&mut epoch, event, (major(event), event.pid), causes),
             // Whose program ends again and again gives up, which counts as a start that failed.
-            What::ProgramExited if gave_up(event) => failed(&mut epoch, event, causes),
+            What::ProgramExited if event.why.ends_with("are spent") => {
+                failed(&mut epoch, event, (major(event), None), causes)
+            }
+            What::RolledBack => match from(&event.why) {
+                Some((version, pid)) => failed(&mut epoch, event, (version, Some(pid)), causes),
+                None => Some(Wrong::FailedStart),
+            },
             What::Replacing if event.why.starts_with("it is older than") => {
                 epoch.older.insert(event.generation);
                 let bound = versions - 1 + epoch.failed;
@@ -74,7 +82,6 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::Unpinned
             | What::Forgotten
             | What::TakenOver
-            | What::RolledBack
             | What::RollbackFailed
             | What::Repaired => None,
         };
@@ -83,17 +90,30 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
     wrongs
 }
 
-fn gave_up(event: &Event) -> bool {
-    event.why.ends_with("are spent")
-}
-
-/// A start that failed: it needs a cause of its own.
-fn failed(epoch: &mut Epoch, event: &Event, causes: &Causes) -> Option<Wrong> {
-    let version = event.version.as_ref().map_or(0, |version| version.major);
+/// A version that failed, by a worker of that pid where it is told: it needs a cause of its own.
+fn failed(
+    epoch: &mut Epoch,
+    event: &Event,
+    (version, pid): (u64, Option<u32>),
+    causes: &Causes,
+) -> Option<Wrong> {
+    if pid.is_some_and(|pid| !epoch.told.insert(pid)) {
+        return None;
+    }
     epoch.failed += 1;
     epoch.last = epoch.last.map(|(last, failed)| (last, failed.max(version)));
     let explained = causes.explain_failed_start(number(version), event.at_ms);
     (!explained).then_some(Wrong::FailedStart)
+}
+
+/// From what a worker has taken its scope back, as it says: `version 2.0.0 (pid 7): it ended`.
+fn from(why: &str) -> Option<(u64, u32)> {
+    let (version, rest) = why.strip_prefix("version ")?.split_once(" (pid ")?;
+    Some((version.parse::<Version>().ok()?.major, rest.split_once(')')?.0.parse().ok()?))
+}
+
+fn major(event: &Event) -> u64 {
+    event.version.as_ref().map_or(0, |version| version.major)
 }
 
 /// Whether a person has spoken: another version may follow than any policy would choose.
@@ -207,6 +227,20 @@ mod tests {
         let causes = Causes { failing: vec![(2, Span { from: 0, to: 1 })], ..Causes::default() };
         assert_eq!(judge(&story, 2, &causes), []);
         assert_eq!(wrongs(&story), [Wrong::FailedStart], "nothing was done to it");
+    }
+
+    #[test]
+    fn a_version_that_failed_in_its_probation_has_failed_once_whoever_tells_it() {
+        let told = event(What::StartFailed, 2, 2, "it ended").pid(7);
+        let back = event(What::RolledBack, 3, 1, "version 2.0.0 (pid 7): it ended");
+        let causes = Causes { ended: vec![Span { from: 0, to: 3 }], ..Causes::default() };
+        let judged = |events: &[Event]| judge(events, 2, &causes);
+        assert_eq!(judged(&[&life(2, 2)[..], &[back.clone()], &life(4, 1)].concat()), []);
+        assert_eq!(wrongs(&[told.clone(), back.clone()]), [Wrong::FailedStart], "nothing was done to it");
+        // Two versions and one fault: two replacements, and not three.
+        let replaced = |generation| event(What::Replacing, generation, 1, "it is older than 2.0.0");
+        let story = [&[told, back][..], &[replaced(1), replaced(3), replaced(4)]].concat();
+        assert_eq!(judged(&story).first().map(|(wrong, _)| *wrong), Some(Wrong::Excess));
     }
 
     #[test]
