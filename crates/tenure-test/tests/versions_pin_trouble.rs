@@ -146,6 +146,26 @@ fn a_version_that_still_boots_is_pinned_when_it_stands_and_not_before() {
 }
 
 #[test]
+fn a_version_that_says_at_the_end_of_its_boot_that_it_is_another_is_no_matter_of_time() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let meeting = kept.sandbox.meeting("boot");
+    let meets = format!("meet={}", kept.sandbox.path().join("boot").display());
+    // It has something to do until it says so: most often the pin is there before.
+    let offer = kept.offer("2.0.0").words(&["claims=1.0.0", &meets, "flood=8000000", "notify"]);
+    offer.ready(Some("{ notify = true }")).write();
+    let config = kept.file("2.0.0").display().to_string();
+    let words = ["ensure", "w", "--json", "--timeout", "300ms", "--config", &config];
+    kept.sandbox.tenure(words).run().expect(124);
+    let booting = meeting.meet();
+    let pin = kept.pin("2.0.0").start();
+    booting.release();
+    drop(meeting);
+    let refused = pin.wait();
+    assert_eq!((refused.state().as_str(), held(&kept)), ("restart-unproved", None), "{}", refused.stdout);
+    kept.stop().run().expect(0);
+}
+
+#[test]
 fn a_stop_that_holds_turns_every_launcher_away_and_names_who_did_it() {
     let (kept, _) = two(&[]);
     let holder = kept.sandbox.tenure(["stop", "w", "--hold", "--json"]).start();

@@ -216,9 +216,8 @@ fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, E
     let version = &to.spec.version;
     let stage = budget.stage("worker boot")?;
     match readiness::await_proved(gate.state(), stage) {
-        Ok(hello) if !hello.is_leaving() && !boots(&hello) && is_wanted(&hello, to) => {
-            Ok(Observation::Answered(Box::new(hello)))
-        }
+        // It may say only now that it is another version, or have made room for the one before it.
+        Ok(hello) if !hello.is_leaving() && !boots(&hello) => Ok(Observation::Answered(Box::new(hello))),
         // It answers before it has settled only when our time is over.
         Ok(hello) if !hello.is_leaving() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) if stage.remaining().is_zero() => Err(stage.timed_out().into()),
