@@ -49,7 +49,7 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
     drop(waiting);
     let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
-    let state = if restarted.old.is_some() { State::Replaced } else { State::Started };
+    let state = if restarted.manner == Manner::NoneRan { State::Started } else { State::Replaced };
     if call.screen.wants_json() {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let worker = Identity::of(scope, Some(&restarted.new));

@@ -84,8 +84,8 @@ pub fn try_lock(file: File) -> io::Result<TryLock> {
 
 /// Tells whether somebody holds the lock. Never waits, and keeps nothing.
 ///
-/// The look is a shared lock for the length of the call: two that look do not disturb each other, and somebody who tries to
-/// take the lock in that moment waits for it as for any holder.
+/// The look is a shared lock for the length of the call: two that look do not disturb each other. Somebody who waits for the
+/// lock in that moment waits for it as for any holder; somebody who only tries it is told that it is held.
 pub fn is_locked(file: File) -> io::Result<bool> {
     let tried = file.try_lock_shared();
     // Closing the description is what gives the lock back.

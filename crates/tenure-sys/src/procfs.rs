@@ -13,7 +13,9 @@ use std::path::PathBuf;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
     pub(crate) state: char,
+    /// 0 where it is outside the pid namespace; so are group and session.
     pub(crate) parent: u32,
+    pub(crate) group: u32,
     pub(crate) session: u32,
     pub(crate) start: u64,
 }
@@ -47,11 +49,12 @@ fn parse_stat(text: &[u8]) -> Option<Stat> {
     let text = str::from_utf8(text.get(end + 1..)?).ok()?;
     let mut fields = text.split_ascii_whitespace();
     let state = fields.next()?.chars().next()?;
+    // Fields 4 to 6 of the line, then 22; the state is field 3.
     let parent = fields.next()?.parse().ok()?;
-    // Field 6 of the line; the state is field 3.
-    let session = fields.nth(1)?.parse().ok()?;
+    let group = fields.next()?.parse().ok()?;
+    let session = fields.next()?.parse().ok()?;
     let start = fields.nth(15)?.parse().ok()?;
-    Some(Stat { state, parent, session, start })
+    Some(Stat { state, parent, group, session, start })
 }
 
 /// Reads the line `key:` of `/proc/PID/status`.
@@ -90,7 +93,10 @@ mod tests {
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {
         let line = b"42 (a) R (b) S 7 42 41 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 1 2 3";
         let stat = parse_stat(line).expect("the line is whole");
-        assert_eq!((stat.state, stat.parent, stat.session, stat.start), ('S', 7, 41, 123_456));
+        assert_eq!(
+            (stat.state, stat.parent, stat.group, stat.session, stat.start),
+            ('S', 7, 42, 41, 123_456)
+        );
     }
 
     #[test]

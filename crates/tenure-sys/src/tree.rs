@@ -9,7 +9,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 
 use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, getpgid, kill_process_group, waitid};
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::identity::Identity;
 use crate::lock::is_heir;
@@ -215,10 +215,10 @@ pub fn signal_group(leader: &ProcessHandle, signal: Signal) -> io::Result<Delive
         }
         Err(errno) => return Err(errno.into()),
     }
-    let group = i32::try_from(leader.pid())
-        .ok()
-        .and_then(Pid::from_raw)
-        .filter(|pid| getpgid(Some(*pid)) == Ok(*pid));
+    // From its line in /proc, for a group that another pid namespace made has the number 0, which getpgid(2) cannot tell
+    // from an answer that is none. The child keeps its number while it is not waited for.
+    let leads = procfs::stat(&leader.pid().to_string())?.group == leader.pid();
+    let group = i32::try_from(leader.pid()).ok().filter(|_| leads).and_then(Pid::from_raw);
     let group =
         group.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the process leads no group"))?;
     match kill_process_group(group, signal.kernel()) {

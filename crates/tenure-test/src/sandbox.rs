@@ -87,6 +87,22 @@ impl Sandbox {
         fs::write(self.path().join("machine-id"), id.unwrap_or_default()).expect("a sandbox takes files");
     }
 
+    /// Copies an executable into the sandbox; its new place.
+    ///
+    /// # Panics
+    /// If it cannot be copied.
+    #[must_use]
+    pub fn bring(&self, program: &Path) -> PathBuf {
+        let place = self.path().join(program.file_name().expect("a program has a name"));
+        fs::copy(program, &place).expect("a sandbox takes files");
+        place
+    }
+
+    /// From now on its `tenure` commands run a copy that is in the sandbox.
+    pub fn bring_executable(&mut self) {
+        self.tenure = self.bring(&self.tenure);
+    }
+
     /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {

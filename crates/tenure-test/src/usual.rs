@@ -34,16 +34,30 @@ impl Binaries {
         sandbox
     }
 
+    /// The same, with the executables in it: another user may not reach those of a checkout.
+    #[must_use]
+    pub fn sandbox_for_others(self, words: &[&str]) -> Sandbox {
+        let mut sandbox = Sandbox::new(self.tenure);
+        sandbox.bring_executable();
+        let program = sandbox.bring(Path::new(self.program));
+        describe_program(&sandbox, &program.display().to_string(), words);
+        sandbox
+    }
+
     /// Writes the description of `w` anew.
     ///
     /// # Panics
     /// If the sandbox takes no file.
     pub fn describe(self, sandbox: &Sandbox, words: &[&str]) {
-        let oracle = sandbox.oracle().directory().display().to_string();
-        let mut command = vec![self.program, oracle.as_str(), "1.0.0"];
-        command.extend(words);
-        describe(sandbox, &format!("{HTTP}command = {command:?}\n"));
+        describe_program(sandbox, self.program, words);
     }
+}
+
+fn describe_program(sandbox: &Sandbox, program: &str, words: &[&str]) {
+    let oracle = sandbox.oracle().directory().display().to_string();
+    let mut command = vec![program, oracle.as_str(), "1.0.0"];
+    command.extend(words);
+    describe(sandbox, &format!("{HTTP}command = {command:?}\n"));
 }
 
 /// A listener of its own, and readiness by HTTP.
@@ -137,6 +151,19 @@ pub fn is_root() -> bool {
         skipped("only root can do this");
     }
     root
+}
+
+/// Whether namespaces of these kinds (`words` of unshare(1)) can be made here; if not, a line says what is skipped: an
+/// unprivileged container and a chroot give none.
+#[must_use]
+pub fn can_unshare(sandbox: &Sandbox, words: &[&str]) -> Option<PathBuf> {
+    let unshare = tool("unshare")?;
+    let tried = sandbox.command(&unshare, words.iter().copied().chain(["--fork", "true"])).run();
+    if tried.code() != 0 {
+        skipped(&format!("unshare {} is not permitted: {}", words.join(" "), tried.stderr.trim()));
+        return None;
+    }
+    Some(unshare)
 }
 
 #[expect(clippy::print_stderr, reason = "a skipped test says so in the output")]

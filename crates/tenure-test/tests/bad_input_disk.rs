@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, HTTP, complaint, is_root, tool};
+use tenure_test::usual::{Binaries, HTTP, can_unshare, complaint};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -24,7 +24,7 @@ free() { rm "$TENURE_STATE_DIR/fill"; }
 
 /// Runs a script on such a disk; what each step of it came to, or `None` where that cannot be done.
 fn on_a_disk(sandbox: &Sandbox, script: &str) -> Option<BTreeMap<String, Output>> {
-    let unshare = tool("unshare").filter(|_| is_root())?;
+    let unshare = can_unshare(sandbox, &["-m"])?;
     let script = format!("{DISK}{script}");
     let tenure = sandbox.executable().display().to_string();
     let ran = sandbox.command(&unshare, ["-m", "/bin/sh", "-c", &script]).env("T", &tenure).run().expect(0);

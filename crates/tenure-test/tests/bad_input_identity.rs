@@ -10,7 +10,7 @@ use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::kept;
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::{Running, Sandbox};
-use tenure_test::usual::{Binaries, complaint, ensure, is_root, started, status, stop, tool};
+use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, started, status, stop};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -204,8 +204,8 @@ echo done
 
 #[test]
 fn a_number_that_was_really_reused_belongs_to_a_stranger() {
-    let Some(unshare) = tool("unshare").filter(|_| is_root()) else { return };
     let sandbox = BINARIES.sandbox(&[]);
+    let Some(unshare) = can_unshare(&sandbox, &["--pid", "--mount-proc"]) else { return };
     let words = ["--pid", "--fork", "--mount-proc", "/bin/sh", "-c", REUSE];
     let tenure = sandbox.executable().display().to_string();
     let ran = sandbox.command(&unshare, words).env("T", &tenure).run().expect(0);

@@ -104,7 +104,9 @@ fn a_silent_worker_without_a_ledger_is_found_by_its_cookie_and_stopped() {
 
 #[test]
 fn a_record_that_may_not_be_read_is_named_and_untouched() {
-    let sandbox = once_run();
+    let sandbox = BINARIES.sandbox_for_others(&[]);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
     usual::give_away_if_root(&sandbox);
     for name in RECORDS {
         let path = record(&sandbox, name);

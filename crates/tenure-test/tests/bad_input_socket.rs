@@ -137,7 +137,7 @@ fn what_is_no_socket_at_the_path_is_replaced_or_named() {
 
 #[test]
 fn a_connection_that_is_not_permitted_is_denied_and_nothing_is_touched() {
-    let sandbox = BINARIES.sandbox(&[]);
+    let sandbox = BINARIES.sandbox_for_others(&[]);
     let Some(first) = as_user(&sandbox, NOBODY, &["ensure", "w", "--json"]) else { return };
     give_away(sandbox.path(), NOBODY);
     let pid = first.run().expect(0).json()["pid"].as_u64().expect("a pid");
@@ -170,7 +170,7 @@ fn a_peer_of_another_user_is_refused_on_both_sides() {
     if !is_root() {
         return;
     }
-    let theirs = BINARIES.sandbox(&[]);
+    let theirs = BINARIES.sandbox_for_others(&[]);
     let Some(first) = as_user(&theirs, NOBODY, &["ensure", "w", "--json"]) else { return };
     give_away(theirs.path(), NOBODY);
     first.run().expect(0);

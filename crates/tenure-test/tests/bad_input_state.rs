@@ -138,7 +138,7 @@ fn as_nobody<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str]) -> Option<Cal
 
 #[test]
 fn a_state_root_that_may_not_be_written_is_named() {
-    let sandbox = BINARIES.sandbox(&[]);
+    let sandbox = BINARIES.sandbox_for_others(&[]);
     let Some(call) = as_nobody(&sandbox, &["ensure", "w", "--json"]) else { return };
     give_away(sandbox.path(), NOBODY);
     mode(&sandbox.state_root(), 0o500);
@@ -150,7 +150,7 @@ fn a_state_root_that_may_not_be_written_is_named() {
 
 #[test]
 fn a_scope_whose_directory_became_read_only_still_serves_and_stops() {
-    let sandbox = BINARIES.sandbox(&[]);
+    let sandbox = BINARIES.sandbox_for_others(&[]);
     let Some(first) = as_nobody(&sandbox, &["ensure", "w", "--json"]) else { return };
     let run = |words: &[&str]| as_nobody(&sandbox, words).expect("root").run();
     give_away(sandbox.path(), NOBODY);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use tenure::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::sandbox::{Call, Output, Running, Sandbox};
-use tenure_test::usual::{Binaries, complaint, ensure, started, status, stop, tool};
+use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, started, status, stop};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -27,17 +27,8 @@ fn inside<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], script: &str) ->
 }
 
 /// Whether namespaces of these kinds can be made here; if not, a line says what is skipped.
-#[expect(clippy::print_stdout, reason = "a skipped test says so in the output")]
 fn can(words: &[&str]) -> bool {
-    if tool("unshare").is_none() {
-        return false;
-    }
-    let sandbox = Sandbox::new(BINARIES.tenure);
-    let tried = inside(&sandbox, words, "true").run();
-    if tried.code() != 0 {
-        println!("skipped: unshare {} is not permitted: {}", words.join(" "), tried.stderr.trim());
-    }
-    tried.code() == 0
+    can_unshare(&Sandbox::new(BINARIES.tenure), words).is_some()
 }
 
 const PID: [&str; 3] = ["--pid", "--mount-proc", "--mount"];

@@ -12,7 +12,7 @@ use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::kept::freeze;
 use tenure_test::sandbox::{Call, Output, Sandbox};
 use tenure_test::usual::{
-    Binaries, NOBODY, as_user, describe, ensure, give_away, is_root, shell, started, stop, tool,
+    Binaries, NOBODY, as_user, can_unshare, describe, ensure, give_away, is_root, shell, started, stop,
 };
 
 const BINARIES: Binaries =
@@ -138,7 +138,7 @@ fn a_stopped_holder_of_the_gate_is_named_and_a_fix_does_not_wait_for_it() {
 
 #[test]
 fn a_directory_that_may_not_be_read_is_named_with_its_mode() {
-    let sandbox = BINARIES.sandbox(&[]);
+    let sandbox = BINARIES.sandbox_for_others(&[]);
     if !is_root() {
         return;
     }
@@ -249,7 +249,7 @@ fn a_holder_that_no_record_names_is_found_by_its_lock() {
 #[test]
 fn a_full_disk_is_named() {
     let sandbox = BINARIES.sandbox(&[]);
-    let Some(unshare) = tool("unshare").filter(|_| is_root()) else { return };
+    let Some(unshare) = can_unshare(&sandbox, &["-m"]) else { return };
     let script = r#"
         mount -t tmpfs -o size=512k,mode=700 none "$TENURE_STATE_DIR"
         dd if=/dev/zero of="$TENURE_STATE_DIR/fill" bs=1k 2>/dev/null || true

@@ -99,6 +99,21 @@ fn a_stop_that_kills_says_so() {
 }
 
 #[test]
+fn a_restart_says_of_a_silent_worker_that_it_was_ended() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    let host = kept::host(&kept.ensure().run().expect(0));
+    kept::freeze(&host);
+    let restarted = kept.restart().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0).json();
+    assert!(host.has_ended());
+    assert_eq!((&restarted["state"], &restarted["manner"]), (&"replaced".into(), &"stopped-first".into()));
+    assert_eq!(restarted["why"], "it does not answer");
+    kept.stop().run().expect(0);
+    let restarted = kept.restart().run().expect(0).json();
+    assert_eq!((&restarted["state"], &restarted["manner"]), (&"started".into(), &"none-ran".into()));
+    kept.stop().run().expect(0);
+}
+
+#[test]
 fn wedged_is_told_apart_and_replaced_by_verified_kill_once() {
     let kept = Kept::with(TENURE, PROGRAM, &[]);
     let first = kept.ensure().run().expect(0);

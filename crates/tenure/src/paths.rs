@@ -5,6 +5,7 @@
 //! file below is reached through the handle of a directory that was checked to be ours and closed to others.
 
 use std::ffi::OsString;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
@@ -179,6 +180,16 @@ impl StateDir {
         &self.dir
     }
 
+    /// Whether somebody holds this lock, by a shared lock for the length of the call: who looks does not disturb who else
+    /// looks, and makes no file.
+    pub(crate) fn is_locked(&self, name: &str) -> io::Result<bool> {
+        match self.dir.open_read(name) {
+            Ok(file) => lock::is_locked(file),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Its path, for people and for a worker's brief.
     #[must_use]
     pub fn path(&self) -> &Path {
@@ -224,10 +235,7 @@ impl StateDir {
 
     /// Whether a worker of this boot holds its lease here and can be verified. Looks only; a free lease is not taken.
     fn has_verified_worker(&self) -> bool {
-        let held = || {
-            let locked = self.dir.open_read(file::INSTANCE).and_then(lock::is_locked);
-            locked.unwrap_or(false)
-        };
+        let held = || self.is_locked(file::INSTANCE).unwrap_or(false);
         let lives = || {
             let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
             let ledger: Ledger = serde_json::from_slice(&bytes).ok()?;
@@ -327,7 +335,7 @@ pub fn scopes() -> Result<Vec<Scope>, PathsError> {
     Ok(scopes)
 }
 
-fn scopes_in(host: &Dir) -> std::io::Result<Vec<Scope>> {
+fn scopes_in(host: &Dir) -> io::Result<Vec<Scope>> {
     let names: Vec<OsString> = host.names()?;
     Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
 }

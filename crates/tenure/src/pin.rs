@@ -263,7 +263,7 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     }
     let again = || {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
-        let lease = restart::retire_old(gate, to, "a pin that failed", &budget)?;
+        let (lease, _) = restart::retire_old(gate, to, "a pin that failed", &budget)?;
         let started = start::start(gate, lease, &spec, to, &budget);
         offers::settle(gate, &spec, started)?.map_or(Ok(()), Err)
     };

@@ -53,8 +53,15 @@ pub enum Manner {
         /// Why it was not taken over, to be read after "stopped first:"; none where nothing but this was asked for.
         why: Option<String>,
     },
-    /// No worker stood.
+    /// No worker stood, nor a process that kept its place.
     NoneRan,
+}
+
+impl Manner {
+    /// One that is silent, stopped or without its socket was ended first.
+    fn unheard() -> Self {
+        Self::StoppedFirst { why: Some("it does not answer".to_owned()) }
+    }
 }
 
 /// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
@@ -130,19 +137,20 @@ pub(crate) fn put(
     let (old, attempt) = attempt(gate, target, order, (old, cause), budget)?;
     let (started, manner) = match attempt {
         Some(Attempt::Made(Ok(Outcome::Failed(failure)))) if is_silent(&failure, state, order, budget) => {
-            let lease = retire_old(gate, order, cause.why, budget)?;
-            let why = Some("it does not answer".to_owned());
-            (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
+            let (lease, _) = retire_old(gate, order, cause.why, budget)?;
+            (start::start(gate, lease, target, order, budget), Manner::unheard())
         }
         Some(Attempt::Made(started)) => (started, Manner::TakenOver),
         Some(Attempt::Declined(why)) => {
             let why = (!order.force).then_some(why);
-            let lease = retire_old(gate, order, cause.why, budget)?;
+            let (lease, _) = retire_old(gate, order, cause.why, budget)?;
             (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
         }
+        // Nobody answered. That says not that nobody was there.
         Some(Attempt::Gone) | None => {
-            let lease = retire_old(gate, order, cause.why, budget)?;
-            (start::start(gate, lease, target, order, budget), Manner::NoneRan)
+            let (lease, ended) = retire_old(gate, order, cause.why, budget)?;
+            let manner = if ended { Manner::unheard() } else { Manner::NoneRan };
+            (start::start(gate, lease, target, order, budget), manner)
         }
     };
     if let Some(failure) = offers::settle(gate, target, started)? {
@@ -232,13 +240,13 @@ pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<H
     })
 }
 
-/// Ends what stands, by verified handles, and takes its lease.
+/// Ends what stands, by verified handles, and takes its lease; tells whether there was anybody to end.
 pub(crate) fn retire_old(
     gate: &Gate<'_>,
     order: &Order,
     reason: &str,
     budget: &Deadline,
-) -> Result<Lease, Error> {
+) -> Result<(Lease, bool), Error> {
     let ledger = records::read_ledger(gate.state())?;
     let purpose = Purpose {
         reason: reason.to_owned(),
@@ -251,7 +259,7 @@ pub(crate) fn retire_old(
         let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, reason);
         event::note(gate.state(), &stopped.pid(pid));
     }
-    Ok(retired.lease)
+    Ok((retired.lease, retired.pid.is_some()))
 }
 
 /// Proof = a new connection that sees another process of a higher generation, the target's version, and an app that is

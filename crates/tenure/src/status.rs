@@ -9,7 +9,7 @@ use crate::desired::Desired;
 use crate::ends::End;
 use crate::error::Error;
 use crate::gate;
-use crate::lease::{Lease, TryLease};
+use crate::lease::LeaseError;
 use crate::ledger::Ledger;
 use crate::logs;
 use crate::paths::{self, StateDir, file};
@@ -48,7 +48,7 @@ pub fn status(scope: &Scope) -> Result<Standing, Error> {
         Observation::Answered(hello) if serves(&hello) => Standing::Serving(hello),
         Observation::Answered(hello) => Standing::NotServing(hello),
         // Nobody listens, and somebody holds the lease: it is about to end, or its socket was taken away.
-        Observation::Nobody if lease_is_held(&state)? => silent(&state),
+        Observation::Nobody if state.is_locked(file::INSTANCE).map_err(LeaseError)? => silent(&state),
         Observation::Nobody => Standing::Down,
         Observation::Silent => silent(&state),
         Observation::Denied(why) => Standing::Denied(why),
@@ -63,12 +63,6 @@ pub type Listed = (Scope, Result<Standing, Error>);
 pub fn list() -> Result<Vec<Listed>, Error> {
     let scopes = paths::scopes()?;
     Ok(scopes.into_iter().map(|scope| (scope.clone(), status(&scope))).collect())
-}
-
-/// Looks without taking part: the lock file is not made, and a free lock is given back at once.
-fn lease_is_held(state: &StateDir) -> Result<bool, Error> {
-    let there = state.dir().exists(file::INSTANCE).unwrap_or(false);
-    Ok(there && matches!(Lease::try_take(state)?, TryLease::Busy))
 }
 
 fn serves(hello: &Hello) -> bool {

@@ -126,6 +126,19 @@ pub(crate) fn skipped(why: &str) {
     println!("skipped: {why}");
 }
 
+/// Whether namespaces of these kinds (`words`, from `unshare` on) can be made here; if not, a line says what is skipped.
+pub(crate) fn can(words: &[&str]) -> bool {
+    let args: Vec<OsString> = words[1..].iter().copied().chain(["true"]).map(OsString::from).collect();
+    let env = with_path(&[]);
+    let program = which(&words[0].into());
+    let launch = Launch { args: &args, env: &env, ..Launch::new(&program, Path::new("/")) };
+    let made = spawn::child(&launch).is_ok_and(|child| child.wait().is_ok_and(|end| end.code == Some(0)));
+    if !made {
+        skipped(&format!("{} is not permitted here", words.join(" ")));
+    }
+    made
+}
+
 pub(crate) fn is_root() -> bool {
     tenure_sys::user::effective_uid() == 0
 }

@@ -8,7 +8,10 @@ use tenure_sys::process::{
 };
 use tenure_sys::spawn;
 
-use crate::kit::{Ended, LONG, is_root, role, role_under, shell, skipped};
+use crate::kit::{Ended, LONG, can, role, role_under, shell, skipped};
+
+/// A pid namespace with a `/proc` of its own.
+const PIDS: [&str; 5] = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
 
 #[test]
 fn a_zombie_is_gone() {
@@ -50,21 +53,19 @@ fn a_record_of_another_boot_is_void() {
 
 #[test]
 fn a_reused_pid_is_not_the_process_that_had_it() {
-    if !is_root() {
-        return skipped("a forced reuse of a pid needs root");
+    if !can(&PIDS) {
+        return;
     }
-    let mut started =
-        role_under(&["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"], "reuses_a_pid", "1", &[]);
+    let mut started = role_under(&PIDS, "reuses_a_pid", "1", &[]);
     assert!(!started.line_with("reused ").is_empty());
 }
 
 #[test]
 fn a_process_that_counts_in_another_namespace_cannot_be_verified() {
-    if !is_root() {
-        return skipped("another pid namespace needs root");
+    if !can(&PIDS) {
+        return;
     }
-    let wrap = ["unshare", "--pid", "--fork", "--kill-child", "--mount-proc"];
-    let mut started = role_under(&wrap, "reports_itself", "1", &[]);
+    let mut started = role_under(&PIDS, "reports_itself", "1", &[]);
     let recorded: Identity = serde_json::from_str(&started.line_with("identity ")).expect("a record");
     assert_eq!(recorded.pid, 1);
     assert!(matches!(verify(&recorded), Verified::Unverifiable(Doubt::ForeignPidNamespace)));

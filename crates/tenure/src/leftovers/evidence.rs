@@ -67,7 +67,7 @@ impl Former<'_> {
             self.marks.iter().flat_map(|mark| tree::with_cookie(mark)).map(|marked| marked.handle).collect();
         for name in self.locks {
             // Who holds a lock is a look at all descriptors of all processes: a free one needs none.
-            if self.is_held(name)? {
+            if self.state.is_locked(name)? {
                 let file = self.state.dir().open_read(name)?;
                 add(&mut found, tree::heirs_of(&file));
             }
@@ -86,21 +86,12 @@ impl Former<'_> {
             return Ok(tree::in_session_of(leader));
         }
         for name in self.locks {
-            if self.is_held(name)? && self.holders(name)?.is_empty() {
+            if self.state.is_locked(name)? && self.holders(name)?.is_empty() {
                 let members = tree::in_session_of(leader).into_iter();
                 return Ok(members.filter(|handle| process::is_hidden(handle.pid())).collect());
             }
         }
         Ok(Vec::new())
-    }
-
-    /// Whether somebody holds this lock.
-    fn is_held(&self, name: &str) -> io::Result<bool> {
-        match self.state.dir().open_read(name) {
-            Ok(file) => lock::is_locked(file),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
-            Err(error) => Err(error),
-        }
     }
 
     /// Pids of those who are seen to hold this lock, however they came by it.

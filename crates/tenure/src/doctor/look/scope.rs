@@ -8,7 +8,6 @@ use semver::Version;
 use tenure_sys::census::{Questions, Seen};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
-use tenure_sys::lock;
 use tenure_sys::process::{self, Verified};
 
 use crate::deadline::{Deadline, Moment, monotonic};
@@ -118,13 +117,8 @@ fn gate_holder(state: &StateDir) -> Read<Option<GateHolder>> {
     Ok(Some(signed.unwrap_or_else(unsigned)))
 }
 
-/// Opened for reading, which suffices for the lock and makes nothing.
 fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
-    match state.dir().open_read(name).and_then(lock::is_locked) {
-        Ok(held) => Ok(held),
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(Unread::of(&format!("look at the lock `{name}`"), &error)),
-    }
+    state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
 }
 
 /// Only of a worker that is over: a living one's program is where it belongs.
