@@ -49,7 +49,7 @@ pub(crate) fn run(call: &Call, words: &words::Pin) -> Result<u8, Failure> {
     }
     let next = match &target {
         Some(target) => format!("{target} is what would be started now"),
-        None => "nothing else is on offer".to_owned(),
+        None => "nothing that is on offer can be started now".to_owned(),
     };
     let version = &words.version;
     call.screen.said(&format!("{called}: {version} is forgotten; {next} ({})", account::took(took)));

@@ -2,8 +2,8 @@
 //!
 //! A directory belongs to the caller alone (owner and mode are read from the handle, not from the path), so no other
 //! user can put a file, socket or link there. A file of another user, put there while it was open to others, is not opened.
-//! This room knows no name of any file in it. It repairs nothing: a directory that is not private is an error that says what
-//! was found.
+//! This room knows no name of any file in it. Opening repairs nothing: a directory that is not private is an error that says
+//! what was found; only `exposed::make_private` closes one, for the doctor.
 
 use std::ffi::OsString;
 use std::fs::File;

@@ -19,7 +19,7 @@ pub fn usual_nofile() -> u64 {
     nofile().1.min(65_536)
 }
 
-/// A hard limit of the caller with which no worker can live.
+/// A limit of the caller with which no worker can live, or with which the caller could not write its own records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLow {
     what: &'static str,

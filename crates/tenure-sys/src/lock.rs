@@ -1,8 +1,8 @@
 //! Exclusive locks on open files: the kernel's own word on who holds a gate or a lease.
 //!
 //! The lock is `flock(2)`: it belongs to the open file description, is inherited with it, and is released by the
-//! kernel when the last descriptor of that description is closed, however its holders ended. It is never released
-//! otherwise: an explicit unlock by one holder would take it from all the others. It protects against every other
+//! kernel when the last descriptor of that description is closed, however its holders ended. This module
+//! unlocks nothing: an explicit unlock by one holder would take it from all the others. It protects against every other
 //! process of the machine on local file systems; over NFS it holds between machines only where the server says so.
 //! The lock works on a descriptor that can only read, so a sandboxed observer can test it.
 

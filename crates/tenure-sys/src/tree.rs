@@ -1,7 +1,7 @@
 //! Families of processes: who descends from whom, what carries a mark, and the children that end.
 //!
-//! Lists of numbers are a look, not a hold: each is verified again through a handle before anyone is signalled. Only
-//! the sweep for marks gives handles, because it reads the mark again after the handle was opened.
+//! Lists of numbers are a look, not a hold: each is verified again through a handle before anyone is signalled. What
+//! gives handles has looked again after the handle was opened.
 
 use std::collections::HashMap;
 use std::fs;

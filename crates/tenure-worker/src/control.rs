@@ -1,8 +1,8 @@
 //! The thread that answers: HELLO, WAIT and STOP, and the signals that mean STOP. A PREPARE it passes on.
 //!
-//! It is started before anything else of the app's boot and shares nothing with the app but its [`Status`], so it answers
-//! while the app boots, is stuck, or ends. It never blocks on the app, on a peer or on a full disk's worth of anything but
-//! one appended event. It is also the one place that announces an end: from then on the process has no listening control
+//! It is started before anything else of the app's boot, so it answers while the app boots, is stuck, or ends. What it
+//! shares with the app ([`Status`], the source of the build, lineage and holding) is locked, and never over a wait. It
+//! blocks on no caller; it appends one event, and sends one frame to a predecessor. It is also the one place that announces an end: from then on the process has no listening control
 //! socket, so late callers are refused and block on the lease, while peers that are connected keep getting answers.
 
 use std::io::{self, ErrorKind};
@@ -48,9 +48,6 @@ const BATCH: usize = 256;
 /// Peers that are heard again in one turn, after they were answered before; the others come first in the next one. A crowd
 /// that asks without a pause then costs a newcomer some milliseconds and not seconds.
 const TURN: usize = 128;
-
-/// Requests of one peer that are answered at a time, however many it has sent: once before it is read in a turn, once after.
-const SHARE: usize = 1;
 
 /// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
 const RESERVE: usize = 8;
@@ -215,50 +212,49 @@ impl Control {
         Ok(())
     }
 
-    /// Answers whole requests that were read, until an answer is owed or the peer has had its share.
+    /// Answers one request that was read, unless an answer is still owed. In a turn this comes once before the peer is read
+    /// and once after, however many requests it has sent.
     fn hear(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
-        for _ in 0..SHARE {
-            if peer.is_busy() {
-                return Ok(());
+        if peer.is_busy() {
+            return Ok(());
+        }
+        match peer.next(now)? {
+            Heard::Nothing => return Ok(()),
+            Heard::Unknown(why) => {
+                let why = format!("understand the request: {why}");
+                peer.answer(&Answer::refused(why), now)?;
             }
-            match peer.next(now)? {
-                Heard::Nothing => return Ok(()),
-                Heard::Unknown(why) => {
-                    let why = format!("understand the request: {why}");
-                    peer.answer(&Answer::refused(why), now)?;
+            Heard::Request(Request::Hello) => peer.answer(&self.hello(), now)?,
+            Heard::Request(Request::Wait { until, within_ms, proved }) => {
+                let due = now.saturating_add(Duration::from_millis(within_ms));
+                peer.wait(Waiting { until, proved, due });
+                self.settle_one(peer, now)?;
+            }
+            Heard::Request(Request::Stop { back: true, .. }) if !self.status.is_on_probation() => {
+                let why = "make room for the worker before: it is not on probation".to_owned();
+                peer.answer(&Answer::refused(why), now)?;
+            }
+            Heard::Request(Request::Stop { reason, deadline_ms, by, back }) => {
+                let asked = Some(Duration::from_millis(deadline_ms));
+                let end = if back { End::SentBack } else { End::Of(Happening::StopAsked) };
+                let (within, first) = self.announce(end, reason, &by, asked);
+                let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
+                if first {
+                    self.proclaim();
                 }
-                Heard::Request(Request::Hello) => peer.answer(&self.hello(), now)?,
-                Heard::Request(Request::Wait { until, within_ms, proved }) => {
-                    let due = now.saturating_add(Duration::from_millis(within_ms));
-                    peer.wait(Waiting { until, proved, due });
-                    self.settle_one(peer, now)?;
+                answered?;
+            }
+            Heard::Request(Request::Prepare(prepare)) => match self.lineage.admit(peer.stream()) {
+                Ok(link) => {
+                    incumbent::start(&self.lineage, link, *prepare);
+                    // The connection is the takeover's from here on.
+                    return Err(Gone);
                 }
-                Heard::Request(Request::Stop { back: true, .. }) if !self.status.is_on_probation() => {
-                    let why = "make room for the worker before: it is not on probation".to_owned();
-                    peer.answer(&Answer::refused(why), now)?;
-                }
-                Heard::Request(Request::Stop { reason, deadline_ms, by, back }) => {
-                    let asked = Some(Duration::from_millis(deadline_ms));
-                    let end = if back { End::SentBack } else { End::Of(Happening::StopAsked) };
-                    let (within, first) = self.announce(end, reason, &by, asked);
-                    let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
-                    if first {
-                        self.proclaim();
-                    }
-                    answered?;
-                }
-                Heard::Request(Request::Prepare(prepare)) => match self.lineage.admit(peer.stream()) {
-                    Ok(link) => {
-                        incumbent::start(&self.lineage, link, *prepare);
-                        // The connection is the takeover's from here on.
-                        return Err(Gone);
-                    }
-                    Err(refused) => peer.answer(&refused, now)?,
-                },
-                Heard::Request(Request::Commit | Request::Active(_) | Request::Abort(_)) => {
-                    let why = "go on with a takeover: none was prepared here".to_owned();
-                    peer.answer(&Answer::refused(why), now)?;
-                }
+                Err(refused) => peer.answer(&refused, now)?,
+            },
+            Heard::Request(Request::Commit | Request::Active(_) | Request::Abort(_)) => {
+                let why = "go on with a takeover: none was prepared here".to_owned();
+                peer.answer(&Answer::refused(why), now)?;
             }
         }
         Ok(())

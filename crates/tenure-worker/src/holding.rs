@@ -1,7 +1,8 @@
 //! What a worker holds: its state directory, its lease, its socket's place, and its channel to the launcher.
 //!
 //! Only the holder of the lease may touch the socket path or the ledger, and a path may meanwhile lead to somebody else's
-//! file; so everything that removes or replaces goes through here and looks first.
+//! file; so everything that removes or replaces goes through here and looks first, but for the
+//! pid file, which nobody reads.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};

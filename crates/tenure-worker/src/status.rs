@@ -1,4 +1,4 @@
-//! What a worker says of itself, and what was asked of it: the one thing that its threads share.
+//! What a worker says of itself, and what was asked of it.
 //!
 //! The app writes its state here; the control thread answers from it; the watchdog takes its deadlines from it. One mutex,
 //! never held over I/O or over code of the app, protects it from torn views between these threads; the app's heartbeat is

@@ -121,7 +121,7 @@ pub enum Target {
     },
     /// Every offer failed a moment ago.
     Suppressed {
-        /// The failure that will be over first.
+        /// The failure of the highest offer: its wait decides.
         failure: Failure,
         /// Time until it is.
         wait: Duration,
@@ -147,8 +147,8 @@ impl Default for Desired {
 }
 
 impl Desired {
-    /// Records an offer of a call. The same version offered with another spec replaces the offer, and whatever is known against it.
-    /// The version that a person holds is not among those that make room.
+    /// Records an offer of a call. The same version with another spec replaces the offer; failures of the earlier spec stay on
+    /// record and do not count against the new one. The version that a person holds is not among those that make room.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
         self.offer_from(spec, &Origin::Call, now);
     }

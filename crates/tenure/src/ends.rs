@@ -74,7 +74,7 @@ impl End {
         self.how != How::StartsAgain
     }
 
-    /// The end in a sentence without its subject: `gave up after 40s of service: …`.
+    /// The end in a sentence without its subject: `ended by itself and gave up after 40s of service: …`.
     #[must_use]
     pub fn line(&self) -> String {
         let how = match self.how {

@@ -61,15 +61,16 @@ impl Ensured {
 /// and if it fails, the one before it serves again and the next call is told.
 ///
 /// Any number of concurrent calls, from any number of processes, make one worker. A worker that is up costs one
-/// connection and one answer: no lock is taken and nothing is written. Nor where the worker is older than what is offered
-/// and is to stay, because a person pinned it or the offered version does not run: the record is read then. The call ends within the order's budget (plus the
-/// time in which the kernel ends a process) with an answer or a typed error. It never ends a healthy worker except one that
-/// is older than the highest version offered, never downgrades, and never touches a process that it cannot verify.
+/// connection and one answer: no lock is taken and nothing is written. One that is older than the offer and is to stay (a
+/// person pinned it, or the offered version does not run) costs one more read of the record, still without a lock. The call
+/// ends within the order's budget (plus the time in which the kernel ends a process) with an answer or a typed error. It ends
+/// no healthy worker except one that is older than the target, or whose build has changed; it never downgrades, and never
+/// signals a process that it cannot verify.
 ///
 /// # Errors
 /// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::SpecConflict`], [`ErrorKind::ClientTooOld`],
-/// [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`],
-/// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`],
+/// [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`], [`ErrorKind::Untrusted`], [`ErrorKind::LimitTooLow`],
+/// [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`],
 /// [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::Survivor`], [`ErrorKind::StillUnusable`],
 /// [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
 pub fn ensure(order: &Order) -> Result<Ensured, Error> {

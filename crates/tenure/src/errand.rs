@@ -40,7 +40,7 @@ pub enum Act {
     Start,
     /// Find out whether the silent one is wedged; if so end it, then start.
     Suspect,
-    /// End the worker, then start the target in its place.
+    /// Put the target in the worker's place: by takeover, or after the worker is proved gone.
     Replace(Box<Hello>, Fault),
     /// A worker stands that this call has already replaced once.
     GiveUp(Box<Hello>, Fault),
@@ -73,7 +73,7 @@ impl Errand {
         }
     }
 
-    /// Notes that a worker was retired to make room.
+    /// Notes that a worker made room.
     pub fn retired(&mut self) {
         self.replaced = true;
     }
@@ -83,7 +83,7 @@ impl Errand {
         self.started = true;
     }
 
-    /// Notes that the start of `version` failed; whether this call may go on to another offer.
+    /// Notes that the start of `version` failed.
     pub fn start_failed(&mut self, version: &Version) {
         self.failed.push(version.clone());
     }

@@ -1,7 +1,8 @@
 //! What happened to a worker, as one line of JSON each in `events.jsonl`.
 //!
 //! Written by whoever acts, launchers too: a failed start has no worker to write it. One `O_APPEND` write an event, so
-//! that lines of two writers never mix. For people and for tests; nothing in `tenure` reads events to decide.
+//! that lines of two writers never mix. For people and for tests. Nothing reads
+//! events to decide, but for `doctor --fix`, which takes the highest generation from them where the ledger is lost.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};

@@ -85,7 +85,7 @@ impl<'state> Gate<'state> {
         Self::enter_bounded(state, stage, HOLD_BOUND)
     }
 
-    /// Enters the gate for a hold of `bound` beyond the usual one, for a start that may take long.
+    /// Enters the gate for a hold of `extra` beyond the usual one, for a start that may take long.
     pub fn enter_for(state: &'state StateDir, stage: Stage, extra: Duration) -> Result<Self, GateError> {
         Self::enter_bounded(state, stage, HOLD_BOUND.saturating_add(extra))
     }

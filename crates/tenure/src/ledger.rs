@@ -26,7 +26,7 @@ const LONGEST_BOOT: Duration = Duration::from_hours(1);
 pub struct Ledger {
     /// [`SCHEMA`] of the writer.
     pub schema_version: u32,
-    /// Last generation that was activated; it never goes back.
+    /// Last generation that was opened, whether or not its worker ever served; it never goes back.
     pub generation: u64,
     /// Version of that generation.
     pub version: Option<Version>,
@@ -170,8 +170,8 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Opens the next generation, of `spec`: nobody is in its lineage yet. The former program's record stays until
-    /// somebody has proved that it is gone, so callers clear it first.
+    /// Opens the next generation, of `spec`: nobody is in its lineage yet. The former program's record is dropped:
+    /// callers have proved that program gone.
     #[must_use]
     pub fn next_generation(self, spec: &Spec, booting_until: Moment, by: Asker) -> Self {
         // A successor waits for the room that is made for it, too, and may have its probation first.

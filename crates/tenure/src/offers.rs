@@ -81,7 +81,7 @@ fn count_end(ledger: &Ledger, desired: &mut Desired) {
     }
 }
 
-/// The record where `spec` is offered in it already: read without the gate, and only to see that nothing is to be done.
+/// The record where this very offer stands in it already: read without the gate, and only to see that nothing is to be done.
 pub(crate) fn known(state: &StateDir, order: &Order) -> Option<Desired> {
     records::read_desired(state).ok().filter(|desired| stands(desired, order))
 }

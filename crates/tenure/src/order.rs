@@ -176,8 +176,7 @@ impl Order {
         Asker { version: Some(self.spec.version.clone()), ..asker() }
     }
 
-    /// What a call under the gate may take beyond the usual: the start of the new worker and the end of the old one, and
-    /// no more than the caller's own budget.
+    /// What a call under the gate may take beyond the usual: the caller's budget, and the boot of the new worker.
     pub(crate) fn gate_time(&self) -> Duration {
         self.budget.saturating_add(self.spec.start_timeout.duration())
     }

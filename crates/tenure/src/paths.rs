@@ -1,7 +1,7 @@
 //! Where a scope's state is, and the verified handle of its directory.
 //!
-//! A pure function of user id, home, machine id, name and key; never of a variable that differs between two sessions of
-//! one user (`TMPDIR`, `XDG_*`). `TENURE_STATE_DIR` is the one explicit override of the root, read at call time. Every
+//! Named by user id, home, machine id, name and key; never by a variable that differs between two sessions of one user
+//! (`TMPDIR`, `XDG_*`). Where that directory is missing, one that the machine had under another id is looked for. `TENURE_STATE_DIR` is the one explicit override of the root, read at call time. Every
 //! file below is reached through the handle of a directory that was checked to be ours and closed to others.
 
 use std::ffi::OsString;
@@ -32,7 +32,8 @@ pub mod file {
     pub const PROGRAM: &str = "program";
     /// Lock of the tree of a second program, while one takes the place of another and both live.
     pub const PROGRAM_2: &str = "program.2";
-    /// Every lock that a program's tree can hold. Nothing of a program lives where all of them are free.
+    /// Every lock that a program's tree can hold. Held: something lives. Free proves nothing: a program may close what it
+    /// has inherited.
     pub const PROGRAMS: [&str; 2] = [PROGRAM, PROGRAM_2];
     /// Offers and failures.
     pub const DESIRED: &str = "desired.json";

@@ -1,7 +1,8 @@
 //! `pin` and `unpin`: a person holds one version, the only downgrade there is, and releases it.
 //!
 //! A pin is a version that some launcher has offered, with the spec that it offered. It counts once a worker of it stands:
-//! if it does not start, what stood before is started again and nothing is held.
+//! if it does not start, the record stays as it was (an earlier pin still holds) and what would run without this pin is
+//! started again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -81,8 +82,8 @@ pub struct Unpinned {
 ///
 /// # Errors
 /// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
-/// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: nothing is held then, and what stood before
-/// is started again; otherwise as [`restart`](crate::restart()).
+/// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as
+/// it was then, and what would run without this pin is started again; otherwise as [`restart`](crate::restart()).
 pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     let budget = Deadline::start(order.budget);
     let Some(state) = StateDir::open(&order.scope)? else {
@@ -100,7 +101,7 @@ pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
 
     let applied = apply(&gate, &to, &budget)?;
     fault::reach(Point::PinProved);
-    // What the start put on record counts: the tally, and the boot of the new worker.
+    // The start may have changed the tally: it is read again.
     gate.confirm()?;
     let failures = offers::counted(&gate)?.failures;
     let before = desired.hold.replace(order.version.clone());
@@ -223,7 +224,7 @@ fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, E
         Ok(_) | Err(_) if stage.remaining().is_zero() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) => {
             let message =
-                format!("pin {version}: its worker ended before it had proved itself; nothing is held");
+                format!("pin {version}: its worker ended before it had proved itself; no pin was changed");
             Err(Error::of(ErrorKind::SpawnFailed, message))
         }
     }

@@ -183,7 +183,7 @@ fn end(boot: &Boot<'_>) {
     }
 }
 
-/// A boot that failed in a way that nobody has reported; the worker is gone after it.
+/// Ends what is left of a worker that failed to boot, and collects its last words.
 pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Option<Mark>) -> Outcome {
     end(boot);
     let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.mark));

@@ -1,7 +1,7 @@
 //! Starting a worker under the gate, with its lease in hand, and waiting until it serves or has failed.
 //!
 //! The order matters and each step names what it leaves for whoever comes next if this process dies there: generation
-//! (durable), sockets, brief, spawn, identity (durable), go. Until the identity is recorded this launcher ends what it
+//! (durable), sockets, brief, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is recorded this launcher ends what it
 //! started; after that the worker's own `start_timeout` does.
 
 use std::os::fd::{AsFd, BorrowedFd};

@@ -171,8 +171,8 @@ fn await_predecessors(
     Ok(true)
 }
 
-/// One that stands still can do nothing with its time: it has announced its end, or stood by to take the scope back, and now
-/// keeps everybody from the next takeover. It has had as long as any silent worker.
+/// A predecessor that is stopped by a signal would hold up every later takeover, so it is killed once it has had as long as any
+/// silent worker. One under a debugger is left alone.
 fn end_if_stopped(gate: &Gate<'_>, before: &ProcessHandle, generation: u64) {
     let pid = before.pid();
     if process::state_of(pid) == Some(RunState::Stopped) && process::tracer_of(pid).is_none() {

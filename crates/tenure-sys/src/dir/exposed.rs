@@ -20,7 +20,8 @@ const BY_OTHERS: u32 = 0o022;
 /// Permission bit by which nobody may move what is another's.
 const STICKY: u32 = 0o1000;
 
-/// Directories below one another that are marked: hosts, workers, logs.
+/// Directories below one another that are closed: the root, its hosts, their workers, the logs. What lies deeper stays as it
+/// is; nothing of ours does.
 const DEPTH: u32 = 4;
 
 /// Others could have changed a file.

@@ -15,7 +15,8 @@ impl Dir {
         self.read_if(name, limit, super::exposed::refuse)
     }
 
-    /// Reads a whole file whoever could have changed it, for what is shown and not believed.
+    /// Reads a whole file whoever could have changed it: the caller must bear that. For what is shown, and for what
+    /// is held against the directory itself.
     pub fn read_unbelieved(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
         self.read_if(name, limit, |_| Ok(()))
     }

@@ -32,7 +32,7 @@ const UID: usize = HEADER + 64;
 /// `INET_DIAG_NOCOOKIE` of `linux/inet_diag.h`.
 const NO_COOKIE: [u8; 4] = [0xff; 4];
 
-/// All states of a connection, but for one: a side that has been closed and waits has no user any more.
+/// All states of a connection. A closed side that waits for its time to be over has no user any more, and tells 0.
 const STATES: u32 = 0xffff_ffff;
 
 /// A way to ask, kept open.
@@ -53,7 +53,7 @@ impl ServerSide {
 
     /// The user whose socket is the other side of the connection that the caller has from `own` to `other`; `None` if
     /// there is none on this machine and in this network namespace. A connection that nobody has accepted yet belongs to
-    /// the user of its listener.
+    /// the user of its listener from Linux 6.17 on, and tells 0 before.
     pub fn user(&mut self, own: SocketAddr, other: SocketAddr) -> io::Result<Option<u32>> {
         self.asked = self.asked.wrapping_add(1);
         let question = question(other, own, self.asked);

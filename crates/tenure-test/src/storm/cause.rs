@@ -1,7 +1,8 @@
 //! What the hand did and when: the only excuse for a launcher that got no worker.
 //!
 //! Times are the wall clock's milliseconds, as in the events. A blow excuses only those whose own time it hit: a launcher
-//! from its start to its end, a boot from its beginning to its failure. Nothing is excused for a whole trial.
+//! from its start to its end, a boot from its beginning to its failure. Only a version that says
+//! that it is another one is excused for the whole trial.
 
 /// How long a boot may take that fails, its end included: its `start_timeout`, the end of the one that makes room, the grace
 /// of a stop, and a second.

@@ -113,7 +113,7 @@ pub(super) fn name(version: usize) -> String {
 impl Trial<'_> {
     fn land(&mut self, blow: Blow) {
         self.note_ends();
-        // Nobody is told more than once in a while that the worker is to stay down.
+        // While the worker is held down most launches would only be refused: some become a start instead.
         let blow =
             if self.said.down && blow == Blow::Launch && self.dice.chance(15) { Blow::Start } else { blow };
         *self.verdict.blows.entry(format!("{blow:?}")).or_default() += 1;

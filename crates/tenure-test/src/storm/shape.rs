@@ -37,7 +37,8 @@ impl Shape {
         // A port that the program binds itself changes hands only when the old program is gone.
         let overlap = mode != Mode::SelfBound && dice.chance(30);
         let mut words = vec!["escapee"];
-        // Found by its cookie; by the lock that it inherited; not at all by what its environment says; only by force.
+        // escapee: found by its cookie. orphan: only by the lock that it inherited. untitled: its environment tells nothing.
+        // deaf: ends only by SIGKILL.
         for (word, percent) in [("orphan", 30), ("untitled", 25), ("deaf", 10)] {
             words.extend(dice.chance(percent).then_some(word));
         }

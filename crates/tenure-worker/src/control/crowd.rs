@@ -1,4 +1,4 @@
-//! Whom a crowd costs a connection: who is closed when there is no room for a newcomer.
+//! Which peer is disconnected when a newcomer finds no place.
 //!
 //! Pure. A newcomer is never left in the queue for want of room, since nobody can tell that from a worker that is stuck. What
 //! is closed is what its owner misses least: a connection on which nothing is going on, then one that has asked half a question

@@ -35,8 +35,9 @@ impl Door {
     /// Whether the connection from `own` leads to the program at `other`. Where the kernel cannot be asked, it does not.
     pub(super) fn leads_to_program(&mut self, own: SocketAddr, other: SocketAddr) -> bool {
         let Some(user) = self.user(own, other) else { return false };
-        // A side that nobody has accepted yet, or that is closed already, shows as root before Linux 6.17. Then it came by the
-        // listener: either there was one of ours all the time, or it is not a side without a user any more.
+        // Before Linux 6.17 a side that is not accepted yet, or is closed, tells 0. Then the listener must be ours, and the
+        // connection must still tell 0: so it waited in that queue. One that changed in between is refused, and its client
+        // waits for the next try.
         let certain = user != 0 || {
             let listener = self.user(any(other), other);
             listener.is_some_and(|user| self.knows(user)) && self.user(own, other) == Some(user)

@@ -107,8 +107,8 @@ impl Lineage {
         self.inner().kept = None;
     }
 
-    /// Admits the peer as the one that takes over; or what it is answered. Where waiting is all that is missing, this worker
-    /// is not to be ended for it.
+    /// Admits the peer as the one that takes over, or gives the answer that refuses it. A refusal that says that this worker
+    /// goes on means: try again later, it is not to be ended for this.
     pub(crate) fn admit(&self, stream: &UnixStream) -> Result<Link, Answer> {
         let refuse = |why: &str| Err(Answer::refused(why));
         if self.status.life() != Life::Active || self.status.is_stopping() {

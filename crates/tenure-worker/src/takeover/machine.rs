@@ -1,7 +1,7 @@
 //! Both sides of a takeover as tables: where incumbent and successor stand, what they hear, what they do next.
 //!
-//! Pure: no clock, no I/O. Each side carries out the one deed that it gets and tells the machine what came of it; the model
-//! does the same with model processes. Three rules are in the tables and nowhere else: an incumbent goes on only when its
+//! Pure: no clock, no I/O. An incumbent carries out the one deed that it gets and tells the machine what came of it; a
+//! successor asks where a step is allowed, and gives up where it is not. The model does the same with model processes. Three rules are in the tables and nowhere else: an incumbent goes on only when its
 //! successor is proved gone, a successor acts alone only when its incumbent is proved gone, and an end that was announced
 //! is never taken back.
 

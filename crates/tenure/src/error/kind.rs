@@ -20,7 +20,7 @@ pub enum ErrorKind {
     SpecConflict,
     /// The worker was started as one version and says, when started once more too, that it is an older one.
     VersionDisagrees,
-    /// A version is to be pinned that no launcher has offered.
+    /// A version is to be pinned or forgotten that no launcher has offered.
     UnknownVersion,
     /// A version is to be forgotten that a person holds.
     VersionPinned,

@@ -75,9 +75,8 @@ impl Former<'_> {
         Ok(found)
     }
 
-    /// Who lives in the session that the recorded program has begun. Once that program is gone its number may have been
-    /// another session's in between, so that only somebody counts then who can not be looked into and thus may be the one
-    /// who holds the lock, where nobody else is seen to hold it.
+    /// Who lives in the session that the recorded program has begun. Once that program is gone its pid may have begun another
+    /// session. Then only members count that we may not look into, and only while the lock is held by nobody we can see.
     fn of_the_session(&self) -> io::Result<Vec<ProcessHandle>> {
         let Some(leader) = self.record.and_then(|record| record.identity.as_ref()) else {
             return Ok(Vec::new());
