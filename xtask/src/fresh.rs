@@ -1,7 +1,7 @@
 //! A fresh machine: the README's two commands in a bare Debian tree, as a new user types them.
 //!
-//! The tree holds what the README asks for (Rust, gcc, the static C library, git and the certificates that cargo needs to
-//! fetch) and nothing else. The sources are a clone of what is committed, below a directory that only its owner reads.
+//! The tree holds what the README asks for (Rust, gcc, the static C library), git to have the sources, the certificates that
+//! cargo needs to fetch, and nothing else. The sources are a clone of what is committed, below a directory that only its owner reads.
 //! The machine has no `/etc/machine-id`, as in a container. What runs there has mounts and process numbers of its own,
 //! so that nothing of it is left when the last command has ended. It uses the network of this machine, to install.
 
