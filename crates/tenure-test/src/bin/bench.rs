@@ -1,5 +1,6 @@
-//! `bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy|peers]`: measures and prints the table of
-//! `docs/performance.md`, or the part of it that is about restarts under load, the proxy, or crowds at a control socket.
+//! `bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy|peers|cold]`: measures and prints the table of
+//! `docs/performance.md`, or the part of it that is about restarts under load, the proxy, crowds at a control socket, or
+//! cold starts and healing.
 
 use std::path::Path;
 use std::process::ExitCode;
@@ -19,7 +20,7 @@ fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();
     let value = |flag: &str| args.iter().skip_while(|arg| *arg != flag).nth(1);
     let Some(tenure) = value("--tenure") else {
-        print("usage: bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy|peers]\n");
+        print("usage: bench --tenure PATH [--musl PATH] [--quick] [--only takeover|proxy|peers|cold]\n");
         return ExitCode::from(2);
     };
     let quick = args.iter().any(|arg| arg == "--quick");
@@ -40,6 +41,11 @@ fn main() -> ExitCode {
     }
     configure(&sandbox, &beside("fixture-program"));
     drop(sandbox.tenure(["trust"]).run().expect(0));
+    if value("--only").is_some_and(|room| room == "cold") {
+        print(&figure::table(&cold::rows(&sandbox, &beside("fixture-program"), if quick { 5 } else { 100 })));
+        drop(sandbox.stop("one"));
+        return ExitCode::SUCCESS;
+    }
     let newcomers = if quick { 20 } else { 200 };
     if value("--only").is_some_and(|room| room == "peers") {
         drop(sandbox.tenure(["ensure", "one"]).run().expect(0));
