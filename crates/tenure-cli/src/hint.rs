@@ -85,7 +85,9 @@ fn of_what_stands(kind: ErrorKind, name: &str) -> String {
             format!("wait for the holder of the gate, or end it; `tenure events {name}` tells what it did")
         }
         ErrorKind::TimedOut => format!("give it more time with --timeout, or see `tenure status {name}`"),
-        ErrorKind::Survivor => format!("end the process that is named, then `tenure stop {name}` again"),
+        ErrorKind::Survivor => {
+            "end the process that is named, or that the printed command finds, and try again".to_owned()
+        }
         ErrorKind::StillUnusable => format!("`tenure logs {name}` shows why the new worker does not serve"),
         ErrorKind::RestartUnproved => {
             format!("`tenure status {name}` and `tenure logs {name}` tell what stands now")

@@ -71,6 +71,8 @@ struct Seen {
     unread: Option<String>,
     /// How the last worker ended, where none serves and nobody had asked for it.
     ended: Option<End>,
+    /// Something of its program lives where none serves.
+    left: bool,
     now: Moment,
 }
 
@@ -88,7 +90,8 @@ impl Seen {
         let down = matches!(standing, Ok(Standing::Down));
         // A ledger that cannot be read is told by whoever needs it.
         let ended = if down { tenure::last_end(&target.scope).ok().flatten() } else { None };
-        Self { target, standing, record, offered, unread, ended, now: Moment::now() }
+        let left = down && tenure::is_program_left(&target.scope).unwrap_or(false);
+        Self { target, standing, record, offered, unread, ended, left, now: Moment::now() }
     }
 
     fn state(&self) -> State {
@@ -261,6 +264,8 @@ fn next(seen: &Seen) -> Option<String> {
         Some(format!("`tenure doctor {called}` says what to do"))
     } else if seen.hello().is_some_and(|hello| hello.draining) {
         Some(format!("`tenure ensure {called}` waits for its end and starts the next"))
+    } else if seen.left {
+        Some(format!("something of its program lives; `tenure doctor {called}` says what to do"))
     } else if state == State::Down {
         Some(format!("`tenure ensure {called}` starts it"))
     } else if state == State::Booting {

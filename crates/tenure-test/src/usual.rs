@@ -166,8 +166,9 @@ pub fn can_unshare(sandbox: &Sandbox, words: &[&str]) -> Option<PathBuf> {
     Some(unshare)
 }
 
+/// A line that says what is skipped.
 #[expect(clippy::print_stderr, reason = "a skipped test says so in the output")]
-fn skipped(why: &str) {
+pub fn skipped(why: &str) {
     eprintln!("skipped: {why}");
 }
 

@@ -5,7 +5,7 @@
 //! to it is for the room `evidence` to say; what cannot be verified is not signalled. What survives is named.
 
 use std::io::ErrorKind;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tenure_sys::lock::{self, LockWait};
@@ -84,15 +84,29 @@ fn belonging(owner: Option<u32>, pid: u32) -> String {
 }
 
 /// Nobody is named who is not seen to hold it now: the kernel's table has only the number of who once took it.
-fn named(holders: &[u32], lock: &std::path::Path) -> String {
+fn named(holders: &[u32], lock: &Path) -> String {
     if holders.is_empty() {
-        let lock = lock.display();
-        return format!(
-            ", and this user may not look into it; `sudo find /proc/[0-9]*/fd -lname '{lock}'` finds it"
-        );
+        let (directory, name) = (lock.parent().unwrap_or(lock), lock.file_name().unwrap_or_default());
+        let search = search(directory, &name.to_string_lossy());
+        return format!(", and this user may not look into it; `{search}` finds it");
     }
     let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
     format!(" (pid {})", pids.join(", "))
+}
+
+/// What finds, with more rights, who has a file open whose name is like `pattern`. The kernel tells a descriptor's file by
+/// its path without links, and `find` takes what it is given for a pattern.
+pub(crate) fn search(directory: &Path, pattern: &str) -> String {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let mut escaped = String::new();
+    for one in directory.display().to_string().chars() {
+        match one {
+            '*' | '?' | '[' | ']' | '\\' => escaped.extend(['\\', one]),
+            '\'' => escaped.push_str(r"'\''"),
+            plain => escaped.push(plain),
+        }
+    }
+    format!("sudo find /proc/[0-9]*/fd -lname '{escaped}/{pattern}'")
 }
 
 /// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take, or the program
@@ -150,8 +164,19 @@ fn await_foreign(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, 
     Ok(Vec::new())
 }
 
-/// Who belongs to the scope's former program, as pid and command line; for messages only.
-pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<(u32, String)>, LeftoverError> {
+/// Somebody who belongs to a former program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its pid.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// Whose it is, where it is another user's, who may not be signalled.
+    pub owner: Option<u32>,
+}
+
+/// Who belongs to the scope's former program; for messages only.
+pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Left>, LeftoverError> {
     if ledger.is_foreign() {
         return Ok(Vec::new());
     }
@@ -159,7 +184,11 @@ pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<(u32, String)>, Lef
     let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
     let mut found = former.shims().map_err(LeftoverError::Lock)?;
     add(&mut found, former.all(&[]).map_err(LeftoverError::Lock)?);
-    Ok(found.iter().map(name).collect())
+    let left = |handle: &ProcessHandle| {
+        let (pid, command) = name(handle);
+        Left { pid, command, owner: owner_beyond(pid) }
+    };
+    Ok(found.iter().map(left).collect())
 }
 
 fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
@@ -245,8 +274,14 @@ fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Resul
 
 fn survivor(handle: &ProcessHandle) -> LeftoverError {
     let pid = handle.pid();
-    let owner = process::uid_of(pid).filter(|uid| *uid != tenure_sys::user::effective_uid());
+    let owner = owner_beyond(pid);
     LeftoverError::Survivor { pid, command: process::command_line(pid).unwrap_or_default(), owner }
+}
+
+/// Whose a process is that this user may not end, as another's.
+fn owner_beyond(pid: u32) -> Option<u32> {
+    let ours = tenure_sys::user::effective_uid();
+    process::uid_of(pid).filter(|uid| ours != 0 && *uid != ours)
 }
 
 /// An end that goes on, and whom it has ended.
@@ -317,4 +352,15 @@ fn name(handle: &ProcessHandle) -> (u32, String) {
 #[must_use]
 pub fn patience(stage: Stage, patience: Duration) -> Duration {
     stage.remaining().min(patience)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_searched_for_as_it_is_and_not_as_a_pattern() {
+        let told = search(Path::new("/no/such [one]*/it's"), "program");
+        assert_eq!(told, r"sudo find /proc/[0-9]*/fd -lname '/no/such \[one\]\*/it'\''s/program'");
+    }
 }

@@ -83,5 +83,5 @@ pub use scope::Scope;
 pub use seat::{can_run, umask};
 pub use semver::Version;
 pub use spec::Spec;
-pub use status::{Listed, Standing, gate_holder, last_end, list, recorded, status};
+pub use status::{Listed, Standing, gate_holder, is_program_left, last_end, list, recorded, status};
 pub use stop::{StopOrder, Stopped, stop};

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure_sys::lock;
 use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Deadline, Moment};
@@ -102,6 +103,14 @@ pub fn last_end(scope: &Scope) -> Result<Option<End>, Error> {
         ledger.found_dead(Moment::now(), at_ms, logs::tail_since(&state, logs::Mark::default()));
     }
     Ok(ledger.last_end().cloned())
+}
+
+/// Whether something holds the lock of a program. For people, of a scope in which nobody serves: then it is what a dead
+/// worker left.
+pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(false) };
+    let locked = |name| state.dir().open_read(name).and_then(lock::is_locked).unwrap_or(false);
+    Ok(file::PROGRAMS.into_iter().any(locked))
 }
 
 /// Who signed the gate last; only meaningful while somebody holds it.

@@ -61,6 +61,7 @@ fn seen(name: &str, standing: Standing) -> Seen {
         offered: Vec::new(),
         unread: None,
         ended: None,
+        left: false,
         now: now(),
     }
 }
@@ -133,6 +134,7 @@ fn every_state() -> Vec<Seen> {
         seen("failed", app(AppState::Failed, "its program ended 5 times within 1m")),
         seen("ending", Standing::NotServing(Box::new(draining))),
         seen("down", Standing::Down),
+        Seen { left: true, ..seen("left", Standing::Down) },
         held("held"),
         marked("pinned", with(|_| {})),
         seen("proving", with(probation)),

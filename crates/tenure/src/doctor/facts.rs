@@ -169,6 +169,8 @@ pub struct State {
     /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that the
     /// next start would go by.
     pub remains: Vec<Seen>,
+    /// The same as far as another user's are among them, whom this user may not end, and whose they are.
+    pub remains_of_others: Vec<(Seen, u32)>,
     /// What the control socket answered.
     pub answer: Observation,
     /// How long that took.

@@ -7,9 +7,11 @@ use crate::doctor::check::{Case, Check, Look, bytes, word};
 use crate::doctor::facts::{Host, Read, line_of};
 use crate::doctor::finding::{Fix, Symptom};
 use crate::ends::{self, End};
+use crate::leftovers;
 
 pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "leftovers", part: "leftovers", look: Look::Worker(leftovers) },
+    Check { id: "leftovers", part: "leftovers", look: Look::Worker(left_running) },
+    Check { id: "leftovers-of-another-user", part: "leftovers", look: Look::Worker(of_another_user) },
     Check { id: "program-lock-held", part: "leftovers", look: Look::Worker(program_lock) },
     Check { id: "ended-by-itself", part: "ends", look: Look::Worker(ended) },
     Check { id: "ends-again-and-again", part: "ends", look: Look::Worker(ends_again) },
@@ -45,7 +47,7 @@ fn left<'case>(case: &'case Case<'_>) -> Vec<&'case Seen> {
     left
 }
 
-fn leftovers(case: &Case<'_>) -> Option<Symptom> {
+fn left_running(case: &Case<'_>) -> Option<Symptom> {
     let marked = left(case);
     if !is_over(case) || marked.is_empty() {
         return None;
@@ -58,6 +60,21 @@ fn leftovers(case: &Case<'_>) -> Option<Symptom> {
             .saw_all(more)
             .remedy(case.type_in("doctor --fix"))
             .fix(Fix::EndLeftovers { scope: case.worker.scope.clone() }),
+    )
+}
+
+/// What has changed its user, which only somebody with more rights ends.
+fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
+    let of_others = &case.state.remains_of_others;
+    if !is_over(case) || of_others.is_empty() {
+        return None;
+    }
+    let pids: Vec<String> = of_others.iter().map(|(seen, _)| seen.pid.to_string()).collect();
+    let line = |(seen, owner): &(Seen, u32)| format!("{} belongs to user {owner}", line_of(seen));
+    Some(
+        Symptom::error("what a dead worker left is another user's: nothing can be started beside it")
+            .saw_all(of_others.iter().take(NAMED).map(line))
+            .remedy(format!("sudo kill -9 {}", pids.join(" "))),
     )
 }
 
@@ -77,14 +94,18 @@ fn inherited(case: &Case<'_>) -> Option<Symptom> {
 
 /// A holder of the program's lock who may not be looked into cannot be found, and nothing starts beside it.
 fn program_lock(case: &Case<'_>) -> Option<Symptom> {
-    let held = case.state.program_lock == Ok(true) && left(case).is_empty();
+    let seen = !left(case).is_empty() || !case.state.remains_of_others.is_empty();
+    let held = case.state.program_lock == Ok(true) && !seen;
     (is_over(case) && held).then(|| {
         Symptom::error(
             "something of a dead worker's program lives and cannot be found: nothing can be started",
         )
         .saw("the lock of a program is held, and no process that this user may look into has inherited it")
         .saw_all(case.state.programs.iter().map(crate::doctor::facts::Member::line))
-        .remedy(format!("fuser -v {}*", word(&case.worker.directory.path.join(crate::paths::file::PROGRAM))))
+        .remedy(format!(
+            "`{}` finds it; end it, and start again",
+            leftovers::search(&case.worker.directory.path, &format!("{}*", crate::paths::file::PROGRAM))
+        ))
     })
 }
 

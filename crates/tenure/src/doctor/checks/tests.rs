@@ -225,6 +225,10 @@ fn of_the_rest() -> Vec<Case> {
         }),
         ("port-silent", healthy, |facts| state(facts).ports[0].sockets.clear()),
         ("leftovers", down, |facts| facts.census.cookies.push(("web:id/3/-/program".into(), seen(8)))),
+        ("leftovers-of-another-user", down, |facts| {
+            state(facts).remains_of_others = vec![(seen(8), 0)];
+            state(facts).program_lock = Ok(true);
+        }),
         ("program-lock-held", down, |facts| state(facts).program_lock = Ok(true)),
         ("logs-too-large", healthy, |facts| {
             state(facts).logs = Ok(Some(LogBytes { all: 900_000_000, bound: 1_000_000 }));

@@ -45,11 +45,13 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
     let program = recorded.and_then(|ledger| ledger.program.as_ref());
     let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
     let programs: Vec<Identity> = programs.cloned().collect();
+    let (remains, remains_of_others) = remains(state, &lease, ledger.good());
     let found = State {
         id: state.by_path(),
         marks: state.marks(),
         origin: state.origin(),
-        remains: remains(state, &lease, ledger.good()),
+        remains,
+        remains_of_others,
         other_mounts: lineage.iter().any(sees_other_mounts),
         program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
@@ -121,13 +123,20 @@ fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
     state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
 }
 
-/// Only of a worker that is over: a living one's program is where it belongs.
-fn remains(state: &StateDir, lease: &Read<bool>, ledger: Option<&Ledger>) -> Vec<Seen> {
+/// What this user may end, and what he may not. Only of a worker that is over: a living one's program is where it belongs.
+fn remains(state: &StateDir, lease: &Read<bool>, ledger: Option<&Ledger>) -> (Vec<Seen>, Vec<(Seen, u32)>) {
+    let (mut ours, mut of_others) = (Vec::new(), Vec::new());
     if *lease != Ok(false) {
-        return Vec::new();
+        return (ours, of_others);
     }
-    let found = leftovers::find(state, ledger.unwrap_or(&Ledger::default())).unwrap_or_default();
-    found.into_iter().map(|(pid, command)| Seen { pid, command, above: Vec::new() }).collect()
+    for left in leftovers::find(state, ledger.unwrap_or(&Ledger::default())).unwrap_or_default() {
+        let seen = Seen { pid: left.pid, command: left.command, above: Vec::new() };
+        match left.owner {
+            Some(owner) => of_others.push((seen, owner)),
+            None => ours.push(seen),
+        }
+    }
+    (ours, of_others)
 }
 
 fn is_a_program_locked(state: &StateDir) -> Read<bool> {

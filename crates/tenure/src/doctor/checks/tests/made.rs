@@ -155,6 +155,7 @@ pub(super) fn healthy() -> Facts {
         lease_file: Some((1, 2)),
         program_lock: Ok(true),
         remains: Vec::new(),
+        remains_of_others: Vec::new(),
         answer: Observation::Answered(Box::new(hello())),
         took: Duration::from_millis(1),
         socket: Ok(true),
