@@ -23,6 +23,7 @@ const LEDGER: &str = include_str!("../../tenure/formats/ledger-1.json");
 const DESIRED: &str = include_str!("../../tenure/formats/desired-1.json");
 const DESIRED_2: &str = include_str!("../../tenure/formats/desired-2.json");
 const DESIRED_3: &str = include_str!("../../tenure/formats/desired-3.json");
+const DESIRED_3_MADE: &str = include_str!("../../tenure/formats/desired-3-made.json");
 const EVENTS: &str = include_str!("../../tenure/formats/events-1.jsonl");
 const HELLO: &str = include_str!("../../tenure/formats/hello-1.json");
 const HELLO_OF_A_BUILD: &str = include_str!("../../tenure/formats/hello-1-build.json");
@@ -85,6 +86,7 @@ fn the_offers_of_format_2_hold() {
 #[test]
 fn the_offers_of_format_3_hold() {
     holds::<Desired>(DESIRED_3);
+    holds::<Desired>(DESIRED_3_MADE);
 }
 
 #[test]

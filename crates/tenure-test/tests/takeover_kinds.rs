@@ -9,6 +9,7 @@ use tenure::event::What;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Output, Sandbox};
+use tenure_test::usual::complaint;
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
 const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
@@ -178,22 +179,42 @@ fn a_program_that_was_overwritten_is_not_started_as_what_it_was_and_a_person_is_
     let failed = events.iter().find(|event| event.what == What::RollbackFailed).expect("it is told");
     assert!(failed.why.contains(&file.display().to_string()), "{}", failed.why);
     assert_eq!(kept.count(What::RolledBack), 0);
-    // The next call starts what can run.
-    let next = kept.launcher("ensure", "2.0.0").run().expect(0);
-    assert_eq!((next.state().as_str(), kept::version(&next).as_str()), ("started", "1.0.0"));
-    assert!(next.json()["generation"].as_u64() > Some(2), "{}", next.stdout);
+    let starts = kept.sandbox.oracle().count("start");
+    // Nor by the next call: what lies there is not what was offered as 1.0.0.
+    let next = kept.launcher("ensure", "2.0.0").run().expect(1);
+    let told = complaint(&next);
+    assert!(told.contains("exit status 7"), "the real cause: {told}");
+    assert!(told.contains("1.0.0 is not started instead"), "{told}");
+    assert!(told.contains(&file.display().to_string()), "{told}");
+    assert_eq!(kept.sandbox.oracle().count("start"), starts, "nothing was started");
+    // Whoever offers it says that it is what lies there now.
+    let vouched = kept.launcher("ensure", "1.0.0").run().expect(0);
+    assert_eq!((vouched.state().as_str(), kept::version(&vouched).as_str()), ("started", "1.0.0"));
+    assert!(vouched.json()["generation"].as_u64() > Some(2), "{}", vouched.stdout);
     assert_eq!(kept.sandbox.oracle().count("double"), 0);
     kept.stop().run().expect(0);
 }
 
 #[test]
-fn a_caller_of_a_version_that_fails_has_the_overwritten_one_started_anew() {
-    let (kept, _) = overwritten();
-    let caller = kept.launcher("ensure", "2.0.0").run().expect(0);
-    assert_eq!((caller.state().as_str(), kept::version(&caller).as_str()), ("started", "1.0.0"));
-    assert_eq!(kept::warnings(&caller), ["offer-not-running"], "{}", caller.stdout);
+fn a_caller_of_a_version_that_fails_is_told_why_and_that_the_overwritten_one_is_not_started() {
+    let (kept, file) = overwritten();
+    let caller = kept.launcher("ensure", "2.0.0").run().expect(1);
+    let told = complaint(&caller);
+    assert!(told.contains("exit status 7") && told.contains("1.0.0 is not started instead"), "{told}");
+    assert!(told.contains(&file.display().to_string()), "{told}");
     assert_eq!((kept.count(What::RollbackFailed), kept.count(What::RolledBack)), (1, 0));
-    assert!(says(&caller).starts_with("version=1.0.0 "), "{}", says(&caller));
+    assert_eq!(kept.status().state(), "down");
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn a_worker_that_serves_goes_on_whatever_was_made_of_its_files() {
+    let (kept, _) = overwritten();
+    let preflight = format!("preflight = {:?}", ["/bin/sh", "-c", "exit 4"]);
+    offer(&kept, "2.0.0").line(&preflight).write();
+    let caller = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((caller.state().as_str(), kept::version(&caller).as_str()), ("up", "1.0.0"));
+    assert_eq!(kept::warnings(&caller), ["offer-not-running"], "{}", caller.stdout);
     kept.stop().run().expect(0);
 }
 

@@ -10,6 +10,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Moment;
+use crate::made::Made;
 use crate::origin::Origin;
 use crate::spec::Spec;
 use crate::wire::Asker;
@@ -89,6 +90,9 @@ pub struct Offer {
     /// What it was read from. An offer from before this was recorded counts as one of a call.
     #[serde(default, skip_serializing_if = "Origin::is_call")]
     pub origin: Origin,
+    /// What it was made of when somebody last offered it. An offer from before this was recorded counts as unchanged.
+    #[serde(default, skip_serializing_if = "Made::is_unknown")]
+    pub made: Made,
 }
 
 /// The death tally of one (version, spec).
@@ -158,7 +162,7 @@ impl Desired {
         let known = self.offers.iter().find(|offer| offer.spec == *spec);
         let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
         self.offers.retain(|offer| offer.spec.version != spec.version);
-        self.offers.push(Offer { spec: spec.clone(), at, origin: origin.clone() });
+        self.offers.push(Offer { spec: spec.clone(), at, origin: origin.clone(), made: Made::default() });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
             let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();
@@ -189,6 +193,34 @@ impl Desired {
         let mut allowed = self.clone();
         allowed.offers.retain(|offer| allows(&offer.origin));
         allowed
+    }
+
+    /// Notes what the offer of `version` is made of.
+    pub fn made_of(&mut self, version: &Version, made: Made) {
+        if let Some(offer) = self.offers.iter_mut().find(|offer| offer.spec.version == *version) {
+            offer.made = made;
+        }
+    }
+
+    /// The record as far as it may be fallen back to: without the offers that are not what was offered any more and lie below
+    /// one that can run. What would come up under their number is most often the very thing that failed, or a mixture. What
+    /// a person holds is started as he says. The second of the two are those that were left out.
+    #[must_use]
+    pub fn as_offered(
+        &self,
+        can_run: &dyn Fn(&Spec) -> bool,
+        is_other: &dyn Fn(&Offer) -> bool,
+    ) -> (Self, Vec<Offer>) {
+        let highest = self.offers.iter().rev().find(|offer| can_run(&offer.spec));
+        let Some(highest) = highest.filter(|_| self.hold.is_none()) else {
+            return (self.clone(), Vec::new());
+        };
+        let below = |offer: &&Offer| offer.spec.version < highest.spec.version;
+        let left_out: Vec<Offer> =
+            self.offers.iter().filter(below).filter(|offer| is_other(offer)).cloned().collect();
+        let mut rest = self.clone();
+        rest.offers.retain(|offer| left_out.iter().all(|out| out.spec.version != offer.spec.version));
+        (rest, left_out)
     }
 
     /// The offer of `version`, where there is one.

@@ -167,7 +167,7 @@ impl Call<'_> {
         let Some(desired) = offers::known(state, self.order) else {
             return judge(&self.want, &Aim::Unknown, seen);
         };
-        let plan = Plan::of(&desired, &self.errand);
+        let plan = Plan::of(&desired, &self.errand, &self.order.spec.version);
         let verdict = judge(&self.want, &plan.aim(seen, self.failure.as_ref(), &self.budget), seen);
         if let Verdict::Use(usable) = verdict { Verdict::Use(plan.explained(usable)) } else { verdict }
     }
@@ -176,7 +176,7 @@ impl Call<'_> {
     fn act(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.order.gate_time())?;
         let desired = offers::with_offer(&gate, self.order)?;
-        let plan = Plan::of(&desired, &self.errand);
+        let plan = Plan::of(&desired, &self.errand, &self.order.spec.version);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.order.first_answer));
         let aim = plan.aim(&seen, self.failure.as_ref(), &self.budget);

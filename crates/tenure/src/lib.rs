@@ -45,6 +45,7 @@ pub mod ledger;
 pub mod leftovers;
 pub mod listen;
 pub mod logs;
+pub mod made;
 mod offers;
 mod order;
 pub mod origin;

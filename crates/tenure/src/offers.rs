@@ -9,15 +9,19 @@ use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::judge::Fault;
 use crate::ledger::{Ledger, RolledBack};
+use crate::made::Made;
 use crate::order::{self, Order};
 use crate::origin::Origin;
 use crate::paths::StateDir;
 use crate::readiness::Outcome;
 use crate::records::{self, RecordError};
+use crate::seat;
 use crate::spec::Spec;
 use crate::start::StartError;
 use crate::trust::Trusted;
 use crate::wire::Hello;
+
+use std::path::PathBuf;
 
 use semver::Version;
 
@@ -27,6 +31,8 @@ pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, Reco
     if !stands(&desired, order) {
         desired.offer_from(&order.spec, &order.origin, &Moment::now());
     }
+    // Whoever offers a version says that it is what lies there now.
+    desired.made_of(&order.spec.version, Made::of(&order.spec, order.spec.env.path_here().as_deref()));
     if order.start {
         desired.down = None;
     }
@@ -104,6 +110,18 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
         Err(_) => !matches!(origin, Origin::Project { .. }),
     };
     desired.allowed(&allows)
+}
+
+/// What a call may start: what is allowed, without offers that are not what was offered any more and could only take the place
+/// of one that failed; and these, with the file that has changed. What the call itself offers is what lies there now.
+pub(crate) fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
+    let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());
+    let is_other = |offer: &Offer| {
+        own != Some(&offer.spec.version) && !offer.made.is_unknown() && changed(offer).is_some()
+    };
+    let (rest, left_out) = allowed(desired).as_offered(&seat::can_run, &is_other);
+    let named = left_out.iter().filter_map(|offer| Some((offer.spec.version.clone(), changed(offer)?)));
+    (rest, named.collect())
 }
 
 /// Why nothing may be started because of trust: the offer that would be the target came from content that nobody trusts any

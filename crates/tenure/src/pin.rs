@@ -248,7 +248,8 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
         Some(version) => format!("{version} stays held"),
         None => "nothing is held".to_owned(),
     };
-    let Target::Offer { spec, .. } = offers::allowed(&desired).target(&Moment::now(), &seat::can_run) else {
+    let (choice, _) = offers::to_choose_from(&desired, Some(&to.spec.version));
+    let Target::Offer { spec, .. } = choice.target(&Moment::now(), &seat::can_run) else {
         return failure.adding(&format!("{held}, and nothing else could be started"));
     };
     let version = &spec.version;

@@ -2,7 +2,10 @@
 //!
 //! Made once under the gate (or from a look at the record without it), and asked before anything is stopped to make room.
 
+use std::path::PathBuf;
 use std::time::Duration;
+
+use semver::Version;
 
 use crate::build;
 use crate::deadline::{Deadline, Moment};
@@ -22,26 +25,36 @@ pub(crate) struct Plan {
     target: Target,
     /// Nothing may be started, because nobody trusts what was offered.
     untrusted: Option<Error>,
+    /// Versions that could run instead of one that failed, were their files still what was offered.
+    left_out: Vec<(Version, PathBuf)>,
     held: bool,
     /// This call has tried to start the target, and is not to try again.
     spent: bool,
-    tried: Vec<semver::Version>,
+    tried: Vec<Version>,
     down: Option<Down>,
 }
 
 impl Plan {
     /// The plan by the record. A version that this very call has seen fail is out of the choice, quarantine or not.
-    pub(crate) fn of(desired: &Desired, errand: &Errand) -> Self {
+    pub(crate) fn of(desired: &Desired, errand: &Errand, own: &Version) -> Self {
         let has_failed = |spec: &Spec| !errand.may_start(&spec.version) && desired.failure(spec).is_some();
         let untrusted = offers::refusal(desired);
-        let desired = &offers::allowed(desired);
+        let (desired, left_out) = &offers::to_choose_from(desired, Some(own));
         let target = desired.target(&Moment::now(), &|spec| seat::can_run(spec) && !has_failed(spec));
         let tried = match &target {
             Target::Offer { spec, .. } => desired.observed_for(spec),
             Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
         };
         let spent = matches!(&target, Target::Offer { spec, .. } if !errand.may_start(&spec.version));
-        Self { target, untrusted, held: desired.hold.is_some(), spent, tried, down: desired.down.clone() }
+        Self {
+            target,
+            untrusted,
+            left_out: left_out.clone(),
+            held: desired.hold.is_some(),
+            spent,
+            tried,
+            down: desired.down.clone(),
+        }
     }
 
     /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
@@ -86,11 +99,24 @@ impl Plan {
                 seat::check(spec, order)?;
                 Ok(spec)
             }
-            (_, Some(failure)) => Err(failure.clone()),
-            (Target::Suppressed { failure, wait }, None) => Err(suppressed(failure, *wait)),
+            (_, Some(failure)) => Err(self.adding_left_out(failure.clone())),
+            (Target::Suppressed { failure, wait }, None) => {
+                Err(self.adding_left_out(suppressed(failure, *wait)))
+            }
             (Target::Missing { program }, None) => Err(missing(&order.spec, program)),
             (Target::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
         }
+    }
+
+    /// The same error, saying why no older version is started instead.
+    fn adding_left_out(&self, error: Error) -> Error {
+        let told = |error: Error, (version, file): &(Version, PathBuf)| {
+            let file = file.display();
+            error.adding(&format!(
+                "version {version} is not started instead: {file} has changed since it was offered"
+            ))
+        };
+        self.left_out.iter().rev().fold(error, told)
     }
 
     /// The same worker, where the warning that the offer does not run says how it failed.

@@ -91,7 +91,8 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
     if let Some(refusal) = offers::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
     }
-    let target = target(&offers::allowed(&desired).target(&Moment::now(), &seat::can_run), &order.spec)?;
+    let (choice, _) = offers::to_choose_from(&desired, Some(&order.spec.version));
+    let target = target(&choice.target(&Moment::now(), &seat::can_run), &order.spec)?;
     // What can be known to fail is said before anything is stopped.
     if order.overlap && !order.force {
         may_overlap(&target)?;

@@ -272,6 +272,8 @@ pub struct Wanted {
     pub untrusted: Vec<(Version, PathBuf)>,
     /// Versions that nobody describes any more though they come before all that somebody does, and the file that offered them.
     pub undescribed: Vec<(Version, PathBuf)>,
+    /// Versions that are not started instead of a higher one that failed, because this file is not what was offered any more.
+    pub overwritten: Vec<(Version, PathBuf)>,
 }
 
 impl Wanted {
@@ -279,9 +281,9 @@ impl Wanted {
     #[must_use]
     pub fn target(&self, now: &Moment) -> Target {
         let mut allowed = self.record.clone();
-        allowed
-            .offers
-            .retain(|offer| !self.untrusted.iter().any(|(version, _)| *version == offer.spec.version));
+        let left_out: Vec<&Version> =
+            self.untrusted.iter().chain(&self.overwritten).map(|(version, _)| version).collect();
+        allowed.offers.retain(|offer| !left_out.contains(&&offer.spec.version));
         allowed.target(now, &|spec| !self.gone.iter().any(|(version, _)| *version == spec.version))
     }
 }

@@ -396,3 +396,17 @@ fn what_listens_in_the_name_of_the_worker_is_no_stranger() {
     facts.census.cookies.push(("web:id/3/-/program".into(), seen(8)));
     assert_eq!(found(&facts), []);
 }
+
+#[test]
+fn an_older_version_whose_files_were_overwritten_is_no_way_out_and_the_file_is_named() {
+    let mut facts = down();
+    wants(&mut facts).record.offer(&spec(2), &now());
+    wants(&mut facts).record.failed(&spec(2), "exit status 3", &now());
+    let nothing = |facts: &Facts| found(facts).into_iter().find(|one| one.check == "nothing-to-start");
+    assert_eq!(nothing(&facts), None, "the older one can run");
+
+    wants(&mut facts).overwritten.push((version(1), "/srv/app/server.mjs".into()));
+
+    let evidence = nothing(&facts).expect("nothing can").evidence.join("\n");
+    assert!(evidence.contains("exit status 3") && evidence.contains("/srv/app/server.mjs"), "{evidence}");
+}

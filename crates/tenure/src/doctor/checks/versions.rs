@@ -104,6 +104,12 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
         Target::Suppressed { failure, wait } => Some(
             Symptom::error("nothing can be started now: every version failed a moment ago")
                 .saw(format!("version {}: {}", failure.version, counted(&failure)))
+                .saw_all(wanted.overwritten.iter().map(|(version, file)| {
+                    let file = file.display();
+                    format!(
+                        "version {version} is not started instead: {file} has changed since it was offered"
+                    )
+                }))
                 .saw(format!("the next try is allowed in {}", span(wait)))
                 .remedy(format!("{}, then {}", case.type_in("logs"), case.type_in("restart"))),
         ),

@@ -21,6 +21,7 @@ use crate::gate;
 use crate::ledger::Ledger;
 use crate::leftovers;
 use crate::listen;
+use crate::offers;
 use crate::origin::ReadStated;
 use crate::paths::{StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
@@ -214,7 +215,8 @@ fn wanted(record: Record<Desired>, name: &str, read: ReadStated) -> Record<Wante
             let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
             let doubtful = described::doubtful(&offered, record.hold.as_ref());
             let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
-            Record::Good(Wanted { record, gone, untrusted, undescribed })
+            let (_, overwritten) = offers::to_choose_from(&record, None);
+            Record::Good(Wanted { record, gone, untrusted, undescribed, overwritten })
         }
         Record::Absent => Record::Absent,
         Record::Damaged { why, holds } => Record::Damaged { why, holds },

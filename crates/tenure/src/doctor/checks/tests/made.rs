@@ -138,7 +138,13 @@ pub(super) fn address() -> std::net::SocketAddr {
 pub(super) fn wanted() -> Wanted {
     let mut record = Desired::default();
     record.offer(&spec(1), &now());
-    Wanted { record, gone: Vec::new(), untrusted: Vec::new(), undescribed: Vec::new() }
+    Wanted {
+        record,
+        gone: Vec::new(),
+        untrusted: Vec::new(),
+        undescribed: Vec::new(),
+        overwritten: Vec::new(),
+    }
 }
 
 /// A worker that is up and well.
