@@ -383,15 +383,6 @@ pub fn warnings(answer: &Output) -> Vec<String> {
     warnings.filter_map(|warning| Some(warning["kind"].as_str()?.to_owned())).collect()
 }
 
-/// How long a call took by its own account, in milliseconds.
-///
-/// # Panics
-/// If it does not say.
-#[must_use]
-pub fn took_ms(answer: &Output) -> u64 {
-    answer.json()["took_us"].as_u64().expect("an answer says how long it took") / 1000
-}
-
 /// The message of a failure.
 #[must_use]
 pub fn message(answer: &Output) -> String {

@@ -4,7 +4,6 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tenure::scope::{COOKIE_VARIABLE, program_cookie};
@@ -231,14 +230,13 @@ fn a_worker_outside_of_the_containers_pid_namespace_is_used() {
 #[test]
 fn nobody_takes_the_place_of_a_worker_of_another_pid_namespace_and_that_is_said_at_once() {
     for word in ["restart w", "restart w --force", "ensure w --version 9.0.0"] {
-        let script = format!("\"$T\" {word} --json --timeout 60s");
+        // Far longer than the test waits for any process: whoever spends its budget on this fails it.
+        let script = format!("\"$T\" {word} --json --timeout 1h");
         let Some((sandbox, outer, said)) = beside_outer_worker(&script) else { return };
         let refused = said.expect(4);
         assert_eq!(refused.state(), "denied", "{word}: {}", refused.stdout);
         assert!(complaint(&refused).contains("pid namespace"), "{word}: {}", refused.stdout);
         assert!(complaint(&refused).contains("tenure stop w"), "the remedy: {}", refused.stdout);
-        let took = refused.json()["took_ms"].as_u64().unwrap_or(0);
-        assert!(u128::from(took) < Duration::from_secs(30).as_millis(), "{word}: half of its budget: {took}");
         assert!(!outer.has_ended(), "{word}");
         stop(&sandbox).expect(0);
     }

@@ -6,7 +6,7 @@ use tenure::ledger::Ledger;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::tree;
-use tenure_test::kept::{self, Kept, freeze, kill};
+use tenure_test::kept::{Kept, freeze, kill};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Output;
 
@@ -184,14 +184,14 @@ fn a_program_without_shim_gets_its_own_signal_and_its_own_grace() {
 
 #[test]
 fn nobody_waits_for_a_shim_that_is_gone() {
-    // All are gone but one that lost its shim and hears nothing: the grace is short, what a shim would get is long.
-    let kept = kept(&["deaf"], &["stop = { grace = \"100ms\" }", "drain_timeout = \"60s\""]);
+    // All are gone but one that lost its shim and hears nothing: the grace is short, and what a shim would get is longer than
+    // the call may take.
+    let kept = kept(&["deaf"], &["stop = { grace = \"100ms\" }", "drain_timeout = \"10m\""]);
     kept.ensure().run().expect(0);
     kept.settled();
     let old = Cast::of(&kept);
     old.bereave();
-    let answer = started_anew(&kept, &[&old.program]);
-    assert!(kept::took_ms(&answer) < 30_000, "{}", answer.stdout);
+    started_anew(&kept, &[&old.program]);
     let left = kept.events().into_iter().find(|event| event.what == What::LeftoverEnded).expect("it is told");
     assert!(left.why.contains("killed"), "that it did not end when it was asked: {}", left.why);
     kept.stop().run().expect(0);

@@ -237,7 +237,6 @@ fn records_of_another_boot_are_void() {
     assert_eq!(kept.status().expect(3).state(), "down");
     let answer = kept.ensure().run().expect(0);
     assert_eq!((answer.state().as_str(), answer.json()["generation"].as_u64()), ("started", Some(2)));
-    assert!(kept::took_ms(&answer) < 10_000, "{}", answer.stdout);
     innocent.spared();
     kept.stop().run().expect(0);
 }

@@ -12,7 +12,9 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
 #[test]
 fn a_zombie_is_dead() {
     tree::set_subreaper().expect("a process may adopt its orphans");
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    let kept = Kept::new(TENURE, PROGRAM);
+    // Who waits for the end of what is dead waits for longer than the call may take.
+    kept.offer("1.0.0").line("drain_timeout = \"10m\"").line("stop = { grace = \"10m\" }").write();
     let host = kept::host(&kept.ensure().run().expect(0));
     assert_eq!(
         process::parent_of(host.pid()),
@@ -24,7 +26,6 @@ fn a_zombie_is_dead() {
     assert_eq!(kept.status().expect(3).state(), "down");
     let next = kept.ensure().run().expect(0);
     assert_eq!(next.state(), "started");
-    assert!(kept::took_ms(&next) < 20_000, "{}", next.stdout);
     kept.stop().run().expect(0);
     assert_eq!(
         process::state_of(kept::pid(&next)),

@@ -7,7 +7,6 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
 use tenure::amount::Span;
-use tenure::deadline::monotonic;
 use tenure::spec::{Health, Listen, ListenMode, Ready, Spec, Upstream};
 use tenure::wire::Hello;
 use tenure::{Ensured, Order};
@@ -147,14 +146,14 @@ fn a_stop_lets_a_program_finish_what_it_has_begun() {
 }
 
 fn a_stop_closes_connections_that_are_kept_for_later() {
-    let first = serving(&proxied(&["port", "keeps"], told()));
+    let mut spec = proxied(&["port", "keeps"], told());
+    // What a program in the middle of something would be given is longer than the stop may take.
+    spec.drain_timeout = Span::secs(600);
+    let first = serving(&spec);
     let mut kept = connected(public(&first));
     kept.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("room");
     kept.read_exact(&mut [0; 12]).expect("a status");
-    let began = monotonic();
     stop();
-    // Far less than the ten seconds that a program in the middle of something would be given.
-    assert!(monotonic().saturating_sub(began) < std::time::Duration::from_secs(5));
     let mut rest = Vec::new();
     kept.read_to_end(&mut rest).expect("an end that is no reset");
 }
