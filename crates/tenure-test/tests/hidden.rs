@@ -141,7 +141,7 @@ fn one_that_left_the_session_is_found_by_the_command_that_is_printed() {
     assert!(status.contains("`tenure doctor w` says what to do"), "{status}");
     found(&scene.remedy("program-lock-held"));
     // The same directory by another name: the kernel tells files by their path without links.
-    let link = scene.sandbox.work().join("link[1]");
+    let link = scene.sandbox.path().join("link[1]");
     symlink(scene.sandbox.state_root(), &link).expect("a sandbox takes links");
     let by_link = as_user(&scene.sandbox, NOBODY, &["ensure", "w", "--json"]).expect("looked for before");
     let by_link = by_link.env(tenure::paths::ROOT_VARIABLE, &link.display().to_string());
