@@ -12,18 +12,18 @@ use crate::workspace;
 /// What goes into a build: changes elsewhere leave it what it was.
 const BUILT: [&str; 4] = ["crates", "Cargo.toml", "Cargo.lock", ".cargo"];
 
-/// Runs the binary `name` of `tenure-test`, which keeps a record: it is told what was built, as far as git knows. Words
-/// after `--` are the run's own, as those without it.
+/// Runs the binary `name` of `tenure-test`, which keeps a record: it is told the last commit that changed what is built, and
+/// whether there are changes beside it, as far as git knows. Words after `--` are the run's own, as those without it.
 pub(crate) fn recorded_run(name: &str, words: &[String]) -> Result<(), Failure> {
     let own = match words {
         [first, rest @ ..] if first == "--" => rest,
         all => all,
     };
     let mut told = own.to_vec();
-    if let Ok(commit) = read_git(&["rev-parse", "--short=10", "HEAD"]) {
-        let status = [&["status", "--porcelain", "--"][..], &BUILT].concat();
+    let about = |words: &[&'static str]| read_git(&[words, &["--"], &BUILT].concat());
+    if let Ok(commit) = about(&["log", "-1", "--abbrev=10", "--format=%h"]) {
         told.extend(["--commit".to_owned(), commit]);
-        told.extend((!read_git(&status)?.is_empty()).then(|| "--changed".to_owned()));
+        told.extend((!about(&["status", "--porcelain"])?.is_empty()).then(|| "--changed".to_owned()));
     }
     long_run(name, &told)
 }
