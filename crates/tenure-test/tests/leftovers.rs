@@ -263,3 +263,31 @@ fn the_program_of_a_worker_that_made_room_and_was_killed_with_its_shim_is_ended_
     assert_eq!((told.generation, told.pid), (1, Some(old.program.pid())));
     kept.stop().run().expect(0);
 }
+
+#[test]
+fn a_successor_whose_incumbent_dies_beside_it_does_not_take_its_own_program_for_a_leftover() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let boot = kept.sandbox.meeting("boot");
+    let meets = format!("meet={}", kept.sandbox.path().join("boot").display());
+    let describe = |version: &str, words: &[&str]| {
+        let offer = kept.offer(version).words(words).ready(Some("{ notify = true }")).line("overlap = true");
+        offer.line("restart = { backoff = [\"1h\", \"1h\"] }").write();
+    };
+    describe("1.0.0", &["beside", "notify"]);
+    describe("2.0.0", &["beside", &meets, "notify"]);
+    kept.ensure().run().expect(0);
+    kept.settled();
+    let old = Cast::of(&kept);
+    // Its lock is free from now on, and the new program is given it.
+    kill(&old.program);
+    assert!(old.shim.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    let upgrade = kept.launcher("restart", "2.0.0").start();
+    let booting = boot.meet();
+    kill(&old.host);
+    booting.release();
+    let upgraded = upgrade.wait().expect(0);
+    assert_eq!((kept::version(&upgraded).as_str(), kept.count(What::StartFailed)), ("2.0.0", 0));
+    let starts = kept.sandbox.oracle().lines().iter().filter(|line| line.what == "start").count();
+    assert_eq!((starts, kept.count(What::LeftoverEnded)), (2, 0), "{}", kept.sandbox.story());
+    kept.stop().run().expect(0);
+}

@@ -364,7 +364,7 @@ impl<'lineage> Takeover<'lineage> {
         let recorded = ledger.program.clone().filter(|program| program.cookie == cookie);
         let mut program = recorded.unwrap_or_else(|| ProgramRecord::of_cookie(cookie));
         let own = self.program.as_ref().and_then(|own| own.lock.as_deref());
-        if program.lock.is_none() && own.is_some() {
+        if own.is_some() && (program.lock.is_none() || program.lock.as_deref() == own) {
             let other = file::PROGRAMS.into_iter().find(|name| Some(*name) != own);
             program.lock = other.map(str::to_owned);
         }

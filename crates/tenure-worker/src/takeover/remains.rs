@@ -6,28 +6,30 @@
 
 use std::time::Duration;
 
+use tenure::asker;
 use tenure::event::{self, Event, What};
 use tenure::ledger::{Ledger, ProgramRecord};
 use tenure::leftovers::{self, LeftoverError};
 use tenure::spec::KILL_GRACE;
-use tenure::{asker, records};
 
 use crate::holding::Holding;
 
 /// Ends what the program of `before` has left, where that worker died instead of making room: its shim ends it politely, and
-/// what escaped is ended here. This worker has no program yet.
+/// what escaped is ended here. With `overlap` this worker has a program of its own by now; where that has the lock of the one
+/// before, nobody else does, and whoever inherited it is no leftover.
 pub(crate) fn clear(holding: &Holding, before: &Ledger) -> Result<(), LeftoverError> {
-    before.program.as_ref().map_or(Ok(()), |program| end(holding, before, program))
+    let Some(program) = &before.program else { return Ok(()) };
+    let own = holding.kept_program().and_then(|own| own.lock);
+    let lock = program.lock.clone().filter(|lock| own.as_ref() != Some(lock));
+    end(holding, before, &ProgramRecord { lock, ..program.clone() })
 }
 
-/// The same for a worker that made room, once it is gone: most often nothing is left. What cannot be ended keeps its lock,
-/// which names it to the next takeover.
+/// The same for a worker that made room, once it is gone: most often nothing is left. Only the record, the mark and descent
+/// are evidence here. The lock is none: as soon as the tree has let go of it, it may be the next program's.
 pub(crate) fn clear_beside(holding: &Holding, before: &Ledger) {
-    let Some(mut former) = before.program.clone() else { return };
-    let own = records::read_ledger(&holding.state).ok().and_then(|ledger| ledger.program);
-    // Whoever inherited the lock of this worker's own program belongs to that.
-    former.lock = former.lock.filter(|lock| own.is_some_and(|own| own.lock.as_ref() != Some(lock)));
-    drop(end(holding, before, &former));
+    let Some(program) = &before.program else { return };
+    // What cannot be ended is named to the next takeover by its lock.
+    drop(end(holding, before, &ProgramRecord { lock: None, ..program.clone() }));
 }
 
 fn end(holding: &Holding, before: &Ledger, program: &ProgramRecord) -> Result<(), LeftoverError> {
