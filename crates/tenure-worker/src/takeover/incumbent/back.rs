@@ -1,0 +1,203 @@
+//! The incumbent's way back: a successor that failed is ended and proved gone, and the scope taken back from it.
+//!
+//! Nothing is written, answered or started here before the successor and its program are gone.
+
+use std::os::fd::AsFd;
+use std::os::unix::net::UnixListener;
+use std::time::Duration;
+
+use tenure::asker;
+use tenure::deadline::millis;
+use tenure::event::What;
+use tenure::fault::{self, Point};
+use tenure::ledger::{Ledger, ProgramRecord, RolledBack};
+use tenure::leftovers::{self, LeftoverError};
+use tenure::listen::BACKLOG;
+use tenure::paths::file;
+use tenure::records;
+use tenure::retire::OVERRUN;
+use tenure::scope;
+use tenure::spec::KILL_GRACE;
+use tenure::wire::{Prepare, Request};
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{self, Signal};
+use tenure_sys::{exit, pipe, socket};
+
+use crate::life::EXIT_FAILED;
+use crate::reason;
+use crate::takeover::calling;
+use crate::takeover::hand_over::Back;
+use crate::takeover::incumbent::{TRACED, Takeover};
+use crate::takeover::lineage::{self, Lineage};
+use crate::takeover::machine::{Heard, Incumbent, Then};
+
+impl Takeover<'_> {
+    /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
+    /// gone and not before: to go on while it may live would make two of us.
+    pub(super) fn end_successor(&mut self, state: Incumbent) -> Heard {
+        let polite = match (self.sent_back, self.aborted) {
+            // It serves, and has what any worker has for its end.
+            (true, _) => self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN),
+            (false, true) => KILL_GRACE,
+            (false, false) => Duration::ZERO,
+        };
+        let gone = self.successor.wait_ended(Some(polite)).unwrap_or(false);
+        while !gone && !self.successor.has_ended() {
+            // Somebody who looks into it with a debugger will let it go; nobody tells when.
+            let traced = process::tracer_of(self.successor.pid()).is_some();
+            if !traced {
+                drop(self.successor.signal(Signal::Kill));
+            }
+            drop(self.successor.wait_ended(traced.then_some(TRACED)));
+        }
+        if state != Incumbent::Ending(Then::Reclaim) {
+            self.forget_successor(state);
+        } else if self.last_words_are_of_a_stop() {
+            // It was asked to end while this worker lost its patience with it.
+            return Heard::Aborted { ends: true };
+        }
+        Heard::SuccessorGone
+    }
+
+    /// Nothing of a successor that was never the worker is left: its program, and its place in the lineage.
+    fn forget_successor(&self, state: Incumbent) {
+        let holding = &self.lineage.holding;
+        // What cannot be ended keeps its lock, which names it to the next takeover.
+        drop(self.clear_successors_program(&Ledger::default(), holding.brief.spec.end_budget()));
+        let gone = self.successor.identity();
+        let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
+        drop(holding.write_ledger(|ledger| {
+            ledger.lineage.retain(|known| known != gone);
+            ledger.rolled_back = failed.or(ledger.rolled_back.take());
+        }));
+    }
+
+    /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor came
+    /// to record it, or else its mark, and the lock that this worker's own program does not hold.
+    fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), LeftoverError> {
+        let holding = &self.lineage.holding;
+        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
+        let recorded = ledger.program.clone().filter(|program| program.cookie == cookie);
+        let mut program = recorded.unwrap_or_else(|| ProgramRecord::of_cookie(cookie));
+        let own = self.program.as_ref().and_then(|own| own.lock.as_deref());
+        if own.is_some() && (program.lock.is_none() || program.lock.as_deref() == own) {
+            let other = file::PROGRAMS.into_iter().find(|name| Some(*name) != own);
+            program.lock = other.map(str::to_owned);
+        }
+        leftovers::clear_program(&holding.state, &program, patience).map(drop)
+    }
+
+    /// What is to be known of the successor that failed, by whoever chooses what to start next.
+    /// None where it was not the version's fault.
+    fn failed(&self) -> Option<RolledBack> {
+        let Prepare { version, spec, .. } = self.asked.clone();
+        let failed = RolledBack { version, spec, at: self.asked_at.clone(), why: self.why.clone() };
+        (!self.blameless).then_some(failed)
+    }
+
+    /// Whether a successor that is gone has said, last of all, that somebody asked the worker to end.
+    fn last_words_are_of_a_stop(&mut self) -> bool {
+        loop {
+            match self.link.next::<Request>() {
+                Ok(Some(Request::Abort(abort))) => return abort.ends,
+                Ok(Some(_)) => {}
+                Ok(None) => {
+                    let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
+                    let ready = poll::wait(&mut interests, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);
+                    if !ready || self.link.fill().is_err() {
+                        return false;
+                    }
+                }
+                Err(_) => return false,
+            }
+        }
+    }
+
+    /// Takes back the generation, the ledger, the app's work and the control socket, in this order.
+    pub(super) fn reclaim(&mut self) -> Heard {
+        fault::reach(Point::IncumbentReclaiming);
+        match self.try_reclaim() {
+            Ok(()) => Heard::Reclaimed,
+            Err(_) if self.lineage.status.is_stopping() => Heard::StopAsked,
+            Err(why) => {
+                self.why = format!("{}; the worker before it does not go on: {why}", self.why);
+                Heard::NotReclaimed
+            }
+        }
+    }
+
+    fn try_reclaim(&mut self) -> Result<(), String> {
+        let told = |error: &dyn std::error::Error| format!("failed to {}", reason::of(error));
+        let Lineage { holding, status, .. } = self.lineage;
+        let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
+        let patience = ledger.end_budget(holding.brief.spec.end_budget());
+        self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
+
+        let own = status.hello();
+        let failed = (!self.sent_back).then(|| self.failed()).flatten();
+        let (above, program) = (self.asked.generation, self.program.take());
+        let endpoints = self.lineage.endpoints();
+        let generation = holding.open_generation(|found, kept| Ledger {
+            generation: found.generation.max(above).saturating_add(1),
+            version: Some(own.version.clone()),
+            lineage: vec![own.identity.clone()],
+            program: kept.program.clone().or(program),
+            booting_until: None,
+            end_budget_ms: Some(millis(holding.brief.spec.end_budget())),
+            host: Some(lineage::host_record(holding.brief.spec.kind)),
+            endpoints: endpoints.clone(),
+            started_by: Some(own.started_by.clone()),
+            rolled_back: failed.clone().or(found.rolled_back.clone()),
+            ..found
+        });
+        // Told only once it is on record: a later worker must not get the same number. Room was kept for it, so that this
+        // fails with a broken disk and not with a full one.
+        let generation = generation.map_err(|error| told(&error))?;
+        status.set_activation(generation, endpoints);
+        self.resume(generation)?;
+        status.opens_again();
+        status.stand(None);
+        // For people only, as at its start.
+        drop(holding.write_pid());
+        self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
+        let why = format!("version {} (pid {}): {}", self.asked.version, self.successor.pid(), self.why);
+        holding.note(What::RolledBack, &asker(), why);
+        Ok(())
+    }
+
+    /// An app that was never asked to make room has nothing to come back from.
+    fn resume(&mut self, generation: u64) -> Result<(), String> {
+        if self.terms.overlap {
+            return Ok(());
+        }
+        let again = self.lineage.duplicate().map_err(|error| error.to_string())?;
+        let (state, why) = (std::mem::take(&mut self.state), self.why.clone());
+        let back = Back { state, generation, listeners: again.listeners, why };
+        let limit = self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN);
+        calling::call(self.lineage, limit, move |hooks| hooks.resume(back))
+            .unwrap_or_else(|| Err("it does not answer".to_owned()))
+    }
+
+    /// Callers are answered here again, and the kernel names this process to them.
+    fn answer_again(&self) -> std::io::Result<()> {
+        let control = self.kept.control.try_clone()?;
+        socket::relisten(control.as_fd(), BACKLOG)?;
+        pipe::set_nonblocking(control.as_fd(), true)?;
+        self.lineage.holding.door.open(UnixListener::from(control));
+        self.lineage.status.touch();
+        Ok(())
+    }
+
+    /// Neither serving nor able to: whoever comes next starts anew.
+    pub(super) fn exit(&self) -> ! {
+        // Whoever waits for the successor is told why neither of them serves.
+        let failed = self.failed();
+        drop(
+            self.lineage
+                .holding
+                .write_ledger(|ledger| ledger.rolled_back = failed.or(ledger.rolled_back.take())),
+        );
+        self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
+        exit::now(EXIT_FAILED)
+    }
+}

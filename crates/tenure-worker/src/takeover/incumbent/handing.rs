@@ -1,0 +1,99 @@
+//! What the incumbent hands over: the descriptors that both share, its app's state, and the scope itself.
+//!
+//! The ledger is written here until the grant; from then on it is the successor's.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use tenure::deadline::{Deadline, millis};
+use tenure::fault::{self, Point};
+use tenure::records;
+use tenure::retire::OVERRUN;
+use tenure::wire::{Answer, Granted, Prepared, Role};
+use tenure_sys::memory;
+
+use crate::reason;
+use crate::takeover::calling;
+use crate::takeover::incumbent::Takeover;
+use crate::takeover::lineage::Lineage;
+use crate::takeover::machine::Heard;
+use crate::takeover::parcel::LinkError;
+
+impl Takeover<'_> {
+    /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.
+    pub(super) fn share(&mut self) -> Option<Heard> {
+        let holding = &self.lineage.holding;
+        let successor = self.successor.identity().clone();
+        let recorded = holding.write_ledger(|ledger| {
+            ledger.lineage.retain(|known| *known != successor);
+            ledger.lineage.push(successor);
+        });
+        fault::reach(Point::IncumbentPrepared);
+        if let Err(error) = recorded {
+            self.say(&format!("failed to {}", reason::of(&error)));
+            return Some(Heard::Lost);
+        }
+        let Some(lease) = holding.lease() else { return Some(Heard::Lost) };
+        let listeners = self.kept.listeners.iter().map(|(name, _)| name.clone()).collect();
+        let fds: Vec<BorrowedFd<'_>> = [lease.as_fd(), self.kept.control.as_fd()]
+            .into_iter()
+            .chain(self.kept.listeners.iter().map(|(_, fd)| fd.as_fd()))
+            .collect();
+        let prepared = Prepared { listeners, within_ms: millis(holding.brief.spec.end_budget()) };
+        let sent = self.link.send_all(&Answer::Prepared(prepared), &fds);
+        sent.err().map(|error| self.lost(&error))
+    }
+
+    pub(super) fn quiesce(&mut self) -> Heard {
+        fault::reach(Point::IncumbentCommitted);
+        let limit = self.lineage.holding.brief.spec.end_budget();
+        self.lineage.status.makes_room(&self.lineage.holding.brief.spec);
+        let until = Deadline::start(limit);
+        let asked =
+            calling::call(self.lineage, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
+        if self.lineage.status.is_stopping() {
+            self.say("the worker was asked to end");
+            return Heard::StopAsked;
+        }
+        match asked {
+            Some(Ok(state)) => {
+                self.state = state;
+                Heard::Quiesced
+            }
+            Some(Err(why)) => {
+                let why = format!("its app does not make room: {why}");
+                // The successor is not to blame, and ends by itself when it hears of it.
+                self.aborted = self.link.send(&Answer::refused(why.clone()), &[]).is_ok();
+                self.blameless = true;
+                self.say(&why);
+                Heard::NotQuiesced
+            }
+            None => {
+                self.say("the app that was to make room did not answer");
+                Heard::Stuck
+            }
+        }
+    }
+
+    /// Nobody is answered here any more, nothing is written: the scope is the successor's. `None`: it has been told.
+    pub(super) fn grant(&mut self) -> Option<Heard> {
+        let Lineage { holding, status, .. } = self.lineage;
+        self.program = records::read_ledger(&holding.state).ok().and_then(|ledger| ledger.program);
+        status.stand(Some(Role::Committed));
+        holding.door.close();
+        status.touch();
+        holding.leave_ledger();
+        let sent = self.send_grant();
+        fault::reach(Point::IncumbentGranted);
+        sent.err().map(|error| self.lost(&error))
+    }
+
+    /// With what the app has packed.
+    fn send_grant(&self) -> Result<(), LinkError> {
+        if self.state.is_empty() {
+            return self.link.send(&Answer::Granted(Granted::default()), &[]);
+        }
+        let held = memory::hold("tenure-state", &self.state).map_err(LinkError::Io)?;
+        let state_bytes = u64::try_from(self.state.len()).unwrap_or(u64::MAX);
+        self.link.send(&Answer::Granted(Granted { state_bytes }), &[held.as_fd()])
+    }
+}
