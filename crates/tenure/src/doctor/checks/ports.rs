@@ -20,12 +20,15 @@ fn listeners<'case>(case: &Case<'case>, port: &Port) -> Vec<&'case Seen> {
     case.census.sockets.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, seen)| seen).collect()
 }
 
-/// Whether one of those processes belongs to this worker: by its mark, or because it descends from the worker.
+/// Whether one of those processes belongs to this worker: by its mark, because it descends from the worker, or by the other
+/// evidence of what a dead one left, for one that blanked its environment.
 fn is_ours(case: &Case<'_>, listeners: &[&Seen]) -> bool {
     let hello = case.state.hello();
     let program = hello.and_then(|hello| hello.program.as_ref()?.identity.as_ref());
     let worker = hello.map(|hello| &hello.identity).into_iter().chain(program).map(|identity| identity.pid);
-    let ours: Vec<u32> = case.marked().map(|seen| seen.pid).chain(worker).collect();
+    let of_others = case.state.remains_of_others.iter().map(|(seen, _)| seen);
+    let left = case.state.remains.iter().chain(of_others);
+    let ours: Vec<u32> = case.marked().chain(left).map(|seen| seen.pid).chain(worker).collect();
     listeners.iter().any(|seen| ours.contains(&seen.pid) || seen.above.iter().any(|pid| ours.contains(pid)))
 }
 

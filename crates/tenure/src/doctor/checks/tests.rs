@@ -410,3 +410,16 @@ fn an_older_version_whose_files_were_overwritten_is_no_way_out_and_the_file_is_n
     let evidence = nothing(&facts).expect("nothing can").evidence.join("\n");
     assert!(evidence.contains("exit status 3") && evidence.contains("/srv/app/server.mjs"), "{evidence}");
 }
+
+#[test]
+fn what_a_dead_worker_left_on_its_port_is_no_stranger_though_it_blanked_its_mark() {
+    let mut facts = down();
+    state(&mut facts).ports = vec![port(false)];
+    facts.census.sockets.push((77, seen(8)));
+    assert!(found(&facts).iter().any(|finding| finding.check == "port-taken"));
+
+    state(&mut facts).remains = vec![seen(8)];
+
+    let checks: Vec<&str> = found(&facts).iter().map(|finding| finding.check).collect();
+    assert_eq!(checks, ["leftovers"], "nobody is told to end our own by hand");
+}
