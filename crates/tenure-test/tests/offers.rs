@@ -4,6 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use tenure::fault::Point;
 use tenure_test::sandbox::{Output, Sandbox};
 use tenure_test::usual::{Binaries, complaint};
 
@@ -63,6 +64,26 @@ fn what_was_trusted_once_is_not_started_when_its_trust_is_taken_back() {
     let findings = call(&sandbox, &home, &["doctor", "w"]).stdout;
     assert!(findings.contains("version 9.9.9 is not started"), "the offer is told: {findings}");
     sandbox.stop("w");
+}
+
+#[test]
+fn what_loses_its_trust_while_the_worker_before_it_ends_is_not_started() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let home = project(&sandbox, "p", "9.9.9");
+    call(&sandbox, &home, &["trust"]).expect(0);
+    call(&sandbox, &home, &["ensure", "w"]).expect(0);
+    let meeting = sandbox.meeting("gone");
+    let restart = sandbox.tenure(["restart", "w", "--force", "--json"]).cwd(&home);
+    let restart = restart.fault(&meeting.armed(Point::RetireProved)).start();
+    let gone = meeting.meet();
+    call(&sandbox, &home, &["trust", "--revoke"]).expect(0);
+    gone.release();
+
+    let refused = restart.wait().expect(6);
+
+    assert_eq!(refused.state(), "untrusted");
+    assert!(complaint(&refused).contains("no worker runs now"), "{}", refused.stdout);
+    assert_eq!(started(&sandbox), ["9.9.9"], "the one that was trusted then");
 }
 
 #[test]
@@ -217,6 +238,51 @@ fn a_file_that_is_gone_describes_nothing() {
     assert_eq!(
         (&restarted["version"], &restarted["forgotten"]),
         (&"1.0.0".into(), &serde_json::json!(["2.0.0"]))
+    );
+    sandbox.stop("w");
+}
+
+/// A call that names what to start, as this version.
+fn typed(sandbox: &Sandbox, program: &Path, version: &str) -> Output {
+    let (program, oracle) =
+        (program.display().to_string(), sandbox.oracle().directory().display().to_string());
+    let words = ["ensure", "w", "--json", "--version", version, "--", &program, &oracle, version];
+    sandbox.tenure(words).cwd(&sandbox.work()).run()
+}
+
+#[test]
+fn what_a_call_offered_without_a_file_is_described_as_long_as_its_program_exists() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    let program = work.join("server");
+    fs::copy(BINARIES.program, &program).expect("a sandbox takes files");
+    user(&sandbox, "1.0.0");
+    typed(&sandbox, &program, "9.0.0").expect(0);
+
+    let there = call(&sandbox, &work, &["restart", "w"]).expect(0).json();
+    fs::remove_file(&program).expect("it is ours");
+    let gone = call(&sandbox, &work, &["restart", "w"]).expect(0).json();
+
+    assert_eq!((&there["version"], &there["passed_over"]), (&"9.0.0".into(), &"1.0.0".into()));
+    assert_eq!((&gone["version"], &gone["forgotten"]), (&"1.0.0".into(), &serde_json::json!(["9.0.0"])));
+    fs::copy(BINARIES.program, &program).expect("a sandbox takes files");
+    let after = call(&sandbox, &work, &["ensure", "w"]).expect(0).json();
+    assert_eq!(after["version"], "1.0.0", "it does not come back with its program");
+    sandbox.stop("w");
+}
+
+#[test]
+fn a_version_that_only_a_call_gives_to_a_described_worker_is_not_described() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let work = sandbox.work();
+    user(&sandbox, "1.0.0");
+    call(&sandbox, &work, &["ensure", "w", "--version", "11.0.0"]).expect(0);
+
+    let restarted = call(&sandbox, &work, &["restart", "w"]).expect(0).json();
+
+    assert_eq!(
+        (&restarted["version"], &restarted["forgotten"]),
+        (&"1.0.0".into(), &serde_json::json!(["11.0.0"]))
     );
     sandbox.stop("w");
 }

@@ -3,8 +3,10 @@
 //!
 //! Probations are long here, so that nothing but what a test does ends them.
 
+use tenure::deadline::Moment;
 use tenure::event::What;
 use tenure::fault::Point;
+use tenure::ledger::RolledBack;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Call, Output};
@@ -54,6 +56,26 @@ fn past_its_quarantine(kept: &Kept) {
     }
     let text = serde_json::to_vec(&desired).expect("a record can be written");
     std::fs::write(kept.state().join("desired.json"), text).expect("ours");
+}
+
+#[test]
+fn a_pin_keeps_what_is_known_against_other_versions_and_nobody_has_counted() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    for version in ["1.0.0", "2.0.0", "3.0.0"] {
+        kept.offer(version).write();
+        kept.launcher("ensure", version).run().expect(0);
+    }
+    let two =
+        kept.desired().offers.into_iter().find(|offer| offer.spec.version.major == 2).expect("on offer");
+    let (version, spec) = (two.spec.version.clone(), two.spec.digest());
+    let failed = RolledBack { version, spec, at: Moment::now(), why: "exit status 3".to_owned() };
+    kept.forge(|ledger| ledger.rolled_back = Some(failed));
+
+    kept.pin("1.0.0").run().expect(0);
+
+    let failures = kept.desired().failures;
+    assert!(failures.iter().any(|failure| failure.version.major == 2), "{failures:?}");
+    kept.stop().run().expect(0);
 }
 
 #[test]

@@ -108,6 +108,12 @@ impl Moment {
         self.boot == now.boot && self.ms > now.ms
     }
 
+    /// Whether this moment came after `other`. Of two boots the present one is the later; of two former ones nobody can tell.
+    #[must_use]
+    pub fn is_later(&self, other: &Self, now: &Self) -> bool {
+        if self.boot == other.boot { self.ms > other.ms } else { self.boot == now.boot }
+    }
+
     /// How far this moment lies ahead of `now`; zero when it has passed or belongs to another boot.
     #[must_use]
     pub fn ahead_of(&self, now: &Self) -> Duration {
@@ -159,5 +165,13 @@ mod tests {
         assert!(!at("a", 10).is_after(&at("b", 5)));
         assert!(at("a", 10).is_after(&at("a", 5)));
         assert_eq!(at("a", 10).ahead_of(&at("a", 4)), Duration::from_millis(6));
+    }
+
+    #[test]
+    fn what_happened_in_this_boot_came_after_all_of_another_one() {
+        let now = at("b", 100);
+        assert!(at("b", 5).is_later(&at("a", 10), &now) && !at("a", 10).is_later(&at("b", 5), &now));
+        assert!(at("b", 6).is_later(&at("b", 5), &now) && !at("b", 5).is_later(&at("b", 5), &now));
+        assert!(!at("a", 10).is_later(&at("c", 5), &now), "nobody can tell");
     }
 }

@@ -180,6 +180,38 @@ impl Desired {
         self.offers.len() < before
     }
 
+    /// Takes back every offer above `version` that is not described any more, also one that could not be started now: it would
+    /// come back as soon as it can. Highest first: the order in which they would have been started. What is described stands,
+    /// also where it is higher: a stale copy does not downgrade others. Under a hold nothing is taken back.
+    pub fn forget_undescribed(
+        &mut self,
+        version: &Version,
+        described: &dyn Fn(&Offer) -> bool,
+    ) -> Vec<Version> {
+        if self.hold.is_some() {
+            return Vec::new();
+        }
+        let above = self.offers.iter().rev().filter(|offer| offer.spec.version > *version);
+        let forgotten: Vec<Version> =
+            above.filter(|offer| !described(offer)).map(|offer| offer.spec.version.clone()).collect();
+        for version in &forgotten {
+            self.forget(version);
+        }
+        forgotten
+    }
+
+    /// A person asks for this version: nothing that is known against it is held against it, and it is an offer of this moment,
+    /// so that what was counted is not counted again. Where nothing is known there is nothing to write.
+    pub fn begin_anew(&mut self, version: &Version, now: &Moment) {
+        if self.failures.iter().all(|failure| failure.version != *version) {
+            return;
+        }
+        self.succeeded(version);
+        for offer in self.offers.iter_mut().filter(|offer| offer.spec.version == *version) {
+            offer.at = now.clone();
+        }
+    }
+
     fn forget_the_unknown(&mut self) {
         let known = |version: &Version| self.offers.iter().any(|offer| offer.spec.version == *version);
         self.failures.retain(|failure| known(&failure.version));
@@ -293,7 +325,7 @@ impl Desired {
         }
     }
 
-    /// Clears the tally of a version: it became ready and is on no probation, or a person asked for it.
+    /// Clears the tally of a version: it became ready and is on no probation.
     pub fn succeeded(&mut self, version: &Version) {
         self.failures.retain(|failure| failure.version != *version);
     }

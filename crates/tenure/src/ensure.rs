@@ -247,6 +247,7 @@ impl Call<'_> {
     /// Starts the target and answers, or remembers how it failed and looks again for another offer.
     fn start(&mut self, gate: &Gate<'_>, lease: Lease, plan: &Plan) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(plan)?;
+        offers::confirm_trust(gate, spec)?;
         let started = start::start(gate, lease, spec, self.order, &self.budget);
         self.settle(gate, spec, started, plan)
     }

@@ -66,6 +66,7 @@ mod start;
 mod status;
 mod stop;
 mod takeover;
+pub mod tally;
 pub mod trust;
 mod vacate;
 pub mod version;

@@ -2,13 +2,11 @@
 
 use crate::deadline::Moment;
 use crate::desired::{Desired, Offer};
-use crate::ends;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
 use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::judge::Fault;
-use crate::ledger::{Ledger, RolledBack};
 use crate::made::Made;
 use crate::order::{self, Order};
 use crate::origin::Origin;
@@ -18,6 +16,7 @@ use crate::records::{self, RecordError};
 use crate::seat;
 use crate::spec::Spec;
 use crate::start::StartError;
+use crate::tally;
 use crate::trust::Trusted;
 use crate::wire::Hello;
 
@@ -44,47 +43,8 @@ pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
     let mut desired = records::read_desired(gate.state())?;
     // A ledger that cannot be read is told where something is to be started.
     let Ok(ledger) = records::read_ledger(gate.state()) else { return Ok(desired) };
-    if let Some(proved) = &ledger.proved {
-        desired.proved(&proved.version, &proved.at, &Moment::now());
-    }
-    if let Some(failed) = &ledger.rolled_back {
-        count_rollback(failed, &mut desired);
-    }
-    count_end(&ledger, &mut desired);
+    tally::count(&ledger, &mut desired, &Moment::now());
     Ok(desired)
-}
-
-/// Counts a successor that failed: the worker that took its scope back has put it on record. What was counted is not counted
-/// again, and neither is what failed before the version was offered as it is: it was counted then, or forgotten since.
-fn count_rollback(failed: &RolledBack, desired: &mut Desired) {
-    let counted = desired.failures.iter().any(|known| {
-        known.version == failed.version && known.spec == failed.spec && !failed.at.is_after(&known.at)
-    });
-    let is_meant = |offer: &&Offer| {
-        offer.spec.version == failed.version
-            && offer.spec.digest() == failed.spec
-            && !offer.at.is_after(&failed.at)
-    };
-    let offered = desired.offers.iter().find(is_meant).map(|offer| offer.spec.clone());
-    if let Some(spec) = offered.filter(|_| !counted) {
-        desired.failed(&spec, &failed.why, &failed.at);
-    }
-}
-
-/// Counts a worker that gave up, or ended soon after it was ready again and again, as a start that failed: to begin the same
-/// loop anew with each call helps nobody. What was counted is not counted again.
-fn count_end(ledger: &Ledger, desired: &mut Desired) {
-    let times = ends::failed_starts(&ledger.ends, ledger.generation);
-    let Some(end) = ledger.last_end().filter(|_| times > 0) else { return };
-    let offered = desired.offers.iter().map(|offer| &offer.spec);
-    let offered = offered
-        .filter(|spec| end.spec.as_ref() == Some(&spec.digest()))
-        .max_by_key(|spec| &spec.version)
-        .cloned();
-    let Some(spec) = offered else { return };
-    if desired.failure(&spec).is_none_or(|known| end.at.is_after(&known.at)) {
-        desired.failed_at_least(&spec, &end.line(), &end.at, times);
-    }
 }
 
 /// The record where this very offer stands in it already: read without the gate, and only to see that nothing is to be done.
@@ -132,10 +92,23 @@ pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
     if allowed.offers.iter().any(|offer| wanted(&offer)) {
         return None;
     }
-    let offer = desired.offers.iter().rev().find(wanted)?;
+    untrusted(desired.offers.iter().rev().find(wanted)?, desired.hold.is_some())
+}
+
+/// Whether `spec` is still trusted: a wait for the end of whoever stood there can be long, and what was chosen before it may
+/// have lost its trust meanwhile.
+pub(crate) fn confirm_trust(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
+    let desired = records::read_desired(gate.state())?;
+    if allowed(&desired).offers.iter().any(|offer| offer.spec == *spec) {
+        return Ok(());
+    }
+    let offer = desired.offers.iter().find(|offer| offer.spec == *spec);
+    offer.and_then(|offer| untrusted(offer, desired.hold.is_some())).map_or(Ok(()), Err)
+}
+
+fn untrusted(offer: &Offer, is_held: bool) -> Option<Error> {
     let path = offer.origin.path()?;
     let (version, path_told) = (&offer.spec.version, path.display());
-    let is_held = desired.hold.is_some();
     let pinned = if is_held { "is pinned and " } else { "" };
     let message = format!(
         "start the worker: version {version} {pinned}was offered by {path_told}, and that content is not trusted any more"
@@ -143,33 +116,20 @@ pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
     Some(Error::untrusted(message, path).at(if is_held { "pin" } else { "trust" }))
 }
 
-/// Forgets every offer above the order's own that nobody describes any more, also one that could not be started now: it would
-/// come back as soon as it can. A person asks for what is described now. What is described stands, also where it is higher; a
-/// stale copy does not downgrade others. Under a hold nothing is forgotten.
+/// Forgets every offer above the order's own that nobody describes any more: a person asks for what is described now.
 pub(crate) fn forget_undescribed(desired: &mut Desired, order: &Order) -> Vec<Version> {
-    if desired.hold.is_some() {
-        return Vec::new();
-    }
-    let above = desired.offers.iter().filter(|offer| offer.spec.version > order.spec.version);
-    let undescribed = above.filter(|offer| !is_described(&offer.spec.version, &offer.origin, order));
-    // Highest first: the order in which they would have been started.
-    let forgotten: Vec<Version> = undescribed.rev().map(|offer| offer.spec.version.clone()).collect();
-    for version in &forgotten {
-        desired.forget(version);
-    }
-    forgotten
+    desired.forget_undescribed(&order.spec.version, &|offer| is_described(offer, order))
 }
 
-/// An offer of a file is described while the file says so. One of a call is while its program exists, which the target is
-/// chosen by.
-fn is_described(version: &Version, origin: &Origin, order: &Order) -> bool {
-    let Some(path) = origin.path() else { return true };
+/// An offer of a file is described while the file says so, and one of a call while its program exists.
+fn is_described(offer: &Offer, order: &Order) -> bool {
+    let Some(path) = offer.origin.path() else { return seat::can_run(&offer.spec) };
     if order.stated && order.origin.path() == Some(path) {
         // The order comes from that very file, which states another version now.
         return false;
     }
     match order.read_stated {
-        Some(read) => read(path, order.scope.name()).describes(version),
+        Some(read) => read(path, order.scope.name()).describes(&offer.spec.version),
         None => path.exists(),
     }
 }
@@ -259,35 +219,4 @@ fn succeeded(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     gate.confirm()?;
     desired.succeeded(&spec.version);
     Ok(records::write_desired(gate.state(), &desired)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn what_failed_before_a_version_was_forgotten_and_offered_again_is_not_counted() {
-        let mut spec = Spec::of_command(vec!["/bin/true".to_owned()], "/".into());
-        spec.version = Version::new(9, 0, 0);
-        let at = |ms| Moment { boot: "b".into(), ms };
-        let failed = RolledBack {
-            version: spec.version.clone(),
-            spec: spec.digest(),
-            at: at(2),
-            why: "exit status 3".to_owned(),
-        };
-        let mut desired = Desired::default();
-        desired.offer(&spec, &at(1));
-        // Who offers the same meanwhile does not make it new.
-        desired.offer(&spec, &at(3));
-        count_rollback(&failed, &mut desired);
-        assert!(desired.failure(&spec).is_some(), "it failed as it is on offer");
-
-        desired.forget(&spec.version);
-        count_rollback(&failed, &mut desired);
-        desired.offer(&spec, &at(4));
-        count_rollback(&failed, &mut desired);
-
-        assert_eq!(desired.failure(&spec), None, "a clean slate");
-    }
 }

@@ -27,7 +27,6 @@ use crate::restart::{self, Cause, Manner, Restarted};
 use crate::retire::LONGEST_DRAIN;
 use crate::scope::Scope;
 use crate::seat;
-use crate::start;
 use crate::takeover;
 use crate::wire::{AppState, Hello};
 
@@ -98,6 +97,8 @@ pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     let gate = Gate::enter_for(&state, budget.stage("gate")?, to.gate_time())?;
     let mut desired = offers::counted(&gate)?;
     let to = wanted(order, &desired)?;
+    // What workers left in the ledger goes with the next generation.
+    offers::keep(&gate, &desired, &to)?;
 
     let applied = apply(&gate, &to, &budget)?;
     fault::reach(Point::PinProved);
@@ -265,8 +266,7 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     }
     let again = || {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
-        let (lease, _) = restart::retire_old(gate, to, "a pin that failed", &budget)?;
-        let started = start::start(gate, lease, &spec, to, &budget);
+        let (started, _) = restart::start_after(gate, &spec, to, "a pin that failed", &budget)?;
         offers::settle(gate, &spec, started)?.map_or(Ok(()), Err)
     };
     match again() {

@@ -23,7 +23,7 @@ use crate::records;
 use crate::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::seat;
 use crate::spec::Spec;
-use crate::start;
+use crate::start::{self, StartError};
 use crate::takeover::{self, Attempt, Reason};
 use crate::wire::{AppState, Hello};
 
@@ -86,7 +86,7 @@ pub fn restart(order: &Order) -> Result<Restarted, Error> {
         return Err(plan::held_down(down));
     }
     // A person asked: what failed a moment ago is tried again now.
-    desired.succeeded(desired.hold.clone().as_ref().unwrap_or(&order.spec.version));
+    desired.begin_anew(desired.hold.clone().as_ref().unwrap_or(&order.spec.version), &Moment::now());
     let forgotten = offers::forget_undescribed(&mut desired, order);
     if let Some(refusal) = offers::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
@@ -138,20 +138,17 @@ pub(crate) fn put(
     let (old, attempt) = attempt(gate, target, order, (old, cause), budget)?;
     let (started, manner) = match attempt {
         Some(Attempt::Made(Ok(Outcome::Failed(failure)))) if is_silent(&failure, state, order, budget) => {
-            let (lease, _) = retire_old(gate, order, cause.why, budget)?;
-            (start::start(gate, lease, target, order, budget), Manner::unheard())
+            (start_after(gate, target, order, cause.why, budget)?.0, Manner::unheard())
         }
         Some(Attempt::Made(started)) => (started, Manner::TakenOver),
         Some(Attempt::Declined(why)) => {
             let why = (!order.force).then_some(why);
-            let (lease, _) = retire_old(gate, order, cause.why, budget)?;
-            (start::start(gate, lease, target, order, budget), Manner::StoppedFirst { why })
+            (start_after(gate, target, order, cause.why, budget)?.0, Manner::StoppedFirst { why })
         }
         // Nobody answered. That says not that nobody was there.
         Some(Attempt::Gone) | None => {
-            let (lease, ended) = retire_old(gate, order, cause.why, budget)?;
-            let manner = if ended { Manner::unheard() } else { Manner::NoneRan };
-            (start::start(gate, lease, target, order, budget), manner)
+            let (started, ended) = start_after(gate, target, order, cause.why, budget)?;
+            (started, if ended { Manner::unheard() } else { Manner::NoneRan })
         }
     };
     if let Some(failure) = offers::settle(gate, target, started)? {
@@ -172,6 +169,19 @@ pub(crate) fn put(
     };
     let new = proved.map_err(|why| unproved(&why, old.as_deref(), None))?;
     Ok(Restarted { old, new, manner, forgotten: Vec::new(), instead: None })
+}
+
+/// Starts the target once whatever stands is proved gone, where it is still trusted then; tells whether there was anybody to end.
+pub(crate) fn start_after(
+    gate: &Gate<'_>,
+    target: &Spec,
+    order: &Order,
+    reason: &str,
+    budget: &Deadline,
+) -> Result<(Result<Outcome, StartError>, bool), Error> {
+    let (lease, ended) = retire_old(gate, order, reason, budget)?;
+    offers::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
+    Ok((start::start(gate, lease, target, order, budget), ended))
 }
 
 /// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for once more, for it may have
@@ -242,7 +252,7 @@ pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<H
 }
 
 /// Ends what stands, by verified handles, and takes its lease; tells whether there was anybody to end.
-pub(crate) fn retire_old(
+fn retire_old(
     gate: &Gate<'_>,
     order: &Order,
     reason: &str,
