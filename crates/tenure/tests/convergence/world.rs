@@ -1,7 +1,10 @@
 //! A world of one scope: its record, its worker, launchers that call one after the other, and all that may go wrong.
 //!
-//! What decides is what ships: the record, the judge and the errand. What is written anew here is the order in which
-//! `ensure` and `pin` carry their acts out, and the reactions of the world. Concurrency is not here; the model has it.
+//! What decides is what ships: the record, the tally, the judge and the errand. What is written anew here is the order in which
+//! calls carry their acts out, and the reactions of the world. Concurrency is not here; the model has it.
+
+#[path = "person.rs"]
+mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,12 +12,17 @@ use semver::Version;
 use tenure::Spec;
 use tenure::amount::Span;
 use tenure::deadline::Moment;
-use tenure::desired::{Desired, Target};
+use tenure::desired::{Desired, Offer, Target};
 use tenure::errand::{Act, Errand};
 use tenure::judge::{Aim, Fault, Goal, Known, Verdict, Want, judge};
+use tenure::ledger::{Ledger, Proved, RolledBack};
+use tenure::origin::Origin;
 use tenure::probe::Observation;
+use tenure::tally;
 use tenure::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
 use tenure_sys::identity::Identity;
+
+use person::origin;
 
 /// Versions that there are, from 1.
 pub(crate) const VERSIONS: u64 = 4;
@@ -31,6 +39,10 @@ pub(crate) enum Rule {
     StrictEquality,
     /// A launcher starts its own version.
     OwnVersion,
+    /// The target is chosen among all offers, those included whose trust is gone.
+    RevokedCounts,
+    /// `restart` starts what it was typed beside, whatever is described elsewhere.
+    RestartBelow,
 }
 
 /// Something that happens.
@@ -41,10 +53,20 @@ pub(crate) enum Event {
     Pin(u64),
     Unpin,
     Stop,
+    /// A person takes the offer of a version back.
+    Forget(u64),
+    /// A person restarts the worker as it is described in an installation of a version.
+    Restart(u64, u64),
+    /// The content of an installation's file is trusted, or not any more.
+    Trusts(u64, u64, bool),
+    /// The file of an installation states its version, or another one.
+    Describes(u64, u64, bool),
     /// The worker is killed.
     Dies,
     /// Its app fails for good.
     AppFails,
+    /// It fails in its probation, and the one before it takes the scope back.
+    FailsInProbation,
     /// Time passes, in milliseconds.
     Passes(u64),
     /// A version fails to boot so many times from now on.
@@ -70,11 +92,11 @@ struct Worker {
 /// What happened since a person's last word.
 #[derive(Debug, Default)]
 pub(crate) struct Epoch {
-    /// Versions on record at its beginning, and offered since.
+    /// Versions on record or running at its beginning, and offered since.
     pub(crate) versions: BTreeSet<Version>,
     /// Workers ended by launchers to make room.
     pub(crate) replaced: usize,
-    /// Starts that failed, apps that failed, programs removed, and new disagreements.
+    /// Starts that failed, apps that failed, programs removed, trust taken back, and new disagreements.
     pub(crate) faults: usize,
     /// Workers ended because the build had changed.
     pub(crate) rebuilt: usize,
@@ -88,11 +110,17 @@ pub(crate) struct World {
     /// Installations of versions that call in a round.
     callers: BTreeSet<(u64, u64)>,
     record: Desired,
+    ledger: Ledger,
     worker: Option<Worker>,
+    /// Who can still take the scope back from it, and since when it has made room.
+    before: Option<(Worker, Moment)>,
     now: u64,
     breaks: BTreeMap<u64, u32>,
     says: BTreeMap<u64, u64>,
     removed: BTreeSet<u64>,
+    /// Installations whose file nobody trusts any more, and those whose file states another version.
+    revoked: BTreeSet<(u64, u64)>,
+    undescribed: BTreeSet<(u64, u64)>,
     content: u64,
     /// Until when each spec that failed must not cost a healthy worker its place.
     quarantined: BTreeMap<(u64, String), u64>,
@@ -106,6 +134,7 @@ pub(crate) struct World {
 /// One call of `ensure`.
 struct Call<'spec> {
     spec: &'spec Spec,
+    from: &'spec Origin,
     want: Want,
     errand: Errand,
     has_failed: bool,
@@ -125,11 +154,15 @@ impl World {
             rule,
             callers,
             record: Desired::default(),
+            ledger: Ledger::default(),
             worker: None,
+            before: None,
             now: 1_000_000,
             breaks: BTreeMap::new(),
             says: BTreeMap::new(),
             removed: BTreeSet::new(),
+            revoked: BTreeSet::new(),
+            undescribed: BTreeSet::new(),
             content: 0,
             quarantined: BTreeMap::new(),
             disagreed: BTreeSet::new(),
@@ -139,17 +172,30 @@ impl World {
     }
 
     pub(crate) fn happen(&mut self, event: Event) {
+        if event != Event::FailsInProbation {
+            self.passes_probation();
+        }
         match event {
             Event::Ensure(version, installation) => {
                 self.callers.insert((version, installation));
-                self.ensure(&spec(version, installation));
+                self.calls(version, installation);
             }
             Event::Pin(version) => self.pin(&Version::new(version, 0, 0)),
-            Event::Unpin => {
-                self.record.hold = None;
-                self.begin_epoch();
+            Event::Unpin => self.unpin(),
+            Event::Forget(version) => self.forget(&Version::new(version, 0, 0)),
+            Event::Restart(version, installation) => self.restart(version, installation),
+            Event::Trusts(version, installation, true) => drop(self.revoked.remove(&(version, installation))),
+            Event::Trusts(version, installation, false) => {
+                self.epoch.faults += usize::from(self.revoked.insert((version, installation)));
+            }
+            Event::Describes(version, installation, true) => {
+                self.undescribed.remove(&(version, installation));
+            }
+            Event::Describes(version, installation, false) => {
+                self.undescribed.insert((version, installation));
             }
             Event::Stop | Event::Dies => self.worker = None,
+            Event::FailsInProbation => self.fails_in_probation(),
             Event::AppFails => {
                 if let Some(worker) = self.worker.as_mut().filter(|worker| !worker.failed) {
                     worker.failed = true;
@@ -176,7 +222,7 @@ impl World {
     pub(crate) fn round(&mut self) -> usize {
         let before = self.epoch.replaced + self.epoch.rebuilt;
         for (version, installation) in self.callers.clone() {
-            self.ensure(&spec(version, installation));
+            self.calls(version, installation);
         }
         self.epoch.replaced + self.epoch.rebuilt - before
     }
@@ -192,8 +238,10 @@ impl World {
     }
 
     fn begin_epoch(&mut self) {
-        let versions = self.record.offers.iter().map(|offer| offer.spec.version.clone()).collect();
         let worker = self.worker.as_ref();
+        let offered = self.record.offers.iter().map(|offer| &offer.spec.version);
+        // What runs may have been forgotten.
+        let versions = offered.chain(worker.map(|worker| &worker.spec.version)).cloned().collect();
         // What it has not yet been replaced for belongs to the new epoch.
         let faults = usize::from(worker.is_some_and(|worker| worker.failed));
         let edits = usize::from(worker.is_some_and(|worker| worker.touched));
@@ -208,9 +256,39 @@ impl World {
         !self.removed.contains(&spec.version.major)
     }
 
-    fn ensure(&mut self, spec: &Spec) {
+    fn calls(&mut self, version: u64, installation: u64) {
+        self.passes_probation();
+        if self.may_call(version, installation) {
+            self.ensure(&spec(version, installation), &origin(version, installation));
+        }
+    }
+
+    /// Nobody can take the scope back any more, which the worker itself puts on record.
+    fn passes_probation(&mut self) {
+        if self.before.take().is_some()
+            && let Some(worker) = &self.worker
+        {
+            self.ledger.proved = Some(Proved { version: worker.spec.version.clone(), at: self.moment() });
+        }
+    }
+
+    /// What runs goes on, whether anybody trusts it or not. The next call that enters the gate counts the failure.
+    fn fails_in_probation(&mut self) {
+        let Some((before, at)) = self.before.take() else { return };
+        // It is to be rebuilt once more.
+        self.epoch.edits += usize::from(before.touched);
+        let Some(Worker { spec, .. }) = self.worker.replace(before) else { return };
+        self.epoch.faults += 1;
+        let (digest, version) = (spec.digest(), spec.version);
+        self.quarantined.insert((version.major, digest.clone()), at.ms + QUARANTINE_MS);
+        let failed = RolledBack { version, spec: digest, at, why: "it failed".into() };
+        self.ledger = Ledger { rolled_back: Some(failed), ..Ledger::default() };
+    }
+
+    fn ensure(&mut self, spec: &Spec, from: &Origin) {
         self.epoch.versions.insert(spec.version.clone());
-        let mut call = Call { spec, want: Want::of(spec), errand: Errand::default(), has_failed: false };
+        let mut call =
+            Call { spec, from, want: Want::of(spec), errand: Errand::default(), has_failed: false };
         for _ in 0..4 * VERSIONS {
             if self.looks_well(&mut call) || self.act(&mut call) {
                 return;
@@ -234,8 +312,9 @@ impl World {
     /// What is done under the gate; whether it ends the call.
     fn act(&mut self, call: &mut Call<'_>) -> bool {
         let mut record = self.record.clone();
+        tally::count(&self.ledger, &mut record, &self.moment());
         if !record.offers.iter().any(|offer| offer.spec == *call.spec) {
-            record.offer(call.spec, &self.moment());
+            record.offer_from(call.spec, call.from, &self.moment());
         }
         let (target, aim) = self.plan(call, &record);
         let seen = self.observe();
@@ -275,10 +354,11 @@ impl World {
     fn plan(&self, call: &Call<'_>, record: &Desired) -> (Target, Aim) {
         let has_failed =
             |spec: &Spec| !call.errand.may_start(&spec.version) && record.failure(spec).is_some();
-        let target = record.target(&self.moment(), &|spec| self.can_run(spec) && !has_failed(spec));
+        let allowed = self.allowed(record);
+        let target = allowed.target(&self.moment(), &|spec| self.can_run(spec) && !has_failed(spec));
         let (goal, tried) = match &target {
             Target::Offer { retry: Some(failure), .. } => (Goal::Nothing(failure.error.clone()), Vec::new()),
-            Target::Offer { spec, .. } => (Goal::Start(spec.version.clone()), record.observed_for(spec)),
+            Target::Offer { spec, .. } => (Goal::Start(spec.version.clone()), allowed.observed_for(spec)),
             Target::Suppressed { .. } | Target::Missing { .. } => (Goal::Nothing(String::new()), Vec::new()),
         };
         let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
@@ -304,9 +384,11 @@ impl World {
         let Some(old) = self.worker.take() else { return };
         // Its own word counts downward: a worker that says it is older than what it was started as is that old.
         let started_as = &old.spec.version;
-        let (from, to) = (old.says.as_ref().unwrap_or(started_as).min(started_as), &successor.version);
+        let (from, to) =
+            (old.says.as_ref().unwrap_or(started_as).min(started_as).clone(), &successor.version);
         let healthy = !old.failed;
-        if healthy && to < from {
+        self.before = Some((old, self.moment()));
+        if healthy && *to < from {
             self.broken.push(format!("{to} takes the place of a healthy {from} ({fault:?})"));
         }
         let key = (to.major, successor.digest());
@@ -345,42 +427,30 @@ impl World {
     fn boots(&mut self, spec: &Spec) -> bool {
         let version = spec.version.major;
         let key = (version, spec.digest());
+        let trusted = |offer: &&Offer| offer.spec == *spec && self.trusts(&offer.origin);
+        if !self.record.offers.iter().any(|offer| trusted(&offer)) {
+            self.broken.push(format!("{} is started, and nobody trusts it", spec.version));
+        }
+        // Its generation opens.
+        self.ledger = Ledger::default();
         let left = self.breaks.entry(version).or_default();
         if *left > 0 {
             *left -= 1;
             self.epoch.faults += 1;
             self.quarantined.insert(key, self.now + QUARANTINE_MS);
             self.record.failed(spec, "it broke", &self.moment());
+            self.before = None;
             return false;
         }
         // What one installation starts, another one may try again.
         self.quarantined.retain(|(one, _), _| *one != version);
-        self.record.succeeded(&spec.version);
+        if self.before.is_none() {
+            self.record.succeeded(&spec.version);
+        }
         let says = self.says.get(&version).map(|says| Version::new(*says, 0, 0));
         let (spec, content) = (spec.clone(), self.content);
         self.worker = Some(Worker { spec, says, failed: false, content, touched: false });
         true
-    }
-
-    /// As `pin.rs` does it; a person's word, and the beginning of an epoch.
-    fn pin(&mut self, version: &Version) {
-        let Some(to) = self.record.offered(version).cloned() else { return };
-        self.begin_epoch();
-        let stands = self.version().cloned();
-        if stands.is_some_and(|stands| stands != *version) {
-            if !self.can_run(&to) {
-                return;
-            }
-            self.worker = None;
-            if !self.boots(&to) {
-                let again = self.record.target(&self.moment(), &|spec| self.can_run(spec));
-                if let Target::Offer { spec, .. } = again {
-                    self.boots(&spec);
-                }
-                return;
-            }
-        }
-        self.record.hold = Some(version.clone());
     }
 
     fn observe(&self) -> Observation {
