@@ -21,6 +21,7 @@ use crate::fault::{self, Point};
 use crate::gate::Gate;
 use crate::ledger::Ledger;
 use crate::logs;
+use crate::offers;
 use crate::order::Order;
 use crate::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::records;
@@ -73,6 +74,8 @@ pub(crate) fn attempt(
     if !await_predecessors(gate, (&ledger, hello), order.wedged_after, budget)? {
         return Ok(Attempt::Gone);
     }
+    offers::confirm_trust(gate, spec)
+        .map_err(|error| error.adding(&format!("version {} goes on serving", hello.version)))?;
     gate.confirm()?;
     let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
