@@ -25,26 +25,63 @@ struct Epoch {
     last: Option<(u64, u64)>,
 }
 
+/// Which worker was started as what.
+#[derive(Debug, Default)]
+struct Line {
+    /// With which generation each pid was started.
+    started: BTreeMap<u32, u64>,
+    /// Version and pid of the last one that was to take another's place.
+    successor: Option<(u64, u32)>,
+}
+
+impl Line {
+    fn follow(&mut self, event: &Event) {
+        let Some(pid) = event.pid.filter(|_| event.what == What::Spawned) else { return };
+        self.started.insert(pid, event.generation);
+        if event.why.starts_with("to take the place") {
+            self.successor = Some((major(event), pid));
+        }
+    }
+
+    /// Which version failed by this event, and the pid of its worker where that is told.
+    fn failure(&self, event: &Event) -> Option<(u64, Option<u32>)> {
+        let what = event.what;
+        // Whose program ends again and again gives up, which counts as a start that failed.
+        let gave_up = what == What::ProgramExited && event.why.ends_with("are spent");
+        if what == What::StartFailed || gave_up {
+            Some((major(event), event.pid))
+        } else if what == What::RolledBack {
+            // Of a version that nobody can tell no cause is known.
+            Some(from(&event.why).map_or((0, None), |(version, pid)| (version, Some(pid))))
+        } else if what == What::FoundDead && self.took_back(event) {
+            self.successor.map(|(version, pid)| (version, Some(pid)))
+        } else {
+            None
+        }
+    }
+
+    /// Whether it has a generation that it was not started with: then it has taken its scope back from a successor that
+    /// failed, also where it was killed between its record of that and its event.
+    fn took_back(&self, event: &Event) -> bool {
+        event.pid.and_then(|pid| self.started.get(&pid)).is_some_and(|started| *started < event.generation)
+    }
+}
+
 /// Judges the events of a trial of `versions` versions.
 #[must_use]
 pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, String)> {
     let (mut wrongs, mut epoch, mut is_down) = (Vec::new(), Epoch::default(), false);
     let mut corrected: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+    let mut line = Line::default();
     for event in events {
+        line.follow(event);
+        let failed = line.failure(event).and_then(|failure| failed(&mut epoch, event, failure, causes));
+        wrongs.extend(failed.map(|wrong| (wrong, told(event))));
         let wrong = match event.what {
             _ if is_a_persons(event) => {
                 epoch = Epoch::default();
                 None
             }
-            What::StartFailed => failed(&mut epoch, event, (major(event), event.pid), causes),
-            // Whose program ends again and again gives up, which counts as a start that failed.
-            What::ProgramExited if event.why.ends_with("are spent") => {
-                failed(&mut epoch, event, (major(event), None), causes)
-            }
-            What::RolledBack => match from(&event.why) {
-                Some((version, pid)) => failed(&mut epoch, event, (version, Some(pid)), causes),
-                None => Some(Wrong::FailedStart),
-            },
             What::Replacing if event.why.starts_with("it is older than") => {
                 epoch.older.insert(event.generation);
                 let bound = versions - 1 + epoch.failed;
@@ -62,6 +99,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             }
             What::Spawned if is_down => Some(Wrong::StartedWhileDown),
             What::Spawned
+            | What::StartFailed
             | What::EndpointChanged
             | What::Replacing
             | What::Stopped
@@ -82,6 +120,7 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
             | What::Unpinned
             | What::Forgotten
             | What::TakenOver
+            | What::RolledBack
             | What::RollbackFailed
             | What::Repaired => None,
         };
@@ -241,6 +280,21 @@ mod tests {
         let replaced = |generation| event(What::Replacing, generation, 1, "it is older than 2.0.0");
         let story = [&[told, back][..], &[replaced(1), replaced(3), replaced(4)]].concat();
         assert_eq!(judged(&story).first().map(|(wrong, _)| *wrong), Some(Wrong::Excess));
+    }
+
+    #[test]
+    fn a_worker_that_was_killed_as_it_took_its_scope_back_had_a_successor_that_failed() {
+        let pid = |event: Event, pid| event.pid(pid);
+        let successor = event(What::Spawned, 2, 2, "to take the place of generation 1").pid(8);
+        let [spawned, ready] = life(1, 2);
+        let dead = |generation| event(What::FoundDead, generation, 2, "its socket stands").pid(7);
+        let story = |generation| {
+            [&[pid(spawned.clone(), 7), ready.clone(), successor.clone(), dead(generation)][..], &life(4, 1)]
+                .concat()
+        };
+        let causes = Causes { ended: vec![Span { from: 0, to: 3 }], ..Causes::default() };
+        assert_eq!(judge(&story(3), 2, &causes), []);
+        assert_eq!(wrongs(&story(1)), [Wrong::Downgrade], "nobody took anything back");
     }
 
     #[test]
