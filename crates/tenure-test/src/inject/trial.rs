@@ -56,11 +56,12 @@ impl Fault {
         describe(&sandbox, tools, road);
         if road != Road::Cold {
             if road == Road::Pin {
-                // The lower version is on record before the higher one serves.
-                setup(&sandbox, "1", &mut wrongs);
-                setup(&sandbox, "2", &mut wrongs);
+                // The lower version is on record before the higher one serves, and that one has proved itself: in its
+                // probation the one before would come back, and nothing would be started.
+                setup(&sandbox, ("ensure", "1"), &mut wrongs);
+                setup(&sandbox, ("restart", "2"), &mut wrongs);
             } else {
-                setup(&sandbox, "1", &mut wrongs);
+                setup(&sandbox, ("ensure", "1"), &mut wrongs);
             }
         }
         let output = self.strike(&sandbox, tools);
@@ -193,8 +194,8 @@ fn describe(sandbox: &Sandbox, tools: &Tools, road: Road) {
     }
 }
 
-fn setup(sandbox: &Sandbox, version: &str, wrongs: &mut Vec<String>) {
-    let ensured = ensure(sandbox, "ensure", version);
+fn setup(sandbox: &Sandbox, (word, version): (&str, &str), wrongs: &mut Vec<String>) {
+    let ensured = ensure(sandbox, word, version);
     if ensured.code() != 0 {
         wrongs.push(format!("setup: {} {}", ensured.stdout, ensured.stderr));
     }
