@@ -6,7 +6,7 @@
 mod message;
 mod owner;
 mod peer;
-mod server;
+mod sock_diag;
 mod tcp;
 mod unix;
 
@@ -16,6 +16,6 @@ pub use owner::{
     ListeningSocket, SocketOwner, listener_pids, listening_inodes, listening_sockets, owner_of_tcp,
 };
 pub use peer::{PeerCred, overflow_uid, peer_cred, peer_process};
-pub use server::ServerSide;
+pub use sock_diag::SockDiag;
 pub use tcp::{bind_tcp, connect_tcp, reset_at_close};
 pub use unix::{ConnectError, bind_unix, connect_unix, relisten};

@@ -9,10 +9,11 @@ use std::path::{Path, PathBuf};
 
 use tenure::fault::Point;
 use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::socket::SockDiag;
 use tenure_test::kept::freeze;
 use tenure_test::sandbox::{Call, Output, Sandbox};
 use tenure_test::usual::{
-    Binaries, NOBODY, as_user, can_unshare, describe, ensure, give_away, is_root, shell, started, stop,
+    Binaries, NOBODY, as_user, can_unshare, describe, ensure, give_away, is_root, shell, started, stop, tool,
 };
 
 const BINARIES: Binaries =
@@ -218,6 +219,34 @@ fn whoever_has_the_port_is_named() {
     finding(&output, "quarantined");
     drop(taken);
     assert!(!names(&doctor(&sandbox)).contains(&"port-taken".to_owned()));
+}
+
+/// The tables hold every connection of the machine, and reading them takes seconds where there are many.
+#[test]
+fn who_listens_is_not_looked_for_among_all_connections() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let (Some(strace), true) = (tool("strace"), SockDiag::new().is_ok()) else { return };
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address");
+    describe(
+        &sandbox,
+        &format!("listen = [{{ name = \"http\", tcp = \"{address}\" }}]\ncommand = [\"sleep\", \"1000\"]\n"),
+    );
+    let trace = sandbox.path().join("trace");
+    let traced = |words: &str| {
+        let script =
+            format!("exec {} -f -qq -o {} -e trace=openat \"$T\" {words}", strace.display(), trace.display());
+        let output = shell(&sandbox, &script).run();
+        let opened = fs::read_to_string(&trace).unwrap_or_default();
+        assert!(!opened.contains("/net/tcp"), "{words}: {opened}");
+        (output, opened)
+    };
+    let (_, opened) = traced("ensure w --json");
+    if !opened.contains("openat(") {
+        return;
+    }
+    let (output, _) = traced("doctor w --json");
+    finding(&output, "port-taken");
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Who listens on a TCP address, for the message that says why it cannot be bound and for the check that a program
 //! has opened what it was to open.
 //!
-//! Read from the tables of the kernel: of this network namespace, and with a process only where the caller may look
-//! into it.
+//! Of this network namespace, and with a process only where the caller may look into it. The kernel is asked for the sockets
+//! that listen, and only where it cannot be asked (some sandboxes forbid it) are they looked for in its tables under
+//! `/proc`: those hold every connection of the machine, also closed ones that wait for their time to be over, and take seconds
+//! to read where there are many.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -11,8 +13,16 @@ use std::os::unix::ffi::OsStrExt;
 use crate::process;
 use crate::procfs;
 
+use super::sock_diag::{Listening, SockDiag};
+
 /// State `TCP_LISTEN` (`net/tcp_states.h`).
 const LISTEN: &str = "0A";
+
+/// The families of addresses, and the table of each.
+const FAMILIES: [(IpAddr, &str); 2] = [
+    (IpAddr::V4(Ipv4Addr::UNSPECIFIED), "/proc/self/net/tcp"),
+    (IpAddr::V6(Ipv6Addr::UNSPECIFIED), "/proc/self/net/tcp6"),
+];
 
 /// Who listens on an address.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,13 +33,6 @@ pub struct SocketOwner {
     pub uid: u32,
     /// The command of that process.
     pub command: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Listening {
-    address: SocketAddr,
-    uid: u32,
-    inode: u64,
 }
 
 /// A socket that listens.
@@ -74,15 +77,24 @@ pub fn listener_pids(address: SocketAddr) -> Vec<u32> {
 }
 
 fn listening_on(wanted: SocketAddr) -> Vec<Listening> {
-    let mut found: Vec<Listening> = ["/proc/self/net/tcp", "/proc/self/net/tcp6"]
+    let port = wanted.port();
+    let mut kernel = SockDiag::new().ok();
+    let mut found: Vec<Listening> = FAMILIES
         .into_iter()
-        .filter_map(|table| fs::read_to_string(table).ok())
-        .flat_map(|text| text.lines().filter_map(parse_line).collect::<Vec<_>>())
+        .flat_map(|(any, table)| {
+            let told = kernel.as_mut().and_then(|kernel| kernel.listening(SocketAddr::new(any, port)).ok());
+            told.unwrap_or_else(|| in_table(table))
+        })
         .filter(|listening| covers(listening.address, wanted))
         .collect();
     // The address itself before a wildcard.
     found.sort_by_key(|listening| listening.address != wanted);
     found
+}
+
+fn in_table(table: &str) -> Vec<Listening> {
+    fs::read_to_string(table)
+        .map_or_else(|_| Vec::new(), |text| text.lines().filter_map(parse_line).collect())
 }
 
 /// Tells whether a listener at `held` takes what is meant for `wanted`, or keeps it from being bound.
@@ -175,5 +187,18 @@ mod tests {
         assert_eq!(owner.uid, crate::user::effective_uid());
         assert!(listener_pids(address).contains(&std::process::id()));
         assert_eq!(listening_inodes(address).len(), 1);
+    }
+
+    #[test]
+    fn the_tables_tell_what_the_kernel_tells_when_asked() {
+        for (address, (any, table)) in ["127.0.0.1:0", "[::1]:0"].into_iter().zip(FAMILIES) {
+            let Ok(listener) = std::net::TcpListener::bind(address) else { continue };
+            let address = listener.local_addr().expect("an address");
+            let mut read = in_table(table);
+            read.retain(|listening| listening.address.port() == address.port());
+            let mut kernel = SockDiag::new().expect("a kernel that can be asked");
+            let told = kernel.listening(SocketAddr::new(any, address.port())).expect("an answer");
+            assert_eq!((told.len(), told), (1, read));
+        }
     }
 }

@@ -6,14 +6,14 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tenure_sys::{socket::ServerSide, user};
+use tenure_sys::{socket::SockDiag, user};
 
 /// Tells whether a user is one of the program's.
 pub(super) type IsOurs = Box<dyn Fn(u32) -> bool + Send>;
 
 /// The way to ask, and whom to let through.
 pub(super) struct Door {
-    kernel: Option<ServerSide>,
+    kernel: Option<SockDiag>,
     own: u32,
     /// Users of the program other than our own, found out so far.
     others: Vec<u32>,
@@ -58,7 +58,7 @@ impl Door {
 
     fn user(&mut self, own: SocketAddr, other: SocketAddr) -> Option<u32> {
         if self.kernel.is_none() {
-            self.kernel = ServerSide::new().ok();
+            self.kernel = SockDiag::new().ok();
         }
         let told = self.kernel.as_mut()?.user(own, other);
         if told.is_err() {
