@@ -8,7 +8,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tenure::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::sandbox::{Call, Output, Running, Sandbox};
+use tenure_test::sandbox::{self, Call, Output, Running, Sandbox};
 use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, started, status, stop};
 
 const BINARIES: Binaries =
@@ -369,6 +369,15 @@ fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
     stop(&sandbox).expect(0);
     assert!(first.has_ended());
     assert_eq!(status(&sandbox).expect(3).state(), "down");
+    // Under each name there is a directory now, and still one worker.
+    let second = worker(&sandbox);
+    sandbox.be_machine(Some(sandbox::MACHINE));
+    let said = ensure(&sandbox).run().expect(0);
+    assert_eq!((said.state(), &said.json()["pid"]), ("up".to_owned(), &json!(second.pid())));
+    let listed = sandbox.tenure(["list", "--json"]).run().expect(0).json();
+    assert_eq!(listed["workers"][0]["pid"], json!(second.pid()), "{listed}");
+    stop(&sandbox).expect(0);
+    assert!(second.has_ended());
     assert_eq!(sandbox.oracle().count("double"), 0);
 }
 

@@ -148,7 +148,11 @@ impl StateDir {
         let root = root_of_ours()?;
         let host = Dir::open_private(&host_directory(&root));
         match host.and_then(|host| host.open_child(scope.to_string())) {
-            Ok(dir) => Ok(Some(Self::of(dir, scope))),
+            Ok(dir) => {
+                let own = Self::of(dir, scope);
+                let other = if own.is_idle() { elsewhere(&root, scope) } else { None };
+                Ok(Some(other.unwrap_or(own)))
+            }
             Err(DirError::Absent { .. }) => Ok(elsewhere(&root, scope)),
             Err(error) => Err(PathsError::Directory(error)),
         }
@@ -189,6 +193,11 @@ impl StateDir {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
+    }
+
+    /// Whether certainly nobody holds the lease.
+    fn is_idle(&self) -> bool {
+        matches!(self.is_locked(file::INSTANCE), Ok(false))
     }
 
     /// Its path, for people and for a worker's brief.
@@ -276,7 +285,7 @@ impl StateDir {
 }
 
 /// The directory of a scope whose worker lives below the name of another host: the machine's id was changed, made or removed
-/// under it. Asked only where there is no directory below today's name. A home that several machines or containers share has
+/// under it. Asked only where nobody serves below today's name. A home that several machines or containers share has
 /// other hosts' directories too: only the record of this boot, a held lease and a worker that is verified here tell one that is
 /// ours.
 fn elsewhere(root: &Path, scope: &Scope) -> Option<StateDir> {
@@ -306,10 +315,10 @@ fn other_hosts(root: &Path) -> Vec<PathBuf> {
 pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
     let root = state_root()?;
     let today = host_directory(&root).join(scope.to_string());
-    if today.symlink_metadata().is_ok() {
-        return Ok(today);
+    match StateDir::open(scope) {
+        Ok(Some(state)) => Ok(state.path().to_owned()),
+        Ok(None) | Err(_) => Ok(today),
     }
-    Ok(elsewhere(&root, scope).map_or(today, |state| state.path().to_owned()))
 }
 
 /// Every scope that has a state directory on this host, sorted. Entries that are no scope are passed over.

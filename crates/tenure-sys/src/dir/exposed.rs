@@ -1,6 +1,7 @@
 //! What others could change, and how that is remembered: by the mode of each file.
 //!
-//! A file that others may write, or that is another user's, is not believed. A directory that others could write to is closed
+//! A file that has a right which `write` gives to none is not believed, nor one of another user: a tree that was open and was
+//! closed by hand keeps such rights. A directory that others could write to is closed
 //! only after each file in it was marked by such a mode: closing it makes nothing in it trusted, and a crash in between
 //! neither. Whoever knows what a file is for begins it anew.
 
@@ -14,6 +15,9 @@ use rustix::process::geteuid;
 
 use super::{DIRECTORY, Dir, DirError, retry};
 
+/// The permissions of a file that is written here; one may have fewer.
+const OURS: u32 = 0o600;
+
 /// Permission bits by which group or others may write.
 const BY_OTHERS: u32 = 0o022;
 
@@ -26,7 +30,7 @@ const DEPTH: u32 = 4;
 
 /// Others could have changed a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("others could have changed it (uid {owner}, mode {mode:04o})")]
+#[error("others could have changed it (uid {owner}, mode {mode:04o} where 0600 was written)")]
 pub struct Exposed {
     /// Whose it is.
     pub owner: u32,
@@ -43,7 +47,7 @@ pub fn is_exposed(error: &io::Error) -> bool {
 /// Refuses a file that others could have changed.
 pub(super) fn refuse(stat: &Stat) -> io::Result<()> {
     let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
-    if found.owner == geteuid().as_raw() && found.mode & BY_OTHERS == 0 {
+    if found.owner == geteuid().as_raw() && found.mode & !OURS == 0 {
         Ok(())
     } else {
         Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
