@@ -102,6 +102,10 @@ fn lacks() -> Vec<Scenario> {
             .call(Ensure, 1, 2)
             .limits(Limits { cuts: 2, failures: 1, ..NONE })
             .seeing(&[witness::LEFT_ALONE, witness::DECLINED, witness::TAKEN_OVER]),
+        Scenario::new("takeover: an app that makes no room, a stopped process that goes on")
+            .call(Ensure, 1, 1)
+            .limits(Limits { failures: 1, stops: 1, resumes: 1, ..NONE })
+            .seeing(&[witness::DECLINED, witness::NO_ROOM, witness::WEDGED, witness::TAKEN_OVER]),
         Scenario::new("takeover: a full disk, a version that fails")
             .call(Ensure, 1, 2)
             .limits(Limits { fills: 1, frees: 1, failures: 2, ticks: 1, ..NONE })

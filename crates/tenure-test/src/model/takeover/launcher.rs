@@ -302,11 +302,16 @@ fn offers(rules: &Scenario, s: &mut State, level: u8) -> bool {
 
 /// The worker that stands makes no room: it is asked to end, and its lease waited for.
 fn retire(rules: &Scenario, s: &mut State, me: u8) {
-    if let Sight::Worker(slot) = s.see() {
-        s.harmed |= s.at(slot).serves_alone() && !s.at(slot).declines;
-        end(rules, s, slot);
-    }
-    s.launcher(me).pc = Pc::TakeLease;
+    s.launcher(me).pc = match s.see() {
+        Sight::Worker(slot) => {
+            s.harmed |= s.at(slot).serves_alone() && !s.at(slot).declines;
+            end(rules, s, slot);
+            Pc::TakeLease
+        }
+        Sight::Nobody => Pc::TakeLease,
+        // One that does not hear it is waited for as any silent worker is.
+        Sight::Silent => Pc::Mute,
+    };
 }
 
 /// Counts, or clears, what is known against the version that it started; whether it can.
