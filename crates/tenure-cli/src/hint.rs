@@ -106,6 +106,11 @@ fn of_denial(stage: Option<&str>, name: &str) -> String {
             "`tenure stop {name}` asks it to end, from here too, and the next `tenure ensure {name}` starts it here; or do this where the worker runs"
         );
     }
+    if stage == Some("network namespace") {
+        return format!(
+            "do this where the worker runs; or `tenure stop {name}`, and the next `tenure ensure {name}` starts it here"
+        );
+    }
     format!(
         "allow this process to use the state directory and to connect to the socket in it; outside of the sandbox `tenure status {name}` tells what stands"
     )

@@ -17,7 +17,7 @@ pub use facts::{
     tracer_of, uid_of,
 };
 pub use handle::{Delivery, OpenError, ProcessHandle};
-pub use inherited::{Inherited, inherited_by};
+pub use inherited::{Inherited, inherited_by, shares_network};
 pub use signal::{Signal, UnknownSignal};
 pub use status::ExitStatus;
 pub use verify::{Doubt, GoneReason, Verified, verify};

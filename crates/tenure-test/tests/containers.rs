@@ -325,6 +325,32 @@ fn in_a_user_namespace_that_maps_the_user_the_worker_is_the_same() {
 }
 
 #[test]
+fn nobody_takes_the_place_of_a_worker_from_another_network_unless_a_person_insists() {
+    if !can(&["--net"]) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    let there =
+        |words: &str| inside(&sandbox, &["--net"], &format!("\"$T\" {words} --json --timeout 20s")).run();
+    assert_eq!(there("ensure w").expect(0).state(), "up");
+    let refused = there("restart w").expect(4);
+    assert!(complaint(&refused).contains("another network namespace"), "{}", refused.stdout);
+    assert!(!first.has_ended());
+    let told = inside(&sandbox, &["--net"], "\"$T\" doctor w").run();
+    assert!(told.stdout.contains("-> tenure restart --force w"), "{}", told.stdout);
+    // Its own network is up, so that the check of the worker that is started there can pass.
+    let up = "ip link set lo up 2>/dev/null || ifconfig lo up 2>/dev/null || exit 77";
+    let forced =
+        inside(&sandbox, &["--net"], &format!("{up}; \"$T\" restart w --force --json --timeout 20s")).run();
+    if forced.code() != 77 {
+        assert_eq!(forced.expect(0).json()["manner"], "stopped-first");
+        assert!(first.has_ended());
+    }
+    stop(&sandbox).expect(0);
+}
+
+#[test]
 fn a_worker_of_another_time_namespace_is_the_same_process() {
     let words = ["--time", "--boottime", "1000000"];
     if !can(&words) {

@@ -32,6 +32,8 @@ use crate::wire::{AppState, Hello, Role};
 
 /// The stage of what failed because the worker counts in another pid namespace.
 const FOREIGN: &str = "pid namespace";
+/// The stage of what failed because the worker serves in another network.
+const NETWORK: &str = "network namespace";
 
 /// Why a successor is wanted.
 #[derive(Debug, Clone)]
@@ -67,6 +69,7 @@ pub(crate) fn attempt(
     budget: &Deadline,
 ) -> Result<Attempt, Error> {
     may_be_verified(hello)?;
+    shares_network(hello, order)?;
     if let Some(why) = declines(hello, order).or_else(|| port_is_its_own(hello, spec)) {
         return Ok(Attempt::Declined(why));
     }
@@ -98,6 +101,20 @@ fn may_be_verified(hello: &Hello) -> Result<(), Error> {
         hello.identity
     );
     Err(Error::of(ErrorKind::Denied, message).at(FOREIGN))
+}
+
+/// A worker that is started from here serves in the network of this caller, where the clients of the one that stands need not
+/// be, nor anything that it asks. So a caller in another network takes nobody's place, unless a person insists.
+fn shares_network(hello: &Hello, order: &Order) -> Result<(), Error> {
+    let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(()) };
+    if order.force || process::shares_network(&worker) != Some(false) {
+        return Ok(());
+    }
+    let message = format!(
+        "take the place of the worker: {} serves in another network namespace, and a worker that is started from here would serve in this one; it goes on",
+        hello.identity
+    );
+    Err(Error::of(ErrorKind::Denied, message).at(NETWORK))
 }
 
 /// Why a worker cannot be taken over from, as far as its own account tells.

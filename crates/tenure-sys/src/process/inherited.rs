@@ -4,6 +4,8 @@ use std::fs;
 
 use crate::procfs;
 
+use super::handle::ProcessHandle;
+
 /// What a process has inherited, each as a name and how the kernel writes it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inherited(Vec<(String, String)>);
@@ -41,6 +43,15 @@ pub fn inherited_by(pid: u32) -> Option<Inherited> {
     let limits = read(pid, "limits")?;
     found.extend(limits.lines().skip(1).filter_map(hard_limit));
     Some(Inherited(found))
+}
+
+/// Whether a process sees the network that the caller sees; `None` where the kernel does not tell.
+#[must_use]
+pub fn shares_network(process: &ProcessHandle) -> Option<bool> {
+    let network = |who: &str| fs::read_link(format!("/proc/{who}/ns/net")).ok();
+    let same = network(&process.pid().to_string())? == network("self")?;
+    // The number is still this process's.
+    (!process.has_ended()).then_some(same)
 }
 
 fn read(pid: u32, file: &str) -> Option<String> {

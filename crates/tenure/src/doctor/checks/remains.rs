@@ -84,11 +84,13 @@ fn inherited(case: &Case<'_>) -> Option<Symptom> {
     if case.state.inherited.is_empty() {
         return None;
     }
+    // From another network nobody takes its place without insisting.
+    let elsewhere = case.state.inherited.iter().any(|line| line.starts_with("net namespace"));
     Some(
         Symptom::note("the worker has something from whoever started it that is otherwise here")
             .saw_all(case.state.inherited.iter().cloned())
             .saw(format!("it was started by pid {} ({})", by.pid, by.command))
-            .remedy(case.type_in("restart")),
+            .remedy(case.type_in(if elsewhere { "restart --force" } else { "restart" })),
     )
 }
 
