@@ -144,7 +144,13 @@ fn reason(hello: &Hello) -> Option<String> {
 
 /// `pid 123, generation 4, version 1.2.0, http 127.0.0.1:4312`.
 pub(crate) fn line(hello: &Hello) -> String {
-    format!("pid {}, {}", hello.identity.pid, activation(hello))
+    format!("pid {}, {}", pid(hello), activation(hello))
+}
+
+/// Its number. One that counts in another pid namespace is a stranger's here, or nobody's.
+pub(crate) fn pid(hello: &Hello) -> String {
+    let elsewhere = if hello.identity.is_foreign() { " of another pid namespace" } else { "" };
+    format!("{}{elsewhere}", hello.identity.pid)
 }
 
 /// The same without the pid. A worker without a version has none to show.

@@ -288,7 +288,7 @@ fn worker(lines: &mut Vec<Line>, hello: &Hello) {
         (None, None) => {}
     }
     lines.push(("generation", hello.generation.to_string()));
-    lines.push(("pid", hello.identity.pid.to_string()));
+    lines.push(("pid", account::pid(hello)));
     lines.push(("up", account::age(hello.uptime_ms)));
     lines.extend(hello.probation.as_ref().map(|probation| ("probation", account::probation(probation))));
     for endpoint in &hello.endpoints {
@@ -369,7 +369,7 @@ fn rows(seen: &[Seen], with_endpoints: bool) -> Vec<[Cell; 8]> {
             seen.target.called.as_str().into(),
             seen.word(),
             shown(&|hello| account::version(hello).unwrap_or_default()),
-            shown(&|hello| hello.identity.pid.to_string()),
+            shown(&account::pid),
             shown(&|hello| hello.generation.to_string()),
             shown(&|hello| account::age(hello.uptime_ms)),
             if with_endpoints { shown(&account::endpoints) } else { "".into() },

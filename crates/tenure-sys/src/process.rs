@@ -13,8 +13,8 @@ mod status;
 mod verify;
 
 pub use facts::{
-    RunState, command_line, executable_of, ignores, is_hidden, mounts_of, parent_of, run_time_of, state_of,
-    tracer_of, uid_of,
+    RunState, command_line, executable_of, ignores, is_hidden, mounts_of, network_of, parent_of, run_time_of,
+    state_of, tracer_of, uid_of,
 };
 pub use handle::{Delivery, OpenError, ProcessHandle};
 pub use inherited::{Inherited, inherited_by, shares_network};

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tenure::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::sandbox::{self, Call, Output, Running, Sandbox};
-use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, started, status, stop};
+use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, shell, started, status, stop};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -225,6 +225,60 @@ fn a_worker_outside_of_the_containers_pid_namespace_is_used() {
     assert_eq!(said.expect(0).state(), "up");
     serves_as(&sandbox, &outer);
     stop(&sandbox).expect(0);
+}
+
+/// The names of the findings about the worker.
+fn findings(said: &Output) -> Vec<String> {
+    let json = said.json();
+    let findings = json["findings"].as_array().expect("a list").iter().filter(|one| one["worker"] == "w");
+    findings.map(|one| one["check"].as_str().expect("a name").to_owned()).collect()
+}
+
+#[test]
+fn doctor_calls_a_worker_that_it_cannot_look_at_no_stranger() {
+    for words in [&PID[..], &["--user", "--map-root-user"], &["--net"]] {
+        if !can(words) {
+            continue;
+        }
+        let sandbox = BINARIES.sandbox(&[]);
+        let outer = worker(&sandbox);
+        let said = inside(&sandbox, words, "\"$T\" doctor w --json").run();
+        let found = findings(&said);
+        for wrong in ["port-of-another", "port-silent"] {
+            assert!(!found.contains(&wrong.to_owned()), "{words:?}: {}", said.stdout);
+        }
+        assert!(!said.stdout.contains("end the process"), "{words:?}: {}", said.stdout);
+        said.expect(0);
+        serves_as(&sandbox, &outer);
+        stop(&sandbox).expect(0);
+    }
+}
+
+#[test]
+fn nothing_is_told_of_whoever_has_here_the_number_that_a_worker_has_in_its_own_namespace() {
+    if !can(&PID) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let there = sandbox.path().display().to_string();
+    shell(&sandbox, "mkfifo up go").cwd(sandbox.path()).run().expect(0);
+    let script =
+        "\"$T\" ensure w --json --timeout 20s >\"$D/up\"; cat \"$D/go\"; \"$T\" stop w -q --timeout 20s";
+    let container = inside(&sandbox, &PID, script).env("D", &there).start();
+    let up = fs::read_to_string(sandbox.path().join("up")).expect("it was started");
+    let answer: Value = serde_json::from_str(&up).expect("an answer");
+    let told = sandbox.tenure(["doctor", "w", "--json"]).run();
+    let status = sandbox.tenure(["status", "w"]).run();
+    let list = sandbox.tenure(["list"]).run();
+    fs::write(sandbox.path().join("go"), "").expect("it waits");
+    container.wait().expect(0);
+    assert!(!findings(&told).contains(&"inherited".to_owned()), "{}", told.stdout);
+    assert!(!findings(&told).contains(&"port-of-another".to_owned()), "{}", told.stdout);
+    told.expect(0);
+    let pid = format!("{} of another pid namespace", answer["pid"]);
+    for said in [status, list] {
+        assert!(said.stdout.contains(&pid), "{}{}", said.stdout, said.stderr);
+    }
 }
 
 #[test]

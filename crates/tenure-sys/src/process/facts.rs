@@ -137,6 +137,12 @@ pub fn mounts_of(pid: u32) -> Option<u64> {
     Some(fs::metadata(procfs::path(pid, "ns/mnt")).ok()?.ino())
 }
 
+/// The network namespace of a process, as the inode that names it; `None` where the kernel does not let us look.
+#[must_use]
+pub fn network_of(pid: u32) -> Option<u64> {
+    Some(fs::metadata(procfs::path(pid, "ns/net")).ok()?.ino())
+}
+
 /// The arguments of a process joined by spaces: control characters replaced, at most 200 characters.
 ///
 /// A process that has none, such as a zombie, gives `None`.
@@ -177,6 +183,7 @@ mod tests {
         assert_eq!(executable_of(own), std::env::current_exe().ok());
         assert_eq!(tracer_of(own), None);
         assert_eq!(mounts_of(own), fs::metadata("/proc/self/ns/mnt").ok().map(|found| found.ino()));
+        assert_eq!(network_of(own), fs::metadata("/proc/self/ns/net").ok().map(|found| found.ino()));
         assert!(parent_of(own).is_some());
         assert!(run_time_of(own, "no such thread").is_some_and(|ran| ran > Duration::ZERO));
         assert!(matches!(state_of(own), Some(RunState::Running | RunState::Sleeping)));

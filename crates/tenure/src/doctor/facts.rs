@@ -187,6 +187,11 @@ pub struct State {
     pub programs: Vec<Member>,
     /// The code that keeps, or kept, the worker.
     pub host: Option<Host>,
+    /// The numbers of the worker that answers and of its program, as far as each was verified from here.
+    pub own: Vec<u32>,
+    /// Why what that worker has open cannot be told from here: it lives in another namespace, or the kernel does not let us
+    /// look. `None` also where nobody answers.
+    pub out_of_sight: Option<String>,
     /// In what the living worker has inherited something else than the caller of this has: a line each.
     pub inherited: Vec<String>,
     /// Addresses that the worker serves on, or would be started on.

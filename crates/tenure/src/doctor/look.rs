@@ -13,6 +13,7 @@ pub(crate) mod machine;
 pub(crate) mod place;
 pub(crate) mod ports;
 pub(crate) mod scope;
+pub(crate) mod sight;
 
 /// A worker to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]

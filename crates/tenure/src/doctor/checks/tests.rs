@@ -223,6 +223,7 @@ fn of_the_rest() -> Vec<Case> {
             state(facts).ports = vec![port(false)];
             facts.census.sockets.push((77, seen(8)));
         }),
+        ("port-unseen", healthy, |facts| state(facts).ports = vec![port(false)]),
         ("port-silent", healthy, |facts| state(facts).ports[0].sockets.clear()),
         ("leftovers", down, |facts| facts.census.cookies.push(("web:id/3/-/program".into(), seen(8)))),
         ("leftovers-of-another-user", down, |facts| {
@@ -386,6 +387,28 @@ fn what_listens_below_the_worker_is_no_stranger_without_its_mark() {
     state(&mut facts).ports = vec![port(false)];
     facts.census.sockets.push((77, Seen { above: vec![41, 42, 1], ..seen(8) }));
     assert_eq!(found(&facts), []);
+}
+
+#[test]
+fn a_worker_that_cannot_be_looked_at_is_never_called_a_stranger_on_its_own_port() {
+    let mut facts = healthy();
+    state(&mut facts).ports = vec![port(false)];
+    let out_of_sight = |facts: &mut Facts| {
+        state(facts).own.clear();
+        state(facts).out_of_sight = Some("its pid belongs to another pid namespace".into());
+    };
+    let told = |facts: &Facts| -> Vec<_> {
+        found(facts).iter().map(|finding| (finding.check, finding.severity)).collect()
+    };
+    assert_eq!(told(&facts), [("port-unseen", Severity::Warning)], "it should be seen, and is not");
+    facts.census.sockets.push((77, seen(8)));
+    assert_eq!(told(&facts), [("port-of-another", Severity::Error)], "a stranger that is seen");
+    out_of_sight(&mut facts);
+    assert_eq!(told(&facts), [("port-unseen", Severity::Note)], "its number here is not known");
+    facts.census.sockets.clear();
+    assert_eq!(told(&facts), [("port-unseen", Severity::Note)]);
+    state(&mut facts).ports[0].sockets.clear();
+    assert_eq!(told(&facts), [], "it may serve in another network");
 }
 
 #[test]

@@ -10,12 +10,10 @@ use crate::doctor::facts::{Port, Wanted};
 use crate::spec::Spec;
 use crate::wire::Hello;
 
-/// The addresses that a worker says it serves on. Its own processes are asked first: they are named by its answer, so
+/// The addresses that a worker says it serves on. Its own processes, which were verified, are asked first, so
 /// that nobody else has to be looked at in the usual case.
-pub(crate) fn of_worker(hello: &Hello) -> Vec<Port> {
-    let program = hello.program.as_ref().and_then(|program| program.identity.as_ref());
-    let own: Vec<u32> = program.into_iter().chain([&hello.identity]).map(|identity| identity.pid).collect();
-    hello.endpoints.iter().map(|endpoint| port(&endpoint.name, endpoint.tcp, &own)).collect()
+pub(crate) fn of_worker(hello: &Hello, own: &[u32]) -> Vec<Port> {
+    hello.endpoints.iter().map(|endpoint| port(&endpoint.name, endpoint.tcp, own)).collect()
 }
 
 /// The fixed addresses of the spec that would be started now; a port of 0 takes any that is free.

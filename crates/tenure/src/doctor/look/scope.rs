@@ -8,7 +8,7 @@ use semver::Version;
 use tenure_sys::census::{Questions, Seen};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
-use tenure_sys::process::{self, Verified};
+use tenure_sys::process::{self, ProcessHandle, Verified};
 
 use crate::deadline::{Deadline, Moment, monotonic};
 use crate::described::{self, Offered};
@@ -16,7 +16,7 @@ use crate::desired::Desired;
 use crate::doctor::facts::{
     GateHolder, Host, LogBytes, Member, Now, Port, Read, Record, State, Unread, Wanted,
 };
-use crate::doctor::look::ports;
+use crate::doctor::look::{ports, sight};
 use crate::gate;
 use crate::ledger::Ledger;
 use crate::leftovers;
@@ -42,6 +42,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
     };
     let recorded = ledger.good();
+    let sight = sight::of(hello);
     let lineage = members(recorded.map_or(&[][..], |ledger| &ledger.lineage));
     let program = recorded.and_then(|ledger| ledger.program.as_ref());
     let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
@@ -58,9 +59,11 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
         socket: exists(state, file::CONTROL),
         programs: members(&programs),
-        host: host(state, hello),
-        inherited: hello.map(inherited).unwrap_or_default(),
-        ports: ports(hello, desired.good(), &lease, now),
+        host: host(state, sight.worker.as_ref()),
+        inherited: sight.worker.as_ref().map(inherited).unwrap_or_default(),
+        ports: ports((hello, &sight.own), desired.good(), &lease, now),
+        own: sight.own,
+        out_of_sight: sight.hidden,
         temporaries: temporaries(state),
         logs: logs(state, desired.good(), now),
         written_s: written(state),
@@ -250,26 +253,32 @@ fn members(identities: &[Identity]) -> Vec<Member> {
 }
 
 fn sees_other_mounts(member: &Member) -> bool {
-    let mounts = (process::mounts_of(member.identity.pid), process::mounts_of(std::process::id()));
-    member.is_there() && matches!(mounts, (Some(theirs), Some(ours)) if theirs != ours)
+    // Where it was not verified, the number may be a stranger's.
+    let pids = [member.identity.pid, std::process::id()];
+    member.is_there() && matches!(pids.map(process::mounts_of), [Some(theirs), Some(ours)] if theirs != ours)
 }
 
 /// The record of the host is where every format has it, so that a ledger that is too new still tells it.
-fn host(state: &StateDir, hello: Option<&Hello>) -> Option<Host> {
+fn host(state: &StateDir, worker: Option<&ProcessHandle>) -> Option<Host> {
     let record = records::recorded_host(state).filter(|record| !record.exe.is_empty())?;
     let there = Path::new(&record.exe).is_file();
-    let runs = hello.and_then(|hello| process::executable_of(hello.identity.pid));
+    let runs = worker.and_then(|worker| process::executable_of(worker.pid()));
     Some(Host { record, there, runs })
 }
 
-fn inherited(hello: &Hello) -> Vec<String> {
-    let of = (process::inherited_by(hello.identity.pid), process::inherited_by(std::process::id()));
+fn inherited(worker: &ProcessHandle) -> Vec<String> {
+    let of = (process::inherited_by(worker.pid()), process::inherited_by(std::process::id()));
     if let (Some(worker), Some(own)) = of { worker.differences(&own) } else { Vec::new() }
 }
 
-fn ports(hello: Option<&Hello>, wanted: Option<&Wanted>, lease: &Read<bool>, now: &Moment) -> Vec<Port> {
+fn ports(
+    (hello, own): (Option<&Hello>, &[u32]),
+    wanted: Option<&Wanted>,
+    lease: &Read<bool>,
+    now: &Moment,
+) -> Vec<Port> {
     match (hello, wanted) {
-        (Some(hello), _) => ports::of_worker(hello),
+        (Some(hello), _) => ports::of_worker(hello, own),
         (None, Some(wanted)) if *lease == Ok(false) => {
             let of_target = ports::of_target(&wanted.target(now));
             if of_target.is_empty() { ports::of_highest(wanted) } else { of_target }

@@ -170,6 +170,8 @@ pub(super) fn healthy() -> Facts {
         lineage: vec![there(42, RunState::Sleeping)],
         programs: Vec::new(),
         host: Some(Host { record: host, there: true, runs: Some("/usr/bin/tenure".into()) }),
+        own: vec![42],
+        out_of_sight: None,
         inherited: Vec::new(),
         ports: vec![port(true)],
         temporaries: Vec::new(),
