@@ -127,7 +127,17 @@ fn of_limit(name: &str) -> String {
 fn of_trust(file: &Path, stage: Option<&str>, name: &str) -> String {
     let directory = word(file.parent().unwrap_or(Path::new("/")));
     let trust = format!("`tenure trust {directory}` shows what the file would start, and allows it");
-    if stage == Some("pin") { format!("{trust}; `tenure unpin {name}` releases the version") } else { trust }
+    match stage {
+        Some("pin") => format!("{trust}; `tenure unpin {name}` releases the version"),
+        // Trust in what the file says now would not bring the version back.
+        Some("pin of other content") => {
+            format!("the file says something else now; `tenure unpin {name}` releases the version")
+        }
+        Some("other content") => format!(
+            "the file says something else now: put back what it said then, and `tenure trust {directory}` allows it; `tenure status {name}` tells what is on offer"
+        ),
+        Some(_) | None => trust,
+    }
 }
 
 /// The remedy for a start that failed at that stage.

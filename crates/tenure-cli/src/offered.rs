@@ -41,14 +41,16 @@ pub(crate) fn notes(offered: &[Offered], held: Option<&Version>) -> Vec<String> 
     described::doubtful(offered, held).map(note).collect()
 }
 
-/// Labelled lines with what to type.
+/// Labelled lines with what to type. `back` is the version that serves again if the one on probation fails.
 pub(crate) fn lines(
     offered: &[Offered],
-    held: Option<&Version>,
+    (held, back): (Option<&Version>, Option<&Version>),
     called: &str,
 ) -> Vec<(&'static str, String)> {
     let line = |offer: &Offered| {
-        let taken_back = if held == Some(&offer.version) {
+        let taken_back = if back == Some(&offer.version) {
+            "it serves again if the version that is on probation fails".to_owned()
+        } else if held == Some(&offer.version) {
             format!("`tenure unpin {called}` releases it")
         } else {
             format!("`tenure forget {called} {}` takes it back", offer.version)

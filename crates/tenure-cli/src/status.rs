@@ -238,7 +238,8 @@ fn lines(seen: &Seen, verbose: bool) -> String {
         program(&mut lines, hello, verbose);
     }
     lines.extend(seen.recorded().lines(called));
-    lines.extend(offered::lines(&seen.offered, seen.held(), called));
+    let back = seen.probation().map(|probation| &probation.before);
+    lines.extend(offered::lines(&seen.offered, (seen.held(), back), called));
     lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
     if seen.hello().is_some_and(|hello| hello.source_changed) {
         lines.push(("source", format!("changed since it was started; `tenure ensure {called}` looks again")));

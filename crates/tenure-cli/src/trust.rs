@@ -105,7 +105,7 @@ fn told(source: &Source, plans: &[Plan]) -> String {
     }
     let directory = word(source.directory());
     lines.push(format!(
-        "any change of the file needs this again; `tenure trust {directory} --revoke` takes it back"
+        "any change of the file needs this again; `tenure trust {directory} --revoke` takes back this and every earlier content"
     ));
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }

@@ -13,6 +13,7 @@ use crate::origin::Origin;
 use crate::paths::StateDir;
 use crate::readiness::Outcome;
 use crate::records::{self, RecordError};
+use crate::scope;
 use crate::seat;
 use crate::spec::Spec;
 use crate::start::StartError;
@@ -23,6 +24,10 @@ use crate::wire::Hello;
 use std::path::PathBuf;
 
 use semver::Version;
+use tenure_sys::dir::read_regular;
+
+/// The longest file that is read to see whether it still is what somebody once read from it.
+const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
 pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, RecordError> {
@@ -113,7 +118,23 @@ fn untrusted(offer: &Offer, is_held: bool) -> Option<Error> {
     let message = format!(
         "start the worker: version {version} {pinned}was offered by {path_told}, and that content is not trusted any more"
     );
-    Some(Error::untrusted(message, path).at(if is_held { "pin" } else { "trust" }))
+    let stage = match (is_held, is_content_there(&offer.origin)) {
+        (false, _) => "trust",
+        (true, true) => "pin",
+        (true, false) => "pin of other content",
+    };
+    Some(Error::untrusted(message, path).at(stage))
+}
+
+/// Whether the file of an offer has the content that it was read from: then trust in the file brings the offer back, and
+/// otherwise it allows something else.
+pub(crate) fn is_content_there(origin: &Origin) -> bool {
+    match origin {
+        Origin::Call | Origin::File { .. } => true,
+        Origin::Project { path, sha256 } => {
+            read_regular(path, LONGEST_FILE).is_ok_and(|content| scope::fingerprint(&content) == *sha256)
+        }
+    }
 }
 
 /// Forgets every offer above the order's own that nobody describes any more: a person asks for what is described now.

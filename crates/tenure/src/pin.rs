@@ -280,12 +280,13 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
 fn untrusted(order: &PinOrder, desired: &Desired) -> Error {
     let offer = desired.offers.iter().find(|offer| offer.spec.version == order.version);
     let path = offer.and_then(|offer| offer.origin.path()).unwrap_or(Path::new("its file"));
+    let is_there = offer.is_some_and(|offer| offers::is_content_there(&offer.origin));
     let message = format!(
         "pin {}: it was offered by {}, and that content is not trusted any more; nothing was stopped",
         order.version,
         path.display()
     );
-    Error::untrusted(message, path).at("trust")
+    Error::untrusted(message, path).at(if is_there { "trust" } else { "other content" })
 }
 
 pub(crate) fn unknown(version: &Version, scope: &Scope, desired: &Desired) -> Error {

@@ -205,6 +205,7 @@ fn of_versions() -> Vec<Case> {
         ("on-probation", healthy, |facts| {
             let probation = Probation { left_ms: 7_000, for_ms: Some(3_000), before: version(0) };
             says(facts).probation = Some(probation);
+            wants(facts).record.offer(&spec(0), &now());
         }),
         ("nothing-to-start", down, |facts| wants(facts).gone.push((version(1), "no program".into()))),
         ("other-version", healthy, |facts| wants(facts).record.offer(&spec(2), &now())),

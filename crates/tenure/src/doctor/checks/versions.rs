@@ -183,9 +183,12 @@ fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
     wanted.undescribed.iter().map(symptom).collect()
 }
 
-/// A pinned one is not forgotten before it is released.
+/// A pinned one is not forgotten before it is released, and the way back of a probation not before that is over.
 fn taken_back(case: &Case<'_>, wanted: &Wanted, version: &Version) -> String {
-    if wanted.record.hold.as_ref() == Some(version) {
+    let probation = case.state.hello().and_then(|hello| hello.probation.as_ref());
+    if probation.is_some_and(|probation| probation.before == *version) {
+        "wait: it serves again if the version that is on probation fails".to_owned()
+    } else if wanted.record.hold.as_ref() == Some(version) {
         case.type_in("unpin")
     } else {
         format!("{} {version}", case.type_in("forget"))
@@ -202,8 +205,21 @@ fn on_probation(case: &Case<'_>) -> Option<Symptom> {
         Symptom::note(format!("version {} serves on probation, for {left} more", hello.version))
             .saw_all(begun)
             .saw(format!("if it fails before that is over, version {before} serves again"))
-            .remedy(format!("wait; `tenure pin {} {before}` goes back at once", case.worker.called)),
+            .remedy(if may_be_pinned(case, before) {
+                format!("wait; `tenure pin {} {before}` goes back at once", case.worker.called)
+            } else {
+                "wait until it is over".to_owned()
+            }),
     )
+}
+
+/// Whether a pin of that version is accepted: it is on offer, trusted and on disk.
+fn may_be_pinned(case: &Case<'_>, version: &Version) -> bool {
+    wanted(case).is_some_and(|wanted| {
+        wanted.record.offered(version).is_some()
+            && wanted.untrusted.iter().all(|(untrusted, _)| untrusted != version)
+            && wanted.gone.iter().all(|(gone, _)| gone != version)
+    })
 }
 
 fn other_version(case: &Case<'_>) -> Option<Symptom> {
