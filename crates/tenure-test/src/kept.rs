@@ -207,16 +207,24 @@ impl Kept {
     /// # Panics
     /// If it does not within [`PATIENCE`].
     pub fn settled(&self) {
+        self.until(|ledger| ledger.booting_until.is_none());
+    }
+
+    /// Waits until the ledger says something.
+    ///
+    /// # Panics
+    /// If it does not within [`PATIENCE`].
+    pub fn until(&self, says: impl Fn(&Ledger) -> bool) {
         let directory = Dir::open_private(&self.state()).expect("a worker has a directory");
         let watch = Watch::of(&directory).expect("it can be watched");
         loop {
             watch.drain();
-            if self.ledger().booting_until.is_none() {
+            if says(&self.ledger()) {
                 return;
             }
             let mut change = [Interest::new(watch.as_fd(), Want::Read)];
             let changed = poll::wait(&mut change, Some(PATIENCE)).expect("a watch can be waited for");
-            assert!(changed > 0, "a boot that is over is recorded");
+            assert!(changed > 0, "what is waited for is recorded");
         }
     }
 

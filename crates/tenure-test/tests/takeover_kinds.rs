@@ -170,6 +170,19 @@ fn overwritten() -> (Kept, PathBuf) {
     (kept, file)
 }
 
+/// The end of 1.0.0 is told as what it was, and not as a kill.
+fn failed_to_go_back(kept: &Kept, file: &Path) {
+    let status = kept.status();
+    let end = &status.json()["last_end"];
+    assert_eq!((&end["how"], &end["version"]), (&"rollback-failed".into(), &"1.0.0".into()), "{end}");
+    let told = |words: [&str; 2]| kept.sandbox.tenure(words).run().stdout;
+    for told in [status.stdout, told(["status", "w"]), told(["doctor", "w"])] {
+        assert!(told.contains("could not serve again") || told.contains("rollback-failed"), "{told}");
+        assert!(told.contains(&file.display().to_string()) && told.contains("exit status 7"), "{told}");
+        assert!(!told.contains("found dead") && !told.contains("SIGKILL"), "{told}");
+    }
+}
+
 #[test]
 fn a_program_that_was_overwritten_is_not_started_as_what_it_was_and_a_person_is_told() {
     let (kept, file) = overwritten();
@@ -179,6 +192,7 @@ fn a_program_that_was_overwritten_is_not_started_as_what_it_was_and_a_person_is_
     let failed = events.iter().find(|event| event.what == What::RollbackFailed).expect("it is told");
     assert!(failed.why.contains(&file.display().to_string()), "{}", failed.why);
     assert_eq!(kept.count(What::RolledBack), 0);
+    failed_to_go_back(&kept, &file);
     let starts = kept.sandbox.oracle().count("start");
     // Nor by the next call: what lies there is not what was offered as 1.0.0.
     let next = kept.launcher("ensure", "2.0.0").run().expect(1);

@@ -143,6 +143,28 @@ fn one_that_fails_after_the_answer_is_undone_and_the_next_call_is_told() {
 }
 
 #[test]
+fn one_that_fails_after_the_answer_is_told_by_all_that_look_before_any_call_has_counted_it() {
+    let scene = Scene::new();
+    kept::kill(&kept::host(&scene.new));
+    scene.kept.until(|ledger| ledger.rolled_back.is_some());
+    let sandbox = &scene.kept.sandbox;
+    assert!(scene.kept.desired().failures.is_empty(), "nobody has counted it");
+    let documents =
+        [scene.kept.status().json(), sandbox.tenure(["list", "--json"]).run().json()["workers"][0].clone()];
+    for document in documents {
+        assert_eq!(document["failures"][0]["version"], "2.0.0", "{document}");
+        assert_eq!(document["failures"][0]["count"], 1, "{document}");
+    }
+    let told = |words: &[&str]| sandbox.tenure(words.iter().copied()).run().stdout;
+    assert!(told(&["status", "w"]).contains("2.0.0 failed to start"));
+    assert!(told(&["list"]).contains("2.0.0 failed to start"));
+    let doctor = told(&["doctor", "w"]);
+    assert!(doctor.contains("version 2.0.0 failed to start and is not tried for a while"), "{doctor}");
+    assert!(scene.kept.desired().failures.is_empty(), "who looks writes nothing");
+    scene.end();
+}
+
+#[test]
 fn what_is_known_against_a_version_stands_until_it_has_passed() {
     let kept = Kept::new(TENURE, PROGRAM);
     let broken = kept.sandbox.work().join("broken");

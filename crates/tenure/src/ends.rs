@@ -62,6 +62,8 @@ pub enum How {
     Done,
     /// The worker was found dead; what ended it is not known.
     FoundDead,
+    /// Its successor failed, and it could not take its scope back. Nothing is held against its own version for that.
+    RollbackFailed,
     /// Something that a newer `tenure` knows.
     #[serde(other)]
     Other,
@@ -82,6 +84,7 @@ impl End {
             How::GaveUp => "ended by itself and gave up",
             How::Done => "ended by itself, done",
             How::FoundDead => "was found dead",
+            How::RollbackFailed => "could not serve again after a takeover that failed",
             How::Other => "ended",
         };
         let served = self.served_ms.map(|ms| format!(" after {} of service", Span::millis(ms)));
@@ -181,8 +184,9 @@ mod tests {
 
     #[test]
     fn a_killed_worker_and_another_spec_count_nothing() {
-        let dead = vec![end(1, How::FoundDead, 1), end(2, How::FoundDead, 1)];
-        assert_eq!(failed_starts(&dead, 2), 0);
+        for how in [How::FoundDead, How::RollbackFailed] {
+            assert_eq!(failed_starts(&[end(1, how, 1), end(2, how, 1)], 2), 0);
+        }
         let mut other = vec![end(1, How::Done, 1), end(2, How::Done, 1)];
         other[1].spec = Some("changed".into());
         assert_eq!(failed_starts(&other, 2), 0);

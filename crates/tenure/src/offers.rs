@@ -45,9 +45,16 @@ pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, Reco
 
 /// The record with what became of workers and takeovers after their launchers were gone, or had their answer; not yet written.
 pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
-    let mut desired = records::read_desired(gate.state())?;
+    as_counted(gate.state())
+}
+
+/// The same for whoever only looks: what is not written yet is true already. The ledger is read first, so that what somebody
+/// counts meanwhile is found in one of the two.
+pub(crate) fn as_counted(state: &StateDir) -> Result<Desired, RecordError> {
+    let ledger = records::read_ledger(state);
+    let mut desired = records::read_desired(state)?;
     // A ledger that cannot be read is told where something is to be started.
-    let Ok(ledger) = records::read_ledger(gate.state()) else { return Ok(desired) };
+    let Ok(ledger) = ledger else { return Ok(desired) };
     tally::count(&ledger, &mut desired, &Moment::now());
     Ok(desired)
 }

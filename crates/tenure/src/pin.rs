@@ -120,7 +120,7 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         return Ok(Unpinned { before: None, target: None, stands: None });
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
-    let mut desired = records::read_desired(&state)?;
+    let mut desired = offers::counted(&gate)?;
     let before = desired.hold.take();
     if let Some(version) = &before {
         gate.confirm()?;

@@ -13,6 +13,7 @@ use crate::gate;
 use crate::lease::LeaseError;
 use crate::ledger::Ledger;
 use crate::logs;
+use crate::offers;
 use crate::paths::{self, StateDir, file};
 use crate::probe::{self, FIRST_ANSWER, Observation};
 use crate::records;
@@ -86,11 +87,11 @@ fn silent(state: &StateDir) -> Standing {
     Standing::Silent { booting, who: who.collect() }
 }
 
-/// What has been offered, held and found to fail under the scope; nothing where it never ran. For people: by the time it
-/// is read a launcher may have written it anew.
+/// What has been offered, held and found to fail under the scope, with what became of workers since the last launcher wrote
+/// it; nothing where it never ran. For people: by the time it is read a launcher may have written it anew.
 pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
-    Ok(Some(records::read_desired(&state)?))
+    Ok(Some(offers::as_counted(&state)?))
 }
 
 /// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that left

@@ -7,7 +7,8 @@ use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
 use tenure::asker;
-use tenure::deadline::millis;
+use tenure::deadline::{Moment, millis, wall_millis};
+use tenure::ends::{self, End, How};
 use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::ledger::{Ledger, ProgramRecord, RolledBack};
@@ -190,14 +191,32 @@ impl Takeover<'_> {
 
     /// Neither serving nor able to: whoever comes next starts anew.
     pub(super) fn exit(&self) -> ! {
-        // Whoever waits for the successor is told why neither of them serves.
-        let failed = self.failed();
-        drop(
-            self.lineage
-                .holding
-                .write_ledger(|ledger| ledger.rolled_back = failed.or(ledger.rolled_back.take())),
-        );
+        // Whoever waits for the successor is told why neither of them serves, and whoever looks later that this one was not
+        // killed.
+        let (failed, mut end) = (self.failed(), self.end());
+        drop(self.lineage.holding.write_ledger(|ledger| {
+            ledger.rolled_back = failed.or(ledger.rolled_back.take());
+            end.generation = ledger.generation;
+            ends::push(&mut ledger.ends, end);
+        }));
         self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
         exit::now(EXIT_FAILED)
+    }
+
+    /// The row of this worker's own end. It ends in whichever generation it came to.
+    fn end(&self) -> End {
+        let spec = &self.lineage.holding.brief.spec;
+        End {
+            at: Moment::now(),
+            at_ms: wall_millis(),
+            generation: 0,
+            version: Some(spec.version.clone()),
+            spec: Some(spec.digest()),
+            pid: Some(std::process::id()),
+            how: How::RollbackFailed,
+            why: format!("version {}: {}", self.asked.version, self.why),
+            served_ms: None,
+            last_words: Vec::new(),
+        }
     }
 }

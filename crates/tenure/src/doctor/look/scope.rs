@@ -35,7 +35,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
     let gate = gate_holder(state);
     let (answer, took, lease) = answer_and_lease(state);
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
-    let desired = record(state, file::DESIRED, records::read_desired(state));
+    let desired = record(state, file::DESIRED, offers::as_counted(state));
     let desired = wanted(desired, state.scope().name(), read);
     let hello = match &answer {
         Observation::Answered(hello) => Some(&**hello),
