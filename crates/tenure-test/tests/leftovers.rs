@@ -1,12 +1,15 @@
 //! What a dead worker leaves is found by every kind of evidence, and ended as its program was promised.
 
+use tenure::Scope;
 use tenure::event::What;
 use tenure::fault::Point;
-use tenure::ledger::Ledger;
+use tenure::ledger::{Ledger, ProgramRecord};
+use tenure::leftovers;
+use tenure::paths::StateDir;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::tree;
-use tenure_test::kept::{Kept, freeze, kill};
+use tenure_test::kept::{self, Kept, freeze, kill};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Output;
 
@@ -289,5 +292,24 @@ fn a_successor_whose_incumbent_dies_beside_it_does_not_take_its_own_program_for_
     assert_eq!((kept::version(&upgraded).as_str(), kept.count(What::StartFailed)), ("2.0.0", 0));
     let starts = kept.sandbox.oracle().lines().iter().filter(|line| line.what == "start").count();
     assert_eq!((starts, kept.count(What::LeftoverEnded)), (2, 0), "{}", kept.sandbox.story());
+    kept.stop().run().expect(0);
+}
+
+#[test]
+fn whoever_clears_up_after_a_program_leaves_the_next_one_alone_that_has_its_lock_by_then() {
+    let kept = kept(&["escapee"], &[]);
+    kept.ensure().run().expect(0);
+    kept.settled();
+    let Cast { host, shim, program } = Cast::of(&kept);
+    let record = kept.ledger().program.expect("a program is on record");
+    let before = record.cookie.replace("/1/-/", "/0/-/");
+    assert_ne!(before, record.cookie);
+    let scope: Scope = "w".parse().expect("a scope");
+    let state = StateDir::at(&kept.state(), &scope).expect("private");
+    let former = ProgramRecord { lock: record.lock, ..ProgramRecord::of_cookie(before) };
+    assert!(former.lock.is_some());
+    let ended = leftovers::clear_program(&state, &former, PATIENCE).expect("nothing is left of it");
+    assert_eq!(ended, []);
+    assert!(![host, shim, program].iter().any(ProcessHandle::has_ended), "they are another program's");
     kept.stop().run().expect(0);
 }

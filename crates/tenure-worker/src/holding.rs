@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use tenure::brief::{Brief, Report};
 use tenure::event::{self, Event, What};
 use tenure::lease::Lease;
-use tenure::ledger::{Ledger, ProgramRecord};
+use tenure::ledger::Ledger;
 use tenure::logs::{self, Mark};
 use tenure::paths::{StateDir, file};
 use tenure::records::{self, RecordError};
@@ -145,14 +145,6 @@ impl Holding {
                 change(&mut ledger);
                 self.record(&ledger, records::update_ledger)
             }
-        }
-    }
-
-    /// This worker's own program, while another worker of the lineage writes the ledger.
-    pub(crate) fn kept_program(&self) -> Option<ProgramRecord> {
-        match &*self.writer() {
-            Writer::Other(kept) => kept.program.clone(),
-            Writer::Own => None,
         }
     }
 

@@ -238,7 +238,9 @@ fn prove(
     }
     let limit = Deadline::start(patience);
     for name in former.locks {
-        if !one_is_free_within(former.state, name, limit.remaining())? {
+        if !one_is_free_within(former.state, name, limit.remaining())?
+            && !former.is_anothers(name).map_err(LeftoverError::Lock)?
+        {
             let holders = former.holders(name).map_err(LeftoverError::Lock)?;
             return Err(LeftoverError::Unseen { holders, lock: former.state.path().join(name) });
         }

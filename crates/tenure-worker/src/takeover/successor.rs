@@ -337,7 +337,8 @@ fn await_end_of(
         // A ledger that cannot be written names one process too many, which is then verified and found gone.
         drop(lineage.holding.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
         lineage.predecessor_gone();
-        remains::clear_beside(&lineage.holding, &before);
+        // What cannot be ended keeps its lock, which names it to the next takeover.
+        drop(remains::clear(&lineage.holding, &before));
     })
 }
 

@@ -66,13 +66,39 @@ impl Former<'_> {
         let mut found: Vec<ProcessHandle> =
             self.marks.iter().flat_map(|mark| tree::with_cookie(mark)).map(|marked| marked.handle).collect();
         for name in self.locks {
-            // Who holds a lock is a look at all descriptors of all processes: a free one needs none.
-            if self.state.is_locked(name)? {
-                let file = self.state.dir().open_read(name)?;
-                add(&mut found, tree::heirs_of(&file));
-            }
+            add(&mut found, self.heirs(name)?.unwrap_or_default());
         }
         Ok(found)
+    }
+
+    /// Who inherited this lock, where somebody holds it; `None` where that is another program of this scope. The lock is
+    /// exclusive, so that all who hold it are of one tree: as soon as a tree has let go of it, the next program may have it.
+    fn heirs(&self, name: &str) -> io::Result<Option<Vec<ProcessHandle>>> {
+        // Who holds a lock is a look at all descriptors of all processes: a free one needs none.
+        if !self.state.is_locked(name)? {
+            return Ok(Some(Vec::new()));
+        }
+        let heirs = tree::heirs_of(&self.state.dir().open_read(name)?);
+        let others = self.others();
+        let is_another =
+            |heir: &ProcessHandle| others.iter().any(|other| other.identity() == heir.identity());
+        Ok((!heirs.iter().any(is_another)).then_some(heirs))
+    }
+
+    /// Whether another program of this scope, or its host, is seen to hold this lock.
+    pub(super) fn is_anothers(&self, name: &str) -> io::Result<bool> {
+        Ok(self.heirs(name)?.is_none())
+    }
+
+    /// All that is marked as of this scope, and not as of this program. Without a mark there is nobody to tell it from.
+    fn others(&self) -> Vec<ProcessHandle> {
+        if self.marks.is_empty() {
+            return Vec::new();
+        }
+        let prefixes = self.state.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
+        let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix));
+        let other = marked.filter(|found| !self.marks.iter().any(|mark| found.cookie.starts_with(mark)));
+        other.map(|found| found.handle).collect()
     }
 
     /// Who lives in the session that the recorded program has begun. Once that program is gone its pid may have begun another
