@@ -60,6 +60,13 @@ impl Span {
     }
 }
 
+/// Whether these take up at least half of `life`.
+#[must_use]
+pub fn fill(spans: &[Span], life: Span) -> bool {
+    let within = |span: &Span| span.to.min(life.to).saturating_sub(span.from.max(life.from));
+    spans.iter().map(within).sum::<u64>() >= (life.to - life.from).div_ceil(2).max(1)
+}
+
 /// Ends the spans that have not ended.
 pub fn close<'span>(spans: impl IntoIterator<Item = &'span mut Span>, at: u64) {
     for span in spans.into_iter().filter(|span| span.to == u64::MAX) {
@@ -161,6 +168,14 @@ mod tests {
         assert!(!causes.explain(caller(40_000, 40_001), "spawn-suppressed", &[150]));
         assert!(causes.explain_failed_start(1, 150));
         assert!(!causes.explain_failed_start(2, 150), "another version failed");
+    }
+
+    #[test]
+    fn a_life_is_filled_by_what_takes_up_half_of_it() {
+        let life = Span { from: 100, to: 200 };
+        assert!(fill(&[Span { from: 0, to: 130 }, Span { from: 180, to: 900 }], life));
+        assert!(!fill(&[Span { from: 0, to: 130 }, Span { from: 190, to: 900 }], life));
+        assert!(!fill(&[], Span { from: 100, to: 100 }));
     }
 
     #[test]

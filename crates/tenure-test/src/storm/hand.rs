@@ -65,6 +65,8 @@ pub(super) struct Trial<'plan> {
     dice: Dice,
     launchers: Vec<Launcher>,
     pub(super) ended: Vec<Ended>,
+    /// Words that did not get the gate in their time, with what was answered: the events tell who had it.
+    pub(super) kept_waiting: Vec<(Span, String)>,
     stopped: Vec<ProcessHandle>,
     pub(super) causes: Causes,
     said: Said,
@@ -88,6 +90,7 @@ pub(super) fn blow(plan: &Plan, seed: u64) -> Trial<'_> {
         disk,
         launchers: Vec::new(),
         ended: Vec::new(),
+        kept_waiting: Vec::new(),
         stopped: Vec::new(),
         causes: Causes::default(),
         said: Said::default(),
@@ -352,7 +355,11 @@ impl Trial<'_> {
             });
         } else if !self.causes.explain_word(Caller { version, life }, &state) {
             let told = format!("{word} {version}: {} {} {}", output.status, output.stdout, output.stderr);
-            self.verdict.wrong(Wrong::FailedWord, told);
+            if state == "gate-held" {
+                self.kept_waiting.push((life, told));
+            } else {
+                self.verdict.wrong(Wrong::FailedWord, told);
+            }
         }
         (output.code() == 0, life)
     }

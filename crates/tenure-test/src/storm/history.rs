@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use tenure::Version;
 use tenure::event::{Event, What};
 
-use super::cause::Causes;
+use super::cause::{Causes, Span, close};
 use super::verdict::Wrong;
 
 /// What is known of an epoch.
@@ -25,45 +25,35 @@ struct Epoch {
     last: Option<(u64, u64)>,
 }
 
-/// Which worker was started as what.
+/// Which worker has which generation, and who was to take its place.
 #[derive(Debug, Default)]
 struct Line {
-    /// With which generation each pid was started.
-    started: BTreeMap<u32, u64>,
-    /// Version and pid of the last one that was to take another's place.
-    successor: Option<(u64, u32)>,
+    /// The generation of each pid, as far as it was told.
+    generations: BTreeMap<u32, u64>,
+    /// By the generation that was to make room: version and pid of the last one that was to take its place.
+    successors: BTreeMap<u64, (u64, u32)>,
 }
 
 impl Line {
     fn follow(&mut self, event: &Event) {
         let Some(pid) = event.pid.filter(|_| event.what == What::Spawned) else { return };
-        self.started.insert(pid, event.generation);
-        if event.why.starts_with("to take the place") {
-            self.successor = Some((major(event), pid));
-        }
+        self.generations.insert(pid, event.generation);
+        let place = event.why.strip_prefix("to take the place of generation ").and_then(|of| of.parse().ok());
+        self.successors.extend(place.map(|place: u64| (place, (major(event), pid))));
     }
 
     /// Which version failed by this event, and the pid of its worker where that is told.
-    fn failure(&self, event: &Event) -> Option<(u64, Option<u32>)> {
-        let what = event.what;
+    fn failure(&mut self, event: &Event) -> Option<(u64, Option<u32>)> {
         // Whose program ends again and again gives up, which counts as a start that failed.
-        let gave_up = what == What::ProgramExited && event.why.ends_with("are spent");
-        if what == What::StartFailed || gave_up {
-            Some((major(event), event.pid))
-        } else if what == What::RolledBack {
-            // Of a version that nobody can tell no cause is known.
-            Some(from(&event.why).map_or((0, None), |(version, pid)| (version, Some(pid))))
-        } else if what == What::FoundDead && self.took_back(event) {
-            self.successor.map(|(version, pid)| (version, Some(pid)))
-        } else {
-            None
+        let gave_up = event.what == What::ProgramExited && event.why.ends_with("are spent");
+        if event.what == What::StartFailed || gave_up {
+            return Some((major(event), event.pid));
         }
-    }
-
-    /// Whether it has a generation that it was not started with: then it has taken its scope back from a successor that
-    /// failed, also where it was killed between its record of that and its event.
-    fn took_back(&self, event: &Event) -> bool {
-        event.pid.and_then(|pid| self.started.get(&pid)).is_some_and(|started| *started < event.generation)
+        // A worker whose generation has risen has taken its scope back from a successor that failed; it may have been killed
+        // between its record of that and the event that tells so.
+        let known = self.generations.get_mut(&event.pid?).filter(|known| **known < event.generation)?;
+        let before = std::mem::replace(known, event.generation);
+        self.successors.get(&before).map(|(version, pid)| (*version, Some(*pid)))
     }
 }
 
@@ -145,12 +135,6 @@ fn failed(
     (!explained).then_some(Wrong::FailedStart)
 }
 
-/// From what a worker has taken its scope back, as it says: `version 2.0.0 (pid 7): it ended`.
-fn from(why: &str) -> Option<(u64, u32)> {
-    let (version, rest) = why.strip_prefix("version ")?.split_once(" (pid ")?;
-    Some((version.parse::<Version>().ok()?.major, rest.split_once(')')?.0.parse().ok()?))
-}
-
 fn major(event: &Event) -> u64 {
     event.version.as_ref().map_or(0, |version| version.major)
 }
@@ -218,10 +202,28 @@ pub fn failures(events: &[Event]) -> Vec<u64> {
     events.iter().filter(|event| event.what == What::StartFailed).map(|event| event.at_ms).collect()
 }
 
+/// What a start may take by its description and the protocol: 3 s to be ready, 2 s for the end of what makes room, and a
+/// probation of 100 ms. One that outlasts that hangs, and is no excuse for anybody.
+const LONGEST_START: u64 = 5_500;
+
+/// From when to when a worker was started, which keeps whoever wants the gate waiting.
+#[must_use]
+pub fn starts(events: &[Event]) -> Vec<Span> {
+    let mut spans: Vec<Span> = Vec::new();
+    for event in events {
+        if event.what == What::Spawned {
+            spans.push(Span::since(event.at_ms));
+        } else if matches!(event.what, What::Ready | What::StartFailed | What::RolledBack) {
+            close(&mut spans, event.at_ms);
+        }
+    }
+    spans.retain(|span| span.to - span.from <= LONGEST_START);
+    spans
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::storm::cause::Span;
     use tenure::wire::Asker;
 
     fn event(what: What, generation: u64, version: u64, why: &str) -> Event {
@@ -270,15 +272,19 @@ mod tests {
 
     #[test]
     fn a_version_that_failed_in_its_probation_has_failed_once_whoever_tells_it() {
+        let [spawned, ready] = life(1, 1);
+        let begun =
+            [spawned.pid(6), ready, event(What::Spawned, 2, 2, "to take the place of generation 1").pid(7)];
         let told = event(What::StartFailed, 2, 2, "it ended").pid(7);
-        let back = event(What::RolledBack, 3, 1, "version 2.0.0 (pid 7): it ended");
+        let back = event(What::RolledBack, 3, 1, "version 2.0.0 (pid 7): it ended").pid(6);
         let causes = Causes { ended: vec![Span { from: 0, to: 3 }], ..Causes::default() };
         let judged = |events: &[Event]| judge(events, 2, &causes);
-        assert_eq!(judged(&[&life(2, 2)[..], &[back.clone()], &life(4, 1)].concat()), []);
-        assert_eq!(wrongs(&[told.clone(), back.clone()]), [Wrong::FailedStart], "nothing was done to it");
+        assert_eq!(judged(&[&begun[..], &life(2, 2), &[back.clone()], &life(4, 1)].concat()), []);
+        let alone = [&begun[..], &[told.clone(), back.clone()]].concat();
+        assert_eq!(wrongs(&alone), [Wrong::FailedStart], "nothing was done to it");
         // Two versions and one fault: two replacements, and not three.
         let replaced = |generation| event(What::Replacing, generation, 1, "it is older than 2.0.0");
-        let story = [&[told, back][..], &[replaced(1), replaced(3), replaced(4)]].concat();
+        let story = [&begun[..], &[told, back], &[replaced(1), replaced(3), replaced(4)]].concat();
         assert_eq!(judged(&story).first().map(|(wrong, _)| *wrong), Some(Wrong::Excess));
     }
 
@@ -295,6 +301,14 @@ mod tests {
         let causes = Causes { ended: vec![Span { from: 0, to: 3 }], ..Causes::default() };
         assert_eq!(judge(&story(3), 2, &causes), []);
         assert_eq!(wrongs(&story(1)), [Wrong::Downgrade], "nobody took anything back");
+    }
+
+    #[test]
+    fn a_start_that_outlasts_its_time_is_none() {
+        let at = |what, at_ms| Event { at_ms, ..event(what, 1, 1, "") };
+        let story = |end| [at(What::Spawned, 1_000), at(What::Ready, end), at(What::Spawned, 20_000)];
+        assert_eq!(starts(&story(4_000)), [Span { from: 1_000, to: 4_000 }]);
+        assert_eq!(starts(&story(9_000)), []);
     }
 
     #[test]

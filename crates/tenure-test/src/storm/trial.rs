@@ -2,7 +2,7 @@
 
 use tenure::event::Event;
 
-use super::cause::Span;
+use super::cause::{self, Span};
 use super::hand::{self, Ended, Trial, name};
 use super::history;
 use super::verdict::{Verdict, Wrong};
@@ -37,6 +37,13 @@ pub fn run(plan: &Plan, seed: u64) -> Verdict {
 fn judge(trial: &mut Trial<'_>) {
     let events = events(trial);
     judge_launchers(trial, &history::failures(&events));
+    // A word has less time than one slow start and another may take, on a machine under load.
+    let starts = history::starts(&events);
+    for (life, told) in std::mem::take(&mut trial.kept_waiting) {
+        if !cause::fill(&starts, life) {
+            trial.verdict.wrong(Wrong::FailedWord, told);
+        }
+    }
     for (wrong, told) in history::judge(&events, trial.versions, &trial.causes) {
         trial.verdict.wrong(wrong, told);
     }
