@@ -70,9 +70,9 @@ pub enum RecordError {
         /// Which file.
         path: PathBuf,
         /// Of what.
-        theirs: Origin,
+        theirs: Box<Origin>,
         /// What runs.
-        ours: Origin,
+        ours: Box<Origin>,
     },
     /// Two runs cannot share a file: each would repeat the other's trials.
     #[error("another run writes to {path}; let it end, or name another file with --into")]
@@ -116,8 +116,8 @@ impl<T: Serialize + DeserializeOwned> Record<T> {
         }
         let lines: Vec<Line<T>> = parse(path, &text[..whole])?;
         if let Some(other) = lines.iter().find(|line| line.origin != origin && !mix) {
-            let (path, theirs) = (path.to_owned(), other.origin.clone());
-            return Err(RecordError::Mixed { path, theirs, ours: origin });
+            let (path, theirs) = (path.to_owned(), Box::new(other.origin.clone()));
+            return Err(RecordError::Mixed { path, theirs, ours: Box::new(origin) });
         }
         Ok(Self { file, path: path.to_owned(), origin, lines })
     }

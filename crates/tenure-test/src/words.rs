@@ -45,6 +45,7 @@ impl Kept {
 
 /// The exit code of a run that found all clean or not, or could not go on.
 #[expect(clippy::print_stderr, reason = "whoever typed it is told why it ended")]
+#[must_use]
 pub fn told(clean: Result<bool, Box<dyn Error>>) -> ExitCode {
     match clean {
         Ok(true) => ExitCode::SUCCESS,

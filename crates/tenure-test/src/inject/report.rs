@@ -112,7 +112,7 @@ impl Report {
             .map(|(course, row)| (course.road, row))
             .collect();
         let kinds: BTreeSet<&Kind> = roads.iter().flat_map(|(_, row)| row.kinds.keys()).collect();
-        let names: String = roads.iter().map(|(road, _)| format!(" {road} |")).collect();
+        let names: Vec<String> = roads.iter().map(|(road, _)| road.to_string()).collect();
         let rows = kinds.iter().map(|kind| {
             let cells = roads.iter().map(|(_, row)| {
                 row.kinds
@@ -121,7 +121,7 @@ impl Report {
             });
             format!("| `{kind}` |{}\n", cells.collect::<String>())
         });
-        let head = format!("\n| {who} |{names}\n|---|{}\n", "---|".repeat(roads.len()));
+        let head = format!("\n| {who} | {} |\n|---|{}\n", names.join(" | "), "---|".repeat(roads.len()));
         (!kinds.is_empty()).then(|| std::iter::once(head).chain(rows).collect())
     }
 }
@@ -146,7 +146,9 @@ pub fn added_up(lines: &[Line<Struck>]) -> Vec<Line<Report>> {
             sums.len() - 1
         });
         sums[at].found.add(found);
-        sums[at].day = day.max(&sums[at].day).clone();
+        if *day > sums[at].day {
+            sums[at].day.clone_from(day);
+        }
     }
     sums
 }

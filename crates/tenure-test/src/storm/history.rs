@@ -279,7 +279,7 @@ mod tests {
         let back = event(What::RolledBack, 3, 1, "version 2.0.0 (pid 7): it ended").pid(6);
         let causes = Causes { ended: vec![Span { from: 0, to: 3 }], ..Causes::default() };
         let judged = |events: &[Event]| judge(events, 2, &causes);
-        assert_eq!(judged(&[&begun[..], &life(2, 2), &[back.clone()], &life(4, 1)].concat()), []);
+        assert_eq!(judged(&[&begun[..], &life(2, 2), std::slice::from_ref(&back), &life(4, 1)].concat()), []);
         let alone = [&begun[..], &[told.clone(), back.clone()]].concat();
         assert_eq!(wrongs(&alone), [Wrong::FailedStart], "nothing was done to it");
         // Two versions and one fault: two replacements, and not three.
