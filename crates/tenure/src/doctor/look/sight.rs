@@ -27,8 +27,8 @@ pub(crate) fn of(hello: Option<&Hello>) -> Sight {
     let program = program.map(|identity| verified("the program", identity));
     let handles = [Some(&worker), program.as_ref()].into_iter().flatten();
     let own: Vec<u32> = handles.filter_map(|found| Some(found.as_ref().ok()?.pid())).collect();
-    let unverified = [Some(&worker), program.as_ref()].into_iter().flatten();
-    let hidden = unverified.filter_map(|found| found.as_ref().err().cloned()).next();
+    let why = |found: &Result<ProcessHandle, String>| found.as_ref().err().cloned();
+    let hidden = why(&worker).or_else(|| program.as_ref().and_then(why));
     let hidden = hidden.or_else(|| own.iter().find_map(|pid| covered(*pid)));
     Sight { worker: worker.ok(), own, hidden }
 }
