@@ -62,9 +62,13 @@ fn past_its_quarantine(kept: &Kept) {
 fn a_pin_keeps_what_is_known_against_other_versions_and_nobody_has_counted() {
     let kept = Kept::new(TENURE, PROGRAM);
     for version in ["1.0.0", "2.0.0", "3.0.0"] {
-        kept.offer(version).write();
+        kept.offer(version).line("bake = \"0s\"").write();
         kept.launcher("ensure", version).run().expect(0);
+        // The next one begins in an empty scope: nobody but the test writes its ledger then.
+        kept.stop().run().expect(0);
     }
+    kept.launcher("ensure", "3.0.0").run().expect(0);
+    kept.settled();
     let two =
         kept.desired().offers.into_iter().find(|offer| offer.spec.version.major == 2).expect("on offer");
     let (version, spec) = (two.spec.version.clone(), two.spec.digest());
