@@ -1,10 +1,7 @@
 //! Ends that nobody asked for: on record, told by every word that looks, and a reason to wait where they repeat.
 
 use tenure::ends::{End, How};
-use tenure_sys::dir::Dir;
-use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_sys::watch::Watch;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::meeting::PATIENCE;
@@ -28,17 +25,8 @@ fn end_program(kept: &Kept, signal: Signal, ends: usize) -> Vec<End> {
 }
 
 fn recorded(kept: &Kept, ends: usize) -> Vec<End> {
-    let directory = Dir::open_private(&kept.state()).expect("a worker has a directory");
-    let watch = Watch::of(&directory).expect("it can be watched");
-    loop {
-        watch.drain();
-        let found = kept.ledger().ends;
-        if found.len() >= ends {
-            return found;
-        }
-        let mut changed = [Interest::new(watch.as_fd(), Want::Read)];
-        assert!(poll::wait(&mut changed, Some(PATIENCE)).is_ok_and(|ready| ready > 0), "{found:?}");
-    }
+    kept.until(|ledger| ledger.ends.len() >= ends);
+    kept.ledger().ends
 }
 
 /// Kills the program for the last time, and waits until its worker is gone.
@@ -146,6 +134,8 @@ fn a_loop_that_is_slower_than_its_window_shows_in_what_the_doctor_finds() {
 fn a_worker_that_was_killed_is_told_as_found_dead_and_counts_for_nothing() {
     let kept = kept_with("{ on = \"failure\" }");
     for generation in 1..=2_u64 {
+        // Whoever is killed before its boot is off the record died in its boot.
+        kept.settled();
         let status = kept.status().expect(0);
         let (host, program) = (kept::host(&status), kept::program(&status));
         host.signal(Signal::Kill).expect("ours");
