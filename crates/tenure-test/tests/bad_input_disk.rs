@@ -94,7 +94,7 @@ fn a_worker_that_dies_on_a_full_disk_is_replaced_or_its_cause_is_named() {
     let script = r#"
         step first ensure w
         fill
-        kill -9 "$(sed 's/.*"pid":\([0-9]*\).*/\1/' "$HOME/pid")"
+        kill -9 "$(sed 's/^[^{]*{[^{]*"pid":\([0-9]*\).*/\1/' "$HOME/pid")"
         flock "$TENURE_STATE_DIR"/*/w/instance true
         step cold ensure w
         step status status w
@@ -215,6 +215,56 @@ fn a_disk_that_fills_up_in_a_takeover_takes_nobody_their_way_back_and_no_generat
     );
     assert!(steps["next"].json()["generation"].as_u64() > Some(3), "{}", steps["next"].stdout);
     assert_eq!((steps["end"].code(), sandbox.oracle().count("double")), (0, 0));
+}
+
+#[test]
+fn a_program_that_ends_while_its_disk_is_full_is_started_again_and_on_record() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let (state, work) = (sandbox.state_root(), sandbox.work());
+    // Its second start fills the disk and ends; the third stays.
+    let program = format!(
+        r"echo start >>{work}/starts
+        echo ready
+        case $(grep -c . {work}/starts) in
+        1) read -r word <{work}/go ;;
+        2) dd if=/dev/zero of={state}/fill bs=1k 2>/dev/null ;;
+        *) echo back >{work}/back; read -r word <{work}/go ;;
+        esac
+        exit 3",
+        work = work.display(),
+        state = state.display()
+    );
+    let text = format!(
+        "[worker.w]\nversion = \"1.0.0\"\ncommand = [\"/bin/sh\", \"-c\", {program:?}]\ncwd = {:?}\n\
+         ready = {{ log = \"ready\" }}\nrestart = {{ backoff = [\"1ms\", \"1ms\"] }}\nstop = {{ grace = \"1s\" }}\n",
+        work.display().to_string()
+    );
+    std::fs::write(work.join("ends.toml"), text).expect("a sandbox takes files");
+    let script = format!(
+        r#"
+        cd {work}
+        mkfifo go back
+        step first ensure w --config ends.toml
+        echo on >go
+        timeout 30 grep -q back back || true
+        step status status w
+        cp "$TENURE_STATE_DIR"/*/w/ledger.json {work}/ledger.json
+        free
+        step end stop w
+        "#,
+        work = work.display()
+    );
+    let Some(steps) = on_a_disk(&sandbox, &script) else { return };
+    let (first, status) = (steps["first"].json(), steps["status"].json());
+    assert_eq!(steps["first"].state(), "started", "{first}");
+    assert_eq!((&status["pid"], &status["generation"]), (&first["pid"], &first["generation"]), "{status}");
+    let ledger = std::fs::read_to_string(work.join("ledger.json")).expect("it was copied");
+    let ledger: serde_json::Value = serde_json::from_str(&ledger).expect("a record");
+    assert_eq!(ledger["ends"].as_array().map(Vec::len), Some(2), "{ledger}");
+    assert!(!ledger["program"]["shim"].is_null(), "{ledger}");
+    assert_eq!(steps["end"].code(), 0, "{}", steps["end"].stdout);
+    let starts = std::fs::read_to_string(work.join("starts")).expect("it wrote them");
+    assert_eq!(starts.lines().count(), 3);
 }
 
 #[test]

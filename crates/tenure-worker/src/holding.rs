@@ -172,8 +172,8 @@ impl Holding {
         Ok(ledger.generation)
     }
 
-    /// Takes room for what is to be written when this worker comes back from a successor that failed: the disk may be full by
-    /// then, and a generation that is not on record must not be told.
+    /// Takes room for what is to be written when the disk is full: where this worker's program ends and is started again, and
+    /// where the worker comes back from a successor that failed. What is not on record is not started and not told.
     pub(crate) fn keep_room(&self) -> io::Result<()> {
         let length = self.state.dir().stat(file::LEDGER)?.map_or(0, |found| found.len);
         let size = usize::try_from(length.saturating_mul(2).max(LEAST_ROOM)).unwrap_or(usize::MAX);

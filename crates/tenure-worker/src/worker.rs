@@ -372,6 +372,11 @@ impl Worker {
         written
     }
 
+    /// Takes room on the disk for the records of later starts of the program.
+    pub(crate) fn keep_room(&self) -> io::Result<()> {
+        self.holding.keep_room()
+    }
+
     /// Says which version the app is, as it knows it itself: shown by HELLO, and compared with the version that it was
     /// started as. To be said before [`Worker::ready`]. One `v` before it is taken off; what is no version is refused.
     pub fn app_version(&mut self, version: &str) -> Result<(), NoVersion> {
@@ -413,8 +418,7 @@ impl Worker {
             self.holding.note(What::TakenOver, &by, took);
         }
         self.holding.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
-        // Last, since nobody waits for it: until it is written a silent worker is only given more time. A failure is
-        // shown by the check.
+        // Last, since nobody waits for it: until it is written a silent worker is only given more time.
         drop(self.ledger(|ledger| ledger.booting_until = None));
         Ok(())
     }

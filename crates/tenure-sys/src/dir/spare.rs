@@ -23,12 +23,16 @@ pub struct Spare {
 }
 
 impl Dir {
-    /// Takes room for versions of `name` of up to `size` bytes each; nothing is left where there is none.
+    /// Takes room for versions of `name` of up to `size` bytes each; nothing is left where there is none. What this process
+    /// has taken before stays where it is long enough.
     pub fn keep_spare(&self, name: impl AsRef<Path>, size: usize) -> io::Result<Spare> {
         let (name, own) = (leaf(name.as_ref())?.display().to_string(), std::process::id());
         let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}.spare.tmp"));
         let spare = Spare { files: [file("a"), file("b")], size };
         let taken = spare.files.iter().try_for_each(|file| {
+            if self.stat(file)?.is_some_and(|found| found.len >= size as u64) {
+                return Ok(());
+            }
             self.remove(file)?;
             let mut opened = self.open(file, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
             opened.write_all(&vec![BLANK; size])?;

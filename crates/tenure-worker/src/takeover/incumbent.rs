@@ -131,8 +131,8 @@ impl<'lineage> Takeover<'lineage> {
             state = next;
             heard = match deed {
                 None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
-                    // What the program of one that came back needs on record may still need the room.
-                    if heard != Heard::Reclaimed {
+                    // One that goes on has programs to start and successors to meet, and needs the room again.
+                    if state == Incumbent::Leaving {
                         self.lineage.holding.free_room();
                     }
                     return;
