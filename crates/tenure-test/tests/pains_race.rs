@@ -2,7 +2,7 @@
 
 use tenure::event::What;
 use tenure::fault::Point;
-use tenure_sys::process::ProcessHandle;
+use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Output, Running};
 
@@ -126,6 +126,27 @@ fn stop_needs_no_gate_wait() {
     assert_ne!(told.code(), 0, "{}", told.stdout);
     assert_eq!(kept.status().expect(3).state(), "down");
     assert!(!kept.sandbox.oracle().is_held("program"));
+}
+
+#[test]
+fn a_launcher_that_stood_still_while_its_worker_was_stopped_does_not_hand_it_out() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let meeting = kept.sandbox.meeting("boot");
+    let word = format!("meet={}", kept.sandbox.path().join("boot").display());
+    kept.offer("1.0.0").words(&[&word]).write();
+    let launcher = kept.ensure().start();
+    let booting = meeting.meet();
+    kept::freeze(launcher.child().handle());
+    booting.release();
+    kept.settled();
+    let host = kept::host(&kept.status().expect(0));
+    let stopped = kept.sandbox.tenure(["stop", "w", "--json", "--timeout", "1s"]).run().expect(8);
+    let told = format!("pid {} was asked to end, and has ended", host.pid());
+    assert!(host.has_ended() && kept::message(&stopped).contains(&told), "{}", stopped.stdout);
+    launcher.signal(Signal::Cont);
+    let told = launcher.wait().expect(1);
+    assert!(kept::message(&told).contains("it served, and has ended since"), "{}", told.stdout);
+    assert_eq!(kept.status().expect(3).state(), "down");
 }
 
 #[test]

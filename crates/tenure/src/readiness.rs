@@ -111,6 +111,11 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<Outcome, Decli
     loop {
         let left = start.remaining().min(budget.remaining());
         match next(boot, left) {
+            // A caller that stood still meanwhile would hand out a worker that somebody has stopped.
+            Heard::Report(Report::Ready { .. }) if boot.worker.has_ended() => {
+                let message = "it served, and has ended since; the events tell why";
+                return Ok(failed(boot, STOPPED.to_owned(), message.to_owned(), None));
+            }
             Heard::Report(Report::Ready { hello }) => return Ok(Outcome::Ready(hello)),
             Heard::Report(Report::Declined { why }) => {
                 end(boot);

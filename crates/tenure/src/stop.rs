@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use tenure_sys::process::{self, Verified};
+
 use crate::deadline::{Deadline, Moment};
 use crate::desired::Down;
 use crate::error::{Error, ErrorKind};
@@ -15,6 +17,7 @@ use crate::records;
 use crate::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
 use crate::scope::Scope;
 use crate::spec::KILL_GRACE;
+use crate::wire::Hello;
 
 /// A request to stop a worker.
 #[derive(Debug, Clone)]
@@ -73,7 +76,9 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     if let Some((_, within)) = &asked {
         purpose.patience = *within;
     }
-    let gate = Gate::enter_for(&state, budget.stage("gate")?, patience)?;
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, patience).map_err(|error| {
+        Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), order.hold))
+    })?;
     // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
     let held = if order.hold { hold_down(&gate) } else { Ok(()) };
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
@@ -104,6 +109,18 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         Err(error) if pid.is_some() => Err(error.adding("the worker has ended and is NOT held down")),
         Err(error) => Err(error.adding("nothing runs, and it is NOT held down")),
     }
+}
+
+/// What a stop has done that was not let in to prove the end.
+fn what_was_done(asked: Option<&Hello>, hold: bool) -> String {
+    let done = match asked.map(|hello| (hello.identity.pid, process::verify(&hello.identity))) {
+        None => "nobody was asked to end".to_owned(),
+        Some((pid, Verified::Gone(_))) => format!("pid {pid} was asked to end, and has ended"),
+        Some((pid, Verified::Same(_) | Verified::Unverifiable(_))) => {
+            format!("pid {pid} was asked to end, and goes on with that")
+        }
+    };
+    if hold { format!("{done}; nothing is held down") } else { done }
 }
 
 fn hold_down(gate: &Gate<'_>) -> Result<(), Error> {
