@@ -101,6 +101,13 @@ pub(crate) fn pid_namespace() -> io::Result<u64> {
     Ok(*NAMESPACE.get_or_init(|| inode))
 }
 
+/// Whether a process counts in the pid namespace of the caller; `false` also for one that this user may not look into.
+#[must_use]
+pub fn counts_here(pid: u32) -> bool {
+    let theirs = fs::metadata(format!("/proc/{pid}/ns/pid")).map(|found| found.ino());
+    matches!((theirs, pid_namespace()), (Ok(theirs), Ok(here)) if theirs == here)
+}
+
 /// The inode of a process handle where it is unique, `None` where the kernel has only the shared one.
 pub(crate) fn handle_inode(handle: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     // The width of the field differs between architectures.

@@ -7,7 +7,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tenure::scope::{COOKIE_VARIABLE, program_cookie};
-use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
 use tenure_test::sandbox::{self, Call, Output, Running, Sandbox};
 use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, shell, started, status, stop};
 
@@ -354,14 +354,60 @@ fn a_container_that_starts_again_on_its_volume_has_a_worker_again() {
     let elsewhere = marked(&sandbox, &mark);
     let script = format!("{script}; \"$T\" stop w -q --timeout 20s");
     assert_eq!(inside(&sandbox, &PID, &script).run().expect(0).state(), "started");
+    // It counts outside, and no container ends it.
+    assert!(!elsewhere.child().handle().has_ended(), "it was left alone");
     let again = ensure(&sandbox).run().expect(0);
     assert_eq!(again.state(), "started", "from outside of both as well");
-    // A record of another pid namespace is no ground to sweep here.
-    dismiss(elsewhere);
+    assert!(
+        elsewhere.child().handle().has_ended(),
+        "what an earlier worker has left here is ended from here"
+    );
     stop(&sandbox).expect(0);
     let events = fs::read_to_string(sandbox.scope("w").join("events.jsonl")).expect("there");
     assert!(events.contains("\"unverified\""), "what could not be verified is on record: {events}");
     assert_eq!(sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn what_was_left_here_is_ended_here_whoever_of_another_pid_namespace_was_there_meanwhile() {
+    let words = ["--pid", "--mount-proc"];
+    if !can(&words) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    started(&sandbox);
+    stop(&sandbox).expect(0);
+    // Only its mark is left of it: it holds no lock.
+    let left = marked(&sandbox, &format!("w:{}", id(&sandbox)));
+    let script = "\"$T\" ensure w --json --timeout 20s; \"$T\" stop w -q --timeout 20s";
+    inside(&sandbox, &words, script).run().expect(0);
+    assert!(!left.child().handle().has_ended(), "nobody there can tell whether it is theirs");
+    stop(&sandbox).expect(0);
+    assert!(left.child().handle().has_ended(), "a stop here finds it, though the record does not name it");
+    drop(left.wait());
+}
+
+#[test]
+fn what_holds_its_lock_in_another_pid_namespace_is_named_with_a_remedy_that_works() {
+    if !can(&PID) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let host = worker(&sandbox);
+    let program = tenure_test::kept::program(&status(&sandbox).expect(0));
+    // Its shim cannot end it, and its host cannot be asked any more.
+    let shim = serde_json::from_value(record(&sandbox, "ledger.json")["program"]["shim"].clone());
+    let Verified::Same(shim) = process::verify(&shim.expect("an identity")) else { unreachable!("it lives") };
+    tenure_test::kept::freeze(&shim);
+    tenure_test::kept::kill(&host);
+    let refused = inside(&sandbox, &PID, "\"$T\" stop w --json --timeout 20s").run();
+    let told = complaint(&refused);
+    assert!(told.contains("in another pid namespace") && told.contains("the same command there"), "{told}");
+    let doctor = inside(&sandbox, &PID, "\"$T\" doctor w").run();
+    assert!(doctor.stdout.contains("where the worker was started"), "{}", doctor.stdout);
+    assert!(!program.has_ended());
+    stop(&sandbox).expect(0);
+    assert!(program.has_ended());
 }
 
 #[test]

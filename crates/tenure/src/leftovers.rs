@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tenure_sys::identity;
 use tenure_sys::lock::{self, LockWait};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
@@ -72,6 +73,17 @@ pub enum LeftoverError {
         /// The lock file.
         lock: PathBuf,
     },
+    /// The lock of the previous program is held, and its record is of another pid namespace.
+    #[error(
+        "end what the previous program left: something of it still holds its lock {} in another pid namespace, \
+         where its pid is {pid}; the same command there, or the end of that container, ends it", lock.display()
+    )]
+    Foreign {
+        /// A pid on record, as that namespace counts.
+        pid: u32,
+        /// The lock file.
+        lock: PathBuf,
+    },
     /// The lock file cannot be used.
     #[error("lock the program file")]
     Lock(#[source] std::io::Error),
@@ -121,7 +133,7 @@ pub fn clear(
     let marks = marks(state, ledger);
     let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
     if ledger.is_foreign() {
-        return await_foreign(&former, patience);
+        return await_foreign(&former, ledger, patience);
     }
     end_former(&former, patience)
 }
@@ -158,10 +170,38 @@ pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
 }
 
 /// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be asked, and
-/// a shim there may still end its tree.
-fn await_foreign(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
-    prove(former, None, patience.max(KILL_GRACE))?;
-    Ok(Vec::new())
+/// a shim there may still end its tree. What carries the mark and counts here was left by an earlier worker of this
+/// namespace, which the record has no word of any more.
+fn await_foreign(
+    former: &Former<'_>,
+    ledger: &Ledger,
+    patience: Duration,
+) -> Result<Vec<Ended>, LeftoverError> {
+    let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
+    let mut here = marked_here(former.state);
+    for _ in 0..ROUNDS {
+        if here.is_empty() {
+            break;
+        }
+        end.end_all(&here, POLITE)?;
+        here = marked_here(former.state);
+    }
+    match prove(former, here.first(), patience.max(KILL_GRACE)) {
+        Ok(()) => Ok(end.ended),
+        Err(LeftoverError::Unseen { holders, lock }) if holders.is_empty() => {
+            let pid =
+                ledger.named().find(|identity| identity.is_foreign()).map_or(0, |identity| identity.pid);
+            Err(LeftoverError::Foreign { pid, lock })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// What carries the mark of this directory and counts in our pid namespace.
+fn marked_here(state: &StateDir) -> Vec<ProcessHandle> {
+    let prefixes = state.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
+    let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix)).map(|marked| marked.handle);
+    marked.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
 }
 
 /// Somebody who belongs to a former program.
@@ -177,13 +217,15 @@ pub struct Left {
 
 /// Who belongs to the scope's former program; for messages only.
 pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Left>, LeftoverError> {
-    if ledger.is_foreign() {
-        return Ok(Vec::new());
-    }
-    let marks = marks(state, ledger);
-    let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
-    let mut found = former.shims().map_err(LeftoverError::Lock)?;
-    add(&mut found, former.all(&[]).map_err(LeftoverError::Lock)?);
+    let found = if ledger.is_foreign() {
+        marked_here(state)
+    } else {
+        let marks = marks(state, ledger);
+        let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+        let mut found = former.shims().map_err(LeftoverError::Lock)?;
+        add(&mut found, former.all(&[]).map_err(LeftoverError::Lock)?);
+        found
+    };
     let left = |handle: &ProcessHandle| {
         let (pid, command) = name(handle);
         Left { pid, command, owner: owner_beyond(pid) }

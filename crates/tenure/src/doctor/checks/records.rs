@@ -132,15 +132,23 @@ fn other_boot(case: &Case<'_>) -> Option<Symptom> {
 fn foreign(case: &Case<'_>) -> Option<Symptom> {
     let is_foreign = |member: &&Member| member.now == Now::Unverifiable(Doubt::ForeignPidNamespace);
     let member = case.state.lineage.iter().chain(&case.state.programs).find(is_foreign)?;
+    if case.state.is_free() && case.state.program_lock == Ok(false) {
+        return Some(
+            Symptom::note("the last worker was started in another pid namespace, and its locks are free")
+                .saw(member.line())
+                .remedy("nothing: the next start begins anew"),
+        );
+    }
     Some(
         Symptom::warning(
             "the worker was started in another pid namespace: it can be asked to end, and not forced",
         )
         .saw(member.line())
-        .remedy(format!(
-            "{}, which asks it to end, from here too; or run tenure where the worker was started",
-            case.type_in("stop")
-        )),
+        .remedy(if case.state.hello().is_some() {
+            format!("{}, which asks it to end, from here too", case.type_in("stop"))
+        } else {
+            format!("{} where the worker was started, or the end of that container", case.type_in("stop"))
+        }),
     )
 }
 
