@@ -263,9 +263,14 @@ impl Dir {
     /// A link, and whatever else is no regular file, is refused by its kind and never holds the caller up. So is a file of
     /// another user: what he has put here, while he could, is nobody's to believe or to wait for.
     fn open(&self, name: &Path, how: OFlags) -> io::Result<File> {
-        let file = regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW)?;
-        let owned = rustix::fs::fstat(&file)?.st_uid == geteuid().as_raw();
-        if owned { Ok(file) } else { Err(Errno::PERM.into()) }
+        match regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW) {
+            Ok(file) => exposed::refuse_strangers(&rustix::fs::fstat(&file)?).map(|()| file),
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let found = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
+                Err(found.ok().and_then(|found| exposed::refuse_strangers(&found).err()).unwrap_or(error))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// Gives another name to a file, replacing what has that name, in one step.

@@ -508,6 +508,25 @@ fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
 }
 
 #[test]
+fn what_is_left_under_another_machine_id_is_found_though_no_worker_lives() {
+    let sandbox = BINARIES.sandbox(&[]);
+    sandbox.be_machine(Some("0123456789abcdef0123456789abcdef"));
+    let host = worker(&sandbox);
+    let program = tenure_test::kept::program(&status(&sandbox).expect(0));
+    let shim = serde_json::from_value(record(&sandbox, "ledger.json")["program"]["shim"].clone());
+    let Verified::Same(shim) = process::verify(&shim.expect("an identity")) else { unreachable!("it lives") };
+    tenure_test::kept::freeze(&shim);
+    tenure_test::kept::kill(&host);
+    tenure_test::kept::kill(&shim);
+    assert!(!program.has_ended(), "it has lost its shim");
+    sandbox.be_machine(Some("fedcba9876543210fedcba9876543210"));
+    ensure(&sandbox).run().expect(0);
+    assert!(program.has_ended());
+    assert_eq!(sandbox.oracle().count("double"), 0);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
 fn another_hosts_worker_in_a_shared_home_is_another_worker() {
     let sandbox = BINARIES.sandbox(&[]);
     let own = worker(&sandbox);

@@ -9,6 +9,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tenure::event::What;
+use tenure::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_sys::dir::Dir;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::Signal;
@@ -259,6 +260,53 @@ fn a_file_of_another_user_in_the_state_directory_is_not_opened() {
         usual::give_away(&path, 0);
     }
     ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+}
+
+#[test]
+fn a_record_that_another_user_put_in_the_place_of_ours_is_moved_aside_by_repair() {
+    if !is_root() {
+        return;
+    }
+    for is_open in [true, false] {
+        let sandbox = BINARIES.sandbox(&[]);
+        ensure(&sandbox).run().expect(0);
+        stop(&sandbox).expect(0);
+        if is_open {
+            open_all(&sandbox.scope("w"));
+        }
+        usual::give_away(&sandbox.scope("w").join("desired.json"), NOBODY);
+        let refused = ensure(&sandbox).run();
+        assert!(complaint(&refused).contains("doctor --fix"), "{}", refused.stdout);
+        let fixed = sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
+        ensure(&sandbox).run().expect(0);
+        let aside = fs::read_dir(sandbox.scope("w")).expect("a list").flatten();
+        let aside = aside.filter(|one| one.file_name().to_string_lossy().starts_with("desired.json.void-"));
+        assert_eq!(aside.count(), 1, "nothing is lost: {}", fixed.stdout);
+        stop(&sandbox).expect(0);
+    }
+}
+
+#[test]
+fn repair_gives_up_no_record_whose_program_still_runs() {
+    let sandbox = BINARIES.sandbox(&[]);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+    let identity = fs::read_to_string(sandbox.scope("w").join("identity.json")).expect("ours");
+    let identity: serde_json::Value = serde_json::from_str(&identity).expect("a record");
+    let cookie = program_cookie(&format!("w:{}", identity["id"].as_str().expect("an id")), 1);
+    let left = sandbox.command(Path::new("/bin/sleep"), ["1000"]).env(COOKIE_VARIABLE, &cookie).start();
+    open_all(&sandbox.scope("w"));
+    let fix = || sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
+    let kept = fix();
+    let told = format!("pid {} (/bin/sleep 1000) carries its mark", left.child().handle().pid());
+    assert!(kept.stdout.contains(&told), "{}", kept.stdout);
+    assert!(left.child().handle().has_ended(), "it was found, and ended as what is left: {}", kept.stdout);
+    drop(left.wait());
+    fix();
+    ensure(&sandbox).run().expect(0);
+    let doctor = sandbox.tenure(["doctor", "w", "--json"]).run();
+    assert!(!doctor.stdout.contains("directory-from-before"), "{}", doctor.stdout);
     stop(&sandbox).expect(0);
 }
 

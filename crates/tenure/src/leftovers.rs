@@ -8,7 +8,6 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tenure_sys::identity;
 use tenure_sys::lock::{self, LockWait};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
@@ -178,13 +177,13 @@ fn await_foreign(
     patience: Duration,
 ) -> Result<Vec<Ended>, LeftoverError> {
     let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
-    let mut here = marked_here(former.state);
+    let mut here = former.state.marked_here();
     for _ in 0..ROUNDS {
         if here.is_empty() {
             break;
         }
         end.end_all(&here, POLITE)?;
-        here = marked_here(former.state);
+        here = former.state.marked_here();
     }
     match prove(former, here.first(), patience.max(KILL_GRACE)) {
         Ok(()) => Ok(end.ended),
@@ -195,13 +194,6 @@ fn await_foreign(
         }
         Err(error) => Err(error),
     }
-}
-
-/// What carries the mark of this directory and counts in our pid namespace.
-fn marked_here(state: &StateDir) -> Vec<ProcessHandle> {
-    let prefixes = state.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
-    let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix)).map(|marked| marked.handle);
-    marked.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
 }
 
 /// Somebody who belongs to a former program.
@@ -218,7 +210,7 @@ pub struct Left {
 /// Who belongs to the scope's former program; for messages only.
 pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Left>, LeftoverError> {
     let found = if ledger.is_foreign() {
-        marked_here(state)
+        state.marked_here()
     } else {
         let marks = marks(state, ledger);
         let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };

@@ -12,7 +12,8 @@ use std::sync::{Mutex, PoisonError};
 use tenure_sys::dir::{self, Dir, DirError, exposed};
 use tenure_sys::identity;
 use tenure_sys::lock;
-use tenure_sys::process::{self, Verified};
+use tenure_sys::process::{self, ProcessHandle, Verified};
+use tenure_sys::tree;
 use tenure_sys::user::{self, HomeError};
 
 use crate::directory_id::{DirectoryId, Origin, Place};
@@ -243,16 +244,23 @@ impl StateDir {
         known.get_or_insert_with(|| self.read_origin()).clone()
     }
 
-    /// Whether a worker of this boot holds its lease here and can be verified. Looks only; a free lease is not taken.
-    fn has_verified_worker(&self) -> bool {
-        let held = || self.is_locked(file::INSTANCE).unwrap_or(false);
-        let lives = || {
+    /// What carries the mark of this directory and counts in the pid namespace of the caller.
+    pub(crate) fn marked_here(&self) -> Vec<ProcessHandle> {
+        let prefixes = self.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
+        let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix)).map(|marked| marked.handle);
+        marked.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
+    }
+
+    /// Whether somebody of this directory lives, its worker or what one has left: verified by its record of this boot, or by
+    /// the mark. Looks only.
+    fn has_somebody(&self) -> bool {
+        let recorded = || {
             let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
             let ledger: Ledger = serde_json::from_slice(&bytes).ok()?;
-            let is_there = |identity| matches!(process::verify(identity), Verified::Same(_));
-            Some(ledger.lineage.iter().any(is_there))
+            Some(ledger.named().any(|identity| matches!(process::verify(identity), Verified::Same(_))))
         };
-        matches!(self.origin(), Origin::Own(_)) && held() && lives().unwrap_or(false)
+        matches!(self.origin(), Origin::Own(_))
+            && (recorded().unwrap_or(false) || !self.marked_here().is_empty())
     }
 
     /// Forgets what the directory's own record said: it is written under the gate, and is read anew there.
@@ -284,14 +292,13 @@ impl StateDir {
     }
 }
 
-/// The directory of a scope whose worker lives below the name of another host: the machine's id was changed, made or removed
-/// under it. Asked only where nobody serves below today's name. A home that several machines or containers share has
-/// other hosts' directories too: only the record of this boot, a held lease and a worker that is verified here tell one that is
-/// ours.
+/// The directory of a scope of which somebody lives below the name of another host: the machine's id was changed, made or
+/// removed under it. Asked only where nobody serves below today's name. A home that several machines or containers share has
+/// other hosts' directories too: only the record of this boot, and a process that is verified here, tell one that is ours.
 fn elsewhere(root: &Path, scope: &Scope) -> Option<StateDir> {
     let lives = |host: PathBuf| {
         let state = StateDir::at(&host.join(scope.to_string()), scope).ok()?;
-        state.has_verified_worker().then_some(state)
+        state.has_somebody().then_some(state)
     };
     other_hosts(root).into_iter().find_map(lives)
 }
@@ -337,7 +344,7 @@ pub fn scopes() -> Result<Vec<Scope>, PathsError> {
         let mut found = found.unwrap_or_default();
         found.retain(|scope| {
             let state = StateDir::at(&host.join(scope.to_string()), scope);
-            !scopes.contains(scope) && state.is_ok_and(|state| state.has_verified_worker())
+            !scopes.contains(scope) && state.is_ok_and(|state| state.has_somebody())
         });
         scopes.append(&mut found);
     }

@@ -8,10 +8,13 @@
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
+use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
+
+use crate::clock;
 
 use super::{DIRECTORY, Dir, DirError, retry};
 
@@ -54,6 +57,15 @@ pub(super) fn refuse(stat: &Stat) -> io::Result<()> {
     }
 }
 
+/// Refuses a file of another user.
+pub(super) fn refuse_strangers(stat: &Stat) -> io::Result<()> {
+    if stat.st_uid == geteuid().as_raw() {
+        return Ok(());
+    }
+    let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
+}
+
 /// Refuses a directory in which another user can put something else in the place of what is ours: one that others may write
 /// to, unless it keeps them from moving what is not theirs, or one of a user who is neither the caller nor root. One that
 /// does not exist is nobody's.
@@ -75,9 +87,10 @@ pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
 
 /// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
 ///
-/// One that belongs to another user is left alone; so is one that others could write to and that has something of another
+/// One that belongs to another user is left alone; so is one that others could write to and that has a directory of another
 /// user in it, which may have been put there meanwhile. Where others could write to it, every file in it and below is marked
-/// before: none of them is believed from then on ([`is_exposed`]). The directories below are closed with it.
+/// before: none of them is believed from then on ([`is_exposed`]). One of another user gets another name, which ends in
+/// `.void-` and the time in ms. The directories below are closed with it.
 pub fn make_private(path: &Path) -> Result<u32, DirError> {
     let failed = |errno| DirError::new(path, errno);
     // A handle that only names the directory: the owner may change the mode of one that it cannot even read.
@@ -103,6 +116,10 @@ fn change_mode(named: &OwnedFd, mode: Mode) -> Result<(), Errno> {
     rustix::fs::chmod(format!("/proc/self/fd/{}", named.as_raw_fd()), mode)
 }
 
+fn wall_millis() -> u128 {
+    clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
+}
+
 fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
     let expected = geteuid().as_raw();
     let names = dir.names().map_err(|source| DirError::Other { path: dir.path().to_owned(), source })?;
@@ -115,10 +132,17 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
             opened => opened.map_err(failed)?,
         };
         let found = rustix::fs::fstat(fd.as_fd()).map_err(failed)?;
+        let kind = FileType::from_raw_mode(found.st_mode);
         if found.st_uid != expected {
-            return Err(DirError::NotOwned { path, owner: found.st_uid, expected });
+            if kind == FileType::Directory {
+                return Err(DirError::NotOwned { path, owner: found.st_uid, expected });
+            }
+            let mut aside = name.clone();
+            aside.push(format!(".void-{}", wall_millis()));
+            rustix::fs::renameat(dir.as_fd(), &name, dir.as_fd(), &aside).map_err(failed)?;
+            continue;
         }
-        match FileType::from_raw_mode(found.st_mode) {
+        match kind {
             // One with several names may be a file from elsewhere, which is not ours to change by this name.
             FileType::RegularFile if found.st_nlink == 1 => {
                 change_mode(&fd, Mode::RUSR | Mode::WUSR | Mode::WGRP | Mode::WOTH).map_err(failed)?;

@@ -23,6 +23,7 @@ use crate::paths::{self, PathsError, StateDir, file};
 use crate::probe::FIRST_ANSWER;
 use crate::records::{self, RecordError};
 use crate::scope::Scope;
+use crate::settle;
 use crate::spec::KILL_GRACE;
 use crate::{control, fault};
 
@@ -47,6 +48,19 @@ pub enum FixError {
     /// A worker holds the lease now.
     #[error("touch anything: a worker of {scope} is there now")]
     Alive {
+        /// Whose.
+        scope: Scope,
+    },
+    /// A program that an earlier worker has left still runs.
+    #[error(
+        "give up a record whose program may still run: pid {pid} ({command}) carries its mark; \
+         `tenure stop {scope}` ends it, and then `tenure doctor --fix` goes on"
+    )]
+    Left {
+        /// Its pid.
+        pid: u32,
+        /// Its command line.
+        command: String,
         /// Whose.
         scope: Scope,
     },
@@ -198,6 +212,9 @@ fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError>
         let what = format!("{record} is not damaged any more, or shows what a person holds");
         return Err(FixError::Changed { what });
     }
+    if was_exposed {
+        nobody_is_left(room)?;
+    }
     let mut generation = if record == file::LEDGER { last_generation(room.state) } else { 0 };
     if record == file::LEDGER && was_exposed {
         generation = if generation < UNREACHED { generation } else { 0 } + WELL_BEYOND;
@@ -206,9 +223,10 @@ fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError>
     let failed = |source| FixError::File { name: record.to_owned(), source };
     room.state.dir().rename(record, &aside).map_err(failed)?;
     if record == file::LEDGER && was_exposed {
-        // The directory gets a new one with the next gate.
+        // Others may know the old one. It is written before a ledger: one beside none was made by an older tenure.
         room.state.dir().remove(file::IDENTITY).map_err(failed)?;
         room.state.look_again();
+        settle::settle(room.gate, room.lease).map_err(FixError::Record)?;
     }
     let mut said = format!("moved {record} to {aside}");
     if record == file::LEDGER && generation > 0 {
@@ -218,6 +236,20 @@ fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError>
     }
     room.note(generation, &said);
     Ok(said)
+}
+
+/// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others may have
+/// written that id: whether it is to be ended is a person's word.
+fn nobody_is_left(room: &Room<'_>) -> Result<(), FixError> {
+    let left = leftovers::find(room.state, &Ledger::default()).map_err(FixError::Leftover)?;
+    match left.first() {
+        None => Ok(()),
+        Some(left) => Err(FixError::Left {
+            pid: left.pid,
+            command: left.command.clone(),
+            scope: room.state.scope().clone(),
+        }),
+    }
 }
 
 /// The highest generation that the events, or the pieces of the ledger itself, still tell.
