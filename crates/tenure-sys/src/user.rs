@@ -17,6 +17,7 @@ use thiserror::Error;
 
 use crate::clock::Until;
 use crate::dir::read_regular;
+use crate::limits;
 use crate::pipe;
 use crate::poll::{self, Interest, Want};
 use crate::spawn::{self, Launch, Stream};
@@ -159,21 +160,30 @@ fn read_within(mut from: File, limit: Duration) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The lasting name of this installation of the system, if it has one.
-#[must_use]
-pub fn machine_id() -> Option<String> {
-    ["/etc/machine-id", "/var/lib/dbus/machine-id"]
-        .into_iter()
-        .find_map(|path| machine_id_in(Path::new(path)))
+/// The lasting name of this installation of the system, if it has one. A failure that says nothing of the file, as for want
+/// of descriptors, is an error: with another name another state would be looked at.
+pub fn machine_id() -> io::Result<Option<String>> {
+    for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
+        if let Some(id) = machine_id_in(Path::new(path))? {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// The one that a file has, if it has one.
-#[must_use]
-pub fn machine_id_in(file: &Path) -> Option<String> {
-    let text = String::from_utf8(read_regular(file, LONGEST_ID).ok()?).ok()?;
+pub fn machine_id_in(file: &Path) -> io::Result<Option<String>> {
+    let bytes = match read_regular(file, LONGEST_ID) {
+        Ok(bytes) => bytes,
+        Err(error) if limits::ran_out(&error) || error.raw_os_error() == Some(libc::EIO) => {
+            return Err(error);
+        }
+        Err(_) => return Ok(None),
+    };
+    let text = String::from_utf8(bytes).unwrap_or_default();
     let id = text.trim();
     // An image that has not been started yet says "uninitialized" (machine-id(5)).
-    (id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase())
+    Ok((id.len() == 32 && id.bytes().all(|byte| byte.is_ascii_hexdigit())).then(|| id.to_ascii_lowercase()))
 }
 
 #[cfg(test)]

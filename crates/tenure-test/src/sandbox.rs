@@ -124,7 +124,7 @@ impl Sandbox {
     /// The state directory of a scope.
     #[must_use]
     pub fn scope(&self, name: &str) -> PathBuf {
-        tenure::paths::host_directory(&self.state_root()).join(name)
+        tenure::paths::host_directory(&self.state_root()).expect("its own file tells").join(name)
     }
 
     /// The working directory of its commands.

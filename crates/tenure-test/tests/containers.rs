@@ -57,12 +57,6 @@ fn marked(sandbox: &Sandbox, scope_id: &str) -> Running {
     sandbox.command(Path::new("/bin/sleep"), ["1000"]).env(COOKIE_VARIABLE, &cookie).start()
 }
 
-fn dismiss(running: Running) {
-    assert!(!running.child().handle().has_ended(), "it was left alone");
-    running.signal(Signal::Kill);
-    drop(running.wait());
-}
-
 #[test]
 fn another_directory_at_the_same_path_ends_nobody_of_this_one() {
     if !can(&["--mount"]) {
@@ -505,6 +499,17 @@ fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
     stop(&sandbox).expect(0);
     assert!(second.has_ended());
     assert_eq!(sandbox.oracle().count("double"), 0);
+}
+
+#[test]
+fn a_machine_id_that_cannot_be_read_just_now_is_an_error_and_no_other_name() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let first = worker(&sandbox);
+    let refused = sandbox.tenure(["ensure", "w", "--json"]).nofile(3).run();
+    assert!(complaint(&refused).contains("open files"), "{}", refused.stdout);
+    assert!(!sandbox.state_root().join("nohost").exists());
+    serves_as(&sandbox, &first);
+    stop(&sandbox).expect(0);
 }
 
 #[test]

@@ -154,7 +154,7 @@ fn a_directory_that_may_not_be_read_is_named_with_its_mode() {
     let mended = run(&["doctor", "w", "--json", "--fix"]).expect("as before").expect(0).json();
     assert_eq!(mended["fixed"][0]["done"], true, "{mended}");
     assert_eq!(run(&["status", "w", "--json"]).expect("as before").expect(0).state(), "up");
-    let host = tenure::paths::host_directory(&sandbox.state_root());
+    let host = tenure::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
     fs::set_permissions(&host, fs::Permissions::from_mode(0o000)).expect("root");
     for words in [&["doctor", "--json"][..], &["doctor", "w", "--json"]] {
         let output = run(words).expect("as before").expect(7);

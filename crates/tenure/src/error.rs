@@ -249,6 +249,7 @@ impl From<PathsError> for Error {
             PathsError::Directory(DirError::Denied { .. }) => ErrorKind::Denied,
             PathsError::Home(_)
             | PathsError::Relative { .. }
+            | PathsError::Machine(_)
             | PathsError::Tripwire
             | PathsError::Directory(_) => ErrorKind::StateUnusable,
         };

@@ -95,6 +95,9 @@ pub enum PathsError {
         "run a build with fault points without {ROOT_VARIABLE}: it must not touch the real state directory"
     )]
     Tripwire,
+    /// The name of this machine, and with it the directory, cannot be read now.
+    #[error("read the machine id")]
+    Machine(#[source] io::Error),
     /// The directory cannot be opened, made or trusted.
     #[error("use the state directory")]
     Directory(#[source] DirError),
@@ -117,18 +120,17 @@ pub fn state_root() -> Result<PathBuf, PathsError> {
 
 /// The directory of this host below `root`: a home that two machines share has one for each. The machine id itself is not
 /// shown, as machine-id(5) asks.
-#[must_use]
-pub fn host_directory(root: &Path) -> PathBuf {
-    match machine_id(root) {
-        Some(id) => root.join(scope::digest(id.as_bytes())),
-        None => root.join("nohost"),
-    }
+pub fn host_directory(root: &Path) -> Result<PathBuf, PathsError> {
+    let name = match machine_id(root).map_err(PathsError::Machine)? {
+        Some(id) => scope::digest(id.as_bytes()),
+        None => "nohost".to_owned(),
+    };
+    Ok(root.join(name))
 }
 
 /// The lasting name of the machine that has its state below `root`. A build for tests takes it from the file `machine-id`
 /// beside the root, where there is one: a machine need not have any, and a test may be on another one.
-#[must_use]
-pub fn machine_id(root: &Path) -> Option<String> {
+pub fn machine_id(root: &Path) -> io::Result<Option<String>> {
     let beside = root.with_file_name("machine-id");
     if cfg!(any(test, feature = "fault-points")) && beside.exists() {
         return user::machine_id_in(&beside);
@@ -147,7 +149,7 @@ impl StateDir {
     /// Opens the directory of `scope`; `None` when it does not exist, which means that nothing ever ran there.
     pub fn open(scope: &Scope) -> Result<Option<Self>, PathsError> {
         let root = root_of_ours()?;
-        let host = Dir::open_private(&host_directory(&root));
+        let host = Dir::open_private(&host_directory(&root)?);
         match host.and_then(|host| host.open_child(scope.to_string())) {
             Ok(dir) => {
                 let own = Self::of(dir, scope);
@@ -164,7 +166,7 @@ impl StateDir {
         if let Some(found) = Self::open(scope)? {
             return Ok(found);
         }
-        let host = host_directory(&root_of_ours()?);
+        let host = host_directory(&root_of_ours()?)?;
         let dir = Dir::create_private(&host)
             .and_then(|host| host.child_private(scope.to_string()))
             .map_err(PathsError::Directory)?;
@@ -304,7 +306,7 @@ fn elsewhere(root: &Path, scope: &Scope) -> Option<StateDir> {
 }
 
 fn other_hosts(root: &Path) -> Vec<PathBuf> {
-    let today = host_directory(root);
+    let Ok(today) = host_directory(root) else { return Vec::new() };
     let is_host = |name: &str| {
         name == "nohost" || name.len() == 16 && name.bytes().all(|byte| byte.is_ascii_hexdigit())
     };
@@ -321,7 +323,7 @@ fn other_hosts(root: &Path) -> Vec<PathBuf> {
 /// Where the state of a scope is, or would be: for people.
 pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
     let root = state_root()?;
-    let today = host_directory(&root).join(scope.to_string());
+    let today = host_directory(&root)?.join(scope.to_string());
     match StateDir::open(scope) {
         Ok(Some(state)) => Ok(state.path().to_owned()),
         Ok(None) | Err(_) => Ok(today),
@@ -331,7 +333,7 @@ pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
 /// Every scope that has a state directory on this host, sorted. Entries that are no scope are passed over.
 pub fn scopes() -> Result<Vec<Scope>, PathsError> {
     let root = root_of_ours()?;
-    let mut scopes = match Dir::open_private(&host_directory(&root)) {
+    let mut scopes = match Dir::open_private(&host_directory(&root)?) {
         Ok(host) => scopes_in(&host).map_err(|source| {
             PathsError::Directory(DirError::Other { path: host.path().to_owned(), source })
         })?,
@@ -370,8 +372,8 @@ mod tests {
 
     #[test]
     fn the_host_directory_does_not_show_the_machine_id() {
-        let path = host_directory(Path::new("/r"));
-        if let Some(id) = user::machine_id() {
+        let path = host_directory(Path::new("/r")).expect("it can be read");
+        if let Some(id) = user::machine_id().expect("it can be read") {
             assert!(!path.to_string_lossy().contains(&id));
         } else {
             assert_eq!(path, Path::new("/r/nohost"));

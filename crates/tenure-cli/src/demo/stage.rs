@@ -185,7 +185,7 @@ impl Stage {
     }
 
     fn state(&self, scope: &Scope) -> io::Result<StateDir> {
-        let path = paths::host_directory(&self.root).join(scope.to_string());
+        let path = paths::host_directory(&self.root).map_err(io::Error::other)?.join(scope.to_string());
         StateDir::at(&path, scope).map_err(io::Error::other)
     }
 

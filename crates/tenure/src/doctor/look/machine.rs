@@ -26,7 +26,7 @@ pub(crate) fn machine(configuration: Vec<String>) -> Machine {
         watch: kernel::try_watch().map_err(|error| Unread::of("watch files", &error)),
         roots: roots(),
         host: host(),
-        machine_id: paths::state_root().is_ok_and(|root| paths::machine_id(&root).is_some()),
+        machine_id: paths::state_root().is_ok_and(|root| matches!(paths::machine_id(&root), Ok(Some(_)))),
         kernel: kernel::release(),
         features: kernel::features(),
         watch_limits: kernel::watch_limits()
@@ -43,10 +43,8 @@ fn own_identity() -> Read<Identity> {
 }
 
 fn host() -> Read<Place> {
-    match paths::state_root() {
-        Ok(root) => Ok(place::place(&paths::host_directory(&root))),
-        Err(error) => Err(Unread(error.to_string())),
-    }
+    let host = paths::state_root().and_then(|root| paths::host_directory(&root));
+    host.map(|host| place::place(&host)).map_err(|error| Unread(error.to_string()))
 }
 
 /// That there is no root is told by the host's directory, which is below it.
