@@ -122,6 +122,9 @@ impl Sandbox {
     }
 
     /// The state directory of a scope.
+    ///
+    /// # Panics
+    /// If the machine's name cannot be read.
     #[must_use]
     pub fn scope(&self, name: &str) -> PathBuf {
         tenure::paths::host_directory(&self.state_root()).expect("its own file tells").join(name)
