@@ -107,7 +107,12 @@ fn warming(
     }
     let line = hello.map(|hello| format!(", {}", account::line(hello))).unwrap_or_default();
     let took = account::took(took);
-    call.screen.said(&format!("{called}: warming{line}: still booting after {took}, and it goes on"));
+    let what = if hello.is_some_and(|hello| hello.probation.is_some()) {
+        "it serves on probation, and the version that is wanted has its turn after that"
+    } else {
+        "still booting"
+    };
+    call.screen.said(&format!("{called}: warming{line}: {what}; {took} are over, and it goes on"));
     call.screen
         .said(&format!("  `tenure ensure {called}` waits for it again, `tenure logs {called} -f` shows it"));
     Ok(())

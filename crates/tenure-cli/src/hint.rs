@@ -84,7 +84,9 @@ fn of_what_stands(kind: ErrorKind, name: &str) -> String {
         ErrorKind::GateHeld => {
             format!("wait for the holder of the gate, or end it; `tenure events {name}` tells what it did")
         }
-        ErrorKind::TimedOut => format!("give it more time with --timeout, or see `tenure status {name}`"),
+        ErrorKind::TimedOut => format!(
+            "give it more time with --timeout (a worker that stands still is ended after 10s of silence), or see `tenure status {name}`"
+        ),
         ErrorKind::Survivor => {
             "end the process that is named, or that the printed command finds, and try again".to_owned()
         }

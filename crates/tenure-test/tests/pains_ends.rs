@@ -99,6 +99,22 @@ fn a_stop_that_kills_says_so() {
 }
 
 #[test]
+fn a_server_behind_a_wrapper_that_keeps_the_signal_to_itself_is_asked_in_time() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let oracle = kept.sandbox.oracle().directory().display().to_string();
+    let meeting = kept.sandbox.meeting("there");
+    let there = kept.sandbox.path().join("there").display().to_string();
+    let line = format!("trap : TERM; {PROGRAM} {oracle} 1.0.0 meet={there} & wait $!; wait $!");
+    let command = format!("command = {:?}", ["/bin/sh", "-c", &line]);
+    kept.offer("1.0.0").listen(None).line(&command).line("stop = { grace = \"2s\" }").write();
+    kept.ensure().run().expect(0);
+    meeting.meet().release();
+    kept.stop().run().expect(0);
+    assert_eq!(kept.count(What::Killed), 0, "{:?}", kept.events());
+    assert!(!kept.sandbox.oracle().is_held("program"));
+}
+
+#[test]
 fn a_restart_says_of_a_silent_worker_that_it_was_ended() {
     let kept = Kept::with(TENURE, PROGRAM, &[]);
     let host = kept::host(&kept.ensure().run().expect(0));

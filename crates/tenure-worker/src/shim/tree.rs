@@ -1,7 +1,8 @@
 //! The end of a program's tree, in three steps: ask the program, ask the rest, kill what is left.
 //!
 //! The grace is the tree's: where the program ends at once and leaves the one that serves behind (a shell, `npm start`), the
-//! rest has what is left of it. Nobody is signalled by number. A descendant is listed, its handle opened, and it is listed
+//! rest has what is left of it. A program that is still there after half of its grace may be a wrapper that keeps the signal
+//! to itself: the rest is asked then. Nobody is signalled by number. A descendant is listed, its handle opened, and it is listed
 //! again: if the handle's process still lives then, it is the one that was listed. Whether the end has come is not decided
 //! here but by the kernel, when the shim has no child any more: every orphan of the tree becomes its child, so the steps are
 //! repeated for as long as children end and others appear in their place.
@@ -14,20 +15,22 @@ use tenure::scope::{COOKIE_VARIABLE, WORKER};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
-/// The least that the rest gets after it was asked: its program may have used up the grace, and only then it is asked.
+/// The least that the rest gets after it was asked.
 const URGE: Duration = Duration::from_secs(1);
 
 /// An end that has begun.
 pub(super) struct Ending {
     signal: Signal,
+    /// Until when the rest is left to the program.
+    alone: Deadline,
     grace: Deadline,
     step: Step,
 }
 
 enum Step {
-    /// The program was asked, and has its grace.
+    /// The program was asked.
     Asked,
-    /// The rest was asked.
+    /// The rest was asked, and has until then; the program has its grace.
     Urged(Deadline),
     /// All that is found is killed.
     Killing,
@@ -46,7 +49,8 @@ impl Ending {
         if let Some(program) = program.filter(|_| !grace.is_zero()) {
             leftovers::ask(program, signal);
         }
-        Self { signal, grace: Deadline::start(grace), step: Step::Asked }
+        let (alone, grace) = (Deadline::start(grace / 2), Deadline::start(grace));
+        Self { signal, alone, grace, step: Step::Asked }
     }
 
     /// Takes the next step if it is due, or repeats the last; tells whom it kills that was not killed before. To be called
@@ -54,12 +58,8 @@ impl Ending {
     pub(super) fn go_on(&mut self, program: Option<&ProcessHandle>) -> Vec<Killed> {
         let mut killed = Vec::new();
         match &self.step {
-            Step::Asked if program.is_some() && !self.grace.remaining().is_zero() => {}
+            Step::Asked if program.is_some() && !self.alone.remaining().is_zero() => {}
             Step::Asked => {
-                // Its grace is over: what it gets now cannot be refused.
-                if let Some(program) = program {
-                    killed.extend(kill(program));
-                }
                 for handle in descendants(program) {
                     leftovers::ask(&handle, self.signal);
                 }
@@ -79,7 +79,7 @@ impl Ending {
     /// Until when nothing is to be done unless a child ends; for ever when only the kernel can help.
     pub(super) fn patience(&self) -> Option<Duration> {
         match &self.step {
-            Step::Asked => Some(self.grace.remaining()),
+            Step::Asked => Some(self.alone.remaining()),
             Step::Urged(limit) => Some(limit.remaining()),
             Step::Killing => None,
         }
