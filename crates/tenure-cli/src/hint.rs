@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tenure::{Error, ErrorKind};
+use tenure::{Error, ErrorKind, Version};
 
 use crate::config::word;
 
@@ -16,6 +16,9 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
     }
     if let Some(file) = error.untrusted_file() {
         return of_trust(file, error.stage(), name);
+    }
+    if error.kind() == ErrorKind::UnknownVersion {
+        return of_version(error.known_versions(), error.stage(), name);
     }
     of_kind(error.kind(), error.stage(), error.retry_after(), name)
 }
@@ -46,9 +49,7 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
         ErrorKind::VersionDisagrees => format!(
             "make what the worker is started as and what it says agree, then `tenure restart {name}`; `--version` with what it says uses it as it is"
         ),
-        ErrorKind::UnknownVersion => format!(
-            "`tenure restart {name} --version V` puts V on record and starts the highest again; then it can be pinned"
-        ),
+        ErrorKind::UnknownVersion => of_version(&[], stage, name),
         ErrorKind::VersionPinned => format!("`tenure unpin {name}` releases it; then it can be forgotten"),
         ErrorKind::Untrusted => UNTRUSTED.to_owned(),
         ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
@@ -115,6 +116,26 @@ fn of_denial(stage: Option<&str>, name: &str) -> String {
     }
     format!(
         "allow this process to use the state directory and to connect to the socket in it; outside of the sandbox `tenure status {name}` tells what stands"
+    )
+}
+
+/// The remedy for a version that nobody has offered: those that somebody has.
+fn of_version(known: &[Version], stage: Option<&str>, name: &str) -> String {
+    let word = if stage == Some("forget") { "forget" } else { "pin" };
+    let known = match known {
+        [] => "no version is on record".to_owned(),
+        [only] => format!("only {only} is on record: `tenure {word} {name} {only}`"),
+        all => {
+            let typed: Vec<String> =
+                all.iter().map(|version| format!("`tenure {word} {name} {version}`")).collect();
+            format!("on record are {}", typed.join(", "))
+        }
+    };
+    if word == "forget" {
+        return format!("{known}; what is not on offer needs no taking back");
+    }
+    format!(
+        "{known}; `tenure restart {name} --version V` (and `-- CMD…` where nothing describes the worker) puts V on record and starts the highest again; then it can be pinned"
     )
 }
 
@@ -197,6 +218,17 @@ mod tests {
     fn a_program_and_an_address_have_remedies_of_their_own() {
         let of_stage = |stage| of_kind(ErrorKind::SpawnFailed, Some(stage), None, "web");
         assert!(of_stage("program").contains("PATH") && of_stage("listen").contains("address"));
+    }
+
+    #[test]
+    fn the_versions_that_are_known_are_told_with_what_to_type() {
+        let known: Vec<Version> = ["1.0.0", "2.0.0"].map(|one| one.parse().expect("a version")).into();
+        let pin = of_version(&known, Some("pin"), "web");
+        assert!(pin.starts_with("on record are `tenure pin web 1.0.0`, `tenure pin web 2.0.0`; "), "{pin}");
+        let forget = of_version(&known[..1], Some("forget"), "web");
+        assert!(forget.starts_with("only 1.0.0 is on record: `tenure forget web 1.0.0`; "), "{forget}");
+        assert!(!forget.contains("restart"), "{forget}");
+        assert!(of_version(&[], None, "web").starts_with("no version is on record; "));
     }
 
     #[test]

@@ -9,6 +9,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use semver::Version;
+use tenure_sys::dir::DirError;
+use tenure_sys::spawn::SpawnError;
+
 use crate::deadline::TimedOut;
 use crate::gate::GateError;
 use crate::judge::Refusal;
@@ -21,8 +25,6 @@ use crate::records::RecordError;
 use crate::retire::RetireError;
 use crate::seat::SeatError;
 use crate::start::StartError;
-use tenure_sys::dir::DirError;
-use tenure_sys::spawn::SpawnError;
 
 mod kind;
 
@@ -45,6 +47,7 @@ struct Inner {
     os_error: Option<i32>,
     newer: Option<PathBuf>,
     untrusted: Option<PathBuf>,
+    known: Vec<Version>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -90,6 +93,12 @@ impl Error {
     #[must_use]
     pub fn untrusted_file(&self) -> Option<&Path> {
         self.0.untrusted.as_deref()
+    }
+
+    /// The versions that are on record, where it is [`ErrorKind::UnknownVersion`].
+    #[must_use]
+    pub fn known_versions(&self) -> &[Version] {
+        &self.0.known
     }
 
     /// Whether the same call may succeed later without anybody changing anything.
@@ -138,6 +147,7 @@ impl Error {
             os_error: None,
             newer: None,
             untrusted: None,
+            known: Vec::new(),
             source: None,
         }))
     }
@@ -155,6 +165,13 @@ impl Error {
     pub(crate) fn untrusted(message: impl Into<String>, file: &Path) -> Self {
         let mut error = Self::of(ErrorKind::Untrusted, message);
         error.0.untrusted = Some(file.to_owned());
+        error
+    }
+
+    /// What was to be done with a version that is not among those that are known.
+    pub(crate) fn unknown_version(doing: &'static str, message: String, known: Vec<Version>) -> Self {
+        let mut error = Self::of(ErrorKind::UnknownVersion, message).at(doing);
+        error.0.known = known;
         error
     }
 

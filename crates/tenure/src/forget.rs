@@ -40,7 +40,7 @@ pub struct Forgotten {
 pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forgotten, Error> {
     let budget = Deadline::start(budget);
     let Some(state) = StateDir::open(scope)? else {
-        return Err(unknown(version, scope, &Desired::default()));
+        return Err(unknown("forget", version, scope, &Desired::default()));
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
     let mut desired = records::read_desired(&state)?;
@@ -50,7 +50,7 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
     }
     let mut rest = desired.clone();
     if !rest.forget(version) {
-        return Err(unknown(version, scope, &desired));
+        return Err(unknown("forget", version, scope, &desired));
     }
     desired = rest;
     gate.confirm()?;

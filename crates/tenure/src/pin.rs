@@ -86,7 +86,7 @@ pub struct Unpinned {
 pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     let budget = Deadline::start(order.budget);
     let Some(state) = StateDir::open(&order.scope)? else {
-        return Err(unknown(&order.version, &order.scope, &Desired::default()));
+        return Err(unknown("pin", &order.version, &order.scope, &Desired::default()));
     };
     if order::is_inside(&state) {
         let message = format!("pin {}: this process is part of that worker", order.scope);
@@ -136,8 +136,9 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
 
 /// The order for the version, as it was offered.
 fn wanted(order: &PinOrder, desired: &Desired) -> Result<Order, Error> {
-    let spec =
-        desired.offered(&order.version).ok_or_else(|| unknown(&order.version, &order.scope, desired))?;
+    let spec = desired
+        .offered(&order.version)
+        .ok_or_else(|| unknown("pin", &order.version, &order.scope, desired))?;
     if offers::allowed(desired).offered(&order.version).is_none() {
         return Err(untrusted(order, desired));
     }
@@ -289,9 +290,10 @@ fn untrusted(order: &PinOrder, desired: &Desired) -> Error {
     Error::untrusted(message, path).at(if is_there { "trust" } else { "other content" })
 }
 
-pub(crate) fn unknown(version: &Version, scope: &Scope, desired: &Desired) -> Error {
-    let known: Vec<String> = desired.offers.iter().map(|offer| offer.spec.version.to_string()).collect();
-    let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
-    let message = format!("find version {version}: no launcher has offered it to {scope}; known: {known}");
-    Error::of(ErrorKind::UnknownVersion, message)
+pub(crate) fn unknown(doing: &'static str, version: &Version, scope: &Scope, desired: &Desired) -> Error {
+    let known: Vec<Version> = desired.offers.iter().map(|offer| offer.spec.version.clone()).collect();
+    let told: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let told = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
+    let message = format!("find version {version}: no launcher has offered it to {scope}; known: {told}");
+    Error::unknown_version(doing, message, known)
 }
