@@ -79,10 +79,23 @@ pub(crate) struct Order {
 /// The directory that a call starts from, without links in its path: project keys are made from it.
 pub(crate) fn here(directory: Option<&Path>) -> Result<PathBuf, ConfigError> {
     match directory {
-        Some(directory) => std::fs::canonicalize(directory)
-            .map_err(|source| ConfigError::Read { path: directory.to_owned(), source }),
-        None => std::env::current_dir().map_err(ConfigError::Directory),
+        Some(directory) => std::fs::canonicalize(directory).map_err(|source| {
+            if directory.is_relative() && is_gone(&std::env::current_dir()) {
+                ConfigError::DirectoryGone
+            } else {
+                ConfigError::Read { path: directory.to_owned(), source }
+            }
+        }),
+        None => match std::env::current_dir() {
+            gone if is_gone(&gone) => Err(ConfigError::DirectoryGone),
+            found => found.map_err(ConfigError::Directory),
+        },
     }
+}
+
+/// Whether the working directory was removed: it has no path then, as getcwd(2) says.
+fn is_gone(current: &std::io::Result<PathBuf>) -> bool {
+    current.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
 }
 
 /// A worker as `config show` tells it.

@@ -250,6 +250,7 @@ fn fault(error: &ConfigError, key: Option<String>) -> Fault {
         | ConfigError::Version(_)
         | ConfigError::TimedOut(_)
         | ConfigError::Name(_)
+        | ConfigError::DirectoryGone
         | ConfigError::TwoKeys { .. } => plain(error, key),
     }
 }

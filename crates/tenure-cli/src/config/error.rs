@@ -59,6 +59,9 @@ pub(crate) enum ConfigError {
         /// Why.
         source: io::Error,
     },
+    /// The working directory was removed under the caller.
+    #[error("start from the current directory, which was removed")]
+    DirectoryGone,
     /// The working directory cannot be found.
     #[error("find the directory to start from")]
     Directory(#[source] io::Error),
@@ -166,7 +169,9 @@ fn among(known: &[String]) -> String {
 impl ConfigError {
     fn state(&self) -> State {
         match self {
-            Self::Name(_) | Self::TwoKeys { .. } | Self::Directory(_) => State::WrongUse,
+            Self::Name(_) | Self::TwoKeys { .. } | Self::Directory(_) | Self::DirectoryGone => {
+                State::WrongUse
+            }
             Self::NotConfigured { .. } => State::NotConfigured,
             Self::Untrusted { .. } => State::Untrusted,
             Self::Trust(_) | Self::Root(_) => State::StateUnusable,
@@ -205,6 +210,9 @@ impl ConfigError {
             }
             Self::Read { .. } | Self::Directory(_) => {
                 "check that it exists and that you may read it".to_owned()
+            }
+            Self::DirectoryGone => {
+                "`cd` to a directory that is there, or name one by its whole path with -C DIR".to_owned()
             }
             Self::Variable { name: USER_VARIABLE, .. } => {
                 format!("name an absolute path in {USER_VARIABLE}, or unset it")

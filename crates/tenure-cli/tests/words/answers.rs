@@ -1,6 +1,6 @@
 //! The answers that are not success, and the remedy with each.
 
-use crate::kit::{Sandbox, assert_words, skipped};
+use crate::kit::{Sandbox, TENURE, assert_words, skipped};
 
 const BAD: &str = r#"{"command":["sh","-c","echo cannot open the store >&2; exit 3"],"ready":{"log":"up"}}"#;
 
@@ -194,4 +194,44 @@ fn every_new_command_tells_its_failures_as_documents() {
         let told = document["error"]["hint"].is_string() || document["faults"].is_array();
         assert!(told, "{line}: {document}");
     }
+}
+
+#[test]
+fn a_directory_that_was_removed_under_the_caller_is_told() {
+    let sandbox = Sandbox::new();
+    let gone = |line: &str| {
+        let enter = "mkdir gone; cd gone; rmdir ../gone;";
+        sandbox.foreign("sh", &format!("-c '{enter} {TENURE} {line}'"), "")
+    };
+    for line in [
+        "status web",
+        "ensure web",
+        "start web",
+        "stop web",
+        "restart web",
+        "logs web",
+        "events web",
+        "doctor",
+        "doctor web",
+        "pin web 1.0.0",
+        "unpin web",
+        "forget web 1.0.0",
+        "config check",
+        "config show",
+        "init web",
+        "trust",
+        "ensure web -- sleep 1000",
+        "status web -C .",
+    ] {
+        let Some(said) = gone(line) else { return };
+        assert_eq!(said.code, Some(2), "{line}: {said:?}");
+        assert!(said.stderr.contains("the current directory, which was removed"), "{line}: {said:?}");
+        assert!(said.stderr.contains("`cd` to a directory"), "{line}: {said:?}");
+    }
+    for line in ["list", "version", "status web -C /", "doctor -C /", "config schema"] {
+        let said = gone(line).expect("there is a shell");
+        assert!(said.code != Some(2) && !said.stderr.contains("removed"), "{line}: {said:?}");
+    }
+    let up = gone("ensure web -C / -- sleep 1000").expect("there is a shell");
+    assert_eq!(up.code, Some(0), "{up:?}");
 }
