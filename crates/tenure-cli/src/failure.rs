@@ -75,6 +75,7 @@ impl Failure {
     pub(crate) fn of_output(error: &io::Error) -> Self {
         let mut failure = Self::new(State::OutputFailed, "write to stdout");
         failure.told.causes = vec![error.to_string()];
+        failure.told.hint = Some("lead stdout to where there is room; what was done stands".to_owned());
         failure.unheard = error.kind() == io::ErrorKind::BrokenPipe;
         failure
     }

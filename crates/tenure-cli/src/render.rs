@@ -201,6 +201,9 @@ pub(crate) fn text(text: &str) -> Result<(), Failure> {
 
 /// Writes data to stdout as it is.
 pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    if !bytes.is_empty() && tenure_sys::stdio::began_without_stdout() {
+        return Err(Failure::of_output(&io::Error::other("it was closed when this began")));
+    }
     let mut stdout = io::stdout().lock();
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::of_output(&error))
 }

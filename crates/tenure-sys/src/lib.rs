@@ -35,6 +35,7 @@ pub mod random;
 pub mod signals;
 pub mod socket;
 pub mod spawn;
+pub mod stdio;
 pub mod tree;
 pub mod user;
 pub mod wake;

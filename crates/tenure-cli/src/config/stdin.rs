@@ -16,6 +16,9 @@ use super::worker::Kept;
 
 /// Reads and understands it.
 pub(crate) fn read(here: &Path) -> Result<Kept, ConfigError> {
+    if tenure_sys::stdio::began_without_stdin() {
+        return Err(ConfigError::Stdin(io::Error::other("it was closed when this began")));
+    }
     understand(&find::text(io::stdin().lock()).map_err(ConfigError::Stdin)?, here)
 }
 

@@ -1,6 +1,6 @@
 //! What is written where: logs, events, and readers that go away.
 
-use crate::kit::{Sandbox, assert_words};
+use crate::kit::{Said, Sandbox, TENURE, assert_words};
 
 const TALKER: &str = "ensure talker -- sh -c 'for n in 1 2 3; do echo line $n; done; exec sleep 1000'";
 
@@ -86,6 +86,61 @@ fn a_reader_that_is_gone_already_changes_the_exit_code_and_nothing_else() {
     let said = running.fed(r#"{"command":["sleep","1000"]}"#).end();
     assert_eq!((said.code, said.stderr.as_str()), (Some(141), ""));
     assert_eq!(sandbox.call("status web").code, Some(0));
+}
+
+/// A line of a shell, where this machine has one.
+fn shell(sandbox: &Sandbox, line: &str) -> Option<Said> {
+    sandbox.foreign("sh", &format!("-c '{}'", line.replace("tenure", TENURE)), "")
+}
+
+#[test]
+fn an_answer_that_cannot_be_written_is_no_success() {
+    let sandbox = Sandbox::new();
+    for (line, answers) in [
+        ("tenure ensure web --json -- sleep 1000", true),
+        ("tenure status web", true),
+        ("tenure events web --json", true),
+        ("tenure list", true),
+        ("tenure doctor", true),
+        ("tenure version", true),
+        ("tenure --help", true),
+        ("tenure completions bash", true),
+        ("tenure ensure web -- sleep 1000", false),
+    ] {
+        for lost in [">&-", ">/dev/full"] {
+            let Some(said) = shell(&sandbox, &format!("{line} {lost}")) else { return };
+            let told = said.stderr.contains("failed to write to stdout");
+            let code = if answers { 1 } else { 0 };
+            assert_eq!((said.code, told), (Some(code), answers), "{line} {lost}: {said:?}");
+        }
+    }
+    assert_eq!(sandbox.call("status web").code, Some(0), "what was done stands");
+}
+
+#[test]
+fn a_closed_stream_is_nobodys_file() {
+    let sandbox = Sandbox::new();
+    for closed in ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"] {
+        let line = format!("tenure ensure web -- sleep 1000 {closed}");
+        let Some(said) = shell(&sandbox, &line) else { return };
+        assert_eq!(said.code, Some(0), "{closed}: {said:?}");
+        let status = sandbox.call("status web --json").document();
+        let host = status["pid"].as_u64().expect("a number");
+        let stream = |fd: u32| {
+            let link = std::fs::read_link(format!("/proc/{host}/fd/{fd}")).expect("ours");
+            link.file_name().expect("a name").to_string_lossy().into_owned()
+        };
+        assert_eq!([0, 1, 2].map(stream), ["null", "worker.log", "worker.log"], "{closed}");
+        assert_eq!(sandbox.call("stop web").code, Some(0), "{closed}");
+    }
+}
+
+#[test]
+fn a_description_on_a_closed_stdin_is_told_as_such() {
+    let sandbox = Sandbox::new();
+    let Some(said) = shell(&sandbox, "tenure ensure web --spec - <&-") else { return };
+    assert_eq!(said.code, Some(6), "{said:?}");
+    assert!(said.stderr.contains("it was closed when this began"), "{said:?}");
 }
 
 #[test]
