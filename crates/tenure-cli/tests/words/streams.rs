@@ -110,7 +110,7 @@ fn an_answer_that_cannot_be_written_is_no_success() {
         for lost in [">&-", ">/dev/full"] {
             let Some(said) = shell(&sandbox, &format!("{line} {lost}")) else { return };
             let told = said.stderr.contains("failed to write to stdout");
-            let code = if answers { 1 } else { 0 };
+            let code = i32::from(answers);
             assert_eq!((said.code, told), (Some(code), answers), "{line} {lost}: {said:?}");
         }
     }
