@@ -14,6 +14,12 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
     if let Some(remedy) = error.os_error().and_then(of_system) {
         return remedy.to_owned();
     }
+    if let Some(path) = error.in_the_way() {
+        return format!(
+            "`mv {0} {0}.aside` moves it out of the way; nothing of it is used or deleted",
+            word(path)
+        );
+    }
     if let Some(file) = error.untrusted_file() {
         return of_trust(file, error.stage(), name);
     }

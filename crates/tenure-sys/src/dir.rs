@@ -18,12 +18,14 @@ use rustix::process::geteuid;
 use thiserror::Error;
 
 pub mod exposed;
+mod obstacle;
 mod regular;
 pub mod spare;
 mod write;
 
+pub use obstacle::{Blocker, InTheWay, in_the_way};
 use regular::retry;
-pub use regular::{open_regular, read_regular};
+pub use regular::{kind_of, open_regular, read_regular};
 
 /// How a directory is opened: never through a link in the last place.
 const DIRECTORY: OFlags =
@@ -56,12 +58,9 @@ pub enum DirError {
         /// Its permission bits.
         mode: u32,
     },
-    /// It is a file, or a link, which is not followed.
-    #[error("use {}, which is not a directory", path.display())]
-    NotDirectory {
-        /// What was asked for.
-        path: PathBuf,
-    },
+    /// It, or something above it, is a file, or a link that is not followed or leads nowhere.
+    #[error("use the directory: {0}")]
+    NotDirectory(Blocker),
     /// The file system cannot be written.
     #[error("create the directory {} on a read-only file system", path.display())]
     ReadOnly {
@@ -103,7 +102,10 @@ impl DirError {
         match errno {
             Errno::NOENT => Self::Absent { path },
             // With NOFOLLOW a link is ELOOP, or ENOTDIR where a directory is demanded as well.
-            Errno::NOTDIR | Errno::LOOP => Self::NotDirectory { path },
+            Errno::NOTDIR | Errno::LOOP => match Blocker::of(&path) {
+                Some(blocker) => Self::NotDirectory(blocker),
+                None => Self::Other { path, source },
+            },
             Errno::ROFS => Self::ReadOnly { path, source },
             Errno::NOSPC | Errno::DQUOT => Self::NoSpace { path, source },
             Errno::ACCESS | Errno::PERM => Self::Denied { path, source },
@@ -125,6 +127,8 @@ pub struct FileStat {
     pub mode: u32,
     /// Owner.
     pub uid: u32,
+    /// Whether it is a regular file.
+    pub is_regular: bool,
     /// Whether it is a socket.
     pub is_socket: bool,
     /// What it is, in words.
@@ -142,6 +146,7 @@ impl FileStat {
             len: u64::try_from(stat.st_size).unwrap_or(0),
             mode: stat.st_mode & 0o7777,
             uid: stat.st_uid,
+            is_regular: kind == FileType::RegularFile,
             is_socket: kind == FileType::Socket,
             kind: regular::word(kind),
             modified_s: u64::try_from(stat.st_mtime).unwrap_or(0),
@@ -189,10 +194,14 @@ impl Dir {
             let Some(parent) = at.parent() else { break };
             at = parent;
         }
-        for part in missing.into_iter().rev() {
-            make(CWD, part).map_err(|errno| DirError::new(part, errno))?;
+        let made = missing.into_iter().rev().try_for_each(|part| make(CWD, part));
+        match made.map_err(|errno| DirError::new(&path, errno)).and_then(|()| Self::open_private(&path)) {
+            // A link that leads nowhere is there for whoever makes a directory, and is not for whoever opens it.
+            Err(DirError::Absent { path }) => {
+                Err(Blocker::of(&path).map_or(DirError::Absent { path }, DirError::NotDirectory))
+            }
+            opened => opened,
         }
-        Self::open_private(&path)
     }
 
     /// Opens a directory in this one, making it with mode 0700 if it is missing; checked like this one.
@@ -269,13 +278,48 @@ impl Dir {
                 let found = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
                 Err(found.ok().and_then(|found| exposed::refuse_strangers(&found).err()).unwrap_or(error))
             }
-            Err(error) => Err(error),
+            Err(error) => Err(match error.get_ref().and_then(|inner| inner.downcast_ref()) {
+                Some(InTheWay { kind, wanted, .. }) => {
+                    InTheWay { path: self.path.join(name), kind, wanted }.into()
+                }
+                None => error,
+            }),
         }
     }
 
     /// Gives another name to a file, replacing what has that name, in one step.
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
-        Ok(rustix::fs::renameat(&self.fd, leaf(from.as_ref())?, &self.fd, leaf(to.as_ref())?)?)
+        let (from, to) = (leaf(from.as_ref())?, leaf(to.as_ref())?);
+        match rustix::fs::renameat(&self.fd, from, &self.fd, to) {
+            // No file takes the place of a directory.
+            Err(Errno::ISDIR) => Err(self.in_the_way(to, "file")?),
+            renamed => Ok(renamed?),
+        }
+    }
+
+    /// The error that names what stands at a name of this directory.
+    fn in_the_way(&self, name: &Path, wanted: &'static str) -> io::Result<io::Error> {
+        let kind = self.stat(name)?.map_or("gone", |found| found.kind);
+        Ok(InTheWay { path: self.path.join(name), kind, wanted }.into())
+    }
+
+    /// Refuses whatever is no regular file at a name where one is to be put; nothing there is no reason.
+    pub fn refuse_no_file(&self, name: impl AsRef<Path>) -> io::Result<()> {
+        let name = leaf(name.as_ref())?;
+        match self.stat(name)? {
+            Some(found) if !found.is_regular => Err(self.in_the_way(name, "regular file")?),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Refuses whatever is no socket at a name where one is to be put; nothing there is no reason, nor is a regular file, which
+    /// is what a backup makes of a socket.
+    pub fn refuse_no_socket(&self, name: impl AsRef<Path>) -> io::Result<()> {
+        let name = leaf(name.as_ref())?;
+        match self.stat(name)? {
+            Some(found) if !found.is_socket && !found.is_regular => Err(self.in_the_way(name, "socket")?),
+            Some(_) | None => Ok(()),
+        }
     }
 
     /// Removes a file; `false` if there was none.

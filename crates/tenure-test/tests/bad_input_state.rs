@@ -5,7 +5,9 @@ use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
 use tenure_test::sandbox::{Call, Sandbox};
-use tenure_test::usual::{Binaries, NOBODY, as_user, complaint, ensure, give_away, is_root, status, stop};
+use tenure_test::usual::{
+    Binaries, NOBODY, as_user, complaint, ensure, give_away, is_root, shell, status, stop,
+};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -88,8 +90,43 @@ fn a_state_directory_that_is_a_link_is_not_followed() {
     symlink(&elsewhere, &scope).expect("ours");
     let names = || fs::read_dir(&elsewhere).expect("there").count();
     let before = names();
-    every_word_refuses(&sandbox, "not a directory");
+    every_word_refuses(&sandbox, "which is not followed here");
     assert_eq!(names(), before, "nothing was written through the link");
+    let remedy = doctors_remedy(&sandbox, "no-directory");
+    assert_eq!(remedy, format!("rm {0} && mv {1} {0}", scope.display(), elsewhere.display()));
+    shell(&sandbox, &remedy).run().expect(0);
+    ensure(&sandbox).run().expect(0);
+    stop(&sandbox).expect(0);
+}
+
+/// What the doctor says is to be typed about a finding.
+fn doctors_remedy(sandbox: &Sandbox, check: &str) -> String {
+    let found = sandbox.tenure(["doctor", "w", "--json"]).run().json();
+    let findings = found["findings"].as_array().expect("a list").clone();
+    let mut of_check = findings.iter().filter(|finding| finding["check"] == check);
+    of_check.next().expect("it is found")["remedy"].as_str().expect("text").to_owned()
+}
+
+#[test]
+fn a_state_root_that_is_a_link_is_followed_and_told_and_one_that_leads_nowhere_is_named() {
+    let sandbox = once_run();
+    let (root, elsewhere) = (sandbox.state_root(), sandbox.path().join("elsewhere"));
+    fs::rename(&root, &elsewhere).expect("ours");
+    symlink(&elsewhere, &root).expect("ours");
+    ensure(&sandbox).run().expect(0);
+    assert_eq!(sandbox.tenure(["doctor", "w"]).run().code(), 0);
+    assert!(doctors_remedy(&sandbox, "root-is-a-link").contains("nothing"));
+    stop(&sandbox).expect(0);
+    mode(&elsewhere, 0o777);
+    every_word_refuses(&sandbox, "open to others");
+    sandbox.tenure(["doctor", "--fix"]).run().expect(0);
+    fs::rename(&elsewhere, sandbox.path().join("unmounted")).expect("ours");
+    let refused = ensure(&sandbox).run().expect(4);
+    assert!(complaint(&refused).contains("where there is nothing"), "{}", refused.stdout);
+    let remedy = doctors_remedy(&sandbox, "no-directory");
+    assert!(remedy.starts_with(&format!("rm {},", root.display())), "{remedy}");
+    fs::remove_file(&root).expect("ours");
+    fs::rename(sandbox.path().join("unmounted"), &root).expect("ours");
 }
 
 #[test]

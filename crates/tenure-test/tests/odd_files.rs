@@ -5,7 +5,7 @@ use std::path::Path;
 
 use tenure_sys::spawn::{self, Launch};
 use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{Binaries, ensure, stop, tool};
+use tenure_test::usual::{Binaries, ensure, shell, stop, tool};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -87,6 +87,78 @@ fn a_socket_in_the_place_of_a_file_is_named() {
         drop(std::os::unix::net::UnixListener::bind(&bound).expect("short enough"));
         fs::rename(&bound, path).expect("one file system");
     });
+}
+
+/// Every name that a start needs, and those that it can do without.
+const NEEDED: [&str; 9] = [
+    "gate",
+    "instance",
+    "program",
+    "desired.json",
+    "ledger.json",
+    "identity.json",
+    "control.sock",
+    "logs",
+    "program.2",
+];
+const UNNEEDED: [&str; 3] = ["events.jsonl", "worker.pid", "version.json"];
+
+/// Puts a pipe and then a directory in the place of a file, and types what is told.
+#[test]
+fn what_stands_in_the_way_is_found_by_the_doctor_stays_as_it_is_and_moves_away_by_what_is_told() {
+    let sandbox = once_run();
+    for (name, needed) in
+        NEEDED.map(|name| (name, true)).into_iter().chain(UNNEEDED.map(|name| (name, false)))
+    {
+        for kind in ["mkfifo", "mkdir"] {
+            let path = sandbox.scope("w").join(name);
+            let shown = path.display();
+            let put = format!("rm -rf {shown} {shown}.aside && {kind} {shown}");
+            // Where a directory should be, one is in nobody's way.
+            if name == "logs" && kind == "mkdir" {
+                continue;
+            }
+            shell(&sandbox, &put).run().expect(0);
+            let remedy = format!("mv {shown} {shown}.aside");
+            let begun = ensure(&sandbox).run();
+            if needed && name != "program.2" {
+                assert_eq!(begun.code(), 4, "{name}: {}", begun.stdout);
+                assert!(begun.stdout.contains(&format!("`{remedy}`")), "{name}: {}", begun.stdout);
+            }
+            let found = sandbox.tenure(["doctor", "w", "--json"]).run().json();
+            let findings = found["findings"].as_array().expect("a list").clone();
+            let told = findings.iter().find(|finding| finding["check"] == "in-the-way").expect("it is found");
+            assert_eq!(
+                (told["remedy"].as_str(), told["severity"] == "error"),
+                (Some(remedy.as_str()), needed)
+            );
+            assert!(!findings.iter().any(|finding| finding["check"] == "not-looked-at"), "{found}");
+            drop(sandbox.tenure(["doctor", "w", "--fix"]).run());
+            drop(stop(&sandbox));
+            assert!(fs::symlink_metadata(&path).is_ok_and(|found| !found.is_file()), "{name}: it stays");
+            shell(&sandbox, &remedy).run().expect(0);
+            ensure(&sandbox).run().expect(0);
+            stop(&sandbox).expect(0);
+            assert!(fs::symlink_metadata(sandbox.scope("w").join(format!("{name}.aside"))).is_ok());
+        }
+    }
+}
+
+#[test]
+fn what_is_no_program_is_named_by_what_it_is() {
+    let sandbox = BINARIES.sandbox(&[]);
+    let made = "mkdir d && mkfifo f && echo hi >plain && ln -s nowhere dangling";
+    shell(&sandbox, made).cwd(&sandbox.work()).run().expect(0);
+    for (program, what) in [
+        ("./d", "a directory, and no file"),
+        ("./f", "a named pipe, and no file"),
+        ("./plain", "`chmod +x`"),
+        ("./dangling", "a link that leads nowhere"),
+        ("./none", "there is no program"),
+    ] {
+        let refused = sandbox.tenure(["ensure", "v", "--json", "--", program]).run().expect(1);
+        assert!(refused.stdout.contains(what), "{program}: {}", refused.stdout);
+    }
 }
 
 #[test]

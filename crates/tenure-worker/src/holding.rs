@@ -225,6 +225,7 @@ impl Holding {
     /// Writes the process id for people. Not durable and not waited for: nothing reads it to decide.
     pub(crate) fn write_pid(&self) -> io::Result<()> {
         let dir = self.state.dir();
+        dir.refuse_no_file(file::PID)?;
         dir.remove(file::PID)?;
         dir.open_append(file::PID)?.write_all(format!("{}\n", std::process::id()).as_bytes())
     }
@@ -245,7 +246,9 @@ impl Holding {
             && self.socket_is_at_path().unwrap_or(false)
         {
             drop(self.state.dir().remove(file::CONTROL));
-            drop(self.state.dir().remove(file::PID));
+            if self.state.dir().refuse_no_file(file::PID).is_ok() {
+                drop(self.state.dir().remove(file::PID));
+            }
         }
     }
 }

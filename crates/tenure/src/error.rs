@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use semver::Version;
-use tenure_sys::dir::DirError;
+use tenure_sys::dir::{DirError, in_the_way};
 use tenure_sys::spawn::SpawnError;
 
 use crate::deadline::TimedOut;
@@ -19,7 +19,7 @@ use crate::judge::Refusal;
 use crate::launcher::Unfit;
 use crate::lease::LeaseError;
 use crate::leftovers::LeftoverError;
-use crate::paths::PathsError;
+use crate::paths::{self, PathsError};
 use crate::readiness::BootFailure;
 use crate::records::RecordError;
 use crate::retire::RetireError;
@@ -48,6 +48,7 @@ struct Inner {
     newer: Option<PathBuf>,
     untrusted: Option<PathBuf>,
     known: Vec<Version>,
+    in_the_way: Option<PathBuf>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
 }
 
@@ -93,6 +94,13 @@ impl Error {
     #[must_use]
     pub fn untrusted_file(&self) -> Option<&Path> {
         self.0.untrusted.as_deref()
+    }
+
+    /// What stands below the state directory where a file, socket or directory of ours should be: whoever knows what it is
+    /// moves it away.
+    #[must_use]
+    pub fn in_the_way(&self) -> Option<&Path> {
+        self.0.in_the_way.as_deref()
     }
 
     /// The versions that are on record, where it is [`ErrorKind::UnknownVersion`].
@@ -148,6 +156,7 @@ impl Error {
             newer: None,
             untrusted: None,
             known: Vec::new(),
+            in_the_way: None,
             source: None,
         }))
     }
@@ -180,7 +189,20 @@ impl Error {
         // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
         error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
         error.0.os_error = os_error(&source);
-        error
+        error.blocked_by(&source)
+    }
+
+    /// The same, where something stands in the way: that is the state directory's matter, whoever has run into it.
+    fn blocked_by(mut self, source: &(dyn StdError + 'static)) -> Self {
+        let found = in_the_way(source).filter(|path| {
+            // Nobody is told to move the root itself, or what it lies in.
+            paths::state_root().is_ok_and(|root| *path != root && path.starts_with(root))
+        });
+        self.0.in_the_way = found.map(Path::to_owned);
+        if found.is_some() && matches!(self.0.kind, ErrorKind::SpawnFailed | ErrorKind::Survivor) {
+            self.0.kind = ErrorKind::StateUnusable;
+        }
+        self
     }
 
     pub(crate) fn boot_failed(failure: &BootFailure) -> Self {
@@ -371,7 +393,7 @@ impl Error {
             Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
         error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
         error.0.os_error = os_error(source);
-        error
+        error.blocked_by(source)
     }
 }
 

@@ -144,6 +144,8 @@ pub struct Taken {
 
 /// The lease is the permission: only its holder may touch the path.
 fn bind_control(state: &StateDir, _lease: &Lease, generation: u64) -> io::Result<OwnedFd> {
+    // What can have been no socket of ours is named, and stays.
+    state.dir().refuse_no_socket(file::CONTROL)?;
     let temporary = format!("control.{generation}.{}", tenure_sys::random::hex(4)?);
     let listener = socket::bind_unix(state.dir(), &temporary, BACKLOG)?;
     fault::reach(Point::SocketBound);
@@ -210,5 +212,28 @@ pub fn sweep_temporaries(state: &StateDir, _lease: &Lease) {
 #[must_use]
 pub fn is_temporary(name: &str) -> bool {
     let record = name.strip_prefix('.').is_some_and(|rest| rest.rsplit('.').next() == Some("tmp"));
-    record || (name.starts_with("control.") && name != file::CONTROL)
+    // Only what is made here: what a person has moved aside under another name stays.
+    let socket = name.strip_prefix("control.").and_then(|rest| rest.split_once('.'));
+    let is_ours = |(generation, random): (&str, &str)| {
+        let digits = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| is(&byte));
+        digits(generation, u8::is_ascii_digit) && digits(random, u8::is_ascii_hexdigit)
+    };
+    record || socket.is_some_and(is_ours)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_names_that_are_made_here_are_swept() {
+        for ours in ["control.3.ab12cd34", ".ledger.json.1.ab.tmp"] {
+            assert!(is_temporary(ours), "{ours}");
+        }
+        for other in
+            ["control.sock", "control.sock.aside", "control.sock.old", "control.", "control.3.", "gate"]
+        {
+            assert!(!is_temporary(other), "{other}");
+        }
+    }
 }

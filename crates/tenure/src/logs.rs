@@ -34,9 +34,9 @@ pub fn directory(state: &StateDir) -> io::Result<Dir> {
         DirError::Absent { .. }
         | DirError::NotOwned { .. }
         | DirError::TooOpen { .. }
-        | DirError::NotDirectory { .. }
+        | DirError::NotDirectory(_)
         | DirError::ReadOnly { .. }
-        | DirError::NoSpace { .. } => io::Error::other(error.to_string()),
+        | DirError::NoSpace { .. } => io::Error::other(error),
     })
 }
 

@@ -16,6 +16,7 @@ use crate::judge::{Aim, Goal, Known, Usable, Warning};
 use crate::offers;
 use crate::order::Order;
 use crate::probe::Observation;
+use crate::program::{self, NoProgram};
 use crate::seat;
 use crate::spec::Spec;
 
@@ -181,10 +182,16 @@ fn suppressed(failure: &Failure, wait: Duration) -> Error {
 }
 
 fn missing(spec: &Spec, program: &str) -> Error {
-    let what = if spec.cwd.is_dir() {
-        format!("there is no program {program:?}")
-    } else {
-        format!("there is no directory {}", spec.cwd.display())
-    };
-    Error::of(ErrorKind::SpawnFailed, format!("start the worker: {what}")).at("program")
+    Error::of(ErrorKind::SpawnFailed, format!("start the worker: {}", without(spec, program))).at("program")
+}
+
+/// What is not there that a start of `spec` needs, where `program` is missing among what is on offer.
+pub(crate) fn without(spec: &Spec, program: &str) -> String {
+    if !spec.cwd.is_dir() {
+        return format!("there is no directory {}", spec.cwd.display());
+    }
+    match program::resolve(program, &spec.cwd, spec.env.path_here().as_deref()) {
+        Err(found @ NoProgram::NotExecutable { .. }) => format!("failed to {found}"),
+        Err(NoProgram::Missing { .. }) | Ok(_) => format!("there is no program {program:?}"),
+    }
 }

@@ -24,12 +24,14 @@ pub enum NoProgram {
         path: Option<String>,
     },
     /// There is something, and it is not executable.
-    #[error("run the program {program:?}: {found:?} is not an executable file")]
+    #[error("run the program {program:?}: {found:?} is {what}")]
     NotExecutable {
         /// As the command names it.
         program: String,
         /// What was found.
         found: PathBuf,
+        /// Why it cannot be executed.
+        what: String,
     },
 }
 
@@ -41,11 +43,14 @@ fn looked(path: Option<&str>) -> String {
 pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf, NoProgram> {
     if program.contains('/') {
         let found = cwd.join(program);
-        return match found.metadata() {
-            Err(_) => Err(NoProgram::Missing { program: program.to_owned(), path: None }),
-            Ok(_) if is_executable(&found) => Ok(found),
-            Ok(_) => Err(NoProgram::NotExecutable { program: program.to_owned(), found }),
-        };
+        if is_executable(&found) {
+            return Ok(found);
+        }
+        let program = program.to_owned();
+        return Err(match what_else(&found) {
+            Some(what) => NoProgram::NotExecutable { program, found, what },
+            None => NoProgram::Missing { program, path: None },
+        });
     }
     let path = path.unwrap_or("/usr/local/bin:/usr/bin:/bin");
     let directories = std::env::split_paths(OsStr::new(path)).filter(|directory| directory.is_absolute());
@@ -53,6 +58,17 @@ pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf,
         .map(|directory| directory.join(program))
         .find(|candidate| is_executable(candidate))
         .ok_or_else(|| NoProgram::Missing { program: program.to_owned(), path: Some(path.to_owned()) })
+}
+
+/// What there is instead of an executable file; nothing opens it.
+fn what_else(path: &Path) -> Option<String> {
+    let named = path.symlink_metadata().ok()?;
+    Some(match path.metadata() {
+        Ok(found) if found.is_file() => "a file that may not be executed, which `chmod +x` allows".to_owned(),
+        Ok(found) => format!("{}, and no file", tenure_sys::dir::kind_of(&found)),
+        Err(_) if named.is_symlink() => "a link that leads nowhere".to_owned(),
+        Err(error) => format!("out of reach: {error}"),
+    })
 }
 
 fn is_executable(path: &Path) -> bool {
@@ -78,6 +94,10 @@ mod tests {
             "find the program \"no-such-program\": there is no such file in PATH (/bin)"
         );
         let plain = resolve("./etc/passwd", Path::new("/"), None).expect_err("not executable");
-        assert!(matches!(plain, NoProgram::NotExecutable { .. }));
+        assert!(plain.to_string().contains("may not be executed"), "{plain}");
+        for (other, what) in [("./etc", "a directory, and no file"), ("/dev/null", "a device, and no file")] {
+            let told = resolve(other, Path::new("/"), None).expect_err("not executable").to_string();
+            assert!(told.ends_with(what), "{told}");
+        }
     }
 }

@@ -227,7 +227,8 @@ fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {
         }
         Target::Missing { program } => {
             let message = format!(
-                "restart the worker: there is no program {program:?} in {}; nothing was stopped",
+                "restart the worker: {} in {}; nothing was stopped",
+                plan::without(spec, program),
                 spec.cwd.display()
             );
             Err(Error::of(ErrorKind::SpawnFailed, message).at("program"))

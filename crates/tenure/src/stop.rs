@@ -92,8 +92,10 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     if let Some((hello, _)) = &asked {
         retire::await_exit(&hello.identity);
     }
-    // The lease is ours, so what stands at the path serves nobody.
-    drop(state.dir().remove(file::CONTROL));
+    // The lease is ours, so a socket at the path serves nobody; what can have been none of ours stays.
+    if state.dir().refuse_no_socket(file::CONTROL).is_ok() {
+        drop(state.dir().remove(file::CONTROL));
+    }
 
     let asked = asked.map(|(hello, _)| hello.identity.pid);
     let pid = retired.pid.or(asked);

@@ -12,6 +12,8 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::obstacle::InTheWay;
+
 /// Never waits, never becomes a terminal's session, never passes to a program.
 const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
@@ -66,12 +68,17 @@ pub(super) fn bounded(file: File, name: &Path, limit: u64) -> io::Result<Vec<u8>
 
 fn irregular(name: &Path, kind: FileType) -> io::Error {
     // A path is named by whoever asked for it.
-    let message = if name.components().count() == 1 {
-        format!("{} is {}, and no regular file", name.display(), word(kind))
-    } else {
-        format!("it is no regular file, but {}", word(kind))
-    };
+    if name.components().count() == 1 {
+        return InTheWay { path: name.to_owned(), kind: word(kind), wanted: "regular file" }.into();
+    }
+    let message = format!("it is no regular file, but {}", word(kind));
     io::Error::new(io::ErrorKind::InvalidInput, message)
+}
+
+/// What a file is, in words.
+#[must_use]
+pub fn kind_of(found: &std::fs::Metadata) -> &'static str {
+    word(FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(found)))
 }
 
 /// A kind in words.

@@ -53,6 +53,8 @@ impl Dir {
     /// or the new one stands, whole in both cases.
     pub fn replace(&self, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
+        // A rename would take away whatever stands there.
+        self.refuse_no_file(name)?;
         let random = crate::random::hex(8)?;
         let beside = PathBuf::from(format!(".{}.{}.{random}.tmp", name.display(), std::process::id()));
         let file = self.open(&beside, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;

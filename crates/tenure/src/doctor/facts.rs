@@ -3,11 +3,12 @@
 //! Data only; `look` gathers it, the checks judge it. Whatever could not be read is told as such and never as absent.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use semver::Version;
 use tenure_sys::census::{Census, Seen};
+use tenure_sys::dir::Blocker;
 use tenure_sys::filesystem::FileSystem;
 use tenure_sys::identity::Identity;
 use tenure_sys::kernel::{Features, WatchLimits};
@@ -92,6 +93,8 @@ pub struct Machine {
 pub struct Place {
     /// Its path.
     pub path: PathBuf,
+    /// Where the path leads, if it is a link that is followed: that of the root.
+    pub leads: Option<PathBuf>,
     /// Whether it can be used.
     pub access: Access,
     /// The file system that it is on, or would be made on.
@@ -118,8 +121,8 @@ pub enum Access {
         /// Whose it is.
         owner: u32,
     },
-    /// There is something else.
-    NotDirectory,
+    /// There, or above it, is something else.
+    NotDirectory(Blocker),
     /// It may not be opened.
     Denied {
         /// Its permission bits and owner, where they can be seen: a mode that locks its owner out can be mended.
@@ -196,6 +199,8 @@ pub struct State {
     pub inherited: Vec<String>,
     /// Addresses that the worker serves on, or would be started on.
     pub ports: Vec<Port>,
+    /// What stands where a file, socket or directory of ours should be.
+    pub obstacles: Vec<Obstacle>,
     /// Names in the directory that only a write in progress should have.
     pub temporaries: Vec<String>,
     /// Bytes of all log files, and how many may be there at most; `None` without any.
@@ -344,6 +349,19 @@ pub struct Port {
     pub is_ours: bool,
 }
 
+/// Something of another kind, where a file, socket or directory of ours should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Its place below the scope's directory.
+    pub name: String,
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// What should be there, in words.
+    pub wanted: &'static str,
+    /// Whether nothing can be started as long as it is there.
+    pub stops: bool,
+}
+
 /// The size of a scope's logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LogBytes {
@@ -353,7 +371,21 @@ pub struct LogBytes {
     pub bound: u64,
 }
 
+impl Place {
+    /// The directory itself, behind a link that leads to it.
+    #[must_use]
+    pub fn real(&self) -> &Path {
+        self.leads.as_deref().unwrap_or(&self.path)
+    }
+}
+
 impl State {
+    /// Whether something stands at that name which is not ours: it is told as such, and as nothing else.
+    #[must_use]
+    pub fn is_blocked(&self, name: &str) -> bool {
+        self.obstacles.iter().any(|obstacle| obstacle.name == name)
+    }
+
     /// The worker's account, where it gave one.
     #[must_use]
     pub fn hello(&self) -> Option<&Hello> {

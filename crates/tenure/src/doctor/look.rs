@@ -10,6 +10,7 @@ use crate::scope::Scope;
 use tenure_sys::census::Questions;
 
 pub(crate) mod machine;
+pub(crate) mod obstacles;
 pub(crate) mod place;
 pub(crate) mod ports;
 pub(crate) mod scope;
@@ -42,6 +43,7 @@ fn worker(subject: Subject, machine: &Machine, questions: &mut Questions, read: 
         Ok(path) => place::place(&path),
         Err(error) => Place {
             path: scope.to_string().into(),
+            leads: None,
             access: Access::Unusable { why: error.to_string() },
             file_system: Err(Unread(error.to_string())),
         },
@@ -51,7 +53,7 @@ fn worker(subject: Subject, machine: &Machine, questions: &mut Questions, read: 
         Access::Absent
         | Access::TooOpen { .. }
         | Access::NotOwned { .. }
-        | Access::NotDirectory
+        | Access::NotDirectory(_)
         | Access::Denied { .. }
         | Access::Unusable { .. } => None,
     };

@@ -138,9 +138,10 @@ fn alone(
 fn remove_stale(room: &Room<'_>) -> Result<String, FixError> {
     let stage = Deadline::start(FIRST_ANSWER).stage("probe").map_err(FixError::TimedOut)?;
     let mut done = Vec::new();
+    let failed = |source| FixError::File { name: file::CONTROL.to_owned(), source };
+    room.state.dir().refuse_no_socket(file::CONTROL).map_err(failed)?;
     match control::connect(room.state, stage) {
         Err(Silence::Refused) => {
-            let failed = |source| FixError::File { name: file::CONTROL.to_owned(), source };
             room.state.dir().remove(file::CONTROL).map_err(failed)?;
             done.push(file::CONTROL.to_owned());
         }

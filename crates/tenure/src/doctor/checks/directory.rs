@@ -1,13 +1,15 @@
 //! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can it be used.
 
-use crate::doctor::check::{Check, Look, word};
-use crate::doctor::facts::{Access, Place};
+use crate::doctor::check::{Case, Check, Look, word};
+use crate::doctor::facts::{Access, Machine, Obstacle, Place};
 use crate::doctor::finding::{Fix, Symptom};
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "open-to-others", part: "state directory", look: Look::Place(open) },
     Check { id: "of-another-user", part: "state directory", look: Look::Place(not_owned) },
     Check { id: "no-directory", part: "state directory", look: Look::Place(not_directory) },
+    Check { id: "root-is-a-link", part: "state directory", look: Look::Machine(root_link) },
+    Check { id: "in-the-way", part: "state directory", look: Look::Each(in_the_way) },
     Check { id: "locked-out", part: "state directory", look: Look::Place(locked_out) },
     Check { id: "directory-denied", part: "state directory", look: Look::Place(denied) },
     Check { id: "directory-unusable", part: "state directory", look: Look::Place(unusable) },
@@ -35,7 +37,7 @@ fn open(place: &Place, _user: u32) -> Option<Symptom> {
             } else {
                 format!("chmod 700 {}", word(path))
             })
-            .fix(Fix::MakePrivate { path: path.clone() }),
+            .fix(Fix::MakePrivate { path: place.real().to_owned() }),
     )
 }
 
@@ -45,17 +47,51 @@ fn not_owned(place: &Place, user: u32) -> Option<Symptom> {
     Some(
         Symptom::error("the directory belongs to another user")
             .saw(format!("{path} belongs to uid {owner}, this runs as uid {user}"))
-            .remedy(format!("chown -R {user} {}, or run as uid {owner}", word(&place.path))),
+            .remedy(format!("chown -R {user} {}, or run as uid {owner}", word(place.real()))),
     )
 }
 
 fn not_directory(place: &Place, _user: u32) -> Option<Symptom> {
-    let path = place.path.display();
-    (place.access == Access::NotDirectory).then(|| {
+    let Access::NotDirectory(blocker) = &place.access else { return None };
+    let path = word(&blocker.path);
+    let remedy = match &blocker.leads {
+        // The directory itself, where the link is.
+        Some(target) if blocker.hides => format!("rm {path} && mv {} {path}", word(target)),
+        Some(target) => format!("rm {path}, or make or mount {}", word(target)),
+        None => format!("name another directory in TENURE_STATE_DIR, or mv {path} {path}.old"),
+    };
+    Some(
         Symptom::error("there is something else where the directory should be")
-            .saw(format!("{path} is a file or a link, which is not followed"))
-            .remedy(format!("mv {0} {0}.old", word(&place.path)))
-    })
+            .saw(blocker.to_string())
+            .remedy(remedy),
+    )
+}
+
+/// Only the root may be a link: nobody else can change where it leads, or the root is refused.
+fn root_link(machine: &Machine) -> Option<Symptom> {
+    let linked = |root: &&Place| matches!(root.access, Access::Private { .. }) && root.leads.is_some();
+    let root = machine.roots.iter().find(linked)?;
+    Some(
+        Symptom::note("the state directory is a link, which is followed: it works")
+            .saw(format!("{} leads to {}", root.path.display(), root.real().display()))
+            .remedy("nothing, as long as it leads there"),
+    )
+}
+
+/// What is not ours is moved by a person, and never by us.
+fn in_the_way(case: &Case<'_>) -> Vec<Symptom> {
+    let told = |Obstacle { name, kind, wanted, stops }: &Obstacle| {
+        let path = case.worker.directory.path.join(name);
+        let symptom = if *stops {
+            Symptom::error("something stands in the way of a file of tenure: nothing can be started")
+        } else {
+            Symptom::warning("something stands in the way of a file of tenure, which is not written")
+        };
+        symptom
+            .saw(format!("{} is {kind}, where {wanted} should be", path.display()))
+            .remedy(format!("mv {0} {0}.aside", word(&path)))
+    };
+    case.state.obstacles.iter().map(told).collect()
 }
 
 /// The owner may always mend the mode of a directory, even of one that it cannot read.
@@ -98,7 +134,7 @@ fn read_only(place: &Place, _user: u32) -> Option<Symptom> {
         Access::Absent => !is_read_only,
         Access::TooOpen { .. }
         | Access::NotOwned { .. }
-        | Access::NotDirectory
+        | Access::NotDirectory(_)
         | Access::Denied { .. }
         | Access::Unusable { .. } => return None,
     };

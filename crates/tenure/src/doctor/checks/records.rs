@@ -90,6 +90,9 @@ fn too_new(case: &Case<'_>) -> Vec<Symptom> {
 fn unreadable(case: &Case<'_>) -> Vec<Symptom> {
     both(case, |case, name, record| {
         let Record::Unreadable { why } = record else { return None };
+        if case.state.is_blocked(name) {
+            return None;
+        }
         Some(
             Symptom::error(format!("{name} cannot be read"))
                 .saw(format!("{}: {why}", path(case, name)))

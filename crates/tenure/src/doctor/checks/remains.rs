@@ -4,10 +4,11 @@
 use tenure_sys::census::Seen;
 
 use crate::doctor::check::{Case, Check, Look, bytes, word};
-use crate::doctor::facts::{Host, Read, line_of};
+use crate::doctor::facts::{Host, Unread, line_of};
 use crate::doctor::finding::{Fix, Symptom};
 use crate::ends::{self, End};
 use crate::leftovers;
+use crate::paths::file;
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "leftovers", part: "leftovers", look: Look::Worker(left_running) },
@@ -106,7 +107,7 @@ fn program_lock(case: &Case<'_>) -> Option<Symptom> {
         .saw_all(case.state.programs.iter().map(crate::doctor::facts::Member::line))
         .remedy(format!(
             "`{}` finds it; end it, and start again",
-            leftovers::search(&case.worker.directory.path, &format!("{}*", crate::paths::file::PROGRAM))
+            leftovers::search(&case.worker.directory.path, &format!("{}*", file::PROGRAM))
         ))
     })
 }
@@ -145,10 +146,7 @@ fn logs(case: &Case<'_>) -> Option<Symptom> {
     (logs.all > logs.bound.saturating_mul(2).saturating_add(LOG_SLACK)).then(|| {
         Symptom::warning("the logs are far larger than their bound")
             .saw(format!("{} of logs; the settings allow {}", bytes(logs.all), bytes(logs.bound)))
-            .remedy(format!(
-                "remove old files in {}",
-                word(&case.worker.directory.path.join(crate::paths::file::LOGS))
-            ))
+            .remedy(format!("remove old files in {}", word(&case.worker.directory.path.join(file::LOGS))))
     })
 }
 
@@ -190,12 +188,18 @@ fn host_newer(case: &Case<'_>) -> Option<Symptom> {
 }
 
 fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
-    fn why<T>(read: &Read<T>) -> Option<String> {
-        read.as_ref().err().map(|why| format!("could not {why}"))
-    }
     let state = case.state;
-    let parts =
-        [why(&state.gate), why(&state.lease), why(&state.program_lock), why(&state.socket), why(&state.logs)];
+    // What stands in the way of it is told as that.
+    let why = |names: &[&str], why: Option<&Unread>| {
+        why.filter(|_| !names.iter().any(|name| state.is_blocked(name))).map(|why| format!("could not {why}"))
+    };
+    let parts = [
+        why(&[file::GATE], state.gate.as_ref().err()),
+        why(&[file::INSTANCE], state.lease.as_ref().err()),
+        why(&file::PROGRAMS, state.program_lock.as_ref().err()),
+        why(&[file::CONTROL], state.socket.as_ref().err()),
+        why(&[file::LOGS], state.logs.as_ref().err()),
+    ];
     let missing: Vec<String> = parts.into_iter().flatten().collect();
     (!missing.is_empty()).then(|| {
         Symptom::warning("a part could not be looked at: other findings may be missing")

@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use tenure_sys::census::Seen;
+use tenure_sys::dir::Blocker;
 use tenure_sys::kernel::WatchLimits;
 use tenure_sys::process::{Doubt, GoneReason, RunState};
 
 use crate::desired::Down;
 use crate::directory_id::Origin;
-use crate::doctor::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Record, Unread};
+use crate::doctor::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Obstacle, Record, Unread};
 use crate::doctor::finding::{Finding, Fix, Severity};
 use crate::doctor::{checks, diagnose};
 use crate::ends::{End, How};
@@ -59,6 +60,20 @@ fn access(facts: &mut Facts, access: Access) {
     facts.workers[0].state = None;
 }
 
+fn obstacle(name: &str, kind: &'static str, stops: bool) -> Obstacle {
+    Obstacle { name: name.into(), kind, wanted: "a regular file", stops }
+}
+
+fn not_directory(leads: Option<&str>, hides: bool) -> Access {
+    let kind = if leads.is_some() { "a link" } else { "a regular file" };
+    Access::NotDirectory(Blocker {
+        path: "/state/host/web".into(),
+        kind,
+        leads: leads.map(Into::into),
+        hides,
+    })
+}
+
 fn of_directories() -> Vec<Case> {
     vec![
         ("open-to-others", healthy, |facts| access(facts, Access::TooOpen { mode: 0o755 })),
@@ -79,7 +94,17 @@ fn of_directories() -> Vec<Case> {
             access(facts, hidden());
         }),
         ("of-another-user", healthy, |facts| access(facts, Access::NotOwned { owner: 0 })),
-        ("no-directory", healthy, |facts| access(facts, Access::NotDirectory)),
+        ("no-directory", healthy, |facts| access(facts, not_directory(None, false))),
+        ("no-directory", healthy, |facts| access(facts, not_directory(Some("/d"), true))),
+        ("no-directory", healthy, |facts| access(facts, not_directory(Some("/none"), false))),
+        ("root-is-a-link", healthy, |facts| facts.machine.roots[0].leads = Some("/disk/state".into())),
+        ("in-the-way", healthy, |facts| {
+            state(facts).obstacles = vec![obstacle("events.jsonl", "a link", false)];
+        }),
+        ("in-the-way", healthy, |facts| {
+            state(facts).obstacles = vec![obstacle("gate", "a named pipe", true)];
+            state(facts).gate = Err(Unread("look at the lock `gate`: it is a named pipe".into()));
+        }),
         ("locked-out", healthy, |facts| {
             access(facts, Access::Denied { seen: Some((0o000, 1000)), why: "no".into() });
         }),

@@ -15,7 +15,7 @@ pub(crate) fn place(path: &Path) -> Place {
         Ok(dir) => Access::Private { writable: dir.is_writable() },
         Err(error) => access(path, &error),
     };
-    Place { path: path.to_owned(), access, file_system: below(path) }
+    Place { path: path.to_owned(), leads: None, access, file_system: below(path) }
 }
 
 /// Permission bits by which others may put something into a directory, or take it out.
@@ -27,15 +27,19 @@ const STICKY: u32 = 0o1000;
 /// The directory at `path`, in which that of this host lies. Others may see that one, and the system may own it, as it
 /// owns the directories above, as long as nobody else can put another in the place of ours.
 pub(crate) fn root(path: &Path) -> Place {
-    let found = place(path);
+    let leads = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    let leads = if leads { fs::canonicalize(path).ok() } else { None };
+    // The link is followed wherever something below it is opened.
+    let found = place(leads.as_deref().unwrap_or(path));
+    let found = Place { path: path.to_owned(), leads, ..found };
     let is_safe = match found.access {
         Access::TooOpen { mode } => mode & WRITABLE == 0,
-        Access::NotOwned { owner: 0 } => fs::symlink_metadata(path)
+        Access::NotOwned { owner: 0 } => fs::symlink_metadata(found.real())
             .is_ok_and(|seen| seen.mode() & WRITABLE == 0 || seen.mode() & STICKY != 0),
         Access::Private { .. }
         | Access::Absent
         | Access::NotOwned { .. }
-        | Access::NotDirectory
+        | Access::NotDirectory(_)
         | Access::Denied { .. }
         | Access::Unusable { .. } => false,
     };
@@ -48,7 +52,7 @@ fn access(path: &Path, error: &DirError) -> Access {
         DirError::Absent { .. } => Access::Absent,
         DirError::NotOwned { owner, .. } => Access::NotOwned { owner: *owner },
         DirError::TooOpen { mode, .. } => Access::TooOpen { mode: *mode },
-        DirError::NotDirectory { .. } => Access::NotDirectory,
+        DirError::NotDirectory(blocker) => Access::NotDirectory(blocker.clone()),
         DirError::Denied { .. } => {
             // Its parent may show what the directory itself does not.
             let seen = fs::symlink_metadata(path).ok().map(|found| (found.mode() & 0o7777, found.uid()));
@@ -90,7 +94,24 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("ours");
         assert_eq!(place(&path).access, Access::Private { writable: true });
         fs::write(root.path().join("f"), "").expect("made");
-        assert_eq!(place(&root.path().join("f")).access, Access::NotDirectory);
+        assert!(matches!(place(&root.path().join("f")).access, Access::NotDirectory(_)));
+    }
+
+    #[test]
+    fn a_root_that_is_a_link_is_the_directory_that_it_leads_to() {
+        let above = tempfile::tempdir().expect("a directory");
+        let real = above.path().canonicalize().expect("there").join("real");
+        let link = above.path().join("root");
+        std::os::unix::fs::symlink(&real, &link).expect("made");
+        let Access::NotDirectory(blocker) = root(&link).access else { unreachable!("it leads nowhere") };
+        assert_eq!((blocker.path, blocker.hides), (link.clone(), false));
+        fs::create_dir(&real).expect("made");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o700)).expect("ours");
+        let found = root(&link);
+        assert_eq!((found.real(), found.path.as_path()), (real.as_path(), link.as_path()));
+        assert_eq!(found.access, Access::Private { writable: true });
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o777)).expect("ours");
+        assert_eq!(root(&link).access, Access::TooOpen { mode: 0o777 });
     }
 
     #[test]

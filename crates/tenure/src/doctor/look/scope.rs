@@ -16,7 +16,7 @@ use crate::desired::Desired;
 use crate::doctor::facts::{
     GateHolder, Host, LogBytes, Member, Now, Port, Read, Record, State, Unread, Wanted,
 };
-use crate::doctor::look::{ports, sight};
+use crate::doctor::look::{obstacles, ports, sight};
 use crate::gate;
 use crate::ledger::Ledger;
 use crate::leftovers;
@@ -57,13 +57,14 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
         other_mounts: lineage.iter().any(sees_other_mounts),
         program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
-        socket: exists(state, file::CONTROL),
+        socket: is_socket(state, file::CONTROL),
         programs: members(&programs),
         host: host(state, sight.worker.as_ref()),
         inherited: sight.worker.as_ref().map(inherited).unwrap_or_default(),
         ports: ports((hello, &sight.own), desired.good(), &lease, now),
         own: sight.own,
         out_of_sight: sight.hidden,
+        obstacles: obstacles::obstacles(state),
         temporaries: temporaries(state),
         logs: logs(state, desired.good(), now),
         written_s: written(state),
@@ -152,8 +153,9 @@ fn is_a_program_locked(state: &StateDir) -> Read<bool> {
     Ok(false)
 }
 
-fn exists(state: &StateDir, name: &str) -> Read<bool> {
-    state.dir().exists(name).map_err(|error| Unread::of(&format!("look for `{name}`"), &error))
+fn is_socket(state: &StateDir, name: &str) -> Read<bool> {
+    let found = state.dir().stat(name).map_err(|error| Unread::of(&format!("look for `{name}`"), &error))?;
+    Ok(found.is_some_and(|found| found.is_socket))
 }
 
 fn file_of(state: &StateDir, name: &str) -> Option<(u64, u64)> {

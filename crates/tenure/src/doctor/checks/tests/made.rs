@@ -79,6 +79,7 @@ pub(super) fn place(path: &str) -> Place {
     };
     Place {
         path: PathBuf::from(path),
+        leads: None,
         access: Access::Private { writable: true },
         file_system: Ok(file_system),
     }
@@ -174,6 +175,7 @@ pub(super) fn healthy() -> Facts {
         out_of_sight: None,
         inherited: Vec::new(),
         ports: vec![port(true)],
+        obstacles: Vec::new(),
         temporaries: Vec::new(),
         logs: Ok(Some(LogBytes { all: 10, bound: 1_000_000 })),
         written_s: 1_000_000_000,
