@@ -26,6 +26,9 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
     if error.kind() == ErrorKind::UnknownVersion {
         return of_version(error.known_versions(), error.stage(), name);
     }
+    if error.kind() == ErrorKind::GateHeld && error.stage() == Some("upgrade") {
+        return of_upgrade(name);
+    }
     of_kind(error.kind(), error.stage(), error.retry_after(), name)
 }
 
@@ -106,6 +109,13 @@ fn of_what_stands(kind: ErrorKind, name: &str) -> String {
                 .to_owned()
         }
     }
+}
+
+/// The remedy where a new worker boots to take the place of another one: nobody is to be ended for that.
+fn of_upgrade(name: &str) -> String {
+    format!(
+        "the same command with a longer --timeout waits for it; `tenure status {name}` tells what serves, `tenure events {name}` what goes on"
+    )
 }
 
 /// The remedy for what the system does not let this process do.

@@ -233,3 +233,26 @@ fn a_successor_whose_files_are_gone_stops_nothing() {
     assert_eq!((kept.sandbox.oracle().count("start"), kept.count(What::Replacing)), (1, 0));
     kept.stop().run().expect(0);
 }
+
+#[test]
+fn who_does_not_wait_for_an_upgrade_that_boots_is_told_of_it_and_to_end_nobody() {
+    let kept = Kept::new(TENURE, env!("CARGO_BIN_EXE_fixture-program"));
+    kept.offer("1.0.0").words(&["notify"]).ready(Some("{ notify = true }")).line("overlap = true").write();
+    let first = kept.launcher("ensure", "1.0.0").run().expect(0);
+    // It never says that it is ready.
+    kept.offer("2.0.0").ready(Some("{ notify = true }")).line("overlap = true").write();
+    let file = kept.file("2.0.0").display().to_string();
+    let hasty = || {
+        let words = ["ensure", "w", "--json", "--timeout", "300ms", "--config", &file];
+        kept.sandbox.tenure(words).run()
+    };
+    assert_eq!(hasty().state(), "warming");
+    let told = hasty().expect(8);
+    let message = kept::message(&told);
+    assert!(message.contains("an upgrade is under way: version 2.0.0 (pid "), "{message}");
+    assert!(message.contains("so far; the version before serves meanwhile"), "{message}");
+    let hint = told.json()["error"]["hint"].as_str().expect("a remedy").to_owned();
+    assert!(hint.contains("longer --timeout") && !hint.contains("end it"), "{hint}");
+    assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&first), "it serves");
+    kept.stop().run().expect(0);
+}

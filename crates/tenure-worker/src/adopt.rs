@@ -8,7 +8,7 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
 use tenure::brief::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, descriptor};
-use tenure::gate::Entrusted;
+use tenure::gate::{Entrusted, Upgrade};
 use tenure::lease::Lease;
 use tenure::paths::{PathsError, StateDir};
 use tenure::records::RecordError;
@@ -112,7 +112,8 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     let (channel, brief) = Channel::open(channel).map_err(AdoptError::Channel)?;
     let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(AdoptError::State)?;
     if let Some(terms) = brief.succeeds.clone() {
-        let gate = Entrusted::from_inherited(second);
+        let upgrade = Upgrade { to: brief.spec.version.clone(), beside: brief.spec.overlap };
+        let gate = Entrusted::from_inherited(second, upgrade);
         let place = Place::Beside(Standby { gate, terms });
         return Ok(Adopted { holding: Holding::standby(state, channel, brief), place });
     }

@@ -114,6 +114,16 @@ impl Moment {
         if self.boot == other.boot { self.ms > other.ms } else { self.boot == now.boot }
     }
 
+    /// How long ago this moment was at `now`; zero where it is of another boot.
+    #[must_use]
+    pub fn until(&self, now: &Self) -> Duration {
+        if self.boot == now.boot {
+            Duration::from_millis(now.ms.saturating_sub(self.ms))
+        } else {
+            Duration::ZERO
+        }
+    }
+
     /// How far this moment lies ahead of `now`; zero when it has passed or belongs to another boot.
     #[must_use]
     pub fn ahead_of(&self, now: &Self) -> Duration {

@@ -306,7 +306,9 @@ impl From<GateError> for Error {
             GateError::Io(_) => ErrorKind::StateUnusable,
             GateError::Lost => ErrorKind::TimedOut,
         };
-        Self::because(kind, error).at("gate")
+        let is_upgrade =
+            matches!(&error, GateError::Held { holder } if holder.upgrade.is_some() && !holder.suspended);
+        Self::because(kind, error).at(if is_upgrade { "upgrade" } else { "gate" })
     }
 }
 

@@ -15,6 +15,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
+use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
@@ -44,7 +45,7 @@ pub struct Gate<'state> {
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
     /// Another process holds it for longer than the budget.
-    #[error("enter the gate: {holder} holds it")]
+    #[error("{}", kept_out(.holder))]
     Held {
         /// Who, and in what state.
         holder: Holder,
@@ -66,6 +67,19 @@ pub struct Holder {
     pub command: String,
     /// Whether it is stopped or traced: then it will not go on by itself.
     pub suspended: bool,
+    /// What it does, where it is a new worker that boots to take the place of one that is there.
+    pub upgrade: Option<Upgrade>,
+    /// For how long it has held the gate, where that is known.
+    pub held_for: Option<Duration>,
+}
+
+/// What a new worker does that holds the gate while it boots.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Upgrade {
+    /// Its version.
+    pub to: Version,
+    /// Whether the one whose place it takes serves meanwhile.
+    pub beside: bool,
 }
 
 /// What a holder writes into the gate's file about itself.
@@ -77,6 +91,9 @@ pub struct Signature {
     pub command: String,
     /// Since when it holds the gate.
     pub since: Moment,
+    /// What it does, where it is a new worker.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub upgrade: Option<Upgrade>,
 }
 
 impl<'state> Gate<'state> {
@@ -110,7 +127,7 @@ impl<'state> Gate<'state> {
         // Whoever had the gate meanwhile may have given the directory another identity.
         state.look_again();
         // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be stopped.
-        drop(sign(lock.file()));
+        drop(sign(lock.file(), None));
         let gate = Self::watched(state, lock, bound)?;
         fault::reach(Point::GateEntered);
         Ok(gate)
@@ -167,10 +184,10 @@ pub struct Entrusted {
 impl Entrusted {
     /// Takes the inherited lock, and signs it: from now on this process is the one to be named.
     #[must_use]
-    pub fn from_inherited(descriptor: OwnedFd) -> Self {
+    pub fn from_inherited(descriptor: OwnedFd, upgrade: Upgrade) -> Self {
         let lock = File::from(descriptor);
         // For people only, as in a launcher.
-        drop(sign(&lock));
+        drop(sign(&lock, Some(upgrade)));
         Self { _lock: lock }
     }
 }
@@ -184,10 +201,10 @@ impl Drop for Gate<'_> {
     }
 }
 
-fn sign(mut file: &File) -> io::Result<()> {
+fn sign(mut file: &File, upgrade: Option<Upgrade>) -> io::Result<()> {
     let identity = Identity::current()?;
     let command = process::command_line(identity.pid).unwrap_or_default();
-    let record = serde_json::to_vec(&Signature { identity, command, since: Moment::now() })?;
+    let record = serde_json::to_vec(&Signature { identity, command, since: Moment::now(), upgrade })?;
     file.rewind()?;
     file.set_len(0)?;
     file.write_all(&record)
@@ -199,7 +216,8 @@ fn unsigned(state: &StateDir) -> Holder {
     let pid = holders.into_iter().find(|pid| *pid != std::process::id());
     let command =
         pid.and_then(process::command_line).unwrap_or_else(|| "a process that left no name".to_owned());
-    Holder { pid, command, suspended: pid.and_then(process::state_of) == Some(RunState::Stopped) }
+    let suspended = pid.and_then(process::state_of) == Some(RunState::Stopped);
+    Holder { pid, command, suspended, upgrade: None, held_for: None }
 }
 
 /// The last signature, as it stands in the file: not verified, and only meaningful while somebody holds the gate.
@@ -221,10 +239,30 @@ pub fn holder(state: &StateDir) -> Holder {
         Verified::Same(handle) => {
             let stopped =
                 matches!(process::state_of(handle.pid()), Some(RunState::Stopped | RunState::Traced));
-            Holder { pid: Some(handle.pid()), command: record.command, suspended: stopped }
+            Holder {
+                pid: Some(handle.pid()),
+                command: record.command,
+                suspended: stopped,
+                upgrade: record.upgrade,
+                held_for: Some(record.since.until(&Moment::now())),
+            }
         }
         Verified::Gone(_) | Verified::Unverifiable(_) => unknown,
     }
+}
+
+/// Why nobody else may act: somebody does, or an upgrade goes on.
+fn kept_out(holder: &Holder) -> String {
+    let Some(Upgrade { to, beside }) = holder.upgrade.as_ref().filter(|_| !holder.suspended) else {
+        return format!("enter the gate: {holder} holds it");
+    };
+    let pid = holder.pid.map(|pid| format!(" (pid {pid})")).unwrap_or_default();
+    let so_far = holder.held_for.map(|time| format!(", for {} ms so far", time.as_millis()));
+    let meanwhile = if *beside { "; the version before serves meanwhile" } else { "" };
+    format!(
+        "act while an upgrade is under way: version {to}{pid} boots{}{meanwhile}",
+        so_far.unwrap_or_default()
+    )
 }
 
 impl std::fmt::Display for Holder {

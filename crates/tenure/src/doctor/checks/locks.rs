@@ -37,12 +37,7 @@ fn is_suspended(run: Option<RunState>) -> bool {
 }
 
 fn held_for(case: &Case<'_>, by: &crate::gate::Signature) -> Duration {
-    let now = &case.machine.now;
-    if by.since.boot == now.boot {
-        Duration::from_millis(now.ms.saturating_sub(by.since.ms))
-    } else {
-        Duration::ZERO
-    }
+    by.since.until(&case.machine.now)
 }
 
 fn gate_stopped(case: &Case<'_>) -> Option<Symptom> {
@@ -64,7 +59,10 @@ fn gate_stopped(case: &Case<'_>) -> Option<Symptom> {
 fn gate_held(case: &Case<'_>) -> Option<Symptom> {
     let (by, run) = signed(case).filter(|(_, run)| !is_suspended(*run))?;
     let held = held_for(case, by);
-    let symptom = if held > LONG_HOLD {
+    let symptom = if let Some(upgrade) = &by.upgrade {
+        Symptom::note(format!("an upgrade to version {} is under way", upgrade.to))
+            .saw_all(upgrade.beside.then(|| "the version before serves meanwhile".to_owned()))
+    } else if held > LONG_HOLD {
         Symptom::warning("a launcher has been at work for long; others wait for it")
     } else {
         Symptom::note("a launcher is at work")

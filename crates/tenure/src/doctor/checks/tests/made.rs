@@ -254,6 +254,7 @@ pub(super) fn held(run: RunState, since: u64) -> GateHolder {
         identity: who(7),
         command: "tenure ensure web".into(),
         since: Moment { boot: "b".into(), ms: since },
+        upgrade: None,
     };
     GateHolder::Signed { by, run: Some(run) }
 }
