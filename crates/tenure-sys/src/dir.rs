@@ -23,9 +23,9 @@ mod regular;
 pub mod spare;
 mod write;
 
-pub use obstacle::{Blocker, InTheWay, in_the_way};
+pub use obstacle::{Blocker, InTheWay, kind_of};
 use regular::retry;
-pub use regular::{kind_of, open_regular, read_regular};
+pub use regular::{open_regular, read_regular};
 
 /// How a directory is opened: never through a link in the last place.
 const DIRECTORY: OFlags =
@@ -114,6 +114,26 @@ impl DirError {
     }
 }
 
+/// The path of what stands in the way, where an error, or one below it, is about that.
+#[must_use]
+pub fn in_the_way<'error>(error: &'error (dyn std::error::Error + 'static)) -> Option<&'error Path> {
+    let of_dir = |error: &'error DirError| match error {
+        DirError::NotDirectory(blocker) => Some(blocker.path.as_path()),
+        DirError::Absent { .. }
+        | DirError::NotOwned { .. }
+        | DirError::TooOpen { .. }
+        | DirError::ReadOnly { .. }
+        | DirError::NoSpace { .. }
+        | DirError::Denied { .. }
+        | DirError::Other { .. } => None,
+    };
+    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
+    let of_io = inner.and_then(|inner| inner.downcast_ref::<InTheWay>().map(|found| found.path.as_path()));
+    let of_inner_dir = || inner.and_then(|inner| inner.downcast_ref::<DirError>()).and_then(of_dir);
+    let own = of_io.or_else(of_inner_dir).or_else(|| error.downcast_ref::<DirError>().and_then(of_dir));
+    own.or_else(|| error.source().and_then(in_the_way))
+}
+
 /// What is known about a file without opening it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileStat {
@@ -148,7 +168,7 @@ impl FileStat {
             uid: stat.st_uid,
             is_regular: kind == FileType::RegularFile,
             is_socket: kind == FileType::Socket,
-            kind: regular::word(kind),
+            kind: obstacle::word(kind),
             modified_s: u64::try_from(stat.st_mtime).unwrap_or(0),
         }
     }
@@ -387,5 +407,24 @@ fn leaf(name: &Path) -> io::Result<&Path> {
             io::ErrorKind::InvalidInput,
             format!("{} is not a plain file name", name.display()),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_in_the_way_is_found_below_every_cause() {
+        let found = || InTheWay { path: "/s/gate".into(), kind: "a directory", wanted: "regular file" };
+        let io = io::Error::from(found());
+        assert_eq!(io.to_string(), "/s/gate is a directory, and no regular file");
+        assert_eq!(in_the_way(&io), Some(Path::new("/s/gate")));
+        let wrapped = DirError::Other { path: "/s".into(), source: io };
+        assert_eq!(in_the_way(&wrapped), Some(Path::new("/s/gate")));
+        let blocker = Blocker { path: "/f".into(), kind: "a regular file", leads: None, hides: false };
+        let other = io::Error::other(DirError::NotDirectory(blocker));
+        assert_eq!(in_the_way(&other), Some(Path::new("/f")));
+        assert_eq!(in_the_way(&io::Error::other("no")), None);
     }
 }

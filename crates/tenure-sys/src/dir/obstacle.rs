@@ -1,15 +1,12 @@
 //! What stands in the place of a file, a socket or a directory of ours: named by its whole path and its kind, so that whoever
 //! reads of it can move it away. Nothing here is removed.
 
-use std::error::Error;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::FileType;
-
-use super::{DirError, regular};
 
 /// Something of another kind stands where a file or a socket should be.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -29,24 +26,23 @@ impl From<InTheWay> for io::Error {
     }
 }
 
-/// The path of what stands in the way, where an error, or one below it, is about that.
+/// What a file is, in words.
 #[must_use]
-pub fn in_the_way<'error>(error: &'error (dyn Error + 'static)) -> Option<&'error Path> {
-    let of_dir = |error: &'error DirError| match error {
-        DirError::NotDirectory(blocker) => Some(blocker.path.as_path()),
-        DirError::Absent { .. }
-        | DirError::NotOwned { .. }
-        | DirError::TooOpen { .. }
-        | DirError::ReadOnly { .. }
-        | DirError::NoSpace { .. }
-        | DirError::Denied { .. }
-        | DirError::Other { .. } => None,
-    };
-    let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
-    let of_io = inner.and_then(|inner| inner.downcast_ref::<InTheWay>().map(|found| found.path.as_path()));
-    let of_inner_dir = || inner.and_then(|inner| inner.downcast_ref::<DirError>()).and_then(of_dir);
-    let own = of_io.or_else(of_inner_dir).or_else(|| error.downcast_ref::<DirError>().and_then(of_dir));
-    own.or_else(|| error.source().and_then(in_the_way))
+pub fn kind_of(found: &std::fs::Metadata) -> &'static str {
+    word(FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(found)))
+}
+
+/// A kind in words.
+pub(super) fn word(kind: FileType) -> &'static str {
+    match kind {
+        FileType::RegularFile => "a regular file",
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a link",
+        FileType::Fifo => "a named pipe",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        FileType::Unknown => "of an unknown kind",
+    }
 }
 
 /// Why a path leads to no directory: the first part of it that is none.
@@ -83,7 +79,7 @@ impl Blocker {
         parts.reverse();
         for part in parts {
             let found = fs::symlink_metadata(part).ok()?;
-            let kind = regular::word(FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&found)));
+            let kind = word(FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&found)));
             if found.is_symlink() {
                 let hides = fs::metadata(part).is_ok_and(|behind| behind.is_dir());
                 if hides && part != path {
@@ -124,19 +120,5 @@ mod tests {
         assert_eq!(told("to-d").as_deref(), Some("/to-d is a link to /d, which is not followed here"));
         assert_eq!(told("to-f/a").as_deref(), Some("/to-f is a link to /f, which is not a directory"));
         assert_eq!(told("to-none/a").as_deref(), Some("/to-none is a link to /none, where there is nothing"));
-    }
-
-    #[test]
-    fn what_is_in_the_way_is_found_below_every_cause() {
-        let found = || InTheWay { path: "/s/gate".into(), kind: "a directory", wanted: "regular file" };
-        let io = io::Error::from(found());
-        assert_eq!(io.to_string(), "/s/gate is a directory, and no regular file");
-        assert_eq!(in_the_way(&io), Some(Path::new("/s/gate")));
-        let wrapped = DirError::Other { path: "/s".into(), source: io };
-        assert_eq!(in_the_way(&wrapped), Some(Path::new("/s/gate")));
-        let blocker = Blocker { path: "/f".into(), kind: "a regular file", leads: None, hides: false };
-        let other = io::Error::other(DirError::NotDirectory(blocker));
-        assert_eq!(in_the_way(&other), Some(Path::new("/f")));
-        assert_eq!(in_the_way(&io::Error::other("no")), None);
     }
 }

@@ -12,7 +12,7 @@ use std::path::Path;
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::obstacle::InTheWay;
+use super::obstacle::{InTheWay, word};
 
 /// Never waits, never becomes a terminal's session, never passes to a program.
 const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
@@ -73,25 +73,6 @@ fn irregular(name: &Path, kind: FileType) -> io::Error {
     }
     let message = format!("it is no regular file, but {}", word(kind));
     io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
-/// What a file is, in words.
-#[must_use]
-pub fn kind_of(found: &std::fs::Metadata) -> &'static str {
-    word(FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(found)))
-}
-
-/// A kind in words.
-pub(super) fn word(kind: FileType) -> &'static str {
-    match kind {
-        FileType::RegularFile => "a regular file",
-        FileType::Directory => "a directory",
-        FileType::Symlink => "a link",
-        FileType::Fifo => "a named pipe",
-        FileType::Socket => "a socket",
-        FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        FileType::Unknown => "of an unknown kind",
-    }
 }
 
 /// Opening can be interrupted on slow file systems.
