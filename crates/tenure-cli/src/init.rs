@@ -11,7 +11,7 @@ use crate::answer::State;
 use crate::call::Call;
 use crate::config::{self, Level, PROJECT_FILE, Source, Trusted};
 use crate::failure::Failure;
-use crate::render::{self, SCHEMA};
+use crate::render::{self, SCHEMA, printable};
 use crate::words;
 
 /// The worker's name where the directory's is none.
@@ -43,7 +43,7 @@ pub(crate) fn run(call: &Call, words: &words::Init) -> Result<u8, Failure> {
         let (state, name) = (State::Written, name.as_str());
         render::document(&Document { schema_version: SCHEMA, state, path: &path, name, trusted })?;
     }
-    call.screen.said(&format!("wrote {}", path.display()));
+    call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
     match trust {
         Some(Ok(())) => {
             call.screen.said(&format!(

@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::answer::State;
 use crate::call::Call;
 use crate::failure::Failure;
-use crate::render::{self, SCHEMA};
+use crate::render::{self, SCHEMA, printable};
 use crate::words::{self, EXITS, GROUPS, Rows};
 
 const DESCRIPTION: [&str; 3] = [
@@ -77,7 +77,7 @@ pub(crate) fn run(call: &Call, words: &words::Man) -> Result<u8, Failure> {
         render::document(&Document { schema_version: SCHEMA, pages: &written })?;
     } else {
         for path in &written {
-            call.screen.said(&format!("wrote {}", path.display()));
+            call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
         }
     }
     Ok(0)

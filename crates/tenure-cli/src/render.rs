@@ -220,9 +220,15 @@ fn in_a_line(kind: ErrorKind, text: &str) -> String {
     what.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A line that a stranger wrote, without what could move the cursor or change the terminal.
+/// A line that a stranger wrote, without what could move the cursor or change the terminal. Where it has several, as a
+/// script in a command line does, they are told in one, with what parts them.
 pub(crate) fn printable(line: &str) -> String {
-    line.chars().map(|one| if one.is_control() && one != '\t' { '\u{FFFD}' } else { one }).collect()
+    let safe = |one: char| match one {
+        '\t' => one,
+        one if one.is_control() => '\u{FFFD}',
+        one => one,
+    };
+    line.trim_end_matches('\n').replace('\n', "\\n").chars().map(safe).collect()
 }
 
 #[cfg(test)]
@@ -232,5 +238,6 @@ mod tests {
     #[test]
     fn a_strangers_line_cannot_drive_the_terminal() {
         assert_eq!(printable("a\u{1b}[2Jb\tc"), "a\u{FFFD}[2Jb\tc");
+        assert_eq!(printable("sh -c true;\nexit\n"), "sh -c true;\\nexit");
     }
 }

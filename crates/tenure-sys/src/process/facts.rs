@@ -153,7 +153,8 @@ pub fn command_line(pid: u32) -> Option<String> {
 
 pub(crate) fn shown_command(raw: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(raw);
-    let text = text.trim_end_matches('\0');
+    // A script among the arguments has several lines, which are told in one.
+    let text = text.trim_end_matches('\0').replace('\n', "\\n");
     if text.is_empty() {
         return None;
     }
@@ -171,7 +172,7 @@ mod tests {
 
     #[test]
     fn a_command_line_cannot_write_to_the_terminal() {
-        assert_eq!(shown_command(b"sh\0-c\0a\x1b[2Jb\n\0").as_deref(), Some("sh -c a\u{fffd}[2Jb\u{fffd}"));
+        assert_eq!(shown_command(b"sh\0-c\0a\x1b[2Jb\n\0").as_deref(), Some("sh -c a\u{fffd}[2Jb\\n"));
         assert_eq!(shown_command(b"\0"), None);
         assert_eq!(shown_command(&[b'a'; 500]).map(|line| line.len()), Some(COMMAND_LIMIT));
     }

@@ -40,7 +40,7 @@ pub fn inherited_by(pid: u32) -> Option<Inherited> {
         let link = fs::read_link(procfs::path(pid, &format!("ns/{name}"))).ok();
         add(&format!("{name} namespace"), link.map(|link| link.display().to_string()));
     }
-    let limits = read(pid, "limits")?;
+    let limits = fs::read_to_string(procfs::path(pid, "limits")).ok()?;
     found.extend(limits.lines().skip(1).filter_map(hard_limit));
     Some(Inherited(found))
 }
@@ -55,7 +55,12 @@ pub fn shares_network(process: &ProcessHandle) -> Option<bool> {
 }
 
 fn read(pid: u32, file: &str) -> Option<String> {
-    Some(fs::read_to_string(procfs::path(pid, file)).ok()?.trim().to_owned())
+    Some(in_a_line(&fs::read_to_string(procfs::path(pid, file)).ok()?))
+}
+
+/// A file of several lines, as the one of cgroups is with the first version of them, told in one.
+fn in_a_line(text: &str) -> String {
+    text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
 }
 
 /// A line of `/proc/PID/limits`: the name fills 26 characters, then come the soft and the hard limit.
@@ -71,7 +76,13 @@ impl Inherited {
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let differs = |(name, value): &(String, String)| {
             let (_, others) = other.0.iter().find(|(known, _)| known == name)?;
-            (value != others).then(|| format!("{name} is {value}; here it is {others}"))
+            (value != others).then(|| match name.as_str() {
+                "cgroup" => {
+                    let (value, others) = (without(value, others), without(others, value));
+                    format!("{name} is {value}; here it is {others}")
+                }
+                _ => format!("{name} is {value}; here it is {others}"),
+            })
         };
         let from_starter =
             |(name, value): &&(String, String)| !PUT_BACK.contains(&(name.as_str(), value.as_str()));
@@ -79,9 +90,25 @@ impl Inherited {
     }
 }
 
+/// What of a list the other list does not have: of a dozen hierarchies it is often one that differs.
+fn without(list: &str, other: &str) -> String {
+    let others: Vec<&str> = other.split(", ").collect();
+    let own: Vec<&str> = list.split(", ").filter(|part| !others.contains(part)).collect();
+    if own.is_empty() { list.to_owned() } else { own.join(", ") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn cgroups_of_several_hierarchies_are_told_in_a_line_and_as_far_as_they_differ() {
+        let of = |text: &str| Inherited(vec![("cgroup".to_owned(), in_a_line(text))]);
+        let worker = of("2:cpu:/a\n1:memory:/\n0::/\n");
+        let here = of("2:cpu:/b\n1:memory:/\n0::/\n");
+        assert_eq!(worker.differences(&here), ["cgroup is 2:cpu:/a; here it is 2:cpu:/b"]);
+        assert_eq!(of("0::/a\n").differences(&of("0::/\n")), ["cgroup is 0::/a; here it is 0::/"]);
+    }
 
     #[test]
     fn a_process_does_not_differ_from_itself_and_each_difference_has_a_line() {
