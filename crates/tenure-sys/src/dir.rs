@@ -17,6 +17,7 @@ use rustix::io::Errno;
 use rustix::process::geteuid;
 use thiserror::Error;
 
+mod belief;
 pub mod exposed;
 mod obstacle;
 mod regular;
@@ -293,10 +294,10 @@ impl Dir {
     /// another user: what he has put here, while he could, is nobody's to believe or to wait for.
     fn open(&self, name: &Path, how: OFlags) -> io::Result<File> {
         match regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW) {
-            Ok(file) => exposed::refuse_strangers(&rustix::fs::fstat(&file)?).map(|()| file),
+            Ok(file) => belief::refuse_strangers(&rustix::fs::fstat(&file)?).map(|()| file),
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
                 let found = rustix::fs::statat(&self.fd, name, AtFlags::SYMLINK_NOFOLLOW);
-                Err(found.ok().and_then(|found| exposed::refuse_strangers(&found).err()).unwrap_or(error))
+                Err(found.ok().and_then(|found| belief::refuse_strangers(&found).err()).unwrap_or(error))
             }
             Err(error) => Err(match error.get_ref().and_then(|inner| inner.downcast_ref()) {
                 Some(InTheWay { kind, wanted, .. }) => {

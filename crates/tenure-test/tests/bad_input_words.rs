@@ -167,7 +167,7 @@ fn a_description_on_stdin_that_is_none_is_named() {
     );
     let closed =
         tenure_test::usual::shell(&sandbox, "exec \"$T\" ensure w --json --spec - <&-").run().expect(6);
-    says(&closed, &["EOF"]);
+    says(&closed, &["it was closed"]);
     untouched(&sandbox);
 }
 

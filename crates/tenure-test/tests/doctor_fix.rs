@@ -88,7 +88,7 @@ fn a_root_and_a_directory_of_trust_that_others_can_write_are_closed() {
 }
 
 #[test]
-fn a_directory_in_which_a_stranger_could_write_and_did_is_left_alone() {
+fn a_directory_into_which_a_stranger_put_one_of_his_own_is_left_alone() {
     if !is_root() {
         return;
     }
@@ -96,7 +96,7 @@ fn a_directory_in_which_a_stranger_could_write_and_did_is_left_alone() {
     started(&sandbox);
     stop(&sandbox).expect(0);
     let scope = sandbox.scope("w");
-    fs::write(scope.join("planted"), "").expect("ours");
+    fs::create_dir(scope.join("planted")).expect("ours");
     give_away(&scope.join("planted"), NOBODY);
     fs::set_permissions(&scope, fs::Permissions::from_mode(0o777)).expect("ours");
     let output = fix(&sandbox).expect(7).json();

@@ -13,14 +13,13 @@ use std::time::Duration;
 use tenure::brief::{Brief, Report, Succession};
 use tenure::deadline::monotonic;
 use tenure::ends::{self, End};
-use tenure::event::What;
 use tenure::fault::{self, Point};
 use tenure::ledger::Ledger;
 use tenure::paths::StateDir;
 use tenure::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
 use tenure::records::RecordError;
 use tenure::version::{self, NoVersion};
-use tenure::wire::{AppState, Endpoint};
+use tenure::wire::Endpoint;
 use tenure_sys::identity::Identity;
 use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
@@ -39,6 +38,7 @@ use crate::{control, reason, selfcheck, watchdog};
 mod begin;
 mod ended;
 mod error;
+mod ready;
 
 use ended::Service;
 pub use error::ReadyError;
@@ -372,11 +372,6 @@ impl Worker {
         written
     }
 
-    /// Takes room on the disk for the records of later starts of the program.
-    pub(crate) fn keep_room(&self) -> io::Result<()> {
-        self.holding.keep_room()
-    }
-
     /// Says which version the app is, as it knows it itself: shown by HELLO, and compared with the version that it was
     /// started as. To be said before [`Worker::ready`]. One `v` before it is taken off; what is no version is refused.
     pub fn app_version(&mut self, version: &str) -> Result<(), NoVersion> {
@@ -389,38 +384,6 @@ impl Worker {
     pub(crate) fn begin_again(&self) {
         self.status.set_app_version(None);
         self.source.begin_again(&self.status);
-    }
-
-    /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
-    pub fn ready(&mut self) -> Result<(), ReadyError> {
-        self.expect_version().map_err(ReadyError::OtherVersion)?;
-        self.commit().map_err(ReadyError::Takeover)?;
-        fault::reach(Point::WorkerReady);
-        if !self.status.happen(Happening::AppReady).contains(&Deed::ReportReady) {
-            return match self.status.life() {
-                Life::Booting | Life::Active => Ok(()),
-                Life::Draining | Life::Ended => Err(ReadyError::Stopping { reason: self.stop_reason() }),
-            };
-        }
-        // For people only: a worker serves without it.
-        drop(self.holding.write_pid());
-        if let Side::Granted(granted) = &self.side {
-            granted.begin_probation(&self.lineage);
-        }
-        self.status.set(AppState::Ready, None);
-        self.service.begin();
-        let boot = monotonic().saturating_sub(self.born).as_millis();
-        let by = self.holding.brief.started_by.clone();
-        self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
-        self.lineage.settle_offer();
-        if let Side::Granted(granted) = mem::replace(&mut self.side, Side::Alone) {
-            let took = granted.activate();
-            self.holding.note(What::TakenOver, &by, took);
-        }
-        self.holding.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
-        // Last, since nobody waits for it: until it is written a silent worker is only given more time.
-        drop(self.ledger(|ledger| ledger.booting_until = None));
-        Ok(())
     }
 
     /// Ends the worker because its app cannot serve, or no longer can; returns the exit code for `main`. Before

@@ -1,25 +1,21 @@
-//! What others could change, and how that is remembered: by the mode of each file.
+//! Closing directories that others could change, so that closing them makes nothing in them trusted.
 //!
-//! A file that has a right which `write` gives to none is not believed, nor one of another user: a tree that was open and was
-//! closed by hand keeps such rights. A directory that others could write to is closed
-//! only after each file in it was marked by such a mode: closing it makes nothing in it trusted, and a crash in between
-//! neither. Whoever knows what a file is for begins it anew.
+//! A directory that others could write to is closed only after each file in it was marked by a mode with which it is not
+//! believed, so that a crash in between makes nothing trusted either. Whoever knows what a file is for begins it anew.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::clock;
 
+pub use super::belief::{Exposed, is_exposed};
 use super::{DIRECTORY, Dir, DirError, retry};
-
-/// The permissions of a file that is written here; one may have fewer.
-const OURS: u32 = 0o600;
 
 /// Permission bits by which group or others may write.
 const BY_OTHERS: u32 = 0o022;
@@ -30,41 +26,6 @@ const STICKY: u32 = 0o1000;
 /// Directories below one another that are closed: the root, its hosts, their workers, the logs. What lies deeper stays as it
 /// is; nothing of ours does.
 const DEPTH: u32 = 4;
-
-/// Others could have changed a file.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("others could have changed it (uid {owner}, mode {mode:04o} where 0600 was written)")]
-pub struct Exposed {
-    /// Whose it is.
-    pub owner: u32,
-    /// Its permission bits.
-    pub mode: u32,
-}
-
-/// Tells whether a file was not read because others could have changed it.
-#[must_use]
-pub fn is_exposed(error: &io::Error) -> bool {
-    error.get_ref().and_then(|inner| inner.downcast_ref::<Exposed>()).is_some()
-}
-
-/// Refuses a file that others could have changed.
-pub(super) fn refuse(stat: &Stat) -> io::Result<()> {
-    let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
-    if found.owner == geteuid().as_raw() && found.mode & !OURS == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
-    }
-}
-
-/// Refuses a file of another user.
-pub(super) fn refuse_strangers(stat: &Stat) -> io::Result<()> {
-    if stat.st_uid == geteuid().as_raw() {
-        return Ok(());
-    }
-    let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
-}
 
 /// Refuses a directory in which another user can put something else in the place of what is ours: one that others may write
 /// to, unless it keeps them from moving what is not theirs, or one of a user who is neither the caller nor root. One that

@@ -15,6 +15,15 @@ use super::{Dir, leaf};
 /// What the room is filled with.
 const BLANK: u8 = b' ';
 
+/// How the name of a file ends that is room. One that a dead process has left is no sign of a write that was cut off.
+const ENDING: &str = ".spare.tmp";
+
+/// Whether a file of that name is room.
+#[must_use]
+pub fn is_spare(name: &str) -> bool {
+    name.ends_with(ENDING)
+}
+
 /// Room for further versions of a file; given back by [`Dir::free_spare`].
 #[derive(Debug)]
 pub struct Spare {
@@ -27,7 +36,7 @@ impl Dir {
     /// has taken before stays where it is long enough.
     pub fn keep_spare(&self, name: impl AsRef<Path>, size: usize) -> io::Result<Spare> {
         let (name, own) = (leaf(name.as_ref())?.display().to_string(), std::process::id());
-        let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}.spare.tmp"));
+        let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}{ENDING}"));
         let spare = Spare { files: [file("a"), file("b")], size };
         let taken = spare.files.iter().try_for_each(|file| {
             if self.stat(file)?.is_some_and(|found| found.len >= size as u64) {

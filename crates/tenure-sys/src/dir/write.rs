@@ -12,7 +12,7 @@ impl Dir {
     /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes. One that others
     /// could have changed is not read: see [`super::exposed::is_exposed`].
     pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
-        self.read_if(name, limit, super::exposed::refuse)
+        self.read_if(name, limit, super::belief::refuse)
     }
 
     /// Reads a whole file whoever could have changed it: the caller must bear that. For what is shown, and for what

@@ -129,9 +129,7 @@ impl Host {
         self.note_last_good();
         self.ending.ready();
         // Refused only after a stop was asked for, which is heard next.
-        drop(self.worker.ready());
-        // Nobody waits for this. A disk that has no room already is the doctor's to tell.
-        drop(self.worker.keep_room());
+        drop(self.worker.ready_with_room());
     }
 
     /// What serves is worth coming back to.

@@ -6,7 +6,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tenure_sys::dir::{DirError, exposed};
+use tenure_sys::dir::{DirError, exposed, spare};
 
 use crate::control::Silence;
 use crate::deadline::{Deadline, TimedOut, wall_millis};
@@ -154,7 +154,7 @@ fn remove_stale(room: &Room<'_>) -> Result<String, FixError> {
         names
             .into_iter()
             .filter_map(|name| name.into_string().ok())
-            .filter(|name| listen::is_temporary(name)),
+            .filter(|name| listen::is_temporary(name) && !spare::is_spare(name)),
     );
     listen::sweep_temporaries(room.state, room.lease);
     if done.is_empty() {

@@ -1,0 +1,47 @@
+//! Which files are believed: those of the caller that nobody else could change, told by the mode of each.
+//!
+//! A file that has a right which `write` gives to none is not believed, nor one of another user: a tree that was open and was
+//! closed by hand keeps such rights.
+
+use std::io;
+
+use rustix::fs::Stat;
+use rustix::process::geteuid;
+
+/// The permissions of a file that is written here; one may have fewer.
+const OURS: u32 = 0o600;
+
+/// Others could have changed a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("others could have changed it (uid {owner}, mode {mode:04o} where 0600 was written)")]
+pub struct Exposed {
+    /// Whose it is.
+    pub owner: u32,
+    /// Its permission bits.
+    pub mode: u32,
+}
+
+/// Tells whether a file was not read because others could have changed it.
+#[must_use]
+pub fn is_exposed(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<Exposed>()).is_some()
+}
+
+/// Refuses a file that others could have changed.
+pub(super) fn refuse(stat: &Stat) -> io::Result<()> {
+    let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
+    if found.owner == geteuid().as_raw() && found.mode & !OURS == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
+    }
+}
+
+/// Refuses a file of another user.
+pub(super) fn refuse_strangers(stat: &Stat) -> io::Result<()> {
+    if stat.st_uid == geteuid().as_raw() {
+        return Ok(());
+    }
+    let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
+    Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
+}

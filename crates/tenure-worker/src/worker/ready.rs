@@ -1,0 +1,68 @@
+//! The moment from which the app serves: who is told of it, in which order, and what is put on record after that.
+
+use std::mem;
+
+use tenure::brief::Report;
+use tenure::deadline::monotonic;
+use tenure::event::What;
+use tenure::fault::{self, Point};
+use tenure::wire::AppState;
+
+use super::{ReadyError, Side, Worker};
+use crate::life::{Deed, Happening, Life};
+
+impl Worker {
+    /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
+    pub fn ready(&mut self) -> Result<(), ReadyError> {
+        if self.serve()? {
+            self.boot_is_over();
+        }
+        Ok(())
+    }
+
+    /// The same for a host, which also takes room on the disk for the records of later starts of its program. A disk that has no
+    /// room already is the doctor's to tell.
+    pub(crate) fn ready_with_room(&mut self) -> Result<(), ReadyError> {
+        if self.serve()? {
+            drop(self.holding.keep_room());
+            self.boot_is_over();
+        }
+        Ok(())
+    }
+
+    /// Everybody who waits is told; `false` where they were told before.
+    fn serve(&mut self) -> Result<bool, ReadyError> {
+        self.expect_version().map_err(ReadyError::OtherVersion)?;
+        self.commit().map_err(ReadyError::Takeover)?;
+        fault::reach(Point::WorkerReady);
+        if !self.status.happen(Happening::AppReady).contains(&Deed::ReportReady) {
+            return match self.status.life() {
+                Life::Booting | Life::Active => Ok(false),
+                Life::Draining | Life::Ended => Err(ReadyError::Stopping { reason: self.stop_reason() }),
+            };
+        }
+        // For people only: a worker serves without it.
+        drop(self.holding.write_pid());
+        if let Side::Granted(granted) = &self.side {
+            granted.begin_probation(&self.lineage);
+        }
+        self.status.set(AppState::Ready, None);
+        self.service.begin();
+        let boot = monotonic().saturating_sub(self.born).as_millis();
+        let by = self.holding.brief.started_by.clone();
+        self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
+        self.lineage.settle_offer();
+        if let Side::Granted(granted) = mem::replace(&mut self.side, Side::Alone) {
+            let took = granted.activate();
+            self.holding.note(What::TakenOver, &by, took);
+        }
+        self.holding.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
+        Ok(true)
+    }
+
+    /// Last, since nobody waits for it: until it is on record a silent worker is only given more time. A failure is shown by the
+    /// check.
+    fn boot_is_over(&mut self) {
+        drop(self.ledger(|ledger| ledger.booting_until = None));
+    }
+}
