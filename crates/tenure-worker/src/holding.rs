@@ -177,7 +177,9 @@ impl Holding {
     pub(crate) fn keep_room(&self) -> io::Result<()> {
         let length = self.state.dir().stat(file::LEDGER)?.map_or(0, |found| found.len);
         let size = usize::try_from(length.saturating_mul(2).max(LEAST_ROOM)).unwrap_or(usize::MAX);
-        *self.room() = Some(self.state.dir().keep_spare(file::LEDGER, size)?);
+        // Held meanwhile: a host takes it when its program serves, and a successor may come in that moment.
+        let mut room = self.room();
+        *room = Some(self.state.dir().keep_spare(file::LEDGER, size)?);
         Ok(())
     }
 
