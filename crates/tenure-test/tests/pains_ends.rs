@@ -115,6 +115,24 @@ fn a_server_behind_a_wrapper_that_keeps_the_signal_to_itself_is_asked_in_time() 
 }
 
 #[test]
+fn a_restart_takes_over_from_a_worker_that_is_silent_for_a_moment() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    kept.offer("1.0.0").write();
+    kept.ensure().run().expect(0);
+    let host = kept::host(&kept.status().expect(0));
+    kept::freeze(&host);
+    let restart = kept.restart().start();
+    // Each of these gives a silent worker half a second.
+    for _ in 0..2 {
+        assert_eq!(kept.status().json()["app"], serde_json::Value::Null);
+    }
+    host.signal(Signal::Cont).expect("ours");
+    let restarted = restart.wait().expect(0);
+    assert_eq!(restarted.json()["manner"], "taken-over", "{}", restarted.stdout);
+    kept.stop().run().expect(0);
+}
+
+#[test]
 fn a_restart_says_of_a_silent_worker_that_it_was_ended() {
     let kept = Kept::with(TENURE, PROGRAM, &[]);
     let host = kept::host(&kept.ensure().run().expect(0));

@@ -267,7 +267,8 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     }
     let again = || {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
-        let (started, _) = restart::start_after(gate, &spec, to, "a pin that failed", &budget)?;
+        let (started, _) =
+            restart::start_after(gate, &spec, to, ("a pin that failed", Duration::ZERO), &budget)?;
         offers::settle(gate, &spec, started)?.map_or(Ok(()), Err)
     };
     match again() {

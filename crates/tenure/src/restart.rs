@@ -3,9 +3,11 @@
 //! The new worker takes over from the old one where that can make room, and is started once the old one is proved gone where
 //! it cannot; the listeners' ports are taken again then. Either way a connection made anew is the proof.
 
+use std::time::Duration;
+
 use semver::Version;
 
-use crate::deadline::{Deadline, Moment, Stage};
+use crate::deadline::{Deadline, Moment, Stage, monotonic};
 use crate::desired::Target;
 use crate::error::{Error, ErrorKind};
 use crate::event::{self, Event, What};
@@ -135,19 +137,20 @@ pub(crate) fn put(
 ) -> Result<Restarted, Error> {
     let state = gate.state();
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let (old, attempt) = attempt(gate, target, order, (old, cause), budget)?;
+    let (old, attempt, silent) = attempt(gate, target, order, (old, cause), budget)?;
+    let start = |silent| start_after(gate, target, order, (cause.why, silent), budget);
     let (started, manner) = match attempt {
         Some(Attempt::Made(Ok(Outcome::Failed(failure)))) if is_silent(&failure, state, order, budget) => {
-            (start_after(gate, target, order, cause.why, budget)?.0, Manner::unheard())
+            (start(order.wedged_after)?.0, Manner::unheard())
         }
         Some(Attempt::Made(started)) => (started, Manner::TakenOver),
         Some(Attempt::Declined(why)) => {
             let why = (!order.force).then_some(why);
-            (start_after(gate, target, order, cause.why, budget)?.0, Manner::StoppedFirst { why })
+            (start(silent)?.0, Manner::StoppedFirst { why })
         }
         // Nobody answered. That says not that nobody was there.
         Some(Attempt::Gone) | None => {
-            let (started, ended) = start_after(gate, target, order, cause.why, budget)?;
+            let (started, ended) = start(silent)?;
             (started, if ended { Manner::unheard() } else { Manner::NoneRan })
         }
     };
@@ -172,42 +175,51 @@ pub(crate) fn put(
 }
 
 /// Starts the target once whatever stands is proved gone, where it is still trusted then; tells whether there was anybody to end.
+/// What stands has been silent for so long already.
 pub(crate) fn start_after(
     gate: &Gate<'_>,
     target: &Spec,
     order: &Order,
-    reason: &str,
+    (reason, silent): (&str, Duration),
     budget: &Deadline,
 ) -> Result<(Result<Outcome, StartError>, bool), Error> {
-    let (lease, ended) = retire_old(gate, order, reason, budget)?;
+    let (lease, ended) = retire_old(gate, order, (reason, silent), budget)?;
     offers::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
     Ok((start::start(gate, lease, target, order, budget), ended))
 }
 
 /// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for once more, for it may have
-/// made room for another or taken its scope back.
+/// made room for another or taken its scope back. One that is busy is listened to for as long as it may be silent, since its
+/// end costs its clients what they have begun; for how long nothing was heard is told.
 fn attempt(
     gate: &Gate<'_>,
     target: &Spec,
     order: &Order,
     (mut old, cause): (Option<Box<Hello>>, Cause),
     budget: &Deadline,
-) -> Result<(Option<Box<Hello>>, Option<Attempt>), Error> {
+) -> Result<(Option<Box<Hello>>, Option<Attempt>, Duration), Error> {
+    let began = monotonic();
+    if old.is_none() {
+        old = observed(gate.state(), budget.stage("silent worker")?.at_most(order.wedged_after));
+    }
+    let silent = monotonic().saturating_sub(began);
     while let Some(hello) = &old {
         let upgrade = hello.version != target.version || hello.source_changed;
         let reason = Reason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
         match takeover::attempt(gate, hello, (target, reason), order, budget)? {
             Attempt::Gone => old = before(gate.state(), budget)?,
-            attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => return Ok((old, Some(attempt))),
+            attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => {
+                return Ok((old, Some(attempt), Duration::ZERO));
+            }
         }
     }
-    Ok((None, None))
+    Ok((None, None, silent))
 }
 
 /// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired, which
 /// has its own time for that.
 fn is_silent(failure: &BootFailure, state: &StateDir, order: &Order, budget: &Deadline) -> bool {
-    let seen = |stage: Stage| probe::observe(state, stage.at_most(order.first_answer));
+    let seen = |stage: Stage| probe::observe(state, stage.at_most(order.wedged_after));
     failure.stage == UNHEARD && budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)
 }
 
@@ -245,18 +257,21 @@ fn may_overlap(target: &Spec) -> Result<(), Error> {
 }
 
 pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {
-    let seen = probe::observe(state, budget.stage("probe")?.at_most(FIRST_ANSWER));
-    Ok(match seen {
+    Ok(observed(state, budget.stage("probe")?.at_most(FIRST_ANSWER)))
+}
+
+fn observed(state: &StateDir, stage: Stage) -> Option<Box<Hello>> {
+    match probe::observe(state, stage) {
         Observation::Answered(hello) => Some(hello),
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
-    })
+    }
 }
 
 /// Ends what stands, by verified handles, and takes its lease; tells whether there was anybody to end.
 fn retire_old(
     gate: &Gate<'_>,
     order: &Order,
-    reason: &str,
+    (reason, silent): (&str, Duration),
     budget: &Deadline,
 ) -> Result<(Lease, bool), Error> {
     let ledger = records::read_ledger(gate.state())?;
@@ -264,7 +279,7 @@ fn retire_old(
         reason: reason.to_owned(),
         by: order.asker(),
         patience: LONGEST_DRAIN,
-        silence: order.wedged_after,
+        silence: order.wedged_after.saturating_sub(silent).max(order.first_answer.min(order.wedged_after)),
     };
     let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {
