@@ -137,7 +137,7 @@ pub(crate) fn put(
 ) -> Result<Restarted, Error> {
     let state = gate.state();
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let (old, attempt, silent) = attempt(gate, target, order, (old, cause), budget)?;
+    let Tried { old, attempt, silent } = attempt(gate, target, order, (old, cause), budget)?;
     let start = |silent| start_after(gate, target, order, (cause.why, silent), budget);
     let (started, manner) = match attempt {
         Some(Attempt::Made(Ok(Outcome::Failed(failure)))) if is_silent(&failure, state, order, budget) => {
@@ -188,16 +188,25 @@ pub(crate) fn start_after(
     Ok((start::start(gate, lease, target, order, budget), ended))
 }
 
+/// What came of a takeover, where there was anybody to take over from.
+struct Tried {
+    /// Who answered.
+    old: Option<Box<Hello>>,
+    attempt: Option<Attempt>,
+    /// For how long nothing was heard, where nobody answered.
+    silent: Duration,
+}
+
 /// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for once more, for it may have
 /// made room for another or taken its scope back. One that is busy is listened to for as long as it may be silent, since its
-/// end costs its clients what they have begun; for how long nothing was heard is told.
+/// end costs its clients what they have begun.
 fn attempt(
     gate: &Gate<'_>,
     target: &Spec,
     order: &Order,
     (mut old, cause): (Option<Box<Hello>>, Cause),
     budget: &Deadline,
-) -> Result<(Option<Box<Hello>>, Option<Attempt>, Duration), Error> {
+) -> Result<Tried, Error> {
     let began = monotonic();
     if old.is_none() {
         old = observed(gate.state(), budget.stage("silent worker")?.at_most(order.wedged_after));
@@ -209,11 +218,11 @@ fn attempt(
         match takeover::attempt(gate, hello, (target, reason), order, budget)? {
             Attempt::Gone => old = before(gate.state(), budget)?,
             attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => {
-                return Ok((old, Some(attempt), Duration::ZERO));
+                return Ok(Tried { old, attempt: Some(attempt), silent: Duration::ZERO });
             }
         }
     }
-    Ok((None, None, silent))
+    Ok(Tried { old: None, attempt: None, silent })
 }
 
 /// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired, which
