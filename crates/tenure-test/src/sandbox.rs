@@ -87,6 +87,14 @@ impl Sandbox {
         fs::write(self.path().join("machine-id"), id.unwrap_or_default()).expect("a sandbox takes files");
     }
 
+    /// From now on its state is that of the machine that this runs on: a build without fault points knows no other.
+    ///
+    /// # Panics
+    /// If the sandbox cannot be written.
+    pub fn be_this_machine(&self) {
+        fs::remove_file(self.path().join("machine-id")).expect("it is there once");
+    }
+
     /// Copies an executable into the sandbox; its new place.
     ///
     /// # Panics

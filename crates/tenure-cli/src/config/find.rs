@@ -109,11 +109,12 @@ impl Places {
         let others = [self.user.as_deref(), Some(self.system.as_path())];
         for directory in self.here.ancestors().filter(|directory| !others.contains(&Some(directory))) {
             let path = directory.join(PROJECT_FILE);
-            if stranger(&path).is_some() {
-                continue;
-            }
-            if let Some(text) = read(&path)? {
-                return Ok(Some(Source::new(path, text, Level::Project)));
+            // Most often there is none, and whose it is need not be asked.
+            match read(&path) {
+                Ok(None) => {}
+                Ok(Some(_)) | Err(_) if stranger(&path).is_some() => {}
+                Ok(Some(text)) => return Ok(Some(Source::new(path, text, Level::Project))),
+                Err(fault) => return Err(fault),
             }
         }
         Ok(None)

@@ -166,6 +166,7 @@ fn both_at_once(executables: Executables<'_>, runs: usize) -> Row {
 /// The takeover alone, as the worker's own account tells it; nothing where no account does.
 fn without_boot(executables: Executables<'_>, runs: usize) -> Option<Row> {
     let subject = Subject::server(executables.tenure, executables.server, &["ready=fd"], &[]);
+    subject.sandbox.be_this_machine();
     drop(subject.call("ensure").run().expect(0));
     for _ in 0..runs {
         restart(&subject);

@@ -34,6 +34,7 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let sandbox = Sandbox::new(tenure);
+    sandbox.be_this_machine();
     let effort = if quick { QUICK } else { FULL };
     if value("--only").is_some_and(|room| room == "proxy") {
         print(&figure::table(&proxy::rows(&sandbox, &own, effort)));
