@@ -75,6 +75,30 @@ fn shell(kept: &Kept, line: &str) {
 }
 
 #[test]
+fn what_a_failed_upgrade_left_with_its_lock_alone_keeps_nobody_from_coming_back() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    for version in ["1.0.0", "2.0.0"] {
+        kept.offer(version).words(&["orphan"]).line("bake = \"20s\"").write();
+    }
+    let first = kept.ensure().run().expect(0);
+    let upgraded = kept.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!(kept::version(&upgraded), "2.0.0", "{}", upgraded.stdout);
+    let host = kept::host(&upgraded);
+    let program = kept.ledger().program.expect("a program is on record");
+    let shim = verified(program.shim.as_ref());
+    freeze(&shim);
+    kill(&verified(program.identity.as_ref()));
+    kill(&shim);
+    kill(&host);
+    let back = kept.launcher("ensure", "1.0.0").run().expect(0);
+    assert_eq!(kept::pid(&back), kept::pid(&first), "{}", kept.sandbox.story());
+    let held = kept.ledger().ends.into_iter().find(|end| end.why.contains("holds its lock"));
+    assert_eq!(held, None, "its program was started at once");
+    assert_eq!(kept.sandbox.oracle().count("double"), 0);
+    kept.stop().run().expect(0);
+}
+
+#[test]
 fn a_recorded_program_without_mark_and_lock_is_ended_before_another_starts() {
     let kept = Kept::new(TENURE, PROGRAM);
     let meeting = kept.sandbox.meeting("there");

@@ -28,9 +28,6 @@ mod evidence;
 /// before or none is known.
 const POLITE: Duration = Duration::from_secs(1);
 
-/// How long the lock of a program may stay held by nobody who is found, before all are looked for again.
-const UNLISTED: Duration = Duration::from_millis(100);
-
 /// Looks after which something that keeps forking is reported instead of hunted.
 const ROUNDS: usize = 16;
 
@@ -259,17 +256,6 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, Lef
     // Its family first: as long as it lives it shows who belongs to it.
     for shim in shims.iter().filter(|shim| !shim.has_ended()) {
         end.kill(shim)?;
-    }
-    // A child that was born while its parent was killed may have been in no list yet: it shows by the lock that it holds.
-    for _ in 0..ROUNDS {
-        match prove(former, known.first(), UNLISTED) {
-            Err(LeftoverError::Unseen { .. }) => known = former.all(&shims).map_err(LeftoverError::Lock)?,
-            proved => return proved.map(|()| end.ended),
-        }
-        if known.is_empty() {
-            break;
-        }
-        end.end_all(&known, POLITE)?;
     }
     prove(former, known.first(), KILL_GRACE)?;
     Ok(end.ended)

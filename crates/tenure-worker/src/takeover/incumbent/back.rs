@@ -21,7 +21,7 @@ use tenure::scope;
 use tenure::spec::KILL_GRACE;
 use tenure::wire::{Prepare, Request};
 use tenure_sys::poll::{self, Interest, Want};
-use tenure_sys::process::{self, Signal};
+use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
 use crate::life::EXIT_FAILED;
@@ -64,7 +64,8 @@ impl Takeover<'_> {
     fn forget_successor(&self, state: Incumbent) {
         let holding = &self.lineage.holding;
         // What cannot be ended keeps its lock, which names it to the next takeover.
-        drop(self.clear_successors_program(&Ledger::default(), holding.brief.spec.end_budget()));
+        let ledger = records::read_ledger(&holding.state).unwrap_or_default();
+        drop(self.clear_successors_program(&ledger, holding.brief.spec.end_budget()));
         let gone = self.successor.identity();
         let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
         drop(holding.write_ledger(|ledger| {
@@ -74,16 +75,20 @@ impl Takeover<'_> {
     }
 
     /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor came
-    /// to record it, or else its mark, and the lock that this worker's own program does not hold.
+    /// to record it, or else its mark; and the lock that it has, which is another one than that of this worker's own program
+    /// only where that program lives.
     fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), LeftoverError> {
         let holding = &self.lineage.holding;
         let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
-        let recorded = ledger.program.clone().filter(|program| program.cookie == cookie);
+        let (recorded, before): (Option<_>, Option<_>) = match &ledger.program {
+            Some(program) if program.cookie == cookie => (Some(program.clone()), None),
+            other => (None, other.as_ref()),
+        };
         let mut program = recorded.unwrap_or_else(|| ProgramRecord::of_cookie(cookie));
-        let own = self.program.as_ref().and_then(|own| own.lock.as_deref());
-        if own.is_some() && (program.lock.is_none() || program.lock.as_deref() == own) {
-            let other = file::PROGRAMS.into_iter().find(|name| Some(*name) != own);
-            program.lock = other.map(str::to_owned);
+        let own = self.program.as_ref().or(before).filter(|own| lives(own));
+        let taken = own.and_then(|own| own.lock.as_deref());
+        if program.lock.is_none() || program.lock.as_deref() == taken {
+            program.lock = file::PROGRAMS.into_iter().find(|name| Some(*name) != taken).map(str::to_owned);
         }
         leftovers::clear_program(&holding.state, &program, patience).map(drop)
     }
@@ -219,4 +224,10 @@ impl Takeover<'_> {
             last_words: Vec::new(),
         }
     }
+}
+
+/// Whether a program is there, or its shim.
+fn lives(program: &ProgramRecord) -> bool {
+    let mut known = program.shim.iter().chain(&program.identity);
+    known.any(|identity| matches!(process::verify(identity), Verified::Same(_)))
 }
