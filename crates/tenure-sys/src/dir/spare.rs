@@ -38,22 +38,26 @@ impl Dir {
         let (name, own) = (leaf(name.as_ref())?.display().to_string(), std::process::id());
         let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}{ENDING}"));
         let spare = Spare { files: [file("a"), file("b")], size };
-        let taken = spare.files.iter().try_for_each(|file| {
+        let mut taken = Vec::new();
+        for file in &spare.files {
             if self.stat(file)?.is_some_and(|found| found.len >= size as u64) {
-                return Ok(());
+                continue;
             }
-            self.remove(file)?;
-            let mut opened = self.open(file, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
-            opened.write_all(&vec![BLANK; size])?;
-            opened.sync_all()
-        });
-        match taken {
-            Ok(()) => Ok(spare),
-            Err(error) => {
-                self.free_spare(&spare);
-                Err(error)
+            taken.push(file);
+            let made = self.remove(file).and_then(|_| {
+                let mut opened = self.open(file, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
+                opened.write_all(&vec![BLANK; size])?;
+                opened.sync_all()
+            });
+            if let Err(error) = made {
+                // What was there before stays: it may be all the room that there is.
+                for file in taken {
+                    self.remove(file).unwrap_or_default();
+                }
+                return Err(error);
             }
         }
+        Ok(spare)
     }
 
     /// Replaces a file from its room: a reader sees the old content or the new one, and it outlives a loss of power.
@@ -116,5 +120,19 @@ mod tests {
         assert_eq!(long.kind(), io::ErrorKind::StorageFull);
         dir.free_spare(&spare);
         assert_eq!(dir.names().expect("lists"), ["a.json"]);
+    }
+
+    #[test]
+    fn room_that_cannot_be_made_whole_again_is_not_given_up() {
+        let private = std::fs::Permissions::from_mode(0o700);
+        let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
+        let dir = Dir::open_private(root.path()).expect("private");
+        dir.write_atomic("a.json", b"{}").expect("written");
+        let spare = dir.keep_spare("a.json", 1 << 16).expect("there is room");
+        let other = root.path().join(&spare.files[1]);
+        std::fs::remove_file(&other).expect("ours");
+        std::fs::create_dir(&other).expect("ours");
+        dir.keep_spare("a.json", 1 << 16).expect_err("a directory is in the way");
+        dir.replace_from(&spare, "a.json", b"{\"version\": 1}").expect("the first file is there");
     }
 }
