@@ -115,6 +115,23 @@ fn a_server_behind_a_wrapper_that_keeps_the_signal_to_itself_is_asked_in_time() 
 }
 
 #[test]
+fn a_program_that_ignores_its_end_is_killed_when_its_grace_is_over_and_its_child_has_time_after_that() {
+    let kept = Kept::new(TENURE, PROGRAM);
+    let pipe = kept.sandbox.path().join("pipe").display().to_string();
+    // The child ends when the program is gone, and for nothing else that is polite.
+    let line = format!(
+        "trap : TERM; mkfifo {pipe}; (trap '' TERM; exec cat <{pipe}) & exec 3>{pipe}; while :; do wait; done"
+    );
+    let command = format!("command = {:?}", ["/bin/sh", "-c", &line]);
+    kept.offer("1.0.0").listen(None).line(&command).line("stop = { grace = \"500ms\" }").write();
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+    let killed: Vec<String> =
+        kept.events().into_iter().filter(|event| event.what == What::Killed).map(|event| event.why).collect();
+    assert!(killed.len() == 1 && killed[0].starts_with("/bin/sh"), "{killed:?}");
+}
+
+#[test]
 fn a_restart_takes_over_from_a_worker_that_is_silent_for_a_moment() {
     let kept = Kept::new(TENURE, PROGRAM);
     kept.offer("1.0.0").write();

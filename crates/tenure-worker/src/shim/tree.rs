@@ -15,7 +15,7 @@ use tenure::scope::{COOKIE_VARIABLE, WORKER};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
-/// The least that the rest gets after it was asked.
+/// The least that the rest gets after it was asked, and after the grace of a program that has used it up.
 const URGE: Duration = Duration::from_secs(1);
 
 /// An end that has begun.
@@ -24,6 +24,8 @@ pub(super) struct Ending {
     /// Until when the rest is left to the program.
     alone: Deadline,
     grace: Deadline,
+    /// The program has used up its grace, and was killed.
+    is_late: bool,
     step: Step,
 }
 
@@ -50,10 +52,10 @@ impl Ending {
             leftovers::ask(program, signal);
         }
         let (alone, grace) = (Deadline::start(grace / 2), Deadline::start(grace));
-        Self { signal, alone, grace, step: Step::Asked }
+        Self { signal, alone, grace, is_late: false, step: Step::Asked }
     }
 
-    /// Takes the next step if it is due, or repeats the last; tells whom it kills that was not killed before. To be called
+    /// Takes the next step if it is due, or repeats the last; tells whom it kills the first time. To be called
     /// whenever a child has ended or [`Self::patience`] is over.
     pub(super) fn go_on(&mut self, program: Option<&ProcessHandle>) -> Vec<Killed> {
         let mut killed = Vec::new();
@@ -63,23 +65,37 @@ impl Ending {
                 for handle in descendants(program) {
                     leftovers::ask(&handle, self.signal);
                 }
-                self.step = Step::Urged(Deadline::start(self.grace.remaining().max(URGE)));
+                // What ends only after its program has a moment for that.
+                let left = self.grace.remaining();
+                let limit = if program.is_some() { left + URGE } else { left.max(URGE) };
+                self.step = Step::Urged(Deadline::start(limit));
+                killed.extend(self.end_late(program));
             }
-            Step::Urged(limit) if !limit.remaining().is_zero() => {}
+            Step::Urged(limit) if !limit.remaining().is_zero() => killed.extend(self.end_late(program)),
             Step::Urged(_) => {
                 killed.extend(descendants(None).iter().filter_map(kill));
                 self.step = Step::Killing;
             }
-            // What was born meanwhile, or is one that cannot be killed: neither was asked.
+            // What was born meanwhile, or cannot be killed.
             Step::Killing => descendants(None).iter().for_each(|handle| drop(kill(handle))),
         }
         killed
+    }
+
+    /// A program whose grace is over gets what cannot be refused, once.
+    fn end_late(&mut self, program: Option<&ProcessHandle>) -> Option<Killed> {
+        let program = program.filter(|_| self.grace.remaining().is_zero() && !self.is_late)?;
+        self.is_late = true;
+        kill(program)
     }
 
     /// Until when nothing is to be done unless a child ends; for ever when only the kernel can help.
     pub(super) fn patience(&self) -> Option<Duration> {
         match &self.step {
             Step::Asked => Some(self.alone.remaining()),
+            Step::Urged(_) if !self.is_late && !self.grace.remaining().is_zero() => {
+                Some(self.grace.remaining())
+            }
             Step::Urged(limit) => Some(limit.remaining()),
             Step::Killing => None,
         }
