@@ -63,6 +63,7 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
         ErrorKind::Untrusted => UNTRUSTED.to_owned(),
         ErrorKind::HeldDown => format!("`tenure start {name}` starts it again"),
         ErrorKind::LimitTooLow => of_limit(name),
+        ErrorKind::Survivor => of_survivor(stage),
         ErrorKind::SpawnFailed => of_start(stage, name),
         ErrorKind::SpawnSuppressed => format!(
             "repair the cause, then `tenure restart {name}` tries at once{}",
@@ -77,7 +78,6 @@ fn of_kind(kind: ErrorKind, stage: Option<&str>, retry_after: Option<Duration>, 
         ErrorKind::Wedged
         | ErrorKind::GateHeld
         | ErrorKind::TimedOut
-        | ErrorKind::Survivor
         | ErrorKind::StillUnusable
         | ErrorKind::RestartUnproved
         | ErrorKind::Bug
@@ -97,9 +97,6 @@ fn of_what_stands(kind: ErrorKind, name: &str) -> String {
         ErrorKind::TimedOut => format!(
             "give it more time with --timeout (a worker that stands still is ended after 10s of silence), or see `tenure status {name}`"
         ),
-        ErrorKind::Survivor => {
-            "end the process that is named, or that the printed command finds, and try again".to_owned()
-        }
         ErrorKind::StillUnusable => format!("`tenure logs {name}` shows why the new worker does not serve"),
         ErrorKind::RestartUnproved => {
             format!("`tenure status {name}` and `tenure logs {name}` tell what stands now")
@@ -109,6 +106,15 @@ fn of_what_stands(kind: ErrorKind, name: &str) -> String {
                 .to_owned()
         }
     }
+}
+
+/// The remedy where something of the previous program lives.
+fn of_survivor(stage: Option<&str>) -> String {
+    if stage == Some("pid namespace") {
+        return "run the same command where that worker was started (inside or outside of a container), or end that container"
+            .to_owned();
+    }
+    "end the process that is named, or that the printed command finds, and try again".to_owned()
 }
 
 /// The remedy where a new worker boots to take the place of another one: nobody is to be ended for that.

@@ -223,11 +223,7 @@ fn in_a_line(kind: ErrorKind, text: &str) -> String {
 /// A line that a stranger wrote, without what could move the cursor or change the terminal. Where it has several, as a
 /// script in a command line does, they are told in one, with what parts them.
 pub(crate) fn printable(line: &str) -> String {
-    let safe = |one: char| match one {
-        '\t' => one,
-        one if one.is_control() => '\u{FFFD}',
-        one => one,
-    };
+    let safe = |one: char| if one.is_control() && one != '\t' { '\u{FFFD}' } else { one };
     line.trim_end_matches('\n').replace('\n', "\\n").chars().map(safe).collect()
 }
 

@@ -6,8 +6,10 @@ use std::fs;
 use std::os::unix::fs::chown;
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
 use tenure_sys::dir::Dir;
 use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::watch::Watch;
 
 use crate::meeting::PATIENCE;
@@ -93,7 +95,7 @@ pub fn started(sandbox: &Sandbox) -> u32 {
     let booting = || {
         watch.drain();
         let bytes = scope.read("ledger.json", 1 << 20).expect("ours").expect("it was written");
-        let ledger: serde_json::Value = serde_json::from_slice(&bytes).expect("a whole record");
+        let ledger: Value = serde_json::from_slice(&bytes).expect("a whole record");
         !ledger["booting_until"].is_null()
     };
     while booting() {
@@ -105,6 +107,38 @@ pub fn started(sandbox: &Sandbox) -> u32 {
         );
     }
     u32::try_from(pid).expect("a pid is small")
+}
+
+/// The host of `w`, which is started where it is not up.
+///
+/// # Panics
+/// If it does not start.
+#[must_use]
+pub fn worker(sandbox: &Sandbox) -> ProcessHandle {
+    ProcessHandle::open(started(sandbox)).expect("it lives")
+}
+
+/// The record of `w` that has this name.
+///
+/// # Panics
+/// If there is none.
+#[must_use]
+pub fn record(sandbox: &Sandbox, name: &str) -> Value {
+    let text = fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
+    serde_json::from_str(&text).expect("a record")
+}
+
+/// The shim of the program of `w`.
+///
+/// # Panics
+/// If it does not live.
+#[must_use]
+pub fn shim(sandbox: &Sandbox) -> ProcessHandle {
+    let known = serde_json::from_value(record(sandbox, "ledger.json")["program"]["shim"].clone());
+    let Verified::Same(shim) = process::verify(&known.expect("an identity")) else {
+        unreachable!("it lives: {}", sandbox.story())
+    };
+    shim
 }
 
 /// `status` of `w` as a document.

@@ -7,9 +7,11 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tenure::scope::{COOKIE_VARIABLE, program_cookie};
-use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
+use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::sandbox::{Call, Output, Running, Sandbox};
-use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, shell, started, status, stop};
+use tenure_test::usual::{
+    Binaries, can_unshare, complaint, ensure, record, shell, shim, started, status, stop, worker,
+};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
@@ -32,17 +34,8 @@ fn can(words: &[&str]) -> bool {
 
 const PID: [&str; 3] = ["--pid", "--mount-proc", "--mount"];
 
-fn record(sandbox: &Sandbox, name: &str) -> Value {
-    let text = fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
-    serde_json::from_str(&text).expect("a record")
-}
-
 fn id(sandbox: &Sandbox) -> String {
     record(sandbox, "identity.json")["id"].as_str().expect("an id").to_owned()
-}
-
-fn worker(sandbox: &Sandbox) -> ProcessHandle {
-    ProcessHandle::open(started(sandbox)).expect("it lives")
 }
 
 fn serves_as(sandbox: &Sandbox, worker: &ProcessHandle) {
@@ -390,13 +383,12 @@ fn what_holds_its_lock_in_another_pid_namespace_is_named_with_a_remedy_that_work
     let host = worker(&sandbox);
     let program = tenure_test::kept::program(&status(&sandbox).expect(0));
     // Its shim cannot end it, and its host cannot be asked any more.
-    let shim = serde_json::from_value(record(&sandbox, "ledger.json")["program"]["shim"].clone());
-    let Verified::Same(shim) = process::verify(&shim.expect("an identity")) else { unreachable!("it lives") };
+    let shim = shim(&sandbox);
     tenure_test::kept::freeze(&shim);
     tenure_test::kept::kill(&host);
     let refused = inside(&sandbox, &PID, "\"$T\" stop w --json --timeout 20s").run();
     let told = complaint(&refused);
-    assert!(told.contains("in another pid namespace") && told.contains("the same command there"), "{told}");
+    assert!(told.contains("in another pid namespace") && told.contains("the same command where"), "{told}");
     let doctor = inside(&sandbox, &PID, "\"$T\" doctor w").run();
     assert!(doctor.stdout.contains("where the worker was started"), "{}", doctor.stdout);
     assert!(!program.has_ended());

@@ -220,7 +220,7 @@ fn nobody_waits_for_a_shim_that_is_gone() {
     old.bereave();
     started_anew(&kept, &[&old.program]);
     let left = kept.events().into_iter().find(|event| event.what == What::LeftoverEnded).expect("it is told");
-    assert!(left.why.contains("killed"), "that it did not end when it was asked: {}", left.why);
+    assert!(left.why.contains("killed"), "that it did not end in time: {}", left.why);
     kept.stop().run().expect(0);
 }
 

@@ -3,22 +3,13 @@
 
 use std::fs;
 
-use serde_json::{Value, json};
-use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
-use tenure_test::sandbox::{self, Sandbox};
-use tenure_test::usual::{Binaries, complaint, ensure, started, status, stop};
+use serde_json::json;
+use tenure_sys::process::Signal;
+use tenure_test::sandbox;
+use tenure_test::usual::{Binaries, complaint, ensure, record, shim, status, stop, worker};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
-
-fn record(sandbox: &Sandbox, name: &str) -> Value {
-    let text = fs::read_to_string(sandbox.scope("w").join(name)).expect("it was written");
-    serde_json::from_str(&text).expect("a record")
-}
-
-fn worker(sandbox: &Sandbox) -> ProcessHandle {
-    ProcessHandle::open(started(sandbox)).expect("it lives")
-}
 
 #[test]
 fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
@@ -63,8 +54,7 @@ fn what_is_left_under_another_machine_id_is_found_though_no_worker_lives() {
     sandbox.be_machine(Some("0123456789abcdef0123456789abcdef"));
     let host = worker(&sandbox);
     let program = tenure_test::kept::program(&status(&sandbox).expect(0));
-    let shim = serde_json::from_value(record(&sandbox, "ledger.json")["program"]["shim"].clone());
-    let Verified::Same(shim) = process::verify(&shim.expect("an identity")) else { unreachable!("it lives") };
+    let shim = shim(&sandbox);
     tenure_test::kept::freeze(&shim);
     tenure_test::kept::kill(&host);
     tenure_test::kept::kill(&shim);

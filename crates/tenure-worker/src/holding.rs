@@ -36,7 +36,7 @@ pub(crate) struct Holding {
     ledger: Mutex<Writer>,
     /// Where the logs ended when it took its scope from another worker, which wrote there as well.
     words_begin: OnceLock<Mark>,
-    /// Room for the ledger on a disk that is full, from before a takeover.
+    /// Room for the ledger on a disk that is full: kept from readiness on, and before a takeover.
     room: Mutex<Option<Spare>>,
 }
 

@@ -265,7 +265,7 @@ impl Worker {
         Ok(())
     }
 
-    /// A worker that takes another one's place must be what it was started as, or else why it is not.
+    /// Refuses a successor that says that it is another version than the one that it was started as. The error says why.
     pub(crate) fn expect_version(&self) -> Result<(), String> {
         let wanted = &self.holding.brief.spec.version;
         let strict = self.terms().is_some_and(|terms| terms.strict);
@@ -425,7 +425,7 @@ impl Worker {
         self.end(Happening::Drained, stage, &message)
     }
 
-    /// Puts on record that the app ended by itself; what is put there first is the whole account.
+    /// Puts on record that the app ended by itself. [`end`](Self::end) then adds no account of its own.
     pub(crate) fn note_end(&mut self, end: End) {
         self.service = Service::default();
         drop(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));

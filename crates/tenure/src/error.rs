@@ -342,7 +342,13 @@ impl From<RecordError> for Error {
 
 impl From<LeftoverError> for Error {
     fn from(error: LeftoverError) -> Self {
-        Self::because(ErrorKind::Survivor, error).at("previous program")
+        let stage = match &error {
+            LeftoverError::Foreign { .. } => "pid namespace",
+            LeftoverError::Survivor { .. } | LeftoverError::Unseen { .. } | LeftoverError::Lock(_) => {
+                "previous program"
+            }
+        };
+        Self::because(ErrorKind::Survivor, error).at(stage)
     }
 }
 

@@ -38,7 +38,7 @@ pub struct Ended {
     pub pid: u32,
     /// Its command line.
     pub command: String,
-    /// It did not end when it was asked.
+    /// It did not end in time and was killed.
     pub killed: bool,
 }
 
@@ -46,7 +46,7 @@ impl Ended {
     /// What is to be told of it.
     #[must_use]
     pub fn told(&self) -> String {
-        let how = if self.killed { " (killed: it did not end when it was asked)" } else { "" };
+        let how = if self.killed { " (killed: it did not end in time)" } else { "" };
         format!("{}{how}", self.command)
     }
 }
@@ -75,7 +75,7 @@ pub enum LeftoverError {
     /// The lock of the previous program is held, and its record is of another pid namespace.
     #[error(
         "end what the previous program left: something of it still holds its lock {} in another pid namespace, \
-         where its pid is {pid}; the same command there, or the end of that container, ends it", lock.display()
+         where its pid is {pid}", lock.display()
     )]
     Foreign {
         /// A pid on record, as that namespace counts.
@@ -151,8 +151,8 @@ pub fn clear_program(
     end_former(&Former { state, marks: &marks, record: Some(record), locks: &locks }, patience)
 }
 
-/// How the cookies begin of whoever may be ended for this directory. Nobody for a record from another pid namespace: the
-/// processes that carry its cookie are another container's.
+/// How the cookies begin of whoever may be ended for this directory. None where the record is of another pid namespace:
+/// what carries the cookie that it names is another container's. What counts here is then found by `StateDir::marked_here`.
 pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     if ledger.is_foreign() {
         return Vec::new();
@@ -287,13 +287,17 @@ fn prove(
 pub fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
     let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
     for _ in 0..ROUNDS {
-        let marked = tree::with_cookie(prefix);
+        let marked: Vec<ProcessHandle> =
+            tree::with_cookie(prefix).into_iter().map(|found| found.handle).collect();
         if marked.is_empty() {
-            break;
+            return Ok(end.ended);
         }
-        end.end_all(&marked.into_iter().map(|found| found.handle).collect::<Vec<_>>(), POLITE)?;
+        end.end_all(&marked, POLITE)?;
     }
-    Ok(end.ended)
+    match tree::with_cookie(prefix).first() {
+        None => Ok(end.ended),
+        Some(found) => Err(survivor(&found.handle)),
+    }
 }
 
 fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Result<bool, LeftoverError> {

@@ -29,9 +29,9 @@ pub mod file {
     pub const GATE: &str = "gate";
     /// Lock of the worker's lineage: the lease.
     pub const INSTANCE: &str = "instance";
-    /// Lock of a wrapped program's tree.
+    /// Lock of a wrapped program's tree; where two of them live, of either.
     pub const PROGRAM: &str = "program";
-    /// Lock of the tree of a second program, while one takes the place of another and both live.
+    /// The other lock of that kind, for a program that starts while one that lives holds the first.
     pub const PROGRAM_2: &str = "program.2";
     /// Every lock that a program's tree can hold. Held: something lives. Free proves nothing: a program may close what it
     /// has inherited.
@@ -281,9 +281,9 @@ impl StateDir {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(Origin::Own(id));
     }
 
-    /// A record that cannot be read is as good as none: a name that nobody can know marks nobody.
+    /// The id on record, also where others could have changed it: a worker that lives has it, and `doctor --fix` replaces it
+    /// once none does. An id that cannot be read counts as none, for it cannot be told what carries it.
     fn read_origin(&self) -> Origin {
-        // Also where others could have changed it: a worker that lives has this id. Repair removes it once none does.
         let bytes = self.dir.read_unbelieved(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
         let found = bytes.and_then(|bytes| serde_json::from_slice::<DirectoryId>(&bytes).ok());
         let used = self.dir.exists(file::LEDGER).unwrap_or(false);

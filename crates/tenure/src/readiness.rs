@@ -1,7 +1,8 @@
 //! Waiting for a worker that was just started: ready, failed, or still booting when the caller's budget ends.
 //!
 //! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and its
-//! last words, not at the timeout. Only `start_timeout` ends a booting worker, never a caller's budget.
+//! last words, not at the timeout. What ends a booting worker is `start_timeout`, never a caller's budget; `pin` alone ends
+//! the one that it started (see `takeover`).
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -49,7 +50,7 @@ pub enum Outcome {
     Failed(BootFailure),
 }
 
-/// It was to take another's place, and that one does not hand over; it is gone, and nothing was changed.
+/// A successor was to take the place of a worker that does not hand over. The successor is gone, and nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declined {
     /// Why, as a lowercase fragment.
@@ -180,7 +181,7 @@ fn receive(boot: &Boot<'_>) -> io::Result<Received> {
     }
 }
 
-/// A worker that has reported its end is gone before anybody is told: the next start must find the lease free.
+/// Waits until a worker that has reported its end is gone, before anybody is told: the next start must find the lease free.
 fn end(boot: &Boot<'_>) {
     let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
     if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
@@ -221,12 +222,12 @@ pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
     await_settled(state, stage).ok().filter(|hello| !hello.is_leaving())
 }
 
-/// Waits, outside the gate, until a worker that somebody else started has settled.
+/// Waits until the worker that answers has settled, whoever started it. Needs no gate.
 pub fn await_settled(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     control::connect(state, stage)?.wait(Until::Settled, stage)
 }
 
-/// Waits, outside the gate, until a worker that serves has passed its probation; one that ends meanwhile ends the wait.
+/// Waits until the worker that serves has passed its probation; one that ends meanwhile ends the wait. Needs no gate.
 pub fn await_proved(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     control::connect(state, stage)?.wait_proved(stage)
 }

@@ -122,7 +122,7 @@ pub(crate) fn forgot(version: &Version, order: &Order, why: &str) -> Event {
 pub(crate) struct Cause {
     /// For events and logs.
     pub(crate) why: &'static str,
-    /// What does not stand within the call's budget is ended with it.
+    /// A new worker that is not ready when the call's budget ends is killed, instead of left booting.
     pub(crate) abandons: bool,
 }
 
@@ -197,7 +197,7 @@ struct Tried {
     silent: Duration,
 }
 
-/// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for once more, for it may have
+/// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for again, for it may have
 /// made room for another or taken its scope back. One that is busy is listened to for as long as it may be silent, since its
 /// end costs its clients what they have begun.
 fn attempt(

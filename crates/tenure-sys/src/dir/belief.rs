@@ -1,7 +1,7 @@
 //! Which files are believed: those of the caller that nobody else could change, told by the mode of each.
 //!
-//! A file that has a right which `write` gives to none is not believed, nor one of another user: a tree that was open and was
-//! closed by hand keeps such rights.
+//! A file with any permission beyond 0600 is not believed, nor one of another user. Files in a directory that was open to
+//! others, and that somebody closed by hand, keep such permissions.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use rustix::process::geteuid;
 /// The permissions of a file that is written here; one may have fewer.
 const OURS: u32 = 0o600;
 
-/// Others could have changed a file.
+/// Others could have changed a file: it has more permissions than it was written with, or is another user's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("others could have changed it (uid {owner}, mode {mode:04o} where 0600 was written)")]
 pub struct Exposed {

@@ -23,8 +23,8 @@ const BY_OTHERS: u32 = 0o022;
 /// Permission bit by which nobody may move what is another's.
 const STICKY: u32 = 0o1000;
 
-/// Directories below one another that are closed: the root, its hosts, their workers, the logs. What lies deeper stays as it
-/// is; nothing of ours does.
+/// Levels of directories that are closed below the one that is named: its hosts, their workers, the logs, and one more.
+/// What lies deeper stays as it is; nothing of ours does.
 const DEPTH: u32 = 4;
 
 /// Refuses a directory in which another user can put something else in the place of what is ours: one that others may write
@@ -48,10 +48,12 @@ pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
 
 /// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
 ///
-/// One that belongs to another user is left alone; so is one that others could write to and that has a directory of another
-/// user in it, which may have been put there meanwhile. Where others could write to it, every file in it and below is marked
-/// before: none of them is believed from then on ([`is_exposed`]). One of another user gets another name, which ends in
-/// `.void-` and the time in ms. The directories below are closed with it.
+/// A directory that belongs to another user is left alone. Where others could write to it, every file in it and below is
+/// marked before it is closed: none of these files is believed from then on ([`is_exposed`]). A file of another user gets
+/// another name, which ends in `.void-` and the time in ms. The directories below are closed too.
+///
+/// A directory of another user below it is an error, for that user may have put anything there: `path` then stays as open as it
+/// was, and what was marked or renamed before the error stays so.
 pub fn make_private(path: &Path) -> Result<u32, DirError> {
     let failed = |errno| DirError::new(path, errno);
     // A handle that only names the directory: the owner may change the mode of one that it cannot even read.

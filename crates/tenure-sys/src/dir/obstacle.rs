@@ -1,5 +1,5 @@
-//! What stands in the place of a file, a socket or a directory of ours: named by its whole path and its kind, so that whoever
-//! reads of it can move it away. Nothing here is removed.
+//! Errors that name what stands in the place of a file, a socket or a directory of ours, by its whole path and its kind, so
+//! that their reader can move it away. Nothing is removed here.
 
 use std::fmt;
 use std::fs;
@@ -79,7 +79,7 @@ impl Blocker {
         parts.reverse();
         for part in parts {
             let found = fs::symlink_metadata(part).ok()?;
-            let kind = word(FileType::from_raw_mode(std::os::unix::fs::MetadataExt::mode(&found)));
+            let kind = kind_of(&found);
             if found.is_symlink() {
                 let hides = fs::metadata(part).is_ok_and(|behind| behind.is_dir());
                 if hides && part != path {

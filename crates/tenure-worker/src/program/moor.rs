@@ -1,4 +1,5 @@
-//! Taking the lock that the tree of a program is to hold. Free locks are the proof that nothing else lives.
+//! Taking the lock that the tree of a program is to hold. One that is held says that something of another program lives; who
+//! has closed what it inherited is looked for by other marks before (`leftovers`).
 
 use std::fs::File;
 use std::sync::mpsc;

@@ -55,7 +55,7 @@ pub(super) fn budgets(brief: &Brief) -> Limits {
     Limits { boot: brief.booting_until.ahead_of(&Moment::now()), stall }
 }
 
-/// The launcher died, before or after it recorded us: the record is made, or made again.
+/// Records this worker in the place of its launcher, which died and may have recorded it before or not.
 pub(super) fn record_self(
     holding: &Holding,
     own: Identity,

@@ -199,7 +199,7 @@ pub struct State {
     pub inherited: Vec<String>,
     /// Addresses that the worker serves on, or would be started on.
     pub ports: Vec<Port>,
-    /// What stands where a file, socket or directory of ours should be.
+    /// What stands in the place of a file, a socket or a directory of the scope, and is of another kind.
     pub obstacles: Vec<Obstacle>,
     /// Names in the directory that only a write in progress should have.
     pub temporaries: Vec<String>,

@@ -1,7 +1,8 @@
 //! Applying what is safe: under the gate and with the lease in hand, after one more look that the finding still stands.
 //!
-//! Nothing healthy or unknown is ended, nothing is started, no record is deleted and no word of a person is released. The
-//! one fix without the gate closes a directory to others: the gate stands inside, and cannot be trusted before.
+//! Nothing healthy or unknown is ended, nothing is started, no record of a worker is deleted and no word of a person is
+//! released; an id that others may have written is replaced by another one. One fix needs no gate, the one that closes
+//! a directory to others: the gate stands inside and cannot be trusted before.
 
 use std::path::Path;
 use std::time::Duration;
@@ -37,10 +38,10 @@ pub enum FixError {
     #[error("open the state directory")]
     State(#[source] PathsError),
     /// Somebody else is at work.
-    #[error("take part")]
+    #[error("enter the gate")]
     Gate(#[source] GateError),
     /// The time was over.
-    #[error("take part")]
+    #[error("enter the gate")]
     TimedOut(#[source] TimedOut),
     /// The lease file cannot be used.
     #[error("take the lease")]

@@ -1,6 +1,6 @@
 //! The incumbent's way back: a successor that failed is ended and proved gone, and the scope taken back from it.
 //!
-//! Nothing is written, answered or started here before the successor and its program are gone.
+//! Nothing is written, answered or started here before the successor is gone, and its program ended as far as that can be.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -60,7 +60,7 @@ impl Takeover<'_> {
         Heard::SuccessorGone
     }
 
-    /// Nothing of a successor that was never the worker is left: its program, and its place in the lineage.
+    /// Ends the program of a successor that was never the worker, and strikes the successor out of the lineage.
     fn forget_successor(&self, state: Incumbent) {
         let holding = &self.lineage.holding;
         // What cannot be ended keeps its lock, which names it to the next takeover.

@@ -78,7 +78,7 @@ fn root_link(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-/// What is not ours is moved by a person, and never by us.
+/// Something else in the place of a file of ours is moved by a person, and never by us.
 fn in_the_way(case: &Case<'_>) -> Vec<Symptom> {
     let told = |Obstacle { name, kind, wanted, stops }: &Obstacle| {
         let path = case.worker.directory.path.join(name);

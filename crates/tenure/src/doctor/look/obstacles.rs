@@ -1,5 +1,5 @@
-//! What stands where a file, socket or directory of ours should be. Looked at by name, and never opened: a named pipe would
-//! hold up whoever does.
+//! What stands in the place of a file, a socket or a directory of a scope, and is of another kind. It is looked at by name and
+//! not opened, since opening a named pipe waits for its other end; only the directory `logs` is opened, for what is in it.
 
 use tenure_sys::dir::Dir;
 

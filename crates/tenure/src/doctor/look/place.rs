@@ -24,8 +24,8 @@ const WRITABLE: u32 = 0o022;
 /// Permission bit by which they may not take out what is another's.
 const STICKY: u32 = 0o1000;
 
-/// The directory at `path`, in which that of this host lies. Others may see that one, and the system may own it, as it
-/// owns the directories above, as long as nobody else can put another in the place of ours.
+/// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the system
+/// may own it, as it owns the directories above, as long as nobody else can put another directory in the place of ours.
 pub(crate) fn root(path: &Path) -> Place {
     let leads = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let leads = if leads { fs::canonicalize(path).ok() } else { None };
