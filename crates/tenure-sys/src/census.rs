@@ -135,7 +135,7 @@ fn above(pid: u32) -> Vec<u32> {
 }
 
 fn cookie_of(pid: u32) -> Option<String> {
-    let environ = fs::read(procfs::path(pid, "environ")).ok()?;
+    let environ = procfs::memory::environment(pid)?;
     let value = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(COOKIE))?;
     Some(String::from_utf8_lossy(value).into_owned())
 }

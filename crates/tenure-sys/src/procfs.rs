@@ -9,6 +9,8 @@ use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
 
+pub(crate) mod memory;
+
 /// The fields of `/proc/PID/stat` that are used.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stat {
@@ -43,11 +45,15 @@ pub(crate) fn stat(who: &str) -> io::Result<Stat> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable process status line"))
 }
 
-/// The name in parentheses may hold anything, so fields are counted from the last closing one (proc(5)).
-fn parse_stat(text: &[u8]) -> Option<Stat> {
+/// The fields of `/proc/PID/stat` from the third one on. The name in parentheses may hold anything, so they are counted from the
+/// last closing one (proc(5)).
+fn fields(text: &[u8]) -> Option<impl Iterator<Item = &str>> {
     let end = text.iter().rposition(|byte| *byte == b')')?;
-    let text = str::from_utf8(text.get(end + 1..)?).ok()?;
-    let mut fields = text.split_ascii_whitespace();
+    Some(str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace())
+}
+
+fn parse_stat(text: &[u8]) -> Option<Stat> {
+    let mut fields = fields(text)?;
     let state = fields.next()?.chars().next()?;
     // Fields 4 to 6 of the line, then 22; the state is field 3.
     let parent = fields.next()?.parse().ok()?;

@@ -167,7 +167,8 @@ pub struct Marked {
 /// Finds every process of this user, the caller excepted, whose `TENURE_COOKIE` begins with `prefix`.
 ///
 /// The mark is the environment with which the process was started: it survives double forks and new sessions, and is
-/// lost only if a program is started with an environment of its own.
+/// lost only if a program is started with an environment of its own. One that takes longer than 100 ms to become another
+/// program (its file is on a slow disk) is not found meanwhile.
 #[must_use]
 pub fn with_cookie(prefix: &str) -> Vec<Marked> {
     with_environ(COOKIE, prefix)
@@ -194,7 +195,7 @@ pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
 }
 
 fn mark_of(pid: u32, wanted: &[u8], skip: usize) -> Option<String> {
-    let environ = fs::read(procfs::path(pid, "environ")).ok()?;
+    let environ = procfs::memory::environment(pid)?;
     let entry = environ.split(|byte| *byte == 0).find(|entry| entry.starts_with(wanted))?;
     Some(String::from_utf8_lossy(entry.get(skip..)?).into_owned())
 }

@@ -148,7 +148,7 @@ pub fn network_of(pid: u32) -> Option<u64> {
 /// A process that has none, such as a zombie, gives `None`.
 #[must_use]
 pub fn command_line(pid: u32) -> Option<String> {
-    shown_command(&fs::read(procfs::path(pid, "cmdline")).ok()?)
+    shown_command(&procfs::memory::arguments(pid)?)
 }
 
 pub(crate) fn shown_command(raw: &[u8]) -> Option<String> {

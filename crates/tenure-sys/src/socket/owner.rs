@@ -92,9 +92,13 @@ fn listening_on(wanted: SocketAddr) -> Vec<Listening> {
     found
 }
 
+/// The kernel writes the table in pieces, and may tell one twice where others come and go meanwhile.
 fn in_table(table: &str) -> Vec<Listening> {
-    fs::read_to_string(table)
-        .map_or_else(|_| Vec::new(), |text| text.lines().filter_map(parse_line).collect())
+    let text = fs::read_to_string(table).unwrap_or_default();
+    let mut found: Vec<Listening> = text.lines().filter_map(parse_line).collect();
+    found.sort_by_key(|listening| listening.inode);
+    found.dedup_by_key(|listening| listening.inode);
+    found
 }
 
 /// Tells whether a listener at `held` takes what is meant for `wanted`, or keeps it from being bound.

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::os::fd::AsFd;
 use std::path::Path;
 
-use tenure_sys::process::{Delivery, ProcessHandle, Signal, parent_of};
+use tenure_sys::process::{Delivery, ProcessHandle, Signal, command_line, parent_of};
 use tenure_sys::spawn::Launch;
 use tenure_sys::tree::{children_of, descendants_of, signal_group, with_cookie, with_environ};
 
@@ -80,4 +80,22 @@ fn a_group_is_signalled_through_its_unreaped_leader_only() {
 fn an_orphan_comes_to_the_subreaper() {
     let mut started = role("adopts_orphans", "1", &[]);
     assert_eq!(started.line_with("adopted "), "one");
+}
+
+#[test]
+fn what_becomes_another_program_while_it_is_looked_at_keeps_its_mark_and_its_name() {
+    let mark = format!("exec/{}/", tenure_sys::random::hex(8).expect("randomness"));
+    let filler = "x".repeat(100_000);
+    // In front of the mark there is more than one read gives.
+    let env = with_path(&[("A_FILLER", &filler), ("TENURE_COOKIE", &mark)]);
+    let again = "exec /bin/sh -c \"$0\" \"$0\"";
+    let args = words(&["-c", again, again]);
+    let launch = Launch { args: &args, env: &env, ..Launch::new(Path::new("/bin/sh"), Path::new("/")) };
+    let started = start(&launch);
+    let pid = started.child.pid();
+    let seen = (0..1000).filter(|_| !with_cookie(&mark).is_empty()).count();
+    let named = (0..1000).filter(|_| command_line(pid).is_some()).count();
+    started.child.handle().signal(Signal::Kill).expect("an own process can be ended");
+    started.child.wait().expect("its end");
+    assert_eq!((seen, named), (1000, 1000), "looks that found it");
 }

@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tenure::deadline::wall_millis;
+use tenure::paths::ROOT_VARIABLE;
+use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::tree::{self, Marked};
 
@@ -283,17 +285,16 @@ impl Trial<'_> {
         }
     }
 
-    /// What carries the cookie of this trial's scope.
+    /// What carries the cookie of this trial's scope. Other trials run beside this one: only processes of this sandbox are struck.
     fn marked(&self) -> Vec<Marked> {
+        let root = self.sandbox.state_root().display().to_string();
+        let ours: Vec<Identity> = tree::with_environ(ROOT_VARIABLE, &root)
+            .into_iter()
+            .filter(|found| found.cookie == root)
+            .map(|found| found.handle.identity().clone())
+            .collect();
         let marked = tree::with_cookie("storm:").into_iter();
-        marked.filter(|found| self.is_ours(found.handle.pid())).collect()
-    }
-
-    /// Other trials run beside this one: only processes of this sandbox are struck.
-    fn is_ours(&self, pid: u32) -> bool {
-        let environ = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        let root = format!("TENURE_STATE_DIR={}", self.sandbox.state_root().display());
-        environ.split(|&byte| byte == 0).any(|entry| entry == root.as_bytes())
+        marked.filter(|found| ours.contains(found.handle.identity())).collect()
     }
 
     fn go_on(&mut self) {
