@@ -1,8 +1,9 @@
 //! Giving a state directory its identity, and mending it where the directory was copied or the machine started again.
 //!
 //! Under the gate and with the lease in hand: by whoever starts a worker where none is, before anything carries the id, and
-//! by `doctor --fix` where the id was made while others could write to the directory. A successor goes on with the marks of the worker that it follows, which looks for them if it fails. A copy gets an id of its
-//! own, and what its ledger names is struck out: those processes belong to the directory that was copied.
+//! by `doctor --fix` where the id was made while others could write to the directory. A successor goes on with the marks of
+//! the worker that it follows, which looks for them if it fails. A copy gets an id of its own, and what its ledger names is
+//! struck out: those processes belong to the directory that was copied.
 
 use tenure_sys::random;
 

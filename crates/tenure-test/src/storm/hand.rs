@@ -285,7 +285,8 @@ impl Trial<'_> {
         }
     }
 
-    /// What carries the cookie of this trial's scope. Other trials run beside this one: only processes of this sandbox are struck.
+    /// What carries the cookie of this trial's scope. Other trials run beside this one: only processes of this sandbox are
+    /// struck.
     fn marked(&self) -> Vec<Marked> {
         let root = self.sandbox.state_root().display().to_string();
         let ours: Vec<Identity> = tree::with_environ(ROOT_VARIABLE, &root)
