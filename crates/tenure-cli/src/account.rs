@@ -6,10 +6,10 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure::deadline::Moment;
-use tenure::ends::End;
-use tenure::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
-use tenure::{Scope, Standing, Version};
+use tenure_core::deadline::Moment;
+use tenure_core::protocol::ends::End;
+use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
+use tenure_core::{Scope, Standing, Version};
 
 use crate::answer::State;
 use crate::render::printable;

@@ -2,7 +2,7 @@
 //!
 //! Data only. The reference page of exit codes has one row for each [`State`], and a check keeps the two alike.
 
-use tenure::ErrorKind;
+use tenure_core::ErrorKind;
 
 /// What a call ended with.
 #[expect(clippy::enum_variant_names, reason = "the state in `StateUnusable` is the directory of that name")]

@@ -8,13 +8,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tenure::Scope;
-use tenure::Spec;
-use tenure::amount::Span;
-use tenure::deadline::{Deadline, monotonic};
-use tenure::origin::{Origin as Offered, Stated};
-use tenure::spec::Ready;
-use tenure::version;
+use tenure_core::Scope;
+use tenure_core::Spec;
+use tenure_core::spec::amount::Span;
+use tenure_core::deadline::{Deadline, monotonic};
+use tenure_core::spec::origin::{Origin as Offered, Stated};
+use tenure_core::spec::Ready;
+use tenure_core::launch::version;
 
 use crate::words::{By, Wanted};
 
@@ -317,7 +317,7 @@ fn described(places: &Places, given: Option<&Path>, name: &str) -> Result<(Kept,
         return Ok((kept, Offered::File { path }));
     };
     Trusted::of_user()?.demand(project, name)?;
-    let sha256 = tenure::scope::fingerprint(project.text.as_bytes());
+    let sha256 = tenure_core::spec::scope::fingerprint(project.text.as_bytes());
     Ok((kept, Offered::Project { path: project.path.clone(), sha256 }))
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 use tenure_sys::process::ProcessHandle;
 
 use crate::account;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use tenure::doctor::{self, Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
+use tenure_doctor;
+use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
 
 use crate::answer::State;
 use crate::call::Call;
@@ -81,8 +82,8 @@ pub(crate) fn run(call: &Call, words: &words::Doctor) -> Result<u8, Failure> {
 
 fn look(call: &Call, words: &words::Doctor) -> Result<(Facts, Vec<Diagnosis>), Failure> {
     let (subjects, configuration) = subjects(call, words)?;
-    let facts = doctor::look(subjects, configuration, config::stated);
-    let diagnoses = doctor::diagnose(&facts);
+    let facts = tenure_doctor::look(subjects, configuration, config::stated);
+    let diagnoses = tenure_doctor::diagnose(&facts);
     Ok((facts, diagnoses))
 }
 
@@ -98,8 +99,8 @@ fn state_of(diagnoses: &[Diagnosis]) -> State {
 }
 
 fn mend(call: &Call, fix: &Fix) -> Fixed {
-    let patience = call.common.timeout.map_or(PATIENCE, tenure::amount::Span::duration);
-    let (done, said) = match doctor::apply(fix, patience) {
+    let patience = call.common.timeout.map_or(PATIENCE, tenure_core::spec::amount::Span::duration);
+    let (done, said) = match tenure_doctor::apply(fix, patience) {
         Ok(said) => (true, said),
         Err(error) => (false, format!("failed to {}", whole(&Failure::because(State::Findings, &error)))),
     };
@@ -117,7 +118,7 @@ fn subjects(call: &Call, words: &words::Doctor) -> Result<(Vec<Subject>, Vec<Str
     let subject = |target: Target| Subject { scope: target.scope, called: target.called };
     let Some(name) = &words.name else {
         let (mut targets, wrong) = configured(call, words)?;
-        targets.extend(doctor::scopes().into_iter().map(Target::whole));
+        targets.extend(tenure_doctor::scopes().into_iter().map(Target::whole));
         let mut subjects: Vec<Subject> = Vec::new();
         for target in targets {
             if !subjects.iter().any(|known| known.scope == target.scope) {
@@ -133,8 +134,8 @@ fn subjects(call: &Call, words: &words::Doctor) -> Result<(Vec<Subject>, Vec<Str
         Err(error) => error,
     };
     // Which scope the name stands for is not known now: every one of that name that has state is looked at.
-    let plain = tenure::Scope::new(name, None).map_err(|_| error.clone())?;
-    let mut scopes: Vec<_> = doctor::scopes().into_iter().filter(|scope| scope.name() == name).collect();
+    let plain = tenure_core::Scope::new(name, None).map_err(|_| error.clone())?;
+    let mut scopes: Vec<_> = tenure_doctor::scopes().into_iter().filter(|scope| scope.name() == name).collect();
     if scopes.is_empty() {
         scopes.push(plain);
     }
@@ -150,7 +151,7 @@ fn configured(call: &Call, words: &words::Doctor) -> Result<(Vec<Target>, Vec<St
         Err(error) => {
             let failure = Failure::from(error);
             let checked = config::checked(&places, words.by.config.as_deref()).unwrap_or_default();
-            let scope = |found: &config::Found| tenure::Scope::new(&found.name, found.key.as_deref()).ok();
+            let scope = |found: &config::Found| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
             let usable = checked.workers.iter().filter_map(scope).map(Target::whole).collect();
             let mut wrong: Vec<String> = checked.faults.iter().map(fault).collect();
             if wrong.is_empty() {

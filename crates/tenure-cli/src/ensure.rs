@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure::deadline::monotonic;
-use tenure::judge::{Usable, Warning};
-use tenure::wire::Hello;
-use tenure::{Ensured, How};
+use tenure_core::deadline::monotonic;
+use tenure_core::policy::decide::{Usable, Warning};
+use tenure_core::protocol::wire::Hello;
+use tenure_core::{Ensured, How};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -43,7 +43,7 @@ pub(crate) fn run(call: &Call, words: &words::Ensure, release: bool) -> Result<u
     let called = target.called.as_str();
     let order = call.order(wanted)?.start(release);
     let waiting = Progress::of(call.screen, &target);
-    let ensured = tenure::ensure(&order);
+    let ensured = tenure_core::ensure(&order);
     drop(waiting);
     let took = monotonic().saturating_sub(began);
     match ensured.map_err(|error| Call::failed(&error, called))? {

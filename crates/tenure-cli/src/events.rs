@@ -4,10 +4,10 @@
 
 use std::io;
 
-use tenure::Version;
-use tenure::deadline::{millis, wall_millis};
-use tenure::event::{self, Event};
-use tenure::paths::file;
+use tenure_core::Version;
+use tenure_core::deadline::{millis, wall_millis};
+use tenure_core::store::event::{self, Event};
+use tenure_core::store::paths::file;
 use tenure_sys::dir::Dir;
 
 use crate::account;

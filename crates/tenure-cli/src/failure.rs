@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tenure::{Error, ErrorKind};
+use tenure_core::{Error, ErrorKind};
 
 use crate::answer::{State, kebab};
 
@@ -87,7 +87,7 @@ impl Failure {
         told.kind = kind_word(error.kind());
         told.stage = error.stage().map(str::to_owned);
         told.last_words = error.last_words().to_vec();
-        told.retry_after_ms = error.retry_after().map(tenure::deadline::millis);
+        told.retry_after_ms = error.retry_after().map(tenure_core::deadline::millis);
         failure.newer = error.newer_tenure().map(Path::to_owned);
         failure
     }

@@ -1,8 +1,8 @@
 //! `tenure forget`: one call of the library, told.
 
 use serde::Serialize;
-use tenure::deadline::monotonic;
-use tenure::{Forgotten, Version};
+use tenure_core::deadline::monotonic;
+use tenure_core::{Forgotten, Version};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -32,7 +32,7 @@ pub(crate) fn run(call: &Call, words: &words::Pin) -> Result<u8, Failure> {
     let target = call.named(&words.named.name, &words.named.by)?;
     let Target { scope, called } = &target;
     let waiting = Progress::of(call.screen, &target);
-    let forgotten = tenure::forget(scope, &words.version, call.budget()?);
+    let forgotten = tenure_core::forget(scope, &words.version, call.budget()?);
     drop(waiting);
     let Forgotten { target, stands } = forgotten.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);

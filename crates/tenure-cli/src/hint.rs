@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tenure::{Error, ErrorKind, Version};
+use tenure_core::{Error, ErrorKind, Version};
 
 use crate::config::word;
 

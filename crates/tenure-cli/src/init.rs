@@ -5,7 +5,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tenure::Scope;
+use tenure_core::Scope;
 
 use crate::answer::State;
 use crate::call::Call;

@@ -3,7 +3,7 @@
 use std::io;
 
 use serde::Serialize;
-use tenure::paths::{StateDir, file};
+use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::{Dir, DirError};
 
 use crate::answer::State;

@@ -6,8 +6,8 @@
 use std::path::Path;
 
 use serde::Serialize;
-use tenure::Version;
-use tenure::described::{self, Offered};
+use tenure_core::Version;
+use tenure_core::ops::described::{self, Offered};
 
 use crate::config::word;
 

@@ -1,8 +1,8 @@
 //! `tenure pin` and `tenure unpin`: one call of the library each, told.
 
 use serde::Serialize;
-use tenure::deadline::monotonic;
-use tenure::{Applied, PinOrder, Pinned, Unpinned, Version};
+use tenure_core::deadline::monotonic;
+use tenure_core::{Applied, PinOrder, Pinned, Unpinned, Version};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -45,7 +45,7 @@ pub(crate) fn pin(call: &Call, words: &words::Pin) -> Result<u8, Failure> {
         host: Call::host(),
     };
     let waiting = Progress::of(call.screen, &target);
-    let pinned = tenure::pin(&order);
+    let pinned = tenure_core::pin(&order);
     drop(waiting);
     let Pinned { version, before, applied } = pinned.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
@@ -92,7 +92,7 @@ pub(crate) fn unpin(call: &Call, words: &words::Named) -> Result<u8, Failure> {
     let target = call.named(&words.name, &words.by)?;
     let Target { scope, called } = &target;
     let waiting = Progress::of(call.screen, &target);
-    let unpinned = tenure::unpin(scope, call.budget()?);
+    let unpinned = tenure_core::unpin(scope, call.budget()?);
     drop(waiting);
     let Unpinned { before, target, stands } = unpinned.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);

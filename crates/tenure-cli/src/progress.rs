@@ -8,7 +8,7 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use tenure::{Scope, Standing};
+use tenure_core::{Scope, Standing};
 
 use crate::account;
 use crate::config::Target;
@@ -59,14 +59,14 @@ impl Drop for Progress {
 }
 
 fn awaited(scope: &Scope) -> String {
-    match tenure::status(scope) {
+    match tenure_core::status(scope) {
         Ok(Standing::Serving(hello)) => format!("waiting while {} is replaced", account::line(&hello)),
         Ok(Standing::NotServing(hello)) if hello.draining => {
             format!("waiting for the end of {}", account::line(&hello))
         }
         Ok(Standing::NotServing(hello)) => format!("waiting until {} is ready", account::line(&hello)),
         Ok(Standing::Silent { who, .. }) => format!("waiting for an answer ({})", who.join("; ")),
-        Ok(Standing::Down) => match tenure::gate_holder(scope) {
+        Ok(Standing::Down) => match tenure_core::gate_holder(scope) {
             Ok(Some(holder)) => format!("waiting for its launcher ({holder})"),
             Ok(None) | Err(_) => "waiting for it to start".to_owned(),
         },

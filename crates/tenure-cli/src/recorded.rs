@@ -5,10 +5,10 @@
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure::Version;
-use tenure::deadline::{Moment, millis};
-use tenure::desired::{Desired, Down, Failure};
-use tenure::wire::Asker;
+use tenure_core::Version;
+use tenure_core::deadline::{Moment, millis};
+use tenure_core::store::desired::{Desired, Down, Failure};
+use tenure_core::protocol::wire::Asker;
 
 use crate::account;
 use crate::render::printable;
@@ -108,7 +108,7 @@ fn since(then: &Moment, now: &Moment) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use tenure::Spec;
+    use tenure_core::Spec;
 
     use super::*;
 

@@ -1,10 +1,10 @@
 //! `tenure restart`: one call of the library, and its proof told.
 
 use serde::Serialize;
-use tenure::deadline::monotonic;
-use tenure::spec::{BadSpec, ListenMode};
-use tenure::wire::Hello;
-use tenure::{Manner, Restarted, Version};
+use tenure_core::deadline::monotonic;
+use tenure_core::spec::{BadSpec, ListenMode};
+use tenure_core::protocol::wire::Hello;
+use tenure_core::{Manner, Restarted, Version};
 
 use crate::account::{self, Identity};
 use crate::answer::State;
@@ -45,7 +45,7 @@ pub(crate) fn run(call: &Call, words: &words::Restart) -> Result<u8, Failure> {
     let described = wanted.spec.version.clone();
     let order = call.order(wanted)?.overlap(words.overlap).force(words.force);
     let waiting = Progress::of(call.screen, &target);
-    let restarted = tenure::restart(&order);
+    let restarted = tenure_core::restart(&order);
     drop(waiting);
     let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
@@ -145,14 +145,14 @@ fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tenure::spec::Listen;
-    use tenure::wire::Answer;
+    use tenure_core::spec::Listen;
+    use tenure_core::protocol::wire::Answer;
 
     use super::*;
 
     /// A restart in this manner of a worker whose listeners are bound so.
     fn restarted(manner: Manner, modes: &[ListenMode]) -> Restarted {
-        let golden = include_str!("../../tenure/formats/hello-1.json");
+        let golden = include_str!("../../tenure-core/formats/hello-1.json");
         let Answer::Hello(mut new) = serde_json::from_str(golden).expect("an answer") else {
             panic!("the golden answer is a HELLO")
         };

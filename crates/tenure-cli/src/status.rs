@@ -3,12 +3,12 @@
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use tenure::deadline::Moment;
-use tenure::described::Offered;
-use tenure::desired::Desired;
-use tenure::ends::End;
-use tenure::wire::{AppState, Hello, Probation};
-use tenure::{Error, Scope, Standing, Version};
+use tenure_core::deadline::Moment;
+use tenure_core::ops::described::Offered;
+use tenure_core::store::desired::Desired;
+use tenure_core::protocol::ends::End;
+use tenure_core::protocol::wire::{AppState, Hello, Probation};
+use tenure_core::{Error, Scope, Standing, Version};
 
 use crate::account::{self, Details, Identity};
 use crate::answer::State;
@@ -78,19 +78,19 @@ struct Seen {
 
 impl Seen {
     fn of(target: Target) -> Self {
-        let standing = tenure::status(&target.scope);
+        let standing = tenure_core::status(&target.scope);
         Self::with(target, standing)
     }
 
     fn with(target: Target, standing: Result<Standing, Error>) -> Self {
         let (record, unread) = record(&target.scope);
         let name = target.scope.name();
-        let offered = record.as_ref().map(|record| tenure::described::offered(record, name, config::stated));
+        let offered = record.as_ref().map(|record| tenure_core::ops::described::offered(record, name, config::stated));
         let offered = offered.unwrap_or_default();
         let down = matches!(standing, Ok(Standing::Down));
         // A ledger that cannot be read is told by whoever needs it.
-        let ended = if down { tenure::last_end(&target.scope).ok().flatten() } else { None };
-        let left = down && tenure::is_program_left(&target.scope).unwrap_or(false);
+        let ended = if down { tenure_core::last_end(&target.scope).ok().flatten() } else { None };
+        let left = down && tenure_core::is_program_left(&target.scope).unwrap_or(false);
         Self { target, standing, record, offered, unread, ended, left, now: Moment::now() }
     }
 
@@ -171,7 +171,7 @@ impl Seen {
 
 /// The record of a scope, or why there is none to go by: what stands is told all the same.
 fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
-    match tenure::recorded(scope) {
+    match tenure_core::recorded(scope) {
         Ok(record) => (record, None),
         Err(error) => (None, Some(with_causes(&error))),
     }
@@ -208,7 +208,7 @@ pub(crate) fn run(call: &Call, words: &words::Status) -> Result<u8, Failure> {
 
 /// Tells of every worker that has state on this host; 0 whatever their state.
 pub(crate) fn list(call: &Call) -> Result<u8, Failure> {
-    let listed = tenure::list().map_err(|error| Call::failed(&error, "NAME"))?;
+    let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
     let seen = listed.into_iter().map(|(scope, standing)| Seen::with(Target::whole(scope), standing));
     let seen: Vec<Seen> = seen.collect();
     tell_all(call, &seen)?;

@@ -1,9 +1,9 @@
 //! `tenure stop`: the worker, its program and their children, proved gone. Idempotent; never starts anything.
 
 use serde::Serialize;
-use tenure::deadline::monotonic;
-use tenure::retire::Ending;
-use tenure::{StopOrder, Stopped};
+use tenure_core::deadline::monotonic;
+use tenure_core::launch::retire::Ending;
+use tenure_core::{StopOrder, Stopped};
 
 use crate::account;
 use crate::answer::State;
@@ -43,7 +43,7 @@ pub(crate) fn run(call: &Call, words: &words::Stop) -> Result<u8, Failure> {
     let Target { scope, called } = target;
     let (budget, hold) = (call.budget()?, words.hold);
     let order = StopOrder { scope, budget, reason: "tenure stop".to_owned(), hold };
-    let stopped = tenure::stop(&order);
+    let stopped = tenure_core::stop(&order);
     drop(waiting);
     let scope = &order.scope;
     let stopped = stopped.map_err(|error| Call::failed(&error, &called))?;

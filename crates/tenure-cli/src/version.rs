@@ -3,8 +3,8 @@
 use clap_complete::{generate, shells};
 use clap_complete_nushell::Nushell;
 use serde::Serialize;
-use tenure::wire::{PROTOCOL, ProtocolRange, WIRE_VERSION};
-use tenure::{desired, ledger};
+use tenure_core::protocol::wire::{PROTOCOL, ProtocolRange, WIRE_VERSION};
+use tenure_core::store::{desired, ledger};
 
 use crate::call::Call;
 use crate::failure::Failure;

@@ -238,7 +238,7 @@ mod tests {
         assert!(!common.json && !common.quiet);
         let Words::Ensure(ensure) = words else { panic!("ensure expected") };
         assert_eq!(ensure.command, ["node", "--json", "-q"]);
-        assert_eq!(ensure.wanted.version, Some(tenure::Version::new(1, 2, 3)));
+        assert_eq!(ensure.wanted.version, Some(tenure_core::Version::new(1, 2, 3)));
     }
 
     #[test]

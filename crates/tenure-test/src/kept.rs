@@ -7,10 +7,10 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
-use tenure::Scope;
-use tenure::desired::Desired;
-use tenure::event::{Event, What};
-use tenure::ledger::Ledger;
+use tenure_core::Scope;
+use tenure_core::store::desired::Desired;
+use tenure_core::store::event::{Event, What};
+use tenure_core::store::ledger::Ledger;
 use tenure_sys::dir::Dir;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ProcessHandle, Signal};

@@ -17,7 +17,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 use tenure_sys::pipe;
 
 use client::{Client, Given};

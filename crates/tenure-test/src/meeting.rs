@@ -43,7 +43,7 @@ impl Meeting {
 
     /// What `TENURE_FAULT` says to make processes meet here at `point`.
     #[must_use]
-    pub fn armed(&self, point: tenure::fault::Point) -> String {
+    pub fn armed(&self, point: tenure_core::fault::Point) -> String {
         format!("{}=meet:{}", point.name(), self.path.display())
     }
 

@@ -1,6 +1,6 @@
 //! The model: launchers, workers and what the kernel keeps for them, explored through every interleaving and every crash.
 //!
-//! What decides here is what ships: [`tenure::judge`], [`tenure::errand`], [`tenure::desired`] and
+//! What decides here is what ships: [`tenure_core::policy::decide`], [`tenure_core::policy::attempt`], [`tenure_core::store::desired`] and
 //! [`tenure_worker::life`] are called, not rewritten. What is rewritten, because it is I/O, is the order of steps in
 //! `ensure`, `start`, `retire`, `stop` and `pin`; each is cut where the real one can be interleaved or can die. Cold
 //! start, retirement followed by a start, `stop`, `restart` and a person's words (`pin`, `unpin`, `stop --hold`, `start`)
@@ -28,7 +28,7 @@ use std::hash::Hash;
 use std::time::Duration;
 
 use stateright::{Checker, Expectation, HasDiscoveries, Model, Property};
-use tenure::deadline;
+use tenure_core::deadline;
 
 use crate::model::moves::Move;
 use crate::model::scenario::Rules;

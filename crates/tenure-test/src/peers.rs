@@ -14,8 +14,8 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
-use tenure::wire::{self, Answer, Request, Until};
+use tenure_core::deadline::monotonic;
+use tenure_core::protocol::wire::{self, Answer, Request, Until};
 use tenure_sys::dir::Dir;
 use tenure_sys::{limits, socket};
 

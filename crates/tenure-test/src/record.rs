@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenure::deadline::wall_millis;
+use tenure_core::deadline::wall_millis;
 use tenure_sys::lock::{self, FileLock, TryLock};
 
 /// What was tried: trials of one origin may be added up.

@@ -135,7 +135,7 @@ impl Sandbox {
     /// If the machine's name cannot be read.
     #[must_use]
     pub fn scope(&self, name: &str) -> PathBuf {
-        tenure::paths::host_directory(&self.state_root()).expect("its own file tells").join(name)
+        tenure_core::store::paths::host_directory(&self.state_root()).expect("its own file tells").join(name)
     }
 
     /// The working directory of its commands.
@@ -175,7 +175,7 @@ impl Sandbox {
         let mut env = BTreeMap::new();
         env.insert("PATH".to_owned(), std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()));
         env.insert("HOME".to_owned(), self.path().join("home").display().to_string());
-        env.insert(tenure::paths::ROOT_VARIABLE.to_owned(), self.state_root().display().to_string());
+        env.insert(tenure_core::store::paths::ROOT_VARIABLE.to_owned(), self.state_root().display().to_string());
         env.insert("TENURE_CONFIG_DIR".to_owned(), self.config().display().to_string());
         let args = args.into_iter().map(Into::into).collect();
         Call {
@@ -192,7 +192,7 @@ impl Sandbox {
     /// Every process that was started in this sandbox and still lives.
     #[must_use]
     pub fn processes(&self) -> Vec<Marked> {
-        tree::with_environ(tenure::paths::ROOT_VARIABLE, &self.state_root().display().to_string())
+        tree::with_environ(tenure_core::store::paths::ROOT_VARIABLE, &self.state_root().display().to_string())
     }
 
     /// Stops the worker of a scope and says how that went.

@@ -1,6 +1,6 @@
 //! Who has an address, and when, while a worker is replaced.
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 

@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
 use std::thread;
 
-use tenure::wire;
+use tenure_core::protocol::wire;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Sandbox;

@@ -51,7 +51,7 @@ fn a_state_directory_that_is_open_to_others_is_refused_and_not_repaired() {
 #[test]
 fn a_state_root_in_which_others_could_put_another_directory_is_refused() {
     let sandbox = once_run();
-    let host = tenure::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
+    let host = tenure_core::store::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
     for path in [sandbox.state_root(), host] {
         for open in [0o777, 0o770, 0o702] {
             mode(&path, open);
@@ -76,7 +76,7 @@ fn a_state_directory_of_another_user_is_refused() {
     chown(sandbox.scope("w"), Some(NOBODY), Some(NOBODY)).expect("root");
     every_word_refuses(&sandbox, "belongs to uid 65534");
     chown(sandbox.scope("w"), Some(0), Some(0)).expect("root");
-    let host = tenure::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
+    let host = tenure_core::store::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
     chown(host, Some(NOBODY), Some(NOBODY)).expect("root");
     let listed = sandbox.tenure(["list", "--json"]).run().expect(4);
     assert!(complaint(&listed).contains("belongs to uid 65534"), "{}", listed.stdout);
@@ -152,7 +152,7 @@ fn a_state_root_that_is_a_file_is_refused() {
 #[test]
 fn a_bad_scope_stands_in_no_other_scopes_way() {
     let sandbox = once_run();
-    let host = tenure::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
+    let host = tenure_core::store::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
     fs::write(host.join("a-file"), "").expect("ours");
     fs::create_dir(host.join("open")).expect("ours");
     mode(&host.join("open"), 0o777);

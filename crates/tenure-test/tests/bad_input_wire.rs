@@ -7,8 +7,8 @@ use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
 use serde_json::json;
-use tenure::deadline::monotonic;
-use tenure::wire::{self, Answer, Request};
+use tenure_core::deadline::monotonic;
+use tenure_core::protocol::wire::{self, Answer, Request};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Sandbox;
 use tenure_test::storm::dice::Dice;
@@ -19,7 +19,7 @@ const BINARIES: Binaries =
 
 /// Longest time that a HELLO may take while others misbehave, also on a machine that is busy with other tests: past it a
 /// launcher would call the worker wedged.
-const IN_TIME: Duration = tenure::probe::SILENT_IS_WEDGED;
+const IN_TIME: Duration = tenure_core::launch::probe::SILENT_IS_WEDGED;
 
 fn connect(sandbox: &Sandbox) -> UnixStream {
     let stream = UnixStream::connect(sandbox.scope("w").join("control.sock")).expect("a worker listens");

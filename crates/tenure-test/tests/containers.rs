@@ -6,7 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use serde_json::{Value, json};
-use tenure::scope::{COOKIE_VARIABLE, program_cookie};
+use tenure_core::spec::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::sandbox::{Call, Output, Running, Sandbox};
 use tenure_test::usual::{
@@ -133,7 +133,7 @@ fn one_directory_by_two_names_has_one_worker() {
 #[test]
 fn marks_by_the_path_count_only_where_a_directory_is_from_before() {
     let sandbox = BINARIES.sandbox(&[]);
-    let by_path = "w".parse::<tenure::Scope>().expect("valid").id(&sandbox.scope("w"));
+    let by_path = "w".parse::<tenure_core::Scope>().expect("valid").id(&sandbox.scope("w"));
     let stray = marked(&sandbox, &by_path);
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
@@ -152,7 +152,7 @@ fn what_an_older_tenure_has_started_beside_an_id_is_found_by_its_own_word() {
     let sandbox = BINARIES.sandbox(&[]);
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
-    let by_path = "w".parse::<tenure::Scope>().expect("valid").id(&sandbox.scope("w"));
+    let by_path = "w".parse::<tenure_core::Scope>().expect("valid").id(&sandbox.scope("w"));
     let stray = marked(&sandbox, &by_path);
     let mut ledger = record(&sandbox, "ledger.json");
     let cookie = program_cookie(&by_path, 1);

@@ -2,7 +2,7 @@
 //!
 //! The matrix runs over `Point::ALL`, so a new point is met here or the test fails because nobody came to it.
 
-use tenure::fault::{Point, Role};
+use tenure_core::fault::{Point, Role};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::meeting::{Met, PATIENCE};
 use tenure_test::sandbox::{Call, Output, Running, Sandbox};

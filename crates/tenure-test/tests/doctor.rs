@@ -7,7 +7,7 @@ use std::net::TcpListener;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tenure::fault::Point;
+use tenure_core::fault::Point;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket::SockDiag;
 use tenure_test::kept::freeze;
@@ -154,7 +154,7 @@ fn a_directory_that_may_not_be_read_is_named_with_its_mode() {
     let mended = run(&["doctor", "w", "--json", "--fix"]).expect("as before").expect(0).json();
     assert_eq!(mended["fixed"][0]["done"], true, "{mended}");
     assert_eq!(run(&["status", "w", "--json"]).expect("as before").expect(0).state(), "up");
-    let host = tenure::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
+    let host = tenure_core::store::paths::host_directory(&sandbox.state_root()).expect("its own file tells");
     fs::set_permissions(&host, fs::Permissions::from_mode(0o000)).expect("root");
     for words in [&["doctor", "--json"][..], &["doctor", "w", "--json"]] {
         let output = run(words).expect("as before").expect(7);

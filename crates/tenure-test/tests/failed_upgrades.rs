@@ -2,7 +2,7 @@
 
 use std::net::TcpListener;
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};

@@ -8,30 +8,30 @@ use std::fs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenure::brief::Brief;
-use tenure::desired::Desired;
-use tenure::event::Event;
-use tenure::ledger::Ledger;
-use tenure::wire::{Answer, Request};
+use tenure_core::launch::handshake::Brief;
+use tenure_core::store::desired::Desired;
+use tenure_core::store::event::Event;
+use tenure_core::store::ledger::Ledger;
+use tenure_core::protocol::wire::{Answer, Request};
 use tenure_test::sandbox::Sandbox;
 use tenure_test::usual::{Binaries, ensure, started, status, stop};
 
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
 
-const LEDGER: &str = include_str!("../../tenure/formats/ledger-1.json");
-const LEDGER_PROVED: &str = include_str!("../../tenure/formats/ledger-1-proved.json");
-const REQUESTS: &str = include_str!("../../tenure/formats/requests-1.jsonl");
-const ANSWERS: &str = include_str!("../../tenure/formats/answers-1.jsonl");
-const DESIRED: &str = include_str!("../../tenure/formats/desired-1.json");
-const DESIRED_2: &str = include_str!("../../tenure/formats/desired-2.json");
-const DESIRED_3: &str = include_str!("../../tenure/formats/desired-3.json");
-const DESIRED_3_MADE: &str = include_str!("../../tenure/formats/desired-3-made.json");
-const EVENTS: &str = include_str!("../../tenure/formats/events-1.jsonl");
-const HELLO: &str = include_str!("../../tenure/formats/hello-1.json");
-const HELLO_OF_A_BUILD: &str = include_str!("../../tenure/formats/hello-1-build.json");
-const HELLO_ON_PROBATION: &str = include_str!("../../tenure/formats/hello-1-probation.json");
-const BRIEF: &str = include_str!("../../tenure/formats/brief-1.json");
+const LEDGER: &str = include_str!("../../tenure-core/formats/ledger-1.json");
+const LEDGER_PROVED: &str = include_str!("../../tenure-core/formats/ledger-1-proved.json");
+const REQUESTS: &str = include_str!("../../tenure-core/formats/requests-1.jsonl");
+const ANSWERS: &str = include_str!("../../tenure-core/formats/answers-1.jsonl");
+const DESIRED: &str = include_str!("../../tenure-core/formats/desired-1.json");
+const DESIRED_2: &str = include_str!("../../tenure-core/formats/desired-2.json");
+const DESIRED_3: &str = include_str!("../../tenure-core/formats/desired-3.json");
+const DESIRED_3_MADE: &str = include_str!("../../tenure-core/formats/desired-3-made.json");
+const EVENTS: &str = include_str!("../../tenure-core/formats/events-1.jsonl");
+const HELLO: &str = include_str!("../../tenure-core/formats/hello-1.json");
+const HELLO_OF_A_BUILD: &str = include_str!("../../tenure-core/formats/hello-1-build.json");
+const HELLO_ON_PROBATION: &str = include_str!("../../tenure-core/formats/hello-1-probation.json");
+const BRIEF: &str = include_str!("../../tenure-core/formats/brief-1.json");
 
 fn value(text: &str) -> Value {
     serde_json::from_str(text).expect("a golden is JSON")

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tenure::ledger::Ledger;
+use tenure_core::store::ledger::Ledger;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::kept::{freeze, kill};
 use tenure_test::sandbox::{Output, Sandbox};
@@ -144,7 +144,7 @@ fn one_that_left_the_session_is_found_by_the_command_that_is_printed() {
     let link = scene.sandbox.path().join("link[1]");
     symlink(scene.sandbox.state_root(), &link).expect("a sandbox takes links");
     let by_link = as_user(&scene.sandbox, NOBODY, &["ensure", "w", "--json"]).expect("looked for before");
-    let by_link = by_link.env(tenure::paths::ROOT_VARIABLE, &link.display().to_string());
+    let by_link = by_link.env(tenure_core::store::paths::ROOT_VARIABLE, &link.display().to_string());
     found(&complaint(&by_link.run().expect(1)));
 
     kill(&left.child);

@@ -1,11 +1,11 @@
 //! What a dead worker leaves is found by every kind of evidence, and ended as its program was promised.
 
-use tenure::Scope;
-use tenure::event::What;
-use tenure::fault::Point;
-use tenure::ledger::{Ledger, ProgramRecord};
-use tenure::leftovers;
-use tenure::paths::StateDir;
+use tenure_core::Scope;
+use tenure_core::store::event::What;
+use tenure_core::fault::Point;
+use tenure_core::store::ledger::{Ledger, ProgramRecord};
+use tenure_core::launch::orphans;
+use tenure_core::store::paths::StateDir;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::tree;
@@ -332,7 +332,7 @@ fn whoever_clears_up_after_a_program_leaves_the_next_one_alone_that_has_its_lock
     let state = StateDir::at(&kept.state(), &scope).expect("private");
     let former = ProgramRecord { lock: record.lock, ..ProgramRecord::of_cookie(before) };
     assert!(former.lock.is_some());
-    let ended = leftovers::clear_program(&state, &former, PATIENCE).expect("nothing is left of it");
+    let ended = orphans::clear_program(&state, &former, PATIENCE).expect("nothing is left of it");
     assert_eq!(ended, []);
     assert!(![host, shim, program].iter().any(ProcessHandle::has_ended), "they are another program's");
     kept.stop().run().expect(0);

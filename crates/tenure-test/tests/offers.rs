@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tenure::fault::Point;
+use tenure_core::fault::Point;
 use tenure_test::sandbox::{Output, Sandbox};
 use tenure_test::usual::{Binaries, complaint};
 

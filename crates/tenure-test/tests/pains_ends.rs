@@ -1,6 +1,6 @@
 //! How a worker ends: all of it, provably, on one path, and nobody else with it.
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::kept::{self, Kept};
@@ -279,7 +279,7 @@ fn records_of_another_boot_are_void() {
     let before = Identity { boot: "11111111-2222-3333-4444-555555555555".to_owned(), ..innocent.identity() };
     kept.forge(|ledger| {
         ledger.lineage = vec![before.clone()];
-        ledger.booting_until = Some(tenure::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
+        ledger.booting_until = Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
         if let Some(program) = &mut ledger.program {
             program.shim = Some(before.clone());
             program.identity = Some(before.clone());

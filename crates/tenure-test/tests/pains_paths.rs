@@ -4,7 +4,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use tenure::fault::Point;
+use tenure_core::fault::Point;
 use tenure_sys::process::Signal;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};

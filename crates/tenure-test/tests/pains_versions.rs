@@ -1,6 +1,6 @@
 //! Which version runs, whoever calls: newest wins, the older accept it, and nobody's turn makes it flap.
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Output, Running};
 

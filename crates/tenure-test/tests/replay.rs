@@ -3,7 +3,7 @@
 //! Each process is killed as soon as it comes to its fault point; everything else is left to chance, as in the model. What
 //! the launcher is told and who serves then must be one of the ends to which the model comes.
 
-use tenure::fault::Point;
+use tenure_core::fault::Point;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::meeting::{Meeting, PATIENCE};
 use tenure_test::model::takeover::replay::{Blow, End, Replay, Standing, all};

@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_sys::process::executable_of;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Output, Sandbox};

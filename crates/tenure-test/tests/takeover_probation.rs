@@ -3,10 +3,10 @@
 //!
 //! Probations are long here, so that nothing but what a test does ends them.
 
-use tenure::deadline::Moment;
-use tenure::event::What;
-use tenure::fault::Point;
-use tenure::ledger::RolledBack;
+use tenure_core::deadline::Moment;
+use tenure_core::store::event::What;
+use tenure_core::fault::Point;
+use tenure_core::store::ledger::RolledBack;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Call, Output};

@@ -6,7 +6,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
-use tenure::fault::{Point, Role};
+use tenure_core::fault::{Point, Role};
 use tenure_sys::process::ProcessHandle;
 use tenure_test::ask;
 use tenure_test::kept::Kept;

@@ -1,6 +1,6 @@
 //! Ends that nobody asked for: on record, told by every word that looks, and a reason to wait where they repeat.
 
-use tenure::ends::{End, How};
+use tenure_core::protocol::ends::{End, How};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};

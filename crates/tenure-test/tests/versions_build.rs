@@ -4,7 +4,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Output;
 

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::Path;
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::usual;
 

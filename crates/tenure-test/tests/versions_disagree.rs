@@ -1,6 +1,6 @@
 //! A worker that says it is another version than the one that it was started as: tried once more, then named, and left alone.
 
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Output;
 

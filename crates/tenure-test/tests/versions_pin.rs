@@ -1,7 +1,7 @@
 //! A person holds a version: everybody gets it, nobody replaces it, and only a person lets it go.
 
-use tenure::Version;
-use tenure::event::What;
+use tenure_core::Version;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Output, Running};
 

@@ -1,10 +1,10 @@
 //! What a pin cannot do is said before anything is lost by it; and a stop that holds, which nobody overrides by accident.
 
-use tenure::Version;
-use tenure::deadline::Moment;
-use tenure::desired::{Desired, Down};
-use tenure::event::What;
-use tenure::wire::Asker;
+use tenure_core::Version;
+use tenure_core::deadline::Moment;
+use tenure_core::store::desired::{Desired, Down};
+use tenure_core::store::event::What;
+use tenure_core::protocol::wire::Asker;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Output;
 

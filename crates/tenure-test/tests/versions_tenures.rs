@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
-use tenure::event::What;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::usual;
 

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
+use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 

@@ -12,12 +12,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure::asker;
-use tenure::deadline::{self, Deadline, millis};
-use tenure::event::What;
-use tenure::fault::{self, Point};
-use tenure::retire::CONTROL_THREAD;
-use tenure::wire::{Answer, Asker, Request};
+use tenure_core::asker;
+use tenure_core::deadline::{self, Deadline, millis};
+use tenure_core::store::event::What;
+use tenure_core::fault::{self, Point};
+use tenure_core::launch::retire::CONTROL_THREAD;
+use tenure_core::protocol::wire::{Answer, Asker, Request};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::{Received, SignalFd};
 use tenure_sys::{socket, user};

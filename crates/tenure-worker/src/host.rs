@@ -7,13 +7,13 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
-use tenure::deadline::{Deadline, Moment, monotonic};
-use tenure::ends::How;
-use tenure::event::What;
-use tenure::fault::{self, Point};
-use tenure::readiness::LACK;
-use tenure::spec::KILL_GRACE;
-use tenure::wire::ProgramStatus;
+use tenure_core::deadline::{Deadline, Moment, monotonic};
+use tenure_core::protocol::ends::How;
+use tenure_core::store::event::What;
+use tenure_core::fault::{self, Point};
+use tenure_core::launch::readiness::LACK;
+use tenure_core::spec::KILL_GRACE;
+use tenure_core::protocol::wire::ProgramStatus;
 
 use crate::check::Inquiry;
 use crate::life::EXIT_FAILED;

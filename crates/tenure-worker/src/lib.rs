@@ -35,7 +35,7 @@ pub use fence::directory::DirectoryFence;
 pub use fence::sqlite::SqliteFence;
 pub use status::{BEAT, Status, StopRequest};
 pub use takeover::hand_over::{Back, HandOver};
-pub use tenure::deadline::Deadline;
+pub use tenure_core::deadline::Deadline;
 pub use worker::{ReadyError, Standby, Worker};
 
 /// To be called first in `main` of a program that may be started as a shim: there it runs the shim and never returns.

@@ -7,7 +7,7 @@
 use std::io;
 use std::os::fd::AsFd;
 
-use tenure::paths::{StateDir, file};
+use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::{self, Dir};
 use tenure_sys::fdset;
 
@@ -36,7 +36,7 @@ fn try_rotate_own(state: &StateDir, size: u64, keep: u32) -> io::Result<()> {
     if stdout.len <= size {
         return Ok(());
     }
-    let logs = tenure::logs::directory(state)?;
+    let logs = tenure_core::store::logs::directory(state)?;
     let standing = logs.stat(file::BOOT_LOG)?;
     if standing.is_some_and(|log| (log.dev, log.ino) == (stdout.dev, stdout.ino)) {
         shift(&logs, file::BOOT_LOG, keep)?;
@@ -64,7 +64,7 @@ mod tests {
     #[test]
     fn old_files_move_up_and_the_oldest_goes() {
         let ground = ground();
-        let logs = tenure::logs::directory(&ground.holding.state).expect("a directory");
+        let logs = tenure_core::store::logs::directory(&ground.holding.state).expect("a directory");
         for text in ["a", "b", "c"] {
             write(&logs, text);
             shift(&logs, "log", 2).expect("shifts");
@@ -78,7 +78,7 @@ mod tests {
     #[test]
     fn nothing_old_is_kept_where_none_is_wanted() {
         let ground = ground();
-        let logs = tenure::logs::directory(&ground.holding.state).expect("a directory");
+        let logs = tenure_core::store::logs::directory(&ground.holding.state).expect("a directory");
         write(&logs, "a");
         shift(&logs, "log", 0).expect("removes");
         assert!(logs.names().expect("readable").is_empty());

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use regex_lite::Regex;
-use tenure::logs;
-use tenure::paths::{StateDir, file};
-use tenure::spec::Logs;
+use tenure_core::store::logs;
+use tenure_core::store::paths::{StateDir, file};
+use tenure_core::spec::Logs;
 use tenure_sys::dir::Dir;
 use tenure_sys::pipe;
 use tenure_sys::poll::{self, Interest, Want};
@@ -239,7 +239,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
 
-    use tenure::amount::Size;
+    use tenure_core::spec::amount::Size;
 
     use super::*;
 

@@ -12,15 +12,15 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tenure::deadline::millis;
-use tenure::fault::{self, Point};
-use tenure::ledger::ProgramRecord;
-use tenure::leftovers::{self, Ended, LeftoverError};
-use tenure::paths::{self, StateDir};
-use tenure::program as resolver;
-use tenure::records::RecordError;
-use tenure::scope::COOKIE_VARIABLE;
-use tenure::spec::StopPolicy;
+use tenure_core::deadline::millis;
+use tenure_core::fault::{self, Point};
+use tenure_core::store::ledger::ProgramRecord;
+use tenure_core::launch::orphans::{self, Ended, LeftoverError};
+use tenure_core::store::paths::{self, StateDir};
+use tenure_core::spec::program as resolver;
+use tenure_core::store::records::RecordError;
+use tenure_core::spec::scope::COOKIE_VARIABLE;
+use tenure_core::spec::StopPolicy;
 use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
@@ -251,7 +251,7 @@ impl Program {
     /// Ends what a lost shim has left, and proves it.
     pub fn clear(&self, state: &StateDir) -> Result<Vec<Ended>, LeftoverError> {
         let grace = self.record.stop.as_ref().map_or(Duration::ZERO, |stop| stop.grace.duration());
-        leftovers::clear_program(state, &self.record, grace)
+        orphans::clear_program(state, &self.record, grace)
     }
 
     fn send(&self, letter: &Letter) -> io::Result<()> {

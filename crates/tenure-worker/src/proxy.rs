@@ -19,7 +19,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
 
 use mio::{Poll, Waker};
-use tenure::deadline::{Deadline, monotonic};
+use tenure_core::deadline::{Deadline, monotonic};
 
 use crate::thread;
 

@@ -9,11 +9,11 @@ use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure::asker;
-use tenure::control::{self, Silence};
-use tenure::deadline::Deadline;
-use tenure::event::What;
-use tenure::wire::Role;
+use tenure_core::asker;
+use tenure_core::launch::client::{self, Silence};
+use tenure_core::deadline::Deadline;
+use tenure_core::store::event::What;
+use tenure_core::protocol::wire::Role;
 use tenure_sys::poll::{self, Interest, Want};
 
 use crate::holding::Holding;
@@ -91,7 +91,7 @@ fn directory_moved(holding: &Holding) -> Option<String> {
 
 fn wrong_answer(status: &Status, holding: &Holding) -> Option<String> {
     let stage = Deadline::start(PATIENCE).stage("self-check").ok()?;
-    let mut connection = match control::connect(&holding.state, stage) {
+    let mut connection = match client::connect(&holding.state, stage) {
         Ok(connection) => connection,
         Err(Silence::Absent | Silence::Refused) => {
             return Some("nobody listens on its control socket".to_owned());
@@ -112,7 +112,7 @@ fn wrong_answer(status: &Status, holding: &Holding) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use tenure::paths::file;
+    use tenure_core::store::paths::file;
     use tenure_sys::socket;
 
     use super::*;

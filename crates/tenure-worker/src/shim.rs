@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use tenure::fault::{self, Point};
+use tenure_core::fault::{self, Point};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ExitStatus, ProcessHandle};
 use tenure_sys::signals::SignalFd;
@@ -31,7 +31,7 @@ pub use letter::{LONGEST_LETTER, Letter, Release, Told};
 use tree::{Ending, Killed};
 
 /// The name (`argv[0]`) under which an executable is the shim.
-pub const NAME: &str = tenure::program::SHIM;
+pub const NAME: &str = tenure_core::spec::program::SHIM;
 
 /// Place of each inherited descriptor, from 3.
 pub mod descriptor {

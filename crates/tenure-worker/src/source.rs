@@ -9,8 +9,8 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use tenure::spec::Spec;
-use tenure::wire::Hello;
+use tenure_core::spec::Spec;
+use tenure_core::protocol::wire::Hello;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 

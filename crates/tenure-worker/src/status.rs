@@ -10,10 +10,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use std::{fmt, io};
 
-use tenure::Version;
-use tenure::deadline::{self, Deadline, millis};
-use tenure::spec::{ListenMode, Spec};
-use tenure::wire::{App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until};
+use tenure_core::Version;
+use tenure_core::deadline::{self, Deadline, millis};
+use tenure_core::spec::{ListenMode, Spec};
+use tenure_core::protocol::wire::{App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 

@@ -9,9 +9,9 @@ use std::io::{self, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tenure::asker;
-use tenure::deadline;
-use tenure::event::What;
+use tenure_core::asker;
+use tenure_core::deadline;
+use tenure_core::store::event::What;
 use tenure_sys::exit;
 use tenure_sys::poll::{self, Interest, Want};
 

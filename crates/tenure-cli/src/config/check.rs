@@ -7,7 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use tenure::program;
+use tenure_core::spec::program;
 use tenure_sys::user;
 use toml::Spanned;
 use toml::de::DeValue;

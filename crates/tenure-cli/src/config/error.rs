@@ -5,10 +5,10 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use tenure::deadline::TimedOut;
-use tenure::paths::PathsError;
-use tenure::scope::BadName;
-use tenure::version::VersionError;
+use tenure_core::deadline::TimedOut;
+use tenure_core::store::paths::PathsError;
+use tenure_core::spec::scope::BadName;
+use tenure_core::launch::version::VersionError;
 use tenure_sys::dir::DirError;
 
 use crate::answer::State;

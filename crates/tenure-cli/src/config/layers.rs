@@ -225,7 +225,7 @@ mod tests {
         let spec = &kept.spec;
         assert_eq!((spec.version.major, spec.start_timeout.to_string()), (2, "7s".to_owned()));
         assert_eq!((spec.stop.signal.to_string(), spec.stop.grace.to_string()), ("INT".into(), "9s".into()));
-        assert_eq!(spec.env.preset, tenure::environment::Preset::Agent);
+        assert_eq!(spec.env.preset, tenure_core::spec::environment::Preset::Agent);
         assert_eq!((spec.env.set["A"].as_str(), spec.env.set["B"].as_str()), ("user", "s"));
         assert_eq!(spec.cwd, std::path::Path::new("/s"), "the directory of the file that names the command");
     }
@@ -237,9 +237,9 @@ mod tests {
         let user = "ready = { http = \"/readyz\" }\nhealth = { exec = [\"true\"] }\nversion = \"1.0.0\"";
         let kept =
             of_user_and_system(user, &format!("{system}\nversion = {{ command = [\"v\"] }}")).expect("valid");
-        assert_eq!(kept.spec.ready, Some(tenure::spec::Ready::Http("/readyz".into())));
+        assert_eq!(kept.spec.ready, Some(tenure_core::spec::Ready::Http("/readyz".into())));
         let health = kept.spec.health.expect("there");
-        assert_eq!(health.check, tenure::spec::Ready::Exec(vec!["true".into()]));
+        assert_eq!(health.check, tenure_core::spec::Ready::Exec(vec!["true".into()]));
         assert_eq!(health.failures, 9, "a setting of the weaker file stands");
         assert_eq!(kept.stated, None);
     }

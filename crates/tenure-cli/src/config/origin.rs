@@ -3,8 +3,8 @@
 //! Pure. Values of variables whose names look secret are left out.
 
 use serde_json::{Value as Json, json};
-use tenure::Version;
-use tenure::spec::USUAL_BAKE;
+use tenure_core::Version;
+use tenure_core::spec::USUAL_BAKE;
 
 use super::error::Place;
 use super::file::{Written, span_of};

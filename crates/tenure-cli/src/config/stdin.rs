@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenure::Spec;
+use tenure_core::Spec;
 
 use super::error::{ConfigError, Place, STDIN_PLACE};
 use super::find;
@@ -76,7 +76,7 @@ mod tests {
             let text = format!(r#"{{"command":["x"],"cwd":"a","version":{version}}}"#);
             understand(&text, Path::new("/h")).expect(version)
         };
-        assert_eq!(kept("\"1.2.3\"").spec.version, tenure::Version::new(1, 2, 3));
+        assert_eq!(kept("\"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
         let stated = kept(r#"{"command":["./v"],"inputs":["p"]}"#);
         assert_eq!(stated.stated.expect("a command").command, ["./v"]);
         assert_eq!(stated.spec.cwd, Path::new("/h/a"));

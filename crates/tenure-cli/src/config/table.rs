@@ -1,7 +1,7 @@
 //! Every key of a worker's description: its shape, its default, and what it means in one sentence.
 //!
 //! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are made
-//! from it or compared with it, and a test holds it against the serde form of [`tenure::Spec`]. Data only.
+//! from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
 
 use super::keys::Default::{Required, Told, Value};
 use super::keys::Shape::{
@@ -9,16 +9,16 @@ use super::keys::Shape::{
 };
 use super::keys::{Default, Key, Shape};
 
-/// A duration, as [`tenure::amount::Span`] reads it.
+/// A duration, as [`tenure_core::spec::amount::Span`] reads it.
 const DURATION: Shape = Pattern(DURATION_PATTERN);
 
 /// What a duration looks like.
 pub(crate) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";
 
-/// A size, as [`tenure::amount::Size`] reads it.
+/// A size, as [`tenure_core::spec::amount::Size`] reads it.
 const SIZE: Shape = Pattern("^[0-9]+(B|kB|MB|GB)$");
 
-/// The name of a listener or a key, as [`tenure::Scope`] takes it.
+/// The name of a listener or a key, as [`tenure_core::Scope`] takes it.
 const NAME: Shape = Pattern(NAME_PATTERN);
 
 /// What a worker's name looks like.
@@ -299,9 +299,9 @@ const LOGS: &[Key] = &[
 #[cfg(test)]
 mod tests {
     use serde_json::Value as Json;
-    use tenure::Spec;
-    use tenure::amount::Span;
-    use tenure::spec::{Health, Listen, ListenMode, Ready, Upstream};
+    use tenure_core::Spec;
+    use tenure_core::spec::amount::Span;
+    use tenure_core::spec::{Health, Listen, ListenMode, Ready, Upstream};
 
     use super::super::keys::{Described, unknown};
     use super::*;
@@ -315,7 +315,7 @@ mod tests {
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));
         spec.build = vec!["dist/**".into()];
-        spec.umask = tenure::spec::Umask::try_from("022".to_owned()).ok();
+        spec.umask = tenure_core::spec::Umask::try_from("022".to_owned()).ok();
         spec.ready = Some(Ready::Http("/".into()));
         spec.health = Some(Health::of(Ready::Http("/".into())));
         serde_json::to_value(spec).expect("a spec is JSON")

@@ -2,12 +2,12 @@
 
 use std::path::Path;
 
-use tenure::trust;
+use tenure_core::store::trust;
 
 use super::error::ConfigError;
 use super::find::Source;
 
-pub(crate) use tenure::trust::Standing;
+pub(crate) use tenure_core::store::trust::Standing;
 
 /// The records below a state root.
 #[derive(Debug, Clone)]

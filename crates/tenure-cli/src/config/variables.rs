@@ -7,8 +7,8 @@ use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tenure::amount::Span;
-use tenure::{FIRST_ANSWER_VARIABLE, Version, WEDGED_AFTER_VARIABLE};
+use tenure_core::spec::amount::Span;
+use tenure_core::{FIRST_ANSWER_VARIABLE, Version, WEDGED_AFTER_VARIABLE};
 
 use super::error::ConfigError;
 use super::worker::Kept;
@@ -122,7 +122,7 @@ fn value<T: FromStr<Err: std::fmt::Display>>(
 
 #[cfg(test)]
 mod tests {
-    use tenure::Spec;
+    use tenure_core::Spec;
 
     use super::super::table::WORKER;
     use super::*;

@@ -8,9 +8,9 @@ use std::path::{Component, Path, PathBuf};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tenure::Spec;
-use tenure::amount::Span;
-use tenure::version::{Stated, VersionCommand};
+use tenure_core::Spec;
+use tenure_core::spec::amount::Span;
+use tenure_core::launch::version::{Stated, VersionCommand};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
@@ -155,10 +155,10 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<Ke
             return Err(blame(key, &format!("`{key}` must be longer than zero")));
         }
     }
-    let project = || tenure::Scope::project_key(about.strongest().directory());
+    let project = || tenure_core::Scope::project_key(about.strongest().directory());
     let key = apart.key.or_else(|| of_project.then(project));
     check_key(key.as_deref()).map_err(|why| blame("key", &why))?;
-    tenure::Scope::new(&about.name, None).map_err(|bad| {
+    tenure_core::Scope::new(&about.name, None).map_err(|bad| {
         Flaw::of(about, spans.header, &format!("it cannot have this name: {}; {NAMES}", bad.why))
     })?;
     let Apart { first_answer, wedged_after, .. } = apart;
@@ -167,7 +167,7 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<Ke
 
 /// A key as a scope may have it.
 fn check_key(key: Option<&str>) -> Result<(), String> {
-    match tenure::Scope::new("name", key) {
+    match tenure_core::Scope::new("name", key) {
         Ok(_) => Ok(()),
         Err(bad) => Err(format!("`key` cannot be {:?}: {}; {NAMES}", bad.text, bad.why)),
     }
@@ -272,7 +272,7 @@ fn spell_out(table: &mut DeTable<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use tenure::spec::{Health, ListenMode, Ready, Upstream};
+    use tenure_core::spec::{Health, ListenMode, Ready, Upstream};
 
     use super::super::find::Source;
     use super::super::layers::{Description, Layers};
@@ -302,7 +302,7 @@ mod tests {
 
     #[test]
     fn a_project_has_its_own_worker_unless_it_says_user() {
-        let own = Some(tenure::Scope::project_key(Path::new("/p")));
+        let own = Some(tenure_core::Scope::project_key(Path::new("/p")));
         assert_eq!(project("").key, own);
         assert_eq!(project("scope = \"user\"").key, None);
         assert_eq!(project("key = \"k\"").key, Some("k".to_owned()));
@@ -330,7 +330,7 @@ mod tests {
 
     #[test]
     fn a_version_is_a_literal_or_a_command_that_is_not_run_here() {
-        assert_eq!(project("version = \"1.2.3\"").spec.version, tenure::Version::new(1, 2, 3));
+        assert_eq!(project("version = \"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
         let asked = project("version = { command = [\"./no-such\"], inputs = [\"package.json\"] }");
         assert_eq!(asked.spec.version, Spec::unversioned());
         assert_eq!(asked.stated.expect("a command").inputs, [Path::new("package.json")]);

@@ -6,10 +6,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure::amount::Span;
-use tenure::spec::{Listen, ListenMode, Ready};
-use tenure::wire::Endpoint;
-use tenure::{Scope, Spec, Version};
+use tenure_core::spec::amount::Span;
+use tenure_core::spec::{Listen, ListenMode, Ready};
+use tenure_core::protocol::wire::Endpoint;
+use tenure_core::{Scope, Spec, Version};
 
 use super::stage::{Stage, StageError};
 use crate::account;

@@ -11,12 +11,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::Deserialize;
-use tenure::deadline::Deadline;
-use tenure::paths::{self, StateDir};
-use tenure::probe::{self, Observation};
-use tenure::scope::{COOKIE_VARIABLE, cookie_prefix};
-use tenure::wire::{Endpoint, Hello};
-use tenure::{Scope, Spec};
+use tenure_core::deadline::Deadline;
+use tenure_core::store::paths::{self, StateDir};
+use tenure_core::launch::probe::{self, Observation};
+use tenure_core::spec::scope::{COOKIE_VARIABLE, cookie_prefix};
+use tenure_core::protocol::wire::{Endpoint, Hello};
+use tenure_core::{Scope, Spec};
 use tenure_sys::dir::Dir;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use tenure::Spec;
-use tenure::deadline::monotonic;
+use tenure_core::Spec;
+use tenure_core::deadline::monotonic;
 use tenure_sys::process::ProcessHandle;
 
 use super::load::{self, CLIENTS, Tally};

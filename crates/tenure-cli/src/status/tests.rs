@@ -1,10 +1,10 @@
 //! What a person sees of a worker in each state, without any worker: accounts made up from the golden one.
 
 use insta::{Settings, assert_snapshot};
-use tenure::Spec;
-use tenure::desired::Down;
-use tenure::wire::{Answer, Asker, Check, Endpoint};
-use tenure::{Standing, Version};
+use tenure_core::Spec;
+use tenure_core::store::desired::Down;
+use tenure_core::protocol::wire::{Answer, Asker, Check, Endpoint};
+use tenure_core::{Standing, Version};
 
 use super::*;
 
@@ -14,7 +14,7 @@ fn scope(name: &str) -> Scope {
 
 /// The account of a worker that serves.
 fn hello() -> Hello {
-    let golden = include_str!("../../../tenure/formats/hello-1.json");
+    let golden = include_str!("../../../tenure-core/formats/hello-1.json");
     let Answer::Hello(mut hello) = serde_json::from_str(golden).expect("an answer") else {
         panic!("the golden answer is a HELLO")
     };

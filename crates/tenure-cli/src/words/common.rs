@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
-use tenure::amount::Span;
+use tenure_core::spec::amount::Span;
 
 /// Flags that every command takes, before or after its name.
 #[expect(clippy::struct_excessive_bools, reason = "each is a flag of its own on the command line")]

@@ -3,9 +3,9 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use tenure::Version;
-use tenure::amount::Span;
-use tenure::version::parse;
+use tenure_core::Version;
+use tenure_core::spec::amount::Span;
+use tenure_core::launch::version::parse;
 
 /// Reads a version as people and programs write it, also with a `v` before it.
 fn version(text: &str) -> Result<Version, String> {

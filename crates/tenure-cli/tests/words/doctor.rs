@@ -19,7 +19,7 @@ fn of_workers(mut said: Said) -> Said {
 
 /// The directory of this host, below the root of all state.
 fn host(sandbox: &Sandbox) -> PathBuf {
-    tenure::paths::host_directory(&sandbox.path("state")).expect("a machine has a name, or none")
+    tenure_core::store::paths::host_directory(&sandbox.path("state")).expect("a machine has a name, or none")
 }
 
 /// The host's directory has another name on each machine.

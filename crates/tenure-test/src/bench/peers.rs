@@ -1,6 +1,6 @@
 //! A newcomer's HELLO while ten thousand peers of one kind keep a worker busy.
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 
 use super::figure::{self, Row};
 use crate::peers::{self, Crowd, KINDS};

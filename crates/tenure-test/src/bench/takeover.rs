@@ -7,7 +7,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 
 use super::figure::{Row, difference, median, show};
 use super::idle::pass;

@@ -4,8 +4,8 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::Path;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
-use tenure::{Order, Spec};
+use tenure_core::deadline::monotonic;
+use tenure_core::{Order, Spec};
 
 use super::figure::{Row, difference, median, ratio, show};
 use crate::sandbox::Sandbox;
@@ -80,7 +80,7 @@ pub fn in_process(order: &Order, runs: usize) -> Row {
     let echo = Echo::start();
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for _ in 0..runs {
-        ours.push(timed(|| drop(tenure::ensure(order))));
+        ours.push(timed(|| drop(tenure_core::ensure(order))));
         floor.push(timed(|| echo.round_trip()));
     }
     Row {

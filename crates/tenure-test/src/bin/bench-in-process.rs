@@ -2,7 +2,7 @@
 
 use std::process::ExitCode;
 
-use tenure::{Scope, Spec, Standing};
+use tenure_core::{Scope, Spec, Standing};
 use tenure_test::bench::warm;
 
 fn main() -> ExitCode {
@@ -16,7 +16,7 @@ fn main() -> ExitCode {
 /// The spec of the worker that is up, as it tells it.
 fn running_spec() -> Option<Spec> {
     let scope = Scope::new("one", None).ok()?;
-    let Standing::Serving(hello) = tenure::status(&scope).ok()? else { return None };
+    let Standing::Serving(hello) = tenure_core::status(&scope).ok()? else { return None };
     let mut spec = Spec::of_command(hello.spec.command.clone(), hello.spec.cwd.clone());
     spec.listen.clone_from(&hello.spec.listen);
     spec.version.clone_from(&hello.version);

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::sync::mpsc::Sender;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 use tenure_sys::poll::{self, Interest, Want};
 
 use super::answer::{self, Answer, Failure};

@@ -3,8 +3,8 @@
 //! The steps are cut where the real story can be interleaved or can die: between the look and the act, before each lock,
 //! after each thing that is written or made. `stop` and `restart` take the same way where the real ones do.
 
-use tenure::errand::How;
-use tenure::judge::Suspicion;
+use tenure_core::policy::attempt::How;
+use tenure_core::policy::decide::Suspicion;
 use tenure_worker::life::{Happening, Life};
 
 use crate::model::account;

@@ -8,13 +8,13 @@
 use std::time::Duration;
 
 use semver::Version;
-use tenure::deadline::Moment;
-use tenure::desired::{Desired, Down, Failure, Target};
-use tenure::errand::{Act, How};
-use tenure::judge::{self, Aim, Fault, Known, Suspicion, Verdict, Want, suspect};
-use tenure::probe::{Observation, SILENT_IS_WEDGED};
-use tenure::spec::Spec;
-use tenure::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
+use tenure_core::deadline::Moment;
+use tenure_core::store::desired::{Desired, Down, Failure, Target};
+use tenure_core::policy::attempt::{Act, How};
+use tenure_core::policy::decide::{self, Aim, Fault, Known, Suspicion, Verdict, Want, suspect};
+use tenure_core::launch::probe::{Observation, SILENT_IS_WEDGED};
+use tenure_core::spec::Spec;
+use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
 use tenure_sys::identity::Identity;
 
 /// A version: its place in the total order, from 0.
@@ -238,10 +238,10 @@ fn aim(goal: Goal) -> Aim {
         Goal::Unknown => Aim::Unknown,
         // Who may be started where nobody serves is no reason to end who serves.
         Goal::Nothing | Goal::Start { retry: true, .. } => {
-            Aim::at(judge::Goal::Nothing("it failed a moment ago".into()))
+            Aim::at(decide::Goal::Nothing("it failed a moment ago".into()))
         }
         Goal::Start { level, held, tried, .. } => {
-            let goal = judge::Goal::Start(version(level));
+            let goal = decide::Goal::Start(version(level));
             let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
             Aim::Known(Known { goal, held, tried, content: None })
         }
@@ -317,9 +317,9 @@ pub(super) fn verdict(cast: &Cast, want: Level, goal: Goal, seen: Seen, strictly
             (aim, Observation::Answered(Box::new(hello)))
         }
     };
-    judge::judge(&wants, &aim, &seen)
+    decide::judge(&wants, &aim, &seen)
 }
 
 fn aim_at(level: Level) -> Aim {
-    Aim::at(judge::Goal::Start(version(level)))
+    Aim::at(decide::Goal::Start(version(level)))
 }

@@ -4,7 +4,7 @@
 //! decides is elsewhere; here are only the facts of files and processes: a lock lives while a process holds its
 //! description, a socket answers while a process holds it, and both are gone with their last holder.
 
-use tenure::errand::How;
+use tenure_core::policy::attempt::How;
 use tenure_worker::life::Life;
 
 use crate::model::policy::{Memory, Record};

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenure::deadline::wall_millis;
-use tenure::paths::ROOT_VARIABLE;
+use tenure_core::deadline::wall_millis;
+use tenure_core::store::paths::ROOT_VARIABLE;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::tree::{self, Marked};

@@ -6,8 +6,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use tenure::Version;
-use tenure::event::{Event, What};
+use tenure_core::Version;
+use tenure_core::store::event::{Event, What};
 
 use super::cause::{Causes, Span, close};
 use super::verdict::Wrong;
@@ -224,7 +224,7 @@ pub fn starts(events: &[Event]) -> Vec<Span> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure::wire::Asker;
+    use tenure_core::protocol::wire::Asker;
 
     fn event(what: What, generation: u64, version: u64, why: &str) -> Event {
         let event = Event::now(what, generation, &Asker::default(), why);

@@ -1,6 +1,6 @@
 //! One trial: blows, then what was answered and what happened is judged; then the scope heals, rests, and leaves nothing.
 
-use tenure::event::Event;
+use tenure_core::store::event::Event;
 
 use super::cause::{self, Span};
 use super::hand::{self, Ended, Trial, name};

@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use tenure::deadline::Deadline;
-use tenure::program;
+use tenure_core::deadline::Deadline;
+use tenure_core::spec::program;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch};

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 
-use tenure::deadline::Deadline;
+use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 

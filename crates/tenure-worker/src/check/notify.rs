@@ -9,7 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
-use tenure::paths::StateDir;
+use tenure_core::store::paths::StateDir;
 
 /// How its name begins; the generation follows.
 const NAME: &str = "notify.";

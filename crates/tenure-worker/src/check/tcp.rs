@@ -3,7 +3,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
+use tenure_core::deadline::Deadline;
 use tenure_sys::{process, socket, tree};
 
 /// Longest wait for a connection. On one machine it is made or refused at once; a queue that is full for this long belongs

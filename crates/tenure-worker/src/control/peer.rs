@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use tenure::wire::{self, Answer, HEADER, Request, Until};
+use tenure_core::protocol::wire::{self, Answer, HEADER, Request, Until};
 use tenure_sys::poll::Want;
 
 use super::crowd::{Cost, Manner};

@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::thread;
 
-use tenure::control::{Connection, Silence, connect};
-use tenure::deadline::Stage;
-use tenure::event;
-use tenure::wire::{AppState, Role, Until};
+use tenure_core::launch::client::{Connection, Silence, connect};
+use tenure_core::deadline::Stage;
+use tenure_core::store::event;
+use tenure_core::protocol::wire::{AppState, Role, Until};
 use tenure_sys::process::ProcessHandle;
 
 use super::*;
@@ -127,10 +127,10 @@ fn garbage_is_closed_and_an_unknown_verb_is_refused_and_neither_disturbs_others(
     assert!(rest.is_empty());
 
     let mut newer = desk.connect().stream().try_clone().expect("a descriptor");
-    tenure::wire::write(&mut newer, &serde_json::json!({"op": "prepare", "version": "9.0.0"})).expect("room");
-    assert!(matches!(tenure::wire::read(&mut newer).expect("an answer"), Answer::Refused { .. }));
-    tenure::wire::write(&mut newer, &Request::Hello).expect("room");
-    assert!(matches!(tenure::wire::read(&mut newer).expect("an answer"), Answer::Hello(_)));
+    tenure_core::protocol::wire::write(&mut newer, &serde_json::json!({"op": "prepare", "version": "9.0.0"})).expect("room");
+    assert!(matches!(tenure_core::protocol::wire::read(&mut newer).expect("an answer"), Answer::Refused { .. }));
+    tenure_core::protocol::wire::write(&mut newer, &Request::Hello).expect("room");
+    assert!(matches!(tenure_core::protocol::wire::read(&mut newer).expect("an answer"), Answer::Hello(_)));
     good.hello(stage(LONG)).expect("an answer");
 }
 
@@ -142,11 +142,11 @@ fn five_hundred_peers_wait_at_once_and_all_are_answered() {
         (0..500).map(|_| desk.connect().stream().try_clone().expect("a descriptor")).collect();
     for stream in &mut streams {
         let wait = Request::Wait { until: Until::Settled, within_ms: millis(LONG), proved: false };
-        tenure::wire::write(stream, &wait).expect("room");
+        tenure_core::protocol::wire::write(stream, &wait).expect("room");
     }
     desk.status.set(AppState::Ready, None);
     for stream in &mut streams {
-        assert!(matches!(tenure::wire::read(stream).expect("an answer"), Answer::Hello(_)));
+        assert!(matches!(tenure_core::protocol::wire::read(stream).expect("an answer"), Answer::Hello(_)));
     }
 }
 
@@ -155,7 +155,7 @@ fn a_peer_that_asks_and_never_reads_does_not_keep_others_waiting() {
     let desk = desk();
     let mut deaf = desk.connect().stream().try_clone().expect("a descriptor");
     deaf.set_nonblocking(true).expect("a socket");
-    let frame = tenure::wire::encode(&Request::Hello).expect("encodes");
+    let frame = tenure_core::protocol::wire::encode(&Request::Hello).expect("encodes");
     // Until the kernel takes no more: the answers back up as well.
     while deaf.write(&frame).is_ok() {}
     desk.connect().hello(stage(LONG)).expect("an answer");

@@ -3,12 +3,12 @@
 use std::fs::File;
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
-use tenure::ends::{self, How};
-use tenure::event::What;
-use tenure::logs;
-use tenure::spec::{KILL_GRACE, Ready};
-use tenure::wire::AppState;
+use tenure_core::deadline::Deadline;
+use tenure_core::protocol::ends::{self, How};
+use tenure_core::store::event::What;
+use tenure_core::store::logs;
+use tenure_core::spec::{KILL_GRACE, Ready};
+use tenure_core::protocol::wire::AppState;
 
 use crate::check::{Finding, Inquiry, Pace};
 use crate::output::{Listener, Output, Said};

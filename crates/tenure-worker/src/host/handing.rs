@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
+use tenure_core::deadline::Deadline;
 use tenure_sys::wake::Waker;
 
 use crate::takeover::hand_over::{Back, HandOver};

@@ -3,12 +3,12 @@
 use std::io::Write;
 use std::os::fd::BorrowedFd;
 
-use tenure::event::{self, Event, What};
-use tenure::fault::{self, Point};
-use tenure::ledger::ProgramRecord;
-use tenure::logs;
-use tenure::paths::file;
-use tenure::wire::AppState;
+use tenure_core::store::event::{self, Event, What};
+use tenure_core::fault::{self, Point};
+use tenure_core::store::ledger::ProgramRecord;
+use tenure_core::store::logs;
+use tenure_core::store::paths::file;
+use tenure_core::protocol::wire::AppState;
 use tenure_sys::poll::{self, Interest, Want};
 
 use crate::check::Notice;

@@ -1,14 +1,14 @@
 //! What a program that serves was made of, so that it is started again only if it would be the same one.
 //!
-//! Looked at: its files ([`tenure::made`]), and the build where the spec names one, which alone is read. What a program loads
+//! Looked at: its files ([`tenure_core::spec::made`]), and the build where the spec names one, which alone is read. What a program loads
 //! by itself is not known here and belongs into `build`.
 
 use std::time::Duration;
 
-use tenure::build;
-use tenure::deadline::Deadline;
-use tenure::made;
-use tenure::spec::Spec;
+use tenure_core::spec::build;
+use tenure_core::deadline::Deadline;
+use tenure_core::spec::made;
+use tenure_core::spec::Spec;
 
 /// Longest reading of a build: as long as the reading bounds itself.
 const READING: Duration = Duration::from_secs(10);

@@ -4,12 +4,12 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use regex_lite::Regex;
-use tenure::listen::{self, ListenError};
-use tenure::paths::{PathsError, StateDir};
-use tenure::scope;
-use tenure::spec::{ListenMode, Ready, Spec};
-use tenure::version;
-use tenure::wire::{Asker, Endpoint};
+use tenure_core::launch::listen::{self, ListenError};
+use tenure_core::store::paths::{PathsError, StateDir};
+use tenure_core::spec::scope;
+use tenure_core::spec::{ListenMode, Ready, Spec};
+use tenure_core::launch::version;
+use tenure_core::protocol::wire::{Asker, Endpoint};
 
 use crate::check::{Check, Command, NotifySocket, Target};
 use crate::program::{self, Plan, Surroundings};
@@ -112,7 +112,7 @@ impl Means {
             cwd: spec.cwd.clone(),
             variables,
             cookie,
-            umask: tenure::umask(&spec),
+            umask: tenure_core::umask(&spec),
             nofile: brief.nofile,
             stop: spec.stop.clone(),
             ready_pipe,
@@ -123,7 +123,7 @@ impl Means {
             status: worker.status(),
             generation: brief.generation,
             endpoints: worker.endpoints().to_vec(),
-            own: tenure::asker(),
+            own: tenure_core::asker(),
             state,
             spec,
             listeners,

@@ -5,13 +5,13 @@
 
 use std::ffi::OsString;
 
-use tenure::brief::Brief;
-use tenure::deadline::Deadline;
-use tenure::leftovers;
-use tenure::paths::StateDir;
-use tenure::program as resolver;
-use tenure::scope::{self, COOKIE_VARIABLE};
-use tenure::spec::{KILL_GRACE, Spec};
+use tenure_core::launch::handshake::Brief;
+use tenure_core::deadline::Deadline;
+use tenure_core::launch::orphans;
+use tenure_core::store::paths::StateDir;
+use tenure_core::spec::program as resolver;
+use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
+use tenure_core::spec::{KILL_GRACE, Spec};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -57,7 +57,7 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     let left = variables
         .iter()
         .find(|(name, _)| name == COOKIE_VARIABLE)
-        .map(|(_, cookie)| leftovers::sweep(cookie));
+        .map(|(_, cookie)| orphans::sweep(cookie));
     match status {
         Ok(_) if !in_time => Err(format!("`{shown}` did not end in time")),
         Ok(Some(status)) if !status.success() => Err(format!("`{shown}` ended with {status}")),
@@ -83,7 +83,7 @@ fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
         stdout: Stream::Inherit,
         stderr: Stream::Inherit,
         session: true,
-        umask: Some(tenure::umask(spec)),
+        umask: Some(tenure_core::umask(spec)),
         ..Launch::new(&program, &spec.cwd)
     };
     spawn::child(&launch).map_err(|error| reason::of(&error))

@@ -10,11 +10,11 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
-use tenure::asker;
-use tenure::deadline::Deadline;
-use tenure::event::{self, Event, What};
-use tenure::paths::StateDir;
-use tenure::spec::{Listen, ListenMode, Upstream};
+use tenure_core::asker;
+use tenure_core::deadline::Deadline;
+use tenure_core::store::event::{self, Event, What};
+use tenure_core::store::paths::StateDir;
+use tenure_core::spec::{Listen, ListenMode, Upstream};
 use tenure_sys::{process, socket, tree};
 
 use crate::check::{Check, Finding, Inquiry, Target};

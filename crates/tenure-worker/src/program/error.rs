@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tenure::program::NoProgram;
-use tenure::records::RecordError;
+use tenure_core::spec::program::NoProgram;
+use tenure_core::store::records::RecordError;
 use tenure_sys::spawn::SpawnError;
 
 /// Beside whom a program starts.

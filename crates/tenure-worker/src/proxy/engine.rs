@@ -15,7 +15,7 @@ use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 
 use super::door::{Door, IsOurs};
 use super::relay::{LEAVE, Next, Relay};

@@ -105,7 +105,7 @@ impl Relay {
             stage: Stage::Waiting,
             up: Flow::default(),
             down: Flow::default(),
-            talk: Talk::new(tenure::deadline::monotonic()),
+            talk: Talk::new(tenure_core::deadline::monotonic()),
             last_answer: false,
         })
     }

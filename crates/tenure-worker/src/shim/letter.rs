@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tenure::spec::StopPolicy;
+use tenure_core::spec::StopPolicy;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ExitStatus;
 

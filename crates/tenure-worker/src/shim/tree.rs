@@ -9,9 +9,9 @@
 
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
-use tenure::leftovers;
-use tenure::scope::{COOKIE_VARIABLE, WORKER};
+use tenure_core::deadline::Deadline;
+use tenure_core::launch::orphans;
+use tenure_core::spec::scope::{COOKIE_VARIABLE, WORKER};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
@@ -49,7 +49,7 @@ impl Ending {
     /// Asks the program, if it still runs.
     pub(super) fn ask(program: Option<&ProcessHandle>, signal: Signal, grace: Duration) -> Self {
         if let Some(program) = program.filter(|_| !grace.is_zero()) {
-            leftovers::ask(program, signal);
+            orphans::ask(program, signal);
         }
         let (alone, grace) = (Deadline::start(grace / 2), Deadline::start(grace));
         Self { signal, alone, grace, is_late: false, step: Step::Asked }
@@ -63,7 +63,7 @@ impl Ending {
             Step::Asked if program.is_some() && !self.alone.remaining().is_zero() => {}
             Step::Asked => {
                 for handle in descendants(program) {
-                    leftovers::ask(&handle, self.signal);
+                    orphans::ask(&handle, self.signal);
                 }
                 // What ends only after its program has a moment for that.
                 let left = self.grace.remaining();

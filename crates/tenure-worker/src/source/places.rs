@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
-use tenure::build::globs::Globs;
+use tenure_core::spec::build::globs::Globs;
 use tenure_sys::watch::{Change, WatchId};
 
 /// What a watched directory is to the build.

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use tenure::amount::Span;
-use tenure::deadline::millis;
-use tenure::spec::RestartPolicy;
+use tenure_core::spec::amount::Span;
+use tenure_core::deadline::millis;
+use tenure_core::spec::RestartPolicy;
 
 use super::policy::{Cause, History, Ruling};
 use super::words::{Act, Exit, Happening, Outcome, Probation};

@@ -3,7 +3,7 @@
 use std::sync::{Arc, PoisonError, mpsc};
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
+use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 

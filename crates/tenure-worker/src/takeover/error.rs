@@ -2,9 +2,9 @@
 
 use std::io;
 
-use tenure::leftovers::LeftoverError;
-use tenure::listen::ListenError;
-use tenure::records::RecordError;
+use tenure_core::launch::orphans::LeftoverError;
+use tenure_core::launch::listen::ListenError;
+use tenure_core::store::records::RecordError;
 
 /// This worker cannot take the other one's place.
 #[derive(Debug, thiserror::Error)]

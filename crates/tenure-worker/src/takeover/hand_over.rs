@@ -2,7 +2,7 @@
 
 use std::os::fd::OwnedFd;
 
-use tenure::deadline::Deadline;
+use tenure_core::deadline::Deadline;
 
 /// The hooks of an app that can make room and come back.
 ///

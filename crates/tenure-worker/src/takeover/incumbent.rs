@@ -9,11 +9,11 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure::deadline::{Deadline, Moment, millis};
-use tenure::fault::{self, Point};
-use tenure::ledger::ProgramRecord;
-use tenure::retire::OVERRUN;
-use tenure::wire::{Answer, Prepare, Request};
+use tenure_core::deadline::{Deadline, Moment, millis};
+use tenure_core::fault::{self, Point};
+use tenure_core::store::ledger::ProgramRecord;
+use tenure_core::launch::retire::OVERRUN;
+use tenure_core::protocol::wire::{Answer, Prepare, Request};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
 

@@ -9,11 +9,11 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenure::Version;
-use tenure::deadline::Moment;
-use tenure::ledger::{HostRecord, Proved};
-use tenure::spec::Kind;
-use tenure::wire::{Abort, Answer, Endpoint, Request};
+use tenure_core::Version;
+use tenure_core::deadline::Moment;
+use tenure_core::store::ledger::{HostRecord, Proved};
+use tenure_core::spec::Kind;
+use tenure_core::protocol::wire::{Abort, Answer, Endpoint, Request};
 use tenure_sys::process::ProcessHandle;
 
 use crate::holding::Holding;

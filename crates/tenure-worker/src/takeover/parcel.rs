@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use tenure::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
+use tenure_core::protocol::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
@@ -192,7 +192,7 @@ fn ended(source: io::Error) -> LinkError {
 
 #[cfg(test)]
 mod tests {
-    use tenure::wire::{Abort, Prepared, Request};
+    use tenure_core::protocol::wire::{Abort, Prepared, Request};
 
     use super::*;
 

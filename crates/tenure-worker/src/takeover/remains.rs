@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use tenure::asker;
-use tenure::event::{self, Event, What};
-use tenure::ledger::Ledger;
-use tenure::leftovers::{self, LeftoverError};
-use tenure::spec::KILL_GRACE;
+use tenure_core::asker;
+use tenure_core::store::event::{self, Event, What};
+use tenure_core::store::ledger::Ledger;
+use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::spec::KILL_GRACE;
 
 use crate::holding::Holding;
 
@@ -19,7 +19,7 @@ use crate::holding::Holding;
 pub(crate) fn clear(holding: &Holding, before: &Ledger) -> Result<(), LeftoverError> {
     let Some(program) = &before.program else { return Ok(()) };
     let patience: Duration = before.end_budget(holding.brief.spec.end_budget()).saturating_add(KILL_GRACE);
-    for left in leftovers::clear_program(&holding.state, program, patience)? {
+    for left in orphans::clear_program(&holding.state, program, patience)? {
         let event = Event::now(What::LeftoverEnded, before.generation, &asker(), left.told());
         event::note(&holding.state, &event.pid(left.pid));
     }

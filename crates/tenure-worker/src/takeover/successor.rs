@@ -10,18 +10,18 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure::Version;
-use tenure::brief::Succession;
-use tenure::control::{self, Silence};
-use tenure::deadline::{Deadline, Moment, Stage, millis, monotonic};
-use tenure::fault::{self, Point};
-use tenure::gate::Entrusted;
-use tenure::lease::Lease;
-use tenure::ledger::Ledger;
-use tenure::listen::{self, BACKLOG, Taken};
-use tenure::records;
-use tenure::retire::OVERRUN;
-use tenure::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
+use tenure_core::Version;
+use tenure_core::launch::handshake::Succession;
+use tenure_core::launch::client::{self, Silence};
+use tenure_core::deadline::{Deadline, Moment, Stage, millis, monotonic};
+use tenure_core::fault::{self, Point};
+use tenure_core::store::gate::Entrusted;
+use tenure_core::store::lease::Lease;
+use tenure_core::store::ledger::Ledger;
+use tenure_core::launch::listen::{self, BACKLOG, Taken};
+use tenure_core::store::records;
+use tenure_core::launch::retire::OVERRUN;
+use tenure_core::protocol::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
@@ -150,7 +150,7 @@ impl Standby {
         stage: Stage,
     ) -> Result<(Link, ProcessHandle), TakeoverError> {
         let silent = |silence: Silence| unheard(reason::of(&silence));
-        let stream = control::connect(&holding.state, stage).map_err(silent)?.into_stream();
+        let stream = client::connect(&holding.state, stage).map_err(silent)?.into_stream();
         let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
         if !incumbent.identity().same_process(&self.terms.incumbent) {
             return Err(unheard(format!("pid {} stands there now", incumbent.pid())));

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 
 /// How long each part took, for people.
 #[derive(Debug, Clone, Copy)]

@@ -4,9 +4,9 @@
 
 use std::time::Duration;
 
-use tenure::deadline::{Moment, millis, monotonic, wall_millis};
-use tenure::ends::{End, How};
-use tenure::logs::{self, Mark};
+use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
+use tenure_core::protocol::ends::{End, How};
+use tenure_core::store::logs::{self, Mark};
 
 use crate::holding::Holding;
 use crate::life::Happening;

@@ -2,11 +2,11 @@
 
 use std::mem;
 
-use tenure::brief::Report;
-use tenure::deadline::monotonic;
-use tenure::event::What;
-use tenure::fault::{self, Point};
-use tenure::wire::AppState;
+use tenure_core::launch::handshake::Report;
+use tenure_core::deadline::monotonic;
+use tenure_core::store::event::What;
+use tenure_core::fault::{self, Point};
+use tenure_core::protocol::wire::AppState;
 
 use super::{ReadyError, Side, Worker};
 use crate::life::{Deed, Happening, Life};

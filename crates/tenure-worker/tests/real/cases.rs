@@ -3,13 +3,13 @@
 use std::io::Read;
 use std::time::Duration;
 
-use tenure::amount::Span;
-use tenure::fault::Point;
-use tenure::paths::file;
-use tenure::records::read_ledger;
-use tenure::retire::Ending;
-use tenure::wire::{AppState, Role};
-use tenure::{Ensured, ErrorKind, How};
+use tenure_core::spec::amount::Span;
+use tenure_core::fault::Point;
+use tenure_core::store::paths::file;
+use tenure_core::store::records::read_ledger;
+use tenure_core::launch::retire::Ending;
+use tenure_core::protocol::wire::{AppState, Role};
+use tenure_core::{Ensured, ErrorKind, How};
 use tenure_sys::process::Signal;
 use tenure_sys::socket;
 
@@ -93,8 +93,8 @@ fn a_boot_that_hangs_is_ended_by_its_own_watchdog() {
 fn a_boot_that_outlives_its_launcher_is_ended_all_the_same() {
     let mut spec = spec("hangs");
     spec.start_timeout = Span::millis(600);
-    let order = tenure::Order::new(crate::kit::scope(), spec).expect("a good spec");
-    let Ok(Ensured::Warming(_)) = tenure::ensure(&order.budget(Duration::from_millis(250))) else {
+    let order = tenure_core::Order::new(crate::kit::scope(), spec).expect("a good spec");
+    let Ok(Ensured::Warming(_)) = tenure_core::ensure(&order.budget(Duration::from_millis(250))) else {
         panic!("it boots longer than that")
     };
     gone(&handle(&ask()));
@@ -102,8 +102,8 @@ fn a_boot_that_outlives_its_launcher_is_ended_all_the_same() {
 }
 
 fn a_worker_that_is_stopped_while_it_boots_says_so() {
-    let order = tenure::Order::new(crate::kit::scope(), spec("boots-until-stop")).expect("a good spec");
-    let Ok(Ensured::Warming(_)) = tenure::ensure(&order.budget(Duration::from_millis(250))) else {
+    let order = tenure_core::Order::new(crate::kit::scope(), spec("boots-until-stop")).expect("a good spec");
+    let Ok(Ensured::Warming(_)) = tenure_core::ensure(&order.budget(Duration::from_millis(250))) else {
         panic!("it boots until it is stopped")
     };
     let booting = ask();
@@ -116,9 +116,9 @@ fn a_worker_that_does_not_drain_is_gone_within_a_second_of_its_deadline() {
     let mut spec = spec("deaf");
     spec.drain_timeout = Span::millis(200);
     serving(&spec);
-    let began = tenure::deadline::monotonic();
+    let began = tenure_core::deadline::monotonic();
     assert_eq!(stop().ending, Ending::Asked);
-    let took = tenure::deadline::monotonic().saturating_sub(began);
+    let took = tenure_core::deadline::monotonic().saturating_sub(began);
     // The promise is a time, a second; the rest is for a machine that is busy with other tests. What is stuck is so for ever.
     assert!(took < Duration::from_secs(10), "{took:?}");
     assert!(happened("Overran: "), "{:?}", events());

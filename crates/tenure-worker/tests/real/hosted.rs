@@ -2,10 +2,10 @@
 
 use std::io::{Read, Write};
 
-use tenure::amount::Span;
-use tenure::spec::{Health, Listen, ListenMode, Ready, Spec};
-use tenure::wire::{AppState, Hello};
-use tenure::{Ensured, Error, Order};
+use tenure_core::spec::amount::Span;
+use tenure_core::spec::{Health, Listen, ListenMode, Ready, Spec};
+use tenure_core::protocol::wire::{AppState, Hello};
+use tenure_core::{Ensured, Error, Order};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::socket;
 
@@ -50,7 +50,7 @@ fn http() -> Spec {
 
 fn ensure(spec: &Spec) -> Result<Ensured, Error> {
     let host = std::env::current_exe().expect("a program has a path");
-    tenure::ensure(&Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host))
+    tenure_core::ensure(&Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host))
 }
 
 fn serving(spec: &Spec) -> Hello {
@@ -134,7 +134,7 @@ fn a_shim_that_is_killed_costs_a_restart() {
     spec.restart.backoff.0 = Span::millis(1);
     let first = serving(&spec);
     let old = program(&first);
-    let ledger = tenure::records::read_ledger(&state()).expect("readable");
+    let ledger = tenure_core::store::records::read_ledger(&state()).expect("readable");
     let shim = ledger.program.and_then(|program| program.shim).expect("recorded");
     end(&ProcessHandle::open(shim.pid).expect("it runs"));
     gone(&old);
@@ -211,9 +211,9 @@ fn a_program_that_is_done_ends_its_worker() {
     gone(&host);
     assert!(happened("ProgramExited: program ended with exit status 0"), "{:?}", events());
     assert!(
-        tenure::control::connect(
+        tenure_core::launch::client::connect(
             &state(),
-            tenure::deadline::Deadline::start(LONG).stage("test").expect("fresh")
+            tenure_core::deadline::Deadline::start(LONG).stage("test").expect("fresh")
         )
         .is_err()
     );

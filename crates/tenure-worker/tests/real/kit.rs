@@ -9,11 +9,11 @@ use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenure::deadline::Deadline;
-use tenure::paths::{ROOT_VARIABLE, StateDir};
-use tenure::spec::{Kind, Listen, ListenMode, Spec};
-use tenure::wire::Hello;
-use tenure::{Ensured, Error, Order, Scope};
+use tenure_core::deadline::Deadline;
+use tenure_core::store::paths::{ROOT_VARIABLE, StateDir};
+use tenure_core::spec::{Kind, Listen, ListenMode, Spec};
+use tenure_core::protocol::wire::Hello;
+use tenure_core::{Ensured, Error, Order, Scope};
 use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::tree;
@@ -112,7 +112,7 @@ pub(crate) fn run_case(words: &[String], cases: &[Case]) -> ExitCode {
 }
 
 /// A launcher in a process of its own that dies at a fault point.
-pub(crate) fn launcher_dies_at(point: tenure::fault::Point) {
+pub(crate) fn launcher_dies_at(point: tenure_core::fault::Point) {
     let place = std::env::var(ROOT_VARIABLE).expect("a case has a root");
     let output = tempfile::tempfile().expect("a temporary file");
     let fault = format!("{}=kill", point.name());
@@ -145,7 +145,7 @@ pub(crate) fn spec(mode: &str) -> Spec {
 }
 
 pub(crate) fn ensure(spec: &Spec) -> Result<Ensured, Error> {
-    tenure::ensure(&Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG))
+    tenure_core::ensure(&Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG))
 }
 
 /// A worker that serves.
@@ -164,9 +164,9 @@ pub(crate) fn handle(hello: &Hello) -> ProcessHandle {
     }
 }
 
-pub(crate) fn stop() -> tenure::Stopped {
-    let order = tenure::StopOrder { scope: scope(), budget: LONG, reason: "test".into(), hold: false };
-    tenure::stop(&order).unwrap_or_else(|error| panic!("{error:?}"))
+pub(crate) fn stop() -> tenure_core::Stopped {
+    let order = tenure_core::StopOrder { scope: scope(), budget: LONG, reason: "test".into(), hold: false };
+    tenure_core::stop(&order).unwrap_or_else(|error| panic!("{error:?}"))
 }
 
 /// Waits until the process has ended.
@@ -182,12 +182,12 @@ pub(crate) fn end(handle: &ProcessHandle) {
 /// HELLO over a new connection.
 pub(crate) fn ask() -> Hello {
     let stage = Deadline::start(LONG).stage("test").expect("fresh");
-    tenure::control::connect(&state(), stage).expect("it listens").hello(stage).expect("it answers")
+    tenure_core::launch::client::connect(&state(), stage).expect("it listens").hello(stage).expect("it answers")
 }
 
 /// Says why each event happened, as `what: why`.
 pub(crate) fn events() -> Vec<String> {
-    let events = tenure::event::read_all(&state()).expect("readable");
+    let events = tenure_core::store::event::read_all(&state()).expect("readable");
     events.iter().map(|event| format!("{:?}: {}", event.what, event.why)).collect()
 }
 

@@ -7,11 +7,11 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tenure::amount::Span;
-use tenure::paths::StateDir;
-use tenure::records::RecordError;
-use tenure::scope;
-use tenure::spec::StopPolicy;
+use tenure_core::spec::amount::Span;
+use tenure_core::store::paths::StateDir;
+use tenure_core::store::records::RecordError;
+use tenure_core::spec::scope;
+use tenure_core::spec::StopPolicy;
 use tenure_sys::lock::{self, TryLock};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
 use tenure_worker::program::{self, Berth, Heard, Plan, Program, ProgramError, Started};
@@ -109,7 +109,7 @@ impl Tree {
 }
 
 fn lock_is_free(state: &StateDir) -> bool {
-    let file = state.dir().open_lock(tenure::paths::file::PROGRAM).expect("a lock file");
+    let file = state.dir().open_lock(tenure_core::store::paths::file::PROGRAM).expect("a lock file");
     matches!(lock::try_lock(file).expect("lockable"), TryLock::Taken(_))
 }
 

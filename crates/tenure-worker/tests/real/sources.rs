@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 use std::thread;
 
-use tenure::deadline::{Deadline, Stage};
-use tenure::paths::file;
-use tenure::spec::{Kind, Ready, Spec};
-use tenure::version::{self, VersionCommand};
-use tenure::wire::Hello;
-use tenure::{Ensured, How, Order, Version, build};
+use tenure_core::deadline::{Deadline, Stage};
+use tenure_core::store::paths::file;
+use tenure_core::spec::{Kind, Ready, Spec};
+use tenure_core::launch::version::{self, VersionCommand};
+use tenure_core::protocol::wire::Hello;
+use tenure_core::{Ensured, How, Order, Version};
+use tenure_core::spec::build;
 use tenure_sys::process::{self, Verified};
 
 use crate::kit::{Case, LONG, ask, cases, end, gone, scope, spec, state, stop};
@@ -49,7 +50,7 @@ fn hosted(place: &Path) -> Spec {
 fn ensure(spec: &Spec) -> Ensured {
     let host = std::env::current_exe().expect("a program has a path");
     let order = Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host);
-    tenure::ensure(&order).unwrap_or_else(|error| panic!("{error:?} {:?}", error.last_words()))
+    tenure_core::ensure(&order).unwrap_or_else(|error| panic!("{error:?} {:?}", error.last_words()))
 }
 
 fn serving(spec: &Spec) -> Hello {
@@ -115,7 +116,7 @@ fn an_embedded_worker_watches_its_build_too() {
 fn a_program_that_is_started_again_stands_for_the_files_of_its_new_start() {
     let place = project(3);
     let mut spec = hosted(place.path());
-    spec.restart.backoff.0 = tenure::amount::Span::millis(1);
+    spec.restart.backoff.0 = tenure_core::spec::amount::Span::millis(1);
     let first = serving(&spec);
     fs::write(place.path().join("dist/1/1.js"), "2").expect("room");
     let program = first.program.clone().and_then(|program| program.identity).expect("it runs");
@@ -179,7 +180,7 @@ fn a_herd_asks_a_command_for_the_version_once() {
     let place = tempfile::tempdir().expect("a directory");
     let command = ["sh", "-c", "echo x >> runs; echo 13.6.0"].map(str::to_owned).to_vec();
     let asked = VersionCommand { command, inputs: vec!["package.json".into()] };
-    let usual = tenure::environment::Environment::default();
+    let usual = tenure_core::spec::environment::Environment::default();
     assert_eq!(version::cached(&asked, (place.path(), &usual), &scope()), None);
     thread::scope(|threads| {
         for _ in 0..32 {

@@ -10,7 +10,7 @@ use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tenure::paths::ROOT_VARIABLE;
+use tenure_core::store::paths::ROOT_VARIABLE;
 use tenure_sys::pipe::pipe;
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};

@@ -7,7 +7,7 @@ use std::os::unix::net::UnixDatagram;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::SignalFd;
 use tenure_test::oracle::Oracle;

@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::thread;
 use std::time::Duration;
 
-use tenure::deadline::monotonic;
+use tenure_core::deadline::monotonic;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::{exit, pipe};

@@ -1,6 +1,6 @@
 //! From a state of the model to the fault points at which real processes stand, and the words of a trace.
 
-use tenure::fault::Point;
+use tenure_core::fault::Point;
 use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
 
 use crate::model::takeover::moves::Move;

@@ -7,7 +7,7 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use stateright::Model;
-use tenure::fault::Point;
+use tenure_core::fault::Point;
 
 use crate::model::takeover::moves::{self, Move};
 use crate::model::takeover::point;

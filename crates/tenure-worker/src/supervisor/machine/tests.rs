@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tenure::spec::RestartOn;
+use tenure_core::spec::RestartOn;
 
 use tenure_sys::process::ExitStatus;
 

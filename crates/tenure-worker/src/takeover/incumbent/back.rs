@@ -6,20 +6,20 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use tenure::asker;
-use tenure::deadline::{Moment, millis, wall_millis};
-use tenure::ends::{self, End, How};
-use tenure::event::What;
-use tenure::fault::{self, Point};
-use tenure::ledger::{Ledger, ProgramRecord, RolledBack};
-use tenure::leftovers::{self, LeftoverError};
-use tenure::listen::BACKLOG;
-use tenure::paths::file;
-use tenure::records;
-use tenure::retire::OVERRUN;
-use tenure::scope;
-use tenure::spec::KILL_GRACE;
-use tenure::wire::{Prepare, Request};
+use tenure_core::asker;
+use tenure_core::deadline::{Moment, millis, wall_millis};
+use tenure_core::protocol::ends::{self, End, How};
+use tenure_core::store::event::What;
+use tenure_core::fault::{self, Point};
+use tenure_core::store::ledger::{Ledger, ProgramRecord, RolledBack};
+use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::listen::BACKLOG;
+use tenure_core::store::paths::file;
+use tenure_core::store::records;
+use tenure_core::launch::retire::OVERRUN;
+use tenure_core::spec::scope;
+use tenure_core::spec::KILL_GRACE;
+use tenure_core::protocol::wire::{Prepare, Request};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
@@ -90,7 +90,7 @@ impl Takeover<'_> {
         if program.lock.is_none() || program.lock.as_deref() == taken {
             program.lock = file::PROGRAMS.into_iter().find(|name| Some(*name) != taken).map(str::to_owned);
         }
-        leftovers::clear_program(&holding.state, &program, patience).map(drop)
+        orphans::clear_program(&holding.state, &program, patience).map(drop)
     }
 
     /// What is to be known of the successor that failed, by whoever chooses what to start next.

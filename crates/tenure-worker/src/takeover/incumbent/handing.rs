@@ -4,11 +4,11 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
-use tenure::deadline::{Deadline, millis};
-use tenure::fault::{self, Point};
-use tenure::records;
-use tenure::retire::OVERRUN;
-use tenure::wire::{Answer, Granted, Prepared, Role};
+use tenure_core::deadline::{Deadline, millis};
+use tenure_core::fault::{self, Point};
+use tenure_core::store::records;
+use tenure_core::launch::retire::OVERRUN;
+use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_sys::memory;
 
 use crate::reason;

@@ -1,0 +1,14 @@
+//! From a request to a worker that serves: looking, binding, spawning, waiting, and ending what stood there before.
+
+pub mod client;
+pub mod handshake;
+pub mod limits;
+pub mod listen;
+pub mod orphans;
+pub mod probe;
+pub mod readiness;
+pub mod recipe;
+pub mod request;
+pub mod retire;
+pub mod start;
+pub mod version;

@@ -1,0 +1,406 @@
+//! Ending what a former program left, and proving that it is gone, before anything new is bound.
+//!
+//! Its shim, where one lives, ends the tree by itself and gets the time to do that politely; nobody waits for one that is
+//! gone. What is left without it gets what the program was promised: its own signal, its own grace, then SIGKILL. Who belongs
+//! to it is for the room `evidence` to say; what cannot be verified is not signalled. What survives is named.
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tenure_sys::lock::{self, LockWait};
+use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
+use tenure_sys::tree;
+
+use crate::deadline::{Deadline, Stage};
+use crate::store::gate::Gate;
+use crate::store::lease::Lease;
+use crate::store::ledger::{Ledger, ProgramRecord};
+use crate::store::paths::{StateDir, file};
+use crate::spec::scope;
+use crate::spec::{KILL_GRACE, StopPolicy};
+
+use evidence::{Former, add};
+
+mod evidence;
+
+/// How long processes that escaped their shim may take to end after they were asked, where their program has had its grace
+/// before or none is known.
+const POLITE: Duration = Duration::from_secs(1);
+
+/// Looks after which something that keeps forking is reported instead of hunted.
+const ROUNDS: usize = 16;
+
+/// Something of a former program that was ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// Its pid.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// It did not end in time and was killed.
+    pub killed: bool,
+}
+
+impl Ended {
+    /// What is to be told of it.
+    #[must_use]
+    pub fn told(&self) -> String {
+        let how = if self.killed { " (killed: it did not end in time)" } else { "" };
+        format!("{}{how}", self.command)
+    }
+}
+
+/// Something of a former program still lives, or may.
+#[derive(Debug, thiserror::Error)]
+pub enum LeftoverError {
+    /// A process did not end.
+    #[error("end what the previous program left: pid {pid} ({command}) does not end{}", belonging(*.owner, *.pid))]
+    Survivor {
+        /// Its pid.
+        pid: u32,
+        /// Its command line.
+        command: String,
+        /// Whose it is, where it is another user's, who may not be signalled.
+        owner: Option<u32>,
+    },
+    /// The lock of the previous program is held, and nobody who holds it can be told to belong to it.
+    #[error("end what the previous program left: something of it still holds its lock{}", named(.holders, .lock))]
+    Unseen {
+        /// Pids that are seen to hold it.
+        holders: Vec<u32>,
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// The lock of the previous program is held, and its record is of another pid namespace.
+    #[error(
+        "end what the previous program left: something of it still holds its lock {} in another pid namespace, \
+         where its pid is {pid}", lock.display()
+    )]
+    Foreign {
+        /// A pid on record, as that namespace counts.
+        pid: u32,
+        /// The lock file.
+        lock: PathBuf,
+    },
+    /// The lock file cannot be used.
+    #[error("lock the program file")]
+    Lock(#[source] std::io::Error),
+}
+
+fn belonging(owner: Option<u32>, pid: u32) -> String {
+    owner.map_or_else(String::new, |uid| {
+        format!(": it belongs to user {uid}, and this user may not end it; `sudo kill -9 {pid}` does")
+    })
+}
+
+/// Nobody is named who is not seen to hold it now: the kernel's table has only the number of who once took it.
+fn named(holders: &[u32], lock: &Path) -> String {
+    if holders.is_empty() {
+        let (directory, name) = (lock.parent().unwrap_or(lock), lock.file_name().unwrap_or_default());
+        let search = search(directory, &name.to_string_lossy());
+        return format!(", and this user may not look into it; `{search}` finds it");
+    }
+    let pids: Vec<String> = holders.iter().map(u32::to_string).collect();
+    format!(" (pid {})", pids.join(", "))
+}
+
+/// What finds, with more rights, who has a file open whose name is like `pattern`. The kernel tells a descriptor's file by
+/// its path without links, and `find` takes what it is given for a pattern.
+pub fn search(directory: &Path, pattern: &str) -> String {
+    let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
+    let mut escaped = String::new();
+    for one in directory.display().to_string().chars() {
+        match one {
+            '*' | '?' | '[' | ']' | '\\' => escaped.extend(['\\', one]),
+            '\'' => escaped.push_str(r"'\''"),
+            plain => escaped.push(plain),
+        }
+    }
+    format!("sudo find /proc/[0-9]*/fd -lname '{escaped}/{pattern}'")
+}
+
+/// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take, or the program
+/// itself where that shim is gone.
+pub fn clear(
+    gate: &Gate<'_>,
+    _lease: &Lease,
+    ledger: &Ledger,
+    patience: Duration,
+) -> Result<Vec<Ended>, LeftoverError> {
+    let state = gate.state();
+    let marks = marks(state, ledger);
+    let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+    if ledger.is_foreign() {
+        return await_foreign(&former, ledger, patience);
+    }
+    end_former(&former, patience)
+}
+
+/// Ends one program, of which `record` tells all that is known, and proves it; another one that lives beside it is not
+/// touched. For whoever holds the lease: a host whose program has lost its shim, or a worker that finds the one before or
+/// after it dead.
+pub fn clear_program(
+    state: &StateDir,
+    record: &ProgramRecord,
+    patience: Duration,
+) -> Result<Vec<Ended>, LeftoverError> {
+    let lock = file::PROGRAMS.into_iter().find(|name| record.lock.as_deref() == Some(*name));
+    let locks: Vec<&'static str> = lock.into_iter().collect();
+    let marks = [record.cookie.clone()];
+    end_former(&Former { state, marks: &marks, record: Some(record), locks: &locks }, patience)
+}
+
+/// How the cookies begin of whoever may be ended for this directory. None where the record is of another pid namespace:
+/// what carries the cookie that it names is another container's. What counts here is then found by `StateDir::marked_here`.
+pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
+    if ledger.is_foreign() {
+        return Vec::new();
+    }
+    let mut prefixes: Vec<String> =
+        state.marks().iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
+    // An older tenure that starts a program here marks it by the path, and says so in this directory's ledger.
+    let by_path = scope::cookie_prefix(&state.by_path());
+    let says_so = ledger.program.as_ref().is_some_and(|program| program.cookie.starts_with(&by_path));
+    if says_so && !prefixes.contains(&by_path) {
+        prefixes.push(by_path);
+    }
+    prefixes
+}
+
+/// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be asked, and
+/// a shim there may still end its tree. What carries the mark and counts here was left by an earlier worker of this
+/// namespace, which the record has no word of any more.
+fn await_foreign(
+    former: &Former<'_>,
+    ledger: &Ledger,
+    patience: Duration,
+) -> Result<Vec<Ended>, LeftoverError> {
+    let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
+    let mut here = former.state.marked_here();
+    for _ in 0..ROUNDS {
+        if here.is_empty() {
+            break;
+        }
+        end.end_all(&here, POLITE)?;
+        here = former.state.marked_here();
+    }
+    match prove(former, here.first(), patience.max(KILL_GRACE)) {
+        Ok(()) => Ok(end.ended),
+        Err(LeftoverError::Unseen { holders, lock }) if holders.is_empty() => {
+            let pid =
+                ledger.named().find(|identity| identity.is_foreign()).map_or(0, |identity| identity.pid);
+            Err(LeftoverError::Foreign { pid, lock })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Somebody who belongs to a former program.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Left {
+    /// Its pid.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// Whose it is, where it is another user's, who may not be signalled.
+    pub owner: Option<u32>,
+}
+
+/// Who belongs to the scope's former program; for messages only.
+pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Left>, LeftoverError> {
+    let found = if ledger.is_foreign() {
+        state.marked_here()
+    } else {
+        let marks = marks(state, ledger);
+        let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+        let mut found = former.shims().map_err(LeftoverError::Lock)?;
+        add(&mut found, former.all(&[]).map_err(LeftoverError::Lock)?);
+        found
+    };
+    let left = |handle: &ProcessHandle| {
+        let (pid, command) = name(handle);
+        Left { pid, command, owner: owner_beyond(pid) }
+    };
+    Ok(found.iter().map(left).collect())
+}
+
+fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
+    let budget = Deadline::start(patience);
+    let shims = former.shims().map_err(LeftoverError::Lock)?;
+    // Whom it leaves is known only as long as it lives.
+    let mut known = former.all(&shims).map_err(LeftoverError::Lock)?;
+    for shim in &shims {
+        // One that somebody stopped can end its tree only when it goes on.
+        drop(shim.signal(Signal::Cont));
+    }
+    for shim in &shims {
+        // What takes longer is ended below.
+        drop(shim.wait_ended(Some(budget.remaining())));
+    }
+    let late = shims.iter().any(|shim| !shim.has_ended());
+    let policy = former.record.and_then(|record| record.stop.clone()).unwrap_or_default();
+    let mut end = End { policy, ended: Vec::new() };
+    add(&mut known, former.all(&shims).map_err(LeftoverError::Lock)?);
+    let asked = if late { Deadline::start(Duration::ZERO) } else { end.ask_program(former, &budget)? };
+    // Most often what a program has started ends with it, and is not told as left.
+    for _ in 0..ROUNDS {
+        known.retain(|handle| !handle.has_ended());
+        if known.is_empty() {
+            break;
+        }
+        let polite = if late { Duration::ZERO } else { asked.remaining().max(POLITE) };
+        end.end_all(&known, polite)?;
+        known = former.all(&shims).map_err(LeftoverError::Lock)?;
+    }
+    // Its family first: as long as it lives it shows who belongs to it.
+    for shim in shims.iter().filter(|shim| !shim.has_ended()) {
+        end.kill(shim)?;
+    }
+    prove(former, known.first(), KILL_GRACE)?;
+    Ok(end.ended)
+}
+
+/// The locks are free and nobody is found.
+fn prove(
+    former: &Former<'_>,
+    found: Option<&ProcessHandle>,
+    patience: Duration,
+) -> Result<(), LeftoverError> {
+    if let Some(handle) = found.filter(|handle| !handle.has_ended()) {
+        return Err(survivor(handle));
+    }
+    let limit = Deadline::start(patience);
+    for name in former.locks {
+        if !one_is_free_within(former.state, name, limit.remaining())?
+            && !former.is_anothers(name).map_err(LeftoverError::Lock)?
+        {
+            let holders = former.holders(name).map_err(LeftoverError::Lock)?;
+            return Err(LeftoverError::Unseen { holders, lock: former.state.path().join(name) });
+        }
+    }
+    Ok(())
+}
+
+/// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For whoever
+/// knows that nothing of that mark is wanted any more, and that nobody starts more of it.
+pub fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
+    let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
+    for _ in 0..ROUNDS {
+        let marked: Vec<ProcessHandle> =
+            tree::with_cookie(prefix).into_iter().map(|found| found.handle).collect();
+        if marked.is_empty() {
+            return Ok(end.ended);
+        }
+        end.end_all(&marked, POLITE)?;
+    }
+    match tree::with_cookie(prefix).first() {
+        None => Ok(end.ended),
+        Some(found) => Err(survivor(&found.handle)),
+    }
+}
+
+fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Result<bool, LeftoverError> {
+    let file = match state.dir().open_read(name) {
+        Ok(file) => file,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
+        Err(error) => return Err(LeftoverError::Lock(error)),
+    };
+    match lock::lock_within(file, patience).map_err(LeftoverError::Lock)? {
+        LockWait::Taken(_) => Ok(true),
+        LockWait::TimedOut => Ok(false),
+    }
+}
+
+fn survivor(handle: &ProcessHandle) -> LeftoverError {
+    let pid = handle.pid();
+    let owner = owner_beyond(pid);
+    LeftoverError::Survivor { pid, command: process::command_line(pid).unwrap_or_default(), owner }
+}
+
+/// Whose a process is that this user may not end, as another's.
+fn owner_beyond(pid: u32) -> Option<u32> {
+    let ours = tenure_sys::user::effective_uid();
+    process::uid_of(pid).filter(|uid| ours != 0 && *uid != ours)
+}
+
+/// An end that goes on, and whom it has ended.
+struct End {
+    policy: StopPolicy,
+    ended: Vec<Ended>,
+}
+
+impl End {
+    /// Gives the program that lost its shim what it was promised; the rest of its tree has what is left of the grace.
+    fn ask_program(&mut self, former: &Former<'_>, budget: &Deadline) -> Result<Deadline, LeftoverError> {
+        let grace = Deadline::start(self.policy.grace.duration().min(budget.remaining()));
+        let Some(program) = former.program() else { return Ok(Deadline::start(Duration::ZERO)) };
+        self.end_all(std::slice::from_ref(&program), grace.remaining())?;
+        Ok(grace)
+    }
+
+    /// Asks all, waits for all with one budget, then kills what is left.
+    fn end_all(&mut self, handles: &[ProcessHandle], polite: Duration) -> Result<(), LeftoverError> {
+        let named: Vec<(u32, String)> = handles.iter().map(name).collect();
+        if !polite.is_zero() {
+            for handle in handles {
+                ask(handle, self.policy.signal);
+            }
+        }
+        let budget = Deadline::start(polite);
+        for (handle, (pid, command)) in handles.iter().zip(named) {
+            let gone = handle.wait_ended(Some(budget.remaining())).map_err(|_| survivor(handle))?;
+            if !gone {
+                kill(handle)?;
+            }
+            self.ended.push(Ended { pid, command, killed: !gone });
+        }
+        Ok(())
+    }
+
+    fn kill(&mut self, handle: &ProcessHandle) -> Result<(), LeftoverError> {
+        let (pid, command) = name(handle);
+        kill(handle)?;
+        self.ended.push(Ended { pid, command, killed: true });
+        Ok(())
+    }
+}
+
+/// By the signal of its program, unless it ignores that: shells have what they start in the background ignore interrupts. A
+/// stopped process goes on, so that it can take the signal. A failed one is seen afterwards: the process is then killed, or
+/// named as the survivor.
+pub fn ask(handle: &ProcessHandle, signal: Signal) {
+    let signal = if process::ignores(handle.pid(), signal) { Signal::Term } else { signal };
+    drop(handle.signal(signal));
+    drop(handle.signal(Signal::Cont));
+}
+
+fn kill(handle: &ProcessHandle) -> Result<(), LeftoverError> {
+    let gone = match handle.signal(Signal::Kill).map_err(|_| survivor(handle))? {
+        Delivery::AlreadyGone => true,
+        Delivery::Sent => handle.wait_ended(Some(KILL_GRACE)).map_err(|_| survivor(handle))?,
+    };
+    if gone { Ok(()) } else { Err(survivor(handle)) }
+}
+
+fn name(handle: &ProcessHandle) -> (u32, String) {
+    let pid = handle.pid();
+    (pid, process::command_line(pid).unwrap_or_default())
+}
+
+/// The time that a stage leaves for the shim, at most `patience`.
+#[must_use]
+pub fn patience(stage: Stage, patience: Duration) -> Duration {
+    stage.remaining().min(patience)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_searched_for_as_it_is_and_not_as_a_pattern() {
+        let told = search(Path::new("/no/such [one]*/it's"), "program");
+        assert_eq!(told, r"sudo find /proc/[0-9]*/fd -lname '/no/such \[one\]\*/it'\''s/program'");
+    }
+}

@@ -1,0 +1,233 @@
+//! Waiting for a worker that was just started: ready, failed, or still booting when the caller's budget ends.
+//!
+//! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and its
+//! last words, not at the timeout. What ends a booting worker is `start_timeout`, never a caller's budget; `pin` alone ends
+//! the one that it started (see `takeover`).
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
+use tenure_sys::socket::{self, Received};
+
+use crate::spec::amount::Span;
+use crate::launch::handshake::{LONGEST_MESSAGE, Report};
+use crate::launch::client::{self, Silence};
+use crate::deadline::{Deadline, Stage, millis};
+use crate::store::logs::{self, Mark};
+use crate::store::paths::StateDir;
+use crate::launch::probe::FIRST_ANSWER;
+use crate::spec::KILL_GRACE;
+use crate::protocol::wire::{Hello, Until};
+
+/// A worker that was started and has not reported yet.
+#[derive(Debug)]
+pub struct Boot<'start> {
+    /// Its scope.
+    pub state: &'start StateDir,
+    /// Our end of its channel.
+    pub channel: OwnedFd,
+    /// The process.
+    pub worker: ProcessHandle,
+    /// How long it may take.
+    pub limit: Duration,
+    /// Where the logs ended before it started.
+    pub mark: Mark,
+}
+
+/// What became of a start.
+#[derive(Debug)]
+pub enum Outcome {
+    /// It serves.
+    Ready(Box<Hello>),
+    /// It serves, and the worker before it can still take the scope back: nothing is proved.
+    OnProbation(Box<Hello>),
+    /// Our budget ended first; it goes on booting.
+    StillBooting,
+    /// It failed, and is gone.
+    Failed(BootFailure),
+}
+
+/// A successor was to take the place of a worker that does not hand over. The successor is gone, and nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Declined {
+    /// Why, as a lowercase fragment.
+    pub why: String,
+}
+
+/// How a start failed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BootFailure {
+    /// Named part of the boot.
+    pub stage: String,
+    /// What went wrong.
+    pub message: String,
+    /// The last lines of its log.
+    pub last_words: Vec<String>,
+    /// The process.
+    pub pid: u32,
+}
+
+/// The stage of a boot that ended without a word.
+pub const DIED: &str = "boot";
+
+/// The stage of a successor that ended without a word, and with it the worker whose place it was to take.
+pub const VANISHED: &str = "vanished";
+
+/// The stage of a boot that ended because somebody asked the worker to stop.
+pub const STOPPED: &str = "stop";
+
+/// The stage of a takeover that failed for want of something that is not the version's: descriptors, memory, room on the
+/// disk, or an incumbent that does not hand over now.
+pub const TAKEOVER: &str = "hand-over";
+
+/// The stage of a takeover whose incumbent was not heard any more. Whether it is silent to everybody is for the launcher to
+/// find out.
+pub const UNHEARD: &str = "hand-over, unanswered";
+
+/// The stage of a boot that failed because this process, or the machine, had no more descriptors or memory.
+pub const LACK: &str = "lack";
+
+impl BootFailure {
+    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec, nor does one that ended
+    /// together with the worker before it, nor a takeover that the two could not go on with, nor a process that
+    /// had no means to begin with.
+    #[must_use]
+    pub fn is_its_own(&self) -> bool {
+        ![STOPPED, VANISHED, TAKEOVER, UNHEARD, LACK].contains(&self.stage.as_str())
+    }
+}
+
+/// How long the parent of a dead worker (PID 1 or a subreaper) is given to reap it, for its exit status.
+const REAPING: Duration = Duration::from_millis(100);
+
+/// Slack beyond `start_timeout` for the worker's own watchdog to report before its launcher ends it.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// Waits for the outcome of a start. Only a successor declines.
+pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<Outcome, Declined> {
+    let start = Deadline::start(boot.limit.saturating_add(SLACK));
+    loop {
+        let left = start.remaining().min(budget.remaining());
+        match next(boot, left) {
+            // A caller that stood still meanwhile would hand out a worker that somebody has stopped.
+            Heard::Report(Report::Ready { .. }) if boot.worker.has_ended() => {
+                let message = "it served, and has ended since; the events tell why";
+                return Ok(failed(boot, STOPPED.to_owned(), message.to_owned(), None));
+            }
+            Heard::Report(Report::Ready { hello }) => return Ok(Outcome::Ready(hello)),
+            Heard::Report(Report::Declined { why }) => {
+                end(boot);
+                return Err(Declined { why });
+            }
+            Heard::Report(Report::Failed { stage, message, since }) => {
+                return Ok(failed(boot, stage, message, since));
+            }
+            Heard::Ended => return Ok(failed(boot, DIED.to_owned(), last_exit(&boot.worker), None)),
+            Heard::Nothing if start.remaining().is_zero() => {
+                let limit = Span::millis(millis(boot.limit));
+                return Ok(failed(
+                    boot,
+                    "start".to_owned(),
+                    format!("it was not ready within {limit}"),
+                    None,
+                ));
+            }
+            Heard::Nothing if budget.remaining().is_zero() => return Ok(Outcome::StillBooting),
+            Heard::Nothing => {}
+        }
+    }
+}
+
+enum Heard {
+    Report(Report),
+    Ended,
+    Nothing,
+}
+
+fn next(boot: &Boot<'_>, left: Duration) -> Heard {
+    let mut interests =
+        [Interest::new(boot.channel.as_fd(), Want::Read), Interest::new(boot.worker.as_fd(), Want::Read)];
+    if poll::wait(&mut interests, Some(left)).is_err() {
+        return Heard::Nothing;
+    }
+    let [channel, worker] = interests.map(|interest| interest.ready() || interest.hangup());
+    if channel {
+        let report = receive(boot).ok().and_then(|received| serde_json::from_slice(&received.bytes).ok());
+        return match report {
+            Some(report) => Heard::Report(report),
+            // The channel closes with the process, or a moment before it.
+            None if boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false) => Heard::Ended,
+            None => Heard::Report(Report::Failed {
+                stage: "boot".to_owned(),
+                message: "it closed its channel without a report".to_owned(),
+                since: None,
+            }),
+        };
+    }
+    if worker { Heard::Ended } else { Heard::Nothing }
+}
+
+/// The next message. A worker that ends with its go unread resets the channel, and the kernel tells that once, ahead of
+/// what the worker had said (unix(7), `ECONNRESET`): the message is behind it.
+fn receive(boot: &Boot<'_>) -> io::Result<Received> {
+    match socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
+            socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE)
+        }
+        received => received,
+    }
+}
+
+/// Waits until a worker that has reported its end is gone, before anybody is told: the next start must find the lease free.
+fn end(boot: &Boot<'_>) {
+    let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
+    if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
+        drop(boot.worker.wait_ended(Some(KILL_GRACE)));
+    }
+}
+
+/// Ends what is left of a worker that failed to boot, and collects its last words.
+pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Option<Mark>) -> Outcome {
+    end(boot);
+    let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.mark));
+    Outcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
+}
+
+/// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1 reaps late
+/// it stays unknown.
+pub(crate) fn exit_of(worker: &ProcessHandle) -> Option<ExitStatus> {
+    drop(worker.wait_reaped(Some(REAPING)));
+    worker.exit_of_stranger()
+}
+
+fn last_exit(worker: &ProcessHandle) -> String {
+    match exit_of(worker) {
+        Some(status) => format!("it ended with {status} before it was ready"),
+        None => "it ended before it was ready".to_owned(),
+    }
+}
+
+/// How long a worker that takes its scope back is given to settle before it is told how it stands: a person waits for the
+/// word, and the failure is known.
+const SETTLING: Duration = Duration::from_secs(5);
+
+/// The worker that answers after another one has failed, once it has settled where that is soon.
+#[must_use]
+pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
+    let budget = Deadline::start(budget.remaining().min(SETTLING).max(FIRST_ANSWER));
+    let stage = budget.stage("what stands").ok()?;
+    await_settled(state, stage).ok().filter(|hello| !hello.is_leaving())
+}
+
+/// Waits until the worker that answers has settled, whoever started it. Needs no gate.
+pub fn await_settled(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
+    client::connect(state, stage)?.wait(Until::Settled, stage)
+}
+
+/// Waits until the worker that serves has passed its probation; one that ends meanwhile ends the wait. Needs no gate.
+pub fn await_proved(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
+    client::connect(state, stage)?.wait_proved(stage)
+}

@@ -1,0 +1,193 @@
+//! What a worker process is made from, and spawning it: executable, environment, channel, brief and log.
+//!
+//! The same for a worker that starts in an empty scope and for one that takes another's place; what differs are the
+//! descriptors that it gets. Who records it, and who ends it while nobody has, is for the callers to say.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::socket;
+use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
+
+use crate::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
+use crate::fault;
+use crate::store::ledger::HostRecord;
+use crate::store::logs;
+use crate::launch::request::Order;
+use crate::store::paths::{self, StateDir};
+use crate::spec::program::{self, NoProgram};
+use crate::spec::scope::{self, COOKIE_VARIABLE};
+use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec, Umask};
+
+/// A worker process cannot be made; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum SeatError {
+    /// The program or the host is not there.
+    #[error("find the worker's program")]
+    Program(#[source] NoProgram),
+    /// The process cannot be spawned.
+    #[error("spawn the worker")]
+    Spawn(#[source] SpawnError),
+    /// The brief cannot be handed over, or a log cannot be opened.
+    #[error("{what}")]
+    Io {
+        /// What was being done.
+        what: &'static str,
+        /// Why it failed.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// What the worker process is made from.
+pub(crate) struct Seat {
+    executable: PathBuf,
+    environment: BTreeMap<String, String>,
+}
+
+impl Seat {
+    /// Finds what a worker of `spec` is made from; `recorded` is the code that kept the last one.
+    pub(crate) fn of(spec: &Spec, order: &Order, recorded: Option<&HostRecord>) -> Result<Self, SeatError> {
+        let environment = environment(spec);
+        let executable = executable(spec, order, &environment, recorded).map_err(SeatError::Program)?;
+        Ok(Self { executable, environment })
+    }
+
+    /// Spawns the worker with the brief on a channel of its own as its first descriptor and `given` after it; our end of
+    /// the channel, and the worker.
+    pub(crate) fn spawn(
+        self,
+        state: &StateDir,
+        brief: &Brief,
+        given: &[BorrowedFd<'_>],
+    ) -> Result<(OwnedFd, ProcessHandle), SeatError> {
+        let io = |what| move |source| SeatError::Io { what, source };
+        let (ours, theirs) = socket::pair().map_err(io("open its channel"))?;
+        let bytes = serde_json::to_vec(brief).map_err(|error| io("write its brief")(error.into()))?;
+        socket::send(ours.as_fd(), &bytes, &[]).map_err(io("hand over its brief"))?;
+        let log = logs::open_boot_log(state).map_err(io("open its log"))?;
+
+        let fds: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(given.iter().copied()).collect();
+        let mut environment = self.environment;
+        environment.insert(HANDOVER_VARIABLE.to_owned(), fds.len().to_string());
+        environment.insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(&state.id(), brief.generation));
+        let environment: Vec<(OsString, OsString)> =
+            environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let args = arguments(brief);
+        let launch = Launch {
+            program: &self.executable,
+            arg0: None,
+            args: &args,
+            env: &environment,
+            cwd: &brief.spec.cwd,
+            stdin: Stream::Null,
+            stdout: Stream::Fd(log.as_fd()),
+            stderr: Stream::Fd(log.as_fd()),
+            fds: &fds,
+            umask: Some(match brief.spec.kind {
+                // What it writes is the scope's own, and private.
+                Kind::Program => 0o077,
+                Kind::Embedded => umask(&brief.spec),
+            }),
+            session: true,
+            nofile: None,
+            pid_env: Some(HANDOVER_PID_VARIABLE),
+        };
+        let worker = spawn::detached(&launch).map_err(SeatError::Spawn)?;
+        Ok((ours, worker))
+    }
+}
+
+/// A program's worker is the host; an embedded worker is its own command.
+fn arguments(brief: &Brief) -> Vec<OsString> {
+    match brief.spec.kind {
+        Kind::Program => vec!["host".into(), brief.scope.to_string().into()],
+        Kind::Embedded => brief.spec.command.iter().skip(1).map(OsString::from).collect(),
+    }
+}
+
+/// Names of the listeners that a worker gets, in order.
+pub(crate) fn listener_names(spec: &Spec) -> Vec<String> {
+    let bound = spec.listen.iter().filter(|listen| listen.mode != ListenMode::SelfBound);
+    bound.map(|listen| listen.name.clone()).collect()
+}
+
+/// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside the
+/// worker must find the same scopes.
+fn environment(spec: &Spec) -> BTreeMap<String, String> {
+    let mut built = spec.env.build_here();
+    for name in [paths::ROOT_VARIABLE].into_iter().chain(fault::variable()) {
+        if let Ok(value) = std::env::var(name) {
+            built.insert(name.to_owned(), value);
+        }
+    }
+    built
+}
+
+fn executable(
+    spec: &Spec,
+    order: &Order,
+    environment: &BTreeMap<String, String>,
+    recorded: Option<&HostRecord>,
+) -> Result<PathBuf, NoProgram> {
+    let path = environment.get("PATH").map(String::as_str);
+    let command = spec.command.first().map_or("", String::as_str);
+    let program = program::resolve(command, &spec.cwd, path)?;
+    match spec.kind {
+        Kind::Embedded => Ok(program),
+        Kind::Program => host(order, recorded),
+    }
+}
+
+/// Whether everything that a start needs on disk is there: asked before anything is stopped to make room.
+pub(crate) fn check(spec: &Spec, order: &Order) -> Result<(), SeatError> {
+    Seat::of(spec, order, None).map(drop)
+}
+
+/// The executable that hosts programs: the one that kept the last worker where that is newer than this code and still
+/// there, so that no older launcher takes the host back; else named by the order, by the environment, or found in PATH.
+fn host(order: &Order, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgram> {
+    let root = Path::new("/");
+    let newer =
+        recorded.filter(|host| host.is_newer_host()).map(|host| program::resolve(&host.exe, root, None));
+    if let Some(Ok(newer)) = newer {
+        return Ok(newer);
+    }
+    if let Some(host) = &order.host {
+        return Ok(host.clone());
+    }
+    match std::env::var(program::HOST_VARIABLE) {
+        Ok(named) if !named.is_empty() => program::resolve(&named, root, None),
+        Ok(_) | Err(_) => program::resolve("tenure", root, std::env::var("PATH").ok().as_deref()),
+    }
+}
+
+/// The umask of the program of `spec`: never the launcher's, which may be anything.
+#[must_use]
+pub fn umask(spec: &Spec) -> u32 {
+    spec.umask.map_or_else(tenure_sys::user::usual_umask, Umask::bits)
+}
+
+/// Whether the program of `spec` is there, by the PATH that it would get from this launcher.
+#[must_use]
+pub fn can_run(spec: &Spec) -> bool {
+    let path = spec.env.path_here();
+    let command = spec.command.first().map_or("", String::as_str);
+    spec.cwd.is_dir() && program::resolve(command, &spec.cwd, path.as_deref()).is_ok()
+}
+
+/// What the ledger says of the code in `worker`.
+pub(crate) fn host_record(worker: &ProcessHandle, kind: Kind) -> HostRecord {
+    HostRecord::of(tenure_sys::process::executable_of(worker.pid()), kind)
+}
+
+/// Ends a worker that no record names yet: nobody else could.
+pub(crate) fn end_unrecorded(worker: &ProcessHandle) {
+    if worker.signal(Signal::Kill).is_ok() {
+        drop(worker.wait_ended(Some(KILL_GRACE)));
+    }
+}

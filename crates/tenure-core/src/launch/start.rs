@@ -1,0 +1,179 @@
+//! Starting a worker under the gate, with its lease in hand, and waiting until it serves or has failed.
+//!
+//! The order matters and each step names what it leaves for whoever comes next if this process dies there: generation
+//! (durable), sockets, brief, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is recorded this launcher ends what it
+//! started; after that the worker's own `start_timeout` does.
+
+use std::os::fd::{AsFd, BorrowedFd};
+
+use tenure_sys::spawn::SpawnError;
+use tenure_sys::{limits, socket};
+
+use crate::launch::handshake::{Brief, GO};
+use crate::deadline::{Deadline, Moment, TimedOut};
+use crate::store::event::{self, Event, What};
+use crate::fault::{self, Point};
+use crate::store::gate::{Gate, GateError};
+use crate::store::lease::Lease;
+use crate::store::ledger::Ledger;
+use crate::launch::orphans::{self, LeftoverError};
+use crate::launch::listen::{self, Bound, ListenError};
+use crate::store::logs;
+use crate::launch::request::Order;
+use crate::store::paths::StateDir;
+use crate::launch::readiness::{self, Outcome};
+use crate::store::records::{self, RecordError};
+use crate::launch::recipe::{self, Seat, SeatError};
+use crate::store::settle::settle;
+use crate::spec::{KILL_GRACE, Spec};
+
+/// A worker cannot be started; nothing of it is left.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The gate was lost.
+    #[error("start the worker")]
+    Gate(#[source] GateError),
+    /// Something of a former program lives.
+    #[error("start the worker")]
+    Leftover(#[source] LeftoverError),
+    /// A record cannot be read or written.
+    #[error("start the worker")]
+    Record(#[source] RecordError),
+    /// A socket cannot be bound.
+    #[error("start the worker")]
+    Listen(#[source] ListenError),
+    /// The worker process cannot be made.
+    #[error("start the worker")]
+    Seat(#[source] SeatError),
+    /// The budget was spent before anything was spawned.
+    #[error("start the worker")]
+    TimedOut(#[source] TimedOut),
+}
+
+impl StartError {
+    /// Whether it is this spec that cannot be started here and now, rather than this launcher or its state directory.
+    #[must_use]
+    pub fn is_of_the_spec(&self) -> bool {
+        match self {
+            // The launcher's own lack must not keep others from starting the worker.
+            Self::Listen(error) => error.is_of_the_spec(),
+            Self::Seat(
+                SeatError::Io { .. }
+                | SeatError::Spawn(SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_)),
+            )
+            | Self::Gate(_)
+            | Self::Leftover(_)
+            | Self::Record(_)
+            | Self::TimedOut(_) => false,
+            Self::Seat(
+                SeatError::Program(_)
+                | SeatError::Spawn(
+                    SpawnError::NotFound { .. }
+                    | SpawnError::NotExecutable { .. }
+                    | SpawnError::BadDirectory { .. }
+                    | SpawnError::Exec { .. },
+                ),
+            ) => true,
+        }
+    }
+}
+
+/// Starts a worker of `spec` (the target, which need not be the order's own) and waits for its outcome.
+pub(crate) fn start(
+    gate: &Gate<'_>,
+    lease: Lease,
+    spec: &Spec,
+    order: &Order,
+    budget: &Deadline,
+) -> Result<Outcome, StartError> {
+    gate.confirm().map_err(StartError::Gate)?;
+    fault::reach(Point::LeaseTaken);
+    let state = gate.state();
+    settle(gate, &lease).map_err(StartError::Record)?;
+    let ledger = records::read_ledger(state).map_err(StartError::Record)?;
+    clear_leftovers(gate, &lease, &ledger, spec, budget)?;
+
+    let seat = Seat::of(spec, order, ledger.host.as_ref()).map_err(StartError::Seat)?;
+    let booting_until = Moment::now().plus(spec.start_timeout.duration());
+    let mut ledger = ledger.next_generation(spec, booting_until.clone(), order.asker());
+    records::write_ledger(state, &ledger).map_err(StartError::Record)?;
+    fault::reach(Point::GenerationRecorded);
+
+    listen::sweep_temporaries(state, &lease);
+    let bound = listen::bind(state, &lease, spec, &ledger).map_err(StartError::Listen)?;
+    note_moves(state, &ledger, &bound, order);
+    let brief = Brief {
+        state_dir: state.path().to_owned(),
+        scope: state.scope().clone(),
+        generation: ledger.generation,
+        spec: spec.clone(),
+        started_by: order.asker(),
+        booting_until,
+        listeners: recipe::listener_names(spec),
+        nofile: limits::usual_nofile(),
+        succeeds: None,
+    };
+    let mark = logs::mark(state);
+    let given: Vec<BorrowedFd<'_>> = [lease.as_fd()].into_iter().chain(bound.descriptors()).collect();
+    let (channel, worker) = seat.spawn(state, &brief, &given).map_err(StartError::Seat)?;
+    fault::reach(Point::WorkerSpawned);
+
+    ledger.lineage = vec![worker.identity().clone()];
+    ledger.endpoints.clone_from(&bound.endpoints);
+    ledger.host = Some(recipe::host_record(&worker, spec.kind));
+    if let Err(error) = records::update_ledger(state, &ledger) {
+        recipe::end_unrecorded(&worker);
+        return Err(StartError::Record(error));
+    }
+    fault::reach(Point::WorkerRecorded);
+    let released = socket::send(channel.as_fd(), GO, &[]);
+    drop(given);
+    drop((lease, bound));
+    // A worker that is gone already cannot take its go: what follows finds that out and says how it ended.
+    drop(released);
+    fault::reach(Point::WorkerReleased);
+    let spawned = Event::now(What::Spawned, ledger.generation, &order.asker(), "the scope had no worker");
+    event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
+    let limit = spec.start_timeout.duration();
+    let boot = readiness::Boot { state, channel, worker, limit, mark };
+    Ok(readiness::await_report(&boot, budget)
+        .unwrap_or_else(|declined| readiness::failed(&boot, "boot".to_owned(), declined.why, None)))
+}
+
+fn clear_leftovers(
+    gate: &Gate<'_>,
+    lease: &Lease,
+    ledger: &Ledger,
+    spec: &Spec,
+    budget: &Deadline,
+) -> Result<(), StartError> {
+    let stage = budget.stage("previous program").map_err(StartError::TimedOut)?;
+    let patience = orphans::patience(stage, ledger.end_budget(spec.end_budget()) + KILL_GRACE);
+    let ended = orphans::clear(gate, lease, ledger, patience).map_err(StartError::Leftover)?;
+    note_unverified(gate, ledger);
+    for leftover in ended {
+        let by = crate::launch::request::asker();
+        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.told());
+        event::note(gate.state(), &event.pid(leftover.pid));
+    }
+    Ok(())
+}
+
+/// Locks are all that can be asked about processes of another pid namespace, and they are free: what was not looked at is told.
+fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
+    if let Some(foreign) = ledger.named().find(|identity| identity.is_foreign()) {
+        let why = "it is recorded in another pid namespace: its locks are free, and whether it is gone cannot be verified";
+        let event = Event::now(What::Unverified, ledger.generation, &crate::launch::request::asker(), why);
+        event::note(gate.state(), &event.pid(foreign.pid));
+    }
+}
+
+/// A port of 0 takes the port of the last time; where somebody else has it now, clients must look again.
+fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, order: &Order) {
+    for endpoint in &bound.endpoints {
+        if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| *last != endpoint.tcp) {
+            let why = format!("{}: {last} is now {}", endpoint.name, endpoint.tcp);
+            event::note(state, &Event::now(What::EndpointChanged, ledger.generation, &order.asker(), why));
+        }
+    }
+}

@@ -1,0 +1,132 @@
+//! The version that a configuration states: read as it stands, or asked of a command, once for all launchers.
+//!
+//! A command costs tens of milliseconds, and a hook may call fifty times a minute, so its answer is kept in the scope's
+//! directory ([`resolve`]). While it holds, a call reads one file, looks at the files that the answer depends on, and
+//! neither takes a lock nor starts anything. Otherwise one launcher at a time asks, and the others find its answer. A
+//! failure is never kept. Refuses to know what versions are for.
+
+use std::path::Path;
+use std::time::Duration;
+
+use semver::Version;
+use tenure_sys::dir::DirError;
+use tenure_sys::lock::{self, FileLock, LockWait};
+
+use crate::deadline::{self, Stage};
+use crate::spec::environment::{Environment, Variables};
+use crate::store::paths::{PathsError, StateDir, file};
+use crate::spec::scope::Scope;
+
+mod cache;
+mod error;
+mod run;
+mod stated;
+
+pub use error::VersionError;
+pub use stated::{NoVersion, Stated, VersionCommand, parse};
+
+use cache::{Evidence, Question};
+
+/// Longest time for one run: an interpreter that reads a manifest needs a tenth of a second on a slow machine, and what
+/// takes longer than this waits for something that a hook cannot give.
+const LONGEST_RUN: Duration = Duration::from_secs(10);
+
+/// The version that a command tells, run in `cwd`.
+///
+/// An answer that is known and still holds is returned without a lock and without starting anything. The command gets the
+/// environment that `environment` builds from this process's own, as the worker does: a variable that the policy does not
+/// pass, such as the `GIT_DIR` of a hook, changes nothing. Where a variable that passes has another value, the command is
+/// asked anew. The call takes no longer than the stage, and the command no longer than 10 s of it. Where the
+/// scope's directory cannot be written, each call runs the command.
+pub fn resolve(
+    asked: &VersionCommand,
+    (cwd, environment): (&Path, &Environment),
+    scope: &Scope,
+    stage: Stage,
+) -> Result<Version, VersionError> {
+    let variables = environment.build_here();
+    let question = Question::of(asked, cwd, &variables)?;
+    let state = StateDir::open(scope).map_err(VersionError::Cache)?;
+    if let Some(version) = state.as_ref().and_then(|state| cache::find(state, &question)) {
+        return Ok(version);
+    }
+    match state.map_or_else(|| place(scope), |state| Ok(Some(state)))? {
+        Some(state) => ask_in_turn(&state, (&question, &variables), stage),
+        None => ask(&question, &variables, stage),
+    }
+}
+
+/// The version that a command has told before, if that still holds. Reads only, and starts nothing.
+#[must_use]
+pub fn cached(
+    asked: &VersionCommand,
+    (cwd, environment): (&Path, &Environment),
+    scope: &Scope,
+) -> Option<Version> {
+    let question = Question::of(asked, cwd, &environment.build_here()).ok()?;
+    cache::find(&StateDir::open(scope).ok()??, &question)
+}
+
+/// The scope's directory, made where it is missing; `None` where nothing can be written.
+fn place(scope: &Scope) -> Result<Option<StateDir>, VersionError> {
+    match StateDir::create(scope) {
+        Ok(state) => Ok(Some(state)),
+        Err(PathsError::Directory(
+            DirError::ReadOnly { .. } | DirError::NoSpace { .. } | DirError::Denied { .. },
+        )) => Ok(None),
+        Err(error) => Err(VersionError::Cache(error)),
+    }
+}
+
+/// Asks when it is this launcher's turn, unless the answer is known by then.
+fn ask_in_turn(
+    state: &StateDir,
+    (question, variables): (&Question, &Variables),
+    stage: Stage,
+) -> Result<Version, VersionError> {
+    let Some(turn) = take_turn(state, question, stage)? else { return ask(question, variables, stage) };
+    if let Some(version) = cache::find(state, question) {
+        return Ok(version);
+    }
+    // Before the command reads them: what changes from now on shows as a difference from this.
+    let (before, begin) = (Evidence::of(question), deadline::wall_millis());
+    let version = ask(question, variables, stage)?;
+    if let Some(evidence) = before
+        && Evidence::of(question).as_ref() == Some(&evidence)
+        && evidence.shows_changes(begin, deadline::wall_millis())
+    {
+        cache::keep(state, question, evidence, &version);
+    }
+    drop(turn);
+    Ok(version)
+}
+
+/// The lock under which one launcher of a scope asks. It protects nothing but the others' time, from a thousand runs at
+/// once; where it cannot be opened there are none to wait for.
+fn take_turn(state: &StateDir, question: &Question, stage: Stage) -> Result<Option<FileLock>, VersionError> {
+    let open = || state.dir().open_lock(file::VERSION_LOCK);
+    loop {
+        let Ok(opened) = open() else { return Ok(None) };
+        match lock::lock_within(opened, stage.remaining()) {
+            Ok(LockWait::Taken(lock)) => {
+                // One that was removed meanwhile keeps nobody waiting.
+                if lock::same_file(lock.file(), state.dir(), file::VERSION_LOCK).unwrap_or(true) {
+                    return Ok(Some(lock));
+                }
+            }
+            Ok(LockWait::TimedOut) => {
+                let holders = open().map(|file| lock::holders(&file)).unwrap_or_default();
+                return Err(VersionError::Busy { command: question.shown(), holders });
+            }
+            Err(_) => return Ok(None),
+        }
+    }
+}
+
+fn ask(question: &Question, variables: &Variables, stage: Stage) -> Result<Version, VersionError> {
+    let said = run::run(question, variables, stage.at_most(LONGEST_RUN))?;
+    parse(&said).map_err(|source| VersionError::NotAVersion { command: question.shown(), source })
+}
+
+#[cfg(test)]
+mod tests;

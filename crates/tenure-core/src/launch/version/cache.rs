@@ -1,0 +1,191 @@
+//! Answers that are known already: for which question, and by what evidence they still hold.
+//!
+//! The file `version.json` in the scope's directory. It is a convenience and never a truth: one that is missing, damaged or
+//! cannot be written costs a run of the command and nothing else; one of a newer format is left alone. An answer holds
+//! while the program and each declared input are the same files with the same times, so a changed file is asked about
+//! again whatever its content. Times alone cannot tell two changes within one tick of the file system's clock apart; an
+//! answer about a file that is so young is not kept.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use super::error::VersionError;
+use super::stated::VersionCommand;
+use crate::spec::environment::Variables;
+use crate::store::paths::{StateDir, file};
+use crate::spec::{program, scope};
+
+/// Format of the file.
+const SCHEMA: u32 = 1;
+
+/// Answers kept: launchers of one scope that find another program, or are configured differently, have one each.
+const KEPT: usize = 8;
+
+/// Largest file read.
+const LARGEST: u64 = 1024 * 1024;
+
+/// A tick of the clock with which the kernel stamps files: 10 ms at 100 Hz (`current_time`, fs/inode.c), doubled.
+const TICK_MS: i64 = 20;
+
+/// The tick of file systems that keep whole seconds, or two of them (FAT).
+const COARSE_TICK_MS: i64 = 2000;
+
+/// What is asked of whom.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Question {
+    pub(super) command: Vec<String>,
+    pub(super) cwd: PathBuf,
+    pub(super) program: PathBuf,
+    pub(super) inputs: Vec<PathBuf>,
+    /// A digest of the variables that it gets: their values may be secrets. An answer from before there was one is not
+    /// found any more, since nobody knows whose variables it depends on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) environment: Option<String>,
+}
+
+impl Question {
+    /// Finds the program as the worker would, whose variables are `variables`.
+    pub(super) fn of(
+        asked: &VersionCommand,
+        cwd: &Path,
+        variables: &Variables,
+    ) -> Result<Self, VersionError> {
+        let Some(name) = asked.command.first().filter(|name| !name.is_empty()) else {
+            return Err(VersionError::NoCommand);
+        };
+        let path = variables.get("PATH").map(String::as_str);
+        let program = program::resolve(name, cwd, path)
+            .map_err(|source| VersionError::NotFound { command: asked.command.join(" "), source })?;
+        let (command, inputs) = (asked.command.clone(), asked.inputs.clone());
+        let bytes = serde_json::to_vec(variables).expect("names and values are text");
+        let environment = Some(scope::digest(&bytes));
+        Ok(Self { command, cwd: cwd.to_owned(), program, inputs, environment })
+    }
+
+    /// The command, for messages.
+    pub(super) fn shown(&self) -> String {
+        self.command.join(" ")
+    }
+}
+
+/// What a file is without reading it. The time of change cannot be set, so every write shows in it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    dev: u64,
+    ino: u64,
+    size: u64,
+    /// Seconds and nanoseconds.
+    modified: (i64, i64),
+    /// Seconds and nanoseconds.
+    changed: (i64, i64),
+}
+
+/// How everything looked that an answer depends on. A file that is missing is a state like any other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Evidence {
+    program: Option<Stamp>,
+    inputs: Vec<Option<Stamp>>,
+}
+
+impl Evidence {
+    /// Looks; `None` where something can not be looked at, so that no answer can be known to hold.
+    pub(super) fn of(question: &Question) -> Option<Self> {
+        let inputs = question.inputs.iter().map(|input| stamp(&question.cwd.join(input)));
+        Some(Self { program: stamp(&question.program).ok()?, inputs: inputs.collect::<Result<_, _>>().ok()? })
+    }
+
+    /// Whether a change between `begin` and `end` (milliseconds of the wall clock) would show as a difference from this.
+    pub(super) fn shows_changes(&self, begin: u64, end: u64) -> bool {
+        let all = self.inputs.iter().chain([&self.program]);
+        all.flatten().all(|stamp| {
+            let tick = if stamp.changed.1 == 0 { COARSE_TICK_MS } else { TICK_MS };
+            let changed = stamp.changed.0.saturating_mul(1000).saturating_add(stamp.changed.1 / 1_000_000);
+            let at = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
+            // One from the future, of a clock that was set back, will differ from whatever is stamped now.
+            changed < at(begin).saturating_sub(tick) || changed > at(end).saturating_add(tick)
+        })
+    }
+}
+
+/// The stamp of a file; `None` where there is none.
+fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
+    match fs::metadata(path) {
+        Ok(found) => Ok(Some(Stamp {
+            dev: found.dev(),
+            ino: found.ino(),
+            size: found.size(),
+            modified: (found.mtime(), found.mtime_nsec()),
+            changed: (found.ctime(), found.ctime_nsec()),
+        })),
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Known {
+    schema_version: u32,
+    answers: Vec<Answer>,
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct Answer {
+    question: Question,
+    evidence: Evidence,
+    version: Version,
+}
+
+#[derive(Deserialize)]
+struct Format {
+    schema_version: u32,
+}
+
+/// The answer that is known and still holds.
+pub(super) fn find(state: &StateDir, question: &Question) -> Option<Version> {
+    let Read::Known(known) = read(state) else { return None };
+    let answer = known.answers.into_iter().find(|answer| answer.question == *question)?;
+    (Evidence::of(question)? == answer.evidence).then_some(answer.version)
+}
+
+/// Keeps an answer. A file that cannot be written, or has a newer format, keeps what it has.
+pub(super) fn keep(state: &StateDir, question: &Question, evidence: Evidence, version: &Version) {
+    let mut answers = match read(state) {
+        Read::Known(known) => known.answers,
+        Read::Nothing => Vec::new(),
+        Read::Newer => return,
+    };
+    answers.retain(|answer| answer.question != *question);
+    answers.push(Answer { question: question.clone(), evidence, version: version.clone() });
+    let surplus = answers.len().saturating_sub(KEPT);
+    answers.drain(..surplus);
+    // A path that is not text is not kept.
+    if let Ok(bytes) = serde_json::to_vec(&Known { schema_version: SCHEMA, answers }) {
+        drop(state.dir().replace(file::VERSION, &bytes));
+    }
+}
+
+enum Read {
+    Known(Known),
+    Nothing,
+    Newer,
+}
+
+fn read(state: &StateDir) -> Read {
+    let Ok(Some(bytes)) = state.dir().read(file::VERSION, LARGEST) else { return Read::Nothing };
+    match serde_json::from_slice::<Known>(&bytes) {
+        Ok(known) if known.schema_version <= SCHEMA => Read::Known(known),
+        Ok(_) => Read::Newer,
+        Err(_) => match serde_json::from_slice::<Format>(&bytes) {
+            Ok(format) if format.schema_version > SCHEMA => Read::Newer,
+            Ok(_) | Err(_) => Read::Nothing,
+        },
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,193 @@
+//! One run of a command that tells the version: bounded in time and output. One that goes beyond its bounds is ended with
+//! all that hangs below it. What a command leaves when it ends by itself is left alone: nothing marks it, it hangs below
+//! somebody else by then, and it may be wanted, as the server of a build tool is.
+//!
+//! It gets the environment that the worker would get, without the marks of `tenure`: what the caller has beside that may be
+//! about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It stays in
+//! the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, ErrorKind, Read};
+use std::os::fd::{AsFd, OwnedFd};
+
+use tenure_sys::pipe;
+use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::spawn::{self, Child, Launch, Stream};
+use tenure_sys::tree;
+
+use super::cache::Question;
+use super::error::VersionError;
+use crate::deadline::Stage;
+use crate::spec::environment::Variables;
+use crate::spec::KILL_GRACE;
+
+/// Most that is kept of each stream, and as much as a pipe holds. A version is far below it, and so is what went wrong.
+const MOST: usize = 64 * 1024;
+
+/// Lines of the standard error that are told.
+const LAST_WORDS: usize = 5;
+
+/// What the command wrote to its standard output; at most [`MOST`] bytes of it.
+pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> Result<String, VersionError> {
+    let within = stage.remaining();
+    let too_much = || VersionError::TooMuch { command: question.shown(), most: MOST };
+    let failed = |source| VersionError::Io { command: question.shown(), source };
+    let (mut output, to_output) = ear(true).map_err(failed)?;
+    let (mut errors, to_errors) = ear(false).map_err(failed)?;
+    let child = start(question, variables, [&to_output, &to_errors])?;
+    drop((to_output, to_errors));
+    let heard = listen(&child, [&mut output, &mut errors], stage);
+    if !matches!(heard, Ok(Heard::End)) {
+        end(&child);
+        // One in an uninterruptible sleep is not waited for: it ends with its device.
+        drop(child.wait_within(KILL_GRACE));
+    }
+    let status = match heard.map_err(failed)? {
+        Heard::End => child.wait().map_err(failed)?,
+        Heard::TimeOver => {
+            let last_words = errors.last_lines();
+            return Err(VersionError::TimedOut { command: question.shown(), within, last_words });
+        }
+        Heard::TooMuch => return Err(too_much()),
+    };
+    // What it wrote is in the pipes now; who holds their ends beyond it is not waited for.
+    output.take_rest();
+    errors.take_rest();
+    if !status.success() {
+        let last_words = errors.last_lines();
+        return Err(VersionError::Exit { command: question.shown(), status, last_words });
+    }
+    if output.is_too_much() {
+        return Err(too_much());
+    }
+    Ok(String::from_utf8_lossy(&output.kept).into_owned())
+}
+
+fn start(
+    question: &Question,
+    variables: &Variables,
+    [output, errors]: [&OwnedFd; 2],
+) -> Result<Child, VersionError> {
+    let args: Vec<OsString> = question.command.iter().skip(1).map(OsString::from).collect();
+    let env: Vec<(OsString, OsString)> =
+        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let launch = Launch {
+        arg0: question.command.first().map(OsStr::new),
+        args: &args,
+        env: &env,
+        stdout: Stream::Fd(output.as_fd()),
+        stderr: Stream::Fd(errors.as_fd()),
+        ..Launch::new(&question.program, &question.cwd)
+    };
+    spawn::child(&launch).map_err(|source| VersionError::Start { command: question.shown(), source })
+}
+
+/// Why it was not listened to any longer.
+enum Heard {
+    /// The command has ended.
+    End,
+    /// Its time was over.
+    TimeOver,
+    /// It wrote more than a version can be.
+    TooMuch,
+}
+
+/// Takes what is written until the command has ended, its time is over, or it has written too much.
+fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<Heard> {
+    loop {
+        let mut interests = vec![Interest::new(child.handle().as_fd(), Want::Read)];
+        let open = ears.iter().filter_map(|ear| ear.pipe.as_ref());
+        interests.extend(open.map(|pipe| Interest::new(pipe.as_fd(), Want::Read)));
+        let ready = poll::wait(&mut interests, Some(stage.remaining()))?;
+        if ready > 0 && interests[0].ready() {
+            return Ok(Heard::End);
+        }
+        // One that writes without end is always ready, so the time is looked at as well.
+        if ready == 0 || stage.remaining().is_zero() {
+            return Ok(Heard::TimeOver);
+        }
+        for ear in &mut ears {
+            ear.take();
+            if ear.is_too_much() {
+                return Ok(Heard::TooMuch);
+            }
+        }
+    }
+}
+
+/// Ends the command and what it has started, as far as that hangs below it. Listed, opened and listed again: only who is
+/// still there the second time is the one that was listed.
+fn end(child: &Child) {
+    let opened = |pid| ProcessHandle::open(pid).ok();
+    let below: Vec<ProcessHandle> =
+        tree::descendants_of(child.pid()).into_iter().filter_map(opened).collect();
+    let still = tree::descendants_of(child.pid());
+    for handle in below.iter().filter(|handle| still.contains(&handle.pid())) {
+        drop(handle.signal(Signal::Kill));
+    }
+    // It was not waited for, so its handle is of it and nobody else.
+    drop(child.kill());
+}
+
+/// One stream of the command.
+struct Ear {
+    pipe: Option<File>,
+    kept: Vec<u8>,
+    /// Bytes that were read, kept or not.
+    taken: usize,
+    /// Whether the beginning is kept, or the end.
+    beginning: bool,
+}
+
+fn ear(beginning: bool) -> io::Result<(Ear, OwnedFd)> {
+    let (read, write) = pipe::pipe()?;
+    pipe::set_nonblocking(read.as_fd(), true)?;
+    Ok((Ear { pipe: Some(File::from(read)), kept: Vec::new(), taken: 0, beginning }, write))
+}
+
+impl Ear {
+    /// Takes what one read gives; whether there may be more.
+    fn take(&mut self) -> bool {
+        let mut chunk = vec![0_u8; MOST];
+        let Some(pipe) = &mut self.pipe else { return false };
+        match pipe.read(&mut chunk) {
+            Ok(0) => self.pipe = None,
+            Ok(count) => {
+                self.taken = self.taken.saturating_add(count);
+                self.kept.extend_from_slice(chunk.get(..count).unwrap_or_default());
+                if self.beginning {
+                    self.kept.truncate(MOST);
+                } else {
+                    self.kept.drain(..self.kept.len().saturating_sub(MOST));
+                }
+                return true;
+            }
+            Err(error) if error.kind() == ErrorKind::Interrupted => return true,
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => self.pipe = None,
+        }
+        false
+    }
+
+    /// Of errors the end is told, however many there were; an answer is short.
+    fn is_too_much(&self) -> bool {
+        self.beginning && self.taken > MOST
+    }
+
+    /// Takes what is there; no more than twice what a pipe holds, in case somebody goes on writing.
+    fn take_rest(&mut self) {
+        for _ in 0..4 {
+            if !self.take() {
+                return;
+            }
+        }
+    }
+
+    fn last_lines(&self) -> Vec<String> {
+        let text = String::from_utf8_lossy(&self.kept);
+        let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
+        lines.iter().rev().take(LAST_WORDS).rev().map(|line| line.trim_end().to_owned()).collect()
+    }
+}

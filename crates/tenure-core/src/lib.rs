@@ -1,0 +1,30 @@
+//! The rooms of `tenure`: what is wanted, what is on record, what is decided, and how it is carried out.
+//!
+//! Whoever embeds a launcher uses the crate `tenure`, which shows what is meant to last. This crate is for the other crates of
+//! the project; it may change with any version.
+
+pub mod deadline;
+mod error;
+pub mod fault;
+pub mod launch;
+pub mod ops;
+pub mod policy;
+pub mod protocol;
+pub mod spec;
+pub mod store;
+
+pub use ops::ensure::{Ensured, ensure};
+pub use policy::attempt::How;
+pub use error::{Blame, Error, ErrorKind};
+pub use ops::forget::{Forgotten, forget};
+pub use launch::request::{
+    DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Order, WEDGED_AFTER_VARIABLE, asker, is_inside,
+};
+pub use ops::pin::{Applied, PinOrder, Pinned, Unpinned, pin, unpin};
+pub use ops::restart::{Manner, Restarted, restart};
+pub use spec::scope::Scope;
+pub use launch::recipe::{can_run, umask};
+pub use semver::Version;
+pub use spec::Spec;
+pub use ops::status::{Listed, Standing, gate_holder, is_program_left, last_end, list, recorded, status};
+pub use ops::stop::{StopOrder, Stopped, stop};

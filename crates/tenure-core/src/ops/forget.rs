@@ -1,0 +1,64 @@
+//! `forget`: an offer is taken back.
+//!
+//! A mistyped version wins for as long as it is on record, because the highest offer is what runs. Taking it back is a
+//! person's word: nothing is stopped, what runs goes on, and a launcher that still offers the version offers it again.
+
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::deadline::{Deadline, Moment};
+use crate::store::desired::Desired;
+use crate::error::{Error, ErrorKind};
+use crate::store::event::{self, Event, What};
+use crate::store::gate::Gate;
+use crate::ops::candidates;
+use crate::launch::request;
+use crate::store::paths::StateDir;
+use crate::ops::pin::unknown;
+use crate::store::records;
+use crate::ops::restart;
+use crate::spec::scope::Scope;
+use crate::launch::recipe;
+use crate::protocol::wire::Hello;
+
+/// An offer is taken back.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Forgotten {
+    /// The version that would be started now.
+    pub target: Option<Version>,
+    /// The worker that stands; it goes on.
+    pub stands: Option<Box<Hello>>,
+}
+
+/// Takes the offer of `version` back, with all that is known against it. It stops nothing that runs, and a launcher may offer
+/// the version again.
+///
+/// # Errors
+/// [`ErrorKind::UnknownVersion`] with the versions that are on record; [`ErrorKind::VersionPinned`] where a person holds this
+/// one; [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forgotten, Error> {
+    let budget = Deadline::start(budget);
+    let Some(state) = StateDir::open(scope)? else {
+        return Err(unknown("forget", version, scope, &Desired::default()));
+    };
+    let gate = Gate::enter(&state, budget.stage("gate")?)?;
+    let mut desired = records::read_desired(&state)?;
+    if desired.hold.as_ref() == Some(version) {
+        let message = format!("forget {version}: it is pinned; nothing was changed");
+        return Err(Error::of(ErrorKind::VersionPinned, message));
+    }
+    let mut rest = desired.clone();
+    if !rest.forget(version) {
+        return Err(unknown("forget", version, scope, &desired));
+    }
+    desired = rest;
+    gate.confirm()?;
+    records::write_desired(&state, &desired)?;
+    let event = Event::now(What::Forgotten, 0, &request::asker(), "a person takes it back");
+    event::note(&state, &event.version(version));
+    let target = candidates::allowed(&desired).target_version(&Moment::now(), &recipe::can_run);
+    // It is written: what cannot be seen now makes no failure of it.
+    let stands = restart::before(&state, &budget).ok().flatten();
+    Ok(Forgotten { target, stands })
+}

@@ -1,0 +1,120 @@
+//! `status`: what is, by the worker's own answer, or why there is none. Changes nothing and starts nothing.
+
+use std::time::Duration;
+
+use tenure_sys::lock;
+use tenure_sys::process::{self, RunState, Verified};
+
+use crate::deadline::{Deadline, Moment};
+use crate::store::desired::Desired;
+use crate::protocol::ends::End;
+use crate::error::Error;
+use crate::store::gate;
+use crate::store::lease::LeaseError;
+use crate::store::ledger::Ledger;
+use crate::store::logs;
+use crate::ops::candidates;
+use crate::store::paths::{self, StateDir, file};
+use crate::launch::probe::{self, FIRST_ANSWER, Observation};
+use crate::store::records;
+use crate::spec::scope::Scope;
+use crate::protocol::wire::{AppState, Hello};
+
+/// What stands under a scope.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Standing {
+    /// A worker answers, and its app serves (perhaps degraded).
+    Serving(Box<Hello>),
+    /// A worker answers, and its app does not serve: booting, backing off, failed or draining.
+    NotServing(Box<Hello>),
+    /// No worker.
+    Down,
+    /// Somebody holds the lease and does not answer: silent, or without a socket that leads to it.
+    Silent {
+        /// Within its boot: it may still answer.
+        booting: bool,
+        /// Who that is and in what state, as far as it can be verified.
+        who: Vec<String>,
+    },
+    /// The system does not let us look.
+    Denied(String),
+    /// Somebody answers who is not our worker.
+    Foreign(String),
+}
+
+/// What stands under the scope, from one look with a bounded wait.
+pub fn status(scope: &Scope) -> Result<Standing, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(Standing::Down) };
+    let stage = Deadline::start(FIRST_ANSWER).stage("probe")?;
+    Ok(match probe::observe(&state, stage) {
+        Observation::Answered(hello) if serves(&hello) => Standing::Serving(hello),
+        Observation::Answered(hello) => Standing::NotServing(hello),
+        // Nobody listens, and somebody holds the lease: it is about to end, or its socket was taken away.
+        Observation::Nobody if state.is_locked(file::INSTANCE).map_err(LeaseError)? => silent(&state),
+        Observation::Nobody => Standing::Down,
+        Observation::Silent => silent(&state),
+        Observation::Denied(why) => Standing::Denied(why),
+        Observation::Foreign(why) => Standing::Foreign(why),
+    })
+}
+
+/// A scope and what stands under it, or why that cannot be told.
+pub type Listed = (Scope, Result<Standing, Error>);
+
+/// Every scope that has state on this host, with what stands there.
+pub fn list() -> Result<Vec<Listed>, Error> {
+    let scopes = paths::scopes()?;
+    Ok(scopes.into_iter().map(|scope| (scope.clone(), status(&scope))).collect())
+}
+
+fn serves(hello: &Hello) -> bool {
+    !hello.draining && matches!(hello.app.state, AppState::Ready | AppState::Degraded)
+}
+
+fn silent(state: &StateDir) -> Standing {
+    let ledger = records::read_ledger(state).unwrap_or_else(|_| Ledger::default());
+    let booting = ledger.booting_for(&Moment::now()) > Duration::ZERO;
+    let who = ledger.lineage.iter().map(|identity| match process::verify(identity) {
+        Verified::Same(handle) => match process::state_of(handle.pid()) {
+            Some(RunState::Stopped) => format!("{identity} is stopped"),
+            Some(RunState::Traced) => format!("{identity} is traced"),
+            Some(other) => format!("{identity} is there and silent ({other:?})"),
+            None => format!("{identity} is ending"),
+        },
+        Verified::Gone(why) => format!("{identity} of the record is gone ({why})"),
+        Verified::Unverifiable(why) => format!("{identity} of the record cannot be verified ({why})"),
+    });
+    Standing::Silent { booting, who: who.collect() }
+}
+
+/// What has been offered, held and found to fail under the scope, with what became of workers since the last launcher wrote
+/// it; nothing where it never ran. For people: by the time it is read a launcher may have written it anew.
+pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(None) };
+    Ok(Some(candidates::as_counted(&state)?))
+}
+
+/// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that left
+/// its socket behind died without a word. For people, of a scope in which nobody serves.
+pub fn last_end(scope: &Scope) -> Result<Option<End>, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(None) };
+    let mut ledger = records::read_ledger(&state)?;
+    if state.dir().exists(file::CONTROL).unwrap_or(false) {
+        let at_ms = crate::deadline::wall_millis();
+        ledger.found_dead(Moment::now(), at_ms, logs::tail_since(&state, logs::Mark::default()));
+    }
+    Ok(ledger.last_end().cloned())
+}
+
+/// Whether something holds the lock of a program. For people, of a scope in which nobody serves: then it is what a dead
+/// worker left.
+pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(false) };
+    let locked = |name| state.dir().open_read(name).and_then(lock::is_locked).unwrap_or(false);
+    Ok(file::PROGRAMS.into_iter().any(locked))
+}
+
+/// Who signed the gate last; only meaningful while somebody holds it.
+pub fn gate_holder(scope: &Scope) -> Result<Option<gate::Holder>, Error> {
+    Ok(StateDir::open(scope)?.map(|state| gate::holder(&state)).filter(|holder| holder.pid.is_some()))
+}

@@ -1,0 +1,139 @@
+//! `stop`: the worker and everything of its program proved gone. Never starts anything.
+
+use std::time::Duration;
+
+use tenure_sys::process::{self, Verified};
+
+use crate::deadline::{Deadline, Moment};
+use crate::store::desired::Down;
+use crate::error::{Error, ErrorKind};
+use crate::store::event::{self, Event, What};
+use crate::store::gate::Gate;
+use crate::launch::orphans::{self, Ended};
+use crate::launch::request;
+use crate::store::paths::{StateDir, file};
+use crate::launch::probe::FIRST_ANSWER;
+use crate::store::records;
+use crate::launch::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
+use crate::spec::scope::Scope;
+use crate::spec::KILL_GRACE;
+use crate::protocol::wire::Hello;
+
+/// A request to stop a worker.
+#[derive(Debug, Clone)]
+pub struct StopOrder {
+    /// Whose worker.
+    pub scope: Scope,
+    /// The longest time that the call may take.
+    pub budget: Duration,
+    /// Why, for events and logs.
+    pub reason: String,
+    /// Nothing starts it again until a person does ([`Order::start`](crate::Order::start)).
+    pub hold: bool,
+}
+
+/// The proof of a stop.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stopped {
+    /// Pid of the worker that was ended; none where nothing ran.
+    pub pid: Option<u32>,
+    /// How it ended.
+    pub ending: Ending,
+    /// What its program had left behind and was ended as well.
+    pub leftovers: Vec<Ended>,
+}
+
+/// Ends the worker of a scope and returns when it, its program and their children are proved gone. Idempotent: nothing
+/// running is success. Asks first, without waiting for the gate, so that a worker can be stopped while a launcher waits
+/// for it; forces only processes whose identity was verified; names what survives. A stop that holds is on record before
+/// the worker ends.
+///
+/// # Errors
+/// [`ErrorKind::Survivor`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
+/// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::StateUnusable`].
+pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
+    let budget = Deadline::start(order.budget);
+    let found =
+        if order.hold { Some(StateDir::create(&order.scope)?) } else { StateDir::open(&order.scope)? };
+    let Some(state) = found else {
+        return Ok(Stopped { pid: None, ending: Ending::WasGone, leftovers: Vec::new() });
+    };
+    if request::is_inside(&state) {
+        let message = format!("stop {}: this process is part of that worker", order.scope);
+        return Err(Error::of(ErrorKind::Recursion, message));
+    }
+    // A person's budget is their word: the worker is to end within it, and to be proved gone.
+    let patience = budget.remaining().saturating_sub(OVERRUN).max(budget.remaining() / 2).min(LONGEST_DRAIN);
+    let mut purpose = Purpose {
+        reason: order.reason.clone(),
+        by: request::asker(),
+        patience,
+        silence: request::wedged_after(),
+    };
+
+    // STOP needs no gate: its holder may be waiting for this very worker.
+    let asked = retire::ask(&state, &purpose, budget.stage("ask")?.at_most(FIRST_ANSWER)).ok();
+    if let Some((_, within)) = &asked {
+        purpose.patience = *within;
+    }
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, patience).map_err(|error| {
+        Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), order.hold))
+    })?;
+    // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
+    let held = if order.hold { hold_down(&gate) } else { Ok(()) };
+    // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
+    let ledger = records::read_ledger(&state).unwrap_or_default();
+    let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
+    let patience = orphans::patience(
+        budget.stage("previous program")?,
+        ledger.end_budget(Duration::ZERO) + KILL_GRACE,
+    );
+    let leftovers = orphans::clear(&gate, &retired.lease, &ledger, patience)?;
+    if let Some((hello, _)) = &asked {
+        retire::await_exit(&hello.identity);
+    }
+    // The lease is ours, so a socket at the path serves nobody; what can have been none of ours stays.
+    if state.dir().refuse_no_socket(file::CONTROL).is_ok() {
+        drop(state.dir().remove(file::CONTROL));
+    }
+
+    let asked = asked.map(|(hello, _)| hello.identity.pid);
+    let pid = retired.pid.or(asked);
+    let ending =
+        if retired.ending == Ending::WasGone && asked.is_some() { Ending::Asked } else { retired.ending };
+    if pid.is_some() {
+        let mut event = Event::now(What::Stopped, ledger.generation, &purpose.by, order.reason.as_str());
+        event.pid = pid;
+        event::note(&state, &event);
+    }
+    match held {
+        Ok(()) => Ok(Stopped { pid, ending, leftovers }),
+        Err(error) if pid.is_some() => Err(error.adding("the worker has ended and is NOT held down")),
+        Err(error) => Err(error.adding("nothing runs, and it is NOT held down")),
+    }
+}
+
+/// What a stop has done that was not let in to prove the end.
+fn what_was_done(asked: Option<&Hello>, hold: bool) -> String {
+    let done = match asked.map(|hello| (hello.identity.pid, process::verify(&hello.identity))) {
+        None => "nobody was asked to end".to_owned(),
+        Some((pid, Verified::Gone(_))) => format!("pid {pid} was asked to end, and has ended"),
+        Some((pid, Verified::Same(_) | Verified::Unverifiable(_))) => {
+            format!("pid {pid} was asked to end, and goes on with that")
+        }
+    };
+    if hold { format!("{done}; nothing is held down") } else { done }
+}
+
+fn hold_down(gate: &Gate<'_>) -> Result<(), Error> {
+    let mut desired = records::read_desired(gate.state())?;
+    if desired.down.is_none() {
+        gate.confirm()?;
+        let by = request::asker();
+        let event = Event::now(What::HeldDown, 0, &by, "a person stops it for good");
+        desired.down = Some(Down { by, at: Moment::now() });
+        records::write_desired(gate.state(), &desired)?;
+        event::note(gate.state(), &event);
+    }
+    Ok(())
+}

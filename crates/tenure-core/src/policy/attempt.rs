@@ -1,0 +1,131 @@
+//! One call's memory: the machine that turns verdicts into acts, at most one replacement and one start a version.
+//!
+//! Pure. `ensure` carries the acts out in the order in which it gets them; the model does the same with model processes.
+
+use semver::Version;
+
+use crate::policy::decide::{Fault, Refusal, Usable, Verdict, Warning};
+use crate::protocol::wire::Hello;
+
+/// What one call has done so far.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
+pub struct Errand {
+    waited: bool,
+    started: bool,
+    replaced: bool,
+    failed: Vec<Version>,
+}
+
+/// How a serving worker came to be, as its launcher tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum How {
+    /// It was there.
+    Up,
+    /// This call started it, or lost the race to start it.
+    Started,
+    /// This call put it in the place of another.
+    Replaced,
+}
+
+/// What to do next.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Act {
+    /// Done.
+    Answer(How, Box<Usable>),
+    /// Leave the gate and wait until the worker has settled.
+    Await(Box<Hello>),
+    /// Wait for the lease of a worker that has announced its end, then start.
+    AwaitEnd(Box<Hello>),
+    /// Take the lease, then start.
+    Start,
+    /// Find out whether the silent one is wedged; if so end it, then start.
+    Suspect,
+    /// Put the target in the worker's place: by takeover, or after the worker is proved gone.
+    Replace(Box<Hello>, Fault),
+    /// A worker stands that this call has already replaced once.
+    GiveUp(Box<Hello>, Fault),
+    /// Nothing may be done.
+    Refuse(Refusal),
+}
+
+impl Errand {
+    /// The next act for a verdict.
+    pub fn step(&mut self, verdict: Verdict) -> Act {
+        match verdict {
+            Verdict::Use(usable) => Act::Answer(self.how(), usable),
+            Verdict::Await(hello) => {
+                // One on probation serves: the wait is for its place.
+                self.waited |= hello.probation.is_none();
+                Act::Await(hello)
+            }
+            Verdict::AwaitEnd(hello) => Act::AwaitEnd(hello),
+            Verdict::TryLease => Act::Start,
+            Verdict::Suspect => Act::Suspect,
+            // At most one replacement a call: files that go on changing are the next call's, and this worker serves.
+            Verdict::Replace(hello, Fault::SourceChanged) if self.replaced => {
+                let warnings = vec![Warning::SourceChangedAgain];
+                Act::Answer(self.how(), Box::new(Usable { hello: *hello, warnings }))
+            }
+            // A worker that is still wrong is reported, not fought.
+            Verdict::Replace(hello, fault) if self.replaced => Act::GiveUp(hello, fault),
+            Verdict::Replace(hello, fault) => Act::Replace(hello, fault),
+            Verdict::Refuse(refusal) => Act::Refuse(refusal),
+        }
+    }
+
+    /// Notes that a worker made room.
+    pub fn retired(&mut self) {
+        self.replaced = true;
+    }
+
+    /// Notes that a start became ready.
+    pub fn started(&mut self) {
+        self.started = true;
+    }
+
+    /// Notes that the start of `version` failed.
+    pub fn start_failed(&mut self, version: &Version) {
+        self.failed.push(version.clone());
+    }
+
+    /// Whether this call may still try to start `version`: each one once.
+    #[must_use]
+    pub fn may_start(&self, version: &Version) -> bool {
+        !self.failed.contains(version)
+    }
+
+    /// How the worker that is used came to be.
+    #[must_use]
+    pub fn how(&self) -> How {
+        match (self.replaced, self.started || self.waited) {
+            (true, _) => How::Replaced,
+            (false, true) => How::Started,
+            (false, false) => How::Up,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn losing_the_race_to_start_counts_as_started() {
+        let mut errand = Errand::default();
+        assert_eq!(errand.how(), How::Up);
+        errand.waited = true;
+        assert_eq!(errand.how(), How::Started);
+        errand.retired();
+        assert_eq!(errand.how(), How::Replaced);
+    }
+
+    #[test]
+    fn a_version_is_started_once_a_call() {
+        let mut errand = Errand::default();
+        let version = Version::new(2, 0, 0);
+        assert!(errand.may_start(&version));
+        errand.start_failed(&version);
+        assert!(!errand.may_start(&version));
+        assert!(errand.may_start(&Version::new(1, 0, 0)));
+    }
+}

@@ -1,0 +1,374 @@
+//! From what is wanted and what was seen to what to do: the pure table at the heart of `ensure`.
+//!
+//! No I/O and no clock. The model explores these very functions.
+
+use std::time::Duration;
+
+use semver::Version;
+
+use crate::spec::{Spec, Summary};
+use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
+
+use crate::launch::probe::Observation;
+
+/// What a launcher wants, reduced to what decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Want {
+    /// Version that it offers.
+    pub version: Version,
+    /// Its spec's digests and what people need to tell two specs apart.
+    pub summary: Summary,
+    /// Protocol versions that it speaks.
+    pub protocol: ProtocolRange,
+    /// An app that has not answered for this long is of no use.
+    pub stall_timeout: Duration,
+}
+
+/// What is to be done, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// A worker serves that this launcher accepts.
+    Use(Box<Usable>),
+    /// One is on its way: wait for it outside the gate.
+    Await(Box<Hello>),
+    /// One is on its way out: wait for its lease.
+    AwaitEnd(Box<Hello>),
+    /// Nobody serves: try the lease.
+    TryLease,
+    /// Somebody is silent: find out whether it is wedged.
+    Suspect,
+    /// A worker stands that must make room for the target.
+    Replace(Box<Hello>, Fault),
+    /// Nothing may be done.
+    Refuse(Refusal),
+}
+
+/// An acceptable worker and what is to be said about it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usable {
+    /// Its account of itself.
+    pub hello: Hello,
+    /// What a person should know.
+    pub warnings: Vec<Warning>,
+}
+
+/// What a person should know about a worker that is used all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Warning {
+    /// It serves, but a check fails.
+    Degraded {
+        /// What it says about it.
+        reason: String,
+    },
+    /// Its settings (not its command) differ from the spec given now.
+    Drift,
+    /// It is older than what was offered, because the offered version does not run.
+    OfferNotRunning {
+        /// The version offered.
+        offered: Version,
+        /// Why it is not the one.
+        why: String,
+    },
+    /// It is older than what was offered, because a person pinned its version.
+    Held {
+        /// The version offered.
+        offered: Version,
+        /// The version that is pinned.
+        held: Version,
+    },
+    /// It says that it is another version than the one that it was started as.
+    SaysOther {
+        /// What it was started as.
+        started_as: Version,
+        /// What it says.
+        says: Version,
+    },
+    /// Its program has ended and was started again since it was ready.
+    EndedBefore {
+        /// How often it was started again.
+        restarts: u32,
+        /// How it ended the last time.
+        last: String,
+    },
+    /// The files of its build have changed again since this very call started it.
+    SourceChangedAgain,
+    /// The files of its build may have changed, and they cannot be read.
+    SourceUnread {
+        /// Why.
+        why: String,
+    },
+}
+
+/// Why a standing worker is of no use.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fault {
+    /// It is older than the target.
+    Older {
+        /// The version to be started instead.
+        target: Version,
+    },
+    /// It was started as the target and says that it is older. Tried once more for each answer.
+    Disagrees {
+        /// The version that was to run.
+        target: Version,
+        /// The version that it says it is.
+        says: Version,
+    },
+    /// The files of its build have changed since it was started.
+    SourceChanged,
+    /// Its app has failed for good.
+    Failed {
+        /// What it says about it.
+        reason: String,
+    },
+    /// Its app's runtime does not answer.
+    Stalled {
+        /// For how long.
+        for_ms: u64,
+    },
+}
+
+/// Why nothing may be done.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The system does not let us look.
+    Denied(String),
+    /// Somebody answers who is not our worker.
+    Foreign(String),
+    /// The worker is newer, or is to stay, and shares no protocol version with us.
+    ClientTooOld {
+        /// The worker's version.
+        worker: Version,
+        /// The protocol versions that it needs.
+        needs: ProtocolRange,
+    },
+    /// It was started as the target, says that it is older, and said so again when it was started once more.
+    VersionDisagrees {
+        /// The version that was to run.
+        target: Version,
+        /// The version that it says it is.
+        says: Version,
+    },
+    /// The same version is up with another command, directory or listeners.
+    SpecConflict {
+        /// What is up.
+        running: Box<Summary>,
+        /// What is wanted.
+        wanted: Box<Summary>,
+    },
+}
+
+/// What the record says, as far as the caller knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Aim {
+    /// Not looked up: the fast path reads no record.
+    Unknown,
+    /// The record was read.
+    Known(Known),
+}
+
+/// What the record and the files of the build say.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// What would be started.
+    pub goal: Goal,
+    /// A person holds the version of the goal.
+    pub held: bool,
+    /// What workers of the goal's version said that they were, where that was tried once more.
+    pub tried: Vec<Version>,
+    /// Digest of the build as its files are now, where it was asked for; or why it cannot be told.
+    pub content: Option<Result<String, String>>,
+}
+
+/// What would be started now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Goal {
+    /// This version.
+    Start(Version),
+    /// Nothing can be, and why.
+    Nothing(String),
+}
+
+impl Aim {
+    /// The record names this goal, and nothing is known against it.
+    #[must_use]
+    pub fn at(goal: Goal) -> Self {
+        Self::Known(Known { goal, held: false, tried: Vec::new(), content: None })
+    }
+}
+
+impl Want {
+    /// What the launcher of `spec` wants.
+    #[must_use]
+    pub fn of(spec: &Spec) -> Self {
+        Self {
+            version: spec.version.clone(),
+            summary: spec.summary(),
+            protocol: PROTOCOL,
+            stall_timeout: spec.stall_timeout.duration(),
+        }
+    }
+}
+
+/// Judges an observation.
+#[must_use]
+pub fn judge(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
+    let verdict = look(want, aim, seen);
+    match (verdict, aim) {
+        // Nobody takes over from a worker on probation: it fails and is undone, or it passes and can make room.
+        (Verdict::Replace(hello, _), Aim::Known(_)) if hello.probation.is_some() => Verdict::Await(hello),
+        (verdict, _) => verdict,
+    }
+}
+
+fn look(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
+    match seen {
+        Observation::Nobody => Verdict::TryLease,
+        Observation::Silent => Verdict::Suspect,
+        Observation::Denied(why) => Verdict::Refuse(Refusal::Denied(why.clone())),
+        Observation::Foreign(why) => Verdict::Refuse(Refusal::Foreign(why.clone())),
+        Observation::Answered(hello) => judge_worker(want, aim, hello),
+    }
+}
+
+fn judge_worker(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
+    if hello.is_leaving() {
+        return Verdict::AwaitEnd(Box::new(hello.clone()));
+    }
+    if hello.version >= want.version && !hello.protocol.overlaps(want.protocol) {
+        return too_old_for(hello);
+    }
+    if hello.version == want.version && hello.spec.identity != want.summary.identity {
+        let (running, wanted) = (Box::new(hello.spec.clone()), Box::new(want.summary.clone()));
+        return Verdict::Refuse(Refusal::SpecConflict { running, wanted });
+    }
+    match hello.app.state {
+        // Booting is waited for whatever its version: it is never ended inside its own budget.
+        AppState::Booting | AppState::BackOff => Verdict::Await(Box::new(hello.clone())),
+        AppState::Failed => replace(hello, Fault::Failed { reason: reason(hello) }),
+        AppState::Ready | AppState::Degraded => match stalled(want, hello) {
+            Some(for_ms) => replace(hello, Fault::Stalled { for_ms }),
+            None => judge_version(want, aim, hello),
+        },
+    }
+}
+
+fn judge_version(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
+    let stands = hello.stands_as();
+    let older = *stands < want.version;
+    let known = match aim {
+        Aim::Known(known) => known,
+        // Without the record an older worker cannot be accepted: the offered version may be the target.
+        Aim::Unknown if older => return replace(hello, Fault::Older { target: want.version.clone() }),
+        Aim::Unknown if hello.source_changed => return replace(hello, Fault::SourceChanged),
+        Aim::Unknown => return usable(want, hello, None),
+    };
+    if hello.source_changed && differs(known, hello) && is_no_downgrade(known, hello) {
+        return replace(hello, Fault::SourceChanged);
+    }
+    let unread = hello.source_changed.then(|| source_unread(known)).flatten();
+    if !older {
+        return usable(want, hello, unread);
+    }
+    let offered = want.version.clone();
+    let warning = match &known.goal {
+        Goal::Nothing(why) => Warning::OfferNotRunning { offered, why: why.clone() },
+        Goal::Start(target) if hello.version < *target => {
+            return replace(hello, Fault::Older { target: target.clone() });
+        }
+        Goal::Start(target) if stands < target => {
+            let (target, says) = (target.clone(), stands.clone());
+            return if known.tried.contains(&says) {
+                Verdict::Refuse(Refusal::VersionDisagrees { target, says })
+            } else {
+                replace(hello, Fault::Disagrees { target, says })
+            };
+        }
+        Goal::Start(held) if known.held => Warning::Held { offered, held: held.clone() },
+        Goal::Start(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
+    };
+    // It is to stay, and whoever shares no protocol with it cannot use it.
+    if hello.protocol.overlaps(want.protocol) {
+        usable(want, hello, Some(warning))
+    } else {
+        too_old_for(hello)
+    }
+}
+
+fn too_old_for(hello: &Hello) -> Verdict {
+    let (worker, needs) = (hello.version.clone(), hello.protocol);
+    Verdict::Refuse(Refusal::ClientTooOld { worker, needs })
+}
+
+fn differs(known: &Known, hello: &Hello) -> bool {
+    matches!(&known.content, Some(Ok(now)) if hello.content.as_ref() != Some(now))
+}
+
+/// A worker that serves makes room for its own version or a higher one; that its files have changed is no reason for less.
+fn is_no_downgrade(known: &Known, hello: &Hello) -> bool {
+    matches!(&known.goal, Goal::Start(target) if *target >= hello.version)
+}
+
+fn source_unread(known: &Known) -> Option<Warning> {
+    match &known.content {
+        Some(Err(why)) => Some(Warning::SourceUnread { why: why.clone() }),
+        Some(Ok(_)) | None => None,
+    }
+}
+
+fn usable(want: &Want, hello: &Hello, warning: Option<Warning>) -> Verdict {
+    let mut warnings: Vec<Warning> = warning.into_iter().collect();
+    if hello.app.state == AppState::Degraded {
+        warnings.push(Warning::Degraded { reason: reason(hello) });
+    }
+    if let Some(program) = &hello.program
+        && let Some(last) = &program.last_end
+    {
+        let restarts = program.starts.saturating_sub(1);
+        warnings.push(Warning::EndedBefore { restarts, last: last.line() });
+    }
+    if hello.version == want.version && hello.spec.settings != want.summary.settings {
+        warnings.push(Warning::Drift);
+    }
+    if let Some(says) = hello.app.version.clone().filter(|says| *says != hello.version) {
+        warnings.push(Warning::SaysOther { started_as: hello.version.clone(), says });
+    }
+    Verdict::Use(Box::new(Usable { hello: hello.clone(), warnings }))
+}
+
+fn replace(hello: &Hello, fault: Fault) -> Verdict {
+    Verdict::Replace(Box::new(hello.clone()), fault)
+}
+
+fn reason(hello: &Hello) -> String {
+    hello.app.reason.clone().unwrap_or_else(|| "it gives no reason".to_owned())
+}
+
+fn stalled(want: &Want, hello: &Hello) -> Option<u64> {
+    let limit = u64::try_from(want.stall_timeout.as_millis()).unwrap_or(u64::MAX);
+    hello.app.stalled_for_ms.filter(|&for_ms| for_ms > limit)
+}
+
+/// What a silent holder of the socket is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspicion {
+    /// It may still be booting, or merely slow: wait this long before asking again.
+    Wait(Duration),
+    /// Nobody holds the lease: whoever keeps the socket open is no worker.
+    NoWorker,
+    /// It has been silent for too long and is past its boot.
+    Wedged,
+}
+
+/// Judges a silent holder. `booting_for` is how long its boot may still take by the record.
+#[must_use]
+pub fn suspect(lease_busy: bool, silent_for: Duration, booting_for: Duration, limit: Duration) -> Suspicion {
+    if !lease_busy {
+        return Suspicion::NoWorker;
+    }
+    let left = limit.saturating_sub(silent_for).max(booting_for);
+    if left.is_zero() { Suspicion::Wedged } else { Suspicion::Wait(left) }
+}
+
+#[cfg(test)]
+mod tests;

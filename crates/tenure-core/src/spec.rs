@@ -1,0 +1,12 @@
+//! What is wanted: the description of a worker, its name, and the amounts, variables and files that it speaks of.
+
+pub mod amount;
+pub mod build;
+pub mod environment;
+pub mod made;
+pub mod origin;
+pub mod program;
+pub mod scope;
+mod wanted;
+
+pub use wanted::*;

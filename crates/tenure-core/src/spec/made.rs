@@ -1,0 +1,151 @@
+//! The files that a program is started from, as far as its command names them: told apart without being read.
+//!
+//! The program file, and the first of its arguments that names a file, which of an interpreter is the script; those after it
+//! are the script's own and often what it writes (a database, a log), which would make each start look like another program.
+//! A file is the same while its inode, size and time of change of content are. What a program loads by itself is not known
+//! here.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::spec::program;
+use crate::spec::Spec;
+
+/// What a start of a program is made of: the program first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Made(Vec<Part>);
+
+/// One of its files.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Part {
+    path: PathBuf,
+    /// None where it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stamp: Option<Stamp>,
+}
+
+/// What a file is, without reading it. The number of the device is left out: it may be another after a reboot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+struct Stamp {
+    inode: u64,
+    size: u64,
+    /// Since the Unix epoch, and the nanoseconds of that second.
+    modified_s: i64,
+    modified_ns: i64,
+}
+
+impl Made {
+    /// What a start of `spec` is made of now. `path` is the PATH that the program is searched in.
+    #[must_use]
+    pub fn of(spec: &Spec, path: Option<&str>) -> Self {
+        let part = |path: PathBuf| Part { stamp: stamp(&path), path };
+        Self(files(spec, path).into_iter().map(part).collect())
+    }
+
+    /// Which file is not what it was; `None` where all are. Another file of the program's name that comes first in PATH now
+    /// is another program.
+    #[must_use]
+    pub fn changed(&self, spec: &Spec, path: Option<&str>) -> Option<PathBuf> {
+        let now = files(spec, path);
+        let (was, is) = (self.0.first().map(|part| &part.path), now.first());
+        if was != is {
+            return Some(is.or(was).cloned().unwrap_or_default());
+        }
+        self.0.iter().find(|part| stamp(&part.path) != part.stamp).map(|part| part.path.clone())
+    }
+
+    /// For records: nothing is known.
+    #[must_use]
+    pub fn is_unknown(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+fn files(spec: &Spec, path: Option<&str>) -> Vec<PathBuf> {
+    let mut words = spec.command.iter();
+    let name = words.next().map_or("", String::as_str);
+    let script = words.map(|word| spec.cwd.join(word)).find(|file| file.is_file());
+    program::resolve(name, &spec.cwd, path).ok().into_iter().chain(script).collect()
+}
+
+fn stamp(file: &Path) -> Option<Stamp> {
+    let found = fs::metadata(file).ok()?;
+    Some(Stamp {
+        inode: found.ino(),
+        size: found.size(),
+        modified_s: found.mtime(),
+        modified_ns: found.mtime_nsec(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn spec(directory: &Path, words: &[&str]) -> Spec {
+        Spec::of_command(words.iter().map(|&word| word.to_owned()).collect(), directory.to_owned())
+    }
+
+    fn written(directory: &Path, name: &str, text: &str) {
+        fs::write(directory.join(name), text).expect("a file");
+    }
+
+    const PATH: Option<&str> = Some("/bin:/usr/bin");
+
+    #[test]
+    fn a_program_whose_files_are_the_same_is_the_same() {
+        let root = tempfile::tempdir().expect("a directory");
+        written(root.path(), "app.py", "one");
+        let spec = spec(root.path(), &["sh", "-x", "app.py", "--port", "0"]);
+        let made = Made::of(&spec, PATH);
+        assert_eq!(made.0.len(), 2);
+        assert_eq!(made.changed(&spec, PATH), None);
+        let record = serde_json::to_string(&made).expect("it writes");
+        assert_eq!(serde_json::from_str::<Made>(&record).expect("it reads"), made);
+    }
+
+    #[test]
+    fn a_script_that_was_replaced_written_or_removed_is_named() {
+        let root = tempfile::tempdir().expect("a directory");
+        let spec = spec(root.path(), &["sh", "app.py"]);
+        let named = Some(root.path().join("app.py"));
+        for change in ["replaced", "written", "removed"] {
+            written(root.path(), "app.py", "one");
+            let made = Made::of(&spec, PATH);
+            written(root.path(), "new.py", "one");
+            match change {
+                "replaced" => fs::rename(root.path().join("new.py"), root.path().join("app.py")),
+                "written" => fs::write(root.path().join("app.py"), "longer"),
+                _ => fs::remove_file(root.path().join("app.py")),
+            }
+            .expect("a change");
+            assert_eq!(made.changed(&spec, PATH), named, "{change}");
+        }
+    }
+
+    #[test]
+    fn what_a_script_is_given_to_write_does_not_count() {
+        let root = tempfile::tempdir().expect("a directory");
+        written(root.path(), "app.py", "one");
+        written(root.path(), "app.db", "");
+        let spec = spec(root.path(), &["sh", "app.py", "app.db"]);
+        let made = Made::of(&spec, PATH);
+        written(root.path(), "app.db", "rows");
+        assert_eq!(made.changed(&spec, PATH), None);
+    }
+
+    #[test]
+    fn a_program_that_is_found_elsewhere_now_is_another_one() {
+        let root = tempfile::tempdir().expect("a directory");
+        let spec = spec(root.path(), &["sh"]);
+        let made = Made::of(&spec, PATH);
+        fs::copy("/bin/sh", root.path().join("sh")).expect("a copy");
+        let path = format!("{}:/bin", root.path().display());
+        assert_eq!(made.changed(&spec, Some(&path)), Some(root.path().join("sh")));
+        assert!(made.changed(&spec, Some("/nowhere")).is_some());
+    }
+}

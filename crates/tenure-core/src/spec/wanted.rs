@@ -1,0 +1,350 @@
+//! What is wanted: the command, its listeners, its version and its budgets.
+//!
+//! One form serves configuration files, `--spec`, the record of offers and the brief that a worker gets. A spec is
+//! validated once, when it is built (room `valid`, [`Spec::validate`]); rooms after that rely on it. Pure.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+
+use crate::spec::amount::Span;
+use crate::spec::environment::Environment;
+use crate::spec::scope;
+
+mod part;
+mod valid;
+
+pub use part::{
+    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy, Umask,
+    Upstream,
+};
+
+/// A worker that is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spec {
+    /// Program and arguments. A program without `/` is looked up in PATH.
+    pub command: Vec<String>,
+    /// Directory that the worker runs in; absolute once resolved.
+    #[serde(default = "root")]
+    pub cwd: PathBuf,
+    /// A program under the host, or a program that embeds the worker kit.
+    #[serde(default)]
+    pub kind: Kind,
+    /// Totally ordered version (semantic versioning); the only thing that makes one worker replace another.
+    #[serde(default = "Spec::unversioned")]
+    pub version: Version,
+    /// Globs, relative to `cwd`, of the files whose content is the build that runs. A worker whose files have changed is
+    /// replaced by the next `ensure`; for workers of one project directory only, where all launchers see the same files.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
+    /// Listening sockets.
+    #[serde(default)]
+    pub listen: Vec<Listen>,
+    /// How readiness is told; see [`Spec::readiness`] for the default.
+    #[serde(default)]
+    pub ready: Option<Ready>,
+    /// Continuous check after readiness.
+    #[serde(default)]
+    pub health: Option<Health>,
+    /// From start to ready; ending a booting worker is decided by nothing else.
+    #[serde(default = "defaults::start_timeout")]
+    pub start_timeout: Span,
+    /// From announcing the end to the end, for an embedded worker's drain; for a program behind a proxy, time for what it
+    /// has begun, before it is asked to end.
+    #[serde(default = "defaults::drain_timeout")]
+    pub drain_timeout: Span,
+    /// An embedded app whose runtime has not answered for this long is ended by the watchdog.
+    #[serde(default = "defaults::stall_timeout")]
+    pub stall_timeout: Span,
+    /// Signal and grace of a polite stop.
+    #[serde(default)]
+    pub stop: StopPolicy,
+    /// Restarts of the program within one generation.
+    #[serde(default)]
+    pub restart: RestartPolicy,
+    /// A command that must end with 0 before a new program takes the place of one that serves: a look at what would run.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub preflight: Vec<String>,
+    /// The new program is ready on the shared listeners before the old one is asked to end. Otherwise the old one is gone
+    /// before the new one starts, and clients wait in the listeners' queues.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub overlap: bool,
+    /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said:
+    /// [`USUAL_BAKE`] for another version or build, none for a restart.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bake: Option<Span>,
+    /// Variables.
+    #[serde(default)]
+    pub env: Environment,
+    /// Which permissions new files of the program do not get. Where it is not said: what users of the system usually have.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub umask: Option<Umask>,
+    /// Size and number of log files.
+    #[serde(default)]
+    pub logs: Logs,
+}
+
+mod defaults {
+    use crate::spec::amount::Span;
+
+    pub(super) fn start_timeout() -> Span {
+        Span::secs(30)
+    }
+
+    pub(super) fn drain_timeout() -> Span {
+        Span::secs(10)
+    }
+
+    pub(super) fn stall_timeout() -> Span {
+        Span::secs(30)
+    }
+}
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+fn root() -> PathBuf {
+    PathBuf::from("/")
+}
+
+/// A spec that contradicts itself.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("use this spec: `{key}` {why}")]
+pub struct BadSpec {
+    /// The key at fault.
+    pub key: &'static str,
+    /// What is wrong and what would be right.
+    pub why: String,
+}
+
+impl Spec {
+    /// A spec of a command with every other value at its default.
+    #[must_use]
+    pub fn of_command(command: Vec<String>, cwd: PathBuf) -> Self {
+        Self {
+            command,
+            cwd,
+            kind: Kind::Program,
+            version: Self::unversioned(),
+            build: Vec::new(),
+            listen: Vec::new(),
+            ready: None,
+            health: None,
+            start_timeout: defaults::start_timeout(),
+            drain_timeout: defaults::drain_timeout(),
+            stall_timeout: defaults::stall_timeout(),
+            stop: StopPolicy::default(),
+            restart: RestartPolicy::default(),
+            preflight: Vec::new(),
+            overlap: false,
+            bake: None,
+            env: Environment::default(),
+            umask: None,
+            logs: Logs::default(),
+        }
+    }
+
+    /// The version of a spec that names none: 0.0.0.
+    #[must_use]
+    pub fn unversioned() -> Version {
+        Version::new(0, 0, 0)
+    }
+
+    /// How this worker's readiness is told. The default is `tcp` where the program binds what is asked, a port of its own
+    /// or one behind a proxy, and `up` (the program runs) otherwise: with an inherited listener clients wait in the
+    /// kernel's queue until it accepts.
+    #[must_use]
+    pub fn readiness(&self) -> Ready {
+        let default = match self.listen.first().map(|listen| listen.mode) {
+            Some(ListenMode::SelfBound | ListenMode::Proxy) => Ready::Tcp,
+            Some(ListenMode::Inherit) | None => Ready::Up,
+        };
+        self.ready.clone().unwrap_or(default)
+    }
+
+    /// What two specs of one version and scope must agree in: kind, command, directory and listeners.
+    #[must_use]
+    pub fn identity_digest(&self) -> String {
+        digest_of(&(self.kind, &self.command, &self.cwd, &self.listen))
+    }
+
+    /// Everything else: a difference here is drift, reported and never acted on by itself. A spec that says nothing of
+    /// how one program makes room for the next has the digest that it has where nobody knows of that: two versions of
+    /// this library that meet see no drift between specs that say the same.
+    #[must_use]
+    pub fn settings_digest(&self) -> String {
+        let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);
+        let care = (&self.stop, &self.restart, &self.logs);
+        let known = (&self.ready, &self.health, budgets, care, &self.env, &self.build);
+        let digest = if self.preflight.is_empty() && !self.overlap && self.bake.is_none() {
+            digest_of(&known)
+        } else {
+            digest_of(&(known, &self.preflight, self.overlap, self.bake))
+        };
+        if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest }
+    }
+
+    /// The whole spec.
+    #[must_use]
+    pub fn digest(&self) -> String {
+        digest_of(self)
+    }
+
+    /// The two digests and what people need to tell two specs apart.
+    #[must_use]
+    pub fn summary(&self) -> Summary {
+        Summary {
+            command: self.command.clone(),
+            cwd: self.cwd.clone(),
+            listen: self.listen.clone(),
+            build: self.build.clone(),
+            identity: self.identity_digest(),
+            settings: self.settings_digest(),
+        }
+    }
+
+    /// Time for what a program behind a proxy has begun for its clients, before it is asked to end.
+    fn relay_budget(&self) -> Duration {
+        let proxied = self.listen.iter().any(|listen| listen.mode == ListenMode::Proxy);
+        if proxied { self.drain_timeout.duration() } else { Duration::ZERO }
+    }
+
+    /// Longest time that a polite end of this worker may take before it is forced.
+    #[must_use]
+    pub fn end_budget(&self) -> Duration {
+        match self.kind {
+            Kind::Embedded => self.drain_timeout.duration(),
+            Kind::Program => self.relay_budget() + self.stop.grace.duration() + KILL_GRACE,
+        }
+    }
+}
+
+/// Probation of a worker of another version or build, where its spec names none. A restart has none then: what starts is
+/// what ran.
+pub const USUAL_BAKE: Span = Span::secs(3);
+
+/// After SIGKILL the kernel needs no grace; this is for a machine under load to run the exit path.
+pub const KILL_GRACE: Duration = Duration::from_secs(1);
+
+/// What HELLO tells of a spec.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Program and arguments.
+    pub command: Vec<String>,
+    /// Directory.
+    pub cwd: PathBuf,
+    /// Listeners as asked for.
+    pub listen: Vec<Listen>,
+    /// Globs of the files of its build.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub build: Vec<String>,
+    /// [`Spec::identity_digest`].
+    pub identity: String,
+    /// [`Spec::settings_digest`].
+    pub settings: String,
+}
+
+fn digest_of(value: &impl Serialize) -> String {
+    let bytes = serde_json::to_vec(value).expect("parts of a spec have only string keys");
+    scope::digest(&bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn server() -> Spec {
+        let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
+        spec.listen = vec![Listen {
+            name: "http".into(),
+            tcp: "127.0.0.1:0".parse().expect("address"),
+            mode: ListenMode::Inherit,
+            to: None,
+        }];
+        spec
+    }
+
+    #[test]
+    fn a_spec_reads_back_what_it_writes() {
+        let mut spec = server();
+        spec.ready = Some(Ready::Http("/readyz".into()));
+        spec.health = Some(Health { check: Ready::Http("/livez".into()), ..Health::of(Ready::Up) });
+        let text = serde_json::to_string(&spec).expect("writes");
+        assert_eq!(serde_json::from_str::<Spec>(&text).expect("reads"), spec);
+    }
+
+    #[test]
+    fn a_program_that_binds_its_own_port_is_ready_when_it_accepts() {
+        let mut spec = server();
+        assert_eq!(spec.readiness(), Ready::Up);
+        spec.listen[0].mode = ListenMode::SelfBound;
+        assert_eq!(spec.readiness(), Ready::Tcp);
+        spec.listen[0].mode = ListenMode::Proxy;
+        assert_eq!(spec.readiness(), Ready::Tcp, "it is asked on its own side");
+        spec.ready = Some(Ready::Notify);
+        assert_eq!(spec.readiness(), Ready::Notify);
+    }
+
+    #[test]
+    fn the_identity_digest_ignores_settings_and_sees_the_command() {
+        let (spec, mut drifted, mut other) = (server(), server(), server());
+        drifted.start_timeout = Span::secs(9);
+        other.command.push("--verbose".into());
+        assert_eq!(spec.identity_digest(), drifted.identity_digest());
+        assert_ne!(spec.settings_digest(), drifted.settings_digest());
+        assert_ne!(spec.identity_digest(), other.identity_digest());
+    }
+
+    #[test]
+    fn a_digest_of_settings_sees_how_room_is_made_and_is_the_same_where_nothing_is_said() {
+        let spec = server();
+        // Written down: specs that workers run with from before must not become drift.
+        let known = (&spec.ready, &spec.health, (Span::secs(30), Span::secs(10), Span::secs(30)));
+        let care = (&spec.stop, &spec.restart, &spec.logs);
+        assert_eq!(
+            spec.settings_digest(),
+            digest_of(&(known.0, known.1, known.2, care, &spec.env, &spec.build))
+        );
+        let with = |change: fn(&mut Spec)| {
+            let mut spec = server();
+            change(&mut spec);
+            spec
+        };
+        let changed = [
+            with(|spec| spec.preflight = vec!["true".into()]),
+            with(|spec| spec.overlap = true),
+            with(|spec| spec.bake = Some(Span::secs(3))),
+            with(|spec| spec.bake = Some(Span::secs(0))),
+            with(|spec| spec.umask = Umask::try_from("077".to_owned()).ok()),
+        ];
+        let mut digests: Vec<String> = changed.iter().map(Spec::settings_digest).collect();
+        assert!(changed.iter().all(|other| other.identity_digest() == spec.identity_digest()));
+        digests.push(spec.settings_digest());
+        digests.sort();
+        digests.dedup();
+        assert_eq!(digests.len(), changed.len() + 1);
+    }
+
+    #[test]
+    fn a_umask_is_three_octal_digits() {
+        let read = |text: &str| Umask::try_from(text.to_owned());
+        assert_eq!(read("027").map(Umask::bits), Ok(0o027));
+        assert_eq!(read("0077").map(String::from), Ok("077".to_owned()));
+        for bad in ["22", "", "1777", "089", "+22", "rwx"] {
+            assert!(read(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_said_is_not_written() {
+        let text = serde_json::to_string(&server()).expect("writes");
+        for key in ["preflight", "overlap", "bake", "umask", "\"to\""] {
+            assert!(!text.contains(key), "{text}");
+        }
+    }
+}

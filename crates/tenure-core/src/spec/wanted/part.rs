@@ -1,0 +1,264 @@
+//! The parts of a spec and their defaults. Data only.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use serde::{Deserialize, Serialize};
+use tenure_sys::process::Signal;
+
+use crate::spec::amount::{Size, Span};
+
+/// What stands behind a worker's name.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Kind {
+    /// A command that the host keeps.
+    #[default]
+    Program,
+    /// A program that links the worker kit and is the worker itself.
+    Embedded,
+}
+
+/// A listening socket of the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Listen {
+    /// Name under which the socket is found in `LISTEN_FDNAMES` and in endpoints.
+    pub name: String,
+    /// Address. Port 0 takes the port of the last time, else a free one.
+    pub tcp: SocketAddr,
+    /// Who binds it.
+    #[serde(default)]
+    pub mode: ListenMode,
+    /// In mode `proxy`: where the program listens, for the host alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<Upstream>,
+}
+
+/// Who binds a listening socket.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub enum ListenMode {
+    /// `tenure` binds it and the program gets it: `LISTEN_FDS`, from descriptor 3.
+    #[default]
+    #[serde(rename = "inherit")]
+    Inherit,
+    /// The program binds it; `tenure` checks that the port is free before and that the program's tree holds it after.
+    #[serde(rename = "self")]
+    SelfBound,
+    /// `tenure` binds it and keeps it; what comes in is relayed to the program's own address, which only the host uses.
+    #[serde(rename = "proxy")]
+    Proxy,
+}
+
+/// Where a program behind a proxy listens: written as an address, or as `env:NAME` for a port that the host chooses and
+/// tells the program in that variable.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Upstream {
+    /// The program binds this address by itself.
+    Address(SocketAddr),
+    /// The program binds, on 127.0.0.1, the port that this variable names.
+    Port(String),
+}
+
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Address(address) => write!(f, "{address}"),
+            Self::Port(variable) => write!(f, "env:{variable}"),
+        }
+    }
+}
+
+impl From<Upstream> for String {
+    fn from(upstream: Upstream) -> Self {
+        upstream.to_string()
+    }
+}
+
+/// Neither an address nor a variable.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("understand {text:?}: write an address such as 127.0.0.1:8081, or env:NAME")]
+pub struct BadUpstream {
+    /// As written.
+    pub text: String,
+}
+
+impl TryFrom<String> for Upstream {
+    type Error = BadUpstream;
+
+    fn try_from(text: String) -> Result<Self, BadUpstream> {
+        match text.strip_prefix("env:") {
+            Some(name) if !name.is_empty() && !name.contains(['=', '\0']) => Ok(Self::Port(name.to_owned())),
+            Some(_) => Err(BadUpstream { text }),
+            None => text.parse().map(Self::Address).map_err(|_| BadUpstream { text }),
+        }
+    }
+}
+
+/// How readiness or health is told.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ready {
+    /// The program runs.
+    Up,
+    /// GET this path on the first listener answers 2xx or 3xx.
+    Http(String),
+    /// The first listener's address accepts, and the socket belongs to the program's tree.
+    Tcp,
+    /// This command exits with 0.
+    Exec(Vec<String>),
+    /// A line of the output matches this regular expression.
+    Log(String),
+    /// `READY=1` arrives on `NOTIFY_SOCKET` (the protocol of `sd_notify(3)`).
+    Notify,
+    /// A line is written to the descriptor that `TENURE_READY_FD` names, or that descriptor is closed after a write.
+    Fd,
+}
+
+/// A check that is repeated while the program runs. Defaults: every 10 s, 2 s each, 3 failures in a row.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Health {
+    /// What is asked: `http`, `tcp` or `exec`.
+    #[serde(flatten)]
+    pub check: Ready,
+    /// Time between two checks.
+    #[serde(default = "Health::interval")]
+    pub interval: Span,
+    /// Longest time of one check.
+    #[serde(default = "Health::timeout")]
+    pub timeout: Span,
+    /// Failures in a row after which the program is restarted by policy.
+    #[serde(default = "Health::failures")]
+    pub failures: u32,
+}
+
+impl Health {
+    /// A check with default times.
+    #[must_use]
+    pub fn of(check: Ready) -> Self {
+        Self { check, interval: Self::interval(), timeout: Self::timeout(), failures: Self::failures() }
+    }
+
+    fn interval() -> Span {
+        Span::secs(10)
+    }
+
+    fn timeout() -> Span {
+        Span::secs(2)
+    }
+
+    fn failures() -> u32 {
+        3
+    }
+}
+
+/// A polite stop: this signal, then up to `grace`, then SIGKILL. Default: TERM, 5 s.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct StopPolicy {
+    /// The signal that asks the program to end.
+    pub signal: Signal,
+    /// How long it may take.
+    pub grace: Span,
+}
+
+impl Default for StopPolicy {
+    fn default() -> Self {
+        Self { signal: Signal::Term, grace: Span::secs(5) }
+    }
+}
+
+/// Which permissions new files do not get: written as three octal digits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Umask(u32);
+
+impl Umask {
+    /// The mask as the kernel takes it.
+    #[must_use]
+    pub fn bits(self) -> u32 {
+        self.0
+    }
+}
+
+impl From<Umask> for String {
+    fn from(umask: Umask) -> Self {
+        format!("{:03o}", umask.0)
+    }
+}
+
+/// No umask.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("understand {text:?}: write three octal digits, such as \"022\"")]
+pub struct BadUmask {
+    /// As written.
+    pub text: String,
+}
+
+impl TryFrom<String> for Umask {
+    type Error = BadUmask;
+
+    fn try_from(text: String) -> Result<Self, BadUmask> {
+        let digits = text.len() >= 3 && text.bytes().all(|digit| digit.is_ascii_digit());
+        let bits = u32::from_str_radix(&text, 8).ok().filter(|bits| digits && *bits <= 0o777);
+        bits.map(Self).ok_or(BadUmask { text })
+    }
+}
+
+/// Which ends of the program are followed by a restart.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestartOn {
+    /// A failed exit status, a signal, or failed health checks.
+    #[default]
+    Failure,
+    /// Any end that was not asked for.
+    Always,
+    /// None.
+    Never,
+}
+
+/// First and longest wait before a restart; it doubles in between.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Backoff(pub Span, pub Span);
+
+/// Restarts of the program within one generation. Default: on failure, 250 ms to 30 s, at most 5 in a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct RestartPolicy {
+    /// Which ends count.
+    pub on: RestartOn,
+    /// Waits.
+    pub backoff: Backoff,
+    /// Restarts within `window` after which the host gives up.
+    pub limit: u32,
+    /// The window of `limit`.
+    pub window: Span,
+}
+
+impl Default for RestartPolicy {
+    fn default() -> Self {
+        Self {
+            on: RestartOn::Failure,
+            backoff: Backoff(Span::millis(250), Span::secs(30)),
+            limit: 5,
+            window: Span::secs(60),
+        }
+    }
+}
+
+/// Bounds of the program's log. Default: 10 MB a file, 3 old files.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Logs {
+    /// Size at which a file is rotated.
+    pub size: Size,
+    /// Rotated files kept besides the current one.
+    pub keep: u32,
+}
+
+impl Default for Logs {
+    fn default() -> Self {
+        Self { size: Size::bytes(10_000_000), keep: 3 }
+    }
+}

@@ -1,0 +1,286 @@
+//! What a spec may not say: values out of range, and keys that contradict each other.
+//!
+//! Every fault names its key and what would be right. Nothing here asks the system: that a file is missing or a port is
+//! taken is known only where it is used. Pure.
+
+use std::net::SocketAddr;
+
+use super::{BadSpec, Health, Kind, Listen, ListenMode, Ready, Spec, Upstream};
+use crate::spec::amount::Span;
+use crate::spec::build::globs;
+use crate::spec::environment;
+use crate::spec::scope::Scope;
+
+/// Longest probation of a new worker. Two generations stand while it lasts, and nothing else can take over: who needs
+/// longer to know watches the worker instead.
+const LONGEST_BAKE: Span = Span::secs(600);
+
+type Checked = Result<(), BadSpec>;
+
+fn bad(key: &'static str, why: impl Into<String>) -> Checked {
+    Err(BadSpec { key, why: why.into() })
+}
+
+impl Spec {
+    /// Refuses what contradicts itself.
+    pub fn validate(&self) -> Result<(), BadSpec> {
+        command(self)?;
+        variables(self)?;
+        if let Err(error) = globs::check(&self.build) {
+            return bad("build", error.fault());
+        }
+        for (index, one) in self.listen.iter().enumerate() {
+            listener(one, &self.listen[..index])?;
+            relay(self, one, &self.listen[..index])?;
+        }
+        asked("ready", self.ready.as_ref(), self)?;
+        asked("health", self.health.as_ref().map(|health| &health.check), self)?;
+        amounts(self)?;
+        preflight(self)?;
+        if self.overlap { self.may_overlap() } else { Ok(()) }
+    }
+
+    /// Refuses a spec of which a second program cannot be ready beside the first: for `overlap`, also where it is asked
+    /// for once and not part of the spec.
+    pub fn may_overlap(&self) -> Result<(), BadSpec> {
+        let refused = |why: String| bad("overlap", why);
+        if self.kind == Kind::Embedded {
+            return refused("is for programs: an embedded worker hands over by itself; remove it".to_owned());
+        }
+        for Listen { name, mode, to, .. } in &self.listen {
+            match (mode, to) {
+                (ListenMode::SelfBound, _) => {
+                    return refused(format!(
+                        "needs a listener that two programs can have at once, and {name:?} is bound by the program itself: use mode \"inherit\" or \"proxy\""
+                    ));
+                }
+                (ListenMode::Proxy, Some(Upstream::Address(to))) => {
+                    return refused(format!(
+                        "needs a port for each program, and {name:?} leads to {to}: write `to = \"env:PORT\"`"
+                    ));
+                }
+                (ListenMode::Proxy, Some(Upstream::Port(_)) | None) | (ListenMode::Inherit, _) => {}
+            }
+        }
+        let own_side = self.listen.first().is_some_and(|first| first.mode == ListenMode::Proxy);
+        match self.readiness() {
+            Ready::Notify | Ready::Fd | Ready::Log(_) => Ok(()),
+            Ready::Http(_) | Ready::Tcp if own_side => Ok(()),
+            Ready::Http(_) | Ready::Tcp => refused(
+                "needs a `ready` that the new program tells itself, for the old one may answer on the shared listener: use notify, fd or log".to_owned(),
+            ),
+            Ready::Exec(_) => refused(
+                "needs a `ready` that the new program tells itself, for a command may ask the old one: use notify, fd or log".to_owned(),
+            ),
+            Ready::Up => refused(
+                "needs a `ready` that the new program tells itself, for one that runs need not serve yet: use notify, fd or log".to_owned(),
+            ),
+        }
+    }
+}
+
+fn command(spec: &Spec) -> Checked {
+    if spec.command.first().is_none_or(String::is_empty) {
+        return bad("command", "is empty: name a program");
+    }
+    if spec.command.iter().any(|word| word.contains('\0')) {
+        return bad("command", "has a NUL byte in it");
+    }
+    if !spec.cwd.is_absolute() {
+        return bad("cwd", "must be an absolute directory here");
+    }
+    // Records and the wire are JSON.
+    if spec.cwd.to_str().is_none() {
+        return bad("cwd", "has bytes in its path that are no UTF-8: name a directory without them");
+    }
+    if spec.kind == Kind::Embedded && (spec.ready.is_some() || spec.health.is_some()) {
+        return bad(
+            "ready",
+            "and `health` are the worker's own answer when `kind = \"embedded\"`: remove them",
+        );
+    }
+    Ok(())
+}
+
+fn variables(spec: &Spec) -> Checked {
+    let settable = |(name, value): (&String, &String)| {
+        !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
+    };
+    if spec.env.set.iter().all(settable) {
+        return Ok(());
+    }
+    bad("env", "sets a variable whose name is empty or has '=' in it, or that has a NUL byte")
+}
+
+/// A listener by itself, and beside those before it.
+fn listener(one: &Listen, before: &[Listen]) -> Checked {
+    let bad = |why: String| bad("listen", why);
+    let Listen { name, tcp, mode, .. } = one;
+    if Scope::new(name, None).is_err() {
+        return bad(format!("has the name {name:?}: use letters, digits, '.', '_' or '-'"));
+    }
+    if before.iter().any(|other| other.name == *name) {
+        return bad(format!("has two listeners named {name:?}"));
+    }
+    if tcp.port() != 0 && before.iter().any(|other| other.tcp == *tcp) {
+        return bad(format!("has two listeners on {tcp}"));
+    }
+    if *mode == ListenMode::SelfBound && tcp.port() == 0 {
+        return bad(format!("{name:?} is bound by the program itself: name its port instead of 0"));
+    }
+    Ok(())
+}
+
+/// Who binds a listener, and where a proxied one leads to.
+fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> Checked {
+    let bad = |why: String| bad("listen", why);
+    let Listen { name, mode, to, .. } = one;
+    if spec.kind == Kind::Embedded {
+        match mode {
+            ListenMode::Inherit => {}
+            ListenMode::SelfBound => {
+                return bad("mode \"self\" is for programs: an embedded worker gets its listeners".to_owned());
+            }
+            ListenMode::Proxy => {
+                return bad(
+                    "mode \"proxy\" is for programs: an embedded worker gets its listeners".to_owned()
+                );
+            }
+        }
+    }
+    let to = match (mode, to) {
+        (ListenMode::Proxy, Some(to)) => to,
+        (ListenMode::Proxy, None) => {
+            return bad(format!(
+                "{name:?} is proxied: say where the program listens, such as `to = \"env:PORT\"`"
+            ));
+        }
+        (ListenMode::Inherit | ListenMode::SelfBound, Some(_)) => {
+            return bad(format!("{name:?} has a `to`, which is for mode \"proxy\" only"));
+        }
+        (ListenMode::Inherit | ListenMode::SelfBound, None) => return Ok(()),
+    };
+    if before.iter().any(|other| other.to.as_ref() == Some(to)) {
+        return bad(format!("has two listeners that lead to {to}"));
+    }
+    match to {
+        Upstream::Address(to) => private_address(spec, name, *to),
+        Upstream::Port(variable) => port_variable(spec, name, variable),
+    }
+}
+
+/// An address that a program can bind and a host can connect to, with every listener standing.
+fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> Checked {
+    let bad = |why: String| bad("listen", why);
+    if to.port() == 0 {
+        return bad(format!(
+            "{name:?} leads to port 0: name the program's port, or write `to = \"env:PORT\"`"
+        ));
+    }
+    if to.ip().is_unspecified() {
+        return bad(format!("{name:?} leads to {to}, which is every address: name one, such as 127.0.0.1"));
+    }
+    let takes = |listen: &&Listen| {
+        listen.tcp.port() == to.port() && (listen.tcp.ip() == to.ip() || listen.tcp.ip().is_unspecified())
+    };
+    match spec.listen.iter().find(takes) {
+        Some(taken) => bad(format!(
+            "{name:?} leads to {to}, where {:?} listens: give the program a port of its own",
+            taken.name
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A variable that a program can read and that nothing else has a word in.
+fn port_variable(spec: &Spec, name: &str, variable: &str) -> Checked {
+    let bad = |why: String| bad("listen", why);
+    let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
+    if variable.is_empty()
+        || !variable.chars().all(word)
+        || variable.starts_with(|c: char| c.is_ascii_digit())
+    {
+        return bad(format!(
+            "{name:?} names its port in {variable:?}: use letters, digits and '_', with no digit first"
+        ));
+    }
+    if environment::is_reserved(variable) {
+        return bad(format!("{name:?} names its port in {variable}, which has a meaning of its own"));
+    }
+    if spec.env.set.contains_key(variable) {
+        return bad(format!(
+            "{name:?} names its port in {variable}, which `env.set` sets: remove one of them"
+        ));
+    }
+    Ok(())
+}
+
+/// `ready` or `health`, and whether what it asks can answer truly.
+fn asked(key: &'static str, check: Option<&Ready>, spec: &Spec) -> Checked {
+    let inherits = spec.listen.first().is_some_and(|listen| listen.mode == ListenMode::Inherit);
+    match check {
+        Some(Ready::Http(path)) if !path.starts_with('/') => {
+            bad(key, "`http` takes a path that begins with /")
+        }
+        Some(Ready::Http(_) | Ready::Tcp) if spec.listen.is_empty() => {
+            bad(key, "by http or tcp needs a `listen` entry to ask")
+        }
+        Some(Ready::Tcp) if inherits => {
+            bad(key, "by tcp proves nothing where the kernel already listens: use http, notify, fd or log")
+        }
+        Some(Ready::Exec(words)) if words.is_empty() => bad(key, "`exec` names no command"),
+        Some(Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up) if key == "health" => {
+            bad(key, "is asked again and again: use http, tcp or exec")
+        }
+        Some(
+            Ready::Http(_)
+            | Ready::Tcp
+            | Ready::Exec(_)
+            | Ready::Log(_)
+            | Ready::Notify
+            | Ready::Fd
+            | Ready::Up,
+        )
+        | None => Ok(()),
+    }
+}
+
+fn amounts(spec: &Spec) -> Checked {
+    let positive = |key, span: Span| {
+        if span.duration().is_zero() { bad(key, "must be longer than zero") } else { Ok(()) }
+    };
+    positive("start_timeout", spec.start_timeout)?;
+    positive("drain_timeout", spec.drain_timeout)?;
+    positive("stall_timeout", spec.stall_timeout)?;
+    if let Some(Health { interval, timeout, failures, .. }) = &spec.health {
+        positive("health", *interval)?;
+        positive("health", *timeout)?;
+        if *failures == 0 {
+            return bad("health", "needs `failures` of at least 1");
+        }
+    }
+    if spec.bake.is_some_and(|bake| bake.duration() > LONGEST_BAKE.duration()) {
+        return bad("bake", "is longer than 10m, and nothing else can take over meanwhile: use less");
+    }
+    if spec.logs.size.get() < 4096 {
+        return bad("logs", "needs a `size` of at least 4096B");
+    }
+    Ok(())
+}
+
+fn preflight(spec: &Spec) -> Checked {
+    match spec.preflight.first() {
+        Some(_) if spec.kind == Kind::Embedded => bad(
+            "preflight",
+            "is for programs: an embedded worker looks at itself before it takes over; remove it",
+        ),
+        Some(program) if program.is_empty() => bad("preflight", "has an empty program: name one"),
+        Some(_) if spec.preflight.iter().any(|word| word.contains('\0')) => {
+            bad("preflight", "has a NUL byte in it")
+        }
+        Some(_) | None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests;

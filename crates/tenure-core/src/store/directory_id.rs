@@ -1,0 +1,153 @@
+//! The identity of a state directory: a random id of its own, and where the directory was when the id was made.
+//!
+//! Pure. A path names another directory in another mount namespace, and one directory can have two paths; so what is looked
+//! for in other processes (cookies) is named by this id. Device and inode are compared within one boot: they tell a copy from
+//! the directory that was copied. The record is made and mended under the gate (`settle`); others only read it.
+
+use serde::{Deserialize, Serialize};
+
+/// Format version of the record.
+pub const SCHEMA: u32 = 1;
+
+/// The record `identity.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DirectoryId {
+    /// [`SCHEMA`] of the writer.
+    pub schema_version: u32,
+    /// 128 random bits, in hexadecimal digits.
+    pub id: String,
+    /// Where the directory was when this was written.
+    #[serde(flatten)]
+    pub place: Place,
+    /// The scope's id by the path of its directory, which marks what a `tenure` from before this record has started here. There
+    /// only where a ledger stood when the id was made, and until the next boot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former: Option<String>,
+}
+
+/// A directory of one boot.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Place {
+    /// The kernel's random name of the boot.
+    pub boot: String,
+    /// Number of the device.
+    pub dev: u64,
+    /// Number of the directory on it.
+    pub ino: u64,
+}
+
+/// What a record says about the directory that it was found in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// There is no record, or none that can be read; `used` where a worker was started here before.
+    Unnamed {
+        /// A ledger stands.
+        used: bool,
+    },
+    /// It is the directory's own, of this boot.
+    Own(DirectoryId),
+    /// It is the directory's own as far as can be told, of an earlier boot: device numbers may have changed since.
+    OtherBoot(DirectoryId),
+    /// It was written in this boot for another directory: this one is a copy of that one, and so is the ledger in it.
+    Copied(DirectoryId),
+}
+
+impl Origin {
+    /// Judges what was found in the directory that is `here`.
+    #[must_use]
+    pub fn of(found: Option<DirectoryId>, here: &Place, used: bool) -> Self {
+        match found {
+            None => Self::Unnamed { used },
+            Some(id) if id.place.boot != here.boot => Self::OtherBoot(id),
+            Some(id) if id.place == *here => Self::Own(id),
+            Some(id) => Self::Copied(id),
+        }
+    }
+
+    /// The record, whatever it is worth here.
+    #[must_use]
+    pub fn record(&self) -> Option<&DirectoryId> {
+        match self {
+            Self::Unnamed { .. } => None,
+            Self::Own(id) | Self::OtherBoot(id) | Self::Copied(id) => Some(id),
+        }
+    }
+
+    /// Whether the directory is a copy: what the ledger in it names belongs to the directory that was copied.
+    #[must_use]
+    pub fn is_copied(&self) -> bool {
+        matches!(self, Self::Copied(_))
+    }
+
+    /// The scope ids that mark processes of this directory, where the id by its path is `by_path`. None in a copy: they mark
+    /// those of the directory that was copied. The id by the path counts only where the directory's own records say that a
+    /// `tenure` from before was here: another directory may have the same path elsewhere.
+    #[must_use]
+    pub fn marks(&self, name: &str, by_path: &str) -> Vec<String> {
+        match self {
+            Self::Unnamed { used: true } => vec![by_path.to_owned()],
+            Self::Unnamed { used: false } | Self::Copied(_) => Vec::new(),
+            Self::OtherBoot(id) => vec![id.scope_id(name)],
+            Self::Own(id) => [id.scope_id(name)].into_iter().chain(id.former.clone()).collect(),
+        }
+    }
+}
+
+impl DirectoryId {
+    /// The id of the scope called `name`, as it stands in HELLO and in cookies.
+    #[must_use]
+    pub fn scope_id(&self, name: &str) -> String {
+        format!("{name}:{}", self.id)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(boot: &str, ino: u64) -> Place {
+        Place { boot: boot.to_owned(), dev: 1, ino }
+    }
+
+    fn record(former: Option<&str>) -> DirectoryId {
+        let former = former.map(str::to_owned);
+        DirectoryId { schema_version: SCHEMA, id: "i".to_owned(), place: place("b", 7), former }
+    }
+
+    fn marks(found: Option<DirectoryId>, here: &Place, used: bool) -> Vec<String> {
+        Origin::of(found, here, used).marks("w", "w:path")
+    }
+
+    #[test]
+    fn a_directory_is_told_from_its_copy_within_one_boot_only() {
+        let of = |here: &Place| Origin::of(Some(record(None)), here, true);
+        assert_eq!(of(&place("b", 7)), Origin::Own(record(None)));
+        assert!(of(&place("b", 8)).is_copied());
+        assert_eq!(of(&place("c", 8)), Origin::OtherBoot(record(None)));
+    }
+
+    #[test]
+    fn the_path_marks_processes_only_where_a_record_says_that_it_did() {
+        assert_eq!(marks(None, &place("b", 7), false), [""; 0]);
+        assert_eq!(marks(None, &place("b", 7), true), ["w:path"]);
+        assert_eq!(marks(Some(record(None)), &place("b", 7), true), ["w:i"]);
+        assert_eq!(marks(Some(record(Some("w:before"))), &place("b", 7), true), ["w:i", "w:before"]);
+        assert_eq!(marks(Some(record(Some("w:before"))), &place("c", 7), true), ["w:i"]);
+    }
+
+    #[test]
+    fn nothing_that_runs_belongs_to_a_copy() {
+        assert_eq!(marks(Some(record(Some("w:before"))), &place("b", 8), true), [""; 0]);
+    }
+
+    #[test]
+    fn format_1_is_read_as_it_was_first_written() {
+        let golden = include_str!("../../formats/identity-1.json");
+        let read: DirectoryId = serde_json::from_str(golden).expect("golden reads");
+        assert_eq!(
+            read.place,
+            Place { boot: "0f8fad5b-d9cb-469f-a165-70867728950e".into(), dev: 2049, ino: 131 }
+        );
+        assert_eq!(serde_json::to_string_pretty(&read).expect("writes").trim(), golden.trim());
+    }
+}

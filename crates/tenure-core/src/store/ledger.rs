@@ -1,0 +1,330 @@
+//! The record of who the worker is: `ledger.json`, written by the lease holder.
+//!
+//! Data only. The ledger never decides whether a worker lives (the lease does): it names whom to verify.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use tenure_sys::identity::Identity;
+
+use crate::deadline::{Moment, millis};
+use crate::protocol::ends::{self, End, How};
+use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
+use crate::protocol::wire::{Asker, Endpoint};
+
+/// Format version of the record.
+pub const SCHEMA: u32 = 1;
+
+/// What a boot may take at most by a record that does not tell its budget. An hour is beyond any start that a person waits
+/// for; only a clock of another time namespace says more.
+const LONGEST_BOOT: Duration = Duration::from_hours(1);
+
+/// The record `ledger.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// [`SCHEMA`] of the writer.
+    pub schema_version: u32,
+    /// Last generation that was opened, whether or not its worker ever served; it never goes back.
+    pub generation: u64,
+    /// Version of that generation.
+    pub version: Option<Version>,
+    /// Processes that hold, or held, the lease of that generation.
+    pub lineage: Vec<Identity>,
+    /// The wrapped program of that generation, where there is one.
+    pub program: Option<ProgramRecord>,
+    /// Until then a silent worker is booting, not wedged.
+    pub booting_until: Option<Moment>,
+    /// The longest that the boot of this generation could take when it began, in milliseconds: a `booting_until` that lies
+    /// further ahead was written by another clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot_budget_ms: Option<u64>,
+    /// The longest that a polite end of this generation may take, in milliseconds, by the spec that it was started from.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end_budget_ms: Option<u64>,
+    /// The executable and version of the code that keeps the worker.
+    pub host: Option<HostRecord>,
+    /// Addresses of the last generation; a port of 0 takes the same port again.
+    pub endpoints: Vec<Endpoint>,
+    /// Who started it.
+    pub started_by: Option<Asker>,
+    /// The last successor of this worker that failed: whoever chooses what to start next counts it, for its own launcher may
+    /// not have lived to do so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rolled_back: Option<RolledBack>,
+    /// This worker has passed its probation: whoever chooses what to start next clears the tally of its version, for the
+    /// launcher had its answer before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proved: Option<Proved>,
+    /// The last ends that nobody had asked for, across generations, oldest first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ends: Vec<End>,
+}
+
+/// A worker that passed its probation.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Proved {
+    /// Its version.
+    pub version: Version,
+    /// When: what has failed later counts.
+    pub at: Moment,
+}
+
+/// A successor that failed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RolledBack {
+    /// Its version.
+    pub version: Version,
+    /// [`Spec::digest`] of what it was started from.
+    pub spec: String,
+    /// When it asked for the place: its launcher's own count, where there is one, is later.
+    pub at: Moment,
+    /// Why.
+    pub why: String,
+}
+
+/// A wrapped program: recorded as intended before it runs, completed once its shim and itself are known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProgramRecord {
+    /// Marks every process of its tree.
+    pub cookie: String,
+    /// Command, for people.
+    pub command: String,
+    /// Its parent, once it exists.
+    pub shim: Option<Identity>,
+    /// The program, once it runs.
+    pub identity: Option<Identity>,
+    /// How it is ended by whoever finds it without its shim.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stop: Option<StopPolicy>,
+    /// Name of the lock that its tree inherits, once it is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lock: Option<String>,
+}
+
+impl ProgramRecord {
+    /// What is known of a program before it runs: nothing but its mark.
+    #[must_use]
+    pub fn of_cookie(cookie: String) -> Self {
+        Self { cookie, command: String::new(), shim: None, identity: None, stop: None, lock: None }
+    }
+}
+
+/// The code that keeps the worker.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostRecord {
+    /// Path of its executable.
+    pub exe: String,
+    /// Version of `tenure` in it.
+    pub version: String,
+    /// It is the command `tenure`, which can host programs; otherwise it is a program that embeds the worker.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub hosts: bool,
+}
+
+impl HostRecord {
+    /// This code, in the executable `exe`, as the keeper of workers of that kind.
+    #[must_use]
+    pub fn of(exe: Option<PathBuf>, kind: Kind) -> Self {
+        Self {
+            exe: exe.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            hosts: kind == Kind::Program,
+        }
+    }
+
+    /// Whether it can host programs and is newer than the code that asks.
+    #[must_use]
+    pub fn is_newer_host(&self) -> bool {
+        let versions = (Version::parse(&self.version), Version::parse(env!("CARGO_PKG_VERSION")));
+        self.hosts && matches!(versions, (Ok(recorded), Ok(own)) if recorded > own)
+    }
+}
+
+/// For fields that are left out where they say nothing.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl Default for Ledger {
+    fn default() -> Self {
+        Self {
+            schema_version: SCHEMA,
+            generation: 0,
+            version: None,
+            lineage: Vec::new(),
+            program: None,
+            booting_until: None,
+            boot_budget_ms: None,
+            end_budget_ms: None,
+            host: None,
+            endpoints: Vec::new(),
+            started_by: None,
+            rolled_back: None,
+            proved: None,
+            ends: Vec::new(),
+        }
+    }
+}
+
+impl Ledger {
+    /// Opens the next generation, of `spec`: nobody is in its lineage yet. The former program's record is dropped:
+    /// callers have proved that program gone.
+    #[must_use]
+    pub fn next_generation(self, spec: &Spec, booting_until: Moment, by: Asker) -> Self {
+        // A successor waits for the room that is made for it, too, and may have its probation first.
+        let room =
+            self.end_budget(spec.end_budget()).saturating_add(spec.bake.unwrap_or(USUAL_BAKE).duration());
+        let boot_budget = spec.start_timeout.duration().saturating_add(room);
+        Self {
+            schema_version: SCHEMA,
+            generation: self.generation.saturating_add(1),
+            version: Some(spec.version.clone()),
+            lineage: Vec::new(),
+            booting_until: Some(booting_until),
+            boot_budget_ms: Some(millis(boot_budget)),
+            end_budget_ms: Some(millis(spec.end_budget())),
+            host: None,
+            started_by: Some(by),
+            program: None,
+            rolled_back: None,
+            proved: None,
+            endpoints: self.endpoints,
+            ends: self.ends,
+        }
+    }
+
+    /// The same in a copy of its directory: the generation goes on from there, and nobody and no address is named.
+    #[must_use]
+    pub fn of_a_copy(self) -> Self {
+        let Self { schema_version, generation, version, host, .. } = self;
+        Self { schema_version, generation, version, host, ..Self::default() }
+    }
+
+    /// Every process that it names.
+    pub fn named(&self) -> impl Iterator<Item = &Identity> {
+        let programs = self.program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
+        self.lineage.iter().chain(programs)
+    }
+
+    /// Somebody whom it names counts in another pid namespace: whoever wrote it was in a container that this process is not in,
+    /// or the other way round. Nobody whom it names can be verified here.
+    #[must_use]
+    pub fn is_foreign(&self) -> bool {
+        self.named().any(Identity::is_foreign)
+    }
+
+    /// How long its worker may still boot. A moment that lies further ahead than any boot takes was written in another time
+    /// namespace, whose clock says nothing here.
+    #[must_use]
+    pub fn booting_for(&self, now: &Moment) -> Duration {
+        let left = self.booting_until.as_ref().map_or(Duration::ZERO, |until| until.ahead_of(now));
+        let longest = self.boot_budget_ms.map_or(LONGEST_BOOT, Duration::from_millis);
+        if left > longest { Duration::ZERO } else { left }
+    }
+
+    /// The last end, where the worker of the last generation went with it.
+    #[must_use]
+    pub fn last_end(&self) -> Option<&End> {
+        self.ends.last().filter(|end| end.generation == self.generation && end.is_final())
+    }
+
+    /// Notes that the worker of this generation was found dead; `false` where its end is known already, or it never served.
+    pub fn found_dead(&mut self, at: Moment, at_ms: u64, last_words: Vec<String>) -> bool {
+        if self.last_end().is_some() || self.booting_until.is_some() || self.lineage.is_empty() {
+            return false;
+        }
+        let end = End {
+            at,
+            at_ms,
+            generation: self.generation,
+            version: self.version.clone(),
+            spec: None,
+            pid: self.lineage.first().map(|identity| identity.pid),
+            how: How::FoundDead,
+            why: "its process was gone without a word, as after SIGKILL".to_owned(),
+            served_ms: None,
+            last_words,
+        };
+        ends::push(&mut self.ends, end);
+        true
+    }
+
+    /// The longest that a polite end of this generation may take; `otherwise` where the record does not tell.
+    #[must_use]
+    pub fn end_budget(&self, otherwise: Duration) -> Duration {
+        self.end_budget_ms.map_or(otherwise, Duration::from_millis)
+    }
+
+    /// The address that listener `name` had the last time.
+    #[must_use]
+    pub fn last_address(&self, name: &str) -> Option<std::net::SocketAddr> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name).map(|endpoint| endpoint.tcp)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_generation_never_goes_back_and_forgets_the_old_lineage() {
+        let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let ledger = Ledger { generation: 7, lineage: vec![id], ..Ledger::default() };
+        let spec = Spec::of_command(vec!["/bin/cat".into()], "/".into());
+        let until = Moment { boot: "b".into(), ms: 9 };
+        let next = ledger.next_generation(&spec, until, Asker::default());
+        assert_eq!((next.generation, next.lineage.len()), (8, 0));
+    }
+
+    #[test]
+    fn a_boot_that_would_end_after_its_own_budget_is_not_believed() {
+        let at = |ms| Moment { boot: "b".into(), ms };
+        let until =
+            |ms, boot_budget_ms| Ledger { booting_until: Some(at(ms)), boot_budget_ms, ..Ledger::default() };
+        assert_eq!(until(5_010, Some(5_000)).booting_for(&at(10)), Duration::from_secs(5));
+        assert_eq!(until(5_011, Some(5_000)).booting_for(&at(10)), Duration::ZERO);
+        assert_eq!(until(60_000, None).booting_for(&at(0)), Duration::from_mins(1));
+        assert_eq!(until(u64::MAX, None).booting_for(&at(0)), Duration::ZERO);
+    }
+
+    #[test]
+    fn a_copy_names_nobody_and_goes_on_from_the_generation() {
+        let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let until = Some(Moment { boot: "b".into(), ms: 9 });
+        let copied = Ledger { generation: 7, lineage: vec![id], booting_until: until, ..Ledger::default() };
+        assert_eq!(copied.of_a_copy(), Ledger { generation: 7, ..Ledger::default() });
+    }
+
+    #[test]
+    fn ends_are_read_as_they_were_first_written() {
+        let golden = include_str!("../../formats/ledger-1-ends.json");
+        let ledger: Ledger = serde_json::from_str(golden).expect("golden reads");
+        assert_eq!(ledger.last_end().map(|end| end.how), Some(How::GaveUp));
+        let again = serde_json::to_string_pretty(&ledger).expect("writes");
+        assert_eq!(again.trim(), golden.trim());
+    }
+
+    #[test]
+    fn who_died_without_a_word_is_noted_once_and_only_if_it_had_served() {
+        let id = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let at = || Moment { boot: "b".into(), ms: 9 };
+        let served = Ledger { generation: 7, lineage: vec![id], ..Ledger::default() };
+        let mut booting = Ledger { booting_until: Some(at()), ..served.clone() };
+        assert!(!booting.found_dead(at(), 0, Vec::new()));
+        let mut served = served;
+        assert!(served.found_dead(at(), 0, Vec::new()) && !served.found_dead(at(), 0, Vec::new()));
+        assert_eq!(served.ends.len(), 1);
+    }
+
+    #[test]
+    fn format_1_is_read_as_it_was_first_written() {
+        let golden = include_str!("../../formats/ledger-1.json");
+        let ledger: Ledger = serde_json::from_str(golden).expect("golden reads");
+        assert_eq!(ledger.generation, 7);
+        let again = serde_json::to_string_pretty(&ledger).expect("writes");
+        assert_eq!(again.trim(), golden.trim());
+    }
+}

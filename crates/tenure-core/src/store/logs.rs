@@ -1,0 +1,82 @@
+//! The log files of a scope: opened for appending, read from the end.
+//!
+//! `logs/worker.log` is what a worker says before it has a log of its own, and an embedded worker's output;
+//! `logs/output.log` is a program's output. Rotation of what is being written belongs to the worker.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+
+use serde::{Deserialize, Serialize};
+use tenure_sys::dir::{Dir, DirError};
+
+use crate::store::paths::{StateDir, file};
+
+/// Size at which a launcher moves the boot log aside before it starts a worker.
+const ROTATE_AT: u64 = 1_000_000;
+
+/// Lines of a log that an error brings along: enough for a stack trace's head, few enough to read.
+const TAIL_LINES: usize = 20;
+
+/// Bytes read to find them.
+const TAIL_BYTES: u64 = 16 * 1024;
+
+/// Ends of the logs at one moment: what is said after it belongs to what was started after it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    boot: u64,
+    output: u64,
+}
+
+/// The directory of logs, made where it is missing.
+pub fn directory(state: &StateDir) -> io::Result<Dir> {
+    state.dir().child_private(file::LOGS).map_err(|error| match error {
+        DirError::Other { source, .. } | DirError::Denied { source, .. } => source,
+        DirError::Absent { .. }
+        | DirError::NotOwned { .. }
+        | DirError::TooOpen { .. }
+        | DirError::NotDirectory(_)
+        | DirError::ReadOnly { .. }
+        | DirError::NoSpace { .. } => io::Error::other(error),
+    })
+}
+
+/// Opens the boot log for appending; one that has grown too large is moved aside first.
+pub fn open_boot_log(state: &StateDir) -> io::Result<File> {
+    let logs = directory(state)?;
+    if logs.stat(file::BOOT_LOG)?.is_some_and(|stat| stat.len > ROTATE_AT) {
+        logs.rename(file::BOOT_LOG, format!("{}.1", file::BOOT_LOG))?;
+    }
+    logs.open_append(file::BOOT_LOG)
+}
+
+/// Where the logs end now.
+#[must_use]
+pub fn mark(state: &StateDir) -> Mark {
+    let Ok(logs) = directory(state) else { return Mark::default() };
+    let length = |name| logs.stat(name).ok().flatten().map_or(0, |stat| stat.len);
+    Mark { boot: length(file::BOOT_LOG), output: length(file::OUTPUT_LOG) }
+}
+
+/// The last lines written since `mark`, a program's output after the worker's own.
+#[must_use]
+pub fn tail_since(state: &StateDir, mark: Mark) -> Vec<String> {
+    let Ok(logs) = directory(state) else { return Vec::new() };
+    let mut lines = tail(&logs, file::BOOT_LOG, mark.boot);
+    lines.extend(tail(&logs, file::OUTPUT_LOG, mark.output));
+    lines.drain(..lines.len().saturating_sub(TAIL_LINES));
+    lines
+}
+
+fn tail(logs: &Dir, name: &str, mark: u64) -> Vec<String> {
+    let read = || -> io::Result<String> {
+        let mut file = logs.open_read(name)?;
+        let length = file.seek(SeekFrom::End(0))?;
+        // A log shorter than the mark was rotated: all of it is new.
+        let begin = if length < mark { 0 } else { mark };
+        file.seek(SeekFrom::Start(begin.max(length.saturating_sub(TAIL_BYTES))))?;
+        let mut bytes = Vec::new();
+        file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    read().unwrap_or_default().lines().map(str::to_owned).collect()
+}

@@ -1,0 +1,220 @@
+//! Reading and writing the two records, `desired.json` and `ledger.json`.
+//!
+//! A write replaces the whole file (temporary file, fsync, rename, fsync of the directory): a reader sees the old record or
+//! the new one. A record of a newer format is refused by name and never repaired or deleted; so is one that cannot be
+//! read, because the generation in it must never go back.
+
+use std::io;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use tenure_sys::dir::spare::Spare;
+use tenure_sys::dir::{Dir, exposed};
+
+use crate::store::desired::{self, Desired};
+use crate::store::directory_id::DirectoryId;
+use crate::store::ledger::{self, HostRecord, Ledger};
+use crate::store::paths::{StateDir, file};
+
+/// Largest record read: 8 offers with long commands are far below it.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// A record cannot be read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum RecordError {
+    /// The file cannot be read.
+    #[error("read {path:?}")]
+    Read {
+        /// The record.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It was written by a newer `tenure`.
+    #[error("use {path:?}: it has format {found} and this tenure knows up to {known}; use the newer tenure")]
+    TooNew {
+        /// The record.
+        path: PathBuf,
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+        /// The newer `tenure`, where the ledger names one that is still there.
+        newer: Option<PathBuf>,
+    },
+    /// Its generation cannot be followed by another.
+    #[error("use {path:?}: its generation is the highest there is; move it away to begin anew")]
+    Exhausted {
+        /// The record.
+        path: PathBuf,
+    },
+    /// Others could have changed it.
+    #[error(
+        "trust {path:?}; `tenure doctor --fix` begins anew with a higher generation, and without its offers"
+    )]
+    Exposed {
+        /// The record.
+        path: PathBuf,
+        /// Whose it is, and its mode.
+        #[source]
+        source: io::Error,
+    },
+    /// It is no record.
+    #[error("use {path:?}: it is damaged; move it away to begin anew")]
+    Damaged {
+        /// The record.
+        path: PathBuf,
+        /// Where it stops making sense.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// The file cannot be written.
+    #[error("write {path:?}")]
+    Write {
+        /// The record.
+        path: PathBuf,
+        /// Why: a full or read-only disk, most often.
+        #[source]
+        source: io::Error,
+    },
+}
+
+/// The ledger; an empty one where there is none yet. In a copy of a directory it names nobody: whom it named belongs to the
+/// directory that was copied.
+pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
+    let ledger: Ledger = read(state, file::LEDGER, ledger::SCHEMA)?.unwrap_or_default();
+    if ledger.generation == u64::MAX {
+        return Err(RecordError::Exhausted { path: state.path().join(file::LEDGER) });
+    }
+    Ok(if state.origin().is_copied() { ledger.of_a_copy() } else { ledger })
+}
+
+/// Replaces the ledger with one of a new generation, durably: the generation must never go back. Only for the holder of
+/// the lease.
+pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
+    write(state, file::LEDGER, ledger, Dir::write_atomic)
+}
+
+/// Replaces the ledger within its generation. A loss of power may bring the earlier one of the same generation back, whole;
+/// both are void then, since every process that they name is gone. Only for the holder of the lease.
+pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
+    write(state, file::LEDGER, ledger, Dir::replace)
+}
+
+/// Replaces the record of who the directory is. Only for the holder of the gate.
+pub(crate) fn write_identity(state: &StateDir, id: DirectoryId) -> Result<(), RecordError> {
+    write(state, file::IDENTITY, &id, Dir::write_atomic)?;
+    state.is_named(id);
+    Ok(())
+}
+
+/// Replaces the ledger from room that was taken before, durably: for a disk that is full. Only for the holder of the lease.
+pub fn write_ledger_from(state: &StateDir, room: &Spare, ledger: &Ledger) -> Result<(), RecordError> {
+    let path = state.path().join(file::LEDGER);
+    let failed = |source| RecordError::Write { path: path.clone(), source };
+    let bytes = serde_json::to_vec_pretty(ledger).map_err(|error| failed(error.into()))?;
+    state.dir().replace_from(room, file::LEDGER, &bytes).map_err(failed)
+}
+
+/// What has been offered; nothing where there is no record yet.
+pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
+    let found: Option<Desired> = read(state, file::DESIRED, desired::SCHEMA)?;
+    // What is written back is of this format, whichever it was read from.
+    Ok(found.map(|found| Desired { schema_version: desired::SCHEMA, ..found }).unwrap_or_default())
+}
+
+/// The code that kept the last worker, from a ledger of any format: `host` is where every format has it.
+#[must_use]
+pub fn recorded_host(state: &StateDir) -> Option<HostRecord> {
+    #[derive(Deserialize)]
+    struct Kept {
+        host: Option<HostRecord>,
+    }
+    let bytes = state.dir().read(file::LEDGER, LARGEST).ok()??;
+    serde_json::from_slice::<Kept>(&bytes).ok()?.host
+}
+
+/// Replaces the record of offers. Only for the holder of the gate.
+pub fn write_desired(state: &StateDir, desired: &Desired) -> Result<(), RecordError> {
+    write(state, file::DESIRED, desired, Dir::write_atomic)
+}
+
+#[derive(Deserialize)]
+struct Format {
+    schema_version: u32,
+}
+
+fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result<Option<T>, RecordError> {
+    let path = || state.path().join(name);
+    let bytes = state.dir().read(name, LARGEST).map_err(|source| {
+        if exposed::is_exposed(&source) {
+            RecordError::Exposed { path: path(), source }
+        } else {
+            RecordError::Read { path: path(), source }
+        }
+    })?;
+    let Some(bytes) = bytes else { return Ok(None) };
+    let damaged = |source| RecordError::Damaged { path: path(), source };
+    let Format { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    if found > known {
+        let host = recorded_host(state).filter(HostRecord::is_newer_host);
+        let newer = host.map(|host| PathBuf::from(host.exe)).filter(|exe| exe.is_file());
+        return Err(RecordError::TooNew { path: path(), found, known, newer });
+    }
+    serde_json::from_slice(&bytes).map(Some).map_err(damaged)
+}
+
+fn write(
+    state: &StateDir,
+    name: &'static str,
+    record: &impl Serialize,
+    replace: fn(&Dir, &'static str, &[u8]) -> io::Result<()>,
+) -> Result<(), RecordError> {
+    let failed = |source| RecordError::Write { path: state.path().join(name), source };
+    let mut bytes = serde_json::to_vec_pretty(record).map_err(|error| failed(error.into()))?;
+    bytes.push(b'\n');
+    replace(state.dir(), name, &bytes).map_err(failed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spec::scope::Scope;
+
+    fn state() -> (tempfile::TempDir, StateDir) {
+        let root = tempfile::Builder::new()
+            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
+            .tempdir()
+            .expect("a temporary directory");
+        let scope: Scope = "memory".parse().expect("valid");
+        let state = StateDir::at(root.path(), &scope).expect("private");
+        (root, state)
+    }
+
+    #[test]
+    fn an_absent_record_is_an_empty_one() {
+        let (_root, state) = state();
+        assert_eq!(read_ledger(&state).expect("absent").generation, 0);
+        assert!(read_desired(&state).expect("absent").offers.is_empty());
+    }
+
+    #[test]
+    fn a_newer_record_is_refused_by_name_and_left_alone() {
+        let (_root, state) = state();
+        let newer = br#"{"schema_version": 99, "shape": "unknown"}"#;
+        state.dir().write_atomic(file::LEDGER, newer).expect("writes");
+        let error = read_ledger(&state).expect_err("newer");
+        assert!(matches!(error, RecordError::TooNew { found: 99, known: 1, newer: None, .. }), "{error}");
+        assert_eq!(state.dir().read(file::LEDGER, 1000).expect("reads").expect("still there"), newer);
+    }
+
+    #[test]
+    fn a_damaged_record_is_named() {
+        let (_root, state) = state();
+        for bytes in [&b""[..], b"{", b"[]", b"\xff\xff"] {
+            state.dir().write_atomic(file::DESIRED, bytes).expect("writes");
+            assert!(matches!(read_desired(&state), Err(RecordError::Damaged { .. })), "{bytes:?}");
+        }
+    }
+}

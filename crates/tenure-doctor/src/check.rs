@@ -1,0 +1,177 @@
+//! What a check is: a name, the part that it looks at, and a pure function from facts to what it found.
+//!
+//! No check reads a file, asks a process or looks at a clock: whatever it needs is a fact.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tenure_sys::census::{Census, Seen};
+
+use crate::facts::{Access, Facts, Machine, Place, State, Worker, line_of};
+use crate::finding::{Finding, Symptom};
+use tenure_core::spec::scope;
+
+/// One thing to look for.
+#[derive(Debug, Clone, Copy)]
+pub struct Check {
+    /// Its name: a row of the reference of findings.
+    pub id: &'static str,
+    /// The part that it looks at, in the words of the list "checked".
+    pub part: &'static str,
+    pub(crate) look: Look,
+}
+
+/// What a check is a function of.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Look {
+    /// The machine.
+    Machine(fn(&Machine) -> Option<Symptom>),
+    /// A directory: that of the host, and that of each worker.
+    Place(fn(&Place, u32) -> Option<Symptom>),
+    /// What stands in the scope of a worker.
+    Worker(fn(&Case<'_>) -> Option<Symptom>),
+    /// The same, where there may be several of one kind.
+    Each(fn(&Case<'_>) -> Vec<Symptom>),
+}
+
+/// What a check of a worker is told.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Case<'facts> {
+    pub(crate) machine: &'facts Machine,
+    pub(crate) census: &'facts Census,
+    pub(crate) worker: &'facts Worker,
+    pub(crate) state: &'facts State,
+}
+
+impl Case<'_> {
+    /// What to type: `tenure WORD NAME`.
+    pub(crate) fn type_in(&self, word: &str) -> String {
+        format!("tenure {word} {}", self.worker.called)
+    }
+
+    /// Everybody who carries a mark of this scope.
+    pub(crate) fn marked(&self) -> impl Iterator<Item = &Seen> {
+        let prefixes: Vec<String> =
+            self.state.marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
+        self.census
+            .cookies
+            .iter()
+            .filter(move |(cookie, _)| prefixes.iter().any(|prefix| cookie.starts_with(prefix)))
+            .map(|(_, seen)| seen)
+    }
+
+    /// Lines about those who have this locked file open.
+    pub(crate) fn holders(&self, file: (u64, u64)) -> Vec<String> {
+        let holders = self.census.locks.iter().filter(|(held, _)| *held == file);
+        let mut lines: Vec<String> =
+            holders.map(|(_, seen)| format!("{} has it open", line_of(seen))).collect();
+        if lines.is_empty() {
+            lines.push("no process that can be seen from here has it open".to_owned());
+        }
+        lines
+    }
+}
+
+impl Check {
+    /// What it finds about the machine.
+    pub(crate) fn of_machine(&self, facts: &Facts) -> Vec<Finding> {
+        let machine = &facts.machine;
+        let found: Vec<Symptom> = match self.look {
+            Look::Machine(look) => look(machine).into_iter().collect(),
+            Look::Place(look) => {
+                let host = machine.host.as_ref().ok().filter(|host| !is_hidden(host, &machine.roots));
+                let roots = machine.roots.iter().filter(|root| {
+                    !matches!(root.access, Access::Private { .. } | Access::Absent)
+                        && !is_hidden(root, &machine.roots)
+                });
+                roots.chain(host).filter_map(|place| look(place, machine.user)).collect()
+            }
+            Look::Worker(_) | Look::Each(_) => Vec::new(),
+        };
+        found.into_iter().map(|symptom| symptom.of(self.id)).collect()
+    }
+
+    /// What it finds about a worker.
+    pub(crate) fn of_worker(&self, facts: &Facts, worker: &Worker) -> Vec<Finding> {
+        let Facts { machine, census, .. } = facts;
+        let case = worker.state.as_ref().map(|state| Case { machine, census, worker, state });
+        let found: Vec<Symptom> = match (self.look, &case) {
+            (Look::Place(_), _) if worker.is_hidden_by(machine) => Vec::new(),
+            (Look::Place(look), _) => look(&worker.directory, machine.user).into_iter().collect(),
+            (Look::Worker(look), Some(case)) => look(case).into_iter().collect(),
+            (Look::Each(look), Some(case)) => look(case),
+            (Look::Machine(_), _) | (Look::Worker(_) | Look::Each(_), None) => Vec::new(),
+        };
+        found.into_iter().map(|symptom| symptom.of(self.id)).collect()
+    }
+
+    /// Whether it says something about the machine.
+    pub(crate) fn is_of_machine(&self) -> bool {
+        matches!(self.look, Look::Machine(_) | Look::Place(_))
+    }
+
+    /// Whether it says something about a worker.
+    pub(crate) fn is_of_worker(&self) -> bool {
+        !matches!(self.look, Look::Machine(_))
+    }
+}
+
+impl Worker {
+    /// Whether nothing can be said of its directory because one above it, which is told instead, is closed.
+    pub(crate) fn is_hidden_by(&self, machine: &Machine) -> bool {
+        is_hidden(&self.directory, machine.roots.iter().chain(&machine.host))
+    }
+}
+
+fn is_hidden<'place>(place: &Place, above: impl IntoIterator<Item = &'place Place>) -> bool {
+    let is_above = |other: &Place| place.path != other.path && place.path.starts_with(&other.path);
+    matches!(place.access, Access::Denied { seen: None, .. })
+        && above.into_iter().any(|other| is_above(other) && matches!(other.access, Access::Denied { .. }))
+}
+
+/// A path as one word of a shell, for what a person is to type.
+pub(crate) fn word(path: &Path) -> String {
+    let text = path.display().to_string();
+    let plain = |one: char| one.is_alphanumeric() || "/._-+@:,".contains(one);
+    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+}
+
+/// A span as people read it: `850 ms`, `12 s`, `4 min`, `3 h`.
+pub(crate) fn span(span: Duration) -> String {
+    match span.as_secs() {
+        0 => format!("{} ms", span.as_millis()),
+        seconds @ 1..120 => format!("{seconds} s"),
+        seconds @ 120..7200 => format!("{} min", seconds / 60),
+        seconds => format!("{} h", seconds / 3600),
+    }
+}
+
+/// Bytes as people read them.
+pub(crate) fn bytes(bytes: u64) -> String {
+    match bytes {
+        0..1_000 => format!("{bytes} B"),
+        1_000..1_000_000 => format!("{} kB", bytes / 1_000),
+        1_000_000..10_000_000_000 => format!("{} MB", bytes / 1_000_000),
+        _ => format!("{} GB", bytes / 1_000_000_000),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_in_a_remedy_can_be_typed() {
+        assert_eq!(word(Path::new("/home/a/p.q")), "/home/a/p.q");
+        assert_eq!(word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+    }
+
+    #[test]
+    fn amounts_have_the_unit_that_a_person_would_choose() {
+        assert_eq!(
+            [850, 12_000, 240_000, 10_800_000].map(|ms| span(Duration::from_millis(ms))),
+            ["850 ms", "12 s", "4 min", "3 h"]
+        );
+        assert_eq!([9, 12_000, 5_000_000, 20_000_000_000].map(bytes), ["9 B", "12 kB", "5 MB", "20 GB"]);
+    }
+}

@@ -1,0 +1,161 @@
+//! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can it be used.
+
+use crate::check::{Case, Check, Look, word};
+use crate::facts::{Access, Machine, Obstacle, Place};
+use crate::finding::{Fix, Symptom};
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check { id: "open-to-others", part: "state directory", look: Look::Place(open) },
+    Check { id: "of-another-user", part: "state directory", look: Look::Place(not_owned) },
+    Check { id: "no-directory", part: "state directory", look: Look::Place(not_directory) },
+    Check { id: "root-is-a-link", part: "state directory", look: Look::Machine(root_link) },
+    Check { id: "in-the-way", part: "state directory", look: Look::Each(in_the_way) },
+    Check { id: "locked-out", part: "state directory", look: Look::Place(locked_out) },
+    Check { id: "directory-denied", part: "state directory", look: Look::Place(denied) },
+    Check { id: "directory-unusable", part: "state directory", look: Look::Place(unusable) },
+    Check { id: "read-only", part: "state directory", look: Look::Place(read_only) },
+    Check { id: "long-path", part: "state directory", look: Look::Place(long_path) },
+];
+
+/// The rights without which a directory cannot be used by its owner.
+const OWNER: u32 = 0o700;
+
+/// Longest path of a socket, its end mark included (`sockaddr_un`, unix(7)).
+const LONGEST: usize = 108;
+
+fn open(place: &Place, _user: u32) -> Option<Symptom> {
+    let Access::TooOpen { mode } = place.access else { return None };
+    let path = &place.path;
+    // Closed by hand, it would keep what others have changed.
+    let could_write = mode & 0o022 != 0;
+    Some(
+        Symptom::error("the directory is open to others, so nothing in it can be trusted")
+            .saw(format!("{} has mode {mode:04o} instead of 0700", path.display()))
+            .saw_all(could_write.then(|| "others could write there: its records count no more".to_owned()))
+            .remedy(if could_write {
+                "tenure doctor --fix".to_owned()
+            } else {
+                format!("chmod 700 {}", word(path))
+            })
+            .fix(Fix::MakePrivate { path: place.real().to_owned() }),
+    )
+}
+
+fn not_owned(place: &Place, user: u32) -> Option<Symptom> {
+    let Access::NotOwned { owner } = place.access else { return None };
+    let path = place.path.display();
+    Some(
+        Symptom::error("the directory belongs to another user")
+            .saw(format!("{path} belongs to uid {owner}, this runs as uid {user}"))
+            .remedy(format!("chown -R {user} {}, or run as uid {owner}", word(place.real()))),
+    )
+}
+
+fn not_directory(place: &Place, _user: u32) -> Option<Symptom> {
+    let Access::NotDirectory(blocker) = &place.access else { return None };
+    let path = word(&blocker.path);
+    let remedy = match &blocker.leads {
+        // The directory itself, where the link is.
+        Some(target) if blocker.hides => format!("rm {path} && mv {} {path}", word(target)),
+        Some(target) => format!("rm {path}, or make or mount {}", word(target)),
+        None => format!("name another directory in TENURE_STATE_DIR, or mv {path} {path}.old"),
+    };
+    Some(
+        Symptom::error("there is something else where the directory should be")
+            .saw(blocker.to_string())
+            .remedy(remedy),
+    )
+}
+
+/// Only the root may be a link: nobody else can change where it leads, or the root is refused.
+fn root_link(machine: &Machine) -> Option<Symptom> {
+    let linked = |root: &&Place| matches!(root.access, Access::Private { .. }) && root.leads.is_some();
+    let root = machine.roots.iter().find(linked)?;
+    Some(
+        Symptom::note("the state directory is a link, which is followed: it works")
+            .saw(format!("{} leads to {}", root.path.display(), root.real().display()))
+            .remedy("nothing, as long as it leads there"),
+    )
+}
+
+/// Something else in the place of a file of ours is moved by a person, and never by us.
+fn in_the_way(case: &Case<'_>) -> Vec<Symptom> {
+    let told = |Obstacle { name, kind, wanted, stops }: &Obstacle| {
+        let path = case.worker.directory.path.join(name);
+        let symptom = if *stops {
+            Symptom::error("something stands in the way of a file of tenure: nothing can be started")
+        } else {
+            Symptom::warning("something stands in the way of a file of tenure, which is not written")
+        };
+        symptom
+            .saw(format!("{} is {kind}, where {wanted} should be", path.display()))
+            .remedy(format!("mv {0} {0}.aside", word(&path)))
+    };
+    case.state.obstacles.iter().map(told).collect()
+}
+
+/// The owner may always mend the mode of a directory, even of one that it cannot read.
+fn locked_out(place: &Place, user: u32) -> Option<Symptom> {
+    let Access::Denied { seen: Some((mode, owner)), why } = &place.access else { return None };
+    (*owner == user && mode & OWNER != OWNER).then(|| {
+        Symptom::error("the directory is closed to its own owner")
+            .saw(format!("{} has mode {mode:04o} instead of 0700", place.path.display()))
+            .saw(why.clone())
+            .remedy(format!("chmod 700 {}", word(&place.path)))
+            .fix(Fix::MakePrivate { path: place.path.clone() })
+    })
+}
+
+fn denied(place: &Place, user: u32) -> Option<Symptom> {
+    let Access::Denied { seen, why } = &place.access else { return None };
+    let is_locked_out = seen.is_some_and(|(mode, owner)| owner == user && mode & OWNER != OWNER);
+    (!is_locked_out).then(|| {
+        let seen = seen.map(|(mode, owner)| format!("it has mode {mode:04o} and belongs to uid {owner}"));
+        Symptom::error("the system does not permit to look into the directory")
+            .saw(format!("{}: {why}", place.path.display()))
+            .saw_all(seen)
+            .remedy(format!("allow {} to be read, written and connected to", place.path.display()))
+    })
+}
+
+fn unusable(place: &Place, _user: u32) -> Option<Symptom> {
+    let Access::Unusable { why } = &place.access else { return None };
+    Some(
+        Symptom::error("the directory cannot be used")
+            .saw(format!("{}: {why}", place.path.display()))
+            .remedy("repair the disk or the mount, or name another directory in TENURE_STATE_DIR"),
+    )
+}
+
+fn read_only(place: &Place, _user: u32) -> Option<Symptom> {
+    let is_read_only = place.file_system.as_ref().is_ok_and(|disk| disk.is_read_only);
+    let writable = match place.access {
+        Access::Private { writable } => writable,
+        Access::Absent => !is_read_only,
+        Access::TooOpen { .. }
+        | Access::NotOwned { .. }
+        | Access::NotDirectory(_)
+        | Access::Denied { .. }
+        | Access::Unusable { .. } => return None,
+    };
+    let path = place.path.display();
+    (!writable).then(|| {
+        let (why, remedy) = if is_read_only {
+            (format!("{path} is on a file system that is mounted read-only"), "make it writable".to_owned())
+        } else {
+            (format!("no file can be made in {path}"), format!("chmod 700 {}", word(&place.path)))
+        };
+        Symptom::error("the directory cannot be written: nothing can be started or recorded there")
+            .saw(why)
+            .remedy(remedy)
+    })
+}
+
+fn long_path(place: &Place, _user: u32) -> Option<Symptom> {
+    let length = place.path.join(tenure_core::store::paths::file::CONTROL).as_os_str().len();
+    (length >= LONGEST && matches!(place.access, Access::Private { .. })).then(|| {
+        Symptom::note("the path is longer than that of a socket may be; sockets are reached through /proc")
+            .saw(format!("{} bytes, of {} that fit", length, LONGEST - 1))
+            .remedy("nothing, unless other programs are to connect by path")
+    })
+}

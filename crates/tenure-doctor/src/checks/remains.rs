@@ -1,0 +1,209 @@
+//! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and whatever
+//! could not be looked at.
+
+use tenure_sys::census::Seen;
+
+use crate::check::{Case, Check, Look, bytes, word};
+use crate::facts::{Host, Unread, line_of};
+use crate::finding::{Fix, Symptom};
+use tenure_core::protocol::ends::{self, End};
+use tenure_core::launch::orphans;
+use tenure_core::store::paths::file;
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check { id: "leftovers", part: "leftovers", look: Look::Worker(left_running) },
+    Check { id: "leftovers-of-another-user", part: "leftovers", look: Look::Worker(of_another_user) },
+    Check { id: "program-lock-held", part: "leftovers", look: Look::Worker(program_lock) },
+    Check { id: "ended-by-itself", part: "ends", look: Look::Worker(ended) },
+    Check { id: "ends-again-and-again", part: "ends", look: Look::Worker(ends_again) },
+    Check { id: "logs-too-large", part: "logs", look: Look::Worker(logs) },
+    Check { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
+    Check { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
+    Check { id: "host-newer", part: "host executable", look: Look::Worker(host_newer) },
+    Check { id: "inherited", part: "host executable", look: Look::Worker(inherited) },
+    Check { id: "not-looked-at", part: "state directory", look: Look::Worker(not_looked_at) },
+];
+
+/// Logs may pass their bound by what is written while they are rotated, and by the worker's own log.
+const LOG_SLACK: u64 = 4_000_000;
+
+/// Ends within this time say something of today.
+const RECENT_MS: u64 = 24 * 3_600_000;
+
+/// So many ends are no accident.
+const OFTEN: usize = 3;
+
+/// How many processes a finding names.
+const NAMED: usize = 8;
+
+fn is_over(case: &Case<'_>) -> bool {
+    case.state.is_free() && case.state.hello().is_none() && !case.state.is_in_motion()
+}
+
+/// Whoever carries the worker's mark, and whoever else belongs to its program.
+fn left<'case>(case: &'case Case<'_>) -> Vec<&'case Seen> {
+    let mut left: Vec<&Seen> = case.marked().collect();
+    let pids: Vec<u32> = left.iter().map(|seen| seen.pid).collect();
+    left.extend(case.state.remains.iter().filter(|seen| !pids.contains(&seen.pid)));
+    left
+}
+
+fn left_running(case: &Case<'_>) -> Option<Symptom> {
+    let marked = left(case);
+    if !is_over(case) || marked.is_empty() {
+        return None;
+    }
+    let more = marked.len().saturating_sub(NAMED);
+    let more = (more > 0).then(|| format!("and {more} more"));
+    Some(
+        Symptom::warning("a dead worker left processes running; the next start ends them first")
+            .saw_all(marked.iter().take(NAMED).map(|seen| line_of(seen)))
+            .saw_all(more)
+            .remedy(case.type_in("doctor --fix"))
+            .fix(Fix::EndLeftovers { scope: case.worker.scope.clone() }),
+    )
+}
+
+/// What has changed its user, which only somebody with more rights ends.
+fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
+    let of_others = &case.state.remains_of_others;
+    if !is_over(case) || of_others.is_empty() {
+        return None;
+    }
+    let pids: Vec<String> = of_others.iter().map(|(seen, _)| seen.pid.to_string()).collect();
+    let line = |(seen, owner): &(Seen, u32)| format!("{} belongs to user {owner}", line_of(seen));
+    Some(
+        Symptom::error("what a dead worker left is another user's: nothing can be started beside it")
+            .saw_all(of_others.iter().take(NAMED).map(line))
+            .remedy(format!("sudo kill -9 {}", pids.join(" "))),
+    )
+}
+
+/// What cannot be put back without privilege stays with a worker for as long as it lives, whoever asks for it.
+fn inherited(case: &Case<'_>) -> Option<Symptom> {
+    let by = &case.state.hello()?.started_by;
+    if case.state.inherited.is_empty() {
+        return None;
+    }
+    // From another network nobody takes its place without insisting.
+    let elsewhere = case.state.inherited.iter().any(|line| line.starts_with("net namespace"));
+    Some(
+        Symptom::note("the worker has something from whoever started it that is otherwise here")
+            .saw_all(case.state.inherited.iter().cloned())
+            .saw(format!("it was started by pid {} ({})", by.pid, by.command))
+            .remedy(case.type_in(if elsewhere { "restart --force" } else { "restart" })),
+    )
+}
+
+/// A holder of the program's lock who may not be looked into cannot be found, and nothing starts beside it.
+fn program_lock(case: &Case<'_>) -> Option<Symptom> {
+    let seen = !left(case).is_empty() || !case.state.remains_of_others.is_empty();
+    let held = case.state.program_lock == Ok(true) && !seen;
+    (is_over(case) && held).then(|| {
+        Symptom::error(
+            "something of a dead worker's program lives and cannot be found: nothing can be started",
+        )
+        .saw("the lock of a program is held, and no process that this user may look into has inherited it")
+        .saw_all(case.state.programs.iter().map(crate::facts::Member::line))
+        .remedy(format!(
+            "`{}` finds it; end it, and start again",
+            orphans::search(&case.worker.directory.path, &format!("{}*", file::PROGRAM))
+        ))
+    })
+}
+
+/// Nobody serves, and nobody had asked for that.
+fn ended(case: &Case<'_>) -> Option<Symptom> {
+    let ledger = case.state.ledger.good().filter(|_| is_over(case))?;
+    let end = ledger.last_end()?;
+    let times = ends::failed_starts(&ledger.ends, ledger.generation);
+    let counted = (times > 0)
+        .then(|| "it counts as a failed start: the next call waits before it tries again".to_owned());
+    Some(
+        Symptom::warning("the worker ended, and nobody had asked it to")
+            .saw(format!("generation {} {}", end.generation, end.line()))
+            .saw_all(end.last_words.iter().cloned())
+            .saw_all(counted)
+            .remedy(case.type_in("logs")),
+    )
+}
+
+/// A program that comes back each time looks healthy at any one moment.
+fn ends_again(case: &Case<'_>) -> Option<Symptom> {
+    let now = &case.machine.now;
+    let ends = &case.state.ledger.good()?.ends;
+    let recent = |end: &&End| end.at.boot == now.boot && now.ms.saturating_sub(end.at.ms) < RECENT_MS;
+    let recent: Vec<&End> = ends.iter().filter(recent).collect();
+    (recent.len() >= OFTEN).then(|| {
+        Symptom::warning("the worker ends again and again, and nobody asks it to")
+            .saw_all(recent.iter().rev().map(|end| format!("generation {} {}", end.generation, end.line())))
+            .remedy(case.type_in("logs"))
+    })
+}
+
+fn logs(case: &Case<'_>) -> Option<Symptom> {
+    let logs = case.state.logs.as_ref().ok()?.as_ref()?;
+    (logs.all > logs.bound.saturating_mul(2).saturating_add(LOG_SLACK)).then(|| {
+        Symptom::warning("the logs are far larger than their bound")
+            .saw(format!("{} of logs; the settings allow {}", bytes(logs.all), bytes(logs.bound)))
+            .remedy(format!("remove old files in {}", word(&case.worker.directory.path.join(file::LOGS))))
+    })
+}
+
+/// The file of the recorded host, where a worker of it lives: a dead one's needs nobody.
+fn living<'case>(case: &Case<'case>) -> Option<&'case Host> {
+    case.state.host.as_ref().filter(|_| case.state.hello().is_some())
+}
+
+fn is_unlinked(host: &Host) -> bool {
+    host.runs.as_ref().is_some_and(|runs| runs.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
+}
+
+fn host_gone(case: &Case<'_>) -> Option<Symptom> {
+    let host = living(case).filter(|host| !host.there)?;
+    Some(
+        Symptom::warning("the executable of the worker is not on disk any more")
+            .saw(format!("{} is gone; the worker runs on", host.record.exe))
+            .remedy(format!("{}, from an installation that is there", case.type_in("restart"))),
+    )
+}
+
+fn host_replaced(case: &Case<'_>) -> Option<Symptom> {
+    let host = living(case).filter(|host| host.there && is_unlinked(host))?;
+    Some(
+        Symptom::note("the executable of the worker was replaced since it was started")
+            .saw(format!("it runs a file that {} no longer leads to", host.record.exe))
+            .remedy(format!("{}, to have the new one", case.type_in("restart"))),
+    )
+}
+
+fn host_newer(case: &Case<'_>) -> Option<Symptom> {
+    let host = case.state.host.as_ref().filter(|host| host.record.is_newer_host())?;
+    Some(
+        Symptom::note("a newer tenure keeps this worker, and is used for it as long as it is there")
+            .saw(format!("{} is tenure {}", host.record.exe, host.record.version))
+            .saw(format!("this is tenure {}", env!("CARGO_PKG_VERSION")))
+            .remedy("update this tenure"),
+    )
+}
+
+fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
+    let state = case.state;
+    // What stands in the way of it is told as that.
+    let why = |names: &[&str], why: Option<&Unread>| {
+        why.filter(|_| !names.iter().any(|name| state.is_blocked(name))).map(|why| format!("could not {why}"))
+    };
+    let parts = [
+        why(&[file::GATE], state.gate.as_ref().err()),
+        why(&[file::INSTANCE], state.lease.as_ref().err()),
+        why(&file::PROGRAMS, state.program_lock.as_ref().err()),
+        why(&[file::CONTROL], state.socket.as_ref().err()),
+        why(&[file::LOGS], state.logs.as_ref().err()),
+    ];
+    let missing: Vec<String> = parts.into_iter().flatten().collect();
+    (!missing.is_empty()).then(|| {
+        Symptom::warning("a part could not be looked at: other findings may be missing")
+            .saw_all(missing)
+            .remedy(format!("ls -la {}", word(&case.worker.directory.path)))
+    })
+}

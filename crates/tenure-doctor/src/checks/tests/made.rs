@@ -1,0 +1,257 @@
+//! Facts made by hand: a worker that is up and well, one that is down, one that is silent, and ways to change them.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tenure_sys::census::{Census, Seen};
+use tenure_sys::filesystem::FileSystem;
+use tenure_sys::identity::Identity;
+use tenure_sys::kernel::{Features, WatchLimits};
+use tenure_sys::process::{GoneReason, RunState};
+use tenure_sys::socket::ListeningSocket;
+
+use tenure_core::Version;
+use tenure_core::deadline::Moment;
+use tenure_core::store::desired::Desired;
+use tenure_core::store::directory_id::{self, DirectoryId, Origin};
+use crate::facts::{Access, Facts, GateHolder, Host, LogBytes, Machine, Member, Now, Place, Port, Record, State, Wanted, Worker};
+use tenure_core::store::gate::Signature;
+use tenure_core::store::ledger::{HostRecord, Ledger};
+use tenure_core::launch::probe::Observation;
+use tenure_core::spec::scope::Scope;
+use tenure_core::spec::Spec;
+use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
+
+pub(super) const LATER: u64 = 1_000_000;
+
+pub(super) fn now() -> Moment {
+    Moment { boot: "b".into(), ms: LATER }
+}
+
+pub(super) fn scope() -> Scope {
+    "web".parse().expect("valid")
+}
+
+pub(super) fn directory_id() -> DirectoryId {
+    let place = directory_id::Place { boot: "b".into(), dev: 1, ino: 2 };
+    DirectoryId { schema_version: directory_id::SCHEMA, id: "id".into(), place, former: None }
+}
+
+pub(super) fn who(pid: u32) -> Identity {
+    Identity { boot: "b".into(), pidns: 1, pid, start: 3, inode: Some(u64::from(pid)) }
+}
+
+pub(super) fn version(major: u64) -> Version {
+    Version::new(major, 0, 0)
+}
+
+pub(super) fn spec(major: u64) -> Spec {
+    let mut spec = Spec::of_command(vec!["/bin/web".into()], "/".into());
+    spec.version = version(major);
+    spec
+}
+
+pub(super) fn there(pid: u32, run: RunState) -> Member {
+    Member {
+        identity: who(pid),
+        now: Now::There { run: Some(run), tracer: None, command: "tenure host web".into() },
+    }
+}
+
+pub(super) fn gone(pid: u32, why: GoneReason) -> Member {
+    Member { identity: who(pid), now: Now::Gone(why) }
+}
+
+pub(super) fn seen(pid: u32) -> Seen {
+    Seen { pid, command: format!("program {pid}"), above: vec![1] }
+}
+
+pub(super) fn place(path: &str) -> Place {
+    let file_system = FileSystem {
+        kind: "ext4".into(),
+        is_network: false,
+        is_read_only: false,
+        free_bytes: 1 << 40,
+        free_files: Some(1 << 20),
+    };
+    Place {
+        path: PathBuf::from(path),
+        leads: None,
+        access: Access::Private { writable: true },
+        file_system: Ok(file_system),
+    }
+}
+
+pub(super) fn machine() -> Machine {
+    Machine {
+        user: 1000,
+        now: now(),
+        wall_s: 2_000_000_000,
+        identity: Ok(who(1)),
+        roots: vec![place("/state"), place("/state/trust")],
+        host: Ok(place("/state/host")),
+        listed: Ok(1),
+        machine_id: true,
+        kernel: "6.18".into(),
+        features: Features { pidfd: true, pidfd_inode: true, peer_pidfd: true, close_range: true },
+        watch_limits: Ok(WatchLimits { watches: 1 << 20, instances: 1024 }),
+        watch: Ok(()),
+        descriptors: (1024, 4096),
+        variables: Vec::new(),
+        named_host: None,
+        configuration: Vec::new(),
+    }
+}
+
+pub(super) fn hello() -> Hello {
+    Hello {
+        scope: "web:id".into(),
+        directory: None,
+        generation: 3,
+        role: Role::Active,
+        version: version(1),
+        build: "0.1.0".into(),
+        protocol: PROTOCOL,
+        identity: who(42),
+        instance: "i".into(),
+        worker_path: "/usr/bin/tenure".into(),
+        uptime_ms: 5,
+        started_by: Asker::default(),
+        endpoints: vec![Endpoint { name: "http".into(), tcp: address() }],
+        app: App { state: AppState::Ready, ..App::default() },
+        draining: false,
+        spec: spec(1).summary(),
+        program: None,
+        content: None,
+        source_changed: false,
+        hands_over: false,
+        probation: None,
+    }
+}
+
+pub(super) fn address() -> std::net::SocketAddr {
+    "127.0.0.1:8080".parse().expect("an address")
+}
+
+pub(super) fn wanted() -> Wanted {
+    let mut record = Desired::default();
+    record.offer(&spec(1), &now());
+    Wanted {
+        record,
+        gone: Vec::new(),
+        untrusted: Vec::new(),
+        undescribed: Vec::new(),
+        overwritten: Vec::new(),
+    }
+}
+
+/// A worker that is up and well.
+pub(super) fn healthy() -> Facts {
+    let ledger = Ledger { generation: 3, lineage: vec![who(42)], ..Ledger::default() };
+    let host = HostRecord { exe: "/usr/bin/tenure".into(), version: "0.0.1".into(), hosts: true };
+    let state = State {
+        id: "web:id".into(),
+        marks: vec!["web:id".into()],
+        origin: Origin::Own(directory_id()),
+        other_mounts: false,
+        gate: Ok(None),
+        lease: Ok(true),
+        lease_file: Some((1, 2)),
+        program_lock: Ok(true),
+        remains: Vec::new(),
+        remains_of_others: Vec::new(),
+        answer: Observation::Answered(Box::new(hello())),
+        took: Duration::from_millis(1),
+        socket: Ok(true),
+        ledger: Record::Good(ledger),
+        desired: Record::Good(wanted()),
+        lineage: vec![there(42, RunState::Sleeping)],
+        programs: Vec::new(),
+        host: Some(Host { record: host, there: true, runs: Some("/usr/bin/tenure".into()) }),
+        own: vec![42],
+        out_of_sight: None,
+        inherited: Vec::new(),
+        ports: vec![port(true)],
+        obstacles: Vec::new(),
+        temporaries: Vec::new(),
+        logs: Ok(Some(LogBytes { all: 10, bound: 1_000_000 })),
+        written_s: 1_000_000_000,
+    };
+    let worker = Worker {
+        scope: scope(),
+        called: "web".into(),
+        directory: place("/state/host/web"),
+        state: Some(state),
+    };
+    Facts { machine: machine(), workers: vec![worker], census: Census::default() }
+}
+
+pub(super) fn port(is_ours: bool) -> Port {
+    let sockets = vec![ListeningSocket { uid: 1000, inode: 77 }];
+    Port { name: "http".into(), address: address(), sockets, is_ours }
+}
+
+/// The same scope after its worker has ended as it should.
+pub(super) fn down() -> Facts {
+    let mut facts = healthy();
+    let state = state(&mut facts);
+    state.lease = Ok(false);
+    state.lease_file = None;
+    state.program_lock = Ok(false);
+    state.answer = Observation::Nobody;
+    state.socket = Ok(false);
+    state.lineage = vec![gone(42, GoneReason::NoSuchProcess)];
+    state.ports = Vec::new();
+    facts
+}
+
+/// A worker that holds its lease and says nothing.
+pub(super) fn silent() -> Facts {
+    let mut facts = healthy();
+    state(&mut facts).answer = Observation::Silent;
+    state(&mut facts).took = Duration::from_millis(500);
+    facts
+}
+
+pub(super) fn state(facts: &mut Facts) -> &mut State {
+    facts.workers[0].state.as_mut().expect("it has one")
+}
+
+pub(super) fn says(facts: &mut Facts) -> &mut Hello {
+    match &mut state(facts).answer {
+        Observation::Answered(hello) => hello,
+        Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => {
+            panic!("it answers")
+        }
+    }
+}
+
+pub(super) fn wants(facts: &mut Facts) -> &mut Wanted {
+    match &mut state(facts).desired {
+        Record::Good(wanted) => wanted,
+        Record::Absent
+        | Record::Damaged { .. }
+        | Record::TooNew { .. }
+        | Record::Exhausted
+        | Record::Unreadable { .. } => panic!("it was read"),
+    }
+}
+
+pub(super) fn disk(facts: &mut Facts) -> &mut FileSystem {
+    let host = facts.machine.host.as_mut().expect("there is one");
+    host.file_system.as_mut().expect("it was looked at")
+}
+
+pub(super) fn set(facts: &mut Facts, name: &str, value: &str) {
+    facts.machine.variables.push((name.to_owned(), value.to_owned()));
+}
+
+pub(super) fn held(run: RunState, since: u64) -> GateHolder {
+    let by = Signature {
+        identity: who(7),
+        command: "tenure ensure web".into(),
+        since: Moment { boot: "b".into(), ms: since },
+        upgrade: None,
+    };
+    GateHolder::Signed { by, run: Some(run) }
+}

@@ -1,0 +1,269 @@
+//! Checks of what is wanted against what runs: holds, quarantines, programs that are gone, versions that disagree.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use semver::Version;
+
+use tenure_core::store::desired::{Failure, Target};
+use crate::check::{Case, Check, Look, span};
+use crate::facts::Wanted;
+use crate::finding::Symptom;
+
+pub(crate) const CHECKS: &[Check] = &[
+    Check { id: "held-down", part: "versions", look: Look::Worker(held_down) },
+    Check { id: "pinned", part: "versions", look: Look::Worker(pinned) },
+    Check { id: "pinned-gone", part: "versions", look: Look::Worker(pinned_gone) },
+    Check { id: "quarantined", part: "versions", look: Look::Each(quarantined) },
+    Check { id: "nothing-to-start", part: "versions", look: Look::Worker(nothing) },
+    Check { id: "program-gone", part: "versions", look: Look::Each(program_gone) },
+    Check { id: "offer-untrusted", part: "versions", look: Look::Each(untrusted) },
+    Check { id: "offer-undescribed", part: "versions", look: Look::Each(undescribed) },
+    Check { id: "on-probation", part: "versions", look: Look::Worker(on_probation) },
+    Check { id: "other-version", part: "versions", look: Look::Worker(other_version) },
+    Check { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
+    Check { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
+];
+
+fn wanted<'case>(case: &Case<'case>) -> Option<&'case Wanted> {
+    case.state.desired.good()
+}
+
+fn held_down(case: &Case<'_>) -> Option<Symptom> {
+    let down = wanted(case)?.record.down.as_ref()?;
+    let now = &case.machine.now;
+    let ago = if down.at.boot == now.boot {
+        format!("{} ago", span(std::time::Duration::from_millis(now.ms.saturating_sub(down.at.ms))))
+    } else {
+        "before the last boot".to_owned()
+    };
+    Some(
+        Symptom::note("a person stopped it: nothing is started until a person starts it")
+            .saw(format!("by pid {} ({}), {ago}", down.by.pid, down.by.command))
+            .remedy(case.type_in("start")),
+    )
+}
+
+fn versions(wanted: &Wanted) -> String {
+    let all: Vec<String> = wanted.record.offers.iter().map(|offer| offer.spec.version.to_string()).collect();
+    all.join(", ")
+}
+
+fn pinned(case: &Case<'_>) -> Option<Symptom> {
+    let wanted = wanted(case)?;
+    let held = wanted.record.hold.as_ref()?;
+    Some(
+        Symptom::note(format!("version {held} is pinned: nothing else is started"))
+            .saw(format!("offered are {}", versions(wanted)))
+            .remedy(case.type_in("unpin")),
+    )
+}
+
+fn pinned_gone(case: &Case<'_>) -> Option<Symptom> {
+    let wanted = wanted(case)?;
+    let held = wanted.record.hold.as_ref()?;
+    let why = match wanted.gone.iter().find(|(version, _)| version == held) {
+        Some((_, why)) => why.clone(),
+        None if wanted.record.offered(held).is_none() => "nobody offers it any more".to_owned(),
+        None => return None,
+    };
+    Some(
+        Symptom::error(format!("version {held} is pinned and cannot be started"))
+            .saw(why)
+            .saw(format!("offered are {}", versions(wanted)))
+            .remedy(case.type_in("unpin")),
+    )
+}
+
+fn counted(failure: &Failure) -> String {
+    let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
+    format!("it failed {times}; the last time: {}", failure.error)
+}
+
+/// The failure of a spec that was changed since is of no consequence.
+fn quarantined(case: &Case<'_>) -> Vec<Symptom> {
+    let (Some(wanted), now) = (wanted(case), &case.machine.now) else { return Vec::new() };
+    let failures = wanted.record.offers.iter().filter_map(|offer| wanted.record.failure(&offer.spec));
+    let symptom = |failure: &Failure| {
+        let left = failure.quarantined_for(now);
+        Symptom::warning(format!("version {} failed to start and is not tried for a while", failure.version))
+            .saw(counted(failure))
+            .saw(format!("it is tried again in {}", span(left)))
+            .remedy(format!("{} once it is mended: a restart tries at once", case.type_in("restart")))
+    };
+    failures.filter(|failure| failure.quarantined(now)).map(symptom).collect()
+}
+
+fn nothing(case: &Case<'_>) -> Option<Symptom> {
+    let wanted = wanted(case).filter(|wanted| !wanted.record.offers.is_empty())?;
+    if case.state.hello().is_some() || case.state.lease != Ok(false) || wanted.record.down.is_some() {
+        return None;
+    }
+    match wanted.target(&case.machine.now) {
+        Target::Offer { .. } => None,
+        Target::Suppressed { failure, wait } => Some(
+            Symptom::error("nothing can be started now: every version failed a moment ago")
+                .saw(format!("version {}: {}", failure.version, counted(&failure)))
+                .saw_all(wanted.overwritten.iter().map(|(version, file)| {
+                    let file = file.display();
+                    format!(
+                        "version {version} is not started instead: {file} has changed since it was offered"
+                    )
+                }))
+                .saw(format!("the next try is allowed in {}", span(wait)))
+                .remedy(format!("{}, then {}", case.type_in("logs"), case.type_in("restart"))),
+        ),
+        Target::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
+        Target::Missing { .. } => Some(
+            Symptom::error("nothing can be started: what was offered is not on disk any more")
+                .saw_all(wanted.gone.iter().map(|(version, why)| format!("version {version}: {why}")))
+                .remedy("install it again, or offer another with `tenure ensure`"),
+        ),
+    }
+}
+
+/// Whether all that may be started at all is refused because nobody trusts it.
+fn is_refused(wanted: &Wanted) -> bool {
+    let refused = |version: &Version| wanted.untrusted.iter().any(|(untrusted, _)| untrusted == version);
+    match &wanted.record.hold {
+        Some(held) => refused(held),
+        None => wanted.record.offers.iter().all(|offer| refused(&offer.spec.version)),
+    }
+}
+
+fn nothing_trusted(case: &Case<'_>, wanted: &Wanted) -> Symptom {
+    let held = wanted.record.hold.as_ref();
+    let counts = |(version, _): &&(Version, PathBuf)| held.is_none_or(|held| held == version);
+    let refused = wanted.untrusted.iter().filter(counts);
+    let saw = refused.map(|(version, path)| format!("version {version} was offered by {}", path.display()));
+    let remedy = if held.is_some() {
+        case.type_in("unpin")
+    } else {
+        "read the file; `tenure trust` in its directory allows what it says now".to_owned()
+    };
+    Symptom::error("nothing can be started: what was offered is not trusted any more")
+        .saw_all(saw)
+        .remedy(remedy)
+}
+
+/// Offers that are gone while something else can run: only a loss, and said so that nobody waits for them.
+fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
+    let Some(wanted) = wanted(case) else { return Vec::new() };
+    let target = matches!(wanted.target(&case.machine.now), Target::Offer { .. });
+    let runs = case.state.hello().is_some();
+    let symptom = |(version, why): &(Version, String)| {
+        let running = case.state.hello().is_some_and(|hello| hello.version == *version);
+        let what = format!("version {version} was offered and is not on disk any more");
+        let symptom =
+            if running { Symptom::warning(format!("{what}, while it runs")) } else { Symptom::note(what) };
+        symptom.saw(why.clone()).remedy("install it again; until then the highest that can run is started")
+    };
+    if target || runs { wanted.gone.iter().map(symptom).collect() } else { Vec::new() }
+}
+
+/// What a project's file offered, and is not started: told so that nobody waits for it.
+fn untrusted(case: &Case<'_>) -> Vec<Symptom> {
+    let Some(wanted) = wanted(case) else { return Vec::new() };
+    let symptom = |(version, path): &(Version, PathBuf)| {
+        Symptom::note(format!("version {version} is not started: its content is not trusted any more"))
+            .saw(format!("it was offered by {}", path.display()))
+            .remedy(taken_back(case, wanted, version))
+    };
+    wanted.untrusted.iter().map(symptom).collect()
+}
+
+/// What is started, or would be, though no file says so any more: a version that was mistyped wins for ever otherwise.
+fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
+    let Some(wanted) = wanted(case) else { return Vec::new() };
+    let symptom = |(version, path): &(Version, PathBuf)| {
+        Symptom::note(format!("version {version} is on offer, and nobody describes it any more"))
+            .saw(format!("it was offered by {}, which does not state it now", path.display()))
+            .remedy(taken_back(case, wanted, version))
+    };
+    wanted.undescribed.iter().map(symptom).collect()
+}
+
+/// A pinned one is not forgotten before it is released, and the way back of a probation not before that is over.
+fn taken_back(case: &Case<'_>, wanted: &Wanted, version: &Version) -> String {
+    let probation = case.state.hello().and_then(|hello| hello.probation.as_ref());
+    if probation.is_some_and(|probation| probation.before == *version) {
+        "wait: it serves again if the version that is on probation fails".to_owned()
+    } else if wanted.record.hold.as_ref() == Some(version) {
+        case.type_in("unpin")
+    } else {
+        format!("{} {version}", case.type_in("forget"))
+    }
+}
+
+fn on_probation(case: &Case<'_>) -> Option<Symptom> {
+    let hello = case.state.hello()?;
+    let probation = hello.probation.as_ref()?;
+    let before = &probation.before;
+    let left = span(Duration::from_millis(probation.left_ms));
+    let begun = probation.for_ms.map(|ms| format!("it began {} ago", span(Duration::from_millis(ms))));
+    Some(
+        Symptom::note(format!("version {} serves on probation, for {left} more", hello.version))
+            .saw_all(begun)
+            .saw(format!("if it fails before that is over, version {before} serves again"))
+            .remedy(if may_be_pinned(case, before) {
+                format!("wait; `tenure pin {} {before}` goes back at once", case.worker.called)
+            } else {
+                "wait until it is over".to_owned()
+            }),
+    )
+}
+
+/// Whether a pin of that version is accepted: it is on offer, trusted and on disk.
+fn may_be_pinned(case: &Case<'_>, version: &Version) -> bool {
+    wanted(case).is_some_and(|wanted| {
+        wanted.record.offered(version).is_some()
+            && wanted.untrusted.iter().all(|(untrusted, _)| untrusted != version)
+            && wanted.gone.iter().all(|(gone, _)| gone != version)
+    })
+}
+
+fn other_version(case: &Case<'_>) -> Option<Symptom> {
+    let (hello, wanted) = (case.state.hello()?, wanted(case)?);
+    let Target::Offer { spec, .. } = wanted.target(&case.machine.now) else { return None };
+    let target = spec.version;
+    let runs = format!("{} runs version {}", hello.identity, hello.version);
+    if let Some(held) = wanted.record.hold.as_ref().filter(|held| **held != hello.version) {
+        return Some(
+            Symptom::warning(format!("version {held} is pinned, and another one runs"))
+                .saw(runs)
+                .remedy(case.type_in("restart")),
+        );
+    }
+    (hello.version < target && wanted.record.hold.is_none()).then(|| {
+        Symptom::warning(format!("version {target} was offered, and an older one runs"))
+            .saw(runs)
+            .remedy(case.type_in("ensure"))
+    })
+}
+
+fn disagrees(case: &Case<'_>) -> Option<Symptom> {
+    let hello = case.state.hello()?;
+    let says = hello.app.version.as_ref().filter(|says| **says != hello.version)?;
+    let tried = wanted(case).is_some_and(|wanted| {
+        wanted
+            .record
+            .offered(&hello.version)
+            .is_some_and(|spec| wanted.record.observed_for(spec).contains(says))
+    });
+    let tried = tried.then(|| "it was started once more and said so again; it is left in peace".to_owned());
+    Some(
+        Symptom::warning("the worker says that it is another version than the one it was started as")
+            .saw(format!("started as {}, it says {says}", hello.version))
+            .saw_all(tried)
+            .remedy("make `version` in the description and what is installed agree"),
+    )
+}
+
+fn source_changed(case: &Case<'_>) -> Option<Symptom> {
+    let hello = case.state.hello().filter(|hello| hello.source_changed)?;
+    Some(
+        Symptom::note("the files of its build have changed, or may have, since it was started")
+            .saw(format!("build = {:?} in {}", hello.spec.build, hello.spec.cwd.display()))
+            .remedy(case.type_in("ensure")),
+    )
+}

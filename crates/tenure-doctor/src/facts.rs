@@ -1,0 +1,445 @@
+//! What a diagnosis is made from: everything that was seen, each part a value or the reason why there is none.
+//!
+//! Data only; `look` gathers it, the checks judge it. Whatever could not be read is told as such and never as absent.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use semver::Version;
+use tenure_sys::census::{Census, Seen};
+use tenure_sys::dir::Blocker;
+use tenure_sys::filesystem::FileSystem;
+use tenure_sys::identity::Identity;
+use tenure_sys::kernel::{Features, WatchLimits};
+use tenure_sys::process::{Doubt, GoneReason, RunState};
+use tenure_sys::socket::ListeningSocket;
+
+use tenure_core::deadline::Moment;
+use tenure_core::store::desired::{Desired, Target};
+use tenure_core::store::directory_id::Origin;
+use tenure_core::store::gate::Signature;
+use tenure_core::store::ledger::{HostRecord, Ledger};
+use tenure_core::launch::probe::Observation;
+use tenure_core::spec::scope::Scope;
+use tenure_core::protocol::wire::Hello;
+
+/// A part of the facts.
+pub type Read<T> = Result<T, Unread>;
+
+/// Why a part of the facts is missing, as a fragment that reads after "could not".
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct Unread(pub String);
+
+impl Unread {
+    /// Could not do `what` because of `why`.
+    pub(crate) fn of(what: &str, why: &dyn std::fmt::Display) -> Self {
+        Self(format!("{what}: {why}"))
+    }
+}
+
+/// Everything that was seen.
+#[derive(Debug, Clone)]
+pub struct Facts {
+    /// Of this machine, user and caller.
+    pub machine: Machine,
+    /// Of each worker that was asked about.
+    pub workers: Vec<Worker>,
+    /// What one pass over all processes found; empty where nothing needed one.
+    pub census: Census,
+}
+
+/// What holds for every worker here.
+#[derive(Debug, Clone)]
+pub struct Machine {
+    /// Effective user.
+    pub user: u32,
+    /// When the facts were gathered.
+    pub now: Moment,
+    /// The same by the wall clock, in seconds since the Unix epoch.
+    pub wall_s: u64,
+    /// Who gathered them: boot, pid namespace, handle inode.
+    pub identity: Read<Identity>,
+    /// The directory of this host, below the root of all state.
+    pub host: Read<Place>,
+    /// What the directories of all hosts and workers lie in, and the records of trusted files: the root may be seen by
+    /// others, so that one is told as private where nobody else can change what is in it.
+    pub roots: Vec<Place>,
+    /// Names of the workers that have state here.
+    pub listed: Read<usize>,
+    /// Whether this installation has a name of its own.
+    pub machine_id: bool,
+    /// Release of the kernel.
+    pub kernel: String,
+    /// What the kernel has that identities are made of.
+    pub features: Features,
+    /// Bounds on watches of files.
+    pub watch_limits: Read<WatchLimits>,
+    /// Whether one more process may watch files now.
+    pub watch: Read<()>,
+    /// Soft and hard limit of open descriptors.
+    pub descriptors: (u64, u64),
+    /// Variables of the environment that begin with `TENURE_`.
+    pub variables: Vec<(String, String)>,
+    /// Where the executable that `TENURE_HOST` names is, where it names one.
+    pub named_host: Option<Read<PathBuf>>,
+    /// What is wrong with the configuration, as the caller has found it.
+    pub configuration: Vec<String>,
+}
+
+/// A directory by its path, and whether it can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Place {
+    /// Its path.
+    pub path: PathBuf,
+    /// Where the path leads, if it is a link that is followed: that of the root.
+    pub leads: Option<PathBuf>,
+    /// Whether it can be used.
+    pub access: Access,
+    /// The file system that it is on, or would be made on.
+    pub file_system: Read<FileSystem>,
+}
+
+/// Whether a directory can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Access {
+    /// It is ours alone.
+    Private {
+        /// Whether files can be made in it.
+        writable: bool,
+    },
+    /// There is none yet.
+    Absent,
+    /// Others may look into it or change it.
+    TooOpen {
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// It belongs to another user.
+    NotOwned {
+        /// Whose it is.
+        owner: u32,
+    },
+    /// There, or above it, is something else.
+    NotDirectory(Blocker),
+    /// It may not be opened.
+    Denied {
+        /// Its permission bits and owner, where they can be seen: a mode that locks its owner out can be mended.
+        seen: Option<(u32, u32)>,
+        /// What the kernel said.
+        why: String,
+    },
+    /// Anything else.
+    Unusable {
+        /// What the kernel said.
+        why: String,
+    },
+}
+
+/// One worker: what stands in its scope.
+#[derive(Debug, Clone)]
+pub struct Worker {
+    /// Its scope.
+    pub scope: Scope,
+    /// What the caller calls it: what to type in a remedy.
+    pub called: String,
+    /// Its directory.
+    pub directory: Place,
+    /// What is in it; `None` where there is none, or where it cannot be trusted.
+    pub state: Option<State>,
+}
+
+/// What is in the directory of a scope.
+#[derive(Debug, Clone)]
+pub struct State {
+    /// The scope's id by the path, as in HELLO.
+    pub id: String,
+    /// The scope ids whose cookies are those of this directory.
+    pub marks: Vec<String>,
+    /// What the directory's own record says.
+    pub origin: Origin,
+    /// A worker that was verified here sees other mounts than whoever gathered this.
+    pub other_mounts: bool,
+    /// Who holds the gate; `None` when it is free.
+    pub gate: Read<Option<GateHolder>>,
+    /// Whether somebody holds the lease.
+    pub lease: Read<bool>,
+    /// The lease's file, for finding who has it open, where somebody holds it.
+    pub lease_file: Option<(u64, u64)>,
+    /// Whether the lock of a program's tree is held.
+    pub program_lock: Read<bool>,
+    /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that the
+    /// next start would go by.
+    pub remains: Vec<Seen>,
+    /// The same as far as another user's are among them, whom this user may not end, and whose they are.
+    pub remains_of_others: Vec<(Seen, u32)>,
+    /// What the control socket answered.
+    pub answer: Observation,
+    /// How long that took.
+    pub took: Duration,
+    /// Whether there is a control socket at the path.
+    pub socket: Read<bool>,
+    /// The record of who the worker is.
+    pub ledger: Record<Ledger>,
+    /// The record of what is wanted.
+    pub desired: Record<Wanted>,
+    /// The processes that the ledger names as holders of the lease, each verified.
+    pub lineage: Vec<Member>,
+    /// The shim and the program that the ledger names, each verified.
+    pub programs: Vec<Member>,
+    /// The code that keeps, or kept, the worker.
+    pub host: Option<Host>,
+    /// The numbers of the worker that answers and of its program, as far as each was verified from here.
+    pub own: Vec<u32>,
+    /// Why what that worker has open cannot be told from here: it lives in another namespace, or the kernel does not let us
+    /// look. `None` also where nobody answers.
+    pub out_of_sight: Option<String>,
+    /// In what the living worker has inherited something else than the caller of this has: a line each.
+    pub inherited: Vec<String>,
+    /// Addresses that the worker serves on, or would be started on.
+    pub ports: Vec<Port>,
+    /// What stands in the place of a file, a socket or a directory of the scope, and is of another kind.
+    pub obstacles: Vec<Obstacle>,
+    /// Names in the directory that only a write in progress should have.
+    pub temporaries: Vec<String>,
+    /// Bytes of all log files, and how many may be there at most; `None` without any.
+    pub logs: Read<Option<LogBytes>>,
+    /// Last change of a record by the wall clock, in seconds since the Unix epoch.
+    pub written_s: u64,
+}
+
+/// Who holds the gate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GateHolder {
+    /// The one who signed it, verified.
+    Signed {
+        /// Its signature.
+        by: Signature,
+        /// What the scheduler says about it.
+        run: Option<RunState>,
+    },
+    /// Somebody whose signature is not there, or is not his.
+    Unsigned {
+        /// The gate's file, for finding who has it open.
+        file: (u64, u64),
+    },
+}
+
+/// A record on disk.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Record<T> {
+    /// There is none yet.
+    Absent,
+    /// It was read.
+    Good(T),
+    /// It is no record.
+    Damaged {
+        /// Where it stops making sense.
+        why: String,
+        /// It still shows that a person pinned or stopped something in it.
+        holds: bool,
+    },
+    /// A newer `tenure` wrote it.
+    TooNew {
+        /// Its format.
+        found: u32,
+        /// The newest format known here.
+        known: u32,
+    },
+    /// Its generation cannot be followed by another.
+    Exhausted,
+    /// The file cannot be read.
+    Unreadable {
+        /// Why.
+        why: String,
+    },
+}
+
+impl<T> Record<T> {
+    /// The record, where it was read.
+    #[must_use]
+    pub fn good(&self) -> Option<&T> {
+        match self {
+            Self::Good(record) => Some(record),
+            Self::Absent
+            | Self::Damaged { .. }
+            | Self::TooNew { .. }
+            | Self::Exhausted
+            | Self::Unreadable { .. } => None,
+        }
+    }
+}
+
+/// What is wanted, and which of it could be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Wanted {
+    /// The record.
+    pub record: Desired,
+    /// Versions whose directory or program is not there, and what is missing.
+    pub gone: Vec<(Version, String)>,
+    /// Versions that a project's file offered whose content nobody trusts any more, and the file.
+    pub untrusted: Vec<(Version, PathBuf)>,
+    /// Versions that nobody describes any more though they come before all that somebody does, and the file that offered them.
+    pub undescribed: Vec<(Version, PathBuf)>,
+    /// Versions that are not started instead of a higher one that failed, because this file is not what was offered any more.
+    pub overwritten: Vec<(Version, PathBuf)>,
+}
+
+impl Wanted {
+    /// What a launcher would start now.
+    #[must_use]
+    pub fn target(&self, now: &Moment) -> Target {
+        let mut allowed = self.record.clone();
+        let left_out: Vec<&Version> =
+            self.untrusted.iter().chain(&self.overwritten).map(|(version, _)| version).collect();
+        allowed.offers.retain(|offer| !left_out.contains(&&offer.spec.version));
+        allowed.target(now, &|spec| !self.gone.iter().any(|(version, _)| *version == spec.version))
+    }
+}
+
+/// A recorded process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// As it was recorded.
+    pub identity: Identity,
+    /// What became of it.
+    pub now: Now,
+}
+
+/// What became of a recorded process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Now {
+    /// It is there.
+    There {
+        /// What the scheduler says about it.
+        run: Option<RunState>,
+        /// Its debugger.
+        tracer: Option<u32>,
+        /// Its command line.
+        command: String,
+    },
+    /// It has ended.
+    Gone(GoneReason),
+    /// Nothing can be said.
+    Unverifiable(Doubt),
+}
+
+/// The code that keeps a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Host {
+    /// As it was recorded.
+    pub record: HostRecord,
+    /// Whether its executable is there.
+    pub there: bool,
+    /// What the living worker runs, by the kernel; a deleted file ends with ` (deleted)`.
+    pub runs: Option<PathBuf>,
+}
+
+/// An address of a worker.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Port {
+    /// The listener's name.
+    pub name: String,
+    /// The address.
+    pub address: SocketAddr,
+    /// Who listens there, by the kernel's table.
+    pub sockets: Vec<ListeningSocket>,
+    /// Whether a process of the worker itself was found to have one of them open.
+    pub is_ours: bool,
+}
+
+/// Something of another kind, where a file, socket or directory of ours should be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Obstacle {
+    /// Its place below the scope's directory.
+    pub name: String,
+    /// What it is, in words.
+    pub kind: &'static str,
+    /// What should be there, in words.
+    pub wanted: &'static str,
+    /// Whether nothing can be started as long as it is there.
+    pub stops: bool,
+}
+
+/// The size of a scope's logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct LogBytes {
+    /// All files together.
+    pub all: u64,
+    /// What they may have together, by the settings of the worker.
+    pub bound: u64,
+}
+
+impl Place {
+    /// The directory itself, behind a link that leads to it.
+    #[must_use]
+    pub fn real(&self) -> &Path {
+        self.leads.as_deref().unwrap_or(&self.path)
+    }
+}
+
+impl State {
+    /// Whether something stands at that name which is not ours: it is told as such, and as nothing else.
+    #[must_use]
+    pub fn is_blocked(&self, name: &str) -> bool {
+        self.obstacles.iter().any(|obstacle| obstacle.name == name)
+    }
+
+    /// The worker's account, where it gave one.
+    #[must_use]
+    pub fn hello(&self) -> Option<&Hello> {
+        match &self.answer {
+            Observation::Answered(hello) => Some(hello),
+            Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => {
+                None
+            }
+        }
+    }
+
+    /// Whether nobody holds the lease, by the lock itself.
+    #[must_use]
+    pub fn is_free(&self) -> bool {
+        self.lease == Ok(false)
+    }
+
+    /// Whether a launcher is at work: what is half done then is no finding.
+    #[must_use]
+    pub fn is_in_motion(&self) -> bool {
+        !matches!(self.gate, Ok(None))
+    }
+}
+
+impl Member {
+    /// Whether it is there and does not run: a signal or a debugger has stopped it.
+    #[must_use]
+    pub fn is_suspended(&self) -> bool {
+        matches!(&self.now, Now::There { run: Some(RunState::Stopped | RunState::Traced), .. })
+    }
+
+    /// Whether it is there, verified.
+    #[must_use]
+    pub fn is_there(&self) -> bool {
+        matches!(self.now, Now::There { .. })
+    }
+
+    /// A line about it.
+    #[must_use]
+    pub fn line(&self) -> String {
+        let identity = &self.identity;
+        match &self.now {
+            Now::There { run, tracer, command } => {
+                let run = run.map_or_else(|| "ending".to_owned(), |run| run.to_string());
+                let tracer = tracer.map(|tracer| format!(", traced by pid {tracer}")).unwrap_or_default();
+                format!("{identity} ({command}) is {run}{tracer}")
+            }
+            Now::Gone(why) => format!("{identity} of the record is gone: {why}"),
+            Now::Unverifiable(why) => format!("{identity} of the record cannot be verified: {why}"),
+        }
+    }
+}
+
+/// A line about a process that was seen.
+pub(crate) fn line_of(seen: &Seen) -> String {
+    format!("pid {} ({})", seen.pid, seen.command)
+}

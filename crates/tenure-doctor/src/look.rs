@@ -1,0 +1,62 @@
+//! Gathers the facts, once: reads, connects, tries locks, and changes nothing.
+//!
+//! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are gone
+//! over, once for all workers. What cannot be read becomes a fact of its own.
+
+use crate::facts::{Access, Facts, Machine, Place, Unread, Worker};
+use tenure_core::spec::origin::ReadStated;
+use tenure_core::store::paths::{self, StateDir};
+use tenure_core::spec::scope::Scope;
+use tenure_sys::census::Questions;
+
+pub(crate) mod machine;
+pub(crate) mod obstacles;
+pub(crate) mod place;
+pub(crate) mod ports;
+pub(crate) mod scope;
+pub(crate) mod sight;
+
+/// A worker to be looked at.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Subject {
+    /// Its scope.
+    pub scope: Scope,
+    /// What the caller calls it: remedies are written with this name.
+    pub called: String,
+}
+
+/// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the files
+/// that describe workers, and `read` reads one of them again.
+#[must_use]
+pub fn look(subjects: Vec<Subject>, configuration: Vec<String>, read: ReadStated) -> Facts {
+    let machine = machine::machine(configuration);
+    let mut questions = Questions::default();
+    let workers =
+        subjects.into_iter().map(|subject| worker(subject, &machine, &mut questions, read)).collect();
+    let census = questions.ask();
+    Facts { machine, workers, census }
+}
+
+fn worker(subject: Subject, machine: &Machine, questions: &mut Questions, read: ReadStated) -> Worker {
+    let Subject { scope, called } = subject;
+    let directory = match paths::directory(&scope) {
+        Ok(path) => place::place(&path),
+        Err(error) => Place {
+            path: scope.to_string().into(),
+            leads: None,
+            access: Access::Unusable { why: error.to_string() },
+            file_system: Err(Unread(error.to_string())),
+        },
+    };
+    let state = match &directory.access {
+        Access::Private { .. } => StateDir::open(&scope).ok().flatten(),
+        Access::Absent
+        | Access::TooOpen { .. }
+        | Access::NotOwned { .. }
+        | Access::NotDirectory(_)
+        | Access::Denied { .. }
+        | Access::Unusable { .. } => None,
+    };
+    let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
+    Worker { scope, called, directory, state }
+}

@@ -1,0 +1,78 @@
+//! What holds for every worker of this user on this machine: boot, kernel, limits, variables, the root of all state.
+
+use std::path::{Path, PathBuf};
+
+use tenure_sys::identity::{self, Identity};
+use tenure_sys::{kernel, limits, user};
+
+use tenure_core::deadline::{Moment, wall_millis};
+use crate::facts::{Machine, Place, Read, Unread};
+use crate::look::place;
+use tenure_core::store::paths;
+use tenure_core::spec::program::{self, HOST_VARIABLE};
+
+/// Directory of the records of trusted files, below the root.
+const TRUST: &str = "trust";
+
+/// Gathers it. `configuration` is what the caller has found wrong with the files that describe workers.
+pub(crate) fn machine(configuration: Vec<String>) -> Machine {
+    let variables = variables();
+    Machine {
+        user: user::effective_uid(),
+        now: Moment::now(),
+        wall_s: wall_millis() / 1000,
+        identity: own_identity(),
+        listed: listed(),
+        watch: kernel::try_watch().map_err(|error| Unread::of("watch files", &error)),
+        roots: roots(),
+        host: host(),
+        machine_id: paths::state_root().is_ok_and(|root| matches!(paths::machine_id(&root), Ok(Some(_)))),
+        kernel: kernel::release(),
+        features: kernel::features(),
+        watch_limits: kernel::watch_limits()
+            .map_err(|error| Unread::of("read the bounds on watches of files", &error)),
+        descriptors: limits::nofile(),
+        named_host: named_host(&variables),
+        variables,
+        configuration,
+    }
+}
+
+fn own_identity() -> Read<Identity> {
+    identity::current().map_err(|error| Unread::of("read boot id and own identity in /proc", &error))
+}
+
+fn host() -> Read<Place> {
+    let host = paths::state_root().and_then(|root| paths::host_directory(&root));
+    host.map(|host| place::place(&host)).map_err(|error| Unread(error.to_string()))
+}
+
+/// That there is no root is told by the host's directory, which is below it.
+fn roots() -> Vec<Place> {
+    let Ok(root) = paths::state_root() else { return Vec::new() };
+    let trust = root.join(TRUST);
+    vec![place::root(&root), place::place(&trust)]
+}
+
+/// A directory that cannot be listed tells so itself.
+fn listed() -> Read<usize> {
+    match paths::scopes() {
+        Ok(scopes) => Ok(scopes.len()),
+        Err(error) => Err(Unread::of("list the workers that ran here", &error)),
+    }
+}
+
+fn variables() -> Vec<(String, String)> {
+    let named = |name: &str| name.starts_with("TENURE_");
+    let all = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    let mut found: Vec<_> = all.filter(|(name, _)| named(name)).collect();
+    found.sort();
+    found
+}
+
+fn named_host(variables: &[(String, String)]) -> Option<Read<PathBuf>> {
+    let (_, named) = variables.iter().find(|(name, value)| name == HOST_VARIABLE && !value.is_empty())?;
+    let found = program::resolve(named, Path::new("/"), None);
+    Some(found.map_err(|error| Unread(error.to_string())))
+}

@@ -1,0 +1,131 @@
+//! A directory by its path: whether it can be used, and what lies below it. Opened for reading at most; nothing is made.
+
+use std::fs;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use tenure_sys::dir::{Dir, DirError};
+use tenure_sys::filesystem::{self, FileSystem};
+
+use crate::facts::{Access, Place, Read, Unread};
+
+/// The directory at `path`, whether it is there or not.
+pub(crate) fn place(path: &Path) -> Place {
+    let access = match Dir::open_private(path) {
+        Ok(dir) => Access::Private { writable: dir.is_writable() },
+        Err(error) => access(path, &error),
+    };
+    Place { path: path.to_owned(), leads: None, access, file_system: below(path) }
+}
+
+/// Permission bits by which others may put something into a directory, or take it out.
+const WRITABLE: u32 = 0o022;
+
+/// Permission bit by which they may not take out what is another's.
+const STICKY: u32 = 0o1000;
+
+/// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the system
+/// may own it, as it owns the directories above, as long as nobody else can put another directory in the place of ours.
+pub(crate) fn root(path: &Path) -> Place {
+    let leads = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
+    let leads = if leads { fs::canonicalize(path).ok() } else { None };
+    // The link is followed wherever something below it is opened.
+    let found = place(leads.as_deref().unwrap_or(path));
+    let found = Place { path: path.to_owned(), leads, ..found };
+    let is_safe = match found.access {
+        Access::TooOpen { mode } => mode & WRITABLE == 0,
+        Access::NotOwned { owner: 0 } => fs::symlink_metadata(found.real())
+            .is_ok_and(|seen| seen.mode() & WRITABLE == 0 || seen.mode() & STICKY != 0),
+        Access::Private { .. }
+        | Access::Absent
+        | Access::NotOwned { .. }
+        | Access::NotDirectory(_)
+        | Access::Denied { .. }
+        | Access::Unusable { .. } => false,
+    };
+    if is_safe { Place { access: Access::Private { writable: true }, ..found } } else { found }
+}
+
+fn access(path: &Path, error: &DirError) -> Access {
+    let why = || std::error::Error::source(error).map_or_else(|| error.to_string(), ToString::to_string);
+    match error {
+        DirError::Absent { .. } => Access::Absent,
+        DirError::NotOwned { owner, .. } => Access::NotOwned { owner: *owner },
+        DirError::TooOpen { mode, .. } => Access::TooOpen { mode: *mode },
+        DirError::NotDirectory(blocker) => Access::NotDirectory(blocker.clone()),
+        DirError::Denied { .. } => {
+            // Its parent may show what the directory itself does not.
+            let seen = fs::symlink_metadata(path).ok().map(|found| (found.mode() & 0o7777, found.uid()));
+            Access::Denied { seen, why: why() }
+        }
+        DirError::ReadOnly { .. } | DirError::NoSpace { .. } | DirError::Other { .. } => {
+            Access::Unusable { why: why() }
+        }
+    }
+}
+
+/// The file system of the path, or of the nearest directory above it that is there.
+fn below(path: &Path) -> Read<FileSystem> {
+    let mut first = None;
+    for place in path.ancestors() {
+        match filesystem::below(place) {
+            Ok(found) => return Ok(found),
+            Err(error) => first = first.or(Some(error)),
+        }
+    }
+    let why = first.map_or_else(|| "it has no path".to_owned(), |error| error.to_string());
+    Err(Unread::of(&format!("look at the file system of {}", path.display()), &why))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
+
+    #[test]
+    fn a_directory_is_told_as_it_is() {
+        let root = tempfile::tempdir().expect("a directory");
+        let path = root.path().join("d");
+        assert_eq!(place(&path).access, Access::Absent);
+        assert!(place(&path).file_system.is_ok(), "that of the directory above");
+        fs::create_dir(&path).expect("made");
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).expect("ours");
+        assert_eq!(place(&path).access, Access::TooOpen { mode: 0o750 });
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("ours");
+        assert_eq!(place(&path).access, Access::Private { writable: true });
+        fs::write(root.path().join("f"), "").expect("made");
+        assert!(matches!(place(&root.path().join("f")).access, Access::NotDirectory(_)));
+    }
+
+    #[test]
+    fn a_root_that_is_a_link_is_the_directory_that_it_leads_to() {
+        let above = tempfile::tempdir().expect("a directory");
+        let real = above.path().canonicalize().expect("there").join("real");
+        let link = above.path().join("root");
+        std::os::unix::fs::symlink(&real, &link).expect("made");
+        let Access::NotDirectory(blocker) = root(&link).access else { unreachable!("it leads nowhere") };
+        assert_eq!((blocker.path, blocker.hides), (link.clone(), false));
+        fs::create_dir(&real).expect("made");
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o700)).expect("ours");
+        let found = root(&link);
+        assert_eq!((found.real(), found.path.as_path()), (real.as_path(), link.as_path()));
+        assert_eq!(found.access, Access::Private { writable: true });
+        fs::set_permissions(&real, fs::Permissions::from_mode(0o777)).expect("ours");
+        assert_eq!(root(&link).access, Access::TooOpen { mode: 0o777 });
+    }
+
+    #[test]
+    fn a_root_may_be_seen_by_others_and_not_be_changed_by_them() {
+        let above = tempfile::tempdir().expect("a directory");
+        let path = above.path().join("root");
+        fs::create_dir(&path).expect("made");
+        let access = |mode| {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
+            root(&path).access
+        };
+        assert_eq!(access(0o755), Access::Private { writable: true });
+        for mode in [0o777, 0o775, 0o1777] {
+            assert_eq!(access(mode), Access::TooOpen { mode });
+        }
+    }
+}

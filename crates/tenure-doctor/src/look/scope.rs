@@ -1,0 +1,320 @@
+//! What stands in one scope: locks, answer, records, processes. Read only: no file is made, no lock is kept.
+
+use std::fs::File;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use semver::Version;
+use tenure_sys::census::{Questions, Seen};
+use tenure_sys::dir::fstat;
+use tenure_sys::identity::Identity;
+use tenure_sys::process::{self, ProcessHandle, Verified};
+
+use tenure_core::deadline::{Deadline, Moment, monotonic};
+use tenure_core::ops::described::{self, Offered};
+use tenure_core::store::desired::Desired;
+use crate::facts::{GateHolder, Host, LogBytes, Member, Now, Port, Read, Record, State, Unread, Wanted};
+use crate::look::{obstacles, ports, sight};
+use tenure_core::store::gate;
+use tenure_core::store::ledger::Ledger;
+use tenure_core::launch::orphans;
+use tenure_core::launch::listen;
+use tenure_core::ops::candidates;
+use tenure_core::spec::origin::ReadStated;
+use tenure_core::store::paths::{StateDir, file};
+use tenure_core::launch::probe::{self, FIRST_ANSWER, Observation};
+use tenure_core::spec::program;
+use tenure_core::store::records::{self, RecordError};
+use tenure_core::spec::{Logs, Spec};
+use tenure_core::protocol::wire::Hello;
+
+/// Gathers it, and adds to `questions` what only a pass over all processes can answer.
+pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, read: ReadStated) -> State {
+    let gate = gate_holder(state);
+    let (answer, took, lease) = answer_and_lease(state);
+    let ledger = record(state, file::LEDGER, records::read_ledger(state));
+    let desired = record(state, file::DESIRED, candidates::as_counted(state));
+    let desired = wanted(desired, state.scope().name(), read);
+    let hello = match &answer {
+        Observation::Answered(hello) => Some(&**hello),
+        Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
+    };
+    let recorded = ledger.good();
+    let sight = sight::of(hello);
+    let lineage = members(recorded.map_or(&[][..], |ledger| &ledger.lineage));
+    let program = recorded.and_then(|ledger| ledger.program.as_ref());
+    let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
+    let programs: Vec<Identity> = programs.cloned().collect();
+    let (remains, remains_of_others) = remains(state, &lease, ledger.good());
+    let found = State {
+        id: state.by_path(),
+        marks: state.marks(),
+        origin: state.origin(),
+        remains,
+        remains_of_others,
+        other_mounts: lineage.iter().any(sees_other_mounts),
+        program_lock: is_a_program_locked(state),
+        lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
+        socket: is_socket(state, file::CONTROL),
+        programs: members(&programs),
+        host: host(state, sight.worker.as_ref()),
+        inherited: sight.worker.as_ref().map(inherited).unwrap_or_default(),
+        ports: ports((hello, &sight.own), desired.good(), &lease, now),
+        own: sight.own,
+        out_of_sight: sight.hidden,
+        obstacles: obstacles::obstacles(state),
+        temporaries: temporaries(state),
+        logs: logs(state, desired.good(), now),
+        written_s: written(state),
+        gate,
+        lease,
+        answer,
+        took,
+        ledger,
+        desired,
+        lineage,
+    };
+    ask_more(&found, questions);
+    found
+}
+
+/// What only a look at every process can tell, and only where it is wanted.
+fn ask_more(found: &State, questions: &mut Questions) {
+    if let Ok(Some(GateHolder::Unsigned { file })) = &found.gate {
+        questions.locks.push(*file);
+    }
+    let unknown = found.hello().is_none() && !found.lineage.iter().any(Member::is_there);
+    questions.locks.extend(found.lease_file.filter(|_| unknown));
+    let strange = found.ports.iter().filter(|port| !port.is_ours && !port.sockets.is_empty());
+    questions.sockets.extend(strange.flat_map(|port| ports::inodes(&port.sockets)));
+    questions.cookies |= found.is_free() || !questions.sockets.is_empty();
+}
+
+/// The first look at both. A worker that answers without its lease may just have ended, or just have been started, so that
+/// is looked at once more.
+fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Read<bool>) {
+    let look = || {
+        let begun = monotonic();
+        let observed = match Deadline::start(FIRST_ANSWER).stage("probe") {
+            Ok(stage) => probe::observe(state, stage),
+            Err(_) => Observation::Silent,
+        };
+        (observed, monotonic().saturating_sub(begun), is_locked(state, file::INSTANCE))
+    };
+    let seen = look();
+    let contradicts = match &seen.0 {
+        Observation::Answered(_) => seen.2 == Ok(false),
+        Observation::Nobody => seen.2 == Ok(true),
+        Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => false,
+    };
+    if contradicts { look() } else { seen }
+}
+
+fn gate_holder(state: &StateDir) -> Read<Option<GateHolder>> {
+    if !is_locked(state, file::GATE)? {
+        return Ok(None);
+    }
+    let signed = gate::signature(state).and_then(|by| match process::verify(&by.identity) {
+        Verified::Same(handle) => Some(GateHolder::Signed { run: process::state_of(handle.pid()), by }),
+        Verified::Gone(_) | Verified::Unverifiable(_) => None,
+    });
+    let unsigned = || GateHolder::Unsigned { file: file_of(state, file::GATE).unwrap_or_default() };
+    Ok(Some(signed.unwrap_or_else(unsigned)))
+}
+
+fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
+    state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
+}
+
+/// What this user may end, and what he may not. Only of a worker that is over: a living one's program is where it belongs.
+fn remains(state: &StateDir, lease: &Read<bool>, ledger: Option<&Ledger>) -> (Vec<Seen>, Vec<(Seen, u32)>) {
+    let (mut ours, mut of_others) = (Vec::new(), Vec::new());
+    if *lease != Ok(false) {
+        return (ours, of_others);
+    }
+    for left in orphans::find(state, ledger.unwrap_or(&Ledger::default())).unwrap_or_default() {
+        let seen = Seen { pid: left.pid, command: left.command, above: Vec::new() };
+        match left.owner {
+            Some(owner) => of_others.push((seen, owner)),
+            None => ours.push(seen),
+        }
+    }
+    (ours, of_others)
+}
+
+fn is_a_program_locked(state: &StateDir) -> Read<bool> {
+    for name in file::PROGRAMS {
+        if is_locked(state, name)? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn is_socket(state: &StateDir, name: &str) -> Read<bool> {
+    let found = state.dir().stat(name).map_err(|error| Unread::of(&format!("look for `{name}`"), &error))?;
+    Ok(found.is_some_and(|found| found.is_socket))
+}
+
+fn file_of(state: &StateDir, name: &str) -> Option<(u64, u64)> {
+    let file: File = state.dir().open_read(name).ok()?;
+    let found = fstat(std::os::fd::AsFd::as_fd(&file)).ok()?;
+    Some((found.dev, found.ino))
+}
+
+fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>) -> Record<T> {
+    let why =
+        |error: &dyn std::error::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    match read {
+        Ok(record) if state.dir().exists(name).unwrap_or(false) => Record::Good(record),
+        Ok(_) => Record::Absent,
+        Err(error @ RecordError::Damaged { .. }) => {
+            Record::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
+        }
+        // What it shows of a person's words may be anybody's.
+        Err(error @ RecordError::Exposed { .. }) => Record::Damaged { why: why(&error), holds: false },
+        Err(RecordError::TooNew { found, known, .. }) => Record::TooNew { found, known },
+        Err(RecordError::Exhausted { .. }) => Record::Exhausted,
+        Err(error @ (RecordError::Read { .. } | RecordError::Write { .. })) => {
+            Record::Unreadable { why: why(&error) }
+        }
+    }
+}
+
+/// Largest record read: 8 offers with long commands are far below it.
+const LARGEST: u64 = 4 * 1024 * 1024;
+
+/// The text of a record, whatever it is worth.
+pub(crate) fn text_of(state: &StateDir, name: &str) -> String {
+    let bytes = state.dir().read_unbelieved(name, LARGEST).ok().flatten().unwrap_or_default();
+    String::from_utf8_lossy(&bytes).into_owned()
+}
+
+/// Whether a damaged record still shows that a person pinned or stopped something: a word of a person is not put aside
+/// without one.
+pub(crate) fn shows_a_hold(state: &StateDir, name: &str) -> bool {
+    let text = text_of(state, name);
+    ["\"hold\"", "\"down\""].iter().any(|key| {
+        let values =
+            text.match_indices(key).map(|(at, _)| text[at + key.len()..].trim_start_matches([' ', ':']));
+        values.into_iter().any(|value| !value.starts_with("null"))
+    })
+}
+
+/// Version and file of an offer; one of a call has none, and its program is looked for anyway.
+fn with_file(offer: &Offered) -> Option<(Version, PathBuf)> {
+    Some((offer.version.clone(), offer.file.clone()?))
+}
+
+fn wanted(record: Record<Desired>, name: &str, read: ReadStated) -> Record<Wanted> {
+    match record {
+        Record::Good(record) => {
+            let gone = record
+                .offers
+                .iter()
+                .filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?)));
+            let gone = gone.collect();
+            let offered = described::offered(&record, name, read);
+            let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
+            let doubtful = described::doubtful(&offered, record.hold.as_ref());
+            let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
+            let (_, overwritten) = candidates::to_choose_from(&record, None);
+            Record::Good(Wanted { record, gone, untrusted, undescribed, overwritten })
+        }
+        Record::Absent => Record::Absent,
+        Record::Damaged { why, holds } => Record::Damaged { why, holds },
+        Record::TooNew { found, known } => Record::TooNew { found, known },
+        Record::Exhausted => Record::Exhausted,
+        Record::Unreadable { why } => Record::Unreadable { why },
+    }
+}
+
+/// What of a spec is not on disk, by the PATH that it would get from this caller.
+fn missing(spec: &Spec) -> Option<String> {
+    if !spec.cwd.is_dir() {
+        return Some(format!("there is no directory {}", spec.cwd.display()));
+    }
+    let path = spec.env.path_here();
+    let command = spec.command.first().map_or("", String::as_str);
+    program::resolve(command, &spec.cwd, path.as_deref()).err().map(|error| format!("could not {error}"))
+}
+
+fn members(identities: &[Identity]) -> Vec<Member> {
+    let now = |identity: &Identity| match process::verify(identity) {
+        Verified::Same(handle) => Now::There {
+            run: process::state_of(handle.pid()),
+            tracer: process::tracer_of(handle.pid()),
+            command: process::command_line(handle.pid()).unwrap_or_default(),
+        },
+        Verified::Gone(why) => Now::Gone(why),
+        Verified::Unverifiable(why) => Now::Unverifiable(why),
+    };
+    identities.iter().map(|identity| Member { identity: identity.clone(), now: now(identity) }).collect()
+}
+
+fn sees_other_mounts(member: &Member) -> bool {
+    // Where it was not verified, the number may be a stranger's.
+    let pids = [member.identity.pid, std::process::id()];
+    member.is_there() && matches!(pids.map(process::mounts_of), [Some(theirs), Some(ours)] if theirs != ours)
+}
+
+/// The record of the host is where every format has it, so that a ledger that is too new still tells it.
+fn host(state: &StateDir, worker: Option<&ProcessHandle>) -> Option<Host> {
+    let record = records::recorded_host(state).filter(|record| !record.exe.is_empty())?;
+    let there = Path::new(&record.exe).is_file();
+    let runs = worker.and_then(|worker| process::executable_of(worker.pid()));
+    Some(Host { record, there, runs })
+}
+
+fn inherited(worker: &ProcessHandle) -> Vec<String> {
+    let of = (process::inherited_by(worker.pid()), process::inherited_by(std::process::id()));
+    if let (Some(worker), Some(own)) = of { worker.differences(&own) } else { Vec::new() }
+}
+
+fn ports(
+    (hello, own): (Option<&Hello>, &[u32]),
+    wanted: Option<&Wanted>,
+    lease: &Read<bool>,
+    now: &Moment,
+) -> Vec<Port> {
+    match (hello, wanted) {
+        (Some(hello), _) => ports::of_worker(hello, own),
+        (None, Some(wanted)) if *lease == Ok(false) => {
+            let of_target = ports::of_target(&wanted.target(now));
+            if of_target.is_empty() { ports::of_highest(wanted) } else { of_target }
+        }
+        (None, _) => Vec::new(),
+    }
+}
+
+fn temporaries(state: &StateDir) -> Vec<String> {
+    let names = state.dir().names().unwrap_or_default();
+    let mut found: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
+    found.retain(|name| listen::is_temporary(name) && !tenure_sys::dir::spare::is_spare(name));
+    found.sort();
+    found
+}
+
+fn logs(state: &StateDir, wanted: Option<&Wanted>, now: &Moment) -> Read<Option<LogBytes>> {
+    let dir = match state.dir().open_child(file::LOGS) {
+        Ok(dir) => dir,
+        Err(tenure_sys::dir::DirError::Absent { .. }) => return Ok(None),
+        Err(error) => return Err(Unread(error.to_string())),
+    };
+    let failed = |error: io::Error| Unread::of("look at the logs", &error);
+    let mut all = 0;
+    for name in dir.names().map_err(failed)? {
+        all += dir.stat(&name).map_err(failed)?.map_or(0, |found| found.len);
+    }
+    let settings = wanted.and_then(|wanted| match wanted.target(now) {
+        tenure_core::store::desired::Target::Offer { spec, .. } => Some(spec.logs),
+        tenure_core::store::desired::Target::Suppressed { .. } | tenure_core::store::desired::Target::Missing { .. } => None,
+    });
+    let Logs { size, keep } = settings.unwrap_or_default();
+    Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))
+}
+
+fn written(state: &StateDir) -> u64 {
+    let of = |name| state.dir().stat(name).ok().flatten().map_or(0, |found| found.modified_s);
+    of(file::LEDGER).max(of(file::DESIRED))
+}

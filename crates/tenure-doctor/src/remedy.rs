@@ -1,0 +1,305 @@
+//! Applying what is safe: under the gate and with the lease in hand, after one more look that the finding still stands.
+//!
+//! Nothing healthy or unknown is ended, nothing is started, no record of a worker is deleted and no word of a person is
+//! released; an id that others may have written is replaced by another one. One fix needs no gate, the one that closes
+//! a directory to others: the gate stands inside and cannot be trusted before.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tenure_sys::dir::{DirError, exposed, spare};
+
+use tenure_core::launch::client::Silence;
+use tenure_core::deadline::{Deadline, TimedOut, wall_millis};
+use crate::finding::Fix;
+use crate::look::scope::{shows_a_hold, text_of};
+use tenure_core::store::event::{self, Event, What};
+use tenure_core::store::gate::{Gate, GateError};
+use tenure_core::store::lease::{Lease, LeaseError, TryLease};
+use tenure_core::store::ledger::Ledger;
+use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::listen;
+use tenure_core::launch::request;
+use tenure_core::store::paths::{self, PathsError, StateDir, file};
+use tenure_core::launch::probe::FIRST_ANSWER;
+use tenure_core::store::records::{self, RecordError};
+use tenure_core::spec::scope::Scope;
+use tenure_core::store::settle;
+use tenure_core::spec::KILL_GRACE;
+use tenure_core::fault;
+use tenure_core::launch::client;
+
+/// A fix was not applied, or not wholly; what it did not do stands as it was.
+#[derive(Debug, thiserror::Error)]
+pub enum FixError {
+    /// The directory cannot be closed to others, or not safely.
+    #[error("make the directory private")]
+    Directory(#[source] DirError),
+    /// The state directory cannot be used.
+    #[error("open the state directory")]
+    State(#[source] PathsError),
+    /// Somebody else is at work.
+    #[error("enter the gate")]
+    Gate(#[source] GateError),
+    /// The time was over.
+    #[error("enter the gate")]
+    TimedOut(#[source] TimedOut),
+    /// The lease file cannot be used.
+    #[error("take the lease")]
+    Lease(#[source] LeaseError),
+    /// A worker holds the lease now.
+    #[error("touch anything: a worker of {scope} is there now")]
+    Alive {
+        /// Whose.
+        scope: Scope,
+    },
+    /// A program that an earlier worker has left still runs.
+    #[error(
+        "give up a record whose program may still run: pid {pid} ({command}) carries its mark; \
+         `tenure stop {scope}` ends it, and then `tenure doctor --fix` goes on"
+    )]
+    Left {
+        /// Its pid.
+        pid: u32,
+        /// Its command line.
+        command: String,
+        /// Whose.
+        scope: Scope,
+    },
+    /// What was to be mended is gone or has changed.
+    #[error("find what was to be mended: {what}")]
+    Changed {
+        /// What is seen instead.
+        what: String,
+    },
+    /// The file cannot be moved or removed.
+    #[error("move or remove {name}")]
+    File {
+        /// Its name.
+        name: String,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The new record cannot be written.
+    #[error("begin a new record")]
+    Record(#[source] RecordError),
+    /// Something does not end.
+    #[error("end what is left")]
+    Leftover(#[source] LeftoverError),
+}
+
+/// Applies a fix and says what it has done. `patience` is how long others may keep it from the gate, and how long a former
+/// program's own shim may take.
+pub fn apply(fix: &Fix, patience: Duration) -> Result<String, FixError> {
+    match fix {
+        Fix::MakePrivate { path } => {
+            let before = exposed::make_private(path).map_err(FixError::Directory)?;
+            let closed = format!("{} has mode 0700 instead of {before:04o}", path.display());
+            Ok(if before & 0o022 == 0 { closed } else { void_below(path, patience, closed) })
+        }
+        Fix::RemoveStale { scope } => alone(scope, patience, remove_stale),
+        Fix::MoveAside { scope, record } => alone(scope, patience, |room| move_aside(room, record)),
+        Fix::EndLeftovers { scope } => alone(scope, patience, |room| end_leftovers(room, patience)),
+    }
+}
+
+/// A scope without a worker, and nobody else at work in it.
+struct Room<'gate> {
+    gate: &'gate Gate<'gate>,
+    lease: &'gate Lease,
+    state: &'gate StateDir,
+}
+
+impl Room<'_> {
+    fn note(&self, generation: u64, why: &str) {
+        event::note(self.state, &Event::now(What::Repaired, generation, &request::asker(), why));
+    }
+}
+
+/// Enters the gate, takes the lease, and only then acts. The lease is given back at the end: nothing was started with it.
+fn alone(
+    scope: &Scope,
+    patience: Duration,
+    act: impl FnOnce(&Room<'_>) -> Result<String, FixError>,
+) -> Result<String, FixError> {
+    let state = StateDir::open(scope).map_err(FixError::State)?;
+    let changed = || FixError::Changed { what: "there is no state directory".to_owned() };
+    let state = state.ok_or_else(changed)?;
+    let stage = Deadline::start(patience).stage("gate").map_err(FixError::TimedOut)?;
+    let gate = Gate::enter(&state, stage).map_err(FixError::Gate)?;
+    let lease = match Lease::try_take(&state).map_err(FixError::Lease)? {
+        TryLease::Free(lease) => lease,
+        TryLease::Busy => return Err(FixError::Alive { scope: scope.clone() }),
+    };
+    gate.confirm().map_err(FixError::Gate)?;
+    fault::reach(fault::Point::LeaseTaken);
+    act(&Room { gate: &gate, lease: &lease, state: &state })
+}
+
+fn remove_stale(room: &Room<'_>) -> Result<String, FixError> {
+    let stage = Deadline::start(FIRST_ANSWER).stage("probe").map_err(FixError::TimedOut)?;
+    let mut done = Vec::new();
+    let failed = |source| FixError::File { name: file::CONTROL.to_owned(), source };
+    room.state.dir().refuse_no_socket(file::CONTROL).map_err(failed)?;
+    match client::connect(room.state, stage) {
+        Err(Silence::Refused) => {
+            room.state.dir().remove(file::CONTROL).map_err(failed)?;
+            done.push(file::CONTROL.to_owned());
+        }
+        Err(Silence::Absent) => {}
+        Ok(_) => return Err(FixError::Changed { what: "somebody listens on the control socket".to_owned() }),
+        Err(silence) => return Err(FixError::Changed { what: silence.to_string() }),
+    }
+    let names = room.state.dir().names().unwrap_or_default();
+    done.extend(
+        names
+            .into_iter()
+            .filter_map(|name| name.into_string().ok())
+            .filter(|name| listen::is_temporary(name) && !spare::is_spare(name)),
+    );
+    listen::sweep_temporaries(room.state, room.lease);
+    if done.is_empty() {
+        return Err(FixError::Changed { what: "nothing stale is there any more".to_owned() });
+    }
+    let said = format!("removed {}", done.join(", "));
+    room.note(0, &said);
+    Ok(said)
+}
+
+/// Begins the records anew in every scope that is at or below a directory that others could write to. Where a worker still
+/// holds the lease they stay as they are, believed by nobody, until it has ended.
+fn void_below(path: &Path, patience: Duration, closed: String) -> String {
+    let mut said = vec![closed];
+    for scope in paths::scopes().unwrap_or_default() {
+        let is_there = StateDir::open(&scope).ok().flatten().filter(|state| state.path().starts_with(path));
+        for record in [file::DESIRED, file::LEDGER] {
+            if !is_there.as_ref().is_some_and(|state| is_exposed(state, record)) {
+                continue;
+            }
+            said.push(match alone(&scope, patience, |room| move_aside(room, record)) {
+                Ok(moved) => moved,
+                Err(FixError::Alive { scope }) => {
+                    format!("{record} of {scope} counts no more: stop it, then `tenure doctor --fix`")
+                }
+                Err(error) => {
+                    format!("{record} of {scope} counts no more, and could not be begun anew: {error}")
+                }
+            });
+        }
+    }
+    said.join("; ")
+}
+
+fn is_exposed(state: &StateDir, record: &str) -> bool {
+    match record {
+        file::LEDGER => matches!(records::read_ledger(state), Err(RecordError::Exposed { .. })),
+        _ => matches!(records::read_desired(state), Err(RecordError::Exposed { .. })),
+    }
+}
+
+/// How far the generation goes on where others could have put it back: farther than any worker was ever replaced.
+const WELL_BEYOND: u64 = 1 << 20;
+
+/// A generation from here on was never reached by counting.
+const UNREACHED: u64 = 1 << 52;
+
+/// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go back.
+fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError> {
+    let is_damaged = match record {
+        file::LEDGER => matches!(records::read_ledger(room.state), Err(RecordError::Damaged { .. })),
+        _ => matches!(records::read_desired(room.state), Err(RecordError::Damaged { .. })),
+    };
+    let was_exposed = is_exposed(room.state, record);
+    if !was_exposed && (!is_damaged || shows_a_hold(room.state, record)) {
+        let what = format!("{record} is not damaged any more, or shows what a person holds");
+        return Err(FixError::Changed { what });
+    }
+    if was_exposed {
+        nobody_is_left(room)?;
+    }
+    let mut generation = if record == file::LEDGER { last_generation(room.state) } else { 0 };
+    if record == file::LEDGER && was_exposed {
+        generation = if generation < UNREACHED { generation } else { 0 } + WELL_BEYOND;
+    }
+    let aside = format!("{record}.{}-{}", if was_exposed { "void" } else { "damaged" }, wall_millis());
+    let failed = |source| FixError::File { name: record.to_owned(), source };
+    room.state.dir().rename(record, &aside).map_err(failed)?;
+    if record == file::LEDGER && was_exposed {
+        // Others may know the old one. It is written before a ledger: one beside none was made by an older tenure.
+        room.state.dir().remove(file::IDENTITY).map_err(failed)?;
+        room.state.look_again();
+        settle::settle(room.gate, room.lease).map_err(FixError::Record)?;
+    }
+    let mut said = format!("moved {record} to {aside}");
+    if record == file::LEDGER && generation > 0 {
+        let ledger = Ledger { generation, ..Ledger::default() };
+        records::write_ledger(room.state, &ledger).map_err(FixError::Record)?;
+        said = format!("{said}; the next generation is {}", generation.saturating_add(1));
+    }
+    room.note(generation, &said);
+    Ok(said)
+}
+
+/// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others may have
+/// written that id: whether it is to be ended is a person's word.
+fn nobody_is_left(room: &Room<'_>) -> Result<(), FixError> {
+    let left = orphans::find(room.state, &Ledger::default()).map_err(FixError::Leftover)?;
+    match left.first() {
+        None => Ok(()),
+        Some(left) => Err(FixError::Left {
+            pid: left.pid,
+            command: left.command.clone(),
+            scope: room.state.scope().clone(),
+        }),
+    }
+}
+
+/// The highest generation that the events, or the pieces of the ledger itself, still tell.
+fn last_generation(state: &StateDir) -> u64 {
+    let events = event::read_all(state).unwrap_or_default();
+    let of_events = events.iter().map(|event| event.generation).max().unwrap_or(0);
+    of_events.max(generation_in(&text_of(state, file::LEDGER)))
+}
+
+/// What stands behind `"generation":` in the pieces of a record.
+fn generation_in(text: &str) -> u64 {
+    let key = "\"generation\"";
+    let Some(at) = text.find(key) else { return 0 };
+    let value = text[at + key.len()..].trim_start_matches([' ', ':', '\n']);
+    let digits = value.len() - value.trim_start_matches(|one: char| one.is_ascii_digit()).len();
+    // A number that is cut at the end of the file may be any; one that no generation can follow is none.
+    let is_whole = value.len() > digits;
+    value[..digits].parse().ok().filter(|found: &u64| is_whole && *found < u64::MAX - 1).unwrap_or(0)
+}
+
+fn end_leftovers(room: &Room<'_>, patience: Duration) -> Result<String, FixError> {
+    let ledger = records::read_ledger(room.state).unwrap_or_default();
+    let patience = ledger.end_budget(KILL_GRACE).saturating_add(KILL_GRACE).min(patience);
+    let ended = orphans::clear(room.gate, room.lease, &ledger, patience).map_err(FixError::Leftover)?;
+    let by = request::asker();
+    for leftover in &ended {
+        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.told());
+        event::note(room.state, &event.pid(leftover.pid));
+    }
+    if ended.is_empty() {
+        return Ok("what was left has ended by itself".to_owned());
+    }
+    let pids: Vec<String> = ended.iter().map(|ended| format!("pid {}", ended.pid)).collect();
+    Ok(format!("ended {}", pids.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_generation_is_read_from_the_pieces_of_a_record() {
+        assert_eq!(generation_in(r#"{"schema_version": 1, "generation": 41, "vers"#), 41);
+        assert_eq!(generation_in(r#"{"generation":7}"#), 7);
+        for torn in ["", r#"{"generation"#, r#"{"generation": 41"#, r#"{"generation": "x"}"#] {
+            assert_eq!(generation_in(torn), 0, "{torn}");
+        }
+        assert_eq!(generation_in(&format!("{{\"generation\": {},", u64::MAX)), 0);
+    }
+}
