@@ -90,7 +90,8 @@ impl Call {
 
     /// The executable that hosts programs: this very one, unless the environment names another.
     pub(crate) fn host() -> Option<PathBuf> {
-        let named = std::env::var_os(tenure_core::spec::program::HOST_VARIABLE).is_some_and(|value| !value.is_empty());
+        let named = std::env::var_os(tenure_core::spec::program::HOST_VARIABLE)
+            .is_some_and(|value| !value.is_empty());
         // A file that was replaced while it ran has no path any more; PATH leads to the new one.
         let there = |own: &PathBuf| !own.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
         std::env::current_exe().ok().filter(there).filter(|_| !named)

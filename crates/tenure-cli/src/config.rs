@@ -10,11 +10,11 @@ use std::time::Duration;
 
 use tenure_core::Scope;
 use tenure_core::Spec;
-use tenure_core::spec::amount::Span;
 use tenure_core::deadline::{Deadline, monotonic};
-use tenure_core::spec::origin::{Origin as Offered, Stated};
-use tenure_core::spec::Ready;
 use tenure_core::launch::version;
+use tenure_core::spec::Ready;
+use tenure_core::spec::amount::Span;
+use tenure_core::spec::origin::{Origin as Offered, Stated};
 
 use crate::words::{By, Wanted};
 

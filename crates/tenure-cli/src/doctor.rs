@@ -135,7 +135,8 @@ fn subjects(call: &Call, words: &words::Doctor) -> Result<(Vec<Subject>, Vec<Str
     };
     // Which scope the name stands for is not known now: every one of that name that has state is looked at.
     let plain = tenure_core::Scope::new(name, None).map_err(|_| error.clone())?;
-    let mut scopes: Vec<_> = tenure_doctor::scopes().into_iter().filter(|scope| scope.name() == name).collect();
+    let mut scopes: Vec<_> =
+        tenure_doctor::scopes().into_iter().filter(|scope| scope.name() == name).collect();
     if scopes.is_empty() {
         scopes.push(plain);
     }
@@ -151,7 +152,8 @@ fn configured(call: &Call, words: &words::Doctor) -> Result<(Vec<Target>, Vec<St
         Err(error) => {
             let failure = Failure::from(error);
             let checked = config::checked(&places, words.by.config.as_deref()).unwrap_or_default();
-            let scope = |found: &config::Found| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
+            let scope =
+                |found: &config::Found| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
             let usable = checked.workers.iter().filter_map(scope).map(Target::whole).collect();
             let mut wrong: Vec<String> = checked.faults.iter().map(fault).collect();
             if wrong.is_empty() {

@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::Serialize;
 use tenure_core::Version;
 use tenure_core::deadline::{Moment, millis};
-use tenure_core::store::desired::{Desired, Down, Failure};
 use tenure_core::protocol::wire::Asker;
+use tenure_core::store::desired::{Desired, Down, Failure};
 
 use crate::account;
 use crate::render::printable;

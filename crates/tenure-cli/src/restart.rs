@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
-use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
 
 use crate::account::{self, Identity};
@@ -145,8 +145,8 @@ fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::spec::Listen;
     use tenure_core::protocol::wire::Answer;
+    use tenure_core::spec::Listen;
 
     use super::*;
 

@@ -5,9 +5,9 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use tenure_core::deadline::Moment;
 use tenure_core::ops::described::Offered;
-use tenure_core::store::desired::Desired;
 use tenure_core::protocol::ends::End;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
+use tenure_core::store::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version};
 
 use crate::account::{self, Details, Identity};
@@ -85,7 +85,8 @@ impl Seen {
     fn with(target: Target, standing: Result<Standing, Error>) -> Self {
         let (record, unread) = record(&target.scope);
         let name = target.scope.name();
-        let offered = record.as_ref().map(|record| tenure_core::ops::described::offered(record, name, config::stated));
+        let offered =
+            record.as_ref().map(|record| tenure_core::ops::described::offered(record, name, config::stated));
         let offered = offered.unwrap_or_default();
         let down = matches!(standing, Ok(Standing::Down));
         // A ledger that cannot be read is told by whoever needs it.

@@ -14,17 +14,17 @@ use tenure_sys::dir::{DirError, in_the_way};
 use tenure_sys::spawn::SpawnError;
 
 use crate::deadline::TimedOut;
-use crate::store::gate::GateError;
-use crate::policy::decide::Refusal;
 use crate::launch::limits::Unfit;
-use crate::store::lease::LeaseError;
 use crate::launch::orphans::LeftoverError;
-use crate::store::paths::{self, PathsError};
 use crate::launch::readiness::BootFailure;
-use crate::store::records::RecordError;
-use crate::launch::retire::RetireError;
 use crate::launch::recipe::SeatError;
+use crate::launch::retire::RetireError;
 use crate::launch::start::StartError;
+use crate::policy::decide::Refusal;
+use crate::store::gate::GateError;
+use crate::store::lease::LeaseError;
+use crate::store::paths::{self, PathsError};
+use crate::store::records::RecordError;
 
 mod kind;
 

@@ -2,4 +2,7 @@
 
 pub mod attempt;
 pub mod decide;
+pub mod handoff;
+pub mod lifecycle;
+pub mod supervisor;
 pub mod tally;

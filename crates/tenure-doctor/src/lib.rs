@@ -4,8 +4,8 @@
 //! mends what is safe, one finding at a time, when a person has asked for that. It works whatever the worker does: serving,
 //! absent, stopped, with a directory that cannot be read or a record that is damaged or too new.
 
-use tenure_core::store::paths;
 use tenure_core::spec::scope::Scope;
+use tenure_core::store::paths;
 
 mod check;
 pub(crate) mod checks;

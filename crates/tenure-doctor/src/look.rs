@@ -5,8 +5,8 @@
 
 use crate::facts::{Access, Facts, Machine, Place, Unread, Worker};
 use tenure_core::spec::origin::ReadStated;
-use tenure_core::store::paths::{self, StateDir};
 use tenure_core::spec::scope::Scope;
+use tenure_core::store::paths::{self, StateDir};
 use tenure_sys::census::Questions;
 
 pub(crate) mod machine;

@@ -9,25 +9,25 @@ use std::time::Duration;
 
 use tenure_sys::dir::{DirError, exposed, spare};
 
-use tenure_core::launch::client::Silence;
-use tenure_core::deadline::{Deadline, TimedOut, wall_millis};
 use crate::finding::Fix;
 use crate::look::scope::{shows_a_hold, text_of};
+use tenure_core::deadline::{Deadline, TimedOut, wall_millis};
+use tenure_core::fault;
+use tenure_core::launch::client;
+use tenure_core::launch::client::Silence;
+use tenure_core::launch::listen;
+use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::probe::FIRST_ANSWER;
+use tenure_core::launch::request;
+use tenure_core::spec::KILL_GRACE;
+use tenure_core::spec::scope::Scope;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::gate::{Gate, GateError};
 use tenure_core::store::lease::{Lease, LeaseError, TryLease};
 use tenure_core::store::ledger::Ledger;
-use tenure_core::launch::orphans::{self, LeftoverError};
-use tenure_core::launch::listen;
-use tenure_core::launch::request;
 use tenure_core::store::paths::{self, PathsError, StateDir, file};
-use tenure_core::launch::probe::FIRST_ANSWER;
 use tenure_core::store::records::{self, RecordError};
-use tenure_core::spec::scope::Scope;
 use tenure_core::store::settle;
-use tenure_core::spec::KILL_GRACE;
-use tenure_core::fault;
-use tenure_core::launch::client;
 
 /// A fix was not applied, or not wholly; what it did not do stands as it was.
 #[derive(Debug, thiserror::Error)]

@@ -36,6 +36,7 @@ pub mod signals;
 pub mod socket;
 pub mod spawn;
 pub mod stdio;
+pub mod thread;
 pub mod tree;
 pub mod user;
 pub mod wake;

@@ -175,7 +175,10 @@ impl Sandbox {
         let mut env = BTreeMap::new();
         env.insert("PATH".to_owned(), std::env::var("PATH").unwrap_or_else(|_| "/usr/bin:/bin".to_owned()));
         env.insert("HOME".to_owned(), self.path().join("home").display().to_string());
-        env.insert(tenure_core::store::paths::ROOT_VARIABLE.to_owned(), self.state_root().display().to_string());
+        env.insert(
+            tenure_core::store::paths::ROOT_VARIABLE.to_owned(),
+            self.state_root().display().to_string(),
+        );
         env.insert("TENURE_CONFIG_DIR".to_owned(), self.config().display().to_string());
         let args = args.into_iter().map(Into::into).collect();
         Call {

@@ -5,8 +5,8 @@ use std::io::Read;
 use std::net::TcpListener;
 use std::os::fd::AsFd;
 
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_sys::pipe;
 use tenure_sys::process;
 use tenure_sys::spawn::{self, Launch, Stream};

@@ -1,10 +1,10 @@
 //! What a dead worker leaves is found by every kind of evidence, and ended as its program was promised.
 
 use tenure_core::Scope;
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
-use tenure_core::store::ledger::{Ledger, ProgramRecord};
 use tenure_core::launch::orphans;
+use tenure_core::store::event::What;
+use tenure_core::store::ledger::{Ledger, ProgramRecord};
 use tenure_core::store::paths::StateDir;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;

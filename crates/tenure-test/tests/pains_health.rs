@@ -97,7 +97,8 @@ fn a_program_that_fails_its_health_check_by_http_is_started_again() {
     assert!(sick.wait_ended(Some(tenure_test::meeting::PATIENCE)).expect("it can be waited for"));
     let again = kept.ensure().run().expect(0);
     assert_eq!(kept::pid(&again), kept::pid(&first));
-    let told = kept.events().into_iter().find(|event| event.what == tenure_core::store::event::What::Unhealthy);
+    let told =
+        kept.events().into_iter().find(|event| event.what == tenure_core::store::event::What::Unhealthy);
     assert!(told.expect("it is an event").why.contains("503"), "{}", kept.sandbox.story());
     kept.stop().run().expect(0);
 }

@@ -1,7 +1,7 @@
 //! Many at once: one worker, no loser that fails, and nobody who is killed or waited for beyond need.
 
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Output, Running};

@@ -1,7 +1,7 @@
 //! What a caller is told: data on stdout and nothing else, in every state, on the very first run too.
 
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Call, Output, Sandbox};
 

@@ -8,8 +8,8 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tenure_core::store::event::What;
 use tenure_core::spec::scope::{COOKIE_VARIABLE, program_cookie};
+use tenure_core::store::event::What;
 use tenure_sys::dir::Dir;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::Signal;
@@ -113,7 +113,9 @@ fn clients_wait(sandbox: &Sandbox) -> String {
     loop {
         watch.drain();
         let text = fs::read_to_string(sandbox.scope("w").join("events.jsonl")).expect("events");
-        let events = text.lines().filter_map(|line| serde_json::from_str::<tenure_core::store::event::Event>(line).ok());
+        let events = text
+            .lines()
+            .filter_map(|line| serde_json::from_str::<tenure_core::store::event::Event>(line).ok());
         let mut found = events.filter(|event| event.what == What::Unhealthy).map(|event| event.why);
         if let Some(why) = found.next() {
             return why;

@@ -1,7 +1,7 @@
 //! What outlives the call that asked for a takeover: a failure is counted, a stop is heard, a late pin leaves nothing.
 
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};

@@ -4,8 +4,8 @@
 //! Probations are long here, so that nothing but what a test does ends them.
 
 use tenure_core::deadline::Moment;
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_core::store::ledger::RolledBack;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::kept::{self, Kept};

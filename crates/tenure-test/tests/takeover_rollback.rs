@@ -4,8 +4,8 @@
 use std::fs;
 use std::time::Duration;
 
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};

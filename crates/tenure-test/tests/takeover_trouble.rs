@@ -4,8 +4,8 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use tenure_core::store::event::What;
 use tenure_core::fault::Point;
+use tenure_core::store::event::What;
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Output;

@@ -8,12 +8,12 @@ use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
 use tenure_core::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, descriptor};
+use tenure_core::protocol::wire::Endpoint;
+use tenure_core::spec::ListenMode;
 use tenure_core::store::gate::{Entrusted, Upgrade};
 use tenure_core::store::lease::Lease;
 use tenure_core::store::paths::{PathsError, StateDir};
 use tenure_core::store::records::RecordError;
-use tenure_core::spec::ListenMode;
-use tenure_core::protocol::wire::Endpoint;
 use tenure_sys::{fdset, pipe, socket};
 
 use crate::channel::{Channel, ChannelError};
@@ -122,7 +122,8 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
         return Err(AdoptError::LeaseReplaced);
     }
     // From now on the kernel names this process, and no longer the launcher, to those who connect.
-    socket::relisten(control.as_fd(), tenure_core::launch::listen::BACKLOG).map_err(broken("the control socket"))?;
+    socket::relisten(control.as_fd(), tenure_core::launch::listen::BACKLOG)
+        .map_err(broken("the control socket"))?;
     pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
     let listeners: Vec<(String, OwnedFd)> = brief.listeners.iter().cloned().zip(fds).collect();
     let endpoints = endpoints(&brief, &listeners)?;

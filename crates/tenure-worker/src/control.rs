@@ -14,21 +14,21 @@ use std::time::Duration;
 
 use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
-use tenure_core::store::event::What;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::retire::CONTROL_THREAD;
 use tenure_core::protocol::wire::{Answer, Asker, Request};
+use tenure_core::store::event::What;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::{Received, SignalFd};
 use tenure_sys::{socket, user};
 
 use crate::holding::Holding;
-use crate::life::{Happening, Life};
 use crate::source::Source;
 use crate::status::{Status, StopRequest};
 use crate::takeover::incumbent;
 use crate::takeover::lineage::{End, Lineage};
-use crate::thread;
+use tenure_core::policy::lifecycle::{Happening, Life};
+use tenure_sys::thread;
 
 mod crowd;
 mod peer;

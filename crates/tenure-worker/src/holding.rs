@@ -9,13 +9,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tenure_core::launch::handshake::{Brief, Report};
+use tenure_core::protocol::wire::Asker;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::lease::Lease;
 use tenure_core::store::ledger::Ledger;
 use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
-use tenure_core::protocol::wire::Asker;
 use tenure_sys::dir::FileStat;
 use tenure_sys::dir::spare::Spare;
 
@@ -266,9 +266,9 @@ pub(crate) mod tests {
     use std::os::unix::net::UnixListener;
 
     use tenure_core::deadline::Moment;
-    use tenure_core::store::lease::TryLease;
-    use tenure_core::spec::scope::Scope;
     use tenure_core::spec::Spec;
+    use tenure_core::spec::scope::Scope;
+    use tenure_core::store::lease::TryLease;
     use tenure_sys::socket;
 
     use super::*;
@@ -342,7 +342,8 @@ pub(crate) mod tests {
         let holding = &ground.holding;
         holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
         holding.leave_ledger();
-        let record = |cookie: &str| Some(tenure_core::store::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
+        let record =
+            |cookie: &str| Some(tenure_core::store::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
         holding.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
         let written = || records::read_ledger(&holding.state).expect("readable");
         assert_eq!(written().program, None);

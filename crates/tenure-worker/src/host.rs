@@ -1,6 +1,6 @@
 //! The story of a host: the worker in the name of a program that knows nothing of `tenure`.
 //!
-//! What is done, and when, is the machine's ([`crate::supervisor`]); whether the program lives is the shim's to tell; how
+//! What is done, and when, is the machine's ([`tenure_core::policy::supervisor`]); whether the program lives is the shim's to tell; how
 //! long an end may take is the kit's watchdog's. This room carries acts out and turns what it hears into happenings. It
 //! never waits for anything but all of its sources at once, and it leaves only when nothing of the program lives.
 
@@ -8,20 +8,20 @@ use std::collections::VecDeque;
 use std::io::{self, Write};
 
 use tenure_core::deadline::{Deadline, Moment, monotonic};
-use tenure_core::protocol::ends::How;
-use tenure_core::store::event::What;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::readiness::LACK;
-use tenure_core::spec::KILL_GRACE;
+use tenure_core::protocol::ends::How;
 use tenure_core::protocol::wire::ProgramStatus;
+use tenure_core::spec::KILL_GRACE;
+use tenure_core::store::event::What;
 
 use crate::check::Inquiry;
-use crate::life::EXIT_FAILED;
 use crate::output::{Output, OutputLog};
 use crate::program::{Berth, Program};
 use crate::reason;
-use crate::supervisor::{Act, Happening, Machine, Outcome, Probation};
 use crate::worker::{Standby, Worker};
+use tenure_core::policy::lifecycle::EXIT_FAILED;
+use tenure_core::policy::supervisor::{Act, Happening, Machine, Outcome, Probation};
 
 mod acts;
 mod ended;

@@ -9,30 +9,21 @@ pub mod channel;
 pub mod check;
 mod control;
 mod door;
-pub mod fence;
 mod holding;
 pub mod host;
-pub mod life;
 mod logs;
 pub mod output;
 pub mod program;
-pub mod proxy;
 mod reason;
 mod selfcheck;
 pub mod shim;
 mod source;
 pub mod status;
-pub mod supervisor;
 pub mod takeover;
-mod thread;
 mod watchdog;
 pub mod worker;
 
 pub use adopt::AdoptError;
-pub use fence::FenceError;
-pub use fence::directory::DirectoryFence;
-#[cfg(feature = "sqlite")]
-pub use fence::sqlite::SqliteFence;
 pub use status::{BEAT, Status, StopRequest};
 pub use takeover::hand_over::{Back, HandOver};
 pub use tenure_core::deadline::Deadline;
@@ -53,7 +44,7 @@ pub fn init() {
 pub struct Guide;
 
 /// The guide to fences, likewise.
-#[cfg(all(doctest, feature = "sqlite"))]
+#[cfg(doctest)]
 #[doc = include_str!("../../../docs/guides/fence.md")]
 pub struct FenceGuide;
 

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use regex_lite::Regex;
+use tenure_core::spec::Logs;
 use tenure_core::store::logs;
 use tenure_core::store::paths::{StateDir, file};
-use tenure_core::spec::Logs;
 use tenure_sys::dir::Dir;
 use tenure_sys::pipe;
 use tenure_sys::poll::{self, Interest, Want};

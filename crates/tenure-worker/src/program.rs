@@ -14,13 +14,13 @@ use std::time::Duration;
 
 use tenure_core::deadline::millis;
 use tenure_core::fault::{self, Point};
-use tenure_core::store::ledger::ProgramRecord;
 use tenure_core::launch::orphans::{self, Ended, LeftoverError};
-use tenure_core::store::paths::{self, StateDir};
-use tenure_core::spec::program as resolver;
-use tenure_core::store::records::RecordError;
-use tenure_core::spec::scope::COOKIE_VARIABLE;
 use tenure_core::spec::StopPolicy;
+use tenure_core::spec::program as resolver;
+use tenure_core::spec::scope::COOKIE_VARIABLE;
+use tenure_core::store::ledger::ProgramRecord;
+use tenure_core::store::paths::{self, StateDir};
+use tenure_core::store::records::RecordError;
 use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};

@@ -10,17 +10,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::asker;
-use tenure_core::launch::client::{self, Silence};
 use tenure_core::deadline::Deadline;
-use tenure_core::store::event::What;
+use tenure_core::launch::client::{self, Silence};
 use tenure_core::protocol::wire::Role;
+use tenure_core::store::event::What;
 use tenure_sys::poll::{self, Interest, Want};
 
 use crate::holding::Holding;
-use crate::life::Happening;
 use crate::logs;
 use crate::status::Status;
-use crate::thread;
+use tenure_core::policy::lifecycle::Happening;
+use tenure_sys::thread;
 
 /// Time between two looks: two lineages can live side by side for at most this long, and an idle machine hardly notices
 /// two wake-ups a minute.

@@ -9,14 +9,14 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
-use tenure_core::spec::Spec;
 use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::Spec;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
 use crate::reason;
 use crate::status::Status;
-use crate::thread;
+use tenure_sys::thread;
 
 mod eyes;
 mod places;

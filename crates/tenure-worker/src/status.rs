@@ -12,12 +12,14 @@ use std::{fmt, io};
 
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
+use tenure_core::protocol::wire::{
+    App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until,
+};
 use tenure_core::spec::{ListenMode, Spec};
-use tenure_core::protocol::wire::{App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
-use crate::life::{self, Deed, Happening, Life};
+use tenure_core::policy::lifecycle::{self, Deed, Happening, Life};
 
 /// How often an embedded app's runtime should call [`Status::beat`]: often enough to tell a stall within seconds, and a
 /// wake-up a second is what an idle server has anyway.
@@ -317,7 +319,7 @@ impl Status {
     /// Moves the life on and tells the deeds. A boot that is over has no deadline any more.
     pub(crate) fn happen(&self, happening: Happening) -> &'static [Deed] {
         let mut account = self.account();
-        let (life, deeds) = life::step(account.life, happening);
+        let (life, deeds) = lifecycle::step(account.life, happening);
         account.life = life;
         if life != Life::Booting {
             account.boot_ends = None;

@@ -10,7 +10,6 @@ pub(crate) mod error;
 pub mod hand_over;
 pub(crate) mod incumbent;
 pub(crate) mod lineage;
-pub mod machine;
 pub(crate) mod parcel;
 pub(crate) mod remains;
 pub(crate) mod successor;

@@ -16,9 +16,9 @@ use tenure_sys::exit;
 use tenure_sys::poll::{self, Interest, Want};
 
 use crate::holding::Holding;
-use crate::life::{Deed, EXIT_FAILED, Happening, Life};
 use crate::status::{Deadlines, Status};
-use crate::thread;
+use tenure_core::policy::lifecycle::{Deed, EXIT_FAILED, Happening, Life};
+use tenure_sys::thread;
 
 /// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
 /// who wait for it allow before they force it.

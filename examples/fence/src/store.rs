@@ -3,8 +3,8 @@
 use std::error::Error;
 use std::path::Path;
 
-use tenure_worker::fence::sqlite::rusqlite::{self, Connection};
-use tenure_worker::fence::sqlite::{SqliteFence, WriteError};
+use tenure_fence::sqlite::rusqlite::{self, Connection};
+use tenure_fence::sqlite::{SqliteFence, WriteError};
 
 /// The store as one generation has it.
 pub(crate) struct Store {

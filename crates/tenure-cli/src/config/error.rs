@@ -6,9 +6,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use tenure_core::deadline::TimedOut;
-use tenure_core::store::paths::PathsError;
-use tenure_core::spec::scope::BadName;
 use tenure_core::launch::version::VersionError;
+use tenure_core::spec::scope::BadName;
+use tenure_core::store::paths::PathsError;
 use tenure_sys::dir::DirError;
 
 use crate::answer::State;

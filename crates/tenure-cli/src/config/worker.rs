@@ -9,8 +9,8 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tenure_core::Spec;
-use tenure_core::spec::amount::Span;
 use tenure_core::launch::version::{Stated, VersionCommand};
+use tenure_core::spec::amount::Span;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
+use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Listen, ListenMode, Ready};
-use tenure_core::protocol::wire::Endpoint;
 use tenure_core::{Scope, Spec, Version};
 
 use super::stage::{Stage, StageError};

@@ -12,10 +12,10 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tenure_core::deadline::Deadline;
-use tenure_core::store::paths::{self, StateDir};
 use tenure_core::launch::probe::{self, Observation};
-use tenure_core::spec::scope::{COOKIE_VARIABLE, cookie_prefix};
 use tenure_core::protocol::wire::{Endpoint, Hello};
+use tenure_core::spec::scope::{COOKIE_VARIABLE, cookie_prefix};
+use tenure_core::store::paths::{self, StateDir};
 use tenure_core::{Scope, Spec};
 use tenure_sys::dir::Dir;
 use tenure_sys::identity::Identity;

@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 use tenure_core::Version;
-use tenure_core::spec::amount::Span;
 use tenure_core::launch::version::parse;
+use tenure_core::spec::amount::Span;
 
 /// Reads a version as people and programs write it, also with a `v` before it.
 fn version(text: &str) -> Result<Version, String> {

@@ -12,8 +12,8 @@ use tenure_sys::socket::{self, ConnectError};
 use tenure_sys::user;
 
 use crate::deadline::{Stage, millis};
-use crate::store::paths::{StateDir, file};
 use crate::protocol::wire::{self, Answer, Asker, Hello, Request, Until, WireError};
+use crate::store::paths::{StateDir, file};
 
 /// A worker answers at the end of a wait; this lets that answer arrive.
 const SLACK: Duration = Duration::from_millis(250);

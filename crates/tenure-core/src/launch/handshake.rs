@@ -10,12 +10,12 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
-use crate::spec::amount::Span;
 use crate::deadline::Moment;
-use crate::store::logs::Mark;
-use crate::spec::scope::Scope;
-use crate::spec::Spec;
 use crate::protocol::wire::{Asker, Hello};
+use crate::spec::Spec;
+use crate::spec::amount::Span;
+use crate::spec::scope::Scope;
+use crate::store::logs::Mark;
 
 /// Variable that tells a process that it was started as a worker; its value is the number of inherited descriptors.
 pub const HANDOVER_VARIABLE: &str = "TENURE_HANDOVER";

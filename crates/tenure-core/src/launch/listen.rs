@@ -13,11 +13,11 @@ use std::time::Duration;
 use tenure_sys::socket;
 
 use crate::fault::{self, Point};
+use crate::protocol::wire::Endpoint;
+use crate::spec::{ListenMode, Spec};
 use crate::store::lease::Lease;
 use crate::store::ledger::Ledger;
 use crate::store::paths::{StateDir, file};
-use crate::spec::{ListenMode, Spec};
-use crate::protocol::wire::Endpoint;
 
 /// Length of each accept queue: what nginx and Go use at most; the kernel caps it at `net.core.somaxconn`.
 pub const BACKLOG: i32 = 4096;

@@ -13,12 +13,12 @@ use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
 use crate::deadline::{Deadline, Stage};
+use crate::spec::scope;
+use crate::spec::{KILL_GRACE, StopPolicy};
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
 use crate::store::ledger::{Ledger, ProgramRecord};
 use crate::store::paths::{StateDir, file};
-use crate::spec::scope;
-use crate::spec::{KILL_GRACE, StopPolicy};
 
 use evidence::{Former, add};
 

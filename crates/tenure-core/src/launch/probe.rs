@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use crate::launch::client::{self, Silence};
 use crate::deadline::Stage;
-use crate::store::paths::StateDir;
+use crate::launch::client::{self, Silence};
 use crate::protocol::wire::Hello;
+use crate::store::paths::StateDir;
 
 /// d1: how long the first HELLO may take. The control thread answers in tens of microseconds; half a second is what a
 /// machine under heavy load may need to schedule it, and short enough that a person does not notice.

@@ -12,15 +12,15 @@ use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
 use tenure_sys::socket::{self, Received};
 
-use crate::spec::amount::Span;
-use crate::launch::handshake::{LONGEST_MESSAGE, Report};
-use crate::launch::client::{self, Silence};
 use crate::deadline::{Deadline, Stage, millis};
+use crate::launch::client::{self, Silence};
+use crate::launch::handshake::{LONGEST_MESSAGE, Report};
+use crate::launch::probe::FIRST_ANSWER;
+use crate::protocol::wire::{Hello, Until};
+use crate::spec::KILL_GRACE;
+use crate::spec::amount::Span;
 use crate::store::logs::{self, Mark};
 use crate::store::paths::StateDir;
-use crate::launch::probe::FIRST_ANSWER;
-use crate::spec::KILL_GRACE;
-use crate::protocol::wire::{Hello, Until};
 
 /// A worker that was started and has not reported yet.
 #[derive(Debug)]

@@ -13,15 +13,15 @@ use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 
-use crate::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use crate::fault;
-use crate::store::ledger::HostRecord;
-use crate::store::logs;
+use crate::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use crate::launch::request::Order;
-use crate::store::paths::{self, StateDir};
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};
 use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec, Umask};
+use crate::store::ledger::HostRecord;
+use crate::store::logs;
+use crate::store::paths::{self, StateDir};
 
 /// A worker process cannot be made; nothing of it is left.
 #[derive(Debug, thiserror::Error)]

@@ -6,13 +6,13 @@ use std::time::Duration;
 use tenure_sys::identity::Identity;
 use tenure_sys::process;
 
+use crate::launch::probe::{FIRST_ANSWER, SILENT_IS_WEDGED};
+use crate::protocol::wire::Asker;
 use crate::spec::amount::Span;
 use crate::spec::origin::{Origin, ReadStated};
-use crate::store::paths::StateDir;
-use crate::launch::probe::{FIRST_ANSWER, SILENT_IS_WEDGED};
 use crate::spec::scope::{COOKIE_VARIABLE, Scope, cookie_prefix};
 use crate::spec::{BadSpec, Spec};
-use crate::protocol::wire::Asker;
+use crate::store::paths::StateDir;
 
 /// Variable that forbids starting anything, like [`Order::no_spawn`].
 pub const NO_SPAWN_VARIABLE: &str = "TENURE_NO_SPAWN";

@@ -9,18 +9,18 @@ use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, Delivery, Doubt, ProcessHandle, RunState, Signal, Verified};
 use tenure_sys::tree;
 
-use crate::launch::client::{self, Silence};
 use crate::deadline::{Stage, TimedOut};
 use crate::fault::{self, Point};
+use crate::launch::client::{self, Silence};
+use crate::launch::orphans;
+use crate::launch::probe;
+use crate::protocol::wire::{Asker, Hello};
+use crate::spec::KILL_GRACE;
+use crate::spec::scope;
 use crate::store::gate::{Gate, GateError};
 use crate::store::lease::{Lease, LeaseError, TryLease};
 use crate::store::ledger::Ledger;
-use crate::launch::orphans;
 use crate::store::paths::StateDir;
-use crate::launch::probe;
-use crate::spec::scope;
-use crate::spec::KILL_GRACE;
-use crate::protocol::wire::{Asker, Hello};
 
 /// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its
 /// watchdog one second.
@@ -269,8 +269,10 @@ fn verified_lineage(
 }
 
 fn unverifiable(state: &StateDir, doubt: Option<(u32, Doubt)>) -> String {
-    let holders =
-        state.dir().open_lock(crate::store::paths::file::INSTANCE).map(|file| tenure_sys::lock::holders(&file));
+    let holders = state
+        .dir()
+        .open_lock(crate::store::paths::file::INSTANCE)
+        .map(|file| tenure_sys::lock::holders(&file));
     let pids: Vec<String> = holders.unwrap_or_default().iter().map(u32::to_string).collect();
     match doubt {
         Some((pid, why)) => format!("pid {pid} of the record cannot be verified ({why})"),

@@ -9,23 +9,23 @@ use std::os::fd::{AsFd, BorrowedFd};
 use tenure_sys::spawn::SpawnError;
 use tenure_sys::{limits, socket};
 
-use crate::launch::handshake::{Brief, GO};
 use crate::deadline::{Deadline, Moment, TimedOut};
-use crate::store::event::{self, Event, What};
 use crate::fault::{self, Point};
+use crate::launch::handshake::{Brief, GO};
+use crate::launch::listen::{self, Bound, ListenError};
+use crate::launch::orphans::{self, LeftoverError};
+use crate::launch::readiness::{self, Outcome};
+use crate::launch::recipe::{self, Seat, SeatError};
+use crate::launch::request::Order;
+use crate::spec::{KILL_GRACE, Spec};
+use crate::store::event::{self, Event, What};
 use crate::store::gate::{Gate, GateError};
 use crate::store::lease::Lease;
 use crate::store::ledger::Ledger;
-use crate::launch::orphans::{self, LeftoverError};
-use crate::launch::listen::{self, Bound, ListenError};
 use crate::store::logs;
-use crate::launch::request::Order;
 use crate::store::paths::StateDir;
-use crate::launch::readiness::{self, Outcome};
 use crate::store::records::{self, RecordError};
-use crate::launch::recipe::{self, Seat, SeatError};
 use crate::store::settle::settle;
-use crate::spec::{KILL_GRACE, Spec};
 
 /// A worker cannot be started; nothing of it is left.
 #[derive(Debug, thiserror::Error)]

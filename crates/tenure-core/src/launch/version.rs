@@ -14,8 +14,8 @@ use tenure_sys::lock::{self, FileLock, LockWait};
 
 use crate::deadline::{self, Stage};
 use crate::spec::environment::{Environment, Variables};
-use crate::store::paths::{PathsError, StateDir, file};
 use crate::spec::scope::Scope;
+use crate::store::paths::{PathsError, StateDir, file};
 
 mod cache;
 mod error;

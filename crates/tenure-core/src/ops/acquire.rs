@@ -4,21 +4,21 @@
 //! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
 //! looked at once more: what stands now may be a healthy worker that somebody else has started.
 
-use crate::launch::client::Silence;
 use crate::deadline::{Deadline, Moment, monotonic, wall_millis};
 use crate::error::Error;
+use crate::launch::client::Silence;
+use crate::launch::probe;
+use crate::launch::request::Order;
+use crate::launch::retire::{self, LONGEST_DRAIN, Purpose, Retired};
+use crate::policy::decide::{Suspicion, suspect};
+use crate::protocol::wire::Hello;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::policy::decide::{Suspicion, suspect};
 use crate::store::lease::{Lease, TryLease};
 use crate::store::ledger::Ledger;
 use crate::store::logs::{self, Mark};
-use crate::launch::request::Order;
 use crate::store::paths::file;
-use crate::launch::probe;
 use crate::store::records;
-use crate::launch::retire::{self, LONGEST_DRAIN, Purpose, Retired};
-use crate::protocol::wire::Hello;
 
 /// One call's way to the lease of the gate's scope.
 pub(crate) struct Room<'call> {

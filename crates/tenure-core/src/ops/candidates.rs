@@ -1,25 +1,25 @@
 //! Recording what launchers offer and how starts went, under the gate.
 
 use crate::deadline::Moment;
-use crate::store::desired::{Desired, Offer};
 use crate::error::{Error, ErrorKind};
-use crate::store::event::{self, Event, What};
 use crate::fault::{self, Point};
-use crate::store::gate::Gate;
-use crate::policy::decide::Fault;
-use crate::spec::made::Made;
-use crate::launch::request::{self, Order};
-use crate::spec::origin::Origin;
-use crate::store::paths::StateDir;
 use crate::launch::readiness::Outcome;
-use crate::store::records::{self, RecordError};
-use crate::spec::scope;
 use crate::launch::recipe;
-use crate::spec::Spec;
+use crate::launch::request::{self, Order};
 use crate::launch::start::StartError;
+use crate::policy::decide::Fault;
 use crate::policy::tally;
-use crate::store::trust::Trusted;
 use crate::protocol::wire::Hello;
+use crate::spec::Spec;
+use crate::spec::made::Made;
+use crate::spec::origin::Origin;
+use crate::spec::scope;
+use crate::store::desired::{Desired, Offer};
+use crate::store::event::{self, Event, What};
+use crate::store::gate::Gate;
+use crate::store::paths::StateDir;
+use crate::store::records::{self, RecordError};
+use crate::store::trust::Trusted;
 
 use std::path::PathBuf;
 

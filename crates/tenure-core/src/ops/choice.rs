@@ -7,18 +7,18 @@ use std::time::Duration;
 
 use semver::Version;
 
-use crate::spec::build;
 use crate::deadline::{Deadline, Moment};
-use crate::store::desired::{Desired, Down, Failure, Target};
-use crate::policy::attempt::Errand;
 use crate::error::{Error, ErrorKind};
-use crate::policy::decide::{Aim, Goal, Known, Usable, Warning};
-use crate::ops::candidates;
-use crate::launch::request::Order;
 use crate::launch::probe::Observation;
-use crate::spec::program::{self, NoProgram};
 use crate::launch::recipe;
+use crate::launch::request::Order;
+use crate::ops::candidates;
+use crate::policy::attempt::Errand;
+use crate::policy::decide::{Aim, Goal, Known, Usable, Warning};
 use crate::spec::Spec;
+use crate::spec::build;
+use crate::spec::program::{self, NoProgram};
+use crate::store::desired::{Desired, Down, Failure, Target};
 
 /// What a call may start.
 #[derive(Debug)]

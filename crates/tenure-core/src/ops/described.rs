@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use crate::store::desired::{Desired, Offer};
+use crate::launch::recipe;
 use crate::ops::candidates;
 use crate::spec::origin::{ReadStated, Stated};
-use crate::launch::recipe;
+use crate::store::desired::{Desired, Offer};
 
 /// An offer of a record, and what stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,23 +4,23 @@
 //! memory of one call is [`Errand`], and every wait is cut from one budget.
 
 use crate::deadline::Deadline;
-use crate::policy::attempt::{Act, Errand, How};
 use crate::error::{Error, ErrorKind};
-use crate::store::gate::Gate;
-use crate::policy::decide::{Aim, Fault, Usable, Verdict, Want, judge};
 use crate::launch::limits;
-use crate::store::lease::Lease;
-use crate::ops::candidates;
-use crate::launch::request::{self, Order};
-use crate::store::paths::StateDir;
-use crate::ops::choice::{self, Plan};
 use crate::launch::probe::{self, Observation};
 use crate::launch::readiness::{self, Outcome, UNHEARD, VANISHED};
-use crate::spec::Spec;
+use crate::launch::request::{self, Order};
 use crate::launch::start::{self, StartError};
-use crate::ops::takeover::{self, Attempt, Reason};
 use crate::ops::acquire::Room;
+use crate::ops::candidates;
+use crate::ops::choice::{self, Plan};
+use crate::ops::takeover::{self, Attempt, Reason};
+use crate::policy::attempt::{Act, Errand, How};
+use crate::policy::decide::{Aim, Fault, Usable, Verdict, Want, judge};
 use crate::protocol::wire::{AppState, Endpoint, Hello};
+use crate::spec::Spec;
+use crate::store::gate::Gate;
+use crate::store::lease::Lease;
+use crate::store::paths::StateDir;
 
 /// What a call of [`ensure`] ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,19 +8,19 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
-use crate::store::desired::Desired;
 use crate::error::{Error, ErrorKind};
+use crate::launch::recipe;
+use crate::launch::request;
+use crate::ops::candidates;
+use crate::ops::pin::unknown;
+use crate::ops::restart;
+use crate::protocol::wire::Hello;
+use crate::spec::scope::Scope;
+use crate::store::desired::Desired;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::ops::candidates;
-use crate::launch::request;
 use crate::store::paths::StateDir;
-use crate::ops::pin::unknown;
 use crate::store::records;
-use crate::ops::restart;
-use crate::spec::scope::Scope;
-use crate::launch::recipe;
-use crate::protocol::wire::Hello;
 
 /// An offer is taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]

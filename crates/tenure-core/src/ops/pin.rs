@@ -10,25 +10,25 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
-use crate::store::desired::{Desired, Target};
 use crate::error::{Error, ErrorKind};
-use crate::store::event::{self, Event, What};
 use crate::fault::{self, Point};
-use crate::store::gate::Gate;
 use crate::launch::limits;
-use crate::store::lease::{Lease, TryLease};
-use crate::ops::candidates;
-use crate::launch::request::{self, Order};
-use crate::store::paths::StateDir;
 use crate::launch::probe::{self, FIRST_ANSWER, Observation};
 use crate::launch::readiness;
-use crate::store::records;
-use crate::ops::restart::{self, Cause, Manner, Restarted};
-use crate::launch::retire::LONGEST_DRAIN;
-use crate::spec::scope::Scope;
 use crate::launch::recipe;
+use crate::launch::request::{self, Order};
+use crate::launch::retire::LONGEST_DRAIN;
+use crate::ops::candidates;
+use crate::ops::restart::{self, Cause, Manner, Restarted};
 use crate::ops::takeover;
 use crate::protocol::wire::{AppState, Hello};
+use crate::spec::scope::Scope;
+use crate::store::desired::{Desired, Target};
+use crate::store::event::{self, Event, What};
+use crate::store::gate::Gate;
+use crate::store::lease::{Lease, TryLease};
+use crate::store::paths::StateDir;
+use crate::store::records;
 
 /// A request to hold a version.
 #[derive(Debug, Clone)]

@@ -8,26 +8,26 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment, Stage, monotonic};
-use crate::store::desired::Target;
 use crate::error::{Error, ErrorKind};
-use crate::store::event::{self, Event, What};
-use crate::store::gate::Gate;
 use crate::launch::limits;
-use crate::store::lease::Lease;
-use crate::ops::candidates;
-use crate::launch::request::{self, Order};
-use crate::spec::origin::Origin;
-use crate::store::paths::StateDir;
-use crate::ops::choice;
 use crate::launch::probe::{self, FIRST_ANSWER, Observation};
 use crate::launch::readiness::{self, BootFailure, Outcome, UNHEARD};
-use crate::store::records;
-use crate::launch::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::launch::recipe;
-use crate::spec::Spec;
+use crate::launch::request::{self, Order};
+use crate::launch::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::launch::start::{self, StartError};
+use crate::ops::candidates;
+use crate::ops::choice;
 use crate::ops::takeover::{self, Attempt, Reason};
 use crate::protocol::wire::{AppState, Hello};
+use crate::spec::Spec;
+use crate::spec::origin::Origin;
+use crate::store::desired::Target;
+use crate::store::event::{self, Event, What};
+use crate::store::gate::Gate;
+use crate::store::lease::Lease;
+use crate::store::paths::StateDir;
+use crate::store::records;
 
 /// The proof of a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,19 +6,19 @@ use tenure_sys::lock;
 use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Deadline, Moment};
-use crate::store::desired::Desired;
-use crate::protocol::ends::End;
 use crate::error::Error;
+use crate::launch::probe::{self, FIRST_ANSWER, Observation};
+use crate::ops::candidates;
+use crate::protocol::ends::End;
+use crate::protocol::wire::{AppState, Hello};
+use crate::spec::scope::Scope;
+use crate::store::desired::Desired;
 use crate::store::gate;
 use crate::store::lease::LeaseError;
 use crate::store::ledger::Ledger;
 use crate::store::logs;
-use crate::ops::candidates;
 use crate::store::paths::{self, StateDir, file};
-use crate::launch::probe::{self, FIRST_ANSWER, Observation};
 use crate::store::records;
-use crate::spec::scope::Scope;
-use crate::protocol::wire::{AppState, Hello};
 
 /// What stands under a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -5,19 +5,19 @@ use std::time::Duration;
 use tenure_sys::process::{self, Verified};
 
 use crate::deadline::{Deadline, Moment};
-use crate::store::desired::Down;
 use crate::error::{Error, ErrorKind};
+use crate::launch::orphans::{self, Ended};
+use crate::launch::probe::FIRST_ANSWER;
+use crate::launch::request;
+use crate::launch::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
+use crate::protocol::wire::Hello;
+use crate::spec::KILL_GRACE;
+use crate::spec::scope::Scope;
+use crate::store::desired::Down;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::launch::orphans::{self, Ended};
-use crate::launch::request;
 use crate::store::paths::{StateDir, file};
-use crate::launch::probe::FIRST_ANSWER;
 use crate::store::records;
-use crate::launch::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
-use crate::spec::scope::Scope;
-use crate::spec::KILL_GRACE;
-use crate::protocol::wire::Hello;
 
 /// A request to stop a worker.
 #[derive(Debug, Clone)]
@@ -84,10 +84,8 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
-    let patience = orphans::patience(
-        budget.stage("previous program")?,
-        ledger.end_budget(Duration::ZERO) + KILL_GRACE,
-    );
+    let patience =
+        orphans::patience(budget.stage("previous program")?, ledger.end_budget(Duration::ZERO) + KILL_GRACE);
     let leftovers = orphans::clear(&gate, &retired.lease, &ledger, patience)?;
     if let Some((hello, _)) = &asked {
         retire::await_exit(&hello.identity);

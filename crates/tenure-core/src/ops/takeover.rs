@@ -11,24 +11,24 @@ use tenure_sys::limits;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{self, ProcessHandle, RunState, Signal, Verified};
 
-use crate::spec::amount::Span;
-use crate::launch::handshake::{Brief, Succession};
-use crate::launch::client;
 use crate::deadline::{Deadline, Moment, millis, monotonic};
 use crate::error::{Error, ErrorKind};
-use crate::store::event::{self, Event, What};
 use crate::fault::{self, Point};
+use crate::launch::client;
+use crate::launch::handshake::{Brief, Succession};
+use crate::launch::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
+use crate::launch::recipe::{self, Seat};
+use crate::launch::request::Order;
+use crate::launch::start::StartError;
+use crate::ops::candidates;
+use crate::protocol::wire::{AppState, Hello, Role};
+use crate::spec::amount::Span;
+use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
+use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::ledger::Ledger;
 use crate::store::logs;
-use crate::ops::candidates;
-use crate::launch::request::Order;
-use crate::launch::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
 use crate::store::records;
-use crate::launch::recipe::{self, Seat};
-use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
-use crate::launch::start::StartError;
-use crate::protocol::wire::{AppState, Hello, Role};
 
 /// The stage of what failed because the worker counts in another pid namespace.
 const FOREIGN: &str = "pid namespace";

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use semver::Version;
 
-use crate::spec::{Spec, Summary};
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
+use crate::spec::{Spec, Summary};
 
 use crate::launch::probe::Observation;
 

@@ -7,8 +7,8 @@
 use semver::Version;
 
 use crate::deadline::Moment;
-use crate::store::desired::{Desired, Offer};
 use crate::protocol::ends;
+use crate::store::desired::{Desired, Offer};
 use crate::store::ledger::Ledger;
 
 /// Counts what the ledger tells of its generation.
@@ -57,8 +57,8 @@ fn is_news(ledger: &Ledger, desired: &Desired, offer: &Offer, at: &Moment, now: 
 mod tests {
     use super::*;
     use crate::protocol::ends::{End, How};
-    use crate::store::ledger::{Proved, RolledBack};
     use crate::spec::Spec;
+    use crate::store::ledger::{Proved, RolledBack};
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }

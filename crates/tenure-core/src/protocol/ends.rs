@@ -9,8 +9,8 @@ use std::time::Duration;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::spec::amount::Span;
 use crate::deadline::Moment;
+use crate::spec::amount::Span;
 
 /// Rows kept: enough to see that something repeats, few enough to read at a glance.
 const KEPT: usize = 8;

@@ -10,10 +10,10 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Moment;
+use crate::protocol::wire::Asker;
+use crate::spec::Spec;
 use crate::spec::made::Made;
 use crate::spec::origin::Origin;
-use crate::spec::Spec;
-use crate::protocol::wire::Asker;
 
 /// Format version of the record. A reader of 1 would overlook what a person holds, and one of 2 would start what nobody trusts
 /// any more.

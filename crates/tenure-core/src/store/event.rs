@@ -14,8 +14,8 @@ use tenure_sys::dir::fstat;
 use tenure_sys::lock::{self, TryLock};
 
 use crate::deadline::wall_millis;
-use crate::store::paths::{StateDir, file};
 use crate::protocol::wire::Asker;
+use crate::store::paths::{StateDir, file};
 
 /// Size at which whoever has written rotates the file: some thousands of events.
 const ROTATE_AT: u64 = 1_000_000;

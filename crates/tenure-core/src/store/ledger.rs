@@ -11,8 +11,8 @@ use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
 use crate::protocol::ends::{self, End, How};
-use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 use crate::protocol::wire::{Asker, Endpoint};
+use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 
 /// Format version of the record.
 pub const SCHEMA: u32 = 1;

@@ -16,9 +16,9 @@ use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::tree;
 use tenure_sys::user::{self, HomeError};
 
+use crate::spec::scope::{self, Scope};
 use crate::store::directory_id::{DirectoryId, Origin, Place};
 use crate::store::ledger::Ledger;
-use crate::spec::scope::{self, Scope};
 
 /// Variable that names the root of all state.
 pub const ROOT_VARIABLE: &str = "TENURE_STATE_DIR";

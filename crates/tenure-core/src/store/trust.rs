@@ -17,8 +17,8 @@ use tenure_sys::dir::{Dir, DirError, exposed};
 use tenure_sys::lock::{self, FileLock, LockWait};
 
 use crate::spec::origin::Origin;
-use crate::store::paths::{self, PathsError};
 use crate::spec::scope;
+use crate::store::paths::{self, PathsError};
 
 /// Directory of the records, below the state root.
 const DIRECTORY: &str = "trust";

@@ -2,9 +2,9 @@
 //! carried out as its own file does it and begins an epoch.
 
 use semver::Version;
-use tenure_core::store::desired::{Desired, Offer, Target};
-use tenure_core::spec::origin::Origin;
 use tenure_core::policy::tally;
+use tenure_core::spec::origin::Origin;
+use tenure_core::store::desired::{Desired, Offer, Target};
 
 use super::{Rule, World, spec};
 

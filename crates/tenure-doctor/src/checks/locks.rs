@@ -25,7 +25,9 @@ pub(crate) const CHECKS: &[Check] = &[
 /// A hold that lasts longer waits for something slow: each is bounded by a watchdog, at a minute beyond its own budgets.
 const LONG_HOLD: Duration = Duration::from_mins(1);
 
-fn signed<'case>(case: &Case<'case>) -> Option<(&'case tenure_core::store::gate::Signature, Option<RunState>)> {
+fn signed<'case>(
+    case: &Case<'case>,
+) -> Option<(&'case tenure_core::store::gate::Signature, Option<RunState>)> {
     match case.state.gate.as_ref().ok()?.as_ref()? {
         GateHolder::Signed { by, run } => Some((by, *run)),
         GateHolder::Unsigned { .. } => None,

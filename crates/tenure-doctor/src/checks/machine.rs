@@ -4,8 +4,8 @@ use crate::check::{Check, Look, bytes};
 use crate::facts::{Access, Machine};
 use crate::finding::Symptom;
 use tenure_core::launch::request::{FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, WEDGED_AFTER_VARIABLE};
-use tenure_core::store::paths::ROOT_VARIABLE;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
+use tenure_core::store::paths::ROOT_VARIABLE;
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "state-root", part: "state directory", look: Look::Machine(root) },

@@ -1,9 +1,9 @@
 //! Checks of the two records: can they be read, and do they agree with what stands.
 
-use tenure_core::store::directory_id::Origin;
 use crate::check::{Case, Check, Look, word};
 use crate::facts::{Member, Now, Record};
 use crate::finding::{Fix, Symptom};
+use tenure_core::store::directory_id::Origin;
 use tenure_core::store::paths::file;
 use tenure_sys::process::{Doubt, GoneReason};
 

@@ -6,8 +6,8 @@ use tenure_sys::census::Seen;
 use crate::check::{Case, Check, Look, bytes, word};
 use crate::facts::{Host, Unread, line_of};
 use crate::finding::{Fix, Symptom};
-use tenure_core::protocol::ends::{self, End};
 use tenure_core::launch::orphans;
+use tenure_core::protocol::ends::{self, End};
 use tenure_core::store::paths::file;
 
 pub(crate) const CHECKS: &[Check] = &[

@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use semver::Version;
 
-use tenure_core::store::desired::{Failure, Target};
 use crate::check::{Case, Check, Look, span};
 use crate::facts::Wanted;
 use crate::finding::Symptom;
+use tenure_core::store::desired::{Failure, Target};
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "held-down", part: "versions", look: Look::Worker(held_down) },

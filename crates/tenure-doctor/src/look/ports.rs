@@ -5,10 +5,10 @@ use std::net::SocketAddr;
 use tenure_sys::census;
 use tenure_sys::socket::{self, ListeningSocket};
 
-use tenure_core::store::desired::Target;
 use crate::facts::{Port, Wanted};
-use tenure_core::spec::Spec;
 use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::Spec;
+use tenure_core::store::desired::Target;
 
 /// The addresses that a worker says it serves on. Its own processes, which were verified, are asked first, so
 /// that nobody else has to be looked at in the usual case.

@@ -7,9 +7,9 @@ use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
 use tenure_worker::check::{Check, Finding, Inquiry, Target};
-use tenure_worker::proxy::Proxy;
 
 use super::figure::Row;
 use crate::sandbox::{Call, Running, Sandbox};

@@ -2,7 +2,7 @@
 //!
 //! Changes nothing but those; what they cost is in [`crate::model::invariant`].
 
-use tenure_worker::life::Life;
+use tenure_core::policy::lifecycle::Life;
 
 use crate::model::scenario::{Rules, Task};
 use crate::model::state::{Launcher, Outcome, Pc, State};

@@ -4,7 +4,7 @@
 //! within its time, and a call fails only if something has gone wrong.
 
 use stateright::Property;
-use tenure_worker::life::Life;
+use tenure_core::policy::lifecycle::Life;
 
 use crate::model::moves;
 use crate::model::scenario::{Rules, Task};

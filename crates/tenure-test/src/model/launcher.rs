@@ -5,7 +5,7 @@
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
-use tenure_worker::life::{Happening, Life};
+use tenure_core::policy::lifecycle::{Happening, Life};
 
 use crate::model::account;
 use crate::model::policy::{Deed, Question, Record};

@@ -3,7 +3,7 @@
 //! The two are apart because a state is at rest when the processes have nothing left to do, whatever might still be done
 //! to them.
 
-use tenure_worker::life::{Happening, Life};
+use tenure_core::policy::lifecycle::{Happening, Life};
 
 use crate::model::launcher::{self, Eye};
 use crate::model::real::{Change, Level};

@@ -3,7 +3,7 @@
 //! A pin retires and starts as a restart does; what is its own is here: whether anything has to be done, the proof, the
 //! record that comes last, and what is started again when the version does not start.
 
-use tenure_worker::life::Life;
+use tenure_core::policy::lifecycle::Life;
 
 use crate::model::launcher::{self, Eye};
 use crate::model::policy::Deed;

@@ -1,6 +1,6 @@
 //! Ending a worker and proving it: asked first, given the time that it announces, forced only when it stands still.
 
-use tenure_worker::life::Happening;
+use tenure_core::policy::lifecycle::Happening;
 
 use crate::model::launcher::{self, Eye};
 use crate::model::policy::Deed;

@@ -1,6 +1,6 @@
 //! Starting a worker with the lease in hand: generation, socket, process, record, go, and then its report.
 
-use tenure_worker::life::Life;
+use tenure_core::policy::lifecycle::Life;
 
 use crate::model::launcher;
 use crate::model::pinning;

@@ -5,7 +5,7 @@
 //! description, a socket answers while a process holds it, and both are gone with their last holder.
 
 use tenure_core::policy::attempt::How;
-use tenure_worker::life::Life;
+use tenure_core::policy::lifecycle::Life;
 
 use crate::model::policy::{Memory, Record};
 use crate::model::real::Level;

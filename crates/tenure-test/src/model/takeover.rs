@@ -1,6 +1,6 @@
 //! The model of a takeover: incumbent, successor, launchers and what the kernel keeps, through every interleaving and fault.
 //!
-//! What decides is what ships: [`tenure_worker::takeover::machine`] is called for both sides. What is rewritten, because it is
+//! What decides is what ships: [`tenure_core::policy::handoff`] is called for both sides. What is rewritten, because it is
 //! I/O, is how each deed is carried out, cut where the real one can be interleaved or can die. Whether a worker is to be
 //! replaced is a matter of the other model, and told here in two lines. Each state knows at which fault points its processes
 //! stand (`point`), so that what happens here can be made to happen to real ones.
@@ -20,7 +20,7 @@ pub mod catalog;
 pub mod replay;
 
 use stateright::{HasDiscoveries, Model, Property};
-use tenure_worker::takeover::machine::Incumbent;
+use tenure_core::policy::handoff::Incumbent;
 
 use crate::model::takeover::moves::Move;
 use crate::model::takeover::process::{Launcher, Pc, Phase, Worker};

@@ -3,7 +3,7 @@
 //! The kit's threads are one here: what a happening brings is done at once, except that a drain ends the program first and
 //! then the process. The watchdog is apart, because it acts where nothing else of the process does.
 
-use tenure_worker::life::{self, Deed, Happening, Life};
+use tenure_core::policy::lifecycle::{self, Deed, Happening, Life};
 
 use crate::model::scenario::{Mutation, Rules};
 use crate::model::state::{NOBODY, News, State};
@@ -87,7 +87,7 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<Happening> 
 
 /// Something happens to it; the deeds are the shipped machine's.
 pub(super) fn happen(s: &mut State, slot: u8, happening: Happening) {
-    let (next, deeds) = life::step(s.worker(slot).life, happening);
+    let (next, deeds) = lifecycle::step(s.worker(slot).life, happening);
     s.worker(slot).life = next;
     for deed in deeds {
         match deed {

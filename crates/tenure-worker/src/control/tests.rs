@@ -3,10 +3,10 @@
 use std::io::{Read, Write};
 use std::thread;
 
-use tenure_core::launch::client::{Connection, Silence, connect};
 use tenure_core::deadline::Stage;
-use tenure_core::store::event;
+use tenure_core::launch::client::{Connection, Silence, connect};
 use tenure_core::protocol::wire::{AppState, Role, Until};
+use tenure_core::store::event;
 use tenure_sys::process::ProcessHandle;
 
 use super::*;
@@ -127,8 +127,12 @@ fn garbage_is_closed_and_an_unknown_verb_is_refused_and_neither_disturbs_others(
     assert!(rest.is_empty());
 
     let mut newer = desk.connect().stream().try_clone().expect("a descriptor");
-    tenure_core::protocol::wire::write(&mut newer, &serde_json::json!({"op": "prepare", "version": "9.0.0"})).expect("room");
-    assert!(matches!(tenure_core::protocol::wire::read(&mut newer).expect("an answer"), Answer::Refused { .. }));
+    tenure_core::protocol::wire::write(&mut newer, &serde_json::json!({"op": "prepare", "version": "9.0.0"}))
+        .expect("room");
+    assert!(matches!(
+        tenure_core::protocol::wire::read(&mut newer).expect("an answer"),
+        Answer::Refused { .. }
+    ));
     tenure_core::protocol::wire::write(&mut newer, &Request::Hello).expect("room");
     assert!(matches!(tenure_core::protocol::wire::read(&mut newer).expect("an answer"), Answer::Hello(_)));
     good.hello(stage(LONG)).expect("an answer");

@@ -5,16 +5,16 @@ use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
 use tenure_core::protocol::ends::{self, How};
+use tenure_core::protocol::wire::AppState;
+use tenure_core::spec::{KILL_GRACE, Ready};
 use tenure_core::store::event::What;
 use tenure_core::store::logs;
-use tenure_core::spec::{KILL_GRACE, Ready};
-use tenure_core::protocol::wire::AppState;
 
 use crate::check::{Finding, Inquiry, Pace};
 use crate::output::{Listener, Output, Said};
 use crate::program::{self, Berth};
 use crate::reason;
-use crate::supervisor::{Act, Happening};
+use tenure_core::policy::supervisor::{Act, Happening};
 
 use super::ready::ReadyPipe;
 use super::{Host, Run};

@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
 use tenure_core::protocol::ends::{End, How};
+use tenure_core::spec::Spec;
 use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::StateDir;
-use tenure_core::spec::Spec;
 
 /// What is known of the present start and of its end.
 #[derive(Debug, Default)]

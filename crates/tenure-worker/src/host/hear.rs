@@ -3,18 +3,18 @@
 use std::io::Write;
 use std::os::fd::BorrowedFd;
 
-use tenure_core::store::event::{self, Event, What};
 use tenure_core::fault::{self, Point};
+use tenure_core::protocol::wire::AppState;
+use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::ledger::ProgramRecord;
 use tenure_core::store::logs;
 use tenure_core::store::paths::file;
-use tenure_core::protocol::wire::AppState;
 use tenure_sys::poll::{self, Interest, Want};
 
 use crate::check::Notice;
 use crate::program::Heard;
 use crate::reason;
-use crate::supervisor::{Exit, Happening};
+use tenure_core::policy::supervisor::{Exit, Happening};
 
 use super::Host;
 use super::handing::Word as Asked;

@@ -5,11 +5,11 @@ use std::os::fd::OwnedFd;
 
 use regex_lite::Regex;
 use tenure_core::launch::listen::{self, ListenError};
-use tenure_core::store::paths::{PathsError, StateDir};
-use tenure_core::spec::scope;
-use tenure_core::spec::{ListenMode, Ready, Spec};
 use tenure_core::launch::version;
 use tenure_core::protocol::wire::{Asker, Endpoint};
+use tenure_core::spec::scope;
+use tenure_core::spec::{ListenMode, Ready, Spec};
+use tenure_core::store::paths::{PathsError, StateDir};
 
 use crate::check::{Check, Command, NotifySocket, Target};
 use crate::program::{self, Plan, Surroundings};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use tenure_sys::wake::Waker;
 
-use crate::supervisor::Happening;
+use tenure_core::policy::supervisor::Happening;
 
 /// Where happenings arrive.
 pub(super) struct Post {

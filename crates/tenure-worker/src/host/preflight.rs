@@ -5,13 +5,13 @@
 
 use std::ffi::OsString;
 
-use tenure_core::launch::handshake::Brief;
 use tenure_core::deadline::Deadline;
+use tenure_core::launch::handshake::Brief;
 use tenure_core::launch::orphans;
-use tenure_core::store::paths::StateDir;
 use tenure_core::spec::program as resolver;
 use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
 use tenure_core::spec::{KILL_GRACE, Spec};
+use tenure_core::store::paths::StateDir;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -54,10 +54,8 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     }
     // One in an uninterruptible sleep is not waited for: it ends with its device.
     let status = child.wait_within(KILL_GRACE);
-    let left = variables
-        .iter()
-        .find(|(name, _)| name == COOKIE_VARIABLE)
-        .map(|(_, cookie)| orphans::sweep(cookie));
+    let left =
+        variables.iter().find(|(name, _)| name == COOKIE_VARIABLE).map(|(_, cookie)| orphans::sweep(cookie));
     match status {
         Ok(_) if !in_time => Err(format!("`{shown}` did not end in time")),
         Ok(Some(status)) if !status.success() => Err(format!("`{shown}` ended with {status}")),

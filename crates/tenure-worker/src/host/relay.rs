@@ -12,14 +12,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tenure_core::asker;
 use tenure_core::deadline::Deadline;
+use tenure_core::spec::{Listen, ListenMode, Upstream};
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::paths::StateDir;
-use tenure_core::spec::{Listen, ListenMode, Upstream};
 use tenure_sys::{process, socket, tree};
 
 use crate::check::{Check, Finding, Inquiry, Target};
-use crate::proxy::{Left, Proxy};
 use crate::status::Status;
+use tenure_proxy::{Left, Proxy};
 
 /// Name of the check that says whether the program takes its clients.
 const PROXY: &str = "proxy";

@@ -7,8 +7,8 @@ use std::thread;
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::store::paths::{StateDir, file};
 use tenure_core::spec::KILL_GRACE;
+use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 
 use super::error::{Berth, ProgramError, failed};

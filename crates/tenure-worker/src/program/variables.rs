@@ -1,9 +1,9 @@
 //! The environment of a program: what the host was given, and what `tenure` tells the program about itself. Pure.
 
-use tenure_core::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use tenure_core::fault;
-use tenure_core::spec::scope::COOKIE_VARIABLE;
+use tenure_core::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use tenure_core::protocol::wire::Endpoint;
+use tenure_core::spec::scope::COOKIE_VARIABLE;
 
 /// Names the descriptor on which the program says that it is ready.
 pub const READY_VARIABLE: &str = "TENURE_READY_FD";

@@ -7,9 +7,9 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use tenure_core::spec::Spec;
 use tenure_core::spec::build::globs::{self, Globs};
 use tenure_core::spec::build::{self, BuildError, Content};
-use tenure_core::spec::Spec;
 use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
 
 use super::places::{Place, Places};

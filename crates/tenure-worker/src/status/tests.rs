@@ -1,7 +1,7 @@
 //! The account as its three readers see it: launchers, the app, the watchdog.
 
-use tenure_core::spec::Spec;
 use tenure_core::protocol::wire::PROTOCOL;
+use tenure_core::spec::Spec;
 
 use super::*;
 

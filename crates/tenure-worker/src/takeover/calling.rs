@@ -9,7 +9,7 @@ use tenure_sys::wake::Waker;
 
 use crate::takeover::hand_over::HandOver;
 use crate::takeover::lineage::Lineage;
-use crate::thread;
+use tenure_sys::thread;
 
 /// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.
 pub(crate) fn call<T: Send + 'static>(

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tenure_core::launch::orphans::LeftoverError;
 use tenure_core::launch::listen::ListenError;
+use tenure_core::launch::orphans::LeftoverError;
 use tenure_core::store::records::RecordError;
 
 /// This worker cannot take the other one's place.

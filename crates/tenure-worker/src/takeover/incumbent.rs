@@ -11,18 +11,18 @@ use std::time::Duration;
 
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::store::ledger::ProgramRecord;
 use tenure_core::launch::retire::OVERRUN;
 use tenure_core::protocol::wire::{Answer, Prepare, Request};
+use tenure_core::store::ledger::ProgramRecord;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
 
-use crate::life::Happening;
 use crate::reason;
 use crate::takeover::lineage::{Kept, Lineage};
-use crate::takeover::machine::{self, Deed, Heard, Incumbent, Terms};
 use crate::takeover::parcel::{self, Link, LinkError};
-use crate::thread;
+use tenure_core::policy::handoff::{self, Deed, Heard, Incumbent, Terms};
+use tenure_core::policy::lifecycle::Happening;
+use tenure_sys::thread;
 
 mod back;
 mod handing;
@@ -127,7 +127,7 @@ impl<'lineage> Takeover<'lineage> {
         let mut state = Incumbent::Serving;
         let mut heard = Heard::Prepare;
         loop {
-            let (next, deed) = machine::incumbent(state, heard, self.terms);
+            let (next, deed) = handoff::incumbent(state, heard, self.terms);
             state = next;
             heard = match deed {
                 None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {

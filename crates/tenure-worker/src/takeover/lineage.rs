@@ -11,16 +11,16 @@ use std::time::Duration;
 
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
-use tenure_core::store::ledger::{HostRecord, Proved};
-use tenure_core::spec::Kind;
 use tenure_core::protocol::wire::{Abort, Answer, Endpoint, Request};
+use tenure_core::spec::Kind;
+use tenure_core::store::ledger::{HostRecord, Proved};
 use tenure_sys::process::ProcessHandle;
 
 use crate::holding::Holding;
-use crate::life::{Happening, Life};
 use crate::status::Status;
 use crate::takeover::hand_over::HandOver;
 use crate::takeover::parcel::Link;
+use tenure_core::policy::lifecycle::{Happening, Life};
 
 /// The app's hooks, called by one thread at a time.
 pub(crate) type Hooks = Arc<Mutex<Box<dyn HandOver>>>;

@@ -11,17 +11,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tenure_core::Version;
-use tenure_core::launch::handshake::Succession;
-use tenure_core::launch::client::{self, Silence};
 use tenure_core::deadline::{Deadline, Moment, Stage, millis, monotonic};
 use tenure_core::fault::{self, Point};
+use tenure_core::launch::client::{self, Silence};
+use tenure_core::launch::handshake::Succession;
+use tenure_core::launch::listen::{self, BACKLOG, Taken};
+use tenure_core::launch::retire::OVERRUN;
+use tenure_core::protocol::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
 use tenure_core::store::gate::Entrusted;
 use tenure_core::store::lease::Lease;
 use tenure_core::store::ledger::Ledger;
-use tenure_core::launch::listen::{self, BACKLOG, Taken};
 use tenure_core::store::records;
-use tenure_core::launch::retire::OVERRUN;
-use tenure_core::protocol::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
@@ -31,11 +31,11 @@ use crate::holding::Holding;
 use crate::reason;
 use crate::takeover::error::{TakeoverError, broken, declined, given_up, unheard};
 use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
-use crate::takeover::machine::{self, Step, Successor, Word};
 use crate::takeover::parcel::{self, Link, LinkError};
 use crate::takeover::remains;
 use crate::takeover::took::Took;
-use crate::thread;
+use tenure_core::policy::handoff::{self, Step, Successor, Word};
+use tenure_sys::thread;
 
 /// How long an incumbent may take to answer PREPARE: one write of its ledger. One that takes longer is stopped or worse,
 /// and its launcher knows better what to do with it.
@@ -52,7 +52,7 @@ const DYING: Duration = Duration::from_secs(1);
 
 /// Asks the table; what it does not foresee here is a giving up.
 fn step(state: &mut Successor, word: Word) -> Option<Step> {
-    let (next, step) = machine::successor(*state, word);
+    let (next, step) = handoff::successor(*state, word);
     *state = next;
     step
 }

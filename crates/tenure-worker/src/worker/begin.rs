@@ -3,11 +3,11 @@
 use std::io;
 use std::os::unix::net::UnixListener;
 
-use tenure_core::launch::handshake::Brief;
 use tenure_core::deadline::Moment;
-use tenure_core::store::records::RecordError;
-use tenure_core::spec::Kind;
+use tenure_core::launch::handshake::Brief;
 use tenure_core::protocol::wire::{App, Endpoint, Hello, PROTOCOL, Role};
+use tenure_core::spec::Kind;
+use tenure_core::store::records::RecordError;
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::random;
 

@@ -9,7 +9,7 @@ use tenure_core::protocol::ends::{End, How};
 use tenure_core::store::logs::{self, Mark};
 
 use crate::holding::Holding;
-use crate::life::Happening;
+use tenure_core::policy::lifecycle::Happening;
 
 /// Since when an app serves whose end has not been put on record.
 #[derive(Debug, Default)]

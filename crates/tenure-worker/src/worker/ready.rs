@@ -2,14 +2,14 @@
 
 use std::mem;
 
-use tenure_core::launch::handshake::Report;
 use tenure_core::deadline::monotonic;
-use tenure_core::store::event::What;
 use tenure_core::fault::{self, Point};
+use tenure_core::launch::handshake::Report;
 use tenure_core::protocol::wire::AppState;
+use tenure_core::store::event::What;
 
 use super::{ReadyError, Side, Worker};
-use crate::life::{Deed, Happening, Life};
+use tenure_core::policy::lifecycle::{Deed, Happening, Life};
 
 impl Worker {
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.

@@ -3,12 +3,12 @@
 use std::io::Read;
 use std::time::Duration;
 
-use tenure_core::spec::amount::Span;
 use tenure_core::fault::Point;
-use tenure_core::store::paths::file;
-use tenure_core::store::records::read_ledger;
 use tenure_core::launch::retire::Ending;
 use tenure_core::protocol::wire::{AppState, Role};
+use tenure_core::spec::amount::Span;
+use tenure_core::store::paths::file;
+use tenure_core::store::records::read_ledger;
 use tenure_core::{Ensured, ErrorKind, How};
 use tenure_sys::process::Signal;
 use tenure_sys::socket;

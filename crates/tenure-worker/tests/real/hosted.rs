@@ -2,9 +2,9 @@
 
 use std::io::{Read, Write};
 
+use tenure_core::protocol::wire::{AppState, Hello};
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Health, Listen, ListenMode, Ready, Spec};
-use tenure_core::protocol::wire::{AppState, Hello};
 use tenure_core::{Ensured, Error, Order};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::socket;

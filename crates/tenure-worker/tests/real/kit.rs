@@ -10,9 +10,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::store::paths::{ROOT_VARIABLE, StateDir};
-use tenure_core::spec::{Kind, Listen, ListenMode, Spec};
 use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::{Kind, Listen, ListenMode, Spec};
+use tenure_core::store::paths::{ROOT_VARIABLE, StateDir};
 use tenure_core::{Ensured, Error, Order, Scope};
 use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -182,7 +182,10 @@ pub(crate) fn end(handle: &ProcessHandle) {
 /// HELLO over a new connection.
 pub(crate) fn ask() -> Hello {
     let stage = Deadline::start(LONG).stage("test").expect("fresh");
-    tenure_core::launch::client::connect(&state(), stage).expect("it listens").hello(stage).expect("it answers")
+    tenure_core::launch::client::connect(&state(), stage)
+        .expect("it listens")
+        .hello(stage)
+        .expect("it answers")
 }
 
 /// Says why each event happened, as `what: why`.

@@ -14,7 +14,6 @@ mod hosted;
 mod kit;
 mod program;
 mod proxied;
-#[cfg(feature = "sqlite")]
 mod rows;
 mod shims;
 mod sources;
@@ -33,11 +32,7 @@ fn main() -> ExitCode {
     }
 }
 
-#[cfg(feature = "sqlite")]
 const ROWS: &[kit::Case] = rows::ALL;
-/// There is no store of rows without the feature.
-#[cfg(not(feature = "sqlite"))]
-const ROWS: &[kit::Case] = &[];
 
 fn all() -> Vec<kit::Case> {
     [cases::ALL, shims::ALL, hosted::ALL, proxied::ALL, sources::ALL, stores::ALL, ROWS].concat()

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 
+use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Health, Listen, ListenMode, Ready, Spec, Upstream};
-use tenure_core::protocol::wire::Hello;
 use tenure_core::{Ensured, Order};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 

@@ -3,9 +3,9 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tenure_fence::FenceError;
+use tenure_fence::sqlite::{SqliteFence, WriteError, rusqlite};
 use tenure_sys::process::Signal;
-use tenure_worker::fence::FenceError;
-use tenure_worker::fence::sqlite::{SqliteFence, WriteError, rusqlite};
 
 use crate::kit::{Case, cases};
 use crate::stores::{Writer, answer, next_order};

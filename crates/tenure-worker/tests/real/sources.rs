@@ -5,12 +5,12 @@ use std::path::Path;
 use std::thread;
 
 use tenure_core::deadline::{Deadline, Stage};
-use tenure_core::store::paths::file;
-use tenure_core::spec::{Kind, Ready, Spec};
 use tenure_core::launch::version::{self, VersionCommand};
 use tenure_core::protocol::wire::Hello;
-use tenure_core::{Ensured, How, Order, Version};
 use tenure_core::spec::build;
+use tenure_core::spec::{Kind, Ready, Spec};
+use tenure_core::store::paths::file;
+use tenure_core::{Ensured, How, Order, Version};
 use tenure_sys::process::{self, Verified};
 
 use crate::kit::{Case, LONG, ask, cases, end, gone, scope, spec, state, stop};

@@ -11,10 +11,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use tenure_core::store::paths::ROOT_VARIABLE;
+use tenure_fence::directory::{DirectoryFence, carry};
 use tenure_sys::pipe::pipe;
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
-use tenure_worker::fence::directory::{DirectoryFence, carry};
 
 use crate::kit::{Case, LONG, cases};
 
@@ -92,7 +92,6 @@ pub(crate) fn run(words: &[String]) -> ExitCode {
     let (store, generation) = (Path::new(store), generation.parse().expect("a number"));
     match kind.as_str() {
         "directory" => write_files(store, generation),
-        #[cfg(feature = "sqlite")]
         "sqlite" => crate::rows::write(store, generation),
         other => panic!("no store of the kind {other}"),
     }

@@ -12,10 +12,10 @@ use tenure_sys::lock;
 use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::tree;
 
-use crate::store::ledger::ProgramRecord;
-use crate::store::paths::StateDir;
 use crate::spec::program::SHIM;
 use crate::spec::scope;
+use crate::store::ledger::ProgramRecord;
+use crate::store::paths::StateDir;
 
 /// A program whose time is over, and where it is to be looked for.
 #[derive(Debug, Clone, Copy)]

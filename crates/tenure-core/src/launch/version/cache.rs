@@ -17,8 +17,8 @@ use serde::{Deserialize, Serialize};
 use super::error::VersionError;
 use super::stated::VersionCommand;
 use crate::spec::environment::Variables;
-use crate::store::paths::{StateDir, file};
 use crate::spec::{program, scope};
+use crate::store::paths::{StateDir, file};
 
 /// Format of the file.
 const SCHEMA: u32 = 1;

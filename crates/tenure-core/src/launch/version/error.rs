@@ -6,8 +6,8 @@ use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::SpawnError;
 
 use super::stated::NoVersion;
-use crate::store::paths::PathsError;
 use crate::spec::program::NoProgram;
+use crate::store::paths::PathsError;
 
 /// A command that was to tell the version did not. Never remembered: the next call asks again.
 #[derive(Debug, thiserror::Error)]

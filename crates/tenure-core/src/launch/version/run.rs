@@ -20,8 +20,8 @@ use tenure_sys::tree;
 use super::cache::Question;
 use super::error::VersionError;
 use crate::deadline::Stage;
-use crate::spec::environment::Variables;
 use crate::spec::KILL_GRACE;
+use crate::spec::environment::Variables;
 
 /// Most that is kept of each stream, and as much as a pipe holds. A version is far below it, and so is what went wrong.
 const MOST: usize = 64 * 1024;

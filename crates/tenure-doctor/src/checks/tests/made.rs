@@ -10,17 +10,20 @@ use tenure_sys::kernel::{Features, WatchLimits};
 use tenure_sys::process::{GoneReason, RunState};
 use tenure_sys::socket::ListeningSocket;
 
+use crate::facts::{
+    Access, Facts, GateHolder, Host, LogBytes, Machine, Member, Now, Place, Port, Record, State, Wanted,
+    Worker,
+};
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
+use tenure_core::launch::probe::Observation;
+use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
+use tenure_core::spec::Spec;
+use tenure_core::spec::scope::Scope;
 use tenure_core::store::desired::Desired;
 use tenure_core::store::directory_id::{self, DirectoryId, Origin};
-use crate::facts::{Access, Facts, GateHolder, Host, LogBytes, Machine, Member, Now, Place, Port, Record, State, Wanted, Worker};
 use tenure_core::store::gate::Signature;
 use tenure_core::store::ledger::{HostRecord, Ledger};
-use tenure_core::launch::probe::Observation;
-use tenure_core::spec::scope::Scope;
-use tenure_core::spec::Spec;
-use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
 
 pub(super) const LATER: u64 = 1_000_000;
 

@@ -3,7 +3,7 @@
 //! One thread for one takeover: a deed is done before anything else is heard. Between a table's step and each part of the
 //! deed it can be killed or stopped.
 
-use tenure_worker::takeover::machine::{self, Deed, Heard, Incumbent, Successor, Then};
+use tenure_core::policy::handoff::{self, Deed, Heard, Incumbent, Successor, Then};
 
 use crate::model::takeover::process::{Kin, News, Phase, Reply, Said, Todo, WORDS, Worker};
 use crate::model::takeover::scenario::{Mutation, Scenario};
@@ -25,7 +25,7 @@ pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> 
         (state == Incumbent::Quiescing && !worker.ails, Heard::Quiesced),
         (state == Incumbent::Reclaiming && !worker.ails, Heard::Reclaimed),
     ];
-    let matters = |heard: &Heard| machine::incumbent(state, *heard, rules.terms) != (state, None);
+    let matters = |heard: &Heard| handoff::incumbent(state, *heard, rules.terms) != (state, None);
     offers.into_iter().filter(|(can, _)| *can).map(|(_, heard)| heard).filter(matters).collect()
 }
 
@@ -55,7 +55,7 @@ pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: Heard) {
     let (next, deed) = match (state, heard) {
         // Nobody is about to take its place: it ends as any worker does.
         (Incumbent::Serving, Heard::StopAsked) => (Incumbent::Leaving, Some(Deed::Leave)),
-        (_, _) => machine::incumbent(state, heard, rules.terms),
+        (_, _) => handoff::incumbent(state, heard, rules.terms),
     };
     let worker = s.worker(slot);
     worker.phase = Phase::Incumbent(next);

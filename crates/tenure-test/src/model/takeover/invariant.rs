@@ -3,7 +3,7 @@
 //! The numbers are those of the protocol's invariants.
 
 use stateright::Property;
-use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
+use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 
 use crate::model::takeover::moves;
 use crate::model::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Tried, Worker};

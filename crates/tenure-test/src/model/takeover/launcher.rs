@@ -3,7 +3,7 @@
 //! Cut where the real ones can be interleaved or can die. Whom to replace is told here in two lines; the shipped judge has a
 //! model of its own beside this one.
 
-use tenure_worker::takeover::machine::{Heard, Incumbent, Successor, Word};
+use tenure_core::policy::handoff::{Heard, Incumbent, Successor, Word};
 
 use crate::model::takeover::process::{
     Kin, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Todo, Tried, Worker,

@@ -1,6 +1,6 @@
 //! Everything that can happen next: what the processes do by themselves, and what is done to them.
 
-use tenure_worker::takeover::machine::{Heard, Incumbent, Successor, Word};
+use tenure_core::policy::handoff::{Heard, Incumbent, Successor, Word};
 
 use crate::model::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
 use crate::model::takeover::scenario::{Mutation, Scenario};

@@ -1,7 +1,7 @@
 //! From a state of the model to the fault points at which real processes stand, and the words of a trace.
 
 use tenure_core::fault::Point;
-use tenure_worker::takeover::machine::{Incumbent, Successor, Then};
+use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 
 use crate::model::takeover::moves::Move;
 use crate::model::takeover::process::{Pc, Phase, Todo, Worker};

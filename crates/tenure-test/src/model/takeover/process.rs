@@ -1,6 +1,6 @@
 //! The processes of a takeover: what a worker and a launcher are in one state.
 
-use tenure_worker::takeover::machine::{Incumbent, Successor};
+use tenure_core::policy::handoff::{Incumbent, Successor};
 
 use crate::model::takeover::scenario::Task;
 

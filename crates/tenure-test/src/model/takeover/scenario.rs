@@ -2,7 +2,7 @@
 //!
 //! Data only. Whatever goes wrong is bounded by a count.
 
-use tenure_worker::takeover::machine::Terms;
+use tenure_core::policy::handoff::Terms;
 
 /// What a launcher calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

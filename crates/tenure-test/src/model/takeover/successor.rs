@@ -1,6 +1,6 @@
 //! A successor's own steps, each through the shipped table.
 
-use tenure_worker::takeover::machine::{self, Incumbent, Step, Successor, Word};
+use tenure_core::policy::handoff::{self, Incumbent, Step, Successor, Word};
 
 use crate::model::takeover::process::{Kin, NOBODY, News, Origin, Phase, Reply, Said, Todo, Worker};
 use crate::model::takeover::scenario::{Mutation, Scenario};
@@ -60,7 +60,7 @@ pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
         (Successor::Asking, Word::Lost | Word::Late) if rules.breaks(Mutation::LostLinkDeclines) => {
             (Successor::Over, Some(Step::Decline))
         }
-        (_, _) => machine::successor(state, word),
+        (_, _) => handoff::successor(state, word),
     };
     match word {
         Word::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),

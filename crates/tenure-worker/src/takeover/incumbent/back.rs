@@ -8,29 +8,29 @@ use std::time::Duration;
 
 use tenure_core::asker;
 use tenure_core::deadline::{Moment, millis, wall_millis};
-use tenure_core::protocol::ends::{self, End, How};
-use tenure_core::store::event::What;
 use tenure_core::fault::{self, Point};
-use tenure_core::store::ledger::{Ledger, ProgramRecord, RolledBack};
-use tenure_core::launch::orphans::{self, LeftoverError};
 use tenure_core::launch::listen::BACKLOG;
+use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::retire::OVERRUN;
+use tenure_core::protocol::ends::{self, End, How};
+use tenure_core::protocol::wire::{Prepare, Request};
+use tenure_core::spec::KILL_GRACE;
+use tenure_core::spec::scope;
+use tenure_core::store::event::What;
+use tenure_core::store::ledger::{Ledger, ProgramRecord, RolledBack};
 use tenure_core::store::paths::file;
 use tenure_core::store::records;
-use tenure_core::launch::retire::OVERRUN;
-use tenure_core::spec::scope;
-use tenure_core::spec::KILL_GRACE;
-use tenure_core::protocol::wire::{Prepare, Request};
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
-use crate::life::EXIT_FAILED;
 use crate::reason;
 use crate::takeover::calling;
 use crate::takeover::hand_over::Back;
 use crate::takeover::incumbent::{TRACED, Takeover};
 use crate::takeover::lineage::{self, Lineage};
-use crate::takeover::machine::{Heard, Incumbent, Then};
+use tenure_core::policy::handoff::{Heard, Incumbent, Then};
+use tenure_core::policy::lifecycle::EXIT_FAILED;
 
 impl Takeover<'_> {
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is

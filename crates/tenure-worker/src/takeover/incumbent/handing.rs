@@ -6,17 +6,17 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use tenure_core::deadline::{Deadline, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::store::records;
 use tenure_core::launch::retire::OVERRUN;
 use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
+use tenure_core::store::records;
 use tenure_sys::memory;
 
 use crate::reason;
 use crate::takeover::calling;
 use crate::takeover::incumbent::Takeover;
 use crate::takeover::lineage::Lineage;
-use crate::takeover::machine::Heard;
 use crate::takeover::parcel::LinkError;
+use tenure_core::policy::handoff::Heard;
 
 impl Takeover<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.

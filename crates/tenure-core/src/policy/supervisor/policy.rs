@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use tenure_core::spec::{RestartOn, RestartPolicy};
+use crate::spec::{RestartOn, RestartPolicy};
 
 /// Why a program might have to start again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -75,8 +75,8 @@ fn wait(policy: &RestartPolicy, streak: u32) -> Duration {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tenure_core::spec::amount::Span;
-    use tenure_core::spec::Backoff;
+    use crate::spec::Backoff;
+    use crate::spec::amount::Span;
 
     fn policy(on: RestartOn, limit: u32) -> RestartPolicy {
         let backoff = Backoff(Span::millis(250), Span::secs(2));

@@ -7,9 +7,9 @@
 
 use std::time::Duration;
 
-use tenure_core::spec::amount::Span;
-use tenure_core::deadline::millis;
-use tenure_core::spec::RestartPolicy;
+use crate::deadline::millis;
+use crate::spec::RestartPolicy;
+use crate::spec::amount::Span;
 
 use super::policy::{Cause, History, Ruling};
 use super::words::{Act, Exit, Happening, Outcome, Probation};

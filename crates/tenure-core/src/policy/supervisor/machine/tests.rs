@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use tenure_core::spec::RestartOn;
+use crate::spec::RestartOn;
 
 use tenure_sys::process::ExitStatus;
 

@@ -3,7 +3,7 @@
 //! A lease lets one worker serve, but no lock reaches into a store: a worker that was stopped for a minute, replaced
 //! meanwhile and continued still has its files open, and a write that it had begun goes on. So each generation claims the
 //! store with its number, the store remembers the highest, and every write is made together with a look at that number,
-//! under the same lock. A generation never comes twice ([`Worker::generation`](crate::Worker::generation)), which is what
+//! under the same lock. A generation never comes twice (`tenure_worker::Worker::generation`), which is what
 //! makes it fit for this.
 //!
 //! Here are the words that both fences share. `sqlite`, with the feature of that name, keeps the number in a row that each

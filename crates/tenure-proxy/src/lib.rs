@@ -21,7 +21,7 @@ use std::sync::mpsc::{self, Sender};
 use mio::{Poll, Waker};
 use tenure_core::deadline::{Deadline, monotonic};
 
-use crate::thread;
+use tenure_sys::thread;
 
 mod door;
 mod engine;
