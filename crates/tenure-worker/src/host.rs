@@ -15,24 +15,28 @@ use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
 
-use crate::check::Inquiry;
-use crate::output::{Output, OutputLog};
-use crate::program::{Berth, Program};
+use crate::host::check::Inquiry;
+use crate::host::output::{Output, OutputLog};
+use crate::host::program::{Berth, Program};
+use crate::kit::worker::{Standby, Worker};
 use crate::reason;
-use crate::worker::{Standby, Worker};
 use tenure_core::policy::lifecycle::EXIT_FAILED;
 use tenure_core::policy::supervisor::{Act, Happening, Machine, Outcome, Probation};
 
 mod acts;
+pub mod check;
 mod ended;
 mod handing;
 mod hear;
 mod last_good;
 mod means;
+pub mod output;
 mod post;
 mod preflight;
+pub mod program;
 mod ready;
 mod relay;
+pub mod shim;
 
 use ended::Ending;
 use handing::{Desk, Hooks};

@@ -4,37 +4,27 @@
 //! the deadlines of boot and end, and looks after its own paths. A Rust program embeds it in a few lines; see [`Worker`].
 //! There is no async runtime here: an app brings its own, or none.
 
-pub mod adopt;
-pub mod channel;
-pub mod check;
-mod control;
-mod door;
-mod holding;
+mod build;
+pub mod handoff;
 pub mod host;
+pub mod kit;
 mod logs;
-pub mod output;
-pub mod program;
+mod ownership;
 mod reason;
-mod selfcheck;
-pub mod shim;
-mod source;
 pub mod status;
-pub mod takeover;
-mod watchdog;
-pub mod worker;
 
-pub use adopt::AdoptError;
+pub use handoff::hand_over::{Back, HandOver};
+pub use kit::adopt::AdoptError;
+pub use kit::worker::{ReadyError, Standby, Worker};
 pub use status::{BEAT, Status, StopRequest};
-pub use takeover::hand_over::{Back, HandOver};
 pub use tenure_core::deadline::Deadline;
-pub use worker::{ReadyError, Standby, Worker};
 
 /// To be called first in `main` of a program that may be started as a shim: there it runs the shim and never returns.
 /// Anywhere else it looks at the program's own name and does nothing.
 pub fn init() {
     let mut arguments = std::env::args_os();
-    if arguments.next().is_some_and(|name| name == shim::NAME) {
-        tenure_sys::exit::now(shim::run(arguments));
+    if arguments.next().is_some_and(|name| name == host::shim::NAME) {
+        tenure_sys::exit::now(host::shim::run(arguments));
     }
 }
 

@@ -50,7 +50,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::holding::tests::ground;
+    use crate::ownership::tests::ground;
 
     fn write(logs: &Dir, text: &str) {
         logs.open_append("log").expect("opens").write_all(text.as_bytes()).expect("room");

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
-use tenure_worker::check::{Check, Finding, Inquiry, Target};
+use tenure_worker::host::check::{Check, Finding, Inquiry, Target};
 
 use super::figure::Row;
 use crate::sandbox::{Call, Running, Sandbox};

@@ -10,9 +10,9 @@ use tenure_core::spec::{KILL_GRACE, Ready};
 use tenure_core::store::event::What;
 use tenure_core::store::logs;
 
-use crate::check::{Finding, Inquiry, Pace};
-use crate::output::{Listener, Output, Said};
-use crate::program::{self, Berth};
+use crate::host::check::{Finding, Inquiry, Pace};
+use crate::host::output::{Listener, Output, Said};
+use crate::host::program::{self, Berth};
 use crate::reason;
 use tenure_core::policy::supervisor::{Act, Happening};
 

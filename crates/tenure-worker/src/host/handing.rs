@@ -12,7 +12,7 @@ use std::time::Duration;
 use tenure_core::deadline::Deadline;
 use tenure_sys::wake::Waker;
 
-use crate::takeover::hand_over::{Back, HandOver};
+use crate::handoff::hand_over::{Back, HandOver};
 
 /// Longest wait for the beginning of a start: 10 s for the reading of a large build, and what the loop may be busy with
 /// before it, twice over.

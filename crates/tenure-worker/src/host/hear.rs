@@ -11,8 +11,8 @@ use tenure_core::store::logs;
 use tenure_core::store::paths::file;
 use tenure_sys::poll::{self, Interest, Want};
 
-use crate::check::Notice;
-use crate::program::Heard;
+use crate::host::check::Notice;
+use crate::host::program::Heard;
 use crate::reason;
 use tenure_core::policy::supervisor::{Exit, Happening};
 
@@ -193,7 +193,7 @@ impl Host {
         self.alarm = None;
         if let Some(mut run) = self.run.take() {
             run.inquiry = None;
-            self.log = run.output.and_then(crate::output::Output::end);
+            self.log = run.output.and_then(crate::host::output::Output::end);
         }
         Happening::TreeGone
     }
@@ -220,7 +220,8 @@ impl Host {
     }
 
     fn hear_notices(&mut self) -> Vec<Happening> {
-        let notices = self.means.notify.as_ref().map(crate::check::NotifySocket::read).unwrap_or_default();
+        let notices =
+            self.means.notify.as_ref().map(crate::host::check::NotifySocket::read).unwrap_or_default();
         let mut happenings = Vec::new();
         for notice in notices {
             match notice {

@@ -11,10 +11,10 @@ use tenure_core::spec::scope;
 use tenure_core::spec::{ListenMode, Ready, Spec};
 use tenure_core::store::paths::{PathsError, StateDir};
 
-use crate::check::{Check, Command, NotifySocket, Target};
-use crate::program::{self, Plan, Surroundings};
+use crate::host::check::{Check, Command, NotifySocket, Target};
+use crate::host::program::{self, Plan, Surroundings};
+use crate::kit::worker::Worker;
 use crate::status::Status;
-use crate::worker::Worker;
 
 use super::last_good::Made;
 use super::post::Post;

@@ -17,7 +17,7 @@ use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::tree;
 
-use crate::program::{self, Surroundings};
+use crate::host::program::{self, Surroundings};
 use crate::reason;
 
 use super::means;

@@ -17,7 +17,7 @@ use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::paths::StateDir;
 use tenure_sys::{process, socket, tree};
 
-use crate::check::{Check, Finding, Inquiry, Target};
+use crate::host::check::{Check, Finding, Inquiry, Target};
 use crate::status::Status;
 use tenure_proxy::{Left, Proxy};
 

@@ -14,7 +14,7 @@ use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
-use tenure_worker::program::{self, Berth, Heard, Plan, Program, ProgramError, Started};
+use tenure_worker::host::program::{self, Berth, Heard, Plan, Program, ProgramError, Started};
 
 use crate::kit::{Case, LONG, cases, end, scope};
 

@@ -8,7 +8,7 @@ use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
 use tenure_core::protocol::ends::{End, How};
 use tenure_core::store::logs::{self, Mark};
 
-use crate::holding::Holding;
+use crate::ownership::Holding;
 use tenure_core::policy::lifecycle::Happening;
 
 /// Since when an app serves whose end has not been put on record.

@@ -7,8 +7,8 @@ use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::wake::Waker;
 
-use crate::takeover::hand_over::HandOver;
-use crate::takeover::lineage::Lineage;
+use crate::handoff::hand_over::HandOver;
+use crate::handoff::lineage::Lineage;
 use tenure_sys::thread;
 
 /// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.

@@ -27,13 +27,13 @@ use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::{memory, pipe, socket};
 
-use crate::holding::Holding;
+use crate::handoff::error::{TakeoverError, broken, declined, given_up, unheard};
+use crate::handoff::lineage::{self, Kept, Lineage, Named, duplicates};
+use crate::handoff::parcel::{self, Link, LinkError};
+use crate::handoff::remains;
+use crate::handoff::took::Took;
+use crate::ownership::Holding;
 use crate::reason;
-use crate::takeover::error::{TakeoverError, broken, declined, given_up, unheard};
-use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
-use crate::takeover::parcel::{self, Link, LinkError};
-use crate::takeover::remains;
-use crate::takeover::took::Took;
 use tenure_core::policy::handoff::{self, Step, Successor, Word};
 use tenure_sys::thread;
 

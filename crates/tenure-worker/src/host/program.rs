@@ -25,7 +25,7 @@ use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
-use crate::shim::{self, LONGEST_LETTER, Letter, Release, Told};
+use crate::host::shim::{self, LONGEST_LETTER, Letter, Release, Told};
 use error::failed;
 
 mod error;

@@ -19,8 +19,11 @@ use tenure_core::store::records::{self, RecordError};
 use tenure_sys::dir::FileStat;
 use tenure_sys::dir::spare::Spare;
 
-use crate::channel::Channel;
-use crate::door::Door;
+use crate::ownership::channel::Channel;
+use crate::ownership::control_listener::Door;
+
+pub(crate) mod channel;
+pub(crate) mod control_listener;
 
 /// All that a worker's threads need to act for it.
 #[derive(Debug)]

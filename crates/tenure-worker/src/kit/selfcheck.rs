@@ -16,8 +16,8 @@ use tenure_core::protocol::wire::Role;
 use tenure_core::store::event::What;
 use tenure_sys::poll::{self, Interest, Want};
 
-use crate::holding::Holding;
 use crate::logs;
+use crate::ownership::Holding;
 use crate::status::Status;
 use tenure_core::policy::lifecycle::Happening;
 use tenure_sys::thread;
@@ -116,7 +116,7 @@ mod tests {
     use tenure_sys::socket;
 
     use super::*;
-    use crate::holding::tests::{Ground, ground};
+    use crate::ownership::tests::{Ground, ground};
     use crate::status::tests::status;
 
     fn mismatch(ground: &Ground) -> Option<String> {

@@ -17,9 +17,9 @@ use tenure_core::store::ledger::ProgramRecord;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
 
+use crate::handoff::lineage::{Kept, Lineage};
+use crate::handoff::parcel::{self, Link, LinkError};
 use crate::reason;
-use crate::takeover::lineage::{Kept, Lineage};
-use crate::takeover::parcel::{self, Link, LinkError};
 use tenure_core::policy::handoff::{self, Deed, Heard, Incumbent, Terms};
 use tenure_core::policy::lifecycle::Happening;
 use tenure_sys::thread;

@@ -16,10 +16,10 @@ use tenure_core::store::paths::{PathsError, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::{fdset, pipe, socket};
 
-use crate::channel::{Channel, ChannelError};
-use crate::holding::Holding;
-use crate::takeover::TakeoverError;
-use crate::takeover::successor::Standby;
+use crate::handoff::TakeoverError;
+use crate::handoff::successor::Standby;
+use crate::ownership::Holding;
+use crate::ownership::channel::{Channel, ChannelError};
 
 /// What was taken over.
 #[derive(Debug)]
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     fn brief(listen: Listen) -> Brief {
-        let mut brief = (*crate::holding::tests::ground().holding.brief).clone();
+        let mut brief = (*crate::ownership::tests::ground().holding.brief).clone();
         brief.listeners = vec![listen.name.clone()];
         brief.spec.listen = vec![listen];
         brief

@@ -12,7 +12,7 @@ use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::ledger::Ledger;
 
-use crate::holding::Holding;
+use crate::ownership::Holding;
 
 /// Ends what the program of `before` has left: its shim ends it politely, and what escaped is ended here. With `overlap` this
 /// worker has a program of its own by now, or a later one has, which may hold the lock that the one before had.

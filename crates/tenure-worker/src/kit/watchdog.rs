@@ -15,7 +15,7 @@ use tenure_core::store::event::What;
 use tenure_sys::exit;
 use tenure_sys::poll::{self, Interest, Want};
 
-use crate::holding::Holding;
+use crate::ownership::Holding;
 use crate::status::{Deadlines, Status};
 use tenure_core::policy::lifecycle::{Deed, EXIT_FAILED, Happening, Life};
 use tenure_sys::thread;

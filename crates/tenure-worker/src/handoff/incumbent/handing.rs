@@ -11,11 +11,11 @@ use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_core::store::records;
 use tenure_sys::memory;
 
+use crate::handoff::calling;
+use crate::handoff::incumbent::Takeover;
+use crate::handoff::lineage::Lineage;
+use crate::handoff::parcel::LinkError;
 use crate::reason;
-use crate::takeover::calling;
-use crate::takeover::incumbent::Takeover;
-use crate::takeover::lineage::Lineage;
-use crate::takeover::parcel::LinkError;
 use tenure_core::policy::handoff::Heard;
 
 impl Takeover<'_> {

@@ -22,11 +22,11 @@ use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::{Received, SignalFd};
 use tenure_sys::{socket, user};
 
-use crate::holding::Holding;
-use crate::source::Source;
+use crate::build::Source;
+use crate::handoff::incumbent;
+use crate::handoff::lineage::{End, Lineage};
+use crate::ownership::Holding;
 use crate::status::{Status, StopRequest};
-use crate::takeover::incumbent;
-use crate::takeover::lineage::{End, Lineage};
 use tenure_core::policy::lifecycle::{Happening, Life};
 use tenure_sys::thread;
 

@@ -24,15 +24,16 @@ use tenure_sys::identity::Identity;
 use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
 
-use crate::adopt::{self, AdoptError, Adopted, Place, broken};
-use crate::channel::Go;
-use crate::holding::Holding;
-use crate::source::Source;
+use crate::build::Source;
+use crate::handoff::hand_over::HandOver;
+use crate::handoff::lineage::{self, Lineage, Named, duplicates};
+use crate::handoff::{TakeoverError, successor};
+use crate::kit::adopt::{self, AdoptError, Adopted, Place, broken};
+use crate::kit::{control, selfcheck, watchdog};
+use crate::ownership::Holding;
+use crate::ownership::channel::Go;
+use crate::reason;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
-use crate::takeover::hand_over::HandOver;
-use crate::takeover::lineage::{self, Lineage, Named, duplicates};
-use crate::takeover::{TakeoverError, successor};
-use crate::{control, reason, selfcheck, watchdog};
 use tenure_core::policy::lifecycle::{Deed, EXIT_FAILED, Happening, Life};
 
 mod begin;

@@ -16,10 +16,10 @@ use tenure_core::spec::Kind;
 use tenure_core::store::ledger::{HostRecord, Proved};
 use tenure_sys::process::ProcessHandle;
 
-use crate::holding::Holding;
+use crate::handoff::hand_over::HandOver;
+use crate::handoff::parcel::Link;
+use crate::ownership::Holding;
 use crate::status::Status;
-use crate::takeover::hand_over::HandOver;
-use crate::takeover::parcel::Link;
 use tenure_core::policy::lifecycle::{Happening, Life};
 
 /// The app's hooks, called by one thread at a time.

@@ -24,11 +24,11 @@ use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
+use crate::handoff::calling;
+use crate::handoff::hand_over::Back;
+use crate::handoff::incumbent::{TRACED, Takeover};
+use crate::handoff::lineage::{self, Lineage};
 use crate::reason;
-use crate::takeover::calling;
-use crate::takeover::hand_over::Back;
-use crate::takeover::incumbent::{TRACED, Takeover};
-use crate::takeover::lineage::{self, Lineage};
 use tenure_core::policy::handoff::{Heard, Incumbent, Then};
 use tenure_core::policy::lifecycle::EXIT_FAILED;
 

@@ -11,11 +11,11 @@ use tenure_core::store::records::RecordError;
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::random;
 
-use crate::adopt::{AdoptError, Place, broken};
-use crate::holding::Holding;
+use crate::handoff::lineage::{self, Kept, Lineage, Named, duplicates};
+use crate::handoff::successor::Standby;
+use crate::kit::adopt::{AdoptError, Place, broken};
+use crate::ownership::Holding;
 use crate::status::Limits;
-use crate::takeover::lineage::{self, Kept, Lineage, Named, duplicates};
-use crate::takeover::successor::Standby;
 
 /// The account with which a worker begins.
 pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {

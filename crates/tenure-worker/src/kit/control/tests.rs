@@ -10,7 +10,7 @@ use tenure_core::store::event;
 use tenure_sys::process::ProcessHandle;
 
 use super::*;
-use crate::holding::tests::{Ground, ground};
+use crate::ownership::tests::{Ground, ground};
 use crate::status::tests::status_of;
 
 const LONG: Duration = Duration::from_secs(20);
