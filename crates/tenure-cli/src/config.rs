@@ -16,7 +16,7 @@ use tenure_core::spec::Ready;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::origin::{Origin as Offered, Stated};
 
-use crate::words::{By, Wanted};
+use crate::args::{By, Wanted};
 
 mod check;
 mod error;

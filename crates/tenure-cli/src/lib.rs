@@ -9,42 +9,20 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-mod account;
-mod answer;
-mod call;
+mod args;
+mod cmd;
 mod config;
-mod demo;
-mod doctor;
-mod ensure;
-mod events;
-mod failure;
-mod follow;
-mod forget;
-mod hint;
-mod host;
-mod init;
-mod lines;
-mod logs;
-mod man;
-mod newer;
-mod offered;
-mod pin;
-mod progress;
-mod recorded;
-mod render;
-mod restart;
-mod settings;
-mod status;
-mod stop;
-mod table;
-mod trust;
-mod version;
-mod words;
+mod output;
 
-use call::Call;
-use failure::Failure;
-use render::Screen;
-use words::Words;
+use args::Words;
+use cmd::call::Call;
+use cmd::{
+    demo, doctor, ensure, events, forget, host, init, logs, man, pin, restart, settings, status, stop, trust,
+    version,
+};
+use output::failure::Failure;
+use output::newer;
+use output::render::Screen;
 
 /// Runs the command with its arguments, the first of which is its own name, and returns its exit code.
 #[must_use]
@@ -52,7 +30,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     tenure_worker::init();
     withstand_limits();
     let args: Vec<OsString> = args.into_iter().collect();
-    let (common, words) = match words::read(&args) {
+    let (common, words) = match args::read(&args) {
         Ok(read) => read,
         Err(error) => {
             return ExitCode::from(Screen::of_unread(&args).clap(&error));

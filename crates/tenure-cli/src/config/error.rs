@@ -11,8 +11,8 @@ use tenure_core::spec::scope::BadName;
 use tenure_core::store::paths::PathsError;
 use tenure_sys::dir::DirError;
 
-use crate::answer::State;
-use crate::failure::Failure;
+use crate::output::answer::State;
+use crate::output::failure::Failure;
 
 /// Variable that names another directory for the user's files.
 pub(crate) const USER_VARIABLE: &str = "TENURE_CONFIG_DIR";

@@ -1,0 +1,116 @@
+//! One call of the command: the flags that all commands share, applied.
+//!
+//! Commands ask it for the directory to start from, the budget, the order to the library and the screen.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Order};
+
+use crate::args::{By, Common, Wanted};
+use crate::config::{self, Places, Target};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::hint;
+use crate::output::render::Screen;
+
+/// The flags of a call, and where it speaks.
+#[derive(Debug)]
+pub(crate) struct Call {
+    /// The flags.
+    pub(crate) common: Common,
+    /// Where it speaks.
+    pub(crate) screen: Screen,
+}
+
+impl Call {
+    /// The call that these flags make.
+    pub(crate) fn new(common: Common) -> Self {
+        let screen = Screen::new(&common);
+        Self { common, screen }
+    }
+
+    /// The directory to start from.
+    pub(crate) fn here(&self) -> Result<PathBuf, Failure> {
+        Ok(config::here(self.common.directory.as_deref())?)
+    }
+
+    /// Where this call looks for configuration.
+    pub(crate) fn places(&self) -> Result<Places, Failure> {
+        Ok(Places::of(self.here()?)?)
+    }
+
+    /// The longest time that the call may take: the flag's word, else the variable's.
+    pub(crate) fn budget(&self) -> Result<Duration, Failure> {
+        match self.common.timeout {
+            Some(timeout) => Ok(timeout.duration()),
+            None => Ok(config::timeout()?.unwrap_or(DEFAULT_BUDGET)),
+        }
+    }
+
+    /// A target as this call may name it: with -C the plain name leads elsewhere from where the caller is.
+    fn called(&self, target: Target) -> Target {
+        if self.common.directory.is_some() { Target::whole(target.scope) } else { target }
+    }
+
+    /// The worker that is wanted.
+    pub(crate) fn wanted(&self, words: &Wanted, command: &[String]) -> Result<config::Order, Failure> {
+        let wanted = config::wanted(&self.places()?, words, command, self.budget()?)?;
+        Ok(config::Order { target: self.called(wanted.target), ..wanted })
+    }
+
+    /// The worker that is meant.
+    pub(crate) fn named(&self, name: &str, by: &By) -> Result<Target, Failure> {
+        Ok(self.called(config::target(&self.places()?, name, by)?))
+    }
+
+    /// The order to the library. Programs are hosted by this very executable, unless the environment names another.
+    pub(crate) fn order(&self, wanted: config::Order) -> Result<Order, Failure> {
+        let config::Order { target, spec, origin, stated, first_answer, wedged_after, spent } = wanted;
+        let mut order = Order::new(target.scope, spec)
+            .map_err(|bad| {
+                let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
+                Failure::because(State::BadConfig, &bad).hint(remedy)
+            })?
+            .origin(origin, stated)
+            .read_stated(config::stated)
+            .budget(self.budget()?.saturating_sub(spent))
+            .no_spawn(self.common.no_daemon);
+        if let Some(wait) = first_answer {
+            order = order.first_answer(wait.duration());
+        }
+        if let Some(silence) = wedged_after {
+            order = order.wedged_after(silence.duration());
+        }
+        Ok(match Self::host() {
+            Some(host) => order.host(host),
+            None => order,
+        })
+    }
+
+    /// The executable that hosts programs: this very one, unless the environment names another.
+    pub(crate) fn host() -> Option<PathBuf> {
+        let named = std::env::var_os(tenure_core::spec::program::HOST_VARIABLE)
+            .is_some_and(|value| !value.is_empty());
+        // A file that was replaced while it ran has no path any more; PATH leads to the new one.
+        let there = |own: &PathBuf| !own.as_os_str().as_encoded_bytes().ends_with(b" (deleted)");
+        std::env::current_exe().ok().filter(there).filter(|_| !named)
+    }
+
+    /// Refuses what would start a worker where that is not allowed, before anything is stopped.
+    pub(crate) fn may_start(&self, what: &str) -> Result<(), Failure> {
+        let forbidden =
+            std::env::var_os(NO_SPAWN_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
+        if self.common.no_daemon || forbidden {
+            let message = format!("{what}: starting a worker is not allowed here");
+            return Err(Failure::new(State::Down, message)
+                .hint("leave out --no-daemon, or unset TENURE_NO_SPAWN; nothing was stopped"));
+        }
+        Ok(())
+    }
+
+    /// A failure of the library while it worked for the worker called so.
+    pub(crate) fn failed(error: &Error, called: &str) -> Failure {
+        Failure::of_library(error).hint(hint::of(error, called))
+    }
+}

@@ -1,0 +1,105 @@
+//! The demo while it runs: what the acts have in common, what they tell, and what they measured.
+//!
+//! A promise that does not hold ends the demo, as what it is: a fault of `tenure`.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use tenure_core::protocol::wire::Endpoint;
+use tenure_core::spec::amount::Span;
+use tenure_core::spec::{Listen, ListenMode, Ready};
+use tenure_core::{Scope, Spec, Version};
+
+use super::stage::{Stage, StageError};
+use crate::cmd::call::Call;
+use crate::output::account;
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::render;
+
+/// How long a version that has not served before is on probation here; usually it is longer.
+pub(super) const PROBATION: Span = Span::secs(1);
+
+/// What was measured, for people and for programs.
+#[derive(Debug, Serialize)]
+pub(super) struct Measured {
+    pub(super) what: &'static str,
+    pub(super) result: String,
+    pub(super) took_us: u64,
+}
+
+/// The demo while it runs.
+pub(super) struct Show<'call> {
+    call: &'call Call,
+    pub(super) stage: Stage,
+    /// The worker of most acts.
+    pub(super) web: Scope,
+    /// One that never serves.
+    pub(super) broken: Scope,
+    pub(super) measured: Vec<Measured>,
+}
+
+impl<'call> Show<'call> {
+    /// Sets the stage.
+    pub(super) fn open(call: &'call Call) -> Result<Self, StageError> {
+        let [web, broken] =
+            ["web", "broken"].map(|name| Scope::new(name, None).expect("a plain word is a name"));
+        let stage = Stage::set(&[&web, &broken])?;
+        Ok(Self { call, stage, web, broken, measured: Vec::new() })
+    }
+
+    /// The server as that version, with more arguments.
+    pub(super) fn server(&self, version: u64, more: &[&str]) -> Spec {
+        let mut spec = self.stage.spec(&[&[version.to_string().as_str()], more].concat());
+        spec.version = Version::new(version, 0, 0);
+        let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
+        spec.listen = vec![Listen { name: "http".to_owned(), tcp, mode: ListenMode::Inherit, to: None }];
+        spec.bake = Some(PROBATION);
+        spec.ready = Some(Ready::Http("/".to_owned()));
+        spec
+    }
+
+    /// Where the worker's program listens, by the worker's own answer.
+    pub(super) fn address(&self) -> Result<SocketAddr, StageError> {
+        let hello = self.stage.hello(&self.web)?;
+        let first = hello.endpoints.first().map(|Endpoint { tcp, .. }| *tcp);
+        first.ok_or_else(|| StageError::Promise("the worker names no address".to_owned()))
+    }
+
+    /// Tells a person what is being done.
+    pub(super) fn say(&self, line: &str) -> Result<(), Failure> {
+        let screen = self.call.screen;
+        if screen.wants_json() || screen.is_quiet() { Ok(()) } else { render::text(&format!("{line}\n")) }
+    }
+
+    /// Tells a person what it came to.
+    pub(super) fn told(&self, line: &str, took: Duration) -> Result<(), Failure> {
+        self.say(&format!("  → {line} ({})", account::took(took)))
+    }
+
+    /// Keeps a row for the end.
+    pub(super) fn measure(&mut self, what: &'static str, result: String, took: Duration) {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        self.measured.push(Measured { what, result, took_us });
+    }
+}
+
+/// Ends the demo where something that was promised does not hold.
+pub(super) fn promise(holds: bool, what: impl FnOnce() -> String) -> Result<(), Failure> {
+    if holds { Ok(()) } else { Err(failed(StageError::Promise(what()))) }
+}
+
+/// The failure as that of this command.
+#[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
+pub(super) fn failed(error: StageError) -> Failure {
+    let state = match error {
+        StageError::Interrupted => State::Interrupted,
+        StageError::TimedOut { .. } => State::TimedOut,
+        StageError::Io { .. } => State::SpawnFailed,
+        StageError::Answer { .. } | StageError::Promise(_) => State::Bug,
+    };
+    Failure::because(state, &error).hint(
+        "the demo uses a state directory of its own and has cleared it; `tenure list` shows your workers",
+    )
+}

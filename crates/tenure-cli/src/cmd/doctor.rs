@@ -1,0 +1,278 @@
+//! `tenure doctor`: what is the matter, by what evidence, and what to type. Starts nothing; without `--fix` it changes
+//! nothing either.
+//!
+//! Which workers are looked at, and how findings are told, is said here; what is a finding is the library's.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use tenure_doctor;
+use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::{self, Target};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::render::{self, SCHEMA, printable};
+
+/// How long a fix waits for the gate where the call does not say: whoever holds it for longer is to be looked at first.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// The document.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    state: State,
+    findings: Vec<Row<'a>>,
+    checked: Vec<Checked<'a>>,
+    fixed: Vec<Fixed>,
+}
+
+/// A finding.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    check: &'a str,
+    severity: &'a str,
+    /// The worker; `null` for the machine.
+    worker: Option<String>,
+    what: &'a str,
+    evidence: &'a [String],
+    remedy: &'a str,
+    /// What `--fix` would do about it.
+    fix: Option<String>,
+}
+
+/// What was looked at.
+#[derive(Debug, Serialize)]
+struct Checked<'a> {
+    worker: Option<String>,
+    parts: &'a [&'static str],
+}
+
+/// What `--fix` did, or why it did not.
+#[derive(Debug, Serialize)]
+struct Fixed {
+    fix: String,
+    done: bool,
+    said: String,
+}
+
+/// Looks, mends what is safe where that is asked for, and tells; the exit code.
+pub(crate) fn run(call: &Call, words: &args::Doctor) -> Result<u8, Failure> {
+    let (mut facts, mut diagnoses) = look(call, words)?;
+    let mut fixed = Vec::new();
+    let mut tried: Vec<Fix> = Vec::new();
+    // What was mended may show more, such as what is in a directory that was closed. Each is tried once.
+    while let Some(fix) = diagnoses.iter().find_map(|one| untried(one, &tried)).filter(|_| words.fix) {
+        fixed.push(mend(call, &fix));
+        tried.push(fix);
+        (facts, diagnoses) = look(call, words)?;
+    }
+    let state = state_of(&diagnoses);
+    if call.screen.wants_json() {
+        render::document(&document(state, &diagnoses, fixed))?;
+    } else if !call.screen.is_quiet() {
+        call.screen.data(&told(call, words, &facts, &diagnoses))?;
+    }
+    Ok(state.exit())
+}
+
+fn look(call: &Call, words: &args::Doctor) -> Result<(Facts, Vec<Diagnosis>), Failure> {
+    let (subjects, configuration) = subjects(call, words)?;
+    let facts = tenure_doctor::look(subjects, configuration, config::stated);
+    let diagnoses = tenure_doctor::diagnose(&facts);
+    Ok((facts, diagnoses))
+}
+
+fn untried(one: &Diagnosis, tried: &[Fix]) -> Option<Fix> {
+    one.findings.iter().filter_map(|finding| finding.fix.clone()).find(|fix| !tried.contains(fix))
+}
+
+/// Whether anything needs a hand. Warnings and notes do not: a script that runs this every hour is to be heard when it
+/// has something to say.
+fn state_of(diagnoses: &[Diagnosis]) -> State {
+    let mut findings = diagnoses.iter().flat_map(|one| &one.findings);
+    if findings.any(|finding| finding.severity == Severity::Error) { State::Findings } else { State::Healthy }
+}
+
+fn mend(call: &Call, fix: &Fix) -> Fixed {
+    let patience = call.common.timeout.map_or(PATIENCE, tenure_core::spec::amount::Span::duration);
+    let (done, said) = match tenure_doctor::apply(fix, patience) {
+        Ok(said) => (true, said),
+        Err(error) => (false, format!("failed to {}", whole(&Failure::because(State::Findings, &error)))),
+    };
+    if done {
+        call.screen.said(&format!("fixed: {}", printable(&said)));
+    } else {
+        call.screen.warning(&format!("did not {fix}: {}", printable(&said)));
+    }
+    Fixed { fix: fix.to_string(), done, said }
+}
+
+/// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is a
+/// finding like any other, and hides no worker that has state here.
+fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
+    let subject = |target: Target| Subject { scope: target.scope, called: target.called };
+    let Some(name) = &words.name else {
+        let (mut targets, wrong) = configured(call, words)?;
+        targets.extend(tenure_doctor::scopes().into_iter().map(Target::whole));
+        let mut subjects: Vec<Subject> = Vec::new();
+        for target in targets {
+            if !subjects.iter().any(|known| known.scope == target.scope) {
+                subjects.push(subject(target));
+            }
+        }
+        subjects.sort_by(|one, other| one.scope.cmp(&other.scope));
+        return Ok((subjects, wrong));
+    };
+    let error = match call.named(name, &words.by) {
+        Ok(target) => return Ok((vec![subject(target)], Vec::new())),
+        Err(error) if error.state != State::BadConfig => return Err(error),
+        Err(error) => error,
+    };
+    // Which scope the name stands for is not known now: every one of that name that has state is looked at.
+    let plain = tenure_core::Scope::new(name, None).map_err(|_| error.clone())?;
+    let mut scopes: Vec<_> =
+        tenure_doctor::scopes().into_iter().filter(|scope| scope.name() == name).collect();
+    if scopes.is_empty() {
+        scopes.push(plain);
+    }
+    let wrong = vec![format!("could not {}", whole(&error))];
+    Ok((scopes.into_iter().map(Target::whole).map(subject).collect(), wrong))
+}
+
+/// The workers whose description can be used, and what is wrong with the others.
+fn configured(call: &Call, words: &args::Doctor) -> Result<(Vec<Target>, Vec<String>), Failure> {
+    let places = call.places()?;
+    match config::all(&places, &words.by) {
+        Ok(targets) => Ok((targets, Vec::new())),
+        Err(error) => {
+            let failure = Failure::from(error);
+            let checked = config::checked(&places, words.by.config.as_deref()).unwrap_or_default();
+            let scope =
+                |found: &config::Found| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
+            let usable = checked.workers.iter().filter_map(scope).map(Target::whole).collect();
+            let mut wrong: Vec<String> = checked.faults.iter().map(fault).collect();
+            if wrong.is_empty() {
+                wrong.push(format!("could not {}", whole(&failure)));
+            }
+            Ok((usable, wrong))
+        }
+    }
+}
+
+/// A failure with its causes, as one line.
+fn whole(failure: &Failure) -> String {
+    let causes = failure.told.causes.iter().map(String::as_str);
+    std::iter::once(failure.told.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
+}
+
+fn fault(fault: &config::Fault) -> String {
+    match &fault.place {
+        Some(place) => format!("{place}: {}", fault.message),
+        None => fault.message.clone(),
+    }
+}
+
+fn document(state: State, diagnoses: &[Diagnosis], fixed: Vec<Fixed>) -> Document<'_> {
+    let worker = |one: &Diagnosis| one.scope.as_ref().map(ToString::to_string);
+    let rows = diagnoses.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)));
+    Document {
+        schema_version: SCHEMA,
+        state,
+        findings: rows.map(|(one, finding)| row(worker(one), finding)).collect(),
+        checked: diagnoses.iter().map(|one| Checked { worker: worker(one), parts: &one.checked }).collect(),
+        fixed,
+    }
+}
+
+fn row(worker: Option<String>, finding: &Finding) -> Row<'_> {
+    Row {
+        check: finding.check,
+        severity: finding.severity.word(),
+        worker,
+        what: &finding.what,
+        evidence: &finding.evidence,
+        remedy: &finding.remedy,
+        fix: finding.fix.as_ref().map(ToString::to_string),
+    }
+}
+
+/// For people: a line for each subject, its findings below. Of a machine without a finding nothing is said where one worker
+/// was asked about.
+fn told(call: &Call, words: &args::Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -> String {
+    let mut text = String::new();
+    for one in diagnoses {
+        if one.scope.is_none() && one.findings.is_empty() && words.name.is_some() && !call.screen.is_verbose()
+        {
+            continue;
+        }
+        let called = if one.scope.is_none() { "machine" } else { &one.called };
+        if one.checked.is_empty() {
+            line(&mut text, format_args!("{called}: not looked at, for a directory above is closed\n"));
+            continue;
+        }
+        line(&mut text, format_args!("{called}{}: {}", standing(facts, one), count(one.findings.len())));
+        if one.findings.is_empty() || call.screen.is_verbose() {
+            line(&mut text, format_args!(": {}", one.checked.join(", ")));
+        }
+        text.push('\n');
+        for finding in &one.findings {
+            tell(&mut text, finding);
+        }
+    }
+    if diagnoses.len() == 1 {
+        line(&mut text, format_args!("no worker is configured here, and none ever ran\n"));
+    }
+    text
+}
+
+/// What stands, in a word.
+fn standing(facts: &Facts, one: &Diagnosis) -> String {
+    let Some(worker) = facts.workers.iter().find(|worker| Some(&worker.scope) == one.scope.as_ref()) else {
+        return String::new();
+    };
+    match &worker.state {
+        None if worker.directory.access == Access::Absent => " (never ran here)".to_owned(),
+        None => String::new(),
+        Some(state) => match state.hello() {
+            Some(hello) => format!(" ({}, generation {})", hello.identity, hello.generation),
+            None if state.is_free() => " (down)".to_owned(),
+            None => " (no answer)".to_owned(),
+        },
+    }
+}
+
+fn count(findings: usize) -> String {
+    match findings {
+        0 => "no finding".to_owned(),
+        1 => "1 finding".to_owned(),
+        many => format!("{many} findings"),
+    }
+}
+
+fn tell(text: &mut String, finding: &Finding) {
+    let style = match finding.severity {
+        Severity::Error => AnsiColor::Red.on_default().bold(),
+        Severity::Warning => AnsiColor::Yellow.on_default().bold(),
+        Severity::Note => Style::new().bold(),
+    };
+    let dim = Style::new().dimmed();
+    let word = finding.severity.word();
+    let what = printable(&finding.what);
+    line(text, format_args!("  {style}{word}{style:#}: {what} {dim}[{}]{dim:#}\n", finding.check));
+    for evidence in &finding.evidence {
+        line(text, format_args!("      {}\n", printable(evidence)));
+    }
+    line(text, format_args!("      -> {}\n", printable(&finding.remedy)));
+    if let Some(fix) = &finding.fix {
+        line(text, format_args!("      {dim}--fix would {}{dim:#}\n", printable(&fix.to_string())));
+    }
+}
+
+fn line(text: &mut String, more: std::fmt::Arguments<'_>) {
+    text.write_fmt(more).expect("writing to a string cannot fail");
+}

@@ -1,0 +1,182 @@
+//! `tenure ensure` and `tenure start`: one call of the library, told.
+
+use std::time::Duration;
+
+use serde::Serialize;
+use tenure_core::deadline::monotonic;
+use tenure_core::policy::decide::{Usable, Warning};
+use tenure_core::protocol::wire::Hello;
+use tenure_core::{Ensured, How};
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::Target;
+use crate::output::account::{self, Identity};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::progress::Progress;
+use crate::output::render::{self, SCHEMA};
+
+/// The document of an answer.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    state: State,
+    #[serde(flatten)]
+    worker: Identity<'a>,
+    warnings: Vec<Told>,
+    took_us: u64,
+}
+
+/// A warning in JSON.
+#[derive(Debug, Serialize)]
+struct Told {
+    kind: &'static str,
+    message: String,
+}
+
+/// Ensures the worker and tells how it went; the exit code.
+pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8, Failure> {
+    let began = monotonic();
+    let wanted = call.wanted(&words.wanted, &words.command)?;
+    let target = wanted.target.clone();
+    let called = target.called.as_str();
+    let order = call.order(wanted)?.start(release);
+    let waiting = Progress::of(call.screen, &target);
+    let ensured = tenure_core::ensure(&order);
+    drop(waiting);
+    let took = monotonic().saturating_sub(began);
+    match ensured.map_err(|error| Call::failed(&error, called))? {
+        Ensured::Serving(how, usable) => {
+            let refused = usable.warnings.first().filter(|_| words.strict);
+            match refused {
+                Some(warning) => Err(strict(called, warning)),
+                None => serving(call, &target, (how, &usable), took),
+            }
+        }
+        Ensured::Warming(hello) => {
+            warming(call, &target, hello.as_deref(), took)?;
+            Ok(if words.accept_warming { 0 } else { State::Warming.exit() })
+        }
+        Ensured::Down => Err(Failure::new(
+            State::Down,
+            format!("find a worker for {called}: none is running that is acceptable, and starting one was not allowed"),
+        )
+        .hint(format!("`tenure ensure {called}` without --no-daemon or TENURE_NO_SPAWN starts it"))),
+    }
+}
+
+fn serving(
+    call: &Call,
+    Target { scope, called }: &Target,
+    (how, usable): (How, &Usable),
+    took: Duration,
+) -> Result<u8, Failure> {
+    let state = match how {
+        How::Up => State::Up,
+        How::Started => State::Started,
+        How::Replaced => State::Replaced,
+    };
+    if call.screen.wants_json() {
+        let warnings = usable.warnings.iter().map(told).collect();
+        let worker = Identity::of(scope, Some(&usable.hello));
+        document(state, worker, warnings, took)?;
+        return Ok(state.exit());
+    }
+    let line = account::line(&usable.hello);
+    call.screen.said(&format!("{called}: {}, {line} ({})", state.word(), account::took(took)));
+    if call.screen.is_verbose() {
+        call.screen.said(&format!("  started by {}", account::asker(&usable.hello.started_by)));
+        call.screen.said(&format!("  kept by {}", usable.hello.worker_path));
+    }
+    for warning in &usable.warnings {
+        let Told { message, .. } = told(warning);
+        call.screen.warning(&format!("{called}: {message}{}", remedy(warning, called)));
+    }
+    Ok(state.exit())
+}
+
+fn warming(
+    call: &Call,
+    Target { scope, called }: &Target,
+    hello: Option<&Hello>,
+    took: Duration,
+) -> Result<(), Failure> {
+    if call.screen.wants_json() {
+        return document(State::Warming, Identity::of(scope, hello), Vec::new(), took);
+    }
+    let line = hello.map(|hello| format!(", {}", account::line(hello))).unwrap_or_default();
+    let took = account::took(took);
+    let what = if hello.is_some_and(|hello| hello.probation.is_some()) {
+        "it serves on probation, and the version that is wanted has its turn after that"
+    } else {
+        "still booting"
+    };
+    call.screen.said(&format!("{called}: warming{line}: {what}; {took} are over, and it goes on"));
+    call.screen
+        .said(&format!("  `tenure ensure {called}` waits for it again, `tenure logs {called} -f` shows it"));
+    Ok(())
+}
+
+fn document(state: State, worker: Identity<'_>, warnings: Vec<Told>, took: Duration) -> Result<(), Failure> {
+    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    render::document(&Document { schema_version: SCHEMA, state, worker, warnings, took_us })
+}
+
+fn told(warning: &Warning) -> Told {
+    let (kind, message) = match warning {
+        Warning::Degraded { reason } => ("degraded", format!("it serves, degraded: {reason}")),
+        Warning::Drift => ("drift", "it runs with other settings than are described now".to_owned()),
+        Warning::OfferNotRunning { offered, why } => {
+            ("offer-not-running", format!("an older version serves, because {offered} does not run: {why}"))
+        }
+        Warning::Held { offered, held } => {
+            ("held", format!("an older version serves than {offered}, because {held} is pinned"))
+        }
+        Warning::SaysOther { started_as, says } => {
+            ("says-other", format!("it was started as {started_as} and says that it is {says}"))
+        }
+        Warning::EndedBefore { restarts, last } => {
+            let times = if *restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
+            ("ended-before", format!("its program was started again {times}; the last time it {last}"))
+        }
+        Warning::SourceChangedAgain => (
+            "source-changed-again",
+            "the files of its build have changed again since it was started".to_owned(),
+        ),
+        Warning::SourceUnread { why } => (
+            "source-unread",
+            format!("the files of its build may have changed, and cannot be read: failed to {why}"),
+        ),
+    };
+    Told { kind, message }
+}
+
+fn remedy(warning: &Warning, called: &str) -> String {
+    match warning {
+        Warning::Degraded { .. } | Warning::EndedBefore { .. } => format!("; see `tenure logs {called}`"),
+        Warning::Drift => format!("; `tenure restart {called}` takes them"),
+        Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {called}`"),
+        Warning::Held { .. } => format!("; `tenure unpin {called}` releases it"),
+        Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
+        Warning::SourceChangedAgain => format!("; the next `tenure ensure {called}` takes them"),
+        Warning::SourceUnread { .. } => "; make them readable".to_owned(),
+    }
+}
+
+/// What would be a warning, as a failure.
+fn strict(called: &str, warning: &Warning) -> Failure {
+    let state = match warning {
+        Warning::Degraded { .. } | Warning::EndedBefore { .. } => State::Unhealthy,
+        Warning::Drift => State::SpecConflict,
+        Warning::OfferNotRunning { .. }
+        | Warning::Held { .. }
+        | Warning::SaysOther { .. }
+        | Warning::SourceChangedAgain
+        | Warning::SourceUnread { .. } => State::VersionDisagrees,
+    };
+    let Told { kind, message } = told(warning);
+    let mut failure = Failure::new(state, format!("accept the worker of {called}: {message}"));
+    kind.clone_into(&mut failure.told.kind);
+    failure.hint(format!("without --strict this is a warning{}", remedy(warning, called)))
+}

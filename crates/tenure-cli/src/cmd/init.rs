@@ -1,0 +1,100 @@
+//! `tenure init`: a commented `tenure.toml` to begin with. It never writes over one.
+
+use std::fs::OpenOptions;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tenure_core::Scope;
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::{self, Level, PROJECT_FILE, Source, Trusted};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::render::{self, SCHEMA, printable};
+
+/// The worker's name where the directory's is none.
+const FALLBACK: &str = "worker";
+
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    state: State,
+    path: &'a Path,
+    name: &'a str,
+    trusted: bool,
+}
+
+/// Writes the file, and says what to type next; the exit code.
+pub(crate) fn run(call: &Call, words: &args::Init) -> Result<u8, Failure> {
+    let here = call.here()?;
+    let path = here.join(PROJECT_FILE);
+    let name = words.name.clone().unwrap_or_else(|| name_of(&here));
+    Scope::new(&name, None).map_err(config::ConfigError::Name)?;
+    let text = config::starter(&name, &words.command);
+    write(&path, &text)?;
+    // With a command it describes a worker that the caller has typed: nobody else's word is in it.
+    let source = Source::new(path.clone(), text, Level::Project);
+    let described = !words.command.is_empty();
+    let trust = described.then(|| Trusted::of_user().and_then(|trusted| trusted.allow(&source)));
+    let trusted = matches!(trust, Some(Ok(())));
+    if call.screen.wants_json() {
+        let (state, name) = (State::Written, name.as_str());
+        render::document(&Document { schema_version: SCHEMA, state, path: &path, name, trusted })?;
+    }
+    call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
+    match trust {
+        Some(Ok(())) => {
+            call.screen.said(&format!(
+                "  it is trusted as it is, for you have typed its command: `tenure ensure {name}` starts it"
+            ));
+            call.screen.said("  after a change of it, `tenure trust` allows the new content");
+        }
+        Some(Err(error)) => {
+            call.screen.warning(&format!("it could not be trusted: failed to {error}; {}", error.remedy()));
+        }
+        None => call.screen.said(&format!(
+            "  fill in its `command`; then `tenure config check`, `tenure trust` and `tenure ensure {name}`"
+        )),
+    }
+    Ok(State::Written.exit())
+}
+
+/// Makes the file, and never another one's content.
+fn write(path: &PathBuf, text: &str) -> Result<(), Failure> {
+    let made = OpenOptions::new().write(true).create_new(true).open(path);
+    let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|error| {
+        let failure = Failure::because(State::BadConfig, &Unwritten { path: path.clone(), source: error });
+        failure.hint("`tenure config check` says whether the file that is there can be used")
+    })
+}
+
+/// The file cannot be made.
+#[derive(Debug, thiserror::Error)]
+#[error("write {}", path.display())]
+struct Unwritten {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// The directory's name, as far as it can be a worker's.
+fn name_of(directory: &Path) -> String {
+    let name = directory.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let allowed = |one: char| one.is_ascii_alphanumeric() || matches!(one, '.' | '_' | '-');
+    let name: String = name.chars().map(|one| if allowed(one) { one } else { '-' }).collect();
+    if Scope::new(&name, None).is_ok() { name } else { FALLBACK.to_owned() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_gives_its_name_where_it_can_be_one() {
+        assert_eq!(name_of(Path::new("/home/a/my app")), "my-app");
+        assert_eq!(name_of(Path::new("/home/a/.hidden")), FALLBACK);
+        assert_eq!(name_of(Path::new("/")), FALLBACK);
+    }
+}

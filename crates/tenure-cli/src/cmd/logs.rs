@@ -1,0 +1,105 @@
+//! `tenure logs`: the last lines of a worker's output, and what is added. Bounded unless it is asked to follow.
+
+use std::io;
+
+use serde::Serialize;
+use tenure_core::store::paths::{StateDir, file};
+use tenure_sys::dir::{Dir, DirError};
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::cmd::follow::Follower;
+use crate::config::Target;
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::lines::Piece;
+use crate::output::render;
+
+/// A line in JSON.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    log: &'a str,
+    line: &'a str,
+    /// The line is too long for one document, and the next one goes on with it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    continues: bool,
+}
+
+/// Bytes gathered before they are written.
+const GATHERED: usize = 64 * 1024;
+
+/// Shows the log; the exit code.
+pub(crate) fn run(call: &Call, words: &args::Logs) -> Result<u8, Failure> {
+    let target = call.named(&words.named.name, &words.named.by)?;
+    let called = target.called.as_str();
+    let logs = directory(&target)?;
+    // An embedded worker has no output but its own.
+    let own = words.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
+    let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
+    let unreadable = |error: io::Error| {
+        let mut failure = Failure::new(State::StateUnusable, format!("read the log {name} of {called}"));
+        failure.told.causes = vec![error.to_string()];
+        failure
+    };
+    let mut follower = Follower::new(logs, name);
+    let mut out = Out { call, log: name, gathered: Vec::new() };
+    follower.last_lines(words.lines, |piece| out.write(piece))?.map_err(unreadable)?;
+    out.flush()?;
+    if !words.follow {
+        return Ok(0);
+    }
+    match follower.follow(|piece| out.write(piece).and_then(|()| out.flush()))? {
+        Ok(()) => Ok(0),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
+        Err(error) => Err(unreadable(error)),
+    }
+}
+
+/// The directory of a scope's logs, which is there once a worker was started.
+fn directory(target: &Target) -> Result<Dir, Failure> {
+    let state = state(target)?;
+    match state.dir().open_child(file::LOGS) {
+        Ok(dir) => Ok(dir),
+        Err(DirError::Absent { .. }) => Err(never_ran(&target.called)),
+        Err(error) => Err(Failure::because(State::StateUnusable, &error)),
+    }
+}
+
+/// The state directory of a worker that ran at least once.
+pub(crate) fn state(Target { scope, called }: &Target) -> Result<StateDir, Failure> {
+    let state = StateDir::open(scope).map_err(|error| Call::failed(&error.into(), called))?;
+    state.ok_or_else(|| never_ran(called))
+}
+
+fn never_ran(called: &str) -> Failure {
+    Failure::new(State::Down, format!("find what {called} wrote: no worker of that name ever ran here"))
+        .hint(format!("`tenure list` shows those that did, `tenure ensure {called}` starts this one"))
+}
+
+/// Where lines go.
+struct Out<'call> {
+    call: &'call Call,
+    log: &'call str,
+    gathered: Vec<u8>,
+}
+
+impl Out<'_> {
+    fn write(&mut self, piece: Piece<'_>) -> Result<(), Failure> {
+        if self.call.screen.wants_json() {
+            let line = &String::from_utf8_lossy(piece.bytes);
+            return render::document(&Told { log: self.log, line, continues: !piece.ends });
+        }
+        self.gathered.extend_from_slice(piece.bytes);
+        self.gathered.extend(piece.ends.then_some(b'\n'));
+        if self.gathered.len() < GATHERED { Ok(()) } else { self.flush() }
+    }
+
+    fn flush(&mut self) -> Result<(), Failure> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        let written = render::bytes(&self.gathered);
+        self.gathered.clear();
+        written
+    }
+}

@@ -1,0 +1,125 @@
+//! `tenure pin` and `tenure unpin`: one call of the library each, told.
+
+use serde::Serialize;
+use tenure_core::deadline::monotonic;
+use tenure_core::{Applied, PinOrder, Pinned, Unpinned, Version};
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::Target;
+use crate::output::account::{self, Identity};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::progress::Progress;
+use crate::output::render::{self, SCHEMA};
+
+/// The document of both.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    state: State,
+    /// The version that is held now.
+    pinned: Option<&'a Version>,
+    /// The version that was held before.
+    before: Option<&'a Version>,
+    /// The version that would be started now.
+    target: Option<&'a Version>,
+    /// Whether the worker was replaced.
+    replaced: bool,
+    #[serde(flatten)]
+    worker: Identity<'a>,
+    old: Option<Identity<'a>>,
+    took_us: u64,
+}
+
+/// Holds a version and tells what that did; the exit code.
+pub(crate) fn pin(call: &Call, words: &args::Pin) -> Result<u8, Failure> {
+    let began = monotonic();
+    let target = call.named(&words.named.name, &words.named.by)?;
+    let Target { scope, called } = &target;
+    call.may_start(&format!("pin {called}"))?;
+    let order = PinOrder {
+        scope: scope.clone(),
+        version: words.version.clone(),
+        budget: call.budget()?,
+        host: Call::host(),
+    };
+    let waiting = Progress::of(call.screen, &target);
+    let pinned = tenure_core::pin(&order);
+    drop(waiting);
+    let Pinned { version, before, applied } = pinned.map_err(|error| Call::failed(&error, called))?;
+    let took = monotonic().saturating_sub(began);
+    if !call.screen.wants_json() {
+        let what = told(&applied, &version);
+        call.screen.said(&format!("{called}: pinned to {version}; {what} ({})", account::took(took)));
+        call.screen.said(&format!("  `tenure unpin {called}` releases it"));
+        return Ok(State::Pinned.exit());
+    }
+    let (new, old) = match &applied {
+        Applied::Stood(hello) => (Some(&**hello), None),
+        Applied::Replaced(proof) => (Some(&*proof.new), proof.old.as_deref()),
+        Applied::Later => (None, None),
+    };
+    render::document(&Document {
+        schema_version: SCHEMA,
+        state: State::Pinned,
+        pinned: Some(&version),
+        before: before.as_ref(),
+        target: Some(&version),
+        replaced: matches!(applied, Applied::Replaced(_)),
+        worker: Identity::of(scope, new),
+        old: old.map(|old| Identity::of(scope, Some(old))),
+        took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+    })?;
+    Ok(State::Pinned.exit())
+}
+
+fn told(applied: &Applied, version: &Version) -> String {
+    match applied {
+        Applied::Stood(hello) => format!("{version} runs already, {}", account::activation(hello)),
+        Applied::Later => "nothing runs, and that version is what will be started".to_owned(),
+        Applied::Replaced(proof) => {
+            let line = account::activation(&proof.new);
+            let from = proof.old.as_ref().map(|old| format!("pid {} ({}) → ", old.identity.pid, old.version));
+            format!("{}pid {}, {line}", from.unwrap_or_default(), proof.new.identity.pid)
+        }
+    }
+}
+
+/// Releases the held version and tells what stands; the exit code.
+pub(crate) fn unpin(call: &Call, words: &args::Named) -> Result<u8, Failure> {
+    let began = monotonic();
+    let target = call.named(&words.name, &words.by)?;
+    let Target { scope, called } = &target;
+    let waiting = Progress::of(call.screen, &target);
+    let unpinned = tenure_core::unpin(scope, call.budget()?);
+    drop(waiting);
+    let Unpinned { before, target, stands } = unpinned.map_err(|error| Call::failed(&error, called))?;
+    let took = monotonic().saturating_sub(began);
+    if call.screen.wants_json() {
+        render::document(&Document {
+            schema_version: SCHEMA,
+            state: State::Unpinned,
+            pinned: None,
+            before: before.as_ref(),
+            target: target.as_ref(),
+            replaced: false,
+            worker: Identity::of(scope, stands.as_deref()),
+            old: None,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        })?;
+        return Ok(State::Unpinned.exit());
+    }
+    let what =
+        before.map_or_else(|| "nothing was pinned".to_owned(), |version| format!("{version} is released"));
+    call.screen.said(&format!("{called}: {what}"));
+    if let (Some(stands), Some(target)) = (stands, target)
+        && stands.version < target
+    {
+        call.screen.said(&format!(
+            "  {} serves until a launcher asks for a newer one; `tenure restart {called}` starts {target} now",
+            stands.version
+        ));
+    }
+    Ok(State::Unpinned.exit())
+}

@@ -1,0 +1,191 @@
+//! `tenure restart`: one call of the library, and its proof told.
+
+use serde::Serialize;
+use tenure_core::deadline::monotonic;
+use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::{BadSpec, ListenMode};
+use tenure_core::{Manner, Restarted, Version};
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::Target;
+use crate::output::account::{self, Identity};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::progress::Progress;
+use crate::output::render::{self, SCHEMA, printable};
+
+/// The document of a proved restart.
+#[derive(Debug, Serialize)]
+struct Document<'a> {
+    schema_version: u32,
+    state: State,
+    #[serde(flatten)]
+    worker: Identity<'a>,
+    old: Option<Identity<'a>>,
+    manner: &'static str,
+    why: Option<&'a str>,
+    /// The offers that were forgotten, because nothing describes them any more.
+    forgotten: &'a [Version],
+    /// The version of the description here, where a higher one was started that is described elsewhere.
+    passed_over: Option<&'a Version>,
+    took_us: u64,
+}
+
+/// Restarts the worker and tells the proof; the exit code.
+pub(crate) fn run(call: &Call, words: &args::Restart) -> Result<u8, Failure> {
+    let began = monotonic();
+    let wanted = call.wanted(&words.wanted, &words.command)?;
+    let target = wanted.target.clone();
+    let Target { scope, called } = &target;
+    call.may_start(&format!("restart {called}"))?;
+    if words.overlap {
+        wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
+    }
+    let described = wanted.spec.version.clone();
+    let order = call.order(wanted)?.overlap(words.overlap).force(words.force);
+    let waiting = Progress::of(call.screen, &target);
+    let restarted = tenure_core::restart(&order);
+    drop(waiting);
+    let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
+    let took = monotonic().saturating_sub(began);
+    let state = if restarted.manner == Manner::NoneRan { State::Started } else { State::Replaced };
+    if call.screen.wants_json() {
+        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+        let worker = Identity::of(scope, Some(&restarted.new));
+        let old = restarted.old.as_deref().map(|old| Identity::of(scope, Some(old)));
+        let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
+        let forgotten = restarted.forgotten.as_slice();
+        let passed_over = restarted.instead.is_some().then_some(&described);
+        render::document(&Document {
+            schema_version: SCHEMA,
+            state,
+            worker,
+            old,
+            manner,
+            why,
+            forgotten,
+            passed_over,
+            took_us,
+        })?;
+    } else {
+        let told = format!("{} ({})", proof(called, &restarted), told(&restarted, &account::took(took)));
+        call.screen.said(&told);
+        for line in choice(&restarted, &described, called) {
+            call.screen.said(&format!("  {line}"));
+        }
+    }
+    Ok(state.exit())
+}
+
+/// Which offers counted, where it was not simply the one of the description here.
+fn choice(restarted: &Restarted, described: &Version, called: &str) -> Vec<String> {
+    let forgotten = restarted.forgotten.iter();
+    let mut lines: Vec<String> =
+        forgotten.map(|version| format!("{version} is forgotten: nothing describes it any more")).collect();
+    if let Some((version, origin)) = &restarted.instead {
+        let by = match origin.path() {
+            Some(path) => format!("{} describes it", printable(&path.display().to_string())),
+            None => "a call offered it".to_owned(),
+        };
+        let back = if version > described {
+            format!("; `tenure forget {called} {version}` takes it back")
+        } else {
+            String::new()
+        };
+        lines.push(format!("{version} was started and not {described}: {by}{back}"));
+    }
+    lines
+}
+
+/// What the description does not allow, whatever the call says.
+fn refused(bad: &BadSpec, called: &str) -> Failure {
+    let message = format!("restart {called}: `{}` {}; nothing was stopped", bad.key, bad.why);
+    Failure::new(State::BadConfig, message).hint("correct the description, or leave out --overlap")
+}
+
+/// The word for programs.
+fn word(manner: &Manner) -> &'static str {
+    match manner {
+        Manner::TakenOver => "taken-over",
+        Manner::StoppedFirst { .. } => "stopped-first",
+        Manner::NoneRan => "none-ran",
+    }
+}
+
+fn why(manner: &Manner) -> Option<&str> {
+    match manner {
+        Manner::StoppedFirst { why } => why.as_deref(),
+        Manner::TakenOver | Manner::NoneRan => None,
+    }
+}
+
+/// How it was done and how long it took, for people.
+fn told(Restarted { new, manner, .. }: &Restarted, took: &str) -> String {
+    let stays = new.spec.listen.iter().all(|listen| listen.mode != ListenMode::SelfBound);
+    match manner {
+        Manner::TakenOver if stays && !new.spec.listen.is_empty() => {
+            format!("taken over in {took}; no connection was refused")
+        }
+        Manner::TakenOver => format!("taken over in {took}"),
+        Manner::StoppedFirst { why: Some(why) } => format!("stopped first: {}; {took}", printable(why)),
+        Manner::StoppedFirst { why: None } => format!("stopped first; {took}"),
+        Manner::NoneRan => took.to_owned(),
+    }
+}
+
+fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
+    let pid = |hello: &Hello| hello.identity.pid;
+    let line = account::activation(new);
+    match old {
+        Some(old) => format!("{called}: restart verified, pid {} → {}, {line}", pid(old), pid(new)),
+        None => format!("{called}: restart verified, pid {}, none was running: {line}", pid(new)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tenure_core::protocol::wire::Answer;
+    use tenure_core::spec::Listen;
+
+    use super::*;
+
+    /// A restart in this manner of a worker whose listeners are bound so.
+    fn restarted(manner: Manner, modes: &[ListenMode]) -> Restarted {
+        let golden = include_str!("../../../tenure-core/formats/hello-1.json");
+        let Answer::Hello(mut new) = serde_json::from_str(golden).expect("an answer") else {
+            panic!("the golden answer is a HELLO")
+        };
+        let listen = |&mode| Listen {
+            name: "http".to_owned(),
+            tcp: "127.0.0.1:8080".parse().expect("an address"),
+            mode,
+            to: None,
+        };
+        new.spec.listen = modes.iter().map(listen).collect();
+        Restarted { old: None, new, manner, forgotten: Vec::new(), instead: None }
+    }
+
+    #[test]
+    fn how_it_was_done_is_told_and_nothing_that_was_not_kept() {
+        use ListenMode::{Inherit, Proxy, SelfBound};
+        let kept = "taken over in 120 ms; no connection was refused";
+        for (modes, said) in [
+            (&[Inherit][..], kept),
+            (&[Proxy, Inherit], kept),
+            (&[SelfBound], "taken over in 120 ms"),
+            (&[Inherit, SelfBound], "taken over in 120 ms"),
+            (&[], "taken over in 120 ms"),
+        ] {
+            assert_eq!(told(&restarted(Manner::TakenOver, modes), "120 ms"), said);
+        }
+        let first = |why: Option<&str>| {
+            let manner = Manner::StoppedFirst { why: why.map(str::to_owned) };
+            told(&restarted(manner, &[Inherit]), "9 ms")
+        };
+        assert_eq!(first(Some("it does not hand over")), "stopped first: it does not hand over; 9 ms");
+        assert_eq!(first(None), "stopped first; 9 ms");
+        assert!(!first(Some("\u{1b}[2J")).contains('\u{1b}'));
+        assert_eq!(told(&restarted(Manner::NoneRan, &[Inherit]), "9 ms"), "9 ms");
+    }
+}

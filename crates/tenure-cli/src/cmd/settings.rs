@@ -1,0 +1,260 @@
+//! `tenure config`: what is wrong in the files, what is in force and who says so, and the schema for editors.
+//!
+//! Starts nothing. A report is the answer of the call, so it goes to stdout.
+
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::Value as Json;
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::{self, Checked, Level, Origin, Shown, Standing, written};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::render::{self, SCHEMA, printable};
+
+/// Widest value beside which its source is put in one column with the others.
+const WIDE: usize = 48;
+
+/// Runs one of the commands below `config`; the exit code.
+pub(crate) fn run(call: &Call, words: &args::Config) -> Result<u8, Failure> {
+    match words {
+        args::Config::Check(words) => check(call, words),
+        args::Config::Show(words) => show(call, words),
+        args::Config::Schema => schema(),
+    }
+}
+
+fn schema() -> Result<u8, Failure> {
+    let text = serde_json::to_string_pretty(&config::schema()).expect("a schema is JSON");
+    render::text(&format!("{text}\n"))?;
+    Ok(0)
+}
+
+#[derive(Debug, Serialize)]
+struct CheckDocument<'a> {
+    schema_version: u32,
+    state: State,
+    files: Vec<FileRow<'a>>,
+    workers: Vec<WorkerRow<'a>>,
+    faults: Vec<FaultRow<'a>>,
+    warnings: Vec<WarningRow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct FileRow<'a> {
+    path: &'a Path,
+    level: &'static str,
+    trust: Option<&'static str>,
+}
+
+#[derive(Debug, Serialize)]
+struct WorkerRow<'a> {
+    name: &'a str,
+    key: Option<&'a str>,
+    files: Vec<&'a Path>,
+}
+
+#[derive(Debug, Serialize)]
+struct FaultRow<'a> {
+    path: Option<&'a Path>,
+    line: Option<usize>,
+    key: Option<&'a str>,
+    message: &'a str,
+    hint: Option<&'a str>,
+}
+
+#[derive(Debug, Serialize)]
+struct WarningRow<'a> {
+    kind: &'static str,
+    path: &'a Path,
+    line: Option<usize>,
+    message: &'a str,
+    hint: &'a str,
+}
+
+fn check(call: &Call, words: &args::ConfigCheck) -> Result<u8, Failure> {
+    let checked = config::checked(&call.places()?, words.config.as_deref())?;
+    let state = if checked.faults.is_empty() { State::Valid } else { State::BadConfig };
+    if call.screen.wants_json() {
+        render::document(&check_document(state, &checked))?;
+    } else {
+        render::text(&report(&checked, call.screen.is_quiet()))?;
+    }
+    Ok(state.exit())
+}
+
+fn check_document(state: State, checked: &Checked) -> CheckDocument<'_> {
+    let files = checked.files.iter().map(|(path, level, standing)| FileRow {
+        path,
+        level: level.word(),
+        trust: standing.map(trust_word),
+    });
+    let workers = checked.workers.iter().map(|found| WorkerRow {
+        name: &found.name,
+        key: found.key.as_deref(),
+        files: found.files.iter().map(AsRef::as_ref).collect(),
+    });
+    let faults = checked.faults.iter().map(|fault| FaultRow {
+        path: fault.place.as_ref().map(|place| place.path.as_path()),
+        line: fault.place.as_ref().and_then(|place| place.line),
+        key: fault.key.as_deref(),
+        message: &fault.message,
+        hint: fault.hint.as_deref(),
+    });
+    let warnings = checked.notices.iter().map(|notice| WarningRow {
+        kind: notice.kind,
+        path: &notice.place.path,
+        line: notice.place.line,
+        message: &notice.message,
+        hint: &notice.hint,
+    });
+    CheckDocument {
+        schema_version: SCHEMA,
+        state,
+        files: files.collect(),
+        workers: workers.collect(),
+        faults: faults.collect(),
+        warnings: warnings.collect(),
+    }
+}
+
+fn trust_word(standing: Standing) -> &'static str {
+    match standing {
+        Standing::Trusted => "trusted",
+        Standing::Changed => "changed",
+        Standing::Unknown => "unknown",
+    }
+}
+
+/// The report for people: faults, then what is odd, then the sum. The faults alone where nothing else is wanted.
+fn report(checked: &Checked, quiet: bool) -> String {
+    let mut lines = Vec::new();
+    for fault in &checked.faults {
+        let place = fault.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
+        lines.push(format!("{place}error: {}", fault.message));
+        lines.extend(fault.hint.iter().map(|hint| format!("  hint: {hint}")));
+    }
+    if !quiet {
+        for notice in &checked.notices {
+            lines.push(format!("{}: warning: {}", notice.place, notice.message));
+            lines.push(format!("  hint: {}", notice.hint));
+        }
+        let (workers, files) = (checked.workers.len(), counted(checked.files.len(), "file"));
+        lines.push(match checked.faults.len() {
+            0 => format!("{} in {files}, no fault", counted(workers, "worker")),
+            faults => format!("{} in {files}", counted(faults, "fault")),
+        });
+    }
+    lines.iter().map(|line| printable(line) + "\n").collect()
+}
+
+fn counted(count: usize, what: &str) -> String {
+    if count == 1 { format!("1 {what}") } else { format!("{count} {what}s") }
+}
+
+#[derive(Debug, Serialize)]
+struct ShowDocument<'a> {
+    schema_version: u32,
+    workers: Vec<ShownRow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ShownRow<'a> {
+    name: &'a str,
+    key: Option<&'a str>,
+    files: Vec<FileRow<'a>>,
+    values: Vec<ValueRow<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+struct ValueRow<'a> {
+    key: &'a str,
+    value: Option<&'a Json>,
+    source: SourceRow<'a>,
+    note: Option<&'a str>,
+}
+
+/// Who says a value.
+#[derive(Debug, Default, Serialize)]
+struct SourceRow<'a> {
+    kind: &'static str,
+    path: Option<&'a Path>,
+    line: Option<usize>,
+    name: Option<&'static str>,
+}
+
+impl<'a> SourceRow<'a> {
+    fn of(origin: &'a Origin) -> Self {
+        match origin {
+            Origin::Flag(name) => Self { kind: "flag", name: Some(name), ..Self::default() },
+            Origin::Variable(name) => Self { kind: "environment", name: Some(name), ..Self::default() },
+            Origin::File(level, place) => {
+                Self { kind: level.word(), path: Some(&place.path), line: place.line, name: None }
+            }
+            Origin::Default => Self { kind: "default", ..Self::default() },
+        }
+    }
+}
+
+fn show(call: &Call, words: &args::ConfigShow) -> Result<u8, Failure> {
+    let shown = config::shown(&call.places()?, words.name.as_deref(), &words.by)?;
+    if shown.is_empty() {
+        return Err(Failure::new(State::NotConfigured, "find a worker to show: none is configured here")
+            .hint("`tenure init` writes a file to begin with"));
+    }
+    if call.screen.wants_json() {
+        let workers = shown.iter().map(shown_row).collect();
+        render::document(&ShowDocument { schema_version: SCHEMA, workers })?;
+    } else {
+        let tables: Vec<String> = shown.iter().map(table).collect();
+        render::text(&tables.join("\n"))?;
+    }
+    Ok(0)
+}
+
+fn shown_row(shown: &Shown) -> ShownRow<'_> {
+    let trust = |level| if level == Level::Project { shown.standing.map(trust_word) } else { None };
+    let files =
+        shown.files.iter().map(|(path, level)| FileRow { path, level: level.word(), trust: trust(*level) });
+    let values = shown.values.iter().map(|value| ValueRow {
+        key: &value.key,
+        value: value.value.as_ref(),
+        source: SourceRow::of(&value.origin),
+        note: value.note.as_deref(),
+    });
+    ShownRow {
+        name: shown.target.scope.name(),
+        key: shown.target.scope.key(),
+        files: files.collect(),
+        values: values.collect(),
+    }
+}
+
+/// A worker as a table that could stand in a file, each value with what says it.
+fn table(shown: &Shown) -> String {
+    let mut text = format!("[worker.{}]\n", shown.target.scope.name());
+    if shown.standing.is_some_and(|standing| standing != Standing::Trusted) {
+        text.push_str("# not trusted: `tenure trust` allows its project's file to start it\n");
+    }
+    let rows: Vec<(String, String)> = shown.values.iter().map(row).collect();
+    let width = rows.iter().map(|(value, _)| value.chars().count()).filter(|width| *width <= WIDE).max();
+    for (value, source) in &rows {
+        let gap = width.unwrap_or(0).saturating_sub(value.chars().count()) + 2;
+        text.push_str(&printable(&format!("{value}{:gap$}# {source}", "")));
+        text.push('\n');
+    }
+    text
+}
+
+fn row(value: &config::Setting) -> (String, String) {
+    let shown = value.value.as_ref().map_or_else(|| "\"…\"".to_owned(), written);
+    let source = match &value.origin {
+        Origin::Flag(name) | Origin::Variable(name) => (*name).to_owned(),
+        Origin::File(level, place) => format!("{place} ({})", level.word()),
+        Origin::Default => "default".to_owned(),
+    };
+    let note = value.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
+    (format!("{} = {shown}", value.key), format!("{source}{note}"))
+}

@@ -1,0 +1,385 @@
+//! `tenure status` and `tenure list`: what stands, by the workers' own answers, and what the records say besides. Starts
+//! and changes nothing.
+
+use anstyle::{AnsiColor, Style};
+use serde::Serialize;
+use tenure_core::deadline::Moment;
+use tenure_core::ops::described::Offered;
+use tenure_core::protocol::ends::End;
+use tenure_core::protocol::wire::{AppState, Hello, Probation};
+use tenure_core::store::desired::Desired;
+use tenure_core::{Error, Scope, Standing, Version};
+
+use crate::args;
+use crate::cmd::call::Call;
+use crate::config::{self, Target};
+use crate::output::account::{self, Details, Identity};
+use crate::output::answer::State;
+use crate::output::failure::Failure;
+use crate::output::offered::{self, Offer};
+use crate::output::recorded::Recorded;
+use crate::output::render::{self, SCHEMA, printable};
+use crate::output::table::{Cell, columns};
+
+const HEADER: Style = Style::new().bold();
+
+/// The document of one worker.
+#[derive(Debug, Serialize)]
+struct One<'a> {
+    schema_version: u32,
+    #[serde(flatten)]
+    row: Row<'a>,
+    #[serde(flatten)]
+    details: Option<Details<'a>>,
+}
+
+/// The document of several workers.
+#[derive(Debug, Serialize)]
+struct Many<'a> {
+    schema_version: u32,
+    workers: Vec<Row<'a>>,
+}
+
+/// A worker among several.
+#[derive(Debug, Serialize)]
+struct Row<'a> {
+    state: State,
+    #[serde(flatten)]
+    worker: Identity<'a>,
+    reason: Option<String>,
+    /// How the worker ended that nobody had asked to, where none serves; else the last end that it came back from.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    last_end: Option<&'a End>,
+    /// That of the worker, where the one before it can still come back.
+    probation: Option<&'a Probation>,
+    /// What is on offer, lowest version first.
+    offers: Vec<Offer<'a>>,
+    #[serde(flatten)]
+    recorded: Recorded<'a>,
+    record_error: Option<&'a str>,
+}
+
+/// A scope, what stands there, and its record.
+struct Seen {
+    target: Target,
+    standing: Result<Standing, Error>,
+    /// None where it never ran.
+    record: Option<Desired>,
+    /// What stands behind its offers.
+    offered: Vec<Offered>,
+    /// Why there is no record to go by.
+    unread: Option<String>,
+    /// How the last worker ended, where none serves and nobody had asked for it.
+    ended: Option<End>,
+    /// Something of its program lives where none serves.
+    left: bool,
+    now: Moment,
+}
+
+impl Seen {
+    fn of(target: Target) -> Self {
+        let standing = tenure_core::status(&target.scope);
+        Self::with(target, standing)
+    }
+
+    fn with(target: Target, standing: Result<Standing, Error>) -> Self {
+        let (record, unread) = record(&target.scope);
+        let name = target.scope.name();
+        let offered =
+            record.as_ref().map(|record| tenure_core::ops::described::offered(record, name, config::stated));
+        let offered = offered.unwrap_or_default();
+        let down = matches!(standing, Ok(Standing::Down));
+        // A ledger that cannot be read is told by whoever needs it.
+        let ended = if down { tenure_core::last_end(&target.scope).ok().flatten() } else { None };
+        let left = down && tenure_core::is_program_left(&target.scope).unwrap_or(false);
+        Self { target, standing, record, offered, unread, ended, left, now: Moment::now() }
+    }
+
+    fn state(&self) -> State {
+        match &self.standing {
+            Ok(standing) => account::state_of(standing),
+            Err(error) => State::of_kind(error.kind()),
+        }
+    }
+
+    fn hello(&self) -> Option<&Hello> {
+        self.standing.as_ref().ok().and_then(account::hello_of)
+    }
+
+    fn reason(&self) -> Option<String> {
+        match &self.standing {
+            Ok(standing) => account::reason_of(standing)
+                .or_else(|| self.ended.as_ref().map(|end| account::ended(end, &self.now))),
+            Err(error) => Some(format!("failed to {error}")),
+        }
+    }
+
+    /// The last end that is worth a word.
+    fn last_end(&self) -> Option<&End> {
+        let program = self.hello().and_then(|hello| hello.program.as_ref());
+        self.ended.as_ref().or_else(|| program.and_then(|program| program.last_end.as_deref()))
+    }
+
+    fn probation(&self) -> Option<&Probation> {
+        self.hello().and_then(|hello| hello.probation.as_ref())
+    }
+
+    /// The version that a person pinned.
+    fn held(&self) -> Option<&Version> {
+        self.record.as_ref().and_then(|record| record.hold.as_ref())
+    }
+
+    fn recorded(&self) -> Recorded<'_> {
+        self.record.as_ref().map(|record| Recorded::of(record, &self.now)).unwrap_or_default()
+    }
+
+    fn row(&self) -> Row<'_> {
+        Row {
+            state: self.state(),
+            worker: Identity::of(&self.target.scope, self.hello()),
+            reason: self.reason(),
+            last_end: self.last_end(),
+            probation: self.probation(),
+            offers: offered::documents(&self.offered),
+            recorded: self.recorded(),
+            record_error: self.unread.as_deref(),
+        }
+    }
+
+    /// The word of its state in its colour; one that serves degraded is no green one.
+    fn word(&self) -> Cell {
+        let degraded = self.hello().is_some_and(|hello| hello.app.state == AppState::Degraded);
+        let style = if degraded { AnsiColor::Yellow.on_default() } else { render::style(self.state()) };
+        Cell::styled(self.state().word(), style)
+    }
+
+    /// All that a person should see at a glance, in a few words each.
+    fn notes(&self) -> String {
+        let hello = self.hello();
+        let says = hello.and_then(account::says_other).map(|version| format!("app says {version}"));
+        let source = hello.filter(|hello| hello.source_changed).map(|_| "source changed".to_owned());
+        let unread = self.unread.as_ref().map(|_| "record unreadable".to_owned());
+        let again =
+            hello.and_then(|hello| hello.program.as_ref()).filter(|program| program.last_end.is_some());
+        let again = again.map(|program| format!("program started {} times", program.starts));
+        let probation = self.probation().map(|probation| format!("on probation, else {}", probation.before));
+        let unread = unread.into_iter().chain(again);
+        let doubts = probation.into_iter().chain(offered::notes(&self.offered, self.held()));
+        let notes = self.recorded().notes().into_iter().chain(doubts).chain(says).chain(source).chain(unread);
+        notes.chain(self.reason().map(|reason| printable(&reason))).collect::<Vec<_>>().join("; ")
+    }
+}
+
+/// The record of a scope, or why there is none to go by: what stands is told all the same.
+fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
+    match tenure_core::recorded(scope) {
+        Ok(record) => (record, None),
+        Err(error) => (None, Some(with_causes(&error))),
+    }
+}
+
+/// An error with its causes: which of its files is how.
+fn with_causes(error: &Error) -> String {
+    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
+    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
+}
+
+/// Tells of one worker, or of all that are configured here; the exit code is that of the first that does not serve.
+pub(crate) fn run(call: &Call, words: &args::Status) -> Result<u8, Failure> {
+    let Some(name) = &words.name else {
+        let targets = config::all(&call.places()?, &words.by)?;
+        if targets.is_empty() {
+            return Err(Failure::new(
+                State::NotConfigured,
+                "find a worker to tell of: none is configured here",
+            )
+            .hint("`tenure status NAME` asks for one, `tenure list` shows all that ever ran here"));
+        }
+        let seen: Vec<Seen> = targets.into_iter().map(Seen::of).collect();
+        tell_all(call, &seen)?;
+        return Ok(seen.iter().map(|seen| seen.state().exit()).find(|code| *code != 0).unwrap_or(0));
+    };
+    let seen = Seen::of(call.named(name, &words.by)?);
+    if let Err(error) = &seen.standing {
+        return Err(Call::failed(error, &seen.target.called));
+    }
+    tell(call, &seen)?;
+    Ok(seen.state().exit())
+}
+
+/// Tells of every worker that has state on this host; 0 whatever their state.
+pub(crate) fn list(call: &Call) -> Result<u8, Failure> {
+    let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
+    let seen = listed.into_iter().map(|(scope, standing)| Seen::with(Target::whole(scope), standing));
+    let seen: Vec<Seen> = seen.collect();
+    tell_all(call, &seen)?;
+    Ok(0)
+}
+
+fn tell(call: &Call, seen: &Seen) -> Result<(), Failure> {
+    if call.screen.wants_json() {
+        let details = seen.hello().map(Details::of);
+        return render::document(&One { schema_version: SCHEMA, row: seen.row(), details });
+    }
+    if call.screen.is_quiet() { Ok(()) } else { call.screen.data(&lines(seen, call.screen.is_verbose())) }
+}
+
+/// One worker, a fact a line.
+fn lines(seen: &Seen, verbose: bool) -> String {
+    let called = &seen.target.called;
+    let mut lines = Vec::new();
+    if let Some(hello) = seen.hello() {
+        worker(&mut lines, hello);
+    }
+    lines.extend(seen.reason().map(|reason| ("reason", printable(&reason))));
+    if seen.record.is_none() && seen.unread.is_none() && seen.hello().is_none() {
+        lines.push(("reason", "it never ran here".to_owned()));
+    }
+    if let Some(hello) = seen.hello() {
+        program(&mut lines, hello, verbose);
+    }
+    lines.extend(seen.recorded().lines(called));
+    let back = seen.probation().map(|probation| &probation.before);
+    lines.extend(offered::lines(&seen.offered, (seen.held(), back), called));
+    lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
+    if seen.hello().is_some_and(|hello| hello.source_changed) {
+        lines.push(("source", format!("changed since it was started; `tenure ensure {called}` looks again")));
+    }
+    if let Some(hello) = seen.hello().filter(|_| verbose) {
+        origin(&mut lines, hello);
+    }
+    lines.extend(next(seen).map(|what| ("next", what)));
+    let head = columns(&[[Cell::from(format!("{called}:")), seen.word()]], None).replacen("  ", " ", 1);
+    let rows: Vec<[Cell; 2]> =
+        lines.into_iter().map(|(label, what)| [format!("  {label}").into(), what.into()]).collect();
+    head + &columns(&rows, None)
+}
+
+/// What to type where it does not serve.
+fn next(seen: &Seen) -> Option<String> {
+    let called = &seen.target.called;
+    let state = seen.state();
+    let held = seen.record.as_ref().is_some_and(|record| record.down.is_some());
+    if state.exit() == 0 || held {
+        None
+    } else if seen.unread.is_some() {
+        Some(format!("`tenure doctor {called}` says what to do"))
+    } else if seen.hello().is_some_and(|hello| hello.draining) {
+        Some(format!("`tenure ensure {called}` waits for its end and starts the next"))
+    } else if seen.left {
+        Some(format!("something of its program lives; `tenure doctor {called}` says what to do"))
+    } else if state == State::Down {
+        Some(format!("`tenure ensure {called}` starts it"))
+    } else if state == State::Booting {
+        Some(format!("`tenure logs {called} -f` shows what it does"))
+    } else if state == State::Unhealthy {
+        Some(format!("`tenure logs {called}` shows why, `tenure restart {called}` starts it anew"))
+    } else {
+        Some(format!("`tenure doctor {called}` says what to do"))
+    }
+}
+
+type Line = (&'static str, String);
+
+fn worker(lines: &mut Vec<Line>, hello: &Hello) {
+    let version = account::version(hello);
+    match (version, account::says_other(hello)) {
+        (Some(version), Some(says)) => lines.push(("version", format!("{version} (app says it is {says})"))),
+        (None, Some(says)) => lines.push(("version", format!("none stated (app says it is {says})"))),
+        (Some(version), None) => lines.push(("version", version)),
+        (None, None) => {}
+    }
+    lines.push(("generation", hello.generation.to_string()));
+    lines.push(("pid", account::pid(hello)));
+    lines.push(("up", account::age(hello.uptime_ms)));
+    lines.extend(hello.probation.as_ref().map(|probation| ("probation", account::probation(probation))));
+    for endpoint in &hello.endpoints {
+        lines.push(("endpoint", format!("{} {}", endpoint.name, endpoint.tcp)));
+    }
+}
+
+fn program(lines: &mut Vec<Line>, hello: &Hello, verbose: bool) {
+    for check in hello.app.checks.iter().filter(|check| verbose || !check.ok) {
+        let word = if check.ok { "passes" } else { "fails" };
+        let detail = printable(&check.detail);
+        lines.push((
+            "check",
+            format!(
+                "{} {word}{}",
+                check.name,
+                if detail.is_empty() { detail } else { format!(": {detail}") }
+            ),
+        ));
+    }
+    if let Some(program) = &hello.program {
+        let pid = program.identity.as_ref().map_or_else(|| "not running".to_owned(), ToString::to_string);
+        let exit = program.last_exit.as_ref().map(|exit| format!(", last ended with {exit}"));
+        let times = if program.starts == 1 { "once".to_owned() } else { format!("{} times", program.starts) };
+        lines.push(("program", format!("{pid}, started {times}{}", exit.unwrap_or_default())));
+        lines.extend(program.last_end.as_ref().map(|end| ("last end", printable(&end.line()))));
+    }
+    lines.push(("started by", account::asker(&hello.started_by)));
+}
+
+/// Where the worker comes from, for who wants to hear more.
+fn origin(lines: &mut Vec<Line>, hello: &Hello) {
+    if !hello.spec.command.is_empty() {
+        lines.push(("command", printable(&hello.spec.command.join(" "))));
+    }
+    lines.push(("directory", hello.spec.cwd.display().to_string()));
+    lines.push(("kept by", format!("{} (tenure {})", hello.worker_path, hello.build)));
+    lines.push(("instance", hello.instance.clone()));
+}
+
+fn tell_all(call: &Call, seen: &[Seen]) -> Result<(), Failure> {
+    if call.screen.wants_json() {
+        let workers = seen.iter().map(Seen::row).collect();
+        return render::document(&Many { schema_version: SCHEMA, workers });
+    }
+    if call.screen.is_quiet() {
+        return Ok(());
+    }
+    if seen.is_empty() {
+        call.screen.said("no worker ever ran here; `tenure ensure NAME -- CMD…` starts one");
+        return Ok(());
+    }
+    call.screen.data(&table(seen, render::width()))
+}
+
+/// A row for each. What is to be noted matters more than where it serves, where there is no room for both.
+fn table(seen: &[Seen], width: Option<usize>) -> String {
+    let whole = rows(seen, true);
+    let too_wide = width.is_some_and(|width| {
+        let plain = anstream::adapter::strip_str(&columns(&whole, None)).to_string();
+        plain.lines().any(|line| line.chars().count() > width)
+    });
+    let anything_to_note = seen.iter().any(|seen| !seen.notes().is_empty());
+    columns(&if too_wide && anything_to_note { rows(seen, false) } else { whole }, width)
+}
+
+fn rows(seen: &[Seen], with_endpoints: bool) -> Vec<[Cell; 8]> {
+    let note = if seen.iter().any(|seen| !seen.notes().is_empty()) { "NOTE" } else { "" };
+    let endpoints = if with_endpoints { "ENDPOINTS" } else { "" };
+    let header = ["WORKER", "STATE", "VERSION", "PID", "GEN", "UP", endpoints, note];
+    let header = header.map(|head| if head.is_empty() { head.into() } else { Cell::styled(head, HEADER) });
+    let row = |seen: &Seen| {
+        let shown = |what: &dyn Fn(&Hello) -> String| {
+            let shown = seen.hello().map(what).filter(|shown| !shown.is_empty());
+            Cell::from(shown.unwrap_or_else(|| "-".to_owned()))
+        };
+        [
+            seen.target.called.as_str().into(),
+            seen.word(),
+            shown(&|hello| account::version(hello).unwrap_or_default()),
+            shown(&account::pid),
+            shown(&|hello| hello.generation.to_string()),
+            shown(&|hello| account::age(hello.uptime_ms)),
+            if with_endpoints { shown(&account::endpoints) } else { "".into() },
+            seen.notes().into(),
+        ]
+    };
+    std::iter::once(header).chain(seen.iter().map(row)).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,13 @@
+//! What a command says: documents, words, tables, errors and remedies.
+
+pub(crate) mod account;
+pub(crate) mod answer;
+pub(crate) mod failure;
+pub(crate) mod hint;
+pub(crate) mod lines;
+pub(crate) mod newer;
+pub(crate) mod offered;
+pub(crate) mod progress;
+pub(crate) mod recorded;
+pub(crate) mod render;
+pub(crate) mod table;

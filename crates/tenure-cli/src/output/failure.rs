@@ -1,0 +1,126 @@
+//! A call that did not end well, as people and programs are told of it: one shape for every source of failure.
+//!
+//! Data only: rooms give it a state and a message, `hint` gives the remedy, `render` writes it.
+
+use std::error::Error as StdError;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use tenure_core::{Error, ErrorKind};
+
+use crate::output::answer::{State, kebab};
+
+/// Why a call failed, and what to type next.
+#[derive(Debug, Clone)]
+pub(crate) struct Failure {
+    /// The row of the answer table.
+    pub(crate) state: State,
+    /// What is told in JSON besides the state.
+    pub(crate) told: Box<Told>,
+    /// The reader of our output has gone: there is nobody to tell, and nothing was wrong.
+    pub(crate) unheard: bool,
+    /// A newer `tenure` that would have an answer.
+    pub(crate) newer: Option<PathBuf>,
+}
+
+/// The `error` of a JSON document.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Told {
+    /// The kind, finer than the state.
+    pub(crate) kind: String,
+    /// A fragment that reads after "failed to".
+    pub(crate) message: String,
+    /// The named stage, where there is one.
+    pub(crate) stage: Option<String>,
+    /// What lies below the message, outermost first.
+    pub(crate) causes: Vec<String>,
+    /// The last lines that a failed worker wrote.
+    pub(crate) last_words: Vec<String>,
+    /// When the next try has a chance.
+    pub(crate) retry_after_ms: Option<u64>,
+    /// The next command to type, or what to change.
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    /// A failure of ours: `kind` is the state's own word.
+    pub(crate) fn new(state: State, message: impl Into<String>) -> Self {
+        let told = Told {
+            kind: state.word().to_owned(),
+            message: message.into(),
+            stage: None,
+            causes: Vec::new(),
+            last_words: Vec::new(),
+            retry_after_ms: None,
+            hint: None,
+        };
+        Self { state, told: Box::new(told), unheard: false, newer: None }
+    }
+
+    /// The same, with what lies below `error`.
+    pub(crate) fn because(state: State, error: &(dyn StdError + 'static)) -> Self {
+        let mut failure = Self::new(state, error.to_string());
+        failure.told.causes = causes(error);
+        failure
+    }
+
+    /// The same, with the remedy.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.told.hint = Some(hint.into());
+        self
+    }
+
+    /// A write to stdout that failed. A reader that has gone (`head`) has what it wanted.
+    pub(crate) fn of_output(error: &io::Error) -> Self {
+        let mut failure = Self::new(State::OutputFailed, "write to stdout");
+        failure.told.causes = vec![error.to_string()];
+        failure.told.hint = Some("lead stdout to where there is room; what was done stands".to_owned());
+        failure.unheard = error.kind() == io::ErrorKind::BrokenPipe;
+        failure
+    }
+
+    /// A failure of the library.
+    pub(crate) fn of_library(error: &Error) -> Self {
+        let mut failure = Self::because(State::of_kind(error.kind()), error);
+        let told = &mut failure.told;
+        told.kind = kind_word(error.kind());
+        told.stage = error.stage().map(str::to_owned);
+        told.last_words = error.last_words().to_vec();
+        told.retry_after_ms = error.retry_after().map(tenure_core::deadline::millis);
+        failure.newer = error.newer_tenure().map(Path::to_owned);
+        failure
+    }
+
+    /// The exit code: of the answer, or what a shell shows for a program that SIGPIPE ended.
+    pub(crate) fn exit(&self) -> u8 {
+        const SIGPIPE: u8 = 13;
+        if self.unheard { 128 + SIGPIPE } else { self.state.exit() }
+    }
+}
+
+/// A kind of the library in the words of JSON.
+pub(crate) fn kind_word(kind: ErrorKind) -> String {
+    kebab(&format!("{kind:?}"))
+}
+
+fn causes(error: &(dyn StdError + 'static)) -> Vec<String> {
+    let mut causes = Vec::new();
+    let mut below = error.source();
+    while let Some(cause) = below {
+        causes.push(cause.to_string());
+        below = cause.source();
+    }
+    causes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reader_that_has_gone_gives_the_code_of_sigpipe() {
+        assert_eq!(Failure::of_output(&io::ErrorKind::BrokenPipe.into()).exit(), 141);
+        assert_eq!(Failure::of_output(&io::ErrorKind::StorageFull.into()).exit(), 1);
+    }
+}

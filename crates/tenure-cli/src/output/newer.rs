@@ -1,0 +1,25 @@
+//! An older `tenure` that finds the records of a newer one gives the call to that one.
+//!
+//! Several installations meet at one worker; the records are written in the newest format among them, and the ledger names
+//! the executable that keeps the worker. A call is passed on once, whole: same words, same streams, same directory.
+
+use std::ffi::OsString;
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use crate::output::failure::Failure;
+
+/// Set for the one that a call was passed on to; it passes nothing on.
+const PASSED_ON: &str = "TENURE_PASSED_ON";
+
+/// Becomes the newer `tenure` that the failure names. Returns only where there is none, or it cannot be run: then the
+/// failure is the answer, with the reason. A description that was read from stdin is gone, and such a call stays here.
+pub(crate) fn become_newer(failure: &mut Failure, args: &[OsString]) {
+    let Some(newer) = &failure.newer else { return };
+    let mut own = args.iter().skip(1).take_while(|arg| *arg != "--");
+    if std::env::var_os(PASSED_ON).is_some() || own.any(|arg| arg == "--spec") {
+        return;
+    }
+    let error = Command::new(newer).args(args.iter().skip(1)).env(PASSED_ON, "1").exec();
+    failure.told.causes.push(format!("the newer one, {}, does not run: {error}", newer.display()));
+}

@@ -1,0 +1,239 @@
+//! The only room that prints: documents and data to stdout, everything else to stderr.
+//!
+//! Each document is one write. Colour is decided per stream, from `--color` and what the stream leads to; documents and
+//! what a worker wrote are never coloured.
+
+use std::ffi::OsString;
+use std::io::{self, IsTerminal, Write};
+
+use anstream::stream::RawStream;
+use anstream::{AutoStream, ColorChoice};
+use anstyle::{AnsiColor, Style};
+use clap::ValueEnum;
+use clap::error::ErrorKind;
+use serde::Serialize;
+
+use crate::args::{Color, Common};
+use crate::output::answer::State;
+use crate::output::failure::{Failure, Told};
+
+/// Version of every JSON document that a command writes.
+pub(crate) const SCHEMA: u32 = 1;
+
+const ERROR: Style = AnsiColor::Red.on_default().bold();
+const WARNING: Style = AnsiColor::Yellow.on_default().bold();
+const HINT: Style = AnsiColor::Cyan.on_default().bold();
+
+/// How this call speaks.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Screen {
+    json: bool,
+    quiet: bool,
+    verbose: bool,
+    color: Color,
+}
+
+impl Screen {
+    /// The screen that these flags ask for.
+    pub(crate) fn new(common: &Common) -> Self {
+        let Common { json, quiet, verbose, color, .. } = *common;
+        Self { json, quiet, verbose, color: color.unwrap_or(Color::Auto) }
+    }
+
+    /// The screen of a command line that could not be read, as far as its flags can be told.
+    pub(crate) fn of_unread(args: &[OsString]) -> Self {
+        let own: Vec<&OsString> = args.iter().take_while(|arg| *arg != "--").collect();
+        let after = |flag: &str| own.windows(2).rev().find(|pair| pair[0] == flag).map(|pair| pair[1]);
+        let joined = own.iter().rev().find_map(|arg| arg.to_str()?.strip_prefix("--color="));
+        let color =
+            joined.or_else(|| after("--color")?.to_str()).and_then(|when| Color::from_str(when, false).ok());
+        let json = own.iter().any(|arg| *arg == "--json");
+        Self { json, quiet: false, verbose: false, color: color.unwrap_or(Color::Auto) }
+    }
+
+    /// Whether documents are wanted instead of words.
+    pub(crate) fn wants_json(self) -> bool {
+        self.json
+    }
+
+    /// Whether people want to hear more.
+    pub(crate) fn is_verbose(self) -> bool {
+        self.verbose
+    }
+
+    /// Whether people want to hear nothing but errors.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.quiet
+    }
+
+    /// What changed, for people.
+    pub(crate) fn said(self, line: &str) {
+        if !self.quiet && !self.json {
+            self.note(&format!("{line}\n"));
+        }
+    }
+
+    /// What a person should know although it went well. In JSON it stands in the document.
+    pub(crate) fn warning(self, line: &str) {
+        if !self.quiet && !self.json {
+            self.note(&format!("{WARNING}warning{WARNING:#}: {line}\n"));
+        }
+    }
+
+    /// A failure: as a document where one is wanted, else as lines with the remedy last.
+    pub(crate) fn failure(self, failure: &Failure) {
+        if failure.unheard {
+            return;
+        }
+        let Failure { state, told, .. } = failure;
+        let refusal = Refusal { schema_version: SCHEMA, state: *state, error: told };
+        // A document that cannot be written is told as words: stderr may lead elsewhere.
+        if self.json && document(&refusal).is_ok() {
+            return;
+        }
+        let mut lines = format!("{ERROR}error{ERROR:#}: failed to {}", printable(&told.message));
+        for cause in &told.causes {
+            lines.push_str(": ");
+            lines.push_str(&printable(cause));
+        }
+        lines.push('\n');
+        for line in &told.last_words {
+            lines.push_str("    ");
+            lines.push_str(&printable(line));
+            lines.push('\n');
+        }
+        if let Some(hint) = &told.hint {
+            lines = format!("{lines}{HINT}hint{HINT:#}: {}\n", printable(hint));
+        }
+        self.note(&lines);
+    }
+
+    /// What clap has to say: help and version are data, the rest is wrong use.
+    pub(crate) fn clap(self, error: &clap::Error) -> u8 {
+        let text = error.render();
+        if !error.use_stderr() {
+            return self.data(&text.ansi().to_string()).map_or_else(
+                |failure| {
+                    self.failure(&failure);
+                    failure.exit()
+                },
+                |()| 0,
+            );
+        }
+        if self.json {
+            let what = in_a_line(error.kind(), &text.to_string());
+            let failure = Failure::new(State::WrongUse, format!("read the command line: {what}"))
+                .hint("`tenure --help` lists the commands, `tenure COMMAND --help` its flags");
+            self.failure(&failure);
+        } else {
+            self.note(&text.ansi().to_string());
+        }
+        State::WrongUse.exit()
+    }
+
+    /// Writes styled data for people to stdout.
+    pub(crate) fn data(self, styled: &str) -> Result<(), Failure> {
+        bytes(&self.styled_for(&io::stdout(), styled).map_err(|error| Failure::of_output(&error))?)
+    }
+
+    /// Writes styled text to stderr; one that is closed is no reason to fail.
+    pub(crate) fn note(self, styled: &str) {
+        if let Ok(text) = self.styled_for(&io::stderr(), styled) {
+            drop(io::stderr().write_all(&text));
+        }
+    }
+
+    /// The text with its colours, or without them: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb` and what the stream leads to decide
+    /// where --color does not.
+    fn styled_for(self, stream: &impl RawStream, styled: &str) -> io::Result<Vec<u8>> {
+        let choice = match self.color {
+            Color::Auto => AutoStream::choice(stream),
+            Color::Always => ColorChoice::Always,
+            Color::Never => ColorChoice::Never,
+        };
+        let mut text = AutoStream::new(Vec::new(), choice);
+        text.write_all(styled.as_bytes())?;
+        Ok(text.into_inner())
+    }
+}
+
+/// How the word of an answer is shown: green where it serves, yellow where it may soon, red where it does not, dim where
+/// nothing is.
+pub(crate) fn style(state: State) -> Style {
+    if matches!(state, State::Down | State::Stopped) {
+        Style::new().dimmed()
+    } else if matches!(state, State::Warming | State::Booting | State::TimedOut) {
+        AnsiColor::Yellow.on_default()
+    } else if state.exit() == 0 {
+        AnsiColor::Green.on_default()
+    } else {
+        AnsiColor::Red.on_default()
+    }
+}
+
+/// The columns of the terminal that stdout is; none where it is not one.
+pub(crate) fn width() -> Option<usize> {
+    let stdout = io::stdout();
+    let size = stdout.is_terminal().then(|| terminal_size::terminal_size_of(stdout)).flatten();
+    size.map(|(width, _)| usize::from(width.0)).filter(|width| *width > 0)
+}
+
+/// The document of a failure.
+#[derive(Debug, Serialize)]
+struct Refusal<'failure> {
+    schema_version: u32,
+    state: State,
+    error: &'failure Told,
+}
+
+/// Writes one JSON document, or one line of a stream of them, to stdout.
+pub(crate) fn document(document: &impl Serialize) -> Result<(), Failure> {
+    let mut line = Vec::with_capacity(1024);
+    serde_json::to_writer(&mut line, document).map_err(|error| Failure::of_output(&error.into()))?;
+    line.push(b'\n');
+    bytes(&line)
+}
+
+/// Writes data for people to stdout.
+pub(crate) fn text(text: &str) -> Result<(), Failure> {
+    bytes(text.as_bytes())
+}
+
+/// Writes data to stdout as it is.
+pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
+    if !bytes.is_empty() && tenure_sys::stdio::began_without_stdout() {
+        return Err(Failure::of_output(&io::Error::other("it was closed when this began")));
+    }
+    let mut stdout = io::stdout().lock();
+    stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::of_output(&error))
+}
+
+/// What clap says, in a line. Where it shows help because a command is missing: which ones there are.
+fn in_a_line(kind: ErrorKind, text: &str) -> String {
+    if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
+        let rows = text.split("\nCommands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
+        let names: Vec<&str> =
+            rows.unwrap_or_default().lines().filter_map(|row| row.split_whitespace().next()).collect();
+        return format!("a command is missing: one of {}", names.join(", "));
+    }
+    let what = text.split("\n\n").next().unwrap_or_default().trim_start_matches("error: ");
+    what.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A line that a stranger wrote, without what could move the cursor or change the terminal. Where it has several, as a
+/// script in a command line does, they are told in one, with what parts them.
+pub(crate) fn printable(line: &str) -> String {
+    let safe = |one: char| if one.is_control() && one != '\t' { '\u{FFFD}' } else { one };
+    line.trim_end_matches('\n').replace('\n', "\\n").chars().map(safe).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_strangers_line_cannot_drive_the_terminal() {
+        assert_eq!(printable("a\u{1b}[2Jb\tc"), "a\u{FFFD}[2Jb\tc");
+        assert_eq!(printable("sh -c true;\nexit\n"), "sh -c true;\\nexit");
+    }
+}
