@@ -16,28 +16,13 @@ compile_error!(
     "tenure runs on Linux today; its locks, process handles and detached starts have no other edge yet"
 );
 
-pub mod census;
-pub mod clock;
-pub mod dir;
-pub mod exit;
-pub mod fdset;
-pub mod filesystem;
-pub mod identity;
-pub mod kernel;
-pub mod limits;
-pub mod lock;
-pub mod memory;
-pub mod pipe;
-pub mod poll;
-pub mod process;
-mod procfs;
-pub mod random;
-pub mod signals;
-pub mod socket;
-pub mod spawn;
-pub mod stdio;
-pub mod thread;
-pub mod tree;
-pub mod user;
-pub mod wake;
-pub mod watch;
+mod common;
+#[cfg(target_os = "linux")]
+mod linux;
+
+pub use common::thread;
+#[cfg(target_os = "linux")]
+pub use linux::{
+    census, clock, dir, exit, fdset, filesystem, identity, kernel, limits, lock, memory, pipe, poll, process,
+    random, signals, socket, spawn, stdio, tree, user, wake, watch,
+};

@@ -1,0 +1,32 @@
+//! Threads of a process that serves: small, named, and never silently gone.
+//!
+//! A worker whose control thread or watchdog has failed would look wedged, or hang for ever; so a panic in one of them is
+//! the end of the process. None of them is joined: they live as long as the process.
+
+use std::io;
+use std::thread;
+
+/// Exit code of a process in which such a thread has panicked.
+const EXIT_PANICKED: i32 = 1;
+
+/// Stack of such a thread: they recurse nowhere; JSON of a frame is the deepest they go. Only touched pages count.
+const STACK: usize = 256 * 1024;
+
+/// Starts a thread for the rest of the process's life.
+pub fn start(name: &'static str, body: impl FnOnce() + Send + 'static) -> io::Result<()> {
+    let guarded = move || {
+        let _guard = Guard;
+        body();
+    };
+    thread::Builder::new().name(name.to_owned()).stack_size(STACK).spawn(guarded).map(drop)
+}
+
+struct Guard;
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            crate::linux::exit::now(EXIT_PANICKED);
+        }
+    }
+}

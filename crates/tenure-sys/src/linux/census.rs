@@ -1,0 +1,177 @@
+//! One pass over the process table that answers several questions at once: who carries a mark, who has a socket open, and
+//! who has a locked file open.
+//!
+//! For messages only. The numbers are a look and not a hold: whoever is to be signalled is found again through a handle.
+//! Of processes that the caller may not look into nothing is known, and they are counted, so that "nobody" can be told
+//! from "nobody that can be seen".
+
+use std::fs;
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+
+use crate::linux::process;
+use crate::linux::procfs;
+
+/// The variable in the environment that marks what a worker has started.
+const COOKIE: &[u8] = b"TENURE_COOKIE=";
+
+/// What is asked.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Questions {
+    /// Every process of this user that carries the mark of a worker.
+    pub cookies: bool,
+    /// Who has a socket with one of these inodes open.
+    pub sockets: Vec<u64>,
+    /// Who has a file open, with a lock of its description; as device and inode.
+    pub locks: Vec<(u64, u64)>,
+}
+
+/// A process that was seen.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Its number.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// Its parent, the parent of that, and so on; only of one that was found by a socket.
+    pub above: Vec<u32>,
+}
+
+/// What the pass has found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Census {
+    /// Marks and their carriers, by number; the caller is not among them.
+    pub cookies: Vec<(String, Seen)>,
+    /// Sockets and who has them open, by number of the process.
+    pub sockets: Vec<(u64, Seen)>,
+    /// Locked files and who has them open, by number of the process; the caller is not among them.
+    pub locks: Vec<((u64, u64), Seen)>,
+    /// Processes whose open files could not be looked at: those of other users.
+    pub hidden: usize,
+}
+
+impl Questions {
+    /// Whether nothing is asked, so that no pass is needed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        !self.cookies && self.sockets.is_empty() && self.locks.is_empty()
+    }
+
+    /// Goes once over all processes.
+    #[must_use]
+    pub fn ask(&self) -> Census {
+        let mut census = Census::default();
+        if self.is_empty() {
+            return census;
+        }
+        let (own, user) = (std::process::id(), crate::linux::user::effective_uid());
+        let mut pids = procfs::pids();
+        pids.sort_unstable();
+        for pid in pids {
+            let is_mine = || fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == user);
+            if self.cookies
+                && pid != own
+                && is_mine()
+                && let Some(cookie) = cookie_of(pid)
+            {
+                census.cookies.push((cookie, seen(pid)));
+            }
+            self.look_at_files(pid, pid == own, &mut census);
+        }
+        census
+    }
+
+    fn look_at_files(&self, pid: u32, is_caller: bool, census: &mut Census) {
+        if self.sockets.is_empty() && self.locks.is_empty() {
+            return;
+        }
+        let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else {
+            // A process that has ended meanwhile hides nothing.
+            census.hidden += usize::from(Path::new(&format!("/proc/{pid}")).exists());
+            return;
+        };
+        for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
+            if let Some(inode) = socket_of(&path).filter(|inode| self.sockets.contains(inode)) {
+                push_once(&mut census.sockets, inode, || Seen { above: above(pid), ..seen(pid) });
+            }
+            if is_caller || self.locks.is_empty() {
+                continue;
+            }
+            let file = fs::metadata(&path).ok().map(|meta| (meta.dev(), meta.ino()));
+            if let Some(file) = file.filter(|file| self.locks.contains(file))
+                && path.file_name().is_some_and(|number| holds_lock(pid, Path::new(number)))
+            {
+                push_once(&mut census.locks, file, || seen(pid));
+            }
+        }
+    }
+}
+
+/// Whether a process has one of these sockets open; `false` also where it may not be looked into.
+#[must_use]
+pub fn has_socket(pid: u32, inodes: &[u64]) -> bool {
+    let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else { return false };
+    let mut sockets = entries.filter_map(|entry| socket_of(&entry.ok()?.path()));
+    sockets.any(|inode| inodes.contains(&inode))
+}
+
+/// A process may have one thing open several times, one descriptor after the other.
+fn push_once<T: PartialEq>(list: &mut Vec<(T, Seen)>, what: T, seen: impl FnOnce() -> Seen) {
+    let seen = seen();
+    if !list.iter().any(|(known, other)| *known == what && other.pid == seen.pid) {
+        list.push((what, seen));
+    }
+}
+
+fn seen(pid: u32) -> Seen {
+    Seen { pid, command: process::command_line(pid).unwrap_or_default(), above: Vec::new() }
+}
+
+/// Families are not deep; the bound is for a circle, which a number that was used again could make while this reads.
+fn above(pid: u32) -> Vec<u32> {
+    let parents = std::iter::successors(process::parent_of(pid), |parent| process::parent_of(*parent));
+    parents.take_while(|parent| *parent != 0).take(64).collect()
+}
+
+fn cookie_of(pid: u32) -> Option<String> {
+    let environ = procfs::memory::environment(pid)?;
+    let value = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(COOKIE))?;
+    Some(String::from_utf8_lossy(value).into_owned())
+}
+
+fn socket_of(link: &Path) -> Option<u64> {
+    let target = fs::read_link(link).ok()?;
+    let inode = target.as_os_str().as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
+    str::from_utf8(inode).ok()?.parse().ok()
+}
+
+fn holds_lock(pid: u32, number: &Path) -> bool {
+    fs::read_to_string(procfs::path(pid, "fdinfo").join(number))
+        .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::linux::socket;
+
+    #[test]
+    fn nothing_asked_needs_no_pass() {
+        assert!(Questions::default().is_empty());
+        assert_eq!(Questions::default().ask(), Census::default());
+    }
+
+    #[test]
+    fn the_caller_is_found_by_its_socket_and_once() {
+        let listener = socket::bind_tcp("127.0.0.1:0".parse().expect("an address"), 1).expect("a listener");
+        let _twice = listener.try_clone().expect("a second descriptor");
+        let inodes = socket::listening_inodes(listener.local_addr().expect("an address"));
+        let census = Questions { sockets: inodes.clone(), ..Questions::default() }.ask();
+        let own: Vec<_> = census.sockets.iter().filter(|(_, seen)| seen.pid == std::process::id()).collect();
+        assert_eq!(own.len(), 1, "{census:?}");
+        assert_eq!(own[0].1.above.first().copied(), process::parent_of(std::process::id()));
+        assert!(has_socket(std::process::id(), &inodes));
+        assert!(!has_socket(std::process::id(), &[u64::MAX]));
+    }
+}

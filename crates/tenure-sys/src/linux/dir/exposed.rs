@@ -1,0 +1,132 @@
+//! Closing directories that others could change, so that closing them makes nothing in them trusted.
+//!
+//! A directory that others could write to is closed only after each file in it was marked by a mode with which it is not
+//! believed, so that a crash in between makes nothing trusted either. Whoever knows what a file is for begins it anew.
+
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::Path;
+use std::time::SystemTime;
+
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::process::geteuid;
+
+use crate::linux::clock;
+
+pub use super::belief::{Exposed, is_exposed};
+use super::{DIRECTORY, Dir, DirError, retry};
+
+/// Permission bits by which group or others may write.
+const BY_OTHERS: u32 = 0o022;
+
+/// Permission bit by which nobody may move what is another's.
+const STICKY: u32 = 0o1000;
+
+/// Levels of directories that are closed below the one that is named: its hosts, their workers, the logs, and one more.
+/// What lies deeper stays as it is; nothing of ours does.
+const DEPTH: u32 = 4;
+
+/// Refuses a directory in which another user can put something else in the place of what is ours: one that others may write
+/// to, unless it keeps them from moving what is not theirs, or one of a user who is neither the caller nor root. One that
+/// does not exist is nobody's.
+pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
+    let stat = match rustix::fs::statat(CWD, path, AtFlags::empty()) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(()),
+        Err(errno) => return Err(DirError::new(path, errno)),
+    };
+    let (owner, mode, expected) = (stat.st_uid, stat.st_mode & 0o7777, geteuid().as_raw());
+    if owner != expected && owner != 0 {
+        return Err(DirError::NotOwned { path: path.to_owned(), owner, expected });
+    }
+    if mode & BY_OTHERS != 0 && mode & STICKY == 0 {
+        return Err(DirError::TooOpen { path: path.to_owned(), mode });
+    }
+    Ok(())
+}
+
+/// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
+///
+/// A directory that belongs to another user is left alone. Where others could write to it, every file in it and below is
+/// marked before it is closed: none of these files is believed from then on ([`is_exposed`]). A file of another user gets
+/// another name, which ends in `.void-` and the time in ms. The directories below are closed too.
+///
+/// A directory of another user below it is an error, for that user may have put anything there: `path` then stays as open as it
+/// was, and what was marked or renamed before the error stays so.
+pub fn make_private(path: &Path) -> Result<u32, DirError> {
+    let failed = |errno| DirError::new(path, errno);
+    // A handle that only names the directory: the owner may change the mode of one that it cannot even read.
+    let fd = retry(|| rustix::fs::openat(CWD, path, NAMED.union(OFlags::DIRECTORY), Mode::empty()));
+    let fd = fd.map_err(failed)?;
+    let before = rustix::fs::fstat(&fd).map_err(failed)?;
+    let (mode, expected) = (before.st_mode & 0o7777, geteuid().as_raw());
+    if before.st_uid != expected {
+        return Err(DirError::NotOwned { path: path.to_owned(), owner: before.st_uid, expected });
+    }
+    if mode & BY_OTHERS != 0 {
+        let fd = retry(|| rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())).map_err(failed)?;
+        mark(&Dir { fd, path: path.to_owned() }, DEPTH)?;
+    }
+    change_mode(&fd, Mode::RWXU).map_err(failed)?;
+    Ok(mode)
+}
+
+/// A handle that only names.
+const NAMED: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+
+fn change_mode(named: &OwnedFd, mode: Mode) -> Result<(), Errno> {
+    rustix::fs::chmod(format!("/proc/self/fd/{}", named.as_raw_fd()), mode)
+}
+
+fn wall_millis() -> u128 {
+    clock::wall().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_millis()
+}
+
+fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
+    let expected = geteuid().as_raw();
+    let names = dir.names().map_err(|source| DirError::Other { path: dir.path().to_owned(), source })?;
+    for name in names {
+        let path = dir.path().join(&name);
+        let failed = |errno| DirError::new(&path, errno);
+        let fd = match retry(|| rustix::fs::openat(dir.as_fd(), &name, NAMED, Mode::empty())) {
+            // It has gone meanwhile.
+            Err(Errno::NOENT) => continue,
+            opened => opened.map_err(failed)?,
+        };
+        let found = rustix::fs::fstat(fd.as_fd()).map_err(failed)?;
+        let kind = FileType::from_raw_mode(found.st_mode);
+        if found.st_uid != expected {
+            if kind == FileType::Directory {
+                return Err(DirError::NotOwned { path, owner: found.st_uid, expected });
+            }
+            let mut aside = name.clone();
+            aside.push(format!(".void-{}", wall_millis()));
+            rustix::fs::renameat(dir.as_fd(), &name, dir.as_fd(), &aside).map_err(failed)?;
+            continue;
+        }
+        match kind {
+            // One with several names may be a file from elsewhere, which is not ours to change by this name.
+            FileType::RegularFile if found.st_nlink == 1 => {
+                change_mode(&fd, Mode::RUSR | Mode::WUSR | Mode::WGRP | Mode::WOTH).map_err(failed)?;
+            }
+            FileType::RegularFile => {
+                let source = io::Error::other(format!("{} has other names elsewhere", name.display()));
+                return Err(DirError::Other { path, source });
+            }
+            FileType::Directory if depth > 0 => {
+                let below = retry(|| rustix::fs::openat(dir.as_fd(), &name, DIRECTORY, Mode::empty()));
+                mark(&Dir { fd: below.map_err(failed)?, path: path.clone() }, depth - 1)?;
+                change_mode(&fd, Mode::RWXU).map_err(failed)?;
+            }
+            FileType::Directory
+            | FileType::Symlink
+            | FileType::Fifo
+            | FileType::Socket
+            | FileType::CharacterDevice
+            | FileType::BlockDevice
+            | FileType::Unknown => {}
+        }
+    }
+    Ok(())
+}

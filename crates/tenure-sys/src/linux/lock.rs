@@ -1,0 +1,229 @@
+//! Exclusive locks on open files: the kernel's own word on who holds a gate or a lease.
+//!
+//! The lock is `flock(2)`: it belongs to the open file description, is inherited with it, and is released by the
+//! kernel when the last descriptor of that description is closed, however its holders ended. This module
+//! unlocks nothing: an explicit unlock by one holder would take it from all the others. It protects against every other
+//! process of the machine on local file systems; over NFS it holds between machines only where the server says so.
+//! The lock works on a descriptor that can only read, so a sandboxed observer can test it.
+
+use std::fs::{self, File, TryLockError};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use crate::linux::clock::Until;
+use crate::linux::dir::Dir;
+use crate::linux::procfs;
+
+/// Stack of a thread that does nothing but wait for a lock.
+const WAITER_STACK: usize = 64 * 1024;
+
+/// An exclusive lock, held by this open file description for as long as any descriptor of it is open.
+///
+/// Dropping it closes this descriptor and nothing else. Whoever inherited the description, be it a child that is just
+/// being started, keeps the lock.
+#[derive(Debug)]
+pub struct FileLock(File);
+
+impl FileLock {
+    /// Adopts a descriptor whose description already holds the lock, as inherited from a launcher.
+    #[must_use]
+    pub fn from_inherited(fd: OwnedFd) -> Self {
+        Self(File::from(fd))
+    }
+
+    /// The locked file.
+    #[must_use]
+    pub fn file(&self) -> &File {
+        &self.0
+    }
+
+    /// The descriptor, to be handed to a process that shall hold the lock as well.
+    #[must_use]
+    pub fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+
+    /// Gives the file back; the lock stays with its description.
+    #[must_use]
+    pub fn into_file(self) -> File {
+        self.0
+    }
+}
+
+/// What came of an attempt.
+#[derive(Debug)]
+pub enum TryLock {
+    /// The caller holds it.
+    Taken(FileLock),
+    /// Somebody else does; the file comes back.
+    Busy(File),
+}
+
+/// What came of a bounded wait.
+#[derive(Debug)]
+pub enum LockWait {
+    /// The caller holds it.
+    Taken(FileLock),
+    /// The time was over first.
+    TimedOut,
+}
+
+/// Takes the lock if nobody holds it. Never waits.
+pub fn try_lock(file: File) -> io::Result<TryLock> {
+    match file.try_lock() {
+        Ok(()) => Ok(TryLock::Taken(FileLock(file))),
+        Err(TryLockError::WouldBlock) => Ok(TryLock::Busy(file)),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Tells whether somebody holds the lock. Never waits, and keeps nothing.
+///
+/// The look is a shared lock for the length of the call: two that look do not disturb each other. Somebody who waits for the
+/// lock in that moment waits for it as for any holder; somebody who only tries it is told that it is held.
+pub fn is_locked(file: File) -> io::Result<bool> {
+    let tried = file.try_lock_shared();
+    // Closing the description is what gives the lock back.
+    drop(file);
+    match tried {
+        Ok(()) => Ok(false),
+        Err(TryLockError::WouldBlock) => Ok(true),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Takes the lock as soon as the kernel gives it, or gives up after `limit`.
+///
+/// There is no `flock` with a time-out, so a thread of its own waits. If the caller has gone when that thread gets the
+/// lock, it drops it at once: the lock then was held, by nobody's wish, for the time of one wake-up.
+pub fn lock_within(file: File, limit: Duration) -> io::Result<LockWait> {
+    let until = Until::after(Some(limit));
+    let file = match try_lock(file)? {
+        TryLock::Taken(lock) => return Ok(LockWait::Taken(lock)),
+        TryLock::Busy(file) => file,
+    };
+    let (winner, outcome) = mpsc::channel();
+    let waiter = thread::Builder::new().name("tenure-lock".to_owned()).stack_size(WAITER_STACK);
+    // The thread is not joined: after a time-out it outlives this call until the kernel wakes it.
+    waiter.spawn(move || {
+        let taken = wait_for_lock(file);
+        // With nobody left to take it, the value comes back and is dropped here, and the lock with it.
+        drop(winner.send(taken));
+    })?;
+    let taken = match until.left() {
+        Some(left) => outcome.recv_timeout(left),
+        None => outcome.recv().map_err(|_| mpsc::RecvTimeoutError::Disconnected),
+    };
+    match taken {
+        Ok(taken) => Ok(LockWait::Taken(taken?)),
+        Err(mpsc::RecvTimeoutError::Timeout) => Ok(LockWait::TimedOut),
+        Err(mpsc::RecvTimeoutError::Disconnected) => {
+            Err(io::Error::other("the thread that waits for a lock has failed"))
+        }
+    }
+}
+
+fn wait_for_lock(file: File) -> io::Result<FileLock> {
+    loop {
+        match file.lock() {
+            Ok(()) => return Ok(FileLock(file)),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Tells whether the open file is still what the name leads to; a lock on one that is not guards nothing.
+pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<bool> {
+    let held = crate::linux::dir::fstat(file.as_fd())?;
+    Ok(dir.stat(name)?.is_some_and(|named| (named.dev, named.ino) == (held.dev, held.ino)))
+}
+
+/// Names the processes that hold the lock of this file, for messages only.
+///
+/// A process counts if one of its descriptors shows the lock in its `fdinfo`; those of other users, and those that the
+/// kernel keeps from being looked into, are not visible. `/proc/locks` is not asked: it names whoever once took the lock,
+/// and that number may be anybody's by now.
+#[must_use]
+pub fn holders(file: &File) -> Vec<u32> {
+    let Some(wanted) = named(file) else { return Vec::new() };
+    let mut found: Vec<u32> =
+        procfs::pids().into_iter().filter(|pid| holds(*pid, wanted, Holding::AnyHow)).collect();
+    found.sort_unstable();
+    found
+}
+
+/// Tells whether the process with this number holds the exclusive lock of this file by a descriptor that it inherited.
+///
+/// Inherited means that somebody else took the lock: the kernel keeps the number of the taker with it. Somebody who took the
+/// lock himself, to look or to wait, thus holds none, and neither does anybody who has the file open without it.
+pub(crate) fn is_heir(pid: u32, file: &File) -> bool {
+    named(file).is_some_and(|wanted| holds(pid, wanted, Holding::Inherited))
+}
+
+/// Device and inode.
+fn named(file: &File) -> Option<(u64, u64)> {
+    file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+}
+
+/// How a lock is held.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Holding {
+    AnyHow,
+    Inherited,
+}
+
+/// Tells whether a descriptor of the process has the file open and its description holds a lock.
+fn holds(pid: u32, wanted: (u64, u64), how: Holding) -> bool {
+    let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else { return false };
+    entries.filter_map(Result::ok).any(|entry| {
+        fs::metadata(entry.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted)
+            && fs::read_to_string(procfs::path(pid, "fdinfo").join(entry.file_name()))
+                .is_ok_and(|info| info.lines().any(|line| shows(line, pid, how)))
+    })
+}
+
+/// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo` (`proc_locks(5)`).
+fn shows(line: &str, pid: u32, how: Holding) -> bool {
+    let fields: Vec<&str> = line.split_ascii_whitespace().collect();
+    let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return false };
+    match how {
+        Holding::AnyHow => true,
+        Holding::Inherited => *kind == "WRITE" && taker.parse() != Ok(pid),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_look_tells_a_held_lock_and_keeps_none() {
+        let held = tempfile::NamedTempFile::new().expect("a file");
+        let look = || is_locked(File::open(held.path()).expect("readable")).expect("lockable");
+        assert!(!look());
+        let TryLock::Taken(lock) = try_lock(File::open(held.path()).expect("readable")).expect("lockable")
+        else {
+            panic!("nobody else has it")
+        };
+        assert!(look());
+        drop(lock);
+        assert!(!look());
+    }
+
+    #[test]
+    fn a_lock_is_inherited_where_somebody_else_took_it() {
+        let line = "lock:\t1: FLOCK  ADVISORY  WRITE 41 fe:01:77 0 EOF";
+        assert!(shows(line, 42, Holding::Inherited) && shows(line, 41, Holding::AnyHow));
+        assert!(!shows(line, 41, Holding::Inherited), "its taker");
+        let look = "lock:\t1: FLOCK  ADVISORY  READ 41 fe:01:77 0 EOF";
+        assert!(!shows(look, 42, Holding::Inherited) && shows(look, 42, Holding::AnyHow));
+        let other = "lock:\t2: POSIX  ADVISORY  WRITE 41 fe:01:77 0 EOF";
+        assert!(!shows(other, 42, Holding::AnyHow) && !shows("pos:\t0", 42, Holding::AnyHow));
+    }
+}

@@ -1,0 +1,125 @@
+//! What `/proc` shows out of a process's own memory: its arguments and its environment.
+//!
+//! While a process becomes another program (`execve(2)`) it shows neither for a moment: its old memory is gone, and the new
+//! one is not in place. Nothing wakes whoever waits for that, so it is looked at again.
+
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::thread;
+use std::time::Duration;
+
+use super::{fields, path};
+use crate::linux::clock;
+
+/// Room for one read; what is longer is read again into more.
+const ROOM: usize = 128 * 1024;
+
+/// How long a process may take to become another program before it counts as one of which nothing can be known.
+const EXECUTING: Duration = Duration::from_millis(100);
+
+/// A piece of a process's memory.
+#[derive(Clone, Copy)]
+struct Piece {
+    file: &'static str,
+    /// Field of `/proc/PID/stat` with the address of its beginning; the next field has that of its end.
+    begins: usize,
+}
+
+const ARGUMENTS: Piece = Piece { file: "cmdline", begins: 48 };
+const ENVIRONMENT: Piece = Piece { file: "environ", begins: 50 };
+
+/// The arguments of a process, each with a zero byte behind it; `None` where it has none, has ended, or may not be looked into.
+pub(crate) fn arguments(pid: u32) -> Option<Vec<u8>> {
+    read(pid, ARGUMENTS)
+}
+
+/// The environment with which a process was started, each entry with a zero byte behind it; `None` where it has none, has
+/// ended, or may not be looked into.
+pub(crate) fn environment(pid: u32) -> Option<Vec<u8>> {
+    read(pid, ENVIRONMENT)
+}
+
+fn read(pid: u32, piece: Piece) -> Option<Vec<u8>> {
+    let until = clock::monotonic() + EXECUTING;
+    loop {
+        let bytes = read_once(pid, piece).ok()?;
+        if !bytes.is_empty() {
+            return Some(bytes);
+        }
+        match state_of(&fs::read(path(pid, "stat")).ok()?, piece)? {
+            State::Empty => return None,
+            _ if clock::monotonic() > until => return None,
+            // It was put in place after the read.
+            State::Filled => {}
+            State::NotInPlace => thread::yield_now(),
+        }
+    }
+}
+
+/// By one system call: the kernel holds the memory for each, and of what is read by several only the first may be there.
+fn read_once(pid: u32, piece: Piece) -> io::Result<Vec<u8>> {
+    let file = fs::File::open(path(pid, piece.file))?;
+    let mut bytes = vec![0; ROOM];
+    loop {
+        let read = file.read_at(&mut bytes, 0)?;
+        if read < bytes.len() {
+            bytes.truncate(read);
+            return Ok(bytes);
+        }
+        bytes.resize(bytes.len() * 2, 0);
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// There is nothing in it; or the process has no memory, as a thread of the kernel, or one that ends.
+    Empty,
+    NotInPlace,
+    Filled,
+}
+
+/// By fields 23 (size of the memory) and 27 (where its code ends, which the kernel sets last), and those of the piece.
+fn state_of(stat: &[u8], piece: Piece) -> Option<State> {
+    let field = |number: usize| fields(stat)?.nth(number - 3)?.parse::<u64>().ok();
+    let (size, code) = (field(23)?, field(27)?);
+    let is_empty = field(piece.begins)? == field(piece.begins + 1)?;
+    Some(match (size, code) {
+        (0, _) => State::Empty,
+        (_, 0) => State::NotInPlace,
+        _ if is_empty => State::Empty,
+        _ => State::Filled,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_piece_counts_once_the_program_is_in_place() {
+        let state = |size: u64, code: u64, begins: u64, ends: u64| {
+            let stat = format!(
+                "42 (a) R 7 42 41 0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 123456 {size} 2 3 4 {code} \
+                 28 29 30 31 32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 {begins} {ends} 0"
+            );
+            state_of(stat.as_bytes(), ENVIRONMENT).expect("the line is whole")
+        };
+        assert_eq!(state(0, 0, 0, 0), State::Empty);
+        assert_eq!(state(4096, 0, 0, 0), State::NotInPlace);
+        assert_eq!(state(4096, 0, 9000, 9000), State::NotInPlace);
+        assert_eq!(state(4096, 5, 9000, 9000), State::Empty);
+        assert_eq!(state(4096, 5, 9000, 9100), State::Filled);
+    }
+
+    #[test]
+    fn what_is_read_at_once_is_what_is_there() {
+        let own = std::process::id();
+        let arguments = arguments(own).expect("it has some");
+        assert_eq!(arguments, fs::read(path(own, "cmdline")).expect("it may be read"));
+        assert_eq!(
+            environment(own).unwrap_or_default(),
+            fs::read(path(own, "environ")).expect("it may be read")
+        );
+    }
+}

@@ -1,0 +1,138 @@
+//! Whole messages over a connected socket, with descriptors (`SCM_RIGHTS`).
+
+use std::io::{self, IoSlice, IoSliceMut};
+use std::mem::MaybeUninit;
+use std::os::fd::{BorrowedFd, OwnedFd};
+
+use rustix::cmsg_space;
+use rustix::io::Errno;
+use rustix::net::{
+    AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
+    SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
+};
+
+/// Most descriptors that the kernel takes with one message (`SCM_MAX_FD` in net/scm.h).
+const MAX_FDS: usize = 253;
+
+/// One message.
+#[derive(Debug)]
+pub struct Received {
+    /// What was sent; empty at the end of the connection.
+    pub bytes: Vec<u8>,
+    /// What came with it, close-on-exec.
+    pub fds: Vec<OwnedFd>,
+}
+
+/// Makes two connected sockets that keep messages apart (`SOCK_SEQPACKET`), close-on-exec.
+pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
+    Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
+}
+
+/// Sends one message with at most 253 descriptors; a closed other side is an error and no signal.
+///
+/// A message must not be empty, since that is how the end looks to the receiver. The descriptors are duplicated by the
+/// kernel; ours stay open.
+pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
+    if bytes.is_empty() || fds.len() > MAX_FDS {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(fds.len()))];
+    let mut control = SendAncillaryBuffer::new(&mut space);
+    if !fds.is_empty() && !control.push(SendAncillaryMessage::ScmRights(fds)) {
+        return Err(io::Error::from(io::ErrorKind::InvalidInput));
+    }
+    let mut rest = bytes;
+    while !rest.is_empty() {
+        match sendmsg(socket, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
+            // Only a stream takes a part; the descriptors went with the first one.
+            Ok(count) => {
+                rest = rest.get(count..).unwrap_or_default();
+                control.clear();
+            }
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    }
+    Ok(())
+}
+
+/// Receives one message of at most `max` bytes. One that was cut, or whose descriptors found no room, is an error of
+/// kind `InvalidData`; what did arrive of it is closed.
+pub fn recv(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
+    receive(socket, max, RecvFlags::empty())
+}
+
+/// Receives a message that is already there; `WouldBlock` if there is none.
+pub(crate) fn recv_now(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
+    receive(socket, max, RecvFlags::DONTWAIT)
+}
+
+fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<Received> {
+    let mut bytes = vec![0_u8; max];
+    let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_FDS))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let message = loop {
+        let flags = flags | RecvFlags::CMSG_CLOEXEC;
+        match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
+            Ok(message) => break message,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno.into()),
+        }
+    };
+    let mut fds = Vec::new();
+    for part in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = part {
+            fds.extend(rights);
+        }
+    }
+    // The kernel says it this way too where this process has no number left for a descriptor (unix(7), recvmsg(2)).
+    if message.flags.contains(ReturnFlags::CTRUNC) {
+        let why =
+            "descriptors that came with a message were lost: too many of them, or this process has none left";
+        return Err(io::Error::new(io::ErrorKind::InvalidData, why));
+    }
+    if message.flags.contains(ReturnFlags::TRUNC) {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "message was cut on its way"));
+    }
+    bytes.truncate(message.bytes);
+    Ok(Received { bytes, fds })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::fd::AsFd;
+
+    use super::*;
+
+    #[test]
+    fn descriptors_arrive_open_and_lead_to_the_same_file() {
+        let (left, right) = pair().expect("a pair");
+        let (read, write) = crate::linux::pipe::pipe().expect("a pipe");
+        send(left.as_fd(), b"two", &[read.as_fd(), write.as_fd()]).expect("room");
+        let received = recv(right.as_fd(), 16).expect("a message");
+        assert_eq!(received.bytes, b"two");
+        let inode = |fd: BorrowedFd<'_>| crate::linux::dir::fstat(fd).expect("open").ino;
+        let arrived: Vec<u64> = received.fds.iter().map(|fd| inode(fd.as_fd())).collect();
+        assert_eq!(arrived, [inode(read.as_fd()), inode(write.as_fd())]);
+        for fd in &received.fds {
+            assert!(rustix::io::fcntl_getfd(fd).expect("open").contains(rustix::io::FdFlags::CLOEXEC));
+        }
+    }
+
+    #[test]
+    fn a_cut_message_is_an_error_and_not_half_a_message() {
+        let (left, right) = pair().expect("a pair");
+        send(left.as_fd(), b"too long", &[]).expect("room");
+        assert_eq!(recv(right.as_fd(), 3).expect_err("cut").kind(), io::ErrorKind::InvalidData);
+    }
+
+    #[test]
+    fn the_end_is_an_empty_message_and_cannot_be_sent() {
+        let (left, right) = pair().expect("a pair");
+        assert!(send(left.as_fd(), b"", &[]).is_err());
+        assert_eq!(recv_now(right.as_fd(), 3).expect_err("nothing").kind(), io::ErrorKind::WouldBlock);
+        drop(left);
+        assert!(recv(right.as_fd(), 3).expect("the end").bytes.is_empty());
+        assert_eq!(send(right.as_fd(), b"x", &[]).expect_err("closed").kind(), io::ErrorKind::BrokenPipe);
+    }
+}

@@ -1,0 +1,159 @@
+//! Everything about a start that needs memory, prepared before the fork.
+
+use std::ffi::{CString, OsStr};
+use std::fs::OpenOptions;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd, RawFd};
+use std::os::unix::ffi::OsStrExt;
+use std::ptr;
+
+use rustix::process::{Resource, getrlimit};
+
+use crate::common::launch::{Launch, Stream};
+
+/// A slot of [`Plan::sources`] that is left as it is.
+pub(super) const KEEP: RawFd = -1;
+
+/// Digits of the largest pid, with room to spare: the kernel stops at 4,194,304.
+pub(super) const PID_DIGITS: usize = 10;
+
+/// Arguments, environment and descriptors in the form that the kernel takes.
+///
+/// The pointers in `argv` and `envp` lead into the buffers of the strings beside them, which are never touched again;
+/// they end with a null pointer.
+pub(super) struct Plan {
+    pub(super) program: CString,
+    pub(super) cwd: CString,
+    pub(super) argv: Vec<*const libc::c_char>,
+    pub(super) envp: Vec<*const libc::c_char>,
+    /// Where the new process writes its number, ten bytes and the end mark; null if it does not.
+    pub(super) pid_digits: *mut u8,
+    /// What becomes descriptor 0, 1, 2, 3, …
+    pub(super) sources: Vec<RawFd>,
+    pub(super) session: bool,
+    pub(super) umask: Option<libc::mode_t>,
+    pub(super) nofile: Option<libc::rlimit>,
+    /// Soft limits to put back, and with them all else that is inherited; none where the caller's own are passed on.
+    pub(super) reset: Option<Vec<SoftLimit>>,
+    /// One past the highest descriptor that may be open, for kernels without `close_range`.
+    pub(super) highest: RawFd,
+    _strings: Vec<CString>,
+    _pid_entry: Vec<u8>,
+    _null: Option<OwnedFd>,
+}
+
+/// A soft limit to set, with its number as the kernel takes it.
+pub(super) struct SoftLimit {
+    pub(super) resource: libc::c_long,
+    pub(super) limit: libc::rlimit,
+}
+
+/// The usual soft limit of a stack; threads get their share of address space by it (`_STK_LIM`, linux/resource.h).
+const STACK: u64 = 8 * 1024 * 1024;
+
+impl Plan {
+    /// Has the new process put back what it inherits.
+    pub(super) fn afresh(&mut self) {
+        let as_hard =
+            [Resource::Cpu, Resource::Fsize, Resource::Data, Resource::Rss, Resource::As, Resource::Nproc]
+                .map(|resource| (resource, u64::MAX));
+        let of = |(resource, most): (Resource, u64)| {
+            let rlim_max = getrlimit(resource).maximum.unwrap_or(libc::RLIM_INFINITY);
+            let limit = libc::rlimit { rlim_cur: most.min(rlim_max), rlim_max };
+            SoftLimit { resource: number(resource), limit }
+        };
+        let all = as_hard.into_iter().chain([(Resource::Stack, STACK), (Resource::Core, 0)]);
+        self.reset = Some(all.map(of).collect());
+    }
+
+    pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Self> {
+        let program = c_string(launch.program.as_os_str())?;
+        let mut strings = vec![c_string(launch.arg0.unwrap_or(launch.program.as_os_str()))?];
+        for arg in launch.args {
+            strings.push(c_string(arg)?);
+        }
+        let arguments = strings.len();
+        for (key, value) in launch.env {
+            if launch.pid_env.is_none_or(|own| key != own) {
+                strings.push(entry(key, value)?);
+            }
+        }
+        let (argv, envp) = strings.split_at(arguments);
+        let mut argv: Vec<*const libc::c_char> = argv.iter().map(|text| text.as_ptr()).collect();
+        let mut envp: Vec<*const libc::c_char> = envp.iter().map(|text| text.as_ptr()).collect();
+        let mut pid_entry = launch.pid_env.map_or_else(Vec::new, pid_entry);
+        let mut pid_digits = ptr::null_mut();
+        if let Some(key) = launch.pid_env {
+            let start = pid_entry.as_mut_ptr();
+            envp.push(start.cast());
+            pid_digits = start.wrapping_add(key.len() + 1);
+        }
+        argv.push(ptr::null());
+        envp.push(ptr::null());
+        let (sources, null) = sources(launch)?;
+        let limit = getrlimit(Resource::Nofile);
+        let hard = limit.maximum.unwrap_or(libc::RLIM_INFINITY);
+        Ok(Self {
+            program,
+            cwd: c_string(launch.cwd.as_os_str())?,
+            argv,
+            envp,
+            pid_digits,
+            sources,
+            session: launch.session,
+            umask: launch.umask,
+            nofile: launch.nofile.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard }),
+            reset: None,
+            // A limit of a thousand million would take minutes; nobody opens that many.
+            highest: RawFd::try_from(limit.current.unwrap_or(u64::MAX).min(1 << 20)).unwrap_or(RawFd::MAX),
+            _strings: strings,
+            _pid_entry: pid_entry,
+            _null: null,
+        })
+    }
+}
+
+/// The descriptors in the order of their new numbers, and `/dev/null` if one of them is that.
+fn sources(launch: &Launch<'_>) -> io::Result<(Vec<RawFd>, Option<OwnedFd>)> {
+    let streams = [launch.stdin, launch.stdout, launch.stderr];
+    let null = if streams.iter().any(|stream| matches!(stream, Stream::Null)) {
+        Some(OwnedFd::from(OpenOptions::new().read(true).write(true).open("/dev/null")?))
+    } else {
+        None
+    };
+    let mut sources = Vec::with_capacity(streams.len() + launch.fds.len());
+    for stream in streams {
+        sources.push(match stream {
+            Stream::Null => null.as_ref().map_or(KEEP, AsRawFd::as_raw_fd),
+            Stream::Fd(fd) => fd.as_raw_fd(),
+            Stream::Inherit => KEEP,
+        });
+    }
+    sources.extend(launch.fds.iter().map(AsRawFd::as_raw_fd));
+    Ok((sources, null))
+}
+
+fn number(resource: Resource) -> libc::c_long {
+    libc::c_long::from(resource as u32)
+}
+
+fn c_string(text: &OsStr) -> io::Result<CString> {
+    Ok(CString::new(text.as_bytes())?)
+}
+
+fn entry(key: &OsStr, value: &OsStr) -> io::Result<CString> {
+    let mut text = Vec::with_capacity(key.len() + value.len() + 1);
+    text.extend_from_slice(key.as_bytes());
+    text.push(b'=');
+    text.extend_from_slice(value.as_bytes());
+    Ok(CString::new(text)?)
+}
+
+/// `KEY=` with room for the digits and the end mark.
+fn pid_entry(key: &str) -> Vec<u8> {
+    let mut text = Vec::with_capacity(key.len() + 1 + PID_DIGITS + 1);
+    text.extend_from_slice(key.as_bytes());
+    text.push(b'=');
+    text.resize(key.len() + 1 + PID_DIGITS + 1, 0);
+    text
+}

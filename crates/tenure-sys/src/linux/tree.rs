@@ -1,0 +1,230 @@
+//! Families of processes: who descends from whom, what carries a mark, and the children that end.
+//!
+//! Lists of numbers are a look, not a hold: each is verified again through a handle before anyone is signalled. What
+//! gives handles has looked again after the handle was opened.
+
+use std::collections::HashMap;
+use std::fs;
+use std::io;
+use std::os::unix::fs::MetadataExt;
+
+use rustix::io::Errno;
+use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
+
+use crate::linux::identity::Identity;
+use crate::linux::lock::is_heir;
+use crate::linux::process::{self, Delivery, ExitStatus, GoneReason, ProcessHandle, Signal, Verified};
+use crate::linux::procfs;
+
+/// The variable in the environment that marks what a worker has started.
+const COOKIE: &str = "TENURE_COOKIE";
+
+/// Makes the caller the parent of every orphan below it (`PR_SET_CHILD_SUBREAPER`), so that none escapes upwards.
+pub fn set_subreaper() -> io::Result<()> {
+    // SAFETY: this request takes one integer and touches no memory.
+    match unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } {
+        0 => Ok(()),
+        _ => Err(io::Error::last_os_error()),
+    }
+}
+
+fn children_by_parent() -> HashMap<u32, Vec<u32>> {
+    let mut children: HashMap<u32, Vec<u32>> = HashMap::new();
+    for pid in procfs::pids() {
+        if let Some(parent) = process::parent_of(pid) {
+            children.entry(parent).or_default().push(pid);
+        }
+    }
+    children
+}
+
+/// Lists the children that a process has now, those included that ended and were not waited for.
+#[must_use]
+pub fn children_of(pid: u32) -> Vec<u32> {
+    children_by_parent().remove(&pid).unwrap_or_default()
+}
+
+/// Lists all that descends from a process now, nearest first, from one look at the process table.
+///
+/// What was orphaned hangs below another parent and is not found; marks find it, or a subreaper keeps it.
+#[must_use]
+pub fn descendants_of(pid: u32) -> Vec<u32> {
+    let mut children = children_by_parent();
+    let mut found = children.remove(&pid).unwrap_or_default();
+    let mut at = 0;
+    while let Some(next) = found.get(at) {
+        // Removal also ends a circle, which a reused number could make while the table was read.
+        let more = children.remove(next).unwrap_or_default();
+        found.extend(more);
+        at += 1;
+    }
+    found
+}
+
+/// Handles of all that descends from a living process, nearest first; each was listed again after its handle was opened.
+#[must_use]
+pub fn handles_below(ancestor: &ProcessHandle) -> Vec<ProcessHandle> {
+    let listed: Vec<ProcessHandle> =
+        descendants_of(ancestor.pid()).into_iter().filter_map(|pid| ProcessHandle::open(pid).ok()).collect();
+    let still = descendants_of(ancestor.pid());
+    // Only while the ancestor lives is its number its own.
+    if ancestor.has_ended() {
+        return Vec::new();
+    }
+    let is_below = |handle: &ProcessHandle| still.contains(&handle.pid()) && !handle.has_ended();
+    listed.into_iter().filter(is_below).collect()
+}
+
+/// Handles of the processes, the caller excepted, in the session that this process has begun and that is gone or lives. Each
+/// was looked at again after its handle was opened.
+///
+/// The kernel gives a number to nobody else as long as a session has it. Where another process has the number now, or one of
+/// these is older than who began the session, the session is not his, and there are none.
+#[must_use]
+pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
+    if matches!(
+        process::verify(leader),
+        Verified::Unverifiable(_) | Verified::Gone(GoneReason::OtherBoot | GoneReason::PidReused)
+    ) {
+        return Vec::new();
+    }
+    let own = std::process::id();
+    let is_of = |pid: u32| {
+        procfs::stat(&pid.to_string())
+            .is_ok_and(|stat| stat.session == leader.pid && stat.start >= leader.start && stat.state != 'Z')
+    };
+    let member = |pid: u32| {
+        if pid == own || pid == leader.pid || !is_of(pid) {
+            return None;
+        }
+        let handle = ProcessHandle::open(pid).ok()?;
+        (is_of(pid) && !handle.has_ended()).then_some(handle)
+    };
+    procfs::pids().into_iter().filter_map(member).collect()
+}
+
+/// Handles of the processes, the caller excepted, that hold the exclusive lock of this file by a descriptor that they
+/// inherited; each was looked at again after its handle was opened.
+#[must_use]
+pub fn heirs_of(lock: &fs::File) -> Vec<ProcessHandle> {
+    let own = std::process::id();
+    let heir = |pid: u32| {
+        if pid == own || !is_heir(pid, lock) {
+            return None;
+        }
+        let handle = ProcessHandle::open(pid).ok()?;
+        (is_heir(pid, lock) && !handle.has_ended()).then_some(handle)
+    };
+    procfs::pids().into_iter().filter_map(heir).collect()
+}
+
+/// What waiting for any child gave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaped {
+    /// This child had ended and is waited for now; its number is free.
+    One(u32, ExitStatus),
+    /// There are children, and none has ended.
+    NoneReady,
+    /// There are no children.
+    NoChildren,
+}
+
+/// Waits for one child that has ended, without blocking.
+///
+/// It takes any child of the process, so it belongs in a process that has no other waiter: a `spawn::Child` of the
+/// same process would lose its status to it.
+pub fn reap_any() -> io::Result<Reaped> {
+    let mut status = 0;
+    loop {
+        // SAFETY: `status` is a writable integer.
+        match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
+            0 => return Ok(Reaped::NoneReady),
+            pid if pid > 0 => {
+                return Ok(Reaped::One(pid.unsigned_abs(), ExitStatus::from_wait_status(status)));
+            }
+            _ => {}
+        }
+        let error = io::Error::last_os_error();
+        match error.raw_os_error() {
+            Some(libc::EINTR) => {}
+            Some(libc::ECHILD) => return Ok(Reaped::NoChildren),
+            _ => return Err(error),
+        }
+    }
+}
+
+/// A process that carries a mark.
+#[derive(Debug)]
+pub struct Marked {
+    /// A handle of it; the mark was read again after it was opened.
+    pub handle: ProcessHandle,
+    /// The whole mark.
+    pub cookie: String,
+    /// Its command line, for messages.
+    pub command: String,
+}
+
+/// Finds every process of this user, the caller excepted, whose `TENURE_COOKIE` begins with `prefix`.
+///
+/// The mark is the environment with which the process was started: it survives double forks and new sessions, and is
+/// lost only if a program is started with an environment of its own. One that takes longer than 100 ms to become another
+/// program (its file is on a slow disk) is not found meanwhile.
+#[must_use]
+pub fn with_cookie(prefix: &str) -> Vec<Marked> {
+    with_environ(COOKIE, prefix)
+}
+
+/// Finds every process of this user, the caller excepted, that was started with `key` set to what begins with `prefix`.
+#[must_use]
+pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
+    let (own, user) = (std::process::id(), crate::linux::user::effective_uid());
+    let wanted = format!("{key}={prefix}").into_bytes();
+    let marked = |pid: u32| {
+        // Cheap looks first; they only choose whom to open.
+        if pid == own || fs::metadata(format!("/proc/{pid}")).ok()?.uid() != user {
+            return None;
+        }
+        mark_of(pid, &wanted, key.len() + 1)?;
+        let handle = ProcessHandle::open(pid).ok()?;
+        let cookie = mark_of(pid, &wanted, key.len() + 1)?;
+        // Still there, so what was read in between was its own.
+        (!handle.has_ended()).then_some(())?;
+        Some(Marked { handle, cookie, command: process::command_line(pid).unwrap_or_default() })
+    };
+    procfs::pids().into_iter().filter_map(marked).collect()
+}
+
+fn mark_of(pid: u32, wanted: &[u8], skip: usize) -> Option<String> {
+    let environ = procfs::memory::environment(pid)?;
+    let entry = environ.split(|byte| *byte == 0).find(|entry| entry.starts_with(wanted))?;
+    Some(String::from_utf8_lossy(entry.get(skip..)?).into_owned())
+}
+
+/// Signals the process group that a child of the caller leads.
+///
+/// Refused with `PermissionDenied` unless the process is a child that was not waited for: only then the kernel keeps
+/// its number, and with it the number of the group, from anyone else. Refused with `InvalidInput` if the child leads
+/// no group. A group is not a tree; what has left it is not reached.
+pub fn signal_group(leader: &ProcessHandle, signal: Signal) -> io::Result<Delivery> {
+    let look = WaitIdOptions::EXITED | WaitIdOptions::NOHANG | WaitIdOptions::NOWAIT;
+    match waitid(WaitId::PidFd(leader.as_fd()), look) {
+        Ok(_) => {}
+        Err(Errno::CHILD) => {
+            let message =
+                "a group is signalled only by the parent of its leader, before it has waited for it";
+            return Err(io::Error::new(io::ErrorKind::PermissionDenied, message));
+        }
+        Err(errno) => return Err(errno.into()),
+    }
+    // From its line in /proc, for a group that another pid namespace made has the number 0, which getpgid(2) cannot tell
+    // from an answer that is none. The child keeps its number while it is not waited for.
+    let leads = procfs::stat(&leader.pid().to_string())?.group == leader.pid();
+    let group = i32::try_from(leader.pid()).ok().filter(|_| leads).and_then(Pid::from_raw);
+    let group =
+        group.ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "the process leads no group"))?;
+    match kill_process_group(group, signal.kernel()) {
+        Ok(()) => Ok(Delivery::Sent),
+        Err(Errno::SRCH) => Ok(Delivery::AlreadyGone),
+        Err(errno) => Err(errno.into()),
+    }
+}
