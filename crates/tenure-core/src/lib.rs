@@ -12,6 +12,7 @@ pub mod policy;
 pub mod protocol;
 pub mod spec;
 pub mod store;
+pub mod record;
 
 pub use error::{Blame, Error, ErrorKind};
 pub use launch::recipe::{can_run, umask};

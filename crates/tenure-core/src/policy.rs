@@ -4,5 +4,16 @@ pub mod attempt;
 pub mod decide;
 pub mod handoff;
 pub mod lifecycle;
+pub mod point;
 pub mod supervisor;
 pub mod tally;
+
+/// What the decisions are made on, for whoever calls them and nothing else.
+pub mod facts {
+    pub use tenure_sys::identity::Identity;
+
+    pub use crate::deadline::Moment;
+    pub use crate::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
+    pub use crate::record::desired::{Desired, Down, Failure, Target};
+    pub use crate::spec::Spec;
+}

@@ -1,11 +1,8 @@
 //! Locks and files of a scope: where they are, who may write them, and what stands in them.
 
-pub mod desired;
-pub mod directory_id;
 pub mod event;
 pub mod gate;
 pub mod lease;
-pub mod ledger;
 pub mod logs;
 pub mod paths;
 pub mod records;

@@ -24,7 +24,7 @@ use tenure_core::spec::scope::Scope;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::gate::{Gate, GateError};
 use tenure_core::store::lease::{Lease, LeaseError, TryLease};
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::{self, PathsError, StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 use tenure_core::store::settle;

@@ -8,9 +8,9 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tenure_core::Scope;
-use tenure_core::store::desired::Desired;
+use tenure_core::record::desired::Desired;
 use tenure_core::store::event::{Event, What};
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_sys::dir::Dir;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::{ProcessHandle, Signal};

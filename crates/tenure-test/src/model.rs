@@ -1,6 +1,6 @@
 //! The model: launchers, workers and what the kernel keeps for them, explored through every interleaving and every crash.
 //!
-//! What decides here is what ships: [`tenure_core::policy::decide`], [`tenure_core::policy::attempt`], [`tenure_core::store::desired`] and
+//! What decides here is what ships: [`tenure_core::policy::decide`], [`tenure_core::policy::attempt`], [`tenure_core::record::desired`] and
 //! [`tenure_core::policy::lifecycle`] are called, not rewritten. What is rewritten, because it is I/O, is the order of steps in
 //! `ensure`, `start`, `retire`, `stop` and `pin`; each is cut where the real one can be interleaved or can die. Cold
 //! start, retirement followed by a start, `stop`, `restart` and a person's words (`pin`, `unpin`, `stop --hold`, `start`)

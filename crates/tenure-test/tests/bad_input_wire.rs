@@ -19,7 +19,7 @@ const BINARIES: Binaries =
 
 /// Longest time that a HELLO may take while others misbehave, also on a machine that is busy with other tests: past it a
 /// launcher would call the worker wedged.
-const IN_TIME: Duration = tenure_core::launch::probe::SILENT_IS_WEDGED;
+const IN_TIME: Duration = tenure_core::policy::decide::SILENT_IS_WEDGED;
 
 fn connect(sandbox: &Sandbox) -> UnixStream {
     let stream = UnixStream::connect(sandbox.scope("w").join("control.sock")).expect("a worker listens");

@@ -6,7 +6,7 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::kept::{freeze, kill};
 use tenure_test::sandbox::{Output, Sandbox};

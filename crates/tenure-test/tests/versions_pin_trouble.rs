@@ -3,7 +3,7 @@
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::protocol::wire::Asker;
-use tenure_core::store::desired::{Desired, Down};
+use tenure_core::record::desired::{Desired, Down};
 use tenure_core::store::event::What;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::Output;

@@ -12,7 +12,7 @@ use tenure_core::launch::handshake::{Brief, Report};
 use tenure_core::protocol::wire::Asker;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::lease::Lease;
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
@@ -346,7 +346,7 @@ pub(crate) mod tests {
         holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
         holding.leave_ledger();
         let record =
-            |cookie: &str| Some(tenure_core::store::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
+            |cookie: &str| Some(tenure_core::record::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
         holding.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
         let written = || records::read_ledger(&holding.state).expect("readable");
         assert_eq!(written().program, None);

@@ -7,7 +7,7 @@ use tenure_core::deadline::Moment;
 use tenure_core::ops::described::Offered;
 use tenure_core::protocol::ends::End;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
-use tenure_core::store::desired::Desired;
+use tenure_core::record::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version};
 
 use crate::args;

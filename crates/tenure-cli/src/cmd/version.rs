@@ -4,7 +4,7 @@ use clap_complete::{generate, shells};
 use clap_complete_nushell::Nushell;
 use serde::Serialize;
 use tenure_core::protocol::wire::{PROTOCOL, ProtocolRange, WIRE_VERSION};
-use tenure_core::store::{desired, ledger};
+use tenure_core::record::{desired, ledger};
 
 use crate::args::{self, Shell};
 use crate::cmd::call::Call;

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tenure_core::Version;
 use tenure_core::deadline::{Moment, millis};
 use tenure_core::protocol::wire::Asker;
-use tenure_core::store::desired::{Desired, Down, Failure};
+use tenure_core::record::desired::{Desired, Down, Failure};
 
 use crate::output::account;
 use crate::output::render::printable;

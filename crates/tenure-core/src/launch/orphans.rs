@@ -17,7 +17,7 @@ use crate::spec::scope;
 use crate::spec::{KILL_GRACE, StopPolicy};
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
-use crate::store::ledger::{Ledger, ProgramRecord};
+use crate::record::ledger::{Ledger, ProgramRecord};
 use crate::store::paths::{StateDir, file};
 
 use evidence::{Former, add};

@@ -5,31 +5,12 @@ use std::time::Duration;
 use crate::deadline::Stage;
 use crate::launch::client::{self, Silence};
 use crate::protocol::wire::Hello;
+use crate::policy::decide::Observation;
 use crate::store::paths::StateDir;
 
 /// d1: how long the first HELLO may take. The control thread answers in tens of microseconds; half a second is what a
 /// machine under heavy load may need to schedule it, and short enough that a person does not notice.
 pub const FIRST_ANSWER: Duration = Duration::from_millis(500);
-
-/// d2: how long a worker may be silent before it is called wedged. Its control thread shares nothing with the app, so
-/// ten seconds without an answer mean that the process is stopped, or that the machine is in a state in which one more
-/// process would not help either.
-pub const SILENT_IS_WEDGED: Duration = Duration::from_secs(10);
-
-/// What was seen.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Observation {
-    /// A worker answered.
-    Answered(Box<Hello>),
-    /// No socket, or nobody behind it.
-    Nobody,
-    /// Somebody holds the socket open and does not answer.
-    Silent,
-    /// The system does not let us look.
-    Denied(String),
-    /// Somebody answers who is not our worker.
-    Foreign(String),
-}
 
 /// How often a connection that was closed without an answer is made again within one look. A worker that has just died is
 /// refused the second time. One that lives closes only to make room for another newcomer, and hardly twice.

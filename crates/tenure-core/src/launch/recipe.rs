@@ -19,7 +19,7 @@ use crate::launch::request::Order;
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};
 use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec, Umask};
-use crate::store::ledger::HostRecord;
+use crate::record::ledger::HostRecord;
 use crate::store::logs;
 use crate::store::paths::{self, StateDir};
 

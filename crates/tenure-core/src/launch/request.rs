@@ -6,7 +6,8 @@ use std::time::Duration;
 use tenure_sys::identity::Identity;
 use tenure_sys::process;
 
-use crate::launch::probe::{FIRST_ANSWER, SILENT_IS_WEDGED};
+use crate::launch::probe::FIRST_ANSWER;
+use crate::policy::decide::SILENT_IS_WEDGED;
 use crate::protocol::wire::Asker;
 use crate::spec::amount::Span;
 use crate::spec::origin::{Origin, ReadStated};

@@ -19,7 +19,7 @@ use crate::spec::KILL_GRACE;
 use crate::spec::scope;
 use crate::store::gate::{Gate, GateError};
 use crate::store::lease::{Lease, LeaseError, TryLease};
-use crate::store::ledger::Ledger;
+use crate::record::ledger::Ledger;
 use crate::store::paths::StateDir;
 
 /// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its

@@ -21,7 +21,7 @@ use crate::spec::{KILL_GRACE, Spec};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::{Gate, GateError};
 use crate::store::lease::Lease;
-use crate::store::ledger::Ledger;
+use crate::record::ledger::Ledger;
 use crate::store::logs;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};

@@ -15,7 +15,7 @@ use crate::protocol::wire::Hello;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::lease::{Lease, TryLease};
-use crate::store::ledger::Ledger;
+use crate::record::ledger::Ledger;
 use crate::store::logs::{self, Mark};
 use crate::store::paths::file;
 use crate::store::records;

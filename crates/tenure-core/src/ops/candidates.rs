@@ -14,7 +14,7 @@ use crate::spec::Spec;
 use crate::spec::made::Made;
 use crate::spec::origin::Origin;
 use crate::spec::scope;
-use crate::store::desired::{Desired, Offer};
+use crate::record::desired::{Desired, Offer};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::StateDir;

@@ -9,7 +9,7 @@ use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::launch::probe::Observation;
+use crate::policy::decide::Observation;
 use crate::launch::recipe;
 use crate::launch::request::Order;
 use crate::ops::candidates;
@@ -18,7 +18,7 @@ use crate::policy::decide::{Aim, Goal, Known, Usable, Warning};
 use crate::spec::Spec;
 use crate::spec::build;
 use crate::spec::program::{self, NoProgram};
-use crate::store::desired::{Desired, Down, Failure, Target};
+use crate::record::desired::{Desired, Down, Failure, Target};
 
 /// What a call may start.
 #[derive(Debug)]

@@ -11,7 +11,7 @@ use semver::Version;
 use crate::launch::recipe;
 use crate::ops::candidates;
 use crate::spec::origin::{ReadStated, Stated};
-use crate::store::desired::{Desired, Offer};
+use crate::record::desired::{Desired, Offer};
 
 /// An offer of a record, and what stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,7 +6,8 @@
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::launch::limits;
-use crate::launch::probe::{self, Observation};
+use crate::launch::probe;
+use crate::policy::decide::Observation;
 use crate::launch::readiness::{self, Outcome, UNHEARD, VANISHED};
 use crate::launch::request::{self, Order};
 use crate::launch::start::{self, StartError};

@@ -16,7 +16,7 @@ use crate::ops::pin::unknown;
 use crate::ops::restart;
 use crate::protocol::wire::Hello;
 use crate::spec::scope::Scope;
-use crate::store::desired::Desired;
+use crate::record::desired::Desired;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::StateDir;

@@ -13,7 +13,7 @@ use crate::launch::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
 use crate::protocol::wire::Hello;
 use crate::spec::KILL_GRACE;
 use crate::spec::scope::Scope;
-use crate::store::desired::Down;
+use crate::record::desired::Down;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::{StateDir, file};

@@ -26,7 +26,7 @@ use crate::spec::amount::Span;
 use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::store::ledger::Ledger;
+use crate::record::ledger::Ledger;
 use crate::store::logs;
 use crate::store::records;
 

@@ -9,7 +9,26 @@ use semver::Version;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
 use crate::spec::{Spec, Summary};
 
-use crate::launch::probe::Observation;
+
+/// d2: how long a worker may be silent before it is called wedged. Its control thread shares nothing with the app, so
+/// ten seconds without an answer mean that the process is stopped, or that the machine is in a state in which one more
+/// process would not help either.
+pub const SILENT_IS_WEDGED: Duration = Duration::from_secs(10);
+
+/// What was seen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Observation {
+    /// A worker answered.
+    Answered(Box<Hello>),
+    /// No socket, or nobody behind it.
+    Nobody,
+    /// Somebody holds the socket open and does not answer.
+    Silent,
+    /// The system does not let us look.
+    Denied(String),
+    /// Somebody answers who is not our worker.
+    Foreign(String),
+}
 
 /// What a launcher wants, reduced to what decides.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,8 +8,8 @@ use semver::Version;
 
 use crate::deadline::Moment;
 use crate::protocol::ends;
-use crate::store::desired::{Desired, Offer};
-use crate::store::ledger::Ledger;
+use crate::record::desired::{Desired, Offer};
+use crate::record::ledger::Ledger;
 
 /// Counts what the ledger tells of its generation.
 pub fn count(ledger: &Ledger, desired: &mut Desired, now: &Moment) {
@@ -58,7 +58,7 @@ mod tests {
     use super::*;
     use crate::protocol::ends::{End, How};
     use crate::spec::Spec;
-    use crate::store::ledger::{Proved, RolledBack};
+    use crate::record::ledger::{Proved, RolledBack};
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }

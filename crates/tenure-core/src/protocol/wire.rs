@@ -156,7 +156,7 @@ impl Answer {
 pub struct Hello {
     /// The scope and the path of its state directory: [`crate::spec::scope::Scope::id`]. Where it agrees, this is OUR worker.
     pub scope: String,
-    /// The scope and the id of its state directory itself ([`crate::store::directory_id`]), where the directory has one: a directory
+    /// The scope and the id of its state directory itself ([`crate::record::directory_id`]), where the directory has one: a directory
     /// that is reached by another path is still the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,

@@ -17,8 +17,8 @@ use tenure_sys::tree;
 use tenure_sys::user::{self, HomeError};
 
 use crate::spec::scope::{self, Scope};
-use crate::store::directory_id::{DirectoryId, Origin, Place};
-use crate::store::ledger::Ledger;
+use crate::record::directory_id::{DirectoryId, Origin, Place};
+use crate::record::ledger::Ledger;
 
 /// Variable that names the root of all state.
 pub const ROOT_VARIABLE: &str = "TENURE_STATE_DIR";

@@ -11,9 +11,9 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use tenure_sys::dir::spare::Spare;
 use tenure_sys::dir::{Dir, exposed};
 
-use crate::store::desired::{self, Desired};
-use crate::store::directory_id::DirectoryId;
-use crate::store::ledger::{self, HostRecord, Ledger};
+use crate::record::desired::{self, Desired};
+use crate::record::directory_id::DirectoryId;
+use crate::record::ledger::{self, HostRecord, Ledger};
 use crate::store::paths::{StateDir, file};
 
 /// Largest record read: 8 offers with long commands are far below it.

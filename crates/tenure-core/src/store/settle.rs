@@ -7,7 +7,7 @@
 
 use tenure_sys::random;
 
-use crate::store::directory_id::{DirectoryId, Origin, Place, SCHEMA};
+use crate::record::directory_id::{DirectoryId, Origin, Place, SCHEMA};
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
 use crate::store::paths::StateDir;

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use crate::check::{Case, Check, Look, span};
 use crate::finding::{Fix, Symptom};
-use tenure_core::launch::probe::{FIRST_ANSWER, Observation};
+use tenure_core::launch::probe::FIRST_ANSWER;
+use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{AppState, Hello};
 
 pub(crate) const CHECKS: &[Check] = &[

@@ -7,7 +7,7 @@ use tenure_sys::process::RunState;
 use crate::check::{Case, Check, Look, span};
 use crate::facts::{GateHolder, Member, Now};
 use crate::finding::Symptom;
-use tenure_core::launch::probe::Observation;
+use tenure_core::policy::decide::Observation;
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "gate-holder-stopped", part: "gate", look: Look::Worker(gate_stopped) },

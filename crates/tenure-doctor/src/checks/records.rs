@@ -3,7 +3,7 @@
 use crate::check::{Case, Check, Look, word};
 use crate::facts::{Member, Now, Record};
 use crate::finding::{Fix, Symptom};
-use tenure_core::store::directory_id::Origin;
+use tenure_core::record::directory_id::Origin;
 use tenure_core::store::paths::file;
 use tenure_sys::process::{Doubt, GoneReason};
 

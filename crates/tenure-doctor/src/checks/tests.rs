@@ -11,12 +11,12 @@ use tenure_sys::process::{Doubt, GoneReason, RunState};
 use crate::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Obstacle, Record, Unread};
 use crate::finding::{Finding, Fix, Severity};
 use crate::{checks, diagnose};
-use tenure_core::launch::probe::Observation;
+use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::ends::{End, How};
 use tenure_core::protocol::wire::{AppState, Asker, Check, Probation};
-use tenure_core::store::desired::Down;
-use tenure_core::store::directory_id::Origin;
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::desired::Down;
+use tenure_core::record::directory_id::Origin;
+use tenure_core::record::ledger::Ledger;
 
 mod made;
 

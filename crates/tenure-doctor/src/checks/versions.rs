@@ -8,7 +8,7 @@ use semver::Version;
 use crate::check::{Case, Check, Look, span};
 use crate::facts::Wanted;
 use crate::finding::Symptom;
-use tenure_core::store::desired::{Failure, Target};
+use tenure_core::record::desired::{Failure, Target};
 
 pub(crate) const CHECKS: &[Check] = &[
     Check { id: "held-down", part: "versions", look: Look::Worker(held_down) },

@@ -15,16 +15,17 @@ use crate::look::{obstacles, ports, sight};
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::launch::listen;
 use tenure_core::launch::orphans;
-use tenure_core::launch::probe::{self, FIRST_ANSWER, Observation};
+use tenure_core::launch::probe::{self, FIRST_ANSWER};
+use tenure_core::policy::decide::Observation;
 use tenure_core::ops::candidates;
 use tenure_core::ops::described::{self, Offered};
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::program;
 use tenure_core::spec::{Logs, Spec};
-use tenure_core::store::desired::Desired;
+use tenure_core::record::desired::Desired;
 use tenure_core::store::gate;
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 
@@ -307,9 +308,9 @@ fn logs(state: &StateDir, wanted: Option<&Wanted>, now: &Moment) -> Read<Option<
         all += dir.stat(&name).map_err(failed)?.map_or(0, |found| found.len);
     }
     let settings = wanted.and_then(|wanted| match wanted.target(now) {
-        tenure_core::store::desired::Target::Offer { spec, .. } => Some(spec.logs),
-        tenure_core::store::desired::Target::Suppressed { .. }
-        | tenure_core::store::desired::Target::Missing { .. } => None,
+        tenure_core::record::desired::Target::Offer { spec, .. } => Some(spec.logs),
+        tenure_core::record::desired::Target::Suppressed { .. }
+        | tenure_core::record::desired::Target::Missing { .. } => None,
     });
     let Logs { size, keep } = settings.unwrap_or_default();
     Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))

@@ -7,7 +7,7 @@ use std::fmt::Debug;
 
 use tenure_core::policy::attempt::Errand;
 use tenure_core::policy::decide::Verdict;
-use tenure_core::store::desired::Desired;
+use tenure_core::record::desired::Desired;
 
 use crate::model::real::{self, Cast, Change, Choice, Goal, Level, Looks, Seen};
 

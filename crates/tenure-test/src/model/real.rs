@@ -9,12 +9,12 @@ use std::time::Duration;
 
 use semver::Version;
 use tenure_core::deadline::Moment;
-use tenure_core::launch::probe::{Observation, SILENT_IS_WEDGED};
+use tenure_core::policy::decide::{Observation, SILENT_IS_WEDGED};
 use tenure_core::policy::attempt::{Act, How};
 use tenure_core::policy::decide::{self, Aim, Fault, Known, Suspicion, Verdict, Want, suspect};
 use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
 use tenure_core::spec::Spec;
-use tenure_core::store::desired::{Desired, Down, Failure, Target};
+use tenure_core::record::desired::{Desired, Down, Failure, Target};
 use tenure_sys::identity::Identity;
 
 /// A version: its place in the total order, from 0.

@@ -13,7 +13,7 @@ use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::retire::OVERRUN;
 use tenure_core::protocol::wire::{Answer, Prepare, Request};
-use tenure_core::store::ledger::ProgramRecord;
+use tenure_core::record::ledger::ProgramRecord;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::process::ProcessHandle;
 

@@ -10,7 +10,7 @@ use tenure_core::asker;
 use tenure_core::launch::orphans::{self, LeftoverError};
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::{self, Event, What};
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 
 use crate::ownership::Holding;
 

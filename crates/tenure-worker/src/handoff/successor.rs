@@ -20,7 +20,7 @@ use tenure_core::launch::retire::OVERRUN;
 use tenure_core::protocol::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
 use tenure_core::store::gate::Entrusted;
 use tenure_core::store::lease::Lease;
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_core::store::records;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Want};

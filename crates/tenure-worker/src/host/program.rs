@@ -18,7 +18,7 @@ use tenure_core::launch::orphans::{self, Ended, LeftoverError};
 use tenure_core::spec::StopPolicy;
 use tenure_core::spec::program as resolver;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
-use tenure_core::store::ledger::ProgramRecord;
+use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::process::ExitStatus;

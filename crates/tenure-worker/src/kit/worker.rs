@@ -17,7 +17,7 @@ use tenure_core::launch::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
 use tenure_core::launch::version::{self, NoVersion};
 use tenure_core::protocol::ends::{self, End};
 use tenure_core::protocol::wire::Endpoint;
-use tenure_core::store::ledger::Ledger;
+use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::identity::Identity;

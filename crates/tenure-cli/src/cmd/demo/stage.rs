@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tenure_core::deadline::Deadline;
-use tenure_core::launch::probe::{self, Observation};
+use tenure_core::launch::probe;
+use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{Endpoint, Hello};
 use tenure_core::spec::scope::{COOKIE_VARIABLE, cookie_prefix};
 use tenure_core::store::paths::{self, StateDir};

@@ -3,7 +3,7 @@
 use insta::{Settings, assert_snapshot};
 use tenure_core::Spec;
 use tenure_core::protocol::wire::{Answer, Asker, Check, Endpoint};
-use tenure_core::store::desired::Down;
+use tenure_core::record::desired::Down;
 use tenure_core::{Standing, Version};
 
 use super::*;

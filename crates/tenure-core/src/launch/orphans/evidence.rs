@@ -14,7 +14,7 @@ use tenure_sys::tree;
 
 use crate::spec::program::SHIM;
 use crate::spec::scope;
-use crate::store::ledger::ProgramRecord;
+use crate::record::ledger::ProgramRecord;
 use crate::store::paths::StateDir;
 
 /// A program whose time is over, and where it is to be looked for.

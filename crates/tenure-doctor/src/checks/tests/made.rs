@@ -16,14 +16,14 @@ use crate::facts::{
 };
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
-use tenure_core::launch::probe::Observation;
+use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
 use tenure_core::spec::Spec;
 use tenure_core::spec::scope::Scope;
-use tenure_core::store::desired::Desired;
-use tenure_core::store::directory_id::{self, DirectoryId, Origin};
+use tenure_core::record::desired::Desired;
+use tenure_core::record::directory_id::{self, DirectoryId, Origin};
 use tenure_core::store::gate::Signature;
-use tenure_core::store::ledger::{HostRecord, Ledger};
+use tenure_core::record::ledger::{HostRecord, Ledger};
 
 pub(super) const LATER: u64 = 1_000_000;
 

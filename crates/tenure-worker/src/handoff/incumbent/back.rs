@@ -17,7 +17,7 @@ use tenure_core::protocol::wire::{Prepare, Request};
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::spec::scope;
 use tenure_core::store::event::What;
-use tenure_core::store::ledger::{Ledger, ProgramRecord, RolledBack};
+use tenure_core::record::ledger::{Ledger, ProgramRecord, RolledBack};
 use tenure_core::store::paths::file;
 use tenure_core::store::records;
 use tenure_sys::poll::{self, Interest, Want};
