@@ -3,19 +3,15 @@
 //! One fenced block a crate, so that people and this crate read the same list:
 //!
 //! ````text
-//! ```rooms tenure
-//! facts:
+//! ```rooms tenure-core
+//! spec:
 //!   spec - what is wanted
-//! holding:
-//!   gate - one launcher at a time acts for a scope
+//! store:
+//!   store/gate - one launcher at a time acts for a scope
 //! ```
 //! ````
 //!
 //! Pure: it reads the text and tells what is not in this form; whether the rooms exist is not its concern.
-
-/// The groups, lowest first.
-pub(crate) const GROUPS: [&str; 8] =
-    ["facts", "holding", "looking", "acting", "stories", "keeping", "caring", "face"];
 
 /// The rooms of one crate.
 #[derive(Debug, PartialEq, Eq)]
@@ -40,7 +36,7 @@ impl Map {
 pub(crate) fn read(text: &str) -> (Vec<Map>, Vec<String>) {
     let mut maps: Vec<Map> = Vec::new();
     let mut findings = Vec::new();
-    let mut group: Option<usize> = None;
+    let mut group: Option<String> = None;
     let mut inside = false;
     for (index, line) in text.lines().enumerate() {
         let at = format!("ARCHITECTURE.md:{}", index + 1);
@@ -62,20 +58,21 @@ pub(crate) fn read(text: &str) -> (Vec<Map>, Vec<String>) {
     (maps, findings)
 }
 
-fn read_line(line: &str, map: &mut Map, group: &mut Option<usize>) -> Result<(), String> {
+/// A group is what stands in one folder: its name is that of the folder, or of the one room that stands alone.
+fn read_line(line: &str, map: &mut Map, group: &mut Option<String>) -> Result<(), String> {
     if let Some(name) = line.strip_suffix(':') {
-        let place = GROUPS.iter().position(|one| *one == name);
-        let place = place.ok_or_else(|| format!("`{name}` is no group; they are {}", GROUPS.join(", ")))?;
-        if group.is_some_and(|last| last >= place) {
-            return Err(format!("the group `{name}` stands too late; the order is {}", GROUPS.join(", ")));
-        }
-        *group = Some(place);
+        *group = Some(name.to_owned());
         return Ok(());
     }
     let room = line.split_once(" - ").filter(|(room, what)| !room.contains(' ') && !what.trim().is_empty());
     let (room, _) = room.ok_or_else(|| format!("`{line}` is neither `group:` nor `room - what it does`"))?;
-    if group.is_none() {
-        return Err(format!("the room `{room}` stands before any group"));
+    let folder = room.split('/').next().unwrap_or(room);
+    match group {
+        None => return Err(format!("the room `{room}` stands before any group")),
+        Some(group) if group != folder => {
+            return Err(format!("the room `{room}` stands in the group `{group}` and not in `{folder}`"));
+        }
+        Some(_) => {}
     }
     if map.rooms.iter().any(|one| one == room) {
         return Err(format!("the room `{room}` is listed twice"));
@@ -90,7 +87,7 @@ mod tests {
 
     #[test]
     fn a_map_is_read_in_order() {
-        let text = "# Title\n```rooms tenure\nfacts:\n  spec - what is wanted\n\nface:\n  a/b - x - y\n```\n```sh\nls\n```\n";
+        let text = "# Title\n```rooms tenure\nspec:\n  spec - what is wanted\n\na:\n  a/b - x - y\n```\n```sh\nls\n```\n";
         let (maps, findings) = read(text);
         assert_eq!(findings, [""; 0]);
         assert_eq!(maps[0].name, "tenure");
@@ -101,10 +98,9 @@ mod tests {
     fn each_fault_is_told_with_its_line() {
         let cases = [
             ("spec - x", "ARCHITECTURE.md:2: the room `spec` stands before any group"),
-            ("things:", "ARCHITECTURE.md:2: `things` is no group"),
-            ("face:\nfacts:", "ARCHITECTURE.md:3: the group `facts` stands too late"),
-            ("facts:\nspec", "ARCHITECTURE.md:3: `spec` is neither"),
-            ("facts:\nspec - x\nspec - y", "ARCHITECTURE.md:4: the room `spec` is listed twice"),
+            ("facts:\nspec - x", "ARCHITECTURE.md:3: the room `spec` stands in the group `facts`"),
+            ("spec:\nspec", "ARCHITECTURE.md:3: `spec` is neither"),
+            ("spec:\nspec - x\nspec - y", "ARCHITECTURE.md:4: the room `spec` is listed twice"),
         ];
         for (body, expected) in cases {
             let (_, findings) = read(&format!("```rooms tenure\n{body}\n```\n"));

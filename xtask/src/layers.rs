@@ -14,7 +14,18 @@ use crate::tree::Tree;
 use crate::workspace::Package;
 
 /// The crates from the lowest up; each may depend on those before it. The last is for tests and may use all.
-const CRATES: [&str; 5] = ["tenure-sys", "tenure", "tenure-worker", "tenure-cli", "tenure-test"];
+const CRATES: [&str; 10] = [
+    "tenure-sys",
+    "tenure-core",
+    "tenure",
+    "tenure-doctor",
+    "tenure-proxy",
+    "tenure-fence",
+    "tenure-worker",
+    "tenure-cli",
+    "tenure-model",
+    "tenure-test",
+];
 
 /// What depends on nothing of ours.
 const APART: &str = "xtask";
@@ -133,7 +144,7 @@ fn test_files(tree: &Tree, source: &str) -> BTreeSet<String> {
 mod tests {
     use super::*;
 
-    const MAP: &str = "```rooms tenure\nfacts:\n  spec - a\n  spec/part - b\nacting:\n  gate - c\nstories:\n  ensure - d\n```\n";
+    const MAP: &str = "```rooms tenure\nspec:\n  spec - a\n  spec/part - b\ngate:\n  gate - c\nensure:\n  ensure - d\n```\n";
 
     fn judged(files: &[(&str, &str)]) -> Vec<String> {
         let rest = ["spec", "spec/part", "gate", "ensure"].map(|room| format!("crates/tenure/src/{room}.rs"));
@@ -203,7 +214,7 @@ mod tests {
     #[test]
     fn map_and_sources_agree_both_ways() {
         let all = [
-            ("ARCHITECTURE.md", "```rooms tenure\nfacts:\n  spec - a\n```\n```rooms other\n```"),
+            ("ARCHITECTURE.md", "```rooms tenure\nspec:\n  spec - a\n```\n```rooms other\n```"),
             ("crates/tenure/src/lib.rs", ""),
             ("crates/tenure/src/gate.rs", ""),
             ("crates/tenure-sys/src/lib.rs", ""),
@@ -237,7 +248,7 @@ mod tests {
             [
                 "tenure-sys: depends on tenure, which is not below it",
                 "xtask: depends on tenure-sys, which is not below it",
-                "tenure-utils: not one of tenure-sys, tenure, tenure-worker, tenure-cli, tenure-test",
+                "tenure-utils: not one of tenure-sys, tenure-core, tenure, tenure-doctor, tenure-proxy, tenure-fence, tenure-worker, tenure-cli, tenure-model, tenure-test",
             ]
         );
     }

@@ -61,7 +61,7 @@ fn run(words: &[String]) -> Result<(), Failure> {
         ("setup", []) => setup::install_missing(),
         ("test", rest) => ci::test(rest),
         ("storm" | "inject", rest) => runs::recorded_run(task, rest),
-        ("model", rest) => runs::long_run(task, rest),
+        ("model", rest) => runs::model(rest),
         ("bench", rest) => runs::bench(rest),
         ("fresh", rest) => fresh::run(rest),
         _ => Err(Failure::Usage(format!("unknown task `{}`\n{USAGE}", words.join(" ")))),

@@ -1,4 +1,4 @@
-//! The long runs: builds a binary of `tenure-test` in release and runs it, and says which commit it was built from.
+//! The long runs: builds a binary of `tenure-test` or `tenure-model` in release and runs it, and says which commit it was built from.
 //!
 //! The binary is run by the path that cargo reports and not through `cargo run`, which adds a library path to the
 //! environment of whatever is measured below it.
@@ -33,9 +33,14 @@ fn read_git(words: &[&str]) -> Result<String, Failure> {
 }
 
 /// Runs the binary `name` of `tenure-test` with these words.
-pub(crate) fn long_run(name: &str, words: &[String]) -> Result<(), Failure> {
+fn long_run(name: &str, words: &[String]) -> Result<(), Failure> {
     let path = build("tenure-test", name)?;
     command::run(command::program(&path, words))
+}
+
+/// Runs the model checker.
+pub(crate) fn model(words: &[String]) -> Result<(), Failure> {
+    command::run(command::program(&build("tenure-model", "model")?, words))
 }
 
 /// The platform whose C library asks the processor nothing at start.

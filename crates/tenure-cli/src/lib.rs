@@ -9,6 +9,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+pub(crate) mod answer;
 mod args;
 mod cmd;
 mod config;

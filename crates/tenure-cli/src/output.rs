@@ -1,7 +1,6 @@
 //! What a command says: documents, words, tables, errors and remedies.
 
 pub(crate) mod account;
-pub(crate) mod answer;
 pub(crate) mod failure;
 pub(crate) mod hint;
 pub(crate) mod lines;

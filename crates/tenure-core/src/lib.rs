@@ -10,9 +10,9 @@ pub mod launch;
 pub mod ops;
 pub mod policy;
 pub mod protocol;
+pub mod record;
 pub mod spec;
 pub mod store;
-pub mod record;
 
 pub use error::{Blame, Error, ErrorKind};
 pub use launch::recipe::{can_run, umask};

@@ -1,6 +1,5 @@
 //! What is on record of a scope, as values: whoever reads and writes the files is in `store`.
 
 pub mod desired;
-pub mod ledger;
 pub mod directory_id;
-
+pub mod ledger;

@@ -18,11 +18,11 @@ use tenure_sys::socket::ListeningSocket;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
-use tenure_core::spec::scope::Scope;
 use tenure_core::record::desired::{Desired, Target};
 use tenure_core::record::directory_id::Origin;
-use tenure_core::store::gate::Signature;
 use tenure_core::record::ledger::{HostRecord, Ledger};
+use tenure_core::spec::scope::Scope;
+use tenure_core::store::gate::Signature;
 
 /// A part of the facts.
 pub type Read<T> = Result<T, Unread>;

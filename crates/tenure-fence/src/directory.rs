@@ -19,7 +19,7 @@ use std::time::Duration;
 use tenure_sys::dir::Dir;
 use tenure_sys::lock::{self, FileLock, LockWait};
 
-use crate::FenceError;
+use crate::error::FenceError;
 
 const LOCK: &str = ".fence";
 const READY: &str = "gen-";

@@ -13,7 +13,7 @@
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
 
-use crate::FenceError;
+use crate::error::FenceError;
 
 /// The crate whose connections the fence takes. `SQLite` can be linked once only, so a program should use this one.
 pub use rusqlite;

@@ -3,4 +3,3 @@
 pub(crate) mod exit_status;
 pub(crate) mod launch;
 pub(crate) mod signal;
-pub mod thread;

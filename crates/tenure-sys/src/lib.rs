@@ -19,8 +19,8 @@ compile_error!(
 mod common;
 #[cfg(target_os = "linux")]
 mod linux;
+pub mod thread;
 
-pub use common::thread;
 #[cfg(target_os = "linux")]
 pub use linux::{
     census, clock, dir, exit, fdset, filesystem, identity, kernel, limits, lock, memory, pipe, poll, process,

@@ -14,5 +14,4 @@ pub mod usual;
 pub mod words;
 
 pub mod bench;
-pub mod model;
 pub mod storm;

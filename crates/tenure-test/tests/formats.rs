@@ -11,8 +11,8 @@ use serde_json::{Value, json};
 use tenure_core::launch::handshake::Brief;
 use tenure_core::protocol::wire::{Answer, Request};
 use tenure_core::record::desired::Desired;
-use tenure_core::store::event::Event;
 use tenure_core::record::ledger::Ledger;
+use tenure_core::store::event::Event;
 use tenure_test::sandbox::Sandbox;
 use tenure_test::usual::{Binaries, ensure, started, status, stop};
 

@@ -3,8 +3,8 @@
 use tenure_core::Scope;
 use tenure_core::fault::Point;
 use tenure_core::launch::orphans;
-use tenure_core::store::event::What;
 use tenure_core::record::ledger::{Ledger, ProgramRecord};
+use tenure_core::store::event::What;
 use tenure_core::store::paths::StateDir;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;

@@ -4,10 +4,10 @@
 //! the launcher is told and who serves then must be one of the ends to which the model comes.
 
 use tenure_core::fault::Point;
+use tenure_model::takeover::replay::{Blow, End, Replay, Standing, all};
+use tenure_model::takeover::{Outcome, Task};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::meeting::{Meeting, PATIENCE};
-use tenure_test::model::takeover::replay::{Blow, End, Replay, Standing, all};
-use tenure_test::model::takeover::{Outcome, Task};
 use tenure_test::sandbox::{Call, Output, Sandbox};
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");

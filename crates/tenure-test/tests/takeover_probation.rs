@@ -5,8 +5,8 @@
 
 use tenure_core::deadline::Moment;
 use tenure_core::fault::Point;
-use tenure_core::store::event::What;
 use tenure_core::record::ledger::RolledBack;
+use tenure_core::store::event::What;
 use tenure_sys::process::ProcessHandle;
 use tenure_test::kept::{self, Kept};
 use tenure_test::sandbox::{Call, Output};

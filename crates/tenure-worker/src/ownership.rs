@@ -10,9 +10,9 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tenure_core::launch::handshake::{Brief, Report};
 use tenure_core::protocol::wire::Asker;
+use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::lease::Lease;
-use tenure_core::record::ledger::Ledger;
 use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};

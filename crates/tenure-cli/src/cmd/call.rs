@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Order};
 
+use crate::answer::State;
 use crate::args::{By, Common, Wanted};
 use crate::config::{self, Places, Target};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::hint;
 use crate::output::render::Screen;

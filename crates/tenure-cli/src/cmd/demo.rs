@@ -10,9 +10,9 @@ use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_sys::process::ProcessHandle;
 
+use crate::answer::State;
 use crate::cmd::call::Call;
 use crate::output::account;
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 use crate::output::table::{Cell, columns};

@@ -11,10 +11,10 @@ use serde::Serialize;
 use tenure_doctor;
 use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::{self, Target};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 

@@ -10,12 +10,12 @@ use tenure_core::store::event::{self, Event};
 use tenure_core::store::paths::file;
 use tenure_sys::dir::Dir;
 
+use crate::answer::{State, kebab};
 use crate::args;
 use crate::cmd::call::Call;
 use crate::cmd::follow::Follower;
 use crate::cmd::logs::state;
 use crate::output::account;
-use crate::output::answer::{State, kebab};
 use crate::output::failure::Failure;
 use crate::output::lines::Piece;
 use crate::output::render::{self, printable};

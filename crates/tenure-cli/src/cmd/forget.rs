@@ -4,11 +4,11 @@ use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_core::{Forgotten, Version};
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::Target;
 use crate::output::account::{self, Identity};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};

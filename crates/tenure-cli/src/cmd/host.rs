@@ -4,7 +4,7 @@
 
 use tenure_worker::{Standby, host};
 
-use crate::output::answer::State;
+use crate::answer::State;
 use crate::output::failure::Failure;
 
 /// Keeps the program until it is over; the exit code.

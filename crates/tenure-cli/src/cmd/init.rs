@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tenure_core::Scope;
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::{self, Level, PROJECT_FILE, Source, Trusted};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 

@@ -6,11 +6,11 @@ use serde::Serialize;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::{Dir, DirError};
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::cmd::follow::Follower;
 use crate::config::Target;
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::lines::Piece;
 use crate::output::render;

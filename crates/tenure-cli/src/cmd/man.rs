@@ -9,9 +9,9 @@ use clap::Command;
 use roff::{Roff, bold, roman};
 use serde::Serialize;
 
+use crate::answer::State;
 use crate::args::{self, EXITS, GROUPS, Rows};
 use crate::cmd::call::Call;
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 

@@ -6,11 +6,11 @@ use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::Target;
 use crate::output::account::{self, Identity};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA, printable};

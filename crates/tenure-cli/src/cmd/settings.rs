@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value as Json;
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::{self, Checked, Level, Origin, Shown, Standing, written};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 

@@ -10,11 +10,11 @@ use tenure_core::protocol::wire::{AppState, Hello, Probation};
 use tenure_core::record::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version};
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::{self, Target};
 use crate::output::account::{self, Details, Identity};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::offered::{self, Offer};
 use crate::output::recorded::Recorded;

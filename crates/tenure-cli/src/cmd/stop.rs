@@ -5,11 +5,11 @@ use tenure_core::deadline::monotonic;
 use tenure_core::launch::retire::Ending;
 use tenure_core::{StopOrder, Stopped};
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::Target;
 use crate::output::account;
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};

@@ -4,10 +4,10 @@ use std::path::Path;
 
 use serde::Serialize;
 
+use crate::answer::State;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::config::{self, Level, PROJECT_FILE, Places, Plan, Source, Trusted, word};
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 

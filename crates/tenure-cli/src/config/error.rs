@@ -11,8 +11,7 @@ use tenure_core::spec::scope::BadName;
 use tenure_core::store::paths::PathsError;
 use tenure_sys::dir::DirError;
 
-use crate::output::answer::State;
-use crate::output::failure::Failure;
+use crate::answer::State;
 
 /// Variable that names another directory for the user's files.
 pub(crate) const USER_VARIABLE: &str = "TENURE_CONFIG_DIR";
@@ -167,7 +166,7 @@ fn among(known: &[String]) -> String {
 }
 
 impl ConfigError {
-    fn state(&self) -> State {
+    pub(crate) fn state(&self) -> State {
         match self {
             Self::Name(_) | Self::TwoKeys { .. } | Self::Directory(_) | Self::DirectoryGone => {
                 State::WrongUse
@@ -243,12 +242,6 @@ pub(crate) fn word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |one: char| one.is_alphanumeric() || "/._-+@:,".contains(one);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
-}
-
-impl From<ConfigError> for Failure {
-    fn from(error: ConfigError) -> Self {
-        Self::because(error.state(), &error).hint(error.remedy())
-    }
 }
 
 #[cfg(test)]

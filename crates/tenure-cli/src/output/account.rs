@@ -11,7 +11,7 @@ use tenure_core::protocol::ends::End;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
 use tenure_core::{Scope, Standing, Version};
 
-use crate::output::answer::State;
+use crate::answer::State;
 use crate::output::render::printable;
 
 /// The part of an account that every document of a worker has.

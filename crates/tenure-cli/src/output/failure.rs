@@ -9,7 +9,8 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tenure_core::{Error, ErrorKind};
 
-use crate::output::answer::{State, kebab};
+use crate::answer::{State, kebab};
+use crate::config::ConfigError;
 
 /// Why a call failed, and what to type next.
 #[derive(Debug, Clone)]
@@ -112,6 +113,12 @@ fn causes(error: &(dyn StdError + 'static)) -> Vec<String> {
         below = cause.source();
     }
     causes
+}
+
+impl From<ConfigError> for Failure {
+    fn from(error: ConfigError) -> Self {
+        Self::because(error.state(), &error).hint(error.remedy())
+    }
 }
 
 #[cfg(test)]

@@ -13,8 +13,8 @@ use clap::ValueEnum;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
+use crate::answer::State;
 use crate::args::{Color, Common};
-use crate::output::answer::State;
 use crate::output::failure::{Failure, Told};
 
 /// Version of every JSON document that a command writes.

@@ -14,9 +14,9 @@ use tenure_sys::socket;
 
 use crate::fault::{self, Point};
 use crate::protocol::wire::Endpoint;
+use crate::record::ledger::Ledger;
 use crate::spec::{ListenMode, Spec};
 use crate::store::lease::Lease;
-use crate::record::ledger::Ledger;
 use crate::store::paths::{StateDir, file};
 
 /// Length of each accept queue: what nginx and Go use at most; the kernel caps it at `net.core.somaxconn`.

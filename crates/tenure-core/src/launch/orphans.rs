@@ -13,11 +13,11 @@ use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
 
 use crate::deadline::{Deadline, Stage};
+use crate::record::ledger::{Ledger, ProgramRecord};
 use crate::spec::scope;
 use crate::spec::{KILL_GRACE, StopPolicy};
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
-use crate::record::ledger::{Ledger, ProgramRecord};
 use crate::store::paths::{StateDir, file};
 
 use evidence::{Former, add};

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use crate::deadline::Stage;
 use crate::launch::client::{self, Silence};
-use crate::protocol::wire::Hello;
 use crate::policy::decide::Observation;
+use crate::protocol::wire::Hello;
 use crate::store::paths::StateDir;
 
 /// d1: how long the first HELLO may take. The control thread answers in tens of microseconds; half a second is what a

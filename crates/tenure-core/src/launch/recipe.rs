@@ -16,10 +16,10 @@ use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 use crate::fault;
 use crate::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use crate::launch::request::Order;
+use crate::record::ledger::HostRecord;
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};
 use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec, Umask};
-use crate::record::ledger::HostRecord;
 use crate::store::logs;
 use crate::store::paths::{self, StateDir};
 

@@ -15,11 +15,11 @@ use crate::launch::client::{self, Silence};
 use crate::launch::orphans;
 use crate::launch::probe;
 use crate::protocol::wire::{Asker, Hello};
+use crate::record::ledger::Ledger;
 use crate::spec::KILL_GRACE;
 use crate::spec::scope;
 use crate::store::gate::{Gate, GateError};
 use crate::store::lease::{Lease, LeaseError, TryLease};
-use crate::record::ledger::Ledger;
 use crate::store::paths::StateDir;
 
 /// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its

@@ -9,16 +9,16 @@ use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::policy::decide::Observation;
 use crate::launch::recipe;
 use crate::launch::request::Order;
 use crate::ops::candidates;
 use crate::policy::attempt::Errand;
+use crate::policy::decide::Observation;
 use crate::policy::decide::{Aim, Goal, Known, Usable, Warning};
+use crate::record::desired::{Desired, Down, Failure, Target};
 use crate::spec::Spec;
 use crate::spec::build;
 use crate::spec::program::{self, NoProgram};
-use crate::record::desired::{Desired, Down, Failure, Target};
 
 /// What a call may start.
 #[derive(Debug)]

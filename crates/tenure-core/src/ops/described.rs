@@ -10,8 +10,8 @@ use semver::Version;
 
 use crate::launch::recipe;
 use crate::ops::candidates;
-use crate::spec::origin::{ReadStated, Stated};
 use crate::record::desired::{Desired, Offer};
+use crate::spec::origin::{ReadStated, Stated};
 
 /// An offer of a record, and what stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]

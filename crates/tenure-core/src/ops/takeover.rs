@@ -22,11 +22,11 @@ use crate::launch::request::Order;
 use crate::launch::start::StartError;
 use crate::ops::candidates;
 use crate::protocol::wire::{AppState, Hello, Role};
+use crate::record::ledger::Ledger;
 use crate::spec::amount::Span;
 use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::record::ledger::Ledger;
 use crate::store::logs;
 use crate::store::records;
 

@@ -9,7 +9,6 @@ use semver::Version;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
 use crate::spec::{Spec, Summary};
 
-
 /// d2: how long a worker may be silent before it is called wedged. Its control thread shares nothing with the app, so
 /// ten seconds without an answer mean that the process is stopped, or that the machine is in a state in which one more
 /// process would not help either.

@@ -57,8 +57,8 @@ fn is_news(ledger: &Ledger, desired: &Desired, offer: &Offer, at: &Moment, now: 
 mod tests {
     use super::*;
     use crate::protocol::ends::{End, How};
-    use crate::spec::Spec;
     use crate::record::ledger::{Proved, RolledBack};
+    use crate::spec::Spec;
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }

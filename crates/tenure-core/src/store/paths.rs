@@ -16,9 +16,9 @@ use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::tree;
 use tenure_sys::user::{self, HomeError};
 
-use crate::spec::scope::{self, Scope};
 use crate::record::directory_id::{DirectoryId, Origin, Place};
 use crate::record::ledger::Ledger;
+use crate::spec::scope::{self, Scope};
 
 /// Variable that names the root of all state.
 pub const ROOT_VARIABLE: &str = "TENURE_STATE_DIR";

@@ -3,8 +3,8 @@
 
 use semver::Version;
 use tenure_core::policy::tally;
-use tenure_core::spec::origin::Origin;
 use tenure_core::record::desired::{Desired, Offer, Target};
+use tenure_core::spec::origin::Origin;
 
 use super::{Rule, World, spec};
 

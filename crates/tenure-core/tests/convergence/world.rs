@@ -11,15 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use tenure_core::Spec;
 use tenure_core::deadline::Moment;
-use tenure_core::policy::decide::Observation;
 use tenure_core::policy::attempt::{Act, Errand};
+use tenure_core::policy::decide::Observation;
 use tenure_core::policy::decide::{Aim, Fault, Goal, Known, Verdict, Want, judge};
 use tenure_core::policy::tally;
 use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
-use tenure_core::spec::amount::Span;
-use tenure_core::spec::origin::Origin;
 use tenure_core::record::desired::{Desired, Offer, Target};
 use tenure_core::record::ledger::{Ledger, Proved, RolledBack};
+use tenure_core::spec::amount::Span;
+use tenure_core::spec::origin::Origin;
 use tenure_sys::identity::Identity;
 
 use person::origin;

@@ -7,8 +7,8 @@ use tenure_sys::socket::{self, ListeningSocket};
 
 use crate::facts::{Port, Wanted};
 use tenure_core::protocol::wire::Hello;
-use tenure_core::spec::Spec;
 use tenure_core::record::desired::Target;
+use tenure_core::spec::Spec;
 
 /// The addresses that a worker says it serves on. Its own processes, which were verified, are asked first, so
 /// that nobody else has to be looked at in the usual case.

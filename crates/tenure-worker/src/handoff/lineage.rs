@@ -12,8 +12,8 @@ use std::time::Duration;
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::protocol::wire::{Abort, Answer, Endpoint, Request};
-use tenure_core::spec::Kind;
 use tenure_core::record::ledger::{HostRecord, Proved};
+use tenure_core::spec::Kind;
 use tenure_sys::process::ProcessHandle;
 
 use crate::handoff::hand_over::HandOver;

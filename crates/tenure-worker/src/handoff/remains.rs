@@ -8,9 +8,9 @@ use std::time::Duration;
 
 use tenure_core::asker;
 use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::{self, Event, What};
-use tenure_core::record::ledger::Ledger;
 
 use crate::ownership::Holding;
 

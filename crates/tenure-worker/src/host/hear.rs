@@ -5,8 +5,8 @@ use std::os::fd::BorrowedFd;
 
 use tenure_core::fault::{self, Point};
 use tenure_core::protocol::wire::AppState;
-use tenure_core::store::event::{self, Event, What};
 use tenure_core::record::ledger::ProgramRecord;
+use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::logs;
 use tenure_core::store::paths::file;
 use tenure_sys::poll::{self, Interest, Want};

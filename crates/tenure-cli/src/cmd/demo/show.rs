@@ -12,9 +12,9 @@ use tenure_core::spec::{Listen, ListenMode, Ready};
 use tenure_core::{Scope, Spec, Version};
 
 use super::stage::{Stage, StageError};
+use crate::answer::State;
 use crate::cmd::call::Call;
 use crate::output::account;
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 use crate::output::render;
 

@@ -12,8 +12,8 @@ use tenure_sys::fdset;
 use tenure_sys::poll::{self, Interest, Want};
 use tenure_sys::signals::SignalFd;
 
+use crate::answer::State;
 use crate::args::DemoWorker;
-use crate::output::answer::State;
 use crate::output::failure::Failure;
 
 /// A client that says nothing for so long is let go.

@@ -12,9 +12,9 @@ use tenure_sys::lock;
 use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::tree;
 
+use crate::record::ledger::ProgramRecord;
 use crate::spec::program::SHIM;
 use crate::spec::scope;
-use crate::record::ledger::ProgramRecord;
 use crate::store::paths::StateDir;
 
 /// A program whose time is over, and where it is to be looked for.

@@ -18,12 +18,12 @@ use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
-use tenure_core::spec::Spec;
-use tenure_core::spec::scope::Scope;
 use tenure_core::record::desired::Desired;
 use tenure_core::record::directory_id::{self, DirectoryId, Origin};
-use tenure_core::store::gate::Signature;
 use tenure_core::record::ledger::{HostRecord, Ledger};
+use tenure_core::spec::Spec;
+use tenure_core::spec::scope::Scope;
+use tenure_core::store::gate::Signature;
 
 pub(super) const LATER: u64 = 1_000_000;
 

@@ -7,12 +7,12 @@ use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
 use tenure_core::policy::lifecycle::{Happening, Life};
 
-use crate::model::account;
-use crate::model::policy::{Deed, Question, Record};
-use crate::model::real::{self, Change, Choice, Goal, Level, Looks, Seen};
-use crate::model::scenario::{Mutation, Rules, Task};
-use crate::model::state::{LAUNCHERS, Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
-use crate::model::worker;
+use crate::account;
+use crate::policy::{Deed, Question, Record};
+use crate::real::{self, Change, Choice, Goal, Level, Looks, Seen};
+use crate::scenario::{Mutation, Rules, Task};
+use crate::state::{LAUNCHERS, Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
+use crate::worker;
 
 /// How good a look is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

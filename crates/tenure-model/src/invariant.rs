@@ -6,9 +6,9 @@
 use stateright::Property;
 use tenure_core::policy::lifecycle::Life;
 
-use crate::model::moves;
-use crate::model::scenario::{Rules, Task};
-use crate::model::state::{Launcher, NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, Worker, numbers};
+use crate::moves;
+use crate::scenario::{Rules, Task};
+use crate::state::{Launcher, NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, Worker, numbers};
 
 /// At most one worker accepts.
 pub const ONE_WORKER: &str = "I1 one accepting worker";
@@ -157,7 +157,7 @@ pub(super) fn witness(name: &'static str) -> Property<Rules> {
             present(s).any(|worker| worker.ails && worker.is(Life::Draining))
                 && any(s, |one| one.pc == Pc::Asked(Why::Replace))
         },
-        witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::model::state::News::Stopped),
+        witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::state::News::Stopped),
         witness::SPARED => {
             |_, s| matches!(s.see(), Sight::Worker(_)) && any(s, |one| one.pc == Pc::StillSilent)
         }

@@ -1,11 +1,11 @@
 //! What callers were told, held against what is: the sins that a state remembers.
 //!
-//! Changes nothing but those; what they cost is in [`crate::model::invariant`].
+//! Changes nothing but those; what they cost is in [`crate::invariant`].
 
 use tenure_core::policy::lifecycle::Life;
 
-use crate::model::scenario::{Rules, Task};
-use crate::model::state::{Launcher, Outcome, Pc, State};
+use crate::scenario::{Rules, Task};
+use crate::state::{Launcher, Outcome, Pc, State};
 
 /// A call ends with `outcome`, and still holds what it held.
 pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {

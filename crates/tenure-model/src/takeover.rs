@@ -22,18 +22,18 @@ pub mod replay;
 use stateright::{HasDiscoveries, Model, Property};
 use tenure_core::policy::handoff::Incumbent;
 
-use crate::model::takeover::moves::Move;
-use crate::model::takeover::process::{Launcher, Pc, Phase, Worker};
-use crate::model::takeover::state::{LAUNCHERS, SLOTS, State};
-use crate::model::takeover::tally::Tally;
-use crate::model::{Explored, explored};
+use crate::explored::{Explored, explored};
+use crate::takeover::moves::Move;
+use crate::takeover::process::{Launcher, Pc, Phase, Worker};
+use crate::takeover::state::{LAUNCHERS, SLOTS, State};
+use crate::takeover::tally::Tally;
 
-pub use crate::model::takeover::invariant::{
+pub use crate::takeover::invariant::{
     BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH,
     PROOF, QUARANTINE, REST, SOUND, STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
 };
-pub use crate::model::takeover::process::Outcome;
-pub use crate::model::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
+pub use crate::takeover::process::Outcome;
+pub use crate::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
 
 /// Explores every state of a scenario, breadth first; ends early where something does not hold.
 #[must_use]

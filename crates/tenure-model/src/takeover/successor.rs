@@ -2,9 +2,9 @@
 
 use tenure_core::policy::handoff::{self, Incumbent, Step, Successor, Word};
 
-use crate::model::takeover::process::{Kin, NOBODY, News, Origin, Phase, Reply, Said, Todo, Worker};
-use crate::model::takeover::scenario::{Mutation, Scenario};
-use crate::model::takeover::state::{Sight, State};
+use crate::takeover::process::{Kin, NOBODY, News, Origin, Phase, Reply, Said, Todo, Worker};
+use crate::takeover::scenario::{Mutation, Scenario};
+use crate::takeover::state::{Sight, State};
 
 /// What the successor in `slot` can learn by itself now.
 pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) -> Vec<Word> {

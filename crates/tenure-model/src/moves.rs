@@ -5,11 +5,11 @@
 
 use tenure_core::policy::lifecycle::{Happening, Life};
 
-use crate::model::launcher::{self, Eye};
-use crate::model::real::{Change, Level};
-use crate::model::scenario::{Mutation, Rules, Task};
-use crate::model::state::{LAUNCHERS, NOBODY, News, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
-use crate::model::{pinning, retiring, starting, worker};
+use crate::launcher::{self, Eye};
+use crate::real::{Change, Level};
+use crate::scenario::{Mutation, Rules, Task};
+use crate::state::{LAUNCHERS, NOBODY, News, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
+use crate::{pinning, retiring, starting, worker};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,9 +7,9 @@
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::lifecycle::Life;
 
-use crate::model::policy::{Memory, Record};
-use crate::model::real::Level;
-use crate::model::scenario::{Limits, Task};
+use crate::policy::{Memory, Record};
+use crate::real::Level;
+use crate::scenario::{Limits, Task};
 
 /// No process, no description, no socket.
 pub(super) const NOBODY: u8 = u8::MAX;

@@ -7,13 +7,13 @@
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use stateright::Model;
-use tenure_core::fault::Point;
+use tenure_core::policy::point::Point;
 
-use crate::model::takeover::moves::{self, Move};
-use crate::model::takeover::point;
-use crate::model::takeover::process::{Launcher, Origin, Outcome, Pc};
-use crate::model::takeover::scenario::{Limits, Scenario, Task};
-use crate::model::takeover::state::{LAUNCHERS, SLOTS, State, numbers};
+use crate::takeover::moves::{self, Move};
+use crate::takeover::point;
+use crate::takeover::process::{Launcher, Origin, Outcome, Pc};
+use crate::takeover::scenario::{Limits, Scenario, Task};
+use crate::takeover::state::{LAUNCHERS, SLOTS, State, numbers};
 
 /// What befalls a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

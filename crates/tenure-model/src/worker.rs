@@ -5,8 +5,8 @@
 
 use tenure_core::policy::lifecycle::{self, Deed, Happening, Life};
 
-use crate::model::scenario::{Mutation, Rules};
-use crate::model::state::{NOBODY, News, State};
+use crate::scenario::{Mutation, Rules};
+use crate::state::{NOBODY, News, State};
 
 /// Whether the worker in `slot` has something to do by itself.
 pub(super) fn may_go_on(s: &State, slot: u8) -> bool {

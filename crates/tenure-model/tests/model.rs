@@ -1,6 +1,6 @@
 //! The model's small scenarios hold in every state, and every rule that is broken on purpose is found out.
 
-use tenure_test::model::{Explored, Mutation, catalog, explore, refute, takeover};
+use tenure_model::{Explored, Mutation, catalog, explore, refute, takeover};
 
 fn told(explored: &Explored) -> String {
     let found = explored.counterexamples.iter();

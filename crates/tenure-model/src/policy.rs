@@ -7,9 +7,9 @@ use std::fmt::Debug;
 
 use tenure_core::policy::attempt::Errand;
 use tenure_core::policy::decide::Verdict;
-use tenure_core::record::desired::Desired;
+use tenure_core::policy::facts::Desired;
 
-use crate::model::real::{self, Cast, Change, Choice, Goal, Level, Looks, Seen};
+use crate::real::{self, Cast, Change, Choice, Goal, Level, Looks, Seen};
 
 /// A value of `desired.json`, by number.
 pub(super) type Record = u16;

@@ -1,11 +1,11 @@
 //! From a state of the model to the fault points at which real processes stand, and the words of a trace.
 
-use tenure_core::fault::Point;
 use tenure_core::policy::handoff::{Incumbent, Successor, Then};
+use tenure_core::policy::point::Point;
 
-use crate::model::takeover::moves::Move;
-use crate::model::takeover::process::{Pc, Phase, Todo, Worker};
-use crate::model::takeover::state::State;
+use crate::takeover::moves::Move;
+use crate::takeover::process::{Pc, Phase, Todo, Worker};
+use crate::takeover::state::State;
 
 /// The fault point at which a worker stands, if there is one there.
 pub(super) fn of_worker(worker: &Worker) -> Option<Point> {

@@ -2,13 +2,13 @@
 
 use tenure_core::policy::lifecycle::Life;
 
-use crate::model::launcher;
-use crate::model::pinning;
-use crate::model::policy::{Deed, Question};
-use crate::model::real::{Change, Choice, Goal, Looks, Seen};
-use crate::model::scenario::{Mutation, Rules, Task};
-use crate::model::state::{Launcher, NOBODY, News, Outcome, Pc, State, Worker};
-use crate::model::worker;
+use crate::launcher;
+use crate::pinning;
+use crate::policy::{Deed, Question};
+use crate::real::{Change, Choice, Goal, Looks, Seen};
+use crate::scenario::{Mutation, Rules, Task};
+use crate::state::{Launcher, NOBODY, News, Outcome, Pc, State, Worker};
+use crate::worker;
 
 /// The next step of a start.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {

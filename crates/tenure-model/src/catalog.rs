@@ -1,11 +1,11 @@
 //! The scenarios that are explored, small ones for every test run and large ones for the long run, and the broken rules
 //! with the property that each must cost.
 
-use crate::model::invariant::{
+use crate::invariant::{
     BOUNDED, DOWN, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_PROGRAM, PATH, PINNED, PUT_BACK, REST,
     SOUND, witness,
 };
-use crate::model::scenario::{Limits, Mutation, Scenario, Task};
+use crate::scenario::{Limits, Mutation, Scenario, Task};
 
 use Task::{Down, Ensure, Pin, Restart, Start, Stop, Unpin};
 

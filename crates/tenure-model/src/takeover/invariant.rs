@@ -5,10 +5,10 @@
 use stateright::Property;
 use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 
-use crate::model::takeover::moves;
-use crate::model::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Tried, Worker};
-use crate::model::takeover::scenario::{Limits, Scenario, Task};
-use crate::model::takeover::state::State;
+use crate::takeover::moves;
+use crate::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Tried, Worker};
+use crate::takeover::scenario::{Limits, Scenario, Task};
+use crate::takeover::state::State;
 
 /// At most one app accepts; two where both programs are beside each other by agreement.
 pub const ONE_ACCEPTS: &str = "I1 one accepting app";

@@ -3,8 +3,8 @@
 //! Data only. Everything that goes wrong is bounded by a count, so that the state space is finite; what the protocol itself
 //! may do is not bounded.
 
-use crate::model::policy::Policy;
-use crate::model::real::{Cast, Level};
+use crate::policy::Policy;
+use crate::real::{Cast, Level};
 
 /// What a launcher calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -135,7 +135,7 @@ pub struct Scenario {
     pub limits: Limits,
     /// What is broken on purpose.
     pub mutation: Option<Mutation>,
-    /// What must be seen to happen, so that the exploration is not vacuous: names of [`crate::model::witness`].
+    /// What must be seen to happen, so that the exploration is not vacuous: names of [`crate::witness`].
     pub witnesses: Vec<&'static str>,
 }
 

@@ -7,7 +7,7 @@
 
 use std::process::ExitCode;
 
-use tenure_test::model::{Explored, catalog, explore, refute, takeover};
+use tenure_model::{Explored, catalog, explore, refute, takeover};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();

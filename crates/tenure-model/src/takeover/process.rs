@@ -2,7 +2,7 @@
 
 use tenure_core::policy::handoff::{Incumbent, Successor};
 
-use crate::model::takeover::scenario::Task;
+use crate::takeover::scenario::Task;
 
 /// No process.
 pub(super) const NOBODY: u8 = u8::MAX;

@@ -2,10 +2,10 @@
 
 use tenure_core::policy::handoff::{Heard, Incumbent, Successor, Word};
 
-use crate::model::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
-use crate::model::takeover::scenario::{Mutation, Scenario};
-use crate::model::takeover::state::{SLOTS, State, numbers};
-use crate::model::takeover::{incumbent, launcher, successor};
+use crate::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
+use crate::takeover::scenario::{Mutation, Scenario};
+use crate::takeover::state::{SLOTS, State, numbers};
+use crate::takeover::{incumbent, launcher, successor};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -5,9 +5,9 @@
 
 use tenure_core::policy::handoff::{self, Deed, Heard, Incumbent, Successor, Then};
 
-use crate::model::takeover::process::{Kin, News, Phase, Reply, Said, Todo, WORDS, Worker};
-use crate::model::takeover::scenario::{Mutation, Scenario};
-use crate::model::takeover::state::State;
+use crate::takeover::process::{Kin, News, Phase, Reply, Said, Todo, WORDS, Worker};
+use crate::takeover::scenario::{Mutation, Scenario};
+use crate::takeover::state::State;
 
 /// What the incumbent in `slot` can hear by itself now, less the words of its successor.
 pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> Vec<Heard> {

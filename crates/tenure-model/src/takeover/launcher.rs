@@ -5,12 +5,12 @@
 
 use tenure_core::policy::handoff::{Heard, Incumbent, Successor, Word};
 
-use crate::model::takeover::process::{
+use crate::takeover::process::{
     Kin, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Todo, Tried, Worker,
 };
-use crate::model::takeover::scenario::{Mutation, Scenario, Task};
-use crate::model::takeover::state::{LAUNCHERS, Sight, State, numbers};
-use crate::model::takeover::{incumbent, successor};
+use crate::takeover::scenario::{Mutation, Scenario, Task};
+use crate::takeover::state::{LAUNCHERS, Sight, State, numbers};
+use crate::takeover::{incumbent, successor};
 
 /// Whether the launcher goes on by itself now.
 pub(super) fn may_go(s: &State, me: u8) -> bool {

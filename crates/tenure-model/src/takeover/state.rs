@@ -4,9 +4,9 @@
 //! holds its description any more; a description in a message that is not read yet is held by whom it was sent to. What a
 //! process has said is heard before its end is.
 
-use crate::model::takeover::process::{Kin, Launcher, NOBODY, News, Pc, Said, WORDS, Worker};
-use crate::model::takeover::scenario::Limits;
-use crate::model::takeover::tally::Tally;
+use crate::takeover::process::{Kin, Launcher, NOBODY, News, Pc, Said, WORDS, Worker};
+use crate::takeover::scenario::Limits;
+use crate::takeover::tally::Tally;
 
 /// Most launchers.
 pub(super) const LAUNCHERS: usize = 3;

@@ -8,14 +8,14 @@
 use std::time::Duration;
 
 use semver::Version;
-use tenure_core::deadline::Moment;
-use tenure_core::policy::decide::{Observation, SILENT_IS_WEDGED};
 use tenure_core::policy::attempt::{Act, How};
 use tenure_core::policy::decide::{self, Aim, Fault, Known, Suspicion, Verdict, Want, suspect};
-use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
-use tenure_core::spec::Spec;
-use tenure_core::record::desired::{Desired, Down, Failure, Target};
-use tenure_sys::identity::Identity;
+use tenure_core::policy::decide::{Observation, SILENT_IS_WEDGED};
+use tenure_core::policy::facts::Identity;
+use tenure_core::policy::facts::Moment;
+use tenure_core::policy::facts::Spec;
+use tenure_core::policy::facts::{App, AppState, Asker, Hello, PROTOCOL, Role};
+use tenure_core::policy::facts::{Desired, Down, Failure, Target};
 
 /// A version: its place in the total order, from 0.
 pub(super) type Level = u8;

@@ -5,11 +5,11 @@
 
 use tenure_core::policy::lifecycle::Life;
 
-use crate::model::launcher::{self, Eye};
-use crate::model::policy::Deed;
-use crate::model::real::{Change, Goal, Looks, Seen};
-use crate::model::scenario::{Mutation, Rules, Task};
-use crate::model::state::{Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
+use crate::launcher::{self, Eye};
+use crate::policy::Deed;
+use crate::real::{Change, Goal, Looks, Seen};
+use crate::scenario::{Mutation, Rules, Task};
+use crate::state::{Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
 
 /// The next step of a person's word under the gate.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {

@@ -2,11 +2,11 @@
 
 use tenure_core::policy::lifecycle::Happening;
 
-use crate::model::launcher::{self, Eye};
-use crate::model::policy::Deed;
-use crate::model::scenario::{Mutation, Rules};
-use crate::model::state::{NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
-use crate::model::worker;
+use crate::launcher::{self, Eye};
+use crate::policy::Deed;
+use crate::scenario::{Mutation, Rules};
+use crate::state::{NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
+use crate::worker;
 
 /// The next step of a retirement.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
