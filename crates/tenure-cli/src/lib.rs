@@ -1,6 +1,6 @@
 //! The command `tenure`: typed words, one library call, words and an exit code.
 //!
-//! It adds no decisions: what is done is said by [`tenure`] and [`tenure_worker`]; here are the words for it, the files in
+//! It adds no decisions: what is done is said by [`tenure_core`] and [`tenure_worker`]; here are the words for it, the files in
 //! which people describe workers, and the answers. Only one room prints. The way from `ensure` to the worker's answer
 //! reads one file, makes one connection and writes once.
 

@@ -23,7 +23,9 @@ pub use ops::ensure::{Ensured, ensure};
 pub use ops::forget::{Forgotten, forget};
 pub use ops::pin::{Applied, PinOrder, Pinned, Unpinned, pin, unpin};
 pub use ops::restart::{Manner, Restarted, restart};
-pub use ops::status::{Listed, Standing, gate_holder, is_program_left, last_end, list, recorded, status};
+pub use ops::status::{
+    Listed, Standing, events, gate_holder, is_program_left, last_end, list, recorded, status,
+};
 pub use ops::stop::{StopOrder, Stopped, stop};
 pub use policy::attempt::How;
 pub use semver::Version;

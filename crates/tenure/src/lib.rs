@@ -1,2 +1,54 @@
-//! facade, to be written
-pub use tenure_core::*;
+//! Exactly one healthy worker of the right version, from any number of launchers.
+//!
+//! A *worker* is a long-lived background process that is kept under a [`Scope`]: a name, with a key where one name stands for
+//! several. Any process may be a *launcher*: it says what it wants ([`Spec`], [`Order`]) and calls [`ensure`]. If a worker
+//! is up, that costs one connection and one answer; if not, one launcher starts it and all others get the same one.
+//!
+//! ```no_run
+//! use tenure::{Ensured, Order, Spec};
+//!
+//! let spec = Spec::of_command(vec!["/usr/bin/redis-server".into()], "/tmp".into());
+//! match tenure::ensure(&Order::new("cache".parse()?, spec)?)? {
+//!     Ensured::Serving(how, worker) => println!("{how:?}: generation {}", worker.hello.generation),
+//!     Ensured::Warming(_) => println!("it is still booting"),
+//!     Ensured::Down => println!("starting was not allowed"),
+//! }
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! The kernel holds the truth: two file locks say who acts (the gate) and who the worker is (the lease), and processes are
+//! signalled only through handles whose identity was verified. There is no async runtime here, no thread pool, and nothing
+//! is printed. Linux only.
+//!
+//! What is public here is meant to last; it is listed in `public.txt` beside this file's folder, and a change of that list is
+//! a change of the interface.
+
+#![forbid(unsafe_code)]
+
+/// The calls, and what they answer with.
+pub use tenure_core::{
+    Applied, Ensured, Forgotten, How, Listed, Manner, Order, PinOrder, Pinned, Restarted, Standing,
+    StopOrder, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin,
+};
+
+/// What a call fails with.
+pub use tenure_core::{Blame, Error, ErrorKind};
+
+pub use tenure_core::Version;
+/// What is wanted: a worker's name and its description.
+pub use tenure_core::spec::amount::{BadAmount, Size, Span};
+pub use tenure_core::spec::scope::{BadName, Scope};
+pub use tenure_core::spec::{
+    Backoff, BadSpec, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Spec,
+    StopPolicy, Umask, Upstream,
+};
+
+/// What a worker says of itself.
+pub use tenure_core::policy::decide::{Usable, Warning};
+pub use tenure_core::protocol::ends::End;
+pub use tenure_core::protocol::wire::{
+    App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, ProtocolRange, Role,
+};
+
+/// What has happened.
+pub use tenure_core::store::event::{Event, What};

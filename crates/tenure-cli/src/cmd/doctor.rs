@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
 use serde::Serialize;
-use tenure_doctor;
 use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
 
 use crate::answer::State;

@@ -107,6 +107,7 @@ fn named(holders: &[u32], lock: &Path) -> String {
 
 /// What finds, with more rights, who has a file open whose name is like `pattern`. The kernel tells a descriptor's file by
 /// its path without links, and `find` takes what it is given for a pattern.
+#[must_use]
 pub fn search(directory: &Path, pattern: &str) -> String {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
     let mut escaped = String::new();

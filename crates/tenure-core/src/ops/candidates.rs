@@ -86,6 +86,7 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
 
 /// What a call may start: what is allowed, without offers that are not what was offered any more and could only take the place
 /// of one that failed; and these, with the file that has changed. What the call itself offers is what lies there now.
+#[must_use]
 pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
     let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());
     let is_other = |offer: &Offer| {

@@ -83,7 +83,7 @@ pub struct Unpinned {
 /// # Errors
 /// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
 /// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as
-/// it was then, and what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart()).
+/// it was then, and what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
 pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     let budget = Deadline::start(order.budget);
     let Some(state) = StateDir::open(&order.scope)? else {

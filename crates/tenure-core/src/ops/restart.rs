@@ -74,7 +74,7 @@ impl Manner {
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
-/// [`ensure`](crate::ops::ensure()).
+/// [`ensure`](crate::ops::ensure::ensure).
 pub fn restart(order: &Order) -> Result<Restarted, Error> {
     let budget = Deadline::start(order.budget);
     let state = StateDir::create(&order.scope)?;

@@ -6,7 +6,7 @@ use tenure_sys::lock;
 use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Deadline, Moment};
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::ops::candidates;
 use crate::policy::decide::Observation;
@@ -15,6 +15,7 @@ use crate::protocol::wire::{AppState, Hello};
 use crate::record::desired::Desired;
 use crate::record::ledger::Ledger;
 use crate::spec::scope::Scope;
+use crate::store::event::{self, Event};
 use crate::store::gate;
 use crate::store::lease::LeaseError;
 use crate::store::logs;
@@ -113,6 +114,18 @@ pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(false) };
     let locked = |name| state.dir().open_read(name).and_then(lock::is_locked).unwrap_or(false);
     Ok(file::PROGRAMS.into_iter().any(locked))
+}
+
+/// What has happened under the scope, oldest first, as far as it is still on disk (1 MiB, and as much before that). Nothing
+/// where nothing ever ran.
+///
+/// # Errors
+/// [`ErrorKind::Denied`] and [`ErrorKind::StateUnusable`].
+pub fn events(scope: &Scope) -> Result<Vec<Event>, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(Vec::new()) };
+    event::read_all(&state).map_err(|source| {
+        Error::of(ErrorKind::StateUnusable, format!("read the events of {scope}: {source}"))
+    })
 }
 
 /// Who signed the gate last; only meaningful while somebody holds it.
