@@ -18,7 +18,7 @@ struct Listed {
 
 const LISTED: [Listed; 2] = [
     Listed {
-        source: "crates/tenure/src/",
+        source: "crates/tenure-core/src/",
         name: "ErrorKind",
         page: "docs/reference/errors.md",
         heading: "kind",
@@ -32,7 +32,7 @@ const LISTED: [Listed; 2] = [
 ];
 
 /// The page that lists every check of the doctor, in the column `check`, and where the checks are.
-const CHECKS: (&str, &str) = ("docs/reference/findings.md", "crates/tenure/src/doctor/checks/");
+const CHECKS: (&str, &str) = ("docs/reference/findings.md", "crates/tenure-doctor/src/checks/");
 
 /// The page that lists every variable, in the column `variable`.
 const VARIABLES: &str = "docs/reference/environment.md";
@@ -228,7 +228,7 @@ mod tests {
     fn checks_are_known_by_the_names_that_they_give_themselves() {
         let text = "const C: &[Check] = &[Check { id: \"one\", part: \"p\" }, Check { id: \"two\" }]; State { id: \"three\" };";
         let tree =
-            Tree::of(&[("crates/tenure/src/doctor/checks/a.rs", text), ("crates/tenure/src/b.rs", text)]);
+            Tree::of(&[("crates/tenure-doctor/src/checks/a.rs", text), ("crates/tenure-core/src/b.rs", text)]);
         assert_eq!(checks(&tree), ["one", "two"]);
     }
 
