@@ -1,13 +1,13 @@
 //! The answer table: what a call ended with, as the word in JSON and as the exit code. One table, here.
 //!
-//! Data only. The reference page of exit codes has one row for each [`State`], and a check keeps the two alike.
+//! Data only. The reference page of exit codes has one row for each [`AnswerState`], and a check keeps the two alike.
 
 use tenure_core::ErrorKind;
 
 /// What a call ended with.
 #[expect(clippy::enum_variant_names, reason = "the state in `StateUnusable` is the directory of that name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum State {
+pub(crate) enum AnswerState {
     /// A worker was up and is acceptable; a degraded one warns.
     Up,
     /// This call started a worker, or lost the race to start it.
@@ -92,7 +92,7 @@ pub(crate) enum State {
     GateHeld,
 }
 
-impl State {
+impl AnswerState {
     /// The word in JSON.
     pub(crate) fn word(self) -> &'static str {
         match self {
@@ -211,7 +211,7 @@ impl State {
     }
 }
 
-impl serde::Serialize for State {
+impl serde::Serialize for AnswerState {
     fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.word())
     }
@@ -231,50 +231,50 @@ pub(crate) fn kebab(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
-    const ALL: [State; 41] = [
-        State::Up,
-        State::Started,
-        State::Replaced,
-        State::Stopped,
-        State::Pinned,
-        State::Unpinned,
-        State::Forgotten,
-        State::Trusted,
-        State::Revoked,
-        State::Healthy,
-        State::Valid,
-        State::Written,
-        State::Warming,
-        State::TimedOut,
-        State::Down,
-        State::SpawnFailed,
-        State::SpawnSuppressed,
-        State::Recursion,
-        State::RestartUnproved,
-        State::Survivor,
-        State::Bug,
-        State::OutputFailed,
-        State::Interrupted,
-        State::WrongUse,
-        State::Denied,
-        State::StateUnusable,
-        State::LimitTooLow,
-        State::NotOurs,
-        State::ClientTooOld,
-        State::VersionDisagrees,
-        State::UnknownVersion,
-        State::VersionPinned,
-        State::SpecConflict,
-        State::NotConfigured,
-        State::Untrusted,
-        State::BadConfig,
-        State::Booting,
-        State::Unhealthy,
-        State::Wedged,
-        State::Findings,
-        State::GateHeld,
+    const ALL: [AnswerState; 41] = [
+        AnswerState::Up,
+        AnswerState::Started,
+        AnswerState::Replaced,
+        AnswerState::Stopped,
+        AnswerState::Pinned,
+        AnswerState::Unpinned,
+        AnswerState::Forgotten,
+        AnswerState::Trusted,
+        AnswerState::Revoked,
+        AnswerState::Healthy,
+        AnswerState::Valid,
+        AnswerState::Written,
+        AnswerState::Warming,
+        AnswerState::TimedOut,
+        AnswerState::Down,
+        AnswerState::SpawnFailed,
+        AnswerState::SpawnSuppressed,
+        AnswerState::Recursion,
+        AnswerState::RestartUnproved,
+        AnswerState::Survivor,
+        AnswerState::Bug,
+        AnswerState::OutputFailed,
+        AnswerState::Interrupted,
+        AnswerState::WrongUse,
+        AnswerState::Denied,
+        AnswerState::StateUnusable,
+        AnswerState::LimitTooLow,
+        AnswerState::NotOurs,
+        AnswerState::ClientTooOld,
+        AnswerState::VersionDisagrees,
+        AnswerState::UnknownVersion,
+        AnswerState::VersionPinned,
+        AnswerState::SpecConflict,
+        AnswerState::NotConfigured,
+        AnswerState::Untrusted,
+        AnswerState::BadConfig,
+        AnswerState::Booting,
+        AnswerState::Unhealthy,
+        AnswerState::Wedged,
+        AnswerState::Findings,
+        AnswerState::GateHeld,
     ];
 
     #[test]
@@ -288,15 +288,15 @@ mod tests {
     fn only_answers_of_success_exit_with_zero() {
         let successes: Vec<_> = ALL.into_iter().filter(|state| state.exit() == 0).collect();
         let stands = [
-            State::Up,
-            State::Started,
-            State::Replaced,
-            State::Stopped,
-            State::Pinned,
-            State::Unpinned,
-            State::Forgotten,
+            AnswerState::Up,
+            AnswerState::Started,
+            AnswerState::Replaced,
+            AnswerState::Stopped,
+            AnswerState::Pinned,
+            AnswerState::Unpinned,
+            AnswerState::Forgotten,
         ];
-        let written = [State::Trusted, State::Revoked, State::Healthy, State::Valid, State::Written];
+        let written = [AnswerState::Trusted, AnswerState::Revoked, AnswerState::Healthy, AnswerState::Valid, AnswerState::Written];
         assert_eq!(successes, [&stands[..], &written[..]].concat());
     }
 }

@@ -23,22 +23,22 @@ pub(crate) use care::{
 pub(crate) use common::{Color, Common};
 pub(crate) use dress::{EXITS, GROUPS, dressed};
 pub(crate) use pages::{Rows, page};
-pub(crate) use worker::{By, Ensure, Events, Logs, Named, Pin, Restart, Status, Stop, Wanted};
+pub(crate) use worker::{By, Ensure, Events, LogsArgs, Pin, Restart, StatusArgs, Stop, WorkerArg, WorkerSelection};
 
 /// A command with its arguments.
 #[derive(Debug, Clone)]
-pub(crate) enum Words {
+pub(crate) enum Invocation {
     Ensure(Ensure),
     Start(Ensure),
-    Status(Status),
+    Status(StatusArgs),
     List,
     Stop(Stop),
     Restart(Restart),
     Pin(Pin),
-    Unpin(Named),
+    Unpin(WorkerArg),
     /// An offer is taken back.
     Forget(Pin),
-    Logs(Logs),
+    Logs(LogsArgs),
     Events(Events),
     Doctor(Doctor),
     Trust(Trust),
@@ -118,15 +118,15 @@ fn commands() -> Vec<Command> {
         one("restart", "Put a new worker in the place of the old one, and prove it")
             .override_usage("tenure restart [OPTIONS] NAME [-- CMD…]")
             .defer(arguments::<Restart>),
-        one("status", "Say what is; start nothing").defer(arguments::<Status>),
+        one("status", "Say what is; start nothing").defer(arguments::<StatusArgs>),
         one("list", "Say what is, of every worker that ever ran here")
             .visible_alias("ls")
             .defer(no_arguments),
         one("pin", "Hold one version, whatever is offered; the only downgrade there is")
             .defer(arguments::<Pin>),
-        one("unpin", "Release the pinned version").defer(arguments::<Named>),
+        one("unpin", "Release the pinned version").defer(arguments::<WorkerArg>),
         one("forget", "Take an offered version back").defer(arguments::<Pin>),
-        one("logs", "Show the last lines of a worker's output").defer(arguments::<Logs>),
+        one("logs", "Show the last lines of a worker's output").defer(arguments::<LogsArgs>),
         one("events", "Show who started, replaced and stopped a worker, when, and why")
             .defer(arguments::<Events>),
         one("trust", "Allow a project's tenure.toml to start what it describes").defer(arguments::<Trust>),
@@ -149,7 +149,7 @@ fn commands() -> Vec<Command> {
 /// Reads the arguments, the first of which is the name of the program.
 pub(crate) fn read(
     args: impl IntoIterator<Item: Into<OsString> + Clone> + Clone,
-) -> Result<(Common, Words), clap::Error> {
+) -> Result<(Common, Invocation), clap::Error> {
     // Never dropped: the process is about to end, and taking hundreds of small pieces apart is time that a caller waits.
     let mut command = ManuallyDrop::new(command());
     let mut matches = command.try_get_matches_from_mut(args.clone()).map_err(|error| told(error, args))?;
@@ -158,27 +158,27 @@ pub(crate) fn read(
     let matches = &mut matches;
     let mut common = Common::from_arg_matches_mut(matches)?.or(before);
     let words = match name.as_str() {
-        "ensure" => Words::Ensure(typed(matches)?),
-        "start" => Words::Start(typed(matches)?),
-        "status" => Words::Status(typed(matches)?),
-        "list" => Words::List,
-        "stop" => Words::Stop(typed(matches)?),
-        "restart" => Words::Restart(typed(matches)?),
-        "pin" => Words::Pin(typed(matches)?),
-        "unpin" => Words::Unpin(typed(matches)?),
-        "forget" => Words::Forget(typed(matches)?),
-        "logs" => Words::Logs(typed(matches)?),
-        "events" => Words::Events(typed(matches)?),
-        "doctor" => Words::Doctor(typed(matches)?),
-        "trust" => Words::Trust(typed(matches)?),
-        "config" => Words::Config(config(matches, &mut common)?),
-        "init" => Words::Init(typed(matches)?),
-        "host" => Words::Host,
-        "demo" => Words::Demo,
-        "demo-worker" => Words::DemoWorker(typed(matches)?),
-        "man" => Words::Man(typed(matches)?),
-        "completions" => Words::Completions(typed(matches)?),
-        _ => Words::Version,
+        "ensure" => Invocation::Ensure(typed(matches)?),
+        "start" => Invocation::Start(typed(matches)?),
+        "status" => Invocation::Status(typed(matches)?),
+        "list" => Invocation::List,
+        "stop" => Invocation::Stop(typed(matches)?),
+        "restart" => Invocation::Restart(typed(matches)?),
+        "pin" => Invocation::Pin(typed(matches)?),
+        "unpin" => Invocation::Unpin(typed(matches)?),
+        "forget" => Invocation::Forget(typed(matches)?),
+        "logs" => Invocation::Logs(typed(matches)?),
+        "events" => Invocation::Events(typed(matches)?),
+        "doctor" => Invocation::Doctor(typed(matches)?),
+        "trust" => Invocation::Trust(typed(matches)?),
+        "config" => Invocation::Config(config(matches, &mut common)?),
+        "init" => Invocation::Init(typed(matches)?),
+        "host" => Invocation::Host,
+        "demo" => Invocation::Demo,
+        "demo-worker" => Invocation::DemoWorker(typed(matches)?),
+        "man" => Invocation::Man(typed(matches)?),
+        "completions" => Invocation::Completions(typed(matches)?),
+        _ => Invocation::Version,
     };
     Ok((common, words))
 }
@@ -211,9 +211,9 @@ fn typed<T: FromArgMatches>(matches: &mut ArgMatches) -> Result<T, clap::Error> 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
-    fn parse(line: &str) -> (Common, Words) {
+    fn parse(line: &str) -> (Common, Invocation) {
         read(line.split(' ')).expect(line)
     }
 
@@ -228,7 +228,7 @@ mod tests {
         for line in lines {
             let (common, words) = parse(line);
             assert!(common.json && common.directory == Some("/d".into()), "{line}");
-            assert!(matches!(words, Words::Ensure(ensure) if ensure.wanted.name == "memory"));
+            assert!(matches!(words, Invocation::Ensure(ensure) if ensure.wanted.name == "memory"));
         }
     }
 
@@ -236,7 +236,7 @@ mod tests {
     fn what_stands_after_two_dashes_is_the_program_and_nothing_of_ours() {
         let (common, words) = parse("tenure ensure web --version 1.2.3 -- node --json -q");
         assert!(!common.json && !common.quiet);
-        let Words::Ensure(ensure) = words else { panic!("ensure expected") };
+        let Invocation::Ensure(ensure) = words else { panic!("ensure expected") };
         assert_eq!(ensure.command, ["node", "--json", "-q"]);
         assert_eq!(ensure.wanted.version, Some(tenure_core::Version::new(1, 2, 3)));
     }
@@ -251,7 +251,7 @@ mod tests {
     #[test]
     fn two_manners_of_one_restart_are_refused() {
         let flags = |line: &str| {
-            let Words::Restart(restart) = parse(line).1 else { panic!("restart expected") };
+            let Invocation::Restart(restart) = parse(line).1 else { panic!("restart expected") };
             (restart.overlap, restart.force)
         };
         assert_eq!(flags("tenure restart web"), (false, false));

@@ -14,9 +14,9 @@ use tenure_core::deadline::{Deadline, monotonic};
 use tenure_core::launch::version;
 use tenure_core::spec::Ready;
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::origin::{Origin as Offered, Stated};
+use tenure_core::spec::origin::{Origin as Offered, StatedNow};
 
-use crate::args::{By, Wanted};
+use crate::args::{By, WorkerSelection};
 
 mod check;
 mod error;
@@ -33,24 +33,24 @@ mod trusted;
 mod variables;
 mod worker;
 
-pub(crate) use check::{Checked, Fault, Found};
+pub(crate) use check::{CheckReport, ConfigFault, SoundWorker};
 pub(crate) use error::{ConfigError, word};
-pub(crate) use find::{Level, PROJECT_FILE, Places, Source};
-pub(crate) use origin::{Origin, Setting, written};
+pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile};
+pub(crate) use origin::{Setting, ValueSource, written};
 pub(crate) use schema::schema;
 pub(crate) use starter::starter;
-pub(crate) use trusted::{Standing, Trusted};
+pub(crate) use trusted::{TrustStanding, TrustedFiles};
 pub(crate) use variables::timeout;
 
-use error::Place;
+use error::SourcePlace;
 use layers::{Description, Layers};
 use origin::Settled;
 use variables::Overrides;
-use worker::{Kept, understand};
+use worker::{DescribedWorker, understand};
 
 /// A scope, and the word for it that works where the call was made.
 #[derive(Debug, Clone)]
-pub(crate) struct Target {
+pub(crate) struct ScopeTarget {
     /// The scope.
     pub(crate) scope: Scope,
     /// The plain name where the configuration found here leads to the scope, else NAME@KEY.
@@ -59,9 +59,9 @@ pub(crate) struct Target {
 
 /// A worker that is wanted.
 #[derive(Debug)]
-pub(crate) struct Order {
+pub(crate) struct WantedWorker {
     /// Under which scope.
-    pub(crate) target: Target,
+    pub(crate) target: ScopeTarget,
     /// What.
     pub(crate) spec: Spec,
     /// What it was read from.
@@ -102,11 +102,11 @@ fn is_gone(current: &std::io::Result<PathBuf>) -> bool {
 #[derive(Debug)]
 pub(crate) struct Shown {
     /// Under which scope.
-    pub(crate) target: Target,
+    pub(crate) target: ScopeTarget,
     /// The files that have a word in it, the strongest first.
     pub(crate) files: Vec<(PathBuf, Level)>,
     /// Whether its project's file may start it, where one has a word in it.
-    pub(crate) standing: Option<Standing>,
+    pub(crate) standing: Option<TrustStanding>,
     /// Its values, in the order of the reference.
     pub(crate) values: Vec<Setting>,
 }
@@ -114,14 +114,14 @@ pub(crate) struct Shown {
 /// What is wanted, by the words of `ensure`, `start` or `restart`. A version that a command tells is asked for last, within
 /// `budget`: after everything else was found to be in order, and a project's file to be trusted.
 pub(crate) fn wanted(
-    places: &Places,
-    wanted: &Wanted,
+    places: &ConfigPlaces,
+    wanted: &WorkerSelection,
     command: &[String],
     budget: Duration,
-) -> Result<Order, ConfigError> {
+) -> Result<WantedWorker, ConfigError> {
     let (name, key) = name_and_key(&wanted.name, wanted.key.as_deref())?;
     let (mut kept, origin) = if !command.is_empty() {
-        (Kept::plain(Spec::of_command(command.to_vec(), places.here.clone())), Offered::Call)
+        (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here.clone())), Offered::Call)
     } else if wanted.spec.is_some() {
         (stdin::read(&places.here)?, Offered::Call)
     } else {
@@ -135,10 +135,10 @@ pub(crate) fn wanted(
         kept.stated = None;
     }
     let found = key.is_none() && command.is_empty() && wanted.spec.is_none() && wanted.config.is_none();
-    let target = Target::new(name, key.or(kept.key.as_deref()), found)?;
-    let Kept { mut spec, stated: asked, first_answer, wedged_after, .. } = kept;
+    let target = ScopeTarget::new(name, key.or(kept.key.as_deref()), found)?;
+    let DescribedWorker { mut spec, stated: asked, first_answer, wedged_after, .. } = kept;
     spec.validate().map_err(|bad| ConfigError::Text {
-        place: Place::whole("the description given"),
+        place: SourcePlace::whole("the description given"),
         message: format!("worker {name:?}: `{}` {}", bad.key, bad.why),
     })?;
     let mut spent = Duration::ZERO;
@@ -148,10 +148,10 @@ pub(crate) fn wanted(
         spec.version = version::resolve(&asked, (&spec.cwd, &spec.env), &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
-    Ok(Order { target, spec, origin, stated, first_answer, wedged_after, spent })
+    Ok(WantedWorker { target, spec, origin, stated, first_answer, wedged_after, spent })
 }
 
-impl Target {
+impl ScopeTarget {
     fn new(name: &str, key: Option<&str>, found: bool) -> Result<Self, ConfigError> {
         let scope = Scope::new(name, key)?;
         let called = if found { name.to_owned() } else { scope.to_string() };
@@ -166,32 +166,32 @@ impl Target {
 }
 
 /// The scope that a name stands for: as configured, else the plain name. A key bypasses the configuration.
-pub(crate) fn target(places: &Places, name: &str, by: &By) -> Result<Target, ConfigError> {
+pub(crate) fn target(places: &ConfigPlaces, name: &str, by: &By) -> Result<ScopeTarget, ConfigError> {
     let (plain, key) = name_and_key(name, by.key.as_deref())?;
     if key.is_some() {
-        return Target::new(plain, key, false);
+        return ScopeTarget::new(plain, key, false);
     }
     let sources = sources(places, by.config.as_deref())?;
     target_in(&mut Layers::open(&sources)?, plain, by)
 }
 
-fn target_in(layers: &mut Layers<'_>, name: &str, by: &By) -> Result<Target, ConfigError> {
+fn target_in(layers: &mut Layers<'_>, name: &str, by: &By) -> Result<ScopeTarget, ConfigError> {
     let key = match layers.take(name)? {
         Some(Description { about, value }) => understand(&about, value).map_err(|flaw| *flaw.error)?.key,
         None => None,
     };
-    Target::new(name, key.as_deref(), by.config.is_none())
+    ScopeTarget::new(name, key.as_deref(), by.config.is_none())
 }
 
 /// Every worker that is configured here, by name.
-pub(crate) fn all(places: &Places, by: &By) -> Result<Vec<Target>, ConfigError> {
+pub(crate) fn all(places: &ConfigPlaces, by: &By) -> Result<Vec<ScopeTarget>, ConfigError> {
     let sources = sources(places, by.config.as_deref())?;
     let mut layers = Layers::open(&sources)?;
     layers.names().iter().map(|name| target_in(&mut layers, name, by)).collect()
 }
 
 /// The worker of that name, or every one, with each value in force and what says so.
-pub(crate) fn shown(places: &Places, name: Option<&str>, by: &By) -> Result<Vec<Shown>, ConfigError> {
+pub(crate) fn shown(places: &ConfigPlaces, name: Option<&str>, by: &By) -> Result<Vec<Shown>, ConfigError> {
     let overrides = Overrides::of_environment()?;
     let sources = sources(places, by.config.as_deref())?;
     let mut layers = Layers::open(&sources)?;
@@ -216,13 +216,13 @@ fn show(
     let mut kept = understand(about, value.clone()).map_err(|flaw| *flaw.error)?;
     overrides.apply(&mut kept);
     let found = key.is_none() && by.config.is_none();
-    let target = Target::new(&about.name, key.or(kept.key.as_deref()), found)?;
+    let target = ScopeTarget::new(&about.name, key.or(kept.key.as_deref()), found)?;
     let stated = kept.stated.as_ref();
     let told =
         stated.and_then(|stated| version::cached(stated, (&kept.spec.cwd, &kept.spec.env), &target.scope));
     let settled = Settled { about, written: value, kept: &kept, overrides, key, told: told.as_ref() };
     let values = settled.values();
-    let project = about.project().map(|project| Trusted::of_user()?.standing(project));
+    let project = about.project().map(|project| TrustedFiles::of_user()?.standing(project));
     Ok(Shown {
         target,
         files: about.sources.iter().map(|source| (source.path.clone(), source.level)).collect(),
@@ -232,17 +232,17 @@ fn show(
 }
 
 /// All that is wrong and odd in a file, or in all that are found.
-pub(crate) fn checked(places: &Places, given: Option<&Path>) -> Result<Checked, ConfigError> {
+pub(crate) fn checked(places: &ConfigPlaces, given: Option<&Path>) -> Result<CheckReport, ConfigError> {
     let (sources, unread) = match given {
         Some(file) => (vec![places.given(file)?], Vec::new()),
         None => places.found_all(),
     };
-    Ok(check::check(&sources, &unread, &Trusted::of_user()?))
+    Ok(check::check(&sources, &unread, &TrustedFiles::of_user()?))
 }
 
 /// What a project's file would start.
 #[derive(Debug)]
-pub(crate) struct Plan {
+pub(crate) struct ProjectPlan {
     /// The worker's name.
     pub(crate) name: String,
     /// Its command.
@@ -258,7 +258,7 @@ pub(crate) struct Plan {
 }
 
 /// What the project's file among `sources` would start, alone or with what the system's files say.
-pub(crate) fn plans(sources: &[Source]) -> Result<Vec<Plan>, ConfigError> {
+pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigError> {
     let mut layers = Layers::open(sources)?;
     let mut plans = Vec::new();
     for name in layers.names() {
@@ -272,7 +272,7 @@ pub(crate) fn plans(sources: &[Source]) -> Result<Vec<Plan>, ConfigError> {
         let kept = understand(&about, value).map_err(|flaw| *flaw.error)?;
         let checks = [kept.spec.ready.as_ref(), kept.spec.health.as_ref().map(|health| &health.check)];
         let exec = |check: &Ready| if let Ready::Exec(words) = check { Some(words.clone()) } else { None };
-        plans.push(Plan {
+        plans.push(ProjectPlan {
             name,
             command: kept.spec.command,
             version: kept.stated.map(|stated| stated.command),
@@ -297,7 +297,7 @@ fn name_and_key<'word>(
 }
 
 /// The files of a call: the one that is given, else all that are found.
-fn sources(places: &Places, given: Option<&Path>) -> Result<Vec<Source>, ConfigError> {
+fn sources(places: &ConfigPlaces, given: Option<&Path>) -> Result<Vec<SourceFile>, ConfigError> {
     match given {
         Some(file) => Ok(vec![places.given(file)?]),
         None => places.found(),
@@ -305,7 +305,7 @@ fn sources(places: &Places, given: Option<&Path>) -> Result<Vec<Source>, ConfigE
 }
 
 /// The worker of that name as files describe it, if it may be started, and which file that is.
-fn described(places: &Places, given: Option<&Path>, name: &str) -> Result<(Kept, Offered), ConfigError> {
+fn described(places: &ConfigPlaces, given: Option<&Path>, name: &str) -> Result<(DescribedWorker, Offered), ConfigError> {
     let sources = sources(places, given)?;
     let mut layers = Layers::open(&sources)?;
     let Some(Description { about, value }) = layers.take(name)? else {
@@ -316,30 +316,30 @@ fn described(places: &Places, given: Option<&Path>, name: &str) -> Result<(Kept,
         let path = about.strongest().path.clone();
         return Ok((kept, Offered::File { path }));
     };
-    Trusted::of_user()?.demand(project, name)?;
+    TrustedFiles::of_user()?.demand(project, name)?;
     let sha256 = tenure_core::spec::scope::fingerprint(project.text.as_bytes());
     Ok((kept, Offered::Project { path: project.path.clone(), sha256 }))
 }
 
 /// What a file says now of the version of the worker of a name. One that cannot be read or understood says what it said.
-pub(crate) fn stated(path: &Path, name: &str) -> Stated {
+pub(crate) fn stated(path: &Path, name: &str) -> StatedNow {
     let text = match find::text_at(path) {
         Ok(Some(text)) => text,
-        Ok(None) => return Stated::Nothing,
-        Err(_) => return Stated::Elsewhere,
+        Ok(None) => return StatedNow::Nothing,
+        Err(_) => return StatedNow::Elsewhere,
     };
-    let Ok(document) = toml::from_str::<toml::Table>(&text) else { return Stated::Elsewhere };
+    let Ok(document) = toml::from_str::<toml::Table>(&text) else { return StatedNow::Elsewhere };
     let Some(worker) = document.get("worker").and_then(|workers| workers.get(name)) else {
-        return Stated::Nothing;
+        return StatedNow::Nothing;
     };
     let version = worker.get("version").and_then(toml::Value::as_str);
     match version.map(version::parse) {
-        Some(Ok(version)) => Stated::Version(version),
-        Some(Err(_)) | None => Stated::Elsewhere,
+        Some(Ok(version)) => StatedNow::Version(version),
+        Some(Err(_)) | None => StatedNow::Elsewhere,
     }
 }
 
-fn not_configured(places: &Places, given: Option<&Path>, layers: &Layers<'_>, name: &str) -> ConfigError {
+fn not_configured(places: &ConfigPlaces, given: Option<&Path>, layers: &Layers<'_>, name: &str) -> ConfigError {
     let known = layers.names();
     let suggestion = keys::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     let file = |file: &Path| vec![places.here.join(file).display().to_string()];
@@ -349,10 +349,10 @@ fn not_configured(places: &Places, given: Option<&Path>, layers: &Layers<'_>, na
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     /// A world with the system's, the user's and a project's file; the project below `here`.
-    fn world(system: &str, user: &str) -> (tempfile::TempDir, Places) {
+    fn world(system: &str, user: &str) -> (tempfile::TempDir, ConfigPlaces) {
         let root = tempfile::tempdir().expect("a directory");
         let at = |name: &str| root.path().join(name);
         for (name, text) in [("system", system), ("user", user)] {
@@ -361,7 +361,7 @@ mod tests {
             std::fs::write(at(name).join("a.toml.old"), "not read").expect("written");
         }
         std::fs::create_dir(at("here")).expect("made");
-        let places = Places { here: at("here"), user: Some(at("user")), system: at("system") };
+        let places = ConfigPlaces { here: at("here"), user: Some(at("user")), system: at("system") };
         (root, places)
     }
 
@@ -383,10 +383,10 @@ mod tests {
         for (key, level, line) in
             [("version", Level::User, 2), ("command", Level::System, 2), ("stop.grace", Level::System, 4)]
         {
-            let Origin::File(own, place) = &of(key).origin else { panic!("{key}: {:?}", of(key).origin) };
+            let ValueSource::File(own, place) = &of(key).origin else { panic!("{key}: {:?}", of(key).origin) };
             assert_eq!((*own, place.line), (level, Some(line)), "{key}");
         }
-        assert_eq!(of("stop.signal").origin, Origin::Default);
+        assert_eq!(of("stop.signal").origin, ValueSource::Default);
         let names: Vec<String> =
             all(&places, &by()).expect("valid").into_iter().map(|target| target.scope.to_string()).collect();
         assert_eq!(names, ["v", "w@k"]);
@@ -397,7 +397,7 @@ mod tests {
         let (_root, places) =
             world("[worker.w]\ncommand = [\"true\"]\n", "[worker.w]\ncwd = \"/\"\n[worker.u]\ncwd = \"/\"\n");
         let (sources, unread) = places.found_all();
-        let checked = check::check(&sources, &unread, &Trusted::below(Path::new("/nonexistent")));
+        let checked = check::check(&sources, &unread, &TrustedFiles::below(Path::new("/nonexistent")));
         let faults: Vec<&str> = checked.faults.iter().map(|fault| fault.message.as_str()).collect();
         assert_eq!(faults.len(), 1, "{faults:?}");
         assert!(faults[0].contains("worker \"u\": `command` is missing"), "{faults:?}");

@@ -15,7 +15,7 @@ mod cmd;
 mod config;
 mod output;
 
-use args::Words;
+use args::Invocation;
 use cmd::call::Call;
 use cmd::{
     demo, doctor, ensure, events, forget, host, init, logs, man, pin, restart, settings, status, stop, trust,
@@ -53,28 +53,28 @@ fn withstand_limits() {
     drop(tenure_sys::limits::raise_file_size());
 }
 
-fn enter(call: &Call, words: &Words) -> Result<u8, Failure> {
+fn enter(call: &Call, words: &Invocation) -> Result<u8, Failure> {
     match words {
-        Words::Ensure(words) => ensure::run(call, words, false),
-        Words::Start(words) => ensure::run(call, words, true),
-        Words::Status(words) => status::run(call, words),
-        Words::List => status::list(call),
-        Words::Stop(words) => stop::run(call, words),
-        Words::Restart(words) => restart::run(call, words),
-        Words::Pin(words) => pin::pin(call, words),
-        Words::Unpin(words) => pin::unpin(call, words),
-        Words::Forget(words) => forget::run(call, words),
-        Words::Logs(words) => logs::run(call, words),
-        Words::Events(words) => events::run(call, words),
-        Words::Doctor(words) => doctor::run(call, words),
-        Words::Trust(words) => trust::run(call, words),
-        Words::Config(words) => settings::run(call, words),
-        Words::Init(words) => init::run(call, words),
-        Words::Man(words) => man::run(call, words),
-        Words::Completions(words) => version::completions(words),
-        Words::Version => version::run(call),
-        Words::Host => host::run(),
-        Words::Demo => demo::run(call),
-        Words::DemoWorker(words) => demo::worker::run(words),
+        Invocation::Ensure(words) => ensure::run(call, words, false),
+        Invocation::Start(words) => ensure::run(call, words, true),
+        Invocation::Status(words) => status::run(call, words),
+        Invocation::List => status::list(call),
+        Invocation::Stop(words) => stop::run(call, words),
+        Invocation::Restart(words) => restart::run(call, words),
+        Invocation::Pin(words) => pin::pin(call, words),
+        Invocation::Unpin(words) => pin::unpin(call, words),
+        Invocation::Forget(words) => forget::run(call, words),
+        Invocation::Logs(words) => logs::run(call, words),
+        Invocation::Events(words) => events::run(call, words),
+        Invocation::Doctor(words) => doctor::run(call, words),
+        Invocation::Trust(words) => trust::run(call, words),
+        Invocation::Config(words) => settings::run(call, words),
+        Invocation::Init(words) => init::run(call, words),
+        Invocation::Man(words) => man::run(call, words),
+        Invocation::Completions(words) => version::completions(words),
+        Invocation::Version => version::run(call),
+        Invocation::Host => host::run(),
+        Invocation::Demo => demo::run(call),
+        Invocation::DemoWorker(words) => demo::worker::run(words),
     }
 }

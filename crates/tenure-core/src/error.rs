@@ -15,9 +15,9 @@ use tenure_sys::spawn::SpawnError;
 
 use crate::deadline::TimedOut;
 use crate::launch::limits::Unfit;
-use crate::launch::orphans::LeftoverError;
+use crate::launch::orphans::OrphanError;
 use crate::launch::readiness::BootFailure;
-use crate::launch::recipe::SeatError;
+use crate::launch::recipe::RecipeError;
 use crate::launch::retire::RetireError;
 use crate::launch::start::StartError;
 use crate::policy::decide::Refusal;
@@ -35,10 +35,10 @@ const EMFILE: i32 = 24;
 
 /// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
 #[derive(Debug, Clone)]
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorInner>);
 
 #[derive(Debug, Clone)]
-struct Inner {
+struct ErrorInner {
     kind: ErrorKind,
     stage: Option<String>,
     message: String,
@@ -146,7 +146,7 @@ impl Error {
     }
 
     pub(crate) fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self(Box::new(Inner {
+        Self(Box::new(ErrorInner {
             kind,
             stage: None,
             message: message.into(),
@@ -187,7 +187,7 @@ impl Error {
     fn because(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
         let mut error = Self::of(kind, source.to_string());
         // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
-        error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
+        error.0.source = source.source().map(|cause| Arc::new(CauseText::of(cause)) as _);
         error.0.os_error = os_error(&source);
         error.blocked_by(&source)
     }
@@ -241,24 +241,24 @@ fn os_error(error: &(dyn StdError + 'static)) -> Option<i32> {
 
 /// The text of a cause and of what lies below it, kept past the borrow of the original.
 #[derive(Debug)]
-struct Cause {
+struct CauseText {
     text: String,
-    below: Option<Box<Cause>>,
+    below: Option<Box<CauseText>>,
 }
 
-impl Cause {
+impl CauseText {
     fn of(error: &(dyn StdError + 'static)) -> Self {
         Self { text: error.to_string(), below: error.source().map(|below| Box::new(Self::of(below))) }
     }
 }
 
-impl fmt::Display for Cause {
+impl fmt::Display for CauseText {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.text)
     }
 }
 
-impl StdError for Cause {
+impl StdError for CauseText {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.below.as_deref().map(|below| below as _)
     }
@@ -340,11 +340,11 @@ impl From<RecordError> for Error {
     }
 }
 
-impl From<LeftoverError> for Error {
-    fn from(error: LeftoverError) -> Self {
+impl From<OrphanError> for Error {
+    fn from(error: OrphanError) -> Self {
         let stage = match &error {
-            LeftoverError::Foreign { .. } => "pid namespace",
-            LeftoverError::Survivor { .. } | LeftoverError::Unseen { .. } | LeftoverError::Lock(_) => {
+            OrphanError::Foreign { .. } => "pid namespace",
+            OrphanError::Survivor { .. } | OrphanError::Unseen { .. } | OrphanError::Lock(_) => {
                 "previous program"
             }
         };
@@ -379,17 +379,17 @@ impl From<StartError> for Error {
     }
 }
 
-impl From<SeatError> for Error {
-    fn from(error: SeatError) -> Self {
+impl From<RecipeError> for Error {
+    fn from(error: RecipeError) -> Self {
         match &error {
-            SeatError::Program(source) => Self::spawn_failed(source, "program"),
-            SeatError::Spawn(source @ SpawnError::Descriptors { .. }) => {
+            RecipeError::Program(source) => Self::spawn_failed(source, "program"),
+            RecipeError::Spawn(source @ SpawnError::Descriptors { .. }) => {
                 let mut error = Self::spawn_failed(source, "spawn");
                 error.0.os_error = Some(EMFILE);
                 error
             }
-            SeatError::Spawn(source) => Self::spawn_failed(source, "spawn"),
-            SeatError::Io { .. } => Self::spawn_failed(&error, "spawn"),
+            RecipeError::Spawn(source) => Self::spawn_failed(source, "spawn"),
+            RecipeError::Io { .. } => Self::spawn_failed(&error, "spawn"),
         }
     }
 }
@@ -399,7 +399,7 @@ impl Error {
     fn spawn_failed(source: &(dyn StdError + 'static), stage: &'static str) -> Self {
         let mut error =
             Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
-        error.0.source = source.source().map(|cause| Arc::new(Cause::of(cause)) as _);
+        error.0.source = source.source().map(|cause| Arc::new(CauseText::of(cause)) as _);
         error.0.os_error = os_error(source);
         error.blocked_by(source)
     }
@@ -441,7 +441,7 @@ impl From<Refusal> for Error {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn all_kinds_are_listed_in_their_order() {
@@ -458,7 +458,7 @@ mod tests {
         let error = Error::from(StartError::Record(record));
         assert_eq!((error.kind(), error.os_error()), (ErrorKind::RecordUnusable, Some(28)));
         let error =
-            Error::from(StartError::Seat(SeatError::Spawn(SpawnError::Descriptors { soft: 16, hard: 16 })));
+            Error::from(StartError::Seat(RecipeError::Spawn(SpawnError::Descriptors { soft: 16, hard: 16 })));
         assert_eq!((error.kind(), error.os_error()), (ErrorKind::SpawnFailed, Some(EMFILE)));
         assert_eq!(Error::of(ErrorKind::Bug, "x").os_error(), None);
     }

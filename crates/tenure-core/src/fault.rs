@@ -5,7 +5,7 @@
 //! process) and `meet:PATH`: connect to the Unix socket PATH, write the point's name and a newline, and go on when the
 //! other side answers a byte or closes. The list of points ([`Point`]) is closed.
 
-pub use crate::policy::point::{Point, Role};
+pub use crate::policy::point::{Point, PointRole};
 
 /// Passes `point`: nothing at all unless the feature is on and a test has armed it.
 #[inline(always)]
@@ -25,10 +25,10 @@ pub fn variable() -> Option<&'static str> {
 
 #[cfg(feature = "fault-points")]
 mod armed {
-    use std::io::{Read, Write};
-    use std::os::unix::net::UnixStream;
+        use std::io::{Read, Write};
+        use std::os::unix::net::UnixStream;
 
-    use super::Point;
+        use super::Point;
 
     pub(super) fn reach(point: Point) {
         let Ok(armed) = std::env::var("TENURE_FAULT") else { return };
@@ -63,7 +63,7 @@ mod armed {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn names_are_unique_and_begin_with_their_role() {

@@ -16,17 +16,15 @@ pub mod store;
 
 pub use error::{Blame, Error, ErrorKind};
 pub use launch::recipe::{can_run, umask};
-pub use launch::request::{
-    DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Order, WEDGED_AFTER_VARIABLE, asker, is_inside,
-};
+pub use launch::request::{DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Request, WEDGED_AFTER_VARIABLE, asker, is_inside};
 pub use ops::ensure::{Ensured, ensure};
 pub use ops::forget::{Forgotten, forget};
-pub use ops::pin::{Applied, PinOrder, Pinned, Unpinned, pin, unpin};
+pub use ops::pin::{Applied, PinOptions, Pinned, Unpinned, pin, unpin};
 pub use ops::restart::{Manner, Restarted, restart};
 pub use ops::status::{
     Listed, Standing, events, gate_holder, is_program_left, last_end, list, recorded, status,
 };
-pub use ops::stop::{StopOrder, Stopped, stop};
+pub use ops::stop::{StopOptions, Stopped, stop};
 pub use policy::attempt::How;
 pub use semver::Version;
 pub use spec::Spec;

@@ -5,15 +5,15 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tenure_sys::census::{Census, Seen};
+use tenure_sys::census::{Census, SeenProcess};
 
-use crate::facts::{Access, Facts, Machine, Place, State, Worker, line_of};
+use crate::facts::{Access, DirectoryFacts, Facts, MachineFacts, ScopeFacts, WorkerFacts, line_of};
 use crate::finding::{Finding, Symptom};
 use tenure_core::spec::scope;
 
 /// One thing to look for.
 #[derive(Debug, Clone, Copy)]
-pub struct Check {
+pub struct DoctorCheck {
     /// Its name: a row of the reference of findings.
     pub id: &'static str,
     /// The part that it looks at, in the words of the list "checked".
@@ -25,9 +25,9 @@ pub struct Check {
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Look {
     /// The machine.
-    Machine(fn(&Machine) -> Option<Symptom>),
+    Machine(fn(&MachineFacts) -> Option<Symptom>),
     /// A directory: that of the host, and that of each worker.
-    Place(fn(&Place, u32) -> Option<Symptom>),
+    Place(fn(&DirectoryFacts, u32) -> Option<Symptom>),
     /// What stands in the scope of a worker.
     Worker(fn(&Case<'_>) -> Option<Symptom>),
     /// The same, where there may be several of one kind.
@@ -37,10 +37,10 @@ pub(crate) enum Look {
 /// What a check of a worker is told.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case<'facts> {
-    pub(crate) machine: &'facts Machine,
+    pub(crate) machine: &'facts MachineFacts,
     pub(crate) census: &'facts Census,
-    pub(crate) worker: &'facts Worker,
-    pub(crate) state: &'facts State,
+    pub(crate) worker: &'facts WorkerFacts,
+    pub(crate) state: &'facts ScopeFacts,
 }
 
 impl Case<'_> {
@@ -50,7 +50,7 @@ impl Case<'_> {
     }
 
     /// Everybody who carries a mark of this scope.
-    pub(crate) fn marked(&self) -> impl Iterator<Item = &Seen> {
+    pub(crate) fn marked(&self) -> impl Iterator<Item = &SeenProcess> {
         let prefixes: Vec<String> =
             self.state.marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
         self.census
@@ -72,7 +72,7 @@ impl Case<'_> {
     }
 }
 
-impl Check {
+impl DoctorCheck {
     /// What it finds about the machine.
     pub(crate) fn of_machine(&self, facts: &Facts) -> Vec<Finding> {
         let machine = &facts.machine;
@@ -92,7 +92,7 @@ impl Check {
     }
 
     /// What it finds about a worker.
-    pub(crate) fn of_worker(&self, facts: &Facts, worker: &Worker) -> Vec<Finding> {
+    pub(crate) fn of_worker(&self, facts: &Facts, worker: &WorkerFacts) -> Vec<Finding> {
         let Facts { machine, census, .. } = facts;
         let case = worker.state.as_ref().map(|state| Case { machine, census, worker, state });
         let found: Vec<Symptom> = match (self.look, &case) {
@@ -116,15 +116,15 @@ impl Check {
     }
 }
 
-impl Worker {
+impl WorkerFacts {
     /// Whether nothing can be said of its directory because one above it, which is told instead, is closed.
-    pub(crate) fn is_hidden_by(&self, machine: &Machine) -> bool {
+    pub(crate) fn is_hidden_by(&self, machine: &MachineFacts) -> bool {
         is_hidden(&self.directory, machine.roots.iter().chain(&machine.host))
     }
 }
 
-fn is_hidden<'place>(place: &Place, above: impl IntoIterator<Item = &'place Place>) -> bool {
-    let is_above = |other: &Place| place.path != other.path && place.path.starts_with(&other.path);
+fn is_hidden<'place>(place: &DirectoryFacts, above: impl IntoIterator<Item = &'place DirectoryFacts>) -> bool {
+    let is_above = |other: &DirectoryFacts| place.path != other.path && place.path.starts_with(&other.path);
     matches!(place.access, Access::Denied { seen: None, .. })
         && above.into_iter().any(|other| is_above(other) && matches!(other.access, Access::Denied { .. }))
 }
@@ -158,7 +158,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_path_in_a_remedy_can_be_typed() {

@@ -1,6 +1,6 @@
 //! All checks, in the order in which they are told.
 
-use crate::check::Check;
+use crate::check::DoctorCheck;
 
 pub(crate) mod answer;
 pub(crate) mod directory;
@@ -15,7 +15,7 @@ pub(crate) mod versions;
 mod tests;
 
 /// Lists of checks by subject; together they are all that there are.
-const SUBJECTS: [&[Check]; 8] = [
+const SUBJECTS: [&[DoctorCheck]; 8] = [
     machine::CHECKS,
     directory::CHECKS,
     locks::CHECKS,
@@ -27,6 +27,6 @@ const SUBJECTS: [&[Check]; 8] = [
 ];
 
 /// Every check.
-pub fn all() -> impl Iterator<Item = &'static Check> {
+pub fn all() -> impl Iterator<Item = &'static DoctorCheck> {
     SUBJECTS.into_iter().flatten()
 }

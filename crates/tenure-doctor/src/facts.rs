@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use semver::Version;
-use tenure_sys::census::{Census, Seen};
+use tenure_sys::census::{Census, SeenProcess};
 use tenure_sys::dir::Blocker;
 use tenure_sys::filesystem::FileSystem;
 use tenure_sys::identity::Identity;
@@ -18,14 +18,14 @@ use tenure_sys::socket::ListeningSocket;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::{Desired, Target};
-use tenure_core::record::directory_id::Origin;
+use tenure_core::record::desired::{Desired, StartTarget};
+use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::record::ledger::{HostRecord, Ledger};
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::gate::Signature;
 
 /// A part of the facts.
-pub type Read<T> = Result<T, Unread>;
+pub type Gathered<T> = Result<T, Unread>;
 
 /// Why a part of the facts is missing, as a fragment that reads after "could not".
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -43,16 +43,16 @@ impl Unread {
 #[derive(Debug, Clone)]
 pub struct Facts {
     /// Of this machine, user and caller.
-    pub machine: Machine,
+    pub machine: MachineFacts,
     /// Of each worker that was asked about.
-    pub workers: Vec<Worker>,
+    pub workers: Vec<WorkerFacts>,
     /// What one pass over all processes found; empty where nothing needed one.
     pub census: Census,
 }
 
 /// What holds for every worker here.
 #[derive(Debug, Clone)]
-pub struct Machine {
+pub struct MachineFacts {
     /// Effective user.
     pub user: u32,
     /// When the facts were gathered.
@@ -60,14 +60,14 @@ pub struct Machine {
     /// The same by the wall clock, in seconds since the Unix epoch.
     pub wall_s: u64,
     /// Who gathered them: boot, pid namespace, handle inode.
-    pub identity: Read<Identity>,
+    pub identity: Gathered<Identity>,
     /// The directory of this host, below the root of all state.
-    pub host: Read<Place>,
+    pub host: Gathered<DirectoryFacts>,
     /// What the directories of all hosts and workers lie in, and the records of trusted files: the root may be seen by
     /// others, so that one is told as private where nobody else can change what is in it.
-    pub roots: Vec<Place>,
+    pub roots: Vec<DirectoryFacts>,
     /// Names of the workers that have state here.
-    pub listed: Read<usize>,
+    pub listed: Gathered<usize>,
     /// Whether this installation has a name of its own.
     pub machine_id: bool,
     /// Release of the kernel.
@@ -75,22 +75,22 @@ pub struct Machine {
     /// What the kernel has that identities are made of.
     pub features: Features,
     /// Bounds on watches of files.
-    pub watch_limits: Read<WatchLimits>,
+    pub watch_limits: Gathered<WatchLimits>,
     /// Whether one more process may watch files now.
-    pub watch: Read<()>,
+    pub watch: Gathered<()>,
     /// Soft and hard limit of open descriptors.
     pub descriptors: (u64, u64),
     /// Variables of the environment that begin with `TENURE_`.
     pub variables: Vec<(String, String)>,
     /// Where the executable that `TENURE_HOST` names is, where it names one.
-    pub named_host: Option<Read<PathBuf>>,
+    pub named_host: Option<Gathered<PathBuf>>,
     /// What is wrong with the configuration, as the caller has found it.
     pub configuration: Vec<String>,
 }
 
 /// A directory by its path, and whether it can be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
+pub struct DirectoryFacts {
     /// Its path.
     pub path: PathBuf,
     /// Where the path leads, if it is a link that is followed: that of the root.
@@ -98,7 +98,7 @@ pub struct Place {
     /// Whether it can be used.
     pub access: Access,
     /// The file system that it is on, or would be made on.
-    pub file_system: Read<FileSystem>,
+    pub file_system: Gathered<FileSystem>,
 }
 
 /// Whether a directory can be used.
@@ -139,57 +139,57 @@ pub enum Access {
 
 /// One worker: what stands in its scope.
 #[derive(Debug, Clone)]
-pub struct Worker {
+pub struct WorkerFacts {
     /// Its scope.
     pub scope: Scope,
     /// What the caller calls it: what to type in a remedy.
     pub called: String,
     /// Its directory.
-    pub directory: Place,
+    pub directory: DirectoryFacts,
     /// What is in it; `None` where there is none, or where it cannot be trusted.
-    pub state: Option<State>,
+    pub state: Option<ScopeFacts>,
 }
 
 /// What is in the directory of a scope.
 #[derive(Debug, Clone)]
-pub struct State {
+pub struct ScopeFacts {
     /// The scope's id by the path, as in HELLO.
     pub id: String,
     /// The scope ids whose cookies are those of this directory.
     pub marks: Vec<String>,
     /// What the directory's own record says.
-    pub origin: Origin,
+    pub origin: DirectoryOrigin,
     /// A worker that was verified here sees other mounts than whoever gathered this.
     pub other_mounts: bool,
     /// Who holds the gate; `None` when it is free.
-    pub gate: Read<Option<GateHolder>>,
+    pub gate: Gathered<Option<GateHolder>>,
     /// Whether somebody holds the lease.
-    pub lease: Read<bool>,
+    pub lease: Gathered<bool>,
     /// The lease's file, for finding who has it open, where somebody holds it.
     pub lease_file: Option<(u64, u64)>,
     /// Whether the lock of a program's tree is held.
-    pub program_lock: Read<bool>,
+    pub program_lock: Gathered<bool>,
     /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that the
     /// next start would go by.
-    pub remains: Vec<Seen>,
+    pub remains: Vec<SeenProcess>,
     /// The same as far as another user's are among them, whom this user may not end, and whose they are.
-    pub remains_of_others: Vec<(Seen, u32)>,
+    pub remains_of_others: Vec<(SeenProcess, u32)>,
     /// What the control socket answered.
     pub answer: Observation,
     /// How long that took.
     pub took: Duration,
     /// Whether there is a control socket at the path.
-    pub socket: Read<bool>,
+    pub socket: Gathered<bool>,
     /// The record of who the worker is.
-    pub ledger: Record<Ledger>,
+    pub ledger: RecordFacts<Ledger>,
     /// The record of what is wanted.
-    pub desired: Record<Wanted>,
+    pub desired: RecordFacts<WantedFacts>,
     /// The processes that the ledger names as holders of the lease, each verified.
     pub lineage: Vec<Member>,
     /// The shim and the program that the ledger names, each verified.
     pub programs: Vec<Member>,
     /// The code that keeps, or kept, the worker.
-    pub host: Option<Host>,
+    pub host: Option<HostCode>,
     /// The numbers of the worker that answers and of its program, as far as each was verified from here.
     pub own: Vec<u32>,
     /// Why what that worker has open cannot be told from here: it lives in another namespace, or the kernel does not let us
@@ -204,7 +204,7 @@ pub struct State {
     /// Names in the directory that only a write in progress should have.
     pub temporaries: Vec<String>,
     /// Bytes of all log files, and how many may be there at most; `None` without any.
-    pub logs: Read<Option<LogBytes>>,
+    pub logs: Gathered<Option<LogBytes>>,
     /// Last change of a record by the wall clock, in seconds since the Unix epoch.
     pub written_s: u64,
 }
@@ -228,7 +228,7 @@ pub enum GateHolder {
 
 /// A record on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Record<T> {
+pub enum RecordFacts<T> {
     /// There is none yet.
     Absent,
     /// It was read.
@@ -256,7 +256,7 @@ pub enum Record<T> {
     },
 }
 
-impl<T> Record<T> {
+impl<T> RecordFacts<T> {
     /// The record, where it was read.
     #[must_use]
     pub fn good(&self) -> Option<&T> {
@@ -273,7 +273,7 @@ impl<T> Record<T> {
 
 /// What is wanted, and which of it could be started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Wanted {
+pub struct WantedFacts {
     /// The record.
     pub record: Desired,
     /// Versions whose directory or program is not there, and what is missing.
@@ -286,10 +286,10 @@ pub struct Wanted {
     pub overwritten: Vec<(Version, PathBuf)>,
 }
 
-impl Wanted {
+impl WantedFacts {
     /// What a launcher would start now.
     #[must_use]
-    pub fn target(&self, now: &Moment) -> Target {
+    pub fn target(&self, now: &Moment) -> StartTarget {
         let mut allowed = self.record.clone();
         let left_out: Vec<&Version> =
             self.untrusted.iter().chain(&self.overwritten).map(|(version, _)| version).collect();
@@ -327,7 +327,7 @@ pub enum Now {
 
 /// The code that keeps a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Host {
+pub struct HostCode {
     /// As it was recorded.
     pub record: HostRecord,
     /// Whether its executable is there.
@@ -371,7 +371,7 @@ pub struct LogBytes {
     pub bound: u64,
 }
 
-impl Place {
+impl DirectoryFacts {
     /// The directory itself, behind a link that leads to it.
     #[must_use]
     pub fn real(&self) -> &Path {
@@ -379,7 +379,7 @@ impl Place {
     }
 }
 
-impl State {
+impl ScopeFacts {
     /// Whether something stands at that name which is not ours: it is told as such, and as nothing else.
     #[must_use]
     pub fn is_blocked(&self, name: &str) -> bool {
@@ -440,6 +440,6 @@ impl Member {
 }
 
 /// A line about a process that was seen.
-pub(crate) fn line_of(seen: &Seen) -> String {
+pub(crate) fn line_of(seen: &SeenProcess) -> String {
     format!("pid {} ({})", seen.pid, seen.command)
 }

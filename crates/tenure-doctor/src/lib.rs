@@ -14,12 +14,9 @@ mod finding;
 pub(crate) mod look;
 mod remedy;
 
-pub use check::Check;
+pub use check::DoctorCheck;
 pub use checks::all as checks;
-pub use facts::{
-    Access, Facts, GateHolder, Host, LogBytes, Machine, Member, Now, Place, Port, Read, Record, State,
-    Unread, Wanted, Worker,
-};
+pub use facts::{Access, DirectoryFacts, Facts, GateHolder, Gathered, HostCode, LogBytes, MachineFacts, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts, WorkerFacts};
 pub use finding::{Finding, Fix, Severity};
 pub use look::{Subject, look};
 pub use remedy::{FixError, apply};
@@ -48,7 +45,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Diagnosis> {
     };
     let workers = facts.workers.iter().map(|worker| {
         // Without a directory that can be opened nothing in it was looked at.
-        let seen = |check: &&'static Check| {
+        let seen = |check: &&'static DoctorCheck| {
             let can_be = worker.state.is_some() || check.is_of_machine();
             check.is_of_worker() && can_be && !worker.is_hidden_by(&facts.machine)
         };
@@ -74,7 +71,7 @@ fn sorted(mut findings: Vec<Finding>) -> Vec<Finding> {
     findings
 }
 
-fn parts(checks: impl Iterator<Item = &'static Check>) -> Vec<&'static str> {
+fn parts(checks: impl Iterator<Item = &'static DoctorCheck>) -> Vec<&'static str> {
     let mut parts = Vec::new();
     for check in checks {
         if !parts.contains(&check.part) {

@@ -3,7 +3,7 @@
 //! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are gone
 //! over, once for all workers. What cannot be read becomes a fact of its own.
 
-use crate::facts::{Access, Facts, Machine, Place, Unread, Worker};
+use crate::facts::{Access, DirectoryFacts, Facts, MachineFacts, Unread, WorkerFacts};
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::paths::{self, StateDir};
@@ -37,11 +37,11 @@ pub fn look(subjects: Vec<Subject>, configuration: Vec<String>, read: ReadStated
     Facts { machine, workers, census }
 }
 
-fn worker(subject: Subject, machine: &Machine, questions: &mut Questions, read: ReadStated) -> Worker {
+fn worker(subject: Subject, machine: &MachineFacts, questions: &mut Questions, read: ReadStated) -> WorkerFacts {
     let Subject { scope, called } = subject;
     let directory = match paths::directory(&scope) {
         Ok(path) => place::place(&path),
-        Err(error) => Place {
+        Err(error) => DirectoryFacts {
             path: scope.to_string().into(),
             leads: None,
             access: Access::Unusable { why: error.to_string() },
@@ -58,5 +58,5 @@ fn worker(subject: Subject, machine: &Machine, questions: &mut Questions, read: 
         | Access::Unusable { .. } => None,
     };
     let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
-    Worker { scope, called, directory, state }
+    WorkerFacts { scope, called, directory, state }
 }

@@ -16,7 +16,7 @@ use tenure_core::fault;
 use tenure_core::launch::client;
 use tenure_core::launch::client::Silence;
 use tenure_core::launch::listen;
-use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::orphans::{self, OrphanError};
 use tenure_core::launch::probe::FIRST_ANSWER;
 use tenure_core::launch::request;
 use tenure_core::record::ledger::Ledger;
@@ -86,7 +86,7 @@ pub enum FixError {
     Record(#[source] RecordError),
     /// Something does not end.
     #[error("end what is left")]
-    Leftover(#[source] LeftoverError),
+    Leftover(#[source] OrphanError),
 }
 
 /// Applies a fix and says what it has done. `patience` is how long others may keep it from the gate, and how long a former
@@ -105,13 +105,13 @@ pub fn apply(fix: &Fix, patience: Duration) -> Result<String, FixError> {
 }
 
 /// A scope without a worker, and nobody else at work in it.
-struct Room<'gate> {
+struct EmptyScope<'gate> {
     gate: &'gate Gate<'gate>,
     lease: &'gate Lease,
     state: &'gate StateDir,
 }
 
-impl Room<'_> {
+impl EmptyScope<'_> {
     fn note(&self, generation: u64, why: &str) {
         event::note(self.state, &Event::now(What::Repaired, generation, &request::asker(), why));
     }
@@ -121,7 +121,7 @@ impl Room<'_> {
 fn alone(
     scope: &Scope,
     patience: Duration,
-    act: impl FnOnce(&Room<'_>) -> Result<String, FixError>,
+    act: impl FnOnce(&EmptyScope<'_>) -> Result<String, FixError>,
 ) -> Result<String, FixError> {
     let state = StateDir::open(scope).map_err(FixError::State)?;
     let changed = || FixError::Changed { what: "there is no state directory".to_owned() };
@@ -134,10 +134,10 @@ fn alone(
     };
     gate.confirm().map_err(FixError::Gate)?;
     fault::reach(fault::Point::LeaseTaken);
-    act(&Room { gate: &gate, lease: &lease, state: &state })
+    act(&EmptyScope { gate: &gate, lease: &lease, state: &state })
 }
 
-fn remove_stale(room: &Room<'_>) -> Result<String, FixError> {
+fn remove_stale(room: &EmptyScope<'_>) -> Result<String, FixError> {
     let stage = Deadline::start(FIRST_ANSWER).stage("probe").map_err(FixError::TimedOut)?;
     let mut done = Vec::new();
     let failed = |source| FixError::File { name: file::CONTROL.to_owned(), source };
@@ -205,7 +205,7 @@ const WELL_BEYOND: u64 = 1 << 20;
 const UNREACHED: u64 = 1 << 52;
 
 /// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go back.
-fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError> {
+fn move_aside(room: &EmptyScope<'_>, record: &'static str) -> Result<String, FixError> {
     let is_damaged = match record {
         file::LEDGER => matches!(records::read_ledger(room.state), Err(RecordError::Damaged { .. })),
         _ => matches!(records::read_desired(room.state), Err(RecordError::Damaged { .. })),
@@ -243,7 +243,7 @@ fn move_aside(room: &Room<'_>, record: &'static str) -> Result<String, FixError>
 
 /// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others may have
 /// written that id: whether it is to be ended is a person's word.
-fn nobody_is_left(room: &Room<'_>) -> Result<(), FixError> {
+fn nobody_is_left(room: &EmptyScope<'_>) -> Result<(), FixError> {
     let left = orphans::find(room.state, &Ledger::default()).map_err(FixError::Leftover)?;
     match left.first() {
         None => Ok(()),
@@ -273,7 +273,7 @@ fn generation_in(text: &str) -> u64 {
     value[..digits].parse().ok().filter(|found: &u64| is_whole && *found < u64::MAX - 1).unwrap_or(0)
 }
 
-fn end_leftovers(room: &Room<'_>, patience: Duration) -> Result<String, FixError> {
+fn end_leftovers(room: &EmptyScope<'_>, patience: Duration) -> Result<String, FixError> {
     let ledger = records::read_ledger(room.state).unwrap_or_default();
     let patience = ledger.end_budget(KILL_GRACE).saturating_add(KILL_GRACE).min(patience);
     let ended = orphans::clear(room.gate, room.lease, &ledger, patience).map_err(FixError::Leftover)?;
@@ -291,7 +291,7 @@ fn end_leftovers(room: &Room<'_>, patience: Duration) -> Result<String, FixError
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn the_generation_is_read_from_the_pieces_of_a_record() {

@@ -5,7 +5,7 @@
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
-use tenure_core::policy::lifecycle::{Happening, Life};
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
 use crate::account;
 use crate::policy::{Deed, Question, Record};
@@ -108,7 +108,7 @@ fn begin(rules: &Rules, s: &mut State, me: u8) {
         Task::Restart | Task::Pin | Task::Unpin => s.launcher(me).pc = Pc::WantGate,
         Task::Stop | Task::Down => {
             if let Sight::Worker(slot) = s.see() {
-                worker::happen(s, slot, Happening::StopAsked);
+                worker::happen(s, slot, LifecycleEvent::StopAsked);
             }
             s.launcher(me).pc = Pc::WantGate;
         }
@@ -122,9 +122,9 @@ pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
 }
 
 fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
-    let Launcher { level: want, memory, .. } = *s.launcher(me);
+    let Launcher { level: criteria, memory, .. } = *s.launcher(me);
     let seen = observe(s, eye);
-    let (choice, remembered) = rules.policy.choose(Question { want, goal: Goal::Unknown, seen, memory });
+    let (choice, remembered) = rules.policy.choose(Question { criteria, goal: Goal::Unknown, seen, memory });
     if rules.breaks(Mutation::EarlyLook) {
         s.launcher(me).copy = s.desired;
     }
@@ -135,7 +135,7 @@ fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         },
         (Choice::Answer(how), _) => {
             s.launcher(me).memory = remembered;
-            let outcome = answered(how, want, seen, Outcome::Joined);
+            let outcome = answered(how, criteria, seen, Outcome::Joined);
             finish(rules, s, me, outcome);
         }
         (Choice::Await, Sight::Worker(slot)) => {
@@ -158,15 +158,15 @@ fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
 
 /// Whether the older worker that was seen is to stay, by a record in which this very offer stands.
 fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
-    let Launcher { level: want, memory, .. } = *s.launcher(me);
-    let known = rules.policy.facts(s.desired).offered & (1 << want) != 0;
+    let Launcher { level: criteria, memory, .. } = *s.launcher(me);
+    let known = rules.policy.facts(s.desired).offered & (1 << criteria) != 0;
     if !known && !rules.breaks(Mutation::StrangeRecord) {
         s.launcher(me).pc = Pc::WantGate;
         return;
     }
     let (goal, seen) = (goal(rules, s, me, s.desired), Seen::Worker(level, Looks::Ready));
-    match rules.policy.choose(Question { want, goal, seen, memory }).0 {
-        Choice::Answer(how) => finish(rules, s, me, answered(how, want, seen, Outcome::Joined)),
+    match rules.policy.choose(Question { criteria, goal, seen, memory }).0 {
+        Choice::Answer(how) => finish(rules, s, me, answered(how, criteria, seen, Outcome::Joined)),
         Choice::Refuse => finish(rules, s, me, Outcome::Refused),
         Choice::Await
         | Choice::AwaitEnd
@@ -189,17 +189,17 @@ fn goal(rules: &Rules, s: &State, me: u8, record: Record) -> Goal {
     rules.policy.goal(record, if rules.breaks(Mutation::RetriedChoice) { 0 } else { failed })
 }
 
-fn answered(how: How, want: Level, seen: Seen, not_mine: Outcome) -> Outcome {
+fn answered(how: How, criteria: Level, seen: Seen, not_mine: Outcome) -> Outcome {
     match (how, seen) {
-        (_, Seen::Worker(level, _)) if level < want => Outcome::Older,
+        (_, Seen::Worker(level, _)) if level < criteria => Outcome::Older,
         (How::Started, _) => not_mine,
         (How::Up | How::Replaced, _) => Outcome::Serving(how),
     }
 }
 
 /// What a launcher that was told of readiness answers.
-pub(super) fn answered_own(how: How, want: Level, seen: Seen) -> Outcome {
-    answered(how, want, seen, Outcome::Serving(How::Started))
+pub(super) fn answered_own(how: How, criteria: Level, seen: Seen) -> Outcome {
+    answered(how, criteria, seen, Outcome::Serving(How::Started))
 }
 
 fn enter(s: &mut State, me: u8) {
@@ -210,14 +210,14 @@ fn enter(s: &mut State, me: u8) {
 }
 
 fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
-    let Launcher { task, level: want, memory, lost, .. } = *s.launcher(me);
-    let mut record = rules.policy.change(s.desired, Change::Offer(want));
+    let Launcher { task, level: criteria, memory, lost, .. } = *s.launcher(me);
+    let mut record = rules.policy.change(s.desired, Change::Offer(criteria));
     if task == Task::Start {
         record = rules.policy.change(record, Change::Up);
     }
     let goal = goal(rules, s, me, record);
     let seen = observe(s, eye);
-    let (choice, memory) = rules.policy.choose(Question { want, goal, seen, memory });
+    let (choice, memory) = rules.policy.choose(Question { criteria, goal, seen, memory });
     if choice != Choice::Refuse {
         if lost && record != s.desired {
             finish(rules, s, me, Outcome::GateLost);
@@ -235,7 +235,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     }
     let startable = target != NOBODY;
     match choice {
-        Choice::Answer(how) => finish(rules, s, me, answered(how, want, seen, Outcome::Joined)),
+        Choice::Answer(how) => finish(rules, s, me, answered(how, criteria, seen, Outcome::Joined)),
         Choice::Refuse => finish(rules, s, me, Outcome::Refused),
         Choice::GiveUp => finish(rules, s, me, Outcome::StillUnusable),
         Choice::Await if rules.breaks(Mutation::ImpatientBoot) => s.launcher(me).pc = Pc::Force(Why::Wedged),

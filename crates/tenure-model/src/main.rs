@@ -17,24 +17,24 @@ fn main() -> ExitCode {
     for scenario in catalog::small().iter().chain(&catalog::large()).filter(|one| is_chosen(one.name)) {
         let explored = explore(scenario);
         as_expected &= explored.holds();
-        line(scenario.name, &explored, &verdict(&explored));
+        line(scenario.name, &explored, &decision(&explored));
     }
     let (small, large) = (takeover::catalog::small(), takeover::catalog::large());
     for scenario in small.iter().chain(&large).filter(|one| is_chosen(one.name)) {
         let explored = takeover::explore(scenario);
         as_expected &= explored.holds();
-        line(scenario.name, &explored, &verdict(&explored));
+        line(scenario.name, &explored, &decision(&explored));
     }
     println!("\n{:75} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
     for (scenario, property) in catalog::broken().into_iter().filter(|(one, _)| is_chosen(one.name)) {
         let explored = refute(&scenario, property);
         let found = explored.against(property);
         as_expected &= found.is_some();
-        let verdict = match found {
+        let decision = match found {
             Some(found) => format!("found in {} steps: {property}", found.steps.len()),
             None => format!("NOT FOUND: {property}"),
         };
-        line(scenario.name, &explored, &verdict);
+        line(scenario.name, &explored, &decision);
     }
     for broken in takeover::catalog::broken().iter().filter(|one| is_chosen(one.scenario.name)) {
         as_expected &= is_found_out(broken);
@@ -69,24 +69,24 @@ fn is_found_out(broken: &takeover::catalog::Broken) -> bool {
     if let Some(masked) = broken.masked() {
         let explored = takeover::explore(&masked);
         as_expected &= explored.holds();
-        line(scenario.name, &explored, &format!("masked by {masked_by:?}: {}", verdict(&explored)));
+        line(scenario.name, &explored, &format!("masked by {masked_by:?}: {}", decision(&explored)));
     }
     let explored = takeover::refute(scenario, property);
     let found = explored.against(property);
-    let verdict = match found {
+    let decision = match found {
         Some(found) => format!("found in {} steps: {property}", found.steps.len()),
         None => format!("NOT FOUND: {property}"),
     };
-    line(scenario.name, &explored, &verdict);
+    line(scenario.name, &explored, &decision);
     as_expected && found.is_some()
 }
 
-fn line(name: &str, explored: &Explored, verdict: &str) {
+fn line(name: &str, explored: &Explored, decision: &str) {
     let Explored { states, unique, took, .. } = explored;
-    println!("{name:75} {states:>11} {unique:>11} {:>8.1}  {verdict}", took.as_secs_f64());
+    println!("{name:75} {states:>11} {unique:>11} {:>8.1}  {decision}", took.as_secs_f64());
 }
 
-fn verdict(explored: &Explored) -> String {
+fn decision(explored: &Explored) -> String {
     if explored.holds() {
         return "all invariants hold".to_owned();
     }

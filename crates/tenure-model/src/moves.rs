@@ -3,7 +3,7 @@
 //! The two are apart because a state is at rest when the processes have nothing left to do, whatever might still be done
 //! to them.
 
-use tenure_core::policy::lifecycle::{Happening, Life};
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
 use crate::launcher::{self, Eye};
 use crate::real::{Change, Level};
@@ -23,7 +23,7 @@ pub(super) enum Move {
     /// The worker goes on.
     Work(u8),
     /// The worker's watchdog ends it.
-    Watchdog(u8, Happening),
+    Watchdog(u8, LifecycleEvent),
     /// What is left of a program is ended by its shim.
     ShimEnds(u8),
     /// A busy lease is taken over.
@@ -283,7 +283,7 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
         Move::Fail(slot) => {
             s.left.ailments -= 1;
             s.worker(slot).program = false;
-            worker::happen(s, slot, Happening::AppFailed);
+            worker::happen(s, slot, LifecycleEvent::AppFailed);
         }
         Move::Overrun(me) => {
             s.left.overruns -= 1;

@@ -1,12 +1,12 @@
 //! The shipped decisions as tables: every case is asked once of the real functions, then looked up.
 //!
-//! Records and call memories are values of `Desired` and `Errand`, numbered as they are met while the tables are filled.
+//! Records and call memories are values of `Desired` and `Attempt`, numbered as they are met while the tables are filled.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
 
-use tenure_core::policy::attempt::Errand;
-use tenure_core::policy::decide::Verdict;
+use tenure_core::policy::attempt::Attempt;
+use tenure_core::policy::decide::Decision;
 use tenure_core::policy::facts::Desired;
 
 use crate::real::{self, Cast, Change, Choice, Goal, Level, Looks, Seen};
@@ -20,7 +20,7 @@ pub(super) type Memory = u8;
 /// A question to the judge.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Question {
-    pub(super) want: Level,
+    pub(super) criteria: Level,
     pub(super) goal: Goal,
     pub(super) seen: Seen,
     pub(super) memory: Memory,
@@ -55,7 +55,7 @@ pub(super) struct Policy {
     changes: HashMap<(Record, Change), Record>,
     goals: HashMap<(Record, u8), Goal>,
     facts: Vec<Facts>,
-    memories: Numbered<Errand>,
+    memories: Numbered<Attempt>,
     deeds: HashMap<(Memory, Deed), Memory>,
     failed: Vec<u8>,
     choices: HashMap<Question, (Choice, Memory)>,
@@ -71,7 +71,7 @@ impl Policy {
             changes: HashMap::new(),
             goals: HashMap::new(),
             facts: Vec::new(),
-            memories: Numbered::of(Errand::default()),
+            memories: Numbered::of(Attempt::default()),
             deeds: HashMap::new(),
             failed: Vec::new(),
             choices: HashMap::new(),
@@ -140,7 +140,7 @@ impl Policy {
     }
 
     /// Every question that can come up, less what the call remembers.
-    fn verdicts(&self, cast: &Cast, strictly: bool) -> Vec<(Question, Verdict)> {
+    fn verdicts(&self, cast: &Cast, strictly: bool) -> Vec<(Question, Decision)> {
         let levels = cast.levels;
         let met: HashSet<Goal> = self.goals.values().copied().collect();
         let goals: HashSet<Goal> = (0..levels).map(Goal::start).chain([Goal::Unknown]).chain(met).collect();
@@ -149,30 +149,30 @@ impl Policy {
         let seen: Vec<Seen> = workers.chain([Seen::Nobody, Seen::Silent]).collect();
         let mut verdicts = Vec::new();
         for goal in goals {
-            for want in 0..levels {
+            for criteria in 0..levels {
                 for &seen in &seen {
-                    let question = Question { want, goal, seen, memory: 0 };
-                    verdicts.push((question, real::verdict(cast, want, goal, seen, strictly)));
+                    let question = Question { criteria, goal, seen, memory: 0 };
+                    verdicts.push((question, real::decision(cast, criteria, goal, seen, strictly)));
                 }
             }
         }
         verdicts
     }
 
-    fn fill_memories(&mut self, levels: Level, verdicts: &[(Question, Verdict)]) {
+    fn fill_memories(&mut self, levels: Level, verdicts: &[(Question, Decision)]) {
         let mut next = 0;
-        while let Some(errand) = self.memories.values.get(next).cloned() {
+        while let Some(attempt) = self.memories.values.get(next).cloned() {
             let memory = small(number(next));
-            self.failed.push(bits(levels, |level| !errand.may_start(&real::version(level))));
-            for (deed, after) in deeds(&errand, levels) {
+            self.failed.push(bits(levels, |level| !attempt.may_start(&real::version(level))));
+            for (deed, after) in deeds(&attempt, levels) {
                 let after = small(self.memories.number_of(after));
                 self.deeds.insert((memory, deed), after);
             }
-            for (question, verdict) in verdicts {
-                let mut errand = errand.clone();
-                let reads = question.goal == Goal::Unknown && real::is_older(verdict);
-                let choice = if reads { Choice::Read } else { real::choice(&errand.step(verdict.clone())) };
-                let after = small(self.memories.number_of(errand));
+            for (question, decision) in verdicts {
+                let mut attempt = attempt.clone();
+                let reads = question.goal == Goal::Unknown && real::is_older(decision);
+                let choice = if reads { Choice::Read } else { real::choice(&attempt.step(decision.clone())) };
+                let after = small(self.memories.number_of(attempt));
                 self.choices.insert(Question { memory, ..*question }, (choice, after));
             }
             next += 1;
@@ -216,15 +216,15 @@ fn small(record: Record) -> Memory {
     Memory::try_from(record).expect("a call has few memories")
 }
 
-fn deeds(errand: &Errand, levels: Level) -> Vec<(Deed, Errand)> {
-    let after = |change: &dyn Fn(&mut Errand)| {
-        let mut errand = errand.clone();
-        change(&mut errand);
-        errand
+fn deeds(attempt: &Attempt, levels: Level) -> Vec<(Deed, Attempt)> {
+    let after = |change: &dyn Fn(&mut Attempt)| {
+        let mut attempt = attempt.clone();
+        change(&mut attempt);
+        attempt
     };
-    let mut deeds = vec![(Deed::Retired, after(&Errand::retired)), (Deed::Started, after(&Errand::started))];
-    for level in (0..levels).filter(|level| errand.may_start(&real::version(*level))) {
-        let failed = after(&|errand: &mut Errand| errand.start_failed(&real::version(level)));
+    let mut deeds = vec![(Deed::Retired, after(&Attempt::retired)), (Deed::Started, after(&Attempt::started))];
+    for level in (0..levels).filter(|level| attempt.may_start(&real::version(*level))) {
+        let failed = after(&|attempt: &mut Attempt| attempt.start_failed(&real::version(level)));
         deeds.push((Deed::StartFailed(level), failed));
     }
     deeds
@@ -232,7 +232,7 @@ fn deeds(errand: &Errand, levels: Level) -> Vec<(Deed, Errand)> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     fn policy(levels: Level) -> Policy {
         let says = if levels > 1 { vec![(1, 0)] } else { Vec::new() };

@@ -1,6 +1,6 @@
 //! From the small numbers of the model to the values that the shipped functions take, and back.
 //!
-//! A model state holds bytes; `judge`, `Errand` and `Desired` take specs, accounts and records. This room builds the real
+//! A model state holds bytes; `decide`, `Errand` and `Desired` take specs, accounts and records. This room builds the real
 //! values and reads the real answers; it decides nothing. Time is abstract: a failure is fresh, past its suppression, or
 //! past its quarantine, and the moments in a record are set so that the real arithmetic says so. A failure counts once,
 //! because the tally only lengthens those times. What an app says of its version is a fact of the version.
@@ -8,14 +8,14 @@
 use std::time::Duration;
 
 use semver::Version;
-use tenure_core::policy::attempt::{Act, How};
-use tenure_core::policy::decide::{self, Aim, Fault, Known, Suspicion, Verdict, Want, suspect};
+use tenure_core::policy::attempt::{How, NextStep};
+use tenure_core::policy::decide::{self, Criteria, Decision, KnownTarget, ReplaceReason, Suspicion, Target, suspect};
 use tenure_core::policy::decide::{Observation, SILENT_IS_WEDGED};
 use tenure_core::policy::facts::Identity;
 use tenure_core::policy::facts::Moment;
 use tenure_core::policy::facts::Spec;
 use tenure_core::policy::facts::{App, AppState, Asker, Hello, PROTOCOL, Role};
-use tenure_core::policy::facts::{Desired, Down, Failure, Target};
+use tenure_core::policy::facts::{Desired, Down, FailureTally, StartTarget};
 
 /// A version: its place in the total order, from 0.
 pub(super) type Level = u8;
@@ -206,7 +206,7 @@ pub(super) fn changed(cast: &Cast, mut desired: Desired, change: Change) -> Desi
     desired
 }
 
-fn age(desired: &mut Desired, level: Level, to: impl Fn(&Failure) -> u64) {
+fn age(desired: &mut Desired, level: Level, to: impl Fn(&FailureTally) -> u64) {
     for failure in &mut desired.failures {
         if failure.version == version(level) {
             failure.at.ms = failure.at.ms.min(to(failure));
@@ -218,13 +218,13 @@ fn age(desired: &mut Desired, level: Level, to: impl Fn(&Failure) -> u64) {
 pub(super) fn goal(desired: &Desired, except: u8) -> Goal {
     let able = |spec: &Spec| except & (1 << level_of(&spec.version)) == 0;
     match desired.target(&now(), &able) {
-        Target::Offer { spec, retry, .. } => {
+        StartTarget::Offer { spec, retry, .. } => {
             let observed = desired.observed_for(&spec);
             let tried = observed.iter().fold(0, |bits, version| bits | (1 << level_of(version)));
             let (level, held) = (level_of(&spec.version), desired.hold.is_some());
             Goal::Start { level, retry: retry.is_some(), held, tried }
         }
-        Target::Suppressed { .. } | Target::Missing { .. } => Goal::Nothing,
+        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => Goal::Nothing,
     }
 }
 
@@ -233,37 +233,37 @@ pub(super) fn held(desired: &Desired) -> Option<Level> {
     desired.hold.as_ref().map(level_of)
 }
 
-fn aim(goal: Goal) -> Aim {
+fn aim(goal: Goal) -> Target {
     match goal {
-        Goal::Unknown => Aim::Unknown,
+        Goal::Unknown => Target::Unknown,
         // Who may be started where nobody serves is no reason to end who serves.
         Goal::Nothing | Goal::Start { retry: true, .. } => {
-            Aim::at(decide::Goal::Nothing("it failed a moment ago".into()))
+            Target::at(decide::Goal::Nothing("it failed a moment ago".into()))
         }
         Goal::Start { level, held, tried, .. } => {
             let goal = decide::Goal::Start(version(level));
             let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
-            Aim::Known(Known { goal, held, tried, content: None })
+            Target::Known(KnownTarget { goal, held, tried, content: None })
         }
     }
 }
 
 /// Whether the look without a lock goes on to the record.
-pub(super) fn is_older(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Replace(_, Fault::Older { .. }))
+pub(super) fn is_older(decision: &Decision) -> bool {
+    matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. }))
 }
 
-pub(super) fn choice(act: &Act) -> Choice {
+pub(super) fn choice(act: &NextStep) -> Choice {
     match act {
-        Act::Replace(_, Fault::Disagrees { .. }) => Choice::Correct,
-        Act::Answer(how, _) => Choice::Answer(*how),
-        Act::Await(_) => Choice::Await,
-        Act::AwaitEnd(_) => Choice::AwaitEnd,
-        Act::Start => Choice::Start,
-        Act::Suspect => Choice::Suspect,
-        Act::Replace(..) => Choice::Replace,
-        Act::GiveUp(..) => Choice::GiveUp,
-        Act::Refuse(_) => Choice::Refuse,
+        NextStep::Replace(_, ReplaceReason::Disagrees { .. }) => Choice::Correct,
+        NextStep::Answer(how, _) => Choice::Answer(*how),
+        NextStep::Await(_) => Choice::Await,
+        NextStep::AwaitEnd(_) => Choice::AwaitEnd,
+        NextStep::Start => Choice::Start,
+        NextStep::Suspect => Choice::Suspect,
+        NextStep::Replace(..) => Choice::Replace,
+        NextStep::GiveUp(..) => Choice::GiveUp,
+        NextStep::Refuse(_) => Choice::Refuse,
     }
 }
 
@@ -302,24 +302,24 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
 }
 
 /// What the judge says. Strictly: with an account that never agrees unless the versions are equal.
-pub(super) fn verdict(cast: &Cast, want: Level, goal: Goal, seen: Seen, strictly: bool) -> Verdict {
-    let wants = Want::of(&spec(want));
+pub(super) fn decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen, strictly: bool) -> Decision {
+    let wants = Criteria::of(&spec(criteria));
     let (aim, seen) = match seen {
         Seen::Nobody => (aim(goal), Observation::Nobody),
         Seen::Silent => (aim(goal), Observation::Silent),
         Seen::Worker(level, looks) => {
             let mut hello = hello(level, cast.says(level), looks);
-            let strictly = strictly && level != want;
+            let strictly = strictly && level != criteria;
             if strictly {
                 hello.version = Spec::unversioned();
             }
-            let aim = if strictly { aim_at(want) } else { aim(goal) };
+            let aim = if strictly { aim_at(criteria) } else { aim(goal) };
             (aim, Observation::Answered(Box::new(hello)))
         }
     };
-    decide::judge(&wants, &aim, &seen)
+    decide::decide(&wants, &aim, &seen)
 }
 
-fn aim_at(level: Level) -> Aim {
-    Aim::at(decide::Goal::Start(version(level)))
+fn aim_at(level: Level) -> Target {
+    Target::at(decide::Goal::Start(version(level)))
 }

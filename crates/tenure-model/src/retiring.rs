@@ -1,6 +1,6 @@
 //! Ending a worker and proving it: asked first, given the time that it announces, forced only when it stands still.
 
-use tenure_core::policy::lifecycle::Happening;
+use tenure_core::policy::lifecycle::LifecycleEvent;
 
 use crate::launcher::{self, Eye};
 use crate::policy::Deed;
@@ -54,7 +54,7 @@ fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, eye: Eye) {
                 if rules.breaks(Mutation::StaleSuccessor) && why == Why::Replace {
                     s.launcher(me).target = s.worker(slot).level;
                 }
-                worker::happen(s, slot, Happening::StopAsked);
+                worker::happen(s, slot, LifecycleEvent::StopAsked);
                 Pc::Asked(why)
             }
             Sight::Worker(_) | Sight::Silent if rules.breaks(Mutation::SilenceForced) => Pc::Force(why),

@@ -129,7 +129,7 @@ fn hear(rules: &Rules, s: &mut State, me: u8) {
 }
 
 fn serve(rules: &Rules, s: &mut State, me: u8) {
-    let Launcher { task, level: want, target, .. } = *s.launcher(me);
+    let Launcher { task, level: criteria, target, .. } = *s.launcher(me);
     record(rules, s, me, Change::Succeed(target));
     match task {
         Task::Restart => return launcher::finish(rules, s, me, Outcome::Restarted),
@@ -139,8 +139,8 @@ fn serve(rules: &Rules, s: &mut State, me: u8) {
     launcher::remember(rules, s, me, Deed::Started);
     let seen = Seen::Worker(target, Looks::Ready);
     let memory = s.launcher(me).memory;
-    match rules.policy.choose(Question { want, goal: Goal::start(target), seen, memory }).0 {
-        Choice::Answer(how) => launcher::finish(rules, s, me, launcher::answered_own(how, want, seen)),
+    match rules.policy.choose(Question { criteria, goal: Goal::start(target), seen, memory }).0 {
+        Choice::Answer(how) => launcher::finish(rules, s, me, launcher::answered_own(how, criteria, seen)),
         Choice::Await
         | Choice::AwaitEnd
         | Choice::Start

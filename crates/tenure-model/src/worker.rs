@@ -3,7 +3,7 @@
 //! The kit's threads are one here: what a happening brings is done at once, except that a drain ends the program first and
 //! then the process. The watchdog is apart, because it acts where nothing else of the process does.
 
-use tenure_core::policy::lifecycle::{self, Deed, Happening, Life};
+use tenure_core::policy::lifecycle::{self, Life, LifecycleAction, LifecycleEvent};
 
 use crate::scenario::{Mutation, Rules};
 use crate::state::{NOBODY, News, State};
@@ -35,7 +35,7 @@ pub(super) fn go_on(rules: &Rules, s: &mut State, slot: u8) {
         }
         Life::Booting => boot(rules, s, slot),
         Life::Draining if worker.program => s.worker(slot).program = false,
-        Life::Draining => happen(s, slot, Happening::Drained),
+        Life::Draining => happen(s, slot, LifecycleEvent::Drained),
         Life::Active => {}
         Life::Ended if rules.breaks(Mutation::LateUnlink) && worker.lease != 0 => {
             s.worker(slot).lease = 0;
@@ -54,20 +54,20 @@ fn boot(rules: &Rules, s: &mut State, slot: u8) {
     let worker = *s.worker(slot);
     if rules.scenario.fails & (1 << worker.level) != 0 {
         s.replaced -= 1;
-        happen(s, slot, Happening::AppFailed);
+        happen(s, slot, LifecycleEvent::AppFailed);
     } else if rules.scenario.wraps && !worker.program {
         if s.program_is_locked() && !rules.breaks(Mutation::ProgramLockIgnored) {
-            happen(s, slot, Happening::AppFailed);
+            happen(s, slot, LifecycleEvent::AppFailed);
         } else {
             (s.worker(slot).program, s.worker(slot).shed) = (true, false);
         }
     } else {
-        happen(s, slot, Happening::AppReady);
+        happen(s, slot, LifecycleEvent::AppReady);
     }
 }
 
 /// The deadline whose watchdog would end the worker now.
-pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<Happening> {
+pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<LifecycleEvent> {
     let worker = &s.workers[usize::from(slot)];
     let runs = worker.present && !worker.suspended && !rules.breaks(Mutation::NoWatchdog);
     let launcher_stands_still = !worker.adopted
@@ -78,30 +78,30 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<Happening> 
         return None;
     }
     match worker.life {
-        Life::Booting => Some(Happening::BootDeadline),
-        Life::Active => Some(Happening::Stalled),
-        Life::Draining => Some(Happening::DrainDeadline),
+        Life::Booting => Some(LifecycleEvent::BootDeadline),
+        Life::Active => Some(LifecycleEvent::Stalled),
+        Life::Draining => Some(LifecycleEvent::DrainDeadline),
         Life::Ended => None,
     }
 }
 
 /// Something happens to it; the deeds are the shipped machine's.
-pub(super) fn happen(s: &mut State, slot: u8, happening: Happening) {
+pub(super) fn happen(s: &mut State, slot: u8, happening: LifecycleEvent) {
     let (next, deeds) = lifecycle::step(s.worker(slot).life, happening);
     s.worker(slot).life = next;
     for deed in deeds {
         match deed {
-            Deed::ReportReady => serve(s, slot),
-            Deed::CloseListener => {
+            LifecycleAction::ReportReady => serve(s, slot),
+            LifecycleAction::CloseListener => {
                 s.worker(slot).socket = 0;
                 s.settle();
             }
             // A failure is heard with the end of the process, and a drain takes steps of its own.
-            Deed::ReportFailed | Deed::Drain => {}
+            LifecycleAction::ReportFailed | LifecycleAction::Drain => {}
             // The kernel has something to do before the process is gone, and with it all that it holds.
-            Deed::Exit { .. } => {
+            LifecycleAction::Exit { .. } => {
                 s.worker(slot).socket = 0;
-                s.worker(slot).stopped = happening == Happening::Drained;
+                s.worker(slot).stopped = happening == LifecycleEvent::Drained;
                 s.worker(slot).ails = false;
                 s.settle();
             }

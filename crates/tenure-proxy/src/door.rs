@@ -12,7 +12,7 @@ use tenure_sys::{socket::SockDiag, user};
 pub(super) type IsOurs = Box<dyn Fn(u32) -> bool + Send>;
 
 /// The way to ask, and whom to let through.
-pub(super) struct Door {
+pub(super) struct PeerCheck {
     kernel: Option<SockDiag>,
     own: u32,
     /// Users of the program other than our own, found out so far.
@@ -20,7 +20,7 @@ pub(super) struct Door {
     is_ours: IsOurs,
 }
 
-impl Door {
+impl PeerCheck {
     pub(super) fn new() -> Self {
         let (own, others) = (user::effective_uid(), Vec::new());
         Self { kernel: None, own, others, is_ours: Box::new(|_| false) }

@@ -1,6 +1,6 @@
 //! The thread that relays: one wait of the kernel for everything, and no timer while nothing is owed.
 //!
-//! It does what it is told between two waits ([`Order`]): to take clients in, to pause, to drain, to cut. Time plays a part
+//! It does what it is told between two waits ([`EngineCommand`]): to take clients in, to pause, to drain, to cut. Time plays a part
 //! in three places only: a drain knows when the next relay will be quiet, clients that were told the end are not listened to
 //! for ever, and descriptors that ran out are asked for again.
 //!
@@ -17,7 +17,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use tenure_core::deadline::monotonic;
 
-use super::door::{Door, IsOurs};
+use super::door::{IsOurs, PeerCheck};
 use super::relay::{LEAVE, Next, Relay};
 use super::route::{Accepted, Route};
 use super::table::Table;
@@ -39,7 +39,7 @@ pub(super) const WAKER: Token = Token(0);
 pub(super) type Refused = Box<dyn Fn(&str) + Send>;
 
 /// What the thread is told.
-pub(super) enum Order {
+pub(super) enum EngineCommand {
     /// Take clients in, and relay them there.
     Open(Vec<(String, SocketAddr)>, Refused, IsOurs),
     /// Take nobody in from now on.
@@ -64,9 +64,9 @@ pub(super) struct Engine {
     routes: Vec<Route>,
     relays: Table,
     buffer: Vec<u8>,
-    orders: Receiver<Order>,
+    orders: Receiver<EngineCommand>,
     refused: Refused,
-    door: Door,
+    door: PeerCheck,
     open: bool,
     /// Clients whom nobody took yet.
     waiting: Vec<usize>,
@@ -87,7 +87,7 @@ impl Engine {
     pub(super) fn new(
         poll: Poll,
         listeners: Vec<(String, TcpListener)>,
-        orders: Receiver<Order>,
+        orders: Receiver<EngineCommand>,
     ) -> io::Result<Self> {
         let routes = listeners.into_iter().enumerate();
         let routes: io::Result<Vec<Route>> =
@@ -100,7 +100,7 @@ impl Engine {
             buffer: vec![0; BUFFER],
             orders,
             refused: Box::new(|_| {}),
-            door: Door::new(),
+            door: PeerCheck::new(),
             open: false,
             waiting: Vec::new(),
             relays_again: Vec::new(),
@@ -295,21 +295,21 @@ impl Engine {
     fn obey(&mut self) -> Option<()> {
         loop {
             match self.orders.try_recv() {
-                Ok(Order::Open(upstreams, refused, is_ours)) => {
+                Ok(EngineCommand::Open(upstreams, refused, is_ours)) => {
                     self.door.begin(is_ours);
                     self.begin(&upstreams, refused);
                 }
-                Ok(Order::Pause(done)) => {
+                Ok(EngineCommand::Pause(done)) => {
                     self.open = false;
                     self.watch();
                     // Whoever does not wait for it needs no answer, here and below.
                     let _heard = done.send(());
                 }
-                Ok(Order::Drain(until, answer)) => {
+                Ok(EngineCommand::Drain(until, answer)) => {
                     self.relays.all_mut().for_each(|(_, relay)| relay.keep_back());
                     self.drain = Some(Drain { until, look: self.now, answer });
                 }
-                Ok(Order::Cut(answer)) => {
+                Ok(EngineCommand::Cut(answer)) => {
                     let _heard = answer.send(self.cut());
                 }
                 Err(TryRecvError::Empty) => return Some(()),

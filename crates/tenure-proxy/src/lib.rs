@@ -31,12 +31,12 @@ mod route;
 mod table;
 mod talk;
 
-use engine::{Engine, Order, WAKER};
+use engine::{Engine, EngineCommand, WAKER};
 
 /// The listeners of a worker and the thread that relays what comes in. Ends with the last handle; listeners then close.
 #[derive(Debug)]
 pub struct Proxy {
-    orders: Sender<Order>,
+    orders: Sender<EngineCommand>,
     waker: Arc<Waker>,
     listeners: Vec<(String, TcpListener)>,
     open: AtomicBool,
@@ -44,7 +44,7 @@ pub struct Proxy {
 
 /// What a drain has left.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Left {
+pub struct DrainRemainder {
     /// Clients that are still connected.
     pub open: usize,
 }
@@ -79,14 +79,14 @@ impl Proxy {
         refused: impl Fn(&str) + Send + 'static,
     ) {
         self.open.store(true, Ordering::Release);
-        self.tell(Order::Open(upstreams, Box::new(refused), Box::new(is_ours)));
+        self.tell(EngineCommand::Open(upstreams, Box::new(refused), Box::new(is_ours)));
     }
 
     /// Takes nobody in any more, and returns once that is so: who comes now waits in the kernel's queue.
     pub fn pause(&self) {
         self.open.store(false, Ordering::Release);
         let (done, paused) = mpsc::channel();
-        self.tell(Order::Pause(done));
+        self.tell(EngineCommand::Pause(done));
         // The thread lives as long as this handle, so it answers.
         let _answered = paused.recv();
     }
@@ -95,16 +95,16 @@ impl Proxy {
     /// until [`Proxy::open`], no request is passed on by a relay whose last one has an answer.
     ///
     /// To be called while paused. [`Proxy::open`] ends it early, and what was kept back is passed on then.
-    pub fn drain(&self, deadline: &Deadline) -> Left {
+    pub fn drain(&self, deadline: &Deadline) -> DrainRemainder {
         let (answer, drained) = mpsc::channel();
-        self.tell(Order::Drain(monotonic().saturating_add(deadline.remaining()), answer));
-        Left { open: drained.recv().unwrap_or_default() }
+        self.tell(EngineCommand::Drain(monotonic().saturating_add(deadline.remaining()), answer));
+        DrainRemainder { open: drained.recv().unwrap_or_default() }
     }
 
     /// Ends the relays that are left, with a reset to both sides; returns how many there were.
     pub fn cut(&self) -> usize {
         let (answer, cut) = mpsc::channel();
-        self.tell(Order::Cut(answer));
+        self.tell(EngineCommand::Cut(answer));
         cut.recv().unwrap_or_default()
     }
 
@@ -120,7 +120,7 @@ impl Proxy {
         Ok(listeners.into_iter().map(|(name, listener)| (name, listener.into())).collect())
     }
 
-    fn tell(&self, order: Order) {
+    fn tell(&self, order: EngineCommand) {
         // Only a thread that is gone cannot be told, and it goes with this handle.
         drop(self.orders.send(order));
         drop(self.waker.wake());

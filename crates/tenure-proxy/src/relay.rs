@@ -27,14 +27,14 @@ const DISCARDS: usize = 16;
 
 /// The two sides of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Side {
+pub(super) enum Direction {
     Client,
     Program,
 }
 
 /// Where it stands.
 #[derive(Debug)]
-enum Stage {
+enum RelayStage {
     /// The program did not take the client, or nobody has asked it yet.
     Waiting,
     /// The connection to the program, at this address, is being made.
@@ -51,7 +51,7 @@ pub(super) struct Relay {
     /// The listener that it came in by.
     pub(super) route: usize,
     client: TcpStream,
-    stage: Stage,
+    stage: RelayStage,
     up: Flow,
     down: Flow,
     talk: Talk,
@@ -102,7 +102,7 @@ impl Relay {
         Ok(Self {
             route,
             client,
-            stage: Stage::Waiting,
+            stage: RelayStage::Waiting,
             up: Flow::default(),
             down: Flow::default(),
             talk: Talk::new(tenure_core::deadline::monotonic()),
@@ -118,7 +118,7 @@ impl Relay {
         });
         match made {
             Ok(program) => {
-                self.stage = Stage::Connecting(program, address);
+                self.stage = RelayStage::Connecting(program, address);
                 Next::Wait
             }
             Err(error) => self.not_connected(&error),
@@ -126,23 +126,23 @@ impl Relay {
     }
 
     /// What an event on one of the sockets leads to.
-    pub(super) fn hear(&mut self, side: Side, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+    pub(super) fn hear(&mut self, side: Direction, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
         let near = event.is_read_closed();
         if near {
             match side {
-                Side::Client => self.up.end_is_near(),
-                Side::Program => self.down.end_is_near(),
+                Direction::Client => self.up.end_is_near(),
+                Direction::Program => self.down.end_is_near(),
             }
         }
         let program = match &self.stage {
-            Stage::Relaying(program) => program,
-            Stage::Leaving(_) => return self.discard(buffer),
-            Stage::Waiting | Stage::Connecting(..) => return self.hear_early(side, event),
+            RelayStage::Relaying(program) => program,
+            RelayStage::Leaving(_) => return self.discard(buffer),
+            RelayStage::Waiting | RelayStage::Connecting(..) => return self.hear_early(side, event),
         };
         if event.is_error() {
             let failed = match side {
-                Side::Client => self.client.take_error(),
-                Side::Program => program.take_error(),
+                Direction::Client => self.client.take_error(),
+                Direction::Program => program.take_error(),
             };
             if !matches!(failed, Ok(None)) {
                 return self.abort();
@@ -150,26 +150,26 @@ impl Relay {
         }
         let (reads, writes) = (event.is_readable() || near, event.is_writable());
         let (up, down) = match side {
-            Side::Client => (reads, writes && self.down.is_held()),
-            Side::Program => (writes && self.up.is_held(), reads),
+            Direction::Client => (reads, writes && self.down.is_held()),
+            Direction::Program => (writes && self.up.is_held(), reads),
         };
         self.pump(up, down, buffer, now)
     }
 
     /// Before bytes go both ways, only two things matter: the program takes the client, or the client goes away.
-    fn hear_early(&mut self, side: Side, event: &Event) -> Next {
+    fn hear_early(&mut self, side: Direction, event: &Event) -> Next {
         match side {
-            Side::Client if event.is_error() || event.is_write_closed() => Next::Close,
-            Side::Client => Next::Wait,
-            Side::Program => self.finish_connecting(event),
+            Direction::Client if event.is_error() || event.is_write_closed() => Next::Close,
+            Direction::Client => Next::Wait,
+            Direction::Program => self.finish_connecting(event),
         }
     }
 
     /// The next part of a turn that was too long.
     pub(super) fn turn(&mut self, buffer: &mut [u8], now: Duration) -> Next {
         match &self.stage {
-            Stage::Leaving(_) => self.discard(buffer),
-            Stage::Waiting | Stage::Connecting(..) | Stage::Relaying(_) => self.pump(true, true, buffer, now),
+            RelayStage::Leaving(_) => self.discard(buffer),
+            RelayStage::Waiting | RelayStage::Connecting(..) | RelayStage::Relaying(_) => self.pump(true, true, buffer, now),
         }
     }
 
@@ -177,9 +177,9 @@ impl Relay {
         if !event.is_writable() && !event.is_error() {
             return Next::Wait;
         }
-        let Stage::Connecting(program, address) = &self.stage else { return Next::Wait };
+        let RelayStage::Connecting(program, address) = &self.stage else { return Next::Wait };
         if let Err(error) = connected(program, *address) {
-            self.stage = Stage::Waiting;
+            self.stage = RelayStage::Waiting;
             return self.not_connected(&error);
         }
         Next::Connected { speaks: event.is_readable() || event.is_read_closed() }
@@ -187,15 +187,15 @@ impl Relay {
 
     /// Both ends of a connection that was just made, ours first.
     pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
-        let Stage::Connecting(program, _) = &self.stage else { return None };
+        let RelayStage::Connecting(program, _) = &self.stage else { return None };
         Some((program.local_addr().ok()?, program.peer_addr().ok()?))
     }
 
     /// The connection leads to the program: begins to relay.
     pub(super) fn begin(&mut self, speaks: bool, buffer: &mut [u8], now: Duration) -> Next {
-        match std::mem::replace(&mut self.stage, Stage::Waiting) {
-            Stage::Connecting(program, _) => self.stage = Stage::Relaying(program),
-            stage @ (Stage::Waiting | Stage::Relaying(_) | Stage::Leaving(_)) => self.stage = stage,
+        match std::mem::replace(&mut self.stage, RelayStage::Waiting) {
+            RelayStage::Connecting(program, _) => self.stage = RelayStage::Relaying(program),
+            stage @ (RelayStage::Waiting | RelayStage::Relaying(_) | RelayStage::Leaving(_)) => self.stage = stage,
         }
         // The client's edges were not listened to until now. What the program says from now on has an edge of its own: read in
         // this turn, an answer to what the client says would pass for one that came before.
@@ -204,7 +204,7 @@ impl Relay {
 
     /// The connection leads to somebody else: it ends with a reset, and the client waits.
     pub(super) fn turn_away(&mut self) -> Next {
-        if let Stage::Connecting(program, _) = std::mem::replace(&mut self.stage, Stage::Waiting) {
+        if let RelayStage::Connecting(program, _) = std::mem::replace(&mut self.stage, RelayStage::Waiting) {
             drop(socket::reset_at_close(program.as_fd()));
         }
         self.down = Flow::default();
@@ -226,12 +226,12 @@ impl Relay {
 
     /// Whether the program has not been asked, or did not take the client.
     pub(super) fn is_waiting(&self) -> bool {
-        matches!(self.stage, Stage::Waiting)
+        matches!(self.stage, RelayStage::Waiting)
     }
 
     fn pump(&mut self, up: bool, down: bool, buffer: &mut [u8], now: Duration) -> Next {
         let up = up && !self.keeps_back();
-        let Stage::Relaying(program) = &mut self.stage else { return Next::Wait };
+        let RelayStage::Relaying(program) = &mut self.stage else { return Next::Wait };
         let idle = Ok(Turn { moved: false, more: false });
         let up = if up { self.up.pump(&mut self.client, program, buffer) } else { idle };
         let idle = Ok(Turn { moved: false, more: false });
@@ -278,7 +278,7 @@ impl Relay {
 
     /// When this relay is quiet, if nothing moves until then; `None` while somebody waits for somebody.
     pub(super) fn quiet_at(&self) -> Option<Duration> {
-        let relaying = matches!(self.stage, Stage::Relaying(_));
+        let relaying = matches!(self.stage, RelayStage::Relaying(_));
         if !relaying || self.up.is_held() || self.down.is_held() {
             return None;
         }
@@ -288,7 +288,7 @@ impl Relay {
     /// Ends the connection to the program and tells the client the end: by its own, and not by a reset, even where it has
     /// said something that was not passed on.
     pub(super) fn leave(&mut self, until: Duration, buffer: &mut [u8]) -> Next {
-        self.stage = Stage::Leaving(until);
+        self.stage = RelayStage::Leaving(until);
         match self.client.shutdown(Shutdown::Write) {
             Ok(()) => self.discard(buffer),
             // It is gone.
@@ -299,8 +299,8 @@ impl Relay {
     /// Until when a client that was told the end is listened to; `None` before.
     pub(super) fn leaves_at(&self) -> Option<Duration> {
         match self.stage {
-            Stage::Leaving(until) => Some(until),
-            Stage::Waiting | Stage::Connecting(..) | Stage::Relaying(_) => None,
+            RelayStage::Leaving(until) => Some(until),
+            RelayStage::Waiting | RelayStage::Connecting(..) | RelayStage::Relaying(_) => None,
         }
     }
 
@@ -322,8 +322,8 @@ impl Relay {
         // One that is gone already needs none.
         drop(socket::reset_at_close(self.client.as_fd()));
         match &self.stage {
-            Stage::Waiting | Stage::Leaving(_) => {}
-            Stage::Connecting(program, _) | Stage::Relaying(program) => {
+            RelayStage::Waiting | RelayStage::Leaving(_) => {}
+            RelayStage::Connecting(program, _) | RelayStage::Relaying(program) => {
                 drop(socket::reset_at_close(program.as_fd()));
             }
         }

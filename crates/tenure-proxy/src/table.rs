@@ -2,7 +2,7 @@
 
 use mio::Token;
 
-use super::relay::{Relay, Side, Tokens};
+use super::relay::{Direction, Relay, Tokens};
 
 /// Places that an empty table keeps.
 const KEPT: usize = 256;
@@ -87,8 +87,8 @@ impl Table {
     }
 
     /// The place and side that a token names.
-    pub(super) fn named(&self, token: Token) -> Option<(usize, Side)> {
+    pub(super) fn named(&self, token: Token) -> Option<(usize, Direction)> {
         let number = token.0.checked_sub(self.first)?;
-        Some((number / 2, if number % 2 == 0 { Side::Client } else { Side::Program }))
+        Some((number / 2, if number % 2 == 0 { Direction::Client } else { Direction::Program }))
     }
 }

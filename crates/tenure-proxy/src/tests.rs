@@ -142,9 +142,9 @@ fn a_slow_reader_slows_the_writer_and_loses_nothing() {
 }
 
 fn room_within(stream: &TcpStream, limit: Duration) -> bool {
-    use std::os::fd::AsFd;
-    use tenure_sys::poll::{Interest, Want, wait};
-    wait(&mut [Interest::new(stream.as_fd(), Want::Write)], Some(limit)).expect("a wait") > 0
+        use std::os::fd::AsFd;
+        use tenure_sys::poll::{Interest, Readiness, wait};
+    wait(&mut [Interest::new(stream.as_fd(), Readiness::Write)], Some(limit)).expect("a wait") > 0
 }
 
 #[test]
@@ -182,7 +182,7 @@ fn many_clients_are_served_beside_each_other() {
 
 #[test]
 fn a_stream_that_breaks_does_not_look_like_one_that_ended() {
-    use std::os::fd::AsFd;
+        use std::os::fd::AsFd;
     let (_proxy, public, program) = proxied();
     let mut client = client(public);
     let served = accept(&program);
@@ -282,7 +282,7 @@ fn a_client_that_goes_away_while_it_waits_is_forgotten() {
     assert_eq!(heard(&served, 4), b"next");
     drop((next, served));
     proxy.pause();
-    assert_eq!(proxy.drain(&within(LONG)), Left { open: 0 });
+    assert_eq!(proxy.drain(&within(LONG)), DrainRemainder { open: 0 });
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tenure_core::record::desired::Desired;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::{Event, What};
 use tenure_sys::dir::Dir;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::watch::Watch;
 
@@ -222,7 +222,7 @@ impl Kept {
             if says(&self.ledger()) {
                 return;
             }
-            let mut change = [Interest::new(watch.as_fd(), Want::Read)];
+            let mut change = [Interest::new(watch.as_fd(), Readiness::Read)];
             let changed = poll::wait(&mut change, Some(PATIENCE)).expect("a watch can be waited for");
             assert!(changed > 0, "what is waited for is recorded");
         }

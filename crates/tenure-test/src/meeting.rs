@@ -8,7 +8,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
 /// The longest that a test waits for another process; reached only when something is broken.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -53,7 +53,7 @@ impl Meeting {
     /// If nobody comes within [`PATIENCE`].
     #[must_use]
     pub fn meet(&self) -> Met {
-        let mut interests = [Interest::new(self.listener.as_fd(), Want::Read)];
+        let mut interests = [Interest::new(self.listener.as_fd(), Readiness::Read)];
         let ready = poll::wait(&mut interests, Some(PATIENCE)).expect("a listener can be polled");
         assert!(ready > 0, "nobody came to {}", self.path.display());
         let (stream, _) = self.listener.accept().expect("a polled connection is accepted");

@@ -15,7 +15,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
-use tenure_core::protocol::wire::{self, Answer, Request, Until};
+use tenure_core::protocol::wire::{self, Answer, ControlRequest, Until};
 use tenure_sys::dir::Dir;
 use tenure_sys::{limits, socket};
 
@@ -126,10 +126,10 @@ struct Members {
 
 impl Members {
     fn new(kind: Kind, size: usize) -> Self {
-        let frame = |request: &Request| wire::encode(request).expect("a request encodes");
+        let frame = |request: &ControlRequest| wire::encode(request).expect("a request encodes");
         let never =
-            Request::Wait { until: Until::GenerationAbove(u64::MAX - 1), within_ms: 1 << 50, proved: false };
-        let (hello, wait) = (frame(&Request::Hello), frame(&never));
+            ControlRequest::Wait { until: Until::GenerationAbove(u64::MAX - 1), within_ms: 1 << 50, proved: false };
+        let (hello, wait) = (frame(&ControlRequest::Hello), frame(&never));
         Self { kind, size, came: 0, held: VecDeque::new(), dice: Dice::new(1), hello, wait }
     }
 
@@ -218,7 +218,7 @@ pub fn newcomer(scope: &Path) -> Option<Duration> {
     let began = monotonic();
     let mut stream = socket::connect_unix(&dir, "control.sock", PATIENCE).ok()?;
     stream.set_read_timeout(Some(PATIENCE)).ok()?;
-    wire::write(&mut stream, &Request::Hello).ok()?;
+    wire::write(&mut stream, &ControlRequest::Hello).ok()?;
     let answer: Answer = wire::read(&mut stream).ok()?;
     matches!(answer, Answer::Hello(_)).then(|| monotonic().saturating_sub(began))
 }

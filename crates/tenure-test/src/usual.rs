@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 use tenure_sys::dir::Dir;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::watch::Watch;
 
@@ -99,7 +99,7 @@ pub fn started(sandbox: &Sandbox) -> u32 {
         !ledger["booting_until"].is_null()
     };
     while booting() {
-        let changed = poll::wait(&mut [Interest::new(watch.as_fd(), Want::Read)], Some(PATIENCE));
+        let changed = poll::wait(&mut [Interest::new(watch.as_fd(), Readiness::Read)], Some(PATIENCE));
         assert_eq!(
             changed.expect("a watch can be waited for"),
             1,

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tenure_core::deadline::monotonic;
-use tenure_core::protocol::wire::{self, Answer, Request};
+use tenure_core::protocol::wire::{self, Answer, ControlRequest};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Sandbox;
 use tenure_test::storm::dice::Dice;
@@ -33,7 +33,7 @@ fn connect(sandbox: &Sandbox) -> UnixStream {
 fn answers(sandbox: &Sandbox, pid: u32) {
     let began = monotonic();
     let mut stream = connect(sandbox);
-    wire::write(&mut stream, &Request::Hello).expect("it takes a request");
+    wire::write(&mut stream, &ControlRequest::Hello).expect("it takes a request");
     let Answer::Hello(hello) = wire::read(&mut stream).expect("it answers") else {
         panic!("HELLO is answered with HELLO")
     };
@@ -61,7 +61,7 @@ fn random_bytes_and_mutated_frames_change_nothing() {
     let sandbox = BINARIES.sandbox(&[]);
     let pid = started(&sandbox);
     let mut dice = Dice::new(7);
-    let frame = wire::encode(&Request::Hello).expect("encodes");
+    let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
     for round in 0..2000 {
         let length = dice.below(300);
         let mut bytes: Vec<u8> =
@@ -158,7 +158,7 @@ fn peers_that_ask_and_never_read_keep_nobody_waiting() {
     let sandbox = BINARIES.sandbox(&[]);
     let pid = started(&sandbox);
     let before = memory(pid);
-    let frame = wire::encode(&Request::Hello).expect("encodes");
+    let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
     let many = frame.repeat(20);
     let mut kept = Vec::new();
     for _ in 0..100 {
@@ -201,7 +201,7 @@ fn a_wait_without_end_and_a_peer_that_leaves_it_are_no_burden() {
         for generation in [0, u64::MAX] {
             let mut stream = connect(&sandbox);
             let until = wire::Until::GenerationAbove(generation);
-            wire::write(&mut stream, &Request::Wait { until, within_ms, proved: false })
+            wire::write(&mut stream, &ControlRequest::Wait { until, within_ms, proved: false })
                 .expect("it takes a request");
             kept.push(stream);
         }

@@ -2,7 +2,7 @@
 //!
 //! The matrix runs over `Point::ALL`, so a new point is met here or the test fails because nobody came to it.
 
-use tenure_core::fault::{Point, Role};
+use tenure_core::fault::{Point, PointRole};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::meeting::{Met, PATIENCE};
 use tenure_test::sandbox::{Call, Output, Running, Sandbox};
@@ -136,7 +136,7 @@ fn travel(sandbox: &Sandbox, point: Point) -> (Running, Met) {
     (traveller, met)
 }
 
-fn of_role(role: Role) -> impl Iterator<Item = Point> {
+fn of_role(role: PointRole) -> impl Iterator<Item = Point> {
     Point::ALL.iter().copied().filter(move |point| point.role() == role)
 }
 
@@ -209,7 +209,7 @@ fn tells(output: &Output, point: Point) {
 
 #[test]
 fn a_launcher_killed_at_any_point_leaves_a_scope_that_heals() {
-    for point in of_role(Role::Launcher) {
+    for point in of_role(PointRole::Launcher) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
@@ -221,7 +221,7 @@ fn a_launcher_killed_at_any_point_leaves_a_scope_that_heals() {
 
 #[test]
 fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
-    for point in of_role(Role::Launcher) {
+    for point in of_role(PointRole::Launcher) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);
@@ -251,7 +251,7 @@ fn a_launcher_stopped_at_any_point_is_named_and_goes_on_when_it_is_continued() {
 
 #[test]
 fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
-    for point in of_role(Role::Worker) {
+    for point in of_role(PointRole::Worker) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
@@ -274,7 +274,7 @@ fn a_worker_killed_at_any_point_leaves_a_scope_that_heals() {
 
 #[test]
 fn a_worker_stopped_at_any_point_is_ended_when_its_time_is_over() {
-    for point in of_role(Role::Worker) {
+    for point in of_role(PointRole::Worker) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);
@@ -290,7 +290,7 @@ fn a_worker_stopped_at_any_point_is_ended_when_its_time_is_over() {
 
 #[test]
 fn a_shim_killed_at_any_point_leaves_a_scope_that_heals() {
-    for point in of_role(Role::Shim) {
+    for point in of_role(PointRole::Shim) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
@@ -301,7 +301,7 @@ fn a_shim_killed_at_any_point_leaves_a_scope_that_heals() {
 
 #[test]
 fn a_shim_stopped_at_any_point_is_ended_when_its_time_is_over() {
-    for point in of_role(Role::Shim) {
+    for point in of_role(PointRole::Shim) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);
@@ -335,7 +335,7 @@ fn generations_rise(sandbox: &Sandbox, point: Point) {
 
 #[test]
 fn a_worker_killed_at_any_point_of_a_takeover_leaves_one_that_serves() {
-    for point in of_role(Role::Incumbent).chain(of_role(Role::Successor)) {
+    for point in of_role(PointRole::Incumbent).chain(of_role(PointRole::Successor)) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         kill(met);
@@ -347,7 +347,7 @@ fn a_worker_killed_at_any_point_of_a_takeover_leaves_one_that_serves() {
 
 #[test]
 fn a_worker_stopped_at_any_point_of_a_takeover_is_ended_or_goes_on() {
-    for point in of_role(Role::Incumbent).chain(of_role(Role::Successor)) {
+    for point in of_role(PointRole::Incumbent).chain(of_role(PointRole::Successor)) {
         let sandbox = sandbox(point);
         let (traveller, met) = travel(&sandbox, point);
         let stopped = handle(&met);

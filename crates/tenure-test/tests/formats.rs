@@ -8,8 +8,8 @@ use std::fs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenure_core::launch::handshake::Brief;
-use tenure_core::protocol::wire::{Answer, Request};
+use tenure_core::launch::handshake::Handshake;
+use tenure_core::protocol::wire::{Answer, ControlRequest};
 use tenure_core::record::desired::Desired;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::Event;
@@ -128,7 +128,7 @@ fn hello_line(tag: &str) -> Option<&'static str> {
 
 #[test]
 fn every_request_of_wire_1_holds() {
-    lines_hold::<Request>(REQUESTS, "op");
+    lines_hold::<ControlRequest>(REQUESTS, "op");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn every_answer_of_wire_1_holds() {
 
 #[test]
 fn the_brief_holds() {
-    holds::<Brief>(BRIEF);
+    holds::<Handshake>(BRIEF);
 }
 
 #[test]

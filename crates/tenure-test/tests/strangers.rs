@@ -11,7 +11,7 @@ use std::path::Path;
 use tenure_core::spec::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_core::store::event::What;
 use tenure_sys::dir::Dir;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::Signal;
 use tenure_sys::watch::Watch;
 use tenure_test::meeting::PATIENCE;
@@ -94,7 +94,7 @@ fn stranger(sandbox: &Sandbox, port: u16) -> (Running, BufReader<TcpStream>) {
     let python = tool("python3").expect("looked for before").display().to_string();
     let words = ["--reuid", &uid, "--regid", &uid, "--clear-groups", &python, "-c", STRANGER, &port, &tell];
     let running = sandbox.command(&setpriv, words).cwd(Path::new("/")).start();
-    let mut comes = [Interest::new(told.as_fd(), Want::Read)];
+    let mut comes = [Interest::new(told.as_fd(), Readiness::Read)];
     let came = poll::wait(&mut comes, Some(PATIENCE)).expect("a listener can be waited for");
     assert_eq!(came, 1, "he tells that he listens");
     let (stream, _) = told.accept().expect("he is there");
@@ -120,7 +120,7 @@ fn clients_wait(sandbox: &Sandbox) -> String {
         if let Some(why) = found.next() {
             return why;
         }
-        let mut change = [Interest::new(watch.as_fd(), Want::Read)];
+        let mut change = [Interest::new(watch.as_fd(), Readiness::Read)];
         assert!(poll::wait(&mut change, Some(PATIENCE)).expect("waits") > 0, "an event tells it");
     }
 }

@@ -6,7 +6,7 @@
 use std::net::{SocketAddr, TcpStream};
 use std::thread;
 
-use tenure_core::fault::{Point, Role};
+use tenure_core::fault::{Point, PointRole};
 use tenure_sys::process::ProcessHandle;
 use tenure_test::ask;
 use tenure_test::kept::Kept;
@@ -53,7 +53,7 @@ impl Scene {
         offer.clone().write();
         let meeting = kept.sandbox.meeting("point");
         let armed = meeting.armed(point);
-        let old = point.role() == Role::Incumbent;
+        let old = point.role() == PointRole::Incumbent;
         let first = if old { kept.ensure().fault(&armed) } else { kept.ensure() };
         let address = ask::address(&first.run().expect(0));
         // The successor is given up soon where it is held.
@@ -107,7 +107,7 @@ impl Scene {
 }
 
 /// At every point at once: a takeover that is held waits most of the time.
-fn everywhere(role: Role, overlap: bool, goes: Goes) {
+fn everywhere(role: PointRole, overlap: bool, goes: Goes) {
     // Nobody has to make room before the other one serves where both do.
     let passed = |point: &Point| !overlap || *point != Point::IncumbentCommitted;
     let of_role = Point::ALL.iter().copied().filter(|point| point.role() == role);
@@ -123,40 +123,40 @@ fn everywhere(role: Role, overlap: bool, goes: Goes) {
 
 #[test]
 fn a_stop_while_the_successor_is_held_ends_both() {
-    everywhere(Role::Successor, false, Goes::Never);
+    everywhere(PointRole::Successor, false, Goes::Never);
 }
 
 #[test]
 fn a_stop_while_the_successor_goes_on_ends_both() {
-    everywhere(Role::Successor, false, Goes::Meanwhile);
+    everywhere(PointRole::Successor, false, Goes::Meanwhile);
 }
 
 #[test]
 fn a_stop_while_the_incumbent_is_held_ends_both() {
-    everywhere(Role::Incumbent, false, Goes::Never);
+    everywhere(PointRole::Incumbent, false, Goes::Never);
 }
 
 #[test]
 fn a_stop_while_the_incumbent_goes_on_ends_both() {
-    everywhere(Role::Incumbent, false, Goes::Meanwhile);
+    everywhere(PointRole::Incumbent, false, Goes::Meanwhile);
 }
 
 #[test]
 fn a_stop_while_both_programs_serve_and_the_successor_is_held_ends_both() {
-    everywhere(Role::Successor, true, Goes::Never);
+    everywhere(PointRole::Successor, true, Goes::Never);
 }
 
 #[test]
 fn a_stop_while_both_programs_serve_and_the_successor_goes_on_ends_both() {
-    everywhere(Role::Successor, true, Goes::Meanwhile);
+    everywhere(PointRole::Successor, true, Goes::Meanwhile);
 }
 
 #[test]
 fn a_stop_while_both_programs_serve_and_the_incumbent_is_held_ends_both() {
-    everywhere(Role::Incumbent, true, Goes::Never);
+    everywhere(PointRole::Incumbent, true, Goes::Never);
 }
 
 #[test]
 fn a_stop_while_both_programs_serve_and_the_incumbent_goes_on_ends_both() {
-    everywhere(Role::Incumbent, true, Goes::Meanwhile);
+    everywhere(PointRole::Incumbent, true, Goes::Meanwhile);
 }

@@ -1,6 +1,6 @@
 //! Ends that nobody asked for: on record, told by every word that looks, and a reason to wait where they repeat.
 
-use tenure_core::protocol::ends::{End, How};
+use tenure_core::protocol::ends::{End, EndKind};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
@@ -80,7 +80,7 @@ fn a_worker_that_is_done_is_told_by_every_word_that_looks() {
 fn a_program_that_came_back_is_a_warning_that_strict_fails_on() {
     let kept = kept_with("{ backoff = [\"1ms\", \"1ms\"] }");
     let ends = end_program(&kept, Signal::Kill, 1);
-    assert_eq!((ends[0].how, ends[0].generation), (How::StartsAgain, 1));
+    assert_eq!((ends[0].how, ends[0].generation), (EndKind::StartsAgain, 1));
     assert!(ends[0].why.contains("signal 9") && ends[0].served_ms.is_some(), "{ends:?}");
     let told = kept.ensure().run().expect(0);
     let warning = &told.json()["warnings"][0];
@@ -147,7 +147,7 @@ fn a_worker_that_was_killed_is_told_as_found_dead_and_counts_for_nothing() {
         assert_eq!(kept.ledger().ends.len() as u64, generation - 1, "a look writes nothing");
         kept.ensure().run().expect(0);
         let ends = kept.ledger().ends;
-        assert_eq!(ends.last().map(|end| (end.how, end.generation)), Some((How::FoundDead, generation)));
+        assert_eq!(ends.last().map(|end| (end.how, end.generation)), Some((EndKind::FoundDead, generation)));
     }
     kept.stop().run().expect(0);
 }

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::Spec;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
 use crate::reason;
@@ -21,7 +21,7 @@ use tenure_sys::thread;
 mod eyes;
 mod places;
 
-use eyes::Eyes;
+use eyes::FileWatcher;
 
 /// Name of the check that says why a build cannot be read or watched.
 const CHECK: &str = "source";
@@ -29,19 +29,19 @@ const CHECK: &str = "source";
 /// What the control thread, the host and the reading thread share. The lock keeps them from one another's half-done
 /// readings; the control thread never waits for it.
 #[derive(Debug, Clone)]
-pub(crate) struct Source(Arc<Inner>);
+pub(crate) struct BuildWatcher(Arc<WatcherShared>);
 
 #[derive(Debug)]
-struct Inner {
-    eyes: Mutex<Option<Eyes>>,
+struct WatcherShared {
+    eyes: Mutex<Option<FileWatcher>>,
     /// Up when the files are to be read again.
     stale: Waker,
 }
 
-impl Source {
+impl BuildWatcher {
     /// Watches nothing.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(Inner { eyes: Mutex::new(None), stale: Waker::new()? })))
+        Ok(Self(Arc::new(WatcherShared { eyes: Mutex::new(None), stale: Waker::new()? })))
     }
 
     /// Watches and reads the build of `spec`, where it names one. To be called before anything of it is started: the worker
@@ -52,7 +52,7 @@ impl Source {
             return Ok(());
         }
         // Not under the lock: until it is known what was started nothing can have changed.
-        match Eyes::open(spec) {
+        match FileWatcher::open(spec) {
             Ok(eyes) => {
                 tell(&eyes, status);
                 *self.eyes() = Some(eyes);
@@ -102,7 +102,7 @@ impl Source {
     }
 
     fn await_change(&self) {
-        let mut waiting = [Interest::new(self.0.stale.as_fd(), Want::Read)];
+        let mut waiting = [Interest::new(self.0.stale.as_fd(), Readiness::Read)];
         // Only a lack of memory ends the wait early; then there is nothing to read again.
         drop(poll::wait(&mut waiting, None));
         self.0.stale.drain();
@@ -115,12 +115,12 @@ impl Source {
         }
     }
 
-    fn eyes(&self) -> MutexGuard<'_, Option<Eyes>> {
+    fn eyes(&self) -> MutexGuard<'_, Option<FileWatcher>> {
         self.0.eyes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(eyes: &Eyes, status: &Status) {
+fn tell(eyes: &FileWatcher, status: &Status) {
     status.set_content(eyes.content());
     show(status, eyes.trouble());
 }

@@ -10,18 +10,18 @@ use std::io::{self, Write};
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::readiness::LACK;
-use tenure_core::protocol::ends::How;
+use tenure_core::protocol::ends::EndKind;
 use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
 
 use crate::host::check::Inquiry;
 use crate::host::output::{Output, OutputLog};
-use crate::host::program::{Berth, Program};
+use crate::host::program::{Program, Slot};
 use crate::kit::worker::{Standby, Worker};
 use crate::reason;
 use tenure_core::policy::lifecycle::EXIT_FAILED;
-use tenure_core::policy::supervisor::{Act, Happening, Machine, Outcome, Probation};
+use tenure_core::policy::supervisor::{HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent};
 
 mod acts;
 pub mod check;
@@ -38,10 +38,10 @@ mod ready;
 mod relay;
 pub mod shim;
 
-use ended::Ending;
-use handing::{Desk, Hooks};
-use last_good::Made;
-use means::{Means, MeansError};
+use ended::ProgramEnd;
+use handing::{HandoffHooks, HandoffMailbox};
+use last_good::LastGood;
+use means::{ResourceError, Resources};
 use ready::ReadyPipe;
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
@@ -78,15 +78,15 @@ pub fn run(standby: Standby) -> u8 {
         }
     };
     worker.hand_over(Box::new(hooks));
-    let probation = terms.map_or(Probation::None, |terms| match (terms.overlap, terms.bake.duration()) {
-        (true, bake) => Probation::BeforeReady(bake),
-        (false, bake) => Probation::AfterReady(bake),
+    let probation = terms.map_or(ProbationTerms::None, |terms| match (terms.overlap, terms.bake.duration()) {
+        (true, bake) => ProbationTerms::BeforeReady(bake),
+        (false, bake) => ProbationTerms::AfterReady(bake),
     });
     let spec = &worker.brief().spec;
     let failures_allowed = spec.health.as_ref().map_or(1, |health| health.failures);
-    let (machine, first) = Machine::begin(spec.restart.clone(), failures_allowed, probation);
+    let (machine, first) = Supervisor::begin(spec.restart.clone(), failures_allowed, probation);
 
-    let berth = if overlap { Berth::Beside } else { Berth::Alone };
+    let berth = if overlap { Slot::Beside } else { Slot::Alone };
     let mut host = Host::new(worker, means, desk, berth);
     host.carry_out(first);
     let outcome = host.keep(machine);
@@ -102,39 +102,39 @@ fn look_before(standby: &Standby) -> Result<(), String> {
 }
 
 /// All that a host needs beside the worker, and the hooks by which a takeover reaches it.
-fn gather(worker: &mut Worker) -> Result<(Means, (Desk, Hooks)), MeansError> {
-    Ok((Means::gather(worker)?, handing::open().map_err(means::failed("its desk"))?))
+fn gather(worker: &mut Worker) -> Result<(Resources, (HandoffMailbox, HandoffHooks)), ResourceError> {
+    Ok((Resources::gather(worker)?, handing::open().map_err(means::failed("its desk"))?))
 }
 
 /// A host, from its first start to its end.
 struct Host {
     worker: Worker,
-    means: Means,
-    desk: Desk,
+    means: Resources,
+    desk: HandoffMailbox,
     /// Beside whom the next start is.
-    berth: Berth,
+    berth: Slot,
     /// What the program was made of that served last.
-    last_good: Option<Made>,
+    last_good: Option<LastGood>,
     /// The start that is not over yet.
     run: Option<Run>,
     /// Which start that is; what an earlier one still says is dropped by it.
     start: u32,
     /// What the machine is to be told, before anything is waited for.
-    pending: VecDeque<Happening>,
+    pending: VecDeque<SupervisorEvent>,
     /// What happens when a time is over. There is never more than one: back-off, readiness and probation exclude each other.
-    alarm: Option<(Deadline, Happening)>,
+    alarm: Option<(Deadline, SupervisorEvent)>,
     /// The log between two starts; a start's reader has it meanwhile.
     log: Option<OutputLog>,
     account: ProgramStatus,
     stop_heard: bool,
     /// What is known of the end that is going on.
-    ending: Ending,
+    ending: ProgramEnd,
 }
 
 /// One start of the program, until nothing of it lives.
 struct Run {
     program: Program,
-    made: Made,
+    made: LastGood,
     /// It has been told to run; before that nobody else is listened to.
     runs: bool,
     output: Option<Output>,
@@ -143,7 +143,7 @@ struct Run {
 }
 
 impl Host {
-    fn new(worker: Worker, means: Means, desk: Desk, berth: Berth) -> Self {
+    fn new(worker: Worker, means: Resources, desk: HandoffMailbox, berth: Slot) -> Self {
         Self {
             worker,
             means,
@@ -157,19 +157,19 @@ impl Host {
             log: None,
             account: ProgramStatus { identity: None, starts: 0, last_exit: None, last_end: None },
             stop_heard: false,
-            ending: Ending::default(),
+            ending: ProgramEnd::default(),
         }
     }
 
     /// Hears, decides, acts, until the machine is at its end.
-    fn keep(&mut self, mut machine: Machine) -> Outcome {
+    fn keep(&mut self, mut machine: Supervisor) -> HostOutcome {
         loop {
-            let heard: Vec<Happening> = self.hear();
-            let heard: Vec<Happening> =
+            let heard: Vec<SupervisorEvent> = self.hear();
+            let heard: Vec<SupervisorEvent> =
                 heard.into_iter().flat_map(|happening| self.with_port(happening)).collect();
             for happening in heard {
                 for act in machine.step(happening, monotonic()) {
-                    if let Act::Finish(outcome) = act {
+                    if let SupervisorAction::Finish(outcome) = act {
                         return outcome;
                     }
                     self.carry_out(act);
@@ -179,34 +179,34 @@ impl Host {
     }
 
     /// What was heard, and before it, where a start fails, that somebody else has the port that was chosen for it.
-    fn with_port(&self, happening: Happening) -> Vec<Happening> {
-        let fails = matches!(happening, Happening::Exited(_) | Happening::NeverReady(_));
+    fn with_port(&self, happening: SupervisorEvent) -> Vec<SupervisorEvent> {
+        let fails = matches!(happening, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
         let tree = self.run.as_ref().map(|run| run.program.shim());
         let taken = if fails { self.means.relay.taken(tree) } else { None };
         let told = taken.map(|address| {
             let why =
                 format!("somebody else has {address}, which was chosen for the program; it gets another one");
             self.note(What::Unhealthy, &why);
-            Happening::PortTaken(why)
+            SupervisorEvent::PortTaken(why)
         });
         told.into_iter().chain([happening]).collect()
     }
 
     /// Nothing of the program lives: says how it ended, to whoever still waits.
-    fn leave(mut self, outcome: Outcome) -> u8 {
+    fn leave(mut self, outcome: HostOutcome) -> u8 {
         fault::reach(Point::ProgramEnded);
         match &outcome {
-            Outcome::Done(why) => self.record_end(How::Done, why.clone()),
-            Outcome::GaveUp(why) => self.record_end(How::GaveUp, why.clone()),
-            Outcome::Stopped | Outcome::Failed { .. } => {}
+            HostOutcome::Done(why) => self.record_end(EndKind::Done, why.clone()),
+            HostOutcome::GaveUp(why) => self.record_end(EndKind::GaveUp, why.clone()),
+            HostOutcome::Stopped | HostOutcome::Failed { .. } => {}
         }
         let Self { worker, desk, .. } = self;
         // A takeover that waits at the desk is not waited for.
         drop(desk);
         match outcome {
-            Outcome::Stopped | Outcome::Done(_) => worker.finish(),
-            Outcome::GaveUp(message) => worker.fail("program", &message),
-            Outcome::Failed { stage, message } => worker.fail(stage, &message),
+            HostOutcome::Stopped | HostOutcome::Done(_) => worker.finish(),
+            HostOutcome::GaveUp(message) => worker.fail("program", &message),
+            HostOutcome::Failed { stage, message } => worker.fail(stage, &message),
         }
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tenure_core::launch::handshake::{Brief, Report};
+use tenure_core::launch::handshake::{Handshake, Report};
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::{self, Event, What};
@@ -20,18 +20,18 @@ use tenure_sys::dir::FileStat;
 use tenure_sys::dir::spare::Spare;
 
 use crate::ownership::channel::Channel;
-use crate::ownership::control_listener::Door;
+use crate::ownership::control_listener::ControlListener;
 
 pub(crate) mod channel;
 pub(crate) mod control_listener;
 
 /// All that a worker's threads need to act for it.
 #[derive(Debug)]
-pub(crate) struct Holding {
+pub(crate) struct Ownership {
     pub(crate) state: StateDir,
     pub(crate) channel: Channel,
-    pub(crate) brief: Arc<Brief>,
-    pub(crate) door: Door,
+    pub(crate) brief: Arc<Handshake>,
+    pub(crate) door: ControlListener,
     lease: OnceLock<Lease>,
     /// The control socket as it stood at its path when this worker took over.
     socket: OnceLock<FileStat>,
@@ -56,9 +56,9 @@ enum Writer {
     Other(Box<Ledger>),
 }
 
-impl Holding {
+impl Ownership {
     /// A worker that owns everything from the beginning.
-    pub(crate) fn own(state: StateDir, channel: Channel, brief: Brief, lease: Lease) -> io::Result<Self> {
+    pub(crate) fn own(state: StateDir, channel: Channel, brief: Handshake, lease: Lease) -> io::Result<Self> {
         let holding = Self::standby(state, channel, brief);
         holding.take(lease)?;
         *holding.writer() = Writer::Own;
@@ -66,11 +66,11 @@ impl Holding {
     }
 
     /// A worker that stands by: it has neither lease nor socket, and writes nothing.
-    pub(crate) fn standby(state: StateDir, channel: Channel, brief: Brief) -> Self {
+    pub(crate) fn standby(state: StateDir, channel: Channel, brief: Handshake) -> Self {
         Self {
             state,
             channel,
-            door: Door::default(),
+            door: ControlListener::default(),
             lease: OnceLock::new(),
             socket: OnceLock::new(),
             generation: AtomicU64::new(brief.generation),
@@ -265,27 +265,27 @@ fn is_full(error: &io::Error) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::UnixListener;
+        use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::net::UnixListener;
 
-    use tenure_core::deadline::Moment;
-    use tenure_core::spec::Spec;
-    use tenure_core::spec::scope::Scope;
-    use tenure_core::store::lease::TryLease;
-    use tenure_sys::socket;
+        use tenure_core::deadline::Moment;
+        use tenure_core::spec::Spec;
+        use tenure_core::spec::scope::Scope;
+        use tenure_core::store::lease::TryLease;
+        use tenure_sys::socket;
 
-    use super::*;
+        use super::*;
 
     /// A worker's holding in a directory of its own, its control socket, and the launcher's end of its channel.
     pub(crate) struct Ground {
         pub(crate) _root: tempfile::TempDir,
-        pub(crate) holding: Arc<Holding>,
+        pub(crate) holding: Arc<Ownership>,
         pub(crate) listener: Option<UnixListener>,
         pub(crate) launcher: std::os::fd::OwnedFd,
     }
 
     pub(crate) fn ground() -> Ground {
-        use std::os::fd::AsFd;
+                use std::os::fd::AsFd;
         let private = std::fs::Permissions::from_mode(0o700);
         let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
         let scope: Scope = "memory".parse().expect("valid");
@@ -294,7 +294,7 @@ pub(crate) mod tests {
             panic!("a new directory")
         };
         let listener = socket::bind_unix(state.dir(), file::CONTROL, 16).expect("binds");
-        let brief = Brief {
+        let brief = Handshake {
             state_dir: root.path().to_owned(),
             scope,
             generation: 3,
@@ -308,7 +308,7 @@ pub(crate) mod tests {
         let (launcher, theirs) = socket::pair().expect("a pair");
         socket::send(launcher.as_fd(), &serde_json::to_vec(&brief).expect("writes"), &[]).expect("room");
         let (channel, brief) = Channel::open(theirs).expect("a brief");
-        let holding = Arc::new(Holding::own(state, channel, brief, lease).expect("readable"));
+        let holding = Arc::new(Ownership::own(state, channel, brief, lease).expect("readable"));
         Ground { _root: root, holding, listener: Some(listener), launcher }
     }
 

@@ -16,10 +16,10 @@ use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until,
 };
 use tenure_core::spec::{ListenMode, Spec};
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
-use tenure_core::policy::lifecycle::{self, Deed, Happening, Life};
+use tenure_core::policy::lifecycle::{self, Life, LifecycleAction, LifecycleEvent};
 
 /// How often an embedded app's runtime should call [`Status::beat`]: often enough to tell a stall within seconds, and a
 /// wake-up a second is what an idle server has anyway.
@@ -33,9 +33,9 @@ const LATE_BEATS: u32 = 2;
 
 /// A worker's account of itself; clones write and read the same one.
 #[derive(Clone)]
-pub struct Status(Arc<Inner>);
+pub struct Status(Arc<StatusInner>);
 
-struct Inner {
+struct StatusInner {
     account: Mutex<Account>,
     /// Milliseconds of the monotonic clock at the last beat, plus one; 0 before the first.
     beat: AtomicU64,
@@ -90,7 +90,7 @@ const CLOSED: &str = "it makes room for another version, and its port is closed 
 /// A stop that was asked for from inside the process and is not announced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ask {
-    pub(crate) happening: Happening,
+    pub(crate) happening: LifecycleEvent,
     pub(crate) reason: String,
 }
 
@@ -132,7 +132,7 @@ impl Status {
             probation: None,
             closed: false,
         };
-        Ok(Self(Arc::new(Inner {
+        Ok(Self(Arc::new(StatusInner {
             account: Mutex::new(account),
             beat: AtomicU64::new(0),
             changed: Waker::new()?,
@@ -244,10 +244,10 @@ impl Status {
 
     /// Asks the worker to end, as STOP does. The control thread announces it; a second request changes nothing.
     pub fn ask_stop(&self, reason: impl Into<String>) {
-        self.ask(Happening::StopAsked, reason.into());
+        self.ask(LifecycleEvent::StopAsked, reason.into());
     }
 
-    pub(crate) fn ask(&self, happening: Happening, reason: String) {
+    pub(crate) fn ask(&self, happening: LifecycleEvent, reason: String) {
         self.change(|account| account.asked = account.asked.take().or(Some(Ask { happening, reason })));
     }
 
@@ -279,7 +279,7 @@ impl Status {
     #[must_use]
     pub fn wait_for_stop(&self) -> StopRequest {
         loop {
-            let mut stopping = [Interest::new(self.stopping(), Want::Read)];
+            let mut stopping = [Interest::new(self.stopping(), Readiness::Read)];
             // Only a lack of memory ends the wait early.
             drop(poll::wait(&mut stopping, None));
             if stopping[0].ready()
@@ -317,7 +317,7 @@ impl Status {
     }
 
     /// Moves the life on and tells the deeds. A boot that is over has no deadline any more.
-    pub(crate) fn happen(&self, happening: Happening) -> &'static [Deed] {
+    pub(crate) fn happen(&self, happening: LifecycleEvent) -> &'static [LifecycleAction] {
         let mut account = self.account();
         let (life, deeds) = lifecycle::step(account.life, happening);
         account.life = life;
@@ -334,8 +334,8 @@ impl Status {
 
     /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. `true` for the
     /// first.
-    pub(crate) fn announce(&self, happening: Happening, mut request: StopRequest) -> bool {
-        let first = self.happen(happening).contains(&Deed::Drain);
+    pub(crate) fn announce(&self, happening: LifecycleEvent, mut request: StopRequest) -> bool {
+        let first = self.happen(happening).contains(&LifecycleAction::Drain);
         let mut account = self.account();
         if let Some(known) = &account.stop {
             if known.deadline.remaining() <= request.deadline.remaining() {

@@ -1,7 +1,7 @@
 //! Exactly one healthy worker of the right version, from any number of launchers.
 //!
 //! A *worker* is a long-lived background process that is kept under a [`Scope`]: a name, with a key where one name stands for
-//! several. Any process may be a *launcher*: it says what it wants ([`Spec`], [`Order`]) and calls [`ensure`]. If a worker
+//! several. Any process may be a *launcher*: it says what it wants ([`Spec`], [`Request`]) and calls [`ensure`]. If a worker
 //! is up, that costs one connection and one answer; if not, one launcher starts it and all others get the same one.
 //!
 //! ```no_run
@@ -26,10 +26,7 @@
 #![forbid(unsafe_code)]
 
 /// The calls, and what they answer with.
-pub use tenure_core::{
-    Applied, Ensured, Forgotten, How, Listed, Manner, Order, PinOrder, Pinned, Restarted, Standing,
-    StopOrder, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin,
-};
+pub use tenure_core::{Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, Standing, StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin};
 
 /// What a call fails with.
 pub use tenure_core::{Blame, Error, ErrorKind};

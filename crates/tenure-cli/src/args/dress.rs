@@ -98,10 +98,10 @@ fn section(header: Style, heading: &str, rows: Rows) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+        use std::collections::BTreeSet;
 
-    use super::*;
-    use crate::args::{command, read};
+        use super::*;
+        use crate::args::{command, read};
 
     /// Every command that is shown, by its words.
     fn shown() -> Vec<String> {

@@ -16,7 +16,7 @@ fn version(text: &str) -> Result<Version, String> {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Ensure {
     #[command(flatten)]
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: WorkerSelection,
     /// A worker that is still booting when the time is over is a success (exit 0 instead of 124).
     #[arg(long)]
     pub(crate) accept_warming: bool,
@@ -32,7 +32,7 @@ pub(crate) struct Ensure {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Restart {
     #[command(flatten)]
-    pub(crate) wanted: Wanted,
+    pub(crate) wanted: WorkerSelection,
     /// Start the new program beside the old one this time, as `overlap = true` does each time.
     #[arg(long, conflicts_with = "force")]
     pub(crate) overlap: bool,
@@ -48,7 +48,7 @@ pub(crate) struct Restart {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Stop {
     #[command(flatten)]
-    pub(crate) named: Named,
+    pub(crate) named: WorkerArg,
     /// Stay down: nothing starts it again but `tenure start`.
     #[arg(long)]
     pub(crate) hold: bool,
@@ -58,7 +58,7 @@ pub(crate) struct Stop {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Pin {
     #[command(flatten)]
-    pub(crate) named: Named,
+    pub(crate) named: WorkerArg,
     /// The version: one that was offered before.
     #[arg(value_parser = version)]
     pub(crate) version: Version,
@@ -66,7 +66,7 @@ pub(crate) struct Pin {
 
 /// Which worker is wanted, and where it is described.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Wanted {
+pub(crate) struct WorkerSelection {
     /// The worker's name, or NAME@KEY.
     pub(crate) name: String,
     /// One of several workers of that name; projects have their directory's.
@@ -85,7 +85,7 @@ pub(crate) struct Wanted {
 
 /// Which worker is meant.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Named {
+pub(crate) struct WorkerArg {
     /// The worker's name, or NAME@KEY as `list` shows it.
     pub(crate) name: String,
     #[command(flatten)]
@@ -105,7 +105,7 @@ pub(crate) struct By {
 
 /// What `status` takes.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Status {
+pub(crate) struct StatusArgs {
     /// The worker's name, or NAME@KEY; without it, every worker that is configured here.
     pub(crate) name: Option<String>,
     #[command(flatten)]
@@ -114,9 +114,9 @@ pub(crate) struct Status {
 
 /// What `logs` takes.
 #[derive(Debug, Clone, Args)]
-pub(crate) struct Logs {
+pub(crate) struct LogsArgs {
     #[command(flatten)]
-    pub(crate) named: Named,
+    pub(crate) named: WorkerArg,
     /// Go on with what is written from now on.
     #[arg(short, long)]
     pub(crate) follow: bool,
@@ -132,7 +132,7 @@ pub(crate) struct Logs {
 #[derive(Debug, Clone, Args)]
 pub(crate) struct Events {
     #[command(flatten)]
-    pub(crate) named: Named,
+    pub(crate) named: WorkerArg,
     /// Go on with what happens from now on.
     #[arg(short, long)]
     pub(crate) follow: bool,

@@ -5,11 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Order};
+use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request};
 
-use crate::answer::State;
-use crate::args::{By, Common, Wanted};
-use crate::config::{self, Places, Target};
+use crate::answer::AnswerState;
+use crate::args::{By, Common, WorkerSelection};
+use crate::config::{self, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
 use crate::output::render::Screen;
@@ -36,8 +36,8 @@ impl Call {
     }
 
     /// Where this call looks for configuration.
-    pub(crate) fn places(&self) -> Result<Places, Failure> {
-        Ok(Places::of(self.here()?)?)
+    pub(crate) fn places(&self) -> Result<ConfigPlaces, Failure> {
+        Ok(ConfigPlaces::of(self.here()?)?)
     }
 
     /// The longest time that the call may take: the flag's word, else the variable's.
@@ -49,42 +49,42 @@ impl Call {
     }
 
     /// A target as this call may name it: with -C the plain name leads elsewhere from where the caller is.
-    fn called(&self, target: Target) -> Target {
-        if self.common.directory.is_some() { Target::whole(target.scope) } else { target }
+    fn called(&self, target: ScopeTarget) -> ScopeTarget {
+        if self.common.directory.is_some() { ScopeTarget::whole(target.scope) } else { target }
     }
 
     /// The worker that is wanted.
-    pub(crate) fn wanted(&self, words: &Wanted, command: &[String]) -> Result<config::Order, Failure> {
+    pub(crate) fn wanted(&self, words: &WorkerSelection, command: &[String]) -> Result<config::WantedWorker, Failure> {
         let wanted = config::wanted(&self.places()?, words, command, self.budget()?)?;
-        Ok(config::Order { target: self.called(wanted.target), ..wanted })
+        Ok(config::WantedWorker { target: self.called(wanted.target), ..wanted })
     }
 
     /// The worker that is meant.
-    pub(crate) fn named(&self, name: &str, by: &By) -> Result<Target, Failure> {
+    pub(crate) fn named(&self, name: &str, by: &By) -> Result<ScopeTarget, Failure> {
         Ok(self.called(config::target(&self.places()?, name, by)?))
     }
 
     /// The order to the library. Programs are hosted by this very executable, unless the environment names another.
-    pub(crate) fn order(&self, wanted: config::Order) -> Result<Order, Failure> {
-        let config::Order { target, spec, origin, stated, first_answer, wedged_after, spent } = wanted;
-        let mut order = Order::new(target.scope, spec)
+    pub(crate) fn request(&self, wanted: config::WantedWorker) -> Result<Request, Failure> {
+        let config::WantedWorker { target, spec, origin, stated, first_answer, wedged_after, spent } = wanted;
+        let mut request = Request::new(target.scope, spec)
             .map_err(|bad| {
                 let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
-                Failure::because(State::BadConfig, &bad).hint(remedy)
+                Failure::because(AnswerState::BadConfig, &bad).hint(remedy)
             })?
             .origin(origin, stated)
             .read_stated(config::stated)
             .budget(self.budget()?.saturating_sub(spent))
             .no_spawn(self.common.no_daemon);
         if let Some(wait) = first_answer {
-            order = order.first_answer(wait.duration());
+            request = request.first_answer(wait.duration());
         }
         if let Some(silence) = wedged_after {
-            order = order.wedged_after(silence.duration());
+            request = request.wedged_after(silence.duration());
         }
         Ok(match Self::host() {
-            Some(host) => order.host(host),
-            None => order,
+            Some(host) => request.host(host),
+            None => request,
         })
     }
 
@@ -103,7 +103,7 @@ impl Call {
             std::env::var_os(NO_SPAWN_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
         if self.common.no_daemon || forbidden {
             let message = format!("{what}: starting a worker is not allowed here");
-            return Err(Failure::new(State::Down, message)
+            return Err(Failure::new(AnswerState::Down, message)
                 .hint("leave out --no-daemon, or unset TENURE_NO_SPAWN; nothing was stopped"));
         }
         Ok(())

@@ -10,7 +10,7 @@ use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_sys::process::ProcessHandle;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::cmd::call::Call;
 use crate::output::account;
 use crate::output::failure::Failure;
@@ -25,7 +25,7 @@ pub(crate) mod worker;
 
 use load::request;
 use show::{Measured, Show, failed, promise};
-use stage::{Answer, Launcher, StageError, io};
+use stage::{DemoAnswer, Launcher, StageError, io};
 
 /// Launchers that race; each is a process.
 const LAUNCHERS: usize = 50;
@@ -34,9 +34,9 @@ const LAUNCHERS: usize = 50;
 const TURNS: usize = 20;
 
 #[derive(Debug, Serialize)]
-struct Document {
+struct DemoDocument {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     measured: Vec<Measured>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
     let Show { measured, stage, .. } = show;
     drop(stage);
     if call.screen.wants_json() {
-        render::document(&Document { schema_version: SCHEMA, state: State::Stopped, measured })?;
+        render::document(&DemoDocument { schema_version: SCHEMA, state: AnswerState::Stopped, measured })?;
     } else {
         render::text(&table(&measured))?;
     }
@@ -74,7 +74,7 @@ impl Show<'_> {
     fn race(&mut self) -> Result<(), Failure> {
         self.say(&format!("{LAUNCHERS} launchers start at the same moment, and no worker runs …"))?;
         let spec = self.server(1, &[]);
-        let race = || -> Result<(Duration, Vec<Answer>), StageError> {
+        let race = || -> Result<(Duration, Vec<DemoAnswer>), StageError> {
             let waiting = (0..LAUNCHERS).map(|_| self.stage.ensure(&self.web));
             let waiting: Vec<Launcher> = waiting.collect::<Result<_, _>>()?;
             let began = monotonic();
@@ -104,7 +104,7 @@ impl Show<'_> {
         let began = monotonic();
         let specs = [self.server(2, &[]), self.server(1, &[])];
         let turns = specs.iter().cycle().take(TURNS).map(|spec| self.stage.call(&self.web, spec));
-        let answers: Vec<Answer> = turns.collect::<Result<_, _>>().map_err(failed)?;
+        let answers: Vec<DemoAnswer> = turns.collect::<Result<_, _>>().map_err(failed)?;
         let took = monotonic().saturating_sub(began);
         let replaced = answers.iter().filter(|answer| answer.state == "replaced").count();
         let newest = answers.iter().filter(|answer| answer.version.as_deref() == Some("2.0.0")).count();
@@ -126,7 +126,7 @@ impl Show<'_> {
     /// The host dies: the program goes with it, and the next call starts both anew.
     fn lose_the_host(&mut self) -> Result<(), Failure> {
         self.say("kill -9 of the worker …")?;
-        let heal = || -> Result<(u32, Answer, Duration), StageError> {
+        let heal = || -> Result<(u32, DemoAnswer, Duration), StageError> {
             let hello = self.stage.hello(&self.web)?;
             self.stage.kill(&hello.identity)?;
             let began = monotonic();

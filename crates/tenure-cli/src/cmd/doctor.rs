@@ -10,10 +10,10 @@ use anstyle::{AnsiColor, Style};
 use serde::Serialize;
 use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::{self, Target};
+use crate::config::{self, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 
@@ -22,17 +22,17 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The document.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct DoctorDocument<'a> {
     schema_version: u32,
-    state: State,
-    findings: Vec<Row<'a>>,
-    checked: Vec<Checked<'a>>,
+    state: AnswerState,
+    findings: Vec<FindingRow<'a>>,
+    checked: Vec<DoctorSubjects<'a>>,
     fixed: Vec<Fixed>,
 }
 
 /// A finding.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
+struct FindingRow<'a> {
     check: &'a str,
     severity: &'a str,
     /// The worker; `null` for the machine.
@@ -46,7 +46,7 @@ struct Row<'a> {
 
 /// What was looked at.
 #[derive(Debug, Serialize)]
-struct Checked<'a> {
+struct DoctorSubjects<'a> {
     worker: Option<String>,
     parts: &'a [&'static str],
 }
@@ -92,16 +92,16 @@ fn untried(one: &Diagnosis, tried: &[Fix]) -> Option<Fix> {
 
 /// Whether anything needs a hand. Warnings and notes do not: a script that runs this every hour is to be heard when it
 /// has something to say.
-fn state_of(diagnoses: &[Diagnosis]) -> State {
+fn state_of(diagnoses: &[Diagnosis]) -> AnswerState {
     let mut findings = diagnoses.iter().flat_map(|one| &one.findings);
-    if findings.any(|finding| finding.severity == Severity::Error) { State::Findings } else { State::Healthy }
+    if findings.any(|finding| finding.severity == Severity::Error) { AnswerState::Findings } else { AnswerState::Healthy }
 }
 
 fn mend(call: &Call, fix: &Fix) -> Fixed {
     let patience = call.common.timeout.map_or(PATIENCE, tenure_core::spec::amount::Span::duration);
     let (done, said) = match tenure_doctor::apply(fix, patience) {
         Ok(said) => (true, said),
-        Err(error) => (false, format!("failed to {}", whole(&Failure::because(State::Findings, &error)))),
+        Err(error) => (false, format!("failed to {}", whole(&Failure::because(AnswerState::Findings, &error)))),
     };
     if done {
         call.screen.said(&format!("fixed: {}", printable(&said)));
@@ -114,10 +114,10 @@ fn mend(call: &Call, fix: &Fix) -> Fixed {
 /// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is a
 /// finding like any other, and hides no worker that has state here.
 fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
-    let subject = |target: Target| Subject { scope: target.scope, called: target.called };
+    let subject = |target: ScopeTarget| Subject { scope: target.scope, called: target.called };
     let Some(name) = &words.name else {
         let (mut targets, wrong) = configured(call, words)?;
-        targets.extend(tenure_doctor::scopes().into_iter().map(Target::whole));
+        targets.extend(tenure_doctor::scopes().into_iter().map(ScopeTarget::whole));
         let mut subjects: Vec<Subject> = Vec::new();
         for target in targets {
             if !subjects.iter().any(|known| known.scope == target.scope) {
@@ -129,7 +129,7 @@ fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<Stri
     };
     let error = match call.named(name, &words.by) {
         Ok(target) => return Ok((vec![subject(target)], Vec::new())),
-        Err(error) if error.state != State::BadConfig => return Err(error),
+        Err(error) if error.state != AnswerState::BadConfig => return Err(error),
         Err(error) => error,
     };
     // Which scope the name stands for is not known now: every one of that name that has state is looked at.
@@ -140,11 +140,11 @@ fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<Stri
         scopes.push(plain);
     }
     let wrong = vec![format!("could not {}", whole(&error))];
-    Ok((scopes.into_iter().map(Target::whole).map(subject).collect(), wrong))
+    Ok((scopes.into_iter().map(ScopeTarget::whole).map(subject).collect(), wrong))
 }
 
 /// The workers whose description can be used, and what is wrong with the others.
-fn configured(call: &Call, words: &args::Doctor) -> Result<(Vec<Target>, Vec<String>), Failure> {
+fn configured(call: &Call, words: &args::Doctor) -> Result<(Vec<ScopeTarget>, Vec<String>), Failure> {
     let places = call.places()?;
     match config::all(&places, &words.by) {
         Ok(targets) => Ok((targets, Vec::new())),
@@ -152,8 +152,8 @@ fn configured(call: &Call, words: &args::Doctor) -> Result<(Vec<Target>, Vec<Str
             let failure = Failure::from(error);
             let checked = config::checked(&places, words.by.config.as_deref()).unwrap_or_default();
             let scope =
-                |found: &config::Found| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
-            let usable = checked.workers.iter().filter_map(scope).map(Target::whole).collect();
+                |found: &config::SoundWorker| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
+            let usable = checked.workers.iter().filter_map(scope).map(ScopeTarget::whole).collect();
             let mut wrong: Vec<String> = checked.faults.iter().map(fault).collect();
             if wrong.is_empty() {
                 wrong.push(format!("could not {}", whole(&failure)));
@@ -169,27 +169,27 @@ fn whole(failure: &Failure) -> String {
     std::iter::once(failure.told.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
 }
 
-fn fault(fault: &config::Fault) -> String {
+fn fault(fault: &config::ConfigFault) -> String {
     match &fault.place {
         Some(place) => format!("{place}: {}", fault.message),
         None => fault.message.clone(),
     }
 }
 
-fn document(state: State, diagnoses: &[Diagnosis], fixed: Vec<Fixed>) -> Document<'_> {
+fn document(state: AnswerState, diagnoses: &[Diagnosis], fixed: Vec<Fixed>) -> DoctorDocument<'_> {
     let worker = |one: &Diagnosis| one.scope.as_ref().map(ToString::to_string);
     let rows = diagnoses.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)));
-    Document {
+    DoctorDocument {
         schema_version: SCHEMA,
         state,
         findings: rows.map(|(one, finding)| row(worker(one), finding)).collect(),
-        checked: diagnoses.iter().map(|one| Checked { worker: worker(one), parts: &one.checked }).collect(),
+        checked: diagnoses.iter().map(|one| DoctorSubjects { worker: worker(one), parts: &one.checked }).collect(),
         fixed,
     }
 }
 
-fn row(worker: Option<String>, finding: &Finding) -> Row<'_> {
-    Row {
+fn row(worker: Option<String>, finding: &Finding) -> FindingRow<'_> {
+    FindingRow {
         check: finding.check,
         severity: finding.severity.word(),
         worker,

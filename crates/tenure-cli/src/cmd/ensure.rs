@@ -8,29 +8,29 @@ use tenure_core::policy::decide::{Usable, Warning};
 use tenure_core::protocol::wire::Hello;
 use tenure_core::{Ensured, How};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::Target;
-use crate::output::account::{self, Identity};
+use crate::config::ScopeTarget;
+use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
 /// The document of an answer.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct EnsureDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     #[serde(flatten)]
-    worker: Identity<'a>,
-    warnings: Vec<Told>,
+    worker: WorkerIdentity<'a>,
+    warnings: Vec<WarningBody>,
     took_us: u64,
 }
 
 /// A warning in JSON.
 #[derive(Debug, Serialize)]
-struct Told {
+struct WarningBody {
     kind: &'static str,
     message: String,
 }
@@ -41,9 +41,9 @@ pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8
     let wanted = call.wanted(&words.wanted, &words.command)?;
     let target = wanted.target.clone();
     let called = target.called.as_str();
-    let order = call.order(wanted)?.start(release);
+    let request = call.request(wanted)?.start(release);
     let waiting = Progress::of(call.screen, &target);
-    let ensured = tenure_core::ensure(&order);
+    let ensured = tenure_core::ensure(&request);
     drop(waiting);
     let took = monotonic().saturating_sub(began);
     match ensured.map_err(|error| Call::failed(&error, called))? {
@@ -56,10 +56,10 @@ pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8
         }
         Ensured::Warming(hello) => {
             warming(call, &target, hello.as_deref(), took)?;
-            Ok(if words.accept_warming { 0 } else { State::Warming.exit() })
+            Ok(if words.accept_warming { 0 } else { AnswerState::Warming.exit() })
         }
         Ensured::Down => Err(Failure::new(
-            State::Down,
+            AnswerState::Down,
             format!("find a worker for {called}: none is running that is acceptable, and starting one was not allowed"),
         )
         .hint(format!("`tenure ensure {called}` without --no-daemon or TENURE_NO_SPAWN starts it"))),
@@ -68,18 +68,18 @@ pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8
 
 fn serving(
     call: &Call,
-    Target { scope, called }: &Target,
+    ScopeTarget { scope, called }: &ScopeTarget,
     (how, usable): (How, &Usable),
     took: Duration,
 ) -> Result<u8, Failure> {
     let state = match how {
-        How::Up => State::Up,
-        How::Started => State::Started,
-        How::Replaced => State::Replaced,
+        How::Up => AnswerState::Up,
+        How::Started => AnswerState::Started,
+        How::Replaced => AnswerState::Replaced,
     };
     if call.screen.wants_json() {
         let warnings = usable.warnings.iter().map(told).collect();
-        let worker = Identity::of(scope, Some(&usable.hello));
+        let worker = WorkerIdentity::of(scope, Some(&usable.hello));
         document(state, worker, warnings, took)?;
         return Ok(state.exit());
     }
@@ -90,7 +90,7 @@ fn serving(
         call.screen.said(&format!("  kept by {}", usable.hello.worker_path));
     }
     for warning in &usable.warnings {
-        let Told { message, .. } = told(warning);
+        let WarningBody { message, .. } = told(warning);
         call.screen.warning(&format!("{called}: {message}{}", remedy(warning, called)));
     }
     Ok(state.exit())
@@ -98,12 +98,12 @@ fn serving(
 
 fn warming(
     call: &Call,
-    Target { scope, called }: &Target,
+    ScopeTarget { scope, called }: &ScopeTarget,
     hello: Option<&Hello>,
     took: Duration,
 ) -> Result<(), Failure> {
     if call.screen.wants_json() {
-        return document(State::Warming, Identity::of(scope, hello), Vec::new(), took);
+        return document(AnswerState::Warming, WorkerIdentity::of(scope, hello), Vec::new(), took);
     }
     let line = hello.map(|hello| format!(", {}", account::line(hello))).unwrap_or_default();
     let took = account::took(took);
@@ -118,12 +118,12 @@ fn warming(
     Ok(())
 }
 
-fn document(state: State, worker: Identity<'_>, warnings: Vec<Told>, took: Duration) -> Result<(), Failure> {
+fn document(state: AnswerState, worker: WorkerIdentity<'_>, warnings: Vec<WarningBody>, took: Duration) -> Result<(), Failure> {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-    render::document(&Document { schema_version: SCHEMA, state, worker, warnings, took_us })
+    render::document(&EnsureDocument { schema_version: SCHEMA, state, worker, warnings, took_us })
 }
 
-fn told(warning: &Warning) -> Told {
+fn told(warning: &Warning) -> WarningBody {
     let (kind, message) = match warning {
         Warning::Degraded { reason } => ("degraded", format!("it serves, degraded: {reason}")),
         Warning::Drift => ("drift", "it runs with other settings than are described now".to_owned()),
@@ -149,7 +149,7 @@ fn told(warning: &Warning) -> Told {
             format!("the files of its build may have changed, and cannot be read: failed to {why}"),
         ),
     };
-    Told { kind, message }
+    WarningBody { kind, message }
 }
 
 fn remedy(warning: &Warning, called: &str) -> String {
@@ -167,15 +167,15 @@ fn remedy(warning: &Warning, called: &str) -> String {
 /// What would be a warning, as a failure.
 fn strict(called: &str, warning: &Warning) -> Failure {
     let state = match warning {
-        Warning::Degraded { .. } | Warning::EndedBefore { .. } => State::Unhealthy,
-        Warning::Drift => State::SpecConflict,
+        Warning::Degraded { .. } | Warning::EndedBefore { .. } => AnswerState::Unhealthy,
+        Warning::Drift => AnswerState::SpecConflict,
         Warning::OfferNotRunning { .. }
         | Warning::Held { .. }
         | Warning::SaysOther { .. }
         | Warning::SourceChangedAgain
-        | Warning::SourceUnread { .. } => State::VersionDisagrees,
+        | Warning::SourceUnread { .. } => AnswerState::VersionDisagrees,
     };
-    let Told { kind, message } = told(warning);
+    let WarningBody { kind, message } = told(warning);
     let mut failure = Failure::new(state, format!("accept the worker of {called}: {message}"));
     kind.clone_into(&mut failure.told.kind);
     failure.hint(format!("without --strict this is a warning{}", remedy(warning, called)))

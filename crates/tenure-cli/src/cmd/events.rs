@@ -10,14 +10,14 @@ use tenure_core::store::event::{self, Event};
 use tenure_core::store::paths::file;
 use tenure_sys::dir::Dir;
 
-use crate::answer::{State, kebab};
+use crate::answer::{AnswerState, kebab};
 use crate::args;
 use crate::cmd::call::Call;
 use crate::cmd::follow::Follower;
 use crate::cmd::logs::state;
 use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::lines::Piece;
+use crate::output::lines::LinePiece;
 use crate::output::render::{self, printable};
 
 /// Shows what happened; the exit code.
@@ -25,7 +25,7 @@ pub(crate) fn run(call: &Call, words: &args::Events) -> Result<u8, Failure> {
     let target = call.named(&words.named.name, &words.named.by)?;
     let state = state(&target)?;
     let unreadable = |error: io::Error| {
-        let mut failure = Failure::new(State::StateUnusable, format!("read the events of {}", target.called));
+        let mut failure = Failure::new(AnswerState::StateUnusable, format!("read the events of {}", target.called));
         failure.told.causes = vec![error.to_string()];
         failure
     };
@@ -37,9 +37,9 @@ pub(crate) fn run(call: &Call, words: &args::Events) -> Result<u8, Failure> {
     }
     // Another handle of the same directory: the follower keeps its own.
     let dir =
-        Dir::open_private(state.path()).map_err(|error| Failure::because(State::StateUnusable, &error))?;
+        Dir::open_private(state.path()).map_err(|error| Failure::because(AnswerState::StateUnusable, &error))?;
     let mut follower = Follower::new(dir, file::EVENTS);
-    let show = |line: Piece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
+    let show = |line: LinePiece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
         Ok(event) if event.at_ms >= oldest => write(call, &event),
         Ok(_) | Err(_) => Ok(()),
     };
@@ -90,7 +90,7 @@ fn utc(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn times_are_those_of_the_calendar() {

@@ -9,10 +9,10 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
 
 use tenure_sys::dir::{Dir, fstat};
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::watch::Watch;
 
-use crate::output::lines::{Lines, Piece};
+use crate::output::lines::{LinePiece, Lines};
 
 /// Bytes read at a time; a log is read to its end in as many turns as it needs.
 const PART: usize = 64 * 1024;
@@ -40,7 +40,7 @@ impl Follower {
     pub(crate) fn last_lines<E>(
         &mut self,
         count: usize,
-        mut sink: impl FnMut(Piece<'_>) -> Result<(), E>,
+        mut sink: impl FnMut(LinePiece<'_>) -> Result<(), E>,
     ) -> Result<io::Result<()>, E> {
         let stretches = match self.stretches(count) {
             Ok(stretches) => stretches,
@@ -85,7 +85,7 @@ impl Follower {
     /// Hands over every line that is added from now on. Ends with the error of `sink`, or when the reader of stdout goes.
     pub(crate) fn follow<E>(
         &mut self,
-        mut sink: impl FnMut(Piece<'_>) -> Result<(), E>,
+        mut sink: impl FnMut(LinePiece<'_>) -> Result<(), E>,
     ) -> Result<io::Result<()>, E> {
         let watch = match Watch::of(&self.dir) {
             Ok(watch) => watch,
@@ -98,7 +98,7 @@ impl Follower {
                 return Ok(Err(error));
             }
             let mut waiting =
-                [Interest::new(watch.as_fd(), Want::Read), Interest::new(stdout.as_fd(), Want::Nothing)];
+                [Interest::new(watch.as_fd(), Readiness::Read), Interest::new(stdout.as_fd(), Readiness::Nothing)];
             if let Err(error) = poll::wait(&mut waiting, None) {
                 return Ok(Err(error));
             }
@@ -109,7 +109,7 @@ impl Follower {
     }
 
     /// The whole lines added since the last look.
-    fn added<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<io::Result<()>, E> {
+    fn added<E>(&mut self, sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>) -> Result<io::Result<()>, E> {
         loop {
             let moved_on = match self.is_another_file() {
                 Ok(moved_on) => moved_on,
@@ -157,7 +157,7 @@ struct Stretch {
 fn hand_over<E>(
     stretch: &mut Stretch,
     lines: &mut Lines,
-    sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
 ) -> Result<io::Result<()>, E> {
     if let Err(error) = stretch.file.seek(SeekFrom::Start(stretch.begin)) {
         return Ok(Err(error));
@@ -170,7 +170,7 @@ fn read_on<E>(
     file: &mut File,
     mut left: u64,
     lines: &mut Lines,
-    sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+    sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
 ) -> Result<io::Result<()>, E> {
     let mut part = vec![0; PART];
     while left > 0 {
@@ -235,35 +235,35 @@ fn last_lines(file: &mut File, count: usize) -> io::Result<(u64, u64, usize)> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+        use std::io::Write;
 
-    use super::*;
+        use super::*;
 
-    struct Logs {
+    struct FollowedLogs {
         _temporary: tempfile::TempDir,
         dir: Dir,
     }
 
-    fn logs() -> Logs {
+    fn logs() -> FollowedLogs {
         let temporary = tempfile::tempdir().expect("a directory");
         let dir = Dir::create_private(&temporary.path().join("logs")).expect("private");
-        Logs { _temporary: temporary, dir }
+        FollowedLogs { _temporary: temporary, dir }
     }
 
     fn write(dir: &Dir, name: &str, text: &str) {
         dir.open_append(name).and_then(|mut file| file.write_all(text.as_bytes())).expect("written");
     }
 
-    fn follower(logs: &Logs) -> Follower {
+    fn follower(logs: &FollowedLogs) -> Follower {
         Follower::new(Dir::open_private(logs.dir.path()).expect("opened"), "a")
     }
 
     /// What is handed over, line by line.
     fn told(
-        read: impl FnOnce(&mut dyn FnMut(Piece<'_>) -> Result<(), ()>) -> Result<io::Result<()>, ()>,
+        read: impl FnOnce(&mut dyn FnMut(LinePiece<'_>) -> Result<(), ()>) -> Result<io::Result<()>, ()>,
     ) -> Vec<String> {
         let mut lines = Vec::new();
-        let mut sink = |piece: Piece<'_>| {
+        let mut sink = |piece: LinePiece<'_>| {
             lines.push(String::from_utf8(piece.bytes.to_vec()).expect("text"));
             Ok(())
         };

@@ -4,7 +4,7 @@
 
 use tenure_worker::{Standby, host};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::output::failure::Failure;
 
 /// Keeps the program until it is over; the exit code.
@@ -14,8 +14,8 @@ pub(crate) fn run() -> Result<u8, Failure> {
         Ok(None) => {
             let message =
                 "keep a program: `tenure host` is started by `tenure ensure`, which hands over what it needs";
-            Err(Failure::new(State::WrongUse, message).hint("`tenure ensure NAME -- CMD…` starts a program"))
+            Err(Failure::new(AnswerState::WrongUse, message).hint("`tenure ensure NAME -- CMD…` starts a program"))
         }
-        Err(error) => Err(Failure::because(State::SpawnFailed, &error)),
+        Err(error) => Err(Failure::because(AnswerState::SpawnFailed, &error)),
     }
 }

@@ -7,10 +7,10 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tenure_core::Scope;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::{self, Level, PROJECT_FILE, Source, Trusted};
+use crate::config::{self, Level, PROJECT_FILE, SourceFile, TrustedFiles};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 
@@ -18,9 +18,9 @@ use crate::output::render::{self, SCHEMA, printable};
 const FALLBACK: &str = "worker";
 
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct InitDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     path: &'a Path,
     name: &'a str,
     trusted: bool,
@@ -35,13 +35,13 @@ pub(crate) fn run(call: &Call, words: &args::Init) -> Result<u8, Failure> {
     let text = config::starter(&name, &words.command);
     write(&path, &text)?;
     // With a command it describes a worker that the caller has typed: nobody else's word is in it.
-    let source = Source::new(path.clone(), text, Level::Project);
+    let source = SourceFile::new(path.clone(), text, Level::Project);
     let described = !words.command.is_empty();
-    let trust = described.then(|| Trusted::of_user().and_then(|trusted| trusted.allow(&source)));
+    let trust = described.then(|| TrustedFiles::of_user().and_then(|trusted| trusted.allow(&source)));
     let trusted = matches!(trust, Some(Ok(())));
     if call.screen.wants_json() {
-        let (state, name) = (State::Written, name.as_str());
-        render::document(&Document { schema_version: SCHEMA, state, path: &path, name, trusted })?;
+        let (state, name) = (AnswerState::Written, name.as_str());
+        render::document(&InitDocument { schema_version: SCHEMA, state, path: &path, name, trusted })?;
     }
     call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
     match trust {
@@ -58,7 +58,7 @@ pub(crate) fn run(call: &Call, words: &args::Init) -> Result<u8, Failure> {
             "  fill in its `command`; then `tenure config check`, `tenure trust` and `tenure ensure {name}`"
         )),
     }
-    Ok(State::Written.exit())
+    Ok(AnswerState::Written.exit())
 }
 
 /// Makes the file, and never another one's content.
@@ -66,7 +66,7 @@ fn write(path: &PathBuf, text: &str) -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
     let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
-        let failure = Failure::because(State::BadConfig, &Unwritten { path: path.clone(), source: error });
+        let failure = Failure::because(AnswerState::BadConfig, &Unwritten { path: path.clone(), source: error });
         failure.hint("`tenure config check` says whether the file that is there can be used")
     })
 }
@@ -89,7 +89,7 @@ fn name_of(directory: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_directory_gives_its_name_where_it_can_be_one() {

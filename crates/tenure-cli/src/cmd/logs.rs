@@ -6,18 +6,18 @@ use serde::Serialize;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::{Dir, DirError};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
 use crate::cmd::follow::Follower;
-use crate::config::Target;
+use crate::config::ScopeTarget;
 use crate::output::failure::Failure;
-use crate::output::lines::Piece;
+use crate::output::lines::LinePiece;
 use crate::output::render;
 
 /// A line in JSON.
 #[derive(Debug, Serialize)]
-struct Told<'a> {
+struct LogLine<'a> {
     log: &'a str,
     line: &'a str,
     /// The line is too long for one document, and the next one goes on with it.
@@ -29,7 +29,7 @@ struct Told<'a> {
 const GATHERED: usize = 64 * 1024;
 
 /// Shows the log; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Logs) -> Result<u8, Failure> {
+pub(crate) fn run(call: &Call, words: &args::LogsArgs) -> Result<u8, Failure> {
     let target = call.named(&words.named.name, &words.named.by)?;
     let called = target.called.as_str();
     let logs = directory(&target)?;
@@ -37,7 +37,7 @@ pub(crate) fn run(call: &Call, words: &args::Logs) -> Result<u8, Failure> {
     let own = words.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
     let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
     let unreadable = |error: io::Error| {
-        let mut failure = Failure::new(State::StateUnusable, format!("read the log {name} of {called}"));
+        let mut failure = Failure::new(AnswerState::StateUnusable, format!("read the log {name} of {called}"));
         failure.told.causes = vec![error.to_string()];
         failure
     };
@@ -56,23 +56,23 @@ pub(crate) fn run(call: &Call, words: &args::Logs) -> Result<u8, Failure> {
 }
 
 /// The directory of a scope's logs, which is there once a worker was started.
-fn directory(target: &Target) -> Result<Dir, Failure> {
+fn directory(target: &ScopeTarget) -> Result<Dir, Failure> {
     let state = state(target)?;
     match state.dir().open_child(file::LOGS) {
         Ok(dir) => Ok(dir),
         Err(DirError::Absent { .. }) => Err(never_ran(&target.called)),
-        Err(error) => Err(Failure::because(State::StateUnusable, &error)),
+        Err(error) => Err(Failure::because(AnswerState::StateUnusable, &error)),
     }
 }
 
 /// The state directory of a worker that ran at least once.
-pub(crate) fn state(Target { scope, called }: &Target) -> Result<StateDir, Failure> {
+pub(crate) fn state(ScopeTarget { scope, called }: &ScopeTarget) -> Result<StateDir, Failure> {
     let state = StateDir::open(scope).map_err(|error| Call::failed(&error.into(), called))?;
     state.ok_or_else(|| never_ran(called))
 }
 
 fn never_ran(called: &str) -> Failure {
-    Failure::new(State::Down, format!("find what {called} wrote: no worker of that name ever ran here"))
+    Failure::new(AnswerState::Down, format!("find what {called} wrote: no worker of that name ever ran here"))
         .hint(format!("`tenure list` shows those that did, `tenure ensure {called}` starts this one"))
 }
 
@@ -84,10 +84,10 @@ struct Out<'call> {
 }
 
 impl Out<'_> {
-    fn write(&mut self, piece: Piece<'_>) -> Result<(), Failure> {
+    fn write(&mut self, piece: LinePiece<'_>) -> Result<(), Failure> {
         if self.call.screen.wants_json() {
             let line = &String::from_utf8_lossy(piece.bytes);
-            return render::document(&Told { log: self.log, line, continues: !piece.ends });
+            return render::document(&LogLine { log: self.log, line, continues: !piece.ends });
         }
         self.gathered.extend_from_slice(piece.bytes);
         self.gathered.extend(piece.ends.then_some(b'\n'));

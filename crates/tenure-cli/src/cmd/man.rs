@@ -9,7 +9,7 @@ use clap::Command;
 use roff::{Roff, bold, roman};
 use serde::Serialize;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args::{self, EXITS, GROUPS, Rows};
 use crate::cmd::call::Call;
 use crate::output::failure::Failure;
@@ -49,7 +49,7 @@ const FILES: Rows = &[
 
 /// The document of pages that were written.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct ManDocument<'a> {
     schema_version: u32,
     pages: &'a [PathBuf],
 }
@@ -74,7 +74,7 @@ pub(crate) fn run(call: &Call, words: &args::Man) -> Result<u8, Failure> {
     all(&command, "", &mut manuals);
     let written = write(&directory, &manuals)?;
     if call.screen.wants_json() {
-        render::document(&Document { schema_version: SCHEMA, pages: &written })?;
+        render::document(&ManDocument { schema_version: SCHEMA, pages: &written })?;
     } else {
         for path in &written {
             call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
@@ -86,7 +86,7 @@ pub(crate) fn run(call: &Call, words: &args::Man) -> Result<u8, Failure> {
 fn write(directory: &Path, manuals: &[Manual]) -> Result<Vec<PathBuf>, Failure> {
     let failed = |path: &Path, error: &std::io::Error| {
         let mut failure =
-            Failure::new(State::OutputFailed, format!("write the manual to {}", path.display()));
+            Failure::new(AnswerState::OutputFailed, format!("write the manual to {}", path.display()));
         failure.told.causes = vec![error.to_string()];
         failure.hint("name a directory that you can write to with --directory")
     };

@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
-use tenure_core::{Applied, PinOrder, Pinned, Unpinned, Version};
+use tenure_core::{Applied, PinOptions, Pinned, Unpinned, Version};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::Target;
-use crate::output::account::{self, Identity};
+use crate::config::ScopeTarget;
+use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
 /// The document of both.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct PinDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     /// The version that is held now.
     pinned: Option<&'a Version>,
     /// The version that was held before.
@@ -27,8 +27,8 @@ struct Document<'a> {
     /// Whether the worker was replaced.
     replaced: bool,
     #[serde(flatten)]
-    worker: Identity<'a>,
-    old: Option<Identity<'a>>,
+    worker: WorkerIdentity<'a>,
+    old: Option<WorkerIdentity<'a>>,
     took_us: u64,
 }
 
@@ -36,16 +36,16 @@ struct Document<'a> {
 pub(crate) fn pin(call: &Call, words: &args::Pin) -> Result<u8, Failure> {
     let began = monotonic();
     let target = call.named(&words.named.name, &words.named.by)?;
-    let Target { scope, called } = &target;
+    let ScopeTarget { scope, called } = &target;
     call.may_start(&format!("pin {called}"))?;
-    let order = PinOrder {
+    let request = PinOptions {
         scope: scope.clone(),
         version: words.version.clone(),
         budget: call.budget()?,
         host: Call::host(),
     };
     let waiting = Progress::of(call.screen, &target);
-    let pinned = tenure_core::pin(&order);
+    let pinned = tenure_core::pin(&request);
     drop(waiting);
     let Pinned { version, before, applied } = pinned.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
@@ -53,25 +53,25 @@ pub(crate) fn pin(call: &Call, words: &args::Pin) -> Result<u8, Failure> {
         let what = told(&applied, &version);
         call.screen.said(&format!("{called}: pinned to {version}; {what} ({})", account::took(took)));
         call.screen.said(&format!("  `tenure unpin {called}` releases it"));
-        return Ok(State::Pinned.exit());
+        return Ok(AnswerState::Pinned.exit());
     }
     let (new, old) = match &applied {
         Applied::Stood(hello) => (Some(&**hello), None),
         Applied::Replaced(proof) => (Some(&*proof.new), proof.old.as_deref()),
         Applied::Later => (None, None),
     };
-    render::document(&Document {
+    render::document(&PinDocument {
         schema_version: SCHEMA,
-        state: State::Pinned,
+        state: AnswerState::Pinned,
         pinned: Some(&version),
         before: before.as_ref(),
         target: Some(&version),
         replaced: matches!(applied, Applied::Replaced(_)),
-        worker: Identity::of(scope, new),
-        old: old.map(|old| Identity::of(scope, Some(old))),
+        worker: WorkerIdentity::of(scope, new),
+        old: old.map(|old| WorkerIdentity::of(scope, Some(old))),
         took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
     })?;
-    Ok(State::Pinned.exit())
+    Ok(AnswerState::Pinned.exit())
 }
 
 fn told(applied: &Applied, version: &Version) -> String {
@@ -87,28 +87,28 @@ fn told(applied: &Applied, version: &Version) -> String {
 }
 
 /// Releases the held version and tells what stands; the exit code.
-pub(crate) fn unpin(call: &Call, words: &args::Named) -> Result<u8, Failure> {
+pub(crate) fn unpin(call: &Call, words: &args::WorkerArg) -> Result<u8, Failure> {
     let began = monotonic();
     let target = call.named(&words.name, &words.by)?;
-    let Target { scope, called } = &target;
+    let ScopeTarget { scope, called } = &target;
     let waiting = Progress::of(call.screen, &target);
     let unpinned = tenure_core::unpin(scope, call.budget()?);
     drop(waiting);
     let Unpinned { before, target, stands } = unpinned.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
     if call.screen.wants_json() {
-        render::document(&Document {
+        render::document(&PinDocument {
             schema_version: SCHEMA,
-            state: State::Unpinned,
+            state: AnswerState::Unpinned,
             pinned: None,
             before: before.as_ref(),
             target: target.as_ref(),
             replaced: false,
-            worker: Identity::of(scope, stands.as_deref()),
+            worker: WorkerIdentity::of(scope, stands.as_deref()),
             old: None,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })?;
-        return Ok(State::Unpinned.exit());
+        return Ok(AnswerState::Unpinned.exit());
     }
     let what =
         before.map_or_else(|| "nothing was pinned".to_owned(), |version| format!("{version} is released"));
@@ -121,5 +121,5 @@ pub(crate) fn unpin(call: &Call, words: &args::Named) -> Result<u8, Failure> {
             stands.version
         ));
     }
-    Ok(State::Unpinned.exit())
+    Ok(AnswerState::Unpinned.exit())
 }

@@ -6,23 +6,23 @@ use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::Target;
-use crate::output::account::{self, Identity};
+use crate::config::ScopeTarget;
+use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA, printable};
 
 /// The document of a proved restart.
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct RestartDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     #[serde(flatten)]
-    worker: Identity<'a>,
-    old: Option<Identity<'a>>,
+    worker: WorkerIdentity<'a>,
+    old: Option<WorkerIdentity<'a>>,
     manner: &'static str,
     why: Option<&'a str>,
     /// The offers that were forgotten, because nothing describes them any more.
@@ -37,27 +37,27 @@ pub(crate) fn run(call: &Call, words: &args::Restart) -> Result<u8, Failure> {
     let began = monotonic();
     let wanted = call.wanted(&words.wanted, &words.command)?;
     let target = wanted.target.clone();
-    let Target { scope, called } = &target;
+    let ScopeTarget { scope, called } = &target;
     call.may_start(&format!("restart {called}"))?;
     if words.overlap {
         wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
     }
     let described = wanted.spec.version.clone();
-    let order = call.order(wanted)?.overlap(words.overlap).force(words.force);
+    let request = call.request(wanted)?.overlap(words.overlap).force(words.force);
     let waiting = Progress::of(call.screen, &target);
-    let restarted = tenure_core::restart(&order);
+    let restarted = tenure_core::restart(&request);
     drop(waiting);
     let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
-    let state = if restarted.manner == Manner::NoneRan { State::Started } else { State::Replaced };
+    let state = if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
     if call.screen.wants_json() {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let worker = Identity::of(scope, Some(&restarted.new));
-        let old = restarted.old.as_deref().map(|old| Identity::of(scope, Some(old)));
+        let worker = WorkerIdentity::of(scope, Some(&restarted.new));
+        let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
         let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
         let forgotten = restarted.forgotten.as_slice();
         let passed_over = restarted.instead.is_some().then_some(&described);
-        render::document(&Document {
+        render::document(&RestartDocument {
             schema_version: SCHEMA,
             state,
             worker,
@@ -101,7 +101,7 @@ fn choice(restarted: &Restarted, described: &Version, called: &str) -> Vec<Strin
 /// What the description does not allow, whatever the call says.
 fn refused(bad: &BadSpec, called: &str) -> Failure {
     let message = format!("restart {called}: `{}` {}; nothing was stopped", bad.key, bad.why);
-    Failure::new(State::BadConfig, message).hint("correct the description, or leave out --overlap")
+    Failure::new(AnswerState::BadConfig, message).hint("correct the description, or leave out --overlap")
 }
 
 /// The word for programs.
@@ -145,10 +145,10 @@ fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::protocol::wire::Answer;
-    use tenure_core::spec::Listen;
+        use tenure_core::protocol::wire::Answer;
+        use tenure_core::spec::Listen;
 
-    use super::*;
+        use super::*;
 
     /// A restart in this manner of a worker whose listeners are bound so.
     fn restarted(manner: Manner, modes: &[ListenMode]) -> Restarted {
@@ -168,7 +168,7 @@ mod tests {
 
     #[test]
     fn how_it_was_done_is_told_and_nothing_that_was_not_kept() {
-        use ListenMode::{Inherit, Proxy, SelfBound};
+                use ListenMode::{Inherit, Proxy, SelfBound};
         let kept = "taken over in 120 ms; no connection was refused";
         for (modes, said) in [
             (&[Inherit][..], kept),

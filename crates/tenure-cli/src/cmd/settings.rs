@@ -7,10 +7,10 @@ use std::path::Path;
 use serde::Serialize;
 use serde_json::Value as Json;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::{self, Checked, Level, Origin, Shown, Standing, written};
+use crate::config::{self, CheckReport, Level, Shown, TrustStanding, ValueSource, written};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 
@@ -35,7 +35,7 @@ fn schema() -> Result<u8, Failure> {
 #[derive(Debug, Serialize)]
 struct CheckDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     files: Vec<FileRow<'a>>,
     workers: Vec<WorkerRow<'a>>,
     faults: Vec<FaultRow<'a>>,
@@ -76,7 +76,7 @@ struct WarningRow<'a> {
 
 fn check(call: &Call, words: &args::ConfigCheck) -> Result<u8, Failure> {
     let checked = config::checked(&call.places()?, words.config.as_deref())?;
-    let state = if checked.faults.is_empty() { State::Valid } else { State::BadConfig };
+    let state = if checked.faults.is_empty() { AnswerState::Valid } else { AnswerState::BadConfig };
     if call.screen.wants_json() {
         render::document(&check_document(state, &checked))?;
     } else {
@@ -85,7 +85,7 @@ fn check(call: &Call, words: &args::ConfigCheck) -> Result<u8, Failure> {
     Ok(state.exit())
 }
 
-fn check_document(state: State, checked: &Checked) -> CheckDocument<'_> {
+fn check_document(state: AnswerState, checked: &CheckReport) -> CheckDocument<'_> {
     let files = checked.files.iter().map(|(path, level, standing)| FileRow {
         path,
         level: level.word(),
@@ -120,16 +120,16 @@ fn check_document(state: State, checked: &Checked) -> CheckDocument<'_> {
     }
 }
 
-fn trust_word(standing: Standing) -> &'static str {
+fn trust_word(standing: TrustStanding) -> &'static str {
     match standing {
-        Standing::Trusted => "trusted",
-        Standing::Changed => "changed",
-        Standing::Unknown => "unknown",
+        TrustStanding::Trusted => "trusted",
+        TrustStanding::Changed => "changed",
+        TrustStanding::Unknown => "unknown",
     }
 }
 
 /// The report for people: faults, then what is odd, then the sum. The faults alone where nothing else is wanted.
-fn report(checked: &Checked, quiet: bool) -> String {
+fn report(checked: &CheckReport, quiet: bool) -> String {
     let mut lines = Vec::new();
     for fault in &checked.faults {
         let place = fault.place.as_ref().map(|place| format!("{place}: ")).unwrap_or_default();
@@ -186,14 +186,14 @@ struct SourceRow<'a> {
 }
 
 impl<'a> SourceRow<'a> {
-    fn of(origin: &'a Origin) -> Self {
+    fn of(origin: &'a ValueSource) -> Self {
         match origin {
-            Origin::Flag(name) => Self { kind: "flag", name: Some(name), ..Self::default() },
-            Origin::Variable(name) => Self { kind: "environment", name: Some(name), ..Self::default() },
-            Origin::File(level, place) => {
+            ValueSource::Flag(name) => Self { kind: "flag", name: Some(name), ..Self::default() },
+            ValueSource::Variable(name) => Self { kind: "environment", name: Some(name), ..Self::default() },
+            ValueSource::File(level, place) => {
                 Self { kind: level.word(), path: Some(&place.path), line: place.line, name: None }
             }
-            Origin::Default => Self { kind: "default", ..Self::default() },
+            ValueSource::Default => Self { kind: "default", ..Self::default() },
         }
     }
 }
@@ -201,7 +201,7 @@ impl<'a> SourceRow<'a> {
 fn show(call: &Call, words: &args::ConfigShow) -> Result<u8, Failure> {
     let shown = config::shown(&call.places()?, words.name.as_deref(), &words.by)?;
     if shown.is_empty() {
-        return Err(Failure::new(State::NotConfigured, "find a worker to show: none is configured here")
+        return Err(Failure::new(AnswerState::NotConfigured, "find a worker to show: none is configured here")
             .hint("`tenure init` writes a file to begin with"));
     }
     if call.screen.wants_json() {
@@ -235,7 +235,7 @@ fn shown_row(shown: &Shown) -> ShownRow<'_> {
 /// A worker as a table that could stand in a file, each value with what says it.
 fn table(shown: &Shown) -> String {
     let mut text = format!("[worker.{}]\n", shown.target.scope.name());
-    if shown.standing.is_some_and(|standing| standing != Standing::Trusted) {
+    if shown.standing.is_some_and(|standing| standing != TrustStanding::Trusted) {
         text.push_str("# not trusted: `tenure trust` allows its project's file to start it\n");
     }
     let rows: Vec<(String, String)> = shown.values.iter().map(row).collect();
@@ -251,9 +251,9 @@ fn table(shown: &Shown) -> String {
 fn row(value: &config::Setting) -> (String, String) {
     let shown = value.value.as_ref().map_or_else(|| "\"…\"".to_owned(), written);
     let source = match &value.origin {
-        Origin::Flag(name) | Origin::Variable(name) => (*name).to_owned(),
-        Origin::File(level, place) => format!("{place} ({})", level.word()),
-        Origin::Default => "default".to_owned(),
+        ValueSource::Flag(name) | ValueSource::Variable(name) => (*name).to_owned(),
+        ValueSource::File(level, place) => format!("{place} ({})", level.word()),
+        ValueSource::Default => "default".to_owned(),
     };
     let note = value.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();
     (format!("{} = {shown}", value.key), format!("{source}{note}"))

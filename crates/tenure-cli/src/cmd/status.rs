@@ -10,13 +10,13 @@ use tenure_core::protocol::wire::{AppState, Hello, Probation};
 use tenure_core::record::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::{self, Target};
-use crate::output::account::{self, Details, Identity};
+use crate::config::{self, ScopeTarget};
+use crate::output::account::{self, Details, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::offered::{self, Offer};
+use crate::output::offered::{self, OfferDocument};
 use crate::output::recorded::Recorded;
 use crate::output::render::{self, SCHEMA, printable};
 use crate::output::table::{Cell, columns};
@@ -28,7 +28,7 @@ const HEADER: Style = Style::new().bold();
 struct One<'a> {
     schema_version: u32,
     #[serde(flatten)]
-    row: Row<'a>,
+    row: WorkerLine<'a>,
     #[serde(flatten)]
     details: Option<Details<'a>>,
 }
@@ -37,15 +37,15 @@ struct One<'a> {
 #[derive(Debug, Serialize)]
 struct Many<'a> {
     schema_version: u32,
-    workers: Vec<Row<'a>>,
+    workers: Vec<WorkerLine<'a>>,
 }
 
 /// A worker among several.
 #[derive(Debug, Serialize)]
-struct Row<'a> {
-    state: State,
+struct WorkerLine<'a> {
+    state: AnswerState,
     #[serde(flatten)]
-    worker: Identity<'a>,
+    worker: WorkerIdentity<'a>,
     reason: Option<String>,
     /// How the worker ended that nobody had asked to, where none serves; else the last end that it came back from.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -53,15 +53,15 @@ struct Row<'a> {
     /// That of the worker, where the one before it can still come back.
     probation: Option<&'a Probation>,
     /// What is on offer, lowest version first.
-    offers: Vec<Offer<'a>>,
+    offers: Vec<OfferDocument<'a>>,
     #[serde(flatten)]
     recorded: Recorded<'a>,
     record_error: Option<&'a str>,
 }
 
 /// A scope, what stands there, and its record.
-struct Seen {
-    target: Target,
+struct SeenScope {
+    target: ScopeTarget,
     standing: Result<Standing, Error>,
     /// None where it never ran.
     record: Option<Desired>,
@@ -76,13 +76,13 @@ struct Seen {
     now: Moment,
 }
 
-impl Seen {
-    fn of(target: Target) -> Self {
+impl SeenScope {
+    fn of(target: ScopeTarget) -> Self {
         let standing = tenure_core::status(&target.scope);
         Self::with(target, standing)
     }
 
-    fn with(target: Target, standing: Result<Standing, Error>) -> Self {
+    fn with(target: ScopeTarget, standing: Result<Standing, Error>) -> Self {
         let (record, unread) = record(&target.scope);
         let name = target.scope.name();
         let offered =
@@ -95,10 +95,10 @@ impl Seen {
         Self { target, standing, record, offered, unread, ended, left, now: Moment::now() }
     }
 
-    fn state(&self) -> State {
+    fn state(&self) -> AnswerState {
         match &self.standing {
             Ok(standing) => account::state_of(standing),
-            Err(error) => State::of_kind(error.kind()),
+            Err(error) => AnswerState::of_kind(error.kind()),
         }
     }
 
@@ -133,10 +133,10 @@ impl Seen {
         self.record.as_ref().map(|record| Recorded::of(record, &self.now)).unwrap_or_default()
     }
 
-    fn row(&self) -> Row<'_> {
-        Row {
+    fn row(&self) -> WorkerLine<'_> {
+        WorkerLine {
             state: self.state(),
-            worker: Identity::of(&self.target.scope, self.hello()),
+            worker: WorkerIdentity::of(&self.target.scope, self.hello()),
             reason: self.reason(),
             last_end: self.last_end(),
             probation: self.probation(),
@@ -185,21 +185,21 @@ fn with_causes(error: &Error) -> String {
 }
 
 /// Tells of one worker, or of all that are configured here; the exit code is that of the first that does not serve.
-pub(crate) fn run(call: &Call, words: &args::Status) -> Result<u8, Failure> {
+pub(crate) fn run(call: &Call, words: &args::StatusArgs) -> Result<u8, Failure> {
     let Some(name) = &words.name else {
         let targets = config::all(&call.places()?, &words.by)?;
         if targets.is_empty() {
             return Err(Failure::new(
-                State::NotConfigured,
+                AnswerState::NotConfigured,
                 "find a worker to tell of: none is configured here",
             )
             .hint("`tenure status NAME` asks for one, `tenure list` shows all that ever ran here"));
         }
-        let seen: Vec<Seen> = targets.into_iter().map(Seen::of).collect();
+        let seen: Vec<SeenScope> = targets.into_iter().map(SeenScope::of).collect();
         tell_all(call, &seen)?;
         return Ok(seen.iter().map(|seen| seen.state().exit()).find(|code| *code != 0).unwrap_or(0));
     };
-    let seen = Seen::of(call.named(name, &words.by)?);
+    let seen = SeenScope::of(call.named(name, &words.by)?);
     if let Err(error) = &seen.standing {
         return Err(Call::failed(error, &seen.target.called));
     }
@@ -210,13 +210,13 @@ pub(crate) fn run(call: &Call, words: &args::Status) -> Result<u8, Failure> {
 /// Tells of every worker that has state on this host; 0 whatever their state.
 pub(crate) fn list(call: &Call) -> Result<u8, Failure> {
     let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
-    let seen = listed.into_iter().map(|(scope, standing)| Seen::with(Target::whole(scope), standing));
-    let seen: Vec<Seen> = seen.collect();
+    let seen = listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
+    let seen: Vec<SeenScope> = seen.collect();
     tell_all(call, &seen)?;
     Ok(0)
 }
 
-fn tell(call: &Call, seen: &Seen) -> Result<(), Failure> {
+fn tell(call: &Call, seen: &SeenScope) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let details = seen.hello().map(Details::of);
         return render::document(&One { schema_version: SCHEMA, row: seen.row(), details });
@@ -225,7 +225,7 @@ fn tell(call: &Call, seen: &Seen) -> Result<(), Failure> {
 }
 
 /// One worker, a fact a line.
-fn lines(seen: &Seen, verbose: bool) -> String {
+fn lines(seen: &SeenScope, verbose: bool) -> String {
     let called = &seen.target.called;
     let mut lines = Vec::new();
     if let Some(hello) = seen.hello() {
@@ -256,7 +256,7 @@ fn lines(seen: &Seen, verbose: bool) -> String {
 }
 
 /// What to type where it does not serve.
-fn next(seen: &Seen) -> Option<String> {
+fn next(seen: &SeenScope) -> Option<String> {
     let called = &seen.target.called;
     let state = seen.state();
     let held = seen.record.as_ref().is_some_and(|record| record.down.is_some());
@@ -268,20 +268,20 @@ fn next(seen: &Seen) -> Option<String> {
         Some(format!("`tenure ensure {called}` waits for its end and starts the next"))
     } else if seen.left {
         Some(format!("something of its program lives; `tenure doctor {called}` says what to do"))
-    } else if state == State::Down {
+    } else if state == AnswerState::Down {
         Some(format!("`tenure ensure {called}` starts it"))
-    } else if state == State::Booting {
+    } else if state == AnswerState::Booting {
         Some(format!("`tenure logs {called} -f` shows what it does"))
-    } else if state == State::Unhealthy {
+    } else if state == AnswerState::Unhealthy {
         Some(format!("`tenure logs {called}` shows why, `tenure restart {called}` starts it anew"))
     } else {
         Some(format!("`tenure doctor {called}` says what to do"))
     }
 }
 
-type Line = (&'static str, String);
+type StatusLine = (&'static str, String);
 
-fn worker(lines: &mut Vec<Line>, hello: &Hello) {
+fn worker(lines: &mut Vec<StatusLine>, hello: &Hello) {
     let version = account::version(hello);
     match (version, account::says_other(hello)) {
         (Some(version), Some(says)) => lines.push(("version", format!("{version} (app says it is {says})"))),
@@ -298,7 +298,7 @@ fn worker(lines: &mut Vec<Line>, hello: &Hello) {
     }
 }
 
-fn program(lines: &mut Vec<Line>, hello: &Hello, verbose: bool) {
+fn program(lines: &mut Vec<StatusLine>, hello: &Hello, verbose: bool) {
     for check in hello.app.checks.iter().filter(|check| verbose || !check.ok) {
         let word = if check.ok { "passes" } else { "fails" };
         let detail = printable(&check.detail);
@@ -322,7 +322,7 @@ fn program(lines: &mut Vec<Line>, hello: &Hello, verbose: bool) {
 }
 
 /// Where the worker comes from, for who wants to hear more.
-fn origin(lines: &mut Vec<Line>, hello: &Hello) {
+fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
     if !hello.spec.command.is_empty() {
         lines.push(("command", printable(&hello.spec.command.join(" "))));
     }
@@ -331,9 +331,9 @@ fn origin(lines: &mut Vec<Line>, hello: &Hello) {
     lines.push(("instance", hello.instance.clone()));
 }
 
-fn tell_all(call: &Call, seen: &[Seen]) -> Result<(), Failure> {
+fn tell_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
     if call.screen.wants_json() {
-        let workers = seen.iter().map(Seen::row).collect();
+        let workers = seen.iter().map(SeenScope::row).collect();
         return render::document(&Many { schema_version: SCHEMA, workers });
     }
     if call.screen.is_quiet() {
@@ -347,7 +347,7 @@ fn tell_all(call: &Call, seen: &[Seen]) -> Result<(), Failure> {
 }
 
 /// A row for each. What is to be noted matters more than where it serves, where there is no room for both.
-fn table(seen: &[Seen], width: Option<usize>) -> String {
+fn table(seen: &[SeenScope], width: Option<usize>) -> String {
     let whole = rows(seen, true);
     let too_wide = width.is_some_and(|width| {
         let plain = anstream::adapter::strip_str(&columns(&whole, None)).to_string();
@@ -357,12 +357,12 @@ fn table(seen: &[Seen], width: Option<usize>) -> String {
     columns(&if too_wide && anything_to_note { rows(seen, false) } else { whole }, width)
 }
 
-fn rows(seen: &[Seen], with_endpoints: bool) -> Vec<[Cell; 8]> {
+fn rows(seen: &[SeenScope], with_endpoints: bool) -> Vec<[Cell; 8]> {
     let note = if seen.iter().any(|seen| !seen.notes().is_empty()) { "NOTE" } else { "" };
     let endpoints = if with_endpoints { "ENDPOINTS" } else { "" };
     let header = ["WORKER", "STATE", "VERSION", "PID", "GEN", "UP", endpoints, note];
     let header = header.map(|head| if head.is_empty() { head.into() } else { Cell::styled(head, HEADER) });
-    let row = |seen: &Seen| {
+    let row = |seen: &SeenScope| {
         let shown = |what: &dyn Fn(&Hello) -> String| {
             let shown = seen.hello().map(what).filter(|shown| !shown.is_empty());
             Cell::from(shown.unwrap_or_else(|| "-".to_owned()))

@@ -2,22 +2,22 @@
 
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
-use tenure_core::launch::retire::Ending;
-use tenure_core::{StopOrder, Stopped};
+use tenure_core::launch::retire::ProvedEnd;
+use tenure_core::{StopOptions, Stopped};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::Target;
+use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct StopDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     name: &'a str,
     key: Option<&'a str>,
     pid: Option<u32>,
@@ -40,31 +40,31 @@ pub(crate) fn run(call: &Call, words: &args::Stop) -> Result<u8, Failure> {
     let began = monotonic();
     let target = call.named(&words.named.name, &words.named.by)?;
     let waiting = Progress::of(call.screen, &target);
-    let Target { scope, called } = target;
+    let ScopeTarget { scope, called } = target;
     let (budget, hold) = (call.budget()?, words.hold);
-    let order = StopOrder { scope, budget, reason: "tenure stop".to_owned(), hold };
-    let stopped = tenure_core::stop(&order);
+    let request = StopOptions { scope, budget, reason: "tenure stop".to_owned(), hold };
+    let stopped = tenure_core::stop(&request);
     drop(waiting);
-    let scope = &order.scope;
+    let scope = &request.scope;
     let stopped = stopped.map_err(|error| Call::failed(&error, &called))?;
     let took = monotonic().saturating_sub(began);
     if call.screen.wants_json() {
         let (ending, signal) = ending(&stopped);
         let leftovers =
             stopped.leftovers.iter().map(|one| Leftover { pid: one.pid, command: &one.command }).collect();
-        render::document(&Document {
+        render::document(&StopDocument {
             schema_version: SCHEMA,
-            state: State::Stopped,
+            state: AnswerState::Stopped,
             name: scope.name(),
             key: scope.key(),
             pid: stopped.pid,
             ending,
             signal,
             leftovers,
-            held: order.hold,
+            held: request.hold,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         })?;
-        return Ok(State::Stopped.exit());
+        return Ok(AnswerState::Stopped.exit());
     }
     let took = account::took(took);
     match (stopped.pid, ending(&stopped)) {
@@ -78,16 +78,16 @@ pub(crate) fn run(call: &Call, words: &args::Stop) -> Result<u8, Failure> {
         let command = crate::output::render::printable(&left.command);
         call.screen.said(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
     }
-    if order.hold {
+    if request.hold {
         call.screen.said(&format!("  it stays down until `tenure start {called}`"));
     }
-    Ok(State::Stopped.exit())
+    Ok(AnswerState::Stopped.exit())
 }
 
 fn ending(stopped: &Stopped) -> (&'static str, Option<&'static str>) {
     match stopped.ending {
-        Ending::WasGone => ("was-gone", None),
-        Ending::Asked => ("asked", None),
-        Ending::Forced(signal) => ("forced", Some(signal.name())),
+        ProvedEnd::WasGone => ("was-gone", None),
+        ProvedEnd::Asked => ("asked", None),
+        ProvedEnd::Forced(signal) => ("forced", Some(signal.name())),
     }
 }

@@ -4,24 +4,24 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args;
 use crate::cmd::call::Call;
-use crate::config::{self, Level, PROJECT_FILE, Places, Plan, Source, Trusted, word};
+use crate::config::{self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, word};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 
 #[derive(Debug, Serialize)]
-struct Document<'a> {
+struct TrustDocument<'a> {
     schema_version: u32,
-    state: State,
+    state: AnswerState,
     path: &'a Path,
-    workers: Vec<Worker<'a>>,
+    workers: Vec<TrustedWorker<'a>>,
 }
 
 /// What the file may start.
 #[derive(Debug, Serialize)]
-struct Worker<'a> {
+struct TrustedWorker<'a> {
     name: &'a str,
     command: &'a [String],
     version_command: Option<&'a [String]>,
@@ -30,8 +30,8 @@ struct Worker<'a> {
     sets: &'a [String],
 }
 
-impl<'a> Worker<'a> {
-    fn of(plan: &'a Plan) -> Self {
+impl<'a> TrustedWorker<'a> {
+    fn of(plan: &'a ProjectPlan) -> Self {
         Self {
             name: &plan.name,
             command: &plan.command,
@@ -52,41 +52,41 @@ pub(crate) fn run(call: &Call, words: &args::Trust) -> Result<u8, Failure> {
     if words.revoke { revoke(call, &places) } else { allow(call, &places) }
 }
 
-fn allow(call: &Call, places: &Places) -> Result<u8, Failure> {
+fn allow(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     let sources = places.found()?;
     let Some(source) = sources.first().filter(|source| source.level == Level::Project) else {
         return Err(none(places));
     };
     let plans = config::plans(&sources)?;
-    Trusted::of_user()?.allow(source)?;
-    tell(call, State::Trusted, &source.path, &plans)?;
+    TrustedFiles::of_user()?.allow(source)?;
+    tell(call, AnswerState::Trusted, &source.path, &plans)?;
     call.screen.said(&told(source, &plans));
-    Ok(State::Trusted.exit())
+    Ok(AnswerState::Trusted.exit())
 }
 
-fn revoke(call: &Call, places: &Places) -> Result<u8, Failure> {
+fn revoke(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     // The file may be gone, or not be understood any more: what is forgotten is its path.
     let path = match places.project() {
         Ok(Some(source)) => source.path,
         Ok(None) | Err(_) => places.here.join(PROJECT_FILE),
     };
-    let known = Trusted::of_user()?.revoke(&path)?;
-    tell(call, State::Revoked, &path, &[])?;
+    let known = TrustedFiles::of_user()?.revoke(&path)?;
+    tell(call, AnswerState::Revoked, &path, &[])?;
     let again = if known { "may start nothing any more" } else { "was not trusted" };
     let shown = printable(&path.display().to_string());
     call.screen.said(&format!("{shown} {again}; a worker that runs goes on until `tenure stop`"));
-    Ok(State::Revoked.exit())
+    Ok(AnswerState::Revoked.exit())
 }
 
-fn tell(call: &Call, state: State, path: &Path, plans: &[Plan]) -> Result<(), Failure> {
+fn tell(call: &Call, state: AnswerState, path: &Path, plans: &[ProjectPlan]) -> Result<(), Failure> {
     if !call.screen.wants_json() {
         return Ok(());
     }
-    let workers = plans.iter().map(Worker::of).collect();
-    render::document(&Document { schema_version: SCHEMA, state, path, workers })
+    let workers = plans.iter().map(TrustedWorker::of).collect();
+    render::document(&TrustDocument { schema_version: SCHEMA, state, path, workers })
 }
 
-fn told(source: &Source, plans: &[Plan]) -> String {
+fn told(source: &SourceFile, plans: &[ProjectPlan]) -> String {
     let mut lines = vec![format!("{} is trusted, as it is now; it may start", source.path.display())];
     for plan in plans {
         lines.push(format!("  {}: {}", plan.name, plan.command.join(" ")));
@@ -110,9 +110,9 @@ fn told(source: &Source, plans: &[Plan]) -> String {
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
-fn none(places: &Places) -> Failure {
+fn none(places: &ConfigPlaces) -> Failure {
     let message =
         format!("find a file to trust: there is no {PROJECT_FILE} in {} or above", places.here.display());
-    Failure::new(State::NotConfigured, message)
+    Failure::new(AnswerState::NotConfigured, message)
         .hint("`tenure init` writes one; files of yours and files given with --config need no trust")
 }

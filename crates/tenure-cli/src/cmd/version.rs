@@ -12,7 +12,7 @@ use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA};
 
 #[derive(Debug, Serialize)]
-struct Document {
+struct VersionDocument {
     schema_version: u32,
     version: &'static str,
     protocol: ProtocolRange,
@@ -33,7 +33,7 @@ pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
     if call.screen.wants_json() {
         let records = Records { desired: desired::SCHEMA, ledger: ledger::SCHEMA };
         let document =
-            Document { schema_version: SCHEMA, version, protocol: PROTOCOL, wire: WIRE_VERSION, records };
+            VersionDocument { schema_version: SCHEMA, version, protocol: PROTOCOL, wire: WIRE_VERSION, records };
         render::document(&document)?;
     } else {
         render::text(&format!("tenure {version}\n"))?;

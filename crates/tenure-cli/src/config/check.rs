@@ -12,29 +12,29 @@ use tenure_sys::user;
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::error::{ConfigError, Place, word};
+use super::error::{ConfigError, SourcePlace, word};
 use super::file::Written;
-use super::find::{Level, Source};
+use super::find::{Level, SourceFile};
 use super::layers::{Description, Layers};
-use super::trusted::{Standing, Trusted};
-use super::worker::{Kept, understand};
+use super::trusted::{TrustStanding, TrustedFiles};
+use super::worker::{DescribedWorker, understand};
 
 /// What a check found.
 #[derive(Debug, Default)]
-pub(crate) struct Checked {
+pub(crate) struct CheckReport {
     /// The files that were read, and where trust is asked for, whether it is given.
-    pub(crate) files: Vec<(PathBuf, Level, Option<Standing>)>,
+    pub(crate) files: Vec<(PathBuf, Level, Option<TrustStanding>)>,
     /// The workers that can be used, with their keys and the files that describe them.
-    pub(crate) workers: Vec<Found>,
+    pub(crate) workers: Vec<SoundWorker>,
     /// What is wrong.
-    pub(crate) faults: Vec<Fault>,
+    pub(crate) faults: Vec<ConfigFault>,
     /// What is odd.
-    pub(crate) notices: Vec<Notice>,
+    pub(crate) notices: Vec<ConfigNotice>,
 }
 
 /// A worker without a fault.
 #[derive(Debug)]
-pub(crate) struct Found {
+pub(crate) struct SoundWorker {
     /// Its name.
     pub(crate) name: String,
     /// The key of its scope.
@@ -45,9 +45,9 @@ pub(crate) struct Found {
 
 /// What is wrong.
 #[derive(Debug)]
-pub(crate) struct Fault {
+pub(crate) struct ConfigFault {
     /// Where, where it is known.
-    pub(crate) place: Option<Place>,
+    pub(crate) place: Option<SourcePlace>,
     /// The key, from the worker's table inwards.
     pub(crate) key: Option<String>,
     /// What.
@@ -58,11 +58,11 @@ pub(crate) struct Fault {
 
 /// What is odd.
 #[derive(Debug)]
-pub(crate) struct Notice {
+pub(crate) struct ConfigNotice {
     /// A word for its kind.
     pub(crate) kind: &'static str,
     /// Where.
-    pub(crate) place: Place,
+    pub(crate) place: SourcePlace,
     /// What.
     pub(crate) message: String,
     /// What to type or change.
@@ -73,8 +73,8 @@ pub(crate) struct Notice {
 const MOST_FAULTS: usize = 50;
 
 /// Checks these files, of which `unread` could not be read.
-pub(crate) fn check(sources: &[Source], unread: &[ConfigError], trusted: &Trusted) -> Checked {
-    let mut checked = Checked::default();
+pub(crate) fn check(sources: &[SourceFile], unread: &[ConfigError], trusted: &TrustedFiles) -> CheckReport {
+    let mut checked = CheckReport::default();
     checked.faults.extend(unread.iter().map(|error| fault(error, None)));
     let (mut layers, broken) = Layers::open_all(sources);
     for source in sources {
@@ -100,9 +100,9 @@ pub(crate) fn check(sources: &[Source], unread: &[ConfigError], trusted: &Truste
     checked
 }
 
-impl Checked {
+impl CheckReport {
     /// A file as it lies there.
-    fn look_at(&mut self, source: &Source, trusted: &Trusted, describes: bool) {
+    fn look_at(&mut self, source: &SourceFile, trusted: &TrustedFiles, describes: bool) {
         let mut standing = None;
         match source.level {
             Level::Project => match trusted.standing(source) {
@@ -110,9 +110,9 @@ impl Checked {
                     standing = Some(found);
                     self.notices.extend(untrusted(source, found).filter(|_| describes));
                 }
-                Err(error) => self.notices.push(Notice {
+                Err(error) => self.notices.push(ConfigNotice {
                     kind: "trust-unusable",
-                    place: Place::whole(&source.path),
+                    place: SourcePlace::whole(&source.path),
                     message: format!("nothing of it can be started: failed to {}", causes(&error)),
                     hint: error.remedy(),
                 }),
@@ -157,7 +157,7 @@ impl Checked {
         self.look_around(&kept, about.place(description_start(&value)));
         let weaker = about.sources.iter().skip(1).filter(|source| source.level == Level::System);
         for source in weaker {
-            self.notices.push(Notice {
+            self.notices.push(ConfigNotice {
                 kind: "refined",
                 place: about.place(description_start(&value)),
                 message: format!("worker {:?} refines the one of {}", about.name, source.path.display()),
@@ -165,16 +165,16 @@ impl Checked {
             });
         }
         let files = about.sources.iter().map(|source| source.path.clone()).collect();
-        self.workers.push(Found { name: about.name, key: kept.key, files });
+        self.workers.push(SoundWorker { name: about.name, key: kept.key, files });
     }
 
     /// What the worker needs outside of the files.
-    fn look_around(&mut self, kept: &Kept, place: Place) {
+    fn look_around(&mut self, kept: &DescribedWorker, place: SourcePlace) {
         let spec = &kept.spec;
         if !spec.cwd.is_dir() {
             let message = format!("the directory {} is not there", spec.cwd.display());
             let hint = "make it, or correct `cwd`".to_owned();
-            self.notices.push(Notice { kind: "no-directory", place, message, hint });
+            self.notices.push(ConfigNotice { kind: "no-directory", place, message, hint });
             return;
         }
         let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
@@ -184,7 +184,7 @@ impl Checked {
             if let Err(error) = program::resolve(program, &spec.cwd, path.as_deref()) {
                 let message = format!("failed to {error}");
                 let hint = "install it, or correct the command".to_owned();
-                self.notices.push(Notice { kind: "no-program", place: place.clone(), message, hint });
+                self.notices.push(ConfigNotice { kind: "no-program", place: place.clone(), message, hint });
             }
         }
     }
@@ -194,22 +194,22 @@ fn description_start(value: &Written<'_>) -> usize {
     value.span().start
 }
 
-fn untrusted(source: &Source, standing: Standing) -> Option<Notice> {
+fn untrusted(source: &SourceFile, standing: TrustStanding) -> Option<ConfigNotice> {
     let message = match standing {
-        Standing::Trusted => return None,
-        Standing::Changed => "it has changed since it was trusted: nothing of it can be started",
-        Standing::Unknown => "it is not trusted: nothing of it can be started",
+        TrustStanding::Trusted => return None,
+        TrustStanding::Changed => "it has changed since it was trusted: nothing of it can be started",
+        TrustStanding::Unknown => "it is not trusted: nothing of it can be started",
     };
-    Some(Notice {
+    Some(ConfigNotice {
         kind: "untrusted",
-        place: Place::whole(&source.path),
+        place: SourcePlace::whole(&source.path),
         message: message.to_owned(),
         hint: format!("`tenure trust {}` shows what it would start, and allows it", word(source.directory())),
     })
 }
 
 /// A file that decides what this user starts, and that somebody else can change.
-fn open_to_others(path: &Path) -> Option<Notice> {
+fn open_to_others(path: &Path) -> Option<ConfigNotice> {
     let found = fs::metadata(path).ok()?;
     let others = found.permissions().mode() & 0o022 != 0 && !(found.is_dir() && found.mode() & 0o1000 != 0);
     let strange = ![0, user::effective_uid()].contains(&found.uid());
@@ -219,27 +219,27 @@ fn open_to_others(path: &Path) -> Option<Notice> {
         (false, false) => return None,
     };
     let hint = format!("`chmod go-w {}`, or make it yours", word(path));
-    Some(Notice { kind: "open-to-others", place: Place::whole(path), message, hint })
+    Some(ConfigNotice { kind: "open-to-others", place: SourcePlace::whole(path), message, hint })
 }
 
-fn fault(error: &ConfigError, key: Option<String>) -> Fault {
+fn fault(error: &ConfigError, key: Option<String>) -> ConfigFault {
     match error {
         ConfigError::Text { place, message } => {
-            Fault { place: Some(place.clone()), key, message: message.clone(), hint: None }
+            ConfigFault { place: Some(place.clone()), key, message: message.clone(), hint: None }
         }
-        ConfigError::UnknownKey { place, key: unknown, suggestion } => Fault {
+        ConfigError::UnknownKey { place, key: unknown, suggestion } => ConfigFault {
             place: Some(place.clone()),
             key: key.or_else(|| Some(unknown.clone())),
             message: format!("there is no key `{unknown}`"),
             hint: suggestion.as_ref().map(|name| format!("did you mean `{name}`?")),
         },
-        ConfigError::Redefined { name, one, other } => Fault {
+        ConfigError::Redefined { name, one, other } => ConfigFault {
             place: Some(other.clone()),
             key,
             message: format!("worker {name:?} is defined in {one} already"),
             hint: Some("rename one of them".to_owned()),
         },
-        ConfigError::Read { path, .. } => Fault { place: Some(Place::whole(path)), ..plain(error, key) },
+        ConfigError::Read { path, .. } => ConfigFault { place: Some(SourcePlace::whole(path)), ..plain(error, key) },
         ConfigError::Directory(_)
         | ConfigError::Stdin(_)
         | ConfigError::Variable { .. }
@@ -255,9 +255,9 @@ fn fault(error: &ConfigError, key: Option<String>) -> Fault {
     }
 }
 
-fn plain(error: &ConfigError, key: Option<String>) -> Fault {
+fn plain(error: &ConfigError, key: Option<String>) -> ConfigFault {
     let message = format!("failed to {}", causes(error));
-    Fault { place: None, key, message, hint: Some(error.remedy()) }
+    ConfigFault { place: None, key, message, hint: Some(error.remedy()) }
 }
 
 fn causes(error: &ConfigError) -> String {
@@ -322,15 +322,15 @@ fn stand_in<'text>(span: std::ops::Range<usize>) -> Written<'text> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
-    fn checked(text: &str) -> Checked {
-        let source = Source::new("/p/tenure.toml".into(), text.to_owned(), Level::Given);
-        check(&[source], &[], &Trusted::below(Path::new("/nonexistent")))
+    fn checked(text: &str) -> CheckReport {
+        let source = SourceFile::new("/p/tenure.toml".into(), text.to_owned(), Level::Given);
+        check(&[source], &[], &TrustedFiles::below(Path::new("/nonexistent")))
     }
 
-    fn lines(checked: &Checked) -> Vec<(usize, &str)> {
-        let line = |fault: &Fault| fault.place.as_ref().and_then(|place| place.line).unwrap_or(0);
+    fn lines(checked: &CheckReport) -> Vec<(usize, &str)> {
+        let line = |fault: &ConfigFault| fault.place.as_ref().and_then(|place| place.line).unwrap_or(0);
         checked.faults.iter().map(|fault| (line(fault), fault.key.as_deref().unwrap_or("-"))).collect()
     }
 

@@ -11,7 +11,7 @@ use tenure_core::spec::scope::BadName;
 use tenure_core::store::paths::PathsError;
 use tenure_sys::dir::DirError;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 
 /// Variable that names another directory for the user's files.
 pub(crate) const USER_VARIABLE: &str = "TENURE_CONFIG_DIR";
@@ -24,21 +24,21 @@ const STDIN: &str = "correct the JSON on stdin: its keys are those of a worker's
 
 /// Where something is written.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Place {
+pub(crate) struct SourcePlace {
     /// The file, or words for what is none.
     pub(crate) path: PathBuf,
     /// The line in it, from 1, where it is known.
     pub(crate) line: Option<usize>,
 }
 
-impl Place {
+impl SourcePlace {
     /// A whole file, or what has no lines.
     pub(crate) fn whole(path: impl Into<PathBuf>) -> Self {
         Self { path: path.into(), line: None }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourcePlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.line {
             Some(line) => write!(f, "{}:{line}", self.path.display()),
@@ -71,7 +71,7 @@ pub(crate) enum ConfigError {
     #[error("understand {place}: {message}")]
     Text {
         /// File and line.
-        place: Place,
+        place: SourcePlace,
         /// What is wrong.
         message: String,
     },
@@ -79,7 +79,7 @@ pub(crate) enum ConfigError {
     #[error("understand {place}: there is no key `{key}`{}", meant(suggestion.as_deref()))]
     UnknownKey {
         /// File and line.
-        place: Place,
+        place: SourcePlace,
         /// The whole key.
         key: String,
         /// What was probably meant.
@@ -99,9 +99,9 @@ pub(crate) enum ConfigError {
         /// The name.
         name: String,
         /// Where it is defined that has the say.
-        one: Place,
+        one: SourcePlace,
         /// Where it may not be defined again.
-        other: Place,
+        other: SourcePlace,
     },
     /// No file defines the name.
     #[error("find the worker {name:?}{}{}", among(known), meant(suggestion.as_deref()))]
@@ -166,22 +166,22 @@ fn among(known: &[String]) -> String {
 }
 
 impl ConfigError {
-    pub(crate) fn state(&self) -> State {
+    pub(crate) fn state(&self) -> AnswerState {
         match self {
             Self::Name(_) | Self::TwoKeys { .. } | Self::Directory(_) | Self::DirectoryGone => {
-                State::WrongUse
+                AnswerState::WrongUse
             }
-            Self::NotConfigured { .. } => State::NotConfigured,
-            Self::Untrusted { .. } => State::Untrusted,
-            Self::Trust(_) | Self::Root(_) => State::StateUnusable,
-            Self::Version(_) => State::SpawnFailed,
-            Self::TimedOut(_) => State::TimedOut,
+            Self::NotConfigured { .. } => AnswerState::NotConfigured,
+            Self::Untrusted { .. } => AnswerState::Untrusted,
+            Self::Trust(_) | Self::Root(_) => AnswerState::StateUnusable,
+            Self::Version(_) => AnswerState::SpawnFailed,
+            Self::TimedOut(_) => AnswerState::TimedOut,
             Self::Read { .. }
             | Self::Stdin(_)
             | Self::Text { .. }
             | Self::UnknownKey { .. }
             | Self::Variable { .. }
-            | Self::Redefined { .. } => State::BadConfig,
+            | Self::Redefined { .. } => AnswerState::BadConfig,
         }
     }
 
@@ -246,7 +246,7 @@ pub(crate) fn word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_path_in_a_hint_can_be_typed() {

@@ -10,7 +10,7 @@ use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
 use super::error::ConfigError;
-use super::find::Source;
+use super::find::SourceFile;
 use super::keys::{self, Described};
 
 /// The one table of the top level.
@@ -23,13 +23,13 @@ pub(crate) type Written<'text> = Spanned<DeValue<'text>>;
 #[derive(Debug)]
 pub(crate) struct File<'text> {
     /// Where they are written.
-    pub(crate) source: &'text Source,
+    pub(crate) source: &'text SourceFile,
     table: DeTable<'text>,
 }
 
 impl<'text> File<'text> {
     /// Parses a file; its first fault is the error.
-    pub(crate) fn parse(source: &'text Source) -> Result<Self, ConfigError> {
+    pub(crate) fn parse(source: &'text SourceFile) -> Result<Self, ConfigError> {
         let document = DeTable::parse(&source.text).map_err(|error| broken(source, &error))?;
         let mut faults = Vec::new();
         let file = Self::of(source, document.into_inner(), &mut faults);
@@ -37,14 +37,14 @@ impl<'text> File<'text> {
     }
 
     /// Parses what can be parsed of a file, and every fault of it.
-    pub(crate) fn parse_all(source: &'text Source) -> (Self, Vec<ConfigError>) {
+    pub(crate) fn parse_all(source: &'text SourceFile) -> (Self, Vec<ConfigError>) {
         let (document, errors) = DeTable::parse_recoverable(&source.text);
         let mut faults: Vec<ConfigError> = errors.iter().map(|error| broken(source, error)).collect();
         let file = Self::of(source, document.into_inner(), &mut faults);
         (file, faults)
     }
 
-    fn of(source: &'text Source, document: DeTable<'text>, faults: &mut Vec<ConfigError>) -> Self {
+    fn of(source: &'text SourceFile, document: DeTable<'text>, faults: &mut Vec<ConfigError>) -> Self {
         let mut table = DeTable::new();
         for (key, value) in document {
             let name: &str = key.get_ref();
@@ -78,7 +78,7 @@ impl<'text> File<'text> {
     }
 }
 
-fn broken(source: &Source, error: &toml::de::Error) -> ConfigError {
+fn broken(source: &SourceFile, error: &toml::de::Error) -> ConfigError {
     let place = source.place(error.span().map_or(0, |span| span.start));
     ConfigError::Text { place, message: error.message().to_owned() }
 }
@@ -138,11 +138,11 @@ impl Described for Written<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::find::Level;
-    use super::*;
+        use super::super::find::Level;
+        use super::*;
 
-    fn source(text: &str, base: usize) -> Source {
-        let mut source = Source::new("/p/tenure.toml".into(), text.to_owned(), Level::Project);
+    fn source(text: &str, base: usize) -> SourceFile {
+        let mut source = SourceFile::new("/p/tenure.toml".into(), text.to_owned(), Level::Project);
         source.base = base;
         source
     }

@@ -12,7 +12,7 @@ use std::sync::OnceLock;
 
 use tenure_sys::{dir, user};
 
-use super::error::{ConfigError, Place, USER_VARIABLE};
+use super::error::{ConfigError, SourcePlace, USER_VARIABLE};
 
 /// Name of a project's file.
 pub(crate) const PROJECT_FILE: &str = "tenure.toml";
@@ -53,7 +53,7 @@ impl Level {
 
 /// A file that was read.
 #[derive(Debug)]
-pub(crate) struct Source {
+pub(crate) struct SourceFile {
     /// Its absolute path.
     pub(crate) path: PathBuf,
     /// Its text.
@@ -66,7 +66,7 @@ pub(crate) struct Source {
     ends: OnceLock<Vec<usize>>,
 }
 
-impl Source {
+impl SourceFile {
     /// A file with this text.
     pub(crate) fn new(path: PathBuf, text: String, level: Level) -> Self {
         Self { path, text, level, base: 0, ends: OnceLock::new() }
@@ -78,15 +78,15 @@ impl Source {
     }
 
     /// The place of a position in its own text.
-    pub(crate) fn place(&self, position: usize) -> Place {
+    pub(crate) fn place(&self, position: usize) -> SourcePlace {
         let ends = self.ends.get_or_init(|| self.text.match_indices('\n').map(|(at, _)| at).collect());
-        Place { path: self.path.clone(), line: Some(ends.partition_point(|end| *end < position) + 1) }
+        SourcePlace { path: self.path.clone(), line: Some(ends.partition_point(|end| *end < position) + 1) }
     }
 }
 
 /// Where files are looked for.
 #[derive(Debug, Clone)]
-pub(crate) struct Places {
+pub(crate) struct ConfigPlaces {
     /// From here upward: the project's.
     pub(crate) here: PathBuf,
     /// The user's directory; none where no home is known.
@@ -95,7 +95,7 @@ pub(crate) struct Places {
     pub(crate) system: PathBuf,
 }
 
-impl Places {
+impl ConfigPlaces {
     /// The places of a call that starts from `here`.
     pub(crate) fn of(here: PathBuf) -> Result<Self, ConfigError> {
         let user = user_directory(std::env::var_os(USER_VARIABLE))?;
@@ -104,7 +104,7 @@ impl Places {
 
     /// The nearest project file at or above the directory to start from. One of another user is passed over, be it broken
     /// or locked: anybody may put one into a directory above ours, and nobody else says what our workers are.
-    pub(crate) fn project(&self) -> Result<Option<Source>, ConfigError> {
+    pub(crate) fn project(&self) -> Result<Option<SourceFile>, ConfigError> {
         // A call from inside of them finds the user's files as the user's.
         let others = [self.user.as_deref(), Some(self.system.as_path())];
         for directory in self.here.ancestors().filter(|directory| !others.contains(&Some(directory))) {
@@ -113,7 +113,7 @@ impl Places {
             match read(&path) {
                 Ok(None) => {}
                 Ok(Some(_)) | Err(_) if stranger(&path).is_some() => {}
-                Ok(Some(text)) => return Ok(Some(Source::new(path, text, Level::Project))),
+                Ok(Some(text)) => return Ok(Some(SourceFile::new(path, text, Level::Project))),
                 Err(fault) => return Err(fault),
             }
         }
@@ -121,13 +121,13 @@ impl Places {
     }
 
     /// Every file that is found, each read once: the project's, the user's and the system's sorted by name.
-    pub(crate) fn found(&self) -> Result<Vec<Source>, ConfigError> {
+    pub(crate) fn found(&self) -> Result<Vec<SourceFile>, ConfigError> {
         let (sources, faults) = self.found_all();
         faults.into_iter().next().map_or(Ok(sources), Err)
     }
 
     /// Every file that is found and can be read, and what cannot.
-    pub(crate) fn found_all(&self) -> (Vec<Source>, Vec<ConfigError>) {
+    pub(crate) fn found_all(&self) -> (Vec<SourceFile>, Vec<ConfigError>) {
         let (mut sources, mut faults) = (Vec::new(), Vec::new());
         match self.project() {
             Ok(project) => sources.extend(project),
@@ -141,7 +141,7 @@ impl Places {
             });
             for path in paths {
                 match read(&path) {
-                    Ok(text) => sources.extend(text.map(|text| Source::new(path, text, level))),
+                    Ok(text) => sources.extend(text.map(|text| SourceFile::new(path, text, level))),
                     Err(fault) => faults.push(fault),
                 }
             }
@@ -155,12 +155,12 @@ impl Places {
     }
 
     /// The file that the command line names.
-    pub(crate) fn given(&self, file: &Path) -> Result<Source, ConfigError> {
+    pub(crate) fn given(&self, file: &Path) -> Result<SourceFile, ConfigError> {
         let named = self.here.join(file);
         let failed = |source| ConfigError::Read { path: named.clone(), source };
         // Opened first: the links to pipes in /proc lead nowhere by name.
         let text = dir::open_regular(&named).and_then(text).map_err(failed)?;
-        Ok(Source::new(fs::canonicalize(&named).map_err(failed)?, text, Level::Given))
+        Ok(SourceFile::new(fs::canonicalize(&named).map_err(failed)?, text, Level::Given))
     }
 
     /// Every place that is looked at, for messages.
@@ -246,7 +246,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn the_users_directory_does_not_depend_on_where_a_call_is_made() {

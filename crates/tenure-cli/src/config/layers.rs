@@ -6,9 +6,9 @@
 
 use toml::de::{DeTable, DeValue};
 
-use super::error::{ConfigError, Place};
+use super::error::{ConfigError, SourcePlace};
 use super::file::{File, Written};
-use super::find::{Level, Source};
+use super::find::{Level, SourceFile};
 use super::keys::{self, Key, Shape};
 use super::table::WORKER;
 
@@ -19,7 +19,7 @@ pub(crate) struct Layers<'text> {
 }
 
 /// What one file says of a worker.
-pub(crate) type Layer<'text> = (&'text Source, Written<'text>);
+pub(crate) type Layer<'text> = (&'text SourceFile, Written<'text>);
 
 /// Whose description it is, and where it is written.
 #[derive(Debug, Clone)]
@@ -27,7 +27,7 @@ pub(crate) struct About<'text> {
     /// The worker's name.
     pub(crate) name: String,
     /// The files that have a word in it, the strongest first; never empty.
-    pub(crate) sources: Vec<&'text Source>,
+    pub(crate) sources: Vec<&'text SourceFile>,
 }
 
 /// A description as it is written, not yet understood.
@@ -41,18 +41,18 @@ pub(crate) struct Description<'text> {
 
 impl<'text> Layers<'text> {
     /// Parses the files.
-    pub(crate) fn open(sources: &'text [Source]) -> Result<Self, ConfigError> {
+    pub(crate) fn open(sources: &'text [SourceFile]) -> Result<Self, ConfigError> {
         Ok(Self { files: sources.iter().map(File::parse).collect::<Result<_, _>>()? })
     }
 
     /// Parses what can be parsed of the files, and every fault of them.
-    pub(crate) fn open_all(sources: &'text [Source]) -> (Self, Vec<ConfigError>) {
+    pub(crate) fn open_all(sources: &'text [SourceFile]) -> (Self, Vec<ConfigError>) {
         let (files, faults): (Vec<_>, Vec<_>) = sources.iter().map(File::parse_all).unzip();
         (Self { files }, faults.into_iter().flatten().collect())
     }
 
     /// Whether a file defines any name.
-    pub(crate) fn describes(&self, source: &Source) -> bool {
+    pub(crate) fn describes(&self, source: &SourceFile) -> bool {
         self.files.iter().any(|file| std::ptr::eq(file.source, source) && file.names().next().is_some())
     }
 
@@ -107,8 +107,8 @@ impl<'text> Layers<'text> {
 }
 
 /// Two places of which only one may define the name: the one that has the say, and the other.
-fn clash(found: &[(&Source, Written<'_>)], source: &Source, value: &Written<'_>) -> Option<(Place, Place)> {
-    let of = |source: &Source, value: &Written<'_>| source.place(value.span().start - source.base);
+fn clash(found: &[(&SourceFile, Written<'_>)], source: &SourceFile, value: &Written<'_>) -> Option<(SourcePlace, SourcePlace)> {
+    let of = |source: &SourceFile, value: &Written<'_>| source.place(value.span().start - source.base);
     found.iter().find_map(|(before, defined)| match (before.level, source.level) {
         (Level::Project, Level::User) => Some((of(source, value), of(before, defined))),
         (one, other) if one == other => Some((of(before, defined), of(source, value))),
@@ -159,23 +159,23 @@ fn merge<'text>(stronger: &mut DeTable<'text>, weaker: DeTable<'text>, known: [&
 
 impl<'text> About<'text> {
     /// The strongest file.
-    pub(crate) fn strongest(&self) -> &'text Source {
+    pub(crate) fn strongest(&self) -> &'text SourceFile {
         self.sources[0]
     }
 
     /// The project's file, where it has a word in it.
-    pub(crate) fn project(&self) -> Option<&'text Source> {
+    pub(crate) fn project(&self) -> Option<&'text SourceFile> {
         Some(self.strongest()).filter(|source| source.level == Level::Project)
     }
 
     /// The file in which a position is.
-    pub(crate) fn source_at(&self, position: usize) -> &'text Source {
-        let holds = |source: &&&Source| (source.base..=source.base + source.text.len()).contains(&position);
+    pub(crate) fn source_at(&self, position: usize) -> &'text SourceFile {
+        let holds = |source: &&&SourceFile| (source.base..=source.base + source.text.len()).contains(&position);
         self.sources.iter().find(holds).copied().unwrap_or(self.sources[0])
     }
 
     /// File and line of a position.
-    pub(crate) fn place(&self, position: usize) -> Place {
+    pub(crate) fn place(&self, position: usize) -> SourcePlace {
         let source = self.source_at(position);
         source.place(position.saturating_sub(source.base))
     }
@@ -189,15 +189,15 @@ impl<'text> About<'text> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::worker::{Kept, understand};
-    use super::*;
+        use super::super::worker::{DescribedWorker, understand};
+        use super::*;
 
-    fn source(level: Level, path: &str, text: &str) -> Source {
-        Source::new(path.into(), text.to_owned(), level)
+    fn source(level: Level, path: &str, text: &str) -> SourceFile {
+        SourceFile::new(path.into(), text.to_owned(), level)
     }
 
     /// Numbers the files through, as they are when they are found.
-    fn numbered(mut sources: Vec<Source>) -> Vec<Source> {
+    fn numbered(mut sources: Vec<SourceFile>) -> Vec<SourceFile> {
         let mut base = 0;
         for source in &mut sources {
             source.base = base;
@@ -206,7 +206,7 @@ mod tests {
         sources
     }
 
-    fn of_user_and_system(user: &str, system: &str) -> Result<Kept, ConfigError> {
+    fn of_user_and_system(user: &str, system: &str) -> Result<DescribedWorker, ConfigError> {
         let user = source(Level::User, "/u/a.toml", &format!("[worker.w]\n{user}"));
         let system = source(Level::System, "/s/a.toml", &format!("[worker.w]\n{system}"));
         let sources = numbered(vec![user, system]);

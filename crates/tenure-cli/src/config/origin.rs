@@ -6,24 +6,24 @@ use serde_json::{Value as Json, json};
 use tenure_core::Version;
 use tenure_core::spec::USUAL_BAKE;
 
-use super::error::Place;
+use super::error::SourcePlace;
 use super::file::{Written, span_of};
 use super::find::Level;
 use super::keys::{Key, Shape};
 use super::layers::About;
 use super::table::WORKER;
 use super::variables::{self, Overrides};
-use super::worker::Kept;
+use super::worker::DescribedWorker;
 
 /// What says a value.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Origin {
+pub(crate) enum ValueSource {
     /// A flag of the call.
     Flag(&'static str),
     /// A variable.
     Variable(&'static str),
     /// A file of this level.
-    File(Level, Place),
+    File(Level, SourcePlace),
     /// Nothing: it is the default.
     Default,
 }
@@ -36,7 +36,7 @@ pub(crate) struct Setting {
     /// What is in force; none where it is kept secret.
     pub(crate) value: Option<Json>,
     /// What says so.
-    pub(crate) origin: Origin,
+    pub(crate) origin: ValueSource,
     /// What a person should know besides.
     pub(crate) note: Option<String>,
 }
@@ -49,7 +49,7 @@ pub(crate) struct Settled<'text> {
     /// As it is written.
     pub(crate) written: &'text Written<'text>,
     /// As it is in force.
-    pub(crate) kept: &'text Kept,
+    pub(crate) kept: &'text DescribedWorker,
     /// What the environment says.
     pub(crate) overrides: &'text Overrides,
     /// The key that a flag of the call says.
@@ -125,19 +125,19 @@ impl Settled<'_> {
         Setting { key: path.join("."), value: Some(value), origin: self.origin(path), note }
     }
 
-    fn origin(&self, path: &[&str]) -> Origin {
+    fn origin(&self, path: &[&str]) -> ValueSource {
         if path == ["key"] && self.key.is_some() {
-            return Origin::Flag("--key");
+            return ValueSource::Flag("--key");
         }
         if let (&[key], Some(variable)) = (path, variables::of_key(path[0]))
             && self.overrides.tells(key)
         {
-            return Origin::Variable(variable);
+            return ValueSource::Variable(variable);
         }
         let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         match span_of(self.written, &path) {
-            Some(span) => Origin::File(self.about.source_at(span.start).level, self.about.place(span.start)),
-            None => Origin::Default,
+            Some(span) => ValueSource::File(self.about.source_at(span.start).level, self.about.place(span.start)),
+            None => ValueSource::Default,
         }
     }
 

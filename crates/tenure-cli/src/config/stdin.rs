@@ -8,22 +8,22 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use tenure_core::Spec;
 
-use super::error::{ConfigError, Place, STDIN_PLACE};
+use super::error::{ConfigError, STDIN_PLACE, SourcePlace};
 use super::find;
 use super::keys;
 use super::table;
-use super::worker::Kept;
+use super::worker::DescribedWorker;
 
 /// Reads and understands it.
-pub(crate) fn read(here: &Path) -> Result<Kept, ConfigError> {
+pub(crate) fn read(here: &Path) -> Result<DescribedWorker, ConfigError> {
     if tenure_sys::stdio::began_without_stdin() {
         return Err(ConfigError::Stdin(io::Error::other("it was closed when this began")));
     }
     understand(&find::text(io::stdin().lock()).map_err(ConfigError::Stdin)?, here)
 }
 
-fn understand(text: &str, here: &Path) -> Result<Kept, ConfigError> {
-    let bad = |message: String| ConfigError::Text { place: Place::whole(STDIN_PLACE), message };
+fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
+    let bad = |message: String| ConfigError::Text { place: SourcePlace::whole(STDIN_PLACE), message };
     let mut json: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
     if !json.is_object() {
         return Err(bad("it is not an object".to_owned()));
@@ -31,7 +31,7 @@ fn understand(text: &str, here: &Path) -> Result<Kept, ConfigError> {
     if let Some(found) = keys::unknown(&json, table::spec()) {
         let suggestion = found.suggestion.map(Cow::Borrowed);
         let key = found.path.join(".");
-        return Err(ConfigError::UnknownKey { place: Place::whole(STDIN_PLACE), key, suggestion });
+        return Err(ConfigError::UnknownKey { place: SourcePlace::whole(STDIN_PLACE), key, suggestion });
     }
     let Some(object) = json.as_object_mut() else { return Err(bad("it is not an object".to_owned())) };
     object.entry("cwd").or_insert_with(|| here.to_string_lossy().into_owned().into());
@@ -50,7 +50,7 @@ fn understand(text: &str, here: &Path) -> Result<Kept, ConfigError> {
     }
     let spec = Spec { cwd: here.join(&spec.cwd), ..spec };
     spec.validate().map_err(|flaw| bad(format!("`{}` {}", flaw.key, flaw.why)))?;
-    Ok(Kept { stated, ..Kept::plain(spec) })
+    Ok(DescribedWorker { stated, ..DescribedWorker::plain(spec) })
 }
 
 /// What is wrong, with the key that holds it: the one that is refused in a description that is good without it.
@@ -68,7 +68,7 @@ fn blamed(json: &Value, error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_version_is_text_or_a_command() {

@@ -11,7 +11,7 @@ use tenure_core::spec::amount::Span;
 use tenure_core::{FIRST_ANSWER_VARIABLE, Version, WEDGED_AFTER_VARIABLE};
 
 use super::error::ConfigError;
-use super::worker::Kept;
+use super::worker::DescribedWorker;
 
 /// Variable of the longest time of a call.
 const TIMEOUT: &str = "TENURE_TIMEOUT";
@@ -86,7 +86,7 @@ impl Overrides {
     }
 
     /// Puts its words over a description.
-    pub(crate) fn apply(&self, kept: &mut Kept) {
+    pub(crate) fn apply(&self, kept: &mut DescribedWorker) {
         if let Some(version) = &self.version {
             kept.spec.version.clone_from(version);
             kept.stated = None;
@@ -122,10 +122,10 @@ fn value<T: FromStr<Err: std::fmt::Display>>(
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::Spec;
+        use tenure_core::Spec;
 
-    use super::super::table::WORKER;
-    use super::*;
+        use super::super::table::WORKER;
+        use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Overrides, ConfigError> {
         Overrides::read(|name| {
@@ -141,7 +141,7 @@ mod tests {
             let overrides = read(&[(variable, value)]).expect(variable);
             assert!(overrides.tells(key), "{key}");
             assert_eq!(OVERRIDES.iter().filter(|(key, _)| overrides.tells(key)).count(), 1);
-            let mut kept = Kept::plain(Spec::of_command(vec!["x".into()], "/".into()));
+            let mut kept = DescribedWorker::plain(Spec::of_command(vec!["x".into()], "/".into()));
             overrides.apply(&mut kept);
             let text = format!("{kept:?}");
             assert!(text.contains(if key == "version" { "minor: 2" } else { "77s" }), "{key}: {text}");

@@ -9,7 +9,7 @@ use std::path::{Component, Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use tenure_core::Spec;
-use tenure_core::launch::version::{Stated, VersionCommand};
+use tenure_core::launch::version::{StatedVersion, VersionCommand};
 use tenure_core::spec::amount::Span;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
@@ -27,7 +27,7 @@ const NAMES: &str =
 
 /// A worker as it is described.
 #[derive(Debug, Clone)]
-pub(crate) struct Kept {
+pub(crate) struct DescribedWorker {
     /// What is wanted; with a version of 0.0.0 where `stated` tells it.
     pub(crate) spec: Spec,
     /// The key of its scope, where it has one.
@@ -42,7 +42,7 @@ pub(crate) struct Kept {
     pub(crate) wedged_after: Option<Span>,
 }
 
-impl Kept {
+impl DescribedWorker {
     /// A spec from elsewhere, without what only files say.
     pub(crate) fn plain(spec: Spec) -> Self {
         Self { spec, key: None, of_project: false, stated: None, first_answer: None, wedged_after: None }
@@ -84,7 +84,7 @@ enum Shared {
 struct Apart {
     shared: Option<(Shared, Range<usize>)>,
     key: Option<String>,
-    version: Option<Stated>,
+    version: Option<StatedVersion>,
     first_answer: Option<Span>,
     wedged_after: Option<Span>,
 }
@@ -118,7 +118,7 @@ impl Spans {
 }
 
 /// Understands a description.
-pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<Kept, Flaw> {
+pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<DescribedWorker, Flaw> {
     refuse_unknown(about, &value)?;
     let spans = Spans::of(&value);
     let blame = |key: &str, message: &str| Flaw::of_key(about, spans.or_header(key), key, message);
@@ -137,11 +137,11 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<Ke
     })?;
     spec.cwd = directory(about, &spec.cwd, &spans);
     let stated = match apart.version {
-        Some(Stated::Literal(version)) => {
+        Some(StatedVersion::Literal(version)) => {
             spec.version = version;
             None
         }
-        Some(Stated::Command(command)) => Some(command),
+        Some(StatedVersion::Command(command)) => Some(command),
         None => None,
     };
     spec.validate().map_err(|bad| blame(bad.key, &format!("`{}` {}", bad.key, bad.why)))?;
@@ -162,7 +162,7 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<Ke
         Flaw::of(about, spans.header, &format!("it cannot have this name: {}; {NAMES}", bad.why))
     })?;
     let Apart { first_answer, wedged_after, .. } = apart;
-    Ok(Kept { spec, key, of_project, stated, first_answer, wedged_after })
+    Ok(DescribedWorker { spec, key, of_project, stated, first_answer, wedged_after })
 }
 
 /// A key as a scope may have it.
@@ -229,10 +229,10 @@ impl Apart {
     }
 }
 
-fn version(about: &About<'_>, table: &mut DeTable<'_>) -> Result<Option<Stated>, Flaw> {
+fn version(about: &About<'_>, table: &mut DeTable<'_>) -> Result<Option<StatedVersion>, Flaw> {
     let position = table.get("version").map(Spanned::span).unwrap_or_default().start;
     let stated = optional(about, table, "version")?;
-    if let Some(Stated::Command(VersionCommand { command, .. })) = &stated
+    if let Some(StatedVersion::Command(VersionCommand { command, .. })) = &stated
         && command.first().is_none_or(String::is_empty)
     {
         let message = "`version.command` is empty: name a program";
@@ -272,23 +272,23 @@ fn spell_out(table: &mut DeTable<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::spec::{Health, ListenMode, Ready, Upstream};
+        use tenure_core::spec::{Health, ListenMode, Ready, Upstream};
 
-    use super::super::find::Source;
-    use super::super::layers::{Description, Layers};
-    use super::*;
+        use super::super::find::SourceFile;
+        use super::super::layers::{Description, Layers};
+        use super::*;
 
-    fn understood(text: &str, level: Level) -> Result<Kept, ConfigError> {
-        let sources = [Source::new("/p/tenure.toml".into(), text.to_owned(), level)];
+    fn understood(text: &str, level: Level) -> Result<DescribedWorker, ConfigError> {
+        let sources = [SourceFile::new("/p/tenure.toml".into(), text.to_owned(), level)];
         let Description { about, value } = Layers::open(&sources)?.take("w")?.expect("it is described");
         understand(&about, value).map_err(|flaw| *flaw.error)
     }
 
-    fn with(line: &str, level: Level) -> Result<Kept, ConfigError> {
+    fn with(line: &str, level: Level) -> Result<DescribedWorker, ConfigError> {
         understood(&format!("[worker.w]\ncommand = [\"x\"]\n{line}"), level)
     }
 
-    fn project(line: &str) -> Kept {
+    fn project(line: &str) -> DescribedWorker {
         with(line, Level::Project).expect(line)
     }
 

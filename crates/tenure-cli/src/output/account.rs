@@ -11,12 +11,12 @@ use tenure_core::protocol::ends::End;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
 use tenure_core::{Scope, Standing, Version};
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::output::render::printable;
 
 /// The part of an account that every document of a worker has.
 #[derive(Debug, Serialize)]
-pub(crate) struct Identity<'hello> {
+pub(crate) struct WorkerIdentity<'hello> {
     /// The worker's name.
     pub(crate) name: &'hello str,
     /// Its key, where it has one.
@@ -33,7 +33,7 @@ pub(crate) struct Identity<'hello> {
     pub(crate) app: Option<&'hello App>,
 }
 
-impl<'hello> Identity<'hello> {
+impl<'hello> WorkerIdentity<'hello> {
     /// Of a worker that has answered, or of a scope in which none has.
     pub(crate) fn of(scope: &'hello Scope, hello: Option<&'hello Hello>) -> Self {
         Self {
@@ -84,18 +84,18 @@ impl<'hello> Details<'hello> {
 }
 
 /// What stands, as an answer.
-pub(crate) fn state_of(standing: &Standing) -> State {
+pub(crate) fn state_of(standing: &Standing) -> AnswerState {
     match standing {
-        Standing::Serving(_) => State::Up,
+        Standing::Serving(_) => AnswerState::Up,
         Standing::NotServing(hello) if !hello.draining && hello.app.state == AppState::Booting => {
-            State::Booting
+            AnswerState::Booting
         }
-        Standing::NotServing(_) => State::Unhealthy,
-        Standing::Down => State::Down,
-        Standing::Silent { booting: true, .. } => State::Booting,
-        Standing::Silent { booting: false, .. } => State::Wedged,
-        Standing::Denied(_) => State::Denied,
-        Standing::Foreign(_) => State::NotOurs,
+        Standing::NotServing(_) => AnswerState::Unhealthy,
+        Standing::Down => AnswerState::Down,
+        Standing::Silent { booting: true, .. } => AnswerState::Booting,
+        Standing::Silent { booting: false, .. } => AnswerState::Wedged,
+        Standing::Denied(_) => AnswerState::Denied,
+        Standing::Foreign(_) => AnswerState::NotOurs,
     }
 }
 
@@ -224,7 +224,7 @@ fn append(line: &mut String, more: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn who_asked_is_told_without_the_directory_of_the_program() {

@@ -9,16 +9,16 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 use tenure_core::{Error, ErrorKind};
 
-use crate::answer::{State, kebab};
+use crate::answer::{AnswerState, kebab};
 use crate::config::ConfigError;
 
 /// Why a call failed, and what to type next.
 #[derive(Debug, Clone)]
 pub(crate) struct Failure {
     /// The row of the answer table.
-    pub(crate) state: State,
+    pub(crate) state: AnswerState,
     /// What is told in JSON besides the state.
-    pub(crate) told: Box<Told>,
+    pub(crate) told: Box<ErrorBody>,
     /// The reader of our output has gone: there is nobody to tell, and nothing was wrong.
     pub(crate) unheard: bool,
     /// A newer `tenure` that would have an answer.
@@ -27,7 +27,7 @@ pub(crate) struct Failure {
 
 /// The `error` of a JSON document.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Told {
+pub(crate) struct ErrorBody {
     /// The kind, finer than the state.
     pub(crate) kind: String,
     /// A fragment that reads after "failed to".
@@ -46,8 +46,8 @@ pub(crate) struct Told {
 
 impl Failure {
     /// A failure of ours: `kind` is the state's own word.
-    pub(crate) fn new(state: State, message: impl Into<String>) -> Self {
-        let told = Told {
+    pub(crate) fn new(state: AnswerState, message: impl Into<String>) -> Self {
+        let told = ErrorBody {
             kind: state.word().to_owned(),
             message: message.into(),
             stage: None,
@@ -60,7 +60,7 @@ impl Failure {
     }
 
     /// The same, with what lies below `error`.
-    pub(crate) fn because(state: State, error: &(dyn StdError + 'static)) -> Self {
+    pub(crate) fn because(state: AnswerState, error: &(dyn StdError + 'static)) -> Self {
         let mut failure = Self::new(state, error.to_string());
         failure.told.causes = causes(error);
         failure
@@ -74,7 +74,7 @@ impl Failure {
 
     /// A write to stdout that failed. A reader that has gone (`head`) has what it wanted.
     pub(crate) fn of_output(error: &io::Error) -> Self {
-        let mut failure = Self::new(State::OutputFailed, "write to stdout");
+        let mut failure = Self::new(AnswerState::OutputFailed, "write to stdout");
         failure.told.causes = vec![error.to_string()];
         failure.told.hint = Some("lead stdout to where there is room; what was done stands".to_owned());
         failure.unheard = error.kind() == io::ErrorKind::BrokenPipe;
@@ -83,7 +83,7 @@ impl Failure {
 
     /// A failure of the library.
     pub(crate) fn of_library(error: &Error) -> Self {
-        let mut failure = Self::because(State::of_kind(error.kind()), error);
+        let mut failure = Self::because(AnswerState::of_kind(error.kind()), error);
         let told = &mut failure.told;
         told.kind = kind_word(error.kind());
         told.stage = error.stage().map(str::to_owned);
@@ -123,7 +123,7 @@ impl From<ConfigError> for Failure {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_reader_that_has_gone_gives_the_code_of_sigpipe() {

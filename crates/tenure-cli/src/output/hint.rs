@@ -214,9 +214,9 @@ fn of_system(error: i32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::fmt::Write;
+        use std::fmt::Write;
 
-    use super::*;
+        use super::*;
 
     #[test]
     fn every_kind_has_a_remedy() {

@@ -8,7 +8,7 @@ pub(crate) const LONGEST: usize = 1024 * 1024;
 
 /// A line, or a piece of one that is too long to hold.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Piece<'a> {
+pub(crate) struct LinePiece<'a> {
     /// What it says, without the line's end.
     pub(crate) bytes: &'a [u8],
     /// The line ends with it.
@@ -26,13 +26,13 @@ impl Lines {
     pub(crate) fn feed<E>(
         &mut self,
         mut bytes: &[u8],
-        sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>,
+        sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
     ) -> Result<(), E> {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end);
             bytes = &rest[1..];
             if self.partial.is_empty() {
-                sink(Piece { bytes: line, ends: true })?;
+                sink(LinePiece { bytes: line, ends: true })?;
             } else {
                 self.partial.extend_from_slice(line);
                 self.finish(sink)?;
@@ -40,16 +40,16 @@ impl Lines {
         }
         self.partial.extend_from_slice(bytes);
         if self.partial.len() > LONGEST {
-            sink(Piece { bytes: &self.partial, ends: false })?;
+            sink(LinePiece { bytes: &self.partial, ends: false })?;
             self.partial.clear();
         }
         Ok(())
     }
 
     /// Hands over a last line that has no end.
-    pub(crate) fn finish<E>(&mut self, sink: &mut impl FnMut(Piece<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn finish<E>(&mut self, sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>) -> Result<(), E> {
         if !self.partial.is_empty() {
-            sink(Piece { bytes: &self.partial, ends: true })?;
+            sink(LinePiece { bytes: &self.partial, ends: true })?;
             self.partial.clear();
         }
         Ok(())
@@ -58,11 +58,11 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     fn fed(parts: &[&[u8]]) -> Vec<(usize, bool)> {
         let (mut lines, mut told) = (Lines::default(), Vec::new());
-        let mut sink = |piece: Piece<'_>| {
+        let mut sink = |piece: LinePiece<'_>| {
             told.push((piece.bytes.len(), piece.ends));
             Ok::<(), ()>(())
         };

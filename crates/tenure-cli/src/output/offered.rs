@@ -13,7 +13,7 @@ use crate::config::word;
 
 /// An offer in a document.
 #[derive(Debug, Serialize)]
-pub(crate) struct Offer<'a> {
+pub(crate) struct OfferDocument<'a> {
     version: &'a Version,
     /// The file that it was read from; none where a call itself named it.
     file: Option<&'a Path>,
@@ -22,8 +22,8 @@ pub(crate) struct Offer<'a> {
 }
 
 /// Every offer, lowest version first.
-pub(crate) fn documents<'all>(offered: &'all [Offered]) -> Vec<Offer<'all>> {
-    let of = |offer: &'all Offered| Offer {
+pub(crate) fn documents<'all>(offered: &'all [Offered]) -> Vec<OfferDocument<'all>> {
+    let of = |offer: &'all Offered| OfferDocument {
         version: &offer.version,
         file: offer.file.as_deref(),
         trusted: offer.trusted,

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tenure_core::{Scope, Standing};
 
-use crate::config::Target;
+use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::render::Screen;
 
@@ -29,12 +29,12 @@ pub(crate) struct Progress {
 
 impl Progress {
     /// Begins a wait for a worker. Costs nothing where nobody looks.
-    pub(crate) fn of(screen: Screen, target: &Target) -> Option<Self> {
+    pub(crate) fn of(screen: Screen, target: &ScopeTarget) -> Option<Self> {
         if screen.is_quiet() || !stderr().is_terminal() {
             return None;
         }
         let (ended, end) = mpsc::channel::<()>();
-        let Target { scope, called } = target.clone();
+        let ScopeTarget { scope, called } = target.clone();
         let thread = Builder::new().name("tenure-progress".to_owned()).stack_size(STACK).spawn(move || {
             if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
                 screen.note(&format!("\r{called}: {}…", awaited(&scope)));

@@ -8,7 +8,7 @@ use serde::Serialize;
 use tenure_core::Version;
 use tenure_core::deadline::{Moment, millis};
 use tenure_core::protocol::wire::Asker;
-use tenure_core::record::desired::{Desired, Down, Failure};
+use tenure_core::record::desired::{Desired, Down, FailureTally};
 
 use crate::output::account;
 use crate::output::render::printable;
@@ -45,7 +45,7 @@ struct Failed<'a> {
 impl<'a> Recorded<'a> {
     /// Of this record.
     pub(crate) fn of(desired: &'a Desired, now: &Moment) -> Self {
-        let failed = |failure: &'a Failure| Failed {
+        let failed = |failure: &'a FailureTally| Failed {
             version: &failure.version,
             count: failure.count,
             error: &failure.error,
@@ -98,7 +98,7 @@ impl Failed<'_> {
 }
 
 /// Time until the next try: with another offer to serve meanwhile it is longer.
-fn wait(desired: &Desired, failure: &Failure, now: &Moment) -> Duration {
+fn wait(desired: &Desired, failure: &FailureTally, now: &Moment) -> Duration {
     if desired.offers.len() > 1 { failure.quarantined_for(now) } else { failure.suppressed_for(now) }
 }
 
@@ -108,9 +108,9 @@ fn since(then: &Moment, now: &Moment) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::Spec;
+        use tenure_core::Spec;
 
-    use super::*;
+        use super::*;
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }

@@ -13,9 +13,9 @@ use clap::ValueEnum;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args::{Color, Common};
-use crate::output::failure::{Failure, Told};
+use crate::output::failure::{ErrorBody, Failure};
 
 /// Version of every JSON document that a command writes.
 pub(crate) const SCHEMA: u32 = 1;
@@ -86,7 +86,7 @@ impl Screen {
             return;
         }
         let Failure { state, told, .. } = failure;
-        let refusal = Refusal { schema_version: SCHEMA, state: *state, error: told };
+        let refusal = ErrorDocument { schema_version: SCHEMA, state: *state, error: told };
         // A document that cannot be written is told as words: stderr may lead elsewhere.
         if self.json && document(&refusal).is_ok() {
             return;
@@ -122,13 +122,13 @@ impl Screen {
         }
         if self.json {
             let what = in_a_line(error.kind(), &text.to_string());
-            let failure = Failure::new(State::WrongUse, format!("read the command line: {what}"))
+            let failure = Failure::new(AnswerState::WrongUse, format!("read the command line: {what}"))
                 .hint("`tenure --help` lists the commands, `tenure COMMAND --help` its flags");
             self.failure(&failure);
         } else {
             self.note(&text.ansi().to_string());
         }
-        State::WrongUse.exit()
+        AnswerState::WrongUse.exit()
     }
 
     /// Writes styled data for people to stdout.
@@ -159,10 +159,10 @@ impl Screen {
 
 /// How the word of an answer is shown: green where it serves, yellow where it may soon, red where it does not, dim where
 /// nothing is.
-pub(crate) fn style(state: State) -> Style {
-    if matches!(state, State::Down | State::Stopped) {
+pub(crate) fn style(state: AnswerState) -> Style {
+    if matches!(state, AnswerState::Down | AnswerState::Stopped) {
         Style::new().dimmed()
-    } else if matches!(state, State::Warming | State::Booting | State::TimedOut) {
+    } else if matches!(state, AnswerState::Warming | AnswerState::Booting | AnswerState::TimedOut) {
         AnsiColor::Yellow.on_default()
     } else if state.exit() == 0 {
         AnsiColor::Green.on_default()
@@ -180,10 +180,10 @@ pub(crate) fn width() -> Option<usize> {
 
 /// The document of a failure.
 #[derive(Debug, Serialize)]
-struct Refusal<'failure> {
+struct ErrorDocument<'failure> {
     schema_version: u32,
-    state: State,
-    error: &'failure Told,
+    state: AnswerState,
+    error: &'failure ErrorBody,
 }
 
 /// Writes one JSON document, or one line of a stream of them, to stdout.
@@ -229,7 +229,7 @@ pub(crate) fn printable(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_strangers_line_cannot_drive_the_terminal() {

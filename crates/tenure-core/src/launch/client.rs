@@ -12,7 +12,7 @@ use tenure_sys::socket::{self, ConnectError};
 use tenure_sys::user;
 
 use crate::deadline::{Stage, millis};
-use crate::protocol::wire::{self, Answer, Asker, Hello, Request, Until, WireError};
+use crate::protocol::wire::{self, Answer, Asker, ControlRequest, Hello, Until, WireError};
 use crate::store::paths::{StateDir, file};
 
 /// A worker answers at the end of a wait; this lets that answer arrive.
@@ -92,23 +92,23 @@ pub fn connect(state: &StateDir, stage: Stage) -> Result<Connection<'_>, Silence
 impl Connection<'_> {
     /// Asks who the worker is and how it is.
     pub fn hello(&mut self, stage: Stage) -> Result<Hello, Silence> {
-        self.ask_hello(&Request::Hello, stage.remaining(), Duration::ZERO)
+        self.ask_hello(&ControlRequest::Hello, stage.remaining(), Duration::ZERO)
     }
 
     /// Waits until the worker says that `until` holds, or the stage ends: the worker's last account in both cases.
     pub fn wait(&mut self, until: Until, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
-        self.ask_hello(&Request::Wait { until, within_ms: millis(within), proved: false }, within, SLACK)
+        self.ask_hello(&ControlRequest::Wait { until, within_ms: millis(within), proved: false }, within, SLACK)
     }
 
     /// Waits until the worker has settled and its probation is over, or the stage ends, likewise.
     pub fn wait_proved(&mut self, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
-        let request = Request::Wait { until: Until::Settled, within_ms: millis(within), proved: true };
+        let request = ControlRequest::Wait { until: Until::Settled, within_ms: millis(within), proved: true };
         self.ask_hello(&request, within, SLACK)
     }
 
-    fn ask_hello(&mut self, request: &Request, within: Duration, slack: Duration) -> Result<Hello, Silence> {
+    fn ask_hello(&mut self, request: &ControlRequest, within: Duration, slack: Duration) -> Result<Hello, Silence> {
         match self.ask(request, within.saturating_add(slack))? {
             Answer::Hello(hello) if is_of(&hello, self.state) => Ok(*hello),
             Answer::Hello(hello) => Err(Silence::NotOurs {
@@ -133,7 +133,7 @@ impl Connection<'_> {
         stage: Stage,
     ) -> Result<Duration, Silence> {
         let (reason, deadline_ms, by) = (reason.to_owned(), millis(deadline), by.clone());
-        self.ask_stop(&Request::Stop { reason, deadline_ms, by, back: false }, stage)
+        self.ask_stop(&ControlRequest::Stop { reason, deadline_ms, by, back: false }, stage)
     }
 
     /// Asks a worker on probation to end, so that the one before it goes on; likewise.
@@ -145,10 +145,10 @@ impl Connection<'_> {
         stage: Stage,
     ) -> Result<Duration, Silence> {
         let (reason, deadline_ms, by) = (reason.to_owned(), millis(deadline), by.clone());
-        self.ask_stop(&Request::Stop { reason, deadline_ms, by, back: true }, stage)
+        self.ask_stop(&ControlRequest::Stop { reason, deadline_ms, by, back: true }, stage)
     }
 
-    fn ask_stop(&mut self, request: &Request, stage: Stage) -> Result<Duration, Silence> {
+    fn ask_stop(&mut self, request: &ControlRequest, stage: Stage) -> Result<Duration, Silence> {
         match self.ask(request, stage.remaining())? {
             Answer::Stopping { within_ms } => Ok(Duration::from_millis(within_ms)),
             Answer::Refused { why, .. } => Err(Silence::NotOurs { why }),
@@ -158,7 +158,7 @@ impl Connection<'_> {
         }
     }
 
-    fn ask(&mut self, request: &Request, within: Duration) -> Result<Answer, Silence> {
+    fn ask(&mut self, request: &ControlRequest, within: Duration) -> Result<Answer, Silence> {
         // A zero timeout would mean none at all.
         let within = within.max(Duration::from_millis(1));
         self.stream.set_read_timeout(Some(within)).map_err(silence)?;

@@ -1,6 +1,6 @@
 //! What passes between a launcher and the worker that it starts, over one inherited socket pair.
 //!
-//! Launcher to worker: the [`Brief`] (sent before the spawn, so that a worker whose launcher dies still knows what to do),
+//! Launcher to worker: the [`Handshake`] (sent before the spawn, so that a worker whose launcher dies still knows what to do),
 //! then [`GO`] once the worker's identity is recorded. Worker to launcher: [`Report`]s. An end of file where GO is awaited
 //! means that the launcher died: the worker then records itself and goes on. Launcher and worker may be of different
 //! builds, so unknown fields are accepted.
@@ -48,7 +48,7 @@ pub mod descriptor {
 
 /// All that a worker needs to know about its activation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brief {
+pub struct Handshake {
     /// The scope's state directory.
     pub state_dir: PathBuf,
     /// The scope.

@@ -33,7 +33,7 @@ const ROUNDS: usize = 16;
 
 /// Something of a former program that was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Ended {
+pub struct EndedOrphan {
     /// Its pid.
     pub pid: u32,
     /// Its command line.
@@ -42,7 +42,7 @@ pub struct Ended {
     pub killed: bool,
 }
 
-impl Ended {
+impl EndedOrphan {
     /// What is to be told of it.
     #[must_use]
     pub fn told(&self) -> String {
@@ -53,7 +53,7 @@ impl Ended {
 
 /// Something of a former program still lives, or may.
 #[derive(Debug, thiserror::Error)]
-pub enum LeftoverError {
+pub enum OrphanError {
     /// A process did not end.
     #[error("end what the previous program left: pid {pid} ({command}) does not end{}", belonging(*.owner, *.pid))]
     Survivor {
@@ -128,7 +128,7 @@ pub fn clear(
     _lease: &Lease,
     ledger: &Ledger,
     patience: Duration,
-) -> Result<Vec<Ended>, LeftoverError> {
+) -> Result<Vec<EndedOrphan>, OrphanError> {
     let state = gate.state();
     let marks = marks(state, ledger);
     let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
@@ -145,7 +145,7 @@ pub fn clear_program(
     state: &StateDir,
     record: &ProgramRecord,
     patience: Duration,
-) -> Result<Vec<Ended>, LeftoverError> {
+) -> Result<Vec<EndedOrphan>, OrphanError> {
     let lock = file::PROGRAMS.into_iter().find(|name| record.lock.as_deref() == Some(*name));
     let locks: Vec<&'static str> = lock.into_iter().collect();
     let marks = [record.cookie.clone()];
@@ -176,8 +176,8 @@ fn await_foreign(
     former: &Former<'_>,
     ledger: &Ledger,
     patience: Duration,
-) -> Result<Vec<Ended>, LeftoverError> {
-    let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
+) -> Result<Vec<EndedOrphan>, OrphanError> {
+    let mut end = Sweep { policy: StopPolicy::default(), ended: Vec::new() };
     let mut here = former.state.marked_here();
     for _ in 0..ROUNDS {
         if here.is_empty() {
@@ -188,10 +188,10 @@ fn await_foreign(
     }
     match prove(former, here.first(), patience.max(KILL_GRACE)) {
         Ok(()) => Ok(end.ended),
-        Err(LeftoverError::Unseen { holders, lock }) if holders.is_empty() => {
+        Err(OrphanError::Unseen { holders, lock }) if holders.is_empty() => {
             let pid =
                 ledger.named().find(|identity| identity.is_foreign()).map_or(0, |identity| identity.pid);
-            Err(LeftoverError::Foreign { pid, lock })
+            Err(OrphanError::Foreign { pid, lock })
         }
         Err(error) => Err(error),
     }
@@ -199,7 +199,7 @@ fn await_foreign(
 
 /// Somebody who belongs to a former program.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Left {
+pub struct Orphan {
     /// Its pid.
     pub pid: u32,
     /// Its command line.
@@ -209,28 +209,28 @@ pub struct Left {
 }
 
 /// Who belongs to the scope's former program; for messages only.
-pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Left>, LeftoverError> {
+pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Orphan>, OrphanError> {
     let found = if ledger.is_foreign() {
         state.marked_here()
     } else {
         let marks = marks(state, ledger);
         let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
-        let mut found = former.shims().map_err(LeftoverError::Lock)?;
-        add(&mut found, former.all(&[]).map_err(LeftoverError::Lock)?);
+        let mut found = former.shims().map_err(OrphanError::Lock)?;
+        add(&mut found, former.all(&[]).map_err(OrphanError::Lock)?);
         found
     };
     let left = |handle: &ProcessHandle| {
         let (pid, command) = name(handle);
-        Left { pid, command, owner: owner_beyond(pid) }
+        Orphan { pid, command, owner: owner_beyond(pid) }
     };
     Ok(found.iter().map(left).collect())
 }
 
-fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, LeftoverError> {
+fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan>, OrphanError> {
     let budget = Deadline::start(patience);
-    let shims = former.shims().map_err(LeftoverError::Lock)?;
+    let shims = former.shims().map_err(OrphanError::Lock)?;
     // Whom it leaves is known only as long as it lives.
-    let mut known = former.all(&shims).map_err(LeftoverError::Lock)?;
+    let mut known = former.all(&shims).map_err(OrphanError::Lock)?;
     for shim in &shims {
         // One that somebody stopped can end its tree only when it goes on.
         drop(shim.signal(Signal::Cont));
@@ -241,8 +241,8 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, Lef
     }
     let late = shims.iter().any(|shim| !shim.has_ended());
     let policy = former.record.and_then(|record| record.stop.clone()).unwrap_or_default();
-    let mut end = End { policy, ended: Vec::new() };
-    add(&mut known, former.all(&shims).map_err(LeftoverError::Lock)?);
+    let mut end = Sweep { policy, ended: Vec::new() };
+    add(&mut known, former.all(&shims).map_err(OrphanError::Lock)?);
     let asked = if late { Deadline::start(Duration::ZERO) } else { end.ask_program(former, &budget)? };
     // Most often what a program has started ends with it, and is not told as left.
     for _ in 0..ROUNDS {
@@ -252,7 +252,7 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<Ended>, Lef
         }
         let polite = if late { Duration::ZERO } else { asked.remaining().max(POLITE) };
         end.end_all(&known, polite)?;
-        known = former.all(&shims).map_err(LeftoverError::Lock)?;
+        known = former.all(&shims).map_err(OrphanError::Lock)?;
     }
     // Its family first: as long as it lives it shows who belongs to it.
     for shim in shims.iter().filter(|shim| !shim.has_ended()) {
@@ -267,17 +267,17 @@ fn prove(
     former: &Former<'_>,
     found: Option<&ProcessHandle>,
     patience: Duration,
-) -> Result<(), LeftoverError> {
+) -> Result<(), OrphanError> {
     if let Some(handle) = found.filter(|handle| !handle.has_ended()) {
         return Err(survivor(handle));
     }
     let limit = Deadline::start(patience);
     for name in former.locks {
         if !one_is_free_within(former.state, name, limit.remaining())?
-            && !former.is_anothers(name).map_err(LeftoverError::Lock)?
+            && !former.is_anothers(name).map_err(OrphanError::Lock)?
         {
-            let holders = former.holders(name).map_err(LeftoverError::Lock)?;
-            return Err(LeftoverError::Unseen { holders, lock: former.state.path().join(name) });
+            let holders = former.holders(name).map_err(OrphanError::Lock)?;
+            return Err(OrphanError::Unseen { holders, lock: former.state.path().join(name) });
         }
     }
     Ok(())
@@ -285,8 +285,8 @@ fn prove(
 
 /// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For whoever
 /// knows that nothing of that mark is wanted any more, and that nobody starts more of it.
-pub fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
-    let mut end = End { policy: StopPolicy::default(), ended: Vec::new() };
+pub fn sweep(prefix: &str) -> Result<Vec<EndedOrphan>, OrphanError> {
+    let mut end = Sweep { policy: StopPolicy::default(), ended: Vec::new() };
     for _ in 0..ROUNDS {
         let marked: Vec<ProcessHandle> =
             tree::with_cookie(prefix).into_iter().map(|found| found.handle).collect();
@@ -301,22 +301,22 @@ pub fn sweep(prefix: &str) -> Result<Vec<Ended>, LeftoverError> {
     }
 }
 
-fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Result<bool, LeftoverError> {
+fn one_is_free_within(state: &StateDir, name: &str, patience: Duration) -> Result<bool, OrphanError> {
     let file = match state.dir().open_read(name) {
         Ok(file) => file,
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(true),
-        Err(error) => return Err(LeftoverError::Lock(error)),
+        Err(error) => return Err(OrphanError::Lock(error)),
     };
-    match lock::lock_within(file, patience).map_err(LeftoverError::Lock)? {
+    match lock::lock_within(file, patience).map_err(OrphanError::Lock)? {
         LockWait::Taken(_) => Ok(true),
         LockWait::TimedOut => Ok(false),
     }
 }
 
-fn survivor(handle: &ProcessHandle) -> LeftoverError {
+fn survivor(handle: &ProcessHandle) -> OrphanError {
     let pid = handle.pid();
     let owner = owner_beyond(pid);
-    LeftoverError::Survivor { pid, command: process::command_line(pid).unwrap_or_default(), owner }
+    OrphanError::Survivor { pid, command: process::command_line(pid).unwrap_or_default(), owner }
 }
 
 /// Whose a process is that this user may not end, as another's.
@@ -326,14 +326,14 @@ fn owner_beyond(pid: u32) -> Option<u32> {
 }
 
 /// An end that goes on, and whom it has ended.
-struct End {
+struct Sweep {
     policy: StopPolicy,
-    ended: Vec<Ended>,
+    ended: Vec<EndedOrphan>,
 }
 
-impl End {
+impl Sweep {
     /// Gives the program that lost its shim what it was promised; the rest of its tree has what is left of the grace.
-    fn ask_program(&mut self, former: &Former<'_>, budget: &Deadline) -> Result<Deadline, LeftoverError> {
+    fn ask_program(&mut self, former: &Former<'_>, budget: &Deadline) -> Result<Deadline, OrphanError> {
         let grace = Deadline::start(self.policy.grace.duration().min(budget.remaining()));
         let Some(program) = former.program() else { return Ok(Deadline::start(Duration::ZERO)) };
         self.end_all(std::slice::from_ref(&program), grace.remaining())?;
@@ -341,7 +341,7 @@ impl End {
     }
 
     /// Asks all, waits for all with one budget, then kills what is left.
-    fn end_all(&mut self, handles: &[ProcessHandle], polite: Duration) -> Result<(), LeftoverError> {
+    fn end_all(&mut self, handles: &[ProcessHandle], polite: Duration) -> Result<(), OrphanError> {
         let named: Vec<(u32, String)> = handles.iter().map(name).collect();
         if !polite.is_zero() {
             for handle in handles {
@@ -354,15 +354,15 @@ impl End {
             if !gone {
                 kill(handle)?;
             }
-            self.ended.push(Ended { pid, command, killed: !gone });
+            self.ended.push(EndedOrphan { pid, command, killed: !gone });
         }
         Ok(())
     }
 
-    fn kill(&mut self, handle: &ProcessHandle) -> Result<(), LeftoverError> {
+    fn kill(&mut self, handle: &ProcessHandle) -> Result<(), OrphanError> {
         let (pid, command) = name(handle);
         kill(handle)?;
-        self.ended.push(Ended { pid, command, killed: true });
+        self.ended.push(EndedOrphan { pid, command, killed: true });
         Ok(())
     }
 }
@@ -376,7 +376,7 @@ pub fn ask(handle: &ProcessHandle, signal: Signal) {
     drop(handle.signal(Signal::Cont));
 }
 
-fn kill(handle: &ProcessHandle) -> Result<(), LeftoverError> {
+fn kill(handle: &ProcessHandle) -> Result<(), OrphanError> {
     let gone = match handle.signal(Signal::Kill).map_err(|_| survivor(handle))? {
         Delivery::AlreadyGone => true,
         Delivery::Sent => handle.wait_ended(Some(KILL_GRACE)).map_err(|_| survivor(handle))?,
@@ -397,7 +397,7 @@ pub fn patience(stage: Stage, patience: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_path_is_searched_for_as_it_is_and_not_as_a_pattern() {

@@ -8,9 +8,9 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
-use tenure_sys::socket::{self, Received};
+use tenure_sys::socket::{self, ReceivedMessage};
 
 use crate::deadline::{Deadline, Stage, millis};
 use crate::launch::client::{self, Silence};
@@ -39,7 +39,7 @@ pub struct Boot<'start> {
 
 /// What became of a start.
 #[derive(Debug)]
-pub enum Outcome {
+pub enum StartOutcome {
     /// It serves.
     Ready(Box<Hello>),
     /// It serves, and the worker before it can still take the scope back: nothing is proved.
@@ -107,26 +107,26 @@ const REAPING: Duration = Duration::from_millis(100);
 const SLACK: Duration = Duration::from_millis(500);
 
 /// Waits for the outcome of a start. Only a successor declines.
-pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<Outcome, Declined> {
+pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<StartOutcome, Declined> {
     let start = Deadline::start(boot.limit.saturating_add(SLACK));
     loop {
         let left = start.remaining().min(budget.remaining());
         match next(boot, left) {
             // A caller that stood still meanwhile would hand out a worker that somebody has stopped.
-            Heard::Report(Report::Ready { .. }) if boot.worker.has_ended() => {
+            BootEvent::Report(Report::Ready { .. }) if boot.worker.has_ended() => {
                 let message = "it served, and has ended since; the events tell why";
                 return Ok(failed(boot, STOPPED.to_owned(), message.to_owned(), None));
             }
-            Heard::Report(Report::Ready { hello }) => return Ok(Outcome::Ready(hello)),
-            Heard::Report(Report::Declined { why }) => {
+            BootEvent::Report(Report::Ready { hello }) => return Ok(StartOutcome::Ready(hello)),
+            BootEvent::Report(Report::Declined { why }) => {
                 end(boot);
                 return Err(Declined { why });
             }
-            Heard::Report(Report::Failed { stage, message, since }) => {
+            BootEvent::Report(Report::Failed { stage, message, since }) => {
                 return Ok(failed(boot, stage, message, since));
             }
-            Heard::Ended => return Ok(failed(boot, DIED.to_owned(), last_exit(&boot.worker), None)),
-            Heard::Nothing if start.remaining().is_zero() => {
+            BootEvent::Ended => return Ok(failed(boot, DIED.to_owned(), last_exit(&boot.worker), None)),
+            BootEvent::Nothing if start.remaining().is_zero() => {
                 let limit = Span::millis(millis(boot.limit));
                 return Ok(failed(
                     boot,
@@ -135,44 +135,44 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<Outcome, Decli
                     None,
                 ));
             }
-            Heard::Nothing if budget.remaining().is_zero() => return Ok(Outcome::StillBooting),
-            Heard::Nothing => {}
+            BootEvent::Nothing if budget.remaining().is_zero() => return Ok(StartOutcome::StillBooting),
+            BootEvent::Nothing => {}
         }
     }
 }
 
-enum Heard {
+enum BootEvent {
     Report(Report),
     Ended,
     Nothing,
 }
 
-fn next(boot: &Boot<'_>, left: Duration) -> Heard {
+fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
     let mut interests =
-        [Interest::new(boot.channel.as_fd(), Want::Read), Interest::new(boot.worker.as_fd(), Want::Read)];
+        [Interest::new(boot.channel.as_fd(), Readiness::Read), Interest::new(boot.worker.as_fd(), Readiness::Read)];
     if poll::wait(&mut interests, Some(left)).is_err() {
-        return Heard::Nothing;
+        return BootEvent::Nothing;
     }
     let [channel, worker] = interests.map(|interest| interest.ready() || interest.hangup());
     if channel {
         let report = receive(boot).ok().and_then(|received| serde_json::from_slice(&received.bytes).ok());
         return match report {
-            Some(report) => Heard::Report(report),
+            Some(report) => BootEvent::Report(report),
             // The channel closes with the process, or a moment before it.
-            None if boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false) => Heard::Ended,
-            None => Heard::Report(Report::Failed {
+            None if boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false) => BootEvent::Ended,
+            None => BootEvent::Report(Report::Failed {
                 stage: "boot".to_owned(),
                 message: "it closed its channel without a report".to_owned(),
                 since: None,
             }),
         };
     }
-    if worker { Heard::Ended } else { Heard::Nothing }
+    if worker { BootEvent::Ended } else { BootEvent::Nothing }
 }
 
 /// The next message. A worker that ends with its go unread resets the channel, and the kernel tells that once, ahead of
 /// what the worker had said (unix(7), `ECONNRESET`): the message is behind it.
-fn receive(boot: &Boot<'_>) -> io::Result<Received> {
+fn receive(boot: &Boot<'_>) -> io::Result<ReceivedMessage> {
     match socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE) {
         Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
             socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE)
@@ -190,10 +190,10 @@ fn end(boot: &Boot<'_>) {
 }
 
 /// Ends what is left of a worker that failed to boot, and collects its last words.
-pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Option<Mark>) -> Outcome {
+pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Option<Mark>) -> StartOutcome {
     end(boot);
     let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.mark));
-    Outcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
+    StartOutcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
 }
 
 /// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1 reaps late

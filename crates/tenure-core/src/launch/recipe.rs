@@ -14,8 +14,8 @@ use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 
 use crate::fault;
-use crate::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
-use crate::launch::request::Order;
+use crate::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, Handshake};
+use crate::launch::request::Request;
 use crate::record::ledger::HostRecord;
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};
@@ -25,7 +25,7 @@ use crate::store::paths::{self, StateDir};
 
 /// A worker process cannot be made; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
-pub enum SeatError {
+pub enum RecipeError {
     /// The program or the host is not there.
     #[error("find the worker's program")]
     Program(#[source] NoProgram),
@@ -44,16 +44,16 @@ pub enum SeatError {
 }
 
 /// What the worker process is made from.
-pub(crate) struct Seat {
+pub(crate) struct SpawnRecipe {
     executable: PathBuf,
     environment: BTreeMap<String, String>,
 }
 
-impl Seat {
+impl SpawnRecipe {
     /// Finds what a worker of `spec` is made from; `recorded` is the code that kept the last one.
-    pub(crate) fn of(spec: &Spec, order: &Order, recorded: Option<&HostRecord>) -> Result<Self, SeatError> {
+    pub(crate) fn of(spec: &Spec, request: &Request, recorded: Option<&HostRecord>) -> Result<Self, RecipeError> {
         let environment = environment(spec);
-        let executable = executable(spec, order, &environment, recorded).map_err(SeatError::Program)?;
+        let executable = executable(spec, request, &environment, recorded).map_err(RecipeError::Program)?;
         Ok(Self { executable, environment })
     }
 
@@ -62,10 +62,10 @@ impl Seat {
     pub(crate) fn spawn(
         self,
         state: &StateDir,
-        brief: &Brief,
+        brief: &Handshake,
         given: &[BorrowedFd<'_>],
-    ) -> Result<(OwnedFd, ProcessHandle), SeatError> {
-        let io = |what| move |source| SeatError::Io { what, source };
+    ) -> Result<(OwnedFd, ProcessHandle), RecipeError> {
+        let io = |what| move |source| RecipeError::Io { what, source };
         let (ours, theirs) = socket::pair().map_err(io("open its channel"))?;
         let bytes = serde_json::to_vec(brief).map_err(|error| io("write its brief")(error.into()))?;
         socket::send(ours.as_fd(), &bytes, &[]).map_err(io("hand over its brief"))?;
@@ -97,13 +97,13 @@ impl Seat {
             nofile: None,
             pid_env: Some(HANDOVER_PID_VARIABLE),
         };
-        let worker = spawn::detached(&launch).map_err(SeatError::Spawn)?;
+        let worker = spawn::detached(&launch).map_err(RecipeError::Spawn)?;
         Ok((ours, worker))
     }
 }
 
 /// A program's worker is the host; an embedded worker is its own command.
-fn arguments(brief: &Brief) -> Vec<OsString> {
+fn arguments(brief: &Handshake) -> Vec<OsString> {
     match brief.spec.kind {
         Kind::Program => vec!["host".into(), brief.scope.to_string().into()],
         Kind::Embedded => brief.spec.command.iter().skip(1).map(OsString::from).collect(),
@@ -130,7 +130,7 @@ fn environment(spec: &Spec) -> BTreeMap<String, String> {
 
 fn executable(
     spec: &Spec,
-    order: &Order,
+    request: &Request,
     environment: &BTreeMap<String, String>,
     recorded: Option<&HostRecord>,
 ) -> Result<PathBuf, NoProgram> {
@@ -139,25 +139,25 @@ fn executable(
     let program = program::resolve(command, &spec.cwd, path)?;
     match spec.kind {
         Kind::Embedded => Ok(program),
-        Kind::Program => host(order, recorded),
+        Kind::Program => host(request, recorded),
     }
 }
 
 /// Whether everything that a start needs on disk is there: asked before anything is stopped to make room.
-pub(crate) fn check(spec: &Spec, order: &Order) -> Result<(), SeatError> {
-    Seat::of(spec, order, None).map(drop)
+pub(crate) fn check(spec: &Spec, request: &Request) -> Result<(), RecipeError> {
+    SpawnRecipe::of(spec, request, None).map(drop)
 }
 
 /// The executable that hosts programs: the one that kept the last worker where that is newer than this code and still
 /// there, so that no older launcher takes the host back; else named by the order, by the environment, or found in PATH.
-fn host(order: &Order, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgram> {
+fn host(request: &Request, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgram> {
     let root = Path::new("/");
     let newer =
         recorded.filter(|host| host.is_newer_host()).map(|host| program::resolve(&host.exe, root, None));
     if let Some(Ok(newer)) = newer {
         return Ok(newer);
     }
-    if let Some(host) = &order.host {
+    if let Some(host) = &request.host {
         return Ok(host.clone());
     }
     match std::env::var(program::HOST_VARIABLE) {

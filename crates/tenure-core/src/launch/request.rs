@@ -15,7 +15,7 @@ use crate::spec::scope::{COOKIE_VARIABLE, Scope, cookie_prefix};
 use crate::spec::{BadSpec, Spec};
 use crate::store::paths::StateDir;
 
-/// Variable that forbids starting anything, like [`Order::no_spawn`].
+/// Variable that forbids starting anything, like [`Request::no_spawn`].
 pub const NO_SPAWN_VARIABLE: &str = "TENURE_NO_SPAWN";
 
 /// Variable that overrides [`FIRST_ANSWER`], as a duration such as `500ms`.
@@ -43,7 +43,7 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
     clippy::struct_excessive_bools,
     reason = "each is a word of the caller that says nothing of the others"
 )]
-pub struct Order {
+pub struct Request {
     pub(crate) scope: Scope,
     pub(crate) spec: Spec,
     pub(crate) budget: Duration,
@@ -59,7 +59,7 @@ pub struct Order {
     pub(crate) wedged_after: Duration,
 }
 
-impl Order {
+impl Request {
     /// An order for `spec` under `scope`, validated.
     pub fn new(scope: Scope, spec: Spec) -> Result<Self, BadSpec> {
         spec.validate()?;
@@ -96,7 +96,7 @@ impl Order {
         self
     }
 
-    /// Start the worker even where a person stopped it for good ([`StopOrder::hold`](crate::StopOrder)): a person asks.
+    /// Start the worker even where a person stopped it for good ([`StopOrder::hold`](crate::StopOptions)): a person asks.
     #[must_use]
     pub fn start(mut self, start: bool) -> Self {
         self.start = start;

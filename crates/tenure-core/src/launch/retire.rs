@@ -39,14 +39,14 @@ pub struct Retired {
     /// The lease.
     pub lease: Lease,
     /// How the worker ended.
-    pub ending: Ending,
+    pub ending: ProvedEnd,
     /// The worker's pid, where there was one.
     pub pid: Option<u32>,
 }
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Ending {
+pub enum ProvedEnd {
     /// It was gone already.
     WasGone,
     /// It was asked and ended by itself.
@@ -120,7 +120,7 @@ pub fn retire(
 ) -> Result<Retired, RetireError> {
     let state = gate.state();
     if let TryLease::Free(lease) = Lease::try_take(state).map_err(RetireError::Lease)? {
-        return Ok(Retired { lease, ending: Ending::WasGone, pid: None });
+        return Ok(Retired { lease, ending: ProvedEnd::WasGone, pid: None });
     }
     let asked = ask(state, purpose, stage.at_most(purpose.silence));
     fault::reach(Point::RetireAsked);
@@ -156,7 +156,7 @@ pub fn retire(
                 await_exit(&hello.identity);
             }
             let worker = hello.as_ref().map(|hello| &hello.identity).or(ledger.lineage.first());
-            Ok(Retired { lease, ending: Ending::Asked, pid: worker.map(|worker| worker.pid) })
+            Ok(Retired { lease, ending: ProvedEnd::Asked, pid: worker.map(|worker| worker.pid) })
         }
         // A caller's own budget never forces a worker that is still within the time that it announced.
         TryLease::Busy if limited => Err(RetireError::TimedOut(stage.timed_out())),
@@ -222,9 +222,9 @@ fn force(gate: &Gate<'_>, ledger: &Ledger, hello: Option<&Hello>) -> Result<Reti
     gate.confirm().map_err(RetireError::Gate)?;
     let state = gate.state();
     let handles = verified_lineage(state, ledger, hello)?;
-    let mut ending = Ending::WasGone;
+    let mut ending = ProvedEnd::WasGone;
     for handle in &handles {
-        ending = Ending::Forced(cascade(handle)?);
+        ending = ProvedEnd::Forced(cascade(handle)?);
     }
     let freed = crate::deadline::Deadline::start(FREED).stage("freed lease");
     let stage = freed.map_err(|_| RetireError::Survivor { survivor: "it".to_owned() })?;

@@ -11,12 +11,12 @@ use tenure_sys::{limits, socket};
 
 use crate::deadline::{Deadline, Moment, TimedOut};
 use crate::fault::{self, Point};
-use crate::launch::handshake::{Brief, GO};
+use crate::launch::handshake::{GO, Handshake};
 use crate::launch::listen::{self, Bound, ListenError};
-use crate::launch::orphans::{self, LeftoverError};
-use crate::launch::readiness::{self, Outcome};
-use crate::launch::recipe::{self, Seat, SeatError};
-use crate::launch::request::Order;
+use crate::launch::orphans::{self, OrphanError};
+use crate::launch::readiness::{self, StartOutcome};
+use crate::launch::recipe::{self, RecipeError, SpawnRecipe};
+use crate::launch::request::Request;
 use crate::record::ledger::Ledger;
 use crate::spec::{KILL_GRACE, Spec};
 use crate::store::event::{self, Event, What};
@@ -35,7 +35,7 @@ pub enum StartError {
     Gate(#[source] GateError),
     /// Something of a former program lives.
     #[error("start the worker")]
-    Leftover(#[source] LeftoverError),
+    Leftover(#[source] OrphanError),
     /// A record cannot be read or written.
     #[error("start the worker")]
     Record(#[source] RecordError),
@@ -44,7 +44,7 @@ pub enum StartError {
     Listen(#[source] ListenError),
     /// The worker process cannot be made.
     #[error("start the worker")]
-    Seat(#[source] SeatError),
+    Seat(#[source] RecipeError),
     /// The budget was spent before anything was spawned.
     #[error("start the worker")]
     TimedOut(#[source] TimedOut),
@@ -58,16 +58,16 @@ impl StartError {
             // The launcher's own lack must not keep others from starting the worker.
             Self::Listen(error) => error.is_of_the_spec(),
             Self::Seat(
-                SeatError::Io { .. }
-                | SeatError::Spawn(SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_)),
+                RecipeError::Io { .. }
+                | RecipeError::Spawn(SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_)),
             )
             | Self::Gate(_)
             | Self::Leftover(_)
             | Self::Record(_)
             | Self::TimedOut(_) => false,
             Self::Seat(
-                SeatError::Program(_)
-                | SeatError::Spawn(
+                RecipeError::Program(_)
+                | RecipeError::Spawn(
                     SpawnError::NotFound { .. }
                     | SpawnError::NotExecutable { .. }
                     | SpawnError::BadDirectory { .. }
@@ -83,9 +83,9 @@ pub(crate) fn start(
     gate: &Gate<'_>,
     lease: Lease,
     spec: &Spec,
-    order: &Order,
+    request: &Request,
     budget: &Deadline,
-) -> Result<Outcome, StartError> {
+) -> Result<StartOutcome, StartError> {
     gate.confirm().map_err(StartError::Gate)?;
     fault::reach(Point::LeaseTaken);
     let state = gate.state();
@@ -93,21 +93,21 @@ pub(crate) fn start(
     let ledger = records::read_ledger(state).map_err(StartError::Record)?;
     clear_leftovers(gate, &lease, &ledger, spec, budget)?;
 
-    let seat = Seat::of(spec, order, ledger.host.as_ref()).map_err(StartError::Seat)?;
+    let seat = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Seat)?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
-    let mut ledger = ledger.next_generation(spec, booting_until.clone(), order.asker());
+    let mut ledger = ledger.next_generation(spec, booting_until.clone(), request.asker());
     records::write_ledger(state, &ledger).map_err(StartError::Record)?;
     fault::reach(Point::GenerationRecorded);
 
     listen::sweep_temporaries(state, &lease);
     let bound = listen::bind(state, &lease, spec, &ledger).map_err(StartError::Listen)?;
-    note_moves(state, &ledger, &bound, order);
-    let brief = Brief {
+    note_moves(state, &ledger, &bound, request);
+    let brief = Handshake {
         state_dir: state.path().to_owned(),
         scope: state.scope().clone(),
         generation: ledger.generation,
         spec: spec.clone(),
-        started_by: order.asker(),
+        started_by: request.asker(),
         booting_until,
         listeners: recipe::listener_names(spec),
         nofile: limits::usual_nofile(),
@@ -132,7 +132,7 @@ pub(crate) fn start(
     // A worker that is gone already cannot take its go: what follows finds that out and says how it ended.
     drop(released);
     fault::reach(Point::WorkerReleased);
-    let spawned = Event::now(What::Spawned, ledger.generation, &order.asker(), "the scope had no worker");
+    let spawned = Event::now(What::Spawned, ledger.generation, &request.asker(), "the scope had no worker");
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
     let limit = spec.start_timeout.duration();
     let boot = readiness::Boot { state, channel, worker, limit, mark };
@@ -169,11 +169,11 @@ fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
 }
 
 /// A port of 0 takes the port of the last time; where somebody else has it now, clients must look again.
-fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, order: &Order) {
+fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, request: &Request) {
     for endpoint in &bound.endpoints {
         if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| *last != endpoint.tcp) {
             let why = format!("{}: {last} is now {}", endpoint.name, endpoint.tcp);
-            event::note(state, &Event::now(What::EndpointChanged, ledger.generation, &order.asker(), why));
+            event::note(state, &Event::now(What::EndpointChanged, ledger.generation, &request.asker(), why));
         }
     }
 }

@@ -23,7 +23,7 @@ mod run;
 mod stated;
 
 pub use error::VersionError;
-pub use stated::{NoVersion, Stated, VersionCommand, parse};
+pub use stated::{NoVersion, StatedVersion, VersionCommand, parse};
 
 use cache::{Evidence, Question};
 

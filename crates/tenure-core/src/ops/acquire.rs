@@ -8,7 +8,7 @@ use crate::deadline::{Deadline, Moment, monotonic, wall_millis};
 use crate::error::Error;
 use crate::launch::client::Silence;
 use crate::launch::probe;
-use crate::launch::request::Order;
+use crate::launch::request::Request;
 use crate::launch::retire::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::policy::decide::{Suspicion, suspect};
 use crate::protocol::wire::Hello;
@@ -21,13 +21,13 @@ use crate::store::paths::file;
 use crate::store::records;
 
 /// One call's way to the lease of the gate's scope.
-pub(crate) struct Room<'call> {
+pub(crate) struct Acquisition<'call> {
     pub(crate) gate: &'call Gate<'call>,
-    pub(crate) order: &'call Order,
+    pub(crate) request: &'call Request,
     pub(crate) budget: &'call Deadline,
 }
 
-impl Room<'_> {
+impl Acquisition<'_> {
     /// The lease where nobody listens, or `None`: look again. A busy lease without a listener is being torn down: the
     /// kernel wakes us when its last holder is gone, and a holder that outstays every drain is wedged.
     pub(crate) fn take(&self) -> Result<Option<Lease>, Error> {
@@ -36,13 +36,13 @@ impl Room<'_> {
             self.note_found_dead(&ledger);
             return Ok(Some(lease));
         }
-        let end_budget = ledger.end_budget(self.order.spec.end_budget());
-        let patience = self.order.wedged_after.saturating_add(end_budget);
+        let end_budget = ledger.end_budget(self.request.spec.end_budget());
+        let patience = self.request.wedged_after.saturating_add(end_budget);
         let stage = self.budget.stage("lease")?.at_most(patience);
         if let TryLease::Free(lease) = Lease::take_within(self.gate.state(), stage)? {
             return Ok(Some(lease));
         }
-        let stage = self.budget.stage("lease")?.at_most(self.order.first_answer);
+        let stage = self.budget.stage("lease")?.at_most(self.request.first_answer);
         // One that closes connections without an answer listens all the same, and is looked at again.
         match probe::hello(self.gate.state(), stage) {
             Err(Silence::Absent | Silence::Refused) => self.end_wedged().map(Some),
@@ -66,7 +66,7 @@ impl Room<'_> {
             let booting_for = ledger.booting_for(&Moment::now());
             let silent_for = monotonic().saturating_sub(began);
             let busy = matches!(lease, TryLease::Busy);
-            match (suspect(busy, silent_for, booting_for, self.order.wedged_after), lease) {
+            match (suspect(busy, silent_for, booting_for, self.request.wedged_after), lease) {
                 (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
                 (Suspicion::Wedged, _) => {
                     let runs = retire::run_time(&ledger);
@@ -100,10 +100,10 @@ impl Room<'_> {
     /// Retires a worker that stands and must make room.
     pub(crate) fn replace(&self, hello: &Hello, why: String) -> Result<Lease, Error> {
         self.gate.confirm()?;
-        let replacing = Event::now(What::Replacing, hello.generation, &self.order.asker(), why.as_str());
+        let replacing = Event::now(What::Replacing, hello.generation, &self.request.asker(), why.as_str());
         event::note(self.gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
         let ledger = records::read_ledger(self.gate.state())?;
-        let (by, silence) = (self.order.asker(), self.order.wedged_after);
+        let (by, silence) = (self.request.asker(), self.request.wedged_after);
         let purpose = Purpose { reason: why, by, patience: LONGEST_DRAIN, silence };
         let retired = retire::retire(self.gate, &ledger, &purpose, self.budget.stage("retire")?)?;
         self.note(What::Stopped, &retired, "it made room");
@@ -115,7 +115,7 @@ impl Room<'_> {
         let state = self.gate.state();
         if state.dir().exists(file::CONTROL).unwrap_or(false) {
             let why = "its socket stands and nobody holds its lease";
-            let mut event = Event::now(What::FoundDead, ledger.generation, &self.order.asker(), why);
+            let mut event = Event::now(What::FoundDead, ledger.generation, &self.request.asker(), why);
             event.version.clone_from(&ledger.version);
             event.pid = ledger.lineage.first().map(|identity| identity.pid);
             event::note(state, &event);
@@ -129,7 +129,7 @@ impl Room<'_> {
 
     fn note(&self, what: What, retired: &Retired, why: &str) {
         let why = format!("{why} ({:?})", retired.ending);
-        let mut event = Event::now(what, 0, &self.order.asker(), why);
+        let mut event = Event::now(what, 0, &self.request.asker(), why);
         event.pid = retired.pid;
         event::note(self.gate.state(), &event);
     }

@@ -3,23 +3,23 @@
 use crate::deadline::Moment;
 use crate::error::{Error, ErrorKind};
 use crate::fault::{self, Point};
-use crate::launch::readiness::Outcome;
+use crate::launch::readiness::StartOutcome;
 use crate::launch::recipe;
-use crate::launch::request::{self, Order};
+use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
-use crate::policy::decide::Fault;
+use crate::policy::decide::ReplaceReason;
 use crate::policy::tally;
 use crate::protocol::wire::Hello;
 use crate::record::desired::{Desired, Offer};
 use crate::spec::Spec;
-use crate::spec::made::Made;
+use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
 use crate::spec::scope;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
-use crate::store::trust::Trusted;
+use crate::store::trust::TrustStore;
 
 use std::path::PathBuf;
 
@@ -30,14 +30,14 @@ use tenure_sys::dir::read_regular;
 const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
-pub(crate) fn with_offer(gate: &Gate<'_>, order: &Order) -> Result<Desired, RecordError> {
+pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, RecordError> {
     let mut desired = counted(gate)?;
-    if !stands(&desired, order) {
-        desired.offer_from(&order.spec, &order.origin, &Moment::now());
+    if !stands(&desired, request) {
+        desired.offer_from(&request.spec, &request.origin, &Moment::now());
     }
     // Whoever offers a version says that it is what lies there now.
-    desired.made_of(&order.spec.version, Made::of(&order.spec, order.spec.env.path_here().as_deref()));
-    if order.start {
+    desired.made_of(&request.spec.version, ProgramFiles::of(&request.spec, request.spec.env.path_here().as_deref()));
+    if request.start {
         desired.down = None;
     }
     Ok(desired)
@@ -60,8 +60,8 @@ pub fn as_counted(state: &StateDir) -> Result<Desired, RecordError> {
 }
 
 /// The record where this very offer stands in it already: read without the gate, and only to see that nothing is to be done.
-pub(crate) fn known(state: &StateDir, order: &Order) -> Option<Desired> {
-    records::read_desired(state).ok().filter(|desired| stands(desired, order))
+pub(crate) fn known(state: &StateDir, request: &Request) -> Option<Desired> {
+    records::read_desired(state).ok().filter(|desired| stands(desired, request))
 }
 
 /// Whether the record says that a person stopped the worker for good: read without the gate.
@@ -69,14 +69,14 @@ pub(crate) fn is_down(state: &StateDir) -> bool {
     records::read_desired(state).is_ok_and(|desired| desired.down.is_some())
 }
 
-fn stands(desired: &Desired, order: &Order) -> bool {
-    desired.offers.iter().any(|offer| offer.spec == order.spec && offer.origin == order.origin)
+fn stands(desired: &Desired, request: &Request) -> bool {
+    desired.offers.iter().any(|offer| offer.spec == request.spec && offer.origin == request.origin)
 }
 
 /// The record as far as it may be started now. What a project's file offered counts as long as the content that it came from
 /// is trusted, whoever asks; without the records of trust nothing of the kind does.
 pub(crate) fn allowed(desired: &Desired) -> Desired {
-    let trusted = Trusted::of_user();
+    let trusted = TrustStore::of_user();
     let allows = |origin: &Origin| match &trusted {
         Ok(trusted) => trusted.allows(origin),
         Err(_) => !matches!(origin, Origin::Project { .. }),
@@ -146,19 +146,19 @@ pub(crate) fn is_content_there(origin: &Origin) -> bool {
 }
 
 /// Forgets every offer above the order's own that nobody describes any more: a person asks for what is described now.
-pub(crate) fn forget_undescribed(desired: &mut Desired, order: &Order) -> Vec<Version> {
-    desired.forget_undescribed(&order.spec.version, &|offer| is_described(offer, order))
+pub(crate) fn forget_undescribed(desired: &mut Desired, request: &Request) -> Vec<Version> {
+    desired.forget_undescribed(&request.spec.version, &|offer| is_described(offer, request))
 }
 
 /// An offer of a file is described while the file says so, and one of a call while its program exists.
-fn is_described(offer: &Offer, order: &Order) -> bool {
+fn is_described(offer: &Offer, request: &Request) -> bool {
     let Some(path) = offer.origin.path() else { return recipe::can_run(&offer.spec) };
-    if order.stated && order.origin.path() == Some(path) {
+    if request.stated && request.origin.path() == Some(path) {
         // The order comes from that very file, which states another version now.
         return false;
     }
-    match order.read_stated {
-        Some(read) => read(path, order.scope.name()).describes(&offer.spec.version),
+    match request.read_stated {
+        Some(read) => read(path, request.scope.name()).describes(&offer.spec.version),
         None => path.exists(),
     }
 }
@@ -168,24 +168,24 @@ fn is_described(offer: &Offer, order: &Order) -> bool {
 pub(crate) fn note_disagreement(
     gate: &Gate<'_>,
     hello: &Hello,
-    fault: &Fault,
-    (spec, order): (&Spec, &Order),
+    fault: &ReplaceReason,
+    (spec, request): (&Spec, &Request),
 ) -> Result<(), Error> {
-    let Fault::Disagrees { target, says } = fault else { return Ok(()) };
+    let ReplaceReason::Disagrees { target, says } = fault else { return Ok(()) };
     gate.confirm()?;
     let mut desired = records::read_desired(gate.state())?;
     desired.disagreed(spec, says);
     records::write_desired(gate.state(), &desired)?;
     fault::reach(Point::DisagreementRecorded);
     let why = format!("it was started as {target} and says that it is {says}");
-    let event = Event::now(What::VersionDisagrees, hello.generation, &order.asker(), why);
+    let event = Event::now(What::VersionDisagrees, hello.generation, &request.asker(), why);
     event::note(gate.state(), &event.version(target).pid(hello.identity.pid));
     Ok(())
 }
 
 /// Writes the record where it differs from what stands: most calls offer what was offered before. A worker that is held down
 /// no longer is told of once that is written.
-pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, order: &Order) -> Result<(), Error> {
+pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, request: &Request) -> Result<(), Error> {
     let stands = records::read_desired(gate.state())?;
     if stands == *desired {
         return Ok(());
@@ -193,7 +193,7 @@ pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, order: &Order) -> Result<
     gate.confirm()?;
     records::write_desired(gate.state(), desired)?;
     if stands.down.is_some() && desired.down.is_none() {
-        event::note(gate.state(), &Event::now(What::Released, 0, &order.asker(), "a person starts it"));
+        event::note(gate.state(), &Event::now(What::Released, 0, &request.asker(), "a person starts it"));
     }
     Ok(())
 }
@@ -203,23 +203,23 @@ pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, order: &Order) -> Result<
 pub(crate) fn settle(
     gate: &Gate<'_>,
     spec: &Spec,
-    started: Result<Outcome, StartError>,
+    started: Result<StartOutcome, StartError>,
 ) -> Result<Option<Error>, Error> {
     let failure = match started {
-        Ok(Outcome::Ready(_)) => {
+        Ok(StartOutcome::Ready(_)) => {
             // What serves serves: a tally that cannot be cleared now is cleared by the next success.
             drop(succeeded(gate, spec));
             return Ok(None);
         }
         // The worker itself says when it has passed, and what is known against its version counts until then.
-        Ok(Outcome::OnProbation(_)) => return Ok(None),
-        Ok(Outcome::StillBooting) => {
+        Ok(StartOutcome::OnProbation(_)) => return Ok(None),
+        Ok(StartOutcome::StillBooting) => {
             return Ok(Some(Error::of(ErrorKind::TimedOut, "wait for the worker's boot")));
         }
-        Ok(Outcome::Failed(failure)) if !failure.is_its_own() => {
+        Ok(StartOutcome::Failed(failure)) if !failure.is_its_own() => {
             return Ok(Some(Error::boot_failed(&failure)));
         }
-        Ok(Outcome::Failed(failure)) => {
+        Ok(StartOutcome::Failed(failure)) => {
             let event = Event::now(What::StartFailed, 0, &request::asker(), failure.message.as_str());
             event::note(gate.state(), &event.version(&spec.version).pid(failure.pid));
             Error::boot_failed(&failure)

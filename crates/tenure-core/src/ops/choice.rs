@@ -10,20 +10,20 @@ use semver::Version;
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::recipe;
-use crate::launch::request::Order;
+use crate::launch::request::Request;
 use crate::ops::candidates;
-use crate::policy::attempt::Errand;
+use crate::policy::attempt::Attempt;
 use crate::policy::decide::Observation;
-use crate::policy::decide::{Aim, Goal, Known, Usable, Warning};
-use crate::record::desired::{Desired, Down, Failure, Target};
+use crate::policy::decide::{Goal, KnownTarget, Target, Usable, Warning};
+use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
 use crate::spec::Spec;
 use crate::spec::build;
 use crate::spec::program::{self, NoProgram};
 
 /// What a call may start.
 #[derive(Debug)]
-pub(crate) struct Plan {
-    target: Target,
+pub(crate) struct LaunchChoice {
+    target: StartTarget,
     /// Nothing may be started, because nobody trusts what was offered.
     untrusted: Option<Error>,
     /// Versions that could run instead of one that failed, were their files still what was offered.
@@ -35,18 +35,18 @@ pub(crate) struct Plan {
     down: Option<Down>,
 }
 
-impl Plan {
+impl LaunchChoice {
     /// The plan by the record. A version that this very call has seen fail is out of the choice, quarantine or not.
-    pub(crate) fn of(desired: &Desired, errand: &Errand, own: &Version) -> Self {
-        let has_failed = |spec: &Spec| !errand.may_start(&spec.version) && desired.failure(spec).is_some();
+    pub(crate) fn of(desired: &Desired, attempt: &Attempt, own: &Version) -> Self {
+        let has_failed = |spec: &Spec| !attempt.may_start(&spec.version) && desired.failure(spec).is_some();
         let untrusted = candidates::refusal(desired);
         let (desired, left_out) = &candidates::to_choose_from(desired, Some(own));
         let target = desired.target(&Moment::now(), &|spec| recipe::can_run(spec) && !has_failed(spec));
         let tried = match &target {
-            Target::Offer { spec, .. } => desired.observed_for(spec),
-            Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
+            StartTarget::Offer { spec, .. } => desired.observed_for(spec),
+            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => Vec::new(),
         };
-        let spent = matches!(&target, Target::Offer { spec, .. } if !errand.may_start(&spec.version));
+        let spent = matches!(&target, StartTarget::Offer { spec, .. } if !attempt.may_start(&spec.version));
         Self {
             target,
             untrusted,
@@ -60,52 +60,52 @@ impl Plan {
 
     /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
     /// as the worker was told of them: two launchers with different globs would never agree.
-    pub(crate) fn aim(&self, seen: &Observation, failure: Option<&Error>, budget: &Deadline) -> Aim {
+    pub(crate) fn known_target(&self, seen: &Observation, failure: Option<&Error>, budget: &Deadline) -> Target {
         let goal = match (&self.target, failure.or(self.untrusted.as_ref())) {
-            (Target::Offer { retry: Some(failure), .. }, _) | (Target::Suppressed { failure, .. }, None) => {
+            (StartTarget::Offer { retry: Some(failure), .. }, _) | (StartTarget::Suppressed { failure, .. }, None) => {
                 Goal::Nothing(failure.error.clone())
             }
             // What this call could not start, for no fault of the version, leaves the worker that serves; but not one that
             // answers for files which have changed.
-            (Target::Offer { .. }, Some(failure)) if self.spent && !has_changed(seen) => {
+            (StartTarget::Offer { .. }, Some(failure)) if self.spent && !has_changed(seen) => {
                 Goal::Nothing(failure.cause_of_start().to_owned())
             }
-            (Target::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
-            (Target::Suppressed { .. } | Target::Missing { .. }, Some(failure)) => {
+            (StartTarget::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
+            (StartTarget::Suppressed { .. } | StartTarget::Missing { .. }, Some(failure)) => {
                 Goal::Nothing(failure.cause_of_start().to_owned())
             }
-            (Target::Missing { program }, None) => Goal::Nothing(format!("its program {program:?} is gone")),
+            (StartTarget::Missing { program }, None) => Goal::Nothing(format!("its program {program:?} is gone")),
         };
-        Aim::Known(Known { goal, held: self.held, tried: self.tried.clone(), content: content(seen, budget) })
+        Target::Known(KnownTarget { goal, held: self.held, tried: self.tried.clone(), content: content(seen, budget) })
     }
 
     /// What the judge is told of a worker that was started from `spec` a moment ago.
-    pub(crate) fn aim_started(&self, spec: &Spec) -> Aim {
+    pub(crate) fn aim_started(&self, spec: &Spec) -> Target {
         let goal = Goal::Start(spec.version.clone());
-        Aim::Known(Known { goal, held: self.held, tried: Vec::new(), content: None })
+        Target::Known(KnownTarget { goal, held: self.held, tried: Vec::new(), content: None })
     }
 
     /// The spec that may be started now, or why none may.
     pub(crate) fn startable(
         &self,
-        order: &Order,
-        errand: &Errand,
+        request: &Request,
+        attempt: &Attempt,
         failure: Option<&Error>,
     ) -> Result<&Spec, Error> {
         if let Some(down) = &self.down {
             return Err(held_down(down));
         }
         match (&self.target, failure.or(self.untrusted.as_ref())) {
-            (Target::Offer { spec, .. }, _) if errand.may_start(&spec.version) => {
-                recipe::check(spec, order)?;
+            (StartTarget::Offer { spec, .. }, _) if attempt.may_start(&spec.version) => {
+                recipe::check(spec, request)?;
                 Ok(spec)
             }
             (_, Some(failure)) => Err(self.adding_left_out(failure.clone())),
-            (Target::Suppressed { failure, wait }, None) => {
+            (StartTarget::Suppressed { failure, wait }, None) => {
                 Err(self.adding_left_out(suppressed(failure, *wait)))
             }
-            (Target::Missing { program }, None) => Err(missing(&order.spec, program)),
-            (Target::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
+            (StartTarget::Missing { program }, None) => Err(missing(&request.spec, program)),
+            (StartTarget::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
         }
     }
 
@@ -123,8 +123,8 @@ impl Plan {
     /// The same worker, where the warning that the offer does not run says how it failed.
     pub(crate) fn explained(&self, usable: Box<Usable>) -> Box<Usable> {
         match &self.target {
-            Target::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
-            Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => usable,
+            StartTarget::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
+            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => usable,
         }
     }
 }
@@ -175,7 +175,7 @@ fn told(error: &dyn std::error::Error) -> String {
     causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
-fn suppressed(failure: &Failure, wait: Duration) -> Error {
+fn suppressed(failure: &FailureTally, wait: Duration) -> Error {
     let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
     let message = format!("start the worker: it failed a moment ago, {times}: {}", failure.error);
     Error::of(ErrorKind::SpawnSuppressed, message).at("suppression").after(wait)

@@ -11,7 +11,7 @@ use semver::Version;
 use crate::launch::recipe;
 use crate::ops::candidates;
 use crate::record::desired::{Desired, Offer};
-use crate::spec::origin::{ReadStated, Stated};
+use crate::spec::origin::{ReadStated, StatedNow};
 
 /// An offer of a record, and what stands behind it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -30,7 +30,7 @@ pub struct Offered {
 #[must_use]
 pub fn offered<'record>(record: &'record Desired, name: &str, read: ReadStated) -> Vec<Offered> {
     let allowed = candidates::allowed(record);
-    let mut files: BTreeMap<&Path, Stated> = BTreeMap::new();
+    let mut files: BTreeMap<&Path, StatedNow> = BTreeMap::new();
     let of = |offer: &'record Offer| {
         let Offer { spec, origin, .. } = offer;
         let version = &spec.version;
@@ -64,7 +64,7 @@ pub fn doubtful<'all>(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     fn offer(major: u64, trusted: bool, described: bool) -> Offered {
         Offered { version: Version::new(major, 0, 0), file: None, trusted, described }

@@ -1,22 +1,22 @@
 //! `ensure`: exactly one healthy worker of the right version, from any number of launchers.
 //!
 //! The story only: look, wait or enter the gate, look again, judge, act, answer. Each step is a room of its own; the
-//! memory of one call is [`Errand`], and every wait is cut from one budget.
+//! memory of one call is [`Attempt`], and every wait is cut from one budget.
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
 use crate::launch::limits;
 use crate::launch::probe;
-use crate::launch::readiness::{self, Outcome, UNHEARD, VANISHED};
-use crate::launch::request::{self, Order};
+use crate::launch::readiness::{self, StartOutcome, UNHEARD, VANISHED};
+use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
-use crate::ops::acquire::Room;
+use crate::ops::acquire::Acquisition;
 use crate::ops::candidates;
-use crate::ops::choice::{self, Plan};
-use crate::ops::takeover::{self, Attempt, Reason};
-use crate::policy::attempt::{Act, Errand, How};
+use crate::ops::choice::{self, LaunchChoice};
+use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
+use crate::policy::attempt::{Attempt, How, NextStep};
 use crate::policy::decide::Observation;
-use crate::policy::decide::{Aim, Fault, Usable, Verdict, Want, judge};
+use crate::policy::decide::{Criteria, Decision, ReplaceReason, Target, Usable, decide};
 use crate::protocol::wire::{AppState, Endpoint, Hello};
 use crate::spec::Spec;
 use crate::store::gate::Gate;
@@ -74,17 +74,17 @@ impl Ensured {
 /// [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`],
 /// [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::Survivor`], [`ErrorKind::StillUnusable`],
 /// [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
-pub fn ensure(order: &Order) -> Result<Ensured, Error> {
-    let budget = Deadline::start(order.budget);
-    let want = Want::of(&order.spec);
-    let errand = Errand::default();
-    let mut call = Call { order, want, budget, errand, failure: None, kept_from: None, unheard: false };
+pub fn ensure(request: &Request) -> Result<Ensured, Error> {
+    let budget = Deadline::start(request.budget);
+    let criteria = Criteria::of(&request.spec);
+    let attempt = Attempt::default();
+    let mut call = EnsureCall { request, criteria, budget, attempt, failure: None, kept_from: None, unheard: false };
 
     // Fast path: nothing is written and no lock is taken.
-    if let Some(state) = StateDir::open(&order.scope)? {
+    if let Some(state) = StateDir::open(&request.scope)? {
         refuse_inside(&state)?;
         // What is held down is released under the gate, whatever stands.
-        let releases = order.start && candidates::is_down(&state);
+        let releases = request.start && candidates::is_down(&state);
         if !releases {
             match call.look(&state) {
                 Ok(Some(ensured)) => return Ok(ensured),
@@ -94,14 +94,14 @@ pub fn ensure(order: &Order) -> Result<Ensured, Error> {
             }
         }
     }
-    if !order.may_spawn() {
+    if !request.may_spawn() {
         return Ok(Ensured::Down);
     }
 
     limits::check()?;
 
     // Slow path: one launcher at a time acts for this scope, on a fresh look; the others wait in the kernel.
-    let state = StateDir::create(&order.scope)?;
+    let state = StateDir::create(&request.scope)?;
     refuse_inside(&state)?;
     loop {
         let ensured = call.act(&state).and_then(|acted| match acted {
@@ -118,11 +118,11 @@ pub fn ensure(order: &Order) -> Result<Ensured, Error> {
 }
 
 /// One call: what is wanted, what is left of its budget, what it has done.
-struct Call<'order> {
-    order: &'order Order,
-    want: Want,
+struct EnsureCall<'request> {
+    request: &'request Request,
+    criteria: Criteria,
     budget: Deadline,
-    errand: Errand,
+    attempt: Attempt,
     failure: Option<Error>,
     /// A worker whose probation this call has waited for.
     kept_from: Option<Box<Hello>>,
@@ -130,32 +130,32 @@ struct Call<'order> {
     unheard: bool,
 }
 
-impl Call<'_> {
+impl EnsureCall<'_> {
     /// Looks without a lock: a worker that serves is used, one that boots is waited for.
     fn look(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         loop {
-            let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.order.first_answer));
-            let mut verdict = judge(&self.want, &Aim::Unknown, &seen);
-            if let Verdict::Replace(_, Fault::Older { .. }) = verdict {
-                verdict = self.judge_by_record(state, &seen);
+            let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.request.first_answer));
+            let mut decision = decide(&self.criteria, &Target::Unknown, &seen);
+            if let Decision::Replace(_, ReplaceReason::Older { .. }) = decision {
+                decision = self.decide_by_record(state, &seen);
             }
             // Its place is to be had when the probation is over, and the gate is for others meanwhile.
-            if let Verdict::Replace(hello, _) = &verdict
+            if let Decision::Replace(hello, _) = &decision
                 && hello.probation.is_some()
             {
-                verdict = Verdict::Await(hello.clone());
+                decision = Decision::Await(hello.clone());
             }
-            match verdict {
-                Verdict::Use(usable) => return Ok(Some(self.serving(Verdict::Use(usable)))),
-                Verdict::Await(hello) if self.order.may_spawn() => {
-                    self.errand.step(Verdict::Await(hello.clone()));
+            match decision {
+                Decision::Use(usable) => return Ok(Some(self.serving(Decision::Use(usable)))),
+                Decision::Await(hello) if self.request.may_spawn() => {
+                    self.attempt.step(Decision::Await(hello.clone()));
                     if let Some(warming) = self.await_settled(state, hello) {
                         return Ok(Some(warming));
                     }
                 }
-                Verdict::Await(hello) => return Ok(Some(Ensured::Warming(Some(hello)))),
-                Verdict::Refuse(refusal) => return Err(refusal.into()),
-                Verdict::AwaitEnd(_) | Verdict::TryLease | Verdict::Suspect | Verdict::Replace(..) => {
+                Decision::Await(hello) => return Ok(Some(Ensured::Warming(Some(hello)))),
+                Decision::Refuse(refusal) => return Err(refusal.into()),
+                Decision::AwaitEnd(_) | Decision::TryLease | Decision::Suspect | Decision::Replace(..) => {
                     return Ok(None);
                 }
             }
@@ -164,42 +164,42 @@ impl Call<'_> {
 
     /// Whether an older worker is to stay, by a record in which this very offer stands already. Whoever replaces the record
     /// replaces it whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
-    fn judge_by_record(&self, state: &StateDir, seen: &Observation) -> Verdict {
-        let Some(desired) = candidates::known(state, self.order) else {
-            return judge(&self.want, &Aim::Unknown, seen);
+    fn decide_by_record(&self, state: &StateDir, seen: &Observation) -> Decision {
+        let Some(desired) = candidates::known(state, self.request) else {
+            return decide(&self.criteria, &Target::Unknown, seen);
         };
-        let plan = Plan::of(&desired, &self.errand, &self.order.spec.version);
-        let verdict = judge(&self.want, &plan.aim(seen, self.failure.as_ref(), &self.budget), seen);
-        if let Verdict::Use(usable) = verdict { Verdict::Use(plan.explained(usable)) } else { verdict }
+        let choice = LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version);
+        let decision = decide(&self.criteria, &choice.known_target(seen, self.failure.as_ref(), &self.budget), seen);
+        if let Decision::Use(usable) = decision { Decision::Use(choice.explained(usable)) } else { decision }
     }
 
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
     fn act(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
-        let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.order.gate_time())?;
-        let desired = candidates::with_offer(&gate, self.order)?;
-        let plan = Plan::of(&desired, &self.errand, &self.order.spec.version);
+        let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.request.gate_time())?;
+        let desired = candidates::with_offer(&gate, self.request)?;
+        let choice = LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version);
         let seen =
-            probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.order.first_answer));
-        let aim = plan.aim(&seen, self.failure.as_ref(), &self.budget);
-        let act = self.errand.step(judge(&self.want, &aim, &seen));
-        if !matches!(act, Act::Refuse(_)) {
-            candidates::keep(&gate, &desired, self.order)?;
+            probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.request.first_answer));
+        let known_target = choice.known_target(&seen, self.failure.as_ref(), &self.budget);
+        let act = self.attempt.step(decide(&self.criteria, &known_target, &seen));
+        if !matches!(act, NextStep::Refuse(_)) {
+            candidates::keep(&gate, &desired, self.request)?;
         }
-        let room = Room { gate: &gate, order: self.order, budget: &self.budget };
+        let room = Acquisition { gate: &gate, request: self.request, budget: &self.budget };
         let lease = match act {
-            Act::Answer(how, usable) => return Ok(Some(Ensured::Serving(how, plan.explained(usable)))),
-            Act::Await(_) => return Ok(None),
-            Act::Refuse(refusal) => return Err(refusal.into()),
-            Act::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
-            Act::Start | Act::AwaitEnd(_) => {
-                self.startable(&plan)?;
+            NextStep::Answer(how, usable) => return Ok(Some(Ensured::Serving(how, choice.explained(usable)))),
+            NextStep::Await(_) => return Ok(None),
+            NextStep::Refuse(refusal) => return Err(refusal.into()),
+            NextStep::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
+            NextStep::Start | NextStep::AwaitEnd(_) => {
+                self.startable(&choice)?;
                 room.take()?
             }
-            Act::Suspect => room.unmask(|| self.startable(&plan).map(drop))?,
-            Act::Replace(hello, fault) => return self.replace(&gate, &hello, &fault, &plan),
+            NextStep::Suspect => room.unmask(|| self.startable(&choice).map(drop))?,
+            NextStep::Replace(hello, fault) => return self.replace(&gate, &hello, &fault, &choice),
         };
         match lease {
-            Some(lease) => self.start(&gate, lease, &plan),
+            Some(lease) => self.start(&gate, lease, &choice),
             None => Ok(None),
         }
     }
@@ -210,47 +210,47 @@ impl Call<'_> {
         &mut self,
         gate: &Gate<'_>,
         hello: &Hello,
-        fault: &Fault,
-        plan: &Plan,
+        fault: &ReplaceReason,
+        choice: &LaunchChoice,
     ) -> Result<Option<Ensured>, Error> {
-        let spec = self.startable(plan)?;
-        candidates::note_disagreement(gate, hello, fault, (spec, self.order))?;
-        let reason = Reason { why: why(fault), upgrade: true, proves: false, abandons: false };
-        match takeover::attempt(gate, hello, (spec, reason), self.order, &self.budget)? {
+        let spec = self.startable(choice)?;
+        candidates::note_disagreement(gate, hello, fault, (spec, self.request))?;
+        let reason = TakeoverReason { why: why(fault), upgrade: true, proves: false, abandons: false };
+        match takeover::attempt(gate, hello, (spec, reason), self.request, &self.budget)? {
             // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
-            Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
+            TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
             // One that is silent to everybody is found out by the next look; one that answers goes on, and is asked once more.
-            Attempt::Made(Ok(Outcome::Failed(failure))) if failure.stage == UNHEARD && !self.unheard => {
+            TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == UNHEARD && !self.unheard => {
                 self.unheard = true;
                 Ok(None)
             }
-            Attempt::Made(started) => {
-                if let Ok(Outcome::Ready(_) | Outcome::OnProbation(_)) = started {
-                    self.errand.retired();
+            TakeoverAttempt::Made(started) => {
+                if let Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_)) = started {
+                    self.attempt.retired();
                 }
-                self.settle(gate, spec, started, plan)
+                self.settle(gate, spec, started, choice)
             }
-            Attempt::Gone => Ok(None),
-            Attempt::Declined(_) => {
-                let room = Room { gate, order: self.order, budget: &self.budget };
+            TakeoverAttempt::Gone => Ok(None),
+            TakeoverAttempt::Declined(_) => {
+                let room = Acquisition { gate, request: self.request, budget: &self.budget };
                 let lease = room.replace(hello, why(fault))?;
-                self.errand.retired();
-                self.start(gate, lease, plan)
+                self.attempt.retired();
+                self.start(gate, lease, choice)
             }
         }
     }
 
     /// The spec that may be started now, or why none may: asked before anything is stopped to make room.
-    fn startable<'plan>(&self, plan: &'plan Plan) -> Result<&'plan Spec, Error> {
-        plan.startable(self.order, &self.errand, self.failure.as_ref())
+    fn startable<'choice>(&self, choice: &'choice LaunchChoice) -> Result<&'choice Spec, Error> {
+        choice.startable(self.request, &self.attempt, self.failure.as_ref())
     }
 
     /// Starts the target and answers, or remembers how it failed and looks again for another offer.
-    fn start(&mut self, gate: &Gate<'_>, lease: Lease, plan: &Plan) -> Result<Option<Ensured>, Error> {
-        let spec = self.startable(plan)?;
+    fn start(&mut self, gate: &Gate<'_>, lease: Lease, choice: &LaunchChoice) -> Result<Option<Ensured>, Error> {
+        let spec = self.startable(choice)?;
         candidates::confirm_trust(gate, spec)?;
-        let started = start::start(gate, lease, spec, self.order, &self.budget);
-        self.settle(gate, spec, started, plan)
+        let started = start::start(gate, lease, spec, self.request, &self.budget);
+        self.settle(gate, spec, started, choice)
     }
 
     /// Puts on record how a start of `spec` went; `None` means: look again. Nothing is looked up anew: what was started is
@@ -259,26 +259,26 @@ impl Call<'_> {
         &mut self,
         gate: &Gate<'_>,
         spec: &Spec,
-        started: Result<Outcome, StartError>,
-        plan: &Plan,
+        started: Result<StartOutcome, StartError>,
+        choice: &LaunchChoice,
     ) -> Result<Option<Ensured>, Error> {
-        if let Ok(Outcome::StillBooting) = started {
+        if let Ok(StartOutcome::StillBooting) = started {
             return Ok(Some(Ensured::Warming(None)));
         }
         let ready = match &started {
-            Ok(Outcome::Ready(hello) | Outcome::OnProbation(hello)) => {
+            Ok(StartOutcome::Ready(hello) | StartOutcome::OnProbation(hello)) => {
                 Some(Observation::Answered(hello.clone()))
             }
-            Ok(Outcome::StillBooting | Outcome::Failed(_)) | Err(_) => None,
+            Ok(StartOutcome::StillBooting | StartOutcome::Failed(_)) | Err(_) => None,
         };
         if let Some(failure) = candidates::settle(gate, spec, started)? {
-            self.errand.start_failed(&spec.version);
+            self.attempt.start_failed(&spec.version);
             self.failure = Some(failure);
         }
         let Some(ready) = ready else { return Ok(None) };
-        self.errand.started();
-        let verdict = judge(&self.want, &plan.aim_started(spec), &ready);
-        Ok(matches!(verdict, Verdict::Use(_)).then(|| self.serving(verdict)))
+        self.attempt.started();
+        let decision = decide(&self.criteria, &choice.aim_started(spec), &ready);
+        Ok(matches!(decision, Decision::Use(_)).then(|| self.serving(decision)))
     }
 
     /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no error,
@@ -312,16 +312,16 @@ impl Call<'_> {
         self.kept_from.map(|hello| Ensured::Warming(Some(hello))).ok_or(spent)
     }
 
-    fn serving(&mut self, verdict: Verdict) -> Ensured {
-        match self.errand.step(verdict) {
-            Act::Answer(how, usable) => {
+    fn serving(&mut self, decision: Decision) -> Ensured {
+        match self.attempt.step(decision) {
+            NextStep::Answer(how, usable) => {
                 let why = self.failure.as_ref().map(Error::cause_of_start);
                 Ensured::Serving(how, choice::explained(usable, why))
             }
-            Act::Await(hello) | Act::AwaitEnd(hello) | Act::Replace(hello, _) | Act::GiveUp(hello, _) => {
+            NextStep::Await(hello) | NextStep::AwaitEnd(hello) | NextStep::Replace(hello, _) | NextStep::GiveUp(hello, _) => {
                 Ensured::Warming(Some(hello))
             }
-            Act::Start | Act::Suspect | Act::Refuse(_) => Ensured::Warming(None),
+            NextStep::Start | NextStep::Suspect | NextStep::Refuse(_) => Ensured::Warming(None),
         }
     }
 }
@@ -338,18 +338,18 @@ fn is_settled(hello: &Hello) -> bool {
     !matches!(hello.app.state, AppState::Booting | AppState::BackOff)
 }
 
-fn why(fault: &Fault) -> String {
+fn why(fault: &ReplaceReason) -> String {
     match fault {
-        Fault::Older { target } => format!("it is older than {target}"),
-        Fault::Disagrees { target, says } => format!("it was started as {target} and says that it is {says}"),
-        Fault::SourceChanged => "the files of its build have changed".to_owned(),
-        Fault::Failed { reason } => format!("its app has failed: {reason}"),
-        Fault::Stalled { for_ms } => format!("its app has not answered for {for_ms} ms"),
+        ReplaceReason::Older { target } => format!("it is older than {target}"),
+        ReplaceReason::Disagrees { target, says } => format!("it was started as {target} and says that it is {says}"),
+        ReplaceReason::SourceChanged => "the files of its build have changed".to_owned(),
+        ReplaceReason::Failed { reason } => format!("its app has failed: {reason}"),
+        ReplaceReason::Stalled { for_ms } => format!("its app has not answered for {for_ms} ms"),
     }
 }
 
-fn still_unusable(hello: &Hello, fault: &Fault) -> Error {
-    if let Fault::Disagrees { target, says } = fault {
+fn still_unusable(hello: &Hello, fault: &ReplaceReason) -> Error {
+    if let ReplaceReason::Disagrees { target, says } = fault {
         let message = format!(
             "get version {target}: the worker that was started as {target} says that it is {says}; the next call starts it once more"
         );

@@ -16,14 +16,14 @@ use crate::launch::limits;
 use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::readiness;
 use crate::launch::recipe;
-use crate::launch::request::{self, Order};
+use crate::launch::request::{self, Request};
 use crate::launch::retire::LONGEST_DRAIN;
 use crate::ops::candidates;
-use crate::ops::restart::{self, Cause, Manner, Restarted};
+use crate::ops::restart::{self, Manner, ReplacementReason, Restarted};
 use crate::ops::takeover;
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
-use crate::record::desired::{Desired, Target};
+use crate::record::desired::{Desired, StartTarget};
 use crate::spec::scope::Scope;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
@@ -33,14 +33,14 @@ use crate::store::records;
 
 /// A request to hold a version.
 #[derive(Debug, Clone)]
-pub struct PinOrder {
+pub struct PinOptions {
     /// Whose worker.
     pub scope: Scope,
     /// The version; one that was offered.
     pub version: Version,
     /// The longest time that the call may take.
     pub budget: Duration,
-    /// The `tenure` executable that hosts programs, as for [`Order::host`].
+    /// The `tenure` executable that hosts programs, as for [`Request::host`].
     pub host: Option<PathBuf>,
 }
 
@@ -84,20 +84,20 @@ pub struct Unpinned {
 /// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
 /// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as
 /// it was then, and what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
-pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
-    let budget = Deadline::start(order.budget);
-    let Some(state) = StateDir::open(&order.scope)? else {
-        return Err(unknown("pin", &order.version, &order.scope, &Desired::default()));
+pub fn pin(request: &PinOptions) -> Result<Pinned, Error> {
+    let budget = Deadline::start(request.budget);
+    let Some(state) = StateDir::open(&request.scope)? else {
+        return Err(unknown("pin", &request.version, &request.scope, &Desired::default()));
     };
     if request::is_inside(&state) {
-        let message = format!("pin {}: this process is part of that worker", order.scope);
+        let message = format!("pin {}: this process is part of that worker", request.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     limits::check()?;
-    let to = wanted(order, &records::read_desired(&state)?)?;
+    let to = wanted(request, &records::read_desired(&state)?)?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, to.gate_time())?;
     let mut desired = candidates::counted(&gate)?;
-    let to = wanted(order, &desired)?;
+    let to = wanted(request, &desired)?;
     // What workers left in the ledger goes with the next generation.
     candidates::keep(&gate, &desired, &to)?;
 
@@ -106,11 +106,11 @@ pub fn pin(order: &PinOrder) -> Result<Pinned, Error> {
     // The start may have changed the tally: it is read again.
     gate.confirm()?;
     let failures = candidates::counted(&gate)?.failures;
-    let before = desired.hold.replace(order.version.clone());
+    let before = desired.hold.replace(request.version.clone());
     records::write_desired(&state, &Desired { failures, ..desired })?;
-    let event = Event::now(What::Pinned, 0, &to.asker(), format!("to {}", order.version));
-    event::note(&state, &event.version(&order.version));
-    Ok(Pinned { version: order.version.clone(), before, applied })
+    let event = Event::now(What::Pinned, 0, &to.asker(), format!("to {}", request.version));
+    event::note(&state, &event.version(&request.version));
+    Ok(Pinned { version: request.version.clone(), before, applied })
 }
 
 /// Releases the held version. The worker stays as it is: what replaces it is a launcher that asks for a newer version, or
@@ -136,23 +136,23 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
 }
 
 /// The order for the version, as it was offered.
-fn wanted(order: &PinOrder, desired: &Desired) -> Result<Order, Error> {
+fn wanted(request: &PinOptions, desired: &Desired) -> Result<Request, Error> {
     let spec = desired
-        .offered(&order.version)
-        .ok_or_else(|| unknown("pin", &order.version, &order.scope, desired))?;
-    if candidates::allowed(desired).offered(&order.version).is_none() {
-        return Err(untrusted(order, desired));
+        .offered(&request.version)
+        .ok_or_else(|| unknown("pin", &request.version, &request.scope, desired))?;
+    if candidates::allowed(desired).offered(&request.version).is_none() {
+        return Err(untrusted(request, desired));
     }
-    let to = Order::new(order.scope.clone(), spec.clone())
+    let to = Request::new(request.scope.clone(), spec.clone())
         .map_err(|bad| Error::of(ErrorKind::UnknownVersion, bad.to_string()))?
-        .budget(order.budget);
-    Ok(match &order.host {
+        .budget(request.budget);
+    Ok(match &request.host {
         Some(host) => to.host(host.clone()),
         None => to,
     })
 }
 
-fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Error> {
+fn apply(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Applied, Error> {
     let old = match look(gate, to, budget)? {
         Observation::Answered(hello) if is_wanted(&hello, to) && hello.app.state != AppState::Failed => {
             return Ok(Applied::Stood(hello));
@@ -176,7 +176,7 @@ fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Erro
         return Ok(Applied::Later);
     }
     // It counts once its version stands, and not later.
-    let cause = Cause { why: "pin", abandons: true };
+    let cause = ReplacementReason { why: "pin", abandons: true };
     match restart::put(gate, &to.spec, to, (old.clone(), cause), budget) {
         Ok(restarted) => Ok(Applied::Replaced(Box::new(restarted))),
         Err(failure) => Err(put_back(gate, to, failure)),
@@ -188,7 +188,7 @@ fn apply(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Applied, Erro
 fn go_back(
     gate: &Gate<'_>,
     hello: &Hello,
-    to: &Order,
+    to: &Request,
     budget: &Deadline,
 ) -> Result<Option<Restarted>, Error> {
     let version = &to.spec.version;
@@ -208,7 +208,7 @@ fn go_back(
 }
 
 /// What stands. A worker of the version that still boots, or is on probation, is waited for: it counts once it stands.
-fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, Error> {
+fn look(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Observation, Error> {
     let stage = budget.stage("probe under gate")?.at_most(FIRST_ANSWER);
     let seen = probe::observe(gate.state(), stage);
     let boots = |hello: &Hello| {
@@ -234,12 +234,12 @@ fn look(gate: &Gate<'_>, to: &Order, budget: &Deadline) -> Result<Observation, E
 }
 
 /// Started as the version, and saying nothing else.
-fn is_wanted(hello: &Hello, to: &Order) -> bool {
+fn is_wanted(hello: &Hello, to: &Request) -> bool {
     hello.version == to.spec.version && *hello.stands_as() == to.spec.version && !hello.draining
 }
 
 /// Starts again what would run without the pin. It has its own time: the pin's may be spent.
-fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
+fn put_back(gate: &Gate<'_>, to: &Request, failure: Error) -> Error {
     // The record as it is now: the version that has just failed is passed over.
     let desired = match records::read_desired(gate.state()) {
         Ok(desired) => desired,
@@ -252,7 +252,7 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
         None => "nothing is held".to_owned(),
     };
     let (choice, _) = candidates::to_choose_from(&desired, Some(&to.spec.version));
-    let Target::Offer { spec, .. } = choice.target(&Moment::now(), &recipe::can_run) else {
+    let StartTarget::Offer { spec, .. } = choice.target(&Moment::now(), &recipe::can_run) else {
         return failure.adding(&format!("{held}, and nothing else could be started"));
     };
     let version = &spec.version;
@@ -280,13 +280,13 @@ fn put_back(gate: &Gate<'_>, to: &Order, failure: Error) -> Error {
     }
 }
 
-fn untrusted(order: &PinOrder, desired: &Desired) -> Error {
-    let offer = desired.offers.iter().find(|offer| offer.spec.version == order.version);
+fn untrusted(request: &PinOptions, desired: &Desired) -> Error {
+    let offer = desired.offers.iter().find(|offer| offer.spec.version == request.version);
     let path = offer.and_then(|offer| offer.origin.path()).unwrap_or(Path::new("its file"));
     let is_there = offer.is_some_and(|offer| candidates::is_content_there(&offer.origin));
     let message = format!(
         "pin {}: it was offered by {}, and that content is not trusted any more; nothing was stopped",
-        order.version,
+        request.version,
         path.display()
     );
     Error::untrusted(message, path).at(if is_there { "trust" } else { "other content" })

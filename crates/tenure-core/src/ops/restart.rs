@@ -11,17 +11,17 @@ use crate::deadline::{Deadline, Moment, Stage, monotonic};
 use crate::error::{Error, ErrorKind};
 use crate::launch::limits;
 use crate::launch::probe::{self, FIRST_ANSWER};
-use crate::launch::readiness::{self, BootFailure, Outcome, UNHEARD};
+use crate::launch::readiness::{self, BootFailure, StartOutcome, UNHEARD};
 use crate::launch::recipe;
-use crate::launch::request::{self, Order};
+use crate::launch::request::{self, Request};
 use crate::launch::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::launch::start::{self, StartError};
 use crate::ops::candidates;
 use crate::ops::choice;
-use crate::ops::takeover::{self, Attempt, Reason};
+use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
-use crate::record::desired::Target;
+use crate::record::desired::StartTarget;
 use crate::spec::Spec;
 use crate::spec::origin::Origin;
 use crate::store::event::{self, Event, What};
@@ -75,52 +75,52 @@ impl Manner {
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
 /// [`ensure`](crate::ops::ensure::ensure).
-pub fn restart(order: &Order) -> Result<Restarted, Error> {
-    let budget = Deadline::start(order.budget);
-    let state = StateDir::create(&order.scope)?;
+pub fn restart(request: &Request) -> Result<Restarted, Error> {
+    let budget = Deadline::start(request.budget);
+    let state = StateDir::create(&request.scope)?;
     if request::is_inside(&state) {
-        let message = format!("restart {}: this process is part of that worker", order.scope);
+        let message = format!("restart {}: this process is part of that worker", request.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     limits::check()?;
-    let gate = Gate::enter_for(&state, budget.stage("gate")?, order.gate_time())?;
-    let mut desired = candidates::with_offer(&gate, order)?;
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
+    let mut desired = candidates::with_offer(&gate, request)?;
     if let Some(down) = &desired.down {
         return Err(choice::held_down(down));
     }
     // A person asked: what failed a moment ago is tried again now.
-    desired.begin_anew(desired.hold.clone().as_ref().unwrap_or(&order.spec.version), &Moment::now());
-    let forgotten = candidates::forget_undescribed(&mut desired, order);
+    desired.begin_anew(desired.hold.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
+    let forgotten = candidates::forget_undescribed(&mut desired, request);
     if let Some(refusal) = candidates::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
     }
-    let (choice, _) = candidates::to_choose_from(&desired, Some(&order.spec.version));
-    let target = target(&choice.target(&Moment::now(), &recipe::can_run), &order.spec)?;
+    let (choice, _) = candidates::to_choose_from(&desired, Some(&request.spec.version));
+    let target = target(&choice.target(&Moment::now(), &recipe::can_run), &request.spec)?;
     // What can be known to fail is said before anything is stopped.
-    if order.overlap && !order.force {
+    if request.overlap && !request.force {
         may_overlap(&target)?;
     }
-    recipe::check(&target, order)?;
-    candidates::keep(&gate, &desired, order)?;
+    recipe::check(&target, request)?;
+    candidates::keep(&gate, &desired, request)?;
     for version in &forgotten {
-        event::note(&state, &forgot(version, order, "nothing describes it any more"));
+        event::note(&state, &forgot(version, request, "nothing describes it any more"));
     }
     let old = before(&state, &budget)?;
-    let cause = Cause { why: "restart", abandons: false };
-    let restarted = put(&gate, &target, order, (old, cause), &budget)?;
+    let cause = ReplacementReason { why: "restart", abandons: false };
+    let restarted = put(&gate, &target, request, (old, cause), &budget)?;
     let described = desired.offers.into_iter().find(|offer| offer.spec.version == target.version);
-    let instead = described.filter(|offer| offer.spec.version != order.spec.version);
+    let instead = described.filter(|offer| offer.spec.version != request.spec.version);
     Ok(Restarted { forgotten, instead: instead.map(|offer| (offer.spec.version, offer.origin)), ..restarted })
 }
 
 /// The event of an offer that was taken back.
-pub(crate) fn forgot(version: &Version, order: &Order, why: &str) -> Event {
-    Event::now(What::Forgotten, 0, &order.asker(), why).version(version)
+pub(crate) fn forgot(version: &Version, request: &Request, why: &str) -> Event {
+    Event::now(What::Forgotten, 0, &request.asker(), why).version(version)
 }
 
 /// Why one worker is put in the place of another.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cause {
+pub(crate) struct ReplacementReason {
     /// For events and logs.
     pub(crate) why: &'static str,
     /// A new worker that is not ready when the call's budget ends is killed, instead of left booting.
@@ -132,25 +132,25 @@ pub(crate) struct Cause {
 pub(crate) fn put(
     gate: &Gate<'_>,
     target: &Spec,
-    order: &Order,
-    (old, cause): (Option<Box<Hello>>, Cause),
+    request: &Request,
+    (old, cause): (Option<Box<Hello>>, ReplacementReason),
     budget: &Deadline,
 ) -> Result<Restarted, Error> {
     let state = gate.state();
     let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let Tried { old, attempt, silent } = attempt(gate, target, order, (old, cause), budget)?;
-    let start = |silent| start_after(gate, target, order, (cause.why, silent), budget);
+    let Tried { old, attempt, silent } = attempt(gate, target, request, (old, cause), budget)?;
+    let start = |silent| start_after(gate, target, request, (cause.why, silent), budget);
     let (started, manner) = match attempt {
-        Some(Attempt::Made(Ok(Outcome::Failed(failure)))) if is_silent(&failure, state, order, budget) => {
-            (start(order.wedged_after)?.0, Manner::unheard())
+        Some(TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure)))) if is_silent(&failure, state, request, budget) => {
+            (start(request.wedged_after)?.0, Manner::unheard())
         }
-        Some(Attempt::Made(started)) => (started, Manner::TakenOver),
-        Some(Attempt::Declined(why)) => {
-            let why = (!order.force).then_some(why);
+        Some(TakeoverAttempt::Made(started)) => (started, Manner::TakenOver),
+        Some(TakeoverAttempt::Declined(why)) => {
+            let why = (!request.force).then_some(why);
             (start(silent)?.0, Manner::StoppedFirst { why })
         }
         // Nobody answered. That says not that nobody was there.
-        Some(Attempt::Gone) | None => {
+        Some(TakeoverAttempt::Gone) | None => {
             let (started, ended) = start(silent)?;
             (started, if ended { Manner::unheard() } else { Manner::NoneRan })
         }
@@ -167,7 +167,7 @@ pub(crate) fn put(
     let proved = match budget.stage("proof") {
         // One that is silent for longer than this is wedged, and no proof.
         Ok(stage) => {
-            prove(state, (floor, old.as_deref()), &target.version, stage.at_most(order.wedged_after))
+            prove(state, (floor, old.as_deref()), &target.version, stage.at_most(request.wedged_after))
         }
         Err(spent) => Err(spent.to_string()),
     };
@@ -180,20 +180,20 @@ pub(crate) fn put(
 pub(crate) fn start_after(
     gate: &Gate<'_>,
     target: &Spec,
-    order: &Order,
+    request: &Request,
     (reason, silent): (&str, Duration),
     budget: &Deadline,
-) -> Result<(Result<Outcome, StartError>, bool), Error> {
-    let (lease, ended) = retire_old(gate, order, (reason, silent), budget)?;
+) -> Result<(Result<StartOutcome, StartError>, bool), Error> {
+    let (lease, ended) = retire_old(gate, request, (reason, silent), budget)?;
     candidates::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
-    Ok((start::start(gate, lease, target, order, budget), ended))
+    Ok((start::start(gate, lease, target, request, budget), ended))
 }
 
 /// What came of a takeover, where there was anybody to take over from.
 struct Tried {
     /// Who answered.
     old: Option<Box<Hello>>,
-    attempt: Option<Attempt>,
+    attempt: Option<TakeoverAttempt>,
     /// For how long nothing was heard, where nobody answered.
     silent: Duration,
 }
@@ -204,21 +204,21 @@ struct Tried {
 fn attempt(
     gate: &Gate<'_>,
     target: &Spec,
-    order: &Order,
-    (mut old, cause): (Option<Box<Hello>>, Cause),
+    request: &Request,
+    (mut old, cause): (Option<Box<Hello>>, ReplacementReason),
     budget: &Deadline,
 ) -> Result<Tried, Error> {
     let began = monotonic();
     if old.is_none() {
-        old = observed(gate.state(), budget.stage("silent worker")?.at_most(order.wedged_after));
+        old = observed(gate.state(), budget.stage("silent worker")?.at_most(request.wedged_after));
     }
     let silent = monotonic().saturating_sub(began);
     while let Some(hello) = &old {
         let upgrade = hello.version != target.version || hello.source_changed;
-        let reason = Reason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
-        match takeover::attempt(gate, hello, (target, reason), order, budget)? {
-            Attempt::Gone => old = before(gate.state(), budget)?,
-            attempt @ (Attempt::Made(_) | Attempt::Declined(_)) => {
+        let reason = TakeoverReason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
+        match takeover::attempt(gate, hello, (target, reason), request, budget)? {
+            TakeoverAttempt::Gone => old = before(gate.state(), budget)?,
+            attempt @ (TakeoverAttempt::Made(_) | TakeoverAttempt::Declined(_)) => {
                 return Ok(Tried { old, attempt: Some(attempt), silent: Duration::ZERO });
             }
         }
@@ -228,8 +228,8 @@ fn attempt(
 
 /// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired, which
 /// has its own time for that.
-fn is_silent(failure: &BootFailure, state: &StateDir, order: &Order, budget: &Deadline) -> bool {
-    let seen = |stage: Stage| probe::observe(state, stage.at_most(order.wedged_after));
+fn is_silent(failure: &BootFailure, state: &StateDir, request: &Request, budget: &Deadline) -> bool {
+    let seen = |stage: Stage| probe::observe(state, stage.at_most(request.wedged_after));
     failure.stage == UNHEARD && budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)
 }
 
@@ -241,13 +241,13 @@ fn stands(state: &StateDir, budget: &Deadline) -> String {
     }
 }
 
-fn target(target: &Target, spec: &Spec) -> Result<Spec, Error> {
+fn target(target: &StartTarget, spec: &Spec) -> Result<Spec, Error> {
     match target {
-        Target::Offer { spec, .. } => Ok((**spec).clone()),
-        Target::Suppressed { failure, .. } => {
+        StartTarget::Offer { spec, .. } => Ok((**spec).clone()),
+        StartTarget::Suppressed { failure, .. } => {
             Err(Error::of(ErrorKind::SpawnSuppressed, format!("restart the worker: {}", failure.error)))
         }
-        Target::Missing { program } => {
+        StartTarget::Missing { program } => {
             let message = format!(
                 "restart the worker: {} in {}; nothing was stopped",
                 choice::without(spec, program),
@@ -280,16 +280,16 @@ fn observed(state: &StateDir, stage: Stage) -> Option<Box<Hello>> {
 /// Ends what stands, by verified handles, and takes its lease; tells whether there was anybody to end.
 fn retire_old(
     gate: &Gate<'_>,
-    order: &Order,
+    request: &Request,
     (reason, silent): (&str, Duration),
     budget: &Deadline,
 ) -> Result<(Lease, bool), Error> {
     let ledger = records::read_ledger(gate.state())?;
     let purpose = Purpose {
         reason: reason.to_owned(),
-        by: order.asker(),
+        by: request.asker(),
         patience: LONGEST_DRAIN,
-        silence: order.wedged_after.saturating_sub(silent).max(order.first_answer.min(order.wedged_after)),
+        silence: request.wedged_after.saturating_sub(silent).max(request.first_answer.min(request.wedged_after)),
     };
     let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {

@@ -6,10 +6,10 @@ use tenure_sys::process::{self, Verified};
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::launch::orphans::{self, Ended};
+use crate::launch::orphans::{self, EndedOrphan};
 use crate::launch::probe::FIRST_ANSWER;
 use crate::launch::request;
-use crate::launch::retire::{self, Ending, LONGEST_DRAIN, OVERRUN, Purpose};
+use crate::launch::retire::{self, LONGEST_DRAIN, OVERRUN, ProvedEnd, Purpose};
 use crate::protocol::wire::Hello;
 use crate::record::desired::Down;
 use crate::spec::KILL_GRACE;
@@ -21,14 +21,14 @@ use crate::store::records;
 
 /// A request to stop a worker.
 #[derive(Debug, Clone)]
-pub struct StopOrder {
+pub struct StopOptions {
     /// Whose worker.
     pub scope: Scope,
     /// The longest time that the call may take.
     pub budget: Duration,
     /// Why, for events and logs.
     pub reason: String,
-    /// Nothing starts it again until a person does ([`Order::start`](crate::Order::start)).
+    /// Nothing starts it again until a person does ([`Order::start`](crate::Request::start)).
     pub hold: bool,
 }
 
@@ -38,9 +38,9 @@ pub struct Stopped {
     /// Pid of the worker that was ended; none where nothing ran.
     pub pid: Option<u32>,
     /// How it ended.
-    pub ending: Ending,
+    pub ending: ProvedEnd,
     /// What its program had left behind and was ended as well.
-    pub leftovers: Vec<Ended>,
+    pub leftovers: Vec<EndedOrphan>,
 }
 
 /// Ends the worker of a scope and returns when it, its program and their children are proved gone. Idempotent: nothing
@@ -51,21 +51,21 @@ pub struct Stopped {
 /// # Errors
 /// [`ErrorKind::Survivor`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
 /// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::StateUnusable`].
-pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
-    let budget = Deadline::start(order.budget);
+pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
+    let budget = Deadline::start(request.budget);
     let found =
-        if order.hold { Some(StateDir::create(&order.scope)?) } else { StateDir::open(&order.scope)? };
+        if request.hold { Some(StateDir::create(&request.scope)?) } else { StateDir::open(&request.scope)? };
     let Some(state) = found else {
-        return Ok(Stopped { pid: None, ending: Ending::WasGone, leftovers: Vec::new() });
+        return Ok(Stopped { pid: None, ending: ProvedEnd::WasGone, leftovers: Vec::new() });
     };
     if request::is_inside(&state) {
-        let message = format!("stop {}: this process is part of that worker", order.scope);
+        let message = format!("stop {}: this process is part of that worker", request.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     // A person's budget is their word: the worker is to end within it, and to be proved gone.
     let patience = budget.remaining().saturating_sub(OVERRUN).max(budget.remaining() / 2).min(LONGEST_DRAIN);
     let mut purpose = Purpose {
-        reason: order.reason.clone(),
+        reason: request.reason.clone(),
         by: request::asker(),
         patience,
         silence: request::wedged_after(),
@@ -77,10 +77,10 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
         purpose.patience = *within;
     }
     let gate = Gate::enter_for(&state, budget.stage("gate")?, patience).map_err(|error| {
-        Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), order.hold))
+        Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), request.hold))
     })?;
     // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
-    let held = if order.hold { hold_down(&gate) } else { Ok(()) };
+    let held = if request.hold { hold_down(&gate) } else { Ok(()) };
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
@@ -98,9 +98,9 @@ pub fn stop(order: &StopOrder) -> Result<Stopped, Error> {
     let asked = asked.map(|(hello, _)| hello.identity.pid);
     let pid = retired.pid.or(asked);
     let ending =
-        if retired.ending == Ending::WasGone && asked.is_some() { Ending::Asked } else { retired.ending };
+        if retired.ending == ProvedEnd::WasGone && asked.is_some() { ProvedEnd::Asked } else { retired.ending };
     if pid.is_some() {
-        let mut event = Event::now(What::Stopped, ledger.generation, &purpose.by, order.reason.as_str());
+        let mut event = Event::now(What::Stopped, ledger.generation, &purpose.by, request.reason.as_str());
         event.pid = pid;
         event::note(&state, &event);
     }

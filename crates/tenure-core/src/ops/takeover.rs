@@ -8,17 +8,17 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tenure_sys::limits;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ProcessHandle, RunState, Signal, Verified};
 
 use crate::deadline::{Deadline, Moment, millis, monotonic};
 use crate::error::{Error, ErrorKind};
 use crate::fault::{self, Point};
 use crate::launch::client;
-use crate::launch::handshake::{Brief, Succession};
-use crate::launch::readiness::{self, Boot, BootFailure, DIED, Declined, Outcome, STOPPED, VANISHED};
-use crate::launch::recipe::{self, Seat};
-use crate::launch::request::Order;
+use crate::launch::handshake::{Handshake, Succession};
+use crate::launch::readiness::{self, Boot, BootFailure, DIED, Declined, STOPPED, StartOutcome, VANISHED};
+use crate::launch::recipe::{self, SpawnRecipe};
+use crate::launch::request::Request;
 use crate::launch::start::StartError;
 use crate::ops::candidates;
 use crate::protocol::wire::{AppState, Hello, Role};
@@ -37,7 +37,7 @@ const NETWORK: &str = "network namespace";
 
 /// Why a successor is wanted.
 #[derive(Debug, Clone)]
-pub(crate) struct Reason {
+pub(crate) struct TakeoverReason {
     /// For events and logs.
     pub(crate) why: String,
     /// Another version, or another build: what runs then has not served before.
@@ -50,9 +50,9 @@ pub(crate) struct Reason {
 
 /// What an attempt came to.
 #[derive(Debug)]
-pub(crate) enum Attempt {
+pub(crate) enum TakeoverAttempt {
     /// A successor was started, and this became of it. Where it did not become ready, the worker that stood goes on.
-    Made(Result<Outcome, StartError>),
+    Made(Result<StartOutcome, StartError>),
     /// The worker does not make room: it is to be ended first.
     Declined(String),
     /// The worker that was seen has ended meanwhile: look again.
@@ -64,29 +64,29 @@ pub(crate) enum Attempt {
 pub(crate) fn attempt(
     gate: &Gate<'_>,
     hello: &Hello,
-    (spec, reason): (&Spec, Reason),
-    order: &Order,
+    (spec, reason): (&Spec, TakeoverReason),
+    request: &Request,
     budget: &Deadline,
-) -> Result<Attempt, Error> {
+) -> Result<TakeoverAttempt, Error> {
     may_be_verified(hello)?;
-    shares_network(hello, order)?;
-    if let Some(why) = declines(hello, order).or_else(|| port_is_its_own(hello, spec)) {
-        return Ok(Attempt::Declined(why));
+    shares_network(hello, request)?;
+    if let Some(why) = declines(hello, request).or_else(|| port_is_its_own(hello, spec)) {
+        return Ok(TakeoverAttempt::Declined(why));
     }
     let ledger = records::read_ledger(gate.state())?;
-    if !await_predecessors(gate, (&ledger, hello), order.wedged_after, budget)? {
-        return Ok(Attempt::Gone);
+    if !await_predecessors(gate, (&ledger, hello), request.wedged_after, budget)? {
+        return Ok(TakeoverAttempt::Gone);
     }
     candidates::confirm_trust(gate, spec)
         .map_err(|error| error.adding(&format!("version {} goes on serving", hello.version)))?;
     gate.confirm()?;
-    let replacing = Event::now(What::Replacing, hello.generation, &order.asker(), reason.why.as_str());
+    let replacing = Event::now(What::Replacing, hello.generation, &request.asker(), reason.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
-    let succession = terms(spec, order, hello, &reason);
-    Ok(match succeed(gate, (&ledger, &reason), (spec, succession), order, budget) {
-        Ok(Ok(outcome)) => Attempt::Made(Ok(outcome)),
-        Ok(Err(Declined { why })) => Attempt::Declined(why),
-        Err(error) => Attempt::Made(Err(error)),
+    let succession = terms(spec, request, hello, &reason);
+    Ok(match succeed(gate, (&ledger, &reason), (spec, succession), request, budget) {
+        Ok(Ok(outcome)) => TakeoverAttempt::Made(Ok(outcome)),
+        Ok(Err(Declined { why })) => TakeoverAttempt::Declined(why),
+        Err(error) => TakeoverAttempt::Made(Err(error)),
     })
 }
 
@@ -105,9 +105,9 @@ fn may_be_verified(hello: &Hello) -> Result<(), Error> {
 
 /// A worker that is started from here serves in the network of this caller, where the clients of the one that stands need not
 /// be, nor anything that it asks. So a caller in another network takes nobody's place, unless a person insists.
-fn shares_network(hello: &Hello, order: &Order) -> Result<(), Error> {
+fn shares_network(hello: &Hello, request: &Request) -> Result<(), Error> {
     let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(()) };
-    if order.force || process::shares_network(&worker) != Some(false) {
+    if request.force || process::shares_network(&worker) != Some(false) {
         return Ok(());
     }
     let message = format!(
@@ -118,12 +118,12 @@ fn shares_network(hello: &Hello, order: &Order) -> Result<(), Error> {
 }
 
 /// Why a worker cannot be taken over from, as far as its own account tells.
-fn declines(hello: &Hello, order: &Order) -> Option<String> {
+fn declines(hello: &Hello, request: &Request) -> Option<String> {
     let stalled = hello
         .app
         .stalled_for_ms
-        .is_some_and(|ms| u128::from(ms) >= order.spec.stall_timeout.duration().as_millis());
-    if order.force {
+        .is_some_and(|ms| u128::from(ms) >= request.spec.stall_timeout.duration().as_millis());
+    if request.force {
         Some("that was asked for".to_owned())
     } else if !hello.hands_over {
         Some("it does not hand over".to_owned())
@@ -148,11 +148,11 @@ fn port_is_its_own(hello: &Hello, spec: &Spec) -> Option<String> {
     Some(format!("{who} has {} until it is gone", bound(held)))
 }
 
-fn terms(spec: &Spec, order: &Order, hello: &Hello, reason: &Reason) -> Succession {
+fn terms(spec: &Spec, request: &Request, hello: &Hello, reason: &TakeoverReason) -> Succession {
     let usual = if reason.upgrade { USUAL_BAKE.duration() } else { Duration::ZERO };
     Succession {
         incumbent: hello.identity.clone(),
-        overlap: spec.overlap || order.overlap,
+        overlap: spec.overlap || request.overlap,
         bake: spec.bake.unwrap_or(Span::millis(millis(usual))),
         // A worker that says itself that it is another version is no better, and is not gone back to.
         strict: hello.version != spec.version || *hello.stands_as() == hello.version,
@@ -174,7 +174,7 @@ fn await_predecessors(
         while !before.has_ended() {
             let left = budget.remaining().min(silence);
             let mut ends =
-                [Interest::new(before.as_fd(), Want::Read), Interest::new(worker.as_fd(), Want::Read)];
+                [Interest::new(before.as_fd(), Readiness::Read), Interest::new(worker.as_fd(), Readiness::Read)];
             // Only a lack of memory ends the wait early; it is begun again.
             drop(poll::wait(&mut ends, Some(left)));
             if ends[1].ready() {
@@ -215,13 +215,13 @@ fn not_gone(before: &ProcessHandle) -> Error {
 
 fn succeed(
     gate: &Gate<'_>,
-    (ledger, reason): (&Ledger, &Reason),
+    (ledger, reason): (&Ledger, &TakeoverReason),
     (spec, succession): (&Spec, Succession),
-    order: &Order,
+    request: &Request,
     budget: &Deadline,
-) -> Result<Result<Outcome, Declined>, StartError> {
+) -> Result<Result<StartOutcome, Declined>, StartError> {
     let state = gate.state();
-    let seat = Seat::of(spec, order, ledger.host.as_ref()).map_err(StartError::Seat)?;
+    let seat = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Seat)?;
     let (overlap, bake) = (succession.overlap, succession.bake.duration());
     // The time of its boot, of the room that is made for it, and of a probation that comes before that.
     let limit = spec
@@ -229,12 +229,12 @@ fn succeed(
         .duration()
         .saturating_add(ledger.end_budget(spec.end_budget()))
         .saturating_add(if overlap { bake } else { Duration::ZERO });
-    let brief = Brief {
+    let brief = Handshake {
         state_dir: state.path().to_owned(),
         scope: state.scope().clone(),
         generation: ledger.generation.saturating_add(1),
         spec: spec.clone(),
-        started_by: order.asker(),
+        started_by: request.asker(),
         booting_until: Moment::now().plus(limit),
         listeners: recipe::listener_names(spec),
         nofile: limits::usual_nofile(),
@@ -244,29 +244,29 @@ fn succeed(
     let (channel, worker) = seat.spawn(state, &brief, &[gate.entrust().as_fd()]).map_err(StartError::Seat)?;
     fault::reach(Point::SuccessorSpawned);
     let why = format!("to take the place of generation {}", ledger.generation);
-    let spawned = Event::now(What::Spawned, brief.generation, &order.asker(), why);
+    let spawned = Event::now(What::Spawned, brief.generation, &request.asker(), why);
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
 
     let boot = Boot { state, channel, worker, limit, mark };
     let outcome = match readiness::await_report(&boot, budget) {
-        Ok(Outcome::StillBooting) if reason.abandons => Ok(Outcome::Failed(abandoned(&boot))),
+        Ok(StartOutcome::StillBooting) if reason.abandons => Ok(StartOutcome::Failed(abandoned(&boot))),
         other => other,
     };
     match &outcome {
         // It goes on without us, under the gate.
-        Ok(Outcome::StillBooting) => {}
-        Ok(Outcome::Ready(_) | Outcome::OnProbation(_) | Outcome::Failed(_)) | Err(_) => gate.is_ours_again(),
+        Ok(StartOutcome::StillBooting) => {}
+        Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::Failed(_)) | Err(_) => gate.is_ours_again(),
     }
-    if let Ok(Outcome::Failed(failure)) = outcome {
-        return Ok(Ok(Outcome::Failed(attributed(&boot, failure, budget))));
+    if let Ok(StartOutcome::Failed(failure)) = outcome {
+        return Ok(Ok(StartOutcome::Failed(attributed(&boot, failure, budget))));
     }
     Ok(match outcome {
         // With both programs beside each other the probation is over by now.
-        Ok(Outcome::Ready(hello)) if !overlap && !bake.is_zero() => Ok(if reason.proves {
+        Ok(StartOutcome::Ready(hello)) if !overlap && !bake.is_zero() => Ok(if reason.proves {
             let boot = Boot { mark: logs::mark(state), ..boot };
             passes(&boot, hello, (brief.generation, spec, bake), budget)
         } else {
-            Outcome::OnProbation(hello)
+            StartOutcome::OnProbation(hello)
         }),
         outcome => outcome,
     })
@@ -278,7 +278,7 @@ fn passes(
     ready: Box<Hello>,
     (generation, spec, bake): (u64, &Spec, Duration),
     budget: &Deadline,
-) -> Outcome {
+) -> StartOutcome {
     let ours = |hello: &Hello| hello.identity == ready.identity && !hello.is_leaving();
     while let Ok(stage) = budget.stage("probation") {
         match readiness::await_proved(boot.state, stage) {
@@ -290,7 +290,7 @@ fn passes(
                 }
                 let passed = !budget.remaining().is_zero();
                 let hello = Box::new(hello);
-                return if passed { Outcome::Ready(hello) } else { Outcome::OnProbation(hello) };
+                return if passed { StartOutcome::Ready(hello) } else { StartOutcome::OnProbation(hello) };
             }
             // Its time or ours is over, it leaves, or it cannot be asked: its end tells.
             Ok(_) | Err(_) if ends_within(&boot.worker, bake.min(budget.remaining())) => break,
@@ -298,9 +298,9 @@ fn passes(
         }
     }
     if boot.worker.has_ended() {
-        Outcome::Failed(failed_in_bake(boot, (generation, spec, bake), budget))
+        StartOutcome::Failed(failed_in_bake(boot, (generation, spec, bake), budget))
     } else {
-        Outcome::OnProbation(ready)
+        StartOutcome::OnProbation(ready)
     }
 }
 
@@ -313,15 +313,15 @@ fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
 pub(crate) fn send_back(
     gate: &Gate<'_>,
     hello: &Hello,
-    (why, order): (&str, &Order),
+    (why, request): (&str, &Request),
     budget: &Deadline,
 ) -> Result<bool, Error> {
     let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(false) };
     gate.confirm()?;
-    let stage = budget.stage("ask")?.at_most(order.first_answer);
-    let patience = records::read_ledger(gate.state())?.end_budget(order.spec.end_budget());
+    let stage = budget.stage("ask")?.at_most(request.first_answer);
+    let patience = records::read_ledger(gate.state())?.end_budget(request.spec.end_budget());
     let asked = client::connect(gate.state(), stage)
-        .and_then(|mut connection| connection.send_back(why, patience, &order.asker(), stage));
+        .and_then(|mut connection| connection.send_back(why, patience, &request.asker(), stage));
     // It passed a moment ago, or cannot be asked: whoever wanted it looks again.
     if asked.is_err() {
         return Ok(false);

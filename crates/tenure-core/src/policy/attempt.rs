@@ -4,12 +4,12 @@
 
 use semver::Version;
 
-use crate::policy::decide::{Fault, Refusal, Usable, Verdict, Warning};
+use crate::policy::decide::{Decision, Refusal, ReplaceReason, Usable, Warning};
 use crate::protocol::wire::Hello;
 
 /// What one call has done so far.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
-pub struct Errand {
+pub struct Attempt {
     waited: bool,
     started: bool,
     replaced: bool,
@@ -29,7 +29,7 @@ pub enum How {
 
 /// What to do next.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Act {
+pub enum NextStep {
     /// Done.
     Answer(How, Box<Usable>),
     /// Leave the gate and wait until the worker has settled.
@@ -41,35 +41,35 @@ pub enum Act {
     /// Find out whether the silent one is wedged; if so end it, then start.
     Suspect,
     /// Put the target in the worker's place: by takeover, or after the worker is proved gone.
-    Replace(Box<Hello>, Fault),
+    Replace(Box<Hello>, ReplaceReason),
     /// A worker stands that this call has already replaced once.
-    GiveUp(Box<Hello>, Fault),
+    GiveUp(Box<Hello>, ReplaceReason),
     /// Nothing may be done.
     Refuse(Refusal),
 }
 
-impl Errand {
+impl Attempt {
     /// The next act for a verdict.
-    pub fn step(&mut self, verdict: Verdict) -> Act {
-        match verdict {
-            Verdict::Use(usable) => Act::Answer(self.how(), usable),
-            Verdict::Await(hello) => {
+    pub fn step(&mut self, decision: Decision) -> NextStep {
+        match decision {
+            Decision::Use(usable) => NextStep::Answer(self.how(), usable),
+            Decision::Await(hello) => {
                 // One on probation serves: the wait is for its place.
                 self.waited |= hello.probation.is_none();
-                Act::Await(hello)
+                NextStep::Await(hello)
             }
-            Verdict::AwaitEnd(hello) => Act::AwaitEnd(hello),
-            Verdict::TryLease => Act::Start,
-            Verdict::Suspect => Act::Suspect,
+            Decision::AwaitEnd(hello) => NextStep::AwaitEnd(hello),
+            Decision::TryLease => NextStep::Start,
+            Decision::Suspect => NextStep::Suspect,
             // At most one replacement a call: files that go on changing are the next call's, and this worker serves.
-            Verdict::Replace(hello, Fault::SourceChanged) if self.replaced => {
+            Decision::Replace(hello, ReplaceReason::SourceChanged) if self.replaced => {
                 let warnings = vec![Warning::SourceChangedAgain];
-                Act::Answer(self.how(), Box::new(Usable { hello: *hello, warnings }))
+                NextStep::Answer(self.how(), Box::new(Usable { hello: *hello, warnings }))
             }
             // A worker that is still wrong is reported, not fought.
-            Verdict::Replace(hello, fault) if self.replaced => Act::GiveUp(hello, fault),
-            Verdict::Replace(hello, fault) => Act::Replace(hello, fault),
-            Verdict::Refuse(refusal) => Act::Refuse(refusal),
+            Decision::Replace(hello, fault) if self.replaced => NextStep::GiveUp(hello, fault),
+            Decision::Replace(hello, fault) => NextStep::Replace(hello, fault),
+            Decision::Refuse(refusal) => NextStep::Refuse(refusal),
         }
     }
 
@@ -107,25 +107,25 @@ impl Errand {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn losing_the_race_to_start_counts_as_started() {
-        let mut errand = Errand::default();
-        assert_eq!(errand.how(), How::Up);
-        errand.waited = true;
-        assert_eq!(errand.how(), How::Started);
-        errand.retired();
-        assert_eq!(errand.how(), How::Replaced);
+        let mut attempt = Attempt::default();
+        assert_eq!(attempt.how(), How::Up);
+        attempt.waited = true;
+        assert_eq!(attempt.how(), How::Started);
+        attempt.retired();
+        assert_eq!(attempt.how(), How::Replaced);
     }
 
     #[test]
     fn a_version_is_started_once_a_call() {
-        let mut errand = Errand::default();
+        let mut attempt = Attempt::default();
         let version = Version::new(2, 0, 0);
-        assert!(errand.may_start(&version));
-        errand.start_failed(&version);
-        assert!(!errand.may_start(&version));
-        assert!(errand.may_start(&Version::new(1, 0, 0)));
+        assert!(attempt.may_start(&version));
+        attempt.start_failed(&version);
+        assert!(!attempt.may_start(&version));
+        assert!(attempt.may_start(&Version::new(1, 0, 0)));
     }
 }

@@ -31,7 +31,7 @@ pub enum Observation {
 
 /// What a launcher wants, reduced to what decides.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Want {
+pub struct Criteria {
     /// Version that it offers.
     pub version: Version,
     /// Its spec's digests and what people need to tell two specs apart.
@@ -44,7 +44,7 @@ pub struct Want {
 
 /// What is to be done, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Verdict {
+pub enum Decision {
     /// A worker serves that this launcher accepts.
     Use(Box<Usable>),
     /// One is on its way: wait for it outside the gate.
@@ -56,7 +56,7 @@ pub enum Verdict {
     /// Somebody is silent: find out whether it is wedged.
     Suspect,
     /// A worker stands that must make room for the target.
-    Replace(Box<Hello>, Fault),
+    Replace(Box<Hello>, ReplaceReason),
     /// Nothing may be done.
     Refuse(Refusal),
 }
@@ -119,7 +119,7 @@ pub enum Warning {
 
 /// Why a standing worker is of no use.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Fault {
+pub enum ReplaceReason {
     /// It is older than the target.
     Older {
         /// The version to be started instead.
@@ -178,16 +178,16 @@ pub enum Refusal {
 
 /// What the record says, as far as the caller knows it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Aim {
+pub enum Target {
     /// Not looked up: the fast path reads no record.
     Unknown,
     /// The record was read.
-    Known(Known),
+    Known(KnownTarget),
 }
 
 /// What the record and the files of the build say.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownTarget {
     /// What would be started.
     pub goal: Goal,
     /// A person holds the version of the goal.
@@ -207,15 +207,15 @@ pub enum Goal {
     Nothing(String),
 }
 
-impl Aim {
+impl Target {
     /// The record names this goal, and nothing is known against it.
     #[must_use]
     pub fn at(goal: Goal) -> Self {
-        Self::Known(Known { goal, held: false, tried: Vec::new(), content: None })
+        Self::Known(KnownTarget { goal, held: false, tried: Vec::new(), content: None })
     }
 }
 
-impl Want {
+impl Criteria {
     /// What the launcher of `spec` wants.
     #[must_use]
     pub fn of(spec: &Spec) -> Self {
@@ -230,111 +230,111 @@ impl Want {
 
 /// Judges an observation.
 #[must_use]
-pub fn judge(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
-    let verdict = look(want, aim, seen);
-    match (verdict, aim) {
+pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
+    let decision = look(criteria, target, seen);
+    match (decision, target) {
         // Nobody takes over from a worker on probation: it fails and is undone, or it passes and can make room.
-        (Verdict::Replace(hello, _), Aim::Known(_)) if hello.probation.is_some() => Verdict::Await(hello),
-        (verdict, _) => verdict,
+        (Decision::Replace(hello, _), Target::Known(_)) if hello.probation.is_some() => Decision::Await(hello),
+        (decision, _) => decision,
     }
 }
 
-fn look(want: &Want, aim: &Aim, seen: &Observation) -> Verdict {
+fn look(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
     match seen {
-        Observation::Nobody => Verdict::TryLease,
-        Observation::Silent => Verdict::Suspect,
-        Observation::Denied(why) => Verdict::Refuse(Refusal::Denied(why.clone())),
-        Observation::Foreign(why) => Verdict::Refuse(Refusal::Foreign(why.clone())),
-        Observation::Answered(hello) => judge_worker(want, aim, hello),
+        Observation::Nobody => Decision::TryLease,
+        Observation::Silent => Decision::Suspect,
+        Observation::Denied(why) => Decision::Refuse(Refusal::Denied(why.clone())),
+        Observation::Foreign(why) => Decision::Refuse(Refusal::Foreign(why.clone())),
+        Observation::Answered(hello) => decide_on_worker(criteria, target, hello),
     }
 }
 
-fn judge_worker(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
+fn decide_on_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
     if hello.is_leaving() {
-        return Verdict::AwaitEnd(Box::new(hello.clone()));
+        return Decision::AwaitEnd(Box::new(hello.clone()));
     }
-    if hello.version >= want.version && !hello.protocol.overlaps(want.protocol) {
+    if hello.version >= criteria.version && !hello.protocol.overlaps(criteria.protocol) {
         return too_old_for(hello);
     }
-    if hello.version == want.version && hello.spec.identity != want.summary.identity {
-        let (running, wanted) = (Box::new(hello.spec.clone()), Box::new(want.summary.clone()));
-        return Verdict::Refuse(Refusal::SpecConflict { running, wanted });
+    if hello.version == criteria.version && hello.spec.identity != criteria.summary.identity {
+        let (running, wanted) = (Box::new(hello.spec.clone()), Box::new(criteria.summary.clone()));
+        return Decision::Refuse(Refusal::SpecConflict { running, wanted });
     }
     match hello.app.state {
         // Booting is waited for whatever its version: it is never ended inside its own budget.
-        AppState::Booting | AppState::BackOff => Verdict::Await(Box::new(hello.clone())),
-        AppState::Failed => replace(hello, Fault::Failed { reason: reason(hello) }),
-        AppState::Ready | AppState::Degraded => match stalled(want, hello) {
-            Some(for_ms) => replace(hello, Fault::Stalled { for_ms }),
-            None => judge_version(want, aim, hello),
+        AppState::Booting | AppState::BackOff => Decision::Await(Box::new(hello.clone())),
+        AppState::Failed => replace(hello, ReplaceReason::Failed { reason: reason(hello) }),
+        AppState::Ready | AppState::Degraded => match stalled(criteria, hello) {
+            Some(for_ms) => replace(hello, ReplaceReason::Stalled { for_ms }),
+            None => judge_version(criteria, target, hello),
         },
     }
 }
 
-fn judge_version(want: &Want, aim: &Aim, hello: &Hello) -> Verdict {
+fn judge_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
     let stands = hello.stands_as();
-    let older = *stands < want.version;
-    let known = match aim {
-        Aim::Known(known) => known,
+    let older = *stands < criteria.version;
+    let known = match target {
+        Target::Known(known) => known,
         // Without the record an older worker cannot be accepted: the offered version may be the target.
-        Aim::Unknown if older => return replace(hello, Fault::Older { target: want.version.clone() }),
-        Aim::Unknown if hello.source_changed => return replace(hello, Fault::SourceChanged),
-        Aim::Unknown => return usable(want, hello, None),
+        Target::Unknown if older => return replace(hello, ReplaceReason::Older { target: criteria.version.clone() }),
+        Target::Unknown if hello.source_changed => return replace(hello, ReplaceReason::SourceChanged),
+        Target::Unknown => return usable(criteria, hello, None),
     };
     if hello.source_changed && differs(known, hello) && is_no_downgrade(known, hello) {
-        return replace(hello, Fault::SourceChanged);
+        return replace(hello, ReplaceReason::SourceChanged);
     }
     let unread = hello.source_changed.then(|| source_unread(known)).flatten();
     if !older {
-        return usable(want, hello, unread);
+        return usable(criteria, hello, unread);
     }
-    let offered = want.version.clone();
+    let offered = criteria.version.clone();
     let warning = match &known.goal {
         Goal::Nothing(why) => Warning::OfferNotRunning { offered, why: why.clone() },
         Goal::Start(target) if hello.version < *target => {
-            return replace(hello, Fault::Older { target: target.clone() });
+            return replace(hello, ReplaceReason::Older { target: target.clone() });
         }
         Goal::Start(target) if stands < target => {
             let (target, says) = (target.clone(), stands.clone());
             return if known.tried.contains(&says) {
-                Verdict::Refuse(Refusal::VersionDisagrees { target, says })
+                Decision::Refuse(Refusal::VersionDisagrees { target, says })
             } else {
-                replace(hello, Fault::Disagrees { target, says })
+                replace(hello, ReplaceReason::Disagrees { target, says })
             };
         }
         Goal::Start(held) if known.held => Warning::Held { offered, held: held.clone() },
         Goal::Start(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
     };
     // It is to stay, and whoever shares no protocol with it cannot use it.
-    if hello.protocol.overlaps(want.protocol) {
-        usable(want, hello, Some(warning))
+    if hello.protocol.overlaps(criteria.protocol) {
+        usable(criteria, hello, Some(warning))
     } else {
         too_old_for(hello)
     }
 }
 
-fn too_old_for(hello: &Hello) -> Verdict {
+fn too_old_for(hello: &Hello) -> Decision {
     let (worker, needs) = (hello.version.clone(), hello.protocol);
-    Verdict::Refuse(Refusal::ClientTooOld { worker, needs })
+    Decision::Refuse(Refusal::ClientTooOld { worker, needs })
 }
 
-fn differs(known: &Known, hello: &Hello) -> bool {
+fn differs(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.content, Some(Ok(now)) if hello.content.as_ref() != Some(now))
 }
 
 /// A worker that serves makes room for its own version or a higher one; that its files have changed is no reason for less.
-fn is_no_downgrade(known: &Known, hello: &Hello) -> bool {
+fn is_no_downgrade(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.goal, Goal::Start(target) if *target >= hello.version)
 }
 
-fn source_unread(known: &Known) -> Option<Warning> {
+fn source_unread(known: &KnownTarget) -> Option<Warning> {
     match &known.content {
         Some(Err(why)) => Some(Warning::SourceUnread { why: why.clone() }),
         Some(Ok(_)) | None => None,
     }
 }
 
-fn usable(want: &Want, hello: &Hello, warning: Option<Warning>) -> Verdict {
+fn usable(criteria: &Criteria, hello: &Hello, warning: Option<Warning>) -> Decision {
     let mut warnings: Vec<Warning> = warning.into_iter().collect();
     if hello.app.state == AppState::Degraded {
         warnings.push(Warning::Degraded { reason: reason(hello) });
@@ -345,25 +345,25 @@ fn usable(want: &Want, hello: &Hello, warning: Option<Warning>) -> Verdict {
         let restarts = program.starts.saturating_sub(1);
         warnings.push(Warning::EndedBefore { restarts, last: last.line() });
     }
-    if hello.version == want.version && hello.spec.settings != want.summary.settings {
+    if hello.version == criteria.version && hello.spec.settings != criteria.summary.settings {
         warnings.push(Warning::Drift);
     }
     if let Some(says) = hello.app.version.clone().filter(|says| *says != hello.version) {
         warnings.push(Warning::SaysOther { started_as: hello.version.clone(), says });
     }
-    Verdict::Use(Box::new(Usable { hello: hello.clone(), warnings }))
+    Decision::Use(Box::new(Usable { hello: hello.clone(), warnings }))
 }
 
-fn replace(hello: &Hello, fault: Fault) -> Verdict {
-    Verdict::Replace(Box::new(hello.clone()), fault)
+fn replace(hello: &Hello, fault: ReplaceReason) -> Decision {
+    Decision::Replace(Box::new(hello.clone()), fault)
 }
 
 fn reason(hello: &Hello) -> String {
     hello.app.reason.clone().unwrap_or_else(|| "it gives no reason".to_owned())
 }
 
-fn stalled(want: &Want, hello: &Hello) -> Option<u64> {
-    let limit = u64::try_from(want.stall_timeout.as_millis()).unwrap_or(u64::MAX);
+fn stalled(criteria: &Criteria, hello: &Hello) -> Option<u64> {
+    let limit = u64::try_from(criteria.stall_timeout.as_millis()).unwrap_or(u64::MAX);
     hello.app.stalled_for_ms.filter(|&for_ms| for_ms > limit)
 }
 

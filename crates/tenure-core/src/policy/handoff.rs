@@ -39,7 +39,7 @@ pub enum Then {
 
 /// What an incumbent hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Heard {
+pub enum IncumbentEvent {
     /// A successor asks it to prepare, and may.
     Prepare,
     /// The successor asks it to stop serving.
@@ -73,7 +73,7 @@ pub enum Heard {
 
 /// What an incumbent does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Deed {
+pub enum IncumbentAction {
     /// Record the successor in the lineage, and hand over lease and listeners.
     Share,
     /// Make the app stop serving.
@@ -118,47 +118,47 @@ impl Incumbent {
 /// The next stand of an incumbent, and what is to be done. No deed means: wait for more.
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "the table is read state by state")]
-pub fn incumbent(state: Incumbent, heard: Heard, terms: Terms) -> (Incumbent, Option<Deed>) {
-    use Heard as H;
-    use Incumbent as I;
+pub fn incumbent(state: Incumbent, heard: IncumbentEvent, terms: Terms) -> (Incumbent, Option<IncumbentAction>) {
+        use IncumbentEvent as H;
+        use Incumbent as I;
 
-    let ending = |then| (I::Ending(then), Some(Deed::EndSuccessor));
+    let ending = |then| (I::Ending(then), Some(IncumbentAction::EndSuccessor));
     match (state, heard) {
-        (I::Serving, H::Prepare) => (I::Prepared, Some(Deed::Share)),
+        (I::Serving, H::Prepare) => (I::Prepared, Some(IncumbentAction::Share)),
 
-        (I::Prepared, H::Commit) if terms.overlap => (I::Granted, Some(Deed::Grant)),
-        (I::Prepared, H::Commit) => (I::Quiescing, Some(Deed::Quiesce)),
+        (I::Prepared, H::Commit) if terms.overlap => (I::Granted, Some(IncumbentAction::Grant)),
+        (I::Prepared, H::Commit) => (I::Quiescing, Some(IncumbentAction::Quiesce)),
         // It is not the worker yet: whoever ends it means it and not the worker.
         (I::Prepared, H::Lost | H::Aborted { .. } | H::SuccessorGone) => ending(Then::Serve),
         (I::Prepared, H::StopAsked) => ending(Then::Leave),
 
-        (I::Quiescing, H::Quiesced) => (I::Granted, Some(Deed::Grant)),
-        (I::Quiescing, H::Stuck) => (I::Leaving, Some(Deed::Exit)),
+        (I::Quiescing, H::Quiesced) => (I::Granted, Some(IncumbentAction::Grant)),
+        (I::Quiescing, H::Stuck) => (I::Leaving, Some(IncumbentAction::Exit)),
         (I::Quiescing, H::NotQuiesced | H::Lost | H::SuccessorGone | H::Aborted { ends: false }) => {
             ending(Then::Reclaim)
         }
         (I::Quiescing, H::StopAsked | H::Aborted { ends: true }) => ending(Then::Leave),
 
         (I::Granted, H::Active) if terms.bakes => (I::Relieved, None),
-        (I::Granted, H::Active) | (I::Relieved, H::BakeOver) => (I::Leaving, Some(Deed::Leave)),
+        (I::Granted, H::Active) | (I::Relieved, H::BakeOver) => (I::Leaving, Some(IncumbentAction::Leave)),
         (I::Granted | I::Relieved, H::Lost | H::SuccessorGone | H::Aborted { ends: false }) => {
             ending(Then::Reclaim)
         }
         // The worker is the other one now, and goes on or ends by itself.
         (I::Granted | I::Relieved, H::StopAsked | H::Aborted { ends: true }) => {
-            (I::Leaving, Some(Deed::Leave))
+            (I::Leaving, Some(IncumbentAction::Leave))
         }
 
         (I::Ending(Then::Serve), H::SuccessorGone) => (I::Serving, None),
-        (I::Ending(Then::Reclaim), H::SuccessorGone) => (I::Reclaiming, Some(Deed::Reclaim)),
-        (I::Ending(Then::Leave), H::SuccessorGone) => (I::Leaving, Some(Deed::Leave)),
+        (I::Ending(Then::Reclaim), H::SuccessorGone) => (I::Reclaiming, Some(IncumbentAction::Reclaim)),
+        (I::Ending(Then::Leave), H::SuccessorGone) => (I::Leaving, Some(IncumbentAction::Leave)),
         (I::Ending(_), H::StopAsked) => (I::Ending(Then::Leave), None),
         // Its last words: somebody had asked the worker to end, and that is not this one's to undo.
-        (I::Ending(Then::Reclaim), H::Aborted { ends: true }) => (I::Leaving, Some(Deed::Leave)),
+        (I::Ending(Then::Reclaim), H::Aborted { ends: true }) => (I::Leaving, Some(IncumbentAction::Leave)),
 
         (I::Reclaiming, H::Reclaimed) => (I::Serving, None),
-        (I::Reclaiming, H::NotReclaimed) => (I::Leaving, Some(Deed::Exit)),
-        (I::Reclaiming, H::StopAsked) => (I::Leaving, Some(Deed::Leave)),
+        (I::Reclaiming, H::NotReclaimed) => (I::Leaving, Some(IncumbentAction::Exit)),
+        (I::Reclaiming, H::StopAsked) => (I::Leaving, Some(IncumbentAction::Leave)),
 
         (
             I::Serving
@@ -197,7 +197,7 @@ pub enum Successor {
 
 /// What a successor hears.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Word {
+pub enum SuccessorEvent {
     /// It has done all that can be done beside an incumbent.
     Booted,
     /// The incumbent has handed over lease and listeners.
@@ -226,7 +226,7 @@ pub enum Word {
 
 /// What a successor does next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum SuccessorAction {
     /// Send PREPARE.
     Ask,
     /// Send COMMIT.
@@ -246,26 +246,26 @@ pub enum Step {
 /// The next stand of a successor, and what is to be done. No step means: wait for more.
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "the table is read state by state")]
-pub fn successor(state: Successor, word: Word) -> (Successor, Option<Step>) {
-    use Successor as S;
-    use Word as W;
+pub fn successor(state: Successor, word: SuccessorEvent) -> (Successor, Option<SuccessorAction>) {
+        use Successor as S;
+        use SuccessorEvent as W;
 
     match (state, word) {
-        (S::Standby, W::Booted) => (S::Asking, Some(Step::Ask)),
+        (S::Standby, W::Booted) => (S::Asking, Some(SuccessorAction::Ask)),
         (S::Asking, W::Prepared) => (S::Prepared, None),
         // Whether it is to be ended is for the incumbent to say: a connection that is lost, or an answer that is late, may be
         // this worker's own trouble.
-        (S::Asking | S::Committing, W::Refused) => (S::Over, Some(Step::Decline)),
-        (S::Asking, W::Kept | W::Lost | W::Late) => (S::Over, Some(Step::GiveUp)),
-        (S::Prepared, W::Willing) => (S::Committing, Some(Step::Commit)),
-        (S::Prepared | S::Committing, W::Lost) => (S::Proving, Some(Step::Prove)),
-        (S::Committing, W::Granted) | (S::Proving, W::IncumbentGone) => (S::Granted, Some(Step::Open)),
-        (S::Committing, W::Kept | W::Late) | (S::Proving, W::IncumbentLives) => (S::Over, Some(Step::GiveUp)),
-        (S::Granted, W::Ready) => (S::Active, Some(Step::Tell)),
+        (S::Asking | S::Committing, W::Refused) => (S::Over, Some(SuccessorAction::Decline)),
+        (S::Asking, W::Kept | W::Lost | W::Late) => (S::Over, Some(SuccessorAction::GiveUp)),
+        (S::Prepared, W::Willing) => (S::Committing, Some(SuccessorAction::Commit)),
+        (S::Prepared | S::Committing, W::Lost) => (S::Proving, Some(SuccessorAction::Prove)),
+        (S::Committing, W::Granted) | (S::Proving, W::IncumbentGone) => (S::Granted, Some(SuccessorAction::Open)),
+        (S::Committing, W::Kept | W::Late) | (S::Proving, W::IncumbentLives) => (S::Over, Some(SuccessorAction::GiveUp)),
+        (S::Granted, W::Ready) => (S::Active, Some(SuccessorAction::Tell)),
         (
             S::Standby | S::Asking | S::Prepared | S::Committing | S::Proving | S::Granted | S::Active,
             W::Failed,
-        ) => (S::Over, Some(Step::GiveUp)),
+        ) => (S::Over, Some(SuccessorAction::GiveUp)),
         (
             S::Standby
             | S::Asking

@@ -18,7 +18,7 @@ pub enum Life {
 
 /// What happens to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Happening {
+pub enum LifecycleEvent {
     /// The app says that it serves.
     AppReady,
     /// The app says that it cannot serve, or no longer can.
@@ -39,7 +39,7 @@ pub enum Happening {
 
 /// What is to be done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Deed {
+pub enum LifecycleAction {
     /// Tell the launcher that it serves.
     ReportReady,
     /// Tell the launcher that it will exit without having served.
@@ -63,14 +63,12 @@ pub const EXIT_FAILED: i32 = 1;
 
 /// The next stand and what is to be done on the way. No deeds mean that nothing changes.
 #[must_use]
-pub fn step(life: Life, happening: Happening) -> (Life, &'static [Deed]) {
-    use Deed::{CloseListener, Drain, Exit, ReportFailed, ReportReady};
-    use Happening::{
-        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
-    };
+pub fn step(life: Life, happening: LifecycleEvent) -> (Life, &'static [LifecycleAction]) {
+        use LifecycleAction::{CloseListener, Drain, Exit, ReportFailed, ReportReady};
+        use LifecycleEvent::{AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked};
 
-    const FAILED: Deed = Exit { code: EXIT_FAILED };
-    const ENDED: Deed = Exit { code: EXIT_ENDED };
+    const FAILED: LifecycleAction = Exit { code: EXIT_FAILED };
+    const ENDED: LifecycleAction = Exit { code: EXIT_ENDED };
 
     match (life, happening) {
         (Life::Booting, AppReady) => (Life::Active, &[ReportReady]),
@@ -99,17 +97,15 @@ pub fn step(life: Life, happening: Happening) -> (Life, &'static [Deed]) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use Happening::{
-        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
-    };
+        use super::*;
+        use LifecycleEvent::{AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked};
 
-    const ALL: [Happening; 8] =
+    const ALL: [LifecycleEvent; 8] =
         [AppReady, AppFailed, StopAsked, SelfCheckFailed, BootDeadline, DrainDeadline, Stalled, Drained];
 
     /// Where each happening of [`ALL`] leads.
     const TABLE: [(Life, [Life; 8]); 4] = {
-        use Life::{Active as A, Booting as B, Draining as D, Ended as E};
+                use Life::{Active as A, Booting as B, Draining as D, Ended as E};
         [
             (B, [A, E, D, D, E, B, B, E]),
             (A, [A, E, D, D, A, A, E, E]),
@@ -131,7 +127,7 @@ mod tests {
     fn an_end_is_followed_by_an_exit_and_nothing_after_it() {
         for (life, happening) in TABLE.iter().flat_map(|(life, _)| ALL.map(|happening| (*life, happening))) {
             let (next, deeds) = step(life, happening);
-            let exits = deeds.iter().position(|deed| matches!(deed, Deed::Exit { .. }));
+            let exits = deeds.iter().position(|deed| matches!(deed, LifecycleAction::Exit { .. }));
             assert_eq!(exits.is_some(), next == Life::Ended && !deeds.is_empty(), "{life:?} {happening:?}");
             assert!(exits.is_none_or(|at| at == deeds.len() - 1));
         }
@@ -141,14 +137,14 @@ mod tests {
     fn an_announced_end_closes_the_listener_first() {
         for life in [Life::Booting, Life::Active] {
             for happening in [StopAsked, SelfCheckFailed] {
-                assert_eq!(step(life, happening), (Life::Draining, &[Deed::CloseListener, Deed::Drain][..]));
+                assert_eq!(step(life, happening), (Life::Draining, &[LifecycleAction::CloseListener, LifecycleAction::Drain][..]));
             }
         }
     }
 
     #[test]
     fn readiness_is_reported_once_and_never_after_a_stop() {
-        assert_eq!(step(Life::Booting, AppReady).1, [Deed::ReportReady]);
+        assert_eq!(step(Life::Booting, AppReady).1, [LifecycleAction::ReportReady]);
         for life in [Life::Active, Life::Draining, Life::Ended] {
             assert_eq!(step(life, AppReady), (life, &[][..]));
         }
@@ -157,7 +153,7 @@ mod tests {
     #[test]
     fn only_an_end_that_was_asked_for_is_a_success() {
         for (life, happening) in TABLE.iter().flat_map(|(life, _)| ALL.map(|happening| (*life, happening))) {
-            if step(life, happening).1.contains(&Deed::Exit { code: EXIT_ENDED }) {
+            if step(life, happening).1.contains(&LifecycleAction::Exit { code: EXIT_ENDED }) {
                 assert_eq!(happening, Drained);
                 assert_ne!(life, Life::Booting);
             }

@@ -22,8 +22,8 @@ macro_rules! points {
 
             /// The kind of process that passes this point.
             #[must_use]
-            pub fn role(self) -> Role {
-                match self { $(Point::$variant => Role::$role,)+ }
+            pub fn role(self) -> PointRole {
+                match self { $(Point::$variant => PointRole::$role,)+ }
             }
         }
     };
@@ -31,7 +31,7 @@ macro_rules! points {
 
 /// Who passes a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Role {
+pub enum PointRole {
     /// A process that called `ensure`, `stop` or `restart`.
     Launcher,
     /// The worker: the host of a program, or an embedding process.

@@ -7,6 +7,6 @@ pub mod machine;
 pub mod policy;
 pub mod words;
 
-pub use machine::Machine;
-pub use policy::{Cause, History, Ruling};
-pub use words::{Act, Exit, Happening, Outcome, Probation};
+pub use machine::Supervisor;
+pub use policy::{History, RestartCause, Ruling};
+pub use words::{Exit, HostOutcome, ProbationTerms, SupervisorAction, SupervisorEvent};

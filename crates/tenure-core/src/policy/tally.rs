@@ -55,10 +55,10 @@ fn is_news(ledger: &Ledger, desired: &Desired, offer: &Offer, at: &Moment, now: 
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::protocol::ends::{End, How};
-    use crate::record::ledger::{Proved, RolledBack};
-    use crate::spec::Spec;
+        use super::*;
+        use crate::protocol::ends::{End, EndKind};
+        use crate::record::ledger::{Proved, RolledBack};
+        use crate::spec::Spec;
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }
@@ -102,7 +102,7 @@ mod tests {
             served_ms: Some(10),
             last_words: Vec::new(),
         };
-        let ends = vec![end(How::StartsAgain), end(How::GaveUp)];
+        let ends = vec![end(EndKind::StartsAgain), end(EndKind::GaveUp)];
         Ledger { generation: 4, ends, ..Ledger::default() }
     }
 

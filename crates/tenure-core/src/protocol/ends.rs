@@ -39,7 +39,7 @@ pub struct End {
     /// The process that ended: the program's, or the worker's.
     pub pid: Option<u32>,
     /// What came of it.
-    pub how: How,
+    pub how: EndKind,
     /// How it ended, in words: status, signal, reason.
     pub why: String,
     /// How long it had served; none where it was started again and was not ready, or where nobody knows.
@@ -53,7 +53,7 @@ pub struct End {
 /// What came of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum How {
+pub enum EndKind {
     /// Its host starts the program again.
     StartsAgain,
     /// It serves no more: the policy has no restart for this, or the limit is spent, or the app says so.
@@ -73,19 +73,19 @@ impl End {
     /// Whether the worker went with it.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.how != How::StartsAgain
+        self.how != EndKind::StartsAgain
     }
 
     /// The end in a sentence without its subject: `ended by itself and gave up after 40s of service: …`.
     #[must_use]
     pub fn line(&self) -> String {
         let how = match self.how {
-            How::StartsAgain => "ended and was started again",
-            How::GaveUp => "ended by itself and gave up",
-            How::Done => "ended by itself, done",
-            How::FoundDead => "was found dead",
-            How::RollbackFailed => "could not serve again after a takeover that failed",
-            How::Other => "ended",
+            EndKind::StartsAgain => "ended and was started again",
+            EndKind::GaveUp => "ended by itself and gave up",
+            EndKind::Done => "ended by itself, done",
+            EndKind::FoundDead => "was found dead",
+            EndKind::RollbackFailed => "could not serve again after a takeover that failed",
+            EndKind::Other => "ended",
         };
         let served = self.served_ms.map(|ms| format!(" after {} of service", Span::millis(ms)));
         let words = self.last_words.last().map(|word| format!("; last words: {word}"));
@@ -132,19 +132,19 @@ pub fn failed_starts(ends: &[End], generation: u64) -> u32 {
 }
 
 fn is_failure(end: &End) -> bool {
-    matches!(end.how, How::GaveUp | How::Done)
+    matches!(end.how, EndKind::GaveUp | EndKind::Done)
 }
 
 fn gave_up_after_restarts(ends: &[End], end: &End) -> bool {
     let again = |before: &&End| before.generation == end.generation && !before.is_final();
-    end.how == How::GaveUp && ends.iter().any(|before| again(&before))
+    end.how == EndKind::GaveUp && ends.iter().any(|before| again(&before))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
-    fn end(generation: u64, how: How, served_s: u64) -> End {
+    fn end(generation: u64, how: EndKind, served_s: u64) -> End {
         End {
             at: Moment { boot: "b".into(), ms: generation },
             at_ms: 0,
@@ -161,16 +161,16 @@ mod tests {
 
     #[test]
     fn what_gave_up_after_restarts_counts_and_each_time_more() {
-        let mut ends = vec![end(1, How::StartsAgain, 1), end(1, How::GaveUp, 1)];
+        let mut ends = vec![end(1, EndKind::StartsAgain, 1), end(1, EndKind::GaveUp, 1)];
         assert_eq!(failed_starts(&ends, 1), 1);
-        ends.extend([end(2, How::StartsAgain, 1), end(2, How::GaveUp, 1)]);
+        ends.extend([end(2, EndKind::StartsAgain, 1), end(2, EndKind::GaveUp, 1)]);
         assert_eq!(failed_starts(&ends, 2), 2);
         assert_eq!(failed_starts(&ends, 3), 0, "a generation was begun since");
     }
 
     #[test]
     fn what_ends_soon_counts_from_the_second_time_on() {
-        for how in [How::GaveUp, How::Done] {
+        for how in [EndKind::GaveUp, EndKind::Done] {
             let mut ends = vec![end(1, how, 1)];
             assert_eq!(failed_starts(&ends, 1), 0);
             ends.push(end(2, how, 1));
@@ -184,10 +184,10 @@ mod tests {
 
     #[test]
     fn a_killed_worker_and_another_spec_count_nothing() {
-        for how in [How::FoundDead, How::RollbackFailed] {
+        for how in [EndKind::FoundDead, EndKind::RollbackFailed] {
             assert_eq!(failed_starts(&[end(1, how, 1), end(2, how, 1)], 2), 0);
         }
-        let mut other = vec![end(1, How::Done, 1), end(2, How::Done, 1)];
+        let mut other = vec![end(1, EndKind::Done, 1), end(2, EndKind::Done, 1)];
         other[1].spec = Some("changed".into());
         assert_eq!(failed_starts(&other, 2), 0);
     }
@@ -197,7 +197,7 @@ mod tests {
         let mut ends = Vec::new();
         for generation in 0..20 {
             let last_words = vec!["ü".repeat(1000); 20];
-            push(&mut ends, End { last_words, ..end(generation, How::Done, 1) });
+            push(&mut ends, End { last_words, ..end(generation, EndKind::Done, 1) });
         }
         assert_eq!((ends.len(), ends[0].generation), (KEPT, 12));
         assert!(ends[0].last_words.len() == WORDS && ends[0].last_words[0].len() <= LONGEST_WORD);
@@ -206,6 +206,6 @@ mod tests {
     #[test]
     fn what_a_newer_tenure_says_is_read() {
         let row = r#"{"at":{"boot":"b","ms":1},"at_ms":1,"generation":1,"version":null,"pid":null,"how":"evaporated","why":"w"}"#;
-        assert_eq!(serde_json::from_str::<End>(row).expect("reads").how, How::Other);
+        assert_eq!(serde_json::from_str::<End>(row).expect("reads").how, EndKind::Other);
     }
 }

@@ -50,7 +50,7 @@ impl ProtocolRange {
 /// What a peer asks of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
-pub enum Request {
+pub enum ControlRequest {
     /// Who are you, and how are you? Answered with [`Answer::Hello`].
     Hello,
     /// Answer HELLO as soon as `until` holds, or when `within_ms` has passed.
@@ -396,31 +396,31 @@ pub fn read<T: for<'de> Deserialize<'de>>(stream: &mut impl Read) -> Result<T, W
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_frame_reads_back() {
-        let request = Request::Wait { until: Until::GenerationAbove(7), within_ms: 10, proved: true };
+        let request = ControlRequest::Wait { until: Until::GenerationAbove(7), within_ms: 10, proved: true };
         let frame = encode(&request).expect("encodes");
-        assert_eq!(read::<Request>(&mut frame.as_slice()).expect("reads"), request);
+        assert_eq!(read::<ControlRequest>(&mut frame.as_slice()).expect("reads"), request);
     }
 
     #[test]
     fn the_frozen_form_of_the_requests() {
-        let text = |request: &Request| serde_json::to_string(request).expect("writes");
-        assert_eq!(text(&Request::Hello), r#"{"op":"hello"}"#);
-        let wait = Request::Wait { until: Until::Settled, within_ms: 5, proved: false };
+        let text = |request: &ControlRequest| serde_json::to_string(request).expect("writes");
+        assert_eq!(text(&ControlRequest::Hello), r#"{"op":"hello"}"#);
+        let wait = ControlRequest::Wait { until: Until::Settled, within_ms: 5, proved: false };
         assert_eq!(text(&wait), r#"{"op":"wait","until":"settled","within_ms":5}"#);
-        let stop: Request =
+        let stop: ControlRequest =
             serde_json::from_str(r#"{"op":"stop","reason":"r","deadline_ms":1,"by":{},"new_field":1}"#)
                 .expect("reads");
         let by = Asker::default();
-        assert_eq!(stop, Request::Stop { reason: "r".into(), deadline_ms: 1, by, back: false });
+        assert_eq!(stop, ControlRequest::Stop { reason: "r".into(), deadline_ms: 1, by, back: false });
     }
 
     #[test]
     fn hostile_frames_are_named_and_cost_nothing() {
-        let read = |bytes: &[u8]| read::<Request>(&mut &bytes[..]).expect_err("hostile");
+        let read = |bytes: &[u8]| read::<ControlRequest>(&mut &bytes[..]).expect_err("hostile");
         assert!(matches!(read(&[]), WireError::Closed));
         assert!(matches!(read(b"GET / HTTP/1.1"), WireError::Version { found: b'G' }));
         assert!(matches!(read(&[1, 255, 255, 255, 255]), WireError::TooLong { .. }));
@@ -433,7 +433,7 @@ mod tests {
     proptest::proptest! {
         #[test]
         fn no_bytes_make_the_reader_panic(bytes in proptest::collection::vec(0u8.., 0..64)) {
-            drop(read::<Request>(&mut bytes.as_slice()));
+            drop(read::<ControlRequest>(&mut bytes.as_slice()));
         }
     }
 }

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::deadline::Moment;
 use crate::protocol::wire::Asker;
 use crate::spec::Spec;
-use crate::spec::made::Made;
+use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
 
 /// Format version of the record. A reader of 1 would overlook what a person holds, and one of 2 would start what nobody trusts
@@ -47,7 +47,7 @@ pub struct Desired {
     /// What launchers offered, highest version last.
     pub offers: Vec<Offer>,
     /// Offers whose last start failed.
-    pub failures: Vec<Failure>,
+    pub failures: Vec<FailureTally>,
     /// The version that a person pinned: nothing else is started until it is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Version>,
@@ -91,13 +91,13 @@ pub struct Offer {
     #[serde(default, skip_serializing_if = "Origin::is_call")]
     pub origin: Origin,
     /// What it was made of when somebody last offered it. An offer from before this was recorded counts as unchanged.
-    #[serde(default, skip_serializing_if = "Made::is_unknown")]
-    pub made: Made,
+    #[serde(default, skip_serializing_if = "ProgramFiles::is_unknown")]
+    pub made: ProgramFiles,
 }
 
 /// The death tally of one (version, spec).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Failure {
+pub struct FailureTally {
     /// Version that failed.
     pub version: Version,
     /// [`Spec::digest`] of the spec that failed: a spec that was changed in anything starts with a clean slate.
@@ -112,21 +112,21 @@ pub struct Failure {
 
 /// What a launcher should start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
+pub enum StartTarget {
     /// This offer. `skipped` is a higher one that is in quarantine.
     Offer {
         /// The spec to start.
         spec: Box<Spec>,
         /// The highest offer that was passed over, and why.
-        skipped: Option<Failure>,
+        skipped: Option<FailureTally>,
         /// It failed, and only the short wait after that is over: it is started where nobody serves, because nothing else can
         /// run, and no healthy worker makes room for it.
-        retry: Option<Failure>,
+        retry: Option<FailureTally>,
     },
     /// Every offer failed a moment ago.
     Suppressed {
         /// The failure of the highest offer: its wait decides.
-        failure: Failure,
+        failure: FailureTally,
         /// Time until it is.
         wait: Duration,
     },
@@ -162,7 +162,7 @@ impl Desired {
         let known = self.offers.iter().find(|offer| offer.spec == *spec);
         let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
         self.offers.retain(|offer| offer.spec.version != spec.version);
-        self.offers.push(Offer { spec: spec.clone(), at, origin: origin.clone(), made: Made::default() });
+        self.offers.push(Offer { spec: spec.clone(), at, origin: origin.clone(), made: ProgramFiles::default() });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
             let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();
@@ -228,7 +228,7 @@ impl Desired {
     }
 
     /// Notes what the offer of `version` is made of.
-    pub fn made_of(&mut self, version: &Version, made: Made) {
+    pub fn made_of(&mut self, version: &Version, made: ProgramFiles) {
         if let Some(offer) = self.offers.iter_mut().find(|offer| offer.spec.version == *version) {
             offer.made = made;
         }
@@ -264,25 +264,25 @@ impl Desired {
     /// The held version, whatever became of it; else the highest offer that is neither in quarantine nor without its
     /// program.
     #[must_use]
-    pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Target {
+    pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> StartTarget {
         let mut skipped = None;
         let allowed = |offer: &&Offer| self.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
         let allowed: Vec<&Offer> = self.offers.iter().rev().filter(allowed).collect();
         let runnable: Vec<&Offer> = allowed.iter().copied().filter(|offer| can_run(&offer.spec)).collect();
         let Some(highest) = runnable.first() else {
             let program = allowed.first().and_then(|offer| offer.spec.command.first());
-            return Target::Missing { program: program.cloned().unwrap_or_default() };
+            return StartTarget::Missing { program: program.cloned().unwrap_or_default() };
         };
         for offer in &runnable {
             match self.failure(&offer.spec).filter(|failure| failure.quarantined(now)) {
                 Some(failure) => skipped = skipped.or(Some(failure.clone())),
-                None => return Target::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None },
+                None => return StartTarget::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None },
             }
         }
         // Nothing can run: the short suppression decides, not the long quarantine.
         match skipped.map(|failure| (failure.suppressed_for(now), failure)) {
-            Some((wait, failure)) if !wait.is_zero() => Target::Suppressed { failure, wait },
-            retry => Target::Offer {
+            Some((wait, failure)) if !wait.is_zero() => StartTarget::Suppressed { failure, wait },
+            retry => StartTarget::Offer {
                 spec: Box::new(highest.spec.clone()),
                 skipped: None,
                 retry: retry.map(|(_, failure)| failure),
@@ -294,8 +294,8 @@ impl Desired {
     #[must_use]
     pub fn target_version(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Option<Version> {
         match self.target(now, can_run) {
-            Target::Offer { spec, .. } => Some(spec.version),
-            Target::Suppressed { .. } | Target::Missing { .. } => None,
+            StartTarget::Offer { spec, .. } => Some(spec.version),
+            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
         }
     }
 
@@ -305,7 +305,7 @@ impl Desired {
         let digest = spec.digest();
         let count = self.failure(spec).map_or(0, |failure| failure.count);
         self.failures.retain(|failure| failure.version != spec.version || failure.spec != digest);
-        self.failures.push(Failure {
+        self.failures.push(FailureTally {
             version: spec.version.clone(),
             spec: digest,
             count: count.saturating_add(1),
@@ -360,13 +360,13 @@ impl Desired {
 
     /// The tally of this spec, where it has failed.
     #[must_use]
-    pub fn failure(&self, spec: &Spec) -> Option<&Failure> {
+    pub fn failure(&self, spec: &Spec) -> Option<&FailureTally> {
         let digest = spec.digest();
         self.failures.iter().find(|failure| failure.version == spec.version && failure.spec == digest)
     }
 }
 
-impl Failure {
+impl FailureTally {
     /// Whether this offer stays out while another one can run.
     #[must_use]
     pub fn quarantined(&self, now: &Moment) -> bool {

@@ -18,7 +18,7 @@ pub struct DirectoryId {
     pub id: String,
     /// Where the directory was when this was written.
     #[serde(flatten)]
-    pub place: Place,
+    pub place: DirectoryPlace,
     /// The scope's id by the path of its directory, which marks what a `tenure` from before this record has started here. There
     /// only where a ledger stood when the id was made, and until the next boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -27,7 +27,7 @@ pub struct DirectoryId {
 
 /// A directory of one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Place {
+pub struct DirectoryPlace {
     /// The kernel's random name of the boot.
     pub boot: String,
     /// Number of the device.
@@ -38,7 +38,7 @@ pub struct Place {
 
 /// What a record says about the directory that it was found in.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Origin {
+pub enum DirectoryOrigin {
     /// There is no record, or none that can be read; `used` where a worker was started here before.
     Unnamed {
         /// A ledger stands.
@@ -52,10 +52,10 @@ pub enum Origin {
     Copied(DirectoryId),
 }
 
-impl Origin {
+impl DirectoryOrigin {
     /// Judges what was found in the directory that is `here`.
     #[must_use]
-    pub fn of(found: Option<DirectoryId>, here: &Place, used: bool) -> Self {
+    pub fn of(found: Option<DirectoryId>, here: &DirectoryPlace, used: bool) -> Self {
         match found {
             None => Self::Unnamed { used },
             Some(id) if id.place.boot != here.boot => Self::OtherBoot(id),
@@ -103,10 +103,10 @@ impl DirectoryId {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
-    fn place(boot: &str, ino: u64) -> Place {
-        Place { boot: boot.to_owned(), dev: 1, ino }
+    fn place(boot: &str, ino: u64) -> DirectoryPlace {
+        DirectoryPlace { boot: boot.to_owned(), dev: 1, ino }
     }
 
     fn record(former: Option<&str>) -> DirectoryId {
@@ -114,16 +114,16 @@ mod tests {
         DirectoryId { schema_version: SCHEMA, id: "i".to_owned(), place: place("b", 7), former }
     }
 
-    fn marks(found: Option<DirectoryId>, here: &Place, used: bool) -> Vec<String> {
-        Origin::of(found, here, used).marks("w", "w:path")
+    fn marks(found: Option<DirectoryId>, here: &DirectoryPlace, used: bool) -> Vec<String> {
+        DirectoryOrigin::of(found, here, used).marks("w", "w:path")
     }
 
     #[test]
     fn a_directory_is_told_from_its_copy_within_one_boot_only() {
-        let of = |here: &Place| Origin::of(Some(record(None)), here, true);
-        assert_eq!(of(&place("b", 7)), Origin::Own(record(None)));
+        let of = |here: &DirectoryPlace| DirectoryOrigin::of(Some(record(None)), here, true);
+        assert_eq!(of(&place("b", 7)), DirectoryOrigin::Own(record(None)));
         assert!(of(&place("b", 8)).is_copied());
-        assert_eq!(of(&place("c", 8)), Origin::OtherBoot(record(None)));
+        assert_eq!(of(&place("c", 8)), DirectoryOrigin::OtherBoot(record(None)));
     }
 
     #[test]
@@ -146,7 +146,7 @@ mod tests {
         let read: DirectoryId = serde_json::from_str(golden).expect("golden reads");
         assert_eq!(
             read.place,
-            Place { boot: "0f8fad5b-d9cb-469f-a165-70867728950e".into(), dev: 2049, ino: 131 }
+            DirectoryPlace { boot: "0f8fad5b-d9cb-469f-a165-70867728950e".into(), dev: 2049, ino: 131 }
         );
         assert_eq!(serde_json::to_string_pretty(&read).expect("writes").trim(), golden.trim());
     }

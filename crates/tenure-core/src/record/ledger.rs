@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
-use crate::protocol::ends::{self, End, How};
+use crate::protocol::ends::{self, End, EndKind};
 use crate::protocol::wire::{Asker, Endpoint};
 use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 
@@ -243,7 +243,7 @@ impl Ledger {
             version: self.version.clone(),
             spec: None,
             pid: self.lineage.first().map(|identity| identity.pid),
-            how: How::FoundDead,
+            how: EndKind::FoundDead,
             why: "its process was gone without a word, as after SIGKILL".to_owned(),
             served_ms: None,
             last_words,
@@ -267,7 +267,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_generation_never_goes_back_and_forgets_the_old_lineage() {
@@ -302,7 +302,7 @@ mod tests {
     fn ends_are_read_as_they_were_first_written() {
         let golden = include_str!("../../formats/ledger-1-ends.json");
         let ledger: Ledger = serde_json::from_str(golden).expect("golden reads");
-        assert_eq!(ledger.last_end().map(|end| end.how), Some(How::GaveUp));
+        assert_eq!(ledger.last_end().map(|end| end.how), Some(EndKind::GaveUp));
         let again = serde_json::to_string_pretty(&ledger).expect("writes");
         assert_eq!(again.trim(), golden.trim());
     }

@@ -129,24 +129,24 @@ fn read_within(
         tries += 1;
         match read_once(cwd, globs, stage, look) {
             Ok(content) => return Ok(content),
-            Err(Fault::Vanished(path)) if tries == TRIES => {
+            Err(ReadingEnd::Vanished(path)) if tries == TRIES => {
                 return Err(BuildError::Unstable { path, tries });
             }
-            Err(Fault::Vanished(_)) => {}
-            Err(Fault::Final(error)) => return Err(error),
+            Err(ReadingEnd::Vanished(_)) => {}
+            Err(ReadingEnd::Final(error)) => return Err(error),
         }
     }
 }
 
 /// Why one reading ended.
-enum Fault {
+enum ReadingEnd {
     /// Something that was listed was not there any more.
     Vanished(PathBuf),
     /// Another reading would end in the same way.
     Final(BuildError),
 }
 
-impl Fault {
+impl ReadingEnd {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| {
             if is_absence(&source) {
@@ -162,13 +162,13 @@ fn read_once(
     globs: &Globs,
     stage: Stage,
     look: &mut dyn FnMut(Listing<'_>),
-) -> Result<Content, Fault> {
+) -> Result<Content, ReadingEnd> {
     let mut survey = Survey { cwd, globs, found: BTreeMap::new(), entries: 0, stage };
     for root in globs.roots() {
         survey.walk(root, look)?;
     }
     let mut sum = Sha256::new();
-    let mut reader = Reader { chunk: vec![0_u8; CHUNK], left: MOST_BYTES, stage };
+    let mut reader = BuildReader { chunk: vec![0_u8; CHUNK], left: MOST_BYTES, stage };
     for (name, kind) in &survey.found {
         add(&mut sum, cwd, name, *kind, &mut reader)?;
     }
@@ -177,7 +177,7 @@ fn read_once(
 
 /// What a file is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Kind {
+enum FileKind {
     File,
     Link,
 }
@@ -186,13 +186,13 @@ enum Kind {
 struct Survey<'a> {
     cwd: &'a Path,
     globs: &'a Globs,
-    found: BTreeMap<PathBuf, Kind>,
+    found: BTreeMap<PathBuf, FileKind>,
     entries: usize,
     stage: Stage,
 }
 
 impl Survey<'_> {
-    fn walk(&mut self, root: &Root, look: &mut dyn FnMut(Listing<'_>)) -> Result<(), Fault> {
+    fn walk(&mut self, root: &Root, look: &mut dyn FnMut(Listing<'_>)) -> Result<(), ReadingEnd> {
         let mut pending = vec![(root.directory.clone(), root.depth)];
         let mut is_root = true;
         while let Some((directory, depth)) = pending.pop() {
@@ -202,23 +202,23 @@ impl Survey<'_> {
             let entries = match fs::read_dir(&path) {
                 // A beginning that is not there has no files; it is not one that vanished.
                 Err(error) if is_root && is_absence(&error) => return Ok(()),
-                entries => entries.map_err(Fault::at(&path))?,
+                entries => entries.map_err(ReadingEnd::at(&path))?,
             };
             is_root = false;
             for entry in entries {
-                let entry = entry.map_err(Fault::at(&path))?;
+                let entry = entry.map_err(ReadingEnd::at(&path))?;
                 self.count(&directory)?;
                 let name = directory.join(entry.file_name());
-                let kind = entry.file_type().map_err(Fault::at(&path))?;
+                let kind = entry.file_type().map_err(ReadingEnd::at(&path))?;
                 let below = depth.map(|depth| depth - 1);
                 if kind.is_dir() && below != Some(0) {
                     pending.push((name, below));
                 } else if !kind.is_dir() && self.globs.matches(&name) {
                     // Sockets, pipes and devices have no content.
                     let kind = if kind.is_symlink() {
-                        Some(Kind::Link)
+                        Some(FileKind::Link)
                     } else {
-                        kind.is_file().then_some(Kind::File)
+                        kind.is_file().then_some(FileKind::File)
                     };
                     self.found.extend(kind.map(|kind| (name, kind)));
                 }
@@ -227,11 +227,11 @@ impl Survey<'_> {
         Ok(())
     }
 
-    fn count(&mut self, directory: &Path) -> Result<(), Fault> {
+    fn count(&mut self, directory: &Path) -> Result<(), ReadingEnd> {
         self.entries += 1;
         if self.entries > MOST_ENTRIES {
             let directory = self.cwd.join(directory);
-            return Err(Fault::Final(BuildError::TooLarge { directory, limit: MOST_ENTRIES }));
+            return Err(ReadingEnd::Final(BuildError::TooLarge { directory, limit: MOST_ENTRIES }));
         }
         Ok(())
     }
@@ -243,18 +243,18 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 /// One file: kind, name and content, each with its length before it, so that no two trees give the same bytes.
-fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: Kind, reader: &mut Reader) -> Result<(), Fault> {
+fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: FileKind, reader: &mut BuildReader) -> Result<(), ReadingEnd> {
     let path = cwd.join(name);
     let (sign, length, content) = match kind {
-        Kind::Link => {
+        FileKind::Link => {
             let target = fs::read_link(&path).map_err(|error| replaced(&path, error))?;
             let target = target.as_os_str().as_bytes();
             (b'l', length_of(target), Sha256::digest(target))
         }
-        Kind::File => {
+        FileKind::File => {
             // One that has become a pipe since it was listed would keep whoever reads it waiting.
-            let mut file = open_regular(&path).map_err(Fault::at(&path))?;
-            let found = file.metadata().map_err(Fault::at(&path))?;
+            let mut file = open_regular(&path).map_err(ReadingEnd::at(&path))?;
+            let found = file.metadata().map_err(ReadingEnd::at(&path))?;
             let executable = is_executable(&found);
             reader.expect(found.len(), &path)?;
             let (length, content) = reader.content_of(&mut file, &path)?;
@@ -271,36 +271,36 @@ fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: Kind, reader: &mut Reade
 }
 
 /// A link that is none any more (`EINVAL`) was replaced while the tree was read.
-fn replaced(path: &Path, error: io::Error) -> Fault {
+fn replaced(path: &Path, error: io::Error) -> ReadingEnd {
     if error.kind() == ErrorKind::InvalidInput {
-        return Fault::Vanished(path.to_owned());
+        return ReadingEnd::Vanished(path.to_owned());
     }
-    Fault::at(path)(error)
+    ReadingEnd::at(path)(error)
 }
 
 fn is_executable(found: &Metadata) -> bool {
     found.permissions().mode() & 0o111 != 0
 }
 
-fn in_time(stage: Stage) -> Result<(), Fault> {
+fn in_time(stage: Stage) -> Result<(), ReadingEnd> {
     if stage.remaining().is_zero() {
-        return Err(Fault::Final(BuildError::TooSlow(stage.timed_out())));
+        return Err(ReadingEnd::Final(BuildError::TooSlow(stage.timed_out())));
     }
     Ok(())
 }
 
 /// Reads files, up to what a build may have and take.
-struct Reader {
+struct BuildReader {
     chunk: Vec<u8>,
     left: u64,
     stage: Stage,
 }
 
-impl Reader {
+impl BuildReader {
     /// Refuses a file that is larger than what is left, before it is read.
-    fn expect(&self, length: u64, path: &Path) -> Result<(), Fault> {
+    fn expect(&self, length: u64, path: &Path) -> Result<(), ReadingEnd> {
         if length > self.left {
-            return Err(Fault::Final(BuildError::TooMuch { path: path.to_owned(), limit: MOST_BYTES }));
+            return Err(ReadingEnd::Final(BuildError::TooMuch { path: path.to_owned(), limit: MOST_BYTES }));
         }
         Ok(())
     }
@@ -309,7 +309,7 @@ impl Reader {
         &mut self,
         file: &mut File,
         path: &Path,
-    ) -> Result<(u64, sha2::digest::Output<Sha256>), Fault> {
+    ) -> Result<(u64, sha2::digest::Output<Sha256>), ReadingEnd> {
         let mut sum = Sha256::new();
         let mut length = 0_u64;
         loop {
@@ -324,7 +324,7 @@ impl Reader {
                     length += length_of(read);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(Fault::at(path)(error)),
+                Err(error) => return Err(ReadingEnd::at(path)(error)),
             }
         }
     }

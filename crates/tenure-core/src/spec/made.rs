@@ -17,7 +17,7 @@ use crate::spec::program;
 /// What a start of a program is made of: the program first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
-pub struct Made(Vec<Part>);
+pub struct ProgramFiles(Vec<Part>);
 
 /// One of its files.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,12 +25,12 @@ struct Part {
     path: PathBuf,
     /// None where it is not there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    stamp: Option<Stamp>,
+    stamp: Option<FileStamp>,
 }
 
 /// What a file is, without reading it. The number of the device is left out: it may be another after a reboot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+struct FileStamp {
     inode: u64,
     size: u64,
     /// Since the Unix epoch, and the nanoseconds of that second.
@@ -38,7 +38,7 @@ struct Stamp {
     modified_ns: i64,
 }
 
-impl Made {
+impl ProgramFiles {
     /// What a start of `spec` is made of now. `path` is the PATH that the program is searched in.
     #[must_use]
     pub fn of(spec: &Spec, path: Option<&str>) -> Self {
@@ -72,9 +72,9 @@ fn files(spec: &Spec, path: Option<&str>) -> Vec<PathBuf> {
     program::resolve(name, &spec.cwd, path).ok().into_iter().chain(script).collect()
 }
 
-fn stamp(file: &Path) -> Option<Stamp> {
+fn stamp(file: &Path) -> Option<FileStamp> {
     let found = fs::metadata(file).ok()?;
-    Some(Stamp {
+    Some(FileStamp {
         inode: found.ino(),
         size: found.size(),
         modified_s: found.mtime(),
@@ -84,7 +84,7 @@ fn stamp(file: &Path) -> Option<Stamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     fn spec(directory: &Path, words: &[&str]) -> Spec {
         Spec::of_command(words.iter().map(|&word| word.to_owned()).collect(), directory.to_owned())
@@ -101,11 +101,11 @@ mod tests {
         let root = tempfile::tempdir().expect("a directory");
         written(root.path(), "app.py", "one");
         let spec = spec(root.path(), &["sh", "-x", "app.py", "--port", "0"]);
-        let made = Made::of(&spec, PATH);
+        let made = ProgramFiles::of(&spec, PATH);
         assert_eq!(made.0.len(), 2);
         assert_eq!(made.changed(&spec, PATH), None);
         let record = serde_json::to_string(&made).expect("it writes");
-        assert_eq!(serde_json::from_str::<Made>(&record).expect("it reads"), made);
+        assert_eq!(serde_json::from_str::<ProgramFiles>(&record).expect("it reads"), made);
     }
 
     #[test]
@@ -115,7 +115,7 @@ mod tests {
         let named = Some(root.path().join("app.py"));
         for change in ["replaced", "written", "removed"] {
             written(root.path(), "app.py", "one");
-            let made = Made::of(&spec, PATH);
+            let made = ProgramFiles::of(&spec, PATH);
             written(root.path(), "new.py", "one");
             match change {
                 "replaced" => fs::rename(root.path().join("new.py"), root.path().join("app.py")),
@@ -133,7 +133,7 @@ mod tests {
         written(root.path(), "app.py", "one");
         written(root.path(), "app.db", "");
         let spec = spec(root.path(), &["sh", "app.py", "app.db"]);
-        let made = Made::of(&spec, PATH);
+        let made = ProgramFiles::of(&spec, PATH);
         written(root.path(), "app.db", "rows");
         assert_eq!(made.changed(&spec, PATH), None);
     }
@@ -142,7 +142,7 @@ mod tests {
     fn a_program_that_is_found_elsewhere_now_is_another_one() {
         let root = tempfile::tempdir().expect("a directory");
         let spec = spec(root.path(), &["sh"]);
-        let made = Made::of(&spec, PATH);
+        let made = ProgramFiles::of(&spec, PATH);
         fs::copy("/bin/sh", root.path().join("sh")).expect("a copy");
         let path = format!("{}:/bin", root.path().display());
         assert_eq!(made.changed(&spec, Some(&path)), Some(root.path().join("sh")));

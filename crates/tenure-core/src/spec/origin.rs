@@ -46,7 +46,7 @@ impl Origin {
 
 /// What a file says now of the version of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Stated {
+pub enum StatedNow {
     /// This version.
     Version(semver::Version),
     /// It describes the worker, and a command or another file tells the version.
@@ -56,9 +56,9 @@ pub enum Stated {
 }
 
 /// Reads what a file says of the worker of a name. How files are written is the caller's to know.
-pub type ReadStated = fn(&Path, &str) -> Stated;
+pub type ReadStated = fn(&Path, &str) -> StatedNow;
 
-impl Stated {
+impl StatedNow {
     /// Whether an offer of `version` is still described by the file that says this.
     #[must_use]
     pub fn describes(&self, version: &semver::Version) -> bool {

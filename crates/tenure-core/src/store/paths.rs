@@ -16,7 +16,7 @@ use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::tree;
 use tenure_sys::user::{self, HomeError};
 
-use crate::record::directory_id::{DirectoryId, Origin, Place};
+use crate::record::directory_id::{DirectoryId, DirectoryOrigin, DirectoryPlace};
 use crate::record::ledger::Ledger;
 use crate::spec::scope::{self, Scope};
 
@@ -67,7 +67,7 @@ pub struct StateDir {
     scope: Scope,
     /// What the directory's own record says, once somebody asked: the fast path does not. Guards against nothing but two
     /// threads of this process.
-    origin: Mutex<Option<Origin>>,
+    origin: Mutex<Option<DirectoryOrigin>>,
 }
 
 /// Largest record of an identity that is read.
@@ -241,7 +241,7 @@ impl StateDir {
 
     /// What the directory's own record says; read once.
     #[must_use]
-    pub fn origin(&self) -> Origin {
+    pub fn origin(&self) -> DirectoryOrigin {
         let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
         known.get_or_insert_with(|| self.read_origin()).clone()
     }
@@ -261,7 +261,7 @@ impl StateDir {
             let ledger: Ledger = serde_json::from_slice(&bytes).ok()?;
             Some(ledger.named().any(|identity| matches!(process::verify(identity), Verified::Same(_))))
         };
-        matches!(self.origin(), Origin::Own(_))
+        matches!(self.origin(), DirectoryOrigin::Own(_))
             && (recorded().unwrap_or(false) || !self.marked_here().is_empty())
     }
 
@@ -271,25 +271,25 @@ impl StateDir {
     }
 
     /// Where the directory is; `None` where the kernel does not tell.
-    pub(crate) fn place(&self) -> Option<Place> {
+    pub(crate) fn place(&self) -> Option<DirectoryPlace> {
         let found = dir::fstat(self.dir.as_fd()).ok()?;
-        Some(Place { boot: identity::boot_id().ok()?, dev: found.dev, ino: found.ino })
+        Some(DirectoryPlace { boot: identity::boot_id().ok()?, dev: found.dev, ino: found.ino })
     }
 
     /// Takes over what was just written as the directory's own record.
     pub(crate) fn is_named(&self, id: DirectoryId) {
-        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(Origin::Own(id));
+        *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(DirectoryOrigin::Own(id));
     }
 
     /// The id on record, also where others could have changed it: a worker that lives has it, and `doctor --fix` replaces it
     /// once none does. An id that cannot be read counts as none, for it cannot be told what carries it.
-    fn read_origin(&self) -> Origin {
+    fn read_origin(&self) -> DirectoryOrigin {
         let bytes = self.dir.read_unbelieved(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
         let found = bytes.and_then(|bytes| serde_json::from_slice::<DirectoryId>(&bytes).ok());
         let used = self.dir.exists(file::LEDGER).unwrap_or(false);
         match self.place() {
-            Some(here) => Origin::of(found, &here, used),
-            None => Origin::Unnamed { used },
+            Some(here) => DirectoryOrigin::of(found, &here, used),
+            None => DirectoryOrigin::Unnamed { used },
         }
     }
 }
@@ -361,7 +361,7 @@ fn scopes_in(host: &Dir) -> io::Result<Vec<Scope>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_test_build_never_falls_back_to_the_real_state_directory() {

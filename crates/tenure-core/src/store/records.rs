@@ -128,11 +128,11 @@ pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
 #[must_use]
 pub fn recorded_host(state: &StateDir) -> Option<HostRecord> {
     #[derive(Deserialize)]
-    struct Kept {
+    struct StoredRecord {
         host: Option<HostRecord>,
     }
     let bytes = state.dir().read(file::LEDGER, LARGEST).ok()??;
-    serde_json::from_slice::<Kept>(&bytes).ok()?.host
+    serde_json::from_slice::<StoredRecord>(&bytes).ok()?.host
 }
 
 /// Replaces the record of offers. Only for the holder of the gate.
@@ -141,7 +141,7 @@ pub fn write_desired(state: &StateDir, desired: &Desired) -> Result<(), RecordEr
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct RecordFormat {
     schema_version: u32,
 }
 
@@ -156,7 +156,7 @@ fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result
     })?;
     let Some(bytes) = bytes else { return Ok(None) };
     let damaged = |source| RecordError::Damaged { path: path(), source };
-    let Format { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;
+    let RecordFormat { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;
     if found > known {
         let host = recorded_host(state).filter(HostRecord::is_newer_host);
         let newer = host.map(|host| PathBuf::from(host.exe)).filter(|exe| exe.is_file());
@@ -179,8 +179,8 @@ fn write(
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::spec::scope::Scope;
+        use super::*;
+        use crate::spec::scope::Scope;
 
     fn state() -> (tempfile::TempDir, StateDir) {
         let root = tempfile::Builder::new()

@@ -7,7 +7,7 @@
 
 use tenure_sys::random;
 
-use crate::record::directory_id::{DirectoryId, Origin, Place, SCHEMA};
+use crate::record::directory_id::{DirectoryId, DirectoryOrigin, DirectoryPlace, SCHEMA};
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
 use crate::store::paths::StateDir;
@@ -19,16 +19,16 @@ pub fn settle(gate: &Gate<'_>, _lease: &Lease) -> Result<(), RecordError> {
     // Without a place there is nothing to compare later; cookies are then marked by the path, as they were before.
     let Some(here) = state.place() else { return Ok(()) };
     match state.origin() {
-        Origin::Own(_) => Ok(()),
-        Origin::OtherBoot(id) if id.schema_version > SCHEMA => Ok(()),
+        DirectoryOrigin::Own(_) => Ok(()),
+        DirectoryOrigin::OtherBoot(id) if id.schema_version > SCHEMA => Ok(()),
         // What an earlier `tenure` started in another boot is gone.
-        Origin::OtherBoot(id) => {
+        DirectoryOrigin::OtherBoot(id) => {
             records::write_identity(state, DirectoryId { place: here, former: None, ..id })
         }
-        Origin::Unnamed { used } => {
+        DirectoryOrigin::Unnamed { used } => {
             records::write_identity(state, made(state, here, used.then(|| state.by_path()))?)
         }
-        Origin::Copied(_) => {
+        DirectoryOrigin::Copied(_) => {
             // In this order: a crash in between leaves a copy, and this is done again.
             let ledger = records::read_ledger(state)?;
             records::write_ledger(state, &ledger)?;
@@ -37,7 +37,7 @@ pub fn settle(gate: &Gate<'_>, _lease: &Lease) -> Result<(), RecordError> {
     }
 }
 
-fn made(state: &StateDir, place: Place, former: Option<String>) -> Result<DirectoryId, RecordError> {
+fn made(state: &StateDir, place: DirectoryPlace, former: Option<String>) -> Result<DirectoryId, RecordError> {
     let failed =
         |source| RecordError::Write { path: state.path().join(crate::store::paths::file::IDENTITY), source };
     let id = random::hex(16).map_err(failed)?;

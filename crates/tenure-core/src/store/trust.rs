@@ -37,7 +37,7 @@ const WRITERS: Duration = Duration::from_secs(10);
 
 /// A record: which file, and which contents of it.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Record {
+struct TrustRecord {
     schema: u32,
     path: String,
     /// The content that was trusted last.
@@ -49,7 +49,7 @@ struct Record {
 
 /// What is known about a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Standing {
+pub enum TrustStanding {
     /// This content was trusted, and that was not taken back.
     Trusted,
     /// Only other content was.
@@ -60,11 +60,11 @@ pub enum Standing {
 
 /// The records below a state root.
 #[derive(Debug, Clone)]
-pub struct Trusted {
+pub struct TrustStore {
     directory: PathBuf,
 }
 
-impl Trusted {
+impl TrustStore {
     /// The records of this user.
     pub fn of_user() -> Result<Self, PathsError> {
         Ok(Self::below(&paths::state_root()?))
@@ -77,31 +77,31 @@ impl Trusted {
     }
 
     /// What is known about the file at `path` with this content. A record that cannot be read counts as none.
-    pub fn standing(&self, path: &Path, content: &[u8]) -> Result<Standing, DirError> {
+    pub fn standing(&self, path: &Path, content: &[u8]) -> Result<TrustStanding, DirError> {
         self.standing_of(path, &scope::fingerprint(content))
     }
 
-    fn standing_of(&self, path: &Path, sha256: &str) -> Result<Standing, DirError> {
+    fn standing_of(&self, path: &Path, sha256: &str) -> Result<TrustStanding, DirError> {
         let directory = match Dir::open_private(&self.directory) {
             Ok(directory) => directory,
-            Err(DirError::Absent { .. }) => return Ok(Standing::Unknown),
+            Err(DirError::Absent { .. }) => return Ok(TrustStanding::Unknown),
             Err(error) => return Err(error),
         };
         Ok(match self.record(&directory, path)? {
-            Some(record) if record.has(sha256) => Standing::Trusted,
-            Some(_) => Standing::Changed,
-            None => Standing::Unknown,
+            Some(record) if record.has(sha256) => TrustStanding::Trusted,
+            Some(_) => TrustStanding::Changed,
+            None => TrustStanding::Unknown,
         })
     }
 
     /// The record of the file at `path`; one that cannot be read, or is of another file or format, is none.
-    fn record(&self, directory: &Dir, path: &Path) -> Result<Option<Record>, DirError> {
+    fn record(&self, directory: &Dir, path: &Path) -> Result<Option<TrustRecord>, DirError> {
         let bytes = match directory.read(name(path), LONGEST) {
             // Others could have written it: it says nothing.
             Err(error) if exposed::is_exposed(&error) => None,
             read => read.map_err(|error| self.failed(error))?,
         };
-        let record: Option<Record> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let record: Option<TrustRecord> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         Ok(record.filter(|record| record.schema == SCHEMA && record.path == shown(path)))
     }
 
@@ -111,7 +111,7 @@ impl Trusted {
         match origin {
             Origin::Call | Origin::File { .. } => true,
             Origin::Project { path, sha256 } => {
-                self.standing_of(path, sha256).is_ok_and(|standing| standing == Standing::Trusted)
+                self.standing_of(path, sha256).is_ok_and(|standing| standing == TrustStanding::Trusted)
             }
         }
     }
@@ -125,7 +125,7 @@ impl Trusted {
         // What one person takes back meanwhile must not come back with what another one adds.
         let _alone = self.alone(&directory)?;
         let before = self.record(&directory, path)?;
-        let record = Record::of(path, scope::fingerprint(content), before);
+        let record = TrustRecord::of(path, scope::fingerprint(content), before);
         let record = serde_json::to_vec(&record).expect("a record has only text and a number");
         directory.write_atomic(name(path), &record).map_err(|error| self.failed(error))
     }
@@ -157,7 +157,7 @@ impl Trusted {
     }
 }
 
-impl Record {
+impl TrustRecord {
     /// The record of a content that is trusted now, where `before` was the record.
     fn of(path: &Path, sha256: String, before: Option<Self>) -> Self {
         let known = before.into_iter().flat_map(|before| before.earlier.into_iter().chain([before.sha256]));
@@ -183,30 +183,30 @@ fn name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+        use std::fs;
+        use std::os::unix::fs::PermissionsExt;
 
-    use super::*;
+        use super::*;
 
     #[test]
     fn trust_is_for_one_path_and_one_content() {
         let root = tempfile::tempdir().expect("a directory");
-        let trusted = Trusted::below(root.path());
+        let trusted = TrustStore::below(root.path());
         let (file, other) = (Path::new("/p/tenure.toml"), Path::new("/q/tenure.toml"));
-        assert_eq!(trusted.standing(file, b"a").expect("absent"), Standing::Unknown);
+        assert_eq!(trusted.standing(file, b"a").expect("absent"), TrustStanding::Unknown);
         trusted.allow(file, b"a").expect("recorded");
-        assert_eq!(trusted.standing(file, b"a").expect("there"), Standing::Trusted);
-        assert_eq!(trusted.standing(file, b"b").expect("there"), Standing::Changed);
-        assert_eq!(trusted.standing(other, b"a").expect("there"), Standing::Unknown);
+        assert_eq!(trusted.standing(file, b"a").expect("there"), TrustStanding::Trusted);
+        assert_eq!(trusted.standing(file, b"b").expect("there"), TrustStanding::Changed);
+        assert_eq!(trusted.standing(other, b"a").expect("there"), TrustStanding::Unknown);
         assert!(trusted.revoke(file).expect("ours"));
         assert!(!trusted.revoke(file).expect("ours"), "it is gone");
-        assert_eq!(trusted.standing(file, b"a").expect("there"), Standing::Unknown);
+        assert_eq!(trusted.standing(file, b"a").expect("there"), TrustStanding::Unknown);
     }
 
     #[test]
     fn an_offer_may_be_started_as_long_as_the_content_that_it_came_from_is_trusted() {
         let root = tempfile::tempdir().expect("a directory");
-        let trusted = Trusted::below(root.path());
+        let trusted = TrustStore::below(root.path());
         let path = PathBuf::from("/p/tenure.toml");
         let origin = Origin::Project { path: path.clone(), sha256: scope::fingerprint(b"a") };
         assert!(trusted.allows(&Origin::Call) && trusted.allows(&Origin::File { path: path.clone() }));
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn the_last_sixteen_contents_that_were_allowed_are_trusted_and_revoking_takes_all_of_them() {
         let root = tempfile::tempdir().expect("a directory");
-        let trusted = Trusted::below(root.path());
+        let trusted = TrustStore::below(root.path());
         let file = Path::new("/p/tenure.toml");
         let standing = |content: u8| trusted.standing(file, &[content]).expect("there");
         for content in 0..20 {
@@ -231,11 +231,11 @@ mod tests {
         }
         // Once more: it is the latest again, and takes no second place.
         trusted.allow(file, &[4]).expect("recorded");
-        let known: Vec<u8> = (0..20).filter(|content| standing(*content) == Standing::Trusted).collect();
+        let known: Vec<u8> = (0..20).filter(|content| standing(*content) == TrustStanding::Trusted).collect();
         assert_eq!(known, (4..20).collect::<Vec<u8>>());
-        assert_eq!((standing(3), standing(99)), (Standing::Changed, Standing::Changed));
+        assert_eq!((standing(3), standing(99)), (TrustStanding::Changed, TrustStanding::Changed));
         trusted.revoke(file).expect("ours");
-        assert!((0..20).all(|content| standing(content) == Standing::Unknown));
+        assert!((0..20).all(|content| standing(content) == TrustStanding::Unknown));
     }
 
     #[test]
@@ -246,17 +246,17 @@ mod tests {
             sha256: String,
         }
         let root = tempfile::tempdir().expect("a directory");
-        let trusted = Trusted::below(root.path());
+        let trusted = TrustStore::below(root.path());
         let file = Path::new("/p/tenure.toml");
         trusted.allow(file, b"other").expect("recorded");
         let record = root.path().join(DIRECTORY).join(name(file));
         let (a, b) = (scope::fingerprint(b"a"), scope::fingerprint(b"b"));
         fs::write(&record, format!(r#"{{"schema":1,"path":"/p/tenure.toml","sha256":"{a}"}}"#))
             .expect("ours");
-        assert_eq!(trusted.standing(file, b"a").expect("there"), Standing::Trusted);
-        assert_eq!(trusted.standing(file, b"other").expect("there"), Standing::Changed);
+        assert_eq!(trusted.standing(file, b"a").expect("there"), TrustStanding::Trusted);
+        assert_eq!(trusted.standing(file, b"other").expect("there"), TrustStanding::Changed);
         trusted.allow(file, b"b").expect("recorded");
-        assert_eq!(trusted.standing(file, b"a").expect("there"), Standing::Trusted);
+        assert_eq!(trusted.standing(file, b"a").expect("there"), TrustStanding::Trusted);
         let before: Before = serde_json::from_slice(&fs::read(&record).expect("ours")).expect("it reads");
         assert_eq!((before.schema, before.sha256), (1, b), "it knows the latest, and refuses the rest");
     }
@@ -264,19 +264,19 @@ mod tests {
     #[test]
     fn a_newer_format_allows_nothing() {
         let root = tempfile::tempdir().expect("a directory");
-        let trusted = Trusted::below(root.path());
+        let trusted = TrustStore::below(root.path());
         let file = Path::new("/p/tenure.toml");
         trusted.allow(file, b"a").expect("recorded");
         let record = root.path().join(DIRECTORY).join(name(file));
         let text = fs::read_to_string(&record).expect("ours").replace("\"schema\":1", "\"schema\":2");
         fs::write(&record, text).expect("ours");
-        assert_ne!(trusted.standing(file, b"a").expect("there"), Standing::Trusted);
+        assert_ne!(trusted.standing(file, b"a").expect("there"), TrustStanding::Trusted);
     }
 
     #[test]
     fn records_are_for_their_owner_alone_and_a_store_that_is_open_to_others_is_refused() {
         let root = tempfile::tempdir().expect("a directory");
-        let trusted = Trusted::below(root.path());
+        let trusted = TrustStore::below(root.path());
         let file = Path::new("/p/tenure.toml");
         trusted.allow(file, b"a").expect("recorded");
         let directory = root.path().join(DIRECTORY);

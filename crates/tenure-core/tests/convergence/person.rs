@@ -3,7 +3,7 @@
 
 use semver::Version;
 use tenure_core::policy::tally;
-use tenure_core::record::desired::{Desired, Offer, Target};
+use tenure_core::record::desired::{Desired, Offer, StartTarget};
 use tenure_core::spec::origin::Origin;
 
 use super::{Rule, World, spec};
@@ -49,7 +49,7 @@ impl World {
             if !self.boots(&to) {
                 let allowed = self.allowed(&self.record);
                 let again = allowed.target(&self.moment(), &|spec| self.can_run(spec));
-                if let Target::Offer { spec, .. } = again {
+                if let StartTarget::Offer { spec, .. } = again {
                     self.boots(&spec);
                 }
                 return;
@@ -86,7 +86,7 @@ impl World {
         let above: Vec<Offer> = above.cloned().collect();
         let forgotten = record.forget_undescribed(&order.version, &|offer| self.describes(&offer.origin));
         let target = self.allowed(&record).target(&self.moment(), &|spec| self.can_run(spec));
-        let Target::Offer { spec: target, .. } = target else { return };
+        let StartTarget::Offer { spec: target, .. } = target else { return };
         let below = self.rule == Rule::RestartBelow && record.hold.is_none();
         let target = if below { Box::new(order) } else { target };
         self.record = record;

@@ -11,12 +11,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use semver::Version;
 use tenure_core::Spec;
 use tenure_core::deadline::Moment;
-use tenure_core::policy::attempt::{Act, Errand};
+use tenure_core::policy::attempt::{Attempt, NextStep};
 use tenure_core::policy::decide::Observation;
-use tenure_core::policy::decide::{Aim, Fault, Goal, Known, Verdict, Want, judge};
+use tenure_core::policy::decide::{Criteria, Decision, Goal, KnownTarget, ReplaceReason, Target, decide};
 use tenure_core::policy::tally;
 use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
-use tenure_core::record::desired::{Desired, Offer, Target};
+use tenure_core::record::desired::{Desired, Offer, StartTarget};
 use tenure_core::record::ledger::{Ledger, Proved, RolledBack};
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::origin::Origin;
@@ -135,8 +135,8 @@ pub(crate) struct World {
 struct Call<'spec> {
     spec: &'spec Spec,
     from: &'spec Origin,
-    want: Want,
-    errand: Errand,
+    criteria: Criteria,
+    attempt: Attempt,
     has_failed: bool,
 }
 
@@ -288,7 +288,7 @@ impl World {
     fn ensure(&mut self, spec: &Spec, from: &Origin) {
         self.epoch.versions.insert(spec.version.clone());
         let mut call =
-            Call { spec, from, want: Want::of(spec), errand: Errand::default(), has_failed: false };
+            Call { spec, from, criteria: Criteria::of(spec), attempt: Attempt::default(), has_failed: false };
         for _ in 0..4 * VERSIONS {
             if self.looks_well(&mut call) || self.act(&mut call) {
                 return;
@@ -300,13 +300,13 @@ impl World {
     /// The look without a lock, with the second one by the record; whether it ends the call.
     fn looks_well(&mut self, call: &mut Call<'_>) -> bool {
         let seen = self.observe();
-        let mut verdict = self.judge(call, &Aim::Unknown, &seen);
+        let mut decision = self.decide(call, &Target::Unknown, &seen);
         let known = self.record.offers.iter().any(|offer| offer.spec == *call.spec);
-        if known && matches!(verdict, Verdict::Replace(_, Fault::Older { .. })) {
+        if known && matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. })) {
             let (_, aim) = self.plan(call, &self.record);
-            verdict = self.judge(call, &aim, &seen);
+            decision = self.decide(call, &aim, &seen);
         }
-        matches!(verdict, Verdict::Use(_) | Verdict::Refuse(_))
+        matches!(decision, Decision::Use(_) | Decision::Refuse(_))
     }
 
     /// What is done under the gate; whether it ends the call.
@@ -318,69 +318,69 @@ impl World {
         }
         let (target, aim) = self.plan(call, &record);
         let seen = self.observe();
-        let act = call.errand.step(self.judge(call, &aim, &seen));
-        if !matches!(act, Act::Refuse(_)) {
+        let act = call.attempt.step(self.decide(call, &aim, &seen));
+        if !matches!(act, NextStep::Refuse(_)) {
             self.record = record;
         }
         let startable = match target {
-            Target::Offer { spec, .. } if call.errand.may_start(&spec.version) => Some(spec),
-            Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => None,
+            StartTarget::Offer { spec, .. } if call.attempt.may_start(&spec.version) => Some(spec),
+            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
         };
         let own = (self.rule == Rule::OwnVersion).then(|| Box::new(call.spec.clone()));
         let startable = startable.map(|spec| own.unwrap_or(spec));
         match (act, startable) {
-            (Act::Answer(..) | Act::Refuse(_) | Act::GiveUp(..), _) | (Act::Start, None) => true,
-            (Act::Await(_) | Act::AwaitEnd(_) | Act::Suspect, _) => {
+            (NextStep::Answer(..) | NextStep::Refuse(_) | NextStep::GiveUp(..), _) | (NextStep::Start, None) => true,
+            (NextStep::Await(_) | NextStep::AwaitEnd(_) | NextStep::Suspect, _) => {
                 self.broken.push("a worker that neither boots nor drains is waited for".into());
                 true
             }
-            (Act::Replace(hello, fault), None) => {
-                let of_use = !matches!(fault, Fault::Failed { .. }) && !call.has_failed;
+            (NextStep::Replace(hello, fault), None) => {
+                let of_use = !matches!(fault, ReplaceReason::Failed { .. }) && !call.has_failed;
                 if of_use {
                     self.broken.push(format!("{} serves, and a caller is turned away", hello.version));
                 }
                 true
             }
-            (Act::Start, Some(spec)) => self.start(call, &spec),
-            (Act::Replace(_, fault), Some(spec)) => {
+            (NextStep::Start, Some(spec)) => self.start(call, &spec),
+            (NextStep::Replace(_, fault), Some(spec)) => {
                 self.replace(&fault, &spec);
-                call.errand.retired();
+                call.attempt.retired();
                 self.start(call, &spec)
             }
         }
     }
 
     /// As `plan.rs` makes it.
-    fn plan(&self, call: &Call<'_>, record: &Desired) -> (Target, Aim) {
+    fn plan(&self, call: &Call<'_>, record: &Desired) -> (StartTarget, Target) {
         let has_failed =
-            |spec: &Spec| !call.errand.may_start(&spec.version) && record.failure(spec).is_some();
+            |spec: &Spec| !call.attempt.may_start(&spec.version) && record.failure(spec).is_some();
         let allowed = self.allowed(record);
         let target = allowed.target(&self.moment(), &|spec| self.can_run(spec) && !has_failed(spec));
         let (goal, tried) = match &target {
-            Target::Offer { retry: Some(failure), .. } => (Goal::Nothing(failure.error.clone()), Vec::new()),
-            Target::Offer { spec, .. } => (Goal::Start(spec.version.clone()), allowed.observed_for(spec)),
-            Target::Suppressed { .. } | Target::Missing { .. } => (Goal::Nothing(String::new()), Vec::new()),
+            StartTarget::Offer { retry: Some(failure), .. } => (Goal::Nothing(failure.error.clone()), Vec::new()),
+            StartTarget::Offer { spec, .. } => (Goal::Start(spec.version.clone()), allowed.observed_for(spec)),
+            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => (Goal::Nothing(String::new()), Vec::new()),
         };
         let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
         let content = touched.then(|| Ok(self.content.to_string()));
-        (target, Aim::Known(Known { goal, held: record.hold.is_some(), tried, content }))
+        (target, Target::Known(KnownTarget { goal, held: record.hold.is_some(), tried, content }))
     }
 
-    fn judge(&self, call: &Call<'_>, aim: &Aim, seen: &Observation) -> Verdict {
-        let Observation::Answered(hello) = seen else { return judge(&call.want, aim, seen) };
+    fn decide(&self, call: &Call<'_>, aim: &Target, seen: &Observation) -> Decision {
+        let Observation::Answered(hello) = seen else { return decide(&call.criteria, aim, seen) };
         if self.rule != Rule::StrictEquality {
-            return judge(&call.want, aim, seen);
+            return decide(&call.criteria, aim, seen);
         }
         if hello.version == call.spec.version {
-            judge(&call.want, &Aim::Unknown, seen)
+            decide(&call.criteria, &Target::Unknown, seen)
         } else {
             let target = call.spec.version.clone();
-            Verdict::Replace(hello.clone(), Fault::Older { target })
+            Decision::Replace(hello.clone(), ReplaceReason::Older { target })
         }
     }
 
     /// A worker makes room for `successor`. What must never be the reason is told here.
-    fn replace(&mut self, fault: &Fault, successor: &Spec) {
+    fn replace(&mut self, fault: &ReplaceReason, successor: &Spec) {
         let Some(old) = self.worker.take() else { return };
         // Its own word counts downward: a worker that says it is older than what it was started as is that old.
         let started_as = &old.spec.version;
@@ -396,8 +396,8 @@ impl World {
             self.broken.push(format!("a healthy {from} makes room for {to}, which failed a moment ago"));
         }
         match fault {
-            Fault::SourceChanged => self.epoch.rebuilt += 1,
-            Fault::Disagrees { says, .. } => {
+            ReplaceReason::SourceChanged => self.epoch.rebuilt += 1,
+            ReplaceReason::Disagrees { says, .. } => {
                 self.record.disagreed(successor, says);
                 self.epoch.replaced += 1;
                 self.epoch.faults += 1;
@@ -405,7 +405,7 @@ impl World {
                     self.broken.push(format!("{to} is started a third time to say that it is {says}"));
                 }
             }
-            Fault::Older { .. } | Fault::Failed { .. } | Fault::Stalled { .. } => self.epoch.replaced += 1,
+            ReplaceReason::Older { .. } | ReplaceReason::Failed { .. } | ReplaceReason::Stalled { .. } => self.epoch.replaced += 1,
         }
     }
 
@@ -413,14 +413,14 @@ impl World {
     fn start(&mut self, call: &mut Call<'_>, spec: &Spec) -> bool {
         if !self.boots(spec) {
             call.has_failed = true;
-            call.errand.start_failed(&spec.version);
+            call.attempt.start_failed(&spec.version);
             return false;
         }
-        call.errand.started();
+        call.attempt.started();
         let seen = self.observe();
         let (goal, held) = (Goal::Start(spec.version.clone()), self.record.hold.is_some());
-        let aim = Aim::Known(Known { goal, held, tried: Vec::new(), content: None });
-        matches!(judge(&call.want, &aim, &seen), Verdict::Use(_))
+        let aim = Target::Known(KnownTarget { goal, held, tried: Vec::new(), content: None });
+        matches!(decide(&call.criteria, &aim, &seen), Decision::Use(_))
     }
 
     /// Whether a worker of `spec` boots; it stands then, and the record knows how it went.

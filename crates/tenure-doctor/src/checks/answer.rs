@@ -2,23 +2,23 @@
 
 use std::time::Duration;
 
-use crate::check::{Case, Check, Look, span};
+use crate::check::{Case, DoctorCheck, Look, span};
 use crate::finding::{Fix, Symptom};
 use tenure_core::launch::probe::FIRST_ANSWER;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{AppState, Hello};
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "control-denied", part: "answer", look: Look::Worker(denied) },
-    Check { id: "not-ours", part: "answer", look: Look::Worker(foreign) },
-    Check { id: "slow-answer", part: "answer", look: Look::Worker(slow) },
-    Check { id: "app-failed", part: "answer", look: Look::Worker(failed) },
-    Check { id: "app-degraded", part: "answer", look: Look::Worker(degraded) },
-    Check { id: "app-stalled", part: "answer", look: Look::Worker(stalled) },
-    Check { id: "app-booting", part: "answer", look: Look::Worker(booting) },
-    Check { id: "draining", part: "answer", look: Look::Worker(draining) },
-    Check { id: "stale-socket", part: "sockets", look: Look::Worker(stale_socket) },
-    Check { id: "stale-temporaries", part: "sockets", look: Look::Worker(stale_temporaries) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "control-denied", part: "answer", look: Look::Worker(denied) },
+    DoctorCheck { id: "not-ours", part: "answer", look: Look::Worker(foreign) },
+    DoctorCheck { id: "slow-answer", part: "answer", look: Look::Worker(slow) },
+    DoctorCheck { id: "app-failed", part: "answer", look: Look::Worker(failed) },
+    DoctorCheck { id: "app-degraded", part: "answer", look: Look::Worker(degraded) },
+    DoctorCheck { id: "app-stalled", part: "answer", look: Look::Worker(stalled) },
+    DoctorCheck { id: "app-booting", part: "answer", look: Look::Worker(booting) },
+    DoctorCheck { id: "draining", part: "answer", look: Look::Worker(draining) },
+    DoctorCheck { id: "stale-socket", part: "sockets", look: Look::Worker(stale_socket) },
+    DoctorCheck { id: "stale-temporaries", part: "sockets", look: Look::Worker(stale_temporaries) },
 ];
 
 /// The check by which a worker says that its ledger could not be written.

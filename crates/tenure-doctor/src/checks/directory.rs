@@ -1,20 +1,20 @@
 //! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can it be used.
 
-use crate::check::{Case, Check, Look, word};
-use crate::facts::{Access, Machine, Obstacle, Place};
+use crate::check::{Case, DoctorCheck, Look, word};
+use crate::facts::{Access, DirectoryFacts, MachineFacts, Obstacle};
 use crate::finding::{Fix, Symptom};
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "open-to-others", part: "state directory", look: Look::Place(open) },
-    Check { id: "of-another-user", part: "state directory", look: Look::Place(not_owned) },
-    Check { id: "no-directory", part: "state directory", look: Look::Place(not_directory) },
-    Check { id: "root-is-a-link", part: "state directory", look: Look::Machine(root_link) },
-    Check { id: "in-the-way", part: "state directory", look: Look::Each(in_the_way) },
-    Check { id: "locked-out", part: "state directory", look: Look::Place(locked_out) },
-    Check { id: "directory-denied", part: "state directory", look: Look::Place(denied) },
-    Check { id: "directory-unusable", part: "state directory", look: Look::Place(unusable) },
-    Check { id: "read-only", part: "state directory", look: Look::Place(read_only) },
-    Check { id: "long-path", part: "state directory", look: Look::Place(long_path) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "open-to-others", part: "state directory", look: Look::Place(open) },
+    DoctorCheck { id: "of-another-user", part: "state directory", look: Look::Place(not_owned) },
+    DoctorCheck { id: "no-directory", part: "state directory", look: Look::Place(not_directory) },
+    DoctorCheck { id: "root-is-a-link", part: "state directory", look: Look::Machine(root_link) },
+    DoctorCheck { id: "in-the-way", part: "state directory", look: Look::Each(in_the_way) },
+    DoctorCheck { id: "locked-out", part: "state directory", look: Look::Place(locked_out) },
+    DoctorCheck { id: "directory-denied", part: "state directory", look: Look::Place(denied) },
+    DoctorCheck { id: "directory-unusable", part: "state directory", look: Look::Place(unusable) },
+    DoctorCheck { id: "read-only", part: "state directory", look: Look::Place(read_only) },
+    DoctorCheck { id: "long-path", part: "state directory", look: Look::Place(long_path) },
 ];
 
 /// The rights without which a directory cannot be used by its owner.
@@ -23,7 +23,7 @@ const OWNER: u32 = 0o700;
 /// Longest path of a socket, its end mark included (`sockaddr_un`, unix(7)).
 const LONGEST: usize = 108;
 
-fn open(place: &Place, _user: u32) -> Option<Symptom> {
+fn open(place: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let Access::TooOpen { mode } = place.access else { return None };
     let path = &place.path;
     // Closed by hand, it would keep what others have changed.
@@ -41,7 +41,7 @@ fn open(place: &Place, _user: u32) -> Option<Symptom> {
     )
 }
 
-fn not_owned(place: &Place, user: u32) -> Option<Symptom> {
+fn not_owned(place: &DirectoryFacts, user: u32) -> Option<Symptom> {
     let Access::NotOwned { owner } = place.access else { return None };
     let path = place.path.display();
     Some(
@@ -51,7 +51,7 @@ fn not_owned(place: &Place, user: u32) -> Option<Symptom> {
     )
 }
 
-fn not_directory(place: &Place, _user: u32) -> Option<Symptom> {
+fn not_directory(place: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let Access::NotDirectory(blocker) = &place.access else { return None };
     let path = word(&blocker.path);
     let remedy = match &blocker.leads {
@@ -68,8 +68,8 @@ fn not_directory(place: &Place, _user: u32) -> Option<Symptom> {
 }
 
 /// Only the root may be a link: nobody else can change where it leads, or the root is refused.
-fn root_link(machine: &Machine) -> Option<Symptom> {
-    let linked = |root: &&Place| matches!(root.access, Access::Private { .. }) && root.leads.is_some();
+fn root_link(machine: &MachineFacts) -> Option<Symptom> {
+    let linked = |root: &&DirectoryFacts| matches!(root.access, Access::Private { .. }) && root.leads.is_some();
     let root = machine.roots.iter().find(linked)?;
     Some(
         Symptom::note("the state directory is a link, which is followed: it works")
@@ -95,7 +95,7 @@ fn in_the_way(case: &Case<'_>) -> Vec<Symptom> {
 }
 
 /// The owner may always mend the mode of a directory, even of one that it cannot read.
-fn locked_out(place: &Place, user: u32) -> Option<Symptom> {
+fn locked_out(place: &DirectoryFacts, user: u32) -> Option<Symptom> {
     let Access::Denied { seen: Some((mode, owner)), why } = &place.access else { return None };
     (*owner == user && mode & OWNER != OWNER).then(|| {
         Symptom::error("the directory is closed to its own owner")
@@ -106,7 +106,7 @@ fn locked_out(place: &Place, user: u32) -> Option<Symptom> {
     })
 }
 
-fn denied(place: &Place, user: u32) -> Option<Symptom> {
+fn denied(place: &DirectoryFacts, user: u32) -> Option<Symptom> {
     let Access::Denied { seen, why } = &place.access else { return None };
     let is_locked_out = seen.is_some_and(|(mode, owner)| owner == user && mode & OWNER != OWNER);
     (!is_locked_out).then(|| {
@@ -118,7 +118,7 @@ fn denied(place: &Place, user: u32) -> Option<Symptom> {
     })
 }
 
-fn unusable(place: &Place, _user: u32) -> Option<Symptom> {
+fn unusable(place: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let Access::Unusable { why } = &place.access else { return None };
     Some(
         Symptom::error("the directory cannot be used")
@@ -127,7 +127,7 @@ fn unusable(place: &Place, _user: u32) -> Option<Symptom> {
     )
 }
 
-fn read_only(place: &Place, _user: u32) -> Option<Symptom> {
+fn read_only(place: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let is_read_only = place.file_system.as_ref().is_ok_and(|disk| disk.is_read_only);
     let writable = match place.access {
         Access::Private { writable } => writable,
@@ -151,7 +151,7 @@ fn read_only(place: &Place, _user: u32) -> Option<Symptom> {
     })
 }
 
-fn long_path(place: &Place, _user: u32) -> Option<Symptom> {
+fn long_path(place: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let length = place.path.join(tenure_core::store::paths::file::CONTROL).as_os_str().len();
     (length >= LONGEST && matches!(place.access, Access::Private { .. })).then(|| {
         Symptom::note("the path is longer than that of a socket may be; sockets are reached through /proc")

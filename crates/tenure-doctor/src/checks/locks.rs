@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use tenure_sys::process::RunState;
 
-use crate::check::{Case, Check, Look, span};
+use crate::check::{Case, DoctorCheck, Look, span};
 use crate::facts::{GateHolder, Member, Now};
 use crate::finding::Symptom;
 use tenure_core::policy::decide::Observation;
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "gate-holder-stopped", part: "gate", look: Look::Worker(gate_stopped) },
-    Check { id: "gate-held", part: "gate", look: Look::Worker(gate_held) },
-    Check { id: "gate-unsigned", part: "gate", look: Look::Worker(gate_unsigned) },
-    Check { id: "worker-stopped", part: "lease", look: Look::Worker(worker_stopped) },
-    Check { id: "worker-traced", part: "lease", look: Look::Worker(worker_traced) },
-    Check { id: "wedged", part: "lease", look: Look::Worker(wedged) },
-    Check { id: "booting-silently", part: "lease", look: Look::Worker(booting) },
-    Check { id: "unreachable", part: "lease", look: Look::Worker(unreachable) },
-    Check { id: "unknown-holder", part: "lease", look: Look::Worker(unknown_holder) },
-    Check { id: "lease-lost", part: "lease", look: Look::Worker(lease_lost) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "gate-holder-stopped", part: "gate", look: Look::Worker(gate_stopped) },
+    DoctorCheck { id: "gate-held", part: "gate", look: Look::Worker(gate_held) },
+    DoctorCheck { id: "gate-unsigned", part: "gate", look: Look::Worker(gate_unsigned) },
+    DoctorCheck { id: "worker-stopped", part: "lease", look: Look::Worker(worker_stopped) },
+    DoctorCheck { id: "worker-traced", part: "lease", look: Look::Worker(worker_traced) },
+    DoctorCheck { id: "wedged", part: "lease", look: Look::Worker(wedged) },
+    DoctorCheck { id: "booting-silently", part: "lease", look: Look::Worker(booting) },
+    DoctorCheck { id: "unreachable", part: "lease", look: Look::Worker(unreachable) },
+    DoctorCheck { id: "unknown-holder", part: "lease", look: Look::Worker(unknown_holder) },
+    DoctorCheck { id: "lease-lost", part: "lease", look: Look::Worker(lease_lost) },
 ];
 
 /// A hold that lasts longer waits for something slow: each is bounded by a watchdog, at a minute beyond its own budgets.

@@ -1,31 +1,31 @@
 //! Checks of the machine: root of all state, disk, kernel, limits, variables, configuration.
 
-use crate::check::{Check, Look, bytes};
-use crate::facts::{Access, Machine};
+use crate::check::{DoctorCheck, Look, bytes};
+use crate::facts::{Access, MachineFacts};
 use crate::finding::Symptom;
 use tenure_core::launch::request::{FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, WEDGED_AFTER_VARIABLE};
 use tenure_core::spec::scope::COOKIE_VARIABLE;
 use tenure_core::store::paths::ROOT_VARIABLE;
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "state-root", part: "state directory", look: Look::Machine(root) },
-    Check { id: "workers-not-listed", part: "state directory", look: Look::Machine(not_listed) },
-    Check { id: "disk-full", part: "disk", look: Look::Machine(disk_full) },
-    Check { id: "network-file-system", part: "disk", look: Look::Machine(network) },
-    Check { id: "configuration", part: "configuration", look: Look::Machine(configuration) },
-    Check { id: "no-machine-id", part: "clock and boot id", look: Look::Machine(machine_id) },
-    Check { id: "no-identity", part: "clock and boot id", look: Look::Machine(identity) },
-    Check { id: "no-process-handles", part: "kernel", look: Look::Machine(handles) },
-    Check { id: "weak-identity", part: "kernel", look: Look::Machine(weak_identity) },
-    Check { id: "unknown-peers", part: "kernel", look: Look::Machine(peers) },
-    Check { id: "slow-spawn", part: "kernel", look: Look::Machine(close_range) },
-    Check { id: "no-watches", part: "limits", look: Look::Machine(watches) },
-    Check { id: "few-descriptors", part: "limits", look: Look::Machine(descriptors) },
-    Check { id: "starting-forbidden", part: "variables", look: Look::Machine(forbidden) },
-    Check { id: "host-variable", part: "variables", look: Look::Machine(host_variable) },
-    Check { id: "bad-duration", part: "variables", look: Look::Machine(bad_duration) },
-    Check { id: "inside-a-worker", part: "variables", look: Look::Machine(inside) },
-    Check { id: "other-root", part: "variables", look: Look::Machine(other_root) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "state-root", part: "state directory", look: Look::Machine(root) },
+    DoctorCheck { id: "workers-not-listed", part: "state directory", look: Look::Machine(not_listed) },
+    DoctorCheck { id: "disk-full", part: "disk", look: Look::Machine(disk_full) },
+    DoctorCheck { id: "network-file-system", part: "disk", look: Look::Machine(network) },
+    DoctorCheck { id: "configuration", part: "configuration", look: Look::Machine(configuration) },
+    DoctorCheck { id: "no-machine-id", part: "clock and boot id", look: Look::Machine(machine_id) },
+    DoctorCheck { id: "no-identity", part: "clock and boot id", look: Look::Machine(identity) },
+    DoctorCheck { id: "no-process-handles", part: "kernel", look: Look::Machine(handles) },
+    DoctorCheck { id: "weak-identity", part: "kernel", look: Look::Machine(weak_identity) },
+    DoctorCheck { id: "unknown-peers", part: "kernel", look: Look::Machine(peers) },
+    DoctorCheck { id: "slow-spawn", part: "kernel", look: Look::Machine(close_range) },
+    DoctorCheck { id: "no-watches", part: "limits", look: Look::Machine(watches) },
+    DoctorCheck { id: "few-descriptors", part: "limits", look: Look::Machine(descriptors) },
+    DoctorCheck { id: "starting-forbidden", part: "variables", look: Look::Machine(forbidden) },
+    DoctorCheck { id: "host-variable", part: "variables", look: Look::Machine(host_variable) },
+    DoctorCheck { id: "bad-duration", part: "variables", look: Look::Machine(bad_duration) },
+    DoctorCheck { id: "inside-a-worker", part: "variables", look: Look::Machine(inside) },
+    DoctorCheck { id: "other-root", part: "variables", look: Look::Machine(other_root) },
 ];
 
 /// Free bytes below which logs at their usual bound do not fit, and those below which the records of a start may not.
@@ -43,7 +43,7 @@ const FEW_DESCRIPTORS: u64 = 256;
 const FEW_WATCHES: u64 = 8_192;
 const FEW_INSTANCES: u64 = 32;
 
-fn root(machine: &Machine) -> Option<Symptom> {
+fn root(machine: &MachineFacts) -> Option<Symptom> {
     let why = machine.host.as_ref().err()?;
     Some(
         Symptom::error("there is no place for the state of workers")
@@ -53,7 +53,7 @@ fn root(machine: &Machine) -> Option<Symptom> {
 }
 
 /// A host directory that cannot be used is told by the checks of directories.
-fn not_listed(machine: &Machine) -> Option<Symptom> {
+fn not_listed(machine: &MachineFacts) -> Option<Symptom> {
     let host = machine.host.as_ref().ok()?;
     let why = machine.listed.as_ref().err()?;
     matches!(host.access, Access::Private { .. }).then(|| {
@@ -63,7 +63,7 @@ fn not_listed(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn disk_full(machine: &Machine) -> Option<Symptom> {
+fn disk_full(machine: &MachineFacts) -> Option<Symptom> {
     let host = machine.host.as_ref().ok()?;
     let disk = host.file_system.as_ref().ok()?;
     let files = disk.free_files.unwrap_or(u64::MAX);
@@ -81,7 +81,7 @@ fn disk_full(machine: &Machine) -> Option<Symptom> {
     Some(symptom.saw(room).remedy(format!("make room there, or name another directory in {ROOT_VARIABLE}")))
 }
 
-fn network(machine: &Machine) -> Option<Symptom> {
+fn network(machine: &MachineFacts) -> Option<Symptom> {
     let host = machine.host.as_ref().ok()?;
     let disk = host.file_system.as_ref().ok().filter(|disk| disk.is_network)?;
     Some(
@@ -92,7 +92,7 @@ fn network(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-fn configuration(machine: &Machine) -> Option<Symptom> {
+fn configuration(machine: &MachineFacts) -> Option<Symptom> {
     if machine.configuration.is_empty() {
         return None;
     }
@@ -103,7 +103,7 @@ fn configuration(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-fn machine_id(machine: &Machine) -> Option<Symptom> {
+fn machine_id(machine: &MachineFacts) -> Option<Symptom> {
     (!machine.machine_id).then(|| {
         Symptom::warning("this installation has no machine id")
             .saw("neither /etc/machine-id nor /var/lib/dbus/machine-id has one")
@@ -113,7 +113,7 @@ fn machine_id(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn identity(machine: &Machine) -> Option<Symptom> {
+fn identity(machine: &MachineFacts) -> Option<Symptom> {
     let why = machine.identity.as_ref().err()?;
     Some(
         Symptom::error("no process can be told from another: boot and namespace are not known")
@@ -122,7 +122,7 @@ fn identity(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-fn handles(machine: &Machine) -> Option<Symptom> {
+fn handles(machine: &MachineFacts) -> Option<Symptom> {
     (!machine.features.pidfd).then(|| {
         Symptom::error("this kernel gives no handles of processes: nothing can be ended safely")
             .saw(format!("pidfd_open(2) is not there; the kernel is {}", machine.kernel))
@@ -130,7 +130,7 @@ fn handles(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn weak_identity(machine: &Machine) -> Option<Symptom> {
+fn weak_identity(machine: &MachineFacts) -> Option<Symptom> {
     (machine.features.pidfd && !machine.features.pidfd_inode).then(|| {
         Symptom::note("processes are told apart by pid and start time only")
             .saw(format!(
@@ -142,7 +142,7 @@ fn weak_identity(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn peers(machine: &Machine) -> Option<Symptom> {
+fn peers(machine: &MachineFacts) -> Option<Symptom> {
     (!machine.features.peer_pidfd).then(|| {
         Symptom::note("who listens on a control socket is known by its answer only")
             .saw(format!("SO_PEERPIDFD needs Linux 6.5; the kernel is {}", machine.kernel))
@@ -150,7 +150,7 @@ fn peers(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn close_range(machine: &Machine) -> Option<Symptom> {
+fn close_range(machine: &MachineFacts) -> Option<Symptom> {
     (!machine.features.close_range).then(|| {
         Symptom::note("starting a process closes descriptors one by one")
             .saw(format!("close_range(2) needs Linux 5.9; the kernel is {}", machine.kernel))
@@ -158,7 +158,7 @@ fn close_range(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn watches(machine: &Machine) -> Option<Symptom> {
+fn watches(machine: &MachineFacts) -> Option<Symptom> {
     let limits = machine.watch_limits.as_ref().ok();
     let shown = limits.map(|limits| {
         format!("max_user_watches is {}, max_user_instances is {}", limits.watches, limits.instances)
@@ -174,7 +174,7 @@ fn watches(machine: &Machine) -> Option<Symptom> {
     Some(symptom.saw_all(shown.filter(|_| few.watches > 0 || few.instances > 0)).remedy(raise))
 }
 
-fn descriptors(machine: &Machine) -> Option<Symptom> {
+fn descriptors(machine: &MachineFacts) -> Option<Symptom> {
     let (soft, hard) = machine.descriptors;
     (soft < FEW_DESCRIPTORS).then(|| {
         Symptom::warning("few files may be open at once in what is started from here")
@@ -183,12 +183,12 @@ fn descriptors(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn variable<'machine>(machine: &'machine Machine, name: &str) -> Option<&'machine str> {
+fn variable<'machine>(machine: &'machine MachineFacts, name: &str) -> Option<&'machine str> {
     let found = machine.variables.iter().find(|(known, value)| known == name && !value.is_empty());
     found.map(|(_, value)| value.as_str())
 }
 
-fn forbidden(machine: &Machine) -> Option<Symptom> {
+fn forbidden(machine: &MachineFacts) -> Option<Symptom> {
     let value = variable(machine, NO_SPAWN_VARIABLE).filter(|value| *value != "0")?;
     Some(
         Symptom::warning("a variable forbids to start any worker from here")
@@ -197,7 +197,7 @@ fn forbidden(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-fn host_variable(machine: &Machine) -> Option<Symptom> {
+fn host_variable(machine: &MachineFacts) -> Option<Symptom> {
     let why = machine.named_host.as_ref()?.as_ref().err()?;
     Some(
         Symptom::error("the executable that is to host programs is not there")
@@ -206,7 +206,7 @@ fn host_variable(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-fn bad_duration(machine: &Machine) -> Option<Symptom> {
+fn bad_duration(machine: &MachineFacts) -> Option<Symptom> {
     let bad = |name: &&str| {
         let span = variable(machine, name).map(str::parse::<tenure_core::spec::amount::Span>);
         span.is_some_and(|span| !span.is_ok_and(|span| !span.duration().is_zero()))
@@ -220,7 +220,7 @@ fn bad_duration(machine: &Machine) -> Option<Symptom> {
     })
 }
 
-fn inside(machine: &Machine) -> Option<Symptom> {
+fn inside(machine: &MachineFacts) -> Option<Symptom> {
     let cookie = variable(machine, COOKIE_VARIABLE)?;
     Some(
         Symptom::note("this runs inside the process tree of a worker, which cannot be asked for from here")
@@ -229,7 +229,7 @@ fn inside(machine: &Machine) -> Option<Symptom> {
     )
 }
 
-fn other_root(machine: &Machine) -> Option<Symptom> {
+fn other_root(machine: &MachineFacts) -> Option<Symptom> {
     let root = variable(machine, ROOT_VARIABLE)?;
     Some(
         Symptom::note(

@@ -1,29 +1,29 @@
 //! Checks of addresses: who listens where the worker serves, or where it would.
 
-use tenure_sys::census::Seen;
+use tenure_sys::census::SeenProcess;
 
-use crate::check::{Case, Check, Look};
+use crate::check::{Case, DoctorCheck, Look};
 use crate::facts::{Port, line_of};
 use crate::finding::Symptom;
 use crate::look::ports::inodes;
 use tenure_core::protocol::wire::AppState;
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "port-taken", part: "ports", look: Look::Each(taken) },
-    Check { id: "port-of-another", part: "ports", look: Look::Each(of_another) },
-    Check { id: "port-unseen", part: "ports", look: Look::Each(unseen) },
-    Check { id: "port-silent", part: "ports", look: Look::Each(silent) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "port-taken", part: "ports", look: Look::Each(taken) },
+    DoctorCheck { id: "port-of-another", part: "ports", look: Look::Each(of_another) },
+    DoctorCheck { id: "port-unseen", part: "ports", look: Look::Each(unseen) },
+    DoctorCheck { id: "port-silent", part: "ports", look: Look::Each(silent) },
 ];
 
 /// Who has the listening sockets of the port open, as far as can be seen.
-fn listeners<'case>(case: &Case<'case>, port: &Port) -> Vec<&'case Seen> {
+fn listeners<'case>(case: &Case<'case>, port: &Port) -> Vec<&'case SeenProcess> {
     let inodes = inodes(&port.sockets);
     case.census.sockets.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, seen)| seen).collect()
 }
 
 /// Whether one of those processes belongs to this worker: by its mark, because it descends from the worker, or by the other
 /// evidence of what a dead one left, for one that blanked its environment.
-fn is_ours(case: &Case<'_>, listeners: &[&Seen]) -> bool {
+fn is_ours(case: &Case<'_>, listeners: &[&SeenProcess]) -> bool {
     let of_others = case.state.remains_of_others.iter().map(|(seen, _)| seen);
     let left = case.state.remains.iter().chain(of_others);
     let own = case.state.own.iter().copied();
@@ -32,14 +32,14 @@ fn is_ours(case: &Case<'_>, listeners: &[&Seen]) -> bool {
 }
 
 /// Who listens on an address, where it is not known to be the worker.
-enum Listener {
+enum PortListener {
     /// A process that was seen, and does not belong to the worker.
     Stranger,
     /// Somebody whom nobody sees from here, or who may be the worker: it cannot be looked at.
     Unseen,
 }
 
-fn listener(case: &Case<'_>, port: &Port) -> Option<Listener> {
+fn listener(case: &Case<'_>, port: &Port) -> Option<PortListener> {
     if port.sockets.is_empty() || port.is_ours {
         return None;
     }
@@ -48,7 +48,7 @@ fn listener(case: &Case<'_>, port: &Port) -> Option<Listener> {
         return None;
     }
     let unseen = listeners.is_empty() || case.state.out_of_sight.is_some();
-    Some(if unseen { Listener::Unseen } else { Listener::Stranger })
+    Some(if unseen { PortListener::Unseen } else { PortListener::Stranger })
 }
 
 fn lines(case: &Case<'_>, port: &Port) -> Vec<String> {
@@ -94,7 +94,7 @@ fn taken(case: &Case<'_>) -> Vec<Symptom> {
 fn of_another(case: &Case<'_>) -> Vec<Symptom> {
     each(case, |case, port| {
         case.state.hello()?;
-        let Listener::Stranger = listener(case, port)? else { return None };
+        let PortListener::Stranger = listener(case, port)? else { return None };
         Some(
             Symptom::error(format!("another process listens where the worker should serve {:?}", port.name))
                 .saw(port.address.to_string())
@@ -108,7 +108,7 @@ fn of_another(case: &Case<'_>) -> Vec<Symptom> {
 fn unseen(case: &Case<'_>) -> Vec<Symptom> {
     each(case, |case, port| {
         case.state.hello()?;
-        let Listener::Unseen = listener(case, port)? else { return None };
+        let PortListener::Unseen = listener(case, port)? else { return None };
         let what =
             format!("whether it is the worker that listens at {:?} cannot be told from here", port.name);
         let symptom = match &case.state.out_of_sight {

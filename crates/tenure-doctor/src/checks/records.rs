@@ -1,45 +1,45 @@
 //! Checks of the two records: can they be read, and do they agree with what stands.
 
-use crate::check::{Case, Check, Look, word};
-use crate::facts::{Member, Now, Record};
+use crate::check::{Case, DoctorCheck, Look, word};
+use crate::facts::{Member, Now, RecordFacts};
 use crate::finding::{Fix, Symptom};
-use tenure_core::record::directory_id::Origin;
+use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::store::paths::file;
 use tenure_sys::process::{Doubt, GoneReason};
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "record-damaged", part: "records", look: Look::Each(damaged) },
-    Check { id: "record-too-new", part: "records", look: Look::Each(too_new) },
-    Check { id: "record-unreadable", part: "records", look: Look::Each(unreadable) },
-    Check { id: "generation-exhausted", part: "records", look: Look::Worker(exhausted) },
-    Check { id: "record-disagrees", part: "records", look: Look::Worker(disagrees) },
-    Check { id: "record-of-another-boot", part: "clock and boot id", look: Look::Worker(other_boot) },
-    Check { id: "foreign-namespace", part: "clock and boot id", look: Look::Worker(foreign) },
-    Check { id: "other-mounts", part: "clock and boot id", look: Look::Worker(other_mounts) },
-    Check { id: "copied-directory", part: "records", look: Look::Worker(copied) },
-    Check { id: "directory-from-before", part: "records", look: Look::Worker(from_before) },
-    Check { id: "other-host-name", part: "records", look: Look::Worker(other_host) },
-    Check { id: "clock-behind", part: "clock and boot id", look: Look::Worker(clock_behind) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "record-damaged", part: "records", look: Look::Each(damaged) },
+    DoctorCheck { id: "record-too-new", part: "records", look: Look::Each(too_new) },
+    DoctorCheck { id: "record-unreadable", part: "records", look: Look::Each(unreadable) },
+    DoctorCheck { id: "generation-exhausted", part: "records", look: Look::Worker(exhausted) },
+    DoctorCheck { id: "record-disagrees", part: "records", look: Look::Worker(disagrees) },
+    DoctorCheck { id: "record-of-another-boot", part: "clock and boot id", look: Look::Worker(other_boot) },
+    DoctorCheck { id: "foreign-namespace", part: "clock and boot id", look: Look::Worker(foreign) },
+    DoctorCheck { id: "other-mounts", part: "clock and boot id", look: Look::Worker(other_mounts) },
+    DoctorCheck { id: "copied-directory", part: "records", look: Look::Worker(copied) },
+    DoctorCheck { id: "directory-from-before", part: "records", look: Look::Worker(from_before) },
+    DoctorCheck { id: "other-host-name", part: "records", look: Look::Worker(other_host) },
+    DoctorCheck { id: "clock-behind", part: "clock and boot id", look: Look::Worker(clock_behind) },
 ];
 
 /// The wall clock may differ by this from that of the file system, or be corrected by this, without a word.
 const CLOCK_SLACK_S: u64 = 120;
 
 /// Both records as far as the checks of this room are alike for them.
-fn both(case: &Case<'_>, look: fn(&Case<'_>, &'static str, Record<()>) -> Option<Symptom>) -> Vec<Symptom> {
+fn both(case: &Case<'_>, look: fn(&Case<'_>, &'static str, RecordFacts<()>) -> Option<Symptom>) -> Vec<Symptom> {
     let ledger = (file::LEDGER, shape(&case.state.ledger));
     let desired = (file::DESIRED, shape(&case.state.desired));
     [ledger, desired].into_iter().filter_map(|(name, record)| look(case, name, record)).collect()
 }
 
-fn shape<T>(record: &Record<T>) -> Record<()> {
+fn shape<T>(record: &RecordFacts<T>) -> RecordFacts<()> {
     match record {
-        Record::Absent => Record::Absent,
-        Record::Good(_) => Record::Good(()),
-        Record::Damaged { why, holds } => Record::Damaged { why: why.clone(), holds: *holds },
-        Record::TooNew { found, known } => Record::TooNew { found: *found, known: *known },
-        Record::Exhausted => Record::Exhausted,
-        Record::Unreadable { why } => Record::Unreadable { why: why.clone() },
+        RecordFacts::Absent => RecordFacts::Absent,
+        RecordFacts::Good(_) => RecordFacts::Good(()),
+        RecordFacts::Damaged { why, holds } => RecordFacts::Damaged { why: why.clone(), holds: *holds },
+        RecordFacts::TooNew { found, known } => RecordFacts::TooNew { found: *found, known: *known },
+        RecordFacts::Exhausted => RecordFacts::Exhausted,
+        RecordFacts::Unreadable { why } => RecordFacts::Unreadable { why: why.clone() },
     }
 }
 
@@ -53,7 +53,7 @@ fn typed(case: &Case<'_>, name: &str) -> String {
 
 fn damaged(case: &Case<'_>) -> Vec<Symptom> {
     both(case, |case, name, record| {
-        let Record::Damaged { why, holds } = record else { return None };
+        let RecordFacts::Damaged { why, holds } = record else { return None };
         let symptom = Symptom::error(format!("{name} is damaged: nothing can be started"))
             .saw(path(case, name))
             .saw(why);
@@ -72,7 +72,7 @@ fn damaged(case: &Case<'_>) -> Vec<Symptom> {
 
 fn too_new(case: &Case<'_>) -> Vec<Symptom> {
     both(case, |case, name, record| {
-        let Record::TooNew { found, known } = record else { return None };
+        let RecordFacts::TooNew { found, known } = record else { return None };
         let host = case
             .state
             .host
@@ -89,7 +89,7 @@ fn too_new(case: &Case<'_>) -> Vec<Symptom> {
 
 fn unreadable(case: &Case<'_>) -> Vec<Symptom> {
     both(case, |case, name, record| {
-        let Record::Unreadable { why } = record else { return None };
+        let RecordFacts::Unreadable { why } = record else { return None };
         if case.state.is_blocked(name) {
             return None;
         }
@@ -102,7 +102,7 @@ fn unreadable(case: &Case<'_>) -> Vec<Symptom> {
 }
 
 fn exhausted(case: &Case<'_>) -> Option<Symptom> {
-    matches!(case.state.ledger, Record::Exhausted).then(|| {
+    matches!(case.state.ledger, RecordFacts::Exhausted).then(|| {
         Symptom::error("the generation is the highest there is: none can follow")
             .saw(path(case, file::LEDGER))
             .remedy(format!("mv {0} {0}.old, once nothing runs", typed(case, file::LEDGER)))
@@ -174,7 +174,7 @@ fn copied(case: &Case<'_>) -> Option<Symptom> {
 }
 
 fn from_before(case: &Case<'_>) -> Option<Symptom> {
-    let is_unnamed = matches!(case.state.origin, Origin::Unnamed { used: true });
+    let is_unnamed = matches!(case.state.origin, DirectoryOrigin::Unnamed { used: true });
     is_unnamed.then(|| {
         Symptom::note("the directory has no id of its own: an older tenure was here last")
             .saw(format!("its workers are marked by its path, as {:?}", case.state.id))

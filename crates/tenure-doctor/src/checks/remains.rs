@@ -1,27 +1,27 @@
 //! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and whatever
 //! could not be looked at.
 
-use tenure_sys::census::Seen;
+use tenure_sys::census::SeenProcess;
 
-use crate::check::{Case, Check, Look, bytes, word};
-use crate::facts::{Host, Unread, line_of};
+use crate::check::{Case, DoctorCheck, Look, bytes, word};
+use crate::facts::{HostCode, Unread, line_of};
 use crate::finding::{Fix, Symptom};
 use tenure_core::launch::orphans;
 use tenure_core::protocol::ends::{self, End};
 use tenure_core::store::paths::file;
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "leftovers", part: "leftovers", look: Look::Worker(left_running) },
-    Check { id: "leftovers-of-another-user", part: "leftovers", look: Look::Worker(of_another_user) },
-    Check { id: "program-lock-held", part: "leftovers", look: Look::Worker(program_lock) },
-    Check { id: "ended-by-itself", part: "ends", look: Look::Worker(ended) },
-    Check { id: "ends-again-and-again", part: "ends", look: Look::Worker(ends_again) },
-    Check { id: "logs-too-large", part: "logs", look: Look::Worker(logs) },
-    Check { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
-    Check { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
-    Check { id: "host-newer", part: "host executable", look: Look::Worker(host_newer) },
-    Check { id: "inherited", part: "host executable", look: Look::Worker(inherited) },
-    Check { id: "not-looked-at", part: "state directory", look: Look::Worker(not_looked_at) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "leftovers", part: "leftovers", look: Look::Worker(left_running) },
+    DoctorCheck { id: "leftovers-of-another-user", part: "leftovers", look: Look::Worker(of_another_user) },
+    DoctorCheck { id: "program-lock-held", part: "leftovers", look: Look::Worker(program_lock) },
+    DoctorCheck { id: "ended-by-itself", part: "ends", look: Look::Worker(ended) },
+    DoctorCheck { id: "ends-again-and-again", part: "ends", look: Look::Worker(ends_again) },
+    DoctorCheck { id: "logs-too-large", part: "logs", look: Look::Worker(logs) },
+    DoctorCheck { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
+    DoctorCheck { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
+    DoctorCheck { id: "host-newer", part: "host executable", look: Look::Worker(host_newer) },
+    DoctorCheck { id: "inherited", part: "host executable", look: Look::Worker(inherited) },
+    DoctorCheck { id: "not-looked-at", part: "state directory", look: Look::Worker(not_looked_at) },
 ];
 
 /// Logs may pass their bound by what is written while they are rotated, and by the worker's own log.
@@ -41,8 +41,8 @@ fn is_over(case: &Case<'_>) -> bool {
 }
 
 /// Whoever carries the worker's mark, and whoever else belongs to its program.
-fn left<'case>(case: &'case Case<'_>) -> Vec<&'case Seen> {
-    let mut left: Vec<&Seen> = case.marked().collect();
+fn left<'case>(case: &'case Case<'_>) -> Vec<&'case SeenProcess> {
+    let mut left: Vec<&SeenProcess> = case.marked().collect();
     let pids: Vec<u32> = left.iter().map(|seen| seen.pid).collect();
     left.extend(case.state.remains.iter().filter(|seen| !pids.contains(&seen.pid)));
     left
@@ -71,7 +71,7 @@ fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
         return None;
     }
     let pids: Vec<String> = of_others.iter().map(|(seen, _)| seen.pid.to_string()).collect();
-    let line = |(seen, owner): &(Seen, u32)| format!("{} belongs to user {owner}", line_of(seen));
+    let line = |(seen, owner): &(SeenProcess, u32)| format!("{} belongs to user {owner}", line_of(seen));
     Some(
         Symptom::error("what a dead worker left is another user's: nothing can be started beside it")
             .saw_all(of_others.iter().take(NAMED).map(line))
@@ -151,11 +151,11 @@ fn logs(case: &Case<'_>) -> Option<Symptom> {
 }
 
 /// The file of the recorded host, where a worker of it lives: a dead one's needs nobody.
-fn living<'case>(case: &Case<'case>) -> Option<&'case Host> {
+fn living<'case>(case: &Case<'case>) -> Option<&'case HostCode> {
     case.state.host.as_ref().filter(|_| case.state.hello().is_some())
 }
 
-fn is_unlinked(host: &Host) -> bool {
+fn is_unlinked(host: &HostCode) -> bool {
     host.runs.as_ref().is_some_and(|runs| runs.as_os_str().as_encoded_bytes().ends_with(b" (deleted)"))
 }
 

@@ -3,19 +3,19 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use tenure_sys::census::Seen;
+use tenure_sys::census::SeenProcess;
 use tenure_sys::dir::Blocker;
 use tenure_sys::kernel::WatchLimits;
 use tenure_sys::process::{Doubt, GoneReason, RunState};
 
-use crate::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Obstacle, Record, Unread};
+use crate::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Obstacle, RecordFacts, Unread};
 use crate::finding::{Finding, Fix, Severity};
 use crate::{checks, diagnose};
 use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::ends::{End, How};
+use tenure_core::protocol::ends::{End, EndKind};
 use tenure_core::protocol::wire::{AppState, Asker, Check, Probation};
 use tenure_core::record::desired::Down;
-use tenure_core::record::directory_id::Origin;
+use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::record::ledger::Ledger;
 
 mod made;
@@ -141,7 +141,7 @@ fn of_locks() -> Vec<Case> {
         ("wedged", silent, |_| {}),
         ("booting-silently", silent, |facts| {
             let until = Some(now().plus(Duration::from_secs(9)));
-            state(facts).ledger = Record::Good(Ledger { booting_until: until, ..Ledger::default() });
+            state(facts).ledger = RecordFacts::Good(Ledger { booting_until: until, ..Ledger::default() });
         }),
         ("unreachable", silent, |facts| {
             state(facts).answer = Observation::Nobody;
@@ -181,16 +181,16 @@ fn of_answers() -> Vec<Case> {
 fn of_records() -> Vec<Case> {
     vec![
         ("record-damaged", down, |facts| {
-            state(facts).ledger = Record::Damaged { why: "EOF".into(), holds: false };
+            state(facts).ledger = RecordFacts::Damaged { why: "EOF".into(), holds: false };
         }),
         ("record-damaged", down, |facts| {
-            state(facts).desired = Record::Damaged { why: "EOF".into(), holds: true };
+            state(facts).desired = RecordFacts::Damaged { why: "EOF".into(), holds: true };
         }),
-        ("record-too-new", down, |facts| state(facts).ledger = Record::TooNew { found: 9, known: 1 }),
+        ("record-too-new", down, |facts| state(facts).ledger = RecordFacts::TooNew { found: 9, known: 1 }),
         ("record-unreadable", down, |facts| {
-            state(facts).desired = Record::Unreadable { why: "EACCES".into() };
+            state(facts).desired = RecordFacts::Unreadable { why: "EACCES".into() };
         }),
-        ("generation-exhausted", down, |facts| state(facts).ledger = Record::Exhausted),
+        ("generation-exhausted", down, |facts| state(facts).ledger = RecordFacts::Exhausted),
         ("record-disagrees", healthy, |facts| says(facts).generation = 4),
         ("record-of-another-boot", down, |facts| {
             state(facts).lineage = vec![gone(42, GoneReason::OtherBoot)];
@@ -200,8 +200,8 @@ fn of_records() -> Vec<Case> {
             state(facts).programs = vec![Member { identity: who(9), now }];
         }),
         ("other-mounts", healthy, |facts| state(facts).other_mounts = true),
-        ("copied-directory", down, |facts| state(facts).origin = Origin::Copied(directory_id())),
-        ("directory-from-before", down, |facts| state(facts).origin = Origin::Unnamed { used: true }),
+        ("copied-directory", down, |facts| state(facts).origin = DirectoryOrigin::Copied(directory_id())),
+        ("directory-from-before", down, |facts| state(facts).origin = DirectoryOrigin::Unnamed { used: true }),
         ("other-host-name", healthy, |facts| {
             facts.workers[0].directory.path = "/state/nohost/web".into();
         }),
@@ -261,10 +261,10 @@ fn of_the_rest() -> Vec<Case> {
             state(facts).logs = Ok(Some(LogBytes { all: 900_000_000, bound: 1_000_000 }));
         }),
         ("ended-by-itself", down, |facts| {
-            *ends(facts) = vec![end(3, How::GaveUp)];
+            *ends(facts) = vec![end(3, EndKind::GaveUp)];
         }),
         ("ends-again-and-again", healthy, |facts| {
-            *ends(facts) = vec![end(3, How::StartsAgain); 3];
+            *ends(facts) = vec![end(3, EndKind::StartsAgain); 3];
         }),
         ("host-gone", healthy, |facts| state(facts).host.as_mut().expect("recorded").there = false),
         ("host-replaced", healthy, |facts| {
@@ -281,16 +281,16 @@ fn of_the_rest() -> Vec<Case> {
 
 fn ends(facts: &mut Facts) -> &mut Vec<End> {
     match &mut state(facts).ledger {
-        Record::Good(ledger) => &mut ledger.ends,
-        Record::Absent
-        | Record::Damaged { .. }
-        | Record::TooNew { .. }
-        | Record::Exhausted
-        | Record::Unreadable { .. } => panic!("it was read"),
+        RecordFacts::Good(ledger) => &mut ledger.ends,
+        RecordFacts::Absent
+        | RecordFacts::Damaged { .. }
+        | RecordFacts::TooNew { .. }
+        | RecordFacts::Exhausted
+        | RecordFacts::Unreadable { .. } => panic!("it was read"),
     }
 }
 
-fn end(generation: u64, how: How) -> End {
+fn end(generation: u64, how: EndKind) -> End {
     End {
         at: now(),
         at_ms: 0,
@@ -398,7 +398,7 @@ fn a_long_hold_weighs_more_than_a_short_one() {
 fn a_damaged_record_is_moved_only_where_nobody_lives_and_no_person_holds_anything() {
     let fix = |before: fn() -> Facts, holds| {
         let mut facts = before();
-        state(&mut facts).desired = Record::Damaged { why: "EOF".into(), holds };
+        state(&mut facts).desired = RecordFacts::Damaged { why: "EOF".into(), holds };
         let findings = found(&facts);
         findings.into_iter().find(|finding| finding.check == "record-damaged").expect("found").fix
     };
@@ -411,7 +411,7 @@ fn a_damaged_record_is_moved_only_where_nobody_lives_and_no_person_holds_anythin
 fn what_listens_below_the_worker_is_no_stranger_without_its_mark() {
     let mut facts = healthy();
     state(&mut facts).ports = vec![port(false)];
-    facts.census.sockets.push((77, Seen { above: vec![41, 42, 1], ..seen(8) }));
+    facts.census.sockets.push((77, SeenProcess { above: vec![41, 42, 1], ..seen(8) }));
     assert_eq!(found(&facts), []);
 }
 

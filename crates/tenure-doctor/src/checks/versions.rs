@@ -5,27 +5,27 @@ use std::time::Duration;
 
 use semver::Version;
 
-use crate::check::{Case, Check, Look, span};
-use crate::facts::Wanted;
+use crate::check::{Case, DoctorCheck, Look, span};
+use crate::facts::WantedFacts;
 use crate::finding::Symptom;
-use tenure_core::record::desired::{Failure, Target};
+use tenure_core::record::desired::{FailureTally, StartTarget};
 
-pub(crate) const CHECKS: &[Check] = &[
-    Check { id: "held-down", part: "versions", look: Look::Worker(held_down) },
-    Check { id: "pinned", part: "versions", look: Look::Worker(pinned) },
-    Check { id: "pinned-gone", part: "versions", look: Look::Worker(pinned_gone) },
-    Check { id: "quarantined", part: "versions", look: Look::Each(quarantined) },
-    Check { id: "nothing-to-start", part: "versions", look: Look::Worker(nothing) },
-    Check { id: "program-gone", part: "versions", look: Look::Each(program_gone) },
-    Check { id: "offer-untrusted", part: "versions", look: Look::Each(untrusted) },
-    Check { id: "offer-undescribed", part: "versions", look: Look::Each(undescribed) },
-    Check { id: "on-probation", part: "versions", look: Look::Worker(on_probation) },
-    Check { id: "other-version", part: "versions", look: Look::Worker(other_version) },
-    Check { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
-    Check { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
+pub(crate) const CHECKS: &[DoctorCheck] = &[
+    DoctorCheck { id: "held-down", part: "versions", look: Look::Worker(held_down) },
+    DoctorCheck { id: "pinned", part: "versions", look: Look::Worker(pinned) },
+    DoctorCheck { id: "pinned-gone", part: "versions", look: Look::Worker(pinned_gone) },
+    DoctorCheck { id: "quarantined", part: "versions", look: Look::Each(quarantined) },
+    DoctorCheck { id: "nothing-to-start", part: "versions", look: Look::Worker(nothing) },
+    DoctorCheck { id: "program-gone", part: "versions", look: Look::Each(program_gone) },
+    DoctorCheck { id: "offer-untrusted", part: "versions", look: Look::Each(untrusted) },
+    DoctorCheck { id: "offer-undescribed", part: "versions", look: Look::Each(undescribed) },
+    DoctorCheck { id: "on-probation", part: "versions", look: Look::Worker(on_probation) },
+    DoctorCheck { id: "other-version", part: "versions", look: Look::Worker(other_version) },
+    DoctorCheck { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
+    DoctorCheck { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
 ];
 
-fn wanted<'case>(case: &Case<'case>) -> Option<&'case Wanted> {
+fn wanted<'case>(case: &Case<'case>) -> Option<&'case WantedFacts> {
     case.state.desired.good()
 }
 
@@ -44,7 +44,7 @@ fn held_down(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
-fn versions(wanted: &Wanted) -> String {
+fn versions(wanted: &WantedFacts) -> String {
     let all: Vec<String> = wanted.record.offers.iter().map(|offer| offer.spec.version.to_string()).collect();
     all.join(", ")
 }
@@ -75,7 +75,7 @@ fn pinned_gone(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
-fn counted(failure: &Failure) -> String {
+fn counted(failure: &FailureTally) -> String {
     let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
     format!("it failed {times}; the last time: {}", failure.error)
 }
@@ -84,7 +84,7 @@ fn counted(failure: &Failure) -> String {
 fn quarantined(case: &Case<'_>) -> Vec<Symptom> {
     let (Some(wanted), now) = (wanted(case), &case.machine.now) else { return Vec::new() };
     let failures = wanted.record.offers.iter().filter_map(|offer| wanted.record.failure(&offer.spec));
-    let symptom = |failure: &Failure| {
+    let symptom = |failure: &FailureTally| {
         let left = failure.quarantined_for(now);
         Symptom::warning(format!("version {} failed to start and is not tried for a while", failure.version))
             .saw(counted(failure))
@@ -100,8 +100,8 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
         return None;
     }
     match wanted.target(&case.machine.now) {
-        Target::Offer { .. } => None,
-        Target::Suppressed { failure, wait } => Some(
+        StartTarget::Offer { .. } => None,
+        StartTarget::Suppressed { failure, wait } => Some(
             Symptom::error("nothing can be started now: every version failed a moment ago")
                 .saw(format!("version {}: {}", failure.version, counted(&failure)))
                 .saw_all(wanted.overwritten.iter().map(|(version, file)| {
@@ -113,8 +113,8 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
                 .saw(format!("the next try is allowed in {}", span(wait)))
                 .remedy(format!("{}, then {}", case.type_in("logs"), case.type_in("restart"))),
         ),
-        Target::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
-        Target::Missing { .. } => Some(
+        StartTarget::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
+        StartTarget::Missing { .. } => Some(
             Symptom::error("nothing can be started: what was offered is not on disk any more")
                 .saw_all(wanted.gone.iter().map(|(version, why)| format!("version {version}: {why}")))
                 .remedy("install it again, or offer another with `tenure ensure`"),
@@ -123,7 +123,7 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
 }
 
 /// Whether all that may be started at all is refused because nobody trusts it.
-fn is_refused(wanted: &Wanted) -> bool {
+fn is_refused(wanted: &WantedFacts) -> bool {
     let refused = |version: &Version| wanted.untrusted.iter().any(|(untrusted, _)| untrusted == version);
     match &wanted.record.hold {
         Some(held) => refused(held),
@@ -131,7 +131,7 @@ fn is_refused(wanted: &Wanted) -> bool {
     }
 }
 
-fn nothing_trusted(case: &Case<'_>, wanted: &Wanted) -> Symptom {
+fn nothing_trusted(case: &Case<'_>, wanted: &WantedFacts) -> Symptom {
     let held = wanted.record.hold.as_ref();
     let counts = |(version, _): &&(Version, PathBuf)| held.is_none_or(|held| held == version);
     let refused = wanted.untrusted.iter().filter(counts);
@@ -149,7 +149,7 @@ fn nothing_trusted(case: &Case<'_>, wanted: &Wanted) -> Symptom {
 /// Offers that are gone while something else can run: only a loss, and said so that nobody waits for them.
 fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
-    let target = matches!(wanted.target(&case.machine.now), Target::Offer { .. });
+    let target = matches!(wanted.target(&case.machine.now), StartTarget::Offer { .. });
     let runs = case.state.hello().is_some();
     let symptom = |(version, why): &(Version, String)| {
         let running = case.state.hello().is_some_and(|hello| hello.version == *version);
@@ -184,7 +184,7 @@ fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
 }
 
 /// A pinned one is not forgotten before it is released, and the way back of a probation not before that is over.
-fn taken_back(case: &Case<'_>, wanted: &Wanted, version: &Version) -> String {
+fn taken_back(case: &Case<'_>, wanted: &WantedFacts, version: &Version) -> String {
     let probation = case.state.hello().and_then(|hello| hello.probation.as_ref());
     if probation.is_some_and(|probation| probation.before == *version) {
         "wait: it serves again if the version that is on probation fails".to_owned()
@@ -224,7 +224,7 @@ fn may_be_pinned(case: &Case<'_>, version: &Version) -> bool {
 
 fn other_version(case: &Case<'_>) -> Option<Symptom> {
     let (hello, wanted) = (case.state.hello()?, wanted(case)?);
-    let Target::Offer { spec, .. } = wanted.target(&case.machine.now) else { return None };
+    let StartTarget::Offer { spec, .. } = wanted.target(&case.machine.now) else { return None };
     let target = spec.version;
     let runs = format!("{} runs version {}", hello.identity, hello.version);
     if let Some(held) = wanted.record.hold.as_ref().filter(|held| **held != hello.version) {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::{kernel, limits, user};
 
-use crate::facts::{Machine, Place, Read, Unread};
+use crate::facts::{DirectoryFacts, Gathered, MachineFacts, Unread};
 use crate::look::place;
 use tenure_core::deadline::{Moment, wall_millis};
 use tenure_core::spec::program::{self, HOST_VARIABLE};
@@ -15,9 +15,9 @@ use tenure_core::store::paths;
 const TRUST: &str = "trust";
 
 /// Gathers it. `configuration` is what the caller has found wrong with the files that describe workers.
-pub(crate) fn machine(configuration: Vec<String>) -> Machine {
+pub(crate) fn machine(configuration: Vec<String>) -> MachineFacts {
     let variables = variables();
-    Machine {
+    MachineFacts {
         user: user::effective_uid(),
         now: Moment::now(),
         wall_s: wall_millis() / 1000,
@@ -38,24 +38,24 @@ pub(crate) fn machine(configuration: Vec<String>) -> Machine {
     }
 }
 
-fn own_identity() -> Read<Identity> {
+fn own_identity() -> Gathered<Identity> {
     identity::current().map_err(|error| Unread::of("read boot id and own identity in /proc", &error))
 }
 
-fn host() -> Read<Place> {
+fn host() -> Gathered<DirectoryFacts> {
     let host = paths::state_root().and_then(|root| paths::host_directory(&root));
     host.map(|host| place::place(&host)).map_err(|error| Unread(error.to_string()))
 }
 
 /// That there is no root is told by the host's directory, which is below it.
-fn roots() -> Vec<Place> {
+fn roots() -> Vec<DirectoryFacts> {
     let Ok(root) = paths::state_root() else { return Vec::new() };
     let trust = root.join(TRUST);
     vec![place::root(&root), place::place(&trust)]
 }
 
 /// A directory that cannot be listed tells so itself.
-fn listed() -> Read<usize> {
+fn listed() -> Gathered<usize> {
     match paths::scopes() {
         Ok(scopes) => Ok(scopes.len()),
         Err(error) => Err(Unread::of("list the workers that ran here", &error)),
@@ -71,7 +71,7 @@ fn variables() -> Vec<(String, String)> {
     found
 }
 
-fn named_host(variables: &[(String, String)]) -> Option<Read<PathBuf>> {
+fn named_host(variables: &[(String, String)]) -> Option<Gathered<PathBuf>> {
     let (_, named) = variables.iter().find(|(name, value)| name == HOST_VARIABLE && !value.is_empty())?;
     let found = program::resolve(named, Path::new("/"), None);
     Some(found.map_err(|error| Unread(error.to_string())))

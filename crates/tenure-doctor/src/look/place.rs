@@ -7,15 +7,15 @@ use std::path::Path;
 use tenure_sys::dir::{Dir, DirError};
 use tenure_sys::filesystem::{self, FileSystem};
 
-use crate::facts::{Access, Place, Read, Unread};
+use crate::facts::{Access, DirectoryFacts, Gathered, Unread};
 
 /// The directory at `path`, whether it is there or not.
-pub(crate) fn place(path: &Path) -> Place {
+pub(crate) fn place(path: &Path) -> DirectoryFacts {
     let access = match Dir::open_private(path) {
         Ok(dir) => Access::Private { writable: dir.is_writable() },
         Err(error) => access(path, &error),
     };
-    Place { path: path.to_owned(), leads: None, access, file_system: below(path) }
+    DirectoryFacts { path: path.to_owned(), leads: None, access, file_system: below(path) }
 }
 
 /// Permission bits by which others may put something into a directory, or take it out.
@@ -26,12 +26,12 @@ const STICKY: u32 = 0o1000;
 
 /// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the system
 /// may own it, as it owns the directories above, as long as nobody else can put another directory in the place of ours.
-pub(crate) fn root(path: &Path) -> Place {
+pub(crate) fn root(path: &Path) -> DirectoryFacts {
     let leads = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let leads = if leads { fs::canonicalize(path).ok() } else { None };
     // The link is followed wherever something below it is opened.
     let found = place(leads.as_deref().unwrap_or(path));
-    let found = Place { path: path.to_owned(), leads, ..found };
+    let found = DirectoryFacts { path: path.to_owned(), leads, ..found };
     let is_safe = match found.access {
         Access::TooOpen { mode } => mode & WRITABLE == 0,
         Access::NotOwned { owner: 0 } => fs::symlink_metadata(found.real())
@@ -43,7 +43,7 @@ pub(crate) fn root(path: &Path) -> Place {
         | Access::Denied { .. }
         | Access::Unusable { .. } => false,
     };
-    if is_safe { Place { access: Access::Private { writable: true }, ..found } } else { found }
+    if is_safe { DirectoryFacts { access: Access::Private { writable: true }, ..found } } else { found }
 }
 
 fn access(path: &Path, error: &DirError) -> Access {
@@ -65,7 +65,7 @@ fn access(path: &Path, error: &DirError) -> Access {
 }
 
 /// The file system of the path, or of the nearest directory above it that is there.
-fn below(path: &Path) -> Read<FileSystem> {
+fn below(path: &Path) -> Gathered<FileSystem> {
     let mut first = None;
     for place in path.ancestors() {
         match filesystem::below(place) {
@@ -79,8 +79,8 @@ fn below(path: &Path) -> Read<FileSystem> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use std::os::unix::fs::PermissionsExt;
+        use super::*;
+        use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_directory_is_told_as_it_is() {

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use tenure_sys::census;
 use tenure_sys::socket::{self, ListeningSocket};
 
-use crate::facts::{Port, Wanted};
+use crate::facts::{Port, WantedFacts};
 use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::Target;
+use tenure_core::record::desired::StartTarget;
 use tenure_core::spec::Spec;
 
 /// The addresses that a worker says it serves on. Its own processes, which were verified, are asked first, so
@@ -17,15 +17,15 @@ pub(crate) fn of_worker(hello: &Hello, own: &[u32]) -> Vec<Port> {
 }
 
 /// The fixed addresses of the spec that would be started now; a port of 0 takes any that is free.
-pub(crate) fn of_target(target: &Target) -> Vec<Port> {
+pub(crate) fn of_target(target: &StartTarget) -> Vec<Port> {
     match target {
-        Target::Offer { spec, .. } => of_spec(spec),
-        Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
+        StartTarget::Offer { spec, .. } => of_spec(spec),
+        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => Vec::new(),
     }
 }
 
 /// The addresses of the highest offer, where what would be started cannot be told.
-pub(crate) fn of_highest(wanted: &Wanted) -> Vec<Port> {
+pub(crate) fn of_highest(wanted: &WantedFacts) -> Vec<Port> {
     wanted.record.offers.last().map_or_else(Vec::new, |offer| of_spec(&offer.spec))
 }
 

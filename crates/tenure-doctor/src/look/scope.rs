@@ -5,12 +5,12 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use semver::Version;
-use tenure_sys::census::{Questions, Seen};
+use tenure_sys::census::{Questions, SeenProcess};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, ProcessHandle, Verified};
 
-use crate::facts::{GateHolder, Host, LogBytes, Member, Now, Port, Read, Record, State, Unread, Wanted};
+use crate::facts::{GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts};
 use crate::look::{obstacles, ports, sight};
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::launch::listen;
@@ -30,7 +30,7 @@ use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 
 /// Gathers it, and adds to `questions` what only a pass over all processes can answer.
-pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, read: ReadStated) -> State {
+pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, read: ReadStated) -> ScopeFacts {
     let gate = gate_holder(state);
     let (answer, took, lease) = answer_and_lease(state);
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
@@ -47,7 +47,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
     let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
     let programs: Vec<Identity> = programs.cloned().collect();
     let (remains, remains_of_others) = remains(state, &lease, ledger.good());
-    let found = State {
+    let found = ScopeFacts {
         id: state.by_path(),
         marks: state.marks(),
         origin: state.origin(),
@@ -80,7 +80,7 @@ pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, r
 }
 
 /// What only a look at every process can tell, and only where it is wanted.
-fn ask_more(found: &State, questions: &mut Questions) {
+fn ask_more(found: &ScopeFacts, questions: &mut Questions) {
     if let Ok(Some(GateHolder::Unsigned { file })) = &found.gate {
         questions.locks.push(*file);
     }
@@ -93,7 +93,7 @@ fn ask_more(found: &State, questions: &mut Questions) {
 
 /// The first look at both. A worker that answers without its lease may just have ended, or just have been started, so that
 /// is looked at once more.
-fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Read<bool>) {
+fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Gathered<bool>) {
     let look = || {
         let begun = monotonic();
         let observed = match Deadline::start(FIRST_ANSWER).stage("probe") {
@@ -111,7 +111,7 @@ fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Read
     if contradicts { look() } else { seen }
 }
 
-fn gate_holder(state: &StateDir) -> Read<Option<GateHolder>> {
+fn gate_holder(state: &StateDir) -> Gathered<Option<GateHolder>> {
     if !is_locked(state, file::GATE)? {
         return Ok(None);
     }
@@ -123,18 +123,18 @@ fn gate_holder(state: &StateDir) -> Read<Option<GateHolder>> {
     Ok(Some(signed.unwrap_or_else(unsigned)))
 }
 
-fn is_locked(state: &StateDir, name: &str) -> Read<bool> {
+fn is_locked(state: &StateDir, name: &str) -> Gathered<bool> {
     state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
 }
 
 /// What this user may end, and what he may not. Only of a worker that is over: a living one's program is where it belongs.
-fn remains(state: &StateDir, lease: &Read<bool>, ledger: Option<&Ledger>) -> (Vec<Seen>, Vec<(Seen, u32)>) {
+fn remains(state: &StateDir, lease: &Gathered<bool>, ledger: Option<&Ledger>) -> (Vec<SeenProcess>, Vec<(SeenProcess, u32)>) {
     let (mut ours, mut of_others) = (Vec::new(), Vec::new());
     if *lease != Ok(false) {
         return (ours, of_others);
     }
     for left in orphans::find(state, ledger.unwrap_or(&Ledger::default())).unwrap_or_default() {
-        let seen = Seen { pid: left.pid, command: left.command, above: Vec::new() };
+        let seen = SeenProcess { pid: left.pid, command: left.command, above: Vec::new() };
         match left.owner {
             Some(owner) => of_others.push((seen, owner)),
             None => ours.push(seen),
@@ -143,7 +143,7 @@ fn remains(state: &StateDir, lease: &Read<bool>, ledger: Option<&Ledger>) -> (Ve
     (ours, of_others)
 }
 
-fn is_a_program_locked(state: &StateDir) -> Read<bool> {
+fn is_a_program_locked(state: &StateDir) -> Gathered<bool> {
     for name in file::PROGRAMS {
         if is_locked(state, name)? {
             return Ok(true);
@@ -152,7 +152,7 @@ fn is_a_program_locked(state: &StateDir) -> Read<bool> {
     Ok(false)
 }
 
-fn is_socket(state: &StateDir, name: &str) -> Read<bool> {
+fn is_socket(state: &StateDir, name: &str) -> Gathered<bool> {
     let found = state.dir().stat(name).map_err(|error| Unread::of(&format!("look for `{name}`"), &error))?;
     Ok(found.is_some_and(|found| found.is_socket))
 }
@@ -163,21 +163,21 @@ fn file_of(state: &StateDir, name: &str) -> Option<(u64, u64)> {
     Some((found.dev, found.ino))
 }
 
-fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>) -> Record<T> {
+fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>) -> RecordFacts<T> {
     let why =
         |error: &dyn std::error::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
     match read {
-        Ok(record) if state.dir().exists(name).unwrap_or(false) => Record::Good(record),
-        Ok(_) => Record::Absent,
+        Ok(record) if state.dir().exists(name).unwrap_or(false) => RecordFacts::Good(record),
+        Ok(_) => RecordFacts::Absent,
         Err(error @ RecordError::Damaged { .. }) => {
-            Record::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
+            RecordFacts::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
         }
         // What it shows of a person's words may be anybody's.
-        Err(error @ RecordError::Exposed { .. }) => Record::Damaged { why: why(&error), holds: false },
-        Err(RecordError::TooNew { found, known, .. }) => Record::TooNew { found, known },
-        Err(RecordError::Exhausted { .. }) => Record::Exhausted,
+        Err(error @ RecordError::Exposed { .. }) => RecordFacts::Damaged { why: why(&error), holds: false },
+        Err(RecordError::TooNew { found, known, .. }) => RecordFacts::TooNew { found, known },
+        Err(RecordError::Exhausted { .. }) => RecordFacts::Exhausted,
         Err(error @ (RecordError::Read { .. } | RecordError::Write { .. })) => {
-            Record::Unreadable { why: why(&error) }
+            RecordFacts::Unreadable { why: why(&error) }
         }
     }
 }
@@ -207,9 +207,9 @@ fn with_file(offer: &Offered) -> Option<(Version, PathBuf)> {
     Some((offer.version.clone(), offer.file.clone()?))
 }
 
-fn wanted(record: Record<Desired>, name: &str, read: ReadStated) -> Record<Wanted> {
+fn wanted(record: RecordFacts<Desired>, name: &str, read: ReadStated) -> RecordFacts<WantedFacts> {
     match record {
-        Record::Good(record) => {
+        RecordFacts::Good(record) => {
             let gone = record
                 .offers
                 .iter()
@@ -220,13 +220,13 @@ fn wanted(record: Record<Desired>, name: &str, read: ReadStated) -> Record<Wante
             let doubtful = described::doubtful(&offered, record.hold.as_ref());
             let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
             let (_, overwritten) = candidates::to_choose_from(&record, None);
-            Record::Good(Wanted { record, gone, untrusted, undescribed, overwritten })
+            RecordFacts::Good(WantedFacts { record, gone, untrusted, undescribed, overwritten })
         }
-        Record::Absent => Record::Absent,
-        Record::Damaged { why, holds } => Record::Damaged { why, holds },
-        Record::TooNew { found, known } => Record::TooNew { found, known },
-        Record::Exhausted => Record::Exhausted,
-        Record::Unreadable { why } => Record::Unreadable { why },
+        RecordFacts::Absent => RecordFacts::Absent,
+        RecordFacts::Damaged { why, holds } => RecordFacts::Damaged { why, holds },
+        RecordFacts::TooNew { found, known } => RecordFacts::TooNew { found, known },
+        RecordFacts::Exhausted => RecordFacts::Exhausted,
+        RecordFacts::Unreadable { why } => RecordFacts::Unreadable { why },
     }
 }
 
@@ -260,11 +260,11 @@ fn sees_other_mounts(member: &Member) -> bool {
 }
 
 /// The record of the host is where every format has it, so that a ledger that is too new still tells it.
-fn host(state: &StateDir, worker: Option<&ProcessHandle>) -> Option<Host> {
+fn host(state: &StateDir, worker: Option<&ProcessHandle>) -> Option<HostCode> {
     let record = records::recorded_host(state).filter(|record| !record.exe.is_empty())?;
     let there = Path::new(&record.exe).is_file();
     let runs = worker.and_then(|worker| process::executable_of(worker.pid()));
-    Some(Host { record, there, runs })
+    Some(HostCode { record, there, runs })
 }
 
 fn inherited(worker: &ProcessHandle) -> Vec<String> {
@@ -274,8 +274,8 @@ fn inherited(worker: &ProcessHandle) -> Vec<String> {
 
 fn ports(
     (hello, own): (Option<&Hello>, &[u32]),
-    wanted: Option<&Wanted>,
-    lease: &Read<bool>,
+    wanted: Option<&WantedFacts>,
+    lease: &Gathered<bool>,
     now: &Moment,
 ) -> Vec<Port> {
     match (hello, wanted) {
@@ -296,7 +296,7 @@ fn temporaries(state: &StateDir) -> Vec<String> {
     found
 }
 
-fn logs(state: &StateDir, wanted: Option<&Wanted>, now: &Moment) -> Read<Option<LogBytes>> {
+fn logs(state: &StateDir, wanted: Option<&WantedFacts>, now: &Moment) -> Gathered<Option<LogBytes>> {
     let dir = match state.dir().open_child(file::LOGS) {
         Ok(dir) => dir,
         Err(tenure_sys::dir::DirError::Absent { .. }) => return Ok(None),
@@ -308,9 +308,9 @@ fn logs(state: &StateDir, wanted: Option<&Wanted>, now: &Moment) -> Read<Option<
         all += dir.stat(&name).map_err(failed)?.map_or(0, |found| found.len);
     }
     let settings = wanted.and_then(|wanted| match wanted.target(now) {
-        tenure_core::record::desired::Target::Offer { spec, .. } => Some(spec.logs),
-        tenure_core::record::desired::Target::Suppressed { .. }
-        | tenure_core::record::desired::Target::Missing { .. } => None,
+        tenure_core::record::desired::StartTarget::Offer { spec, .. } => Some(spec.logs),
+        tenure_core::record::desired::StartTarget::Suppressed { .. }
+        | tenure_core::record::desired::StartTarget::Missing { .. } => None,
     });
     let Logs { size, keep } = settings.unwrap_or_default();
     Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))

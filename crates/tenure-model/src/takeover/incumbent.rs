@@ -3,14 +3,14 @@
 //! One thread for one takeover: a deed is done before anything else is heard. Between a table's step and each part of the
 //! deed it can be killed or stopped.
 
-use tenure_core::policy::handoff::{self, Deed, Heard, Incumbent, Successor, Then};
+use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Successor, Then};
 
 use crate::takeover::process::{Kin, News, Phase, Reply, Said, Todo, WORDS, Worker};
 use crate::takeover::scenario::{Mutation, Scenario};
 use crate::takeover::state::State;
 
 /// What the incumbent in `slot` can hear by itself now, less the words of its successor.
-pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> Vec<Heard> {
+pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> Vec<IncumbentEvent> {
     let worker = s.at(slot);
     let silent = worker.words[0] == Said::Nothing;
     let gone = worker.successor == Kin::Gone && (silent || rules.breaks(Mutation::DeathBeforeWords));
@@ -19,57 +19,57 @@ pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> 
         && !rules.breaks(Mutation::NoTimer)
         && matches!(worker.successor, Kin::Alive(other) if s.at(other).stopped || s.at(other).ails);
     let offers = [
-        (ended || late, Heard::Lost),
-        (gone, Heard::SuccessorGone),
-        (state == Incumbent::Relieved, Heard::BakeOver),
-        (state == Incumbent::Quiescing && !worker.ails, Heard::Quiesced),
-        (state == Incumbent::Reclaiming && !worker.ails, Heard::Reclaimed),
+        (ended || late, IncumbentEvent::Lost),
+        (gone, IncumbentEvent::SuccessorGone),
+        (state == Incumbent::Relieved, IncumbentEvent::BakeOver),
+        (state == Incumbent::Quiescing && !worker.ails, IncumbentEvent::Quiesced),
+        (state == Incumbent::Reclaiming && !worker.ails, IncumbentEvent::Reclaimed),
     ];
-    let matters = |heard: &Heard| handoff::incumbent(state, *heard, rules.terms) != (state, None);
+    let matters = |heard: &IncumbentEvent| handoff::incumbent(state, *heard, rules.terms) != (state, None);
     offers.into_iter().filter(|(can, _)| *can).map(|(_, heard)| heard).filter(matters).collect()
 }
 
 /// It hears something; the table says what follows.
-pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: Heard) {
+pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: IncumbentEvent) {
     let Phase::Incumbent(state) = s.at(slot).phase else { return };
     match heard {
-        Heard::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => s.worker(slot).accepts = false,
-        Heard::Active => acknowledged(rules, s, slot),
-        Heard::Reclaimed => {
+        IncumbentEvent::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => s.worker(slot).accepts = false,
+        IncumbentEvent::Active => acknowledged(rules, s, slot),
+        IncumbentEvent::Reclaimed => {
             s.worker(slot).answers = true;
             s.serve(slot);
             s.reclaimed = true;
         }
-        Heard::Quiesced
-        | Heard::Prepare
-        | Heard::Commit
-        | Heard::NotQuiesced
-        | Heard::Stuck
-        | Heard::Aborted { .. }
-        | Heard::Lost
-        | Heard::SuccessorGone
-        | Heard::BakeOver
-        | Heard::StopAsked
-        | Heard::NotReclaimed => {}
+        IncumbentEvent::Quiesced
+        | IncumbentEvent::Prepare
+        | IncumbentEvent::Commit
+        | IncumbentEvent::NotQuiesced
+        | IncumbentEvent::Stuck
+        | IncumbentEvent::Aborted { .. }
+        | IncumbentEvent::Lost
+        | IncumbentEvent::SuccessorGone
+        | IncumbentEvent::BakeOver
+        | IncumbentEvent::StopAsked
+        | IncumbentEvent::NotReclaimed => {}
     }
     let (next, deed) = match (state, heard) {
         // Nobody is about to take its place: it ends as any worker does.
-        (Incumbent::Serving, Heard::StopAsked) => (Incumbent::Leaving, Some(Deed::Leave)),
+        (Incumbent::Serving, IncumbentEvent::StopAsked) => (Incumbent::Leaving, Some(IncumbentAction::Leave)),
         (_, _) => handoff::incumbent(state, heard, rules.terms),
     };
     let worker = s.worker(slot);
     worker.phase = Phase::Incumbent(next);
     worker.todo = match deed {
-        Some(Deed::Share) => Todo::Record,
-        Some(Deed::Grant) => Todo::Hush,
-        Some(Deed::EndSuccessor) => Todo::End,
-        Some(Deed::Reclaim) => Todo::Reopen,
-        Some(Deed::Leave) => Todo::Leave,
-        Some(Deed::Exit) => Todo::Exit,
+        Some(IncumbentAction::Share) => Todo::Record,
+        Some(IncumbentAction::Grant) => Todo::Hush,
+        Some(IncumbentAction::EndSuccessor) => Todo::End,
+        Some(IncumbentAction::Reclaim) => Todo::Reopen,
+        Some(IncumbentAction::Leave) => Todo::Leave,
+        Some(IncumbentAction::Exit) => Todo::Exit,
         // Its app is asked on another thread, and answers or does not.
-        Some(Deed::Quiesce) | None => Todo::Nothing,
+        Some(IncumbentAction::Quiesce) | None => Todo::Nothing,
     };
-    if deed == Some(Deed::Exit) {
+    if deed == Some(IncumbentAction::Exit) {
         worker.ails = false;
     }
     if next == Incumbent::Serving {
@@ -93,9 +93,9 @@ pub(super) fn read(rules: &Scenario, s: &mut State, slot: u8) {
     let heard = match word {
         Said::Nothing => return,
         Said::Prepare => return admit(rules, s, slot),
-        Said::Commit => Heard::Commit,
-        Said::Active => Heard::Active,
-        Said::Abort { ends } => Heard::Aborted { ends: ends && !rules.breaks(Mutation::AbortEndsIgnored) },
+        Said::Commit => IncumbentEvent::Commit,
+        Said::Active => IncumbentEvent::Active,
+        Said::Abort { ends } => IncumbentEvent::Aborted { ends: ends && !rules.breaks(Mutation::AbortEndsIgnored) },
     };
     hear(rules, s, slot, heard);
 }
@@ -128,7 +128,7 @@ fn admit(rules: &Scenario, s: &mut State, slot: u8) {
     if !s.at(asker).linked {
         s.worker(slot).linked = false;
     }
-    hear(rules, s, slot, Heard::Prepare);
+    hear(rules, s, slot, IncumbentEvent::Prepare);
 }
 
 /// Does what it is about to do.
@@ -136,7 +136,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
     let Worker { todo, successor, lease, socket, .. } = *s.at(slot);
     s.worker(slot).todo = Todo::Nothing;
     match (todo, successor) {
-        (Todo::Record, _) if !s.can_write(slot) => hear(rules, s, slot, Heard::Lost),
+        (Todo::Record, _) if !s.can_write(slot) => hear(rules, s, slot, IncumbentEvent::Lost),
         (Todo::Record, _) => {
             if let Kin::Alive(other) = successor {
                 s.write_ledger(s.ledger, s.lineage | (1 << other));
@@ -172,7 +172,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
             if rules.breaks(Mutation::UnrecordedTold) {
                 s.worker(slot).generation = s.at(slot).above.max(s.ledger) + 1;
             } else {
-                hear(rules, s, slot, Heard::NotReclaimed);
+                hear(rules, s, slot, IncumbentEvent::NotReclaimed);
             }
         }
         (Todo::Reopen, _) => {
@@ -239,8 +239,8 @@ fn answer(s: &mut State, from: u8, to: u8, reply: Reply) {
 /// Its own thread's watchdog ends a phase that hangs.
 pub(super) fn watchdog(rules: &Scenario, s: &mut State, slot: u8) {
     match s.at(slot).phase {
-        Phase::Incumbent(Incumbent::Quiescing) => hear(rules, s, slot, Heard::Stuck),
-        Phase::Incumbent(Incumbent::Reclaiming) => hear(rules, s, slot, Heard::NotReclaimed),
+        Phase::Incumbent(Incumbent::Quiescing) => hear(rules, s, slot, IncumbentEvent::Stuck),
+        Phase::Incumbent(Incumbent::Reclaiming) => hear(rules, s, slot, IncumbentEvent::NotReclaimed),
         Phase::Incumbent(_) => s.bury(slot, News::Gone),
         // A boot that hangs is a boot that failed, unless somebody asked for its end.
         Phase::Empty | Phase::Booting | Phase::Successor(_) => {

@@ -3,7 +3,7 @@
 //! Cut where the real ones can be interleaved or can die. Whom to replace is told here in two lines; the shipped judge has a
 //! model of its own beside this one.
 
-use tenure_core::policy::handoff::{Heard, Incumbent, Successor, Word};
+use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
 use crate::takeover::process::{
     Kin, Launcher, NOBODY, News, Origin, Outcome, Pc, Phase, Todo, Tried, Worker,
@@ -141,7 +141,7 @@ pub(super) fn go(rules: &Scenario, s: &mut State, me: u8) {
             let launcher = s.launcher(me);
             (launcher.gate, launcher.pc) = (true, Pc::Gated);
         }
-        Pc::Gated if offers(rules, s, level) => judge(rules, s, me),
+        Pc::Gated if offers(rules, s, level) => decide(rules, s, me),
         Pc::Gated => finish(rules, s, me, Outcome::SpawnFailed),
         Pc::Retire => retire(rules, s, me),
         Pc::Mute => s.launcher(me).pc = Pc::Gated,
@@ -194,7 +194,7 @@ fn look(rules: &Scenario, s: &mut State, me: u8) {
 }
 
 /// Under the gate.
-fn judge(rules: &Scenario, s: &mut State, me: u8) {
+fn decide(rules: &Scenario, s: &mut State, me: u8) {
     let Launcher { task, level, .. } = *s.launcher(me);
     let slot = match s.see() {
         Sight::Nobody if s.launcher(me).tried == Tried::Spent => {
@@ -412,11 +412,11 @@ pub(super) fn end(rules: &Scenario, s: &mut State, slot: u8) {
     match s.at(slot).phase {
         Phase::Empty => {}
         Phase::Booting => s.bury(slot, News::Ended),
-        Phase::Incumbent(_) => incumbent::hear(rules, s, slot, Heard::StopAsked),
+        Phase::Incumbent(_) => incumbent::hear(rules, s, slot, IncumbentEvent::StopAsked),
         Phase::Successor(state) => {
             s.worker(slot).news = News::Ended;
             s.worker(slot).ends = matches!(state, Successor::Granted | Successor::Active);
-            successor::learn(rules, s, slot, Word::Failed);
+            successor::learn(rules, s, slot, SuccessorEvent::Failed);
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Everything that can happen next: what the processes do by themselves, and what is done to them.
 
-use tenure_core::policy::handoff::{Heard, Incumbent, Successor, Word};
+use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
 use crate::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
 use crate::takeover::scenario::{Mutation, Scenario};
@@ -23,9 +23,9 @@ pub enum Move {
     /// The incumbent reads what the successor said.
     Reads(u8),
     /// The incumbent notices something.
-    Hears(u8, Heard),
+    Hears(u8, IncumbentEvent),
     /// The successor notices something.
-    Learns(u8, Word),
+    Learns(u8, SuccessorEvent),
     /// The successor's program serves beside the incumbent's.
     Joins(u8),
     /// The worker before it is gone: the successor is alone.
@@ -240,8 +240,8 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
         }
         Move::Late(slot) => {
             s.left.lates -= 1;
-            incumbent::hear(rules, s, slot, Heard::Lost);
-            successor::learn(rules, s, slot, Word::Late);
+            incumbent::hear(rules, s, slot, IncumbentEvent::Lost);
+            successor::learn(rules, s, slot, SuccessorEvent::Late);
         }
         Move::Suspects(me) => {
             s.left.lates -= 1;
@@ -303,12 +303,12 @@ fn fail(rules: &Scenario, s: &mut State, slot: u8) {
         Phase::Booting => s.bury(slot, News::Failed),
         Phase::Incumbent(Incumbent::Quiescing) => {
             incumbent::decline(s, slot);
-            incumbent::hear(rules, s, slot, Heard::NotQuiesced);
+            incumbent::hear(rules, s, slot, IncumbentEvent::NotQuiesced);
         }
-        Phase::Incumbent(Incumbent::Reclaiming) => incumbent::hear(rules, s, slot, Heard::NotReclaimed),
+        Phase::Incumbent(Incumbent::Reclaiming) => incumbent::hear(rules, s, slot, IncumbentEvent::NotReclaimed),
         Phase::Successor(_) => {
             s.worker(slot).news = News::Failed;
-            successor::learn(rules, s, slot, Word::Failed);
+            successor::learn(rules, s, slot, SuccessorEvent::Failed);
         }
         Phase::Empty | Phase::Incumbent(_) => {}
     }

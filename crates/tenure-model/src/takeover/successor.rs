@@ -1,13 +1,13 @@
 //! A successor's own steps, each through the shipped table.
 
-use tenure_core::policy::handoff::{self, Incumbent, Step, Successor, Word};
+use tenure_core::policy::handoff::{self, Incumbent, Successor, SuccessorAction, SuccessorEvent};
 
 use crate::takeover::process::{Kin, NOBODY, News, Origin, Phase, Reply, Said, Todo, Worker};
 use crate::takeover::scenario::{Mutation, Scenario};
 use crate::takeover::state::{Sight, State};
 
 /// What the successor in `slot` can learn by itself now.
-pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) -> Vec<Word> {
+pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) -> Vec<SuccessorEvent> {
     let worker = s.at(slot);
     let waits = worker.reply == Reply::None && !worker.linked;
     let shares = matches!(state, Successor::Prepared | Successor::Committing);
@@ -21,26 +21,26 @@ pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) ->
     let late = worker.reply == Reply::None && slow && !rules.breaks(Mutation::NoTimer);
     let overlaps = rules.terms.overlap && !worker.accepts;
     let offers = match state {
-        Successor::Standby => vec![(!worker.ails, Word::Booted)],
+        Successor::Standby => vec![(!worker.ails, SuccessorEvent::Booted)],
         Successor::Asking => vec![
-            (matches!(worker.reply, Reply::Prepared { .. }), Word::Prepared),
-            (worker.reply == Reply::Refused, Word::Refused),
-            (worker.reply == Reply::Kept, Word::Kept),
-            (lost, Word::Lost),
-            (late, Word::Late),
+            (matches!(worker.reply, Reply::Prepared { .. }), SuccessorEvent::Prepared),
+            (worker.reply == Reply::Refused, SuccessorEvent::Refused),
+            (worker.reply == Reply::Kept, SuccessorEvent::Kept),
+            (lost, SuccessorEvent::Lost),
+            (late, SuccessorEvent::Late),
         ],
-        Successor::Prepared => vec![(!overlaps && !worker.ails, Word::Willing), (lost, Word::Lost)],
+        Successor::Prepared => vec![(!overlaps && !worker.ails, SuccessorEvent::Willing), (lost, SuccessorEvent::Lost)],
         Successor::Committing => vec![
-            (worker.reply == Reply::Granted, Word::Granted),
-            (worker.reply == Reply::Refused, Word::Refused),
-            (lost, Word::Lost),
-            (late, Word::Late),
+            (worker.reply == Reply::Granted, SuccessorEvent::Granted),
+            (worker.reply == Reply::Refused, SuccessorEvent::Refused),
+            (lost, SuccessorEvent::Lost),
+            (late, SuccessorEvent::Late),
         ],
         Successor::Proving => {
             let lives = matches!(worker.predecessor, Kin::Alive(_)) && !rules.breaks(Mutation::EndUnproved);
-            vec![(!lives, Word::IncumbentGone), (lives, Word::IncumbentLives)]
+            vec![(!lives, SuccessorEvent::IncumbentGone), (lives, SuccessorEvent::IncumbentLives)]
         }
-        Successor::Granted => vec![(!worker.ails, Word::Ready)],
+        Successor::Granted => vec![(!worker.ails, SuccessorEvent::Ready)],
         Successor::Active | Successor::Over => Vec::new(),
     };
     offers.into_iter().filter(|(can, _)| *can).map(|(_, word)| word).collect()
@@ -54,53 +54,53 @@ pub(super) fn may_join(rules: &Scenario, s: &State, slot: u8) -> bool {
 }
 
 /// It learns something; the table says what follows.
-pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: Word) {
+pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: SuccessorEvent) {
     let Phase::Successor(state) = s.at(slot).phase else { return };
     let (next, step) = match (state, word) {
-        (Successor::Asking, Word::Lost | Word::Late) if rules.breaks(Mutation::LostLinkDeclines) => {
-            (Successor::Over, Some(Step::Decline))
+        (Successor::Asking, SuccessorEvent::Lost | SuccessorEvent::Late) if rules.breaks(Mutation::LostLinkDeclines) => {
+            (Successor::Over, Some(SuccessorAction::Decline))
         }
         (_, _) => handoff::successor(state, word),
     };
     match word {
-        Word::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),
-        Word::Prepared => {
+        SuccessorEvent::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),
+        SuccessorEvent::Prepared => {
             if let Reply::Prepared { lease, socket } = s.at(slot).reply {
                 let worker = s.worker(slot);
                 (worker.lease, worker.socket) = (lease, socket);
             }
         }
-        Word::Ready => s.serve(slot),
-        Word::Booted
-        | Word::Refused
-        | Word::Kept
-        | Word::Willing
-        | Word::Granted
-        | Word::Lost
-        | Word::Late
-        | Word::IncumbentGone
-        | Word::IncumbentLives
-        | Word::Failed => {}
+        SuccessorEvent::Ready => s.serve(slot),
+        SuccessorEvent::Booted
+        | SuccessorEvent::Refused
+        | SuccessorEvent::Kept
+        | SuccessorEvent::Willing
+        | SuccessorEvent::Granted
+        | SuccessorEvent::Lost
+        | SuccessorEvent::Late
+        | SuccessorEvent::IncumbentGone
+        | SuccessorEvent::IncumbentLives
+        | SuccessorEvent::Failed => {}
     }
-    let counts = i8::from(word == Word::Ready && s.at(slot).origin == Origin::Replacement);
+    let counts = i8::from(word == SuccessorEvent::Ready && s.at(slot).origin == Origin::Replacement);
     s.replaced += counts;
     let worker = s.worker(slot);
     worker.news = match (step, word) {
-        (Some(Step::Decline), _) => News::Declined,
-        (Some(Step::GiveUp), Word::Lost | Word::Late) => News::Unheard,
-        (Some(Step::GiveUp), Word::Kept | Word::IncumbentLives) => News::Kept,
+        (Some(SuccessorAction::Decline), _) => News::Declined,
+        (Some(SuccessorAction::GiveUp), SuccessorEvent::Lost | SuccessorEvent::Late) => News::Unheard,
+        (Some(SuccessorAction::GiveUp), SuccessorEvent::Kept | SuccessorEvent::IncumbentLives) => News::Kept,
         (_, _) => worker.news,
     };
     (worker.phase, worker.reply) = (Phase::Successor(next), Reply::None);
     worker.todo = match step {
-        Some(Step::Ask) => Todo::Ask,
-        Some(Step::Commit) => Todo::Commit,
-        Some(Step::Open) => Todo::Open,
-        Some(Step::Tell) => Todo::Tell,
-        Some(Step::Decline) => Todo::Exit,
-        Some(Step::GiveUp) => Todo::GiveUp,
+        Some(SuccessorAction::Ask) => Todo::Ask,
+        Some(SuccessorAction::Commit) => Todo::Commit,
+        Some(SuccessorAction::Open) => Todo::Open,
+        Some(SuccessorAction::Tell) => Todo::Tell,
+        Some(SuccessorAction::Decline) => Todo::Exit,
+        Some(SuccessorAction::GiveUp) => Todo::GiveUp,
         // The proof is what it learns next.
-        Some(Step::Prove) | None => Todo::Nothing,
+        Some(SuccessorAction::Prove) | None => Todo::Nothing,
     };
     s.settle();
 }
@@ -168,9 +168,9 @@ fn ask(rules: &Scenario, s: &mut State, slot: u8) {
             s.worker(slot).linked = true;
             s.say(slot, Said::Prepare);
         }
-        (Sight::Silent, Kin::Alive(_)) => learn(rules, s, slot, Word::Late),
+        (Sight::Silent, Kin::Alive(_)) => learn(rules, s, slot, SuccessorEvent::Late),
         // Nobody is there, or another one: the one that is meant is not heard.
-        (Sight::Silent | Sight::Nobody | Sight::Worker(_), _) => learn(rules, s, slot, Word::Lost),
+        (Sight::Silent | Sight::Nobody | Sight::Worker(_), _) => learn(rules, s, slot, SuccessorEvent::Lost),
     }
 }
 
@@ -180,7 +180,7 @@ fn open(rules: &Scenario, s: &mut State, slot: u8) {
     let retakes = rules.breaks(Mutation::ReleaseAndRetake);
     if s.ledger >= generation || (retakes && s.lease != 0) || !s.can_write(slot) {
         s.worker(slot).news = News::Kept;
-        return learn(rules, s, slot, Word::Failed);
+        return learn(rules, s, slot, SuccessorEvent::Failed);
     }
     if retakes {
         s.worker(slot).lease = s.new_lease();

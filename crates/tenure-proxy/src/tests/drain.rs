@@ -15,11 +15,11 @@ fn a_drain_ends_what_is_quiet_and_waits_for_what_is_not() {
     say(&active, b"?");
     assert_eq!(heard(asked, 1), b"?");
     proxy.pause();
-    assert_eq!(proxy.drain(&within(talk::SILENT * 2)), Left { open: 1 });
+    assert_eq!(proxy.drain(&within(talk::SILENT * 2)), DrainRemainder { open: 1 });
     assert_eq!((rest(&quiet), rest(&silent)), (vec![], vec![]));
     say(asked, b"!");
     assert_eq!(heard(&active, 1), b"!");
-    assert_eq!(proxy.drain(&within(LONG)), Left { open: 0 });
+    assert_eq!(proxy.drain(&within(LONG)), DrainRemainder { open: 0 });
     assert_eq!(rest(&active), b"");
 }
 
@@ -42,7 +42,7 @@ fn answers((client, served): &(TcpStream, TcpStream)) {
 }
 
 /// Drains on a thread; returns once that has begun, which a connection that is kept for later is ended by.
-fn draining(proxy: &Arc<Proxy>, public: SocketAddr, program: &TcpListener) -> JoinHandle<Left> {
+fn draining(proxy: &Arc<Proxy>, public: SocketAddr, program: &TcpListener) -> JoinHandle<DrainRemainder> {
     let kept = answered(public, program);
     proxy.pause();
     let proxy = Arc::clone(proxy);
@@ -62,7 +62,7 @@ fn a_client_that_asks_back_to_back_is_answered_once_more_and_no_further() {
     say(&busy.0, b"again");
     // It is kept back, and told by an end that it can ask somebody else.
     assert_eq!((rest(&busy.1), rest(&busy.0)), (vec![], vec![]));
-    assert_eq!(drain.join().expect("it ends"), Left { open: 0 }, "one that waited out its time leaves some");
+    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 }, "one that waited out its time leaves some");
     // What it says after that is thrown away, and no reset is the answer.
     say(&busy.0, &vec![0; 1 << 20]);
     assert_eq!(rest(&busy.0), b"");
@@ -94,7 +94,7 @@ fn a_drain_ends_under_clients_that_never_pause() {
         })
         .collect();
     let drain = draining(&proxy, public, &program);
-    assert_eq!(drain.join().expect("it ends"), Left { open: 0 }, "one that waited out its time leaves some");
+    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 }, "one that waited out its time leaves some");
     assert!(clients.into_iter().all(|client| client.join().expect("it ends well") > 0));
 }
 
@@ -110,7 +110,7 @@ fn what_was_kept_back_is_passed_on_where_the_program_stays() {
     answers(&other);
     say(&other.0, b"?");
     open(&proxy, program.local_addr().expect("an address"));
-    assert_eq!(drain.join().expect("it ends"), Left { open: 2 });
+    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 2 });
     assert_eq!(heard(&other.1, 1), b"?");
     answers(&other);
     answers(&busy);
@@ -137,15 +137,15 @@ fn an_answer_that_comes_in_pieces_is_not_cut() {
         drop(served);
         assert_eq!(rest(&client), b"");
         drop(client);
-        assert_eq!(drain.join().expect("it ends"), Left { open: 0 });
+        assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 });
     }
 }
 
 /// Lets time pass on a connection on which nobody speaks.
 fn pass(stream: &TcpStream, time: Duration) {
-    use std::os::fd::AsFd;
-    use tenure_sys::poll::{Interest, Want, wait};
-    let heard = wait(&mut [Interest::new(stream.as_fd(), Want::Read)], Some(time)).expect("a wait");
+        use std::os::fd::AsFd;
+        use tenure_sys::poll::{Interest, Readiness, wait};
+    let heard = wait(&mut [Interest::new(stream.as_fd(), Readiness::Read)], Some(time)).expect("a wait");
     assert_eq!(heard, 0, "somebody speaks");
 }
 
@@ -161,7 +161,7 @@ fn a_request_that_is_under_way_goes_on_to_the_program_while_it_is_drained() {
     asks(&upload);
     answers(&upload);
     assert_eq!(rest(&upload.1), b"");
-    assert_eq!(drain.join().expect("it ends"), Left { open: 0 });
+    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 });
 }
 
 #[test]
@@ -178,19 +178,19 @@ fn a_client_that_ends_after_its_answer_is_not_waited_for() {
     say(&last.1, b"bye");
     drop(last.1);
     assert_eq!(rest(&last.0), b"bye");
-    assert_eq!(drain.join().expect("it ends"), Left { open: 0 });
+    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 });
 }
 
 #[test]
 fn a_drain_of_nobody_is_over_at_once_and_a_cut_ends_the_rest() {
     let (proxy, public, program) = proxied();
-    assert_eq!(proxy.drain(&within(LONG)), Left { open: 0 });
+    assert_eq!(proxy.drain(&within(LONG)), DrainRemainder { open: 0 });
     let mut client = client(public);
     let served = accept(&program);
     say(&client, b"?");
     assert_eq!(heard(&served, 1), b"?");
     proxy.pause();
-    assert_eq!(proxy.drain(&within(Duration::ZERO)), Left { open: 1 });
+    assert_eq!(proxy.drain(&within(Duration::ZERO)), DrainRemainder { open: 1 });
     assert_eq!(proxy.cut(), 1);
     assert_eq!(client.read(&mut [0; 1]).expect_err("no end").kind(), ErrorKind::ConnectionReset);
     assert_eq!(proxy.cut(), 0);

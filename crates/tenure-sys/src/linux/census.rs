@@ -29,7 +29,7 @@ pub struct Questions {
 
 /// A process that was seen.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Seen {
+pub struct SeenProcess {
     /// Its number.
     pub pid: u32,
     /// Its command line.
@@ -42,11 +42,11 @@ pub struct Seen {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
     /// Marks and their carriers, by number; the caller is not among them.
-    pub cookies: Vec<(String, Seen)>,
+    pub cookies: Vec<(String, SeenProcess)>,
     /// Sockets and who has them open, by number of the process.
-    pub sockets: Vec<(u64, Seen)>,
+    pub sockets: Vec<(u64, SeenProcess)>,
     /// Locked files and who has them open, by number of the process; the caller is not among them.
-    pub locks: Vec<((u64, u64), Seen)>,
+    pub locks: Vec<((u64, u64), SeenProcess)>,
     /// Processes whose open files could not be looked at: those of other users.
     pub hidden: usize,
 }
@@ -93,7 +93,7 @@ impl Questions {
         };
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
             if let Some(inode) = socket_of(&path).filter(|inode| self.sockets.contains(inode)) {
-                push_once(&mut census.sockets, inode, || Seen { above: above(pid), ..seen(pid) });
+                push_once(&mut census.sockets, inode, || SeenProcess { above: above(pid), ..seen(pid) });
             }
             if is_caller || self.locks.is_empty() {
                 continue;
@@ -117,15 +117,15 @@ pub fn has_socket(pid: u32, inodes: &[u64]) -> bool {
 }
 
 /// A process may have one thing open several times, one descriptor after the other.
-fn push_once<T: PartialEq>(list: &mut Vec<(T, Seen)>, what: T, seen: impl FnOnce() -> Seen) {
+fn push_once<T: PartialEq>(list: &mut Vec<(T, SeenProcess)>, what: T, seen: impl FnOnce() -> SeenProcess) {
     let seen = seen();
     if !list.iter().any(|(known, other)| *known == what && other.pid == seen.pid) {
         list.push((what, seen));
     }
 }
 
-fn seen(pid: u32) -> Seen {
-    Seen { pid, command: process::command_line(pid).unwrap_or_default(), above: Vec::new() }
+fn seen(pid: u32) -> SeenProcess {
+    SeenProcess { pid, command: process::command_line(pid).unwrap_or_default(), above: Vec::new() }
 }
 
 /// Families are not deep; the bound is for a circle, which a number that was used again could make while this reads.
@@ -153,8 +153,8 @@ fn holds_lock(pid: u32, number: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::linux::socket;
+        use super::*;
+        use crate::linux::socket;
 
     #[test]
     fn nothing_asked_needs_no_pass() {

@@ -1,7 +1,7 @@
 //! The three clocks of the machine, read and nothing more.
 //!
 //! Budgets and stages are not made here; they live where the story is told. Inside this crate a bounded wait keeps
-//! its end as an `Until`, so that a wait that a signal interrupted goes on with what is left and not from the start.
+//! its end as an `WaitEnd`, so that a wait that a signal interrupted goes on with what is left and not from the start.
 
 use std::time::{Duration, SystemTime};
 
@@ -38,9 +38,9 @@ pub fn wall() -> SystemTime {
 
 /// The end of a bounded wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Until(Option<Duration>);
+pub(crate) struct WaitEnd(Option<Duration>);
 
-impl Until {
+impl WaitEnd {
     /// Fixes the end; `None`, or a length that no clock can hold, is for ever.
     pub(crate) fn after(limit: Option<Duration>) -> Self {
         Self(limit.and_then(|limit| monotonic().checked_add(limit)))
@@ -54,17 +54,17 @@ impl Until {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn an_end_beyond_the_clock_is_for_ever() {
-        assert_eq!(Until::after(Some(Duration::MAX)).left(), None);
-        assert_eq!(Until::after(None).left(), None);
+        assert_eq!(WaitEnd::after(Some(Duration::MAX)).left(), None);
+        assert_eq!(WaitEnd::after(None).left(), None);
     }
 
     #[test]
     fn an_end_in_the_past_leaves_nothing() {
-        assert_eq!(Until::after(Some(Duration::ZERO)).left(), Some(Duration::ZERO));
+        assert_eq!(WaitEnd::after(Some(Duration::ZERO)).left(), Some(Duration::ZERO));
     }
 
     #[test]

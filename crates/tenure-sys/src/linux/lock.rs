@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
-use crate::linux::clock::Until;
+use crate::linux::clock::WaitEnd;
 use crate::linux::dir::Dir;
 use crate::linux::procfs;
 
@@ -102,7 +102,7 @@ pub fn is_locked(file: File) -> io::Result<bool> {
 /// There is no `flock` with a time-out, so a thread of its own waits. If the caller has gone when that thread gets the
 /// lock, it drops it at once: the lock then was held, by nobody's wish, for the time of one wake-up.
 pub fn lock_within(file: File, limit: Duration) -> io::Result<LockWait> {
-    let until = Until::after(Some(limit));
+    let until = WaitEnd::after(Some(limit));
     let file = match try_lock(file)? {
         TryLock::Taken(lock) => return Ok(LockWait::Taken(lock)),
         TryLock::Busy(file) => file,
@@ -153,7 +153,7 @@ pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<b
 pub fn holders(file: &File) -> Vec<u32> {
     let Some(wanted) = named(file) else { return Vec::new() };
     let mut found: Vec<u32> =
-        procfs::pids().into_iter().filter(|pid| holds(*pid, wanted, Holding::AnyHow)).collect();
+        procfs::pids().into_iter().filter(|pid| holds(*pid, wanted, LockMode::AnyHow)).collect();
     found.sort_unstable();
     found
 }
@@ -163,7 +163,7 @@ pub fn holders(file: &File) -> Vec<u32> {
 /// Inherited means that somebody else took the lock: the kernel keeps the number of the taker with it. Somebody who took the
 /// lock himself, to look or to wait, thus holds none, and neither does anybody who has the file open without it.
 pub(crate) fn is_heir(pid: u32, file: &File) -> bool {
-    named(file).is_some_and(|wanted| holds(pid, wanted, Holding::Inherited))
+    named(file).is_some_and(|wanted| holds(pid, wanted, LockMode::Inherited))
 }
 
 /// Device and inode.
@@ -173,13 +173,13 @@ fn named(file: &File) -> Option<(u64, u64)> {
 
 /// How a lock is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Holding {
+enum LockMode {
     AnyHow,
     Inherited,
 }
 
 /// Tells whether a descriptor of the process has the file open and its description holds a lock.
-fn holds(pid: u32, wanted: (u64, u64), how: Holding) -> bool {
+fn holds(pid: u32, wanted: (u64, u64), how: LockMode) -> bool {
     let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else { return false };
     entries.filter_map(Result::ok).any(|entry| {
         fs::metadata(entry.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted)
@@ -189,18 +189,18 @@ fn holds(pid: u32, wanted: (u64, u64), how: Holding) -> bool {
 }
 
 /// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo` (`proc_locks(5)`).
-fn shows(line: &str, pid: u32, how: Holding) -> bool {
+fn shows(line: &str, pid: u32, how: LockMode) -> bool {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return false };
     match how {
-        Holding::AnyHow => true,
-        Holding::Inherited => *kind == "WRITE" && taker.parse() != Ok(pid),
+        LockMode::AnyHow => true,
+        LockMode::Inherited => *kind == "WRITE" && taker.parse() != Ok(pid),
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_look_tells_a_held_lock_and_keeps_none() {
@@ -219,11 +219,11 @@ mod tests {
     #[test]
     fn a_lock_is_inherited_where_somebody_else_took_it() {
         let line = "lock:\t1: FLOCK  ADVISORY  WRITE 41 fe:01:77 0 EOF";
-        assert!(shows(line, 42, Holding::Inherited) && shows(line, 41, Holding::AnyHow));
-        assert!(!shows(line, 41, Holding::Inherited), "its taker");
+        assert!(shows(line, 42, LockMode::Inherited) && shows(line, 41, LockMode::AnyHow));
+        assert!(!shows(line, 41, LockMode::Inherited), "its taker");
         let look = "lock:\t1: FLOCK  ADVISORY  READ 41 fe:01:77 0 EOF";
-        assert!(!shows(look, 42, Holding::Inherited) && shows(look, 42, Holding::AnyHow));
+        assert!(!shows(look, 42, LockMode::Inherited) && shows(look, 42, LockMode::AnyHow));
         let other = "lock:\t2: POSIX  ADVISORY  WRITE 41 fe:01:77 0 EOF";
-        assert!(!shows(other, 42, Holding::AnyHow) && !shows("pos:\t0", 42, Holding::AnyHow));
+        assert!(!shows(other, 42, LockMode::AnyHow) && !shows("pos:\t0", 42, LockMode::AnyHow));
     }
 }

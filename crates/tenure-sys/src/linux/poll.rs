@@ -9,11 +9,11 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::linux::clock::Until;
+use crate::linux::clock::WaitEnd;
 
 /// What is waited for on a descriptor. The end of the other side is always reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Want {
+pub enum Readiness {
     /// Something to read, a connection to accept, a process that ended, or the end of the stream.
     Read,
     /// Room to write.
@@ -26,14 +26,14 @@ pub enum Want {
 #[derive(Debug)]
 pub struct Interest<'fd> {
     fd: BorrowedFd<'fd>,
-    want: Want,
+    want: Readiness,
     seen: PollFlags,
 }
 
 impl<'fd> Interest<'fd> {
     /// Names a descriptor and what is wanted of it; not ready before a wait.
     #[must_use]
-    pub fn new(fd: BorrowedFd<'fd>, want: Want) -> Self {
+    pub fn new(fd: BorrowedFd<'fd>, want: Readiness) -> Self {
         Self { fd, want, seen: PollFlags::empty() }
     }
 
@@ -51,16 +51,16 @@ impl<'fd> Interest<'fd> {
 
     fn flags(&self) -> PollFlags {
         match self.want {
-            Want::Read => PollFlags::IN,
-            Want::Write => PollFlags::OUT,
-            Want::Nothing => PollFlags::empty(),
+            Readiness::Read => PollFlags::IN,
+            Readiness::Write => PollFlags::OUT,
+            Readiness::Nothing => PollFlags::empty(),
         }
     }
 }
 
 /// Waits until at least one is ready and returns how many are; 0 says that the time is over. `None` waits for ever.
 pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Result<usize> {
-    let until = Until::after(limit);
+    let until = WaitEnd::after(limit);
     let mut fds: Vec<PollFd<'_>> =
         interests.iter().map(|interest| PollFd::from_borrowed_fd(interest.fd, interest.flags())).collect();
     let count = loop {
@@ -81,15 +81,15 @@ pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Resu
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
-    use std::os::fd::AsFd;
+        use std::io::Write;
+        use std::os::fd::AsFd;
 
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_wait_ends_with_its_time() {
         let (read, _write) = crate::linux::pipe::pipe().expect("a pipe");
-        let mut waiting = [Interest::new(read.as_fd(), Want::Read)];
+        let mut waiting = [Interest::new(read.as_fd(), Readiness::Read)];
         assert_eq!(wait(&mut waiting, Some(Duration::from_millis(1))).expect("a wait"), 0);
         assert!(!waiting[0].ready() && !waiting[0].hangup());
     }
@@ -99,11 +99,11 @@ mod tests {
         let (read, write) = crate::linux::pipe::pipe().expect("a pipe");
         let mut write = std::fs::File::from(write);
         write.write_all(b"x").expect("room");
-        let mut waiting = [Interest::new(read.as_fd(), Want::Read)];
+        let mut waiting = [Interest::new(read.as_fd(), Readiness::Read)];
         assert_eq!(wait(&mut waiting, None).expect("a wait"), 1);
         assert!(waiting[0].ready() && !waiting[0].hangup());
         drop(write);
-        let mut waiting = [Interest::new(read.as_fd(), Want::Nothing)];
+        let mut waiting = [Interest::new(read.as_fd(), Readiness::Nothing)];
         assert_eq!(wait(&mut waiting, None).expect("a wait"), 1);
         assert!(waiting[0].hangup());
     }

@@ -27,7 +27,7 @@ fn set_sigpipe(disposition: libc::sighandler_t) {
 
 /// A signal that was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Received {
+pub enum ReceivedSignal {
     /// Asked to end (TERM).
     Terminate,
     /// Interrupted from the keyboard (INT).
@@ -81,7 +81,7 @@ impl SignalFd {
 
     /// Takes one signal that is there; `None` when there is none.
     #[must_use]
-    pub fn read(&self) -> Option<Received> {
+    pub fn read(&self) -> Option<ReceivedSignal> {
         let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
         let size = size_of::<libc::signalfd_siginfo>();
         loop {
@@ -96,10 +96,10 @@ impl SignalFd {
             // SAFETY: the kernel has written one whole entry.
             let number = unsafe { info.assume_init_ref() }.ssi_signo;
             return match i32::try_from(number) {
-                Ok(libc::SIGTERM) => Some(Received::Terminate),
-                Ok(libc::SIGINT) => Some(Received::Interrupt),
-                Ok(libc::SIGHUP) => Some(Received::Hangup),
-                Ok(libc::SIGCHLD) => Some(Received::Child),
+                Ok(libc::SIGTERM) => Some(ReceivedSignal::Terminate),
+                Ok(libc::SIGINT) => Some(ReceivedSignal::Interrupt),
+                Ok(libc::SIGHUP) => Some(ReceivedSignal::Hangup),
+                Ok(libc::SIGCHLD) => Some(ReceivedSignal::Child),
                 // Not among those that the descriptor was made for.
                 Ok(_) | Err(_) => None,
             };
@@ -115,7 +115,7 @@ impl SignalFd {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn blocked_signals_are_read_one_by_one() {
@@ -131,7 +131,7 @@ mod tests {
             read
         });
         let expected =
-            [None, Some(Received::Hangup), Some(Received::Terminate), Some(Received::Interrupt), None];
+            [None, Some(ReceivedSignal::Hangup), Some(ReceivedSignal::Terminate), Some(ReceivedSignal::Interrupt), None];
         assert_eq!(read.join().expect("no signal ends the thread"), expected);
     }
 }

@@ -11,7 +11,7 @@ mod tcp;
 mod unix;
 
 pub(crate) use message::recv_now;
-pub use message::{Received, pair, recv, send};
+pub use message::{ReceivedMessage, pair, recv, send};
 pub use owner::{
     ListeningSocket, SocketOwner, listener_pids, listening_inodes, listening_sockets, owner_of_tcp,
 };

@@ -25,8 +25,8 @@ pub use crate::common::launch::{Launch, Stream};
 pub use child::Child;
 pub use error::SpawnError;
 
-use inside::{Role, Stage};
-use plan::Plan;
+use inside::{ChildRole, SpawnStage};
+use plan::SpawnPlan;
 
 /// Starts a program that is nobody's child: not the caller's, and not for longer than a moment anyone's but the
 /// system's. It leads a new session, and nothing of how the caller happens to be scheduled or limited is passed on where the
@@ -35,10 +35,10 @@ use plan::Plan;
 /// A process in between forks it, opens its handle while it cannot have been waited for, hands the handle over and
 /// ends. Orphans go to the nearest subreaper; a caller that is one becomes the parent after all.
 pub fn detached(launch: &Launch<'_>) -> Result<ProcessHandle, SpawnError> {
-    let mut plan = Plan::prepare(&Launch { session: true, ..*launch }).map_err(SpawnError::other)?;
+    let mut plan = SpawnPlan::prepare(&Launch { session: true, ..*launch }).map_err(SpawnError::other)?;
     plan.afresh();
     let rails = Rails::lay().map_err(SpawnError::other)?;
-    let between = rails.fork(&mut plan, Role::Between).map_err(SpawnError::Fork)?;
+    let between = rails.fork(&mut plan, ChildRole::Between).map_err(SpawnError::Fork)?;
     let line = rails.keep();
     wait_for(between);
     let handle = match socket::recv_now(line.release.as_fd(), 1) {
@@ -60,9 +60,9 @@ pub fn detached(launch: &Launch<'_>) -> Result<ProcessHandle, SpawnError> {
 
 /// Starts a program as a child of the caller, which is to wait for it.
 pub fn child(launch: &Launch<'_>) -> Result<Child, SpawnError> {
-    let mut plan = Plan::prepare(launch).map_err(SpawnError::other)?;
+    let mut plan = SpawnPlan::prepare(launch).map_err(SpawnError::other)?;
     let rails = Rails::lay().map_err(SpawnError::other)?;
-    let pid = rails.fork(&mut plan, Role::Program).map_err(SpawnError::Fork)?;
+    let pid = rails.fork(&mut plan, ChildRole::Program).map_err(SpawnError::Fork)?;
     let line = rails.keep();
     let started = inside::open_handle(pid)
         .map_err(SpawnError::other)
@@ -92,7 +92,7 @@ struct Rails {
 }
 
 /// The caller's ends.
-struct Line {
+struct ParentEnds {
     release: OwnedFd,
     report: File,
 }
@@ -104,7 +104,7 @@ impl Rails {
         Ok(Self { release, released, report, reporter })
     }
 
-    fn fork(&self, plan: &mut Plan, role: Role) -> io::Result<libc::pid_t> {
+    fn fork(&self, plan: &mut SpawnPlan, role: ChildRole) -> io::Result<libc::pid_t> {
         let ends = inside::Ends {
             release: self.release.as_raw_fd(),
             released: self.released.as_raw_fd(),
@@ -114,12 +114,12 @@ impl Rails {
     }
 
     /// Closes the far ends, so that their last copies are in the new process.
-    fn keep(self) -> Line {
-        Line { release: self.release, report: File::from(self.report) }
+    fn keep(self) -> ParentEnds {
+        ParentEnds { release: self.release, report: File::from(self.report) }
     }
 }
 
-impl Line {
+impl ParentEnds {
     /// Lets the new process go on and waits until it is the program, or says why it is not.
     fn go(self, launch: &Launch<'_>) -> Result<(), SpawnError> {
         // If it was killed meanwhile, its handle tells so later; here there is only an end without a report.
@@ -131,7 +131,7 @@ impl Line {
     }
 
     /// Closes the line and reads the report.
-    fn give_up(mut self) -> Option<(Stage, io::Error)> {
+    fn give_up(mut self) -> Option<(SpawnStage, io::Error)> {
         drop(self.release);
         // On to the end of the pipe, which comes when the new process has let go of all that it had inherited: whoever
         // hears of a failed start may rely on nothing of it being left.

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use thiserror::Error;
 
-use crate::linux::clock::Until;
+use crate::linux::clock::WaitEnd;
 use crate::linux::dir::read_regular;
 use crate::linux::limits;
 use crate::linux::pipe;
-use crate::linux::poll::{self, Interest, Want};
+use crate::linux::poll::{self, Interest, Readiness};
 use crate::linux::spawn::{self, Launch, Stream};
 
 /// Where `getent` is looked for; a search path of a session would be a way to have another program run.
@@ -143,11 +143,11 @@ fn ask_getent(uid: u32) -> io::Result<Vec<u8>> {
 }
 
 fn read_within(mut from: File, limit: Duration) -> io::Result<Vec<u8>> {
-    let until = Until::after(Some(limit));
+    let until = WaitEnd::after(Some(limit));
     let mut answer = Vec::new();
     let mut part = [0_u8; 4096];
     loop {
-        if poll::wait(&mut [Interest::new(from.as_fd(), Want::Read)], until.left())? == 0 {
+        if poll::wait(&mut [Interest::new(from.as_fd(), Readiness::Read)], until.left())? == 0 {
             return Err(io::Error::new(io::ErrorKind::TimedOut, "getent did not answer"));
         }
         match from.read(&mut part)? {
@@ -188,7 +188,7 @@ pub fn machine_id_in(file: &Path) -> io::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn the_usual_umask_is_read_as_login_does() {

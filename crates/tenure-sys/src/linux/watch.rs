@@ -17,7 +17,7 @@ use rustix::io::Errno;
 use thiserror::Error;
 
 use crate::linux::dir::Dir;
-use crate::linux::poll::{self, Interest, Want};
+use crate::linux::poll::{self, Interest, Readiness};
 
 /// Room for many events of short names; what does not fit is read by the next turn of the loop.
 const ROOM: usize = 4096;
@@ -180,7 +180,7 @@ impl Watches {
     /// Whether something has changed that was not read. One system call; nothing is waited for.
     #[must_use]
     pub fn is_queued(&self) -> bool {
-        let mut queued = [Interest::new(self.0.as_fd(), Want::Read)];
+        let mut queued = [Interest::new(self.0.as_fd(), Readiness::Read)];
         // What cannot be asked may be anything.
         !matches!(poll::wait(&mut queued, Some(Duration::ZERO)), Ok(0))
     }
@@ -239,15 +239,15 @@ fn change<'a>(event: &'a inotify::Event<'_>) -> Option<Change<'a>> {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::io::Write;
-    use std::os::unix::fs::PermissionsExt;
+        use std::fs;
+        use std::io::Write;
+        use std::os::unix::fs::PermissionsExt;
 
-    use super::*;
-    use crate::linux::poll::wait;
+        use super::*;
+        use crate::linux::poll::wait;
 
     fn is_up(watch: &Watch) -> bool {
-        wait(&mut [Interest::new(watch.as_fd(), Want::Read)], Some(Duration::ZERO)).expect("a wait") == 1
+        wait(&mut [Interest::new(watch.as_fd(), Readiness::Read)], Some(Duration::ZERO)).expect("a wait") == 1
     }
 
     fn read(watches: &Watches) -> Vec<String> {

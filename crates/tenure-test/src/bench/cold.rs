@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tenure_sys::dir::Dir;
 use tenure_sys::identity::Identity;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
 use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch};
@@ -67,7 +67,7 @@ fn settled(sandbox: &Sandbox) {
     let scope = Dir::open_private(&sandbox.scope("one")).expect("its directory is ours");
     let watch = Watch::of(&scope).expect("a directory can be watched");
     while ledger(sandbox)["booting_until"].is_object() {
-        poll::wait(&mut [Interest::new(watch.as_fd(), Want::Read)], Some(PATIENCE)).expect("a wait");
+        poll::wait(&mut [Interest::new(watch.as_fd(), Readiness::Read)], Some(PATIENCE)).expect("a wait");
         watch.drain();
     }
 }

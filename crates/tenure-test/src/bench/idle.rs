@@ -4,7 +4,7 @@ use std::fs;
 use std::time::Duration;
 
 use tenure_sys::pipe;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
 use super::figure::Row;
 
@@ -35,10 +35,10 @@ fn memory_mb(kib: u64) -> f64 {
 
 /// Lets real time pass: nobody writes into the pipe.
 pub(super) fn pass(window: Duration) {
-    use std::os::fd::AsFd;
+        use std::os::fd::AsFd;
 
     let (reader, _writer) = pipe::pipe().expect("a pipe can be made");
-    let mut interests = [Interest::new(reader.as_fd(), Want::Read)];
+    let mut interests = [Interest::new(reader.as_fd(), Readiness::Read)];
     poll::wait(&mut interests, Some(window)).expect("a pipe can be polled");
 }
 

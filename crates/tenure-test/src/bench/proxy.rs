@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
-use tenure_worker::host::check::{Check, Finding, Inquiry, Target};
+use tenure_worker::host::check::{CheckResult, CheckTarget, Inquiry, ProgramCheck};
 
 use super::figure::Row;
 use crate::sandbox::{Call, Running, Sandbox};
@@ -105,9 +105,9 @@ impl Peer {
         let running = call.start();
         let pid = running.child().pid();
         let (told, heard) = std::sync::mpsc::channel();
-        let check = Check::Tcp(Target { address, tree: Some(pid) });
+        let check = ProgramCheck::Tcp(CheckTarget { address, tree: Some(pid) });
         let inquiry = Inquiry::until_answered(check, move |finding| drop(told.send(finding)));
-        assert_eq!(heard.recv(), Ok(Finding::Passed), "it listens");
+        assert_eq!(heard.recv(), Ok(CheckResult::Passed), "it listens");
         drop(inquiry);
         Self { running, address, account: Account::of(pid, thread) }
     }

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
-use tenure_core::{Order, Spec};
+use tenure_core::{Request, Spec};
 
 use super::figure::{Row, difference, median, ratio, show};
 use crate::sandbox::Sandbox;
@@ -76,7 +76,7 @@ pub fn other_build(sandbox: &Sandbox, tenure: &Path, runs: usize) -> Row {
 
 /// In process: one `ensure`, in turn with a bare connect and echo over a Unix socket.
 #[must_use]
-pub fn in_process(order: &Order, runs: usize) -> Row {
+pub fn in_process(order: &Request, runs: usize) -> Row {
     let echo = Echo::start();
     let (mut ours, mut floor) = (Vec::new(), Vec::new());
     for _ in 0..runs {
@@ -97,8 +97,8 @@ pub fn in_process(order: &Order, runs: usize) -> Row {
 /// # Panics
 /// If the fixture spec is invalid.
 #[must_use]
-pub fn order(spec: &Spec) -> Order {
-    Order::new("one".parse().expect("a valid name"), spec.clone()).expect("the fixture spec is valid")
+pub fn order(spec: &Spec) -> Request {
+    Request::new("one".parse().expect("a valid name"), spec.clone()).expect("the fixture spec is valid")
 }
 
 /// How long `work` takes.
@@ -116,7 +116,7 @@ struct Echo {
 
 impl Echo {
     fn start() -> Self {
-        use std::io::{Read, Write};
+                use std::io::{Read, Write};
 
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let path = directory.path().join("echo");
@@ -132,7 +132,7 @@ impl Echo {
     }
 
     fn round_trip(&self) {
-        use std::io::{Read, Write};
+                use std::io::{Read, Write};
 
         let mut stream = UnixStream::connect(&self.path).expect("the echo listens");
         stream.write_all(b"hello").expect("the echo reads");

@@ -21,7 +21,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch};
 use tenure_test::oracle::Oracle;
@@ -150,7 +150,7 @@ fn drain(path: String, oracle: &Oracle) {
     let Ok(signals) = SignalFd::for_termination_and_children() else { return };
     let oracle = Oracle::at(oracle.directory());
     std::thread::spawn(move || {
-        let mut waiting = [Interest::new(signals.as_fd(), Want::Read)];
+        let mut waiting = [Interest::new(signals.as_fd(), Readiness::Read)];
         drop(poll::wait(&mut waiting, None));
         let signal = signals.read();
         oracle.log("asked", &format!("{signal:?}"));

@@ -212,7 +212,7 @@ fn ensure(sandbox: &Sandbox, word: &str, version: &str) -> Output {
 
 /// A `tenure` whose hosts run below `strace`.
 fn wrapper(sandbox: &Sandbox, tools: &Tools, strace: &[String]) -> String {
-    use std::os::unix::fs::PermissionsExt as _;
+        use std::os::unix::fs::PermissionsExt as _;
 
     let path = sandbox.path().join("traced-tenure");
     let (strace_path, words) = (tools.strace.display(), strace.join(" "));
@@ -246,13 +246,13 @@ fn heal(sandbox: &Sandbox, road: Road) -> Option<String> {
 
 /// Waits as long as the answer said: for a connection that nobody makes.
 fn wait_for_nothing(sandbox: &Sandbox, limit: Duration) {
-    use std::os::fd::AsFd as _;
-    use tenure_sys::poll::{self, Interest, Want};
+        use std::os::fd::AsFd as _;
+        use tenure_sys::poll::{self, Interest, Readiness};
 
     let path = sandbox.path().join("nobody.sock");
     drop(fs::remove_file(&path));
     let listener = std::os::unix::net::UnixListener::bind(path).expect("a sandbox takes sockets");
-    drop(poll::wait(&mut [Interest::new(listener.as_fd(), Want::Read)], Some(limit)));
+    drop(poll::wait(&mut [Interest::new(listener.as_fd(), Readiness::Read)], Some(limit)));
 }
 
 /// After a stop nothing is left, no program was ever double, and no generation was used twice or went back.

@@ -8,7 +8,7 @@ use std::sync::mpsc::Sender;
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
 use super::answer::{self, Answer, Failure};
 use super::clients::{Clients, Shape};
@@ -243,7 +243,7 @@ impl Client {
     fn goes_on(&self, trouble: bool) -> bool {
         let pause = if trouble { AFTER_TROUBLE } else { Duration::ZERO };
         let pause = pause.max(self.given.clients.pace);
-        let mut over = [Interest::new(self.given.over.as_fd(), Want::Read)];
+        let mut over = [Interest::new(self.given.over.as_fd(), Readiness::Read)];
         poll::wait(&mut over, Some(pause)).is_ok_and(|over| over == 0)
     }
 
@@ -296,6 +296,6 @@ fn connect(address: SocketAddr, patience: Duration) -> Result<BufReader<TcpStrea
 
 /// Whether the server has ended an idle connection: there is something to read where nothing was asked.
 fn has_ended(connection: &BufReader<TcpStream>) -> bool {
-    let mut idle = [Interest::new(connection.get_ref().as_fd(), Want::Read)];
+    let mut idle = [Interest::new(connection.get_ref().as_fd(), Readiness::Read)];
     poll::wait(&mut idle, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0)
 }

@@ -12,7 +12,7 @@ use tenure_core::spec::build::globs::{self, Globs};
 use tenure_core::spec::build::{self, BuildError, Content};
 use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
 
-use super::places::{Place, Places};
+use super::places::{WatchedDirectories, WatchedRole};
 use crate::reason;
 
 /// Changes that do not concern the build and are passed over for one answer: a millisecond's work. Whoever makes more of
@@ -25,7 +25,7 @@ const MOST_FORGOTTEN: usize = 16_384;
 
 /// What is known of the files.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Standing {
+enum FileKnowledge {
     /// They are those that were started.
     Same,
     /// Something has changed that can concern them, and they were not read again.
@@ -47,17 +47,17 @@ enum Begun {
 
 /// The watched files of a build.
 #[derive(Debug)]
-pub(super) struct Eyes {
+pub(super) struct FileWatcher {
     cwd: PathBuf,
     globs: Globs,
     watches: Option<Watches>,
-    places: Places,
+    places: WatchedDirectories,
     begun: Begun,
-    standing: Standing,
+    standing: FileKnowledge,
     trouble: Option<String>,
 }
 
-impl Eyes {
+impl FileWatcher {
     /// Watches and reads the build of `spec`; from here on no change is missed. What cannot be watched or read is
     /// [`Self::trouble`].
     pub(super) fn open(spec: &Spec) -> Result<Self, BuildError> {
@@ -66,9 +66,9 @@ impl Eyes {
             cwd: spec.cwd.clone(),
             globs,
             watches: None,
-            places: Places::default(),
+            places: WatchedDirectories::default(),
             begun: Begun::Unread,
-            standing: Standing::Stale,
+            standing: FileKnowledge::Stale,
             trouble: None,
         };
         let read = eyes.read();
@@ -89,7 +89,7 @@ impl Eyes {
 
     /// Reads again after a change.
     pub(super) fn look_again(&mut self) {
-        if self.standing != Standing::Stale {
+        if self.standing != FileKnowledge::Stale {
             return;
         }
         let read = self.read();
@@ -98,28 +98,28 @@ impl Eyes {
         }
         self.standing = match read {
             Ok(now) if self.content().as_ref() == Some(&now.digest) && self.trouble.is_none() => {
-                Standing::Same
+                FileKnowledge::Same
             }
-            Err(BuildError::Unstable { .. }) => Standing::Stale,
-            Ok(_) | Err(_) => Standing::Other,
+            Err(BuildError::Unstable { .. }) => FileKnowledge::Stale,
+            Ok(_) | Err(_) => FileKnowledge::Other,
         };
     }
 
     /// Whether the files are others than those that were started, or may be. Never reads them.
     pub(super) fn glance(&mut self) -> bool {
-        if self.standing != Standing::Stale && self.is_concerned() {
-            self.standing = Standing::Stale;
+        if self.standing != FileKnowledge::Stale && self.is_concerned() {
+            self.standing = FileKnowledge::Stale;
         }
         match (&self.begun, self.standing) {
             // Nothing can be said of what was never read; that is trouble, and not a change.
-            (Begun::Unread, _) | (_, Standing::Same) => false,
-            (_, Standing::Stale | Standing::Other) => true,
+            (Begun::Unread, _) | (_, FileKnowledge::Same) => false,
+            (_, FileKnowledge::Stale | FileKnowledge::Other) => true,
         }
     }
 
     /// Whether they have to be read again to be known.
     pub(super) fn is_stale(&self) -> bool {
-        self.standing == Standing::Stale
+        self.standing == FileKnowledge::Stale
     }
 
     /// Digest of the build that was started, where it is known.
@@ -137,10 +137,10 @@ impl Eyes {
 
     fn begin(&mut self, read: &Result<Content, BuildError>) {
         (self.begun, self.standing) = match read {
-            Ok(now) if self.trouble.is_none() => (Begun::As(now.digest.clone()), Standing::Same),
-            Ok(now) => (Begun::As(now.digest.clone()), Standing::Other),
-            Err(BuildError::Unstable { .. }) => (Begun::Torn, Standing::Stale),
-            Err(_) => (Begun::Unread, Standing::Other),
+            Ok(now) if self.trouble.is_none() => (Begun::As(now.digest.clone()), FileKnowledge::Same),
+            Ok(now) => (Begun::As(now.digest.clone()), FileKnowledge::Other),
+            Err(BuildError::Unstable { .. }) => (Begun::Torn, FileKnowledge::Stale),
+            Err(_) => (Begun::Unread, FileKnowledge::Other),
         };
     }
 
@@ -158,7 +158,7 @@ impl Eyes {
 
     /// Reads the files, and watches what they are in from before that on.
     fn read(&mut self) -> Result<Content, BuildError> {
-        let (mut places, mut failed) = (Places::default(), None);
+        let (mut places, mut failed) = (WatchedDirectories::default(), None);
         match self.watches.take().map_or_else(Watches::new, Ok) {
             Ok(watches) => {
                 // What they tell is among what is read now.
@@ -180,10 +180,10 @@ impl Eyes {
             }
         };
         for (directory, next) in ways(&self.cwd, &self.globs) {
-            note(&directory, Extent::Names, Place::Way(next.into_os_string()));
+            note(&directory, Extent::Names, WatchedRole::Way(next.into_os_string()));
         }
         let read = build::read(&self.cwd, &self.globs, &mut |listing| {
-            let place = Place::Ground { directory: listing.directory.to_owned(), depth: listing.depth };
+            let place = WatchedRole::Ground { directory: listing.directory.to_owned(), depth: listing.depth };
             note(&self.cwd.join(listing.directory), Extent::Files, place);
         });
         if let Some(watches) = &self.watches {

@@ -9,7 +9,7 @@ use tenure_sys::watch::{Change, WatchId};
 
 /// What a watched directory is to the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum WatchedRole {
     /// It is on the way to where files of the build can be; only this name in it matters.
     Way(OsString),
     /// Files of the build can be in it.
@@ -23,11 +23,11 @@ pub(super) enum Place {
 
 /// The watched directories. One can be several places, by links or by patterns that meet.
 #[derive(Debug, Default)]
-pub(super) struct Places(HashMap<WatchId, Vec<Place>>);
+pub(super) struct WatchedDirectories(HashMap<WatchId, Vec<WatchedRole>>);
 
-impl Places {
+impl WatchedDirectories {
     /// Notes what a watched directory is.
-    pub(super) fn note(&mut self, watch: WatchId, place: Place) {
+    pub(super) fn note(&mut self, watch: WatchId, place: WatchedRole) {
         let known = self.0.entry(watch).or_default();
         if !known.contains(&place) {
             known.push(place);
@@ -53,7 +53,7 @@ impl Places {
     }
 }
 
-impl Place {
+impl WatchedRole {
     fn concerns(&self, name: &OsStr, is_directory: bool, globs: &Globs) -> bool {
         match self {
             Self::Way(next) => next == name,
@@ -65,24 +65,24 @@ impl Place {
 
 #[cfg(test)]
 mod tests {
-    use tenure_sys::watch::{Extent, Watches};
+        use tenure_sys::watch::{Extent, Watches};
 
-    use super::*;
+        use super::*;
 
     fn globs(patterns: &[&str]) -> Globs {
         Globs::new(&patterns.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>()).expect("patterns")
     }
 
-    fn ground(directory: &str, depth: Option<usize>) -> Place {
-        Place::Ground { directory: directory.into(), depth }
+    fn ground(directory: &str, depth: Option<usize>) -> WatchedRole {
+        WatchedRole::Ground { directory: directory.into(), depth }
     }
 
     #[test]
     fn only_what_can_be_of_the_build_concerns_it() {
         let globs = globs(&["dist/**/*.js", "src/*.rs"]);
         let table = [
-            (Place::Way("dist".into()), "dist", true, true),
-            (Place::Way("dist".into()), "server.log", false, false),
+            (WatchedRole::Way("dist".into()), "dist", true, true),
+            (WatchedRole::Way("dist".into()), "server.log", false, false),
             (ground("dist", None), "a.js", false, true),
             (ground("dist", None), "a.js.map", false, false),
             (ground("dist/sub", None), "a.js", false, true),
@@ -101,7 +101,7 @@ mod tests {
         let watch =
             Watches::new().and_then(|watches| watches.add(place.path(), Extent::Names)).expect("a watch");
         let globs = globs(&["**"]);
-        let (mut known, other) = (Places::default(), Places::default());
+        let (mut known, other) = (WatchedDirectories::default(), WatchedDirectories::default());
         known.note(watch, ground("", None));
         known.note(watch, ground("", None));
         assert!(other.concern(&Change::Lost, &globs));

@@ -8,7 +8,7 @@ use crate::status::tests::status;
 struct Ground {
     _place: tempfile::TempDir,
     file: std::path::PathBuf,
-    source: Source,
+    source: BuildWatcher,
     status: Status,
 }
 
@@ -17,7 +17,7 @@ fn ground() -> Ground {
     fs::create_dir_all(place.path().join("app/dist")).expect("room");
     let file = place.path().join("app/dist/a.js");
     fs::write(&file, "1").expect("room");
-    let (source, status) = (Source::new().expect("an eventfd"), status());
+    let (source, status) = (BuildWatcher::new().expect("an eventfd"), status());
     let mut spec = Spec::of_command(vec!["server".into()], place.path().join("app"));
     source.begin(&spec, &status).expect("nothing to begin");
     assert_eq!(source.hello(&status).content, None, "a spec without a build has none");

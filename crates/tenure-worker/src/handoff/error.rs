@@ -3,7 +3,7 @@
 use std::io;
 
 use tenure_core::launch::listen::ListenError;
-use tenure_core::launch::orphans::LeftoverError;
+use tenure_core::launch::orphans::OrphanError;
 use tenure_core::store::records::RecordError;
 
 /// This worker cannot take the other one's place.
@@ -35,7 +35,7 @@ pub enum TakeoverError {
     Record(#[source] RecordError),
     /// What the other worker's program left cannot be ended.
     #[error("take over from a worker that died")]
-    Leftover(#[source] LeftoverError),
+    Leftover(#[source] OrphanError),
     /// A descriptor cannot be had or used.
     #[error("take over {what}")]
     Io {

@@ -12,16 +12,16 @@ use std::time::Duration;
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::retire::OVERRUN;
-use tenure_core::protocol::wire::{Answer, Prepare, Request};
+use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::ProgramRecord;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
 
-use crate::handoff::lineage::{Kept, Lineage};
-use crate::handoff::parcel::{self, Link, LinkError};
+use crate::handoff::lineage::{HandoffContext, KeptDescriptors};
+use crate::handoff::parcel::{self, DescriptorLink, LinkError};
 use crate::reason;
-use tenure_core::policy::handoff::{self, Deed, Heard, Incumbent, Terms};
-use tenure_core::policy::lifecycle::Happening;
+use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
+use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_sys::thread;
 
 mod back;
@@ -33,7 +33,7 @@ const TRACED: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// Begins a takeover that was admitted, on a thread of its own.
-pub(crate) fn start(lineage: &Arc<Lineage>, link: Link, prepare: Prepare) {
+pub(crate) fn start(lineage: &Arc<HandoffContext>, link: DescriptorLink, prepare: Prepare) {
     let own = Arc::clone(lineage);
     let started = thread::start("tenure-incumbent", move || {
         if let Some(takeover) = Takeover::begin(&own, link, prepare) {
@@ -53,8 +53,8 @@ pub(crate) fn start(lineage: &Arc<Lineage>, link: Link, prepare: Prepare) {
     reason = "each is a fact of its own, which one word of the successor sets"
 )]
 struct Takeover<'lineage> {
-    lineage: &'lineage Lineage,
-    link: Link,
+    lineage: &'lineage HandoffContext,
+    link: DescriptorLink,
     successor: ProcessHandle,
     asked: Prepare,
     asked_at: Moment,
@@ -62,7 +62,7 @@ struct Takeover<'lineage> {
     /// When the successor must be active; from then on, the end of its probation.
     until: Deadline,
     /// What is handed over, and taken back.
-    kept: Kept,
+    kept: KeptDescriptors,
     /// What the app has packed.
     state: Vec<u8>,
     /// The program that was recorded when the ledger was left to the successor.
@@ -80,8 +80,8 @@ struct Takeover<'lineage> {
 }
 
 impl<'lineage> Takeover<'lineage> {
-    fn begin(lineage: &'lineage Lineage, link: Link, asked: Prepare) -> Option<Self> {
-        let refuse = |link: &Link, answer: Answer| drop(link.send(&answer, &[]));
+    fn begin(lineage: &'lineage HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
+        let refuse = |link: &DescriptorLink, answer: Answer| drop(link.send(&answer, &[]));
         let successor = match parcel::peer(link.stream(), &asked.identity) {
             Ok(successor) => successor,
             Err(why) => {
@@ -125,7 +125,7 @@ impl<'lineage> Takeover<'lineage> {
     /// Hears, decides, acts, until it serves alone again or ends.
     fn run(mut self) {
         let mut state = Incumbent::Serving;
-        let mut heard = Heard::Prepare;
+        let mut heard = IncumbentEvent::Prepare;
         loop {
             let (next, deed) = handoff::incumbent(state, heard, self.terms);
             state = next;
@@ -138,38 +138,38 @@ impl<'lineage> Takeover<'lineage> {
                     return;
                 }
                 None => self.listen(state),
-                Some(Deed::Share) => self.share().unwrap_or_else(|| self.listen(state)),
-                Some(Deed::Quiesce) => self.quiesce(),
-                Some(Deed::Grant) => self.grant().unwrap_or_else(|| self.listen(state)),
-                Some(Deed::EndSuccessor) => self.end_successor(state),
-                Some(Deed::Reclaim) => self.reclaim(),
-                Some(Deed::Leave) => return self.leave(),
-                Some(Deed::Exit) => self.exit(),
+                Some(IncumbentAction::Share) => self.share().unwrap_or_else(|| self.listen(state)),
+                Some(IncumbentAction::Quiesce) => self.quiesce(),
+                Some(IncumbentAction::Grant) => self.grant().unwrap_or_else(|| self.listen(state)),
+                Some(IncumbentAction::EndSuccessor) => self.end_successor(state),
+                Some(IncumbentAction::Reclaim) => self.reclaim(),
+                Some(IncumbentAction::Leave) => return self.leave(),
+                Some(IncumbentAction::Exit) => self.exit(),
             };
         }
     }
 
     /// Waits for whatever comes first: a word, the successor's end, a stop, the end of the phase.
-    fn listen(&mut self, state: Incumbent) -> Heard {
+    fn listen(&mut self, state: Incumbent) -> IncumbentEvent {
         loop {
-            match self.link.next::<Request>() {
-                Ok(Some(Request::Commit)) => return Heard::Commit,
-                Ok(Some(Request::Active(active))) => {
+            match self.link.next::<ControlRequest>() {
+                Ok(Some(ControlRequest::Commit)) => return IncumbentEvent::Commit,
+                Ok(Some(ControlRequest::Active(active))) => {
                     let bake = Duration::from_millis(active.bake_ms);
                     self.terms.bakes = !bake.is_zero();
                     self.until = Deadline::start(bake);
                     fault::reach(Point::IncumbentRelieved);
-                    return Heard::Active;
+                    return IncumbentEvent::Active;
                 }
-                Ok(Some(Request::Abort(abort))) => {
+                Ok(Some(ControlRequest::Abort(abort))) => {
                     self.aborted = true;
                     self.sent_back = abort.back;
                     self.blameless = abort.blameless;
                     self.why = abort.why;
-                    return Heard::Aborted { ends: abort.ends };
+                    return IncumbentEvent::Aborted { ends: abort.ends };
                 }
                 Ok(Some(
-                    Request::Hello | Request::Wait { .. } | Request::Stop { .. } | Request::Prepare(_),
+                    ControlRequest::Hello | ControlRequest::Wait { .. } | ControlRequest::Stop { .. } | ControlRequest::Prepare(_),
                 )) => {}
                 Ok(None) => {
                     if let Some(heard) = self.wait(state) {
@@ -182,11 +182,11 @@ impl<'lineage> Takeover<'lineage> {
     }
 
     /// One wait; `None` when more of a word has arrived.
-    fn wait(&mut self, state: Incumbent) -> Option<Heard> {
+    fn wait(&mut self, state: Incumbent) -> Option<IncumbentEvent> {
         let mut interests = [
-            Interest::new(self.link.as_fd(), Want::Read),
-            Interest::new(self.successor.as_fd(), Want::Read),
-            Interest::new(self.lineage.status.stopping(), Want::Read),
+            Interest::new(self.link.as_fd(), Readiness::Read),
+            Interest::new(self.successor.as_fd(), Readiness::Read),
+            Interest::new(self.lineage.status.stopping(), Readiness::Read),
         ];
         // Only a lack of memory ends the wait early; it is begun again.
         drop(poll::wait(&mut interests, Some(self.until.remaining())));
@@ -196,23 +196,23 @@ impl<'lineage> Takeover<'lineage> {
         }
         if ended {
             self.say("it ended");
-            return Some(Heard::SuccessorGone);
+            return Some(IncumbentEvent::SuccessorGone);
         }
         if stopping {
-            return Some(Heard::StopAsked);
+            return Some(IncumbentEvent::StopAsked);
         }
         if !self.until.remaining().is_zero() {
             return None;
         }
         if state == Incumbent::Relieved {
             self.passed = true;
-            return Some(Heard::BakeOver);
+            return Some(IncumbentEvent::BakeOver);
         }
         self.say("it was not active in time");
-        Some(Heard::Lost)
+        Some(IncumbentEvent::Lost)
     }
 
-    fn lost(&mut self, error: &LinkError) -> Heard {
+    fn lost(&mut self, error: &LinkError) -> IncumbentEvent {
         match error {
             LinkError::Ended => self.say("it ended"),
             LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
@@ -220,7 +220,7 @@ impl<'lineage> Takeover<'lineage> {
                 self.say(&format!("failed to {why}"));
             }
         }
-        Heard::Lost
+        IncumbentEvent::Lost
     }
 
     fn say(&mut self, why: &str) {
@@ -239,6 +239,6 @@ impl<'lineage> Takeover<'lineage> {
         let Prepare { version, generation, .. } = &self.asked;
         let why =
             format!("version {version} took over (pid {}, generation {generation})", self.successor.pid());
-        self.lineage.status.ask(Happening::StopAsked, why);
+        self.lineage.status.ask(LifecycleEvent::StopAsked, why);
     }
 }

@@ -11,78 +11,78 @@ use std::time::Duration;
 
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
-use tenure_core::protocol::wire::{Abort, Answer, Endpoint, Request};
+use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::{HostRecord, Proved};
 use tenure_core::spec::Kind;
 use tenure_sys::process::ProcessHandle;
 
 use crate::handoff::hand_over::HandOver;
-use crate::handoff::parcel::Link;
-use crate::ownership::Holding;
+use crate::handoff::parcel::DescriptorLink;
+use crate::ownership::Ownership;
 use crate::status::Status;
-use tenure_core::policy::lifecycle::{Happening, Life};
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
 /// The app's hooks, called by one thread at a time.
-pub(crate) type Hooks = Arc<Mutex<Box<dyn HandOver>>>;
+pub(crate) type AppHooks = Arc<Mutex<Box<dyn HandOver>>>;
 
 /// The place.
-pub(crate) struct Lineage {
-    pub(crate) holding: Arc<Holding>,
+pub(crate) struct HandoffContext {
+    pub(crate) holding: Arc<Ownership>,
     pub(crate) status: Status,
-    inner: Mutex<Inner>,
+    inner: Mutex<ContextInner>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Inner {
-    hooks: Option<Hooks>,
-    kept: Option<Kept>,
+struct ContextInner {
+    hooks: Option<AppHooks>,
+    kept: Option<KeptDescriptors>,
     endpoints: Vec<Endpoint>,
     predecessor: Option<Predecessor>,
     busy: bool,
 }
 
 /// Listeners by name.
-pub(crate) type Named = Vec<(String, OwnedFd)>;
+pub(crate) type NamedListeners = Vec<(String, OwnedFd)>;
 
 /// What a successor will need, kept open beside what the app and the control thread use.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct KeptDescriptors {
     pub(crate) control: OwnedFd,
-    pub(crate) listeners: Named,
+    pub(crate) listeners: NamedListeners,
 }
 
 /// How the end of a worker came about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum End {
+pub(crate) enum WorkerEnd {
     /// By this.
-    Of(Happening),
+    Of(LifecycleEvent),
     /// Somebody wants the worker before it to go on.
     SentBack,
 }
 
-impl End {
-    pub(crate) fn happening(self) -> Happening {
+impl WorkerEnd {
+    pub(crate) fn happening(self) -> LifecycleEvent {
         match self {
             Self::Of(happening) => happening,
-            Self::SentBack => Happening::StopAsked,
+            Self::SentBack => LifecycleEvent::StopAsked,
         }
     }
 }
 
 /// The worker that made room for this one, until it is gone.
 struct Predecessor {
-    link: Arc<Link>,
+    link: Arc<DescriptorLink>,
     process: Arc<ProcessHandle>,
 }
 
-impl Lineage {
-    pub(crate) fn new(holding: Arc<Holding>, status: Status) -> Self {
+impl HandoffContext {
+    pub(crate) fn new(holding: Arc<Ownership>, status: Status) -> Self {
         Self { holding, status, inner: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Keeps what a successor would need.
-    pub(crate) fn keep(&self, kept: Kept, endpoints: Vec<Endpoint>) {
+    pub(crate) fn keep(&self, kept: KeptDescriptors, endpoints: Vec<Endpoint>) {
         let mut inner = self.inner();
         inner.kept = Some(kept);
         inner.endpoints = endpoints;
@@ -109,7 +109,7 @@ impl Lineage {
 
     /// Admits the peer as the one that takes over, or gives the answer that refuses it. A refusal that says that this worker
     /// goes on means: try again later, it is not to be ended for this.
-    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<Link, Answer> {
+    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<DescriptorLink, Answer> {
         let refuse = |why: &str| Err(Answer::refused(why));
         if self.status.life() != Life::Active || self.status.is_stopping() {
             return refuse("it does not serve");
@@ -127,7 +127,7 @@ impl Lineage {
             return Err(Answer::goes_on(why));
         }
         let link =
-            stream.try_clone().and_then(Link::new).map_err(|error| Answer::refused(error.to_string()))?;
+            stream.try_clone().and_then(DescriptorLink::new).map_err(|error| Answer::refused(error.to_string()))?;
         inner.busy = true;
         Ok(link)
     }
@@ -146,7 +146,7 @@ impl Lineage {
         drop(idle.unwrap_or_else(PoisonError::into_inner));
     }
 
-    pub(crate) fn hooks(&self) -> Option<Hooks> {
+    pub(crate) fn hooks(&self) -> Option<AppHooks> {
         self.inner().hooks.clone()
     }
 
@@ -155,14 +155,14 @@ impl Lineage {
     }
 
     /// Duplicates of what is kept.
-    pub(crate) fn duplicate(&self) -> std::io::Result<Kept> {
+    pub(crate) fn duplicate(&self) -> std::io::Result<KeptDescriptors> {
         let inner = self.inner();
         let Some(kept) = &inner.kept else { return Err(std::io::ErrorKind::NotFound.into()) };
-        Ok(Kept { control: kept.control.try_clone()?, listeners: duplicates(&kept.listeners)? })
+        Ok(KeptDescriptors { control: kept.control.try_clone()?, listeners: duplicates(&kept.listeners)? })
     }
 
     /// Notes who made room for this worker.
-    pub(crate) fn follow(&self, link: Arc<Link>, process: Arc<ProcessHandle>) {
+    pub(crate) fn follow(&self, link: Arc<DescriptorLink>, process: Arc<ProcessHandle>) {
         self.inner().predecessor = Some(Predecessor { link, process });
     }
 
@@ -206,38 +206,38 @@ impl Lineage {
 
     /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
     /// is gone, or does not read, need not be told.
-    pub(crate) fn end_announced(&self, end: End, why: &str, blameless: bool) {
+    pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {
             let ends = match end.happening() {
-                Happening::StopAsked => end != End::SentBack,
-                Happening::AppReady
-                | Happening::AppFailed
-                | Happening::SelfCheckFailed
-                | Happening::BootDeadline
-                | Happening::DrainDeadline
-                | Happening::Stalled
-                | Happening::Drained => false,
+                LifecycleEvent::StopAsked => end != WorkerEnd::SentBack,
+                LifecycleEvent::AppReady
+                | LifecycleEvent::AppFailed
+                | LifecycleEvent::SelfCheckFailed
+                | LifecycleEvent::BootDeadline
+                | LifecycleEvent::DrainDeadline
+                | LifecycleEvent::Stalled
+                | LifecycleEvent::Drained => false,
             };
-            let back = end == End::SentBack;
+            let back = end == WorkerEnd::SentBack;
             let abort = Abort { why: why.to_owned(), ends, back, blameless };
-            drop(link.send(&Request::Abort(abort), &[]));
+            drop(link.send(&ControlRequest::Abort(abort), &[]));
         }
     }
 
-    fn inner(&self) -> MutexGuard<'_, Inner> {
+    fn inner(&self) -> MutexGuard<'_, ContextInner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl fmt::Debug for Lineage {
+impl fmt::Debug for HandoffContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Lineage").field("busy", &self.inner().busy).finish_non_exhaustive()
     }
 }
 
 /// The same listeners once more: each handle is closed by whoever has it.
-pub(crate) fn duplicates(listeners: &[(String, OwnedFd)]) -> std::io::Result<Named> {
+pub(crate) fn duplicates(listeners: &[(String, OwnedFd)]) -> std::io::Result<NamedListeners> {
     listeners.iter().map(|(name, fd)| Ok((name.clone(), fd.try_clone()?))).collect()
 }
 

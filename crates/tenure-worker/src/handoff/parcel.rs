@@ -13,7 +13,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::protocol::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
 use tenure_sys::identity::Identity;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
 use tenure_sys::socket;
 
@@ -28,7 +28,7 @@ const SENDING: Duration = Duration::from_secs(5);
 
 /// One side's end of the connection.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub(crate) struct DescriptorLink {
     stream: UnixStream,
     inbox: Vec<u8>,
     fds: Vec<OwnedFd>,
@@ -56,7 +56,7 @@ pub enum LinkError {
     },
 }
 
-impl Link {
+impl DescriptorLink {
     /// Takes a connection over; it is used blocking from here on.
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
@@ -138,21 +138,21 @@ impl Link {
     }
 }
 
-impl AsFd for Link {
+impl AsFd for DescriptorLink {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.stream.as_fd()
     }
 }
 
 /// Waits until the incumbent says that it leaves, or has ended. An older build only ends.
-pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: Link) {
+pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
     while !incumbent.has_ended() {
         match link.next::<Answer>() {
             Ok(Some(Answer::Stopping { .. })) => return,
             Ok(Some(_)) => {}
             Ok(None) => {
                 let mut interests =
-                    [Interest::new(link.as_fd(), Want::Read), Interest::new(incumbent.as_fd(), Want::Read)];
+                    [Interest::new(link.as_fd(), Readiness::Read), Interest::new(incumbent.as_fd(), Readiness::Read)];
                 drop(poll::wait(&mut interests, None));
                 if interests[0].ready() && link.fill().is_err() {
                     drop(incumbent.wait_ended(None));
@@ -192,16 +192,16 @@ fn ended(source: io::Error) -> LinkError {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::protocol::wire::{Abort, Prepared, Request};
+        use tenure_core::protocol::wire::{Abort, ControlRequest, Prepared};
 
-    use super::*;
+        use super::*;
 
-    fn links() -> (Link, Link) {
+    fn links() -> (DescriptorLink, DescriptorLink) {
         let (left, right) = UnixStream::pair().expect("a pair");
-        (Link::new(left).expect("a link"), Link::new(right).expect("a link"))
+        (DescriptorLink::new(left).expect("a link"), DescriptorLink::new(right).expect("a link"))
     }
 
-    fn read<T: DeserializeOwned>(link: &mut Link) -> Result<T, LinkError> {
+    fn read<T: DeserializeOwned>(link: &mut DescriptorLink) -> Result<T, LinkError> {
         loop {
             if let Some(frame) = link.next()? {
                 return Ok(frame);
@@ -232,10 +232,10 @@ mod tests {
     #[test]
     fn what_was_said_before_an_end_is_heard() {
         let (mut incumbent, successor) = links();
-        let abort = Request::Abort(Abort { why: "x".into(), ends: true, back: false, blameless: false });
+        let abort = ControlRequest::Abort(Abort { why: "x".into(), ends: true, back: false, blameless: false });
         successor.send(&abort, &[]).expect("sends");
         drop(successor);
-        assert_eq!(read::<Request>(&mut incumbent).expect("reads"), abort);
-        assert!(matches!(read::<Request>(&mut incumbent), Err(LinkError::Ended)));
+        assert_eq!(read::<ControlRequest>(&mut incumbent).expect("reads"), abort);
+        assert!(matches!(read::<ControlRequest>(&mut incumbent), Err(LinkError::Ended)));
     }
 }

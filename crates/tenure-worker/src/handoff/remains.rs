@@ -7,16 +7,16 @@
 use std::time::Duration;
 
 use tenure_core::asker;
-use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::orphans::{self, OrphanError};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::{self, Event, What};
 
-use crate::ownership::Holding;
+use crate::ownership::Ownership;
 
 /// Ends what the program of `before` has left: its shim ends it politely, and what escaped is ended here. With `overlap` this
 /// worker has a program of its own by now, or a later one has, which may hold the lock that the one before had.
-pub(crate) fn clear(holding: &Holding, before: &Ledger) -> Result<(), LeftoverError> {
+pub(crate) fn clear(holding: &Ownership, before: &Ledger) -> Result<(), OrphanError> {
     let Some(program) = &before.program else { return Ok(()) };
     let patience: Duration = before.end_budget(holding.brief.spec.end_budget()).saturating_add(KILL_GRACE);
     for left in orphans::clear_program(&holding.state, program, patience)? {

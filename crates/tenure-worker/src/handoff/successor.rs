@@ -17,24 +17,24 @@ use tenure_core::launch::client::{self, Silence};
 use tenure_core::launch::handshake::Succession;
 use tenure_core::launch::listen::{self, BACKLOG, Taken};
 use tenure_core::launch::retire::OVERRUN;
-use tenure_core::protocol::wire::{Abort, Active, Answer, Endpoint, Prepare, Prepared as Handed, Request};
+use tenure_core::protocol::wire::{Abort, Active, Answer, ControlRequest, Endpoint, Prepare, Prepared as Handed};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::gate::Entrusted;
 use tenure_core::store::lease::Lease;
 use tenure_core::store::records;
 use tenure_sys::identity::Identity;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::{memory, pipe, socket};
 
 use crate::handoff::error::{TakeoverError, broken, declined, given_up, unheard};
-use crate::handoff::lineage::{self, Kept, Lineage, Named, duplicates};
-use crate::handoff::parcel::{self, Link, LinkError};
+use crate::handoff::lineage::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
+use crate::handoff::parcel::{self, DescriptorLink, LinkError};
 use crate::handoff::remains;
-use crate::handoff::took::Took;
-use crate::ownership::Holding;
+use crate::handoff::took::Timings;
+use crate::ownership::Ownership;
 use crate::reason;
-use tenure_core::policy::handoff::{self, Step, Successor, Word};
+use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
 use tenure_sys::thread;
 
 /// How long an incumbent may take to answer PREPARE: one write of its ledger. One that takes longer is stopped or worse,
@@ -51,7 +51,7 @@ const ELSE: &str = "it answers something else";
 const DYING: Duration = Duration::from_secs(1);
 
 /// Asks the table; what it does not foresee here is a giving up.
-fn step(state: &mut Successor, word: Word) -> Option<Step> {
+fn step(state: &mut Successor, word: SuccessorEvent) -> Option<SuccessorAction> {
     let (next, step) = handoff::successor(*state, word);
     *state = next;
     step
@@ -59,14 +59,14 @@ fn step(state: &mut Successor, word: Word) -> Option<Step> {
 
 /// Nothing is shared yet.
 #[derive(Debug)]
-pub(crate) struct Standby {
+pub(crate) struct StandbyPhase {
     pub(crate) gate: Entrusted,
     pub(crate) terms: Succession,
 }
 
 /// Lease and listeners are shared; the incumbent serves.
 #[derive(Debug)]
-pub(crate) struct Prepared {
+pub(crate) struct PreparedPhase {
     tie: Tie,
     control: OwnedFd,
     pub(crate) taken: Taken,
@@ -79,19 +79,19 @@ pub(crate) struct Prepared {
 
 /// The scope is this worker's, and its app does not serve yet.
 #[derive(Debug)]
-pub(crate) struct Granted {
+pub(crate) struct GrantedPhase {
     stand: Successor,
     /// Held until this worker serves.
     gate: Entrusted,
     terms: Succession,
     /// Open until the incumbent is gone: its end would tell the incumbent that this worker has failed.
-    link: Arc<Link>,
+    link: Arc<DescriptorLink>,
     incumbent: u32,
     /// The version of the incumbent.
     before: Option<Version>,
     /// What the incumbent's app handed over.
     pub(crate) state: Vec<u8>,
-    took: Took,
+    took: Timings,
 }
 
 /// What binds a successor to its incumbent.
@@ -100,18 +100,18 @@ struct Tie {
     stand: Successor,
     gate: Entrusted,
     terms: Succession,
-    link: Link,
+    link: DescriptorLink,
     incumbent: ProcessHandle,
 }
 
-impl Standby {
+impl StandbyPhase {
     /// Asks for what to serve on.
-    pub(crate) fn prepare(self, holding: &Holding, own: &Identity) -> Result<Prepared, TakeoverError> {
+    pub(crate) fn prepare(self, holding: &Ownership, own: &Identity) -> Result<PreparedPhase, TakeoverError> {
         fault::reach(Point::StandingBy);
         let began = monotonic();
         let mut stand = Successor::Standby;
         // The one step from here is to ask.
-        let Some(Step::Ask) = step(&mut stand, Word::Booted) else {
+        let Some(SuccessorAction::Ask) = step(&mut stand, SuccessorEvent::Booted) else {
             return Err(given_up("it stands elsewhere"));
         };
         let answer = ANSWER.min(boot_left(holding) / 2);
@@ -119,49 +119,49 @@ impl Standby {
         let (link, incumbent) = self.reach_incumbent(holding, stage)?;
         let mut tie = Tie { stand, gate: self.gate, terms: self.terms, link, incumbent };
         if let Err(error) = tie.ask(holding, own) {
-            return Err(tie.lost(Word::Lost, reason::of(&error)));
+            return Err(tie.lost(SuccessorEvent::Lost, reason::of(&error)));
         }
 
         let handed = match tie.hear(stage.remaining()) {
-            Heard::Answer(Answer::Prepared(handed)) => handed,
-            Heard::Answer(Answer::Refused { why, goes_on }) => return Err(tie.refused(why, goes_on)),
-            Heard::Answer(_) => return Err(tie.give_up(ELSE.to_owned())),
-            Heard::Lost(why) => return Err(tie.lost(Word::Lost, why)),
-            Heard::Late => return Err(tie.lost(Word::Late, "it does not answer".to_owned())),
-            Heard::Broken(why) => return Err(tie.give_up(why)),
+            IncumbentReply::Answer(Answer::Prepared(handed)) => handed,
+            IncumbentReply::Answer(Answer::Refused { why, goes_on }) => return Err(tie.refused(why, goes_on)),
+            IncumbentReply::Answer(_) => return Err(tie.give_up(ELSE.to_owned())),
+            IncumbentReply::Lost(why) => return Err(tie.lost(SuccessorEvent::Lost, why)),
+            IncumbentReply::Late => return Err(tie.lost(SuccessorEvent::Late, "it does not answer".to_owned())),
+            IncumbentReply::Broken(why) => return Err(tie.give_up(why)),
         };
         let within = Duration::from_millis(handed.within_ms);
         let handed =
             tie.descriptors(&handed, stage).inspect_err(|error| drop(tie.give_up(reason::of(error))));
-        let (lease, Kept { control, listeners }) = handed?;
-        step(&mut tie.stand, Word::Prepared);
+        let (lease, KeptDescriptors { control, listeners }) = handed?;
+        step(&mut tie.stand, SuccessorEvent::Prepared);
         fault::reach(Point::SuccessorPrepared);
         let taken = share(holding, lease, listeners);
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
         let taken = taken.inspect_err(|error| tie.say(reason::of(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
-        Ok(Prepared { tie, control, taken, within, before: Ledger::default(), sharing })
+        Ok(PreparedPhase { tie, control, taken, within, before: Ledger::default(), sharing })
     }
 
     /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
     fn reach_incumbent(
         &self,
-        holding: &Holding,
+        holding: &Ownership,
         stage: Stage,
-    ) -> Result<(Link, ProcessHandle), TakeoverError> {
+    ) -> Result<(DescriptorLink, ProcessHandle), TakeoverError> {
         let silent = |silence: Silence| unheard(reason::of(&silence));
         let stream = client::connect(&holding.state, stage).map_err(silent)?.into_stream();
         let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
         if !incumbent.identity().same_process(&self.terms.incumbent) {
             return Err(unheard(format!("pid {} stands there now", incumbent.pid())));
         }
-        let link = Link::new(stream).map_err(broken("the connection to the incumbent"))?;
+        let link = DescriptorLink::new(stream).map_err(broken("the connection to the incumbent"))?;
         Ok((link, incumbent))
     }
 }
 
 /// Takes the lease, once it is verified, and what is to be served on.
-fn share(holding: &Holding, lease: OwnedFd, listeners: Named) -> Result<Taken, TakeoverError> {
+fn share(holding: &Ownership, lease: OwnedFd, listeners: NamedListeners) -> Result<Taken, TakeoverError> {
     holding.take(Lease::from_inherited(lease)).map_err(broken("the lease"))?;
     if !holding.lease_is_at_path().map_err(broken("the lease"))? {
         return Err(given_up("the lease that was handed over is not the file at its path"));
@@ -169,7 +169,7 @@ fn share(holding: &Holding, lease: OwnedFd, listeners: Named) -> Result<Taken, T
     listen::take_over(&holding.brief.spec, listeners).map_err(TakeoverError::Listen)
 }
 
-impl Prepared {
+impl PreparedPhase {
     /// Readable when the incumbent has something to say, which before the commit can only be its end.
     pub(crate) fn incumbent(&self) -> BorrowedFd<'_> {
         self.tie.link.as_fd()
@@ -186,33 +186,33 @@ impl Prepared {
 
     /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here when
     /// this returns. An incumbent that died meanwhile needs no asking.
-    pub(crate) fn commit(mut self, lineage: &Arc<Lineage>, own: &Identity) -> Result<Granted, TakeoverError> {
+    pub(crate) fn commit(mut self, lineage: &Arc<HandoffContext>, own: &Identity) -> Result<GrantedPhase, TakeoverError> {
         let began = monotonic();
-        let word = match step(&mut self.tie.stand, Word::Willing) {
-            Some(Step::Commit) => {
+        let word = match step(&mut self.tie.stand, SuccessorEvent::Willing) {
+            Some(SuccessorAction::Commit) => {
                 let left = boot_left(&lineage.holding).saturating_sub(TELLING);
                 self.tie.commit(self.within.saturating_add(OVERRUN).min(left))
             }
             _ => return Err(given_up("it stands elsewhere")),
         };
         let (word, state) = match word {
-            Ok(state) => (Word::Granted, state),
-            Err((Word::Lost, _)) => (self.tie.prove(), Vec::new()),
-            Err((Word::Refused, why)) => return Err(self.tie.refused(why, false)),
-            Err((Word::Kept, why)) => return Err(self.tie.refused(why, true)),
+            Ok(state) => (SuccessorEvent::Granted, state),
+            Err((SuccessorEvent::Lost, _)) => (self.tie.prove(), Vec::new()),
+            Err((SuccessorEvent::Refused, why)) => return Err(self.tie.refused(why, false)),
+            Err((SuccessorEvent::Kept, why)) => return Err(self.tie.refused(why, true)),
             // One that is stopped, or hangs, is for the launcher to end: it knows how long that may be borne.
-            Err((Word::Late, why)) => return Err(self.tie.lost(Word::Late, why)),
+            Err((SuccessorEvent::Late, why)) => return Err(self.tie.lost(SuccessorEvent::Late, why)),
             Err((word, why)) => {
                 step(&mut self.tie.stand, word);
                 return Err(self.tie.give_up(why));
             }
         };
-        let Some(Step::Open) = step(&mut self.tie.stand, word) else {
+        let Some(SuccessorAction::Open) = step(&mut self.tie.stand, word) else {
             return Err(self.tie.give_up("the connection to the incumbent ended, and it lives".to_owned()));
         };
         let room_made = monotonic();
         fault::reach(Point::SuccessorGranted);
-        let incumbent_lives = word == Word::Granted;
+        let incumbent_lives = word == SuccessorEvent::Granted;
         if let Err(error) = self.open(lineage, own, incumbent_lives) {
             drop(self.tie.give_up(reason::of(&error)));
             if incumbent_lives {
@@ -224,20 +224,20 @@ impl Prepared {
         let opened = monotonic();
         let (room, recording) = (room_made.saturating_sub(began), opened.saturating_sub(room_made));
         let Self { tie, sharing, before, .. } = self;
-        let took = Took { sharing, room, recording, opened };
+        let took = Timings { sharing, room, recording, opened };
         let Tie { stand, gate, terms, link, incumbent } = tie;
         let (link, pid) = (Arc::new(link), incumbent.pid());
         if incumbent_lives {
             await_end_of(incumbent, Arc::clone(&link), lineage, before.clone())
                 .map_err(broken("the thread that waits for the incumbent's end"))?;
         }
-        Ok(Granted { stand, gate, terms, link, incumbent: pid, before: before.version, state, took })
+        Ok(GrantedPhase { stand, gate, terms, link, incumbent: pid, before: before.version, state, took })
     }
 
     /// The generation, durably; then the door.
     fn open(
         &mut self,
-        lineage: &Lineage,
+        lineage: &HandoffContext,
         own: &Identity,
         incumbent_lives: bool,
     ) -> Result<(), TakeoverError> {
@@ -268,11 +268,11 @@ impl Prepared {
         self.answer_callers(lineage, generation).map_err(broken("the control socket"))
     }
 
-    fn answer_callers(&mut self, lineage: &Lineage, generation: u64) -> io::Result<()> {
+    fn answer_callers(&mut self, lineage: &HandoffContext, generation: u64) -> io::Result<()> {
         socket::relisten(self.control.as_fd(), BACKLOG)?;
         pipe::set_nonblocking(self.control.as_fd(), true)?;
         let listeners = duplicates(&self.taken.listeners)?;
-        let kept = Kept { control: self.control.try_clone()?, listeners };
+        let kept = KeptDescriptors { control: self.control.try_clone()?, listeners };
         let endpoints: Vec<Endpoint> = self.taken.endpoints.clone();
         lineage.keep(kept, endpoints.clone());
         lineage.holding.door.open(UnixListener::from(self.control.try_clone()?));
@@ -283,13 +283,13 @@ impl Prepared {
     }
 }
 
-impl Granted {
+impl GrantedPhase {
     pub(crate) fn terms(&self) -> &Succession {
         &self.terms
     }
 
     /// Before anybody hears that this worker serves: whether it is on probation.
-    pub(crate) fn begin_probation(&self, lineage: &Lineage) {
+    pub(crate) fn begin_probation(&self, lineage: &HandoffContext) {
         // With both programs beside each other the probation is over by now.
         let bake = if self.terms.overlap { Duration::ZERO } else { self.terms.bake.duration() };
         let before = self.before.clone();
@@ -305,9 +305,9 @@ impl Granted {
         let Self { mut stand, gate, terms, link, incumbent, took, .. } = self;
         // With both programs beside each other the probation is over by now.
         let bake = if terms.overlap { Duration::ZERO } else { terms.bake.duration() };
-        if let Some(Step::Tell) = step(&mut stand, Word::Ready) {
+        if let Some(SuccessorAction::Tell) = step(&mut stand, SuccessorEvent::Ready) {
             // One that is gone needs no telling.
-            drop(link.send(&Request::Active(Active { bake_ms: millis(bake) }), &[]));
+            drop(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
         }
         drop(gate);
         format!("from pid {incumbent}: {took}")
@@ -318,8 +318,8 @@ impl Granted {
 /// of its program is ended then.
 fn await_end_of(
     incumbent: ProcessHandle,
-    link: Arc<Link>,
-    lineage: &Arc<Lineage>,
+    link: Arc<DescriptorLink>,
+    lineage: &Arc<HandoffContext>,
     before: Ledger,
 ) -> io::Result<()> {
     let incumbent = Arc::new(incumbent);
@@ -343,12 +343,12 @@ fn await_end_of(
 }
 
 /// What is left of the time for this worker's boot.
-fn boot_left(holding: &Holding) -> Duration {
+fn boot_left(holding: &Ownership) -> Duration {
     holding.brief.booting_until.ahead_of(&Moment::now())
 }
 
 /// What was heard of an incumbent.
-enum Heard {
+enum IncumbentReply {
     Answer(Answer),
     Lost(String),
     Late,
@@ -356,7 +356,7 @@ enum Heard {
     Broken(String),
 }
 
-impl Heard {
+impl IncumbentReply {
     fn of(error: &LinkError) -> Self {
         match error {
             LinkError::Ended => Self::Lost(reason::of(error)),
@@ -368,7 +368,7 @@ impl Heard {
 }
 
 impl Tie {
-    fn ask(&self, holding: &Holding, own: &Identity) -> Result<(), LinkError> {
+    fn ask(&self, holding: &Ownership, own: &Identity) -> Result<(), LinkError> {
         let brief = &holding.brief;
         let within = boot_left(holding);
         let prepare = Prepare {
@@ -379,66 +379,66 @@ impl Tie {
             overlap: self.terms.overlap,
             within_ms: millis(within),
         };
-        self.link.send(&Request::Prepare(Box::new(prepare)), &[])
+        self.link.send(&ControlRequest::Prepare(Box::new(prepare)), &[])
     }
 
     /// The next answer within `limit`.
-    fn hear(&mut self, limit: Duration) -> Heard {
+    fn hear(&mut self, limit: Duration) -> IncumbentReply {
         let until = Deadline::start(limit);
         loop {
             match self.link.next::<Answer>() {
-                Ok(Some(answer)) => return Heard::Answer(answer),
+                Ok(Some(answer)) => return IncumbentReply::Answer(answer),
                 Ok(None) => {}
-                Err(error) => return Heard::of(&error),
+                Err(error) => return IncumbentReply::of(&error),
             }
-            let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
+            let mut interests = [Interest::new(self.link.as_fd(), Readiness::Read)];
             let left = until.remaining();
             drop(poll::wait(&mut interests, Some(left)));
             if interests[0].ready() {
                 if let Err(error) = self.link.fill() {
-                    return Heard::of(&error);
+                    return IncumbentReply::of(&error);
                 }
             } else if until.remaining().is_zero() {
-                return Heard::Late;
+                return IncumbentReply::Late;
             }
         }
     }
 
     /// All descriptors that were announced, in their order.
-    fn descriptors(&mut self, handed: &Handed, stage: Stage) -> Result<(OwnedFd, Kept), TakeoverError> {
+    fn descriptors(&mut self, handed: &Handed, stage: Stage) -> Result<(OwnedFd, KeptDescriptors), TakeoverError> {
         let expected = handed.listeners.len() + 2;
         while self.link.count_fds() < expected {
             match self.hear(stage.remaining()) {
-                Heard::Answer(Answer::Descriptors { .. }) => {}
-                Heard::Answer(_) => return Err(given_up(ELSE)),
-                Heard::Lost(why) => return Err(unheard(why)),
-                Heard::Late => return Err(unheard("it does not hand over in time")),
-                Heard::Broken(why) => return Err(given_up(why)),
+                IncumbentReply::Answer(Answer::Descriptors { .. }) => {}
+                IncumbentReply::Answer(_) => return Err(given_up(ELSE)),
+                IncumbentReply::Lost(why) => return Err(unheard(why)),
+                IncumbentReply::Late => return Err(unheard("it does not hand over in time")),
+                IncumbentReply::Broken(why) => return Err(given_up(why)),
             }
         }
         let mut fds = self.link.take_fds().into_iter();
         match (fds.next(), fds.next()) {
             (Some(lease), Some(control)) => {
                 let listeners = handed.listeners.iter().cloned().zip(fds).collect();
-                Ok((lease, Kept { control, listeners }))
+                Ok((lease, KeptDescriptors { control, listeners }))
             }
             _ => Err(given_up("nothing was handed over")),
         }
     }
 
     /// COMMIT, and what the app hands over; or what came instead.
-    fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (Word, String)> {
-        if let Err(error) = self.link.send(&Request::Commit, &[]) {
-            return Err((Word::Lost, reason::of(&error)));
+    fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (SuccessorEvent, String)> {
+        if let Err(error) = self.link.send(&ControlRequest::Commit, &[]) {
+            return Err((SuccessorEvent::Lost, reason::of(&error)));
         }
         let granted = match self.hear(limit) {
-            Heard::Answer(Answer::Granted(granted)) => granted,
-            Heard::Answer(Answer::Refused { why, goes_on: false }) => return Err((Word::Refused, why)),
-            Heard::Answer(Answer::Refused { why, goes_on: true }) => return Err((Word::Kept, why)),
-            Heard::Answer(_) => return Err((Word::Failed, ELSE.to_owned())),
-            Heard::Lost(why) => return Err((Word::Lost, why)),
-            Heard::Broken(why) => return Err((Word::Failed, why)),
-            Heard::Late => return Err((Word::Late, "the incumbent did not make room in time".to_owned())),
+            IncumbentReply::Answer(Answer::Granted(granted)) => granted,
+            IncumbentReply::Answer(Answer::Refused { why, goes_on: false }) => return Err((SuccessorEvent::Refused, why)),
+            IncumbentReply::Answer(Answer::Refused { why, goes_on: true }) => return Err((SuccessorEvent::Kept, why)),
+            IncumbentReply::Answer(_) => return Err((SuccessorEvent::Failed, ELSE.to_owned())),
+            IncumbentReply::Lost(why) => return Err((SuccessorEvent::Lost, why)),
+            IncumbentReply::Broken(why) => return Err((SuccessorEvent::Failed, why)),
+            IncumbentReply::Late => return Err((SuccessorEvent::Late, "the incumbent did not make room in time".to_owned())),
         };
         if granted.state_bytes == 0 {
             return Ok(Vec::new());
@@ -446,27 +446,27 @@ impl Tie {
         let held = self.link.take_fds().into_iter().next();
         let state = held.ok_or_else(|| io::ErrorKind::NotFound.into());
         let state = state.and_then(|held| memory::read(held, granted.state_bytes));
-        state.map_err(|error| (Word::Failed, format!("its state cannot be read: {error}")))
+        state.map_err(|error| (SuccessorEvent::Failed, format!("its state cannot be read: {error}")))
     }
 
     /// Whether the incumbent whose connection ended is gone: only then may anything be done alone.
-    fn prove(&mut self) -> Word {
-        step(&mut self.stand, Word::Lost);
+    fn prove(&mut self) -> SuccessorEvent {
+        step(&mut self.stand, SuccessorEvent::Lost);
         let gone = self.incumbent.wait_ended(Some(DYING)).unwrap_or(false);
-        if gone { Word::IncumbentGone } else { Word::IncumbentLives }
+        if gone { SuccessorEvent::IncumbentGone } else { SuccessorEvent::IncumbentLives }
     }
 
     /// The incumbent's own word: either it is to be ended by somebody else, or it goes on and this worker has come in vain.
     fn refused(&mut self, why: String, goes_on: bool) -> TakeoverError {
-        let word = if goes_on { Word::Kept } else { Word::Refused };
-        if step(&mut self.stand, word) == Some(Step::Decline) {
+        let word = if goes_on { SuccessorEvent::Kept } else { SuccessorEvent::Refused };
+        if step(&mut self.stand, word) == Some(SuccessorAction::Decline) {
             return declined(why);
         }
         self.give_up(format!("the worker that serves goes on: {why}"))
     }
 
     /// The incumbent is not heard any more, whoever of the two is to blame: it goes on, as far as this worker is concerned.
-    fn lost(&mut self, word: Word, why: String) -> TakeoverError {
+    fn lost(&mut self, word: SuccessorEvent, why: String) -> TakeoverError {
         step(&mut self.stand, word);
         drop(self.give_up(why.clone()));
         unheard(why)
@@ -480,6 +480,6 @@ impl Tie {
 
     fn say(&self, why: String, blameless: bool) {
         let abort = Abort { why, ends: false, back: false, blameless };
-        drop(self.link.send(&Request::Abort(abort), &[]));
+        drop(self.link.send(&ControlRequest::Abort(abort), &[]));
     }
 }

@@ -7,7 +7,7 @@ use tenure_core::deadline::monotonic;
 
 /// How long each part took, for people.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Took {
+pub(crate) struct Timings {
     /// Asking, and sharing lease and listeners.
     pub(crate) sharing: Duration,
     /// Until the incumbent had made room.
@@ -18,7 +18,7 @@ pub(crate) struct Took {
     pub(crate) opened: Duration,
 }
 
-impl fmt::Display for Took {
+impl fmt::Display for Timings {
     /// The app's own boot is told apart: it is not the takeover's.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |part: Duration| part.as_secs_f64() * 1e3;

@@ -4,17 +4,17 @@ use std::fs::File;
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::protocol::ends::{self, How};
+use tenure_core::protocol::ends::{self, EndKind};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::spec::{KILL_GRACE, Ready};
 use tenure_core::store::event::What;
 use tenure_core::store::logs;
 
-use crate::host::check::{Finding, Inquiry, Pace};
-use crate::host::output::{Listener, Output, Said};
-use crate::host::program::{self, Berth};
+use crate::host::check::{CheckResult, Inquiry, Pace};
+use crate::host::output::{Output, OutputListener, Said};
+use crate::host::program::{self, Slot};
 use crate::reason;
-use tenure_core::policy::supervisor::{Act, Happening};
+use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
 
 use super::ready::ReadyPipe;
 use super::{Host, Run};
@@ -32,61 +32,61 @@ const LOG: &str = "log";
 
 impl Host {
     /// Carries out one act. What it leads to at once is told to the machine next.
-    pub(super) fn carry_out(&mut self, act: Act) {
+    pub(super) fn carry_out(&mut self, act: SupervisorAction) {
         match act {
-            Act::Start => self.begin(),
-            Act::AskReady { bounded } => self.ask_ready(bounded),
-            Act::TellReady => self.tell_ready(),
-            Act::TellReadyAgain => {
+            SupervisorAction::Start => self.begin(),
+            SupervisorAction::AskReady { bounded } => self.ask_ready(bounded),
+            SupervisorAction::TellReady => self.tell_ready(),
+            SupervisorAction::TellReadyAgain => {
                 self.alarm = None;
                 self.let_through();
                 self.note_last_good();
                 self.ending.ready();
                 self.means.status.set(AppState::Ready, None);
             }
-            Act::WatchHealth => self.watch_health(),
-            Act::TellDegraded(why) => self.means.status.check(HEALTH, false, why),
-            Act::TellRecovered => self.means.status.check(HEALTH, true, "it passes again"),
-            Act::NoteUnhealthy(why) => self.note(What::Unhealthy, &why),
-            Act::TellBackOff(why) => {
+            SupervisorAction::WatchHealth => self.watch_health(),
+            SupervisorAction::TellDegraded(why) => self.means.status.check(HEALTH, false, why),
+            SupervisorAction::TellRecovered => self.means.status.check(HEALTH, true, "it passes again"),
+            SupervisorAction::NoteUnhealthy(why) => self.note(What::Unhealthy, &why),
+            SupervisorAction::TellBackOff(why) => {
                 self.means.relay.pause();
                 self.means.status.forget_check(HEALTH);
                 self.ending.again(&why);
                 self.means.status.set(AppState::BackOff, Some(why));
             }
-            Act::TellFailed(why) => {
+            SupervisorAction::TellFailed(why) => {
                 self.means.relay.pause();
                 self.note(What::ProgramExited, &why);
                 self.means.status.set(AppState::Failed, Some(why));
             }
-            Act::TellYielded => {
+            SupervisorAction::TellYielded => {
                 self.alarm = None;
                 // What starts here again starts beside nobody, wherever another program may have been meanwhile.
-                self.berth = Berth::Alone;
+                self.berth = Slot::Alone;
                 self.desk.answer(Ok(()));
             }
-            Act::TellResumed => {
+            SupervisorAction::TellResumed => {
                 self.desk.is_back();
                 self.desk.answer(Ok(()));
             }
-            Act::EndTree => self.end_tree(),
-            Act::Await(wait) => {
+            SupervisorAction::EndTree => self.end_tree(),
+            SupervisorAction::Await(wait) => {
                 if let Some(why) = self.ending.take_again() {
-                    self.record_end(How::StartsAgain, why);
+                    self.record_end(EndKind::StartsAgain, why);
                 }
-                self.alarm = Some((Deadline::start(wait), Happening::WaitOver));
+                self.alarm = Some((Deadline::start(wait), SupervisorEvent::WaitOver));
             }
             // The story returns it.
-            Act::Finish(_) => {}
+            SupervisorAction::Finish(_) => {}
         }
     }
 
     /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the log. A disk
     /// that is full loses it, and the check of the ledger says so.
-    pub(super) fn record_end(&mut self, how: How, why: String) {
+    pub(super) fn record_end(&mut self, how: EndKind, why: String) {
         let generation = self.worker.generation();
         let end = self.ending.row(how, why, generation, (&self.means.state, &self.means.spec));
-        if how != How::StartsAgain {
+        if how != EndKind::StartsAgain {
             self.worker.note_end(end);
             return;
         }
@@ -109,7 +109,7 @@ impl Host {
             Ok(run) => self.run = Some(run),
             Err(happening) => {
                 self.pending.push_back(happening);
-                self.pending.push_back(Happening::TreeGone);
+                self.pending.push_back(SupervisorEvent::TreeGone);
             }
         }
     }
@@ -118,11 +118,11 @@ impl Host {
     fn tell_ready(&mut self) {
         self.alarm = None;
         if let Err(why) = self.worker.expect_version() {
-            self.pending.push_back(Happening::Denied(why));
+            self.pending.push_back(SupervisorEvent::Denied(why));
             return;
         }
         if let Err(error) = self.worker.commit() {
-            self.pending.push_back(Happening::Denied(fragment(&error)));
+            self.pending.push_back(SupervisorEvent::Denied(fragment(&error)));
             return;
         }
         self.let_through();
@@ -139,8 +139,8 @@ impl Host {
         }
     }
 
-    fn try_begin(&mut self) -> Result<Run, Happening> {
-        let cannot = Happening::CannotRun;
+    fn try_begin(&mut self) -> Result<Run, SupervisorEvent> {
+        let cannot = SupervisorEvent::CannotRun;
         self.means.renumber(self.worker.generation());
         self.means.prepare_addresses().map_err(|error| cannot(fragment(&error)))?;
         if let Some(notify) = &self.means.notify {
@@ -154,15 +154,15 @@ impl Host {
         let Self { worker, means, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
         let started = program::start(&means.state, &means.plan, &means.listeners, self.berth, &mut record)
-            .map_err(|error| Happening::not_started(fragment(&error), error.is_lasting()))?;
-        self.berth = Berth::Again(started.program.lock());
+            .map_err(|error| SupervisorEvent::not_started(fragment(&error), error.is_lasting()))?;
+        self.berth = Slot::Again(started.program.lock());
         let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
         let output = match output {
             Ok(output) => Some(output),
             Err(error) => {
                 started.program.stop(Duration::ZERO);
                 let why = format!("failed to start the reader of its output: {error}");
-                self.pending.push_back(Happening::CannotRun(why));
+                self.pending.push_back(SupervisorEvent::CannotRun(why));
                 None
             }
         };
@@ -170,11 +170,11 @@ impl Host {
         Ok(Run { program: started.program, made, runs: false, output, ready, inquiry: None })
     }
 
-    fn listener(&self) -> Listener {
+    fn listener(&self) -> OutputListener {
         let letterbox = self.means.post.letterbox(self.start);
         let status = self.means.status.clone();
         Box::new(move |said| match said {
-            Said::Matched => letterbox.tell(Happening::Ready),
+            Said::Matched => letterbox.tell(SupervisorEvent::Ready),
             Said::Losing { lost, why } => {
                 status.check(LOG, false, format!("output is lost ({lost} bytes so far): {why}"));
             }
@@ -188,12 +188,12 @@ impl Host {
     fn ask_ready(&mut self, bounded: bool) {
         if bounded {
             let limit = self.means.spec.start_timeout;
-            let late = Happening::NeverReady(format!("program was not ready within {limit}"));
+            let late = SupervisorEvent::NeverReady(format!("program was not ready within {limit}"));
             self.alarm = Some((Deadline::start(limit.duration()), late));
         }
         let readiness = self.means.spec.readiness();
         if readiness == Ready::Up {
-            self.alarm = Some((Deadline::start(SETTLED), Happening::Ready));
+            self.alarm = Some((Deadline::start(SETTLED), SupervisorEvent::Ready));
             return;
         }
         let Some(run) = &mut self.run else { return };
@@ -201,15 +201,15 @@ impl Host {
         let letterbox = self.means.post.letterbox(self.start);
         let asked = Inquiry::until_answered(check, move |finding| {
             letterbox.tell(match finding {
-                Finding::Passed => Happening::Ready,
-                Finding::Failed(why) | Finding::Hopeless(why) => Happening::NeverReady(why),
+                CheckResult::Passed => SupervisorEvent::Ready,
+                CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::NeverReady(why),
             });
         });
         match asked {
             Ok(inquiry) => run.inquiry = Some(inquiry),
             Err(error) => {
                 let why = format!("failed to start its readiness check: {error}");
-                self.pending.push_back(Happening::NeverReady(why));
+                self.pending.push_back(SupervisorEvent::NeverReady(why));
             }
         }
     }
@@ -222,8 +222,8 @@ impl Host {
         let letterbox = self.means.post.letterbox(self.start);
         let watched = Inquiry::repeated(check, pace, move |finding| {
             letterbox.tell(match finding {
-                Finding::Passed => Happening::Passed,
-                Finding::Failed(why) | Finding::Hopeless(why) => Happening::Failed(why),
+                CheckResult::Passed => SupervisorEvent::Passed,
+                CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::Failed(why),
             });
         });
         match watched {

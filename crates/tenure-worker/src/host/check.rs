@@ -11,7 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
 mod exec;
@@ -21,8 +21,8 @@ mod notify;
 mod tcp;
 
 pub use exec::Command;
-pub use finding::Finding;
-pub use notify::{Notice, NotifySocket};
+pub use finding::CheckResult;
+pub use notify::{NotifyMessage, NotifySocket};
 
 /// First wait before a program that is not ready is asked again. The kernel wakes nobody when a port begins to listen, so
 /// this is asked anew: soon at first, for servers that boot within milliseconds, and twice as late each time.
@@ -40,23 +40,23 @@ const STACK: usize = 128 * 1024;
 
 /// What is asked.
 #[derive(Debug, Clone)]
-pub enum Check {
+pub enum ProgramCheck {
     /// GET `path`, answered with 2xx or 3xx.
     Http {
         /// Whom to ask.
-        target: Target,
+        target: CheckTarget,
         /// What to ask for.
         path: String,
     },
     /// A connection is accepted.
-    Tcp(Target),
+    Tcp(CheckTarget),
     /// A command ends with 0.
     Exec(Command),
 }
 
 /// Where a program answers.
 #[derive(Debug, Clone, Copy)]
-pub struct Target {
+pub struct CheckTarget {
     /// The listener's address.
     pub address: SocketAddr,
     /// The process from which the owner of the socket must descend, where the program binds it itself.
@@ -80,10 +80,10 @@ pub struct Pace {
     pub timeout: Duration,
 }
 
-impl Check {
+impl ProgramCheck {
     /// Asks once, for at most `limit`, or until it is called off.
     #[must_use]
-    pub fn ask(&self, limit: Duration, off: &Waker) -> Finding {
+    pub fn ask(&self, limit: Duration, off: &Waker) -> CheckResult {
         let limit = Deadline::start(limit);
         match self {
             Self::Http { target, path } => {
@@ -95,16 +95,16 @@ impl Check {
     }
 }
 
-impl Target {
+impl CheckTarget {
     /// Asks, and then asks the kernel whose the answer was.
-    fn believe(&self, ask: impl FnOnce() -> Result<(), String>) -> Finding {
+    fn believe(&self, ask: impl FnOnce() -> Result<(), String>) -> CheckResult {
         if let Err(why) = ask() {
-            return Finding::Failed(why);
+            return CheckResult::Failed(why);
         }
         match self.tree.map_or(tcp::Owner::Ours, |tree| tcp::owner(self.address, tree)) {
-            tcp::Owner::Ours => Finding::Passed,
-            tcp::Owner::Nobody => Finding::Failed(format!("nobody listens on {} any more", self.address)),
-            tcp::Owner::Stranger(who) => Finding::Hopeless(format!(
+            tcp::Owner::Ours => CheckResult::Passed,
+            tcp::Owner::Nobody => CheckResult::Failed(format!("nobody listens on {} any more", self.address)),
+            tcp::Owner::Stranger(who) => CheckResult::Hopeless(format!(
                 "{} is answered by {who}, which is not of the program",
                 self.address
             )),
@@ -124,13 +124,13 @@ impl Target {
 
 impl Inquiry {
     /// Asks until the check passes or is hopeless, and tells that.
-    pub fn until_answered(check: Check, tell: impl FnOnce(Finding) + Send + 'static) -> io::Result<Self> {
+    pub fn until_answered(check: ProgramCheck, tell: impl FnOnce(CheckResult) + Send + 'static) -> io::Result<Self> {
         Self::begin(move |off| {
             let mut wait = FIRST_RETRY;
             loop {
                 match check.ask(READY_ANSWER, off) {
-                    Finding::Failed(_) => {}
-                    finding @ (Finding::Passed | Finding::Hopeless(_)) => return tell(finding),
+                    CheckResult::Failed(_) => {}
+                    finding @ (CheckResult::Passed | CheckResult::Hopeless(_)) => return tell(finding),
                 }
                 if called_off_within(off, wait) {
                     return;
@@ -141,12 +141,12 @@ impl Inquiry {
     }
 
     /// Asks until the check passes, and tells each time why it does not; nothing is taken to be hopeless for good.
-    pub fn until_passed(check: Check, mut tell: impl FnMut(Finding) + Send + 'static) -> io::Result<Self> {
+    pub fn until_passed(check: ProgramCheck, mut tell: impl FnMut(CheckResult) + Send + 'static) -> io::Result<Self> {
         Self::begin(move |off| {
             let mut wait = FIRST_RETRY;
             loop {
                 let finding = check.ask(READY_ANSWER, off);
-                let passed = finding == Finding::Passed;
+                let passed = finding == CheckResult::Passed;
                 if !called_off_within(off, Duration::ZERO) {
                     tell(finding);
                 }
@@ -160,9 +160,9 @@ impl Inquiry {
 
     /// Asks at every interval, and tells each time.
     pub fn repeated(
-        check: Check,
+        check: ProgramCheck,
         pace: Pace,
-        mut tell: impl FnMut(Finding) + Send + 'static,
+        mut tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
         Self::begin(move |off| {
             while !called_off_within(off, pace.interval) {
@@ -199,7 +199,7 @@ impl Drop for Inquiry {
 /// Waits in the kernel for being called off.
 fn called_off_within(off: &Waker, limit: Duration) -> bool {
     // A wait that fails would be repeated for ever: stop instead.
-    poll::wait(&mut [Interest::new(off.as_fd(), Want::Read)], Some(limit)).is_ok_and(|ready| ready > 0)
+    poll::wait(&mut [Interest::new(off.as_fd(), Readiness::Read)], Some(limit)).is_ok_and(|ready| ready > 0)
 }
 
 #[cfg(test)]

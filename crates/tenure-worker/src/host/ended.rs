@@ -4,14 +4,14 @@
 use std::time::Duration;
 
 use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
-use tenure_core::protocol::ends::{End, How};
+use tenure_core::protocol::ends::{End, EndKind};
 use tenure_core::spec::Spec;
 use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::StateDir;
 
 /// What is known of the present start and of its end.
 #[derive(Debug, Default)]
-pub(super) struct Ending {
+pub(super) struct ProgramEnd {
     /// Since when it serves.
     ready_at: Option<Duration>,
     /// How long it had served when it ended.
@@ -24,7 +24,7 @@ pub(super) struct Ending {
     again: Option<String>,
 }
 
-impl Ending {
+impl ProgramEnd {
     /// The program is started.
     pub(super) fn begin(&mut self, mark: Mark) {
         *self = Self { mark, ..Self::default() };
@@ -54,7 +54,7 @@ impl Ending {
     /// The row for the end that is over by now.
     pub(super) fn row(
         &mut self,
-        how: How,
+        how: EndKind,
         why: String,
         generation: u64,
         (state, spec): (&StateDir, &Spec),

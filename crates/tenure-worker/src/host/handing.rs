@@ -20,21 +20,21 @@ const COMES_BACK: Duration = Duration::from_secs(20);
 
 /// What a host is asked.
 #[derive(Debug)]
-pub(super) enum Word {
+pub(super) enum HostQuery {
     /// End the program and whatever belongs to it, by then.
     MakeRoom(Deadline),
     /// Start it again; the text says why the other worker failed.
     ComeBack(String),
 }
 
-struct Letter {
-    word: Word,
+struct HandoffMessage {
+    word: HostQuery,
     reply: Sender<Result<(), String>>,
 }
 
 /// The host's side.
-pub(super) struct Desk {
-    arrived: Receiver<Letter>,
+pub(super) struct HandoffMailbox {
+    arrived: Receiver<HandoffMessage>,
     waker: Arc<Waker>,
     /// Who waits for an answer.
     waiting: Option<Sender<Result<(), String>>>,
@@ -43,32 +43,32 @@ pub(super) struct Desk {
 }
 
 /// The side of the takeover.
-pub(super) struct Hooks {
-    letters: Sender<Letter>,
+pub(super) struct HandoffHooks {
+    letters: Sender<HandoffMessage>,
     waker: Arc<Waker>,
 }
 
 /// A desk, and the hooks by which it is reached.
-pub(super) fn open() -> io::Result<(Desk, Hooks)> {
+pub(super) fn open() -> io::Result<(HandoffMailbox, HandoffHooks)> {
     let (letters, arrived) = mpsc::channel();
     let waker = Arc::new(Waker::new()?);
-    let desk = Desk { arrived, waker: Arc::clone(&waker), waiting: None, room_by: None };
-    Ok((desk, Hooks { letters, waker }))
+    let desk = HandoffMailbox { arrived, waker: Arc::clone(&waker), waiting: None, room_by: None };
+    Ok((desk, HandoffHooks { letters, waker }))
 }
 
-impl Desk {
+impl HandoffMailbox {
     /// Readable when a word has arrived.
     pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
         self.waker.as_fd()
     }
 
     /// Takes the last word that has arrived; whoever left it waits for [`Self::answer`].
-    pub(super) fn take(&mut self) -> Option<Word> {
+    pub(super) fn take(&mut self) -> Option<HostQuery> {
         // Down first: what is sent from here on puts it up again.
         self.waker.drain();
-        let Letter { word, reply } = self.arrived.try_iter().last()?;
+        let HandoffMessage { word, reply } = self.arrived.try_iter().last()?;
         self.waiting = Some(reply);
-        if let Word::MakeRoom(until) = &word {
+        if let HostQuery::MakeRoom(until) = &word {
             self.room_by = Some(*until);
         }
         Some(word)
@@ -93,11 +93,11 @@ impl Desk {
     }
 }
 
-impl Hooks {
-    fn ask(&self, word: Word, within: Duration) -> Result<(), String> {
+impl HandoffHooks {
+    fn ask(&self, word: HostQuery, within: Duration) -> Result<(), String> {
         let (reply, replied) = mpsc::channel();
         let ended = || "its host is at its end".to_owned();
-        self.letters.send(Letter { word, reply }).map_err(|_| ended())?;
+        self.letters.send(HandoffMessage { word, reply }).map_err(|_| ended())?;
         self.waker.wake();
         match replied.recv_timeout(within) {
             Ok(answer) => answer,
@@ -107,25 +107,25 @@ impl Hooks {
     }
 }
 
-impl HandOver for Hooks {
+impl HandOver for HandoffHooks {
     /// A program has nothing to pack: what it keeps is in its own store.
     fn quiesce(&mut self, until: Deadline) -> Result<Vec<u8>, String> {
-        self.ask(Word::MakeRoom(until), until.remaining()).map(|()| Vec::new())
+        self.ask(HostQuery::MakeRoom(until), until.remaining()).map(|()| Vec::new())
     }
 
     /// The host has never let go of its listeners; those that come back are the same.
     fn resume(&mut self, back: Back) -> Result<(), String> {
-        self.ask(Word::ComeBack(back.why), COMES_BACK)
+        self.ask(HostQuery::ComeBack(back.why), COMES_BACK)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::thread;
+        use std::thread;
 
-    use tenure_sys::poll::{self, Interest, Want};
+        use tenure_sys::poll::{self, Interest, Readiness};
 
-    use super::*;
+        use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
 
@@ -133,8 +133,8 @@ mod tests {
         Back { state: Vec::new(), generation: 3, listeners: Vec::new(), why: "it died".to_owned() }
     }
 
-    fn heard(desk: &mut Desk) -> Word {
-        poll::wait(&mut [Interest::new(desk.as_fd(), Want::Read)], Some(LONG)).expect("a wait");
+    fn heard(desk: &mut HandoffMailbox) -> HostQuery {
+        poll::wait(&mut [Interest::new(desk.as_fd(), Readiness::Read)], Some(LONG)).expect("a wait");
         desk.take().expect("a word")
     }
 
@@ -142,10 +142,10 @@ mod tests {
     fn who_asks_waits_for_the_answer_of_the_loop() {
         let (mut desk, mut hooks) = open().expect("a desk");
         let asks = thread::spawn(move || (hooks.quiesce(Deadline::start(LONG)), hooks.resume(back())));
-        assert!(matches!(heard(&mut desk), Word::MakeRoom(_)));
+        assert!(matches!(heard(&mut desk), HostQuery::MakeRoom(_)));
         assert!(desk.room_by().is_some());
         desk.answer(Ok(()));
-        assert!(matches!(heard(&mut desk), Word::ComeBack(why) if why == "it died"));
+        assert!(matches!(heard(&mut desk), HostQuery::ComeBack(why) if why == "it died"));
         assert!(desk.room_by().is_some(), "until it is back");
         desk.answer(Err("its files have changed".to_owned()));
         let told = asks.join().expect("both were answered");
@@ -158,7 +158,7 @@ mod tests {
         let late = hooks.quiesce(Deadline::start(Duration::ZERO));
         assert_eq!(late, Err("its host did not answer in time".to_owned()));
         let asks = thread::spawn(move || (hooks.resume(back()), hooks.resume(back())));
-        assert!(matches!(heard(&mut desk), Word::MakeRoom(_) | Word::ComeBack(_)));
+        assert!(matches!(heard(&mut desk), HostQuery::MakeRoom(_) | HostQuery::ComeBack(_)));
         drop(desk);
         let (waited, late) = asks.join().expect("both were answered");
         assert_eq!(waited, Err("its host is at its end".to_owned()));
@@ -171,10 +171,10 @@ mod tests {
         assert!(hooks.quiesce(Deadline::start(Duration::ZERO)).is_err());
         let comes = thread::spawn(move || hooks.resume(back()));
         let mut word = heard(&mut desk);
-        if matches!(word, Word::MakeRoom(_)) {
+        if matches!(word, HostQuery::MakeRoom(_)) {
             word = heard(&mut desk);
         }
-        assert!(matches!(word, Word::ComeBack(_)));
+        assert!(matches!(word, HostQuery::ComeBack(_)));
         desk.is_back();
         desk.answer(Ok(()));
         assert_eq!(comes.join().expect("it was answered"), Ok(()));

@@ -9,20 +9,20 @@ use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::logs;
 use tenure_core::store::paths::file;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
-use crate::host::check::Notice;
-use crate::host::program::Heard;
+use crate::host::check::NotifyMessage;
+use crate::host::program::ShimReport;
 use crate::reason;
-use tenure_core::policy::supervisor::{Exit, Happening};
+use tenure_core::policy::supervisor::{Exit, SupervisorEvent};
 
 use super::Host;
-use super::handing::Word as Asked;
-use super::ready::{ReadyPipe, Word};
+use super::handing::HostQuery as Asked;
+use super::ready::{ReadyPipe, ReadyWord};
 
 /// Who may have something to say. The order is that in which they are heard: a program's end before a check that it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Source {
+enum EventSource {
     Stop,
     Incumbent,
     Desk,
@@ -34,12 +34,12 @@ enum Source {
 
 impl Host {
     /// Waits until something happens, unless something is pending, and tells it in order.
-    pub(super) fn hear(&mut self) -> Vec<Happening> {
+    pub(super) fn hear(&mut self) -> Vec<SupervisorEvent> {
         if !self.pending.is_empty() {
             return self.pending.drain(..).collect();
         }
         let sources = self.wait();
-        let mut happenings: Vec<Happening> =
+        let mut happenings: Vec<SupervisorEvent> =
             sources.into_iter().flat_map(|source| self.hear_from(source)).collect();
         if let Some((_, happening)) = self.alarm.take_if(|(limit, _)| limit.remaining().is_zero()) {
             happenings.push(happening);
@@ -47,10 +47,10 @@ impl Host {
         happenings
     }
 
-    fn wait(&self) -> Vec<Source> {
+    fn wait(&self) -> Vec<EventSource> {
         let sources = self.sources();
         let mut interests: Vec<Interest<'_>> =
-            sources.iter().map(|(_, fd)| Interest::new(*fd, Want::Read)).collect();
+            sources.iter().map(|(_, fd)| Interest::new(*fd, Readiness::Read)).collect();
         let limit = self.alarm.as_ref().map(|(limit, _)| limit.remaining());
         // Only a lack of memory ends the wait early; then nobody is ready, and it is begun again.
         drop(poll::wait(&mut interests, limit));
@@ -58,57 +58,57 @@ impl Host {
         sources.iter().zip(ready).filter(|(_, ready)| *ready).map(|((source, _), _)| *source).collect()
     }
 
-    fn sources(&self) -> Vec<(Source, BorrowedFd<'_>)> {
+    fn sources(&self) -> Vec<(EventSource, BorrowedFd<'_>)> {
         let mut sources = Vec::with_capacity(7);
         if !self.stop_heard {
-            sources.push((Source::Stop, self.worker.stop_signal()));
+            sources.push((EventSource::Stop, self.worker.stop_signal()));
         }
-        sources.extend(self.worker.incumbent_lost().map(|lost| (Source::Incumbent, lost)));
-        sources.push((Source::Desk, self.desk.as_fd()));
+        sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::Incumbent, lost)));
+        sources.push((EventSource::Desk, self.desk.as_fd()));
         let Some(run) = &self.run else { return sources };
-        sources.push((Source::Link, run.program.link()));
+        sources.push((EventSource::Link, run.program.link()));
         // A program can tell that it is ready before its shim has told that it runs; it is heard in the right order.
         if run.runs {
-            sources.extend(run.ready.as_ref().map(|ready| (Source::Ready, ready.as_fd())));
-            sources.extend(self.means.notify.as_ref().map(|notify| (Source::Notify, notify.as_fd())));
-            sources.push((Source::Post, self.means.post.as_fd()));
+            sources.extend(run.ready.as_ref().map(|ready| (EventSource::Ready, ready.as_fd())));
+            sources.extend(self.means.notify.as_ref().map(|notify| (EventSource::Notify, notify.as_fd())));
+            sources.push((EventSource::Post, self.means.post.as_fd()));
         }
         sources
     }
 
-    fn hear_from(&mut self, source: Source) -> Vec<Happening> {
+    fn hear_from(&mut self, source: EventSource) -> Vec<SupervisorEvent> {
         match source {
-            Source::Stop => {
+            EventSource::Stop => {
                 self.stop_heard = true;
-                vec![Happening::StopAsked]
+                vec![SupervisorEvent::StopAsked]
             }
-            Source::Incumbent => self.hear_of_the_incumbent(),
-            Source::Desk => self.hear_at_the_desk(),
-            Source::Link => self.hear_shim(),
-            Source::Ready => self.hear_ready(),
-            Source::Notify => self.hear_notices(),
-            Source::Post => self.means.post.take(self.start),
+            EventSource::Incumbent => self.hear_of_the_incumbent(),
+            EventSource::Desk => self.hear_at_the_desk(),
+            EventSource::Link => self.hear_shim(),
+            EventSource::Ready => self.hear_ready(),
+            EventSource::Notify => self.hear_notices(),
+            EventSource::Post => self.means.post.take(self.start),
         }
     }
 
     /// Nobody serves any more: the scope is taken at once, and clients wait until the program has proved itself.
-    fn hear_of_the_incumbent(&mut self) -> Vec<Happening> {
+    fn hear_of_the_incumbent(&mut self) -> Vec<SupervisorEvent> {
         let taken = self.worker.commit();
         taken
             .err()
-            .map(|error| Happening::Denied(format!("failed to {}", reason::of(&error))))
+            .map(|error| SupervisorEvent::Denied(format!("failed to {}", reason::of(&error))))
             .into_iter()
             .collect()
     }
 
     /// Another worker takes this one's place, or has failed to. What would not be the same program is not started in its
     /// name: the worker says so, and the kit ends it.
-    fn hear_at_the_desk(&mut self) -> Vec<Happening> {
+    fn hear_at_the_desk(&mut self) -> Vec<SupervisorEvent> {
         match self.desk.take() {
             None => Vec::new(),
-            Some(Asked::MakeRoom(_)) => vec![Happening::YieldAsked],
+            Some(Asked::MakeRoom(_)) => vec![SupervisorEvent::YieldAsked],
             // It was never asked to end.
-            Some(Asked::ComeBack(_)) if self.desk.room_by().is_none() => vec![Happening::ResumeAsked],
+            Some(Asked::ComeBack(_)) if self.desk.room_by().is_none() => vec![SupervisorEvent::ResumeAsked],
             Some(Asked::ComeBack(why)) => {
                 let changed = self.last_good.as_ref().and_then(|made| self.means.changed(made));
                 if let Some(changed) = changed {
@@ -118,29 +118,29 @@ impl Host {
                 }
                 let reason = format!("it starts again, because its successor failed: {why}");
                 self.means.status.set(AppState::Booting, Some(reason));
-                vec![Happening::ResumeAsked]
+                vec![SupervisorEvent::ResumeAsked]
             }
         }
     }
 
-    fn hear_shim(&mut self) -> Vec<Happening> {
+    fn hear_shim(&mut self) -> Vec<SupervisorEvent> {
         let Some(run) = &mut self.run else { return Vec::new() };
         match run.program.hear() {
-            Heard::Runs(record) => {
+            ShimReport::Runs(record) => {
                 run.runs = true;
                 self.runs(&record);
-                vec![Happening::Runs]
+                vec![SupervisorEvent::Runs]
             }
-            Heard::CannotRun { message, lasting } => {
-                vec![Happening::not_started(format!("failed to {message}"), lasting)]
+            ShimReport::CannotRun { message, lasting } => {
+                vec![SupervisorEvent::not_started(format!("failed to {message}"), lasting)]
             }
-            Heard::Kills { pid, command } => {
+            ShimReport::Kills { pid, command } => {
                 self.killed(pid, &command);
                 Vec::new()
             }
-            Heard::Exited(status) => vec![self.exited(Exit::Status(status))],
-            Heard::Gone => vec![self.gone()],
-            Heard::Lost => {
+            ShimReport::Exited(status) => vec![self.exited(Exit::Status(status))],
+            ShimReport::Gone => vec![self.gone()],
+            ShimReport::Lost => {
                 // Of one that has told the program's end before, nothing else was lost.
                 let exited = self.account.identity.is_some().then(|| self.exited(Exit::Lost));
                 self.clear_up();
@@ -170,12 +170,12 @@ impl Host {
         drop(log.and_then(|mut log| writeln!(log, "tenure: killed pid {pid}: {why}")));
     }
 
-    fn exited(&mut self, exit: Exit) -> Happening {
+    fn exited(&mut self, exit: Exit) -> SupervisorEvent {
         self.note(What::ProgramExited, &format!("program ended with {exit}"));
         self.ending.ended(self.account.identity.take().map(|program| program.pid));
         self.account.last_exit = Some(exit.to_string());
         self.tell_account();
-        Happening::Exited(exit)
+        SupervisorEvent::Exited(exit)
     }
 
     /// A shim that was ended by somebody else has left its tree to us. What cannot be ended keeps its lock, which refuses
@@ -189,26 +189,26 @@ impl Host {
     }
 
     /// Nothing of this start lives; its last words are in the log before anybody is told.
-    fn gone(&mut self) -> Happening {
+    fn gone(&mut self) -> SupervisorEvent {
         self.alarm = None;
         if let Some(mut run) = self.run.take() {
             run.inquiry = None;
             self.log = run.output.and_then(crate::host::output::Output::end);
         }
-        Happening::TreeGone
+        SupervisorEvent::TreeGone
     }
 
-    fn hear_ready(&mut self) -> Vec<Happening> {
+    fn hear_ready(&mut self) -> Vec<SupervisorEvent> {
         let Some(run) = &mut self.run else { return Vec::new() };
         let mut happenings = Vec::new();
         for word in run.ready.as_mut().map(ReadyPipe::read).unwrap_or_default() {
             match word {
-                Word::Version(said) => self.means.tell_version(&said),
-                Word::Ready => {
+                ReadyWord::Version(said) => self.means.tell_version(&said),
+                ReadyWord::Ready => {
                     run.ready = None;
-                    happenings.push(Happening::Ready);
+                    happenings.push(SupervisorEvent::Ready);
                 }
-                Word::Silent => {
+                ReadyWord::Silent => {
                     // Most often it has ended, and its shim tells how in a moment.
                     run.ready = None;
                     let reason = "the program closed its readiness descriptor without a word";
@@ -219,16 +219,16 @@ impl Host {
         happenings
     }
 
-    fn hear_notices(&mut self) -> Vec<Happening> {
+    fn hear_notices(&mut self) -> Vec<SupervisorEvent> {
         let notices =
             self.means.notify.as_ref().map(crate::host::check::NotifySocket::read).unwrap_or_default();
         let mut happenings = Vec::new();
         for notice in notices {
             match notice {
-                Notice::Ready => happenings.push(Happening::Ready),
+                NotifyMessage::Ready => happenings.push(SupervisorEvent::Ready),
                 // Told now, and readiness later: whoever hears of that knows the version.
-                Notice::Version(said) => self.means.tell_version(&said),
-                Notice::Status(status) => self.means.status.check("notify", true, status),
+                NotifyMessage::Version(said) => self.means.tell_version(&said),
+                NotifyMessage::Status(status) => self.means.status.check("notify", true, status),
             }
         }
         happenings

@@ -15,16 +15,16 @@ const READING: Duration = Duration::from_secs(10);
 
 /// What a start of a program was made of.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Made {
-    files: made::Made,
+pub(super) struct LastGood {
+    files: made::ProgramFiles,
     /// Digest of its build, where it has one that can be read.
     content: Option<String>,
 }
 
-impl Made {
+impl LastGood {
     /// Looks before a start. `path` is the PATH that the program is searched in; `content` the digest of its build.
     pub(super) fn of(spec: &Spec, path: Option<&str>, content: Option<String>) -> Self {
-        Self { files: made::Made::of(spec, path), content }
+        Self { files: made::ProgramFiles::of(spec, path), content }
     }
 
     /// What a start would be made of now that this one was not; `None` where it would be the same.
@@ -43,9 +43,9 @@ impl Made {
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
+        use std::fs;
 
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_build_counts_by_its_content() {
@@ -57,7 +57,7 @@ mod tests {
         let path = Some("/bin:/usr/bin");
         let stage = Deadline::start(READING).stage("build").expect("time");
         let digest = build::digest(root.path(), &spec.build, stage).expect("a build");
-        let made = Made::of(&spec, path, Some(digest));
+        let made = LastGood::of(&spec, path, Some(digest));
         written("one");
         assert_eq!(made.changed(&spec, path), None, "written again as it was");
         written("two");

@@ -11,34 +11,34 @@ use tenure_core::spec::scope;
 use tenure_core::spec::{ListenMode, Ready, Spec};
 use tenure_core::store::paths::{PathsError, StateDir};
 
-use crate::host::check::{Check, Command, NotifySocket, Target};
-use crate::host::program::{self, Plan, Surroundings};
+use crate::host::check::{CheckTarget, Command, NotifySocket, ProgramCheck};
+use crate::host::program::{self, ProgramPlan, Surroundings};
 use crate::kit::worker::Worker;
 use crate::status::Status;
 
-use super::last_good::Made;
-use super::post::Post;
-use super::relay::Relay;
+use super::last_good::LastGood;
+use super::post::Mailbox;
+use super::relay::ProxiedListeners;
 
 /// Everything that stays the same between two starts.
-pub(super) struct Means {
+pub(super) struct Resources {
     pub(super) state: StateDir,
     pub(super) spec: Spec,
     pub(super) status: Status,
     pub(super) generation: u64,
     pub(super) endpoints: Vec<Endpoint>,
     pub(super) listeners: Vec<OwnedFd>,
-    pub(super) plan: Plan,
-    pub(super) relay: Relay,
+    pub(super) plan: ProgramPlan,
+    pub(super) relay: ProxiedListeners,
     pub(super) pattern: Option<Regex>,
     pub(super) notify: Option<NotifySocket>,
-    pub(super) post: Post,
+    pub(super) post: Mailbox,
     pub(super) own: Asker,
 }
 
 /// A host cannot begin.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum MeansError {
+pub(super) enum ResourceError {
     /// Its directory cannot be opened again.
     #[error("begin to host the program")]
     State(#[source] PathsError),
@@ -73,18 +73,18 @@ pub(super) enum AddressError {
     Port(#[source] io::Error),
 }
 
-pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> MeansError {
-    move |source| MeansError::Io { what, source }
+pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ResourceError {
+    move |source| ResourceError::Io { what, source }
 }
 
-impl Means {
+impl Resources {
     /// Takes what the worker has for its program, and opens the rest.
-    pub(super) fn gather(worker: &mut Worker) -> Result<Self, MeansError> {
+    pub(super) fn gather(worker: &mut Worker) -> Result<Self, ResourceError> {
         let brief = worker.brief().clone();
         let spec = brief.spec;
-        let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(MeansError::State)?;
-        let own = StateDir::at(&brief.state_dir, &brief.scope).map_err(MeansError::State)?;
-        let relay = Relay::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
+        let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(ResourceError::State)?;
+        let own = StateDir::at(&brief.state_dir, &brief.scope).map_err(ResourceError::State)?;
+        let relay = ProxiedListeners::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
         let relay = relay.map_err(failed("its proxied listeners"))?;
         let mut names = brief.listeners;
         names.retain(|name| !relay.keeps(name));
@@ -107,7 +107,7 @@ impl Means {
             notify: notify.as_ref().and_then(|notify| notify.told().to_str()),
         };
         let variables = program::variables(own_variables(), &surroundings);
-        let plan = Plan {
+        let plan = ProgramPlan {
             command: spec.command.clone(),
             cwd: spec.cwd.clone(),
             variables,
@@ -119,7 +119,7 @@ impl Means {
         };
         Ok(Self {
             pattern: pattern(&readiness)?,
-            post: Post::new().map_err(failed("its post"))?,
+            post: Mailbox::new().map_err(failed("its post"))?,
             status: worker.status(),
             generation: brief.generation,
             endpoints: worker.endpoints().to_vec(),
@@ -134,15 +134,15 @@ impl Means {
     }
 
     /// The check of `ready` for the tree below `shim`; `None` where readiness is told and not asked.
-    pub(super) fn check(&self, ready: &Ready, shim: u32) -> Option<Check> {
+    pub(super) fn check(&self, ready: &Ready, shim: u32) -> Option<ProgramCheck> {
         match ready {
-            Ready::Http(path) => Some(Check::Http { target: self.target(shim)?, path: path.clone() }),
-            Ready::Tcp => self.target(shim).map(Check::Tcp),
+            Ready::Http(path) => Some(ProgramCheck::Http { target: self.target(shim)?, path: path.clone() }),
+            Ready::Tcp => self.target(shim).map(ProgramCheck::Tcp),
             Ready::Exec(words) => {
                 let told = |name: &str| name.starts_with("LISTEN_") || name == program::READY_VARIABLE;
                 let variables = self.plan.variables.iter().filter(|(name, _)| !told(name)).cloned().collect();
                 let (words, cwd) = (words.clone(), self.spec.cwd.clone());
-                Some(Check::Exec(Command { words, cwd, variables, umask: self.plan.umask }))
+                Some(ProgramCheck::Exec(Command { words, cwd, variables, umask: self.plan.umask }))
             }
             Ready::Up | Ready::Log(_) | Ready::Notify | Ready::Fd => None,
         }
@@ -166,12 +166,12 @@ impl Means {
     }
 
     /// What the next start is made of, as it is now.
-    pub(super) fn made(&self) -> Made {
-        Made::of(&self.spec, self.path(), self.status.hello().content)
+    pub(super) fn made(&self) -> LastGood {
+        LastGood::of(&self.spec, self.path(), self.status.hello().content)
     }
 
     /// What has changed since of that which was `made`.
-    pub(super) fn changed(&self, made: &Made) -> Option<String> {
+    pub(super) fn changed(&self, made: &LastGood) -> Option<String> {
         made.changed(&self.spec, self.path())
     }
 
@@ -193,24 +193,24 @@ impl Means {
         Ok(())
     }
 
-    fn target(&self, shim: u32) -> Option<Target> {
+    fn target(&self, shim: u32) -> Option<CheckTarget> {
         let listen = self.spec.listen.first()?;
         let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?;
         match listen.mode {
-            ListenMode::Inherit => Some(Target { address: endpoint.tcp, tree: None }),
-            ListenMode::SelfBound => Some(Target { address: endpoint.tcp, tree: Some(shim) }),
+            ListenMode::Inherit => Some(CheckTarget { address: endpoint.tcp, tree: None }),
+            ListenMode::SelfBound => Some(CheckTarget { address: endpoint.tcp, tree: Some(shim) }),
             ListenMode::Proxy => {
-                self.relay.upstream(&listen.name).map(|address| Target { address, tree: Some(shim) })
+                self.relay.upstream(&listen.name).map(|address| CheckTarget { address, tree: Some(shim) })
             }
         }
     }
 }
 
-fn pattern(readiness: &Ready) -> Result<Option<Regex>, MeansError> {
+fn pattern(readiness: &Ready) -> Result<Option<Regex>, ResourceError> {
     match readiness {
         Ready::Log(pattern) => match Regex::new(pattern) {
             Ok(found) => Ok(Some(found)),
-            Err(source) => Err(MeansError::Pattern { pattern: pattern.clone(), source }),
+            Err(source) => Err(ResourceError::Pattern { pattern: pattern.clone(), source }),
         },
         Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Notify | Ready::Fd => Ok(None),
     }

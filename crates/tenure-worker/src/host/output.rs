@@ -16,7 +16,7 @@ use tenure_core::store::logs;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::Dir;
 use tenure_sys::pipe;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
 use crate::logs as rotation;
@@ -125,7 +125,7 @@ pub struct Output {
 }
 
 /// What to do with what is said. Called on the reader's thread.
-pub type Listener = Box<dyn FnMut(Said) + Send>;
+pub type OutputListener = Box<dyn FnMut(Said) + Send>;
 
 impl Output {
     /// Reads `output` into `log` from now on, looking for `pattern`.
@@ -133,11 +133,11 @@ impl Output {
         output: OwnedFd,
         log: OutputLog,
         pattern: Option<Regex>,
-        tell: Listener,
+        tell: OutputListener,
     ) -> io::Result<Self> {
         pipe::set_nonblocking(output.as_fd(), true)?;
         let over = Arc::new(Waker::new()?);
-        let mut reader = Reader { log, search: pattern.map(Search::new), tell };
+        let mut reader = OutputReader { log, search: pattern.map(Search::new), tell };
         let theirs = Arc::clone(&over);
         let reader =
             thread::Builder::new().name("tenure-output".to_owned()).stack_size(STACK).spawn(move || {
@@ -156,19 +156,19 @@ impl Output {
     }
 }
 
-struct Reader {
+struct OutputReader {
     log: OutputLog,
     search: Option<Search>,
-    tell: Listener,
+    tell: OutputListener,
 }
 
-impl Reader {
+impl OutputReader {
     fn read(&mut self, output: &mut File, over: &Waker) {
         let mut chunk = vec![0_u8; CHUNK];
         loop {
             let last = {
                 let mut interests =
-                    [Interest::new(output.as_fd(), Want::Read), Interest::new(over.as_fd(), Want::Read)];
+                    [Interest::new(output.as_fd(), Readiness::Read), Interest::new(over.as_fd(), Readiness::Read)];
                 if poll::wait(&mut interests, None).is_err() {
                     return;
                 }
@@ -236,12 +236,12 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-    use std::sync::mpsc;
+        use std::os::unix::fs::PermissionsExt;
+        use std::sync::mpsc;
 
-    use tenure_core::spec::amount::Size;
+        use tenure_core::spec::amount::Size;
 
-    use super::*;
+        use super::*;
 
     fn sandbox(size: u64, keep: u32) -> (tempfile::TempDir, StateDir, OutputLog) {
         let private = PermissionsExt::from_mode(0o700);

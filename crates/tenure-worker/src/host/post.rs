@@ -7,31 +7,31 @@ use std::sync::mpsc::{self, Receiver, Sender};
 
 use tenure_sys::wake::Waker;
 
-use tenure_core::policy::supervisor::Happening;
+use tenure_core::policy::supervisor::SupervisorEvent;
 
 /// Where happenings arrive.
-pub(super) struct Post {
-    sender: Sender<(u32, Happening)>,
-    arrived: Receiver<(u32, Happening)>,
+pub(super) struct Mailbox {
+    sender: Sender<(u32, SupervisorEvent)>,
+    arrived: Receiver<(u32, SupervisorEvent)>,
     waker: Arc<Waker>,
 }
 
 /// Where to send them, for one start.
-pub(super) struct Letterbox {
+pub(super) struct MailboxSender {
     start: u32,
-    sender: Sender<(u32, Happening)>,
+    sender: Sender<(u32, SupervisorEvent)>,
     waker: Arc<Waker>,
 }
 
-impl Post {
+impl Mailbox {
     pub(super) fn new() -> io::Result<Self> {
         let (sender, arrived) = mpsc::channel();
         Ok(Self { sender, arrived, waker: Arc::new(Waker::new()?) })
     }
 
     /// Where what belongs to this start is to be sent.
-    pub(super) fn letterbox(&self, start: u32) -> Letterbox {
-        Letterbox { start, sender: self.sender.clone(), waker: Arc::clone(&self.waker) }
+    pub(super) fn letterbox(&self, start: u32) -> MailboxSender {
+        MailboxSender { start, sender: self.sender.clone(), waker: Arc::clone(&self.waker) }
     }
 
     /// Readable when something has arrived.
@@ -40,16 +40,16 @@ impl Post {
     }
 
     /// Takes what has arrived for this start; what is of another one is dropped.
-    pub(super) fn take(&self, start: u32) -> Vec<Happening> {
+    pub(super) fn take(&self, start: u32) -> Vec<SupervisorEvent> {
         // Down first: what is sent from here on puts it up again.
         self.waker.drain();
         self.arrived.try_iter().filter(|(of, _)| *of == start).map(|(_, happening)| happening).collect()
     }
 }
 
-impl Letterbox {
+impl MailboxSender {
     /// Sends; a host that is gone needs no telling.
-    pub(super) fn tell(&self, happening: Happening) {
+    pub(super) fn tell(&self, happening: SupervisorEvent) {
         drop(self.sender.send((self.start, happening)));
         self.waker.wake();
     }
@@ -57,15 +57,15 @@ impl Letterbox {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn what_an_earlier_start_says_is_dropped() {
-        let post = Post::new().expect("a waker");
+        let post = Mailbox::new().expect("a waker");
         let (old, new) = (post.letterbox(1), post.letterbox(2));
-        old.tell(Happening::Ready);
-        new.tell(Happening::Passed);
-        assert_eq!(post.take(2), [Happening::Passed]);
+        old.tell(SupervisorEvent::Ready);
+        new.tell(SupervisorEvent::Passed);
+        assert_eq!(post.take(2), [SupervisorEvent::Passed]);
         assert_eq!(post.take(2), []);
     }
 }

@@ -6,13 +6,13 @@
 use std::ffi::OsString;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::launch::handshake::Brief;
+use tenure_core::launch::handshake::Handshake;
 use tenure_core::launch::orphans;
 use tenure_core::spec::program as resolver;
 use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
 use tenure_core::spec::{KILL_GRACE, Spec};
 use tenure_core::store::paths::StateDir;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::tree;
@@ -23,7 +23,7 @@ use crate::reason;
 use super::means;
 
 /// The environment of the program that `brief` wants, as far as it is known before there are listeners.
-pub(super) fn variables(brief: &Brief) -> Vec<(String, String)> {
+pub(super) fn variables(brief: &Handshake) -> Vec<(String, String)> {
     // As the program that comes after it. A directory that cannot be used is told where that is started.
     let scope_id = StateDir::at(&brief.state_dir, &brief.scope)
         .map_or_else(|_| brief.scope.id(&brief.state_dir), |state| state.id());
@@ -46,7 +46,7 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     }
     let shown = spec.preflight.join(" ");
     let child = start(spec, variables).map_err(|why| format!("`{shown}`: {why}"))?;
-    let mut ended = [Interest::new(child.handle().as_fd(), Want::Read)];
+    let mut ended = [Interest::new(child.handle().as_fd(), Readiness::Read)];
     let in_time = poll::wait(&mut ended, Some(limit.remaining())).is_ok() && ended[0].ready();
     if !in_time {
         // It leads a group of its own and was not waited for, so the group is its own.
@@ -89,9 +89,9 @@ fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+        use std::time::Duration;
 
-    use super::*;
+        use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use tenure_core::deadline::millis;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::orphans::{self, Ended, LeftoverError};
+use tenure_core::launch::orphans::{self, EndedOrphan, OrphanError};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::spec::StopPolicy;
 use tenure_core::spec::program as resolver;
@@ -25,19 +25,19 @@ use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
-use crate::host::shim::{self, LONGEST_LETTER, Letter, Release, Told};
+use crate::host::shim::{self, LONGEST_LETTER, Release, ShimEvent, ShimRequest};
 use error::failed;
 
 mod error;
 mod moor;
 mod variables;
 
-pub use error::{Berth, ProgramError};
+pub use error::{ProgramError, Slot};
 pub use variables::{READY_VARIABLE, Surroundings, set_generation, set_variable, variables};
 
 /// What is started: the same for every start of one host.
 #[derive(Debug, Clone)]
-pub struct Plan {
+pub struct ProgramPlan {
     /// Program and arguments.
     pub command: Vec<String>,
     /// Its directory.
@@ -78,7 +78,7 @@ pub struct Program {
 
 /// What a program's shim tells, or its end.
 #[derive(Debug)]
-pub enum Heard {
+pub enum ShimReport {
     /// The program runs, and is in the record that comes with it.
     Runs(ProgramRecord),
     /// It could not be started.
@@ -109,9 +109,9 @@ pub type Recorder<'a> = &'a mut dyn FnMut(&ProgramRecord) -> Result<(), RecordEr
 /// Starts the program of `plan` with `listeners` from descriptor 3 on. Whether it runs is heard later.
 pub fn start(
     state: &StateDir,
-    plan: &Plan,
+    plan: &ProgramPlan,
     listeners: &[OwnedFd],
-    berth: Berth,
+    berth: Slot,
     record: Recorder<'_>,
 ) -> Result<Started, ProgramError> {
     let release = release(plan, !listeners.is_empty())?;
@@ -144,12 +144,12 @@ pub fn start(
     let program = Program { shim, link, record: known, lock: name };
     record(&program.record).map_err(|error| program.give_up(ProgramError::Record(error)))?;
     fault::reach(Point::ShimRecorded);
-    let letter = Letter::Release(Box::new(release));
+    let letter = ShimRequest::Release(Box::new(release));
     program.send(&letter).map_err(|source| program.give_up(failed("release its shim")(source)))?;
     Ok(Started { program, output, ready })
 }
 
-fn release(plan: &Plan, listens: bool) -> Result<Release, ProgramError> {
+fn release(plan: &ProgramPlan, listens: bool) -> Result<Release, ProgramError> {
     let path = plan.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let name = plan.command.first().map_or("", String::as_str);
     Ok(Release {
@@ -167,7 +167,7 @@ fn release(plan: &Plan, listens: bool) -> Result<Release, ProgramError> {
 
 fn spawn_shim(
     state: &StateDir,
-    plan: &Plan,
+    plan: &ProgramPlan,
     given: &[BorrowedFd<'_>],
     output: BorrowedFd<'_>,
 ) -> Result<Child, ProgramError> {
@@ -210,16 +210,16 @@ impl Program {
     }
 
     /// Takes what the shim has told. Blocks unless [`Self::link`] is readable.
-    pub fn hear(&mut self) -> Heard {
+    pub fn hear(&mut self) -> ShimReport {
         let told = self.receive().and_then(|bytes| serde_json::from_slice(&bytes).ok());
         match told {
-            Some(Told::Runs { identity }) => {
+            Some(ShimEvent::Runs { identity }) => {
                 self.record.identity = Some(identity);
-                Heard::Runs(self.record.clone())
+                ShimReport::Runs(self.record.clone())
             }
-            Some(Told::CannotRun { message, lasting }) => Heard::CannotRun { message, lasting },
-            Some(Told::Kills { pid, command }) => Heard::Kills { pid, command },
-            Some(Told::Exited { status }) => Heard::Exited(status),
+            Some(ShimEvent::CannotRun { message, lasting }) => ShimReport::CannotRun { message, lasting },
+            Some(ShimEvent::Kills { pid, command }) => ShimReport::Kills { pid, command },
+            Some(ShimEvent::Exited { status }) => ShimReport::Exited(status),
             None => self.end_of_shim(),
         }
     }
@@ -236,25 +236,25 @@ impl Program {
     }
 
     /// A link that is closed belongs to a shim that exits: the wait is as long as that takes.
-    fn end_of_shim(&self) -> Heard {
+    fn end_of_shim(&self) -> ShimReport {
         match self.shim.wait() {
-            Ok(status) if shim::proved_its_end(status) => Heard::Gone,
-            Ok(_) | Err(_) => Heard::Lost,
+            Ok(status) if shim::proved_its_end(status) => ShimReport::Gone,
+            Ok(_) | Err(_) => ShimReport::Lost,
         }
     }
 
     /// Asks the shim to end the tree, with at most `grace` for the program. A shim that is gone needs no asking.
     pub fn stop(&self, grace: Duration) {
-        drop(self.send(&Letter::Stop { grace_ms: millis(grace) }));
+        drop(self.send(&ShimRequest::Stop { grace_ms: millis(grace) }));
     }
 
     /// Ends what a lost shim has left, and proves it.
-    pub fn clear(&self, state: &StateDir) -> Result<Vec<Ended>, LeftoverError> {
+    pub fn clear(&self, state: &StateDir) -> Result<Vec<EndedOrphan>, OrphanError> {
         let grace = self.record.stop.as_ref().map_or(Duration::ZERO, |stop| stop.grace.duration());
         orphans::clear_program(state, &self.record, grace)
     }
 
-    fn send(&self, letter: &Letter) -> io::Result<()> {
+    fn send(&self, letter: &ShimRequest) -> io::Result<()> {
         socket::send(self.link.as_fd(), &serde_json::to_vec(letter)?, &[])
     }
 

@@ -20,7 +20,7 @@ pub(super) struct ReadyPipe {
 
 /// What was read from it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Word {
+pub(super) enum ReadyWord {
     /// A version, as the program says it.
     Version(String),
     /// A line, or the end after a write.
@@ -39,12 +39,12 @@ impl ReadyPipe {
         self.pipe.as_fd()
     }
 
-    /// Reads once. After [`Word::Ready`] and [`Word::Silent`] there is nothing more to hear.
-    pub(super) fn read(&mut self) -> Vec<Word> {
+    /// Reads once. After [`ReadyWord::Ready`] and [`ReadyWord::Silent`] there is nothing more to hear.
+    pub(super) fn read(&mut self) -> Vec<ReadyWord> {
         let mut bytes = [0_u8; LONGEST];
         let count = self.pipe.read(&mut bytes).unwrap_or(0);
         if count == 0 {
-            let last = if self.written { Word::Ready } else { Word::Silent };
+            let last = if self.written { ReadyWord::Ready } else { ReadyWord::Silent };
             return self.version().into_iter().chain([last]).collect();
         }
         self.written = true;
@@ -58,7 +58,7 @@ impl ReadyPipe {
             }
             let version = self.version();
             let ends = version.is_none();
-            words.push(version.unwrap_or(Word::Ready));
+            words.push(version.unwrap_or(ReadyWord::Ready));
             if ends {
                 break;
             }
@@ -67,25 +67,25 @@ impl ReadyPipe {
     }
 
     /// Takes the line, if it tells a version.
-    fn version(&mut self) -> Option<Word> {
+    fn version(&mut self) -> Option<ReadyWord> {
         let line = std::mem::take(&mut self.line);
-        line.strip_prefix(VERSION).map(|said| Word::Version(String::from_utf8_lossy(said).into_owned()))
+        line.strip_prefix(VERSION).map(|said| ReadyWord::Version(String::from_utf8_lossy(said).into_owned()))
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write;
+        use std::io::Write;
 
-    use super::*;
+        use super::*;
 
     fn ends() -> (ReadyPipe, File) {
         let (read, write) = tenure_sys::pipe::pipe().expect("a pipe");
         (ReadyPipe::new(File::from(read)), File::from(write))
     }
 
-    fn version(said: &str) -> Word {
-        Word::Version(said.to_owned())
+    fn version(said: &str) -> ReadyWord {
+        ReadyWord::Version(said.to_owned())
     }
 
     #[test]
@@ -94,19 +94,19 @@ mod tests {
         program.write_all(b"rea").expect("room");
         assert_eq!(ready.read(), []);
         program.write_all(b"dy\n").expect("room");
-        assert_eq!(ready.read(), [Word::Ready]);
+        assert_eq!(ready.read(), [ReadyWord::Ready]);
         let (mut ready, mut program) = ends();
         program.write_all(b"1").expect("room");
         assert_eq!(ready.read(), []);
         drop(program);
-        assert_eq!(ready.read(), [Word::Ready]);
+        assert_eq!(ready.read(), [ReadyWord::Ready]);
     }
 
     #[test]
     fn a_descriptor_that_is_closed_without_a_word_tells_nothing() {
         let (mut ready, program) = ends();
         drop(program);
-        assert_eq!(ready.read(), [Word::Silent]);
+        assert_eq!(ready.read(), [ReadyWord::Silent]);
     }
 
     #[test]
@@ -117,12 +117,12 @@ mod tests {
         program.write_all(b"2.3\n").expect("room");
         assert_eq!(ready.read(), [version("1.2.3")]);
         program.write_all(b"version=2.0.0\nready\n").expect("room");
-        assert_eq!(ready.read(), [version("2.0.0"), Word::Ready]);
+        assert_eq!(ready.read(), [version("2.0.0"), ReadyWord::Ready]);
         let (mut ready, mut program) = ends();
         program.write_all(b"version=1.0.0").expect("room");
         drop(program);
         assert_eq!(ready.read(), []);
-        assert_eq!(ready.read(), [version("1.0.0"), Word::Ready]);
+        assert_eq!(ready.read(), [version("1.0.0"), ReadyWord::Ready]);
     }
 
     #[test]
@@ -134,6 +134,6 @@ mod tests {
         }
         assert_eq!(ready.line.len(), LONGEST);
         program.write_all(b"\n").expect("room");
-        assert_eq!(ready.read(), [Word::Ready]);
+        assert_eq!(ready.read(), [ReadyWord::Ready]);
     }
 }

@@ -17,24 +17,24 @@ use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::paths::StateDir;
 use tenure_sys::{process, socket, tree};
 
-use crate::host::check::{Check, Finding, Inquiry, Target};
+use crate::host::check::{CheckResult, CheckTarget, Inquiry, ProgramCheck};
 use crate::status::Status;
-use tenure_proxy::{Left, Proxy};
+use tenure_proxy::{DrainRemainder, Proxy};
 
 /// Name of the check that says whether the program takes its clients.
 const PROXY: &str = "proxy";
 
 /// The proxied listeners of a worker.
-pub(super) struct Relay {
+pub(super) struct ProxiedListeners {
     wanted: Vec<(String, Upstream)>,
     /// Where the program listens in this start.
     upstreams: Vec<(String, SocketAddr)>,
     /// None without proxied listeners.
-    desk: Option<Arc<Desk>>,
+    desk: Option<Arc<RelayMailbox>>,
 }
 
 /// What those share who open the proxy: the host, and whoever found that a program listens again.
-struct Desk {
+struct RelayMailbox {
     proxy: Proxy,
     status: Status,
     state: StateDir,
@@ -49,7 +49,7 @@ struct Opening {
     tree: u32,
 }
 
-impl Relay {
+impl ProxiedListeners {
     /// Takes over the proxied listeners of `listen`, which `take` hands out by name. Nobody is let through yet.
     pub(super) fn gather(
         listen: &[Listen],
@@ -67,7 +67,7 @@ impl Relay {
             None
         } else {
             let proxy = Proxy::start(listeners)?;
-            Some(Arc::new(Desk { proxy, status, state, asked: Mutex::default() }))
+            Some(Arc::new(RelayMailbox { proxy, status, state, asked: Mutex::default() }))
         };
         Ok(Self { wanted, upstreams: Vec::new(), desk })
     }
@@ -132,7 +132,7 @@ impl Relay {
     /// The program, below `tree`, is ready: lets clients through.
     pub(super) fn open(&self, tree: u32) {
         if let Some(desk) = &self.desk {
-            Desk::open(desk, Opening { upstreams: self.upstreams.clone(), tree });
+            RelayMailbox::open(desk, Opening { upstreams: self.upstreams.clone(), tree });
         }
     }
 
@@ -151,9 +151,9 @@ impl Relay {
 
     /// Pauses, and waits until what is under way is over, for as long as `limit` allows. Returns what is left; it ends
     /// with the program.
-    pub(super) fn quiesce(&self, limit: &Deadline) -> Left {
+    pub(super) fn quiesce(&self, limit: &Deadline) -> DrainRemainder {
         self.pause();
-        self.desk.as_ref().map_or(Left { open: 0 }, |desk| desk.proxy.drain(limit))
+        self.desk.as_ref().map_or(DrainRemainder { open: 0 }, |desk| desk.proxy.drain(limit))
     }
 }
 
@@ -163,7 +163,7 @@ fn is_of_tree(tree: u32, user: u32) -> bool {
     family.into_iter().chain([tree]).any(|pid| process::uid_of(pid) == Some(user))
 }
 
-impl Desk {
+impl RelayMailbox {
     fn asked(&self) -> MutexGuard<'_, HashMap<String, Inquiry>> {
         // Nobody panics with it, and a question more or less does no harm.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
@@ -186,18 +186,18 @@ impl Desk {
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));
-        let check = Check::Tcp(Target { address: *address, tree: Some(opening.tree) });
+        let check = ProgramCheck::Tcp(CheckTarget { address: *address, tree: Some(opening.tree) });
         let (weak, opening) = (Weak::clone(weak), opening.clone());
         let mut told = None;
         let asked = Inquiry::until_passed(check, move |finding| {
             let Some(desk) = weak.upgrade() else { return };
             match finding {
-                Finding::Passed => {
+                CheckResult::Passed => {
                     desk.status.forget_check(PROXY);
                     Self::open(&desk, opening.clone());
                 }
                 // The program may come back, and the stranger leave.
-                Finding::Hopeless(why) if told.as_ref() != Some(&why) => {
+                CheckResult::Hopeless(why) if told.as_ref() != Some(&why) => {
                     desk.status.check(PROXY, false, format!("clients wait: {why}"));
                     let generation = desk.status.hello().generation;
                     let event =
@@ -205,8 +205,8 @@ impl Desk {
                     event::note(&desk.state, &event);
                     told = Some(why);
                 }
-                Finding::Hopeless(_) => {}
-                Finding::Failed(why) => desk.status.check(PROXY, false, why),
+                CheckResult::Hopeless(_) => {}
+                CheckResult::Failed(why) => desk.status.check(PROXY, false, why),
             }
         });
         match asked {

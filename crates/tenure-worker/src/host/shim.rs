@@ -14,7 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tenure_core::fault::{self, Point};
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch, Stream};
@@ -26,9 +26,9 @@ use crate::reason;
 mod letter;
 mod tree;
 
-pub use letter::{LONGEST_LETTER, Letter, Release, Told};
+pub use letter::{LONGEST_LETTER, Release, ShimEvent, ShimRequest};
 
-use tree::{Ending, Killed};
+use tree::{Killed, TreeEnd};
 
 /// The name (`argv[0]`) under which an executable is the shim.
 pub const NAME: &str = tenure_core::spec::program::SHIM;
@@ -60,7 +60,7 @@ pub fn proved_its_end(status: ExitStatus) -> bool {
 /// descriptors, then words for people.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let count = arguments.next().and_then(|count| count.to_str()?.parse().ok());
-    let Some(mut seat) = count.and_then(|count| Seat::take(count).ok()) else { return code::BROKEN };
+    let Some(mut seat) = count.and_then(|count| ShimState::take(count).ok()) else { return code::BROKEN };
     fault::reach(Point::ShimStarted);
     let Some(release) = seat.await_release() else { return code::NOT_STARTED };
     fault::reach(Point::ShimReleased);
@@ -68,12 +68,12 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let program = match seat.start(&release) {
         Ok(program) => program,
         Err(NotStarted { message, lasting }) => {
-            seat.tell(&Told::CannotRun { message, lasting });
+            seat.tell(&ShimEvent::CannotRun { message, lasting });
             return code::NOT_STARTED;
         }
     };
     fault::reach(Point::ShimProgramStarted);
-    seat.tell(&Told::Runs { identity: program.identity().clone() });
+    seat.tell(&ShimEvent::Runs { identity: program.identity().clone() });
     match seat.keep(program, &release) {
         Ok(()) => code::TREE_GONE,
         Err(_) => code::BROKEN,
@@ -81,14 +81,14 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
 }
 
 /// What a shim holds.
-struct Seat {
+struct ShimState {
     link: OwnedFd,
     lock: OwnedFd,
     for_program: Vec<OwnedFd>,
     signals: SignalFd,
 }
 
-impl Seat {
+impl ShimState {
     /// Takes the inherited descriptors, and from now on the signals: a terminal's interrupt is not meant for the shim.
     fn take(count: usize) -> io::Result<Self> {
         let mut inherited = fdset::take_inherited(count)?;
@@ -106,8 +106,8 @@ impl Seat {
     fn await_release(&self) -> Option<Box<Release>> {
         let received = socket::recv(self.link.as_fd(), LONGEST_LETTER).ok()?;
         match serde_json::from_slice(&received.bytes).ok()? {
-            Letter::Release(release) => Some(release),
-            Letter::Stop { .. } => None,
+            ShimRequest::Release(release) => Some(release),
+            ShimRequest::Stop { .. } => None,
         }
     }
 
@@ -140,7 +140,7 @@ impl Seat {
     }
 
     /// A host that is gone cannot be told; the end of its link is noticed where it is waited for.
-    fn tell(&self, told: &Told) {
+    fn tell(&self, told: &ShimEvent) {
         if let Ok(bytes) = serde_json::to_vec(told) {
             drop(socket::send(self.link.as_fd(), &bytes, &[]));
         }
@@ -149,13 +149,13 @@ impl Seat {
     /// Waits for ends and for the host, until nothing of the tree is left.
     fn keep(&self, program: ProcessHandle, release: &Release) -> io::Result<()> {
         let mut program = Some(program);
-        let mut ending: Option<Ending> = None;
+        let mut ending: Option<TreeEnd> = None;
         loop {
             let asked = self.wait(ending.as_ref())?;
             if let Some(grace) = asked.filter(|_| ending.is_none()) {
                 fault::reach(Point::ShimEnding);
                 let grace = grace.min(release.stop.grace.duration());
-                ending = Some(Ending::ask(program.as_ref(), release.stop.signal, grace));
+                ending = Some(TreeEnd::ask(program.as_ref(), release.stop.signal, grace));
             }
             let reaped = self.reap(&mut program)?;
             if reaped == Family::Gone {
@@ -165,11 +165,11 @@ impl Seat {
                 fault::reach(Point::ShimEnding);
                 // A wrapper may have left the one that serves, and that one was not asked yet.
                 let grace = release.stop.grace.duration();
-                ending = Some(Ending::ask(None, release.stop.signal, grace));
+                ending = Some(TreeEnd::ask(None, release.stop.signal, grace));
             }
             if let Some(ending) = &mut ending {
                 for Killed { pid, command } in ending.go_on(program.as_ref()) {
-                    self.tell(&Told::Kills { pid, command });
+                    self.tell(&ShimEvent::Kills { pid, command });
                 }
             }
         }
@@ -177,13 +177,13 @@ impl Seat {
 
     /// Waits for a signal, for the next step of an end, and, before an end has begun, for the host. Tells the grace that
     /// was asked for; a host that died asks for all of it.
-    fn wait(&self, ending: Option<&Ending>) -> io::Result<Option<Duration>> {
-        let signals = Interest::new(self.signals.as_fd(), Want::Read);
+    fn wait(&self, ending: Option<&TreeEnd>) -> io::Result<Option<Duration>> {
+        let signals = Interest::new(self.signals.as_fd(), Readiness::Read);
         let mut interests = vec![signals];
         if ending.is_none() {
-            interests.push(Interest::new(self.link.as_fd(), Want::Read));
+            interests.push(Interest::new(self.link.as_fd(), Readiness::Read));
         }
-        poll::wait(&mut interests, ending.and_then(Ending::patience))?;
+        poll::wait(&mut interests, ending.and_then(TreeEnd::patience))?;
         let host = interests.get(1).is_some_and(Interest::ready);
         while self.signals.read().is_some() {}
         Ok(if host { Some(self.grace_asked()) } else { None })
@@ -194,8 +194,8 @@ impl Seat {
             .ok()
             .and_then(|received| serde_json::from_slice(&received.bytes).ok());
         match letter {
-            Some(Letter::Stop { grace_ms }) => Duration::from_millis(grace_ms),
-            Some(Letter::Release(_)) | None => Duration::MAX,
+            Some(ShimRequest::Stop { grace_ms }) => Duration::from_millis(grace_ms),
+            Some(ShimRequest::Release(_)) | None => Duration::MAX,
         }
     }
 
@@ -211,7 +211,7 @@ impl Seat {
                 Reaped::NoChildren => return Ok(Family::Gone),
                 Reaped::One(pid, status) => {
                     if program.take_if(|program| program.pid() == pid).is_some() {
-                        self.tell(&Told::Exited { status });
+                        self.tell(&ShimEvent::Exited { status });
                     }
                 }
             }

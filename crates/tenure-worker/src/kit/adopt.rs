@@ -7,7 +7,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
-use tenure_core::launch::handshake::{Brief, HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, descriptor};
+use tenure_core::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, Handshake, descriptor};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::ListenMode;
 use tenure_core::store::gate::{Entrusted, Upgrade};
@@ -17,20 +17,20 @@ use tenure_core::store::records::RecordError;
 use tenure_sys::{fdset, pipe, socket};
 
 use crate::handoff::TakeoverError;
-use crate::handoff::successor::Standby;
-use crate::ownership::Holding;
+use crate::handoff::successor::StandbyPhase;
+use crate::ownership::Ownership;
 use crate::ownership::channel::{Channel, ChannelError};
 
 /// What was taken over.
 #[derive(Debug)]
 pub(crate) struct Adopted {
-    pub(crate) holding: Holding,
-    pub(crate) place: Place,
+    pub(crate) holding: Ownership,
+    pub(crate) place: StartingPoint,
 }
 
 /// Where a worker begins.
 #[derive(Debug)]
-pub(crate) enum Place {
+pub(crate) enum StartingPoint {
     /// Alone: lease and sockets are its own.
     Alone {
         /// The control socket, listening.
@@ -41,7 +41,7 @@ pub(crate) enum Place {
         endpoints: Vec<Endpoint>,
     },
     /// Beside a worker that serves: all that it has is the gate.
-    Beside(Standby),
+    Beside(StandbyPhase),
 }
 
 /// A worker cannot take over what its launcher prepared; the process should exit, which frees everything.
@@ -114,8 +114,8 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     if let Some(terms) = brief.succeeds.clone() {
         let upgrade = Upgrade { to: brief.spec.version.clone(), beside: brief.spec.overlap };
         let gate = Entrusted::from_inherited(second, upgrade);
-        let place = Place::Beside(Standby { gate, terms });
-        return Ok(Adopted { holding: Holding::standby(state, channel, brief), place });
+        let place = StartingPoint::Beside(StandbyPhase { gate, terms });
+        return Ok(Adopted { holding: Ownership::standby(state, channel, brief), place });
     }
     let (lease, control) = (Lease::from_inherited(second), next("the control socket")?);
     if !lease.is_at_path(&state).map_err(|error| broken("the lease")(error.0))? {
@@ -127,13 +127,13 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
     let listeners: Vec<(String, OwnedFd)> = brief.listeners.iter().cloned().zip(fds).collect();
     let endpoints = endpoints(&brief, &listeners)?;
-    let holding = Holding::own(state, channel, brief, lease).map_err(broken("the control socket"))?;
-    Ok(Adopted { holding, place: Place::Alone { control, listeners, endpoints } })
+    let holding = Ownership::own(state, channel, brief, lease).map_err(broken("the control socket"))?;
+    Ok(Adopted { holding, place: StartingPoint::Alone { control, listeners, endpoints } })
 }
 
 /// Where the worker serves, in the order of the spec. A listener that the brief promises and that was not handed over is
 /// an error here and not later.
-fn endpoints(brief: &Brief, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
+fn endpoints(brief: &Handshake, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
     let mut endpoints = Vec::new();
     for wanted in &brief.spec.listen {
         let tcp = match wanted.mode {
@@ -158,13 +158,13 @@ pub(crate) fn broken(what: &str) -> impl FnOnce(io::Error) -> AdoptError + use<>
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
+        use std::time::Duration;
 
-    use tenure_core::spec::Listen;
+        use tenure_core::spec::Listen;
 
-    use super::*;
+        use super::*;
 
-    fn brief(listen: Listen) -> Brief {
+    fn brief(listen: Listen) -> Handshake {
         let mut brief = (*crate::ownership::tests::ground().holding.brief).clone();
         brief.listeners = vec![listen.name.clone()];
         brief.spec.listen = vec![listen];

@@ -16,25 +16,25 @@ use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::retire::CONTROL_THREAD;
-use tenure_core::protocol::wire::{Answer, Asker, Request};
+use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;
-use tenure_sys::poll::{self, Interest, Want};
-use tenure_sys::signals::{Received, SignalFd};
+use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::signals::{ReceivedSignal, SignalFd};
 use tenure_sys::{socket, user};
 
-use crate::build::Source;
+use crate::build::BuildWatcher;
 use crate::handoff::incumbent;
-use crate::handoff::lineage::{End, Lineage};
-use crate::ownership::Holding;
+use crate::handoff::lineage::{HandoffContext, WorkerEnd};
+use crate::ownership::Ownership;
 use crate::status::{Status, StopRequest};
-use tenure_core::policy::lifecycle::{Happening, Life};
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 use tenure_sys::thread;
 
 mod crowd;
 mod peer;
 
 use crowd::Cost;
-use peer::{Gone, Heard, Peer, Waiting};
+use peer::{Gone, Peer, PeerMessage, Waiting};
 
 /// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some hundred
 /// bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as silent as one
@@ -59,14 +59,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 
 /// What is told: the account of this worker, and whether its files have changed; and who is asked to make room.
-pub(crate) struct Told {
+pub(crate) struct ControlAccount {
     pub(crate) status: Status,
-    pub(crate) source: Source,
-    pub(crate) lineage: Arc<Lineage>,
+    pub(crate) source: BuildWatcher,
+    pub(crate) lineage: Arc<HandoffContext>,
 }
 
 /// Starts the thread. It lives as long as the process, and answers callers while the door is open.
-pub(crate) fn start(told: Told, holding: Arc<Holding>, signals: SignalFd) -> io::Result<()> {
+pub(crate) fn start(told: ControlAccount, holding: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
     let mut control = Control {
         status: told.status,
         source: told.source,
@@ -88,9 +88,9 @@ pub(crate) fn start(told: Told, holding: Arc<Holding>, signals: SignalFd) -> io:
 
 struct Control {
     status: Status,
-    source: Source,
-    lineage: Arc<Lineage>,
-    holding: Arc<Holding>,
+    source: BuildWatcher,
+    lineage: Arc<HandoffContext>,
+    holding: Arc<Ownership>,
     signals: SignalFd,
     peers: Vec<Peer>,
     reserve: Vec<OwnedFd>,
@@ -99,7 +99,7 @@ struct Control {
 }
 
 /// What a wait has found.
-struct Found {
+struct Wakeup {
     changed: bool,
     signal: bool,
     connections: bool,
@@ -118,7 +118,7 @@ impl Control {
             self.take_signals();
         }
         if let Some(ask) = self.status.take_ask()
-            && self.announce(End::Of(ask.happening), ask.reason, &asker(), None).1
+            && self.announce(WorkerEnd::Of(ask.happening), ask.reason, &asker(), None).1
         {
             self.proclaim();
         }
@@ -131,38 +131,38 @@ impl Control {
         self.settle();
     }
 
-    fn wait(&mut self) -> Found {
+    fn wait(&mut self) -> Wakeup {
         let now = deadline::monotonic();
         self.paused_until = self.paused_until.filter(|until| *until > now);
         let due = self.peers.iter().filter_map(Peer::due).chain(self.paused_until).min();
         let mut interests = vec![
-            Interest::new(self.status.changed().as_fd(), Want::Read),
-            Interest::new(self.signals.as_fd(), Want::Read),
+            Interest::new(self.status.changed().as_fd(), Readiness::Read),
+            Interest::new(self.signals.as_fd(), Readiness::Read),
         ];
         interests.extend(self.peers.iter().map(|peer| Interest::new(peer.as_fd(), peer.want())));
         let listener = self.holding.door.listener().filter(|_| self.paused_until.is_none());
-        interests.extend(listener.as_ref().map(|listener| Interest::new(listener.as_fd(), Want::Read)));
+        interests.extend(listener.as_ref().map(|listener| Interest::new(listener.as_fd(), Readiness::Read)));
         if poll::wait(&mut interests, due.map(|due| due.saturating_sub(now))).is_err() {
             // No memory to wait for so many: they may come again.
             drop(interests);
             self.peers = Vec::new();
-            return Found { changed: true, signal: true, connections: false, peers: Vec::new() };
+            return Wakeup { changed: true, signal: true, connections: false, peers: Vec::new() };
         }
         let ready: Vec<bool> = interests.iter().map(Interest::ready).collect();
         let (own, others) = ready.split_at(2);
         let (peers, listener) = others.split_at(self.peers.len());
         let connections = listener.first() == Some(&true);
-        Found { changed: own[0], signal: own[1], connections, peers: peers.to_vec() }
+        Wakeup { changed: own[0], signal: own[1], connections, peers: peers.to_vec() }
     }
 
     fn take_signals(&mut self) {
         while let Some(signal) = self.signals.read() {
             let name = match signal {
-                Received::Terminate => "TERM",
-                Received::Interrupt => "INT",
-                Received::Hangup | Received::Child => continue,
+                ReceivedSignal::Terminate => "TERM",
+                ReceivedSignal::Interrupt => "INT",
+                ReceivedSignal::Hangup | ReceivedSignal::Child => continue,
             };
-            let end = End::Of(Happening::StopAsked);
+            let end = WorkerEnd::Of(LifecycleEvent::StopAsked);
             if self.announce(end, format!("signal {name}"), &Asker::default(), None).1 {
                 self.proclaim();
             }
@@ -219,24 +219,24 @@ impl Control {
             return Ok(());
         }
         match peer.next(now)? {
-            Heard::Nothing => return Ok(()),
-            Heard::Unknown(why) => {
+            PeerMessage::Nothing => return Ok(()),
+            PeerMessage::Unknown(why) => {
                 let why = format!("understand the request: {why}");
                 peer.answer(&Answer::refused(why), now)?;
             }
-            Heard::Request(Request::Hello) => peer.answer(&self.hello(), now)?,
-            Heard::Request(Request::Wait { until, within_ms, proved }) => {
+            PeerMessage::Request(ControlRequest::Hello) => peer.answer(&self.hello(), now)?,
+            PeerMessage::Request(ControlRequest::Wait { until, within_ms, proved }) => {
                 let due = now.saturating_add(Duration::from_millis(within_ms));
                 peer.wait(Waiting { until, proved, due });
                 self.settle_one(peer, now)?;
             }
-            Heard::Request(Request::Stop { back: true, .. }) if !self.status.is_on_probation() => {
+            PeerMessage::Request(ControlRequest::Stop { back: true, .. }) if !self.status.is_on_probation() => {
                 let why = "make room for the worker before: it is not on probation".to_owned();
                 peer.answer(&Answer::refused(why), now)?;
             }
-            Heard::Request(Request::Stop { reason, deadline_ms, by, back }) => {
+            PeerMessage::Request(ControlRequest::Stop { reason, deadline_ms, by, back }) => {
                 let asked = Some(Duration::from_millis(deadline_ms));
-                let end = if back { End::SentBack } else { End::Of(Happening::StopAsked) };
+                let end = if back { WorkerEnd::SentBack } else { WorkerEnd::Of(LifecycleEvent::StopAsked) };
                 let (within, first) = self.announce(end, reason, &by, asked);
                 let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
                 if first {
@@ -244,7 +244,7 @@ impl Control {
                 }
                 answered?;
             }
-            Heard::Request(Request::Prepare(prepare)) => match self.lineage.admit(peer.stream()) {
+            PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.lineage.admit(peer.stream()) {
                 Ok(link) => {
                     incumbent::start(&self.lineage, link, *prepare);
                     // The connection is the takeover's from here on.
@@ -252,7 +252,7 @@ impl Control {
                 }
                 Err(refused) => peer.answer(&refused, now)?,
             },
-            Heard::Request(Request::Commit | Request::Active(_) | Request::Abort(_)) => {
+            PeerMessage::Request(ControlRequest::Commit | ControlRequest::Active(_) | ControlRequest::Abort(_)) => {
                 let why = "go on with a takeover: none was prepared here".to_owned();
                 peer.answer(&Answer::refused(why), now)?;
             }
@@ -288,7 +288,7 @@ impl Control {
     /// be gone, and whether this was the first to ask.
     fn announce(
         &mut self,
-        end: End,
+        end: WorkerEnd,
         reason: String,
         by: &Asker,
         asked: Option<Duration>,

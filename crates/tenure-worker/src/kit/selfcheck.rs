@@ -14,12 +14,12 @@ use tenure_core::deadline::Deadline;
 use tenure_core::launch::client::{self, Silence};
 use tenure_core::protocol::wire::Role;
 use tenure_core::store::event::What;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
 use crate::logs;
-use crate::ownership::Holding;
+use crate::ownership::Ownership;
 use crate::status::Status;
-use tenure_core::policy::lifecycle::Happening;
+use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_sys::thread;
 
 /// Time between two looks: two lineages can live side by side for at most this long, and an idle machine hardly notices
@@ -30,7 +30,7 @@ const EVERY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts the thread. It ends when a stop has been announced.
-pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
+pub(crate) fn start(status: Status, holding: Arc<Ownership>) -> io::Result<()> {
     thread::start("tenure-self-check", move || {
         while !stops_within(&status, EVERY) {
             logs::rotate_own(
@@ -46,7 +46,7 @@ pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
                 && before == standing(&status)
             {
                 holding.note(What::SelfCheckFailed, &asker(), why.clone());
-                status.ask(Happening::SelfCheckFailed, format!("self-check: {why}"));
+                status.ask(LifecycleEvent::SelfCheckFailed, format!("self-check: {why}"));
                 return;
             }
         }
@@ -59,12 +59,12 @@ fn standing(status: &Status) -> (Role, u64) {
 }
 
 fn stops_within(status: &Status, limit: Duration) -> bool {
-    let mut stopping = [Interest::new(status.stopping(), Want::Read)];
+    let mut stopping = [Interest::new(status.stopping(), Readiness::Read)];
     poll::wait(&mut stopping, Some(limit)).is_ok_and(|ready| ready > 0)
 }
 
 /// What proves that this worker is not the one that its paths lead to; `None` when nothing does.
-fn find_mismatch(status: &Status, holding: &Holding) -> Option<String> {
+fn find_mismatch(status: &Status, holding: &Ownership) -> Option<String> {
     if let Ok(false) = holding.lease_is_at_path() {
         return Some("the lease file at its path is another one, or gone".to_owned());
     }
@@ -77,7 +77,7 @@ fn find_mismatch(status: &Status, holding: &Holding) -> Option<String> {
     wrong_answer(status, holding)
 }
 
-fn directory_moved(holding: &Holding) -> Option<String> {
+fn directory_moved(holding: &Ownership) -> Option<String> {
     let held = tenure_sys::dir::fstat(holding.state.dir().as_fd()).ok()?;
     match std::fs::metadata(holding.state.path()) {
         Ok(found) if (found.dev(), found.ino()) == (held.dev, held.ino) => None,
@@ -89,7 +89,7 @@ fn directory_moved(holding: &Holding) -> Option<String> {
     }
 }
 
-fn wrong_answer(status: &Status, holding: &Holding) -> Option<String> {
+fn wrong_answer(status: &Status, holding: &Ownership) -> Option<String> {
     let stage = Deadline::start(PATIENCE).stage("self-check").ok()?;
     let mut connection = match client::connect(&holding.state, stage) {
         Ok(connection) => connection,
@@ -112,12 +112,12 @@ fn wrong_answer(status: &Status, holding: &Holding) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::store::paths::file;
-    use tenure_sys::socket;
+        use tenure_core::store::paths::file;
+        use tenure_sys::socket;
 
-    use super::*;
-    use crate::ownership::tests::{Ground, ground};
-    use crate::status::tests::status;
+        use super::*;
+        use crate::ownership::tests::{Ground, ground};
+        use crate::status::tests::status;
 
     fn mismatch(ground: &Ground) -> Option<String> {
         find_mismatch(&status(), &ground.holding)

@@ -13,11 +13,11 @@ use tenure_core::asker;
 use tenure_core::deadline;
 use tenure_core::store::event::What;
 use tenure_sys::exit;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
-use crate::ownership::Holding;
+use crate::ownership::Ownership;
 use crate::status::{Deadlines, Status};
-use tenure_core::policy::lifecycle::{Deed, EXIT_FAILED, Happening, Life};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
 use tenure_sys::thread;
 
 /// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
@@ -32,54 +32,54 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 const OWN_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the thread.
-pub(crate) fn start(status: Status, holding: Arc<Holding>) -> io::Result<()> {
+pub(crate) fn start(status: Status, holding: Arc<Ownership>) -> io::Result<()> {
     thread::start("tenure-watchdog", move || watch(&status, &holding))
 }
 
 /// An end that a deadline brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct End {
+struct DeadlineEnd {
     at: Duration,
-    cause: Cause,
+    cause: DeadlineCause,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Cause {
+enum DeadlineCause {
     Boot,
     Overrun,
     Stall,
 }
 
-impl Cause {
-    fn happening(self) -> Happening {
+impl DeadlineCause {
+    fn happening(self) -> LifecycleEvent {
         match self {
-            Self::Boot => Happening::BootDeadline,
-            Self::Overrun => Happening::DrainDeadline,
-            Self::Stall => Happening::Stalled,
+            Self::Boot => LifecycleEvent::BootDeadline,
+            Self::Overrun => LifecycleEvent::DrainDeadline,
+            Self::Stall => LifecycleEvent::Stalled,
         }
     }
 }
 
 /// The next end, if nothing happens before. Heartbeats missed before `watched_from` do not count.
-fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<End> {
+fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd> {
     match deadlines.life {
-        Life::Booting => deadlines.boot_ends.map(|at| End { at, cause: Cause::Boot }),
+        Life::Booting => deadlines.boot_ends.map(|at| DeadlineEnd { at, cause: DeadlineCause::Boot }),
         Life::Active => {
             let (last, limit) = (deadlines.last_beat?, deadlines.stall_timeout?);
-            Some(End { at: last.max(watched_from).saturating_add(limit), cause: Cause::Stall })
+            Some(DeadlineEnd { at: last.max(watched_from).saturating_add(limit), cause: DeadlineCause::Stall })
         }
         Life::Draining | Life::Ended => {
-            deadlines.end_ends.map(|at| End { at: at.saturating_add(OVERRUN), cause: Cause::Overrun })
+            deadlines.end_ends.map(|at| DeadlineEnd { at: at.saturating_add(OVERRUN), cause: DeadlineCause::Overrun })
         }
     }
 }
 
-fn watch(status: &Status, holding: &Arc<Holding>) {
+fn watch(status: &Status, holding: &Arc<Ownership>) {
     let mut watched_from = Duration::ZERO;
     loop {
         let end = next_end(&status.deadlines(), watched_from);
         let left = end.map(|end| end.at.saturating_sub(deadline::monotonic()));
-        let mut changed = [Interest::new(status.deadlines_changed().as_fd(), Want::Read)];
+        let mut changed = [Interest::new(status.deadlines_changed().as_fd(), Readiness::Read)];
         // A wait that fails for lack of memory is taken as over; the deadline is asked again below.
         drop(poll::wait(&mut changed, left));
         status.deadlines_changed().drain();
@@ -88,18 +88,18 @@ fn watch(status: &Status, holding: &Arc<Holding>) {
         let due = next_end(&status.deadlines(), watched_from).filter(|end| now >= end.at);
         match due {
             None => {}
-            Some(End { at, cause: Cause::Stall }) if now.saturating_sub(at) > OWN_DELAY => watched_from = now,
-            Some(End { cause, .. }) => end_process(cause, status, holding),
+            Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => watched_from = now,
+            Some(DeadlineEnd { cause, .. }) => end_process(cause, status, holding),
         }
     }
 }
 
 /// Ends the process, unless what the deadline was for has happened in this very moment.
-fn end_process(cause: Cause, status: &Status, holding: &Arc<Holding>) {
+fn end_process(cause: DeadlineCause, status: &Status, holding: &Arc<Ownership>) {
     let deeds = status.happen(cause.happening());
     let code = deeds.iter().find_map(|deed| match deed {
-        Deed::Exit { code } => Some(*code),
-        Deed::ReportReady | Deed::ReportFailed | Deed::CloseListener | Deed::Drain => None,
+        LifecycleAction::Exit { code } => Some(*code),
+        LifecycleAction::ReportReady | LifecycleAction::ReportFailed | LifecycleAction::CloseListener | LifecycleAction::Drain => None,
     });
     let Some(code) = code else { return };
     let words = last_words(cause, holding);
@@ -116,35 +116,35 @@ fn end_process(cause: Cause, status: &Status, holding: &Arc<Holding>) {
     exit::now(code)
 }
 
-fn last_words(cause: Cause, holding: &Holding) -> String {
+fn last_words(cause: DeadlineCause, holding: &Ownership) -> String {
     let spec = &holding.brief.spec;
     match cause {
-        Cause::Boot => format!("it was not ready within {}", spec.start_timeout),
-        Cause::Overrun => "it had announced its end and did not end in time".to_owned(),
-        Cause::Stall => format!("its runtime did not answer for {}", spec.stall_timeout),
+        DeadlineCause::Boot => format!("it was not ready within {}", spec.start_timeout),
+        DeadlineCause::Overrun => "it had announced its end and did not end in time".to_owned(),
+        DeadlineCause::Stall => format!("its runtime did not answer for {}", spec.stall_timeout),
     }
 }
 
-fn speak(cause: Cause, words: &str, status: &Status, holding: &Holding) {
+fn speak(cause: DeadlineCause, words: &str, status: &Status, holding: &Ownership) {
     match cause {
         // The launcher is told first; it, or else we, write the event.
-        Cause::Boot => holding.report_failure("start", words),
-        Cause::Overrun => {
+        DeadlineCause::Boot => holding.report_failure("start", words),
+        DeadlineCause::Overrun => {
             let by = status.stop_request().map(|request| request.by);
             holding.note(What::Overran, &by.unwrap_or_else(asker), words);
         }
-        Cause::Stall => holding.note(What::Stalled, &asker(), words),
+        DeadlineCause::Stall => holding.note(What::Stalled, &asker(), words),
     }
-    let line = Line { generation: holding.generation(), words };
+    let line = WatchdogLine { generation: holding.generation(), words };
     drop(writeln!(io::stderr(), "{line}"));
 }
 
-struct Line<'a> {
+struct WatchdogLine<'a> {
     generation: u64,
     words: &'a str,
 }
 
-impl fmt::Display for Line<'_> {
+impl fmt::Display for WatchdogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
@@ -158,7 +158,7 @@ impl fmt::Display for Line<'_> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
@@ -172,16 +172,16 @@ mod tests {
         }
     }
 
-    fn end(deadlines: &Deadlines) -> Option<(Duration, Cause)> {
+    fn end(deadlines: &Deadlines) -> Option<(Duration, DeadlineCause)> {
         next_end(deadlines, Duration::ZERO).map(|end| (end.at, end.cause))
     }
 
     #[test]
     fn each_stand_of_a_life_has_its_own_deadline() {
-        assert_eq!(end(&deadlines(Life::Booting)), Some((SECOND * 30, Cause::Boot)));
-        assert_eq!(end(&deadlines(Life::Active)), Some((SECOND * 50, Cause::Stall)));
-        assert_eq!(end(&deadlines(Life::Draining)), Some((SECOND * 50 + OVERRUN, Cause::Overrun)));
-        assert_eq!(end(&deadlines(Life::Ended)), Some((SECOND * 50 + OVERRUN, Cause::Overrun)));
+        assert_eq!(end(&deadlines(Life::Booting)), Some((SECOND * 30, DeadlineCause::Boot)));
+        assert_eq!(end(&deadlines(Life::Active)), Some((SECOND * 50, DeadlineCause::Stall)));
+        assert_eq!(end(&deadlines(Life::Draining)), Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun)));
+        assert_eq!(end(&deadlines(Life::Ended)), Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun)));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::handshake::{Brief, Report, Succession};
+use tenure_core::launch::handshake::{Handshake, Report, Succession};
 use tenure_core::launch::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
 use tenure_core::launch::version::{self, NoVersion};
 use tenure_core::protocol::ends::{self, End};
@@ -24,17 +24,17 @@ use tenure_sys::identity::Identity;
 use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
 
-use crate::build::Source;
+use crate::build::BuildWatcher;
 use crate::handoff::hand_over::HandOver;
-use crate::handoff::lineage::{self, Lineage, Named, duplicates};
+use crate::handoff::lineage::{self, HandoffContext, NamedListeners, duplicates};
 use crate::handoff::{TakeoverError, successor};
-use crate::kit::adopt::{self, AdoptError, Adopted, Place, broken};
+use crate::kit::adopt::{self, AdoptError, Adopted, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
-use crate::ownership::Holding;
+use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
 use crate::reason;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
-use tenure_core::policy::lifecycle::{Deed, EXIT_FAILED, Happening, Life};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
 
 mod begin;
 mod ended;
@@ -68,13 +68,13 @@ pub use error::ReadyError;
 /// be found dead by the next launcher.
 #[derive(Debug)]
 pub struct Worker {
-    holding: Arc<Holding>,
+    holding: Arc<Ownership>,
     status: Status,
-    source: Source,
-    lineage: Arc<Lineage>,
-    side: Side,
+    source: BuildWatcher,
+    lineage: Arc<HandoffContext>,
+    side: HandoffSide,
     endpoints: Vec<Endpoint>,
-    listeners: Named,
+    listeners: NamedListeners,
     handed: Vec<u8>,
     own: Identity,
     born: Duration,
@@ -83,15 +83,15 @@ pub struct Worker {
 
 /// How far this worker has come with the place of another.
 #[derive(Debug)]
-enum Side {
+enum HandoffSide {
     /// It is nobody's successor, or not any more.
     Alone,
     /// It stands by.
-    Beside(successor::Standby),
+    Beside(successor::StandbyPhase),
     /// It shares lease and listeners.
-    Prepared(Box<successor::Prepared>),
+    Prepared(Box<successor::PreparedPhase>),
     /// The scope is its own.
-    Granted(Box<successor::Granted>),
+    Granted(Box<successor::GrantedPhase>),
 }
 
 /// This process before the scope is its own: where another worker serves, that one goes on meanwhile.
@@ -125,7 +125,7 @@ impl Standby {
 
     /// What the launcher said about this activation.
     #[must_use]
-    pub fn brief(&self) -> &Brief {
+    pub fn brief(&self) -> &Handshake {
         self.0.brief()
     }
 
@@ -172,29 +172,29 @@ impl Worker {
     /// opened: TERM and INT are blocked for all threads from here on and mean a stop, and the inherited descriptors have
     /// fixed numbers. From its return on the worker answers HELLO as booting, and its boot has a deadline.
     ///
-    /// The soft limit of open files is raised to the hard one; [`Brief::nofile`] is what children should get.
+    /// The soft limit of open files is raised to the hard one; [`Handshake::nofile`] is what children should get.
     pub fn adopt() -> Result<Option<Self>, AdoptError> {
         Standby::adopt()?.map(Standby::take_over).transpose()
     }
 
     /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is known;
     /// the app begins after that.
-    fn begin(holding: Arc<Holding>, place: Place, signals: SignalFd) -> Result<Self, AdoptError> {
+    fn begin(holding: Arc<Ownership>, place: StartingPoint, signals: SignalFd) -> Result<Self, AdoptError> {
         let started = |name| move |source| AdoptError::Thread { name, source };
         let born = monotonic();
         let hello = begin::hello(&holding).map_err(broken("its own identity"))?;
         let own = hello.identity.clone();
         let status = Status::new(hello, begin::budgets(&holding.brief)).map_err(broken("an eventfd"))?;
-        let source = Source::new().map_err(broken("an eventfd"))?;
-        let lineage = Arc::new(Lineage::new(Arc::clone(&holding), status.clone()));
+        let source = BuildWatcher::new().map_err(broken("an eventfd"))?;
+        let lineage = Arc::new(HandoffContext::new(Arc::clone(&holding), status.clone()));
         let (beside, endpoints, listeners) = begin::settle(place, &lineage)?;
-        let side = beside.map_or(Side::Alone, Side::Beside);
+        let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
 
         let told =
-            control::Told { status: status.clone(), source: source.clone(), lineage: Arc::clone(&lineage) };
+            control::ControlAccount { status: status.clone(), source: source.clone(), lineage: Arc::clone(&lineage) };
         control::start(told, Arc::clone(&holding), signals).map_err(started("tenure-control"))?;
         watchdog::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-watchdog"))?;
-        if matches!(side, Side::Alone) {
+        if matches!(side, HandoffSide::Alone) {
             match holding.channel.await_go().map_err(AdoptError::Channel)? {
                 Go::Given => {}
                 Go::LauncherGone => {
@@ -218,7 +218,7 @@ impl Worker {
             born,
             service: Service::default(),
         };
-        if matches!(worker.side, Side::Alone) {
+        if matches!(worker.side, HandoffSide::Alone) {
             worker.look_after_itself().map_err(started("tenure-self-check"))?;
         }
         Ok(worker)
@@ -232,26 +232,26 @@ impl Worker {
     #[must_use]
     pub fn terms(&self) -> Option<&Succession> {
         match &self.side {
-            Side::Alone => None,
-            Side::Beside(standby) => Some(&standby.terms),
-            Side::Prepared(prepared) => Some(prepared.terms()),
-            Side::Granted(granted) => Some(granted.terms()),
+            HandoffSide::Alone => None,
+            HandoffSide::Beside(standby) => Some(&standby.terms),
+            HandoffSide::Prepared(prepared) => Some(prepared.terms()),
+            HandoffSide::Granted(granted) => Some(granted.terms()),
         }
     }
 
     /// Readable when the worker whose listeners are shared has ended: then the scope is to be taken at once.
     pub(crate) fn incumbent_lost(&self) -> Option<BorrowedFd<'_>> {
         match &self.side {
-            Side::Prepared(prepared) => Some(prepared.incumbent()),
-            Side::Alone | Side::Beside(_) | Side::Granted(_) => None,
+            HandoffSide::Prepared(prepared) => Some(prepared.incumbent()),
+            HandoffSide::Alone | HandoffSide::Beside(_) | HandoffSide::Granted(_) => None,
         }
     }
 
     /// Shares lease and listeners of the worker that serves; nothing where none does.
     fn prepare(&mut self) -> Result<(), TakeoverError> {
-        let standby = match mem::replace(&mut self.side, Side::Alone) {
-            Side::Beside(standby) => standby,
-            other @ (Side::Alone | Side::Prepared(_) | Side::Granted(_)) => {
+        let standby = match mem::replace(&mut self.side, HandoffSide::Alone) {
+            HandoffSide::Beside(standby) => standby,
+            other @ (HandoffSide::Alone | HandoffSide::Prepared(_) | HandoffSide::Granted(_)) => {
                 self.side = other;
                 return Ok(());
             }
@@ -262,7 +262,7 @@ impl Worker {
             .map_err(|source| TakeoverError::Io { what: "the listeners", source })
             .inspect_err(|error| self.tell_refusal(error))?;
         self.endpoints.clone_from(&prepared.taken.endpoints);
-        self.side = Side::Prepared(Box::new(prepared));
+        self.side = HandoffSide::Prepared(Box::new(prepared));
         Ok(())
     }
 
@@ -279,9 +279,9 @@ impl Worker {
     /// Takes the scope from the worker that serves; nothing where none does, or it is taken.
     pub(crate) fn commit(&mut self) -> Result<(), TakeoverError> {
         self.prepare()?;
-        let prepared = match mem::replace(&mut self.side, Side::Alone) {
-            Side::Prepared(prepared) => prepared,
-            other @ (Side::Alone | Side::Beside(_) | Side::Granted(_)) => {
+        let prepared = match mem::replace(&mut self.side, HandoffSide::Alone) {
+            HandoffSide::Prepared(prepared) => prepared,
+            other @ (HandoffSide::Alone | HandoffSide::Beside(_) | HandoffSide::Granted(_)) => {
                 self.side = other;
                 return Ok(());
             }
@@ -290,7 +290,7 @@ impl Worker {
             prepared.commit(&self.lineage, &self.own).inspect_err(|error| self.tell_refusal(error))?;
         self.holding.begin_words();
         self.handed = mem::take(&mut granted.state);
-        self.side = Side::Granted(Box::new(granted));
+        self.side = HandoffSide::Granted(Box::new(granted));
         self.look_after_itself()
             .map_err(|source| TakeoverError::Io { what: "the thread of its self-check", source })
     }
@@ -327,7 +327,7 @@ impl Worker {
 
     /// What the launcher said about this activation.
     #[must_use]
-    pub fn brief(&self) -> &Brief {
+    pub fn brief(&self) -> &Handshake {
         &self.holding.brief
     }
 
@@ -391,7 +391,7 @@ impl Worker {
     /// [`Worker::ready`] the launcher gets `stage` and `message`, and callers that wait get them from it.
     #[must_use]
     pub fn fail(self, stage: &str, message: &str) -> u8 {
-        self.end(Happening::AppFailed, stage, message)
+        self.end(LifecycleEvent::AppFailed, stage, message)
     }
 
     /// Readable once a stop was asked for (STOP, TERM, INT, [`Status::ask_stop`], a failed self-check), and from then on:
@@ -423,7 +423,7 @@ impl Worker {
             }
             None => ("boot", "it ended before it was ready".to_owned()),
         };
-        self.end(Happening::Drained, stage, &message)
+        self.end(LifecycleEvent::Drained, stage, &message)
     }
 
     /// Puts on record that the app ended by itself. [`end`](Self::end) then adds no account of its own.
@@ -432,7 +432,7 @@ impl Worker {
         drop(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
 
-    fn end(mut self, happening: Happening, stage: &str, message: &str) -> u8 {
+    fn end(mut self, happening: LifecycleEvent, stage: &str, message: &str) -> u8 {
         let unasked = self.status.life() == Life::Active;
         if let Some(end) = self.service.ended(&self.holding, happening, message).filter(|_| unasked) {
             self.note_end(end);
@@ -440,10 +440,10 @@ impl Worker {
         let deeds = self.status.happen(happening);
         self.status.end_within(self.holding.brief.spec.end_budget());
         let blameless = stage == LACK;
-        if let Side::Prepared(prepared) = &self.side {
+        if let HandoffSide::Prepared(prepared) = &self.side {
             prepared.say(message, blameless);
         }
-        self.lineage.end_announced(lineage::End::Of(happening), message, blameless);
+        self.lineage.end_announced(lineage::WorkerEnd::Of(happening), message, blameless);
         // A successor that is to be ended is ended before this process is.
         self.lineage.await_idle();
         if !self.lineage.may_be_taken_back() {
@@ -452,8 +452,8 @@ impl Worker {
         // Heard only by a launcher that was told nothing yet.
         self.holding.report_failure(stage, message);
         let code = deeds.iter().find_map(|deed| match deed {
-            Deed::Exit { code } => Some(*code),
-            Deed::ReportReady | Deed::ReportFailed | Deed::CloseListener | Deed::Drain => None,
+            LifecycleAction::Exit { code } => Some(*code),
+            LifecycleAction::ReportReady | LifecycleAction::ReportFailed | LifecycleAction::CloseListener | LifecycleAction::Drain => None,
         });
         u8::try_from(code.unwrap_or(EXIT_FAILED)).unwrap_or(u8::MAX)
     }

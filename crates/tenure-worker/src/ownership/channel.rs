@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use tenure_core::launch::handshake::{Brief, GO, LONGEST_MESSAGE, Report};
+use tenure_core::launch::handshake::{GO, Handshake, LONGEST_MESSAGE, Report};
 use tenure_sys::{pipe, socket};
 
 /// The channel; closed by its one report.
@@ -39,7 +39,7 @@ pub(crate) enum Go {
 
 impl Channel {
     /// Takes the channel and reads the brief, which was sent before this process was started.
-    pub(crate) fn open(fd: OwnedFd) -> Result<(Self, Brief), ChannelError> {
+    pub(crate) fn open(fd: OwnedFd) -> Result<(Self, Handshake), ChannelError> {
         let received = socket::recv(fd.as_fd(), LONGEST_MESSAGE).map_err(ChannelError::Read)?;
         if received.bytes.is_empty() {
             return Err(ChannelError::NoBrief);
@@ -83,7 +83,7 @@ impl Channel {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     fn channel() -> (OwnedFd, Channel) {
         let (ours, theirs) = socket::pair().expect("a pair");

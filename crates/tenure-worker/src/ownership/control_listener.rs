@@ -8,9 +8,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// The place of the listener.
 #[derive(Debug, Default)]
-pub(crate) struct Door(Mutex<Option<Arc<UnixListener>>>);
+pub(crate) struct ControlListener(Mutex<Option<Arc<UnixListener>>>);
 
-impl Door {
+impl ControlListener {
     /// Callers are answered on this listener from now on.
     pub(crate) fn open(&self, listener: UnixListener) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(listener));

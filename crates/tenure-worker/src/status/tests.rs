@@ -64,8 +64,8 @@ fn a_wait_for_a_newer_generation_holds_for_a_newer_worker_only() {
 #[test]
 fn an_announced_end_ends_every_wait_and_is_announced_once() {
     let status = status();
-    assert!(status.announce(Happening::StopAsked, request(Duration::from_secs(9))));
-    assert!(!status.announce(Happening::StopAsked, request(Duration::from_secs(5))));
+    assert!(status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(9))));
+    assert!(!status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(5))));
     assert!(status.holds(Until::GenerationAbove(99), false));
     assert!(status.hello().draining);
 }
@@ -73,11 +73,11 @@ fn an_announced_end_ends_every_wait_and_is_announced_once() {
 #[test]
 fn a_second_stop_can_only_bring_the_end_nearer() {
     let status = status();
-    status.announce(Happening::StopAsked, request(Duration::from_secs(9)));
-    status.announce(Happening::StopAsked, request(Duration::from_mins(1)));
+    status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(9)));
+    status.announce(LifecycleEvent::StopAsked, request(Duration::from_mins(1)));
     let ends = status.deadlines().end_ends.expect("announced");
     assert!(ends <= deadline::monotonic() + Duration::from_secs(9));
-    status.announce(Happening::StopAsked, request(Duration::from_secs(1)));
+    status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(1)));
     assert!(status.deadlines().end_ends.expect("announced") < ends);
 }
 
@@ -85,9 +85,9 @@ fn a_second_stop_can_only_bring_the_end_nearer() {
 fn readiness_takes_the_boot_deadline_away() {
     let status = status();
     assert!(status.deadlines().boot_ends.is_some());
-    assert_eq!(status.happen(Happening::AppReady), [Deed::ReportReady]);
+    assert_eq!(status.happen(LifecycleEvent::AppReady), [LifecycleAction::ReportReady]);
     assert_eq!(status.deadlines().boot_ends, None);
-    assert!(status.happen(Happening::BootDeadline).is_empty());
+    assert!(status.happen(LifecycleEvent::BootDeadline).is_empty());
 }
 
 #[test]

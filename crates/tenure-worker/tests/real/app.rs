@@ -7,7 +7,7 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::ExitCode;
 
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::spawn::{self, Launch};
 use tenure_worker::Worker;
 
@@ -53,7 +53,7 @@ fn live(mut worker: Worker, mode: &str) -> u8 {
 fn serve(worker: &Worker, listener: &TcpListener) {
     loop {
         let mut waiting =
-            [Interest::new(worker.stop_signal(), Want::Read), Interest::new(listener.as_fd(), Want::Read)];
+            [Interest::new(worker.stop_signal(), Readiness::Read), Interest::new(listener.as_fd(), Readiness::Read)];
         poll::wait(&mut waiting, None).expect("a wait");
         let [stop, connection] = waiting.map(|interest| interest.ready());
         if stop {
@@ -67,7 +67,7 @@ fn serve(worker: &Worker, listener: &TcpListener) {
 
 /// Once somebody connects: opens descriptors until there are none, answers on the very last one, and keeps them all.
 fn eat_descriptors(worker: &Worker, listener: &TcpListener) {
-    let mut waiting = [Interest::new(listener.as_fd(), Want::Read)];
+    let mut waiting = [Interest::new(listener.as_fd(), Readiness::Read)];
     poll::wait(&mut waiting, None).expect("a wait");
     tenure_sys::limits::set_nofile_soft(64).expect("a limit");
     let mut eaten: Vec<OwnedFd> = Vec::new();

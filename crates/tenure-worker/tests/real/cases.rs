@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use tenure_core::fault::Point;
-use tenure_core::launch::retire::Ending;
+use tenure_core::launch::retire::ProvedEnd;
 use tenure_core::protocol::wire::{AppState, Role};
 use tenure_core::spec::amount::Span;
 use tenure_core::store::paths::file;
@@ -55,7 +55,7 @@ fn a_stop_leaves_records_and_no_socket() {
     let hello = serving(&spec("serve"));
     assert!(state().dir().exists(file::PID).expect("readable"));
     let stopped = stop();
-    assert_eq!((stopped.pid, stopped.ending), (Some(hello.identity.pid), Ending::Asked));
+    assert_eq!((stopped.pid, stopped.ending), (Some(hello.identity.pid), ProvedEnd::Asked));
     assert!(!state().dir().exists(file::CONTROL).expect("readable"));
     assert!(!state().dir().exists(file::PID).expect("readable"));
     let ledger = read_ledger(&state()).expect("readable");
@@ -93,7 +93,7 @@ fn a_boot_that_hangs_is_ended_by_its_own_watchdog() {
 fn a_boot_that_outlives_its_launcher_is_ended_all_the_same() {
     let mut spec = spec("hangs");
     spec.start_timeout = Span::millis(600);
-    let order = tenure_core::Order::new(crate::kit::scope(), spec).expect("a good spec");
+    let order = tenure_core::Request::new(crate::kit::scope(), spec).expect("a good spec");
     let Ok(Ensured::Warming(_)) = tenure_core::ensure(&order.budget(Duration::from_millis(250))) else {
         panic!("it boots longer than that")
     };
@@ -102,13 +102,13 @@ fn a_boot_that_outlives_its_launcher_is_ended_all_the_same() {
 }
 
 fn a_worker_that_is_stopped_while_it_boots_says_so() {
-    let order = tenure_core::Order::new(crate::kit::scope(), spec("boots-until-stop")).expect("a good spec");
+    let order = tenure_core::Request::new(crate::kit::scope(), spec("boots-until-stop")).expect("a good spec");
     let Ok(Ensured::Warming(_)) = tenure_core::ensure(&order.budget(Duration::from_millis(250))) else {
         panic!("it boots until it is stopped")
     };
     let booting = ask();
     assert_eq!((booting.role, booting.app.state), (Role::Booting, AppState::Booting));
-    assert_eq!(stop().ending, Ending::Asked);
+    assert_eq!(stop().ending, ProvedEnd::Asked);
     assert!(happened("StartFailed: stop: it was asked to end before it was ready (test)"), "{:?}", events());
 }
 
@@ -117,7 +117,7 @@ fn a_worker_that_does_not_drain_is_gone_within_a_second_of_its_deadline() {
     spec.drain_timeout = Span::millis(200);
     serving(&spec);
     let began = tenure_core::deadline::monotonic();
-    assert_eq!(stop().ending, Ending::Asked);
+    assert_eq!(stop().ending, ProvedEnd::Asked);
     let took = tenure_core::deadline::monotonic().saturating_sub(began);
     // The promise is a time, a second; the rest is for a machine that is busy with other tests. What is stuck is so for ever.
     assert!(took < Duration::from_secs(10), "{took:?}");

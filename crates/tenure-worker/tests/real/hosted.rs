@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use tenure_core::protocol::wire::{AppState, Hello};
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Health, Listen, ListenMode, Ready, Spec};
-use tenure_core::{Ensured, Error, Order};
+use tenure_core::{Ensured, Error, Request};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 use tenure_sys::socket;
 
@@ -50,7 +50,7 @@ fn http() -> Spec {
 
 fn ensure(spec: &Spec) -> Result<Ensured, Error> {
     let host = std::env::current_exe().expect("a program has a path");
-    tenure_core::ensure(&Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host))
+    tenure_core::ensure(&Request::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host))
 }
 
 fn serving(spec: &Spec) -> Hello {

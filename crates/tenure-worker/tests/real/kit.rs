@@ -13,7 +13,7 @@ use tenure_core::deadline::Deadline;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::{Kind, Listen, ListenMode, Spec};
 use tenure_core::store::paths::{ROOT_VARIABLE, StateDir};
-use tenure_core::{Ensured, Error, Order, Scope};
+use tenure_core::{Ensured, Error, Request, Scope};
 use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::tree;
@@ -145,7 +145,7 @@ pub(crate) fn spec(mode: &str) -> Spec {
 }
 
 pub(crate) fn ensure(spec: &Spec) -> Result<Ensured, Error> {
-    tenure_core::ensure(&Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG))
+    tenure_core::ensure(&Request::new(scope(), spec.clone()).expect("a good spec").budget(LONG))
 }
 
 /// A worker that serves.
@@ -165,7 +165,7 @@ pub(crate) fn handle(hello: &Hello) -> ProcessHandle {
 }
 
 pub(crate) fn stop() -> tenure_core::Stopped {
-    let order = tenure_core::StopOrder { scope: scope(), budget: LONG, reason: "test".into(), hold: false };
+    let order = tenure_core::StopOptions { scope: scope(), budget: LONG, reason: "test".into(), hold: false };
     tenure_core::stop(&order).unwrap_or_else(|error| panic!("{error:?}"))
 }
 

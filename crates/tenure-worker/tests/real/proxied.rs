@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Health, Listen, ListenMode, Ready, Spec, Upstream};
-use tenure_core::{Ensured, Order};
+use tenure_core::{Ensured, Request};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 
 use crate::kit::{Case, LONG, cases, end, events, gone, happened, scope, stop};
@@ -42,7 +42,7 @@ fn told() -> Upstream {
 
 fn serving(spec: &Spec) -> Hello {
     let host = std::env::current_exe().expect("a program has a path");
-    let order = Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host);
+    let order = Request::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host);
     match tenure_core::ensure(&order) {
         Ok(Ensured::Serving(_, up)) => up.hello,
         other => panic!("it does not serve: {other:?}"),
@@ -176,7 +176,7 @@ fn a_stranger_on_the_private_address_is_named_and_gets_nobody() {
     let address = stranger.local_addr().expect("an address");
     let spec = proxied(&["self", &address.to_string()], Upstream::Address(address));
     let host = std::env::current_exe().expect("a program has a path");
-    let order = Order::new(scope(), spec).expect("a good spec").budget(LONG).host(host);
+    let order = Request::new(scope(), spec).expect("a good spec").budget(LONG).host(host);
     let error = tenure_core::ensure(&order).expect_err("the address is taken");
     assert!(format!("{error:?}").contains(&format!("pid {} (", std::process::id())), "{error:?}");
 }

@@ -14,7 +14,7 @@ use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
-use tenure_worker::host::program::{self, Berth, Heard, Plan, Program, ProgramError, Started};
+use tenure_worker::host::program::{self, Program, ProgramError, ProgramPlan, ShimReport, Slot, Started};
 
 use crate::kit::{Case, LONG, cases, end, scope};
 
@@ -36,10 +36,10 @@ fn state() -> StateDir {
     StateDir::create(&scope()).expect("a state directory")
 }
 
-fn plan(state: &StateDir, script: &str, grace: Duration) -> Plan {
+fn plan(state: &StateDir, script: &str, grace: Duration) -> ProgramPlan {
     let cookie = scope::program_cookie(&state.id(), 1);
     let variables = [("PATH", "/usr/bin:/bin"), (scope::COOKIE_VARIABLE, &cookie)];
-    Plan {
+    ProgramPlan {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
         cwd: "/".into(),
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
@@ -61,11 +61,11 @@ struct Tree {
     first_line: String,
 }
 
-fn start(state: &StateDir, plan: &Plan, listeners: &[OwnedFd]) -> Tree {
-    let started = program::start(state, plan, listeners, Berth::Alone, &mut |_| Ok(())).expect("it starts");
+fn start(state: &StateDir, plan: &ProgramPlan, listeners: &[OwnedFd]) -> Tree {
+    let started = program::start(state, plan, listeners, Slot::Alone, &mut |_| Ok(())).expect("it starts");
     let Started { mut program, output, .. } = started;
     let heard = program.hear();
-    assert!(matches!(heard, Heard::Runs(_)), "{heard:?}");
+    assert!(matches!(heard, ShimReport::Runs(_)), "{heard:?}");
     let mut output = BufReader::new(File::from(output));
     let mut first_line = String::new();
     output.read_line(&mut first_line).expect("text");
@@ -87,10 +87,10 @@ impl Tree {
     }
 
     /// What is told next beside what had to be killed.
-    fn next(&mut self) -> Heard {
+    fn next(&mut self) -> ShimReport {
         loop {
             let heard = self.program.hear();
-            if !matches!(heard, Heard::Kills { .. }) {
+            if !matches!(heard, ShimReport::Kills { .. }) {
                 return heard;
             }
         }
@@ -98,13 +98,13 @@ impl Tree {
 
     fn exited(&mut self) -> ExitStatus {
         let heard = self.next();
-        let Heard::Exited(status) = heard else { panic!("no end: {heard:?}") };
+        let ShimReport::Exited(status) = heard else { panic!("no end: {heard:?}") };
         status
     }
 
     fn gone(&mut self) {
         let heard = self.next();
-        assert!(matches!(heard, Heard::Gone), "{heard:?}");
+        assert!(matches!(heard, ShimReport::Gone), "{heard:?}");
     }
 }
 
@@ -182,7 +182,7 @@ fn what_a_killed_shim_left_is_ended_by_its_mark() {
     let (state, mut tree) = grown("setsid sleep 1000 & echo up; exec sleep 1000", LONG);
     end(&ProcessHandle::open(tree.program.shim()).expect("it runs"));
     let heard = tree.program.hear();
-    assert!(matches!(heard, Heard::Lost), "{heard:?}");
+    assert!(matches!(heard, ShimReport::Lost), "{heard:?}");
     assert!(!lock_is_free(&state));
     tree.program.clear(&state).expect("it can be ended");
     assert_eq!(tree.rest(), "");
@@ -197,14 +197,14 @@ fn a_program_that_cannot_be_run_is_told_and_leaves_nothing() {
     std::fs::set_permissions(&script, executable).expect("executable");
     let mut plan = plan(&state, "", LONG);
     plan.command = vec![script.display().to_string()];
-    let mut started = program::start(&state, &plan, &[], Berth::Alone, &mut |_| Ok(())).expect("a shim");
+    let mut started = program::start(&state, &plan, &[], Slot::Alone, &mut |_| Ok(())).expect("a shim");
     let heard = started.program.hear();
     assert!(
-        matches!(&heard, Heard::CannotRun { message, lasting: true } if message.contains("interpreter")),
+        matches!(&heard, ShimReport::CannotRun { message, lasting: true } if message.contains("interpreter")),
         "{heard:?}"
     );
     let heard = started.program.hear();
-    assert!(matches!(heard, Heard::Gone), "{heard:?}");
+    assert!(matches!(heard, ShimReport::Gone), "{heard:?}");
     assert!(lock_is_free(&state));
 }
 
@@ -217,7 +217,7 @@ fn an_unrecorded_shim_is_given_up() {
             &state,
             &plan(&state, "echo up", LONG),
             &[],
-            Berth::Alone,
+            Slot::Alone,
             &mut |record| match &record.shim {
                 None => Ok(()),
                 Some(identity) => {

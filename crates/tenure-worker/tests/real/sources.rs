@@ -10,7 +10,7 @@ use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::build;
 use tenure_core::spec::{Kind, Ready, Spec};
 use tenure_core::store::paths::file;
-use tenure_core::{Ensured, How, Order, Version};
+use tenure_core::{Ensured, How, Request, Version};
 use tenure_sys::process::{self, Verified};
 
 use crate::kit::{Case, LONG, ask, cases, end, gone, scope, spec, state, stop};
@@ -49,7 +49,7 @@ fn hosted(place: &Path) -> Spec {
 
 fn ensure(spec: &Spec) -> Ensured {
     let host = std::env::current_exe().expect("a program has a path");
-    let order = Order::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host);
+    let order = Request::new(scope(), spec.clone()).expect("a good spec").budget(LONG).host(host);
     tenure_core::ensure(&order).unwrap_or_else(|error| panic!("{error:?} {:?}", error.last_words()))
 }
 

@@ -11,8 +11,8 @@ use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Listen, ListenMode, Ready};
 use tenure_core::{Scope, Spec, Version};
 
-use super::stage::{Stage, StageError};
-use crate::answer::State;
+use super::stage::{DemoStage, StageError};
+use crate::answer::AnswerState;
 use crate::cmd::call::Call;
 use crate::output::account;
 use crate::output::failure::Failure;
@@ -32,7 +32,7 @@ pub(super) struct Measured {
 /// The demo while it runs.
 pub(super) struct Show<'call> {
     call: &'call Call,
-    pub(super) stage: Stage,
+    pub(super) stage: DemoStage,
     /// The worker of most acts.
     pub(super) web: Scope,
     /// One that never serves.
@@ -45,7 +45,7 @@ impl<'call> Show<'call> {
     pub(super) fn open(call: &'call Call) -> Result<Self, StageError> {
         let [web, broken] =
             ["web", "broken"].map(|name| Scope::new(name, None).expect("a plain word is a name"));
-        let stage = Stage::set(&[&web, &broken])?;
+        let stage = DemoStage::set(&[&web, &broken])?;
         Ok(Self { call, stage, web, broken, measured: Vec::new() })
     }
 
@@ -94,10 +94,10 @@ pub(super) fn promise(holds: bool, what: impl FnOnce() -> String) -> Result<(), 
 #[expect(clippy::needless_pass_by_value, reason = "it is what `map_err` hands over")]
 pub(super) fn failed(error: StageError) -> Failure {
     let state = match error {
-        StageError::Interrupted => State::Interrupted,
-        StageError::TimedOut { .. } => State::TimedOut,
-        StageError::Io { .. } => State::SpawnFailed,
-        StageError::Answer { .. } | StageError::Promise(_) => State::Bug,
+        StageError::Interrupted => AnswerState::Interrupted,
+        StageError::TimedOut { .. } => AnswerState::TimedOut,
+        StageError::Io { .. } => AnswerState::SpawnFailed,
+        StageError::Answer { .. } | StageError::Promise(_) => AnswerState::Bug,
     };
     Failure::because(state, &error).hint(
         "the demo uses a state directory of its own and has cleared it; `tenure list` shows your workers",

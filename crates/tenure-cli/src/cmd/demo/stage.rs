@@ -20,7 +20,7 @@ use tenure_core::store::paths::{self, StateDir};
 use tenure_core::{Scope, Spec};
 use tenure_sys::dir::Dir;
 use tenure_sys::identity::Identity;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ExitStatus, Signal, Verified};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -69,15 +69,15 @@ pub(super) fn io(what: &'static str) -> impl Fn(io::Error) -> StageError {
 
 /// The part of a document of `ensure` that the demo looks at.
 #[derive(Debug, Deserialize)]
-pub(super) struct Answer {
+pub(super) struct DemoAnswer {
     pub(super) state: String,
     pub(super) pid: Option<u32>,
     pub(super) version: Option<String>,
     #[serde(default)]
     pub(super) endpoints: Vec<Endpoint>,
     #[serde(default)]
-    pub(super) warnings: Vec<Told>,
-    pub(super) error: Option<Told>,
+    pub(super) warnings: Vec<DemoMessage>,
+    pub(super) error: Option<DemoMessage>,
     /// Its own account of the time that it took.
     #[serde(default)]
     pub(super) took_us: u64,
@@ -85,7 +85,7 @@ pub(super) struct Answer {
 
 /// The part of a failure or a warning that the demo shows.
 #[derive(Debug, Deserialize)]
-pub(super) struct Told {
+pub(super) struct DemoMessage {
     pub(super) kind: String,
     pub(super) message: String,
     #[serde(default)]
@@ -93,7 +93,7 @@ pub(super) struct Told {
 }
 
 /// The stage; dropping it ends everything on it and removes the directory.
-pub(super) struct Stage {
+pub(super) struct DemoStage {
     root: PathBuf,
     executable: PathBuf,
     environment: Vec<(OsString, OsString)>,
@@ -109,7 +109,7 @@ pub(super) struct Launcher {
     stdout: File,
 }
 
-impl Stage {
+impl DemoStage {
     /// Sets the stage for these scopes.
     pub(super) fn set(scopes: &[&Scope]) -> Result<Self, StageError> {
         let signals = SignalFd::for_termination().map_err(io("listen for Ctrl-C"))?;
@@ -157,13 +157,13 @@ impl Stage {
     }
 
     /// A whole call of `ensure`.
-    pub(super) fn call(&self, scope: &Scope, spec: &Spec) -> Result<Answer, StageError> {
+    pub(super) fn call(&self, scope: &Scope, spec: &Spec) -> Result<DemoAnswer, StageError> {
         self.ensure(scope)?.release(spec)?.answer(self)
     }
 
     /// Waits for a descriptor, or for Ctrl-C, which comes first.
     fn wait(&self, fd: BorrowedFd<'_>) -> Result<bool, StageError> {
-        let mut waiting = [Interest::new(self.signals.as_fd(), Want::Read), Interest::new(fd, Want::Read)];
+        let mut waiting = [Interest::new(self.signals.as_fd(), Readiness::Read), Interest::new(fd, Readiness::Read)];
         poll::wait(&mut waiting, Some(PATIENCE)).map_err(io("wait"))?;
         if waiting[0].ready() { Err(StageError::Interrupted) } else { Ok(waiting[1].ready()) }
     }
@@ -215,7 +215,7 @@ impl Stage {
     }
 }
 
-impl Drop for Stage {
+impl Drop for DemoStage {
     fn drop(&mut self) {
         // The failure that led here is the one to tell.
         drop(self.clear());
@@ -233,7 +233,7 @@ impl Launcher {
     }
 
     /// Waits for its end.
-    pub(super) fn end(&self, stage: &Stage) -> Result<ExitStatus, StageError> {
+    pub(super) fn end(&self, stage: &DemoStage) -> Result<ExitStatus, StageError> {
         if !stage.wait(self.child.handle().as_fd())? {
             return Err(StageError::TimedOut { command: self.command.clone() });
         }
@@ -241,7 +241,7 @@ impl Launcher {
     }
 
     /// Waits for its end and reads its answer.
-    pub(super) fn answer(mut self, stage: &Stage) -> Result<Answer, StageError> {
+    pub(super) fn answer(mut self, stage: &DemoStage) -> Result<DemoAnswer, StageError> {
         self.end(stage)?;
         let mut text = String::new();
         self.stdout.read_to_string(&mut text).map_err(io("read an answer"))?;

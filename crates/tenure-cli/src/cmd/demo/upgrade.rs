@@ -12,7 +12,7 @@ use tenure_sys::process::ProcessHandle;
 
 use super::load::{self, CLIENTS, Tally};
 use super::show::{PROBATION, Show, failed, promise};
-use super::stage::{Answer, StageError};
+use super::stage::{DemoAnswer, StageError};
 use crate::output::account;
 use crate::output::failure::Failure;
 use crate::output::render::printable;
@@ -21,8 +21,8 @@ use crate::output::render::printable;
 const ANSWERS: &str = "50";
 
 /// What a call under load came to.
-struct Seen {
-    answer: Answer,
+struct SeenCall {
+    answer: DemoAnswer,
     took: Duration,
     tally: Tally,
 }
@@ -34,7 +34,7 @@ impl Show<'_> {
             "A launcher of version 3 while {CLIENTS} clients ask, each time on a new connection …"
         ))?;
         let seen = self.passed_under_load(&self.server(3, &[])).map_err(failed)?;
-        let Seen { answer, took, tally } = &seen;
+        let SeenCall { answer, took, tally } = &seen;
         let [before, after] = ["2", "3"].map(|version| tally.of(version));
         promise(answer.state == "replaced" && answer.version.as_deref() == Some("3.0.0"), || {
             format!("the answer is {:?} with version {:?}", answer.state, answer.version)
@@ -50,7 +50,7 @@ impl Show<'_> {
     pub(super) fn roll_back(&mut self) -> Result<(), Failure> {
         self.say(&format!("The same with version 4, which serves {ANSWERS} requests and then fails …"))?;
         let seen = self.undone_under_load(&self.server(4, &["--fail-after", ANSWERS])).map_err(failed)?;
-        let Seen { answer, took, tally } = &seen;
+        let SeenCall { answer, took, tally } = &seen;
         let [before, after] = ["3", "4"].map(|version| tally.of(version));
         let warning = answer.warnings.iter().find(|warning| warning.kind == "offer-not-running");
         promise(answer.version.as_deref() == Some("3.0.0") && warning.is_some(), || {
@@ -68,7 +68,7 @@ impl Show<'_> {
     }
 
     /// The first call is answered when the new version serves; the next one, once that has failed, is told of it.
-    fn undone_under_load(&self, spec: &Spec) -> Result<Seen, StageError> {
+    fn undone_under_load(&self, spec: &Spec) -> Result<SeenCall, StageError> {
         let act = || {
             let served = self.stage.call(&self.web, spec)?;
             let began = monotonic();
@@ -79,11 +79,11 @@ impl Show<'_> {
             Ok((answer, monotonic().saturating_sub(began)))
         };
         let ((answer, took), tally) = load::during(self.address()?, act)?;
-        Ok(Seen { answer, took, tally })
+        Ok(SeenCall { answer, took, tally })
     }
 
     /// A call that puts another version in the place of the one that serves, until that one has ended: the probation is over.
-    fn passed_under_load(&self, spec: &Spec) -> Result<Seen, StageError> {
+    fn passed_under_load(&self, spec: &Spec) -> Result<SeenCall, StageError> {
         let before = self.stage.call(&self.web, &self.server(2, &[]))?.pid;
         let before = before.and_then(|pid| ProcessHandle::open(pid).ok());
         let act = || {
@@ -94,10 +94,10 @@ impl Show<'_> {
             Ok((answer, took))
         };
         let ((answer, took), tally) = load::during(self.address()?, act)?;
-        Ok(Seen { answer, took, tally })
+        Ok(SeenCall { answer, took, tally })
     }
 
-    fn record(&mut self, [what, wait]: [&'static str; 2], seen: &Seen) -> Result<(), Failure> {
+    fn record(&mut self, [what, wait]: [&'static str; 2], seen: &SeenCall) -> Result<(), Failure> {
         let Tally { refused, reset, longest, .. } = &seen.tally;
         let answered = seen.tally.answers();
         let counts = format!("{answered} connections answered, {refused} refused, {reset} reset");

@@ -9,10 +9,10 @@ use std::os::fd::AsFd;
 use std::time::Duration;
 
 use tenure_sys::fdset;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
 
-use crate::answer::State;
+use crate::answer::AnswerState;
 use crate::args::DemoWorker;
 use crate::output::failure::Failure;
 
@@ -29,7 +29,7 @@ pub(crate) fn run(words: &DemoWorker) -> Result<u8, Failure> {
     }
     let (listener, signals) = equipment().map_err(|error| {
         let mut failure =
-            Failure::new(State::WrongUse, "take the listener of the demo, which `tenure demo` hands over");
+            Failure::new(AnswerState::WrongUse, "take the listener of the demo, which `tenure demo` hands over");
         failure.told.causes = vec![error.to_string()];
         failure
     })?;
@@ -45,7 +45,7 @@ pub(crate) fn run(words: &DemoWorker) -> Result<u8, Failure> {
 }
 
 fn made_to_fail(what: &str) -> Failure {
-    Failure::new(State::SpawnFailed, what).hint("this program is made to fail; nothing is wrong")
+    Failure::new(AnswerState::SpawnFailed, what).hint("this program is made to fail; nothing is wrong")
 }
 
 /// What it was started with comes first: descriptors that are opened here must not take its place.
@@ -61,7 +61,7 @@ fn equipment() -> io::Result<(TcpListener, SignalFd)> {
 fn next_client(listener: &TcpListener, signals: &SignalFd) -> Option<TcpStream> {
     loop {
         let mut waiting =
-            [Interest::new(signals.as_fd(), Want::Read), Interest::new(listener.as_fd(), Want::Read)];
+            [Interest::new(signals.as_fd(), Readiness::Read), Interest::new(listener.as_fd(), Readiness::Read)];
         poll::wait(&mut waiting, None).ok()?;
         if waiting[0].ready() {
             return None;
@@ -102,7 +102,7 @@ pub(super) fn ask(stream: &mut TcpStream, within: Duration) -> io::Result<String
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn it_answers_with_its_version() {

@@ -52,9 +52,9 @@ fn now() -> Moment {
     Moment { boot: "b".into(), ms: 100_000 }
 }
 
-fn seen(name: &str, standing: Standing) -> Seen {
-    let target = Target { scope: scope(name), called: name.to_owned() };
-    Seen {
+fn seen(name: &str, standing: Standing) -> SeenScope {
+    let target = ScopeTarget { scope: scope(name), called: name.to_owned() };
+    SeenScope {
         target,
         standing: Ok(standing),
         record: Some(Desired::default()),
@@ -67,7 +67,7 @@ fn seen(name: &str, standing: Standing) -> Seen {
 }
 
 /// A scope with a pinned version and one that does not start.
-fn marked(name: &str, standing: Standing) -> Seen {
+fn marked(name: &str, standing: Standing) -> SeenScope {
     let mut record = Desired::default();
     let mut spec = Spec::of_command(vec!["node".into()], "/".into());
     for minor in [6, 7] {
@@ -78,11 +78,11 @@ fn marked(name: &str, standing: Standing) -> Seen {
     record.failed(&spec, "program ended with exit status 3 before it was ready", &then);
     record.failed(&spec, "program ended with exit status 3 before it was ready", &then);
     record.hold = Some(Version::new(13, 6, 0));
-    Seen { record: Some(record), ..seen(name, standing) }
+    SeenScope { record: Some(record), ..seen(name, standing) }
 }
 
 /// A scope that a person stopped for good.
-fn held(name: &str) -> Seen {
+fn held(name: &str) -> SeenScope {
     let mut held = marked(name, Standing::Down);
     let by = Asker { pid: 7, command: "/usr/bin/tenure stop memory --hold".into(), version: None };
     held.record.as_mut().expect("marked").down = Some(Down { by, at: Moment { ms: 90_000, ..now() } });
@@ -107,7 +107,7 @@ fn doubtful() -> Vec<Offered> {
 }
 
 /// One in each state.
-fn every_state() -> Vec<Seen> {
+fn every_state() -> Vec<SeenScope> {
     let several = |hello: &mut Hello| {
         hello.endpoints.push(Endpoint { name: "admin".into(), tcp: "127.0.0.1:4313".parse().expect("good") });
         hello.uptime_ms = 7_500_000;
@@ -134,18 +134,18 @@ fn every_state() -> Vec<Seen> {
         seen("failed", app(AppState::Failed, "its program ended 5 times within 1m")),
         seen("ending", Standing::NotServing(Box::new(draining))),
         seen("down", Standing::Down),
-        Seen { left: true, ..seen("left", Standing::Down) },
+        SeenScope { left: true, ..seen("left", Standing::Down) },
         held("held"),
         marked("pinned", with(|_| {})),
         seen("proving", with(probation)),
-        Seen { offered: doubtful(), ..seen("doubtful", with(|_| {})) },
-        Seen { offered: doubtful(), ..marked("pinned-doubtful", with(|_| {})) },
+        SeenScope { offered: doubtful(), ..seen("doubtful", with(|_| {})) },
+        SeenScope { offered: doubtful(), ..marked("pinned-doubtful", with(|_| {})) },
         seen("silent", silent(true, "pid 4242 is there and silent")),
         seen("wedged", silent(false, "pid 4242 is stopped")),
         seen("denied", Standing::Denied("connect to control.sock: permission denied".into())),
         seen("foreign", Standing::Foreign("it answers for another directory".into())),
-        Seen { record: None, ..seen("never", Standing::Down) },
-        Seen { record: None, unread, ..seen("damaged", Standing::Down) },
+        SeenScope { record: None, ..seen("never", Standing::Down) },
+        SeenScope { record: None, unread, ..seen("damaged", Standing::Down) },
     ]
 }
 
@@ -187,7 +187,7 @@ fn a_table_of_workers_without_anything_to_note_has_no_such_column() {
 
 #[test]
 fn each_state_has_its_colour() {
-    let code = |seen: &Seen| {
+    let code = |seen: &SeenScope| {
         let line = lines(seen, false);
         line.split('\u{1b}').nth(1).and_then(|rest| rest.split('m').next().map(str::to_owned))
     };
@@ -213,7 +213,7 @@ fn a_document_has_what_the_lines_have() {
         let before = Version::new(13, 4, 0);
         hello.probation = Some(Probation { left_ms: 7_000, for_ms: Some(3_000), before });
     });
-    let seen = Seen { standing: Ok(standing), offered: doubtful(), ..held("memory") };
+    let seen = SeenScope { standing: Ok(standing), offered: doubtful(), ..held("memory") };
     let document = One { schema_version: SCHEMA, row: seen.row(), details: seen.hello().map(Details::of) };
     let document = serde_json::to_string_pretty(&document).expect("JSON");
     settings().bind(|| assert_snapshot!(document));

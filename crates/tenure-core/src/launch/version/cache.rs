@@ -75,7 +75,7 @@ impl Question {
 
 /// What a file is without reading it. The time of change cannot be set, so every write shows in it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-struct Stamp {
+struct ChangeStamp {
     dev: u64,
     ino: u64,
     size: u64,
@@ -88,8 +88,8 @@ struct Stamp {
 /// How everything looked that an answer depends on. A file that is missing is a state like any other.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Evidence {
-    program: Option<Stamp>,
-    inputs: Vec<Option<Stamp>>,
+    program: Option<ChangeStamp>,
+    inputs: Vec<Option<ChangeStamp>>,
 }
 
 impl Evidence {
@@ -113,9 +113,9 @@ impl Evidence {
 }
 
 /// The stamp of a file; `None` where there is none.
-fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
+fn stamp(path: &Path) -> io::Result<Option<ChangeStamp>> {
     match fs::metadata(path) {
-        Ok(found) => Ok(Some(Stamp {
+        Ok(found) => Ok(Some(ChangeStamp {
             dev: found.dev(),
             ino: found.ino(),
             size: found.size(),
@@ -128,26 +128,26 @@ fn stamp(path: &Path) -> io::Result<Option<Stamp>> {
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Known {
+struct CachedVersions {
     schema_version: u32,
-    answers: Vec<Answer>,
+    answers: Vec<CachedAnswer>,
 }
 
 #[derive(Debug, Serialize, Deserialize)]
-struct Answer {
+struct CachedAnswer {
     question: Question,
     evidence: Evidence,
     version: Version,
 }
 
 #[derive(Deserialize)]
-struct Format {
+struct CacheFormat {
     schema_version: u32,
 }
 
 /// The answer that is known and still holds.
 pub(super) fn find(state: &StateDir, question: &Question) -> Option<Version> {
-    let Read::Known(known) = read(state) else { return None };
+    let CacheRead::Known(known) = read(state) else { return None };
     let answer = known.answers.into_iter().find(|answer| answer.question == *question)?;
     (Evidence::of(question)? == answer.evidence).then_some(answer.version)
 }
@@ -155,34 +155,34 @@ pub(super) fn find(state: &StateDir, question: &Question) -> Option<Version> {
 /// Keeps an answer. A file that cannot be written, or has a newer format, keeps what it has.
 pub(super) fn keep(state: &StateDir, question: &Question, evidence: Evidence, version: &Version) {
     let mut answers = match read(state) {
-        Read::Known(known) => known.answers,
-        Read::Nothing => Vec::new(),
-        Read::Newer => return,
+        CacheRead::Known(known) => known.answers,
+        CacheRead::Nothing => Vec::new(),
+        CacheRead::Newer => return,
     };
     answers.retain(|answer| answer.question != *question);
-    answers.push(Answer { question: question.clone(), evidence, version: version.clone() });
+    answers.push(CachedAnswer { question: question.clone(), evidence, version: version.clone() });
     let surplus = answers.len().saturating_sub(KEPT);
     answers.drain(..surplus);
     // A path that is not text is not kept.
-    if let Ok(bytes) = serde_json::to_vec(&Known { schema_version: SCHEMA, answers }) {
+    if let Ok(bytes) = serde_json::to_vec(&CachedVersions { schema_version: SCHEMA, answers }) {
         drop(state.dir().replace(file::VERSION, &bytes));
     }
 }
 
-enum Read {
-    Known(Known),
+enum CacheRead {
+    Known(CachedVersions),
     Nothing,
     Newer,
 }
 
-fn read(state: &StateDir) -> Read {
-    let Ok(Some(bytes)) = state.dir().read(file::VERSION, LARGEST) else { return Read::Nothing };
-    match serde_json::from_slice::<Known>(&bytes) {
-        Ok(known) if known.schema_version <= SCHEMA => Read::Known(known),
-        Ok(_) => Read::Newer,
-        Err(_) => match serde_json::from_slice::<Format>(&bytes) {
-            Ok(format) if format.schema_version > SCHEMA => Read::Newer,
-            Ok(_) | Err(_) => Read::Nothing,
+fn read(state: &StateDir) -> CacheRead {
+    let Ok(Some(bytes)) = state.dir().read(file::VERSION, LARGEST) else { return CacheRead::Nothing };
+    match serde_json::from_slice::<CachedVersions>(&bytes) {
+        Ok(known) if known.schema_version <= SCHEMA => CacheRead::Known(known),
+        Ok(_) => CacheRead::Newer,
+        Err(_) => match serde_json::from_slice::<CacheFormat>(&bytes) {
+            Ok(format) if format.schema_version > SCHEMA => CacheRead::Newer,
+            Ok(_) | Err(_) => CacheRead::Nothing,
         },
     }
 }

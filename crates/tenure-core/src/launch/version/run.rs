@@ -12,7 +12,7 @@ use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
 use tenure_sys::pipe;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::tree;
@@ -39,18 +39,18 @@ pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> R
     let child = start(question, variables, [&to_output, &to_errors])?;
     drop((to_output, to_errors));
     let heard = listen(&child, [&mut output, &mut errors], stage);
-    if !matches!(heard, Ok(Heard::End)) {
+    if !matches!(heard, Ok(ReadEnd::End)) {
         end(&child);
         // One in an uninterruptible sleep is not waited for: it ends with its device.
         drop(child.wait_within(KILL_GRACE));
     }
     let status = match heard.map_err(failed)? {
-        Heard::End => child.wait().map_err(failed)?,
-        Heard::TimeOver => {
+        ReadEnd::End => child.wait().map_err(failed)?,
+        ReadEnd::TimeOver => {
             let last_words = errors.last_lines();
             return Err(VersionError::TimedOut { command: question.shown(), within, last_words });
         }
-        Heard::TooMuch => return Err(too_much()),
+        ReadEnd::TooMuch => return Err(too_much()),
     };
     // What it wrote is in the pipes now; who holds their ends beyond it is not waited for.
     output.take_rest();
@@ -85,7 +85,7 @@ fn start(
 }
 
 /// Why it was not listened to any longer.
-enum Heard {
+enum ReadEnd {
     /// The command has ended.
     End,
     /// Its time was over.
@@ -95,23 +95,23 @@ enum Heard {
 }
 
 /// Takes what is written until the command has ended, its time is over, or it has written too much.
-fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<Heard> {
+fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<ReadEnd> {
     loop {
-        let mut interests = vec![Interest::new(child.handle().as_fd(), Want::Read)];
+        let mut interests = vec![Interest::new(child.handle().as_fd(), Readiness::Read)];
         let open = ears.iter().filter_map(|ear| ear.pipe.as_ref());
-        interests.extend(open.map(|pipe| Interest::new(pipe.as_fd(), Want::Read)));
+        interests.extend(open.map(|pipe| Interest::new(pipe.as_fd(), Readiness::Read)));
         let ready = poll::wait(&mut interests, Some(stage.remaining()))?;
         if ready > 0 && interests[0].ready() {
-            return Ok(Heard::End);
+            return Ok(ReadEnd::End);
         }
         // One that writes without end is always ready, so the time is looked at as well.
         if ready == 0 || stage.remaining().is_zero() {
-            return Ok(Heard::TimeOver);
+            return Ok(ReadEnd::TimeOver);
         }
         for ear in &mut ears {
             ear.take();
             if ear.is_too_much() {
-                return Ok(Heard::TooMuch);
+                return Ok(ReadEnd::TooMuch);
             }
         }
     }

@@ -14,7 +14,7 @@ const LONGEST_QUOTE: usize = 100;
 /// A version as a configuration states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Stated {
+pub enum StatedVersion {
     /// As it stands.
     Literal(Version),
     /// As a command tells it.
@@ -63,35 +63,35 @@ fn shortened(text: &str) -> String {
     }
 }
 
-impl<'de> Deserialize<'de> for Stated {
+impl<'de> Deserialize<'de> for StatedVersion {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(Reader)
+        deserializer.deserialize_any(StatedReader)
     }
 }
 
 /// Reads either form, so that an error says what is wrong with the form that was meant.
-struct Reader;
+struct StatedReader;
 
-impl<'de> Visitor<'de> for Reader {
-    type Value = Stated;
+impl<'de> Visitor<'de> for StatedReader {
+    type Value = StatedVersion;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("a version such as \"13.6.0\", or a table with `command`")
     }
 
-    fn visit_str<E: Error>(self, text: &str) -> Result<Stated, E> {
+    fn visit_str<E: Error>(self, text: &str) -> Result<StatedVersion, E> {
         let bad = |error| E::custom(format_args!("{text:?} is not a version such as \"13.6.0\": {error}"));
-        Version::parse(text).map(Stated::Literal).map_err(bad)
+        Version::parse(text).map(StatedVersion::Literal).map_err(bad)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Stated, A::Error> {
-        VersionCommand::deserialize(MapAccessDeserializer::new(map)).map(Stated::Command)
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StatedVersion, A::Error> {
+        VersionCommand::deserialize(MapAccessDeserializer::new(map)).map(StatedVersion::Command)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_version_is_read_as_programs_print_it() {
@@ -124,7 +124,7 @@ mod tests {
             r#"{"command":["version"]}"#,
         ];
         for text in table {
-            let stated: Stated = serde_json::from_str(text).expect(text);
+            let stated: StatedVersion = serde_json::from_str(text).expect(text);
             assert_eq!(serde_json::to_string(&stated).expect("writes"), text);
         }
     }
@@ -138,7 +138,7 @@ mod tests {
             ("7", "expected a version such as \"13.6.0\", or a table with `command`"),
         ];
         for (text, said) in table {
-            let error = serde_json::from_str::<Stated>(text).expect_err(text).to_string();
+            let error = serde_json::from_str::<StatedVersion>(text).expect_err(text).to_string();
             assert!(error.contains(said), "{error}");
         }
     }

@@ -1,7 +1,7 @@
-//! The table of `judge`, row by row.
+//! The table of `decide`, row by row.
 
 use super::*;
-use crate::policy::attempt::{Act, Errand, How};
+use crate::policy::attempt::{Attempt, How, NextStep};
 use crate::protocol::wire::Role;
 use crate::protocol::wire::{App, Asker};
 use tenure_sys::identity::Identity;
@@ -42,92 +42,92 @@ fn seen(hello: Hello) -> Observation {
     Observation::Answered(Box::new(hello))
 }
 
-fn target(version: u64) -> Aim {
-    Aim::at(Goal::Start(Version::new(version, 0, 0)))
+fn target(version: u64) -> Target {
+    Target::at(Goal::Start(Version::new(version, 0, 0)))
 }
 
-fn verdict(want: u64, aim: &Aim, hello: Hello) -> Verdict {
-    judge(&Want::of(&spec(want)), aim, &seen(hello))
+fn decision(criteria: u64, target: &Target, hello: Hello) -> Decision {
+    decide(&Criteria::of(&spec(criteria)), target, &seen(hello))
 }
 
-fn warnings(verdict: Verdict) -> Vec<Warning> {
-    let Verdict::Use(usable) = verdict else { panic!("usable expected, not {verdict:?}") };
+fn warnings(decision: Decision) -> Vec<Warning> {
+    let Decision::Use(usable) = decision else { panic!("usable expected, not {decision:?}") };
     usable.warnings
 }
 
 #[test]
 fn a_healthy_worker_of_the_same_or_a_newer_version_is_used() {
-    assert_eq!(warnings(verdict(1, &Aim::Unknown, hello(1, AppState::Ready))), []);
-    assert_eq!(warnings(verdict(1, &Aim::Unknown, hello(2, AppState::Ready))), []);
+    assert_eq!(warnings(decision(1, &Target::Unknown, hello(1, AppState::Ready))), []);
+    assert_eq!(warnings(decision(1, &Target::Unknown, hello(2, AppState::Ready))), []);
 }
 
 #[test]
 fn a_degraded_worker_is_used_with_a_warning() {
-    let found = warnings(verdict(1, &Aim::Unknown, hello(1, AppState::Degraded)));
+    let found = warnings(decision(1, &Target::Unknown, hello(1, AppState::Degraded)));
     assert!(matches!(found[..], [Warning::Degraded { .. }]));
 }
 
 #[test]
 fn an_older_worker_is_replaced_only_if_it_is_below_the_target() {
     let older = || hello(1, AppState::Ready);
-    assert!(matches!(verdict(2, &target(2), older()), Verdict::Replace(_, Fault::Older { .. })));
-    let kept = warnings(verdict(2, &target(1), older()));
+    assert!(matches!(decision(2, &target(2), older()), Decision::Replace(_, ReplaceReason::Older { .. })));
+    let kept = warnings(decision(2, &target(1), older()));
     assert!(matches!(kept[..], [Warning::OfferNotRunning { .. }]), "the offer is in quarantine");
-    let kept = warnings(verdict(2, &Aim::at(Goal::Nothing("its program is gone".into())), older()));
+    let kept = warnings(decision(2, &Target::at(Goal::Nothing("its program is gone".into())), older()));
     assert!(matches!(kept[..], [Warning::OfferNotRunning { .. }]));
 }
 
 #[test]
 fn an_older_launcher_never_downgrades() {
-    for aim in [Aim::Unknown, target(1), target(2), Aim::at(Goal::Nothing(String::new()))] {
-        assert_eq!(warnings(verdict(1, &aim, hello(2, AppState::Ready))), []);
+    for target in [Target::Unknown, target(1), target(2), Target::at(Goal::Nothing(String::new()))] {
+        assert_eq!(warnings(decision(1, &target, hello(2, AppState::Ready))), []);
     }
 }
 
 #[test]
 fn a_booting_worker_is_waited_for_whatever_its_version() {
-    for (want, state) in [(1, AppState::Booting), (2, AppState::Booting), (1, AppState::BackOff)] {
-        assert!(matches!(verdict(want, &target(2), hello(1, state)), Verdict::Await(_)));
+    for (criteria, state) in [(1, AppState::Booting), (2, AppState::Booting), (1, AppState::BackOff)] {
+        assert!(matches!(decision(criteria, &target(2), hello(1, state)), Decision::Await(_)));
     }
 }
 
 #[test]
 fn a_failed_or_stalled_app_makes_room() {
     assert!(matches!(
-        verdict(1, &target(1), hello(1, AppState::Failed)),
-        Verdict::Replace(_, Fault::Failed { .. })
+        decision(1, &target(1), hello(1, AppState::Failed)),
+        Decision::Replace(_, ReplaceReason::Failed { .. })
     ));
     let mut stuck = hello(1, AppState::Ready);
     stuck.app.stalled_for_ms = Some(29_000);
-    assert!(matches!(verdict(1, &target(1), stuck.clone()), Verdict::Use(_)));
+    assert!(matches!(decision(1, &target(1), stuck.clone()), Decision::Use(_)));
     stuck.app.stalled_for_ms = Some(31_000);
-    assert!(matches!(verdict(1, &target(1), stuck), Verdict::Replace(_, Fault::Stalled { for_ms: 31_000 })));
+    assert!(matches!(decision(1, &target(1), stuck), Decision::Replace(_, ReplaceReason::Stalled { for_ms: 31_000 })));
 }
 
 #[test]
 fn a_draining_worker_is_never_used_again() {
     let mut ending = hello(1, AppState::Ready);
     ending.draining = true;
-    assert!(matches!(verdict(1, &target(1), ending), Verdict::AwaitEnd(_)));
+    assert!(matches!(decision(1, &target(1), ending), Decision::AwaitEnd(_)));
 }
 
 #[test]
 fn a_newer_worker_without_a_common_protocol_tells_the_client_what_it_needs() {
     let mut newer = hello(2, AppState::Ready);
     newer.protocol = ProtocolRange { min: 5, max: 6 };
-    let Verdict::Refuse(Refusal::ClientTooOld { needs, .. }) = verdict(1, &target(2), newer.clone()) else {
+    let Decision::Refuse(Refusal::ClientTooOld { needs, .. }) = decision(1, &target(2), newer.clone()) else {
         panic!("refusal expected")
     };
     assert_eq!(needs, newer.protocol);
     newer.version = Version::new(0, 1, 0);
-    assert!(matches!(verdict(1, &target(1), newer), Verdict::Replace(..)), "an older one may be replaced");
+    assert!(matches!(decision(1, &target(1), newer), Decision::Replace(..)), "an older one may be replaced");
 }
 
 #[test]
 fn the_same_version_with_another_command_is_a_conflict_that_shows_both() {
     let mut other = hello(1, AppState::Ready);
     other.spec = Spec::of_command(vec!["/bin/other".into()], "/".into()).summary();
-    let Verdict::Refuse(Refusal::SpecConflict { running, wanted }) = verdict(1, &target(1), other) else {
+    let Decision::Refuse(Refusal::SpecConflict { running, wanted }) = decision(1, &target(1), other) else {
         panic!("conflict expected")
     };
     assert_eq!((&*running.command[0], &*wanted.command[0]), ("/bin/other", "/bin/server"));
@@ -135,19 +135,19 @@ fn the_same_version_with_another_command_is_a_conflict_that_shows_both() {
 
 #[test]
 fn other_settings_are_drift_and_restart_nothing() {
-    let mut want = spec(1);
-    want.start_timeout = crate::spec::amount::Span::secs(77);
-    let verdict = judge(&Want::of(&want), &Aim::Unknown, &seen(hello(1, AppState::Ready)));
-    assert_eq!(warnings(verdict), [Warning::Drift]);
+    let mut criteria = spec(1);
+    criteria.start_timeout = crate::spec::amount::Span::secs(77);
+    let decision = decide(&Criteria::of(&criteria), &Target::Unknown, &seen(hello(1, AppState::Ready)));
+    assert_eq!(warnings(decision), [Warning::Drift]);
 }
 
 #[test]
 fn what_cannot_be_looked_at_is_not_touched() {
-    let judged = |seen| judge(&Want::of(&spec(1)), &Aim::Unknown, &seen);
-    assert!(matches!(judged(Observation::Denied("x".into())), Verdict::Refuse(Refusal::Denied(_))));
-    assert!(matches!(judged(Observation::Foreign("x".into())), Verdict::Refuse(Refusal::Foreign(_))));
-    assert_eq!(judged(Observation::Nobody), Verdict::TryLease);
-    assert_eq!(judged(Observation::Silent), Verdict::Suspect);
+    let judged = |seen| decide(&Criteria::of(&spec(1)), &Target::Unknown, &seen);
+    assert!(matches!(judged(Observation::Denied("x".into())), Decision::Refuse(Refusal::Denied(_))));
+    assert!(matches!(judged(Observation::Foreign("x".into())), Decision::Refuse(Refusal::Foreign(_))));
+    assert_eq!(judged(Observation::Nobody), Decision::TryLease);
+    assert_eq!(judged(Observation::Silent), Decision::Suspect);
 }
 
 #[test]
@@ -159,9 +159,9 @@ fn a_silent_holder_is_wedged_only_past_its_boot_and_with_the_lease() {
     assert_eq!(suspect(true, s(11), s(0), s(10)), Suspicion::Wedged);
 }
 
-fn known(target: u64) -> Known {
+fn known(target: u64) -> KnownTarget {
     let goal = Goal::Start(Version::new(target, 0, 0));
-    Known { goal, held: false, tried: Vec::new(), content: None }
+    KnownTarget { goal, held: false, tried: Vec::new(), content: None }
 }
 
 fn saying(version: u64, says: u64) -> Hello {
@@ -172,45 +172,45 @@ fn saying(version: u64, says: u64) -> Hello {
 
 #[test]
 fn a_held_older_worker_is_used_and_the_pin_is_named() {
-    let aim = Aim::Known(Known { held: true, ..known(1) });
-    let found = warnings(verdict(2, &aim, hello(1, AppState::Ready)));
+    let target = Target::Known(KnownTarget { held: true, ..known(1) });
+    let found = warnings(decision(2, &target, hello(1, AppState::Ready)));
     let (offered, held) = (Version::new(2, 0, 0), Version::new(1, 0, 0));
     assert_eq!(found, [Warning::Held { offered, held }]);
 }
 
 #[test]
 fn a_worker_below_the_held_version_is_replaced_by_it_and_one_above_is_never_downgraded() {
-    let aim = Aim::Known(Known { held: true, ..known(2) });
-    let replaced = verdict(3, &aim, hello(1, AppState::Ready));
-    assert!(matches!(replaced, Verdict::Replace(_, Fault::Older { target }) if target.major == 2));
-    assert!(matches!(verdict(3, &aim, hello(3, AppState::Ready)), Verdict::Use(_)));
-    assert!(matches!(verdict(4, &aim, hello(3, AppState::Ready)), Verdict::Use(_)));
+    let target = Target::Known(KnownTarget { held: true, ..known(2) });
+    let replaced = decision(3, &target, hello(1, AppState::Ready));
+    assert!(matches!(replaced, Decision::Replace(_, ReplaceReason::Older { target }) if target.major == 2));
+    assert!(matches!(decision(3, &target, hello(3, AppState::Ready)), Decision::Use(_)));
+    assert!(matches!(decision(4, &target, hello(3, AppState::Ready)), Decision::Use(_)));
 }
 
 #[test]
 fn a_worker_that_says_it_is_older_is_tried_once_more_and_then_left_in_peace() {
     let tried = |tried: &[u64]| {
         let tried = tried.iter().map(|version| Version::new(*version, 0, 0)).collect();
-        Aim::Known(Known { tried, ..known(3) })
+        Target::Known(KnownTarget { tried, ..known(3) })
     };
-    assert!(matches!(verdict(3, &tried(&[]), saying(3, 1)), Verdict::Replace(_, Fault::Disagrees { .. })));
-    let refused = verdict(3, &tried(&[1]), saying(3, 1));
-    assert!(matches!(refused, Verdict::Refuse(Refusal::VersionDisagrees { .. })), "{refused:?}");
-    let another = verdict(3, &tried(&[1]), saying(3, 2));
+    assert!(matches!(decision(3, &tried(&[]), saying(3, 1)), Decision::Replace(_, ReplaceReason::Disagrees { .. })));
+    let refused = decision(3, &tried(&[1]), saying(3, 1));
+    assert!(matches!(refused, Decision::Refuse(Refusal::VersionDisagrees { .. })), "{refused:?}");
+    let another = decision(3, &tried(&[1]), saying(3, 2));
     assert!(
-        matches!(another, Verdict::Replace(_, Fault::Disagrees { .. })),
+        matches!(another, Decision::Replace(_, ReplaceReason::Disagrees { .. })),
         "another answer is another pair"
     );
 }
 
 #[test]
 fn a_launcher_of_what_the_worker_says_it_is_uses_it_and_is_told() {
-    for want in [1, 2] {
-        let found = warnings(verdict(want, &Aim::Unknown, saying(3, 2)));
+    for criteria in [1, 2] {
+        let found = warnings(decision(criteria, &Target::Unknown, saying(3, 2)));
         assert!(matches!(found[..], [Warning::SaysOther { .. }]), "{found:?}");
     }
-    assert!(matches!(verdict(3, &Aim::Unknown, saying(3, 2)), Verdict::Replace(_, Fault::Older { .. })));
-    let found = warnings(verdict(3, &Aim::Unknown, saying(2, 3)));
+    assert!(matches!(decision(3, &Target::Unknown, saying(3, 2)), Decision::Replace(_, ReplaceReason::Older { .. })));
+    let found = warnings(decision(3, &Target::Unknown, saying(2, 3)));
     assert!(matches!(found[..], [Warning::SaysOther { .. }]), "its own word counts upward too: {found:?}");
 }
 
@@ -220,23 +220,23 @@ fn changed_files_count_only_where_their_content_differs() {
     (running.content, running.source_changed) = (Some("old".into()), true);
     let with = |content: Option<Result<&str, &str>>| {
         let content = content.map(|told| told.map(str::to_owned).map_err(str::to_owned));
-        verdict(1, &Aim::Known(Known { content, ..known(1) }), running.clone())
+        decision(1, &Target::Known(KnownTarget { content, ..known(1) }), running.clone())
     };
-    assert!(matches!(verdict(1, &Aim::Unknown, running.clone()), Verdict::Replace(_, Fault::SourceChanged)));
-    assert!(matches!(with(Some(Ok("new"))), Verdict::Replace(_, Fault::SourceChanged)));
+    assert!(matches!(decision(1, &Target::Unknown, running.clone()), Decision::Replace(_, ReplaceReason::SourceChanged)));
+    assert!(matches!(with(Some(Ok("new"))), Decision::Replace(_, ReplaceReason::SourceChanged)));
     assert_eq!(warnings(with(Some(Ok("old")))), []);
     assert!(matches!(warnings(with(Some(Err("gone"))))[..], [Warning::SourceUnread { .. }]));
     running.source_changed = false;
-    assert!(matches!(verdict(1, &Aim::Unknown, running), Verdict::Use(_)));
+    assert!(matches!(decision(1, &Target::Unknown, running), Decision::Use(_)));
 }
 
 #[test]
 fn files_that_go_on_changing_are_the_next_calls() {
-    let changed = || Verdict::Replace(Box::new(hello(1, AppState::Ready)), Fault::SourceChanged);
-    let mut errand = Errand::default();
-    assert!(matches!(errand.step(changed()), Act::Replace(..)));
+    let changed = || Decision::Replace(Box::new(hello(1, AppState::Ready)), ReplaceReason::SourceChanged);
+    let mut errand = Attempt::default();
+    assert!(matches!(errand.step(changed()), NextStep::Replace(..)));
     errand.retired();
-    let Act::Answer(How::Replaced, usable) = errand.step(changed()) else { panic!("an answer expected") };
+    let NextStep::Answer(How::Replaced, usable) = errand.step(changed()) else { panic!("an answer expected") };
     assert_eq!(usable.warnings, [Warning::SourceChangedAgain]);
 }
 
@@ -244,10 +244,10 @@ fn files_that_go_on_changing_are_the_next_calls() {
 fn an_older_worker_that_is_to_stay_is_of_no_use_without_a_common_protocol() {
     let mut foreign = hello(1, AppState::Ready);
     foreign.protocol = ProtocolRange { min: 7, max: 9 };
-    let held = Aim::Known(Known { held: true, ..known(1) });
-    for aim in [held, Aim::at(Goal::Nothing("gone".into())), target(1)] {
-        let refused = verdict(2, &aim, foreign.clone());
-        assert!(matches!(refused, Verdict::Refuse(Refusal::ClientTooOld { .. })), "{refused:?}");
+    let held = Target::Known(KnownTarget { held: true, ..known(1) });
+    for target in [held, Target::at(Goal::Nothing("gone".into())), target(1)] {
+        let refused = decision(2, &target, foreign.clone());
+        assert!(matches!(refused, Decision::Refuse(Refusal::ClientTooOld { .. })), "{refused:?}");
     }
-    assert!(matches!(verdict(2, &target(2), foreign), Verdict::Replace(..)), "one that is not is replaced");
+    assert!(matches!(decision(2, &target(2), foreign), Decision::Replace(..)), "one that is not is replaced");
 }

@@ -1,12 +1,12 @@
 //! Both tables, by what must hold whatever happens.
 
 use super::*;
-use Heard as H;
+use IncumbentEvent as H;
 use Incumbent as I;
 use Successor as S;
-use Word as W;
+use SuccessorEvent as W;
 
-const HEARD: [Heard; 14] = [
+const HEARD: [IncumbentEvent; 14] = [
     H::Prepare,
     H::Commit,
     H::Quiesced,
@@ -36,7 +36,7 @@ const INCUMBENTS: [Incumbent; 10] = [
     I::Leaving,
 ];
 
-const WORDS: [Word; 12] = [
+const WORDS: [SuccessorEvent; 12] = [
     W::Booted,
     W::Prepared,
     W::Refused,
@@ -60,7 +60,7 @@ fn terms() -> impl Iterator<Item = Terms> {
         .map(|(overlap, bakes)| Terms { overlap, bakes })
 }
 
-fn steps() -> impl Iterator<Item = (Incumbent, Heard, Incumbent, Option<Deed>)> {
+fn steps() -> impl Iterator<Item = (Incumbent, IncumbentEvent, Incumbent, Option<IncumbentAction>)> {
     let pairs = INCUMBENTS.into_iter().flat_map(|state| HEARD.map(|heard| (state, heard)));
     pairs.flat_map(|(state, heard)| {
         terms().map(move |terms| {
@@ -70,7 +70,7 @@ fn steps() -> impl Iterator<Item = (Incumbent, Heard, Incumbent, Option<Deed>)> 
     })
 }
 
-fn play(terms: Terms, story: &[Heard]) -> (Incumbent, Vec<Deed>) {
+fn play(terms: Terms, story: &[IncumbentEvent]) -> (Incumbent, Vec<IncumbentAction>) {
     let mut deeds = Vec::new();
     let end = story.iter().fold(I::Serving, |state, heard| {
         let (next, deed) = incumbent(state, *heard, terms);
@@ -84,10 +84,10 @@ fn play(terms: Terms, story: &[Heard]) -> (Incumbent, Vec<Deed>) {
 fn a_takeover_goes_from_prepare_to_the_incumbents_end() {
     let plain = Terms { overlap: false, bakes: true };
     let story = [H::Prepare, H::Commit, H::Quiesced, H::Active, H::BakeOver];
-    assert_eq!(play(plain, &story), (I::Leaving, vec![Deed::Share, Deed::Quiesce, Deed::Grant, Deed::Leave]));
+    assert_eq!(play(plain, &story), (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Quiesce, IncumbentAction::Grant, IncumbentAction::Leave]));
     let side_by_side = Terms { overlap: true, bakes: false };
     let story = [H::Prepare, H::Commit, H::Active];
-    assert_eq!(play(side_by_side, &story), (I::Leaving, vec![Deed::Share, Deed::Grant, Deed::Leave]));
+    assert_eq!(play(side_by_side, &story), (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Grant, IncumbentAction::Leave]));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn a_successor_that_fails_before_the_bake_is_over_is_ended() {
             for terms in terms() {
                 let (next, deed) = incumbent(state, heard, terms);
                 assert!(
-                    matches!(next, I::Ending(_)) && deed == Some(Deed::EndSuccessor),
+                    matches!(next, I::Ending(_)) && deed == Some(IncumbentAction::EndSuccessor),
                     "{state:?} {heard:?}"
                 );
             }
@@ -127,7 +127,7 @@ fn a_stop_that_the_granted_successor_tells_of_ends_the_incumbent_too() {
     for state in [I::Granted, I::Relieved] {
         for terms in terms() {
             let (next, deed) = incumbent(state, H::Aborted { ends: true }, terms);
-            assert_eq!((next, deed), (I::Leaving, Some(Deed::Leave)));
+            assert_eq!((next, deed), (I::Leaving, Some(IncumbentAction::Leave)));
         }
     }
 }
@@ -138,7 +138,7 @@ fn a_stop_that_is_told_of_in_last_words_ends_an_incumbent_that_was_about_to_go_o
     let story = [H::Prepare, H::Commit, H::Quiesced, H::Lost, H::Aborted { ends: true }, H::SuccessorGone];
     assert_eq!(
         play(plain, &story),
-        (I::Leaving, vec![Deed::Share, Deed::Quiesce, Deed::Grant, Deed::EndSuccessor, Deed::Leave])
+        (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Quiesce, IncumbentAction::Grant, IncumbentAction::EndSuccessor, IncumbentAction::Leave])
     );
 }
 
@@ -161,14 +161,14 @@ fn a_successor_asks_commits_opens_and_tells() {
         steps.extend(step);
         next
     });
-    assert_eq!((end, steps), (S::Active, vec![Step::Ask, Step::Commit, Step::Open, Step::Tell]));
+    assert_eq!((end, steps), (S::Active, vec![SuccessorAction::Ask, SuccessorAction::Commit, SuccessorAction::Open, SuccessorAction::Tell]));
 }
 
 #[test]
 fn a_successor_opens_only_by_a_grant_or_the_proved_death_of_the_incumbent() {
     for state in SUCCESSORS {
         for word in WORDS {
-            if successor(state, word).1 == Some(Step::Open) {
+            if successor(state, word).1 == Some(SuccessorAction::Open) {
                 let granted = (state, word) == (S::Committing, W::Granted);
                 assert!(granted || (state, word) == (S::Proving, W::IncumbentGone), "{state:?} {word:?}");
             }
@@ -179,9 +179,9 @@ fn a_successor_opens_only_by_a_grant_or_the_proved_death_of_the_incumbent() {
 #[test]
 fn a_lost_incumbent_is_proved_gone_before_anything_is_done_alone() {
     for state in [S::Prepared, S::Committing] {
-        assert_eq!(successor(state, W::Lost), (S::Proving, Some(Step::Prove)));
+        assert_eq!(successor(state, W::Lost), (S::Proving, Some(SuccessorAction::Prove)));
     }
-    assert_eq!(successor(S::Proving, W::IncumbentLives), (S::Over, Some(Step::GiveUp)));
+    assert_eq!(successor(S::Proving, W::IncumbentLives), (S::Over, Some(SuccessorAction::GiveUp)));
 }
 
 #[test]

@@ -11,12 +11,12 @@ use crate::deadline::millis;
 use crate::spec::RestartPolicy;
 use crate::spec::amount::Span;
 
-use super::policy::{Cause, History, Ruling};
-use super::words::{Act, Exit, Happening, Outcome, Probation};
+use super::policy::{History, RestartCause, Ruling};
+use super::words::{Exit, HostOutcome, ProbationTerms, SupervisorAction, SupervisorEvent};
 
 /// Where the program stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum State {
+enum ProgramState {
     /// Started for the first time; not ready.
     Booting,
     /// Started again; not ready.
@@ -26,7 +26,7 @@ enum State {
     /// Ready; so many health checks have failed in a row.
     Serving { failures: u32 },
     /// Its tree is being ended, or ends by itself.
-    Ending(End),
+    Ending(AfterEnd),
     /// Nothing of it lives; it starts again after a wait.
     Waiting,
     /// Nothing of it lives; another worker has its place.
@@ -37,21 +37,21 @@ enum State {
 
 /// What comes after the tree is gone.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum End {
+enum AfterEnd {
     /// Start as if for the first time.
     Anew,
     Restart(Duration),
     Yield,
-    Finish(Outcome),
+    Finish(HostOutcome),
 }
 
 /// The machine of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct Machine {
-    state: State,
+pub struct Supervisor {
+    state: ProgramState,
     policy: RestartPolicy,
     failures_allowed: u32,
-    probation: Probation,
+    probation: ProbationTerms,
     /// It was told that the program is ready.
     told: bool,
     /// How many ports were chosen for the first start, and taken by somebody else before it had them.
@@ -62,300 +62,300 @@ pub struct Machine {
 /// Ports that a first start may lose: whoever takes four in a row has an eye on them.
 const PORTS: u32 = 4;
 
-impl Machine {
+impl Supervisor {
     /// A host whose program was never started, and the first act. `failures_allowed` health checks in a row may fail
     /// before the program is restarted.
     #[must_use]
-    pub fn begin(policy: RestartPolicy, failures_allowed: u32, probation: Probation) -> (Self, Act) {
-        let (state, history) = (State::Booting, History::default());
+    pub fn begin(policy: RestartPolicy, failures_allowed: u32, probation: ProbationTerms) -> (Self, SupervisorAction) {
+        let (state, history) = (ProgramState::Booting, History::default());
         let told = false;
-        (Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history }, Act::Start)
+        (Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history }, SupervisorAction::Start)
     }
 
     /// What to do about a happening at `now`, a time that never goes back.
-    pub fn step(&mut self, happening: Happening, now: Duration) -> Vec<Act> {
+    pub fn step(&mut self, happening: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
         match happening {
-            Happening::StopAsked => self.stop(),
-            Happening::YieldAsked => self.make_room(),
-            Happening::ResumeAsked => self.resume(),
-            Happening::Runs
-            | Happening::CannotRun(_)
-            | Happening::NoProgram(_)
-            | Happening::Ready
-            | Happening::NeverReady(_)
-            | Happening::PortTaken(_)
-            | Happening::Exited(_)
-            | Happening::TreeGone
-            | Happening::Passed
-            | Happening::Failed(_)
-            | Happening::WaitOver
-            | Happening::Denied(_) => self.go_on(happening, now),
+            SupervisorEvent::StopAsked => self.stop(),
+            SupervisorEvent::YieldAsked => self.make_room(),
+            SupervisorEvent::ResumeAsked => self.resume(),
+            SupervisorEvent::Runs
+            | SupervisorEvent::CannotRun(_)
+            | SupervisorEvent::NoProgram(_)
+            | SupervisorEvent::Ready
+            | SupervisorEvent::NeverReady(_)
+            | SupervisorEvent::PortTaken(_)
+            | SupervisorEvent::Exited(_)
+            | SupervisorEvent::TreeGone
+            | SupervisorEvent::Passed
+            | SupervisorEvent::Failed(_)
+            | SupervisorEvent::WaitOver
+            | SupervisorEvent::Denied(_) => self.go_on(happening, now),
         }
     }
 
-    fn stop(&mut self) -> Vec<Act> {
+    fn stop(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            State::Booting | State::Again | State::Trial { .. } | State::Serving { .. } => {
-                self.end(Outcome::Stopped, vec![Act::EndTree])
+            ProgramState::Booting | ProgramState::Again | ProgramState::Trial { .. } | ProgramState::Serving { .. } => {
+                self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree])
             }
-            State::Ending(_) => self.end(Outcome::Stopped, Vec::new()),
-            State::Waiting | State::Yielded => self.finish(Outcome::Stopped),
-            State::Over => Vec::new(),
+            ProgramState::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
+            ProgramState::Waiting | ProgramState::Yielded => self.finish(HostOutcome::Stopped),
+            ProgramState::Over => Vec::new(),
         }
     }
 
-    fn make_room(&mut self) -> Vec<Act> {
+    fn make_room(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            State::Booting | State::Again | State::Trial { .. } | State::Serving { .. } => {
-                self.state = State::Ending(End::Yield);
-                vec![Act::EndTree]
+            ProgramState::Booting | ProgramState::Again | ProgramState::Trial { .. } | ProgramState::Serving { .. } => {
+                self.state = ProgramState::Ending(AfterEnd::Yield);
+                vec![SupervisorAction::EndTree]
             }
-            State::Ending(End::Anew | End::Restart(_)) => {
-                self.state = State::Ending(End::Yield);
+            ProgramState::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
+                self.state = ProgramState::Ending(AfterEnd::Yield);
                 Vec::new()
             }
-            State::Waiting | State::Yielded => {
-                self.state = State::Yielded;
-                vec![Act::TellYielded]
+            ProgramState::Waiting | ProgramState::Yielded => {
+                self.state = ProgramState::Yielded;
+                vec![SupervisorAction::TellYielded]
             }
             // An end that was decided is not taken back; who asked hears of it with the end of this worker.
-            State::Ending(End::Yield | End::Finish(_)) | State::Over => Vec::new(),
+            ProgramState::Ending(AfterEnd::Yield | AfterEnd::Finish(_)) | ProgramState::Over => Vec::new(),
         }
     }
 
-    fn resume(&mut self) -> Vec<Act> {
+    fn resume(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            State::Yielded => {
-                self.state = State::Again;
-                vec![Act::Start, Act::TellResumed]
+            ProgramState::Yielded => {
+                self.state = ProgramState::Again;
+                vec![SupervisorAction::Start, SupervisorAction::TellResumed]
             }
-            State::Ending(End::Yield) => {
-                self.state = State::Ending(End::Restart(Duration::ZERO));
-                vec![Act::TellResumed]
+            ProgramState::Ending(AfterEnd::Yield) => {
+                self.state = ProgramState::Ending(AfterEnd::Restart(Duration::ZERO));
+                vec![SupervisorAction::TellResumed]
             }
             // It has never stopped.
-            State::Booting
-            | State::Again
-            | State::Trial { .. }
-            | State::Serving { .. }
-            | State::Waiting
-            | State::Ending(End::Anew | End::Restart(_)) => vec![Act::TellResumed],
-            State::Ending(End::Finish(_)) | State::Over => Vec::new(),
+            ProgramState::Booting
+            | ProgramState::Again
+            | ProgramState::Trial { .. }
+            | ProgramState::Serving { .. }
+            | ProgramState::Waiting
+            | ProgramState::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => vec![SupervisorAction::TellResumed],
+            ProgramState::Ending(AfterEnd::Finish(_)) | ProgramState::Over => Vec::new(),
         }
     }
 
     /// What the program does, or time.
-    fn go_on(&mut self, happening: Happening, now: Duration) -> Vec<Act> {
-        use Happening as H;
+    fn go_on(&mut self, happening: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
+                use SupervisorEvent as H;
         match (&self.state, happening) {
-            (State::Booting, H::Runs) => vec![Act::AskReady { bounded: false }],
-            (State::Again, H::Runs) => vec![Act::AskReady { bounded: true }],
-            (State::Booting | State::Again, H::Ready) => self.ready(),
-            (State::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
+            (ProgramState::Booting, H::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
+            (ProgramState::Again, H::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
+            (ProgramState::Booting | ProgramState::Again, H::Ready) => self.ready(),
+            (ProgramState::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
                 self.fail("program", message, Vec::new())
             }
-            (State::Booting | State::Trial { .. } | State::Serving { .. }, H::NeverReady(message)) => {
-                self.fail("readiness", message, vec![Act::EndTree])
+            (ProgramState::Booting | ProgramState::Trial { .. } | ProgramState::Serving { .. }, H::NeverReady(message)) => {
+                self.fail("readiness", message, vec![SupervisorAction::EndTree])
             }
-            (State::Booting | State::Again | State::Trial { .. } | State::Serving { .. }, H::Denied(why)) => {
-                self.fail("takeover", why, vec![Act::EndTree])
+            (ProgramState::Booting | ProgramState::Again | ProgramState::Trial { .. } | ProgramState::Serving { .. }, H::Denied(why)) => {
+                self.fail("takeover", why, vec![SupervisorAction::EndTree])
             }
-            (State::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
-            (State::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
-            (State::Booting, H::TreeGone) => {
+            (ProgramState::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
+            (ProgramState::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
+            (ProgramState::Booting, H::TreeGone) => {
                 let acts = self.fail("program", before_ready(Exit::Lost), Vec::new());
                 self.gone(acts)
             }
-            (State::Trial { .. }, H::Exited(exit)) => self.exited_on_trial(exit),
-            (State::Trial { .. }, H::TreeGone) => {
+            (ProgramState::Trial { .. }, H::Exited(exit)) => self.exited_on_trial(exit),
+            (ProgramState::Trial { .. }, H::TreeGone) => {
                 let acts = self.exited_on_trial(Exit::Lost);
                 self.gone(acts)
             }
-            (State::Trial { failures }, H::WaitOver) => self.proved(*failures),
-            (State::Again, H::CannotRun(message)) => self.again(Cause::Failure, message, Vec::new(), now),
-            (State::Again, H::NoProgram(message)) => self.give_up(message),
-            (State::Again, H::NeverReady(message)) => {
-                self.again(Cause::Failure, message, vec![Act::EndTree], now)
+            (ProgramState::Trial { failures }, H::WaitOver) => self.proved(*failures),
+            (ProgramState::Again, H::CannotRun(message)) => self.again(RestartCause::Failure, message, Vec::new(), now),
+            (ProgramState::Again, H::NoProgram(message)) => self.give_up(message),
+            (ProgramState::Again, H::NeverReady(message)) => {
+                self.again(RestartCause::Failure, message, vec![SupervisorAction::EndTree], now)
             }
-            (State::Again | State::Serving { .. }, H::Exited(exit)) => self.exited(exit, now),
-            (State::Again | State::Serving { .. }, H::TreeGone) => {
+            (ProgramState::Again | ProgramState::Serving { .. }, H::Exited(exit)) => self.exited(exit, now),
+            (ProgramState::Again | ProgramState::Serving { .. }, H::TreeGone) => {
                 let acts = self.exited(Exit::Lost, now);
                 self.gone(acts)
             }
-            (State::Trial { .. } | State::Serving { .. }, H::Passed) => self.passed(),
-            (State::Trial { failures } | State::Serving { failures }, H::Failed(why)) => {
+            (ProgramState::Trial { .. } | ProgramState::Serving { .. }, H::Passed) => self.passed(),
+            (ProgramState::Trial { failures } | ProgramState::Serving { failures }, H::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
             }
-            (State::Ending(_), H::TreeGone) => self.gone(Vec::new()),
-            (State::Waiting, H::WaitOver) => {
-                self.state = State::Again;
-                vec![Act::Start]
+            (ProgramState::Ending(_), H::TreeGone) => self.gone(Vec::new()),
+            (ProgramState::Waiting, H::WaitOver) => {
+                self.state = ProgramState::Again;
+                vec![SupervisorAction::Start]
             }
 
             // What a start that is over, or a check that was overtaken, still has to say.
             (
-                State::Booting
-                | State::Again
-                | State::Trial { .. }
-                | State::Serving { .. }
-                | State::Ending(_)
-                | State::Waiting
-                | State::Yielded
-                | State::Over,
+                ProgramState::Booting
+                | ProgramState::Again
+                | ProgramState::Trial { .. }
+                | ProgramState::Serving { .. }
+                | ProgramState::Ending(_)
+                | ProgramState::Waiting
+                | ProgramState::Yielded
+                | ProgramState::Over,
                 _,
             ) => Vec::new(),
         }
     }
 
     /// Its probation is over.
-    fn proved(&mut self, failures: u32) -> Vec<Act> {
-        self.state = State::Serving { failures };
+    fn proved(&mut self, failures: u32) -> Vec<SupervisorAction> {
+        self.state = ProgramState::Serving { failures };
         self.tell_ready()
     }
 
     /// Another start gets another port; what became of this one was nobody's fault.
-    fn begin_anew(&mut self, why: String) -> Vec<Act> {
+    fn begin_anew(&mut self, why: String) -> Vec<SupervisorAction> {
         self.ports_lost += 1;
-        self.state = State::Ending(End::Anew);
-        vec![Act::TellBackOff(why), Act::EndTree]
+        self.state = ProgramState::Ending(AfterEnd::Anew);
+        vec![SupervisorAction::TellBackOff(why), SupervisorAction::EndTree]
     }
 
     /// The program serves: on probation, where it is its first time in the place of another one.
-    fn ready(&mut self) -> Vec<Act> {
-        let Some(time) = self.probation.time().filter(|_| self.state == State::Booting) else {
-            self.state = State::Serving { failures: 0 };
-            let told = if self.told { vec![Act::TellReadyAgain] } else { self.tell_ready() };
-            return told.into_iter().chain([Act::WatchHealth]).collect();
+    fn ready(&mut self) -> Vec<SupervisorAction> {
+        let Some(time) = self.probation.time().filter(|_| self.state == ProgramState::Booting) else {
+            self.state = ProgramState::Serving { failures: 0 };
+            let told = if self.told { vec![SupervisorAction::TellReadyAgain] } else { self.tell_ready() };
+            return told.into_iter().chain([SupervisorAction::WatchHealth]).collect();
         };
-        self.state = State::Trial { failures: 0 };
+        self.state = ProgramState::Trial { failures: 0 };
         let told = match self.probation {
-            Probation::None | Probation::BeforeReady(_) => Vec::new(),
-            Probation::AfterReady(_) => self.tell_ready(),
+            ProbationTerms::None | ProbationTerms::BeforeReady(_) => Vec::new(),
+            ProbationTerms::AfterReady(_) => self.tell_ready(),
         };
-        told.into_iter().chain([Act::WatchHealth, Act::Await(time)]).collect()
+        told.into_iter().chain([SupervisorAction::WatchHealth, SupervisorAction::Await(time)]).collect()
     }
 
     /// Once.
-    fn tell_ready(&mut self) -> Vec<Act> {
-        if std::mem::replace(&mut self.told, true) { Vec::new() } else { vec![Act::TellReady] }
+    fn tell_ready(&mut self) -> Vec<SupervisorAction> {
+        if std::mem::replace(&mut self.told, true) { Vec::new() } else { vec![SupervisorAction::TellReady] }
     }
 
-    fn passed(&mut self) -> Vec<Act> {
-        let (State::Trial { failures } | State::Serving { failures }) = &mut self.state else {
+    fn passed(&mut self) -> Vec<SupervisorAction> {
+        let (ProgramState::Trial { failures } | ProgramState::Serving { failures }) = &mut self.state else {
             return Vec::new();
         };
-        if std::mem::take(failures) == 0 { Vec::new() } else { vec![Act::TellRecovered] }
+        if std::mem::take(failures) == 0 { Vec::new() } else { vec![SupervisorAction::TellRecovered] }
     }
 
-    fn exited_on_trial(&mut self, exit: Exit) -> Vec<Act> {
+    fn exited_on_trial(&mut self, exit: Exit) -> Vec<SupervisorAction> {
         let time = Span::millis(millis(self.probation.time().unwrap_or_default()));
         let message = format!("program ended with {exit} within its probation of {time}");
         self.unproved(message, Vec::new())
     }
 
     /// It serves no more, and the worker before it may serve again in a moment: worth waiting for, and no end.
-    fn unproved(&mut self, message: String, mut acts: Vec<Act>) -> Vec<Act> {
-        acts.push(Act::TellBackOff(message.clone()));
+    fn unproved(&mut self, message: String, mut acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+        acts.push(SupervisorAction::TellBackOff(message.clone()));
         self.fail("bake", message, acts)
     }
 
-    fn end(&mut self, outcome: Outcome, acts: Vec<Act>) -> Vec<Act> {
-        self.state = State::Ending(End::Finish(outcome));
+    fn end(&mut self, outcome: HostOutcome, acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+        self.state = ProgramState::Ending(AfterEnd::Finish(outcome));
         acts
     }
 
-    fn fail(&mut self, stage: &'static str, message: String, acts: Vec<Act>) -> Vec<Act> {
-        self.end(Outcome::Failed { stage, message }, acts)
+    fn fail(&mut self, stage: &'static str, message: String, acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+        self.end(HostOutcome::Failed { stage, message }, acts)
     }
 
     /// The policy is not asked: a wait brings back no program.
-    fn give_up(&mut self, why: String) -> Vec<Act> {
-        let act = Act::TellFailed(why.clone());
-        self.end(Outcome::GaveUp(why), vec![act])
+    fn give_up(&mut self, why: String) -> Vec<SupervisorAction> {
+        let act = SupervisorAction::TellFailed(why.clone());
+        self.end(HostOutcome::GaveUp(why), vec![act])
     }
 
-    fn exited(&mut self, exit: Exit, now: Duration) -> Vec<Act> {
+    fn exited(&mut self, exit: Exit, now: Duration) -> Vec<SupervisorAction> {
         let success = matches!(exit, Exit::Status(status) if status.success());
-        let cause = if success { Cause::Success } else { Cause::Failure };
+        let cause = if success { RestartCause::Success } else { RestartCause::Failure };
         self.again(cause, format!("program ended with {exit}"), Vec::new(), now)
     }
 
-    fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<Act> {
-        let on_trial = matches!(self.state, State::Trial { .. });
+    fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<SupervisorAction> {
+        let on_trial = matches!(self.state, ProgramState::Trial { .. });
         if failures < self.failures_allowed {
-            self.state = if on_trial { State::Trial { failures } } else { State::Serving { failures } };
-            return vec![Act::TellDegraded(why)];
+            self.state = if on_trial { ProgramState::Trial { failures } } else { ProgramState::Serving { failures } };
+            return vec![SupervisorAction::TellDegraded(why)];
         }
         let message = format!("its health check failed {failures} times in a row: {why}");
-        let acts = vec![Act::NoteUnhealthy(message.clone()), Act::EndTree];
+        let acts = vec![SupervisorAction::NoteUnhealthy(message.clone()), SupervisorAction::EndTree];
         if on_trial {
             return self.unproved(message, acts);
         }
-        self.again(Cause::Unhealthy, message, acts, now)
+        self.again(RestartCause::Unhealthy, message, acts, now)
     }
 
     /// Asks the policy about a program that does not serve any more, and notes what comes after its tree.
-    fn again(&mut self, cause: Cause, why: String, mut acts: Vec<Act>, now: Duration) -> Vec<Act> {
+    fn again(&mut self, cause: RestartCause, why: String, mut acts: Vec<SupervisorAction>, now: Duration) -> Vec<SupervisorAction> {
         let ruling = self.history.rule(&self.policy, cause, now);
         let (end, act) = match (ruling, cause) {
             (Ruling::Again(wait), _) => {
                 let wait_shown = Span::millis(millis(wait));
-                (End::Restart(wait), Act::TellBackOff(format!("{why}; starts again in {wait_shown}")))
+                (AfterEnd::Restart(wait), SupervisorAction::TellBackOff(format!("{why}; starts again in {wait_shown}")))
             }
-            (Ruling::Unwanted, Cause::Unhealthy) => {
+            (Ruling::Unwanted, RestartCause::Unhealthy) => {
                 // It still answers some, and nobody wants it restarted: say so and go on.
-                self.state = State::Serving { failures: self.failures_allowed.saturating_sub(1) };
-                return vec![Act::TellDegraded(why)];
+                self.state = ProgramState::Serving { failures: self.failures_allowed.saturating_sub(1) };
+                return vec![SupervisorAction::TellDegraded(why)];
             }
-            (Ruling::Unwanted, Cause::Success) => {
-                (End::Finish(Outcome::Done(why.clone())), Act::TellFailed(why))
+            (Ruling::Unwanted, RestartCause::Success) => {
+                (AfterEnd::Finish(HostOutcome::Done(why.clone())), SupervisorAction::TellFailed(why))
             }
-            (Ruling::Unwanted, Cause::Failure) => {
-                (End::Finish(Outcome::GaveUp(why.clone())), Act::TellFailed(why))
+            (Ruling::Unwanted, RestartCause::Failure) => {
+                (AfterEnd::Finish(HostOutcome::GaveUp(why.clone())), SupervisorAction::TellFailed(why))
             }
             (Ruling::Spent, _) => {
                 let why =
                     format!("{why}; {} restarts within {} are spent", self.policy.limit, self.policy.window);
-                (End::Finish(Outcome::GaveUp(why.clone())), Act::TellFailed(why))
+                (AfterEnd::Finish(HostOutcome::GaveUp(why.clone())), SupervisorAction::TellFailed(why))
             }
         };
         acts.push(act);
-        self.state = State::Ending(end);
+        self.state = ProgramState::Ending(end);
         acts
     }
 
     /// What comes after a tree that is gone, behind `acts`.
-    fn gone(&mut self, mut acts: Vec<Act>) -> Vec<Act> {
-        match std::mem::replace(&mut self.state, State::Over) {
-            State::Ending(End::Anew) => {
-                self.state = State::Booting;
-                acts.push(Act::Start);
+    fn gone(&mut self, mut acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+        match std::mem::replace(&mut self.state, ProgramState::Over) {
+            ProgramState::Ending(AfterEnd::Anew) => {
+                self.state = ProgramState::Booting;
+                acts.push(SupervisorAction::Start);
             }
-            State::Ending(End::Restart(wait)) => {
-                self.state = State::Waiting;
-                acts.push(Act::Await(wait));
+            ProgramState::Ending(AfterEnd::Restart(wait)) => {
+                self.state = ProgramState::Waiting;
+                acts.push(SupervisorAction::Await(wait));
             }
-            State::Ending(End::Yield) => {
-                self.state = State::Yielded;
-                acts.push(Act::TellYielded);
+            ProgramState::Ending(AfterEnd::Yield) => {
+                self.state = ProgramState::Yielded;
+                acts.push(SupervisorAction::TellYielded);
             }
-            State::Ending(End::Finish(outcome)) => acts.push(Act::Finish(outcome)),
+            ProgramState::Ending(AfterEnd::Finish(outcome)) => acts.push(SupervisorAction::Finish(outcome)),
             // Nobody asks but of a tree whose end was noted.
-            other @ (State::Booting
-            | State::Again
-            | State::Trial { .. }
-            | State::Serving { .. }
-            | State::Waiting
-            | State::Yielded
-            | State::Over) => self.state = other,
+            other @ (ProgramState::Booting
+            | ProgramState::Again
+            | ProgramState::Trial { .. }
+            | ProgramState::Serving { .. }
+            | ProgramState::Waiting
+            | ProgramState::Yielded
+            | ProgramState::Over) => self.state = other,
         }
         acts
     }
 
-    fn finish(&mut self, outcome: Outcome) -> Vec<Act> {
-        self.state = State::Over;
-        vec![Act::Finish(outcome)]
+    fn finish(&mut self, outcome: HostOutcome) -> Vec<SupervisorAction> {
+        self.state = ProgramState::Over;
+        vec![SupervisorAction::Finish(outcome)]
     }
 }
 

@@ -10,7 +10,7 @@ use crate::spec::{RestartOn, RestartPolicy};
 
 /// Why a program might have to start again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Cause {
+pub enum RestartCause {
     /// It ended by itself, with exit status 0.
     Success,
     /// It ended with another exit status or by a signal, or could not be started again.
@@ -39,7 +39,7 @@ pub struct History {
 
 impl History {
     /// Rules on a cause at `now`, a time that never goes back; a restart that is granted is remembered.
-    pub fn rule(&mut self, policy: &RestartPolicy, cause: Cause, now: Duration) -> Ruling {
+    pub fn rule(&mut self, policy: &RestartPolicy, cause: RestartCause, now: Duration) -> Ruling {
         if !wanted(policy.on, cause) {
             return Ruling::Unwanted;
         }
@@ -60,10 +60,10 @@ impl History {
     }
 }
 
-fn wanted(on: RestartOn, cause: Cause) -> bool {
+fn wanted(on: RestartOn, cause: RestartCause) -> bool {
     match (on, cause) {
-        (RestartOn::Always, _) | (RestartOn::Failure, Cause::Failure | Cause::Unhealthy) => true,
-        (RestartOn::Failure, Cause::Success) | (RestartOn::Never, _) => false,
+        (RestartOn::Always, _) | (RestartOn::Failure, RestartCause::Failure | RestartCause::Unhealthy) => true,
+        (RestartOn::Failure, RestartCause::Success) | (RestartOn::Never, _) => false,
     }
 }
 
@@ -74,9 +74,9 @@ fn wait(policy: &RestartPolicy, streak: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::spec::Backoff;
-    use crate::spec::amount::Span;
+        use super::*;
+        use crate::spec::Backoff;
+        use crate::spec::amount::Span;
 
     fn policy(on: RestartOn, limit: u32) -> RestartPolicy {
         let backoff = Backoff(Span::millis(250), Span::secs(2));
@@ -90,13 +90,13 @@ mod tests {
     #[test]
     fn each_cause_is_restarted_where_the_policy_wants_it() {
         for (on, cause, restarts) in [
-            (RestartOn::Failure, Cause::Failure, true),
-            (RestartOn::Failure, Cause::Unhealthy, true),
-            (RestartOn::Failure, Cause::Success, false),
-            (RestartOn::Always, Cause::Success, true),
-            (RestartOn::Always, Cause::Failure, true),
-            (RestartOn::Never, Cause::Failure, false),
-            (RestartOn::Never, Cause::Unhealthy, false),
+            (RestartOn::Failure, RestartCause::Failure, true),
+            (RestartOn::Failure, RestartCause::Unhealthy, true),
+            (RestartOn::Failure, RestartCause::Success, false),
+            (RestartOn::Always, RestartCause::Success, true),
+            (RestartOn::Always, RestartCause::Failure, true),
+            (RestartOn::Never, RestartCause::Failure, false),
+            (RestartOn::Never, RestartCause::Unhealthy, false),
         ] {
             let ruling = History::default().rule(&policy(on, 5), cause, at(0));
             assert_eq!(matches!(ruling, Ruling::Again(_)), restarts, "{on:?} {cause:?}");
@@ -107,7 +107,7 @@ mod tests {
     fn waits_double_up_to_the_longest() {
         let (policy, mut history) = (policy(RestartOn::Failure, 9), History::default());
         let waits: Vec<u64> = (0..5)
-            .map(|second| match history.rule(&policy, Cause::Failure, at(second)) {
+            .map(|second| match history.rule(&policy, RestartCause::Failure, at(second)) {
                 Ruling::Again(wait) => u64::try_from(wait.as_millis()).expect("short"),
                 Ruling::Unwanted | Ruling::Spent => 0,
             })
@@ -118,7 +118,7 @@ mod tests {
     #[test]
     fn the_limit_counts_what_lies_within_the_window() {
         let (policy, mut history) = (policy(RestartOn::Failure, 2), History::default());
-        let mut rule = |second| history.rule(&policy, Cause::Failure, at(second));
+        let mut rule = |second| history.rule(&policy, RestartCause::Failure, at(second));
         assert!(matches!(rule(0), Ruling::Again(_)));
         assert!(matches!(rule(30), Ruling::Again(_)));
         assert_eq!(rule(59), Ruling::Spent);
@@ -129,17 +129,17 @@ mod tests {
     fn a_program_that_ran_long_enough_waits_the_shortest_time_again() {
         let (policy, mut history) = (policy(RestartOn::Failure, 9), History::default());
         for second in 0..4 {
-            history.rule(&policy, Cause::Failure, at(second));
+            history.rule(&policy, RestartCause::Failure, at(second));
         }
         assert_eq!(
-            history.rule(&policy, Cause::Failure, at(3 + 62)),
+            history.rule(&policy, RestartCause::Failure, at(3 + 62)),
             Ruling::Again(Duration::from_millis(250))
         );
     }
 
     #[test]
     fn a_limit_of_zero_never_restarts() {
-        let ruling = History::default().rule(&policy(RestartOn::Always, 0), Cause::Failure, at(0));
+        let ruling = History::default().rule(&policy(RestartOn::Always, 0), RestartCause::Failure, at(0));
         assert_eq!(ruling, Ruling::Spent);
     }
 
@@ -147,7 +147,7 @@ mod tests {
     fn history_does_not_grow_without_bound() {
         let (policy, mut history) = (policy(RestartOn::Always, u32::MAX), History::default());
         for second in 0..1000 {
-            history.rule(&policy, Cause::Failure, at(second));
+            history.rule(&policy, RestartCause::Failure, at(second));
         }
         assert!(history.recent.len() <= 62, "{}", history.recent.len());
     }

@@ -7,7 +7,7 @@ use tenure_sys::process::ExitStatus;
 
 /// How a program proves itself that takes the place of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Probation {
+pub enum ProbationTerms {
     /// Not at all: it takes nobody's place.
     None,
     /// Ready for so long before that is told: the other one serves meanwhile.
@@ -16,7 +16,7 @@ pub enum Probation {
     AfterReady(Duration),
 }
 
-impl Probation {
+impl ProbationTerms {
     /// How long; `None` where there is no time to fail in.
     pub(super) fn time(self) -> Option<Duration> {
         match self {
@@ -28,7 +28,7 @@ impl Probation {
 
 /// What the host tells the machine.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Happening {
+pub enum SupervisorEvent {
     /// The program runs.
     Runs,
     /// It could not be started; the text says why. Another try may do better.
@@ -61,7 +61,7 @@ pub enum Happening {
     StopAsked,
 }
 
-impl Happening {
+impl SupervisorEvent {
     /// A start that failed: `lasting` where another try fails likewise until somebody changes what is on disk.
     #[must_use]
     pub fn not_started(why: String, lasting: bool) -> Self {
@@ -89,7 +89,7 @@ impl fmt::Display for Exit {
 
 /// What the host is to do.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Act {
+pub enum SupervisorAction {
     /// Start the program.
     Start,
     /// Find out whether it is ready. `bounded`: by the host's own clock; the first time the boot watchdog is the bound.
@@ -122,12 +122,12 @@ pub enum Act {
     /// Tell when this much time has passed.
     Await(Duration),
     /// Leave, with this outcome. Nothing of the program lives.
-    Finish(Outcome),
+    Finish(HostOutcome),
 }
 
 /// How a host ends.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub enum Outcome {
+pub enum HostOutcome {
     /// It was asked to.
     Stopped,
     /// The program ended with success, and the policy does not restart it then.

@@ -15,9 +15,9 @@ use crate::spec::scope::Scope;
 /// longer to know watches the worker instead.
 const LONGEST_BAKE: Span = Span::secs(600);
 
-type Checked = Result<(), BadSpec>;
+type CheckedSpec = Result<(), BadSpec>;
 
-fn bad(key: &'static str, why: impl Into<String>) -> Checked {
+fn bad(key: &'static str, why: impl Into<String>) -> CheckedSpec {
     Err(BadSpec { key, why: why.into() })
 }
 
@@ -79,7 +79,7 @@ impl Spec {
     }
 }
 
-fn command(spec: &Spec) -> Checked {
+fn command(spec: &Spec) -> CheckedSpec {
     if spec.command.first().is_none_or(String::is_empty) {
         return bad("command", "is empty: name a program");
     }
@@ -102,7 +102,7 @@ fn command(spec: &Spec) -> Checked {
     Ok(())
 }
 
-fn variables(spec: &Spec) -> Checked {
+fn variables(spec: &Spec) -> CheckedSpec {
     let settable = |(name, value): (&String, &String)| {
         !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
     };
@@ -113,7 +113,7 @@ fn variables(spec: &Spec) -> Checked {
 }
 
 /// A listener by itself, and beside those before it.
-fn listener(one: &Listen, before: &[Listen]) -> Checked {
+fn listener(one: &Listen, before: &[Listen]) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     let Listen { name, tcp, mode, .. } = one;
     if Scope::new(name, None).is_err() {
@@ -132,7 +132,7 @@ fn listener(one: &Listen, before: &[Listen]) -> Checked {
 }
 
 /// Who binds a listener, and where a proxied one leads to.
-fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> Checked {
+fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     let Listen { name, mode, to, .. } = one;
     if spec.kind == Kind::Embedded {
@@ -170,7 +170,7 @@ fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> Checked {
 }
 
 /// An address that a program can bind and a host can connect to, with every listener standing.
-fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> Checked {
+fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     if to.port() == 0 {
         return bad(format!(
@@ -193,7 +193,7 @@ fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> Checked {
 }
 
 /// A variable that a program can read and that nothing else has a word in.
-fn port_variable(spec: &Spec, name: &str, variable: &str) -> Checked {
+fn port_variable(spec: &Spec, name: &str, variable: &str) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     if variable.is_empty()
@@ -216,7 +216,7 @@ fn port_variable(spec: &Spec, name: &str, variable: &str) -> Checked {
 }
 
 /// `ready` or `health`, and whether what it asks can answer truly.
-fn asked(key: &'static str, check: Option<&Ready>, spec: &Spec) -> Checked {
+fn asked(key: &'static str, check: Option<&Ready>, spec: &Spec) -> CheckedSpec {
     let inherits = spec.listen.first().is_some_and(|listen| listen.mode == ListenMode::Inherit);
     match check {
         Some(Ready::Http(path)) if !path.starts_with('/') => {
@@ -245,7 +245,7 @@ fn asked(key: &'static str, check: Option<&Ready>, spec: &Spec) -> Checked {
     }
 }
 
-fn amounts(spec: &Spec) -> Checked {
+fn amounts(spec: &Spec) -> CheckedSpec {
     let positive = |key, span: Span| {
         if span.duration().is_zero() { bad(key, "must be longer than zero") } else { Ok(()) }
     };
@@ -268,7 +268,7 @@ fn amounts(spec: &Spec) -> Checked {
     Ok(())
 }
 
-fn preflight(spec: &Spec) -> Checked {
+fn preflight(spec: &Spec) -> CheckedSpec {
     match spec.preflight.first() {
         Some(_) if spec.kind == Kind::Embedded => bad(
             "preflight",

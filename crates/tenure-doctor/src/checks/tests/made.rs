@@ -3,23 +3,20 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use tenure_sys::census::{Census, Seen};
+use tenure_sys::census::{Census, SeenProcess};
 use tenure_sys::filesystem::FileSystem;
 use tenure_sys::identity::Identity;
 use tenure_sys::kernel::{Features, WatchLimits};
 use tenure_sys::process::{GoneReason, RunState};
 use tenure_sys::socket::ListeningSocket;
 
-use crate::facts::{
-    Access, Facts, GateHolder, Host, LogBytes, Machine, Member, Now, Place, Port, Record, State, Wanted,
-    Worker,
-};
+use crate::facts::{Access, DirectoryFacts, Facts, GateHolder, HostCode, LogBytes, MachineFacts, Member, Now, Port, RecordFacts, ScopeFacts, WantedFacts, WorkerFacts};
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
 use tenure_core::record::desired::Desired;
-use tenure_core::record::directory_id::{self, DirectoryId, Origin};
+use tenure_core::record::directory_id::{self, DirectoryId, DirectoryOrigin};
 use tenure_core::record::ledger::{HostRecord, Ledger};
 use tenure_core::spec::Spec;
 use tenure_core::spec::scope::Scope;
@@ -36,7 +33,7 @@ pub(super) fn scope() -> Scope {
 }
 
 pub(super) fn directory_id() -> DirectoryId {
-    let place = directory_id::Place { boot: "b".into(), dev: 1, ino: 2 };
+    let place = directory_id::DirectoryPlace { boot: "b".into(), dev: 1, ino: 2 };
     DirectoryId { schema_version: directory_id::SCHEMA, id: "id".into(), place, former: None }
 }
 
@@ -65,11 +62,11 @@ pub(super) fn gone(pid: u32, why: GoneReason) -> Member {
     Member { identity: who(pid), now: Now::Gone(why) }
 }
 
-pub(super) fn seen(pid: u32) -> Seen {
-    Seen { pid, command: format!("program {pid}"), above: vec![1] }
+pub(super) fn seen(pid: u32) -> SeenProcess {
+    SeenProcess { pid, command: format!("program {pid}"), above: vec![1] }
 }
 
-pub(super) fn place(path: &str) -> Place {
+pub(super) fn place(path: &str) -> DirectoryFacts {
     let file_system = FileSystem {
         kind: "ext4".into(),
         is_network: false,
@@ -77,7 +74,7 @@ pub(super) fn place(path: &str) -> Place {
         free_bytes: 1 << 40,
         free_files: Some(1 << 20),
     };
-    Place {
+    DirectoryFacts {
         path: PathBuf::from(path),
         leads: None,
         access: Access::Private { writable: true },
@@ -85,8 +82,8 @@ pub(super) fn place(path: &str) -> Place {
     }
 }
 
-pub(super) fn machine() -> Machine {
-    Machine {
+pub(super) fn machine() -> MachineFacts {
+    MachineFacts {
         user: 1000,
         now: now(),
         wall_s: 2_000_000_000,
@@ -136,10 +133,10 @@ pub(super) fn address() -> std::net::SocketAddr {
     "127.0.0.1:8080".parse().expect("an address")
 }
 
-pub(super) fn wanted() -> Wanted {
+pub(super) fn wanted() -> WantedFacts {
     let mut record = Desired::default();
     record.offer(&spec(1), &now());
-    Wanted {
+    WantedFacts {
         record,
         gone: Vec::new(),
         untrusted: Vec::new(),
@@ -152,10 +149,10 @@ pub(super) fn wanted() -> Wanted {
 pub(super) fn healthy() -> Facts {
     let ledger = Ledger { generation: 3, lineage: vec![who(42)], ..Ledger::default() };
     let host = HostRecord { exe: "/usr/bin/tenure".into(), version: "0.0.1".into(), hosts: true };
-    let state = State {
+    let state = ScopeFacts {
         id: "web:id".into(),
         marks: vec!["web:id".into()],
-        origin: Origin::Own(directory_id()),
+        origin: DirectoryOrigin::Own(directory_id()),
         other_mounts: false,
         gate: Ok(None),
         lease: Ok(true),
@@ -166,11 +163,11 @@ pub(super) fn healthy() -> Facts {
         answer: Observation::Answered(Box::new(hello())),
         took: Duration::from_millis(1),
         socket: Ok(true),
-        ledger: Record::Good(ledger),
-        desired: Record::Good(wanted()),
+        ledger: RecordFacts::Good(ledger),
+        desired: RecordFacts::Good(wanted()),
         lineage: vec![there(42, RunState::Sleeping)],
         programs: Vec::new(),
-        host: Some(Host { record: host, there: true, runs: Some("/usr/bin/tenure".into()) }),
+        host: Some(HostCode { record: host, there: true, runs: Some("/usr/bin/tenure".into()) }),
         own: vec![42],
         out_of_sight: None,
         inherited: Vec::new(),
@@ -180,7 +177,7 @@ pub(super) fn healthy() -> Facts {
         logs: Ok(Some(LogBytes { all: 10, bound: 1_000_000 })),
         written_s: 1_000_000_000,
     };
-    let worker = Worker {
+    let worker = WorkerFacts {
         scope: scope(),
         called: "web".into(),
         directory: place("/state/host/web"),
@@ -216,7 +213,7 @@ pub(super) fn silent() -> Facts {
     facts
 }
 
-pub(super) fn state(facts: &mut Facts) -> &mut State {
+pub(super) fn state(facts: &mut Facts) -> &mut ScopeFacts {
     facts.workers[0].state.as_mut().expect("it has one")
 }
 
@@ -229,14 +226,14 @@ pub(super) fn says(facts: &mut Facts) -> &mut Hello {
     }
 }
 
-pub(super) fn wants(facts: &mut Facts) -> &mut Wanted {
+pub(super) fn wants(facts: &mut Facts) -> &mut WantedFacts {
     match &mut state(facts).desired {
-        Record::Good(wanted) => wanted,
-        Record::Absent
-        | Record::Damaged { .. }
-        | Record::TooNew { .. }
-        | Record::Exhausted
-        | Record::Unreadable { .. } => panic!("it was read"),
+        RecordFacts::Good(wanted) => wanted,
+        RecordFacts::Absent
+        | RecordFacts::Damaged { .. }
+        | RecordFacts::TooNew { .. }
+        | RecordFacts::Exhausted
+        | RecordFacts::Unreadable { .. } => panic!("it was read"),
     }
 }
 

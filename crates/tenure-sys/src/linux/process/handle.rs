@@ -123,7 +123,7 @@ impl ProcessHandle {
 
     /// Waits until the process has ended; `false` when the time was over first. `None` waits for ever.
     pub fn wait_ended(&self, limit: Option<Duration>) -> io::Result<bool> {
-        let mut waiting = [poll::Interest::new(self.fd.as_fd(), poll::Want::Read)];
+        let mut waiting = [poll::Interest::new(self.fd.as_fd(), poll::Readiness::Read)];
         Ok(poll::wait(&mut waiting, limit)? > 0)
     }
 
@@ -132,7 +132,7 @@ impl ProcessHandle {
     /// Only then [`Self::exit_of_stranger`] has an answer. The kernel tells since Linux 6.9; before it this waits out
     /// the limit, so always give one for a process that is not a child.
     pub fn wait_reaped(&self, limit: Option<Duration>) -> io::Result<bool> {
-        let mut waiting = [poll::Interest::new(self.fd.as_fd(), poll::Want::Nothing)];
+        let mut waiting = [poll::Interest::new(self.fd.as_fd(), poll::Readiness::Nothing)];
         Ok(poll::wait(&mut waiting, limit)? > 0)
     }
 
@@ -161,7 +161,7 @@ impl ProcessHandle {
 }
 
 fn ended(handle: BorrowedFd<'_>) -> io::Result<bool> {
-    Ok(poll::wait(&mut [poll::Interest::new(handle, poll::Want::Read)], Some(Duration::ZERO))? > 0)
+    Ok(poll::wait(&mut [poll::Interest::new(handle, poll::Readiness::Read)], Some(Duration::ZERO))? > 0)
 }
 
 fn read_identity(handle: BorrowedFd<'_>, pid: Option<u32>) -> Result<Identity, OpenError> {

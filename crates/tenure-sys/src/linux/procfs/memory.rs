@@ -20,14 +20,14 @@ const EXECUTING: Duration = Duration::from_millis(100);
 
 /// A piece of a process's memory.
 #[derive(Clone, Copy)]
-struct Piece {
+struct MemoryPiece {
     file: &'static str,
     /// Field of `/proc/PID/stat` with the address of its beginning; the next field has that of its end.
     begins: usize,
 }
 
-const ARGUMENTS: Piece = Piece { file: "cmdline", begins: 48 };
-const ENVIRONMENT: Piece = Piece { file: "environ", begins: 50 };
+const ARGUMENTS: MemoryPiece = MemoryPiece { file: "cmdline", begins: 48 };
+const ENVIRONMENT: MemoryPiece = MemoryPiece { file: "environ", begins: 50 };
 
 /// The arguments of a process, each with a zero byte behind it; `None` where it has none, has ended, or may not be looked into.
 pub(crate) fn arguments(pid: u32) -> Option<Vec<u8>> {
@@ -40,7 +40,7 @@ pub(crate) fn environment(pid: u32) -> Option<Vec<u8>> {
     read(pid, ENVIRONMENT)
 }
 
-fn read(pid: u32, piece: Piece) -> Option<Vec<u8>> {
+fn read(pid: u32, piece: MemoryPiece) -> Option<Vec<u8>> {
     let until = clock::monotonic() + EXECUTING;
     loop {
         let bytes = read_once(pid, piece).ok()?;
@@ -48,17 +48,17 @@ fn read(pid: u32, piece: Piece) -> Option<Vec<u8>> {
             return Some(bytes);
         }
         match state_of(&fs::read(path(pid, "stat")).ok()?, piece)? {
-            State::Empty => return None,
+            PieceState::Empty => return None,
             _ if clock::monotonic() > until => return None,
             // It was put in place after the read.
-            State::Filled => {}
-            State::NotInPlace => thread::yield_now(),
+            PieceState::Filled => {}
+            PieceState::NotInPlace => thread::yield_now(),
         }
     }
 }
 
 /// By one system call: the kernel holds the memory for each, and of what is read by several only the first may be there.
-fn read_once(pid: u32, piece: Piece) -> io::Result<Vec<u8>> {
+fn read_once(pid: u32, piece: MemoryPiece) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path(pid, piece.file))?;
     let mut bytes = vec![0; ROOM];
     loop {
@@ -72,7 +72,7 @@ fn read_once(pid: u32, piece: Piece) -> io::Result<Vec<u8>> {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum PieceState {
     /// There is nothing in it; or the process has no memory, as a thread of the kernel, or one that ends.
     Empty,
     NotInPlace,
@@ -80,21 +80,21 @@ enum State {
 }
 
 /// By fields 23 (size of the memory) and 27 (where its code ends, which the kernel sets last), and those of the piece.
-fn state_of(stat: &[u8], piece: Piece) -> Option<State> {
+fn state_of(stat: &[u8], piece: MemoryPiece) -> Option<PieceState> {
     let field = |number: usize| fields(stat)?.nth(number - 3)?.parse::<u64>().ok();
     let (size, code) = (field(23)?, field(27)?);
     let is_empty = field(piece.begins)? == field(piece.begins + 1)?;
     Some(match (size, code) {
-        (0, _) => State::Empty,
-        (_, 0) => State::NotInPlace,
-        _ if is_empty => State::Empty,
-        _ => State::Filled,
+        (0, _) => PieceState::Empty,
+        (_, 0) => PieceState::NotInPlace,
+        _ if is_empty => PieceState::Empty,
+        _ => PieceState::Filled,
     })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_piece_counts_once_the_program_is_in_place() {
@@ -105,11 +105,11 @@ mod tests {
             );
             state_of(stat.as_bytes(), ENVIRONMENT).expect("the line is whole")
         };
-        assert_eq!(state(0, 0, 0, 0), State::Empty);
-        assert_eq!(state(4096, 0, 0, 0), State::NotInPlace);
-        assert_eq!(state(4096, 0, 9000, 9000), State::NotInPlace);
-        assert_eq!(state(4096, 5, 9000, 9000), State::Empty);
-        assert_eq!(state(4096, 5, 9000, 9100), State::Filled);
+        assert_eq!(state(0, 0, 0, 0), PieceState::Empty);
+        assert_eq!(state(4096, 0, 0, 0), PieceState::NotInPlace);
+        assert_eq!(state(4096, 0, 9000, 9000), PieceState::NotInPlace);
+        assert_eq!(state(4096, 5, 9000, 9000), PieceState::Empty);
+        assert_eq!(state(4096, 5, 9000, 9100), PieceState::Filled);
     }
 
     #[test]

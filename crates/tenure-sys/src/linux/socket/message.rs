@@ -16,7 +16,7 @@ const MAX_FDS: usize = 253;
 
 /// One message.
 #[derive(Debug)]
-pub struct Received {
+pub struct ReceivedMessage {
     /// What was sent; empty at the end of the connection.
     pub bytes: Vec<u8>,
     /// What came with it, close-on-exec.
@@ -58,16 +58,16 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io:
 
 /// Receives one message of at most `max` bytes. One that was cut, or whose descriptors found no room, is an error of
 /// kind `InvalidData`; what did arrive of it is closed.
-pub fn recv(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
+pub fn recv(socket: BorrowedFd<'_>, max: usize) -> io::Result<ReceivedMessage> {
     receive(socket, max, RecvFlags::empty())
 }
 
 /// Receives a message that is already there; `WouldBlock` if there is none.
-pub(crate) fn recv_now(socket: BorrowedFd<'_>, max: usize) -> io::Result<Received> {
+pub(crate) fn recv_now(socket: BorrowedFd<'_>, max: usize) -> io::Result<ReceivedMessage> {
     receive(socket, max, RecvFlags::DONTWAIT)
 }
 
-fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<Received> {
+fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<ReceivedMessage> {
     let mut bytes = vec![0_u8; max];
     let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
@@ -95,14 +95,14 @@ fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<R
         return Err(io::Error::new(io::ErrorKind::InvalidData, "message was cut on its way"));
     }
     bytes.truncate(message.bytes);
-    Ok(Received { bytes, fds })
+    Ok(ReceivedMessage { bytes, fds })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
+        use std::os::fd::AsFd;
 
-    use super::*;
+        use super::*;
 
     #[test]
     fn descriptors_arrive_open_and_lead_to_the_same_file() {

@@ -18,7 +18,7 @@ use rustix::net::{
 };
 use thiserror::Error;
 
-use crate::linux::clock::Until;
+use crate::linux::clock::WaitEnd;
 use crate::linux::dir::Dir;
 
 /// Bytes of a path in `sockaddr_un` without the end mark.
@@ -69,7 +69,7 @@ pub fn connect_unix(
     name: impl AsRef<Path>,
     timeout: Duration,
 ) -> Result<UnixStream, ConnectError> {
-    let until = Until::after(Some(timeout));
+    let until = WaitEnd::after(Some(timeout));
     let address = SocketAddrUnix::new(reachable(dir, name.as_ref())).map_err(connect_error)?;
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(connect_error)?;

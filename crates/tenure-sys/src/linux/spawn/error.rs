@@ -8,7 +8,7 @@ use thiserror::Error;
 use crate::linux::limits;
 use crate::linux::process::OpenError;
 
-use super::inside::Stage;
+use super::inside::SpawnStage;
 use crate::common::launch::Launch;
 
 /// Why a program was not started. Nothing of it is left.
@@ -88,19 +88,19 @@ impl SpawnError {
         }
     }
 
-    pub(super) fn reported(launch: &Launch<'_>, stage: Stage, source: io::Error) -> Self {
+    pub(super) fn reported(launch: &Launch<'_>, stage: SpawnStage, source: io::Error) -> Self {
         let program = launch.program.to_owned();
         match (stage, source.raw_os_error()) {
             (_, Some(libc::EMFILE | libc::ENFILE)) => Self::other(source),
-            (Stage::Fork, _) => Self::Fork(source),
-            (Stage::Directory, _) => Self::BadDirectory { cwd: launch.cwd.to_owned(), source },
-            (Stage::Exec, Some(libc::ENOENT | libc::ENOTDIR)) => Self::NotFound { program },
+            (SpawnStage::Fork, _) => Self::Fork(source),
+            (SpawnStage::Directory, _) => Self::BadDirectory { cwd: launch.cwd.to_owned(), source },
+            (SpawnStage::Exec, Some(libc::ENOENT | libc::ENOTDIR)) => Self::NotFound { program },
             (
-                Stage::Exec,
+                SpawnStage::Exec,
                 Some(libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::EISDIR | libc::ELIBBAD),
             ) => Self::NotExecutable { program, source },
-            (Stage::Exec, _) => Self::Exec { program, source },
-            (Stage::Handle | Stage::Descriptors | Stage::Setting, _) => Self::Other(source),
+            (SpawnStage::Exec, _) => Self::Exec { program, source },
+            (SpawnStage::Handle | SpawnStage::Descriptors | SpawnStage::Setting, _) => Self::Other(source),
         }
     }
 }

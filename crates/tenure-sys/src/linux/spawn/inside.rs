@@ -9,7 +9,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
 use std::ptr;
 
-use super::plan::{KEEP, PID_DIGITS, Plan};
+use super::plan::{KEEP, PID_DIGITS, SpawnPlan};
 use super::reset::reset_inherited;
 
 /// Length of a report: stage and error number.
@@ -20,7 +20,7 @@ const NOT_STARTED: libc::c_int = 127;
 
 /// Where a start failed.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Stage {
+pub(super) enum SpawnStage {
     Fork,
     Handle,
     Descriptors,
@@ -31,7 +31,7 @@ pub(super) enum Stage {
 
 /// What the new process is to be.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Role {
+pub(super) enum ChildRole {
     /// The program.
     Program,
     /// The one that forks the program, hands its handle over and ends.
@@ -46,10 +46,10 @@ pub(super) struct Ends {
     pub(super) reporter: RawFd,
 }
 
-type Failure = (Stage, libc::c_int);
+type ChildFailure = (SpawnStage, libc::c_int);
 
 /// Forks. The caller gets the number of the new process, which never returns from here.
-pub(super) fn fork(plan: &mut Plan, role: Role, ends: Ends) -> io::Result<libc::pid_t> {
+pub(super) fn fork(plan: &mut SpawnPlan, role: ChildRole, ends: Ends) -> io::Result<libc::pid_t> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both sets are initialised before they are read: the first by `sigfillset`, the second by the first
@@ -75,10 +75,10 @@ pub(super) fn open_handle(pid: libc::pid_t) -> io::Result<OwnedFd> {
 }
 
 /// Reads what a new process has written.
-pub(super) fn read_report(report: [u8; REPORT]) -> Option<(Stage, io::Error)> {
+pub(super) fn read_report(report: [u8; REPORT]) -> Option<(SpawnStage, io::Error)> {
     let [s0, s1, s2, s3, e0, e1, e2, e3] = report;
     let stages =
-        [Stage::Fork, Stage::Handle, Stage::Descriptors, Stage::Setting, Stage::Directory, Stage::Exec];
+        [SpawnStage::Fork, SpawnStage::Handle, SpawnStage::Descriptors, SpawnStage::Setting, SpawnStage::Directory, SpawnStage::Exec];
     let stage = stages.into_iter().find(|stage| *stage as i32 == i32::from_ne_bytes([s0, s1, s2, s3]))?;
     Some((stage, io::Error::from_raw_os_error(i32::from_ne_bytes([e0, e1, e2, e3]))))
 }
@@ -87,17 +87,17 @@ fn errno() -> libc::c_int {
     io::Error::last_os_error().raw_os_error().unwrap_or(0)
 }
 
-fn checked(stage: Stage, answer: libc::c_int) -> Result<libc::c_int, Failure> {
+fn checked(stage: SpawnStage, answer: libc::c_int) -> Result<libc::c_int, ChildFailure> {
     if answer < 0 { Err((stage, errno())) } else { Ok(answer) }
 }
 
-fn run(plan: &mut Plan, role: Role, mut ends: Ends) -> ! {
+fn run(plan: &mut SpawnPlan, role: ChildRole, mut ends: Ends) -> ! {
     // SAFETY: the number is the copy of an end that only the caller uses. Closing it here is what lets this process
     // see the end of the line.
     unsafe { libc::close(ends.release) };
     let failure = match role {
-        Role::Program => become_program(plan, &mut ends),
-        Role::Between => fork_program(plan, &mut ends),
+        ChildRole::Program => become_program(plan, &mut ends),
+        ChildRole::Between => fork_program(plan, &mut ends),
     };
     if let Err((stage, error)) = failure {
         report(ends.reporter, stage, error);
@@ -106,7 +106,7 @@ fn run(plan: &mut Plan, role: Role, mut ends: Ends) -> ! {
     unsafe { libc::_exit(NOT_STARTED) }
 }
 
-fn report(reporter: RawFd, stage: Stage, error: libc::c_int) {
+fn report(reporter: RawFd, stage: SpawnStage, error: libc::c_int) {
     let [s0, s1, s2, s3] = (stage as i32).to_ne_bytes();
     let [e0, e1, e2, e3] = error.to_ne_bytes();
     let report = [s0, s1, s2, s3, e0, e1, e2, e3];
@@ -115,7 +115,7 @@ fn report(reporter: RawFd, stage: Stage, error: libc::c_int) {
 }
 
 /// Forks the program, hands its handle over, and ends with success.
-fn fork_program(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> {
+fn fork_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
     // The bare call: `fork` of the C library is not made to be called again in the copy of a threaded process.
     // SAFETY: without a new stack or shared memory this is a plain fork; the copy goes on below.
     let pid = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(libc::SIGCHLD), 0, 0, 0, 0) };
@@ -123,17 +123,17 @@ fn fork_program(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> {
         return become_program(plan, ends);
     }
     let pid = libc::pid_t::try_from(pid).unwrap_or(-1);
-    checked(Stage::Fork, pid)?;
+    checked(SpawnStage::Fork, pid)?;
     // SAFETY: the call takes two integers. The child cannot have been waited for: only this process could.
     let handle = unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) };
-    let handle = checked(Stage::Handle, libc::c_int::try_from(handle).unwrap_or(-1))?;
+    let handle = checked(SpawnStage::Handle, libc::c_int::try_from(handle).unwrap_or(-1))?;
     send_handle(ends.released, handle)?;
     // SAFETY: has no preconditions and runs nothing of the caller.
     unsafe { libc::_exit(0) }
 }
 
 /// Sends one byte and one descriptor, from the stack.
-fn send_handle(socket: RawFd, handle: RawFd) -> Result<(), Failure> {
+fn send_handle(socket: RawFd, handle: RawFd) -> Result<(), ChildFailure> {
     // Aligned for a `cmsghdr`, and larger than one with a descriptor on any architecture.
     let mut space = [0_u64; 8];
     let mut byte = [1_u8];
@@ -153,12 +153,12 @@ fn send_handle(socket: RawFd, handle: RawFd) -> Result<(), Failure> {
         ptr::copy_nonoverlapping(ptr::from_ref(&handle).cast::<u8>(), libc::CMSG_DATA(header), 4);
         libc::sendmsg(socket, &raw const message, libc::MSG_NOSIGNAL)
     };
-    checked(Stage::Handle, if answer < 0 { -1 } else { 0 })?;
+    checked(SpawnStage::Handle, if answer < 0 { -1 } else { 0 })?;
     Ok(())
 }
 
 /// Becomes the program once it is released; comes back only with a failure, or without one if it never was.
-fn become_program(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> {
+fn become_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
     let mut byte = 0_u8;
     // SAFETY: the buffer is one writable byte. All signals are blocked, so the call is not interrupted.
     if unsafe { libc::read(ends.released, (&raw mut byte).cast(), 1) } != 1 {
@@ -173,18 +173,18 @@ fn become_program(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> {
         reset_signals();
         libc::execve(plan.program.as_ptr(), plan.argv.as_ptr(), plan.envp.as_ptr());
     }
-    Err((Stage::Exec, errno()))
+    Err((SpawnStage::Exec, errno()))
 }
 
 /// Puts every descriptor in its place and closes the rest.
-fn arrange_descriptors(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> {
+fn arrange_descriptors(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
     // The report goes right above the places, and everything first above that, so that no place is taken too early.
-    let reporter = RawFd::try_from(plan.sources.len()).map_err(|_| (Stage::Descriptors, libc::EMFILE))?;
+    let reporter = RawFd::try_from(plan.sources.len()).map_err(|_| (SpawnStage::Descriptors, libc::EMFILE))?;
     let above = reporter + 1;
     for source in plan.sources.iter_mut().chain([&mut ends.reporter]).filter(|source| **source != KEEP) {
         // SAFETY: duplicating a number touches no memory.
         let lifted = unsafe { libc::fcntl(*source, libc::F_DUPFD_CLOEXEC, above) };
-        *source = checked(Stage::Descriptors, lifted)?;
+        *source = checked(SpawnStage::Descriptors, lifted)?;
     }
     for (place, source) in (0..).zip(plan.sources.iter()) {
         // SAFETY: neither call touches memory. The places belong to this copy, of which only the exec is left.
@@ -193,13 +193,13 @@ fn arrange_descriptors(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> 
                 // One that the caller does not have open itself stays closed.
                 libc::fcntl(place, libc::F_SETFD, 0);
             } else {
-                checked(Stage::Descriptors, libc::dup2(*source, place))?;
+                checked(SpawnStage::Descriptors, libc::dup2(*source, place))?;
             }
         }
     }
     // SAFETY: as above.
     unsafe {
-        checked(Stage::Descriptors, libc::dup3(ends.reporter, reporter, libc::O_CLOEXEC))?;
+        checked(SpawnStage::Descriptors, libc::dup3(ends.reporter, reporter, libc::O_CLOEXEC))?;
         ends.reporter = reporter;
         if libc::syscall(libc::SYS_close_range, above, libc::c_uint::MAX, 0) < 0 {
             // Before Linux 5.9.
@@ -212,11 +212,11 @@ fn arrange_descriptors(plan: &mut Plan, ends: &mut Ends) -> Result<(), Failure> 
 }
 
 /// Sets session, umask, directory and limits.
-fn settle(plan: &Plan) -> Result<(), Failure> {
+fn settle(plan: &SpawnPlan) -> Result<(), ChildFailure> {
     // SAFETY: the directory is a string with an end mark and the limit a whole struct, both in the plan.
     unsafe {
         if plan.session {
-            checked(Stage::Setting, libc::setsid())?;
+            checked(SpawnStage::Setting, libc::setsid())?;
         }
         if let Some(umask) = plan.umask {
             libc::umask(umask);
@@ -224,16 +224,16 @@ fn settle(plan: &Plan) -> Result<(), Failure> {
         if let Some(limits) = &plan.reset {
             reset_inherited(limits);
         }
-        checked(Stage::Directory, libc::chdir(plan.cwd.as_ptr()))?;
+        checked(SpawnStage::Directory, libc::chdir(plan.cwd.as_ptr()))?;
         if let Some(limit) = &plan.nofile {
-            checked(Stage::Setting, libc::setrlimit(libc::RLIMIT_NOFILE, ptr::from_ref(limit)))?;
+            checked(SpawnStage::Setting, libc::setrlimit(libc::RLIMIT_NOFILE, ptr::from_ref(limit)))?;
         }
     }
     Ok(())
 }
 
 /// Writes the own number where the environment has room for it.
-fn write_own_pid(plan: &Plan) {
+fn write_own_pid(plan: &SpawnPlan) {
     if plan.pid_digits.is_null() {
         return;
     }

@@ -11,7 +11,7 @@ use rustix::process::{Resource, getrlimit};
 
 use crate::common::launch::{Launch, Stream};
 
-/// A slot of [`Plan::sources`] that is left as it is.
+/// A slot of [`SpawnPlan::sources`] that is left as it is.
 pub(super) const KEEP: RawFd = -1;
 
 /// Digits of the largest pid, with room to spare: the kernel stops at 4,194,304.
@@ -21,7 +21,7 @@ pub(super) const PID_DIGITS: usize = 10;
 ///
 /// The pointers in `argv` and `envp` lead into the buffers of the strings beside them, which are never touched again;
 /// they end with a null pointer.
-pub(super) struct Plan {
+pub(super) struct SpawnPlan {
     pub(super) program: CString,
     pub(super) cwd: CString,
     pub(super) argv: Vec<*const libc::c_char>,
@@ -51,7 +51,7 @@ pub(super) struct SoftLimit {
 /// The usual soft limit of a stack; threads get their share of address space by it (`_STK_LIM`, linux/resource.h).
 const STACK: u64 = 8 * 1024 * 1024;
 
-impl Plan {
+impl SpawnPlan {
     /// Has the new process put back what it inherits.
     pub(super) fn afresh(&mut self) {
         let as_hard =

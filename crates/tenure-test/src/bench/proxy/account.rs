@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tenure_sys::pipe;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 
 use crate::bench::figure::Row;
 
@@ -82,9 +82,9 @@ pub(super) fn rows(what: &str, pairs: &[(Sample, Sample)]) -> [Row; 2] {
 
 /// Lets real time pass: nobody writes into the pipe.
 pub(super) fn pass(window: Duration) {
-    use std::os::fd::AsFd;
+        use std::os::fd::AsFd;
 
     let (reader, _writer) = pipe::pipe().expect("a pipe can be made");
-    let mut interests = [Interest::new(reader.as_fd(), Want::Read)];
+    let mut interests = [Interest::new(reader.as_fd(), Readiness::Read)];
     poll::wait(&mut interests, Some(window)).expect("a pipe can be polled");
 }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
 use tenure_test::oracle::Oracle;
 
@@ -91,6 +91,6 @@ fn notify(claimed: Option<&str>) {
 
 /// Lets time pass, unless the server is asked to end before: true then.
 pub(crate) fn pass(span: Duration, signals: &SignalFd) -> bool {
-    let mut asked = [Interest::new(signals.as_fd(), Want::Read)];
+    let mut asked = [Interest::new(signals.as_fd(), Readiness::Read)];
     poll::wait(&mut asked, Some(span)).is_ok_and(|asked| asked > 0)
 }

@@ -11,7 +11,7 @@ use std::thread;
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::{exit, pipe};
 
@@ -58,7 +58,7 @@ pub(crate) fn serve(listener: &TcpListener, signals: &SignalFd, life: &Life, wor
     thread::scope(|scope| {
         loop {
             let mut interests =
-                [Interest::new(listener.as_fd(), Want::Read), Interest::new(signals.as_fd(), Want::Read)];
+                [Interest::new(listener.as_fd(), Readiness::Read), Interest::new(signals.as_fd(), Readiness::Read)];
             let left = dies.map(|dies| dies.saturating_sub(monotonic()));
             if poll::wait(&mut interests, left).is_ok_and(|ready| ready == 0) {
                 words.say();
@@ -108,19 +108,19 @@ impl Service<'_> {
     fn comes(self, stream: &TcpStream, served: bool) -> bool {
         if !self.drains() {
             let mut interests =
-                [Interest::new(stream.as_fd(), Want::Read), Interest::new(self.draining, Want::Nothing)];
+                [Interest::new(stream.as_fd(), Readiness::Read), Interest::new(self.draining, Readiness::Nothing)];
             drop(poll::wait(&mut interests, None));
             if interests[0].ready() {
                 return true;
             }
         }
         let limit = if served { self.linger } else { FIRST_REQUEST };
-        let mut interests = [Interest::new(stream.as_fd(), Want::Read)];
+        let mut interests = [Interest::new(stream.as_fd(), Readiness::Read)];
         poll::wait(&mut interests, Some(limit)).is_ok_and(|ready| ready > 0)
     }
 
     fn drains(self) -> bool {
-        let mut drain = [Interest::new(self.draining, Want::Nothing)];
+        let mut drain = [Interest::new(self.draining, Readiness::Nothing)];
         poll::wait(&mut drain, Some(Duration::ZERO)).is_ok_and(|drains| drains > 0)
     }
 
@@ -164,6 +164,6 @@ impl Service<'_> {
 
 /// Lets time pass while the client waits; nothing when it has gone meanwhile.
 fn pause(stream: &TcpStream, span: Duration) -> Option<()> {
-    let mut client = [Interest::new(stream.as_fd(), Want::Nothing)];
+    let mut client = [Interest::new(stream.as_fd(), Readiness::Nothing)];
     poll::wait(&mut client, Some(span)).ok().filter(|&gone| gone == 0).map(|_| ())
 }

@@ -15,14 +15,14 @@ fn place() -> tempfile::TempDir {
     place
 }
 
-fn eyes(place: &tempfile::TempDir, patterns: &[&str]) -> Eyes {
+fn eyes(place: &tempfile::TempDir, patterns: &[&str]) -> FileWatcher {
     let mut spec = Spec::of_command(vec!["server".into()], place.path().join("app"));
     spec.build = patterns.iter().map(|&glob| glob.to_owned()).collect();
-    Eyes::open(&spec).expect("patterns")
+    FileWatcher::open(&spec).expect("patterns")
 }
 
 /// What a change leads to: the answer before the files are read again, and after.
-fn seen(eyes: &mut Eyes) -> (bool, bool) {
+fn seen(eyes: &mut FileWatcher) -> (bool, bool) {
     let before = eyes.glance();
     eyes.look_again();
     (before, eyes.glance())

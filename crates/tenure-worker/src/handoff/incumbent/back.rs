@@ -10,32 +10,32 @@ use tenure_core::asker;
 use tenure_core::deadline::{Moment, millis, wall_millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::listen::BACKLOG;
-use tenure_core::launch::orphans::{self, LeftoverError};
+use tenure_core::launch::orphans::{self, OrphanError};
 use tenure_core::launch::retire::OVERRUN;
-use tenure_core::protocol::ends::{self, End, How};
-use tenure_core::protocol::wire::{Prepare, Request};
+use tenure_core::protocol::ends::{self, End, EndKind};
+use tenure_core::protocol::wire::{ControlRequest, Prepare};
 use tenure_core::record::ledger::{Ledger, ProgramRecord, RolledBack};
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::spec::scope;
 use tenure_core::store::event::What;
 use tenure_core::store::paths::file;
 use tenure_core::store::records;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
 use crate::handoff::calling;
 use crate::handoff::hand_over::Back;
 use crate::handoff::incumbent::{TRACED, Takeover};
-use crate::handoff::lineage::{self, Lineage};
+use crate::handoff::lineage::{self, HandoffContext};
 use crate::reason;
-use tenure_core::policy::handoff::{Heard, Incumbent, Then};
+use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Then};
 use tenure_core::policy::lifecycle::EXIT_FAILED;
 
 impl Takeover<'_> {
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
     /// gone and not before: to go on while it may live would make two of us.
-    pub(super) fn end_successor(&mut self, state: Incumbent) -> Heard {
+    pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
         let polite = match (self.sent_back, self.aborted) {
             // It serves, and has what any worker has for its end.
             (true, _) => self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN),
@@ -55,9 +55,9 @@ impl Takeover<'_> {
             self.forget_successor(state);
         } else if self.last_words_are_of_a_stop() {
             // It was asked to end while this worker lost its patience with it.
-            return Heard::Aborted { ends: true };
+            return IncumbentEvent::Aborted { ends: true };
         }
-        Heard::SuccessorGone
+        IncumbentEvent::SuccessorGone
     }
 
     /// Ends the program of a successor that was never the worker, and strikes the successor out of the lineage.
@@ -77,7 +77,7 @@ impl Takeover<'_> {
     /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor came
     /// to record it, or else its mark; and the lock that it has, which is another one than that of this worker's own program
     /// only where that program lives.
-    fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), LeftoverError> {
+    fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), OrphanError> {
         let holding = &self.lineage.holding;
         let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
         let (recorded, before): (Option<_>, Option<_>) = match &ledger.program {
@@ -104,11 +104,11 @@ impl Takeover<'_> {
     /// Whether a successor that is gone has said, last of all, that somebody asked the worker to end.
     fn last_words_are_of_a_stop(&mut self) -> bool {
         loop {
-            match self.link.next::<Request>() {
-                Ok(Some(Request::Abort(abort))) => return abort.ends,
+            match self.link.next::<ControlRequest>() {
+                Ok(Some(ControlRequest::Abort(abort))) => return abort.ends,
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    let mut interests = [Interest::new(self.link.as_fd(), Want::Read)];
+                    let mut interests = [Interest::new(self.link.as_fd(), Readiness::Read)];
                     let ready = poll::wait(&mut interests, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);
                     if !ready || self.link.fill().is_err() {
                         return false;
@@ -120,21 +120,21 @@ impl Takeover<'_> {
     }
 
     /// Takes back the generation, the ledger, the app's work and the control socket, in this order.
-    pub(super) fn reclaim(&mut self) -> Heard {
+    pub(super) fn reclaim(&mut self) -> IncumbentEvent {
         fault::reach(Point::IncumbentReclaiming);
         match self.try_reclaim() {
-            Ok(()) => Heard::Reclaimed,
-            Err(_) if self.lineage.status.is_stopping() => Heard::StopAsked,
+            Ok(()) => IncumbentEvent::Reclaimed,
+            Err(_) if self.lineage.status.is_stopping() => IncumbentEvent::StopAsked,
             Err(why) => {
                 self.why = format!("{}; the worker before it does not go on: {why}", self.why);
-                Heard::NotReclaimed
+                IncumbentEvent::NotReclaimed
             }
         }
     }
 
     fn try_reclaim(&mut self) -> Result<(), String> {
         let told = |error: &dyn std::error::Error| format!("failed to {}", reason::of(error));
-        let Lineage { holding, status, .. } = self.lineage;
+        let HandoffContext { holding, status, .. } = self.lineage;
         let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
         let patience = ledger.end_budget(holding.brief.spec.end_budget());
         self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
@@ -218,7 +218,7 @@ impl Takeover<'_> {
             version: Some(spec.version.clone()),
             spec: Some(spec.digest()),
             pid: Some(std::process::id()),
-            how: How::RollbackFailed,
+            how: EndKind::RollbackFailed,
             why: format!("version {}: {}", self.asked.version, self.why),
             served_ms: None,
             last_words: Vec::new(),

@@ -13,14 +13,14 @@ use tenure_sys::memory;
 
 use crate::handoff::calling;
 use crate::handoff::incumbent::Takeover;
-use crate::handoff::lineage::Lineage;
+use crate::handoff::lineage::HandoffContext;
 use crate::handoff::parcel::LinkError;
 use crate::reason;
-use tenure_core::policy::handoff::Heard;
+use tenure_core::policy::handoff::IncumbentEvent;
 
 impl Takeover<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.
-    pub(super) fn share(&mut self) -> Option<Heard> {
+    pub(super) fn share(&mut self) -> Option<IncumbentEvent> {
         let holding = &self.lineage.holding;
         let successor = self.successor.identity().clone();
         let recorded = holding.write_ledger(|ledger| {
@@ -30,9 +30,9 @@ impl Takeover<'_> {
         fault::reach(Point::IncumbentPrepared);
         if let Err(error) = recorded {
             self.say(&format!("failed to {}", reason::of(&error)));
-            return Some(Heard::Lost);
+            return Some(IncumbentEvent::Lost);
         }
-        let Some(lease) = holding.lease() else { return Some(Heard::Lost) };
+        let Some(lease) = holding.lease() else { return Some(IncumbentEvent::Lost) };
         let listeners = self.kept.listeners.iter().map(|(name, _)| name.clone()).collect();
         let fds: Vec<BorrowedFd<'_>> = [lease.as_fd(), self.kept.control.as_fd()]
             .into_iter()
@@ -43,7 +43,7 @@ impl Takeover<'_> {
         sent.err().map(|error| self.lost(&error))
     }
 
-    pub(super) fn quiesce(&mut self) -> Heard {
+    pub(super) fn quiesce(&mut self) -> IncumbentEvent {
         fault::reach(Point::IncumbentCommitted);
         let limit = self.lineage.holding.brief.spec.end_budget();
         self.lineage.status.makes_room(&self.lineage.holding.brief.spec);
@@ -52,12 +52,12 @@ impl Takeover<'_> {
             calling::call(self.lineage, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
         if self.lineage.status.is_stopping() {
             self.say("the worker was asked to end");
-            return Heard::StopAsked;
+            return IncumbentEvent::StopAsked;
         }
         match asked {
             Some(Ok(state)) => {
                 self.state = state;
-                Heard::Quiesced
+                IncumbentEvent::Quiesced
             }
             Some(Err(why)) => {
                 let why = format!("its app does not make room: {why}");
@@ -65,18 +65,18 @@ impl Takeover<'_> {
                 self.aborted = self.link.send(&Answer::refused(why.clone()), &[]).is_ok();
                 self.blameless = true;
                 self.say(&why);
-                Heard::NotQuiesced
+                IncumbentEvent::NotQuiesced
             }
             None => {
                 self.say("the app that was to make room did not answer");
-                Heard::Stuck
+                IncumbentEvent::Stuck
             }
         }
     }
 
     /// Nobody is answered here any more, nothing is written: the scope is the successor's. `None`: it has been told.
-    pub(super) fn grant(&mut self) -> Option<Heard> {
-        let Lineage { holding, status, .. } = self.lineage;
+    pub(super) fn grant(&mut self) -> Option<IncumbentEvent> {
+        let HandoffContext { holding, status, .. } = self.lineage;
         self.program = records::read_ledger(&holding.state).ok().and_then(|ledger| ledger.program);
         status.stand(Some(Role::Committed));
         holding.door.close();

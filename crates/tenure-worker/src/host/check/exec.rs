@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use tenure_core::deadline::Deadline;
 use tenure_core::spec::program;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch};
 use tenure_sys::tree;
 use tenure_sys::wake::Waker;
 
-use super::finding::Finding;
+use super::finding::CheckResult;
 use crate::reason;
 
 /// A command. There is no listener, lock or standard stream in it, and its marks are the program's: what it leaves behind is
@@ -37,16 +37,16 @@ impl std::fmt::Debug for Command {
 
 /// Runs the command; one that takes too long, or is called off, is ended with its whole group. One
 /// whose own program cannot be started, now or later, is hopeless.
-pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> Finding {
+pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> CheckResult {
     let shown = command.words.join(" ");
     let child = match start(command) {
         Ok(child) => child,
-        Err((why, true)) => return Finding::Hopeless(format!("`{shown}`: {why}")),
-        Err((why, false)) => return Finding::Failed(format!("`{shown}`: {why}")),
+        Err((why, true)) => return CheckResult::Hopeless(format!("`{shown}`: {why}")),
+        Err((why, false)) => return CheckResult::Failed(format!("`{shown}`: {why}")),
     };
     let ended = {
         let mut interests =
-            [Interest::new(child.handle().as_fd(), Want::Read), Interest::new(off.as_fd(), Want::Read)];
+            [Interest::new(child.handle().as_fd(), Readiness::Read), Interest::new(off.as_fd(), Readiness::Read)];
         let waited = poll::wait(&mut interests, Some(limit.remaining()));
         waited.is_ok() && interests[0].ready()
     };
@@ -55,10 +55,10 @@ pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> Finding {
         drop(tree::signal_group(child.handle(), Signal::Kill));
     }
     match child.wait() {
-        Ok(_) if !ended => Finding::Failed(format!("`{shown}` did not end in time")),
-        Ok(status) if status.success() => Finding::Passed,
-        Ok(status) => Finding::Failed(format!("`{shown}` ended with {status}")),
-        Err(error) => Finding::Failed(format!("`{shown}`: {error}")),
+        Ok(_) if !ended => CheckResult::Failed(format!("`{shown}` did not end in time")),
+        Ok(status) if status.success() => CheckResult::Passed,
+        Ok(status) => CheckResult::Failed(format!("`{shown}` ended with {status}")),
+        Err(error) => CheckResult::Failed(format!("`{shown}`: {error}")),
     }
 }
 

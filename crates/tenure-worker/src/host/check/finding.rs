@@ -2,7 +2,7 @@
 
 /// What came of asking.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Finding {
+pub enum CheckResult {
     /// It passed.
     Passed,
     /// Not now, for this reason.

@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 
 use tenure_core::deadline::Deadline;
-use tenure_sys::poll::{self, Interest, Want};
+use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
 use super::tcp;
@@ -43,7 +43,7 @@ pub(super) fn get(address: SocketAddr, path: &str, limit: &Deadline, off: &Waker
 }
 
 fn await_answer(stream: &TcpStream, limit: &Deadline, off: &Waker) -> Result<(), &'static str> {
-    let mut interests = [Interest::new(stream.as_fd(), Want::Read), Interest::new(off.as_fd(), Want::Read)];
+    let mut interests = [Interest::new(stream.as_fd(), Readiness::Read), Interest::new(off.as_fd(), Readiness::Read)];
     let ready =
         poll::wait(&mut interests, Some(limit.remaining())).map_err(|_| "it could not be waited for")?;
     match interests {
@@ -64,7 +64,7 @@ fn status(head: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     #[test]
     fn the_status_is_known_from_the_first_line_on() {

@@ -31,7 +31,7 @@ pub struct NotifySocket {
 
 /// What a program tells.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Notice {
+pub enum NotifyMessage {
     /// `READY=1`.
     Ready,
     /// `STATUS=…`, for people.
@@ -68,7 +68,7 @@ impl NotifySocket {
 
     /// Takes all that was told, in order.
     #[must_use]
-    pub fn read(&self) -> Vec<Notice> {
+    pub fn read(&self) -> Vec<NotifyMessage> {
         let mut notices = Vec::new();
         let mut message = vec![0_u8; LONGEST];
         while let Ok(count) = self.socket.recv(&mut message) {
@@ -112,12 +112,12 @@ fn is_dead(path: &Path) -> bool {
     asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-fn parse(message: &[u8]) -> Vec<Notice> {
+fn parse(message: &[u8]) -> Vec<NotifyMessage> {
     let text = String::from_utf8_lossy(message);
     let notice = |line: &str| match line.split_once('=')? {
-        ("READY", "1") => Some(Notice::Ready),
-        ("STATUS", status) => Some(Notice::Status(status.to_owned())),
-        ("X_TENURE_VERSION", said) => Some(Notice::Version(said.to_owned())),
+        ("READY", "1") => Some(NotifyMessage::Ready),
+        ("STATUS", status) => Some(NotifyMessage::Status(status.to_owned())),
+        ("X_TENURE_VERSION", said) => Some(NotifyMessage::Version(said.to_owned())),
         _ => None,
     };
     text.lines().filter_map(notice).collect()
@@ -125,17 +125,17 @@ fn parse(message: &[u8]) -> Vec<Notice> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+        use std::os::unix::fs::PermissionsExt;
 
-    use super::*;
+        use super::*;
 
     #[test]
     fn a_message_may_tell_several_things_and_some_that_are_not_for_us() {
         let notices = parse(b"STATUS=loading\nMAINPID=7\nREADY=1\n");
-        assert_eq!(notices, [Notice::Status("loading".into()), Notice::Ready]);
+        assert_eq!(notices, [NotifyMessage::Status("loading".into()), NotifyMessage::Ready]);
         assert_eq!(parse(b"READY=0"), []);
         let versioned = parse(b"READY=1\nX_TENURE_VERSION=v13.6.0");
-        assert_eq!(versioned, [Notice::Ready, Notice::Version("v13.6.0".into())]);
+        assert_eq!(versioned, [NotifyMessage::Ready, NotifyMessage::Version("v13.6.0".into())]);
     }
 
     #[test]
@@ -152,7 +152,7 @@ mod tests {
             let socket = NotifySocket::bind(&state, 7).expect("bound");
             let program = UnixDatagram::unbound().expect("a socket");
             program.send_to(b"READY=1", socket.told()).expect("sent");
-            assert_eq!(socket.read(), [Notice::Ready]);
+            assert_eq!(socket.read(), [NotifyMessage::Ready]);
             assert_eq!(socket.read(), []);
             drop(socket);
             assert_eq!(std::fs::read_dir(&directory).expect("there").count(), 0);

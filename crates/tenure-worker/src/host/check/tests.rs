@@ -12,8 +12,8 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn http(address: SocketAddr) -> Check {
-    Check::Http { target: Target { address, tree: None }, path: "/readyz".into() }
+fn http(address: SocketAddr) -> ProgramCheck {
+    ProgramCheck::Http { target: CheckTarget { address, tree: None }, path: "/readyz".into() }
 }
 
 /// Answers one request with each of these.
@@ -30,9 +30,9 @@ fn serve(listener: TcpListener, answers: &'static [&'static str]) -> JoinHandle<
     })
 }
 
-fn exec(words: &[&str]) -> Check {
+fn exec(words: &[&str]) -> ProgramCheck {
     let words = words.iter().map(|&word| word.to_owned()).collect();
-    Check::Exec(Command {
+    ProgramCheck::Exec(Command {
         words,
         cwd: "/".into(),
         variables: vec![("PATH".into(), "/usr/bin:/bin".into())],
@@ -40,7 +40,7 @@ fn exec(words: &[&str]) -> Check {
     })
 }
 
-fn asked(check: &Check, limit: Duration) -> Finding {
+fn asked(check: &ProgramCheck, limit: Duration) -> CheckResult {
     check.ask(limit, &Waker::new().expect("a waker"))
 }
 
@@ -52,7 +52,7 @@ fn readiness_is_asked_until_it_is_answered_well() {
     let server = serve(listener, &["HTTP/1.1 503 Warming\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"]);
     let (told, heard) = mpsc::channel();
     let inquiry = Inquiry::until_answered(http(address), move |finding| drop(told.send(finding)));
-    assert_eq!(heard.recv(), Ok(Finding::Passed));
+    assert_eq!(heard.recv(), Ok(CheckResult::Passed));
     drop(inquiry.expect("a thread"));
     assert_eq!(server.join().expect("served"), ["GET /readyz HTTP/1.1", "GET /readyz HTTP/1.1"]);
 }
@@ -61,10 +61,10 @@ fn readiness_is_asked_until_it_is_answered_well() {
 fn an_answer_that_is_no_success_is_told() {
     let (listener, address) = listener();
     let server = serve(listener, &["HTTP/1.1 500 Broken\r\n\r\n", "nonsense"]);
-    assert_eq!(asked(&http(address), LONG), Finding::Failed("GET /readyz was answered with 500".into()));
-    assert!(matches!(asked(&http(address), LONG), Finding::Failed(_)));
+    assert_eq!(asked(&http(address), LONG), CheckResult::Failed("GET /readyz was answered with 500".into()));
+    assert!(matches!(asked(&http(address), LONG), CheckResult::Failed(_)));
     server.join().expect("served");
-    assert!(matches!(asked(&http(address), LONG), Finding::Failed(why) if why.contains("refused")));
+    assert!(matches!(asked(&http(address), LONG), CheckResult::Failed(why) if why.contains("refused")));
 }
 
 #[test]
@@ -79,28 +79,28 @@ fn a_question_that_waits_in_the_queue_is_called_off_at_once() {
 fn no_answer_in_time_is_a_failure() {
     let (_listener, address) = listener();
     let finding = asked(&http(address), Duration::from_millis(5));
-    assert_eq!(finding, Finding::Failed("GET /readyz: no answer in time".into()));
+    assert_eq!(finding, CheckResult::Failed("GET /readyz: no answer in time".into()));
 }
 
 #[test]
 fn a_stranger_on_the_port_is_named_and_not_believed() {
     let (_listener, address) = listener();
     let own = std::process::id();
-    let tcp = |tree| asked(&Check::Tcp(Target { address, tree: Some(tree) }), LONG);
-    assert_eq!(tcp(own), Finding::Passed);
+    let tcp = |tree| asked(&ProgramCheck::Tcp(CheckTarget { address, tree: Some(tree) }), LONG);
+    assert_eq!(tcp(own), CheckResult::Passed);
     // Nothing descends from a number that no process can have.
-    let Finding::Hopeless(why) = tcp(u32::MAX) else { panic!("a stranger was believed") };
+    let CheckResult::Hopeless(why) = tcp(u32::MAX) else { panic!("a stranger was believed") };
     assert!(why.contains(&format!("pid {own} (")), "{why}");
 }
 
 #[test]
 fn a_command_passes_by_its_exit_status() {
-    assert_eq!(asked(&exec(&["true"]), LONG), Finding::Passed);
-    let failed = Finding::Failed("`sh -c exit 7` ended with exit status 7".into());
+    assert_eq!(asked(&exec(&["true"]), LONG), CheckResult::Passed);
+    let failed = CheckResult::Failed("`sh -c exit 7` ended with exit status 7".into());
     assert_eq!(asked(&exec(&["sh", "-c", "exit 7"]), LONG), failed);
     for missing in [&["no-such-program"][..], &["/etc/passwd"]] {
         let finding = asked(&exec(missing), LONG);
-        assert!(matches!(&finding, Finding::Hopeless(why) if why.contains(missing[0])), "{finding:?}");
+        assert!(matches!(&finding, CheckResult::Hopeless(why) if why.contains(missing[0])), "{finding:?}");
     }
 }
 
@@ -111,7 +111,7 @@ fn a_command_that_takes_too_long_is_ended_with_what_it_started() {
     // Both hold the pipe open: its end is the proof that they are gone.
     let script = format!("exec 9>{path}; sleep 1000 & sleep 1000");
     let finding = asked(&exec(&["sh", "-c", &script]), Duration::from_millis(50));
-    assert_eq!(finding, Finding::Failed(format!("`sh -c {script}` did not end in time")));
+    assert_eq!(finding, CheckResult::Failed(format!("`sh -c {script}` did not end in time")));
     drop(write);
     let mut rest = Vec::new();
     std::fs::File::from(read).read_to_end(&mut rest).expect("the end");

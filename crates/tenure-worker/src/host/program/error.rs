@@ -8,7 +8,7 @@ use tenure_sys::spawn::SpawnError;
 
 /// Beside whom a program starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Berth {
+pub enum Slot {
     /// Beside nobody: nothing of any other program lives.
     Alone,
     /// Beside the program of a worker whose place is being taken.

@@ -11,17 +11,17 @@ use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 
-use super::error::{Berth, ProgramError, failed};
+use super::error::{ProgramError, Slot, failed};
 
 /// The lock for a start, and its name. `grace` is what a program gets to end politely, and so what its shim may take where
 /// the host of another one has died.
 pub(super) fn take(
     state: &StateDir,
-    berth: Berth,
+    berth: Slot,
     grace: Duration,
 ) -> Result<(&'static str, FileLock), ProgramError> {
     match berth {
-        Berth::Alone => {
+        Slot::Alone => {
             let limit = Deadline::start(grace.saturating_add(KILL_GRACE));
             let lock = wait_for(state, file::PROGRAM, &limit)?;
             // Only one that is there can be held, and it is made where it is needed first.
@@ -30,10 +30,10 @@ pub(super) fn take(
             }
             Ok((file::PROGRAM, lock))
         }
-        Berth::Beside => take_either(state, grace),
+        Slot::Beside => take_either(state, grace),
         // A moment's patience: a process that was just being made, in a check of the same host, holds a copy until it
         // becomes its own program.
-        Berth::Again(name) => wait_for(state, name, &Deadline::start(KILL_GRACE)).map(|lock| (name, lock)),
+        Slot::Again(name) => wait_for(state, name, &Deadline::start(KILL_GRACE)).map(|lock| (name, lock)),
     }
 }
 
@@ -94,12 +94,12 @@ fn is_named(state: &StateDir, name: &str, lock: &FileLock) -> Result<bool, Progr
 
 #[cfg(test)]
 mod tests {
-    use std::fs;
-    use std::os::unix::fs::PermissionsExt;
+        use std::fs;
+        use std::os::unix::fs::PermissionsExt;
 
-    use tempfile::TempDir;
+        use tempfile::TempDir;
 
-    use super::*;
+        use super::*;
 
     const NONE: Duration = Duration::ZERO;
 
@@ -110,50 +110,50 @@ mod tests {
         (root, state)
     }
 
-    fn taken(state: &StateDir, berth: Berth) -> (&'static str, FileLock) {
+    fn taken(state: &StateDir, berth: Slot) -> (&'static str, FileLock) {
         take(state, berth, NONE).expect("a free lock")
     }
 
     #[test]
     fn one_that_is_alone_takes_the_first_lock_and_makes_no_second_one() {
         let (_root, state) = state();
-        assert_eq!(taken(&state, Berth::Alone).0, file::PROGRAM);
+        assert_eq!(taken(&state, Slot::Alone).0, file::PROGRAM);
         assert!(!state.dir().exists(file::PROGRAM_2).expect("a look"));
     }
 
     #[test]
     fn one_that_is_alone_waits_for_either_of_the_others() {
         let (_root, state) = state();
-        let first = taken(&state, Berth::Alone);
-        let second = taken(&state, Berth::Beside);
+        let first = taken(&state, Slot::Alone);
+        let second = taken(&state, Slot::Beside);
         assert_eq!(second.0, file::PROGRAM_2);
         drop(first);
-        assert!(matches!(take(&state, Berth::Alone, NONE), Err(ProgramError::Predecessor { .. })));
+        assert!(matches!(take(&state, Slot::Alone, NONE), Err(ProgramError::Predecessor { .. })));
         drop(second);
-        taken(&state, Berth::Alone);
+        taken(&state, Slot::Alone);
     }
 
     #[test]
     fn one_beside_another_takes_whichever_becomes_free() {
         let (_root, state) = state();
-        let first = taken(&state, Berth::Beside);
-        let second = taken(&state, Berth::Beside);
+        let first = taken(&state, Slot::Beside);
+        let second = taken(&state, Slot::Beside);
         assert_eq!((first.0, second.0), (file::PROGRAM, file::PROGRAM_2));
         drop(first);
-        assert_eq!(taken(&state, Berth::Beside).0, file::PROGRAM);
-        let third = taken(&state, Berth::Beside);
-        assert!(matches!(take(&state, Berth::Beside, NONE), Err(ProgramError::Predecessor { .. })));
+        assert_eq!(taken(&state, Slot::Beside).0, file::PROGRAM);
+        let third = taken(&state, Slot::Beside);
+        assert!(matches!(take(&state, Slot::Beside, NONE), Err(ProgramError::Predecessor { .. })));
         drop((second, third));
     }
 
     #[test]
     fn a_program_that_starts_again_minds_its_own_lock_and_not_the_other() {
         let (_root, state) = state();
-        let first = taken(&state, Berth::Alone);
-        let second = taken(&state, Berth::Beside);
+        let first = taken(&state, Slot::Alone);
+        let second = taken(&state, Slot::Beside);
         drop(first);
-        assert_eq!(taken(&state, Berth::Again(file::PROGRAM)).0, file::PROGRAM);
-        let held = take(&state, Berth::Again(second.0), NONE);
+        assert_eq!(taken(&state, Slot::Again(file::PROGRAM)).0, file::PROGRAM);
+        let held = take(&state, Slot::Again(second.0), NONE);
         assert!(matches!(held, Err(ProgramError::Predecessor { .. })));
     }
 }

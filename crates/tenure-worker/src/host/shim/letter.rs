@@ -14,7 +14,7 @@ pub const LONGEST_LETTER: usize = 256 * 1024;
 /// From the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "letter", rename_all = "snake_case")]
-pub enum Letter {
+pub enum ShimRequest {
     /// Start the program. Sent once, when the shim is recorded.
     Release(Box<Release>),
     /// End the program's tree, within the grace of its policy and no more than this.
@@ -50,7 +50,7 @@ pub struct Release {
 /// From the shim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "told", rename_all = "snake_case")]
-pub enum Told {
+pub enum ShimEvent {
     /// The program runs.
     Runs {
         /// The program process.

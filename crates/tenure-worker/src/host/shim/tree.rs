@@ -19,17 +19,17 @@ use tenure_sys::tree;
 const URGE: Duration = Duration::from_secs(1);
 
 /// An end that has begun.
-pub(super) struct Ending {
+pub(super) struct TreeEnd {
     signal: Signal,
     /// Until when the rest is left to the program.
     alone: Deadline,
     grace: Deadline,
     /// The program has used up its grace, and was killed.
     is_late: bool,
-    step: Step,
+    step: TreeStep,
 }
 
-enum Step {
+enum TreeStep {
     /// The program was asked.
     Asked,
     /// The rest was asked, and has until then; the program has its grace.
@@ -45,14 +45,14 @@ pub(super) struct Killed {
     pub(super) command: String,
 }
 
-impl Ending {
+impl TreeEnd {
     /// Asks the program, if it still runs.
     pub(super) fn ask(program: Option<&ProcessHandle>, signal: Signal, grace: Duration) -> Self {
         if let Some(program) = program.filter(|_| !grace.is_zero()) {
             orphans::ask(program, signal);
         }
         let (alone, grace) = (Deadline::start(grace / 2), Deadline::start(grace));
-        Self { signal, alone, grace, is_late: false, step: Step::Asked }
+        Self { signal, alone, grace, is_late: false, step: TreeStep::Asked }
     }
 
     /// Takes the next step if it is due, or repeats the last; tells whom it kills the first time. To be called
@@ -60,24 +60,24 @@ impl Ending {
     pub(super) fn go_on(&mut self, program: Option<&ProcessHandle>) -> Vec<Killed> {
         let mut killed = Vec::new();
         match &self.step {
-            Step::Asked if program.is_some() && !self.alone.remaining().is_zero() => {}
-            Step::Asked => {
+            TreeStep::Asked if program.is_some() && !self.alone.remaining().is_zero() => {}
+            TreeStep::Asked => {
                 for handle in descendants(program) {
                     orphans::ask(&handle, self.signal);
                 }
                 // What ends only after its program has a moment for that.
                 let left = self.grace.remaining();
                 let limit = if program.is_some() { left + URGE } else { left.max(URGE) };
-                self.step = Step::Urged(Deadline::start(limit));
+                self.step = TreeStep::Urged(Deadline::start(limit));
                 killed.extend(self.end_late(program));
             }
-            Step::Urged(limit) if !limit.remaining().is_zero() => killed.extend(self.end_late(program)),
-            Step::Urged(_) => {
+            TreeStep::Urged(limit) if !limit.remaining().is_zero() => killed.extend(self.end_late(program)),
+            TreeStep::Urged(_) => {
                 killed.extend(descendants(None).iter().filter_map(kill));
-                self.step = Step::Killing;
+                self.step = TreeStep::Killing;
             }
             // What was born meanwhile, or cannot be killed.
-            Step::Killing => descendants(None).iter().for_each(|handle| drop(kill(handle))),
+            TreeStep::Killing => descendants(None).iter().for_each(|handle| drop(kill(handle))),
         }
         killed
     }
@@ -92,12 +92,12 @@ impl Ending {
     /// Until when nothing is to be done unless a child ends; for ever when only the kernel can help.
     pub(super) fn patience(&self) -> Option<Duration> {
         match &self.step {
-            Step::Asked => Some(self.alone.remaining()),
-            Step::Urged(_) if !self.is_late && !self.grace.remaining().is_zero() => {
+            TreeStep::Asked => Some(self.alone.remaining()),
+            TreeStep::Urged(_) if !self.is_late && !self.grace.remaining().is_zero() => {
                 Some(self.grace.remaining())
             }
-            Step::Urged(limit) => Some(limit.remaining()),
-            Step::Killing => None,
+            TreeStep::Urged(limit) => Some(limit.remaining()),
+            TreeStep::Killing => None,
         }
     }
 }

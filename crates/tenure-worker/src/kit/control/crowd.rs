@@ -14,13 +14,13 @@ const ABOUT_TO_ASK: Duration = Duration::from_secs(1);
 /// What closing a peer costs, cheapest first; among equals the one that has been still for longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
-    manner: Manner,
+    manner: CrowdState,
     still_since: Duration,
 }
 
 /// What is going on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Manner {
+pub(super) enum CrowdState {
     /// Nothing.
     Idle,
     /// Half a request, or answers that are not read.
@@ -33,9 +33,9 @@ pub(super) enum Manner {
 
 impl Cost {
     /// The cost of a peer that is in this manner since `still_since`.
-    pub(super) fn of(manner: Manner, still_since: Duration, now: Duration) -> Self {
+    pub(super) fn of(manner: CrowdState, still_since: Duration, now: Duration) -> Self {
         let is_fresh = now.saturating_sub(still_since) < ABOUT_TO_ASK;
-        let manner = if manner == Manner::Idle && is_fresh { Manner::Fresh } else { manner };
+        let manner = if manner == CrowdState::Idle && is_fresh { CrowdState::Fresh } else { manner };
         Self { manner, still_since }
     }
 }
@@ -56,22 +56,22 @@ pub(super) fn who_makes_room(costs: &[Cost], count: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
 
-    fn cost(manner: Manner, seconds_ago: u64) -> Cost {
+    fn cost(manner: CrowdState, seconds_ago: u64) -> Cost {
         Cost::of(manner, NOW.saturating_sub(Duration::from_secs(seconds_ago)), NOW)
     }
 
     #[test]
     fn the_idle_go_first_then_the_stuck_then_those_who_wait_and_those_about_to_ask_last() {
         let costs = [
-            cost(Manner::Idle, 0),
-            cost(Manner::Waiting, 50),
-            cost(Manner::Stuck, 60),
-            cost(Manner::Idle, 2),
-            cost(Manner::Stuck, 5),
+            cost(CrowdState::Idle, 0),
+            cost(CrowdState::Waiting, 50),
+            cost(CrowdState::Stuck, 60),
+            cost(CrowdState::Idle, 2),
+            cost(CrowdState::Stuck, 5),
         ];
         assert_eq!(who_makes_room(&costs, 1), [3]);
         assert_eq!(who_makes_room(&costs, 2), [2, 3]);
@@ -82,13 +82,13 @@ mod tests {
 
     #[test]
     fn among_equals_the_one_that_was_still_for_longest_goes_first() {
-        let costs = [cost(Manner::Waiting, 3), cost(Manner::Waiting, 9), cost(Manner::Waiting, 6)];
+        let costs = [cost(CrowdState::Waiting, 3), cost(CrowdState::Waiting, 9), cost(CrowdState::Waiting, 6)];
         assert_eq!(who_makes_room(&costs, 1), [1]);
         assert_eq!(who_makes_room(&costs, 2), [1, 2]);
     }
 
     #[test]
     fn who_says_nothing_for_long_is_not_about_to_ask() {
-        assert_eq!(who_makes_room(&[cost(Manner::Waiting, 9), cost(Manner::Idle, 2)], 1), [1]);
+        assert_eq!(who_makes_room(&[cost(CrowdState::Waiting, 9), cost(CrowdState::Idle, 2)], 1), [1]);
     }
 }

@@ -8,10 +8,10 @@ use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::net::UnixStream;
 use std::time::Duration;
 
-use tenure_core::protocol::wire::{self, Answer, HEADER, Request, Until};
-use tenure_sys::poll::Want;
+use tenure_core::protocol::wire::{self, Answer, ControlRequest, HEADER, Until};
+use tenure_sys::poll::Readiness;
 
-use super::crowd::{Cost, Manner};
+use super::crowd::{Cost, CrowdState};
 
 /// Longest request: a STOP with a long reason is far below it.
 const LONGEST_REQUEST: usize = 64 * 1024;
@@ -45,9 +45,9 @@ pub(crate) struct Waiting {
 
 /// What a peer has sent.
 #[derive(Debug)]
-pub(crate) enum Heard {
+pub(crate) enum PeerMessage {
     /// A request.
-    Request(Request),
+    Request(ControlRequest),
     /// A frame that is none that this build knows.
     Unknown(String),
     /// Nothing that is complete.
@@ -76,11 +76,11 @@ impl Peer {
     }
 
     /// What to wake up for: while an answer is owed, nothing is read.
-    pub(crate) fn want(&self) -> Want {
+    pub(crate) fn want(&self) -> Readiness {
         match (self.outbox.is_empty(), self.waiting) {
-            (false, _) => Want::Write,
-            (true, Some(_)) => Want::Nothing,
-            (true, None) => Want::Read,
+            (false, _) => Readiness::Write,
+            (true, Some(_)) => Readiness::Nothing,
+            (true, None) => Readiness::Read,
         }
     }
 
@@ -98,11 +98,11 @@ impl Peer {
     /// What it costs to close this peer for another.
     pub(super) fn cost(&self, now: Duration) -> Cost {
         let manner = if self.waiting.is_some() {
-            Manner::Waiting
+            CrowdState::Waiting
         } else if !self.inbox.is_empty() || !self.outbox.is_empty() {
-            Manner::Stuck
+            CrowdState::Stuck
         } else {
-            Manner::Idle
+            CrowdState::Idle
         };
         Cost::of(manner, self.last_heard, now)
     }
@@ -151,7 +151,7 @@ impl Peer {
     }
 
     /// Takes the first request out of what was read.
-    pub(crate) fn next(&mut self, now: Duration) -> Result<Heard, Gone> {
+    pub(crate) fn next(&mut self, now: Duration) -> Result<PeerMessage, Gone> {
         let Some(header) = self.inbox.first_chunk::<HEADER>() else { return self.incomplete(now) };
         let length = wire::body_length(*header).map_err(|_| Gone)?;
         if length > LONGEST_REQUEST {
@@ -159,9 +159,9 @@ impl Peer {
         }
         let Some(body) = self.inbox.get(HEADER..HEADER + length) else { return self.incomplete(now) };
         let heard = match serde_json::from_slice(body) {
-            Ok(request) => Heard::Request(request),
+            Ok(request) => PeerMessage::Request(request),
             // Well-formed and unknown: a later build asks for something that we cannot do.
-            Err(error) if error.is_data() => Heard::Unknown(error.to_string()),
+            Err(error) if error.is_data() => PeerMessage::Unknown(error.to_string()),
             Err(_) => return Err(Gone),
         };
         self.inbox.drain(..HEADER + length);
@@ -173,14 +173,14 @@ impl Peer {
         Ok(heard)
     }
 
-    fn incomplete(&mut self, now: Duration) -> Result<Heard, Gone> {
+    fn incomplete(&mut self, now: Duration) -> Result<PeerMessage, Gone> {
         match self.inbox.first() {
             None => {}
             // Garbage is told by its first byte; its length would mean nothing.
             Some(&version) if version != wire::WIRE_VERSION => return Err(Gone),
             Some(_) => self.due = self.due.or(Some(now.saturating_add(FRAME_LIMIT))),
         }
-        Ok(Heard::Nothing)
+        Ok(PeerMessage::Nothing)
     }
 
     /// Answers, and ends a WAIT; what the peer does not take at once is kept for it.
@@ -212,7 +212,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+        use super::*;
 
     const NOW: Duration = Duration::from_secs(5);
 
@@ -221,31 +221,31 @@ mod tests {
         (theirs, Peer::new(ours, NOW).expect("takes it"))
     }
 
-    fn hears(peer: &mut Peer) -> Result<Heard, Gone> {
+    fn hears(peer: &mut Peer) -> Result<PeerMessage, Gone> {
         peer.fill(NOW).and_then(|()| peer.next(NOW))
     }
 
     #[test]
     fn a_request_in_pieces_is_heard_when_it_is_whole_and_has_a_time_limit_until_then() {
         let (mut theirs, mut peer) = peer();
-        let frame = wire::encode(&Request::Hello).expect("encodes");
+        let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
         let (first, rest) = frame.split_at(7);
         theirs.write_all(first).expect("room");
-        assert!(matches!(hears(&mut peer), Ok(Heard::Nothing)));
+        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Nothing)));
         assert!(peer.is_overdue(NOW + FRAME_LIMIT) && !peer.is_overdue(NOW));
         theirs.write_all(rest).expect("room");
-        assert!(matches!(hears(&mut peer), Ok(Heard::Request(Request::Hello))));
+        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Request(ControlRequest::Hello))));
         assert_eq!(peer.due(), None);
     }
 
     #[test]
     fn two_requests_in_one_write_are_two_requests() {
         let (mut theirs, mut peer) = peer();
-        let frame = wire::encode(&Request::Hello).expect("encodes");
+        let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
         theirs.write_all(&[frame.clone(), frame].concat()).expect("room");
-        assert!(matches!(hears(&mut peer), Ok(Heard::Request(Request::Hello))));
-        assert!(matches!(peer.next(NOW), Ok(Heard::Request(Request::Hello))));
-        assert!(matches!(peer.next(NOW), Ok(Heard::Nothing)));
+        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Request(ControlRequest::Hello))));
+        assert!(matches!(peer.next(NOW), Ok(PeerMessage::Request(ControlRequest::Hello))));
+        assert!(matches!(peer.next(NOW), Ok(PeerMessage::Nothing)));
     }
 
     #[test]
@@ -259,7 +259,7 @@ mod tests {
         }
         let (mut theirs, mut peer) = peer();
         wire::write(&mut theirs, &serde_json::json!({"op": "prepare"})).expect("room");
-        assert!(matches!(hears(&mut peer), Ok(Heard::Unknown(_))));
+        assert!(matches!(hears(&mut peer), Ok(PeerMessage::Unknown(_))));
     }
 
     #[test]
@@ -269,7 +269,7 @@ mod tests {
         while !peer.is_busy() {
             peer.answer(&answer, NOW).expect("kept");
         }
-        assert_eq!(peer.want(), Want::Write);
+        assert_eq!(peer.want(), Readiness::Write);
         assert!(peer.is_overdue(NOW + FRAME_LIMIT));
     }
 

@@ -28,8 +28,8 @@ fn desk() -> Desk {
     listener.set_nonblocking(true).expect("a socket");
     ground.holding.door.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
-    let lineage = Arc::new(Lineage::new(Arc::clone(&ground.holding), status.clone()));
-    let told = Told { status: status.clone(), source: Source::new().expect("an eventfd"), lineage };
+    let lineage = Arc::new(HandoffContext::new(Arc::clone(&ground.holding), status.clone()));
+    let told = ControlAccount { status: status.clone(), source: BuildWatcher::new().expect("an eventfd"), lineage };
     start(told, Arc::clone(&ground.holding), signals).expect("a thread");
     Desk { ground, status }
 }
@@ -93,7 +93,7 @@ fn a_stop_ends_waits_and_tells_the_app_once_everybody_can_know() {
     let ended = thread::scope(|scope| {
         let waiter = scope.spawn(move || connection.wait(Until::GenerationAbove(9), stage(LONG)));
         desk.status.ask_stop("idle");
-        let mut stopping = [Interest::new(desk.status.stopping(), Want::Read)];
+        let mut stopping = [Interest::new(desk.status.stopping(), Readiness::Read)];
         assert_eq!(poll::wait(&mut stopping, Some(LONG)).expect("waits"), 1);
         let request = desk.status.stop_request().expect("announced");
         assert_eq!((request.reason.as_str(), request.by.pid), ("idle", std::process::id()));
@@ -133,7 +133,7 @@ fn garbage_is_closed_and_an_unknown_verb_is_refused_and_neither_disturbs_others(
         tenure_core::protocol::wire::read(&mut newer).expect("an answer"),
         Answer::Refused { .. }
     ));
-    tenure_core::protocol::wire::write(&mut newer, &Request::Hello).expect("room");
+    tenure_core::protocol::wire::write(&mut newer, &ControlRequest::Hello).expect("room");
     assert!(matches!(tenure_core::protocol::wire::read(&mut newer).expect("an answer"), Answer::Hello(_)));
     good.hello(stage(LONG)).expect("an answer");
 }
@@ -145,7 +145,7 @@ fn five_hundred_peers_wait_at_once_and_all_are_answered() {
     let mut streams: Vec<UnixStream> =
         (0..500).map(|_| desk.connect().stream().try_clone().expect("a descriptor")).collect();
     for stream in &mut streams {
-        let wait = Request::Wait { until: Until::Settled, within_ms: millis(LONG), proved: false };
+        let wait = ControlRequest::Wait { until: Until::Settled, within_ms: millis(LONG), proved: false };
         tenure_core::protocol::wire::write(stream, &wait).expect("room");
     }
     desk.status.set(AppState::Ready, None);
@@ -159,7 +159,7 @@ fn a_peer_that_asks_and_never_reads_does_not_keep_others_waiting() {
     let desk = desk();
     let mut deaf = desk.connect().stream().try_clone().expect("a descriptor");
     deaf.set_nonblocking(true).expect("a socket");
-    let frame = tenure_core::protocol::wire::encode(&Request::Hello).expect("encodes");
+    let frame = tenure_core::protocol::wire::encode(&ControlRequest::Hello).expect("encodes");
     // Until the kernel takes no more: the answers back up as well.
     while deaf.write(&frame).is_ok() {}
     desk.connect().hello(stage(LONG)).expect("an answer");

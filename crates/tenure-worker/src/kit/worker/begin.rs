@@ -4,21 +4,21 @@ use std::io;
 use std::os::unix::net::UnixListener;
 
 use tenure_core::deadline::Moment;
-use tenure_core::launch::handshake::Brief;
+use tenure_core::launch::handshake::Handshake;
 use tenure_core::protocol::wire::{App, Endpoint, Hello, PROTOCOL, Role};
 use tenure_core::spec::Kind;
 use tenure_core::store::records::RecordError;
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::random;
 
-use crate::handoff::lineage::{self, Kept, Lineage, Named, duplicates};
-use crate::handoff::successor::Standby;
-use crate::kit::adopt::{AdoptError, Place, broken};
-use crate::ownership::Holding;
+use crate::handoff::lineage::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
+use crate::handoff::successor::StandbyPhase;
+use crate::kit::adopt::{AdoptError, StartingPoint, broken};
+use crate::ownership::Ownership;
 use crate::status::Limits;
 
 /// The account with which a worker begins.
-pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {
+pub(super) fn hello(holding: &Ownership) -> io::Result<Hello> {
     let brief = &holding.brief;
     Ok(Hello {
         scope: holding.state.by_path(),
@@ -46,7 +46,7 @@ pub(super) fn hello(holding: &Holding) -> io::Result<Hello> {
 }
 
 /// What bounds its boot, and a runtime that stands still.
-pub(super) fn budgets(brief: &Brief) -> Limits {
+pub(super) fn budgets(brief: &Handshake) -> Limits {
     let stall = match brief.spec.kind {
         Kind::Embedded => Some(brief.spec.stall_timeout.duration()),
         // The host has no runtime that could stall; its program has its health check.
@@ -57,7 +57,7 @@ pub(super) fn budgets(brief: &Brief) -> Limits {
 
 /// Records this worker in the place of its launcher, which died and may have recorded it before or not.
 pub(super) fn record_self(
-    holding: &Holding,
+    holding: &Ownership,
     own: Identity,
     endpoints: &[Endpoint],
 ) -> Result<(), RecordError> {
@@ -71,18 +71,18 @@ pub(super) fn record_self(
 
 /// What a worker begins with: all of it where it is alone, nothing where it stands by.
 pub(super) fn settle(
-    place: Place,
-    lineage: &Lineage,
-) -> Result<(Option<Standby>, Vec<Endpoint>, Named), AdoptError> {
+    place: StartingPoint,
+    lineage: &HandoffContext,
+) -> Result<(Option<StandbyPhase>, Vec<Endpoint>, NamedListeners), AdoptError> {
     let (control, listeners, endpoints) = match place {
-        Place::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
-        Place::Beside(standby) => {
+        StartingPoint::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
+        StartingPoint::Beside(standby) => {
             lineage.status.stand(Some(Role::Standby));
             return Ok((Some(standby), Vec::new(), Vec::new()));
         }
     };
     let kept =
-        duplicates(&listeners).and_then(|listeners| Ok(Kept { control: control.try_clone()?, listeners }));
+        duplicates(&listeners).and_then(|listeners| Ok(KeptDescriptors { control: control.try_clone()?, listeners }));
     lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
     lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
     lineage.holding.door.open(UnixListener::from(control));

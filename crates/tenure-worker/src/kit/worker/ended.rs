@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
-use tenure_core::protocol::ends::{End, How};
+use tenure_core::protocol::ends::{End, EndKind};
 use tenure_core::store::logs::{self, Mark};
 
-use crate::ownership::Holding;
-use tenure_core::policy::lifecycle::Happening;
+use crate::ownership::Ownership;
+use tenure_core::policy::lifecycle::LifecycleEvent;
 
 /// Since when an app serves whose end has not been put on record.
 #[derive(Debug, Default)]
@@ -22,9 +22,9 @@ impl Service {
     }
 
     /// How it ended, where it had served.
-    pub(super) fn ended(&self, holding: &Holding, happening: Happening, message: &str) -> Option<End> {
+    pub(super) fn ended(&self, holding: &Ownership, happening: LifecycleEvent, message: &str) -> Option<End> {
         let since = self.0?;
-        let done = happening == Happening::Drained;
+        let done = happening == LifecycleEvent::Drained;
         let spec = &holding.brief.spec;
         Some(End {
             at: Moment::now(),
@@ -33,7 +33,7 @@ impl Service {
             version: Some(spec.version.clone()),
             spec: Some(spec.digest()),
             pid: Some(std::process::id()),
-            how: if done { How::Done } else { How::GaveUp },
+            how: if done { EndKind::Done } else { EndKind::GaveUp },
             why: if done { "it said that it had ended".to_owned() } else { message.to_owned() },
             served_ms: Some(millis(monotonic().saturating_sub(since))),
             last_words: logs::tail_since(&holding.state, Mark::default()),

@@ -8,8 +8,8 @@ use tenure_core::launch::handshake::Report;
 use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;
 
-use super::{ReadyError, Side, Worker};
-use tenure_core::policy::lifecycle::{Deed, Happening, Life};
+use super::{HandoffSide, ReadyError, Worker};
+use tenure_core::policy::lifecycle::{Life, LifecycleAction, LifecycleEvent};
 
 impl Worker {
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
@@ -35,7 +35,7 @@ impl Worker {
         self.expect_version().map_err(ReadyError::OtherVersion)?;
         self.commit().map_err(ReadyError::Takeover)?;
         fault::reach(Point::WorkerReady);
-        if !self.status.happen(Happening::AppReady).contains(&Deed::ReportReady) {
+        if !self.status.happen(LifecycleEvent::AppReady).contains(&LifecycleAction::ReportReady) {
             return match self.status.life() {
                 Life::Booting | Life::Active => Ok(false),
                 Life::Draining | Life::Ended => Err(ReadyError::Stopping { reason: self.stop_reason() }),
@@ -43,7 +43,7 @@ impl Worker {
         }
         // For people only: a worker serves without it.
         drop(self.holding.write_pid());
-        if let Side::Granted(granted) = &self.side {
+        if let HandoffSide::Granted(granted) = &self.side {
             granted.begin_probation(&self.lineage);
         }
         self.status.set(AppState::Ready, None);
@@ -52,7 +52,7 @@ impl Worker {
         let by = self.holding.brief.started_by.clone();
         self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
         self.lineage.settle_offer();
-        if let Side::Granted(granted) = mem::replace(&mut self.side, Side::Alone) {
+        if let HandoffSide::Granted(granted) = mem::replace(&mut self.side, HandoffSide::Alone) {
             let took = granted.activate();
             self.holding.note(What::TakenOver, &by, took);
         }

@@ -147,7 +147,7 @@ fn format_1_is_read_by_every_later_build() {
 #[test]
 fn a_file_as_young_as_the_tick_of_its_clock_is_no_evidence() {
     let at = |changed: (i64, i64)| {
-        let stamp = Stamp { dev: 1, ino: 1, size: 1, modified: (0, 0), changed };
+        let stamp = ChangeStamp { dev: 1, ino: 1, size: 1, modified: (0, 0), changed };
         Evidence { program: Some(stamp.clone()), inputs: vec![None, Some(stamp)] }
     };
     let (begin, end) = (100_000, 100_050);

@@ -7,17 +7,17 @@ use crate::spec::RestartOn;
 use tenure_sys::process::ExitStatus;
 
 use super::*;
-use Happening as H;
+use SupervisorEvent as H;
 
 const BAKE: Duration = Duration::from_secs(3);
 
-fn machine(on: RestartOn) -> Machine {
-    on_probation(on, Probation::None)
+fn machine(on: RestartOn) -> Supervisor {
+    on_probation(on, ProbationTerms::None)
 }
 
-fn on_probation(on: RestartOn, probation: Probation) -> Machine {
+fn on_probation(on: RestartOn, probation: ProbationTerms) -> Supervisor {
     let policy = RestartPolicy { on, limit: 2, ..RestartPolicy::default() };
-    Machine::begin(policy, 3, probation).0
+    Supervisor::begin(policy, 3, probation).0
 }
 
 fn status(code: i32) -> Exit {
@@ -25,14 +25,14 @@ fn status(code: i32) -> Exit {
 }
 
 /// The acts that the last of these happenings leads to.
-fn after(machine: &mut Machine, happenings: Vec<Happening>) -> Vec<Act> {
+fn after(machine: &mut Supervisor, happenings: Vec<SupervisorEvent>) -> Vec<SupervisorAction> {
     happenings.into_iter().fold(Vec::new(), |_, happening| machine.step(happening, Duration::ZERO))
 }
 
-fn serving(on: RestartOn) -> Machine {
+fn serving(on: RestartOn) -> Supervisor {
     let mut machine = machine(on);
-    assert_eq!(after(&mut machine, vec![H::Runs]), [Act::AskReady { bounded: false }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReady, Act::WatchHealth]);
+    assert_eq!(after(&mut machine, vec![H::Runs]), [SupervisorAction::AskReady { bounded: false }]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReady, SupervisorAction::WatchHealth]);
     machine
 }
 
@@ -43,27 +43,27 @@ fn a_program_that_ends_before_it_is_ready_fails_the_boot_once_its_tree_is_gone()
     let message = "program ended with exit status 3 before it was ready".to_owned();
     assert_eq!(
         after(&mut machine, vec![H::TreeGone]),
-        [Act::Finish(Outcome::Failed { stage: "program", message })]
+        [SupervisorAction::Finish(HostOutcome::Failed { stage: "program", message })]
     );
 }
 
 #[test]
 fn a_program_that_can_never_be_ready_is_ended_first() {
     let mut machine = machine(RestartOn::Always);
-    assert_eq!(after(&mut machine, vec![H::Runs, H::NeverReady("pid 7 listens".into())]), [Act::EndTree]);
-    let failed = Outcome::Failed { stage: "readiness", message: "pid 7 listens".into() };
-    assert_eq!(after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]), [Act::Finish(failed)]);
+    assert_eq!(after(&mut machine, vec![H::Runs, H::NeverReady("pid 7 listens".into())]), [SupervisorAction::EndTree]);
+    let failed = HostOutcome::Failed { stage: "readiness", message: "pid 7 listens".into() };
+    assert_eq!(after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]), [SupervisorAction::Finish(failed)]);
 }
 
 #[test]
 fn a_failed_program_waits_until_its_tree_is_gone_and_then_its_back_off() {
     let mut machine = serving(RestartOn::Failure);
     let reason = "program ended with exit status 3; starts again in 250ms".to_owned();
-    assert_eq!(after(&mut machine, vec![H::Exited(status(3))]), [Act::TellBackOff(reason)]);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Await(Duration::from_millis(250))]);
-    assert_eq!(after(&mut machine, vec![H::WaitOver]), [Act::Start]);
-    assert_eq!(after(&mut machine, vec![H::Runs]), [Act::AskReady { bounded: true }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReadyAgain, Act::WatchHealth]);
+    assert_eq!(after(&mut machine, vec![H::Exited(status(3))]), [SupervisorAction::TellBackOff(reason)]);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Await(Duration::from_millis(250))]);
+    assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::Start]);
+    assert_eq!(after(&mut machine, vec![H::Runs]), [SupervisorAction::AskReady { bounded: true }]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReadyAgain, SupervisorAction::WatchHealth]);
 }
 
 #[test]
@@ -74,8 +74,8 @@ fn the_limit_spent_the_host_gives_up_and_says_how_often() {
     }
     let acts = after(&mut machine, vec![H::Exited(status(3))]);
     let why = "program ended with exit status 3; 2 restarts within 1m are spent".to_owned();
-    assert_eq!(acts, [Act::TellFailed(why.clone())]);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(Outcome::GaveUp(why))]);
+    assert_eq!(acts, [SupervisorAction::TellFailed(why.clone())]);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(HostOutcome::GaveUp(why))]);
 }
 
 #[test]
@@ -83,31 +83,31 @@ fn a_program_that_is_not_there_any_more_is_not_waited_for() {
     let mut machine = serving(RestartOn::Always);
     after(&mut machine, vec![H::Exited(status(3)), H::TreeGone, H::WaitOver]);
     let mut other = machine.clone();
-    assert_eq!(after(&mut machine, vec![H::NoProgram("gone".into())]), [Act::TellFailed("gone".into())]);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(Outcome::GaveUp("gone".into()))]);
+    assert_eq!(after(&mut machine, vec![H::NoProgram("gone".into())]), [SupervisorAction::TellFailed("gone".into())]);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(HostOutcome::GaveUp("gone".into()))]);
     let acts = after(&mut other, vec![H::CannotRun("no descriptors".into())]);
-    assert!(matches!(acts.as_slice(), [Act::TellBackOff(_)]), "what passes is waited for: {acts:?}");
+    assert!(matches!(acts.as_slice(), [SupervisorAction::TellBackOff(_)]), "what passes is waited for: {acts:?}");
 }
 
 #[test]
 fn a_program_that_is_done_is_left_in_peace() {
     let mut machine = serving(RestartOn::Failure);
     let acts = after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]);
-    assert_eq!(acts, [Act::Finish(Outcome::Done("program ended with exit status 0".into()))]);
+    assert_eq!(acts, [SupervisorAction::Finish(HostOutcome::Done("program ended with exit status 0".into()))]);
 }
 
 #[test]
 fn health_degrades_recovers_and_at_last_restarts() {
     let mut machine = serving(RestartOn::Failure);
     let failed = || H::Failed("503".into());
-    assert_eq!(after(&mut machine, vec![failed()]), [Act::TellDegraded("503".into())]);
-    assert_eq!(after(&mut machine, vec![H::Passed]), [Act::TellRecovered]);
+    assert_eq!(after(&mut machine, vec![failed()]), [SupervisorAction::TellDegraded("503".into())]);
+    assert_eq!(after(&mut machine, vec![H::Passed]), [SupervisorAction::TellRecovered]);
     assert_eq!(after(&mut machine, vec![H::Passed]), []);
     let why = "its health check failed 3 times in a row: 503".to_owned();
-    let back_off = Act::TellBackOff(format!("{why}; starts again in 250ms"));
+    let back_off = SupervisorAction::TellBackOff(format!("{why}; starts again in 250ms"));
     assert_eq!(
         after(&mut machine, vec![failed(), failed(), failed()]),
-        [Act::NoteUnhealthy(why), Act::EndTree, back_off]
+        [SupervisorAction::NoteUnhealthy(why), SupervisorAction::EndTree, back_off]
     );
 }
 
@@ -116,18 +116,18 @@ fn an_unhealthy_program_that_nobody_wants_restarted_stays_degraded() {
     let mut machine = serving(RestartOn::Never);
     let failed = || H::Failed("503".into());
     let acts = after(&mut machine, vec![failed(), failed(), failed()]);
-    assert_eq!(acts, [Act::TellDegraded("its health check failed 3 times in a row: 503".into())]);
-    assert_eq!(after(&mut machine, vec![H::Passed]), [Act::TellRecovered]);
+    assert_eq!(acts, [SupervisorAction::TellDegraded("its health check failed 3 times in a row: 503".into())]);
+    assert_eq!(after(&mut machine, vec![H::Passed]), [SupervisorAction::TellRecovered]);
 }
 
 #[test]
 fn a_stop_wins_over_every_plan() {
-    let stop = |happenings: Vec<Happening>| {
+    let stop = |happenings: Vec<SupervisorEvent>| {
         let mut machine = serving(RestartOn::Failure);
         after(&mut machine, happenings);
         after(&mut machine, vec![H::StopAsked, H::TreeGone])
     };
-    let stopped = [Act::Finish(Outcome::Stopped)];
+    let stopped = [SupervisorAction::Finish(HostOutcome::Stopped)];
     assert_eq!(stop(vec![]), stopped);
     assert_eq!(stop(vec![H::Exited(status(3))]), stopped, "instead of the restart");
     let mut waiting = serving(RestartOn::Failure);
@@ -139,11 +139,11 @@ fn a_stop_wins_over_every_plan() {
 fn a_shim_that_dies_counts_as_an_end_of_unknown_status() {
     let mut machine = serving(RestartOn::Failure);
     let acts = after(&mut machine, vec![H::TreeGone]);
-    assert!(matches!(acts.as_slice(), [Act::TellBackOff(_), Act::Await(_)]), "{acts:?}");
+    assert!(matches!(acts.as_slice(), [SupervisorAction::TellBackOff(_), SupervisorAction::Await(_)]), "{acts:?}");
 }
 
 /// A machine whose program has just become ready on probation, and what it did then.
-fn on_trial(probation: Probation) -> (Machine, Vec<Act>) {
+fn on_trial(probation: ProbationTerms) -> (Supervisor, Vec<SupervisorAction>) {
     let mut machine = on_probation(RestartOn::Always, probation);
     let acts = after(&mut machine, vec![H::Runs, H::Ready]);
     (machine, acts)
@@ -151,31 +151,31 @@ fn on_trial(probation: Probation) -> (Machine, Vec<Act>) {
 
 #[test]
 fn a_probation_is_waited_for_before_or_after_readiness_is_told() {
-    let (mut machine, acts) = on_trial(Probation::BeforeReady(BAKE));
-    assert_eq!(acts, [Act::WatchHealth, Act::Await(BAKE)]);
-    assert_eq!(after(&mut machine, vec![H::WaitOver]), [Act::TellReady]);
-    let (mut machine, acts) = on_trial(Probation::AfterReady(BAKE));
-    assert_eq!(acts, [Act::TellReady, Act::WatchHealth, Act::Await(BAKE)]);
+    let (mut machine, acts) = on_trial(ProbationTerms::BeforeReady(BAKE));
+    assert_eq!(acts, [SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]);
+    assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::TellReady]);
+    let (mut machine, acts) = on_trial(ProbationTerms::AfterReady(BAKE));
+    assert_eq!(acts, [SupervisorAction::TellReady, SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]);
     assert_eq!(after(&mut machine, vec![H::WaitOver]), []);
-    for none in [Probation::BeforeReady(Duration::ZERO), Probation::AfterReady(Duration::ZERO)] {
-        assert_eq!(on_trial(none).1, [Act::TellReady, Act::WatchHealth], "there is no time to fail in");
+    for none in [ProbationTerms::BeforeReady(Duration::ZERO), ProbationTerms::AfterReady(Duration::ZERO)] {
+        assert_eq!(on_trial(none).1, [SupervisorAction::TellReady, SupervisorAction::WatchHealth], "there is no time to fail in");
     }
 }
 
 #[test]
 fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy() {
-    for probation in [Probation::BeforeReady(BAKE), Probation::AfterReady(BAKE)] {
+    for probation in [ProbationTerms::BeforeReady(BAKE), ProbationTerms::AfterReady(BAKE)] {
         for (exit, shown) in [(status(0), "exit status 0"), (status(3), "exit status 3")] {
             let (mut machine, _) = on_trial(probation);
             let message = format!("program ended with {shown} within its probation of 3s");
-            assert_eq!(after(&mut machine, vec![H::Exited(exit)]), [Act::TellBackOff(message.clone())]);
-            let failed = Outcome::Failed { stage: "bake", message };
-            assert_eq!(after(&mut machine, vec![H::WaitOver, H::TreeGone]), [Act::Finish(failed)]);
+            assert_eq!(after(&mut machine, vec![H::Exited(exit)]), [SupervisorAction::TellBackOff(message.clone())]);
+            let failed = HostOutcome::Failed { stage: "bake", message };
+            assert_eq!(after(&mut machine, vec![H::WaitOver, H::TreeGone]), [SupervisorAction::Finish(failed)]);
         }
         let (mut lost, _) = on_trial(probation);
         let acts = after(&mut lost, vec![H::TreeGone]);
         assert!(
-            matches!(acts.as_slice(), [_, Act::Finish(Outcome::Failed { stage: "bake", .. })]),
+            matches!(acts.as_slice(), [_, SupervisorAction::Finish(HostOutcome::Failed { stage: "bake", .. })]),
             "{acts:?}"
         );
     }
@@ -184,40 +184,40 @@ fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy
 #[test]
 fn health_on_probation_may_falter_and_must_not_fail() {
     let failed = || H::Failed("503".into());
-    let (mut machine, _) = on_trial(Probation::BeforeReady(BAKE));
-    assert_eq!(after(&mut machine, vec![failed(), failed()]), [Act::TellDegraded("503".into())]);
-    assert_eq!(after(&mut machine, vec![H::Passed]), [Act::TellRecovered]);
+    let (mut machine, _) = on_trial(ProbationTerms::BeforeReady(BAKE));
+    assert_eq!(after(&mut machine, vec![failed(), failed()]), [SupervisorAction::TellDegraded("503".into())]);
+    assert_eq!(after(&mut machine, vec![H::Passed]), [SupervisorAction::TellRecovered]);
     let why = "its health check failed 3 times in a row: 503".to_owned();
     assert_eq!(
         after(&mut machine, vec![failed(), failed(), failed()]),
-        [Act::NoteUnhealthy(why.clone()), Act::EndTree, Act::TellBackOff(why.clone())]
+        [SupervisorAction::NoteUnhealthy(why.clone()), SupervisorAction::EndTree, SupervisorAction::TellBackOff(why.clone())]
     );
-    let failed = Outcome::Failed { stage: "bake", message: why };
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(failed)]);
+    let failed = HostOutcome::Failed { stage: "bake", message: why };
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(failed)]);
 }
 
 #[test]
 fn what_failed_before_the_end_of_a_probation_counts_after_it() {
     let failed = || H::Failed("503".into());
-    let (mut machine, _) = on_trial(Probation::AfterReady(BAKE));
+    let (mut machine, _) = on_trial(ProbationTerms::AfterReady(BAKE));
     after(&mut machine, vec![failed(), failed(), H::WaitOver]);
     let acts = after(&mut machine, vec![failed()]);
-    assert!(matches!(acts.last(), Some(Act::TellBackOff(why)) if why.ends_with("starts again in 250ms")));
+    assert!(matches!(acts.last(), Some(SupervisorAction::TellBackOff(why)) if why.ends_with("starts again in 250ms")));
 }
 
 #[test]
 fn a_program_makes_room_once_nothing_of_it_lives() {
     let mut machine = serving(RestartOn::Failure);
-    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [Act::EndTree]);
+    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [SupervisorAction::EndTree]);
     assert_eq!(after(&mut machine, vec![H::Exited(status(0))]), []);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::TellYielded]);
-    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [Act::TellYielded], "it has");
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::TellYielded]);
+    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [SupervisorAction::TellYielded], "it has");
     let mut ended = serving(RestartOn::Failure);
     assert_eq!(after(&mut ended, vec![H::Exited(status(3)), H::YieldAsked]), []);
-    assert_eq!(after(&mut ended, vec![H::TreeGone]), [Act::TellYielded], "instead of the restart");
+    assert_eq!(after(&mut ended, vec![H::TreeGone]), [SupervisorAction::TellYielded], "instead of the restart");
     let mut waiting = serving(RestartOn::Failure);
     after(&mut waiting, vec![H::Exited(status(3)), H::TreeGone]);
-    assert_eq!(after(&mut waiting, vec![H::YieldAsked]), [Act::TellYielded], "nothing lives: at once");
+    assert_eq!(after(&mut waiting, vec![H::YieldAsked]), [SupervisorAction::TellYielded], "nothing lives: at once");
     assert_eq!(after(&mut waiting, vec![H::WaitOver]), [], "and nothing starts");
 }
 
@@ -225,39 +225,39 @@ fn a_program_makes_room_once_nothing_of_it_lives() {
 fn a_program_that_ends_for_good_makes_no_room() {
     let mut machine = serving(RestartOn::Failure);
     let acts = after(&mut machine, vec![H::StopAsked, H::YieldAsked, H::ResumeAsked, H::TreeGone]);
-    assert_eq!(acts, [Act::Finish(Outcome::Stopped)]);
+    assert_eq!(acts, [SupervisorAction::Finish(HostOutcome::Stopped)]);
 }
 
 #[test]
 fn a_program_that_made_room_starts_again_bounded_and_by_policy() {
     let mut machine = serving(RestartOn::Failure);
     after(&mut machine, vec![H::YieldAsked, H::TreeGone]);
-    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [Act::Start, Act::TellResumed]);
-    assert_eq!(after(&mut machine, vec![H::Runs]), [Act::AskReady { bounded: true }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReadyAgain, Act::WatchHealth]);
+    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [SupervisorAction::Start, SupervisorAction::TellResumed]);
+    assert_eq!(after(&mut machine, vec![H::Runs]), [SupervisorAction::AskReady { bounded: true }]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReadyAgain, SupervisorAction::WatchHealth]);
     let acts = after(&mut machine, vec![H::Exited(status(3)), H::TreeGone]);
-    assert_eq!(acts, [Act::Await(Duration::from_millis(250))]);
+    assert_eq!(acts, [SupervisorAction::Await(Duration::from_millis(250))]);
 }
 
 #[test]
 fn a_program_that_is_called_back_while_it_ends_starts_again_without_a_wait() {
     let mut machine = serving(RestartOn::Failure);
-    assert_eq!(after(&mut machine, vec![H::YieldAsked, H::ResumeAsked]), [Act::TellResumed]);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Await(Duration::ZERO)]);
-    assert_eq!(after(&mut machine, vec![H::WaitOver]), [Act::Start]);
-    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [Act::TellResumed], "it has begun");
+    assert_eq!(after(&mut machine, vec![H::YieldAsked, H::ResumeAsked]), [SupervisorAction::TellResumed]);
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Await(Duration::ZERO)]);
+    assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::Start]);
+    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [SupervisorAction::TellResumed], "it has begun");
 }
 
 #[test]
 fn a_program_that_yielded_before_it_was_ready_is_told_as_ready_for_the_first_time() {
     let mut machine = machine(RestartOn::Failure);
     after(&mut machine, vec![H::Runs, H::YieldAsked, H::TreeGone, H::ResumeAsked, H::Runs]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [Act::TellReady, Act::WatchHealth]);
+    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReady, SupervisorAction::WatchHealth]);
 }
 
 #[test]
 fn a_stop_ends_a_worker_whose_program_made_room() {
-    let stopped = [Act::Finish(Outcome::Stopped)];
+    let stopped = [SupervisorAction::Finish(HostOutcome::Stopped)];
     let mut yielded = serving(RestartOn::Failure);
     after(&mut yielded, vec![H::YieldAsked, H::TreeGone]);
     assert_eq!(after(&mut yielded, vec![H::StopAsked]), stopped);
@@ -268,10 +268,10 @@ fn a_stop_ends_a_worker_whose_program_made_room() {
 
 #[test]
 fn a_place_that_is_denied_ends_the_program() {
-    let (mut machine, _) = on_trial(Probation::BeforeReady(BAKE));
-    assert_eq!(after(&mut machine, vec![H::WaitOver, H::Denied("x".into())]), [Act::EndTree]);
-    let failed = Outcome::Failed { stage: "takeover", message: "x".into() };
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [Act::Finish(failed)]);
+    let (mut machine, _) = on_trial(ProbationTerms::BeforeReady(BAKE));
+    assert_eq!(after(&mut machine, vec![H::WaitOver, H::Denied("x".into())]), [SupervisorAction::EndTree]);
+    let failed = HostOutcome::Failed { stage: "takeover", message: "x".into() };
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(failed)]);
 }
 
 #[test]
@@ -279,10 +279,10 @@ fn a_first_start_whose_port_somebody_else_took_is_begun_anew_a_few_times() {
     let mut machine = machine(RestartOn::Failure);
     let lost = || vec![H::Runs, H::PortTaken("x".into()), H::Exited(status(9)), H::TreeGone];
     for _ in 0..4 {
-        assert_eq!(after(&mut machine, lost()), [Act::Start]);
+        assert_eq!(after(&mut machine, lost()), [SupervisorAction::Start]);
     }
     let acts = after(&mut machine, lost());
-    assert!(matches!(acts.last(), Some(Act::Finish(Outcome::Failed { stage: "program", .. }))), "{acts:?}");
+    assert!(matches!(acts.last(), Some(SupervisorAction::Finish(HostOutcome::Failed { stage: "program", .. }))), "{acts:?}");
 }
 
 /// Every order of happenings, eight deep: a program is started only when nothing of the last one lives, nothing follows
@@ -305,7 +305,7 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
         H::StopAsked,
     ];
     // Whether something of the program may live, beside the machine itself.
-    let begun = [Probation::None, Probation::BeforeReady(BAKE), Probation::AfterReady(BAKE)]
+    let begun = [ProbationTerms::None, ProbationTerms::BeforeReady(BAKE), ProbationTerms::AfterReady(BAKE)]
         .map(|probation| (on_probation(RestartOn::Failure, probation), true));
     let mut edge = HashSet::from(begun);
     for _ in 0..8 {
@@ -324,31 +324,31 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
 }
 
 /// The machine after `happening`, and whether something of the program may live then.
-fn proved(machine: &Machine, lives: bool, happening: &Happening) -> (Machine, bool) {
+fn proved(machine: &Supervisor, lives: bool, happening: &SupervisorEvent) -> (Supervisor, bool) {
     let (before, mut machine) = (machine, machine.clone());
     let mut lives = lives && *happening != H::TreeGone;
     for act in machine.step(happening.clone(), Duration::ZERO) {
-        assert_ne!(before.state, State::Over, "{act:?} after the end by {happening:?}");
+        assert_ne!(before.state, ProgramState::Over, "{act:?} after the end by {happening:?}");
         match act {
-            Act::Start => {
+            SupervisorAction::Start => {
                 assert!(!lives, "a second tree from {before:?} by {happening:?}");
                 lives = true;
             }
-            Act::Finish(_) | Act::TellYielded => {
+            SupervisorAction::Finish(_) | SupervisorAction::TellYielded => {
                 assert!(!lives, "left a tree behind: {before:?} by {happening:?}");
             }
-            Act::EndTree => assert!(lives, "ended nothing: {before:?} by {happening:?}"),
-            Act::TellReady => assert!(!before.told, "told twice: {before:?} by {happening:?}"),
-            Act::AskReady { .. }
-            | Act::TellReadyAgain
-            | Act::WatchHealth
-            | Act::TellDegraded(_)
-            | Act::TellRecovered
-            | Act::NoteUnhealthy(_)
-            | Act::TellBackOff(_)
-            | Act::TellFailed(_)
-            | Act::TellResumed
-            | Act::Await(_) => {}
+            SupervisorAction::EndTree => assert!(lives, "ended nothing: {before:?} by {happening:?}"),
+            SupervisorAction::TellReady => assert!(!before.told, "told twice: {before:?} by {happening:?}"),
+            SupervisorAction::AskReady { .. }
+            | SupervisorAction::TellReadyAgain
+            | SupervisorAction::WatchHealth
+            | SupervisorAction::TellDegraded(_)
+            | SupervisorAction::TellRecovered
+            | SupervisorAction::NoteUnhealthy(_)
+            | SupervisorAction::TellBackOff(_)
+            | SupervisorAction::TellFailed(_)
+            | SupervisorAction::TellResumed
+            | SupervisorAction::Await(_) => {}
         }
     }
     (machine, lives)
