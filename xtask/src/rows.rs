@@ -227,8 +227,10 @@ mod tests {
     #[test]
     fn checks_are_known_by_the_names_that_they_give_themselves() {
         let text = "const C: &[Check] = &[Check { id: \"one\", part: \"p\" }, Check { id: \"two\" }]; State { id: \"three\" };";
-        let tree =
-            Tree::of(&[("crates/tenure-doctor/src/checks/a.rs", text), ("crates/tenure-core/src/b.rs", text)]);
+        let tree = Tree::of(&[
+            ("crates/tenure-doctor/src/checks/a.rs", text),
+            ("crates/tenure-core/src/b.rs", text),
+        ]);
         assert_eq!(checks(&tree), ["one", "two"]);
     }
 

@@ -231,7 +231,7 @@ pub(crate) fn kebab(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     const ALL: [AnswerState; 41] = [
         AnswerState::Up,
@@ -296,7 +296,13 @@ mod tests {
             AnswerState::Unpinned,
             AnswerState::Forgotten,
         ];
-        let written = [AnswerState::Trusted, AnswerState::Revoked, AnswerState::Healthy, AnswerState::Valid, AnswerState::Written];
+        let written = [
+            AnswerState::Trusted,
+            AnswerState::Revoked,
+            AnswerState::Healthy,
+            AnswerState::Valid,
+            AnswerState::Written,
+        ];
         assert_eq!(successes, [&stands[..], &written[..]].concat());
     }
 }

@@ -13,17 +13,19 @@ use clap::{Arg, ArgMatches, Args, Command, FromArgMatches};
 
 mod care;
 mod common;
-mod dress;
-mod pages;
+pub(crate) mod help;
+pub(crate) mod style;
 mod worker;
 
 pub(crate) use care::{
     Completions, Config, ConfigCheck, ConfigShow, DemoWorker, Doctor, Init, Man, Shell, Trust,
 };
 pub(crate) use common::{Color, Common};
-pub(crate) use dress::{EXITS, GROUPS, dressed};
-pub(crate) use pages::{Rows, page};
-pub(crate) use worker::{By, Ensure, Events, LogsArgs, Pin, Restart, StatusArgs, Stop, WorkerArg, WorkerSelection};
+pub(crate) use help::{Rows, page};
+pub(crate) use style::{EXITS, GROUPS, dressed};
+pub(crate) use worker::{
+    By, Ensure, Events, LogsArgs, Pin, Restart, StatusArgs, Stop, WorkerArg, WorkerSelection,
+};
 
 /// A command with its arguments.
 #[derive(Debug, Clone)]
@@ -211,7 +213,7 @@ fn typed<T: FromArgMatches>(matches: &mut ArgMatches) -> Result<T, clap::Error> 
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn parse(line: &str) -> (Common, Invocation) {
         read(line.split(' ')).expect(line)

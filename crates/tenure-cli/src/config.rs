@@ -305,7 +305,11 @@ fn sources(places: &ConfigPlaces, given: Option<&Path>) -> Result<Vec<SourceFile
 }
 
 /// The worker of that name as files describe it, if it may be started, and which file that is.
-fn described(places: &ConfigPlaces, given: Option<&Path>, name: &str) -> Result<(DescribedWorker, Offered), ConfigError> {
+fn described(
+    places: &ConfigPlaces,
+    given: Option<&Path>,
+    name: &str,
+) -> Result<(DescribedWorker, Offered), ConfigError> {
     let sources = sources(places, given)?;
     let mut layers = Layers::open(&sources)?;
     let Some(Description { about, value }) = layers.take(name)? else {
@@ -339,7 +343,12 @@ pub(crate) fn stated(path: &Path, name: &str) -> StatedNow {
     }
 }
 
-fn not_configured(places: &ConfigPlaces, given: Option<&Path>, layers: &Layers<'_>, name: &str) -> ConfigError {
+fn not_configured(
+    places: &ConfigPlaces,
+    given: Option<&Path>,
+    layers: &Layers<'_>,
+    name: &str,
+) -> ConfigError {
     let known = layers.names();
     let suggestion = keys::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     let file = |file: &Path| vec![places.here.join(file).display().to_string()];
@@ -349,7 +358,7 @@ fn not_configured(places: &ConfigPlaces, given: Option<&Path>, layers: &Layers<'
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     /// A world with the system's, the user's and a project's file; the project below `here`.
     fn world(system: &str, user: &str) -> (tempfile::TempDir, ConfigPlaces) {
@@ -383,7 +392,9 @@ mod tests {
         for (key, level, line) in
             [("version", Level::User, 2), ("command", Level::System, 2), ("stop.grace", Level::System, 4)]
         {
-            let ValueSource::File(own, place) = &of(key).origin else { panic!("{key}: {:?}", of(key).origin) };
+            let ValueSource::File(own, place) = &of(key).origin else {
+                panic!("{key}: {:?}", of(key).origin)
+            };
             assert_eq!((*own, place.line), (level, Some(line)), "{key}");
         }
         assert_eq!(of("stop.signal").origin, ValueSource::Default);

@@ -151,7 +151,7 @@ pub fn millis(span: Duration) -> u64 {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn at(boot: &str, ms: u64) -> Moment {
         Moment { boot: boot.to_owned(), ms }

@@ -18,8 +18,8 @@ use crate::launch::limits::Unfit;
 use crate::launch::orphans::OrphanError;
 use crate::launch::readiness::BootFailure;
 use crate::launch::recipe::RecipeError;
-use crate::launch::retire::RetireError;
 use crate::launch::start::StartError;
+use crate::launch::stop_and_prove::RetireError;
 use crate::policy::decide::Refusal;
 use crate::store::gate::GateError;
 use crate::store::lease::LeaseError;
@@ -441,7 +441,7 @@ impl From<Refusal> for Error {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn all_kinds_are_listed_in_their_order() {

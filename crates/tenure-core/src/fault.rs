@@ -25,10 +25,10 @@ pub fn variable() -> Option<&'static str> {
 
 #[cfg(feature = "fault-points")]
 mod armed {
-        use std::io::{Read, Write};
-        use std::os::unix::net::UnixStream;
+    use std::io::{Read, Write};
+    use std::os::unix::net::UnixStream;
 
-        use super::Point;
+    use super::Point;
 
     pub(super) fn reach(point: Point) {
         let Ok(armed) = std::env::var("TENURE_FAULT") else { return };
@@ -63,7 +63,7 @@ mod armed {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn names_are_unique_and_begin_with_their_role() {

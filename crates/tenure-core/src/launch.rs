@@ -9,6 +9,6 @@ pub mod probe;
 pub mod readiness;
 pub mod recipe;
 pub mod request;
-pub mod retire;
 pub mod start;
+pub mod stop_and_prove;
 pub mod version;

@@ -10,10 +10,10 @@ pub mod tally;
 
 /// What the decisions are made on, for whoever calls them and nothing else.
 pub mod facts {
-        pub use tenure_sys::identity::Identity;
+    pub use tenure_sys::identity::Identity;
 
-        pub use crate::deadline::Moment;
-        pub use crate::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
-        pub use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
-        pub use crate::spec::Spec;
+    pub use crate::deadline::Moment;
+    pub use crate::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
+    pub use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
+    pub use crate::spec::Spec;
 }

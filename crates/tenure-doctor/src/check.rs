@@ -123,7 +123,10 @@ impl WorkerFacts {
     }
 }
 
-fn is_hidden<'place>(place: &DirectoryFacts, above: impl IntoIterator<Item = &'place DirectoryFacts>) -> bool {
+fn is_hidden<'place>(
+    place: &DirectoryFacts,
+    above: impl IntoIterator<Item = &'place DirectoryFacts>,
+) -> bool {
     let is_above = |other: &DirectoryFacts| place.path != other.path && place.path.starts_with(&other.path);
     matches!(place.access, Access::Denied { seen: None, .. })
         && above.into_iter().any(|other| is_above(other) && matches!(other.access, Access::Denied { .. }))
@@ -158,7 +161,7 @@ pub(crate) fn bytes(bytes: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_path_in_a_remedy_can_be_typed() {

@@ -148,7 +148,7 @@ impl fmt::Display for Fix {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_worst_comes_first() {

@@ -16,7 +16,10 @@ mod remedy;
 
 pub use check::DoctorCheck;
 pub use checks::all as checks;
-pub use facts::{Access, DirectoryFacts, Facts, GateHolder, Gathered, HostCode, LogBytes, MachineFacts, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts, WorkerFacts};
+pub use facts::{
+    Access, DirectoryFacts, Facts, GateHolder, Gathered, HostCode, LogBytes, MachineFacts, Member, Now, Port,
+    RecordFacts, ScopeFacts, Unread, WantedFacts, WorkerFacts,
+};
 pub use finding::{Finding, Fix, Severity};
 pub use look::{Subject, look};
 pub use remedy::{FixError, apply};

@@ -37,7 +37,12 @@ pub fn look(subjects: Vec<Subject>, configuration: Vec<String>, read: ReadStated
     Facts { machine, workers, census }
 }
 
-fn worker(subject: Subject, machine: &MachineFacts, questions: &mut Questions, read: ReadStated) -> WorkerFacts {
+fn worker(
+    subject: Subject,
+    machine: &MachineFacts,
+    questions: &mut Questions,
+    read: ReadStated,
+) -> WorkerFacts {
     let Subject { scope, called } = subject;
     let directory = match paths::directory(&scope) {
         Ok(path) => place::place(&path),

@@ -291,7 +291,7 @@ fn end_leftovers(room: &EmptyScope<'_>, patience: Duration) -> Result<String, Fi
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_generation_is_read_from_the_pieces_of_a_record() {

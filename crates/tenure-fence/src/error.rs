@@ -84,7 +84,7 @@ impl FenceError {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_refusal_names_both_generations() {

@@ -164,7 +164,7 @@ fn row(connection: &Connection) -> Result<u64, FenceError> {
 
 /// A table that is not there, or has other columns, is refused by `SQLite` as a mistake in the statement.
 fn unreadable(error: rusqlite::Error) -> FenceError {
-        use rusqlite::Error::{SqlInputError, SqliteFailure};
+    use rusqlite::Error::{SqlInputError, SqliteFailure};
     let is_mistake = matches!(
         &error,
         SqlInputError { error: code, .. } | SqliteFailure(code, _) if code.extended_code == NO_SUCH_THING

@@ -222,7 +222,8 @@ fn deeds(attempt: &Attempt, levels: Level) -> Vec<(Deed, Attempt)> {
         change(&mut attempt);
         attempt
     };
-    let mut deeds = vec![(Deed::Retired, after(&Attempt::retired)), (Deed::Started, after(&Attempt::started))];
+    let mut deeds =
+        vec![(Deed::Retired, after(&Attempt::retired)), (Deed::Started, after(&Attempt::started))];
     for level in (0..levels).filter(|level| attempt.may_start(&real::version(*level))) {
         let failed = after(&|attempt: &mut Attempt| attempt.start_failed(&real::version(level)));
         deeds.push((Deed::StartFailed(level), failed));
@@ -232,7 +233,7 @@ fn deeds(attempt: &Attempt, levels: Level) -> Vec<(Deed, Attempt)> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn policy(levels: Level) -> Policy {
         let says = if levels > 1 { vec![(1, 0)] } else { Vec::new() };

@@ -9,7 +9,9 @@ use std::time::Duration;
 
 use semver::Version;
 use tenure_core::policy::attempt::{How, NextStep};
-use tenure_core::policy::decide::{self, Criteria, Decision, KnownTarget, ReplaceReason, Suspicion, Target, suspect};
+use tenure_core::policy::decide::{
+    self, Criteria, Decision, KnownTarget, ReplaceReason, Suspicion, Target, suspect,
+};
 use tenure_core::policy::decide::{Observation, SILENT_IS_WEDGED};
 use tenure_core::policy::facts::Identity;
 use tenure_core::policy::facts::Moment;

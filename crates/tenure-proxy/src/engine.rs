@@ -17,7 +17,7 @@ use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use tenure_core::deadline::monotonic;
 
-use super::door::{IsOurs, PeerCheck};
+use super::peer_check::{IsOurs, PeerCheck};
 use super::relay::{LEAVE, Next, Relay};
 use super::route::{Accepted, Route};
 use super::table::Table;

@@ -23,9 +23,9 @@ use tenure_core::deadline::{Deadline, monotonic};
 
 use tenure_sys::thread;
 
-mod door;
 mod engine;
 mod flow;
+mod peer_check;
 mod relay;
 mod route;
 mod table;

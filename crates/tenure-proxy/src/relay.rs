@@ -169,7 +169,9 @@ impl Relay {
     pub(super) fn turn(&mut self, buffer: &mut [u8], now: Duration) -> Next {
         match &self.stage {
             RelayStage::Leaving(_) => self.discard(buffer),
-            RelayStage::Waiting | RelayStage::Connecting(..) | RelayStage::Relaying(_) => self.pump(true, true, buffer, now),
+            RelayStage::Waiting | RelayStage::Connecting(..) | RelayStage::Relaying(_) => {
+                self.pump(true, true, buffer, now)
+            }
         }
     }
 
@@ -195,7 +197,9 @@ impl Relay {
     pub(super) fn begin(&mut self, speaks: bool, buffer: &mut [u8], now: Duration) -> Next {
         match std::mem::replace(&mut self.stage, RelayStage::Waiting) {
             RelayStage::Connecting(program, _) => self.stage = RelayStage::Relaying(program),
-            stage @ (RelayStage::Waiting | RelayStage::Relaying(_) | RelayStage::Leaving(_)) => self.stage = stage,
+            stage @ (RelayStage::Waiting | RelayStage::Relaying(_) | RelayStage::Leaving(_)) => {
+                self.stage = stage
+            }
         }
         // The client's edges were not listened to until now. What the program says from now on has an edge of its own: read in
         // this turn, an answer to what the client says would pass for one that came before.

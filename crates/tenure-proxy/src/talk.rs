@@ -98,7 +98,7 @@ impl Talk {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn at(ms: u64) -> Duration {
         Duration::from_millis(ms)

@@ -142,8 +142,8 @@ fn a_slow_reader_slows_the_writer_and_loses_nothing() {
 }
 
 fn room_within(stream: &TcpStream, limit: Duration) -> bool {
-        use std::os::fd::AsFd;
-        use tenure_sys::poll::{Interest, Readiness, wait};
+    use std::os::fd::AsFd;
+    use tenure_sys::poll::{Interest, Readiness, wait};
     wait(&mut [Interest::new(stream.as_fd(), Readiness::Write)], Some(limit)).expect("a wait") > 0
 }
 
@@ -182,7 +182,7 @@ fn many_clients_are_served_beside_each_other() {
 
 #[test]
 fn a_stream_that_breaks_does_not_look_like_one_that_ended() {
-        use std::os::fd::AsFd;
+    use std::os::fd::AsFd;
     let (_proxy, public, program) = proxied();
     let mut client = client(public);
     let served = accept(&program);

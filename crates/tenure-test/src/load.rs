@@ -104,10 +104,10 @@ impl Generator {
 
 #[cfg(test)]
 mod tests {
-        use std::io::{Read, Write};
-        use std::net::{TcpListener, TcpStream};
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
 
-        use super::*;
+    use super::*;
 
     fn few(fresh: usize, kept: usize, streams: usize) -> Clients {
         Clients { fresh, kept, streams, patience: Duration::from_secs(5), ..Clients::default() }

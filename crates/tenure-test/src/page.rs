@@ -73,7 +73,7 @@ fn place(page: &Path, text: &str, run: &str) -> Result<(usize, usize), PageError
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_table_takes_the_place_of_the_one_before_and_of_nothing_else() {

@@ -127,8 +127,11 @@ struct Members {
 impl Members {
     fn new(kind: Kind, size: usize) -> Self {
         let frame = |request: &ControlRequest| wire::encode(request).expect("a request encodes");
-        let never =
-            ControlRequest::Wait { until: Until::GenerationAbove(u64::MAX - 1), within_ms: 1 << 50, proved: false };
+        let never = ControlRequest::Wait {
+            until: Until::GenerationAbove(u64::MAX - 1),
+            within_ms: 1 << 50,
+            proved: false,
+        };
         let (hello, wait) = (frame(&ControlRequest::Hello), frame(&never));
         Self { kind, size, came: 0, held: VecDeque::new(), dice: Dice::new(1), hello, wait }
     }

@@ -199,7 +199,7 @@ fn day(since_1970: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn origin(commit: &str) -> Origin {
         Origin { commit: commit.to_owned(), changed: false, settings: String::new() }

@@ -90,7 +90,7 @@ fn a_writer_that_has_not_noticed_that_it_was_replaced_is_refused() {
 }
 
 fn read(mut file: File) -> String {
-        use std::io::{Read, Seek};
+    use std::io::{Read, Seek};
     let mut text = String::new();
     file.rewind().expect("a regular file rewinds");
     file.read_to_string(&mut text).expect("text");

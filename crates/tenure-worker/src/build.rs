@@ -18,10 +18,10 @@ use crate::reason;
 use crate::status::Status;
 use tenure_sys::thread;
 
-mod eyes;
-mod places;
+use watcher::FileWatcher;
 
-use eyes::FileWatcher;
+pub(crate) mod watched;
+pub(crate) mod watcher;
 
 /// Name of the check that says why a build cannot be read or watched.
 const CHECK: &str = "source";

@@ -6,14 +6,14 @@
 //! the incumbent's end. Why it is safe is in `docs/design/takeover.md`.
 
 pub(crate) mod calling;
+pub(crate) mod context;
+pub(crate) mod descriptor_link;
 pub(crate) mod error;
 pub mod hand_over;
 pub(crate) mod incumbent;
-pub(crate) mod lineage;
-pub(crate) mod parcel;
 pub(crate) mod remains;
 pub(crate) mod successor;
-pub(crate) mod took;
+pub(crate) mod timings;
 
+pub use descriptor_link::LinkError;
 pub use error::TakeoverError;
-pub use parcel::LinkError;

@@ -21,7 +21,9 @@ use crate::host::program::{Program, Slot};
 use crate::kit::worker::{Standby, Worker};
 use crate::reason;
 use tenure_core::policy::lifecycle::EXIT_FAILED;
-use tenure_core::policy::supervisor::{HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent};
+use tenure_core::policy::supervisor::{
+    HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent,
+};
 
 mod acts;
 pub mod check;
@@ -29,20 +31,20 @@ mod ended;
 mod handing;
 mod hear;
 mod last_good;
-mod means;
+pub(crate) mod mailbox;
 pub mod output;
-mod post;
 mod preflight;
 pub mod program;
 mod ready;
 mod relay;
+pub(crate) mod resources;
 pub mod shim;
 
 use ended::ProgramEnd;
 use handing::{HandoffHooks, HandoffMailbox};
 use last_good::LastGood;
-use means::{ResourceError, Resources};
 use ready::ReadyPipe;
+use resources::{ResourceError, Resources};
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
 ///
@@ -78,10 +80,11 @@ pub fn run(standby: Standby) -> u8 {
         }
     };
     worker.hand_over(Box::new(hooks));
-    let probation = terms.map_or(ProbationTerms::None, |terms| match (terms.overlap, terms.bake.duration()) {
-        (true, bake) => ProbationTerms::BeforeReady(bake),
-        (false, bake) => ProbationTerms::AfterReady(bake),
-    });
+    let probation =
+        terms.map_or(ProbationTerms::None, |terms| match (terms.overlap, terms.bake.duration()) {
+            (true, bake) => ProbationTerms::BeforeReady(bake),
+            (false, bake) => ProbationTerms::AfterReady(bake),
+        });
     let spec = &worker.brief().spec;
     let failures_allowed = spec.health.as_ref().map_or(1, |health| health.failures);
     let (machine, first) = Supervisor::begin(spec.restart.clone(), failures_allowed, probation);
@@ -103,7 +106,7 @@ fn look_before(standby: &Standby) -> Result<(), String> {
 
 /// All that a host needs beside the worker, and the hooks by which a takeover reaches it.
 fn gather(worker: &mut Worker) -> Result<(Resources, (HandoffMailbox, HandoffHooks)), ResourceError> {
-    Ok((Resources::gather(worker)?, handing::open().map_err(means::failed("its desk"))?))
+    Ok((Resources::gather(worker)?, handing::open().map_err(resources::failed("its desk"))?))
 }
 
 /// A host, from its first start to its end.

@@ -47,10 +47,10 @@ fn try_rotate_own(state: &StateDir, size: u64, keep: u32) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-        use std::io::Write;
+    use std::io::Write;
 
-        use super::*;
-        use crate::ownership::tests::ground;
+    use super::*;
+    use crate::ownership::tests::ground;
 
     fn write(logs: &Dir, text: &str) {
         logs.open_append("log").expect("opens").write_all(text.as_bytes()).expect("room");

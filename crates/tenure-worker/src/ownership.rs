@@ -265,16 +265,16 @@ fn is_full(error: &io::Error) -> bool {
 
 #[cfg(test)]
 pub(crate) mod tests {
-        use std::os::unix::fs::PermissionsExt;
-        use std::os::unix::net::UnixListener;
+    use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::net::UnixListener;
 
-        use tenure_core::deadline::Moment;
-        use tenure_core::spec::Spec;
-        use tenure_core::spec::scope::Scope;
-        use tenure_core::store::lease::TryLease;
-        use tenure_sys::socket;
+    use tenure_core::deadline::Moment;
+    use tenure_core::spec::Spec;
+    use tenure_core::spec::scope::Scope;
+    use tenure_core::store::lease::TryLease;
+    use tenure_sys::socket;
 
-        use super::*;
+    use super::*;
 
     /// A worker's holding in a directory of its own, its control socket, and the launcher's end of its channel.
     pub(crate) struct Ground {
@@ -285,7 +285,7 @@ pub(crate) mod tests {
     }
 
     pub(crate) fn ground() -> Ground {
-                use std::os::fd::AsFd;
+        use std::os::fd::AsFd;
         let private = std::fs::Permissions::from_mode(0o700);
         let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
         let scope: Scope = "memory".parse().expect("valid");

@@ -30,7 +30,7 @@ pub(crate) fn is_lack(error: &(dyn Error + 'static)) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[derive(Debug, thiserror::Error)]
     #[error("start the worker")]

@@ -26,7 +26,10 @@
 #![forbid(unsafe_code)]
 
 /// The calls, and what they answer with.
-pub use tenure_core::{Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, Standing, StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin};
+pub use tenure_core::{
+    Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, Standing,
+    StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin,
+};
 
 /// What a call fails with.
 pub use tenure_core::{Blame, Error, ErrorKind};

@@ -54,7 +54,11 @@ impl Call {
     }
 
     /// The worker that is wanted.
-    pub(crate) fn wanted(&self, words: &WorkerSelection, command: &[String]) -> Result<config::WantedWorker, Failure> {
+    pub(crate) fn wanted(
+        &self,
+        words: &WorkerSelection,
+        command: &[String],
+    ) -> Result<config::WantedWorker, Failure> {
         let wanted = config::wanted(&self.places()?, words, command, self.budget()?)?;
         Ok(config::WantedWorker { target: self.called(wanted.target), ..wanted })
     }

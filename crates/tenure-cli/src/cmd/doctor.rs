@@ -94,14 +94,20 @@ fn untried(one: &Diagnosis, tried: &[Fix]) -> Option<Fix> {
 /// has something to say.
 fn state_of(diagnoses: &[Diagnosis]) -> AnswerState {
     let mut findings = diagnoses.iter().flat_map(|one| &one.findings);
-    if findings.any(|finding| finding.severity == Severity::Error) { AnswerState::Findings } else { AnswerState::Healthy }
+    if findings.any(|finding| finding.severity == Severity::Error) {
+        AnswerState::Findings
+    } else {
+        AnswerState::Healthy
+    }
 }
 
 fn mend(call: &Call, fix: &Fix) -> Fixed {
     let patience = call.common.timeout.map_or(PATIENCE, tenure_core::spec::amount::Span::duration);
     let (done, said) = match tenure_doctor::apply(fix, patience) {
         Ok(said) => (true, said),
-        Err(error) => (false, format!("failed to {}", whole(&Failure::because(AnswerState::Findings, &error)))),
+        Err(error) => {
+            (false, format!("failed to {}", whole(&Failure::because(AnswerState::Findings, &error))))
+        }
     };
     if done {
         call.screen.said(&format!("fixed: {}", printable(&said)));
@@ -183,7 +189,10 @@ fn document(state: AnswerState, diagnoses: &[Diagnosis], fixed: Vec<Fixed>) -> D
         schema_version: SCHEMA,
         state,
         findings: rows.map(|(one, finding)| row(worker(one), finding)).collect(),
-        checked: diagnoses.iter().map(|one| DoctorSubjects { worker: worker(one), parts: &one.checked }).collect(),
+        checked: diagnoses
+            .iter()
+            .map(|one| DoctorSubjects { worker: worker(one), parts: &one.checked })
+            .collect(),
         fixed,
     }
 }

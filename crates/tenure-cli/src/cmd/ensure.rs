@@ -118,7 +118,12 @@ fn warming(
     Ok(())
 }
 
-fn document(state: AnswerState, worker: WorkerIdentity<'_>, warnings: Vec<WarningBody>, took: Duration) -> Result<(), Failure> {
+fn document(
+    state: AnswerState,
+    worker: WorkerIdentity<'_>,
+    warnings: Vec<WarningBody>,
+    took: Duration,
+) -> Result<(), Failure> {
     let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     render::document(&EnsureDocument { schema_version: SCHEMA, state, worker, warnings, took_us })
 }

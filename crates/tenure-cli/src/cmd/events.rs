@@ -25,7 +25,8 @@ pub(crate) fn run(call: &Call, words: &args::Events) -> Result<u8, Failure> {
     let target = call.named(&words.named.name, &words.named.by)?;
     let state = state(&target)?;
     let unreadable = |error: io::Error| {
-        let mut failure = Failure::new(AnswerState::StateUnusable, format!("read the events of {}", target.called));
+        let mut failure =
+            Failure::new(AnswerState::StateUnusable, format!("read the events of {}", target.called));
         failure.told.causes = vec![error.to_string()];
         failure
     };
@@ -36,8 +37,8 @@ pub(crate) fn run(call: &Call, words: &args::Events) -> Result<u8, Failure> {
         return recent.try_for_each(|event| write(call, event)).map(|()| 0);
     }
     // Another handle of the same directory: the follower keeps its own.
-    let dir =
-        Dir::open_private(state.path()).map_err(|error| Failure::because(AnswerState::StateUnusable, &error))?;
+    let dir = Dir::open_private(state.path())
+        .map_err(|error| Failure::because(AnswerState::StateUnusable, &error))?;
     let mut follower = Follower::new(dir, file::EVENTS);
     let show = |line: LinePiece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
         Ok(event) if event.at_ms >= oldest => write(call, &event),
@@ -90,7 +91,7 @@ fn utc(ms: u64) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn times_are_those_of_the_calendar() {

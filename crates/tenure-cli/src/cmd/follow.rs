@@ -97,8 +97,10 @@ impl Follower {
             if let Err(error) = self.added(&mut sink)? {
                 return Ok(Err(error));
             }
-            let mut waiting =
-                [Interest::new(watch.as_fd(), Readiness::Read), Interest::new(stdout.as_fd(), Readiness::Nothing)];
+            let mut waiting = [
+                Interest::new(watch.as_fd(), Readiness::Read),
+                Interest::new(stdout.as_fd(), Readiness::Nothing),
+            ];
             if let Err(error) = poll::wait(&mut waiting, None) {
                 return Ok(Err(error));
             }
@@ -109,7 +111,10 @@ impl Follower {
     }
 
     /// The whole lines added since the last look.
-    fn added<E>(&mut self, sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>) -> Result<io::Result<()>, E> {
+    fn added<E>(
+        &mut self,
+        sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
+    ) -> Result<io::Result<()>, E> {
         loop {
             let moved_on = match self.is_another_file() {
                 Ok(moved_on) => moved_on,
@@ -235,9 +240,9 @@ fn last_lines(file: &mut File, count: usize) -> io::Result<(u64, u64, usize)> {
 
 #[cfg(test)]
 mod tests {
-        use std::io::Write;
+    use std::io::Write;
 
-        use super::*;
+    use super::*;
 
     struct FollowedLogs {
         _temporary: tempfile::TempDir,

@@ -14,7 +14,8 @@ pub(crate) fn run() -> Result<u8, Failure> {
         Ok(None) => {
             let message =
                 "keep a program: `tenure host` is started by `tenure ensure`, which hands over what it needs";
-            Err(Failure::new(AnswerState::WrongUse, message).hint("`tenure ensure NAME -- CMD…` starts a program"))
+            Err(Failure::new(AnswerState::WrongUse, message)
+                .hint("`tenure ensure NAME -- CMD…` starts a program"))
         }
         Err(error) => Err(Failure::because(AnswerState::SpawnFailed, &error)),
     }

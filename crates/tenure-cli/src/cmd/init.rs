@@ -66,7 +66,8 @@ fn write(path: &PathBuf, text: &str) -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
     let written = made.and_then(|mut file| file.write_all(text.as_bytes()));
     written.map_err(|error| {
-        let failure = Failure::because(AnswerState::BadConfig, &Unwritten { path: path.clone(), source: error });
+        let failure =
+            Failure::because(AnswerState::BadConfig, &Unwritten { path: path.clone(), source: error });
         failure.hint("`tenure config check` says whether the file that is there can be used")
     })
 }
@@ -89,7 +90,7 @@ fn name_of(directory: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_directory_gives_its_name_where_it_can_be_one() {

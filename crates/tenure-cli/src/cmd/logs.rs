@@ -37,7 +37,8 @@ pub(crate) fn run(call: &Call, words: &args::LogsArgs) -> Result<u8, Failure> {
     let own = words.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
     let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
     let unreadable = |error: io::Error| {
-        let mut failure = Failure::new(AnswerState::StateUnusable, format!("read the log {name} of {called}"));
+        let mut failure =
+            Failure::new(AnswerState::StateUnusable, format!("read the log {name} of {called}"));
         failure.told.causes = vec![error.to_string()];
         failure
     };

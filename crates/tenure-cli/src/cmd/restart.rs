@@ -49,7 +49,8 @@ pub(crate) fn run(call: &Call, words: &args::Restart) -> Result<u8, Failure> {
     drop(waiting);
     let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
     let took = monotonic().saturating_sub(began);
-    let state = if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
+    let state =
+        if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
     if call.screen.wants_json() {
         let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
         let worker = WorkerIdentity::of(scope, Some(&restarted.new));
@@ -145,10 +146,10 @@ fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
 
 #[cfg(test)]
 mod tests {
-        use tenure_core::protocol::wire::Answer;
-        use tenure_core::spec::Listen;
+    use tenure_core::protocol::wire::Answer;
+    use tenure_core::spec::Listen;
 
-        use super::*;
+    use super::*;
 
     /// A restart in this manner of a worker whose listeners are bound so.
     fn restarted(manner: Manner, modes: &[ListenMode]) -> Restarted {
@@ -168,7 +169,7 @@ mod tests {
 
     #[test]
     fn how_it_was_done_is_told_and_nothing_that_was_not_kept() {
-                use ListenMode::{Inherit, Proxy, SelfBound};
+        use ListenMode::{Inherit, Proxy, SelfBound};
         let kept = "taken over in 120 ms; no connection was refused";
         for (modes, said) in [
             (&[Inherit][..], kept),

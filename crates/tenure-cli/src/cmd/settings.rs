@@ -201,8 +201,11 @@ impl<'a> SourceRow<'a> {
 fn show(call: &Call, words: &args::ConfigShow) -> Result<u8, Failure> {
     let shown = config::shown(&call.places()?, words.name.as_deref(), &words.by)?;
     if shown.is_empty() {
-        return Err(Failure::new(AnswerState::NotConfigured, "find a worker to show: none is configured here")
-            .hint("`tenure init` writes a file to begin with"));
+        return Err(Failure::new(
+            AnswerState::NotConfigured,
+            "find a worker to show: none is configured here",
+        )
+        .hint("`tenure init` writes a file to begin with"));
     }
     if call.screen.wants_json() {
         let workers = shown.iter().map(shown_row).collect();

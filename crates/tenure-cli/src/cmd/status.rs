@@ -210,7 +210,8 @@ pub(crate) fn run(call: &Call, words: &args::StatusArgs) -> Result<u8, Failure> 
 /// Tells of every worker that has state on this host; 0 whatever their state.
 pub(crate) fn list(call: &Call) -> Result<u8, Failure> {
     let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
-    let seen = listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
+    let seen =
+        listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
     let seen: Vec<SeenScope> = seen.collect();
     tell_all(call, &seen)?;
     Ok(0)

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
-use tenure_core::launch::retire::ProvedEnd;
+use tenure_core::launch::stop_and_prove::ProvedEnd;
 use tenure_core::{StopOptions, Stopped};
 
 use crate::answer::AnswerState;

@@ -32,8 +32,13 @@ pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
     let version = env!("CARGO_PKG_VERSION");
     if call.screen.wants_json() {
         let records = Records { desired: desired::SCHEMA, ledger: ledger::SCHEMA };
-        let document =
-            VersionDocument { schema_version: SCHEMA, version, protocol: PROTOCOL, wire: WIRE_VERSION, records };
+        let document = VersionDocument {
+            schema_version: SCHEMA,
+            version,
+            protocol: PROTOCOL,
+            wire: WIRE_VERSION,
+            records,
+        };
         render::document(&document)?;
     } else {
         render::text(&format!("tenure {version}\n"))?;

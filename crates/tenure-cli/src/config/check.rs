@@ -239,7 +239,9 @@ fn fault(error: &ConfigError, key: Option<String>) -> ConfigFault {
             message: format!("worker {name:?} is defined in {one} already"),
             hint: Some("rename one of them".to_owned()),
         },
-        ConfigError::Read { path, .. } => ConfigFault { place: Some(SourcePlace::whole(path)), ..plain(error, key) },
+        ConfigError::Read { path, .. } => {
+            ConfigFault { place: Some(SourcePlace::whole(path)), ..plain(error, key) }
+        }
         ConfigError::Directory(_)
         | ConfigError::Stdin(_)
         | ConfigError::Variable { .. }
@@ -322,7 +324,7 @@ fn stand_in<'text>(span: std::ops::Range<usize>) -> Written<'text> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn checked(text: &str) -> CheckReport {
         let source = SourceFile::new("/p/tenure.toml".into(), text.to_owned(), Level::Given);

@@ -246,7 +246,7 @@ pub(crate) fn word(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_path_in_a_hint_can_be_typed() {

@@ -138,8 +138,8 @@ impl Described for Written<'_> {
 
 #[cfg(test)]
 mod tests {
-        use super::super::find::Level;
-        use super::*;
+    use super::super::find::Level;
+    use super::*;
 
     fn source(text: &str, base: usize) -> SourceFile {
         let mut source = SourceFile::new("/p/tenure.toml".into(), text.to_owned(), Level::Project);

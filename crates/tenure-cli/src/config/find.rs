@@ -246,7 +246,7 @@ fn is_absent(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_users_directory_does_not_depend_on_where_a_call_is_made() {

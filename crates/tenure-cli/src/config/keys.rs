@@ -167,10 +167,10 @@ impl Described for serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-        use serde_json::json;
+    use serde_json::json;
 
-        use super::super::table::WORKER;
-        use super::*;
+    use super::super::table::WORKER;
+    use super::*;
 
     #[test]
     fn a_mistyped_key_is_named_with_its_path_and_what_was_meant() {

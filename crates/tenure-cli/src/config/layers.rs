@@ -107,7 +107,11 @@ impl<'text> Layers<'text> {
 }
 
 /// Two places of which only one may define the name: the one that has the say, and the other.
-fn clash(found: &[(&SourceFile, Written<'_>)], source: &SourceFile, value: &Written<'_>) -> Option<(SourcePlace, SourcePlace)> {
+fn clash(
+    found: &[(&SourceFile, Written<'_>)],
+    source: &SourceFile,
+    value: &Written<'_>,
+) -> Option<(SourcePlace, SourcePlace)> {
     let of = |source: &SourceFile, value: &Written<'_>| source.place(value.span().start - source.base);
     found.iter().find_map(|(before, defined)| match (before.level, source.level) {
         (Level::Project, Level::User) => Some((of(source, value), of(before, defined))),
@@ -170,7 +174,8 @@ impl<'text> About<'text> {
 
     /// The file in which a position is.
     pub(crate) fn source_at(&self, position: usize) -> &'text SourceFile {
-        let holds = |source: &&&SourceFile| (source.base..=source.base + source.text.len()).contains(&position);
+        let holds =
+            |source: &&&SourceFile| (source.base..=source.base + source.text.len()).contains(&position);
         self.sources.iter().find(holds).copied().unwrap_or(self.sources[0])
     }
 
@@ -189,8 +194,8 @@ impl<'text> About<'text> {
 
 #[cfg(test)]
 mod tests {
-        use super::super::worker::{DescribedWorker, understand};
-        use super::*;
+    use super::super::worker::{DescribedWorker, understand};
+    use super::*;
 
     fn source(level: Level, path: &str, text: &str) -> SourceFile {
         SourceFile::new(path.into(), text.to_owned(), level)

@@ -136,7 +136,9 @@ impl Settled<'_> {
         }
         let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
         match span_of(self.written, &path) {
-            Some(span) => ValueSource::File(self.about.source_at(span.start).level, self.about.place(span.start)),
+            Some(span) => {
+                ValueSource::File(self.about.source_at(span.start).level, self.about.place(span.start))
+            }
             None => ValueSource::Default,
         }
     }

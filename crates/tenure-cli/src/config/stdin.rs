@@ -68,7 +68,7 @@ fn blamed(json: &Value, error: &serde_json::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_version_is_text_or_a_command() {

@@ -298,13 +298,13 @@ const LOGS: &[Key] = &[
 
 #[cfg(test)]
 mod tests {
-        use serde_json::Value as Json;
-        use tenure_core::Spec;
-        use tenure_core::spec::amount::Span;
-        use tenure_core::spec::{Health, Listen, ListenMode, Ready, Upstream};
+    use serde_json::Value as Json;
+    use tenure_core::Spec;
+    use tenure_core::spec::amount::Span;
+    use tenure_core::spec::{Health, Listen, ListenMode, Ready, Upstream};
 
-        use super::super::keys::{Described, unknown};
-        use super::*;
+    use super::super::keys::{Described, unknown};
+    use super::*;
 
     fn whole() -> Json {
         let mut spec = Spec::of_command(vec!["true".into()], "/".into());

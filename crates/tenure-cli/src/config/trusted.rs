@@ -53,8 +53,8 @@ impl TrustedFiles {
 
 #[cfg(test)]
 mod tests {
-        use super::super::find::Level;
-        use super::*;
+    use super::super::find::Level;
+    use super::*;
 
     #[test]
     fn a_file_that_is_not_trusted_or_has_changed_is_refused_by_name() {

@@ -122,10 +122,10 @@ fn value<T: FromStr<Err: std::fmt::Display>>(
 
 #[cfg(test)]
 mod tests {
-        use tenure_core::Spec;
+    use tenure_core::Spec;
 
-        use super::super::table::WORKER;
-        use super::*;
+    use super::super::table::WORKER;
+    use super::*;
 
     fn read(variables: &[(&str, &str)]) -> Result<Overrides, ConfigError> {
         Overrides::read(|name| {

@@ -272,11 +272,11 @@ fn spell_out(table: &mut DeTable<'_>) {
 
 #[cfg(test)]
 mod tests {
-        use tenure_core::spec::{Health, ListenMode, Ready, Upstream};
+    use tenure_core::spec::{Health, ListenMode, Ready, Upstream};
 
-        use super::super::find::SourceFile;
-        use super::super::layers::{Description, Layers};
-        use super::*;
+    use super::super::find::SourceFile;
+    use super::super::layers::{Description, Layers};
+    use super::*;
 
     fn understood(text: &str, level: Level) -> Result<DescribedWorker, ConfigError> {
         let sources = [SourceFile::new("/p/tenure.toml".into(), text.to_owned(), level)];

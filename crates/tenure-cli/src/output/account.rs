@@ -224,7 +224,7 @@ fn append(line: &mut String, more: std::fmt::Arguments<'_>) {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn who_asked_is_told_without_the_directory_of_the_program() {

@@ -123,7 +123,7 @@ impl From<ConfigError> for Failure {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_reader_that_has_gone_gives_the_code_of_sigpipe() {

@@ -214,9 +214,9 @@ fn of_system(error: i32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-        use std::fmt::Write;
+    use std::fmt::Write;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn every_kind_has_a_remedy() {
@@ -232,7 +232,7 @@ mod tests {
             writeln!(remedies, "{kind:?}: {remedy}").expect("a string takes all");
         }
         let mut insta = insta::Settings::clone_current();
-        insta.set_snapshot_path("../tests/words/snapshots");
+        insta.set_snapshot_path("../../tests/words/snapshots");
         insta.bind(|| insta::assert_snapshot!(remedies));
     }
 

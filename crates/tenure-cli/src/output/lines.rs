@@ -47,7 +47,10 @@ impl Lines {
     }
 
     /// Hands over a last line that has no end.
-    pub(crate) fn finish<E>(&mut self, sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>) -> Result<(), E> {
+    pub(crate) fn finish<E>(
+        &mut self,
+        sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
+    ) -> Result<(), E> {
         if !self.partial.is_empty() {
             sink(LinePiece { bytes: &self.partial, ends: true })?;
             self.partial.clear();
@@ -58,7 +61,7 @@ impl Lines {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn fed(parts: &[&[u8]]) -> Vec<(usize, bool)> {
         let (mut lines, mut told) = (Lines::default(), Vec::new());

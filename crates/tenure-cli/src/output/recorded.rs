@@ -108,9 +108,9 @@ fn since(then: &Moment, now: &Moment) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-        use tenure_core::Spec;
+    use tenure_core::Spec;
 
-        use super::*;
+    use super::*;
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }

@@ -229,7 +229,7 @@ pub(crate) fn printable(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_strangers_line_cannot_drive_the_terminal() {

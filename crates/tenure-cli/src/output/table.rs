@@ -70,9 +70,9 @@ fn cut(text: &str, width: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-        use anstyle::AnsiColor;
+    use anstyle::AnsiColor;
 
-        use super::*;
+    use super::*;
 
     fn rows() -> [[Cell; 3]; 2] {
         [["a".into(), "long one".into(), "".into()], ["longer".into(), "b".into(), "tail".into()]]

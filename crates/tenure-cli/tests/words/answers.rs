@@ -116,7 +116,7 @@ fn a_full_disk_under_stdout_is_told() {
 
 #[test]
 fn a_state_directory_that_others_can_write_is_refused() {
-        use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::PermissionsExt;
 
     let sandbox = Sandbox::new();
     sandbox.call("ensure web -- sleep 1000");

@@ -98,7 +98,11 @@ impl Connection<'_> {
     /// Waits until the worker says that `until` holds, or the stage ends: the worker's last account in both cases.
     pub fn wait(&mut self, until: Until, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
-        self.ask_hello(&ControlRequest::Wait { until, within_ms: millis(within), proved: false }, within, SLACK)
+        self.ask_hello(
+            &ControlRequest::Wait { until, within_ms: millis(within), proved: false },
+            within,
+            SLACK,
+        )
     }
 
     /// Waits until the worker has settled and its probation is over, or the stage ends, likewise.
@@ -108,7 +112,12 @@ impl Connection<'_> {
         self.ask_hello(&request, within, SLACK)
     }
 
-    fn ask_hello(&mut self, request: &ControlRequest, within: Duration, slack: Duration) -> Result<Hello, Silence> {
+    fn ask_hello(
+        &mut self,
+        request: &ControlRequest,
+        within: Duration,
+        slack: Duration,
+    ) -> Result<Hello, Silence> {
         match self.ask(request, within.saturating_add(slack))? {
             Answer::Hello(hello) if is_of(&hello, self.state) => Ok(*hello),
             Answer::Hello(hello) => Err(Silence::NotOurs {

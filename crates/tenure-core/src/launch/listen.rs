@@ -223,7 +223,7 @@ pub fn is_temporary(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn only_names_that_are_made_here_are_swept() {

@@ -263,11 +263,7 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan
 }
 
 /// The locks are free and nobody is found.
-fn prove(
-    former: &Former<'_>,
-    found: Option<&ProcessHandle>,
-    patience: Duration,
-) -> Result<(), OrphanError> {
+fn prove(former: &Former<'_>, found: Option<&ProcessHandle>, patience: Duration) -> Result<(), OrphanError> {
     if let Some(handle) = found.filter(|handle| !handle.has_ended()) {
         return Err(survivor(handle));
     }
@@ -397,7 +393,7 @@ pub fn patience(stage: Stage, patience: Duration) -> Duration {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_path_is_searched_for_as_it_is_and_not_as_a_pattern() {

@@ -148,8 +148,10 @@ enum BootEvent {
 }
 
 fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
-    let mut interests =
-        [Interest::new(boot.channel.as_fd(), Readiness::Read), Interest::new(boot.worker.as_fd(), Readiness::Read)];
+    let mut interests = [
+        Interest::new(boot.channel.as_fd(), Readiness::Read),
+        Interest::new(boot.worker.as_fd(), Readiness::Read),
+    ];
     if poll::wait(&mut interests, Some(left)).is_err() {
         return BootEvent::Nothing;
     }

@@ -51,7 +51,11 @@ pub(crate) struct SpawnRecipe {
 
 impl SpawnRecipe {
     /// Finds what a worker of `spec` is made from; `recorded` is the code that kept the last one.
-    pub(crate) fn of(spec: &Spec, request: &Request, recorded: Option<&HostRecord>) -> Result<Self, RecipeError> {
+    pub(crate) fn of(
+        spec: &Spec,
+        request: &Request,
+        recorded: Option<&HostRecord>,
+    ) -> Result<Self, RecipeError> {
         let environment = environment(spec);
         let executable = executable(spec, request, &environment, recorded).map_err(RecipeError::Program)?;
         Ok(Self { executable, environment })

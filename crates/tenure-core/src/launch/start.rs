@@ -59,7 +59,9 @@ impl StartError {
             Self::Listen(error) => error.is_of_the_spec(),
             Self::Seat(
                 RecipeError::Io { .. }
-                | RecipeError::Spawn(SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_)),
+                | RecipeError::Spawn(
+                    SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_),
+                ),
             )
             | Self::Gate(_)
             | Self::Leftover(_)

@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::launch::client::Silence;
 use crate::launch::probe;
 use crate::launch::request::Request;
-use crate::launch::retire::{self, LONGEST_DRAIN, Purpose, Retired};
+use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::policy::decide::{Suspicion, suspect};
 use crate::protocol::wire::Hello;
 use crate::record::ledger::Ledger;
@@ -58,7 +58,7 @@ impl Acquisition<'_> {
     pub(crate) fn unmask(&self, startable: impl Fn() -> Result<(), Error>) -> Result<Option<Lease>, Error> {
         let state = self.gate.state();
         let mut began = monotonic();
-        let mut ran = retire::run_time(&records::read_ledger(state)?);
+        let mut ran = stop_and_prove::run_time(&records::read_ledger(state)?);
         let mut seen = None;
         loop {
             let lease = Lease::try_take(state)?;
@@ -69,7 +69,7 @@ impl Acquisition<'_> {
             match (suspect(busy, silent_for, booting_for, self.request.wedged_after), lease) {
                 (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
                 (Suspicion::Wedged, _) => {
-                    let runs = retire::run_time(&ledger);
+                    let runs = stop_and_prove::run_time(&ledger);
                     if matches!(seen, Some(Silence::Busy)) && runs > ran {
                         (began, ran) = (monotonic(), runs);
                         continue;
@@ -92,7 +92,7 @@ impl Acquisition<'_> {
 
     fn end_wedged(&self) -> Result<Lease, Error> {
         let ledger = records::read_ledger(self.gate.state())?;
-        let retired = retire::end_wedged(self.gate, &ledger)?;
+        let retired = stop_and_prove::end_wedged(self.gate, &ledger)?;
         self.note(What::EndedWedged, &retired, "it did not answer");
         Ok(retired.lease)
     }
@@ -105,7 +105,7 @@ impl Acquisition<'_> {
         let ledger = records::read_ledger(self.gate.state())?;
         let (by, silence) = (self.request.asker(), self.request.wedged_after);
         let purpose = Purpose { reason: why, by, patience: LONGEST_DRAIN, silence };
-        let retired = retire::retire(self.gate, &ledger, &purpose, self.budget.stage("retire")?)?;
+        let retired = stop_and_prove::retire(self.gate, &ledger, &purpose, self.budget.stage("retire")?)?;
         self.note(What::Stopped, &retired, "it made room");
         Ok(retired.lease)
     }

@@ -60,11 +60,15 @@ impl LaunchChoice {
 
     /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
     /// as the worker was told of them: two launchers with different globs would never agree.
-    pub(crate) fn known_target(&self, seen: &Observation, failure: Option<&Error>, budget: &Deadline) -> Target {
+    pub(crate) fn known_target(
+        &self,
+        seen: &Observation,
+        failure: Option<&Error>,
+        budget: &Deadline,
+    ) -> Target {
         let goal = match (&self.target, failure.or(self.untrusted.as_ref())) {
-            (StartTarget::Offer { retry: Some(failure), .. }, _) | (StartTarget::Suppressed { failure, .. }, None) => {
-                Goal::Nothing(failure.error.clone())
-            }
+            (StartTarget::Offer { retry: Some(failure), .. }, _)
+            | (StartTarget::Suppressed { failure, .. }, None) => Goal::Nothing(failure.error.clone()),
             // What this call could not start, for no fault of the version, leaves the worker that serves; but not one that
             // answers for files which have changed.
             (StartTarget::Offer { .. }, Some(failure)) if self.spent && !has_changed(seen) => {
@@ -74,9 +78,16 @@ impl LaunchChoice {
             (StartTarget::Suppressed { .. } | StartTarget::Missing { .. }, Some(failure)) => {
                 Goal::Nothing(failure.cause_of_start().to_owned())
             }
-            (StartTarget::Missing { program }, None) => Goal::Nothing(format!("its program {program:?} is gone")),
+            (StartTarget::Missing { program }, None) => {
+                Goal::Nothing(format!("its program {program:?} is gone"))
+            }
         };
-        Target::Known(KnownTarget { goal, held: self.held, tried: self.tried.clone(), content: content(seen, budget) })
+        Target::Known(KnownTarget {
+            goal,
+            held: self.held,
+            tried: self.tried.clone(),
+            content: content(seen, budget),
+        })
     }
 
     /// What the judge is told of a worker that was started from `spec` a moment ago.
@@ -124,7 +135,9 @@ impl LaunchChoice {
     pub(crate) fn explained(&self, usable: Box<Usable>) -> Box<Usable> {
         match &self.target {
             StartTarget::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
-            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => usable,
+            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => {
+                usable
+            }
         }
     }
 }

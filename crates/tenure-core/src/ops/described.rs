@@ -64,7 +64,7 @@ pub fn doubtful<'all>(
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn offer(major: u64, trusted: bool, described: bool) -> Offered {
         Offered { version: Version::new(major, 0, 0), file: None, trusted, described }

@@ -78,7 +78,8 @@ pub fn ensure(request: &Request) -> Result<Ensured, Error> {
     let budget = Deadline::start(request.budget);
     let criteria = Criteria::of(&request.spec);
     let attempt = Attempt::default();
-    let mut call = EnsureCall { request, criteria, budget, attempt, failure: None, kept_from: None, unheard: false };
+    let mut call =
+        EnsureCall { request, criteria, budget, attempt, failure: None, kept_from: None, unheard: false };
 
     // Fast path: nothing is written and no lock is taken.
     if let Some(state) = StateDir::open(&request.scope)? {
@@ -169,7 +170,8 @@ impl EnsureCall<'_> {
             return decide(&self.criteria, &Target::Unknown, seen);
         };
         let choice = LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version);
-        let decision = decide(&self.criteria, &choice.known_target(seen, self.failure.as_ref(), &self.budget), seen);
+        let decision =
+            decide(&self.criteria, &choice.known_target(seen, self.failure.as_ref(), &self.budget), seen);
         if let Decision::Use(usable) = decision { Decision::Use(choice.explained(usable)) } else { decision }
     }
 
@@ -187,7 +189,9 @@ impl EnsureCall<'_> {
         }
         let room = Acquisition { gate: &gate, request: self.request, budget: &self.budget };
         let lease = match act {
-            NextStep::Answer(how, usable) => return Ok(Some(Ensured::Serving(how, choice.explained(usable)))),
+            NextStep::Answer(how, usable) => {
+                return Ok(Some(Ensured::Serving(how, choice.explained(usable))));
+            }
             NextStep::Await(_) => return Ok(None),
             NextStep::Refuse(refusal) => return Err(refusal.into()),
             NextStep::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
@@ -220,7 +224,9 @@ impl EnsureCall<'_> {
             // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
             TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
             // One that is silent to everybody is found out by the next look; one that answers goes on, and is asked once more.
-            TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == UNHEARD && !self.unheard => {
+            TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure)))
+                if failure.stage == UNHEARD && !self.unheard =>
+            {
                 self.unheard = true;
                 Ok(None)
             }
@@ -246,7 +252,12 @@ impl EnsureCall<'_> {
     }
 
     /// Starts the target and answers, or remembers how it failed and looks again for another offer.
-    fn start(&mut self, gate: &Gate<'_>, lease: Lease, choice: &LaunchChoice) -> Result<Option<Ensured>, Error> {
+    fn start(
+        &mut self,
+        gate: &Gate<'_>,
+        lease: Lease,
+        choice: &LaunchChoice,
+    ) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(choice)?;
         candidates::confirm_trust(gate, spec)?;
         let started = start::start(gate, lease, spec, self.request, &self.budget);
@@ -318,9 +329,10 @@ impl EnsureCall<'_> {
                 let why = self.failure.as_ref().map(Error::cause_of_start);
                 Ensured::Serving(how, choice::explained(usable, why))
             }
-            NextStep::Await(hello) | NextStep::AwaitEnd(hello) | NextStep::Replace(hello, _) | NextStep::GiveUp(hello, _) => {
-                Ensured::Warming(Some(hello))
-            }
+            NextStep::Await(hello)
+            | NextStep::AwaitEnd(hello)
+            | NextStep::Replace(hello, _)
+            | NextStep::GiveUp(hello, _) => Ensured::Warming(Some(hello)),
             NextStep::Start | NextStep::Suspect | NextStep::Refuse(_) => Ensured::Warming(None),
         }
     }
@@ -341,7 +353,9 @@ fn is_settled(hello: &Hello) -> bool {
 fn why(fault: &ReplaceReason) -> String {
     match fault {
         ReplaceReason::Older { target } => format!("it is older than {target}"),
-        ReplaceReason::Disagrees { target, says } => format!("it was started as {target} and says that it is {says}"),
+        ReplaceReason::Disagrees { target, says } => {
+            format!("it was started as {target} and says that it is {says}")
+        }
         ReplaceReason::SourceChanged => "the files of its build have changed".to_owned(),
         ReplaceReason::Failed { reason } => format!("its app has failed: {reason}"),
         ReplaceReason::Stalled { for_ms } => format!("its app has not answered for {for_ms} ms"),

@@ -17,7 +17,7 @@ use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::readiness;
 use crate::launch::recipe;
 use crate::launch::request::{self, Request};
-use crate::launch::retire::LONGEST_DRAIN;
+use crate::launch::stop_and_prove::LONGEST_DRAIN;
 use crate::ops::candidates;
 use crate::ops::restart::{self, Manner, ReplacementReason, Restarted};
 use crate::ops::takeover;

@@ -14,8 +14,8 @@ use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::readiness::{self, BootFailure, StartOutcome, UNHEARD};
 use crate::launch::recipe;
 use crate::launch::request::{self, Request};
-use crate::launch::retire::{self, LONGEST_DRAIN, Purpose};
 use crate::launch::start::{self, StartError};
+use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose};
 use crate::ops::candidates;
 use crate::ops::choice;
 use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
@@ -141,7 +141,9 @@ pub(crate) fn put(
     let Tried { old, attempt, silent } = attempt(gate, target, request, (old, cause), budget)?;
     let start = |silent| start_after(gate, target, request, (cause.why, silent), budget);
     let (started, manner) = match attempt {
-        Some(TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure)))) if is_silent(&failure, state, request, budget) => {
+        Some(TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))))
+            if is_silent(&failure, state, request, budget) =>
+        {
             (start(request.wedged_after)?.0, Manner::unheard())
         }
         Some(TakeoverAttempt::Made(started)) => (started, Manner::TakenOver),
@@ -215,7 +217,8 @@ fn attempt(
     let silent = monotonic().saturating_sub(began);
     while let Some(hello) = &old {
         let upgrade = hello.version != target.version || hello.source_changed;
-        let reason = TakeoverReason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
+        let reason =
+            TakeoverReason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
         match takeover::attempt(gate, hello, (target, reason), request, budget)? {
             TakeoverAttempt::Gone => old = before(gate.state(), budget)?,
             attempt @ (TakeoverAttempt::Made(_) | TakeoverAttempt::Declined(_)) => {
@@ -289,9 +292,12 @@ fn retire_old(
         reason: reason.to_owned(),
         by: request.asker(),
         patience: LONGEST_DRAIN,
-        silence: request.wedged_after.saturating_sub(silent).max(request.first_answer.min(request.wedged_after)),
+        silence: request
+            .wedged_after
+            .saturating_sub(silent)
+            .max(request.first_answer.min(request.wedged_after)),
     };
-    let retired = retire::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
+    let retired = stop_and_prove::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {
         let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, reason);
         event::note(gate.state(), &stopped.pid(pid));

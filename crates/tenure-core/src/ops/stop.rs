@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 use crate::launch::orphans::{self, EndedOrphan};
 use crate::launch::probe::FIRST_ANSWER;
 use crate::launch::request;
-use crate::launch::retire::{self, LONGEST_DRAIN, OVERRUN, ProvedEnd, Purpose};
+use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, OVERRUN, ProvedEnd, Purpose};
 use crate::protocol::wire::Hello;
 use crate::record::desired::Down;
 use crate::spec::KILL_GRACE;
@@ -72,7 +72,7 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
     };
 
     // STOP needs no gate: its holder may be waiting for this very worker.
-    let asked = retire::ask(&state, &purpose, budget.stage("ask")?.at_most(FIRST_ANSWER)).ok();
+    let asked = stop_and_prove::ask(&state, &purpose, budget.stage("ask")?.at_most(FIRST_ANSWER)).ok();
     if let Some((_, within)) = &asked {
         purpose.patience = *within;
     }
@@ -83,12 +83,12 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
     let held = if request.hold { hold_down(&gate) } else { Ok(()) };
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
-    let retired = retire::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
+    let retired = stop_and_prove::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
     let patience =
         orphans::patience(budget.stage("previous program")?, ledger.end_budget(Duration::ZERO) + KILL_GRACE);
     let leftovers = orphans::clear(&gate, &retired.lease, &ledger, patience)?;
     if let Some((hello, _)) = &asked {
-        retire::await_exit(&hello.identity);
+        stop_and_prove::await_exit(&hello.identity);
     }
     // The lease is ours, so a socket at the path serves nobody; what can have been none of ours stays.
     if state.dir().refuse_no_socket(file::CONTROL).is_ok() {
@@ -97,8 +97,11 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
 
     let asked = asked.map(|(hello, _)| hello.identity.pid);
     let pid = retired.pid.or(asked);
-    let ending =
-        if retired.ending == ProvedEnd::WasGone && asked.is_some() { ProvedEnd::Asked } else { retired.ending };
+    let ending = if retired.ending == ProvedEnd::WasGone && asked.is_some() {
+        ProvedEnd::Asked
+    } else {
+        retired.ending
+    };
     if pid.is_some() {
         let mut event = Event::now(What::Stopped, ledger.generation, &purpose.by, request.reason.as_str());
         event.pid = pid;

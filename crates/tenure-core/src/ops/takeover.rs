@@ -173,8 +173,10 @@ fn await_predecessors(
         let Verified::Same(before) = process::verify(before) else { continue };
         while !before.has_ended() {
             let left = budget.remaining().min(silence);
-            let mut ends =
-                [Interest::new(before.as_fd(), Readiness::Read), Interest::new(worker.as_fd(), Readiness::Read)];
+            let mut ends = [
+                Interest::new(before.as_fd(), Readiness::Read),
+                Interest::new(worker.as_fd(), Readiness::Read),
+            ];
             // Only a lack of memory ends the wait early; it is begun again.
             drop(poll::wait(&mut ends, Some(left)));
             if ends[1].ready() {
@@ -255,7 +257,9 @@ fn succeed(
     match &outcome {
         // It goes on without us, under the gate.
         Ok(StartOutcome::StillBooting) => {}
-        Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::Failed(_)) | Err(_) => gate.is_ours_again(),
+        Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::Failed(_)) | Err(_) => {
+            gate.is_ours_again()
+        }
     }
     if let Ok(StartOutcome::Failed(failure)) = outcome {
         return Ok(Ok(StartOutcome::Failed(attributed(&boot, failure, budget))));

@@ -107,7 +107,7 @@ impl Attempt {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn losing_the_race_to_start_counts_as_started() {

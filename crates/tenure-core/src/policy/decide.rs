@@ -234,7 +234,9 @@ pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decis
     let decision = look(criteria, target, seen);
     match (decision, target) {
         // Nobody takes over from a worker on probation: it fails and is undone, or it passes and can make room.
-        (Decision::Replace(hello, _), Target::Known(_)) if hello.probation.is_some() => Decision::Await(hello),
+        (Decision::Replace(hello, _), Target::Known(_)) if hello.probation.is_some() => {
+            Decision::Await(hello)
+        }
         (decision, _) => decision,
     }
 }
@@ -277,7 +279,9 @@ fn judge_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decisio
     let known = match target {
         Target::Known(known) => known,
         // Without the record an older worker cannot be accepted: the offered version may be the target.
-        Target::Unknown if older => return replace(hello, ReplaceReason::Older { target: criteria.version.clone() }),
+        Target::Unknown if older => {
+            return replace(hello, ReplaceReason::Older { target: criteria.version.clone() });
+        }
         Target::Unknown if hello.source_changed => return replace(hello, ReplaceReason::SourceChanged),
         Target::Unknown => return usable(criteria, hello, None),
     };

@@ -118,9 +118,13 @@ impl Incumbent {
 /// The next stand of an incumbent, and what is to be done. No deed means: wait for more.
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "the table is read state by state")]
-pub fn incumbent(state: Incumbent, heard: IncumbentEvent, terms: Terms) -> (Incumbent, Option<IncumbentAction>) {
-        use IncumbentEvent as H;
-        use Incumbent as I;
+pub fn incumbent(
+    state: Incumbent,
+    heard: IncumbentEvent,
+    terms: Terms,
+) -> (Incumbent, Option<IncumbentAction>) {
+    use Incumbent as I;
+    use IncumbentEvent as H;
 
     let ending = |then| (I::Ending(then), Some(IncumbentAction::EndSuccessor));
     match (state, heard) {
@@ -247,8 +251,8 @@ pub enum SuccessorAction {
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "the table is read state by state")]
 pub fn successor(state: Successor, word: SuccessorEvent) -> (Successor, Option<SuccessorAction>) {
-        use Successor as S;
-        use SuccessorEvent as W;
+    use Successor as S;
+    use SuccessorEvent as W;
 
     match (state, word) {
         (S::Standby, W::Booted) => (S::Asking, Some(SuccessorAction::Ask)),
@@ -259,8 +263,12 @@ pub fn successor(state: Successor, word: SuccessorEvent) -> (Successor, Option<S
         (S::Asking, W::Kept | W::Lost | W::Late) => (S::Over, Some(SuccessorAction::GiveUp)),
         (S::Prepared, W::Willing) => (S::Committing, Some(SuccessorAction::Commit)),
         (S::Prepared | S::Committing, W::Lost) => (S::Proving, Some(SuccessorAction::Prove)),
-        (S::Committing, W::Granted) | (S::Proving, W::IncumbentGone) => (S::Granted, Some(SuccessorAction::Open)),
-        (S::Committing, W::Kept | W::Late) | (S::Proving, W::IncumbentLives) => (S::Over, Some(SuccessorAction::GiveUp)),
+        (S::Committing, W::Granted) | (S::Proving, W::IncumbentGone) => {
+            (S::Granted, Some(SuccessorAction::Open))
+        }
+        (S::Committing, W::Kept | W::Late) | (S::Proving, W::IncumbentLives) => {
+            (S::Over, Some(SuccessorAction::GiveUp))
+        }
         (S::Granted, W::Ready) => (S::Active, Some(SuccessorAction::Tell)),
         (
             S::Standby | S::Asking | S::Prepared | S::Committing | S::Proving | S::Granted | S::Active,

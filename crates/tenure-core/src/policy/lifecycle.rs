@@ -64,8 +64,10 @@ pub const EXIT_FAILED: i32 = 1;
 /// The next stand and what is to be done on the way. No deeds mean that nothing changes.
 #[must_use]
 pub fn step(life: Life, happening: LifecycleEvent) -> (Life, &'static [LifecycleAction]) {
-        use LifecycleAction::{CloseListener, Drain, Exit, ReportFailed, ReportReady};
-        use LifecycleEvent::{AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked};
+    use LifecycleAction::{CloseListener, Drain, Exit, ReportFailed, ReportReady};
+    use LifecycleEvent::{
+        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
+    };
 
     const FAILED: LifecycleAction = Exit { code: EXIT_FAILED };
     const ENDED: LifecycleAction = Exit { code: EXIT_ENDED };
@@ -97,15 +99,17 @@ pub fn step(life: Life, happening: LifecycleEvent) -> (Life, &'static [Lifecycle
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use LifecycleEvent::{AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked};
+    use super::*;
+    use LifecycleEvent::{
+        AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
+    };
 
     const ALL: [LifecycleEvent; 8] =
         [AppReady, AppFailed, StopAsked, SelfCheckFailed, BootDeadline, DrainDeadline, Stalled, Drained];
 
     /// Where each happening of [`ALL`] leads.
     const TABLE: [(Life, [Life; 8]); 4] = {
-                use Life::{Active as A, Booting as B, Draining as D, Ended as E};
+        use Life::{Active as A, Booting as B, Draining as D, Ended as E};
         [
             (B, [A, E, D, D, E, B, B, E]),
             (A, [A, E, D, D, A, A, E, E]),
@@ -137,7 +141,10 @@ mod tests {
     fn an_announced_end_closes_the_listener_first() {
         for life in [Life::Booting, Life::Active] {
             for happening in [StopAsked, SelfCheckFailed] {
-                assert_eq!(step(life, happening), (Life::Draining, &[LifecycleAction::CloseListener, LifecycleAction::Drain][..]));
+                assert_eq!(
+                    step(life, happening),
+                    (Life::Draining, &[LifecycleAction::CloseListener, LifecycleAction::Drain][..])
+                );
             }
         }
     }

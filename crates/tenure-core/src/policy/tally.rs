@@ -55,10 +55,10 @@ fn is_news(ledger: &Ledger, desired: &Desired, offer: &Offer, at: &Moment, now: 
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::protocol::ends::{End, EndKind};
-        use crate::record::ledger::{Proved, RolledBack};
-        use crate::spec::Spec;
+    use super::*;
+    use crate::protocol::ends::{End, EndKind};
+    use crate::record::ledger::{Proved, RolledBack};
+    use crate::spec::Spec;
 
     fn at(ms: u64) -> Moment {
         Moment { boot: "b".into(), ms }

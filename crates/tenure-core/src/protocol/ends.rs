@@ -142,7 +142,7 @@ fn gave_up_after_restarts(ends: &[End], end: &End) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn end(generation: u64, how: EndKind, served_s: u64) -> End {
         End {

@@ -396,7 +396,7 @@ pub fn read<T: for<'de> Deserialize<'de>>(stream: &mut impl Read) -> Result<T, W
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_frame_reads_back() {

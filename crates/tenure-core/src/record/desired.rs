@@ -162,7 +162,12 @@ impl Desired {
         let known = self.offers.iter().find(|offer| offer.spec == *spec);
         let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
         self.offers.retain(|offer| offer.spec.version != spec.version);
-        self.offers.push(Offer { spec: spec.clone(), at, origin: origin.clone(), made: ProgramFiles::default() });
+        self.offers.push(Offer {
+            spec: spec.clone(),
+            at,
+            origin: origin.clone(),
+            made: ProgramFiles::default(),
+        });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
             let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();
@@ -276,7 +281,9 @@ impl Desired {
         for offer in &runnable {
             match self.failure(&offer.spec).filter(|failure| failure.quarantined(now)) {
                 Some(failure) => skipped = skipped.or(Some(failure.clone())),
-                None => return StartTarget::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None },
+                None => {
+                    return StartTarget::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None };
+                }
             }
         }
         // Nothing can run: the short suppression decides, not the long quarantine.

@@ -103,7 +103,7 @@ impl DirectoryId {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn place(boot: &str, ino: u64) -> DirectoryPlace {
         DirectoryPlace { boot: boot.to_owned(), dev: 1, ino }

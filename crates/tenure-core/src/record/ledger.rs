@@ -267,7 +267,7 @@ impl Ledger {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_generation_never_goes_back_and_forgets_the_old_lineage() {

@@ -133,7 +133,7 @@ text!(Span, Size);
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn amounts_read_back_what_they_print() {

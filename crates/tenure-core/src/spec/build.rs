@@ -243,7 +243,13 @@ fn is_absence(error: &io::Error) -> bool {
 }
 
 /// One file: kind, name and content, each with its length before it, so that no two trees give the same bytes.
-fn add(sum: &mut Sha256, cwd: &Path, name: &Path, kind: FileKind, reader: &mut BuildReader) -> Result<(), ReadingEnd> {
+fn add(
+    sum: &mut Sha256,
+    cwd: &Path,
+    name: &Path,
+    kind: FileKind,
+    reader: &mut BuildReader,
+) -> Result<(), ReadingEnd> {
     let path = cwd.join(name);
     let (sign, length, content) = match kind {
         FileKind::Link => {

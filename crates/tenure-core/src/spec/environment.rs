@@ -112,7 +112,7 @@ fn any<'a>(mut patterns: impl Iterator<Item = &'a str>, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn rules(strip: &[&str], keep: &[&str], preset: Preset) -> Environment {
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();

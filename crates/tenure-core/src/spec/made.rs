@@ -84,7 +84,7 @@ fn stamp(file: &Path) -> Option<FileStamp> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn spec(directory: &Path, words: &[&str]) -> Spec {
         Spec::of_command(words.iter().map(|&word| word.to_owned()).collect(), directory.to_owned())

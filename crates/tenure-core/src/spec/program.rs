@@ -77,7 +77,7 @@ fn is_executable(path: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_bare_name_is_searched_in_path_and_a_slash_means_below_cwd() {

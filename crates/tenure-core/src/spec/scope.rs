@@ -159,7 +159,7 @@ impl From<Scope> for String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_scope_reads_back_what_it_prints() {

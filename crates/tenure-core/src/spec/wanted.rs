@@ -87,7 +87,7 @@ pub struct Spec {
 }
 
 mod defaults {
-        use crate::spec::amount::Span;
+    use crate::spec::amount::Span;
 
     pub(super) fn start_timeout() -> Span {
         Span::secs(30)
@@ -256,7 +256,7 @@ fn digest_of(value: &impl Serialize) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn server() -> Spec {
         let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());

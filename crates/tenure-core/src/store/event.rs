@@ -206,8 +206,8 @@ fn read_end(mut file: File, events: &mut Vec<Event>) -> io::Result<()> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::spec::scope::Scope;
+    use super::*;
+    use crate::spec::scope::Scope;
 
     fn state() -> (tempfile::TempDir, StateDir) {
         let root = tempfile::Builder::new()

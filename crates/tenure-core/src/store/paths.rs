@@ -361,7 +361,7 @@ fn scopes_in(host: &Dir) -> io::Result<Vec<Scope>> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_test_build_never_falls_back_to_the_real_state_directory() {

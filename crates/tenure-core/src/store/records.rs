@@ -179,8 +179,8 @@ fn write(
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::spec::scope::Scope;
+    use super::*;
+    use crate::spec::scope::Scope;
 
     fn state() -> (tempfile::TempDir, StateDir) {
         let root = tempfile::Builder::new()

@@ -183,10 +183,10 @@ fn name(path: &Path) -> String {
 
 #[cfg(test)]
 mod tests {
-        use std::fs;
-        use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn trust_is_for_one_path_and_one_content() {

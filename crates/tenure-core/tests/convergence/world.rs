@@ -329,7 +329,8 @@ impl World {
         let own = (self.rule == Rule::OwnVersion).then(|| Box::new(call.spec.clone()));
         let startable = startable.map(|spec| own.unwrap_or(spec));
         match (act, startable) {
-            (NextStep::Answer(..) | NextStep::Refuse(_) | NextStep::GiveUp(..), _) | (NextStep::Start, None) => true,
+            (NextStep::Answer(..) | NextStep::Refuse(_) | NextStep::GiveUp(..), _)
+            | (NextStep::Start, None) => true,
             (NextStep::Await(_) | NextStep::AwaitEnd(_) | NextStep::Suspect, _) => {
                 self.broken.push("a worker that neither boots nor drains is waited for".into());
                 true
@@ -357,9 +358,15 @@ impl World {
         let allowed = self.allowed(record);
         let target = allowed.target(&self.moment(), &|spec| self.can_run(spec) && !has_failed(spec));
         let (goal, tried) = match &target {
-            StartTarget::Offer { retry: Some(failure), .. } => (Goal::Nothing(failure.error.clone()), Vec::new()),
-            StartTarget::Offer { spec, .. } => (Goal::Start(spec.version.clone()), allowed.observed_for(spec)),
-            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => (Goal::Nothing(String::new()), Vec::new()),
+            StartTarget::Offer { retry: Some(failure), .. } => {
+                (Goal::Nothing(failure.error.clone()), Vec::new())
+            }
+            StartTarget::Offer { spec, .. } => {
+                (Goal::Start(spec.version.clone()), allowed.observed_for(spec))
+            }
+            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => {
+                (Goal::Nothing(String::new()), Vec::new())
+            }
         };
         let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
         let content = touched.then(|| Ok(self.content.to_string()));
@@ -405,7 +412,9 @@ impl World {
                     self.broken.push(format!("{to} is started a third time to say that it is {says}"));
                 }
             }
-            ReplaceReason::Older { .. } | ReplaceReason::Failed { .. } | ReplaceReason::Stalled { .. } => self.epoch.replaced += 1,
+            ReplaceReason::Older { .. } | ReplaceReason::Failed { .. } | ReplaceReason::Stalled { .. } => {
+                self.epoch.replaced += 1
+            }
         }
     }
 

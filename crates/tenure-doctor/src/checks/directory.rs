@@ -69,7 +69,8 @@ fn not_directory(place: &DirectoryFacts, _user: u32) -> Option<Symptom> {
 
 /// Only the root may be a link: nobody else can change where it leads, or the root is refused.
 fn root_link(machine: &MachineFacts) -> Option<Symptom> {
-    let linked = |root: &&DirectoryFacts| matches!(root.access, Access::Private { .. }) && root.leads.is_some();
+    let linked =
+        |root: &&DirectoryFacts| matches!(root.access, Access::Private { .. }) && root.leads.is_some();
     let root = machine.roots.iter().find(linked)?;
     Some(
         Symptom::note("the state directory is a link, which is followed: it works")

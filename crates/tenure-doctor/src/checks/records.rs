@@ -26,7 +26,10 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
 const CLOCK_SLACK_S: u64 = 120;
 
 /// Both records as far as the checks of this room are alike for them.
-fn both(case: &Case<'_>, look: fn(&Case<'_>, &'static str, RecordFacts<()>) -> Option<Symptom>) -> Vec<Symptom> {
+fn both(
+    case: &Case<'_>,
+    look: fn(&Case<'_>, &'static str, RecordFacts<()>) -> Option<Symptom>,
+) -> Vec<Symptom> {
     let ledger = (file::LEDGER, shape(&case.state.ledger));
     let desired = (file::DESIRED, shape(&case.state.desired));
     [ledger, desired].into_iter().filter_map(|(name, record)| look(case, name, record)).collect()

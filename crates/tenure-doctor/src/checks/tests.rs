@@ -201,7 +201,9 @@ fn of_records() -> Vec<Case> {
         }),
         ("other-mounts", healthy, |facts| state(facts).other_mounts = true),
         ("copied-directory", down, |facts| state(facts).origin = DirectoryOrigin::Copied(directory_id())),
-        ("directory-from-before", down, |facts| state(facts).origin = DirectoryOrigin::Unnamed { used: true }),
+        ("directory-from-before", down, |facts| {
+            state(facts).origin = DirectoryOrigin::Unnamed { used: true }
+        }),
         ("other-host-name", healthy, |facts| {
             facts.workers[0].directory.path = "/state/nohost/web".into();
         }),

@@ -79,8 +79,8 @@ fn below(path: &Path) -> Gathered<FileSystem> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use std::os::unix::fs::PermissionsExt;
+    use super::*;
+    use std::os::unix::fs::PermissionsExt;
 
     #[test]
     fn a_directory_is_told_as_it_is() {

@@ -10,7 +10,9 @@ use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, ProcessHandle, Verified};
 
-use crate::facts::{GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts};
+use crate::facts::{
+    GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts,
+};
 use crate::look::{obstacles, ports, sight};
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::launch::listen;
@@ -30,7 +32,12 @@ use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 
 /// Gathers it, and adds to `questions` what only a pass over all processes can answer.
-pub(crate) fn state(state: &StateDir, now: &Moment, questions: &mut Questions, read: ReadStated) -> ScopeFacts {
+pub(crate) fn state(
+    state: &StateDir,
+    now: &Moment,
+    questions: &mut Questions,
+    read: ReadStated,
+) -> ScopeFacts {
     let gate = gate_holder(state);
     let (answer, took, lease) = answer_and_lease(state);
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
@@ -128,7 +135,11 @@ fn is_locked(state: &StateDir, name: &str) -> Gathered<bool> {
 }
 
 /// What this user may end, and what he may not. Only of a worker that is over: a living one's program is where it belongs.
-fn remains(state: &StateDir, lease: &Gathered<bool>, ledger: Option<&Ledger>) -> (Vec<SeenProcess>, Vec<(SeenProcess, u32)>) {
+fn remains(
+    state: &StateDir,
+    lease: &Gathered<bool>,
+    ledger: Option<&Ledger>,
+) -> (Vec<SeenProcess>, Vec<(SeenProcess, u32)>) {
     let (mut ours, mut of_others) = (Vec::new(), Vec::new());
     if *lease != Ok(false) {
         return (ours, of_others);

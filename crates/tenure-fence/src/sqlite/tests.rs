@@ -287,7 +287,7 @@ struct Outcome {
 }
 
 fn acts() -> impl Strategy<Value = Vec<(usize, Act)>> {
-        use Act::{BeginDeferred, BeginImmediate, Check, Claim, Commit, Put, Rollback, Write};
+    use Act::{BeginDeferred, BeginImmediate, Check, Claim, Commit, Put, Rollback, Write};
     let act = prop::sample::select(vec![
         Claim,
         Write,

@@ -33,7 +33,9 @@ pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> 
 pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: IncumbentEvent) {
     let Phase::Incumbent(state) = s.at(slot).phase else { return };
     match heard {
-        IncumbentEvent::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => s.worker(slot).accepts = false,
+        IncumbentEvent::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => {
+            s.worker(slot).accepts = false
+        }
         IncumbentEvent::Active => acknowledged(rules, s, slot),
         IncumbentEvent::Reclaimed => {
             s.worker(slot).answers = true;
@@ -95,7 +97,9 @@ pub(super) fn read(rules: &Scenario, s: &mut State, slot: u8) {
         Said::Prepare => return admit(rules, s, slot),
         Said::Commit => IncumbentEvent::Commit,
         Said::Active => IncumbentEvent::Active,
-        Said::Abort { ends } => IncumbentEvent::Aborted { ends: ends && !rules.breaks(Mutation::AbortEndsIgnored) },
+        Said::Abort { ends } => {
+            IncumbentEvent::Aborted { ends: ends && !rules.breaks(Mutation::AbortEndsIgnored) }
+        }
     };
     hear(rules, s, slot, heard);
 }

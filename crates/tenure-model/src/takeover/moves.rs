@@ -305,7 +305,9 @@ fn fail(rules: &Scenario, s: &mut State, slot: u8) {
             incumbent::decline(s, slot);
             incumbent::hear(rules, s, slot, IncumbentEvent::NotQuiesced);
         }
-        Phase::Incumbent(Incumbent::Reclaiming) => incumbent::hear(rules, s, slot, IncumbentEvent::NotReclaimed),
+        Phase::Incumbent(Incumbent::Reclaiming) => {
+            incumbent::hear(rules, s, slot, IncumbentEvent::NotReclaimed)
+        }
         Phase::Successor(_) => {
             s.worker(slot).news = News::Failed;
             successor::learn(rules, s, slot, SuccessorEvent::Failed);

@@ -198,7 +198,7 @@ impl Ways {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn every_point_of_a_takeover_is_reached_and_every_single_kill_ends_in_a_worker_or_nobody() {

@@ -29,7 +29,9 @@ pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) ->
             (lost, SuccessorEvent::Lost),
             (late, SuccessorEvent::Late),
         ],
-        Successor::Prepared => vec![(!overlaps && !worker.ails, SuccessorEvent::Willing), (lost, SuccessorEvent::Lost)],
+        Successor::Prepared => {
+            vec![(!overlaps && !worker.ails, SuccessorEvent::Willing), (lost, SuccessorEvent::Lost)]
+        }
         Successor::Committing => vec![
             (worker.reply == Reply::Granted, SuccessorEvent::Granted),
             (worker.reply == Reply::Refused, SuccessorEvent::Refused),
@@ -57,7 +59,9 @@ pub(super) fn may_join(rules: &Scenario, s: &State, slot: u8) -> bool {
 pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: SuccessorEvent) {
     let Phase::Successor(state) = s.at(slot).phase else { return };
     let (next, step) = match (state, word) {
-        (Successor::Asking, SuccessorEvent::Lost | SuccessorEvent::Late) if rules.breaks(Mutation::LostLinkDeclines) => {
+        (Successor::Asking, SuccessorEvent::Lost | SuccessorEvent::Late)
+            if rules.breaks(Mutation::LostLinkDeclines) =>
+        {
             (Successor::Over, Some(SuccessorAction::Decline))
         }
         (_, _) => handoff::successor(state, word),

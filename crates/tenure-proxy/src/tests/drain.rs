@@ -62,7 +62,11 @@ fn a_client_that_asks_back_to_back_is_answered_once_more_and_no_further() {
     say(&busy.0, b"again");
     // It is kept back, and told by an end that it can ask somebody else.
     assert_eq!((rest(&busy.1), rest(&busy.0)), (vec![], vec![]));
-    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 }, "one that waited out its time leaves some");
+    assert_eq!(
+        drain.join().expect("it ends"),
+        DrainRemainder { open: 0 },
+        "one that waited out its time leaves some"
+    );
     // What it says after that is thrown away, and no reset is the answer.
     say(&busy.0, &vec![0; 1 << 20]);
     assert_eq!(rest(&busy.0), b"");
@@ -94,7 +98,11 @@ fn a_drain_ends_under_clients_that_never_pause() {
         })
         .collect();
     let drain = draining(&proxy, public, &program);
-    assert_eq!(drain.join().expect("it ends"), DrainRemainder { open: 0 }, "one that waited out its time leaves some");
+    assert_eq!(
+        drain.join().expect("it ends"),
+        DrainRemainder { open: 0 },
+        "one that waited out its time leaves some"
+    );
     assert!(clients.into_iter().all(|client| client.join().expect("it ends well") > 0));
 }
 
@@ -143,8 +151,8 @@ fn an_answer_that_comes_in_pieces_is_not_cut() {
 
 /// Lets time pass on a connection on which nobody speaks.
 fn pass(stream: &TcpStream, time: Duration) {
-        use std::os::fd::AsFd;
-        use tenure_sys::poll::{Interest, Readiness, wait};
+    use std::os::fd::AsFd;
+    use tenure_sys::poll::{Interest, Readiness, wait};
     let heard = wait(&mut [Interest::new(stream.as_fd(), Readiness::Read)], Some(time)).expect("a wait");
     assert_eq!(heard, 0, "somebody speaks");
 }

@@ -73,7 +73,7 @@ fn name_of(signal: i32) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn an_end_is_told_in_words() {

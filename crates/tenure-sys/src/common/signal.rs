@@ -111,7 +111,7 @@ impl FromStr for Signal {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn every_signal_is_read_from_both_of_its_names() {

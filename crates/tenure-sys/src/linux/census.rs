@@ -153,8 +153,8 @@ fn holds_lock(pid: u32, number: &Path) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::linux::socket;
+    use super::*;
+    use crate::linux::socket;
 
     #[test]
     fn nothing_asked_needs_no_pass() {

@@ -54,7 +54,7 @@ impl WaitEnd {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn an_end_beyond_the_clock_is_for_ever() {

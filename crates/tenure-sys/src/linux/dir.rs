@@ -413,7 +413,7 @@ fn leaf(name: &Path) -> io::Result<&Path> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn what_is_in_the_way_is_found_below_every_cause() {

@@ -79,7 +79,7 @@ fn name_of(magic: u64) -> (String, bool) {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_kind_has_the_name_that_people_know() {

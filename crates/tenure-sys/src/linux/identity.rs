@@ -119,7 +119,7 @@ pub(crate) fn handle_inode(handle: BorrowedFd<'_>) -> io::Result<Option<u64>> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn sample() -> Identity {
         Identity { boot: "b".to_owned(), pidns: 1, pid: 2, start: 3, inode: Some(4) }

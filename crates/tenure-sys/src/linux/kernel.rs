@@ -79,7 +79,7 @@ fn has_close_range() -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_feature_is_there_where_what_it_is_made_of_works() {

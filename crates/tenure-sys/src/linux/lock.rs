@@ -200,7 +200,7 @@ fn shows(line: &str, pid: u32, how: LockMode) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_look_tells_a_held_lock_and_keeps_none() {

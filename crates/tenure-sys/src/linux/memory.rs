@@ -27,7 +27,7 @@ pub fn read(fd: OwnedFd, expected: u64) -> io::Result<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn what_is_held_reads_back_and_a_wrong_length_is_told() {

@@ -81,10 +81,10 @@ pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Resu
 
 #[cfg(test)]
 mod tests {
-        use std::io::Write;
-        use std::os::fd::AsFd;
+    use std::io::Write;
+    use std::os::fd::AsFd;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_wait_ends_with_its_time() {

@@ -93,7 +93,7 @@ pub(crate) fn pids() -> Vec<u32> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_name_with_parentheses_and_spaces_does_not_shift_the_fields() {

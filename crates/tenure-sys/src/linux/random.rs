@@ -25,7 +25,7 @@ pub fn hex(bytes: usize) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn names_have_the_length_asked_for_and_differ() {

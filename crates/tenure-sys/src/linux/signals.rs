@@ -115,7 +115,7 @@ impl SignalFd {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn blocked_signals_are_read_one_by_one() {
@@ -130,8 +130,13 @@ mod tests {
             read.push(signals.read());
             read
         });
-        let expected =
-            [None, Some(ReceivedSignal::Hangup), Some(ReceivedSignal::Terminate), Some(ReceivedSignal::Interrupt), None];
+        let expected = [
+            None,
+            Some(ReceivedSignal::Hangup),
+            Some(ReceivedSignal::Terminate),
+            Some(ReceivedSignal::Interrupt),
+            None,
+        ];
         assert_eq!(read.join().expect("no signal ends the thread"), expected);
     }
 }

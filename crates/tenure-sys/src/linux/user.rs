@@ -188,7 +188,7 @@ pub fn machine_id_in(file: &Path) -> io::Result<Option<String>> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_usual_umask_is_read_as_login_does() {

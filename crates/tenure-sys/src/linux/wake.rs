@@ -49,10 +49,10 @@ impl Waker {
 
 #[cfg(test)]
 mod tests {
-        use std::time::Duration;
+    use std::time::Duration;
 
-        use super::*;
-        use crate::linux::poll::{Interest, Readiness, wait};
+    use super::*;
+    use crate::linux::poll::{Interest, Readiness, wait};
 
     fn is_up(waker: &Waker) -> bool {
         wait(&mut [Interest::new(waker.as_fd(), Readiness::Read)], Some(Duration::ZERO)).expect("a wait") == 1

@@ -239,12 +239,12 @@ fn change<'a>(event: &'a inotify::Event<'_>) -> Option<Change<'a>> {
 
 #[cfg(test)]
 mod tests {
-        use std::fs;
-        use std::io::Write;
-        use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::io::Write;
+    use std::os::unix::fs::PermissionsExt;
 
-        use super::*;
-        use crate::linux::poll::wait;
+    use super::*;
+    use crate::linux::poll::wait;
 
     fn is_up(watch: &Watch) -> bool {
         wait(&mut [Interest::new(watch.as_fd(), Readiness::Read)], Some(Duration::ZERO)).expect("a wait") == 1

@@ -66,7 +66,7 @@ pub fn table(rows: &[Row]) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn ratios_and_differences_are_taken_pair_by_pair() {

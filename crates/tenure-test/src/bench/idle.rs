@@ -35,7 +35,7 @@ fn memory_mb(kib: u64) -> f64 {
 
 /// Lets real time pass: nobody writes into the pipe.
 pub(super) fn pass(window: Duration) {
-        use std::os::fd::AsFd;
+    use std::os::fd::AsFd;
 
     let (reader, _writer) = pipe::pipe().expect("a pipe can be made");
     let mut interests = [Interest::new(reader.as_fd(), Readiness::Read)];

@@ -219,7 +219,7 @@ fn windowed(work: impl FnOnce()) {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_takeover_tells_its_time_in_words() {

@@ -116,7 +116,7 @@ struct Echo {
 
 impl Echo {
     fn start() -> Self {
-                use std::io::{Read, Write};
+        use std::io::{Read, Write};
 
         let directory = tempfile::tempdir().expect("a temporary directory can be made");
         let path = directory.path().join("echo");
@@ -132,7 +132,7 @@ impl Echo {
     }
 
     fn round_trip(&self) {
-                use std::io::{Read, Write};
+        use std::io::{Read, Write};
 
         let mut stream = UnixStream::connect(&self.path).expect("the echo listens");
         stream.write_all(b"hello").expect("the echo reads");

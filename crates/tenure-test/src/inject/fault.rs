@@ -323,7 +323,7 @@ written_as_words!(Kind, Course, Fault);
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn every_choice_is_read_as_it_is_written() {

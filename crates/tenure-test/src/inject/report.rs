@@ -192,8 +192,8 @@ pub fn table(campaigns: &[Line<Report>]) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::record::Origin;
+    use super::*;
+    use crate::record::Origin;
 
     fn struck(fault: &str, wrongs: &[&str]) -> Struck {
         let wrongs = wrongs.iter().map(|wrong| (*wrong).to_owned()).collect();

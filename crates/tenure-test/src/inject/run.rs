@@ -61,7 +61,7 @@ pub fn row<E>(
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     /// Which calls of a road of five are struck.
     fn struck(known: &mut Known, (first, step, last): (usize, usize, usize)) -> Vec<usize> {

@@ -212,7 +212,7 @@ fn ensure(sandbox: &Sandbox, word: &str, version: &str) -> Output {
 
 /// A `tenure` whose hosts run below `strace`.
 fn wrapper(sandbox: &Sandbox, tools: &Tools, strace: &[String]) -> String {
-        use std::os::unix::fs::PermissionsExt as _;
+    use std::os::unix::fs::PermissionsExt as _;
 
     let path = sandbox.path().join("traced-tenure");
     let (strace_path, words) = (tools.strace.display(), strace.join(" "));
@@ -246,8 +246,8 @@ fn heal(sandbox: &Sandbox, road: Road) -> Option<String> {
 
 /// Waits as long as the answer said: for a connection that nobody makes.
 fn wait_for_nothing(sandbox: &Sandbox, limit: Duration) {
-        use std::os::fd::AsFd as _;
-        use tenure_sys::poll::{self, Interest, Readiness};
+    use std::os::fd::AsFd as _;
+    use tenure_sys::poll::{self, Interest, Readiness};
 
     let path = sandbox.path().join("nobody.sock");
     drop(fs::remove_file(&path));

@@ -134,9 +134,9 @@ pub(super) fn is_timeout(error: &io::Error) -> bool {
 
 #[cfg(test)]
 mod tests {
-        use std::net::TcpListener;
+    use std::net::TcpListener;
 
-        use super::*;
+    use super::*;
 
     /// What a client makes of a server that writes this and closes.
     fn heard(text: &'static str) -> Result<Answer, Failure> {

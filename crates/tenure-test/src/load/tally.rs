@@ -215,7 +215,7 @@ impl fmt::Display for Load {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_body_tells_who_it_is_from_in_either_form() {

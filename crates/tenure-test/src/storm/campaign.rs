@@ -97,9 +97,9 @@ fn row(line: &Line<Campaign>) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::record::Origin;
-        use crate::storm::verdict::Wrong;
+    use super::*;
+    use crate::record::Origin;
+    use crate::storm::verdict::Wrong;
 
     fn trial(commit: &str, seed: u64) -> Line<Campaign> {
         let sum = Verdict { trials: 1, launchers: 10, ..Verdict::default() };

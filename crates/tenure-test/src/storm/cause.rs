@@ -138,7 +138,7 @@ impl Causes {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn caller(from: u64, to: u64) -> Caller {
         Caller { version: 2, life: Span { from, to } }

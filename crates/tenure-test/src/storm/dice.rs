@@ -34,7 +34,7 @@ impl Dice {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_same_seed_gives_the_same_rolls() {

@@ -223,8 +223,8 @@ pub fn starts(events: &[Event]) -> Vec<Span> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use tenure_core::protocol::wire::Asker;
+    use super::*;
+    use tenure_core::protocol::wire::Asker;
 
     fn event(what: What, generation: u64, version: u64, why: &str) -> Event {
         let event = Event::now(what, generation, &Asker::default(), why);

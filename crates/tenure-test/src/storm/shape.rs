@@ -90,7 +90,7 @@ impl fmt::Display for Shape {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn two_programs_beside_each_other_tell_their_readiness_themselves() {

@@ -7,8 +7,8 @@ use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
+use crate::handoff::context::HandoffContext;
 use crate::handoff::hand_over::HandOver;
-use crate::handoff::lineage::HandoffContext;
 use tenure_sys::thread;
 
 /// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.
@@ -35,8 +35,10 @@ pub(crate) fn call<T: Send + 'static>(
     }
     let until = Deadline::start(limit);
     loop {
-        let mut interests =
-            [Interest::new(waker.as_fd(), Readiness::Read), Interest::new(lineage.status.stopping(), Readiness::Read)];
+        let mut interests = [
+            Interest::new(waker.as_fd(), Readiness::Read),
+            Interest::new(lineage.status.stopping(), Readiness::Read),
+        ];
         // Only a lack of memory ends the wait early; it is begun again.
         drop(poll::wait(&mut interests, Some(until.remaining())));
         if let Ok(answer) = answered.try_recv() {

@@ -11,14 +11,14 @@ use std::time::Duration;
 
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::retire::OVERRUN;
+use tenure_core::launch::stop_and_prove::OVERRUN;
 use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
 
-use crate::handoff::lineage::{HandoffContext, KeptDescriptors};
-use crate::handoff::parcel::{self, DescriptorLink, LinkError};
+use crate::handoff::context::{HandoffContext, KeptDescriptors};
+use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
 use crate::reason;
 use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
 use tenure_core::policy::lifecycle::LifecycleEvent;
@@ -82,7 +82,7 @@ struct Takeover<'lineage> {
 impl<'lineage> Takeover<'lineage> {
     fn begin(lineage: &'lineage HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
         let refuse = |link: &DescriptorLink, answer: Answer| drop(link.send(&answer, &[]));
-        let successor = match parcel::peer(link.stream(), &asked.identity) {
+        let successor = match descriptor_link::peer(link.stream(), &asked.identity) {
             Ok(successor) => successor,
             Err(why) => {
                 refuse(&link, Answer::goes_on(format!("it cannot verify who asks: {why}")));
@@ -169,7 +169,10 @@ impl<'lineage> Takeover<'lineage> {
                     return IncumbentEvent::Aborted { ends: abort.ends };
                 }
                 Ok(Some(
-                    ControlRequest::Hello | ControlRequest::Wait { .. } | ControlRequest::Stop { .. } | ControlRequest::Prepare(_),
+                    ControlRequest::Hello
+                    | ControlRequest::Wait { .. }
+                    | ControlRequest::Stop { .. }
+                    | ControlRequest::Prepare(_),
                 )) => {}
                 Ok(None) => {
                     if let Some(heard) = self.wait(state) {

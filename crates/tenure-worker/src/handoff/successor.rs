@@ -16,8 +16,10 @@ use tenure_core::fault::{self, Point};
 use tenure_core::launch::client::{self, Silence};
 use tenure_core::launch::handshake::Succession;
 use tenure_core::launch::listen::{self, BACKLOG, Taken};
-use tenure_core::launch::retire::OVERRUN;
-use tenure_core::protocol::wire::{Abort, Active, Answer, ControlRequest, Endpoint, Prepare, Prepared as Handed};
+use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::protocol::wire::{
+    Abort, Active, Answer, ControlRequest, Endpoint, Prepare, Prepared as Handed,
+};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::gate::Entrusted;
 use tenure_core::store::lease::Lease;
@@ -27,11 +29,11 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::{memory, pipe, socket};
 
+use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
+use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
 use crate::handoff::error::{TakeoverError, broken, declined, given_up, unheard};
-use crate::handoff::lineage::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
-use crate::handoff::parcel::{self, DescriptorLink, LinkError};
 use crate::handoff::remains;
-use crate::handoff::took::Timings;
+use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
 use crate::reason;
 use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
@@ -127,7 +129,9 @@ impl StandbyPhase {
             IncumbentReply::Answer(Answer::Refused { why, goes_on }) => return Err(tie.refused(why, goes_on)),
             IncumbentReply::Answer(_) => return Err(tie.give_up(ELSE.to_owned())),
             IncumbentReply::Lost(why) => return Err(tie.lost(SuccessorEvent::Lost, why)),
-            IncumbentReply::Late => return Err(tie.lost(SuccessorEvent::Late, "it does not answer".to_owned())),
+            IncumbentReply::Late => {
+                return Err(tie.lost(SuccessorEvent::Late, "it does not answer".to_owned()));
+            }
             IncumbentReply::Broken(why) => return Err(tie.give_up(why)),
         };
         let within = Duration::from_millis(handed.within_ms);
@@ -151,7 +155,7 @@ impl StandbyPhase {
     ) -> Result<(DescriptorLink, ProcessHandle), TakeoverError> {
         let silent = |silence: Silence| unheard(reason::of(&silence));
         let stream = client::connect(&holding.state, stage).map_err(silent)?.into_stream();
-        let incumbent = parcel::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
+        let incumbent = descriptor_link::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
         if !incumbent.identity().same_process(&self.terms.incumbent) {
             return Err(unheard(format!("pid {} stands there now", incumbent.pid())));
         }
@@ -186,7 +190,11 @@ impl PreparedPhase {
 
     /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here when
     /// this returns. An incumbent that died meanwhile needs no asking.
-    pub(crate) fn commit(mut self, lineage: &Arc<HandoffContext>, own: &Identity) -> Result<GrantedPhase, TakeoverError> {
+    pub(crate) fn commit(
+        mut self,
+        lineage: &Arc<HandoffContext>,
+        own: &Identity,
+    ) -> Result<GrantedPhase, TakeoverError> {
         let began = monotonic();
         let word = match step(&mut self.tie.stand, SuccessorEvent::Willing) {
             Some(SuccessorAction::Commit) => {
@@ -261,7 +269,7 @@ impl PreparedPhase {
             program: kept.program.clone(),
             lineage: [own.clone()].into_iter().chain(incumbent).collect(),
             endpoints: endpoints.clone(),
-            host: Some(lineage::host_record(brief.spec.kind)),
+            host: Some(context::host_record(brief.spec.kind)),
             ..found.next_generation(&brief.spec, brief.booting_until.clone(), brief.started_by.clone())
         });
         let generation = opened.map_err(TakeoverError::Record)?;
@@ -327,7 +335,7 @@ fn await_end_of(
     let lineage = Arc::clone(lineage);
     thread::start("tenure-predecessor", move || {
         if let Ok(link) = link.again() {
-            parcel::await_leave(&incumbent, link);
+            descriptor_link::await_leave(&incumbent, link);
             lineage.probation_over();
         }
         while !incumbent.has_ended() {
@@ -405,7 +413,11 @@ impl Tie {
     }
 
     /// All descriptors that were announced, in their order.
-    fn descriptors(&mut self, handed: &Handed, stage: Stage) -> Result<(OwnedFd, KeptDescriptors), TakeoverError> {
+    fn descriptors(
+        &mut self,
+        handed: &Handed,
+        stage: Stage,
+    ) -> Result<(OwnedFd, KeptDescriptors), TakeoverError> {
         let expected = handed.listeners.len() + 2;
         while self.link.count_fds() < expected {
             match self.hear(stage.remaining()) {
@@ -433,12 +445,18 @@ impl Tie {
         }
         let granted = match self.hear(limit) {
             IncumbentReply::Answer(Answer::Granted(granted)) => granted,
-            IncumbentReply::Answer(Answer::Refused { why, goes_on: false }) => return Err((SuccessorEvent::Refused, why)),
-            IncumbentReply::Answer(Answer::Refused { why, goes_on: true }) => return Err((SuccessorEvent::Kept, why)),
+            IncumbentReply::Answer(Answer::Refused { why, goes_on: false }) => {
+                return Err((SuccessorEvent::Refused, why));
+            }
+            IncumbentReply::Answer(Answer::Refused { why, goes_on: true }) => {
+                return Err((SuccessorEvent::Kept, why));
+            }
             IncumbentReply::Answer(_) => return Err((SuccessorEvent::Failed, ELSE.to_owned())),
             IncumbentReply::Lost(why) => return Err((SuccessorEvent::Lost, why)),
             IncumbentReply::Broken(why) => return Err((SuccessorEvent::Failed, why)),
-            IncumbentReply::Late => return Err((SuccessorEvent::Late, "the incumbent did not make room in time".to_owned())),
+            IncumbentReply::Late => {
+                return Err((SuccessorEvent::Late, "the incumbent did not make room in time".to_owned()));
+            }
         };
         if granted.state_bytes == 0 {
             return Ok(Vec::new());

@@ -124,7 +124,10 @@ impl CheckTarget {
 
 impl Inquiry {
     /// Asks until the check passes or is hopeless, and tells that.
-    pub fn until_answered(check: ProgramCheck, tell: impl FnOnce(CheckResult) + Send + 'static) -> io::Result<Self> {
+    pub fn until_answered(
+        check: ProgramCheck,
+        tell: impl FnOnce(CheckResult) + Send + 'static,
+    ) -> io::Result<Self> {
         Self::begin(move |off| {
             let mut wait = FIRST_RETRY;
             loop {
@@ -141,7 +144,10 @@ impl Inquiry {
     }
 
     /// Asks until the check passes, and tells each time why it does not; nothing is taken to be hopeless for good.
-    pub fn until_passed(check: ProgramCheck, mut tell: impl FnMut(CheckResult) + Send + 'static) -> io::Result<Self> {
+    pub fn until_passed(
+        check: ProgramCheck,
+        mut tell: impl FnMut(CheckResult) + Send + 'static,
+    ) -> io::Result<Self> {
         Self::begin(move |off| {
             let mut wait = FIRST_RETRY;
             loop {

@@ -121,11 +121,11 @@ impl HandOver for HandoffHooks {
 
 #[cfg(test)]
 mod tests {
-        use std::thread;
+    use std::thread;
 
-        use tenure_sys::poll::{self, Interest, Readiness};
+    use tenure_sys::poll::{self, Interest, Readiness};
 
-        use super::*;
+    use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
 

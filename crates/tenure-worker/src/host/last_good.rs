@@ -43,9 +43,9 @@ impl LastGood {
 
 #[cfg(test)]
 mod tests {
-        use std::fs;
+    use std::fs;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_build_counts_by_its_content() {

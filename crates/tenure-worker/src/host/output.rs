@@ -167,8 +167,10 @@ impl OutputReader {
         let mut chunk = vec![0_u8; CHUNK];
         loop {
             let last = {
-                let mut interests =
-                    [Interest::new(output.as_fd(), Readiness::Read), Interest::new(over.as_fd(), Readiness::Read)];
+                let mut interests = [
+                    Interest::new(output.as_fd(), Readiness::Read),
+                    Interest::new(over.as_fd(), Readiness::Read),
+                ];
                 if poll::wait(&mut interests, None).is_err() {
                     return;
                 }
@@ -236,12 +238,12 @@ impl Search {
 
 #[cfg(test)]
 mod tests {
-        use std::os::unix::fs::PermissionsExt;
-        use std::sync::mpsc;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::mpsc;
 
-        use tenure_core::spec::amount::Size;
+    use tenure_core::spec::amount::Size;
 
-        use super::*;
+    use super::*;
 
     fn sandbox(size: u64, keep: u32) -> (tempfile::TempDir, StateDir, OutputLog) {
         let private = PermissionsExt::from_mode(0o700);

@@ -20,7 +20,7 @@ use tenure_sys::tree;
 use crate::host::program::{self, Surroundings};
 use crate::reason;
 
-use super::means;
+use super::resources;
 
 /// The environment of the program that `brief` wants, as far as it is known before there are listeners.
 pub(super) fn variables(brief: &Handshake) -> Vec<(String, String)> {
@@ -36,7 +36,7 @@ pub(super) fn variables(brief: &Handshake) -> Vec<(String, String)> {
         ready_pipe: false,
         notify: None,
     };
-    program::variables(means::own_variables(), &told)
+    program::variables(resources::own_variables(), &told)
 }
 
 /// Runs the preflight of `spec`, where it has one, until `limit`. An error is a fragment that names the command.
@@ -89,9 +89,9 @@ fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
 
 #[cfg(test)]
 mod tests {
-        use std::time::Duration;
+    use std::time::Duration;
 
-        use super::*;
+    use super::*;
 
     const LONG: Duration = Duration::from_secs(20);
 

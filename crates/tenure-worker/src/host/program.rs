@@ -29,7 +29,7 @@ use crate::host::shim::{self, LONGEST_LETTER, Release, ShimEvent, ShimRequest};
 use error::failed;
 
 mod error;
-mod moor;
+pub(crate) mod tree_lock;
 mod variables;
 
 pub use error::{ProgramError, Slot};
@@ -123,7 +123,7 @@ pub fn start(
     record(&known).map_err(ProgramError::Record)?;
     fault::reach(Point::ProgramIntended);
 
-    let (name, lock) = moor::take(state, berth, plan.stop.grace.duration())?;
+    let (name, lock) = tree_lock::take(state, berth, plan.stop.grace.duration())?;
     let (link, theirs) = socket::pair().map_err(failed("open the link to its shim"))?;
     let (output, writer) = pipe::pipe().map_err(failed("open its output"))?;
     let (ready, teller) = match plan.ready_pipe.then(pipe::pipe).transpose() {

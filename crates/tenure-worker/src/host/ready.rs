@@ -75,9 +75,9 @@ impl ReadyPipe {
 
 #[cfg(test)]
 mod tests {
-        use std::io::Write;
+    use std::io::Write;
 
-        use super::*;
+    use super::*;
 
     fn ends() -> (ReadyPipe, File) {
         let (read, write) = tenure_sys::pipe::pipe().expect("a pipe");

@@ -23,10 +23,10 @@ use tenure_sys::{fdset, socket};
 
 use crate::reason;
 
-mod letter;
+pub(crate) mod message;
 mod tree;
 
-pub use letter::{LONGEST_LETTER, Release, ShimEvent, ShimRequest};
+pub use message::{LONGEST_LETTER, Release, ShimEvent, ShimRequest};
 
 use tree::{Killed, TreeEnd};
 

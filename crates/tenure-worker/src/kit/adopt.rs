@@ -158,11 +158,11 @@ pub(crate) fn broken(what: &str) -> impl FnOnce(io::Error) -> AdoptError + use<>
 
 #[cfg(test)]
 mod tests {
-        use std::time::Duration;
+    use std::time::Duration;
 
-        use tenure_core::spec::Listen;
+    use tenure_core::spec::Listen;
 
-        use super::*;
+    use super::*;
 
     fn brief(listen: Listen) -> Handshake {
         let mut brief = (*crate::ownership::tests::ground().holding.brief).clone();

@@ -15,7 +15,7 @@ use std::time::Duration;
 use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::retire::CONTROL_THREAD;
+use tenure_core::launch::stop_and_prove::CONTROL_THREAD;
 use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;
 use tenure_sys::poll::{self, Interest, Readiness};
@@ -23,8 +23,8 @@ use tenure_sys::signals::{ReceivedSignal, SignalFd};
 use tenure_sys::{socket, user};
 
 use crate::build::BuildWatcher;
+use crate::handoff::context::{HandoffContext, WorkerEnd};
 use crate::handoff::incumbent;
-use crate::handoff::lineage::{HandoffContext, WorkerEnd};
 use crate::ownership::Ownership;
 use crate::status::{Status, StopRequest};
 use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
@@ -230,7 +230,9 @@ impl Control {
                 peer.wait(Waiting { until, proved, due });
                 self.settle_one(peer, now)?;
             }
-            PeerMessage::Request(ControlRequest::Stop { back: true, .. }) if !self.status.is_on_probation() => {
+            PeerMessage::Request(ControlRequest::Stop { back: true, .. })
+                if !self.status.is_on_probation() =>
+            {
                 let why = "make room for the worker before: it is not on probation".to_owned();
                 peer.answer(&Answer::refused(why), now)?;
             }
@@ -244,7 +246,8 @@ impl Control {
                 }
                 answered?;
             }
-            PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.lineage.admit(peer.stream()) {
+            PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.lineage.admit(peer.stream())
+            {
                 Ok(link) => {
                     incumbent::start(&self.lineage, link, *prepare);
                     // The connection is the takeover's from here on.
@@ -252,7 +255,9 @@ impl Control {
                 }
                 Err(refused) => peer.answer(&refused, now)?,
             },
-            PeerMessage::Request(ControlRequest::Commit | ControlRequest::Active(_) | ControlRequest::Abort(_)) => {
+            PeerMessage::Request(
+                ControlRequest::Commit | ControlRequest::Active(_) | ControlRequest::Abort(_),
+            ) => {
                 let why = "go on with a takeover: none was prepared here".to_owned();
                 peer.answer(&Answer::refused(why), now)?;
             }

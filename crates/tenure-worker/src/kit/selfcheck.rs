@@ -112,12 +112,12 @@ fn wrong_answer(status: &Status, holding: &Ownership) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-        use tenure_core::store::paths::file;
-        use tenure_sys::socket;
+    use tenure_core::store::paths::file;
+    use tenure_sys::socket;
 
-        use super::*;
-        use crate::ownership::tests::{Ground, ground};
-        use crate::status::tests::status;
+    use super::*;
+    use crate::ownership::tests::{Ground, ground};
+    use crate::status::tests::status;
 
     fn mismatch(ground: &Ground) -> Option<String> {
         find_mismatch(&status(), &ground.holding)

@@ -66,11 +66,14 @@ fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd
         Life::Booting => deadlines.boot_ends.map(|at| DeadlineEnd { at, cause: DeadlineCause::Boot }),
         Life::Active => {
             let (last, limit) = (deadlines.last_beat?, deadlines.stall_timeout?);
-            Some(DeadlineEnd { at: last.max(watched_from).saturating_add(limit), cause: DeadlineCause::Stall })
+            Some(DeadlineEnd {
+                at: last.max(watched_from).saturating_add(limit),
+                cause: DeadlineCause::Stall,
+            })
         }
-        Life::Draining | Life::Ended => {
-            deadlines.end_ends.map(|at| DeadlineEnd { at: at.saturating_add(OVERRUN), cause: DeadlineCause::Overrun })
-        }
+        Life::Draining | Life::Ended => deadlines
+            .end_ends
+            .map(|at| DeadlineEnd { at: at.saturating_add(OVERRUN), cause: DeadlineCause::Overrun }),
     }
 }
 
@@ -88,7 +91,9 @@ fn watch(status: &Status, holding: &Arc<Ownership>) {
         let due = next_end(&status.deadlines(), watched_from).filter(|end| now >= end.at);
         match due {
             None => {}
-            Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => watched_from = now,
+            Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => {
+                watched_from = now
+            }
             Some(DeadlineEnd { cause, .. }) => end_process(cause, status, holding),
         }
     }
@@ -99,7 +104,10 @@ fn end_process(cause: DeadlineCause, status: &Status, holding: &Arc<Ownership>) 
     let deeds = status.happen(cause.happening());
     let code = deeds.iter().find_map(|deed| match deed {
         LifecycleAction::Exit { code } => Some(*code),
-        LifecycleAction::ReportReady | LifecycleAction::ReportFailed | LifecycleAction::CloseListener | LifecycleAction::Drain => None,
+        LifecycleAction::ReportReady
+        | LifecycleAction::ReportFailed
+        | LifecycleAction::CloseListener
+        | LifecycleAction::Drain => None,
     });
     let Some(code) = code else { return };
     let words = last_words(cause, holding);
@@ -158,7 +166,7 @@ impl fmt::Display for WatchdogLine<'_> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 

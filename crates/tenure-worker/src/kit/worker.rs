@@ -25,8 +25,8 @@ use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
 
 use crate::build::BuildWatcher;
+use crate::handoff::context::{self, HandoffContext, NamedListeners, duplicates};
 use crate::handoff::hand_over::HandOver;
-use crate::handoff::lineage::{self, HandoffContext, NamedListeners, duplicates};
 use crate::handoff::{TakeoverError, successor};
 use crate::kit::adopt::{self, AdoptError, Adopted, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
@@ -190,8 +190,11 @@ impl Worker {
         let (beside, endpoints, listeners) = begin::settle(place, &lineage)?;
         let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
 
-        let told =
-            control::ControlAccount { status: status.clone(), source: source.clone(), lineage: Arc::clone(&lineage) };
+        let told = control::ControlAccount {
+            status: status.clone(),
+            source: source.clone(),
+            lineage: Arc::clone(&lineage),
+        };
         control::start(told, Arc::clone(&holding), signals).map_err(started("tenure-control"))?;
         watchdog::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-watchdog"))?;
         if matches!(side, HandoffSide::Alone) {
@@ -443,7 +446,7 @@ impl Worker {
         if let HandoffSide::Prepared(prepared) = &self.side {
             prepared.say(message, blameless);
         }
-        self.lineage.end_announced(lineage::WorkerEnd::Of(happening), message, blameless);
+        self.lineage.end_announced(context::WorkerEnd::Of(happening), message, blameless);
         // A successor that is to be ended is ended before this process is.
         self.lineage.await_idle();
         if !self.lineage.may_be_taken_back() {
@@ -453,7 +456,10 @@ impl Worker {
         self.holding.report_failure(stage, message);
         let code = deeds.iter().find_map(|deed| match deed {
             LifecycleAction::Exit { code } => Some(*code),
-            LifecycleAction::ReportReady | LifecycleAction::ReportFailed | LifecycleAction::CloseListener | LifecycleAction::Drain => None,
+            LifecycleAction::ReportReady
+            | LifecycleAction::ReportFailed
+            | LifecycleAction::CloseListener
+            | LifecycleAction::Drain => None,
         });
         u8::try_from(code.unwrap_or(EXIT_FAILED)).unwrap_or(u8::MAX)
     }

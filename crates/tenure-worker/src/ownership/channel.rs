@@ -83,7 +83,7 @@ impl Channel {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn channel() -> (OwnedFd, Channel) {
         let (ours, theirs) = socket::pair().expect("a pair");

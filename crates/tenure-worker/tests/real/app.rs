@@ -52,8 +52,10 @@ fn live(mut worker: Worker, mode: &str) -> u8 {
 /// Answers until a stop was asked for.
 fn serve(worker: &Worker, listener: &TcpListener) {
     loop {
-        let mut waiting =
-            [Interest::new(worker.stop_signal(), Readiness::Read), Interest::new(listener.as_fd(), Readiness::Read)];
+        let mut waiting = [
+            Interest::new(worker.stop_signal(), Readiness::Read),
+            Interest::new(listener.as_fd(), Readiness::Read),
+        ];
         poll::wait(&mut waiting, None).expect("a wait");
         let [stop, connection] = waiting.map(|interest| interest.ready());
         if stop {

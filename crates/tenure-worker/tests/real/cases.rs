@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use tenure_core::fault::Point;
-use tenure_core::launch::retire::ProvedEnd;
+use tenure_core::launch::stop_and_prove::ProvedEnd;
 use tenure_core::protocol::wire::{AppState, Role};
 use tenure_core::spec::amount::Span;
 use tenure_core::store::paths::file;
@@ -102,7 +102,8 @@ fn a_boot_that_outlives_its_launcher_is_ended_all_the_same() {
 }
 
 fn a_worker_that_is_stopped_while_it_boots_says_so() {
-    let order = tenure_core::Request::new(crate::kit::scope(), spec("boots-until-stop")).expect("a good spec");
+    let order =
+        tenure_core::Request::new(crate::kit::scope(), spec("boots-until-stop")).expect("a good spec");
     let Ok(Ensured::Warming(_)) = tenure_core::ensure(&order.budget(Duration::from_millis(250))) else {
         panic!("it boots until it is stopped")
     };

@@ -213,19 +213,15 @@ fn an_unrecorded_shim_is_given_up() {
     let mut shim = None;
     let full = || std::io::Error::from(std::io::ErrorKind::StorageFull);
     let refused =
-        program::start(
-            &state,
-            &plan(&state, "echo up", LONG),
-            &[],
-            Slot::Alone,
-            &mut |record| match &record.shim {
-                None => Ok(()),
-                Some(identity) => {
-                    shim = Some(identity.pid);
-                    Err(RecordError::Write { path: "ledger.json".into(), source: full() })
-                }
-            },
-        );
+        program::start(&state, &plan(&state, "echo up", LONG), &[], Slot::Alone, &mut |record| match &record
+            .shim
+        {
+            None => Ok(()),
+            Some(identity) => {
+                shim = Some(identity.pid);
+                Err(RecordError::Write { path: "ledger.json".into(), source: full() })
+            }
+        });
     assert!(matches!(refused, Err(ProgramError::Record(_))));
     assert!(ProcessHandle::open(shim.expect("it was spawned")).is_err(), "the shim is gone");
     assert!(lock_is_free(&state));

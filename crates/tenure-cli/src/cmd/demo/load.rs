@@ -151,9 +151,9 @@ pub(super) fn request(address: SocketAddr) -> io::Result<String> {
 
 #[cfg(test)]
 mod tests {
-        use std::net::{Shutdown, TcpListener};
+    use std::net::{Shutdown, TcpListener};
 
-        use super::*;
+    use super::*;
 
     /// A server that answers `whole` connections and cuts the others, until it gets one that says nothing.
     fn serve(listener: &TcpListener, whole: usize) {

@@ -163,7 +163,8 @@ impl DemoStage {
 
     /// Waits for a descriptor, or for Ctrl-C, which comes first.
     fn wait(&self, fd: BorrowedFd<'_>) -> Result<bool, StageError> {
-        let mut waiting = [Interest::new(self.signals.as_fd(), Readiness::Read), Interest::new(fd, Readiness::Read)];
+        let mut waiting =
+            [Interest::new(self.signals.as_fd(), Readiness::Read), Interest::new(fd, Readiness::Read)];
         poll::wait(&mut waiting, Some(PATIENCE)).map_err(io("wait"))?;
         if waiting[0].ready() { Err(StageError::Interrupted) } else { Ok(waiting[1].ready()) }
     }

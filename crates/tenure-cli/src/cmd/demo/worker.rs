@@ -28,8 +28,10 @@ pub(crate) fn run(words: &DemoWorker) -> Result<u8, Failure> {
         return Err(made_to_fail("open the store: it is of a newer format"));
     }
     let (listener, signals) = equipment().map_err(|error| {
-        let mut failure =
-            Failure::new(AnswerState::WrongUse, "take the listener of the demo, which `tenure demo` hands over");
+        let mut failure = Failure::new(
+            AnswerState::WrongUse,
+            "take the listener of the demo, which `tenure demo` hands over",
+        );
         failure.told.causes = vec![error.to_string()];
         failure
     })?;
@@ -60,8 +62,10 @@ fn equipment() -> io::Result<(TcpListener, SignalFd)> {
 /// The next connection; `None` when it is to end.
 fn next_client(listener: &TcpListener, signals: &SignalFd) -> Option<TcpStream> {
     loop {
-        let mut waiting =
-            [Interest::new(signals.as_fd(), Readiness::Read), Interest::new(listener.as_fd(), Readiness::Read)];
+        let mut waiting = [
+            Interest::new(signals.as_fd(), Readiness::Read),
+            Interest::new(listener.as_fd(), Readiness::Read),
+        ];
         poll::wait(&mut waiting, None).ok()?;
         if waiting[0].ready() {
             return None;
@@ -102,7 +106,7 @@ pub(super) fn ask(stream: &mut TcpStream, within: Duration) -> io::Result<String
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn it_answers_with_its_version() {

@@ -151,7 +151,7 @@ fn every_state() -> Vec<SeenScope> {
 
 fn settings() -> Settings {
     let mut settings = Settings::clone_current();
-    settings.set_snapshot_path("../../tests/words/snapshots");
+    settings.set_snapshot_path("../../../tests/words/snapshots");
     settings
 }
 

@@ -91,7 +91,7 @@ impl<'de> Visitor<'de> for StatedReader {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_version_is_read_as_programs_print_it() {

@@ -101,7 +101,10 @@ fn a_failed_or_stalled_app_makes_room() {
     stuck.app.stalled_for_ms = Some(29_000);
     assert!(matches!(decision(1, &target(1), stuck.clone()), Decision::Use(_)));
     stuck.app.stalled_for_ms = Some(31_000);
-    assert!(matches!(decision(1, &target(1), stuck), Decision::Replace(_, ReplaceReason::Stalled { for_ms: 31_000 })));
+    assert!(matches!(
+        decision(1, &target(1), stuck),
+        Decision::Replace(_, ReplaceReason::Stalled { for_ms: 31_000 })
+    ));
 }
 
 #[test]
@@ -193,7 +196,10 @@ fn a_worker_that_says_it_is_older_is_tried_once_more_and_then_left_in_peace() {
         let tried = tried.iter().map(|version| Version::new(*version, 0, 0)).collect();
         Target::Known(KnownTarget { tried, ..known(3) })
     };
-    assert!(matches!(decision(3, &tried(&[]), saying(3, 1)), Decision::Replace(_, ReplaceReason::Disagrees { .. })));
+    assert!(matches!(
+        decision(3, &tried(&[]), saying(3, 1)),
+        Decision::Replace(_, ReplaceReason::Disagrees { .. })
+    ));
     let refused = decision(3, &tried(&[1]), saying(3, 1));
     assert!(matches!(refused, Decision::Refuse(Refusal::VersionDisagrees { .. })), "{refused:?}");
     let another = decision(3, &tried(&[1]), saying(3, 2));
@@ -209,7 +215,10 @@ fn a_launcher_of_what_the_worker_says_it_is_uses_it_and_is_told() {
         let found = warnings(decision(criteria, &Target::Unknown, saying(3, 2)));
         assert!(matches!(found[..], [Warning::SaysOther { .. }]), "{found:?}");
     }
-    assert!(matches!(decision(3, &Target::Unknown, saying(3, 2)), Decision::Replace(_, ReplaceReason::Older { .. })));
+    assert!(matches!(
+        decision(3, &Target::Unknown, saying(3, 2)),
+        Decision::Replace(_, ReplaceReason::Older { .. })
+    ));
     let found = warnings(decision(3, &Target::Unknown, saying(2, 3)));
     assert!(matches!(found[..], [Warning::SaysOther { .. }]), "its own word counts upward too: {found:?}");
 }
@@ -222,7 +231,10 @@ fn changed_files_count_only_where_their_content_differs() {
         let content = content.map(|told| told.map(str::to_owned).map_err(str::to_owned));
         decision(1, &Target::Known(KnownTarget { content, ..known(1) }), running.clone())
     };
-    assert!(matches!(decision(1, &Target::Unknown, running.clone()), Decision::Replace(_, ReplaceReason::SourceChanged)));
+    assert!(matches!(
+        decision(1, &Target::Unknown, running.clone()),
+        Decision::Replace(_, ReplaceReason::SourceChanged)
+    ));
     assert!(matches!(with(Some(Ok("new"))), Decision::Replace(_, ReplaceReason::SourceChanged)));
     assert_eq!(warnings(with(Some(Ok("old")))), []);
     assert!(matches!(warnings(with(Some(Err("gone"))))[..], [Warning::SourceUnread { .. }]));
@@ -236,7 +248,9 @@ fn files_that_go_on_changing_are_the_next_calls() {
     let mut errand = Attempt::default();
     assert!(matches!(errand.step(changed()), NextStep::Replace(..)));
     errand.retired();
-    let NextStep::Answer(How::Replaced, usable) = errand.step(changed()) else { panic!("an answer expected") };
+    let NextStep::Answer(How::Replaced, usable) = errand.step(changed()) else {
+        panic!("an answer expected")
+    };
     assert_eq!(usable.warnings, [Warning::SourceChangedAgain]);
 }
 

@@ -1,8 +1,8 @@
 //! Both tables, by what must hold whatever happens.
 
 use super::*;
-use IncumbentEvent as H;
 use Incumbent as I;
+use IncumbentEvent as H;
 use Successor as S;
 use SuccessorEvent as W;
 
@@ -84,10 +84,24 @@ fn play(terms: Terms, story: &[IncumbentEvent]) -> (Incumbent, Vec<IncumbentActi
 fn a_takeover_goes_from_prepare_to_the_incumbents_end() {
     let plain = Terms { overlap: false, bakes: true };
     let story = [H::Prepare, H::Commit, H::Quiesced, H::Active, H::BakeOver];
-    assert_eq!(play(plain, &story), (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Quiesce, IncumbentAction::Grant, IncumbentAction::Leave]));
+    assert_eq!(
+        play(plain, &story),
+        (
+            I::Leaving,
+            vec![
+                IncumbentAction::Share,
+                IncumbentAction::Quiesce,
+                IncumbentAction::Grant,
+                IncumbentAction::Leave
+            ]
+        )
+    );
     let side_by_side = Terms { overlap: true, bakes: false };
     let story = [H::Prepare, H::Commit, H::Active];
-    assert_eq!(play(side_by_side, &story), (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Grant, IncumbentAction::Leave]));
+    assert_eq!(
+        play(side_by_side, &story),
+        (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Grant, IncumbentAction::Leave])
+    );
 }
 
 #[test]
@@ -138,7 +152,16 @@ fn a_stop_that_is_told_of_in_last_words_ends_an_incumbent_that_was_about_to_go_o
     let story = [H::Prepare, H::Commit, H::Quiesced, H::Lost, H::Aborted { ends: true }, H::SuccessorGone];
     assert_eq!(
         play(plain, &story),
-        (I::Leaving, vec![IncumbentAction::Share, IncumbentAction::Quiesce, IncumbentAction::Grant, IncumbentAction::EndSuccessor, IncumbentAction::Leave])
+        (
+            I::Leaving,
+            vec![
+                IncumbentAction::Share,
+                IncumbentAction::Quiesce,
+                IncumbentAction::Grant,
+                IncumbentAction::EndSuccessor,
+                IncumbentAction::Leave
+            ]
+        )
     );
 }
 
@@ -161,7 +184,13 @@ fn a_successor_asks_commits_opens_and_tells() {
         steps.extend(step);
         next
     });
-    assert_eq!((end, steps), (S::Active, vec![SuccessorAction::Ask, SuccessorAction::Commit, SuccessorAction::Open, SuccessorAction::Tell]));
+    assert_eq!(
+        (end, steps),
+        (
+            S::Active,
+            vec![SuccessorAction::Ask, SuccessorAction::Commit, SuccessorAction::Open, SuccessorAction::Tell]
+        )
+    );
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::deadline::millis;
 use crate::spec::RestartPolicy;
 use crate::spec::amount::Span;
 
-use super::policy::{History, RestartCause, Ruling};
-use super::words::{Exit, HostOutcome, ProbationTerms, SupervisorAction, SupervisorEvent};
+use super::events::{Exit, HostOutcome, ProbationTerms, SupervisorAction, SupervisorEvent};
+use super::restarts::{History, RestartCause, Ruling};
 
 /// Where the program stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -66,10 +66,17 @@ impl Supervisor {
     /// A host whose program was never started, and the first act. `failures_allowed` health checks in a row may fail
     /// before the program is restarted.
     #[must_use]
-    pub fn begin(policy: RestartPolicy, failures_allowed: u32, probation: ProbationTerms) -> (Self, SupervisorAction) {
+    pub fn begin(
+        policy: RestartPolicy,
+        failures_allowed: u32,
+        probation: ProbationTerms,
+    ) -> (Self, SupervisorAction) {
         let (state, history) = (ProgramState::Booting, History::default());
         let told = false;
-        (Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history }, SupervisorAction::Start)
+        (
+            Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history },
+            SupervisorAction::Start,
+        )
     }
 
     /// What to do about a happening at `now`, a time that never goes back.
@@ -95,9 +102,10 @@ impl Supervisor {
 
     fn stop(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            ProgramState::Booting | ProgramState::Again | ProgramState::Trial { .. } | ProgramState::Serving { .. } => {
-                self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree])
-            }
+            ProgramState::Booting
+            | ProgramState::Again
+            | ProgramState::Trial { .. }
+            | ProgramState::Serving { .. } => self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree]),
             ProgramState::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
             ProgramState::Waiting | ProgramState::Yielded => self.finish(HostOutcome::Stopped),
             ProgramState::Over => Vec::new(),
@@ -106,7 +114,10 @@ impl Supervisor {
 
     fn make_room(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            ProgramState::Booting | ProgramState::Again | ProgramState::Trial { .. } | ProgramState::Serving { .. } => {
+            ProgramState::Booting
+            | ProgramState::Again
+            | ProgramState::Trial { .. }
+            | ProgramState::Serving { .. } => {
                 self.state = ProgramState::Ending(AfterEnd::Yield);
                 vec![SupervisorAction::EndTree]
             }
@@ -139,14 +150,16 @@ impl Supervisor {
             | ProgramState::Trial { .. }
             | ProgramState::Serving { .. }
             | ProgramState::Waiting
-            | ProgramState::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => vec![SupervisorAction::TellResumed],
+            | ProgramState::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
+                vec![SupervisorAction::TellResumed]
+            }
             ProgramState::Ending(AfterEnd::Finish(_)) | ProgramState::Over => Vec::new(),
         }
     }
 
     /// What the program does, or time.
     fn go_on(&mut self, happening: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
-                use SupervisorEvent as H;
+        use SupervisorEvent as H;
         match (&self.state, happening) {
             (ProgramState::Booting, H::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
             (ProgramState::Again, H::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
@@ -154,12 +167,17 @@ impl Supervisor {
             (ProgramState::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
                 self.fail("program", message, Vec::new())
             }
-            (ProgramState::Booting | ProgramState::Trial { .. } | ProgramState::Serving { .. }, H::NeverReady(message)) => {
-                self.fail("readiness", message, vec![SupervisorAction::EndTree])
-            }
-            (ProgramState::Booting | ProgramState::Again | ProgramState::Trial { .. } | ProgramState::Serving { .. }, H::Denied(why)) => {
-                self.fail("takeover", why, vec![SupervisorAction::EndTree])
-            }
+            (
+                ProgramState::Booting | ProgramState::Trial { .. } | ProgramState::Serving { .. },
+                H::NeverReady(message),
+            ) => self.fail("readiness", message, vec![SupervisorAction::EndTree]),
+            (
+                ProgramState::Booting
+                | ProgramState::Again
+                | ProgramState::Trial { .. }
+                | ProgramState::Serving { .. },
+                H::Denied(why),
+            ) => self.fail("takeover", why, vec![SupervisorAction::EndTree]),
             (ProgramState::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
             (ProgramState::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
             (ProgramState::Booting, H::TreeGone) => {
@@ -172,7 +190,9 @@ impl Supervisor {
                 self.gone(acts)
             }
             (ProgramState::Trial { failures }, H::WaitOver) => self.proved(*failures),
-            (ProgramState::Again, H::CannotRun(message)) => self.again(RestartCause::Failure, message, Vec::new(), now),
+            (ProgramState::Again, H::CannotRun(message)) => {
+                self.again(RestartCause::Failure, message, Vec::new(), now)
+            }
             (ProgramState::Again, H::NoProgram(message)) => self.give_up(message),
             (ProgramState::Again, H::NeverReady(message)) => {
                 self.again(RestartCause::Failure, message, vec![SupervisorAction::EndTree], now)
@@ -265,7 +285,12 @@ impl Supervisor {
         acts
     }
 
-    fn fail(&mut self, stage: &'static str, message: String, acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+    fn fail(
+        &mut self,
+        stage: &'static str,
+        message: String,
+        acts: Vec<SupervisorAction>,
+    ) -> Vec<SupervisorAction> {
         self.end(HostOutcome::Failed { stage, message }, acts)
     }
 
@@ -284,7 +309,8 @@ impl Supervisor {
     fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<SupervisorAction> {
         let on_trial = matches!(self.state, ProgramState::Trial { .. });
         if failures < self.failures_allowed {
-            self.state = if on_trial { ProgramState::Trial { failures } } else { ProgramState::Serving { failures } };
+            self.state =
+                if on_trial { ProgramState::Trial { failures } } else { ProgramState::Serving { failures } };
             return vec![SupervisorAction::TellDegraded(why)];
         }
         let message = format!("its health check failed {failures} times in a row: {why}");
@@ -296,12 +322,21 @@ impl Supervisor {
     }
 
     /// Asks the policy about a program that does not serve any more, and notes what comes after its tree.
-    fn again(&mut self, cause: RestartCause, why: String, mut acts: Vec<SupervisorAction>, now: Duration) -> Vec<SupervisorAction> {
+    fn again(
+        &mut self,
+        cause: RestartCause,
+        why: String,
+        mut acts: Vec<SupervisorAction>,
+        now: Duration,
+    ) -> Vec<SupervisorAction> {
         let ruling = self.history.rule(&self.policy, cause, now);
         let (end, act) = match (ruling, cause) {
             (Ruling::Again(wait), _) => {
                 let wait_shown = Span::millis(millis(wait));
-                (AfterEnd::Restart(wait), SupervisorAction::TellBackOff(format!("{why}; starts again in {wait_shown}")))
+                (
+                    AfterEnd::Restart(wait),
+                    SupervisorAction::TellBackOff(format!("{why}; starts again in {wait_shown}")),
+                )
             }
             (Ruling::Unwanted, RestartCause::Unhealthy) => {
                 // It still answers some, and nobody wants it restarted: say so and go on.

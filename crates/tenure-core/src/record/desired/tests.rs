@@ -40,7 +40,9 @@ fn the_target_is_the_highest_offer_whatever_the_order() {
 fn a_version_that_fails_to_boot_is_passed_over_and_named() {
     let mut desired = offered(&[1, 2]);
     desired.failed(&spec(2), "exit status 3", &now(0));
-    let StartTarget::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else { panic!("offer expected") };
+    let StartTarget::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else {
+        panic!("offer expected")
+    };
     assert_eq!(chosen.version.major, 1);
     assert_eq!(skipped.expect("skipped").error, "exit status 3");
     assert_eq!(version_of(&target(&desired, 30_001)), Some(2), "quarantine ends");
@@ -52,7 +54,9 @@ fn a_lone_failure_suppresses_for_thirty_seconds_at_most() {
     for count in 0..20 {
         desired.failed(&spec(1), "boom", &now(count));
     }
-    let StartTarget::Suppressed { failure, wait } = target(&desired, 19) else { panic!("suppressed expected") };
+    let StartTarget::Suppressed { failure, wait } = target(&desired, 19) else {
+        panic!("suppressed expected")
+    };
     assert_eq!((failure.count, wait), (20, Duration::from_secs(30)));
     assert_eq!(version_of(&target(&desired, 30_020)), Some(1));
 }
@@ -97,7 +101,10 @@ fn a_held_version_is_the_target_whatever_is_offered_and_however_it_fails() {
     desired.hold = Some(Version::new(1, 0, 0));
     assert_eq!(version_of(&target(&desired, 0)), Some(1));
     desired.failed(&spec(1), "boom", &now(0));
-    assert!(matches!(target(&desired, 1), StartTarget::Suppressed { .. }), "nothing else is started in its place");
+    assert!(
+        matches!(target(&desired, 1), StartTarget::Suppressed { .. }),
+        "nothing else is started in its place"
+    );
     assert_eq!(desired.target(&now(9), &|_| false), StartTarget::Missing { program: "/bin/v1".into() });
     desired.hold = None;
     assert_eq!(version_of(&target(&desired, 1)), Some(3));

@@ -165,7 +165,7 @@ pub fn way_to(directory: &Path) -> Vec<(PathBuf, PathBuf)> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn globs(patterns: &[&str]) -> Result<Globs, BadGlob> {
         Globs::new(&patterns.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>())

@@ -10,7 +10,10 @@ use tenure_sys::kernel::{Features, WatchLimits};
 use tenure_sys::process::{GoneReason, RunState};
 use tenure_sys::socket::ListeningSocket;
 
-use crate::facts::{Access, DirectoryFacts, Facts, GateHolder, HostCode, LogBytes, MachineFacts, Member, Now, Port, RecordFacts, ScopeFacts, WantedFacts, WorkerFacts};
+use crate::facts::{
+    Access, DirectoryFacts, Facts, GateHolder, HostCode, LogBytes, MachineFacts, Member, Now, Port,
+    RecordFacts, ScopeFacts, WantedFacts, WorkerFacts,
+};
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;

@@ -99,7 +99,7 @@ impl Blocker {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_first_part_that_is_no_directory_is_named() {

@@ -99,9 +99,9 @@ impl Dir {
 
 #[cfg(test)]
 mod tests {
-        use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::PermissionsExt;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn versions_are_written_from_room_that_was_taken_before_and_none_is_left() {

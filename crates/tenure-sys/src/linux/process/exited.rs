@@ -33,7 +33,7 @@ pub(crate) fn of_handle(handle: BorrowedFd<'_>) -> Option<ExitStatus> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_question_has_the_size_that_the_kernel_published() {

@@ -168,7 +168,7 @@ pub(crate) fn shown_command(raw: &[u8]) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_command_line_cannot_write_to_the_terminal() {

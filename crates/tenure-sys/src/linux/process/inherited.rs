@@ -99,7 +99,7 @@ fn without(list: &str, other: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn cgroups_of_several_hierarchies_are_told_in_a_line_and_as_far_as_they_differ() {

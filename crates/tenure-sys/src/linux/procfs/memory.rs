@@ -94,7 +94,7 @@ fn state_of(stat: &[u8], piece: MemoryPiece) -> Option<PieceState> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_piece_counts_once_the_program_is_in_place() {

@@ -100,9 +100,9 @@ fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<R
 
 #[cfg(test)]
 mod tests {
-        use std::os::fd::AsFd;
+    use std::os::fd::AsFd;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn descriptors_arrive_open_and_lead_to_the_same_file() {

@@ -156,7 +156,7 @@ fn pids_of(inodes: &[u64]) -> Vec<u32> {
 
 #[cfg(all(test, target_endian = "little"))]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_line_of_the_table_is_read() {

@@ -244,9 +244,9 @@ fn half(bytes: &[u8], at: usize) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-        use std::net::{TcpListener, TcpStream};
+    use std::net::{TcpListener, TcpStream};
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_user_of_the_other_side_is_told_before_and_after_it_is_accepted() {

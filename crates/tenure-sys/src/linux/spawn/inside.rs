@@ -77,8 +77,14 @@ pub(super) fn open_handle(pid: libc::pid_t) -> io::Result<OwnedFd> {
 /// Reads what a new process has written.
 pub(super) fn read_report(report: [u8; REPORT]) -> Option<(SpawnStage, io::Error)> {
     let [s0, s1, s2, s3, e0, e1, e2, e3] = report;
-    let stages =
-        [SpawnStage::Fork, SpawnStage::Handle, SpawnStage::Descriptors, SpawnStage::Setting, SpawnStage::Directory, SpawnStage::Exec];
+    let stages = [
+        SpawnStage::Fork,
+        SpawnStage::Handle,
+        SpawnStage::Descriptors,
+        SpawnStage::Setting,
+        SpawnStage::Directory,
+        SpawnStage::Exec,
+    ];
     let stage = stages.into_iter().find(|stage| *stage as i32 == i32::from_ne_bytes([s0, s1, s2, s3]))?;
     Some((stage, io::Error::from_raw_os_error(i32::from_ne_bytes([e0, e1, e2, e3]))))
 }
@@ -179,7 +185,8 @@ fn become_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFail
 /// Puts every descriptor in its place and closes the rest.
 fn arrange_descriptors(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
     // The report goes right above the places, and everything first above that, so that no place is taken too early.
-    let reporter = RawFd::try_from(plan.sources.len()).map_err(|_| (SpawnStage::Descriptors, libc::EMFILE))?;
+    let reporter =
+        RawFd::try_from(plan.sources.len()).map_err(|_| (SpawnStage::Descriptors, libc::EMFILE))?;
     let above = reporter + 1;
     for source in plan.sources.iter_mut().chain([&mut ends.reporter]).filter(|source| **source != KEEP) {
         // SAFETY: duplicating a number touches no memory.

@@ -82,7 +82,7 @@ pub(super) fn rows(what: &str, pairs: &[(Sample, Sample)]) -> [Row; 2] {
 
 /// Lets real time pass: nobody writes into the pipe.
 pub(super) fn pass(window: Duration) {
-        use std::os::fd::AsFd;
+    use std::os::fd::AsFd;
 
     let (reader, _writer) = pipe::pipe().expect("a pipe can be made");
     let mut interests = [Interest::new(reader.as_fd(), Readiness::Read)];

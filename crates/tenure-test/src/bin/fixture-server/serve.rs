@@ -57,8 +57,10 @@ pub(crate) fn serve(listener: &TcpListener, signals: &SignalFd, life: &Life, wor
     };
     thread::scope(|scope| {
         loop {
-            let mut interests =
-                [Interest::new(listener.as_fd(), Readiness::Read), Interest::new(signals.as_fd(), Readiness::Read)];
+            let mut interests = [
+                Interest::new(listener.as_fd(), Readiness::Read),
+                Interest::new(signals.as_fd(), Readiness::Read),
+            ];
             let left = dies.map(|dies| dies.saturating_sub(monotonic()));
             if poll::wait(&mut interests, left).is_ok_and(|ready| ready == 0) {
                 words.say();
@@ -107,8 +109,10 @@ impl Service<'_> {
     /// Waits for something to read: without limit, or for a while once the server drains.
     fn comes(self, stream: &TcpStream, served: bool) -> bool {
         if !self.drains() {
-            let mut interests =
-                [Interest::new(stream.as_fd(), Readiness::Read), Interest::new(self.draining, Readiness::Nothing)];
+            let mut interests = [
+                Interest::new(stream.as_fd(), Readiness::Read),
+                Interest::new(self.draining, Readiness::Nothing),
+            ];
             drop(poll::wait(&mut interests, None));
             if interests[0].ready() {
                 return true;

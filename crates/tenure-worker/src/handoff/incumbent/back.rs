@@ -11,7 +11,7 @@ use tenure_core::deadline::{Moment, millis, wall_millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::listen::BACKLOG;
 use tenure_core::launch::orphans::{self, OrphanError};
-use tenure_core::launch::retire::OVERRUN;
+use tenure_core::launch::stop_and_prove::OVERRUN;
 use tenure_core::protocol::ends::{self, End, EndKind};
 use tenure_core::protocol::wire::{ControlRequest, Prepare};
 use tenure_core::record::ledger::{Ledger, ProgramRecord, RolledBack};
@@ -25,9 +25,9 @@ use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
 use crate::handoff::calling;
+use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
 use crate::handoff::incumbent::{TRACED, Takeover};
-use crate::handoff::lineage::{self, HandoffContext};
 use crate::reason;
 use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Then};
 use tenure_core::policy::lifecycle::EXIT_FAILED;
@@ -150,7 +150,7 @@ impl Takeover<'_> {
             program: kept.program.clone().or(program),
             booting_until: None,
             end_budget_ms: Some(millis(holding.brief.spec.end_budget())),
-            host: Some(lineage::host_record(holding.brief.spec.kind)),
+            host: Some(context::host_record(holding.brief.spec.kind)),
             endpoints: endpoints.clone(),
             started_by: Some(own.started_by.clone()),
             rolled_back: failed.clone().or(found.rolled_back.clone()),

@@ -6,15 +6,15 @@ use std::os::fd::{AsFd, BorrowedFd};
 
 use tenure_core::deadline::{Deadline, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::retire::OVERRUN;
+use tenure_core::launch::stop_and_prove::OVERRUN;
 use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_core::store::records;
 use tenure_sys::memory;
 
 use crate::handoff::calling;
+use crate::handoff::context::HandoffContext;
+use crate::handoff::descriptor_link::LinkError;
 use crate::handoff::incumbent::Takeover;
-use crate::handoff::lineage::HandoffContext;
-use crate::handoff::parcel::LinkError;
 use crate::reason;
 use tenure_core::policy::handoff::IncumbentEvent;
 

@@ -45,8 +45,10 @@ pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> CheckResu
         Err((why, false)) => return CheckResult::Failed(format!("`{shown}`: {why}")),
     };
     let ended = {
-        let mut interests =
-            [Interest::new(child.handle().as_fd(), Readiness::Read), Interest::new(off.as_fd(), Readiness::Read)];
+        let mut interests = [
+            Interest::new(child.handle().as_fd(), Readiness::Read),
+            Interest::new(off.as_fd(), Readiness::Read),
+        ];
         let waited = poll::wait(&mut interests, Some(limit.remaining()));
         waited.is_ok() && interests[0].ready()
     };

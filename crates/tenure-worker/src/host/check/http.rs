@@ -43,7 +43,8 @@ pub(super) fn get(address: SocketAddr, path: &str, limit: &Deadline, off: &Waker
 }
 
 fn await_answer(stream: &TcpStream, limit: &Deadline, off: &Waker) -> Result<(), &'static str> {
-    let mut interests = [Interest::new(stream.as_fd(), Readiness::Read), Interest::new(off.as_fd(), Readiness::Read)];
+    let mut interests =
+        [Interest::new(stream.as_fd(), Readiness::Read), Interest::new(off.as_fd(), Readiness::Read)];
     let ready =
         poll::wait(&mut interests, Some(limit.remaining())).map_err(|_| "it could not be waited for")?;
     match interests {
@@ -64,7 +65,7 @@ fn status(head: &[u8]) -> Option<u16> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn the_status_is_known_from_the_first_line_on() {

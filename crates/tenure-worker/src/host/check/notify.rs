@@ -125,9 +125,9 @@ fn parse(message: &[u8]) -> Vec<NotifyMessage> {
 
 #[cfg(test)]
 mod tests {
-        use std::os::unix::fs::PermissionsExt;
+    use std::os::unix::fs::PermissionsExt;
 
-        use super::*;
+    use super::*;
 
     #[test]
     fn a_message_may_tell_several_things_and_some_that_are_not_for_us() {

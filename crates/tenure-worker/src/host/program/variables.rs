@@ -104,7 +104,7 @@ fn shouted(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     fn built(told: &Surroundings<'_>) -> Vec<String> {
         let host = [

@@ -56,7 +56,7 @@ pub(super) fn who_makes_room(costs: &[Cost], count: usize) -> Vec<usize> {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     const NOW: Duration = Duration::from_secs(100);
 
@@ -82,7 +82,8 @@ mod tests {
 
     #[test]
     fn among_equals_the_one_that_was_still_for_longest_goes_first() {
-        let costs = [cost(CrowdState::Waiting, 3), cost(CrowdState::Waiting, 9), cost(CrowdState::Waiting, 6)];
+        let costs =
+            [cost(CrowdState::Waiting, 3), cost(CrowdState::Waiting, 9), cost(CrowdState::Waiting, 6)];
         assert_eq!(who_makes_room(&costs, 1), [1]);
         assert_eq!(who_makes_room(&costs, 2), [1, 2]);
     }

@@ -212,7 +212,7 @@ impl Peer {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     const NOW: Duration = Duration::from_secs(5);
 

@@ -29,7 +29,8 @@ fn desk() -> Desk {
     ground.holding.door.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
     let lineage = Arc::new(HandoffContext::new(Arc::clone(&ground.holding), status.clone()));
-    let told = ControlAccount { status: status.clone(), source: BuildWatcher::new().expect("an eventfd"), lineage };
+    let told =
+        ControlAccount { status: status.clone(), source: BuildWatcher::new().expect("an eventfd"), lineage };
     start(told, Arc::clone(&ground.holding), signals).expect("a thread");
     Desk { ground, status }
 }

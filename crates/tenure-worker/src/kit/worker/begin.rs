@@ -11,7 +11,7 @@ use tenure_core::store::records::RecordError;
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::random;
 
-use crate::handoff::lineage::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
+use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
 use crate::handoff::successor::StandbyPhase;
 use crate::kit::adopt::{AdoptError, StartingPoint, broken};
 use crate::ownership::Ownership;
@@ -30,7 +30,7 @@ pub(super) fn hello(holding: &Ownership) -> io::Result<Hello> {
         protocol: PROTOCOL,
         identity: identity::current()?,
         instance: random::hex(16)?,
-        worker_path: lineage::own_path(),
+        worker_path: context::own_path(),
         uptime_ms: 0,
         started_by: brief.started_by.clone(),
         endpoints: Vec::new(),
@@ -61,7 +61,7 @@ pub(super) fn record_self(
     own: Identity,
     endpoints: &[Endpoint],
 ) -> Result<(), RecordError> {
-    let host = lineage::host_record(holding.brief.spec.kind);
+    let host = context::host_record(holding.brief.spec.kind);
     holding.write_ledger(|ledger| {
         ledger.lineage = vec![own];
         ledger.endpoints = endpoints.to_vec();
@@ -81,8 +81,8 @@ pub(super) fn settle(
             return Ok((Some(standby), Vec::new(), Vec::new()));
         }
     };
-    let kept =
-        duplicates(&listeners).and_then(|listeners| Ok(KeptDescriptors { control: control.try_clone()?, listeners }));
+    let kept = duplicates(&listeners)
+        .and_then(|listeners| Ok(KeptDescriptors { control: control.try_clone()?, listeners }));
     lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
     lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
     lineage.holding.door.open(UnixListener::from(control));

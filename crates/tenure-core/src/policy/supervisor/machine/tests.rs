@@ -32,7 +32,10 @@ fn after(machine: &mut Supervisor, happenings: Vec<SupervisorEvent>) -> Vec<Supe
 fn serving(on: RestartOn) -> Supervisor {
     let mut machine = machine(on);
     assert_eq!(after(&mut machine, vec![H::Runs]), [SupervisorAction::AskReady { bounded: false }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReady, SupervisorAction::WatchHealth]);
+    assert_eq!(
+        after(&mut machine, vec![H::Ready]),
+        [SupervisorAction::TellReady, SupervisorAction::WatchHealth]
+    );
     machine
 }
 
@@ -50,9 +53,15 @@ fn a_program_that_ends_before_it_is_ready_fails_the_boot_once_its_tree_is_gone()
 #[test]
 fn a_program_that_can_never_be_ready_is_ended_first() {
     let mut machine = machine(RestartOn::Always);
-    assert_eq!(after(&mut machine, vec![H::Runs, H::NeverReady("pid 7 listens".into())]), [SupervisorAction::EndTree]);
+    assert_eq!(
+        after(&mut machine, vec![H::Runs, H::NeverReady("pid 7 listens".into())]),
+        [SupervisorAction::EndTree]
+    );
     let failed = HostOutcome::Failed { stage: "readiness", message: "pid 7 listens".into() };
-    assert_eq!(after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]), [SupervisorAction::Finish(failed)]);
+    assert_eq!(
+        after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]),
+        [SupervisorAction::Finish(failed)]
+    );
 }
 
 #[test]
@@ -63,7 +72,10 @@ fn a_failed_program_waits_until_its_tree_is_gone_and_then_its_back_off() {
     assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Await(Duration::from_millis(250))]);
     assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::Start]);
     assert_eq!(after(&mut machine, vec![H::Runs]), [SupervisorAction::AskReady { bounded: true }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReadyAgain, SupervisorAction::WatchHealth]);
+    assert_eq!(
+        after(&mut machine, vec![H::Ready]),
+        [SupervisorAction::TellReadyAgain, SupervisorAction::WatchHealth]
+    );
 }
 
 #[test]
@@ -83,17 +95,29 @@ fn a_program_that_is_not_there_any_more_is_not_waited_for() {
     let mut machine = serving(RestartOn::Always);
     after(&mut machine, vec![H::Exited(status(3)), H::TreeGone, H::WaitOver]);
     let mut other = machine.clone();
-    assert_eq!(after(&mut machine, vec![H::NoProgram("gone".into())]), [SupervisorAction::TellFailed("gone".into())]);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(HostOutcome::GaveUp("gone".into()))]);
+    assert_eq!(
+        after(&mut machine, vec![H::NoProgram("gone".into())]),
+        [SupervisorAction::TellFailed("gone".into())]
+    );
+    assert_eq!(
+        after(&mut machine, vec![H::TreeGone]),
+        [SupervisorAction::Finish(HostOutcome::GaveUp("gone".into()))]
+    );
     let acts = after(&mut other, vec![H::CannotRun("no descriptors".into())]);
-    assert!(matches!(acts.as_slice(), [SupervisorAction::TellBackOff(_)]), "what passes is waited for: {acts:?}");
+    assert!(
+        matches!(acts.as_slice(), [SupervisorAction::TellBackOff(_)]),
+        "what passes is waited for: {acts:?}"
+    );
 }
 
 #[test]
 fn a_program_that_is_done_is_left_in_peace() {
     let mut machine = serving(RestartOn::Failure);
     let acts = after(&mut machine, vec![H::Exited(status(0)), H::TreeGone]);
-    assert_eq!(acts, [SupervisorAction::Finish(HostOutcome::Done("program ended with exit status 0".into()))]);
+    assert_eq!(
+        acts,
+        [SupervisorAction::Finish(HostOutcome::Done("program ended with exit status 0".into()))]
+    );
 }
 
 #[test]
@@ -116,7 +140,10 @@ fn an_unhealthy_program_that_nobody_wants_restarted_stays_degraded() {
     let mut machine = serving(RestartOn::Never);
     let failed = || H::Failed("503".into());
     let acts = after(&mut machine, vec![failed(), failed(), failed()]);
-    assert_eq!(acts, [SupervisorAction::TellDegraded("its health check failed 3 times in a row: 503".into())]);
+    assert_eq!(
+        acts,
+        [SupervisorAction::TellDegraded("its health check failed 3 times in a row: 503".into())]
+    );
     assert_eq!(after(&mut machine, vec![H::Passed]), [SupervisorAction::TellRecovered]);
 }
 
@@ -139,7 +166,10 @@ fn a_stop_wins_over_every_plan() {
 fn a_shim_that_dies_counts_as_an_end_of_unknown_status() {
     let mut machine = serving(RestartOn::Failure);
     let acts = after(&mut machine, vec![H::TreeGone]);
-    assert!(matches!(acts.as_slice(), [SupervisorAction::TellBackOff(_), SupervisorAction::Await(_)]), "{acts:?}");
+    assert!(
+        matches!(acts.as_slice(), [SupervisorAction::TellBackOff(_), SupervisorAction::Await(_)]),
+        "{acts:?}"
+    );
 }
 
 /// A machine whose program has just become ready on probation, and what it did then.
@@ -155,10 +185,17 @@ fn a_probation_is_waited_for_before_or_after_readiness_is_told() {
     assert_eq!(acts, [SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]);
     assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::TellReady]);
     let (mut machine, acts) = on_trial(ProbationTerms::AfterReady(BAKE));
-    assert_eq!(acts, [SupervisorAction::TellReady, SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]);
+    assert_eq!(
+        acts,
+        [SupervisorAction::TellReady, SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]
+    );
     assert_eq!(after(&mut machine, vec![H::WaitOver]), []);
     for none in [ProbationTerms::BeforeReady(Duration::ZERO), ProbationTerms::AfterReady(Duration::ZERO)] {
-        assert_eq!(on_trial(none).1, [SupervisorAction::TellReady, SupervisorAction::WatchHealth], "there is no time to fail in");
+        assert_eq!(
+            on_trial(none).1,
+            [SupervisorAction::TellReady, SupervisorAction::WatchHealth],
+            "there is no time to fail in"
+        );
     }
 }
 
@@ -168,14 +205,23 @@ fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy
         for (exit, shown) in [(status(0), "exit status 0"), (status(3), "exit status 3")] {
             let (mut machine, _) = on_trial(probation);
             let message = format!("program ended with {shown} within its probation of 3s");
-            assert_eq!(after(&mut machine, vec![H::Exited(exit)]), [SupervisorAction::TellBackOff(message.clone())]);
+            assert_eq!(
+                after(&mut machine, vec![H::Exited(exit)]),
+                [SupervisorAction::TellBackOff(message.clone())]
+            );
             let failed = HostOutcome::Failed { stage: "bake", message };
-            assert_eq!(after(&mut machine, vec![H::WaitOver, H::TreeGone]), [SupervisorAction::Finish(failed)]);
+            assert_eq!(
+                after(&mut machine, vec![H::WaitOver, H::TreeGone]),
+                [SupervisorAction::Finish(failed)]
+            );
         }
         let (mut lost, _) = on_trial(probation);
         let acts = after(&mut lost, vec![H::TreeGone]);
         assert!(
-            matches!(acts.as_slice(), [_, SupervisorAction::Finish(HostOutcome::Failed { stage: "bake", .. })]),
+            matches!(
+                acts.as_slice(),
+                [_, SupervisorAction::Finish(HostOutcome::Failed { stage: "bake", .. })]
+            ),
             "{acts:?}"
         );
     }
@@ -190,7 +236,11 @@ fn health_on_probation_may_falter_and_must_not_fail() {
     let why = "its health check failed 3 times in a row: 503".to_owned();
     assert_eq!(
         after(&mut machine, vec![failed(), failed(), failed()]),
-        [SupervisorAction::NoteUnhealthy(why.clone()), SupervisorAction::EndTree, SupervisorAction::TellBackOff(why.clone())]
+        [
+            SupervisorAction::NoteUnhealthy(why.clone()),
+            SupervisorAction::EndTree,
+            SupervisorAction::TellBackOff(why.clone())
+        ]
     );
     let failed = HostOutcome::Failed { stage: "bake", message: why };
     assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(failed)]);
@@ -202,7 +252,9 @@ fn what_failed_before_the_end_of_a_probation_counts_after_it() {
     let (mut machine, _) = on_trial(ProbationTerms::AfterReady(BAKE));
     after(&mut machine, vec![failed(), failed(), H::WaitOver]);
     let acts = after(&mut machine, vec![failed()]);
-    assert!(matches!(acts.last(), Some(SupervisorAction::TellBackOff(why)) if why.ends_with("starts again in 250ms")));
+    assert!(
+        matches!(acts.last(), Some(SupervisorAction::TellBackOff(why)) if why.ends_with("starts again in 250ms"))
+    );
 }
 
 #[test]
@@ -214,10 +266,18 @@ fn a_program_makes_room_once_nothing_of_it_lives() {
     assert_eq!(after(&mut machine, vec![H::YieldAsked]), [SupervisorAction::TellYielded], "it has");
     let mut ended = serving(RestartOn::Failure);
     assert_eq!(after(&mut ended, vec![H::Exited(status(3)), H::YieldAsked]), []);
-    assert_eq!(after(&mut ended, vec![H::TreeGone]), [SupervisorAction::TellYielded], "instead of the restart");
+    assert_eq!(
+        after(&mut ended, vec![H::TreeGone]),
+        [SupervisorAction::TellYielded],
+        "instead of the restart"
+    );
     let mut waiting = serving(RestartOn::Failure);
     after(&mut waiting, vec![H::Exited(status(3)), H::TreeGone]);
-    assert_eq!(after(&mut waiting, vec![H::YieldAsked]), [SupervisorAction::TellYielded], "nothing lives: at once");
+    assert_eq!(
+        after(&mut waiting, vec![H::YieldAsked]),
+        [SupervisorAction::TellYielded],
+        "nothing lives: at once"
+    );
     assert_eq!(after(&mut waiting, vec![H::WaitOver]), [], "and nothing starts");
 }
 
@@ -232,9 +292,15 @@ fn a_program_that_ends_for_good_makes_no_room() {
 fn a_program_that_made_room_starts_again_bounded_and_by_policy() {
     let mut machine = serving(RestartOn::Failure);
     after(&mut machine, vec![H::YieldAsked, H::TreeGone]);
-    assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [SupervisorAction::Start, SupervisorAction::TellResumed]);
+    assert_eq!(
+        after(&mut machine, vec![H::ResumeAsked]),
+        [SupervisorAction::Start, SupervisorAction::TellResumed]
+    );
     assert_eq!(after(&mut machine, vec![H::Runs]), [SupervisorAction::AskReady { bounded: true }]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReadyAgain, SupervisorAction::WatchHealth]);
+    assert_eq!(
+        after(&mut machine, vec![H::Ready]),
+        [SupervisorAction::TellReadyAgain, SupervisorAction::WatchHealth]
+    );
     let acts = after(&mut machine, vec![H::Exited(status(3)), H::TreeGone]);
     assert_eq!(acts, [SupervisorAction::Await(Duration::from_millis(250))]);
 }
@@ -252,7 +318,10 @@ fn a_program_that_is_called_back_while_it_ends_starts_again_without_a_wait() {
 fn a_program_that_yielded_before_it_was_ready_is_told_as_ready_for_the_first_time() {
     let mut machine = machine(RestartOn::Failure);
     after(&mut machine, vec![H::Runs, H::YieldAsked, H::TreeGone, H::ResumeAsked, H::Runs]);
-    assert_eq!(after(&mut machine, vec![H::Ready]), [SupervisorAction::TellReady, SupervisorAction::WatchHealth]);
+    assert_eq!(
+        after(&mut machine, vec![H::Ready]),
+        [SupervisorAction::TellReady, SupervisorAction::WatchHealth]
+    );
 }
 
 #[test]
@@ -282,7 +351,10 @@ fn a_first_start_whose_port_somebody_else_took_is_begun_anew_a_few_times() {
         assert_eq!(after(&mut machine, lost()), [SupervisorAction::Start]);
     }
     let acts = after(&mut machine, lost());
-    assert!(matches!(acts.last(), Some(SupervisorAction::Finish(HostOutcome::Failed { stage: "program", .. }))), "{acts:?}");
+    assert!(
+        matches!(acts.last(), Some(SupervisorAction::Finish(HostOutcome::Failed { stage: "program", .. }))),
+        "{acts:?}"
+    );
 }
 
 /// Every order of happenings, eight deep: a program is started only when nothing of the last one lives, nothing follows

@@ -62,7 +62,9 @@ impl History {
 
 fn wanted(on: RestartOn, cause: RestartCause) -> bool {
     match (on, cause) {
-        (RestartOn::Always, _) | (RestartOn::Failure, RestartCause::Failure | RestartCause::Unhealthy) => true,
+        (RestartOn::Always, _) | (RestartOn::Failure, RestartCause::Failure | RestartCause::Unhealthy) => {
+            true
+        }
         (RestartOn::Failure, RestartCause::Success) | (RestartOn::Never, _) => false,
     }
 }
@@ -74,9 +76,9 @@ fn wait(policy: &RestartPolicy, streak: u32) -> Duration {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
-        use crate::spec::Backoff;
-        use crate::spec::amount::Span;
+    use super::*;
+    use crate::spec::Backoff;
+    use crate::spec::amount::Span;
 
     fn policy(on: RestartOn, limit: u32) -> RestartPolicy {
         let backoff = Backoff(Span::millis(250), Span::secs(2));

@@ -151,8 +151,10 @@ pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
             Ok(Some(Answer::Stopping { .. })) => return,
             Ok(Some(_)) => {}
             Ok(None) => {
-                let mut interests =
-                    [Interest::new(link.as_fd(), Readiness::Read), Interest::new(incumbent.as_fd(), Readiness::Read)];
+                let mut interests = [
+                    Interest::new(link.as_fd(), Readiness::Read),
+                    Interest::new(incumbent.as_fd(), Readiness::Read),
+                ];
                 drop(poll::wait(&mut interests, None));
                 if interests[0].ready() && link.fill().is_err() {
                     drop(incumbent.wait_ended(None));
@@ -192,9 +194,9 @@ fn ended(source: io::Error) -> LinkError {
 
 #[cfg(test)]
 mod tests {
-        use tenure_core::protocol::wire::{Abort, ControlRequest, Prepared};
+    use tenure_core::protocol::wire::{Abort, ControlRequest, Prepared};
 
-        use super::*;
+    use super::*;
 
     fn links() -> (DescriptorLink, DescriptorLink) {
         let (left, right) = UnixStream::pair().expect("a pair");
@@ -232,7 +234,8 @@ mod tests {
     #[test]
     fn what_was_said_before_an_end_is_heard() {
         let (mut incumbent, successor) = links();
-        let abort = ControlRequest::Abort(Abort { why: "x".into(), ends: true, back: false, blameless: false });
+        let abort =
+            ControlRequest::Abort(Abort { why: "x".into(), ends: true, back: false, blameless: false });
         successor.send(&abort, &[]).expect("sends");
         drop(successor);
         assert_eq!(read::<ControlRequest>(&mut incumbent).expect("reads"), abort);

@@ -17,7 +17,7 @@ use crate::kit::worker::Worker;
 use crate::status::Status;
 
 use super::last_good::LastGood;
-use super::post::Mailbox;
+use super::mailbox::Mailbox;
 use super::relay::ProxiedListeners;
 
 /// Everything that stays the same between two starts.
@@ -84,7 +84,8 @@ impl Resources {
         let spec = brief.spec;
         let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(ResourceError::State)?;
         let own = StateDir::at(&brief.state_dir, &brief.scope).map_err(ResourceError::State)?;
-        let relay = ProxiedListeners::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
+        let relay =
+            ProxiedListeners::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
         let relay = relay.map_err(failed("its proxied listeners"))?;
         let mut names = brief.listeners;
         names.retain(|name| !relay.keeps(name));

@@ -57,7 +57,7 @@ impl MailboxSender {
 
 #[cfg(test)]
 mod tests {
-        use super::*;
+    use super::*;
 
     #[test]
     fn what_an_earlier_start_says_is_dropped() {

@@ -16,8 +16,8 @@ use tenure_core::record::ledger::{HostRecord, Proved};
 use tenure_core::spec::Kind;
 use tenure_sys::process::ProcessHandle;
 
+use crate::handoff::descriptor_link::DescriptorLink;
 use crate::handoff::hand_over::HandOver;
-use crate::handoff::parcel::DescriptorLink;
 use crate::ownership::Ownership;
 use crate::status::Status;
 use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
@@ -126,8 +126,10 @@ impl HandoffContext {
             let why = format!("pid {pid}, from which it took over itself, is not gone yet");
             return Err(Answer::goes_on(why));
         }
-        let link =
-            stream.try_clone().and_then(DescriptorLink::new).map_err(|error| Answer::refused(error.to_string()))?;
+        let link = stream
+            .try_clone()
+            .and_then(DescriptorLink::new)
+            .map_err(|error| Answer::refused(error.to_string()))?;
         inner.busy = true;
         Ok(link)
     }

@@ -8,7 +8,7 @@ use clap::Command;
 use clap::builder::StyledStr;
 use clap::builder::styling::Style;
 
-use super::pages::{Rows, page};
+use super::help::{Rows, page};
 
 /// The commands as a person looks for them. Each that is not hidden stands here once.
 pub(crate) const GROUPS: [(&str, &[&str]); 5] = [
@@ -98,10 +98,10 @@ fn section(header: Style, heading: &str, rows: Rows) -> String {
 
 #[cfg(test)]
 mod tests {
-        use std::collections::BTreeSet;
+    use std::collections::BTreeSet;
 
-        use super::*;
-        use crate::args::{command, read};
+    use super::*;
+    use crate::args::{command, read};
 
     /// Every command that is shown, by its words.
     fn shown() -> Vec<String> {

@@ -12,7 +12,7 @@ use tenure_core::spec::build::globs::{self, Globs};
 use tenure_core::spec::build::{self, BuildError, Content};
 use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
 
-use super::places::{WatchedDirectories, WatchedRole};
+use super::watched::{WatchedDirectories, WatchedRole};
 use crate::reason;
 
 /// Changes that do not concern the build and are passed over for one answer: a millisecond's work. Whoever makes more of

@@ -94,12 +94,12 @@ fn is_named(state: &StateDir, name: &str, lock: &FileLock) -> Result<bool, Progr
 
 #[cfg(test)]
 mod tests {
-        use std::fs;
-        use std::os::unix::fs::PermissionsExt;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
 
-        use tempfile::TempDir;
+    use tempfile::TempDir;
 
-        use super::*;
+    use super::*;
 
     const NONE: Duration = Duration::ZERO;
 

@@ -65,9 +65,9 @@ impl WatchedRole {
 
 #[cfg(test)]
 mod tests {
-        use tenure_sys::watch::{Extent, Watches};
+    use tenure_sys::watch::{Extent, Watches};
 
-        use super::*;
+    use super::*;
 
     fn globs(patterns: &[&str]) -> Globs {
         Globs::new(&patterns.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>()).expect("patterns")
