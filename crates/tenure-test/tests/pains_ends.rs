@@ -1,8 +1,12 @@
 //! How a worker ends: all of it, provably, on one path, and nobody else with it.
 
+use std::os::fd::AsFd;
+use std::path::Path;
+
 use tenure_core::store::event::What;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::spawn::{self, Launch};
 use tenure_test::kept::{self, Kept};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::{Output, Running};
@@ -271,6 +275,27 @@ fn a_lock_that_no_verified_process_holds_is_named_and_nobody_is_signalled() {
 }
 
 #[test]
+fn what_has_inherited_the_lock_of_somebody_who_lives_and_is_not_ours_is_named_and_not_ended() {
+    let kept = Kept::with(TENURE, PROGRAM, &[]);
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+    let file = std::fs::File::options().write(true).open(kept.state().join("program")).expect("it is there");
+    file.lock().expect("nobody else holds it");
+    let args = ["1000".into()];
+    let launch =
+        Launch { args: &args, fds: &[file.as_fd()], ..Launch::new(Path::new("/bin/sleep"), Path::new("/")) };
+    let heir = spawn::child(&launch).expect("it can be started");
+    let refused = kept.ensure().run().expect(1);
+    assert_eq!(refused.state(), "survivor", "{}", refused.stdout);
+    assert!(kept::message(&refused).contains(&heir.pid().to_string()), "{}", refused.stdout);
+    assert!(!heir.handle().has_ended(), "it is not ours");
+    heir.kill().expect("our own child");
+    drop(file);
+    kept.ensure().run().expect(0);
+    kept.stop().run().expect(0);
+}
+
+#[test]
 fn records_of_another_boot_are_void() {
     let kept = Kept::with(TENURE, PROGRAM, &[]);
     kept.ensure().run().expect(0);
@@ -279,8 +304,7 @@ fn records_of_another_boot_are_void() {
     let before = Identity { boot: "11111111-2222-3333-4444-555555555555".to_owned(), ..innocent.identity() };
     kept.forge(|ledger| {
         ledger.lineage = vec![before.clone()];
-        ledger.booting_until =
-            Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
+        ledger.booting_until = Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
         if let Some(program) = &mut ledger.program {
             program.shim = Some(before.clone());
             program.identity = Some(before.clone());

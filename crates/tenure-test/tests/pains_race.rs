@@ -69,7 +69,7 @@ fn booting_is_waited_for_and_never_killed_inside_its_budget() {
 
     let file = kept.file("1.0.0").display().to_string();
     let hurried = |file: &str| {
-        let words = ["ensure", "w", "--json", "--timeout", "500ms", "--config", file];
+        let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", file];
         kept.sandbox.tenure(words).env("TENURE_WEDGED_AFTER", "100ms").run()
     };
     let warming = hurried(&file).expect(124);
@@ -95,7 +95,7 @@ fn a_launcher_that_gives_up_leaves_a_boot_that_goes_on() {
     let word = format!("meet={}", kept.sandbox.path().join("boot").display());
     kept.offer("1.0.0").words(&[&word]).write();
     let file = kept.file("1.0.0").display().to_string();
-    let words = ["ensure", "w", "--json", "--timeout", "500ms", "--accept-warming", "--config", &file];
+    let words = ["ensure", "w", "--json", "--timeout", "2s", "--accept-warming", "--config", &file];
     let gave_up = kept.sandbox.tenure(words).run().expect(0);
     assert_eq!(gave_up.state(), "warming", "warming is not an error: {}", gave_up.stdout);
     let booting = meeting.meet();

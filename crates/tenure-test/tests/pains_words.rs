@@ -97,7 +97,7 @@ fn stdout_is_data_only_when_something_is_in_the_way() {
     both("gate-held", 8, |flag| call(&["ensure", "w", "--timeout", "300ms", flag]));
     met.release();
     let booting = boot.meet();
-    both("warming", 124, |flag| call(&["ensure", "w", "--timeout", "300ms", flag]));
+    both("warming", 124, |flag| call(&["ensure", "w", "--timeout", "2s", flag]));
     document(&kept.status().expect(7), "booting");
     document(&kept.stop().run().expect(0), "stopped");
     drop(booting);

@@ -13,7 +13,7 @@ const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
 /// `tenure COMMAND w` of an installation, by somebody in a hurry.
 fn hurried<'kept>(kept: &'kept Kept, command: &str, version: &str) -> Call<'kept> {
     let file = kept.file(version).display().to_string();
-    kept.sandbox.tenure([command, "w", "--json", "--timeout", "500ms", "--config", &file])
+    kept.sandbox.tenure([command, "w", "--json", "--timeout", "2s", "--config", &file])
 }
 
 #[test]

@@ -243,7 +243,7 @@ fn who_does_not_wait_for_an_upgrade_that_boots_is_told_of_it_and_to_end_nobody()
     kept.offer("2.0.0").ready(Some("{ notify = true }")).line("overlap = true").write();
     let file = kept.file("2.0.0").display().to_string();
     let hasty = || {
-        let words = ["ensure", "w", "--json", "--timeout", "300ms", "--config", &file];
+        let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &file];
         kept.sandbox.tenure(words).run()
     };
     assert_eq!(hasty().state(), "warming");

@@ -125,7 +125,7 @@ fn a_version_that_still_boots_is_pinned_when_it_stands_and_not_before() {
     kept.offer("1.0.0").words(&[&format!("meet={}", kept.sandbox.path().join("boot").display())]).write();
     let config = kept.file("1.0.0").display().to_string();
     // Its launcher has gone: nobody holds the gate, and the worker boots on.
-    let words = ["ensure", "w", "--json", "--timeout", "300ms", "--config", &config];
+    let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &config];
     let warming = kept.sandbox.tenure(words).run().expect(124);
     let booting = meeting.meet();
     let early = kept.sandbox.tenure(["pin", "w", "1.0.0", "--json", "--timeout", "300ms"]).run();
@@ -154,7 +154,7 @@ fn a_version_that_says_at_the_end_of_its_boot_that_it_is_another_is_no_matter_of
     let offer = kept.offer("2.0.0").words(&["claims=1.0.0", &meets, "flood=8000000", "notify"]);
     offer.ready(Some("{ notify = true }")).write();
     let config = kept.file("2.0.0").display().to_string();
-    let words = ["ensure", "w", "--json", "--timeout", "300ms", "--config", &config];
+    let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &config];
     kept.sandbox.tenure(words).run().expect(124);
     let booting = meeting.meet();
     let pin = kept.pin("2.0.0").start();

@@ -5,10 +5,10 @@
 //! is up, that costs one connection and one answer; if not, one launcher starts it and all others get the same one.
 //!
 //! ```no_run
-//! use tenure::{Ensured, Order, Spec};
+//! use tenure::{Ensured, Request, Spec};
 //!
 //! let spec = Spec::of_command(vec!["/usr/bin/redis-server".into()], "/tmp".into());
-//! match tenure::ensure(&Order::new("cache".parse()?, spec)?)? {
+//! match tenure::ensure(&Request::new("cache".parse()?, spec)?)? {
 //!     Ensured::Serving(how, worker) => println!("{how:?}: generation {}", worker.hello.generation),
 //!     Ensured::Warming(_) => println!("it is still booting"),
 //!     Ensured::Down => println!("starting was not allowed"),

@@ -69,9 +69,9 @@ fn strict_fails_where_it_would_warn() {
 fn a_worker_that_boots_for_longer_than_the_caller_waits_is_warming() {
     let sandbox = Sandbox::new();
     let slow = r#"{"command":["sleep","1000"],"ready":"notify"}"#;
-    let first = sandbox.call_with("ensure slow --timeout 200ms --spec -", slow);
+    let first = sandbox.call_with("ensure slow --timeout 2s --spec -", slow);
     assert_words!(sandbox, first);
-    let again = sandbox.call_with("ensure slow --timeout 200ms --accept-warming --json --spec -", slow);
+    let again = sandbox.call_with("ensure slow --timeout 2s --accept-warming --json --spec -", slow);
     assert_eq!((again.code, &again.document()["state"]), (Some(0), &"warming".into()));
     assert_eq!(sandbox.call("status slow").code, Some(7));
 }

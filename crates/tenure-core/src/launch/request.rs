@@ -30,11 +30,11 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
 /// A request for a worker.
 ///
 /// ```no_run
-/// use tenure::{Order, Spec};
+/// use tenure_core::{Request, Spec};
 ///
 /// let spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
-/// let order = Order::new("memory".parse()?, spec)?;
-/// let ensured = tenure::ensure(&order)?;
+/// let request = Request::new("memory".parse()?, spec)?;
+/// let ensured = tenure_core::ensure(&request)?;
 /// println!("{:?}", ensured.endpoints());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -153,17 +153,24 @@ pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<b
 pub fn holders(file: &File) -> Vec<u32> {
     let Some(wanted) = named(file) else { return Vec::new() };
     let mut found: Vec<u32> =
-        procfs::pids().into_iter().filter(|pid| holds(*pid, wanted, LockMode::AnyHow)).collect();
+        procfs::pids().into_iter().filter(|pid| locks_of(*pid, wanted).next().is_some()).collect();
     found.sort_unstable();
     found
 }
 
-/// Tells whether the process with this number holds the exclusive lock of this file by a descriptor that it inherited.
+/// Who took the exclusive lock of this file that the process with this number holds by a descriptor that it inherited; `None`
+/// where it holds none of that kind.
 ///
 /// Inherited means that somebody else took the lock: the kernel keeps the number of the taker with it. Somebody who took the
-/// lock himself, to look or to wait, thus holds none, and neither does anybody who has the file open without it.
-pub(crate) fn is_heir(pid: u32, file: &File) -> bool {
-    named(file).is_some_and(|wanted| holds(pid, wanted, LockMode::Inherited))
+/// lock himself, to look or to wait, thus has inherited none, and neither has anybody who has the file open without it. The
+/// taker may have ended, and its number may be anybody's: see [`has_taken`].
+pub(crate) fn inherited_from(pid: u32, file: &File) -> Option<u32> {
+    takers(pid, named(file)?).find(|taker| *taker != pid)
+}
+
+/// Tells whether the process with this number has itself taken the exclusive lock of this file, and holds it.
+pub(crate) fn has_taken(pid: u32, file: &File) -> bool {
+    named(file).is_some_and(|wanted| takers(pid, wanted).any(|taker| taker == pid))
 }
 
 /// Device and inode.
@@ -171,31 +178,35 @@ fn named(file: &File) -> Option<(u64, u64)> {
     file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
 }
 
-/// How a lock is held.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum LockMode {
-    AnyHow,
-    Inherited,
+/// A lock as `fdinfo` shows it.
+#[derive(Debug, PartialEq, Eq)]
+struct Shown {
+    exclusive: bool,
+    taker: Option<u32>,
 }
 
-/// Tells whether a descriptor of the process has the file open and its description holds a lock.
-fn holds(pid: u32, wanted: (u64, u64), how: LockMode) -> bool {
-    let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else { return false };
-    entries.filter_map(Result::ok).any(|entry| {
+/// The locks of the descriptions by which a process has the file open.
+fn locks_of(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = Shown> {
+    let entries = fs::read_dir(procfs::path(pid, "fd")).into_iter().flatten().filter_map(Result::ok);
+    let of_file = move |entry: &fs::DirEntry| {
         fs::metadata(entry.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted)
-            && fs::read_to_string(procfs::path(pid, "fdinfo").join(entry.file_name()))
-                .is_ok_and(|info| info.lines().any(|line| shows(line, pid, how)))
+    };
+    entries.filter(of_file).flat_map(move |entry| {
+        let info =
+            fs::read_to_string(procfs::path(pid, "fdinfo").join(entry.file_name())).unwrap_or_default();
+        info.lines().filter_map(shown).collect::<Vec<_>>()
     })
 }
 
+fn takers(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = u32> {
+    locks_of(pid, wanted).filter(|lock| lock.exclusive).filter_map(|lock| lock.taker)
+}
+
 /// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo` (`proc_locks(5)`).
-fn shows(line: &str, pid: u32, how: LockMode) -> bool {
+fn shown(line: &str) -> Option<Shown> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
-    let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return false };
-    match how {
-        LockMode::AnyHow => true,
-        LockMode::Inherited => *kind == "WRITE" && taker.parse() != Ok(pid),
-    }
+    let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return None };
+    Some(Shown { exclusive: *kind == "WRITE", taker: taker.parse().ok() })
 }
 
 #[cfg(test)]
@@ -217,13 +228,11 @@ mod tests {
     }
 
     #[test]
-    fn a_lock_is_inherited_where_somebody_else_took_it() {
-        let line = "lock:\t1: FLOCK  ADVISORY  WRITE 41 fe:01:77 0 EOF";
-        assert!(shows(line, 42, LockMode::Inherited) && shows(line, 41, LockMode::AnyHow));
-        assert!(!shows(line, 41, LockMode::Inherited), "its taker");
-        let look = "lock:\t1: FLOCK  ADVISORY  READ 41 fe:01:77 0 EOF";
-        assert!(!shows(look, 42, LockMode::Inherited) && shows(look, 42, LockMode::AnyHow));
-        let other = "lock:\t2: POSIX  ADVISORY  WRITE 41 fe:01:77 0 EOF";
-        assert!(!shows(other, 42, LockMode::AnyHow) && !shows("pos:\t0", 42, LockMode::AnyHow));
+    fn the_kernel_tells_who_took_a_lock() {
+        let taken = |line| shown(line).map(|lock| (lock.exclusive, lock.taker));
+        assert_eq!(taken("lock:\t1: FLOCK  ADVISORY  WRITE 41 fe:01:77 0 EOF"), Some((true, Some(41))));
+        assert_eq!(taken("lock:\t1: FLOCK  ADVISORY  READ 41 fe:01:77 0 EOF"), Some((false, Some(41))));
+        assert_eq!(taken("lock:\t2: POSIX  ADVISORY  WRITE 41 fe:01:77 0 EOF"), None);
+        assert_eq!(taken("pos:\t0"), None);
     }
 }

@@ -12,12 +12,15 @@ use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 
 use crate::linux::identity::Identity;
-use crate::linux::lock::is_heir;
+use crate::linux::lock::{has_taken, inherited_from};
 use crate::linux::process::{self, Delivery, ExitStatus, GoneReason, ProcessHandle, Signal, Verified};
 use crate::linux::procfs;
 
 /// The variable in the environment that marks what a worker has started.
 const COOKIE: &str = "TENURE_COOKIE";
+
+/// How an entry of the environment begins that is a mark.
+const MARKED: &str = "TENURE_COOKIE=";
 
 /// Makes the caller the parent of every orphan below it (`PR_SET_CHILD_SUBREAPER`), so that none escapes upwards.
 pub fn set_subreaper() -> io::Result<()> {
@@ -105,15 +108,22 @@ pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
 
 /// Handles of the processes, the caller excepted, that hold the exclusive lock of this file by a descriptor that they
 /// inherited; each was looked at again after its handle was opened.
+///
+/// Who inherited it from a living process that still holds it, and that neither is the caller nor carries a mark, is not
+/// among them: that process is a stranger, and what it has started is its own.
 #[must_use]
 pub fn heirs_of(lock: &fs::File) -> Vec<ProcessHandle> {
     let own = std::process::id();
+    let is_strangers = |taker: u32| {
+        taker != own && has_taken(taker, lock) && mark_of(taker, MARKED.as_bytes(), MARKED.len()).is_none()
+    };
+    let is_heir = |pid: u32| inherited_from(pid, lock).is_some_and(|taker| !is_strangers(taker));
     let heir = |pid: u32| {
-        if pid == own || !is_heir(pid, lock) {
+        if pid == own || !is_heir(pid) {
             return None;
         }
         let handle = ProcessHandle::open(pid).ok()?;
-        (is_heir(pid, lock) && !handle.has_ended()).then_some(handle)
+        (is_heir(pid) && !handle.has_ended()).then_some(handle)
     };
     procfs::pids().into_iter().filter_map(heir).collect()
 }
