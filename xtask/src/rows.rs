@@ -25,7 +25,7 @@ const LISTED: [Listed; 2] = [
     },
     Listed {
         source: "crates/tenure-cli/src/",
-        name: "State",
+        name: "AnswerState",
         page: "docs/reference/exit-codes.md",
         heading: "state",
     },

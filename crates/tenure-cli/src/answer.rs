@@ -5,7 +5,6 @@
 use tenure_core::ErrorKind;
 
 /// What a call ended with.
-#[expect(clippy::enum_variant_names, reason = "the state in `StateUnusable` is the directory of that name")]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AnswerState {
     /// A worker was up and is acceptable; a degraded one warns.

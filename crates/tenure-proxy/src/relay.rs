@@ -198,7 +198,7 @@ impl Relay {
         match std::mem::replace(&mut self.stage, RelayStage::Waiting) {
             RelayStage::Connecting(program, _) => self.stage = RelayStage::Relaying(program),
             stage @ (RelayStage::Waiting | RelayStage::Relaying(_) | RelayStage::Leaving(_)) => {
-                self.stage = stage
+                self.stage = stage;
             }
         }
         // The client's edges were not listened to until now. What the program says from now on has an edge of its own: read in

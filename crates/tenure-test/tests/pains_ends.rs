@@ -304,7 +304,8 @@ fn records_of_another_boot_are_void() {
     let before = Identity { boot: "11111111-2222-3333-4444-555555555555".to_owned(), ..innocent.identity() };
     kept.forge(|ledger| {
         ledger.lineage = vec![before.clone()];
-        ledger.booting_until = Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
+        ledger.booting_until =
+            Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
         if let Some(program) = &mut ledger.program {
             program.shim = Some(before.clone());
             program.identity = Some(before.clone());

@@ -258,7 +258,7 @@ fn succeed(
         // It goes on without us, under the gate.
         Ok(StartOutcome::StillBooting) => {}
         Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::Failed(_)) | Err(_) => {
-            gate.is_ours_again()
+            gate.is_ours_again();
         }
     }
     if let Ok(StartOutcome::Failed(failure)) = outcome {

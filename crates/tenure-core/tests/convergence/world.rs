@@ -413,7 +413,7 @@ impl World {
                 }
             }
             ReplaceReason::Older { .. } | ReplaceReason::Failed { .. } | ReplaceReason::Stalled { .. } => {
-                self.epoch.replaced += 1
+                self.epoch.replaced += 1;
             }
         }
     }

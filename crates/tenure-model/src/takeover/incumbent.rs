@@ -34,7 +34,7 @@ pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: IncumbentEv
     let Phase::Incumbent(state) = s.at(slot).phase else { return };
     match heard {
         IncumbentEvent::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => {
-            s.worker(slot).accepts = false
+            s.worker(slot).accepts = false;
         }
         IncumbentEvent::Active => acknowledged(rules, s, slot),
         IncumbentEvent::Reclaimed => {

@@ -306,7 +306,7 @@ fn fail(rules: &Scenario, s: &mut State, slot: u8) {
             incumbent::hear(rules, s, slot, IncumbentEvent::NotQuiesced);
         }
         Phase::Incumbent(Incumbent::Reclaiming) => {
-            incumbent::hear(rules, s, slot, IncumbentEvent::NotReclaimed)
+            incumbent::hear(rules, s, slot, IncumbentEvent::NotReclaimed);
         }
         Phase::Successor(_) => {
             s.worker(slot).news = News::Failed;

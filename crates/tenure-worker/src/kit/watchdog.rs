@@ -92,7 +92,7 @@ fn watch(status: &Status, holding: &Arc<Ownership>) {
         match due {
             None => {}
             Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => {
-                watched_from = now
+                watched_from = now;
             }
             Some(DeadlineEnd { cause, .. }) => end_process(cause, status, holding),
         }

@@ -16,7 +16,7 @@ use super::restarts::{History, RestartCause, Ruling};
 
 /// Where the program stands.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-enum ProgramState {
+enum Phase {
     /// Started for the first time; not ready.
     Booting,
     /// Started again; not ready.
@@ -48,7 +48,7 @@ enum AfterEnd {
 /// The machine of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Supervisor {
-    state: ProgramState,
+    state: Phase,
     policy: RestartPolicy,
     failures_allowed: u32,
     probation: ProbationTerms,
@@ -71,7 +71,7 @@ impl Supervisor {
         failures_allowed: u32,
         probation: ProbationTerms,
     ) -> (Self, SupervisorAction) {
-        let (state, history) = (ProgramState::Booting, History::default());
+        let (state, history) = (Phase::Booting, History::default());
         let told = false;
         (
             Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history },
@@ -102,58 +102,54 @@ impl Supervisor {
 
     fn stop(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            ProgramState::Booting
-            | ProgramState::Again
-            | ProgramState::Trial { .. }
-            | ProgramState::Serving { .. } => self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree]),
-            ProgramState::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
-            ProgramState::Waiting | ProgramState::Yielded => self.finish(HostOutcome::Stopped),
-            ProgramState::Over => Vec::new(),
+            Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. } => {
+                self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree])
+            }
+            Phase::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
+            Phase::Waiting | Phase::Yielded => self.finish(HostOutcome::Stopped),
+            Phase::Over => Vec::new(),
         }
     }
 
     fn make_room(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            ProgramState::Booting
-            | ProgramState::Again
-            | ProgramState::Trial { .. }
-            | ProgramState::Serving { .. } => {
-                self.state = ProgramState::Ending(AfterEnd::Yield);
+            Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. } => {
+                self.state = Phase::Ending(AfterEnd::Yield);
                 vec![SupervisorAction::EndTree]
             }
-            ProgramState::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
-                self.state = ProgramState::Ending(AfterEnd::Yield);
+            Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
+                self.state = Phase::Ending(AfterEnd::Yield);
                 Vec::new()
             }
-            ProgramState::Waiting | ProgramState::Yielded => {
-                self.state = ProgramState::Yielded;
+            Phase::Waiting | Phase::Yielded => {
+                self.state = Phase::Yielded;
                 vec![SupervisorAction::TellYielded]
             }
             // An end that was decided is not taken back; who asked hears of it with the end of this worker.
-            ProgramState::Ending(AfterEnd::Yield | AfterEnd::Finish(_)) | ProgramState::Over => Vec::new(),
+            Phase::Ending(AfterEnd::Yield | AfterEnd::Finish(_)) | Phase::Over => Vec::new(),
         }
     }
 
     fn resume(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            ProgramState::Yielded => {
-                self.state = ProgramState::Again;
+            Phase::Yielded => {
+                self.state = Phase::Again;
                 vec![SupervisorAction::Start, SupervisorAction::TellResumed]
             }
-            ProgramState::Ending(AfterEnd::Yield) => {
-                self.state = ProgramState::Ending(AfterEnd::Restart(Duration::ZERO));
+            Phase::Ending(AfterEnd::Yield) => {
+                self.state = Phase::Ending(AfterEnd::Restart(Duration::ZERO));
                 vec![SupervisorAction::TellResumed]
             }
             // It has never stopped.
-            ProgramState::Booting
-            | ProgramState::Again
-            | ProgramState::Trial { .. }
-            | ProgramState::Serving { .. }
-            | ProgramState::Waiting
-            | ProgramState::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
+            Phase::Booting
+            | Phase::Again
+            | Phase::Trial { .. }
+            | Phase::Serving { .. }
+            | Phase::Waiting
+            | Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
                 vec![SupervisorAction::TellResumed]
             }
-            ProgramState::Ending(AfterEnd::Finish(_)) | ProgramState::Over => Vec::new(),
+            Phase::Ending(AfterEnd::Finish(_)) | Phase::Over => Vec::new(),
         }
     }
 
@@ -161,68 +157,63 @@ impl Supervisor {
     fn go_on(&mut self, happening: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
         use SupervisorEvent as H;
         match (&self.state, happening) {
-            (ProgramState::Booting, H::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
-            (ProgramState::Again, H::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
-            (ProgramState::Booting | ProgramState::Again, H::Ready) => self.ready(),
-            (ProgramState::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
+            (Phase::Booting, H::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
+            (Phase::Again, H::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
+            (Phase::Booting | Phase::Again, H::Ready) => self.ready(),
+            (Phase::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
                 self.fail("program", message, Vec::new())
             }
-            (
-                ProgramState::Booting | ProgramState::Trial { .. } | ProgramState::Serving { .. },
-                H::NeverReady(message),
-            ) => self.fail("readiness", message, vec![SupervisorAction::EndTree]),
-            (
-                ProgramState::Booting
-                | ProgramState::Again
-                | ProgramState::Trial { .. }
-                | ProgramState::Serving { .. },
-                H::Denied(why),
-            ) => self.fail("takeover", why, vec![SupervisorAction::EndTree]),
-            (ProgramState::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
-            (ProgramState::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
-            (ProgramState::Booting, H::TreeGone) => {
+            (Phase::Booting | Phase::Trial { .. } | Phase::Serving { .. }, H::NeverReady(message)) => {
+                self.fail("readiness", message, vec![SupervisorAction::EndTree])
+            }
+            (Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. }, H::Denied(why)) => {
+                self.fail("takeover", why, vec![SupervisorAction::EndTree])
+            }
+            (Phase::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
+            (Phase::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
+            (Phase::Booting, H::TreeGone) => {
                 let acts = self.fail("program", before_ready(Exit::Lost), Vec::new());
                 self.gone(acts)
             }
-            (ProgramState::Trial { .. }, H::Exited(exit)) => self.exited_on_trial(exit),
-            (ProgramState::Trial { .. }, H::TreeGone) => {
+            (Phase::Trial { .. }, H::Exited(exit)) => self.exited_on_trial(exit),
+            (Phase::Trial { .. }, H::TreeGone) => {
                 let acts = self.exited_on_trial(Exit::Lost);
                 self.gone(acts)
             }
-            (ProgramState::Trial { failures }, H::WaitOver) => self.proved(*failures),
-            (ProgramState::Again, H::CannotRun(message)) => {
+            (Phase::Trial { failures }, H::WaitOver) => self.proved(*failures),
+            (Phase::Again, H::CannotRun(message)) => {
                 self.again(RestartCause::Failure, message, Vec::new(), now)
             }
-            (ProgramState::Again, H::NoProgram(message)) => self.give_up(message),
-            (ProgramState::Again, H::NeverReady(message)) => {
+            (Phase::Again, H::NoProgram(message)) => self.give_up(message),
+            (Phase::Again, H::NeverReady(message)) => {
                 self.again(RestartCause::Failure, message, vec![SupervisorAction::EndTree], now)
             }
-            (ProgramState::Again | ProgramState::Serving { .. }, H::Exited(exit)) => self.exited(exit, now),
-            (ProgramState::Again | ProgramState::Serving { .. }, H::TreeGone) => {
+            (Phase::Again | Phase::Serving { .. }, H::Exited(exit)) => self.exited(exit, now),
+            (Phase::Again | Phase::Serving { .. }, H::TreeGone) => {
                 let acts = self.exited(Exit::Lost, now);
                 self.gone(acts)
             }
-            (ProgramState::Trial { .. } | ProgramState::Serving { .. }, H::Passed) => self.passed(),
-            (ProgramState::Trial { failures } | ProgramState::Serving { failures }, H::Failed(why)) => {
+            (Phase::Trial { .. } | Phase::Serving { .. }, H::Passed) => self.passed(),
+            (Phase::Trial { failures } | Phase::Serving { failures }, H::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
             }
-            (ProgramState::Ending(_), H::TreeGone) => self.gone(Vec::new()),
-            (ProgramState::Waiting, H::WaitOver) => {
-                self.state = ProgramState::Again;
+            (Phase::Ending(_), H::TreeGone) => self.gone(Vec::new()),
+            (Phase::Waiting, H::WaitOver) => {
+                self.state = Phase::Again;
                 vec![SupervisorAction::Start]
             }
 
             // What a start that is over, or a check that was overtaken, still has to say.
             (
-                ProgramState::Booting
-                | ProgramState::Again
-                | ProgramState::Trial { .. }
-                | ProgramState::Serving { .. }
-                | ProgramState::Ending(_)
-                | ProgramState::Waiting
-                | ProgramState::Yielded
-                | ProgramState::Over,
+                Phase::Booting
+                | Phase::Again
+                | Phase::Trial { .. }
+                | Phase::Serving { .. }
+                | Phase::Ending(_)
+                | Phase::Waiting
+                | Phase::Yielded
+                | Phase::Over,
                 _,
             ) => Vec::new(),
         }
@@ -230,25 +221,25 @@ impl Supervisor {
 
     /// Its probation is over.
     fn proved(&mut self, failures: u32) -> Vec<SupervisorAction> {
-        self.state = ProgramState::Serving { failures };
+        self.state = Phase::Serving { failures };
         self.tell_ready()
     }
 
     /// Another start gets another port; what became of this one was nobody's fault.
     fn begin_anew(&mut self, why: String) -> Vec<SupervisorAction> {
         self.ports_lost += 1;
-        self.state = ProgramState::Ending(AfterEnd::Anew);
+        self.state = Phase::Ending(AfterEnd::Anew);
         vec![SupervisorAction::TellBackOff(why), SupervisorAction::EndTree]
     }
 
     /// The program serves: on probation, where it is its first time in the place of another one.
     fn ready(&mut self) -> Vec<SupervisorAction> {
-        let Some(time) = self.probation.time().filter(|_| self.state == ProgramState::Booting) else {
-            self.state = ProgramState::Serving { failures: 0 };
+        let Some(time) = self.probation.time().filter(|_| self.state == Phase::Booting) else {
+            self.state = Phase::Serving { failures: 0 };
             let told = if self.told { vec![SupervisorAction::TellReadyAgain] } else { self.tell_ready() };
             return told.into_iter().chain([SupervisorAction::WatchHealth]).collect();
         };
-        self.state = ProgramState::Trial { failures: 0 };
+        self.state = Phase::Trial { failures: 0 };
         let told = match self.probation {
             ProbationTerms::None | ProbationTerms::BeforeReady(_) => Vec::new(),
             ProbationTerms::AfterReady(_) => self.tell_ready(),
@@ -262,7 +253,7 @@ impl Supervisor {
     }
 
     fn passed(&mut self) -> Vec<SupervisorAction> {
-        let (ProgramState::Trial { failures } | ProgramState::Serving { failures }) = &mut self.state else {
+        let (Phase::Trial { failures } | Phase::Serving { failures }) = &mut self.state else {
             return Vec::new();
         };
         if std::mem::take(failures) == 0 { Vec::new() } else { vec![SupervisorAction::TellRecovered] }
@@ -281,7 +272,7 @@ impl Supervisor {
     }
 
     fn end(&mut self, outcome: HostOutcome, acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
-        self.state = ProgramState::Ending(AfterEnd::Finish(outcome));
+        self.state = Phase::Ending(AfterEnd::Finish(outcome));
         acts
     }
 
@@ -307,10 +298,9 @@ impl Supervisor {
     }
 
     fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<SupervisorAction> {
-        let on_trial = matches!(self.state, ProgramState::Trial { .. });
+        let on_trial = matches!(self.state, Phase::Trial { .. });
         if failures < self.failures_allowed {
-            self.state =
-                if on_trial { ProgramState::Trial { failures } } else { ProgramState::Serving { failures } };
+            self.state = if on_trial { Phase::Trial { failures } } else { Phase::Serving { failures } };
             return vec![SupervisorAction::TellDegraded(why)];
         }
         let message = format!("its health check failed {failures} times in a row: {why}");
@@ -340,7 +330,7 @@ impl Supervisor {
             }
             (Ruling::Unwanted, RestartCause::Unhealthy) => {
                 // It still answers some, and nobody wants it restarted: say so and go on.
-                self.state = ProgramState::Serving { failures: self.failures_allowed.saturating_sub(1) };
+                self.state = Phase::Serving { failures: self.failures_allowed.saturating_sub(1) };
                 return vec![SupervisorAction::TellDegraded(why)];
             }
             (Ruling::Unwanted, RestartCause::Success) => {
@@ -356,40 +346,40 @@ impl Supervisor {
             }
         };
         acts.push(act);
-        self.state = ProgramState::Ending(end);
+        self.state = Phase::Ending(end);
         acts
     }
 
     /// What comes after a tree that is gone, behind `acts`.
     fn gone(&mut self, mut acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
-        match std::mem::replace(&mut self.state, ProgramState::Over) {
-            ProgramState::Ending(AfterEnd::Anew) => {
-                self.state = ProgramState::Booting;
+        match std::mem::replace(&mut self.state, Phase::Over) {
+            Phase::Ending(AfterEnd::Anew) => {
+                self.state = Phase::Booting;
                 acts.push(SupervisorAction::Start);
             }
-            ProgramState::Ending(AfterEnd::Restart(wait)) => {
-                self.state = ProgramState::Waiting;
+            Phase::Ending(AfterEnd::Restart(wait)) => {
+                self.state = Phase::Waiting;
                 acts.push(SupervisorAction::Await(wait));
             }
-            ProgramState::Ending(AfterEnd::Yield) => {
-                self.state = ProgramState::Yielded;
+            Phase::Ending(AfterEnd::Yield) => {
+                self.state = Phase::Yielded;
                 acts.push(SupervisorAction::TellYielded);
             }
-            ProgramState::Ending(AfterEnd::Finish(outcome)) => acts.push(SupervisorAction::Finish(outcome)),
+            Phase::Ending(AfterEnd::Finish(outcome)) => acts.push(SupervisorAction::Finish(outcome)),
             // Nobody asks but of a tree whose end was noted.
-            other @ (ProgramState::Booting
-            | ProgramState::Again
-            | ProgramState::Trial { .. }
-            | ProgramState::Serving { .. }
-            | ProgramState::Waiting
-            | ProgramState::Yielded
-            | ProgramState::Over) => self.state = other,
+            other @ (Phase::Booting
+            | Phase::Again
+            | Phase::Trial { .. }
+            | Phase::Serving { .. }
+            | Phase::Waiting
+            | Phase::Yielded
+            | Phase::Over) => self.state = other,
         }
         acts
     }
 
     fn finish(&mut self, outcome: HostOutcome) -> Vec<SupervisorAction> {
-        self.state = ProgramState::Over;
+        self.state = Phase::Over;
         vec![SupervisorAction::Finish(outcome)]
     }
 }

@@ -400,7 +400,7 @@ fn proved(machine: &Supervisor, lives: bool, happening: &SupervisorEvent) -> (Su
     let (before, mut machine) = (machine, machine.clone());
     let mut lives = lives && *happening != H::TreeGone;
     for act in machine.step(happening.clone(), Duration::ZERO) {
-        assert_ne!(before.state, ProgramState::Over, "{act:?} after the end by {happening:?}");
+        assert_ne!(before.state, Phase::Over, "{act:?} after the end by {happening:?}");
         match act {
             SupervisorAction::Start => {
                 assert!(!lives, "a second tree from {before:?} by {happening:?}");
