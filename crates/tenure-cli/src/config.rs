@@ -8,13 +8,12 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use tenure_core::Scope;
-use tenure_core::Spec;
 use tenure_core::deadline::{Deadline, monotonic};
 use tenure_core::launch::version;
 use tenure_core::spec::Ready;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::origin::{Origin as Offered, StatedNow};
+use tenure_core::{Scope, Spec};
 
 use crate::args::{By, WorkerSelection};
 

@@ -5,11 +5,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tenure_core::spec::scope;
 use tenure_sys::census::{Census, SeenProcess};
 
 use crate::facts::{Access, DirectoryFacts, Facts, MachineFacts, ScopeFacts, WorkerFacts, line_of};
 use crate::finding::{Finding, Symptom};
-use tenure_core::spec::scope;
 
 /// One thing to look for.
 #[derive(Debug, Clone, Copy)]

@@ -7,14 +7,6 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use semver::Version;
-use tenure_sys::census::{Census, SeenProcess};
-use tenure_sys::dir::Blocker;
-use tenure_sys::filesystem::FileSystem;
-use tenure_sys::identity::Identity;
-use tenure_sys::kernel::{Features, WatchLimits};
-use tenure_sys::process::{Doubt, GoneReason, RunState};
-use tenure_sys::socket::ListeningSocket;
-
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
@@ -23,6 +15,13 @@ use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::record::ledger::{HostRecord, Ledger};
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::gate::Signature;
+use tenure_sys::census::{Census, SeenProcess};
+use tenure_sys::dir::Blocker;
+use tenure_sys::filesystem::FileSystem;
+use tenure_sys::identity::Identity;
+use tenure_sys::kernel::{Features, WatchLimits};
+use tenure_sys::process::{Doubt, GoneReason, RunState};
+use tenure_sys::socket::ListeningSocket;
 
 /// A part of the facts.
 pub type Gathered<T> = Result<T, Unread>;

@@ -3,11 +3,12 @@
 //! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are gone
 //! over, once for all workers. What cannot be read becomes a fact of its own.
 
-use crate::facts::{Access, DirectoryFacts, Facts, MachineFacts, Unread, WorkerFacts};
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::paths::{self, StateDir};
 use tenure_sys::census::Questions;
+
+use crate::facts::{Access, DirectoryFacts, Facts, MachineFacts, Unread, WorkerFacts};
 
 pub(crate) mod machine;
 pub(crate) mod obstacles;

@@ -7,18 +7,12 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tenure_sys::dir::{DirError, exposed, spare};
-
-use crate::finding::Fix;
-use crate::look::scope::{shows_a_hold, text_of};
 use tenure_core::deadline::{Deadline, TimedOut, wall_millis};
 use tenure_core::fault;
-use tenure_core::launch::client;
-use tenure_core::launch::client::Silence;
-use tenure_core::launch::listen;
+use tenure_core::launch::client::{self, Silence};
 use tenure_core::launch::orphans::{self, OrphanError};
 use tenure_core::launch::probe::FIRST_ANSWER;
-use tenure_core::launch::request;
+use tenure_core::launch::{listen, request};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::spec::scope::Scope;
@@ -28,6 +22,10 @@ use tenure_core::store::lease::{Lease, LeaseError, TryLease};
 use tenure_core::store::paths::{self, PathsError, StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 use tenure_core::store::settle;
+use tenure_sys::dir::{DirError, exposed, spare};
+
+use crate::finding::Fix;
+use crate::look::scope::{shows_a_hold, text_of};
 
 /// A fix was not applied, or not wholly; what it did not do stands as it was.
 #[derive(Debug, thiserror::Error)]

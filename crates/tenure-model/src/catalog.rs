@@ -1,13 +1,13 @@
 //! The scenarios that are explored, small ones for every test run and large ones for the long run, and the broken rules
 //! with the property that each must cost.
 
+use Task::{Down, Ensure, Pin, Restart, Start, Stop, Unpin};
+
 use crate::invariant::{
     BOUNDED, DOWN, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_PROGRAM, PATH, PINNED, PUT_BACK, REST,
     SOUND, witness,
 };
 use crate::scenario::{Limits, Mutation, Scenario, Task};
-
-use Task::{Down, Ensure, Pin, Restart, Start, Stop, Unpin};
 
 /// Scenarios of some seconds.
 #[must_use]

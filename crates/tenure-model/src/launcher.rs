@@ -1,4 +1,4 @@
-//! The story of `ensure`, step by step: look, gate, look again, and the act that the shipped errand chooses.
+//! The story of `ensure`, step by step: look, gate, look again, and the step that the shipped `Attempt` chooses.
 //!
 //! The steps are cut where the real story can be interleaved or can die: between the look and the act, before each lock,
 //! after each thing that is written or made. `stop` and `restart` take the same way where the real ones do.
@@ -7,12 +7,11 @@ use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
 use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
-use crate::account;
 use crate::policy::{Deed, Question, Record};
 use crate::real::{self, Change, Choice, Goal, Level, Looks, Seen};
 use crate::scenario::{Mutation, Rules, Task};
 use crate::state::{LAUNCHERS, Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
-use crate::worker;
+use crate::{account, worker};
 
 /// How good a look is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -255,7 +254,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
             note_disagreement(rules, s, me, target);
             s.launcher(me).pc = Pc::Retire(Why::Replace);
         }
-        // The judge is told of the goal, so it does not send anybody to the record.
+        // The goal is known, so it does not send anybody to the record.
         Choice::Replace | Choice::Read => s.launcher(me).pc = Pc::Retire(Why::Replace),
     }
 }

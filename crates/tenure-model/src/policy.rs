@@ -17,7 +17,7 @@ pub(super) type Record = u16;
 /// A call's memory, by number.
 pub(super) type Memory = u8;
 
-/// A question to the judge.
+/// A case to decide on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Question {
     pub(super) criteria: Level,
@@ -62,7 +62,7 @@ pub(super) struct Policy {
 }
 
 impl Policy {
-    /// Asks the shipped functions for every case that this cast can lead to. Strictly: the judge is shown accounts that
+    /// Asks the shipped functions for every case that this cast can lead to. Strictly: the decision is shown accounts that
     /// agree with nobody but a launcher of the very same version.
     pub(super) fn of(cast: &Cast, strictly: bool) -> Self {
         let mut policy = Self {
@@ -102,7 +102,7 @@ impl Policy {
         self.cast.says(level)
     }
 
-    /// The errand's act on the judge's verdict, and what the call then remembers.
+    /// The attempt's next step after a decision, and what the call then remembers.
     pub(super) fn choose(&self, question: Question) -> (Choice, Memory) {
         self.choices[&question]
     }

@@ -10,14 +10,13 @@ use std::time::Duration;
 use semver::Version;
 use tenure_core::policy::attempt::{How, NextStep};
 use tenure_core::policy::decide::{
-    self, Criteria, Decision, KnownTarget, ReplaceReason, Suspicion, Target, suspect,
+    self, Criteria, Decision, KnownTarget, Observation, ReplaceReason, SILENT_IS_WEDGED, Suspicion, Target,
+    suspect,
 };
-use tenure_core::policy::decide::{Observation, SILENT_IS_WEDGED};
-use tenure_core::policy::facts::Identity;
-use tenure_core::policy::facts::Moment;
-use tenure_core::policy::facts::Spec;
-use tenure_core::policy::facts::{App, AppState, Asker, Hello, PROTOCOL, Role};
-use tenure_core::policy::facts::{Desired, Down, FailureTally, StartTarget};
+use tenure_core::policy::facts::{
+    App, AppState, Asker, Desired, Down, FailureTally, Hello, Identity, Moment, PROTOCOL, Role, Spec,
+    StartTarget,
+};
 
 /// A version: its place in the total order, from 0.
 pub(super) type Level = u8;
@@ -123,7 +122,7 @@ pub(super) enum Seen {
     Worker(Level, Looks),
 }
 
-/// The act that the errand chose.
+/// The step that the attempt chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Choice {
     Answer(How),
@@ -303,7 +302,7 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     }
 }
 
-/// What the judge says. Strictly: with an account that never agrees unless the versions are equal.
+/// The decision. Strictly: with an account that never agrees unless the versions are equal.
 pub(super) fn decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen, strictly: bool) -> Decision {
     let wants = Criteria::of(&spec(criteria));
     let (aim, seen) = match seen {

@@ -2,13 +2,11 @@
 
 use tenure_core::policy::lifecycle::Life;
 
-use crate::launcher;
-use crate::pinning;
 use crate::policy::{Deed, Question};
 use crate::real::{Change, Choice, Goal, Looks, Seen};
 use crate::scenario::{Mutation, Rules, Task};
 use crate::state::{Launcher, NOBODY, News, Outcome, Pc, State, Worker};
-use crate::worker;
+use crate::{launcher, pinning, worker};
 
 /// The next step of a start.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {

@@ -4,7 +4,7 @@
 //! kernel's queue. One thread relays for all of them; an idle one is woken by nothing. It knows no protocol: bytes and ends
 //! pass through as they come, so a request that a program has begun can be waited for ([`Proxy::drain`]) but not moved to
 //! another one. When the program is ready is not decided here. Each connection
-//! that is made to it must lead to one of its users (`door`), or nothing is relayed.
+//! that is made to it must lead to one of its users (`peer_check`), or nothing is relayed.
 //!
 //! A program is drained by bytes and time, since TCP shows no request: what the program has begun to answer is passed on
 //! until it has been silent for long enough, and what a client asks after an answer stays with the client, which finds the
@@ -20,7 +20,6 @@ use std::sync::mpsc::{self, Sender};
 
 use mio::{Poll, Waker};
 use tenure_core::deadline::{Deadline, monotonic};
-
 use tenure_sys::thread;
 
 mod engine;

@@ -6,7 +6,8 @@
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use tenure_sys::{socket::SockDiag, user};
+use tenure_sys::socket::SockDiag;
+use tenure_sys::user;
 
 /// Tells whether a user is one of the program's.
 pub(super) type IsOurs = Box<dyn Fn(u32) -> bool + Send>;

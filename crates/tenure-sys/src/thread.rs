@@ -3,8 +3,7 @@
 //! A worker whose control thread or watchdog has failed would look wedged, or hang for ever; so a panic in one of them is
 //! the end of the process. None of them is joined: they live as long as the process.
 
-use std::io;
-use std::thread;
+use std::{io, thread};
 
 /// Exit code of a process in which such a thread has panicked.
 const EXIT_PANICKED: i32 = 1;

@@ -1,12 +1,11 @@
 //! Control sockets that are dead, forbidden, or in the hands of a stranger: a dead one is replaced, a forbidden one is no
 //! proof of anything, and nothing that a stranger says is believed.
 
-use std::fs;
 use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::PathBuf;
-use std::thread;
+use std::{fs, thread};
 
 use tenure_core::protocol::wire;
 use tenure_sys::process::{ProcessHandle, Signal};

@@ -7,9 +7,8 @@ use std::os::fd::AsFd;
 
 use tenure_core::fault::Point;
 use tenure_core::store::event::What;
-use tenure_sys::pipe;
-use tenure_sys::process;
 use tenure_sys::spawn::{self, Launch, Stream};
+use tenure_sys::{pipe, process};
 use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::meeting::PATIENCE;

@@ -4,10 +4,9 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::ask;
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual;
+use tenure_test::{ask, usual};
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
 

@@ -14,12 +14,11 @@ use std::time::Duration;
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
-use tenure_test::kept;
 use tenure_test::load::subject::Subject;
 use tenure_test::load::{Clients, Load};
 use tenure_test::meeting::PATIENCE;
 use tenure_test::sandbox::Sandbox;
-use tenure_test::usual;
+use tenure_test::{kept, usual};
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
 const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");

@@ -6,10 +6,9 @@ use std::path::{Path, PathBuf};
 
 use tenure_core::fault::Point;
 use tenure_sys::process::Signal;
-use tenure_test::ask;
 use tenure_test::kept::{self, Kept};
 use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox;
+use tenure_test::{ask, sandbox};
 
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");

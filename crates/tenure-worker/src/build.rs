@@ -12,11 +12,11 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::Spec;
 use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::thread;
 use tenure_sys::wake::Waker;
 
 use crate::reason;
 use crate::status::Status;
-use tenure_sys::thread;
 
 use watcher::FileWatcher;
 

@@ -10,6 +10,10 @@ use std::io::{self, Write};
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::readiness::LACK;
+use tenure_core::policy::lifecycle::EXIT_FAILED;
+use tenure_core::policy::supervisor::{
+    HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent,
+};
 use tenure_core::protocol::ends::EndKind;
 use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
@@ -20,10 +24,6 @@ use crate::host::output::{Output, OutputLog};
 use crate::host::program::{Program, Slot};
 use crate::kit::worker::{Standby, Worker};
 use crate::reason;
-use tenure_core::policy::lifecycle::EXIT_FAILED;
-use tenure_core::policy::supervisor::{
-    HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent,
-};
 
 mod acts;
 pub mod check;

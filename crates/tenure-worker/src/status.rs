@@ -12,14 +12,13 @@ use std::{fmt, io};
 
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
+use tenure_core::policy::lifecycle::{self, Life, LifecycleAction, LifecycleEvent};
 use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until,
 };
 use tenure_core::spec::{ListenMode, Spec};
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
-
-use tenure_core::policy::lifecycle::{self, Life, LifecycleAction, LifecycleEvent};
 
 /// How often an embedded app's runtime should call [`Status::beat`]: often enough to tell a stall within seconds, and a
 /// wake-up a second is what an idle server has anyway.

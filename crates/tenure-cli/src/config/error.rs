@@ -1,9 +1,8 @@
 //! What is wrong with a description, or with the way to it, and the remedy.
 
 use std::borrow::Cow;
-use std::fmt;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, io};
 
 use tenure_core::deadline::TimedOut;
 use tenure_core::launch::version::VersionError;

@@ -9,10 +9,8 @@ use serde_json::{Value, json};
 use tenure_core::Spec;
 
 use super::error::{ConfigError, STDIN_PLACE, SourcePlace};
-use super::find;
-use super::keys;
-use super::table;
 use super::worker::DescribedWorker;
+use super::{find, keys, table};
 
 /// Reads and understands it.
 pub(crate) fn read(here: &Path) -> Result<DescribedWorker, ConfigError> {

@@ -3,11 +3,12 @@
 //! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are made
 //! from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
 
-use super::keys::Default::{Required, Told, Value};
+use super::keys::Default::{self, Required, Told, Value};
+use super::keys::Key;
 use super::keys::Shape::{
-    Bare, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits, Word,
+    self, Bare, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits,
+    Word,
 };
-use super::keys::{Default, Key, Shape};
 
 /// A duration, as [`tenure_core::spec::amount::Span`] reads it.
 const DURATION: Shape = Pattern(DURATION_PATTERN);

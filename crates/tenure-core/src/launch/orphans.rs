@@ -14,8 +14,7 @@ use tenure_sys::tree;
 
 use crate::deadline::{Deadline, Stage};
 use crate::record::ledger::{Ledger, ProgramRecord};
-use crate::spec::scope;
-use crate::spec::{KILL_GRACE, StopPolicy};
+use crate::spec::{KILL_GRACE, StopPolicy, scope};
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
 use crate::store::paths::{StateDir, file};

@@ -1,5 +1,10 @@
 //! Recording what launchers offer and how starts went, under the gate.
 
+use std::path::PathBuf;
+
+use semver::Version;
+use tenure_sys::dir::read_regular;
+
 use crate::deadline::Moment;
 use crate::error::{Error, ErrorKind};
 use crate::fault::{self, Point};
@@ -11,20 +16,14 @@ use crate::policy::decide::ReplaceReason;
 use crate::policy::tally;
 use crate::protocol::wire::Hello;
 use crate::record::desired::{Desired, Offer};
-use crate::spec::Spec;
 use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
-use crate::spec::scope;
+use crate::spec::{Spec, scope};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
 use crate::store::trust::TrustStore;
-
-use std::path::PathBuf;
-
-use semver::Version;
-use tenure_sys::dir::read_regular;
 
 /// The longest file that is read to see whether it still is what somebody once read from it.
 const LONGEST_FILE: u64 = 4 * 1024 * 1024;

@@ -1,4 +1,4 @@
-//! What one call may start, and what its judge is told: the record as it stands, less what this call has seen fail.
+//! What one call may start, and what its decision is made on: the record as it stands, less what this call has seen fail.
 //!
 //! Made once under the gate (or from a look at the record without it), and asked before anything is stopped to make room.
 
@@ -13,12 +13,10 @@ use crate::launch::recipe;
 use crate::launch::request::Request;
 use crate::ops::candidates;
 use crate::policy::attempt::Attempt;
-use crate::policy::decide::Observation;
-use crate::policy::decide::{Goal, KnownTarget, Target, Usable, Warning};
+use crate::policy::decide::{Goal, KnownTarget, Observation, Target, Usable, Warning};
 use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
-use crate::spec::Spec;
-use crate::spec::build;
 use crate::spec::program::{self, NoProgram};
+use crate::spec::{Spec, build};
 
 /// What a call may start.
 #[derive(Debug)]
@@ -58,7 +56,7 @@ impl LaunchChoice {
         }
     }
 
-    /// What the judge is told. The files of a build are read only where the worker says that they may have changed, and
+    /// What is decided on. The files of a build are read only where the worker says that they may have changed, and
     /// as the worker was told of them: two launchers with different globs would never agree.
     pub(crate) fn known_target(
         &self,
@@ -90,7 +88,7 @@ impl LaunchChoice {
         })
     }
 
-    /// What the judge is told of a worker that was started from `spec` a moment ago.
+    /// What is decided on of a worker that was started from `spec` a moment ago.
     pub(crate) fn aim_started(&self, spec: &Spec) -> Target {
         let goal = Goal::Start(spec.version.clone());
         Target::Known(KnownTarget { goal, held: self.held, tried: Vec::new(), content: None })

@@ -5,18 +5,16 @@
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
-use crate::launch::limits;
-use crate::launch::probe;
 use crate::launch::readiness::{self, StartOutcome, UNHEARD, VANISHED};
 use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
+use crate::launch::{limits, probe};
 use crate::ops::acquire::Acquisition;
 use crate::ops::candidates;
 use crate::ops::choice::{self, LaunchChoice};
 use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
 use crate::policy::attempt::{Attempt, How, NextStep};
-use crate::policy::decide::Observation;
-use crate::policy::decide::{Criteria, Decision, ReplaceReason, Target, Usable, decide};
+use crate::policy::decide::{Criteria, Decision, Observation, ReplaceReason, Target, Usable, decide};
 use crate::protocol::wire::{AppState, Endpoint, Hello};
 use crate::spec::Spec;
 use crate::store::gate::Gate;

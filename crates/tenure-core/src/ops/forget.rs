@@ -9,11 +9,9 @@ use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::launch::recipe;
-use crate::launch::request;
-use crate::ops::candidates;
+use crate::launch::{recipe, request};
 use crate::ops::pin::unknown;
-use crate::ops::restart;
+use crate::ops::{candidates, restart};
 use crate::protocol::wire::Hello;
 use crate::record::desired::Desired;
 use crate::spec::scope::Scope;

@@ -9,16 +9,14 @@ use semver::Version;
 
 use crate::deadline::{Deadline, Moment, Stage, monotonic};
 use crate::error::{Error, ErrorKind};
-use crate::launch::limits;
 use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::readiness::{self, BootFailure, StartOutcome, UNHEARD};
-use crate::launch::recipe;
 use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
 use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose};
-use crate::ops::candidates;
-use crate::ops::choice;
+use crate::launch::{limits, recipe};
 use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
+use crate::ops::{candidates, choice};
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
 use crate::record::desired::StartTarget;

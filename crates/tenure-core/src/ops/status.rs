@@ -16,11 +16,9 @@ use crate::record::desired::Desired;
 use crate::record::ledger::Ledger;
 use crate::spec::scope::Scope;
 use crate::store::event::{self, Event};
-use crate::store::gate;
 use crate::store::lease::LeaseError;
-use crate::store::logs;
 use crate::store::paths::{self, StateDir, file};
-use crate::store::records;
+use crate::store::{gate, logs, records};
 
 /// What stands under a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -28,7 +28,7 @@ pub struct StopOptions {
     pub budget: Duration,
     /// Why, for events and logs.
     pub reason: String,
-    /// Nothing starts it again until a person does ([`Order::start`](crate::Request::start)).
+    /// Nothing starts it again until a person does ([`Request::start`](crate::Request::start)).
     pub hold: bool,
 }
 

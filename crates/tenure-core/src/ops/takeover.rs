@@ -27,8 +27,7 @@ use crate::spec::amount::Span;
 use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::store::logs;
-use crate::store::records;
+use crate::store::{logs, records};
 
 /// The stage of what failed because the worker counts in another pid namespace.
 const FOREIGN: &str = "pid namespace";

@@ -11,8 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::spec::Spec;
-use crate::spec::program;
+use crate::spec::{Spec, program};
 
 /// What a start of a program is made of: the program first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -10,11 +10,9 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
 use tenure_sys::dir::{self, Dir, DirError, exposed};
-use tenure_sys::identity;
-use tenure_sys::lock;
 use tenure_sys::process::{self, ProcessHandle, Verified};
-use tenure_sys::tree;
 use tenure_sys::user::{self, HomeError};
+use tenure_sys::{identity, lock, tree};
 
 use crate::record::directory_id::{DirectoryId, DirectoryOrigin, DirectoryPlace};
 use crate::record::ledger::Ledger;

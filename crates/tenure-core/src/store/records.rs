@@ -7,7 +7,8 @@
 use std::io;
 use std::path::PathBuf;
 
-use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use tenure_sys::dir::spare::Spare;
 use tenure_sys::dir::{Dir, exposed};
 

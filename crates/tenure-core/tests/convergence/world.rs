@@ -1,6 +1,6 @@
 //! A world of one scope: its record, its worker, launchers that call one after the other, and all that may go wrong.
 //!
-//! What decides is what ships: the record, the tally, the judge and the errand. What is written anew here is the order in which
+//! What decides is what ships: the record, the tally, `decide` and `Attempt`. What is written anew here is the order in which
 //! calls carry their acts out, and the reactions of the world. Concurrency is not here; the model has it.
 
 #[path = "person.rs"]
@@ -12,8 +12,9 @@ use semver::Version;
 use tenure_core::Spec;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::attempt::{Attempt, NextStep};
-use tenure_core::policy::decide::Observation;
-use tenure_core::policy::decide::{Criteria, Decision, Goal, KnownTarget, ReplaceReason, Target, decide};
+use tenure_core::policy::decide::{
+    Criteria, Decision, Goal, KnownTarget, Observation, ReplaceReason, Target, decide,
+};
 use tenure_core::policy::tally;
 use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
 use tenure_core::record::desired::{Desired, Offer, StartTarget};

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
-use crate::check::{Case, DoctorCheck, Look, span};
-use crate::finding::{Fix, Symptom};
 use tenure_core::launch::probe::FIRST_ANSWER;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{AppState, Hello};
+
+use crate::check::{Case, DoctorCheck, Look, span};
+use crate::finding::{Fix, Symptom};
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "control-denied", part: "answer", look: Look::Worker(denied) },

@@ -2,12 +2,12 @@
 
 use std::time::Duration;
 
+use tenure_core::policy::decide::Observation;
 use tenure_sys::process::RunState;
 
 use crate::check::{Case, DoctorCheck, Look, span};
 use crate::facts::{GateHolder, Member, Now};
 use crate::finding::Symptom;
-use tenure_core::policy::decide::Observation;
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "gate-holder-stopped", part: "gate", look: Look::Worker(gate_stopped) },

@@ -1,11 +1,12 @@
 //! Checks of the machine: root of all state, disk, kernel, limits, variables, configuration.
 
-use crate::check::{DoctorCheck, Look, bytes};
-use crate::facts::{Access, MachineFacts};
-use crate::finding::Symptom;
 use tenure_core::launch::request::{FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, WEDGED_AFTER_VARIABLE};
 use tenure_core::spec::scope::COOKIE_VARIABLE;
 use tenure_core::store::paths::ROOT_VARIABLE;
+
+use crate::check::{DoctorCheck, Look, bytes};
+use crate::facts::{Access, MachineFacts};
+use crate::finding::Symptom;
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "state-root", part: "state directory", look: Look::Machine(root) },

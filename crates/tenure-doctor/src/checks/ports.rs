@@ -1,12 +1,12 @@
 //! Checks of addresses: who listens where the worker serves, or where it would.
 
+use tenure_core::protocol::wire::AppState;
 use tenure_sys::census::SeenProcess;
 
 use crate::check::{Case, DoctorCheck, Look};
 use crate::facts::{Port, line_of};
 use crate::finding::Symptom;
 use crate::look::ports::inodes;
-use tenure_core::protocol::wire::AppState;
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "port-taken", part: "ports", look: Look::Each(taken) },

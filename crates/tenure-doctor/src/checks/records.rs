@@ -1,11 +1,12 @@
 //! Checks of the two records: can they be read, and do they agree with what stands.
 
-use crate::check::{Case, DoctorCheck, Look, word};
-use crate::facts::{Member, Now, RecordFacts};
-use crate::finding::{Fix, Symptom};
 use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::store::paths::file;
 use tenure_sys::process::{Doubt, GoneReason};
+
+use crate::check::{Case, DoctorCheck, Look, word};
+use crate::facts::{Member, Now, RecordFacts};
+use crate::finding::{Fix, Symptom};
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "record-damaged", part: "records", look: Look::Each(damaged) },

@@ -1,14 +1,14 @@
 //! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and whatever
 //! could not be looked at.
 
+use tenure_core::launch::orphans;
+use tenure_core::protocol::ends::{self, End};
+use tenure_core::store::paths::file;
 use tenure_sys::census::SeenProcess;
 
 use crate::check::{Case, DoctorCheck, Look, bytes, word};
 use crate::facts::{HostCode, Unread, line_of};
 use crate::finding::{Fix, Symptom};
-use tenure_core::launch::orphans;
-use tenure_core::protocol::ends::{self, End};
-use tenure_core::store::paths::file;
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "leftovers", part: "leftovers", look: Look::Worker(left_running) },

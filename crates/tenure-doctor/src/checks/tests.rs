@@ -3,6 +3,12 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use tenure_core::policy::decide::Observation;
+use tenure_core::protocol::ends::{End, EndKind};
+use tenure_core::protocol::wire::{AppState, Asker, Check, Probation};
+use tenure_core::record::desired::Down;
+use tenure_core::record::directory_id::DirectoryOrigin;
+use tenure_core::record::ledger::Ledger;
 use tenure_sys::census::SeenProcess;
 use tenure_sys::dir::Blocker;
 use tenure_sys::kernel::WatchLimits;
@@ -11,12 +17,6 @@ use tenure_sys::process::{Doubt, GoneReason, RunState};
 use crate::facts::{Access, Facts, GateHolder, LogBytes, Member, Now, Obstacle, RecordFacts, Unread};
 use crate::finding::{Finding, Fix, Severity};
 use crate::{checks, diagnose};
-use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::ends::{End, EndKind};
-use tenure_core::protocol::wire::{AppState, Asker, Check, Probation};
-use tenure_core::record::desired::Down;
-use tenure_core::record::directory_id::DirectoryOrigin;
-use tenure_core::record::ledger::Ledger;
 
 mod made;
 

@@ -4,11 +4,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use semver::Version;
+use tenure_core::record::desired::{FailureTally, StartTarget};
 
 use crate::check::{Case, DoctorCheck, Look, span};
 use crate::facts::WantedFacts;
 use crate::finding::Symptom;
-use tenure_core::record::desired::{FailureTally, StartTarget};
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "held-down", part: "versions", look: Look::Worker(held_down) },

@@ -2,14 +2,14 @@
 
 use std::path::{Path, PathBuf};
 
+use tenure_core::deadline::{Moment, wall_millis};
+use tenure_core::spec::program::{self, HOST_VARIABLE};
+use tenure_core::store::paths;
 use tenure_sys::identity::{self, Identity};
 use tenure_sys::{kernel, limits, user};
 
 use crate::facts::{DirectoryFacts, Gathered, MachineFacts, Unread};
 use crate::look::place;
-use tenure_core::deadline::{Moment, wall_millis};
-use tenure_core::spec::program::{self, HOST_VARIABLE};
-use tenure_core::store::paths;
 
 /// Directory of the records of trusted files, below the root.
 const TRUST: &str = "trust";

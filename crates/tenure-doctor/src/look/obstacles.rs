@@ -1,10 +1,10 @@
 //! What stands in the place of a file, a socket or a directory of a scope, and is of another kind. It is looked at by name and
 //! not opened, since opening a named pipe waits for its other end; only the directory `logs` is opened, for what is in it.
 
+use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::Dir;
 
 use crate::facts::Obstacle;
-use tenure_core::store::paths::{StateDir, file};
 
 /// The kinds, in the words of `FileStat::kind`.
 const REGULAR: &str = "a regular file";

@@ -2,13 +2,13 @@
 
 use std::net::SocketAddr;
 
+use tenure_core::protocol::wire::Hello;
+use tenure_core::record::desired::StartTarget;
+use tenure_core::spec::Spec;
 use tenure_sys::census;
 use tenure_sys::socket::{self, ListeningSocket};
 
 use crate::facts::{Port, WantedFacts};
-use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::StartTarget;
-use tenure_core::spec::Spec;
 
 /// The addresses that a worker says it serves on. Its own processes, which were verified, are asked first, so
 /// that nobody else has to be looked at in the usual case.

@@ -5,6 +5,20 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use semver::Version;
+use tenure_core::deadline::{Deadline, Moment, monotonic};
+use tenure_core::launch::probe::{self, FIRST_ANSWER};
+use tenure_core::launch::{listen, orphans};
+use tenure_core::ops::candidates;
+use tenure_core::ops::described::{self, Offered};
+use tenure_core::policy::decide::Observation;
+use tenure_core::protocol::wire::Hello;
+use tenure_core::record::desired::Desired;
+use tenure_core::record::ledger::Ledger;
+use tenure_core::spec::origin::ReadStated;
+use tenure_core::spec::{Logs, Spec, program};
+use tenure_core::store::gate;
+use tenure_core::store::paths::{StateDir, file};
+use tenure_core::store::records::{self, RecordError};
 use tenure_sys::census::{Questions, SeenProcess};
 use tenure_sys::dir::fstat;
 use tenure_sys::identity::Identity;
@@ -14,22 +28,6 @@ use crate::facts::{
     GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts,
 };
 use crate::look::{obstacles, ports, sight};
-use tenure_core::deadline::{Deadline, Moment, monotonic};
-use tenure_core::launch::listen;
-use tenure_core::launch::orphans;
-use tenure_core::launch::probe::{self, FIRST_ANSWER};
-use tenure_core::ops::candidates;
-use tenure_core::ops::described::{self, Offered};
-use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::Desired;
-use tenure_core::record::ledger::Ledger;
-use tenure_core::spec::origin::ReadStated;
-use tenure_core::spec::program;
-use tenure_core::spec::{Logs, Spec};
-use tenure_core::store::gate;
-use tenure_core::store::paths::{StateDir, file};
-use tenure_core::store::records::{self, RecordError};
 
 /// Gathers it, and adds to `questions` what only a pass over all processes can answer.
 pub(crate) fn state(

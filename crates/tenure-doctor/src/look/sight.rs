@@ -3,10 +3,9 @@
 //! A worker is named by its own answer. Its number counts in its pid namespace and may be a stranger's in ours, so nothing
 //! is read by it before the process was verified.
 
+use tenure_core::protocol::wire::Hello;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, ProcessHandle, Verified};
-
-use tenure_core::protocol::wire::Hello;
 
 /// What can be seen of the worker that answers.
 #[derive(Debug, Default)]

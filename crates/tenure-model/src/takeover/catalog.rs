@@ -2,13 +2,13 @@
 //!
 //! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer broken too.
 
+use Task::{Ensure, Restart, Stop};
+
 use crate::takeover::invariant::{
     BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH, PROOF, QUARANTINE, REST,
     STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
 };
 use crate::takeover::scenario::{Limits, Mutation, Scenario, Task};
-
-use Task::{Ensure, Restart, Stop};
 
 /// Nothing goes wrong.
 const NONE: Limits = Limits {

@@ -10,8 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::linux::process;
-use crate::linux::procfs;
+use crate::linux::{process, procfs};
 
 /// The variable in the environment that marks what a worker has started.
 const COOKIE: &[u8] = b"TENURE_COOKIE=";

@@ -5,12 +5,10 @@
 //! part of the identity wherever the kernel has it. This room makes and compares identities; whether one still
 //! stands for a living process is asked of [`crate::linux::process::verify`].
 
-use std::fmt;
-use std::fs;
-use std::io;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
+use std::{fmt, fs, io};
 
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use serde::{Deserialize, Serialize};

@@ -3,9 +3,8 @@
 //! A version says little: distributions bring features back, and sandboxes take them away. Each question is one harmless
 //! call on the caller itself.
 
-use std::fs;
-use std::io;
 use std::os::unix::net::UnixStream;
+use std::{fs, io};
 
 use rustix::fs::inotify::{self, CreateFlags};
 

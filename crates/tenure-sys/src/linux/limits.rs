@@ -1,7 +1,6 @@
 //! Limits on resources: of open descriptors, those that are too low for a worker, and the errors that say that something has run out.
 
-use std::fmt;
-use std::io;
+use std::{fmt, io};
 
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

@@ -7,13 +7,12 @@
 //! The lock works on a descriptor that can only read, so a sandboxed observer can test it.
 
 use std::fs::{self, File, TryLockError};
-use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::mpsc;
-use std::thread;
 use std::time::Duration;
+use std::{io, thread};
 
 use crate::linux::clock::WaitEnd;
 use crate::linux::dir::Dir;

@@ -4,10 +4,9 @@
 //! because the number in the path may have a new owner by the time the file is read. Callers that need proof hold a
 //! process handle, read, and then ask the handle whether the process is still there.
 
-use std::fs;
-use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::path::PathBuf;
+use std::{fs, io};
 
 pub(crate) mod memory;
 

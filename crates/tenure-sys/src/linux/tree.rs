@@ -4,9 +4,8 @@
 //! gives handles has looked again after the handle was opened.
 
 use std::collections::HashMap;
-use std::fs;
-use std::io;
 use std::os::unix::fs::MetadataExt;
+use std::{fs, io};
 
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};

@@ -17,10 +17,9 @@ use thiserror::Error;
 
 use crate::linux::clock::WaitEnd;
 use crate::linux::dir::read_regular;
-use crate::linux::limits;
-use crate::linux::pipe;
 use crate::linux::poll::{self, Interest, Readiness};
 use crate::linux::spawn::{self, Launch, Stream};
+use crate::linux::{limits, pipe};
 
 /// Where `getent` is looked for; a search path of a session would be a way to have another program run.
 const GETENT: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"];

@@ -15,10 +15,11 @@ use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch};
 use tenure_sys::watch::Watch;
 
-use super::figure::{Row, difference, median, show};
-use super::warm::timed;
 use crate::meeting::PATIENCE;
 use crate::sandbox::Sandbox;
+
+use super::figure::{Row, difference, median, show};
+use super::warm::timed;
 
 /// Who is killed before a worker heals, by the names that the ledger has for them.
 const KILLED: [(&str, &[&str]); 3] = [

@@ -2,9 +2,10 @@
 
 use std::path::Path;
 
+use crate::sandbox::{Call, Sandbox};
+
 use super::figure::{Row, median, ratio, show};
 use super::warm::timed;
-use crate::sandbox::{Call, Sandbox};
 
 /// One row for a herd of `size`, measured `runs` times; also counts boots and failures.
 ///

@@ -2,9 +2,10 @@
 
 use tenure_core::deadline::monotonic;
 
-use super::figure::{self, Row};
 use crate::peers::{self, Crowd, KINDS};
 use crate::sandbox::Sandbox;
+
+use super::figure::{self, Row};
 
 /// Peers of each crowd.
 const SIZE: usize = 10_000;

@@ -11,8 +11,9 @@ use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
 use tenure_worker::host::check::{CheckResult, CheckTarget, Inquiry, ProgramCheck};
 
-use super::figure::Row;
 use crate::sandbox::{Call, Running, Sandbox};
+
+use super::figure::Row;
 
 mod account;
 mod program;

@@ -9,11 +9,12 @@ use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
 
-use super::figure::{Row, difference, median, show};
-use super::idle::pass;
 use crate::load::subject::Subject;
 use crate::load::{Clients, Load};
 use crate::oracle::Line;
+
+use super::figure::{Row, difference, median, show};
+use super::idle::pass;
 
 /// For how long clients load in one sample: long enough that the ninety-ninth percentile is not the restart alone.
 const WINDOW: Duration = Duration::from_secs(1);

@@ -3,9 +3,10 @@
 use std::fmt::Write;
 use std::fs;
 
+use crate::sandbox::Sandbox;
+
 use super::figure::{Row, difference, median, ratio, show};
 use super::warm::timed;
-use crate::sandbox::Sandbox;
 
 /// Files in the build that is measured.
 const BUILD_FILES: usize = 1000;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use tenure_core::deadline::monotonic;
 use tenure_core::{Request, Spec};
 
-use super::figure::{Row, difference, median, ratio, show};
 use crate::sandbox::Sandbox;
+
+use super::figure::{Row, difference, median, ratio, show};
 
 /// Whole processes: `tenure ensure --json` from a three-worker file, in turn with an empty static program and `/bin/true`.
 #[must_use]

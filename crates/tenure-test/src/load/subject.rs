@@ -7,9 +7,10 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use super::{Clients, Generator, Load};
 use crate::ask;
 use crate::sandbox::{Call, Output, Sandbox};
+
+use super::{Clients, Generator, Load};
 
 /// The version that a description names, wherever another is to stand.
 const FIRST: &str = "1.0.0";

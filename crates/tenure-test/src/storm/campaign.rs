@@ -2,8 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::verdict::Verdict;
 use crate::record::Line;
+
+use super::verdict::Verdict;
 
 /// What the trials of some neighbouring seeds showed; of a trial, its one seed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -2,11 +2,12 @@
 
 use tenure_core::store::event::Event;
 
+use crate::sandbox::Output;
+
 use super::cause::{self, Span};
 use super::hand::{self, Ended, Trial, name};
 use super::history;
 use super::verdict::{Verdict, Wrong};
-use crate::sandbox::Output;
 
 pub use super::hand::Plan;
 

@@ -2,8 +2,9 @@
 
 use std::fs;
 
-use super::*;
 use crate::status::tests::status;
+
+use super::*;
 
 struct Ground {
     _place: tempfile::TempDir,

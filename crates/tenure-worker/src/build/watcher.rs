@@ -12,8 +12,9 @@ use tenure_core::spec::build::globs::{self, Globs};
 use tenure_core::spec::build::{self, BuildError, Content};
 use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
 
-use super::watched::{WatchedDirectories, WatchedRole};
 use crate::reason;
+
+use super::watched::{WatchedDirectories, WatchedRole};
 
 /// Changes that do not concern the build and are passed over for one answer: a millisecond's work. Whoever makes more of
 /// them than that between two questions causes a reading, which then says that nothing has changed.

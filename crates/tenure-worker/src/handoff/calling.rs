@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::thread;
 use tenure_sys::wake::Waker;
 
 use crate::handoff::context::HandoffContext;
 use crate::handoff::hand_over::HandOver;
-use tenure_sys::thread;
 
 /// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.
 pub(crate) fn call<T: Send + 'static>(

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::{HostRecord, Proved};
 use tenure_core::spec::Kind;
@@ -20,7 +21,6 @@ use crate::handoff::descriptor_link::DescriptorLink;
 use crate::handoff::hand_over::HandOver;
 use crate::ownership::Ownership;
 use crate::status::Status;
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
 /// The app's hooks, called by one thread at a time.
 pub(crate) type AppHooks = Arc<Mutex<Box<dyn HandOver>>>;

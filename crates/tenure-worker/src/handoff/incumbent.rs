@@ -1,9 +1,10 @@
 //! The incumbent's story: asked to prepare, it shares; asked to commit, it makes room; and it takes its scope back where
 //! the successor fails before it is proved.
 //!
-//! One thread for one takeover, which waits for the successor's words, the successor's process, a stop and the time of the
-//! phase at once. What follows what is the machine's to say ([`super::machine::incumbent`]); each deed here tells what came
-//! of it. What is handed over, and how the scope is taken back, are rooms of their own.
+//! One thread for one takeover, which waits at once for the successor's messages, the end of its process, a stop, and the end
+//! of the phase's time. The table [`incumbent`](tenure_core::policy::handoff::incumbent) says which action follows which
+//! event; each action here returns the event that came of it. What is handed over (`handing`), and how the scope is taken
+//! back (`back`), are rooms of their own.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -12,17 +13,17 @@ use std::time::Duration;
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
+use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
+use tenure_sys::thread;
 
 use crate::handoff::context::{HandoffContext, KeptDescriptors};
 use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
 use crate::reason;
-use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
-use tenure_core::policy::lifecycle::LifecycleEvent;
-use tenure_sys::thread;
 
 mod back;
 mod handing;

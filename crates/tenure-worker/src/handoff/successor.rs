@@ -1,8 +1,7 @@
 //! The successor's story: stands by, asks, shares, commits, opens its generation, serves; a type for each phase.
 //!
-//! What follows what is the machine's to say ([`super::machine::successor`]). A phase is left by value, so that nothing of
-//! an earlier one can be done again; whoever gives up drops its phase, and with it everything that was shared. An incumbent
-//! that is lost is proved gone before anything is done alone.
+//! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that no step of it is done twice;
+//! giving up drops the phase and what was shared with it. An incumbent that is lost is proved gone before anything is done alone.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -17,6 +16,7 @@ use tenure_core::launch::client::{self, Silence};
 use tenure_core::launch::handshake::Succession;
 use tenure_core::launch::listen::{self, BACKLOG, Taken};
 use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
 use tenure_core::protocol::wire::{
     Abort, Active, Answer, ControlRequest, Endpoint, Prepare, Prepared as Handed,
 };
@@ -27,7 +27,7 @@ use tenure_core::store::records;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
-use tenure_sys::{memory, pipe, socket};
+use tenure_sys::{memory, pipe, socket, thread};
 
 use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
 use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
@@ -36,14 +36,11 @@ use crate::handoff::remains;
 use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
 use crate::reason;
-use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
-use tenure_sys::thread;
 
-/// How long an incumbent may take to answer PREPARE: one write of its ledger. One that takes longer is stopped or worse,
-/// and its launcher knows better what to do with it.
+/// How long an incumbent may take to answer PREPARE, which costs it one write of its ledger.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// What is left of a boot when an incumbent has used up the rest: time to tell the launcher.
+/// What is left of a boot when an incumbent has used up the rest.
 const TELLING: Duration = Duration::from_secs(1);
 
 /// What an answer is that does not belong where it comes.

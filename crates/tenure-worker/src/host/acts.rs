@@ -4,6 +4,7 @@ use std::fs::File;
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
+use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
 use tenure_core::protocol::ends::{self, EndKind};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::spec::{KILL_GRACE, Ready};
@@ -14,7 +15,6 @@ use crate::host::check::{CheckResult, Inquiry, Pace};
 use crate::host::output::{Output, OutputListener, Said};
 use crate::host::program::{self, Slot};
 use crate::reason;
-use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
 
 use super::ready::ReadyPipe;
 use super::{Host, Run};

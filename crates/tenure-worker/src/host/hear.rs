@@ -4,6 +4,7 @@ use std::io::Write;
 use std::os::fd::BorrowedFd;
 
 use tenure_core::fault::{self, Point};
+use tenure_core::policy::supervisor::{Exit, SupervisorEvent};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::store::event::{self, Event, What};
@@ -14,7 +15,6 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use crate::host::check::NotifyMessage;
 use crate::host::program::ShimReport;
 use crate::reason;
-use tenure_core::policy::supervisor::{Exit, SupervisorEvent};
 
 use super::Host;
 use super::handing::HostQuery as Asked;

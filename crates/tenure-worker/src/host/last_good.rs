@@ -6,9 +6,7 @@
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::spec::Spec;
-use tenure_core::spec::build;
-use tenure_core::spec::made;
+use tenure_core::spec::{Spec, build, made};
 
 /// Longest reading of a build: as long as the reading bounds itself.
 const READING: Duration = Duration::from_secs(10);

@@ -5,9 +5,8 @@ use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
-use tenure_sys::wake::Waker;
-
 use tenure_core::policy::supervisor::SupervisorEvent;
+use tenure_sys::wake::Waker;
 
 /// Where happenings arrive.
 pub(super) struct Mailbox {

@@ -16,9 +16,8 @@ use tenure_core::deadline::millis;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::orphans::{self, EndedOrphan, OrphanError};
 use tenure_core::record::ledger::ProgramRecord;
-use tenure_core::spec::StopPolicy;
-use tenure_core::spec::program as resolver;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
+use tenure_core::spec::{StopPolicy, program as resolver};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::process::ExitStatus;
@@ -26,6 +25,7 @@ use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
 use crate::host::shim::{self, LONGEST_LETTER, Release, ShimEvent, ShimRequest};
+
 use error::failed;
 
 mod error;

@@ -15,11 +15,11 @@ use tenure_core::deadline::Deadline;
 use tenure_core::spec::{Listen, ListenMode, Upstream};
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::paths::StateDir;
+use tenure_proxy::{DrainRemainder, Proxy};
 use tenure_sys::{process, socket, tree};
 
 use crate::host::check::{CheckResult, CheckTarget, Inquiry, ProgramCheck};
 use crate::status::Status;
-use tenure_proxy::{DrainRemainder, Proxy};
 
 /// Name of the check that says whether the program takes its clients.
 const PROXY: &str = "proxy";

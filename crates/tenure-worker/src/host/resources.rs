@@ -7,8 +7,7 @@ use regex_lite::Regex;
 use tenure_core::launch::listen::{self, ListenError};
 use tenure_core::launch::version;
 use tenure_core::protocol::wire::{Asker, Endpoint};
-use tenure_core::spec::scope;
-use tenure_core::spec::{ListenMode, Ready, Spec};
+use tenure_core::spec::{ListenMode, Ready, Spec, scope};
 use tenure_core::store::paths::{PathsError, StateDir};
 
 use crate::host::check::{CheckTarget, Command, NotifySocket, ProgramCheck};

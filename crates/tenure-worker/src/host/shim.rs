@@ -18,8 +18,8 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch, Stream};
-use tenure_sys::tree::{self as processes, Reaped};
-use tenure_sys::{fdset, socket};
+use tenure_sys::tree::Reaped;
+use tenure_sys::{fdset, socket, tree as processes};
 
 use crate::reason;
 

@@ -16,19 +16,18 @@ use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::CONTROL_THREAD;
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::{ReceivedSignal, SignalFd};
-use tenure_sys::{socket, user};
+use tenure_sys::{socket, thread, user};
 
 use crate::build::BuildWatcher;
 use crate::handoff::context::{HandoffContext, WorkerEnd};
 use crate::handoff::incumbent;
 use crate::ownership::Ownership;
 use crate::status::{Status, StopRequest};
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
-use tenure_sys::thread;
 
 mod crowd;
 mod peer;

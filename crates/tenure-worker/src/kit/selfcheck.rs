@@ -12,15 +12,15 @@ use std::time::Duration;
 use tenure_core::asker;
 use tenure_core::deadline::Deadline;
 use tenure_core::launch::client::{self, Silence};
+use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::wire::Role;
 use tenure_core::store::event::What;
 use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::thread;
 
 use crate::logs;
 use crate::ownership::Ownership;
 use crate::status::Status;
-use tenure_core::policy::lifecycle::LifecycleEvent;
-use tenure_sys::thread;
 
 /// Time between two looks: two lineages can live side by side for at most this long, and an idle machine hardly notices
 /// two wake-ups a minute.

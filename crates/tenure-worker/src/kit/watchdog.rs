@@ -9,16 +9,14 @@ use std::io::{self, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tenure_core::asker;
-use tenure_core::deadline;
+use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
 use tenure_core::store::event::What;
-use tenure_sys::exit;
+use tenure_core::{asker, deadline};
 use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::{exit, thread};
 
 use crate::ownership::Ownership;
 use crate::status::{Deadlines, Status};
-use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
-use tenure_sys::thread;
 
 /// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
 /// who wait for it allow before they force it.

@@ -4,17 +4,17 @@
 //! what it does once a stop was asked for, and returns the exit code of [`Worker::finish`] from `main`. Everything that has
 //! to work while the app does not (answers, deadlines, the look at its own paths) runs on threads of the kit.
 
-use std::io;
-use std::mem;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::Duration;
+use std::{io, mem};
 
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::{Handshake, Report, Succession};
 use tenure_core::launch::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
 use tenure_core::launch::version::{self, NoVersion};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
 use tenure_core::protocol::ends::{self, End};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::record::ledger::Ledger;
@@ -34,7 +34,6 @@ use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
 use crate::reason;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
-use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
 
 mod begin;
 mod ended;

@@ -3,13 +3,13 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::{Connection, Transaction};
 use tenure_fence::FenceError;
 use tenure_fence::sqlite::{SqliteFence, WriteError, rusqlite};
 use tenure_sys::process::Signal;
 
 use crate::kit::{Case, cases};
 use crate::stores::{Writer, answer, next_order};
-use rusqlite::{Connection, Transaction};
 
 cases!(
     a_stopped_writer_of_rows_that_is_continued_is_refused,

@@ -7,9 +7,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
-use tenure_core::spec::StopPolicy;
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::scope;
+use tenure_core::spec::{StopPolicy, scope};
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};

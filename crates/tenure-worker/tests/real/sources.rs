@@ -1,14 +1,12 @@
 //! What a worker says of its build and of its app's version, and what a command says for all launchers.
 
-use std::fs;
 use std::path::Path;
-use std::thread;
+use std::{fs, thread};
 
 use tenure_core::deadline::{Deadline, Stage};
 use tenure_core::launch::version::{self, VersionCommand};
 use tenure_core::protocol::wire::Hello;
-use tenure_core::spec::build;
-use tenure_core::spec::{Kind, Ready, Spec};
+use tenure_core::spec::{Kind, Ready, Spec, build};
 use tenure_core::store::paths::file;
 use tenure_core::{Ensured, How, Request, Version};
 use tenure_sys::process::{self, Verified};

@@ -11,12 +11,12 @@ use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Listen, ListenMode, Ready};
 use tenure_core::{Scope, Spec, Version};
 
-use super::stage::{DemoStage, StageError};
 use crate::answer::AnswerState;
 use crate::cmd::call::Call;
-use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::render;
+use crate::output::{account, render};
+
+use super::stage::{DemoStage, StageError};
 
 /// How long a version that has not served before is on probation here; usually it is longer.
 pub(super) const PROBATION: Span = Span::secs(1);

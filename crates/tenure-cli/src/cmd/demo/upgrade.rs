@@ -10,12 +10,13 @@ use tenure_core::Spec;
 use tenure_core::deadline::monotonic;
 use tenure_sys::process::ProcessHandle;
 
-use super::load::{self, CLIENTS, Tally};
-use super::show::{PROBATION, Show, failed, promise};
-use super::stage::{DemoAnswer, StageError};
 use crate::output::account;
 use crate::output::failure::Failure;
 use crate::output::render::printable;
+
+use super::load::{self, CLIENTS, Tally};
+use super::show::{PROBATION, Show, failed, promise};
+use super::stage::{DemoAnswer, StageError};
 
 /// Answers of the version that fails: it has served by then, and is still on probation.
 const ANSWERS: &str = "50";

@@ -1,10 +1,9 @@
 //! What a person sees of a worker in each state, without any worker: accounts made up from the golden one.
 
 use insta::{Settings, assert_snapshot};
-use tenure_core::Spec;
 use tenure_core::protocol::wire::{Answer, Asker, Check, Endpoint};
 use tenure_core::record::desired::Down;
-use tenure_core::{Standing, Version};
+use tenure_core::{Spec, Standing, Version};
 
 use super::*;
 

@@ -8,9 +8,8 @@
 use std::io::{self, ErrorKind};
 
 use tenure_sys::identity::Identity;
-use tenure_sys::lock;
 use tenure_sys::process::{self, ProcessHandle, Verified};
-use tenure_sys::tree;
+use tenure_sys::{lock, tree};
 
 use crate::record::ledger::ProgramRecord;
 use crate::spec::program::SHIM;

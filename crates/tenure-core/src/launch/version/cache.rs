@@ -14,11 +14,12 @@ use std::path::{Path, PathBuf};
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use super::error::VersionError;
-use super::stated::VersionCommand;
 use crate::spec::environment::Variables;
 use crate::spec::{program, scope};
 use crate::store::paths::{StateDir, file};
+
+use super::error::VersionError;
+use super::stated::VersionCommand;
 
 /// Format of the file.
 const SCHEMA: u32 = 1;

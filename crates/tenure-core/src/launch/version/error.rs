@@ -5,9 +5,10 @@ use std::time::Duration;
 use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::SpawnError;
 
-use super::stated::NoVersion;
 use crate::spec::program::NoProgram;
 use crate::store::paths::PathsError;
+
+use super::stated::NoVersion;
 
 /// A command that was to tell the version did not. Never remembered: the next call asks again.
 #[derive(Debug, thiserror::Error)]

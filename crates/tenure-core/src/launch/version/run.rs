@@ -11,17 +11,17 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
-use tenure_sys::pipe;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::spawn::{self, Child, Launch, Stream};
-use tenure_sys::tree;
+use tenure_sys::{pipe, tree};
 
-use super::cache::Question;
-use super::error::VersionError;
 use crate::deadline::Stage;
 use crate::spec::KILL_GRACE;
 use crate::spec::environment::Variables;
+
+use super::cache::Question;
+use super::error::VersionError;
 
 /// Most that is kept of each stream, and as much as a pipe holds. A version is far below it, and so is what went wrong.
 const MOST: usize = 64 * 1024;

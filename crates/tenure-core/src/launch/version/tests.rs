@@ -1,11 +1,11 @@
 //! Commands that answer, and commands that do not, as real processes.
 
-use std::fs;
 use std::path::PathBuf;
-use std::thread;
+use std::{fs, thread};
+
+use crate::deadline::Deadline;
 
 use super::*;
-use crate::deadline::Deadline;
 
 const LONG: Duration = Duration::from_secs(30);
 

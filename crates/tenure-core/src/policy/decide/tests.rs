@@ -1,10 +1,11 @@
 //! The table of `decide`, row by row.
 
-use super::*;
-use crate::policy::attempt::{Attempt, How, NextStep};
-use crate::protocol::wire::Role;
-use crate::protocol::wire::{App, Asker};
 use tenure_sys::identity::Identity;
+
+use crate::policy::attempt::{Attempt, How, NextStep};
+use crate::protocol::wire::{App, Asker, Role};
+
+use super::*;
 
 fn spec(version: u64) -> Spec {
     let mut spec = Spec::of_command(vec!["/bin/server".into()], "/".into());
@@ -245,10 +246,10 @@ fn changed_files_count_only_where_their_content_differs() {
 #[test]
 fn files_that_go_on_changing_are_the_next_calls() {
     let changed = || Decision::Replace(Box::new(hello(1, AppState::Ready)), ReplaceReason::SourceChanged);
-    let mut errand = Attempt::default();
-    assert!(matches!(errand.step(changed()), NextStep::Replace(..)));
-    errand.retired();
-    let NextStep::Answer(How::Replaced, usable) = errand.step(changed()) else {
+    let mut attempt = Attempt::default();
+    assert!(matches!(attempt.step(changed()), NextStep::Replace(..)));
+    attempt.retired();
+    let NextStep::Answer(How::Replaced, usable) = attempt.step(changed()) else {
         panic!("an answer expected")
     };
     assert_eq!(usable.warnings, [Warning::SourceChangedAgain]);

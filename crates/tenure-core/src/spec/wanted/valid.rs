@@ -5,11 +5,12 @@
 
 use std::net::SocketAddr;
 
-use super::{BadSpec, Health, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 use crate::spec::amount::Span;
 use crate::spec::build::globs;
 use crate::spec::environment;
 use crate::spec::scope::Scope;
+
+use super::{BadSpec, Health, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
 /// Longest probation of a new worker. Two generations stand while it lasts, and nothing else can take over: who needs
 /// longer to know watches the worker instead.

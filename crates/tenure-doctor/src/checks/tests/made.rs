@@ -3,6 +3,16 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use tenure_core::Version;
+use tenure_core::deadline::Moment;
+use tenure_core::policy::decide::Observation;
+use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
+use tenure_core::record::desired::Desired;
+use tenure_core::record::directory_id::{self, DirectoryId, DirectoryOrigin};
+use tenure_core::record::ledger::{HostRecord, Ledger};
+use tenure_core::spec::Spec;
+use tenure_core::spec::scope::Scope;
+use tenure_core::store::gate::Signature;
 use tenure_sys::census::{Census, SeenProcess};
 use tenure_sys::filesystem::FileSystem;
 use tenure_sys::identity::Identity;
@@ -14,16 +24,6 @@ use crate::facts::{
     Access, DirectoryFacts, Facts, GateHolder, HostCode, LogBytes, MachineFacts, Member, Now, Port,
     RecordFacts, ScopeFacts, WantedFacts, WorkerFacts,
 };
-use tenure_core::Version;
-use tenure_core::deadline::Moment;
-use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
-use tenure_core::record::desired::Desired;
-use tenure_core::record::directory_id::{self, DirectoryId, DirectoryOrigin};
-use tenure_core::record::ledger::{HostRecord, Ledger};
-use tenure_core::spec::Spec;
-use tenure_core::spec::scope::Scope;
-use tenure_core::store::gate::Signature;
 
 pub(super) const LATER: u64 = 1_000_000;
 

@@ -1,10 +1,8 @@
 //! Errors that name what stands in the place of a file, a socket or a directory of ours, by its whole path and its kind, so
 //! that their reader can move it away. Nothing is removed here.
 
-use std::fmt;
-use std::fs;
-use std::io;
 use std::path::{Path, PathBuf};
+use std::{fmt, fs, io};
 
 use rustix::fs::FileType;
 

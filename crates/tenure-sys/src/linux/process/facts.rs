@@ -8,9 +8,8 @@ use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::linux::procfs;
-
 use crate::common::signal::Signal;
+use crate::linux::procfs;
 
 /// Longest command line that is shown, in characters. A line in a terminal or log, not an archive.
 const COMMAND_LIMIT: usize = 200;

@@ -10,13 +10,13 @@ use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open, pidfd_send_signal};
 use thiserror::Error;
 
+use crate::common::exit_status::ExitStatus;
+use crate::common::signal::Signal;
 use crate::linux::identity::{self, Identity};
 use crate::linux::poll;
 use crate::linux::procfs::{self, ShownPid};
 
 use super::exited;
-use crate::common::exit_status::ExitStatus;
-use crate::common::signal::Signal;
 
 /// Why no handle of a process could be had.
 #[derive(Debug, Error)]

@@ -3,14 +3,13 @@
 //! While a process becomes another program (`execve(2)`) it shows neither for a moment: its old memory is gone, and the new
 //! one is not in place. Nothing wakes whoever waits for that, so it is looked at again.
 
-use std::fs;
-use std::io;
 use std::os::unix::fs::FileExt;
-use std::thread;
 use std::time::Duration;
+use std::{fs, io, thread};
+
+use crate::linux::clock;
 
 use super::{fields, path};
-use crate::linux::clock;
 
 /// Room for one read; what is longer is read again into more.
 const ROOM: usize = 128 * 1024;

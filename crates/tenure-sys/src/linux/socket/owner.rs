@@ -10,8 +10,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::linux::process;
-use crate::linux::procfs;
+use crate::linux::{process, procfs};
 
 use super::sock_diag::{Listening, SockDiag};
 

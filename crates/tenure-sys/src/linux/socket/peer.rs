@@ -1,9 +1,8 @@
 //! Who is on the other end of a local socket, by the word of the kernel.
 
-use std::fs;
-use std::io;
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
+use std::{fs, io};
 
 use crate::linux::process::{OpenError, ProcessHandle};
 

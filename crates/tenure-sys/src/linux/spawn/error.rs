@@ -5,11 +5,11 @@ use std::path::PathBuf;
 
 use thiserror::Error;
 
+use crate::common::launch::Launch;
 use crate::linux::limits;
 use crate::linux::process::OpenError;
 
 use super::inside::SpawnStage;
-use crate::common::launch::Launch;
 
 /// Why a program was not started. Nothing of it is left.
 #[derive(Debug, Error)]

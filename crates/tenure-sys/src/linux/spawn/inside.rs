@@ -4,10 +4,9 @@
 //! here takes memory, a lock or a buffered stream; there are only system calls, and what the plan has prepared. All
 //! signals are blocked from before the fork until just before the exec, so no handler of the caller runs in the copy.
 
-use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{FromRawFd, OwnedFd, RawFd};
-use std::ptr;
+use std::{io, ptr};
 
 use super::plan::{KEEP, PID_DIGITS, SpawnPlan};
 use super::reset::reset_inherited;

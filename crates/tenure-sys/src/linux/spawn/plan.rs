@@ -2,10 +2,9 @@
 
 use std::ffi::{CString, OsStr};
 use std::fs::OpenOptions;
-use std::io;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
-use std::ptr;
+use std::{io, ptr};
 
 use rustix::process::{Resource, getrlimit};
 

@@ -12,11 +12,12 @@ use tenure_core::fault::{self, Point};
 use tenure_core::launch::listen::BACKLOG;
 use tenure_core::launch::orphans::{self, OrphanError};
 use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Then};
+use tenure_core::policy::lifecycle::EXIT_FAILED;
 use tenure_core::protocol::ends::{self, End, EndKind};
 use tenure_core::protocol::wire::{ControlRequest, Prepare};
 use tenure_core::record::ledger::{Ledger, ProgramRecord, RolledBack};
-use tenure_core::spec::KILL_GRACE;
-use tenure_core::spec::scope;
+use tenure_core::spec::{KILL_GRACE, scope};
 use tenure_core::store::event::What;
 use tenure_core::store::paths::file;
 use tenure_core::store::records;
@@ -29,8 +30,6 @@ use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
 use crate::handoff::incumbent::{TRACED, Takeover};
 use crate::reason;
-use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Then};
-use tenure_core::policy::lifecycle::EXIT_FAILED;
 
 impl Takeover<'_> {
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is

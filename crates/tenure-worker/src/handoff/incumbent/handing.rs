@@ -7,6 +7,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use tenure_core::deadline::{Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::policy::handoff::IncumbentEvent;
 use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_core::store::records;
 use tenure_sys::memory;
@@ -16,7 +17,6 @@ use crate::handoff::context::HandoffContext;
 use crate::handoff::descriptor_link::LinkError;
 use crate::handoff::incumbent::Takeover;
 use crate::reason;
-use tenure_core::policy::handoff::IncumbentEvent;
 
 impl Takeover<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.

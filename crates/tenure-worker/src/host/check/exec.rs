@@ -11,8 +11,9 @@ use tenure_sys::spawn::{self, Child, Launch};
 use tenure_sys::tree;
 use tenure_sys::wake::Waker;
 
-use super::finding::CheckResult;
 use crate::reason;
+
+use super::finding::CheckResult;
 
 /// A command. There is no listener, lock or standard stream in it, and its marks are the program's: what it leaves behind is
 /// found like what the program leaves behind.

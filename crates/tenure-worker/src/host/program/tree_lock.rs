@@ -1,5 +1,5 @@
 //! Taking the lock that the tree of a program is to hold. One that is held says that something of another program lives; who
-//! has closed what it inherited is looked for by other marks before (`leftovers`).
+//! has closed what it inherited is looked for by other marks before (`orphans`).
 
 use std::fs::File;
 use std::sync::mpsc;

@@ -9,9 +9,10 @@ use tenure_core::protocol::wire::{AppState, Role, Until};
 use tenure_core::store::event;
 use tenure_sys::process::ProcessHandle;
 
-use super::*;
 use crate::ownership::tests::{Ground, ground};
 use crate::status::tests::status_of;
+
+use super::*;
 
 const LONG: Duration = Duration::from_secs(20);
 

@@ -5,11 +5,11 @@
 use std::time::Duration;
 
 use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
+use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::ends::{End, EndKind};
 use tenure_core::store::logs::{self, Mark};
 
 use crate::ownership::Ownership;
-use tenure_core::policy::lifecycle::LifecycleEvent;
 
 /// Since when an app serves whose end has not been put on record.
 #[derive(Debug, Default)]

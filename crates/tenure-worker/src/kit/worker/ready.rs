@@ -5,11 +5,11 @@ use std::mem;
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::Report;
+use tenure_core::policy::lifecycle::{Life, LifecycleAction, LifecycleEvent};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;
 
 use super::{HandoffSide, ReadyError, Worker};
-use tenure_core::policy::lifecycle::{Life, LifecycleAction, LifecycleEvent};
 
 impl Worker {
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.

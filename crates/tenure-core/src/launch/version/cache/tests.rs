@@ -1,7 +1,8 @@
 //! When an answer holds, and what becomes of a file that is not one of ours.
 
-use super::*;
 use crate::spec::scope::Scope;
+
+use super::*;
 
 fn state() -> (tempfile::TempDir, StateDir) {
     let root = tempfile::Builder::new()

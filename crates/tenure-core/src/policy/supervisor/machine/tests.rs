@@ -2,12 +2,12 @@
 
 use std::collections::HashSet;
 
-use crate::spec::RestartOn;
-
+use SupervisorEvent as H;
 use tenure_sys::process::ExitStatus;
 
+use crate::spec::RestartOn;
+
 use super::*;
-use SupervisorEvent as H;
 
 const BAKE: Duration = Duration::from_secs(3);
 

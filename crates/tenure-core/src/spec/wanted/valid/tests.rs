@@ -1,7 +1,8 @@
 //! Each rule, broken alone.
 
-use super::*;
 use crate::spec::amount::Size;
+
+use super::*;
 
 fn server() -> Spec {
     let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
