@@ -5,7 +5,7 @@ use crate::command::{announce, cargo, run};
 use crate::failure::Failure;
 use crate::tree::Tree;
 use crate::workspace::Workspace;
-use crate::{layers, limits, links, rows, setup};
+use crate::{layers, limits, links, public, rows, setup};
 
 /// Every step.
 pub(crate) fn run_all() -> Result<(), Failure> {
@@ -35,7 +35,18 @@ pub(crate) fn docs_hold() -> Result<(), Failure> {
     let tree = Tree::read(&Workspace::ask()?.root)?;
     let mut findings = rows::findings(&tree);
     findings.extend(links::findings(&tree));
+    findings.extend(public::findings(&tree));
     Failure::unless_clean("docs", findings)
+}
+
+/// Prints what the crate `tenure` shows to its users.
+#[expect(clippy::print_stdout, reason = "the list is its result")]
+pub(crate) fn show_public() -> Result<(), Failure> {
+    let lines = public::list(&Tree::read(&Workspace::ask()?.root)?);
+    for line in lines.map_err(|why| Failure::Findings { check: "public", findings: vec![why] })? {
+        println!("{line}");
+    }
+    Ok(())
 }
 
 /// Installs what is missing and runs the tests; what they print, and their closing lines, go through.

@@ -15,6 +15,7 @@ mod layers;
 mod limits;
 mod links;
 mod paths;
+mod public;
 mod rows;
 mod runs;
 mod setup;
@@ -30,6 +31,7 @@ const USAGE: &str = "cargo xtask TASK
   ci             fmt, clippy, layers, docs, tests: what has to pass before a change lands
   layers         rooms import only earlier rooms, crates only lower crates, files keep to their size
   docs           rustdoc without warnings, a row for each kind, state and variable, links that resolve
+  public         what the crate `tenure` shows to its users, as kept in crates/tenure/public.txt
   setup          installs what the tests need beyond the Rust toolchain (Debian packages, as root)
   test [ARGS]    setup, then `cargo test --workspace ARGS`
   storm [ARGS]   the long storm of launchers and crashes, in release
@@ -58,6 +60,7 @@ fn run(words: &[String]) -> Result<(), Failure> {
         ("ci", []) => ci::run_all(),
         ("layers", []) => ci::layers_hold(),
         ("docs", []) => ci::docs_hold(),
+        ("public", []) => ci::show_public(),
         ("setup", []) => setup::install_missing(),
         ("test", rest) => ci::test(rest),
         ("storm" | "inject", rest) => runs::recorded_run(task, rest),

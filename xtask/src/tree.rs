@@ -16,7 +16,7 @@ pub(crate) struct Tree {
 }
 
 /// Endings of the files whose text is read.
-const READ: [&str; 2] = ["rs", "md"];
+const READ: [&str; 3] = ["rs", "md", "txt"];
 
 /// Directories that hold nothing of ours.
 const LEFT_OUT: [&str; 4] = [".git", "target", "node_modules", "book"];

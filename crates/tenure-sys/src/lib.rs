@@ -1,4 +1,5 @@
-//! The kernel edge of tenure: what the rest of the project asks the operating system for, beyond the standard library, goes through this crate.
+//! The kernel edge of tenure: what the rest of the project asks of the operating system goes through this crate, or through
+//! the standard library.
 //!
 //! It is the only crate with `unsafe` and the only one that asks which operating system it is built for. It turns
 //! descriptors, locks, processes and sockets into small types whose misuse does not compile, and it decides nothing:

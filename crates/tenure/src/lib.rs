@@ -26,6 +26,8 @@
 #![forbid(unsafe_code)]
 
 /// The calls, and what they answer with.
+pub use tenure_core::launch::orphans::EndedOrphan;
+pub use tenure_core::launch::stop_and_prove::ProvedEnd;
 pub use tenure_core::{
     Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, Standing,
     StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin,
@@ -34,21 +36,26 @@ pub use tenure_core::{
 /// What a call fails with.
 pub use tenure_core::{Blame, Error, ErrorKind};
 
+/// What is wanted: a worker's name, its description, and where that was read.
 pub use tenure_core::Version;
-/// What is wanted: a worker's name and its description.
 pub use tenure_core::spec::amount::{BadAmount, Size, Span};
+pub use tenure_core::spec::environment::{Environment, Preset, Variables};
+pub use tenure_core::spec::origin::{Origin, ReadStated, StatedNow};
 pub use tenure_core::spec::scope::{BadName, Scope};
 pub use tenure_core::spec::{
     Backoff, BadSpec, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Spec,
-    StopPolicy, Umask, Upstream,
+    StopPolicy, Summary, Umask, Upstream,
 };
 
 /// What a worker says of itself.
 pub use tenure_core::policy::decide::{Usable, Warning};
-pub use tenure_core::protocol::ends::End;
+pub use tenure_core::protocol::ends::{End, EndKind};
 pub use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, ProtocolRange, Role,
 };
 
-/// What has happened.
+/// What has happened, to whom, and when.
+pub use tenure_core::deadline::Moment;
 pub use tenure_core::store::event::{Event, What};
+pub use tenure_sys::identity::Identity;
+pub use tenure_sys::process::{ExitStatus, Signal};

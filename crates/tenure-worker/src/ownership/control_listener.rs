@@ -1,7 +1,7 @@
-//! The control socket as a door: open while this worker answers callers, closed while another one does or nobody.
+//! The listener of the control socket: there while this worker answers callers, taken away while another one does, or nobody.
 //!
-//! The control thread takes the listener from here each time it waits, so that whoever closes the door needs no word with
-//! it. A caller that it was just accepting is answered still; its answer then says how things stand.
+//! The control thread takes the listener from here each time it waits, so that another thread can take it away without
+//! asking that thread. A caller that was just accepted is still answered, with the state of that moment.
 
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
