@@ -30,6 +30,10 @@ const CRATES: [&str; 10] = [
 /// What depends on nothing of ours.
 const APART: &str = "xtask";
 
+/// The crate that decides nothing itself, and the one room of the library that it may name: a model that had a decision of its
+/// own, or did something, would show nothing of the product.
+const MODEL: (&str, &str, &str) = ("crates/tenure-model/src/", "tenure_core", "policy");
+
 /// Every import that goes the wrong way, and every difference between the code maps and the sources.
 pub(crate) fn findings(tree: &Tree, packages: &[Package]) -> Vec<String> {
     let mut findings = crate_findings(packages);
@@ -53,7 +57,19 @@ pub(crate) fn findings(tree: &Tree, packages: &[Package]) -> Vec<String> {
             None => findings.push(format!("ARCHITECTURE.md: no block ```rooms {name}")),
         }
     }
+    findings.extend(tree.below(MODEL.0, ".rs").flat_map(|(path, text)| beside_policy(path, text)));
     findings
+}
+
+/// Each line of a file of the model that names another room of the library.
+fn beside_policy(path: &str, text: &str) -> Vec<String> {
+    let all = tokens(text);
+    let shipped = shipped(&all).tokens;
+    let names = |at: usize| {
+        shipped[at].is_word(MODEL.1) && !shipped.get(at + 2).is_some_and(|next| next.is_word(MODEL.2))
+    };
+    let told = |at: usize| format!("{path}:{}: names {} beside `{}`", shipped[at].line, MODEL.1, MODEL.2);
+    (0..shipped.len()).filter(|at| names(*at)).map(told).collect()
 }
 
 fn crate_findings(packages: &[Package]) -> Vec<String> {
@@ -209,6 +225,15 @@ mod tests {
             ("crates/tenure/src/spec.rs", "/// [`crate::ensure`]\nconst S: &str = \"crate::ensure\";"),
         ]);
         assert_eq!(found, [""; 0]);
+    }
+
+    #[test]
+    fn the_model_names_the_decisions_and_nothing_else_of_the_library() {
+        let text = "use tenure_core::policy::decide;\nuse tenure_core::store::gate;\nuse tenure_core::{fault, policy};";
+        let path = "crates/tenure-model/src/real.rs";
+        let found = beside_policy(path, text);
+        let expected = [2, 3].map(|line| format!("{path}:{line}: names tenure_core beside `policy`"));
+        assert_eq!(found, expected);
     }
 
     #[test]
