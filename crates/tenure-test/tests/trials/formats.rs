@@ -19,19 +19,19 @@ use tenure_test::usual::{Binaries, ensure, started, status, stop};
 const BINARIES: Binaries =
     Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
 
-const LEDGER: &str = include_str!("../../tenure-core/formats/ledger-1.json");
-const LEDGER_PROVED: &str = include_str!("../../tenure-core/formats/ledger-1-proved.json");
-const REQUESTS: &str = include_str!("../../tenure-core/formats/requests-1.jsonl");
-const ANSWERS: &str = include_str!("../../tenure-core/formats/answers-1.jsonl");
-const DESIRED: &str = include_str!("../../tenure-core/formats/desired-1.json");
-const DESIRED_2: &str = include_str!("../../tenure-core/formats/desired-2.json");
-const DESIRED_3: &str = include_str!("../../tenure-core/formats/desired-3.json");
-const DESIRED_3_MADE: &str = include_str!("../../tenure-core/formats/desired-3-made.json");
-const EVENTS: &str = include_str!("../../tenure-core/formats/events-1.jsonl");
-const HELLO: &str = include_str!("../../tenure-core/formats/hello-1.json");
-const HELLO_OF_A_BUILD: &str = include_str!("../../tenure-core/formats/hello-1-build.json");
-const HELLO_ON_PROBATION: &str = include_str!("../../tenure-core/formats/hello-1-probation.json");
-const BRIEF: &str = include_str!("../../tenure-core/formats/brief-1.json");
+const LEDGER: &str = include_str!("../../../tenure-core/formats/ledger-1.json");
+const LEDGER_PROVED: &str = include_str!("../../../tenure-core/formats/ledger-1-proved.json");
+const REQUESTS: &str = include_str!("../../../tenure-core/formats/requests-1.jsonl");
+const ANSWERS: &str = include_str!("../../../tenure-core/formats/answers-1.jsonl");
+const DESIRED: &str = include_str!("../../../tenure-core/formats/desired-1.json");
+const DESIRED_2: &str = include_str!("../../../tenure-core/formats/desired-2.json");
+const DESIRED_3: &str = include_str!("../../../tenure-core/formats/desired-3.json");
+const DESIRED_3_MADE: &str = include_str!("../../../tenure-core/formats/desired-3-made.json");
+const EVENTS: &str = include_str!("../../../tenure-core/formats/events-1.jsonl");
+const HELLO: &str = include_str!("../../../tenure-core/formats/hello-1.json");
+const HELLO_OF_A_BUILD: &str = include_str!("../../../tenure-core/formats/hello-1-build.json");
+const HELLO_ON_PROBATION: &str = include_str!("../../../tenure-core/formats/hello-1-probation.json");
+const BRIEF: &str = include_str!("../../../tenure-core/formats/brief-1.json");
 
 fn value(text: &str) -> Value {
     serde_json::from_str(text).expect("a golden is JSON")
@@ -225,23 +225,27 @@ fn the_documents_of_the_command_line_keep_their_shape() {
     let sandbox = BINARIES.sandbox(&[]);
     let golden = |text| value(text);
     let same = |text, today: &Value, name: &str| assert_shape(&golden(text), today, name);
-    same(include_str!("../../tenure-cli/formats/ensure-1.json"), &ensure(&sandbox).run().json(), "ensure");
-    same(include_str!("../../tenure-cli/formats/status-1.json"), &status(&sandbox).json(), "status");
-    same(include_str!("../../tenure-cli/formats/list-1.json"), &document(&sandbox, &["list"]), "list");
-    same(include_str!("../../tenure-cli/formats/doctor-1.json"), &document(&sandbox, &["doctor"]), "doctor");
+    same(include_str!("../../../tenure-cli/formats/ensure-1.json"), &ensure(&sandbox).run().json(), "ensure");
+    same(include_str!("../../../tenure-cli/formats/status-1.json"), &status(&sandbox).json(), "status");
+    same(include_str!("../../../tenure-cli/formats/list-1.json"), &document(&sandbox, &["list"]), "list");
     same(
-        include_str!("../../tenure-cli/formats/restart-1.json"),
+        include_str!("../../../tenure-cli/formats/doctor-1.json"),
+        &document(&sandbox, &["doctor"]),
+        "doctor",
+    );
+    same(
+        include_str!("../../../tenure-cli/formats/restart-1.json"),
         &document(&sandbox, &["restart", "w"]),
         "restart",
     );
-    same(include_str!("../../tenure-cli/formats/stop-1.json"), &stop(&sandbox).json(), "stop");
+    same(include_str!("../../../tenure-cli/formats/stop-1.json"), &stop(&sandbox).json(), "stop");
     same(
-        include_str!("../../tenure-cli/formats/version-1.json"),
+        include_str!("../../../tenure-cli/formats/version-1.json"),
         &document(&sandbox, &["version"]),
         "version",
     );
     for words in [&["ensure", "none"][..], &["ensure", "../w"], &["no-such-word"], &["logs", "none"]] {
-        same(include_str!("../../tenure-cli/formats/error-1.json"), &document(&sandbox, words), "error");
+        same(include_str!("../../../tenure-cli/formats/error-1.json"), &document(&sandbox, words), "error");
     }
 }
 
@@ -252,13 +256,13 @@ fn the_documents_about_versions_keep_their_shape() {
     ensure(&sandbox).run().expect(0);
     document(&sandbox, &["ensure", "w", "--version", "2.0.0"]);
     let status = status(&sandbox).json();
-    same(include_str!("../../tenure-cli/formats/status-1-offers.json"), &status, "status");
+    same(include_str!("../../../tenure-cli/formats/status-1-offers.json"), &status, "status");
     let pin = document(&sandbox, &["pin", "w", "0.0.0"]);
-    same(include_str!("../../tenure-cli/formats/pin-1.json"), &pin, "pin");
+    same(include_str!("../../../tenure-cli/formats/pin-1.json"), &pin, "pin");
     let unpin = document(&sandbox, &["unpin", "w"]);
-    same(include_str!("../../tenure-cli/formats/unpin-1.json"), &unpin, "unpin");
+    same(include_str!("../../../tenure-cli/formats/unpin-1.json"), &unpin, "unpin");
     let forget = document(&sandbox, &["forget", "w", "2.0.0"]);
-    same(include_str!("../../tenure-cli/formats/forget-1.json"), &forget, "forget");
+    same(include_str!("../../../tenure-cli/formats/forget-1.json"), &forget, "forget");
     stop(&sandbox).expect(0);
 }
 
@@ -267,15 +271,19 @@ fn the_documents_about_configuration_keep_their_shape() {
     let sandbox = BINARIES.sandbox(&[]);
     let golden = |text| value(text);
     let same = |text, today: &Value, name: &str| assert_shape(&golden(text), today, name);
-    same(include_str!("../../tenure-cli/formats/init-1.json"), &document(&sandbox, &["init", "web"]), "init");
+    same(
+        include_str!("../../../tenure-cli/formats/init-1.json"),
+        &document(&sandbox, &["init", "web"]),
+        "init",
+    );
     let text = "[worker.web]\ncommand = [\"sleep\", \"1\"]\nversion = { command = [\"true\"] }\n\
                 ready = { exec = [\"true\"] }\nenv = { set = { LOG = \"info\" } }\n";
     let file = sandbox.work().join("tenure.toml");
     fs::write(&file, format!("{text}[worker.bad]\ncomand = [\"x\"]\n")).expect("ours");
     let check = document(&sandbox, &["config", "check"]);
-    same(include_str!("../../tenure-cli/formats/config-check-1.json"), &check, "config check");
+    same(include_str!("../../../tenure-cli/formats/config-check-1.json"), &check, "config check");
     fs::write(&file, text).expect("ours");
-    same(include_str!("../../tenure-cli/formats/trust-1.json"), &document(&sandbox, &["trust"]), "trust");
+    same(include_str!("../../../tenure-cli/formats/trust-1.json"), &document(&sandbox, &["trust"]), "trust");
     let show = document(&sandbox, &["config", "show", "web"]);
-    same(include_str!("../../tenure-cli/formats/config-show-1.json"), &show, "config show");
+    same(include_str!("../../../tenure-cli/formats/config-show-1.json"), &show, "config show");
 }

@@ -1,0 +1,4 @@
+//! What `doctor` finds, and what it mends.
+
+mod findings;
+mod fix;
