@@ -8,6 +8,7 @@
 
 use std::ffi::OsString;
 use std::process::ExitCode;
+use tenure_sys::discard::best_effort;
 
 pub(crate) mod answer;
 mod args;
@@ -50,7 +51,7 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
 fn withstand_limits() {
     tenure_sys::signals::ignore_sigxfsz();
     // What cannot be raised is told where it is in the way.
-    drop(tenure_sys::limits::raise_file_size());
+    best_effort(tenure_sys::limits::raise_file_size());
 }
 
 fn enter(call: &Call, words: &Invocation) -> Result<u8, Failure> {

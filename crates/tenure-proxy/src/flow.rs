@@ -11,6 +11,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
 use mio::net::TcpStream;
+use tenure_sys::discard::best_effort;
 
 /// Reads in one turn. A fast sender gets a megabyte before the others are looked at.
 const READS: usize = 16;
@@ -69,7 +70,7 @@ impl Flow {
             }
             if self.ended {
                 // One that is gone altogether is found out by the other direction.
-                drop(to.shutdown(Shutdown::Write));
+                best_effort(to.shutdown(Shutdown::Write));
                 self.over = true;
                 return Ok(Turn { moved, more: false });
             }

@@ -20,6 +20,7 @@ use std::sync::mpsc::{self, Sender};
 
 use mio::{Poll, Waker};
 use tenure_core::deadline::{Deadline, monotonic};
+use tenure_sys::discard::best_effort;
 use tenure_sys::thread;
 
 mod engine;
@@ -121,8 +122,8 @@ impl Proxy {
 
     fn tell(&self, order: EngineCommand) {
         // Only a thread that is gone cannot be told, and it goes with this handle.
-        drop(self.orders.send(order));
-        drop(self.waker.wake());
+        best_effort(self.orders.send(order));
+        best_effort(self.waker.wake());
     }
 }
 
@@ -131,7 +132,7 @@ impl Drop for Proxy {
         // The end of the orders is what the thread is to find.
         let (last, _) = mpsc::channel();
         drop(std::mem::replace(&mut self.orders, last));
-        drop(self.waker.wake());
+        best_effort(self.waker.wake());
     }
 }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use mio::event::Event;
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use tenure_sys::discard::best_effort;
 use tenure_sys::{limits, socket};
 
 use super::flow::{Flow, Turn};
@@ -209,7 +210,7 @@ impl Relay {
     /// The connection leads to somebody else: it ends with a reset, and the client waits.
     pub(super) fn turn_away(&mut self) -> Next {
         if let RelayStage::Connecting(program, _) = std::mem::replace(&mut self.stage, RelayStage::Waiting) {
-            drop(socket::reset_at_close(program.as_fd()));
+            best_effort(socket::reset_at_close(program.as_fd()));
         }
         self.down = Flow::default();
         Next::Refused
@@ -324,11 +325,11 @@ impl Relay {
     /// Makes the end of this relay a reset for both sides.
     pub(super) fn abort(&self) -> Next {
         // One that is gone already needs none.
-        drop(socket::reset_at_close(self.client.as_fd()));
+        best_effort(socket::reset_at_close(self.client.as_fd()));
         match &self.stage {
             RelayStage::Waiting | RelayStage::Leaving(_) => {}
             RelayStage::Connecting(program, _) | RelayStage::Relaying(program) => {
-                drop(socket::reset_at_close(program.as_fd()));
+                best_effort(socket::reset_at_close(program.as_fd()));
             }
         }
         Next::Close

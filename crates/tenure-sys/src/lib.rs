@@ -22,6 +22,8 @@ mod common;
 mod linux;
 pub mod thread;
 
+pub use common::discard;
+
 #[cfg(target_os = "linux")]
 pub use linux::{
     census, clock, dir, exit, fdset, filesystem, identity, kernel, limits, lock, memory, pipe, poll, process,

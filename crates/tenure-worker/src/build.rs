@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::Spec;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::thread;
 use tenure_sys::wake::Waker;
@@ -104,7 +105,7 @@ impl BuildWatcher {
     fn await_change(&self) {
         let mut waiting = [Interest::new(self.0.stale.as_fd(), Readiness::Read)];
         // Only a lack of memory ends the wait early; then there is nothing to read again.
-        drop(poll::wait(&mut waiting, None));
+        best_effort(poll::wait(&mut waiting, None));
         self.0.stale.drain();
     }
 
@@ -132,7 +133,7 @@ fn show(status: &Status, trouble: Option<&str>) {
         (None, Some(_)) => status.forget_check(CHECK),
         (Some(why), shown) if shown.as_ref().is_none_or(|shown| shown.detail != why) => {
             status.check(CHECK, false, why);
-            drop(writeln!(io::stderr(), "tenure: the build of this worker cannot be told: {why}"));
+            best_effort(writeln!(io::stderr(), "tenure: the build of this worker cannot be told: {why}"));
         }
         (Some(_) | None, _) => {}
     }

@@ -18,6 +18,7 @@ use tenure_core::protocol::ends::EndKind;
 use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
+use tenure_sys::discard::best_effort;
 
 use crate::host::check::Inquiry;
 use crate::host::output::{Output, OutputLog};
@@ -68,7 +69,7 @@ pub fn run(standby: Standby) -> u8 {
         Ok(worker) => worker,
         Err(why) => {
             // The launcher has been told; this is for the worker's own log.
-            drop(writeln!(io::stderr(), "tenure: failed to {why}"));
+            best_effort(writeln!(io::stderr(), "tenure: failed to {why}"));
             return u8::try_from(EXIT_FAILED).unwrap_or(u8::MAX);
         }
     };

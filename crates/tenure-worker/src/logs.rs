@@ -9,6 +9,7 @@ use std::os::fd::AsFd;
 
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::{self, Dir};
+use tenure_sys::discard::best_effort;
 use tenure_sys::fdset;
 
 /// Moves `NAME` to `NAME.1`, `NAME.1` to `NAME.2` and so on; what would become older than `keep` is removed.
@@ -28,7 +29,7 @@ pub(crate) fn shift(logs: &Dir, name: &str, keep: u32) -> io::Result<()> {
 
 /// Rotates the worker's log if stdout writes it and it is larger than `size`. A failure leaves the old file in use.
 pub(crate) fn rotate_own(state: &StateDir, size: u64, keep: u32) {
-    drop(try_rotate_own(state, size, keep));
+    best_effort(try_rotate_own(state, size, keep));
 }
 
 fn try_rotate_own(state: &StateDir, size: u64, keep: u32) -> io::Result<()> {

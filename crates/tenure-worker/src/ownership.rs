@@ -18,6 +18,7 @@ use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 use tenure_sys::dir::FileStat;
 use tenure_sys::dir::spare::Spare;
+use tenure_sys::discard::best_effort;
 
 use crate::ownership::channel::Channel;
 use crate::ownership::control_listener::ControlListener;
@@ -85,7 +86,7 @@ impl Ownership {
     pub(crate) fn take(&self, lease: Lease) -> io::Result<()> {
         let socket = self.state.dir().stat(file::CONTROL)?;
         // Both are set once: a second lease of the same scope could only be the same description.
-        drop(self.lease.set(lease));
+        best_effort(self.lease.set(lease));
         if let Some(socket) = socket {
             self.socket.get_or_init(|| socket);
         }
@@ -250,9 +251,9 @@ impl Ownership {
             && self.lease_is_at_path().unwrap_or(false)
             && self.socket_is_at_path().unwrap_or(false)
         {
-            drop(self.state.dir().remove(file::CONTROL));
+            best_effort(self.state.dir().remove(file::CONTROL));
             if self.state.dir().refuse_no_file(file::PID).is_ok() {
-                drop(self.state.dir().remove(file::PID));
+                best_effort(self.state.dir().remove(file::PID));
             }
         }
     }

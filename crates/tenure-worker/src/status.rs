@@ -17,6 +17,7 @@ use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until,
 };
 use tenure_core::spec::{ListenMode, Spec};
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
@@ -280,7 +281,7 @@ impl Status {
         loop {
             let mut stopping = [Interest::new(self.stopping(), Readiness::Read)];
             // Only a lack of memory ends the wait early.
-            drop(poll::wait(&mut stopping, None));
+            best_effort(poll::wait(&mut stopping, None));
             if stopping[0].ready()
                 && let Some(request) = self.stop_request()
             {

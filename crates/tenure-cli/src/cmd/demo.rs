@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
+use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
 use crate::answer::AnswerState;
@@ -114,7 +115,7 @@ impl Show<'_> {
         self.told("one replacement, and everybody has version 2 since", took)?;
         self.measure("two versions in turn", format!("{TURNS} calls, 1 replacement"), took);
         // Until it has ended it would come back if version 2 failed: that is shown later.
-        drop(first.map(|first| first.wait_ended(None)));
+        best_effort(first.map(|first| first.wait_ended(None)));
         let mut warm: Vec<u64> =
             answers.iter().filter(|answer| answer.state == "up").map(|answer| answer.took_us).collect();
         warm.sort_unstable();

@@ -9,6 +9,7 @@ use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
 use tenure_core::{Scope, Standing};
+use tenure_sys::discard::best_effort;
 
 use crate::config::ScopeTarget;
 use crate::output::account;
@@ -53,7 +54,7 @@ impl Drop for Progress {
         drop(self.ended.take());
         if let Some(thread) = self.thread.take() {
             // A panic there has been told already.
-            drop(thread.join());
+            best_effort(thread.join());
         }
     }
 }

@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use clap::error::ErrorKind;
 use serde::Serialize;
+use tenure_sys::discard::best_effort;
 
 use crate::answer::AnswerState;
 use crate::args::{Color, Common};
@@ -139,7 +140,7 @@ impl Screen {
     /// Writes styled text to stderr; one that is closed is no reason to fail.
     pub(crate) fn note(self, styled: &str) {
         if let Ok(text) = self.styled_for(&io::stderr(), styled) {
-            drop(io::stderr().write_all(&text));
+            best_effort(io::stderr().write_all(&text));
         }
     }
 

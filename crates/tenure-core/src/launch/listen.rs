@@ -10,6 +10,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::socket;
 
 use crate::fault::{self, Point};
@@ -150,7 +151,7 @@ fn bind_control(state: &StateDir, _lease: &Lease, generation: u64) -> io::Result
     let listener = socket::bind_unix(state.dir(), &temporary, BACKLOG)?;
     fault::reach(Point::SocketBound);
     if let Err(error) = state.dir().rename(&temporary, file::CONTROL) {
-        drop(state.dir().remove(&temporary));
+        best_effort(state.dir().remove(&temporary));
         return Err(error);
     }
     fault::reach(Point::SocketRenamed);
@@ -204,7 +205,7 @@ impl Bound {
 pub fn sweep_temporaries(state: &StateDir, _lease: &Lease) {
     let names = state.dir().names().unwrap_or_default();
     for name in names.iter().filter_map(|name| name.to_str()).filter(|name| is_temporary(name)) {
-        drop(state.dir().remove(name));
+        best_effort(state.dir().remove(name));
     }
 }
 

@@ -8,6 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::lock::{self, LockWait};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;
@@ -232,11 +233,11 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan
     let mut known = former.all(&shims).map_err(OrphanError::Lock)?;
     for shim in &shims {
         // One that somebody stopped can end its tree only when it goes on.
-        drop(shim.signal(Signal::Cont));
+        best_effort(shim.signal(Signal::Cont));
     }
     for shim in &shims {
         // What takes longer is ended below.
-        drop(shim.wait_ended(Some(budget.remaining())));
+        best_effort(shim.wait_ended(Some(budget.remaining())));
     }
     let late = shims.iter().any(|shim| !shim.has_ended());
     let policy = former.record.and_then(|record| record.stop.clone()).unwrap_or_default();
@@ -367,8 +368,8 @@ impl Sweep {
 /// named as the survivor.
 pub fn ask(handle: &ProcessHandle, signal: Signal) {
     let signal = if process::ignores(handle.pid(), signal) { Signal::Term } else { signal };
-    drop(handle.signal(signal));
-    drop(handle.signal(Signal::Cont));
+    best_effort(handle.signal(signal));
+    best_effort(handle.signal(Signal::Cont));
 }
 
 fn kill(handle: &ProcessHandle) -> Result<(), OrphanError> {

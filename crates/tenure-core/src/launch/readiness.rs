@@ -8,6 +8,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
 use tenure_sys::socket::{self, ReceivedMessage};
@@ -187,7 +188,7 @@ fn receive(boot: &Boot<'_>) -> io::Result<ReceivedMessage> {
 fn end(boot: &Boot<'_>) {
     let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
     if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
-        drop(boot.worker.wait_ended(Some(KILL_GRACE)));
+        best_effort(boot.worker.wait_ended(Some(KILL_GRACE)));
     }
 }
 
@@ -201,7 +202,7 @@ pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Opt
 /// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1 reaps late
 /// it stays unknown.
 pub(crate) fn exit_of(worker: &ProcessHandle) -> Option<ExitStatus> {
-    drop(worker.wait_reaped(Some(REAPING)));
+    best_effort(worker.wait_reaped(Some(REAPING)));
     worker.exit_of_stranger()
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::{Path, PathBuf};
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
@@ -192,6 +193,6 @@ pub(crate) fn host_record(worker: &ProcessHandle, kind: Kind) -> HostRecord {
 /// Ends a worker that no record names yet: nobody else could.
 pub(crate) fn end_unrecorded(worker: &ProcessHandle) {
     if worker.signal(Signal::Kill).is_ok() {
-        drop(worker.wait_ended(Some(KILL_GRACE)));
+        best_effort(worker.wait_ended(Some(KILL_GRACE)));
     }
 }

@@ -6,6 +6,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::spawn::SpawnError;
 use tenure_sys::{limits, socket};
 
@@ -132,7 +133,7 @@ pub(crate) fn start(
     drop(given);
     drop((lease, bound));
     // A worker that is gone already cannot take its go: what follows finds that out and says how it ended.
-    drop(released);
+    best_effort(released);
     fault::reach(Point::WorkerReleased);
     let spawned = Event::now(What::Spawned, ledger.generation, &request.asker(), "the scope had no worker");
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));

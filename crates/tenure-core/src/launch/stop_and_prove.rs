@@ -5,6 +5,7 @@
 
 use std::time::Duration;
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, Delivery, Doubt, ProcessHandle, RunState, Signal, Verified};
 use tenure_sys::tree;
@@ -211,7 +212,7 @@ pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, 
 pub fn await_exit(worker: &Identity) {
     if let Verified::Same(handle) = process::verify(worker) {
         // The lease is the proof; a process that takes longer than this to leave can do nothing any more.
-        drop(handle.wait_ended(Some(FREED)));
+        best_effort(handle.wait_ended(Some(FREED)));
     }
 }
 

@@ -4,6 +4,8 @@
 //! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
 //! looked at once more: what stands now may be a healthy worker that somebody else has started.
 
+use tenure_sys::discard::best_effort;
+
 use crate::deadline::{Deadline, Moment, monotonic, wall_millis};
 use crate::error::Error;
 use crate::launch::client::Silence;
@@ -122,7 +124,7 @@ impl Acquisition<'_> {
             let mut known = ledger.clone();
             // The lease is ours: nobody else writes. A disk that is full loses the row, not the start.
             if known.found_dead(Moment::now(), wall_millis(), logs::tail_since(state, Mark::default())) {
-                drop(records::update_ledger(state, &known));
+                best_effort(records::update_ledger(state, &known));
             }
         }
     }

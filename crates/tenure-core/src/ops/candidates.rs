@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use semver::Version;
 use tenure_sys::dir::read_regular;
+use tenure_sys::discard::best_effort;
 
 use crate::deadline::Moment;
 use crate::error::{Error, ErrorKind};
@@ -210,7 +211,7 @@ pub(crate) fn settle(
     let failure = match started {
         Ok(StartOutcome::Ready(_)) => {
             // What serves serves: a tally that cannot be cleared now is cleared by the next success.
-            drop(succeeded(gate, spec));
+            best_effort(succeeded(gate, spec));
             return Ok(None);
         }
         // The worker itself says when it has passed, and what is known against its version counts until then.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::process::{self, Verified};
 
 use crate::deadline::{Deadline, Moment};
@@ -92,7 +93,7 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
     }
     // The lease is ours, so a socket at the path serves nobody; what can have been none of ours stays.
     if state.dir().refuse_no_socket(file::CONTROL).is_ok() {
-        drop(state.dir().remove(file::CONTROL));
+        best_effort(state.dir().remove(file::CONTROL));
     }
 
     let asked = asked.map(|(hello, _)| hello.identity.pid);

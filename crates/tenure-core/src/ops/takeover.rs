@@ -7,6 +7,7 @@
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::limits;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ProcessHandle, RunState, Signal, Verified};
@@ -177,7 +178,7 @@ fn await_predecessors(
                 Interest::new(worker.as_fd(), Readiness::Read),
             ];
             // Only a lack of memory ends the wait early; it is begun again.
-            drop(poll::wait(&mut ends, Some(left)));
+            best_effort(poll::wait(&mut ends, Some(left)));
             if ends[1].ready() {
                 return Ok(false);
             }
@@ -198,7 +199,7 @@ fn end_if_stopped(gate: &Gate<'_>, before: &ProcessHandle, generation: u64) {
     let pid = before.pid();
     if process::state_of(pid) == Some(RunState::Stopped) && process::tracer_of(pid).is_none() {
         // A failure is told by the wait that goes on.
-        drop(before.signal(Signal::Kill));
+        best_effort(before.signal(Signal::Kill));
         let why = "it had made room, and stood still";
         let event = Event::now(What::EndedWedged, generation, &crate::launch::request::asker(), why);
         event::note(gate.state(), &event.pid(pid));
@@ -335,7 +336,7 @@ pub(crate) fn send_back(
 /// Ends a successor that is late: by the handle that its spawn has given, and the worker before it goes on.
 fn abandoned(boot: &Boot<'_>) -> BootFailure {
     if boot.worker.signal(Signal::Kill).is_ok() {
-        drop(boot.worker.wait_ended(Some(KILL_GRACE)));
+        best_effort(boot.worker.wait_ended(Some(KILL_GRACE)));
     }
     BootFailure {
         stage: STOPPED.to_owned(),

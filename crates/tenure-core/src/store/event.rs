@@ -11,6 +11,7 @@ use std::os::fd::AsFd;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::dir::fstat;
+use tenure_sys::discard::best_effort;
 use tenure_sys::lock::{self, TryLock};
 
 use crate::deadline::wall_millis;
@@ -163,7 +164,7 @@ fn bounded(event: &Event) -> Option<Event> {
 
 /// Appends and goes on when that fails: an event is an account, not the act.
 pub fn note(state: &StateDir, event: &Event) {
-    drop(append(state, event));
+    best_effort(append(state, event));
 }
 
 /// Moves aside a file that has grown too large. Several writers may see that at once: the lock on this very file, and a look

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 use tenure_sys::process::{self, RunState, Verified};
@@ -127,7 +128,7 @@ impl<'state> Gate<'state> {
         // Whoever had the gate meanwhile may have given the directory another identity.
         state.look_again();
         // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be stopped.
-        drop(sign(lock.file(), None));
+        best_effort(sign(lock.file(), None));
         let gate = Self::watched(state, lock, bound)?;
         fault::reach(Point::GateEntered);
         Ok(gate)
@@ -144,7 +145,7 @@ impl<'state> Gate<'state> {
             .spawn(move || {
                 if ended.recv_timeout(bound) == Err(mpsc::RecvTimeoutError::Timeout) {
                     flag.store(true, Ordering::SeqCst);
-                    drop(duplicate.unlock());
+                    best_effort(duplicate.unlock());
                 }
             })
             .map_err(GateError::Io)?;
@@ -187,7 +188,7 @@ impl Entrusted {
     pub fn from_inherited(descriptor: OwnedFd, upgrade: Upgrade) -> Self {
         let lock = File::from(descriptor);
         // For people only, as in a launcher.
-        drop(sign(&lock, Some(upgrade)));
+        best_effort(sign(&lock, Some(upgrade)));
         Self { _lock: lock }
     }
 }
@@ -196,7 +197,7 @@ impl Drop for Gate<'_> {
     /// Gives the lock back at once, unless a successor goes on under it: the watchdog's duplicate must not keep it for the moment that its thread needs to end.
     fn drop(&mut self) {
         if !self.entrusted.load(Ordering::SeqCst) {
-            drop(self.lock.file().unlock());
+            best_effort(self.lock.file().unlock());
         }
     }
 }

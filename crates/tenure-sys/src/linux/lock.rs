@@ -14,6 +14,7 @@ use std::sync::mpsc;
 use std::time::Duration;
 use std::{io, thread};
 
+use crate::common::discard::best_effort;
 use crate::linux::clock::WaitEnd;
 use crate::linux::dir::Dir;
 use crate::linux::procfs;
@@ -112,7 +113,7 @@ pub fn lock_within(file: File, limit: Duration) -> io::Result<LockWait> {
     waiter.spawn(move || {
         let taken = wait_for_lock(file);
         // With nobody left to take it, the value comes back and is dropped here, and the lock with it.
-        drop(winner.send(taken));
+        best_effort(winner.send(taken));
     })?;
     let taken = match until.left() {
         Some(left) => outcome.recv_timeout(left),

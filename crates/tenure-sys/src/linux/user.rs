@@ -15,6 +15,7 @@ use std::time::Duration;
 
 use thiserror::Error;
 
+use crate::common::discard::best_effort;
 use crate::linux::clock::WaitEnd;
 use crate::linux::dir::read_regular;
 use crate::linux::poll::{self, Interest, Readiness};
@@ -94,7 +95,7 @@ pub fn home_of(uid: u32) -> Result<PathBuf, HomeError> {
     }
     let home = find_home(uid)?;
     // Another one that was found first stays.
-    drop(FOUND.set((uid, home.clone())));
+    best_effort(FOUND.set((uid, home.clone())));
     Ok(home)
 }
 

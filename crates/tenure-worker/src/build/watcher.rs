@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use tenure_core::spec::Spec;
 use tenure_core::spec::build::globs::{self, Globs};
 use tenure_core::spec::build::{self, BuildError, Content};
+use tenure_sys::discard::best_effort;
 use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
 
 use crate::reason;
@@ -190,7 +191,7 @@ impl FileWatcher {
         if let Some(watches) = &self.watches {
             for watch in self.places.without(&places) {
                 // It ends with the descriptor at the latest.
-                drop(watches.remove(watch));
+                best_effort(watches.remove(watch));
             }
         }
         self.places = places;

@@ -4,6 +4,7 @@ use std::sync::{Arc, PoisonError, mpsc};
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::thread;
 use tenure_sys::wake::Waker;
@@ -27,7 +28,7 @@ pub(crate) fn call<T: Send + 'static>(
     let started = thread::start("tenure-hand-over", move || {
         let mut hooks = hooks.lock().unwrap_or_else(PoisonError::into_inner);
         // Nobody may be there to hear it: the time was over.
-        drop(answer.send(call(hooks.as_mut())));
+        best_effort(answer.send(call(hooks.as_mut())));
         done.wake();
     });
     if let Err(error) = started {
@@ -40,7 +41,7 @@ pub(crate) fn call<T: Send + 'static>(
             Interest::new(lineage.status.stopping(), Readiness::Read),
         ];
         // Only a lack of memory ends the wait early; it is begun again.
-        drop(poll::wait(&mut interests, Some(until.remaining())));
+        best_effort(poll::wait(&mut interests, Some(until.remaining())));
         if let Ok(answer) = answered.try_recv() {
             return Some(answer);
         }

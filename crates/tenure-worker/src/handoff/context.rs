@@ -15,6 +15,7 @@ use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::{HostRecord, Proved};
 use tenure_core::spec::Kind;
+use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
 use crate::handoff::descriptor_link::DescriptorLink;
@@ -203,7 +204,7 @@ impl HandoffContext {
     /// For whoever chooses what to start next. A record that cannot be written leaves the tally as it is.
     fn record_proved(&self) {
         let proved = Proved { version: self.holding.brief.spec.version.clone(), at: Moment::now() };
-        drop(self.holding.write_ledger(|ledger| ledger.proved = Some(proved)));
+        best_effort(self.holding.write_ledger(|ledger| ledger.proved = Some(proved)));
     }
 
     /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
@@ -223,7 +224,7 @@ impl HandoffContext {
             };
             let back = end == WorkerEnd::SentBack;
             let abort = Abort { why: why.to_owned(), ends, back, blameless };
-            drop(link.send(&ControlRequest::Abort(abort), &[]));
+            best_effort(link.send(&ControlRequest::Abort(abort), &[]));
         }
     }
 

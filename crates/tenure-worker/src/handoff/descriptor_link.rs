@@ -12,6 +12,7 @@ use std::time::Duration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tenure_core::protocol::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
@@ -155,12 +156,12 @@ pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
                     Interest::new(link.as_fd(), Readiness::Read),
                     Interest::new(incumbent.as_fd(), Readiness::Read),
                 ];
-                drop(poll::wait(&mut interests, None));
+                best_effort(poll::wait(&mut interests, None));
                 if interests[0].ready() && link.fill().is_err() {
-                    drop(incumbent.wait_ended(None));
+                    best_effort(incumbent.wait_ended(None));
                 }
             }
-            Err(_) => drop(incumbent.wait_ended(None)),
+            Err(_) => best_effort(incumbent.wait_ended(None)),
         }
     }
 }

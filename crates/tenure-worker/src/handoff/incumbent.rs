@@ -17,6 +17,7 @@ use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEv
 use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::ProgramRecord;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::thread;
@@ -82,7 +83,7 @@ struct Takeover<'lineage> {
 
 impl<'lineage> Takeover<'lineage> {
     fn begin(lineage: &'lineage HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
-        let refuse = |link: &DescriptorLink, answer: Answer| drop(link.send(&answer, &[]));
+        let refuse = |link: &DescriptorLink, answer: Answer| best_effort(link.send(&answer, &[]));
         let successor = match descriptor_link::peer(link.stream(), &asked.identity) {
             Ok(successor) => successor,
             Err(why) => {
@@ -193,7 +194,7 @@ impl<'lineage> Takeover<'lineage> {
             Interest::new(self.lineage.status.stopping(), Readiness::Read),
         ];
         // Only a lack of memory ends the wait early; it is begun again.
-        drop(poll::wait(&mut interests, Some(self.until.remaining())));
+        best_effort(poll::wait(&mut interests, Some(self.until.remaining())));
         let [word, ended, stopping] = interests.map(|interest| interest.ready());
         if word {
             return self.link.fill().err().map(|error| self.lost(&error));
@@ -238,7 +239,7 @@ impl<'lineage> Takeover<'lineage> {
         if self.passed {
             let within_ms = millis(self.lineage.holding.brief.spec.end_budget());
             // A successor that does not hear it finds this process gone.
-            drop(self.link.send(&Answer::Stopping { within_ms }, &[]));
+            best_effort(self.link.send(&Answer::Stopping { within_ms }, &[]));
         }
         let Prepare { version, generation, .. } = &self.asked;
         let why =

@@ -24,6 +24,7 @@ use tenure_core::record::ledger::Ledger;
 use tenure_core::store::gate::Entrusted;
 use tenure_core::store::lease::Lease;
 use tenure_core::store::records;
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::ProcessHandle;
@@ -312,7 +313,7 @@ impl GrantedPhase {
         let bake = if terms.overlap { Duration::ZERO } else { terms.bake.duration() };
         if let Some(SuccessorAction::Tell) = step(&mut stand, SuccessorEvent::Ready) {
             // One that is gone needs no telling.
-            drop(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
+            best_effort(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
         }
         drop(gate);
         format!("from pid {incumbent}: {took}")
@@ -336,14 +337,14 @@ fn await_end_of(
             lineage.probation_over();
         }
         while !incumbent.has_ended() {
-            drop(incumbent.wait_ended(None));
+            best_effort(incumbent.wait_ended(None));
         }
         let gone = incumbent.identity();
         // A ledger that cannot be written names one process too many, which is then verified and found gone.
-        drop(lineage.holding.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
+        best_effort(lineage.holding.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
         lineage.predecessor_gone();
         // What cannot be ended keeps its lock, which names it to the next takeover.
-        drop(remains::clear(&lineage.holding, &before));
+        best_effort(remains::clear(&lineage.holding, &before));
     })
 }
 
@@ -398,7 +399,7 @@ impl Tie {
             }
             let mut interests = [Interest::new(self.link.as_fd(), Readiness::Read)];
             let left = until.remaining();
-            drop(poll::wait(&mut interests, Some(left)));
+            best_effort(poll::wait(&mut interests, Some(left)));
             if interests[0].ready() {
                 if let Err(error) = self.link.fill() {
                     return IncumbentReply::of(&error);
@@ -495,6 +496,6 @@ impl Tie {
 
     fn say(&self, why: String, blameless: bool) {
         let abort = Abort { why, ends: false, back: false, blameless };
-        drop(self.link.send(&ControlRequest::Abort(abort), &[]));
+        best_effort(self.link.send(&ControlRequest::Abort(abort), &[]));
     }
 }

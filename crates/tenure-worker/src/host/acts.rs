@@ -10,6 +10,7 @@ use tenure_core::protocol::wire::AppState;
 use tenure_core::spec::{KILL_GRACE, Ready};
 use tenure_core::store::event::What;
 use tenure_core::store::logs;
+use tenure_sys::discard::best_effort;
 
 use crate::host::check::{CheckResult, Inquiry, Pace};
 use crate::host::output::{Output, OutputListener, Said};
@@ -92,7 +93,7 @@ impl Host {
         }
         self.account.last_end = Some(Box::new(end.clone()));
         self.tell_account();
-        drop(self.worker.ledger(|ledger| ends::push(&mut ledger.ends, end)));
+        best_effort(self.worker.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
 
     /// Starts the program. A start that fails has left nothing, and is told like one that ended at once.
@@ -129,7 +130,7 @@ impl Host {
         self.note_last_good();
         self.ending.ready();
         // Refused only after a stop was asked for, which is heard next.
-        drop(self.worker.ready_with_room());
+        best_effort(self.worker.ready_with_room());
     }
 
     /// What serves is worth coming back to.

@@ -11,6 +11,7 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
@@ -197,7 +198,7 @@ impl Drop for Inquiry {
         self.off.wake();
         if let Some(asker) = self.asker.take() {
             // A check that panicked has nothing to say.
-            drop(asker.join());
+            best_effort(asker.join());
         }
     }
 }

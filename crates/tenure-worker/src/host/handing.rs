@@ -10,6 +10,7 @@ use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
+use tenure_sys::discard::best_effort;
 use tenure_sys::wake::Waker;
 
 use crate::handoff::hand_over::{Back, HandOver};
@@ -88,7 +89,7 @@ impl HandoffMailbox {
     pub(super) fn answer(&mut self, answer: Result<(), String>) {
         if let Some(reply) = self.waiting.take() {
             // One that has given up waiting needs no answer.
-            drop(reply.send(answer));
+            best_effort(reply.send(answer));
         }
     }
 }

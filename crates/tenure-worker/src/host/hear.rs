@@ -10,6 +10,7 @@ use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::logs;
 use tenure_core::store::paths::file;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 
 use crate::host::check::NotifyMessage;
@@ -53,7 +54,7 @@ impl Host {
             sources.iter().map(|(_, fd)| Interest::new(*fd, Readiness::Read)).collect();
         let limit = self.alarm.as_ref().map(|(limit, _)| limit.remaining());
         // Only a lack of memory ends the wait early; then nobody is ready, and it is begun again.
-        drop(poll::wait(&mut interests, limit));
+        best_effort(poll::wait(&mut interests, limit));
         let ready = interests.iter().map(Interest::ready);
         sources.iter().zip(ready).filter(|(_, ready)| *ready).map(|((source, _), _)| *source).collect()
     }
@@ -152,7 +153,7 @@ impl Host {
     /// The program is recorded before anything depends on it. A ledger that cannot be written is shown by the worker; the
     /// program's shim is in it already, and its cookie finds the rest.
     fn runs(&mut self, record: &ProgramRecord) {
-        drop(self.worker.ledger(|ledger| ledger.program = Some(record.clone())));
+        best_effort(self.worker.ledger(|ledger| ledger.program = Some(record.clone())));
         fault::reach(Point::ProgramRunning);
         self.account.identity.clone_from(&record.identity);
         self.tell_account();
@@ -167,7 +168,7 @@ impl Host {
         event::note(&self.means.state, &event.version(&self.means.spec.version).pid(pid));
         // A disk that takes nothing loses the line; the event may still be there.
         let log = logs::directory(&self.means.state).and_then(|logs| logs.open_append(file::OUTPUT_LOG));
-        drop(log.and_then(|mut log| writeln!(log, "tenure: killed pid {pid}: {why}")));
+        best_effort(log.and_then(|mut log| writeln!(log, "tenure: killed pid {pid}: {why}")));
     }
 
     fn exited(&mut self, exit: Exit) -> SupervisorEvent {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use tenure_core::policy::supervisor::SupervisorEvent;
+use tenure_sys::discard::best_effort;
 use tenure_sys::wake::Waker;
 
 /// Where happenings arrive.
@@ -49,7 +50,7 @@ impl Mailbox {
 impl MailboxSender {
     /// Sends; a host that is gone needs no telling.
     pub(super) fn tell(&self, happening: SupervisorEvent) {
-        drop(self.sender.send((self.start, happening)));
+        best_effort(self.sender.send((self.start, happening)));
         self.waker.wake();
     }
 }

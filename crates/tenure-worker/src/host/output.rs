@@ -15,6 +15,7 @@ use tenure_core::spec::Logs;
 use tenure_core::store::logs;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::Dir;
+use tenure_sys::discard::best_effort;
 use tenure_sys::pipe;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
@@ -113,7 +114,7 @@ impl OutputLog {
     /// Moves the full file aside. A move that fails costs the bound or an old file, not the output.
     fn rotate(&mut self) {
         self.file = None;
-        drop(rotation::shift(&self.dir, file::OUTPUT_LOG, self.limits.keep));
+        best_effort(rotation::shift(&self.dir, file::OUTPUT_LOG, self.limits.keep));
     }
 }
 

@@ -11,6 +11,7 @@ use tenure_core::launch::orphans;
 use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
 use tenure_core::spec::{KILL_GRACE, Spec, program as resolver};
 use tenure_core::store::paths::StateDir;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -49,7 +50,7 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     let in_time = poll::wait(&mut ended, Some(limit.remaining())).is_ok() && ended[0].ready();
     if !in_time {
         // It leads a group of its own and was not waited for, so the group is its own.
-        drop(tree::signal_group(child.handle(), Signal::Kill));
+        best_effort(tree::signal_group(child.handle(), Signal::Kill));
     }
     // One in an uninterruptible sleep is not waited for: it ends with its device.
     let status = child.wait_within(KILL_GRACE);

@@ -20,6 +20,7 @@ use tenure_core::spec::scope::COOKIE_VARIABLE;
 use tenure_core::spec::{StopPolicy, program as resolver};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
+use tenure_sys::discard::best_effort;
 use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
@@ -245,7 +246,7 @@ impl Program {
 
     /// Asks the shim to end the tree, with at most `grace` for the program. A shim that is gone needs no asking.
     pub fn stop(&self, grace: Duration) {
-        drop(self.send(&ShimRequest::Stop { grace_ms: millis(grace) }));
+        best_effort(self.send(&ShimRequest::Stop { grace_ms: millis(grace) }));
     }
 
     /// Ends what a lost shim has left, and proves it.
@@ -261,7 +262,7 @@ impl Program {
     /// An unreleased shim ends with its link; it is waited for, so that nothing is left.
     fn give_up(&self, error: ProgramError) -> ProgramError {
         self.stop(Duration::ZERO);
-        drop(self.shim.wait());
+        best_effort(self.shim.wait());
         error
     }
 }

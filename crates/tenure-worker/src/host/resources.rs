@@ -9,6 +9,7 @@ use tenure_core::launch::version;
 use tenure_core::protocol::wire::{Asker, Endpoint};
 use tenure_core::spec::{ListenMode, Ready, Spec, scope};
 use tenure_core::store::paths::{PathsError, StateDir};
+use tenure_sys::discard::best_effort;
 
 use crate::host::check::{CheckTarget, Command, NotifySocket, ProgramCheck};
 use crate::host::program::{self, ProgramPlan, Surroundings};
@@ -152,7 +153,9 @@ impl Resources {
     pub(super) fn tell_version(&self, said: &str) {
         match version::parse(said) {
             Ok(version) => self.status.set_app_version(Some(version)),
-            Err(error) => drop(writeln!(io::stderr(), "tenure: failed to {error}: the program told it")),
+            Err(error) => {
+                best_effort(writeln!(io::stderr(), "tenure: failed to {error}: the program told it"));
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tenure_core::fault::{self, Point};
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle};
 use tenure_sys::signals::SignalFd;
@@ -142,7 +143,7 @@ impl ShimState {
     /// A host that is gone cannot be told; the end of its link is noticed where it is waited for.
     fn tell(&self, told: &ShimEvent) {
         if let Ok(bytes) = serde_json::to_vec(told) {
-            drop(socket::send(self.link.as_fd(), &bytes, &[]));
+            best_effort(socket::send(self.link.as_fd(), &bytes, &[]));
         }
     }
 

@@ -12,6 +12,7 @@ use std::time::Duration;
 use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
 use tenure_core::store::event::What;
 use tenure_core::{asker, deadline};
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::{exit, thread};
 
@@ -82,7 +83,7 @@ fn watch(status: &Status, holding: &Arc<Ownership>) {
         let left = end.map(|end| end.at.saturating_sub(deadline::monotonic()));
         let mut changed = [Interest::new(status.deadlines_changed().as_fd(), Readiness::Read)];
         // A wait that fails for lack of memory is taken as over; the deadline is asked again below.
-        drop(poll::wait(&mut changed, left));
+        best_effort(poll::wait(&mut changed, left));
         status.deadlines_changed().drain();
 
         let now = deadline::monotonic();
@@ -142,7 +143,7 @@ fn speak(cause: DeadlineCause, words: &str, status: &Status, holding: &Ownership
         DeadlineCause::Stall => holding.note(What::Stalled, &asker(), words),
     }
     let line = WatchdogLine { generation: holding.generation(), words };
-    drop(writeln!(io::stderr(), "{line}"));
+    best_effort(writeln!(io::stderr(), "{line}"));
 }
 
 struct WatchdogLine<'a> {

@@ -20,6 +20,7 @@ use tenure_core::protocol::wire::Endpoint;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
@@ -58,7 +59,7 @@ pub use error::ReadyError;
 ///     worker.ready()?;
 ///     let stop = worker.wait_for_stop();
 ///     // Drain: finish what was begun, for at most `stop.deadline.remaining()`.
-///     drop((listener, stop));
+///     best_effort((listener, stop));
 ///     Ok(ExitCode::from(worker.finish()))
 /// }
 /// ```
@@ -109,7 +110,7 @@ impl Standby {
             .map_err(|source| AdoptError::Descriptor { what: "the signals".to_owned(), source })?;
         let adopted = adopt::take(count)?;
         // A lower limit is not worth refusing to serve.
-        drop(limits::set_nofile_soft(u64::MAX));
+        best_effort(limits::set_nofile_soft(u64::MAX));
         fault::reach(Point::WorkerStarted);
         let Adopted { holding, place } = adopted;
         let holding = Arc::new(holding);
@@ -431,7 +432,7 @@ impl Worker {
     /// Puts on record that the app ended by itself. [`end`](Self::end) then adds no account of its own.
     pub(crate) fn note_end(&mut self, end: End) {
         self.service = Service::default();
-        drop(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
+        best_effort(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
 
     fn end(mut self, happening: LifecycleEvent, stage: &str, message: &str) -> u8 {

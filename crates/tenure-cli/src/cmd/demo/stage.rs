@@ -19,6 +19,7 @@ use tenure_core::spec::scope::{COOKIE_VARIABLE, cookie_prefix};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::{Scope, Spec};
 use tenure_sys::dir::Dir;
+use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ExitStatus, Signal, Verified};
@@ -114,7 +115,7 @@ impl DemoStage {
     pub(super) fn set(scopes: &[&Scope]) -> Result<Self, StageError> {
         let signals = SignalFd::for_termination().map_err(io("listen for Ctrl-C"))?;
         // Fifty processes at once have their ends here; a lower limit shows itself as an error.
-        drop(limits::set_nofile_soft(u64::MAX));
+        best_effort(limits::set_nofile_soft(u64::MAX));
         let name = random::hex(8).map_err(io("choose a name"))?;
         let root = std::env::temp_dir().join(format!("tenure-demo-{name}"));
         let made = Dir::create_private(&root).map_err(io::Error::other);
@@ -219,7 +220,7 @@ impl DemoStage {
 impl Drop for DemoStage {
     fn drop(&mut self) {
         // The failure that led here is the one to tell.
-        drop(self.clear());
+        best_effort(self.clear());
     }
 }
 

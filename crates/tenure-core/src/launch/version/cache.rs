@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
+use tenure_sys::discard::best_effort;
 
 use crate::spec::environment::Variables;
 use crate::spec::{program, scope};
@@ -166,7 +167,7 @@ pub(super) fn keep(state: &StateDir, question: &Question, evidence: Evidence, ve
     answers.drain(..surplus);
     // A path that is not text is not kept.
     if let Ok(bytes) = serde_json::to_vec(&CachedVersions { schema_version: SCHEMA, answers }) {
-        drop(state.dir().replace(file::VERSION, &bytes));
+        best_effort(state.dir().replace(file::VERSION, &bytes));
     }
 }
 

@@ -11,6 +11,7 @@ use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
 
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -42,7 +43,7 @@ pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> R
     if !matches!(heard, Ok(ReadEnd::End)) {
         end(&child);
         // One in an uninterruptible sleep is not waited for: it ends with its device.
-        drop(child.wait_within(KILL_GRACE));
+        best_effort(child.wait_within(KILL_GRACE));
     }
     let status = match heard.map_err(failed)? {
         ReadEnd::End => child.wait().map_err(failed)?,
@@ -125,10 +126,10 @@ fn end(child: &Child) {
         tree::descendants_of(child.pid()).into_iter().filter_map(opened).collect();
     let still = tree::descendants_of(child.pid());
     for handle in below.iter().filter(|handle| still.contains(&handle.pid())) {
-        drop(handle.signal(Signal::Kill));
+        best_effort(handle.signal(Signal::Kill));
     }
     // It was not waited for, so its handle is of it and nobody else.
-    drop(child.kill());
+    best_effort(child.kill());
 }
 
 /// One stream of the command.

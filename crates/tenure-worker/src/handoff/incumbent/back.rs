@@ -21,6 +21,7 @@ use tenure_core::spec::{KILL_GRACE, scope};
 use tenure_core::store::event::What;
 use tenure_core::store::paths::file;
 use tenure_core::store::records;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
@@ -46,9 +47,9 @@ impl Takeover<'_> {
             // Somebody who looks into it with a debugger will let it go; nobody tells when.
             let traced = process::tracer_of(self.successor.pid()).is_some();
             if !traced {
-                drop(self.successor.signal(Signal::Kill));
+                best_effort(self.successor.signal(Signal::Kill));
             }
-            drop(self.successor.wait_ended(traced.then_some(TRACED)));
+            best_effort(self.successor.wait_ended(traced.then_some(TRACED)));
         }
         if state != Incumbent::Ending(Then::Reclaim) {
             self.forget_successor(state);
@@ -64,10 +65,10 @@ impl Takeover<'_> {
         let holding = &self.lineage.holding;
         // What cannot be ended keeps its lock, which names it to the next takeover.
         let ledger = records::read_ledger(&holding.state).unwrap_or_default();
-        drop(self.clear_successors_program(&ledger, holding.brief.spec.end_budget()));
+        best_effort(self.clear_successors_program(&ledger, holding.brief.spec.end_budget()));
         let gone = self.successor.identity();
         let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
-        drop(holding.write_ledger(|ledger| {
+        best_effort(holding.write_ledger(|ledger| {
             ledger.lineage.retain(|known| known != gone);
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
         }));
@@ -163,7 +164,7 @@ impl Takeover<'_> {
         status.opens_again();
         status.stand(None);
         // For people only, as at its start.
-        drop(holding.write_pid());
+        best_effort(holding.write_pid());
         self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
         let why = format!("version {} (pid {}): {}", self.asked.version, self.successor.pid(), self.why);
         holding.note(What::RolledBack, &asker(), why);
@@ -198,7 +199,7 @@ impl Takeover<'_> {
         // Whoever waits for the successor is told why neither of them serves, and whoever looks later that this one was not
         // killed.
         let (failed, mut end) = (self.failed(), self.end());
-        drop(self.lineage.holding.write_ledger(|ledger| {
+        best_effort(self.lineage.holding.write_ledger(|ledger| {
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
             end.generation = ledger.generation;
             ends::push(&mut ledger.ends, end);

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use tenure_core::deadline::Deadline;
 use tenure_core::spec::program;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch};
@@ -55,7 +56,7 @@ pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> CheckResu
     };
     if !ended {
         // It leads a group of its own and was not waited for, so the group is its own.
-        drop(tree::signal_group(child.handle(), Signal::Kill));
+        best_effort(tree::signal_group(child.handle(), Signal::Kill));
     }
     match child.wait() {
         Ok(_) if !ended => CheckResult::Failed(format!("`{shown}` did not end in time")),

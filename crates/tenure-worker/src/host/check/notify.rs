@@ -10,6 +10,7 @@ use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
 use tenure_core::store::paths::StateDir;
+use tenure_sys::discard::best_effort;
 
 /// How its name begins; the generation follows.
 const NAME: &str = "notify.";
@@ -81,8 +82,8 @@ impl NotifySocket {
 impl Drop for NotifySocket {
     /// Takes along what a successor that was killed beside it has left: nobody else may come for it.
     fn drop(&mut self) {
-        drop(std::fs::remove_file(&self.path));
-        drop(remove_dead(&self.state));
+        best_effort(std::fs::remove_file(&self.path));
+        best_effort(remove_dead(&self.state));
     }
 }
 

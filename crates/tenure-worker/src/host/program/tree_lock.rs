@@ -9,6 +9,7 @@ use std::time::Duration;
 use tenure_core::deadline::Deadline;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::paths::{StateDir, file};
+use tenure_sys::discard::best_effort;
 use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 
 use super::error::{ProgramError, Slot, failed};
@@ -52,7 +53,7 @@ fn take_either(state: &StateDir, grace: Duration) -> Result<(&'static str, FileL
         let (file, winner) = (open(state, name)?, winner.clone());
         let wait = move || {
             // The one that comes second is closed at once, with nobody left to take it.
-            drop(winner.send((name, lock::lock_within(file, limit))));
+            best_effort(winner.send((name, lock::lock_within(file, limit))));
         };
         let started = thread::Builder::new().name("tenure-berth".to_owned()).spawn(wait);
         started.map_err(failed("wait for its lock"))?;

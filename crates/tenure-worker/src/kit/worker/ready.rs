@@ -8,6 +8,7 @@ use tenure_core::launch::handshake::Report;
 use tenure_core::policy::lifecycle::{Life, LifecycleAction, LifecycleEvent};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;
+use tenure_sys::discard::best_effort;
 
 use super::{HandoffSide, ReadyError, Worker};
 
@@ -24,7 +25,7 @@ impl Worker {
     /// room already is the doctor's to tell.
     pub(crate) fn ready_with_room(&mut self) -> Result<(), ReadyError> {
         if self.serve()? {
-            drop(self.holding.keep_room());
+            best_effort(self.holding.keep_room());
             self.boot_is_over();
         }
         Ok(())
@@ -42,7 +43,7 @@ impl Worker {
             };
         }
         // For people only: a worker serves without it.
-        drop(self.holding.write_pid());
+        best_effort(self.holding.write_pid());
         if let HandoffSide::Granted(granted) = &self.side {
             granted.begin_probation(&self.lineage);
         }
@@ -63,6 +64,6 @@ impl Worker {
     /// Last, since nobody waits for it: until it is on record a silent worker is only given more time. A failure is shown by the
     /// check.
     fn boot_is_over(&mut self) {
-        drop(self.ledger(|ledger| ledger.booting_until = None));
+        best_effort(self.ledger(|ledger| ledger.booting_until = None));
     }
 }
