@@ -1,7 +1,7 @@
 //! The successor's story: stands by, asks, shares, commits, opens its generation, serves; a type for each phase.
 //!
-//! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that no step of it is done twice;
-//! giving up drops the phase and what was shared with it. An incumbent that is lost is proved gone before anything is done alone.
+//! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that nothing of it is done twice.
+//! An incumbent that is lost is proved gone before anything is done alone.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
