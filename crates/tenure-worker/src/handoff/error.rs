@@ -6,6 +6,9 @@ use tenure_core::launch::listen::ListenError;
 use tenure_core::launch::orphans::OrphanError;
 use tenure_core::store::records::RecordError;
 
+/// What an incumbent does whose answer does not belong where it comes.
+pub(super) const ELSE: &str = "it answers something else";
+
 /// This worker cannot take the other one's place.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeoverError {

@@ -32,7 +32,7 @@ use tenure_sys::{memory, pipe, socket, thread};
 
 use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
 use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
-use crate::handoff::error::{TakeoverError, broken, declined, given_up, unheard};
+use crate::handoff::error::{ELSE, TakeoverError, broken, declined, given_up, unheard};
 use crate::handoff::remains;
 use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
@@ -43,9 +43,6 @@ const ANSWER: Duration = Duration::from_secs(5);
 
 /// What is left of a boot when an incumbent has used up the rest.
 const TELLING: Duration = Duration::from_secs(1);
-
-/// What an answer is that does not belong where it comes.
-const ELSE: &str = "it answers something else";
 
 /// How long the kernel may take from the end of a connection to the end of the process that held it.
 const DYING: Duration = Duration::from_secs(1);
