@@ -3,6 +3,7 @@
 //! Whoever embeds a launcher uses the crate `tenure`, which shows what is meant to last. This crate is for the other crates of
 //! the project; it may change with any version.
 
+pub mod causes;
 pub mod deadline;
 mod error;
 pub mod fault;

@@ -9,6 +9,7 @@
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
+use tenure_core::causes;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::Spec;
 use tenure_sys::discard::best_effort;
@@ -16,7 +17,6 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::thread;
 use tenure_sys::wake::Waker;
 
-use crate::reason;
 use crate::status::Status;
 
 use watcher::FileWatcher;
@@ -59,7 +59,7 @@ impl BuildWatcher {
                 *self.eyes() = Some(eyes);
             }
             Err(error) => {
-                show(status, Some(&format!("failed to {}", reason::of(&error))));
+                show(status, Some(&format!("failed to {}", causes::in_one_line(&error))));
                 return Ok(());
             }
         }

@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 use std::io::{self, Write};
 
+use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::readiness::LACK;
@@ -24,7 +25,7 @@ use crate::host::check::Inquiry;
 use crate::host::output::{Output, OutputLog};
 use crate::host::program::{Program, Slot};
 use crate::kit::worker::{Standby, Worker};
-use crate::reason;
+use crate::lack;
 
 mod acts;
 pub mod check;
@@ -61,9 +62,9 @@ pub fn run(standby: Standby) -> u8 {
     }
     let overlap = terms.as_ref().is_some_and(|terms| terms.overlap);
     let taken = if overlap {
-        standby.prepare().map_err(|error| reason::of(&error))
+        standby.prepare().map_err(|error| causes::in_one_line(&error))
     } else {
-        standby.take_over().map_err(|error| reason::of(&error))
+        standby.take_over().map_err(|error| causes::in_one_line(&error))
     };
     let mut worker = match taken {
         Ok(worker) => worker,
@@ -76,8 +77,8 @@ pub fn run(standby: Standby) -> u8 {
     let (means, (desk, hooks)) = match gather(&mut worker) {
         Ok(gathered) => gathered,
         Err(error) => {
-            let stage = if reason::is_lack(&error) { LACK } else { "host" };
-            return worker.fail(stage, &format!("failed to {}", reason::of(&error)));
+            let stage = if lack::is_lack(&error) { LACK } else { "host" };
+            return worker.fail(stage, &format!("failed to {}", causes::in_one_line(&error)));
         }
     };
     worker.hand_over(Box::new(hooks));

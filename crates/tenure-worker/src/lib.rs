@@ -8,9 +8,9 @@ mod build;
 pub mod handoff;
 pub mod host;
 pub mod kit;
+mod lack;
 mod logs;
 mod ownership;
-mod reason;
 pub mod status;
 
 pub use handoff::hand_over::{Back, HandOver};

@@ -8,7 +8,7 @@ use tenure_core::ops::described::Offered;
 use tenure_core::protocol::ends::End;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
 use tenure_core::record::desired::Desired;
-use tenure_core::{Error, Scope, Standing, Version};
+use tenure_core::{Error, Scope, Standing, Version, causes};
 
 use crate::answer::AnswerState;
 use crate::args;
@@ -174,14 +174,8 @@ impl SeenScope {
 fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
     match tenure_core::recorded(scope) {
         Ok(record) => (record, None),
-        Err(error) => (None, Some(with_causes(&error))),
+        Err(error) => (None, Some(causes::in_one_line(&error))),
     }
-}
-
-/// An error with its causes: which of its files is how.
-fn with_causes(error: &Error) -> String {
-    let causes = std::iter::successors(std::error::Error::source(error), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 /// Tells of one worker, or of all that are configured here; the exit code is that of the first that does not serve.

@@ -7,6 +7,7 @@ use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use tenure_core::causes;
 use tenure_core::spec::program;
 use tenure_sys::user;
 use toml::Spanned;
@@ -113,7 +114,10 @@ impl CheckReport {
                 Err(error) => self.notices.push(ConfigNotice {
                     kind: "trust-unusable",
                     place: SourcePlace::whole(&source.path),
-                    message: format!("nothing of it can be started: failed to {}", causes(&error)),
+                    message: format!(
+                        "nothing of it can be started: failed to {}",
+                        causes::in_one_line(&error)
+                    ),
                     hint: error.remedy(),
                 }),
             },
@@ -258,18 +262,8 @@ fn fault(error: &ConfigError, key: Option<String>) -> ConfigFault {
 }
 
 fn plain(error: &ConfigError, key: Option<String>) -> ConfigFault {
-    let message = format!("failed to {}", causes(error));
+    let message = format!("failed to {}", causes::in_one_line(error));
     ConfigFault { place: None, key, message, hint: Some(error.remedy()) }
-}
-
-fn causes(error: &ConfigError) -> String {
-    let mut text = error.to_string();
-    let mut below = std::error::Error::source(error);
-    while let Some(cause) = below {
-        text = format!("{text}: {cause}");
-        below = cause.source();
-    }
-    text
 }
 
 /// The key whose value is written at a position, from the table inwards.

@@ -7,7 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tenure_core::{Error, ErrorKind};
+use tenure_core::{Error, ErrorKind, causes};
 
 use crate::answer::{AnswerState, kebab};
 use crate::config::ConfigError;
@@ -62,7 +62,7 @@ impl Failure {
     /// The same, with what lies below `error`.
     pub(crate) fn because(state: AnswerState, error: &(dyn StdError + 'static)) -> Self {
         let mut failure = Self::new(state, error.to_string());
-        failure.told.causes = causes(error);
+        failure.told.causes = causes::of(error).map(ToString::to_string).collect();
         failure
     }
 
@@ -103,16 +103,6 @@ impl Failure {
 /// A kind of the library in the words of JSON.
 pub(crate) fn kind_word(kind: ErrorKind) -> String {
     kebab(&format!("{kind:?}"))
-}
-
-fn causes(error: &(dyn StdError + 'static)) -> Vec<String> {
-    let mut causes = Vec::new();
-    let mut below = error.source();
-    while let Some(cause) = below {
-        causes.push(cause.to_string());
-        below = cause.source();
-    }
-    causes
 }
 
 impl From<ConfigError> for Failure {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use semver::Version;
 
+use crate::causes;
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::recipe;
@@ -170,7 +171,7 @@ fn content(seen: &Observation, budget: &Deadline) -> Option<Result<String, Strin
                 Err(spent) => return Some(Err(spent.to_string())),
             };
             let now = build::digest(&hello.spec.cwd, &hello.spec.build, stage);
-            Some(now.map_err(|error| told(&error)))
+            Some(now.map_err(|error| causes::in_one_line(&error)))
         }
         Observation::Answered(_)
         | Observation::Nobody
@@ -178,12 +179,6 @@ fn content(seen: &Observation, budget: &Deadline) -> Option<Result<String, Strin
         | Observation::Denied(_)
         | Observation::Foreign(_) => None,
     }
-}
-
-/// An error with its causes.
-fn told(error: &dyn std::error::Error) -> String {
-    let causes = std::iter::successors(error.source(), |cause| cause.source());
-    causes.fold(error.to_string(), |told, cause| format!("{told}: {cause}"))
 }
 
 fn suppressed(failure: &FailureTally, wait: Duration) -> Error {

@@ -7,13 +7,12 @@
 use std::error::Error;
 use std::path::{Path, PathBuf};
 
+use tenure_core::causes;
 use tenure_core::spec::Spec;
 use tenure_core::spec::build::globs::{self, Globs};
 use tenure_core::spec::build::{self, BuildError, Content};
 use tenure_sys::discard::best_effort;
 use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
-
-use crate::reason;
 
 use super::watched::{WatchedDirectories, WatchedRole};
 
@@ -222,7 +221,7 @@ fn forget(watches: &Watches) {
 }
 
 fn trouble(unwatched: Option<&WatchError>, unread: Option<&BuildError>) -> Option<String> {
-    let told = |error: &dyn Error| format!("failed to {}", reason::of(error));
+    let told = |error: &(dyn Error + 'static)| format!("failed to {}", causes::in_one_line(error));
     match (unread, unwatched) {
         // It is told by the next reading.
         (Some(BuildError::Unstable { .. }) | None, None) => None,

@@ -11,14 +11,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use tenure_core::causes;
 use tenure_core::protocol::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
 use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
 use tenure_sys::socket;
-
-use crate::reason;
 
 /// Bytes read at a time. Frames of a takeover are a few hundred bytes.
 const CHUNK: usize = 64 * 1024;
@@ -176,7 +175,7 @@ pub(crate) fn peer(stream: &UnixStream, told: &Identity) -> Result<ProcessHandle
             Verified::Gone(gone) => Err(format!("pid {} cannot be verified: {gone}", told.pid)),
             Verified::Unverifiable(doubt) => Err(format!("pid {} cannot be verified: {doubt}", told.pid)),
         },
-        Err(error) => Err(format!("failed to {}", reason::of(&error))),
+        Err(error) => Err(format!("failed to {}", causes::in_one_line(&error))),
     }
 }
 

@@ -10,6 +10,7 @@ use std::os::fd::AsFd;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::OVERRUN;
@@ -24,7 +25,6 @@ use tenure_sys::thread;
 
 use crate::handoff::context::{HandoffContext, KeptDescriptors};
 use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
-use crate::reason;
 
 mod back;
 mod handing;
@@ -221,7 +221,7 @@ impl<'lineage> Takeover<'lineage> {
         match error {
             LinkError::Ended => self.say("it ended"),
             LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
-                let why = reason::of(error);
+                let why = causes::in_one_line(error);
                 self.say(&format!("failed to {why}"));
             }
         }

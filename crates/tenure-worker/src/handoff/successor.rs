@@ -9,7 +9,6 @@ use std::os::unix::net::UnixListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tenure_core::Version;
 use tenure_core::deadline::{Deadline, Moment, Stage, millis, monotonic};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::client::{self, Silence};
@@ -24,6 +23,7 @@ use tenure_core::record::ledger::Ledger;
 use tenure_core::store::gate::Entrusted;
 use tenure_core::store::lease::Lease;
 use tenure_core::store::records;
+use tenure_core::{Version, causes};
 use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
@@ -36,7 +36,6 @@ use crate::handoff::error::{ELSE, TakeoverError, broken, declined, given_up, unh
 use crate::handoff::remains;
 use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
-use crate::reason;
 
 /// How long an incumbent may take to answer PREPARE, which costs it one write of its ledger.
 const ANSWER: Duration = Duration::from_secs(5);
@@ -116,7 +115,7 @@ impl StandbyPhase {
         let (link, incumbent) = self.reach_incumbent(holding, stage)?;
         let mut tie = Tie { stand, gate: self.gate, terms: self.terms, link, incumbent };
         if let Err(error) = tie.ask(holding, own) {
-            return Err(tie.lost(SuccessorEvent::Lost, reason::of(&error)));
+            return Err(tie.lost(SuccessorEvent::Lost, causes::in_one_line(&error)));
         }
 
         let handed = match tie.hear(stage.remaining()) {
@@ -130,14 +129,16 @@ impl StandbyPhase {
             IncumbentReply::Broken(why) => return Err(tie.give_up(why)),
         };
         let within = Duration::from_millis(handed.within_ms);
-        let handed =
-            tie.descriptors(&handed, stage).inspect_err(|error| drop(tie.give_up(reason::of(error))));
+        let handed = tie
+            .descriptors(&handed, stage)
+            .inspect_err(|error| drop(tie.give_up(causes::in_one_line(error))));
         let (lease, KeptDescriptors { control, listeners }) = handed?;
         step(&mut tie.stand, SuccessorEvent::Prepared);
         fault::reach(Point::SuccessorPrepared);
         let taken = share(holding, lease, listeners);
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
-        let taken = taken.inspect_err(|error| tie.say(reason::of(error), !error.is_of_the_version()))?;
+        let taken =
+            taken.inspect_err(|error| tie.say(causes::in_one_line(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
         Ok(PreparedPhase { tie, control, taken, within, before: Ledger::default(), sharing })
     }
@@ -148,7 +149,7 @@ impl StandbyPhase {
         holding: &Ownership,
         stage: Stage,
     ) -> Result<(DescriptorLink, ProcessHandle), TakeoverError> {
-        let silent = |silence: Silence| unheard(reason::of(&silence));
+        let silent = |silence: Silence| unheard(causes::in_one_line(&silence));
         let stream = client::connect(&holding.state, stage).map_err(silent)?.into_stream();
         let incumbent = descriptor_link::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
         if !incumbent.identity().same_process(&self.terms.incumbent) {
@@ -217,7 +218,7 @@ impl PreparedPhase {
         fault::reach(Point::SuccessorGranted);
         let incumbent_lives = word == SuccessorEvent::Granted;
         if let Err(error) = self.open(lineage, own, incumbent_lives) {
-            drop(self.tie.give_up(reason::of(&error)));
+            drop(self.tie.give_up(causes::in_one_line(&error)));
             if incumbent_lives {
                 // It takes back whatever was opened here: nothing that leads to the scope is this worker's to remove.
                 lineage.holding.leave_ledger();
@@ -362,9 +363,9 @@ enum IncumbentReply {
 impl IncumbentReply {
     fn of(error: &LinkError) -> Self {
         match error {
-            LinkError::Ended => Self::Lost(reason::of(error)),
+            LinkError::Ended => Self::Lost(causes::in_one_line(error)),
             LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
-                Self::Broken(reason::of(error))
+                Self::Broken(causes::in_one_line(error))
             }
         }
     }
@@ -436,7 +437,7 @@ impl Tie {
     /// COMMIT, and what the app hands over; or what came instead.
     fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (SuccessorEvent, String)> {
         if let Err(error) = self.link.send(&ControlRequest::Commit, &[]) {
-            return Err((SuccessorEvent::Lost, reason::of(&error)));
+            return Err((SuccessorEvent::Lost, causes::in_one_line(&error)));
         }
         let granted = match self.hear(limit) {
             IncumbentReply::Answer(Answer::Granted(granted)) => granted,

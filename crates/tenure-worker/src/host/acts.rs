@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::time::Duration;
 
+use tenure_core::causes;
 use tenure_core::deadline::Deadline;
 use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
 use tenure_core::protocol::ends::{self, EndKind};
@@ -15,7 +16,6 @@ use tenure_sys::discard::best_effort;
 use crate::host::check::{CheckResult, Inquiry, Pace};
 use crate::host::output::{Output, OutputListener, Said};
 use crate::host::program::{self, Slot};
-use crate::reason;
 
 use super::ready::ReadyPipe;
 use super::{Host, Run};
@@ -286,6 +286,6 @@ impl Host {
 }
 
 /// An error as a sentence's part.
-fn fragment(error: &dyn std::error::Error) -> String {
-    format!("failed to {}", reason::of(error))
+fn fragment(error: &(dyn std::error::Error + 'static)) -> String {
+    format!("failed to {}", causes::in_one_line(error))
 }

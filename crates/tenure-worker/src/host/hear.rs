@@ -3,6 +3,7 @@
 use std::io::Write;
 use std::os::fd::BorrowedFd;
 
+use tenure_core::causes;
 use tenure_core::fault::{self, Point};
 use tenure_core::policy::supervisor::{Exit, SupervisorEvent};
 use tenure_core::protocol::wire::AppState;
@@ -15,7 +16,6 @@ use tenure_sys::poll::{self, Interest, Readiness};
 
 use crate::host::check::NotifyMessage;
 use crate::host::program::ShimReport;
-use crate::reason;
 
 use super::Host;
 use super::handing::HostQuery as Asked;
@@ -97,7 +97,7 @@ impl Host {
         let taken = self.worker.commit();
         taken
             .err()
-            .map(|error| SupervisorEvent::Denied(format!("failed to {}", reason::of(&error))))
+            .map(|error| SupervisorEvent::Denied(format!("failed to {}", causes::in_one_line(&error))))
             .into_iter()
             .collect()
     }
@@ -185,7 +185,9 @@ impl Host {
         let Some(run) = &self.run else { return };
         match run.program.clear(&self.means.state) {
             Ok(ended) => ended.iter().for_each(|left| self.note(What::LeftoverEnded, &left.told())),
-            Err(error) => self.note(What::ProgramExited, &format!("failed to {}", reason::of(&error))),
+            Err(error) => {
+                self.note(What::ProgramExited, &format!("failed to {}", causes::in_one_line(&error)));
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 
 use std::ffi::OsString;
 
+use tenure_core::causes;
 use tenure_core::deadline::Deadline;
 use tenure_core::launch::handshake::Handshake;
 use tenure_core::launch::orphans;
@@ -18,7 +19,6 @@ use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::tree;
 
 use crate::host::program::{self, Surroundings};
-use crate::reason;
 
 use super::resources;
 
@@ -60,7 +60,7 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
         Ok(_) if !in_time => Err(format!("`{shown}` did not end in time")),
         Ok(Some(status)) if !status.success() => Err(format!("`{shown}` ended with {status}")),
         Ok(Some(_)) => match left {
-            Some(Err(error)) => Err(format!("`{shown}` left something: {}", reason::of(&error))),
+            Some(Err(error)) => Err(format!("`{shown}` left something: {}", causes::in_one_line(&error))),
             Some(Ok(_)) | None => Ok(()),
         },
         Ok(None) => Err(format!("`{shown}` does not end")),
@@ -71,7 +71,7 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
 fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
     let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let name = spec.preflight.first().map_or("", String::as_str);
-    let program = resolver::resolve(name, &spec.cwd, path).map_err(|error| reason::of(&error))?;
+    let program = resolver::resolve(name, &spec.cwd, path).map_err(|error| causes::in_one_line(&error))?;
     let args: Vec<OsString> = spec.preflight.iter().skip(1).map(OsString::from).collect();
     let env: Vec<(OsString, OsString)> =
         variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
@@ -84,7 +84,7 @@ fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
         umask: Some(tenure_core::umask(spec)),
         ..Launch::new(&program, &spec.cwd)
     };
-    spawn::child(&launch).map_err(|error| reason::of(&error))
+    spawn::child(&launch).map_err(|error| causes::in_one_line(&error))
 }
 
 #[cfg(test)]

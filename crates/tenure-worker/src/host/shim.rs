@@ -13,6 +13,7 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
+use tenure_core::causes;
 use tenure_core::fault::{self, Point};
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
@@ -21,8 +22,6 @@ use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch, Stream};
 use tenure_sys::tree::Reaped;
 use tenure_sys::{fdset, socket, tree as processes};
-
-use crate::reason;
 
 pub(crate) mod message;
 mod tree;
@@ -135,8 +134,10 @@ impl ShimState {
             pid_env: release.pid_variable.as_deref(),
             ..Launch::new(&release.program, &release.cwd)
         };
-        let child = spawn::child(&launch)
-            .map_err(|error| NotStarted { lasting: error.is_lasting(), message: reason::of(&error) })?;
+        let child = spawn::child(&launch).map_err(|error| NotStarted {
+            lasting: error.is_lasting(),
+            message: causes::in_one_line(&error),
+        })?;
         child.handle().try_clone().map_err(|error| passing(format!("keep the program's handle: {error}")))
     }
 

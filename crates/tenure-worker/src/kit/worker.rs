@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{io, mem};
 
+use tenure_core::causes;
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::{Handshake, Report, Succession};
@@ -31,9 +32,9 @@ use crate::handoff::hand_over::HandOver;
 use crate::handoff::{TakeoverError, successor};
 use crate::kit::adopt::{self, AdoptError, Adopted, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
+use crate::lack;
 use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
-use crate::reason;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
 
 mod begin;
@@ -117,8 +118,8 @@ impl Standby {
         Worker::begin(Arc::clone(&holding), place, signals).map(|worker| Some(Self(worker))).inspect_err(
             |error| {
                 holding.clear_paths();
-                let stage = if reason::is_lack(error) { LACK } else { "adopt" };
-                holding.report_failure(stage, &reason::of(error));
+                let stage = if lack::is_lack(error) { LACK } else { "adopt" };
+                holding.report_failure(stage, &causes::in_one_line(error));
             },
         )
     }
@@ -313,7 +314,7 @@ impl Worker {
             | TakeoverError::Leftover(_)
             | TakeoverError::Io { .. } => TAKEOVER,
         };
-        self.holding.report_failure(stage, &reason::of(error));
+        self.holding.report_failure(stage, &causes::in_one_line(error));
     }
 
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see [`HandOver`].
@@ -371,7 +372,9 @@ impl Worker {
         let written = self.holding.write_ledger(change);
         match &written {
             Ok(()) => self.status.forget_check(LEDGER_CHECK),
-            Err(error) => self.status.check(LEDGER_CHECK, false, format!("failed to {}", reason::of(error))),
+            Err(error) => {
+                self.status.check(LEDGER_CHECK, false, format!("failed to {}", causes::in_one_line(error)));
+            }
         }
         written
     }

@@ -6,7 +6,6 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use tenure_core::asker;
 use tenure_core::deadline::{Moment, millis, wall_millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::listen::BACKLOG;
@@ -21,6 +20,7 @@ use tenure_core::spec::{KILL_GRACE, scope};
 use tenure_core::store::event::What;
 use tenure_core::store::paths::file;
 use tenure_core::store::records;
+use tenure_core::{asker, causes};
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, Signal, Verified};
@@ -30,7 +30,6 @@ use crate::handoff::calling;
 use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
 use crate::handoff::incumbent::{TRACED, Takeover};
-use crate::reason;
 
 impl Takeover<'_> {
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
@@ -133,7 +132,8 @@ impl Takeover<'_> {
     }
 
     fn try_reclaim(&mut self) -> Result<(), String> {
-        let told = |error: &dyn std::error::Error| format!("failed to {}", reason::of(error));
+        let told =
+            |error: &(dyn std::error::Error + 'static)| format!("failed to {}", causes::in_one_line(error));
         let HandoffContext { holding, status, .. } = self.lineage;
         let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
         let patience = ledger.end_budget(holding.brief.spec.end_budget());

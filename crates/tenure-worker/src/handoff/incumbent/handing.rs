@@ -4,6 +4,7 @@
 
 use std::os::fd::{AsFd, BorrowedFd};
 
+use tenure_core::causes;
 use tenure_core::deadline::{Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::OVERRUN;
@@ -16,7 +17,6 @@ use crate::handoff::calling;
 use crate::handoff::context::HandoffContext;
 use crate::handoff::descriptor_link::LinkError;
 use crate::handoff::incumbent::Takeover;
-use crate::reason;
 
 impl Takeover<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.
@@ -29,7 +29,7 @@ impl Takeover<'_> {
         });
         fault::reach(Point::IncumbentPrepared);
         if let Err(error) = recorded {
-            self.say(&format!("failed to {}", reason::of(&error)));
+            self.say(&format!("failed to {}", causes::in_one_line(&error)));
             return Some(IncumbentEvent::Lost);
         }
         let Some(lease) = holding.lease() else { return Some(IncumbentEvent::Lost) };

@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use tenure_core::causes;
 use tenure_core::deadline::Deadline;
 use tenure_core::spec::program;
 use tenure_sys::discard::best_effort;
@@ -11,8 +12,6 @@ use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch};
 use tenure_sys::tree;
 use tenure_sys::wake::Waker;
-
-use crate::reason;
 
 use super::finding::CheckResult;
 
@@ -70,12 +69,13 @@ pub(super) fn run(command: &Command, limit: &Deadline, off: &Waker) -> CheckResu
 fn start(command: &Command) -> Result<Child, (String, bool)> {
     let path = command.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
     let name = command.words.first().map_or("", String::as_str);
-    let program = program::resolve(name, &command.cwd, path).map_err(|error| (reason::of(&error), true))?;
+    let program =
+        program::resolve(name, &command.cwd, path).map_err(|error| (causes::in_one_line(&error), true))?;
     let args: Vec<OsString> = command.words.iter().skip(1).map(OsString::from).collect();
     let env: Vec<(OsString, OsString)> =
         command.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
     let umask = Some(command.umask);
     let launch =
         Launch { args: &args, env: &env, session: true, umask, ..Launch::new(&program, &command.cwd) };
-    spawn::child(&launch).map_err(|error| (reason::of(&error), error.is_lasting()))
+    spawn::child(&launch).map_err(|error| (causes::in_one_line(&error), error.is_lasting()))
 }
