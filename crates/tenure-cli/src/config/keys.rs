@@ -130,28 +130,9 @@ pub(crate) fn nearest<'name>(typed: &str, names: impl IntoIterator<Item = &'name
     let limit = length.max(3) / 3;
     // Words whose lengths differ by more are further apart: what is compared is never much longer than a name.
     let alike = names.into_iter().filter(|name| name.chars().count().abs_diff(length) <= limit);
-    let far = alike.map(|name| (distance(typed, name), name));
+    // Insertions, removals, replacements and swaps of neighbours (optimal string alignment).
+    let far = alike.map(|name| (strsim::osa_distance(typed, name), name));
     far.filter(|(distance, _)| *distance <= limit).min_by_key(|(distance, _)| *distance).map(|(_, name)| name)
-}
-
-/// Insertions, removals, replacements and swaps of neighbours from one word to the other (optimal string alignment).
-fn distance(from: &str, to: &str) -> usize {
-    let (from, to): (Vec<char>, Vec<char>) = (from.chars().collect(), to.chars().collect());
-    let mut rows = vec![(0..=to.len()).collect::<Vec<usize>>()];
-    for (line, left) in from.iter().enumerate() {
-        let above = &rows[line];
-        let mut row = vec![line + 1];
-        for (column, right) in to.iter().enumerate() {
-            let replaced = above[column] + usize::from(left != right);
-            let mut least = replaced.min(above[column + 1] + 1).min(row[column] + 1);
-            if line > 0 && column > 0 && from[line - 1] == *right && *left == to[column - 1] {
-                least = least.min(rows[line - 1][column - 1] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[from.len()][to.len()]
 }
 
 impl Described for serde_json::Value {

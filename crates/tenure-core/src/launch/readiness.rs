@@ -4,14 +4,13 @@
 //! last words, not at the timeout. What ends a booting worker is `start_timeout`, never a caller's budget; `pin` alone ends
 //! the one that it started (see `takeover`).
 
-use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
 
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
-use tenure_sys::socket::{self, ReceivedMessage};
+use tenure_sys::socket;
 
 use crate::deadline::{Deadline, Stage, millis};
 use crate::launch::client::{self, Silence};
@@ -158,7 +157,9 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
     }
     let [channel, worker] = interests.map(|interest| interest.ready() || interest.hangup());
     if channel {
-        let report = receive(boot).ok().and_then(|received| serde_json::from_slice(&received.bytes).ok());
+        let report = socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE)
+            .ok()
+            .and_then(|received| serde_json::from_slice(&received.bytes).ok());
         return match report {
             Some(report) => BootEvent::Report(report),
             // The channel closes with the process, or a moment before it.
@@ -171,17 +172,6 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
         };
     }
     if worker { BootEvent::Ended } else { BootEvent::Nothing }
-}
-
-/// The next message. A worker that ends with its go unread resets the channel, and the kernel tells that once, ahead of
-/// what the worker had said (unix(7), `ECONNRESET`): the message is behind it.
-fn receive(boot: &Boot<'_>) -> io::Result<ReceivedMessage> {
-    match socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE) {
-        Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-            socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE)
-        }
-        received => received,
-    }
 }
 
 /// Waits until a worker that has reported its end is gone, before anybody is told: the next start must find the lease free.

@@ -93,14 +93,7 @@ impl DescriptorLink {
 
     /// Reads once what has arrived; blocks where nothing has.
     pub(crate) fn fill(&mut self) -> Result<(), LinkError> {
-        let received = match socket::recv(self.stream.as_fd(), CHUNK) {
-            // What was sent before the end is behind that word.
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => {
-                socket::recv(self.stream.as_fd(), CHUNK)
-            }
-            other => other,
-        };
-        let received = received.map_err(ended)?;
+        let received = socket::recv(self.stream.as_fd(), CHUNK).map_err(ended)?;
         if received.bytes.is_empty() {
             return Err(LinkError::Ended);
         }

@@ -225,15 +225,9 @@ impl Program {
         }
     }
 
-    /// One message; `None` at the end of the link. A shim that ends before it has read our last letter makes the kernel say
-    /// so once, ahead of what it had told us before.
+    /// One message; `None` at the end of the link.
     fn receive(&self) -> Option<Vec<u8>> {
-        let receive = || socket::recv(self.link.as_fd(), LONGEST_LETTER);
-        let received = match receive() {
-            Err(error) if error.kind() == io::ErrorKind::ConnectionReset => receive(),
-            other => other,
-        };
-        received.ok().map(|received| received.bytes)
+        socket::recv(self.link.as_fd(), LONGEST_LETTER).ok().map(|received| received.bytes)
     }
 
     /// A link that is closed belongs to a shim that exits: the wait is as long as that takes.

@@ -62,7 +62,6 @@ impl Channel {
                 Ok(received) if received.bytes == GO => return Ok(Go::Given),
                 Ok(received) if received.bytes.is_empty() => return Ok(Go::LauncherGone),
                 Ok(_) => {}
-                Err(error) if error.kind() == io::ErrorKind::ConnectionReset => return Ok(Go::LauncherGone),
                 Err(error) => return Err(ChannelError::Read(error)),
             }
         }

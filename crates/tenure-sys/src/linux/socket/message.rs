@@ -56,7 +56,10 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io:
     Ok(())
 }
 
-/// Receives one message of at most `max` bytes. One that was cut, or whose descriptors found no room, is an error of
+/// Receives one message of at most `max` bytes, or the end.
+///
+/// A peer that ends with something unread resets the connection, and the kernel tells that once, ahead of what the peer had
+/// sent (unix(7), `ECONNRESET`): what it had sent is read then. One that was cut, or whose descriptors found no room, is an error of
 /// kind `InvalidData`; what did arrive of it is closed.
 pub fn recv(socket: BorrowedFd<'_>, max: usize) -> io::Result<ReceivedMessage> {
     receive(socket, max, RecvFlags::empty())
@@ -71,11 +74,13 @@ fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<R
     let mut bytes = vec![0_u8; max];
     let mut space = vec![MaybeUninit::uninit(); cmsg_space!(ScmRights(MAX_FDS))];
     let mut control = RecvAncillaryBuffer::new(&mut space);
+    let mut was_reset = false;
     let message = loop {
         let flags = flags | RecvFlags::CMSG_CLOEXEC;
         match recvmsg(socket, &mut [IoSliceMut::new(&mut bytes)], &mut control, flags) {
             Ok(message) => break message,
             Err(Errno::INTR) => {}
+            Err(Errno::CONNRESET) if !was_reset => was_reset = true,
             Err(errno) => return Err(errno.into()),
         }
     };
