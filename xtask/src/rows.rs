@@ -143,12 +143,12 @@ fn variants(tokens: &[Token], name: &str) -> Option<Vec<String>> {
     Some(names)
 }
 
-/// The names that checks give themselves: the text in `Check { id: "…"` of what ships.
+/// The names that checks give themselves: the text in `DoctorCheck { id: "…"` of what ships.
 fn checks(tree: &Tree) -> Vec<String> {
     let mut names = Vec::new();
     for (_, text) in tree.below(CHECKS.1, ".rs") {
         for five in shipped(&tokens(text)).tokens.windows(5) {
-            let is_named = five[0].is_word("Check") && five[1].is_mark('{') && five[2].is_word("id");
+            let is_named = five[0].is_word("DoctorCheck") && five[1].is_mark('{') && five[2].is_word("id");
             if let (true, Kind::Text(name)) = (is_named && five[3].is_mark(':'), &five[4].kind) {
                 names.push(name.clone());
             }
@@ -226,7 +226,7 @@ mod tests {
 
     #[test]
     fn checks_are_known_by_the_names_that_they_give_themselves() {
-        let text = "const C: &[Check] = &[Check { id: \"one\", part: \"p\" }, Check { id: \"two\" }]; State { id: \"three\" };";
+        let text = "const C: &[DoctorCheck] = &[DoctorCheck { id: \"one\", part: \"p\" }, DoctorCheck { id: \"two\" }]; State { id: \"three\" };";
         let tree = Tree::of(&[
             ("crates/tenure-doctor/src/checks/a.rs", text),
             ("crates/tenure-core/src/b.rs", text),

@@ -1,9 +1,22 @@
 //! One worker takes the place of another while clients go on: incumbent and successor, each as a story, and the tables
 //! that both follow.
 //!
-//! The order, as both sides see it: PREPARE (lease and listeners are shared, the incumbent serves), COMMIT (it makes room),
-//! GRANTED (generation, ledger and control socket are the successor's), ACTIVE (the successor serves), the probation, and
-//! the incumbent's end. Why it is safe is in `docs/design/takeover.md`.
+//! ```text
+//! successor (`successor`)                   incumbent (`incumbent`)
+//! boots as far as it can alone              serves
+//!   ── PREPARE ──────────────────────────▶  records the successor
+//!   ◀──────────────── lease, listeners ───  serves still
+//!   ── COMMIT ───────────────────────────▶  makes its app stop serving
+//!   ◀───────────────────────── GRANTED ───  answers no caller any more
+//! opens its generation, ledger, socket
+//! its app serves
+//!   ── ACTIVE ───────────────────────────▶  waits: the probation
+//!                                           over: drains and ends
+//!                                           failed: ends the successor (`back`), serves again
+//! ```
+//!
+//! Before GRANTED a successor that fails changes nothing; after it the incumbent proves the successor gone before it goes on.
+//! Why this is safe is in `docs/design/takeover.md`.
 
 pub(crate) mod calling;
 pub(crate) mod context;

@@ -1,8 +1,17 @@
 //! The story of a host: the worker in the name of a program that knows nothing of `tenure`.
 //!
-//! What is done, and when, is the machine's ([`tenure_core::policy::supervisor`]); whether the program lives is the shim's to tell; how
-//! long an end may take is the kit's watchdog's. This room carries acts out and turns what it hears into happenings. It
-//! never waits for anything but all of its sources at once, and it leaves only when nothing of the program lives.
+//! ```text
+//!   shim, readiness, checks, output, a takeover, stop, time     (`hear`: one wait for all of them)
+//!                      │ event
+//!                      ▼
+//!      policy::supervisor (what is to be done, and when)
+//!                      │ actions, in their order
+//!                      ▼
+//!   start the shim, ask for readiness, end the tree, tell ...   (`acts`)
+//! ```
+//!
+//! The host decides nothing. The shim tells whether the program lives, and the kit's watchdog bounds the end. The host leaves
+//! only when nothing of the program lives.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};

@@ -1,7 +1,19 @@
 //! `ensure`: exactly one healthy worker of the right version, from any number of launchers.
 //!
-//! The story only: look, wait or enter the gate, look again, judge, act, answer. Each step is a room of its own; the
-//! memory of one call is [`Attempt`], and every wait is cut from one budget.
+//! The story only; each step is a room of its own. The memory of one call is [`Attempt`], and every wait is cut from one
+//! budget.
+//!
+//! ```text
+//! look without a lock ──▶ a usable worker ───────────────▶ answer
+//!        │    ▲   ▲
+//!        │    │   └────── one that boots: wait ◀────┐
+//!        ▼    │                                     │
+//! enter the gate ▶ look again ▶ decide ──▶ wait, outside the gate
+//!        ▲                        │
+//!        │                        ├──▶ take the lease ▶ start ──▶ answer
+//!        │                        └──▶ put a successor in its place ▶ answer
+//!        └── the start failed: another offer, if there is one
+//! ```
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};

@@ -180,13 +180,13 @@ fn named(file: &File) -> Option<(u64, u64)> {
 
 /// A lock as `fdinfo` shows it.
 #[derive(Debug, PartialEq, Eq)]
-struct Shown {
+struct ShownLock {
     exclusive: bool,
     taker: Option<u32>,
 }
 
 /// The locks of the descriptions by which a process has the file open.
-fn locks_of(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = Shown> {
+fn locks_of(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = ShownLock> {
     let entries = fs::read_dir(procfs::path(pid, "fd")).into_iter().flatten().filter_map(Result::ok);
     let of_file = move |entry: &fs::DirEntry| {
         fs::metadata(entry.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted)
@@ -203,10 +203,10 @@ fn takers(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = u32> {
 }
 
 /// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo` (`proc_locks(5)`).
-fn shown(line: &str) -> Option<Shown> {
+fn shown(line: &str) -> Option<ShownLock> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return None };
-    Some(Shown { exclusive: *kind == "WRITE", taker: taker.parse().ok() })
+    Some(ShownLock { exclusive: *kind == "WRITE", taker: taker.parse().ok() })
 }
 
 #[cfg(test)]

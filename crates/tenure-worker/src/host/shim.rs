@@ -6,6 +6,12 @@
 //! host asks for it, when the program has ended, or when the host's end of the link closes, which is how a dead host looks.
 //! It refuses to end before the kernel says that nothing of the tree is left, and it keeps the lock `program` until then.
 //!
+//! ```text
+//! started ──▶ waits for the host's release ──▶ program runs ──▶ ends the tree (`tree`) ──▶ no child is left: exit
+//!                      │                            │    ▲
+//!                      └── the link closes: exit    └────┘ reaps orphans, tells the program's end
+//! ```
+//!
 //! One thread, no clock but the budget of an end, nothing written anywhere: what it has to say goes to the host.
 
 use std::ffi::{OsStr, OsString};
