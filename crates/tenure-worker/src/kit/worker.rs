@@ -60,7 +60,7 @@ pub use error::ReadyError;
 ///     worker.ready()?;
 ///     let stop = worker.wait_for_stop();
 ///     // Drain: finish what was begun, for at most `stop.deadline.remaining()`.
-///     best_effort((listener, stop));
+///     drop((listener, stop));
 ///     Ok(ExitCode::from(worker.finish()))
 /// }
 /// ```
