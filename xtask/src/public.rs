@@ -1,6 +1,6 @@
 //! What the crate `tenure` shows to its users, as a sorted list: each name, with its fields, variants and functions.
 //!
-//! Pure. The list is kept in a file, so that a change of the interface is a change to be seen in review. The face names what
+//! Pure. The list is kept in a file, so that a change of the interface is a change to be seen in review. The facade names what
 //! it takes from `tenure-core`; what a name is, is looked up there. A name of another crate stands alone.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "of the many kinds of items few are of interest here")]
@@ -12,7 +12,7 @@ use syn::{Fields, ImplItem, Item, Signature, Type, UseTree, Visibility};
 
 use crate::tree::Tree;
 
-/// The face, the crates that it takes its names from, and the file of the list.
+/// The facade, the crates that it takes its names from, and the file of the list.
 const FACE: &str = "crates/tenure/src/lib.rs";
 const SOURCES: [&str; 2] = ["crates/tenure-core/src/", "crates/tenure-sys/src/"];
 const LIST: &str = "crates/tenure/public.txt";
@@ -57,7 +57,7 @@ pub(crate) fn list(tree: &Tree) -> Result<BTreeSet<String>, String> {
     Ok(lines)
 }
 
-/// The names that a face takes by `pub use`, one by one.
+/// The names that a facade takes by `pub use`, one by one.
 fn names(face: &str) -> Result<BTreeSet<String>, String> {
     let file = syn::parse_file(face).map_err(|error| error.to_string())?;
     let mut names = BTreeSet::new();

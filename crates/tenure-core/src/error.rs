@@ -374,7 +374,7 @@ impl From<StartError> for Error {
             StartError::Record(source) => source.into(),
             StartError::TimedOut(source) => source.into(),
             StartError::Listen(source) => Self::spawn_failed(&source, "listen"),
-            StartError::Seat(source) => source.into(),
+            StartError::Recipe(source) => source.into(),
         }
     }
 }
@@ -457,8 +457,10 @@ mod tests {
         let record = RecordError::Write { path: "ledger.json".into(), source: full };
         let error = Error::from(StartError::Record(record));
         assert_eq!((error.kind(), error.os_error()), (ErrorKind::RecordUnusable, Some(28)));
-        let error =
-            Error::from(StartError::Seat(RecipeError::Spawn(SpawnError::Descriptors { soft: 16, hard: 16 })));
+        let error = Error::from(StartError::Recipe(RecipeError::Spawn(SpawnError::Descriptors {
+            soft: 16,
+            hard: 16,
+        })));
         assert_eq!((error.kind(), error.os_error()), (ErrorKind::SpawnFailed, Some(EMFILE)));
         assert_eq!(Error::of(ErrorKind::Bug, "x").os_error(), None);
     }

@@ -1,6 +1,6 @@
 //! From the small numbers of the model to the values that the shipped functions take, and back.
 //!
-//! A model state holds bytes; `decide`, `Errand` and `Desired` take specs, accounts and records. This room builds the real
+//! A model state holds bytes; `decide`, `Attempt` and `Desired` take specs, accounts and records. This room builds the real
 //! values and reads the real answers; it decides nothing. Time is abstract: a failure is fresh, past its suppression, or
 //! past its quarantine, and the moments in a record are set so that the real arithmetic says so. A failure counts once,
 //! because the tally only lengthens those times. What an app says of its version is a fact of the version.

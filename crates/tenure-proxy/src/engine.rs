@@ -66,7 +66,7 @@ pub(super) struct Engine {
     buffer: Vec<u8>,
     orders: Receiver<EngineCommand>,
     refused: Refused,
-    door: PeerCheck,
+    peer_check: PeerCheck,
     open: bool,
     /// Clients whom nobody took yet.
     waiting: Vec<usize>,
@@ -100,7 +100,7 @@ impl Engine {
             buffer: vec![0; BUFFER],
             orders,
             refused: Box::new(|_| {}),
-            door: PeerCheck::new(),
+            peer_check: PeerCheck::new(),
             open: false,
             waiting: Vec::new(),
             relays_again: Vec::new(),
@@ -238,7 +238,7 @@ impl Engine {
     /// Relays where a new connection leads to the program, and makes its client wait where it does not.
     fn let_through(&mut self, place: usize, speaks: bool) {
         let Some(relay) = self.relays.get(place) else { return };
-        let leads = relay.ends().is_some_and(|(own, other)| self.door.leads_to_program(own, other));
+        let leads = relay.ends().is_some_and(|(own, other)| self.peer_check.leads_to_program(own, other));
         let next = if leads { relay.begin(speaks, &mut self.buffer, self.now) } else { relay.turn_away() };
         self.follow(place, next);
     }
@@ -296,7 +296,7 @@ impl Engine {
         loop {
             match self.orders.try_recv() {
                 Ok(EngineCommand::Open(upstreams, refused, is_ours)) => {
-                    self.door.begin(is_ours);
+                    self.peer_check.begin(is_ours);
                     self.begin(&upstreams, refused);
                 }
                 Ok(EngineCommand::Pause(done)) => {

@@ -83,7 +83,7 @@ pub fn run(standby: Standby) -> u8 {
             return u8::try_from(EXIT_FAILED).unwrap_or(u8::MAX);
         }
     };
-    let (means, (desk, hooks)) = match gather(&mut worker) {
+    let (means, (mailbox, hooks)) = match gather(&mut worker) {
         Ok(gathered) => gathered,
         Err(error) => {
             let stage = if lack::is_lack(&error) { LACK } else { "host" };
@@ -96,12 +96,12 @@ pub fn run(standby: Standby) -> u8 {
             (true, bake) => ProbationTerms::BeforeReady(bake),
             (false, bake) => ProbationTerms::AfterReady(bake),
         });
-    let spec = &worker.brief().spec;
+    let spec = &worker.handshake().spec;
     let failures_allowed = spec.health.as_ref().map_or(1, |health| health.failures);
     let (machine, first) = Supervisor::begin(spec.restart.clone(), failures_allowed, probation);
 
-    let berth = if overlap { Slot::Beside } else { Slot::Alone };
-    let mut host = Host::new(worker, means, desk, berth);
+    let slot = if overlap { Slot::Beside } else { Slot::Alone };
+    let mut host = Host::new(worker, means, mailbox, slot);
     host.carry_out(first);
     let outcome = host.keep(machine);
     host.leave(outcome)
@@ -109,10 +109,10 @@ pub fn run(standby: Standby) -> u8 {
 
 /// Runs the preflight, in what the boot has of its time: it ends before the boot does, so that it can be told.
 fn look_before(standby: &Standby) -> Result<(), String> {
-    let brief = standby.brief();
-    let left = brief.booting_until.ahead_of(&Moment::now());
+    let handshake = standby.handshake();
+    let left = handshake.booting_until.ahead_of(&Moment::now());
     let limit = Deadline::start(left.saturating_sub(KILL_GRACE).max(left / 2));
-    preflight::run(&brief.spec, &preflight::variables(brief), limit)
+    preflight::run(&handshake.spec, &preflight::variables(handshake), limit)
 }
 
 /// All that a host needs beside the worker, and the hooks by which a takeover reaches it.
@@ -124,9 +124,9 @@ fn gather(worker: &mut Worker) -> Result<(Resources, (HandoffMailbox, HandoffHoo
 struct Host {
     worker: Worker,
     means: Resources,
-    desk: HandoffMailbox,
+    mailbox: HandoffMailbox,
     /// Beside whom the next start is.
-    berth: Slot,
+    slot: Slot,
     /// What the program was made of that served last.
     last_good: Option<LastGood>,
     /// The start that is not over yet.
@@ -157,12 +157,12 @@ struct Run {
 }
 
 impl Host {
-    fn new(worker: Worker, means: Resources, desk: HandoffMailbox, berth: Slot) -> Self {
+    fn new(worker: Worker, means: Resources, mailbox: HandoffMailbox, slot: Slot) -> Self {
         Self {
             worker,
             means,
-            desk,
-            berth,
+            mailbox,
+            slot,
             last_good: None,
             run: None,
             start: 0,
@@ -180,9 +180,9 @@ impl Host {
         loop {
             let heard: Vec<SupervisorEvent> = self.hear();
             let heard: Vec<SupervisorEvent> =
-                heard.into_iter().flat_map(|happening| self.with_port(happening)).collect();
-            for happening in heard {
-                for act in machine.step(happening, monotonic()) {
+                heard.into_iter().flat_map(|event| self.with_port(event)).collect();
+            for event in heard {
+                for act in machine.step(event, monotonic()) {
                     if let SupervisorAction::Finish(outcome) = act {
                         return outcome;
                     }
@@ -193,8 +193,8 @@ impl Host {
     }
 
     /// What was heard, and before it, where a start fails, that somebody else has the port that was chosen for it.
-    fn with_port(&self, happening: SupervisorEvent) -> Vec<SupervisorEvent> {
-        let fails = matches!(happening, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
+    fn with_port(&self, event: SupervisorEvent) -> Vec<SupervisorEvent> {
+        let fails = matches!(event, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
         let tree = self.run.as_ref().map(|run| run.program.shim());
         let taken = if fails { self.means.relay.taken(tree) } else { None };
         let told = taken.map(|address| {
@@ -203,7 +203,7 @@ impl Host {
             self.note(What::Unhealthy, &why);
             SupervisorEvent::PortTaken(why)
         });
-        told.into_iter().chain([happening]).collect()
+        told.into_iter().chain([event]).collect()
     }
 
     /// Nothing of the program lives: says how it ended, to whoever still waits.
@@ -214,9 +214,9 @@ impl Host {
             HostOutcome::GaveUp(why) => self.record_end(EndKind::GaveUp, why.clone()),
             HostOutcome::Stopped | HostOutcome::Failed { .. } => {}
         }
-        let Self { worker, desk, .. } = self;
+        let Self { worker, mailbox, .. } = self;
         // A takeover that waits at the desk is not waited for.
-        drop(desk);
+        drop(mailbox);
         match outcome {
             HostOutcome::Stopped | HostOutcome::Done(_) => worker.finish(),
             HostOutcome::GaveUp(message) => worker.fail("program", &message),

@@ -65,7 +65,7 @@ mod tests {
     #[test]
     fn old_files_move_up_and_the_oldest_goes() {
         let ground = ground();
-        let logs = tenure_core::store::logs::directory(&ground.holding.state).expect("a directory");
+        let logs = tenure_core::store::logs::directory(&ground.ownership.state).expect("a directory");
         for text in ["a", "b", "c"] {
             write(&logs, text);
             shift(&logs, "log", 2).expect("shifts");
@@ -79,7 +79,7 @@ mod tests {
     #[test]
     fn nothing_old_is_kept_where_none_is_wanted() {
         let ground = ground();
-        let logs = tenure_core::store::logs::directory(&ground.holding.state).expect("a directory");
+        let logs = tenure_core::store::logs::directory(&ground.ownership.state).expect("a directory");
         write(&logs, "a");
         shift(&logs, "log", 0).expect("removes");
         assert!(logs.names().expect("readable").is_empty());
@@ -88,6 +88,6 @@ mod tests {
     #[test]
     fn streams_that_lead_elsewhere_are_left_alone() {
         let ground = ground();
-        try_rotate_own(&ground.holding.state, 0, 3).expect("nothing to do");
+        try_rotate_own(&ground.ownership.state, 0, 3).expect("nothing to do");
     }
 }

@@ -31,8 +31,8 @@ pub(crate) mod control_listener;
 pub(crate) struct Ownership {
     pub(crate) state: StateDir,
     pub(crate) channel: Channel,
-    pub(crate) brief: Arc<Handshake>,
-    pub(crate) door: ControlListener,
+    pub(crate) handshake: Arc<Handshake>,
+    pub(crate) control_listener: ControlListener,
     lease: OnceLock<Lease>,
     /// The control socket as it stood at its path when this worker took over.
     socket: OnceLock<FileStat>,
@@ -59,26 +59,31 @@ enum Writer {
 
 impl Ownership {
     /// A worker that owns everything from the beginning.
-    pub(crate) fn own(state: StateDir, channel: Channel, brief: Handshake, lease: Lease) -> io::Result<Self> {
-        let holding = Self::standby(state, channel, brief);
-        holding.take(lease)?;
-        *holding.writer() = Writer::Own;
-        Ok(holding)
+    pub(crate) fn own(
+        state: StateDir,
+        channel: Channel,
+        handshake: Handshake,
+        lease: Lease,
+    ) -> io::Result<Self> {
+        let ownership = Self::standby(state, channel, handshake);
+        ownership.take(lease)?;
+        *ownership.writer() = Writer::Own;
+        Ok(ownership)
     }
 
     /// A worker that stands by: it has neither lease nor socket, and writes nothing.
-    pub(crate) fn standby(state: StateDir, channel: Channel, brief: Handshake) -> Self {
+    pub(crate) fn standby(state: StateDir, channel: Channel, handshake: Handshake) -> Self {
         Self {
             state,
             channel,
-            door: ControlListener::default(),
+            control_listener: ControlListener::default(),
             lease: OnceLock::new(),
             socket: OnceLock::new(),
-            generation: AtomicU64::new(brief.generation),
+            generation: AtomicU64::new(handshake.generation),
             ledger: Mutex::new(Writer::Other(Box::default())),
             words_begin: OnceLock::new(),
             room: Mutex::new(None),
-            brief: Arc::new(brief),
+            handshake: Arc::new(handshake),
         }
     }
 
@@ -119,7 +124,7 @@ impl Ownership {
     /// Writes an event about this worker. A full disk loses it.
     pub(crate) fn note(&self, what: What, by: &Asker, why: impl Into<String>) {
         let event = Event::now(what, self.generation(), by, why);
-        event::note(&self.state, &event.version(&self.brief.spec.version).pid(std::process::id()));
+        event::note(&self.state, &event.version(&self.handshake.spec.version).pid(std::process::id()));
     }
 
     /// Reports a failed boot to the launcher; one that is gone leaves it to us to write the event.
@@ -130,7 +135,7 @@ impl Ownership {
         let since = self.words_begin.get().copied();
         let report = Report::Failed { stage: stage.to_owned(), message: message.to_owned(), since };
         if !self.channel.report(&report) {
-            self.note(What::StartFailed, &self.brief.started_by, format!("{stage}: {message}"));
+            self.note(What::StartFailed, &self.handshake.started_by, format!("{stage}: {message}"));
         }
     }
 
@@ -280,7 +285,7 @@ pub(crate) mod tests {
     /// A worker's holding in a directory of its own, its control socket, and the launcher's end of its channel.
     pub(crate) struct Ground {
         pub(crate) _root: tempfile::TempDir,
-        pub(crate) holding: Arc<Ownership>,
+        pub(crate) ownership: Arc<Ownership>,
         pub(crate) listener: Option<UnixListener>,
         pub(crate) launcher: std::os::fd::OwnedFd,
     }
@@ -295,7 +300,7 @@ pub(crate) mod tests {
             panic!("a new directory")
         };
         let listener = socket::bind_unix(state.dir(), file::CONTROL, 16).expect("binds");
-        let brief = Handshake {
+        let handshake = Handshake {
             state_dir: root.path().to_owned(),
             scope,
             generation: 3,
@@ -307,75 +312,75 @@ pub(crate) mod tests {
             succeeds: None,
         };
         let (launcher, theirs) = socket::pair().expect("a pair");
-        socket::send(launcher.as_fd(), &serde_json::to_vec(&brief).expect("writes"), &[]).expect("room");
-        let (channel, brief) = Channel::open(theirs).expect("a brief");
-        let holding = Arc::new(Ownership::own(state, channel, brief, lease).expect("readable"));
-        Ground { _root: root, holding, listener: Some(listener), launcher }
+        socket::send(launcher.as_fd(), &serde_json::to_vec(&handshake).expect("writes"), &[]).expect("room");
+        let (channel, handshake) = Channel::open(theirs).expect("a handshake");
+        let ownership = Arc::new(Ownership::own(state, channel, handshake, lease).expect("readable"));
+        Ground { _root: root, ownership, listener: Some(listener), launcher }
     }
 
     #[test]
     fn the_socket_of_a_successor_is_never_removed() {
         let ground = ground();
-        let dir = ground.holding.state.dir();
+        let dir = ground.ownership.state.dir();
         let _other = socket::bind_unix(dir, "other", 1).expect("binds");
         dir.rename("other", file::CONTROL).expect("renames");
-        ground.holding.clear_paths();
+        ground.ownership.clear_paths();
         assert!(dir.exists(file::CONTROL).expect("readable"));
     }
 
     #[test]
     fn the_own_socket_and_pid_file_are_removed() {
         let ground = ground();
-        ground.holding.write_pid().expect("writes");
-        ground.holding.clear_paths();
-        assert!(!ground.holding.state.dir().exists(file::CONTROL).expect("readable"));
-        assert!(!ground.holding.state.dir().exists(file::PID).expect("readable"));
+        ground.ownership.write_pid().expect("writes");
+        ground.ownership.clear_paths();
+        assert!(!ground.ownership.state.dir().exists(file::CONTROL).expect("readable"));
+        assert!(!ground.ownership.state.dir().exists(file::PID).expect("readable"));
     }
 
     #[test]
     fn without_its_lease_a_worker_writes_no_ledger() {
         let ground = ground();
-        ground.holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
-        ground.holding.state.dir().remove(file::INSTANCE).expect("removes");
-        assert!(matches!(ground.holding.write_ledger(|_| {}), Err(RecordError::Write { .. })));
+        ground.ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
+        ground.ownership.state.dir().remove(file::INSTANCE).expect("removes");
+        assert!(matches!(ground.ownership.write_ledger(|_| {}), Err(RecordError::Write { .. })));
     }
 
     #[test]
     fn what_is_said_while_another_writes_the_ledger_is_written_with_the_next_generation() {
         let ground = ground();
-        let holding = &ground.holding;
-        holding.write_ledger(|ledger| ledger.generation = 3).expect("its own");
-        holding.leave_ledger();
+        let ownership = &ground.ownership;
+        ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
+        ownership.leave_ledger();
         let record =
             |cookie: &str| Some(tenure_core::record::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
-        holding.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
-        let written = || records::read_ledger(&holding.state).expect("readable");
+        ownership.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
+        let written = || records::read_ledger(&ownership.state).expect("readable");
         assert_eq!(written().program, None);
-        let opened = holding.open_generation(|found, kept| Ledger {
+        let opened = ownership.open_generation(|found, kept| Ledger {
             generation: found.generation + 2,
             program: kept.program.clone(),
             ..found
         });
-        assert_eq!((opened.expect("writes"), holding.generation()), (5, 5));
+        assert_eq!((opened.expect("writes"), ownership.generation()), (5, 5));
         assert_eq!((written().generation, written().program), (5, record("kept")));
-        holding.write_ledger(|ledger| ledger.program = None).expect("its own again");
+        ownership.write_ledger(|ledger| ledger.program = None).expect("its own again");
         assert_eq!(written().program, None);
     }
 
     #[test]
     fn a_worker_that_left_the_ledger_to_another_removes_nothing() {
         let ground = ground();
-        ground.holding.leave_ledger();
-        ground.holding.clear_paths();
-        assert!(ground.holding.state.dir().exists(file::CONTROL).expect("readable"));
+        ground.ownership.leave_ledger();
+        ground.ownership.clear_paths();
+        assert!(ground.ownership.state.dir().exists(file::CONTROL).expect("readable"));
     }
 
     #[test]
     fn a_failure_that_no_launcher_hears_is_an_event() {
         let ground = ground();
         drop(ground.launcher);
-        ground.holding.report_failure("config", "no such file");
-        let events = event::read_all(&ground.holding.state).expect("readable");
+        ground.ownership.report_failure("config", "no such file");
+        let events = event::read_all(&ground.ownership.state).expect("readable");
         assert_eq!(events.len(), 1);
         assert_eq!((events[0].what, events[0].why.as_str()), (What::StartFailed, "config: no such file"));
     }

@@ -90,7 +90,7 @@ const CLOSED: &str = "it makes room for another version, and its port is closed 
 /// A stop that was asked for from inside the process and is not announced yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Ask {
-    pub(crate) happening: LifecycleEvent,
+    pub(crate) event: LifecycleEvent,
     pub(crate) reason: String,
 }
 
@@ -247,8 +247,8 @@ impl Status {
         self.ask(LifecycleEvent::StopAsked, reason.into());
     }
 
-    pub(crate) fn ask(&self, happening: LifecycleEvent, reason: String) {
-        self.change(|account| account.asked = account.asked.take().or(Some(Ask { happening, reason })));
+    pub(crate) fn ask(&self, event: LifecycleEvent, reason: String) {
+        self.change(|account| account.asked = account.asked.take().or(Some(Ask { event, reason })));
     }
 
     /// What HELLO answers now.
@@ -317,9 +317,9 @@ impl Status {
     }
 
     /// Moves the life on and tells the deeds. A boot that is over has no deadline any more.
-    pub(crate) fn happen(&self, happening: LifecycleEvent) -> &'static [LifecycleAction] {
+    pub(crate) fn happen(&self, event: LifecycleEvent) -> &'static [LifecycleAction] {
         let mut account = self.account();
-        let (life, deeds) = lifecycle::step(account.life, happening);
+        let (life, deeds) = lifecycle::step(account.life, event);
         account.life = life;
         if life != Life::Booting {
             account.boot_ends = None;
@@ -334,8 +334,8 @@ impl Status {
 
     /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. `true` for the
     /// first.
-    pub(crate) fn announce(&self, happening: LifecycleEvent, mut request: StopRequest) -> bool {
-        let first = self.happen(happening).contains(&LifecycleAction::Drain);
+    pub(crate) fn announce(&self, event: LifecycleEvent, mut request: StopRequest) -> bool {
+        let first = self.happen(event).contains(&LifecycleAction::Drain);
         let mut account = self.account();
         if let Some(known) = &account.stop {
             if known.deadline.remaining() <= request.deadline.remaining() {

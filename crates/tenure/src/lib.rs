@@ -20,8 +20,8 @@
 //! signalled only through handles whose identity was verified. There is no async runtime here, no thread pool, and nothing
 //! is printed. Linux only.
 //!
-//! What is public here is meant to last; it is listed in `public.txt` beside this file's folder, and a change of that list is
-//! a change of the interface.
+//! What is public here is meant to last; it is listed in `crates/tenure/public.txt`, which `cargo xtask docs` holds
+//! against the sources.
 
 #![forbid(unsafe_code)]
 

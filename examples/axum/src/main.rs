@@ -34,7 +34,7 @@ fn run(mut worker: Worker) -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return ExitCode::from(worker.fail("runtime", &error.to_string())),
     };
-    let version = worker.brief().spec.version.to_string();
+    let version = worker.handshake().spec.version.to_string();
     let shared = Arc::new(Shared::new(version, worker.generation()));
     shared.put_back(&worker.take_state());
 

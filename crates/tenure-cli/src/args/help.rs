@@ -1,6 +1,6 @@
 //! What stands below the options of a command: examples to type, and the exit codes that matter there.
 //!
-//! Data only. `dress` shows it with `--help`, `man` in the manual.
+//! Data only. `style` shows it with `--help`, `man` in the manual.
 
 /// Rows of two columns.
 pub(crate) type Rows = &'static [(&'static str, &'static str)];

@@ -1,6 +1,6 @@
 //! One call of the command: the flags that all commands share, applied.
 //!
-//! Commands ask it for the directory to start from, the budget, the order to the library and the screen.
+//! Commands ask it for the directory to start from, the budget, the request to the library and the screen.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -68,7 +68,7 @@ impl Call {
         Ok(self.called(config::target(&self.places()?, name, by)?))
     }
 
-    /// The order to the library. Programs are hosted by this very executable, unless the environment names another.
+    /// The request to the library. Programs are hosted by this very executable, unless the environment names another.
     pub(crate) fn request(&self, wanted: config::WantedWorker) -> Result<Request, Failure> {
         let config::WantedWorker { target, spec, origin, stated, first_answer, wedged_after, spent } = wanted;
         let mut request = Request::new(target.scope, spec)

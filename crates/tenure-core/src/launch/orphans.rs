@@ -341,7 +341,7 @@ impl Sweep {
         let named: Vec<(u32, String)> = handles.iter().map(name).collect();
         if !polite.is_zero() {
             for handle in handles {
-                ask(handle, self.policy.signal);
+                signal_politely(handle, self.policy.signal);
             }
         }
         let budget = Deadline::start(polite);
@@ -363,10 +363,10 @@ impl Sweep {
     }
 }
 
-/// By the signal of its program, unless it ignores that: shells have what they start in the background ignore interrupts. A
-/// stopped process goes on, so that it can take the signal. A failed one is seen afterwards: the process is then killed, or
-/// named as the survivor.
-pub fn ask(handle: &ProcessHandle, signal: Signal) {
+/// Sends a program's stop signal, or TERM where the process ignores that one: shells have what they start in the background
+/// ignore interrupts. CONT follows, so that a stopped process can take it. A signal that fails is seen afterwards: the process
+/// is then killed, or named as the survivor.
+pub fn signal_politely(handle: &ProcessHandle, signal: Signal) {
     let signal = if process::ignores(handle.pid(), signal) { Signal::Term } else { signal };
     best_effort(handle.signal(signal));
     best_effort(handle.signal(Signal::Cont));

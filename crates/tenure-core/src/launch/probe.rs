@@ -8,7 +8,7 @@ use crate::policy::decide::Observation;
 use crate::protocol::wire::Hello;
 use crate::store::paths::StateDir;
 
-/// d1: how long the first HELLO may take. The control thread answers in tens of microseconds; half a second is what a
+/// How long the first HELLO may take. The control thread answers in tens of microseconds; half a second is what a
 /// machine under heavy load may need to schedule it, and short enough that a person does not notice.
 pub const FIRST_ANSWER: Duration = Duration::from_millis(500);
 

@@ -1,4 +1,4 @@
-//! What a worker process is made from, and spawning it: executable, environment, channel, brief and log.
+//! What a worker process is made from, and spawning it: executable, environment, channel, handshake and log.
 //!
 //! The same for a worker that starts in an empty scope and for one that takes another's place; what differs are the
 //! descriptors that it gets. Who records it, and who ends it while nobody has, is for the callers to say.
@@ -33,7 +33,7 @@ pub enum RecipeError {
     /// The process cannot be spawned.
     #[error("spawn the worker")]
     Spawn(#[source] SpawnError),
-    /// The brief cannot be handed over, or a log cannot be opened.
+    /// The handshake cannot be handed over, or a log cannot be opened.
     #[error("{what}")]
     Io {
         /// What was being done.
@@ -62,41 +62,42 @@ impl SpawnRecipe {
         Ok(Self { executable, environment })
     }
 
-    /// Spawns the worker with the brief on a channel of its own as its first descriptor and `given` after it; our end of
+    /// Spawns the worker with the handshake on a channel of its own as its first descriptor and `given` after it; our end of
     /// the channel, and the worker.
     pub(crate) fn spawn(
         self,
         state: &StateDir,
-        brief: &Handshake,
+        handshake: &Handshake,
         given: &[BorrowedFd<'_>],
     ) -> Result<(OwnedFd, ProcessHandle), RecipeError> {
         let io = |what| move |source| RecipeError::Io { what, source };
         let (ours, theirs) = socket::pair().map_err(io("open its channel"))?;
-        let bytes = serde_json::to_vec(brief).map_err(|error| io("write its brief")(error.into()))?;
-        socket::send(ours.as_fd(), &bytes, &[]).map_err(io("hand over its brief"))?;
+        let bytes = serde_json::to_vec(handshake).map_err(|error| io("write its handshake")(error.into()))?;
+        socket::send(ours.as_fd(), &bytes, &[]).map_err(io("hand over its handshake"))?;
         let log = logs::open_boot_log(state).map_err(io("open its log"))?;
 
         let fds: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(given.iter().copied()).collect();
         let mut environment = self.environment;
         environment.insert(HANDOVER_VARIABLE.to_owned(), fds.len().to_string());
-        environment.insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(&state.id(), brief.generation));
+        environment
+            .insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(&state.id(), handshake.generation));
         let environment: Vec<(OsString, OsString)> =
             environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
-        let args = arguments(brief);
+        let args = arguments(handshake);
         let launch = Launch {
             program: &self.executable,
             arg0: None,
             args: &args,
             env: &environment,
-            cwd: &brief.spec.cwd,
+            cwd: &handshake.spec.cwd,
             stdin: Stream::Null,
             stdout: Stream::Fd(log.as_fd()),
             stderr: Stream::Fd(log.as_fd()),
             fds: &fds,
-            umask: Some(match brief.spec.kind {
+            umask: Some(match handshake.spec.kind {
                 // What it writes is the scope's own, and private.
                 Kind::Program => 0o077,
-                Kind::Embedded => umask(&brief.spec),
+                Kind::Embedded => umask(&handshake.spec),
             }),
             session: true,
             nofile: None,
@@ -108,10 +109,10 @@ impl SpawnRecipe {
 }
 
 /// A program's worker is the host; an embedded worker is its own command.
-fn arguments(brief: &Handshake) -> Vec<OsString> {
-    match brief.spec.kind {
-        Kind::Program => vec!["host".into(), brief.scope.to_string().into()],
-        Kind::Embedded => brief.spec.command.iter().skip(1).map(OsString::from).collect(),
+fn arguments(handshake: &Handshake) -> Vec<OsString> {
+    match handshake.spec.kind {
+        Kind::Program => vec!["host".into(), handshake.scope.to_string().into()],
+        Kind::Embedded => handshake.spec.command.iter().skip(1).map(OsString::from).collect(),
     }
 }
 

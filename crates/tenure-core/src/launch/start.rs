@@ -1,7 +1,7 @@
 //! Starting a worker under the gate, with its lease in hand, and waiting until it serves or has failed.
 //!
 //! The order matters and each step names what it leaves for whoever comes next if this process dies there: generation
-//! (durable), sockets, brief, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is recorded this launcher ends what it
+//! (durable), sockets, handshake, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is recorded this launcher ends what it
 //! started; after that the worker's own `start_timeout` does.
 
 use std::os::fd::{AsFd, BorrowedFd};
@@ -45,7 +45,7 @@ pub enum StartError {
     Listen(#[source] ListenError),
     /// The worker process cannot be made.
     #[error("start the worker")]
-    Seat(#[source] RecipeError),
+    Recipe(#[source] RecipeError),
     /// The budget was spent before anything was spawned.
     #[error("start the worker")]
     TimedOut(#[source] TimedOut),
@@ -58,7 +58,7 @@ impl StartError {
         match self {
             // The launcher's own lack must not keep others from starting the worker.
             Self::Listen(error) => error.is_of_the_spec(),
-            Self::Seat(
+            Self::Recipe(
                 RecipeError::Io { .. }
                 | RecipeError::Spawn(
                     SpawnError::Descriptors { .. } | SpawnError::Fork(_) | SpawnError::Other(_),
@@ -68,7 +68,7 @@ impl StartError {
             | Self::Leftover(_)
             | Self::Record(_)
             | Self::TimedOut(_) => false,
-            Self::Seat(
+            Self::Recipe(
                 RecipeError::Program(_)
                 | RecipeError::Spawn(
                     SpawnError::NotFound { .. }
@@ -81,7 +81,7 @@ impl StartError {
     }
 }
 
-/// Starts a worker of `spec` (the target, which need not be the order's own) and waits for its outcome.
+/// Starts a worker of `spec` (the target, which need not be the request's own) and waits for its outcome.
 pub(crate) fn start(
     gate: &Gate<'_>,
     lease: Lease,
@@ -96,7 +96,7 @@ pub(crate) fn start(
     let ledger = records::read_ledger(state).map_err(StartError::Record)?;
     clear_leftovers(gate, &lease, &ledger, spec, budget)?;
 
-    let seat = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Seat)?;
+    let recipe = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Recipe)?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
     let mut ledger = ledger.next_generation(spec, booting_until.clone(), request.asker());
     records::write_ledger(state, &ledger).map_err(StartError::Record)?;
@@ -105,7 +105,7 @@ pub(crate) fn start(
     listen::sweep_temporaries(state, &lease);
     let bound = listen::bind(state, &lease, spec, &ledger).map_err(StartError::Listen)?;
     note_moves(state, &ledger, &bound, request);
-    let brief = Handshake {
+    let handshake = Handshake {
         state_dir: state.path().to_owned(),
         scope: state.scope().clone(),
         generation: ledger.generation,
@@ -118,7 +118,7 @@ pub(crate) fn start(
     };
     let mark = logs::mark(state);
     let given: Vec<BorrowedFd<'_>> = [lease.as_fd()].into_iter().chain(bound.descriptors()).collect();
-    let (channel, worker) = seat.spawn(state, &brief, &given).map_err(StartError::Seat)?;
+    let (channel, worker) = recipe.spawn(state, &handshake, &given).map_err(StartError::Recipe)?;
     fault::reach(Point::WorkerSpawned);
 
     ledger.lineage = vec![worker.identity().clone()];

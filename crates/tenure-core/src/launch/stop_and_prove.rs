@@ -21,8 +21,8 @@ use crate::store::gate::{Gate, GateError};
 use crate::store::lease::{Lease, LeaseError, TryLease};
 use crate::store::paths::StateDir;
 
-/// How long a worker that was asked may overrun its own announced end before it is forced: R16 of the protocol gives its
-/// watchdog one second.
+/// How long a worker that was asked may overrun its own announced end before it is forced. Its
+/// watchdog has one second.
 pub const OVERRUN: Duration = Duration::from_secs(1);
 
 /// What a worker that makes room is given for its end: its own drain and stop settings are shorter unless somebody set

@@ -223,7 +223,7 @@ fn succeed(
     budget: &Deadline,
 ) -> Result<Result<StartOutcome, Declined>, StartError> {
     let state = gate.state();
-    let seat = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Seat)?;
+    let recipe = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Recipe)?;
     let (overlap, bake) = (succession.overlap, succession.bake.duration());
     // The time of its boot, of the room that is made for it, and of a probation that comes before that.
     let limit = spec
@@ -231,7 +231,7 @@ fn succeed(
         .duration()
         .saturating_add(ledger.end_budget(spec.end_budget()))
         .saturating_add(if overlap { bake } else { Duration::ZERO });
-    let brief = Handshake {
+    let handshake = Handshake {
         state_dir: state.path().to_owned(),
         scope: state.scope().clone(),
         generation: ledger.generation.saturating_add(1),
@@ -243,10 +243,11 @@ fn succeed(
         succeeds: Some(succession),
     };
     let mark = logs::mark(state);
-    let (channel, worker) = seat.spawn(state, &brief, &[gate.entrust().as_fd()]).map_err(StartError::Seat)?;
+    let (channel, worker) =
+        recipe.spawn(state, &handshake, &[gate.entrust().as_fd()]).map_err(StartError::Recipe)?;
     fault::reach(Point::SuccessorSpawned);
     let why = format!("to take the place of generation {}", ledger.generation);
-    let spawned = Event::now(What::Spawned, brief.generation, &request.asker(), why);
+    let spawned = Event::now(What::Spawned, handshake.generation, &request.asker(), why);
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
 
     let boot = Boot { state, channel, worker, limit, mark };
@@ -268,7 +269,7 @@ fn succeed(
         // With both programs beside each other the probation is over by now.
         Ok(StartOutcome::Ready(hello)) if !overlap && !bake.is_zero() => Ok(if reason.proves {
             let boot = Boot { mark: logs::mark(state), ..boot };
-            passes(&boot, hello, (brief.generation, spec, bake), budget)
+            passes(&boot, hello, (handshake.generation, spec, bake), budget)
         } else {
             StartOutcome::OnProbation(hello)
         }),

@@ -9,7 +9,7 @@ use semver::Version;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
 use crate::spec::{Spec, Summary};
 
-/// d2: how long a worker may be silent before it is called wedged. Its control thread shares nothing with the app, so
+/// How long a worker may be silent before it is called wedged. Its control thread shares nothing with the app, so
 /// ten seconds without an answer mean that the process is stopped, or that the machine is in a state in which one more
 /// process would not help either.
 pub const SILENT_IS_WEDGED: Duration = Duration::from_secs(10);
@@ -228,10 +228,10 @@ impl Criteria {
     }
 }
 
-/// Judges an observation.
+/// Decides what follows from an observation.
 #[must_use]
 pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
-    let decision = look(criteria, target, seen);
+    let decision = for_observation(criteria, target, seen);
     match (decision, target) {
         // Nobody takes over from a worker on probation: it fails and is undone, or it passes and can make room.
         (Decision::Replace(hello, _), Target::Known(_)) if hello.probation.is_some() => {
@@ -241,17 +241,17 @@ pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decis
     }
 }
 
-fn look(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
+fn for_observation(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
     match seen {
         Observation::Nobody => Decision::TryLease,
         Observation::Silent => Decision::Suspect,
         Observation::Denied(why) => Decision::Refuse(Refusal::Denied(why.clone())),
         Observation::Foreign(why) => Decision::Refuse(Refusal::Foreign(why.clone())),
-        Observation::Answered(hello) => decide_on_worker(criteria, target, hello),
+        Observation::Answered(hello) => for_worker(criteria, target, hello),
     }
 }
 
-fn decide_on_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
+fn for_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
     if hello.is_leaving() {
         return Decision::AwaitEnd(Box::new(hello.clone()));
     }
@@ -268,12 +268,12 @@ fn decide_on_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Deci
         AppState::Failed => replace(hello, ReplaceReason::Failed { reason: reason(hello) }),
         AppState::Ready | AppState::Degraded => match stalled(criteria, hello) {
             Some(for_ms) => replace(hello, ReplaceReason::Stalled { for_ms }),
-            None => judge_version(criteria, target, hello),
+            None => for_version(criteria, target, hello),
         },
     }
 }
 
-fn judge_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
+fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
     let stands = hello.stands_as();
     let older = *stands < criteria.version;
     let known = match target {
@@ -382,7 +382,7 @@ pub enum Suspicion {
     Wedged,
 }
 
-/// Judges a silent holder. `booting_for` is how long its boot may still take by the record.
+/// Decides what a silent holder of the lease is. `booting_for` is how long its boot may still take by the record.
 #[must_use]
 pub fn suspect(lease_busy: bool, silent_for: Duration, booting_for: Duration, limit: Duration) -> Suspicion {
     if !lease_busy {

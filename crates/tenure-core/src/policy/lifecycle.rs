@@ -63,7 +63,7 @@ pub const EXIT_FAILED: i32 = 1;
 
 /// The next stand and what is to be done on the way. No deeds mean that nothing changes.
 #[must_use]
-pub fn step(life: Life, happening: LifecycleEvent) -> (Life, &'static [LifecycleAction]) {
+pub fn step(life: Life, event: LifecycleEvent) -> (Life, &'static [LifecycleAction]) {
     use LifecycleAction::{CloseListener, Drain, Exit, ReportFailed, ReportReady};
     use LifecycleEvent::{
         AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
@@ -72,7 +72,7 @@ pub fn step(life: Life, happening: LifecycleEvent) -> (Life, &'static [Lifecycle
     const FAILED: LifecycleAction = Exit { code: EXIT_FAILED };
     const ENDED: LifecycleAction = Exit { code: EXIT_ENDED };
 
-    match (life, happening) {
+    match (life, event) {
         (Life::Booting, AppReady) => (Life::Active, &[ReportReady]),
         (Life::Booting, AppFailed | BootDeadline | Drained) => (Life::Ended, &[ReportFailed, FAILED]),
         // The launcher is told at the end: one that hears of a failure expects the process to be gone.
@@ -121,18 +121,18 @@ mod tests {
     #[test]
     fn every_happening_leads_where_the_table_says() {
         for (life, row) in TABLE {
-            for (happening, next) in ALL.into_iter().zip(row) {
-                assert_eq!(step(life, happening).0, next, "{life:?} {happening:?}");
+            for (event, next) in ALL.into_iter().zip(row) {
+                assert_eq!(step(life, event).0, next, "{life:?} {event:?}");
             }
         }
     }
 
     #[test]
     fn an_end_is_followed_by_an_exit_and_nothing_after_it() {
-        for (life, happening) in TABLE.iter().flat_map(|(life, _)| ALL.map(|happening| (*life, happening))) {
-            let (next, deeds) = step(life, happening);
-            let exits = deeds.iter().position(|deed| matches!(deed, LifecycleAction::Exit { .. }));
-            assert_eq!(exits.is_some(), next == Life::Ended && !deeds.is_empty(), "{life:?} {happening:?}");
+        for (life, event) in TABLE.iter().flat_map(|(life, _)| ALL.map(|event| (*life, event))) {
+            let (next, deeds) = step(life, event);
+            let exits = deeds.iter().position(|action| matches!(action, LifecycleAction::Exit { .. }));
+            assert_eq!(exits.is_some(), next == Life::Ended && !deeds.is_empty(), "{life:?} {event:?}");
             assert!(exits.is_none_or(|at| at == deeds.len() - 1));
         }
     }
@@ -140,9 +140,9 @@ mod tests {
     #[test]
     fn an_announced_end_closes_the_listener_first() {
         for life in [Life::Booting, Life::Active] {
-            for happening in [StopAsked, SelfCheckFailed] {
+            for event in [StopAsked, SelfCheckFailed] {
                 assert_eq!(
-                    step(life, happening),
+                    step(life, event),
                     (Life::Draining, &[LifecycleAction::CloseListener, LifecycleAction::Drain][..])
                 );
             }
@@ -159,9 +159,9 @@ mod tests {
 
     #[test]
     fn only_an_end_that_was_asked_for_is_a_success() {
-        for (life, happening) in TABLE.iter().flat_map(|(life, _)| ALL.map(|happening| (*life, happening))) {
-            if step(life, happening).1.contains(&LifecycleAction::Exit { code: EXIT_ENDED }) {
-                assert_eq!(happening, Drained);
+        for (life, event) in TABLE.iter().flat_map(|(life, _)| ALL.map(|event| (*life, event))) {
+            if step(life, event).1.contains(&LifecycleAction::Exit { code: EXIT_ENDED }) {
+                assert_eq!(event, Drained);
                 assert_ne!(life, Life::Booting);
             }
         }

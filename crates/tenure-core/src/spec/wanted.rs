@@ -1,6 +1,6 @@
 //! What is wanted: the command, its listeners, its version and its budgets.
 //!
-//! One form serves configuration files, `--spec`, the record of offers and the brief that a worker gets. A spec is
+//! One form serves configuration files, `--spec`, the record of offers and the handshake that a worker gets. A spec is
 //! validated once, when it is built (room `valid`, [`Spec::validate`]); rooms after that rely on it. Pure.
 
 use std::path::PathBuf;

@@ -201,7 +201,7 @@ impl StateDir {
         matches!(self.is_locked(file::INSTANCE), Ok(false))
     }
 
-    /// Its path, for people and for a worker's brief.
+    /// Its path, for people and for a worker's handshake.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.dir.path()

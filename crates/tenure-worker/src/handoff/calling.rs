@@ -14,11 +14,11 @@ use crate::handoff::hand_over::HandOver;
 
 /// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.
 pub(crate) fn call<T: Send + 'static>(
-    lineage: &HandoffContext,
+    context: &HandoffContext,
     limit: Duration,
     call: impl FnOnce(&mut dyn HandOver) -> Result<T, String> + Send + 'static,
 ) -> Option<Result<T, String>> {
-    let Some(hooks) = lineage.hooks() else { return Some(Err("it has no hooks".to_owned())) };
+    let Some(hooks) = context.hooks() else { return Some(Err("it has no hooks".to_owned())) };
     let waker = match Waker::new() {
         Ok(waker) => Arc::new(waker),
         Err(error) => return Some(Err(error.to_string())),
@@ -38,7 +38,7 @@ pub(crate) fn call<T: Send + 'static>(
     loop {
         let mut interests = [
             Interest::new(waker.as_fd(), Readiness::Read),
-            Interest::new(lineage.status.stopping(), Readiness::Read),
+            Interest::new(context.status.stopping(), Readiness::Read),
         ];
         // Only a lack of memory ends the wait early; it is begun again.
         best_effort(poll::wait(&mut interests, Some(until.remaining())));

@@ -28,7 +28,7 @@ pub(crate) type AppHooks = Arc<Mutex<Box<dyn HandOver>>>;
 
 /// The place.
 pub(crate) struct HandoffContext {
-    pub(crate) holding: Arc<Ownership>,
+    pub(crate) ownership: Arc<Ownership>,
     pub(crate) status: Status,
     inner: Mutex<ContextInner>,
     changed: Condvar,
@@ -63,9 +63,9 @@ pub(crate) enum WorkerEnd {
 }
 
 impl WorkerEnd {
-    pub(crate) fn happening(self) -> LifecycleEvent {
+    pub(crate) fn event(self) -> LifecycleEvent {
         match self {
-            Self::Of(happening) => happening,
+            Self::Of(event) => event,
             Self::SentBack => LifecycleEvent::StopAsked,
         }
     }
@@ -78,8 +78,8 @@ struct Predecessor {
 }
 
 impl HandoffContext {
-    pub(crate) fn new(holding: Arc<Ownership>, status: Status) -> Self {
-        Self { holding, status, inner: Mutex::default(), changed: Condvar::new() }
+    pub(crate) fn new(ownership: Arc<Ownership>, status: Status) -> Self {
+        Self { ownership, status, inner: Mutex::default(), changed: Condvar::new() }
     }
 
     /// Keeps what a successor would need.
@@ -203,8 +203,8 @@ impl HandoffContext {
 
     /// For whoever chooses what to start next. A record that cannot be written leaves the tally as it is.
     fn record_proved(&self) {
-        let proved = Proved { version: self.holding.brief.spec.version.clone(), at: Moment::now() };
-        best_effort(self.holding.write_ledger(|ledger| ledger.proved = Some(proved)));
+        let proved = Proved { version: self.ownership.handshake.spec.version.clone(), at: Moment::now() };
+        best_effort(self.ownership.write_ledger(|ledger| ledger.proved = Some(proved)));
     }
 
     /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
@@ -212,7 +212,7 @@ impl HandoffContext {
     pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {
-            let ends = match end.happening() {
+            let ends = match end.event() {
                 LifecycleEvent::StopAsked => end != WorkerEnd::SentBack,
                 LifecycleEvent::AppReady
                 | LifecycleEvent::AppFailed

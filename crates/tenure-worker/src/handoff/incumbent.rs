@@ -35,8 +35,8 @@ const TRACED: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_hours(1);
 
 /// Begins a takeover that was admitted, on a thread of its own.
-pub(crate) fn start(lineage: &Arc<HandoffContext>, link: DescriptorLink, prepare: Prepare) {
-    let own = Arc::clone(lineage);
+pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, prepare: Prepare) {
+    let own = Arc::clone(context);
     let started = thread::start("tenure-incumbent", move || {
         if let Some(takeover) = Takeover::begin(&own, link, prepare) {
             takeover.run();
@@ -45,7 +45,7 @@ pub(crate) fn start(lineage: &Arc<HandoffContext>, link: DescriptorLink, prepare
     });
     if started.is_err() {
         // The link went with the thread: the successor is told by its end.
-        lineage.is_over();
+        context.is_over();
     }
 }
 
@@ -54,8 +54,8 @@ pub(crate) fn start(lineage: &Arc<HandoffContext>, link: DescriptorLink, prepare
     clippy::struct_excessive_bools,
     reason = "each is a fact of its own, which one word of the successor sets"
 )]
-struct Takeover<'lineage> {
-    lineage: &'lineage HandoffContext,
+struct Takeover<'context> {
+    context: &'context HandoffContext,
     link: DescriptorLink,
     successor: ProcessHandle,
     asked: Prepare,
@@ -81,8 +81,8 @@ struct Takeover<'lineage> {
     why: String,
 }
 
-impl<'lineage> Takeover<'lineage> {
-    fn begin(lineage: &'lineage HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
+impl<'context> Takeover<'context> {
+    fn begin(context: &'context HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
         let refuse = |link: &DescriptorLink, answer: Answer| best_effort(link.send(&answer, &[]));
         let successor = match descriptor_link::peer(link.stream(), &asked.identity) {
             Ok(successor) => successor,
@@ -91,22 +91,22 @@ impl<'lineage> Takeover<'lineage> {
                 return None;
             }
         };
-        if Some(asked.generation) != lineage.holding.generation().checked_add(1) {
+        if Some(asked.generation) != context.ownership.generation().checked_add(1) {
             refuse(&link, Answer::goes_on("its generation is not the next"));
             return None;
         }
         let no_descriptors = |error| Answer::refused(format!("its descriptors cannot be had: {error}"));
-        let kept = lineage.duplicate().map_err(|error| refuse(&link, no_descriptors(error))).ok()?;
+        let kept = context.duplicate().map_err(|error| refuse(&link, no_descriptors(error))).ok()?;
         let no_room =
             |error| Answer::goes_on(format!("it has no room on its disk for its way back: {error}"));
-        lineage.holding.keep_room().map_err(|error| refuse(&link, no_room(error))).ok()?;
+        context.ownership.keep_room().map_err(|error| refuse(&link, no_room(error))).ok()?;
         let terms = Terms { overlap: asked.overlap, bakes: false };
         let within = Duration::from_millis(asked.within_ms).min(LONGEST);
         let until = Deadline::start(within.saturating_add(OVERRUN));
         let (state, why, asked_at) = (Vec::new(), String::new(), Moment::now());
         let (program, aborted, blameless) = (None, false, false);
         Some(Self {
-            lineage,
+            context,
             link,
             successor,
             asked,
@@ -129,13 +129,13 @@ impl<'lineage> Takeover<'lineage> {
         let mut state = Incumbent::Serving;
         let mut heard = IncumbentEvent::Prepare;
         loop {
-            let (next, deed) = handoff::incumbent(state, heard, self.terms);
+            let (next, action) = handoff::incumbent(state, heard, self.terms);
             state = next;
-            heard = match deed {
+            heard = match action {
                 None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
                     // One that goes on has programs to start and successors to meet, and needs the room again.
                     if state == Incumbent::Leaving {
-                        self.lineage.holding.free_room();
+                        self.context.ownership.free_room();
                     }
                     return;
                 }
@@ -191,7 +191,7 @@ impl<'lineage> Takeover<'lineage> {
         let mut interests = [
             Interest::new(self.link.as_fd(), Readiness::Read),
             Interest::new(self.successor.as_fd(), Readiness::Read),
-            Interest::new(self.lineage.status.stopping(), Readiness::Read),
+            Interest::new(self.context.status.stopping(), Readiness::Read),
         ];
         // Only a lack of memory ends the wait early; it is begun again.
         best_effort(poll::wait(&mut interests, Some(self.until.remaining())));
@@ -237,13 +237,13 @@ impl<'lineage> Takeover<'lineage> {
     fn leave(self) {
         fault::reach(Point::IncumbentLeaving);
         if self.passed {
-            let within_ms = millis(self.lineage.holding.brief.spec.end_budget());
+            let within_ms = millis(self.context.ownership.handshake.spec.end_budget());
             // A successor that does not hear it finds this process gone.
             best_effort(self.link.send(&Answer::Stopping { within_ms }, &[]));
         }
         let Prepare { version, generation, .. } = &self.asked;
         let why =
             format!("version {version} took over (pid {}, generation {generation})", self.successor.pid());
-        self.lineage.status.ask(LifecycleEvent::StopAsked, why);
+        self.context.status.ask(LifecycleEvent::StopAsked, why);
     }
 }

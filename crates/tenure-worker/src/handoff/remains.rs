@@ -16,12 +16,13 @@ use crate::ownership::Ownership;
 
 /// Ends what the program of `before` has left: its shim ends it politely, and what escaped is ended here. With `overlap` this
 /// worker has a program of its own by now, or a later one has, which may hold the lock that the one before had.
-pub(crate) fn clear(holding: &Ownership, before: &Ledger) -> Result<(), OrphanError> {
+pub(crate) fn clear(ownership: &Ownership, before: &Ledger) -> Result<(), OrphanError> {
     let Some(program) = &before.program else { return Ok(()) };
-    let patience: Duration = before.end_budget(holding.brief.spec.end_budget()).saturating_add(KILL_GRACE);
-    for left in orphans::clear_program(&holding.state, program, patience)? {
+    let patience: Duration =
+        before.end_budget(ownership.handshake.spec.end_budget()).saturating_add(KILL_GRACE);
+    for left in orphans::clear_program(&ownership.state, program, patience)? {
         let event = Event::now(What::LeftoverEnded, before.generation, &asker(), left.told());
-        event::note(&holding.state, &event.pid(left.pid));
+        event::note(&ownership.state, &event.pid(left.pid));
     }
     Ok(())
 }

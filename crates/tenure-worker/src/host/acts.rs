@@ -63,12 +63,12 @@ impl Host {
             SupervisorAction::TellYielded => {
                 self.alarm = None;
                 // What starts here again starts beside nobody, wherever another program may have been meanwhile.
-                self.berth = Slot::Alone;
-                self.desk.answer(Ok(()));
+                self.slot = Slot::Alone;
+                self.mailbox.answer(Ok(()));
             }
             SupervisorAction::TellResumed => {
-                self.desk.is_back();
-                self.desk.answer(Ok(()));
+                self.mailbox.is_back();
+                self.mailbox.answer(Ok(()));
             }
             SupervisorAction::EndTree => self.end_tree(),
             SupervisorAction::Await(wait) => {
@@ -100,7 +100,7 @@ impl Host {
     fn begin(&mut self) {
         self.start = self.start.saturating_add(1);
         // One that comes back has said why.
-        if self.start > 1 && self.desk.room_by().is_none() {
+        if self.start > 1 && self.mailbox.room_by().is_none() {
             self.means.status.set(AppState::Booting, Some(format!("start {} of the program", self.start)));
         }
         self.ending.begin(logs::mark(&self.means.state));
@@ -108,8 +108,8 @@ impl Host {
         self.tell_account();
         match self.try_begin() {
             Ok(run) => self.run = Some(run),
-            Err(happening) => {
-                self.pending.push_back(happening);
+            Err(event) => {
+                self.pending.push_back(event);
                 self.pending.push_back(SupervisorEvent::TreeGone);
             }
         }
@@ -154,9 +154,9 @@ impl Host {
         let made = self.means.made();
         let Self { worker, means, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
-        let started = program::start(&means.state, &means.plan, &means.listeners, self.berth, &mut record)
+        let started = program::start(&means.state, &means.plan, &means.listeners, self.slot, &mut record)
             .map_err(|error| SupervisorEvent::not_started(fragment(&error), error.is_lasting()))?;
-        self.berth = Slot::Again(started.program.lock());
+        self.slot = Slot::Again(started.program.lock());
         let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
         let output = match output {
             Ok(output) => Some(output),
@@ -172,10 +172,10 @@ impl Host {
     }
 
     fn listener(&self) -> OutputListener {
-        let letterbox = self.means.post.letterbox(self.start);
+        let sender = self.means.post.sender(self.start);
         let status = self.means.status.clone();
         Box::new(move |said| match said {
-            Said::Matched => letterbox.tell(SupervisorEvent::Ready),
+            Said::Matched => sender.tell(SupervisorEvent::Ready),
             Said::Losing { lost, why } => {
                 status.check(LOG, false, format!("output is lost ({lost} bytes so far): {why}"));
             }
@@ -199,9 +199,9 @@ impl Host {
         }
         let Some(run) = &mut self.run else { return };
         let Some(check) = self.means.check(&readiness, run.program.shim()) else { return };
-        let letterbox = self.means.post.letterbox(self.start);
+        let sender = self.means.post.sender(self.start);
         let asked = Inquiry::until_answered(check, move |finding| {
-            letterbox.tell(match finding {
+            sender.tell(match finding {
                 CheckResult::Passed => SupervisorEvent::Ready,
                 CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::NeverReady(why),
             });
@@ -220,9 +220,9 @@ impl Host {
         let (Some(run), Some(health)) = (&mut self.run, &self.means.spec.health) else { return };
         let Some(check) = self.means.check(&health.check, run.program.shim()) else { return };
         let pace = Pace { interval: health.interval.duration(), timeout: health.timeout.duration() };
-        let letterbox = self.means.post.letterbox(self.start);
+        let sender = self.means.post.sender(self.start);
         let watched = Inquiry::repeated(check, pace, move |finding| {
-            letterbox.tell(match finding {
+            sender.tell(match finding {
                 CheckResult::Passed => SupervisorEvent::Passed,
                 CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::Failed(why),
             });
@@ -268,7 +268,7 @@ impl Host {
 
     /// When the program has to be gone, where somebody asked for it: to end the worker, or to make room for another one.
     fn due(&self) -> Option<Deadline> {
-        self.worker.stop_request().map(|request| request.deadline).or(self.desk.room_by())
+        self.worker.stop_request().map(|request| request.deadline).or(self.mailbox.room_by())
     }
 
     /// The grace of the spec, or what such a deadline leaves of it: the rest of the tree needs its time too, and a program

@@ -53,8 +53,8 @@ pub(super) struct HandoffHooks {
 pub(super) fn open() -> io::Result<(HandoffMailbox, HandoffHooks)> {
     let (letters, arrived) = mpsc::channel();
     let waker = Arc::new(Waker::new()?);
-    let desk = HandoffMailbox { arrived, waker: Arc::clone(&waker), waiting: None, room_by: None };
-    Ok((desk, HandoffHooks { letters, waker }))
+    let mailbox = HandoffMailbox { arrived, waker: Arc::clone(&waker), waiting: None, room_by: None };
+    Ok((mailbox, HandoffHooks { letters, waker }))
 }
 
 impl HandoffMailbox {
@@ -134,33 +134,33 @@ mod tests {
         Back { state: Vec::new(), generation: 3, listeners: Vec::new(), why: "it died".to_owned() }
     }
 
-    fn heard(desk: &mut HandoffMailbox) -> HostQuery {
-        poll::wait(&mut [Interest::new(desk.as_fd(), Readiness::Read)], Some(LONG)).expect("a wait");
-        desk.take().expect("a word")
+    fn heard(mailbox: &mut HandoffMailbox) -> HostQuery {
+        poll::wait(&mut [Interest::new(mailbox.as_fd(), Readiness::Read)], Some(LONG)).expect("a wait");
+        mailbox.take().expect("a word")
     }
 
     #[test]
     fn who_asks_waits_for_the_answer_of_the_loop() {
-        let (mut desk, mut hooks) = open().expect("a desk");
+        let (mut mailbox, mut hooks) = open().expect("a desk");
         let asks = thread::spawn(move || (hooks.quiesce(Deadline::start(LONG)), hooks.resume(back())));
-        assert!(matches!(heard(&mut desk), HostQuery::MakeRoom(_)));
-        assert!(desk.room_by().is_some());
-        desk.answer(Ok(()));
-        assert!(matches!(heard(&mut desk), HostQuery::ComeBack(why) if why == "it died"));
-        assert!(desk.room_by().is_some(), "until it is back");
-        desk.answer(Err("its files have changed".to_owned()));
+        assert!(matches!(heard(&mut mailbox), HostQuery::MakeRoom(_)));
+        assert!(mailbox.room_by().is_some());
+        mailbox.answer(Ok(()));
+        assert!(matches!(heard(&mut mailbox), HostQuery::ComeBack(why) if why == "it died"));
+        assert!(mailbox.room_by().is_some(), "until it is back");
+        mailbox.answer(Err("its files have changed".to_owned()));
         let told = asks.join().expect("both were answered");
         assert_eq!(told, (Ok(Vec::new()), Err("its files have changed".to_owned())));
     }
 
     #[test]
     fn a_host_that_does_not_answer_or_ends_keeps_nobody_waiting() {
-        let (mut desk, mut hooks) = open().expect("a desk");
+        let (mut mailbox, mut hooks) = open().expect("a desk");
         let late = hooks.quiesce(Deadline::start(Duration::ZERO));
         assert_eq!(late, Err("its host did not answer in time".to_owned()));
         let asks = thread::spawn(move || (hooks.resume(back()), hooks.resume(back())));
-        assert!(matches!(heard(&mut desk), HostQuery::MakeRoom(_) | HostQuery::ComeBack(_)));
-        drop(desk);
+        assert!(matches!(heard(&mut mailbox), HostQuery::MakeRoom(_) | HostQuery::ComeBack(_)));
+        drop(mailbox);
         let (waited, late) = asks.join().expect("both were answered");
         assert_eq!(waited, Err("its host is at its end".to_owned()));
         assert_eq!(late, waited);
@@ -168,17 +168,17 @@ mod tests {
 
     #[test]
     fn a_later_word_puts_an_earlier_one_aside() {
-        let (mut desk, mut hooks) = open().expect("a desk");
+        let (mut mailbox, mut hooks) = open().expect("a desk");
         assert!(hooks.quiesce(Deadline::start(Duration::ZERO)).is_err());
         let comes = thread::spawn(move || hooks.resume(back()));
-        let mut word = heard(&mut desk);
+        let mut word = heard(&mut mailbox);
         if matches!(word, HostQuery::MakeRoom(_)) {
-            word = heard(&mut desk);
+            word = heard(&mut mailbox);
         }
         assert!(matches!(word, HostQuery::ComeBack(_)));
-        desk.is_back();
-        desk.answer(Ok(()));
+        mailbox.is_back();
+        mailbox.answer(Ok(()));
         assert_eq!(comes.join().expect("it was answered"), Ok(()));
-        assert!(desk.room_by().is_none());
+        assert!(mailbox.room_by().is_none());
     }
 }

@@ -42,8 +42,8 @@ impl Host {
         let sources = self.wait();
         let mut happenings: Vec<SupervisorEvent> =
             sources.into_iter().flat_map(|source| self.hear_from(source)).collect();
-        if let Some((_, happening)) = self.alarm.take_if(|(limit, _)| limit.remaining().is_zero()) {
-            happenings.push(happening);
+        if let Some((_, event)) = self.alarm.take_if(|(limit, _)| limit.remaining().is_zero()) {
+            happenings.push(event);
         }
         happenings
     }
@@ -65,7 +65,7 @@ impl Host {
             sources.push((EventSource::Stop, self.worker.stop_signal()));
         }
         sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::Incumbent, lost)));
-        sources.push((EventSource::Desk, self.desk.as_fd()));
+        sources.push((EventSource::Desk, self.mailbox.as_fd()));
         let Some(run) = &self.run else { return sources };
         sources.push((EventSource::Link, run.program.link()));
         // A program can tell that it is ready before its shim has told that it runs; it is heard in the right order.
@@ -105,16 +105,18 @@ impl Host {
     /// Another worker takes this one's place, or has failed to. What would not be the same program is not started in its
     /// name: the worker says so, and the kit ends it.
     fn hear_at_the_desk(&mut self) -> Vec<SupervisorEvent> {
-        match self.desk.take() {
+        match self.mailbox.take() {
             None => Vec::new(),
             Some(Asked::MakeRoom(_)) => vec![SupervisorEvent::YieldAsked],
             // It was never asked to end.
-            Some(Asked::ComeBack(_)) if self.desk.room_by().is_none() => vec![SupervisorEvent::ResumeAsked],
+            Some(Asked::ComeBack(_)) if self.mailbox.room_by().is_none() => {
+                vec![SupervisorEvent::ResumeAsked]
+            }
             Some(Asked::ComeBack(why)) => {
                 let changed = self.last_good.as_ref().and_then(|made| self.means.changed(made));
                 if let Some(changed) = changed {
                     let why = format!("its files have changed since it was started: {changed}");
-                    self.desk.answer(Err(why));
+                    self.mailbox.answer(Err(why));
                     return Vec::new();
                 }
                 let reason = format!("it starts again, because its successor failed: {why}");

@@ -30,7 +30,7 @@ impl Mailbox {
     }
 
     /// Where what belongs to this start is to be sent.
-    pub(super) fn letterbox(&self, start: u32) -> MailboxSender {
+    pub(super) fn sender(&self, start: u32) -> MailboxSender {
         MailboxSender { start, sender: self.sender.clone(), waker: Arc::clone(&self.waker) }
     }
 
@@ -43,14 +43,14 @@ impl Mailbox {
     pub(super) fn take(&self, start: u32) -> Vec<SupervisorEvent> {
         // Down first: what is sent from here on puts it up again.
         self.waker.drain();
-        self.arrived.try_iter().filter(|(of, _)| *of == start).map(|(_, happening)| happening).collect()
+        self.arrived.try_iter().filter(|(of, _)| *of == start).map(|(_, event)| event).collect()
     }
 }
 
 impl MailboxSender {
     /// Sends; a host that is gone needs no telling.
-    pub(super) fn tell(&self, happening: SupervisorEvent) {
-        best_effort(self.sender.send((self.start, happening)));
+    pub(super) fn tell(&self, event: SupervisorEvent) {
+        best_effort(self.sender.send((self.start, event)));
         self.waker.wake();
     }
 }
@@ -62,7 +62,7 @@ mod tests {
     #[test]
     fn what_an_earlier_start_says_is_dropped() {
         let post = Mailbox::new().expect("a waker");
-        let (old, new) = (post.letterbox(1), post.letterbox(2));
+        let (old, new) = (post.sender(1), post.sender(2));
         old.tell(SupervisorEvent::Ready);
         new.tell(SupervisorEvent::Passed);
         assert_eq!(post.take(2), [SupervisorEvent::Passed]);

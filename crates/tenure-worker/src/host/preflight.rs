@@ -22,15 +22,15 @@ use crate::host::program::{self, Surroundings};
 
 use super::resources;
 
-/// The environment of the program that `brief` wants, as far as it is known before there are listeners.
-pub(super) fn variables(brief: &Handshake) -> Vec<(String, String)> {
+/// The environment of the program that `handshake` wants, as far as it is known before there are listeners.
+pub(super) fn variables(handshake: &Handshake) -> Vec<(String, String)> {
     // As the program that comes after it. A directory that cannot be used is told where that is started.
-    let scope_id = StateDir::at(&brief.state_dir, &brief.scope)
-        .map_or_else(|_| brief.scope.id(&brief.state_dir), |state| state.id());
-    let cookie = scope::program_cookie(&scope_id, brief.generation);
+    let scope_id = StateDir::at(&handshake.state_dir, &handshake.scope)
+        .map_or_else(|_| handshake.scope.id(&handshake.state_dir), |state| state.id());
+    let cookie = scope::program_cookie(&scope_id, handshake.generation);
     let told = Surroundings {
         cookie: &cookie,
-        generation: brief.generation,
+        generation: handshake.generation,
         endpoints: &[],
         listeners: &[],
         ready_pipe: false,

@@ -112,7 +112,7 @@ pub fn start(
     state: &StateDir,
     plan: &ProgramPlan,
     listeners: &[OwnedFd],
-    berth: Slot,
+    slot: Slot,
     record: Recorder<'_>,
 ) -> Result<Started, ProgramError> {
     let release = release(plan, !listeners.is_empty())?;
@@ -124,7 +124,7 @@ pub fn start(
     record(&known).map_err(ProgramError::Record)?;
     fault::reach(Point::ProgramIntended);
 
-    let (name, lock) = tree_lock::take(state, berth, plan.stop.grace.duration())?;
+    let (name, lock) = tree_lock::take(state, slot, plan.stop.grace.duration())?;
     let (link, theirs) = socket::pair().map_err(failed("open the link to its shim"))?;
     let (output, writer) = pipe::pipe().map_err(failed("open its output"))?;
     let (ready, teller) = match plan.ready_pipe.then(pipe::pipe).transpose() {

@@ -30,7 +30,7 @@ pub(super) struct ProxiedListeners {
     /// Where the program listens in this start.
     upstreams: Vec<(String, SocketAddr)>,
     /// None without proxied listeners.
-    desk: Option<Arc<RelayMailbox>>,
+    mailbox: Option<Arc<RelayMailbox>>,
 }
 
 /// What those share who open the proxy: the host, and whoever found that a program listens again.
@@ -63,13 +63,13 @@ impl ProxiedListeners {
             listeners.push((listen.name.clone(), TcpListener::from(fd)));
             wanted.push((listen.name.clone(), to));
         }
-        let desk = if listeners.is_empty() {
+        let mailbox = if listeners.is_empty() {
             None
         } else {
             let proxy = Proxy::start(listeners)?;
             Some(Arc::new(RelayMailbox { proxy, status, state, asked: Mutex::default() }))
         };
-        Ok(Self { wanted, upstreams: Vec::new(), desk })
+        Ok(Self { wanted, upstreams: Vec::new(), mailbox })
     }
 
     /// Whether this listener is kept here and not given to the program.
@@ -131,29 +131,29 @@ impl ProxiedListeners {
 
     /// The program, below `tree`, is ready: lets clients through.
     pub(super) fn open(&self, tree: u32) {
-        if let Some(desk) = &self.desk {
-            RelayMailbox::open(desk, Opening { upstreams: self.upstreams.clone(), tree });
+        if let Some(mailbox) = &self.mailbox {
+            RelayMailbox::open(mailbox, Opening { upstreams: self.upstreams.clone(), tree });
         }
     }
 
     /// Lets nobody through any more, from its return on. What is under way goes on for as long as the program does.
     pub(super) fn pause(&self) {
-        let Some(desk) = &self.desk else { return };
-        desk.proxy.pause();
-        let asked = std::mem::take(&mut *desk.asked());
+        let Some(mailbox) = &self.mailbox else { return };
+        mailbox.proxy.pause();
+        let asked = std::mem::take(&mut *mailbox.asked());
         // Waits for their threads, one of which may have opened meanwhile.
         drop(asked);
-        if desk.proxy.is_open() {
-            desk.proxy.pause();
+        if mailbox.proxy.is_open() {
+            mailbox.proxy.pause();
         }
-        desk.status.forget_check(PROXY);
+        mailbox.status.forget_check(PROXY);
     }
 
     /// Pauses, and waits until what is under way is over, for as long as `limit` allows. Returns what is left; it ends
     /// with the program.
     pub(super) fn quiesce(&self, limit: &Deadline) -> DrainRemainder {
         self.pause();
-        self.desk.as_ref().map_or(DrainRemainder { open: 0 }, |desk| desk.proxy.drain(limit))
+        self.mailbox.as_ref().map_or(DrainRemainder { open: 0 }, |mailbox| mailbox.proxy.drain(limit))
     }
 }
 
@@ -169,14 +169,14 @@ impl RelayMailbox {
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(desk: &Arc<Self>, opening: Opening) {
-        let weak = Arc::downgrade(desk);
+    fn open(mailbox: &Arc<Self>, opening: Opening) {
+        let weak = Arc::downgrade(mailbox);
         let upstreams = opening.upstreams.clone();
         let tree = opening.tree;
         let is_ours = move |user| is_of_tree(tree, user);
-        desk.proxy.open(upstreams, is_ours, move |name| {
-            if let Some(desk) = weak.upgrade() {
-                desk.ask_again(&weak, name, &opening);
+        mailbox.proxy.open(upstreams, is_ours, move |name| {
+            if let Some(mailbox) = weak.upgrade() {
+                mailbox.ask_again(&weak, name, &opening);
             }
         });
     }
@@ -190,23 +190,23 @@ impl RelayMailbox {
         let (weak, opening) = (Weak::clone(weak), opening.clone());
         let mut told = None;
         let asked = Inquiry::until_passed(check, move |finding| {
-            let Some(desk) = weak.upgrade() else { return };
+            let Some(mailbox) = weak.upgrade() else { return };
             match finding {
                 CheckResult::Passed => {
-                    desk.status.forget_check(PROXY);
-                    Self::open(&desk, opening.clone());
+                    mailbox.status.forget_check(PROXY);
+                    Self::open(&mailbox, opening.clone());
                 }
                 // The program may come back, and the stranger leave.
                 CheckResult::Hopeless(why) if told.as_ref() != Some(&why) => {
-                    desk.status.check(PROXY, false, format!("clients wait: {why}"));
-                    let generation = desk.status.hello().generation;
+                    mailbox.status.check(PROXY, false, format!("clients wait: {why}"));
+                    let generation = mailbox.status.hello().generation;
                     let event =
                         Event::now(What::Unhealthy, generation, &asker(), format!("clients wait: {why}"));
-                    event::note(&desk.state, &event);
+                    event::note(&mailbox.state, &event);
                     told = Some(why);
                 }
                 CheckResult::Hopeless(_) => {}
-                CheckResult::Failed(why) => desk.status.check(PROXY, false, why),
+                CheckResult::Failed(why) => mailbox.status.check(PROXY, false, why),
             }
         });
         match asked {

@@ -80,28 +80,28 @@ pub(super) fn failed(what: &'static str) -> impl FnOnce(io::Error) -> ResourceEr
 impl Resources {
     /// Takes what the worker has for its program, and opens the rest.
     pub(super) fn gather(worker: &mut Worker) -> Result<Self, ResourceError> {
-        let brief = worker.brief().clone();
-        let spec = brief.spec;
-        let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(ResourceError::State)?;
-        let own = StateDir::at(&brief.state_dir, &brief.scope).map_err(ResourceError::State)?;
+        let handshake = worker.handshake().clone();
+        let spec = handshake.spec;
+        let state = StateDir::at(&handshake.state_dir, &handshake.scope).map_err(ResourceError::State)?;
+        let own = StateDir::at(&handshake.state_dir, &handshake.scope).map_err(ResourceError::State)?;
         let relay =
             ProxiedListeners::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
         let relay = relay.map_err(failed("its proxied listeners"))?;
-        let mut names = brief.listeners;
+        let mut names = handshake.listeners;
         names.retain(|name| !relay.keeps(name));
         let listeners = names.iter().filter_map(|name| worker.take_listener(name)).collect();
         let readiness = spec.readiness();
         let notify = match readiness {
             Ready::Notify => {
-                Some(NotifySocket::bind(&state, brief.generation).map_err(failed("the notify socket"))?)
+                Some(NotifySocket::bind(&state, handshake.generation).map_err(failed("the notify socket"))?)
             }
             Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Log(_) | Ready::Fd => None,
         };
-        let cookie = scope::program_cookie(&state.id(), brief.generation);
+        let cookie = scope::program_cookie(&state.id(), handshake.generation);
         let ready_pipe = readiness == Ready::Fd;
         let surroundings = Surroundings {
             cookie: &cookie,
-            generation: brief.generation,
+            generation: handshake.generation,
             endpoints: worker.endpoints(),
             listeners: &names,
             ready_pipe,
@@ -114,7 +114,7 @@ impl Resources {
             variables,
             cookie,
             umask: tenure_core::umask(&spec),
-            nofile: brief.nofile,
+            nofile: handshake.nofile,
             stop: spec.stop.clone(),
             ready_pipe,
         };
@@ -122,7 +122,7 @@ impl Resources {
             pattern: pattern(&readiness)?,
             post: Mailbox::new().map_err(failed("its post"))?,
             status: worker.status(),
-            generation: brief.generation,
+            generation: handshake.generation,
             endpoints: worker.endpoints().to_vec(),
             own: tenure_core::asker(),
             state,

@@ -1,7 +1,7 @@
-//! Taking over what a launcher has prepared: descriptors, brief, directory, lease, sockets.
+//! Taking over what a launcher has prepared: descriptors, handshake, directory, lease, sockets.
 //!
 //! Nothing is written here. Everything that was inherited is checked before it is relied upon: the lease must be the file
-//! at its path, and a listener's address is asked of the kernel and not of the brief.
+//! at its path, and a listener's address is asked of the kernel and not of the handshake.
 
 use std::io;
 use std::net::TcpListener;
@@ -24,7 +24,7 @@ use crate::ownership::channel::{Channel, ChannelError};
 /// What was taken over.
 #[derive(Debug)]
 pub(crate) struct Adopted {
-    pub(crate) holding: Ownership,
+    pub(crate) ownership: Ownership,
     pub(crate) place: StartingPoint,
 }
 
@@ -62,7 +62,7 @@ pub enum AdoptError {
         #[source]
         source: io::Error,
     },
-    /// There is no brief.
+    /// There is no handshake.
     #[error("take over from the launcher")]
     Channel(#[source] ChannelError),
     /// The state directory cannot be used.
@@ -109,13 +109,13 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     let mut fds = fds.into_iter();
     let mut next = |what: &str| fds.next().ok_or_else(|| broken(what)(io::ErrorKind::NotFound.into()));
     let (channel, second) = (next("the channel")?, next("what the launcher handed over")?);
-    let (channel, brief) = Channel::open(channel).map_err(AdoptError::Channel)?;
-    let state = StateDir::at(&brief.state_dir, &brief.scope).map_err(AdoptError::State)?;
-    if let Some(terms) = brief.succeeds.clone() {
-        let upgrade = Upgrade { to: brief.spec.version.clone(), beside: brief.spec.overlap };
+    let (channel, handshake) = Channel::open(channel).map_err(AdoptError::Channel)?;
+    let state = StateDir::at(&handshake.state_dir, &handshake.scope).map_err(AdoptError::State)?;
+    if let Some(terms) = handshake.succeeds.clone() {
+        let upgrade = Upgrade { to: handshake.spec.version.clone(), beside: handshake.spec.overlap };
         let gate = Entrusted::from_inherited(second, upgrade);
         let place = StartingPoint::Beside(StandbyPhase { gate, terms });
-        return Ok(Adopted { holding: Ownership::standby(state, channel, brief), place });
+        return Ok(Adopted { ownership: Ownership::standby(state, channel, handshake), place });
     }
     let (lease, control) = (Lease::from_inherited(second), next("the control socket")?);
     if !lease.is_at_path(&state).map_err(|error| broken("the lease")(error.0))? {
@@ -125,17 +125,17 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     socket::relisten(control.as_fd(), tenure_core::launch::listen::BACKLOG)
         .map_err(broken("the control socket"))?;
     pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
-    let listeners: Vec<(String, OwnedFd)> = brief.listeners.iter().cloned().zip(fds).collect();
-    let endpoints = endpoints(&brief, &listeners)?;
-    let holding = Ownership::own(state, channel, brief, lease).map_err(broken("the control socket"))?;
-    Ok(Adopted { holding, place: StartingPoint::Alone { control, listeners, endpoints } })
+    let listeners: Vec<(String, OwnedFd)> = handshake.listeners.iter().cloned().zip(fds).collect();
+    let endpoints = endpoints(&handshake, &listeners)?;
+    let ownership = Ownership::own(state, channel, handshake, lease).map_err(broken("the control socket"))?;
+    Ok(Adopted { ownership, place: StartingPoint::Alone { control, listeners, endpoints } })
 }
 
-/// Where the worker serves, in the order of the spec. A listener that the brief promises and that was not handed over is
+/// Where the worker serves, in the order of the spec. A listener that the handshake promises and that was not handed over is
 /// an error here and not later.
-fn endpoints(brief: &Handshake, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
+fn endpoints(handshake: &Handshake, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
     let mut endpoints = Vec::new();
-    for wanted in &brief.spec.listen {
+    for wanted in &handshake.spec.listen {
         let tcp = match wanted.mode {
             ListenMode::SelfBound => wanted.tcp,
             ListenMode::Inherit | ListenMode::Proxy => {
@@ -164,11 +164,11 @@ mod tests {
 
     use super::*;
 
-    fn brief(listen: Listen) -> Handshake {
-        let mut brief = (*crate::ownership::tests::ground().holding.brief).clone();
-        brief.listeners = vec![listen.name.clone()];
-        brief.spec.listen = vec![listen];
-        brief
+    fn handshake(listen: Listen) -> Handshake {
+        let mut handshake = (*crate::ownership::tests::ground().ownership.handshake).clone();
+        handshake.listeners = vec![listen.name.clone()];
+        handshake.spec.listen = vec![listen];
+        handshake
     }
 
     fn listen(mode: ListenMode) -> Listen {
@@ -180,7 +180,7 @@ mod tests {
         let listener = socket::bind_tcp("127.0.0.1:0".parse().expect("an address"), 1).expect("binds");
         let address = listener.local_addr().expect("bound");
         let fds = vec![("http".to_owned(), OwnedFd::from(listener))];
-        let found = endpoints(&brief(listen(ListenMode::Inherit)), &fds).expect("there");
+        let found = endpoints(&handshake(listen(ListenMode::Inherit)), &fds).expect("there");
         assert_eq!(found, [Endpoint { name: "http".into(), tcp: address }]);
         // The look did not close it.
         socket::connect_tcp(address, Duration::from_secs(1)).expect("it listens");
@@ -188,7 +188,7 @@ mod tests {
 
     #[test]
     fn a_listener_that_was_not_handed_over_is_named() {
-        let error = endpoints(&brief(listen(ListenMode::Inherit)), &[]).expect_err("missing");
+        let error = endpoints(&handshake(listen(ListenMode::Inherit)), &[]).expect_err("missing");
         assert_eq!(error.to_string(), "take over the listener \"http\"");
     }
 }

@@ -61,16 +61,16 @@ const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 pub(crate) struct ControlAccount {
     pub(crate) status: Status,
     pub(crate) source: BuildWatcher,
-    pub(crate) lineage: Arc<HandoffContext>,
+    pub(crate) context: Arc<HandoffContext>,
 }
 
 /// Starts the thread. It lives as long as the process, and answers callers while the door is open.
-pub(crate) fn start(told: ControlAccount, holding: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
+pub(crate) fn start(told: ControlAccount, ownership: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
     let mut control = Control {
         status: told.status,
         source: told.source,
-        lineage: told.lineage,
-        holding,
+        context: told.context,
+        ownership,
         signals,
         peers: Vec::new(),
         reserve: Vec::new(),
@@ -88,8 +88,8 @@ pub(crate) fn start(told: ControlAccount, holding: Arc<Ownership>, signals: Sign
 struct Control {
     status: Status,
     source: BuildWatcher,
-    lineage: Arc<HandoffContext>,
-    holding: Arc<Ownership>,
+    context: Arc<HandoffContext>,
+    ownership: Arc<Ownership>,
     signals: SignalFd,
     peers: Vec<Peer>,
     reserve: Vec<OwnedFd>,
@@ -117,7 +117,7 @@ impl Control {
             self.take_signals();
         }
         if let Some(ask) = self.status.take_ask()
-            && self.announce(WorkerEnd::Of(ask.happening), ask.reason, &asker(), None).1
+            && self.announce(WorkerEnd::Of(ask.event), ask.reason, &asker(), None).1
         {
             self.proclaim();
         }
@@ -139,7 +139,7 @@ impl Control {
             Interest::new(self.signals.as_fd(), Readiness::Read),
         ];
         interests.extend(self.peers.iter().map(|peer| Interest::new(peer.as_fd(), peer.want())));
-        let listener = self.holding.door.listener().filter(|_| self.paused_until.is_none());
+        let listener = self.ownership.control_listener.listener().filter(|_| self.paused_until.is_none());
         interests.extend(listener.as_ref().map(|listener| Interest::new(listener.as_fd(), Readiness::Read)));
         if poll::wait(&mut interests, due.map(|due| due.saturating_sub(now))).is_err() {
             // No memory to wait for so many: they may come again.
@@ -245,10 +245,10 @@ impl Control {
                 }
                 answered?;
             }
-            PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.lineage.admit(peer.stream())
+            PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.context.admit(peer.stream())
             {
                 Ok(link) => {
-                    incumbent::start(&self.lineage, link, *prepare);
+                    incumbent::start(&self.context, link, *prepare);
                     // The connection is the takeover's from here on.
                     return Err(Gone);
                 }
@@ -297,16 +297,16 @@ impl Control {
         by: &Asker,
         asked: Option<Duration>,
     ) -> (Duration, bool) {
-        let budget = self.holding.brief.spec.end_budget();
+        let budget = self.ownership.handshake.spec.end_budget();
         let deadline = Deadline::start(asked.unwrap_or(budget).min(budget));
         let request = StopRequest { reason: reason.clone(), by: by.clone(), deadline };
-        let first = self.status.announce(end.happening(), request);
+        let first = self.status.announce(end.event(), request);
         if first {
             // Who is in the queue already gets an answer; who comes now is refused.
             self.accept();
             self.close();
-            self.lineage.end_announced(end, &reason, false);
-            self.holding.note(What::Draining, by, reason);
+            self.context.end_announced(end, &reason, false);
+            self.ownership.note(What::Draining, by, reason);
         }
         let within = self.status.stop_request().map_or(Duration::ZERO, |known| known.deadline.remaining());
         (within, first)
@@ -314,8 +314,8 @@ impl Control {
 
     /// From now on callers are refused, and nothing that would queue new ones is kept.
     fn close(&self) {
-        self.holding.door.close();
-        self.lineage.forget_listeners();
+        self.ownership.control_listener.close();
+        self.context.forget_listeners();
     }
 
     /// Tells the app of the announced end, once everybody else can know.
@@ -328,7 +328,8 @@ impl Control {
         let mut streams = Vec::new();
         while streams.len() < BATCH {
             // The door's listener is let go of before the peer is heard: it may ask for a stop, which closes the door.
-            let Some(accepted) = self.holding.door.listener().map(|listener| listener.accept()) else {
+            let Some(accepted) = self.ownership.control_listener.listener().map(|listener| listener.accept())
+            else {
                 break;
             };
             match accepted {

@@ -30,22 +30,22 @@ const EVERY: Duration = Duration::from_secs(30);
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Starts the thread. It ends when a stop has been announced.
-pub(crate) fn start(status: Status, holding: Arc<Ownership>) -> io::Result<()> {
+pub(crate) fn start(status: Status, ownership: Arc<Ownership>) -> io::Result<()> {
     thread::start("tenure-self-check", move || {
         while !stops_within(&status, EVERY) {
             logs::rotate_own(
-                &holding.state,
-                holding.brief.spec.logs.size.get(),
-                holding.brief.spec.logs.keep,
+                &ownership.state,
+                ownership.handshake.spec.logs.size.get(),
+                ownership.handshake.spec.logs.keep,
             );
             let before = standing(&status);
-            let found = find_mismatch(&status, &holding);
+            let found = find_mismatch(&status, &ownership);
             // What is seen while another worker takes over, or this one takes its scope back, proves nothing.
             if let Some(why) = found
                 && matches!(before.0, Role::Booting | Role::Active)
                 && before == standing(&status)
             {
-                holding.note(What::SelfCheckFailed, &asker(), why.clone());
+                ownership.note(What::SelfCheckFailed, &asker(), why.clone());
                 status.ask(LifecycleEvent::SelfCheckFailed, format!("self-check: {why}"));
                 return;
             }
@@ -64,22 +64,22 @@ fn stops_within(status: &Status, limit: Duration) -> bool {
 }
 
 /// What proves that this worker is not the one that its paths lead to; `None` when nothing does.
-fn find_mismatch(status: &Status, holding: &Ownership) -> Option<String> {
-    if let Ok(false) = holding.lease_is_at_path() {
+fn find_mismatch(status: &Status, ownership: &Ownership) -> Option<String> {
+    if let Ok(false) = ownership.lease_is_at_path() {
         return Some("the lease file at its path is another one, or gone".to_owned());
     }
-    if let Some(why) = directory_moved(holding) {
+    if let Some(why) = directory_moved(ownership) {
         return Some(why);
     }
-    if let Ok(false) = holding.socket_is_at_path() {
+    if let Ok(false) = ownership.socket_is_at_path() {
         return Some("the control socket at its path is another one, or gone".to_owned());
     }
-    wrong_answer(status, holding)
+    wrong_answer(status, ownership)
 }
 
-fn directory_moved(holding: &Ownership) -> Option<String> {
-    let held = tenure_sys::dir::fstat(holding.state.dir().as_fd()).ok()?;
-    match std::fs::metadata(holding.state.path()) {
+fn directory_moved(ownership: &Ownership) -> Option<String> {
+    let held = tenure_sys::dir::fstat(ownership.state.dir().as_fd()).ok()?;
+    match std::fs::metadata(ownership.state.path()) {
         Ok(found) if (found.dev(), found.ino()) == (held.dev, held.ino) => None,
         Ok(_) => Some("the state directory at its path is another one".to_owned()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
@@ -89,9 +89,9 @@ fn directory_moved(holding: &Ownership) -> Option<String> {
     }
 }
 
-fn wrong_answer(status: &Status, holding: &Ownership) -> Option<String> {
+fn wrong_answer(status: &Status, ownership: &Ownership) -> Option<String> {
     let stage = Deadline::start(PATIENCE).stage("self-check").ok()?;
-    let mut connection = match client::connect(&holding.state, stage) {
+    let mut connection = match client::connect(&ownership.state, stage) {
         Ok(connection) => connection,
         Err(Silence::Absent | Silence::Refused) => {
             return Some("nobody listens on its control socket".to_owned());
@@ -120,20 +120,20 @@ mod tests {
     use crate::status::tests::status;
 
     fn mismatch(ground: &Ground) -> Option<String> {
-        find_mismatch(&status(), &ground.holding)
+        find_mismatch(&status(), &ground.ownership)
     }
 
     #[test]
     fn a_removed_lease_file_is_a_mismatch() {
         let ground = ground();
-        ground.holding.state.dir().remove(file::INSTANCE).expect("removes");
+        ground.ownership.state.dir().remove(file::INSTANCE).expect("removes");
         assert!(mismatch(&ground).expect("a proof").contains("lease file"));
     }
 
     #[test]
     fn a_replaced_socket_is_a_mismatch() {
         let ground = ground();
-        let dir = ground.holding.state.dir();
+        let dir = ground.ownership.state.dir();
         let _other = socket::bind_unix(dir, "other", 1).expect("binds");
         dir.rename("other", file::CONTROL).expect("renames");
         assert!(mismatch(&ground).expect("a proof").contains("control socket"));
@@ -142,7 +142,7 @@ mod tests {
     #[test]
     fn a_moved_state_directory_is_a_mismatch() {
         let ground = ground();
-        let path = ground.holding.state.path().to_owned();
+        let path = ground.ownership.state.path().to_owned();
         let moved = path.with_extension("moved");
         std::fs::rename(&path, &moved).expect("renames");
         assert!(mismatch(&ground).expect("a proof").contains("directory is gone"));
@@ -151,8 +151,8 @@ mod tests {
 
     #[test]
     fn a_socket_without_a_listener_is_a_mismatch() {
-        let Ground { _root, holding, listener, .. } = ground();
+        let Ground { _root, ownership, listener, .. } = ground();
         drop(listener);
-        assert!(find_mismatch(&status(), &holding).expect("a proof").contains("nobody listens"));
+        assert!(find_mismatch(&status(), &ownership).expect("a proof").contains("nobody listens"));
     }
 }

@@ -31,8 +31,8 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 const OWN_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the thread.
-pub(crate) fn start(status: Status, holding: Arc<Ownership>) -> io::Result<()> {
-    thread::start("tenure-watchdog", move || watch(&status, &holding))
+pub(crate) fn start(status: Status, ownership: Arc<Ownership>) -> io::Result<()> {
+    thread::start("tenure-watchdog", move || watch(&status, &ownership))
 }
 
 /// An end that a deadline brings.
@@ -50,7 +50,7 @@ enum DeadlineCause {
 }
 
 impl DeadlineCause {
-    fn happening(self) -> LifecycleEvent {
+    fn event(self) -> LifecycleEvent {
         match self {
             Self::Boot => LifecycleEvent::BootDeadline,
             Self::Overrun => LifecycleEvent::DrainDeadline,
@@ -76,7 +76,7 @@ fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd
     }
 }
 
-fn watch(status: &Status, holding: &Arc<Ownership>) {
+fn watch(status: &Status, ownership: &Arc<Ownership>) {
     let mut watched_from = Duration::ZERO;
     loop {
         let end = next_end(&status.deadlines(), watched_from);
@@ -93,15 +93,15 @@ fn watch(status: &Status, holding: &Arc<Ownership>) {
             Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => {
                 watched_from = now;
             }
-            Some(DeadlineEnd { cause, .. }) => end_process(cause, status, holding),
+            Some(DeadlineEnd { cause, .. }) => end_process(cause, status, ownership),
         }
     }
 }
 
 /// Ends the process, unless what the deadline was for has happened in this very moment.
-fn end_process(cause: DeadlineCause, status: &Status, holding: &Arc<Ownership>) {
-    let deeds = status.happen(cause.happening());
-    let code = deeds.iter().find_map(|deed| match deed {
+fn end_process(cause: DeadlineCause, status: &Status, ownership: &Arc<Ownership>) {
+    let deeds = status.happen(cause.event());
+    let code = deeds.iter().find_map(|action| match action {
         LifecycleAction::Exit { code } => Some(*code),
         LifecycleAction::ReportReady
         | LifecycleAction::ReportFailed
@@ -109,11 +109,11 @@ fn end_process(cause: DeadlineCause, status: &Status, holding: &Arc<Ownership>) 
         | LifecycleAction::Drain => None,
     });
     let Some(code) = code else { return };
-    let words = last_words(cause, holding);
+    let words = last_words(cause, ownership);
     let (done, over) = mpsc::channel::<()>();
-    let (holding, status) = (Arc::clone(holding), status.clone());
+    let (ownership, status) = (Arc::clone(ownership), status.clone());
     let speaker = thread::start("tenure-last-words", move || {
-        speak(cause, &words, &status, &holding);
+        speak(cause, &words, &status, &ownership);
         drop(done);
     });
     if speaker.is_ok() {
@@ -123,8 +123,8 @@ fn end_process(cause: DeadlineCause, status: &Status, holding: &Arc<Ownership>) 
     exit::now(code)
 }
 
-fn last_words(cause: DeadlineCause, holding: &Ownership) -> String {
-    let spec = &holding.brief.spec;
+fn last_words(cause: DeadlineCause, ownership: &Ownership) -> String {
+    let spec = &ownership.handshake.spec;
     match cause {
         DeadlineCause::Boot => format!("it was not ready within {}", spec.start_timeout),
         DeadlineCause::Overrun => "it had announced its end and did not end in time".to_owned(),
@@ -132,17 +132,17 @@ fn last_words(cause: DeadlineCause, holding: &Ownership) -> String {
     }
 }
 
-fn speak(cause: DeadlineCause, words: &str, status: &Status, holding: &Ownership) {
+fn speak(cause: DeadlineCause, words: &str, status: &Status, ownership: &Ownership) {
     match cause {
         // The launcher is told first; it, or else we, write the event.
-        DeadlineCause::Boot => holding.report_failure("start", words),
+        DeadlineCause::Boot => ownership.report_failure("start", words),
         DeadlineCause::Overrun => {
             let by = status.stop_request().map(|request| request.by);
-            holding.note(What::Overran, &by.unwrap_or_else(asker), words);
+            ownership.note(What::Overran, &by.unwrap_or_else(asker), words);
         }
-        DeadlineCause::Stall => holding.note(What::Stalled, &asker(), words),
+        DeadlineCause::Stall => ownership.note(What::Stalled, &asker(), words),
     }
-    let line = WatchdogLine { generation: holding.generation(), words };
+    let line = WatchdogLine { generation: ownership.generation(), words };
     best_effort(writeln!(io::stderr(), "{line}"));
 }
 

@@ -69,10 +69,10 @@ pub use error::ReadyError;
 /// be found dead by the next launcher.
 #[derive(Debug)]
 pub struct Worker {
-    holding: Arc<Ownership>,
+    ownership: Arc<Ownership>,
     status: Status,
     source: BuildWatcher,
-    lineage: Arc<HandoffContext>,
+    context: Arc<HandoffContext>,
     side: HandoffSide,
     endpoints: Vec<Endpoint>,
     listeners: NamedListeners,
@@ -113,21 +113,21 @@ impl Standby {
         // A lower limit is not worth refusing to serve.
         best_effort(limits::set_nofile_soft(u64::MAX));
         fault::reach(Point::WorkerStarted);
-        let Adopted { holding, place } = adopted;
-        let holding = Arc::new(holding);
-        Worker::begin(Arc::clone(&holding), place, signals).map(|worker| Some(Self(worker))).inspect_err(
+        let Adopted { ownership, place } = adopted;
+        let ownership = Arc::new(ownership);
+        Worker::begin(Arc::clone(&ownership), place, signals).map(|worker| Some(Self(worker))).inspect_err(
             |error| {
-                holding.clear_paths();
+                ownership.clear_paths();
                 let stage = if lack::is_lack(error) { LACK } else { "adopt" };
-                holding.report_failure(stage, &causes::in_one_line(error));
+                ownership.report_failure(stage, &causes::in_one_line(error));
             },
         )
     }
 
     /// What the launcher said about this activation.
     #[must_use]
-    pub fn brief(&self) -> &Handshake {
-        self.0.brief()
+    pub fn handshake(&self) -> &Handshake {
+        self.0.handshake()
     }
 
     /// Whether another worker serves whose place is to be taken, and how.
@@ -180,40 +180,41 @@ impl Worker {
 
     /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is known;
     /// the app begins after that.
-    fn begin(holding: Arc<Ownership>, place: StartingPoint, signals: SignalFd) -> Result<Self, AdoptError> {
+    fn begin(ownership: Arc<Ownership>, place: StartingPoint, signals: SignalFd) -> Result<Self, AdoptError> {
         let started = |name| move |source| AdoptError::Thread { name, source };
         let born = monotonic();
-        let hello = begin::hello(&holding).map_err(broken("its own identity"))?;
+        let hello = begin::hello(&ownership).map_err(broken("its own identity"))?;
         let own = hello.identity.clone();
-        let status = Status::new(hello, begin::budgets(&holding.brief)).map_err(broken("an eventfd"))?;
+        let status =
+            Status::new(hello, begin::budgets(&ownership.handshake)).map_err(broken("an eventfd"))?;
         let source = BuildWatcher::new().map_err(broken("an eventfd"))?;
-        let lineage = Arc::new(HandoffContext::new(Arc::clone(&holding), status.clone()));
-        let (beside, endpoints, listeners) = begin::settle(place, &lineage)?;
+        let context = Arc::new(HandoffContext::new(Arc::clone(&ownership), status.clone()));
+        let (beside, endpoints, listeners) = begin::settle(place, &context)?;
         let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
 
         let told = control::ControlAccount {
             status: status.clone(),
             source: source.clone(),
-            lineage: Arc::clone(&lineage),
+            context: Arc::clone(&context),
         };
-        control::start(told, Arc::clone(&holding), signals).map_err(started("tenure-control"))?;
-        watchdog::start(status.clone(), Arc::clone(&holding)).map_err(started("tenure-watchdog"))?;
+        control::start(told, Arc::clone(&ownership), signals).map_err(started("tenure-control"))?;
+        watchdog::start(status.clone(), Arc::clone(&ownership)).map_err(started("tenure-watchdog"))?;
         if matches!(side, HandoffSide::Alone) {
-            match holding.channel.await_go().map_err(AdoptError::Channel)? {
+            match ownership.channel.await_go().map_err(AdoptError::Channel)? {
                 Go::Given => {}
                 Go::LauncherGone => {
-                    begin::record_self(&holding, own.clone(), &endpoints).map_err(AdoptError::Record)?;
+                    begin::record_self(&ownership, own.clone(), &endpoints).map_err(AdoptError::Record)?;
                 }
             }
         }
         fault::reach(Point::WorkerAdopted);
-        source.begin(&holding.brief.spec, &status).map_err(started("tenure-source"))?;
+        source.begin(&ownership.handshake.spec, &status).map_err(started("tenure-source"))?;
         let handed = Vec::new();
         let worker = Self {
-            holding,
+            ownership,
             status,
             source,
-            lineage,
+            context,
             side,
             endpoints,
             listeners,
@@ -229,7 +230,7 @@ impl Worker {
     }
 
     fn look_after_itself(&self) -> io::Result<()> {
-        selfcheck::start(self.status.clone(), Arc::clone(&self.holding))
+        selfcheck::start(self.status.clone(), Arc::clone(&self.ownership))
     }
 
     /// How another worker's place is to be taken, while that is going on.
@@ -261,7 +262,7 @@ impl Worker {
             }
         };
         let prepared =
-            standby.prepare(&self.holding, &self.own).inspect_err(|error| self.tell_refusal(error))?;
+            standby.prepare(&self.ownership, &self.own).inspect_err(|error| self.tell_refusal(error))?;
         self.listeners = duplicates(&prepared.taken.listeners)
             .map_err(|source| TakeoverError::Io { what: "the listeners", source })
             .inspect_err(|error| self.tell_refusal(error))?;
@@ -272,7 +273,7 @@ impl Worker {
 
     /// Refuses a successor that says that it is another version than the one that it was started as. The error says why.
     pub(crate) fn expect_version(&self) -> Result<(), String> {
-        let wanted = &self.holding.brief.spec.version;
+        let wanted = &self.ownership.handshake.spec.version;
         let strict = self.terms().is_some_and(|terms| terms.strict);
         match self.status.hello().app.version.filter(|says| strict && says != wanted) {
             Some(says) => Err(format!("it was started as {wanted} and says that it is {says}")),
@@ -291,8 +292,8 @@ impl Worker {
             }
         };
         let mut granted =
-            prepared.commit(&self.lineage, &self.own).inspect_err(|error| self.tell_refusal(error))?;
-        self.holding.begin_words();
+            prepared.commit(&self.context, &self.own).inspect_err(|error| self.tell_refusal(error))?;
+        self.ownership.begin_words();
         self.handed = mem::take(&mut granted.state);
         self.side = HandoffSide::Granted(Box::new(granted));
         self.look_after_itself()
@@ -303,7 +304,7 @@ impl Worker {
     fn tell_refusal(&self, error: &TakeoverError) {
         let stage = match error {
             TakeoverError::Declined { why } => {
-                self.holding.channel.report(&Report::Declined { why: why.clone() });
+                self.ownership.channel.report(&Report::Declined { why: why.clone() });
                 return;
             }
             TakeoverError::Unheard { .. } => UNHEARD,
@@ -314,13 +315,13 @@ impl Worker {
             | TakeoverError::Leftover(_)
             | TakeoverError::Io { .. } => TAKEOVER,
         };
-        self.holding.report_failure(stage, &causes::in_one_line(error));
+        self.ownership.report_failure(stage, &causes::in_one_line(error));
     }
 
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see [`HandOver`].
     /// To be called before [`Worker::ready`].
     pub fn hand_over(&mut self, hooks: Box<dyn HandOver>) {
-        self.lineage.offer(hooks);
+        self.context.offer(hooks);
     }
 
     /// Takes what the app of the worker whose place was taken has packed; empty where none was, or it had nothing.
@@ -331,21 +332,21 @@ impl Worker {
 
     /// What the launcher said about this activation.
     #[must_use]
-    pub fn brief(&self) -> &Handshake {
-        &self.holding.brief
+    pub fn handshake(&self) -> &Handshake {
+        &self.ownership.handshake
     }
 
     /// The fencing token of this activation: what carries a lower one is older. It rises where this worker takes its scope
     /// back from a successor that failed.
     #[must_use]
     pub fn generation(&self) -> u64 {
-        self.holding.generation()
+        self.ownership.generation()
     }
 
     /// The scope's state directory.
     #[must_use]
     pub fn state(&self) -> &StateDir {
-        &self.holding.state
+        &self.ownership.state
     }
 
     /// Where this worker serves, ports resolved, in the order of the spec.
@@ -369,7 +370,7 @@ impl Worker {
     /// Reads, changes and replaces the ledger, durably. A worker whose ledger cannot be written goes on and is shown as
     /// degraded until a write succeeds.
     pub fn ledger(&mut self, change: impl FnOnce(&mut Ledger)) -> Result<(), RecordError> {
-        let written = self.holding.write_ledger(change);
+        let written = self.ownership.write_ledger(change);
         match &written {
             Ok(()) => self.status.forget_check(LEDGER_CHECK),
             Err(error) => {
@@ -438,26 +439,26 @@ impl Worker {
         best_effort(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
 
-    fn end(mut self, happening: LifecycleEvent, stage: &str, message: &str) -> u8 {
+    fn end(mut self, event: LifecycleEvent, stage: &str, message: &str) -> u8 {
         let unasked = self.status.life() == Life::Active;
-        if let Some(end) = self.service.ended(&self.holding, happening, message).filter(|_| unasked) {
+        if let Some(end) = self.service.ended(&self.ownership, event, message).filter(|_| unasked) {
             self.note_end(end);
         }
-        let deeds = self.status.happen(happening);
-        self.status.end_within(self.holding.brief.spec.end_budget());
+        let deeds = self.status.happen(event);
+        self.status.end_within(self.ownership.handshake.spec.end_budget());
         let blameless = stage == LACK;
         if let HandoffSide::Prepared(prepared) = &self.side {
             prepared.say(message, blameless);
         }
-        self.lineage.end_announced(context::WorkerEnd::Of(happening), message, blameless);
+        self.context.end_announced(context::WorkerEnd::Of(event), message, blameless);
         // A successor that is to be ended is ended before this process is.
-        self.lineage.await_idle();
-        if !self.lineage.may_be_taken_back() {
-            self.holding.clear_paths();
+        self.context.await_idle();
+        if !self.context.may_be_taken_back() {
+            self.ownership.clear_paths();
         }
         // Heard only by a launcher that was told nothing yet.
-        self.holding.report_failure(stage, message);
-        let code = deeds.iter().find_map(|deed| match deed {
+        self.ownership.report_failure(stage, message);
+        let code = deeds.iter().find_map(|action| match action {
             LifecycleAction::Exit { code } => Some(*code),
             LifecycleAction::ReportReady
             | LifecycleAction::ReportFailed

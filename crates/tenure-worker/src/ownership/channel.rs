@@ -1,4 +1,4 @@
-//! The worker's end of the socket pair that its launcher gave it: the brief, the go, and one report.
+//! The worker's end of the socket pair that its launcher gave it: the handshake, the go, and one report.
 //!
 //! A launcher that has died is an end of file, never an error: the worker goes on without it. Nothing here blocks after
 //! the go; a report to a launcher that does not read is lost and not waited for.
@@ -14,17 +14,17 @@ use tenure_sys::{pipe, socket};
 #[derive(Debug)]
 pub(crate) struct Channel(Mutex<Option<OwnedFd>>);
 
-/// Why there is no brief.
+/// Why there is no handshake.
 #[derive(Debug, thiserror::Error)]
 pub enum ChannelError {
     /// The socket cannot be read.
     #[error("read from the launcher")]
     Read(#[source] io::Error),
-    /// It has no brief on it.
-    #[error("read the launcher's brief: there is none")]
+    /// It has no handshake on it.
+    #[error("read the launcher's handshake: there is none")]
     NoBrief,
-    /// What it has is no brief.
-    #[error("understand the launcher's brief")]
+    /// What it has is no handshake.
+    #[error("understand the launcher's handshake")]
     Json(#[source] serde_json::Error),
 }
 
@@ -38,14 +38,14 @@ pub(crate) enum Go {
 }
 
 impl Channel {
-    /// Takes the channel and reads the brief, which was sent before this process was started.
+    /// Takes the channel and reads the handshake, which was sent before this process was started.
     pub(crate) fn open(fd: OwnedFd) -> Result<(Self, Handshake), ChannelError> {
         let received = socket::recv(fd.as_fd(), LONGEST_MESSAGE).map_err(ChannelError::Read)?;
         if received.bytes.is_empty() {
             return Err(ChannelError::NoBrief);
         }
-        let brief = serde_json::from_slice(&received.bytes).map_err(ChannelError::Json)?;
-        Ok((Self(Mutex::new(Some(fd))), brief))
+        let handshake = serde_json::from_slice(&received.bytes).map_err(ChannelError::Json)?;
+        Ok((Self(Mutex::new(Some(fd))), handshake))
     }
 
     /// Waits for the go. Messages that this build does not know are passed over. The boot watchdog bounds the wait: a

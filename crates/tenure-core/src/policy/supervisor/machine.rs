@@ -80,8 +80,8 @@ impl Supervisor {
     }
 
     /// What to do about a happening at `now`, a time that never goes back.
-    pub fn step(&mut self, happening: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
-        match happening {
+    pub fn step(&mut self, event: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
+        match event {
             SupervisorEvent::StopAsked => self.stop(),
             SupervisorEvent::YieldAsked => self.make_room(),
             SupervisorEvent::ResumeAsked => self.resume(),
@@ -96,7 +96,7 @@ impl Supervisor {
             | SupervisorEvent::Passed
             | SupervisorEvent::Failed(_)
             | SupervisorEvent::WaitOver
-            | SupervisorEvent::Denied(_) => self.go_on(happening, now),
+            | SupervisorEvent::Denied(_) => self.go_on(event, now),
         }
     }
 
@@ -154,9 +154,9 @@ impl Supervisor {
     }
 
     /// What the program does, or time.
-    fn go_on(&mut self, happening: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
+    fn go_on(&mut self, event: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
         use SupervisorEvent as H;
-        match (&self.state, happening) {
+        match (&self.state, event) {
             (Phase::Booting, H::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
             (Phase::Again, H::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
             (Phase::Booting | Phase::Again, H::Ready) => self.ready(),

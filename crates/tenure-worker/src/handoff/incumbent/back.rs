@@ -37,7 +37,7 @@ impl Takeover<'_> {
     pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
         let polite = match (self.sent_back, self.aborted) {
             // It serves, and has what any worker has for its end.
-            (true, _) => self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN),
+            (true, _) => self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN),
             (false, true) => KILL_GRACE,
             (false, false) => Duration::ZERO,
         };
@@ -61,13 +61,13 @@ impl Takeover<'_> {
 
     /// Ends the program of a successor that was never the worker, and strikes the successor out of the lineage.
     fn forget_successor(&self, state: Incumbent) {
-        let holding = &self.lineage.holding;
+        let ownership = &self.context.ownership;
         // What cannot be ended keeps its lock, which names it to the next takeover.
-        let ledger = records::read_ledger(&holding.state).unwrap_or_default();
-        best_effort(self.clear_successors_program(&ledger, holding.brief.spec.end_budget()));
+        let ledger = records::read_ledger(&ownership.state).unwrap_or_default();
+        best_effort(self.clear_successors_program(&ledger, ownership.handshake.spec.end_budget()));
         let gone = self.successor.identity();
         let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
-        best_effort(holding.write_ledger(|ledger| {
+        best_effort(ownership.write_ledger(|ledger| {
             ledger.lineage.retain(|known| known != gone);
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
         }));
@@ -77,8 +77,8 @@ impl Takeover<'_> {
     /// to record it, or else its mark; and the lock that it has, which is another one than that of this worker's own program
     /// only where that program lives.
     fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), OrphanError> {
-        let holding = &self.lineage.holding;
-        let cookie = scope::program_cookie(&holding.state.id(), self.asked.generation);
+        let ownership = &self.context.ownership;
+        let cookie = scope::program_cookie(&ownership.state.id(), self.asked.generation);
         let (recorded, before): (Option<_>, Option<_>) = match &ledger.program {
             Some(program) if program.cookie == cookie => (Some(program.clone()), None),
             other => (None, other.as_ref()),
@@ -89,7 +89,7 @@ impl Takeover<'_> {
         if program.lock.is_none() || program.lock.as_deref() == taken {
             program.lock = file::PROGRAMS.into_iter().find(|name| Some(*name) != taken).map(str::to_owned);
         }
-        orphans::clear_program(&holding.state, &program, patience).map(drop)
+        orphans::clear_program(&ownership.state, &program, patience).map(drop)
     }
 
     /// What is to be known of the successor that failed, by whoever chooses what to start next.
@@ -123,7 +123,7 @@ impl Takeover<'_> {
         fault::reach(Point::IncumbentReclaiming);
         match self.try_reclaim() {
             Ok(()) => IncumbentEvent::Reclaimed,
-            Err(_) if self.lineage.status.is_stopping() => IncumbentEvent::StopAsked,
+            Err(_) if self.context.status.is_stopping() => IncumbentEvent::StopAsked,
             Err(why) => {
                 self.why = format!("{}; the worker before it does not go on: {why}", self.why);
                 IncumbentEvent::NotReclaimed
@@ -134,23 +134,23 @@ impl Takeover<'_> {
     fn try_reclaim(&mut self) -> Result<(), String> {
         let told =
             |error: &(dyn std::error::Error + 'static)| format!("failed to {}", causes::in_one_line(error));
-        let HandoffContext { holding, status, .. } = self.lineage;
-        let ledger = records::read_ledger(&holding.state).map_err(|error| told(&error))?;
-        let patience = ledger.end_budget(holding.brief.spec.end_budget());
+        let HandoffContext { ownership, status, .. } = self.context;
+        let ledger = records::read_ledger(&ownership.state).map_err(|error| told(&error))?;
+        let patience = ledger.end_budget(ownership.handshake.spec.end_budget());
         self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
 
         let own = status.hello();
         let failed = (!self.sent_back).then(|| self.failed()).flatten();
         let (above, program) = (self.asked.generation, self.program.take());
-        let endpoints = self.lineage.endpoints();
-        let generation = holding.open_generation(|found, kept| Ledger {
+        let endpoints = self.context.endpoints();
+        let generation = ownership.open_generation(|found, kept| Ledger {
             generation: found.generation.max(above).saturating_add(1),
             version: Some(own.version.clone()),
             lineage: vec![own.identity.clone()],
             program: kept.program.clone().or(program),
             booting_until: None,
-            end_budget_ms: Some(millis(holding.brief.spec.end_budget())),
-            host: Some(context::host_record(holding.brief.spec.kind)),
+            end_budget_ms: Some(millis(ownership.handshake.spec.end_budget())),
+            host: Some(context::host_record(ownership.handshake.spec.kind)),
             endpoints: endpoints.clone(),
             started_by: Some(own.started_by.clone()),
             rolled_back: failed.clone().or(found.rolled_back.clone()),
@@ -164,10 +164,10 @@ impl Takeover<'_> {
         status.opens_again();
         status.stand(None);
         // For people only, as at its start.
-        best_effort(holding.write_pid());
+        best_effort(ownership.write_pid());
         self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
         let why = format!("version {} (pid {}): {}", self.asked.version, self.successor.pid(), self.why);
-        holding.note(What::RolledBack, &asker(), why);
+        ownership.note(What::RolledBack, &asker(), why);
         Ok(())
     }
 
@@ -176,11 +176,11 @@ impl Takeover<'_> {
         if self.terms.overlap {
             return Ok(());
         }
-        let again = self.lineage.duplicate().map_err(|error| error.to_string())?;
+        let again = self.context.duplicate().map_err(|error| error.to_string())?;
         let (state, why) = (std::mem::take(&mut self.state), self.why.clone());
         let back = Back { state, generation, listeners: again.listeners, why };
-        let limit = self.lineage.holding.brief.spec.end_budget().saturating_add(OVERRUN);
-        calling::call(self.lineage, limit, move |hooks| hooks.resume(back))
+        let limit = self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN);
+        calling::call(self.context, limit, move |hooks| hooks.resume(back))
             .unwrap_or_else(|| Err("it does not answer".to_owned()))
     }
 
@@ -189,8 +189,8 @@ impl Takeover<'_> {
         let control = self.kept.control.try_clone()?;
         socket::relisten(control.as_fd(), BACKLOG)?;
         pipe::set_nonblocking(control.as_fd(), true)?;
-        self.lineage.holding.door.open(UnixListener::from(control));
-        self.lineage.status.touch();
+        self.context.ownership.control_listener.open(UnixListener::from(control));
+        self.context.status.touch();
         Ok(())
     }
 
@@ -199,18 +199,18 @@ impl Takeover<'_> {
         // Whoever waits for the successor is told why neither of them serves, and whoever looks later that this one was not
         // killed.
         let (failed, mut end) = (self.failed(), self.end());
-        best_effort(self.lineage.holding.write_ledger(|ledger| {
+        best_effort(self.context.ownership.write_ledger(|ledger| {
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
             end.generation = ledger.generation;
             ends::push(&mut ledger.ends, end);
         }));
-        self.lineage.holding.note(What::RollbackFailed, &asker(), self.why.clone());
+        self.context.ownership.note(What::RollbackFailed, &asker(), self.why.clone());
         exit::now(EXIT_FAILED)
     }
 
     /// The row of this worker's own end. It ends in whichever generation it came to.
     fn end(&self) -> End {
-        let spec = &self.lineage.holding.brief.spec;
+        let spec = &self.context.ownership.handshake.spec;
         End {
             at: Moment::now(),
             at_ms: wall_millis(),

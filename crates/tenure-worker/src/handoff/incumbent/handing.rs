@@ -21,9 +21,9 @@ use crate::handoff::incumbent::Takeover;
 impl Takeover<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.
     pub(super) fn share(&mut self) -> Option<IncumbentEvent> {
-        let holding = &self.lineage.holding;
+        let ownership = &self.context.ownership;
         let successor = self.successor.identity().clone();
-        let recorded = holding.write_ledger(|ledger| {
+        let recorded = ownership.write_ledger(|ledger| {
             ledger.lineage.retain(|known| *known != successor);
             ledger.lineage.push(successor);
         });
@@ -32,25 +32,25 @@ impl Takeover<'_> {
             self.say(&format!("failed to {}", causes::in_one_line(&error)));
             return Some(IncumbentEvent::Lost);
         }
-        let Some(lease) = holding.lease() else { return Some(IncumbentEvent::Lost) };
+        let Some(lease) = ownership.lease() else { return Some(IncumbentEvent::Lost) };
         let listeners = self.kept.listeners.iter().map(|(name, _)| name.clone()).collect();
         let fds: Vec<BorrowedFd<'_>> = [lease.as_fd(), self.kept.control.as_fd()]
             .into_iter()
             .chain(self.kept.listeners.iter().map(|(_, fd)| fd.as_fd()))
             .collect();
-        let prepared = Prepared { listeners, within_ms: millis(holding.brief.spec.end_budget()) };
+        let prepared = Prepared { listeners, within_ms: millis(ownership.handshake.spec.end_budget()) };
         let sent = self.link.send_all(&Answer::Prepared(prepared), &fds);
         sent.err().map(|error| self.lost(&error))
     }
 
     pub(super) fn quiesce(&mut self) -> IncumbentEvent {
         fault::reach(Point::IncumbentCommitted);
-        let limit = self.lineage.holding.brief.spec.end_budget();
-        self.lineage.status.makes_room(&self.lineage.holding.brief.spec);
+        let limit = self.context.ownership.handshake.spec.end_budget();
+        self.context.status.makes_room(&self.context.ownership.handshake.spec);
         let until = Deadline::start(limit);
         let asked =
-            calling::call(self.lineage, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
-        if self.lineage.status.is_stopping() {
+            calling::call(self.context, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
+        if self.context.status.is_stopping() {
             self.say("the worker was asked to end");
             return IncumbentEvent::StopAsked;
         }
@@ -76,12 +76,12 @@ impl Takeover<'_> {
 
     /// Nobody is answered here any more, nothing is written: the scope is the successor's. `None`: it has been told.
     pub(super) fn grant(&mut self) -> Option<IncumbentEvent> {
-        let HandoffContext { holding, status, .. } = self.lineage;
-        self.program = records::read_ledger(&holding.state).ok().and_then(|ledger| ledger.program);
+        let HandoffContext { ownership, status, .. } = self.context;
+        self.program = records::read_ledger(&ownership.state).ok().and_then(|ledger| ledger.program);
         status.stand(Some(Role::Committed));
-        holding.door.close();
+        ownership.control_listener.close();
         status.touch();
-        holding.leave_ledger();
+        ownership.leave_ledger();
         let sent = self.send_grant();
         fault::reach(Point::IncumbentGranted);
         sent.err().map(|error| self.lost(&error))

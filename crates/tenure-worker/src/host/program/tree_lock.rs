@@ -18,10 +18,10 @@ use super::error::{ProgramError, Slot, failed};
 /// the host of another one has died.
 pub(super) fn take(
     state: &StateDir,
-    berth: Slot,
+    slot: Slot,
     grace: Duration,
 ) -> Result<(&'static str, FileLock), ProgramError> {
-    match berth {
+    match slot {
         Slot::Alone => {
             let limit = Deadline::start(grace.saturating_add(KILL_GRACE));
             let lock = wait_for(state, file::PROGRAM, &limit)?;
@@ -111,8 +111,8 @@ mod tests {
         (root, state)
     }
 
-    fn taken(state: &StateDir, berth: Slot) -> (&'static str, FileLock) {
-        take(state, berth, NONE).expect("a free lock")
+    fn taken(state: &StateDir, slot: Slot) -> (&'static str, FileLock) {
+        take(state, slot, NONE).expect("a free lock")
     }
 
     #[test]

@@ -49,7 +49,7 @@ impl TreeEnd {
     /// Asks the program, if it still runs.
     pub(super) fn ask(program: Option<&ProcessHandle>, signal: Signal, grace: Duration) -> Self {
         if let Some(program) = program.filter(|_| !grace.is_zero()) {
-            orphans::ask(program, signal);
+            orphans::signal_politely(program, signal);
         }
         let (alone, grace) = (Deadline::start(grace / 2), Deadline::start(grace));
         Self { signal, alone, grace, is_late: false, step: TreeStep::Asked }
@@ -63,7 +63,7 @@ impl TreeEnd {
             TreeStep::Asked if program.is_some() && !self.alone.remaining().is_zero() => {}
             TreeStep::Asked => {
                 for handle in descendants(program) {
-                    orphans::ask(&handle, self.signal);
+                    orphans::signal_politely(&handle, self.signal);
                 }
                 // What ends only after its program has a moment for that.
                 let left = self.grace.remaining();

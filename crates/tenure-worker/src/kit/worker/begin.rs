@@ -18,25 +18,25 @@ use crate::ownership::Ownership;
 use crate::status::Limits;
 
 /// The account with which a worker begins.
-pub(super) fn hello(holding: &Ownership) -> io::Result<Hello> {
-    let brief = &holding.brief;
+pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
+    let handshake = &ownership.handshake;
     Ok(Hello {
-        scope: holding.state.by_path(),
-        directory: holding.state.own_id(),
-        generation: brief.generation,
+        scope: ownership.state.by_path(),
+        directory: ownership.state.own_id(),
+        generation: handshake.generation,
         role: Role::Booting,
-        version: brief.spec.version.clone(),
+        version: handshake.spec.version.clone(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL,
         identity: identity::current()?,
         instance: random::hex(16)?,
         worker_path: context::own_path(),
         uptime_ms: 0,
-        started_by: brief.started_by.clone(),
+        started_by: handshake.started_by.clone(),
         endpoints: Vec::new(),
         app: App::default(),
         draining: false,
-        spec: brief.spec.summary(),
+        spec: handshake.spec.summary(),
         program: None,
         content: None,
         source_changed: false,
@@ -46,23 +46,23 @@ pub(super) fn hello(holding: &Ownership) -> io::Result<Hello> {
 }
 
 /// What bounds its boot, and a runtime that stands still.
-pub(super) fn budgets(brief: &Handshake) -> Limits {
-    let stall = match brief.spec.kind {
-        Kind::Embedded => Some(brief.spec.stall_timeout.duration()),
+pub(super) fn budgets(handshake: &Handshake) -> Limits {
+    let stall = match handshake.spec.kind {
+        Kind::Embedded => Some(handshake.spec.stall_timeout.duration()),
         // The host has no runtime that could stall; its program has its health check.
         Kind::Program => None,
     };
-    Limits { boot: brief.booting_until.ahead_of(&Moment::now()), stall }
+    Limits { boot: handshake.booting_until.ahead_of(&Moment::now()), stall }
 }
 
 /// Records this worker in the place of its launcher, which died and may have recorded it before or not.
 pub(super) fn record_self(
-    holding: &Ownership,
+    ownership: &Ownership,
     own: Identity,
     endpoints: &[Endpoint],
 ) -> Result<(), RecordError> {
-    let host = context::host_record(holding.brief.spec.kind);
-    holding.write_ledger(|ledger| {
+    let host = context::host_record(ownership.handshake.spec.kind);
+    ownership.write_ledger(|ledger| {
         ledger.lineage = vec![own];
         ledger.endpoints = endpoints.to_vec();
         ledger.host = Some(host);
@@ -72,19 +72,19 @@ pub(super) fn record_self(
 /// What a worker begins with: all of it where it is alone, nothing where it stands by.
 pub(super) fn settle(
     place: StartingPoint,
-    lineage: &HandoffContext,
+    context: &HandoffContext,
 ) -> Result<(Option<StandbyPhase>, Vec<Endpoint>, NamedListeners), AdoptError> {
     let (control, listeners, endpoints) = match place {
         StartingPoint::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
         StartingPoint::Beside(standby) => {
-            lineage.status.stand(Some(Role::Standby));
+            context.status.stand(Some(Role::Standby));
             return Ok((Some(standby), Vec::new(), Vec::new()));
         }
     };
     let kept = duplicates(&listeners)
         .and_then(|listeners| Ok(KeptDescriptors { control: control.try_clone()?, listeners }));
-    lineage.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
-    lineage.status.set_activation(lineage.holding.generation(), endpoints.clone());
-    lineage.holding.door.open(UnixListener::from(control));
+    context.keep(kept.map_err(broken("the listeners"))?, endpoints.clone());
+    context.status.set_activation(context.ownership.generation(), endpoints.clone());
+    context.ownership.control_listener.open(UnixListener::from(control));
     Ok((None, endpoints, listeners))
 }

@@ -22,21 +22,21 @@ impl Service {
     }
 
     /// How it ended, where it had served.
-    pub(super) fn ended(&self, holding: &Ownership, happening: LifecycleEvent, message: &str) -> Option<End> {
+    pub(super) fn ended(&self, ownership: &Ownership, event: LifecycleEvent, message: &str) -> Option<End> {
         let since = self.0?;
-        let done = happening == LifecycleEvent::Drained;
-        let spec = &holding.brief.spec;
+        let done = event == LifecycleEvent::Drained;
+        let spec = &ownership.handshake.spec;
         Some(End {
             at: Moment::now(),
             at_ms: wall_millis(),
-            generation: holding.generation(),
+            generation: ownership.generation(),
             version: Some(spec.version.clone()),
             spec: Some(spec.digest()),
             pid: Some(std::process::id()),
             how: if done { EndKind::Done } else { EndKind::GaveUp },
             why: if done { "it said that it had ended".to_owned() } else { message.to_owned() },
             served_ms: Some(millis(monotonic().saturating_sub(since))),
-            last_words: logs::tail_since(&holding.state, Mark::default()),
+            last_words: logs::tail_since(&ownership.state, Mark::default()),
         })
     }
 }

@@ -25,7 +25,7 @@ impl Worker {
     /// room already is the doctor's to tell.
     pub(crate) fn ready_with_room(&mut self) -> Result<(), ReadyError> {
         if self.serve()? {
-            best_effort(self.holding.keep_room());
+            best_effort(self.ownership.keep_room());
             self.boot_is_over();
         }
         Ok(())
@@ -43,21 +43,21 @@ impl Worker {
             };
         }
         // For people only: a worker serves without it.
-        best_effort(self.holding.write_pid());
+        best_effort(self.ownership.write_pid());
         if let HandoffSide::Granted(granted) = &self.side {
-            granted.begin_probation(&self.lineage);
+            granted.begin_probation(&self.context);
         }
         self.status.set(AppState::Ready, None);
         self.service.begin();
         let boot = monotonic().saturating_sub(self.born).as_millis();
-        let by = self.holding.brief.started_by.clone();
-        self.holding.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
-        self.lineage.settle_offer();
+        let by = self.ownership.handshake.started_by.clone();
+        self.ownership.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
+        self.context.settle_offer();
         if let HandoffSide::Granted(granted) = mem::replace(&mut self.side, HandoffSide::Alone) {
             let took = granted.activate();
-            self.holding.note(What::TakenOver, &by, took);
+            self.ownership.note(What::TakenOver, &by, took);
         }
-        self.holding.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
+        self.ownership.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
         Ok(true)
     }
 

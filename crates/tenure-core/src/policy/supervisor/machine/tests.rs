@@ -26,7 +26,7 @@ fn status(code: i32) -> Exit {
 
 /// The acts that the last of these happenings leads to.
 fn after(machine: &mut Supervisor, happenings: Vec<SupervisorEvent>) -> Vec<SupervisorAction> {
-    happenings.into_iter().fold(Vec::new(), |_, happening| machine.step(happening, Duration::ZERO))
+    happenings.into_iter().fold(Vec::new(), |_, event| machine.step(event, Duration::ZERO))
 }
 
 fn serving(on: RestartOn) -> Supervisor {
@@ -383,11 +383,11 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
     for _ in 0..8 {
         let mut next = HashSet::new();
         for (machine, lives) in &edge {
-            for happening in &all {
+            for event in &all {
                 // The host tells of a tree's end once, and of nothing else of a tree that is gone.
-                let asked = matches!(happening, H::WaitOver | H::YieldAsked | H::ResumeAsked | H::StopAsked);
+                let asked = matches!(event, H::WaitOver | H::YieldAsked | H::ResumeAsked | H::StopAsked);
                 if *lives || asked {
-                    next.insert(proved(machine, *lives, happening));
+                    next.insert(proved(machine, *lives, event));
                 }
             }
         }
@@ -395,22 +395,22 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
     }
 }
 
-/// The machine after `happening`, and whether something of the program may live then.
-fn proved(machine: &Supervisor, lives: bool, happening: &SupervisorEvent) -> (Supervisor, bool) {
+/// The machine after `event`, and whether something of the program may live then.
+fn proved(machine: &Supervisor, lives: bool, event: &SupervisorEvent) -> (Supervisor, bool) {
     let (before, mut machine) = (machine, machine.clone());
-    let mut lives = lives && *happening != H::TreeGone;
-    for act in machine.step(happening.clone(), Duration::ZERO) {
-        assert_ne!(before.state, Phase::Over, "{act:?} after the end by {happening:?}");
+    let mut lives = lives && *event != H::TreeGone;
+    for act in machine.step(event.clone(), Duration::ZERO) {
+        assert_ne!(before.state, Phase::Over, "{act:?} after the end by {event:?}");
         match act {
             SupervisorAction::Start => {
-                assert!(!lives, "a second tree from {before:?} by {happening:?}");
+                assert!(!lives, "a second tree from {before:?} by {event:?}");
                 lives = true;
             }
             SupervisorAction::Finish(_) | SupervisorAction::TellYielded => {
-                assert!(!lives, "left a tree behind: {before:?} by {happening:?}");
+                assert!(!lives, "left a tree behind: {before:?} by {event:?}");
             }
-            SupervisorAction::EndTree => assert!(lives, "ended nothing: {before:?} by {happening:?}"),
-            SupervisorAction::TellReady => assert!(!before.told, "told twice: {before:?} by {happening:?}"),
+            SupervisorAction::EndTree => assert!(lives, "ended nothing: {before:?} by {event:?}"),
+            SupervisorAction::TellReady => assert!(!before.told, "told twice: {before:?} by {event:?}"),
             SupervisorAction::AskReady { .. }
             | SupervisorAction::TellReadyAgain
             | SupervisorAction::WatchHealth

@@ -1,0 +1,202 @@
+//! What ties a successor to its incumbent: the connection, the incumbent's process, and what it answers.
+//!
+//! Each question is asked once, and each answer leads to one event of the table. An incumbent that is lost is proved gone here.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::time::Duration;
+
+use tenure_core::causes;
+use tenure_core::deadline::{Deadline, Moment, Stage, millis};
+use tenure_core::launch::handshake::Succession;
+use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
+use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Prepare, Prepared as Handed};
+use tenure_core::store::gate::Entrusted;
+use tenure_sys::discard::best_effort;
+use tenure_sys::identity::Identity;
+use tenure_sys::memory;
+use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::process::ProcessHandle;
+
+use crate::handoff::context::KeptDescriptors;
+use crate::handoff::descriptor_link::{DescriptorLink, LinkError};
+use crate::handoff::error::{ELSE, TakeoverError, declined, given_up, unheard};
+use crate::ownership::Ownership;
+
+/// How long an incumbent may take to answer PREPARE, which costs it one write of its ledger.
+pub(super) const ANSWER: Duration = Duration::from_secs(5);
+
+/// What is left of a boot when an incumbent has used up the rest.
+pub(super) const TELLING: Duration = Duration::from_secs(1);
+
+/// How long the kernel may take from the end of a connection to the end of the process that held it.
+pub(super) const DYING: Duration = Duration::from_secs(1);
+
+/// Asks the table; what it does not foresee here is a giving up.
+pub(super) fn step(state: &mut Successor, word: SuccessorEvent) -> Option<SuccessorAction> {
+    let (next, step) = handoff::successor(*state, word);
+    *state = next;
+    step
+}
+
+/// What binds a successor to its incumbent.
+#[derive(Debug)]
+pub(super) struct Tie {
+    pub(super) stand: Successor,
+    pub(super) gate: Entrusted,
+    pub(super) terms: Succession,
+    pub(super) link: DescriptorLink,
+    pub(super) incumbent: ProcessHandle,
+}
+
+/// What is left of the time for this worker's boot.
+pub(super) fn boot_left(ownership: &Ownership) -> Duration {
+    ownership.handshake.booting_until.ahead_of(&Moment::now())
+}
+
+/// What was heard of an incumbent.
+pub(super) enum IncumbentReply {
+    Answer(Answer),
+    Lost(String),
+    Late,
+    /// Something came that this worker cannot take: it has no descriptors left, for example.
+    Broken(String),
+}
+
+impl IncumbentReply {
+    pub(super) fn of(error: &LinkError) -> Self {
+        match error {
+            LinkError::Ended => Self::Lost(causes::in_one_line(error)),
+            LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
+                Self::Broken(causes::in_one_line(error))
+            }
+        }
+    }
+}
+
+impl Tie {
+    pub(super) fn ask(&self, ownership: &Ownership, own: &Identity) -> Result<(), LinkError> {
+        let handshake = &ownership.handshake;
+        let within = boot_left(ownership);
+        let prepare = Prepare {
+            generation: handshake.generation,
+            version: handshake.spec.version.clone(),
+            spec: handshake.spec.digest(),
+            identity: own.clone(),
+            overlap: self.terms.overlap,
+            within_ms: millis(within),
+        };
+        self.link.send(&ControlRequest::Prepare(Box::new(prepare)), &[])
+    }
+
+    /// The next answer within `limit`.
+    pub(super) fn hear(&mut self, limit: Duration) -> IncumbentReply {
+        let until = Deadline::start(limit);
+        loop {
+            match self.link.next::<Answer>() {
+                Ok(Some(answer)) => return IncumbentReply::Answer(answer),
+                Ok(None) => {}
+                Err(error) => return IncumbentReply::of(&error),
+            }
+            let mut interests = [Interest::new(self.link.as_fd(), Readiness::Read)];
+            let left = until.remaining();
+            best_effort(poll::wait(&mut interests, Some(left)));
+            if interests[0].ready() {
+                if let Err(error) = self.link.fill() {
+                    return IncumbentReply::of(&error);
+                }
+            } else if until.remaining().is_zero() {
+                return IncumbentReply::Late;
+            }
+        }
+    }
+
+    /// All descriptors that were announced, in their order.
+    pub(super) fn descriptors(
+        &mut self,
+        handed: &Handed,
+        stage: Stage,
+    ) -> Result<(OwnedFd, KeptDescriptors), TakeoverError> {
+        let expected = handed.listeners.len() + 2;
+        while self.link.count_fds() < expected {
+            match self.hear(stage.remaining()) {
+                IncumbentReply::Answer(Answer::Descriptors { .. }) => {}
+                IncumbentReply::Answer(_) => return Err(given_up(ELSE)),
+                IncumbentReply::Lost(why) => return Err(unheard(why)),
+                IncumbentReply::Late => return Err(unheard("it does not hand over in time")),
+                IncumbentReply::Broken(why) => return Err(given_up(why)),
+            }
+        }
+        let mut fds = self.link.take_fds().into_iter();
+        match (fds.next(), fds.next()) {
+            (Some(lease), Some(control)) => {
+                let listeners = handed.listeners.iter().cloned().zip(fds).collect();
+                Ok((lease, KeptDescriptors { control, listeners }))
+            }
+            _ => Err(given_up("nothing was handed over")),
+        }
+    }
+
+    /// COMMIT, and what the app hands over; or what came instead.
+    pub(super) fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (SuccessorEvent, String)> {
+        if let Err(error) = self.link.send(&ControlRequest::Commit, &[]) {
+            return Err((SuccessorEvent::Lost, causes::in_one_line(&error)));
+        }
+        let granted = match self.hear(limit) {
+            IncumbentReply::Answer(Answer::Granted(granted)) => granted,
+            IncumbentReply::Answer(Answer::Refused { why, goes_on: false }) => {
+                return Err((SuccessorEvent::Refused, why));
+            }
+            IncumbentReply::Answer(Answer::Refused { why, goes_on: true }) => {
+                return Err((SuccessorEvent::Kept, why));
+            }
+            IncumbentReply::Answer(_) => return Err((SuccessorEvent::Failed, ELSE.to_owned())),
+            IncumbentReply::Lost(why) => return Err((SuccessorEvent::Lost, why)),
+            IncumbentReply::Broken(why) => return Err((SuccessorEvent::Failed, why)),
+            IncumbentReply::Late => {
+                return Err((SuccessorEvent::Late, "the incumbent did not make room in time".to_owned()));
+            }
+        };
+        if granted.state_bytes == 0 {
+            return Ok(Vec::new());
+        }
+        let held = self.link.take_fds().into_iter().next();
+        let state = held.ok_or_else(|| io::ErrorKind::NotFound.into());
+        let state = state.and_then(|held| memory::read(held, granted.state_bytes));
+        state.map_err(|error| (SuccessorEvent::Failed, format!("its state cannot be read: {error}")))
+    }
+
+    /// Whether the incumbent whose connection ended is gone: only then may anything be done alone.
+    pub(super) fn prove(&mut self) -> SuccessorEvent {
+        step(&mut self.stand, SuccessorEvent::Lost);
+        let gone = self.incumbent.wait_ended(Some(DYING)).unwrap_or(false);
+        if gone { SuccessorEvent::IncumbentGone } else { SuccessorEvent::IncumbentLives }
+    }
+
+    /// The incumbent's own word: either it is to be ended by somebody else, or it goes on and this worker has come in vain.
+    pub(super) fn refused(&mut self, why: String, goes_on: bool) -> TakeoverError {
+        let word = if goes_on { SuccessorEvent::Kept } else { SuccessorEvent::Refused };
+        if step(&mut self.stand, word) == Some(SuccessorAction::Decline) {
+            return declined(why);
+        }
+        self.give_up(format!("the worker that serves goes on: {why}"))
+    }
+
+    /// The incumbent is not heard any more, whoever of the two is to blame: it goes on, as far as this worker is concerned.
+    pub(super) fn lost(&mut self, word: SuccessorEvent, why: String) -> TakeoverError {
+        step(&mut self.stand, word);
+        drop(self.give_up(why.clone()));
+        unheard(why)
+    }
+
+    /// Says that it gives up; the end of this process says it too.
+    pub(super) fn give_up(&self, why: String) -> TakeoverError {
+        self.say(why.clone(), true);
+        given_up(why)
+    }
+
+    pub(super) fn say(&self, why: String, blameless: bool) {
+        let abort = Abort { why, ends: false, back: false, blameless };
+        best_effort(self.link.send(&ControlRequest::Abort(abort), &[]));
+    }
+}
