@@ -13,13 +13,14 @@ use tenure_test::sandbox::{Call, Output, Sandbox};
 const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
 const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
 
-fn sandbox() -> Sandbox {
+/// `boot` is how long a boot may take: only what stands still needs a limit, and a busy machine none.
+fn sandbox(boot: &str) -> Sandbox {
     let sandbox = Sandbox::new(TENURE);
     let oracle = sandbox.oracle().directory().display().to_string();
     let text = format!(
         "[worker.w]\nscope = \"user\"\nversion = \"1.0.0\"\ncommand = {:?}\n\
          listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {{ http = \"/\" }}\n\
-         start_timeout = \"2s\"\nstop = {{ grace = \"1s\" }}\nbake = \"500ms\"\n",
+         start_timeout = {boot:?}\nstop = {{ grace = \"1s\" }}\nbake = \"500ms\"\n",
         [PROGRAM, &oracle, "1.0.0"]
     );
     std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
@@ -93,7 +94,8 @@ fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool) -> Standing {
 
 /// Runs one replay; what was seen, if the model does not know it.
 fn run(replay: &Replay) -> Option<String> {
-    let sandbox = sandbox();
+    let stands_still = replay.blows.iter().any(|(_, blow)| *blow == Blow::Stop);
+    let sandbox = sandbox(if stands_still { "2s" } else { "20s" });
     let meeting = sandbox.meeting("points");
     let (incumbent, others) = armed(replay, &meeting);
     let first = call(&sandbox, &["ensure", "w"]).fault(&incumbent).run().expect(0);
