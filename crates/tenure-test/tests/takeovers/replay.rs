@@ -27,9 +27,10 @@ fn sandbox(boot: &str) -> Sandbox {
     sandbox
 }
 
-fn call<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str]) -> Call<'sandbox> {
+/// `silence` is for how long a worker may be silent: where nobody is stopped, only a busy machine makes one silent.
+fn call<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], silence: &str) -> Call<'sandbox> {
     let words = words.iter().chain(&["--json", "--config", "tenure.toml"]);
-    sandbox.tenure(words).env("TENURE_WEDGED_AFTER", "500ms").env("TENURE_TIMEOUT", "30s")
+    sandbox.tenure(words).env("TENURE_WEDGED_AFTER", silence).env("TENURE_TIMEOUT", "30s")
 }
 
 /// What is to be said in `TENURE_FAULT` of the worker that serves at first, and of the launcher and what it starts.
@@ -77,11 +78,11 @@ fn outcome(task: Task, output: &Output) -> Option<Outcome> {
 /// Who serves in the end; `first` is who served at first. An `ensure` that finds a worker tells whose it is, and one that
 /// had to start a worker tells that there was none.
 #[expect(clippy::panic, reason = "an answer that is none of these has failed the test")]
-fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool) -> Standing {
+fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool, silence: &str) -> Standing {
     // Where the launcher was killed, the two go on by themselves, and whoever wants the gate waits for them.
     let newer: &[&str] =
         if launcher_lives { &["ensure", "w"] } else { &["ensure", "w", "--version", "2.0.0"] };
-    let seen = call(sandbox, newer).run();
+    let seen = call(sandbox, newer, silence).run();
     match (seen.state().as_str(), seen.json()["pid"].as_u64()) {
         // Where the one that failed is the only version, nobody is started for a while either.
         ("started" | "spawn-suppressed", _) => Standing::Nobody,
@@ -95,22 +96,23 @@ fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool) -> Standing {
 /// Runs one replay; what was seen, if the model does not know it.
 fn run(replay: &Replay) -> Option<String> {
     let stands_still = replay.blows.iter().any(|(_, blow)| *blow == Blow::Stop);
-    let sandbox = sandbox(if stands_still { "2s" } else { "20s" });
+    let (boot, silence) = if stands_still { ("2s", "500ms") } else { ("20s", "10s") };
+    let sandbox = sandbox(boot);
     let meeting = sandbox.meeting("points");
     let (incumbent, others) = armed(replay, &meeting);
-    let first = call(&sandbox, &["ensure", "w"]).fault(&incumbent).run().expect(0);
+    let first = call(&sandbox, &["ensure", "w"], silence).fault(&incumbent).run().expect(0);
     let first = first.json()["pid"].as_u64().expect("a worker has a pid");
     let words: &[&str] = match replay.task {
         Task::Ensure => &["ensure", "w", "--version", "2.0.0"],
         Task::Restart | Task::Stop => &["restart", "w"],
     };
-    let launcher = call(&sandbox, words).fault(&others).start();
+    let launcher = call(&sandbox, words, silence).fault(&others).start();
     for blow in &replay.blows {
         strike(&meeting, *blow);
     }
     let output = launcher.wait();
     let outcome = outcome(replay.task, &output);
-    let end = End { outcome, standing: standing(&sandbox, first, outcome.is_some()) };
+    let end = End { outcome, standing: standing(&sandbox, first, outcome.is_some(), silence) };
     // A restart whose launcher was killed leaves two workers of one version: who of them it is, an `ensure` cannot wait for.
     let told = |known: &End| known.outcome == outcome && outcome.is_none() && replay.task == Task::Restart;
     let known = replay.ends.iter().any(|known| *known == end || told(known));
