@@ -1,4 +1,4 @@
-//! What is said over the control socket: the frames, and what they tell.
+//! The control protocol: the frames that launchers and workers exchange over the control socket, and the values in them.
 
 pub mod ends;
 pub mod wire;

@@ -57,7 +57,7 @@ impl LaunchChoice {
         }
     }
 
-    /// What is decided on. The files of a build are read only where the worker says that they may have changed, and
+    /// What the record says, as `decide` takes it. The files of a build are read only where the worker says that they may have changed, and
     /// as the worker was told of them: two launchers with different globs would never agree.
     pub(crate) fn known_target(
         &self,
@@ -89,7 +89,7 @@ impl LaunchChoice {
         })
     }
 
-    /// What is decided on of a worker that was started from `spec` a moment ago.
+    /// What `decide` takes for a worker that was started from `spec` a moment ago.
     pub(crate) fn aim_started(&self, spec: &Spec) -> Target {
         let goal = Goal::Start(spec.version.clone());
         Target::Known(KnownTarget { goal, held: self.held, tried: Vec::new(), content: None })

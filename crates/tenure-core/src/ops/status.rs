@@ -114,8 +114,8 @@ pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
     Ok(file::PROGRAMS.into_iter().any(locked))
 }
 
-/// What has happened under the scope, oldest first, as far as it is still on disk (1 MiB, and as much before that). Nothing
-/// where nothing ever ran.
+/// What has happened under the scope, oldest first, as far as it is still on disk: the last 1 to 2 MB. The list is empty
+/// where no worker ever ran.
 ///
 /// # Errors
 /// [`ErrorKind::Denied`] and [`ErrorKind::StateUnusable`].

@@ -14,7 +14,7 @@ use crate::spec::{Spec, Summary};
 /// process would not help either.
 pub const SILENT_IS_WEDGED: Duration = Duration::from_secs(10);
 
-/// What was seen.
+/// What one look at a scope has shown.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// A worker answered.

@@ -85,15 +85,27 @@ fn answer(stream: TcpStream) -> String {
     lines.by_ref().map_while(Result::ok).last().unwrap_or_default()
 }
 
+/// A process of another user. The sandbox does not find it at its end: it ends with this value, also where a test fails.
+struct Stranger(Option<Running>);
+
+impl Drop for Stranger {
+    fn drop(&mut self) {
+        if let Some(running) = self.0.take() {
+            running.signal(Signal::Kill);
+            let _ended = running.wait();
+        }
+    }
+}
+
 /// A stranger who listens on the port, and what he tells.
-fn stranger(sandbox: &Sandbox, port: u16) -> (Running, BufReader<TcpStream>) {
+fn stranger(sandbox: &Sandbox, port: u16) -> (Stranger, BufReader<TcpStream>) {
     let told = TcpListener::bind("127.0.0.1:0").expect("a port");
     let tell = told.local_addr().expect("an address").port().to_string();
     let (uid, port) = (NOBODY.to_string(), port.to_string());
     let setpriv = tool("setpriv").expect("looked for before");
     let python = tool("python3").expect("looked for before").display().to_string();
     let words = ["--reuid", &uid, "--regid", &uid, "--clear-groups", &python, "-c", STRANGER, &port, &tell];
-    let running = sandbox.command(&setpriv, words).cwd(Path::new("/")).start();
+    let running = Stranger(Some(sandbox.command(&setpriv, words).cwd(Path::new("/")).start()));
     let mut comes = [Interest::new(told.as_fd(), Readiness::Read)];
     let came = poll::wait(&mut comes, Some(PATIENCE)).expect("a listener can be waited for");
     assert_eq!(came, 1, "he tells that he listens");
@@ -142,8 +154,7 @@ fn a_port_that_another_user_took_behind_the_proxy_gets_no_byte() {
     assert!(why.contains("which is not of the program"), "{why}");
     let degraded = status(&sandbox);
     assert!(degraded.stdout.contains("clients wait"), "{}", degraded.stdout);
-    stranger.signal(Signal::Kill);
-    let _ended = stranger.wait();
+    drop(stranger);
     let mut line = String::new();
     while told.read_line(&mut line).expect("readable") > 0 {
         assert_eq!(line, "0\n", "no byte of a client went to the other user");

@@ -52,7 +52,7 @@ pub struct Supervisor {
     policy: RestartPolicy,
     failures_allowed: u32,
     probation: ProbationTerms,
-    /// It was told that the program is ready.
+    /// The launcher was told that the program is ready.
     told: bool,
     /// How many ports were chosen for the first start, and taken by somebody else before it had them.
     ports_lost: u32,
