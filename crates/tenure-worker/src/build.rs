@@ -34,7 +34,7 @@ pub(crate) struct BuildWatcher(Arc<WatcherShared>);
 
 #[derive(Debug)]
 struct WatcherShared {
-    eyes: Mutex<Option<FileWatcher>>,
+    watcher: Mutex<Option<FileWatcher>>,
     /// Up when the files are to be read again.
     stale: Waker,
 }
@@ -42,7 +42,7 @@ struct WatcherShared {
 impl BuildWatcher {
     /// Watches nothing.
     pub(crate) fn new() -> io::Result<Self> {
-        Ok(Self(Arc::new(WatcherShared { eyes: Mutex::new(None), stale: Waker::new()? })))
+        Ok(Self(Arc::new(WatcherShared { watcher: Mutex::new(None), stale: Waker::new()? })))
     }
 
     /// Watches and reads the build of `spec`, where it names one. To be called before anything of it is started: the worker
@@ -54,9 +54,9 @@ impl BuildWatcher {
         }
         // Not under the lock: until it is known what was started nothing can have changed.
         match FileWatcher::open(spec) {
-            Ok(eyes) => {
-                tell(&eyes, status);
-                *self.eyes() = Some(eyes);
+            Ok(watcher) => {
+                tell(&watcher, status);
+                *self.watcher() = Some(watcher);
             }
             Err(error) => {
                 show(status, Some(&format!("failed to {}", causes::in_one_line(&error))));
@@ -74,23 +74,23 @@ impl BuildWatcher {
 
     /// The program is about to start anew: from here on the worker answers for the files as they are now.
     pub(crate) fn begin_again(&self, status: &Status) {
-        if let Some(eyes) = self.eyes().as_mut() {
-            eyes.begin_again();
-            tell(eyes, status);
+        if let Some(watcher) = self.watcher().as_mut() {
+            watcher.begin_again();
+            tell(watcher, status);
         }
     }
 
     /// Whether the files have changed since, or may have. Never waits, and reads no file.
     pub(crate) fn has_changed(&self) -> bool {
-        let mut eyes = match self.0.eyes.try_lock() {
-            Ok(eyes) => eyes,
+        let mut watcher = match self.0.watcher.try_lock() {
+            Ok(watcher) => watcher,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
             // They are being read.
             Err(TryLockError::WouldBlock) => return true,
         };
-        let Some(eyes) = eyes.as_mut() else { return false };
-        let changed = eyes.glance();
-        if eyes.is_stale() {
+        let Some(watcher) = watcher.as_mut() else { return false };
+        let changed = watcher.may_have_changed();
+        if watcher.is_stale() {
             self.0.stale.wake();
         }
         changed
@@ -110,20 +110,20 @@ impl BuildWatcher {
     }
 
     fn look_again(&self, status: &Status) {
-        if let Some(eyes) = self.eyes().as_mut().filter(|eyes| eyes.is_stale()) {
-            eyes.look_again();
-            tell(eyes, status);
+        if let Some(watcher) = self.watcher().as_mut().filter(|watcher| watcher.is_stale()) {
+            watcher.look_again();
+            tell(watcher, status);
         }
     }
 
-    fn eyes(&self) -> MutexGuard<'_, Option<FileWatcher>> {
-        self.0.eyes.lock().unwrap_or_else(PoisonError::into_inner)
+    fn watcher(&self) -> MutexGuard<'_, Option<FileWatcher>> {
+        self.0.watcher.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn tell(eyes: &FileWatcher, status: &Status) {
-    status.set_content(eyes.content());
-    show(status, eyes.trouble());
+fn tell(watcher: &FileWatcher, status: &Status) {
+    status.set_content(watcher.content());
+    show(status, watcher.trouble());
 }
 
 /// Shows why a build cannot be told, to launchers and in the worker's log, once for each reason.

@@ -1,13 +1,13 @@
 //! The story of a host: the worker in the name of a program that knows nothing of `tenure`.
 //!
 //! ```text
-//!   shim, readiness, checks, output, a takeover, stop, time     (`hear`: one wait for all of them)
+//!   shim, readiness, checks, output, a takeover, stop, time     (`events`: one wait for all of them)
 //!                      │ event
 //!                      ▼
 //!      policy::supervisor (what is to be done, and when)
 //!                      │ actions, in their order
 //!                      ▼
-//!   start the shim, ask for readiness, end the tree, tell ...   (`acts`)
+//!   start the shim, ask for readiness, end the tree, tell ...   (`actions`)
 //! ```
 //!
 //! The host decides nothing. The shim tells whether the program lives, and the kit's watchdog bounds the end. The host leaves
@@ -35,26 +35,26 @@ use crate::host::output::{Output, OutputLog};
 use crate::host::program::{Program, Slot};
 use crate::kit::worker::{Standby, Worker};
 use crate::lack;
+use crate::mailbox::Mailbox;
 
-mod acts;
+mod actions;
 pub mod check;
-mod ended;
-mod handing;
-mod hear;
+mod end_record;
+mod events;
+mod hooks;
 mod last_good;
-pub(crate) mod mailbox;
 pub mod output;
 mod preflight;
 pub mod program;
-mod ready;
+mod ready_pipe;
 mod relay;
 pub(crate) mod resources;
 pub mod shim;
 
-use ended::ProgramEnd;
-use handing::{HandoffHooks, HandoffMailbox};
+use end_record::ProgramEnd;
+use hooks::HandoffRequests;
 use last_good::LastGood;
-use ready::ReadyPipe;
+use ready_pipe::ReadyPipe;
 use resources::{ResourceError, Resources};
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
@@ -83,14 +83,14 @@ pub fn run(standby: Standby) -> u8 {
             return u8::try_from(EXIT_FAILED).unwrap_or(u8::MAX);
         }
     };
-    let (means, (mailbox, hooks)) = match gather(&mut worker) {
+    let (resources, requests) = match gather(&mut worker) {
         Ok(gathered) => gathered,
         Err(error) => {
             let stage = if lack::is_lack(&error) { LACK } else { "host" };
             return worker.fail(stage, &format!("failed to {}", causes::in_one_line(&error)));
         }
     };
-    worker.hand_over(Box::new(hooks));
+    worker.hand_over(Box::new(requests.hooks()));
     let probation =
         terms.map_or(ProbationTerms::None, |terms| match (terms.overlap, terms.bake.duration()) {
             (true, bake) => ProbationTerms::BeforeReady(bake),
@@ -101,7 +101,7 @@ pub fn run(standby: Standby) -> u8 {
     let (machine, first) = Supervisor::begin(spec.restart.clone(), failures_allowed, probation);
 
     let slot = if overlap { Slot::Beside } else { Slot::Alone };
-    let mut host = Host::new(worker, means, mailbox, slot);
+    let mut host = Host::new(worker, resources, requests, slot);
     host.carry_out(first);
     let outcome = host.keep(machine);
     host.leave(outcome)
@@ -116,31 +116,31 @@ fn look_before(standby: &Standby) -> Result<(), String> {
 }
 
 /// All that a host needs beside the worker, and the hooks by which a takeover reaches it.
-fn gather(worker: &mut Worker) -> Result<(Resources, (HandoffMailbox, HandoffHooks)), ResourceError> {
-    Ok((Resources::gather(worker)?, handing::open().map_err(resources::failed("its desk"))?))
+fn gather(worker: &mut Worker) -> Result<(Resources, HandoffRequests), ResourceError> {
+    Ok((Resources::gather(worker)?, HandoffRequests::new().map_err(resources::failed("its mailbox"))?))
 }
 
 /// A host, from its first start to its end.
 struct Host {
     worker: Worker,
-    means: Resources,
-    mailbox: HandoffMailbox,
+    resources: Resources,
+    /// What a takeover asks of this host.
+    requests: HandoffRequests,
     /// Beside whom the next start is.
     slot: Slot,
     /// What the program was made of that served last.
     last_good: Option<LastGood>,
     /// The start that is not over yet.
     run: Option<Run>,
-    /// Which start that is; what an earlier one still says is dropped by it.
-    start: u32,
-    /// What the machine is to be told, before anything is waited for.
+    /// Events that the machine gets before anything is waited for.
     pending: VecDeque<SupervisorEvent>,
     /// What happens when a time is over. There is never more than one: back-off, readiness and probation exclude each other.
     alarm: Option<(Deadline, SupervisorEvent)>,
     /// The log between two starts; a start's reader has it meanwhile.
     log: Option<OutputLog>,
     account: ProgramStatus,
-    stop_heard: bool,
+    /// The stop was passed on to the machine.
+    stop_seen: bool,
     /// What is known of the end that is going on.
     ending: ProgramEnd,
 }
@@ -149,7 +149,9 @@ struct Host {
 struct Run {
     program: Program,
     made: LastGood,
-    /// It has been told to run; before that nobody else is listened to.
+    /// What its checks and the reader of its output found. What they still send after this start is over is lost with it.
+    mailbox: Mailbox<SupervisorEvent>,
+    /// Its shim has said that it runs; until then only the shim is asked.
     runs: bool,
     output: Option<Output>,
     ready: Option<ReadyPipe>,
@@ -157,46 +159,43 @@ struct Run {
 }
 
 impl Host {
-    fn new(worker: Worker, means: Resources, mailbox: HandoffMailbox, slot: Slot) -> Self {
+    fn new(worker: Worker, resources: Resources, requests: HandoffRequests, slot: Slot) -> Self {
         Self {
             worker,
-            means,
-            mailbox,
+            resources,
+            requests,
             slot,
             last_good: None,
             run: None,
-            start: 0,
             pending: VecDeque::new(),
             alarm: None,
             log: None,
             account: ProgramStatus { identity: None, starts: 0, last_exit: None, last_end: None },
-            stop_heard: false,
+            stop_seen: false,
             ending: ProgramEnd::default(),
         }
     }
 
-    /// Hears, decides, acts, until the machine is at its end.
+    /// Passes events to the machine and carries out its actions, until the machine is at its end.
     fn keep(&mut self, mut machine: Supervisor) -> HostOutcome {
         loop {
-            let heard: Vec<SupervisorEvent> = self.hear();
-            let heard: Vec<SupervisorEvent> =
-                heard.into_iter().flat_map(|event| self.with_port(event)).collect();
-            for event in heard {
-                for act in machine.step(event, monotonic()) {
-                    if let SupervisorAction::Finish(outcome) = act {
+            let events = self.next_events().into_iter().flat_map(|event| self.with_port(event));
+            for event in events.collect::<Vec<SupervisorEvent>>() {
+                for action in machine.step(event, monotonic()) {
+                    if let SupervisorAction::Finish(outcome) = action {
                         return outcome;
                     }
-                    self.carry_out(act);
+                    self.carry_out(action);
                 }
             }
         }
     }
 
-    /// What was heard, and before it, where a start fails, that somebody else has the port that was chosen for it.
+    /// The event, and before it, where a start fails, that somebody else has the port that was chosen for it.
     fn with_port(&self, event: SupervisorEvent) -> Vec<SupervisorEvent> {
         let fails = matches!(event, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
         let tree = self.run.as_ref().map(|run| run.program.shim());
-        let taken = if fails { self.means.relay.taken(tree) } else { None };
+        let taken = if fails { self.resources.relay.taken(tree) } else { None };
         let told = taken.map(|address| {
             let why =
                 format!("somebody else has {address}, which was chosen for the program; it gets another one");
@@ -214,9 +213,9 @@ impl Host {
             HostOutcome::GaveUp(why) => self.record_end(EndKind::GaveUp, why.clone()),
             HostOutcome::Stopped | HostOutcome::Failed { .. } => {}
         }
-        let Self { worker, mailbox, .. } = self;
-        // A takeover that waits at the desk is not waited for.
-        drop(mailbox);
+        let Self { worker, requests, .. } = self;
+        // A takeover that waits for an answer gets none.
+        drop(requests);
         match outcome {
             HostOutcome::Stopped | HostOutcome::Done(_) => worker.finish(),
             HostOutcome::GaveUp(message) => worker.fail("program", &message),
@@ -228,12 +227,12 @@ impl Host {
     fn take_log(&mut self) -> io::Result<OutputLog> {
         match self.log.take() {
             Some(log) => Ok(log),
-            None => OutputLog::new(&self.means.state, &self.means.spec.logs),
+            None => OutputLog::new(&self.resources.state, &self.resources.spec.logs),
         }
     }
 
     /// Tells what is known of the program.
     fn tell_account(&self) {
-        self.means.status.set_program(Some(self.account.clone()));
+        self.resources.status.set_program(Some(self.account.clone()));
     }
 }

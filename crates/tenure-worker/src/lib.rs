@@ -10,6 +10,7 @@ pub mod host;
 pub mod kit;
 mod lack;
 mod logs;
+mod mailbox;
 mod ownership;
 pub mod status;
 

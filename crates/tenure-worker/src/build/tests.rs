@@ -55,7 +55,7 @@ fn the_first_question_after_a_change_says_so_and_a_later_one_knows() {
 #[test]
 fn while_the_files_are_read_the_answer_is_not_waited_for() {
     let ground = ground();
-    let reading = ground.source.eyes();
+    let reading = ground.source.watcher();
     assert!(ground.source.has_changed());
     drop(reading);
     assert!(!ground.source.has_changed());

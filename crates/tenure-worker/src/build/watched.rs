@@ -10,10 +10,10 @@ use tenure_sys::watch::{Change, WatchId};
 /// What a watched directory is to the build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum WatchedRole {
-    /// It is on the way to where files of the build can be; only this name in it matters.
-    Way(OsString),
+    /// It leads to where files of the build can be; only this name in it matters.
+    Ancestor(OsString),
     /// Files of the build can be in it.
-    Ground {
+    Source {
         /// Its name, relative to the worker's directory.
         directory: PathBuf,
         /// How many parts a name below it can have.
@@ -21,16 +21,16 @@ pub(super) enum WatchedRole {
     },
 }
 
-/// The watched directories. One can be several places, by links or by patterns that meet.
+/// The watched directories. One can have several roles, by links or by patterns that meet.
 #[derive(Debug, Default)]
 pub(super) struct WatchedDirectories(HashMap<WatchId, Vec<WatchedRole>>);
 
 impl WatchedDirectories {
     /// Notes what a watched directory is.
-    pub(super) fn note(&mut self, watch: WatchId, place: WatchedRole) {
+    pub(super) fn note(&mut self, watch: WatchId, role: WatchedRole) {
         let known = self.0.entry(watch).or_default();
-        if !known.contains(&place) {
-            known.push(place);
+        if !known.contains(&role) {
+            known.push(role);
         }
     }
 
@@ -46,8 +46,8 @@ impl WatchedDirectories {
             Change::Lost => true,
             Change::Directory(watch) => self.0.contains_key(watch),
             Change::Entry { watch, name, is_directory } => {
-                let places = self.0.get(watch).map(Vec::as_slice).unwrap_or_default();
-                places.iter().any(|place| place.concerns(name, *is_directory, globs))
+                let roles = self.0.get(watch).map(Vec::as_slice).unwrap_or_default();
+                roles.iter().any(|role| role.concerns(name, *is_directory, globs))
             }
         }
     }
@@ -56,9 +56,9 @@ impl WatchedDirectories {
 impl WatchedRole {
     fn concerns(&self, name: &OsStr, is_directory: bool, globs: &Globs) -> bool {
         match self {
-            Self::Way(next) => next == name,
-            Self::Ground { depth, .. } if is_directory => *depth != Some(1),
-            Self::Ground { directory, .. } => globs.matches(&directory.join(Path::new(name))),
+            Self::Ancestor(next) => next == name,
+            Self::Source { depth, .. } if is_directory => *depth != Some(1),
+            Self::Source { directory, .. } => globs.matches(&directory.join(Path::new(name))),
         }
     }
 }
@@ -73,25 +73,25 @@ mod tests {
         Globs::new(&patterns.iter().map(|&glob| glob.to_owned()).collect::<Vec<_>>()).expect("patterns")
     }
 
-    fn ground(directory: &str, depth: Option<usize>) -> WatchedRole {
-        WatchedRole::Ground { directory: directory.into(), depth }
+    fn source(directory: &str, depth: Option<usize>) -> WatchedRole {
+        WatchedRole::Source { directory: directory.into(), depth }
     }
 
     #[test]
     fn only_what_can_be_of_the_build_concerns_it() {
         let globs = globs(&["dist/**/*.js", "src/*.rs"]);
         let table = [
-            (WatchedRole::Way("dist".into()), "dist", true, true),
-            (WatchedRole::Way("dist".into()), "server.log", false, false),
-            (ground("dist", None), "a.js", false, true),
-            (ground("dist", None), "a.js.map", false, false),
-            (ground("dist/sub", None), "a.js", false, true),
-            (ground("dist", None), "new", true, true),
-            (ground("src", Some(1)), "main.rs", false, true),
-            (ground("src", Some(1)), "room", true, false),
+            (WatchedRole::Ancestor("dist".into()), "dist", true, true),
+            (WatchedRole::Ancestor("dist".into()), "server.log", false, false),
+            (source("dist", None), "a.js", false, true),
+            (source("dist", None), "a.js.map", false, false),
+            (source("dist/sub", None), "a.js", false, true),
+            (source("dist", None), "new", true, true),
+            (source("src", Some(1)), "main.rs", false, true),
+            (source("src", Some(1)), "room", true, false),
         ];
-        for (place, name, is_directory, expected) in table {
-            assert_eq!(place.concerns(OsStr::new(name), is_directory, &globs), expected, "{place:?} {name}");
+        for (role, name, is_directory, expected) in table {
+            assert_eq!(role.concerns(OsStr::new(name), is_directory, &globs), expected, "{role:?} {name}");
         }
     }
 
@@ -102,8 +102,8 @@ mod tests {
             Watches::new().and_then(|watches| watches.add(place.path(), Extent::Names)).expect("a watch");
         let globs = globs(&["**"]);
         let (mut known, other) = (WatchedDirectories::default(), WatchedDirectories::default());
-        known.note(watch, ground("", None));
-        known.note(watch, ground("", None));
+        known.note(watch, source("", None));
+        known.note(watch, source("", None));
         assert!(other.concern(&Change::Lost, &globs));
         assert!(known.concern(&Change::Directory(watch), &globs));
         let entry = Change::Entry { watch, name: OsStr::new("a"), is_directory: false };

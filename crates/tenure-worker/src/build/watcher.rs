@@ -37,9 +37,9 @@ enum FileKnowledge {
 
 /// What was started.
 #[derive(Debug, Clone, PartialEq, Eq)]
-enum Begun {
+enum StartedBuild {
     /// A build with this digest.
-    As(String),
+    Digest(String),
     /// A build that was being changed: not the same as any that can be read.
     Torn,
     /// A build that could not be read. The first one that can be stands for it.
@@ -52,9 +52,9 @@ pub(super) struct FileWatcher {
     cwd: PathBuf,
     globs: Globs,
     watches: Option<Watches>,
-    places: WatchedDirectories,
-    begun: Begun,
-    standing: FileKnowledge,
+    directories: WatchedDirectories,
+    started: StartedBuild,
+    knowledge: FileKnowledge,
     trouble: Option<String>,
 }
 
@@ -63,23 +63,23 @@ impl FileWatcher {
     /// [`Self::trouble`].
     pub(super) fn open(spec: &Spec) -> Result<Self, BuildError> {
         let globs = Globs::new(&spec.build).map_err(BuildError::Glob)?;
-        let mut eyes = Self {
+        let mut watcher = Self {
             cwd: spec.cwd.clone(),
             globs,
             watches: None,
-            places: WatchedDirectories::default(),
-            begun: Begun::Unread,
-            standing: FileKnowledge::Stale,
+            directories: WatchedDirectories::default(),
+            started: StartedBuild::Unread,
+            knowledge: FileKnowledge::Stale,
             trouble: None,
         };
-        let read = eyes.read();
-        eyes.begin(&read);
-        Ok(eyes)
+        let read = watcher.read();
+        watcher.begin(&read);
+        Ok(watcher)
     }
 
     /// The program starts anew, from the files as they are now.
     pub(super) fn begin_again(&mut self) {
-        if self.glance() || self.begun == Begun::Unread {
+        if self.may_have_changed() || self.started == StartedBuild::Unread {
             let read = self.read();
             // Of files that cannot be read now the last reading is the best that is known.
             if read.is_ok() || matches!(read, Err(BuildError::Unstable { .. })) {
@@ -90,15 +90,15 @@ impl FileWatcher {
 
     /// Reads again after a change.
     pub(super) fn look_again(&mut self) {
-        if self.standing != FileKnowledge::Stale {
+        if self.knowledge != FileKnowledge::Stale {
             return;
         }
         let read = self.read();
-        if self.begun == Begun::Unread {
+        if self.started == StartedBuild::Unread {
             return self.begin(&read);
         }
-        self.standing = match read {
-            Ok(now) if self.content().as_ref() == Some(&now.digest) && self.trouble.is_none() => {
+        self.knowledge = match read {
+            Ok(content) if self.content().as_ref() == Some(&content.digest) && self.trouble.is_none() => {
                 FileKnowledge::Same
             }
             Err(BuildError::Unstable { .. }) => FileKnowledge::Stale,
@@ -107,27 +107,27 @@ impl FileWatcher {
     }
 
     /// Whether the files are others than those that were started, or may be. Never reads them.
-    pub(super) fn glance(&mut self) -> bool {
-        if self.standing != FileKnowledge::Stale && self.is_concerned() {
-            self.standing = FileKnowledge::Stale;
+    pub(super) fn may_have_changed(&mut self) -> bool {
+        if self.knowledge != FileKnowledge::Stale && self.is_concerned() {
+            self.knowledge = FileKnowledge::Stale;
         }
-        match (&self.begun, self.standing) {
+        match (&self.started, self.knowledge) {
             // Nothing can be said of what was never read; that is trouble, and not a change.
-            (Begun::Unread, _) | (_, FileKnowledge::Same) => false,
+            (StartedBuild::Unread, _) | (_, FileKnowledge::Same) => false,
             (_, FileKnowledge::Stale | FileKnowledge::Other) => true,
         }
     }
 
     /// Whether they have to be read again to be known.
     pub(super) fn is_stale(&self) -> bool {
-        self.standing == FileKnowledge::Stale
+        self.knowledge == FileKnowledge::Stale
     }
 
     /// Digest of the build that was started, where it is known.
     pub(super) fn content(&self) -> Option<String> {
-        match &self.begun {
-            Begun::As(digest) => Some(digest.clone()),
-            Begun::Torn | Begun::Unread => None,
+        match &self.started {
+            StartedBuild::Digest(digest) => Some(digest.clone()),
+            StartedBuild::Torn | StartedBuild::Unread => None,
         }
     }
 
@@ -137,11 +137,13 @@ impl FileWatcher {
     }
 
     fn begin(&mut self, read: &Result<Content, BuildError>) {
-        (self.begun, self.standing) = match read {
-            Ok(now) if self.trouble.is_none() => (Begun::As(now.digest.clone()), FileKnowledge::Same),
-            Ok(now) => (Begun::As(now.digest.clone()), FileKnowledge::Other),
-            Err(BuildError::Unstable { .. }) => (Begun::Torn, FileKnowledge::Stale),
-            Err(_) => (Begun::Unread, FileKnowledge::Other),
+        (self.started, self.knowledge) = match read {
+            Ok(content) if self.trouble.is_none() => {
+                (StartedBuild::Digest(content.digest.clone()), FileKnowledge::Same)
+            }
+            Ok(content) => (StartedBuild::Digest(content.digest.clone()), FileKnowledge::Other),
+            Err(BuildError::Unstable { .. }) => (StartedBuild::Torn, FileKnowledge::Stale),
+            Err(_) => (StartedBuild::Unread, FileKnowledge::Other),
         };
     }
 
@@ -151,7 +153,7 @@ impl FileWatcher {
         let (mut concerned, mut passed) = (false, 0);
         watches.read(|change| {
             passed += 1;
-            concerned = passed > MOST_PASSED || self.places.concern(&change, &self.globs);
+            concerned = passed > MOST_PASSED || self.directories.concern(&change, &self.globs);
             if concerned { Enough::Yes } else { Enough::No }
         });
         concerned
@@ -159,7 +161,7 @@ impl FileWatcher {
 
     /// Reads the files, and watches what they are in from before that on.
     fn read(&mut self) -> Result<Content, BuildError> {
-        let (mut places, mut failed) = (WatchedDirectories::default(), None);
+        let (mut directories, mut failed) = (WatchedDirectories::default(), None);
         match self.watches.take().map_or_else(Watches::new, Ok) {
             Ok(watches) => {
                 // What they tell is among what is read now.
@@ -168,10 +170,10 @@ impl FileWatcher {
             }
             Err(error) => failed = Some(error),
         }
-        let mut note = |path: &Path, extent, place| {
+        let mut note = |path: &Path, extent, role| {
             let Some(watches) = &self.watches else { return };
             match watches.add(path, extent) {
-                Ok(watch) => places.note(watch, place),
+                Ok(watch) => directories.note(watch, role),
                 // It is watched for on the way to it.
                 Err(WatchError::Absent) => {}
                 // The parent of the worker's directory belongs to others: one that does not let itself be read is no reason
@@ -181,19 +183,19 @@ impl FileWatcher {
             }
         };
         for (directory, next) in ways(&self.cwd, &self.globs) {
-            note(&directory, Extent::Names, WatchedRole::Way(next.into_os_string()));
+            note(&directory, Extent::Names, WatchedRole::Ancestor(next.into_os_string()));
         }
         let read = build::read(&self.cwd, &self.globs, &mut |listing| {
-            let place = WatchedRole::Ground { directory: listing.directory.to_owned(), depth: listing.depth };
-            note(&self.cwd.join(listing.directory), Extent::Files, place);
+            let role = WatchedRole::Source { directory: listing.directory.to_owned(), depth: listing.depth };
+            note(&self.cwd.join(listing.directory), Extent::Files, role);
         });
         if let Some(watches) = &self.watches {
-            for watch in self.places.without(&places) {
+            for watch in self.directories.without(&directories) {
                 // It ends with the descriptor at the latest.
                 best_effort(watches.remove(watch));
             }
         }
-        self.places = places;
+        self.directories = directories;
         self.trouble = trouble(failed.as_ref(), read.as_ref().err());
         read
     }

@@ -1,4 +1,5 @@
-//! A worker's place among those before and after it: who may take over, what is handed to them, whom it followed.
+//! What a worker knows of those before and after it: whether it may be taken over, what it would hand over, and whom it
+//! followed.
 //!
 //! Shared by the app's thread, the control thread and the thread of a takeover. One mutex, never held over a wait or over
 //! code of the app, protects it; the app's hooks have one of their own.
@@ -26,7 +27,7 @@ use crate::status::Status;
 /// The app's hooks, called by one thread at a time.
 pub(crate) type AppHooks = Arc<Mutex<Box<dyn HandOver>>>;
 
-/// The place.
+/// See the module. One for each worker.
 pub(crate) struct HandoffContext {
     pub(crate) ownership: Arc<Ownership>,
     pub(crate) status: Status,
@@ -89,21 +90,21 @@ impl HandoffContext {
         inner.endpoints = endpoints;
     }
 
-    /// From now on a successor is admitted.
-    pub(crate) fn offer(&self, hooks: Box<dyn HandOver>) {
+    /// Sets the app's hooks: from now on a successor is admitted.
+    pub(crate) fn set_hooks(&self, hooks: Box<dyn HandOver>) {
         self.inner().hooks = Some(Arc::new(Mutex::new(hooks)));
         self.status.set_hands_over(true);
     }
 
-    /// An app that makes no room has nothing kept for others: what it closes is closed.
-    pub(crate) fn settle_offer(&self) {
+    /// Closes the listeners kept for a successor where the app takes none: what such an app closes is closed.
+    pub(crate) fn drop_unneeded_listeners(&self) {
         let mut inner = self.inner();
         if inner.hooks.is_none() {
             inner.kept = None;
         }
     }
 
-    /// Nothing that would queue new connections is kept any more.
+    /// Closes what would queue new connections.
     pub(crate) fn forget_listeners(&self) {
         self.inner().kept = None;
     }
@@ -135,8 +136,8 @@ impl HandoffContext {
         Ok(link)
     }
 
-    /// A takeover is over for the incumbent, one way or the other.
-    pub(crate) fn is_over(&self) {
+    /// The takeover that was admitted is over, one way or the other.
+    pub(crate) fn takeover_over(&self) {
         self.inner().busy = false;
         self.changed.notify_all();
     }
@@ -235,7 +236,7 @@ impl HandoffContext {
 
 impl fmt::Debug for HandoffContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Lineage").field("busy", &self.inner().busy).finish_non_exhaustive()
+        f.debug_struct("HandoffContext").field("busy", &self.inner().busy).finish_non_exhaustive()
     }
 }
 

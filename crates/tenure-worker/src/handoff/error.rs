@@ -12,13 +12,13 @@ pub(super) const ELSE: &str = "it answers something else";
 /// This worker cannot take the other one's place.
 #[derive(Debug, thiserror::Error)]
 pub enum TakeoverError {
-    /// The worker that stands does not make room; nothing was changed.
+    /// The worker that serves does not make room; nothing was changed.
     #[error("take over from the worker that serves: {why}")]
     Declined {
         /// Why, as a lowercase fragment.
         why: String,
     },
-    /// The worker that stands is not heard any more. That may be this one's own trouble, so it ends nobody for it.
+    /// The worker that serves does not answer. That may be this one's own trouble, so it ends nobody for it.
     #[error("hear the worker that serves: {why}")]
     Unheard {
         /// Why, as a lowercase fragment.
@@ -36,9 +36,9 @@ pub enum TakeoverError {
     /// The generation cannot be recorded.
     #[error("record the takeover")]
     Record(#[source] RecordError),
-    /// What the other worker's program left cannot be ended.
+    /// Orphans of the other worker's program cannot be ended.
     #[error("take over from a worker that died")]
-    Leftover(#[source] OrphanError),
+    Orphan(#[source] OrphanError),
     /// A descriptor cannot be had or used.
     #[error("take over {what}")]
     Io {
@@ -60,7 +60,7 @@ impl TakeoverError {
             | Self::Unheard { .. }
             | Self::GivenUp { .. }
             | Self::Record(_)
-            | Self::Leftover(_)
+            | Self::Orphan(_)
             | Self::Io { .. } => false,
         }
     }

@@ -3,8 +3,8 @@
 //!
 //! One thread for one takeover, which waits at once for the successor's messages, the end of its process, a stop, and the end
 //! of the phase's time. The table [`incumbent`](tenure_core::policy::handoff::incumbent) says which action follows which
-//! event; each action here returns the event that came of it. What is handed over (`handing`), and how the scope is taken
-//! back (`back`), are rooms of their own.
+//! event; each action here returns the event that came of it. What is handed over (`make_room`), and how the
+//! scope is taken back (`reclaim`), are rooms of their own.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -26,8 +26,8 @@ use tenure_sys::thread;
 use crate::handoff::context::{HandoffContext, KeptDescriptors};
 use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
 
-mod back;
-mod handing;
+mod make_room;
+mod reclaim;
 
 /// How often a successor is looked at that a debugger holds.
 const TRACED: Duration = Duration::from_secs(1);
@@ -38,23 +38,23 @@ const LONGEST: Duration = Duration::from_hours(1);
 pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, prepare: Prepare) {
     let own = Arc::clone(context);
     let started = thread::start("tenure-incumbent", move || {
-        if let Some(takeover) = Takeover::begin(&own, link, prepare) {
-            takeover.run();
+        if let Some(side) = IncumbentSide::begin(&own, link, prepare) {
+            side.run();
         }
-        own.is_over();
+        own.takeover_over();
     });
     if started.is_err() {
         // The link went with the thread: the successor is told by its end.
-        context.is_over();
+        context.takeover_over();
     }
 }
 
 /// One takeover, from the incumbent's side.
 #[expect(
     clippy::struct_excessive_bools,
-    reason = "each is a fact of its own, which one word of the successor sets"
+    reason = "each is a fact of its own, which one frame of the successor sets"
 )]
-struct Takeover<'context> {
+struct IncumbentSide<'context> {
     context: &'context HandoffContext,
     link: DescriptorLink,
     successor: ProcessHandle,
@@ -81,7 +81,7 @@ struct Takeover<'context> {
     why: String,
 }
 
-impl<'context> Takeover<'context> {
+impl<'context> IncumbentSide<'context> {
     fn begin(context: &'context HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
         let refuse = |link: &DescriptorLink, answer: Answer| best_effort(link.send(&answer, &[]));
         let successor = match descriptor_link::peer(link.stream(), &asked.identity) {
@@ -124,14 +124,14 @@ impl<'context> Takeover<'context> {
         })
     }
 
-    /// Hears, decides, acts, until it serves alone again or ends.
+    /// Passes events to the table and carries out its actions, until this worker serves alone again or ends.
     fn run(mut self) {
         let mut state = Incumbent::Serving;
-        let mut heard = IncumbentEvent::Prepare;
+        let mut event = IncumbentEvent::Prepare;
         loop {
-            let (next, action) = handoff::incumbent(state, heard, self.terms);
+            let (next, action) = handoff::incumbent(state, event, self.terms);
             state = next;
-            heard = match action {
+            event = match action {
                 None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
                     // One that goes on has programs to start and successors to meet, and needs the room again.
                     if state == Incumbent::Leaving {
@@ -139,10 +139,10 @@ impl<'context> Takeover<'context> {
                     }
                     return;
                 }
-                None => self.listen(state),
-                Some(IncumbentAction::Share) => self.share().unwrap_or_else(|| self.listen(state)),
+                None => self.next_event(state),
+                Some(IncumbentAction::Share) => self.share().unwrap_or_else(|| self.next_event(state)),
                 Some(IncumbentAction::Quiesce) => self.quiesce(),
-                Some(IncumbentAction::Grant) => self.grant().unwrap_or_else(|| self.listen(state)),
+                Some(IncumbentAction::Grant) => self.grant().unwrap_or_else(|| self.next_event(state)),
                 Some(IncumbentAction::EndSuccessor) => self.end_successor(state),
                 Some(IncumbentAction::Reclaim) => self.reclaim(),
                 Some(IncumbentAction::Leave) => return self.leave(),
@@ -151,8 +151,8 @@ impl<'context> Takeover<'context> {
         }
     }
 
-    /// Waits for whatever comes first: a word, the successor's end, a stop, the end of the phase.
-    fn listen(&mut self, state: Incumbent) -> IncumbentEvent {
+    /// Waits for whatever comes first: a frame of the successor, its end, a stop, the end of the phase's time.
+    fn next_event(&mut self, state: Incumbent) -> IncumbentEvent {
         loop {
             match self.link.next::<ControlRequest>() {
                 Ok(Some(ControlRequest::Commit)) => return IncumbentEvent::Commit,
@@ -177,8 +177,8 @@ impl<'context> Takeover<'context> {
                     | ControlRequest::Prepare(_),
                 )) => {}
                 Ok(None) => {
-                    if let Some(heard) = self.wait(state) {
-                        return heard;
+                    if let Some(event) = self.wait(state) {
+                        return event;
                     }
                 }
                 Err(error) => return self.lost(&error),
@@ -186,7 +186,7 @@ impl<'context> Takeover<'context> {
         }
     }
 
-    /// One wait; `None` when more of a word has arrived.
+    /// One wait; `None` when more of a frame has arrived.
     fn wait(&mut self, state: Incumbent) -> Option<IncumbentEvent> {
         let mut interests = [
             Interest::new(self.link.as_fd(), Readiness::Read),
@@ -195,12 +195,12 @@ impl<'context> Takeover<'context> {
         ];
         // Only a lack of memory ends the wait early; it is begun again.
         best_effort(poll::wait(&mut interests, Some(self.until.remaining())));
-        let [word, ended, stopping] = interests.map(|interest| interest.ready());
-        if word {
+        let [frame, ended, stopping] = interests.map(|interest| interest.ready());
+        if frame {
             return self.link.fill().err().map(|error| self.lost(&error));
         }
         if ended {
-            self.say("it ended");
+            self.note_why("it ended");
             return Some(IncumbentEvent::SuccessorGone);
         }
         if stopping {
@@ -213,22 +213,23 @@ impl<'context> Takeover<'context> {
             self.passed = true;
             return Some(IncumbentEvent::BakeOver);
         }
-        self.say("it was not active in time");
+        self.note_why("it was not active in time");
         Some(IncumbentEvent::Lost)
     }
 
     fn lost(&mut self, error: &LinkError) -> IncumbentEvent {
         match error {
-            LinkError::Ended => self.say("it ended"),
+            LinkError::Ended => self.note_why("it ended"),
             LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
                 let why = causes::in_one_line(error);
-                self.say(&format!("failed to {why}"));
+                self.note_why(&format!("failed to {why}"));
             }
         }
         IncumbentEvent::Lost
     }
 
-    fn say(&mut self, why: &str) {
+    /// Keeps the first reason: what follows comes of it.
+    fn note_why(&mut self, why: &str) {
         if self.why.is_empty() {
             why.clone_into(&mut self.why);
         }
@@ -238,7 +239,7 @@ impl<'context> Takeover<'context> {
         fault::reach(Point::IncumbentLeaving);
         if self.passed {
             let within_ms = millis(self.context.ownership.handshake.spec.end_budget());
-            // A successor that does not hear it finds this process gone.
+            // A successor that does not read it finds this process gone.
             best_effort(self.link.send(&Answer::Stopping { within_ms }, &[]));
         }
         let Prepare { version, generation, .. } = &self.asked;

@@ -30,13 +30,13 @@ use tenure_sys::{pipe, socket, thread};
 use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
 use crate::handoff::descriptor_link::{self, DescriptorLink};
 use crate::handoff::error::{ELSE, TakeoverError, broken, given_up, unheard};
-use crate::handoff::remains;
+use crate::handoff::orphans;
 use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
 
-mod tie;
+mod requests;
 
-use tie::{ANSWER, IncumbentReply, TELLING, Tie, boot_left, step};
+use requests::{ANSWER, IncumbentReply, SuccessorSide, TELLING, boot_left, step};
 
 /// Nothing is shared yet.
 #[derive(Debug)]
@@ -48,7 +48,7 @@ pub(crate) struct StandbyPhase {
 /// Lease and listeners are shared; the incumbent serves.
 #[derive(Debug)]
 pub(crate) struct PreparedPhase {
-    tie: Tie,
+    side: SuccessorSide,
     control: OwnedFd,
     pub(crate) taken: Taken,
     within: Duration,
@@ -61,7 +61,7 @@ pub(crate) struct PreparedPhase {
 /// The scope is this worker's, and its app does not serve yet.
 #[derive(Debug)]
 pub(crate) struct GrantedPhase {
-    stand: Successor,
+    phase: Successor,
     /// Held until this worker serves.
     gate: Entrusted,
     terms: Succession,
@@ -72,7 +72,7 @@ pub(crate) struct GrantedPhase {
     before: Option<Version>,
     /// What the incumbent's app handed over.
     pub(crate) state: Vec<u8>,
-    took: Timings,
+    timings: Timings,
 }
 
 impl StandbyPhase {
@@ -84,42 +84,44 @@ impl StandbyPhase {
     ) -> Result<PreparedPhase, TakeoverError> {
         fault::reach(Point::StandingBy);
         let began = monotonic();
-        let mut stand = Successor::Standby;
+        let mut phase = Successor::Standby;
         // The one step from here is to ask.
-        let Some(SuccessorAction::Ask) = step(&mut stand, SuccessorEvent::Booted) else {
+        let Some(SuccessorAction::Ask) = step(&mut phase, SuccessorEvent::Booted) else {
             return Err(given_up("it stands elsewhere"));
         };
         let answer = ANSWER.min(boot_left(ownership) / 2);
         let stage = Deadline::start(answer).stage("prepare").map_err(|error| unheard(error.to_string()))?;
         let (link, incumbent) = self.reach_incumbent(ownership, stage)?;
-        let mut tie = Tie { stand, gate: self.gate, terms: self.terms, link, incumbent };
-        if let Err(error) = tie.ask(ownership, own) {
-            return Err(tie.lost(SuccessorEvent::Lost, causes::in_one_line(&error)));
+        let mut side = SuccessorSide { phase, gate: self.gate, terms: self.terms, link, incumbent };
+        if let Err(error) = side.ask(ownership, own) {
+            return Err(side.lost(SuccessorEvent::Lost, causes::in_one_line(&error)));
         }
 
-        let handed = match tie.hear(stage.remaining()) {
+        let handed = match side.await_answer(stage.remaining()) {
             IncumbentReply::Answer(Answer::Prepared(handed)) => handed,
-            IncumbentReply::Answer(Answer::Refused { why, goes_on }) => return Err(tie.refused(why, goes_on)),
-            IncumbentReply::Answer(_) => return Err(tie.give_up(ELSE.to_owned())),
-            IncumbentReply::Lost(why) => return Err(tie.lost(SuccessorEvent::Lost, why)),
-            IncumbentReply::Late => {
-                return Err(tie.lost(SuccessorEvent::Late, "it does not answer".to_owned()));
+            IncumbentReply::Answer(Answer::Refused { why, goes_on }) => {
+                return Err(side.refused(why, goes_on));
             }
-            IncumbentReply::Broken(why) => return Err(tie.give_up(why)),
+            IncumbentReply::Answer(_) => return Err(side.give_up(ELSE.to_owned())),
+            IncumbentReply::Lost(why) => return Err(side.lost(SuccessorEvent::Lost, why)),
+            IncumbentReply::Late => {
+                return Err(side.lost(SuccessorEvent::Late, "it does not answer".to_owned()));
+            }
+            IncumbentReply::Broken(why) => return Err(side.give_up(why)),
         };
         let within = Duration::from_millis(handed.within_ms);
-        let handed = tie
+        let handed = side
             .descriptors(&handed, stage)
-            .inspect_err(|error| drop(tie.give_up(causes::in_one_line(error))));
+            .inspect_err(|error| drop(side.give_up(causes::in_one_line(error))));
         let (lease, KeptDescriptors { control, listeners }) = handed?;
-        step(&mut tie.stand, SuccessorEvent::Prepared);
+        step(&mut side.phase, SuccessorEvent::Prepared);
         fault::reach(Point::SuccessorPrepared);
         let taken = share(ownership, lease, listeners);
         // Told before the connection ends: an incumbent ends whoever leaves it without a word.
         let taken =
-            taken.inspect_err(|error| tie.say(causes::in_one_line(error), !error.is_of_the_version()))?;
+            taken.inspect_err(|error| side.say(causes::in_one_line(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
-        Ok(PreparedPhase { tie, control, taken, within, before: Ledger::default(), sharing })
+        Ok(PreparedPhase { side, control, taken, within, before: Ledger::default(), sharing })
     }
 
     /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
@@ -151,16 +153,16 @@ fn share(ownership: &Ownership, lease: OwnedFd, listeners: NamedListeners) -> Re
 impl PreparedPhase {
     /// Readable when the incumbent has something to say, which before the commit can only be its end.
     pub(crate) fn incumbent(&self) -> BorrowedFd<'_> {
-        self.tie.link.as_fd()
+        self.side.link.as_fd()
     }
 
     /// Tells the incumbent that this worker ends, and whether its version is to blame.
     pub(crate) fn say(&self, why: &str, blameless: bool) {
-        self.tie.say(why.to_owned(), blameless);
+        self.side.say(why.to_owned(), blameless);
     }
 
     pub(crate) fn terms(&self) -> &Succession {
-        &self.tie.terms
+        &self.side.terms
     }
 
     /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here when
@@ -171,33 +173,33 @@ impl PreparedPhase {
         own: &Identity,
     ) -> Result<GrantedPhase, TakeoverError> {
         let began = monotonic();
-        let word = match step(&mut self.tie.stand, SuccessorEvent::Willing) {
+        let granted = match step(&mut self.side.phase, SuccessorEvent::Willing) {
             Some(SuccessorAction::Commit) => {
                 let left = boot_left(&context.ownership).saturating_sub(TELLING);
-                self.tie.commit(self.within.saturating_add(OVERRUN).min(left))
+                self.side.commit(self.within.saturating_add(OVERRUN).min(left))
             }
             _ => return Err(given_up("it stands elsewhere")),
         };
-        let (word, state) = match word {
+        let (event, state) = match granted {
             Ok(state) => (SuccessorEvent::Granted, state),
-            Err((SuccessorEvent::Lost, _)) => (self.tie.prove(), Vec::new()),
-            Err((SuccessorEvent::Refused, why)) => return Err(self.tie.refused(why, false)),
-            Err((SuccessorEvent::Kept, why)) => return Err(self.tie.refused(why, true)),
+            Err((SuccessorEvent::Lost, _)) => (self.side.prove(), Vec::new()),
+            Err((SuccessorEvent::Refused, why)) => return Err(self.side.refused(why, false)),
+            Err((SuccessorEvent::Kept, why)) => return Err(self.side.refused(why, true)),
             // One that is stopped, or hangs, is for the launcher to end: it knows how long that may be borne.
-            Err((SuccessorEvent::Late, why)) => return Err(self.tie.lost(SuccessorEvent::Late, why)),
-            Err((word, why)) => {
-                step(&mut self.tie.stand, word);
-                return Err(self.tie.give_up(why));
+            Err((SuccessorEvent::Late, why)) => return Err(self.side.lost(SuccessorEvent::Late, why)),
+            Err((event, why)) => {
+                step(&mut self.side.phase, event);
+                return Err(self.side.give_up(why));
             }
         };
-        let Some(SuccessorAction::Open) = step(&mut self.tie.stand, word) else {
-            return Err(self.tie.give_up("the connection to the incumbent ended, and it lives".to_owned()));
+        let Some(SuccessorAction::Open) = step(&mut self.side.phase, event) else {
+            return Err(self.side.give_up("the connection to the incumbent ended, and it lives".to_owned()));
         };
         let room_made = monotonic();
         fault::reach(Point::SuccessorGranted);
-        let incumbent_lives = word == SuccessorEvent::Granted;
+        let incumbent_lives = event == SuccessorEvent::Granted;
         if let Err(error) = self.open(context, own, incumbent_lives) {
-            drop(self.tie.give_up(causes::in_one_line(&error)));
+            drop(self.side.give_up(causes::in_one_line(&error)));
             if incumbent_lives {
                 // It takes back whatever was opened here: nothing that leads to the scope is this worker's to remove.
                 context.ownership.leave_ledger();
@@ -206,18 +208,18 @@ impl PreparedPhase {
         }
         let opened = monotonic();
         let (room, recording) = (room_made.saturating_sub(began), opened.saturating_sub(room_made));
-        let Self { tie, sharing, before, .. } = self;
-        let took = Timings { sharing, room, recording, opened };
-        let Tie { stand, gate, terms, link, incumbent } = tie;
+        let Self { side, sharing, before, .. } = self;
+        let timings = Timings { sharing, room, recording, opened };
+        let SuccessorSide { phase, gate, terms, link, incumbent } = side;
         let (link, pid) = (Arc::new(link), incumbent.pid());
         if incumbent_lives {
             await_end_of(incumbent, Arc::clone(&link), context, before.clone())
                 .map_err(broken("the thread that waits for the incumbent's end"))?;
         }
-        Ok(GrantedPhase { stand, gate, terms, link, incumbent: pid, before: before.version, state, took })
+        Ok(GrantedPhase { phase, gate, terms, link, incumbent: pid, before: before.version, state, timings })
     }
 
-    /// The generation, durably; then the door.
+    /// Records the generation durably, then answers callers.
     fn open(
         &mut self,
         context: &HandoffContext,
@@ -228,7 +230,7 @@ impl PreparedPhase {
         let handshake = &ownership.handshake;
         let before = records::read_ledger(&ownership.state).map_err(TakeoverError::Record)?;
         if !incumbent_lives {
-            remains::clear(ownership, &before).map_err(TakeoverError::Leftover)?;
+            orphans::clear(ownership, &before).map_err(TakeoverError::Orphan)?;
         }
         if before.generation >= handshake.generation {
             return Err(given_up(format!(
@@ -237,7 +239,7 @@ impl PreparedPhase {
             )));
         }
         self.before = before;
-        let incumbent = incumbent_lives.then(|| self.tie.incumbent.identity().clone());
+        let incumbent = incumbent_lives.then(|| self.side.incumbent.identity().clone());
         let endpoints = self.taken.endpoints.clone();
         let opened = ownership.open_generation(|found, kept| Ledger {
             generation: handshake.generation,
@@ -289,15 +291,15 @@ impl GrantedPhase {
     /// be told of it.
     pub(crate) fn activate(self) -> String {
         fault::reach(Point::SuccessorActive);
-        let Self { mut stand, gate, terms, link, incumbent, took, .. } = self;
+        let Self { mut phase, gate, terms, link, incumbent, timings, .. } = self;
         // With both programs beside each other the probation is over by now.
         let bake = if terms.overlap { Duration::ZERO } else { terms.bake.duration() };
-        if let Some(SuccessorAction::Tell) = step(&mut stand, SuccessorEvent::Ready) {
+        if let Some(SuccessorAction::Tell) = step(&mut phase, SuccessorEvent::Ready) {
             // One that is gone needs no telling.
             best_effort(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
         }
         drop(gate);
-        format!("from pid {incumbent}: {took}")
+        format!("from pid {incumbent}: {timings}")
     }
 }
 
@@ -325,6 +327,6 @@ fn await_end_of(
         best_effort(context.ownership.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
         context.predecessor_gone();
         // What cannot be ended keeps its lock, which names it to the next takeover.
-        best_effort(remains::clear(&context.ownership, &before));
+        best_effort(orphans::clear(&context.ownership, &before));
     })
 }

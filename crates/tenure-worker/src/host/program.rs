@@ -1,4 +1,4 @@
-//! Starting a host's program through a shim, hearing of it, and ending it.
+//! Starting a host's program through a shim, learning what becomes of it, and ending it.
 //!
 //! The order matters, as with a worker: intended (durable), lock, shim, its identity (durable), release, program, its
 //! identity (durable). A host that dies at any point leaves a shim that ends by itself, and a record of whom to verify. The
@@ -25,7 +25,7 @@ use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
-use crate::host::shim::{self, LONGEST_LETTER, Release, ShimEvent, ShimRequest};
+use crate::host::shim::{self, LONGEST_MESSAGE, Release, ShimEvent, ShimRequest};
 
 use error::failed;
 
@@ -107,7 +107,7 @@ pub enum ShimReport {
 /// Writes a record of a program durably.
 pub type Recorder<'a> = &'a mut dyn FnMut(&ProgramRecord) -> Result<(), RecordError>;
 
-/// Starts the program of `plan` with `listeners` from descriptor 3 on. Whether it runs is heard later.
+/// Starts the program of `plan` with `listeners` from descriptor 3 on. Whether it runs is the shim's first report.
 pub fn start(
     state: &StateDir,
     plan: &ProgramPlan,
@@ -145,8 +145,8 @@ pub fn start(
     let program = Program { shim, link, record: known, lock: name };
     record(&program.record).map_err(|error| program.give_up(ProgramError::Record(error)))?;
     fault::reach(Point::ShimRecorded);
-    let letter = ShimRequest::Release(Box::new(release));
-    program.send(&letter).map_err(|source| program.give_up(failed("release its shim")(source)))?;
+    let request = ShimRequest::Release(Box::new(release));
+    program.send(&request).map_err(|source| program.give_up(failed("release its shim")(source)))?;
     Ok(Started { program, output, ready })
 }
 
@@ -192,7 +192,7 @@ fn spawn_shim(
 }
 
 impl Program {
-    /// Readable when there is something to hear.
+    /// Readable when the shim has told something, or has ended.
     #[must_use]
     pub fn link(&self) -> BorrowedFd<'_> {
         self.link.as_fd()
@@ -211,9 +211,9 @@ impl Program {
     }
 
     /// Takes what the shim has told. Blocks unless [`Self::link`] is readable.
-    pub fn hear(&mut self) -> ShimReport {
-        let told = self.receive().and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        match told {
+    pub fn next_report(&mut self) -> ShimReport {
+        let received = socket::recv(self.link.as_fd(), LONGEST_MESSAGE).ok();
+        match received.and_then(|received| serde_json::from_slice(&received.bytes).ok()) {
             Some(ShimEvent::Runs { identity }) => {
                 self.record.identity = Some(identity);
                 ShimReport::Runs(self.record.clone())
@@ -223,11 +223,6 @@ impl Program {
             Some(ShimEvent::Exited { status }) => ShimReport::Exited(status),
             None => self.end_of_shim(),
         }
-    }
-
-    /// One message; `None` at the end of the link.
-    fn receive(&self) -> Option<Vec<u8>> {
-        socket::recv(self.link.as_fd(), LONGEST_LETTER).ok().map(|received| received.bytes)
     }
 
     /// A link that is closed belongs to a shim that exits: the wait is as long as that takes.
@@ -249,8 +244,8 @@ impl Program {
         orphans::clear_program(state, &self.record, grace)
     }
 
-    fn send(&self, letter: &ShimRequest) -> io::Result<()> {
-        socket::send(self.link.as_fd(), &serde_json::to_vec(letter)?, &[])
+    fn send(&self, request: &ShimRequest) -> io::Result<()> {
+        socket::send(self.link.as_fd(), &serde_json::to_vec(request)?, &[])
     }
 
     /// An unreleased shim ends with its link; it is waited for, so that nothing is left.

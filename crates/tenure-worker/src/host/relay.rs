@@ -30,11 +30,11 @@ pub(super) struct ProxiedListeners {
     /// Where the program listens in this start.
     upstreams: Vec<(String, SocketAddr)>,
     /// None without proxied listeners.
-    mailbox: Option<Arc<RelayMailbox>>,
+    shared: Option<Arc<SharedRelay>>,
 }
 
 /// What those share who open the proxy: the host, and whoever found that a program listens again.
-struct RelayMailbox {
+struct SharedRelay {
     proxy: Proxy,
     status: Status,
     state: StateDir,
@@ -63,13 +63,13 @@ impl ProxiedListeners {
             listeners.push((listen.name.clone(), TcpListener::from(fd)));
             wanted.push((listen.name.clone(), to));
         }
-        let mailbox = if listeners.is_empty() {
+        let shared = if listeners.is_empty() {
             None
         } else {
             let proxy = Proxy::start(listeners)?;
-            Some(Arc::new(RelayMailbox { proxy, status, state, asked: Mutex::default() }))
+            Some(Arc::new(SharedRelay { proxy, status, state, asked: Mutex::default() }))
         };
-        Ok(Self { wanted, upstreams: Vec::new(), mailbox })
+        Ok(Self { wanted, upstreams: Vec::new(), shared })
     }
 
     /// Whether this listener is kept here and not given to the program.
@@ -131,29 +131,29 @@ impl ProxiedListeners {
 
     /// The program, below `tree`, is ready: lets clients through.
     pub(super) fn open(&self, tree: u32) {
-        if let Some(mailbox) = &self.mailbox {
-            RelayMailbox::open(mailbox, Opening { upstreams: self.upstreams.clone(), tree });
+        if let Some(shared) = &self.shared {
+            SharedRelay::open(shared, Opening { upstreams: self.upstreams.clone(), tree });
         }
     }
 
     /// Lets nobody through any more, from its return on. What is under way goes on for as long as the program does.
     pub(super) fn pause(&self) {
-        let Some(mailbox) = &self.mailbox else { return };
-        mailbox.proxy.pause();
-        let asked = std::mem::take(&mut *mailbox.asked());
+        let Some(shared) = &self.shared else { return };
+        shared.proxy.pause();
+        let asked = std::mem::take(&mut *shared.asked());
         // Waits for their threads, one of which may have opened meanwhile.
         drop(asked);
-        if mailbox.proxy.is_open() {
-            mailbox.proxy.pause();
+        if shared.proxy.is_open() {
+            shared.proxy.pause();
         }
-        mailbox.status.forget_check(PROXY);
+        shared.status.forget_check(PROXY);
     }
 
     /// Pauses, and waits until what is under way is over, for as long as `limit` allows. Returns what is left; it ends
     /// with the program.
     pub(super) fn quiesce(&self, limit: &Deadline) -> DrainRemainder {
         self.pause();
-        self.mailbox.as_ref().map_or(DrainRemainder { open: 0 }, |mailbox| mailbox.proxy.drain(limit))
+        self.shared.as_ref().map_or(DrainRemainder { open: 0 }, |shared| shared.proxy.drain(limit))
     }
 }
 
@@ -163,20 +163,20 @@ fn is_of_tree(tree: u32, user: u32) -> bool {
     family.into_iter().chain([tree]).any(|pid| process::uid_of(pid) == Some(user))
 }
 
-impl RelayMailbox {
+impl SharedRelay {
     fn asked(&self) -> MutexGuard<'_, HashMap<String, Inquiry>> {
         // Nobody panics with it, and a question more or less does no harm.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn open(mailbox: &Arc<Self>, opening: Opening) {
-        let weak = Arc::downgrade(mailbox);
+    fn open(shared: &Arc<Self>, opening: Opening) {
+        let weak = Arc::downgrade(shared);
         let upstreams = opening.upstreams.clone();
         let tree = opening.tree;
         let is_ours = move |user| is_of_tree(tree, user);
-        mailbox.proxy.open(upstreams, is_ours, move |name| {
-            if let Some(mailbox) = weak.upgrade() {
-                mailbox.ask_again(&weak, name, &opening);
+        shared.proxy.open(upstreams, is_ours, move |name| {
+            if let Some(shared) = weak.upgrade() {
+                shared.ask_again(&weak, name, &opening);
             }
         });
     }
@@ -190,23 +190,23 @@ impl RelayMailbox {
         let (weak, opening) = (Weak::clone(weak), opening.clone());
         let mut told = None;
         let asked = Inquiry::until_passed(check, move |finding| {
-            let Some(mailbox) = weak.upgrade() else { return };
+            let Some(shared) = weak.upgrade() else { return };
             match finding {
                 CheckResult::Passed => {
-                    mailbox.status.forget_check(PROXY);
-                    Self::open(&mailbox, opening.clone());
+                    shared.status.forget_check(PROXY);
+                    Self::open(&shared, opening.clone());
                 }
                 // The program may come back, and the stranger leave.
                 CheckResult::Hopeless(why) if told.as_ref() != Some(&why) => {
-                    mailbox.status.check(PROXY, false, format!("clients wait: {why}"));
-                    let generation = mailbox.status.hello().generation;
+                    shared.status.check(PROXY, false, format!("clients wait: {why}"));
+                    let generation = shared.status.hello().generation;
                     let event =
                         Event::now(What::Unhealthy, generation, &asker(), format!("clients wait: {why}"));
-                    event::note(&mailbox.state, &event);
+                    event::note(&shared.state, &event);
                     told = Some(why);
                 }
                 CheckResult::Hopeless(_) => {}
-                CheckResult::Failed(why) => mailbox.status.check(PROXY, false, why),
+                CheckResult::Failed(why) => shared.status.check(PROXY, false, why),
             }
         });
         match asked {

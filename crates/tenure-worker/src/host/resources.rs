@@ -17,7 +17,6 @@ use crate::kit::worker::Worker;
 use crate::status::Status;
 
 use super::last_good::LastGood;
-use super::mailbox::Mailbox;
 use super::relay::ProxiedListeners;
 
 /// Everything that stays the same between two starts.
@@ -32,7 +31,6 @@ pub(super) struct Resources {
     pub(super) relay: ProxiedListeners,
     pub(super) pattern: Option<Regex>,
     pub(super) notify: Option<NotifySocket>,
-    pub(super) post: Mailbox,
     pub(super) own: Asker,
 }
 
@@ -120,7 +118,6 @@ impl Resources {
         };
         Ok(Self {
             pattern: pattern(&readiness)?,
-            post: Mailbox::new().map_err(failed("its post"))?,
             status: worker.status(),
             generation: handshake.generation,
             endpoints: worker.endpoints().to_vec(),

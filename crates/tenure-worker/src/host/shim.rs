@@ -32,7 +32,7 @@ use tenure_sys::{fdset, socket, tree as processes};
 pub(crate) mod message;
 mod tree;
 
-pub use message::{LONGEST_LETTER, Release, ShimEvent, ShimRequest};
+pub use message::{LONGEST_MESSAGE, Release, ShimEvent, ShimRequest};
 
 use tree::{Killed, TreeEnd};
 
@@ -66,21 +66,21 @@ pub fn proved_its_end(status: ExitStatus) -> bool {
 /// descriptors, then words for people.
 pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let count = arguments.next().and_then(|count| count.to_str()?.parse().ok());
-    let Some(mut seat) = count.and_then(|count| ShimState::take(count).ok()) else { return code::BROKEN };
+    let Some(mut shim) = count.and_then(|count| ShimState::take(count).ok()) else { return code::BROKEN };
     fault::reach(Point::ShimStarted);
-    let Some(release) = seat.await_release() else { return code::NOT_STARTED };
+    let Some(release) = shim.await_release() else { return code::NOT_STARTED };
     fault::reach(Point::ShimReleased);
 
-    let program = match seat.start(&release) {
+    let program = match shim.start(&release) {
         Ok(program) => program,
         Err(NotStarted { message, lasting }) => {
-            seat.tell(&ShimEvent::CannotRun { message, lasting });
+            shim.tell(&ShimEvent::CannotRun { message, lasting });
             return code::NOT_STARTED;
         }
     };
     fault::reach(Point::ShimProgramStarted);
-    seat.tell(&ShimEvent::Runs { identity: program.identity().clone() });
-    match seat.keep(program, &release) {
+    shim.tell(&ShimEvent::Runs { identity: program.identity().clone() });
+    match shim.keep(program, &release) {
         Ok(()) => code::TREE_GONE,
         Err(_) => code::BROKEN,
     }
@@ -110,7 +110,7 @@ impl ShimState {
 
     /// The release; `None` when the host died first.
     fn await_release(&self) -> Option<Box<Release>> {
-        let received = socket::recv(self.link.as_fd(), LONGEST_LETTER).ok()?;
+        let received = socket::recv(self.link.as_fd(), LONGEST_MESSAGE).ok()?;
         match serde_json::from_slice(&received.bytes).ok()? {
             ShimRequest::Release(release) => Some(release),
             ShimRequest::Stop { .. } => None,
@@ -147,9 +147,9 @@ impl ShimState {
         child.handle().try_clone().map_err(|error| passing(format!("keep the program's handle: {error}")))
     }
 
-    /// A host that is gone cannot be told; the end of its link is noticed where it is waited for.
-    fn tell(&self, told: &ShimEvent) {
-        if let Ok(bytes) = serde_json::to_vec(told) {
+    /// Tells the host. One that is gone is noticed by the end of its link, where that is waited for.
+    fn tell(&self, event: &ShimEvent) {
+        if let Ok(bytes) = serde_json::to_vec(event) {
             best_effort(socket::send(self.link.as_fd(), &bytes, &[]));
         }
     }
@@ -198,10 +198,10 @@ impl ShimState {
     }
 
     fn grace_asked(&self) -> Duration {
-        let letter = socket::recv(self.link.as_fd(), LONGEST_LETTER)
+        let request = socket::recv(self.link.as_fd(), LONGEST_MESSAGE)
             .ok()
             .and_then(|received| serde_json::from_slice(&received.bytes).ok());
-        match letter {
+        match request {
             Some(ShimRequest::Stop { grace_ms }) => Duration::from_millis(grace_ms),
             Some(ShimRequest::Release(_)) | None => Duration::MAX,
         }

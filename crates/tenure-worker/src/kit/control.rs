@@ -1,9 +1,10 @@
-//! The thread that answers: HELLO, WAIT and STOP, and the signals that mean STOP. A PREPARE it passes on.
+//! The control thread: it answers HELLO, WAIT and STOP, takes TERM and INT as a STOP, and passes a PREPARE on.
 //!
-//! It is started before anything else of the app's boot, so it answers while the app boots, is stuck, or ends. What it
-//! shares with the app ([`Status`], the source of the build, lineage and holding) is locked, and never over a wait. It
-//! blocks on no caller; it appends one event, and sends one frame to a predecessor. It is also the one place that announces an end: from then on the process has no listening control
-//! socket, so late callers are refused and block on the lease, while peers that are connected keep getting answers.
+//! - It is started before anything else of the app's boot, so it answers while the app boots, is stuck, or ends.
+//! - What it shares with the app ([`Status`], build watcher, handoff context, ownership) is locked, and never over a wait.
+//! - It blocks on no caller. Its only writes are one event, and one frame to a predecessor.
+//! - It alone announces an end. From then on the process has no listening control socket: late callers are refused and
+//!   block on the lease, and peers that are connected still get answers.
 
 use std::io::{self, ErrorKind};
 use std::mem;
@@ -44,7 +45,7 @@ const MOST_PEERS: usize = 2048;
 /// milliseconds of work, and 16 turns for a queue that is full.
 const BATCH: usize = 256;
 
-/// Peers that are heard again in one turn, after they were answered before; the others come first in the next one. A crowd
+/// Peers that were answered before and are served again in one turn; the others of them come first in the next turn. A crowd
 /// that asks without a pause then costs a newcomer some milliseconds and not seconds.
 const TURN: usize = 128;
 
@@ -57,14 +58,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 /// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
 const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 
-/// What is told: the account of this worker, and whether its files have changed; and who is asked to make room.
+/// What the answers are made from, and who is asked to make room.
 pub(crate) struct ControlAccount {
     pub(crate) status: Status,
     pub(crate) source: BuildWatcher,
     pub(crate) context: Arc<HandoffContext>,
 }
 
-/// Starts the thread. It lives as long as the process, and answers callers while the door is open.
+/// Starts the thread. It lives as long as the process, and answers callers while the control listener is open.
 pub(crate) fn start(told: ControlAccount, ownership: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
     let mut control = Control {
         status: told.status,
@@ -111,7 +112,7 @@ impl Control {
         if found.changed {
             self.status.changed().drain();
         }
-        // First, while the places of the peers are those that were waited for.
+        // First, while the peers stand in the order in which they were waited for.
         self.serve(&found.peers);
         if found.signal {
             self.take_signals();
@@ -119,7 +120,7 @@ impl Control {
         if let Some(ask) = self.status.take_ask()
             && self.announce(WorkerEnd::Of(ask.event), ask.reason, &asker(), None).1
         {
-            self.proclaim();
+            self.tell_app();
         }
         if matches!(self.status.life(), Life::Draining | Life::Ended) {
             self.close();
@@ -127,7 +128,7 @@ impl Control {
         if found.connections {
             self.accept();
         }
-        self.settle();
+        self.answer_waits();
     }
 
     fn wait(&mut self) -> Wakeup {
@@ -163,7 +164,7 @@ impl Control {
             };
             let end = WorkerEnd::Of(LifecycleEvent::StopAsked);
             if self.announce(end, format!("signal {name}"), &Asker::default(), None).1 {
-                self.proclaim();
+                self.tell_app();
             }
         }
     }
@@ -227,7 +228,7 @@ impl Control {
             PeerMessage::Request(ControlRequest::Wait { until, within_ms, proved }) => {
                 let due = now.saturating_add(Duration::from_millis(within_ms));
                 peer.wait(Waiting { until, proved, due });
-                self.settle_one(peer, now)?;
+                self.answer_wait(peer, now)?;
             }
             PeerMessage::Request(ControlRequest::Stop { back: true, .. })
                 if !self.status.is_on_probation() =>
@@ -241,7 +242,7 @@ impl Control {
                 let (within, first) = self.announce(end, reason, &by, asked);
                 let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
                 if first {
-                    self.proclaim();
+                    self.tell_app();
                 }
                 answered?;
             }
@@ -269,17 +270,17 @@ impl Control {
     }
 
     /// Answers every WAIT that is over.
-    fn settle(&mut self) {
+    fn answer_waits(&mut self) {
         let now = deadline::monotonic();
         let mut peers = mem::take(&mut self.peers);
-        peers.retain_mut(|peer| self.settle_one(peer, now).is_ok());
+        peers.retain_mut(|peer| self.answer_wait(peer, now).is_ok());
         // Those that were taken meanwhile stay behind the others.
         peers.append(&mut self.peers);
         self.peers = peers;
     }
 
     /// Answers a WAIT that is over, and what was asked behind it.
-    fn settle_one(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
+    fn answer_wait(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
         let Some(waiting) = peer.waiting() else { return Ok(()) };
         if now < waiting.due && !self.status.holds(waiting.until, waiting.proved) {
             return Ok(());
@@ -319,7 +320,7 @@ impl Control {
     }
 
     /// Tells the app of the announced end, once everybody else can know.
-    fn proclaim(&self) {
+    fn tell_app(&self) {
         fault::reach(Point::DrainAnnounced);
         self.status.raise_stop();
     }
@@ -327,7 +328,7 @@ impl Control {
     fn accept(&mut self) {
         let mut streams = Vec::new();
         while streams.len() < BATCH {
-            // The door's listener is let go of before the peer is heard: it may ask for a stop, which closes the door.
+            // The listener is let go of before the peer is served: it may ask for a stop, which closes the listener.
             let Some(accepted) = self.ownership.control_listener.listener().map(|listener| listener.accept())
             else {
                 break;
@@ -337,7 +338,7 @@ impl Control {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Those who were taken are heard first.
+                // Those that were taken are served first.
                 Err(_) if !streams.is_empty() => break,
                 Err(error) => {
                     let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
@@ -355,7 +356,7 @@ impl Control {
         }
     }
 
-    /// Serves a new connection at once: most have sent their request already. Other users are closed unheard.
+    /// Serves a new connection at once: most have sent their request already. Connections of other users are closed unread.
     fn admit(&mut self, stream: UnixStream) {
         let now = deadline::monotonic();
         let ours = socket::peer_cred(&stream).is_ok_and(|peer| peer.uid == self.uid);

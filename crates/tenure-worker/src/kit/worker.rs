@@ -312,7 +312,7 @@ impl Worker {
             TakeoverError::Listen(_)
             | TakeoverError::GivenUp { .. }
             | TakeoverError::Record(_)
-            | TakeoverError::Leftover(_)
+            | TakeoverError::Orphan(_)
             | TakeoverError::Io { .. } => TAKEOVER,
         };
         self.ownership.report_failure(stage, &causes::in_one_line(error));
@@ -321,7 +321,7 @@ impl Worker {
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see [`HandOver`].
     /// To be called before [`Worker::ready`].
     pub fn hand_over(&mut self, hooks: Box<dyn HandOver>) {
-        self.context.offer(hooks);
+        self.context.set_hooks(hooks);
     }
 
     /// Takes what the app of the worker whose place was taken has packed; empty where none was, or it had nothing.

@@ -6,7 +6,7 @@
 use std::os::unix::net::UnixListener;
 use std::sync::{Arc, Mutex, PoisonError};
 
-/// The place of the listener.
+/// The listener, where it is open.
 #[derive(Debug, Default)]
 pub(crate) struct ControlListener(Mutex<Option<Arc<UnixListener>>>);
 
@@ -21,7 +21,7 @@ impl ControlListener {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// The listener while the door is open.
+    /// The listener, where this worker answers callers.
     pub(crate) fn listener(&self) -> Option<Arc<UnixListener>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -63,7 +63,7 @@ struct Tree {
 fn start(state: &StateDir, plan: &ProgramPlan, listeners: &[OwnedFd]) -> Tree {
     let started = program::start(state, plan, listeners, Slot::Alone, &mut |_| Ok(())).expect("it starts");
     let Started { mut program, output, .. } = started;
-    let heard = program.hear();
+    let heard = program.next_report();
     assert!(matches!(heard, ShimReport::Runs(_)), "{heard:?}");
     let mut output = BufReader::new(File::from(output));
     let mut first_line = String::new();
@@ -88,7 +88,7 @@ impl Tree {
     /// What is told next beside what had to be killed.
     fn next(&mut self) -> ShimReport {
         loop {
-            let heard = self.program.hear();
+            let heard = self.program.next_report();
             if !matches!(heard, ShimReport::Kills { .. }) {
                 return heard;
             }
@@ -180,7 +180,7 @@ fn a_host_that_is_gone_is_a_stop() {
 fn what_a_killed_shim_left_is_ended_by_its_mark() {
     let (state, mut tree) = grown("setsid sleep 1000 & echo up; exec sleep 1000", LONG);
     end(&ProcessHandle::open(tree.program.shim()).expect("it runs"));
-    let heard = tree.program.hear();
+    let heard = tree.program.next_report();
     assert!(matches!(heard, ShimReport::Lost), "{heard:?}");
     assert!(!lock_is_free(&state));
     tree.program.clear(&state).expect("it can be ended");
@@ -197,12 +197,12 @@ fn a_program_that_cannot_be_run_is_told_and_leaves_nothing() {
     let mut plan = plan(&state, "", LONG);
     plan.command = vec![script.display().to_string()];
     let mut started = program::start(&state, &plan, &[], Slot::Alone, &mut |_| Ok(())).expect("a shim");
-    let heard = started.program.hear();
+    let heard = started.program.next_report();
     assert!(
         matches!(&heard, ShimReport::CannotRun { message, lasting: true } if message.contains("interpreter")),
         "{heard:?}"
     );
-    let heard = started.program.hear();
+    let heard = started.program.next_report();
     assert!(matches!(heard, ShimReport::Gone), "{heard:?}");
     assert!(lock_is_free(&state));
 }

@@ -1,4 +1,4 @@
-//! The eyes over real directories, and what a change does to them before and after it is read.
+//! The watcher over real directories, and what a change does to them before and after it is read.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -15,17 +15,17 @@ fn place() -> tempfile::TempDir {
     place
 }
 
-fn eyes(place: &tempfile::TempDir, patterns: &[&str]) -> FileWatcher {
+fn watcher(place: &tempfile::TempDir, patterns: &[&str]) -> FileWatcher {
     let mut spec = Spec::of_command(vec!["server".into()], place.path().join("app"));
     spec.build = patterns.iter().map(|&glob| glob.to_owned()).collect();
     FileWatcher::open(&spec).expect("patterns")
 }
 
 /// What a change leads to: the answer before the files are read again, and after.
-fn seen(eyes: &mut FileWatcher) -> (bool, bool) {
-    let before = eyes.glance();
-    eyes.look_again();
-    (before, eyes.glance())
+fn seen(watcher: &mut FileWatcher) -> (bool, bool) {
+    let before = watcher.may_have_changed();
+    watcher.look_again();
+    (before, watcher.may_have_changed())
 }
 
 /// A change by name, what makes it, and what is seen of it.
@@ -39,8 +39,8 @@ const CHANGED: (bool, bool) = (true, true);
 fn each_kind_of_change_is_seen_and_only_content_stays() {
     let place = place();
     let app = place.path().join("app");
-    let mut eyes = eyes(&place, &["dist/**/*.js"]);
-    assert_eq!(seen(&mut eyes), UNSEEN);
+    let mut watcher = watcher(&place, &["dist/**/*.js"]);
+    assert_eq!(seen(&mut watcher), UNSEEN);
     let cases: &[Case<'_>] = &[
         ("a log that grows", &|| fs::write(app.join("server.log"), "more").expect("room"), UNSEEN),
         ("another kind of file", &|| fs::write(app.join("dist/a.map"), "x").expect("room"), UNSEEN),
@@ -61,35 +61,35 @@ fn each_kind_of_change_is_seen_and_only_content_stays() {
     ];
     for (what, change, expected) in cases {
         change();
-        assert_eq!(seen(&mut eyes), *expected, "{what}");
+        assert_eq!(seen(&mut watcher), *expected, "{what}");
     }
-    assert_eq!(eyes.trouble(), None);
+    assert_eq!(watcher.trouble(), None);
 }
 
 #[test]
 fn a_build_that_is_removed_and_made_anew_is_followed() {
     let place = place();
     let app = place.path().join("app");
-    let mut eyes = eyes(&place, &["dist/**"]);
+    let mut watcher = watcher(&place, &["dist/**"]);
     fs::remove_dir_all(app.join("dist")).expect("there");
-    assert_eq!(seen(&mut eyes), CHANGED);
+    assert_eq!(seen(&mut watcher), CHANGED);
     fs::create_dir_all(app.join("dist/sub")).expect("room");
     fs::write(app.join("dist/a.js"), "dist/a.js").expect("room");
     fs::write(app.join("dist/sub/b.js"), "dist/sub/b.js").expect("room");
-    assert_eq!(seen(&mut eyes), TOUCHED, "the same files are the same build");
+    assert_eq!(seen(&mut watcher), TOUCHED, "the same files are the same build");
     fs::rename(&app, place.path().join("old")).expect("there");
-    assert_eq!(seen(&mut eyes), CHANGED, "the whole directory");
+    assert_eq!(seen(&mut watcher), CHANGED, "the whole directory");
     fs::rename(place.path().join("old"), &app).expect("there");
-    assert_eq!(seen(&mut eyes), TOUCHED);
+    assert_eq!(seen(&mut watcher), TOUCHED);
     fs::write(app.join("dist/sub/b.js"), "2").expect("room");
-    assert_eq!(seen(&mut eyes), CHANGED, "and it is still watched");
+    assert_eq!(seen(&mut watcher), CHANGED, "and it is still watched");
 }
 
 #[test]
 fn a_beginning_that_is_made_later_or_is_a_link_is_followed() {
     let place = place();
     let app = place.path().join("app");
-    let mut later = eyes(&place, &["out/js/*.js"]);
+    let mut later = watcher(&place, &["out/js/*.js"]);
     fs::create_dir(app.join("out")).expect("room");
     assert_eq!(seen(&mut later), TOUCHED);
     fs::create_dir(app.join("out/js")).expect("room");
@@ -97,7 +97,7 @@ fn a_beginning_that_is_made_later_or_is_a_link_is_followed() {
     assert_eq!(seen(&mut later), CHANGED);
 
     symlink("dist", app.join("current")).expect("room");
-    let mut linked = eyes(&place, &["current/*.js"]);
+    let mut linked = watcher(&place, &["current/*.js"]);
     fs::write(app.join("dist/a.js"), "2").expect("room");
     assert_eq!(seen(&mut linked), CHANGED, "through the link");
     fs::write(app.join("dist/a.js"), "dist/a.js").expect("room");
@@ -110,14 +110,14 @@ fn a_beginning_that_is_made_later_or_is_a_link_is_followed() {
 #[test]
 fn what_changes_while_the_files_are_read_is_seen_afterwards() {
     let place = place();
-    let mut eyes = eyes(&place, &["dist/**"]);
+    let mut watcher = watcher(&place, &["dist/**"]);
     fs::write(place.path().join("app/dist/a.js"), "2").expect("room");
-    assert!(eyes.glance());
+    assert!(watcher.may_have_changed());
     fs::write(place.path().join("app/dist/a.js"), "3").expect("room");
-    eyes.look_again();
+    watcher.look_again();
     // As if it had come behind the last read.
     fs::write(place.path().join("app/dist/a.js"), "dist/a.js").expect("room");
-    assert_eq!(seen(&mut eyes), TOUCHED);
+    assert_eq!(seen(&mut watcher), TOUCHED);
 }
 
 #[test]
@@ -130,54 +130,54 @@ fn lost_events_lead_to_a_reading_and_to_nothing_else() {
     }
     let place = place();
     let dist = place.path().join("app/dist");
-    let mut eyes = eyes(&place, &["dist/**"]);
+    let mut watcher = watcher(&place, &["dist/**"]);
     for _ in 0..=limit.div_ceil(4) {
         fs::rename(dist.join("a.js"), dist.join("z.js")).expect("there");
         fs::rename(dist.join("z.js"), dist.join("a.js")).expect("there");
     }
-    assert_eq!(seen(&mut eyes), TOUCHED);
+    assert_eq!(seen(&mut watcher), TOUCHED);
     fs::write(dist.join("a.js"), "2").expect("room");
-    assert_eq!(seen(&mut eyes), CHANGED);
+    assert_eq!(seen(&mut watcher), CHANGED);
 }
 
 #[test]
 fn a_crowd_of_changes_that_do_not_matter_costs_one_reading() {
     let place = place();
     let noise = place.path().join("app/dist/noise.map");
-    let mut eyes = eyes(&place, &["dist/**/*.js"]);
+    let mut watcher = watcher(&place, &["dist/**/*.js"]);
     for _ in 0..=MOST_PASSED {
         fs::write(&noise, "x").expect("room");
     }
-    assert_eq!(seen(&mut eyes), TOUCHED);
-    assert_eq!(seen(&mut eyes), UNSEEN);
+    assert_eq!(seen(&mut watcher), TOUCHED);
+    assert_eq!(seen(&mut watcher), UNSEEN);
 }
 
 #[test]
 fn a_program_that_starts_anew_stands_for_the_files_as_they_are_then() {
     let place = place();
     let file = place.path().join("app/dist/a.js");
-    let mut eyes = eyes(&place, &["dist/**"]);
-    let first = eyes.content().expect("known");
-    eyes.begin_again();
-    assert_eq!(eyes.content(), Some(first.clone()));
+    let mut watcher = watcher(&place, &["dist/**"]);
+    let first = watcher.content().expect("known");
+    watcher.begin_again();
+    assert_eq!(watcher.content(), Some(first.clone()));
     fs::write(&file, "2").expect("room");
-    eyes.begin_again();
-    assert!(eyes.content().is_some_and(|second| second != first));
-    assert_eq!(seen(&mut eyes), UNSEEN);
+    watcher.begin_again();
+    assert!(watcher.content().is_some_and(|second| second != first));
+    assert_eq!(seen(&mut watcher), UNSEEN);
     fs::write(&file, "dist/a.js").expect("room");
-    assert_eq!(seen(&mut eyes), CHANGED, "what ran before is another one now");
+    assert_eq!(seen(&mut watcher), CHANGED, "what ran before is another one now");
 }
 
 #[test]
 fn a_build_that_cannot_be_watched_is_never_known_to_be_the_same() {
     let place = place();
-    let mut eyes = eyes(&place, &["dist/**"]);
-    eyes.watches = None;
-    eyes.trouble = Some("no more watches".to_owned());
-    eyes.begin(&Ok(Content { digest: "d".into(), files: 2 }));
-    assert_eq!(eyes.content().as_deref(), Some("d"));
-    assert_eq!(seen(&mut eyes), CHANGED);
-    assert!(!eyes.is_stale(), "nobody reads again and again what cannot be watched");
+    let mut watcher = watcher(&place, &["dist/**"]);
+    watcher.watches = None;
+    watcher.trouble = Some("no more watches".to_owned());
+    watcher.begin(&Ok(Content { digest: "d".into(), files: 2 }));
+    assert_eq!(watcher.content().as_deref(), Some("d"));
+    assert_eq!(seen(&mut watcher), CHANGED);
+    assert!(!watcher.is_stale(), "nobody reads again and again what cannot be watched");
     let (watched, unwatched) = (Watches::new(), WatchError::TooManyWatches { limit: Some(8192) });
     drop(watched);
     let told = trouble(Some(&unwatched), None).expect("trouble");
@@ -187,26 +187,26 @@ fn a_build_that_cannot_be_watched_is_never_known_to_be_the_same() {
 #[test]
 fn a_build_that_could_not_be_read_is_trouble_and_no_change() {
     let place = place();
-    let mut eyes = eyes(&place, &["dist/**"]);
+    let mut watcher = watcher(&place, &["dist/**"]);
     let failed = || BuildError::TooLarge { directory: "/srv".into(), limit: 3 };
-    eyes.begin(&Err(failed()));
-    assert_eq!((eyes.content(), eyes.glance()), (None, false));
+    watcher.begin(&Err(failed()));
+    assert_eq!((watcher.content(), watcher.may_have_changed()), (None, false));
     assert!(trouble(None, Some(&failed())).expect("trouble").contains("more than 3 files"));
     // The first one that can be read stands for it.
     fs::write(place.path().join("app/dist/a.js"), "2").expect("room");
-    assert_eq!(seen(&mut eyes), UNSEEN);
-    assert!(eyes.content().is_some());
+    assert_eq!(seen(&mut watcher), UNSEEN);
+    assert!(watcher.content().is_some());
     fs::write(place.path().join("app/dist/a.js"), "3").expect("room");
-    assert_eq!(seen(&mut eyes), CHANGED);
+    assert_eq!(seen(&mut watcher), CHANGED);
 }
 
 #[test]
 fn a_build_that_changed_while_it_was_started_is_no_other() {
     let place = place();
-    let mut eyes = eyes(&place, &["dist/**"]);
-    eyes.begin(&Err(BuildError::Unstable { path: "/x".into(), tries: 3 }));
-    assert_eq!(eyes.content(), None);
-    assert_eq!(seen(&mut eyes), CHANGED);
-    eyes.begin_again();
-    assert_eq!((eyes.content().is_some(), eyes.glance()), (true, false));
+    let mut watcher = watcher(&place, &["dist/**"]);
+    watcher.begin(&Err(BuildError::Unstable { path: "/x".into(), tries: 3 }));
+    assert_eq!(watcher.content(), None);
+    assert_eq!(seen(&mut watcher), CHANGED);
+    watcher.begin_again();
+    assert_eq!((watcher.content().is_some(), watcher.may_have_changed()), (true, false));
 }

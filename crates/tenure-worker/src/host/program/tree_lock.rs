@@ -55,7 +55,7 @@ fn take_either(state: &StateDir, grace: Duration) -> Result<(&'static str, FileL
             // The one that comes second is closed at once, with nobody left to take it.
             best_effort(winner.send((name, lock::lock_within(file, limit))));
         };
-        let started = thread::Builder::new().name("tenure-berth".to_owned()).spawn(wait);
+        let started = thread::Builder::new().name("tenure-tree-lock".to_owned()).spawn(wait);
         started.map_err(failed("wait for its lock"))?;
     }
     drop(winner);
@@ -107,7 +107,7 @@ mod tests {
     fn state() -> (TempDir, StateDir) {
         let root = tempfile::tempdir().expect("a directory");
         fs::set_permissions(root.path(), fs::Permissions::from_mode(0o700)).expect("ours");
-        let state = StateDir::at(root.path(), &"moor".parse().expect("a scope")).expect("private");
+        let state = StateDir::at(root.path(), &"memory".parse().expect("a scope")).expect("private");
         (root, state)
     }
 

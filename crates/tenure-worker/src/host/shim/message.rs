@@ -9,11 +9,11 @@ use tenure_sys::process::ExitStatus;
 
 /// Longest message on the link, in bytes. The kernel bounds a message by the socket's buffer, 208 KiB unless the machine
 /// says otherwise; an environment beyond that is refused when it is sent.
-pub const LONGEST_LETTER: usize = 256 * 1024;
+pub const LONGEST_MESSAGE: usize = 256 * 1024;
 
 /// From the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "letter", rename_all = "snake_case")]
+#[serde(tag = "request", rename_all = "snake_case")]
 pub enum ShimRequest {
     /// Start the program. Sent once, when the shim is recorded.
     Release(Box<Release>),
@@ -49,7 +49,7 @@ pub struct Release {
 
 /// From the shim.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "told", rename_all = "snake_case")]
+#[serde(tag = "event", rename_all = "snake_case")]
 pub enum ShimEvent {
     /// The program runs.
     Runs {

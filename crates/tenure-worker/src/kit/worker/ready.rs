@@ -52,7 +52,7 @@ impl Worker {
         let boot = monotonic().saturating_sub(self.born).as_millis();
         let by = self.ownership.handshake.started_by.clone();
         self.ownership.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
-        self.context.settle_offer();
+        self.context.drop_unneeded_listeners();
         if let HandoffSide::Granted(granted) = mem::replace(&mut self.side, HandoffSide::Alone) {
             let took = granted.activate();
             self.ownership.note(What::TakenOver, &by, took);

@@ -1,6 +1,6 @@
-//! What ties a successor to its incumbent: the connection, the incumbent's process, and what it answers.
+//! What a successor asks of its incumbent, and what each answer means to the table.
 //!
-//! Each question is asked once, and each answer leads to one event of the table. An incumbent that is lost is proved gone here.
+//! Each request is made once, and each answer leads to one event. An incumbent whose connection ends is proved gone here.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -10,7 +10,7 @@ use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, Stage, millis};
 use tenure_core::launch::handshake::Succession;
 use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
-use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Prepare, Prepared as Handed};
+use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Prepare, Prepared};
 use tenure_core::store::gate::Entrusted;
 use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
@@ -32,17 +32,17 @@ pub(super) const TELLING: Duration = Duration::from_secs(1);
 /// How long the kernel may take from the end of a connection to the end of the process that held it.
 pub(super) const DYING: Duration = Duration::from_secs(1);
 
-/// Asks the table; what it does not foresee here is a giving up.
-pub(super) fn step(state: &mut Successor, word: SuccessorEvent) -> Option<SuccessorAction> {
-    let (next, step) = handoff::successor(*state, word);
-    *state = next;
+/// Asks the table. `None` where it foresees nothing: the takeover is given up then.
+pub(super) fn step(phase: &mut Successor, event: SuccessorEvent) -> Option<SuccessorAction> {
+    let (next, step) = handoff::successor(*phase, event);
+    *phase = next;
     step
 }
 
-/// What binds a successor to its incumbent.
+/// One takeover, from the successor's side.
 #[derive(Debug)]
-pub(super) struct Tie {
-    pub(super) stand: Successor,
+pub(super) struct SuccessorSide {
+    pub(super) phase: Successor,
     pub(super) gate: Entrusted,
     pub(super) terms: Succession,
     pub(super) link: DescriptorLink,
@@ -54,7 +54,7 @@ pub(super) fn boot_left(ownership: &Ownership) -> Duration {
     ownership.handshake.booting_until.ahead_of(&Moment::now())
 }
 
-/// What was heard of an incumbent.
+/// What became of a request.
 pub(super) enum IncumbentReply {
     Answer(Answer),
     Lost(String),
@@ -74,7 +74,8 @@ impl IncumbentReply {
     }
 }
 
-impl Tie {
+impl SuccessorSide {
+    /// PREPARE.
     pub(super) fn ask(&self, ownership: &Ownership, own: &Identity) -> Result<(), LinkError> {
         let handshake = &ownership.handshake;
         let within = boot_left(ownership);
@@ -90,7 +91,7 @@ impl Tie {
     }
 
     /// The next answer within `limit`.
-    pub(super) fn hear(&mut self, limit: Duration) -> IncumbentReply {
+    pub(super) fn await_answer(&mut self, limit: Duration) -> IncumbentReply {
         let until = Deadline::start(limit);
         loop {
             match self.link.next::<Answer>() {
@@ -114,12 +115,12 @@ impl Tie {
     /// All descriptors that were announced, in their order.
     pub(super) fn descriptors(
         &mut self,
-        handed: &Handed,
+        handed: &Prepared,
         stage: Stage,
     ) -> Result<(OwnedFd, KeptDescriptors), TakeoverError> {
         let expected = handed.listeners.len() + 2;
         while self.link.count_fds() < expected {
-            match self.hear(stage.remaining()) {
+            match self.await_answer(stage.remaining()) {
                 IncumbentReply::Answer(Answer::Descriptors { .. }) => {}
                 IncumbentReply::Answer(_) => return Err(given_up(ELSE)),
                 IncumbentReply::Lost(why) => return Err(unheard(why)),
@@ -142,7 +143,7 @@ impl Tie {
         if let Err(error) = self.link.send(&ControlRequest::Commit, &[]) {
             return Err((SuccessorEvent::Lost, causes::in_one_line(&error)));
         }
-        let granted = match self.hear(limit) {
+        let granted = match self.await_answer(limit) {
             IncumbentReply::Answer(Answer::Granted(granted)) => granted,
             IncumbentReply::Answer(Answer::Refused { why, goes_on: false }) => {
                 return Err((SuccessorEvent::Refused, why));
@@ -168,33 +169,34 @@ impl Tie {
 
     /// Whether the incumbent whose connection ended is gone: only then may anything be done alone.
     pub(super) fn prove(&mut self) -> SuccessorEvent {
-        step(&mut self.stand, SuccessorEvent::Lost);
+        step(&mut self.phase, SuccessorEvent::Lost);
         let gone = self.incumbent.wait_ended(Some(DYING)).unwrap_or(false);
         if gone { SuccessorEvent::IncumbentGone } else { SuccessorEvent::IncumbentLives }
     }
 
-    /// The incumbent's own word: either it is to be ended by somebody else, or it goes on and this worker has come in vain.
+    /// The incumbent has refused: either it is to be ended by somebody else, or it goes on and this worker has come in vain.
     pub(super) fn refused(&mut self, why: String, goes_on: bool) -> TakeoverError {
-        let word = if goes_on { SuccessorEvent::Kept } else { SuccessorEvent::Refused };
-        if step(&mut self.stand, word) == Some(SuccessorAction::Decline) {
+        let event = if goes_on { SuccessorEvent::Kept } else { SuccessorEvent::Refused };
+        if step(&mut self.phase, event) == Some(SuccessorAction::Decline) {
             return declined(why);
         }
         self.give_up(format!("the worker that serves goes on: {why}"))
     }
 
-    /// The incumbent is not heard any more, whoever of the two is to blame: it goes on, as far as this worker is concerned.
-    pub(super) fn lost(&mut self, word: SuccessorEvent, why: String) -> TakeoverError {
-        step(&mut self.stand, word);
+    /// The incumbent does not answer any more, whoever of the two is to blame: this worker gives up, and ends nobody for it.
+    pub(super) fn lost(&mut self, event: SuccessorEvent, why: String) -> TakeoverError {
+        step(&mut self.phase, event);
         drop(self.give_up(why.clone()));
         unheard(why)
     }
 
-    /// Says that it gives up; the end of this process says it too.
+    /// Tells the incumbent that this worker gives up; the end of this process tells it too.
     pub(super) fn give_up(&self, why: String) -> TakeoverError {
         self.say(why.clone(), true);
         given_up(why)
     }
 
+    /// ABORT: this worker ends, and whether its version is to blame.
     pub(super) fn say(&self, why: String, blameless: bool) {
         let abort = Abort { why, ends: false, back: false, blameless };
         best_effort(self.link.send(&ControlRequest::Abort(abort), &[]));

@@ -1,4 +1,4 @@
-//! What a host does: one arm an act, in the order in which the machine gives them.
+//! What a host does: one arm for each action of the machine, carried out in the order in which the machine gives them.
 
 use std::fs::File;
 use std::time::Duration;
@@ -16,8 +16,10 @@ use tenure_sys::discard::best_effort;
 use crate::host::check::{CheckResult, Inquiry, Pace};
 use crate::host::output::{Output, OutputListener, Said};
 use crate::host::program::{self, Slot};
+use crate::mailbox::{Mailbox, MailboxSender};
 
-use super::ready::ReadyPipe;
+use super::ready_pipe::ReadyPipe;
+use super::resources::Resources;
 use super::{Host, Run};
 
 /// Name of the check that repeats while the program runs.
@@ -32,9 +34,9 @@ const SETTLED: Duration = Duration::from_millis(200);
 const LOG: &str = "log";
 
 impl Host {
-    /// Carries out one act. What it leads to at once is told to the machine next.
-    pub(super) fn carry_out(&mut self, act: SupervisorAction) {
-        match act {
+    /// Carries out one action. The machine gets what comes of it at once as its next event.
+    pub(super) fn carry_out(&mut self, action: SupervisorAction) {
+        match action {
             SupervisorAction::Start => self.begin(),
             SupervisorAction::AskReady { bounded } => self.ask_ready(bounded),
             SupervisorAction::TellReady => self.tell_ready(),
@@ -43,32 +45,32 @@ impl Host {
                 self.let_through();
                 self.note_last_good();
                 self.ending.ready();
-                self.means.status.set(AppState::Ready, None);
+                self.resources.status.set(AppState::Ready, None);
             }
             SupervisorAction::WatchHealth => self.watch_health(),
-            SupervisorAction::TellDegraded(why) => self.means.status.check(HEALTH, false, why),
-            SupervisorAction::TellRecovered => self.means.status.check(HEALTH, true, "it passes again"),
+            SupervisorAction::TellDegraded(why) => self.resources.status.check(HEALTH, false, why),
+            SupervisorAction::TellRecovered => self.resources.status.check(HEALTH, true, "it passes again"),
             SupervisorAction::NoteUnhealthy(why) => self.note(What::Unhealthy, &why),
             SupervisorAction::TellBackOff(why) => {
-                self.means.relay.pause();
-                self.means.status.forget_check(HEALTH);
+                self.resources.relay.pause();
+                self.resources.status.forget_check(HEALTH);
                 self.ending.again(&why);
-                self.means.status.set(AppState::BackOff, Some(why));
+                self.resources.status.set(AppState::BackOff, Some(why));
             }
             SupervisorAction::TellFailed(why) => {
-                self.means.relay.pause();
+                self.resources.relay.pause();
                 self.note(What::ProgramExited, &why);
-                self.means.status.set(AppState::Failed, Some(why));
+                self.resources.status.set(AppState::Failed, Some(why));
             }
             SupervisorAction::TellYielded => {
                 self.alarm = None;
                 // What starts here again starts beside nobody, wherever another program may have been meanwhile.
                 self.slot = Slot::Alone;
-                self.mailbox.answer(Ok(()));
+                self.requests.answer(Ok(()));
             }
             SupervisorAction::TellResumed => {
-                self.mailbox.is_back();
-                self.mailbox.answer(Ok(()));
+                self.requests.is_back();
+                self.requests.answer(Ok(()));
             }
             SupervisorAction::EndTree => self.end_tree(),
             SupervisorAction::Await(wait) => {
@@ -86,7 +88,7 @@ impl Host {
     /// that is full loses it, and the check of the ledger says so.
     pub(super) fn record_end(&mut self, how: EndKind, why: String) {
         let generation = self.worker.generation();
-        let end = self.ending.row(how, why, generation, (&self.means.state, &self.means.spec));
+        let end = self.ending.row(how, why, generation, (&self.resources.state, &self.resources.spec));
         if how != EndKind::StartsAgain {
             self.worker.note_end(end);
             return;
@@ -98,13 +100,13 @@ impl Host {
 
     /// Starts the program. A start that fails has left nothing, and is told like one that ended at once.
     fn begin(&mut self) {
-        self.start = self.start.saturating_add(1);
+        let start = self.account.starts.saturating_add(1);
         // One that comes back has said why.
-        if self.start > 1 && self.mailbox.room_by().is_none() {
-            self.means.status.set(AppState::Booting, Some(format!("start {} of the program", self.start)));
+        if start > 1 && self.requests.room_by().is_none() {
+            self.resources.status.set(AppState::Booting, Some(format!("start {start} of the program")));
         }
-        self.ending.begin(logs::mark(&self.means.state));
-        self.account.starts = self.start;
+        self.ending.begin(logs::mark(&self.resources.state));
+        self.account.starts = start;
         self.tell_account();
         match self.try_begin() {
             Ok(run) => self.run = Some(run),
@@ -142,22 +144,29 @@ impl Host {
 
     fn try_begin(&mut self) -> Result<Run, SupervisorEvent> {
         let cannot = SupervisorEvent::CannotRun;
-        self.means.renumber(self.worker.generation());
-        self.means.prepare_addresses().map_err(|error| cannot(fragment(&error)))?;
-        if let Some(notify) = &self.means.notify {
+        self.resources.renumber(self.worker.generation());
+        self.resources.prepare_addresses().map_err(|error| cannot(fragment(&error)))?;
+        if let Some(notify) = &self.resources.notify {
             // What the last one said is not about this one.
             drop(notify.read());
         }
         self.worker.begin_again();
+        let mailbox =
+            Mailbox::new().map_err(|error| cannot(format!("failed to open the start's mailbox: {error}")))?;
         let log =
             self.take_log().map_err(|error| cannot(format!("failed to open the program's log: {error}")))?;
-        let made = self.means.made();
-        let Self { worker, means, .. } = self;
+        let made = self.resources.made();
+        let Self { worker, resources: Resources { state, plan, listeners, .. }, .. } = self;
         let mut record = |record: &_| worker.ledger(|ledger| ledger.program = Some(Clone::clone(record)));
-        let started = program::start(&means.state, &means.plan, &means.listeners, self.slot, &mut record)
+        let started = program::start(state, plan, listeners, self.slot, &mut record)
             .map_err(|error| SupervisorEvent::not_started(fragment(&error), error.is_lasting()))?;
         self.slot = Slot::Again(started.program.lock());
-        let output = Output::begin(started.output, log, means.pattern.clone(), self.listener());
+        let output = Output::begin(
+            started.output,
+            log,
+            self.resources.pattern.clone(),
+            self.listener(mailbox.sender()),
+        );
         let output = match output {
             Ok(output) => Some(output),
             Err(error) => {
@@ -168,14 +177,13 @@ impl Host {
             }
         };
         let ready = started.ready.map(|pipe| ReadyPipe::new(File::from(pipe)));
-        Ok(Run { program: started.program, made, runs: false, output, ready, inquiry: None })
+        Ok(Run { program: started.program, made, mailbox, runs: false, output, ready, inquiry: None })
     }
 
-    fn listener(&self) -> OutputListener {
-        let sender = self.means.post.sender(self.start);
-        let status = self.means.status.clone();
+    fn listener(&self, sender: MailboxSender<SupervisorEvent>) -> OutputListener {
+        let status = self.resources.status.clone();
         Box::new(move |said| match said {
-            Said::Matched => sender.tell(SupervisorEvent::Ready),
+            Said::Matched => best_effort(sender.send(SupervisorEvent::Ready)),
             Said::Losing { lost, why } => {
                 status.check(LOG, false, format!("output is lost ({lost} bytes so far): {why}"));
             }
@@ -188,23 +196,23 @@ impl Host {
     /// Finds out whether the program is ready, unless it is to tell.
     fn ask_ready(&mut self, bounded: bool) {
         if bounded {
-            let limit = self.means.spec.start_timeout;
+            let limit = self.resources.spec.start_timeout;
             let late = SupervisorEvent::NeverReady(format!("program was not ready within {limit}"));
             self.alarm = Some((Deadline::start(limit.duration()), late));
         }
-        let readiness = self.means.spec.readiness();
+        let readiness = self.resources.spec.readiness();
         if readiness == Ready::Up {
             self.alarm = Some((Deadline::start(SETTLED), SupervisorEvent::Ready));
             return;
         }
         let Some(run) = &mut self.run else { return };
-        let Some(check) = self.means.check(&readiness, run.program.shim()) else { return };
-        let sender = self.means.post.sender(self.start);
-        let asked = Inquiry::until_answered(check, move |finding| {
-            sender.tell(match finding {
+        let Some(check) = self.resources.check(&readiness, run.program.shim()) else { return };
+        let sender = run.mailbox.sender();
+        let asked = Inquiry::until_answered(check, move |result| {
+            best_effort(sender.send(match result {
                 CheckResult::Passed => SupervisorEvent::Ready,
                 CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::NeverReady(why),
-            });
+            }));
         });
         match asked {
             Ok(inquiry) => run.inquiry = Some(inquiry),
@@ -217,21 +225,21 @@ impl Host {
 
     /// Checks the program's health from now on, where the spec says how.
     fn watch_health(&mut self) {
-        let (Some(run), Some(health)) = (&mut self.run, &self.means.spec.health) else { return };
-        let Some(check) = self.means.check(&health.check, run.program.shim()) else { return };
+        let (Some(run), Some(health)) = (&mut self.run, &self.resources.spec.health) else { return };
+        let Some(check) = self.resources.check(&health.check, run.program.shim()) else { return };
         let pace = Pace { interval: health.interval.duration(), timeout: health.timeout.duration() };
-        let sender = self.means.post.sender(self.start);
-        let watched = Inquiry::repeated(check, pace, move |finding| {
-            sender.tell(match finding {
+        let sender = run.mailbox.sender();
+        let watched = Inquiry::repeated(check, pace, move |result| {
+            best_effort(sender.send(match result {
                 CheckResult::Passed => SupervisorEvent::Passed,
                 CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::Failed(why),
-            });
+            }));
         });
         match watched {
             Ok(inquiry) => run.inquiry = Some(inquiry),
             Err(error) => {
                 let why = format!("it cannot be checked: {error}");
-                self.means.status.check(HEALTH, false, why);
+                self.resources.status.check(HEALTH, false, why);
             }
         }
     }
@@ -239,25 +247,25 @@ impl Host {
     /// Clients of proxied listeners reach the program from now on.
     fn let_through(&self) {
         if let Some(run) = &self.run {
-            self.means.relay.open(run.program.shim());
+            self.resources.relay.open(run.program.shim());
         }
     }
 
     /// Lets nobody through to the program any more and waits until what it has begun is over, for at most `limit`: before
     /// it is ended, or before it gives its place to another one. Returns how many clients are left.
     pub(super) fn quiesce(&self, limit: Duration) -> usize {
-        self.means.relay.quiesce(&Deadline::start(limit)).open
+        self.resources.relay.quiesce(&Deadline::start(limit)).open
     }
 
     fn end_tree(&mut self) {
         match self.due() {
             Some(deadline) => {
-                let own = self.means.spec.stop.grace.duration() + KILL_GRACE;
+                let own = self.resources.spec.stop.grace.duration() + KILL_GRACE;
                 let spare = deadline.remaining().saturating_sub(own);
-                self.quiesce(spare.min(self.means.spec.drain_timeout.duration()));
+                self.quiesce(spare.min(self.resources.spec.drain_timeout.duration()));
             }
             // It does not serve as it should: what it has begun ends with it.
-            None => self.means.relay.pause(),
+            None => self.resources.relay.pause(),
         }
         let grace = self.grace();
         if let Some(run) = &mut self.run {
@@ -268,13 +276,13 @@ impl Host {
 
     /// When the program has to be gone, where somebody asked for it: to end the worker, or to make room for another one.
     fn due(&self) -> Option<Deadline> {
-        self.worker.stop_request().map(|request| request.deadline).or(self.mailbox.room_by())
+        self.worker.stop_request().map(|request| request.deadline).or(self.requests.room_by())
     }
 
     /// The grace of the spec, or what such a deadline leaves of it: the rest of the tree needs its time too, and a program
     /// that is to end within a second or two gets half of it.
     fn grace(&self) -> Duration {
-        let grace = self.means.spec.stop.grace.duration();
+        let grace = self.resources.spec.stop.grace.duration();
         match self.due() {
             Some(deadline) => {
                 let left = deadline.remaining();

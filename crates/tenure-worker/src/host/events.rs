@@ -1,7 +1,7 @@
-//! What a host hears: it waits for all of its sources at once and turns what they say into happenings.
+//! What happens to a host: one wait for all sources at once, and what each of them says as events of the machine.
 
 use std::io::Write;
-use std::os::fd::BorrowedFd;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use tenure_core::causes;
 use tenure_core::fault::{self, Point};
@@ -15,37 +15,38 @@ use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 
 use crate::host::check::NotifyMessage;
+use crate::host::output::Output;
 use crate::host::program::ShimReport;
 
 use super::Host;
-use super::handing::HostQuery as Asked;
-use super::ready::{ReadyPipe, ReadyWord};
+use super::hooks::HandoffRequest;
+use super::ready_pipe::{ReadyPipe, ReadyWord};
 
-/// Who may have something to say. The order is that in which they are heard: a program's end before a check that it failed.
+/// What is waited for. The order is that in which events are passed on: a program's end before a check that it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EventSource {
     Stop,
     Incumbent,
-    Desk,
-    Link,
+    Handoff,
+    Shim,
     Ready,
     Notify,
-    Post,
+    Mailbox,
 }
 
 impl Host {
-    /// Waits until something happens, unless something is pending, and tells it in order.
-    pub(super) fn hear(&mut self) -> Vec<SupervisorEvent> {
+    /// The pending events, or else what happens next, in order.
+    pub(super) fn next_events(&mut self) -> Vec<SupervisorEvent> {
         if !self.pending.is_empty() {
             return self.pending.drain(..).collect();
         }
         let sources = self.wait();
-        let mut happenings: Vec<SupervisorEvent> =
-            sources.into_iter().flat_map(|source| self.hear_from(source)).collect();
+        let mut events: Vec<SupervisorEvent> =
+            sources.into_iter().flat_map(|source| self.events_from(source)).collect();
         if let Some((_, event)) = self.alarm.take_if(|(limit, _)| limit.remaining().is_zero()) {
-            happenings.push(event);
+            events.push(event);
         }
-        happenings
+        events
     }
 
     fn wait(&self) -> Vec<EventSource> {
@@ -61,74 +62,70 @@ impl Host {
 
     fn sources(&self) -> Vec<(EventSource, BorrowedFd<'_>)> {
         let mut sources = Vec::with_capacity(7);
-        if !self.stop_heard {
+        if !self.stop_seen {
             sources.push((EventSource::Stop, self.worker.stop_signal()));
         }
         sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::Incumbent, lost)));
-        sources.push((EventSource::Desk, self.mailbox.as_fd()));
+        sources.push((EventSource::Handoff, self.requests.as_fd()));
         let Some(run) = &self.run else { return sources };
-        sources.push((EventSource::Link, run.program.link()));
-        // A program can tell that it is ready before its shim has told that it runs; it is heard in the right order.
+        sources.push((EventSource::Shim, run.program.link()));
+        // A program can tell that it is ready before its shim has told that it runs; its word waits until then.
         if run.runs {
             sources.extend(run.ready.as_ref().map(|ready| (EventSource::Ready, ready.as_fd())));
-            sources.extend(self.means.notify.as_ref().map(|notify| (EventSource::Notify, notify.as_fd())));
-            sources.push((EventSource::Post, self.means.post.as_fd()));
+            sources
+                .extend(self.resources.notify.as_ref().map(|notify| (EventSource::Notify, notify.as_fd())));
+            sources.push((EventSource::Mailbox, run.mailbox.as_fd()));
         }
         sources
     }
 
-    fn hear_from(&mut self, source: EventSource) -> Vec<SupervisorEvent> {
+    fn events_from(&mut self, source: EventSource) -> Vec<SupervisorEvent> {
         match source {
             EventSource::Stop => {
-                self.stop_heard = true;
+                self.stop_seen = true;
                 vec![SupervisorEvent::StopAsked]
             }
-            EventSource::Incumbent => self.hear_of_the_incumbent(),
-            EventSource::Desk => self.hear_at_the_desk(),
-            EventSource::Link => self.hear_shim(),
-            EventSource::Ready => self.hear_ready(),
-            EventSource::Notify => self.hear_notices(),
-            EventSource::Post => self.means.post.take(self.start),
+            EventSource::Incumbent => self.take_scope().into_iter().collect(),
+            EventSource::Handoff => self.handoff_event().into_iter().collect(),
+            EventSource::Shim => self.shim_events(),
+            EventSource::Ready => self.ready_events(),
+            EventSource::Notify => self.notify_events(),
+            EventSource::Mailbox => self.run.iter().flat_map(|run| run.mailbox.take()).collect(),
         }
     }
 
-    /// Nobody serves any more: the scope is taken at once, and clients wait until the program has proved itself.
-    fn hear_of_the_incumbent(&mut self) -> Vec<SupervisorEvent> {
-        let taken = self.worker.commit();
-        taken
-            .err()
-            .map(|error| SupervisorEvent::Denied(format!("failed to {}", causes::in_one_line(&error))))
-            .into_iter()
-            .collect()
+    /// The incumbent has ended, so nobody serves: takes the scope at once. Clients wait until the program has proved itself.
+    fn take_scope(&mut self) -> Option<SupervisorEvent> {
+        let error = self.worker.commit().err()?;
+        Some(SupervisorEvent::Denied(format!("failed to {}", causes::in_one_line(&error))))
     }
 
-    /// Another worker takes this one's place, or has failed to. What would not be the same program is not started in its
-    /// name: the worker says so, and the kit ends it.
-    fn hear_at_the_desk(&mut self) -> Vec<SupervisorEvent> {
-        match self.mailbox.take() {
-            None => Vec::new(),
-            Some(Asked::MakeRoom(_)) => vec![SupervisorEvent::YieldAsked],
-            // It was never asked to end.
-            Some(Asked::ComeBack(_)) if self.mailbox.room_by().is_none() => {
-                vec![SupervisorEvent::ResumeAsked]
+    /// Another worker takes this one's place, or has failed to. Where the program's files have changed meanwhile, another
+    /// program would be started in its name: then the request is refused, and the kit ends this worker.
+    fn handoff_event(&mut self) -> Option<SupervisorEvent> {
+        match self.requests.take()? {
+            HandoffRequest::MakeRoom(_) => Some(SupervisorEvent::YieldAsked),
+            // The program was never asked to end.
+            HandoffRequest::ComeBack(_) if self.requests.room_by().is_none() => {
+                Some(SupervisorEvent::ResumeAsked)
             }
-            Some(Asked::ComeBack(why)) => {
-                let changed = self.last_good.as_ref().and_then(|made| self.means.changed(made));
+            HandoffRequest::ComeBack(why) => {
+                let changed = self.last_good.as_ref().and_then(|made| self.resources.changed(made));
                 if let Some(changed) = changed {
                     let why = format!("its files have changed since it was started: {changed}");
-                    self.mailbox.answer(Err(why));
-                    return Vec::new();
+                    self.requests.answer(Err(why));
+                    return None;
                 }
                 let reason = format!("it starts again, because its successor failed: {why}");
-                self.means.status.set(AppState::Booting, Some(reason));
-                vec![SupervisorEvent::ResumeAsked]
+                self.resources.status.set(AppState::Booting, Some(reason));
+                Some(SupervisorEvent::ResumeAsked)
             }
         }
     }
 
-    fn hear_shim(&mut self) -> Vec<SupervisorEvent> {
+    fn shim_events(&mut self) -> Vec<SupervisorEvent> {
         let Some(run) = &mut self.run else { return Vec::new() };
-        match run.program.hear() {
+        match run.program.next_report() {
             ShimReport::Runs(record) => {
                 run.runs = true;
                 self.runs(&record);
@@ -164,12 +161,12 @@ impl Host {
 
     /// That something was not left to end by itself is told where people look: in the events, and behind its output.
     fn killed(&self, pid: u32, command: &str) {
-        let grace = self.means.spec.stop.grace;
+        let grace = self.resources.spec.stop.grace;
         let why = format!("{command} did not end within its grace of {grace}");
-        let event = Event::now(What::Killed, self.means.generation, &self.means.own, why.as_str());
-        event::note(&self.means.state, &event.version(&self.means.spec.version).pid(pid));
+        let event = Event::now(What::Killed, self.resources.generation, &self.resources.own, why.as_str());
+        event::note(&self.resources.state, &event.version(&self.resources.spec.version).pid(pid));
         // A disk that takes nothing loses the line; the event may still be there.
-        let log = logs::directory(&self.means.state).and_then(|logs| logs.open_append(file::OUTPUT_LOG));
+        let log = logs::directory(&self.resources.state).and_then(|logs| logs.open_append(file::OUTPUT_LOG));
         best_effort(log.and_then(|mut log| writeln!(log, "tenure: killed pid {pid}: {why}")));
     }
 
@@ -185,7 +182,7 @@ impl Host {
     /// the next start and names it.
     fn clear_up(&self) {
         let Some(run) = &self.run else { return };
-        match run.program.clear(&self.means.state) {
+        match run.program.clear(&self.resources.state) {
             Ok(ended) => ended.iter().for_each(|left| self.note(What::LeftoverEnded, &left.told())),
             Err(error) => {
                 self.note(What::ProgramExited, &format!("failed to {}", causes::in_one_line(&error)));
@@ -198,55 +195,55 @@ impl Host {
         self.alarm = None;
         if let Some(mut run) = self.run.take() {
             run.inquiry = None;
-            self.log = run.output.and_then(crate::host::output::Output::end);
+            self.log = run.output.and_then(Output::end);
         }
         SupervisorEvent::TreeGone
     }
 
-    fn hear_ready(&mut self) -> Vec<SupervisorEvent> {
+    fn ready_events(&mut self) -> Vec<SupervisorEvent> {
         let Some(run) = &mut self.run else { return Vec::new() };
-        let mut happenings = Vec::new();
+        let mut events = Vec::new();
         for word in run.ready.as_mut().map(ReadyPipe::read).unwrap_or_default() {
             match word {
-                ReadyWord::Version(said) => self.means.tell_version(&said),
+                ReadyWord::Version(said) => self.resources.tell_version(&said),
                 ReadyWord::Ready => {
                     run.ready = None;
-                    happenings.push(SupervisorEvent::Ready);
+                    events.push(SupervisorEvent::Ready);
                 }
                 ReadyWord::Silent => {
                     // Most often it has ended, and its shim tells how in a moment.
                     run.ready = None;
                     let reason = "the program closed its readiness descriptor without a word";
-                    self.means.status.set(AppState::Booting, Some(reason.to_owned()));
+                    self.resources.status.set(AppState::Booting, Some(reason.to_owned()));
                 }
             }
         }
-        happenings
+        events
     }
 
-    fn hear_notices(&mut self) -> Vec<SupervisorEvent> {
+    fn notify_events(&mut self) -> Vec<SupervisorEvent> {
         let notices =
-            self.means.notify.as_ref().map(crate::host::check::NotifySocket::read).unwrap_or_default();
-        let mut happenings = Vec::new();
+            self.resources.notify.as_ref().map(crate::host::check::NotifySocket::read).unwrap_or_default();
+        let mut events = Vec::new();
         for notice in notices {
             match notice {
-                NotifyMessage::Ready => happenings.push(SupervisorEvent::Ready),
+                NotifyMessage::Ready => events.push(SupervisorEvent::Ready),
                 // Told now, and readiness later: whoever hears of that knows the version.
-                NotifyMessage::Version(said) => self.means.tell_version(&said),
-                NotifyMessage::Status(status) => self.means.status.check("notify", true, status),
+                NotifyMessage::Version(said) => self.resources.tell_version(&said),
+                NotifyMessage::Status(status) => self.resources.status.check("notify", true, status),
             }
         }
-        happenings
+        events
     }
 
     /// Writes an event about the program. A full disk loses it.
     pub(super) fn note(&self, what: What, why: &str) {
-        let event = Event::now(what, self.means.generation, &self.means.own, why);
-        let event = event.version(&self.means.spec.version);
+        let event = Event::now(what, self.resources.generation, &self.resources.own, why);
+        let event = event.version(&self.resources.spec.version);
         let event = match &self.account.identity {
             Some(program) => event.pid(program.pid),
             None => event,
         };
-        event::note(&self.means.state, &event);
+        event::note(&self.resources.state, &event);
     }
 }

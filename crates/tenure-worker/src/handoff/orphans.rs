@@ -1,4 +1,4 @@
-//! What the program of the worker before has left, ended by the worker that took its place.
+//! Orphans of the program of the worker before, ended by the worker that took its place.
 //!
 //! A worker ends its program itself. One that died cannot: then the shim does, and where that is gone too, nobody is left but
 //! the one that came after. Until then the old program would go on beside the new one, on the listeners that both have, and
@@ -7,20 +7,20 @@
 use std::time::Duration;
 
 use tenure_core::asker;
-use tenure_core::launch::orphans::{self, OrphanError};
+use tenure_core::launch::orphans::{OrphanError, clear_program};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::{self, Event, What};
 
 use crate::ownership::Ownership;
 
-/// Ends what the program of `before` has left: its shim ends it politely, and what escaped is ended here. With `overlap` this
+/// Ends the orphans of the program of `before`: its shim ends them politely, and what escaped is ended here. With `overlap` this
 /// worker has a program of its own by now, or a later one has, which may hold the lock that the one before had.
 pub(crate) fn clear(ownership: &Ownership, before: &Ledger) -> Result<(), OrphanError> {
     let Some(program) = &before.program else { return Ok(()) };
     let patience: Duration =
         before.end_budget(ownership.handshake.spec.end_budget()).saturating_add(KILL_GRACE);
-    for left in orphans::clear_program(&ownership.state, program, patience)? {
+    for left in clear_program(&ownership.state, program, patience)? {
         let event = Event::now(What::LeftoverEnded, before.generation, &asker(), left.told());
         event::note(&ownership.state, &event.pid(left.pid));
     }

@@ -26,12 +26,12 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
-use crate::handoff::calling;
+use crate::handoff::call::call;
 use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
-use crate::handoff::incumbent::{TRACED, Takeover};
+use crate::handoff::incumbent::{IncumbentSide, TRACED};
 
-impl Takeover<'_> {
+impl IncumbentSide<'_> {
     /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
     /// gone and not before: to go on while it may live would make two of us.
     pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
@@ -180,7 +180,7 @@ impl Takeover<'_> {
         let (state, why) = (std::mem::take(&mut self.state), self.why.clone());
         let back = Back { state, generation, listeners: again.listeners, why };
         let limit = self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN);
-        calling::call(self.context, limit, move |hooks| hooks.resume(back))
+        call(self.context, limit, move |hooks| hooks.resume(back))
             .unwrap_or_else(|| Err("it does not answer".to_owned()))
     }
 

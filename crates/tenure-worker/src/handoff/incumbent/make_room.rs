@@ -1,4 +1,4 @@
-//! What the incumbent hands over: the descriptors that both share, its app's state, and the scope itself.
+//! The incumbent makes room: it shares its descriptors, has its app stop serving and pack its state, and grants the scope.
 //!
 //! The ledger is written here until the grant; from then on it is the successor's.
 
@@ -13,13 +13,13 @@ use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_core::store::records;
 use tenure_sys::memory;
 
-use crate::handoff::calling;
+use crate::handoff::call::call;
 use crate::handoff::context::HandoffContext;
 use crate::handoff::descriptor_link::LinkError;
-use crate::handoff::incumbent::Takeover;
+use crate::handoff::incumbent::IncumbentSide;
 
-impl Takeover<'_> {
-    /// Records the successor, so that whoever has to end this lineage knows of it, and hands over. `None`: all went well.
+impl IncumbentSide<'_> {
+    /// Records the successor, so that whoever has to end this lineage knows of it, and shares lease and sockets. `None`: all went well.
     pub(super) fn share(&mut self) -> Option<IncumbentEvent> {
         let ownership = &self.context.ownership;
         let successor = self.successor.identity().clone();
@@ -29,7 +29,7 @@ impl Takeover<'_> {
         });
         fault::reach(Point::IncumbentPrepared);
         if let Err(error) = recorded {
-            self.say(&format!("failed to {}", causes::in_one_line(&error)));
+            self.note_why(&format!("failed to {}", causes::in_one_line(&error)));
             return Some(IncumbentEvent::Lost);
         }
         let Some(lease) = ownership.lease() else { return Some(IncumbentEvent::Lost) };
@@ -43,15 +43,15 @@ impl Takeover<'_> {
         sent.err().map(|error| self.lost(&error))
     }
 
+    /// Has the app stop serving and pack its state.
     pub(super) fn quiesce(&mut self) -> IncumbentEvent {
         fault::reach(Point::IncumbentCommitted);
         let limit = self.context.ownership.handshake.spec.end_budget();
         self.context.status.makes_room(&self.context.ownership.handshake.spec);
         let until = Deadline::start(limit);
-        let asked =
-            calling::call(self.context, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
+        let asked = call(self.context, limit.saturating_add(OVERRUN), move |hooks| hooks.quiesce(until));
         if self.context.status.is_stopping() {
-            self.say("the worker was asked to end");
+            self.note_why("the worker was asked to end");
             return IncumbentEvent::StopAsked;
         }
         match asked {
@@ -64,11 +64,11 @@ impl Takeover<'_> {
                 // The successor is not to blame, and ends by itself when it hears of it.
                 self.aborted = self.link.send(&Answer::refused(why.clone()), &[]).is_ok();
                 self.blameless = true;
-                self.say(&why);
+                self.note_why(&why);
                 IncumbentEvent::NotQuiesced
             }
             None => {
-                self.say("the app that was to make room did not answer");
+                self.note_why("the app that was to make room did not answer");
                 IncumbentEvent::Stuck
             }
         }

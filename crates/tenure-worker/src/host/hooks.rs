@@ -1,19 +1,18 @@
 //! How a host makes room for another worker, and comes back: between the thread of the takeover and the host's own loop.
 //!
-//! The thread of the takeover leaves a word at the desk and waits, for a bounded time; the loop hears it like anything else,
-//! does it in its own order, and answers. There is never more than one word: a later one puts an earlier one aside.
+//! The thread of the takeover sends a request and waits for its answer, for a bounded time. The loop takes the request like any
+//! other event and answers when it has carried it out. Only the last request counts: whoever made an earlier one has given up.
 
 use std::io;
-use std::os::fd::BorrowedFd;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
 use tenure_sys::discard::best_effort;
-use tenure_sys::wake::Waker;
 
 use crate::handoff::hand_over::{Back, HandOver};
+use crate::mailbox::{Mailbox, MailboxSender};
 
 /// Longest wait for the beginning of a start: 10 s for the reading of a large build, and what the loop may be busy with
 /// before it, twice over.
@@ -21,58 +20,50 @@ const COMES_BACK: Duration = Duration::from_secs(20);
 
 /// What a host is asked.
 #[derive(Debug)]
-pub(super) enum HostQuery {
+pub(super) enum HandoffRequest {
     /// End the program and whatever belongs to it, by then.
     MakeRoom(Deadline),
     /// Start it again; the text says why the other worker failed.
     ComeBack(String),
 }
 
-struct HandoffMessage {
-    word: HostQuery,
-    reply: Sender<Result<(), String>>,
-}
+type Reply = Sender<Result<(), String>>;
 
 /// The host's side.
-pub(super) struct HandoffMailbox {
-    arrived: Receiver<HandoffMessage>,
-    waker: Arc<Waker>,
+pub(super) struct HandoffRequests {
+    mailbox: Mailbox<(HandoffRequest, Reply)>,
     /// Who waits for an answer.
-    waiting: Option<Sender<Result<(), String>>>,
+    waiting: Option<Reply>,
     /// Room was asked for, by then, and nobody has called back.
     room_by: Option<Deadline>,
 }
 
 /// The side of the takeover.
-pub(super) struct HandoffHooks {
-    letters: Sender<HandoffMessage>,
-    waker: Arc<Waker>,
-}
+pub(super) struct HandoffHooks(MailboxSender<(HandoffRequest, Reply)>);
 
-/// A desk, and the hooks by which it is reached.
-pub(super) fn open() -> io::Result<(HandoffMailbox, HandoffHooks)> {
-    let (letters, arrived) = mpsc::channel();
-    let waker = Arc::new(Waker::new()?);
-    let mailbox = HandoffMailbox { arrived, waker: Arc::clone(&waker), waiting: None, room_by: None };
-    Ok((mailbox, HandoffHooks { letters, waker }))
-}
-
-impl HandoffMailbox {
-    /// Readable when a word has arrived.
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.waker.as_fd()
+impl HandoffRequests {
+    pub(super) fn new() -> io::Result<Self> {
+        Ok(Self { mailbox: Mailbox::new()?, waiting: None, room_by: None })
     }
 
-    /// Takes the last word that has arrived; whoever left it waits for [`Self::answer`].
-    pub(super) fn take(&mut self) -> Option<HostQuery> {
-        // Down first: what is sent from here on puts it up again.
-        self.waker.drain();
-        let HandoffMessage { word, reply } = self.arrived.try_iter().last()?;
+    /// The hooks through which a takeover reaches this host.
+    pub(super) fn hooks(&self) -> HandoffHooks {
+        HandoffHooks(self.mailbox.sender())
+    }
+
+    /// Readable when a request has arrived.
+    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
+        self.mailbox.as_fd()
+    }
+
+    /// Takes the last request that has arrived; whoever made it waits for [`Self::answer`].
+    pub(super) fn take(&mut self) -> Option<HandoffRequest> {
+        let (request, reply) = self.mailbox.take().last()?;
         self.waiting = Some(reply);
-        if let HostQuery::MakeRoom(until) = &word {
+        if let HandoffRequest::MakeRoom(until) = &request {
             self.room_by = Some(*until);
         }
-        Some(word)
+        Some(request)
     }
 
     /// When the room has to be there that was asked for; `None` while the program may serve.
@@ -80,7 +71,7 @@ impl HandoffMailbox {
         self.room_by
     }
 
-    /// The program serves, or is about to: nobody has asked for room any more.
+    /// The program serves, or is about to: nobody asks for room any more.
     pub(super) fn is_back(&mut self) {
         self.room_by = None;
     }
@@ -95,11 +86,10 @@ impl HandoffMailbox {
 }
 
 impl HandoffHooks {
-    fn ask(&self, word: HostQuery, within: Duration) -> Result<(), String> {
+    fn ask(&self, request: HandoffRequest, within: Duration) -> Result<(), String> {
         let (reply, replied) = mpsc::channel();
         let ended = || "its host is at its end".to_owned();
-        self.letters.send(HandoffMessage { word, reply }).map_err(|_| ended())?;
-        self.waker.wake();
+        self.0.send((request, reply)).map_err(|_| ended())?;
         match replied.recv_timeout(within) {
             Ok(answer) => answer,
             Err(RecvTimeoutError::Timeout) => Err("its host did not answer in time".to_owned()),
@@ -111,12 +101,12 @@ impl HandoffHooks {
 impl HandOver for HandoffHooks {
     /// A program has nothing to pack: what it keeps is in its own store.
     fn quiesce(&mut self, until: Deadline) -> Result<Vec<u8>, String> {
-        self.ask(HostQuery::MakeRoom(until), until.remaining()).map(|()| Vec::new())
+        self.ask(HandoffRequest::MakeRoom(until), until.remaining()).map(|()| Vec::new())
     }
 
     /// The host has never let go of its listeners; those that come back are the same.
     fn resume(&mut self, back: Back) -> Result<(), String> {
-        self.ask(HostQuery::ComeBack(back.why), COMES_BACK)
+        self.ask(HandoffRequest::ComeBack(back.why), COMES_BACK)
     }
 }
 
@@ -134,51 +124,57 @@ mod tests {
         Back { state: Vec::new(), generation: 3, listeners: Vec::new(), why: "it died".to_owned() }
     }
 
-    fn heard(mailbox: &mut HandoffMailbox) -> HostQuery {
-        poll::wait(&mut [Interest::new(mailbox.as_fd(), Readiness::Read)], Some(LONG)).expect("a wait");
-        mailbox.take().expect("a word")
+    fn requests() -> (HandoffRequests, HandoffHooks) {
+        let requests = HandoffRequests::new().expect("a mailbox");
+        let hooks = requests.hooks();
+        (requests, hooks)
+    }
+
+    fn next(requests: &mut HandoffRequests) -> HandoffRequest {
+        poll::wait(&mut [Interest::new(requests.as_fd(), Readiness::Read)], Some(LONG)).expect("a wait");
+        requests.take().expect("a request")
     }
 
     #[test]
     fn who_asks_waits_for_the_answer_of_the_loop() {
-        let (mut mailbox, mut hooks) = open().expect("a desk");
+        let (mut requests, mut hooks) = requests();
         let asks = thread::spawn(move || (hooks.quiesce(Deadline::start(LONG)), hooks.resume(back())));
-        assert!(matches!(heard(&mut mailbox), HostQuery::MakeRoom(_)));
-        assert!(mailbox.room_by().is_some());
-        mailbox.answer(Ok(()));
-        assert!(matches!(heard(&mut mailbox), HostQuery::ComeBack(why) if why == "it died"));
-        assert!(mailbox.room_by().is_some(), "until it is back");
-        mailbox.answer(Err("its files have changed".to_owned()));
+        assert!(matches!(next(&mut requests), HandoffRequest::MakeRoom(_)));
+        assert!(requests.room_by().is_some());
+        requests.answer(Ok(()));
+        assert!(matches!(next(&mut requests), HandoffRequest::ComeBack(why) if why == "it died"));
+        assert!(requests.room_by().is_some(), "until it is back");
+        requests.answer(Err("its files have changed".to_owned()));
         let told = asks.join().expect("both were answered");
         assert_eq!(told, (Ok(Vec::new()), Err("its files have changed".to_owned())));
     }
 
     #[test]
     fn a_host_that_does_not_answer_or_ends_keeps_nobody_waiting() {
-        let (mut mailbox, mut hooks) = open().expect("a desk");
+        let (mut requests, mut hooks) = requests();
         let late = hooks.quiesce(Deadline::start(Duration::ZERO));
         assert_eq!(late, Err("its host did not answer in time".to_owned()));
         let asks = thread::spawn(move || (hooks.resume(back()), hooks.resume(back())));
-        assert!(matches!(heard(&mut mailbox), HostQuery::MakeRoom(_) | HostQuery::ComeBack(_)));
-        drop(mailbox);
+        assert!(matches!(next(&mut requests), HandoffRequest::MakeRoom(_) | HandoffRequest::ComeBack(_)));
+        drop(requests);
         let (waited, late) = asks.join().expect("both were answered");
         assert_eq!(waited, Err("its host is at its end".to_owned()));
         assert_eq!(late, waited);
     }
 
     #[test]
-    fn a_later_word_puts_an_earlier_one_aside() {
-        let (mut mailbox, mut hooks) = open().expect("a desk");
+    fn a_later_request_puts_an_earlier_one_aside() {
+        let (mut requests, mut hooks) = requests();
         assert!(hooks.quiesce(Deadline::start(Duration::ZERO)).is_err());
         let comes = thread::spawn(move || hooks.resume(back()));
-        let mut word = heard(&mut mailbox);
-        if matches!(word, HostQuery::MakeRoom(_)) {
-            word = heard(&mut mailbox);
+        let mut request = next(&mut requests);
+        if matches!(request, HandoffRequest::MakeRoom(_)) {
+            request = next(&mut requests);
         }
-        assert!(matches!(word, HostQuery::ComeBack(_)));
-        mailbox.is_back();
-        mailbox.answer(Ok(()));
+        assert!(matches!(request, HandoffRequest::ComeBack(_)));
+        requests.is_back();
+        requests.answer(Ok(()));
         assert_eq!(comes.join().expect("it was answered"), Ok(()));
-        assert!(mailbox.room_by().is_none());
+        assert!(requests.room_by().is_none());
     }
 }
