@@ -30,15 +30,15 @@ use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
 
-use crate::host::check::Inquiry;
 use crate::host::output::{Output, OutputLog};
 use crate::host::program::{Program, Slot};
+use crate::host::readiness::Inquiry;
 use crate::kit::worker::{Standby, Worker};
 use crate::lack;
 use crate::mailbox::Mailbox;
 
 mod actions;
-pub mod check;
+mod command;
 mod end_record;
 mod events;
 mod hooks;
@@ -46,15 +46,15 @@ mod last_good;
 pub mod output;
 mod preflight;
 pub mod program;
-mod ready_pipe;
+pub mod readiness;
 mod relay;
 pub(crate) mod resources;
 pub mod shim;
+mod variables;
 
 use end_record::ProgramEnd;
 use hooks::HandoffRequests;
 use last_good::LastGood;
-use ready_pipe::ReadyPipe;
 use resources::{ResourceError, Resources};
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
@@ -154,7 +154,6 @@ struct Run {
     /// Its shim has said that it runs; until then only the shim is asked.
     runs: bool,
     output: Option<Output>,
-    ready: Option<ReadyPipe>,
     inquiry: Option<Inquiry>,
 }
 

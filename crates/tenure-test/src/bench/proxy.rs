@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
-use tenure_worker::host::check::{CheckResult, CheckTarget, Inquiry, ProgramCheck};
+use tenure_worker::host::readiness::{CheckResult, CheckTarget, Inquiry, TcpCheck};
 
 use crate::sandbox::{Call, Running, Sandbox};
 
@@ -106,7 +106,7 @@ impl Peer {
         let running = call.start();
         let pid = running.child().pid();
         let (told, heard) = std::sync::mpsc::channel();
-        let check = ProgramCheck::Tcp(CheckTarget { address, tree: Some(pid) });
+        let check = Box::new(TcpCheck(CheckTarget { address, tree: Some(pid) }));
         let inquiry = Inquiry::until_answered(check, move |finding| drop(told.send(finding)));
         assert_eq!(heard.recv(), Ok(CheckResult::Passed), "it listens");
         drop(inquiry);

@@ -1,6 +1,5 @@
 //! What a host does: one arm for each action of the machine, carried out in the order in which the machine gives them.
 
-use std::fs::File;
 use std::time::Duration;
 
 use tenure_core::causes;
@@ -8,27 +7,21 @@ use tenure_core::deadline::Deadline;
 use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
 use tenure_core::protocol::ends::{self, EndKind};
 use tenure_core::protocol::wire::AppState;
-use tenure_core::spec::{KILL_GRACE, Ready};
+use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
 use tenure_core::store::logs;
 use tenure_sys::discard::best_effort;
 
-use crate::host::check::{CheckResult, Inquiry, Pace};
 use crate::host::output::{Output, OutputListener, Said};
 use crate::host::program::{self, Slot};
+use crate::host::readiness::{CheckResult, Inquiry, Pace};
 use crate::mailbox::{Mailbox, MailboxSender};
 
-use super::ready_pipe::ReadyPipe;
 use super::resources::Resources;
 use super::{Host, Run};
 
 /// Name of the check that repeats while the program runs.
 const HEALTH: &str = "health";
-
-/// How long a program whose readiness nobody tells must have run to count as ready. One that cannot start (a wrong
-/// argument, a missing module, a taken port) ends within tens of milliseconds, interpreters included; a spec that names its
-/// readiness is told sooner and better.
-const SETTLED: Duration = Duration::from_millis(200);
 
 /// Name of the check that says whether output is written down.
 const LOG: &str = "log";
@@ -146,10 +139,7 @@ impl Host {
         let cannot = SupervisorEvent::CannotRun;
         self.resources.renumber(self.worker.generation());
         self.resources.prepare_addresses().map_err(|error| cannot(fragment(&error)))?;
-        if let Some(notify) = &self.resources.notify {
-            // What the last one said is not about this one.
-            drop(notify.read());
-        }
+        self.resources.readiness.begin();
         self.worker.begin_again();
         let mailbox =
             Mailbox::new().map_err(|error| cannot(format!("failed to open the start's mailbox: {error}")))?;
@@ -164,7 +154,7 @@ impl Host {
         let output = Output::begin(
             started.output,
             log,
-            self.resources.pattern.clone(),
+            self.resources.readiness.line_search(),
             self.listener(mailbox.sender()),
         );
         let output = match output {
@@ -176,8 +166,10 @@ impl Host {
                 None
             }
         };
-        let ready = started.ready.map(|pipe| ReadyPipe::new(File::from(pipe)));
-        Ok(Run { program: started.program, made, mailbox, runs: false, output, ready, inquiry: None })
+        if let Some(pipe) = started.ready {
+            self.resources.readiness.take_pipe(pipe);
+        }
+        Ok(Run { program: started.program, made, mailbox, runs: false, output, inquiry: None })
     }
 
     fn listener(&self, sender: MailboxSender<SupervisorEvent>) -> OutputListener {
@@ -200,13 +192,13 @@ impl Host {
             let late = SupervisorEvent::NeverReady(format!("program was not ready within {limit}"));
             self.alarm = Some((Deadline::start(limit.duration()), late));
         }
-        let readiness = self.resources.spec.readiness();
-        if readiness == Ready::Up {
-            self.alarm = Some((Deadline::start(SETTLED), SupervisorEvent::Ready));
+        if let Some(time) = self.resources.readiness.counts_after() {
+            self.alarm = Some((Deadline::start(time), SupervisorEvent::Ready));
             return;
         }
         let Some(run) = &mut self.run else { return };
-        let Some(check) = self.resources.check(&readiness, run.program.shim()) else { return };
+        let program = self.resources.checked(run.program.shim());
+        let Some(check) = self.resources.readiness.check(&program) else { return };
         let sender = run.mailbox.sender();
         let asked = Inquiry::until_answered(check, move |result| {
             best_effort(sender.send(match result {
@@ -226,7 +218,9 @@ impl Host {
     /// Checks the program's health from now on, where the spec says how.
     fn watch_health(&mut self) {
         let (Some(run), Some(health)) = (&mut self.run, &self.resources.spec.health) else { return };
-        let Some(check) = self.resources.check(&health.check, run.program.shim()) else { return };
+        let program = self.resources.checked(run.program.shim());
+        let check = self.resources.health.as_ref().and_then(|kind| kind.check(&program));
+        let Some(check) = check else { return };
         let pace = Pace { interval: health.interval.duration(), timeout: health.timeout.duration() };
         let sender = run.mailbox.sender();
         let watched = Inquiry::repeated(check, pace, move |result| {

@@ -14,13 +14,12 @@ use tenure_core::store::paths::file;
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 
-use crate::host::check::NotifyMessage;
 use crate::host::output::Output;
 use crate::host::program::ShimReport;
+use crate::host::readiness::ReadinessMessage;
 
 use super::Host;
 use super::hooks::HandoffRequest;
-use super::ready_pipe::{ReadyPipe, ReadyWord};
 
 /// What is waited for. The order is that in which events are passed on: a program's end before a check that it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -29,8 +28,7 @@ enum EventSource {
     Incumbent,
     Handoff,
     Shim,
-    Ready,
-    Notify,
+    Readiness,
     Mailbox,
 }
 
@@ -61,7 +59,7 @@ impl Host {
     }
 
     fn sources(&self) -> Vec<(EventSource, BorrowedFd<'_>)> {
-        let mut sources = Vec::with_capacity(7);
+        let mut sources = Vec::with_capacity(6);
         if !self.stop_seen {
             sources.push((EventSource::Stop, self.worker.stop_signal()));
         }
@@ -71,9 +69,7 @@ impl Host {
         sources.push((EventSource::Shim, run.program.link()));
         // A program can tell that it is ready before its shim has told that it runs; its word waits until then.
         if run.runs {
-            sources.extend(run.ready.as_ref().map(|ready| (EventSource::Ready, ready.as_fd())));
-            sources
-                .extend(self.resources.notify.as_ref().map(|notify| (EventSource::Notify, notify.as_fd())));
+            sources.extend(self.resources.readiness.as_fd().map(|fd| (EventSource::Readiness, fd)));
             sources.push((EventSource::Mailbox, run.mailbox.as_fd()));
         }
         sources
@@ -88,8 +84,7 @@ impl Host {
             EventSource::Incumbent => self.take_scope().into_iter().collect(),
             EventSource::Handoff => self.handoff_event().into_iter().collect(),
             EventSource::Shim => self.shim_events(),
-            EventSource::Ready => self.ready_events(),
-            EventSource::Notify => self.notify_events(),
+            EventSource::Readiness => self.readiness_events(),
             EventSource::Mailbox => self.run.iter().flat_map(|run| run.mailbox.take()).collect(),
         }
     }
@@ -200,37 +195,19 @@ impl Host {
         SupervisorEvent::TreeGone
     }
 
-    fn ready_events(&mut self) -> Vec<SupervisorEvent> {
-        let Some(run) = &mut self.run else { return Vec::new() };
+    fn readiness_events(&mut self) -> Vec<SupervisorEvent> {
         let mut events = Vec::new();
-        for word in run.ready.as_mut().map(ReadyPipe::read).unwrap_or_default() {
-            match word {
-                ReadyWord::Version(said) => self.resources.tell_version(&said),
-                ReadyWord::Ready => {
-                    run.ready = None;
-                    events.push(SupervisorEvent::Ready);
-                }
-                ReadyWord::Silent => {
+        for message in self.resources.readiness.read() {
+            match message {
+                ReadinessMessage::Ready => events.push(SupervisorEvent::Ready),
+                // Told now, and readiness later: whoever learns of that knows the version.
+                ReadinessMessage::Version(said) => self.resources.tell_version(&said),
+                ReadinessMessage::Status(status) => self.resources.status.check("notify", true, status),
+                ReadinessMessage::Silent => {
                     // Most often it has ended, and its shim tells how in a moment.
-                    run.ready = None;
                     let reason = "the program closed its readiness descriptor without a word";
                     self.resources.status.set(AppState::Booting, Some(reason.to_owned()));
                 }
-            }
-        }
-        events
-    }
-
-    fn notify_events(&mut self) -> Vec<SupervisorEvent> {
-        let notices =
-            self.resources.notify.as_ref().map(crate::host::check::NotifySocket::read).unwrap_or_default();
-        let mut events = Vec::new();
-        for notice in notices {
-            match notice {
-                NotifyMessage::Ready => events.push(SupervisorEvent::Ready),
-                // Told now, and readiness later: whoever hears of that knows the version.
-                NotifyMessage::Version(said) => self.resources.tell_version(&said),
-                NotifyMessage::Status(status) => self.resources.status.check("notify", true, status),
             }
         }
         events

@@ -10,7 +10,6 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
-use regex_lite::Regex;
 use tenure_core::spec::Logs;
 use tenure_core::store::logs;
 use tenure_core::store::paths::{StateDir, file};
@@ -20,13 +19,11 @@ use tenure_sys::pipe;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
+use crate::host::readiness::LineSearch;
 use crate::logs as rotation;
 
 /// Bytes taken at once: what a pipe's writer can have put there atomically, four times.
 const CHUNK: usize = 16 * 1024;
-
-/// Longest line that is looked at; the rest of a longer one is only written down.
-const LONGEST_LINE: usize = 8 * 1024;
 
 /// Chunks that are still read once nobody should be left: 1 MiB, the most that an unprivileged pipe holds.
 const LAST_CHUNKS: usize = 64;
@@ -129,16 +126,16 @@ pub struct Output {
 pub type OutputListener = Box<dyn FnMut(Said) + Send>;
 
 impl Output {
-    /// Reads `output` into `log` from now on, looking for `pattern`.
+    /// Reads `output` into `log` from now on, with what `search` looks for.
     pub fn begin(
         output: OwnedFd,
         log: OutputLog,
-        pattern: Option<Regex>,
+        search: Option<LineSearch>,
         tell: OutputListener,
     ) -> io::Result<Self> {
         pipe::set_nonblocking(output.as_fd(), true)?;
         let over = Arc::new(Waker::new()?);
-        let mut reader = OutputReader { log, search: pattern.map(Search::new), tell };
+        let mut reader = OutputReader { log, search, tell };
         let theirs = Arc::clone(&over);
         let reader =
             thread::Builder::new().name("tenure-output".to_owned()).stack_size(STACK).spawn(move || {
@@ -159,7 +156,7 @@ impl Output {
 
 struct OutputReader {
     log: OutputLog,
-    search: Option<Search>,
+    search: Option<LineSearch>,
     tell: OutputListener,
 }
 
@@ -208,40 +205,12 @@ impl OutputReader {
     }
 }
 
-/// Looks for a line, over the borders of chunks.
-struct Search {
-    pattern: Regex,
-    line: Vec<u8>,
-}
-
-impl Search {
-    fn new(pattern: Regex) -> Self {
-        Self { pattern, line: Vec::new() }
-    }
-
-    fn finds_in(&mut self, bytes: &[u8]) -> bool {
-        let mut pieces = bytes.split(|&byte| byte == b'\n').peekable();
-        while let Some(piece) = pieces.next() {
-            let room = LONGEST_LINE.saturating_sub(self.line.len());
-            self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
-            // The last piece has no end yet.
-            if pieces.peek().is_some() {
-                let found = self.pattern.is_match(&String::from_utf8_lossy(&self.line));
-                self.line.clear();
-                if found {
-                    return true;
-                }
-            }
-        }
-        false
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::PermissionsExt;
     use std::sync::mpsc;
 
+    use regex_lite::Regex;
     use tenure_core::spec::amount::Size;
 
     use super::*;
@@ -293,30 +262,13 @@ mod tests {
     }
 
     #[test]
-    fn a_line_is_found_over_the_border_of_two_chunks() {
-        let mut search = Search::new(Regex::new("^listening on [0-9]+$").expect("a pattern"));
-        assert!(!search.finds_in(b"starting\nlisten"));
-        assert!(!search.finds_in(b"ing on 80"));
-        assert!(search.finds_in(b"80\nserved\n"));
-    }
-
-    #[test]
-    fn a_line_without_end_is_bounded() {
-        let mut search = Search::new(Regex::new("never").expect("a pattern"));
-        for _ in 0..100 {
-            assert!(!search.finds_in(&[b'x'; 1000]));
-        }
-        assert!(search.line.len() <= LONGEST_LINE);
-    }
-
-    #[test]
     fn output_is_read_to_its_end_and_readiness_is_told_once() {
         let (root, _state, log) = sandbox(4096, 1);
         let (read, write) = pipe::pipe().expect("a pipe");
         let (told, heard) = mpsc::channel();
-        let pattern = Regex::new("ready").expect("a pattern");
+        let search = LineSearch::new(Regex::new("ready").expect("a pattern"));
         let tell = Box::new(move |said| drop(told.send(said)));
-        let output = Output::begin(read, log, Some(pattern), tell).expect("a thread");
+        let output = Output::begin(read, log, Some(search), tell).expect("a thread");
         let mut write = File::from(write);
         write.write_all(b"ready\nready\n").expect("room");
         assert_eq!(heard.recv(), Ok(Said::Matched));

@@ -3,24 +3,19 @@
 //! It runs as a check does, with the program's directory and environment and without listeners, and what it says goes to
 //! the worker's own log. Nothing of it is left when this returns: it carries the mark that the program will carry.
 
-use std::ffi::OsString;
-
 use tenure_core::causes;
 use tenure_core::deadline::Deadline;
 use tenure_core::launch::handshake::Handshake;
 use tenure_core::launch::orphans;
 use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
-use tenure_core::spec::{KILL_GRACE, Spec, program as resolver};
+use tenure_core::spec::{KILL_GRACE, Spec};
 use tenure_core::store::paths::StateDir;
-use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
-use tenure_sys::process::Signal;
-use tenure_sys::spawn::{self, Child, Launch, Stream};
-use tenure_sys::tree;
+use tenure_sys::spawn::Stream;
 
-use crate::host::program::{self, Surroundings};
-
+use super::command::{Command, NotStarted};
 use super::resources;
+use super::variables::{self, Surroundings};
 
 /// The environment of the program that `handshake` wants, as far as it is known before there are listeners.
 pub(super) fn variables(handshake: &Handshake) -> Vec<(String, String)> {
@@ -33,10 +28,9 @@ pub(super) fn variables(handshake: &Handshake) -> Vec<(String, String)> {
         generation: handshake.generation,
         endpoints: &[],
         listeners: &[],
-        ready_pipe: false,
-        notify: None,
+        readiness: None,
     };
-    program::variables(resources::own_variables(), &told)
+    variables::variables(resources::own_variables(), &told)
 }
 
 /// Runs the preflight of `spec`, where it has one, until `limit`. An error is a fragment that names the command.
@@ -44,18 +38,19 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     if spec.preflight.is_empty() {
         return Ok(());
     }
-    let shown = spec.preflight.join(" ");
-    let child = start(spec, variables).map_err(|why| format!("`{shown}`: {why}"))?;
+    let (words, cwd) = (spec.preflight.clone(), spec.cwd.clone());
+    let command = Command { words, cwd, variables: variables.to_vec(), umask: tenure_core::umask(spec) };
+    let shown = command.shown();
+    let child =
+        command.start(Stream::Inherit).map_err(|NotStarted { why, .. }| format!("`{shown}`: {why}"))?;
     let mut ended = [Interest::new(child.handle().as_fd(), Readiness::Read)];
     let in_time = poll::wait(&mut ended, Some(limit.remaining())).is_ok() && ended[0].ready();
     if !in_time {
-        // It leads a group of its own and was not waited for, so the group is its own.
-        best_effort(tree::signal_group(child.handle(), Signal::Kill));
+        Command::kill_group(&child);
     }
     // One in an uninterruptible sleep is not waited for: it ends with its device.
     let status = child.wait_within(KILL_GRACE);
-    let left =
-        variables.iter().find(|(name, _)| name == COOKIE_VARIABLE).map(|(_, cookie)| orphans::sweep(cookie));
+    let left = variables::value(variables, COOKIE_VARIABLE).map(orphans::sweep);
     match status {
         Ok(_) if !in_time => Err(format!("`{shown}` did not end in time")),
         Ok(Some(status)) if !status.success() => Err(format!("`{shown}` ended with {status}")),
@@ -68,28 +63,11 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     }
 }
 
-fn start(spec: &Spec, variables: &[(String, String)]) -> Result<Child, String> {
-    let path = variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
-    let name = spec.preflight.first().map_or("", String::as_str);
-    let program = resolver::resolve(name, &spec.cwd, path).map_err(|error| causes::in_one_line(&error))?;
-    let args: Vec<OsString> = spec.preflight.iter().skip(1).map(OsString::from).collect();
-    let env: Vec<(OsString, OsString)> =
-        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
-    let launch = Launch {
-        args: &args,
-        env: &env,
-        stdout: Stream::Inherit,
-        stderr: Stream::Inherit,
-        session: true,
-        umask: Some(tenure_core::umask(spec)),
-        ..Launch::new(&program, &spec.cwd)
-    };
-    spawn::child(&launch).map_err(|error| causes::in_one_line(&error))
-}
-
 #[cfg(test)]
 mod tests {
     use std::time::Duration;
+
+    use tenure_sys::tree;
 
     use super::*;
 

@@ -26,15 +26,14 @@ use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
 use crate::host::shim::{self, LONGEST_MESSAGE, Release, ShimEvent, ShimRequest};
+use crate::host::variables;
 
 use error::failed;
 
 mod error;
 pub(crate) mod tree_lock;
-mod variables;
 
 pub use error::{ProgramError, Slot};
-pub use variables::{READY_VARIABLE, Surroundings, set_generation, set_variable, variables};
 
 /// What is started: the same for every start of one host.
 #[derive(Debug, Clone)]
@@ -151,7 +150,7 @@ pub fn start(
 }
 
 fn release(plan: &ProgramPlan, listens: bool) -> Result<Release, ProgramError> {
-    let path = plan.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str());
+    let path = variables::value(&plan.variables, "PATH");
     let name = plan.command.first().map_or("", String::as_str);
     Ok(Release {
         program: resolver::resolve(name, &plan.cwd, path).map_err(ProgramError::Missing)?,

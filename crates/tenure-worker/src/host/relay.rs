@@ -18,7 +18,7 @@ use tenure_core::store::paths::StateDir;
 use tenure_proxy::{DrainRemainder, Proxy};
 use tenure_sys::{process, socket, tree};
 
-use crate::host::check::{CheckResult, CheckTarget, Inquiry, ProgramCheck};
+use crate::host::readiness::{CheckResult, CheckTarget, Inquiry, TcpCheck};
 use crate::status::Status;
 
 /// Name of the check that says whether the program takes its clients.
@@ -186,12 +186,12 @@ impl SharedRelay {
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));
-        let check = ProgramCheck::Tcp(CheckTarget { address: *address, tree: Some(opening.tree) });
+        let check = TcpCheck(CheckTarget { address: *address, tree: Some(opening.tree) });
         let (weak, opening) = (Weak::clone(weak), opening.clone());
         let mut told = None;
-        let asked = Inquiry::until_passed(check, move |finding| {
+        let asked = Inquiry::until_passed(Box::new(check), move |result| {
             let Some(shared) = weak.upgrade() else { return };
-            match finding {
+            match result {
                 CheckResult::Passed => {
                     shared.status.forget_check(PROXY);
                     Self::open(&shared, opening.clone());

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
-use regex_lite::Regex;
 use tenure_core::launch::listen::{self, ListenError};
 use tenure_core::launch::version;
 use tenure_core::protocol::wire::{Asker, Endpoint};
@@ -11,13 +10,14 @@ use tenure_core::spec::{ListenMode, Ready, Spec, scope};
 use tenure_core::store::paths::{PathsError, StateDir};
 use tenure_sys::discard::best_effort;
 
-use crate::host::check::{CheckTarget, Command, NotifySocket, ProgramCheck};
-use crate::host::program::{self, ProgramPlan, Surroundings};
+use crate::host::program::ProgramPlan;
+use crate::host::readiness::{self, CheckTarget, CheckedProgram, ReadinessError, ReadinessKind};
 use crate::kit::worker::Worker;
 use crate::status::Status;
 
 use super::last_good::LastGood;
 use super::relay::ProxiedListeners;
+use super::variables::{self, Surroundings};
 
 /// Everything that stays the same between two starts.
 pub(super) struct Resources {
@@ -29,8 +29,9 @@ pub(super) struct Resources {
     pub(super) listeners: Vec<OwnedFd>,
     pub(super) plan: ProgramPlan,
     pub(super) relay: ProxiedListeners,
-    pub(super) pattern: Option<Regex>,
-    pub(super) notify: Option<NotifySocket>,
+    pub(super) readiness: Box<dyn ReadinessKind>,
+    /// What is asked for its health.
+    pub(super) health: Option<Box<dyn ReadinessKind>>,
     pub(super) own: Asker,
 }
 
@@ -40,15 +41,9 @@ pub(super) enum ResourceError {
     /// Its directory cannot be opened again.
     #[error("begin to host the program")]
     State(#[source] PathsError),
-    /// The pattern of `ready.log` is none.
-    #[error("read {pattern:?} as a pattern for lines of the output")]
-    Pattern {
-        /// As the spec has it.
-        pattern: String,
-        /// What is wrong with it.
-        #[source]
-        source: regex_lite::Error,
-    },
+    /// Its readiness cannot be found out.
+    #[error(transparent)]
+    Readiness(ReadinessError),
     /// A descriptor cannot be had.
     #[error("open {what}")]
     Io {
@@ -88,24 +83,20 @@ impl Resources {
         let mut names = handshake.listeners;
         names.retain(|name| !relay.keeps(name));
         let listeners = names.iter().filter_map(|name| worker.take_listener(name)).collect();
-        let readiness = spec.readiness();
-        let notify = match readiness {
-            Ready::Notify => {
-                Some(NotifySocket::bind(&state, handshake.generation).map_err(failed("the notify socket"))?)
-            }
-            Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Log(_) | Ready::Fd => None,
+        let open = |ready: &Ready| {
+            readiness::open(ready, &state, handshake.generation).map_err(ResourceError::Readiness)
         };
+        let readiness = open(&spec.readiness())?;
+        let health = spec.health.as_ref().map(|health| open(&health.check)).transpose()?;
         let cookie = scope::program_cookie(&state.id(), handshake.generation);
-        let ready_pipe = readiness == Ready::Fd;
         let surroundings = Surroundings {
             cookie: &cookie,
             generation: handshake.generation,
             endpoints: worker.endpoints(),
             listeners: &names,
-            ready_pipe,
-            notify: notify.as_ref().and_then(|notify| notify.told().to_str()),
+            readiness: Some(readiness.as_ref()),
         };
-        let variables = program::variables(own_variables(), &surroundings);
+        let variables = variables::variables(own_variables(), &surroundings);
         let plan = ProgramPlan {
             command: spec.command.clone(),
             cwd: spec.cwd.clone(),
@@ -114,10 +105,9 @@ impl Resources {
             umask: tenure_core::umask(&spec),
             nofile: handshake.nofile,
             stop: spec.stop.clone(),
-            ready_pipe,
+            ready_pipe: readiness.wants_pipe(),
         };
         Ok(Self {
-            pattern: pattern(&readiness)?,
             status: worker.status(),
             generation: handshake.generation,
             endpoints: worker.endpoints().to_vec(),
@@ -127,22 +117,18 @@ impl Resources {
             listeners,
             plan,
             relay,
-            notify,
+            readiness,
+            health,
         })
     }
 
-    /// The check of `ready` for the tree below `shim`; `None` where readiness is told and not asked.
-    pub(super) fn check(&self, ready: &Ready, shim: u32) -> Option<ProgramCheck> {
-        match ready {
-            Ready::Http(path) => Some(ProgramCheck::Http { target: self.target(shim)?, path: path.clone() }),
-            Ready::Tcp => self.target(shim).map(ProgramCheck::Tcp),
-            Ready::Exec(words) => {
-                let told = |name: &str| name.starts_with("LISTEN_") || name == program::READY_VARIABLE;
-                let variables = self.plan.variables.iter().filter(|(name, _)| !told(name)).cloned().collect();
-                let (words, cwd) = (words.clone(), self.spec.cwd.clone());
-                Some(ProgramCheck::Exec(Command { words, cwd, variables, umask: self.plan.umask }))
-            }
-            Ready::Up | Ready::Log(_) | Ready::Notify | Ready::Fd => None,
+    /// What a check needs to know of the program whose tree is below `shim`.
+    pub(super) fn checked(&self, shim: u32) -> CheckedProgram<'_> {
+        CheckedProgram {
+            target: self.target(shim),
+            cwd: &self.plan.cwd,
+            variables: &self.plan.variables,
+            umask: self.plan.umask,
         }
     }
 
@@ -161,7 +147,7 @@ impl Resources {
         if self.generation != generation {
             self.generation = generation;
             self.plan.cookie = scope::program_cookie(&self.state.id(), generation);
-            program::set_generation(&mut self.plan.variables, generation, &self.plan.cookie);
+            variables::set_generation(&mut self.plan.variables, generation, &self.plan.cookie);
         }
     }
 
@@ -176,7 +162,7 @@ impl Resources {
     }
 
     fn path(&self) -> Option<&str> {
-        self.plan.variables.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.as_str())
+        variables::value(&self.plan.variables, "PATH")
     }
 
     /// Sees to the addresses of the next start: those that the program is to bind itself must be free, and the ports that
@@ -188,7 +174,7 @@ impl Resources {
             listen::expect_free(name, address).map_err(AddressError::Listen)?;
         }
         for (name, value) in self.relay.choose().map_err(AddressError::Port)? {
-            program::set_variable(&mut self.plan.variables, name, value);
+            variables::set_variable(&mut self.plan.variables, name, value);
         }
         Ok(())
     }
@@ -203,16 +189,6 @@ impl Resources {
                 self.relay.upstream(&listen.name).map(|address| CheckTarget { address, tree: Some(shim) })
             }
         }
-    }
-}
-
-fn pattern(readiness: &Ready) -> Result<Option<Regex>, ResourceError> {
-    match readiness {
-        Ready::Log(pattern) => match Regex::new(pattern) {
-            Ok(found) => Ok(Some(found)),
-            Err(source) => Err(ResourceError::Pattern { pattern: pattern.clone(), source }),
-        },
-        Ready::Up | Ready::Http(_) | Ready::Tcp | Ready::Exec(_) | Ready::Notify | Ready::Fd => Ok(None),
     }
 }
 

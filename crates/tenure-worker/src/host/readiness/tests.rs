@@ -1,9 +1,17 @@
 //! Checks against listeners of the test itself.
 
 use std::io::{Read, Write};
-use std::net::TcpListener;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
+use tenure_core::deadline::Deadline;
+use tenure_sys::wake::Waker;
+
+use crate::host::command::Command;
+
+use super::http::HttpCheck;
 use super::*;
 
 fn listener() -> (TcpListener, SocketAddr) {
@@ -12,8 +20,8 @@ fn listener() -> (TcpListener, SocketAddr) {
     (listener, address)
 }
 
-fn http(address: SocketAddr) -> ProgramCheck {
-    ProgramCheck::Http { target: CheckTarget { address, tree: None }, path: "/readyz".into() }
+fn http(address: SocketAddr) -> HttpCheck {
+    HttpCheck { target: CheckTarget { address, tree: None }, path: "/readyz".into() }
 }
 
 /// Answers one request with each of these.
@@ -30,18 +38,14 @@ fn serve(listener: TcpListener, answers: &'static [&'static str]) -> JoinHandle<
     })
 }
 
-fn exec(words: &[&str]) -> ProgramCheck {
+fn exec(words: &[&str]) -> Command {
     let words = words.iter().map(|&word| word.to_owned()).collect();
-    ProgramCheck::Exec(Command {
-        words,
-        cwd: "/".into(),
-        variables: vec![("PATH".into(), "/usr/bin:/bin".into())],
-        umask: 0o022,
-    })
+    let variables = vec![("PATH".into(), "/usr/bin:/bin".into())];
+    Command { words, cwd: "/".into(), variables, umask: 0o022 }
 }
 
-fn asked(check: &ProgramCheck, limit: Duration) -> CheckResult {
-    check.ask(limit, &Waker::new().expect("a waker"))
+fn asked(check: &dyn Check, limit: Duration) -> CheckResult {
+    check.ask(&Deadline::start(limit), &Waker::new().expect("a waker"))
 }
 
 const LONG: Duration = Duration::from_secs(30);
@@ -51,7 +55,7 @@ fn readiness_is_asked_until_it_is_answered_well() {
     let (listener, address) = listener();
     let server = serve(listener, &["HTTP/1.1 503 Warming\r\n\r\n", "HTTP/1.1 204 No Content\r\n\r\n"]);
     let (told, heard) = mpsc::channel();
-    let inquiry = Inquiry::until_answered(http(address), move |finding| drop(told.send(finding)));
+    let inquiry = Inquiry::until_answered(Box::new(http(address)), move |finding| drop(told.send(finding)));
     assert_eq!(heard.recv(), Ok(CheckResult::Passed));
     drop(inquiry.expect("a thread"));
     assert_eq!(server.join().expect("served"), ["GET /readyz HTTP/1.1", "GET /readyz HTTP/1.1"]);
@@ -70,7 +74,7 @@ fn an_answer_that_is_no_success_is_told() {
 #[test]
 fn a_question_that_waits_in_the_queue_is_called_off_at_once() {
     let (_listener, address) = listener();
-    let inquiry = Inquiry::until_answered(http(address), drop).expect("a thread");
+    let inquiry = Inquiry::until_answered(Box::new(http(address)), drop).expect("a thread");
     // Joins: without the calling off this would take the whole time of an answer, again and again.
     drop(inquiry);
 }
@@ -86,7 +90,7 @@ fn no_answer_in_time_is_a_failure() {
 fn a_stranger_on_the_port_is_named_and_not_believed() {
     let (_listener, address) = listener();
     let own = std::process::id();
-    let tcp = |tree| asked(&ProgramCheck::Tcp(CheckTarget { address, tree: Some(tree) }), LONG);
+    let tcp = |tree| asked(&TcpCheck(CheckTarget { address, tree: Some(tree) }), LONG);
     assert_eq!(tcp(own), CheckResult::Passed);
     // Nothing descends from a number that no process can have.
     let CheckResult::Hopeless(why) = tcp(u32::MAX) else { panic!("a stranger was believed") };

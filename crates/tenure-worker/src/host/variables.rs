@@ -5,38 +5,33 @@ use tenure_core::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
 
-/// Names the descriptor on which the program says that it is ready.
-pub const READY_VARIABLE: &str = "TENURE_READY_FD";
+use crate::host::readiness::fd::READY_VARIABLE;
+use crate::host::readiness::kind::ReadinessKind;
+use crate::host::readiness::notify::NOTIFY_VARIABLE;
 
 /// Names the generation that the program runs in.
 const GENERATION_VARIABLE: &str = "TENURE_GENERATION";
-
-/// Names the socket of `sd_notify(3)`.
-const NOTIFY_VARIABLE: &str = "NOTIFY_SOCKET";
 
 /// The first descriptor of a program after its standard ones.
 const FIRST_DESCRIPTOR: usize = 3;
 
 /// What a program is told.
-#[derive(Debug, Clone, Copy)]
-pub struct Surroundings<'a> {
+#[derive(Clone, Copy)]
+pub(super) struct Surroundings<'a> {
     /// The mark of its tree.
-    pub cookie: &'a str,
+    pub(super) cookie: &'a str,
     /// Its generation.
-    pub generation: u64,
+    pub(super) generation: u64,
     /// Every address of the worker, those included that the program is to bind itself.
-    pub endpoints: &'a [Endpoint],
+    pub(super) endpoints: &'a [Endpoint],
     /// Names of the listeners that it gets, from descriptor 3 on.
-    pub listeners: &'a [String],
-    /// Whether it gets a descriptor to tell its readiness, after the listeners.
-    pub ready_pipe: bool,
-    /// Where `READY=1` is awaited.
-    pub notify: Option<&'a str>,
+    pub(super) listeners: &'a [String],
+    /// How it tells its readiness: on a descriptor after those of the listeners, for example.
+    pub(super) readiness: Option<&'a dyn ReadinessKind>,
 }
 
 /// The environment of a program, from that of its host.
-#[must_use]
-pub fn variables(
+pub(super) fn variables(
     host: impl IntoIterator<Item = (String, String)>,
     told: &Surroundings<'_>,
 ) -> Vec<(String, String)> {
@@ -50,14 +45,19 @@ pub fn variables(
     built
 }
 
+/// The value of one variable of a built environment.
+pub(super) fn value<'a>(built: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    built.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
 /// Sets one variable of a built environment.
-pub fn set_variable(built: &mut Vec<(String, String)>, name: String, value: String) {
+pub(super) fn set_variable(built: &mut Vec<(String, String)>, name: String, value: String) {
     built.retain(|(known, _)| *known != name);
     built.push((name, value));
 }
 
 /// Tells another generation to a built environment.
-pub fn set_generation(built: &mut Vec<(String, String)>, generation: u64, cookie: &str) {
+pub(super) fn set_generation(built: &mut Vec<(String, String)>, generation: u64, cookie: &str) {
     set_variable(built, COOKIE_VARIABLE.to_owned(), cookie.to_owned());
     set_variable(built, GENERATION_VARIABLE.to_owned(), generation.to_string());
 }
@@ -89,12 +89,9 @@ fn ours(told: &Surroundings<'_>) -> Vec<(String, String)> {
         ours.push(("LISTEN_FDS".to_owned(), told.listeners.len().to_string()));
         ours.push(("LISTEN_FDNAMES".to_owned(), told.listeners.join(":")));
     }
-    if told.ready_pipe {
-        ours.push((READY_VARIABLE.to_owned(), (FIRST_DESCRIPTOR + told.listeners.len()).to_string()));
-    }
-    if let Some(notify) = told.notify {
-        ours.push((NOTIFY_VARIABLE.to_owned(), notify.to_owned()));
-    }
+    let descriptor = FIRST_DESCRIPTOR + told.listeners.len();
+    let readiness = told.readiness.and_then(|readiness| readiness.variable(descriptor));
+    ours.extend(readiness.map(|(name, value)| (name.to_owned(), value)));
     ours
 }
 
@@ -119,15 +116,16 @@ mod tests {
         variables(host, told).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
-    fn plain<'a>() -> Surroundings<'a> {
-        Surroundings {
-            cookie: "c",
-            generation: 7,
-            endpoints: &[],
-            listeners: &[],
-            ready_pipe: false,
-            notify: None,
+    struct OnDescriptor;
+
+    impl ReadinessKind for OnDescriptor {
+        fn variable(&self, descriptor: usize) -> Option<(&'static str, String)> {
+            Some((READY_VARIABLE, descriptor.to_string()))
         }
+    }
+
+    fn plain<'a>() -> Surroundings<'a> {
+        Surroundings { cookie: "c", generation: 7, endpoints: &[], listeners: &[], readiness: None }
     }
 
     #[test]
@@ -144,8 +142,7 @@ mod tests {
         let told = built(&Surroundings {
             endpoints: &endpoints,
             listeners: &listeners,
-            ready_pipe: true,
-            notify: Some("/n"),
+            readiness: Some(&OnDescriptor),
             ..plain()
         });
         for expected in [
@@ -153,7 +150,6 @@ mod tests {
             "LISTEN_FDNAMES=web.ui-2:rpc",
             "TENURE_LISTEN_WEB_UI_2=127.0.0.1:80",
             "TENURE_READY_FD=5",
-            "NOTIFY_SOCKET=/n",
         ] {
             assert!(told.iter().any(|entry| entry == expected), "{expected} in {told:?}");
         }

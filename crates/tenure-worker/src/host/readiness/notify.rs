@@ -1,8 +1,8 @@
-//! The socket of `sd_notify(3)`: datagrams in which a program tells that it is ready, and how it is.
+//! `notify`: the socket of `sd_notify(3)`, to which a program sends that it is ready, its version, and how it is.
 //!
-//! It is a file in the scope's directory, which only our user can enter, so that whoever can write to it may as well signal
-//! the program. It is removed with its owner; one that a dead host left is removed by
-//! the next one, and by the end of a host beside which it died.
+//! It is a file in the scope's directory, which only our user can enter: whoever can write to it may as well signal the
+//! program. It is removed with its owner. One that a dead host left is removed by the next host, and at the end of a host
+//! beside which that one died.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -11,6 +11,11 @@ use std::path::{Path, PathBuf};
 
 use tenure_core::store::paths::StateDir;
 use tenure_sys::discard::best_effort;
+
+use super::kind::{ReadinessKind, ReadinessMessage};
+
+/// Names the socket.
+pub(in crate::host) const NOTIFY_VARIABLE: &str = "NOTIFY_SOCKET";
 
 /// How its name begins; the generation follows.
 const NAME: &str = "notify.";
@@ -23,29 +28,36 @@ const LONGEST: usize = 4096;
 
 /// The socket.
 #[derive(Debug)]
-pub struct NotifySocket {
+pub(super) struct NotifySocket {
     socket: UnixDatagram,
+    /// What `NOTIFY_SOCKET` is to say.
     told: PathBuf,
     path: PathBuf,
     state: StateDir,
 }
 
-/// What a program tells.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum NotifyMessage {
-    /// `READY=1`.
-    Ready,
-    /// `STATUS=…`, for people.
-    Status(String),
-    /// `X_TENURE_VERSION=…`: the version that it is, as it says it. Names with `X_` are for those who know them
-    /// (`sd_notify(3)`).
-    Version(String),
+impl ReadinessKind for NotifySocket {
+    fn variable(&self, _descriptor: usize) -> Option<(&'static str, String)> {
+        self.told.to_str().map(|path| (NOTIFY_VARIABLE, path.to_owned()))
+    }
+
+    fn begin(&mut self) {
+        self.take_messages();
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        Some(self.socket.as_fd())
+    }
+
+    fn read(&mut self) -> Vec<ReadinessMessage> {
+        self.take_messages()
+    }
 }
 
 impl NotifySocket {
     /// Binds the socket of this generation. Only for a holder of the lease: a worker that makes room for another one keeps
     /// its own.
-    pub fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
+    pub(super) fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
         remove_dead(state)?;
         let name = format!("{NAME}{generation}");
         let own = StateDir::at(state.path(), state.scope()).map_err(io::Error::other)?;
@@ -55,27 +67,14 @@ impl NotifySocket {
         Ok(Self { socket, told, path, state: own })
     }
 
-    /// What `NOTIFY_SOCKET` is to say.
-    #[must_use]
-    pub fn told(&self) -> &Path {
-        &self.told
-    }
-
-    /// Readable when something was told.
-    #[must_use]
-    pub fn as_fd(&self) -> BorrowedFd<'_> {
-        self.socket.as_fd()
-    }
-
     /// Takes all that was told, in order.
-    #[must_use]
-    pub fn read(&self) -> Vec<NotifyMessage> {
-        let mut notices = Vec::new();
+    fn take_messages(&self) -> Vec<ReadinessMessage> {
+        let mut messages = Vec::new();
         let mut message = vec![0_u8; LONGEST];
         while let Ok(count) = self.socket.recv(&mut message) {
-            notices.extend(parse(message.get(..count).unwrap_or_default()));
+            messages.extend(parse(message.get(..count).unwrap_or_default()));
         }
-        notices
+        messages
     }
 }
 
@@ -113,15 +112,16 @@ fn is_dead(path: &Path) -> bool {
     asked.is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-fn parse(message: &[u8]) -> Vec<NotifyMessage> {
+fn parse(message: &[u8]) -> Vec<ReadinessMessage> {
     let text = String::from_utf8_lossy(message);
-    let notice = |line: &str| match line.split_once('=')? {
-        ("READY", "1") => Some(NotifyMessage::Ready),
-        ("STATUS", status) => Some(NotifyMessage::Status(status.to_owned())),
-        ("X_TENURE_VERSION", said) => Some(NotifyMessage::Version(said.to_owned())),
+    let message = |line: &str| match line.split_once('=')? {
+        ("READY", "1") => Some(ReadinessMessage::Ready),
+        ("STATUS", status) => Some(ReadinessMessage::Status(status.to_owned())),
+        // Names with `X_` are for those who know them.
+        ("X_TENURE_VERSION", said) => Some(ReadinessMessage::Version(said.to_owned())),
         _ => None,
     };
-    text.lines().filter_map(notice).collect()
+    text.lines().filter_map(message).collect()
 }
 
 #[cfg(test)]
@@ -132,11 +132,11 @@ mod tests {
 
     #[test]
     fn a_message_may_tell_several_things_and_some_that_are_not_for_us() {
-        let notices = parse(b"STATUS=loading\nMAINPID=7\nREADY=1\n");
-        assert_eq!(notices, [NotifyMessage::Status("loading".into()), NotifyMessage::Ready]);
+        let messages = parse(b"STATUS=loading\nMAINPID=7\nREADY=1\n");
+        assert_eq!(messages, [ReadinessMessage::Status("loading".into()), ReadinessMessage::Ready]);
         assert_eq!(parse(b"READY=0"), []);
         let versioned = parse(b"READY=1\nX_TENURE_VERSION=v13.6.0");
-        assert_eq!(versioned, [NotifyMessage::Ready, NotifyMessage::Version("v13.6.0".into())]);
+        assert_eq!(versioned, [ReadinessMessage::Ready, ReadinessMessage::Version("v13.6.0".into())]);
     }
 
     #[test]
@@ -151,10 +151,11 @@ mod tests {
             // One that a dead host has left: a socket that nobody has.
             std::fs::write(directory.join("notify.6"), "").expect("written");
             let socket = NotifySocket::bind(&state, 7).expect("bound");
+            assert_eq!(socket.variable(3), Some((NOTIFY_VARIABLE, socket.told.display().to_string())));
             let program = UnixDatagram::unbound().expect("a socket");
-            program.send_to(b"READY=1", socket.told()).expect("sent");
-            assert_eq!(socket.read(), [NotifyMessage::Ready]);
-            assert_eq!(socket.read(), []);
+            program.send_to(b"READY=1", &socket.told).expect("sent");
+            assert_eq!(socket.take_messages(), [ReadinessMessage::Ready]);
+            assert_eq!(socket.take_messages(), []);
             drop(socket);
             assert_eq!(std::fs::read_dir(&directory).expect("there").count(), 0);
         }

@@ -1,4 +1,4 @@
-//! The `http` check: one GET over a fresh connection, of which only the status matters.
+//! `http`: one GET over a fresh connection to the first listener, of which only the status matters.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -8,13 +8,37 @@ use tenure_core::deadline::Deadline;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::wake::Waker;
 
+use super::check::{Check, CheckResult, CheckTarget};
+use super::kind::{CheckedProgram, ReadinessKind};
 use super::tcp;
 
 /// Most bytes of an answer that are read to find its status: it stands in the first line.
 const LONGEST_HEAD: usize = 8 * 1024;
 
+/// The path to ask for.
+pub(super) struct Http(pub(super) String);
+
+impl ReadinessKind for Http {
+    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {
+        let target = program.target?;
+        Some(Box::new(HttpCheck { target, path: self.0.clone() }))
+    }
+}
+
+/// GET `path`, answered with 2xx or 3xx.
+pub(super) struct HttpCheck {
+    pub(super) target: CheckTarget,
+    pub(super) path: String,
+}
+
+impl Check for HttpCheck {
+    fn ask(&self, limit: &Deadline, off: &Waker) -> CheckResult {
+        self.target.believe(|| get(self.target.reachable(), &self.path, limit, off))
+    }
+}
+
 /// Asks `address` for `path`. 2xx and 3xx pass; anything else is told.
-pub(super) fn get(address: SocketAddr, path: &str, limit: &Deadline, off: &Waker) -> Result<(), String> {
+fn get(address: SocketAddr, path: &str, limit: &Deadline, off: &Waker) -> Result<(), String> {
     let mut stream = tcp::connect(address, limit)?;
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: tenure\r\nAccept: */*\r\nConnection: close\r\n\r\n"

@@ -1,9 +1,14 @@
-//! The descriptor on which a program tells that it is ready: by a line, or by closing after a write. A line `version=…`
-//! before that tells its version.
+//! `fd`: a descriptor on which the program tells that it is ready, by a line, or by closing it after a write. A line
+//! `version=…` before that tells its version.
 
 use std::fs::File;
 use std::io::Read;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use super::kind::{ReadinessKind, ReadinessMessage};
+
+/// Names the descriptor on which the program says that it is ready.
+pub(in crate::host) const READY_VARIABLE: &str = "TENURE_READY_FD";
 
 /// How a line begins that tells a version.
 const VERSION: &[u8] = b"version=";
@@ -12,43 +17,61 @@ const VERSION: &[u8] = b"version=";
 const LONGEST: usize = 256;
 
 /// Our end of the descriptor.
-pub(super) struct ReadyPipe {
+struct ReadyPipe {
     pipe: File,
     line: Vec<u8>,
     written: bool,
 }
 
-/// What was read from it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum ReadyWord {
-    /// A version, as the program says it.
-    Version(String),
-    /// A line, or the end after a write.
-    Ready,
-    /// The end without a write.
-    Silent,
+/// Our end of the pipe of the present start, until there is nothing more to read from it.
+#[derive(Default)]
+pub(super) struct Fd(Option<ReadyPipe>);
+
+impl ReadinessKind for Fd {
+    fn wants_pipe(&self) -> bool {
+        true
+    }
+
+    fn variable(&self, descriptor: usize) -> Option<(&'static str, String)> {
+        Some((READY_VARIABLE, descriptor.to_string()))
+    }
+
+    fn begin(&mut self) {
+        self.0 = None;
+    }
+
+    fn take_pipe(&mut self, pipe: OwnedFd) {
+        self.0 = Some(ReadyPipe::new(File::from(pipe)));
+    }
+
+    fn as_fd(&self) -> Option<BorrowedFd<'_>> {
+        self.0.as_ref().map(|ready| ready.pipe.as_fd())
+    }
+
+    fn read(&mut self) -> Vec<ReadinessMessage> {
+        let messages = self.0.as_mut().map(ReadyPipe::read).unwrap_or_default();
+        if messages.iter().any(|told| matches!(told, ReadinessMessage::Ready | ReadinessMessage::Silent)) {
+            self.0 = None;
+        }
+        messages
+    }
 }
 
 impl ReadyPipe {
-    pub(super) fn new(pipe: File) -> Self {
+    fn new(pipe: File) -> Self {
         Self { pipe, line: Vec::new(), written: false }
     }
 
-    /// Readable when there is something to read, or at the end.
-    pub(super) fn as_fd(&self) -> BorrowedFd<'_> {
-        self.pipe.as_fd()
-    }
-
-    /// Reads once. After [`ReadyWord::Ready`] and [`ReadyWord::Silent`] there is nothing more to hear.
-    pub(super) fn read(&mut self) -> Vec<ReadyWord> {
+    /// Reads once. After [`ReadinessMessage::Ready`] and [`ReadinessMessage::Silent`] there is nothing more to read.
+    fn read(&mut self) -> Vec<ReadinessMessage> {
         let mut bytes = [0_u8; LONGEST];
         let count = self.pipe.read(&mut bytes).unwrap_or(0);
         if count == 0 {
-            let last = if self.written { ReadyWord::Ready } else { ReadyWord::Silent };
+            let last = if self.written { ReadinessMessage::Ready } else { ReadinessMessage::Silent };
             return self.version().into_iter().chain([last]).collect();
         }
         self.written = true;
-        let mut words = Vec::new();
+        let mut messages = Vec::new();
         for &byte in bytes.iter().take(count) {
             if byte != b'\n' {
                 if self.line.len() < LONGEST {
@@ -58,18 +81,19 @@ impl ReadyPipe {
             }
             let version = self.version();
             let ends = version.is_none();
-            words.push(version.unwrap_or(ReadyWord::Ready));
+            messages.push(version.unwrap_or(ReadinessMessage::Ready));
             if ends {
                 break;
             }
         }
-        words
+        messages
     }
 
     /// Takes the line, if it tells a version.
-    fn version(&mut self) -> Option<ReadyWord> {
+    fn version(&mut self) -> Option<ReadinessMessage> {
         let line = std::mem::take(&mut self.line);
-        line.strip_prefix(VERSION).map(|said| ReadyWord::Version(String::from_utf8_lossy(said).into_owned()))
+        line.strip_prefix(VERSION)
+            .map(|said| ReadinessMessage::Version(String::from_utf8_lossy(said).into_owned()))
     }
 }
 
@@ -84,8 +108,8 @@ mod tests {
         (ReadyPipe::new(File::from(read)), File::from(write))
     }
 
-    fn version(said: &str) -> ReadyWord {
-        ReadyWord::Version(said.to_owned())
+    fn version(said: &str) -> ReadinessMessage {
+        ReadinessMessage::Version(said.to_owned())
     }
 
     #[test]
@@ -94,19 +118,19 @@ mod tests {
         program.write_all(b"rea").expect("room");
         assert_eq!(ready.read(), []);
         program.write_all(b"dy\n").expect("room");
-        assert_eq!(ready.read(), [ReadyWord::Ready]);
+        assert_eq!(ready.read(), [ReadinessMessage::Ready]);
         let (mut ready, mut program) = ends();
         program.write_all(b"1").expect("room");
         assert_eq!(ready.read(), []);
         drop(program);
-        assert_eq!(ready.read(), [ReadyWord::Ready]);
+        assert_eq!(ready.read(), [ReadinessMessage::Ready]);
     }
 
     #[test]
     fn a_descriptor_that_is_closed_without_a_word_tells_nothing() {
         let (mut ready, program) = ends();
         drop(program);
-        assert_eq!(ready.read(), [ReadyWord::Silent]);
+        assert_eq!(ready.read(), [ReadinessMessage::Silent]);
     }
 
     #[test]
@@ -117,12 +141,12 @@ mod tests {
         program.write_all(b"2.3\n").expect("room");
         assert_eq!(ready.read(), [version("1.2.3")]);
         program.write_all(b"version=2.0.0\nready\n").expect("room");
-        assert_eq!(ready.read(), [version("2.0.0"), ReadyWord::Ready]);
+        assert_eq!(ready.read(), [version("2.0.0"), ReadinessMessage::Ready]);
         let (mut ready, mut program) = ends();
         program.write_all(b"version=1.0.0").expect("room");
         drop(program);
         assert_eq!(ready.read(), []);
-        assert_eq!(ready.read(), [version("1.0.0"), ReadyWord::Ready]);
+        assert_eq!(ready.read(), [version("1.0.0"), ReadinessMessage::Ready]);
     }
 
     #[test]
@@ -134,6 +158,6 @@ mod tests {
         }
         assert_eq!(ready.line.len(), LONGEST);
         program.write_all(b"\n").expect("room");
-        assert_eq!(ready.read(), [ReadyWord::Ready]);
+        assert_eq!(ready.read(), [ReadinessMessage::Ready]);
     }
 }

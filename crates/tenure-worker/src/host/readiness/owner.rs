@@ -1,20 +1,8 @@
-//! The `tcp` check, and the question whose a listening socket is.
+//! Whose a listening socket is.
 
-use std::net::{SocketAddr, TcpStream};
-use std::time::Duration;
+use std::net::SocketAddr;
 
-use tenure_core::deadline::Deadline;
 use tenure_sys::{process, socket, tree};
-
-/// Longest wait for a connection. On one machine it is made or refused at once; a queue that is full for this long belongs
-/// to a program that does not accept.
-const CONNECT: Duration = Duration::from_secs(1);
-
-/// Connects, in at most what is left of `limit`.
-pub(super) fn connect(address: SocketAddr, limit: &Deadline) -> Result<TcpStream, String> {
-    let left = limit.remaining().clamp(Duration::from_millis(1), CONNECT);
-    socket::connect_tcp(address, left).map_err(|error| format!("connect to {address}: {error}"))
-}
 
 /// Whose a listening socket is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -28,7 +16,7 @@ pub(super) enum Owner {
 }
 
 /// Asks the kernel whether a descendant of `root`, or `root` itself, holds what listens on `address`.
-pub(super) fn owner(address: SocketAddr, root: u32) -> Owner {
+pub(super) fn of(address: SocketAddr, root: u32) -> Owner {
     let holders = socket::listener_pids(address);
     let family = tree::descendants_of(root);
     if holders.iter().any(|pid| *pid == root || family.contains(pid)) {
