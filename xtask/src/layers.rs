@@ -8,8 +8,7 @@
 use std::collections::BTreeSet;
 
 use crate::code_map::{self, Map};
-use crate::paths::{Mention, mentions};
-use crate::token::{self, shipped, tokens};
+use crate::source::{self, Mention, Source};
 use crate::tree::Tree;
 use crate::workspace::Package;
 
@@ -57,19 +56,17 @@ pub(crate) fn findings(tree: &Tree, packages: &[Package]) -> Vec<String> {
             None => findings.push(format!("ARCHITECTURE.md: no block ```rooms {name}")),
         }
     }
-    findings.extend(tree.below(MODEL.0, ".rs").flat_map(|(path, text)| beside_policy(path, text)));
+    for (path, source) in source::below(tree, MODEL.0, &mut findings) {
+        findings.extend(beside_policy(path, &source));
+    }
     findings
 }
 
-/// Each line of a file of the model that names another room of the library.
-fn beside_policy(path: &str, text: &str) -> Vec<String> {
-    let all = tokens(text);
-    let shipped = shipped(&all).tokens;
-    let names = |at: usize| {
-        shipped[at].is_word(MODEL.1) && !shipped.get(at + 2).is_some_and(|next| next.is_word(MODEL.2))
-    };
-    let told = |at: usize| format!("{path}:{}: names {} beside `{}`", shipped[at].line, MODEL.1, MODEL.2);
-    (0..shipped.len()).filter(|at| names(*at)).map(told).collect()
+/// Each path of a file of the model that leads into another room of the library.
+fn beside_policy(path: &str, source: &Source) -> Vec<String> {
+    let is_beside = |names: &[String]| names[0] == MODEL.1 && names.get(1).is_none_or(|room| room != MODEL.2);
+    let beside = source.mentions.iter().filter(|mention| is_beside(&mention.names));
+    beside.map(|one| format!("{path}:{}: names {} beside `{}`", one.line, MODEL.1, MODEL.2)).collect()
 }
 
 fn crate_findings(packages: &[Package]) -> Vec<String> {
@@ -96,33 +93,26 @@ fn crate_findings(packages: &[Package]) -> Vec<String> {
 
 fn room_findings(tree: &Tree, map: &Map) -> Vec<String> {
     let mut findings = Vec::new();
-    let source = format!("crates/{}/src/", map.name);
-    let only_in_tests = test_files(tree, &source);
-    for room in &map.rooms {
-        if tree.text(&format!("{source}{room}.rs")).is_none() {
-            findings.push(format!(
-                "ARCHITECTURE.md: {} lists `{room}`, which has no {source}{room}.rs",
-                map.name
-            ));
-        }
+    let folder = format!("crates/{}/src/", map.name);
+    for room in map.rooms.iter().filter(|room| tree.text(&format!("{folder}{room}.rs")).is_none()) {
+        findings
+            .push(format!("ARCHITECTURE.md: {} lists `{room}`, which has no {folder}{room}.rs", map.name));
     }
-    for (path, text) in tree.below(&source, ".rs") {
-        let room = path[source.len()..].trim_end_matches(".rs");
-        let is_root = matches!(room, "lib" | "main") || room.starts_with("bin/");
-        if is_root || only_in_tests.iter().any(|test| room == test || room.starts_with(&format!("{test}/"))) {
+    let sources = source::below(tree, &folder, &mut findings);
+    let of_tests = test_rooms(&sources, &folder);
+    for (path, source) in &sources {
+        let module = source::module_of(&path[folder.len()..]);
+        let room = module.join("/");
+        let is_test = (1..=module.len()).any(|length| of_tests.contains(&module[..length].join("/")));
+        if module.is_empty() || is_test {
             continue;
         }
-        let Some(place) = map.rooms.iter().position(|one| one == room) else {
+        let Some(place) = map.rooms.iter().position(|one| *one == room) else {
             findings.push(format!("{path}: in no line of {}'s code map in ARCHITECTURE.md", map.name));
             continue;
         };
-        let module: Vec<String> = room.split('/').map(str::to_owned).collect();
-        let seen = mentions(&shipped(&tokens(text)).tokens, &module);
-        findings.extend(
-            seen.iter()
-                .filter_map(|mention| wrong_way(mention, place, map))
-                .map(|(line, fault)| format!("{path}:{line}: {fault}")),
-        );
+        let faults = source.mentions.iter().filter_map(|mention| wrong_way(mention, place, map));
+        findings.extend(faults.map(|(line, fault)| format!("{path}:{line}: {fault}")));
     }
     // A group of names from one room is one import.
     findings.dedup();
@@ -130,8 +120,9 @@ fn room_findings(tree: &Tree, map: &Map) -> Vec<String> {
 }
 
 fn wrong_way(mention: &Mention, place: usize, map: &Map) -> Option<(usize, String)> {
-    let Some(other) = map.place_of(&mention.segments) else {
-        let name = mention.segments.join("::");
+    let (_, names) = mention.names.split_first().filter(|(root, _)| *root == "crate")?;
+    let Some(other) = map.place_of(names) else {
+        let name = names.join("::");
         let fault = format!("names `crate::{name}`, which is in no room; name the room it comes from");
         return (!mention.calls_macro).then_some((mention.line, fault));
     };
@@ -140,20 +131,20 @@ fn wrong_way(mention: &Mention, place: usize, map: &Map) -> Option<(usize, Strin
     (other > place).then_some((mention.line, fault))
 }
 
-/// The modules below `source` that only a test build has, as `room/tests`.
-fn test_files(tree: &Tree, source: &str) -> BTreeSet<String> {
-    let mut files = BTreeSet::new();
-    for (path, text) in tree.below(source, ".rs") {
-        let room = path[source.len()..].trim_end_matches(".rs");
-        let folder = if matches!(room, "lib" | "main") { String::new() } else { format!("{room}/") };
-        let all = tokens(text);
-        let names = shipped(&all).test_modules;
-        files.extend(names.into_iter().map(|name| format!("{folder}{name}")));
-        if token::shipped(&all).tokens.is_empty() && !all.is_empty() {
-            files.insert(room.to_owned());
-        }
+/// The modules below `folder` that only a test build has, as `room/tests`.
+fn test_rooms(sources: &[(&str, Source)], folder: &str) -> BTreeSet<String> {
+    let mut rooms = BTreeSet::new();
+    for (path, source) in sources {
+        let module = source::module_of(&path[folder.len()..]);
+        rooms.extend(
+            source
+                .test_modules
+                .iter()
+                .map(|name| [&module[..], std::slice::from_ref(name)].concat().join("/")),
+        );
+        rooms.extend(source.is_test.then(|| module.join("/")));
     }
-    files
+    rooms
 }
 
 #[cfg(test)]
@@ -231,7 +222,9 @@ mod tests {
     fn the_model_names_the_decisions_and_nothing_else_of_the_library() {
         let text = "use tenure_core::policy::decide;\nuse tenure_core::store::gate;\nuse tenure_core::{fault, policy};";
         let path = "crates/tenure-model/src/real.rs";
-        let found = beside_policy(path, text);
+        let tree = Tree::of(&[(path, text)]);
+        let sources = source::below(&tree, MODEL.0, &mut Vec::new());
+        let found = beside_policy(path, &sources[0].1);
         let expected = [2, 3].map(|line| format!("{path}:{line}: names tenure_core beside `policy`"));
         assert_eq!(found, expected);
     }

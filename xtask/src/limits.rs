@@ -1,8 +1,8 @@
-//! What no source file may be or hold: too long, named `mod.rs`, or unsafe outside the one crate that may.
+//! Limits on each source file: its length, no `mod.rs`, and `unsafe` in the one crate that may hold it.
 //!
-//! Pure. Limits that clippy knows (lines of a function, arguments) are clippy's.
+//! Pure. Lines and arguments of a function are left to clippy.
 
-use crate::token::tokens;
+use crate::source::unsafe_lines;
 use crate::tree::Tree;
 
 /// Lines of a file with its tests. A room that needs more is two rooms: the longest file in which a reader still
@@ -24,8 +24,11 @@ pub(crate) fn findings(tree: &Tree) -> Vec<String> {
             findings.push(format!("{path}: a room `x` lives in `x.rs`, its sub-rooms in `x/`"));
         }
         if !path.starts_with(KERNEL) {
-            let unsafe_words = tokens(text).into_iter().filter(|token| token.is_word("unsafe"));
-            findings.extend(unsafe_words.map(|at| format!("{path}:{}: `unsafe` outside {KERNEL}", at.line)));
+            match unsafe_lines(text) {
+                Ok(lines) => findings
+                    .extend(lines.iter().map(|line| format!("{path}:{line}: `unsafe` outside {KERNEL}"))),
+                Err(error) => findings.push(format!("{path}: {error}")),
+            }
         }
     }
     findings

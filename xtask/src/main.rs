@@ -1,8 +1,7 @@
 //! The gate of this workspace: `cargo xtask ci` and its parts, and the long runs (storm, inject, model, bench, fresh).
 //!
-//! It reads the words of its command line, runs one task and reports each finding on its own line. It depends on no
-//! crate of the workspace, so that it builds and judges also when they do not build. It never changes a file of the
-//! tree.
+//! It runs one task and reports each finding on a line of its own. It depends on no crate of the workspace, so that it
+//! builds, and judges the sources, also when they do not build. It changes no file of the sources.
 
 #![forbid(unsafe_code)]
 
@@ -14,12 +13,11 @@ mod fresh;
 mod layers;
 mod limits;
 mod links;
-mod paths;
 mod public;
 mod rows;
 mod runs;
 mod setup;
-mod token;
+mod source;
 mod tree;
 mod workspace;
 
@@ -30,8 +28,9 @@ use failure::Failure;
 const USAGE: &str = "cargo xtask TASK
   ci             fmt, clippy, layers, docs, tests: what has to pass before a change lands
   layers         rooms import only earlier rooms, crates only lower crates, files keep to their size
-  docs           rustdoc without warnings, a row for each kind, state and variable, links that resolve
-  public         what the crate `tenure` shows to its users, as kept in crates/tenure/public.txt
+  docs           rustdoc without warnings, a row for each kind, state, check and variable, links that resolve, and
+                 crates/tenure/public.txt up to date
+  public         prints what the crate `tenure` shows to its users, for crates/tenure/public.txt
   setup          installs what the tests need beyond the Rust toolchain (Debian packages, as root)
   test [ARGS]    setup, then `cargo test --workspace ARGS`
   storm [ARGS]   the long storm of launchers and crashes, in release

@@ -3,9 +3,9 @@
 //!
 //! Pure. A row is a line of a Markdown table; its names are the words in backticks in the column of that heading.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::token::{Kind, Token, end_of_group, shipped, tokens};
+use crate::source::{self, Source};
 use crate::tree::Tree;
 
 /// Variants of an enum that a page lists, in the column `heading`, by their own name or in kebab case.
@@ -43,17 +43,16 @@ const UNLISTED: &str = "crates/tenure-test/";
 /// Every name without its one row, and every row without its name.
 pub(crate) fn findings(tree: &Tree) -> Vec<String> {
     let mut findings = Vec::new();
+    let sources = source::below(tree, "crates/", &mut findings);
     for listed in &LISTED {
-        let found =
-            tree.below(listed.source, ".rs").find_map(|(_, text)| variants(&tokens(text), listed.name));
-        match found {
-            Some(names) => findings.extend(compare(tree, listed.page, listed.heading, &names)),
+        match variants(&sources, listed) {
+            Some(names) => findings.extend(compare(tree, listed.page, listed.heading, names)),
             None => findings
                 .push(format!("{}: no `enum {}`, which {} lists", listed.source, listed.name, listed.page)),
         }
     }
-    findings.extend(compare(tree, CHECKS.0, "check", &checks(tree)));
-    findings.extend(compare(tree, VARIABLES, "variable", &variables(tree)));
+    findings.extend(compare(tree, CHECKS.0, "check", &checks(&sources)));
+    findings.extend(compare(tree, VARIABLES, "variable", &variables(&sources)));
     findings
 }
 
@@ -117,62 +116,26 @@ fn kebab(name: &str) -> String {
     kebab
 }
 
-/// The variants of `enum name`, in their order.
-fn variants(tokens: &[Token], name: &str) -> Option<Vec<String>> {
-    let head = tokens
-        .windows(3)
-        .position(|three| three[0].is_word("enum") && three[1].is_word(name) && three[2].is_mark('{'))?;
-    let end = end_of_group(tokens, head + 2) - 1;
-    let mut names = Vec::new();
-    let mut at = head + 3;
-    while at < end {
-        if tokens[at].is_mark('#') {
-            at = end_of_group(tokens, at + 1);
-            continue;
-        }
-        names.extend(tokens[at].word().map(str::to_owned));
-        while at < end && !tokens[at].is_mark(',') {
-            at = if matches!(tokens[at].kind, Kind::Mark('(' | '{')) {
-                end_of_group(tokens, at)
-            } else {
-                at + 1
-            };
-        }
-        at += 1;
-    }
-    Some(names)
+/// The variants of the enum, in their order.
+fn variants<'source>(sources: &'source [(&str, Source)], listed: &Listed) -> Option<&'source [String]> {
+    let below = sources.iter().filter(|(path, _)| path.starts_with(listed.source));
+    let mut enums = below.flat_map(|(_, source)| &source.enums);
+    enums.find(|(name, _)| name == listed.name).map(|(_, variants)| variants.as_slice())
 }
 
 /// The names that checks give themselves: the text in `DoctorCheck { id: "…"` of what ships.
-fn checks(tree: &Tree) -> Vec<String> {
-    let mut names = Vec::new();
-    for (_, text) in tree.below(CHECKS.1, ".rs") {
-        for five in shipped(&tokens(text)).tokens.windows(5) {
-            let is_named = five[0].is_word("DoctorCheck") && five[1].is_mark('{') && five[2].is_word("id");
-            if let (true, Kind::Text(name)) = (is_named && five[3].is_mark(':'), &five[4].kind) {
-                names.push(name.clone());
-            }
-        }
-    }
-    names
+fn checks(sources: &[(&str, Source)]) -> Vec<String> {
+    let below = sources.iter().filter(|(path, _)| path.starts_with(CHECKS.1));
+    let ids = below.flat_map(|(_, source)| &source.ids).filter(|(name, _)| name == "DoctorCheck");
+    ids.map(|(_, id)| id.clone()).collect()
 }
 
 /// The variables named in string literals of what ships, sorted.
-fn variables(tree: &Tree) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
-    for (path, text) in tree.below("crates/", ".rs") {
-        if path.starts_with(UNLISTED) || !path.contains("/src/") {
-            continue;
-        }
-        for token in shipped(&tokens(text)).tokens {
-            if let Kind::Text(text) = &token.kind {
-                names.extend(variables_in(text));
-            }
-        }
-    }
-    names.sort_unstable();
-    names.dedup();
-    names
+fn variables(sources: &[(&str, Source)]) -> Vec<String> {
+    let shipped = sources.iter().filter(|(path, _)| !path.starts_with(UNLISTED));
+    let names: BTreeSet<String> =
+        shipped.flat_map(|(_, source)| &source.texts).flat_map(|text| variables_in(text)).collect();
+    names.into_iter().collect()
 }
 
 fn variables_in(text: &str) -> Vec<String> {
@@ -191,15 +154,6 @@ fn variables_in(text: &str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn variants_are_read_past_attributes_and_fields() {
-        let text = "pub enum Other { X } #[non_exhaustive] pub enum Kind<> {} pub enum ErrorKind { /// Doc, with a comma.\n \
-                    #[doc(hidden)] A, B(u8, C), D { e: u8, f: G }, H = 3 }";
-        let names = variants(&tokens(text), "ErrorKind").expect("the enum is in the text");
-        assert_eq!(names, ["A", "B", "D", "H"]);
-        assert_eq!(variants(&tokens(text), "Missing"), None);
-    }
 
     #[test]
     fn only_the_column_of_that_heading_is_read() {
@@ -226,12 +180,12 @@ mod tests {
 
     #[test]
     fn checks_are_known_by_the_names_that_they_give_themselves() {
-        let text = "const C: &[DoctorCheck] = &[DoctorCheck { id: \"one\", part: \"p\" }, DoctorCheck { id: \"two\" }]; State { id: \"three\" };";
+        let text = "const C: &[DoctorCheck] = &[DoctorCheck { id: \"one\", part: \"p\" }, DoctorCheck { id: \"two\" }]; const D: State = State { id: \"three\" };";
         let tree = Tree::of(&[
             ("crates/tenure-doctor/src/checks/a.rs", text),
             ("crates/tenure-core/src/b.rs", text),
         ]);
-        assert_eq!(checks(&tree), ["one", "two"]);
+        assert_eq!(checks(&source::below(&tree, "", &mut Vec::new())), ["one", "two"]);
     }
 
     #[test]
@@ -239,13 +193,14 @@ mod tests {
         let tree = Tree::of(&[
             (
                 "crates/a/src/x.rs",
-                "// TENURE_NO\nf(\"TENURE_A_1\"); g(\"set TENURE_B=x, not MY_TENURE_C or TENURE_*\");",
+                "// TENURE_NO\nfn f() { g(\"TENURE_A_1\"); h!(\"set TENURE_B=x, not MY_TENURE_C or TENURE_*\"); }",
             ),
             ("crates/a/src/y.rs", "#[cfg(test)] mod tests { const T: &str = \"TENURE_T\"; }"),
-            ("crates/a/tests/z.rs", "f(\"TENURE_Z\")"),
-            ("crates/tenure-test/src/lib.rs", "f(\"TENURE_S\")"),
+            ("crates/a/tests/z.rs", "f!(\"TENURE_Z\");"),
+            ("crates/tenure-test/src/lib.rs", "f!(\"TENURE_S\");"),
         ]);
-        assert_eq!(variables(&tree), ["TENURE_A_1", "TENURE_B"]);
+        let sources = source::below(&tree, "", &mut Vec::new());
+        assert_eq!(variables(&sources), ["TENURE_A_1", "TENURE_B"]);
     }
 
     #[test]
