@@ -22,10 +22,12 @@ mod common;
 mod linux;
 pub mod thread;
 
-pub use common::discard;
-
 #[cfg(target_os = "linux")]
-pub use linux::{
-    census, clock, dir, exit, fdset, filesystem, identity, kernel, limits, lock, memory, pipe, poll, process,
-    random, signals, socket, spawn, stdio, tree, user, wake, watch,
-};
+use linux as system;
+
+pub use common::discard;
+pub use system::descriptor::{memory, pipe, poll, wake};
+pub use system::file::{dir, filesystem, lock, watch};
+pub use system::machine::{clock, kernel, random, user};
+pub use system::own_process::{exit, fdset, limits, signals, stdio};
+pub use system::{census, identity, process, socket, spawn, tree};

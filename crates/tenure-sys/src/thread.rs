@@ -25,7 +25,7 @@ struct Guard;
 impl Drop for Guard {
     fn drop(&mut self) {
         if thread::panicking() {
-            crate::linux::exit::now(EXIT_PANICKED);
+            crate::linux::own_process::exit::now(EXIT_PANICKED);
         }
     }
 }

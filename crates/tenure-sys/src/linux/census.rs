@@ -10,7 +10,7 @@ use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
-use crate::linux::{process, procfs};
+use crate::linux::process::{self, procfs};
 
 /// The variable in the environment that marks what a worker has started.
 const COOKIE: &[u8] = b"TENURE_COOKIE=";
@@ -64,7 +64,7 @@ impl Questions {
         if self.is_empty() {
             return census;
         }
-        let (own, user) = (std::process::id(), crate::linux::user::effective_uid());
+        let (own, user) = (std::process::id(), crate::linux::machine::user::effective_uid());
         let mut pids = procfs::pids();
         pids.sort_unstable();
         for pid in pids {

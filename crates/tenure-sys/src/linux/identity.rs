@@ -13,7 +13,7 @@ use std::{fmt, fs, io};
 use rustix::process::{PidfdFlags, getpid, pidfd_open};
 use serde::{Deserialize, Serialize};
 
-use crate::linux::procfs;
+use crate::linux::process::procfs;
 
 /// The file system number of process handles from Linux 6.9 on (`PID_FS_MAGIC` in linux/magic.h). Before it they all
 /// shared one anonymous inode, whose number says nothing.

@@ -9,6 +9,7 @@ mod exited;
 mod facts;
 mod handle;
 mod inherited;
+pub(crate) mod procfs;
 mod verify;
 
 pub use crate::common::exit_status::ExitStatus;

@@ -100,7 +100,7 @@ struct ParentEnds {
 impl Rails {
     fn lay() -> io::Result<Self> {
         let (release, released) = socket::pair()?;
-        let (report, reporter) = crate::linux::pipe::pipe()?;
+        let (report, reporter) = crate::linux::descriptor::pipe::pipe()?;
         Ok(Self { release, released, report, reporter })
     }
 

@@ -10,10 +10,10 @@ use std::{fs, io};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
 
+use crate::linux::file::lock::{has_taken, inherited_from};
 use crate::linux::identity::Identity;
-use crate::linux::lock::{has_taken, inherited_from};
+use crate::linux::process::procfs;
 use crate::linux::process::{self, Delivery, ExitStatus, GoneReason, ProcessHandle, Signal, Verified};
-use crate::linux::procfs;
 
 /// The variable in the environment that marks what a worker has started.
 const COOKIE: &str = "TENURE_COOKIE";
@@ -186,7 +186,7 @@ pub fn with_cookie(prefix: &str) -> Vec<Marked> {
 /// Finds every process of this user, the caller excepted, that was started with `key` set to what begins with `prefix`.
 #[must_use]
 pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
-    let (own, user) = (std::process::id(), crate::linux::user::effective_uid());
+    let (own, user) = (std::process::id(), crate::linux::machine::user::effective_uid());
     let wanted = format!("{key}={prefix}").into_bytes();
     let marked = |pid: u32| {
         // Cheap looks first; they only choose whom to open.

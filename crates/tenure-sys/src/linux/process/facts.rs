@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::common::signal::Signal;
-use crate::linux::procfs;
+use crate::linux::process::procfs;
 
 /// Longest command line that is shown, in characters. A line in a terminal or log, not an archive.
 const COMMAND_LIMIT: usize = 200;

@@ -12,9 +12,9 @@ use thiserror::Error;
 
 use crate::common::exit_status::ExitStatus;
 use crate::common::signal::Signal;
+use crate::linux::descriptor::poll;
 use crate::linux::identity::{self, Identity};
-use crate::linux::poll;
-use crate::linux::procfs::{self, ShownPid};
+use crate::linux::process::procfs::{self, ShownPid};
 
 use super::exited;
 

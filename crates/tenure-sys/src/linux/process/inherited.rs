@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::linux::procfs;
+use crate::linux::process::procfs;
 
 use super::handle::ProcessHandle;
 

@@ -112,11 +112,11 @@ mod tests {
     #[test]
     fn descriptors_arrive_open_and_lead_to_the_same_file() {
         let (left, right) = pair().expect("a pair");
-        let (read, write) = crate::linux::pipe::pipe().expect("a pipe");
+        let (read, write) = crate::linux::descriptor::pipe::pipe().expect("a pipe");
         send(left.as_fd(), b"two", &[read.as_fd(), write.as_fd()]).expect("room");
         let received = recv(right.as_fd(), 16).expect("a message");
         assert_eq!(received.bytes, b"two");
-        let inode = |fd: BorrowedFd<'_>| crate::linux::dir::fstat(fd).expect("open").ino;
+        let inode = |fd: BorrowedFd<'_>| crate::linux::file::dir::fstat(fd).expect("open").ino;
         let arrived: Vec<u64> = received.fds.iter().map(|fd| inode(fd.as_fd())).collect();
         assert_eq!(arrived, [inode(read.as_fd()), inode(write.as_fd())]);
         for fd in &received.fds {

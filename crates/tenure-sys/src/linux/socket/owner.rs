@@ -10,7 +10,7 @@ use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::unix::ffi::OsStrExt;
 
-use crate::linux::{process, procfs};
+use crate::linux::process::{self, procfs};
 
 use super::sock_diag::{Listening, SockDiag};
 
@@ -187,7 +187,7 @@ mod tests {
             .expect("a listener");
         let address = listener.local_addr().expect("an address");
         let owner = owner_of_tcp(address).expect("an owner");
-        assert_eq!(owner.uid, crate::linux::user::effective_uid());
+        assert_eq!(owner.uid, crate::linux::machine::user::effective_uid());
         assert!(listener_pids(address).contains(&std::process::id()));
         assert_eq!(listening_inodes(address).len(), 1);
     }

@@ -254,7 +254,7 @@ mod tests {
             let stream = TcpStream::connect(server).expect("it listens");
             let own = stream.local_addr().expect("an address");
             let mut kernel = SockDiag::new().expect("a kernel that can be asked");
-            let ours = Some(crate::linux::user::effective_uid());
+            let ours = Some(crate::linux::machine::user::effective_uid());
             assert_eq!(kernel.user(own, server).expect("an answer"), ours, "{address}");
             let (_accepted, _) = listener.accept().expect("a client");
             assert_eq!(kernel.user(own, server).expect("an answer"), ours, "{address}");
@@ -277,7 +277,7 @@ mod tests {
             let mut kernel = SockDiag::new().expect("a kernel that can be asked");
             for _ in 0..2 {
                 let found = kernel.listening(server).expect("an answer");
-                let own = (server, crate::linux::user::effective_uid());
+                let own = (server, crate::linux::machine::user::effective_uid());
                 let told: Vec<_> = found.iter().map(|socket| (socket.address, socket.uid)).collect();
                 assert_eq!(told, [own]);
             }

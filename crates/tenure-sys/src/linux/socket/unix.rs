@@ -18,8 +18,8 @@ use rustix::net::{
 };
 use thiserror::Error;
 
-use crate::linux::clock::WaitEnd;
-use crate::linux::dir::Dir;
+use crate::linux::file::dir::Dir;
+use crate::linux::machine::clock::WaitEnd;
 
 /// Bytes of a path in `sockaddr_un` without the end mark.
 const PATH_LIMIT: usize = 107;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use thiserror::Error;
 
 use crate::common::launch::Launch;
-use crate::linux::limits;
+use crate::linux::own_process::limits;
 use crate::linux::process::OpenError;
 
 use super::inside::SpawnStage;

@@ -16,8 +16,8 @@ use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
 use rustix::io::Errno;
 use thiserror::Error;
 
-use crate::linux::dir::Dir;
-use crate::linux::poll::{self, Interest, Readiness};
+use crate::linux::descriptor::poll::{self, Interest, Readiness};
+use crate::linux::file::dir::Dir;
 
 /// Room for many events of short names; what does not fit is read by the next turn of the loop.
 const ROOM: usize = 4096;
@@ -244,7 +244,7 @@ mod tests {
     use std::os::unix::fs::PermissionsExt;
 
     use super::*;
-    use crate::linux::poll::wait;
+    use crate::linux::descriptor::poll::wait;
 
     fn is_up(watch: &Watch) -> bool {
         wait(&mut [Interest::new(watch.as_fd(), Readiness::Read)], Some(Duration::ZERO)).expect("a wait") == 1

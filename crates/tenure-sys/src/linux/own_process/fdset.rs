@@ -4,7 +4,7 @@ use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use crate::linux::pipe;
+use crate::linux::descriptor::pipe;
 
 /// The first descriptor after the three standard ones; also what `LISTEN_FDS` counts from (`sd_listen_fds(3)`).
 const FIRST: RawFd = 3;

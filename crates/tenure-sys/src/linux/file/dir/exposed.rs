@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
-use crate::linux::clock;
+use crate::linux::machine::clock;
 
 pub use super::belief::{Exposed, is_exposed};
 use super::{DIRECTORY, Dir, DirError, retry};

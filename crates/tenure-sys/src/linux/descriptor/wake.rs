@@ -1,4 +1,4 @@
-//! Wakes a thread that waits in [`crate::linux::poll::wait`], from any other thread.
+//! Wakes a thread that waits in [`crate::linux::descriptor::poll::wait`], from any other thread.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -52,7 +52,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::linux::poll::{Interest, Readiness, wait};
+    use crate::linux::descriptor::poll::{Interest, Readiness, wait};
 
     fn is_up(waker: &Waker) -> bool {
         wait(&mut [Interest::new(waker.as_fd(), Readiness::Read)], Some(Duration::ZERO)).expect("a wait") == 1

@@ -55,7 +55,7 @@ impl Dir {
         let name = leaf(name.as_ref())?;
         // A rename would take away whatever stands there.
         self.refuse_no_file(name)?;
-        let random = crate::linux::random::hex(8)?;
+        let random = crate::linux::machine::random::hex(8)?;
         let beside = PathBuf::from(format!(".{}.{}.{random}.tmp", name.display(), std::process::id()));
         let file = self.open(&beside, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
         let written = fill(file, content).and_then(|()| self.rename(&beside, name));

@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::linux::clock::WaitEnd;
+use crate::linux::machine::clock::WaitEnd;
 
 /// What is waited for on a descriptor. The end of the other side is always reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ mod tests {
 
     #[test]
     fn a_wait_ends_with_its_time() {
-        let (read, _write) = crate::linux::pipe::pipe().expect("a pipe");
+        let (read, _write) = crate::linux::descriptor::pipe::pipe().expect("a pipe");
         let mut waiting = [Interest::new(read.as_fd(), Readiness::Read)];
         assert_eq!(wait(&mut waiting, Some(Duration::from_millis(1))).expect("a wait"), 0);
         assert!(!waiting[0].ready() && !waiting[0].hangup());
@@ -96,7 +96,7 @@ mod tests {
 
     #[test]
     fn the_end_of_the_other_side_is_told_apart_from_data() {
-        let (read, write) = crate::linux::pipe::pipe().expect("a pipe");
+        let (read, write) = crate::linux::descriptor::pipe::pipe().expect("a pipe");
         let mut write = std::fs::File::from(write);
         write.write_all(b"x").expect("room");
         let mut waiting = [Interest::new(read.as_fd(), Readiness::Read)];

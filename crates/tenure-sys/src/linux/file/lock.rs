@@ -15,9 +15,9 @@ use std::time::Duration;
 use std::{io, thread};
 
 use crate::common::discard::best_effort;
-use crate::linux::clock::WaitEnd;
-use crate::linux::dir::Dir;
-use crate::linux::procfs;
+use crate::linux::file::dir::Dir;
+use crate::linux::machine::clock::WaitEnd;
+use crate::linux::process::procfs;
 
 /// Stack of a thread that does nothing but wait for a lock.
 const WAITER_STACK: usize = 64 * 1024;
@@ -140,7 +140,7 @@ fn wait_for_lock(file: File) -> io::Result<FileLock> {
 
 /// Tells whether the open file is still what the name leads to; a lock on one that is not guards nothing.
 pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<bool> {
-    let held = crate::linux::dir::fstat(file.as_fd())?;
+    let held = crate::linux::file::dir::fstat(file.as_fd())?;
     Ok(dir.stat(name)?.is_some_and(|named| (named.dev, named.ino) == (held.dev, held.ino)))
 }
 

@@ -7,7 +7,7 @@ use std::os::unix::fs::FileExt;
 use std::time::Duration;
 use std::{fs, io, thread};
 
-use crate::linux::clock;
+use crate::linux::machine::clock;
 
 use super::{fields, path};
 

@@ -16,11 +16,12 @@ use std::time::Duration;
 use thiserror::Error;
 
 use crate::common::discard::best_effort;
-use crate::linux::clock::WaitEnd;
-use crate::linux::dir::read_regular;
-use crate::linux::poll::{self, Interest, Readiness};
+use crate::linux::descriptor::pipe;
+use crate::linux::descriptor::poll::{self, Interest, Readiness};
+use crate::linux::file::dir::read_regular;
+use crate::linux::machine::clock::WaitEnd;
+use crate::linux::own_process::limits;
 use crate::linux::spawn::{self, Launch, Stream};
-use crate::linux::{limits, pipe};
 
 /// Where `getent` is looked for; a search path of a session would be a way to have another program run.
 const GETENT: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"];
