@@ -16,13 +16,7 @@ mod cmd;
 mod config;
 mod output;
 
-use args::Invocation;
-use cmd::call::Call;
-use cmd::{
-    demo, doctor, ensure, events, forget, host, init, logs, man, pin, restart, settings, status, stop, trust,
-    version,
-};
-use output::failure::Failure;
+use cmd::CommandLine;
 use output::newer;
 use output::render::Screen;
 
@@ -32,14 +26,12 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     tenure_worker::init();
     withstand_limits();
     let args: Vec<OsString> = args.into_iter().collect();
-    let (common, words) = match args::read(&args) {
-        Ok(read) => read,
-        Err(error) => {
-            return ExitCode::from(Screen::of_unread(&args).clap(&error));
-        }
+    let line = match CommandLine::read(&args) {
+        Ok(line) => line,
+        Err(error) => return ExitCode::from(Screen::of_unread(&args).clap(&error)),
     };
-    let call = Call::new(common);
-    let code = enter(&call, &words).unwrap_or_else(|mut failure| {
+    let (call, command) = line.parts();
+    let code = command.run(&call).unwrap_or_else(|mut failure| {
         newer::become_newer(&mut failure, &args);
         call.screen.failure(&failure);
         failure.exit()
@@ -52,30 +44,4 @@ fn withstand_limits() {
     tenure_sys::signals::ignore_sigxfsz();
     // What cannot be raised is told where it is in the way.
     best_effort(tenure_sys::limits::raise_file_size());
-}
-
-fn enter(call: &Call, words: &Invocation) -> Result<u8, Failure> {
-    match words {
-        Invocation::Ensure(words) => ensure::run(call, words, false),
-        Invocation::Start(words) => ensure::run(call, words, true),
-        Invocation::Status(words) => status::run(call, words),
-        Invocation::List => status::list(call),
-        Invocation::Stop(words) => stop::run(call, words),
-        Invocation::Restart(words) => restart::run(call, words),
-        Invocation::Pin(words) => pin::pin(call, words),
-        Invocation::Unpin(words) => pin::unpin(call, words),
-        Invocation::Forget(words) => forget::run(call, words),
-        Invocation::Logs(words) => logs::run(call, words),
-        Invocation::Events(words) => events::run(call, words),
-        Invocation::Doctor(words) => doctor::run(call, words),
-        Invocation::Trust(words) => trust::run(call, words),
-        Invocation::Config(words) => settings::run(call, words),
-        Invocation::Init(words) => init::run(call, words),
-        Invocation::Man(words) => man::run(call, words),
-        Invocation::Completions(words) => version::completions(words),
-        Invocation::Version => version::run(call),
-        Invocation::Host => host::run(),
-        Invocation::Demo => demo::run(call),
-        Invocation::DemoWorker(words) => demo::worker::run(words),
-    }
 }

@@ -5,10 +5,11 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use clap::{Args, Command};
 use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request};
 
 use crate::answer::AnswerState;
-use crate::args::{By, Common, WorkerSelection};
+use crate::args::{By, Common, WithCommon, WorkerSelection};
 use crate::config::{self, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
@@ -21,13 +22,34 @@ pub(crate) struct Call {
     pub(crate) common: Common,
     /// Where it speaks.
     pub(crate) screen: Screen,
+    /// Declares all commands, for what is made from their declaration: the manual and the completions.
+    pub(crate) declare: fn() -> Command,
+}
+
+/// What a command does with the arguments that were typed.
+pub(crate) trait Run {
+    /// Does it and tells what came of it; the exit code.
+    fn run(&self, call: &Call) -> Result<u8, Failure>;
+
+    /// The flags for all that were typed behind a command below this one.
+    fn below(&self) -> Option<Common> {
+        None
+    }
+}
+
+impl<T: Args + Run> WithCommon<T> {
+    /// The flags for all that were typed behind the command, and the command.
+    pub(crate) fn parts(&self) -> (Common, &dyn Run) {
+        let common = self.own.below().map_or_else(|| self.common.clone(), |below| below.or(&self.common));
+        (common, &self.own)
+    }
 }
 
 impl Call {
     /// The call that these flags make.
-    pub(crate) fn new(common: Common) -> Self {
+    pub(crate) fn new(common: Common, declare: fn() -> Command) -> Self {
         let screen = Screen::new(&common);
-        Self { common, screen }
+        Self { common, screen, declare }
     }
 
     /// The directory to start from.
@@ -56,10 +78,10 @@ impl Call {
     /// The worker that is wanted.
     pub(crate) fn wanted(
         &self,
-        words: &WorkerSelection,
+        typed: &WorkerSelection,
         command: &[String],
     ) -> Result<config::WantedWorker, Failure> {
-        let wanted = config::wanted(&self.places()?, words, command, self.budget()?)?;
+        let wanted = config::wanted(&self.places()?, typed, command, self.budget()?)?;
         Ok(config::WantedWorker { target: self.called(wanted.target), ..wanted })
     }
 

@@ -6,13 +6,14 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
 use crate::answer::AnswerState;
-use crate::cmd::call::Call;
+use crate::cmd::call::{Call, Run};
 use crate::output::account;
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
@@ -41,33 +42,47 @@ struct DemoDocument {
     measured: Vec<Measured>,
 }
 
-/// Shows the life of a worker; the exit code.
-pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
-    let mut show = Show::open(call).map_err(failed)?;
-    show.say(
-        "A worker is a program that many others need once. Each line below is done by real processes.\n",
-    )?;
-    let acts = [
-        Show::race,
-        Show::take_turns,
-        Show::lose_the_host,
-        Show::lose_the_program,
-        Show::upgrade,
-        Show::roll_back,
-        Show::fail_to_boot,
-    ];
-    for act in acts {
-        act(&mut show)?;
+/// Show the whole life of a worker in half a minute, with real processes.
+///
+/// Everything happens in a directory of its own under TMPDIR.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure demo  leaves nothing behind")]
+pub(crate) struct Demo {}
+
+impl Run for Demo {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let mut show = Show::open(call).map_err(failed)?;
+        show.say(
+            "A worker is a program that many others need once. Each line below is done by real processes.\n",
+        )?;
+        let acts = [
+            Show::race,
+            Show::take_turns,
+            Show::lose_the_host,
+            Show::lose_the_program,
+            Show::upgrade,
+            Show::roll_back,
+            Show::fail_to_boot,
+        ];
+        for act in acts {
+            act(&mut show)?;
+        }
+        show.end()?;
+        let Show { measured, stage, .. } = show;
+        drop(stage);
+        if call.screen.wants_json() {
+            render::document(&DemoDocument {
+                schema_version: SCHEMA,
+                state: AnswerState::Stopped,
+                measured,
+            })?;
+        } else {
+            render::text(&table(&measured))?;
+        }
+        Ok(0)
     }
-    show.end()?;
-    let Show { measured, stage, .. } = show;
-    drop(stage);
-    if call.screen.wants_json() {
-        render::document(&DemoDocument { schema_version: SCHEMA, state: AnswerState::Stopped, measured })?;
-    } else {
-        render::text(&table(&measured))?;
-    }
-    Ok(0)
 }
 
 impl Show<'_> {

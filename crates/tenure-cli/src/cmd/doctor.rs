@@ -7,12 +7,13 @@ use std::fmt::Write;
 use std::time::Duration;
 
 use anstyle::{AnsiColor, Style};
+use clap::Args;
 use serde::Serialize;
 use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::By;
+use crate::cmd::call::{Call, Run};
 use crate::config::{self, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
@@ -59,28 +60,51 @@ struct Fixed {
     said: String,
 }
 
-/// Looks, mends what is safe where that is asked for, and tells; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Doctor) -> Result<u8, Failure> {
-    let (mut facts, mut diagnoses) = look(call, words)?;
-    let mut fixed = Vec::new();
-    let mut tried: Vec<Fix> = Vec::new();
-    // What was mended may show more, such as what is in a directory that was closed. Each is tried once.
-    while let Some(fix) = diagnoses.iter().find_map(|one| untried(one, &tried)).filter(|_| words.fix) {
-        fixed.push(mend(call, &fix));
-        tried.push(fix);
-        (facts, diagnoses) = look(call, words)?;
-    }
-    let state = state_of(&diagnoses);
-    if call.screen.wants_json() {
-        render::document(&document(state, &diagnoses, fixed))?;
-    } else if !call.screen.is_quiet() {
-        call.screen.data(&told(call, words, &facts, &diagnoses))?;
-    }
-    Ok(state.exit())
+/// Say what is the matter, and what to do about it; start nothing.
+///
+/// Each finding has what, evidence and remedy. It starts nothing, and works with the worker up, absent or wedged.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure doctor            every worker, and the place where they are kept
+  tenure doctor web --fix  and apply what is safe
+
+Exit codes:
+  0  nothing needs a hand; there may be warnings and notes
+  7  something needs a hand: at least one finding is an error")]
+pub(crate) struct Doctor {
+    /// The worker's name, or NAME@KEY; without it, every worker that ever ran here and the place where they are kept.
+    name: Option<String>,
+    #[command(flatten)]
+    by: By,
+    /// Apply the remedies that are safe, and say each.
+    #[arg(long)]
+    fix: bool,
 }
 
-fn look(call: &Call, words: &args::Doctor) -> Result<(Facts, Vec<Diagnosis>), Failure> {
-    let (subjects, configuration) = subjects(call, words)?;
+impl Run for Doctor {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let (mut facts, mut diagnoses) = look(call, self)?;
+        let mut fixed = Vec::new();
+        let mut tried: Vec<Fix> = Vec::new();
+        // What was mended may show more, such as what is in a directory that was closed. Each is tried once.
+        while let Some(fix) = diagnoses.iter().find_map(|one| untried(one, &tried)).filter(|_| self.fix) {
+            fixed.push(mend(call, &fix));
+            tried.push(fix);
+            (facts, diagnoses) = look(call, self)?;
+        }
+        let state = state_of(&diagnoses);
+        if call.screen.wants_json() {
+            render::document(&document(state, &diagnoses, fixed))?;
+        } else if !call.screen.is_quiet() {
+            call.screen.data(&told(call, self, &facts, &diagnoses))?;
+        }
+        Ok(state.exit())
+    }
+}
+
+fn look(call: &Call, typed: &Doctor) -> Result<(Facts, Vec<Diagnosis>), Failure> {
+    let (subjects, configuration) = subjects(call, typed)?;
     let facts = tenure_doctor::look(subjects, configuration, config::stated);
     let diagnoses = tenure_doctor::diagnose(&facts);
     Ok((facts, diagnoses))
@@ -119,10 +143,10 @@ fn mend(call: &Call, fix: &Fix) -> Fixed {
 
 /// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is a
 /// finding like any other, and hides no worker that has state here.
-fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
+fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
     let subject = |target: ScopeTarget| Subject { scope: target.scope, called: target.called };
-    let Some(name) = &words.name else {
-        let (mut targets, wrong) = configured(call, words)?;
+    let Some(name) = &typed.name else {
+        let (mut targets, wrong) = configured(call, typed)?;
         targets.extend(tenure_doctor::scopes().into_iter().map(ScopeTarget::whole));
         let mut subjects: Vec<Subject> = Vec::new();
         for target in targets {
@@ -133,7 +157,7 @@ fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<Stri
         subjects.sort_by(|one, other| one.scope.cmp(&other.scope));
         return Ok((subjects, wrong));
     };
-    let error = match call.named(name, &words.by) {
+    let error = match call.named(name, &typed.by) {
         Ok(target) => return Ok((vec![subject(target)], Vec::new())),
         Err(error) if error.state != AnswerState::BadConfig => return Err(error),
         Err(error) => error,
@@ -150,13 +174,13 @@ fn subjects(call: &Call, words: &args::Doctor) -> Result<(Vec<Subject>, Vec<Stri
 }
 
 /// The workers whose description can be used, and what is wrong with the others.
-fn configured(call: &Call, words: &args::Doctor) -> Result<(Vec<ScopeTarget>, Vec<String>), Failure> {
+fn configured(call: &Call, typed: &Doctor) -> Result<(Vec<ScopeTarget>, Vec<String>), Failure> {
     let places = call.places()?;
-    match config::all(&places, &words.by) {
+    match config::all(&places, &typed.by) {
         Ok(targets) => Ok((targets, Vec::new())),
         Err(error) => {
             let failure = Failure::from(error);
-            let checked = config::checked(&places, words.by.config.as_deref()).unwrap_or_default();
+            let checked = config::checked(&places, typed.by.config.as_deref()).unwrap_or_default();
             let scope =
                 |found: &config::SoundWorker| tenure_core::Scope::new(&found.name, found.key.as_deref()).ok();
             let usable = checked.workers.iter().filter_map(scope).map(ScopeTarget::whole).collect();
@@ -211,10 +235,10 @@ fn row(worker: Option<String>, finding: &Finding) -> FindingRow<'_> {
 
 /// For people: a line for each subject, its findings below. Of a machine without a finding nothing is said where one worker
 /// was asked about.
-fn told(call: &Call, words: &args::Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -> String {
+fn told(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -> String {
     let mut text = String::new();
     for one in diagnoses {
-        if one.scope.is_none() && one.findings.is_empty() && words.name.is_some() && !call.screen.is_verbose()
+        if one.scope.is_none() && one.findings.is_empty() && typed.name.is_some() && !call.screen.is_verbose()
         {
             continue;
         }

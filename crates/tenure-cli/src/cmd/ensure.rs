@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_core::policy::decide::{Usable, Warning};
@@ -9,13 +10,83 @@ use tenure_core::protocol::wire::Hello;
 use tenure_core::{Ensured, How};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::WorkerSelection;
+use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
 use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
+
+/// Return when one healthy worker serves; start it if need be.
+///
+/// Any number of callers may do this at once; losing the race to start the worker is success. A worker of an older version
+/// is replaced, one of a newer version stays. What stands after `--` is the program, which then needs no configuration.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "tenure ensure [OPTIONS] NAME [-- CMD…]",
+    after_help = "\
+Examples:
+  tenure ensure web                            as tenure.toml describes it
+  tenure ensure web -- python3 -m http.server  without configuration
+  tenure ensure web --json --timeout 5s        for a program, for at most 5 s
+
+Exit codes:
+  0    it serves: it was up, was started, or took the place of another
+  1    it could not be started, or failed a moment ago
+  3    it is down and may not be started: --no-daemon, or `stop --hold`
+  5    versions or descriptions disagree
+  6    it is not configured, or its project is not trusted
+  124  it still boots, and goes on; ask again"
+)]
+pub(crate) struct Ensure {
+    #[command(flatten)]
+    pub(crate) wanted: WorkerSelection,
+    /// A worker that is still booting when the time is over is a success (exit 0 instead of 124).
+    #[arg(long)]
+    accept_warming: bool,
+    /// Fail instead of warning: degraded (exit 7), other settings or an older version than offered (exit 5).
+    #[arg(long)]
+    strict: bool,
+    /// The program, which then needs no configuration.
+    #[arg(last = true, value_name = "CMD")]
+    pub(crate) command: Vec<String>,
+}
+
+/// The same, also after `stop --hold`.
+///
+/// It is `tenure ensure`, and takes back a `tenure stop --hold`.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "tenure start [OPTIONS] NAME [-- CMD…]",
+    after_help = "\
+Examples:
+  tenure start web  up again after `tenure stop web --hold`
+
+Exit codes:
+  0    it serves: it was up, was started, or took the place of another
+  1    it could not be started, or failed a moment ago
+  3    it is down and may not be started: --no-daemon
+  5    versions or descriptions disagree
+  6    it is not configured, or its project is not trusted
+  124  it still boots, and goes on; ask again"
+)]
+pub(crate) struct Start {
+    #[command(flatten)]
+    ensure: Ensure,
+}
+
+impl Run for Ensure {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        ensure(call, self, false)
+    }
+}
+
+impl Run for Start {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        ensure(call, &self.ensure, true)
+    }
+}
 
 /// The document of an answer.
 #[derive(Debug, Serialize)]
@@ -36,9 +107,9 @@ struct WarningBody {
 }
 
 /// Ensures the worker and tells how it went; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8, Failure> {
+fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
     let began = monotonic();
-    let wanted = call.wanted(&words.wanted, &words.command)?;
+    let wanted = call.wanted(&typed.wanted, &typed.command)?;
     let target = wanted.target.clone();
     let called = target.called.as_str();
     let request = call.request(wanted)?.start(release);
@@ -48,7 +119,7 @@ pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8
     let took = monotonic().saturating_sub(began);
     match ensured.map_err(|error| Call::failed(&error, called))? {
         Ensured::Serving(how, usable) => {
-            let refused = usable.warnings.first().filter(|_| words.strict);
+            let refused = usable.warnings.first().filter(|_| typed.strict);
             match refused {
                 Some(warning) => Err(strict(called, warning)),
                 None => serving(call, &target, (how, &usable), took),
@@ -56,7 +127,7 @@ pub(crate) fn run(call: &Call, words: &args::Ensure, release: bool) -> Result<u8
         }
         Ensured::Warming(hello) => {
             warming(call, &target, hello.as_deref(), took)?;
-            Ok(if words.accept_warming { 0 } else { AnswerState::Warming.exit() })
+            Ok(if typed.accept_warming { 0 } else { AnswerState::Warming.exit() })
         }
         Ensured::Down => Err(Failure::new(
             AnswerState::Down,

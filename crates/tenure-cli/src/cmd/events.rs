@@ -4,15 +4,17 @@
 
 use std::io;
 
+use clap::Args;
 use tenure_core::Version;
 use tenure_core::deadline::{millis, wall_millis};
+use tenure_core::spec::amount::Span;
 use tenure_core::store::event::{self, Event};
 use tenure_core::store::paths::file;
 use tenure_sys::dir::Dir;
 
 use crate::answer::{AnswerState, kebab};
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::WorkerArg;
+use crate::cmd::call::{Call, Run};
 use crate::cmd::follow::Follower;
 use crate::cmd::logs::state;
 use crate::output::account;
@@ -20,35 +22,58 @@ use crate::output::failure::Failure;
 use crate::output::lines::LinePiece;
 use crate::output::render::{self, printable};
 
-/// Shows what happened; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Events) -> Result<u8, Failure> {
-    let target = call.named(&words.named.name, &words.named.by)?;
-    let state = state(&target)?;
-    let unreadable = |error: io::Error| {
-        let mut failure =
-            Failure::new(AnswerState::StateUnusable, format!("read the events of {}", target.called));
-        failure.told.causes = vec![error.to_string()];
-        failure
-    };
-    let oldest = words.since.map_or(0, |since| wall_millis().saturating_sub(millis(since.duration())));
-    if !words.follow {
-        let events = event::read_all(&state).map_err(unreadable)?;
-        let mut recent = events.iter().filter(|event| event.at_ms >= oldest);
-        return recent.try_for_each(|event| write(call, event)).map(|()| 0);
-    }
-    // Another handle of the same directory: the follower keeps its own.
-    let dir = Dir::open_private(state.path())
-        .map_err(|error| Failure::because(AnswerState::StateUnusable, &error))?;
-    let mut follower = Follower::new(dir, file::EVENTS);
-    let show = |line: LinePiece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
-        Ok(event) if event.at_ms >= oldest => write(call, &event),
-        Ok(_) | Err(_) => Ok(()),
-    };
-    follower.last_lines(usize::MAX, show)?.map_err(unreadable)?;
-    match follower.follow(show)? {
-        Ok(()) => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
-        Err(error) => Err(unreadable(error)),
+/// Show who started, replaced and stopped a worker, when, and why.
+///
+/// Times are UTC.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure events web --since 1h  what happened in the last hour
+  tenure events web -f --json   for a program, one a line
+
+Exit codes:
+  3  it never ran here")]
+pub(crate) struct Events {
+    #[command(flatten)]
+    named: WorkerArg,
+    /// Go on with what happens from now on.
+    #[arg(short, long)]
+    follow: bool,
+    /// Only what happened within this time, such as 5m.
+    #[arg(long, value_name = "T")]
+    since: Option<Span>,
+}
+
+impl Run for Events {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let target = call.named(&self.named.name, &self.named.by)?;
+        let state = state(&target)?;
+        let unreadable = |error: io::Error| {
+            let mut failure =
+                Failure::new(AnswerState::StateUnusable, format!("read the events of {}", target.called));
+            failure.told.causes = vec![error.to_string()];
+            failure
+        };
+        let oldest = self.since.map_or(0, |since| wall_millis().saturating_sub(millis(since.duration())));
+        if !self.follow {
+            let events = event::read_all(&state).map_err(unreadable)?;
+            let mut recent = events.iter().filter(|event| event.at_ms >= oldest);
+            return recent.try_for_each(|event| write(call, event)).map(|()| 0);
+        }
+        // Another handle of the same directory: the follower keeps its own.
+        let dir = Dir::open_private(state.path())
+            .map_err(|error| Failure::because(AnswerState::StateUnusable, &error))?;
+        let mut follower = Follower::new(dir, file::EVENTS);
+        let show = |line: LinePiece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
+            Ok(event) if event.at_ms >= oldest => write(call, &event),
+            Ok(_) | Err(_) => Ok(()),
+        };
+        follower.last_lines(usize::MAX, show)?.map_err(unreadable)?;
+        match follower.follow(show)? {
+            Ok(()) => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
+            Err(error) => Err(unreadable(error)),
+        }
     }
 }
 

@@ -4,12 +4,12 @@ use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::Scope;
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::cmd::call::{Call, Run};
 use crate::config::{self, Level, PROJECT_FILE, SourceFile, TrustedFiles};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
@@ -26,39 +26,58 @@ struct InitDocument<'a> {
     trusted: bool,
 }
 
-/// Writes the file, and says what to type next; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Init) -> Result<u8, Failure> {
-    let here = call.here()?;
-    let path = here.join(PROJECT_FILE);
-    let name = words.name.clone().unwrap_or_else(|| name_of(&here));
-    Scope::new(&name, None).map_err(config::ConfigError::Name)?;
-    let text = config::starter(&name, &words.command);
-    write(&path, &text)?;
-    // With a command it describes a worker that the caller has typed: nobody else's word is in it.
-    let source = SourceFile::new(path.clone(), text, Level::Project);
-    let described = !words.command.is_empty();
-    let trust = described.then(|| TrustedFiles::of_user().and_then(|trusted| trusted.allow(&source)));
-    let trusted = matches!(trust, Some(Ok(())));
-    if call.screen.wants_json() {
-        let (state, name) = (AnswerState::Written, name.as_str());
-        render::document(&InitDocument { schema_version: SCHEMA, state, path: &path, name, trusted })?;
-    }
-    call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
-    match trust {
-        Some(Ok(())) => {
-            call.screen.said(&format!(
-                "  it is trusted as it is, for you have typed its command: `tenure ensure {name}` starts it"
-            ));
-            call.screen.said("  after a change of it, `tenure trust` allows the new content");
+/// Write a tenure.toml to begin with.
+///
+/// A file that is there is never written over.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure init web -- node server.mjs  a commented tenure.toml to go on with
+
+Exit codes:
+  6  there is a tenure.toml already, or it cannot be written")]
+pub(crate) struct Init {
+    /// The worker's name; without it, the name of the directory.
+    name: Option<String>,
+    /// The program.
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+impl Run for Init {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let here = call.here()?;
+        let path = here.join(PROJECT_FILE);
+        let name = self.name.clone().unwrap_or_else(|| name_of(&here));
+        Scope::new(&name, None).map_err(config::ConfigError::Name)?;
+        let text = config::starter(&name, &self.command);
+        write(&path, &text)?;
+        // With a command it describes a worker that the caller has typed: nobody else's word is in it.
+        let source = SourceFile::new(path.clone(), text, Level::Project);
+        let described = !self.command.is_empty();
+        let trust = described.then(|| TrustedFiles::of_user().and_then(|trusted| trusted.allow(&source)));
+        let trusted = matches!(trust, Some(Ok(())));
+        if call.screen.wants_json() {
+            let (state, name) = (AnswerState::Written, name.as_str());
+            render::document(&InitDocument { schema_version: SCHEMA, state, path: &path, name, trusted })?;
         }
-        Some(Err(error)) => {
-            call.screen.warning(&format!("it could not be trusted: failed to {error}; {}", error.remedy()));
+        call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
+        match trust {
+            Some(Ok(())) => {
+                call.screen.said(&format!(
+                    "  it is trusted as it is, for you have typed its command: `tenure ensure {name}` starts it"
+                ));
+                call.screen.said("  after a change of it, `tenure trust` allows the new content");
+            }
+            Some(Err(error)) => {
+                call.screen.warning(&format!("it could not be trusted: failed to {error}; {}", error.remedy()));
+            }
+            None => call.screen.said(&format!(
+                "  fill in its `command`; then `tenure config check`, `tenure trust` and `tenure ensure {name}`"
+            )),
         }
-        None => call.screen.said(&format!(
-            "  fill in its `command`; then `tenure config check`, `tenure trust` and `tenure ensure {name}`"
-        )),
+        Ok(AnswerState::Written.exit())
     }
-    Ok(AnswerState::Written.exit())
 }
 
 /// Makes the file, and never another one's content.

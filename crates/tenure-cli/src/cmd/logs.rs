@@ -2,13 +2,14 @@
 
 use std::io;
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::{Dir, DirError};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::WorkerArg;
+use crate::cmd::call::{Call, Run};
 use crate::cmd::follow::Follower;
 use crate::config::ScopeTarget;
 use crate::output::failure::Failure;
@@ -28,31 +29,58 @@ struct LogLine<'a> {
 /// Bytes gathered before they are written.
 const GATHERED: usize = 64 * 1024;
 
-/// Shows the log; the exit code.
-pub(crate) fn run(call: &Call, words: &args::LogsArgs) -> Result<u8, Failure> {
-    let target = call.named(&words.named.name, &words.named.by)?;
-    let called = target.called.as_str();
-    let logs = directory(&target)?;
-    // An embedded worker has no output but its own.
-    let own = words.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
-    let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
-    let unreadable = |error: io::Error| {
-        let mut failure =
-            Failure::new(AnswerState::StateUnusable, format!("read the log {name} of {called}"));
-        failure.told.causes = vec![error.to_string()];
-        failure
-    };
-    let mut follower = Follower::new(logs, name);
-    let mut out = Out { call, log: name, gathered: Vec::new() };
-    follower.last_lines(words.lines, |piece| out.write(piece))?.map_err(unreadable)?;
-    out.flush()?;
-    if !words.follow {
-        return Ok(0);
-    }
-    match follower.follow(|piece| out.write(piece).and_then(|()| out.flush()))? {
-        Ok(()) => Ok(0),
-        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
-        Err(error) => Err(unreadable(error)),
+/// Show the last lines of a worker's output.
+///
+/// Without -n, the last 100 lines of its program's output. An embedded worker has no output but its own log.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure logs web -n 20   the last 20 lines
+  tenure logs web -f      and what is written from now on
+  tenure logs web --boot  why it did not start
+
+Exit codes:
+  3  it never ran here")]
+pub(crate) struct Logs {
+    #[command(flatten)]
+    named: WorkerArg,
+    /// Go on with what is written from now on.
+    #[arg(short, long)]
+    follow: bool,
+    /// The last N lines.
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 100)]
+    lines: usize,
+    /// The worker's own log instead of its program's output.
+    #[arg(long)]
+    boot: bool,
+}
+
+impl Run for Logs {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let target = call.named(&self.named.name, &self.named.by)?;
+        let called = target.called.as_str();
+        let logs = directory(&target)?;
+        // An embedded worker has no output but its own.
+        let own = self.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
+        let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
+        let unreadable = |error: io::Error| {
+            let mut failure =
+                Failure::new(AnswerState::StateUnusable, format!("read the log {name} of {called}"));
+            failure.told.causes = vec![error.to_string()];
+            failure
+        };
+        let mut follower = Follower::new(logs, name);
+        let mut out = Out { call, log: name, gathered: Vec::new() };
+        follower.last_lines(self.lines, |piece| out.write(piece))?.map_err(unreadable)?;
+        out.flush()?;
+        if !self.follow {
+            return Ok(0);
+        }
+        match follower.follow(|piece| out.write(piece).and_then(|()| out.flush()))? {
+            Ok(()) => Ok(0),
+            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
+            Err(error) => Err(unreadable(error)),
+        }
     }
 }
 

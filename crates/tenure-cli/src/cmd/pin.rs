@@ -1,12 +1,13 @@
 //! `tenure pin` and `tenure unpin`: one call of the library each, told.
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_core::{Applied, PinOptions, Pinned, Unpinned, Version};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::{self, WorkerArg};
+use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
@@ -32,46 +33,67 @@ struct PinDocument<'a> {
     took_us: u64,
 }
 
-/// Holds a version and tells what that did; the exit code.
-pub(crate) fn pin(call: &Call, words: &args::Pin) -> Result<u8, Failure> {
-    let began = monotonic();
-    let target = call.named(&words.named.name, &words.named.by)?;
-    let ScopeTarget { scope, called } = &target;
-    call.may_start(&format!("pin {called}"))?;
-    let request = PinOptions {
-        scope: scope.clone(),
-        version: words.version.clone(),
-        budget: call.budget()?,
-        host: Call::host(),
-    };
-    let waiting = Progress::of(call.screen, &target);
-    let pinned = tenure_core::pin(&request);
-    drop(waiting);
-    let Pinned { version, before, applied } = pinned.map_err(|error| Call::failed(&error, called))?;
-    let took = monotonic().saturating_sub(began);
-    if !call.screen.wants_json() {
-        let what = told(&applied, &version);
-        call.screen.said(&format!("{called}: pinned to {version}; {what} ({})", account::took(took)));
-        call.screen.said(&format!("  `tenure unpin {called}` releases it"));
-        return Ok(AnswerState::Pinned.exit());
+/// Hold one version, whatever is offered; the only downgrade there is.
+///
+/// A pinned version runs whatever is offered, higher or lower; this is the only way to an older version. `tenure unpin`
+/// releases it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure pin web 1.4.0  back to 1.4.0, and stay there
+  tenure unpin web      release it
+
+Exit codes:
+  5  nobody ever offered that version; those offered are named")]
+pub(crate) struct Pin {
+    #[command(flatten)]
+    named: WorkerArg,
+    /// The version: one that was offered before.
+    #[arg(value_parser = args::version)]
+    version: Version,
+}
+
+impl Run for Pin {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let began = monotonic();
+        let target = call.named(&self.named.name, &self.named.by)?;
+        let ScopeTarget { scope, called } = &target;
+        call.may_start(&format!("pin {called}"))?;
+        let request = PinOptions {
+            scope: scope.clone(),
+            version: self.version.clone(),
+            budget: call.budget()?,
+            host: Call::host(),
+        };
+        let waiting = Progress::of(call.screen, &target);
+        let pinned = tenure_core::pin(&request);
+        drop(waiting);
+        let Pinned { version, before, applied } = pinned.map_err(|error| Call::failed(&error, called))?;
+        let took = monotonic().saturating_sub(began);
+        if !call.screen.wants_json() {
+            let what = told(&applied, &version);
+            call.screen.said(&format!("{called}: pinned to {version}; {what} ({})", account::took(took)));
+            call.screen.said(&format!("  `tenure unpin {called}` releases it"));
+            return Ok(AnswerState::Pinned.exit());
+        }
+        let (new, old) = match &applied {
+            Applied::Stood(hello) => (Some(&**hello), None),
+            Applied::Replaced(proof) => (Some(&*proof.new), proof.old.as_deref()),
+            Applied::Later => (None, None),
+        };
+        render::document(&PinDocument {
+            schema_version: SCHEMA,
+            state: AnswerState::Pinned,
+            pinned: Some(&version),
+            before: before.as_ref(),
+            target: Some(&version),
+            replaced: matches!(applied, Applied::Replaced(_)),
+            worker: WorkerIdentity::of(scope, new),
+            old: old.map(|old| WorkerIdentity::of(scope, Some(old))),
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        })?;
+        Ok(AnswerState::Pinned.exit())
     }
-    let (new, old) = match &applied {
-        Applied::Stood(hello) => (Some(&**hello), None),
-        Applied::Replaced(proof) => (Some(&*proof.new), proof.old.as_deref()),
-        Applied::Later => (None, None),
-    };
-    render::document(&PinDocument {
-        schema_version: SCHEMA,
-        state: AnswerState::Pinned,
-        pinned: Some(&version),
-        before: before.as_ref(),
-        target: Some(&version),
-        replaced: matches!(applied, Applied::Replaced(_)),
-        worker: WorkerIdentity::of(scope, new),
-        old: old.map(|old| WorkerIdentity::of(scope, Some(old))),
-        took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-    })?;
-    Ok(AnswerState::Pinned.exit())
 }
 
 fn told(applied: &Applied, version: &Version) -> String {
@@ -86,40 +108,53 @@ fn told(applied: &Applied, version: &Version) -> String {
     }
 }
 
-/// Releases the held version and tells what stands; the exit code.
-pub(crate) fn unpin(call: &Call, words: &args::WorkerArg) -> Result<u8, Failure> {
-    let began = monotonic();
-    let target = call.named(&words.name, &words.by)?;
-    let ScopeTarget { scope, called } = &target;
-    let waiting = Progress::of(call.screen, &target);
-    let unpinned = tenure_core::unpin(scope, call.budget()?);
-    drop(waiting);
-    let Unpinned { before, target, stands } = unpinned.map_err(|error| Call::failed(&error, called))?;
-    let took = monotonic().saturating_sub(began);
-    if call.screen.wants_json() {
-        render::document(&PinDocument {
-            schema_version: SCHEMA,
-            state: AnswerState::Unpinned,
-            pinned: None,
-            before: before.as_ref(),
-            target: target.as_ref(),
-            replaced: false,
-            worker: WorkerIdentity::of(scope, stands.as_deref()),
-            old: None,
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        })?;
-        return Ok(AnswerState::Unpinned.exit());
+/// Release the pinned version.
+///
+/// The worker stays as it is until a launcher asks for a newer version, or somebody restarts it.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure unpin web  the highest version that is offered counts again")]
+pub(crate) struct Unpin {
+    #[command(flatten)]
+    named: WorkerArg,
+}
+
+impl Run for Unpin {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let began = monotonic();
+        let target = call.named(&self.named.name, &self.named.by)?;
+        let ScopeTarget { scope, called } = &target;
+        let waiting = Progress::of(call.screen, &target);
+        let unpinned = tenure_core::unpin(scope, call.budget()?);
+        drop(waiting);
+        let Unpinned { before, target, stands } = unpinned.map_err(|error| Call::failed(&error, called))?;
+        let took = monotonic().saturating_sub(began);
+        if call.screen.wants_json() {
+            render::document(&PinDocument {
+                schema_version: SCHEMA,
+                state: AnswerState::Unpinned,
+                pinned: None,
+                before: before.as_ref(),
+                target: target.as_ref(),
+                replaced: false,
+                worker: WorkerIdentity::of(scope, stands.as_deref()),
+                old: None,
+                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            })?;
+            return Ok(AnswerState::Unpinned.exit());
+        }
+        let what = before
+            .map_or_else(|| "nothing was pinned".to_owned(), |version| format!("{version} is released"));
+        call.screen.said(&format!("{called}: {what}"));
+        if let (Some(stands), Some(target)) = (stands, target)
+            && stands.version < target
+        {
+            call.screen.said(&format!(
+                "  {} serves until a launcher asks for a newer one; `tenure restart {called}` starts {target} now",
+                stands.version
+            ));
+        }
+        Ok(AnswerState::Unpinned.exit())
     }
-    let what =
-        before.map_or_else(|| "nothing was pinned".to_owned(), |version| format!("{version} is released"));
-    call.screen.said(&format!("{called}: {what}"));
-    if let (Some(stands), Some(target)) = (stands, target)
-        && stands.version < target
-    {
-        call.screen.said(&format!(
-            "  {} serves until a launcher asks for a newer one; `tenure restart {called}` starts {target} now",
-            stands.version
-        ));
-    }
-    Ok(AnswerState::Unpinned.exit())
 }

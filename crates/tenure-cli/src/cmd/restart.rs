@@ -1,5 +1,6 @@
 //! `tenure restart`: one call of the library, and its proof told.
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_core::protocol::wire::Hello;
@@ -7,8 +8,8 @@ use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::WorkerSelection;
+use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
@@ -32,51 +33,86 @@ struct RestartDocument<'a> {
     took_us: u64,
 }
 
-/// Restarts the worker and tells the proof; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Restart) -> Result<u8, Failure> {
-    let began = monotonic();
-    let wanted = call.wanted(&words.wanted, &words.command)?;
-    let target = wanted.target.clone();
-    let ScopeTarget { scope, called } = &target;
-    call.may_start(&format!("restart {called}"))?;
-    if words.overlap {
-        wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
-    }
-    let described = wanted.spec.version.clone();
-    let request = call.request(wanted)?.overlap(words.overlap).force(words.force);
-    let waiting = Progress::of(call.screen, &target);
-    let restarted = tenure_core::restart(&request);
-    drop(waiting);
-    let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
-    let took = monotonic().saturating_sub(began);
-    let state =
-        if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
-    if call.screen.wants_json() {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let worker = WorkerIdentity::of(scope, Some(&restarted.new));
-        let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
-        let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
-        let forgotten = restarted.forgotten.as_slice();
-        let passed_over = restarted.instead.is_some().then_some(&described);
-        render::document(&RestartDocument {
-            schema_version: SCHEMA,
-            state,
-            worker,
-            old,
-            manner,
-            why,
-            forgotten,
-            passed_over,
-            took_us,
-        })?;
-    } else {
-        let told = format!("{} ({})", proof(called, &restarted), told(&restarted, &account::took(took)));
-        call.screen.said(&told);
-        for line in choice(&restarted, &described, called) {
-            call.screen.said(&format!("  {line}"));
+/// Put a new worker in the place of the old one, and prove it.
+///
+/// The description is taken as it is now. The new worker takes over from the old one, so that no new connection is refused;
+/// a worker that cannot hand over is ended first, and that is told. If the new one fails, the old one goes on, or is
+/// started again. Verified means that a new connection saw a higher generation, the right version and a ready app.
+#[derive(Debug, Args)]
+#[command(
+    override_usage = "tenure restart [OPTIONS] NAME [-- CMD…]",
+    after_help = "\
+Examples:
+  tenure restart web            with the description as it is now
+  tenure restart web --overlap  the new program is ready before the old one ends
+  tenure restart web --force    the old worker is ended first
+  tenure restart web --json     with the worker before and the new one
+
+Exit codes:
+  0  a new worker was seen to serve
+  1  it was not; what was seen last is told
+  6  it cannot be restarted so: --overlap, and the description does not allow it"
+)]
+pub(crate) struct Restart {
+    #[command(flatten)]
+    wanted: WorkerSelection,
+    /// Start the new program beside the old one this time, as `overlap = true` does each time.
+    #[arg(long, conflicts_with = "force")]
+    pub(crate) overlap: bool,
+    /// End the old worker first, instead of taking over from it.
+    #[arg(long)]
+    pub(crate) force: bool,
+    /// The program, which then needs no configuration.
+    #[arg(last = true, value_name = "CMD")]
+    command: Vec<String>,
+}
+
+impl Run for Restart {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let began = monotonic();
+        let wanted = call.wanted(&self.wanted, &self.command)?;
+        let target = wanted.target.clone();
+        let ScopeTarget { scope, called } = &target;
+        call.may_start(&format!("restart {called}"))?;
+        if self.overlap {
+            wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
         }
+        let described = wanted.spec.version.clone();
+        let request = call.request(wanted)?.overlap(self.overlap).force(self.force);
+        let waiting = Progress::of(call.screen, &target);
+        let restarted = tenure_core::restart(&request);
+        drop(waiting);
+        let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
+        let took = monotonic().saturating_sub(began);
+        let state =
+            if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
+        if call.screen.wants_json() {
+            let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            let worker = WorkerIdentity::of(scope, Some(&restarted.new));
+            let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
+            let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
+            let forgotten = restarted.forgotten.as_slice();
+            let passed_over = restarted.instead.is_some().then_some(&described);
+            render::document(&RestartDocument {
+                schema_version: SCHEMA,
+                state,
+                worker,
+                old,
+                manner,
+                why,
+                forgotten,
+                passed_over,
+                took_us,
+            })?;
+        } else {
+            let told = format!("{} ({})", proof(called, &restarted), told(&restarted, &account::took(took)));
+            call.screen.said(&told);
+            for line in choice(&restarted, &described, called) {
+                call.screen.said(&format!("  {line}"));
+            }
+        }
+        Ok(state.exit())
     }
-    Ok(state.exit())
 }
 
 /// Which offers counted, where it was not simply the one of the description here.

@@ -2,6 +2,7 @@
 //! and changes nothing.
 
 use anstyle::{AnsiColor, Style};
+use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::Moment;
 use tenure_core::ops::described::Offered;
@@ -11,8 +12,8 @@ use tenure_core::record::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version, causes};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::By;
+use crate::cmd::call::{Call, Run};
 use crate::config::{self, ScopeTarget};
 use crate::output::account::{self, Details, WorkerIdentity};
 use crate::output::failure::Failure;
@@ -178,37 +179,72 @@ fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
     }
 }
 
-/// Tells of one worker, or of all that are configured here; the exit code is that of the first that does not serve.
-pub(crate) fn run(call: &Call, words: &args::StatusArgs) -> Result<u8, Failure> {
-    let Some(name) = &words.name else {
-        let targets = config::all(&call.places()?, &words.by)?;
-        if targets.is_empty() {
-            return Err(Failure::new(
-                AnswerState::NotConfigured,
-                "find a worker to tell of: none is configured here",
-            )
-            .hint("`tenure status NAME` asks for one, `tenure list` shows all that ever ran here"));
-        }
-        let seen: Vec<SeenScope> = targets.into_iter().map(SeenScope::of).collect();
-        tell_all(call, &seen)?;
-        return Ok(seen.iter().map(|seen| seen.state().exit()).find(|code| *code != 0).unwrap_or(0));
-    };
-    let seen = SeenScope::of(call.named(name, &words.by)?);
-    if let Err(error) = &seen.standing {
-        return Err(Call::failed(error, &seen.target.called));
-    }
-    tell(call, &seen)?;
-    Ok(seen.state().exit())
+/// Say what is; start nothing.
+///
+/// What is told is the worker's own answer. Without NAME, the exit code is that of the first worker that does not serve.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure status             every worker that is configured here
+  tenure status web -v      all that one worker tells of itself
+  tenure status web --json  the same for a program
+
+Exit codes:
+  0  it serves
+  3  it does not run
+  4  the system does not let us look
+  6  a configuration cannot be read
+  7  it is there and does not serve: booting, failed or wedged")]
+pub(crate) struct Status {
+    /// The worker's name, or NAME@KEY; without it, every worker that is configured here.
+    name: Option<String>,
+    #[command(flatten)]
+    by: By,
 }
 
-/// Tells of every worker that has state on this host; 0 whatever their state.
-pub(crate) fn list(call: &Call) -> Result<u8, Failure> {
-    let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
-    let seen =
-        listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
-    let seen: Vec<SeenScope> = seen.collect();
-    tell_all(call, &seen)?;
-    Ok(0)
+impl Run for Status {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let Some(name) = &self.name else {
+            let targets = config::all(&call.places()?, &self.by)?;
+            if targets.is_empty() {
+                return Err(Failure::new(
+                    AnswerState::NotConfigured,
+                    "find a worker to tell of: none is configured here",
+                )
+                .hint("`tenure status NAME` asks for one, `tenure list` shows all that ever ran here"));
+            }
+            let seen: Vec<SeenScope> = targets.into_iter().map(SeenScope::of).collect();
+            tell_all(call, &seen)?;
+            return Ok(seen.iter().map(|seen| seen.state().exit()).find(|code| *code != 0).unwrap_or(0));
+        };
+        let seen = SeenScope::of(call.named(name, &self.by)?);
+        if let Err(error) = &seen.standing {
+            return Err(Call::failed(error, &seen.target.called));
+        }
+        tell(call, &seen)?;
+        Ok(seen.state().exit())
+    }
+}
+
+/// Say what is, of every worker that ever ran here.
+///
+/// The exit code is 0 whatever their state.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure list         every worker of yours
+  tenure list --json  for a program")]
+pub(crate) struct List {}
+
+impl Run for List {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let listed = tenure_core::list().map_err(|error| Call::failed(&error, "NAME"))?;
+        let seen =
+            listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
+        let seen: Vec<SeenScope> = seen.collect();
+        tell_all(call, &seen)?;
+        Ok(0)
+    }
 }
 
 fn tell(call: &Call, seen: &SeenScope) -> Result<(), Failure> {

@@ -1,13 +1,14 @@
 //! `tenure stop`: the worker, its program and their children, proved gone. Idempotent; never starts anything.
 
+use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
 use tenure_core::launch::stop_and_prove::ProvedEnd;
 use tenure_core::{StopOptions, Stopped};
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::WorkerArg;
+use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::failure::Failure;
@@ -35,53 +36,82 @@ struct Leftover<'a> {
     command: &'a str,
 }
 
-/// Stops the worker and tells how it ended; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Stop) -> Result<u8, Failure> {
-    let began = monotonic();
-    let target = call.named(&words.named.name, &words.named.by)?;
-    let waiting = Progress::of(call.screen, &target);
-    let ScopeTarget { scope, called } = target;
-    let (budget, hold) = (call.budget()?, words.hold);
-    let request = StopOptions { scope, budget, reason: "tenure stop".to_owned(), hold };
-    let stopped = tenure_core::stop(&request);
-    drop(waiting);
-    let scope = &request.scope;
-    let stopped = stopped.map_err(|error| Call::failed(&error, &called))?;
-    let took = monotonic().saturating_sub(began);
-    if call.screen.wants_json() {
-        let (ending, signal) = ending(&stopped);
-        let leftovers =
-            stopped.leftovers.iter().map(|one| Leftover { pid: one.pid, command: &one.command }).collect();
-        render::document(&StopDocument {
-            schema_version: SCHEMA,
-            state: AnswerState::Stopped,
-            name: scope.name(),
-            key: scope.key(),
-            pid: stopped.pid,
-            ending,
-            signal,
-            leftovers,
-            held: request.hold,
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
-        })?;
-        return Ok(AnswerState::Stopped.exit());
-    }
-    let took = account::took(took);
-    match (stopped.pid, ending(&stopped)) {
-        (Some(pid), (_, Some(signal))) => {
-            call.screen.said(&format!("{called}: stopped, pid {pid} was ended by {signal} ({took})"));
+/// End a worker; return when it and its children are proved gone.
+///
+/// It asks first. What does not end in the time that it announced is forced, if its identity can be verified. Nothing
+/// running is success.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure stop web         the next `tenure ensure web` starts it again
+  tenure stop web --hold  only `tenure start web` starts it again
+
+Exit codes:
+  0  it is gone, or did not run
+  1  something of it survived; it is named
+  7  it is wedged, and its identity cannot be verified")]
+pub(crate) struct Stop {
+    #[command(flatten)]
+    named: WorkerArg,
+    /// Stay down: nothing starts it again but `tenure start`.
+    #[arg(long)]
+    hold: bool,
+}
+
+impl Run for Stop {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let began = monotonic();
+        let target = call.named(&self.named.name, &self.named.by)?;
+        let waiting = Progress::of(call.screen, &target);
+        let ScopeTarget { scope, called } = target;
+        let (budget, hold) = (call.budget()?, self.hold);
+        let request = StopOptions { scope, budget, reason: "tenure stop".to_owned(), hold };
+        let stopped = tenure_core::stop(&request);
+        drop(waiting);
+        let scope = &request.scope;
+        let stopped = stopped.map_err(|error| Call::failed(&error, &called))?;
+        let took = monotonic().saturating_sub(began);
+        if call.screen.wants_json() {
+            let (ending, signal) = ending(&stopped);
+            let leftovers = stopped
+                .leftovers
+                .iter()
+                .map(|one| Leftover { pid: one.pid, command: &one.command })
+                .collect();
+            render::document(&StopDocument {
+                schema_version: SCHEMA,
+                state: AnswerState::Stopped,
+                name: scope.name(),
+                key: scope.key(),
+                pid: stopped.pid,
+                ending,
+                signal,
+                leftovers,
+                held: request.hold,
+                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            })?;
+            return Ok(AnswerState::Stopped.exit());
         }
-        (Some(pid), _) => call.screen.said(&format!("{called}: stopped, pid {pid} ended by itself ({took})")),
-        (None, _) => call.screen.said(&format!("{called}: nothing was running")),
+        let took = account::took(took);
+        match (stopped.pid, ending(&stopped)) {
+            (Some(pid), (_, Some(signal))) => {
+                call.screen.said(&format!("{called}: stopped, pid {pid} was ended by {signal} ({took})"));
+            }
+            (Some(pid), _) => {
+                call.screen.said(&format!("{called}: stopped, pid {pid} ended by itself ({took})"));
+            }
+            (None, _) => call.screen.said(&format!("{called}: nothing was running")),
+        }
+        for left in &stopped.leftovers {
+            let command = crate::output::render::printable(&left.command);
+            call.screen
+                .said(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
+        }
+        if request.hold {
+            call.screen.said(&format!("  it stays down until `tenure start {called}`"));
+        }
+        Ok(AnswerState::Stopped.exit())
     }
-    for left in &stopped.leftovers {
-        let command = crate::output::render::printable(&left.command);
-        call.screen.said(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
-    }
-    if request.hold {
-        call.screen.said(&format!("  it stays down until `tenure start {called}`"));
-    }
-    Ok(AnswerState::Stopped.exit())
 }
 
 fn ending(stopped: &Stopped) -> (&'static str, Option<&'static str>) {

@@ -1,12 +1,12 @@
 //! `tenure trust`: shows what a project's file would start, and allows it, for as long as not one byte of it changes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde::Serialize;
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::cmd::call::{Call, Run};
 use crate::config::{self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, word};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
@@ -43,13 +43,35 @@ impl<'a> TrustedWorker<'a> {
     }
 }
 
-/// Allows a project's file to start what it describes, or takes that back; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Trust) -> Result<u8, Failure> {
-    let mut places = call.places()?;
-    if let Some(directory) = &words.directory {
-        places.here = config::here(Some(&places.here.join(directory)))?;
+/// Allow a project's tenure.toml to start what it describes.
+///
+/// The tenure.toml of a project starts nothing until somebody trusts it. The permission is for its content: a file that was
+/// changed is to be trusted again.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure trust                      the project here; read its file first
+  tenure trust ~/src/shop --revoke  take it back
+
+Exit codes:
+  6  there is no tenure.toml, or it cannot be read")]
+pub(crate) struct Trust {
+    /// The directory of the project; without it, the one whose `tenure.toml` is found from here.
+    #[arg(id = "project", value_name = "DIR")]
+    directory: Option<PathBuf>,
+    /// Take the permission back.
+    #[arg(long)]
+    revoke: bool,
+}
+
+impl Run for Trust {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let mut places = call.places()?;
+        if let Some(directory) = &self.directory {
+            places.here = config::here(Some(&places.here.join(directory)))?;
+        }
+        if self.revoke { revoke(call, &places) } else { allow(call, &places) }
     }
-    if words.revoke { revoke(call, &places) } else { allow(call, &places) }
 }
 
 fn allow(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {

@@ -1,13 +1,11 @@
-//! `tenure version` and `tenure completions`: what this build is and speaks, and its words for a shell.
+//! `tenure version`: what this build is, and which formats it speaks.
 
-use clap_complete::{generate, shells};
-use clap_complete_nushell::Nushell;
+use clap::Args;
 use serde::Serialize;
 use tenure_core::protocol::wire::{PROTOCOL, ProtocolRange, WIRE_VERSION};
 use tenure_core::record::{desired, ledger};
 
-use crate::args::{self, Shell};
-use crate::cmd::call::Call;
+use crate::cmd::call::{Call, Run};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA};
 
@@ -27,37 +25,29 @@ struct Records {
     ledger: u32,
 }
 
-/// Tells the version; the exit code.
-pub(crate) fn run(call: &Call) -> Result<u8, Failure> {
-    let version = env!("CARGO_PKG_VERSION");
-    if call.screen.wants_json() {
-        let records = Records { desired: desired::SCHEMA, ledger: ledger::SCHEMA };
-        let document = VersionDocument {
-            schema_version: SCHEMA,
-            version,
-            protocol: PROTOCOL,
-            wire: WIRE_VERSION,
-            records,
-        };
-        render::document(&document)?;
-    } else {
-        render::text(&format!("tenure {version}\n"))?;
-    }
-    Ok(0)
-}
+/// Say which version this is, and which formats it speaks.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure version --json  with the formats, for a program")]
+pub(crate) struct Version {}
 
-/// Writes the completions of a shell; the exit code.
-pub(crate) fn completions(words: &args::Completions) -> Result<u8, Failure> {
-    let mut script = Vec::new();
-    let command = &mut args::command();
-    match words.shell {
-        Shell::Bash => generate(shells::Bash, command, "tenure", &mut script),
-        Shell::Zsh => generate(shells::Zsh, command, "tenure", &mut script),
-        Shell::Fish => generate(shells::Fish, command, "tenure", &mut script),
-        Shell::Elvish => generate(shells::Elvish, command, "tenure", &mut script),
-        Shell::Nushell => generate(Nushell, command, "tenure", &mut script),
-        Shell::Powershell => generate(shells::PowerShell, command, "tenure", &mut script),
+impl Run for Version {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let version = env!("CARGO_PKG_VERSION");
+        if call.screen.wants_json() {
+            let records = Records { desired: desired::SCHEMA, ledger: ledger::SCHEMA };
+            let document = VersionDocument {
+                schema_version: SCHEMA,
+                version,
+                protocol: PROTOCOL,
+                wire: WIRE_VERSION,
+                records,
+            };
+            render::document(&document)?;
+        } else {
+            render::text(&format!("tenure {version}\n"))?;
+        }
+        Ok(0)
     }
-    render::bytes(&script)?;
-    Ok(0)
 }

@@ -8,12 +8,13 @@ use std::net::{TcpListener, TcpStream};
 use std::os::fd::AsFd;
 use std::time::Duration;
 
+use clap::Args;
 use tenure_sys::fdset;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
 
 use crate::answer::AnswerState;
-use crate::args::DemoWorker;
+use crate::cmd::call::{Call, Run};
 use crate::output::failure::Failure;
 
 /// A client that says nothing for so long is let go.
@@ -22,28 +23,39 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// A request longer than this is none.
 const LONGEST: usize = 8 * 1024;
 
-/// Serves until it is asked to end; or fails, at boot or later, if that is what it is for.
-pub(crate) fn run(words: &DemoWorker) -> Result<u8, Failure> {
-    if words.fail_after == Some(0) {
-        return Err(made_to_fail("open the store: it is of a newer format"));
-    }
-    let (listener, signals) = equipment().map_err(|error| {
-        let mut failure = Failure::new(
-            AnswerState::WrongUse,
-            "take the listener of the demo, which `tenure demo` hands over",
-        );
-        failure.told.causes = vec![error.to_string()];
-        failure
-    })?;
-    let mut answers = 0_u64;
-    while let Some(stream) = next_client(&listener, &signals) {
-        // A client that has gone is no reason to end.
-        answers += u64::from(serve(stream, &words.serve).is_ok());
-        if words.fail_after.is_some_and(|enough| answers >= enough) {
-            return Err(made_to_fail("read the store: a page of it is damaged"));
+/// The small HTTP server of the demo.
+#[derive(Debug, Args)]
+pub(crate) struct DemoWorker {
+    /// The version that it answers with.
+    serve: String,
+    /// Fail after so many answers; 0 is a boot that fails.
+    #[arg(long, value_name = "ANSWERS")]
+    fail_after: Option<u64>,
+}
+
+impl Run for DemoWorker {
+    fn run(&self, _: &Call) -> Result<u8, Failure> {
+        if self.fail_after == Some(0) {
+            return Err(made_to_fail("open the store: it is of a newer format"));
         }
+        let (listener, signals) = equipment().map_err(|error| {
+            let mut failure = Failure::new(
+                AnswerState::WrongUse,
+                "take the listener of the demo, which `tenure demo` hands over",
+            );
+            failure.told.causes = vec![error.to_string()];
+            failure
+        })?;
+        let mut answers = 0_u64;
+        while let Some(stream) = next_client(&listener, &signals) {
+            // A client that has gone is no reason to end.
+            answers += u64::from(serve(stream, &self.serve).is_ok());
+            if self.fail_after.is_some_and(|enough| answers >= enough) {
+                return Err(made_to_fail("read the store: a page of it is damaged"));
+            }
+        }
+        Ok(0)
     }
-    Ok(0)
 }
 
 fn made_to_fail(what: &str) -> Failure {

@@ -2,14 +2,15 @@
 //!
 //! Starts nothing. A report is the answer of the call, so it goes to stdout.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::answer::AnswerState;
-use crate::args;
-use crate::cmd::call::Call;
+use crate::args::{By, Common, WithCommon};
+use crate::cmd::call::{Call, Run};
 use crate::config::{self, CheckReport, Level, Shown, TrustStanding, ValueSource, written};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
@@ -17,19 +18,58 @@ use crate::output::render::{self, SCHEMA, printable};
 /// Widest value beside which its source is put in one column with the others.
 const WIDE: usize = 48;
 
-/// Runs one of the commands below `config`; the exit code.
-pub(crate) fn run(call: &Call, words: &args::Config) -> Result<u8, Failure> {
-    match words {
-        args::Config::Check(words) => check(call, words),
-        args::Config::Show(words) => show(call, words),
-        args::Config::Schema => schema(),
+/// Check the configuration, show it, or write its schema.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure config check     is all of it right?
+  tenure config show web  where does each value come from?")]
+pub(crate) struct Config {
+    #[command(subcommand)]
+    command: ConfigCommand,
+}
+
+#[derive(Debug, Subcommand)]
+#[command(defer = true)]
+enum ConfigCommand {
+    Check(WithCommon<Check>),
+    Show(WithCommon<Show>),
+    Schema(WithCommon<Schema>),
+}
+
+impl ConfigCommand {
+    fn parts(&self) -> (Common, &dyn Run) {
+        match self {
+            Self::Check(typed) => typed.parts(),
+            Self::Show(typed) => typed.parts(),
+            Self::Schema(typed) => typed.parts(),
+        }
     }
 }
 
-fn schema() -> Result<u8, Failure> {
-    let text = serde_json::to_string_pretty(&config::schema()).expect("a schema is JSON");
-    render::text(&format!("{text}\n"))?;
-    Ok(0)
+impl Run for Config {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        self.command.parts().1.run(call)
+    }
+
+    fn below(&self) -> Option<Common> {
+        Some(self.command.parts().0)
+    }
+}
+
+/// Write the JSON Schema of a tenure.toml to stdout.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure config schema > tenure.schema.json  for an editor")]
+struct Schema {}
+
+impl Run for Schema {
+    fn run(&self, _: &Call) -> Result<u8, Failure> {
+        let text = serde_json::to_string_pretty(&config::schema()).expect("a schema is JSON");
+        render::text(&format!("{text}\n"))?;
+        Ok(0)
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -74,15 +114,32 @@ struct WarningRow<'a> {
     hint: &'a str,
 }
 
-fn check(call: &Call, words: &args::ConfigCheck) -> Result<u8, Failure> {
-    let checked = config::checked(&call.places()?, words.config.as_deref())?;
-    let state = if checked.faults.is_empty() { AnswerState::Valid } else { AnswerState::BadConfig };
-    if call.screen.wants_json() {
-        render::document(&check_document(state, &checked))?;
-    } else {
-        render::text(&report(&checked, call.screen.is_quiet()))?;
+/// Say whether the files can be used, and what is wrong with them.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure config check                          every file that counts here
+  tenure config check --config ci/tenure.toml  this one
+
+Exit codes:
+  6  a file cannot be used; the line is named")]
+struct Check {
+    /// Check this file; without it, every file that a call from here would read.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Run for Check {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let checked = config::checked(&call.places()?, self.config.as_deref())?;
+        let state = if checked.faults.is_empty() { AnswerState::Valid } else { AnswerState::BadConfig };
+        if call.screen.wants_json() {
+            render::document(&check_document(state, &checked))?;
+        } else {
+            render::text(&report(&checked, call.screen.is_quiet()))?;
+        }
+        Ok(state.exit())
     }
-    Ok(state.exit())
 }
 
 fn check_document(state: AnswerState, checked: &CheckReport) -> CheckDocument<'_> {
@@ -198,23 +255,41 @@ impl<'a> SourceRow<'a> {
     }
 }
 
-fn show(call: &Call, words: &args::ConfigShow) -> Result<u8, Failure> {
-    let shown = config::shown(&call.places()?, words.name.as_deref(), &words.by)?;
-    if shown.is_empty() {
-        return Err(Failure::new(
-            AnswerState::NotConfigured,
-            "find a worker to show: none is configured here",
-        )
-        .hint("`tenure init` writes a file to begin with"));
+/// Show what is in force, and where each value comes from.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  tenure config show             every worker that is configured here
+  tenure config show web --json  for a program
+
+Exit codes:
+  6  a configuration cannot be read")]
+struct Show {
+    /// The worker's name; without it, every worker that is configured here.
+    name: Option<String>,
+    #[command(flatten)]
+    by: By,
+}
+
+impl Run for Show {
+    fn run(&self, call: &Call) -> Result<u8, Failure> {
+        let shown = config::shown(&call.places()?, self.name.as_deref(), &self.by)?;
+        if shown.is_empty() {
+            return Err(Failure::new(
+                AnswerState::NotConfigured,
+                "find a worker to show: none is configured here",
+            )
+            .hint("`tenure init` writes a file to begin with"));
+        }
+        if call.screen.wants_json() {
+            let workers = shown.iter().map(shown_row).collect();
+            render::document(&ShowDocument { schema_version: SCHEMA, workers })?;
+        } else {
+            let tables: Vec<String> = shown.iter().map(table).collect();
+            render::text(&tables.join("\n"))?;
+        }
+        Ok(0)
     }
-    if call.screen.wants_json() {
-        let workers = shown.iter().map(shown_row).collect();
-        render::document(&ShowDocument { schema_version: SCHEMA, workers })?;
-    } else {
-        let tables: Vec<String> = shown.iter().map(table).collect();
-        render::text(&tables.join("\n"))?;
-    }
-    Ok(0)
 }
 
 fn shown_row(shown: &Shown) -> ShownRow<'_> {
