@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use tenure_core::deadline::{Moment, wall_millis};
 use tenure_core::spec::program::{self, HOST_VARIABLE};
 use tenure_core::store::paths;
-use tenure_sys::identity::{self, Identity};
+use tenure_sys::identity::Identity;
 use tenure_sys::{kernel, limits, user};
 
 use crate::facts::{DirectoryFacts, Gathered, MachineFacts, Unread};
@@ -39,7 +39,7 @@ pub(crate) fn machine(configuration: Vec<String>) -> MachineFacts {
 }
 
 fn own_identity() -> Gathered<Identity> {
-    identity::current().map_err(|error| Unread::of("read boot id and own identity in /proc", &error))
+    Identity::current().map_err(|error| Unread::of("read boot id and own identity in /proc", &error))
 }
 
 fn host() -> Gathered<DirectoryFacts> {

@@ -50,46 +50,27 @@ pub struct UnknownSignal {
 }
 
 impl Signal {
-    const ALL: [Self; 9] = [
-        Self::Term,
-        Self::Kill,
-        Self::Int,
-        Self::Hup,
-        Self::Quit,
-        Self::Usr1,
-        Self::Usr2,
-        Self::Cont,
-        Self::Stop,
+    /// In the order of the declaration.
+    const ALL: [(Self, &'static str, rustix::process::Signal); 9] = [
+        (Self::Term, "TERM", rustix::process::Signal::TERM),
+        (Self::Kill, "KILL", rustix::process::Signal::KILL),
+        (Self::Int, "INT", rustix::process::Signal::INT),
+        (Self::Hup, "HUP", rustix::process::Signal::HUP),
+        (Self::Quit, "QUIT", rustix::process::Signal::QUIT),
+        (Self::Usr1, "USR1", rustix::process::Signal::USR1),
+        (Self::Usr2, "USR2", rustix::process::Signal::USR2),
+        (Self::Cont, "CONT", rustix::process::Signal::CONT),
+        (Self::Stop, "STOP", rustix::process::Signal::STOP),
     ];
 
     /// The name without `SIG`.
     #[must_use]
     pub fn name(self) -> &'static str {
-        match self {
-            Self::Term => "TERM",
-            Self::Kill => "KILL",
-            Self::Int => "INT",
-            Self::Hup => "HUP",
-            Self::Quit => "QUIT",
-            Self::Usr1 => "USR1",
-            Self::Usr2 => "USR2",
-            Self::Cont => "CONT",
-            Self::Stop => "STOP",
-        }
+        Self::ALL[self as usize].1
     }
 
     pub(crate) fn kernel(self) -> rustix::process::Signal {
-        match self {
-            Self::Term => rustix::process::Signal::TERM,
-            Self::Kill => rustix::process::Signal::KILL,
-            Self::Int => rustix::process::Signal::INT,
-            Self::Hup => rustix::process::Signal::HUP,
-            Self::Quit => rustix::process::Signal::QUIT,
-            Self::Usr1 => rustix::process::Signal::USR1,
-            Self::Usr2 => rustix::process::Signal::USR2,
-            Self::Cont => rustix::process::Signal::CONT,
-            Self::Stop => rustix::process::Signal::STOP,
-        }
+        Self::ALL[self as usize].2
     }
 }
 
@@ -104,8 +85,8 @@ impl FromStr for Signal {
 
     fn from_str(name: &str) -> Result<Self, UnknownSignal> {
         let short = name.strip_prefix("SIG").unwrap_or(name);
-        let found = Self::ALL.into_iter().find(|signal| signal.name() == short);
-        found.ok_or_else(|| UnknownSignal { name: name.to_owned() })
+        let found = Self::ALL.into_iter().find(|(_, known, _)| *known == short);
+        found.map(|(signal, ..)| signal).ok_or_else(|| UnknownSignal { name: name.to_owned() })
     }
 }
 
@@ -115,7 +96,8 @@ mod tests {
 
     #[test]
     fn every_signal_is_read_from_both_of_its_names() {
-        for signal in Signal::ALL {
+        for (signal, name, _) in Signal::ALL {
+            assert_eq!(signal.name(), name);
             let long = format!("SIG{signal}");
             assert_eq!(signal.to_string().parse(), Ok(signal));
             assert_eq!(long.parse(), Ok(signal));

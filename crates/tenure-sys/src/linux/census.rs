@@ -6,14 +6,13 @@
 //! from "nobody that can be seen".
 
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
 use crate::linux::process::{self, procfs};
+use crate::linux::tree::COOKIE;
 
-/// The variable in the environment that marks what a worker has started.
-const COOKIE: &[u8] = b"TENURE_COOKIE=";
+pub use crate::linux::process::procfs::has_socket;
 
 /// What is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -72,7 +71,7 @@ impl Questions {
             if self.cookies
                 && pid != own
                 && is_mine()
-                && let Some(cookie) = cookie_of(pid)
+                && let Some(cookie) = procfs::memory::variable_of(pid, COOKIE, "")
             {
                 census.cookies.push((cookie, seen(pid)));
             }
@@ -91,7 +90,7 @@ impl Questions {
             return;
         };
         for path in entries.filter_map(|entry| Some(entry.ok()?.path())) {
-            if let Some(inode) = socket_of(&path).filter(|inode| self.sockets.contains(inode)) {
+            if let Some(inode) = procfs::socket_behind(&path).filter(|inode| self.sockets.contains(inode)) {
                 push_once(&mut census.sockets, inode, || SeenProcess { above: above(pid), ..seen(pid) });
             }
             if is_caller || self.locks.is_empty() {
@@ -105,14 +104,6 @@ impl Questions {
             }
         }
     }
-}
-
-/// Whether a process has one of these sockets open; `false` also where it may not be looked into.
-#[must_use]
-pub fn has_socket(pid: u32, inodes: &[u64]) -> bool {
-    let Ok(entries) = fs::read_dir(procfs::path(pid, "fd")) else { return false };
-    let mut sockets = entries.filter_map(|entry| socket_of(&entry.ok()?.path()));
-    sockets.any(|inode| inodes.contains(&inode))
 }
 
 /// A process may have one thing open several times, one descriptor after the other.
@@ -131,18 +122,6 @@ fn seen(pid: u32) -> SeenProcess {
 fn above(pid: u32) -> Vec<u32> {
     let parents = std::iter::successors(process::parent_of(pid), |parent| process::parent_of(*parent));
     parents.take_while(|parent| *parent != 0).take(64).collect()
-}
-
-fn cookie_of(pid: u32) -> Option<String> {
-    let environ = procfs::memory::environment(pid)?;
-    let value = environ.split(|byte| *byte == 0).find_map(|entry| entry.strip_prefix(COOKIE))?;
-    Some(String::from_utf8_lossy(value).into_owned())
-}
-
-fn socket_of(link: &Path) -> Option<u64> {
-    let target = fs::read_link(link).ok()?;
-    let inode = target.as_os_str().as_bytes().strip_prefix(b"socket:[")?.strip_suffix(b"]")?;
-    str::from_utf8(inode).ok()?.parse().ok()
 }
 
 fn holds_lock(pid: u32, number: &Path) -> bool {
@@ -165,7 +144,8 @@ mod tests {
     fn the_caller_is_found_by_its_socket_and_once() {
         let listener = socket::bind_tcp("127.0.0.1:0".parse().expect("an address"), 1).expect("a listener");
         let _twice = listener.try_clone().expect("a second descriptor");
-        let inodes = socket::listening_inodes(listener.local_addr().expect("an address"));
+        let inodes = socket::listening_sockets(listener.local_addr().expect("an address"));
+        let inodes: Vec<u64> = inodes.iter().map(|socket| socket.inode).collect();
         let census = Questions { sockets: inodes.clone(), ..Questions::default() }.ask();
         let own: Vec<_> = census.sockets.iter().filter(|(_, seen)| seen.pid == std::process::id()).collect();
         assert_eq!(own.len(), 1, "{census:?}");

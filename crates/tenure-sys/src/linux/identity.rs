@@ -6,7 +6,6 @@
 //! stands for a living process is asked of [`crate::linux::process::verify`].
 
 use std::os::fd::BorrowedFd;
-use std::os::unix::fs::MetadataExt;
 use std::sync::OnceLock;
 use std::{fmt, fs, io};
 
@@ -74,11 +73,6 @@ impl fmt::Display for Identity {
     }
 }
 
-/// Reads the identity of the calling process.
-pub fn current() -> io::Result<Identity> {
-    Identity::current()
-}
-
 /// The kernel's random name of this boot; read once.
 pub fn boot_id() -> io::Result<String> {
     static BOOT: OnceLock<String> = OnceLock::new();
@@ -95,14 +89,14 @@ pub(crate) fn pid_namespace() -> io::Result<u64> {
     if let Some(inode) = NAMESPACE.get() {
         return Ok(*inode);
     }
-    let inode = fs::metadata("/proc/self/ns/pid")?.ino();
+    let inode = procfs::namespace("self", "pid")?;
     Ok(*NAMESPACE.get_or_init(|| inode))
 }
 
 /// Whether a process counts in the pid namespace of the caller; `false` also for one that this user may not look into.
 #[must_use]
 pub fn counts_here(pid: u32) -> bool {
-    let theirs = fs::metadata(format!("/proc/{pid}/ns/pid")).map(|found| found.ino());
+    let theirs = procfs::namespace(&pid.to_string(), "pid");
     matches!((theirs, pid_namespace()), (Ok(theirs), Ok(here)) if theirs == here)
 }
 

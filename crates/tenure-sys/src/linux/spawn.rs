@@ -12,6 +12,10 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, PidfdFlags, WaitOptions, pidfd_open, waitpid};
+
+use crate::common::discard::best_effort;
 use crate::linux::process::ProcessHandle;
 use crate::linux::socket;
 
@@ -64,8 +68,8 @@ pub fn child(launch: &Launch<'_>) -> Result<Child, SpawnError> {
     let rails = Rails::lay().map_err(SpawnError::other)?;
     let pid = rails.fork(&mut plan, ChildRole::Program).map_err(SpawnError::Fork)?;
     let line = rails.keep();
-    let started = inside::open_handle(pid)
-        .map_err(SpawnError::other)
+    let started = pidfd_open(pid, PidfdFlags::empty())
+        .map_err(|errno| SpawnError::other(errno.into()))
         .and_then(|fd| ProcessHandle::of_unreaped(fd).map_err(SpawnError::handle))
         .and_then(|handle| line.go(launch).map(|()| Child::new(handle)));
     if started.is_err() {
@@ -76,11 +80,8 @@ pub fn child(launch: &Launch<'_>) -> Result<Child, SpawnError> {
 }
 
 /// Waits for a child that is about to end. If somebody else has waited for it, that is as good.
-fn wait_for(pid: libc::pid_t) {
-    // SAFETY: a null status is allowed.
-    while unsafe { libc::waitpid(pid, std::ptr::null_mut(), 0) } < 0
-        && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted
-    {}
+fn wait_for(child: Pid) {
+    best_effort(retry_on_intr(|| waitpid(Some(child), WaitOptions::empty())));
 }
 
 /// Both ends of what connects the caller with the new process until it is the program.
@@ -104,7 +105,7 @@ impl Rails {
         Ok(Self { release, released, report, reporter })
     }
 
-    fn fork(&self, plan: &mut SpawnPlan, role: ChildRole) -> io::Result<libc::pid_t> {
+    fn fork(&self, plan: &mut SpawnPlan, role: ChildRole) -> io::Result<Pid> {
         let ends = inside::Ends {
             release: self.release.as_raw_fd(),
             released: self.released.as_raw_fd(),
@@ -123,7 +124,7 @@ impl ParentEnds {
     /// Lets the new process go on and waits until it is the program, or says why it is not.
     fn go(self, launch: &Launch<'_>) -> Result<(), SpawnError> {
         // If it was killed meanwhile, its handle tells so later; here there is only an end without a report.
-        socket::send(self.release.as_fd(), &[1], &[]).unwrap_or_default();
+        best_effort(socket::send(self.release.as_fd(), &[1], &[]));
         match self.give_up() {
             None => Ok(()),
             Some((stage, source)) => Err(SpawnError::reported(launch, stage, source)),

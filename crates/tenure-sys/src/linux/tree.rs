@@ -7,27 +7,24 @@ use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
 use std::{fs, io};
 
-use rustix::io::Errno;
-use rustix::process::{Pid, WaitId, WaitIdOptions, kill_process_group, waitid};
+use rustix::io::{Errno, retry_on_intr};
+use rustix::process::{
+    Pid, WaitId, WaitIdOptions, WaitOptions, getpid, kill_process_group, set_child_subreaper, wait, waitid,
+};
 
 use crate::linux::file::lock::{has_taken, inherited_from};
 use crate::linux::identity::Identity;
 use crate::linux::process::procfs;
+use crate::linux::process::procfs::memory::variable_of;
 use crate::linux::process::{self, Delivery, ExitStatus, GoneReason, ProcessHandle, Signal, Verified};
 
 /// The variable in the environment that marks what a worker has started.
-const COOKIE: &str = "TENURE_COOKIE";
-
-/// How an entry of the environment begins that is a mark.
-const MARKED: &str = "TENURE_COOKIE=";
+pub(crate) const COOKIE: &str = "TENURE_COOKIE";
 
 /// Makes the caller the parent of every orphan below it (`PR_SET_CHILD_SUBREAPER`), so that none escapes upwards.
 pub fn set_subreaper() -> io::Result<()> {
-    // SAFETY: this request takes one integer and touches no memory.
-    match unsafe { libc::prctl(libc::PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) } {
-        0 => Ok(()),
-        _ => Err(io::Error::last_os_error()),
-    }
+    // Any number says yes.
+    Ok(set_child_subreaper(Some(getpid()))?)
 }
 
 fn children_by_parent() -> HashMap<u32, Vec<u32>> {
@@ -113,9 +110,8 @@ pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
 #[must_use]
 pub fn heirs_of(lock: &fs::File) -> Vec<ProcessHandle> {
     let own = std::process::id();
-    let is_strangers = |taker: u32| {
-        taker != own && has_taken(taker, lock) && mark_of(taker, MARKED.as_bytes(), MARKED.len()).is_none()
-    };
+    let is_strangers =
+        |taker: u32| taker != own && has_taken(taker, lock) && variable_of(taker, COOKIE, "").is_none();
     let is_heir = |pid: u32| inherited_from(pid, lock).is_some_and(|taker| !is_strangers(taker));
     let heir = |pid: u32| {
         if pid == own || !is_heir(pid) {
@@ -143,22 +139,14 @@ pub enum Reaped {
 /// It takes any child of the process, so it belongs in a process that has no other waiter: a `spawn::Child` of the
 /// same process would lose its status to it.
 pub fn reap_any() -> io::Result<Reaped> {
-    let mut status = 0;
-    loop {
-        // SAFETY: `status` is a writable integer.
-        match unsafe { libc::waitpid(-1, &raw mut status, libc::WNOHANG) } {
-            0 => return Ok(Reaped::NoneReady),
-            pid if pid > 0 => {
-                return Ok(Reaped::One(pid.unsigned_abs(), ExitStatus::from_wait_status(status)));
-            }
-            _ => {}
+    match retry_on_intr(|| wait(WaitOptions::NOHANG)) {
+        Ok(None) => Ok(Reaped::NoneReady),
+        Ok(Some((child, status))) => {
+            let pid = child.as_raw_pid().unsigned_abs();
+            Ok(Reaped::One(pid, ExitStatus::from_wait_status(status.as_raw())))
         }
-        let error = io::Error::last_os_error();
-        match error.raw_os_error() {
-            Some(libc::EINTR) => {}
-            Some(libc::ECHILD) => return Ok(Reaped::NoChildren),
-            _ => return Err(error),
-        }
+        Err(Errno::CHILD) => Ok(Reaped::NoChildren),
+        Err(errno) => Err(errno.into()),
     }
 }
 
@@ -187,26 +175,19 @@ pub fn with_cookie(prefix: &str) -> Vec<Marked> {
 #[must_use]
 pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
     let (own, user) = (std::process::id(), crate::linux::machine::user::effective_uid());
-    let wanted = format!("{key}={prefix}").into_bytes();
     let marked = |pid: u32| {
         // Cheap looks first; they only choose whom to open.
         if pid == own || fs::metadata(format!("/proc/{pid}")).ok()?.uid() != user {
             return None;
         }
-        mark_of(pid, &wanted, key.len() + 1)?;
+        variable_of(pid, key, prefix)?;
         let handle = ProcessHandle::open(pid).ok()?;
-        let cookie = mark_of(pid, &wanted, key.len() + 1)?;
+        let cookie = variable_of(pid, key, prefix)?;
         // Still there, so what was read in between was its own.
         (!handle.has_ended()).then_some(())?;
         Some(Marked { handle, cookie, command: process::command_line(pid).unwrap_or_default() })
     };
     procfs::pids().into_iter().filter_map(marked).collect()
-}
-
-fn mark_of(pid: u32, wanted: &[u8], skip: usize) -> Option<String> {
-    let environ = procfs::memory::environment(pid)?;
-    let entry = environ.split(|byte| *byte == 0).find(|entry| entry.starts_with(wanted))?;
-    Some(String::from_utf8_lossy(entry.get(skip..)?).into_owned())
 }
 
 /// Signals the process group that a child of the caller leads.

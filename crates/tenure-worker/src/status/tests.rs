@@ -19,7 +19,7 @@ pub(crate) fn status_of(scope: &str) -> Status {
         version: spec.version.clone(),
         build: "0".into(),
         protocol: PROTOCOL,
-        identity: tenure_sys::identity::current().expect("readable"),
+        identity: tenure_sys::identity::Identity::current().expect("readable"),
         instance: "i".into(),
         worker_path: String::new(),
         uptime_ms: 0,

@@ -72,9 +72,8 @@ pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Resu
             Err(errno) => return Err(errno.into()),
         }
     };
-    let seen: Vec<PollFlags> = fds.iter().map(PollFd::revents).collect();
-    for (interest, seen) in interests.iter_mut().zip(seen) {
-        interest.seen = seen;
+    for (interest, fd) in interests.iter_mut().zip(&fds) {
+        interest.seen = fd.revents();
     }
     Ok(count)
 }

@@ -4,7 +4,9 @@ use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::event::{EventfdFlags, eventfd};
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
+
+use crate::common::discard::best_effort;
 
 /// A flag in the kernel (eventfd): readable from [`Waker::wake`] until [`Waker::drain`].
 ///
@@ -20,19 +22,15 @@ impl Waker {
 
     /// Puts the flag up. It stays up however often this is called.
     pub fn wake(&self) {
-        loop {
-            match rustix::io::write(&self.0, &1_u64.to_ne_bytes()) {
-                Err(Errno::INTR) => {}
-                // Full counts as up; nothing else can happen to an eventfd.
-                Ok(_) | Err(_) => return,
-            }
-        }
+        // A full counter is an error, and the flag is up then; nothing else can happen to an eventfd.
+        best_effort(retry_on_intr(|| rustix::io::write(&self.0, &1_u64.to_ne_bytes())));
     }
 
     /// Takes the flag down.
     pub fn drain(&self) {
         let mut count = [0_u8; 8];
-        while let Err(Errno::INTR) = rustix::io::read(&self.0, &mut count) {}
+        // A flag that is down already is an error.
+        best_effort(retry_on_intr(|| rustix::io::read(&self.0, &mut count)));
     }
 
     /// A second handle of the same flag.

@@ -13,7 +13,7 @@ use std::os::unix::ffi::OsStringExt;
 use std::path::{Component, Path, PathBuf};
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
 use thiserror::Error;
 
@@ -25,7 +25,6 @@ pub mod spare;
 mod write;
 
 pub use obstacle::{Blocker, InTheWay, kind_of};
-use regular::retry;
 pub use regular::{open_regular, read_regular};
 
 /// How a directory is opened: never through a link in the last place.
@@ -193,7 +192,7 @@ impl Dir {
     pub fn open_private(path: &Path) -> Result<Self, DirError> {
         let path =
             std::path::absolute(path).map_err(|source| DirError::Other { path: path.to_owned(), source })?;
-        let fd = retry(|| rustix::fs::openat(CWD, &path, DIRECTORY, Mode::empty()));
+        let fd = retry_on_intr(|| rustix::fs::openat(CWD, &path, DIRECTORY, Mode::empty()));
         Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
     }
 
@@ -242,7 +241,7 @@ impl Dir {
         let name = name.as_ref();
         let path = self.path.join(name);
         let name = leaf(name).map_err(|source| DirError::Other { path: path.clone(), source })?;
-        let fd = retry(|| rustix::fs::openat(&self.fd, name, DIRECTORY, Mode::empty()));
+        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, DIRECTORY, Mode::empty()));
         Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
     }
 

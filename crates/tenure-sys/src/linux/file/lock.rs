@@ -47,12 +47,6 @@ impl FileLock {
     pub fn as_fd(&self) -> BorrowedFd<'_> {
         self.0.as_fd()
     }
-
-    /// Gives the file back; the lock stays with its description.
-    #[must_use]
-    pub fn into_file(self) -> File {
-        self.0
-    }
 }
 
 /// What came of an attempt.

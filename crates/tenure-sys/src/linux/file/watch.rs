@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use rustix::fs::inotify::{self, CreateFlags, ReadFlags, Reader, WatchFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use thiserror::Error;
 
 use crate::linux::descriptor::poll::{self, Interest, Readiness};
@@ -44,14 +44,8 @@ impl Watch {
     /// Forgets what has changed so far. To be called before the look at the files, so that no change falls in between.
     pub fn drain(&self) {
         let mut room = [0_u8; ROOM];
-        loop {
-            match rustix::io::read(&self.0, &mut room) {
-                Err(Errno::INTR) => {}
-                Ok(count) if count > 0 => {}
-                // Empty is what is wanted; an inotify descriptor knows no other lasting failure.
-                Ok(_) | Err(_) => return,
-            }
-        }
+        // An empty queue is an error (EAGAIN); an inotify descriptor knows no other lasting one.
+        while retry_on_intr(|| rustix::io::read(&self.0, &mut room)).is_ok_and(|count| count > 0) {}
     }
 
     /// The descriptor to wait for.
@@ -93,8 +87,10 @@ fn shown(limit: Option<u64>) -> String {
     limit.map(|limit| format!(" (now {limit})")).unwrap_or_default()
 }
 
-fn limit(name: &str) -> Option<u64> {
-    std::fs::read_to_string(Path::new("/proc/sys/fs/inotify").join(name)).ok()?.trim().parse().ok()
+/// A bound that the kernel sets on watches, such as `max_user_watches` (inotify(7)).
+pub(crate) fn bound(name: &str) -> io::Result<u64> {
+    let text = std::fs::read_to_string(format!("/proc/sys/fs/inotify/{name}"))?;
+    text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no number"))
 }
 
 /// What of a directory is watched.
@@ -140,7 +136,9 @@ impl Watches {
     pub fn new() -> Result<Self, WatchError> {
         match inotify::init(CreateFlags::CLOEXEC | CreateFlags::NONBLOCK) {
             Ok(fd) => Ok(Self(fd)),
-            Err(Errno::MFILE) => Err(WatchError::TooManyInstances { limit: limit("max_user_instances") }),
+            Err(Errno::MFILE) => {
+                Err(WatchError::TooManyInstances { limit: bound("max_user_instances").ok() })
+            }
             Err(errno) => Err(WatchError::Other { path: None, source: errno.into() }),
         }
     }
@@ -164,7 +162,7 @@ impl Watches {
         match inotify::add_watch(&self.0, path, wanted | how) {
             Ok(number) => Ok(WatchId(number)),
             Err(Errno::NOENT | Errno::NOTDIR) => Err(WatchError::Absent),
-            Err(Errno::NOSPC) => Err(WatchError::TooManyWatches { limit: limit("max_user_watches") }),
+            Err(Errno::NOSPC) => Err(WatchError::TooManyWatches { limit: bound("max_user_watches").ok() }),
             Err(errno) => Err(WatchError::Other { path: Some(path.to_owned()), source: errno.into() }),
         }
     }

@@ -3,11 +3,12 @@
 //! A version says little: distributions bring features back, and sandboxes take them away. Each question is one harmless
 //! call on the caller itself.
 
+use std::io;
 use std::os::unix::net::UnixStream;
-use std::{fs, io};
 
 use rustix::fs::inotify::{self, CreateFlags};
 
+use crate::linux::file::watch::bound;
 use crate::linux::process::{OpenError, ProcessHandle};
 use crate::linux::socket;
 
@@ -65,11 +66,6 @@ pub fn try_watch() -> io::Result<()> {
     Ok(())
 }
 
-fn bound(name: &str) -> io::Result<u64> {
-    let text = fs::read_to_string(format!("/proc/sys/fs/inotify/{name}"))?;
-    text.trim().parse().map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is no number"))
-}
-
 fn has_close_range() -> bool {
     // SAFETY: the call touches no memory, and the only descriptor in the range is one that no process can have: their
     // numbers end below `i32::MAX`.
@@ -83,7 +79,7 @@ mod tests {
     #[test]
     fn a_feature_is_there_where_what_it_is_made_of_works() {
         let features = features();
-        let own = crate::linux::identity::current().expect("own identity is readable");
+        let own = crate::linux::identity::Identity::current().expect("own identity is readable");
         assert_eq!(features.pidfd_inode, own.inode.is_some());
         assert!(features.pidfd || !features.pidfd_inode);
         assert!(!release().is_empty());

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::io;
 
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
 use rustix::rand::{GetRandomFlags, getrandom};
 
 /// Gives `bytes` random bytes of the kernel as lower-case hex, twice as many characters.
@@ -11,11 +11,7 @@ pub fn hex(bytes: usize) -> io::Result<String> {
     let mut raw = vec![0_u8; bytes];
     let mut filled = 0;
     while filled < bytes {
-        match getrandom(&mut raw[filled..], GetRandomFlags::empty()) {
-            Ok(more) => filled += more,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno.into()),
-        }
+        filled += retry_on_intr(|| getrandom(&mut raw[filled..], GetRandomFlags::empty()))?;
     }
     Ok(raw.iter().fold(String::with_capacity(bytes * 2), |mut text, byte| {
         write!(text, "{byte:02x}").expect("writing to a string cannot fail");

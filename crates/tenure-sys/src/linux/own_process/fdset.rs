@@ -1,8 +1,11 @@
 //! The descriptors with fixed numbers: those that a launcher has placed at 3, 4, 5, …, and the two of the output.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
 use std::sync::atomic::{AtomicBool, Ordering};
+
+use rustix::io::retry_on_intr;
+use rustix::stdio::{dup2_stderr, dup2_stdout};
 
 use crate::linux::descriptor::pipe;
 
@@ -44,14 +47,6 @@ pub fn take_inherited(count: usize) -> io::Result<Vec<OwnedFd>> {
 
 /// Points stdout and stderr at another file, each in one step: a write of another thread goes to the old or to the new.
 pub fn replace_output(file: BorrowedFd<'_>) -> io::Result<()> {
-    for stream in [libc::STDOUT_FILENO, libc::STDERR_FILENO] {
-        // SAFETY: both numbers stay open throughout, and nobody owns them: the standard library only borrows them.
-        while unsafe { libc::dup2(file.as_raw_fd(), stream) } < 0 {
-            let error = io::Error::last_os_error();
-            if error.kind() != io::ErrorKind::Interrupted {
-                return Err(error);
-            }
-        }
-    }
-    Ok(())
+    retry_on_intr(|| dup2_stdout(file))?;
+    Ok(retry_on_intr(|| dup2_stderr(file))?)
 }

@@ -1,28 +1,16 @@
-//! Signals that come to this process: as a descriptor to read, and those that are better ignored.
+//! Signals to this process: read from a descriptor, or ignored.
 
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
-/// Lets a write into a closed pipe end the process, as shells and their pipes expect. Rust programs start without it.
-pub fn default_sigpipe() {
-    set_sigpipe(libc::SIG_DFL);
-}
+use rustix::io::retry_on_intr;
 
-/// Lets a write into a closed pipe be an error. What is started later gets the default back.
-pub fn ignore_sigpipe() {
-    set_sigpipe(libc::SIG_IGN);
-}
-
-/// Lets a write beyond the limit on the size of files be an error. What is started later gets the default back.
+/// Makes a write beyond the limit on the size of files an error (`EFBIG`) instead of the end of the process. Programs that
+/// are started later get the default back.
 pub fn ignore_sigxfsz() {
     // SAFETY: the disposition is built in, so no code of the program is called from a handler.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };
-}
-
-fn set_sigpipe(disposition: libc::sighandler_t) {
-    // SAFETY: both dispositions are built in, so no code of the program is called from a handler.
-    unsafe { libc::signal(libc::SIGPIPE, disposition) };
 }
 
 /// A signal that was read.
@@ -82,27 +70,16 @@ impl SignalFd {
     /// Takes one signal that is there; `None` when there is none.
     #[must_use]
     pub fn read(&self) -> Option<ReceivedSignal> {
-        let mut info = MaybeUninit::<libc::signalfd_siginfo>::uninit();
-        let size = size_of::<libc::signalfd_siginfo>();
-        loop {
-            // SAFETY: the buffer is writable and as large as said.
-            let count = unsafe { libc::read(self.0.as_raw_fd(), info.as_mut_ptr().cast(), size) };
-            if count < 0 && io::Error::last_os_error().kind() == io::ErrorKind::Interrupted {
-                continue;
-            }
-            if usize::try_from(count) != Ok(size) {
-                return None;
-            }
-            // SAFETY: the kernel has written one whole entry.
-            let number = unsafe { info.assume_init_ref() }.ssi_signo;
-            return match i32::try_from(number) {
-                Ok(libc::SIGTERM) => Some(ReceivedSignal::Terminate),
-                Ok(libc::SIGINT) => Some(ReceivedSignal::Interrupt),
-                Ok(libc::SIGHUP) => Some(ReceivedSignal::Hangup),
-                Ok(libc::SIGCHLD) => Some(ReceivedSignal::Child),
-                // Not among those that the descriptor was made for.
-                Ok(_) | Err(_) => None,
-            };
+        let mut info = [0_u8; size_of::<libc::signalfd_siginfo>()];
+        retry_on_intr(|| rustix::io::read(&self.0, &mut info)).ok()?;
+        // `ssi_signo` is the first field (signalfd(2)).
+        match i32::from_ne_bytes(*info.first_chunk()?) {
+            libc::SIGTERM => Some(ReceivedSignal::Terminate),
+            libc::SIGINT => Some(ReceivedSignal::Interrupt),
+            libc::SIGHUP => Some(ReceivedSignal::Hangup),
+            libc::SIGCHLD => Some(ReceivedSignal::Child),
+            // Not among those that the descriptor was made for.
+            _ => None,
         }
     }
 

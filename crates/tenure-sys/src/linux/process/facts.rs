@@ -4,7 +4,6 @@
 //! read.
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -133,13 +132,13 @@ pub fn executable_of(pid: u32) -> Option<PathBuf> {
 /// The mount namespace of a process, as the inode that names it; `None` where the kernel does not let us look.
 #[must_use]
 pub fn mounts_of(pid: u32) -> Option<u64> {
-    Some(fs::metadata(procfs::path(pid, "ns/mnt")).ok()?.ino())
+    procfs::namespace(&pid.to_string(), "mnt").ok()
 }
 
 /// The network namespace of a process, as the inode that names it; `None` where the kernel does not let us look.
 #[must_use]
 pub fn network_of(pid: u32) -> Option<u64> {
-    Some(fs::metadata(procfs::path(pid, "ns/net")).ok()?.ino())
+    procfs::namespace(&pid.to_string(), "net").ok()
 }
 
 /// The arguments of a process joined by spaces: control characters replaced, at most 200 characters.
@@ -182,8 +181,8 @@ mod tests {
         assert_eq!(uid_of(own), Some(rustix::process::geteuid().as_raw()));
         assert_eq!(executable_of(own), std::env::current_exe().ok());
         assert_eq!(tracer_of(own), None);
-        assert_eq!(mounts_of(own), fs::metadata("/proc/self/ns/mnt").ok().map(|found| found.ino()));
-        assert_eq!(network_of(own), fs::metadata("/proc/self/ns/net").ok().map(|found| found.ino()));
+        assert_eq!(mounts_of(own), procfs::namespace("self", "mnt").ok());
+        assert_eq!(network_of(own), procfs::namespace("self", "net").ok());
         assert!(parent_of(own).is_some());
         assert!(run_time_of(own, "no such thread").is_some_and(|ran| ran > Duration::ZERO));
         assert!(matches!(state_of(own), Some(RunState::Running | RunState::Sleeping)));

@@ -4,6 +4,7 @@ use std::fs;
 
 use crate::linux::process::procfs;
 
+use super::facts::network_of;
 use super::handle::ProcessHandle;
 
 /// What a process has inherited, each as a name and how the kernel writes it.
@@ -48,8 +49,7 @@ pub fn inherited_by(pid: u32) -> Option<Inherited> {
 /// Whether a process sees the network that the caller sees; `None` where the kernel does not tell.
 #[must_use]
 pub fn shares_network(process: &ProcessHandle) -> Option<bool> {
-    let network = |who: &str| fs::read_link(format!("/proc/{who}/ns/net")).ok();
-    let same = network(&process.pid().to_string())? == network("self")?;
+    let same = network_of(process.pid())? == network_of(std::process::id())?;
     // The number is still this process's.
     (!process.has_ended()).then_some(same)
 }

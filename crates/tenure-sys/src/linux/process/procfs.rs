@@ -5,7 +5,8 @@
 //! process handle, read, and then ask the handle whether the process is still there.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
 use std::{fs, io};
 
 pub(crate) mod memory;
@@ -88,6 +89,26 @@ pub(crate) fn shown_pid(handle: BorrowedFd<'_>) -> io::Result<ShownPid> {
 pub(crate) fn pids() -> Vec<u32> {
     let Ok(entries) = fs::read_dir("/proc") else { return Vec::new() };
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
+}
+
+/// The inode of the socket that a descriptor in `/proc/PID/fd` leads to.
+pub(crate) fn socket_behind(descriptor: &Path) -> Option<u64> {
+    let target = fs::read_link(descriptor).ok()?;
+    target.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.parse().ok()
+}
+
+/// Whether a process has one of these sockets open; `false` also where the caller may not look into the process.
+#[must_use]
+pub fn has_socket(pid: u32, inodes: &[u64]) -> bool {
+    let Ok(entries) = fs::read_dir(path(pid, "fd")) else { return false };
+    let mut sockets = entries.filter_map(|entry| socket_behind(&entry.ok()?.path()));
+    sockets.any(|inode| inodes.contains(&inode))
+}
+
+/// The namespace of this kind (`mnt`, `net`, `pid`) that a process is in, as the inode that names it; `who` is a number or
+/// `self`.
+pub(crate) fn namespace(who: &str, kind: &str) -> io::Result<u64> {
+    Ok(fs::metadata(format!("/proc/{who}/ns/{kind}"))?.ino())
 }
 
 #[cfg(test)]

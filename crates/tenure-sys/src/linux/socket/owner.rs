@@ -8,7 +8,6 @@
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
-use std::os::unix::ffi::OsStrExt;
 
 use crate::linux::process::{self, procfs};
 
@@ -60,19 +59,11 @@ pub fn owner_of_tcp(address: SocketAddr) -> Option<SocketOwner> {
     Some(SocketOwner { pid, uid: first.uid, command: pid.and_then(process::command_line) })
 }
 
-/// Lists the inodes of the sockets that listen on the address, or on a wildcard address that covers it.
-#[must_use]
-pub fn listening_inodes(address: SocketAddr) -> Vec<u64> {
-    listening_on(address).iter().map(|listening| listening.inode).collect()
-}
-
 /// Lists every process that has such a socket open, lowest number first; those of other users are not visible.
 #[must_use]
 pub fn listener_pids(address: SocketAddr) -> Vec<u32> {
-    match listening_inodes(address).as_slice() {
-        [] => Vec::new(),
-        inodes => pids_of(inodes),
-    }
+    let inodes: Vec<u64> = listening_on(address).iter().map(|socket| socket.inode).collect();
+    pids_of(&inodes)
 }
 
 fn listening_on(wanted: SocketAddr) -> Vec<Listening> {
@@ -140,15 +131,11 @@ fn parse_ip(hex: &str) -> Option<IpAddr> {
 }
 
 fn pids_of(inodes: &[u64]) -> Vec<u32> {
-    let links: Vec<Vec<u8>> = inodes.iter().map(|inode| format!("socket:[{inode}]").into_bytes()).collect();
-    let has_one = |pid: &u32| {
-        let Ok(entries) = fs::read_dir(procfs::path(*pid, "fd")) else { return false };
-        entries.filter_map(|entry| fs::read_link(entry.ok()?.path()).ok()).any(|link| {
-            let link = link.as_os_str().as_bytes();
-            links.iter().any(|wanted| wanted == link)
-        })
-    };
-    let mut pids: Vec<u32> = procfs::pids().into_iter().filter(has_one).collect();
+    if inodes.is_empty() {
+        return Vec::new();
+    }
+    let mut pids = procfs::pids();
+    pids.retain(|pid| procfs::has_socket(*pid, inodes));
     pids.sort_unstable();
     pids
 }
@@ -189,7 +176,7 @@ mod tests {
         let owner = owner_of_tcp(address).expect("an owner");
         assert_eq!(owner.uid, crate::linux::machine::user::effective_uid());
         assert!(listener_pids(address).contains(&std::process::id()));
-        assert_eq!(listening_inodes(address).len(), 1);
+        assert_eq!(listening_sockets(address).len(), 1);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::io::Errno;
+use rustix::io::retry_on_intr;
 use rustix::net::netlink::{self, SocketAddrNetlink};
 use rustix::net::{AddressFamily, RecvFlags, SendFlags, SocketFlags, SocketType, recv, sendto, socket_with};
 
@@ -114,7 +114,7 @@ impl SockDiag {
         self.asked = self.asked.wrapping_add(1);
         let question = question([from, to], flags, states, self.asked);
         let kernel = SocketAddrNetlink::new(0, 0);
-        retry(|| sendto(self.netlink.as_fd(), &question, SendFlags::empty(), &kernel))?;
+        retry_on_intr(|| sendto(self.netlink.as_fd(), &question, SendFlags::empty(), &kernel))?;
         Ok(())
     }
 
@@ -122,20 +122,11 @@ impl SockDiag {
     /// nothing to wait for.
     fn next<'answers>(&self, answers: &'answers mut [u8]) -> io::Result<&'answers [u8]> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
-        let (count, whole) = retry(|| recv(self.netlink.as_fd(), &mut *answers, flags))?;
+        let (count, whole) = retry_on_intr(|| recv(self.netlink.as_fd(), &mut *answers, flags))?;
         if whole > count || count == 0 {
             return Err(unreadable());
         }
         answers.get(..count).ok_or_else(unreadable)
-    }
-}
-
-fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
     }
 }
 

@@ -5,8 +5,10 @@
 //! signals are blocked from before the fork until just before the exec, so no handler of the caller runs in the copy.
 
 use std::mem::MaybeUninit;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::RawFd;
 use std::{io, ptr};
+
+use rustix::process::Pid;
 
 use super::plan::{KEEP, PID_DIGITS, SpawnPlan};
 use super::reset::reset_inherited;
@@ -48,7 +50,7 @@ pub(super) struct Ends {
 type ChildFailure = (SpawnStage, libc::c_int);
 
 /// Forks. The caller gets the number of the new process, which never returns from here.
-pub(super) fn fork(plan: &mut SpawnPlan, role: ChildRole, ends: Ends) -> io::Result<libc::pid_t> {
+pub(super) fn fork(plan: &mut SpawnPlan, role: ChildRole, ends: Ends) -> io::Result<Pid> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both sets are initialised before they are read: the first by `sigfillset`, the second by the first
@@ -64,13 +66,8 @@ pub(super) fn fork(plan: &mut SpawnPlan, role: ChildRole, ends: Ends) -> io::Res
         libc::pthread_sigmask(libc::SIG_SETMASK, before.as_ptr(), ptr::null_mut());
         (pid, error)
     };
-    if pid < 0 { Err(error) } else { Ok(pid) }
-}
-
-/// Opens a handle of a child that was not waited for.
-pub(super) fn open_handle(pid: libc::pid_t) -> io::Result<OwnedFd> {
-    // SAFETY: the call takes two integers.
-    owned(unsafe { libc::syscall(libc::SYS_pidfd_open, pid, 0) })
+    // A failed fork gives -1, of which no `Pid` can be made.
+    Pid::from_raw(pid.max(0)).ok_or(error)
 }
 
 /// Reads what a new process has written.
@@ -281,14 +278,5 @@ unsafe fn reset_signals() {
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();
         libc::sigemptyset(none.as_mut_ptr());
         libc::pthread_sigmask(libc::SIG_SETMASK, none.as_ptr(), ptr::null_mut());
-    }
-}
-
-/// Takes ownership of a descriptor that a system call has just returned.
-pub(super) fn owned(fd: libc::c_long) -> io::Result<OwnedFd> {
-    match i32::try_from(fd) {
-        // SAFETY: the caller passes the result of a call that makes a descriptor; nobody else owns it.
-        Ok(fd) if fd >= 0 => Ok(unsafe { OwnedFd::from_raw_fd(fd) }),
-        _ => Err(io::Error::last_os_error()),
     }
 }

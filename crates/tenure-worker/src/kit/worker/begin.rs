@@ -8,7 +8,7 @@ use tenure_core::launch::handshake::Handshake;
 use tenure_core::protocol::wire::{App, Endpoint, Hello, PROTOCOL, Role};
 use tenure_core::spec::Kind;
 use tenure_core::store::records::RecordError;
-use tenure_sys::identity::{self, Identity};
+use tenure_sys::identity::Identity;
 use tenure_sys::random;
 
 use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
@@ -28,7 +28,7 @@ pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
         version: handshake.spec.version.clone(),
         build: env!("CARGO_PKG_VERSION").to_owned(),
         protocol: PROTOCOL,
-        identity: identity::current()?,
+        identity: Identity::current()?,
         instance: random::hex(16)?,
         worker_path: context::own_path(),
         uptime_ms: 0,

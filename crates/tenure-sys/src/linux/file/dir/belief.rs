@@ -29,19 +29,16 @@ pub fn is_exposed(error: &io::Error) -> bool {
 
 /// Refuses a file that others could have changed.
 pub(super) fn refuse(stat: &Stat) -> io::Result<()> {
-    let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
-    if found.owner == geteuid().as_raw() && found.mode & !OURS == 0 {
-        Ok(())
-    } else {
-        Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
-    }
+    refuse_beyond(OURS, stat)
 }
 
 /// Refuses a file of another user.
 pub(super) fn refuse_strangers(stat: &Stat) -> io::Result<()> {
-    if stat.st_uid == geteuid().as_raw() {
-        return Ok(());
-    }
+    refuse_beyond(0o7777, stat)
+}
+
+fn refuse_beyond(allowed: u32, stat: &Stat) -> io::Result<()> {
     let found = Exposed { owner: stat.st_uid, mode: stat.st_mode & 0o7777 };
-    Err(io::Error::new(io::ErrorKind::PermissionDenied, found))
+    let is_ours = found.owner == geteuid().as_raw() && found.mode & !allowed == 0;
+    if is_ours { Ok(()) } else { Err(io::Error::new(io::ErrorKind::PermissionDenied, found)) }
 }

@@ -9,13 +9,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::geteuid;
 
 use crate::linux::machine::clock;
 
 pub use super::belief::{Exposed, is_exposed};
-use super::{DIRECTORY, Dir, DirError, retry};
+use super::{DIRECTORY, Dir, DirError};
 
 /// Permission bits by which group or others may write.
 const BY_OTHERS: u32 = 0o022;
@@ -57,7 +57,7 @@ pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
 pub fn make_private(path: &Path) -> Result<u32, DirError> {
     let failed = |errno| DirError::new(path, errno);
     // A handle that only names the directory: the owner may change the mode of one that it cannot even read.
-    let fd = retry(|| rustix::fs::openat(CWD, path, NAMED.union(OFlags::DIRECTORY), Mode::empty()));
+    let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, NAMED.union(OFlags::DIRECTORY), Mode::empty()));
     let fd = fd.map_err(failed)?;
     let before = rustix::fs::fstat(&fd).map_err(failed)?;
     let (mode, expected) = (before.st_mode & 0o7777, geteuid().as_raw());
@@ -65,7 +65,7 @@ pub fn make_private(path: &Path) -> Result<u32, DirError> {
         return Err(DirError::NotOwned { path: path.to_owned(), owner: before.st_uid, expected });
     }
     if mode & BY_OTHERS != 0 {
-        let fd = retry(|| rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())).map_err(failed)?;
+        let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())).map_err(failed)?;
         mark(&Dir { fd, path: path.to_owned() }, DEPTH)?;
     }
     change_mode(&fd, Mode::RWXU).map_err(failed)?;
@@ -89,7 +89,7 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
     for name in names {
         let path = dir.path().join(&name);
         let failed = |errno| DirError::new(&path, errno);
-        let fd = match retry(|| rustix::fs::openat(dir.as_fd(), &name, NAMED, Mode::empty())) {
+        let fd = match retry_on_intr(|| rustix::fs::openat(dir.as_fd(), &name, NAMED, Mode::empty())) {
             // It has gone meanwhile.
             Err(Errno::NOENT) => continue,
             opened => opened.map_err(failed)?,
@@ -115,7 +115,8 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
                 return Err(DirError::Other { path, source });
             }
             FileType::Directory if depth > 0 => {
-                let below = retry(|| rustix::fs::openat(dir.as_fd(), &name, DIRECTORY, Mode::empty()));
+                let below =
+                    retry_on_intr(|| rustix::fs::openat(dir.as_fd(), &name, DIRECTORY, Mode::empty()));
                 mark(&Dir { fd: below.map_err(failed)?, path: path.clone() }, depth - 1)?;
                 change_mode(&fd, Mode::RWXU).map_err(failed)?;
             }

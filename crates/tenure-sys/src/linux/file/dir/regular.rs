@@ -10,7 +10,7 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 
 use super::obstacle::{InTheWay, word};
 
@@ -32,7 +32,8 @@ pub fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
 /// kind.
 pub(super) fn open(below: BorrowedFd<'_>, name: &Path, how: OFlags) -> io::Result<File> {
     let mode = Mode::RUSR | Mode::WUSR;
-    match retry(|| rustix::fs::openat(below, name, how | CAREFUL, mode)) {
+    // Opening can be interrupted on slow file systems.
+    match retry_on_intr(|| rustix::fs::openat(below, name, how | CAREFUL, mode)) {
         Ok(fd) => regular(fd, name),
         // A socket, or a pipe without a reader; a link; a directory that was to be written.
         Err(errno @ (Errno::NXIO | Errno::LOOP | Errno::ISDIR)) => {
@@ -73,14 +74,4 @@ fn irregular(name: &Path, kind: FileType) -> io::Error {
     }
     let message = format!("it is no regular file, but {}", word(kind));
     io::Error::new(io::ErrorKind::InvalidInput, message)
-}
-
-/// Opening can be interrupted on slow file systems.
-pub(super) fn retry<T>(mut call: impl FnMut() -> Result<T, Errno>) -> Result<T, Errno> {
-    loop {
-        match call() {
-            Err(Errno::INTR) => {}
-            done => return done,
-        }
-    }
 }

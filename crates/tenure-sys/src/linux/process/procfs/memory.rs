@@ -39,6 +39,16 @@ pub(crate) fn environment(pid: u32) -> Option<Vec<u8>> {
     read(pid, ENVIRONMENT)
 }
 
+/// The value of a variable in the environment with which a process was started, where it begins with `prefix`; `None` also as
+/// for [`environment`].
+pub(crate) fn variable_of(pid: u32, key: &str, prefix: &str) -> Option<String> {
+    let environ = environment(pid)?;
+    let value_in = |entry: &[u8]| Some(entry.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?.to_vec());
+    let mut values = environ.split(|byte| *byte == 0).filter_map(value_in);
+    let value = values.find(|value| value.starts_with(prefix.as_bytes()))?;
+    Some(String::from_utf8_lossy(&value).into_owned())
+}
+
 fn read(pid: u32, piece: MemoryPiece) -> Option<Vec<u8>> {
     let until = clock::monotonic() + EXECUTING;
     loop {
