@@ -1,5 +1,5 @@
-//! The kernel edge of tenure: what the rest of the project asks of the operating system goes through this crate, or through
-//! the standard library.
+//! The kernel edge of tenure: what the rest of the project asks of the operating system goes through this crate, or
+//! through the standard library.
 //!
 //! It is the only crate with `unsafe` and the only one that asks which operating system it is built for. It turns
 //! descriptors, locks, processes and sockets into small types whose misuse does not compile, and it decides nothing:

@@ -1,14 +1,14 @@
 //! Threads of a process that serves: small, named, and never silently gone.
 //!
-//! A worker whose control thread or watchdog has failed would look wedged, or hang for ever; so a panic in one of them is
-//! the end of the process. None of them is joined: they live as long as the process.
+//! A worker whose control thread or watchdog panicked would look wedged or hang for ever, so a panic in such a thread
+//! ends the process. These threads are never joined: they live as long as the process.
 
 use std::{io, thread};
 
 /// Exit code of a process in which such a thread has panicked.
 const EXIT_PANICKED: i32 = 1;
 
-/// Stack of such a thread: they recurse nowhere; JSON of a frame is the deepest they go. Only touched pages count.
+/// Stack of such a thread. None recurses; parsing the JSON of a frame goes deepest. Only touched pages take memory.
 const STACK: usize = 256 * 1024;
 
 /// Starts a thread for the rest of the process's life.

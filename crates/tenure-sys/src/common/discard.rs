@@ -1,7 +1,7 @@
 //! Discarding a result on purpose.
 
-/// Does what can be done, and goes on where it fails: what was meant to come of it is seen elsewhere, or does not matter any
-/// more. The reason stands beside the call where it is not plain.
+/// Discards a result on purpose: its failure is noticed elsewhere or no longer matters. Where the reason is not plain,
+/// it stands beside the call.
 pub fn best_effort<T, E>(result: Result<T, E>) {
     drop(result);
 }

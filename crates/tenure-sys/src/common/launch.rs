@@ -1,4 +1,4 @@
-//! What a new program gets, said in full. Data only.
+//! What a new program gets. Data only.
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::BorrowedFd;
@@ -20,7 +20,7 @@ pub enum Stream<'a> {
 pub struct Launch<'a> {
     /// The program file. It is not searched for; if it is relative, then to `cwd`.
     pub program: &'a Path,
-    /// Its name for itself, if that is not the path.
+    /// Its `argv[0]`, if that is not the path.
     pub arg0: Option<&'a OsStr>,
     /// Its arguments.
     pub args: &'a [OsString],
@@ -47,7 +47,7 @@ pub struct Launch<'a> {
 }
 
 impl<'a> Launch<'a> {
-    /// A program without arguments, environment, streams or descriptors; for the rest, update syntax.
+    /// A program without arguments, environment, streams or descriptors; set the rest by struct update syntax.
     #[must_use]
     pub fn new(program: &'a Path, cwd: &'a Path) -> Self {
         Self {

@@ -1,9 +1,9 @@
-//! One pass over the process table that answers several questions at once: who carries a mark, who has a socket open, and
-//! who has a locked file open.
+//! One pass over the process table that answers several questions at once: who carries a mark, who has a socket open,
+//! and who has a locked file open.
 //!
-//! For messages only. The numbers are a look and not a hold: whoever is to be signalled is found again through a handle.
-//! Of processes that the caller may not look into nothing is known, and they are counted, so that "nobody" can be told
-//! from "nobody that can be seen".
+//! For messages only: a number may have another owner a moment later, so a process that is to be signalled is found
+//! again through a handle. Processes that the caller may not look into are counted, so that "nobody" can be told from
+//! "nobody that can be seen".
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -21,7 +21,7 @@ pub struct Questions {
     pub cookies: bool,
     /// Who has a socket with one of these inodes open.
     pub sockets: Vec<u64>,
-    /// Who has a file open, with a lock of its description; as device and inode.
+    /// Who has a locked file open; as device and inode.
     pub locks: Vec<(u64, u64)>,
 }
 
@@ -32,7 +32,7 @@ pub struct SeenProcess {
     pub pid: u32,
     /// Its command line.
     pub command: String,
-    /// Its parent, the parent of that, and so on; only of one that was found by a socket.
+    /// Its parent, grandparent and so on; filled only for a process that was found by a socket.
     pub above: Vec<u32>,
 }
 
@@ -118,7 +118,7 @@ fn seen(pid: u32) -> SeenProcess {
     SeenProcess { pid, command: process::command_line(pid).unwrap_or_default(), above: Vec::new() }
 }
 
-/// Families are not deep; the bound is for a circle, which a number that was used again could make while this reads.
+/// The bound ends a circle, which a reused number could make while the parents are read.
 fn above(pid: u32) -> Vec<u32> {
     let parents = std::iter::successors(process::parent_of(pid), |parent| process::parent_of(*parent));
     parents.take_while(|parent| *parent != 0).take(64).collect()

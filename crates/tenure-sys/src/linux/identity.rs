@@ -23,7 +23,7 @@ const PID_FS_MAGIC: u64 = 0x5049_4446;
 pub struct Identity {
     /// The kernel's random name of this boot.
     pub boot: String,
-    /// Inode of the pid namespace in which `pid` counts: that of the one who wrote the identity down.
+    /// Inode of the pid namespace that `pid` belongs to: the one of whoever recorded the identity.
     pub pidns: u64,
     /// The process number.
     pub pid: u32,
@@ -47,8 +47,8 @@ impl Identity {
         Ok(Self { boot: boot_id()?, pidns: pid_namespace()?, pid, start, inode })
     }
 
-    /// Tells whether both name one process. The inode is compared only where both have one, and is enough then: the start
-    /// reads otherwise from within another time namespace (`time_namespaces(7)`), and is compared only without it.
+    /// Tells whether both name one process. Where both have an inode it decides, and the start is not compared: a
+    /// reader in another time namespace sees another start (`time_namespaces(7)`).
     #[must_use]
     pub fn same_process(&self, other: &Self) -> bool {
         let same = match (self.inode, other.inode) {
@@ -58,8 +58,8 @@ impl Identity {
         same && self.pid == other.pid && self.pidns == other.pidns && self.boot == other.boot
     }
 
-    /// Tells whether its number counts in another pid namespace than that of the caller, on this boot: the process cannot be
-    /// verified from here, and may well live.
+    /// Tells whether the number belongs to another pid namespace than the caller's, on this boot: the process cannot be
+    /// verified from here, and may be alive.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         let here = (boot_id(), pid_namespace());
@@ -93,7 +93,7 @@ pub(crate) fn pid_namespace() -> io::Result<u64> {
     Ok(*NAMESPACE.get_or_init(|| inode))
 }
 
-/// Whether a process counts in the pid namespace of the caller; `false` also for one that this user may not look into.
+/// Whether a process is in the caller's pid namespace; `false` also where the caller may not look into the process.
 #[must_use]
 pub fn counts_here(pid: u32) -> bool {
     let theirs = procfs::namespace(&pid.to_string(), "pid");

@@ -1,4 +1,4 @@
-//! Sockets: how launchers and workers reach each other, and whose socket it is.
+//! Sockets: how launchers and workers reach each other, and who owns a socket.
 //!
 //! Local sockets are bound and reached through a verified directory handle; a peer is known by what the kernel says
 //! about it, not by what it says about itself. Nothing here knows a frame or a protocol.

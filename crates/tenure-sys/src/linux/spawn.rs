@@ -1,12 +1,11 @@
 //! Starts programs: as a child of the caller, or detached from it.
 //!
-//! This is the only place of the project that makes processes. What the new program gets is said in full by a
-//! [`Launch`]: its whole environment, its directory, its descriptors and nothing besides. Everything that needs memory
-//! is prepared before the fork (room `plan`); what runs between fork and exec (room `inside`) only makes system calls.
+//! The only place of the project that makes processes. A [`Launch`] names all that the new program gets: its whole
+//! environment, its directory, its descriptors. Everything that needs memory is prepared before the fork (`plan`); what
+//! runs between fork and exec (`inside`) only makes system calls.
 //!
-//! The new process waits before it becomes the program until the caller has read its identity through a handle, so no
-//! start returns without a handle, and a caller that dies in between leaves nothing: the new process sees the end of
-//! its pipe and is gone.
+//! The new process waits with execve(2) until the caller has read its identity through a handle, so every start returns
+//! a handle. If the caller dies before, the new process sees the end of its channel and ends.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -32,60 +31,59 @@ pub use error::SpawnError;
 use inside::{ChildRole, SpawnStage};
 use plan::SpawnPlan;
 
-/// Starts a program that is nobody's child: not the caller's, and not for longer than a moment anyone's but the
-/// system's. It leads a new session, and nothing of how the caller happens to be scheduled or limited is passed on where the
-/// system allows to put it back.
+/// Starts a program that is not the caller's child but that of init or of the nearest subreaper. It leads a new
+/// session, and soft limits and scheduling of the caller are not passed on, as far as the system allows to reset them.
 ///
-/// A process in between forks it, opens its handle while it cannot have been waited for, hands the handle over and
-/// ends. Orphans go to the nearest subreaper; a caller that is one becomes the parent after all.
+/// A process in between forks the program, opens its handle while nobody can have waited for it, sends the handle and
+/// ends. A caller that is a subreaper becomes the parent after all.
 pub fn detached(launch: &Launch<'_>) -> Result<ProcessHandle, SpawnError> {
     let mut plan = SpawnPlan::prepare(&Launch { session: true, ..*launch }).map_err(SpawnError::other)?;
     plan.afresh();
-    let rails = Rails::lay().map_err(SpawnError::other)?;
-    let between = rails.fork(&mut plan, ChildRole::Between).map_err(SpawnError::Fork)?;
-    let line = rails.keep();
+    let channel = StartChannel::open().map_err(SpawnError::other)?;
+    let between = channel.fork(&mut plan, ChildRole::Between).map_err(SpawnError::Fork)?;
+    let ends = channel.into_parent_ends();
     wait_for(between);
-    let handle = match socket::recv_now(line.release.as_fd(), 1) {
+    let handle = match socket::recv_now(ends.release.as_fd(), 1) {
         Ok(mut message) => message.fds.pop(),
-        // It was ended from outside, or reports below what it could not do. The new process, if there is one, is
-        // still waiting and ends with the line.
+        // The process in between was killed, or its report says below what it could not do. A new process, if there is
+        // one, still waits and ends with the channel.
         Err(_) => None,
     };
     let Some(handle) = handle else {
-        let failed = line.give_up().map(|(stage, source)| SpawnError::reported(launch, stage, source));
+        let failed = ends.read_report().map(|(stage, source)| SpawnError::reported(launch, stage, source));
         return Err(
             failed.unwrap_or_else(|| SpawnError::Other(io::Error::other("the forking process was ended")))
         );
     };
     let handle = ProcessHandle::of_unreaped(handle).map_err(SpawnError::handle)?;
-    line.go(launch)?;
+    ends.release(launch)?;
     Ok(handle)
 }
 
 /// Starts a program as a child of the caller, which is to wait for it.
 pub fn child(launch: &Launch<'_>) -> Result<Child, SpawnError> {
     let mut plan = SpawnPlan::prepare(launch).map_err(SpawnError::other)?;
-    let rails = Rails::lay().map_err(SpawnError::other)?;
-    let pid = rails.fork(&mut plan, ChildRole::Program).map_err(SpawnError::Fork)?;
-    let line = rails.keep();
+    let channel = StartChannel::open().map_err(SpawnError::other)?;
+    let pid = channel.fork(&mut plan, ChildRole::Program).map_err(SpawnError::Fork)?;
+    let ends = channel.into_parent_ends();
     let started = pidfd_open(pid, PidfdFlags::empty())
         .map_err(|errno| SpawnError::other(errno.into()))
         .and_then(|fd| ProcessHandle::of_unreaped(fd).map_err(SpawnError::handle))
-        .and_then(|handle| line.go(launch).map(|()| Child::new(handle)));
+        .and_then(|handle| ends.release(launch).map(|()| Child::new(handle)));
     if started.is_err() {
-        // The line is closed, so the process ends by itself.
+        // The channel is closed, so the process ends by itself.
         wait_for(pid);
     }
     started
 }
 
-/// Waits for a child that is about to end. If somebody else has waited for it, that is as good.
+/// Waits for a child that is about to end. A child that somebody else has waited for is an error, and fine.
 fn wait_for(child: Pid) {
     best_effort(retry_on_intr(|| waitpid(Some(child), WaitOptions::empty())));
 }
 
-/// Both ends of what connects the caller with the new process until it is the program.
-struct Rails {
+/// Both ends of what connects the caller with the new process until execve(2).
+struct StartChannel {
     release: OwnedFd,
     released: OwnedFd,
     report: OwnedFd,
@@ -98,8 +96,8 @@ struct ParentEnds {
     report: File,
 }
 
-impl Rails {
-    fn lay() -> io::Result<Self> {
+impl StartChannel {
+    fn open() -> io::Result<Self> {
         let (release, released) = socket::pair()?;
         let (report, reporter) = crate::linux::descriptor::pipe::pipe()?;
         Ok(Self { release, released, report, reporter })
@@ -114,28 +112,28 @@ impl Rails {
         inside::fork(plan, role, ends)
     }
 
-    /// Closes the far ends, so that their last copies are in the new process.
-    fn keep(self) -> ParentEnds {
+    /// Closes the new process's ends here, so that their last copies are in it.
+    fn into_parent_ends(self) -> ParentEnds {
         ParentEnds { release: self.release, report: File::from(self.report) }
     }
 }
 
 impl ParentEnds {
-    /// Lets the new process go on and waits until it is the program, or says why it is not.
-    fn go(self, launch: &Launch<'_>) -> Result<(), SpawnError> {
-        // If it was killed meanwhile, its handle tells so later; here there is only an end without a report.
+    /// Lets the new process call execve(2), and waits until it has succeeded or reported a failure.
+    fn release(self, launch: &Launch<'_>) -> Result<(), SpawnError> {
+        // If it was killed meanwhile, its handle tells so later; here its channel ends without a report.
         best_effort(socket::send(self.release.as_fd(), &[1], &[]));
-        match self.give_up() {
+        match self.read_report() {
             None => Ok(()),
             Some((stage, source)) => Err(SpawnError::reported(launch, stage, source)),
         }
     }
 
-    /// Closes the line and reads the report.
-    fn give_up(mut self) -> Option<(SpawnStage, io::Error)> {
+    /// Closes the channel and reads the report.
+    fn read_report(mut self) -> Option<(SpawnStage, io::Error)> {
         drop(self.release);
-        // On to the end of the pipe, which comes when the new process has let go of all that it had inherited: whoever
-        // hears of a failed start may rely on nothing of it being left.
+        // Reads to the end of the pipe, which comes when the new process has closed all that it inherited: after a
+        // failed start nothing of it is left.
         let mut report = Vec::new();
         self.report.read_to_end(&mut report).ok()?;
         inside::read_report(*report.first_chunk()?)

@@ -1,7 +1,7 @@
 //! Families of processes: who descends from whom, what carries a mark, and the children that end.
 //!
-//! Lists of numbers are a look, not a hold: each is verified again through a handle before anyone is signalled. What
-//! gives handles has looked again after the handle was opened.
+//! A listed number may have another owner a moment later, so callers verify it through a handle before they signal.
+//! Functions that return handles have looked again after each handle was opened.
 
 use std::collections::HashMap;
 use std::os::unix::fs::MetadataExt;
@@ -45,7 +45,7 @@ pub fn children_of(pid: u32) -> Vec<u32> {
 
 /// Lists all that descends from a process now, nearest first, from one look at the process table.
 ///
-/// What was orphaned hangs below another parent and is not found; marks find it, or a subreaper keeps it.
+/// An orphan has another parent and is not found here; marks find it, or a subreaper keeps it.
 #[must_use]
 pub fn descendants_of(pid: u32) -> Vec<u32> {
     let mut children = children_by_parent();
@@ -60,7 +60,8 @@ pub fn descendants_of(pid: u32) -> Vec<u32> {
     found
 }
 
-/// Handles of all that descends from a living process, nearest first; each was listed again after its handle was opened.
+/// Handles of all that descends from a living process, nearest first; each was listed again after its handle was
+/// opened.
 #[must_use]
 pub fn handles_below(ancestor: &ProcessHandle) -> Vec<ProcessHandle> {
     let listed: Vec<ProcessHandle> =
@@ -74,11 +75,11 @@ pub fn handles_below(ancestor: &ProcessHandle) -> Vec<ProcessHandle> {
     listed.into_iter().filter(is_below).collect()
 }
 
-/// Handles of the processes, the caller excepted, in the session that this process has begun and that is gone or lives. Each
-/// was looked at again after its handle was opened.
+/// Handles of the processes in the session that this process began, the leader and the caller excepted. Each was looked
+/// at again after its handle was opened.
 ///
-/// The kernel gives a number to nobody else as long as a session has it. Where another process has the number now, or one of
-/// these is older than who began the session, the session is not his, and there are none.
+/// The kernel does not reuse a number while a session has it. Where another process has the leader's number now, the
+/// session is over, and the list is empty; a process that is older than the leader is not listed.
 #[must_use]
 pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
     if matches!(
@@ -87,40 +88,39 @@ pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
     ) {
         return Vec::new();
     }
-    let own = std::process::id();
-    let is_of = |pid: u32| {
-        procfs::stat(&pid.to_string())
-            .is_ok_and(|stat| stat.session == leader.pid && stat.start >= leader.start && stat.state != 'Z')
+    let is_member = |pid: u32| {
+        let stat = procfs::stat(&pid.to_string()).ok().filter(|_| pid != leader.pid)?;
+        (stat.session == leader.pid && stat.start >= leader.start && stat.state != 'Z').then_some(())
     };
-    let member = |pid: u32| {
-        if pid == own || pid == leader.pid || !is_of(pid) {
-            return None;
-        }
-        let handle = ProcessHandle::open(pid).ok()?;
-        (is_of(pid) && !handle.has_ended()).then_some(handle)
-    };
-    procfs::pids().into_iter().filter_map(member).collect()
+    found_twice(is_member).map(|(handle, ())| handle).collect()
 }
 
 /// Handles of the processes, the caller excepted, that hold the exclusive lock of this file by a descriptor that they
 /// inherited; each was looked at again after its handle was opened.
 ///
-/// Who inherited it from a living process that still holds it, and that neither is the caller nor carries a mark, is not
-/// among them: that process is a stranger, and what it has started is its own.
+/// Left out are processes that inherited the lock from a stranger: a living process that holds the lock, is not the
+/// caller and carries no mark. What a stranger has started belongs to it.
 #[must_use]
 pub fn heirs_of(lock: &fs::File) -> Vec<ProcessHandle> {
     let own = std::process::id();
-    let is_strangers =
+    let is_stranger =
         |taker: u32| taker != own && has_taken(taker, lock) && variable_of(taker, COOKIE, "").is_none();
-    let is_heir = |pid: u32| inherited_from(pid, lock).is_some_and(|taker| !is_strangers(taker));
-    let heir = |pid: u32| {
-        if pid == own || !is_heir(pid) {
-            return None;
-        }
+    let heir = |pid: u32| inherited_from(pid, lock).filter(|taker| !is_stranger(*taker));
+    found_twice(heir).map(|(handle, _)| handle).collect()
+}
+
+/// Every process but the caller in which `look` finds something, before and after its handle was opened, with what was
+/// found the second time.
+fn found_twice<T>(look: impl Fn(u32) -> Option<T>) -> impl Iterator<Item = (ProcessHandle, T)> {
+    let own = std::process::id();
+    procfs::pids().into_iter().filter(move |pid| *pid != own).filter_map(move |pid| {
+        // The first look only chooses which handles to open.
+        look(pid)?;
         let handle = ProcessHandle::open(pid).ok()?;
-        (is_heir(pid) && !handle.has_ended()).then_some(handle)
-    };
-    procfs::pids().into_iter().filter_map(heir).collect()
+        let found = look(pid)?;
+        // The process is still there, so the second look was at this process.
+        (!handle.has_ended()).then_some((handle, found))
+    })
 }
 
 /// What waiting for any child gave.
@@ -163,9 +163,9 @@ pub struct Marked {
 
 /// Finds every process of this user, the caller excepted, whose `TENURE_COOKIE` begins with `prefix`.
 ///
-/// The mark is the environment with which the process was started: it survives double forks and new sessions, and is
-/// lost only if a program is started with an environment of its own. One that takes longer than 100 ms to become another
-/// program (its file is on a slow disk) is not found meanwhile.
+/// The mark is in the environment with which the process was started: it survives double forks and new sessions, and is
+/// lost only where a program is started with another environment. A process that needs longer than 100 ms for execve(2)
+/// (its program is on a slow disk) is not found meanwhile.
 #[must_use]
 pub fn with_cookie(prefix: &str) -> Vec<Marked> {
     with_environ(COOKIE, prefix)
@@ -174,20 +174,16 @@ pub fn with_cookie(prefix: &str) -> Vec<Marked> {
 /// Finds every process of this user, the caller excepted, that was started with `key` set to what begins with `prefix`.
 #[must_use]
 pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
-    let (own, user) = (std::process::id(), crate::linux::machine::user::effective_uid());
-    let marked = |pid: u32| {
-        // Cheap looks first; they only choose whom to open.
-        if pid == own || fs::metadata(format!("/proc/{pid}")).ok()?.uid() != user {
-            return None;
-        }
-        variable_of(pid, key, prefix)?;
-        let handle = ProcessHandle::open(pid).ok()?;
-        let cookie = variable_of(pid, key, prefix)?;
-        // Still there, so what was read in between was its own.
-        (!handle.has_ended()).then_some(())?;
-        Some(Marked { handle, cookie, command: process::command_line(pid).unwrap_or_default() })
+    let user = crate::linux::machine::user::effective_uid();
+    let mark = |pid: u32| {
+        fs::metadata(format!("/proc/{pid}")).ok().filter(|meta| meta.uid() == user)?;
+        variable_of(pid, key, prefix)
     };
-    procfs::pids().into_iter().filter_map(marked).collect()
+    let marked = found_twice(mark).map(|(handle, cookie)| {
+        let command = process::command_line(handle.pid()).unwrap_or_default();
+        Marked { handle, cookie, command }
+    });
+    marked.collect()
 }
 
 /// Signals the process group that a child of the caller leads.
@@ -206,8 +202,8 @@ pub fn signal_group(leader: &ProcessHandle, signal: Signal) -> io::Result<Delive
         }
         Err(errno) => return Err(errno.into()),
     }
-    // From its line in /proc, for a group that another pid namespace made has the number 0, which getpgid(2) cannot tell
-    // from an answer that is none. The child keeps its number while it is not waited for.
+    // Read from /proc: a group of another pid namespace has the number 0, which getpgid(2) cannot tell from no answer.
+    // The child keeps its number while it is not waited for.
     let leads = procfs::stat(&leader.pid().to_string())?.group == leader.pid();
     let group = i32::try_from(leader.pid()).ok().filter(|_| leads).and_then(Pid::from_raw);
     let group =

@@ -1,4 +1,4 @@
-//! Bytes in a file that has no name: to be handed to another process as a descriptor.
+//! Bytes in an unnamed file (`memfd_create(2)`), to be handed to another process as a descriptor.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -6,7 +6,7 @@ use std::os::fd::OwnedFd;
 
 use rustix::fs::{MemfdFlags, memfd_create};
 
-/// Puts the bytes into a file without a name, close-on-exec; it lives for as long as somebody has it open.
+/// Puts the bytes into an unnamed file, close-on-exec; the file lives as long as somebody has it open.
 pub fn hold(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC)?);
     file.write_all(bytes)?;

@@ -64,7 +64,7 @@ pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Resu
     let mut fds: Vec<PollFd<'_>> =
         interests.iter().map(|interest| PollFd::from_borrowed_fd(interest.fd, interest.flags())).collect();
     let count = loop {
-        // A length that the kernel cannot hold is for ever.
+        // A length that the kernel cannot hold means for ever.
         let left = until.left().and_then(|left| Timespec::try_from(left).ok());
         match rustix::event::poll(&mut fds, left.as_ref()) {
             Ok(count) => break count,

@@ -1,9 +1,9 @@
 //! Private directories: opened once, checked through the open handle, and everything in them reached from it.
 //!
-//! A directory belongs to the caller alone (owner and mode are read from the handle, not from the path), so no other
-//! user can put a file, socket or link there. A file of another user, put there while it was open to others, is not opened.
-//! This room knows no name of any file in it. Opening repairs nothing: a directory that is not private is an error that says
-//! what was found; only `exposed::make_private` closes one, for the doctor.
+//! A private directory belongs to the caller alone (owner and mode are read from the handle, not from the path), so no
+//! other user can put a file, socket or link there. A file that another user put there while the directory was open to
+//! others is not opened. Opening repairs nothing: a directory that is not private is an error that says what was found;
+//! only `exposed::make_private` closes one, for the doctor.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -58,7 +58,7 @@ pub enum DirError {
         /// Its permission bits.
         mode: u32,
     },
-    /// It, or something above it, is a file, or a link that is not followed or leads nowhere.
+    /// The path, or a part of it, is a file, or a link that is not followed or leads nowhere.
     #[error("use the directory: {0}")]
     NotDirectory(Blocker),
     /// The file system cannot be written.
@@ -114,7 +114,7 @@ impl DirError {
     }
 }
 
-/// The path of what stands in the way, where an error, or one below it, is about that.
+/// The path of what stands in the place of a file or directory, where the error or one of its sources tells of that.
 #[must_use]
 pub fn in_the_way<'error>(error: &'error (dyn std::error::Error + 'static)) -> Option<&'error Path> {
     let of_dir = |error: &'error DirError| match error {
@@ -216,7 +216,7 @@ impl Dir {
         }
         let made = missing.into_iter().rev().try_for_each(|part| make(CWD, part));
         match made.map_err(|errno| DirError::new(&path, errno)).and_then(|()| Self::open_private(&path)) {
-            // A link that leads nowhere is there for whoever makes a directory, and is not for whoever opens it.
+            // For a dangling link mkdir(2) says EEXIST and open(2) ENOENT.
             Err(DirError::Absent { path }) => {
                 Err(Blocker::of(&path).map_or(DirError::Absent { path }, DirError::NotDirectory))
             }
@@ -224,7 +224,7 @@ impl Dir {
         }
     }
 
-    /// Opens a directory in this one, making it with mode 0700 if it is missing; checked like this one.
+    /// Opens a directory in this one, makes it with mode 0700 if it is missing, and checks it like this one.
     pub fn child_private(&self, name: impl AsRef<Path>) -> Result<Self, DirError> {
         let name = name.as_ref();
         match self.open_child(name) {
@@ -236,7 +236,7 @@ impl Dir {
         }
     }
 
-    /// Opens a directory in this one; checked like this one.
+    /// Opens a directory in this one and checks it like this one.
     pub fn open_child(&self, name: impl AsRef<Path>) -> Result<Self, DirError> {
         let name = name.as_ref();
         let path = self.path.join(name);
@@ -257,7 +257,7 @@ impl Dir {
         Ok(Self { fd, path })
     }
 
-    /// The absolute path under which the directory was opened; it may lead elsewhere by now, the handle does not.
+    /// The absolute path under which the directory was opened. The path may lead elsewhere by now; the handle does not.
     #[must_use]
     pub fn path(&self) -> &Path {
         &self.path
@@ -289,8 +289,8 @@ impl Dir {
         self.open(leaf(name.as_ref())?, OFlags::WRONLY | OFlags::APPEND | OFlags::CREATE)
     }
 
-    /// A link, and whatever else is no regular file, is refused by its kind and never holds the caller up. So is a file of
-    /// another user: what he has put here, while he could, is nobody's to believe or to wait for.
+    /// Refuses a link, and whatever else is no regular file, by its kind, without blocking. A file of another user, put
+    /// here while the directory was open to others, is refused too.
     fn open(&self, name: &Path, how: OFlags) -> io::Result<File> {
         match regular::open(self.fd.as_fd(), name, how | OFlags::NOFOLLOW) {
             Ok(file) => belief::refuse_strangers(&rustix::fs::fstat(&file)?).map(|()| file),
@@ -307,7 +307,7 @@ impl Dir {
         }
     }
 
-    /// Gives another name to a file, replacing what has that name, in one step.
+    /// Renames a file in one step, replacing what has the new name.
     pub fn rename(&self, from: impl AsRef<Path>, to: impl AsRef<Path>) -> io::Result<()> {
         let (from, to) = (leaf(from.as_ref())?, leaf(to.as_ref())?);
         match rustix::fs::renameat(&self.fd, from, &self.fd, to) {
@@ -323,7 +323,7 @@ impl Dir {
         Ok(InTheWay { path: self.path.join(name), kind, wanted }.into())
     }
 
-    /// Refuses whatever is no regular file at a name where one is to be put; nothing there is no reason.
+    /// Fails where something other than a regular file stands at the name; a free name is fine.
     pub fn refuse_no_file(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
         match self.stat(name)? {
@@ -332,8 +332,8 @@ impl Dir {
         }
     }
 
-    /// Refuses whatever is no socket at a name where one is to be put; nothing there is no reason, nor is a regular file, which
-    /// is what a backup makes of a socket.
+    /// Fails where something other than a socket stands at the name; a free name is fine, and so is a regular file,
+    /// which is what a backup makes of a socket.
     pub fn refuse_no_socket(&self, name: impl AsRef<Path>) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
         match self.stat(name)? {
@@ -380,13 +380,13 @@ impl Dir {
         }
     }
 
-    /// Tells whether the name exists, be it a link that leads nowhere.
+    /// Tells whether the name exists, if only as a dangling link.
     pub fn exists(&self, name: impl AsRef<Path>) -> io::Result<bool> {
         Ok(self.stat(name)?.is_some())
     }
 }
 
-/// Makes a directory that may have been made by somebody else meanwhile.
+/// Makes a directory, or leaves the one that another process made meanwhile.
 fn make(below: BorrowedFd<'_>, path: &Path) -> Result<(), Errno> {
     match rustix::fs::mkdirat(below, path, Mode::RWXU) {
         Err(Errno::EXIST) => Ok(()),
@@ -398,7 +398,7 @@ fn is_read_only(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::ReadOnlyFilesystem | io::ErrorKind::PermissionDenied)
 }
 
-/// A name is one plain part: what would lead out of the directory is refused.
+/// Refuses a name that is more than one plain part, since it could lead out of the directory.
 fn leaf(name: &Path) -> io::Result<&Path> {
     let mut parts = name.components();
     match (parts.next(), parts.next()) {

@@ -1,7 +1,7 @@
 //! What lies below a path: which file system, how much room is left on it, and whether it can be written.
 //!
-//! Asked by path, so that a directory that may not be opened can be judged as well. Facts for messages: a disk that had
-//! room a moment ago may be full now, and whoever writes finds that out by writing.
+//! Asked by path, so that a directory that may not be opened can be judged too. For messages only: a disk that had room
+//! a moment ago may be full now.
 
 use std::io;
 use std::path::Path;
@@ -22,7 +22,7 @@ const NETWORK: [(u64, &str); 9] = [
     (0x6573_5546, "fuse"),
 ];
 
-/// The usual local ones, for a name that people know.
+/// The usual local file systems, by the names that people know.
 const LOCAL: [(u64, &str); 10] = [
     (0xEF53, "ext4"),
     (0x5846_5342, "xfs"),
@@ -45,7 +45,7 @@ pub struct FileSystem {
     pub is_network: bool,
     /// Whether it is mounted without the right to write.
     pub is_read_only: bool,
-    /// Bytes that the caller may still write; what is kept for root does not count for others.
+    /// Bytes that the caller may still write; space reserved for root does not count for others.
     pub free_bytes: u64,
     /// Files that may still be made; `None` where the file system has no such limit.
     pub free_files: Option<u64>,

@@ -1,10 +1,10 @@
 //! Exclusive locks on open files: the kernel's own word on who holds a gate or a lease.
 //!
-//! The lock is `flock(2)`: it belongs to the open file description, is inherited with it, and is released by the
-//! kernel when the last descriptor of that description is closed, however its holders ended. This module
-//! unlocks nothing: an explicit unlock by one holder would take it from all the others. It protects against every other
-//! process of the machine on local file systems; over NFS it holds between machines only where the server says so.
-//! The lock works on a descriptor that can only read, so a sandboxed observer can test it.
+//! The lock is `flock(2)`: it belongs to the open file description, is inherited with it, and is released by the kernel
+//! when the last descriptor of that description is closed, however its holders ended. Nothing here unlocks explicitly:
+//! that would take the lock from all other holders too. On local file systems the lock excludes every other process of
+//! the machine; over NFS it depends on the server. It works on a read-only descriptor, so a sandboxed observer can test
+//! it.
 
 use std::fs::{self, File, TryLockError};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -78,8 +78,9 @@ pub fn try_lock(file: File) -> io::Result<TryLock> {
 
 /// Tells whether somebody holds the lock. Never waits, and keeps nothing.
 ///
-/// The look is a shared lock for the length of the call: two that look do not disturb each other. Somebody who waits for the
-/// lock in that moment waits for it as for any holder; somebody who only tries it is told that it is held.
+/// The look takes a shared lock for the length of the call, so two looks do not disturb each other. A process that
+/// waits for the exclusive lock waits for the look as for any holder; one that only tries it is told that the lock is
+/// held.
 pub fn is_locked(file: File) -> io::Result<bool> {
     let tried = file.try_lock_shared();
     // Closing the description is what gives the lock back.
@@ -93,8 +94,8 @@ pub fn is_locked(file: File) -> io::Result<bool> {
 
 /// Takes the lock as soon as the kernel gives it, or gives up after `limit`.
 ///
-/// There is no `flock` with a time-out, so a thread of its own waits. If the caller has gone when that thread gets the
-/// lock, it drops it at once: the lock then was held, by nobody's wish, for the time of one wake-up.
+/// There is no `flock` with a time-out, so a thread of its own waits. If the caller has given up by the time that
+/// thread gets the lock, the thread drops it at once: the lock was then held for the time of one wake-up.
 pub fn lock_within(file: File, limit: Duration) -> io::Result<LockWait> {
     let until = WaitEnd::after(Some(limit));
     let file = match try_lock(file)? {
@@ -132,7 +133,7 @@ fn wait_for_lock(file: File) -> io::Result<FileLock> {
     }
 }
 
-/// Tells whether the open file is still what the name leads to; a lock on one that is not guards nothing.
+/// Tells whether the name still leads to the open file; a lock on another file guards nothing.
 pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<bool> {
     let held = crate::linux::file::dir::fstat(file.as_fd())?;
     Ok(dir.stat(name)?.is_some_and(|named| (named.dev, named.ino) == (held.dev, held.ino)))
@@ -140,9 +141,9 @@ pub fn same_file(file: &File, dir: &Dir, name: impl AsRef<Path>) -> io::Result<b
 
 /// Names the processes that hold the lock of this file, for messages only.
 ///
-/// A process counts if one of its descriptors shows the lock in its `fdinfo`; those of other users, and those that the
-/// kernel keeps from being looked into, are not visible. `/proc/locks` is not asked: it names whoever once took the lock,
-/// and that number may be anybody's by now.
+/// A process counts if one of its descriptors shows the lock in its `fdinfo`; processes of other users, and those that
+/// the kernel protects, are not visible. `/proc/locks` is not used: it names whoever once took the lock, and that
+/// number may belong to another process by now.
 #[must_use]
 pub fn holders(file: &File) -> Vec<u32> {
     let Some(wanted) = named(file) else { return Vec::new() };
@@ -152,17 +153,16 @@ pub fn holders(file: &File) -> Vec<u32> {
     found
 }
 
-/// Who took the exclusive lock of this file that the process with this number holds by a descriptor that it inherited; `None`
-/// where it holds none of that kind.
+/// The process that took the exclusive lock of this file which process `pid` holds by an inherited descriptor; `None`
+/// where `pid` holds no inherited lock.
 ///
-/// Inherited means that somebody else took the lock: the kernel keeps the number of the taker with it. Somebody who took the
-/// lock himself, to look or to wait, thus has inherited none, and neither has anybody who has the file open without it. The
-/// taker may have ended, and its number may be anybody's: see [`has_taken`].
+/// Inherited means that another process took the lock: the kernel keeps the taker's number with it. The taker may have
+/// ended, and its number may belong to another process by now: see [`has_taken`].
 pub(crate) fn inherited_from(pid: u32, file: &File) -> Option<u32> {
     takers(pid, named(file)?).find(|taker| *taker != pid)
 }
 
-/// Tells whether the process with this number has itself taken the exclusive lock of this file, and holds it.
+/// Tells whether process `pid` took the exclusive lock of this file itself, and holds it.
 pub(crate) fn has_taken(pid: u32, file: &File) -> bool {
     named(file).is_some_and(|wanted| takers(pid, wanted).any(|taker| taker == pid))
 }
@@ -196,7 +196,8 @@ fn takers(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = u32> {
     locks_of(pid, wanted).filter(|lock| lock.exclusive).filter_map(|lock| lock.taker)
 }
 
-/// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo` (`proc_locks(5)`).
+/// Reads a line such as `lock: 1: FLOCK ADVISORY WRITE 41 fe:01:77 0 EOF` of a description's `fdinfo`
+/// (`proc_locks(5)`).
 fn shown(line: &str) -> Option<ShownLock> {
     let fields: Vec<&str> = line.split_ascii_whitespace().collect();
     let ["lock:", _, "FLOCK", _, kind, taker, ..] = fields.as_slice() else { return None };

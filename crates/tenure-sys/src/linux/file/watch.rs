@@ -1,8 +1,8 @@
-//! Wakes a reader when something in a directory changes, so that following a file needs no polling; and keeps what
-//! changed in many directories queued until somebody asks.
+//! Watches on directories (inotify(7)): one wakes a reader that follows a file; many keep their changes queued until
+//! they are read.
 //!
-//! Events are hints about where to look: the reader looks for itself, so a lost or merged event loses nothing. The kernel
-//! queues an event before the call that caused it returns, so who asks afterwards finds it.
+//! An event only says where to look, so a lost or merged event loses nothing. The kernel queues an event before the
+//! call that caused it returns, so a later read finds it.
 
 use std::ffi::OsStr;
 use std::io;
@@ -19,7 +19,7 @@ use thiserror::Error;
 use crate::linux::descriptor::poll::{self, Interest, Readiness};
 use crate::linux::file::dir::Dir;
 
-/// Room for many events of short names; what does not fit is read by the next turn of the loop.
+/// Room for many events of short names; what does not fit is read by the next read.
 const ROOM: usize = 4096;
 
 /// A watch on the files of one directory (inotify): readable once one was written, made, renamed or removed.
@@ -41,7 +41,7 @@ impl Watch {
         Ok(Self(watch))
     }
 
-    /// Forgets what has changed so far. To be called before the look at the files, so that no change falls in between.
+    /// Forgets what has changed so far. Call it before looking at the files, so that no change is missed in between.
     pub fn drain(&self) {
         let mut room = [0_u8; ROOM];
         // An empty queue is an error (EAGAIN); an inotify descriptor knows no other lasting one.
@@ -102,7 +102,7 @@ pub enum Extent {
     Files,
 }
 
-/// One watched directory of a [`Watches`]; its number is not given to another one.
+/// One watched directory of a [`Watches`]; the kernel does not reuse its number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct WatchId(i32);
 
@@ -143,8 +143,8 @@ impl Watches {
         }
     }
 
-    /// Watches the directory at `path` as well; one that is watched already keeps its number and is watched for both
-    /// extents.
+    /// Also watches the directory at `path`. A directory that is watched already keeps its number and is watched for
+    /// both extents.
     pub fn add(&self, path: &Path, extent: Extent) -> Result<WatchId, WatchError> {
         let names = WatchFlags::CREATE
             | WatchFlags::DELETE
@@ -167,7 +167,7 @@ impl Watches {
         }
     }
 
-    /// Watches it no longer. One that the kernel has ended already, with its directory, is as good.
+    /// Ends a watch. A watch that the kernel has ended already, with its directory, is fine.
     pub fn remove(&self, watch: WatchId) -> io::Result<()> {
         match inotify::remove_watch(&self.0, watch.0) {
             Ok(()) | Err(Errno::INVAL) => Ok(()),
@@ -175,16 +175,16 @@ impl Watches {
         }
     }
 
-    /// Whether something has changed that was not read. One system call; nothing is waited for.
+    /// Whether a change is queued that was not read yet. One system call, without waiting.
     #[must_use]
     pub fn is_queued(&self) -> bool {
         let mut queued = [Interest::new(self.0.as_fd(), Readiness::Read)];
-        // What cannot be asked may be anything.
+        // A failed look may hide a change.
         !matches!(poll::wait(&mut queued, Some(Duration::ZERO)), Ok(0))
     }
 
-    /// Reads what has changed, in order, until nothing is queued or `each` says that it is enough; some of what was queued
-    /// is forgotten then. A descriptor that cannot be read counts as [`Change::Lost`].
+    /// Reads what has changed, in order, until nothing is queued or `each` returns [`Enough::Yes`], which may discard
+    /// queued changes. A descriptor that cannot be read counts as [`Change::Lost`].
     pub fn read(&self, mut each: impl FnMut(Change<'_>) -> Enough) {
         let mut room = [MaybeUninit::uninit(); ROOM];
         let mut reader = Reader::new(&self.0, &mut room);
@@ -221,7 +221,7 @@ fn change<'a>(event: &'a inotify::Event<'_>) -> Option<Change<'a>> {
     if flags.contains(ReadFlags::QUEUE_OVERFLOW) {
         return Some(Change::Lost);
     }
-    // Only the echo of a removal that was told or asked for.
+    // Follows a removal that was reported before or asked for.
     if flags.contains(ReadFlags::IGNORED) {
         return None;
     }

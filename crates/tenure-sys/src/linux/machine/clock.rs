@@ -1,7 +1,7 @@
 //! The three clocks of the machine, read and nothing more.
 //!
-//! Budgets and stages are not made here; they live where the story is told. Inside this crate a bounded wait keeps
-//! its end as an `WaitEnd`, so that a wait that a signal interrupted goes on with what is left and not from the start.
+//! Budgets and stages belong to the callers. Inside this crate a bounded wait keeps its end as a `WaitEnd`, so that
+//! after an interrupting signal it goes on with the time that is left.
 
 use std::time::{Duration, SystemTime};
 
@@ -41,12 +41,12 @@ pub fn wall() -> SystemTime {
 pub(crate) struct WaitEnd(Option<Duration>);
 
 impl WaitEnd {
-    /// Fixes the end; `None`, or a length that no clock can hold, is for ever.
+    /// Fixes the end; `None`, or a length that no clock can hold, means for ever.
     pub(crate) fn after(limit: Option<Duration>) -> Self {
         Self(limit.and_then(|limit| monotonic().checked_add(limit)))
     }
 
-    /// What is left: `None` is for ever, zero is over.
+    /// The time left: `None` means for ever, zero that the wait is over.
     pub(crate) fn left(self) -> Option<Duration> {
         self.0.map(|end| end.saturating_sub(monotonic()))
     }

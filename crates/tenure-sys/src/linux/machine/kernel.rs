@@ -1,7 +1,7 @@
-//! What this kernel can do for identities, and what it grants the caller: asked of the kernel itself, not of its version.
+//! Which features this kernel has and grants to the caller.
 //!
-//! A version says little: distributions bring features back, and sandboxes take them away. Each question is one harmless
-//! call on the caller itself.
+//! Each feature is tried by one harmless call on the caller itself. A version number would say little: distributions
+//! backport features, and sandboxes take them away.
 
 use std::io;
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use crate::linux::file::watch::bound;
 use crate::linux::process::{OpenError, ProcessHandle};
 use crate::linux::socket;
 
-/// What the kernel has of that which makes identities strong.
+/// The features that identities are built on.
 #[expect(clippy::struct_excessive_bools, reason = "each is an answer of its own; none follows from another")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Features {
@@ -59,8 +59,8 @@ pub fn watch_limits() -> io::Result<WatchLimits> {
     Ok(WatchLimits { watches: bound("max_user_watches")?, instances: bound("max_user_instances")? })
 }
 
-/// Tells whether one more process may watch files now. Nothing is watched for it: taking a watch off again makes the
-/// caller wait for the kernel, for milliseconds.
+/// Tells whether one more process may watch files now. It adds no watch: removing one again would make the caller wait
+/// for the kernel for milliseconds.
 pub fn try_watch() -> io::Result<()> {
     drop(inotify::init(CreateFlags::CLOEXEC)?);
     Ok(())

@@ -26,16 +26,16 @@ use crate::linux::spawn::{self, Launch, Stream};
 /// Where `getent` is looked for; a search path of a session would be a way to have another program run.
 const GETENT: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"];
 
-/// A directory server that is down must not hold up every launcher; the answer then is an error that names the way out.
+/// A directory server that is down must not hold up every launcher: after this time the lookup is an error.
 const GETENT_LIMIT: Duration = Duration::from_secs(5);
 
-/// Longest list of users read: a hundred thousand of them have less.
+/// Longest list of users that is read: a hundred thousand users take less.
 const LARGEST_LIST: u64 = 16 * 1024 * 1024;
 
-/// One line of that list has less.
+/// Longest answer of `getent`: one line of that list is shorter.
 const LONGEST_ANSWER: usize = 64 * 1024;
 
-/// An id and the end of its line have less.
+/// Longest file of a machine id: an id and the end of its line are shorter.
 const LONGEST_ID: u64 = 256;
 
 /// Why a user has no known home.
@@ -83,8 +83,7 @@ fn umask_in(text: &str) -> Option<u32> {
     text.lines().filter_map(value).next_back()
 }
 
-/// The first home that was found in this process. Several rooms ask for the same one in a call that is to be short; a
-/// failure is not kept.
+/// The first home that was found in this process: one short call asks for it several times. A failure is not kept.
 static FOUND: OnceLock<(u32, PathBuf)> = OnceLock::new();
 
 /// The home of a user: from `/etc/passwd`, then from `getent`.
@@ -95,7 +94,7 @@ pub fn home_of(uid: u32) -> Result<PathBuf, HomeError> {
         return Ok(home.clone());
     }
     let home = find_home(uid)?;
-    // Another one that was found first stays.
+    // A home that another thread stored first stays.
     best_effort(FOUND.set((uid, home.clone())));
     Ok(home)
 }
@@ -137,7 +136,7 @@ fn ask_getent(uid: u32) -> io::Result<Vec<u8>> {
     let child = spawn::child(&launch).map_err(io::Error::other)?;
     drop(write);
     let answer = read_within(File::from(read), GETENT_LIMIT);
-    // Its answer is in, or it has had its time.
+    // It has answered, or its time is over.
     child.kill()?;
     child.wait()?;
     answer
@@ -161,8 +160,8 @@ fn read_within(mut from: File, limit: Duration) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The lasting name of this installation of the system, if it has one. A failure that says nothing of the file, as for want
-/// of descriptors, is an error: with another name another state would be looked at.
+/// The lasting id of this installation of the system, if it has one. A failure that says nothing about the file, such
+/// as a lack of descriptors, is an error: without the id the caller would look at another state.
 pub fn machine_id() -> io::Result<Option<String>> {
     for path in ["/etc/machine-id", "/var/lib/dbus/machine-id"] {
         if let Some(id) = machine_id_in(Path::new(path))? {
@@ -172,7 +171,7 @@ pub fn machine_id() -> io::Result<Option<String>> {
     Ok(None)
 }
 
-/// The one that a file has, if it has one.
+/// The machine id in a file, if it holds one.
 pub fn machine_id_in(file: &Path) -> io::Result<Option<String>> {
     let bytes = match read_regular(file, LONGEST_ID) {
         Ok(bytes) => bytes,

@@ -1,4 +1,4 @@
-//! The descriptors with fixed numbers: those that a launcher has placed at 3, 4, 5, …, and the two of the output.
+//! Descriptors with fixed numbers: those that a launcher placed at 3, 4, 5, …, and the two of the output.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
@@ -45,7 +45,8 @@ pub fn take_inherited(count: usize) -> io::Result<Vec<OwnedFd>> {
     Ok(fds)
 }
 
-/// Points stdout and stderr at another file, each in one step: a write of another thread goes to the old or to the new.
+/// Points stdout and stderr at another file, each in one step: a write of another thread goes to the old file or to the
+/// new one.
 pub fn replace_output(file: BorrowedFd<'_>) -> io::Result<()> {
     retry_on_intr(|| dup2_stdout(file))?;
     Ok(retry_on_intr(|| dup2_stderr(file))?)

@@ -1,4 +1,5 @@
-//! Limits on resources: of open descriptors, those that are too low for a worker, and the errors that say that something has run out.
+//! Resource limits of this process: the one on descriptors, limits too low for a worker, and errors that say that a
+//! resource has run out.
 
 use std::{fmt, io};
 
@@ -11,14 +12,14 @@ pub fn nofile() -> (u64, u64) {
     (limit.current.unwrap_or(u64::MAX), limit.maximum.unwrap_or(u64::MAX))
 }
 
-/// The soft limit of open descriptors for a program, whoever starts it: the hard one, as far as that is not beyond what
-/// servers need. Programs that close every possible descriptor one by one take too long with a million.
+/// The soft limit of open descriptors that programs are started with: the hard limit, at most 65,536. Servers need no
+/// more, and programs that close every possible descriptor one by one take too long with a million.
 #[must_use]
 pub fn usual_nofile() -> u64 {
     nofile().1.min(65_536)
 }
 
-/// A limit of the caller with which no worker can live, or with which the caller could not write its own records.
+/// A limit of the caller that is too low for a worker, or for the records that the caller itself writes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct TooLow {
     what: &'static str,
@@ -40,7 +41,7 @@ impl fmt::Display for TooLow {
 
 const MB: u64 = 1 << 20;
 
-/// Below these a host, its records, its logs at their usual size or a small program do not fit.
+/// The least that a host with its records, its logs at their usual size and a small program needs.
 const LEAST: [(Resource, TooLow); 5] = [
     (Resource::Fsize, TooLow::of("the size of a file", "bytes", 'f', 16 * MB)),
     (Resource::Nofile, TooLow::of("open files", "files", 'n', 64)),
@@ -49,7 +50,7 @@ const LEAST: [(Resource, TooLow); 5] = [
     (Resource::Cpu, TooLow::of("processor time", "seconds", 't', 60)),
 ];
 
-/// What the caller itself writes must fit its soft limit: records of a scope with many versions.
+/// The caller's own soft limit on the size of a file must let it write the records of a scope with many versions.
 const LEAST_WRITTEN: u64 = MB;
 
 impl TooLow {
@@ -58,7 +59,7 @@ impl TooLow {
     }
 }
 
-/// The first limit of the caller with which no worker that it starts could live.
+/// The first limit of the caller that is too low for a worker that it starts.
 #[must_use]
 pub fn too_low() -> Option<TooLow> {
     LEAST.into_iter().find_map(|(resource, least)| {
@@ -82,14 +83,15 @@ pub fn raise_file_size() -> io::Result<()> {
     Ok(setrlimit(Resource::Fsize, Rlimit { current: maximum, maximum })?)
 }
 
-/// Whether an error says that descriptors, memory or ports have run out: the same call can do well later.
+/// Whether an error says that descriptors, memory or ports have run out: the same call may succeed later.
 #[must_use]
 pub fn ran_out(error: &io::Error) -> bool {
     let lacks = [libc::EMFILE, libc::ENFILE, libc::ENOBUFS, libc::ENOMEM, libc::EADDRNOTAVAIL];
     error.raw_os_error().is_some_and(|number| lacks.contains(&number))
 }
 
-/// Sets the soft limit of the caller, and with it of what it starts from now on; more than the hard limit is cut to it.
+/// Sets the caller's soft limit of open descriptors, at most to its hard limit; programs started from now on inherit
+/// it.
 pub fn set_nofile_soft(soft: u64) -> io::Result<()> {
     let limit = getrlimit(Resource::Nofile);
     let soft = limit.maximum.map_or(soft, |hard| soft.min(hard));

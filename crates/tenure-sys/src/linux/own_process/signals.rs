@@ -6,8 +6,8 @@ use std::os::fd::{AsFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use rustix::io::retry_on_intr;
 
-/// Makes a write beyond the limit on the size of files an error (`EFBIG`) instead of the end of the process. Programs that
-/// are started later get the default back.
+/// Makes a write beyond the limit on the size of files an error (`EFBIG`) instead of the end of the process. Programs
+/// that are started later get the default back.
 pub fn ignore_sigxfsz() {
     // SAFETY: the disposition is built in, so no code of the program is called from a handler.
     unsafe { libc::signal(libc::SIGXFSZ, libc::SIG_IGN) };

@@ -1,8 +1,8 @@
 //! Which of the three standard descriptors were open when the process began.
 //!
-//! The standard library opens /dev/null in the place of one that is closed, before `main`: so no file that is opened later
-//! gets its number, and an answer that is written there is lost without an error. Whoever has an answer to give must be able
-//! to tell, so the descriptors are looked at before that, among the functions that the C library calls first.
+//! Before `main`, the standard library opens /dev/null in the place of a closed one, and an answer that is written
+//! there is lost without an error. A command must be able to tell, so a function in `.init_array`, which runs earlier,
+//! looks at the descriptors.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
@@ -20,8 +20,8 @@ extern "C" fn look() {
     CLOSED.store(closed, Ordering::Relaxed);
 }
 
-// SAFETY: the section holds pointers to functions without arguments that a C library calls before `main`, and this one is
-// such a pointer. It needs nothing of the standard library, which is not set up by then.
+// SAFETY: `.init_array` holds pointers to functions that the C library calls before `main`; extra arguments are ignored
+// by a C function without any. `look` needs nothing of the standard library, which is not set up by then.
 #[used]
 #[unsafe(link_section = ".init_array")]
 static LOOK: extern "C" fn() = look;

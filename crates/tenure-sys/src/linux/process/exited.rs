@@ -1,4 +1,4 @@
-//! Asking a handle how its process ended (`PIDFD_GET_INFO`, Linux 6.13).
+//! Asks a handle how its process ended (`PIDFD_GET_INFO`, Linux 6.13).
 
 use std::os::fd::BorrowedFd;
 

@@ -1,6 +1,6 @@
 //! Facts about a process by its bare number, for messages and listings only.
 //!
-//! Each answer may already be about somebody else; nothing is decided on it, and `None` says only that nothing was
+//! Each answer may already be about another process, so nothing is decided on it; `None` says only that nothing was
 //! read.
 
 use std::fs;
@@ -95,15 +95,15 @@ pub fn ignores(pid: u32, signal: Signal) -> bool {
     mask.is_some_and(|mask| mask & (1 << (signal.kernel().as_raw() - 1)) != 0)
 }
 
-/// Whether a process is there whose open files may not be looked at: one of another user, or one that the kernel protects.
+/// Whether a process exists whose open files the caller may not look at: of another user, or protected by the kernel.
 #[must_use]
 pub fn is_hidden(pid: u32) -> bool {
     fs::read_dir(procfs::path(pid, "fd"))
         .is_err_and(|error| error.kind() == std::io::ErrorKind::PermissionDenied)
 }
 
-/// How long the threads of a process with this name have run on a processor; all of its threads where none has the name.
-/// Two answers that differ say that it ran in between, and two that do not that it did not.
+/// How long the threads with this name have run on a processor, or all threads where none has the name. The process ran
+/// between two calls exactly if the answers differ.
 ///
 /// `None` where the kernel keeps no such account (`CONFIG_SCHED_INFO`), or the process is gone.
 #[must_use]
@@ -151,7 +151,7 @@ pub fn command_line(pid: u32) -> Option<String> {
 
 pub(crate) fn shown_command(raw: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(raw);
-    // A script among the arguments has several lines, which are told in one.
+    // A script among the arguments may have several lines.
     let text = text.trim_end_matches('\0').replace('\n', "\\n");
     if text.is_empty() {
         return None;

@@ -54,8 +54,8 @@ pub struct ProcessHandle {
 impl ProcessHandle {
     /// Opens a handle of the process that has this number now.
     ///
-    /// Whether it is the process that the caller means is for [`super::verify()`] to say; this takes whoever it finds. A
-    /// process that has ended but was not waited for yet is [`OpenError::Gone`].
+    /// It may be another process than the caller means: [`super::verify()`] compares identities. A process that has
+    /// ended but was not waited for yet is [`OpenError::Gone`].
     pub fn open(pid: u32) -> Result<Self, OpenError> {
         let number = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(OpenError::Gone)?;
         let fd = pidfd_open(number, PidfdFlags::empty()).map_err(open_error)?;
@@ -67,7 +67,7 @@ impl ProcessHandle {
         Self::living(fd, None)
     }
 
-    /// Takes a handle of an own child that nobody can have waited for: its identity is readable even if it has ended.
+    /// Takes a handle of a child that nobody can have waited for: its identity is readable even if it has ended.
     pub(crate) fn of_unreaped(fd: OwnedFd) -> Result<Self, OpenError> {
         let identity = read_identity(fd.as_fd(), None)?;
         Ok(Self { fd, identity })
@@ -75,7 +75,7 @@ impl ProcessHandle {
 
     fn living(fd: OwnedFd, pid: Option<u32>) -> Result<Self, OpenError> {
         let identity = read_identity(fd.as_fd(), pid);
-        // Only now: had the process ended before this, the number could have had another owner while it was read.
+        // Checked after the read: had the process ended before, its number could have had another owner meanwhile.
         if ended(fd.as_fd()).map_err(OpenError::Other)? {
             return Err(OpenError::Gone);
         }
@@ -117,7 +117,7 @@ impl ProcessHandle {
     /// The state letter is not asked: a process whose first thread has ended shows `Z` while the others still run.
     #[must_use]
     pub fn has_ended(&self) -> bool {
-        // Polling a valid descriptor without waiting fails only for lack of kernel memory: then nothing is proved.
+        // Polling a valid descriptor without waiting fails only for lack of kernel memory, which proves nothing.
         ended(self.fd.as_fd()).unwrap_or(false)
     }
 

@@ -1,4 +1,4 @@
-//! What a process has from whoever started it, as far as the kernel tells it to others. For messages only.
+//! What a process inherited from whoever started it, as far as the kernel shows it to others. For messages only.
 
 use std::fs;
 
@@ -7,7 +7,7 @@ use crate::linux::process::procfs;
 use super::facts::network_of;
 use super::handle::ProcessHandle;
 
-/// What a process has inherited, each as a name and how the kernel writes it.
+/// What a process has inherited: names, and values as the kernel writes them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Inherited(Vec<(String, String)>);
 
@@ -15,11 +15,11 @@ pub struct Inherited(Vec<(String, String)>);
 const NICE: usize = 16;
 const POLICY: usize = 38;
 
-/// What `spawn` puts back where it may. A process that has this value has nothing of its starter's, whatever others have.
-/// Processors are put back always, as far as the cgroup has them, and are not looked at.
+/// The values that `spawn` resets to where it may: a process that has such a value did not inherit it. Processors are
+/// always reset, as far as the cgroup has them, and are not compared.
 const PUT_BACK: [(&str, &str); 3] = [("nice", "0"), ("scheduling policy", "0"), ("oom_score_adj", "0")];
 
-/// Namespaces of a process; those of pids and mounts are told by its identity.
+/// Namespaces that are compared; pid and mount namespaces are told elsewhere.
 const NAMESPACES: [&str; 5] = ["net", "user", "uts", "ipc", "cgroup"];
 
 /// What a process has inherited; `None` where it cannot be looked at.
@@ -58,7 +58,7 @@ fn read(pid: u32, file: &str) -> Option<String> {
     Some(in_a_line(&fs::read_to_string(procfs::path(pid, file)).ok()?))
 }
 
-/// A file of several lines, as the one of cgroups is with the first version of them, told in one.
+/// A file of several lines in one, such as `/proc/PID/cgroup` with cgroups version 1.
 fn in_a_line(text: &str) -> String {
     text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(", ")
 }
@@ -71,7 +71,7 @@ fn hard_limit(line: &str) -> Option<(String, String)> {
 }
 
 impl Inherited {
-    /// A line for each thing that this process has from its starter and that another process, `other`, has otherwise.
+    /// A line for each thing that this process inherited and in which `other` differs.
     #[must_use]
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let differs = |(name, value): &(String, String)| {
@@ -90,7 +90,7 @@ impl Inherited {
     }
 }
 
-/// What of a list the other list does not have: of a dozen hierarchies it is often one that differs.
+/// The parts of a list that the other list does not have: of a dozen cgroup hierarchies often one differs.
 fn without(list: &str, other: &str) -> String {
     let others: Vec<&str> = other.split(", ").collect();
     let own: Vec<&str> = list.split(", ").filter(|part| !others.contains(part)).collect();

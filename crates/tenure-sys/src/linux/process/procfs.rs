@@ -1,8 +1,8 @@
 //! Reads the text files of `/proc` into plain values.
 //!
-//! Private to the crate. What is read here names and describes; on its own it never proves anything about a process,
-//! because the number in the path may have a new owner by the time the file is read. Callers that need proof hold a
-//! process handle, read, and then ask the handle whether the process is still there.
+//! What is read here proves nothing about a process, because the number in the path may have a new owner by the time
+//! the file is read. Callers that need proof hold a process handle, read, and then ask the handle whether the process
+//! is still there.
 
 use std::os::fd::{AsRawFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
@@ -45,8 +45,8 @@ pub(crate) fn stat(who: &str) -> io::Result<Stat> {
         .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "unreadable process status line"))
 }
 
-/// The fields of `/proc/PID/stat` from the third one on. The name in parentheses may hold anything, so they are counted from the
-/// last closing one (proc(5)).
+/// The fields of `/proc/PID/stat` from the third one on. The name in parentheses may hold anything, so the fields are
+/// counted from the last closing parenthesis (proc(5)).
 fn fields(text: &[u8]) -> Option<impl Iterator<Item = &str>> {
     let end = text.iter().rposition(|byte| *byte == b')')?;
     Some(str::from_utf8(text.get(end + 1..)?).ok()?.split_ascii_whitespace())
@@ -105,8 +105,8 @@ pub fn has_socket(pid: u32, inodes: &[u64]) -> bool {
     sockets.any(|inode| inodes.contains(&inode))
 }
 
-/// The namespace of this kind (`mnt`, `net`, `pid`) that a process is in, as the inode that names it; `who` is a number or
-/// `self`.
+/// The namespace of this kind (`mnt`, `net`, `pid`) that a process is in, as the inode that names it; `who` is a number
+/// or `self`.
 pub(crate) fn namespace(who: &str, kind: &str) -> io::Result<u64> {
     Ok(fs::metadata(format!("/proc/{who}/ns/{kind}"))?.ino())
 }

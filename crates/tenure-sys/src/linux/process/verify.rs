@@ -1,7 +1,6 @@
-//! Is the process that was written down still there? The answer is a handle, a proof of its end, or a doubt.
+//! Verifies that a recorded process is still there: the answer is a handle, a proof of its end, or a doubt.
 //!
-//! Nothing is signalled here. What cannot be checked is a doubt and never a mismatch: the caller then touches nothing
-//! and says why.
+//! What cannot be checked is a doubt and never a mismatch: the caller then touches nothing and says why.
 
 use std::fmt;
 

@@ -28,10 +28,10 @@ pub fn pair() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None)?)
 }
 
-/// Sends one message with at most 253 descriptors; a closed other side is an error and no signal.
+/// Sends one message with at most 253 descriptors. A closed peer is an error (`EPIPE`) and raises no signal.
 ///
-/// A message must not be empty, since that is how the end looks to the receiver. The descriptors are duplicated by the
-/// kernel; ours stay open.
+/// A message must not be empty: the receiver would take it for the end. The kernel duplicates the descriptors; ours
+/// stay open.
 pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io::Result<()> {
     if bytes.is_empty() || fds.len() > MAX_FDS {
         return Err(io::Error::from(io::ErrorKind::InvalidInput));
@@ -44,7 +44,7 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io:
     let mut rest = bytes;
     while !rest.is_empty() {
         match sendmsg(socket, &[IoSlice::new(rest)], &mut control, SendFlags::NOSIGNAL) {
-            // Only a stream takes a part; the descriptors went with the first one.
+            // Only a stream takes a part of a message; the descriptors went with the first part.
             Ok(count) => {
                 rest = rest.get(count..).unwrap_or_default();
                 control.clear();
@@ -58,9 +58,9 @@ pub fn send(socket: BorrowedFd<'_>, bytes: &[u8], fds: &[BorrowedFd<'_>]) -> io:
 
 /// Receives one message of at most `max` bytes, or the end.
 ///
-/// A peer that ends with something unread resets the connection, and the kernel tells that once, ahead of what the peer had
-/// sent (unix(7), `ECONNRESET`): what it had sent is read then. One that was cut, or whose descriptors found no room, is an error of
-/// kind `InvalidData`; what did arrive of it is closed.
+/// A peer that closes with unread data resets the connection, and the kernel reports that once, ahead of what the peer
+/// had sent (unix(7), `ECONNRESET`); the message behind it is then read. A message that was cut, or whose descriptors
+/// found no room, is an error of kind `InvalidData`; descriptors that did arrive are closed.
 pub fn recv(socket: BorrowedFd<'_>, max: usize) -> io::Result<ReceivedMessage> {
     receive(socket, max, RecvFlags::empty())
 }
@@ -90,7 +90,7 @@ fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<R
             fds.extend(rights);
         }
     }
-    // The kernel says it this way too where this process has no number left for a descriptor (unix(7), recvmsg(2)).
+    // The kernel also sets this flag where this process has no descriptor number left (unix(7), recvmsg(2)).
     if message.flags.contains(ReturnFlags::CTRUNC) {
         let why =
             "descriptors that came with a message were lost: too many of them, or this process has none left";

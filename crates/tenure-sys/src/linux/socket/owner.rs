@@ -1,10 +1,9 @@
-//! Who listens on a TCP address, for the message that says why it cannot be bound and for the check that a program
-//! has opened what it was to open.
+//! Who listens on a TCP address: for the message why it cannot be bound, and to check that a program has opened its
+//! port.
 //!
-//! Of this network namespace, and with a process only where the caller may look into it. The kernel is asked for the sockets
-//! that listen, and only where it cannot be asked (some sandboxes forbid it) are they looked for in its tables under
-//! `/proc`: those hold every connection of the machine, also closed ones that wait for their time to be over, and take seconds
-//! to read where there are many.
+//! Only sockets of this network namespace are seen, and processes only where the caller may look into them. The kernel
+//! is asked by `sock_diag(7)`. Where that is forbidden (some sandboxes), the tables in /proc/net are read: these hold
+//! every connection of the machine, also those in `TIME_WAIT`, and take seconds to read where there are many.
 
 use std::fs;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -38,12 +37,11 @@ pub struct SocketOwner {
 pub struct ListeningSocket {
     /// The user whose socket it is.
     pub uid: u32,
-    /// The number by which descriptors lead to it.
+    /// Its inode, which links in `/proc/PID/fd` show.
     pub inode: u64,
 }
 
-/// Lists the sockets that listen on the address, or on a wildcard address that covers it, without asking whose processes
-/// have them open.
+/// Lists the sockets that listen on the address, or on a wildcard address that covers it, without their processes.
 #[must_use]
 pub fn listening_sockets(address: SocketAddr) -> Vec<ListeningSocket> {
     let found = listening_on(address);
@@ -59,7 +57,7 @@ pub fn owner_of_tcp(address: SocketAddr) -> Option<SocketOwner> {
     Some(SocketOwner { pid, uid: first.uid, command: pid.and_then(process::command_line) })
 }
 
-/// Lists every process that has such a socket open, lowest number first; those of other users are not visible.
+/// Lists every process that has such a socket open, lowest number first; processes of other users are not visible.
 #[must_use]
 pub fn listener_pids(address: SocketAddr) -> Vec<u32> {
     let inodes: Vec<u64> = listening_on(address).iter().map(|socket| socket.inode).collect();
@@ -82,7 +80,7 @@ fn listening_on(wanted: SocketAddr) -> Vec<Listening> {
     found
 }
 
-/// The kernel writes the table in pieces, and may tell one twice where others come and go meanwhile.
+/// The kernel writes the table in pieces, and may list a socket twice while others come and go.
 fn in_table(table: &str) -> Vec<Listening> {
     let text = fs::read_to_string(table).unwrap_or_default();
     let mut found: Vec<Listening> = text.lines().filter_map(parse_line).collect();
@@ -91,7 +89,7 @@ fn in_table(table: &str) -> Vec<Listening> {
     found
 }
 
-/// Tells whether a listener at `held` takes what is meant for `wanted`, or keeps it from being bound.
+/// Tells whether a listener at `held` gets connections to `wanted`, or keeps `wanted` from being bound.
 fn covers(held: SocketAddr, wanted: SocketAddr) -> bool {
     if held.port() != wanted.port() {
         return false;

@@ -1,4 +1,4 @@
-//! Who is on the other end of a local socket, by the word of the kernel.
+//! Who is at the other end of a local socket, as the kernel tells it.
 
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -9,7 +9,7 @@ use crate::linux::process::{OpenError, ProcessHandle};
 /// `SO_PEERPIDFD` of asm-generic/socket.h, Linux 6.5.
 const SO_PEERPIDFD: libc::c_int = 77;
 
-/// The uid that stands for users that this user namespace does not know, unless the machine says otherwise.
+/// The default of `kernel.overflowuid` (linux/highuid.h).
 const OVERFLOW_UID: u32 = 65_534;
 
 /// The peer of a connection as it was when it connected, or, seen from there, when its listener began to listen.
@@ -69,7 +69,7 @@ unsafe fn option<T>(stream: &UnixStream, name: libc::c_int, value: &mut T) -> io
     }
 }
 
-/// The uid that the kernel shows for users outside this user namespace; a peer with it has no known user.
+/// The uid that the kernel shows for users outside this user namespace: a peer with it has no known user.
 #[must_use]
 pub fn overflow_uid() -> u32 {
     let text = fs::read_to_string("/proc/sys/kernel/overflowuid").unwrap_or_default();

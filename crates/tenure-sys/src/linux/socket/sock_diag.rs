@@ -1,10 +1,9 @@
-//! What the kernel says about TCP sockets of this network namespace, over `sock_diag(7)`: whose the other side of a connection
-//! is, and which sockets listen.
+//! TCP sockets of this network namespace, asked of the kernel by `sock_diag(7)`: the user at the other end of a
+//! connection, and the sockets that listen.
 //!
-//! One question of 72 bytes serves both: with the addresses of a connection as its other side has them, the answer is that
-//! very socket; with a port and the one state of a listener, it is every socket that listens there, however many other
-//! connections there are. Own code: it is one request, and answers of which few numbers are read, less than a crate would be to
-//! look after.
+//! One request of 72 bytes serves both: with the addresses of a connection as its other end has them, the answer is
+//! that socket; with a port and the state LISTEN, every socket that listens there, however many connections there are.
+//! Written here because a crate for one request, and few numbers of its answers, would be more to look after.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -41,10 +40,10 @@ const LARGEST: usize = 32 * 1024;
 /// `INET_DIAG_NOCOOKIE` of `linux/inet_diag.h`.
 const NO_COOKIE: [u8; 4] = [0xff; 4];
 
-/// All states of a connection. A closed side that waits for its time to be over has no user any more, and tells 0.
+/// All states of a connection. A closed end in `TIME_WAIT` has no user any more and tells 0.
 const ALL: u32 = 0xffff_ffff;
 
-/// `1 << TCP_LISTEN` (`net/tcp_states.h`): the kernel then does not look at connections.
+/// `1 << TCP_LISTEN` (`net/tcp_states.h`): the kernel then skips connections.
 const LISTEN: u32 = 1 << 10;
 
 /// A socket that listens, and where.
@@ -55,7 +54,7 @@ pub(super) struct Listening {
     pub(super) inode: u64,
 }
 
-/// A way to ask, kept open.
+/// An open netlink socket to ask by.
 #[derive(Debug)]
 pub struct SockDiag {
     netlink: OwnedFd,
@@ -63,7 +62,7 @@ pub struct SockDiag {
 }
 
 impl SockDiag {
-    /// Opens a way to ask the kernel. Without privileges; some sandboxes forbid it.
+    /// Opens the netlink socket. It needs no privileges; some sandboxes forbid it.
     pub fn new() -> io::Result<Self> {
         let kind = SocketType::DGRAM;
         let flags = SocketFlags::CLOEXEC;
@@ -71,10 +70,10 @@ impl SockDiag {
         Ok(Self { netlink, asked: 0 })
     }
 
-    /// The user whose socket is the other side of the connection that the caller has from `own` to `other`; `None` if
-    /// there is none on this machine and in this network namespace. It is about this very connection and not about whoever
-    /// listens on the address now. A connection that nobody has accepted yet belongs to the user of its listener from
-    /// Linux 6.17 on, and tells 0 before.
+    /// The user at the other end of the caller's connection from `own` to `other`; `None` if that end is not on this
+    /// machine or not in this network namespace. The answer is about this connection, whoever listens on the address
+    /// now. A connection that was not accepted yet belongs to its listener's user from Linux 6.17 on, and tells 0
+    /// before.
     pub fn user(&mut self, own: SocketAddr, other: SocketAddr) -> io::Result<Option<u32>> {
         self.ask(REQUEST, ALL, other, own)?;
         let mut answers = vec![0_u8; LARGEST];
@@ -90,8 +89,8 @@ impl SockDiag {
 
     /// Lists the sockets of the family of `any` that listen on its port, at whatever address.
     pub(super) fn listening(&mut self, any: SocketAddr) -> io::Result<Vec<Listening>> {
-        // Of the question of a dump the kernel heeds family, states and ports. A listener has no other side: with a port there, it
-        // would be passed over.
+        // In a dump the kernel heeds family, states and ports. A listener has no peer: with a port for one, the kernel
+        // would skip it.
         self.ask(REQUEST | DUMP, LISTEN, any, SocketAddr::new(any.ip(), 0))?;
         let mut found = Vec::new();
         let mut answers = vec![0_u8; LARGEST];
@@ -118,8 +117,8 @@ impl SockDiag {
         Ok(())
     }
 
-    /// The kernel answers within the call that asks, and goes on with a long answer within the calls that read it, so there is
-    /// nothing to wait for.
+    /// The kernel answers within the call that asks, and continues a long answer within the calls that read it, so
+    /// reading never waits.
     fn next<'answers>(&self, answers: &'answers mut [u8]) -> io::Result<&'answers [u8]> {
         let flags = RecvFlags::DONTWAIT | RecvFlags::TRUNC;
         let (count, whole) = retry_on_intr(|| recv(self.netlink.as_fd(), &mut *answers, flags))?;
@@ -130,7 +129,8 @@ impl SockDiag {
     }
 }
 
-/// `struct nlmsghdr` and `struct inet_diag_req_v2`: addresses and ports in the order of the network, the rest in the machine's.
+/// `struct nlmsghdr` and `struct inet_diag_req_v2`: addresses and ports in the order of the network, the rest in the
+/// machine's.
 fn question(sides: [SocketAddr; 2], flags: u16, states: u32, number: u32) -> [u8; QUESTION] {
     let [from, to] = sides;
     let mut bytes = Vec::with_capacity(QUESTION);
@@ -196,7 +196,7 @@ fn read(message: &[u8]) -> io::Result<Option<&[u8]>> {
     }
 }
 
-/// The number with which an error, and the end of a dump, say how it went: 0, or an errno below zero.
+/// Reads the result in an error message or at the end of a dump: 0, or a negative errno.
 fn done(message: &[u8]) -> io::Result<()> {
     match i32::from_ne_bytes(word(message, HEADER).ok_or_else(unreadable)?.to_ne_bytes()) {
         0 => Ok(()),

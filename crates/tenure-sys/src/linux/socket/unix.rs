@@ -1,7 +1,7 @@
 //! Local sockets with a name in a private directory.
 //!
-//! A path of a socket fits 107 bytes and the end mark (unix(7)); a longer one goes through `/proc/self/fd/`, which
-//! leads to the open directory itself.
+//! A socket's path may have 107 bytes and the end mark (unix(7)); a longer one goes through `/proc/self/fd/`, which
+//! leads to the open directory.
 
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd};
@@ -27,16 +27,16 @@ const PATH_LIMIT: usize = 107;
 /// Why a local socket did not answer.
 #[derive(Debug, Error)]
 pub enum ConnectError {
-    /// There is no such name: nobody listens.
+    /// There is no such name, so nobody listens.
     #[error("connect to a socket that does not exist")]
     Absent,
-    /// The name is there and its listener is not: nobody listens.
+    /// The name exists and its listener is gone, so nobody listens.
     #[error("connect to a socket that nobody listens on")]
     Refused,
     /// A sandbox or permissions forbid it. This says nothing about the listener.
     #[error("connect to a socket without permission")]
     Denied(#[source] io::Error),
-    /// The queue of the listener stayed full: somebody listens and does not accept.
+    /// The queue of the listener stayed full: a process listens and does not accept.
     #[error("connect to a socket whose queue is full")]
     Full,
     /// Anything else.
@@ -61,7 +61,7 @@ pub fn relisten(fd: BorrowedFd<'_>, backlog: i32) -> io::Result<()> {
     Ok(listen(fd, backlog)?)
 }
 
-/// Connects to a name in the directory; a full queue is waited for at most `timeout`.
+/// Connects to a name in the directory; waits for room in a full queue for at most `timeout`.
 ///
 /// The limit is set as the send time-out of the socket before connecting and stays; nothing else is set.
 pub fn connect_unix(
@@ -74,7 +74,7 @@ pub fn connect_unix(
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(connect_error)?;
     loop {
-        // Zero would be for ever.
+        // Zero would mean for ever.
         let left = until.left().map(|left| left.max(Duration::from_millis(1)));
         set_socket_timeout(&fd, Timeout::Send, left).map_err(connect_error)?;
         match connect(&fd, &address) {

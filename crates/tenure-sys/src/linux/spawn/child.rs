@@ -4,13 +4,13 @@ use std::io;
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::process::{WaitId, WaitIdOptions, waitid};
 
 use crate::linux::process::{Delivery, ExitStatus, ProcessHandle, Signal};
 
-/// A child of the caller. Dropping it neither ends it nor waits for it; once ended it stays a zombie until somebody
-/// waits for it or the caller ends.
+/// A child of the caller. Dropping it neither ends the process nor waits for it; once ended, the process stays a zombie
+/// until somebody waits for it or the caller ends.
 #[derive(Debug)]
 pub struct Child {
     handle: ProcessHandle,
@@ -28,7 +28,7 @@ impl Child {
         &self.handle
     }
 
-    /// Its number, which is its own until it was waited for.
+    /// Its number, which no other process gets until it was waited for.
     #[must_use]
     pub fn pid(&self) -> u32 {
         self.handle.pid()
@@ -56,34 +56,29 @@ impl Child {
         self.try_wait()
     }
 
-    /// Ends it at once. It is still to be waited for.
+    /// Kills it. It still has to be waited for.
     pub fn kill(&self) -> io::Result<Delivery> {
         self.handle.signal(Signal::Kill)
     }
 
     fn ask(&self, how: WaitIdOptions) -> io::Result<Option<ExitStatus>> {
-        loop {
-            if let Some(status) = self.ended.get() {
-                return Ok(Some(*status));
+        if let Some(status) = self.ended.get() {
+            return Ok(Some(*status));
+        }
+        match retry_on_intr(|| waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED | how)) {
+            Ok(None) => Ok(None),
+            Ok(Some(told)) => {
+                let (code, signal) = (told.exit_status(), told.terminating_signal());
+                let status = ExitStatus { code, signal, core: told.dumped() };
+                Ok(Some(*self.ended.get_or_init(|| status)))
             }
-            match waitid(WaitId::PidFd(self.handle.as_fd()), WaitIdOptions::EXITED | how) {
-                Ok(None) => return Ok(None),
-                Ok(Some(told)) => {
-                    let status = ExitStatus {
-                        code: told.exit_status(),
-                        signal: told.terminating_signal(),
-                        core: told.dumped(),
-                    };
-                    return Ok(Some(*self.ended.get_or_init(|| status)));
-                }
-                Err(Errno::INTR) => {}
-                // Another thread was first: it has kept the status, or it took any child and the kernel still knows.
-                Err(Errno::CHILD) => {
-                    let known = self.ended.get().copied().or_else(|| self.handle.exit_of_stranger());
-                    return known.map(Some).ok_or_else(|| Errno::CHILD.into());
-                }
-                Err(errno) => return Err(errno.into()),
+            // Another thread was first: it has stored the status, or it reaped any child and the kernel still knows how
+            // this one ended.
+            Err(Errno::CHILD) => {
+                let known = self.ended.get().copied().or_else(|| self.handle.exit_of_stranger());
+                known.map(Some).ok_or_else(|| Errno::CHILD.into())
             }
+            Err(errno) => Err(errno.into()),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Why a program was not started: what the kernel said at which stage, as one of few kinds.
+//! Why a program was not started: the stage and the error of the kernel, as one of few kinds.
 
 use std::io;
 use std::path::PathBuf;
@@ -61,8 +61,8 @@ pub enum SpawnError {
 }
 
 impl SpawnError {
-    /// Whether the same start fails again until somebody changes what is on disk: the program, its interpreter or its
-    /// directory is missing or cannot be used. A lack of descriptors, processes or memory passes.
+    /// Whether the same start fails until somebody changes the disk: the program, its interpreter or its directory is
+    /// missing or unusable. A lack of descriptors, processes or memory passes.
     #[must_use]
     pub fn is_lasting(&self) -> bool {
         match self {

@@ -30,12 +30,12 @@ pub(super) enum SpawnStage {
     Exec,
 }
 
-/// What the new process is to be.
+/// What the forked process does.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum ChildRole {
     /// The program.
     Program,
-    /// The one that forks the program, hands its handle over and ends.
+    /// The process in between, which forks the program, sends its handle and ends.
     Between,
 }
 
@@ -94,8 +94,8 @@ fn checked(stage: SpawnStage, answer: libc::c_int) -> Result<libc::c_int, ChildF
 }
 
 fn run(plan: &mut SpawnPlan, role: ChildRole, mut ends: Ends) -> ! {
-    // SAFETY: the number is the copy of an end that only the caller uses. Closing it here is what lets this process
-    // see the end of the line.
+    // SAFETY: the number is the copy of an end that only the caller uses. Closing it here lets this process see the end
+    // of the channel.
     unsafe { libc::close(ends.release) };
     let failure = match role {
         ChildRole::Program => become_program(plan, &mut ends),
@@ -118,7 +118,7 @@ fn report(reporter: RawFd, stage: SpawnStage, error: libc::c_int) {
 
 /// Forks the program, hands its handle over, and ends with success.
 fn fork_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
-    // The bare call: `fork` of the C library is not made to be called again in the copy of a threaded process.
+    // The bare system call: fork(3) is not safe in the forked copy of a threaded process.
     // SAFETY: without a new stack or shared memory this is a plain fork; the copy goes on below.
     let pid = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(libc::SIGCHLD), 0, 0, 0, 0) };
     if pid == 0 {
@@ -159,7 +159,7 @@ fn send_handle(socket: RawFd, handle: RawFd) -> Result<(), ChildFailure> {
     Ok(())
 }
 
-/// Becomes the program once it is released; comes back only with a failure, or without one if it never was.
+/// Becomes the program once it is released. Returns only after a failure, or because it was never released.
 fn become_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
     let mut byte = 0_u8;
     // SAFETY: the buffer is one writable byte. All signals are blocked, so the call is not interrupted.
@@ -180,7 +180,8 @@ fn become_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFail
 
 /// Puts every descriptor in its place and closes the rest.
 fn arrange_descriptors(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
-    // The report goes right above the places, and everything first above that, so that no place is taken too early.
+    // The reporter goes right above the places; every source first goes above that, so that no place is overwritten too
+    // early.
     let reporter =
         RawFd::try_from(plan.sources.len()).map_err(|_| (SpawnStage::Descriptors, libc::EMFILE))?;
     let above = reporter + 1;
@@ -193,7 +194,7 @@ fn arrange_descriptors(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), Chil
         // SAFETY: neither call touches memory. The places belong to this copy, of which only the exec is left.
         unsafe {
             if *source == KEEP {
-                // One that the caller does not have open itself stays closed.
+                // A stream that the caller does not have open stays closed.
                 libc::fcntl(place, libc::F_SETFD, 0);
             } else {
                 checked(SpawnStage::Descriptors, libc::dup2(*source, place))?;
@@ -260,7 +261,7 @@ fn write_own_pid(plan: &SpawnPlan) {
 
 /// Gives every signal its default, and lets all of them through.
 ///
-/// What is ignored stays ignored over an exec, SIGPIPE in every Rust program among it; so do blocked signals.
+/// Ignored signals (in Rust programs SIGPIPE) stay ignored over execve(2), and blocked signals stay blocked.
 ///
 /// # Safety
 ///
@@ -272,7 +273,7 @@ unsafe fn reset_signals() {
     // left. `sigemptyset` initialises the set before it is used.
     unsafe {
         for signal in 1..=libc::SIGRTMAX() {
-            // The bare call: the C library keeps two signals to itself and would leave them ignored.
+            // The bare system call: the C library reserves two signals and would leave them ignored.
             libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), ptr::null::<u8>(), 8);
         }
         let mut none = MaybeUninit::<libc::sigset_t>::uninit();

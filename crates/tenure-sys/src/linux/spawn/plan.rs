@@ -32,7 +32,7 @@ pub(super) struct SpawnPlan {
     pub(super) session: bool,
     pub(super) umask: Option<libc::mode_t>,
     pub(super) nofile: Option<libc::rlimit>,
-    /// Soft limits to put back, and with them all else that is inherited; none where the caller's own are passed on.
+    /// Soft limits to reset, and with them everything that `reset` resets; `None` where the caller's own are passed on.
     pub(super) reset: Option<Vec<SoftLimit>>,
     /// One past the highest descriptor that may be open, for kernels without `close_range`.
     pub(super) highest: RawFd,
@@ -51,7 +51,7 @@ pub(super) struct SoftLimit {
 const STACK: u64 = 8 * 1024 * 1024;
 
 impl SpawnPlan {
-    /// Has the new process put back what it inherits.
+    /// Makes the new process reset what it inherits.
     pub(super) fn afresh(&mut self) {
         let as_hard =
             [Resource::Cpu, Resource::Fsize, Resource::Data, Resource::Rss, Resource::As, Resource::Nproc]
@@ -103,7 +103,7 @@ impl SpawnPlan {
             umask: launch.umask,
             nofile: launch.nofile.map(|soft| libc::rlimit { rlim_cur: soft.min(hard), rlim_max: hard }),
             reset: None,
-            // A limit of a thousand million would take minutes; nobody opens that many.
+            // Closing a thousand million would take minutes; nobody opens that many.
             highest: RawFd::try_from(limit.current.unwrap_or(u64::MAX).min(1 << 20)).unwrap_or(RawFd::MAX),
             _strings: strings,
             _pid_entry: pid_entry,

@@ -1,7 +1,7 @@
-//! Which files are believed: those of the caller that nobody else could change, told by the mode of each.
+//! Which files are believed: those of the caller with a mode that no other user could have written through.
 //!
-//! A file with any permission beyond 0600 is not believed, nor one of another user. Files in a directory that was open to
-//! others, and that somebody closed by hand, keep such permissions.
+//! A file with any permission beyond 0600 is not believed, nor a file of another user: in a directory that was open to
+//! others and was closed by hand, files keep such permissions.
 
 use std::io;
 

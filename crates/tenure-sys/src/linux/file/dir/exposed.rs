@@ -1,7 +1,7 @@
-//! Closing directories that others could change, so that closing them makes nothing in them trusted.
+//! Closes directories that others could change, without making their content trusted.
 //!
-//! A directory that others could write to is closed only after each file in it was marked by a mode with which it is not
-//! believed, so that a crash in between makes nothing trusted either. Whoever knows what a file is for begins it anew.
+//! Before a directory that others could write to is closed, each file in it gets a mode with which it is not believed,
+//! so that a crash in between makes nothing trusted either. The room that owns such a file begins it anew.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
@@ -20,16 +20,15 @@ use super::{DIRECTORY, Dir, DirError};
 /// Permission bits by which group or others may write.
 const BY_OTHERS: u32 = 0o022;
 
-/// Permission bit by which nobody may move what is another's.
+/// Permission bit that keeps users from moving files of others.
 const STICKY: u32 = 0o1000;
 
-/// Levels of directories that are closed below the one that is named: its hosts, their workers, the logs, and one more.
-/// What lies deeper stays as it is; nothing of ours does.
+/// Levels of directories that are closed below the named one: hosts, their workers, the logs, and one more. Nothing of
+/// ours lies deeper.
 const DEPTH: u32 = 4;
 
-/// Refuses a directory in which another user can put something else in the place of what is ours: one that others may write
-/// to, unless it keeps them from moving what is not theirs, or one of a user who is neither the caller nor root. One that
-/// does not exist is nobody's.
+/// Fails for a directory in which another user can replace our files: others may write to it and it is not sticky, or
+/// its owner is neither the caller nor root. An absent directory is fine.
 pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
     let stat = match rustix::fs::statat(CWD, path, AtFlags::empty()) {
         Ok(stat) => stat,
@@ -46,17 +45,17 @@ pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
     Ok(())
 }
 
-/// Closes a directory of the caller to everybody else (mode 0700), through its handle, and tells its mode before.
+/// Closes a directory of the caller to everybody else (mode 0700), through its handle, and returns its former mode.
 ///
-/// A directory that belongs to another user is left alone. Where others could write to it, every file in it and below is
-/// marked before it is closed: none of these files is believed from then on ([`is_exposed`]). A file of another user gets
-/// another name, which ends in `.void-` and the time in ms. The directories below are closed too.
+/// A directory of another user is an error. Where others could write to the directory, every file in it and below is
+/// marked first: none of them is believed from then on ([`is_exposed`]). A file of another user gets a name that ends
+/// in `.void-` and the time in ms. Directories below are closed too.
 ///
-/// A directory of another user below it is an error, for that user may have put anything there: `path` then stays as open as it
-/// was, and what was marked or renamed before the error stays so.
+/// A directory of another user below it is an error, for that user may have put anything there. `path` then keeps its
+/// mode, and files that were marked or renamed before stay so.
 pub fn make_private(path: &Path) -> Result<u32, DirError> {
     let failed = |errno| DirError::new(path, errno);
-    // A handle that only names the directory: the owner may change the mode of one that it cannot even read.
+    // An `O_PATH` handle: the owner may change the mode of a directory that it cannot even read.
     let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, NAMED.union(OFlags::DIRECTORY), Mode::empty()));
     let fd = fd.map_err(failed)?;
     let before = rustix::fs::fstat(&fd).map_err(failed)?;
@@ -72,7 +71,7 @@ pub fn make_private(path: &Path) -> Result<u32, DirError> {
     Ok(mode)
 }
 
-/// A handle that only names.
+/// A handle that neither reads nor writes.
 const NAMED: OFlags = OFlags::PATH.union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 fn change_mode(named: &OwnedFd, mode: Mode) -> Result<(), Errno> {
@@ -90,7 +89,7 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
         let path = dir.path().join(&name);
         let failed = |errno| DirError::new(&path, errno);
         let fd = match retry_on_intr(|| rustix::fs::openat(dir.as_fd(), &name, NAMED, Mode::empty())) {
-            // It has gone meanwhile.
+            // It was removed meanwhile.
             Err(Errno::NOENT) => continue,
             opened => opened.map_err(failed)?,
         };
@@ -106,7 +105,7 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
             continue;
         }
         match kind {
-            // One with several names may be a file from elsewhere, which is not ours to change by this name.
+            // A file with several names may be another one's hard link, whose mode is not ours to change.
             FileType::RegularFile if found.st_nlink == 1 => {
                 change_mode(&fd, Mode::RUSR | Mode::WUSR | Mode::WGRP | Mode::WOTH).map_err(failed)?;
             }

@@ -1,5 +1,5 @@
-//! Errors that name what stands in the place of a file, a socket or a directory of ours, by its whole path and its kind, so
-//! that their reader can move it away. Nothing is removed here.
+//! Errors that name what stands in the place of our file, socket or directory, by its whole path and kind, so that a
+//! person can move it away.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, fs, io};
@@ -43,7 +43,7 @@ pub(super) fn word(kind: FileType) -> &'static str {
     }
 }
 
-/// Why a path leads to no directory: the first part of it that is none.
+/// Why a path leads to no directory: its first part that is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Blocker {
     /// That part.
@@ -71,7 +71,7 @@ impl fmt::Display for Blocker {
 }
 
 impl Blocker {
-    /// The first part of an absolute path that is no directory. A link in the last place is none.
+    /// The first part of an absolute path that is no directory. A link in the last place counts as no directory.
     pub(super) fn of(path: &Path) -> Option<Self> {
         let mut parts: Vec<&Path> = path.ancestors().collect();
         parts.reverse();

@@ -1,8 +1,8 @@
-//! Opening regular files, and refusing by its kind whatever else stands in the place of one.
+//! Opens regular files, and refuses everything else by its kind.
 //!
-//! Every file that a name leads to is opened here. A pipe that nobody writes to, a device or a socket can hold up whoever
-//! opens or reads it, for ever; so nothing is waited for while opening, and the open handle tells the kind before a byte is
-//! read. Each read has a limit: what never ends is refused as well.
+//! Every file is opened here. A pipe without a writer, a device or a socket can block whoever opens or reads it for
+//! ever, so opening never waits, and the kind is checked through the open handle before a byte is read. Each read has a
+//! limit, since a file may have no end.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -14,11 +14,11 @@ use rustix::io::{Errno, retry_on_intr};
 
 use super::obstacle::{InTheWay, word};
 
-/// Never waits, never becomes a terminal's session, never passes to a program.
+/// Never waits, never acquires a controlling terminal, and is closed on exec.
 const CAREFUL: OFlags = OFlags::NONBLOCK.union(OFlags::NOCTTY).union(OFlags::CLOEXEC);
 
-/// Opens a regular file for reading, also through links. Whatever else lies there is refused as
-/// [`io::ErrorKind::InvalidInput`] and never holds the caller up.
+/// Opens a regular file for reading, also through links. Everything else is an error of kind
+/// [`io::ErrorKind::InvalidInput`]; nothing blocks.
 pub fn open_regular(path: &Path) -> io::Result<File> {
     open(CWD, path, OFlags::RDONLY)
 }
@@ -55,9 +55,9 @@ fn regular(fd: OwnedFd, name: &Path) -> io::Result<File> {
     if kind == FileType::RegularFile { Ok(File::from(fd)) } else { Err(irregular(name, kind)) }
 }
 
-/// All of a file that has at most `limit` bytes.
+/// Reads all of a file; more than `limit` bytes are an error.
 pub(super) fn bounded(file: File, name: &Path, limit: u64) -> io::Result<Vec<u8>> {
-    // Records have a few hundred bytes to a few thousand: room for one, so that it is read at once.
+    // Room for a record, which has a few hundred to a few thousand bytes, in one read.
     let mut content = Vec::with_capacity(4096);
     file.take(limit.saturating_add(1)).read_to_end(&mut content)?;
     if u64::try_from(content.len()).is_ok_and(|length| length > limit) {
@@ -68,7 +68,7 @@ pub(super) fn bounded(file: File, name: &Path, limit: u64) -> io::Result<Vec<u8>
 }
 
 fn irregular(name: &Path, kind: FileType) -> io::Error {
-    // A path is named by whoever asked for it.
+    // A whole path is named by the caller.
     if name.components().count() == 1 {
         return InTheWay { path: name.to_owned(), kind: word(kind), wanted: "regular file" }.into();
     }

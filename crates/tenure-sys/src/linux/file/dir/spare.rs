@@ -1,8 +1,8 @@
-//! Room on the disk for further versions of one small file, taken while there is some and used when there is none.
+//! Disk space for further versions of one small file, reserved while there is some and used when the disk is full.
 //!
-//! Two files of full length stand beside the one that is kept. A new version is written over one of them, padded, flushed,
-//! and exchanged with the file at its name: no block is asked for, and the next version has the other one. What is kept has
-//! to bear blanks at its end, as JSON does. A file system that never writes in place (copy on write) gives no such promise.
+//! Two files of full length stand beside the file. A new version is written over one of them, padded with blanks,
+//! flushed, and exchanged with the file: that needs no free block. The content must allow blanks at its end, as JSON
+//! does. A copy-on-write file system, which never writes in place, gives no such guarantee.
 
 use std::io::{self, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
@@ -12,19 +12,19 @@ use rustix::io::Errno;
 
 use super::{Dir, leaf};
 
-/// What the room is filled with.
+/// What reserved space is filled with.
 const BLANK: u8 = b' ';
 
-/// How the name of a file ends that is room. One that a dead process has left is no sign of a write that was cut off.
+/// How the name of a reserved file ends, which tells it from the remains of a write that was cut off.
 const ENDING: &str = ".spare.tmp";
 
-/// Whether a file of that name is room.
+/// Whether a file of that name is reserved space.
 #[must_use]
 pub fn is_spare(name: &str) -> bool {
     name.ends_with(ENDING)
 }
 
-/// Room for further versions of a file; given back by [`Dir::free_spare`].
+/// Reserved space for further versions of a file; given back by [`Dir::free_spare`].
 #[derive(Debug)]
 pub struct Spare {
     files: [PathBuf; 2],
@@ -32,8 +32,8 @@ pub struct Spare {
 }
 
 impl Dir {
-    /// Takes room for versions of `name` of up to `size` bytes each; nothing is left where there is none. What this process
-    /// has taken before stays where it is long enough.
+    /// Reserves space for versions of `name` of up to `size` bytes each. What this process reserved before is kept
+    /// where it is long enough. After an error nothing new is left.
     pub fn keep_spare(&self, name: impl AsRef<Path>, size: usize) -> io::Result<Spare> {
         let (name, own) = (leaf(name.as_ref())?.display().to_string(), std::process::id());
         let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}{ENDING}"));
@@ -50,7 +50,7 @@ impl Dir {
                 opened.sync_all()
             });
             if let Err(error) = made {
-                // What was there before stays: it may be all the room that there is.
+                // What was reserved before stays: it may be all the space that there is.
                 for file in taken {
                     self.remove(file).unwrap_or_default();
                 }
@@ -60,13 +60,14 @@ impl Dir {
         Ok(spare)
     }
 
-    /// Replaces a file from its room: a reader sees the old content or the new one, and it outlives a loss of power.
+    /// Replaces a file by its reserved space: a reader sees the old content or the new one, which outlives a loss of
+    /// power.
     pub fn replace_from(&self, spare: &Spare, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
         if content.len() > spare.size {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
-        // After an exchange one of them is what stood at the name, which may be shorter.
+        // After an exchange one of them is the former file, which may be shorter.
         for file in &spare.files {
             let mut opened = self.open(file, OFlags::RDWR)?;
             if opened.metadata()?.len() < spare.size as u64 {
@@ -79,7 +80,7 @@ impl Dir {
             opened.sync_data()?;
             match rustix::fs::renameat_with(&self.fd, file, &self.fd, name, RenameFlags::EXCHANGE) {
                 Ok(()) => {}
-                // The file system cannot exchange, or there is nothing to exchange with: this room is used up.
+                // The file system cannot exchange, or there is no file to exchange with: this reserved file is used up.
                 Err(Errno::INVAL | Errno::NOSYS | Errno::NOENT) => self.rename(file, name)?,
                 Err(errno) => return Err(errno.into()),
             }
@@ -88,10 +89,10 @@ impl Dir {
         Err(io::Error::from(io::ErrorKind::StorageFull))
     }
 
-    /// Gives room back.
+    /// Gives reserved space back.
     pub fn free_spare(&self, spare: &Spare) {
         for file in &spare.files {
-            // One that cannot be removed is a temporary file like any other.
+            // A file that cannot be removed is a temporary file like any other.
             self.remove(file).unwrap_or_default();
         }
     }

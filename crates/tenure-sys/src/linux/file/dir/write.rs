@@ -9,14 +9,14 @@ use rustix::fs::{OFlags, Stat};
 use super::{Dir, leaf, regular};
 
 impl Dir {
-    /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes. One that others
-    /// could have changed is not read: see [`super::exposed::is_exposed`].
+    /// Reads a whole file; `None` if there is none, and an error of kind `FileTooLarge` beyond `limit` bytes. A file
+    /// that others could have changed is an error: see [`super::exposed::is_exposed`].
     pub fn read(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
         self.read_if(name, limit, super::belief::refuse)
     }
 
-    /// Reads a whole file whoever could have changed it: the caller must bear that. For what is shown, and for what
-    /// is held against the directory itself.
+    /// Reads a whole file even if others could have changed it: for content that is only shown, or compared with the
+    /// directory itself.
     pub fn read_unbelieved(&self, name: impl AsRef<Path>, limit: u64) -> io::Result<Option<Vec<u8>>> {
         self.read_if(name, limit, |_| Ok(()))
     }
@@ -49,18 +49,18 @@ impl Dir {
         Ok(rustix::fs::fsync(&self.fd)?)
     }
 
-    /// Replaces a file as [`Dir::write_atomic`] does, without flushing the directory: after a loss of power the old content
-    /// or the new one stands, whole in both cases.
+    /// Replaces a file as [`Dir::write_atomic`] does, without flushing the directory: after a loss of power the old
+    /// content or the new one stands, whole in both cases.
     pub fn replace(&self, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
-        // A rename would take away whatever stands there.
+        // A rename would remove what stands there.
         self.refuse_no_file(name)?;
         let random = crate::linux::machine::random::hex(8)?;
         let beside = PathBuf::from(format!(".{}.{}.{random}.tmp", name.display(), std::process::id()));
         let file = self.open(&beside, OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL)?;
         let written = fill(file, content).and_then(|()| self.rename(&beside, name));
         if let Err(error) = written {
-            // The first failure is the one to tell.
+            // The first failure is the one to report.
             self.remove(&beside).unwrap_or_default();
             return Err(error);
         }

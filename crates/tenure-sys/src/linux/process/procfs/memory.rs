@@ -1,7 +1,7 @@
-//! What `/proc` shows out of a process's own memory: its arguments and its environment.
+//! What `/proc` shows of a process's memory: its arguments and its environment.
 //!
-//! While a process becomes another program (`execve(2)`) it shows neither for a moment: its old memory is gone, and the new
-//! one is not in place. Nothing wakes whoever waits for that, so it is looked at again.
+//! During execve(2) a process shows neither for a moment: its old memory is gone, and the new one is not in place. The
+//! kernel offers nothing to wait for, so the files are read again.
 
 use std::os::unix::fs::FileExt;
 use std::time::Duration;
@@ -11,10 +11,10 @@ use crate::linux::machine::clock;
 
 use super::{fields, path};
 
-/// Room for one read; what is longer is read again into more.
+/// Room for one read; longer content is read again into more room.
 const ROOM: usize = 128 * 1024;
 
-/// How long a process may take to become another program before it counts as one of which nothing can be known.
+/// How long an execve(2) may take before arguments and environment count as unknown.
 const EXECUTING: Duration = Duration::from_millis(100);
 
 /// A piece of a process's memory.
@@ -28,19 +28,20 @@ struct MemoryPiece {
 const ARGUMENTS: MemoryPiece = MemoryPiece { file: "cmdline", begins: 48 };
 const ENVIRONMENT: MemoryPiece = MemoryPiece { file: "environ", begins: 50 };
 
-/// The arguments of a process, each with a zero byte behind it; `None` where it has none, has ended, or may not be looked into.
+/// The arguments of a process, each with a zero byte behind it; `None` where it has none, has ended, or may not be
+/// looked into.
 pub(crate) fn arguments(pid: u32) -> Option<Vec<u8>> {
     read(pid, ARGUMENTS)
 }
 
-/// The environment with which a process was started, each entry with a zero byte behind it; `None` where it has none, has
-/// ended, or may not be looked into.
+/// The environment with which a process was started, each entry with a zero byte behind it; `None` where it has none,
+/// has ended, or may not be looked into.
 pub(crate) fn environment(pid: u32) -> Option<Vec<u8>> {
     read(pid, ENVIRONMENT)
 }
 
-/// The value of a variable in the environment with which a process was started, where it begins with `prefix`; `None` also as
-/// for [`environment`].
+/// The value of a variable in the environment with which a process was started, where it begins with `prefix`; `None`
+/// also as for [`environment`].
 pub(crate) fn variable_of(pid: u32, key: &str, prefix: &str) -> Option<String> {
     let environ = environment(pid)?;
     let value_in = |entry: &[u8]| Some(entry.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?.to_vec());
@@ -59,14 +60,14 @@ fn read(pid: u32, piece: MemoryPiece) -> Option<Vec<u8>> {
         match state_of(&fs::read(path(pid, "stat")).ok()?, piece)? {
             PieceState::Empty => return None,
             _ if clock::monotonic() > until => return None,
-            // It was put in place after the read.
+            // execve(2) put it in place after the read.
             PieceState::Filled => {}
             PieceState::NotInPlace => thread::yield_now(),
         }
     }
 }
 
-/// By one system call: the kernel holds the memory for each, and of what is read by several only the first may be there.
+/// Reads by one system call: between two, the process could replace its memory.
 fn read_once(pid: u32, piece: MemoryPiece) -> io::Result<Vec<u8>> {
     let file = fs::File::open(path(pid, piece.file))?;
     let mut bytes = vec![0; ROOM];
@@ -82,13 +83,14 @@ fn read_once(pid: u32, piece: MemoryPiece) -> io::Result<Vec<u8>> {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PieceState {
-    /// There is nothing in it; or the process has no memory, as a thread of the kernel, or one that ends.
+    /// The piece is empty; or the process has no memory, such as a kernel thread or an ending process.
     Empty,
     NotInPlace,
     Filled,
 }
 
-/// By fields 23 (size of the memory) and 27 (where its code ends, which the kernel sets last), and those of the piece.
+/// Judges by fields 23 (size of the memory), 27 (where its code ends, which execve(2) sets last) and those of the
+/// piece.
 fn state_of(stat: &[u8], piece: MemoryPiece) -> Option<PieceState> {
     let field = |number: usize| fields(stat)?.nth(number - 3)?.parse::<u64>().ok();
     let (size, code) = (field(23)?, field(27)?);
