@@ -213,18 +213,12 @@ impl HandoffContext {
     pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {
-            let ends = match end.event() {
-                LifecycleEvent::StopAsked => end != WorkerEnd::SentBack,
-                LifecycleEvent::AppReady
-                | LifecycleEvent::AppFailed
-                | LifecycleEvent::SelfCheckFailed
-                | LifecycleEvent::BootDeadline
-                | LifecycleEvent::DrainDeadline
-                | LifecycleEvent::Stalled
-                | LifecycleEvent::Drained => false,
+            let abort = Abort {
+                why: why.to_owned(),
+                ends: end == WorkerEnd::Of(LifecycleEvent::StopAsked),
+                back: end == WorkerEnd::SentBack,
+                blameless,
             };
-            let back = end == WorkerEnd::SentBack;
-            let abort = Abort { why: why.to_owned(), ends, back, blameless };
             best_effort(link.send(&ControlRequest::Abort(abort), &[]));
         }
     }

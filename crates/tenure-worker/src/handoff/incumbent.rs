@@ -103,24 +103,22 @@ impl<'context> IncumbentSide<'context> {
         let terms = Terms { overlap: asked.overlap, bakes: false };
         let within = Duration::from_millis(asked.within_ms).min(LONGEST);
         let until = Deadline::start(within.saturating_add(OVERRUN));
-        let (state, why, asked_at) = (Vec::new(), String::new(), Moment::now());
-        let (program, aborted, blameless) = (None, false, false);
         Some(Self {
             context,
             link,
             successor,
             asked,
-            asked_at,
+            asked_at: Moment::now(),
             terms,
             until,
             kept,
-            state,
-            program,
-            aborted,
+            state: Vec::new(),
+            program: None,
+            aborted: false,
             sent_back: false,
             passed: false,
-            blameless,
-            why,
+            blameless: false,
+            why: String::new(),
         })
     }
 

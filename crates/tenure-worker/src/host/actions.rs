@@ -12,6 +12,7 @@ use tenure_core::store::event::What;
 use tenure_core::store::logs;
 use tenure_sys::discard::best_effort;
 
+use crate::end_row::end_row;
 use crate::host::output::{Output, OutputListener, Said};
 use crate::host::program::{self, Slot};
 use crate::host::readiness::{CheckResult, Inquiry, Pace};
@@ -80,8 +81,8 @@ impl Host {
     /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the log. A disk
     /// that is full loses it, and the check of the ledger says so.
     pub(super) fn record_end(&mut self, how: EndKind, why: String) {
-        let generation = self.worker.generation();
-        let end = self.ending.row(how, why, generation, (&self.resources.state, &self.resources.spec));
+        let row = end_row(&self.resources.spec, self.worker.generation(), how, why);
+        let end = self.ending.complete(row, &self.resources.state);
         if how != EndKind::StartsAgain {
             self.worker.note_end(end);
             return;

@@ -3,9 +3,8 @@
 
 use std::time::Duration;
 
-use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
-use tenure_core::protocol::ends::{End, EndKind};
-use tenure_core::spec::Spec;
+use tenure_core::deadline::{millis, monotonic};
+use tenure_core::protocol::ends::End;
 use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::StateDir;
 
@@ -51,27 +50,10 @@ impl ProgramEnd {
         self.again.take()
     }
 
-    /// The row for the end that is over by now.
-    pub(super) fn row(
-        &mut self,
-        how: EndKind,
-        why: String,
-        generation: u64,
-        (state, spec): (&StateDir, &Spec),
-    ) -> End {
+    /// The rest of the row for the end that is over by now.
+    pub(super) fn complete(&mut self, row: End, state: &StateDir) -> End {
         let Self { served, ready_at, pid, mark, .. } = std::mem::take(self);
         let served = served.or_else(|| ready_at.map(|since| monotonic().saturating_sub(since)));
-        End {
-            at: Moment::now(),
-            at_ms: wall_millis(),
-            generation,
-            version: Some(spec.version.clone()),
-            spec: Some(spec.digest()),
-            pid,
-            how,
-            why,
-            served_ms: served.map(millis),
-            last_words: logs::tail_since(state, mark),
-        }
+        End { pid, served_ms: served.map(millis), last_words: logs::tail_since(state, mark), ..row }
     }
 }

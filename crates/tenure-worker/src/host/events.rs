@@ -17,6 +17,7 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use crate::host::output::Output;
 use crate::host::program::ShimReport;
 use crate::host::readiness::ReadinessMessage;
+use crate::host::shim::ShimEvent;
 
 use super::Host;
 use super::hooks::HandoffRequest;
@@ -121,32 +122,33 @@ impl Host {
     fn shim_events(&mut self) -> Vec<SupervisorEvent> {
         let Some(run) = &mut self.run else { return Vec::new() };
         match run.program.next_report() {
-            ShimReport::Runs(record) => {
+            ShimReport::Event(ShimEvent::Runs { .. }) => {
                 run.runs = true;
-                self.runs(&record);
+                let record = run.program.record().clone();
+                self.record_running(&record);
                 vec![SupervisorEvent::Runs]
             }
-            ShimReport::CannotRun { message, lasting } => {
+            ShimReport::Event(ShimEvent::CannotRun { message, lasting }) => {
                 vec![SupervisorEvent::not_started(format!("failed to {message}"), lasting)]
             }
-            ShimReport::Kills { pid, command } => {
-                self.killed(pid, &command);
+            ShimReport::Event(ShimEvent::Kills { pid, command }) => {
+                self.note_kill(pid, &command);
                 Vec::new()
             }
-            ShimReport::Exited(status) => vec![self.exited(Exit::Status(status))],
+            ShimReport::Event(ShimEvent::Exited { status }) => vec![self.exited(Exit::Status(status))],
             ShimReport::Gone => vec![self.gone()],
             ShimReport::Lost => {
-                // Of one that has told the program's end before, nothing else was lost.
+                // Where the shim had told the program's end before, nothing else was lost.
                 let exited = self.account.identity.is_some().then(|| self.exited(Exit::Lost));
-                self.clear_up();
+                self.end_orphans();
                 exited.into_iter().chain([self.gone()]).collect()
             }
         }
     }
 
-    /// The program is recorded before anything depends on it. A ledger that cannot be written is shown by the worker; the
+    /// Records the program before anything depends on it. Where the ledger cannot be written, the worker shows that; the
     /// program's shim is in it already, and its cookie finds the rest.
-    fn runs(&mut self, record: &ProgramRecord) {
+    fn record_running(&mut self, record: &ProgramRecord) {
         best_effort(self.worker.ledger(|ledger| ledger.program = Some(record.clone())));
         fault::reach(Point::ProgramRunning);
         self.account.identity.clone_from(&record.identity);
@@ -154,8 +156,8 @@ impl Host {
         self.note(What::ProgramStarted, &record.command);
     }
 
-    /// That something was not left to end by itself is told where people look: in the events, and behind its output.
-    fn killed(&self, pid: u32, command: &str) {
+    /// Tells where people look, in the events and behind its output, that a process did not end by itself.
+    fn note_kill(&self, pid: u32, command: &str) {
         let grace = self.resources.spec.stop.grace;
         let why = format!("{command} did not end within its grace of {grace}");
         let event = Event::now(What::Killed, self.resources.generation, &self.resources.own, why.as_str());
@@ -173,9 +175,9 @@ impl Host {
         SupervisorEvent::Exited(exit)
     }
 
-    /// A shim that was ended by somebody else has left its tree to us. What cannot be ended keeps its lock, which refuses
-    /// the next start and names it.
-    fn clear_up(&self) {
+    /// Ends the tree of a shim that somebody else has ended. What cannot be ended keeps its lock, which refuses the next
+    /// start and names it.
+    fn end_orphans(&self) {
         let Some(run) = &self.run else { return };
         match run.program.clear(&self.resources.state) {
             Ok(ended) => ended.iter().for_each(|left| self.note(What::LeftoverEnded, &left.told())),
@@ -185,7 +187,7 @@ impl Host {
         }
     }
 
-    /// Nothing of this start lives; its last words are in the log before anybody is told.
+    /// Nothing of this start lives any more. Its last words are in the log before anybody is told.
     fn gone(&mut self) -> SupervisorEvent {
         self.alarm = None;
         if let Some(mut run) = self.run.take() {

@@ -21,7 +21,6 @@ use tenure_core::spec::{StopPolicy, program as resolver};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::discard::best_effort;
-use tenure_sys::process::ExitStatus;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
@@ -79,24 +78,8 @@ pub struct Program {
 /// What a program's shim tells, or its end.
 #[derive(Debug)]
 pub enum ShimReport {
-    /// The program runs, and is in the record that comes with it.
-    Runs(ProgramRecord),
-    /// It could not be started.
-    CannotRun {
-        /// Why, as a fragment after "failed to".
-        message: String,
-        /// Whether another try fails likewise, until somebody changes what is on disk.
-        lasting: bool,
-    },
-    /// Something of its tree did not end within the grace, and is killed.
-    Kills {
-        /// Its number.
-        pid: u32,
-        /// Its command line.
-        command: String,
-    },
-    /// It has ended; its tree may still live.
-    Exited(ExitStatus),
+    /// The shim tells this.
+    Event(ShimEvent),
     /// The shim has ended, and nothing of the tree lives.
     Gone,
     /// The shim was ended by somebody else, and what it left may live.
@@ -203,6 +186,12 @@ impl Program {
         self.shim.pid()
     }
 
+    /// Its record, with its identity once the shim has told it.
+    #[must_use]
+    pub fn record(&self) -> &ProgramRecord {
+        &self.record
+    }
+
     /// Name of the lock that its tree holds.
     #[must_use]
     pub fn lock(&self) -> &'static str {
@@ -212,16 +201,13 @@ impl Program {
     /// Takes what the shim has told. Blocks unless [`Self::link`] is readable.
     pub fn next_report(&mut self) -> ShimReport {
         let received = socket::recv(self.link.as_fd(), LONGEST_MESSAGE).ok();
-        match received.and_then(|received| serde_json::from_slice(&received.bytes).ok()) {
-            Some(ShimEvent::Runs { identity }) => {
-                self.record.identity = Some(identity);
-                ShimReport::Runs(self.record.clone())
-            }
-            Some(ShimEvent::CannotRun { message, lasting }) => ShimReport::CannotRun { message, lasting },
-            Some(ShimEvent::Kills { pid, command }) => ShimReport::Kills { pid, command },
-            Some(ShimEvent::Exited { status }) => ShimReport::Exited(status),
-            None => self.end_of_shim(),
+        let Some(event) = received.and_then(|received| serde_json::from_slice(&received.bytes).ok()) else {
+            return self.end_of_shim();
+        };
+        if let ShimEvent::Runs { identity } = &event {
+            self.record.identity = Some(identity.clone());
         }
+        ShimReport::Event(event)
     }
 
     /// A link that is closed belongs to a shim that exits: the wait is as long as that takes.

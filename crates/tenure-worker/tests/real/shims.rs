@@ -14,6 +14,7 @@ use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};
 use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
 use tenure_worker::host::program::{self, Program, ProgramError, ProgramPlan, ShimReport, Slot, Started};
+use tenure_worker::host::shim::ShimEvent;
 
 use crate::kit::{Case, LONG, cases, end, scope};
 
@@ -64,7 +65,7 @@ fn start(state: &StateDir, plan: &ProgramPlan, listeners: &[OwnedFd]) -> Tree {
     let started = program::start(state, plan, listeners, Slot::Alone, &mut |_| Ok(())).expect("it starts");
     let Started { mut program, output, .. } = started;
     let heard = program.next_report();
-    assert!(matches!(heard, ShimReport::Runs(_)), "{heard:?}");
+    assert!(matches!(heard, ShimReport::Event(ShimEvent::Runs { .. })), "{heard:?}");
     let mut output = BufReader::new(File::from(output));
     let mut first_line = String::new();
     output.read_line(&mut first_line).expect("text");
@@ -89,7 +90,7 @@ impl Tree {
     fn next(&mut self) -> ShimReport {
         loop {
             let heard = self.program.next_report();
-            if !matches!(heard, ShimReport::Kills { .. }) {
+            if !matches!(heard, ShimReport::Event(ShimEvent::Kills { .. })) {
                 return heard;
             }
         }
@@ -97,7 +98,7 @@ impl Tree {
 
     fn exited(&mut self) -> ExitStatus {
         let heard = self.next();
-        let ShimReport::Exited(status) = heard else { panic!("no end: {heard:?}") };
+        let ShimReport::Event(ShimEvent::Exited { status }) = heard else { panic!("no end: {heard:?}") };
         status
     }
 
@@ -199,7 +200,7 @@ fn a_program_that_cannot_be_run_is_told_and_leaves_nothing() {
     let mut started = program::start(&state, &plan, &[], Slot::Alone, &mut |_| Ok(())).expect("a shim");
     let heard = started.program.next_report();
     assert!(
-        matches!(&heard, ShimReport::CannotRun { message, lasting: true } if message.contains("interpreter")),
+        matches!(&heard, ShimReport::Event(ShimEvent::CannotRun { message, lasting: true }) if message.contains("interpreter")),
         "{heard:?}"
     );
     let heard = started.program.next_report();

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
 use std::time::Duration;
 
-use tenure_core::deadline::{Moment, millis, wall_millis};
+use tenure_core::deadline::millis;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::listen::BACKLOG;
 use tenure_core::launch::orphans::{self, OrphanError};
@@ -26,6 +26,7 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
+use crate::end_row::end_row;
 use crate::handoff::call::call;
 use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
@@ -211,18 +212,8 @@ impl IncumbentSide<'_> {
     /// The row of this worker's own end. It ends in whichever generation it came to.
     fn end(&self) -> End {
         let spec = &self.context.ownership.handshake.spec;
-        End {
-            at: Moment::now(),
-            at_ms: wall_millis(),
-            generation: 0,
-            version: Some(spec.version.clone()),
-            spec: Some(spec.digest()),
-            pid: Some(std::process::id()),
-            how: EndKind::RollbackFailed,
-            why: format!("version {}: {}", self.asked.version, self.why),
-            served_ms: None,
-            last_words: Vec::new(),
-        }
+        let why = format!("version {}: {}", self.asked.version, self.why);
+        End { pid: Some(std::process::id()), ..end_row(spec, 0, EndKind::RollbackFailed, why) }
     }
 }
 

@@ -50,19 +50,12 @@ impl Inquiry {
     /// Asks until the check passes or is hopeless, and tells that.
     pub fn until_answered(
         check: Box<dyn Check>,
-        tell: impl FnOnce(CheckResult) + Send + 'static,
+        mut tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
-        Self::begin(move |off| {
-            let mut wait = FIRST_RETRY;
-            loop {
-                match check.ask(&Deadline::start(READY_ANSWER), off) {
-                    CheckResult::Failed(_) => {}
-                    result @ (CheckResult::Passed | CheckResult::Hopeless(_)) => return tell(result),
-                }
-                if called_off_within(off, wait) {
-                    return;
-                }
-                wait = (wait * 2).min(LONGEST_RETRY);
+        let is_answer = |result: &CheckResult| !matches!(result, CheckResult::Failed(_));
+        Self::until(check, is_answer, move |result| {
+            if is_answer(&result) {
+                tell(result);
             }
         })
     }
@@ -70,17 +63,26 @@ impl Inquiry {
     /// Asks until the check passes, and tells each time why it does not; nothing is taken to be hopeless for good.
     pub fn until_passed(
         check: Box<dyn Check>,
+        tell: impl FnMut(CheckResult) + Send + 'static,
+    ) -> io::Result<Self> {
+        Self::until(check, |result| *result == CheckResult::Passed, tell)
+    }
+
+    /// Asks until a result is the last, less and less often, and tells each result.
+    fn until(
+        check: Box<dyn Check>,
+        is_last: impl Fn(&CheckResult) -> bool + Send + 'static,
         mut tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
         Self::begin(move |off| {
             let mut wait = FIRST_RETRY;
             loop {
                 let result = check.ask(&Deadline::start(READY_ANSWER), off);
-                let passed = result == CheckResult::Passed;
+                let last = is_last(&result);
                 if !called_off_within(off, Duration::ZERO) {
                     tell(result);
                 }
-                if passed || called_off_within(off, wait) {
+                if last || called_off_within(off, wait) {
                     return;
                 }
                 wait = (wait * 2).min(LONGEST_RETRY);
