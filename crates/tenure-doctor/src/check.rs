@@ -27,7 +27,7 @@ pub(crate) enum Look {
     /// The machine.
     Machine(fn(&MachineFacts) -> Option<Symptom>),
     /// A directory: that of the host, and that of each worker.
-    Place(fn(&DirectoryFacts, u32) -> Option<Symptom>),
+    Directory(fn(&DirectoryFacts, u32) -> Option<Symptom>),
     /// What stands in the scope of a worker.
     Worker(fn(&Case<'_>) -> Option<Symptom>),
     /// The same, where there may be several of one kind.
@@ -78,13 +78,13 @@ impl DoctorCheck {
         let machine = &facts.machine;
         let found: Vec<Symptom> = match self.look {
             Look::Machine(look) => look(machine).into_iter().collect(),
-            Look::Place(look) => {
+            Look::Directory(look) => {
                 let host = machine.host.as_ref().ok().filter(|host| !is_hidden(host, &machine.roots));
                 let roots = machine.roots.iter().filter(|root| {
                     !matches!(root.access, Access::Private { .. } | Access::Absent)
                         && !is_hidden(root, &machine.roots)
                 });
-                roots.chain(host).filter_map(|place| look(place, machine.user)).collect()
+                roots.chain(host).filter_map(|directory| look(directory, machine.user)).collect()
             }
             Look::Worker(_) | Look::Each(_) => Vec::new(),
         };
@@ -96,8 +96,8 @@ impl DoctorCheck {
         let Facts { machine, census, .. } = facts;
         let case = worker.state.as_ref().map(|state| Case { machine, census, worker, state });
         let found: Vec<Symptom> = match (self.look, &case) {
-            (Look::Place(_), _) if worker.is_hidden_by(machine) => Vec::new(),
-            (Look::Place(look), _) => look(&worker.directory, machine.user).into_iter().collect(),
+            (Look::Directory(_), _) if worker.is_hidden_by(machine) => Vec::new(),
+            (Look::Directory(look), _) => look(&worker.directory, machine.user).into_iter().collect(),
             (Look::Worker(look), Some(case)) => look(case).into_iter().collect(),
             (Look::Each(look), Some(case)) => look(case),
             (Look::Machine(_), _) | (Look::Worker(_) | Look::Each(_), None) => Vec::new(),
@@ -107,7 +107,7 @@ impl DoctorCheck {
 
     /// Whether it says something about the machine.
     pub(crate) fn is_of_machine(&self) -> bool {
-        matches!(self.look, Look::Machine(_) | Look::Place(_))
+        matches!(self.look, Look::Machine(_) | Look::Directory(_))
     }
 
     /// Whether it says something about a worker.
@@ -123,17 +123,18 @@ impl WorkerFacts {
     }
 }
 
-fn is_hidden<'place>(
-    place: &DirectoryFacts,
-    above: impl IntoIterator<Item = &'place DirectoryFacts>,
+fn is_hidden<'above>(
+    directory: &DirectoryFacts,
+    above: impl IntoIterator<Item = &'above DirectoryFacts>,
 ) -> bool {
-    let is_above = |other: &DirectoryFacts| place.path != other.path && place.path.starts_with(&other.path);
-    matches!(place.access, Access::Denied { seen: None, .. })
+    let is_above =
+        |other: &DirectoryFacts| directory.path != other.path && directory.path.starts_with(&other.path);
+    matches!(directory.access, Access::Denied { seen: None, .. })
         && above.into_iter().any(|other| is_above(other) && matches!(other.access, Access::Denied { .. }))
 }
 
 /// A path as one word of a shell, for what a person is to type.
-pub(crate) fn word(path: &Path) -> String {
+pub(crate) fn shell_word(path: &Path) -> String {
     let text = path.display().to_string();
     let plain = |one: char| one.is_alphanumeric() || "/._-+@:,".contains(one);
     if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
@@ -165,8 +166,8 @@ mod tests {
 
     #[test]
     fn a_path_in_a_remedy_can_be_typed() {
-        assert_eq!(word(Path::new("/home/a/p.q")), "/home/a/p.q");
-        assert_eq!(word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+        assert_eq!(shell_word(Path::new("/home/a/p.q")), "/home/a/p.q");
+        assert_eq!(shell_word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
     }
 
     #[test]

@@ -170,13 +170,13 @@ pub struct ScopeFacts {
     pub program_lock: Gathered<bool>,
     /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that the
     /// next start would go by.
-    pub remains: Vec<SeenProcess>,
+    pub orphans: Vec<SeenProcess>,
     /// The same as far as another user's are among them, whom this user may not end, and whose they are.
-    pub remains_of_others: Vec<(SeenProcess, u32)>,
+    pub orphans_of_others: Vec<(SeenProcess, u32)>,
     /// What the control socket answered.
     pub answer: Observation,
     /// How long that took.
-    pub took: Duration,
+    pub answered_in: Duration,
     /// Whether there is a control socket at the path.
     pub socket: Gathered<bool>,
     /// The record of who the worker is.
@@ -232,6 +232,13 @@ pub enum RecordFacts<T> {
     Absent,
     /// It was read.
     Good(T),
+    /// It cannot be used.
+    Bad(RecordFault),
+}
+
+/// Why a record cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum RecordFault {
     /// It is no record.
     Damaged {
         /// Where it stops making sense.
@@ -261,11 +268,16 @@ impl<T> RecordFacts<T> {
     pub fn good(&self) -> Option<&T> {
         match self {
             Self::Good(record) => Some(record),
-            Self::Absent
-            | Self::Damaged { .. }
-            | Self::TooNew { .. }
-            | Self::Exhausted
-            | Self::Unreadable { .. } => None,
+            Self::Absent | Self::Bad(_) => None,
+        }
+    }
+
+    /// Why it cannot be used, where it cannot.
+    #[must_use]
+    pub fn fault(&self) -> Option<&RecordFault> {
+        match self {
+            Self::Bad(fault) => Some(fault),
+            Self::Absent | Self::Good(_) => None,
         }
     }
 }

@@ -18,7 +18,7 @@ pub use check::DoctorCheck;
 pub use checks::all as checks;
 pub use facts::{
     Access, DirectoryFacts, Facts, GateHolder, Gathered, HostCode, LogBytes, MachineFacts, Member, Now, Port,
-    RecordFacts, ScopeFacts, Unread, WantedFacts, WorkerFacts,
+    RecordFacts, RecordFault, ScopeFacts, Unread, WantedFacts, WorkerFacts,
 };
 pub use finding::{Finding, Fix, Severity};
 pub use look::{Subject, look};

@@ -10,12 +10,12 @@ use tenure_sys::census::Questions;
 
 use crate::facts::{Access, DirectoryFacts, Facts, MachineFacts, Unread, WorkerFacts};
 
+pub(crate) mod directory;
 pub(crate) mod machine;
 pub(crate) mod obstacles;
-pub(crate) mod place;
 pub(crate) mod ports;
 pub(crate) mod scope;
-pub(crate) mod sight;
+pub(crate) mod visibility;
 
 /// A worker to be looked at.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,7 +46,7 @@ fn worker(
 ) -> WorkerFacts {
     let Subject { scope, called } = subject;
     let directory = match paths::directory(&scope) {
-        Ok(path) => place::place(&path),
+        Ok(path) => directory::inspect(&path),
         Err(error) => DirectoryFacts {
             path: scope.to_string().into(),
             leads: None,

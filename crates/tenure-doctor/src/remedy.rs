@@ -84,7 +84,7 @@ pub enum FixError {
     Record(#[source] RecordError),
     /// Something does not end.
     #[error("end what is left")]
-    Leftover(#[source] OrphanError),
+    Orphan(#[source] OrphanError),
 }
 
 /// Applies a fix and says what it has done. `patience` is how long others may keep it from the gate, and how long a former
@@ -94,11 +94,15 @@ pub fn apply(fix: &Fix, patience: Duration) -> Result<String, FixError> {
         Fix::MakePrivate { path } => {
             let before = exposed::make_private(path).map_err(FixError::Directory)?;
             let closed = format!("{} has mode 0700 instead of {before:04o}", path.display());
-            Ok(if before & 0o022 == 0 { closed } else { void_below(path, patience, closed) })
+            Ok(if before & 0o022 == 0 { closed } else { begin_records_anew_below(path, patience, closed) })
         }
-        Fix::RemoveStale { scope } => alone(scope, patience, remove_stale),
-        Fix::MoveAside { scope, record } => alone(scope, patience, |room| move_aside(room, record)),
-        Fix::EndLeftovers { scope } => alone(scope, patience, |room| end_leftovers(room, patience)),
+        Fix::RemoveStale { scope } => in_empty_scope(scope, patience, remove_stale),
+        Fix::MoveAside { scope, record } => {
+            in_empty_scope(scope, patience, |empty| move_aside(empty, record))
+        }
+        Fix::EndLeftovers { scope } => {
+            in_empty_scope(scope, patience, |empty| end_leftovers(empty, patience))
+        }
     }
 }
 
@@ -116,10 +120,10 @@ impl EmptyScope<'_> {
 }
 
 /// Enters the gate, takes the lease, and only then acts. The lease is given back at the end: nothing was started with it.
-fn alone(
+fn in_empty_scope(
     scope: &Scope,
     patience: Duration,
-    act: impl FnOnce(&EmptyScope<'_>) -> Result<String, FixError>,
+    mend: impl FnOnce(&EmptyScope<'_>) -> Result<String, FixError>,
 ) -> Result<String, FixError> {
     let state = StateDir::open(scope).map_err(FixError::State)?;
     let changed = || FixError::Changed { what: "there is no state directory".to_owned() };
@@ -132,42 +136,42 @@ fn alone(
     };
     gate.confirm().map_err(FixError::Gate)?;
     fault::reach(fault::Point::LeaseTaken);
-    act(&EmptyScope { gate: &gate, lease: &lease, state: &state })
+    mend(&EmptyScope { gate: &gate, lease: &lease, state: &state })
 }
 
-fn remove_stale(room: &EmptyScope<'_>) -> Result<String, FixError> {
+fn remove_stale(empty: &EmptyScope<'_>) -> Result<String, FixError> {
     let stage = Deadline::start(FIRST_ANSWER).stage("probe").map_err(FixError::TimedOut)?;
     let mut done = Vec::new();
     let failed = |source| FixError::File { name: file::CONTROL.to_owned(), source };
-    room.state.dir().refuse_no_socket(file::CONTROL).map_err(failed)?;
-    match client::connect(room.state, stage) {
+    empty.state.dir().refuse_no_socket(file::CONTROL).map_err(failed)?;
+    match client::connect(empty.state, stage) {
         Err(Silence::Refused) => {
-            room.state.dir().remove(file::CONTROL).map_err(failed)?;
+            empty.state.dir().remove(file::CONTROL).map_err(failed)?;
             done.push(file::CONTROL.to_owned());
         }
         Err(Silence::Absent) => {}
         Ok(_) => return Err(FixError::Changed { what: "somebody listens on the control socket".to_owned() }),
         Err(silence) => return Err(FixError::Changed { what: silence.to_string() }),
     }
-    let names = room.state.dir().names().unwrap_or_default();
+    let names = empty.state.dir().names().unwrap_or_default();
     done.extend(
         names
             .into_iter()
             .filter_map(|name| name.into_string().ok())
             .filter(|name| listen::is_temporary(name) && !spare::is_spare(name)),
     );
-    listen::sweep_temporaries(room.state, room.lease);
+    listen::sweep_temporaries(empty.state, empty.lease);
     if done.is_empty() {
         return Err(FixError::Changed { what: "nothing stale is there any more".to_owned() });
     }
     let said = format!("removed {}", done.join(", "));
-    room.note(0, &said);
+    empty.note(0, &said);
     Ok(said)
 }
 
 /// Begins the records anew in every scope that is at or below a directory that others could write to. Where a worker still
 /// holds the lease they stay as they are, believed by nobody, until it has ended.
-fn void_below(path: &Path, patience: Duration, closed: String) -> String {
+fn begin_records_anew_below(path: &Path, patience: Duration, closed: String) -> String {
     let mut said = vec![closed];
     for scope in paths::scopes().unwrap_or_default() {
         let is_there = StateDir::open(&scope).ok().flatten().filter(|state| state.path().starts_with(path));
@@ -175,7 +179,7 @@ fn void_below(path: &Path, patience: Duration, closed: String) -> String {
             if !is_there.as_ref().is_some_and(|state| is_exposed(state, record)) {
                 continue;
             }
-            said.push(match alone(&scope, patience, |room| move_aside(room, record)) {
+            said.push(match in_empty_scope(&scope, patience, |empty| move_aside(empty, record)) {
                 Ok(moved) => moved,
                 Err(FixError::Alive { scope }) => {
                     format!("{record} of {scope} counts no more: stop it, then `tenure doctor --fix`")
@@ -203,52 +207,52 @@ const WELL_BEYOND: u64 = 1 << 20;
 const UNREACHED: u64 = 1 << 52;
 
 /// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go back.
-fn move_aside(room: &EmptyScope<'_>, record: &'static str) -> Result<String, FixError> {
+fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, FixError> {
     let is_damaged = match record {
-        file::LEDGER => matches!(records::read_ledger(room.state), Err(RecordError::Damaged { .. })),
-        _ => matches!(records::read_desired(room.state), Err(RecordError::Damaged { .. })),
+        file::LEDGER => matches!(records::read_ledger(empty.state), Err(RecordError::Damaged { .. })),
+        _ => matches!(records::read_desired(empty.state), Err(RecordError::Damaged { .. })),
     };
-    let was_exposed = is_exposed(room.state, record);
-    if !was_exposed && (!is_damaged || shows_a_hold(room.state, record)) {
+    let was_exposed = is_exposed(empty.state, record);
+    if !was_exposed && (!is_damaged || shows_a_hold(empty.state, record)) {
         let what = format!("{record} is not damaged any more, or shows what a person holds");
         return Err(FixError::Changed { what });
     }
     if was_exposed {
-        nobody_is_left(room)?;
+        expect_no_orphans(empty)?;
     }
-    let mut generation = if record == file::LEDGER { last_generation(room.state) } else { 0 };
+    let mut generation = if record == file::LEDGER { last_generation(empty.state) } else { 0 };
     if record == file::LEDGER && was_exposed {
         generation = if generation < UNREACHED { generation } else { 0 } + WELL_BEYOND;
     }
     let aside = format!("{record}.{}-{}", if was_exposed { "void" } else { "damaged" }, wall_millis());
     let failed = |source| FixError::File { name: record.to_owned(), source };
-    room.state.dir().rename(record, &aside).map_err(failed)?;
+    empty.state.dir().rename(record, &aside).map_err(failed)?;
     if record == file::LEDGER && was_exposed {
         // Others may know the old one. It is written before a ledger: one beside none was made by an older tenure.
-        room.state.dir().remove(file::IDENTITY).map_err(failed)?;
-        room.state.look_again();
-        settle::settle(room.gate, room.lease).map_err(FixError::Record)?;
+        empty.state.dir().remove(file::IDENTITY).map_err(failed)?;
+        empty.state.look_again();
+        settle::settle(empty.gate, empty.lease).map_err(FixError::Record)?;
     }
     let mut said = format!("moved {record} to {aside}");
     if record == file::LEDGER && generation > 0 {
         let ledger = Ledger { generation, ..Ledger::default() };
-        records::write_ledger(room.state, &ledger).map_err(FixError::Record)?;
+        records::write_ledger(empty.state, &ledger).map_err(FixError::Record)?;
         said = format!("{said}; the next generation is {}", generation.saturating_add(1));
     }
-    room.note(generation, &said);
+    empty.note(generation, &said);
     Ok(said)
 }
 
 /// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others may have
 /// written that id: whether it is to be ended is a person's word.
-fn nobody_is_left(room: &EmptyScope<'_>) -> Result<(), FixError> {
-    let left = orphans::find(room.state, &Ledger::default()).map_err(FixError::Leftover)?;
+fn expect_no_orphans(empty: &EmptyScope<'_>) -> Result<(), FixError> {
+    let left = orphans::find(empty.state, &Ledger::default()).map_err(FixError::Orphan)?;
     match left.first() {
         None => Ok(()),
         Some(left) => Err(FixError::Left {
             pid: left.pid,
             command: left.command.clone(),
-            scope: room.state.scope().clone(),
+            scope: empty.state.scope().clone(),
         }),
     }
 }
@@ -271,14 +275,14 @@ fn generation_in(text: &str) -> u64 {
     value[..digits].parse().ok().filter(|found: &u64| is_whole && *found < u64::MAX - 1).unwrap_or(0)
 }
 
-fn end_leftovers(room: &EmptyScope<'_>, patience: Duration) -> Result<String, FixError> {
-    let ledger = records::read_ledger(room.state).unwrap_or_default();
+fn end_leftovers(empty: &EmptyScope<'_>, patience: Duration) -> Result<String, FixError> {
+    let ledger = records::read_ledger(empty.state).unwrap_or_default();
     let patience = ledger.end_budget(KILL_GRACE).saturating_add(KILL_GRACE).min(patience);
-    let ended = orphans::clear(room.gate, room.lease, &ledger, patience).map_err(FixError::Leftover)?;
+    let ended = orphans::clear(empty.gate, empty.lease, &ledger, patience).map_err(FixError::Orphan)?;
     let by = request::asker();
-    for leftover in &ended {
-        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.told());
-        event::note(room.state, &event.pid(leftover.pid));
+    for orphan in &ended {
+        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, orphan.told());
+        event::note(empty.state, &event.pid(orphan.pid));
     }
     if ended.is_empty() {
         return Ok("what was left has ended by itself".to_owned());

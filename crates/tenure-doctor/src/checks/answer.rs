@@ -50,12 +50,12 @@ fn foreign(case: &Case<'_>) -> Option<Symptom> {
 }
 
 fn slow(case: &Case<'_>) -> Option<Symptom> {
-    case.state.hello().filter(|_| case.state.took > SLOW)?;
+    case.state.hello().filter(|_| case.state.answered_in > SLOW)?;
     Some(
         Symptom::warning("the worker answers slowly")
             .saw(format!(
                 "{} for the first answer; launchers wait {}",
-                span(case.state.took),
+                span(case.state.answered_in),
                 span(FIRST_ANSWER)
             ))
             .remedy("look for what keeps the machine busy"),

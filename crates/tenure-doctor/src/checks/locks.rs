@@ -106,7 +106,7 @@ fn worker_stopped(case: &Case<'_>) -> Option<Symptom> {
     Some(
         Symptom::error("the worker is stopped, so it does not answer")
             .saw_all(case.state.lineage.iter().map(Member::line))
-            .saw(format!("no answer within {}", span(case.state.took)))
+            .saw(format!("no answer within {}", span(case.state.answered_in)))
             .remedy(remedy),
     )
 }
@@ -141,7 +141,7 @@ fn is_silent(case: &Case<'_>) -> bool {
 fn wedged(case: &Case<'_>) -> Option<Symptom> {
     (is_silent(case) && !is_booting(case)).then(|| {
         Symptom::error("the worker holds its lease and does not answer")
-            .saw(format!("connected, and no answer within {}", span(case.state.took)))
+            .saw(format!("connected, and no answer within {}", span(case.state.answered_in)))
             .saw_all(case.state.lineage.iter().map(Member::line))
             .remedy(format!("{}, which ends it by force if need be", case.type_in("stop")))
     })

@@ -4,8 +4,8 @@ use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::store::paths::file;
 use tenure_sys::process::{Doubt, GoneReason};
 
-use crate::check::{Case, DoctorCheck, Look, word};
-use crate::facts::{Member, Now, RecordFacts};
+use crate::check::{Case, DoctorCheck, Look, shell_word};
+use crate::facts::{Member, Now, RecordFault};
 use crate::finding::{Fix, Symptom};
 
 pub(crate) const CHECKS: &[DoctorCheck] = &[
@@ -26,25 +26,11 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
 /// The wall clock may differ by this from that of the file system, or be corrected by this, without a word.
 const CLOCK_SLACK_S: u64 = 120;
 
-/// Both records as far as the checks of this room are alike for them.
-fn both(
-    case: &Case<'_>,
-    look: fn(&Case<'_>, &'static str, RecordFacts<()>) -> Option<Symptom>,
-) -> Vec<Symptom> {
-    let ledger = (file::LEDGER, shape(&case.state.ledger));
-    let desired = (file::DESIRED, shape(&case.state.desired));
-    [ledger, desired].into_iter().filter_map(|(name, record)| look(case, name, record)).collect()
-}
-
-fn shape<T>(record: &RecordFacts<T>) -> RecordFacts<()> {
-    match record {
-        RecordFacts::Absent => RecordFacts::Absent,
-        RecordFacts::Good(_) => RecordFacts::Good(()),
-        RecordFacts::Damaged { why, holds } => RecordFacts::Damaged { why: why.clone(), holds: *holds },
-        RecordFacts::TooNew { found, known } => RecordFacts::TooNew { found: *found, known: *known },
-        RecordFacts::Exhausted => RecordFacts::Exhausted,
-        RecordFacts::Unreadable { why } => RecordFacts::Unreadable { why: why.clone() },
-    }
+/// Looks at both records, where they cannot be used.
+fn both(case: &Case<'_>, look: fn(&Case<'_>, &'static str, &RecordFault) -> Option<Symptom>) -> Vec<Symptom> {
+    let ledger = (file::LEDGER, case.state.ledger.fault());
+    let desired = (file::DESIRED, case.state.desired.fault());
+    [ledger, desired].into_iter().filter_map(|(name, fault)| look(case, name, fault?)).collect()
 }
 
 fn path(case: &Case<'_>, name: &str) -> String {
@@ -52,16 +38,16 @@ fn path(case: &Case<'_>, name: &str) -> String {
 }
 
 fn typed(case: &Case<'_>, name: &str) -> String {
-    word(&case.worker.directory.path.join(name))
+    shell_word(&case.worker.directory.path.join(name))
 }
 
 fn damaged(case: &Case<'_>) -> Vec<Symptom> {
-    both(case, |case, name, record| {
-        let RecordFacts::Damaged { why, holds } = record else { return None };
+    both(case, |case, name, fault| {
+        let RecordFault::Damaged { why, holds } = fault else { return None };
         let symptom = Symptom::error(format!("{name} is damaged: nothing can be started"))
             .saw(path(case, name))
-            .saw(why);
-        Some(if holds {
+            .saw(why.clone());
+        Some(if *holds {
             symptom
                 .saw("it shows that a person pinned or stopped something, which would be forgotten")
                 .remedy(format!("mv {0} {0}.damaged, then pin or stop again", typed(case, name)))
@@ -75,8 +61,8 @@ fn damaged(case: &Case<'_>) -> Vec<Symptom> {
 }
 
 fn too_new(case: &Case<'_>) -> Vec<Symptom> {
-    both(case, |case, name, record| {
-        let RecordFacts::TooNew { found, known } = record else { return None };
+    both(case, |case, name, fault| {
+        let RecordFault::TooNew { found, known } = fault else { return None };
         let host = case
             .state
             .host
@@ -92,8 +78,8 @@ fn too_new(case: &Case<'_>) -> Vec<Symptom> {
 }
 
 fn unreadable(case: &Case<'_>) -> Vec<Symptom> {
-    both(case, |case, name, record| {
-        let RecordFacts::Unreadable { why } = record else { return None };
+    both(case, |case, name, fault| {
+        let RecordFault::Unreadable { why } = fault else { return None };
         if case.state.is_blocked(name) {
             return None;
         }
@@ -106,7 +92,7 @@ fn unreadable(case: &Case<'_>) -> Vec<Symptom> {
 }
 
 fn exhausted(case: &Case<'_>) -> Option<Symptom> {
-    matches!(case.state.ledger, RecordFacts::Exhausted).then(|| {
+    (case.state.ledger.fault() == Some(&RecordFault::Exhausted)).then(|| {
         Symptom::error("the generation is the highest there is: none can follow")
             .saw(path(case, file::LEDGER))
             .remedy(format!("mv {0} {0}.old, once nothing runs", typed(case, file::LEDGER)))

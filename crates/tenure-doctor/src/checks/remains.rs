@@ -6,7 +6,7 @@ use tenure_core::protocol::ends::{self, End};
 use tenure_core::store::paths::file;
 use tenure_sys::census::SeenProcess;
 
-use crate::check::{Case, DoctorCheck, Look, bytes, word};
+use crate::check::{Case, DoctorCheck, Look, bytes, shell_word};
 use crate::facts::{HostCode, Unread, line_of};
 use crate::finding::{Fix, Symptom};
 
@@ -44,7 +44,7 @@ fn is_over(case: &Case<'_>) -> bool {
 fn left<'case>(case: &'case Case<'_>) -> Vec<&'case SeenProcess> {
     let mut left: Vec<&SeenProcess> = case.marked().collect();
     let pids: Vec<u32> = left.iter().map(|seen| seen.pid).collect();
-    left.extend(case.state.remains.iter().filter(|seen| !pids.contains(&seen.pid)));
+    left.extend(case.state.orphans.iter().filter(|seen| !pids.contains(&seen.pid)));
     left
 }
 
@@ -66,7 +66,7 @@ fn left_running(case: &Case<'_>) -> Option<Symptom> {
 
 /// What has changed its user, which only somebody with more rights ends.
 fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
-    let of_others = &case.state.remains_of_others;
+    let of_others = &case.state.orphans_of_others;
     if !is_over(case) || of_others.is_empty() {
         return None;
     }
@@ -97,7 +97,7 @@ fn inherited(case: &Case<'_>) -> Option<Symptom> {
 
 /// A holder of the program's lock who may not be looked into cannot be found, and nothing starts beside it.
 fn program_lock(case: &Case<'_>) -> Option<Symptom> {
-    let seen = !left(case).is_empty() || !case.state.remains_of_others.is_empty();
+    let seen = !left(case).is_empty() || !case.state.orphans_of_others.is_empty();
     let held = case.state.program_lock == Ok(true) && !seen;
     (is_over(case) && held).then(|| {
         Symptom::error(
@@ -146,7 +146,10 @@ fn logs(case: &Case<'_>) -> Option<Symptom> {
     (logs.all > logs.bound.saturating_mul(2).saturating_add(LOG_SLACK)).then(|| {
         Symptom::warning("the logs are far larger than their bound")
             .saw(format!("{} of logs; the settings allow {}", bytes(logs.all), bytes(logs.bound)))
-            .remedy(format!("remove old files in {}", word(&case.worker.directory.path.join(file::LOGS))))
+            .remedy(format!(
+                "remove old files in {}",
+                shell_word(&case.worker.directory.path.join(file::LOGS))
+            ))
     })
 }
 
@@ -204,6 +207,6 @@ fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
     (!missing.is_empty()).then(|| {
         Symptom::warning("a part could not be looked at: other findings may be missing")
             .saw_all(missing)
-            .remedy(format!("ls -la {}", word(&case.worker.directory.path)))
+            .remedy(format!("ls -la {}", shell_word(&case.worker.directory.path)))
     })
 }

@@ -9,7 +9,7 @@ use tenure_sys::identity::Identity;
 use tenure_sys::{kernel, limits, user};
 
 use crate::facts::{DirectoryFacts, Gathered, MachineFacts, Unread};
-use crate::look::place;
+use crate::look::directory;
 
 /// Directory of the records of trusted files, below the root.
 const TRUST: &str = "trust";
@@ -44,14 +44,14 @@ fn own_identity() -> Gathered<Identity> {
 
 fn host() -> Gathered<DirectoryFacts> {
     let host = paths::state_root().and_then(|root| paths::host_directory(&root));
-    host.map(|host| place::place(&host)).map_err(|error| Unread(error.to_string()))
+    host.map(|host| directory::inspect(&host)).map_err(|error| Unread(error.to_string()))
 }
 
 /// That there is no root is told by the host's directory, which is below it.
 fn roots() -> Vec<DirectoryFacts> {
     let Ok(root) = paths::state_root() else { return Vec::new() };
     let trust = root.join(TRUST);
-    vec![place::root(&root), place::place(&trust)]
+    vec![directory::inspect_root(&root), directory::inspect(&trust)]
 }
 
 /// A directory that cannot be listed tells so itself.

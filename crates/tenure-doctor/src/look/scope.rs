@@ -12,7 +12,7 @@ use tenure_core::ops::candidates;
 use tenure_core::ops::described::{self, Offered};
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::Desired;
+use tenure_core::record::desired::{Desired, StartTarget};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::{Logs, Spec, program};
@@ -25,9 +25,10 @@ use tenure_sys::identity::Identity;
 use tenure_sys::process::{self, ProcessHandle, Verified};
 
 use crate::facts::{
-    GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, ScopeFacts, Unread, WantedFacts,
+    GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, RecordFault, ScopeFacts,
+    Unread, WantedFacts,
 };
-use crate::look::{obstacles, ports, sight};
+use crate::look::{obstacles, ports, visibility};
 
 /// Gathers it, and adds to `questions` what only a pass over all processes can answer.
 pub(crate) fn state(
@@ -37,7 +38,7 @@ pub(crate) fn state(
     read: ReadStated,
 ) -> ScopeFacts {
     let gate = gate_holder(state);
-    let (answer, took, lease) = answer_and_lease(state);
+    let (answer, answered_in, lease) = answer_and_lease(state);
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
     let desired = record(state, file::DESIRED, candidates::as_counted(state));
     let desired = wanted(desired, state.scope().name(), read);
@@ -46,28 +47,28 @@ pub(crate) fn state(
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
     };
     let recorded = ledger.good();
-    let sight = sight::of(hello);
+    let visibility = visibility::of(hello);
     let lineage = members(recorded.map_or(&[][..], |ledger| &ledger.lineage));
     let program = recorded.and_then(|ledger| ledger.program.as_ref());
     let programs = program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));
     let programs: Vec<Identity> = programs.cloned().collect();
-    let (remains, remains_of_others) = remains(state, &lease, ledger.good());
+    let (orphans, orphans_of_others) = find_orphans(state, &lease, ledger.good());
     let found = ScopeFacts {
         id: state.by_path(),
         marks: state.marks(),
         origin: state.origin(),
-        remains,
-        remains_of_others,
+        orphans,
+        orphans_of_others,
         other_mounts: lineage.iter().any(sees_other_mounts),
         program_lock: is_a_program_locked(state),
         lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
         socket: is_socket(state, file::CONTROL),
         programs: members(&programs),
-        host: host(state, sight.worker.as_ref()),
-        inherited: sight.worker.as_ref().map(inherited).unwrap_or_default(),
-        ports: ports((hello, &sight.own), desired.good(), &lease, now),
-        own: sight.own,
-        out_of_sight: sight.hidden,
+        host: host(state, visibility.worker.as_ref()),
+        inherited: visibility.worker.as_ref().map(inherited).unwrap_or_default(),
+        ports: ports((hello, &visibility.own), desired.good(), &lease, now),
+        own: visibility.own,
+        out_of_sight: visibility.hidden,
         obstacles: obstacles::obstacles(state),
         temporaries: temporaries(state),
         logs: logs(state, desired.good(), now),
@@ -75,7 +76,7 @@ pub(crate) fn state(
         gate,
         lease,
         answer,
-        took,
+        answered_in,
         ledger,
         desired,
         lineage,
@@ -132,8 +133,9 @@ fn is_locked(state: &StateDir, name: &str) -> Gathered<bool> {
     state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
 }
 
-/// What this user may end, and what he may not. Only of a worker that is over: a living one's program is where it belongs.
-fn remains(
+/// The orphans that this user may end, and those that he may not. Only of a worker that is gone: the program of a living one
+/// is where it belongs.
+fn find_orphans(
     state: &StateDir,
     lease: &Gathered<bool>,
     ledger: Option<&Ledger>,
@@ -175,20 +177,21 @@ fn file_of(state: &StateDir, name: &str) -> Option<(u64, u64)> {
 fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>) -> RecordFacts<T> {
     let why =
         |error: &dyn std::error::Error| error.source().map_or_else(|| error.to_string(), ToString::to_string);
-    match read {
-        Ok(record) if state.dir().exists(name).unwrap_or(false) => RecordFacts::Good(record),
-        Ok(_) => RecordFacts::Absent,
+    let fault = match read {
+        Ok(record) if state.dir().exists(name).unwrap_or(false) => return RecordFacts::Good(record),
+        Ok(_) => return RecordFacts::Absent,
         Err(error @ RecordError::Damaged { .. }) => {
-            RecordFacts::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
+            RecordFault::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
         }
         // What it shows of a person's words may be anybody's.
-        Err(error @ RecordError::Exposed { .. }) => RecordFacts::Damaged { why: why(&error), holds: false },
-        Err(RecordError::TooNew { found, known, .. }) => RecordFacts::TooNew { found, known },
-        Err(RecordError::Exhausted { .. }) => RecordFacts::Exhausted,
+        Err(error @ RecordError::Exposed { .. }) => RecordFault::Damaged { why: why(&error), holds: false },
+        Err(RecordError::TooNew { found, known, .. }) => RecordFault::TooNew { found, known },
+        Err(RecordError::Exhausted { .. }) => RecordFault::Exhausted,
         Err(error @ (RecordError::Read { .. } | RecordError::Write { .. })) => {
-            RecordFacts::Unreadable { why: why(&error) }
+            RecordFault::Unreadable { why: why(&error) }
         }
-    }
+    };
+    RecordFacts::Bad(fault)
 }
 
 /// Largest record read: 8 offers with long commands are far below it.
@@ -217,26 +220,19 @@ fn with_file(offer: &Offered) -> Option<(Version, PathBuf)> {
 }
 
 fn wanted(record: RecordFacts<Desired>, name: &str, read: ReadStated) -> RecordFacts<WantedFacts> {
-    match record {
-        RecordFacts::Good(record) => {
-            let gone = record
-                .offers
-                .iter()
-                .filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?)));
-            let gone = gone.collect();
-            let offered = described::offered(&record, name, read);
-            let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
-            let doubtful = described::doubtful(&offered, record.hold.as_ref());
-            let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
-            let (_, overwritten) = candidates::to_choose_from(&record, None);
-            RecordFacts::Good(WantedFacts { record, gone, untrusted, undescribed, overwritten })
-        }
-        RecordFacts::Absent => RecordFacts::Absent,
-        RecordFacts::Damaged { why, holds } => RecordFacts::Damaged { why, holds },
-        RecordFacts::TooNew { found, known } => RecordFacts::TooNew { found, known },
-        RecordFacts::Exhausted => RecordFacts::Exhausted,
-        RecordFacts::Unreadable { why } => RecordFacts::Unreadable { why },
-    }
+    let record = match record {
+        RecordFacts::Good(record) => record,
+        RecordFacts::Absent => return RecordFacts::Absent,
+        RecordFacts::Bad(fault) => return RecordFacts::Bad(fault),
+    };
+    let gone = record.offers.iter();
+    let gone = gone.filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?))).collect();
+    let offered = described::offered(&record, name, read);
+    let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
+    let doubtful = described::doubtful(&offered, record.hold.as_ref());
+    let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
+    let (_, overwritten) = candidates::to_choose_from(&record, None);
+    RecordFacts::Good(WantedFacts { record, gone, untrusted, undescribed, overwritten })
 }
 
 /// What of a spec is not on disk, by the PATH that it would get from this caller.
@@ -317,9 +313,8 @@ fn logs(state: &StateDir, wanted: Option<&WantedFacts>, now: &Moment) -> Gathere
         all += dir.stat(&name).map_err(failed)?.map_or(0, |found| found.len);
     }
     let settings = wanted.and_then(|wanted| match wanted.target(now) {
-        tenure_core::record::desired::StartTarget::Offer { spec, .. } => Some(spec.logs),
-        tenure_core::record::desired::StartTarget::Suppressed { .. }
-        | tenure_core::record::desired::StartTarget::Missing { .. } => None,
+        StartTarget::Offer { spec, .. } => Some(spec.logs),
+        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
     });
     let Logs { size, keep } = settings.unwrap_or_default();
     Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))

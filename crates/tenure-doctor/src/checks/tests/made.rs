@@ -161,10 +161,10 @@ pub(super) fn healthy() -> Facts {
         lease: Ok(true),
         lease_file: Some((1, 2)),
         program_lock: Ok(true),
-        remains: Vec::new(),
-        remains_of_others: Vec::new(),
+        orphans: Vec::new(),
+        orphans_of_others: Vec::new(),
         answer: Observation::Answered(Box::new(hello())),
-        took: Duration::from_millis(1),
+        answered_in: Duration::from_millis(1),
         socket: Ok(true),
         ledger: RecordFacts::Good(ledger),
         desired: RecordFacts::Good(wanted()),
@@ -212,7 +212,7 @@ pub(super) fn down() -> Facts {
 pub(super) fn silent() -> Facts {
     let mut facts = healthy();
     state(&mut facts).answer = Observation::Silent;
-    state(&mut facts).took = Duration::from_millis(500);
+    state(&mut facts).answered_in = Duration::from_millis(500);
     facts
 }
 
@@ -232,11 +232,7 @@ pub(super) fn says(facts: &mut Facts) -> &mut Hello {
 pub(super) fn wants(facts: &mut Facts) -> &mut WantedFacts {
     match &mut state(facts).desired {
         RecordFacts::Good(wanted) => wanted,
-        RecordFacts::Absent
-        | RecordFacts::Damaged { .. }
-        | RecordFacts::TooNew { .. }
-        | RecordFacts::Exhausted
-        | RecordFacts::Unreadable { .. } => panic!("it was read"),
+        RecordFacts::Absent | RecordFacts::Bad(_) => panic!("it was read"),
     }
 }
 

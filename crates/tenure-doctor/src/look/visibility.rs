@@ -9,7 +9,7 @@ use tenure_sys::process::{self, ProcessHandle, Verified};
 
 /// What can be seen of the worker that answers.
 #[derive(Debug, Default)]
-pub(crate) struct Sight {
+pub(crate) struct Visibility {
     /// The worker itself, verified.
     pub(crate) worker: Option<ProcessHandle>,
     /// Its number and that of its program, as far as each was verified.
@@ -19,8 +19,8 @@ pub(crate) struct Sight {
 }
 
 /// Verifies the worker and its program.
-pub(crate) fn of(hello: Option<&Hello>) -> Sight {
-    let Some(hello) = hello else { return Sight::default() };
+pub(crate) fn of(hello: Option<&Hello>) -> Visibility {
+    let Some(hello) = hello else { return Visibility::default() };
     let program = hello.program.as_ref().and_then(|program| program.identity.as_ref());
     let worker = verified("the worker", &hello.identity);
     let program = program.map(|identity| verified("the program", identity));
@@ -29,7 +29,7 @@ pub(crate) fn of(hello: Option<&Hello>) -> Sight {
     let why = |found: &Result<ProcessHandle, String>| found.as_ref().err().cloned();
     let hidden = why(&worker).or_else(|| program.as_ref().and_then(why));
     let hidden = hidden.or_else(|| own.iter().find_map(|pid| covered(*pid)));
-    Sight { worker: worker.ok(), own, hidden }
+    Visibility { worker: worker.ok(), own, hidden }
 }
 
 fn verified(who: &str, identity: &Identity) -> Result<ProcessHandle, String> {

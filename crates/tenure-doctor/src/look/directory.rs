@@ -10,12 +10,12 @@ use tenure_sys::filesystem::{self, FileSystem};
 use crate::facts::{Access, DirectoryFacts, Gathered, Unread};
 
 /// The directory at `path`, whether it is there or not.
-pub(crate) fn place(path: &Path) -> DirectoryFacts {
+pub(crate) fn inspect(path: &Path) -> DirectoryFacts {
     let access = match Dir::open_private(path) {
         Ok(dir) => Access::Private { writable: dir.is_writable() },
         Err(error) => access(path, &error),
     };
-    DirectoryFacts { path: path.to_owned(), leads: None, access, file_system: below(path) }
+    DirectoryFacts { path: path.to_owned(), leads: None, access, file_system: file_system_of(path) }
 }
 
 /// Permission bits by which others may put something into a directory, or take it out.
@@ -26,11 +26,11 @@ const STICKY: u32 = 0o1000;
 
 /// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the system
 /// may own it, as it owns the directories above, as long as nobody else can put another directory in the place of ours.
-pub(crate) fn root(path: &Path) -> DirectoryFacts {
+pub(crate) fn inspect_root(path: &Path) -> DirectoryFacts {
     let leads = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let leads = if leads { fs::canonicalize(path).ok() } else { None };
     // The link is followed wherever something below it is opened.
-    let found = place(leads.as_deref().unwrap_or(path));
+    let found = inspect(leads.as_deref().unwrap_or(path));
     let found = DirectoryFacts { path: path.to_owned(), leads, ..found };
     let is_safe = match found.access {
         Access::TooOpen { mode } => mode & WRITABLE == 0,
@@ -65,10 +65,10 @@ fn access(path: &Path, error: &DirError) -> Access {
 }
 
 /// The file system of the path, or of the nearest directory above it that is there.
-fn below(path: &Path) -> Gathered<FileSystem> {
+fn file_system_of(path: &Path) -> Gathered<FileSystem> {
     let mut first = None;
-    for place in path.ancestors() {
-        match filesystem::below(place) {
+    for above in path.ancestors() {
+        match filesystem::below(above) {
             Ok(found) => return Ok(found),
             Err(error) => first = first.or(Some(error)),
         }
@@ -86,15 +86,15 @@ mod tests {
     fn a_directory_is_told_as_it_is() {
         let root = tempfile::tempdir().expect("a directory");
         let path = root.path().join("d");
-        assert_eq!(place(&path).access, Access::Absent);
-        assert!(place(&path).file_system.is_ok(), "that of the directory above");
+        assert_eq!(inspect(&path).access, Access::Absent);
+        assert!(inspect(&path).file_system.is_ok(), "that of the directory above");
         fs::create_dir(&path).expect("made");
         fs::set_permissions(&path, fs::Permissions::from_mode(0o750)).expect("ours");
-        assert_eq!(place(&path).access, Access::TooOpen { mode: 0o750 });
+        assert_eq!(inspect(&path).access, Access::TooOpen { mode: 0o750 });
         fs::set_permissions(&path, fs::Permissions::from_mode(0o700)).expect("ours");
-        assert_eq!(place(&path).access, Access::Private { writable: true });
+        assert_eq!(inspect(&path).access, Access::Private { writable: true });
         fs::write(root.path().join("f"), "").expect("made");
-        assert!(matches!(place(&root.path().join("f")).access, Access::NotDirectory(_)));
+        assert!(matches!(inspect(&root.path().join("f")).access, Access::NotDirectory(_)));
     }
 
     #[test]
@@ -103,15 +103,17 @@ mod tests {
         let real = above.path().canonicalize().expect("there").join("real");
         let link = above.path().join("root");
         std::os::unix::fs::symlink(&real, &link).expect("made");
-        let Access::NotDirectory(blocker) = root(&link).access else { unreachable!("it leads nowhere") };
+        let Access::NotDirectory(blocker) = inspect_root(&link).access else {
+            unreachable!("it leads nowhere")
+        };
         assert_eq!((blocker.path, blocker.hides), (link.clone(), false));
         fs::create_dir(&real).expect("made");
         fs::set_permissions(&real, fs::Permissions::from_mode(0o700)).expect("ours");
-        let found = root(&link);
+        let found = inspect_root(&link);
         assert_eq!((found.real(), found.path.as_path()), (real.as_path(), link.as_path()));
         assert_eq!(found.access, Access::Private { writable: true });
         fs::set_permissions(&real, fs::Permissions::from_mode(0o777)).expect("ours");
-        assert_eq!(root(&link).access, Access::TooOpen { mode: 0o777 });
+        assert_eq!(inspect_root(&link).access, Access::TooOpen { mode: 0o777 });
     }
 
     #[test]
@@ -121,7 +123,7 @@ mod tests {
         fs::create_dir(&path).expect("made");
         let access = |mode| {
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("ours");
-            root(&path).access
+            inspect_root(&path).access
         };
         assert_eq!(access(0o755), Access::Private { writable: true });
         for mode in [0o777, 0o775, 0o1777] {
