@@ -168,8 +168,8 @@ pub struct ScopeFacts {
     pub lease_file: Option<(u64, u64)>,
     /// Whether the lock of a program's tree is held.
     pub program_lock: Gathered<bool>,
-    /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that the
-    /// next start would go by.
+    /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that
+    /// the next start would go by.
     pub orphans: Vec<SeenProcess>,
     /// The same as far as another user's are among them, whom this user may not end, and whose they are.
     pub orphans_of_others: Vec<(SeenProcess, u32)>,
@@ -191,8 +191,8 @@ pub struct ScopeFacts {
     pub host: Option<HostCode>,
     /// The numbers of the worker that answers and of its program, as far as each was verified from here.
     pub own: Vec<u32>,
-    /// Why what that worker has open cannot be told from here: it lives in another namespace, or the kernel does not let us
-    /// look. `None` also where nobody answers.
+    /// Why what that worker has open cannot be told from here: it lives in another namespace, or the kernel does not
+    /// let us look. `None` also where nobody answers.
     pub out_of_sight: Option<String>,
     /// In what the living worker has inherited something else than the caller of this has: a line each.
     pub inherited: Vec<String>,
@@ -291,9 +291,11 @@ pub struct WantedFacts {
     pub gone: Vec<(Version, String)>,
     /// Versions that a project's file offered whose content nobody trusts any more, and the file.
     pub untrusted: Vec<(Version, PathBuf)>,
-    /// Versions that nobody describes any more though they come before all that somebody does, and the file that offered them.
+    /// Versions that nobody describes any more though they come before all that somebody does, and the file that
+    /// offered them.
     pub undescribed: Vec<(Version, PathBuf)>,
-    /// Versions that are not started instead of a higher one that failed, because this file is not what was offered any more.
+    /// Versions that are not started instead of a higher one that failed, because this file is not what was offered any
+    /// more.
     pub overwritten: Vec<(Version, PathBuf)>,
 }
 

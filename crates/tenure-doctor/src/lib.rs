@@ -1,8 +1,9 @@
-//! `doctor`: what is the matter, by what evidence, and what to do about it. Looks at everything once, and changes nothing.
+//! `doctor`: what is the matter, by what evidence, and what to do about it. Looks at everything once, and changes
+//! nothing.
 //!
-//! Three steps, each in a room of its own: [`look`] gathers the facts, the checks judge them and are pure, and [`apply`]
-//! mends what is safe, one finding at a time, when a person has asked for that. It works whatever the worker does: serving,
-//! absent, stopped, with a directory that cannot be read or a record that is damaged or too new.
+//! Three steps, each in a room of its own: [`look`] gathers the facts, the checks judge them and are pure, and
+//! [`apply`] mends what is safe, one finding at a time, when a person has asked for that. It works whatever the worker
+//! does: serving, absent, stopped, with a directory that cannot be read or a record that is damaged or too new.
 
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::paths;

@@ -1,7 +1,7 @@
 //! Gathers the facts, once: reads, connects, tries locks, and changes nothing.
 //!
-//! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are gone
-//! over, once for all workers. What cannot be read becomes a fact of its own.
+//! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are
+//! gone over, once for all workers. What cannot be read becomes a fact of its own.
 
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::scope::Scope;
@@ -26,8 +26,8 @@ pub struct Subject {
     pub called: String,
 }
 
-/// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the files
-/// that describe workers, and `read` reads one of them again.
+/// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the
+/// files that describe workers, and `read` reads one of them again.
 #[must_use]
 pub fn look(subjects: Vec<Subject>, configuration: Vec<String>, read: ReadStated) -> Facts {
     let machine = machine::machine(configuration);

@@ -87,8 +87,8 @@ pub enum FixError {
     Orphan(#[source] OrphanError),
 }
 
-/// Applies a fix and says what it has done. `patience` is how long others may keep it from the gate, and how long a former
-/// program's own shim may take.
+/// Applies a fix and says what it has done. `patience` is how long others may keep it from the gate, and how long a
+/// former program's own shim may take.
 pub fn apply(fix: &Fix, patience: Duration) -> Result<String, FixError> {
     match fix {
         Fix::MakePrivate { path } => {
@@ -119,7 +119,8 @@ impl EmptyScope<'_> {
     }
 }
 
-/// Enters the gate, takes the lease, and only then acts. The lease is given back at the end: nothing was started with it.
+/// Enters the gate, takes the lease, and only then acts. The lease is given back at the end: nothing was started with
+/// it.
 fn in_empty_scope(
     scope: &Scope,
     patience: Duration,
@@ -169,8 +170,8 @@ fn remove_stale(empty: &EmptyScope<'_>) -> Result<String, FixError> {
     Ok(said)
 }
 
-/// Begins the records anew in every scope that is at or below a directory that others could write to. Where a worker still
-/// holds the lease they stay as they are, believed by nobody, until it has ended.
+/// Begins the records anew in every scope that is at or below a directory that others could write to. Where a worker
+/// still holds the lease they stay as they are, believed by nobody, until it has ended.
 fn begin_records_anew_below(path: &Path, patience: Duration, closed: String) -> String {
     let mut said = vec![closed];
     for scope in paths::scopes().unwrap_or_default() {
@@ -206,7 +207,8 @@ const WELL_BEYOND: u64 = 1 << 20;
 /// A generation from here on was never reached by counting.
 const UNREACHED: u64 = 1 << 52;
 
-/// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go back.
+/// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go
+/// back.
 fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, FixError> {
     let is_damaged = match record {
         file::LEDGER => matches!(records::read_ledger(empty.state), Err(RecordError::Damaged { .. })),
@@ -243,8 +245,8 @@ fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, Fi
     Ok(said)
 }
 
-/// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others may have
-/// written that id: whether it is to be ended is a person's word.
+/// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others
+/// may have written that id: whether it is to be ended is a person's word.
 fn expect_no_orphans(empty: &EmptyScope<'_>) -> Result<(), FixError> {
     let left = orphans::find(empty.state, &Ledger::default()).map_err(FixError::Orphan)?;
     match left.first() {

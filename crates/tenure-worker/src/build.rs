@@ -1,10 +1,10 @@
 //! Whether the files that this worker was started from are still the same.
 //!
-//! The kernel queues what changes, and nobody waits for it: a change costs nothing until a launcher says HELLO. The control
-//! thread then asks whether something is queued, one system call, and never reads a file. Only if something is that can
-//! concern the build, a thread of its own reads the files again; until it has, the answer is that they may have changed, and
-//! the launcher reads them itself before it replaces anything. The answer includes every change that was made before HELLO
-//! was asked for, because the kernel queues it within the call that makes it.
+//! The kernel queues what changes, and nobody waits for it: a change costs nothing until a launcher says HELLO. The
+//! control thread then asks whether something is queued, one system call, and never reads a file. Only if something is
+//! that can concern the build, a thread of its own reads the files again; until it has, the answer is that they may
+//! have changed, and the launcher reads them itself before it replaces anything. The answer includes every change that
+//! was made before HELLO was asked for, because the kernel queues it within the call that makes it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
@@ -13,7 +13,7 @@ use tenure_core::causes;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::Spec;
 use tenure_sys::discard::best_effort;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::thread;
 use tenure_sys::wake::Waker;
 
@@ -45,9 +45,9 @@ impl BuildWatcher {
         Ok(Self(Arc::new(WatcherShared { watcher: Mutex::new(None), stale: Waker::new()? })))
     }
 
-    /// Watches and reads the build of `spec`, where it names one. To be called before anything of it is started: the worker
-    /// answers for the files as they are now. A build that cannot be read or watched is shown as a failed check and does not
-    /// keep the worker from serving.
+    /// Watches and reads the build of `spec`, where it names one. To be called before anything of it is started: the
+    /// worker answers for the files as they are now. A build that cannot be read or watched is shown as a failed check
+    /// and does not keep the worker from serving.
     pub(crate) fn begin(&self, spec: &Spec, status: &Status) -> io::Result<()> {
         if spec.build.is_empty() {
             return Ok(());
@@ -103,9 +103,8 @@ impl BuildWatcher {
     }
 
     fn await_change(&self) {
-        let mut waiting = [Interest::new(self.0.stale.as_fd(), Readiness::Read)];
         // Only a lack of memory ends the wait early; then there is nothing to read again.
-        best_effort(poll::wait(&mut waiting, None));
+        best_effort(poll::wait_readable([self.0.stale.as_fd()], None));
         self.0.stale.drain();
     }
 

@@ -4,7 +4,8 @@ use tenure_core::deadline::{Moment, wall_millis};
 use tenure_core::protocol::ends::{End, EndKind};
 use tenure_core::spec::Spec;
 
-/// The row of an end that is noted now, without what only some know of it: who ended, how long it had served, what it said last.
+/// The row of an end that is noted now, without what only some know of it: who ended, how long it had served, what it
+/// said last.
 pub(crate) fn end_row(spec: &Spec, generation: u64, how: EndKind, why: String) -> End {
     End {
         at: Moment::now(),

@@ -15,8 +15,8 @@
 //!                                           failed: ends the successor, serves again (`reclaim`)
 //! ```
 //!
-//! Before GRANTED a successor that fails changes nothing; after it the incumbent proves the successor gone before it goes on.
-//! Why this is safe is in `docs/design/takeover.md`.
+//! Before GRANTED a successor that fails changes nothing; after it the incumbent proves the successor gone before it
+//! goes on. Why this is safe is in `docs/design/takeover.md`.
 
 pub(crate) mod call;
 pub(crate) mod context;

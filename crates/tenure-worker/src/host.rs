@@ -10,8 +10,9 @@
 //!   start the shim, ask for readiness, end the tree, tell ...   (`actions`)
 //! ```
 //!
-//! The host decides nothing. The shim tells whether the program lives, and the kit's watchdog bounds the end. The host leaves
-//! only when nothing of the program lives.
+//! - The host decides nothing.
+//! - The shim tells whether the program lives. The kit's watchdog bounds the end.
+//! - The host ends only when nothing of the program lives.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -59,13 +60,13 @@ use resources::{ResourceError, Resources};
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
 ///
-/// Where another worker serves, that one goes on while the preflight runs, and with `overlap` until the program of this one
-/// has proved itself beside it.
+/// Where another worker serves, that one goes on while the preflight runs, and with `overlap` until the program of this
+/// one has proved itself beside it.
 #[must_use]
 pub fn run(standby: Standby) -> u8 {
     let terms = standby.terms().cloned();
     if terms.is_some()
-        && let Err(why) = look_before(&standby)
+        && let Err(why) = run_preflight(&standby)
     {
         return standby.fail("preflight", &why);
     }
@@ -103,12 +104,12 @@ pub fn run(standby: Standby) -> u8 {
     let slot = if overlap { Slot::Beside } else { Slot::Alone };
     let mut host = Host::new(worker, resources, requests, slot);
     host.carry_out(first);
-    let outcome = host.keep(machine);
-    host.leave(outcome)
+    let outcome = host.run(machine);
+    host.end(outcome)
 }
 
 /// Runs the preflight, in what the boot has of its time: it ends before the boot does, so that it can be told.
-fn look_before(standby: &Standby) -> Result<(), String> {
+fn run_preflight(standby: &Standby) -> Result<(), String> {
     let handshake = standby.handshake();
     let left = handshake.booting_until.ahead_of(&Moment::now());
     let limit = Deadline::start(left.saturating_sub(KILL_GRACE).max(left / 2));
@@ -134,7 +135,8 @@ struct Host {
     run: Option<Run>,
     /// Events that the machine gets before anything is waited for.
     pending: VecDeque<SupervisorEvent>,
-    /// What happens when a time is over. There is never more than one: back-off, readiness and probation exclude each other.
+    /// What happens when a time is over. There is never more than one: back-off, readiness and probation exclude each
+    /// other.
     alarm: Option<(Deadline, SupervisorEvent)>,
     /// The log between two starts; a start's reader has it meanwhile.
     log: Option<OutputLog>,
@@ -149,7 +151,8 @@ struct Host {
 struct Run {
     program: Program,
     made: LastGood,
-    /// What its checks and the reader of its output found. What they still send after this start is over is lost with it.
+    /// What its checks and the reader of its output found. What they still send after this start is over is lost with
+    /// it.
     mailbox: Mailbox<SupervisorEvent>,
     /// Its shim has said that it runs; until then only the shim is asked.
     runs: bool,
@@ -176,9 +179,9 @@ impl Host {
     }
 
     /// Passes events to the machine and carries out its actions, until the machine is at its end.
-    fn keep(&mut self, mut machine: Supervisor) -> HostOutcome {
+    fn run(&mut self, mut machine: Supervisor) -> HostOutcome {
         loop {
-            let events = self.next_events().into_iter().flat_map(|event| self.with_port(event));
+            let events = self.next_events().into_iter().flat_map(|event| self.with_port_taken(event));
             for event in events.collect::<Vec<SupervisorEvent>>() {
                 for action in machine.step(event, monotonic()) {
                     if let SupervisorAction::Finish(outcome) = action {
@@ -191,7 +194,7 @@ impl Host {
     }
 
     /// The event, and before it, where a start fails, that somebody else has the port that was chosen for it.
-    fn with_port(&self, event: SupervisorEvent) -> Vec<SupervisorEvent> {
+    fn with_port_taken(&self, event: SupervisorEvent) -> Vec<SupervisorEvent> {
         let fails = matches!(event, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
         let tree = self.run.as_ref().map(|run| run.program.shim());
         let taken = if fails { self.resources.relay.taken(tree) } else { None };
@@ -204,8 +207,9 @@ impl Host {
         told.into_iter().chain([event]).collect()
     }
 
-    /// Nothing of the program lives: says how it ended, to whoever still waits.
-    fn leave(mut self, outcome: HostOutcome) -> u8 {
+    /// Ends the worker, when nothing of the program lives: records how the program ended, and tells whoever still
+    /// waits.
+    fn end(mut self, outcome: HostOutcome) -> u8 {
         fault::reach(Point::ProgramEnded);
         match &outcome {
             HostOutcome::Done(why) => self.record_end(EndKind::Done, why.clone()),

@@ -1,4 +1,5 @@
-//! What makes a process the worker of its scope: it adopts what a launcher has prepared, answers, and looks after itself.
+//! What makes a process the worker of its scope: it adopts what a launcher has prepared, answers, and looks after
+//! itself.
 
 pub mod adopt;
 pub(crate) mod control;

@@ -1,8 +1,8 @@
 //! What a worker embeds: the kit that makes a process the worker of its scope, and the host for wrapped programs.
 //!
-//! [`Worker`] is the kit: it takes over what a launcher has prepared, answers launchers from a thread of its own, watches
-//! the deadlines of boot and end, and looks after its own paths. A Rust program embeds it in a few lines; see [`Worker`].
-//! There is no async runtime here: an app brings its own, or none.
+//! [`Worker`] is the kit: it takes over what a launcher has prepared, answers launchers from a thread of its own,
+//! watches the deadlines of boot and end, and looks after its own paths. A Rust program embeds it in a few lines; see
+//! [`Worker`]. There is no async runtime here: an app brings its own, or none.
 
 mod build;
 mod end_row;

@@ -1,8 +1,8 @@
 //! Bounds the worker's own log while the worker writes it.
 //!
-//! What a worker says on stdout and stderr goes to `logs/worker.log`, opened by its launcher. Once that has grown too large
-//! it is moved aside and both streams are pointed at a new file, in between two writes of the kernel; nothing is copied and
-//! no line is lost. Refuses to touch streams that lead elsewhere.
+//! What a worker says on stdout and stderr goes to `logs/worker.log`, opened by its launcher. Once that has grown too
+//! large it is moved aside and both streams are pointed at a new file, in between two writes of the kernel; nothing is
+//! copied and no line is lost. Refuses to touch streams that lead elsewhere.
 
 use std::io;
 use std::os::fd::AsFd;

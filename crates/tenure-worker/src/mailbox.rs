@@ -1,7 +1,8 @@
 //! What one thread tells another that waits for several things at once.
 //!
-//! A queue whose descriptor is readable while something is in it: its owner waits for messages in the same `poll` as for
-//! everything else. Messages of one sender arrive in their order. A sender never blocks, and learns of a mailbox that is gone.
+//! A queue whose descriptor is readable while something is in it: its owner waits for messages in the same `poll` as
+//! for everything else. Messages of one sender arrive in their order. A sender never blocks, and learns of a mailbox
+//! that is gone.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -64,13 +65,12 @@ impl<T> MailboxSender<T> {
 mod tests {
     use std::time::Duration;
 
-    use tenure_sys::poll::{self, Interest, Readiness};
+    use tenure_sys::poll;
 
     use super::*;
 
     fn is_readable(mailbox: &Mailbox<u8>) -> bool {
-        let mut arrived = [Interest::new(mailbox.as_fd(), Readiness::Read)];
-        poll::wait(&mut arrived, Some(Duration::ZERO)).expect("a wait") == 1
+        poll::wait_readable([mailbox.as_fd()], Some(Duration::ZERO)).expect("a wait") == [true]
     }
 
     #[test]

@@ -1,8 +1,9 @@
-//! What a worker holds: its state directory, its lease, its socket's place, and its channel to the launcher.
+//! What a worker owns: its state directory, its lease, the path of its control socket, its ledger, and its channel to
+//! the launcher.
 //!
-//! Only the holder of the lease may touch the socket path or the ledger, and a path may meanwhile lead to somebody else's
-//! file; so everything that removes or replaces goes through here and looks first, but for the
-//! pid file, which nobody reads.
+//! Only the holder of the lease may touch the socket path or the ledger, and a path may meanwhile lead to another
+//! worker's file. So whatever removes or replaces a file does it here, and looks first. The exception is the pid file,
+//! which nothing reads.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -52,8 +53,8 @@ const LEAST_ROOM: u64 = 16 * 1024;
 enum Writer {
     /// This worker.
     Own,
-    /// Another one of the lineage. What this one would write is kept until it is its own to write; only what it says of its
-    /// program counts then.
+    /// Another one of the lineage. What this one would write is kept until it is its own to write; only what it says of
+    /// its program counts then.
     Other(Box<Ledger>),
 }
 
@@ -108,7 +109,7 @@ impl Ownership {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// What is in the logs by now is another worker's.
+    /// Notes where the logs end now: what is in them so far, another worker wrote.
     pub(crate) fn begin_words(&self) {
         self.words_begin.get_or_init(|| logs::mark(&self.state));
     }
@@ -139,8 +140,8 @@ impl Ownership {
         }
     }
 
-    /// Reads, changes and replaces the ledger. Refused once the lease at the path is not ours any more; while another
-    /// worker of the lineage writes it, the change is kept.
+    /// Reads, changes and replaces the ledger. Fails once the lease at the path is another one. While another worker of
+    /// the lineage writes the ledger, the change is kept for the next generation.
     pub(crate) fn write_ledger(&self, change: impl FnOnce(&mut Ledger)) -> Result<(), RecordError> {
         let mut writer = self.writer();
         match &mut *writer {
@@ -157,13 +158,13 @@ impl Ownership {
         }
     }
 
-    /// Leaves the ledger to a successor: nothing is written after this returns.
+    /// Leaves the ledger to a successor. Nothing is written here after this returns.
     pub(crate) fn leave_ledger(&self) {
         *self.writer() = Writer::Other(Box::default());
     }
 
-    /// Opens a generation, durably, as `open` makes it from the ledger and what was kept; the ledger is this worker's from
-    /// then on. Only for whoever has made sure that nobody else writes it.
+    /// Records a generation durably, as `open` makes it from the ledger and from what was kept. The ledger is this
+    /// worker's from then on. The caller has made sure that no other worker writes it.
     pub(crate) fn open_generation(
         &self,
         open: impl FnOnce(Ledger, &Ledger) -> Ledger,
@@ -181,8 +182,9 @@ impl Ownership {
         Ok(ledger.generation)
     }
 
-    /// Takes room for what is to be written when the disk is full: where this worker's program ends and is started again, and
-    /// where the worker comes back from a successor that failed. What is not on record is not started and not told.
+    /// Takes room for what is to be written when the disk is full: where this worker's program ends and is started
+    /// again, and where the worker comes back from a successor that failed. What is not on record is not started and
+    /// not told.
     pub(crate) fn keep_room(&self) -> io::Result<()> {
         let length = self.state.dir().stat(file::LEDGER)?.map_or(0, |found| found.len);
         let size = usize::try_from(length.saturating_mul(2).max(LEAST_ROOM)).unwrap_or(usize::MAX);
@@ -270,118 +272,4 @@ fn is_full(error: &io::Error) -> bool {
 }
 
 #[cfg(test)]
-pub(crate) mod tests {
-    use std::os::unix::fs::PermissionsExt;
-    use std::os::unix::net::UnixListener;
-
-    use tenure_core::deadline::Moment;
-    use tenure_core::spec::Spec;
-    use tenure_core::spec::scope::Scope;
-    use tenure_core::store::lease::TryLease;
-    use tenure_sys::socket;
-
-    use super::*;
-
-    /// A worker's holding in a directory of its own, its control socket, and the launcher's end of its channel.
-    pub(crate) struct Ground {
-        pub(crate) _root: tempfile::TempDir,
-        pub(crate) ownership: Arc<Ownership>,
-        pub(crate) listener: Option<UnixListener>,
-        pub(crate) launcher: std::os::fd::OwnedFd,
-    }
-
-    pub(crate) fn ground() -> Ground {
-        use std::os::fd::AsFd;
-        let private = std::fs::Permissions::from_mode(0o700);
-        let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
-        let scope: Scope = "memory".parse().expect("valid");
-        let state = StateDir::at(root.path(), &scope).expect("private");
-        let TryLease::Free(lease) = Lease::try_take(&state).expect("lockable") else {
-            panic!("a new directory")
-        };
-        let listener = socket::bind_unix(state.dir(), file::CONTROL, 16).expect("binds");
-        let handshake = Handshake {
-            state_dir: root.path().to_owned(),
-            scope,
-            generation: 3,
-            spec: Spec::of_command(vec!["server".into()], "/".into()),
-            started_by: Asker::default(),
-            booting_until: Moment::now(),
-            listeners: Vec::new(),
-            nofile: 64,
-            succeeds: None,
-        };
-        let (launcher, theirs) = socket::pair().expect("a pair");
-        socket::send(launcher.as_fd(), &serde_json::to_vec(&handshake).expect("writes"), &[]).expect("room");
-        let (channel, handshake) = Channel::open(theirs).expect("a handshake");
-        let ownership = Arc::new(Ownership::own(state, channel, handshake, lease).expect("readable"));
-        Ground { _root: root, ownership, listener: Some(listener), launcher }
-    }
-
-    #[test]
-    fn the_socket_of_a_successor_is_never_removed() {
-        let ground = ground();
-        let dir = ground.ownership.state.dir();
-        let _other = socket::bind_unix(dir, "other", 1).expect("binds");
-        dir.rename("other", file::CONTROL).expect("renames");
-        ground.ownership.clear_paths();
-        assert!(dir.exists(file::CONTROL).expect("readable"));
-    }
-
-    #[test]
-    fn the_own_socket_and_pid_file_are_removed() {
-        let ground = ground();
-        ground.ownership.write_pid().expect("writes");
-        ground.ownership.clear_paths();
-        assert!(!ground.ownership.state.dir().exists(file::CONTROL).expect("readable"));
-        assert!(!ground.ownership.state.dir().exists(file::PID).expect("readable"));
-    }
-
-    #[test]
-    fn without_its_lease_a_worker_writes_no_ledger() {
-        let ground = ground();
-        ground.ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
-        ground.ownership.state.dir().remove(file::INSTANCE).expect("removes");
-        assert!(matches!(ground.ownership.write_ledger(|_| {}), Err(RecordError::Write { .. })));
-    }
-
-    #[test]
-    fn what_is_said_while_another_writes_the_ledger_is_written_with_the_next_generation() {
-        let ground = ground();
-        let ownership = &ground.ownership;
-        ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
-        ownership.leave_ledger();
-        let record =
-            |cookie: &str| Some(tenure_core::record::ledger::ProgramRecord::of_cookie(cookie.to_owned()));
-        ownership.write_ledger(|ledger| ledger.program = record("kept")).expect("kept");
-        let written = || records::read_ledger(&ownership.state).expect("readable");
-        assert_eq!(written().program, None);
-        let opened = ownership.open_generation(|found, kept| Ledger {
-            generation: found.generation + 2,
-            program: kept.program.clone(),
-            ..found
-        });
-        assert_eq!((opened.expect("writes"), ownership.generation()), (5, 5));
-        assert_eq!((written().generation, written().program), (5, record("kept")));
-        ownership.write_ledger(|ledger| ledger.program = None).expect("its own again");
-        assert_eq!(written().program, None);
-    }
-
-    #[test]
-    fn a_worker_that_left_the_ledger_to_another_removes_nothing() {
-        let ground = ground();
-        ground.ownership.leave_ledger();
-        ground.ownership.clear_paths();
-        assert!(ground.ownership.state.dir().exists(file::CONTROL).expect("readable"));
-    }
-
-    #[test]
-    fn a_failure_that_no_launcher_hears_is_an_event() {
-        let ground = ground();
-        drop(ground.launcher);
-        ground.ownership.report_failure("config", "no such file");
-        let events = event::read_all(&ground.ownership.state).expect("readable");
-        assert_eq!(events.len(), 1);
-        assert_eq!((events[0].what, events[0].why.as_str()), (What::StartFailed, "config: no such file"));
-    }
-}
+pub(crate) mod tests;

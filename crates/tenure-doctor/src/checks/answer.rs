@@ -25,8 +25,8 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
 /// The check by which a worker says that its ledger could not be written.
 const LEDGER_CHECK: &str = "ledger";
 
-/// The control thread answers in well under a millisecond. A tenth of a second is a machine under heavy load, and a fifth
-/// of what a launcher waits.
+/// The control thread answers in well under a millisecond. A tenth of a second is a machine under heavy load, and a
+/// fifth of what a launcher waits.
 const SLOW: Duration = Duration::from_millis(100);
 
 fn denied(case: &Case<'_>) -> Option<Symptom> {

@@ -1,4 +1,5 @@
-//! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can it be used.
+//! Checks of directories, the root of all state, that of the host and that of each worker: is it ours, private, and can
+//! it be used.
 
 use crate::check::{Case, DoctorCheck, Look, shell_word};
 use crate::facts::{Access, DirectoryFacts, MachineFacts, Obstacle};

@@ -22,7 +22,8 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "lease-lost", part: "lease", look: Look::Worker(lease_lost) },
 ];
 
-/// A hold that lasts longer waits for something slow: each is bounded by a watchdog, at a minute beyond its own budgets.
+/// A hold that lasts longer waits for something slow: each is bounded by a watchdog, at a minute beyond its own
+/// budgets.
 const LONG_HOLD: Duration = Duration::from_mins(1);
 
 fn signed<'case>(

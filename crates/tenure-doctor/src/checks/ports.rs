@@ -21,8 +21,8 @@ fn listeners<'case>(case: &Case<'case>, port: &Port) -> Vec<&'case SeenProcess> 
     case.census.sockets.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, seen)| seen).collect()
 }
 
-/// Whether one of those processes belongs to this worker: by its mark, because it descends from the worker, or by the other
-/// evidence of what a dead one left, for one that blanked its environment.
+/// Whether one of those processes belongs to this worker: by its mark, because it descends from the worker, or by the
+/// other evidence of what a dead one left, for one that blanked its environment.
 fn is_ours(case: &Case<'_>, listeners: &[&SeenProcess]) -> bool {
     let of_others = case.state.orphans_of_others.iter().map(|(seen, _)| seen);
     let left = case.state.orphans.iter().chain(of_others);

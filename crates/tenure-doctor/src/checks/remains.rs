@@ -1,5 +1,5 @@
-//! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and whatever
-//! could not be looked at.
+//! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and
+//! whatever could not be looked at.
 
 use tenure_core::launch::orphans;
 use tenure_core::protocol::ends::{self, End};

@@ -1,4 +1,5 @@
-//! A directory by its path: whether it can be used, and what lies below it. Opened for reading at most; nothing is made.
+//! A directory by its path: whether it can be used, and what lies below it. Opened for reading at most; nothing is
+//! made.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -24,8 +25,9 @@ const WRITABLE: u32 = 0o022;
 /// Permission bit by which they may not take out what is another's.
 const STICKY: u32 = 0o1000;
 
-/// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the system
-/// may own it, as it owns the directories above, as long as nobody else can put another directory in the place of ours.
+/// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the
+/// system may own it, as it owns the directories above, as long as nobody else can put another directory in the place
+/// of ours.
 pub(crate) fn inspect_root(path: &Path) -> DirectoryFacts {
     let leads = fs::symlink_metadata(path).is_ok_and(|found| found.is_symlink());
     let leads = if leads { fs::canonicalize(path).ok() } else { None };

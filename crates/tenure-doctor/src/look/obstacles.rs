@@ -1,5 +1,6 @@
-//! What stands in the place of a file, a socket or a directory of a scope, and is of another kind. It is looked at by name and
-//! not opened, since opening a named pipe waits for its other end; only the directory `logs` is opened, for what is in it.
+//! What stands in the place of a file, a socket or a directory of a scope, and is of another kind. It is looked at by
+//! name and not opened, since opening a named pipe waits for its other end; only the directory `logs` is opened, for
+//! what is in it.
 
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::Dir;
@@ -11,7 +12,8 @@ const REGULAR: &str = "a regular file";
 const SOCKET: &str = "a socket";
 const DIRECTORY: &str = "a directory";
 
-/// Every name in a scope's directory: what should be there, and whether nothing can be started while it is something else.
+/// Every name in a scope's directory: what should be there, and whether nothing can be started while it is something
+/// else.
 const NAMES: [(&str, &str, bool); 13] = [
     (file::GATE, REGULAR, true),
     (file::INSTANCE, REGULAR, true),

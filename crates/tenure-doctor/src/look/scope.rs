@@ -97,8 +97,8 @@ fn ask_more(found: &ScopeFacts, questions: &mut Questions) {
     questions.cookies |= found.is_free() || !questions.sockets.is_empty();
 }
 
-/// The first look at both. A worker that answers without its lease may just have ended, or just have been started, so that
-/// is looked at once more.
+/// The first look at both. A worker that answers without its lease may just have ended, or just have been started, so
+/// that is looked at once more.
 fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Gathered<bool>) {
     let look = || {
         let begun = monotonic();
@@ -133,8 +133,8 @@ fn is_locked(state: &StateDir, name: &str) -> Gathered<bool> {
     state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
 }
 
-/// The orphans that this user may end, and those that he may not. Only of a worker that is gone: the program of a living one
-/// is where it belongs.
+/// The orphans that this user may end, and those that he may not. Only of a worker that is gone: the program of a
+/// living one is where it belongs.
 fn find_orphans(
     state: &StateDir,
     lease: &Gathered<bool>,

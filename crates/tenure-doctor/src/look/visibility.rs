@@ -1,7 +1,8 @@
-//! Whether the worker that answers can be looked at from here: the same numbers, the same network, open files that may be read.
+//! Whether the worker that answers can be looked at from here: the same numbers, the same network, open files that may
+//! be read.
 //!
-//! A worker is named by its own answer. Its number counts in its pid namespace and may be a stranger's in ours, so nothing
-//! is read by it before the process was verified.
+//! A worker is named by its own answer. Its number counts in its pid namespace and may be a stranger's in ours, so
+//! nothing is read by it before the process was verified.
 
 use tenure_core::protocol::wire::Hello;
 use tenure_sys::identity::Identity;

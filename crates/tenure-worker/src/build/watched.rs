@@ -39,8 +39,8 @@ impl WatchedDirectories {
         self.0.keys().filter(|watch| !other.0.contains_key(watch)).copied()
     }
 
-    /// Whether a change can have made it another build. A directory that comes or goes where files of the build can be may
-    /// bring or take some of them.
+    /// Whether a change can have made it another build. A directory that comes or goes where files of the build can be
+    /// may bring or take some of them.
     pub(super) fn concern(&self, change: &Change<'_>, globs: &Globs) -> bool {
         match change {
             Change::Lost => true,

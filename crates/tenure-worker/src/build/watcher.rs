@@ -1,8 +1,8 @@
 //! The watched files of one build: read, watched while they are read, and compared with those that were started.
 //!
-//! Every directory is watched before it is listed, so whatever changes from then on is queued in the kernel or was read.
-//! Events are hints: they are sorted into those that can concern the build and those that cannot, and the first of the former
-//! leads to a new reading, which alone decides. Knows nothing of threads.
+//! Every directory is watched before it is listed, so whatever changes from then on is queued in the kernel or was
+//! read. Events are hints: they are sorted into those that can concern the build and those that cannot, and the first
+//! of the former leads to a new reading, which alone decides. Knows nothing of threads.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use tenure_sys::watch::{Enough, Extent, WatchError, Watches};
 
 use super::watched::{WatchedDirectories, WatchedRole};
 
-/// Changes that do not concern the build and are passed over for one answer: a millisecond's work. Whoever makes more of
-/// them than that between two questions causes a reading, which then says that nothing has changed.
+/// Changes that do not concern the build and are passed over for one answer: a millisecond's work. Whoever makes more
+/// of them than that between two questions causes a reading, which then says that nothing has changed.
 const MOST_PASSED: usize = 1024;
 
-/// Changes read before a new reading: what the kernel's queue can hold by default (`fs.inotify.max_queued_events`). If there
-/// are more they lead to another reading.
+/// Changes read before a new reading: what the kernel's queue can hold by default (`fs.inotify.max_queued_events`). If
+/// there are more they lead to another reading.
 const MOST_FORGOTTEN: usize = 16_384;
 
 /// What is known of the files.
@@ -176,8 +176,8 @@ impl FileWatcher {
                 Ok(watch) => directories.note(watch, role),
                 // It is watched for on the way to it.
                 Err(WatchError::Absent) => {}
-                // The parent of the worker's directory belongs to others: one that does not let itself be read is no reason
-                // to watch nothing.
+                // The parent of the worker's directory belongs to others: one that does not let itself be read is no
+                // reason to watch nothing.
                 Err(WatchError::Other { .. }) if !path.starts_with(&self.cwd) => {}
                 Err(error) => failed = failed.take().or(Some(error)),
             }
@@ -201,8 +201,8 @@ impl FileWatcher {
     }
 }
 
-/// The directories on the way to where files can be, each with the one name in it that matters: the worker's own directory
-/// among them, which a tool may replace as a whole.
+/// The directories on the way to where files can be, each with the one name in it that matters: the worker's own
+/// directory among them, which a tool may replace as a whole.
 fn ways(cwd: &Path, globs: &Globs) -> Vec<(PathBuf, PathBuf)> {
     let own = cwd.parent().zip(cwd.file_name());
     let mut ways: Vec<(PathBuf, PathBuf)> =

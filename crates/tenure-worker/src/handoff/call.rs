@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
 use tenure_sys::discard::best_effort;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::thread;
 
 use crate::handoff::context::HandoffContext;
@@ -35,16 +35,13 @@ pub(crate) fn call<T: Send + 'static>(
     }
     let until = Deadline::start(limit);
     loop {
-        let mut interests = [
-            Interest::new(answers.as_fd(), Readiness::Read),
-            Interest::new(context.status.stopping(), Readiness::Read),
-        ];
+        let fds = [answers.as_fd(), context.status.stopping()];
         // Only a lack of memory ends the wait early; it is begun again.
-        best_effort(poll::wait(&mut interests, Some(until.remaining())));
+        let [_, stops] = poll::wait_readable(fds, Some(until.remaining())).unwrap_or_default();
         if let Some(answer) = answers.take().next() {
             return Some(answer);
         }
-        if interests[1].ready() || until.remaining().is_zero() {
+        if stops || until.remaining().is_zero() {
             return None;
         }
     }

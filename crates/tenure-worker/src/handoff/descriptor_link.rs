@@ -1,8 +1,10 @@
 //! Frames of the control wire with descriptors, over a connection that both sides keep for one takeover.
 //!
-//! A frame and the first of its descriptors travel in one message; more of them follow, each lot with a frame of its own,
-//! since the kernel takes a limited number at a time. Blocking: each side has a thread of its own for it. A wait for words is
-//! one for the peer's process as well, so that it ends with the peer; a frame that finds no room is given up in time.
+//! - A frame and the first of its descriptors travel in one message. The kernel takes a limited number at a time, so
+//!   the others follow in lots, each with a frame of its own.
+//! - Reads and writes block: each side has a thread of its own for them.
+//! - A wait for a frame is a wait for the end of the peer's process as well. A frame that the peer does not take is
+//!   given up in time.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -15,15 +17,15 @@ use tenure_core::causes;
 use tenure_core::protocol::wire::{self, Answer, DESCRIPTORS_A_FRAME, HEADER, MOST_DESCRIPTORS, WireError};
 use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::process::{self, OpenError, ProcessHandle, Verified};
 use tenure_sys::socket;
 
 /// Bytes read at a time. Frames of a takeover are a few hundred bytes.
 const CHUNK: usize = 64 * 1024;
 
-/// How long the other side may take to make room for a frame: frames are small, and each side has a thread that reads them.
-/// One that does not is stopped or means no good, and is treated as one that is gone.
+/// How long the other side may take to make room for a frame. Frames are small, and each side has a thread that reads
+/// them: a peer that does not is stopped or hostile, and is treated as one that is gone.
 const SENDING: Duration = Duration::from_secs(5);
 
 /// One side's end of the connection.
@@ -65,7 +67,7 @@ impl DescriptorLink {
         Ok(Self { stream, inbox: Vec::new(), fds: Vec::new() })
     }
 
-    /// The same connection once more, for a thread that only listens.
+    /// The same connection once more, for a thread that only reads.
     pub(crate) fn again(&self) -> io::Result<Self> {
         Ok(Self { stream: self.stream.try_clone()?, inbox: Vec::new(), fds: Vec::new() })
     }
@@ -144,12 +146,9 @@ pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
             Ok(Some(Answer::Stopping { .. })) => return,
             Ok(Some(_)) => {}
             Ok(None) => {
-                let mut interests = [
-                    Interest::new(link.as_fd(), Readiness::Read),
-                    Interest::new(incumbent.as_fd(), Readiness::Read),
-                ];
-                best_effort(poll::wait(&mut interests, None));
-                if interests[0].ready() && link.fill().is_err() {
+                let fds = [link.as_fd(), incumbent.as_fd()];
+                let [told, _] = poll::wait_readable(fds, None).unwrap_or_default();
+                if told && link.fill().is_err() {
                     best_effort(incumbent.wait_ended(None));
                 }
             }
@@ -158,8 +157,8 @@ pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
     }
 }
 
-/// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that is `told`,
-/// verified. What is wrong, as a lowercase fragment, where there is none.
+/// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that is
+/// `told`, verified. What is wrong, as a lowercase fragment, where there is none.
 pub(crate) fn peer(stream: &UnixStream, told: &Identity) -> Result<ProcessHandle, String> {
     match socket::peer_process(stream) {
         Ok(handle) => Ok(handle),

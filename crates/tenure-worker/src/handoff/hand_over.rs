@@ -6,17 +6,17 @@ use tenure_core::deadline::Deadline;
 
 /// The hooks of an app that can make room and come back.
 ///
-/// Both are called on a thread of the kit, one at a time, while the rest of the app goes on: an app with a runtime sends
-/// itself a message and waits for the answer. A worker whose app has given such hooks
-/// ([`Worker::hand_over`](crate::Worker::hand_over)) is replaced without a refused connection; one without them is asked to
-/// end first.
+/// Both are called on a thread of the kit, one at a time, while the rest of the app goes on: an app with a runtime
+/// sends itself a message and waits for the answer. A worker whose app has given such hooks
+/// ([`Worker::hand_over`](crate::Worker::hand_over)) is replaced without a refused connection; one without them is
+/// asked to end first.
 pub trait HandOver: Send {
     /// Stops accepting, and packs what a successor needs to go on: jobs that are queued, for example. What was accepted
     /// before may go on until the worker is asked to end. New connections wait in the kernel's queue from here on.
     ///
-    /// What is packed goes to the successor, or comes back by [`HandOver::resume`]. Where somebody asks the worker to end in
-    /// that very moment it goes nowhere, as the memory of any worker that is stopped: what must outlive a stop belongs into a
-    /// store.
+    /// What is packed goes to the successor, or comes back by [`HandOver::resume`]. Where somebody asks the worker to
+    /// end in that very moment it goes nowhere, as the memory of any worker that is stopped: what must outlive a stop
+    /// belongs into a store.
     ///
     /// After `until` the process is ended, since an app that neither serves nor answers is of no use. An error, as a
     /// lowercase fragment, means that the app cannot stop: [`HandOver::resume`] is called then as well.

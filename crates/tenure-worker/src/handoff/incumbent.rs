@@ -1,10 +1,10 @@
-//! The incumbent's story: asked to prepare, it shares; asked to commit, it makes room; and it takes its scope back where
-//! the successor fails before it is proved.
+//! The incumbent's story: asked to prepare, it shares; asked to commit, it makes room; and it takes its scope back
+//! where the successor fails before it is proved.
 //!
-//! One thread for one takeover, which waits at once for the successor's messages, the end of its process, a stop, and the end
-//! of the phase's time. The table [`incumbent`](tenure_core::policy::handoff::incumbent) says which action follows which
-//! event; each action here returns the event that came of it. What is handed over (`make_room`), and how the
-//! scope is taken back (`reclaim`), are rooms of their own.
+//! One thread for one takeover, which waits at once for the successor's messages, the end of its process, a stop, and
+//! the end of the phase's time. The table [`incumbent`](tenure_core::policy::handoff::incumbent) says which action
+//! follows which event; each action here returns the event that came of it. What is handed over (`make_room`), and how
+//! the scope is taken back (`reclaim`), are rooms of their own.
 
 use std::os::fd::AsFd;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_sys::discard::best_effort;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::thread;
 
@@ -186,14 +186,10 @@ impl<'context> IncumbentSide<'context> {
 
     /// One wait; `None` when more of a frame has arrived.
     fn wait(&mut self, state: Incumbent) -> Option<IncumbentEvent> {
-        let mut interests = [
-            Interest::new(self.link.as_fd(), Readiness::Read),
-            Interest::new(self.successor.as_fd(), Readiness::Read),
-            Interest::new(self.context.status.stopping(), Readiness::Read),
-        ];
+        let fds = [self.link.as_fd(), self.successor.as_fd(), self.context.status.stopping()];
         // Only a lack of memory ends the wait early; it is begun again.
-        best_effort(poll::wait(&mut interests, Some(self.until.remaining())));
-        let [frame, ended, stopping] = interests.map(|interest| interest.ready());
+        let [frame, ended, stopping] =
+            poll::wait_readable(fds, Some(self.until.remaining())).unwrap_or_default();
         if frame {
             return self.link.fill().err().map(|error| self.lost(&error));
         }

@@ -1,8 +1,8 @@
 //! Orphans of the program of the worker before, ended by the worker that took its place.
 //!
-//! A worker ends its program itself. One that died cannot: then the shim does, and where that is gone too, nobody is left but
-//! the one that came after. Until then the old program would go on beside the new one, on the listeners that both have, and
-//! its lock would keep a third one from being started.
+//! A worker ends its program itself. One that died cannot: then the shim does, and where that is gone too, nobody is
+//! left but the one that came after. Until then the old program would go on beside the new one, on the listeners that
+//! both have, and its lock would keep a third one from being started.
 
 use std::time::Duration;
 
@@ -14,8 +14,9 @@ use tenure_core::store::event::{self, Event, What};
 
 use crate::ownership::Ownership;
 
-/// Ends the orphans of the program of `before`: its shim ends them politely, and what escaped is ended here. With `overlap` this
-/// worker has a program of its own by now, or a later one has, which may hold the lock that the one before had.
+/// Ends the orphans of the program of `before`: its shim ends them politely, and what escaped is ended here. With
+/// `overlap` this worker has a program of its own by now, or a later one has, which may hold the lock that the one
+/// before had.
 pub(crate) fn clear(ownership: &Ownership, before: &Ledger) -> Result<(), OrphanError> {
     let Some(program) = &before.program else { return Ok(()) };
     let patience: Duration =

@@ -1,7 +1,7 @@
 //! The successor's story: stands by, asks, shares, commits, opens its generation, serves; a type for each phase.
 //!
-//! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that nothing of it is done twice.
-//! An incumbent that is lost is proved gone before anything is done alone.
+//! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that nothing of it is done
+//! twice. An incumbent that is lost is proved gone before anything is done alone.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -87,7 +87,7 @@ impl StandbyPhase {
         let mut phase = Successor::Standby;
         // The one step from here is to ask.
         let Some(SuccessorAction::Ask) = step(&mut phase, SuccessorEvent::Booted) else {
-            return Err(given_up("it stands elsewhere"));
+            return Err(given_up("it is in another phase"));
         };
         let answer = ANSWER.min(boot_left(ownership) / 2);
         let stage = Deadline::start(answer).stage("prepare").map_err(|error| unheard(error.to_string()))?;
@@ -165,8 +165,8 @@ impl PreparedPhase {
         &self.side.terms
     }
 
-    /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here when
-    /// this returns. An incumbent that died meanwhile needs no asking.
+    /// Has the incumbent stop serving, and takes the scope: the generation is recorded and callers are answered here
+    /// when this returns. An incumbent that died meanwhile needs no asking.
     pub(crate) fn commit(
         mut self,
         context: &Arc<HandoffContext>,
@@ -178,7 +178,7 @@ impl PreparedPhase {
                 let left = boot_left(&context.ownership).saturating_sub(TELLING);
                 self.side.commit(self.within.saturating_add(OVERRUN).min(left))
             }
-            _ => return Err(given_up("it stands elsewhere")),
+            _ => return Err(given_up("it is in another phase")),
         };
         let (event, state) = match granted {
             Ok(state) => (SuccessorEvent::Granted, state),
@@ -287,8 +287,8 @@ impl GrantedPhase {
         }
     }
 
-    /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. What is to
-    /// be told of it.
+    /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. What
+    /// is to be told of it.
     pub(crate) fn activate(self) -> String {
         fault::reach(Point::SuccessorActive);
         let Self { mut phase, gate, terms, link, incumbent, timings, .. } = self;
@@ -303,8 +303,8 @@ impl GrantedPhase {
     }
 }
 
-/// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker. What it could not end
-/// of its program is ended then.
+/// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker. What it could
+/// not end of its program is ended then.
 fn await_end_of(
     incumbent: ProcessHandle,
     link: Arc<DescriptorLink>,

@@ -1,11 +1,11 @@
-//! How long the parts of a takeover took, in words.
+//! How long the parts of a takeover took, for people.
 
 use std::fmt;
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
 
-/// How long each part took, for people.
+/// How long each part took.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Timings {
     /// Asking, and sharing lease and listeners.

@@ -13,7 +13,7 @@ use tenure_core::store::logs;
 use tenure_sys::discard::best_effort;
 
 use crate::end_row::end_row;
-use crate::host::output::{Output, OutputListener, Said};
+use crate::host::output::{Output, OutputEvent, OutputListener};
 use crate::host::program::{self, Slot};
 use crate::host::readiness::{CheckResult, Inquiry, Pace};
 use crate::mailbox::{Mailbox, MailboxSender};
@@ -36,7 +36,7 @@ impl Host {
             SupervisorAction::TellReady => self.tell_ready(),
             SupervisorAction::TellReadyAgain => {
                 self.alarm = None;
-                self.let_through();
+                self.admit_clients();
                 self.note_last_good();
                 self.ending.ready();
                 self.resources.status.set(AppState::Ready, None);
@@ -58,7 +58,7 @@ impl Host {
             }
             SupervisorAction::TellYielded => {
                 self.alarm = None;
-                // What starts here again starts beside nobody, wherever another program may have been meanwhile.
+                // Whatever program ran beside it meanwhile is gone when this host starts one again.
                 self.slot = Slot::Alone;
                 self.requests.answer(Ok(()));
             }
@@ -73,13 +73,13 @@ impl Host {
                 }
                 self.alarm = Some((Deadline::start(wait), SupervisorEvent::WaitOver));
             }
-            // The story returns it.
+            // `Host::run` returns it.
             SupervisorAction::Finish(_) => {}
         }
     }
 
-    /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the log. A disk
-    /// that is full loses it, and the check of the ledger says so.
+    /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the
+    /// log. A disk that is full loses it, and the check of the ledger says so.
     pub(super) fn record_end(&mut self, how: EndKind, why: String) {
         let row = end_row(&self.resources.spec, self.worker.generation(), how, why);
         let end = self.ending.complete(row, &self.resources.state);
@@ -122,7 +122,7 @@ impl Host {
             self.pending.push_back(SupervisorEvent::Denied(fragment(&error)));
             return;
         }
-        self.let_through();
+        self.admit_clients();
         self.note_last_good();
         self.ending.ready();
         // Refused only after a stop was asked for, which is heard next.
@@ -156,7 +156,7 @@ impl Host {
             started.output,
             log,
             self.resources.readiness.line_search(),
-            self.listener(mailbox.sender()),
+            self.output_listener(mailbox.sender()),
         );
         let output = match output {
             Ok(output) => Some(output),
@@ -173,14 +173,14 @@ impl Host {
         Ok(Run { program: started.program, made, mailbox, runs: false, output, inquiry: None })
     }
 
-    fn listener(&self, sender: MailboxSender<SupervisorEvent>) -> OutputListener {
+    fn output_listener(&self, sender: MailboxSender<SupervisorEvent>) -> OutputListener {
         let status = self.resources.status.clone();
-        Box::new(move |said| match said {
-            Said::Matched => best_effort(sender.send(SupervisorEvent::Ready)),
-            Said::Losing { lost, why } => {
+        Box::new(move |event| match event {
+            OutputEvent::Matched => best_effort(sender.send(SupervisorEvent::Ready)),
+            OutputEvent::Losing { lost, why } => {
                 status.check(LOG, false, format!("output is lost ({lost} bytes so far): {why}"));
             }
-            Said::WritingAgain { lost } => {
+            OutputEvent::WritingAgain { lost } => {
                 status.check(LOG, true, format!("{lost} bytes of output were lost"));
             }
         })
@@ -239,27 +239,27 @@ impl Host {
         }
     }
 
-    /// Clients of proxied listeners reach the program from now on.
-    fn let_through(&self) {
+    /// Lets clients of proxied listeners through to the program from now on.
+    fn admit_clients(&self) {
         if let Some(run) = &self.run {
             self.resources.relay.open(run.program.shim());
         }
     }
 
-    /// Lets nobody through to the program any more and waits until what it has begun is over, for at most `limit`: before
-    /// it is ended, or before it gives its place to another one. Returns how many clients are left.
+    /// Lets nobody through to the program any more and waits until what it has begun is over, for at most `limit`:
+    /// before it is ended, or before it gives its place to another one. Returns how many clients are left.
     pub(super) fn quiesce(&self, limit: Duration) -> usize {
         self.resources.relay.quiesce(&Deadline::start(limit)).open
     }
 
     fn end_tree(&mut self) {
-        match self.due() {
+        match self.end_due() {
             Some(deadline) => {
                 let own = self.resources.spec.stop.grace.duration() + KILL_GRACE;
                 let spare = deadline.remaining().saturating_sub(own);
                 self.quiesce(spare.min(self.resources.spec.drain_timeout.duration()));
             }
-            // It does not serve as it should: what it has begun ends with it.
+            // The program does not serve as it should: requests that it has begun end with it.
             None => self.resources.relay.pause(),
         }
         let grace = self.grace();
@@ -269,16 +269,17 @@ impl Host {
         }
     }
 
-    /// When the program has to be gone, where somebody asked for it: to end the worker, or to make room for another one.
-    fn due(&self) -> Option<Deadline> {
+    /// When the program has to be gone, where somebody asked for that: to end the worker, or to make room for another
+    /// one.
+    fn end_due(&self) -> Option<Deadline> {
         self.worker.stop_request().map(|request| request.deadline).or(self.requests.room_by())
     }
 
-    /// The grace of the spec, or what such a deadline leaves of it: the rest of the tree needs its time too, and a program
-    /// that is to end within a second or two gets half of it.
+    /// The grace of the spec, or what such a deadline leaves of it: the rest of the tree needs its time too, and a
+    /// program that is to end within a second or two gets half of it.
     fn grace(&self) -> Duration {
         let grace = self.resources.spec.stop.grace.duration();
-        match self.due() {
+        match self.end_due() {
             Some(deadline) => {
                 let left = deadline.remaining();
                 grace.min(left.saturating_sub(KILL_GRACE).max(left / 2))

@@ -90,14 +90,15 @@ impl Host {
         }
     }
 
-    /// The incumbent has ended, so nobody serves: takes the scope at once. Clients wait until the program has proved itself.
+    /// The incumbent has ended, so nobody serves: takes the scope at once. Clients wait until the program has proved
+    /// itself.
     fn take_scope(&mut self) -> Option<SupervisorEvent> {
         let error = self.worker.commit().err()?;
         Some(SupervisorEvent::Denied(format!("failed to {}", causes::in_one_line(&error))))
     }
 
-    /// Another worker takes this one's place, or has failed to. Where the program's files have changed meanwhile, another
-    /// program would be started in its name: then the request is refused, and the kit ends this worker.
+    /// Another worker takes this one's place, or has failed to. Where the program's files have changed meanwhile,
+    /// another program would be started in its name: then the request is refused, and the kit ends this worker.
     fn handoff_event(&mut self) -> Option<SupervisorEvent> {
         match self.requests.take()? {
             HandoffRequest::MakeRoom(_) => Some(SupervisorEvent::YieldAsked),
@@ -146,8 +147,8 @@ impl Host {
         }
     }
 
-    /// Records the program before anything depends on it. Where the ledger cannot be written, the worker shows that; the
-    /// program's shim is in it already, and its cookie finds the rest.
+    /// Records the program before anything depends on it. Where the ledger cannot be written, the worker shows that;
+    /// the program's shim is in it already, and its cookie finds the rest.
     fn record_running(&mut self, record: &ProgramRecord) {
         best_effort(self.worker.ledger(|ledger| ledger.program = Some(record.clone())));
         fault::reach(Point::ProgramRunning);
@@ -175,8 +176,8 @@ impl Host {
         SupervisorEvent::Exited(exit)
     }
 
-    /// Ends the tree of a shim that somebody else has ended. What cannot be ended keeps its lock, which refuses the next
-    /// start and names it.
+    /// Ends the tree of a shim that somebody else has ended. What cannot be ended keeps its lock, which refuses the
+    /// next start and names it.
     fn end_orphans(&self) {
         let Some(run) = &self.run else { return };
         match run.program.clear(&self.resources.state) {

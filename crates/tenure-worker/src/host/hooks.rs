@@ -1,7 +1,9 @@
-//! How a host makes room for another worker, and comes back: between the thread of the takeover and the host's own loop.
+//! How a host makes room for another worker, and comes back: between the thread of the takeover and the host's own
+//! loop.
 //!
-//! The thread of the takeover sends a request and waits for its answer, for a bounded time. The loop takes the request like any
-//! other event and answers when it has carried it out. Only the last request counts: whoever made an earlier one has given up.
+//! The thread of the takeover sends a request and waits for its answer, for a bounded time. The loop takes the request
+//! like any other event and answers when it has carried it out. Only the last request counts: whoever made an earlier
+//! one has given up.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd};
@@ -114,7 +116,7 @@ impl HandOver for HandoffHooks {
 mod tests {
     use std::thread;
 
-    use tenure_sys::poll::{self, Interest, Readiness};
+    use tenure_sys::poll;
 
     use super::*;
 
@@ -131,7 +133,7 @@ mod tests {
     }
 
     fn next(requests: &mut HandoffRequests) -> HandoffRequest {
-        poll::wait(&mut [Interest::new(requests.as_fd(), Readiness::Read)], Some(LONG)).expect("a wait");
+        poll::wait_readable([requests.as_fd()], Some(LONG)).expect("a wait");
         requests.take().expect("a request")
     }
 

@@ -1,7 +1,7 @@
 //! What a program that serves was made of, so that it is started again only if it would be the same one.
 //!
-//! Looked at: its files ([`tenure_core::spec::made`]), and the build where the spec names one, which alone is read. What a program loads
-//! by itself is not known here and belongs into `build`.
+//! Looked at: its files ([`tenure_core::spec::made`]), and the build where the spec names one, which alone is read.
+//! What a program loads by itself is not known here and belongs into `build`.
 
 use std::time::Duration;
 

@@ -1,8 +1,8 @@
 //! A program's output: one pipe for both streams, read by a thread of its own, written to `logs/output.log`.
 //!
-//! The program is never blocked and never ended by its log: a disk that takes nothing loses output, counts it, and says so
-//! in the check `log`. Files are rotated at the size of the spec. The same thread looks for the line that tells readiness,
-//! where the spec names one; it ends with the last writer, or when the host has proved that nobody is left.
+//! The program is never blocked and never ended by its log: a disk that takes nothing loses output, counts it, and says
+//! so in the check `log`. Files are rotated at the size of the spec. The same thread looks for the line that tells
+//! readiness, where the spec names one; it ends with the last writer, or when the host has proved that nobody is left.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -16,7 +16,7 @@ use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::Dir;
 use tenure_sys::discard::best_effort;
 use tenure_sys::pipe;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::wake::Waker;
 
 use crate::host::readiness::LineSearch;
@@ -31,9 +31,9 @@ const LAST_CHUNKS: usize = 64;
 /// The thread needs little more than the buffers, which are not on its stack; matching a pattern is bounded by them.
 const STACK: usize = 128 * 1024;
 
-/// What the output tells.
+/// What the reader of the output tells the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Said {
+pub enum OutputEvent {
     /// A line matched.
     Matched,
     /// The log takes nothing; so many bytes are lost so far.
@@ -69,18 +69,18 @@ impl OutputLog {
     }
 
     /// Appends, or counts what is lost. Tells when losing begins, and when it ends.
-    pub fn append(&mut self, bytes: &[u8]) -> Option<Said> {
+    pub fn append(&mut self, bytes: &[u8]) -> Option<OutputEvent> {
         let was_losing = self.losing;
         match self.try_append(bytes) {
             Ok(()) => {
                 self.losing = false;
-                was_losing.then_some(Said::WritingAgain { lost: self.lost })
+                was_losing.then_some(OutputEvent::WritingAgain { lost: self.lost })
             }
             Err(error) => {
                 self.lost = self.lost.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
                 self.losing = true;
                 self.file = None;
-                (!was_losing).then(|| Said::Losing { lost: self.lost, why: error.to_string() })
+                (!was_losing).then(|| OutputEvent::Losing { lost: self.lost, why: error.to_string() })
             }
         }
     }
@@ -122,8 +122,8 @@ pub struct Output {
     reader: JoinHandle<OutputLog>,
 }
 
-/// What to do with what is said. Called on the reader's thread.
-pub type OutputListener = Box<dyn FnMut(Said) + Send>;
+/// Takes the events. Called on the reader's thread.
+pub type OutputListener = Box<dyn FnMut(OutputEvent) + Send>;
 
 impl Output {
     /// Reads `output` into `log` from now on, with what `search` looks for.
@@ -145,8 +145,8 @@ impl Output {
         Ok(Self { over, reader })
     }
 
-    /// Takes what is still in the pipe and gives the log back. For when nobody of the tree is left: somebody who escaped
-    /// with the pipe open is not waited for.
+    /// Takes what is still in the pipe and gives the log back. For when nobody of the tree is left: somebody who
+    /// escaped with the pipe open is not waited for.
     #[must_use]
     pub fn end(self) -> Option<OutputLog> {
         self.over.wake();
@@ -164,16 +164,7 @@ impl OutputReader {
     fn read(&mut self, output: &mut File, over: &Waker) {
         let mut chunk = vec![0_u8; CHUNK];
         loop {
-            let last = {
-                let mut interests = [
-                    Interest::new(output.as_fd(), Readiness::Read),
-                    Interest::new(over.as_fd(), Readiness::Read),
-                ];
-                if poll::wait(&mut interests, None).is_err() {
-                    return;
-                }
-                interests[1].ready()
-            };
+            let Ok([_, last]) = poll::wait_readable([output.as_fd(), over.as_fd()], None) else { return };
             if !self.take(output, &mut chunk, last) || last {
                 return;
             }
@@ -186,7 +177,7 @@ impl OutputReader {
         for _ in 0..rounds {
             match output.read(chunk) {
                 Ok(0) => return false,
-                Ok(count) => self.took(chunk.get(..count).unwrap_or_default()),
+                Ok(count) => self.log_and_search(chunk.get(..count).unwrap_or_default()),
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return error.kind() == io::ErrorKind::WouldBlock,
             }
@@ -194,13 +185,13 @@ impl OutputReader {
         true
     }
 
-    fn took(&mut self, bytes: &[u8]) {
-        if let Some(said) = self.log.append(bytes) {
-            (self.tell)(said);
+    fn log_and_search(&mut self, bytes: &[u8]) {
+        if let Some(event) = self.log.append(bytes) {
+            (self.tell)(event);
         }
         if self.search.as_mut().is_some_and(|search| search.finds_in(bytes)) {
             self.search = None;
-            (self.tell)(Said::Matched);
+            (self.tell)(OutputEvent::Matched);
         }
     }
 }
@@ -254,10 +245,10 @@ mod tests {
         let (root, _state, mut log) = sandbox(4096, 0);
         let path = root.path().join("logs/output.log");
         std::fs::create_dir(&path).expect("in the way");
-        assert!(matches!(log.append(b"four"), Some(Said::Losing { lost: 4, .. })));
+        assert!(matches!(log.append(b"four"), Some(OutputEvent::Losing { lost: 4, .. })));
         assert_eq!(log.append(b"more"), None);
         std::fs::remove_dir(&path).expect("out of the way");
-        assert_eq!(log.append(b"again"), Some(Said::WritingAgain { lost: 8 }));
+        assert_eq!(log.append(b"again"), Some(OutputEvent::WritingAgain { lost: 8 }));
         assert_eq!(text(&root, "output.log").as_deref(), Some("again"));
     }
 
@@ -267,11 +258,11 @@ mod tests {
         let (read, write) = pipe::pipe().expect("a pipe");
         let (told, heard) = mpsc::channel();
         let search = LineSearch::new(Regex::new("ready").expect("a pattern"));
-        let tell = Box::new(move |said| drop(told.send(said)));
+        let tell = Box::new(move |event| drop(told.send(event)));
         let output = Output::begin(read, log, Some(search), tell).expect("a thread");
         let mut write = File::from(write);
         write.write_all(b"ready\nready\n").expect("room");
-        assert_eq!(heard.recv(), Ok(Said::Matched));
+        assert_eq!(heard.recv(), Ok(OutputEvent::Matched));
         write.write_all(b"last words").expect("room");
         // The writer escaped with the pipe open: what it wrote is taken, its end is not awaited.
         assert!(output.end().is_some());

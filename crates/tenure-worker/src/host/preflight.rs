@@ -1,7 +1,7 @@
 //! A spec's `preflight`: the command that looks whether a new program could serve, while the old one still does.
 //!
-//! It runs as a check does, with the program's directory and environment and without listeners, and what it says goes to
-//! the worker's own log. Nothing of it is left when this returns: it carries the mark that the program will carry.
+//! It runs as a check does, with the program's directory and environment and without listeners, and what it says goes
+//! to the worker's own log. Nothing of it is left when this returns: it carries the mark that the program will carry.
 
 use tenure_core::causes;
 use tenure_core::deadline::Deadline;
@@ -10,7 +10,7 @@ use tenure_core::launch::orphans;
 use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
 use tenure_core::spec::{KILL_GRACE, Spec};
 use tenure_core::store::paths::StateDir;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::spawn::Stream;
 
 use super::command::{Command, NotStarted};
@@ -43,8 +43,8 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     let shown = command.shown();
     let child =
         command.start(Stream::Inherit).map_err(|NotStarted { why, .. }| format!("`{shown}`: {why}"))?;
-    let mut ended = [Interest::new(child.handle().as_fd(), Readiness::Read)];
-    let in_time = poll::wait(&mut ended, Some(limit.remaining())).is_ok() && ended[0].ready();
+    let ended = poll::wait_readable([child.handle().as_fd()], Some(limit.remaining()));
+    let in_time = matches!(ended, Ok([true]));
     if !in_time {
         Command::kill_group(&child);
     }

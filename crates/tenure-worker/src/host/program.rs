@@ -1,10 +1,11 @@
 //! Starting a host's program through a shim, learning what becomes of it, and ending it.
 //!
 //! The order matters, as with a worker: intended (durable), lock, shim, its identity (durable), release, program, its
-//! identity (durable). A host that dies at any point leaves a shim that ends by itself, and a record of whom to verify. The
-//! lock of the program is taken here and given away with the spawn: from then on it is held by the shim and the program's
-//! tree alone, and its being free proves that nothing of them lives. There are two such locks, since two programs live for a
-//! while where one takes the place of another and `overlap` is wanted; anywhere else both have to be free.
+//! identity (durable). A host that dies at any point leaves a shim that ends by itself, and a record of whom to verify.
+//! The lock of the program is taken here and given away with the spawn: from then on it is held by the shim and the
+//! program's tree alone, and its being free proves that nothing of them lives. There are two such locks, since two
+//! programs live for a while where one takes the place of another and `overlap` is wanted; anywhere else both have to
+//! be free.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -32,7 +33,8 @@ use error::failed;
 mod error;
 pub(crate) mod tree_lock;
 
-pub use error::{ProgramError, Slot};
+pub use error::ProgramError;
+pub use tree_lock::Slot;
 
 /// What is started: the same for every start of one host.
 #[derive(Debug, Clone)]

@@ -1,8 +1,9 @@
 //! The program's side of its proxied listeners: where it listens in private, and when clients are let through.
 //!
-//! Clients are let through from readiness on, and made to wait in the kernel's queue whenever the program is to end or has
-//! ended: nobody is refused in between. Where somebody is let through and the program refuses, it is asked as before its
-//! readiness, and the answer counts only if it comes from its own tree. A worker without such listeners has none of this.
+//! Clients are let through from readiness on, and made to wait in the kernel's queue whenever the program is to end or
+//! has ended: nobody is refused in between. Where somebody is let through and the program refuses, it is asked as
+//! before its readiness, and the answer counts only if it comes from its own tree. A worker without such listeners has
+//! none of this.
 
 use std::collections::HashMap;
 use std::io;
@@ -79,10 +80,11 @@ impl ProxiedListeners {
 
     /// Chooses where the program of the next start is to listen, and returns the variables that tell it.
     ///
-    /// The kernel names ports that are free, all held until each has its own, and gets them back: nobody can give a program
-    /// a port that it did not open itself. Until it binds its port anybody may take it, which takes milliseconds out of the
-    /// many thousand ports that the kernel goes through before it names one again. It costs a start and nothing else: the
-    /// program cannot bind, or the readiness check finds a stranger; and the next start gets another port.
+    /// The kernel names ports that are free, all held until each has its own, and gets them back: nobody can give a
+    /// program a port that it did not open itself. Until it binds its port anybody may take it, which takes
+    /// milliseconds out of the many thousand ports that the kernel goes through before it names one again. It costs a
+    /// start and nothing else: the program cannot bind, or the readiness check finds a stranger; and the next start
+    /// gets another port.
     pub(super) fn choose(&mut self) -> io::Result<Vec<(String, String)>> {
         let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
         for (name, to) in &self.wanted {
@@ -181,8 +183,8 @@ impl SharedRelay {
         });
     }
 
-    /// The program refused a client, or somebody else took it: asks until the program listens, and then lets clients through
-    /// again.
+    /// The program refused a client, or somebody else took it: asks until the program listens, and then lets clients
+    /// through again.
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));

@@ -165,8 +165,8 @@ impl Resources {
         variables::value(&self.plan.variables, "PATH")
     }
 
-    /// Sees to the addresses of the next start: those that the program is to bind itself must be free, and the ports that
-    /// it is to be told are chosen.
+    /// Sees to the addresses of the next start: those that the program is to bind itself must be free, and the ports
+    /// that it is to be told are chosen.
     pub(super) fn prepare_addresses(&mut self) -> Result<(), AddressError> {
         let own = self.spec.listen.iter().filter(|listen| listen.mode == ListenMode::SelfBound);
         let own = own.map(|listen| (listen.name.as_str(), listen.tcp));

@@ -2,9 +2,10 @@
 //!
 //! It is this very executable, started under the name [`NAME`] and turned away from the rest of `main` by
 //! [`crate::init`]. It waits, unreleased, until the host has recorded it; starts the program in a session of its own;
-//! adopts every orphan of its tree (subreaper) and reaps it; tells how the program ended; and ends the whole tree when the
-//! host asks for it, when the program has ended, or when the host's end of the link closes, which is how a dead host looks.
-//! It refuses to end before the kernel says that nothing of the tree is left, and it keeps the lock `program` until then.
+//! adopts every orphan of its tree (subreaper) and reaps it; tells how the program ended; and ends the whole tree when
+//! the host asks for it, when the program has ended, or when the host's end of the link closes, which is how a dead
+//! host looks. It refuses to end before the kernel says that nothing of the tree is left, and it keeps the lock
+//! `program` until then.
 //!
 //! ```text
 //! started ──▶ waits for the host's release ──▶ program runs ──▶ ends the tree (`tree`) ──▶ no child is left: exit
@@ -183,8 +184,8 @@ impl ShimState {
         }
     }
 
-    /// Waits for a signal, for the next step of an end, and, before an end has begun, for the host. Tells the grace that
-    /// was asked for; a host that died asks for all of it.
+    /// Waits for a signal, for the next step of an end, and, before an end has begun, for the host. Tells the grace
+    /// that was asked for; a host that died asks for all of it.
     fn wait(&self, ending: Option<&TreeEnd>) -> io::Result<Option<Duration>> {
         let signals = Interest::new(self.signals.as_fd(), Readiness::Read);
         let mut interests = vec![signals];

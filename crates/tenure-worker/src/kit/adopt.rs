@@ -1,7 +1,7 @@
 //! Taking over what a launcher has prepared: descriptors, handshake, directory, lease, sockets.
 //!
-//! Nothing is written here. Everything that was inherited is checked before it is relied upon: the lease must be the file
-//! at its path, and a listener's address is asked of the kernel and not of the handshake.
+//! Nothing is written here. Everything that was inherited is checked before it is relied upon: the lease must be the
+//! file at its path, and a listener's address is asked of the kernel and not of the handshake.
 
 use std::io;
 use std::net::TcpListener;
@@ -88,8 +88,8 @@ pub enum AdoptError {
     Takeover(#[source] TakeoverError),
 }
 
-/// How many descriptors were handed over; `None` when this process was not started by a launcher, be it that it is a child
-/// of one that was and has inherited its environment.
+/// How many descriptors were handed over; `None` when this process was not started by a launcher, be it that it is a
+/// child of one that was and has inherited its environment.
 pub(crate) fn handover() -> Result<Option<usize>, AdoptError> {
     let Some(text) = std::env::var_os(HANDOVER_VARIABLE) else { return Ok(None) };
     let own = std::env::var(HANDOVER_PID_VARIABLE).ok();
@@ -131,8 +131,8 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
     Ok(Adopted { ownership, place: StartingPoint::Alone { control, listeners, endpoints } })
 }
 
-/// Where the worker serves, in the order of the spec. A listener that the handshake promises and that was not handed over is
-/// an error here and not later.
+/// Where the worker serves, in the order of the spec. A listener that the handshake promises and that was not handed
+/// over is an error here and not later.
 fn endpoints(handshake: &Handshake, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
     let mut endpoints = Vec::new();
     for wanted in &handshake.spec.listen {

@@ -15,7 +15,7 @@ use tenure_core::launch::client::{self, Silence};
 use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::wire::Role;
 use tenure_core::store::event::What;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::thread;
 
 use crate::logs;
@@ -59,8 +59,7 @@ fn standing(status: &Status) -> (Role, u64) {
 }
 
 fn stops_within(status: &Status, limit: Duration) -> bool {
-    let mut stopping = [Interest::new(status.stopping(), Readiness::Read)];
-    poll::wait(&mut stopping, Some(limit)).is_ok_and(|ready| ready > 0)
+    matches!(poll::wait_readable([status.stopping()], Some(limit)), Ok([true]))
 }
 
 /// What proves that this worker is not the one that its paths lead to; `None` when nothing does.

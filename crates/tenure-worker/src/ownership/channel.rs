@@ -22,13 +22,13 @@ pub enum ChannelError {
     Read(#[source] io::Error),
     /// It has no handshake on it.
     #[error("read the launcher's handshake: there is none")]
-    NoBrief,
+    NoHandshake,
     /// What it has is no handshake.
     #[error("understand the launcher's handshake")]
     Json(#[source] serde_json::Error),
 }
 
-/// What was heard where the go is awaited.
+/// How the wait for the go ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Go {
     /// The launcher has recorded us; the ledger is ours.
@@ -42,7 +42,7 @@ impl Channel {
     pub(crate) fn open(fd: OwnedFd) -> Result<(Self, Handshake), ChannelError> {
         let received = socket::recv(fd.as_fd(), LONGEST_MESSAGE).map_err(ChannelError::Read)?;
         if received.bytes.is_empty() {
-            return Err(ChannelError::NoBrief);
+            return Err(ChannelError::NoHandshake);
         }
         let handshake = serde_json::from_slice(&received.bytes).map_err(ChannelError::Json)?;
         Ok((Self(Mutex::new(Some(fd))), handshake))
@@ -117,12 +117,12 @@ mod tests {
     }
 
     #[test]
-    fn a_channel_without_a_brief_is_named() {
+    fn a_channel_without_a_handshake_is_named() {
         let (launcher, theirs) = socket::pair().expect("a pair");
         socket::send(launcher.as_fd(), b"{}", &[]).expect("room");
         assert!(matches!(Channel::open(theirs), Err(ChannelError::Json(_))));
         let (launcher, theirs) = socket::pair().expect("a pair");
         drop(launcher);
-        assert!(matches!(Channel::open(theirs), Err(ChannelError::NoBrief)));
+        assert!(matches!(Channel::open(theirs), Err(ChannelError::NoHandshake)));
     }
 }

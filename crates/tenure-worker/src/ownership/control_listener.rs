@@ -1,4 +1,5 @@
-//! The listener of the control socket: there while this worker answers callers, taken away while another one does, or nobody.
+//! The listener of the control socket: there while this worker answers callers, taken away while another one does, or
+//! nobody.
 //!
 //! The control thread takes the listener from here each time it waits, so that another thread can take it away without
 //! asking that thread. A caller that was just accepted is still answered, with the state of that moment.

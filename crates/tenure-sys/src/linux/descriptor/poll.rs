@@ -78,6 +78,17 @@ pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Resu
     Ok(count)
 }
 
+/// Waits until at least one of `fds` can be read, or has ended, and returns which; none says that the time is over. `None`
+/// waits for ever.
+pub fn wait_readable<const N: usize>(
+    fds: [BorrowedFd<'_>; N],
+    limit: Option<Duration>,
+) -> io::Result<[bool; N]> {
+    let mut interests = fds.map(|fd| Interest::new(fd, Readiness::Read));
+    wait(&mut interests, limit)?;
+    Ok(interests.map(|interest| interest.ready()))
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write;

@@ -1,4 +1,5 @@
-//! The incumbent makes room: it shares its descriptors, has its app stop serving and pack its state, and grants the scope.
+//! The incumbent makes room: it shares its descriptors, has its app stop serving and pack its state, and grants the
+//! scope.
 //!
 //! The ledger is written here until the grant; from then on it is the successor's.
 
@@ -19,7 +20,8 @@ use crate::handoff::descriptor_link::LinkError;
 use crate::handoff::incumbent::IncumbentSide;
 
 impl IncumbentSide<'_> {
-    /// Records the successor, so that whoever has to end this lineage knows of it, and shares lease and sockets. `None`: all went well.
+    /// Records the successor, so that whoever has to end this lineage knows of it, and shares lease and sockets.
+    /// `None`: all went well.
     pub(super) fn share(&mut self) -> Option<IncumbentEvent> {
         let ownership = &self.context.ownership;
         let successor = self.successor.identity().clone();

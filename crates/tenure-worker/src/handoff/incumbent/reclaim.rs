@@ -1,6 +1,7 @@
 //! The incumbent's way back: a successor that failed is ended and proved gone, and the scope taken back from it.
 //!
-//! Nothing is written, answered or started here before the successor is gone, and its program ended as far as that can be.
+//! Nothing is written, answered or started here before the successor is gone, and its program ended as far as that can
+//! be.
 
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixListener;
@@ -22,7 +23,7 @@ use tenure_core::store::paths::file;
 use tenure_core::store::records;
 use tenure_core::{asker, causes};
 use tenure_sys::discard::best_effort;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
@@ -33,8 +34,8 @@ use crate::handoff::hand_over::Back;
 use crate::handoff::incumbent::{IncumbentSide, TRACED};
 
 impl IncumbentSide<'_> {
-    /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it is
-    /// gone and not before: to go on while it may live would make two of us.
+    /// By the handle that the kernel gave of the peer; one that said that it ends gets a moment for it. Returns when it
+    /// is gone and not before: to go on while it may live would make two of us.
     pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
         let polite = match (self.sent_back, self.aborted) {
             // It serves, and has what any worker has for its end.
@@ -74,9 +75,9 @@ impl IncumbentSide<'_> {
         }));
     }
 
-    /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor came
-    /// to record it, or else its mark; and the lock that it has, which is another one than that of this worker's own program
-    /// only where that program lives.
+    /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor
+    /// came to record it, or else its mark; and the lock that it has, which is another one than that of this worker's
+    /// own program only where that program lives.
     fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), OrphanError> {
         let ownership = &self.context.ownership;
         let cookie = scope::program_cookie(&ownership.state.id(), self.asked.generation);
@@ -108,9 +109,8 @@ impl IncumbentSide<'_> {
                 Ok(Some(ControlRequest::Abort(abort))) => return abort.ends,
                 Ok(Some(_)) => {}
                 Ok(None) => {
-                    let mut interests = [Interest::new(self.link.as_fd(), Readiness::Read)];
-                    let ready = poll::wait(&mut interests, Some(Duration::ZERO)).is_ok_and(|ready| ready > 0);
-                    if !ready || self.link.fill().is_err() {
+                    let more = poll::wait_readable([self.link.as_fd()], Some(Duration::ZERO));
+                    if !matches!(more, Ok([true])) || self.link.fill().is_err() {
                         return false;
                     }
                 }
@@ -157,8 +157,8 @@ impl IncumbentSide<'_> {
             rolled_back: failed.clone().or(found.rolled_back.clone()),
             ..found
         });
-        // Told only once it is on record: a later worker must not get the same number. Room was kept for it, so that this
-        // fails with a broken disk and not with a full one.
+        // Told only once it is on record: a later worker must not get the same number. Room was kept for it, so that
+        // this fails with a broken disk and not with a full one.
         let generation = generation.map_err(|error| told(&error))?;
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
@@ -197,8 +197,8 @@ impl IncumbentSide<'_> {
 
     /// Neither serving nor able to: whoever comes next starts anew.
     pub(super) fn exit(&self) -> ! {
-        // Whoever waits for the successor is told why neither of them serves, and whoever looks later that this one was not
-        // killed.
+        // Whoever waits for the successor is told why neither of them serves, and whoever looks later that this one was
+        // not killed.
         let (failed, mut end) = (self.failed(), self.end());
         best_effort(self.context.ownership.write_ledger(|ledger| {
             ledger.rolled_back = failed.or(ledger.rolled_back.take());

@@ -1,6 +1,7 @@
 //! What a successor asks of its incumbent, and what each answer means to the table.
 //!
-//! Each request is made once, and each answer leads to one event. An incumbent whose connection ends is proved gone here.
+//! Each request is made once, and each answer leads to one event. An incumbent whose connection ends is proved gone
+//! here.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,7 +16,7 @@ use tenure_core::store::gate::Entrusted;
 use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::memory;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::process::ProcessHandle;
 
 use crate::handoff::context::KeptDescriptors;
@@ -99,10 +100,9 @@ impl SuccessorSide {
                 Ok(None) => {}
                 Err(error) => return IncumbentReply::of(&error),
             }
-            let mut interests = [Interest::new(self.link.as_fd(), Readiness::Read)];
-            let left = until.remaining();
-            best_effort(poll::wait(&mut interests, Some(left)));
-            if interests[0].ready() {
+            let [told] =
+                poll::wait_readable([self.link.as_fd()], Some(until.remaining())).unwrap_or_default();
+            if told {
                 if let Err(error) = self.link.fill() {
                     return IncumbentReply::of(&error);
                 }
@@ -174,7 +174,8 @@ impl SuccessorSide {
         if gone { SuccessorEvent::IncumbentGone } else { SuccessorEvent::IncumbentLives }
     }
 
-    /// The incumbent has refused: either it is to be ended by somebody else, or it goes on and this worker has come in vain.
+    /// The incumbent has refused: either it is to be ended by somebody else, or it goes on and this worker has come in
+    /// vain.
     pub(super) fn refused(&mut self, why: String, goes_on: bool) -> TakeoverError {
         let event = if goes_on { SuccessorEvent::Kept } else { SuccessorEvent::Refused };
         if step(&mut self.phase, event) == Some(SuccessorAction::Decline) {
@@ -183,7 +184,8 @@ impl SuccessorSide {
         self.give_up(format!("the worker that serves goes on: {why}"))
     }
 
-    /// The incumbent does not answer any more, whoever of the two is to blame: this worker gives up, and ends nobody for it.
+    /// The incumbent does not answer any more, whoever of the two is to blame: this worker gives up, and ends nobody
+    /// for it.
     pub(super) fn lost(&mut self, event: SuccessorEvent, why: String) -> TakeoverError {
         step(&mut self.phase, event);
         drop(self.give_up(why.clone()));

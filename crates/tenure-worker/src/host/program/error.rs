@@ -1,21 +1,10 @@
-//! Beside whom a program starts, and why it does not.
+//! Why a program is not started.
 
 use std::io;
 
 use tenure_core::spec::program::NoProgram;
 use tenure_core::store::records::RecordError;
 use tenure_sys::spawn::SpawnError;
-
-/// Beside whom a program starts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Slot {
-    /// Beside nobody: nothing of any other program lives.
-    Alone,
-    /// Beside the program of a worker whose place is being taken.
-    Beside,
-    /// Where this host's last one was, whose lock this is.
-    Again(&'static str),
-}
 
 /// A program cannot be started; nothing of it is left.
 #[derive(Debug, thiserror::Error)]

@@ -1,5 +1,7 @@
-//! Taking the lock that the tree of a program is to hold. One that is held says that something of another program lives; who
-//! has closed what it inherited is looked for by other marks before (`orphans`).
+//! Taking the lock that the tree of a program is to hold.
+//!
+//! A lock that is held says that something of another program lives. A process that has closed the lock that it
+//! inherited is found before, by other marks (`orphans`).
 
 use std::fs::File;
 use std::sync::mpsc;
@@ -12,10 +14,21 @@ use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::discard::best_effort;
 use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 
-use super::error::{ProgramError, Slot, failed};
+use super::error::{ProgramError, failed};
 
-/// The lock for a start, and its name. `grace` is what a program gets to end politely, and so what its shim may take where
-/// the host of another one has died.
+/// Beside whom a program starts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Slot {
+    /// Beside nobody: nothing of any other program lives.
+    Alone,
+    /// Beside the program of a worker whose place is being taken.
+    Beside,
+    /// Where this host's last one was, whose lock this is.
+    Again(&'static str),
+}
+
+/// The lock for a start, and its name. `grace` is what a program gets to end politely, and so what its shim may take
+/// where the host of another one has died.
 pub(super) fn take(
     state: &StateDir,
     slot: Slot,

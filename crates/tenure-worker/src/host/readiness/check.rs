@@ -1,7 +1,7 @@
 //! What a check is, and whom it believes.
 //!
-//! A check looks and changes nothing. Where the program binds its own port, an answer counts only if the socket belongs to its
-//! own tree: a stranger on the port is named, not believed.
+//! A check looks and changes nothing. Where the program binds its own port, an answer counts only if the socket belongs
+//! to its own tree: a stranger on the port is named, not believed.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 

@@ -1,7 +1,7 @@
 //! `exec`: a command of the spec, with the program's own environment and directory, that ends with 0.
 
 use tenure_core::deadline::Deadline;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::spawn::Stream;
 use tenure_sys::wake::Waker;
 
@@ -15,8 +15,8 @@ use super::kind::{CheckedProgram, ReadinessKind};
 pub(super) struct Exec(pub(super) Vec<String>);
 
 impl ReadinessKind for Exec {
-    /// The command gets no listener and no lock. It carries the program's marks, so that what it leaves behind is found like
-    /// what the program leaves behind.
+    /// The command gets no listener and no lock. It carries the program's marks, so that what it leaves behind is found
+    /// like what the program leaves behind.
     fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {
         let of_descriptors = |name: &str| name.starts_with("LISTEN_") || name == READY_VARIABLE;
         let variables = program.variables.iter().filter(|(name, _)| !of_descriptors(name)).cloned().collect();
@@ -26,8 +26,8 @@ impl ReadinessKind for Exec {
 }
 
 impl Check for Command {
-    /// A command that takes too long, or is called off, is ended with its whole group. One whose program cannot be started,
-    /// now or later, is hopeless.
+    /// A command that takes too long, or is called off, is ended with its whole group. One whose program cannot be
+    /// started, now or later, is hopeless.
     fn ask(&self, limit: &Deadline, off: &Waker) -> CheckResult {
         let shown = self.shown();
         let child = match self.start(Stream::Null) {
@@ -39,11 +39,9 @@ impl Check for Command {
                 return CheckResult::Failed(format!("`{shown}`: {why}"));
             }
         };
-        let mut interests = [
-            Interest::new(child.handle().as_fd(), Readiness::Read),
-            Interest::new(off.as_fd(), Readiness::Read),
-        ];
-        let ended = poll::wait(&mut interests, Some(limit.remaining())).is_ok() && interests[0].ready();
+        let fds = [child.handle().as_fd(), off.as_fd()];
+        let waited = poll::wait_readable(fds, Some(limit.remaining()));
+        let ended = matches!(waited, Ok([true, _]));
         if !ended {
             Command::kill_group(&child);
         }

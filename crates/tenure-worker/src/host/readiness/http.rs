@@ -5,7 +5,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::os::fd::AsFd;
 
 use tenure_core::deadline::Deadline;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::wake::Waker;
 
 use super::check::{Check, CheckResult, CheckTarget};
@@ -67,14 +67,11 @@ fn get(address: SocketAddr, path: &str, limit: &Deadline, off: &Waker) -> Result
 }
 
 fn await_answer(stream: &TcpStream, limit: &Deadline, off: &Waker) -> Result<(), &'static str> {
-    let mut interests =
-        [Interest::new(stream.as_fd(), Readiness::Read), Interest::new(off.as_fd(), Readiness::Read)];
-    let ready =
-        poll::wait(&mut interests, Some(limit.remaining())).map_err(|_| "it could not be waited for")?;
-    match interests {
-        [_, off] if off.ready() => Err("the check was called off"),
-        _ if ready == 0 => Err("no answer in time"),
-        _ => Ok(()),
+    match poll::wait_readable([stream.as_fd(), off.as_fd()], Some(limit.remaining())) {
+        Ok([_, true]) => Err("the check was called off"),
+        Ok([true, false]) => Ok(()),
+        Ok([false, false]) => Err("no answer in time"),
+        Err(_) => Err("it could not be waited for"),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Asking a check again and again, off the host's own thread.
 //!
-//! Each inquiry has a short-lived thread that can be called off at any moment, so neither a program that does not answer nor a
-//! slow command ever holds up the host.
+//! Each inquiry has a short-lived thread that can be called off at any moment, so neither a program that does not
+//! answer nor a slow command ever holds up the host.
 
 use std::io;
 use std::sync::Arc;
@@ -10,20 +10,20 @@ use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
 use tenure_sys::discard::best_effort;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::wake::Waker;
 
 use super::check::{Check, CheckResult};
 
-/// First wait before a program that is not ready is asked again. The kernel wakes nobody when a port begins to listen, so
-/// this is asked anew: soon at first, for servers that boot within milliseconds, and twice as late each time.
+/// First wait before a program that is not ready is asked again. The kernel wakes nobody when a port begins to listen,
+/// so this is asked anew: soon at first, for servers that boot within milliseconds, and twice as late each time.
 const FIRST_RETRY: Duration = Duration::from_millis(2);
 
 /// Longest wait between two questions: a quarter of a second of delay is seen by nobody who waited for seconds.
 const LONGEST_RETRY: Duration = Duration::from_millis(250);
 
-/// Longest wait for one answer about readiness. A request to an inherited listener waits in the kernel's queue until the
-/// program accepts, so this is generous; it only matters where a program has swallowed a request of its own boot.
+/// Longest wait for one answer about readiness. A request to an inherited listener waits in the kernel's queue until
+/// the program accepts, so this is generous; it only matters where a program has swallowed a request of its own boot.
 const READY_ANSWER: Duration = Duration::from_secs(10);
 
 /// Stack of a checking thread; answers are kept on the heap.
@@ -131,5 +131,5 @@ impl Drop for Inquiry {
 /// Waits in the kernel for being called off.
 fn called_off_within(off: &Waker, limit: Duration) -> bool {
     // A wait that fails would be repeated for ever: stop instead.
-    poll::wait(&mut [Interest::new(off.as_fd(), Readiness::Read)], Some(limit)).is_ok_and(|ready| ready > 0)
+    matches!(poll::wait_readable([off.as_fd()], Some(limit)), Ok([true]))
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 use super::check::{Check, CheckTarget};
 use super::line_search::LineSearch;
 
-/// One kind of readiness: how a host learns that its program serves. Each kind works in one way, and leaves the methods of the
-/// others as they are.
+/// One kind of readiness: how a host learns that its program serves. Each kind works in one way, and leaves the methods
+/// of the others as they are.
 pub(in crate::host) trait ReadinessKind {
     /// A check that is asked until it passes.
     fn check(&self, _program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {

@@ -1,8 +1,8 @@
 //! `notify`: the socket of `sd_notify(3)`, to which a program sends that it is ready, its version, and how it is.
 //!
 //! It is a file in the scope's directory, which only our user can enter: whoever can write to it may as well signal the
-//! program. It is removed with its owner. One that a dead host left is removed by the next host, and at the end of a host
-//! beside which that one died.
+//! program. It is removed with its owner. One that a dead host left is removed by the next host, and at the end of a
+//! host beside which that one died.
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
@@ -55,8 +55,8 @@ impl ReadinessKind for NotifySocket {
 }
 
 impl NotifySocket {
-    /// Binds the socket of this generation. Only for a holder of the lease: a worker that makes room for another one keeps
-    /// its own.
+    /// Binds the socket of this generation. Only for a holder of the lease: a worker that makes room for another one
+    /// keeps its own.
     pub(super) fn bind(state: &StateDir, generation: u64) -> io::Result<Self> {
         remove_dead(state)?;
         let name = format!("{NAME}{generation}");

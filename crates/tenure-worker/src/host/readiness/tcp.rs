@@ -10,8 +10,8 @@ use tenure_sys::wake::Waker;
 use super::check::{Check, CheckResult, CheckTarget};
 use super::kind::{CheckedProgram, ReadinessKind};
 
-/// Longest wait for a connection. On one machine it is made or refused at once; a queue that is full for this long belongs
-/// to a program that does not accept.
+/// Longest wait for a connection. On one machine it is made or refused at once; a queue that is full for this long
+/// belongs to a program that does not accept.
 const CONNECT: Duration = Duration::from_secs(1);
 
 pub(super) struct Tcp;

@@ -1,4 +1,5 @@
-//! What passes between a host and its shim over their link. Both are the same executable, so the form is free to change.
+//! What passes between a host and its shim over their link. Both are the same executable, so the form is free to
+//! change.
 
 use std::path::PathBuf;
 
@@ -7,8 +8,8 @@ use tenure_core::spec::StopPolicy;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ExitStatus;
 
-/// Longest message on the link, in bytes. The kernel bounds a message by the socket's buffer, 208 KiB unless the machine
-/// says otherwise; an environment beyond that is refused when it is sent.
+/// Longest message on the link, in bytes. The kernel bounds a message by the socket's buffer, 208 KiB unless the
+/// machine says otherwise; an environment beyond that is refused when it is sent.
 pub const LONGEST_MESSAGE: usize = 256 * 1024;
 
 /// From the host.

@@ -1,11 +1,11 @@
 //! The end of a program's tree, in three steps: ask the program, ask the rest, kill what is left.
 //!
-//! The grace is the tree's: where the program ends at once and leaves the one that serves behind (a shell, `npm start`), the
-//! rest has what is left of it. A program that is still there after half of its grace may be a wrapper that keeps the signal
-//! to itself: the rest is asked then. Nobody is signalled by number. A descendant is listed, its handle opened, and it is listed
-//! again: if the handle's process still lives then, it is the one that was listed. Whether the end has come is not decided
-//! here but by the kernel, when the shim has no child any more: every orphan of the tree becomes its child, so the steps are
-//! repeated for as long as children end and others appear in their place.
+//! The grace is the tree's: where the program ends at once and leaves the one that serves behind (a shell, `npm
+//! start`), the rest has what is left of it. A program that is still there after half of its grace may be a wrapper
+//! that keeps the signal to itself: the rest is asked then. Nobody is signalled by number. A descendant is listed, its
+//! handle opened, and it is listed again: if the handle's process still lives then, it is the one that was listed.
+//! Whether the end has come is not decided here but by the kernel, when the shim has no child any more: every orphan of
+//! the tree becomes its child, so the steps are repeated for as long as children end and others appear in their place.
 
 use std::time::Duration;
 
@@ -102,8 +102,8 @@ impl TreeEnd {
     }
 }
 
-/// The descendants of this process that belong to its program. A worker of another scope that was started from inside the
-/// program is nobody's child, but a subreaper inherits it: it and what lives below it are left alone.
+/// The descendants of this process that belong to its program. A worker of another scope that was started from inside
+/// the program is nobody's child, but a subreaper inherits it: it and what lives below it are left alone.
 pub(super) fn family() -> Vec<u32> {
     let mut family = tree::descendants_of(std::process::id());
     if family.is_empty() {
@@ -131,8 +131,8 @@ fn descendants(except: Option<&ProcessHandle>) -> Vec<ProcessHandle> {
     handles.into_iter().filter(|handle| still.contains(&handle.pid())).collect()
 }
 
-/// Of one that could be signalled and had not ended by itself. One that cannot be signalled stays, and the lock that it holds
-/// says so.
+/// Of one that could be signalled and had not ended by itself. One that cannot be signalled stays, and the lock that it
+/// holds says so.
 fn kill(handle: &ProcessHandle) -> Option<Killed> {
     let (pid, command) = (handle.pid(), process::command_line(handle.pid()).unwrap_or_default());
     let sent = matches!(handle.signal(Signal::Kill), Ok(Delivery::Sent));

@@ -1,9 +1,9 @@
 //! Which peer is disconnected when a newcomer finds no place.
 //!
-//! Pure. A newcomer is never left in the queue for want of room, since nobody can tell that from a worker that is stuck. What
-//! is closed is what its owner misses least: a connection on which nothing is going on, then one that has asked half a question
-//! or does not read its answers, then one that waits for something and can come back and wait again. One that has just come,
-//! or has just got an answer, is about to ask.
+//! Pure. A newcomer is never left in the queue for want of room, since nobody can tell that from a worker that is
+//! stuck. What is closed is what its owner misses least: a connection on which nothing is going on, then one that has
+//! asked half a question or does not read its answers, then one that waits for something and can come back and wait
+//! again. One that has just come, or has just got an answer, is about to ask.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ const ABOUT_TO_ASK: Duration = Duration::from_secs(1);
 /// What closing a peer costs, cheapest first; among equals the one that has been still for longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
-    manner: CrowdState,
+    state: CrowdState,
     still_since: Duration,
 }
 
@@ -32,11 +32,11 @@ pub(super) enum CrowdState {
 }
 
 impl Cost {
-    /// The cost of a peer that is in this manner since `still_since`.
-    pub(super) fn of(manner: CrowdState, still_since: Duration, now: Duration) -> Self {
+    /// The cost of a peer that is in this state since `still_since`.
+    pub(super) fn of(state: CrowdState, still_since: Duration, now: Duration) -> Self {
         let is_fresh = now.saturating_sub(still_since) < ABOUT_TO_ASK;
-        let manner = if manner == CrowdState::Idle && is_fresh { CrowdState::Fresh } else { manner };
-        Self { manner, still_since }
+        let state = if state == CrowdState::Idle && is_fresh { CrowdState::Fresh } else { state };
+        Self { state, still_since }
     }
 }
 
@@ -60,8 +60,8 @@ mod tests {
 
     const NOW: Duration = Duration::from_secs(100);
 
-    fn cost(manner: CrowdState, seconds_ago: u64) -> Cost {
-        Cost::of(manner, NOW.saturating_sub(Duration::from_secs(seconds_ago)), NOW)
+    fn cost(state: CrowdState, seconds_ago: u64) -> Cost {
+        Cost::of(state, NOW.saturating_sub(Duration::from_secs(seconds_ago)), NOW)
     }
 
     #[test]

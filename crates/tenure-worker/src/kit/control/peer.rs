@@ -1,7 +1,7 @@
 //! One connection to the control thread: bytes in, requests out, answers back, and never a blocking call.
 //!
-//! Limits bound what a hostile or stuck peer can cost: the length of a request, the time for an incomplete one, the time
-//! for taking an answer. A peer that breaks one is closed. Knows nothing of what requests mean.
+//! Limits bound what a hostile or stuck peer can cost: the length of a request, the time for an incomplete one, the
+//! time for taking an answer. A peer that breaks one is closed. Knows nothing of what requests mean.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::os::fd::{AsFd, BorrowedFd};
@@ -97,14 +97,14 @@ impl Peer {
 
     /// What it costs to close this peer for another.
     pub(super) fn cost(&self, now: Duration) -> Cost {
-        let manner = if self.waiting.is_some() {
+        let state = if self.waiting.is_some() {
             CrowdState::Waiting
         } else if !self.inbox.is_empty() || !self.outbox.is_empty() {
             CrowdState::Stuck
         } else {
             CrowdState::Idle
         };
-        Cost::of(manner, self.last_heard, now)
+        Cost::of(state, self.last_heard, now)
     }
 
     /// Whether it has made a whole request before.
