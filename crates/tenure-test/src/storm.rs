@@ -9,7 +9,6 @@
 pub mod blow;
 pub mod campaign;
 pub mod cause;
-pub mod dice;
 mod disk;
 mod hand;
 pub mod history;

@@ -15,8 +15,8 @@ use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch};
 use tenure_sys::watch::Watch;
 
-use crate::meeting::PATIENCE;
-use crate::sandbox::Sandbox;
+use crate::fixtures::limits::PATIENCE;
+use crate::fixtures::sandbox::Sandbox;
 
 use super::figure::{Row, difference, median, show};
 use super::warm::timed;
@@ -99,7 +99,7 @@ fn kill(sandbox: &Sandbox, killed: &[&str]) {
     }
 }
 
-fn ensure(sandbox: &Sandbox) -> crate::sandbox::Output {
+fn ensure(sandbox: &Sandbox) -> crate::fixtures::call::Output {
     sandbox.tenure(["ensure", "one", "--json"]).run().expect(0)
 }
 

@@ -2,7 +2,8 @@
 
 use std::path::Path;
 
-use crate::sandbox::{Call, Sandbox};
+use crate::fixtures::call::Call;
+use crate::fixtures::sandbox::Sandbox;
 
 use super::figure::{Row, median, ratio, show};
 use super::warm::timed;
@@ -36,5 +37,5 @@ pub fn row(sandbox: &Sandbox, size: usize, runs: usize) -> Row {
 /// Starts `size` calls, waits for all, counts those that did not end with 0.
 fn all<'sandbox>(size: usize, call: impl Fn() -> Call<'sandbox>) -> usize {
     let running: Vec<_> = (0..size).map(|_| call().start()).collect();
-    running.into_iter().map(crate::sandbox::Running::wait).filter(|output| output.code() != 0).count()
+    running.into_iter().map(crate::fixtures::call::Running::wait).filter(|output| output.code() != 0).count()
 }

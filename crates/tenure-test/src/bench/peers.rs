@@ -2,8 +2,8 @@
 
 use tenure_core::deadline::monotonic;
 
-use crate::peers::{self, Crowd, KINDS};
-use crate::sandbox::Sandbox;
+use crate::fixtures::peers::{self, Crowd, KINDS};
+use crate::fixtures::sandbox::Sandbox;
 
 use super::figure::{self, Row};
 

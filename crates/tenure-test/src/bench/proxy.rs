@@ -11,7 +11,8 @@ use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
 use tenure_worker::host::readiness::{CheckResult, CheckTarget, Inquiry, TcpCheck};
 
-use crate::sandbox::{Call, Running, Sandbox};
+use crate::fixtures::call::{Call, Running};
+use crate::fixtures::sandbox::Sandbox;
 
 use super::figure::Row;
 

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
 
+use crate::fixtures::oracle::Line;
 use crate::load::subject::Subject;
 use crate::load::{Clients, Load};
-use crate::oracle::Line;
 
 use super::figure::{Row, difference, median, show};
 use super::idle::pass;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 
-use crate::sandbox::Sandbox;
+use crate::fixtures::sandbox::Sandbox;
 
 use super::figure::{Row, difference, median, ratio, show};
 use super::warm::timed;

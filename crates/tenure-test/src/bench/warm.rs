@@ -7,7 +7,7 @@ use std::time::Duration;
 use tenure_core::deadline::monotonic;
 use tenure_core::{Request, Spec};
 
-use crate::sandbox::Sandbox;
+use crate::fixtures::sandbox::Sandbox;
 
 use super::figure::{Row, difference, median, ratio, show};
 

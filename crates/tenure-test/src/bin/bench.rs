@@ -7,7 +7,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenure_test::bench::{cold, figure, herd, idle, peers, proxy, takeover, versions, warm};
-use tenure_test::sandbox::Sandbox;
+use tenure_test::fixtures::sandbox::Sandbox;
 
 /// What the proxy's rows take.
 const FULL: proxy::Effort = proxy::Effort { runs: 9, span: Duration::from_secs(3) };

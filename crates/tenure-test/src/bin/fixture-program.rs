@@ -24,7 +24,7 @@ use std::process::ExitCode;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch};
-use tenure_test::oracle::Oracle;
+use tenure_test::fixtures::oracle::Oracle;
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().collect();

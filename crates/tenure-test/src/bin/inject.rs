@@ -5,13 +5,14 @@ use std::error::Error;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tenure_test::fixtures::system;
 use tenure_test::inject::fault::{self, Course, Kind, Road, Who};
 use tenure_test::inject::report::{self, Report, Struck};
 use tenure_test::inject::run::{self, Known, Pace};
 use tenure_test::inject::trial::Tools;
+use tenure_test::page;
 use tenure_test::record::{self, Line, Record, RecordError};
 use tenure_test::words::{self, Kept};
-use tenure_test::{page, usual};
 
 /// One system call at a time fails or kills its process; then the scope must serve or heal
 #[derive(Parser)]
@@ -73,7 +74,7 @@ fn strike_all(
 ) -> Result<(), Box<dyn Error>> {
     let own = std::env::current_exe()?;
     let beside = |name: &str| own.with_file_name(name).display().to_string();
-    let strace = usual::tool("strace").ok_or("faults are injected by `strace`, which is not installed")?;
+    let strace = system::tool("strace").ok_or("faults are injected by `strace`, which is not installed")?;
     let tools = Tools { tenure: beside("tenure-faulted"), program: beside("fixture-program"), strace };
     let pace = Pace { first: words.first.max(1), step: words.step, last: words.last };
     let kinds = chosen(&words.kind, &fault::kinds());

@@ -9,13 +9,14 @@ use std::os::unix::process::CommandExt as _;
 use std::process::{Command, ExitCode};
 
 use clap::Parser;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system;
+use tenure_test::page;
 use tenure_test::record::{self, Record, RecordError};
-use tenure_test::sandbox::Sandbox;
 use tenure_test::storm::campaign::{self, Campaign};
 use tenure_test::storm::trial::{self, Plan};
 use tenure_test::storm::verdict::Verdict;
 use tenure_test::words::{self, Kept};
-use tenure_test::{page, usual};
 
 /// Set in the process that has a mount namespace of its own.
 const PRIVATE: &str = "STORM_HAS_MOUNTS";
@@ -124,7 +125,7 @@ fn plan(words: &Words) -> Plan {
 
 /// Whether this process may have mounts that nobody else sees.
 fn mounts_are_permitted(tenure: &str) -> bool {
-    let Some(unshare) = usual::tool("unshare").filter(|_| usual::is_root()) else { return false };
+    let Some(unshare) = system::tool("unshare").filter(|_| system::is_root()) else { return false };
     let sandbox = Sandbox::new(tenure);
     sandbox.command(&unshare, ["-m", "--propagation", "private", "true"]).run().code() == 0
 }

@@ -8,10 +8,11 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::process::Signal;
 use tenure_sys::tree::Marked;
 
+use crate::fixtures::call::{Call, Output};
+use crate::fixtures::limits::PATIENCE;
+use crate::fixtures::oracle::Oracle;
+use crate::fixtures::sandbox::Sandbox;
 use crate::inject::fault::{Course, Fault, Kind, Road, Who};
-use crate::meeting::PATIENCE;
-use crate::oracle::Oracle;
-use crate::sandbox::{Call, Output, Sandbox};
 
 /// Where the executables are.
 #[derive(Debug, Clone)]

@@ -7,8 +7,9 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use crate::ask;
-use crate::sandbox::{Call, Output, Sandbox};
+use crate::fixtures::ask;
+use crate::fixtures::call::{Call, Output};
+use crate::fixtures::sandbox::Sandbox;
 
 use super::{Clients, Generator, Load};
 

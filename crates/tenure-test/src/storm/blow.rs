@@ -3,7 +3,7 @@
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::tree::Marked;
 
-use super::dice::Dice;
+use crate::fixtures::dice::Dice;
 
 /// One blow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -6,8 +6,8 @@ use std::fs::{self, File};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
-use crate::sandbox::Sandbox;
-use crate::usual;
+use crate::fixtures::sandbox::Sandbox;
+use crate::fixtures::system;
 
 /// Enough for the records, logs and events of a trial, and filled in a moment.
 const SIZE: &str = "size=2m,mode=700";
@@ -22,7 +22,7 @@ pub(super) struct Disk {
 impl Disk {
     /// Mounts one where the sandbox keeps its state; `None` where that is not permitted.
     pub(super) fn mount(sandbox: &Sandbox) -> Option<Self> {
-        let mount = usual::tool("mount")?;
+        let mount = system::tool("mount")?;
         let root = sandbox.state_root();
         let words = ["-t", "tmpfs", "-o", SIZE, "none"].map(str::to_owned);
         let words = words.into_iter().chain([root.display().to_string()]);
@@ -49,7 +49,7 @@ impl Disk {
 
     /// Takes it away, with all that is on it. What still uses it keeps it until it ends.
     pub(super) fn unmount(self, sandbox: &Sandbox) {
-        if let Some(umount) = usual::tool("umount") {
+        if let Some(umount) = system::tool("umount") {
             drop(sandbox.command(&umount, [Path::new("-l"), self.root.as_path()]).run());
         }
     }

@@ -10,14 +10,15 @@ use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::tree::{self, Marked};
 
-use crate::sandbox::{Call, Output, Running, Sandbox};
+use crate::fixtures::call::{Call, Output, Running};
+use crate::fixtures::sandbox::Sandbox;
 
 use super::blow::{Blow, Part, pick, strike};
 use super::cause::{Caller, Causes, Span, close};
-use super::dice::Dice;
 use super::disk::Disk;
 use super::shape::Shape;
 use super::verdict::{Verdict, Wrong};
+use crate::fixtures::dice::Dice;
 
 /// What a trial is made of.
 #[derive(Debug, Clone)]

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-use super::dice::Dice;
+use crate::fixtures::dice::Dice;
 
 /// Who listens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use tenure_core::store::event::Event;
 
-use crate::sandbox::Output;
+use crate::fixtures::call::Output;
 
 use super::cause::{self, Span};
 use super::hand::{self, Ended, Trial, name};

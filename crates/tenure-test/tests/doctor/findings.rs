@@ -10,14 +10,13 @@ use std::path::{Path, PathBuf};
 use tenure_core::fault::Point;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket::SockDiag;
-use tenure_test::kept::freeze;
-use tenure_test::sandbox::{Call, Output, Sandbox};
-use tenure_test::usual::{
-    Binaries, NOBODY, as_user, can_unshare, describe, ensure, give_away, is_root, shell, started, stop, tool,
-};
+use tenure_test::fixtures::call::{Call, Output};
+use tenure_test::fixtures::processes::freeze;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{NOBODY, as_user, can_unshare, give_away, is_root, shell, tool};
+use tenure_test::fixtures::worker::{describe, ensure, started, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 fn doctor(sandbox: &Sandbox) -> Output {
     sandbox.tenure(["doctor", "w", "--json"]).run()

@@ -5,13 +5,14 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use tenure_sys::process::ProcessHandle;
-use tenure_test::kept::{freeze, kill};
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, NOBODY, ensure, give_away, is_root, started, status, stop};
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes::{freeze, kill};
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{NOBODY, give_away, is_root};
+use tenure_test::fixtures::worker::{ensure, started, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 fn doctor(sandbox: &Sandbox) -> Output {
     sandbox.tenure(["doctor", "w", "--json"]).run()
@@ -157,10 +158,14 @@ fn a_damaged_ledger_is_moved_aside_and_the_generation_goes_on() {
     assert_eq!(names(&doctor(&sandbox).expect(7)), ["record-damaged"]);
     let said = done(&fix(&sandbox).expect(0));
     assert!(said[0].contains("the next generation is 3"), "{said:?}");
-    let kept = fs::read_dir(sandbox.scope("w"))
+    let fixture = fs::read_dir(sandbox.scope("w"))
         .expect("ours")
         .filter_map(|entry| entry.ok()?.file_name().into_string().ok());
-    assert_eq!(kept.filter(|name| name.starts_with("ledger.json.damaged-")).count(), 1, "nothing is deleted");
+    assert_eq!(
+        fixture.filter(|name| name.starts_with("ledger.json.damaged-")).count(),
+        1,
+        "nothing is deleted"
+    );
     assert_eq!(ensure(&sandbox).run().expect(0).json()["generation"], 3);
     stop(&sandbox).expect(0);
 }

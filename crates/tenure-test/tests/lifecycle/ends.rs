@@ -7,12 +7,15 @@ use tenure_core::store::event::What;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::spawn::{self, Launch};
-use tenure_test::kept::{self, Kept};
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::{Output, Running};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::call::{Output, Running};
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
+
+const PROGRAM: &str = BINARIES.program;
 
 fn ended(process: &ProcessHandle) -> bool {
     process.wait_ended(Some(PATIENCE)).expect("it can be waited for")
@@ -22,8 +25,8 @@ fn ended(process: &ProcessHandle) -> bool {
 struct Innocent(Option<Running>);
 
 impl Innocent {
-    fn of(kept: &Kept) -> Self {
-        Self(Some(kept.sandbox.command(std::path::Path::new("/bin/sleep"), ["1000"]).start()))
+    fn of(fixture: &Fixture) -> Self {
+        Self(Some(fixture.sandbox.command(std::path::Path::new("/bin/sleep"), ["1000"]).start()))
     }
 
     fn running(&self) -> &Running {
@@ -57,22 +60,22 @@ impl Drop for Innocent {
 }
 
 /// Host, program and escapee of the worker that serves.
-fn everybody(kept: &Kept) -> Vec<ProcessHandle> {
-    let status = kept.status().expect(0);
-    let lines = kept.sandbox.oracle().lines();
+fn everybody(fixture: &Fixture) -> Vec<ProcessHandle> {
+    let status = fixture.status().expect(0);
+    let lines = fixture.sandbox.oracle().lines();
     let escapee = lines.iter().find(|line| line.what == "escapee").expect("the program has one");
     let escapee = ProcessHandle::open(escapee.detail.parse().expect("a pid")).expect("it lives");
-    vec![kept::host(&status), kept::program(&status), escapee]
+    vec![processes::host(&status), processes::program(&status), escapee]
 }
 
 #[test]
 fn the_whole_tree_is_gone_escapees_included() {
-    let kept = Kept::with(TENURE, PROGRAM, &["escapee"]);
-    kept.ensure().run().expect(0);
-    let everybody = everybody(&kept);
-    let oracle = kept.sandbox.oracle();
+    let fixture = Fixture::with(BINARIES, &["escapee"]);
+    fixture.ensure().run().expect(0);
+    let everybody = everybody(&fixture);
+    let oracle = fixture.sandbox.oracle();
     assert!(oracle.is_held("program") && everybody.iter().all(|process| !process.has_ended()));
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
     assert!(everybody.iter().all(ProcessHandle::has_ended), "stop returns when all of it is gone");
     assert!(!oracle.is_held("program") && !oracle.is_held("escapee"));
 }
@@ -80,146 +83,150 @@ fn the_whole_tree_is_gone_escapees_included() {
 #[test]
 fn death_is_proved() {
     // Neither the program nor what escaped it listens to TERM.
-    let kept = Kept::new(TENURE, PROGRAM);
-    kept.offer("1.0.0").words(&["deaf", "escapee"]).line("stop = { grace = \"100ms\" }").write();
-    kept.ensure().run().expect(0);
-    let everybody = everybody(&kept);
-    kept.stop().run().expect(0);
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").words(&["deaf", "escapee"]).line("stop = { grace = \"100ms\" }").write();
+    fixture.ensure().run().expect(0);
+    let everybody = everybody(&fixture);
+    fixture.stop().run().expect(0);
     assert!(everybody.iter().all(ProcessHandle::has_ended), "a signal that was sent is no proof");
-    let oracle = kept.sandbox.oracle();
+    let oracle = fixture.sandbox.oracle();
     assert!(!oracle.is_held("program") && !oracle.is_held("escapee"));
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_stop_that_kills_says_so() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    let host = kept::host(&kept.ensure().run().expect(0));
-    kept::freeze(&host);
-    let stopped = kept.stop().run().expect(0);
+    let fixture = Fixture::with(BINARIES, &[]);
+    let host = processes::host(&fixture.ensure().run().expect(0));
+    processes::freeze(&host);
+    let stopped = fixture.stop().run().expect(0);
     assert_eq!((&stopped.json()["ending"], &stopped.json()["signal"]), (&"forced".into(), &"KILL".into()));
     assert!(host.has_ended());
-    assert!(!kept.sandbox.oracle().is_held("program"));
+    assert!(!fixture.sandbox.oracle().is_held("program"));
 }
 
 #[test]
 fn a_server_behind_a_wrapper_that_keeps_the_signal_to_itself_is_asked_in_time() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let oracle = kept.sandbox.oracle().directory().display().to_string();
-    let meeting = kept.sandbox.meeting("there");
-    let there = kept.sandbox.path().join("there").display().to_string();
+    let fixture = Fixture::new(BINARIES);
+    let oracle = fixture.sandbox.oracle().directory().display().to_string();
+    let meeting = fixture.sandbox.meeting("there");
+    let there = fixture.sandbox.path().join("there").display().to_string();
     let line = format!("trap : TERM; {PROGRAM} {oracle} 1.0.0 meet={there} & wait $!; wait $!");
     let command = format!("command = {:?}", ["/bin/sh", "-c", &line]);
-    kept.offer("1.0.0").listen(None).line(&command).line("stop = { grace = \"2s\" }").write();
-    kept.ensure().run().expect(0);
+    fixture.offer("1.0.0").listen(None).line(&command).line("stop = { grace = \"2s\" }").write();
+    fixture.ensure().run().expect(0);
     meeting.meet().release();
-    kept.stop().run().expect(0);
-    assert_eq!(kept.count(What::Killed), 0, "{:?}", kept.events());
-    assert!(!kept.sandbox.oracle().is_held("program"));
+    fixture.stop().run().expect(0);
+    assert_eq!(fixture.count(What::Killed), 0, "{:?}", fixture.events());
+    assert!(!fixture.sandbox.oracle().is_held("program"));
 }
 
 #[test]
 fn a_program_that_ignores_its_end_is_killed_when_its_grace_is_over_and_its_child_has_time_after_that() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let pipe = kept.sandbox.path().join("pipe").display().to_string();
+    let fixture = Fixture::new(BINARIES);
+    let pipe = fixture.sandbox.path().join("pipe").display().to_string();
     // The child ends when the program is gone, and for nothing else that is polite.
     let line = format!(
         "trap : TERM; mkfifo {pipe}; (trap '' TERM; exec cat <{pipe}) & exec 3>{pipe}; while :; do wait; done"
     );
     let command = format!("command = {:?}", ["/bin/sh", "-c", &line]);
-    kept.offer("1.0.0").listen(None).line(&command).line("stop = { grace = \"500ms\" }").write();
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
-    let killed: Vec<String> =
-        kept.events().into_iter().filter(|event| event.what == What::Killed).map(|event| event.why).collect();
+    fixture.offer("1.0.0").listen(None).line(&command).line("stop = { grace = \"500ms\" }").write();
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
+    let killed: Vec<String> = fixture
+        .events()
+        .into_iter()
+        .filter(|event| event.what == What::Killed)
+        .map(|event| event.why)
+        .collect();
     assert!(killed.len() == 1 && killed[0].starts_with("/bin/sh"), "{killed:?}");
 }
 
 #[test]
 fn a_restart_takes_over_from_a_worker_that_is_silent_for_a_moment() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    kept.offer("1.0.0").write();
-    kept.ensure().run().expect(0);
-    let host = kept::host(&kept.status().expect(0));
-    kept::freeze(&host);
-    let restart = kept.restart().start();
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").write();
+    fixture.ensure().run().expect(0);
+    let host = processes::host(&fixture.status().expect(0));
+    processes::freeze(&host);
+    let restart = fixture.restart().start();
     // Each of these gives a silent worker half a second.
     for _ in 0..2 {
-        assert_eq!(kept.status().json()["app"], serde_json::Value::Null);
+        assert_eq!(fixture.status().json()["app"], serde_json::Value::Null);
     }
     host.signal(Signal::Cont).expect("ours");
     let restarted = restart.wait().expect(0);
     assert_eq!(restarted.json()["manner"], "taken-over", "{}", restarted.stdout);
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_restart_says_of_a_silent_worker_that_it_was_ended() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    let host = kept::host(&kept.ensure().run().expect(0));
-    kept::freeze(&host);
-    let restarted = kept.restart().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0).json();
+    let fixture = Fixture::with(BINARIES, &[]);
+    let host = processes::host(&fixture.ensure().run().expect(0));
+    processes::freeze(&host);
+    let restarted = fixture.restart().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0).json();
     assert!(host.has_ended());
     assert_eq!((&restarted["state"], &restarted["manner"]), (&"replaced".into(), &"stopped-first".into()));
     assert_eq!(restarted["why"], "it does not answer");
-    kept.stop().run().expect(0);
-    let restarted = kept.restart().run().expect(0).json();
+    fixture.stop().run().expect(0);
+    let restarted = fixture.restart().run().expect(0).json();
     assert_eq!((&restarted["state"], &restarted["manner"]), (&"started".into(), &"none-ran".into()));
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn wedged_is_told_apart_and_replaced_by_verified_kill_once() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    let first = kept.ensure().run().expect(0);
-    let host = kept::host(&first);
-    kept.settled();
-    kept::freeze(&host);
-    let status = kept.status().expect(7);
+    let fixture = Fixture::with(BINARIES, &[]);
+    let first = fixture.ensure().run().expect(0);
+    let host = processes::host(&first);
+    fixture.settled();
+    processes::freeze(&host);
+    let status = fixture.status().expect(7);
     assert_eq!(status.state(), "wedged");
     assert!(status.json()["reason"].as_str().unwrap_or_default().contains(&host.pid().to_string()));
 
     let crowd: Vec<Running> =
-        (0..10).map(|_| kept.ensure().env("TENURE_WEDGED_AFTER", "300ms").start()).collect();
+        (0..10).map(|_| fixture.ensure().env("TENURE_WEDGED_AFTER", "300ms").start()).collect();
     let answers: Vec<Output> = crowd.into_iter().map(|running| running.wait().expect(0)).collect();
     assert!(host.has_ended());
-    assert!(answers.iter().all(|answer| kept::pid(answer) == kept::pid(&answers[0])));
-    assert_eq!(kept.count(What::EndedWedged), 1, "{}", kept.sandbox.story());
-    assert_eq!((kept.sandbox.oracle().count("start"), kept.sandbox.oracle().count("double")), (2, 0));
-    kept.stop().run().expect(0);
+    assert!(answers.iter().all(|answer| answer::pid(answer) == answer::pid(&answers[0])));
+    assert_eq!(fixture.count(What::EndedWedged), 1, "{}", fixture.sandbox.story());
+    assert_eq!((fixture.sandbox.oracle().count("start"), fixture.sandbox.oracle().count("double")), (2, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn nobody_is_signalled_without_a_verified_handle() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
-    let innocent = Innocent::of(&kept);
+    let fixture = Fixture::with(BINARIES, &[]);
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
+    let innocent = Innocent::of(&fixture);
     let own = innocent.identity();
     let other_start = Identity { start: own.start + 1, inode: None, ..own.clone() };
     let other_inode = Identity { inode: own.inode.map(|inode| inode + 1), ..own.clone() };
     // Before 6.9 there is no inode to tell them apart by.
     let strangers = [Some(other_start), own.inode.map(|_| other_inode)];
     for stranger in strangers.into_iter().flatten() {
-        kept.forge(|ledger| {
+        fixture.forge(|ledger| {
             ledger.lineage = vec![stranger.clone()];
             if let Some(program) = &mut ledger.program {
                 program.shim = Some(stranger.clone());
                 program.identity = Some(stranger.clone());
             }
         });
-        kept.ensure().run().expect(0);
-        kept.restart().run().expect(0);
-        kept.stop().run().expect(0);
+        fixture.ensure().run().expect(0);
+        fixture.restart().run().expect(0);
+        fixture.stop().run().expect(0);
     }
     innocent.spared();
 }
 
 #[test]
 fn identity_has_no_wall_clock_in_it() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    let host = kept::pid(&kept.ensure().run().expect(0));
-    let text = std::fs::read_to_string(kept.state().join("ledger.json")).expect("there is one");
+    let fixture = Fixture::with(BINARIES, &[]);
+    let host = answer::pid(&fixture.ensure().run().expect(0));
+    let text = std::fs::read_to_string(fixture.state().join("ledger.json")).expect("there is one");
     let ledger: serde_json::Value = serde_json::from_str(&text).expect("JSON");
     let recorded = ledger["lineage"][0].as_object().expect("the host");
     let mut keys: Vec<&str> = recorded.keys().map(String::as_str).collect();
@@ -230,79 +237,81 @@ fn identity_has_no_wall_clock_in_it() {
     let ticks =
         stat.rsplit(')').next().and_then(|after| after.split_whitespace().nth(19)?.parse::<u64>().ok());
     assert_eq!(recorded["start"].as_u64(), ticks);
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_wedged_worker_is_ended_and_not_whom_the_ledger_names() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    let host = kept::host(&kept.ensure().run().expect(0));
-    kept.settled();
-    let innocent = Innocent::of(&kept);
+    let fixture = Fixture::with(BINARIES, &[]);
+    let host = processes::host(&fixture.ensure().run().expect(0));
+    fixture.settled();
+    let innocent = Innocent::of(&fixture);
     let stranger = innocent.of_another_start();
-    kept.forge(|ledger| ledger.lineage = vec![stranger]);
-    kept::freeze(&host);
-    let next = kept.ensure().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0);
+    fixture.forge(|ledger| ledger.lineage = vec![stranger]);
+    processes::freeze(&host);
+    let next = fixture.ensure().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0);
     assert!(host.has_ended(), "its own mark leads to it");
-    assert_ne!(kept::pid(&next), host.pid());
+    assert_ne!(answer::pid(&next), host.pid());
     innocent.spared();
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_lock_that_no_verified_process_holds_is_named_and_nobody_is_signalled() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    kept.offer("1.0.0").line("stop = { grace = \"100ms\" }").write();
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
-    let innocent = Innocent::of(&kept);
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").line("stop = { grace = \"100ms\" }").write();
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
+    let innocent = Innocent::of(&fixture);
     let stranger = innocent.of_another_start();
-    kept.forge(|ledger| {
+    fixture.forge(|ledger| {
         let program = ledger.program.as_mut().expect("a program was recorded");
         program.shim = Some(stranger.clone());
         program.identity = Some(stranger);
     });
     // This very process stands for something of a former program that cannot be found.
-    let file = std::fs::File::options().write(true).open(kept.state().join("program")).expect("it is there");
+    let file =
+        std::fs::File::options().write(true).open(fixture.state().join("program")).expect("it is there");
     file.lock().expect("nobody else holds it");
-    let refused = kept.ensure().run().expect(1);
+    let refused = fixture.ensure().run().expect(1);
     assert_eq!(refused.state(), "survivor", "{}", refused.stdout);
-    assert!(kept::message(&refused).contains(&std::process::id().to_string()), "{}", refused.stdout);
+    assert!(answer::message(&refused).contains(&std::process::id().to_string()), "{}", refused.stdout);
     drop(file);
     innocent.spared();
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn what_has_inherited_the_lock_of_somebody_who_lives_and_is_not_ours_is_named_and_not_ended() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
-    let file = std::fs::File::options().write(true).open(kept.state().join("program")).expect("it is there");
+    let fixture = Fixture::with(BINARIES, &[]);
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
+    let file =
+        std::fs::File::options().write(true).open(fixture.state().join("program")).expect("it is there");
     file.lock().expect("nobody else holds it");
     let args = ["1000".into()];
     let launch =
         Launch { args: &args, fds: &[file.as_fd()], ..Launch::new(Path::new("/bin/sleep"), Path::new("/")) };
     let heir = spawn::child(&launch).expect("it can be started");
-    let refused = kept.ensure().run().expect(1);
+    let refused = fixture.ensure().run().expect(1);
     assert_eq!(refused.state(), "survivor", "{}", refused.stdout);
-    assert!(kept::message(&refused).contains(&heir.pid().to_string()), "{}", refused.stdout);
+    assert!(answer::message(&refused).contains(&heir.pid().to_string()), "{}", refused.stdout);
     assert!(!heir.handle().has_ended(), "it is not ours");
     heir.kill().expect("our own child");
     drop(file);
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn records_of_another_boot_are_void() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
-    let innocent = Innocent::of(&kept);
+    let fixture = Fixture::with(BINARIES, &[]);
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
+    let innocent = Innocent::of(&fixture);
     let before = Identity { boot: "11111111-2222-3333-4444-555555555555".to_owned(), ..innocent.identity() };
-    kept.forge(|ledger| {
+    fixture.forge(|ledger| {
         ledger.lineage = vec![before.clone()];
         ledger.booting_until =
             Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
@@ -311,56 +320,56 @@ fn records_of_another_boot_are_void() {
             program.identity = Some(before.clone());
         }
     });
-    assert_eq!(kept.status().expect(3).state(), "down");
-    let answer = kept.ensure().run().expect(0);
+    assert_eq!(fixture.status().expect(3).state(), "down");
+    let answer = fixture.ensure().run().expect(0);
     assert_eq!((answer.state().as_str(), answer.json()["generation"].as_u64()), ("started", Some(2)));
     innocent.spared();
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_failure_of_another_boot_suppresses_nothing() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let broken = kept.sandbox.path().join("broken");
+    let fixture = Fixture::new(BINARIES);
+    let broken = fixture.sandbox.path().join("broken");
     std::fs::write(&broken, "").expect("a sandbox takes files");
-    kept.offer("1.0.0").words(&[&format!("once={}:3", broken.display())]).write();
-    kept.ensure().run().expect(1);
-    assert_eq!(kept.ensure().run().expect(1).state(), "spawn-suppressed");
+    fixture.offer("1.0.0").words(&[&format!("once={}:3", broken.display())]).write();
+    fixture.ensure().run().expect(1);
+    assert_eq!(fixture.ensure().run().expect(1).state(), "spawn-suppressed");
     std::fs::remove_file(&broken).expect("it is there");
-    let path = kept.state().join("desired.json");
+    let path = fixture.state().join("desired.json");
     let text = std::fs::read_to_string(&path).expect("a launcher leaves one");
     let boot = tenure_sys::identity::boot_id().expect("the kernel tells it");
     std::fs::write(&path, text.replace(&boot, "11111111-2222-3333-4444-555555555555")).expect("ours");
-    assert_eq!(kept.ensure().run().expect(0).state(), "started");
-    kept.stop().run().expect(0);
+    assert_eq!(fixture.ensure().run().expect(0).state(), "started");
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn term_to_the_host_takes_the_one_shutdown_path() {
-    let kept = Kept::with(TENURE, PROGRAM, &["escapee"]);
-    kept.ensure().run().expect(0);
-    let everybody = everybody(&kept);
+    let fixture = Fixture::with(BINARIES, &["escapee"]);
+    fixture.ensure().run().expect(0);
+    let everybody = everybody(&fixture);
     everybody[0].signal(Signal::Term).expect("our own process can be signalled");
     assert!(ended(&everybody[0]));
     assert!(
         everybody.iter().all(ProcessHandle::has_ended),
         "the host leaves after everything of its program"
     );
-    assert!(kept.events().iter().any(|event| event.what == What::Draining && event.why.contains("TERM")));
-    let files = kept.files();
+    assert!(fixture.events().iter().any(|event| event.what == What::Draining && event.why.contains("TERM")));
+    let files = fixture.files();
     assert!(!files.iter().any(|name| name.starts_with("control") || name == "worker.pid"), "{files:?}");
-    assert_eq!(kept.status().expect(3).state(), "down");
+    assert_eq!(fixture.status().expect(3).state(), "down");
 }
 
 #[test]
 fn shutdown_leaves_no_file_that_start_made() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    kept.offer("1.0.0").words(&["notify"]).ready(Some("\"notify\"")).write();
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").words(&["notify"]).ready(Some("\"notify\"")).write();
     let mut after = Vec::new();
     for _ in 0..3 {
-        kept.ensure().run().expect(0);
-        kept.stop().run().expect(0);
-        after.push(kept.files());
+        fixture.ensure().run().expect(0);
+        fixture.stop().run().expect(0);
+        after.push(fixture.files());
     }
     let stays =
         ["desired.json", "events.jsonl", "gate", "identity.json", "instance", "ledger.json", "program"];

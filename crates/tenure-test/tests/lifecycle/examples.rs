@@ -4,14 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::{ask, usual};
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+use crate::BINARIES;
 
 fn example(name: &str) -> Sandbox {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples").join(name);
     for entry in fs::read_dir(&directory).expect("the example is there") {
         let path = entry.expect("it can be listed").path();
@@ -58,7 +60,7 @@ fn stop(sandbox: &Sandbox, name: &str) {
 
 #[test]
 fn a_node_server_on_an_inherited_descriptor() {
-    if usual::tool("node").is_none() {
+    if system::tool("node").is_none() {
         return;
     }
     let sandbox = example("node");
@@ -140,7 +142,7 @@ fn redis_is_ready_when_it_says_so() {
 fn an_axum_program_that_is_its_own_worker() {
     let sandbox = example("axum");
     trust(&sandbox);
-    let built = PathBuf::from(TENURE).with_file_name("example-axum");
+    let built = PathBuf::from(BINARIES.tenure).with_file_name("example-axum");
     fs::copy(&built, sandbox.work().join("example-axum")).expect("the example is built with the workspace");
     let first = ensure(&sandbox, "hello");
     assert!(ask::get(ask::address(&first), "/").expect("it serves").contains("generation=1 "));

@@ -8,9 +8,12 @@ use std::path::{Path, PathBuf};
 use tempfile::TempDir;
 use tenure_core::record::ledger::Ledger;
 use tenure_sys::process::ProcessHandle;
-use tenure_test::kept::{freeze, kill};
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{NOBODY, as_user, complaint, describe, give_away, is_root, skipped, tool};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::processes::{freeze, kill};
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{NOBODY, as_user, give_away, is_root, skipped, tool};
+use tenure_test::fixtures::worker::describe;
 
 /// Somebody else's installation: the executable where everybody can read it, and a sandbox that is his.
 struct Scene {

@@ -3,9 +3,12 @@
 use std::fs;
 
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::sandbox::{Output, Sandbox};
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::sandbox::Sandbox;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+use crate::BINARIES;
+
+const TENURE: &str = BINARIES.tenure;
 
 fn host(answer: &Output) -> ProcessHandle {
     let pid =
@@ -15,7 +18,7 @@ fn host(answer: &Output) -> ProcessHandle {
 
 #[test]
 fn a_worker_started_from_inside_another_workers_program_outlives_it() {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let nest = format!("{TENURE} ensure inner -- sleep 2000 && exec sleep 3000");
     sandbox.tenure(["ensure", "outer", "--", "sh", "-c", &nest]).run().expect(0);
     // The outer program is ready before its shell has come to the inner worker: its own call loses that race, or wins it.
@@ -28,7 +31,7 @@ fn a_worker_started_from_inside_another_workers_program_outlives_it() {
 
 #[test]
 fn a_stopped_worker_whose_socket_is_gone_is_named_by_status_and_ended_by_stop() {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let worker = host(&sandbox.tenure(["ensure", "w", "--json", "--", "sleep", "2000"]).run().expect(0));
     fs::remove_file(sandbox.scope("w").join("control.sock")).expect("the socket was there");
     let seen = sandbox.tenure(["status", "w", "--json"]).run();

@@ -5,12 +5,13 @@ use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
 use tenure_sys::process::ProcessHandle;
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{Binaries, complaint, describe, ensure, shell, started, status, stop, tool};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{shell, tool};
+use tenure_test::fixtures::worker::{describe, ensure, started, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// `w`, a program that sleeps, with these lines beside.
 fn sleeper(lines: &str) -> Sandbox {
@@ -19,7 +20,7 @@ fn sleeper(lines: &str) -> Sandbox {
     sandbox
 }
 
-fn version(call: tenure_test::sandbox::Call<'_>) -> String {
+fn version(call: tenure_test::fixtures::call::Call<'_>) -> String {
     call.run().expect(0).json()["version"].as_str().expect("a version").to_owned()
 }
 

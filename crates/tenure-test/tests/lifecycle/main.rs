@@ -1,5 +1,7 @@
 //! How workers start, run, end and are started again, whoever dies when.
 
+use tenure_test::fixtures::executables::Binaries;
+
 mod contracts;
 mod ends;
 mod examples;
@@ -14,3 +16,6 @@ mod unasked_ends;
 mod version_order;
 mod words;
 mod zombie;
+
+/// The executables under test.
+const BINARIES: Binaries<'_> = tenure_test::binaries!();

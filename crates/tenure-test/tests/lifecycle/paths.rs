@@ -6,19 +6,21 @@ use std::path::{Path, PathBuf};
 
 use tenure_core::fault::Point;
 use tenure_sys::process::Signal;
-use tenure_test::kept::{self, Kept};
-use tenure_test::meeting::PATIENCE;
-use tenure_test::{ask, sandbox};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::sandbox;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
-fn usual() -> Kept {
-    Kept::with(TENURE, PROGRAM, &[])
+fn usual() -> Fixture {
+    Fixture::with(BINARIES, &[])
 }
 
-fn socket(kept: &Kept) -> PathBuf {
-    kept.state().join("control.sock")
+fn socket(fixture: &Fixture) -> PathBuf {
+    fixture.state().join("control.sock")
 }
 
 fn inode(path: &Path) -> u64 {
@@ -27,47 +29,47 @@ fn inode(path: &Path) -> u64 {
 
 #[test]
 fn only_the_lease_holder_touches_the_path() {
-    let mut kept = usual();
-    kept.offer("0.9.0").write();
-    kept.move_program(Path::new("/no/such/program"));
-    kept.offer("2.0.0").write();
-    kept.ensure().run().expect(0);
-    let before = inode(&socket(&kept));
-    kept.ensure().run().expect(0);
-    kept.launcher("ensure", "0.9.0").run().expect(0);
-    kept.launcher("ensure", "2.0.0").run().expect(0);
-    kept.status().expect(0);
-    kept.sandbox.tenure(["list"]).run().expect(0);
-    assert_eq!(inode(&socket(&kept)), before);
-    kept.stop().run().expect(0);
+    let mut fixture = usual();
+    fixture.offer("0.9.0").write();
+    fixture.move_program(Path::new("/no/such/program"));
+    fixture.offer("2.0.0").write();
+    fixture.ensure().run().expect(0);
+    let before = inode(&socket(&fixture));
+    fixture.ensure().run().expect(0);
+    fixture.launcher("ensure", "0.9.0").run().expect(0);
+    fixture.launcher("ensure", "2.0.0").run().expect(0);
+    fixture.status().expect(0);
+    fixture.sandbox.tenure(["list"]).run().expect(0);
+    assert_eq!(inode(&socket(&fixture)), before);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_slow_workers_live_socket_is_not_touched() {
-    let kept = usual();
-    let first = kept.ensure().run().expect(0);
-    kept.settled();
-    let (slow, before) = (kept::host(&first), inode(&socket(&kept)));
-    kept::freeze(&slow);
-    let config = kept.file("1.0.0").display().to_string();
+    let fixture = usual();
+    let first = fixture.ensure().run().expect(0);
+    fixture.settled();
+    let (slow, before) = (processes::host(&first), inode(&socket(&fixture)));
+    processes::freeze(&slow);
+    let config = fixture.file("1.0.0").display().to_string();
     let words = ["ensure", "w", "--json", "--timeout", "700ms", "--config", &config];
-    let hurried = kept.sandbox.tenure(words).env("TENURE_FIRST_ANSWER", "100ms").run();
+    let hurried = fixture.sandbox.tenure(words).env("TENURE_FIRST_ANSWER", "100ms").run();
     assert_ne!(hurried.code(), 0, "{}", hurried.stdout);
-    assert_eq!(inode(&socket(&kept)), before);
+    assert_eq!(inode(&socket(&fixture)), before);
     slow.signal(Signal::Cont).expect("our own process can be continued");
-    let again = kept.ensure().run().expect(0);
-    assert_eq!((again.state().as_str(), kept::pid(&again)), ("up", slow.pid()));
-    assert_eq!((inode(&socket(&kept)), kept.sandbox.oracle().count("start")), (before, 1));
-    kept.stop().run().expect(0);
+    let again = fixture.ensure().run().expect(0);
+    assert_eq!((again.state().as_str(), answer::pid(&again)), ("up", slow.pid()));
+    assert_eq!((inode(&socket(&fixture)), fixture.sandbox.oracle().count("start")), (before, 1));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_dying_worker_never_takes_its_successors_files() {
-    let kept = usual();
-    let meeting = kept.sandbox.meeting("end");
-    let first = kept.ensure().fault(&meeting.armed(Point::ProgramEnded)).run().expect(0);
-    let dying = kept::host(&first);
-    let restart = kept.restart().start();
+    let fixture = usual();
+    let meeting = fixture.sandbox.meeting("end");
+    let first = fixture.ensure().fault(&meeting.armed(Point::ProgramEnded)).run().expect(0);
+    let dying = processes::host(&first);
+    let restart = fixture.restart().start();
     // Its program is gone and it is about to exit, while the one that took over serves.
     let met = meeting.meet();
     assert_eq!(met.pid, dying.pid());
@@ -75,90 +77,90 @@ fn a_dying_worker_never_takes_its_successors_files() {
     assert!(!dying.has_ended());
     met.release();
     assert!(dying.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
-    assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&restarted));
-    let pid: u32 = std::fs::read_to_string(kept.state().join("worker.pid"))
+    assert_eq!(answer::pid(&fixture.status().expect(0)), answer::pid(&restarted));
+    let pid: u32 = std::fs::read_to_string(fixture.state().join("worker.pid"))
         .ok()
         .and_then(|text| text.trim().parse().ok())
         .expect("the successor's own");
-    assert_eq!(pid, kept::pid(&restarted));
-    kept.stop().run().expect(0);
+    assert_eq!(pid, answer::pid(&restarted));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn econnrefused_under_the_gate_proves_a_socket_dead() {
-    let kept = usual();
-    kept::kill(&kept::host(&kept.ensure().run().expect(0)));
-    assert!(socket(&kept).exists(), "a killed worker leaves its socket");
-    assert_eq!(kept.status().expect(3).state(), "down");
-    let again = kept.ensure().run().expect(0);
+    let fixture = usual();
+    processes::kill(&processes::host(&fixture.ensure().run().expect(0)));
+    assert!(socket(&fixture).exists(), "a killed worker leaves its socket");
+    assert_eq!(fixture.status().expect(3).state(), "down");
+    let again = fixture.ensure().run().expect(0);
     assert_eq!((again.state().as_str(), again.json()["generation"].as_u64()), ("started", Some(2)));
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
     // As after a reboot: a socket that nobody listens on, and a file that is none.
-    drop(UnixListener::bind(socket(&kept)).expect("the path is free"));
-    assert_eq!(kept.ensure().run().expect(0).state(), "started");
-    kept.stop().run().expect(0);
-    std::fs::write(socket(&kept), "").expect("the path is free");
-    assert_eq!(kept.ensure().run().expect(0).state(), "started");
-    kept.stop().run().expect(0);
+    drop(UnixListener::bind(socket(&fixture)).expect("the path is free"));
+    assert_eq!(fixture.ensure().run().expect(0).state(), "started");
+    fixture.stop().run().expect(0);
+    std::fs::write(socket(&fixture), "").expect("the path is free");
+    assert_eq!(fixture.ensure().run().expect(0).state(), "started");
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn somebody_else_at_the_path_is_no_worker_and_comes_to_no_harm() {
-    let kept = usual();
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
+    let fixture = usual();
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
     // It accepts and says nothing; the lease is free, so it is nobody's worker.
-    let stranger = UnixListener::bind(socket(&kept)).expect("the path is free");
-    let answer = kept.ensure().env("TENURE_FIRST_ANSWER", "100ms").run().expect(0);
+    let stranger = UnixListener::bind(socket(&fixture)).expect("the path is free");
+    let answer = fixture.ensure().env("TENURE_FIRST_ANSWER", "100ms").run().expect(0);
     assert_eq!(answer.state(), "started");
-    assert_ne!(kept::pid(&answer), std::process::id());
+    assert_ne!(answer::pid(&answer), std::process::id());
     assert!(stranger.local_addr().is_ok());
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn long_paths_work() {
-    let mut kept = Kept::new(TENURE, PROGRAM);
+    let mut fixture = Fixture::new(BINARIES);
     let long = "a directory with spaces and a long name ".repeat(5);
-    let root = kept.sandbox.state_root().join(long.trim()).join("state");
+    let root = fixture.sandbox.state_root().join(long.trim()).join("state");
     assert!(root.as_os_str().len() > 150);
     // The program and its directory have spaces in their names too.
-    let program = kept.sandbox.work().join("the program");
-    std::fs::copy(PROGRAM, &program).expect("a program can be copied");
-    kept.move_program(&program);
-    kept.offer("1.0.0").words(&["notify"]).ready(Some("\"notify\"")).write();
+    let program = fixture.sandbox.work().join("the program");
+    std::fs::copy(BINARIES.program, &program).expect("a program can be copied");
+    fixture.move_program(&program);
+    fixture.offer("1.0.0").words(&["notify"]).ready(Some("\"notify\"")).write();
     let root = root.display().to_string();
-    let first = kept.ensure().env("TENURE_STATE_DIR", &root).run().expect(0);
+    let first = fixture.ensure().env("TENURE_STATE_DIR", &root).run().expect(0);
     assert!(ask::get(ask::address(&first), "/").expect("it serves").starts_with("1.0.0 "));
-    let second = kept.restart().env("TENURE_STATE_DIR", &root).run().expect(0);
-    assert_ne!(kept::pid(&second), kept::pid(&first));
-    kept.stop().env("TENURE_STATE_DIR", &root).run().expect(0);
+    let second = fixture.restart().env("TENURE_STATE_DIR", &root).run().expect(0);
+    assert_ne!(answer::pid(&second), answer::pid(&first));
+    fixture.stop().env("TENURE_STATE_DIR", &root).run().expect(0);
 }
 
 #[test]
 fn the_scope_path_ignores_the_sessions_environment() {
-    let kept = usual();
-    let first = kept.ensure().run().expect(0);
-    let elsewhere = kept.sandbox.path().join("session");
+    let fixture = usual();
+    let first = fixture.ensure().run().expect(0);
+    let elsewhere = fixture.sandbox.path().join("session");
     std::fs::create_dir(&elsewhere).expect("a fresh name");
     let place = elsewhere.display().to_string();
     for variable in
         ["TMPDIR", "XDG_RUNTIME_DIR", "XDG_STATE_HOME", "XDG_CACHE_HOME", "CLAUDE_CONFIG_DIR", "HOME"]
     {
-        let answer = kept.ensure().env(variable, &place).run().expect(0);
-        assert_eq!(kept::pid(&answer), kept::pid(&first), "{variable}");
+        let answer = fixture.ensure().env(variable, &place).run().expect(0);
+        assert_eq!(answer::pid(&answer), answer::pid(&first), "{variable}");
     }
-    let bare = kept.ensure().without("HOME").run().expect(0);
-    assert_eq!(kept::pid(&bare), kept::pid(&first));
+    let bare = fixture.ensure().without("HOME").run().expect(0);
+    assert_eq!(answer::pid(&bare), answer::pid(&first));
     assert_eq!(std::fs::read_dir(&elsewhere).expect("it is there").count(), 0);
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn the_host_id_is_in_the_path() {
-    let kept = usual();
-    let first = kept.ensure().run().expect(0);
-    let hosts: Vec<PathBuf> = std::fs::read_dir(kept.sandbox.state_root())
+    let fixture = usual();
+    let first = fixture.ensure().run().expect(0);
+    let hosts: Vec<PathBuf> = std::fs::read_dir(fixture.sandbox.state_root())
         .expect("a worker runs there")
         .map(|entry| entry.expect("it can be listed").path())
         .collect();
@@ -169,38 +171,38 @@ fn the_host_id_is_in_the_path() {
     let text = std::fs::read_to_string(&identity).expect("it was made");
     let boot = tenure_sys::identity::boot_id().expect("the kernel tells it");
     std::fs::write(&identity, text.replace(&boot, "another-boot")).expect("ours");
-    kept.sandbox.be_machine(Some("0123456789abcdef0123456789abcdef"));
-    assert_eq!(kept.status().expect(3).state(), "down");
-    kept.sandbox.be_machine(Some(sandbox::MACHINE));
-    assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&first));
-    kept.stop().run().expect(0);
+    fixture.sandbox.be_machine(Some("0123456789abcdef0123456789abcdef"));
+    assert_eq!(fixture.status().expect(3).state(), "down");
+    fixture.sandbox.be_machine(Some(sandbox::MACHINE));
+    assert_eq!(answer::pid(&fixture.status().expect(0)), answer::pid(&first));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn the_pid_file_never_decides() {
-    let kept = usual();
-    let file = kept.state().join("worker.pid");
-    let stranger = kept.sandbox.command(Path::new("/bin/sleep"), ["1000"]).start();
+    let fixture = usual();
+    let file = fixture.state().join("worker.pid");
+    let stranger = fixture.sandbox.command(Path::new("/bin/sleep"), ["1000"]).start();
     let innocent = stranger.child().pid().to_string();
     let torn: [(&str, Option<&str>); 3] =
         [("deleted", None), ("truncated", Some("")), ("a stranger's", Some(innocent.as_str()))];
     for (how, text) in torn {
-        let first = kept.ensure().run().expect(0);
+        let first = fixture.ensure().run().expect(0);
         let tear = || match text {
             None => std::fs::remove_file(&file).expect("it is there"),
             Some(text) => std::fs::write(&file, text).expect("ours"),
         };
         tear();
-        assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&first), "{how}");
-        assert_eq!(kept.ensure().run().expect(0).state(), "up", "{how}");
-        let second = kept.restart().run().expect(0);
-        assert_ne!(kept::pid(&second), kept::pid(&first), "{how}");
+        assert_eq!(answer::pid(&fixture.status().expect(0)), answer::pid(&first), "{how}");
+        assert_eq!(fixture.ensure().run().expect(0).state(), "up", "{how}");
+        let second = fixture.restart().run().expect(0);
+        assert_ne!(answer::pid(&second), answer::pid(&first), "{how}");
         tear();
-        let stopped = kept.stop().run().expect(0);
-        assert_eq!(kept::pid(&stopped), kept::pid(&second), "{how}");
-        assert_eq!(kept.status().expect(3).state(), "down", "{how}");
+        let stopped = fixture.stop().run().expect(0);
+        assert_eq!(answer::pid(&stopped), answer::pid(&second), "{how}");
+        assert_eq!(fixture.status().expect(3).state(), "down", "{how}");
     }
-    assert_eq!(kept.sandbox.oracle().count("double"), 0);
+    assert_eq!(fixture.sandbox.oracle().count("double"), 0);
     assert!(!stranger.child().handle().has_ended(), "whom a file names is not touched");
     stranger.signal(Signal::Kill);
     assert_eq!(stranger.wait().status.signal, Some(9));
@@ -208,10 +210,10 @@ fn the_pid_file_never_decides() {
 
 #[test]
 fn what_a_worker_keeps_is_closed_to_others() {
-    let kept = usual();
-    kept.ensure().run().expect(0);
+    let fixture = usual();
+    fixture.ensure().run().expect(0);
     let mode = |path: &Path| std::fs::metadata(path).expect("it is there").permissions().mode() & 0o077;
-    assert_eq!(mode(&kept.state()), 0);
-    assert_eq!(mode(&socket(&kept)), 0);
-    kept.stop().run().expect(0);
+    assert_eq!(mode(&fixture.state()), 0);
+    assert_eq!(mode(&socket(&fixture)), 0);
+    fixture.stop().run().expect(0);
 }

@@ -3,18 +3,21 @@
 use tenure_core::fault::Point;
 use tenure_core::store::event::What;
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::kept::{self, Kept};
-use tenure_test::sandbox::{Output, Running};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::call::{Output, Running};
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
-fn usual() -> Kept {
-    Kept::with(TENURE, PROGRAM, &[])
+const TENURE: &str = BINARIES.tenure;
+
+fn usual() -> Fixture {
+    Fixture::with(BINARIES, &[])
 }
 
-fn crowd(kept: &Kept, size: usize) -> Vec<Running> {
-    (0..size).map(|_| kept.ensure().start()).collect()
+fn crowd(fixture: &Fixture, size: usize) -> Vec<Running> {
+    (0..size).map(|_| fixture.ensure().start()).collect()
 }
 
 fn all_served(crowd: Vec<Running>) -> Vec<Output> {
@@ -22,193 +25,197 @@ fn all_served(crowd: Vec<Running>) -> Vec<Output> {
 }
 
 fn one_worker(answers: &[Output]) {
-    let first = kept::pid(&answers[0]);
-    assert!(answers.iter().all(|answer| kept::pid(answer) == first), "every launcher has the same worker");
+    let first = answer::pid(&answers[0]);
+    assert!(answers.iter().all(|answer| answer::pid(answer) == first), "every launcher has the same worker");
 }
 
-fn starts(kept: &Kept) -> (usize, usize) {
-    (kept.sandbox.oracle().count("start"), kept.sandbox.oracle().count("double"))
+fn starts(fixture: &Fixture) -> (usize, usize) {
+    (fixture.sandbox.oracle().count("start"), fixture.sandbox.oracle().count("double"))
 }
 
 #[test]
 fn n_launchers_one_worker() {
-    let kept = usual();
-    let answers = all_served(crowd(&kept, 60));
+    let fixture = usual();
+    let answers = all_served(crowd(&fixture, 60));
     one_worker(&answers);
-    assert_eq!(starts(&kept), (1, 0), "{}", kept.sandbox.story());
-    assert_eq!(kept.count(What::Spawned), 1);
-    kept.stop().run().expect(0);
+    assert_eq!(starts(&fixture), (1, 0), "{}", fixture.sandbox.story());
+    assert_eq!(fixture.count(What::Spawned), 1);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn losers_wait_and_succeed() {
-    let kept = usual();
-    let meeting = kept.sandbox.meeting("winner");
-    let winner = kept.ensure().fault(&meeting.armed(Point::WorkerReleased)).start();
+    let fixture = usual();
+    let meeting = fixture.sandbox.meeting("winner");
+    let winner = fixture.ensure().fault(&meeting.armed(Point::WorkerReleased)).start();
     let met = meeting.meet();
-    let losers = crowd(&kept, 8);
+    let losers = crowd(&fixture, 8);
     met.release();
     let mut answers = all_served(losers);
     answers.push(winner.wait().expect(0));
     one_worker(&answers);
     let told: Vec<String> = answers.iter().map(Output::state).collect();
     assert!(told.iter().all(|state| state == "started" || state == "up"), "{told:?}");
-    assert_eq!(starts(&kept), (1, 0));
-    kept.stop().run().expect(0);
+    assert_eq!(starts(&fixture), (1, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn booting_is_waited_for_and_never_killed_inside_its_budget() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let meeting = kept.sandbox.meeting("boot");
-    let word = format!("meet={}", kept.sandbox.path().join("boot").display());
-    kept.offer("1.0.0").words(&[&word]).write();
-    kept.offer("2.0.0").write();
-    let winner = kept.ensure().start();
+    let fixture = Fixture::new(BINARIES);
+    let meeting = fixture.sandbox.meeting("boot");
+    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    fixture.offer("1.0.0").words(&[&word]).write();
+    fixture.offer("2.0.0").write();
+    let winner = fixture.ensure().start();
     let booting = meeting.meet();
 
-    let file = kept.file("1.0.0").display().to_string();
+    let file = fixture.file("1.0.0").display().to_string();
     let hurried = |file: &str| {
         let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", file];
-        kept.sandbox.tenure(words).env("TENURE_WEDGED_AFTER", "100ms").run()
+        fixture.sandbox.tenure(words).env("TENURE_WEDGED_AFTER", "100ms").run()
     };
     let warming = hurried(&file).expect(124);
     assert_eq!(warming.state(), "warming", "{}", warming.stdout);
-    let newer = hurried(&kept.file("2.0.0").display().to_string()).expect(124);
+    let newer = hurried(&fixture.file("2.0.0").display().to_string()).expect(124);
     assert_eq!(newer.state(), "warming", "{}", newer.stdout);
-    let status = kept.status().expect(7);
+    let status = fixture.status().expect(7);
     assert_eq!(status.state(), "booting");
 
     let pid = booting.pid;
     booting.release();
     let served = winner.wait().expect(0);
     assert_eq!(served.state(), "started");
-    assert_eq!(kept::program(&kept.status().expect(0)).pid(), pid, "the very program that booted serves");
-    assert_eq!(starts(&kept), (1, 0));
-    kept.stop().run().expect(0);
+    assert_eq!(
+        processes::program(&fixture.status().expect(0)).pid(),
+        pid,
+        "the very program that booted serves"
+    );
+    assert_eq!(starts(&fixture), (1, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_launcher_that_gives_up_leaves_a_boot_that_goes_on() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let meeting = kept.sandbox.meeting("boot");
-    let word = format!("meet={}", kept.sandbox.path().join("boot").display());
-    kept.offer("1.0.0").words(&[&word]).write();
-    let file = kept.file("1.0.0").display().to_string();
+    let fixture = Fixture::new(BINARIES);
+    let meeting = fixture.sandbox.meeting("boot");
+    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    fixture.offer("1.0.0").words(&[&word]).write();
+    let file = fixture.file("1.0.0").display().to_string();
     let words = ["ensure", "w", "--json", "--timeout", "2s", "--accept-warming", "--config", &file];
-    let gave_up = kept.sandbox.tenure(words).run().expect(0);
+    let gave_up = fixture.sandbox.tenure(words).run().expect(0);
     assert_eq!(gave_up.state(), "warming", "warming is not an error: {}", gave_up.stdout);
     let booting = meeting.meet();
-    let waiting = kept.ensure().start();
+    let waiting = fixture.ensure().start();
     let pid = booting.pid;
     booting.release();
     assert_eq!(waiting.wait().expect(0).json()["generation"], 1);
-    assert_eq!(kept::program(&kept.status().expect(0)).pid(), pid);
-    assert_eq!(starts(&kept), (1, 0));
-    kept.stop().run().expect(0);
+    assert_eq!(processes::program(&fixture.status().expect(0)).pid(), pid);
+    assert_eq!(starts(&fixture), (1, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn stop_needs_no_gate_wait() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let meeting = kept.sandbox.meeting("boot");
-    let word = format!("meet={}", kept.sandbox.path().join("boot").display());
-    kept.offer("1.0.0").words(&[&word]).line("start_timeout = \"10m\"").write();
+    let fixture = Fixture::new(BINARIES);
+    let meeting = fixture.sandbox.meeting("boot");
+    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    fixture.offer("1.0.0").words(&[&word]).line("start_timeout = \"10m\"").write();
     // It holds the gate for as long as the boot may take, and the boot takes for ever.
-    let launcher = kept.ensure().start();
+    let launcher = fixture.ensure().start();
     let booting = meeting.meet();
     let program = ProcessHandle::open(booting.pid).expect("a program that waits lives");
-    let stopped = kept.stop().run().expect(0);
+    let stopped = fixture.stop().run().expect(0);
     assert_eq!(stopped.state(), "stopped", "it did not wait for the gate: {}", stopped.stdout);
     assert!(program.has_ended());
     drop(booting);
     let told = launcher.wait();
     assert_ne!(told.code(), 0, "{}", told.stdout);
-    assert_eq!(kept.status().expect(3).state(), "down");
-    assert!(!kept.sandbox.oracle().is_held("program"));
+    assert_eq!(fixture.status().expect(3).state(), "down");
+    assert!(!fixture.sandbox.oracle().is_held("program"));
 }
 
 #[test]
 fn a_launcher_that_stood_still_while_its_worker_was_stopped_does_not_hand_it_out() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let meeting = kept.sandbox.meeting("boot");
-    let word = format!("meet={}", kept.sandbox.path().join("boot").display());
-    kept.offer("1.0.0").words(&[&word]).write();
-    let launcher = kept.ensure().start();
+    let fixture = Fixture::new(BINARIES);
+    let meeting = fixture.sandbox.meeting("boot");
+    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    fixture.offer("1.0.0").words(&[&word]).write();
+    let launcher = fixture.ensure().start();
     let booting = meeting.meet();
-    kept::freeze(launcher.child().handle());
+    processes::freeze(launcher.child().handle());
     booting.release();
-    kept.settled();
-    let host = kept::host(&kept.status().expect(0));
-    let stopped = kept.sandbox.tenure(["stop", "w", "--json", "--timeout", "1s"]).run().expect(8);
+    fixture.settled();
+    let host = processes::host(&fixture.status().expect(0));
+    let stopped = fixture.sandbox.tenure(["stop", "w", "--json", "--timeout", "1s"]).run().expect(8);
     let told = format!("pid {} was asked to end, and has ended", host.pid());
-    assert!(host.has_ended() && kept::message(&stopped).contains(&told), "{}", stopped.stdout);
+    assert!(host.has_ended() && answer::message(&stopped).contains(&told), "{}", stopped.stdout);
     launcher.signal(Signal::Cont);
     let told = launcher.wait().expect(1);
-    assert!(kept::message(&told).contains("it served, and has ended since"), "{}", told.stdout);
-    assert_eq!(kept.status().expect(3).state(), "down");
+    assert!(answer::message(&told).contains("it served, and has ended since"), "{}", told.stdout);
+    assert_eq!(fixture.status().expect(3).state(), "down");
 }
 
 #[test]
 fn a_killed_launcher_leaves_no_worker_twice() {
     for point in [Point::SocketRenamed, Point::WorkerSpawned, Point::WorkerRecorded, Point::WorkerReleased] {
-        let kept = usual();
-        let meeting = kept.sandbox.meeting("point");
-        let launcher = kept.ensure().fault(&meeting.armed(point)).start();
+        let fixture = usual();
+        let meeting = fixture.sandbox.meeting("point");
+        let launcher = fixture.ensure().fault(&meeting.armed(point)).start();
         let met = meeting.meet();
-        let others = crowd(&kept, 4);
-        kept::kill(launcher.child().handle());
+        let others = crowd(&fixture, 4);
+        processes::kill(launcher.child().handle());
         drop(met);
         assert_eq!(launcher.wait().status.signal, Some(9));
         one_worker(&all_served(others));
-        assert_eq!(starts(&kept), (1, 0), "{point:?}: {}", kept.sandbox.story());
-        kept.stop().run().expect(0);
+        assert_eq!(starts(&fixture), (1, 0), "{point:?}: {}", fixture.sandbox.story());
+        fixture.stop().run().expect(0);
     }
 }
 
 #[test]
 fn recursion_is_an_error() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    kept.offer("1.0.0").words(&[&format!("nested={TENURE}")]).write();
-    kept.ensure().run().expect(0);
-    let lines = kept.sandbox.oracle().lines();
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").words(&[&format!("nested={TENURE}")]).write();
+    fixture.ensure().run().expect(0);
+    let lines = fixture.sandbox.oracle().lines();
     let nested = lines.iter().find(|line| line.what == "nested").expect("the program called");
     let (code, answer) = nested.detail.split_once(' ').expect("a code and an answer");
     let answer: serde_json::Value = serde_json::from_str(answer).expect("one document");
     assert_eq!((code, &answer["state"]), ("1", &"recursion".into()));
-    assert_eq!(starts(&kept), (1, 0));
-    kept.stop().run().expect(0);
+    assert_eq!(starts(&fixture), (1, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn an_orphan_lock_file_costs_nothing() {
-    let kept = usual();
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
+    let fixture = usual();
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
     // Signed by a launcher that is gone, in every file that is a lock.
-    let gone = kept.sandbox.tenure(["version"]).start();
+    let gone = fixture.sandbox.tenure(["version"]).start();
     let identity = gone.child().handle().identity().clone();
     drop(gone.wait());
     let record = serde_json::json!({ "identity": identity, "command": "tenure ensure w",
         "since": { "boot": identity.boot, "ms": 0 } });
     for name in ["gate", "instance", "program"] {
-        std::fs::write(kept.state().join(name), record.to_string()).expect("ours");
+        std::fs::write(fixture.state().join(name), record.to_string()).expect("ours");
     }
-    let answer = kept.ensure().run().expect(0);
+    let answer = fixture.ensure().run().expect(0);
     assert_eq!(answer.state(), "started");
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn several_restart_initiators_go_through_one_gate() {
-    let kept = usual();
-    kept.ensure().run().expect(0);
-    let restarts: Vec<Running> = (0..4).map(|_| kept.restart().start()).collect();
+    let fixture = usual();
+    fixture.ensure().run().expect(0);
+    let restarts: Vec<Running> = (0..4).map(|_| fixture.restart().start()).collect();
     let answers: Vec<Output> = restarts.into_iter().map(|running| running.wait().expect(0)).collect();
     let mut generations: Vec<u64> =
         answers.iter().map(|answer| answer.json()["generation"].as_u64().unwrap_or_default()).collect();
     generations.sort_unstable();
     assert_eq!(generations, [2, 3, 4, 5], "each has its own proof");
-    assert_eq!(starts(&kept), (5, 0));
-    kept.stop().run().expect(0);
+    assert_eq!(starts(&fixture), (5, 0));
+    fixture.stop().run().expect(0);
 }

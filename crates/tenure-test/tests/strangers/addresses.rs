@@ -1,11 +1,11 @@
 //! Who has an address, and when, while a worker is replaced.
 
 use tenure_core::store::event::What;
-use tenure_test::ask;
-use tenure_test::kept::{self, Kept};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::versions::{self, Fixture};
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
 /// A fixed address of this test process's own: all of 127.0.0.0/8 is this machine's.
 fn own_address(test: u8) -> String {
@@ -15,44 +15,45 @@ fn own_address(test: u8) -> String {
 
 #[test]
 fn nobody_is_told_of_a_worker_whose_port_is_closed_while_it_makes_room() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let asked = kept.sandbox.meeting("asked");
+    let fixture = Fixture::new(BINARIES);
+    let asked = fixture.sandbox.meeting("asked");
     let address = own_address(71);
     let listen = format!("{{ name = \"http\", tcp = \"{address}\", mode = \"self\" }}");
     let (bind, drain) =
-        (format!("bind={address}"), format!("drain={}", kept.sandbox.path().join("asked").display()));
+        (format!("bind={address}"), format!("drain={}", fixture.sandbox.path().join("asked").display()));
     for (version, words) in [("1.0.0", vec![bind.as_str(), &drain]), ("2.0.0", vec![bind.as_str()])] {
-        let offer = kept.offer(version).words(&words).listen(Some(&listen)).ready(Some("{ http = \"/\" }"));
+        let offer =
+            fixture.offer(version).words(&words).listen(Some(&listen)).ready(Some("{ http = \"/\" }"));
         offer.line("stop = { grace = \"30s\" }").line("drain_timeout = \"30s\"").write();
     }
-    kept.ensure().run().expect(0);
-    let upgrade = kept.launcher("ensure", "2.0.0").start();
+    fixture.ensure().run().expect(0);
+    let upgrade = fixture.launcher("ensure", "2.0.0").start();
     let draining = asked.meet();
 
-    let file = kept.file("1.0.0").display().to_string();
-    let words = ["ensure", kept::NAME, "--json", "--timeout", "1s", "--config", &file];
-    let meanwhile = kept.sandbox.tenure(words).run();
-    let status = kept.status();
+    let file = fixture.file("1.0.0").display().to_string();
+    let words = ["ensure", versions::NAME, "--json", "--timeout", "1s", "--config", &file];
+    let meanwhile = fixture.sandbox.tenure(words).run();
+    let status = fixture.status();
 
     assert_eq!(meanwhile.state(), "warming", "{}", meanwhile.stdout);
     assert_eq!(status.state(), "booting", "{}", status.stdout);
     assert!(status.stdout.contains("it makes room"), "{}", status.stdout);
     draining.release();
-    assert_eq!(kept::version(&upgrade.wait().expect(0)), "2.0.0");
-    let served = kept.launcher("ensure", "1.0.0").run().expect(0);
+    assert_eq!(answer::version(&upgrade.wait().expect(0)), "2.0.0");
+    let served = fixture.launcher("ensure", "1.0.0").run().expect(0);
     assert!(ask::get(ask::address(&served), "/").is_ok(), "{}", served.stdout);
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_port_that_somebody_else_takes_before_the_program_has_it_costs_a_start_and_not_the_call() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let before = kept.sandbox.meeting("before");
-    let meet = format!("meet={}", kept.sandbox.path().join("before").display());
-    let offer = kept.offer("1.0.0").words(&[&meet, "bind=env"]).ready(Some("{ http = \"/\" }"));
+    let fixture = Fixture::new(BINARIES);
+    let before = fixture.sandbox.meeting("before");
+    let meet = format!("meet={}", fixture.sandbox.path().join("before").display());
+    let offer = fixture.offer("1.0.0").words(&[&meet, "bind=env"]).ready(Some("{ http = \"/\" }"));
     let listen = "{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }";
     offer.listen(Some(listen)).line("start_timeout = \"30s\"").write();
-    let ensured = kept.ensure().start();
+    let ensured = fixture.ensure().start();
 
     let first = before.meet();
     let environ = std::fs::read(format!("/proc/{}/environ", first.pid)).expect("our own process");
@@ -66,10 +67,13 @@ fn a_port_that_somebody_else_takes_before_the_program_has_it_costs_a_start_and_n
     let answer = ensured.wait().expect(0);
     assert_eq!(answer.state(), "started", "{}", answer.stdout);
     assert!(ask::get(ask::address(&answer), "/").is_ok(), "{}", answer.stdout);
-    assert_eq!(kept.count(What::StartFailed), 0, "nothing is held against the version");
+    assert_eq!(fixture.count(What::StartFailed), 0, "nothing is held against the version");
     assert!(
-        kept.events().iter().any(|event| event.why.contains(&format!("somebody else has 127.0.0.1:{port}")))
+        fixture
+            .events()
+            .iter()
+            .any(|event| event.why.contains(&format!("somebody else has 127.0.0.1:{port}")))
     );
     drop(stranger);
-    kept.stop().run().expect(0);
+    fixture.stop().run().expect(0);
 }

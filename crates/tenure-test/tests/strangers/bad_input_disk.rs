@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, HTTP, can_unshare, complaint};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::can_unshare;
+use tenure_test::fixtures::worker::HTTP;
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// A small disk where the state is. `step NAME WORDS…` runs a command line and prints what came of it.
 const DISK: &str = r#"

@@ -7,13 +7,15 @@ use serde_json::{Value, json};
 use tenure_sys::dir::Dir;
 use tenure_sys::lock::{self, FileLock, LockWait};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::kept;
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::{Running, Sandbox};
-use tenure_test::usual::{Binaries, can_unshare, complaint, ensure, started, status, stop};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Running;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::can_unshare;
+use tenure_test::fixtures::worker::{ensure, started, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// A process that has nothing to do with the worker.
 fn bystander(sandbox: &Sandbox) -> Running {
@@ -119,7 +121,7 @@ fn a_silent_worker_is_ended_and_not_who_has_the_number_in_its_record() {
     for identity in stale(&bystander) {
         let worker = ProcessHandle::open(started(&sandbox)).expect("it lives");
         forge(&sandbox, &identity);
-        kept::freeze(&worker);
+        processes::freeze(&worker);
         assert_eq!(ensure(&sandbox).run().expect(0).state(), "started", "{identity}");
         assert!(worker.has_ended(), "the stopped worker was found by its cookie");
         stop(&sandbox).expect(0);

@@ -4,11 +4,13 @@
 use std::fs;
 use std::path::PathBuf;
 
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, complaint, ensure, shell, started, status, stop};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::shell;
+use tenure_test::fixtures::worker::{ensure, started, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 const CLOSED: [&str; 7] = ["<&-", ">&-", "2>&-", "<&- >&-", "<&- 2>&-", ">&- 2>&-", "<&- >&- 2>&-"];
 
@@ -134,7 +136,7 @@ fn a_launcher_whose_descriptors_are_in_use_gives_a_named_error_or_a_worker() {
     for open in [9, 30, 50, 54, 58, 60] {
         // Shells other than dash take two digits only in words of their own; dup by opening over and over.
         let opened: String = (0..open).map(|_| "exec {none}</dev/null 2>/dev/null; ".to_owned()).collect();
-        let Some(bash) = tenure_test::usual::tool("bash") else { return };
+        let Some(bash) = tenure_test::fixtures::system::tool("bash") else { return };
         let line = format!("ulimit -Sn 64; {opened} exec \"$T\" ensure w --json --timeout 20s");
         with_few(&sandbox, &format!("exec {} -c '{line}'", bash.display()), &format!("{open} of 64 in use"));
     }

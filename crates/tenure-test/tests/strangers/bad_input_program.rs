@@ -4,11 +4,12 @@ use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{self, Binaries, complaint, describe, ensure, status, stop};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::worker::{self, describe, ensure, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 fn refused(sandbox: &Sandbox, words: &[&str]) -> Output {
     let refused = ensure(sandbox).run().expect(1);
@@ -64,8 +65,8 @@ fn a_worker_whose_program_file_was_removed_serves_on_and_its_loss_is_named_at_th
     let copy = sandbox.work().join("program");
     fs::copy(BINARIES.program, &copy).expect("ours");
     let oracle = sandbox.oracle().directory().display().to_string();
-    describe(&sandbox, &format!("{}command = [{copy:?}, {oracle:?}, \"1.0.0\"]\n", usual::HTTP));
-    let pid = usual::started(&sandbox);
+    describe(&sandbox, &format!("{}command = [{copy:?}, {oracle:?}, \"1.0.0\"]\n", worker::HTTP));
+    let pid = worker::started(&sandbox);
     fs::remove_file(&copy).expect("ours");
     assert_eq!(ensure(&sandbox).run().expect(0).json()["pid"], pid);
     let restart = sandbox.tenure(["restart", "w", "--json"]).run().expect(1);

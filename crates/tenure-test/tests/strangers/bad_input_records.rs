@@ -6,12 +6,13 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 
 use tenure_sys::process::ProcessHandle;
-use tenure_test::kept;
-use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{self, Binaries, NOBODY, complaint, ensure, status, stop};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{self, NOBODY};
+use tenure_test::fixtures::worker::{self, ensure, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 const RECORDS: [&str; 2] = ["ledger.json", "desired.json"];
 
@@ -65,7 +66,7 @@ fn a_worker_serves_is_told_of_and_is_stopped_whatever_became_of_its_records() {
     for name in RECORDS {
         for (bytes, _) in [BROKEN[1], BROKEN[5]] {
             let sandbox = BINARIES.sandbox(&["escapee"]);
-            usual::started(&sandbox);
+            worker::started(&sandbox);
             let path = record(&sandbox, name);
             fs::write(&path, bytes).expect("ours");
             assert_eq!(ensure(&sandbox).run().expect(0).state(), "up");
@@ -82,7 +83,7 @@ fn a_worker_serves_is_told_of_and_is_stopped_whatever_became_of_its_records() {
 fn a_restart_that_cannot_write_its_record_stops_nothing() {
     for name in RECORDS {
         let sandbox = BINARIES.sandbox(&[]);
-        let pid = usual::started(&sandbox);
+        let pid = worker::started(&sandbox);
         fs::write(record(&sandbox, name), b"{").expect("ours");
         let refused = sandbox.tenure(["restart", "w", "--json", "--timeout", "20s"]).run();
         assert_ne!(refused.code(), 0, "{}", refused.stdout);
@@ -95,9 +96,9 @@ fn a_restart_that_cannot_write_its_record_stops_nothing() {
 #[test]
 fn a_silent_worker_without_a_ledger_is_found_by_its_cookie_and_stopped() {
     let sandbox = BINARIES.sandbox(&[]);
-    let worker = ProcessHandle::open(usual::started(&sandbox)).expect("it lives");
+    let worker = ProcessHandle::open(worker::started(&sandbox)).expect("it lives");
     fs::write(record(&sandbox, "ledger.json"), b"{").expect("ours");
-    kept::freeze(&worker);
+    processes::freeze(&worker);
     stop(&sandbox).expect(0);
     assert!(worker.has_ended());
 }
@@ -107,16 +108,16 @@ fn a_record_that_may_not_be_read_is_named_and_untouched() {
     let sandbox = BINARIES.sandbox_for_others(&[]);
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
-    usual::give_away_if_root(&sandbox);
+    system::give_away_if_root(&sandbox);
     for name in RECORDS {
         let path = record(&sandbox, name);
         fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).expect("ours");
         let words = ["ensure", "w", "--json", "--timeout", "20s"];
-        let Some(call) = usual::as_user(&sandbox, NOBODY, &words) else { return };
+        let Some(call) = system::as_user(&sandbox, NOBODY, &words) else { return };
         let refused = call.run().expect(4);
         assert!(complaint(&refused).contains(name), "{}", refused.stdout);
         assert!(complaint(&refused).contains("Permission denied"), "{}", refused.stdout);
-        let asked = |words: &[&str]| usual::as_user(&sandbox, NOBODY, words).expect("root").run();
+        let asked = |words: &[&str]| system::as_user(&sandbox, NOBODY, words).expect("root").run();
         assert_eq!(asked(&["status", "w", "--json"]).code(), 3);
         assert_eq!(asked(&["stop", "w", "--json"]).code(), 0);
         let mode = fs::metadata(&path).expect("still there").permissions().mode();

@@ -9,14 +9,13 @@ use std::{fs, thread};
 
 use tenure_core::protocol::wire;
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{
-    self, Binaries, NOBODY, as_user, complaint, ensure, give_away, is_root, status, stop,
-};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{NOBODY, as_user, give_away, is_root};
+use tenure_test::fixtures::worker::{self, ensure, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 fn socket(sandbox: &Sandbox) -> PathBuf {
     sandbox.scope("w").join("control.sock")
@@ -31,13 +30,13 @@ fn with_stranger(answer: Option<Vec<u8>>) -> Sandbox {
     let listener = UnixListener::bind(socket(&sandbox)).expect("the path is free");
     // Ends with the test's process: nobody waits for it.
     thread::spawn(move || {
-        let mut kept = Vec::new();
+        let mut fixture = Vec::new();
         for mut stream in listener.incoming().flatten() {
             if let Some(answer) = &answer {
                 drop(stream.read(&mut [0; 4096]));
                 drop(stream.write_all(answer));
             }
-            kept.push(stream);
+            fixture.push(stream);
         }
     });
     sandbox
@@ -73,7 +72,7 @@ fn a_frame_that_is_no_message_is_not_believed() {
 #[test]
 fn the_worker_of_another_scope_is_not_believed() {
     let other = BINARIES.sandbox(&[]);
-    let pid = usual::started(&other);
+    let pid = worker::started(&other);
     let sandbox = BINARIES.sandbox(&[]);
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
@@ -109,7 +108,7 @@ fn a_stranger_on_the_path_does_not_keep_a_stop_from_proving_that_nothing_runs() 
 #[test]
 fn a_dead_socket_is_replaced() {
     let sandbox = BINARIES.sandbox(&[]);
-    let worker = ProcessHandle::open(usual::started(&sandbox)).expect("it lives");
+    let worker = ProcessHandle::open(worker::started(&sandbox)).expect("it lives");
     worker.signal(Signal::Kill).expect("ours");
     assert!(worker.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
     assert!(socket(&sandbox).exists(), "a worker that was killed leaves its socket");

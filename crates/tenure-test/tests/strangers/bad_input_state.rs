@@ -4,13 +4,13 @@ use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown, symlink};
 use std::path::Path;
 
-use tenure_test::sandbox::{Call, Sandbox};
-use tenure_test::usual::{
-    Binaries, NOBODY, as_user, complaint, ensure, give_away, is_root, shell, status, stop,
-};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Call;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{NOBODY, as_user, give_away, is_root, shell};
+use tenure_test::fixtures::worker::{ensure, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 fn once_run() -> Sandbox {
     let sandbox = BINARIES.sandbox(&[]);

@@ -3,11 +3,12 @@
 use std::fs;
 use std::io::{Seek, Write};
 
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, complaint, ensure};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::worker::ensure;
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 fn untouched(sandbox: &Sandbox) {
     assert_eq!(fs::read_dir(sandbox.state_root()).expect("there").count(), 0, "no state was made");
@@ -165,8 +166,9 @@ fn a_description_on_stdin_that_is_none_is_named() {
         &sandbox.tenure(["ensure", "w", "--json", "--spec", "-"]).stdin(zero).run().expect(6),
         &["longer than"],
     );
-    let closed =
-        tenure_test::usual::shell(&sandbox, "exec \"$T\" ensure w --json --spec - <&-").run().expect(6);
+    let closed = tenure_test::fixtures::system::shell(&sandbox, "exec \"$T\" ensure w --json --spec - <&-")
+        .run()
+        .expect(6);
     says(&closed, &["it was closed"]);
     untouched(&sandbox);
 }

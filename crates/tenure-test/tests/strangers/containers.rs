@@ -8,13 +8,13 @@ use std::path::Path;
 use serde_json::{Value, json};
 use tenure_core::spec::scope::{COOKIE_VARIABLE, program_cookie};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::sandbox::{Call, Output, Running, Sandbox};
-use tenure_test::usual::{
-    Binaries, can_unshare, complaint, ensure, record, shell, shim, started, status, stop, worker,
-};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::{Call, Output, Running};
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{can_unshare, shell};
+use tenure_test::fixtures::worker::{ensure, record, shim, started, status, stop, worker};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// `script` in namespaces of its own (`words` of unshare(1)), where `$T` is `tenure` and `$W` the scope's directory.
 fn inside<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], script: &str) -> Call<'sandbox> {
@@ -300,7 +300,7 @@ fn a_silent_worker_of_another_pid_namespace_is_named_and_not_signalled() {
     }
     let sandbox = BINARIES.sandbox(&[]);
     let outer = worker(&sandbox);
-    tenure_test::kept::freeze(&outer);
+    tenure_test::fixtures::processes::freeze(&outer);
     let script = "\"$T\" ensure w --json --timeout 60s";
     let refused = inside(&sandbox, &PID, script).run();
     assert_eq!(refused.state(), "wedged", "{}{}", refused.stdout, refused.stderr);
@@ -381,11 +381,11 @@ fn what_holds_its_lock_in_another_pid_namespace_is_named_with_a_remedy_that_work
     }
     let sandbox = BINARIES.sandbox(&[]);
     let host = worker(&sandbox);
-    let program = tenure_test::kept::program(&status(&sandbox).expect(0));
+    let program = tenure_test::fixtures::processes::program(&status(&sandbox).expect(0));
     // Its shim cannot end it, and its host cannot be asked any more.
     let shim = shim(&sandbox);
-    tenure_test::kept::freeze(&shim);
-    tenure_test::kept::kill(&host);
+    tenure_test::fixtures::processes::freeze(&shim);
+    tenure_test::fixtures::processes::kill(&host);
     let refused = inside(&sandbox, &PID, "\"$T\" stop w --json --timeout 20s").run();
     let told = complaint(&refused);
     assert!(told.contains("in another pid namespace") && told.contains("the same command where"), "{told}");
@@ -457,7 +457,7 @@ fn a_worker_of_another_time_namespace_is_the_same_process() {
 fn a_boot_that_ends_in_another_time_namespace_is_not_waited_for() {
     let sandbox = BINARIES.sandbox(&[]);
     let frozen = worker(&sandbox);
-    tenure_test::kept::freeze(&frozen);
+    tenure_test::fixtures::processes::freeze(&frozen);
     let mut ledger = record(&sandbox, "ledger.json");
     let boot = ledger["lineage"][0]["boot"].clone();
     ledger["booting_until"] = json!({"boot": boot, "ms": u64::MAX});

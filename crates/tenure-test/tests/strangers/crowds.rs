@@ -7,14 +7,13 @@ use std::time::Duration;
 use tenure_sys::dir::Dir;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket;
-use tenure_test::kept;
-use tenure_test::meeting::PATIENCE;
-use tenure_test::peers::{self, Crowd, Kind};
-use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{Binaries, ensure, started, stop};
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::peers::{self, Crowd, Kind};
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::worker::{ensure, started, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// More than a worker keeps connected, and more than its queue holds besides.
 const SIZE: usize = 7_000;
@@ -87,7 +86,7 @@ fn fill(sandbox: &Sandbox) -> Vec<UnixStream> {
 fn a_worker_that_is_stopped_is_replaced_however_full_its_queue_is() {
     let sandbox = BINARIES.sandbox(&[]);
     let worker = ProcessHandle::open(started(&sandbox)).expect("it lives");
-    kept::freeze(&worker);
+    processes::freeze(&worker);
     let queue = fill(&sandbox);
     assert!(queue.len() > 100, "{}", queue.len());
     let next = ensure(&sandbox).run().expect(0);
@@ -106,7 +105,7 @@ fn a_worker_that_is_stopped_is_replaced_however_full_its_queue_is() {
 fn a_stop_that_does_not_get_through_a_full_queue_asks_by_signal() {
     let sandbox = BINARIES.sandbox(&[]);
     let worker = ProcessHandle::open(started(&sandbox)).expect("it lives");
-    kept::freeze(&worker);
+    processes::freeze(&worker);
     let queue = fill(&sandbox);
     let call = sandbox.tenure(["stop", "w", "--json", "--timeout", "30s"]);
     let stopping = call.env("TENURE_WEDGED_AFTER", "300ms").start();

@@ -5,11 +5,11 @@ use std::fs;
 
 use serde_json::json;
 use tenure_sys::process::Signal;
-use tenure_test::sandbox;
-use tenure_test::usual::{Binaries, complaint, ensure, record, shim, status, stop, worker};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::sandbox;
+use tenure_test::fixtures::worker::{ensure, record, shim, status, stop, worker};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 #[test]
 fn a_machine_id_that_changes_under_a_worker_makes_no_second_one() {
@@ -53,11 +53,11 @@ fn what_is_left_under_another_machine_id_is_found_though_no_worker_lives() {
     let sandbox = BINARIES.sandbox(&[]);
     sandbox.be_machine(Some("0123456789abcdef0123456789abcdef"));
     let host = worker(&sandbox);
-    let program = tenure_test::kept::program(&status(&sandbox).expect(0));
+    let program = tenure_test::fixtures::processes::program(&status(&sandbox).expect(0));
     let shim = shim(&sandbox);
-    tenure_test::kept::freeze(&shim);
-    tenure_test::kept::kill(&host);
-    tenure_test::kept::kill(&shim);
+    tenure_test::fixtures::processes::freeze(&shim);
+    tenure_test::fixtures::processes::kill(&host);
+    tenure_test::fixtures::processes::kill(&shim);
     assert!(!program.has_ended(), "it has lost its shim");
     sandbox.be_machine(Some("fedcba9876543210fedcba9876543210"));
     ensure(&sandbox).run().expect(0);
@@ -78,5 +78,5 @@ fn another_hosts_worker_in_a_shared_home_is_another_worker() {
     fs::rename(sandbox.scope("w").parent().expect("a host"), &shared).expect("the same root");
     assert_eq!(status(&sandbox).expect(3).state(), "down");
     own.signal(Signal::Term).expect("ours");
-    assert!(own.wait_ended(Some(tenure_test::meeting::PATIENCE)).expect("ours"));
+    assert!(own.wait_ended(Some(tenure_test::fixtures::limits::PATIENCE)).expect("ours"));
 }

@@ -1,5 +1,7 @@
 //! Other users, other machines, containers, and input that nobody asked for.
 
+use tenure_test::fixtures::executables::Binaries;
+
 mod addresses;
 mod bad_input_disk;
 mod bad_input_identity;
@@ -15,3 +17,6 @@ mod crowds;
 mod machines;
 mod odd_files;
 mod other_users;
+
+/// The executables under test.
+const BINARIES: Binaries<'_> = tenure_test::binaries!();

@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use tenure_sys::spawn::{self, Launch};
-use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{Binaries, ensure, shell, stop, tool};
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{shell, tool};
+use tenure_test::fixtures::worker::{ensure, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 const WORDS: [&str; 7] = ["status", "stop", "doctor", "logs", "events", "list", "ensure"];
 

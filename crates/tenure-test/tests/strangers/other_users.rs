@@ -14,12 +14,14 @@ use tenure_sys::dir::Dir;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::Signal;
 use tenure_sys::watch::Watch;
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::{Running, Sandbox};
-use tenure_test::usual::{self, Binaries, NOBODY, complaint, describe, ensure, is_root, status, stop, tool};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Running;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system::{self, NOBODY, is_root, tool};
+use tenure_test::fixtures::worker::{self, describe, ensure, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// Serves on `$PORT` and writes it down; closes that port and lives on when it is asked for `/leave`.
 const PROGRAM: &str = r#"
@@ -244,7 +246,7 @@ fn repair_makes_no_tampered_record_trusted_and_the_generation_goes_on() {
 #[test]
 fn repair_beside_a_worker_that_lives_voids_its_records_once_it_has_ended() {
     let sandbox = BINARIES.sandbox(&[]);
-    let pid = usual::started(&sandbox);
+    let pid = worker::started(&sandbox);
     open_all(&sandbox.scope("w"));
     let fixed = sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
     assert!(fixed.stdout.contains("counts no more"), "{}{}", fixed.stdout, fixed.stderr);
@@ -267,11 +269,11 @@ fn a_file_of_another_user_in_the_state_directory_is_not_opened() {
     stop(&sandbox).expect(0);
     for name in ["desired.json", "ledger.json", "gate", "instance"] {
         let path = sandbox.scope("w").join(name);
-        usual::give_away(&path, NOBODY);
+        system::give_away(&path, NOBODY);
         let refused = ensure(&sandbox).run();
         assert_ne!(refused.code(), 0, "{name}: {}", refused.stdout);
         assert!(sandbox.processes().is_empty(), "{name}: nothing was started");
-        usual::give_away(&path, 0);
+        system::give_away(&path, 0);
     }
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
@@ -289,7 +291,7 @@ fn a_record_that_another_user_put_in_the_place_of_ours_is_moved_aside_by_repair(
         if is_open {
             open_all(&sandbox.scope("w"));
         }
-        usual::give_away(&sandbox.scope("w").join("desired.json"), NOBODY);
+        system::give_away(&sandbox.scope("w").join("desired.json"), NOBODY);
         let refused = ensure(&sandbox).run();
         assert!(complaint(&refused).contains("doctor --fix"), "{}", refused.stdout);
         let fixed = sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
@@ -312,10 +314,10 @@ fn repair_gives_up_no_record_whose_program_still_runs() {
     let left = sandbox.command(Path::new("/bin/sleep"), ["1000"]).env(COOKIE_VARIABLE, &cookie).start();
     open_all(&sandbox.scope("w"));
     let fix = || sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
-    let kept = fix();
+    let fixture = fix();
     let told = format!("pid {} (/bin/sleep 1000) carries its mark", left.child().handle().pid());
-    assert!(kept.stdout.contains(&told), "{}", kept.stdout);
-    assert!(left.child().handle().has_ended(), "it was found, and ended as what is left: {}", kept.stdout);
+    assert!(fixture.stdout.contains(&told), "{}", fixture.stdout);
+    assert!(left.child().handle().has_ended(), "it was found, and ended as what is left: {}", fixture.stdout);
     drop(left.wait());
     fix();
     ensure(&sandbox).run().expect(0);
@@ -335,7 +337,7 @@ fn a_file_of_another_user_above_ones_own_directory_stops_nobody_and_starts_nothi
     let above = sandbox.work().join("tenure.toml");
     for text in ["this is [ no description", "[worker.theirs]\ncommand = [\"/bin/false\"]\n"] {
         fs::write(&above, text).expect("ours");
-        usual::give_away(&above, NOBODY);
+        system::give_away(&above, NOBODY);
         assert_eq!(ensure(&sandbox).cwd(&here).run().expect(0).json()["version"], "0.0.0");
         let refused = sandbox.tenure(["ensure", "theirs", "--json"]).cwd(&here).run();
         assert_ne!(refused.code(), 0, "{}", refused.stdout);

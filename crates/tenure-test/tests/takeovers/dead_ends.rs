@@ -7,77 +7,84 @@ use std::time::Duration;
 
 use tenure_core::store::event::What;
 use tenure_sys::process::executable_of;
-use tenure_test::ask;
-use tenure_test::kept::{self, Kept};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::call::{Call, Output};
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::versions::{self, Fixture};
 use tenure_test::load::Clients;
 use tenure_test::load::subject::Subject;
-use tenure_test::sandbox::{Call, Output, Sandbox};
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
+use crate::BINARIES;
 
-fn offer<'kept>(kept: &'kept Kept, version: &str) -> kept::Offer<'kept> {
-    kept.offer(version).ready(Some("\"fd\"")).line("bake = \"0s\"").words(&["ready=fd"])
+fn offer<'fixture>(fixture: &'fixture Fixture, version: &str) -> versions::Offer<'fixture> {
+    fixture.offer(version).ready(Some("\"fd\"")).line("bake = \"0s\"").words(&["ready=fd"])
 }
 
-fn two_versions() -> Kept {
-    let kept = Kept::new(TENURE, SERVER);
+fn two_versions() -> Fixture {
+    let fixture = Fixture::new(BINARIES.serving());
     for version in ["1.0.0", "2.0.0"] {
-        offer(&kept, version).write();
+        offer(&fixture, version).write();
     }
-    kept
+    fixture
 }
 
 /// The generations that served, in the order in which they began to.
-fn served(kept: &Kept) -> Vec<u64> {
-    let events = kept.events();
+fn served(fixture: &Fixture) -> Vec<u64> {
+    let events = fixture.events();
     events.iter().filter(|event| event.what == What::Ready).map(|event| event.generation).collect()
 }
 
 #[test]
 fn a_stale_worker_does_not_choose_its_successor() {
-    let mut kept = Kept::new(TENURE, SERVER);
-    let (old, new) = (kept.sandbox.path().join("old-server"), kept.sandbox.path().join("new-server"));
-    fs::copy(SERVER, &old).expect("a sandbox takes files");
-    fs::copy(SERVER, &new).expect("a sandbox takes files");
-    kept.move_program(&old);
-    offer(&kept, "1.0.0").write();
-    kept.ensure().run().expect(0);
+    let mut fixture = Fixture::new(BINARIES.serving());
+    let (old, new) = (fixture.sandbox.path().join("old-server"), fixture.sandbox.path().join("new-server"));
+    fs::copy(BINARIES.server, &old).expect("a sandbox takes files");
+    fs::copy(BINARIES.server, &new).expect("a sandbox takes files");
+    fixture.move_program(&old);
+    offer(&fixture, "1.0.0").write();
+    fixture.ensure().run().expect(0);
     // The same version is described otherwise today, and where the old one came from there is nothing any more.
-    kept.move_program(&new);
-    offer(&kept, "1.0.0").write();
+    fixture.move_program(&new);
+    offer(&fixture, "1.0.0").write();
     fs::remove_file(&old).expect("ours");
     for generation in 2..=4 {
-        let restarted = kept.restart().run().expect(0);
+        let restarted = fixture.restart().run().expect(0);
         assert_eq!(restarted.json()["generation"], generation, "{}", restarted.stdout);
-        let runs = executable_of(kept::program(&kept.status().expect(0)).pid());
+        let runs = executable_of(processes::program(&fixture.status().expect(0)).pid());
         assert_eq!(runs, Some(new.clone()));
     }
-    assert_eq!(kept.sandbox.oracle().count("start"), 4, "one start for each restart");
-    kept.stop().run().expect(0);
+    assert_eq!(fixture.sandbox.oracle().count("start"), 4, "one start for each restart");
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_restart_by_a_stale_launcher_runs_the_newest_version() {
-    let kept = two_versions();
-    kept.ensure().run().expect(0);
-    kept.launcher("ensure", "2.0.0").run().expect(0);
-    let restarted = kept.restart().run().expect(0);
-    assert_eq!((kept::version(&restarted).as_str(), &restarted.json()["generation"]), ("2.0.0", &3.into()));
-    kept.stop().run().expect(0);
+    let fixture = two_versions();
+    fixture.ensure().run().expect(0);
+    fixture.launcher("ensure", "2.0.0").run().expect(0);
+    let restarted = fixture.restart().run().expect(0);
+    assert_eq!((answer::version(&restarted).as_str(), &restarted.json()["generation"]), ("2.0.0", &3.into()));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn two_versions_in_turn_make_one_replacement() {
-    let kept = two_versions();
-    kept.ensure().run().expect(0);
+    let fixture = two_versions();
+    fixture.ensure().run().expect(0);
     for turn in 0..20 {
         let version = if turn % 2 == 0 { "2.0.0" } else { "1.0.0" };
-        let answer = kept.launcher("ensure", version).run().expect(0);
-        assert_eq!(kept::version(&answer), "2.0.0", "turn {turn}");
+        let answer = fixture.launcher("ensure", version).run().expect(0);
+        assert_eq!(answer::version(&answer), "2.0.0", "turn {turn}");
     }
-    assert_eq!((kept.count(What::Replacing), kept.count(What::Spawned)), (1, 2), "{}", kept.sandbox.story());
-    kept.stop().run().expect(0);
+    assert_eq!(
+        (fixture.count(What::Replacing), fixture.count(What::Spawned)),
+        (1, 2),
+        "{}",
+        fixture.sandbox.story()
+    );
+    fixture.stop().run().expect(0);
 }
 
 /// The embedded example in two versions; the listener of the second one has another name, which the app does not know.
@@ -90,8 +97,8 @@ struct Jobs {
 impl Jobs {
     /// Version 1.0.0 serves, and has ten jobs in its queue.
     fn queued() -> Self {
-        let sandbox = Sandbox::new(TENURE);
-        let built = PathBuf::from(TENURE).with_file_name("example-axum");
+        let sandbox = Sandbox::new(BINARIES.tenure);
+        let built = PathBuf::from(BINARIES.tenure).with_file_name("example-axum");
         fs::copy(built, sandbox.work().join("example-axum"))
             .expect("the example is built with the workspace");
         let cwd = sandbox.work().display().to_string();
@@ -147,7 +154,7 @@ fn accepted_work_survives_a_restart() {
     let restarted = jobs.call("restart", "1.0.0").run().expect(0);
     assert_eq!(restarted.json()["manner"], "taken-over");
     assert_eq!(ask::address(&restarted), jobs.address);
-    assert_ne!(kept::pid(&restarted), kept::pid(&jobs.first));
+    assert_ne!(answer::pid(&restarted), answer::pid(&jobs.first));
     jobs.are_there(10);
     jobs.queue(10);
     jobs.call("restart", "1.0.0").run().expect(0);
@@ -159,24 +166,24 @@ fn accepted_work_survives_a_restart() {
 #[test]
 fn accepted_work_comes_back_from_a_successor_that_fails() {
     let jobs = Jobs::queued();
-    let pid = kept::pid(&jobs.first);
+    let pid = answer::pid(&jobs.first);
     let caller = jobs.call("ensure", "2.0.0").run().expect(0);
-    assert_eq!((kept::version(&caller).as_str(), kept::pid(&caller)), ("1.0.0", pid));
+    assert_eq!((answer::version(&caller).as_str(), answer::pid(&caller)), ("1.0.0", pid));
     assert_eq!((ask::address(&caller), &caller.json()["generation"]), (jobs.address, &3.into()));
-    assert_eq!(kept::warnings(&caller), ["offer-not-running"], "{}", caller.stdout);
+    assert_eq!(answer::warnings(&caller), ["offer-not-running"], "{}", caller.stdout);
     assert!(caller.stdout.contains("no listener named http"), "{}", caller.stdout);
     jobs.are_there(10);
     assert!(jobs.who().contains(&format!("generation=3 pid={pid}")), "{}", jobs.who());
     jobs.queue(10);
     let unproved = jobs.call("restart", "2.0.0").run().expect(1);
-    assert!(kept::message(&unproved).contains("now: generation 5, version 1.0.0"), "{}", unproved.stdout);
+    assert!(answer::message(&unproved).contains("now: generation 5, version 1.0.0"), "{}", unproved.stdout);
     jobs.are_there(11);
     jobs.stop();
 }
 
 #[test]
 fn twenty_restarts_leave_no_gap() {
-    let subject = Subject::server(TENURE, SERVER, &["ready=fd"], &[]);
+    let subject = Subject::server(BINARIES.tenure, BINARIES.server, &["ready=fd"], &[]);
     let clients = Clients { fresh: 4, kept: 0, pace: Duration::from_millis(3), ..Clients::default() };
     let load = subject.under_load(&clients, |load| {
         for generation in 2..=21 {
@@ -192,67 +199,67 @@ fn twenty_restarts_leave_no_gap() {
 
 #[test]
 fn several_who_restart_at_once_get_one_worker() {
-    let kept = two_versions();
-    kept.ensure().run().expect(0);
+    let fixture = two_versions();
+    fixture.ensure().run().expect(0);
     let calls: Vec<_> = (0..8)
         .flat_map(|turn| {
             let version = if turn % 2 == 0 { "1.0.0" } else { "2.0.0" };
-            ["restart", "ensure"].map(|command| kept.launcher(command, version).start())
+            ["restart", "ensure"].map(|command| fixture.launcher(command, version).start())
         })
         .collect();
-    for answer in kept::answers(calls) {
+    for answer in answer::answers(calls) {
         // Whoever could not prove its own restart is told what stands.
         let told = answer.code() == 0 || answer.state() == "restart-unproved";
-        assert!(told, "{}\n{}", answer.stdout, kept.sandbox.story());
+        assert!(told, "{}\n{}", answer.stdout, fixture.sandbox.story());
     }
-    let stands = kept.status().expect(0);
-    assert_eq!((stands.state().as_str(), kept::version(&stands).as_str()), ("up", "2.0.0"));
-    let served = served(&kept);
+    let stands = fixture.status().expect(0);
+    assert_eq!((stands.state().as_str(), answer::version(&stands).as_str()), ("up", "2.0.0"));
+    let served = served(&fixture);
     assert!(served.is_sorted_by(|before, after| before < after), "{served:?}");
     assert_eq!(served.last().copied(), stands.json()["generation"].as_u64());
-    assert_eq!(kept.sandbox.oracle().count("double"), 0);
-    assert_eq!((kept.count(What::StartFailed), kept.count(What::RolledBack)), (0, 0));
-    kept.stop().run().expect(0);
+    assert_eq!(fixture.sandbox.oracle().count("double"), 0);
+    assert_eq!((fixture.count(What::StartFailed), fixture.count(What::RolledBack)), (0, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_successor_whose_files_are_gone_stops_nothing() {
-    let mut kept = Kept::new(TENURE, SERVER);
-    let file = kept.sandbox.path().join("server");
-    fs::copy(SERVER, &file).expect("a sandbox takes files");
-    kept.move_program(&file);
-    offer(&kept, "1.0.0").write();
-    let first = kept.ensure().run().expect(0);
+    let mut fixture = Fixture::new(BINARIES.serving());
+    let file = fixture.sandbox.path().join("server");
+    fs::copy(BINARIES.server, &file).expect("a sandbox takes files");
+    fixture.move_program(&file);
+    offer(&fixture, "1.0.0").write();
+    let first = fixture.ensure().run().expect(0);
     fs::remove_file(&file).expect("ours");
-    let refused = kept.restart().run();
+    let refused = fixture.restart().run();
     assert_ne!(refused.code(), 0, "{}", refused.stdout);
     assert!(refused.stdout.contains(&file.display().to_string()), "it is named: {}", refused.stdout);
-    let stands = kept.status().expect(0);
-    assert_eq!((kept::pid(&stands), &stands.json()["generation"]), (kept::pid(&first), &1.into()));
+    let stands = fixture.status().expect(0);
+    assert_eq!((answer::pid(&stands), &stands.json()["generation"]), (answer::pid(&first), &1.into()));
     assert!(ask::get(ask::address(&first), "/").expect("it serves").contains("generation=1 "));
-    assert_eq!((kept.sandbox.oracle().count("start"), kept.count(What::Replacing)), (1, 0));
-    kept.stop().run().expect(0);
+    assert_eq!((fixture.sandbox.oracle().count("start"), fixture.count(What::Replacing)), (1, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn who_does_not_wait_for_an_upgrade_that_boots_is_told_of_it_and_to_end_nobody() {
-    let kept = Kept::new(TENURE, env!("CARGO_BIN_EXE_fixture-program"));
-    kept.offer("1.0.0").words(&["notify"]).ready(Some("{ notify = true }")).line("overlap = true").write();
-    let first = kept.launcher("ensure", "1.0.0").run().expect(0);
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").words(&["notify"]).ready(Some("{ notify = true }")).line("overlap = true").write();
+    let first = fixture.launcher("ensure", "1.0.0").run().expect(0);
     // It never says that it is ready.
-    kept.offer("2.0.0").ready(Some("{ notify = true }")).line("overlap = true").write();
-    let file = kept.file("2.0.0").display().to_string();
+    fixture.offer("2.0.0").ready(Some("{ notify = true }")).line("overlap = true").write();
+    let file = fixture.file("2.0.0").display().to_string();
     let hasty = || {
         let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &file];
-        kept.sandbox.tenure(words).run()
+        fixture.sandbox.tenure(words).run()
     };
     assert_eq!(hasty().state(), "warming");
     let told = hasty().expect(8);
-    let message = kept::message(&told);
+    let message = answer::message(&told);
     assert!(message.contains("an upgrade is under way: version 2.0.0 (pid "), "{message}");
     assert!(message.contains("so far; the version before serves meanwhile"), "{message}");
     let hint = told.json()["error"]["hint"].as_str().expect("a remedy").to_owned();
     assert!(hint.contains("longer --timeout") && !hint.contains("end it"), "{hint}");
-    assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&first), "it serves");
-    kept.stop().run().expect(0);
+    assert_eq!(answer::pid(&fixture.status().expect(0)), answer::pid(&first), "it serves");
+    fixture.stop().run().expect(0);
 }

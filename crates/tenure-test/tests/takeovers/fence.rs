@@ -10,19 +10,20 @@ use std::path::{Path, PathBuf};
 use tenure_sys::pipe::pipe;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::spawn::{self, Launch, Stream};
-use tenure_test::ask;
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::{Output, Sandbox};
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::sandbox::Sandbox;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
+use crate::BINARIES;
 
 /// The example, trusted, and its executable.
 fn example() -> (Sandbox, PathBuf) {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let spec = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/fence/tenure.toml");
     fs::copy(spec, sandbox.work().join("tenure.toml")).expect("the example has a configuration");
     let program = sandbox.work().join("example-fence");
-    let built = PathBuf::from(TENURE).with_file_name("example-fence");
+    let built = PathBuf::from(BINARIES.tenure).with_file_name("example-fence");
     fs::copy(built, &program).expect("the example is built with the workspace");
     sandbox.tenure(["trust"]).run().expect(0);
     (sandbox, program)

@@ -1,5 +1,7 @@
 //! One worker takes the place of another.
 
+use tenure_test::fixtures::executables::Binaries;
+
 mod counts;
 mod dead_ends;
 mod fence;
@@ -9,3 +11,6 @@ mod replay;
 mod rollback;
 mod stop;
 mod trouble;
+
+/// The executables under test.
+const BINARIES: Binaries<'_> = tenure_test::binaries!();

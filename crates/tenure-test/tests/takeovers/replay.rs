@@ -7,21 +7,22 @@ use tenure_core::fault::Point;
 use tenure_model::takeover::replay::{Blow, End, Replay, Standing, all};
 use tenure_model::takeover::{Outcome, Task};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::meeting::{Meeting, PATIENCE};
-use tenure_test::sandbox::{Call, Output, Sandbox};
+use tenure_test::fixtures::call::{Call, Output};
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::meeting::Meeting;
+use tenure_test::fixtures::sandbox::Sandbox;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
 /// `boot` is how long a boot may take: only what stands still needs a limit, and a busy machine none.
 fn sandbox(boot: &str) -> Sandbox {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let oracle = sandbox.oracle().directory().display().to_string();
     let text = format!(
         "[worker.w]\nscope = \"user\"\nversion = \"1.0.0\"\ncommand = {:?}\n\
          listen = [{{ name = \"http\", tcp = \"127.0.0.1:0\" }}]\nready = {{ http = \"/\" }}\n\
          start_timeout = {boot:?}\nstop = {{ grace = \"1s\" }}\nbake = \"500ms\"\n",
-        [PROGRAM, &oracle, "1.0.0"]
+        [BINARIES.program, &oracle, "1.0.0"]
     );
     std::fs::write(sandbox.work().join("tenure.toml"), text).expect("a sandbox takes files");
     sandbox

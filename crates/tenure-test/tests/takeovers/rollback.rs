@@ -7,13 +7,14 @@ use std::time::Duration;
 use tenure_core::fault::Point;
 use tenure_core::store::event::What;
 use tenure_sys::process::ProcessHandle;
-use tenure_test::ask;
-use tenure_test::kept::{self, Kept};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::call::{Call, Output};
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::versions::Fixture;
 use tenure_test::load::{Clients, Load};
-use tenure_test::sandbox::{Call, Output};
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
+use crate::BINARIES;
 
 /// What the failed version prints before it fails.
 const LAST_WORDS: &str = "say=the-disk-is-full";
@@ -44,7 +45,7 @@ fn beside(words: &[&str], lines: &[&str]) -> Upgrade {
 
 /// Version 1.0.0 serves well, and 2.0.0 as these words and lines say.
 struct Upgrade {
-    kept: Kept,
+    fixture: Fixture,
     first: Output,
     /// The first program.
     program: u32,
@@ -53,11 +54,11 @@ struct Upgrade {
 
 impl Upgrade {
     fn offered(order: Order, words: &[&str], lines: &[&str]) -> Self {
-        let mut kept = Kept::new(TENURE, SERVER);
+        let mut fixture = Fixture::new(BINARIES.serving());
         // A file of its own: a program whose file is replaced, as by a build that runs meanwhile, is not started again.
-        let server = kept.sandbox.path().join("server");
-        fs::copy(SERVER, &server).expect("a sandbox takes files");
-        kept.move_program(&server);
+        let server = fixture.sandbox.path().join("server");
+        fs::copy(BINARIES.server, &server).expect("a sandbox takes files");
+        fixture.move_program(&server);
         let overlap = format!("overlap = {}", order == Order::Overlap);
         let both: &[&str] = match order {
             Order::OneAfterTheOther => &["ready=fd"],
@@ -65,14 +66,14 @@ impl Upgrade {
         };
         let usual = [&*overlap, "bake = \"0s\"", "stop = { grace = \"500ms\" }"];
         let offer = |version| {
-            usual.iter().fold(kept.offer(version).ready(Some("\"fd\"")), |offer, line| offer.line(line))
+            usual.iter().fold(fixture.offer(version).ready(Some("\"fd\"")), |offer, line| offer.line(line))
         };
         offer("1.0.0").words(both).write();
         let bad = offer("2.0.0").words(&[both, words, &[LAST_WORDS]].concat());
         lines.iter().fold(bad, |bad, line| bad.line(line)).write();
-        let first = kept.ensure().run().expect(0);
-        let program = kept::program(&kept.status()).pid();
-        Self { kept, first, program, order }
+        let first = fixture.ensure().run().expect(0);
+        let program = processes::program(&fixture.status()).pid();
+        Self { fixture, first, program, order }
     }
 
     /// A call while clients come, and what they saw.
@@ -89,8 +90,8 @@ impl Upgrade {
     fn undone_under_load(&self) -> (Output, Load) {
         let load = clients().load(ask::address(&self.first));
         let served = self.ensure().run().expect(0);
-        assert_eq!(kept::version(&served), "2.0.0", "{}", served.stdout);
-        if let Ok(served) = ProcessHandle::open(kept::pid(&served)) {
+        assert_eq!(answer::version(&served), "2.0.0", "{}", served.stdout);
+        if let Ok(served) = ProcessHandle::open(answer::pid(&served)) {
             assert!(served.wait_ended(None).expect("it can be waited for"), "it fails");
         }
         let answer = self.ensure().run();
@@ -101,31 +102,31 @@ impl Upgrade {
     }
 
     fn ensure(&self) -> Call<'_> {
-        self.kept.launcher("ensure", "2.0.0")
+        self.fixture.launcher("ensure", "2.0.0")
     }
 
     fn restart(&self) -> Call<'_> {
-        self.kept.launcher("restart", "2.0.0")
+        self.fixture.launcher("restart", "2.0.0")
     }
 
     /// A launcher of the failed version has the healthy one, which was there all the time or came back above the failed
     /// one, and hears why.
     fn caller_has_the_healthy_one(&self, answer: &Output, why: &str) {
-        let story = || format!("{}\n{}", answer.stdout, self.kept.sandbox.story());
+        let story = || format!("{}\n{}", answer.stdout, self.fixture.sandbox.story());
         assert_eq!(answer.code(), 0, "{}", story());
-        assert_eq!(kept::version(answer), "1.0.0", "{}", story());
-        assert_eq!(kept::warnings(answer), ["offer-not-running"], "{}", story());
+        assert_eq!(answer::version(answer), "1.0.0", "{}", story());
+        assert_eq!(answer::warnings(answer), ["offer-not-running"], "{}", story());
         assert!(answer.stdout.contains(why), "{why}: {}", story());
-        assert_eq!(kept::pid(answer), kept::pid(&self.first), "{}", story());
+        assert_eq!(answer::pid(answer), answer::pid(&self.first), "{}", story());
         assert_eq!(ask::address(answer), ask::address(&self.first));
     }
 
     /// A person is told what stands, what stood, why, and what the failed version said last.
     fn person_is_told(&self, answer: &Output, why: &str) {
-        let story = || format!("{}\n{}", answer.stdout, self.kept.sandbox.story());
+        let story = || format!("{}\n{}", answer.stdout, self.fixture.sandbox.story());
         assert_eq!((answer.code(), answer.state().as_str()), (1, "restart-unproved"), "{}", story());
-        let (said, pid) = (kept::message(answer), kept::pid(&self.first));
-        let stands = &self.kept.status().json()["generation"];
+        let (said, pid) = (answer::message(answer), answer::pid(&self.first));
+        let stands = &self.fixture.status().json()["generation"];
         let now = format!("now: generation {stands}, version 1.0.0, pid {pid}, Ready; before: generation ");
         assert!(said.contains(&now) && said.matches("version 1.0.0").count() == 2, "{said}");
         assert!(answer.stdout.contains(why), "{why}: {}", story());
@@ -133,22 +134,22 @@ impl Upgrade {
 
     /// The failed version is on record, and the next launcher does not try it again.
     fn is_not_tried_again(&self, why: &str) {
-        let failures = self.kept.desired().failures;
+        let failures = self.fixture.desired().failures;
         let on_record: Vec<String> = failures.iter().map(|failure| failure.version.to_string()).collect();
         assert_eq!(on_record, ["2.0.0"]);
-        let spawned = self.kept.count(What::Spawned);
+        let spawned = self.fixture.count(What::Spawned);
         let again = self.ensure().run();
         self.caller_has_the_healthy_one(&again, why);
         assert_eq!(again.state(), "up");
-        assert_eq!(self.kept.count(What::Spawned), spawned, "it is not tried again");
+        assert_eq!(self.fixture.count(What::Spawned), spawned, "it is not tried again");
     }
 
     /// The worker came back so many times, each time under a generation above the one that failed.
     fn comes_back(&self, times: usize) {
-        let events = self.kept.events();
+        let events = self.fixture.events();
         let of = |what: What| events.iter().filter(move |event| event.what == what);
         let back: Vec<u64> = of(What::RolledBack).map(|event| event.generation).collect();
-        assert_eq!(back.len(), times, "{}", self.kept.sandbox.story());
+        assert_eq!(back.len(), times, "{}", self.fixture.sandbox.story());
         assert!(back.is_sorted_by(|before, after| before < after), "{back:?}");
         let begun: Vec<u64> = of(What::Spawned).skip(1).map(|event| event.generation).collect();
         assert!(begun.iter().zip(&back).all(|(failed, back)| back > failed), "{begun:?} {back:?}");
@@ -156,19 +157,19 @@ impl Upgrade {
 
     fn end(self) {
         if self.order == Order::OneAfterTheOther {
-            self.comes_back(self.kept.count(What::Spawned) - 1);
-            assert_eq!(self.kept.sandbox.oracle().count("double"), 0, "never two at once");
+            self.comes_back(self.fixture.count(What::Spawned) - 1);
+            assert_eq!(self.fixture.sandbox.oracle().count("double"), 0, "never two at once");
         }
         if self.order == Order::Overlap {
             self.serves_all_the_time();
         }
-        self.kept.stop().run().expect(0);
+        self.fixture.stop().run().expect(0);
     }
 
     /// The old program was never asked to make room, so that nobody had to wait for its return.
     fn serves_all_the_time(&self) {
-        let program = kept::program(&self.kept.status());
-        assert_eq!(program.pid(), self.program, "{}", self.kept.sandbox.story());
+        let program = processes::program(&self.fixture.status());
+        assert_eq!(program.pid(), self.program, "{}", self.fixture.sandbox.story());
     }
 }
 
@@ -308,7 +309,7 @@ fn one_that_stands_still_in_commit_beside_the_old_one_is_undone_and_nobody_waits
 #[test]
 fn one_that_hangs_in_commit_is_undone_without_being_let_go() {
     let upgrade = after_the_other(&[], &[SOON]);
-    let meeting = upgrade.kept.sandbox.meeting("granted");
+    let meeting = upgrade.fixture.sandbox.meeting("granted");
     let clients = clients().load(ask::address(&upgrade.first));
     let caller = upgrade.ensure().fault(&meeting.armed(Point::SuccessorGranted)).start();
     let hangs = meeting.meet();

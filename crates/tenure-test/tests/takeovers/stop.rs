@@ -8,13 +8,12 @@ use std::thread;
 
 use tenure_core::fault::{Point, PointRole};
 use tenure_sys::process::ProcessHandle;
-use tenure_test::ask;
-use tenure_test::kept::Kept;
-use tenure_test::meeting::Met;
-use tenure_test::sandbox::{Output, Running};
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::call::{Output, Running};
+use tenure_test::fixtures::meeting::Met;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
+use crate::BINARIES;
 
 /// When the takeover goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -27,7 +26,7 @@ enum Goes {
 
 /// A worker that is restarted.
 struct Scene {
-    kept: Kept,
+    fixture: Fixture,
     point: Point,
     address: SocketAddr,
 }
@@ -35,7 +34,7 @@ struct Scene {
 impl Scene {
     /// Takes a restart to `point`, and holds it there.
     fn at(point: Point, overlap: bool, goes: Goes) -> (Self, Running, Met) {
-        let kept = Kept::new(TENURE, SERVER);
+        let fixture = Fixture::new(BINARIES.serving());
         let lines = [
             &*format!("overlap = {overlap}"),
             "stop = { grace = \"300ms\" }",
@@ -48,19 +47,20 @@ impl Scene {
             },
         ];
         let words = ["ready=fd", if overlap { "overlaps" } else { "linger=0" }];
-        let offer = kept.offer("1.0.0").ready(Some("\"fd\"")).words(&words);
+        let offer = fixture.offer("1.0.0").ready(Some("\"fd\"")).words(&words);
         let offer = lines.iter().fold(offer, |offer, line| offer.line(line));
         offer.clone().write();
-        let meeting = kept.sandbox.meeting("point");
+        let meeting = fixture.sandbox.meeting("point");
         let armed = meeting.armed(point);
         let old = point.role() == PointRole::Incumbent;
-        let first = if old { kept.ensure().fault(&armed) } else { kept.ensure() };
+        let first = if old { fixture.ensure().fault(&armed) } else { fixture.ensure() };
         let address = ask::address(&first.run().expect(0));
         // The successor is given up soon where it is held.
         offer.line("start_timeout = \"1s\"").write();
-        let file = kept.file("1.0.0").display().to_string();
+        let file = fixture.file("1.0.0").display().to_string();
         // Whoever restarts holds the gate until it knows, and has little time for it.
-        let restart = kept.sandbox.tenure(["restart", "w", "--json", "--timeout", "2s", "--config", &file]);
+        let restart =
+            fixture.sandbox.tenure(["restart", "w", "--json", "--timeout", "2s", "--config", &file]);
         let dies = format!("{}=kill", Point::SuccessorGranted.name());
         let restart = match (point == Point::IncumbentReclaiming, old) {
             (true, _) => restart.fault(&dies),
@@ -70,13 +70,13 @@ impl Scene {
         let restart = restart.env("TENURE_WEDGED_AFTER", "300ms").start();
         let met = meeting.meet();
         assert_eq!(met.point, point.name());
-        (Self { kept, point, address }, restart, met)
+        (Self { fixture, point, address }, restart, met)
     }
 
     /// Stops it there; everything ends.
     fn stopped(self, goes: Goes, restart: Running, met: Met) {
         let held = ProcessHandle::open(met.pid).expect("it waits there");
-        let stop = self.kept.stop().env("TENURE_WEDGED_AFTER", "300ms").start();
+        let stop = self.fixture.stop().env("TENURE_WEDGED_AFTER", "300ms").start();
         let (stopped, met) = match goes {
             Goes::Never => (stop.wait(), Some(met)),
             Goes::Meanwhile => {
@@ -96,13 +96,13 @@ impl Scene {
 
     fn nothing_is_left(&self, stopped: &Output, goes: Goes) {
         let story =
-            || format!("{:?} {goes:?}: {}\n{}", self.point, stopped.stdout, self.kept.sandbox.story());
+            || format!("{:?} {goes:?}: {}\n{}", self.point, stopped.stdout, self.fixture.sandbox.story());
         assert_eq!(stopped.code(), 0, "{}", story());
         assert!(TcpStream::connect(self.address).is_err(), "nobody serves: {}", story());
-        let own: Vec<_> = self.kept.sandbox.processes().into_iter().map(|left| left.command).collect();
+        let own: Vec<_> = self.fixture.sandbox.processes().into_iter().map(|left| left.command).collect();
         let left: Vec<_> = own.iter().filter(|command| !command.contains(" restart ")).collect();
         assert!(left.is_empty(), "{left:?}: {}", story());
-        assert_eq!(self.kept.status().state(), "down", "{}", story());
+        assert_eq!(self.fixture.status().state(), "down", "{}", story());
     }
 }
 

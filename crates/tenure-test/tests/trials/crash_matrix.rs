@@ -4,11 +4,12 @@
 
 use tenure_core::fault::{Point, PointRole};
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::meeting::{Met, PATIENCE};
-use tenure_test::sandbox::{Call, Output, Running, Sandbox};
+use tenure_test::fixtures::call::{Call, Output, Running};
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::meeting::Met;
+use tenure_test::fixtures::sandbox::Sandbox;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
 /// What brings a process to a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,7 +59,7 @@ fn road(point: Point) -> Road {
 }
 
 fn sandbox(point: Point) -> Sandbox {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let oracle = sandbox.oracle().directory().display().to_string();
     // Fails once where a failure is on the road.
     let once = format!("once={}:3", sandbox.work().join("broken").display());
@@ -72,7 +73,7 @@ fn sandbox(point: Point) -> Sandbox {
         | Road::MakeRoom
         | Road::RollBack => ("1.0.0", ["escapee", once.as_str()], "{ http = \"/\" }"),
     };
-    let command: Vec<&str> = [PROGRAM, &oracle, version].into_iter().chain(words).collect();
+    let command: Vec<&str> = [BINARIES.program, &oracle, version].into_iter().chain(words).collect();
     let bake = if point == Point::IncumbentRelieved { "bake = \"1s\"\n" } else { "" };
     let text = format!(
         "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\ncommand = {command:?}\n\

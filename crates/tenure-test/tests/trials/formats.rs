@@ -13,11 +13,10 @@ use tenure_core::protocol::wire::{Answer, ControlRequest};
 use tenure_core::record::desired::Desired;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::Event;
-use tenure_test::sandbox::Sandbox;
-use tenure_test::usual::{Binaries, ensure, started, status, stop};
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::worker::{ensure, started, status, stop};
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 const LEDGER: &str = include_str!("../../../tenure-core/formats/ledger-1.json");
 const LEDGER_PROVED: &str = include_str!("../../../tenure-core/formats/ledger-1-proved.json");

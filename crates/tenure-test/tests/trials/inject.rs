@@ -2,15 +2,15 @@
 
 use std::convert::Infallible;
 
+use tenure_test::fixtures::system;
 use tenure_test::inject::fault::{Course, Fault, Kind, Road, Who};
 use tenure_test::inject::report::{Report, Struck};
 use tenure_test::inject::run::{self, Known, Pace};
 use tenure_test::inject::trial::Tools;
-use tenure_test::usual;
 
 /// Strikes some calls of each road; more of them would find more, and take minutes.
 fn strike(who: Who, rows: &[(Road, &str, Pace)]) {
-    let Some(strace) = usual::tool("strace") else { return };
+    let Some(strace) = system::tool("strace") else { return };
     let tools = Tools {
         tenure: env!("CARGO_BIN_EXE_tenure-faulted").to_owned(),
         program: env!("CARGO_BIN_EXE_fixture-program").to_owned(),

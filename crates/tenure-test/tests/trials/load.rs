@@ -14,17 +14,16 @@ use std::time::Duration;
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
+use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::system;
 use tenure_test::load::subject::Subject;
 use tenure_test::load::{Clients, Load};
-use tenure_test::meeting::PATIENCE;
-use tenure_test::sandbox::Sandbox;
-use tenure_test::{kept, usual};
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const SERVER: &str = env!("CARGO_BIN_EXE_fixture-server");
+use crate::BINARIES;
 
 fn server(words: &[&str], lines: &[&str]) -> Subject {
-    Subject::server(TENURE, SERVER, words, lines)
+    Subject::server(BINARIES.tenure, BINARIES.server, words, lines)
 }
 
 fn example(name: &str) -> PathBuf {
@@ -142,10 +141,11 @@ fn short_streams() -> Clients {
 /// The other control: the clients find nothing lost where nothing can be, whoever keeps the socket open.
 #[test]
 fn servers_that_follow_each_other_on_one_open_socket_lose_nothing() {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let oracle = sandbox.oracle().directory().display().to_string();
     for overlap in [false, true] {
-        let servers = Generations::of(Path::new(SERVER), &[&oracle, "1.0.0", "ready=log", "overlaps"]);
+        let servers =
+            Generations::of(Path::new(BINARIES.server), &[&oracle, "1.0.0", "ready=log", "overlaps"]);
         let load = servers.under_load(&short_streams(), 20, overlap);
         nothing_is_lost(&load, 20);
         no_request_is_on_its_way_when_a_connection_closes(&load);
@@ -154,7 +154,7 @@ fn servers_that_follow_each_other_on_one_open_socket_lose_nothing() {
 
 #[test]
 fn node_servers_that_follow_each_other_on_one_open_socket_lose_nothing() {
-    let Some(node) = usual::tool("node") else { return };
+    let Some(node) = system::tool("node") else { return };
     let script = example("node").join("server.mjs").display().to_string();
     for overlap in [false, true] {
         let load = Generations::of(&node, &[&script]).under_load(&short_streams(), 5, overlap);
@@ -197,10 +197,10 @@ fn long_streams_are_drained_and_not_cut() {
 
 #[test]
 fn a_node_server_loses_nothing() {
-    if usual::tool("node").is_none() {
+    if system::tool("node").is_none() {
         return;
     }
-    let subject = Subject::of_project(Subject::copy(TENURE, &example("node")), "web");
+    let subject = Subject::of_project(Subject::copy(BINARIES.tenure, &example("node")), "web");
     let clients = Clients { streams: 2, chunks: 10, every: Duration::from_millis(20), ..paced() };
     let load = replaced(&subject, &clients, 10);
     nothing_is_lost(&load, 11);
@@ -208,8 +208,8 @@ fn a_node_server_loses_nothing() {
 
 #[test]
 fn an_embedded_axum_worker_loses_nothing() {
-    let sandbox = Subject::copy(TENURE, &example("axum"));
-    let built = PathBuf::from(TENURE).with_file_name("example-axum");
+    let sandbox = Subject::copy(BINARIES.tenure, &example("axum"));
+    let built = PathBuf::from(BINARIES.tenure).with_file_name("example-axum");
     fs::copy(&built, sandbox.work().join("example-axum")).expect("the example is built with the workspace");
     let load = replaced(&Subject::of_project(sandbox, "hello"), &paced(), 100);
     nothing_is_lost(&load, 101);
@@ -217,12 +217,12 @@ fn an_embedded_axum_worker_loses_nothing() {
 
 #[test]
 fn a_python_server_behind_the_proxy_loses_nothing() {
-    if usual::tool("python3").is_none() {
+    if system::tool("python3").is_none() {
         return;
     }
-    let sandbox = Subject::copy(TENURE, &example("python"));
+    let sandbox = Subject::copy(BINARIES.tenure, &example("python"));
     let file = sandbox.work().join("tenure.toml");
-    let port = kept::free_address().port().to_string();
+    let port = system::free_address().port().to_string();
     let text = fs::read_to_string(&file).expect("the example has a description");
     fs::write(&file, text.replace("8419", &port)).expect("a sandbox takes files");
     let subject = Subject::of_project(sandbox, "app");

@@ -5,18 +5,18 @@ use std::os::unix::fs::symlink;
 use std::path::PathBuf;
 
 use tenure_core::store::event::What;
-use tenure_test::kept::{self, Kept};
-use tenure_test::sandbox::Output;
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
 /// A project with a build of two files.
-struct Project(Kept);
+struct Project(Fixture);
 
 impl Project {
     fn with(words: &[&str]) -> Self {
-        let project = Self(Kept::in_project(TENURE, PROGRAM));
+        let project = Self(Fixture::in_project(BINARIES));
         project.write("dist/server.js", "one");
         project.write("dist/lib/a.js", "a");
         project.write("src/server.ts", "no part of the build");
@@ -28,7 +28,7 @@ impl Project {
         let project = Self::with(&[]);
         let first = project.ensure();
         assert_eq!(first.state(), "started");
-        let pid = kept::pid(&first);
+        let pid = answer::pid(&first);
         (project, pid)
     }
 
@@ -55,12 +55,13 @@ impl Project {
         let before = self.0.count(What::Replacing);
         let new = self.ensure();
         assert_eq!(new.state(), "replaced", "{what}: {}", new.stdout);
-        let pid = kept::pid(&new);
+        let pid = answer::pid(&new);
         assert_ne!(pid, old, "{what}");
-        for up in kept::answers(self.0.crowd(["1.0.0"; 10])).into_iter().chain((0..10).map(|_| self.ensure()))
+        for up in
+            answer::answers(self.0.crowd(["1.0.0"; 10])).into_iter().chain((0..10).map(|_| self.ensure()))
         {
             let up = up.expect(0);
-            assert_eq!((up.state().as_str(), kept::pid(&up)), ("up", pid), "{what}: {}", up.stdout);
+            assert_eq!((up.state().as_str(), answer::pid(&up)), ("up", pid), "{what}: {}", up.stdout);
         }
         assert_eq!(self.0.count(What::Replacing), before + 1, "{what}");
         pid
@@ -68,11 +69,12 @@ impl Project {
 
     /// Twenty launchers use the worker as it is, and nobody warns.
     fn stays(&self, old: u32, what: &str) {
-        for up in kept::answers(self.0.crowd(["1.0.0"; 10])).into_iter().chain((0..10).map(|_| self.ensure()))
+        for up in
+            answer::answers(self.0.crowd(["1.0.0"; 10])).into_iter().chain((0..10).map(|_| self.ensure()))
         {
             let up = up.expect(0);
-            assert_eq!((up.state().as_str(), kept::pid(&up)), ("up", old), "{what}: {}", up.stdout);
-            assert!(kept::warnings(&up).is_empty(), "{what}: {}", up.stdout);
+            assert_eq!((up.state().as_str(), answer::pid(&up)), ("up", old), "{what}: {}", up.stdout);
+            assert!(answer::warnings(&up).is_empty(), "{what}: {}", up.stdout);
         }
     }
 
@@ -132,7 +134,7 @@ fn a_launcher_that_comes_while_the_worker_reads_its_build_reads_it_too() {
     let project = Project::with(&[]);
     // So large that the worker has not read it again when it is asked under the gate.
     project.write("dist/large.js", &"x".repeat(8 << 20));
-    let pid = kept::pid(&project.ensure());
+    let pid = answer::pid(&project.ensure());
     for _ in 0..3 {
         let file = fs::File::options().append(true).open(project.path("dist/large.js")).expect("ours");
         file.set_modified(std::time::SystemTime::UNIX_EPOCH).expect("ours");
@@ -162,8 +164,8 @@ fn launchers_at_once_after_a_change_make_one_replacement() {
     let (project, pid) = Project::started();
     for round in 0..5 {
         project.write("dist/server.js", &format!("round {round}"));
-        let answers = kept::answers(project.0.crowd(["1.0.0"; 4]));
-        let pids: Vec<u32> = answers.iter().map(|answer| kept::pid(&answer.clone().expect(0))).collect();
+        let answers = answer::answers(project.0.crowd(["1.0.0"; 4]));
+        let pids: Vec<u32> = answers.iter().map(|answer| answer::pid(&answer.clone().expect(0))).collect();
         assert!(pids.iter().all(|one| *one == pids[0] && *one != pid), "all have the new one: {pids:?}");
         assert_eq!(project.0.count(What::Replacing), round + 1);
     }
@@ -182,7 +184,7 @@ fn a_change_while_the_worker_boots_is_not_lost() {
     project.write("dist/server.js", "two");
     drop(meeting);
     booting.release();
-    let first = kept::pid(&starter.wait().expect(0));
+    let first = answer::pid(&starter.wait().expect(0));
     assert_eq!(project.status()["source_changed"], true);
     project.replaces_once(first, "a byte while it booted");
     project.end();
@@ -196,7 +198,7 @@ fn a_build_that_cannot_be_read_is_told_and_the_worker_stays() {
     symlink("dist", project.path("dist")).expect("ours");
     for _ in 0..3 {
         let up = project.ensure();
-        assert_eq!((up.state().as_str(), kept::pid(&up)), ("up", pid), "{}", up.stdout);
+        assert_eq!((up.state().as_str(), answer::pid(&up)), ("up", pid), "{}", up.stdout);
         let warned = &up.json()["warnings"][0];
         assert_eq!(warned["kind"], "source-unread", "{}", up.stdout);
         assert!(
@@ -232,6 +234,6 @@ fn a_broken_build_is_told_and_a_repaired_one_is_started() {
     assert_eq!(project.0.ensure().run().expect(1).state(), "spawn-suppressed");
     fs::remove_file(&broken).expect("ours");
     let restarted = project.0.restart().run().expect(0);
-    project.stays(kept::pid(&restarted), "after its repair");
+    project.stays(answer::pid(&restarted), "after its repair");
     project.end();
 }

@@ -4,19 +4,22 @@ use std::net::TcpListener;
 
 use tenure_core::store::event::What;
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_test::ask;
-use tenure_test::kept::{self, Kept};
-use tenure_test::sandbox::{Call, Output, Sandbox};
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::ask;
+use tenure_test::fixtures::call::{Call, Output};
+use tenure_test::fixtures::processes;
+use tenure_test::fixtures::sandbox::Sandbox;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
 /// A file that describes `w` in one version.
 fn describe(sandbox: &Sandbox, file: &str, version: &str, more: &str) -> String {
     let oracle = sandbox.oracle().directory().display().to_string();
     let text = format!(
         "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\n\
-         command = [\"{PROGRAM}\", \"{oracle}\", \"{version}\", \"deaf\"]\nready = {{ http = \"/\" }}\n{more}"
+         command = {:?}\nready = {{ http = \"/\" }}\n{more}",
+        [BINARIES.program, &oracle, version, "deaf"]
     );
     let path = sandbox.work().join(file);
     std::fs::write(&path, text).expect("a sandbox takes files");
@@ -36,7 +39,7 @@ fn host(answer: &Output) -> ProcessHandle {
 
 #[test]
 fn an_upgrade_whose_port_is_taken_leaves_the_older_version_serving() {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let stranger = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let taken = stranger.local_addr().expect("it is bound");
     let free = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\" }]\nstop = { grace = \"1s\" }\n";
@@ -60,7 +63,7 @@ fn an_upgrade_whose_port_is_taken_leaves_the_older_version_serving() {
 
 #[test]
 fn a_worker_that_ends_gets_the_time_that_its_own_spec_gives_it() {
-    let sandbox = Sandbox::new(TENURE);
+    let sandbox = Sandbox::new(BINARIES.tenure);
     let listen = "listen = [{ name = \"http\", tcp = \"127.0.0.1:0\" }]\n";
     let patient =
         describe(&sandbox, "patient.toml", "1.0.0", &format!("{listen}stop = {{ grace = \"60s\" }}\n"));
@@ -80,49 +83,53 @@ fn a_worker_that_ends_gets_the_time_that_its_own_spec_gives_it() {
 
 #[test]
 fn a_version_that_cannot_boot_among_an_older_and_a_newer_one_costs_nobody_a_worker() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    kept.offer("1.0.0").write();
-    kept.offer("2.0.0").words(&["exit=3"]).write();
-    kept.offer("3.0.0").write();
-    kept.launcher("ensure", "1.0.0").run().expect(0);
-    let crowd = || kept.crowd((0..12).map(|turn| ["2.0.0", "1.0.0", "2.0.0", "3.0.0"][turn % 4]));
-    for answer in kept::answers(crowd()) {
-        let served = kept::version(&answer.clone().expect(0));
+    let fixture = Fixture::new(BINARIES);
+    fixture.offer("1.0.0").write();
+    fixture.offer("2.0.0").words(&["exit=3"]).write();
+    fixture.offer("3.0.0").write();
+    fixture.launcher("ensure", "1.0.0").run().expect(0);
+    let crowd = || fixture.crowd((0..12).map(|turn| ["2.0.0", "1.0.0", "2.0.0", "3.0.0"][turn % 4]));
+    for answer in answer::answers(crowd()) {
+        let served = answer::version(&answer.clone().expect(0));
         assert!(["1.0.0", "3.0.0"].contains(&served.as_str()), "{}", answer.stdout);
     }
-    let faults = kept.count(What::StartFailed);
-    assert!(faults <= 1, "it is tried once: {}", kept.sandbox.story());
-    assert!(kept.count(What::Replacing) <= 3 - 1 + faults, "{}", kept.sandbox.story());
+    let faults = fixture.count(What::StartFailed);
+    assert!(faults <= 1, "it is tried once: {}", fixture.sandbox.story());
+    assert!(fixture.count(What::Replacing) <= 3 - 1 + faults, "{}", fixture.sandbox.story());
     // And it ends at the newest, for all of them.
-    let (stands, spawned) = (kept::pid(&kept.status().expect(0)), kept.count(What::Spawned));
-    for answer in kept::answers(crowd()) {
+    let (stands, spawned) = (answer::pid(&fixture.status().expect(0)), fixture.count(What::Spawned));
+    for answer in answer::answers(crowd()) {
         let up = answer.expect(0);
-        assert_eq!((kept::pid(&up), kept::version(&up).as_str()), (stands, "3.0.0"));
+        assert_eq!((answer::pid(&up), answer::version(&up).as_str()), (stands, "3.0.0"));
     }
-    assert_eq!((kept.count(What::Spawned), kept.sandbox.oracle().count("double")), (spawned, 0));
-    kept.stop().run().expect(0);
+    assert_eq!((fixture.count(What::Spawned), fixture.sandbox.oracle().count("double")), (spawned, 0));
+    fixture.stop().run().expect(0);
 }
 
 #[test]
 fn a_version_that_has_served_is_started_again_whichever_installation_of_it_failed_before() {
-    let kept = Kept::new(TENURE, PROGRAM);
-    let broken = kept.sandbox.work().join("broken");
+    let fixture = Fixture::new(BINARIES);
+    let broken = fixture.sandbox.work().join("broken");
     std::fs::write(&broken, "").expect("a sandbox takes files");
-    kept.offer("1.0.0").write();
-    kept.offer("2.0.0").words(&[&format!("once={}:3", broken.display())]).write();
+    fixture.offer("1.0.0").write();
+    fixture.offer("2.0.0").words(&[&format!("once={}:3", broken.display())]).write();
     // The same version, installed a second time with another setting.
-    let other = kept.sandbox.work().join("other.toml");
-    let text = std::fs::read_to_string(kept.file("2.0.0")).expect("it was written");
+    let other = fixture.sandbox.work().join("other.toml");
+    let text = std::fs::read_to_string(fixture.file("2.0.0")).expect("it was written");
     let text = text.replace("start_timeout = \"30s\"", "start_timeout = \"29s\"");
     std::fs::write(&other, text).expect("a sandbox takes files");
     let other = other.display().to_string();
-    kept.launcher("ensure", "1.0.0").run().expect(0);
-    assert_eq!(kept::version(&kept.launcher("ensure", "2.0.0").run().expect(0)), "1.0.0", "it failed once");
+    fixture.launcher("ensure", "1.0.0").run().expect(0);
+    assert_eq!(
+        answer::version(&fixture.launcher("ensure", "2.0.0").run().expect(0)),
+        "1.0.0",
+        "it failed once"
+    );
     std::fs::remove_file(&broken).expect("ours");
-    let healed = kept.sandbox.tenure(["ensure", "w", "--json", "--config", &other]).run().expect(0);
-    assert_eq!(kept::version(&healed), "2.0.0");
-    kept::kill(&kept::host(&healed));
-    let again = kept.launcher("ensure", "2.0.0").run().expect(0);
-    assert_eq!((again.state().as_str(), kept::version(&again).as_str()), ("started", "2.0.0"));
-    kept.stop().run().expect(0);
+    let healed = fixture.sandbox.tenure(["ensure", "w", "--json", "--config", &other]).run().expect(0);
+    assert_eq!(answer::version(&healed), "2.0.0");
+    processes::kill(&processes::host(&healed));
+    let again = fixture.launcher("ensure", "2.0.0").run().expect(0);
+    assert_eq!((again.state().as_str(), answer::version(&again).as_str()), ("started", "2.0.0"));
+    fixture.stop().run().expect(0);
 }

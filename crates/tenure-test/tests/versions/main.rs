@@ -1,5 +1,7 @@
 //! Which version runs, and at whose word.
 
+use tenure_test::fixtures::executables::Binaries;
+
 mod build;
 mod command;
 mod disagree;
@@ -8,3 +10,6 @@ mod offers;
 mod pin;
 mod pin_trouble;
 mod tenures;
+
+/// The executables under test.
+const BINARIES: Binaries<'_> = tenure_test::binaries!();

@@ -5,11 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use tenure_core::fault::Point;
-use tenure_test::sandbox::{Output, Sandbox};
-use tenure_test::usual::{Binaries, complaint};
+use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::sandbox::Sandbox;
 
-const BINARIES: Binaries =
-    Binaries { tenure: env!("CARGO_BIN_EXE_tenure-faulted"), program: env!("CARGO_BIN_EXE_fixture-program") };
+use crate::BINARIES;
 
 /// A description of `w` in this version, whose program tells the oracle which it is.
 fn text(sandbox: &Sandbox, version: &str, lines: &str) -> String {

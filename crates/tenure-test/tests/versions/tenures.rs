@@ -5,15 +5,15 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 use tenure_core::store::event::What;
-use tenure_test::kept::{self, Kept};
-use tenure_test::usual;
+use tenure_test::fixtures::answer;
+use tenure_test::fixtures::system;
+use tenure_test::fixtures::versions::Fixture;
 
-const TENURE: &str = env!("CARGO_BIN_EXE_tenure-faulted");
-const PROGRAM: &str = env!("CARGO_BIN_EXE_fixture-program");
+use crate::BINARIES;
 
 /// Records as a newer `tenure` may leave them: another format, and who it is.
-fn rewrite(kept: &Kept, name: &str, change: impl FnOnce(&mut Value)) -> String {
-    let path = kept.state().join(name);
+fn rewrite(fixture: &Fixture, name: &str, change: impl FnOnce(&mut Value)) -> String {
+    let path = fixture.state().join(name);
     let text = std::fs::read(&path).expect("a worker leaves its records");
     let mut record: Value = serde_json::from_slice(&text).expect("a record is JSON");
     change(&mut record);
@@ -34,20 +34,21 @@ fn kept_by(exe: &std::path::Path) -> impl FnOnce(&mut Value) + use<> {
 }
 
 /// A worker ran and was stopped.
-fn former() -> Kept {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    kept.ensure().run().expect(0);
-    kept.stop().run().expect(0);
-    kept
+fn former() -> Fixture {
+    let fixture = Fixture::with(BINARIES, &[]);
+    fixture.ensure().run().expect(0);
+    fixture.stop().run().expect(0);
+    fixture
 }
 
 /// The newer `tenure`: it writes down how it was called, and ends in a way of its own. Written by another process, so
 /// that no process of the tests can have it open for writing when it is run.
-fn newer(kept: &Kept) -> PathBuf {
-    let path = kept.sandbox.path().join("tenure-99");
+fn newer(fixture: &Fixture) -> PathBuf {
+    let path = fixture.sandbox.path().join("tenure-99");
     let text = "#!/bin/sh\nprintf '%s\\n' \"$@\" > \"$0.args\"\necho \"$PWD\" > \"$0.cwd\"\nexit 42\n";
     let line = "printf '%s' \"$TEXT\" > \"$FILE\" && chmod 755 \"$FILE\"";
-    let write = usual::shell(&kept.sandbox, line).env("TEXT", text).env("FILE", &path.display().to_string());
+    let write =
+        system::shell(&fixture.sandbox, line).env("TEXT", text).env("FILE", &path.display().to_string());
     write.run().expect(0);
     path
 }
@@ -57,97 +58,103 @@ fn an_older_tenure_passes_the_whole_call_on_to_the_newer_one() {
     for (record, command) in
         [("ledger.json", "ensure"), ("desired.json", "ensure"), ("desired.json", "restart")]
     {
-        let kept = former();
-        let newer = newer(&kept);
-        rewrite(&kept, "ledger.json", kept_by(&newer));
+        let fixture = former();
+        let newer = newer(&fixture);
+        rewrite(&fixture, "ledger.json", kept_by(&newer));
         if record != "ledger.json" {
-            rewrite(&kept, "ledger.json", |ledger| ledger["schema_version"] = json!(1));
-            rewrite(&kept, record, is_of_tomorrow);
+            rewrite(&fixture, "ledger.json", |ledger| ledger["schema_version"] = json!(1));
+            rewrite(&fixture, record, is_of_tomorrow);
         }
-        let passed = kept.launcher(command, "1.0.0").run();
+        let passed = fixture.launcher(command, "1.0.0").run();
         assert_eq!(passed.code(), 42, "{record} {command}: {}{}", passed.stdout, passed.stderr);
         assert!(passed.stdout.is_empty(), "the answer is that of the newer one: {}", passed.stdout);
-        let file = kept.file("1.0.0").display().to_string();
+        let file = fixture.file("1.0.0").display().to_string();
         let words = [command, "w", "--json", "--timeout", "40s", "--config", &file].join("\n") + "\n";
         let told =
             |what: &str| std::fs::read_to_string(format!("{}.{what}", newer.display())).expect("it was run");
         assert_eq!(told("args"), words);
-        assert_eq!(PathBuf::from(told("cwd").trim()), kept.sandbox.work());
-        assert_eq!(kept.sandbox.oracle().count("start"), 1, "nothing was started here");
+        assert_eq!(PathBuf::from(told("cwd").trim()), fixture.sandbox.work());
+        assert_eq!(fixture.sandbox.oracle().count("start"), 1, "nothing was started here");
     }
 }
 
 #[test]
 fn a_call_that_was_passed_on_is_not_passed_on_again() {
-    let kept = former();
-    let newer = newer(&kept);
-    let written = rewrite(&kept, "ledger.json", kept_by(&newer));
-    let refused = kept.ensure().env("TENURE_PASSED_ON", "1").run().expect(4);
+    let fixture = former();
+    let newer = newer(&fixture);
+    let written = rewrite(&fixture, "ledger.json", kept_by(&newer));
+    let refused = fixture.ensure().env("TENURE_PASSED_ON", "1").run().expect(4);
     assert_eq!(refused.state(), "state-unusable");
-    let said = usual::complaint(&refused);
+    let said = answer::complaint(&refused);
     assert!(said.contains("ledger.json") && said.contains("format 99"), "{said}");
-    assert!(!newer.with_extension("args").exists() && !kept.sandbox.path().join("tenure-99.args").exists());
-    let left = std::fs::read_to_string(kept.state().join("ledger.json")).expect("it is there");
+    assert!(
+        !newer.with_extension("args").exists() && !fixture.sandbox.path().join("tenure-99.args").exists()
+    );
+    let left = std::fs::read_to_string(fixture.state().join("ledger.json")).expect("it is there");
     assert_eq!(left, written, "a record that is not known is left as it is");
 }
 
 #[test]
 fn a_newer_tenure_that_is_gone_is_named_by_what_it_left() {
-    let kept = former();
-    let gone = kept.sandbox.path().join("uninstalled");
-    rewrite(&kept, "ledger.json", kept_by(&gone));
+    let fixture = former();
+    let gone = fixture.sandbox.path().join("uninstalled");
+    rewrite(&fixture, "ledger.json", kept_by(&gone));
     for command in ["ensure", "restart"] {
-        let refused = kept.launcher(command, "1.0.0").run().expect(4);
+        let refused = fixture.launcher(command, "1.0.0").run().expect(4);
         let error = refused.json()["error"].clone();
         assert_eq!(error["kind"], "record-too-new", "{}", refused.stdout);
-        let said = usual::complaint(&refused);
+        let said = answer::complaint(&refused);
         assert!(said.contains("format 99") && said.contains("use the newer tenure"), "{said}");
     }
-    assert_eq!(kept.sandbox.oracle().count("start"), 1);
+    assert_eq!(fixture.sandbox.oracle().count("start"), 1);
 }
 
 #[test]
 fn status_and_stop_need_no_record_and_a_worker_that_serves_is_used() {
-    let kept = Kept::with(TENURE, PROGRAM, &[]);
-    kept.offer("2.0.0").write();
-    let first = kept.ensure().run().expect(0);
-    kept.settled();
-    let gone = kept.sandbox.path().join("uninstalled");
-    rewrite(&kept, "ledger.json", kept_by(&gone));
-    rewrite(&kept, "desired.json", is_of_tomorrow);
-    let up = kept.ensure().run().expect(0);
-    assert_eq!((up.state().as_str(), kept::pid(&up)), ("up", kept::pid(&first)));
-    let status = kept.status().expect(0);
-    assert_eq!(kept::pid(&status), kept::pid(&first));
+    let fixture = Fixture::with(BINARIES, &[]);
+    fixture.offer("2.0.0").write();
+    let first = fixture.ensure().run().expect(0);
+    fixture.settled();
+    let gone = fixture.sandbox.path().join("uninstalled");
+    rewrite(&fixture, "ledger.json", kept_by(&gone));
+    rewrite(&fixture, "desired.json", is_of_tomorrow);
+    let up = fixture.ensure().run().expect(0);
+    assert_eq!((up.state().as_str(), answer::pid(&up)), ("up", answer::pid(&first)));
+    let status = fixture.status().expect(0);
+    assert_eq!(answer::pid(&status), answer::pid(&first));
     assert!(
         status.json()["record_error"].as_str().is_some_and(|why| why.contains("format 99")),
         "{}",
         status.stdout
     );
     // What would have to change something refuses, and the worker stays.
-    for call in [kept.launcher("ensure", "2.0.0"), kept.pin("1.0.0"), kept.unpin(), kept.restart()] {
+    for call in
+        [fixture.launcher("ensure", "2.0.0"), fixture.pin("1.0.0"), fixture.unpin(), fixture.restart()]
+    {
         let refused = call.run().expect(4);
         assert_eq!(refused.json()["error"]["kind"], "record-too-new", "{}", refused.stdout);
     }
-    assert_eq!(kept::pid(&kept.status().expect(0)), kept::pid(&first));
-    let stopped = kept.stop().run().expect(0);
-    assert_eq!((kept::pid(&stopped), kept.count(What::Spawned)), (kept::pid(&first), 1));
-    assert!(kept.sandbox.processes().is_empty());
+    assert_eq!(answer::pid(&fixture.status().expect(0)), answer::pid(&first));
+    let stopped = fixture.stop().run().expect(0);
+    assert_eq!((answer::pid(&stopped), fixture.count(What::Spawned)), (answer::pid(&first), 1));
+    assert!(fixture.sandbox.processes().is_empty());
 }
 
 #[test]
 fn a_newer_host_is_not_taken_back_by_an_older_tenure() {
-    let kept = former();
-    let newer = kept.sandbox.path().join("tenure-99");
-    let copied =
-        kept.sandbox.command("/bin/cp".as_ref(), [TENURE.into(), newer.clone().into_os_string()]).run();
+    let fixture = former();
+    let newer = fixture.sandbox.path().join("tenure-99");
+    let copied = fixture
+        .sandbox
+        .command("/bin/cp".as_ref(), [BINARIES.tenure.into(), newer.clone().into_os_string()])
+        .run();
     copied.expect(0);
     let host = |version: &str, hosts| {
         let host = json!({ "exe": newer.display().to_string(), "version": version, "hosts": hosts });
-        rewrite(&kept, "ledger.json", |ledger| ledger["host"] = host);
-        let started = kept.ensure().run().expect(0);
-        let path = kept.status().expect(0).json()["worker_path"].as_str().unwrap_or_default().to_owned();
-        kept.stop().run().expect(0);
+        rewrite(&fixture, "ledger.json", |ledger| ledger["host"] = host);
+        let started = fixture.ensure().run().expect(0);
+        let path = fixture.status().expect(0).json()["worker_path"].as_str().unwrap_or_default().to_owned();
+        fixture.stop().run().expect(0);
         (started.state(), path == newer.display().to_string())
     };
     let started = |newer| ("started".to_owned(), newer);
@@ -160,11 +167,11 @@ fn a_newer_host_is_not_taken_back_by_an_older_tenure() {
 
 #[test]
 fn a_newer_tenure_that_does_not_run_is_named_with_the_reason() {
-    let kept = former();
-    let broken = kept.sandbox.path().join("tenure-99");
+    let fixture = former();
+    let broken = fixture.sandbox.path().join("tenure-99");
     std::fs::write(&broken, "").expect("a sandbox takes files");
-    rewrite(&kept, "ledger.json", kept_by(&broken));
-    let refused = kept.ensure().run().expect(4);
+    rewrite(&fixture, "ledger.json", kept_by(&broken));
+    let refused = fixture.ensure().run().expect(4);
     let causes = refused.json()["error"]["causes"].to_string();
     assert!(causes.contains("tenure-99, does not run: Permission denied"), "{causes}");
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tenure_core::deadline::monotonic;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::SignalFd;
-use tenure_test::oracle::Oracle;
+use tenure_test::fixtures::oracle::Oracle;
 
 use crate::Words;
 

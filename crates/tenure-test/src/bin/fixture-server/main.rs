@@ -21,7 +21,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tenure_sys::signals::SignalFd;
-use tenure_test::oracle::Oracle;
+use tenure_test::fixtures::oracle::Oracle;
 
 use life::{Life, pass};
 
