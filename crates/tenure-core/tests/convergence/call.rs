@@ -1,0 +1,170 @@
+//! One call of `ensure`: the look without a lock, and what is done under the gate.
+
+use tenure_core::Spec;
+use tenure_core::policy::attempt::{Attempt, NextStep};
+use tenure_core::policy::decide::{
+    Criteria, Decision, Goal, KnownTarget, Observation, ReplaceReason, Target, decide,
+};
+use tenure_core::policy::tally;
+use tenure_core::record::desired::{Desired, StartTarget};
+use tenure_core::spec::origin::Origin;
+
+use super::{Rule, VERSIONS, World};
+
+/// One call of `ensure`.
+struct Call<'spec> {
+    spec: &'spec Spec,
+    from: &'spec Origin,
+    criteria: Criteria,
+    attempt: Attempt,
+    has_failed: bool,
+}
+
+impl World {
+    pub(super) fn ensure(&mut self, spec: &Spec, from: &Origin) {
+        self.epoch.versions.insert(spec.version.clone());
+        let mut call =
+            Call { spec, from, criteria: Criteria::of(spec), attempt: Attempt::default(), has_failed: false };
+        for _ in 0..4 * VERSIONS {
+            if self.looks_well(&mut call) || self.act(&mut call) {
+                return;
+            }
+        }
+        self.broken.push(format!("a call of {} does not end", spec.version));
+    }
+
+    /// The look without a lock, with the second one by the record; whether it ends the call.
+    fn looks_well(&mut self, call: &mut Call<'_>) -> bool {
+        let seen = self.observe();
+        let mut decision = self.decide(call, &Target::Unknown, &seen);
+        let known = self.record.offers.iter().any(|offer| offer.spec == *call.spec);
+        if known && matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. })) {
+            let (_, aim) = self.plan(call, &self.record);
+            decision = self.decide(call, &aim, &seen);
+        }
+        matches!(decision, Decision::Use(_) | Decision::Refuse(_))
+    }
+
+    /// What is done under the gate; whether it ends the call.
+    fn act(&mut self, call: &mut Call<'_>) -> bool {
+        let mut record = self.record.clone();
+        tally::count(&self.ledger, &mut record, &self.moment());
+        if !record.offers.iter().any(|offer| offer.spec == *call.spec) {
+            record.offer_from(call.spec, call.from, &self.moment());
+        }
+        let (target, aim) = self.plan(call, &record);
+        let seen = self.observe();
+        let act = call.attempt.step(self.decide(call, &aim, &seen));
+        if !matches!(act, NextStep::Refuse(_)) {
+            self.record = record;
+        }
+        let startable = match target {
+            StartTarget::Offer { spec, .. } if call.attempt.may_start(&spec.version) => Some(spec),
+            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+        };
+        let own = (self.rule == Rule::OwnVersion).then(|| Box::new(call.spec.clone()));
+        let startable = startable.map(|spec| own.unwrap_or(spec));
+        match (act, startable) {
+            (NextStep::Answer(..) | NextStep::Refuse(_) | NextStep::GiveUp(..), _)
+            | (NextStep::Start, None) => true,
+            (NextStep::Await(_) | NextStep::AwaitEnd(_) | NextStep::Suspect, _) => {
+                self.broken.push("a worker that neither boots nor drains is waited for".into());
+                true
+            }
+            (NextStep::Replace(hello, fault), None) => {
+                let of_use = !matches!(fault, ReplaceReason::Failed { .. }) && !call.has_failed;
+                if of_use {
+                    self.broken.push(format!("{} serves, and a caller is turned away", hello.version));
+                }
+                true
+            }
+            (NextStep::Start, Some(spec)) => self.start(call, &spec),
+            (NextStep::Replace(_, fault), Some(spec)) => {
+                self.replace(&fault, &spec);
+                call.attempt.retired();
+                self.start(call, &spec)
+            }
+        }
+    }
+
+    /// As `plan.rs` makes it.
+    fn plan(&self, call: &Call<'_>, record: &Desired) -> (StartTarget, Target) {
+        let has_failed =
+            |spec: &Spec| !call.attempt.may_start(&spec.version) && record.failure(spec).is_some();
+        let allowed = self.allowed(record);
+        let target = allowed.target(&self.moment(), &|spec| self.can_run(spec) && !has_failed(spec));
+        let (goal, tried) = match &target {
+            StartTarget::Offer { retry: Some(failure), .. } => {
+                (Goal::Nothing(failure.error.clone()), Vec::new())
+            }
+            StartTarget::Offer { spec, .. } => {
+                (Goal::Start(spec.version.clone()), allowed.observed_for(spec))
+            }
+            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => {
+                (Goal::Nothing(String::new()), Vec::new())
+            }
+        };
+        let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
+        let content = touched.then(|| Ok(self.content.to_string()));
+        (target, Target::Known(KnownTarget { goal, held: record.hold.is_some(), tried, content }))
+    }
+
+    fn decide(&self, call: &Call<'_>, aim: &Target, seen: &Observation) -> Decision {
+        let Observation::Answered(hello) = seen else { return decide(&call.criteria, aim, seen) };
+        if self.rule != Rule::StrictEquality {
+            return decide(&call.criteria, aim, seen);
+        }
+        if hello.version == call.spec.version {
+            decide(&call.criteria, &Target::Unknown, seen)
+        } else {
+            let target = call.spec.version.clone();
+            Decision::Replace(hello.clone(), ReplaceReason::Older { target })
+        }
+    }
+
+    /// A worker makes room for `successor`. What must never be the reason is told here.
+    fn replace(&mut self, fault: &ReplaceReason, successor: &Spec) {
+        let Some(old) = self.worker.take() else { return };
+        // Its own word counts downward: a worker that says it is older than what it was started as is that old.
+        let started_as = &old.spec.version;
+        let (from, to) =
+            (old.says.as_ref().unwrap_or(started_as).min(started_as).clone(), &successor.version);
+        let healthy = !old.failed;
+        self.before = Some((old, self.moment()));
+        if healthy && *to < from {
+            self.broken.push(format!("{to} takes the place of a healthy {from} ({fault:?})"));
+        }
+        let key = (to.major, successor.digest());
+        if healthy && self.quarantined.get(&key).is_some_and(|until| *until > self.now) {
+            self.broken.push(format!("a healthy {from} makes room for {to}, which failed a moment ago"));
+        }
+        match fault {
+            ReplaceReason::SourceChanged => self.epoch.rebuilt += 1,
+            ReplaceReason::Disagrees { says, .. } => {
+                self.record.disagreed(successor, says);
+                self.epoch.replaced += 1;
+                self.epoch.faults += 1;
+                if !self.disagreed.insert((successor.digest(), says.clone())) {
+                    self.broken.push(format!("{to} is started a third time to say that it is {says}"));
+                }
+            }
+            ReplaceReason::Older { .. } | ReplaceReason::Failed { .. } | ReplaceReason::Stalled { .. } => {
+                self.epoch.replaced += 1;
+            }
+        }
+    }
+
+    /// Starts a worker; whether that ends the call.
+    fn start(&mut self, call: &mut Call<'_>, spec: &Spec) -> bool {
+        if !self.boots(spec) {
+            call.has_failed = true;
+            call.attempt.start_failed(&spec.version);
+            return false;
+        }
+        call.attempt.started();
+        let seen = self.observe();
+        let (goal, held) = (Goal::Start(spec.version.clone()), self.record.hold.is_some());
+        let aim = Target::Known(KnownTarget { goal, held, tried: Vec::new(), content: None });
+        matches!(decide(&call.criteria, &aim, &seen), Decision::Use(_))
+    }
+}
