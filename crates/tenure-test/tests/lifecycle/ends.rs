@@ -165,7 +165,7 @@ fn a_restart_says_of_a_silent_worker_that_it_was_ended() {
     let fixture = Fixture::with(BINARIES, &[]);
     let host = processes::host(&fixture.ensure().run().expect(0));
     processes::freeze(&host);
-    let restarted = fixture.restart().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0).json();
+    let restarted = fixture.restart().wedged_soon().run().expect(0).json();
     assert!(host.has_ended());
     assert_eq!((&restarted["state"], &restarted["manner"]), (&"replaced".into(), &"stopped-first".into()));
     assert_eq!(restarted["why"], "it does not answer");
@@ -186,8 +186,7 @@ fn wedged_is_told_apart_and_replaced_by_verified_kill_once() {
     assert_eq!(status.state(), "wedged");
     assert!(status.json()["reason"].as_str().unwrap_or_default().contains(&host.pid().to_string()));
 
-    let crowd: Vec<Running> =
-        (0..10).map(|_| fixture.ensure().env("TENURE_WEDGED_AFTER", "300ms").start()).collect();
+    let crowd: Vec<Running> = (0..10).map(|_| fixture.ensure().wedged_soon().start()).collect();
     let answers: Vec<Output> = crowd.into_iter().map(|running| running.wait().expect(0)).collect();
     assert!(host.has_ended());
     assert!(answers.iter().all(|answer| answer::pid(answer) == answer::pid(&answers[0])));
@@ -249,7 +248,7 @@ fn a_wedged_worker_is_ended_and_not_whom_the_ledger_names() {
     let stranger = innocent.of_another_start();
     fixture.forge(|ledger| ledger.lineage = vec![stranger]);
     processes::freeze(&host);
-    let next = fixture.ensure().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0);
+    let next = fixture.ensure().wedged_soon().run().expect(0);
     assert!(host.has_ended(), "its own mark leads to it");
     assert_ne!(answer::pid(&next), host.pid());
     innocent.spared();

@@ -113,7 +113,7 @@ fn stdout_is_data_only_when_a_worker_is_wedged() {
     fixture.settled();
     processes::freeze(&host);
     document(&fixture.status().expect(7), "wedged");
-    let next = fixture.ensure().env("TENURE_WEDGED_AFTER", "300ms").run().expect(0);
+    let next = fixture.ensure().wedged_soon().run().expect(0);
     assert_eq!(next.stdout.lines().count(), 1);
     fixture.stop().run().expect(0);
 }

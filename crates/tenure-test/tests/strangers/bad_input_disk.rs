@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use tenure_test::fixtures::answer::complaint;
 use tenure_test::fixtures::call::Output;
+use tenure_test::fixtures::limits::Limits;
 use tenure_test::fixtures::sandbox::Sandbox;
 use tenure_test::fixtures::system::can_unshare;
 use tenure_test::fixtures::worker::HTTP;
@@ -183,8 +184,9 @@ fn a_disk_that_fills_up_in_a_takeover_takes_nobody_their_way_back_and_no_generat
     let fills = format!("dd if=/dev/zero of={}/fill bs=1k 2>/dev/null; exit 3", state.display());
     let text = format!(
         "[worker.w]\nversion = \"2.0.0\"\ncommand = [\"/bin/sh\", \"-c\", {fills:?}]\ncwd = {:?}\n{HTTP}\
-         start_timeout = \"5s\"\nstop = {{ grace = \"1s\" }}\n",
-        work.display().to_string()
+         start_timeout = {:?}\nstop = {{ grace = \"1s\" }}\n",
+        work.display().to_string(),
+        Limits::GENEROUS.boot
     );
     std::fs::write(work.join("new.toml"), text).expect("a sandbox takes files");
     let script = format!(

@@ -122,7 +122,7 @@ fn a_silent_worker_is_ended_and_not_who_has_the_number_in_its_record() {
         let worker = ProcessHandle::open(started(&sandbox)).expect("it lives");
         forge(&sandbox, &identity);
         processes::freeze(&worker);
-        assert_eq!(ensure(&sandbox).run().expect(0).state(), "started", "{identity}");
+        assert_eq!(ensure(&sandbox).wedged_soon().run().expect(0).state(), "started", "{identity}");
         assert!(worker.has_ended(), "the stopped worker was found by its cookie");
         stop(&sandbox).expect(0);
         assert!(!bystander.child().handle().has_ended(), "{identity}");

@@ -30,13 +30,13 @@ fn with_stranger(answer: Option<Vec<u8>>) -> Sandbox {
     let listener = UnixListener::bind(socket(&sandbox)).expect("the path is free");
     // Ends with the test's process: nobody waits for it.
     thread::spawn(move || {
-        let mut fixture = Vec::new();
+        let mut open = Vec::new();
         for mut stream in listener.incoming().flatten() {
             if let Some(answer) = &answer {
                 drop(stream.read(&mut [0; 4096]));
                 drop(stream.write_all(answer));
             }
-            fixture.push(stream);
+            open.push(stream);
         }
     });
     sandbox
@@ -87,7 +87,7 @@ fn the_worker_of_another_scope_is_not_believed() {
 #[test]
 fn a_stranger_who_says_nothing_holds_no_lease_and_is_replaced() {
     let sandbox = with_stranger(None);
-    assert_eq!(ensure(&sandbox).run().expect(0).state(), "started");
+    assert_eq!(ensure(&sandbox).wedged_soon().run().expect(0).state(), "started");
     assert_eq!(sandbox.oracle().count("double"), 0);
     stop(&sandbox).expect(0);
 }
@@ -95,7 +95,7 @@ fn a_stranger_who_says_nothing_holds_no_lease_and_is_replaced() {
 #[test]
 fn a_half_frame_and_then_silence_is_silence() {
     let sandbox = with_stranger(Some(vec![1, 0, 0, 0, 200, b'{']));
-    assert_eq!(ensure(&sandbox).run().expect(0).state(), "started");
+    assert_eq!(ensure(&sandbox).wedged_soon().run().expect(0).state(), "started");
     stop(&sandbox).expect(0);
 }
 

@@ -133,13 +133,13 @@ fn three_hundred_peers_with_half_a_frame_keep_nobody_waiting() {
     let before = memory(pid);
     let mut half = vec![1, 0, 0, 0xff, 0xff];
     half.extend(vec![b' '; 60_000]);
-    let mut fixture = Vec::new();
+    let mut open = Vec::new();
     for index in 0..300 {
         let mut stream = connect(&sandbox);
         // Some give one byte, some almost all that they announced.
         let bytes = if index % 3 == 0 { &half[..1] } else { &half[..] };
         drop(stream.write_all(bytes));
-        fixture.push(stream);
+        open.push(stream);
         if index % 50 == 0 {
             answers(&sandbox, pid);
         }
@@ -147,7 +147,7 @@ fn three_hundred_peers_with_half_a_frame_keep_nobody_waiting() {
     answers(&sandbox, pid);
     let bound = 300 * 64 + 8 * 1024;
     assert!(memory(pid) < before + bound, "{before} KiB became {} KiB", memory(pid));
-    drop(fixture);
+    drop(open);
     answers(&sandbox, pid);
     stop(&sandbox).expect(0);
 }
@@ -159,17 +159,17 @@ fn peers_that_ask_and_never_read_keep_nobody_waiting() {
     let before = memory(pid);
     let frame = wire::encode(&ControlRequest::Hello).expect("encodes");
     let many = frame.repeat(20);
-    let mut fixture = Vec::new();
+    let mut open = Vec::new();
     for _ in 0..100 {
         let mut stream = connect(&sandbox);
         stream.set_nonblocking(true).expect("a socket can be");
         drop(stream.write(&many));
-        fixture.push(stream);
+        open.push(stream);
     }
     answers(&sandbox, pid);
     let bound = 100 * 64 + 8 * 1024;
     assert!(memory(pid) < before + bound, "{before} KiB became {} KiB", memory(pid));
-    drop(fixture);
+    drop(open);
     stop(&sandbox).expect(0);
 }
 
@@ -195,18 +195,18 @@ fn thousands_of_connections_that_come_and_go_leave_nothing() {
 fn a_wait_without_end_and_a_peer_that_leaves_it_are_no_burden() {
     let sandbox = BINARIES.sandbox(&[]);
     let pid = started(&sandbox);
-    let mut fixture = Vec::new();
+    let mut open = Vec::new();
     for within_ms in [0, 1, u64::MAX, u64::MAX / 2] {
         for generation in [0, u64::MAX] {
             let mut stream = connect(&sandbox);
             let until = wire::Until::GenerationAbove(generation);
             wire::write(&mut stream, &ControlRequest::Wait { until, within_ms, proved: false })
                 .expect("it takes a request");
-            fixture.push(stream);
+            open.push(stream);
         }
     }
     answers(&sandbox, pid);
-    fixture.truncate(4);
+    open.truncate(4);
     answers(&sandbox, pid);
     stop(&sandbox).expect(0);
 }

@@ -89,7 +89,7 @@ fn a_worker_that_is_stopped_is_replaced_however_full_its_queue_is() {
     processes::freeze(&worker);
     let queue = fill(&sandbox);
     assert!(queue.len() > 100, "{}", queue.len());
-    let next = ensure(&sandbox).run().expect(0);
+    let next = ensure(&sandbox).wedged_soon().run().expect(0);
     assert_eq!(
         (next.state().as_str(), &next.json()["generation"]),
         ("started", &2.into()),
@@ -108,7 +108,7 @@ fn a_stop_that_does_not_get_through_a_full_queue_asks_by_signal() {
     processes::freeze(&worker);
     let queue = fill(&sandbox);
     let call = sandbox.tenure(["stop", "w", "--json", "--timeout", "30s"]);
-    let stopping = call.env("TENURE_WEDGED_AFTER", "300ms").start();
+    let stopping = call.wedged_soon().start();
     worker.signal(Signal::Cont).expect("ours");
     assert_eq!(stopping.wait().expect(0).state(), "stopped");
     drop(queue);

@@ -8,14 +8,13 @@ use tenure_model::takeover::replay::{Blow, End, Replay, Standing, all};
 use tenure_model::takeover::{Outcome, Task};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::fixtures::call::{Call, Output};
-use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::limits::{Limits, PATIENCE};
 use tenure_test::fixtures::meeting::Meeting;
 use tenure_test::fixtures::sandbox::Sandbox;
 
 use crate::BINARIES;
 
-/// `boot` is how long a boot may take: only what stands still needs a limit, and a busy machine none.
-fn sandbox(boot: &str) -> Sandbox {
+fn sandbox(Limits { boot, .. }: Limits) -> Sandbox {
     let sandbox = Sandbox::new(BINARIES.tenure);
     let oracle = sandbox.oracle().directory().display().to_string();
     let text = format!(
@@ -28,10 +27,9 @@ fn sandbox(boot: &str) -> Sandbox {
     sandbox
 }
 
-/// `silence` is for how long a worker may be silent: where nobody is stopped, only a busy machine makes one silent.
-fn call<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], silence: &str) -> Call<'sandbox> {
+fn call<'sandbox>(sandbox: &'sandbox Sandbox, words: &[&str], limits: Limits) -> Call<'sandbox> {
     let words = words.iter().chain(&["--json", "--config", "tenure.toml"]);
-    sandbox.tenure(words).env("TENURE_WEDGED_AFTER", silence).env("TENURE_TIMEOUT", "30s")
+    sandbox.tenure(words).env("TENURE_WEDGED_AFTER", limits.silence).env("TENURE_TIMEOUT", "40s")
 }
 
 /// What is to be said in `TENURE_FAULT` of the worker that serves at first, and of the launcher and what it starts.
@@ -79,11 +77,11 @@ fn outcome(task: Task, output: &Output) -> Option<Outcome> {
 /// Who serves in the end; `first` is who served at first. An `ensure` that finds a worker tells whose it is, and one that
 /// had to start a worker tells that there was none.
 #[expect(clippy::panic, reason = "an answer that is none of these has failed the test")]
-fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool, silence: &str) -> Standing {
+fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool, limits: Limits) -> Standing {
     // Where the launcher was killed, the two go on by themselves, and whoever wants the gate waits for them.
     let newer: &[&str] =
         if launcher_lives { &["ensure", "w"] } else { &["ensure", "w", "--version", "2.0.0"] };
-    let seen = call(sandbox, newer, silence).run();
+    let seen = call(sandbox, newer, limits).run();
     match (seen.state().as_str(), seen.json()["pid"].as_u64()) {
         // Where the one that failed is the only version, nobody is started for a while either.
         ("started" | "spawn-suppressed", _) => Standing::Nobody,
@@ -97,23 +95,23 @@ fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool, silence: &str) 
 /// Runs one replay; what was seen, if the model does not know it.
 fn run(replay: &Replay) -> Option<String> {
     let stands_still = replay.blows.iter().any(|(_, blow)| *blow == Blow::Stop);
-    let (boot, silence) = if stands_still { ("2s", "500ms") } else { ("20s", "10s") };
-    let sandbox = sandbox(boot);
+    let limits = if stands_still { Limits::SHORT } else { Limits::GENEROUS };
+    let sandbox = sandbox(limits);
     let meeting = sandbox.meeting("points");
     let (incumbent, others) = armed(replay, &meeting);
-    let first = call(&sandbox, &["ensure", "w"], silence).fault(&incumbent).run().expect(0);
+    let first = call(&sandbox, &["ensure", "w"], limits).fault(&incumbent).run().expect(0);
     let first = first.json()["pid"].as_u64().expect("a worker has a pid");
     let words: &[&str] = match replay.task {
         Task::Ensure => &["ensure", "w", "--version", "2.0.0"],
         Task::Restart | Task::Stop => &["restart", "w"],
     };
-    let launcher = call(&sandbox, words, silence).fault(&others).start();
+    let launcher = call(&sandbox, words, limits).fault(&others).start();
     for blow in &replay.blows {
         strike(&meeting, *blow);
     }
     let output = launcher.wait();
     let outcome = outcome(replay.task, &output);
-    let end = End { outcome, standing: standing(&sandbox, first, outcome.is_some(), silence) };
+    let end = End { outcome, standing: standing(&sandbox, first, outcome.is_some(), limits) };
     // A restart whose launcher was killed leaves two workers of one version: who of them it is, an `ensure` cannot wait for.
     let told = |known: &End| known.outcome == outcome && outcome.is_none() && replay.task == Task::Restart;
     let known = replay.ends.iter().any(|known| *known == end || told(known));

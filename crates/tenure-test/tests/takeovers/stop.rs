@@ -67,7 +67,7 @@ impl Scene {
             (false, true) => restart,
             (false, false) => restart.fault(&armed),
         };
-        let restart = restart.env("TENURE_WEDGED_AFTER", "300ms").start();
+        let restart = restart.wedged_soon().start();
         let met = meeting.meet();
         assert_eq!(met.point, point.name());
         (Self { fixture, point, address }, restart, met)
@@ -76,7 +76,7 @@ impl Scene {
     /// Stops it there; everything ends.
     fn stopped(self, goes: Goes, restart: Running, met: Met) {
         let held = ProcessHandle::open(met.pid).expect("it waits there");
-        let stop = self.fixture.stop().env("TENURE_WEDGED_AFTER", "300ms").start();
+        let stop = self.fixture.stop().wedged_soon().start();
         let (stopped, met) = match goes {
             Goes::Never => (stop.wait(), Some(met)),
             Goes::Meanwhile => {

@@ -6,7 +6,8 @@ use tenure_core::store::event::What;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::fixtures::answer;
 use tenure_test::fixtures::ask;
-use tenure_test::fixtures::call::{Call, Output};
+use tenure_test::fixtures::call::Call;
+use tenure_test::fixtures::limits::Limits;
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox::Sandbox;
 use tenure_test::fixtures::versions::Fixture;
@@ -27,14 +28,7 @@ fn describe(sandbox: &Sandbox, file: &str, version: &str, more: &str) -> String 
 }
 
 fn ensure<'sandbox>(sandbox: &'sandbox Sandbox, file: &str, timeout: &str) -> Call<'sandbox> {
-    let call = sandbox.tenure(["ensure", "w", "--config", file, "--json", "--timeout", timeout]);
-    call.env("TENURE_WEDGED_AFTER", "300ms")
-}
-
-fn host(answer: &Output) -> ProcessHandle {
-    let pid =
-        answer.json()["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("an answer has a pid");
-    ProcessHandle::open(pid).expect("the worker lives")
+    sandbox.tenure(["ensure", "w", "--config", file, "--json", "--timeout", timeout])
 }
 
 #[test]
@@ -50,14 +44,14 @@ fn an_upgrade_whose_port_is_taken_leaves_the_older_version_serving() {
         "2.0.0",
         &format!("listen = [{{ name = \"http\", tcp = \"{taken}\" }}]\nstop = {{ grace = \"1s\" }}\n"),
     );
-    let first = ensure(&sandbox, &old, "20s").run().expect(0);
-    let upgraded = ensure(&sandbox, &new, "20s").run().expect(0);
+    let first = ensure(&sandbox, &old, "40s").run().expect(0);
+    let upgraded = ensure(&sandbox, &new, "40s").run().expect(0);
     assert_eq!(upgraded.json()["version"], "1.0.0", "{}", upgraded.stdout);
     assert!(upgraded.stdout.contains(&taken.to_string()), "the reason is told: {}", upgraded.stdout);
     assert_eq!(ask::address(&upgraded), ask::address(&first), "clients find it where it was");
-    let again = ensure(&sandbox, &new, "20s").run().expect(0);
+    let again = ensure(&sandbox, &new, "40s").run().expect(0);
     assert_eq!(again.json()["pid"], upgraded.json()["pid"], "it is not tried again at once");
-    assert_eq!(ensure(&sandbox, &old, "20s").run().expect(0).state(), "up");
+    assert_eq!(ensure(&sandbox, &old, "40s").run().expect(0).state(), "up");
     sandbox.stop("w").expect(0);
 }
 
@@ -69,15 +63,15 @@ fn a_worker_that_ends_gets_the_time_that_its_own_spec_gives_it() {
         describe(&sandbox, "patient.toml", "1.0.0", &format!("{listen}stop = {{ grace = \"60s\" }}\n"));
     let hasty =
         describe(&sandbox, "hasty.toml", "1.0.0", &format!("{listen}stop = {{ grace = \"100ms\" }}\n"));
-    let worker = host(&ensure(&sandbox, &patient, "20s").run().expect(0));
+    let worker = processes::host(&ensure(&sandbox, &patient, "40s").run().expect(0));
     worker.signal(Signal::Term).expect("our own worker can be asked to end");
     let program = sandbox.oracle().lines().iter().find(|line| line.what == "serve").expect("it served").pid;
     let program = ProcessHandle::open(program).expect("a deaf program outlives the request");
-    let caller = ensure(&sandbox, &hasty, "4s").run();
+    let caller = ensure(&sandbox, &hasty, "4s").wedged_soon().run();
     assert_eq!(caller.state(), "timed-out", "{}{}", caller.stdout, caller.stderr);
     assert!(!worker.has_ended() && !program.has_ended(), "a caller's haste ends nobody");
     program.signal(Signal::Kill).expect("our own program can be killed");
-    assert_eq!(ensure(&sandbox, &patient, "20s").run().expect(0).json()["generation"], 2);
+    assert_eq!(ensure(&sandbox, &patient, "40s").run().expect(0).json()["generation"], 2);
     sandbox.end_all();
 }
 
@@ -116,7 +110,8 @@ fn a_version_that_has_served_is_started_again_whichever_installation_of_it_faile
     // The same version, installed a second time with another setting.
     let other = fixture.sandbox.work().join("other.toml");
     let text = std::fs::read_to_string(fixture.file("2.0.0")).expect("it was written");
-    let text = text.replace("start_timeout = \"30s\"", "start_timeout = \"29s\"");
+    let text =
+        text.replace(&format!("start_timeout = {:?}", Limits::GENEROUS.boot), "start_timeout = \"29s\"");
     std::fs::write(&other, text).expect("a sandbox takes files");
     let other = other.display().to_string();
     fixture.launcher("ensure", "1.0.0").run().expect(0);
