@@ -1,11 +1,11 @@
-//! The thread that relays: one wait of the kernel for everything, and no timer while nothing is owed.
+//! The thread that relays: one poll for everything, without a time-out while nothing is due.
 //!
-//! It does what it is told between two waits ([`EngineCommand`]): to take clients in, to pause, to drain, to cut. Time plays a part
-//! in three places only: a drain knows when the next relay will be quiet, clients that were told the end are not listened to
-//! for ever, and descriptors that ran out are asked for again.
+//! Between two polls it obeys commands ([`EngineCommand`]): open, pause, drain, cut. Three things are timed: when the
+//! next relay of a drain becomes quiet, how long a client that was sent the end may go on, and when to try again after
+//! descriptors ran out.
 //!
-//! From a drain on, until clients are let in again, a relay passes an answer on and nothing that is asked after it: one that
-//! is asked again and again would never be quiet.
+//! From a drain until the next open, a relay passes an answer on but no request after it: a relay with request after
+//! request would never be quiet.
 
 use std::collections::VecDeque;
 use std::io;
@@ -23,42 +23,42 @@ use super::route::{Accepted, Route};
 use super::table::Table;
 use super::talk::ASKED;
 
-/// The one buffer: as much as a socket of the loopback mostly has to give.
+/// The one buffer: as much as a read from a loopback socket mostly yields.
 const BUFFER: usize = 64 * 1024;
 
 /// Events of one wait.
 const EVENTS: usize = 256;
 
-/// Descriptors that ran out and of which no relay gives one back are asked for again after this long.
+/// After descriptors ran out, and while no relay closes one, it is tried again after this long.
 const SCARCE: Duration = Duration::from_secs(1);
 
-/// The waker's name; listeners follow, and then relays.
+/// The waker's token; those of listeners follow, and then those of relays.
 pub(super) const WAKER: Token = Token(0);
 
 /// Called with the name of a listener whose program does not listen.
 pub(super) type Refused = Box<dyn Fn(&str) + Send>;
 
-/// What the thread is told.
+/// What the thread is told to do.
 pub(super) enum EngineCommand {
-    /// Take clients in, and relay them there.
+    /// Accept clients and relay them there.
     Open(Vec<(String, SocketAddr)>, Refused, IsOurs),
-    /// Take nobody in from now on.
+    /// Accept no further client.
     Pause(Sender<()>),
-    /// End the quiet relays; answer with the number of those that are left when there are none or time is up.
+    /// End quiet relays until none is left or the time is up; answer with how many are left.
     Drain(Duration, Sender<usize>),
-    /// End them all; answer with their number.
+    /// End all relays; answer with their number.
     Cut(Sender<usize>),
 }
 
 /// A drain that is not over.
 struct Drain {
     until: Duration,
-    /// Before this moment nothing becomes quiet.
+    /// No relay becomes quiet before this moment.
     look: Duration,
     answer: Sender<usize>,
 }
 
-/// All that the thread has.
+/// The state of the thread.
 pub(super) struct Engine {
     poll: Poll,
     routes: Vec<Route>,
@@ -68,17 +68,17 @@ pub(super) struct Engine {
     refused: Refused,
     peer_check: PeerCheck,
     open: bool,
-    /// Clients whom nobody took yet.
+    /// Clients that are not connected to the program yet.
     waiting: Vec<usize>,
-    /// Relays whose last turn was too long, and listeners where clients may wait.
+    /// Relays that need another turn, and listeners where clients may wait.
     relays_again: Vec<usize>,
     routes_again: Vec<usize>,
-    /// Descriptors ran out; they are asked for again at this moment, or when a relay ends.
+    /// Descriptors ran out; it is tried again at this moment, or when a relay ends.
     scarce: Option<Duration>,
     drain: Option<Drain>,
-    /// Clients that were told the end, by the moment up to which they are listened to; those that are gone included.
+    /// Clients that were sent the end, by the moment at which they are closed; those that are gone included.
     leaving: VecDeque<(Duration, usize)>,
-    /// How many of them are there.
+    /// How many of them are still there.
     left: usize,
     now: Duration,
 }
@@ -113,11 +113,11 @@ impl Engine {
         })
     }
 
-    /// Relays until nobody is there any more to tell it anything.
+    /// Relays until the [`super::Proxy`] is dropped.
     pub(super) fn run(mut self) {
         let mut events = Events::with_capacity(EVENTS);
         loop {
-            // Interrupted, or for a moment without memory: then there are no events.
+            // After an interruption or a lack of memory there are no events.
             if self.poll.poll(&mut events, self.patience()).is_err() {
                 events.clear();
             }
@@ -132,7 +132,6 @@ impl Engine {
             self.end_scarcity();
             self.look_for_quiet();
             self.end_leaving();
-            self.relays.settle();
         }
     }
 
@@ -147,21 +146,21 @@ impl Engine {
     }
 
     fn hear(&mut self, event: &Event) {
-        if let Some((place, side)) = self.relays.named(event.token()) {
-            let Some(relay) = self.relays.get(place) else { return };
+        if let Some((number, side)) = self.relays.named(event.token()) {
+            let Some(relay) = self.relays.get(number) else { return };
             let next = relay.hear(side, event, &mut self.buffer, self.now);
-            self.follow(place, next);
+            self.follow(number, next);
         } else if event.token() != WAKER {
             self.accept_later(event.token().0 - token(0).0);
         }
     }
 
-    /// Those who wait for their next turn get it.
+    /// Gives relays and listeners their next turn.
     fn turn_again(&mut self) {
-        for place in std::mem::take(&mut self.relays_again) {
-            if let Some(relay) = self.relays.get(place) {
+        for number in std::mem::take(&mut self.relays_again) {
+            if let Some(relay) = self.relays.get(number) {
                 let next = relay.turn(&mut self.buffer, self.now);
-                self.follow(place, next);
+                self.follow(number, next);
             }
         }
         for route in std::mem::take(&mut self.routes_again) {
@@ -169,23 +168,20 @@ impl Engine {
         }
     }
 
-    /// Takes one client in, if one waits, and comes back for the next.
+    /// Accepts one client, if one waits, and comes back for the next.
     ///
-    /// Not more at once: by then the kernel has told whether the program took this one, and where it did not, the others are
-    /// better off in the queue, from which another process can take them if this one is to end.
+    /// Not more at once: by the next turn the kernel has told whether the program took this client. If not, the other
+    /// clients are better off in the queue, from which another process can accept them if this one ends.
     fn accept(&mut self, index: usize) {
         let Some(route) = self.routes.get(index).filter(|route| route.is_watched()) else { return };
         match route.accept() {
             Accepted::Client(client) => {
-                let place = self.relays.place();
-                let token = self.relays.tokens(place).client;
-                match Relay::new(index, client, self.poll.registry(), token) {
-                    Ok(relay) => {
-                        self.relays.put(place, relay);
-                        self.connect(place);
-                    }
-                    // It is gone already, or the kernel has no room to watch it.
-                    Err(_) => self.relays.leave(place),
+                let number = self.relays.number();
+                let token = self.relays.tokens(number).client;
+                // It fails where the client is gone already, or the kernel has no room to watch it.
+                if let Ok(relay) = Relay::new(index, client, self.poll.registry(), token) {
+                    self.relays.put(number, relay);
+                    self.connect(number);
                 }
                 self.accept_later(index);
             }
@@ -201,59 +197,59 @@ impl Engine {
         }
     }
 
-    /// Connects a client that waits to the program.
-    fn connect(&mut self, place: usize) {
-        let token = self.relays.tokens(place).program;
-        let Some(relay) = self.relays.get(place).filter(|relay| relay.is_waiting()) else { return };
+    /// Connects a waiting client to the program.
+    fn connect(&mut self, number: usize) {
+        let token = self.relays.tokens(number).program;
+        let Some(relay) = self.relays.get(number).filter(|relay| relay.is_waiting()) else { return };
         let upstream = self.routes.get(relay.route).filter(|route| !route.refused);
         let Some(upstream) = upstream.and_then(|route| route.upstream).filter(|_| self.open) else {
-            return self.waiting.push(place);
+            return self.waiting.push(number);
         };
         let next = relay.connect(upstream, self.poll.registry(), token);
-        self.follow(place, next);
+        self.follow(number, next);
     }
 
-    fn follow(&mut self, place: usize, next: Next) {
+    fn follow(&mut self, number: usize, next: Next) {
         if let Some(drain) = &mut self.drain {
-            // What has just moved can be quiet after this and not before.
+            // A relay that has just moved bytes becomes quiet no earlier.
             drain.look = drain.look.min(self.now.saturating_add(ASKED));
         }
         match next {
             Next::Wait => {}
-            Next::Turn => self.relays_again.push(place),
-            Next::Connected { speaks } => self.let_through(place, speaks),
+            Next::Turn => self.relays_again.push(number),
+            Next::Connected { speaks } => self.let_through(number, speaks),
             Next::Refused => {
-                self.waiting.push(place);
-                let index = self.relays.get(place).map(|relay| relay.route);
+                self.waiting.push(number);
+                let index = self.relays.get(number).map(|relay| relay.route);
                 self.refuse(index);
             }
             Next::Starved => {
-                self.waiting.push(place);
+                self.waiting.push(number);
                 self.starve();
             }
-            Next::Close => self.close(place),
+            Next::Close => self.close(number),
         }
     }
 
-    /// Relays where a new connection leads to the program, and makes its client wait where it does not.
-    fn let_through(&mut self, place: usize, speaks: bool) {
-        let Some(relay) = self.relays.get(place) else { return };
+    /// Begins to relay if the new connection leads to the program; otherwise its client waits.
+    fn let_through(&mut self, number: usize, speaks: bool) {
+        let Some(relay) = self.relays.get(number) else { return };
         let leads = relay.ends().is_some_and(|(own, other)| self.peer_check.leads_to_program(own, other));
         let next = if leads { relay.begin(speaks, &mut self.buffer, self.now) } else { relay.turn_away() };
-        self.follow(place, next);
+        self.follow(number, next);
     }
 
-    fn close(&mut self, place: usize) {
-        let Some(relay) = self.relays.take(place) else { return };
+    fn close(&mut self, number: usize) {
+        let Some(relay) = self.relays.take(number) else { return };
         if relay.is_waiting() {
-            self.waiting.retain(|waiting| *waiting != place);
+            self.waiting.retain(|waiting| *waiting != number);
         }
         self.left -= usize::from(relay.leaves_at().is_some());
         // Its descriptors are free again.
         self.scarce = self.scarce.map(|_| self.now);
     }
 
-    /// Takes nobody in by this listener any more, until told that its program listens.
+    /// Stops accepting by this listener until the next open.
     fn refuse(&mut self, index: Option<usize>) {
         let Some(route) = index.and_then(|index| self.routes.get_mut(index)) else { return };
         if self.open && !route.refused {
@@ -277,8 +273,8 @@ impl Engine {
     }
 
     fn connect_waiting(&mut self) {
-        for place in std::mem::take(&mut self.waiting) {
-            self.connect(place);
+        for number in std::mem::take(&mut self.waiting) {
+            self.connect(number);
         }
     }
 
@@ -291,7 +287,7 @@ impl Engine {
         }
     }
 
-    /// Does what it was told; `None` when nobody is there any more.
+    /// Obeys the queued commands; `None` when the [`super::Proxy`] was dropped.
     fn obey(&mut self) -> Option<()> {
         loop {
             match self.orders.try_recv() {
@@ -302,7 +298,7 @@ impl Engine {
                 Ok(EngineCommand::Pause(done)) => {
                     self.open = false;
                     self.watch();
-                    // Whoever does not wait for it needs no answer, here and below.
+                    // A caller that does not wait needs no answer, here and below.
                     let _heard = done.send(());
                 }
                 Ok(EngineCommand::Drain(until, answer)) => {
@@ -327,7 +323,7 @@ impl Engine {
             route.upstream = told.map(|(_, address)| *address);
             route.refused = false;
         }
-        let kept_back = self.relays.all_mut().filter_map(|(place, relay)| relay.pass_on().then_some(place));
+        let kept_back = self.relays.all_mut().filter_map(|(number, relay)| relay.pass_on().then_some(number));
         self.relays_again.extend(kept_back);
         self.connect_waiting();
         self.watch();
@@ -335,25 +331,29 @@ impl Engine {
 
     fn cut(&mut self) -> usize {
         let open = self.relays.all().filter(|(_, relay)| relay.leaves_at().is_none());
-        let places: Vec<usize> = open.map(|(place, _)| place).collect();
-        for &place in &places {
-            if let Some(relay) = self.relays.get(place) {
+        let numbers: Vec<usize> = open.map(|(number, _)| number).collect();
+        for &number in &numbers {
+            if let Some(relay) = self.relays.get(number) {
                 relay.abort();
             }
-            self.close(place);
+            self.close(number);
         }
         self.waiting.clear();
-        places.len()
+        numbers.len()
     }
 
-    /// While draining: ends what is quiet, and answers when nothing is left to wait for.
+    /// While draining: ends quiet relays, and answers when nothing is left to wait for.
     fn look_for_quiet(&mut self) {
         let Some(drain) = &self.drain else { return };
         if self.now >= drain.look {
-            let quiet: Vec<usize> =
-                self.relays.all().filter(|(_, relay)| self.is_quiet(relay)).map(|(place, _)| place).collect();
-            for place in quiet {
-                self.leave(place);
+            let quiet: Vec<usize> = self
+                .relays
+                .all()
+                .filter(|(_, relay)| self.is_quiet(relay))
+                .map(|(number, _)| number)
+                .collect();
+            for number in quiet {
+                self.leave(number);
             }
             let next = self.relays.all().filter_map(|(_, relay)| relay.quiet_at()).min();
             if let Some(drain) = &mut self.drain {
@@ -361,33 +361,33 @@ impl Engine {
             }
         }
         let over = self.drain.as_ref().is_some_and(|drain| self.now >= drain.until);
-        // Clients whom the program did not take cannot be served while it ends.
+        // Clients that the program did not take cannot be served while it ends.
         if over || self.open_relays() <= self.waiting.len() {
             self.end_drain();
         }
     }
 
-    /// Those who were not told the end.
+    /// Relays whose client was not sent the end.
     fn open_relays(&self) -> usize {
         self.relays.count() - self.left
     }
 
-    /// Ends a quiet relay: to the program at once, to its client with a while to read the end.
-    fn leave(&mut self, place: usize) {
+    /// Ends a quiet relay: the program's side at once, the client's after a while to read the end.
+    fn leave(&mut self, number: usize) {
         let until = self.now.saturating_add(LEAVE);
-        let Some(relay) = self.relays.get(place) else { return };
+        let Some(relay) = self.relays.get(number) else { return };
         let next = relay.leave(until, &mut self.buffer);
         self.left += 1;
-        self.leaving.push_back((until, place));
-        self.follow(place, next);
+        self.leaving.push_back((until, number));
+        self.follow(number, next);
     }
 
-    /// Closes the clients that have had their while.
+    /// Closes the clients whose while is over.
     fn end_leaving(&mut self) {
-        while let Some((until, place)) = self.leaving.pop_front_if(|(until, _)| *until <= self.now) {
-            // The place may be somebody else's by now.
-            if self.relays.get(place).is_some_and(|relay| relay.leaves_at() == Some(until)) {
-                self.close(place);
+        while let Some((until, number)) = self.leaving.pop_front_if(|(until, _)| *until <= self.now) {
+            // It may be closed already.
+            if self.relays.get(number).is_some_and(|relay| relay.leaves_at() == Some(until)) {
+                self.close(number);
             }
         }
     }
@@ -403,7 +403,7 @@ impl Engine {
     }
 }
 
-/// The name of a listener.
+/// The token of a listener.
 fn token(index: usize) -> Token {
     Token(WAKER.0 + 1 + index)
 }

@@ -1,11 +1,11 @@
-//! One direction of a relay: bytes from one socket to the other, back-pressure, and the end passed on.
+//! One direction of a relay: passes bytes and the end of the stream on, with back-pressure.
 //!
-//! Bytes are read into the thread's one buffer and written at once. Only what the other side does not take is kept, in a
-//! buffer of the flow's own, and nothing more is read until it is gone: the kernel's windows then slow the sender down. So a
-//! flow holds at most one buffer, and mostly none.
+//! Bytes are read into the thread's one buffer and written at once. What the receiver does not take is kept in a buffer
+//! of the flow, and nothing more is read until that is empty: TCP's window then slows the sender down. So a flow holds
+//! at most one buffer, and mostly none.
 //!
-//! Sockets are watched by edges, so each turn goes on until the kernel has nothing more to give or to take, or until the
-//! turn is over ([`Turn::more`]).
+//! Sockets are watched edge-triggered, so each turn goes on until the kernel has nothing more to give or to take, or
+//! until the turn is over ([`Turn::more`]).
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
@@ -13,7 +13,7 @@ use std::net::Shutdown;
 use mio::net::TcpStream;
 use tenure_sys::discard::best_effort;
 
-/// Reads in one turn. A fast sender gets a megabyte before the others are looked at.
+/// Reads in one turn. A fast sender gets a megabyte before other relays have a turn.
 const READS: usize = 16;
 
 /// One direction.
@@ -21,9 +21,9 @@ const READS: usize = 16;
 pub(super) struct Flow {
     /// Read and not yet taken.
     held: Vec<u8>,
-    /// So much of it has been taken meanwhile.
+    /// How much of it the receiver has taken meanwhile.
     taken: usize,
-    /// The kernel has told that the sender's end is near: the next reads lead to it.
+    /// The kernel has reported the sender's end; the next reads lead to it.
     ending: bool,
     /// The sender's end was read.
     ended: bool,
@@ -51,7 +51,7 @@ impl Flow {
         self.over
     }
 
-    /// Takes note that the sender's end is near, so that a short read is not taken for the last one.
+    /// Notes that the sender's end was reported, so that a short read does not end a turn.
     pub(super) fn end_is_near(&mut self) {
         self.ending = true;
     }
@@ -69,7 +69,7 @@ impl Flow {
                 return Ok(Turn { moved, more: false });
             }
             if self.ended {
-                // One that is gone altogether is found out by the other direction.
+                // The other direction notices a receiver that is gone.
                 best_effort(to.shutdown(Shutdown::Write));
                 self.over = true;
                 return Ok(Turn { moved, more: false });
@@ -89,17 +89,13 @@ impl Flow {
             moved = true;
             let bytes = buffer.get(..count).unwrap_or_default();
             let taken = write(to, bytes)?;
-            self.hold(bytes.get(taken..).unwrap_or_default());
+            self.held.extend_from_slice(bytes.get(taken..).unwrap_or_default());
             if count < buffer.len() && !self.ending && !self.is_held() {
-                // The kernel had no more, and tells of the next bytes by an edge.
+                // The kernel had no more; the next bytes raise an event.
                 return Ok(Turn { moved, more: false });
             }
         }
         Ok(Turn { moved, more: true })
-    }
-
-    fn hold(&mut self, rest: &[u8]) {
-        self.held.extend_from_slice(rest);
     }
 
     /// Whether the other side has taken all that was held.
@@ -111,14 +107,14 @@ impl Flow {
         if self.taken < self.held.len() {
             return Ok(false);
         }
-        // Given back: thousands of relays that were slow once must not keep thousands of buffers.
+        // Freed: thousands of relays that were slow once must not keep thousands of buffers.
         self.held = Vec::new();
         self.taken = 0;
         Ok(true)
     }
 }
 
-/// Writes until all is taken or the kernel would block, which is then told by an edge.
+/// Writes until all is taken or the kernel would block.
 fn write(to: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
     let mut taken = 0;
     while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {

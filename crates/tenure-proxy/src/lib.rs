@@ -1,15 +1,16 @@
-//! Relaying clients to a program that knows nothing of it, so that it can be replaced while nobody is refused.
+//! Relays clients to a program that does not know of the relay, so that the program can be replaced while no client is
+//! refused.
 //!
-//! The listeners stay here, whatever becomes of the program: while it cannot serve they are paused, and clients wait in the
-//! kernel's queue. One thread relays for all of them; an idle one is woken by nothing. It knows no protocol: bytes and ends
-//! pass through as they come, so a request that a program has begun can be waited for ([`Proxy::drain`]) but not moved to
-//! another one. When the program is ready is not decided here. Each connection
-//! that is made to it must lead to one of its users (`peer_check`), or nothing is relayed.
+//! The listeners stay here, whatever becomes of the program: while it cannot serve they are paused, and clients wait in
+//! the kernel's queue. One thread relays for all listeners; nothing wakes it while it is idle. It knows no protocol:
+//! bytes and ends pass through as they come, so a request that a program has begun can be waited for ([`Proxy::drain`])
+//! but not moved to another program. The caller decides when the program is ready. Each connection to the program must
+//! lead to one of the program's users (`peer_check`), or nothing is relayed.
 //!
-//! A program is drained by bytes and time, since TCP shows no request: what the program has begun to answer is passed on
-//! until it has been silent for long enough, and what a client asks after an answer stays with the client, which finds the
-//! end of its connection, never a reset, and asks again (RFC 9112, 9.3.1). So a client that never pauses cannot hold a drain
-//! up. The rule, and what it cannot know, are in `talk`.
+//! A drain goes by bytes and time, since TCP shows no request: what the program has begun to answer is passed on until
+//! the program has been silent for long enough. What a client asks after an answer is not read: the client finds the
+//! end of its connection, never a reset, and asks again (RFC 9112, 9.3.1). So a client that never pauses cannot hold up
+//! a drain. The rule and its limits are in `talk`.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -33,7 +34,8 @@ mod talk;
 
 use engine::{Engine, EngineCommand, WAKER};
 
-/// The listeners of a worker and the thread that relays what comes in. Ends with the last handle; listeners then close.
+/// The listeners of a worker and the thread that relays their clients. Dropping it ends the thread and closes the
+/// listeners.
 #[derive(Debug)]
 pub struct Proxy {
     orders: Sender<EngineCommand>,
@@ -42,7 +44,7 @@ pub struct Proxy {
     open: AtomicBool,
 }
 
-/// What a drain has left.
+/// What was left after a drain.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DrainRemainder {
     /// Clients that are still connected.
@@ -50,14 +52,14 @@ pub struct DrainRemainder {
 }
 
 impl Proxy {
-    /// Starts the thread. Nobody is taken in until [`Proxy::open`].
+    /// Starts the thread. No client is accepted until [`Proxy::open`].
     pub fn start(listeners: Vec<(String, TcpListener)>) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (orders, heard) = mpsc::channel();
         let theirs = duplicated(&listeners)?;
         let engine = Engine::new(poll, theirs, heard)?;
-        // A waker that is closed before the thread has heard it is never heard: the thread keeps it, too.
+        // A waker that is closed before the thread has seen its event is never seen, so the thread keeps one too.
         let heard_by = Arc::clone(&waker);
         thread::start("tenure-proxy", move || {
             engine.run();
@@ -66,12 +68,12 @@ impl Proxy {
         Ok(Self { orders, waker, listeners, open: AtomicBool::new(false) })
     }
 
-    /// Takes clients in from now on, and relays those of each listener to the address that is named with it; those who
-    /// wait already are first.
+    /// Accepts clients from now on, those who wait already first, and relays the clients of each listener to the
+    /// address named with it.
     ///
-    /// Where nobody listens on such an address, or a user who is neither ours nor one of those that `is_ours` names, its
-    /// clients are made to wait again and `refused` is called with the listener's name. Both are called on the thread that
-    /// relays. Whoever finds out that the program listens after all opens again.
+    /// Where nobody listens on such an address, or a user who is neither the caller nor accepted by `is_ours`, clients
+    /// wait again and `refused` is called with the listener's name. Both functions are called on the thread that
+    /// relays. Once the program listens after all, call this again.
     pub fn open(
         &self,
         upstreams: Vec<(String, SocketAddr)>,
@@ -82,7 +84,7 @@ impl Proxy {
         self.tell(EngineCommand::Open(upstreams, Box::new(refused), Box::new(is_ours)));
     }
 
-    /// Takes nobody in any more, and returns once that is so: who comes now waits in the kernel's queue.
+    /// Stops accepting, and returns once that is so: further clients wait in the kernel's queue.
     pub fn pause(&self) {
         self.open.store(false, Ordering::Release);
         let (done, paused) = mpsc::channel();
@@ -91,37 +93,38 @@ impl Proxy {
         let _answered = paused.recv();
     }
 
-    /// Waits until every relay has ended, or until the deadline; those that are quiet are ended meanwhile. From now on, and
-    /// until [`Proxy::open`], no request is passed on by a relay whose last one has an answer.
+    /// Waits until every relay has ended, or until the deadline, and ends quiet relays meanwhile. Until
+    /// [`Proxy::open`], a relay whose last request has an answer passes no further request on.
     ///
-    /// To be called while paused. [`Proxy::open`] ends it early, and what was kept back is passed on then.
+    /// Call it while paused. [`Proxy::open`] ends it early; what was kept back is then passed on.
     pub fn drain(&self, deadline: &Deadline) -> DrainRemainder {
         let (answer, drained) = mpsc::channel();
         self.tell(EngineCommand::Drain(monotonic().saturating_add(deadline.remaining()), answer));
         DrainRemainder { open: drained.recv().unwrap_or_default() }
     }
 
-    /// Ends the relays that are left, with a reset to both sides; returns how many there were.
+    /// Ends all relays with a reset to both sides; returns how many there were.
     pub fn cut(&self) -> usize {
         let (answer, cut) = mpsc::channel();
         self.tell(EngineCommand::Cut(answer));
         cut.recv().unwrap_or_default()
     }
 
-    /// Whether it was told to take clients in.
+    /// Whether [`Proxy::open`] was called last, and not [`Proxy::pause`].
     #[must_use]
     pub fn is_open(&self) -> bool {
         self.open.load(Ordering::Acquire)
     }
 
-    /// Duplicates of the listeners, to be handed to another process. They do not block, for nobody who has them.
+    /// Duplicates of the listeners, to be handed to another process. They are non-blocking in every process that has
+    /// them.
     pub fn listeners(&self) -> io::Result<Vec<(String, OwnedFd)>> {
         let listeners = duplicated(&self.listeners)?;
         Ok(listeners.into_iter().map(|(name, listener)| (name, listener.into())).collect())
     }
 
     fn tell(&self, order: EngineCommand) {
-        // Only a thread that is gone cannot be told, and it goes with this handle.
+        // This fails only where the thread is gone, and it lives as long as this handle.
         best_effort(self.orders.send(order));
         best_effort(self.waker.wake());
     }
@@ -129,7 +132,7 @@ impl Proxy {
 
 impl Drop for Proxy {
     fn drop(&mut self) {
-        // The end of the orders is what the thread is to find.
+        // Closing the channel ends the thread.
         let (last, _) = mpsc::channel();
         drop(std::mem::replace(&mut self.orders, last));
         best_effort(self.waker.wake());

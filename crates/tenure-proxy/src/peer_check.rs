@@ -1,8 +1,8 @@
-//! Whether a connection to a program's private address leads to that program, asked before anything is relayed.
+//! Checks that a connection to a program's private address leads to that program, before anything is relayed.
 //!
-//! A port belongs to whoever binds it: where a program closes its own and lives, any user of the machine can listen there. So
-//! the kernel is asked for the user of the other side of each connection that was made. Whose user it is decides; which of
-//! that user's processes it is does not.
+//! A port belongs to whoever binds it: once a program closes its port, any user of the machine can listen there. So the
+//! kernel is asked for the user at the other end of each new connection. The user decides, whichever of the user's
+//! processes it is.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
@@ -12,7 +12,7 @@ use tenure_sys::user;
 /// Tells whether a user is one of the program's.
 pub(super) type IsOurs = Box<dyn Fn(u32) -> bool + Send>;
 
-/// The way to ask, and whom to let through.
+/// The way to ask, and which users are accepted.
 pub(super) struct PeerCheck {
     kernel: Option<SockDiag>,
     own: u32,
@@ -27,18 +27,18 @@ impl PeerCheck {
         Self { kernel: None, own, others, is_ours: Box::new(|_| false) }
     }
 
-    /// Another program: what was found out about the last one is void.
+    /// Another program comes: what was found out about the last one is void.
     pub(super) fn begin(&mut self, is_ours: IsOurs) {
         self.others.clear();
         self.is_ours = is_ours;
     }
 
-    /// Whether the connection from `own` leads to the program at `other`. Where the kernel cannot be asked, it does not.
+    /// Whether the connection from `own` leads to the program at `other`; `false` where the kernel cannot be asked.
     pub(super) fn leads_to_program(&mut self, own: SocketAddr, other: SocketAddr) -> bool {
         let Some(user) = self.user(own, other) else { return false };
-        // Before Linux 6.17 a side that is not accepted yet, or is closed, tells 0. Then the listener must be ours, and the
-        // connection must still tell 0: so it waited in that queue. One that changed in between is refused, and its client
-        // waits for the next try.
+        // Before Linux 6.17 an end that is not accepted yet, or is closed, tells 0. Then the listener must be ours, and
+        // the connection must still tell 0 afterwards: so it waited in that listener's queue. A connection that changed
+        // in between is refused, and its client waits for the next try.
         let certain = user != 0 || {
             let listener = self.user(any(other), other);
             listener.is_some_and(|user| self.knows(user)) && self.user(own, other) == Some(user)
@@ -63,14 +63,14 @@ impl PeerCheck {
         }
         let told = self.kernel.as_mut()?.user(own, other);
         if told.is_err() {
-            // The next one asks by a new way.
+            // The next question opens a new socket.
             self.kernel = None;
         }
         told.ok().flatten()
     }
 }
 
-/// No particular client: the kernel then tells of the listener that would take one.
+/// An unspecified client, for which the kernel tells the listener that would accept it.
 fn any(server: SocketAddr) -> SocketAddr {
     let ip = match server.ip() {
         IpAddr::V4(_) => IpAddr::V4(Ipv4Addr::UNSPECIFIED),

@@ -1,8 +1,8 @@
 //! One client and its connection to the program, from accept to the end of both.
 //!
-//! A client whose program refuses waits, with what it has sent still in the kernel, until it is connected again. An error
-//! of one side ends both, and the other side is reset: a stream that broke must not look like one that ended. Where a relay is
-//! ended from here, because it is quiet, the client is told so by an end that it can tell from that ([`Relay::leave`]).
+//! A client whose program refuses waits until it is connected again, with what it has sent still in the kernel. An
+//! error of one side resets the other side too: a broken stream must not look like one that ended. A quiet relay that a
+//! drain ends closes its client by an orderly end, which the client can tell from a reset ([`Relay::leave`]).
 
 use std::io::{self, ErrorKind, Read};
 use std::net::{Shutdown, SocketAddr};
@@ -18,31 +18,31 @@ use tenure_sys::{limits, socket};
 use super::flow::{Flow, Turn};
 use super::talk::Talk;
 
-/// A client that was taken leave of may still have something under way: so long, it is read and thrown away. To close
-/// instead would answer it with a reset, which may overtake the end that was sent before. A client in no hurry to close
-/// takes longer, and gets the reset when it speaks again.
+/// How long a client that was sent the end may go on: what it still sends is read and discarded. Closing at once would
+/// answer that with a reset, which may overtake the end (RFC 9112, 9.6). A client that does not close by then gets the
+/// reset when it sends again.
 pub(super) const LEAVE: Duration = Duration::from_secs(1);
 
-/// Reads of a client that was taken leave of, before the others are looked at.
+/// Reads of a client that was sent the end, before other relays have a turn.
 const DISCARDS: usize = 16;
 
 /// The two sides of a relay.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Direction {
+pub(super) enum Side {
     Client,
     Program,
 }
 
-/// Where it stands.
+/// The stage of a relay.
 #[derive(Debug)]
 enum RelayStage {
-    /// The program did not take the client, or nobody has asked it yet.
+    /// The program did not take the client, or was not asked yet.
     Waiting,
     /// The connection to the program, at this address, is being made.
     Connecting(TcpStream, SocketAddr),
     /// Bytes go both ways.
     Relaying(TcpStream),
-    /// The client was told the end, and its own is waited for until then.
+    /// The client was sent the end, and may send its own until then.
     Leaving(Duration),
 }
 
@@ -56,7 +56,7 @@ pub(super) struct Relay {
     up: Flow,
     down: Flow,
     talk: Talk,
-    /// An answer is passed on to its end, and nothing that is asked after it.
+    /// An answer is passed on to its end, and no request after it.
     last_answer: bool,
 }
 
@@ -67,9 +67,9 @@ pub(super) enum Next {
     Wait,
     /// Another turn, after the others.
     Turn,
-    /// The connection stands; whose the other side is has to be found out before anything is relayed.
+    /// The connection stands; before anything is relayed, its other end has to be checked.
     Connected {
-        /// The other side has spoken, or ended, already.
+        /// The program has already sent bytes, or the end.
         speaks: bool,
     },
     /// Nobody listens where the program should: the client waits.
@@ -80,18 +80,18 @@ pub(super) enum Next {
     Close,
 }
 
-/// Names the two sockets of a relay to the kernel.
+/// The tokens of the two sockets of a relay.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Tokens {
     pub(super) client: Token,
     pub(super) program: Token,
 }
 
-/// Both: an edge costs nothing until it comes, and changing what is watched costs a call each time.
+/// Both: an edge costs nothing until it comes, while each change of what is watched costs a system call.
 const BOTH: Interest = Interest::READABLE.add(Interest::WRITABLE);
 
 impl Relay {
-    /// Takes a client in. It is not connected to the program yet.
+    /// Takes a client, which is not connected to the program yet.
     pub(super) fn new(
         route: usize,
         mut client: TcpStream,
@@ -127,12 +127,12 @@ impl Relay {
     }
 
     /// What an event on one of the sockets leads to.
-    pub(super) fn hear(&mut self, side: Direction, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
+    pub(super) fn hear(&mut self, side: Side, event: &Event, buffer: &mut [u8], now: Duration) -> Next {
         let near = event.is_read_closed();
         if near {
             match side {
-                Direction::Client => self.up.end_is_near(),
-                Direction::Program => self.down.end_is_near(),
+                Side::Client => self.up.end_is_near(),
+                Side::Program => self.down.end_is_near(),
             }
         }
         let program = match &self.stage {
@@ -142,8 +142,8 @@ impl Relay {
         };
         if event.is_error() {
             let failed = match side {
-                Direction::Client => self.client.take_error(),
-                Direction::Program => program.take_error(),
+                Side::Client => self.client.take_error(),
+                Side::Program => program.take_error(),
             };
             if !matches!(failed, Ok(None)) {
                 return self.abort();
@@ -151,22 +151,22 @@ impl Relay {
         }
         let (reads, writes) = (event.is_readable() || near, event.is_writable());
         let (up, down) = match side {
-            Direction::Client => (reads, writes && self.down.is_held()),
-            Direction::Program => (writes && self.up.is_held(), reads),
+            Side::Client => (reads, writes && self.down.is_held()),
+            Side::Program => (writes && self.up.is_held(), reads),
         };
         self.pump(up, down, buffer, now)
     }
 
     /// Before bytes go both ways, only two things matter: the program takes the client, or the client goes away.
-    fn hear_early(&mut self, side: Direction, event: &Event) -> Next {
+    fn hear_early(&mut self, side: Side, event: &Event) -> Next {
         match side {
-            Direction::Client if event.is_error() || event.is_write_closed() => Next::Close,
-            Direction::Client => Next::Wait,
-            Direction::Program => self.finish_connecting(event),
+            Side::Client if event.is_error() || event.is_write_closed() => Next::Close,
+            Side::Client => Next::Wait,
+            Side::Program => self.finish_connecting(event),
         }
     }
 
-    /// The next part of a turn that was too long.
+    /// Goes on after a turn that ended by its length.
     pub(super) fn turn(&mut self, buffer: &mut [u8], now: Duration) -> Next {
         match &self.stage {
             RelayStage::Leaving(_) => self.discard(buffer),
@@ -202,8 +202,9 @@ impl Relay {
                 self.stage = stage;
             }
         }
-        // The client's edges were not listened to until now. What the program says from now on has an edge of its own: read in
-        // this turn, an answer to what the client says would pass for one that came before.
+        // The client's events were ignored until now. The program is read only where it has sent already: its later
+        // bytes raise an event of their own, and read in this turn, an answer would pass for bytes that came before the
+        // request.
         self.pump(true, speaks, buffer, now)
     }
 
@@ -220,9 +221,9 @@ impl Relay {
         if limits::ran_out(error) {
             return Next::Starved;
         }
-        // A reset: it was in the queue of a program that has just ended, and nothing was sent to it.
+        // A reset says that the connection was in the queue of a program that has just ended; nothing was sent on it.
         if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) {
-            // What was heard of the end of this connection is not about the next one.
+            // The end of this connection does not concern the next one.
             self.down = Flow::default();
             return Next::Refused;
         }
@@ -242,7 +243,7 @@ impl Relay {
         let idle = Ok(Turn { moved: false, more: false });
         let down = if down { self.down.pump(program, &mut self.client, buffer) } else { idle };
         let (Ok(up), Ok(down)) = (up, down) else { return self.abort() };
-        // An answer that comes while more is asked leaves the question open.
+        // Bytes of both sides in one turn leave the request open.
         if down.moved {
             self.talk.program_spoke(now);
         }
@@ -255,7 +256,7 @@ impl Relay {
         if up.more || down.more { Next::Turn } else { Next::Wait }
     }
 
-    /// From now on nothing that is asked after an answer is passed on. It stays in the kernel and wakes nobody again.
+    /// From now on no request after an answer is passed on. It stays in the kernel and raises no further event.
     pub(super) fn keep_back(&mut self) {
         self.last_answer = true;
     }
@@ -266,7 +267,7 @@ impl Relay {
         self.talk.has_asked()
     }
 
-    /// Whether what the client sends now is not to be passed on. Its end is: nothing can be asked after it.
+    /// Whether what the client sends now is kept back. Its end is not: no request can follow it.
     fn keeps_back(&mut self) -> bool {
         if !self.last_answer || !self.talk.is_answered() || self.up.is_held() || self.up.is_over() {
             return false;
@@ -276,12 +277,12 @@ impl Relay {
                 self.talk.client_asked();
                 true
             }
-            // An error is found again by whoever reads.
+            // A later read finds an error again.
             Ok(0) | Err(_) => false,
         }
     }
 
-    /// When this relay is quiet, if nothing moves until then; `None` while somebody waits for somebody.
+    /// When this relay becomes quiet if nothing moves until then; `None` while one side waits for the other.
     pub(super) fn quiet_at(&self) -> Option<Duration> {
         let relaying = matches!(self.stage, RelayStage::Relaying(_));
         if !relaying || self.up.is_held() || self.down.is_held() {
@@ -290,18 +291,18 @@ impl Relay {
         self.talk.quiet_at()
     }
 
-    /// Ends the connection to the program and tells the client the end: by its own, and not by a reset, even where it has
-    /// said something that was not passed on.
+    /// Closes the connection to the program and sends the client the end: never a reset, even where the client has sent
+    /// something that was not passed on.
     pub(super) fn leave(&mut self, until: Duration, buffer: &mut [u8]) -> Next {
         self.stage = RelayStage::Leaving(until);
         match self.client.shutdown(Shutdown::Write) {
             Ok(()) => self.discard(buffer),
-            // It is gone.
+            // The client is gone.
             Err(_) => Next::Close,
         }
     }
 
-    /// Until when a client that was told the end is listened to; `None` before.
+    /// Until when a client that was sent the end may go on; `None` before.
     pub(super) fn leaves_at(&self) -> Option<Duration> {
         match self.stage {
             RelayStage::Leaving(until) => Some(until),
@@ -309,7 +310,7 @@ impl Relay {
         }
     }
 
-    /// Reads what a client still says, for nobody, up to its end.
+    /// Reads and discards what a client still sends, up to its end.
     fn discard(&mut self, buffer: &mut [u8]) -> Next {
         for _ in 0..DISCARDS {
             match self.client.read(buffer) {
@@ -324,7 +325,7 @@ impl Relay {
 
     /// Makes the end of this relay a reset for both sides.
     pub(super) fn abort(&self) -> Next {
-        // One that is gone already needs none.
+        // A side that is gone already needs no reset.
         best_effort(socket::reset_at_close(self.client.as_fd()));
         match &self.stage {
             RelayStage::Waiting | RelayStage::Leaving(_) => {}
@@ -336,13 +337,13 @@ impl Relay {
     }
 }
 
-/// Makes sure that a connection that is over with being made stands.
+/// Fails unless a connection that was being made stands.
 fn connected(program: &TcpStream, address: SocketAddr) -> io::Result<()> {
     if let Some(error) = program.take_error()? {
         return Err(error);
     }
     if program.local_addr()? == address {
-        // The kernel lets a socket connect to itself where nobody listens and its own port happens to be the one asked for.
+        // Where nobody listens, TCP lets a socket connect to itself if its own port happens to be the one asked for.
         return Err(ErrorKind::ConnectionRefused.into());
     }
     program.set_nodelay(true)

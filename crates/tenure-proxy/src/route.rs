@@ -1,6 +1,6 @@
 //! A listener and where its clients go.
 //!
-//! It is watched only while clients are wanted; while it is not, they wait in the kernel's queue and wake nobody.
+//! A listener is watched only while clients are accepted; otherwise they wait in the kernel's queue and wake no thread.
 
 use std::io::{self, ErrorKind};
 use std::net::{SocketAddr, TcpListener};
@@ -18,7 +18,7 @@ pub(super) struct Route {
     watched: bool,
     /// Where the program listens, once it has said that it is ready.
     pub(super) upstream: Option<SocketAddr>,
-    /// Nobody listened there when a client came, and nobody has told otherwise since.
+    /// Nobody listened there when a client came, and [`super::Proxy::open`] was not called since.
     pub(super) refused: bool,
 }
 
@@ -26,11 +26,11 @@ pub(super) struct Route {
 #[derive(Debug)]
 pub(super) enum Accepted {
     Client(TcpStream),
-    /// One that was gone before it could be accepted.
+    /// The client was gone before it could be accepted.
     Gone,
-    /// Nobody waits; the next one is told by an edge.
+    /// Nobody waits; the next client raises an event.
     Nobody,
-    /// There is no descriptor for it, or the kernel fails otherwise; not to be asked again at once.
+    /// There is no descriptor for the client, or the kernel fails otherwise: do not try again at once.
     Starved,
 }
 
@@ -46,13 +46,13 @@ impl Route {
         self.watched
     }
 
-    /// Begins or ceases to take clients in. What the kernel refuses here is tried again with the next change.
+    /// Starts or stops watching for clients. A refusal of the kernel is tried again with the next change.
     pub(super) fn watch(&mut self, wanted: bool, registry: &Registry) {
         if wanted == self.watched {
             return;
         }
         let done = if wanted {
-            // Those who wait already are told at once.
+            // Clients who wait already raise an event at once.
             registry.register(&mut self.listener, self.token, Interest::READABLE)
         } else {
             registry.deregister(&mut self.listener)

@@ -1,94 +1,68 @@
-//! All relays of the thread, by numbers that are not used again before the events of the same wait are over.
+//! All relays of the thread, by numbers that are never used again: a late event cannot reach another relay.
+
+use std::collections::BTreeMap;
 
 use mio::Token;
 
-use super::relay::{Direction, Relay, Tokens};
-
-/// Places that an empty table keeps.
-const KEPT: usize = 256;
+use super::relay::{Relay, Side, Tokens};
 
 /// The relays.
 #[derive(Debug)]
 pub(super) struct Table {
-    /// Tokens below this one are somebody else's.
+    /// Tokens below this one belong to the waker and the listeners.
     first: usize,
-    places: Vec<Option<Relay>>,
-    free: Vec<usize>,
-    /// Free once the events of this wait, which may still name them, are over.
-    freed: Vec<usize>,
-    count: usize,
+    next: usize,
+    relays: BTreeMap<usize, Relay>,
 }
 
 impl Table {
     pub(super) fn new(first: usize) -> Self {
-        Self { first, places: Vec::new(), free: Vec::new(), freed: Vec::new(), count: 0 }
+        Self { first, next: 0, relays: BTreeMap::new() }
     }
 
     /// How many there are.
     pub(super) fn count(&self) -> usize {
-        self.count
+        self.relays.len()
     }
 
-    /// A place for a relay; taken by [`Table::put`].
-    pub(super) fn place(&mut self) -> usize {
-        self.free.pop().unwrap_or_else(|| {
-            self.places.push(None);
-            self.places.len() - 1
-        })
+    /// A number for a new relay.
+    pub(super) fn number(&mut self) -> usize {
+        self.next += 1;
+        self.next
     }
 
-    /// Gives a place back that was not taken.
-    pub(super) fn leave(&mut self, place: usize) {
-        self.freed.push(place);
+    pub(super) fn put(&mut self, number: usize, relay: Relay) {
+        self.relays.insert(number, relay);
     }
 
-    pub(super) fn put(&mut self, place: usize, relay: Relay) {
-        if let Some(empty) = self.places.get_mut(place) {
-            *empty = Some(relay);
-            self.count += 1;
-        }
-    }
-
-    pub(super) fn get(&mut self, place: usize) -> Option<&mut Relay> {
-        self.places.get_mut(place)?.as_mut()
+    pub(super) fn get(&mut self, number: usize) -> Option<&mut Relay> {
+        self.relays.get_mut(&number)
     }
 
     /// Takes a relay out; its sockets close when it is dropped.
-    pub(super) fn take(&mut self, place: usize) -> Option<Relay> {
-        let relay = self.places.get_mut(place)?.take()?;
-        self.count -= 1;
-        self.freed.push(place);
-        Some(relay)
+    pub(super) fn take(&mut self, number: usize) -> Option<Relay> {
+        self.relays.remove(&number)
     }
 
-    /// The events of a wait are over.
-    pub(super) fn settle(&mut self) {
-        self.free.append(&mut self.freed);
-        if self.count == 0 && self.places.len() > KEPT {
-            // After a crowd the table need not stay as large as the crowd was.
-            *self = Self::new(self.first);
-        }
-    }
-
-    /// Every relay with its place.
+    /// Every relay with its number.
     pub(super) fn all(&self) -> impl Iterator<Item = (usize, &Relay)> {
-        self.places.iter().enumerate().filter_map(|(place, relay)| Some((place, relay.as_ref()?)))
+        self.relays.iter().map(|(number, relay)| (*number, relay))
     }
 
-    /// The same, to be changed.
+    /// Every relay with its number, to be changed.
     pub(super) fn all_mut(&mut self) -> impl Iterator<Item = (usize, &mut Relay)> {
-        self.places.iter_mut().enumerate().filter_map(|(place, relay)| Some((place, relay.as_mut()?)))
+        self.relays.iter_mut().map(|(number, relay)| (*number, relay))
     }
 
-    /// The names of a relay's sockets.
-    pub(super) fn tokens(&self, place: usize) -> Tokens {
-        let client = self.first + place * 2;
+    /// The tokens of a relay's sockets.
+    pub(super) fn tokens(&self, number: usize) -> Tokens {
+        let client = self.first + number * 2;
         Tokens { client: Token(client), program: Token(client + 1) }
     }
 
-    /// The place and side that a token names.
-    pub(super) fn named(&self, token: Token) -> Option<(usize, Direction)> {
-        let number = token.0.checked_sub(self.first)?;
-        Some((number / 2, if number % 2 == 0 { Direction::Client } else { Direction::Program }))
+    /// The relay and the side that a token belongs to.
+    pub(super) fn named(&self, token: Token) -> Option<(usize, Side)> {
+        let offset = token.0.checked_sub(self.first)?;
+        Some((offset / 2, if offset % 2 == 0 { Side::Client } else { Side::Program }))
     }
 }

@@ -1,31 +1,31 @@
-//! Whose turn it is on a relay, as far as bytes and time can show it: the rule by which a drain ends relays.
+//! Whose turn it is to speak on a relay, judged by bytes and time: the rule by which a drain ends relays.
 //!
-//! TCP shows no request and no answer, only who sent the last bytes and when. So this is a guess, made for talk in which
-//! one asks and the other answers, and made so that an answer is rather waited for too long than cut:
+//! TCP shows no request and no answer, only who sent the last bytes and when. So the rule guesses. It suits protocols
+//! in which the client asks and the program answers, and rather waits too long than cuts an answer:
 //!
 //! - The client sent last: its request is under way and is waited for.
 //! - The program sent last: the answer may be complete. It is taken to be, once the program has been silent for
 //!   [`ANSWERED`], and for twice the longest pause that this answer has made so far.
-//! - The same, and the client has gone on speaking meanwhile: whoever takes turns has the whole answer, so [`ASKED`] is
-//!   enough; twice the longest pause holds here, too.
+//! - The program sent last, and the client has sent more since: a client that takes turns has the whole answer, so
+//!   [`ASKED`] is enough, or twice the longest pause.
 //! - Nothing was sent yet: [`SILENT`].
 //!
-//! What it cannot know: that an answer whose first pause is longer than [`ANSWERED`] goes on; and that the two speak at the
-//! same time, so that the program waits for what the client is no longer let say (the body of an upload after the program's
-//! `100 Continue`, a WebSocket, HTTP/2). Those end early when a program is drained.
+//! It cannot know that an answer goes on after a first pause longer than [`ANSWERED`], nor that both sides speak at
+//! once, so that the program waits for bytes that are kept back (the body of an upload after `100 Continue`, a
+//! WebSocket, HTTP/2). Such relays end early in a drain.
 
 use std::time::Duration;
 
-/// A program that has answered is silent for so long. Pauses that are nobody's intention stay far below: a small write that
-/// the kernel holds back until another one is acknowledged is held for 40 ms on the loopback, and a loaded machine runs a
-/// thread late by tens of them. What is left is for programs that send a head first and then look for its body.
+/// How long a program is silent after a complete answer. Unintended pauses stay far below: Nagle's algorithm with
+/// delayed acknowledgements holds a small write for 40 ms on the loopback, and a loaded machine runs a thread tens of
+/// ms late. The rest is for programs that send a head first and then look for its body.
 pub(super) const ANSWERED: Duration = Duration::from_millis(250);
 
-/// The same where the client has spoken again: only what is under way in the kernel is to be waited for, 40 ms as above.
+/// The same where the client has spoken again: only bytes under way in the kernel are waited for, 40 ms as above.
 pub(super) const ASKED: Duration = Duration::from_millis(50);
 
-/// A relay that has carried nothing at all is quiet after this long: whoever connects to say something has said it by then,
-/// on a slow line too; the others keep a connection for later.
+/// A relay that has carried nothing is quiet after this long: a client with a request has sent it by then, on a slow
+/// line too; others keep a connection for later.
 pub(super) const SILENT: Duration = Duration::from_secs(1);
 
 /// Who sent the last bytes, and when.
@@ -83,7 +83,7 @@ impl Talk {
         }
     }
 
-    /// When nobody is waited for any more, if nothing is heard until then; `None` while a request is under way.
+    /// When the relay becomes quiet if nothing moves until then; `None` while a request is under way.
     pub(super) fn quiet_at(&self) -> Option<Duration> {
         match self.last {
             Last::Client => None,
