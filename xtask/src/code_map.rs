@@ -11,7 +11,7 @@
 //! ```
 //! ````
 //!
-//! Pure: it reads the text and tells what is not in this form; whether the rooms exist is not its concern.
+//! Pure: it reads the text and reports lines that are not in this form. `layers` checks that the rooms exist.
 
 /// The rooms of one crate.
 #[derive(Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub(crate) struct Map {
 }
 
 impl Map {
-    /// The place of the room that these segments begin with, sub-rooms first.
+    /// The place of the longest room that these names begin with.
     pub(crate) fn place_of(&self, segments: &[String]) -> Option<usize> {
         (1..=segments.len()).rev().find_map(|length| {
             let name = segments[..length].join("/");
@@ -58,7 +58,7 @@ pub(crate) fn read(text: &str) -> (Vec<Map>, Vec<String>) {
     (maps, findings)
 }
 
-/// A group is what stands in one folder: its name is that of the folder, or of the one room that stands alone.
+/// A group holds the rooms of one folder and has its name, or that of the one room that stands alone.
 fn read_line(line: &str, map: &mut Map, group: &mut Option<String>) -> Result<(), String> {
     if let Some(name) = line.strip_suffix(':') {
         *group = Some(name.to_owned());

@@ -1,7 +1,7 @@
-//! Runs other programs and waits for them: the only room of this crate that does.
+//! Runs other programs and waits for them.
 //!
-//! Nothing it runs reads from a terminal or an input: a gate that asks would hang a machine. What a program prints
-//! goes where the task's own output goes, except where the task wants to read it.
+//! No program gets an input: one that asked something would hang. What a program prints goes where the task's own
+//! output goes, except where the task reads it.
 
 #![expect(
     clippy::disallowed_methods,
@@ -78,9 +78,9 @@ pub(crate) fn is_there(name: &str) -> bool {
         .is_ok_and(|status| status.success())
 }
 
-/// Says on stdout which step begins.
+/// Prints which step begins.
 pub(crate) fn announce(step: &str) {
-    // A closed stdout must not end the gate: the exit code still tells.
+    // A closed stdout must not end the task: the exit code still tells.
     drop(writeln!(std::io::stdout(), "xtask: {step}"));
 }
 

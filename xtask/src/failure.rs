@@ -1,7 +1,7 @@
-//! Why a task did not succeed, and how that is told. It decides nothing.
+//! Why a task did not succeed, and how that is reported.
 //!
-//! A step that ran and found faults carries all of them, one line each, so that one run shows everything there is to
-//! mend in that step.
+//! A step carries all faults that it found, one line each, so that one run shows everything that is to be fixed in that
+//! step.
 
 use std::path::PathBuf;
 
@@ -18,7 +18,7 @@ pub(crate) enum Failure {
     Read { path: PathBuf, source: std::io::Error },
     /// A file or directory could not be written.
     Write { path: PathBuf, source: std::io::Error },
-    /// Cargo's own answer lacks what it is documented to hold.
+    /// A command's output lacks what it is documented to hold.
     Answer { command: String, lacks: String },
     /// Something that the tests need is not installed and cannot be installed from here.
     Missing { what: String, remedy: String },

@@ -1,9 +1,9 @@
-//! A fresh machine: the README's two commands in a bare Debian tree, as a new user types them.
+//! Runs the README's two commands in a bare Debian tree, as a new user types them.
 //!
-//! The tree holds what the README asks for (Rust, gcc, the static C library), git to have the sources, the certificates that
-//! cargo needs to fetch, and nothing else. The sources are a clone of what is committed, below a directory that only its owner reads.
-//! The machine has no `/etc/machine-id`, as in a container. What runs there has mounts and process numbers of its own,
-//! so that nothing of it is left when the last command has ended. It uses the network of this machine, to install.
+//! The tree holds what the README asks for (Rust, gcc, the static C library), git, and the certificates with which
+//! cargo fetches. The sources are a clone of what is committed, below a directory that only its owner can read. There
+//! is no `/etc/machine-id`, as in a container. Mount and pid namespaces end what runs there with the last command. The
+//! network is that of this machine.
 
 use std::path::{Path, PathBuf};
 
@@ -12,19 +12,17 @@ use crate::failure::Failure;
 use crate::setup;
 use crate::workspace::Workspace;
 
-/// What is in the tree beyond Debian's own minimum: the README's C compiler and library, git, and what cargo needs to
-/// trust a registry.
+/// What is in the tree beyond Debian's minimum.
 const PACKAGES: &str = "gcc,libc6-dev,git,ca-certificates";
 
-/// Where `debootstrap` keeps its knowledge of each suite. A suite that is younger than it has no file there, and is made
-/// as `sid` is.
+/// Where `debootstrap` has a script for each suite. A suite that is newer than it has none, and is made as `sid` is.
 const SUITES: &str = "/usr/share/debootstrap/scripts";
 
-/// What this machine's network asks of whoever uses it: where names are looked up, and whose certificates are trusted.
+/// Files of this machine that using its network needs: name servers and trusted certificates.
 const OF_THE_NETWORK: [&str; 2] = ["etc/resolv.conf", "etc/ssl/certs/ca-certificates.crt"];
 
-/// Runs in the namespaces, with `$1` the tree and `$2` the toolchain ("" where the tree has its own). The toolchain is
-/// only read. The shell stays the first process, so that orphans are reaped.
+/// Runs in the namespaces, with `$1` the tree and `$2` the toolchain ("" where the tree has its own), mounted
+/// read-only. The shell stays process 1, so that orphans are reaped.
 const ENTER: &str = r#"set -eu
 mount --make-rprivate /
 mount -t proc proc "$1/proc"
@@ -36,7 +34,7 @@ fi
 env -i HOME=/root TERM=dumb PATH=/opt/rust/bin:/usr/sbin:/usr/bin:/sbin:/bin chroot "$1" sh /root/typed
 exit $?"#;
 
-/// What is typed in the tree: the README's two commands. `$?` of the first that fails is the answer.
+/// What is typed in the tree: the README's two commands; the first that fails ends the script.
 const TYPED: &str = "set -eu
 cd /root/private/tenure
 rustc --version
@@ -48,10 +46,10 @@ cargo xtask test
 /// As container images have it: an installed service is not started.
 const START_NO_SERVICE: &str = "#!/bin/sh\nexit 101\n";
 
-/// A mirror may be a copy that nobody refreshes; debootstrap does not mind, and apt would.
+/// A mirror may be an old copy, which debootstrap accepts and apt would not.
 const ANY_MIRROR: &str = "Acquire::Check-Valid-Until \"false\";\n";
 
-/// Which machine is made.
+/// Which system tree is made.
 struct Machine {
     suite: String,
     /// Whether Rust is the one that the suite has, and not the toolchain that runs this task.
@@ -68,7 +66,7 @@ pub(crate) fn run(words: &[String]) -> Result<(), Failure> {
     make(&machine, &tree)?;
     furnish(&root, &tree)?;
     let toolchain = if machine.own_rust { String::new() } else { toolchain()? };
-    // A tree in which something failed stays, to be looked at; the next run replaces it.
+    // A tree in which something failed stays for inspection; the next run replaces it.
     enter(&tree, &toolchain)?;
     if machine.keep {
         command::announce(&format!("fresh: {} stays; `rm -r --one-file-system` removes it", tree.display()));
@@ -121,8 +119,7 @@ fn make(machine: &Machine, tree: &Path) -> Result<(), Failure> {
     command::run(command::program("debootstrap".as_ref(), &words))
 }
 
-/// What a new user has: the sources below a directory of their own, the way to the network, and no name of
-/// the machine.
+/// Adds what a new user has: the sources in a private directory and a network, and no machine id.
 fn furnish(root: &Path, tree: &Path) -> Result<(), Failure> {
     let home = tree.join("root");
     create(&home.join("private"))?;
@@ -144,7 +141,7 @@ fn furnish(root: &Path, tree: &Path) -> Result<(), Failure> {
         }
     }
     let sources = home.join("private/tenure");
-    // No links to this clone's own objects: the tree is a machine of its own.
+    // No hard links to this clone's objects: the tree must not share files with this machine.
     run_words(
         "git",
         &["clone", "-q", "--no-hardlinks", &root.display().to_string(), &sources.display().to_string()],
@@ -168,7 +165,7 @@ fn toolchain() -> Result<String, Failure> {
     Ok(command::read(rustc)?.trim_end().to_owned())
 }
 
-/// Removes a tree and never what is mounted in it: mounts end with the namespace that has them, so there is none.
+/// Removes a tree, and nothing that is mounted in it; mounts ended with their namespace.
 fn remove(tree: &Path) -> Result<(), Failure> {
     if tree.exists() {
         run_words("rm", &["-r", "--one-file-system", &tree.display().to_string()])

@@ -1,9 +1,8 @@
-//! Which way imports may go: a room imports only rooms that stand earlier in its crate's code map, and a crate only
-//! crates below it.
+//! Which way imports may go: a room imports only earlier rooms of its crate's code map, and a crate only crates below
+//! it.
 //!
-//! Pure: it judges a [`Tree`] and what cargo says of the packages. Test modules may import what they like. A crate's
-//! root (`lib.rs`, `main.rs`, `bin/`) is the face that names all rooms, so it is in no map and may import each; no
-//! room may import from it.
+//! Pure: it judges a [`Tree`] and cargo's list of packages. Test modules may import any room. A crate's root (`lib.rs`,
+//! `main.rs`, `bin/`) re-exports rooms, so it is in no map and may import each; no room may import from it.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +11,7 @@ use crate::source::{self, Mention, Source};
 use crate::tree::Tree;
 use crate::workspace::Package;
 
-/// The crates from the lowest up; each may depend on those before it. The last is for tests and may use all.
+/// The crates from the lowest up: each may depend on those before it.
 const CRATES: [&str; 10] = [
     "tenure-sys",
     "tenure-core",
@@ -26,11 +25,11 @@ const CRATES: [&str; 10] = [
     "tenure-test",
 ];
 
-/// What depends on nothing of ours.
+/// The package that depends on none of these crates.
 const APART: &str = "xtask";
 
-/// The crate that decides nothing itself, and the one room of the library that it may name: a model that had a decision of its
-/// own, or did something, would show nothing of the product.
+/// The sources of the model, and the one room of the library that it may name: a model with decisions of its own would
+/// show nothing about the product.
 const MODEL: (&str, &str, &str) = ("crates/tenure-model/src/", "tenure_core", "policy");
 
 /// Every import that goes the wrong way, and every difference between the code maps and the sources.

@@ -1,6 +1,6 @@
-//! Links in Markdown that name a file of the project: the file is there, and the heading in it.
+//! Relative links in Markdown: the file exists, and so does the heading in it.
 //!
-//! Pure. Links to other places are not followed: the gate needs no network.
+//! Pure. Links to other places are not followed, so no network is needed.
 
 use crate::tree::Tree;
 
@@ -76,7 +76,7 @@ fn links(text: &str) -> Vec<(usize, String)> {
     links
 }
 
-/// The anchors of the headings, as the usual renderers make them.
+/// The anchors of the headings, made as GitHub makes them.
 fn anchors(text: &str) -> Vec<String> {
     let headings = prose(text).into_iter().filter_map(|(_, line)| {
         let title = line.trim_start_matches('#');

@@ -1,7 +1,7 @@
-//! What the crate `tenure` shows to its users, as a sorted list: each name, with its fields, variants and functions.
+//! The public interface of the crate `tenure` as a sorted list: each name, with its fields, variants and functions.
 //!
-//! Pure. The list is kept in a file, so that a change of the interface is a change to be seen in review. The facade names what
-//! it takes from `tenure-core`; what a name is, is looked up there. A name of another crate stands alone.
+//! Pure. The list is kept in a file, so that a review sees each change of the interface. The facade re-exports names of
+//! `tenure-core` and `tenure-sys`, where they are looked up; a name of another crate is listed as `other`.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "of the many kinds of items few are of interest here")]
 
@@ -133,7 +133,7 @@ fn fields(path: &str, fields: &Fields, only_public: bool, lines: &mut BTreeSet<S
     }
 }
 
-/// Name, arguments and answer; what the body is does not count, nor whether it is `const`.
+/// Name, generics, arguments and result; whether a function is `const` does not count.
 fn signature(function: &Signature) -> String {
     let arguments: Vec<String> = function.inputs.iter().map(told).collect();
     let answer = told(&function.output);
@@ -150,7 +150,7 @@ fn is_public(visibility: &Visibility) -> bool {
     matches!(visibility, Visibility::Public(_))
 }
 
-/// Code in one line, with the spaces that people write.
+/// Code in one line, with the usual spaces.
 fn told(code: &impl ToTokens) -> String {
     let text = code.to_token_stream().to_string();
     let tight =

@@ -1,7 +1,7 @@
-//! What the sources promise and the reference must name: one row for each failure kind, each state of an answer, each
-//! check of the doctor and each environment variable, and no row for what is gone.
+//! The reference has one row for each error kind, each state of an answer, each check of the doctor and each
+//! environment variable of the sources, and no other row.
 //!
-//! Pure. A row is a line of a Markdown table; its names are the words in backticks in the column of that heading.
+//! Pure. A row is a line of a Markdown table; it names the words in backticks in the column of a heading.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,7 +56,7 @@ pub(crate) fn findings(tree: &Tree) -> Vec<String> {
     findings
 }
 
-/// Each name with its number of rows against the page.
+/// Compares the names with the rows of the page.
 fn compare(tree: &Tree, page: &str, heading: &str, names: &[String]) -> Vec<String> {
     let Some(text) = tree.text(page) else {
         return vec![format!("{page}: missing; it lists {}", names.join(", "))];

@@ -1,7 +1,7 @@
-//! The long runs: builds a binary of `tenure-test` or `tenure-model` in release and runs it, and says which commit it was built from.
+//! The long runs: builds a binary of `tenure-test` or `tenure-model` in release, and runs it.
 //!
-//! The binary is run by the path that cargo reports and not through `cargo run`, which adds a library path to the
-//! environment of whatever is measured below it.
+//! The binary is run by the path that cargo reports, because `cargo run` adds a library path to the environment of what
+//! is measured.
 
 use std::path::PathBuf;
 
@@ -9,11 +9,11 @@ use crate::command;
 use crate::failure::Failure;
 use crate::workspace;
 
-/// What goes into a build: changes elsewhere leave it what it was.
+/// The sources of a build: other changes do not affect it.
 const BUILT: [&str; 4] = ["crates", "Cargo.toml", "Cargo.lock", ".cargo"];
 
-/// Runs the binary `name` of `tenure-test`, which keeps a record: it is told the last commit that changed what is built, and
-/// whether there are changes beside it, as far as git knows. Words after `--` are the run's own, as those without it.
+/// Runs the binary `name` of `tenure-test`, which keeps a record. If git knows, it is told the last commit that changed
+/// what is built, and whether there are uncommitted changes. A leading `--` is dropped.
 pub(crate) fn recorded_run(name: &str, words: &[String]) -> Result<(), Failure> {
     let own = match words {
         [first, rest @ ..] if first == "--" => rest,
@@ -43,11 +43,11 @@ pub(crate) fn model(words: &[String]) -> Result<(), Failure> {
     command::run(command::program(&build("tenure-model", "model")?, words))
 }
 
-/// The platform whose C library asks the processor nothing at start.
+/// The platform whose C library queries no processor features at start.
 const MUSL: &str = "x86_64-unknown-linux-musl";
 
-/// Runs the benchmarks against a `tenure` that was built on its own: built together with `tenure-test` it would have
-/// the features that only tests ask for. Where the toolchain can build for musl, that `tenure` is measured too.
+/// Runs the benchmarks against a `tenure` that was built separately: built together with `tenure-test` it would have
+/// features that are for tests only. Where the toolchain can build for musl, that `tenure` is measured too.
 pub(crate) fn bench(words: &[String]) -> Result<(), Failure> {
     let tenure = build("tenure-cli", "tenure")?;
     let mut words = [&["--tenure".to_owned(), tenure.display().to_string()], words].concat();
@@ -66,7 +66,7 @@ fn build(package: &str, binary: &str) -> Result<PathBuf, Failure> {
 
 fn build_for(platform: Option<&str>, package: &str, binary: &str) -> Result<PathBuf, Failure> {
     let format = "--message-format=json-render-diagnostics";
-    // All of the package: the long runs start its other binaries, which must be of the same build.
+    // All binaries of the package: the long runs start the others too, which must be of the same build.
     let mut words = vec!["build", "--release", "--package", package, "--bins"];
     words.extend(platform.into_iter().flat_map(|platform| ["--target", platform]));
     words.push(format);

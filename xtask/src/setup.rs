@@ -1,6 +1,6 @@
-//! Installs, by package name, what the tests need beyond the Rust toolchain. It touches nothing that is there.
+//! Installs, by package name, what the tests need beyond the Rust toolchain.
 //!
-//! Only Debian and its kin are known, and only root can install; anyone else is told which command to run.
+//! It knows Debian and its derivatives, and only root can install; other users are told which command to run.
 
 use std::os::unix::fs::MetadataExt as _;
 
@@ -23,12 +23,12 @@ const NEEDS: [Need; 4] = [
 /// What `cargo xtask fresh` runs besides.
 const NEED_OF_FRESH: Need = Need { program: "debootstrap", package: "debootstrap" };
 
-/// Installs what the tests need and is missing; succeeds when nothing is missing any more.
+/// Installs what the tests need and is missing; fails if something is still missing.
 pub(crate) fn install_missing() -> Result<(), Failure> {
     install(&NEEDS)
 }
 
-/// The same for `cargo xtask fresh`, which nobody but root can run: it mounts and makes device files.
+/// The same for `cargo xtask fresh`, which only root can run: it mounts, and makes device files.
 pub(crate) fn install_for_fresh() -> Result<(), Failure> {
     if !is_root() {
         let remedy = "run it as root: `sudo env PATH=\"$PATH\" cargo xtask fresh`".to_owned();

@@ -1,7 +1,7 @@
-//! What one Rust source names, so far as the checks need it: paths, string literals, modules and struct literals.
+//! What one Rust source names: paths, string literals, enums and modules, as far as the checks need them.
 //!
-//! Pure, by `syn`. Items that only a test build has are left out; the modules among them are named. A macro's input is
-//! read token by token, because only the macro knows its grammar. Comments hold nothing, documentation included.
+//! Pure, by `syn`. Items that only a test build has are left out. A macro's input is read token by token, because only
+//! the macro knows its grammar. Documentation counts as no string.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "of the many kinds of items few are of interest here")]
 
@@ -194,7 +194,7 @@ impl Reader {
         }
     }
 
-    /// A name that stands alone is none of a path: it is local, or was imported.
+    /// A single name is no path: it is local, or was imported.
     fn path(&mut self, written: &[Ident], calls_macro: bool) {
         if written.len() > 1 {
             self.mention(written, calls_macro);
@@ -227,7 +227,7 @@ impl Reader {
             }
             Ok(())
         };
-        // Each token is taken in one way or another, so there is no error to be told.
+        // Every token is read in one way or another, so there is no error.
         read.parse2(tokens).unwrap_or_default();
     }
 

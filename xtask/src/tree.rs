@@ -1,14 +1,14 @@
-//! The files of the workspace in memory, by their path below the root: what every check of this crate reads.
+//! The files of the workspace in memory, by their path below the root: the input of every check.
 //!
-//! Checks take a [`Tree`] and touch no disk, so that a test hands them a tree of a few lines. What git would not
-//! carry (build output, installed modules) is left out.
+//! Checks take a [`Tree`] and touch no disk, so that a test can hand them a tree of a few lines. Build output and
+//! installed modules are left out.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use crate::failure::Failure;
 
-/// Texts and the names of all other files, by path with `/` between the parts.
+/// Texts, and the names of all other files, by path with `/` between the parts.
 #[derive(Debug, Default)]
 pub(crate) struct Tree {
     texts: BTreeMap<String, String>,
@@ -18,7 +18,7 @@ pub(crate) struct Tree {
 /// Endings of the files whose text is read.
 const READ: [&str; 3] = ["rs", "md", "txt"];
 
-/// Directories that hold nothing of ours.
+/// Directories that are left out.
 const LEFT_OUT: [&str; 4] = [".git", "target", "node_modules", "book"];
 
 impl Tree {

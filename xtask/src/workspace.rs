@@ -1,6 +1,6 @@
-//! What cargo says of this workspace: its root and its packages with what they depend on.
+//! What cargo tells of this workspace: its root and its packages with their dependencies.
 //!
-//! Cargo is asked, not guessed: the target directory and the manifests can be set in more places than one file.
+//! Cargo is asked, because manifests and target directory can be set in several places.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::command;
 use crate::failure::Failure;
 
-/// The workspace as far as the gate wants to know it.
+/// The workspace.
 #[derive(Debug)]
 pub(crate) struct Workspace {
     /// Where the root manifest lies.
@@ -23,7 +23,7 @@ pub(crate) struct Workspace {
 pub(crate) struct Package {
     /// Its name.
     pub(crate) name: String,
-    /// What it depends on, in any way (also for its tests and its build).
+    /// Its dependencies of every kind, also for tests and build.
     pub(crate) dependencies: Vec<String>,
 }
 

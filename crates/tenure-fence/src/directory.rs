@@ -1,15 +1,15 @@
-//! A fence of directories: each generation writes to a directory of its own, and reads only that.
+//! A fence for stores that are files: each generation writes to a directory of its own, and reads only that.
 //!
-//! For stores that are files. Below a root, which belongs to the user alone (0700), lie
-//! - `gen-<n>/`, the whole store as generation n has it; the highest n is the store's generation;
-//! - `.fence`, the lock that makes a look at these names and a write one step. Made once, never deleted;
-//! - `.new-<n>/`, a directory that is being filled. The next claim removes what a crash has left of it.
+//! Below a root, which belongs to the user alone (0700), lie
+//! - `gen-<n>/`, the whole store of generation n; the highest n is the store's generation;
+//! - `.fence`, the lock under which names are checked and files written; made once, never deleted;
+//! - `.new-<n>/`, a directory that is being filled; the next claim removes what a crash has left of it.
 //!
-//! A directory appears under its name only when it is whole, so a claim that dies on the way claims nothing. A writer that
-//! goes past the fence by a path that it had harms its own generation's directory only; one that works out the newest path
-//! by itself is not stopped by anything here.
+//! A directory gets its name only when it is whole, so a claim that dies on the way claims nothing. A writer that
+//! bypasses the fence by a path that it had harms its own generation's directory only; nothing here stops one that
+//! computes the newest path itself.
 //!
-//! Invariant: the directory of the highest generation is never removed by this room.
+//! Invariant: this module never removes the directory of the highest generation.
 
 use std::fs::{self, File};
 use std::io;
@@ -25,11 +25,11 @@ const LOCK: &str = ".fence";
 const READY: &str = "gen-";
 const FILLING: &str = ".new-";
 
-/// How long the lock is waited for. It is held for the flush of one file, or while a claim carries the store over: a flush
-/// takes milliseconds, seconds on a disk that is busy. Whoever holds it for longer is most likely stopped.
+/// How long a writer waits for the lock. It is held for the flush of one file (milliseconds; seconds on a busy disk),
+/// or while a claim carries the store over. A process that holds it for longer is most likely stopped.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// One generation's right to write to a store of files, as long as no newer one claims it.
+/// One generation's right to write to a store of files, until a newer generation claims it.
 #[derive(Debug)]
 pub struct DirectoryFence {
     root: Dir,
@@ -38,17 +38,19 @@ pub struct DirectoryFence {
 }
 
 impl DirectoryFence {
-    /// Claims the store below `root` for `generation`: from the return on, every older generation's write is refused.
+    /// Claims the store below `root` for `generation`: once this returns, every write of an older generation is
+    /// refused.
     ///
-    /// The root is made if it is missing. `fill` is called with the newest older directory, if there is one, and an empty
-    /// one, and puts there what this generation starts with: [`carry`], a migration, or nothing. Until it returns nobody
-    /// writes through a fence, and nothing is claimed. What it copies is its own to flush. If the generation has its
-    /// directory already, as when a host starts its program again, that one is used as it is and `fill` is not called.
+    /// The root is made if it is missing. `fill` gets the newest older directory, if there is one, and an empty one,
+    /// and puts there what this generation starts with: [`carry`], a migration, or nothing. Until it returns nobody
+    /// writes through a fence, and nothing is claimed; it has to flush what it copies. If the generation has its
+    /// directory already, as when a host starts its program again, that one is used and `fill` is not called.
     ///
     /// # Errors
-    /// [`FenceError::Newer`] if a newer generation has claimed the store; [`FenceError::Foreign`] if a name below the root
-    /// reads like a generation's and is none; [`FenceError::Busy`] after five seconds; [`FenceError::File`] with what `fill`
-    /// returned, or if the root cannot be written; [`FenceError::Directory`] if a directory is not the user's alone.
+    /// [`FenceError::Newer`] if a newer generation has claimed the store; [`FenceError::Foreign`] if a name below the
+    /// root reads like a generation's and is none; [`FenceError::Busy`] after five seconds; [`FenceError::File`] with
+    /// what `fill` returned, or if the root cannot be written; [`FenceError::Directory`] if a directory is not the
+    /// user's alone.
     pub fn claim(
         root: &Path,
         generation: u64,
@@ -72,16 +74,16 @@ impl DirectoryFence {
         self.generation
     }
 
-    /// The directory of this generation, to be read. What is written there past [`Self::write`] is not fenced.
+    /// The directory of this generation, to be read. Only writes by [`Self::write`] are fenced.
     #[must_use]
     pub fn current(&self) -> &Path {
         self.own.path()
     }
 
-    /// The newest directory of an older generation, to be read only; `None` if there is none, or none any more.
+    /// The newest directory of an older generation, for reading only; `None` if there is none, or none any more.
     ///
-    /// To start with its content, take it over in `fill`: what is copied later can be cut short by a crash, and the next
-    /// generation would take half of it for the whole.
+    /// To start with its content, copy it in `fill`: a crash can cut a later copy short, and the next generation would
+    /// take half of it for the whole.
     ///
     /// # Errors
     /// [`FenceError::File`] or [`FenceError::Foreign`] if the root cannot be read.
@@ -90,10 +92,10 @@ impl DirectoryFence {
         Ok(older.max().map(|one| self.root.path().join(ready(one))))
     }
 
-    /// Replaces the file `name` of this generation, or makes it, if no newer generation has claimed the store.
+    /// Replaces or creates the file `name` of this generation, if no newer generation has claimed the store.
     ///
-    /// A reader sees the old content or the new one, and it outlives a loss of power once this returns; a crash in between
-    /// can leave a file whose name starts with a dot. The name is one plain part.
+    /// A reader sees the old content or the new one, and it outlives a loss of power once this returns; a crash in
+    /// between can leave a file whose name starts with a dot. The name is one plain part.
     ///
     /// # Errors
     /// [`FenceError::Newer`]; [`FenceError::Busy`] after five seconds; [`FenceError::File`] if it cannot be written.
@@ -105,7 +107,7 @@ impl DirectoryFence {
         written.map_err(|source| file("write", self.own.path().join(name), source))
     }
 
-    /// Looks whether a newer generation has claimed the store. It may have done so by the time that this returns, so this is
+    /// Checks that no newer generation has claimed the store. One may have done so by the time this returns, so it is
     /// no permission to write.
     ///
     /// # Errors
@@ -119,10 +121,10 @@ impl DirectoryFence {
         Err(FenceError::WentBack { ours: self.generation, theirs: all.last().copied().unwrap_or(0) })
     }
 
-    /// Removes the directories of older generations, and tells which.
+    /// Removes the directories of older generations, and returns their numbers.
     ///
-    /// Whoever still reads there loses the files, and nothing is left to go back to: call it when this generation has proved
-    /// itself, not when it boots.
+    /// A process that still reads there loses the files, and no older state is left to go back to: call it when this
+    /// generation has proved itself, not at boot.
     ///
     /// # Errors
     /// As [`Self::write`]. What was removed before stays removed.
@@ -139,7 +141,7 @@ impl DirectoryFence {
     }
 }
 
-/// Takes all files over without copying them, as a `fill` of [`DirectoryFence::claim`]: each is one file under two names.
+/// Takes all files over by hard links, without copying, as a `fill` of [`DirectoryFence::claim`].
 ///
 /// For stores that are written through [`DirectoryFence::write`] only, which never changes a file in its place.
 /// Directories, and names that start with a dot, are left out.
@@ -180,8 +182,8 @@ fn ready(generation: u64) -> String {
     format!("{READY}{generation}")
 }
 
-/// The generations that have claimed, from the oldest up. A name that only reads like one may hide a newer generation, so
-/// it is an error.
+/// The generations that have claimed, in ascending order. A name that only looks like one may hide a newer generation,
+/// so it is an error.
 fn generations(root: &Dir) -> Result<Vec<u64>, FenceError> {
     let mut all = Vec::new();
     for name in names(root)? {
@@ -218,7 +220,8 @@ fn flush(dir: &Dir) -> Result<(), FenceError> {
     handle.and_then(|handle| handle.sync_all()).map_err(|source| file("flush", dir.path().into(), source))
 }
 
-/// The lock, held until it is dropped. Each call opens the file anew, so threads exclude each other as processes do.
+/// Takes the lock, which is held until it is dropped. Each call opens the file anew, so threads exclude each other as
+/// processes do.
 fn lock(root: &Dir) -> Result<FileLock, FenceError> {
     let path = || root.path().join(LOCK);
     let failed = |source| file("lock", path(), source);

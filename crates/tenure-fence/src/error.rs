@@ -1,4 +1,4 @@
-//! Why a fence refuses, in words that both fences share.
+//! Why a fence refuses; both fences share these errors.
 
 use std::error::Error;
 use std::io;
@@ -18,8 +18,8 @@ pub enum FenceError {
         /// The one that the store belongs to.
         theirs: u64,
     },
-    /// The store remembers a generation that is older than the claim, so it is not the one that was claimed: it was
-    /// replaced below the worker, for example by a copy from before.
+    /// The store remembers an older generation than the claim, so it is another store: it was replaced under the
+    /// worker, for example by a backup.
     #[error("use the store as generation {ours}, because it has gone back to generation {theirs}")]
     WentBack {
         /// The generation that asked.
@@ -35,13 +35,13 @@ pub enum FenceError {
         /// The highest one that the store can remember.
         limit: u64,
     },
-    /// What lies where the fence should be is none. It is left as it is.
+    /// Something else stands where the fence should be. It is left as it is.
     #[error("read the fence: {found}")]
     Foreign {
         /// What was found.
         found: String,
     },
-    /// Somebody holds the fence's lock for longer than a write takes, for example a process that was stopped.
+    /// A process holds the fence's lock for longer than a write takes, for example because it was stopped.
     #[error("lock the fence {} within {limit:?}", path.display())]
     Busy {
         /// The lock's file.

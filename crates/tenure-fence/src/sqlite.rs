@@ -1,14 +1,14 @@
 //! A fence in a `SQLite` database: one row with the highest generation, read in every write transaction.
 //!
-//! The row and the data are in one database, so `SQLite`'s own isolation decides every race: a write transaction and a claim
-//! exclude each other, so a write either is committed before the claim or sees it and is refused. Not covered: attached
-//! databases, and connections that read uncommitted changes of a shared cache. Whoever loses power with
-//! `synchronous = OFF` may lose a claim with the rest.
+//! The row and the data are in one database, so `SQLite`'s isolation decides every race: a write transaction and a
+//! claim exclude each other, so a write is committed before the claim, or sees it and is refused. Not covered: attached
+//! databases, and connections that read uncommitted changes of a shared cache. A loss of power with `synchronous = OFF`
+//! may lose a claim with the rest.
 //!
-//! Waiting is the connection's own (`busy_timeout`, with rusqlite 5 s). A process that was stopped within a transaction
-//! holds a claim up for that long, and the claim ends as [`FenceError::Database`]; it is for whoever stops it to end it.
+//! The connection's `busy_timeout` bounds waiting (5 s with rusqlite). A process that was stopped within a transaction
+//! holds up a claim for that long, and the claim fails with [`FenceError::Database`].
 //!
-//! Invariant: the row never goes back through this room.
+//! Invariant: this module never lowers the number in the row.
 
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Transaction, TransactionBehavior};
@@ -30,10 +30,10 @@ const CREATE: &str = "CREATE TABLE main.tenure_fence (
     generation INTEGER NOT NULL CHECK (typeof(generation) = 'integer' AND generation >= 0)
 )";
 
-/// `SQLITE_ERROR`, as which `SQLite` refuses a statement that names what is not there.
+/// `SQLITE_ERROR`, with which `SQLite` refuses a statement that names a missing table or column.
 const NO_SUCH_THING: i32 = 1;
 
-/// One generation's right to write to one database, as long as no newer one claims it.
+/// One generation's right to write to one database, until a newer generation claims it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SqliteFence {
     generation: u64,
@@ -51,15 +51,15 @@ pub enum WriteError<E> {
 }
 
 impl SqliteFence {
-    /// Claims the database for `generation`: from the return on, every older generation's write is refused.
+    /// Claims the database for `generation`: once this returns, every write of an older generation is refused.
     ///
-    /// The table [`TABLE`] is made if it is missing. The same generation may claim again, as a program does that its host
-    /// starts again. The connection must not be within a transaction.
+    /// Creates the table [`TABLE`] if it is missing. The same generation may claim again, as when a host starts its
+    /// program again. The connection must not be within a transaction.
     ///
     /// # Errors
     /// [`FenceError::Newer`] if a newer generation has claimed it; [`FenceError::TooLarge`] beyond [`LIMIT`];
-    /// [`FenceError::Foreign`] if a table of that name is no fence; [`FenceError::Database`] if the database is busy, cannot
-    /// be written or is damaged. In all cases nothing has changed.
+    /// [`FenceError::Foreign`] if a table of that name is no fence; [`FenceError::Database`] if the database is busy,
+    /// cannot be written or is damaged. In all cases nothing has changed.
     pub fn claim(connection: &mut Connection, generation: u64) -> Result<Self, FenceError> {
         let number =
             i64::try_from(generation).map_err(|_| FenceError::TooLarge { generation, limit: LIMIT })?;
@@ -93,8 +93,8 @@ impl SqliteFence {
 
     /// Runs `work` in a write transaction, which is committed only if no newer generation has claimed the database.
     ///
-    /// The transaction is begun as `IMMEDIATE`, so no claim can come between the look at the fence and the commit: once a
-    /// newer claim has returned, no write of this generation is accepted any more. `work` must not end the transaction.
+    /// The transaction is `IMMEDIATE`, so no claim can come between the check and the commit: once a newer claim has
+    /// returned, no write of this generation succeeds. `work` must not end the transaction.
     ///
     /// # Errors
     /// [`WriteError::Write`] with what `work` returned, else [`WriteError::Fence`]; after either nothing of it stands.
@@ -110,14 +110,15 @@ impl SqliteFence {
         Ok(done)
     }
 
-    /// Looks at the fence within a transaction of the caller's own, which may then write and must be rolled back otherwise.
+    /// Checks the fence within the caller's own transaction, which may then write; after an error it must be rolled
+    /// back.
     ///
-    /// A transaction of any kind will do. In a deferred one a claim may come between this look and the first write; `SQLite`
-    /// then refuses the write as busy.
+    /// The transaction may be of any kind. In a deferred one a claim may come between this check and the first write;
+    /// `SQLite` then refuses the write as busy.
     ///
     /// # Errors
-    /// [`FenceError::Newer`] if a newer generation has claimed the database; [`FenceError::WentBack`] if it remembers an
-    /// older one; else as [`Self::claim`].
+    /// [`FenceError::Newer`] if a newer generation has claimed the database; [`FenceError::WentBack`] if it remembers
+    /// an older one; else as [`Self::claim`].
     pub fn check(&self, tx: &Transaction<'_>) -> Result<(), FenceError> {
         self.look(tx)
     }
@@ -142,7 +143,7 @@ fn exists(tx: &Transaction<'_>) -> Result<bool, FenceError> {
     Ok(count > 0)
 }
 
-/// The generation in the one row; whatever else is found there is an error, never a guess.
+/// The generation in the one row; anything else in the table is an error.
 fn row(connection: &Connection) -> Result<u64, FenceError> {
     let mut read =
         connection.prepare("SELECT id, generation FROM main.tenure_fence LIMIT 2").map_err(unreadable)?;
@@ -162,7 +163,7 @@ fn row(connection: &Connection) -> Result<u64, FenceError> {
     found.ok_or_else(|| foreign("it has no row"))
 }
 
-/// A table that is not there, or has other columns, is refused by `SQLite` as a mistake in the statement.
+/// `SQLite` reports a missing table or column as a mistake in the statement.
 fn unreadable(error: rusqlite::Error) -> FenceError {
     use rusqlite::Error::{SqlInputError, SqliteFailure};
     let is_mistake = matches!(

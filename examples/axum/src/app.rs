@@ -1,4 +1,4 @@
-//! What this server does: it says who it is, queues jobs, and tells a long story.
+//! What this server does: it tells its version, queues jobs, and streams a long answer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -22,18 +22,18 @@ impl Shared {
         Self { version, generation: AtomicU64::new(generation), jobs: Mutex::default() }
     }
 
-    /// The worker took its scope back, under another generation.
+    /// Notes the new generation of a worker that took its scope back.
     pub(crate) fn activated_as(&self, generation: u64) {
         self.generation.store(generation, Ordering::SeqCst);
     }
 
-    /// Takes the queue away, one job a line: this process does none of them any more.
+    /// Takes the whole queue, one job a line: this process runs none of them any more.
     pub(crate) fn pack(&self) -> Vec<u8> {
         let jobs = std::mem::take(&mut *self.jobs.lock().unwrap_or_else(PoisonError::into_inner));
         jobs.into_iter().map(|job| job + "\n").collect::<String>().into_bytes()
     }
 
-    /// Takes a packed queue in, ahead of what is there.
+    /// Puts a packed queue before the jobs that are queued.
     pub(crate) fn put_back(&self, packed: &[u8]) {
         let mut jobs: Vec<String> = String::from_utf8_lossy(packed).lines().map(str::to_owned).collect();
         let mut queue = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
@@ -67,14 +67,14 @@ async fn list(State(shared): State<Arc<Shared>>) -> String {
     jobs.iter().flat_map(|job| [job.as_str(), "\n"]).collect()
 }
 
-/// How long a story is.
+/// The length of a stream, and the milliseconds between its chunks.
 #[derive(serde::Deserialize)]
 struct Story {
     chunks: u32,
     every: u64,
 }
 
-/// So many chunks, one every so many milliseconds.
+/// Streams the chunks, one each interval.
 async fn tell(State(shared): State<Arc<Shared>>, Query(story): Query<Story>) -> Body {
     let beat = tokio::time::interval(Duration::from_millis(story.every.max(1)));
     Body::from_stream(stream::unfold((0, beat), move |(told, mut beat)| {

@@ -1,8 +1,8 @@
-//! An axum server that is its own worker: it takes the listener that its launcher bound, makes room for a newer one of
-//! itself without refusing a connection or losing a job, and ends when it is asked to.
+//! An axum server that is its own worker: it takes the listener that its launcher bound, hands over to a newer version
+//! without refusing a connection or losing a job, and ends when it is asked to.
 //!
-//! `tenure ensure hello` in this directory, after `cargo build --release -p example-axum`; then `tenure restart hello` as
-//! often as you like, while something talks to it.
+//! Run `cargo build --release -p example-axum`, then `tenure ensure hello` in this directory; then `tenure restart
+//! hello` as often as you like while clients send requests.
 
 use std::net::TcpListener;
 use std::process::ExitCode;
@@ -25,7 +25,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// The worker's life: take what the one before has left, accept, say so, serve until asked to end, drain.
+/// The worker's life: take the state of the worker before, accept, report ready, serve until it is asked to end, drain.
 fn run(mut worker: Worker) -> ExitCode {
     let Some(listener) = worker.take_listener("http") else {
         return ExitCode::from(worker.fail("listen", "the spec has no listener named http"));
@@ -42,12 +42,12 @@ fn run(mut worker: Worker) -> ExitCode {
     if let Err(error) = server.accept(TcpListener::from(listener)) {
         return ExitCode::from(worker.fail("listen", &error.to_string()));
     }
-    // From now on a newer one of this program can take over.
+    // From now on a newer version can take over.
     worker.hand_over(Box::new(Room::new(Arc::clone(&server))));
     let stop = stop_asked(&worker);
     let status = worker.status();
     runtime.spawn(beat(status));
-    // The server runs on this thread, as soon as the runtime does; connections wait until then.
+    // The server runs on this thread once the runtime does; connections wait until then.
     if let Err(error) = worker.ready() {
         explain(&format!("failed to {error}"));
         return ExitCode::from(worker.finish());
@@ -59,7 +59,7 @@ fn run(mut worker: Worker) -> ExitCode {
     ExitCode::from(worker.finish())
 }
 
-/// The heartbeat: a runtime that is stuck stops beating, and the worker says so.
+/// The heartbeat: a stuck runtime stops beating, and the worker reports that.
 async fn beat(status: Status) {
     let mut beat = tokio::time::interval(BEAT);
     loop {

@@ -1,11 +1,10 @@
-//! Accepting, and making room: what a takeover asks of this server.
+//! Accepting connections, and making room in a takeover.
 //!
-//! A server that makes room stops to accept at once and finishes what it has begun; what comes in meanwhile waits in the
-//! queue of the listener, which the worker kit keeps open. If the newer one fails, the server accepts again.
+//! A server that makes room stops accepting at once and finishes the requests that it has begun; new connections wait
+//! in the queue of the listener, which the worker kit keeps open. If the successor fails, the server accepts again.
 //!
-//! One trap is avoided with some care: a server that is told to shut down gracefully closes every connection on which no
-//! request was read yet, and with it the request that was on its way. So the word is given only once each connection that
-//! was accepted has been read from.
+//! One trap: axum's graceful shutdown closes every connection on which no request was read yet, and loses a request
+//! that is under way. So the shutdown begins only once each accepted connection has been read from.
 
 use std::io;
 use std::net::TcpListener;
@@ -25,10 +24,10 @@ use tokio::task::JoinHandle;
 
 use crate::app::{Shared, routes};
 
-/// How long a client that has connected and said nothing is waited for.
+/// How long the drain waits for a client that has connected and sent nothing.
 const SILENT: Duration = Duration::from_secs(1);
 
-/// The server, and its rounds of accepting: one more for each takeover that failed.
+/// The server, and its rounds of accepting: one, and another after each takeover that failed.
 pub(crate) struct Server {
     runtime: Handle,
     shared: Arc<Shared>,
@@ -36,7 +35,7 @@ pub(crate) struct Server {
     rounds: Mutex<Vec<JoinHandle<io::Result<()>>>>,
     /// Connections that were accepted and not read from.
     unread: watch::Sender<usize>,
-    /// Up from the drain on.
+    /// True from the drain on.
     drains: watch::Sender<bool>,
 }
 
@@ -80,14 +79,14 @@ impl Server {
         Ok(())
     }
 
-    /// Stops to accept; what is begun goes on. Tells when no connection can be accepted any more.
+    /// Stops accepting; begun requests go on. The receiver tells when no connection can be accepted any more.
     fn stop_accepting(&self) -> Option<oneshot::Receiver<()>> {
         let round = self.round.lock().unwrap_or_else(PoisonError::into_inner).take()?;
         drop(round.end);
         Some(round.closed)
     }
 
-    /// Stops to accept, and waits for what was begun.
+    /// Stops accepting, and waits for requests that were begun.
     pub(crate) async fn drain(&self) {
         if let Some(closed) = self.stop_accepting() {
             drop(closed.await);
@@ -127,10 +126,10 @@ impl Listener for Door {
         }
         self.listener = None;
         if let Some(close) = self.close.take() {
-            // Nobody may wait for it.
+            // The receiver may be gone.
             close.send(()).unwrap_or_default();
         }
-        // The round goes on for what was accepted, until the drain.
+        // The round goes on for accepted connections until the drain.
         std::future::pending().await
     }
 
@@ -206,7 +205,7 @@ impl Room {
 impl HandOver for Room {
     fn quiesce(&mut self, _until: Deadline) -> Result<Vec<u8>, String> {
         if let Some(closed) = self.server.stop_accepting() {
-            // A runtime that is gone has closed it too.
+            // If the runtime is gone, the listener is closed as well.
             drop(closed.blocking_recv());
         }
         Ok(self.server.shared.pack())

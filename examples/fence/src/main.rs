@@ -1,8 +1,8 @@
-//! A worker that counts its requests in a store, to which only the newest generation writes.
+//! A worker that counts its requests in a store, to which only the newest generation can write.
 //!
-//! `tenure ensure counter` in this directory, after `cargo build --release -p example-fence`. To see the fence: `./example-fence
-//! 1` is a writer of generation 1 that does not know when it is replaced, and counts once for each line of its input. Once
-//! `tenure restart counter` has started generation 2, it is refused.
+//! Run `cargo build --release -p example-fence`, then `tenure ensure counter` in this directory. To see the fence:
+//! `./example-fence 1` is a writer of generation 1 that does not notice that it is replaced; it counts once for each
+//! line of its input. Once `tenure restart counter` has started generation 2, its writes fail.
 
 use std::io::{BufRead, Write};
 use std::net::TcpListener;
@@ -20,7 +20,7 @@ mod store;
 
 use store::Store;
 
-/// Beside the configuration, where the worker is started.
+/// Beside the configuration, in the directory that the worker is started in.
 const STORE: &str = "requests.db";
 
 fn main() -> ExitCode {
@@ -43,7 +43,7 @@ struct App {
     status: Status,
 }
 
-/// The worker's life: claim the store, say that it serves, serve until asked to end, drain.
+/// The worker's life: claim the store, report ready, serve until it is asked to end, drain.
 fn run(mut worker: Worker) -> ExitCode {
     let Some(listener) = worker.take_listener("http") else {
         return ExitCode::from(worker.fail("listen", "the spec has no listener named http"));
@@ -75,7 +75,7 @@ async fn serve(listener: TcpListener, app: App) -> std::io::Result<()> {
     // One thread, blocked in the kernel until the worker is asked to end.
     let status = app.status.clone();
     std::thread::spawn(move || drop(told.send(status.wait_for_stop())));
-    // The heartbeat: a runtime that is stuck stops beating, and the worker says so.
+    // The heartbeat: a stuck runtime stops beating, and the worker reports that.
     let status = app.status.clone();
     tokio::spawn(async move {
         let mut beat = tokio::time::interval(BEAT);
