@@ -36,7 +36,7 @@ use crate::ownership::Ownership;
 
 mod requests;
 
-use requests::{ANSWER, IncumbentReply, SuccessorSide, TELLING, boot_left, step};
+use requests::{ANSWER, SuccessorSide, TELLING, boot_left, step};
 
 /// Nothing is shared yet.
 #[derive(Debug)]
@@ -97,17 +97,12 @@ impl StandbyPhase {
             return Err(side.lost(SuccessorEvent::Lost, causes::in_one_line(&error)));
         }
 
-        let handed = match side.await_answer(stage.remaining()) {
-            IncumbentReply::Answer(Answer::Prepared(handed)) => handed,
-            IncumbentReply::Answer(Answer::Refused { why, goes_on }) => {
-                return Err(side.refused(why, goes_on));
-            }
-            IncumbentReply::Answer(_) => return Err(side.give_up(ELSE.to_owned())),
-            IncumbentReply::Lost(why) => return Err(side.lost(SuccessorEvent::Lost, why)),
-            IncumbentReply::Late => {
-                return Err(side.lost(SuccessorEvent::Late, "it does not answer".to_owned()));
-            }
-            IncumbentReply::Broken(why) => return Err(side.give_up(why)),
+        let handed = match side.await_answer(stage.remaining(), "it does not answer") {
+            Ok(Answer::Prepared(handed)) => handed,
+            Ok(Answer::Refused { why, goes_on }) => return Err(side.refused(why, goes_on)),
+            Ok(_) => return Err(side.give_up(ELSE.to_owned())),
+            Err((SuccessorEvent::Failed, why)) => return Err(side.give_up(why)),
+            Err((event, why)) => return Err(side.lost(event, why)),
         };
         let within = Duration::from_millis(handed.within_ms);
         let handed = side
@@ -279,8 +274,7 @@ impl GrantedPhase {
 
     /// Before anybody hears that this worker serves: whether it is on probation.
     pub(crate) fn begin_probation(&self, context: &HandoffContext) {
-        // With both programs beside each other the probation is over by now.
-        let bake = if self.terms.overlap { Duration::ZERO } else { self.terms.bake.duration() };
+        let bake = bake(&self.terms);
         let before = self.before.clone();
         if let Some(before) = before.filter(|_| !bake.is_zero()) {
             context.begin_probation(bake, before);
@@ -292,8 +286,7 @@ impl GrantedPhase {
     pub(crate) fn activate(self) -> String {
         fault::reach(Point::SuccessorActive);
         let Self { mut phase, gate, terms, link, incumbent, timings, .. } = self;
-        // With both programs beside each other the probation is over by now.
-        let bake = if terms.overlap { Duration::ZERO } else { terms.bake.duration() };
+        let bake = bake(&terms);
         if let Some(SuccessorAction::Tell) = step(&mut phase, SuccessorEvent::Ready) {
             // One that is gone needs no telling.
             best_effort(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
@@ -301,6 +294,11 @@ impl GrantedPhase {
         drop(gate);
         format!("from pid {incumbent}: {timings}")
     }
+}
+
+/// How long the probation takes from the activation on. With both programs beside each other it is over by then.
+fn bake(terms: &Succession) -> Duration {
+    if terms.overlap { Duration::ZERO } else { terms.bake.duration() }
 }
 
 /// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker. What it could

@@ -188,13 +188,13 @@ fn of_records() -> Vec<Case> {
             state(facts).desired = RecordFacts::Bad(RecordFault::Damaged { why: "EOF".into(), holds: true });
         }),
         ("record-too-new", down, |facts| {
-            state(facts).ledger = RecordFacts::Bad(RecordFault::TooNew { found: 9, known: 1 })
+            state(facts).ledger = RecordFacts::Bad(RecordFault::TooNew { found: 9, known: 1 });
         }),
         ("record-unreadable", down, |facts| {
             state(facts).desired = RecordFacts::Bad(RecordFault::Unreadable { why: "EACCES".into() });
         }),
         ("generation-exhausted", down, |facts| {
-            state(facts).ledger = RecordFacts::Bad(RecordFault::Exhausted)
+            state(facts).ledger = RecordFacts::Bad(RecordFault::Exhausted);
         }),
         ("record-disagrees", healthy, |facts| says(facts).generation = 4),
         ("record-of-another-boot", down, |facts| {

@@ -55,24 +55,17 @@ pub(super) fn boot_left(ownership: &Ownership) -> Duration {
     ownership.handshake.booting_until.ahead_of(&Moment::now())
 }
 
-/// What became of a request.
-pub(super) enum IncumbentReply {
-    Answer(Answer),
-    Lost(String),
-    Late,
-    /// Something came that this worker cannot take: it has no descriptors left, for example.
-    Broken(String),
-}
+/// What comes instead of an answer: the event that it is to the table, and the reason.
+pub(super) type Failure = (SuccessorEvent, String);
 
-impl IncumbentReply {
-    pub(super) fn of(error: &LinkError) -> Self {
-        match error {
-            LinkError::Ended => Self::Lost(causes::in_one_line(error)),
-            LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => {
-                Self::Broken(causes::in_one_line(error))
-            }
-        }
-    }
+/// A link that ended says that the incumbent is lost. Any other failure is this worker's own: it has no descriptors left, for
+/// example.
+fn failure(error: &LinkError) -> Failure {
+    let event = match error {
+        LinkError::Ended => SuccessorEvent::Lost,
+        LinkError::Io(_) | LinkError::Wire(_) | LinkError::Descriptors { .. } => SuccessorEvent::Failed,
+    };
+    (event, causes::in_one_line(error))
 }
 
 impl SuccessorSide {
@@ -91,23 +84,19 @@ impl SuccessorSide {
         self.link.send(&ControlRequest::Prepare(Box::new(prepare)), &[])
     }
 
-    /// The next answer within `limit`.
-    pub(super) fn await_answer(&mut self, limit: Duration) -> IncumbentReply {
+    /// The next answer within `limit`, after which `late` is the reason.
+    pub(super) fn await_answer(&mut self, limit: Duration, late: &str) -> Result<Answer, Failure> {
         let until = Deadline::start(limit);
         loop {
-            match self.link.next::<Answer>() {
-                Ok(Some(answer)) => return IncumbentReply::Answer(answer),
-                Ok(None) => {}
-                Err(error) => return IncumbentReply::of(&error),
+            if let Some(answer) = self.link.next().map_err(|error| failure(&error))? {
+                return Ok(answer);
             }
-            let [told] =
-                poll::wait_readable([self.link.as_fd()], Some(until.remaining())).unwrap_or_default();
+            let fds = [self.link.as_fd()];
+            let [told] = poll::wait_readable(fds, Some(until.remaining())).unwrap_or_default();
             if told {
-                if let Err(error) = self.link.fill() {
-                    return IncumbentReply::of(&error);
-                }
+                self.link.fill().map_err(|error| failure(&error))?;
             } else if until.remaining().is_zero() {
-                return IncumbentReply::Late;
+                return Err((SuccessorEvent::Late, late.to_owned()));
             }
         }
     }
@@ -120,12 +109,11 @@ impl SuccessorSide {
     ) -> Result<(OwnedFd, KeptDescriptors), TakeoverError> {
         let expected = handed.listeners.len() + 2;
         while self.link.count_fds() < expected {
-            match self.await_answer(stage.remaining()) {
-                IncumbentReply::Answer(Answer::Descriptors { .. }) => {}
-                IncumbentReply::Answer(_) => return Err(given_up(ELSE)),
-                IncumbentReply::Lost(why) => return Err(unheard(why)),
-                IncumbentReply::Late => return Err(unheard("it does not hand over in time")),
-                IncumbentReply::Broken(why) => return Err(given_up(why)),
+            match self.await_answer(stage.remaining(), "it does not hand over in time") {
+                Ok(Answer::Descriptors { .. }) => {}
+                Ok(_) => return Err(given_up(ELSE)),
+                Err((SuccessorEvent::Failed, why)) => return Err(given_up(why)),
+                Err((_, why)) => return Err(unheard(why)),
             }
         }
         let mut fds = self.link.take_fds().into_iter();
@@ -139,24 +127,16 @@ impl SuccessorSide {
     }
 
     /// COMMIT, and what the app hands over; or what came instead.
-    pub(super) fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, (SuccessorEvent, String)> {
+    pub(super) fn commit(&mut self, limit: Duration) -> Result<Vec<u8>, Failure> {
         if let Err(error) = self.link.send(&ControlRequest::Commit, &[]) {
             return Err((SuccessorEvent::Lost, causes::in_one_line(&error)));
         }
-        let granted = match self.await_answer(limit) {
-            IncumbentReply::Answer(Answer::Granted(granted)) => granted,
-            IncumbentReply::Answer(Answer::Refused { why, goes_on: false }) => {
-                return Err((SuccessorEvent::Refused, why));
-            }
-            IncumbentReply::Answer(Answer::Refused { why, goes_on: true }) => {
-                return Err((SuccessorEvent::Kept, why));
-            }
-            IncumbentReply::Answer(_) => return Err((SuccessorEvent::Failed, ELSE.to_owned())),
-            IncumbentReply::Lost(why) => return Err((SuccessorEvent::Lost, why)),
-            IncumbentReply::Broken(why) => return Err((SuccessorEvent::Failed, why)),
-            IncumbentReply::Late => {
-                return Err((SuccessorEvent::Late, "the incumbent did not make room in time".to_owned()));
-            }
+        let granted = match self.await_answer(limit, "the incumbent did not make room in time") {
+            Ok(Answer::Granted(granted)) => granted,
+            Ok(Answer::Refused { why, goes_on: false }) => return Err((SuccessorEvent::Refused, why)),
+            Ok(Answer::Refused { why, goes_on: true }) => return Err((SuccessorEvent::Kept, why)),
+            Ok(_) => return Err((SuccessorEvent::Failed, ELSE.to_owned())),
+            Err(failure) => return Err(failure),
         };
         if granted.state_bytes == 0 {
             return Ok(Vec::new());
