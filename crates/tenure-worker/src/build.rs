@@ -1,10 +1,11 @@
 //! Whether the files that this worker was started from are still the same.
 //!
-//! The kernel queues what changes, and nobody waits for it: a change costs nothing until a launcher says HELLO. The
-//! control thread then asks whether something is queued, one system call, and never reads a file. Only if something is
-//! that can concern the build, a thread of its own reads the files again; until it has, the answer is that they may
-//! have changed, and the launcher reads them itself before it replaces anything. The answer includes every change that
-//! was made before HELLO was asked for, because the kernel queues it within the call that makes it.
+//! - The kernel queues changes, and no thread waits for them: a change costs nothing until a launcher says HELLO.
+//! - At HELLO the control thread asks whether a change is queued. That is one system call, and no file is read.
+//! - A queued change that can concern the build has a thread of its own read the files again. Until it has, the answer
+//!   is that they may have changed, and the launcher reads them itself before it replaces anything.
+//! - The answer covers every change that was made before HELLO: the kernel queues a change within the call that makes
+//!   it.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};

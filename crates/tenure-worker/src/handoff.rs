@@ -1,5 +1,5 @@
-//! One worker takes the place of another while clients go on: incumbent and successor, each as a story, and the tables
-//! that both follow.
+//! A takeover: one worker takes the place of another while clients go on. Incumbent and successor are a story each, and
+//! follow the tables of `policy/handoff`.
 //!
 //! ```text
 //! successor (`successor`)                   incumbent (`incumbent`)

@@ -1,8 +1,8 @@
 //! Orphans of the program of the worker before, ended by the worker that took its place.
 //!
-//! A worker ends its program itself. One that died cannot: then the shim does, and where that is gone too, nobody is
-//! left but the one that came after. Until then the old program would go on beside the new one, on the listeners that
-//! both have, and its lock would keep a third one from being started.
+//! A worker ends its program itself. For a worker that died its shim does that, and where the shim is gone too, only
+//! the successor is left to do it. Otherwise the old program would go on beside the new one, on the listeners that both
+//! have, and its lock would keep a third one from being started.
 
 use std::time::Duration;
 

@@ -301,8 +301,8 @@ fn bake(terms: &Succession) -> Duration {
     if terms.overlap { Duration::ZERO } else { terms.bake.duration() }
 }
 
-/// The incumbent stays in the lineage until it is dead; until then nobody takes over from this worker. What it could
-/// not end of its program is ended then.
+/// Keeps the incumbent in the lineage until it is gone, on a thread of its own: until then nobody takes over from this
+/// worker. What the incumbent could not end of its program is ended then.
 fn await_end_of(
     incumbent: ProcessHandle,
     link: Arc<DescriptorLink>,

@@ -1,7 +1,7 @@
 //! What a program that serves was made of, so that it is started again only if it would be the same one.
 //!
-//! Looked at: its files ([`tenure_core::spec::made`]), and the build where the spec names one, which alone is read.
-//! What a program loads by itself is not known here and belongs into `build`.
+//! Its files count by what the file system says of them ([`tenure_core::spec::made`]), and its build, where the spec
+//! names one, by its content. Files that a program loads by itself are not known here: they belong into `build`.
 
 use std::time::Duration;
 

@@ -1,11 +1,14 @@
 //! Starting a host's program through a shim, learning what becomes of it, and ending it.
 //!
-//! The order matters, as with a worker: intended (durable), lock, shim, its identity (durable), release, program, its
-//! identity (durable). A host that dies at any point leaves a shim that ends by itself, and a record of whom to verify.
-//! The lock of the program is taken here and given away with the spawn: from then on it is held by the shim and the
-//! program's tree alone, and its being free proves that nothing of them lives. There are two such locks, since two
-//! programs live for a while where one takes the place of another and `overlap` is wanted; anywhere else both have to
-//! be free.
+//! ```text
+//! intent on record ─▶ lock ─▶ shim ─▶ shim on record ─▶ release ─▶ program ─▶ program on record
+//! ```
+//!
+//! - Each record is durable before the next step, as with a worker. A host that dies at any point leaves a shim that
+//!   ends by itself, and a record of whom to verify.
+//! - The lock of the program is taken here and given away with the spawn. From then on only the shim and the program's
+//!   tree hold it: a free lock proves that none of them lives.
+//! - There are two such locks, since with `overlap` two programs live for a while. Without it both have to be free.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

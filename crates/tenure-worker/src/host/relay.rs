@@ -1,9 +1,10 @@
 //! The program's side of its proxied listeners: where it listens in private, and when clients are let through.
 //!
-//! Clients are let through from readiness on, and made to wait in the kernel's queue whenever the program is to end or
-//! has ended: nobody is refused in between. Where somebody is let through and the program refuses, it is asked as
-//! before its readiness, and the answer counts only if it comes from its own tree. A worker without such listeners has
-//! none of this.
+//! - Clients are let through from readiness on. While the program is to end, or has ended, they wait in the kernel's
+//!   queue: nobody is refused.
+//! - A program that refuses a client is asked until it listens again. An answer counts only if it comes from the
+//!   program's own tree.
+//! - A worker without proxied listeners has no proxy.
 
 use std::collections::HashMap;
 use std::io;

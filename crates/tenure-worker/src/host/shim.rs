@@ -1,11 +1,6 @@
 //! The shim: the small resident parent between a host and its program.
 //!
-//! It is this very executable, started under the name [`NAME`] and turned away from the rest of `main` by
-//! [`crate::init`]. It waits, unreleased, until the host has recorded it; starts the program in a session of its own;
-//! adopts every orphan of its tree (subreaper) and reaps it; tells how the program ended; and ends the whole tree when
-//! the host asks for it, when the program has ended, or when the host's end of the link closes, which is how a dead
-//! host looks. It refuses to end before the kernel says that nothing of the tree is left, and it keeps the lock
-//! `program` until then.
+//! It is this very executable, started under the name [`NAME`]; [`crate::init`] keeps it from the rest of `main`.
 //!
 //! ```text
 //! started ──▶ waits for the host's release ──▶ program runs ──▶ ends the tree (`tree`) ──▶ no child is left: exit
@@ -13,7 +8,12 @@
 //!                      └── the link closes: exit    └────┘ reaps orphans, tells the program's end
 //! ```
 //!
-//! One thread, no clock but the budget of an end, nothing written anywhere: what it has to say goes to the host.
+//! - The host records the shim before it releases it. The program has a session of its own.
+//! - The shim adopts every orphan of the program's tree (subreaper) and reaps it.
+//! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes, which is
+//!   how a dead host looks.
+//! - It ends itself when the kernel says that nothing of the tree is left. Until then it keeps the lock `program`.
+//! - It has one thread, no clock but the budget of an end, and writes nothing: what it has to say goes to the host.
 
 use std::ffi::{OsStr, OsString};
 use std::io;

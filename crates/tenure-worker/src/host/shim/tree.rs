@@ -1,11 +1,13 @@
-//! The end of a program's tree, in three steps: ask the program, ask the rest, kill what is left.
+//! The end of a program's tree, in three steps: ask the program, ask the rest of its tree, kill what is left.
 //!
-//! The grace is the tree's: where the program ends at once and leaves the one that serves behind (a shell, `npm
-//! start`), the rest has what is left of it. A program that is still there after half of its grace may be a wrapper
-//! that keeps the signal to itself: the rest is asked then. Nobody is signalled by number. A descendant is listed, its
-//! handle opened, and it is listed again: if the handle's process still lives then, it is the one that was listed.
-//! Whether the end has come is not decided here but by the kernel, when the shim has no child any more: every orphan of
-//! the tree becomes its child, so the steps are repeated for as long as children end and others appear in their place.
+//! - The grace belongs to the tree. A program that ends at once may leave the process that serves behind (a shell, `npm
+//!   start`): the rest of the tree then has what is left of the grace.
+//! - A program that is still there after half of its grace may be a wrapper that keeps the signal to itself, so the
+//!   rest is asked then.
+//! - Nobody is signalled by number. A descendant is listed, its handle is opened, and it is listed again: a handle
+//!   whose process still lives then is the handle of the listed process.
+//! - The end has come when the kernel says that the shim has no child any more. Every orphan of the tree becomes its
+//!   child, so the steps are repeated while children end and others appear.
 
 use std::time::Duration;
 
@@ -131,8 +133,8 @@ fn descendants(except: Option<&ProcessHandle>) -> Vec<ProcessHandle> {
     handles.into_iter().filter(|handle| still.contains(&handle.pid())).collect()
 }
 
-/// Of one that could be signalled and had not ended by itself. One that cannot be signalled stays, and the lock that it
-/// holds says so.
+/// Kills a process. `None` where it had ended, or cannot be signalled: then it keeps the lock of the tree, which names
+/// it.
 fn kill(handle: &ProcessHandle) -> Option<Killed> {
     let (pid, command) = (handle.pid(), process::command_line(handle.pid()).unwrap_or_default());
     let sent = matches!(handle.signal(Signal::Kill), Ok(Delivery::Sent));
