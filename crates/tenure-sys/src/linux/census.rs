@@ -6,9 +6,9 @@
 //! "nobody that can be seen".
 
 use std::fs;
-use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 
+use crate::linux::file::lock::{file_id, is_locked_at};
 use crate::linux::process::{self, procfs};
 use crate::linux::tree::COOKIE;
 
@@ -67,10 +67,9 @@ impl Questions {
         let mut pids = procfs::pids();
         pids.sort_unstable();
         for pid in pids {
-            let is_mine = || fs::metadata(format!("/proc/{pid}")).is_ok_and(|meta| meta.uid() == user);
             if self.cookies
                 && pid != own
-                && is_mine()
+                && procfs::owner(pid) == Some(user)
                 && let Some(cookie) = procfs::memory::variable_of(pid, COOKIE, "")
             {
                 census.cookies.push((cookie, seen(pid)));
@@ -96,9 +95,9 @@ impl Questions {
             if is_caller || self.locks.is_empty() {
                 continue;
             }
-            let file = fs::metadata(&path).ok().map(|meta| (meta.dev(), meta.ino()));
+            let file = fs::metadata(&path).ok().as_ref().map(file_id);
             if let Some(file) = file.filter(|file| self.locks.contains(file))
-                && path.file_name().is_some_and(|number| holds_lock(pid, Path::new(number)))
+                && path.file_name().is_some_and(|descriptor| is_locked_at(pid, descriptor))
             {
                 push_once(&mut census.locks, file, || seen(pid));
             }
@@ -122,11 +121,6 @@ fn seen(pid: u32) -> SeenProcess {
 fn above(pid: u32) -> Vec<u32> {
     let parents = std::iter::successors(process::parent_of(pid), |parent| process::parent_of(*parent));
     parents.take_while(|parent| *parent != 0).take(64).collect()
-}
-
-fn holds_lock(pid: u32, number: &Path) -> bool {
-    fs::read_to_string(procfs::path(pid, "fdinfo").join(number))
-        .is_ok_and(|info| info.lines().any(|line| line.starts_with("lock:") && line.contains("FLOCK")))
 }
 
 #[cfg(test)]

@@ -4,7 +4,6 @@
 //! Functions that return handles have looked again after each handle was opened.
 
 use std::collections::HashMap;
-use std::os::unix::fs::MetadataExt;
 use std::{fs, io};
 
 use rustix::io::{Errno, retry_on_intr};
@@ -176,7 +175,7 @@ pub fn with_cookie(prefix: &str) -> Vec<Marked> {
 pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
     let user = crate::linux::machine::user::effective_uid();
     let mark = |pid: u32| {
-        fs::metadata(format!("/proc/{pid}")).ok().filter(|meta| meta.uid() == user)?;
+        procfs::owner(pid).filter(|owner| *owner == user)?;
         variable_of(pid, key, prefix)
     };
     let marked = found_twice(mark).map(|(handle, cookie)| {

@@ -117,15 +117,8 @@ impl DirError {
 /// The path of what stands in the place of a file or directory, where the error or one of its sources tells of that.
 #[must_use]
 pub fn in_the_way<'error>(error: &'error (dyn std::error::Error + 'static)) -> Option<&'error Path> {
-    let of_dir = |error: &'error DirError| match error {
-        DirError::NotDirectory(blocker) => Some(blocker.path.as_path()),
-        DirError::Absent { .. }
-        | DirError::NotOwned { .. }
-        | DirError::TooOpen { .. }
-        | DirError::ReadOnly { .. }
-        | DirError::NoSpace { .. }
-        | DirError::Denied { .. }
-        | DirError::Other { .. } => None,
+    let of_dir = |error: &'error DirError| {
+        if let DirError::NotDirectory(blocker) = error { Some(blocker.path.as_path()) } else { None }
     };
     let inner = error.downcast_ref::<io::Error>().and_then(io::Error::get_ref);
     let of_io = inner.and_then(|inner| inner.downcast_ref::<InTheWay>().map(|found| found.path.as_path()));
@@ -192,8 +185,7 @@ impl Dir {
     pub fn open_private(path: &Path) -> Result<Self, DirError> {
         let path =
             std::path::absolute(path).map_err(|source| DirError::Other { path: path.to_owned(), source })?;
-        let fd = retry_on_intr(|| rustix::fs::openat(CWD, &path, DIRECTORY, Mode::empty()));
-        Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
+        Self::checked(open_at(CWD, &path, DIRECTORY).map_err(|errno| DirError::new(&path, errno))?, path)
     }
 
     /// Opens a directory as [`Self::open_private`] does, and if there is none, makes every part of the path that is
@@ -241,8 +233,8 @@ impl Dir {
         let name = name.as_ref();
         let path = self.path.join(name);
         let name = leaf(name).map_err(|source| DirError::Other { path: path.clone(), source })?;
-        let fd = retry_on_intr(|| rustix::fs::openat(&self.fd, name, DIRECTORY, Mode::empty()));
-        Self::checked(fd.map_err(|errno| DirError::new(&path, errno))?, path)
+        let fd = open_at(self.as_fd(), name, DIRECTORY).map_err(|errno| DirError::new(&path, errno))?;
+        Self::checked(fd, path)
     }
 
     fn checked(fd: OwnedFd, path: PathBuf) -> Result<Self, DirError> {
@@ -384,6 +376,10 @@ impl Dir {
     pub fn exists(&self, name: impl AsRef<Path>) -> io::Result<bool> {
         Ok(self.stat(name)?.is_some())
     }
+}
+
+fn open_at(below: BorrowedFd<'_>, path: &Path, how: OFlags) -> Result<OwnedFd, Errno> {
+    retry_on_intr(|| rustix::fs::openat(below, path, how, Mode::empty()))
 }
 
 /// Makes a directory, or leaves the one that another process made meanwhile.

@@ -6,6 +6,7 @@
 //! the machine; over NFS it depends on the server. It works on a read-only descriptor, so a sandboxed observer can test
 //! it.
 
+use std::ffi::OsStr;
 use std::fs::{self, File, TryLockError};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::MetadataExt;
@@ -167,9 +168,13 @@ pub(crate) fn has_taken(pid: u32, file: &File) -> bool {
     named(file).is_some_and(|wanted| takers(pid, wanted).any(|taker| taker == pid))
 }
 
-/// Device and inode.
 fn named(file: &File) -> Option<(u64, u64)> {
-    file.metadata().ok().map(|meta| (meta.dev(), meta.ino()))
+    file.metadata().ok().as_ref().map(file_id)
+}
+
+/// Device and inode.
+pub(crate) fn file_id(meta: &fs::Metadata) -> (u64, u64) {
+    (meta.dev(), meta.ino())
 }
 
 /// A lock as `fdinfo` shows it.
@@ -182,14 +187,20 @@ struct ShownLock {
 /// The locks of the descriptions by which a process has the file open.
 fn locks_of(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = ShownLock> {
     let entries = fs::read_dir(procfs::path(pid, "fd")).into_iter().flatten().filter_map(Result::ok);
-    let of_file = move |entry: &fs::DirEntry| {
-        fs::metadata(entry.path()).is_ok_and(|meta| (meta.dev(), meta.ino()) == wanted)
-    };
-    entries.filter(of_file).flat_map(move |entry| {
-        let info =
-            fs::read_to_string(procfs::path(pid, "fdinfo").join(entry.file_name())).unwrap_or_default();
-        info.lines().filter_map(shown).collect::<Vec<_>>()
-    })
+    let of_file =
+        move |entry: &fs::DirEntry| fs::metadata(entry.path()).is_ok_and(|meta| file_id(&meta) == wanted);
+    entries.filter(of_file).flat_map(move |entry| locks_at(pid, &entry.file_name()))
+}
+
+/// The locks of the description that one descriptor of a process leads to.
+fn locks_at(pid: u32, descriptor: &OsStr) -> Vec<ShownLock> {
+    let info = fs::read_to_string(procfs::path(pid, "fdinfo").join(descriptor)).unwrap_or_default();
+    info.lines().filter_map(shown).collect()
+}
+
+/// Tells whether the description that one descriptor of a process leads to has a lock.
+pub(crate) fn is_locked_at(pid: u32, descriptor: &OsStr) -> bool {
+    !locks_at(pid, descriptor).is_empty()
 }
 
 fn takers(pid: u32, wanted: (u64, u64)) -> impl Iterator<Item = u32> {

@@ -91,6 +91,11 @@ pub(crate) fn pids() -> Vec<u32> {
     entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect()
 }
 
+/// The effective user of a process, as the owner of its directory.
+pub(crate) fn owner(pid: u32) -> Option<u32> {
+    Some(fs::metadata(format!("/proc/{pid}")).ok()?.uid())
+}
+
 /// The inode of the socket that a descriptor in `/proc/PID/fd` leads to.
 pub(crate) fn socket_behind(descriptor: &Path) -> Option<u64> {
     let target = fs::read_link(descriptor).ok()?;

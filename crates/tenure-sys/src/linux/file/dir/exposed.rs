@@ -9,13 +9,13 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
-use rustix::io::{Errno, retry_on_intr};
+use rustix::io::Errno;
 use rustix::process::geteuid;
 
 use crate::linux::machine::clock;
 
 pub use super::belief::{Exposed, is_exposed};
-use super::{DIRECTORY, Dir, DirError};
+use super::{DIRECTORY, Dir, DirError, open_at};
 
 /// Permission bits by which group or others may write.
 const BY_OTHERS: u32 = 0o022;
@@ -56,15 +56,14 @@ pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
 pub fn make_private(path: &Path) -> Result<u32, DirError> {
     let failed = |errno| DirError::new(path, errno);
     // An `O_PATH` handle: the owner may change the mode of a directory that it cannot even read.
-    let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, NAMED.union(OFlags::DIRECTORY), Mode::empty()));
-    let fd = fd.map_err(failed)?;
+    let fd = open_at(CWD, path, NAMED | OFlags::DIRECTORY).map_err(failed)?;
     let before = rustix::fs::fstat(&fd).map_err(failed)?;
     let (mode, expected) = (before.st_mode & 0o7777, geteuid().as_raw());
     if before.st_uid != expected {
         return Err(DirError::NotOwned { path: path.to_owned(), owner: before.st_uid, expected });
     }
     if mode & BY_OTHERS != 0 {
-        let fd = retry_on_intr(|| rustix::fs::openat(CWD, path, DIRECTORY, Mode::empty())).map_err(failed)?;
+        let fd = open_at(CWD, path, DIRECTORY).map_err(failed)?;
         mark(&Dir { fd, path: path.to_owned() }, DEPTH)?;
     }
     change_mode(&fd, Mode::RWXU).map_err(failed)?;
@@ -88,7 +87,7 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
     for name in names {
         let path = dir.path().join(&name);
         let failed = |errno| DirError::new(&path, errno);
-        let fd = match retry_on_intr(|| rustix::fs::openat(dir.as_fd(), &name, NAMED, Mode::empty())) {
+        let fd = match open_at(dir.as_fd(), Path::new(&name), NAMED) {
             // It was removed meanwhile.
             Err(Errno::NOENT) => continue,
             opened => opened.map_err(failed)?,
@@ -104,28 +103,17 @@ fn mark(dir: &Dir, depth: u32) -> Result<(), DirError> {
             rustix::fs::renameat(dir.as_fd(), &name, dir.as_fd(), &aside).map_err(failed)?;
             continue;
         }
-        match kind {
+        if kind == FileType::RegularFile {
             // A file with several names may be another one's hard link, whose mode is not ours to change.
-            FileType::RegularFile if found.st_nlink == 1 => {
-                change_mode(&fd, Mode::RUSR | Mode::WUSR | Mode::WGRP | Mode::WOTH).map_err(failed)?;
-            }
-            FileType::RegularFile => {
+            if found.st_nlink != 1 {
                 let source = io::Error::other(format!("{} has other names elsewhere", name.display()));
                 return Err(DirError::Other { path, source });
             }
-            FileType::Directory if depth > 0 => {
-                let below =
-                    retry_on_intr(|| rustix::fs::openat(dir.as_fd(), &name, DIRECTORY, Mode::empty()));
-                mark(&Dir { fd: below.map_err(failed)?, path: path.clone() }, depth - 1)?;
-                change_mode(&fd, Mode::RWXU).map_err(failed)?;
-            }
-            FileType::Directory
-            | FileType::Symlink
-            | FileType::Fifo
-            | FileType::Socket
-            | FileType::CharacterDevice
-            | FileType::BlockDevice
-            | FileType::Unknown => {}
+            change_mode(&fd, Mode::RUSR | Mode::WUSR | Mode::WGRP | Mode::WOTH).map_err(failed)?;
+        } else if kind == FileType::Directory && depth > 0 {
+            let below = open_at(dir.as_fd(), Path::new(&name), DIRECTORY).map_err(failed)?;
+            mark(&Dir { fd: below, path: path.clone() }, depth - 1)?;
+            change_mode(&fd, Mode::RWXU).map_err(failed)?;
         }
     }
     Ok(())
