@@ -168,10 +168,10 @@ pub struct ScopeFacts {
     pub lease_file: Option<(u64, u64)>,
     /// Whether the lock of a program's tree is held.
     pub program_lock: Gathered<bool>,
-    /// What belongs to a program of the record, or holds its lock, while nobody holds the lease; by the evidence that
-    /// the next start would go by.
+    /// Orphans: processes of a recorded program, or holders of its lock, while nobody holds the lease. The evidence is
+    /// that of the next start.
     pub orphans: Vec<SeenProcess>,
-    /// The same as far as another user's are among them, whom this user may not end, and whose they are.
+    /// Orphans of another user, which this user may not end, and whose they are.
     pub orphans_of_others: Vec<(SeenProcess, u32)>,
     /// What the control socket answered.
     pub answer: Observation,
@@ -402,12 +402,7 @@ impl ScopeFacts {
     /// The worker's account, where it gave one.
     #[must_use]
     pub fn hello(&self) -> Option<&Hello> {
-        match &self.answer {
-            Observation::Answered(hello) => Some(hello),
-            Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => {
-                None
-            }
-        }
+        answered(&self.answer)
     }
 
     /// Whether nobody holds the lease, by the lock itself.
@@ -450,6 +445,11 @@ impl Member {
             Now::Unverifiable(why) => format!("{identity} of the record cannot be verified: {why}"),
         }
     }
+}
+
+/// The account that was answered, if it was.
+pub(crate) fn answered(answer: &Observation) -> Option<&Hello> {
+    if let Observation::Answered(hello) = answer { Some(hello) } else { None }
 }
 
 /// A line about a process that was seen.

@@ -54,15 +54,8 @@ fn worker(
             file_system: Err(Unread(error.to_string())),
         },
     };
-    let state = match &directory.access {
-        Access::Private { .. } => StateDir::open(&scope).ok().flatten(),
-        Access::Absent
-        | Access::TooOpen { .. }
-        | Access::NotOwned { .. }
-        | Access::NotDirectory(_)
-        | Access::Denied { .. }
-        | Access::Unusable { .. } => None,
-    };
+    let is_private = matches!(directory.access, Access::Private { .. });
+    let state = if is_private { StateDir::open(&scope).ok().flatten() } else { None };
     let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
     WorkerFacts { scope, called, directory, state }
 }

@@ -119,7 +119,7 @@ impl EmptyScope<'_> {
     }
 }
 
-/// Enters the gate, takes the lease, and only then acts. The lease is given back at the end: nothing was started with
+/// Enters the gate, takes the lease, and only then mends. The lease is given back at the end: nothing was started with
 /// it.
 fn in_empty_scope(
     scope: &Scope,
@@ -230,7 +230,8 @@ fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, Fi
     let failed = |source| FixError::File { name: record.to_owned(), source };
     empty.state.dir().rename(record, &aside).map_err(failed)?;
     if record == file::LEDGER && was_exposed {
-        // Others may know the old one. It is written before a ledger: one beside none was made by an older tenure.
+        // Others may know the old id. The new one is written before the ledger: a ledger without an id counts as one of
+        // an older tenure.
         empty.state.dir().remove(file::IDENTITY).map_err(failed)?;
         empty.state.look_again();
         settle::settle(empty.gate, empty.lease).map_err(FixError::Record)?;
@@ -245,8 +246,8 @@ fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, Fi
     Ok(said)
 }
 
-/// What an earlier worker has left is found by the id that is about to be replaced, and by nothing afterwards. Others
-/// may have written that id: whether it is to be ended is a person's word.
+/// Fails where orphans are found. They are found by the directory's id, which is about to be replaced: afterwards
+/// nothing finds them. Others may have written that id, so a person decides whether these processes are ended.
 fn expect_no_orphans(empty: &EmptyScope<'_>) -> Result<(), FixError> {
     let left = orphans::find(empty.state, &Ledger::default()).map_err(FixError::Orphan)?;
     match left.first() {

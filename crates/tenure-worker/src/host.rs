@@ -44,7 +44,7 @@ mod end_record;
 mod events;
 mod hooks;
 mod last_good;
-pub mod output;
+mod output;
 mod preflight;
 pub mod program;
 pub mod readiness;

@@ -27,7 +27,7 @@ const LONGEST: usize = 108;
 fn open(directory: &DirectoryFacts, _user: u32) -> Option<Symptom> {
     let Access::TooOpen { mode } = directory.access else { return None };
     let path = &directory.path;
-    // Closed by hand, it would keep what others have changed.
+    // A directory that is closed by hand keeps what others have changed.
     let could_write = mode & 0o022 != 0;
     Some(
         Symptom::error("the directory is open to others, so nothing in it can be trusted")
@@ -80,7 +80,7 @@ fn root_link(machine: &MachineFacts) -> Option<Symptom> {
     )
 }
 
-/// Something else in the place of a file of ours is moved by a person, and never by us.
+/// An obstacle is moved by a person, and never by tenure.
 fn in_the_way(case: &Case<'_>) -> Vec<Symptom> {
     let told = |Obstacle { name, kind, wanted, stops }: &Obstacle| {
         let path = case.worker.directory.path.join(name);

@@ -53,7 +53,7 @@ fn root(machine: &MachineFacts) -> Option<Symptom> {
     )
 }
 
-/// A host directory that cannot be used is told by the checks of directories.
+/// Only where the host directory can be used: otherwise the checks of directories tell why not.
 fn not_listed(machine: &MachineFacts) -> Option<Symptom> {
     let host = machine.host.as_ref().ok()?;
     let why = machine.listed.as_ref().err()?;

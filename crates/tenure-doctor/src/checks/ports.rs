@@ -62,7 +62,7 @@ fn lines(case: &Case<'_>, port: &Port) -> Vec<String> {
     listeners.iter().map(|seen| format!("{} listens there", line_of(seen))).collect()
 }
 
-/// What shows root who listens: of a process that was not seen it is not known that it should end.
+/// The command that shows root who listens. Whether a process that was not seen should end is not known.
 fn who_listens(port: &Port) -> String {
     format!("sudo ss -ltnp 'sport = :{}'", port.address.port())
 }
@@ -78,7 +78,7 @@ fn each(case: &Case<'_>, look: fn(&Case<'_>, &Port) -> Option<Symptom>) -> Vec<S
     case.state.ports.iter().filter_map(|port| look(case, port)).collect()
 }
 
-/// What stands between the lease that is free and the address that is taken is told as leftovers, where it is ours.
+/// A process of the worker itself that still listens is told as a leftover, and not here.
 fn taken(case: &Case<'_>) -> Vec<Symptom> {
     each(case, |case, port| {
         listener(case, port).filter(|_| case.state.is_free())?;
@@ -104,7 +104,7 @@ fn of_another(case: &Case<'_>) -> Vec<Symptom> {
     })
 }
 
-/// It may be the worker, and it may be a stranger: nobody is told to end what was merely not seen.
+/// The listener may be the worker or a stranger: nobody is told to end a process that was merely not seen.
 fn unseen(case: &Case<'_>) -> Vec<Symptom> {
     each(case, |case, port| {
         case.state.hello()?;

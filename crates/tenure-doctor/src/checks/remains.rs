@@ -64,7 +64,7 @@ fn left_running(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
-/// What has changed its user, which only somebody with more rights ends.
+/// Orphans that have changed their user: only a user with more rights can end them.
 fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
     let of_others = &case.state.orphans_of_others;
     if !is_over(case) || of_others.is_empty() {
@@ -79,13 +79,13 @@ fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
-/// What cannot be put back without privilege stays with a worker for as long as it lives, whoever asks for it.
+/// What a worker has inherited and cannot put back without privilege stays with it for life.
 fn inherited(case: &Case<'_>) -> Option<Symptom> {
     let by = &case.state.hello()?.started_by;
     if case.state.inherited.is_empty() {
         return None;
     }
-    // From another network nobody takes its place without insisting.
+    // A worker in another network namespace is replaced with `--force` only.
     let elsewhere = case.state.inherited.iter().any(|line| line.starts_with("net namespace"));
     Some(
         Symptom::note("the worker has something from whoever started it that is otherwise here")
@@ -95,7 +95,7 @@ fn inherited(case: &Case<'_>) -> Option<Symptom> {
     )
 }
 
-/// A holder of the program's lock who may not be looked into cannot be found, and nothing starts beside it.
+/// A process that holds the program's lock and may not be looked into cannot be found, and nothing starts beside it.
 fn program_lock(case: &Case<'_>) -> Option<Symptom> {
     let seen = !left(case).is_empty() || !case.state.orphans_of_others.is_empty();
     let held = case.state.program_lock == Ok(true) && !seen;
@@ -192,7 +192,7 @@ fn host_newer(case: &Case<'_>) -> Option<Symptom> {
 
 fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
     let state = case.state;
-    // What stands in the way of it is told as that.
+    // Obstacles are told by a check of their own.
     let why = |names: &[&str], why: Option<&Unread>| {
         why.filter(|_| !names.iter().any(|name| state.is_blocked(name))).map(|why| format!("could not {why}"))
     };

@@ -80,7 +80,7 @@ fn counted(failure: &FailureTally) -> String {
     format!("it failed {times}; the last time: {}", failure.error)
 }
 
-/// The failure of a spec that was changed since is of no consequence.
+/// Failures of a spec that was changed since do not count.
 fn quarantined(case: &Case<'_>) -> Vec<Symptom> {
     let (Some(wanted), now) = (wanted(case), &case.machine.now) else { return Vec::new() };
     let failures = wanted.record.offers.iter().filter_map(|offer| wanted.record.failure(&offer.spec));
@@ -146,7 +146,7 @@ fn nothing_trusted(case: &Case<'_>, wanted: &WantedFacts) -> Symptom {
         .remedy(remedy)
 }
 
-/// Offers that are gone while something else can run: only a loss, and said so that nobody waits for them.
+/// Offers whose files are gone while another version can run. They are told so that nobody waits for them.
 fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
     let target = matches!(wanted.target(&case.machine.now), StartTarget::Offer { .. });
@@ -161,7 +161,8 @@ fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
     if target || runs { wanted.gone.iter().map(symptom).collect() } else { Vec::new() }
 }
 
-/// What a project's file offered, and is not started: told so that nobody waits for it.
+/// Offers of a project's file that are not started because nobody trusts it. They are told so that nobody waits for
+/// them.
 fn untrusted(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
     let symptom = |(version, path): &(Version, PathBuf)| {
@@ -172,7 +173,8 @@ fn untrusted(case: &Case<'_>) -> Vec<Symptom> {
     wanted.untrusted.iter().map(symptom).collect()
 }
 
-/// What is started, or would be, though no file says so any more: a version that was mistyped wins for ever otherwise.
+/// Versions that are started, or would be, though no file states them any more: otherwise a mistyped version would win
+/// for ever.
 fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
     let symptom = |(version, path): &(Version, PathBuf)| {
@@ -183,7 +185,8 @@ fn undescribed(case: &Case<'_>) -> Vec<Symptom> {
     wanted.undescribed.iter().map(symptom).collect()
 }
 
-/// A pinned one is not forgotten before it is released, and the way back of a probation not before that is over.
+/// How an offer is taken back. A pinned version has to be released first, and the version before a probation stays
+/// until that is over.
 fn taken_back(case: &Case<'_>, wanted: &WantedFacts, version: &Version) -> String {
     let probation = case.state.hello().and_then(|hello| hello.probation.as_ref());
     if probation.is_some_and(|probation| probation.before == *version) {

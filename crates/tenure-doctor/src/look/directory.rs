@@ -34,17 +34,12 @@ pub(crate) fn inspect_root(path: &Path) -> DirectoryFacts {
     // The link is followed wherever something below it is opened.
     let found = inspect(leads.as_deref().unwrap_or(path));
     let found = DirectoryFacts { path: path.to_owned(), leads, ..found };
-    let is_safe = match found.access {
-        Access::TooOpen { mode } => mode & WRITABLE == 0,
-        Access::NotOwned { owner: 0 } => fs::symlink_metadata(found.real())
-            .is_ok_and(|seen| seen.mode() & WRITABLE == 0 || seen.mode() & STICKY != 0),
-        Access::Private { .. }
-        | Access::Absent
-        | Access::NotOwned { .. }
-        | Access::NotDirectory(_)
-        | Access::Denied { .. }
-        | Access::Unusable { .. } => false,
+    let is_unchanged_by_others = || {
+        fs::symlink_metadata(found.real())
+            .is_ok_and(|seen| seen.mode() & WRITABLE == 0 || seen.mode() & STICKY != 0)
     };
+    let is_safe = matches!(found.access, Access::TooOpen { mode } if mode & WRITABLE == 0)
+        || (found.access == Access::NotOwned { owner: 0 } && is_unchanged_by_others());
     if is_safe { DirectoryFacts { access: Access::Private { writable: true }, ..found } } else { found }
 }
 

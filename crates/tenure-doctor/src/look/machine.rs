@@ -47,14 +47,14 @@ fn host() -> Gathered<DirectoryFacts> {
     host.map(|host| directory::inspect(&host)).map_err(|error| Unread(error.to_string()))
 }
 
-/// That there is no root is told by the host's directory, which is below it.
+/// Empty without a root: the host's directory, which is below it, tells why there is none.
 fn roots() -> Vec<DirectoryFacts> {
     let Ok(root) = paths::state_root() else { return Vec::new() };
     let trust = root.join(TRUST);
     vec![directory::inspect_root(&root), directory::inspect(&trust)]
 }
 
-/// A directory that cannot be listed tells so itself.
+/// How many workers have state here.
 fn listed() -> Gathered<usize> {
     match paths::scopes() {
         Ok(scopes) => Ok(scopes.len()),

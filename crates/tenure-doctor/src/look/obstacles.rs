@@ -1,6 +1,6 @@
-//! What stands in the place of a file, a socket or a directory of a scope, and is of another kind. It is looked at by
-//! name and not opened, since opening a named pipe waits for its other end; only the directory `logs` is opened, for
-//! what is in it.
+//! Obstacles: what stands at the name of a file, a socket or a directory of a scope, and is of another kind. Names are
+//! looked at and not opened, since opening a named pipe waits for its other end. Only the directory `logs` is opened,
+//! for what is in it.
 
 use tenure_core::store::paths::{StateDir, file};
 use tenure_sys::dir::Dir;
@@ -44,7 +44,7 @@ pub(crate) fn obstacles(state: &StateDir) -> Vec<Obstacle> {
 
 fn among(dir: &Dir, below: &str, names: &[(&'static str, &'static str, bool)]) -> Vec<Obstacle> {
     let other = |(name, wanted, stops): &(&'static str, &'static str, bool)| {
-        // What cannot be looked at is told by whoever needs it.
+        // A name that cannot be looked at is told by the check that needs it.
         let kind = dir.stat(name).ok().flatten()?.kind;
         // A start replaces the file that a backup makes of a socket.
         let is_odd = kind != *wanted && !(*wanted == SOCKET && kind == REGULAR);

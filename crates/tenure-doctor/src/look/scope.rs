@@ -26,7 +26,7 @@ use tenure_sys::process::{self, ProcessHandle, Verified};
 
 use crate::facts::{
     GateHolder, Gathered, HostCode, LogBytes, Member, Now, Port, RecordFacts, RecordFault, ScopeFacts,
-    Unread, WantedFacts,
+    Unread, WantedFacts, answered,
 };
 use crate::look::{obstacles, ports, visibility};
 
@@ -42,10 +42,7 @@ pub(crate) fn state(
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
     let desired = record(state, file::DESIRED, candidates::as_counted(state));
     let desired = wanted(desired, state.scope().name(), read);
-    let hello = match &answer {
-        Observation::Answered(hello) => Some(&**hello),
-        Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
-    };
+    let hello = answered(&answer);
     let recorded = ledger.good();
     let visibility = visibility::of(hello);
     let lineage = members(recorded.map_or(&[][..], |ledger| &ledger.lineage));
@@ -85,7 +82,7 @@ pub(crate) fn state(
     found
 }
 
-/// What only a look at every process can tell, and only where it is wanted.
+/// Asks what only a pass over all processes can tell, where a check needs it.
 fn ask_more(found: &ScopeFacts, questions: &mut Questions) {
     if let Ok(Some(GateHolder::Unsigned { file })) = &found.gate {
         questions.locks.push(*file);
@@ -97,8 +94,8 @@ fn ask_more(found: &ScopeFacts, questions: &mut Questions) {
     questions.cookies |= found.is_free() || !questions.sockets.is_empty();
 }
 
-/// The first look at both. A worker that answers without its lease may just have ended, or just have been started, so
-/// that is looked at once more.
+/// Looks at answer and lease, and once more where they contradict each other: the worker may just have ended, or just
+/// have been started.
 fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Gathered<bool>) {
     let look = || {
         let begun = monotonic();
@@ -183,7 +180,7 @@ fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>)
         Err(error @ RecordError::Damaged { .. }) => {
             RecordFault::Damaged { why: why(&error), holds: shows_a_hold(state, name) }
         }
-        // What it shows of a person's words may be anybody's.
+        // Others may have written it, so a pin or a stop that it shows does not count.
         Err(error @ RecordError::Exposed { .. }) => RecordFault::Damaged { why: why(&error), holds: false },
         Err(RecordError::TooNew { found, known, .. }) => RecordFault::TooNew { found, known },
         Err(RecordError::Exhausted { .. }) => RecordFault::Exhausted,
@@ -203,8 +200,8 @@ pub(crate) fn text_of(state: &StateDir, name: &str) -> String {
     String::from_utf8_lossy(&bytes).into_owned()
 }
 
-/// Whether a damaged record still shows that a person pinned or stopped something: a word of a person is not put aside
-/// without one.
+/// Whether a damaged record still shows that a person pinned or stopped something. Only a person moves such a record
+/// aside.
 pub(crate) fn shows_a_hold(state: &StateDir, name: &str) -> bool {
     let text = text_of(state, name);
     ["\"hold\"", "\"down\""].iter().any(|key| {
@@ -214,7 +211,7 @@ pub(crate) fn shows_a_hold(state: &StateDir, name: &str) -> bool {
     })
 }
 
-/// Version and file of an offer; one of a call has none, and its program is looked for anyway.
+/// Version and file of an offer. An offer of a call has no file; its program is looked for anyway.
 fn with_file(offer: &Offered) -> Option<(Version, PathBuf)> {
     Some((offer.version.clone(), offer.file.clone()?))
 }

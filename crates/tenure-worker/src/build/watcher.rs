@@ -224,20 +224,12 @@ fn forget(watches: &Watches) {
 
 fn trouble(unwatched: Option<&WatchError>, unread: Option<&BuildError>) -> Option<String> {
     let told = |error: &(dyn Error + 'static)| format!("failed to {}", causes::in_one_line(error));
+    // An unstable build is told by the next reading.
+    let unread = unread.filter(|error| !matches!(error, BuildError::Unstable { .. }));
     match (unread, unwatched) {
-        // It is told by the next reading.
-        (Some(BuildError::Unstable { .. }) | None, None) => None,
-        (
-            Some(
-                error @ (BuildError::Glob(_)
-                | BuildError::Unreadable { .. }
-                | BuildError::TooLarge { .. }
-                | BuildError::TooMuch { .. }
-                | BuildError::TooSlow(_)),
-            ),
-            _,
-        ) => Some(told(error)),
-        (_, Some(error)) => Some(format!("{}; until then every call reads the build", told(error))),
+        (Some(error), _) => Some(told(error)),
+        (None, Some(error)) => Some(format!("{}; until then every call reads the build", told(error))),
+        (None, None) => None,
     }
 }
 

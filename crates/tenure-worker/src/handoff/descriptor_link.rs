@@ -171,17 +171,9 @@ pub(crate) fn peer(stream: &UnixStream, told: &Identity) -> Result<ProcessHandle
     }
 }
 
-#[expect(
-    clippy::wildcard_enum_match_arm,
-    reason = "the list of system errors is open, and these mean an end"
-)]
 fn ended(source: io::Error) -> LinkError {
-    match source.kind() {
-        io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset | io::ErrorKind::NotConnected => {
-            LinkError::Ended
-        }
-        _ => LinkError::Io(source),
-    }
+    let ends = [io::ErrorKind::BrokenPipe, io::ErrorKind::ConnectionReset, io::ErrorKind::NotConnected];
+    if ends.contains(&source.kind()) { LinkError::Ended } else { LinkError::Io(source) }
 }
 
 #[cfg(test)]

@@ -33,7 +33,7 @@ const STACK: usize = 128 * 1024;
 
 /// What the reader of the output tells the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum OutputEvent {
+pub(super) enum OutputEvent {
     /// A line matched.
     Matched,
     /// The log takes nothing; so many bytes are lost so far.
@@ -52,7 +52,7 @@ pub enum OutputEvent {
 
 /// The log file of a program and its predecessors.
 #[derive(Debug)]
-pub struct OutputLog {
+pub(super) struct OutputLog {
     dir: Dir,
     limits: Logs,
     file: Option<File>,
@@ -63,13 +63,13 @@ pub struct OutputLog {
 
 impl OutputLog {
     /// The log of the scope. The file is opened when there is something to write.
-    pub fn new(state: &StateDir, limits: &Logs) -> io::Result<Self> {
+    pub(super) fn new(state: &StateDir, limits: &Logs) -> io::Result<Self> {
         let dir = logs::directory(state)?;
         Ok(Self { dir, limits: limits.clone(), file: None, length: 0, lost: 0, losing: false })
     }
 
     /// Appends, or counts what is lost. Tells when losing begins, and when it ends.
-    pub fn append(&mut self, bytes: &[u8]) -> Option<OutputEvent> {
+    pub(super) fn append(&mut self, bytes: &[u8]) -> Option<OutputEvent> {
         let was_losing = self.losing;
         match self.try_append(bytes) {
             Ok(()) => {
@@ -117,17 +117,17 @@ impl OutputLog {
 
 /// The reader of one start's output.
 #[derive(Debug)]
-pub struct Output {
+pub(super) struct Output {
     over: Arc<Waker>,
     reader: JoinHandle<OutputLog>,
 }
 
 /// Takes the events. Called on the reader's thread.
-pub type OutputListener = Box<dyn FnMut(OutputEvent) + Send>;
+pub(super) type OutputListener = Box<dyn FnMut(OutputEvent) + Send>;
 
 impl Output {
     /// Reads `output` into `log` from now on, with what `search` looks for.
-    pub fn begin(
+    pub(super) fn begin(
         output: OwnedFd,
         log: OutputLog,
         search: Option<LineSearch>,
@@ -147,8 +147,7 @@ impl Output {
 
     /// Takes what is still in the pipe and gives the log back. For when nobody of the tree is left: somebody who
     /// escaped with the pipe open is not waited for.
-    #[must_use]
-    pub fn end(self) -> Option<OutputLog> {
+    pub(super) fn end(self) -> Option<OutputLog> {
         self.over.wake();
         self.reader.join().ok()
     }

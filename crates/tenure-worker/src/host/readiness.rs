@@ -31,7 +31,7 @@ mod up;
 pub use check::{Check, CheckResult, CheckTarget};
 pub use inquiry::{Inquiry, Pace};
 pub(super) use kind::{CheckedProgram, ReadinessKind, ReadinessMessage};
-pub use line_search::LineSearch;
+pub(super) use line_search::LineSearch;
 pub use tcp::TcpCheck;
 
 /// A kind of readiness cannot be had.

@@ -6,7 +6,7 @@ use regex_lite::Regex;
 const LONGEST_LINE: usize = 8 * 1024;
 
 /// Looks for a line, over the borders of chunks.
-pub struct LineSearch {
+pub(in crate::host) struct LineSearch {
     pattern: Regex,
     line: Vec<u8>,
 }
