@@ -1,14 +1,15 @@
 //! The public interface of the crate `tenure` as a sorted list: each name, with its fields, variants and functions.
 //!
-//! Pure. The list is kept in a file, so that a review sees each change of the interface. The facade re-exports names of
-//! `tenure-core` and `tenure-sys`, where they are looked up; a name of another crate is listed as `other`.
+//! An enum, or a struct with public fields, that is not `#[non_exhaustive]` is marked as `closed`. Pure. The list is kept in
+//! a file, so that a review sees each change of the interface. The facade re-exports names of `tenure-core` and
+//! `tenure-sys`, where they are looked up; a name of another crate is listed as `other`.
 
 #![expect(clippy::wildcard_enum_match_arm, reason = "of the many kinds of items few are of interest here")]
 
 use std::collections::BTreeSet;
 
 use quote::ToTokens;
-use syn::{Fields, ImplItem, Item, Signature, Type, UseTree, Visibility};
+use syn::{Attribute, Fields, ImplItem, Item, Signature, Type, UseTree, Visibility};
 
 use crate::tree::Tree;
 
@@ -88,11 +89,12 @@ fn leaves(tree: &UseTree, names: &mut BTreeSet<String>) -> Result<(), String> {
 fn describe(name: &str, item: &Item, lines: &mut BTreeSet<String>) {
     match item {
         Item::Struct(one) if one.ident == name && is_public(&one.vis) => {
-            lines.insert(format!("struct {name}"));
+            let is_open = one.fields.iter().any(|field| is_public(&field.vis));
+            lines.insert(format!("struct {name}{}", closed(is_open, &one.attrs)));
             fields(name, &one.fields, true, lines);
         }
         Item::Enum(one) if one.ident == name && is_public(&one.vis) => {
-            lines.insert(format!("enum {name}"));
+            lines.insert(format!("enum {name}{}", closed(true, &one.attrs)));
             for variant in &one.variants {
                 let path = format!("{name}::{}", variant.ident);
                 lines.insert(format!("variant {path}"));
@@ -123,6 +125,12 @@ fn describe(name: &str, item: &Item, lines: &mut BTreeSet<String>) {
         }
         _ => {}
     }
+}
+
+/// Marks what can get no variant or field more without breaking its users.
+fn closed(is_open: bool, attributes: &[Attribute]) -> &'static str {
+    let may_grow = attributes.iter().any(|attribute| attribute.path().is_ident("non_exhaustive"));
+    if is_open && !may_grow { ", closed" } else { "" }
 }
 
 fn fields(path: &str, fields: &Fields, only_public: bool, lines: &mut BTreeSet<String>) {
@@ -174,14 +182,14 @@ mod tests {
     fn all_that_a_user_can_name_is_listed_and_nothing_else() {
         let face = "pub use tenure_core::{Answer, Made, ensure}; pub use tenure_core::Version;";
         let core = "pub enum Answer { Up(Box<Made>), Down { why: String } }
-            pub struct Made { pub at: u64, hidden: u8 }
+            #[non_exhaustive] pub struct Made { pub at: u64, hidden: u8 }
             impl Made { pub fn at(&self) -> u64 { 0 } fn own(&self) {} }
             pub fn ensure(made: &Made) -> Result<Answer, Error> { Err(Error) }
             pub fn other() {}";
         assert_eq!(
             listed(face, core).expect("it is read"),
             [
-                "enum Answer",
+                "enum Answer, closed",
                 "field Answer::Down.why: String",
                 "field Answer::Up.0: Box<Made>",
                 "field Made.at: u64",

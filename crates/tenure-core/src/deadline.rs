@@ -82,6 +82,7 @@ impl Stage {
 
 /// A point in time that a record may carry: it means nothing after a reboot and does not move with the wall clock.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Moment {
     /// Kernel boot id.
     pub boot: String,
@@ -94,6 +95,12 @@ impl Moment {
     #[must_use]
     pub fn now() -> Self {
         Self { boot: identity::boot_id().unwrap_or_default(), ms: millis(clock::boottime()) }
+    }
+
+    /// The moment `ms` milliseconds after the boot whose kernel id is `boot`.
+    #[must_use]
+    pub fn of(boot: impl Into<String>, ms: u64) -> Self {
+        Self { boot: boot.into(), ms }
     }
 
     /// This moment plus `span`.

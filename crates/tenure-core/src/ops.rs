@@ -11,3 +11,4 @@ pub mod restart;
 pub mod status;
 pub mod stop;
 pub mod takeover;
+mod warning;

@@ -189,10 +189,10 @@ fn goal(rules: &Rules, s: &State, me: u8, record: Record) -> Goal {
 }
 
 fn answered(how: How, criteria: Level, seen: Seen, not_mine: Outcome) -> Outcome {
-    match (how, seen) {
-        (_, Seen::Worker(level, _)) if level < criteria => Outcome::Older,
-        (How::Started, _) => not_mine,
-        (How::Up | How::Replaced, _) => Outcome::Serving(how),
+    match seen {
+        Seen::Worker(level, _) if level < criteria => Outcome::Older,
+        Seen::Worker(..) | Seen::Nobody | Seen::Silent if how == How::Started => not_mine,
+        Seen::Worker(..) | Seen::Nobody | Seen::Silent => Outcome::Serving(how),
     }
 }
 

@@ -14,8 +14,7 @@ use tenure_core::policy::decide::{
     suspect,
 };
 use tenure_core::policy::facts::{
-    App, AppState, Asker, Desired, Down, FailureTally, Hello, Identity, Moment, PROTOCOL, Role, Spec,
-    StartTarget,
+    AppState, Asker, Desired, Down, FailureTally, Hello, Identity, Moment, Role, Spec, StartTarget,
 };
 
 /// A version: its place in the total order, from 0.
@@ -164,7 +163,7 @@ pub(super) fn spec(level: Level) -> Spec {
 const HOUR: u64 = 3_600_000;
 
 fn now() -> Moment {
-    Moment { boot: "model".into(), ms: 100 * HOUR }
+    Moment::of("model", 100 * HOUR)
 }
 
 /// The real change, and then the same record as seen from the same moment again.
@@ -277,29 +276,14 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     };
     let stalled = u64::try_from(spec.stall_timeout.duration().as_millis()).unwrap_or(u64::MAX - 1) + 1;
     let stalled_for_ms = (looks == Looks::Stalled).then_some(stalled);
-    Hello {
-        scope: "memory:0".into(),
-        directory: None,
-        generation: 1,
-        role,
-        version: version(level),
-        build: "0.1.0".into(),
-        protocol: PROTOCOL,
-        identity: Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None },
-        instance: "i".into(),
-        worker_path: "/bin/tenure".into(),
-        uptime_ms: 1,
-        started_by: Asker::default(),
-        hands_over: false,
-        probation: None,
-        endpoints: Vec::new(),
-        app: App { state, stalled_for_ms, version: says.map(version), ..App::default() },
-        draining: looks == Looks::Draining,
-        spec: spec.summary(),
-        program: None,
-        content: None,
-        source_changed: false,
-    }
+    let identity = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+    let mut hello = Hello::booting("memory:0".into(), 1, &spec, identity);
+    hello.role = role;
+    hello.app.state = state;
+    hello.app.stalled_for_ms = stalled_for_ms;
+    hello.app.version = says.map(version);
+    hello.draining = looks == Looks::Draining;
+    hello
 }
 
 /// The decision. Strictly: with an account that never agrees unless the versions are equal.

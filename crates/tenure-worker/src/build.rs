@@ -99,8 +99,9 @@ impl BuildWatcher {
 
     /// What HELLO answers now.
     pub(crate) fn hello(&self, status: &Status) -> Hello {
-        let source_changed = self.has_changed();
-        Hello { source_changed, ..status.hello() }
+        let mut hello = status.hello();
+        hello.source_changed = self.has_changed();
+        hello
     }
 
     fn await_change(&self) {

@@ -172,7 +172,7 @@ impl Host {
             pending: VecDeque::new(),
             alarm: None,
             log: None,
-            account: ProgramStatus { identity: None, starts: 0, last_exit: None, last_end: None },
+            account: ProgramStatus::default(),
             stop_seen: false,
             ending: ProgramEnd::default(),
         }

@@ -5,7 +5,6 @@
 //! [`Worker`]. There is no async runtime here: an app brings its own, or none.
 
 mod build;
-mod end_row;
 pub mod handoff;
 pub mod host;
 pub mod kit;

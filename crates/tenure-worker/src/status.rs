@@ -76,11 +76,8 @@ struct OnProbation {
 
 impl OnProbation {
     fn told(&self, now: Duration) -> Probation {
-        Probation {
-            left_ms: millis(self.until.remaining()),
-            for_ms: Some(millis(now.saturating_sub(self.since))),
-            before: self.before.clone(),
-        }
+        let since = millis(now.saturating_sub(self.since));
+        Probation::of(self.before.clone(), millis(self.until.remaining()), Some(since))
     }
 }
 
@@ -151,7 +148,7 @@ impl Status {
 
     /// Tells the last result of the check `name`. A failed check makes a ready worker a degraded one.
     pub fn check(&self, name: &str, ok: bool, detail: impl Into<String>) {
-        let check = Check { name: name.to_owned(), ok, detail: detail.into() };
+        let check = Check::new(name, ok, detail);
         self.change(|account| {
             let checks = &mut account.hello.app.checks;
             match checks.iter_mut().find(|known| known.name == check.name) {
@@ -299,10 +296,7 @@ impl Status {
     /// Whether a WAIT for `until` is over. An end that was announced ends every wait: whoever waits has to look elsewhere.
     pub(crate) fn holds(&self, until: Until, proved: bool) -> bool {
         let account = self.account();
-        let settled = match account.hello.app.state {
-            AppState::Ready | AppState::Degraded | AppState::Failed => !account.closed,
-            AppState::Booting | AppState::BackOff => false,
-        };
+        let settled = account.hello.app.state.is_settled() && !account.closed;
         let ending = matches!(account.life, Life::Draining | Life::Ended);
         // One that has made room has no more to say: the path leads to another worker.
         let elsewhere = account.beside == Some(Role::Committed);

@@ -129,7 +129,7 @@ fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
             warming(call, &target, hello.as_deref(), took)?;
             Ok(if typed.accept_warming { 0 } else { AnswerState::Warming.exit() })
         }
-        Ensured::Down => Err(Failure::new(
+        Ensured::Down | _ => Err(Failure::new(
             AnswerState::Down,
             format!("find a worker for {called}: none is running that is acceptable, and starting one was not allowed"),
         )
@@ -144,9 +144,9 @@ fn serving(
     took: Duration,
 ) -> Result<u8, Failure> {
     let state = match how {
-        How::Up => AnswerState::Up,
         How::Started => AnswerState::Started,
         How::Replaced => AnswerState::Replaced,
+        How::Up | _ => AnswerState::Up,
     };
     if call.screen.wants_json() {
         let warnings = usable.warnings.iter().map(told).collect();
@@ -200,32 +200,7 @@ fn document(
 }
 
 fn told(warning: &Warning) -> WarningBody {
-    let (kind, message) = match warning {
-        Warning::Degraded { reason } => ("degraded", format!("it serves, degraded: {reason}")),
-        Warning::Drift => ("drift", "it runs with other settings than are described now".to_owned()),
-        Warning::OfferNotRunning { offered, why } => {
-            ("offer-not-running", format!("an older version serves, because {offered} does not run: {why}"))
-        }
-        Warning::Held { offered, held } => {
-            ("held", format!("an older version serves than {offered}, because {held} is pinned"))
-        }
-        Warning::SaysOther { started_as, says } => {
-            ("says-other", format!("it was started as {started_as} and says that it is {says}"))
-        }
-        Warning::EndedBefore { restarts, last } => {
-            let times = if *restarts == 1 { "once".to_owned() } else { format!("{restarts} times") };
-            ("ended-before", format!("its program was started again {times}; the last time it {last}"))
-        }
-        Warning::SourceChangedAgain => (
-            "source-changed-again",
-            "the files of its build have changed again since it was started".to_owned(),
-        ),
-        Warning::SourceUnread { why } => (
-            "source-unread",
-            format!("the files of its build may have changed, and cannot be read: failed to {why}"),
-        ),
-    };
-    WarningBody { kind, message }
+    WarningBody { kind: warning.word(), message: warning.to_string() }
 }
 
 fn remedy(warning: &Warning, called: &str) -> String {
@@ -237,6 +212,7 @@ fn remedy(warning: &Warning, called: &str) -> String {
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
         Warning::SourceChangedAgain => format!("; the next `tenure ensure {called}` takes them"),
         Warning::SourceUnread { .. } => "; make them readable".to_owned(),
+        _ => String::new(),
     }
 }
 
@@ -249,7 +225,8 @@ fn strict(called: &str, warning: &Warning) -> Failure {
         | Warning::Held { .. }
         | Warning::SaysOther { .. }
         | Warning::SourceChangedAgain
-        | Warning::SourceUnread { .. } => AnswerState::VersionDisagrees,
+        | Warning::SourceUnread { .. }
+        | _ => AnswerState::VersionDisagrees,
     };
     let WarningBody { kind, message } = told(warning);
     let mut failure = Failure::new(state, format!("accept the worker of {called}: {message}"));

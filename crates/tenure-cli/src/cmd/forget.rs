@@ -54,7 +54,7 @@ impl Run for Forget {
         let waiting = Progress::of(call.screen, &target);
         let forgotten = tenure_core::forget(scope, &self.version, call.budget()?);
         drop(waiting);
-        let Forgotten { target, stands } = forgotten.map_err(|error| Call::failed(&error, called))?;
+        let Forgotten { target, stands, .. } = forgotten.map_err(|error| Call::failed(&error, called))?;
         let took = monotonic().saturating_sub(began);
         if call.screen.wants_json() {
             render::document(&ForgetDocument {

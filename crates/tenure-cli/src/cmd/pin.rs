@@ -59,16 +59,13 @@ impl Run for Pin {
         let target = call.named(&self.named.name, &self.named.by)?;
         let ScopeTarget { scope, called } = &target;
         call.may_start(&format!("pin {called}"))?;
-        let request = PinOptions {
-            scope: scope.clone(),
-            version: self.version.clone(),
-            budget: call.budget()?,
-            host: Call::host(),
-        };
+        let mut request = PinOptions::new(scope.clone(), self.version.clone());
+        request.budget = call.budget()?;
+        request.host = Call::host();
         let waiting = Progress::of(call.screen, &target);
         let pinned = tenure_core::pin(&request);
         drop(waiting);
-        let Pinned { version, before, applied } = pinned.map_err(|error| Call::failed(&error, called))?;
+        let Pinned { version, before, applied, .. } = pinned.map_err(|error| Call::failed(&error, called))?;
         let took = monotonic().saturating_sub(began);
         if !call.screen.wants_json() {
             let what = told(&applied, &version);
@@ -79,7 +76,7 @@ impl Run for Pin {
         let (new, old) = match &applied {
             Applied::Stood(hello) => (Some(&**hello), None),
             Applied::Replaced(proof) => (Some(&*proof.new), proof.old.as_deref()),
-            Applied::Later => (None, None),
+            Applied::Later | _ => (None, None),
         };
         render::document(&PinDocument {
             schema_version: SCHEMA,
@@ -105,6 +102,7 @@ fn told(applied: &Applied, version: &Version) -> String {
             let from = proof.old.as_ref().map(|old| format!("pid {} ({}) → ", old.identity.pid, old.version));
             format!("{}pid {}, {line}", from.unwrap_or_default(), proof.new.identity.pid)
         }
+        _ => "that is done".to_owned(),
     }
 }
 
@@ -128,7 +126,8 @@ impl Run for Unpin {
         let waiting = Progress::of(call.screen, &target);
         let unpinned = tenure_core::unpin(scope, call.budget()?);
         drop(waiting);
-        let Unpinned { before, target, stands } = unpinned.map_err(|error| Call::failed(&error, called))?;
+        let Unpinned { before, target, stands, .. } =
+            unpinned.map_err(|error| Call::failed(&error, called))?;
         let took = monotonic().saturating_sub(began);
         if call.screen.wants_json() {
             render::document(&PinDocument {

@@ -90,7 +90,7 @@ impl Run for Restart {
             let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
             let worker = WorkerIdentity::of(scope, Some(&restarted.new));
             let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
-            let (manner, why) = (word(&restarted.manner), why(&restarted.manner));
+            let (manner, why) = (restarted.manner.word(), restarted.manner.why());
             let forgotten = restarted.forgotten.as_slice();
             let passed_over = restarted.instead.is_some().then_some(&described);
             render::document(&RestartDocument {
@@ -105,7 +105,11 @@ impl Run for Restart {
                 took_us,
             })?;
         } else {
-            let told = format!("{} ({})", proof(called, &restarted), told(&restarted, &account::took(took)));
+            let told = format!(
+                "{} ({})",
+                proof(called, &restarted),
+                told(&restarted.new, &restarted.manner, &account::took(took))
+            );
             call.screen.said(&told);
             for line in choice(&restarted, &described, called) {
                 call.screen.said(&format!("  {line}"));
@@ -141,24 +145,8 @@ fn refused(bad: &BadSpec, called: &str) -> Failure {
     Failure::new(AnswerState::BadConfig, message).hint("correct the description, or leave out --overlap")
 }
 
-/// The word for programs.
-fn word(manner: &Manner) -> &'static str {
-    match manner {
-        Manner::TakenOver => "taken-over",
-        Manner::StoppedFirst { .. } => "stopped-first",
-        Manner::NoneRan => "none-ran",
-    }
-}
-
-fn why(manner: &Manner) -> Option<&str> {
-    match manner {
-        Manner::StoppedFirst { why } => why.as_deref(),
-        Manner::TakenOver | Manner::NoneRan => None,
-    }
-}
-
 /// How it was done and how long it took, for people.
-fn told(Restarted { new, manner, .. }: &Restarted, took: &str) -> String {
+fn told(new: &Hello, manner: &Manner, took: &str) -> String {
     let stays = new.spec.listen.iter().all(|listen| listen.mode != ListenMode::SelfBound);
     match manner {
         Manner::TakenOver if stays && !new.spec.listen.is_empty() => {
@@ -167,7 +155,7 @@ fn told(Restarted { new, manner, .. }: &Restarted, took: &str) -> String {
         Manner::TakenOver => format!("taken over in {took}"),
         Manner::StoppedFirst { why: Some(why) } => format!("stopped first: {}; {took}", printable(why)),
         Manner::StoppedFirst { why: None } => format!("stopped first; {took}"),
-        Manner::NoneRan => took.to_owned(),
+        Manner::NoneRan | _ => took.to_owned(),
     }
 }
 
@@ -187,20 +175,19 @@ mod tests {
 
     use super::*;
 
-    /// A restart in this manner of a worker whose listeners are bound so.
-    fn restarted(manner: Manner, modes: &[ListenMode]) -> Restarted {
+    /// A worker whose listeners are bound so.
+    fn listening(modes: &[ListenMode]) -> Box<Hello> {
         let golden = include_str!("../../../tenure-core/formats/hello-1.json");
         let Answer::Hello(mut new) = serde_json::from_str(golden).expect("an answer") else {
             panic!("the golden answer is a HELLO")
         };
-        let listen = |&mode| Listen {
-            name: "http".to_owned(),
-            tcp: "127.0.0.1:8080".parse().expect("an address"),
-            mode,
-            to: None,
+        let listen = |&mode| {
+            let mut listen = Listen::inherit("http", "127.0.0.1:8080".parse().expect("an address"));
+            listen.mode = mode;
+            listen
         };
         new.spec.listen = modes.iter().map(listen).collect();
-        Restarted { old: None, new, manner, forgotten: Vec::new(), instead: None }
+        new
     }
 
     #[test]
@@ -214,15 +201,15 @@ mod tests {
             (&[Inherit, SelfBound], "taken over in 120 ms"),
             (&[], "taken over in 120 ms"),
         ] {
-            assert_eq!(told(&restarted(Manner::TakenOver, modes), "120 ms"), said);
+            assert_eq!(told(&listening(modes), &Manner::TakenOver, "120 ms"), said);
         }
         let first = |why: Option<&str>| {
             let manner = Manner::StoppedFirst { why: why.map(str::to_owned) };
-            told(&restarted(manner, &[Inherit]), "9 ms")
+            told(&listening(&[Inherit]), &manner, "9 ms")
         };
         assert_eq!(first(Some("it does not hand over")), "stopped first: it does not hand over; 9 ms");
         assert_eq!(first(None), "stopped first; 9 ms");
         assert!(!first(Some("\u{1b}[2J")).contains('\u{1b}'));
-        assert_eq!(told(&restarted(Manner::NoneRan, &[Inherit]), "9 ms"), "9 ms");
+        assert_eq!(told(&listening(&[Inherit]), &Manner::NoneRan, "9 ms"), "9 ms");
     }
 }

@@ -104,7 +104,7 @@ impl SeenScope {
     }
 
     fn hello(&self) -> Option<&Hello> {
-        self.standing.as_ref().ok().and_then(account::hello_of)
+        self.standing.as_ref().ok().and_then(Standing::hello)
     }
 
     fn reason(&self) -> Option<String> {

@@ -3,8 +3,8 @@
 use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
-use tenure_core::launch::stop_and_prove::ProvedEnd;
 use tenure_core::{StopOptions, Stopped};
+use tenure_sys::process::Signal;
 
 use crate::answer::AnswerState;
 use crate::args::WorkerArg;
@@ -64,8 +64,8 @@ impl Run for Stop {
         let target = call.named(&self.named.name, &self.named.by)?;
         let waiting = Progress::of(call.screen, &target);
         let ScopeTarget { scope, called } = target;
-        let (budget, hold) = (call.budget()?, self.hold);
-        let request = StopOptions { scope, budget, reason: "tenure stop".to_owned(), hold };
+        let mut request = StopOptions::new(scope, "tenure stop");
+        (request.budget, request.hold) = (call.budget()?, self.hold);
         let stopped = tenure_core::stop(&request);
         drop(waiting);
         let scope = &request.scope;
@@ -115,9 +115,5 @@ impl Run for Stop {
 }
 
 fn ending(stopped: &Stopped) -> (&'static str, Option<&'static str>) {
-    match stopped.ending {
-        ProvedEnd::WasGone => ("was-gone", None),
-        ProvedEnd::Asked => ("asked", None),
-        ProvedEnd::Forced(signal) => ("forced", Some(signal.name())),
-    }
+    (stopped.ending.word(), stopped.ending.signal().map(Signal::name))
 }

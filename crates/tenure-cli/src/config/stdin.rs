@@ -42,11 +42,11 @@ fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
     if !object.contains_key("command") {
         return Err(bad("`command` is missing: name the program and its arguments".to_owned()));
     }
-    let spec = Spec::deserialize(&json).map_err(|error| bad(blamed(&json, &error)))?;
+    let mut spec = Spec::deserialize(&json).map_err(|error| bad(blamed(&json, &error)))?;
     if !spec.build.is_empty() {
         return Err(bad("`build` is for workers of a project: describe it in a project's file".to_owned()));
     }
-    let spec = Spec { cwd: here.join(&spec.cwd), ..spec };
+    spec.cwd = here.join(&spec.cwd);
     spec.validate().map_err(|flaw| bad(format!("`{}` {}", flaw.key, flaw.why)))?;
     Ok(DescribedWorker { stated, ..DescribedWorker::plain(spec) })
 }

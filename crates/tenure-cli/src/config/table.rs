@@ -302,7 +302,7 @@ mod tests {
     use serde_json::Value as Json;
     use tenure_core::Spec;
     use tenure_core::spec::amount::Span;
-    use tenure_core::spec::{Health, Listen, ListenMode, Ready, Upstream};
+    use tenure_core::spec::{Health, Listen, Ready, Upstream};
 
     use super::super::keys::{Described, unknown};
     use super::*;
@@ -310,8 +310,7 @@ mod tests {
     fn whole() -> Json {
         let mut spec = Spec::of_command(vec!["true".into()], "/".into());
         let tcp = "127.0.0.1:1".parse().expect("an address");
-        let to = Some(Upstream::Port("PORT".into()));
-        spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Proxy, to }];
+        spec.listen = vec![Listen::proxy("http", tcp, Upstream::Port("PORT".into()))];
         spec.preflight = vec!["true".into()];
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));

@@ -90,20 +90,12 @@ pub(crate) fn state_of(standing: &Standing) -> AnswerState {
         Standing::NotServing(hello) if !hello.draining && hello.app.state == AppState::Booting => {
             AnswerState::Booting
         }
-        Standing::NotServing(_) => AnswerState::Unhealthy,
         Standing::Down => AnswerState::Down,
         Standing::Silent { booting: true, .. } => AnswerState::Booting,
         Standing::Silent { booting: false, .. } => AnswerState::Wedged,
         Standing::Denied(_) => AnswerState::Denied,
         Standing::Foreign(_) => AnswerState::NotOurs,
-    }
-}
-
-/// The account of what stands, where there is one.
-pub(crate) fn hello_of(standing: &Standing) -> Option<&Hello> {
-    match standing {
-        Standing::Serving(hello) | Standing::NotServing(hello) => Some(hello),
-        Standing::Down | Standing::Silent { .. } | Standing::Denied(_) | Standing::Foreign(_) => None,
+        Standing::NotServing(_) | _ => AnswerState::Unhealthy,
     }
 }
 
@@ -111,12 +103,12 @@ pub(crate) fn hello_of(standing: &Standing) -> Option<&Hello> {
 pub(crate) fn reason_of(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Serving(hello) | Standing::NotServing(hello) => reason(hello),
-        Standing::Down => None,
         Standing::Silent { who, .. } if who.is_empty() => {
             Some("somebody holds its socket and does not answer".to_owned())
         }
         Standing::Silent { who, .. } => Some(who.join("; ")),
         Standing::Denied(why) | Standing::Foreign(why) => Some(why.clone()),
+        Standing::Down | _ => None,
     }
 }
 
@@ -137,6 +129,7 @@ fn reason(hello: &Hello) -> Option<String> {
         AppState::Degraded => "degraded",
         AppState::BackOff => "backing off",
         AppState::Failed => "failed",
+        _ => "not serving",
     };
     let why = hello.app.reason.as_deref().unwrap_or("it gives no reason");
     Some(format!("{word}: {}", printable(why)))
@@ -159,7 +152,7 @@ pub(crate) fn activation(hello: &Hello) -> String {
     if let Some(version) = version(hello) {
         append(&mut line, format_args!(", version {version}"));
     }
-    for Endpoint { name, tcp } in &hello.endpoints {
+    for Endpoint { name, tcp, .. } in &hello.endpoints {
         append(&mut line, format_args!(", {name} {tcp}"));
     }
     line
@@ -177,7 +170,7 @@ pub(crate) fn says_other(hello: &Hello) -> Option<&Version> {
 
 /// `http 127.0.0.1:4312`, and so on for each.
 pub(crate) fn endpoints(hello: &Hello) -> String {
-    let shown = hello.endpoints.iter().map(|Endpoint { name, tcp }| format!("{name} {tcp}"));
+    let shown = hello.endpoints.iter().map(|Endpoint { name, tcp, .. }| format!("{name} {tcp}"));
     shown.collect::<Vec<_>>().join(", ")
 }
 
@@ -228,7 +221,7 @@ mod tests {
 
     #[test]
     fn who_asked_is_told_without_the_directory_of_the_program() {
-        let by = |command: &str| Asker { pid: 7, command: command.to_owned(), version: None };
+        let by = |command: &str| Asker::of(7, command);
         assert_eq!(asker(&by("/usr/bin/tenure ensure a/b")), "pid 7 (tenure ensure a/b)");
         assert_eq!([asker(&by("hook")), asker(&by(""))], ["pid 7 (hook)", "pid 7"]);
     }

@@ -71,6 +71,6 @@ fn awaited(scope: &Scope) -> String {
             Ok(Some(holder)) => format!("waiting for its launcher ({holder})"),
             Ok(None) | Err(_) => "waiting for it to start".to_owned(),
         },
-        Ok(Standing::Denied(_) | Standing::Foreign(_)) | Err(_) => "waiting".to_owned(),
+        Ok(Standing::Denied(_) | Standing::Foreign(_) | _) | Err(_) => "waiting".to_owned(),
     }
 }

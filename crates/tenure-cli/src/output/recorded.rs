@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     fn at(ms: u64) -> Moment {
-        Moment { boot: "b".into(), ms }
+        Moment::of("b", ms)
     }
 
     fn offered(versions: &[u64]) -> (Desired, Spec) {
@@ -137,15 +137,14 @@ mod tests {
     fn what_a_person_holds_is_told_with_the_word_that_releases_it() {
         let (mut desired, _) = offered(&[1]);
         desired.hold = Some(Version::new(1, 0, 0));
-        desired.down =
-            Some(Down { by: Asker { pid: 7, command: "tenure stop".into(), version: None }, at: at(0) });
+        desired.down = Some(Down { by: Asker::of(7, "tenure stop"), at: at(0) });
         let recorded = Recorded::of(&desired, &at(61_000));
         assert_eq!(recorded.notes(), ["pinned to 1.0.0", "held down"]);
         let lines = recorded.lines("web");
         assert_eq!(lines[0], ("pinned to", "1.0.0; `tenure unpin web` releases it".to_owned()));
         let down = "1m 1s ago by pid 7 (tenure stop); `tenure start web` starts it";
         assert_eq!(lines[1], ("held down", down.to_owned()));
-        let rebooted = Recorded::of(&desired, &Moment { boot: "c".into(), ms: 5 }).lines("web");
+        let rebooted = Recorded::of(&desired, &Moment::of("c", 5)).lines("web");
         assert!(rebooted[1].1.starts_with("before the last boot by pid 7"), "{rebooted:?}");
     }
 

@@ -33,6 +33,7 @@ const ROUNDS: usize = 16;
 
 /// Something of a former program that was ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct EndedOrphan {
     /// Its pid.
     pub pid: u32,

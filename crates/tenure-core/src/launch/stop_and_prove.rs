@@ -45,6 +45,7 @@ pub struct Retired {
 
 /// How a worker ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProvedEnd {
     /// It was gone already.
     WasGone,
@@ -52,6 +53,27 @@ pub enum ProvedEnd {
     Asked,
     /// It was ended by this signal.
     Forced(Signal),
+}
+
+impl ProvedEnd {
+    /// One word for programs, which never changes.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::WasGone => "was-gone",
+            Self::Asked => "asked",
+            Self::Forced(_) => "forced",
+        }
+    }
+
+    /// The signal that ended it, where one did.
+    #[must_use]
+    pub fn signal(self) -> Option<Signal> {
+        match self {
+            Self::Forced(signal) => Some(signal),
+            Self::WasGone | Self::Asked => None,
+        }
+    }
 }
 
 /// Why a worker is to end.

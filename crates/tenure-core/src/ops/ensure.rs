@@ -27,7 +27,7 @@ use crate::ops::choice::{self, LaunchChoice};
 use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
 use crate::policy::attempt::{Attempt, How, NextStep};
 use crate::policy::decide::{Criteria, Decision, Observation, ReplaceReason, Target, Usable, decide};
-use crate::protocol::wire::{AppState, Endpoint, Hello};
+use crate::protocol::wire::{Endpoint, Hello};
 use crate::spec::Spec;
 use crate::store::gate::Gate;
 use crate::store::lease::Lease;
@@ -35,6 +35,7 @@ use crate::store::paths::StateDir;
 
 /// What a call of [`ensure`] ended with.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Ensured {
     /// A worker serves.
     Serving(How, Box<Usable>),
@@ -317,7 +318,7 @@ impl EnsureCall<'_> {
             readiness::await_settled(state, stage)
         };
         match waited {
-            Ok(hello) if is_settled(&hello) && !(proves && hello.probation.is_some()) => None,
+            Ok(hello) if hello.app.state.is_settled() && !(proves && hello.probation.is_some()) => None,
             // Somebody stops it, or it made room: the next look tells.
             Ok(hello) if hello.is_leaving() => None,
             // It answers before it has settled only when our time is over.
@@ -354,10 +355,6 @@ fn refuse_inside(state: &StateDir) -> Result<(), Error> {
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     Ok(())
-}
-
-fn is_settled(hello: &Hello) -> bool {
-    !matches!(hello.app.state, AppState::Booting | AppState::BackOff)
 }
 
 fn why(fault: &ReplaceReason) -> String {

@@ -22,6 +22,7 @@ use crate::store::records;
 
 /// An offer is taken back.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Forgotten {
     /// The version that would be started now.
     pub target: Option<Version>,

@@ -13,7 +13,7 @@ use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::fault::{self, Point};
 use crate::launch::probe::{self, FIRST_ANSWER};
-use crate::launch::request::{self, Request};
+use crate::launch::request::{self, DEFAULT_BUDGET, Request};
 use crate::launch::stop_and_prove::LONGEST_DRAIN;
 use crate::launch::{limits, readiness, recipe};
 use crate::ops::restart::{self, Manner, ReplacementReason, Restarted};
@@ -30,6 +30,7 @@ use crate::store::records;
 
 /// A request to hold a version.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct PinOptions {
     /// Whose worker.
     pub scope: Scope,
@@ -41,8 +42,17 @@ pub struct PinOptions {
     pub host: Option<PathBuf>,
 }
 
+impl PinOptions {
+    /// Holds `version` of the worker of `scope`, within the usual budget.
+    #[must_use]
+    pub fn new(scope: Scope, version: Version) -> Self {
+        Self { scope, version, budget: DEFAULT_BUDGET, host: None }
+    }
+}
+
 /// A version is held.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Pinned {
     /// The version.
     pub version: Version,
@@ -54,6 +64,7 @@ pub struct Pinned {
 
 /// What a pin did to the worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Applied {
     /// A worker of the version stood already.
     Stood(Box<Hello>),
@@ -65,6 +76,7 @@ pub enum Applied {
 
 /// A version is no longer held.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unpinned {
     /// The version that was held, where one was.
     pub before: Option<Version>,
@@ -208,9 +220,7 @@ fn go_back(
 fn look(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Observation, Error> {
     let stage = budget.stage("probe under gate")?.at_most(FIRST_ANSWER);
     let seen = probe::observe(gate.state(), stage);
-    let boots = |hello: &Hello| {
-        matches!(hello.app.state, AppState::Booting | AppState::BackOff) || hello.probation.is_some()
-    };
+    let boots = |hello: &Hello| !hello.app.state.is_settled() || hello.probation.is_some();
     if !matches!(&seen, Observation::Answered(hello) if is_wanted(hello, to) && boots(hello)) {
         return Ok(seen);
     }

@@ -30,6 +30,7 @@ use crate::store::records;
 
 /// The proof of a restart.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Restarted {
     /// The worker that stood before, where one did.
     pub old: Option<Box<Hello>>,
@@ -45,6 +46,7 @@ pub struct Restarted {
 
 /// How a new worker came in the place of the old one.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Manner {
     /// It took the listeners over while the old one served: a connection made anew was accepted or waited, and none was
     /// refused.
@@ -59,6 +61,25 @@ pub enum Manner {
 }
 
 impl Manner {
+    /// One word for programs, which never changes.
+    #[must_use]
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::TakenOver => "taken-over",
+            Self::StoppedFirst { .. } => "stopped-first",
+            Self::NoneRan => "none-ran",
+        }
+    }
+
+    /// Why the old worker was stopped first, where there is a reason to tell.
+    #[must_use]
+    pub fn why(&self) -> Option<&str> {
+        match self {
+            Self::StoppedFirst { why } => why.as_deref(),
+            Self::TakenOver | Self::NoneRan => None,
+        }
+    }
+
     /// One that is silent, stopped or without its socket was ended first.
     fn unheard() -> Self {
         Self::StoppedFirst { why: Some("it does not answer".to_owned()) }

@@ -11,7 +11,7 @@ use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::ops::candidates;
 use crate::policy::decide::Observation;
 use crate::protocol::ends::End;
-use crate::protocol::wire::{AppState, Hello};
+use crate::protocol::wire::Hello;
 use crate::record::desired::Desired;
 use crate::record::ledger::Ledger;
 use crate::spec::scope::Scope;
@@ -22,6 +22,7 @@ use crate::store::{gate, logs, records};
 
 /// What stands under a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Standing {
     /// A worker answers, and its app serves (perhaps degraded).
     Serving(Box<Hello>),
@@ -42,12 +43,25 @@ pub enum Standing {
     Foreign(String),
 }
 
+impl Standing {
+    /// The worker's own account, where it answers.
+    #[must_use]
+    pub fn hello(&self) -> Option<&Hello> {
+        match self {
+            Self::Serving(hello) | Self::NotServing(hello) => Some(hello),
+            Self::Down | Self::Silent { .. } | Self::Denied(_) | Self::Foreign(_) => None,
+        }
+    }
+}
+
 /// What stands under the scope, from one look with a bounded wait.
 pub fn status(scope: &Scope) -> Result<Standing, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(Standing::Down) };
     let stage = Deadline::start(FIRST_ANSWER).stage("probe")?;
     Ok(match probe::observe(&state, stage) {
-        Observation::Answered(hello) if serves(&hello) => Standing::Serving(hello),
+        Observation::Answered(hello) if !hello.draining && hello.app.state.serves() => {
+            Standing::Serving(hello)
+        }
         Observation::Answered(hello) => Standing::NotServing(hello),
         // Nobody listens, and somebody holds the lease: it is about to end, or its socket was taken away.
         Observation::Nobody if state.is_locked(file::INSTANCE).map_err(LeaseError)? => silent(&state),
@@ -65,10 +79,6 @@ pub type Listed = (Scope, Result<Standing, Error>);
 pub fn list() -> Result<Vec<Listed>, Error> {
     let scopes = paths::scopes()?;
     Ok(scopes.into_iter().map(|scope| (scope.clone(), status(&scope))).collect())
-}
-
-fn serves(hello: &Hello) -> bool {
-    !hello.draining && matches!(hello.app.state, AppState::Ready | AppState::Degraded)
 }
 
 fn silent(state: &StateDir) -> Standing {

@@ -9,7 +9,7 @@ use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::orphans::{self, EndedOrphan};
 use crate::launch::probe::FIRST_ANSWER;
-use crate::launch::request;
+use crate::launch::request::{self, DEFAULT_BUDGET};
 use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, OVERRUN, ProvedEnd, Purpose};
 use crate::protocol::wire::Hello;
 use crate::record::desired::Down;
@@ -22,6 +22,7 @@ use crate::store::records;
 
 /// A request to stop a worker.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct StopOptions {
     /// Whose worker.
     pub scope: Scope,
@@ -33,8 +34,17 @@ pub struct StopOptions {
     pub hold: bool,
 }
 
+impl StopOptions {
+    /// Stops the worker of `scope` within the usual budget, for the reason that is told in events; any launcher may start
+    /// it again.
+    pub fn new(scope: Scope, reason: impl Into<String>) -> Self {
+        Self { scope, budget: DEFAULT_BUDGET, reason: reason.into(), hold: false }
+    }
+}
+
 /// The proof of a stop.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Stopped {
     /// Pid of the worker that was ended; none where nothing ran.
     pub pid: Option<u32>,

@@ -18,6 +18,7 @@ pub struct Attempt {
 
 /// How a serving worker came to be, as its launcher tells it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum How {
     /// It was there.
     Up,

@@ -63,6 +63,7 @@ pub enum Decision {
 
 /// An acceptable worker and what is to be said about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Usable {
     /// Its account of itself.
     pub hello: Hello,
@@ -72,6 +73,7 @@ pub struct Usable {
 
 /// What a person should know about a worker that is used all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Warning {
     /// It serves, but a check fails.
     Degraded {

@@ -1,6 +1,6 @@
 //! How an app ended after its worker had served, where nobody had asked for it, and what that says of the next start.
 //!
-//! Pure. The rows stand in the ledger, so whoever holds the lease writes them: the worker itself, or, where it was killed, the
+//! The rows stand in the ledger, so whoever holds the lease writes them: the worker itself, or, where it was killed, the
 //! launcher that finds it dead and has the lease by then. A few are kept, across generations: a program that ends once an hour
 //! shows in them, however often it was started again in between.
 
@@ -9,7 +9,8 @@ use std::time::Duration;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
-use crate::deadline::Moment;
+use crate::deadline::{Moment, wall_millis};
+use crate::spec::Spec;
 use crate::spec::amount::Span;
 
 /// Rows kept: enough to see that something repeats, few enough to read at a glance.
@@ -24,6 +25,7 @@ const SOON: Duration = Duration::from_mins(1);
 
 /// One end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct End {
     /// When it was noted.
     pub at: Moment,
@@ -53,6 +55,7 @@ pub struct End {
 /// What came of an end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum EndKind {
     /// Its host starts the program again.
     StartsAgain,
@@ -70,6 +73,23 @@ pub enum EndKind {
 }
 
 impl End {
+    /// An end at this moment of a worker of `spec`, with nothing told of its process, its service or its words.
+    #[must_use]
+    pub fn now(generation: u64, spec: &Spec, how: EndKind, why: String) -> Self {
+        Self {
+            at: Moment::now(),
+            at_ms: wall_millis(),
+            generation,
+            version: Some(spec.version.clone()),
+            spec: Some(spec.digest()),
+            pid: None,
+            how,
+            why,
+            served_ms: None,
+            last_words: Vec::new(),
+        }
+    }
+
     /// Whether the worker went with it.
     #[must_use]
     pub fn is_final(&self) -> bool {

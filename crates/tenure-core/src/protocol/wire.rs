@@ -5,17 +5,15 @@
 //! Encoding only: who connects and who waits is elsewhere.
 
 use std::io::{self, Read, Write};
-use std::net::SocketAddr;
 
-use semver::Version;
 use serde::{Deserialize, Serialize};
-use tenure_sys::identity::Identity;
 
-use crate::protocol::ends::End;
-use crate::spec::Summary;
-
+mod hello;
 mod takeover;
 
+pub use hello::{
+    App, AppState, Asker, Check, Endpoint, Hello, PROTOCOL, Probation, ProgramStatus, ProtocolRange, Role,
+};
 pub use takeover::{Abort, Active, DESCRIPTORS_A_FRAME, Granted, MOST_DESCRIPTORS, Prepare, Prepared};
 
 /// First byte of every frame.
@@ -26,26 +24,6 @@ pub const LONGEST_FRAME: u32 = 256 * 1024;
 
 /// Bytes before the JSON of a frame.
 pub const HEADER: usize = 5;
-
-/// The protocol versions that this build speaks.
-pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 1 };
-
-/// A closed range of protocol versions.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct ProtocolRange {
-    /// Oldest version spoken.
-    pub min: u32,
-    /// Newest version spoken.
-    pub max: u32,
-}
-
-impl ProtocolRange {
-    /// Whether both sides have a version in common.
-    #[must_use]
-    pub fn overlaps(self, other: Self) -> bool {
-        self.min <= other.max && other.min <= self.max
-    }
-}
 
 /// What a peer asks of a worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +38,7 @@ pub enum ControlRequest {
         /// Longest wait in milliseconds.
         within_ms: u64,
         /// And not before its probation is over, where it is on one.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         proved: bool,
     },
     /// End: drain, then exit. Answered with [`Answer::Stopping`]; the end itself is the end of the connection.
@@ -72,7 +50,7 @@ pub enum ControlRequest {
         /// Who asks.
         by: Asker,
         /// Only a worker on probation is to end: the one before it takes the scope back, and nothing has failed.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         back: bool,
     },
     /// Hand over: from a successor that stands by. Answered with [`Answer::Prepared`].
@@ -93,18 +71,6 @@ pub enum Until {
     Settled,
     /// The generation is greater than this one, and the app is settled.
     GenerationAbove(u64),
-}
-
-/// Who asked for something: for events, never for a decision.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Asker {
-    /// Process id at the time.
-    pub pid: u32,
-    /// Its command line, shortened.
-    pub command: String,
-    /// The version that it offers, where it offers one.
-    pub version: Option<Version>,
 }
 
 /// What a worker answers.
@@ -132,7 +98,7 @@ pub enum Answer {
         /// Why, as a lowercase fragment.
         why: String,
         /// To PREPARE or COMMIT: it goes on serving, and is not to be ended for this.
-        #[serde(default, skip_serializing_if = "is_false")]
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         goes_on: bool,
     },
 }
@@ -149,175 +115,6 @@ impl Answer {
     pub fn goes_on(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), goes_on: true }
     }
-}
-
-/// A worker's own account of itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Hello {
-    /// The scope and the path of its state directory: [`crate::spec::scope::Scope::id`]. Where it agrees, this is OUR worker.
-    pub scope: String,
-    /// The scope and the id of its state directory itself ([`crate::record::directory_id`]), where the directory has one: a directory
-    /// that is reached by another path is still the same.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub directory: Option<String>,
-    /// Fencing token of this activation.
-    pub generation: u64,
-    /// Place in the lineage.
-    pub role: Role,
-    /// The version that it was started as.
-    pub version: Version,
-    /// Version of the `tenure` code that answers.
-    pub build: String,
-    /// Protocol versions spoken.
-    pub protocol: ProtocolRange,
-    /// The worker process.
-    pub identity: Identity,
-    /// Random for each activation.
-    pub instance: String,
-    /// Path of the worker's executable.
-    pub worker_path: String,
-    /// Milliseconds since the worker process started.
-    pub uptime_ms: u64,
-    /// Who started it.
-    pub started_by: Asker,
-    /// Where it serves.
-    pub endpoints: Vec<Endpoint>,
-    /// State of the app.
-    pub app: App,
-    /// It has announced its end.
-    pub draining: bool,
-    /// What it was started from.
-    pub spec: Summary,
-    /// The wrapped program, where there is one.
-    pub program: Option<ProgramStatus>,
-    /// Digest of the build that it runs ([`crate::spec::Spec::build`]), where it has one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub content: Option<String>,
-    /// The files of its build have changed since it was started, or may have: whoever would act on it reads them again.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub source_changed: bool,
-    /// It answers PREPARE: a successor can take its place while it serves.
-    #[serde(default, skip_serializing_if = "is_false")]
-    pub hands_over: bool,
-    /// It serves on probation: until that is over, the worker before it can take the scope back, and nobody takes over.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub probation: Option<Probation>,
-}
-
-/// The probation of a worker that took another one's place.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Probation {
-    /// Milliseconds that are left of it. At 0 the word of the worker before it is still awaited.
-    pub left_ms: u64,
-    /// Milliseconds since it began; left out by a worker of an older build.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub for_ms: Option<u64>,
-    /// The version that serves again if this worker fails, or is sent back.
-    pub before: Version,
-}
-
-impl Hello {
-    /// The version that counts: what the app says of itself, else what it was started as.
-    #[must_use]
-    pub fn stands_as(&self) -> &Version {
-        self.app.version.as_ref().unwrap_or(&self.version)
-    }
-
-    /// Whether it has announced its end, or made room for a successor: whoever wants a worker looks again.
-    #[must_use]
-    pub fn is_leaving(&self) -> bool {
-        self.draining || matches!(self.role, Role::Draining | Role::Committed)
-    }
-}
-
-/// For fields that are left out where they say nothing.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
-/// Place of a worker in its lineage.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Role {
-    /// Started, not yet serving.
-    Booting,
-    /// Started beside a worker that serves, to take its place.
-    Standby,
-    /// Serves.
-    Active,
-    /// Has made room for a successor, and goes on if that fails.
-    Committed,
-    /// Has announced its end and no longer accepts.
-    Draining,
-}
-
-/// State of the app behind a worker.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct App {
-    /// Up is not ready.
-    pub state: AppState,
-    /// Why it is in this state, where that is not plain.
-    pub reason: Option<String>,
-    /// Milliseconds since an embedded app's runtime last answered, once that is longer than it should be.
-    pub stalled_for_ms: Option<u64>,
-    /// Named checks and their last results.
-    pub checks: Vec<Check>,
-    /// The version that the app says it is, where it says one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub version: Option<Version>,
-}
-
-/// Whether the app serves.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AppState {
-    /// Not ready yet.
-    #[default]
-    Booting,
-    /// Serves.
-    Ready,
-    /// Serves, but a check fails.
-    Degraded,
-    /// Its program ended; the host will start it again.
-    BackOff,
-    /// It will not serve again by itself.
-    Failed,
-}
-
-/// A named check.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Check {
-    /// What is checked.
-    pub name: String,
-    /// Whether it passed the last time.
-    pub ok: bool,
-    /// What it said.
-    pub detail: String,
-}
-
-/// An address that serves.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Endpoint {
-    /// The listener's name in the spec.
-    pub name: String,
-    /// Its address, port resolved.
-    pub tcp: SocketAddr,
-}
-
-/// The program under a host.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ProgramStatus {
-    /// The program process, while it runs.
-    pub identity: Option<Identity>,
-    /// Starts within this generation.
-    pub starts: u32,
-    /// How it last ended, where it has.
-    pub last_exit: Option<String>,
-    /// The last end within this generation after which it was started again.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_end: Option<Box<End>>,
 }
 
 /// A frame that cannot be read.

@@ -119,7 +119,7 @@ pub struct HostRecord {
     /// Version of `tenure` in it.
     pub version: String,
     /// It is the command `tenure`, which can host programs; otherwise it is a program that embeds the worker.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hosts: bool,
 }
 
@@ -140,12 +140,6 @@ impl HostRecord {
         let versions = (Version::parse(&self.version), Version::parse(env!("CARGO_PKG_VERSION")));
         self.hosts && matches!(versions, (Ok(recorded), Ok(own)) if recorded > own)
     }
-}
-
-/// For fields that are left out where they say nothing.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_false(value: &bool) -> bool {
-    !value
 }
 
 impl Default for Ledger {

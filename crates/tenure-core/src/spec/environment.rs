@@ -34,6 +34,7 @@ const OURS: &[&str] =
 /// A named group of rules.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Preset {
     /// Nothing beyond the rules given.
     #[default]
@@ -48,6 +49,7 @@ pub type Variables = BTreeMap<String, String>;
 /// The environment part of a spec. Patterns are exact names, or a prefix followed by `*`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Environment {
     /// A named group of rules.
     pub preset: Preset,

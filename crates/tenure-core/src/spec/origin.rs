@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 /// What an offer was read from.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum Origin {
     /// The call itself named what to start.
     #[default]
@@ -46,6 +47,7 @@ impl Origin {
 
 /// What a file says now of the version of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StatedNow {
     /// This version.
     Version(semver::Version),

@@ -28,6 +28,7 @@ pub struct Scope {
 #[error(
     "use {text:?} as a worker name: {why}; names and keys are 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit"
 )]
+#[non_exhaustive]
 pub struct BadName {
     /// What was given.
     pub text: String,

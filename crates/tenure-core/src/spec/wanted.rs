@@ -23,6 +23,7 @@ pub use part::{
 
 /// A worker that is wanted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Spec {
     /// Program and arguments. A program without `/` is looked up in PATH.
     pub command: Vec<String>,
@@ -69,7 +70,7 @@ pub struct Spec {
     pub preflight: Vec<String>,
     /// The new program is ready on the shared listeners before the old one is asked to end. Otherwise the old one is gone
     /// before the new one starts, and clients wait in the listeners' queues.
-    #[serde(default, skip_serializing_if = "is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
     /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said:
     /// [`USUAL_BAKE`] for another version or build, none for a restart.
@@ -102,12 +103,6 @@ mod defaults {
     }
 }
 
-/// For fields that are left out where they say nothing.
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature that serde calls")]
-fn is_false(value: &bool) -> bool {
-    !value
-}
-
 fn root() -> PathBuf {
     PathBuf::from("/")
 }
@@ -115,6 +110,7 @@ fn root() -> PathBuf {
 /// A spec that contradicts itself.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("use this spec: `{key}` {why}")]
+#[non_exhaustive]
 pub struct BadSpec {
     /// The key at fault.
     pub key: &'static str,
@@ -233,6 +229,7 @@ pub const KILL_GRACE: Duration = Duration::from_secs(1);
 
 /// What HELLO tells of a spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Summary {
     /// Program and arguments.
     pub command: Vec<String>,

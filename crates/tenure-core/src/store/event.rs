@@ -33,6 +33,7 @@ pub const ROTATED: &str = "events.jsonl.1";
 /// What happened.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum What {
     /// A launcher spawned a worker.
     Spawned,
@@ -94,6 +95,7 @@ pub enum What {
 
 /// One line of `events.jsonl`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Event {
     /// Wall clock, milliseconds since the Unix epoch.
     pub at_ms: u64,

@@ -14,7 +14,7 @@ use semver::Version;
 use tenure_core::Spec;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
+use tenure_core::protocol::wire::{AppState, Hello, Role};
 use tenure_core::record::desired::{Desired, Offer};
 use tenure_core::record::ledger::{Ledger, Proved, RolledBack};
 use tenure_core::spec::amount::Span;
@@ -238,7 +238,7 @@ impl World {
     }
 
     fn moment(&self) -> Moment {
-        Moment { boot: "world".into(), ms: self.now }
+        Moment::of("world", self.now)
     }
 
     fn can_run(&self, spec: &Spec) -> bool {
@@ -311,27 +311,12 @@ impl World {
 
 fn hello(worker: &Worker) -> Box<Hello> {
     let state = if worker.failed { AppState::Failed } else { AppState::Ready };
-    Box::new(Hello {
-        scope: "world".into(),
-        directory: None,
-        generation: 1,
-        role: Role::Active,
-        version: worker.spec.version.clone(),
-        build: "0.1.0".into(),
-        protocol: PROTOCOL,
-        identity: Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None },
-        instance: "i".into(),
-        worker_path: "/bin/tenure".into(),
-        uptime_ms: 1,
-        started_by: Asker::default(),
-        endpoints: Vec::new(),
-        app: App { state, version: worker.says.clone(), ..App::default() },
-        draining: false,
-        spec: worker.spec.summary(),
-        program: None,
-        content: Some(worker.content.to_string()),
-        hands_over: false,
-        probation: None,
-        source_changed: worker.touched,
-    })
+    let identity = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+    let mut hello = Hello::booting("world".into(), 1, &worker.spec, identity);
+    hello.role = Role::Active;
+    hello.app.state = state;
+    hello.app.version.clone_from(&worker.says);
+    hello.content = Some(worker.content.to_string());
+    hello.source_changed = worker.touched;
+    Box::new(hello)
 }

@@ -313,7 +313,7 @@ fn logs(state: &StateDir, wanted: Option<&WantedFacts>, now: &Moment) -> Gathere
         StartTarget::Offer { spec, .. } => Some(spec.logs),
         StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
     });
-    let Logs { size, keep } = settings.unwrap_or_default();
+    let Logs { size, keep, .. } = settings.unwrap_or_default();
     Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))
 }
 

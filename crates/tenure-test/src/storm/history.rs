@@ -88,31 +88,8 @@ pub fn judge(events: &[Event], versions: usize, causes: &Causes) -> Vec<(Wrong, 
                 None
             }
             What::Spawned if is_down => Some(Wrong::StartedWhileDown),
-            What::Spawned
-            | What::StartFailed
-            | What::EndpointChanged
-            | What::Replacing
-            | What::Stopped
-            | What::EndedWedged
-            | What::FoundDead
-            | What::Draining
-            | What::ProgramStarted
-            | What::ProgramExited
-            | What::Unhealthy
-            | What::LeftoverEnded
-            | What::Unverified
-            | What::Killed
-            | What::SelfCheckFailed
-            | What::Stalled
-            | What::Overran
-            | What::VersionDisagrees
-            | What::Pinned
-            | What::Unpinned
-            | What::Forgotten
-            | What::TakenOver
-            | What::RolledBack
-            | What::RollbackFailed
-            | What::Repaired => None,
+            // The rest says nothing about what this judge looks for.
+            What::Repaired | _ => None,
         };
         wrongs.extend(wrong.map(|wrong| (wrong, told(event))));
     }
@@ -141,35 +118,10 @@ fn major(event: &Event) -> u64 {
 
 /// Whether a person has spoken: another version may follow than any policy would choose.
 fn is_a_persons(event: &Event) -> bool {
-    let why = event.why.as_str();
-    match event.what {
-        What::Pinned | What::Unpinned | What::Forgotten => true,
-        // A worker that makes room for the pinned version is not stopped.
-        What::Stopped | What::Replacing => ["pin", "a pin that failed"].contains(&why),
-        What::Spawned
-        | What::EndpointChanged
-        | What::Ready
-        | What::StartFailed
-        | What::EndedWedged
-        | What::FoundDead
-        | What::Draining
-        | What::ProgramStarted
-        | What::ProgramExited
-        | What::Unhealthy
-        | What::LeftoverEnded
-        | What::Unverified
-        | What::Killed
-        | What::SelfCheckFailed
-        | What::Stalled
-        | What::Overran
-        | What::HeldDown
-        | What::Released
-        | What::VersionDisagrees
-        | What::TakenOver
-        | What::RolledBack
-        | What::RollbackFailed
-        | What::Repaired => false,
-    }
+    // A worker that makes room for the pinned version is not stopped.
+    let of_a_pin = ["pin", "a pin that failed"].contains(&event.why.as_str());
+    matches!(event.what, What::Pinned | What::Unpinned | What::Forgotten)
+        || of_a_pin && matches!(event.what, What::Stopped | What::Replacing)
 }
 
 /// A worker serves: within an epoch only a failed start brings a lower version.
@@ -226,9 +178,14 @@ mod tests {
     use super::*;
     use tenure_core::protocol::wire::Asker;
 
+    fn at(mut event: Event, at_ms: u64) -> Event {
+        event.at_ms = at_ms;
+        event
+    }
+
     fn event(what: What, generation: u64, version: u64, why: &str) -> Event {
         let event = Event::now(what, generation, &Asker::default(), why);
-        Event { at_ms: generation, ..event.version(&Version::new(version, 0, 0)) }
+        at(event.version(&Version::new(version, 0, 0)), generation)
     }
 
     fn wrongs(events: &[Event]) -> Vec<Wrong> {
@@ -305,7 +262,7 @@ mod tests {
 
     #[test]
     fn a_start_that_outlasts_its_time_is_none() {
-        let at = |what, at_ms| Event { at_ms, ..event(what, 1, 1, "") };
+        let at = |what, at_ms| at(event(what, 1, 1, ""), at_ms);
         let story = |end| [at(What::Spawned, 1_000), at(What::Ready, end), at(What::Spawned, 20_000)];
         assert_eq!(starts(&story(4_000)), [Span { from: 1_000, to: 4_000 }]);
         assert_eq!(starts(&story(9_000)), []);

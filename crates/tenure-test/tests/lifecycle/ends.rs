@@ -312,8 +312,7 @@ fn records_of_another_boot_are_void() {
     let before = Identity { boot: "11111111-2222-3333-4444-555555555555".to_owned(), ..innocent.identity() };
     fixture.forge(|ledger| {
         ledger.lineage = vec![before.clone()];
-        ledger.booting_until =
-            Some(tenure_core::deadline::Moment { boot: before.boot.clone(), ms: u64::MAX });
+        ledger.booting_until = Some(tenure_core::deadline::Moment::of(&before.boot, u64::MAX));
         if let Some(program) = &mut ledger.program {
             program.shim = Some(before.clone());
             program.identity = Some(before.clone());

@@ -5,14 +5,13 @@ use std::time::Duration;
 use tenure_core::causes;
 use tenure_core::deadline::Deadline;
 use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
-use tenure_core::protocol::ends::{self, EndKind};
+use tenure_core::protocol::ends::{self, End, EndKind};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
 use tenure_core::store::logs;
 use tenure_sys::discard::best_effort;
 
-use crate::end_row::end_row;
 use crate::host::output::{Output, OutputEvent, OutputListener};
 use crate::host::program::{self, Slot};
 use crate::host::readiness::{CheckResult, Inquiry, Pace};
@@ -81,7 +80,7 @@ impl Host {
     /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the
     /// log. A disk that is full loses it, and the check of the ledger says so.
     pub(super) fn record_end(&mut self, how: EndKind, why: String) {
-        let row = end_row(&self.resources.spec, self.worker.generation(), how, why);
+        let row = End::now(self.worker.generation(), &self.resources.spec, how, why);
         let end = self.ending.complete(row, &self.resources.state);
         if how != EndKind::StartsAgain {
             self.worker.note_end(end);

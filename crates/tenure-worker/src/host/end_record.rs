@@ -51,9 +51,12 @@ impl ProgramEnd {
     }
 
     /// The rest of the row for the end that is over by now.
-    pub(super) fn complete(&mut self, row: End, state: &StateDir) -> End {
+    pub(super) fn complete(&mut self, mut row: End, state: &StateDir) -> End {
         let Self { served, ready_at, pid, mark, .. } = std::mem::take(self);
         let served = served.or_else(|| ready_at.map(|since| monotonic().saturating_sub(since)));
-        End { pid, served_ms: served.map(millis), last_words: logs::tail_since(state, mark), ..row }
+        row.pid = pid;
+        row.served_ms = served.map(millis);
+        row.last_words = logs::tail_since(state, mark);
+        row
     }
 }

@@ -210,7 +210,9 @@ mod tests {
         let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
         let scope = "memory".parse().expect("a scope");
         let state = StateDir::at(root.path(), &scope).expect("private");
-        let log = OutputLog::new(&state, &Logs { size: Size::bytes(size), keep }).expect("a log");
+        let mut bounds = Logs::default();
+        (bounds.size, bounds.keep) = (Size::bytes(size), keep);
+        let log = OutputLog::new(&state, &bounds).expect("a log");
         (root, state, log)
     }
 

@@ -46,6 +46,9 @@ pub(super) enum ReadinessError {
         #[source]
         source: regex_lite::Error,
     },
+    /// A newer launcher asks for a kind that this host does not have.
+    #[error("tell when the program is ready: this host does not know that kind of `ready`")]
+    Unknown,
     /// There is no socket for `notify`.
     #[error("open the notify socket")]
     Notify(#[source] io::Error),
@@ -70,6 +73,7 @@ pub(super) fn open(
             Box::new(notify::NotifySocket::bind(state, generation).map_err(ReadinessError::Notify)?)
         }
         Ready::Fd => Box::new(fd::Fd::default()),
+        _ => return Err(ReadinessError::Unknown),
     })
 }
 

@@ -89,15 +89,14 @@ impl ProxiedListeners {
     pub(super) fn choose(&mut self) -> io::Result<Vec<(String, String)>> {
         let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
         for (name, to) in &self.wanted {
-            let address = match to {
-                Upstream::Address(address) => *address,
-                Upstream::Port(variable) => {
-                    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-                    let address = listener.local_addr()?;
-                    held.push(listener);
-                    variables.push((variable.clone(), address.port().to_string()));
-                    address
-                }
+            let address = if let Some(address) = to.address() {
+                address
+            } else {
+                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                let address = listener.local_addr()?;
+                held.push(listener);
+                variables.extend(to.variable().map(|name| (name.to_owned(), address.port().to_string())));
+                address
             };
             upstreams.push((name.clone(), address));
         }
@@ -112,7 +111,7 @@ impl ProxiedListeners {
 
     /// A port that was chosen for the program of this start, and that only somebody outside of `tree` has.
     pub(super) fn taken(&self, tree: Option<u32>) -> Option<SocketAddr> {
-        let chosen = self.wanted.iter().filter(|(_, to)| matches!(to, Upstream::Port(_)));
+        let chosen = self.wanted.iter().filter(|(_, to)| to.variable().is_some());
         let taken = |address: &SocketAddr| {
             let family = |root| tree::descendants_of(root).into_iter().chain([root]).collect::<Vec<u32>>();
             let family = tree.map(family).unwrap_or_default();
@@ -126,10 +125,7 @@ impl ProxiedListeners {
 
     /// The private addresses that the spec names, for a look whether they are free.
     pub(super) fn fixed(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.wanted.iter().filter_map(|(name, to)| match to {
-            Upstream::Address(address) => Some((name.as_str(), *address)),
-            Upstream::Port(_) => None,
-        })
+        self.wanted.iter().filter_map(|(name, to)| Some((name.as_str(), to.address()?)))
     }
 
     /// The program, below `tree`, is ready: lets clients through.

@@ -182,13 +182,10 @@ impl Resources {
     fn target(&self, shim: u32) -> Option<CheckTarget> {
         let listen = self.spec.listen.first()?;
         let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?;
-        match listen.mode {
-            ListenMode::Inherit => Some(CheckTarget { address: endpoint.tcp, tree: None }),
-            ListenMode::SelfBound => Some(CheckTarget { address: endpoint.tcp, tree: Some(shim) }),
-            ListenMode::Proxy => {
-                self.relay.upstream(&listen.name).map(|address| CheckTarget { address, tree: Some(shim) })
-            }
-        }
+        let is_proxied = listen.mode == ListenMode::Proxy;
+        let address = if is_proxied { self.relay.upstream(&listen.name)? } else { endpoint.tcp };
+        let tree = (listen.mode != ListenMode::Inherit).then_some(shim);
+        Some(CheckTarget { address, tree })
     }
 }
 

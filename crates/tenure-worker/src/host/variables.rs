@@ -136,8 +136,7 @@ mod tests {
 
     #[test]
     fn listeners_are_told_by_number_name_and_address() {
-        let endpoints =
-            [Endpoint { name: "web.ui-2".into(), tcp: "127.0.0.1:80".parse().expect("an address") }];
+        let endpoints = [Endpoint::new("web.ui-2", "127.0.0.1:80".parse().expect("an address"))];
         let listeners = ["web.ui-2".to_owned(), "rpc".to_owned()];
         let told = built(&Surroundings {
             endpoints: &endpoints,

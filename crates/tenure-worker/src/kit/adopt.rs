@@ -136,17 +136,16 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
 fn endpoints(handshake: &Handshake, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
     let mut endpoints = Vec::new();
     for wanted in &handshake.spec.listen {
-        let tcp = match wanted.mode {
-            ListenMode::SelfBound => wanted.tcp,
-            ListenMode::Inherit | ListenMode::Proxy => {
-                let failed = broken(&format!("the listener {:?}", wanted.name));
-                let found = listeners.iter().find(|(name, _)| *name == wanted.name);
-                let address = found.ok_or_else(|| io::ErrorKind::NotFound.into());
-                let address = address.and_then(|(_, fd)| TcpListener::from(fd.try_clone()?).local_addr());
-                address.map_err(failed)?
-            }
+        let tcp = if wanted.mode == ListenMode::SelfBound {
+            wanted.tcp
+        } else {
+            let failed = broken(&format!("the listener {:?}", wanted.name));
+            let found = listeners.iter().find(|(name, _)| *name == wanted.name);
+            let address = found.ok_or_else(|| io::ErrorKind::NotFound.into());
+            let address = address.and_then(|(_, fd)| TcpListener::from(fd.try_clone()?).local_addr());
+            address.map_err(failed)?
         };
-        endpoints.push(Endpoint { name: wanted.name.clone(), tcp });
+        endpoints.push(Endpoint::new(&wanted.name, tcp));
     }
     Ok(endpoints)
 }
@@ -172,7 +171,9 @@ mod tests {
     }
 
     fn listen(mode: ListenMode) -> Listen {
-        Listen { name: "http".into(), tcp: "127.0.0.1:0".parse().expect("an address"), mode, to: None }
+        let mut listen = Listen::inherit("http", "127.0.0.1:0".parse().expect("an address"));
+        listen.mode = mode;
+        listen
     }
 
     #[test]
@@ -181,7 +182,7 @@ mod tests {
         let address = listener.local_addr().expect("bound");
         let fds = vec![("http".to_owned(), OwnedFd::from(listener))];
         let found = endpoints(&handshake(listen(ListenMode::Inherit)), &fds).expect("there");
-        assert_eq!(found, [Endpoint { name: "http".into(), tcp: address }]);
+        assert_eq!(found, [Endpoint::new("http", address)]);
         // The look did not close it.
         socket::connect_tcp(address, Duration::from_secs(1)).expect("it listens");
     }

@@ -1,6 +1,5 @@
 //! The account as its three readers see it: launchers, the app, the watchdog.
 
-use tenure_core::protocol::wire::PROTOCOL;
 use tenure_core::spec::Spec;
 
 use super::*;
@@ -11,29 +10,8 @@ pub(crate) fn status() -> Status {
 
 pub(crate) fn status_of(scope: &str) -> Status {
     let spec = Spec::of_command(vec!["server".into()], "/".into());
-    let hello = Hello {
-        scope: scope.into(),
-        directory: None,
-        generation: 3,
-        role: Role::Booting,
-        version: spec.version.clone(),
-        build: "0".into(),
-        protocol: PROTOCOL,
-        identity: tenure_sys::identity::Identity::current().expect("readable"),
-        instance: "i".into(),
-        worker_path: String::new(),
-        uptime_ms: 0,
-        started_by: Asker::default(),
-        endpoints: Vec::new(),
-        app: App::default(),
-        draining: false,
-        spec: spec.summary(),
-        program: None,
-        content: None,
-        source_changed: false,
-        hands_over: false,
-        probation: None,
-    };
+    let identity = tenure_sys::identity::Identity::current().expect("readable");
+    let hello = Hello::booting(scope.into(), 3, &spec, identity);
     Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
 }
 

@@ -37,8 +37,9 @@ fn shell(script: &str) -> Spec {
 }
 
 fn listening(mut spec: Spec, address: &str, mode: ListenMode) -> Spec {
-    spec.listen =
-        vec![Listen { name: "http".into(), tcp: address.parse().expect("an address"), mode, to: None }];
+    let mut listen = Listen::inherit("http", address.parse().expect("an address"));
+    listen.mode = mode;
+    spec.listen = vec![listen];
     spec
 }
 
@@ -77,7 +78,7 @@ fn answered_by(hello: &Hello) -> u32 {
 
 fn a_program_serves_on_a_listener_that_outlives_it() {
     let mut spec = http();
-    spec.restart.backoff.0 = Span::millis(1);
+    spec.restart.backoff = tenure_core::spec::Backoff::new(Span::millis(1), Span::secs(30));
     let first = serving(&spec);
     let old = program(&first);
     assert_eq!(answered_by(&first), old.pid());
@@ -131,7 +132,7 @@ fn a_host_that_is_killed_leaves_nothing_in_the_way() {
 
 fn a_shim_that_is_killed_costs_a_restart() {
     let mut spec = http();
-    spec.restart.backoff.0 = Span::millis(1);
+    spec.restart.backoff = tenure_core::spec::Backoff::new(Span::millis(1), Span::secs(30));
     let first = serving(&spec);
     let old = program(&first);
     let ledger = tenure_core::store::records::read_ledger(&state()).expect("readable");
@@ -190,9 +191,10 @@ fn a_program_whose_health_fails_is_started_again() {
     let well = tempfile::NamedTempFile::new().expect("a file");
     let test = ["test", "-e"].map(str::to_owned).into_iter().chain([well.path().display().to_string()]);
     let mut spec = http();
-    spec.restart.backoff.0 = Span::millis(1);
-    let health = Health::of(Ready::Exec(test.collect()));
-    spec.health = Some(Health { interval: Span::millis(10), failures: 2, ..health });
+    spec.restart.backoff = tenure_core::spec::Backoff::new(Span::millis(1), Span::secs(30));
+    let mut health = Health::of(Ready::Exec(test.collect()));
+    (health.interval, health.failures) = (Span::millis(10), 2);
+    spec.health = Some(health);
     let first = serving(&spec);
     let old = program(&first);
     drop(well);

@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
 use tenure_core::protocol::wire::Hello;
-use tenure_core::spec::{Kind, Listen, ListenMode, Spec};
+use tenure_core::spec::{Kind, Listen, Spec};
 use tenure_core::store::paths::{ROOT_VARIABLE, StateDir};
 use tenure_core::{Ensured, Error, Request, Scope};
 use tenure_sys::process::{self, ProcessHandle, Signal, Verified};
@@ -135,12 +135,7 @@ pub(crate) fn spec(mode: &str) -> Spec {
     let command = [own.display().to_string(), "app".to_owned(), mode.to_owned()].to_vec();
     let mut spec = Spec::of_command(command, "/".into());
     spec.kind = Kind::Embedded;
-    spec.listen = vec![Listen {
-        name: "http".into(),
-        tcp: "127.0.0.1:0".parse().expect("an address"),
-        mode: ListenMode::Inherit,
-        to: None,
-    }];
+    spec.listen = vec![Listen::inherit("http", "127.0.0.1:0".parse().expect("an address"))];
     spec
 }
 
@@ -165,7 +160,8 @@ pub(crate) fn handle(hello: &Hello) -> ProcessHandle {
 }
 
 pub(crate) fn stop() -> tenure_core::Stopped {
-    let order = tenure_core::StopOptions { scope: scope(), budget: LONG, reason: "test".into(), hold: false };
+    let mut order = tenure_core::StopOptions::new(scope(), "test");
+    order.budget = LONG;
     tenure_core::stop(&order).unwrap_or_else(|error| panic!("{error:?}"))
 }
 

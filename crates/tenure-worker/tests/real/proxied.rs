@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::{Health, Listen, ListenMode, Ready, Spec, Upstream};
+use tenure_core::spec::{Health, Listen, Ready, Spec, Upstream};
 use tenure_core::{Ensured, Request};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 
@@ -31,8 +31,8 @@ fn proxied(words: &[&str], to: Upstream) -> Spec {
     let words = [own, "program".to_owned()].into_iter().chain(words.iter().map(|&word| word.to_owned()));
     let mut spec = Spec::of_command(words.collect(), "/".into());
     let tcp = "127.0.0.1:0".parse().expect("an address");
-    spec.listen = vec![Listen { name: "http".into(), tcp, mode: ListenMode::Proxy, to: Some(to) }];
-    spec.restart.backoff.0 = Span::millis(1);
+    spec.listen = vec![Listen::proxy("http", tcp, to)];
+    spec.restart.backoff = tenure_core::spec::Backoff::new(Span::millis(1), Span::secs(30));
     spec
 }
 
@@ -194,8 +194,9 @@ fn a_program_that_gives_up_its_listener_for_a_while_refuses_nobody() {
 fn a_program_whose_health_fails_behind_its_proxy_is_started_again() {
     let mut spec = proxied(&["port", "sickens"], told());
     spec.ready = Some(Ready::Tcp);
-    let health = Health::of(Ready::Http("/health".into()));
-    spec.health = Some(Health { interval: Span::millis(10), failures: 2, ..health });
+    let mut health = Health::of(Ready::Http("/health".into()));
+    (health.interval, health.failures) = (Span::millis(10), 2);
+    spec.health = Some(health);
     let first = serving(&spec);
     gone(&program(&first));
     assert!(happened("Unhealthy: its health check failed 2 times in a row"), "{:?}", events());

@@ -12,7 +12,7 @@ use tenure_core::spec::{StopPolicy, scope};
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};
-use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
+use tenure_sys::process::{ExitStatus, ProcessHandle};
 use tenure_worker::host::program::{self, Program, ProgramError, ProgramPlan, ShimReport, Slot, Started};
 use tenure_worker::host::shim::ShimEvent;
 
@@ -39,6 +39,8 @@ fn state() -> StateDir {
 fn plan(state: &StateDir, script: &str, grace: Duration) -> ProgramPlan {
     let cookie = scope::program_cookie(&state.id(), 1);
     let variables = [("PATH", "/usr/bin:/bin"), (scope::COOKIE_VARIABLE, &cookie)];
+    let mut stop = StopPolicy::default();
+    stop.grace = Span::millis(u64::try_from(grace.as_millis()).expect("short"));
     ProgramPlan {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
         cwd: "/".into(),
@@ -46,10 +48,7 @@ fn plan(state: &StateDir, script: &str, grace: Duration) -> ProgramPlan {
         cookie: cookie.clone(),
         umask: 0o077,
         nofile: 64,
-        stop: StopPolicy {
-            signal: Signal::Term,
-            grace: Span::millis(u64::try_from(grace.as_millis()).expect("short")),
-        },
+        stop,
         ready_pipe: false,
     }
 }

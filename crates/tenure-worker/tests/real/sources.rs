@@ -6,6 +6,7 @@ use std::{fs, thread};
 use tenure_core::deadline::{Deadline, Stage};
 use tenure_core::launch::version::{self, VersionCommand};
 use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Kind, Ready, Spec, build};
 use tenure_core::store::paths::file;
 use tenure_core::{Ensured, How, Request, Version};
@@ -114,7 +115,7 @@ fn an_embedded_worker_watches_its_build_too() {
 fn a_program_that_is_started_again_stands_for_the_files_of_its_new_start() {
     let place = project(3);
     let mut spec = hosted(place.path());
-    spec.restart.backoff.0 = tenure_core::spec::amount::Span::millis(1);
+    spec.restart.backoff = tenure_core::spec::Backoff::new(Span::millis(1), Span::secs(30));
     let first = serving(&spec);
     fs::write(place.path().join("dist/1/1.js"), "2").expect("room");
     let program = first.program.clone().and_then(|program| program.identity).expect("it runs");

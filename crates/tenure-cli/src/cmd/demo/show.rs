@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::{Listen, ListenMode, Ready};
+use tenure_core::spec::{Listen, Ready};
 use tenure_core::{Scope, Spec, Version};
 
 use crate::answer::AnswerState;
@@ -54,7 +54,7 @@ impl<'call> Show<'call> {
         let mut spec = self.stage.spec(&[&[version.to_string().as_str()], more].concat());
         spec.version = Version::new(version, 0, 0);
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
-        spec.listen = vec![Listen { name: "http".to_owned(), tcp, mode: ListenMode::Inherit, to: None }];
+        spec.listen = vec![Listen::inherit("http", tcp)];
         spec.bake = Some(PROBATION);
         spec.ready = Some(Ready::Http("/".to_owned()));
         spec

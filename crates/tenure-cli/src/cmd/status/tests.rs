@@ -24,7 +24,7 @@ fn hello() -> Hello {
 }
 
 fn check(name: &str, ok: bool, detail: &str) -> Check {
-    Check { name: name.into(), ok, detail: detail.into() }
+    Check::new(name, ok, detail)
 }
 
 /// A worker whose app is so, for that reason.
@@ -48,7 +48,7 @@ fn silent(booting: bool, who: &str) -> Standing {
 }
 
 fn now() -> Moment {
-    Moment { boot: "b".into(), ms: 100_000 }
+    Moment::of("b", 100_000)
 }
 
 fn seen(name: &str, standing: Standing) -> SeenScope {
@@ -73,7 +73,7 @@ fn marked(name: &str, standing: Standing) -> SeenScope {
         spec.version = Version::new(13, minor, 0);
         record.offer(&spec, &now());
     }
-    let then = Moment { ms: 90_000, ..now() };
+    let then = Moment::of("b", 90_000);
     record.failed(&spec, "program ended with exit status 3 before it was ready", &then);
     record.failed(&spec, "program ended with exit status 3 before it was ready", &then);
     record.hold = Some(Version::new(13, 6, 0));
@@ -83,8 +83,8 @@ fn marked(name: &str, standing: Standing) -> SeenScope {
 /// A scope that a person stopped for good.
 fn held(name: &str) -> SeenScope {
     let mut held = marked(name, Standing::Down);
-    let by = Asker { pid: 7, command: "/usr/bin/tenure stop memory --hold".into(), version: None };
-    held.record.as_mut().expect("marked").down = Some(Down { by, at: Moment { ms: 90_000, ..now() } });
+    let by = Asker::of(7, "/usr/bin/tenure stop memory --hold");
+    held.record.as_mut().expect("marked").down = Some(Down { by, at: Moment::of("b", 90_000) });
     held
 }
 
@@ -108,7 +108,7 @@ fn doubtful() -> Vec<Offered> {
 /// One in each state.
 fn every_state() -> Vec<SeenScope> {
     let several = |hello: &mut Hello| {
-        hello.endpoints.push(Endpoint { name: "admin".into(), tcp: "127.0.0.1:4313".parse().expect("good") });
+        hello.endpoints.push(Endpoint::new("admin", "127.0.0.1:4313".parse().expect("good")));
         hello.uptime_ms = 7_500_000;
     };
     let other = |hello: &mut Hello| {
@@ -117,7 +117,7 @@ fn every_state() -> Vec<SeenScope> {
     };
     let probation = |hello: &mut Hello| {
         let before = Version::new(13, 4, 0);
-        hello.probation = Some(Probation { left_ms: 7_000, for_ms: Some(3_000), before });
+        hello.probation = Some(Probation::of(before, 7_000, Some(3_000)));
     };
     let unversioned = |hello: &mut Hello| hello.version = Version::new(0, 0, 0);
     let unread = Some("read desired.json: it is damaged at line 3".to_owned());
@@ -210,7 +210,7 @@ fn a_document_has_what_the_lines_have() {
     let standing = with(|hello| {
         hello.app.version = Some(Version::new(13, 5, 9));
         let before = Version::new(13, 4, 0);
-        hello.probation = Some(Probation { left_ms: 7_000, for_ms: Some(3_000), before });
+        hello.probation = Some(Probation::of(before, 7_000, Some(3_000)));
     });
     let seen = SeenScope { standing: Ok(standing), offered: doubtful(), ..held("memory") };
     let document = One { schema_version: SCHEMA, row: seen.row(), details: seen.hello().map(Details::of) };

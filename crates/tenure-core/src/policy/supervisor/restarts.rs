@@ -43,7 +43,7 @@ impl History {
         if !wanted(policy.on, cause) {
             return Ruling::Unwanted;
         }
-        let quiet = policy.window.duration().saturating_add(policy.backoff.1.duration());
+        let quiet = policy.window.duration().saturating_add(policy.backoff.longest().duration());
         if self.recent.last().is_none_or(|last| now.saturating_sub(*last) >= quiet) {
             self.streak = 0;
         }
@@ -71,7 +71,7 @@ fn wanted(on: RestartOn, cause: RestartCause) -> bool {
 
 fn wait(policy: &RestartPolicy, streak: u32) -> Duration {
     let factor = 2_u32.checked_pow(streak).unwrap_or(u32::MAX);
-    policy.backoff.0.duration().saturating_mul(factor).min(policy.backoff.1.duration())
+    policy.backoff.first().duration().saturating_mul(factor).min(policy.backoff.longest().duration())
 }
 
 #[cfg(test)]
@@ -81,7 +81,7 @@ mod tests {
     use crate::spec::amount::Span;
 
     fn policy(on: RestartOn, limit: u32) -> RestartPolicy {
-        let backoff = Backoff(Span::millis(250), Span::secs(2));
+        let backoff = Backoff::new(Span::millis(250), Span::secs(2));
         RestartPolicy { on, backoff, limit, window: Span::secs(60) }
     }
 

@@ -62,10 +62,10 @@ pub struct Abort {
     /// Somebody asked the worker to end: the incumbent ends too, and does not go on serving.
     pub ends: bool,
     /// Somebody asked for the worker before: the incumbent goes on, and the successor has not failed.
-    #[serde(default, skip_serializing_if = "super::is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back: bool,
     /// The version is not to blame: descriptors, memory or room were missing, or the incumbent was not heard. It is not put
     /// on record as one that failed.
-    #[serde(default, skip_serializing_if = "super::is_false")]
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blameless: bool,
 }

@@ -11,6 +11,7 @@ use crate::spec::amount::{Size, Span};
 /// What stands behind a worker's name.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Kind {
     /// A command that the host keeps.
     #[default]
@@ -21,6 +22,7 @@ pub enum Kind {
 
 /// A listening socket of the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Listen {
     /// Name under which the socket is found in `LISTEN_FDNAMES` and in endpoints.
     pub name: String,
@@ -34,8 +36,26 @@ pub struct Listen {
     pub to: Option<Upstream>,
 }
 
+impl Listen {
+    /// A socket that `tenure` binds and the program gets.
+    pub fn inherit(name: impl Into<String>, tcp: SocketAddr) -> Self {
+        Self { name: name.into(), tcp, mode: ListenMode::Inherit, to: None }
+    }
+
+    /// A socket that the program binds itself.
+    pub fn self_bound(name: impl Into<String>, tcp: SocketAddr) -> Self {
+        Self { mode: ListenMode::SelfBound, ..Self::inherit(name, tcp) }
+    }
+
+    /// A socket that `tenure` keeps; what comes in is relayed to where the program listens.
+    pub fn proxy(name: impl Into<String>, tcp: SocketAddr, to: Upstream) -> Self {
+        Self { mode: ListenMode::Proxy, to: Some(to), ..Self::inherit(name, tcp) }
+    }
+}
+
 /// Who binds a listening socket.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum ListenMode {
     /// `tenure` binds it and the program gets it: `LISTEN_FDS`, from descriptor 3.
     #[default]
@@ -53,11 +73,32 @@ pub enum ListenMode {
 /// tells the program in that variable.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
+#[non_exhaustive]
 pub enum Upstream {
     /// The program binds this address by itself.
     Address(SocketAddr),
     /// The program binds, on 127.0.0.1, the port that this variable names.
     Port(String),
+}
+
+impl Upstream {
+    /// The address that the program binds by itself; `None` where the host chooses the port.
+    #[must_use]
+    pub fn address(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Address(address) => Some(*address),
+            Self::Port(_) => None,
+        }
+    }
+
+    /// The variable in which the program is told its port; `None` where it binds an address of its own.
+    #[must_use]
+    pub fn variable(&self) -> Option<&str> {
+        match self {
+            Self::Address(_) => None,
+            Self::Port(variable) => Some(variable),
+        }
+    }
 }
 
 impl fmt::Display for Upstream {
@@ -98,6 +139,7 @@ impl TryFrom<String> for Upstream {
 /// How readiness or health is told.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum Ready {
     /// The program runs.
     Up,
@@ -117,6 +159,7 @@ pub enum Ready {
 
 /// A check that is repeated while the program runs. Defaults: every 10 s, 2 s each, 3 failures in a row.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Health {
     /// What is asked: `http`, `tcp` or `exec`.
     #[serde(flatten)]
@@ -155,6 +198,7 @@ impl Health {
 /// A polite stop: this signal, then up to `grace`, then SIGKILL. Default: TERM, 5 s.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct StopPolicy {
     /// The signal that asks the program to end.
     pub signal: Signal,
@@ -208,6 +252,7 @@ impl TryFrom<String> for Umask {
 /// Which ends of the program are followed by a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum RestartOn {
     /// A failed exit status, a signal, or failed health checks.
     #[default]
@@ -218,13 +263,34 @@ pub enum RestartOn {
     Never,
 }
 
-/// First and longest wait before a restart; it doubles in between.
+/// First and longest wait before a restart; it doubles in between. A first wait above the longest counts as the longest.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Backoff(pub Span, pub Span);
+pub struct Backoff(Span, Span);
+
+impl Backoff {
+    /// Waits from `first` to `longest`.
+    #[must_use]
+    pub const fn new(first: Span, longest: Span) -> Self {
+        Self(first, longest)
+    }
+
+    /// The wait before the first restart.
+    #[must_use]
+    pub const fn first(&self) -> Span {
+        self.0
+    }
+
+    /// The wait that is doubled no further.
+    #[must_use]
+    pub const fn longest(&self) -> Span {
+        self.1
+    }
+}
 
 /// Restarts of the program within one generation. Default: on failure, 250 ms to 30 s, at most 5 in a minute.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct RestartPolicy {
     /// Which ends count.
     pub on: RestartOn,
@@ -240,7 +306,7 @@ impl Default for RestartPolicy {
     fn default() -> Self {
         Self {
             on: RestartOn::Failure,
-            backoff: Backoff(Span::millis(250), Span::secs(30)),
+            backoff: Backoff::new(Span::millis(250), Span::secs(30)),
             limit: 5,
             window: Span::secs(60),
         }
@@ -250,6 +316,7 @@ impl Default for RestartPolicy {
 /// Bounds of the program's log. Default: 10 MB a file, 3 old files.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
+#[non_exhaustive]
 pub struct Logs {
     /// Size at which a file is rotated.
     pub size: Size,

@@ -165,11 +165,11 @@ fn of_answers() -> Vec<Case> {
         ("app-failed", healthy, |facts| says(facts).app.state = AppState::BackOff),
         ("app-degraded", healthy, |facts| {
             says(facts).app.state = AppState::Degraded;
-            says(facts).app.checks = vec![Check { name: "db".into(), ok: false, detail: "refused".into() }];
+            says(facts).app.checks = vec![Check::new("db", false, "refused")];
         }),
         ("app-degraded", healthy, |facts| {
             says(facts).app.state = AppState::Degraded;
-            says(facts).app.checks = vec![Check { name: "ledger".into(), ok: false, detail: "full".into() }];
+            says(facts).app.checks = vec![Check::new("ledger", false, "full")];
         }),
         ("app-stalled", healthy, |facts| says(facts).app.stalled_for_ms = Some(9_000)),
         ("app-booting", healthy, |facts| says(facts).app.state = AppState::Booting),
@@ -235,8 +235,7 @@ fn of_versions() -> Vec<Case> {
             wants(facts).undescribed.push((version(1), "/srv/shop/tenure.toml".into()));
         }),
         ("on-probation", healthy, |facts| {
-            let probation = Probation { left_ms: 7_000, for_ms: Some(3_000), before: version(0) };
-            says(facts).probation = Some(probation);
+            says(facts).probation = Some(Probation::of(version(0), 7_000, Some(3_000)));
             wants(facts).record.offer(&spec(0), &now());
         }),
         ("nothing-to-start", down, |facts| wants(facts).gone.push((version(1), "no program".into()))),
@@ -294,16 +293,10 @@ fn ends(facts: &mut Facts) -> &mut Vec<End> {
 }
 
 fn end(generation: u64, how: EndKind) -> End {
-    End {
-        at: now(),
-        at_ms: 0,
-        generation,
-        version: None,
-        spec: None,
-        pid: None,
-        how,
-        why: "program ended with exit status 1".into(),
-        served_ms: Some(1000),
-        last_words: vec!["no such table".into()],
-    }
+    let mut end = End::now(generation, &spec(1), how, "program ended with exit status 1".into());
+    end.at = now();
+    (end.at_ms, end.version, end.spec) = (0, None, None);
+    end.served_ms = Some(1000);
+    end.last_words = vec!["no such table".into()];
+    end
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, PROTOCOL, Role};
+use tenure_core::protocol::wire::{AppState, Endpoint, Hello, Role};
 use tenure_core::record::desired::Desired;
 use tenure_core::record::directory_id::{self, DirectoryId, DirectoryOrigin};
 use tenure_core::record::ledger::{HostRecord, Ledger};
@@ -28,7 +28,7 @@ use crate::facts::{
 pub(super) const LATER: u64 = 1_000_000;
 
 pub(super) fn now() -> Moment {
-    Moment { boot: "b".into(), ms: LATER }
+    Moment::of("b", LATER)
 }
 
 pub(super) fn scope() -> Scope {
@@ -107,29 +107,14 @@ pub(super) fn machine() -> MachineFacts {
 }
 
 pub(super) fn hello() -> Hello {
-    Hello {
-        scope: "web:id".into(),
-        directory: None,
-        generation: 3,
-        role: Role::Active,
-        version: version(1),
-        build: "0.1.0".into(),
-        protocol: PROTOCOL,
-        identity: who(42),
-        instance: "i".into(),
-        worker_path: "/usr/bin/tenure".into(),
-        uptime_ms: 5,
-        started_by: Asker::default(),
-        endpoints: vec![Endpoint { name: "http".into(), tcp: address() }],
-        app: App { state: AppState::Ready, ..App::default() },
-        draining: false,
-        spec: spec(1).summary(),
-        program: None,
-        content: None,
-        source_changed: false,
-        hands_over: false,
-        probation: None,
-    }
+    let mut hello = Hello::booting("web:id".into(), 3, &spec(1), who(42));
+    hello.role = Role::Active;
+    hello.build = "0.1.0".into();
+    hello.worker_path = "/usr/bin/tenure".into();
+    hello.uptime_ms = 5;
+    hello.endpoints = vec![Endpoint::new("http", address())];
+    hello.app.state = AppState::Ready;
+    hello
 }
 
 pub(super) fn address() -> std::net::SocketAddr {
@@ -249,7 +234,7 @@ pub(super) fn held(run: RunState, since: u64) -> GateHolder {
     let by = Signature {
         identity: who(7),
         command: "tenure ensure web".into(),
-        since: Moment { boot: "b".into(), ms: since },
+        since: Moment::of("b", since),
         upgrade: None,
     };
     GateHolder::Signed { by, run: Some(run) }

@@ -27,7 +27,6 @@ use tenure_sys::poll;
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
-use crate::end_row::end_row;
 use crate::handoff::call::call;
 use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
@@ -213,7 +212,9 @@ impl IncumbentSide<'_> {
     fn end(&self) -> End {
         let spec = &self.context.ownership.handshake.spec;
         let why = format!("version {}: {}", self.asked.version, self.why);
-        End { pid: Some(std::process::id()), ..end_row(spec, 0, EndKind::RollbackFailed, why) }
+        let mut end = End::now(0, spec, EndKind::RollbackFailed, why);
+        end.pid = Some(std::process::id());
+        end
     }
 }
 

@@ -5,7 +5,7 @@ use std::os::unix::net::UnixListener;
 
 use tenure_core::deadline::Moment;
 use tenure_core::launch::handshake::Handshake;
-use tenure_core::protocol::wire::{App, Endpoint, Hello, PROTOCOL, Role};
+use tenure_core::protocol::wire::{Endpoint, Hello, Role};
 use tenure_core::spec::Kind;
 use tenure_core::store::records::RecordError;
 use tenure_sys::identity::Identity;
@@ -20,38 +20,20 @@ use crate::status::Limits;
 /// The account with which a worker begins.
 pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
     let handshake = &ownership.handshake;
-    Ok(Hello {
-        scope: ownership.state.by_path(),
-        directory: ownership.state.own_id(),
-        generation: handshake.generation,
-        role: Role::Booting,
-        version: handshake.spec.version.clone(),
-        build: env!("CARGO_PKG_VERSION").to_owned(),
-        protocol: PROTOCOL,
-        identity: Identity::current()?,
-        instance: random::hex(16)?,
-        worker_path: context::own_path(),
-        uptime_ms: 0,
-        started_by: handshake.started_by.clone(),
-        endpoints: Vec::new(),
-        app: App::default(),
-        draining: false,
-        spec: handshake.spec.summary(),
-        program: None,
-        content: None,
-        source_changed: false,
-        hands_over: false,
-        probation: None,
-    })
+    let (scope, spec) = (ownership.state.by_path(), &handshake.spec);
+    let mut hello = Hello::booting(scope, handshake.generation, spec, Identity::current()?);
+    hello.directory = ownership.state.own_id();
+    hello.instance = random::hex(16)?;
+    hello.worker_path = context::own_path();
+    hello.started_by = handshake.started_by.clone();
+    Ok(hello)
 }
 
 /// What bounds its boot, and a runtime that stands still.
 pub(super) fn budgets(handshake: &Handshake) -> Limits {
-    let stall = match handshake.spec.kind {
-        Kind::Embedded => Some(handshake.spec.stall_timeout.duration()),
-        // The host has no runtime that could stall; its program has its health check.
-        Kind::Program => None,
-    };
+    // The host has no runtime that could stall; its program has its health check.
+    let is_embedded = handshake.spec.kind == Kind::Embedded;
+    let stall = is_embedded.then_some(handshake.spec.stall_timeout.duration());
     Limits { boot: handshake.booting_until.ahead_of(&Moment::now()), stall }
 }
 

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use tenure_core::deadline::{Moment, millis, monotonic, wall_millis};
+use tenure_core::deadline::{millis, monotonic};
 use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::ends::{End, EndKind};
 use tenure_core::store::logs::{self, Mark};
@@ -26,17 +26,15 @@ impl Service {
         let since = self.0?;
         let done = event == LifecycleEvent::Drained;
         let spec = &ownership.handshake.spec;
-        Some(End {
-            at: Moment::now(),
-            at_ms: wall_millis(),
-            generation: ownership.generation(),
-            version: Some(spec.version.clone()),
-            spec: Some(spec.digest()),
-            pid: Some(std::process::id()),
-            how: if done { EndKind::Done } else { EndKind::GaveUp },
-            why: if done { "it said that it had ended".to_owned() } else { message.to_owned() },
-            served_ms: Some(millis(monotonic().saturating_sub(since))),
-            last_words: logs::tail_since(&ownership.state, Mark::default()),
-        })
+        let (how, why) = if done {
+            (EndKind::Done, "it said that it had ended".to_owned())
+        } else {
+            (EndKind::GaveUp, message.to_owned())
+        };
+        let mut end = End::now(ownership.generation(), spec, how, why);
+        end.pid = Some(std::process::id());
+        end.served_ms = Some(millis(monotonic().saturating_sub(since)));
+        end.last_words = logs::tail_since(&ownership.state, Mark::default());
+        Some(end)
     }
 }

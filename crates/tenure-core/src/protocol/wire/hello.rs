@@ -1,0 +1,291 @@
+//! What a worker says of itself: the answer to HELLO, and the values in it. Data only.
+//!
+//! A field that came later is left out where it says nothing, so that older readers see what they know.
+
+use std::net::SocketAddr;
+
+use semver::Version;
+use serde::{Deserialize, Serialize};
+use tenure_sys::identity::Identity;
+
+use crate::protocol::ends::End;
+use crate::spec::{Spec, Summary};
+
+/// The protocol versions that this build speaks.
+pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 1 };
+
+/// A worker's own account of itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Hello {
+    /// The scope and the path of its state directory: [`crate::spec::scope::Scope::id`]. Where it agrees, this is OUR worker.
+    pub scope: String,
+    /// The scope and the id of its state directory itself ([`crate::record::directory_id`]), where the directory has one: a directory
+    /// that is reached by another path is still the same.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<String>,
+    /// Fencing token of this activation.
+    pub generation: u64,
+    /// Place in the lineage.
+    pub role: Role,
+    /// The version that it was started as.
+    pub version: Version,
+    /// Version of the `tenure` code that answers.
+    pub build: String,
+    /// Protocol versions spoken.
+    pub protocol: ProtocolRange,
+    /// The worker process.
+    pub identity: Identity,
+    /// Random for each activation.
+    pub instance: String,
+    /// Path of the worker's executable.
+    pub worker_path: String,
+    /// Milliseconds since the worker process started.
+    pub uptime_ms: u64,
+    /// Who started it.
+    pub started_by: Asker,
+    /// Where it serves.
+    pub endpoints: Vec<Endpoint>,
+    /// State of the app.
+    pub app: App,
+    /// It has announced its end.
+    pub draining: bool,
+    /// What it was started from.
+    pub spec: Summary,
+    /// The wrapped program, where there is one.
+    pub program: Option<ProgramStatus>,
+    /// Digest of the build that it runs ([`crate::spec::Spec::build`]), where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content: Option<String>,
+    /// The files of its build have changed since it was started, or may have: whoever would act on it reads them again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub source_changed: bool,
+    /// It answers PREPARE: a successor can take its place while it serves.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub hands_over: bool,
+    /// It serves on probation: until that is over, the worker before it can take the scope back, and nobody takes over.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation: Option<Probation>,
+}
+
+impl Hello {
+    /// The account of a worker of `spec` that begins to boot. Fields that are not named here are empty.
+    #[must_use]
+    pub fn booting(scope: String, generation: u64, spec: &Spec, identity: Identity) -> Self {
+        Self {
+            scope,
+            directory: None,
+            generation,
+            role: Role::Booting,
+            version: spec.version.clone(),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            protocol: PROTOCOL,
+            identity,
+            instance: String::new(),
+            worker_path: String::new(),
+            uptime_ms: 0,
+            started_by: Asker::default(),
+            endpoints: Vec::new(),
+            app: App::default(),
+            draining: false,
+            spec: spec.summary(),
+            program: None,
+            content: None,
+            source_changed: false,
+            hands_over: false,
+            probation: None,
+        }
+    }
+
+    /// The version that counts: what the app says of itself, else what it was started as.
+    #[must_use]
+    pub fn stands_as(&self) -> &Version {
+        self.app.version.as_ref().unwrap_or(&self.version)
+    }
+
+    /// Whether it has announced its end, or made room for a successor: whoever wants a worker looks again.
+    #[must_use]
+    pub fn is_leaving(&self) -> bool {
+        self.draining || matches!(self.role, Role::Draining | Role::Committed)
+    }
+}
+
+/// The probation of a worker that took another one's place.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Probation {
+    /// Milliseconds that are left of it. At 0 the word of the worker before it is still awaited.
+    pub left_ms: u64,
+    /// Milliseconds since it began; left out by a worker of an older build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub for_ms: Option<u64>,
+    /// The version that serves again if this worker fails, or is sent back.
+    pub before: Version,
+}
+
+impl Probation {
+    /// A probation after the version `before`, with the milliseconds that are left of it and those since it began.
+    #[must_use]
+    pub fn of(before: Version, left_ms: u64, for_ms: Option<u64>) -> Self {
+        Self { left_ms, for_ms, before }
+    }
+}
+
+/// Place of a worker in its lineage.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Role {
+    /// Started, not yet serving.
+    Booting,
+    /// Started beside a worker that serves, to take its place.
+    Standby,
+    /// Serves.
+    Active,
+    /// Has made room for a successor, and goes on if that fails.
+    Committed,
+    /// Has announced its end and no longer accepts.
+    Draining,
+}
+
+/// State of the app behind a worker.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct App {
+    /// Up is not ready.
+    pub state: AppState,
+    /// Why it is in this state, where that is not plain.
+    pub reason: Option<String>,
+    /// Milliseconds since an embedded app's runtime last answered, once that is longer than it should be.
+    pub stalled_for_ms: Option<u64>,
+    /// Named checks and their last results.
+    pub checks: Vec<Check>,
+    /// The version that the app says it is, where it says one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<Version>,
+}
+
+/// Whether the app serves.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum AppState {
+    /// Not ready yet.
+    #[default]
+    Booting,
+    /// Serves.
+    Ready,
+    /// Serves, but a check fails.
+    Degraded,
+    /// Its program ended; the host will start it again.
+    BackOff,
+    /// It will not serve again by itself.
+    Failed,
+}
+
+impl AppState {
+    /// Whether it will not change by itself soon: anything but booting or backing off.
+    #[must_use]
+    pub fn is_settled(self) -> bool {
+        match self {
+            Self::Ready | Self::Degraded | Self::Failed => true,
+            Self::Booting | Self::BackOff => false,
+        }
+    }
+
+    /// Whether the app serves, perhaps with a check that fails.
+    #[must_use]
+    pub fn serves(self) -> bool {
+        matches!(self, Self::Ready | Self::Degraded)
+    }
+}
+
+/// A named check.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Check {
+    /// What is checked.
+    pub name: String,
+    /// Whether it passed the last time.
+    pub ok: bool,
+    /// What it said.
+    pub detail: String,
+}
+
+impl Check {
+    /// The check `name`, whether it passed, and what it said.
+    pub fn new(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Self {
+        Self { name: name.into(), ok, detail: detail.into() }
+    }
+}
+
+/// An address that serves.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct Endpoint {
+    /// The listener's name in the spec.
+    pub name: String,
+    /// Its address, port resolved.
+    pub tcp: SocketAddr,
+}
+
+impl Endpoint {
+    /// The listener `name`, which serves on `tcp`.
+    pub fn new(name: impl Into<String>, tcp: SocketAddr) -> Self {
+        Self { name: name.into(), tcp }
+    }
+}
+
+/// The program under a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProgramStatus {
+    /// The program process, while it runs.
+    pub identity: Option<Identity>,
+    /// Starts within this generation.
+    pub starts: u32,
+    /// How it last ended, where it has.
+    pub last_exit: Option<String>,
+    /// The last end within this generation after which it was started again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_end: Option<Box<End>>,
+}
+
+/// Who asked for something: for events, never for a decision.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+#[non_exhaustive]
+pub struct Asker {
+    /// Process id at the time.
+    pub pid: u32,
+    /// Its command line, shortened.
+    pub command: String,
+    /// The version that it offers, where it offers one.
+    pub version: Option<Version>,
+}
+
+impl Asker {
+    /// The process `pid` with its command line, which offers no version.
+    pub fn of(pid: u32, command: impl Into<String>) -> Self {
+        Self { pid, command: command.into(), version: None }
+    }
+}
+
+/// A closed range of protocol versions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[non_exhaustive]
+pub struct ProtocolRange {
+    /// Oldest version spoken.
+    pub min: u32,
+    /// Newest version spoken.
+    pub max: u32,
+}
+
+impl ProtocolRange {
+    /// Whether both sides have a version in common.
+    #[must_use]
+    pub fn overlaps(self, other: Self) -> bool {
+        self.min <= other.max && other.min <= self.max
+    }
+}
