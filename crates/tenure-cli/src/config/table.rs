@@ -54,7 +54,7 @@ pub(crate) static WORKER: &[Key] = &[
         "key",
         NAME,
         Told("the digest of the project's directory, where `scope` is `\"project\"`"),
-        "tells several workers of one name apart",
+        "distinguishes workers of one name",
     ),
     key(
         "first_answer",
@@ -90,7 +90,7 @@ pub(crate) static WORKER: &[Key] = &[
         "version",
         Version(SEMVER, VERSION),
         Value("\"0.0.0\""),
-        "semantic version, or `{ command, inputs }`: a command that tells it; what is higher replaces what is lower",
+        "semantic version, or `{ command, inputs }`: a command that prints it; a higher version replaces a lower one",
     ),
     key(
         "build",
@@ -99,25 +99,30 @@ pub(crate) static WORKER: &[Key] = &[
         "globs, from `cwd`, of the files that are the build; when their content changes, the worker is replaced. Only with `scope = \"project\"`",
     ),
     key("listen", Tables(LISTEN), Value("[]"), "listening sockets"),
-    key("ready", Check(READY), Told("below"), "how readiness is told"),
+    key("ready", Check(READY), Told("below"), "how `tenure` learns that the program is ready"),
     key(
         "health",
         Repeated(HEALTH_CHECKS, HEALTH),
         Told("none"),
         "a check that repeats while the program runs",
     ),
-    key("start_timeout", DURATION, Value("\"30s\""), "from start to ready; nothing else ends a boot"),
+    key(
+        "start_timeout",
+        DURATION,
+        Value("\"30s\""),
+        "longest time from start to ready; nothing else ends a boot",
+    ),
     key(
         "drain_timeout",
         DURATION,
         Value("\"10s\""),
-        "from the announced end to the end, of an embedded worker",
+        "longest drain: of an embedded worker before it ends, of a program's proxied connections before its signal",
     ),
     key(
         "stall_timeout",
         DURATION,
         Value("\"30s\""),
-        "an embedded app that beats and then stops for this long is ended",
+        "an embedded app that has sent beats and stops for this long is ended",
     ),
     key(
         "stop",
@@ -130,7 +135,7 @@ pub(crate) static WORKER: &[Key] = &[
         "preflight",
         Texts(0),
         Value("[]"),
-        "a command, run in `cwd`, that must end with 0 before a new program takes the place of one that serves",
+        "a command, run in `cwd`, that must exit with 0 before a new program takes the place of one that serves",
     ),
     key(
         "overlap",
@@ -142,14 +147,14 @@ pub(crate) static WORKER: &[Key] = &[
         "bake",
         DURATION,
         Told("`\"3s\"` for another version or build, `\"0s\"` for a restart"),
-        "probation of a new worker: if it fails meanwhile, the old one goes on; at most 10 min. Where it is said, it counts for a restart as well",
+        "probation of a new worker: if it fails meanwhile, the old one goes on; at most 10 min. If it is set, it counts for a restart as well",
     ),
     key("env", Table(ENV), Told("below"), "which variables pass"),
     key(
         "umask",
         Pattern("^0?[0-7]{3}$"),
         Told("the system's: `UMASK` in `/etc/login.defs`, else `\"022\"`"),
-        "which permissions new files of the program, and of its checks, do not get, in octal digits",
+        "permissions that new files of the program and of its checks do not get, in octal digits",
     ),
     key(
         "logs",
@@ -175,7 +180,7 @@ const VERSION: &[Key] = &[
         "inputs",
         Texts(0),
         Value("[]"),
-        "files, from `cwd`, that the output depends on; while neither they nor the program change, it is not run again",
+        "files, from `cwd`, that the output depends on; the command is not run again while neither they nor its program change",
     ),
 ];
 
@@ -197,7 +202,7 @@ const LISTEN: &[Key] = &[
         "to",
         UPSTREAM,
         NONE,
-        "with `mode = \"proxy\"`: where the program listens, as an address or as `env:NAME`, a port of 127.0.0.1 that `tenure` chooses and tells in that variable",
+        "with `mode = \"proxy\"`: where the program listens, as an address or as `env:NAME`, a port of 127.0.0.1 that `tenure` chooses and passes in that variable",
     ),
 ];
 
@@ -241,7 +246,7 @@ const HEALTH: &[Key] = &[
         "failures",
         Number(1),
         Value("3"),
-        "so many failures in a row restart the program by policy; before that it is degraded",
+        "failures in a row after which the program is restarted by policy; with fewer it is degraded",
     ),
 ];
 
