@@ -21,7 +21,7 @@ pub struct Questions {
     pub cookies: bool,
     /// Who has a socket with one of these inodes open.
     pub sockets: Vec<u64>,
-    /// Who has a locked file open; as device and inode.
+    /// Who has one of these files open by a description that holds a lock; as device and inode.
     pub locks: Vec<(u64, u64)>,
 }
 

@@ -208,7 +208,7 @@ impl Dir {
         }
         let made = missing.into_iter().rev().try_for_each(|part| make(CWD, part));
         match made.map_err(|errno| DirError::new(&path, errno)).and_then(|()| Self::open_private(&path)) {
-            // For a dangling link mkdir(2) says EEXIST and open(2) ENOENT.
+            // A dangling link above the last part is EEXIST for mkdir(2), and ENOENT for whatever opens below it.
             Err(DirError::Absent { path }) => {
                 Err(Blocker::of(&path).map_or(DirError::Absent { path }, DirError::NotDirectory))
             }

@@ -26,7 +26,7 @@ use crate::linux::spawn::{self, Launch, Stream};
 /// Where `getent` is looked for; a search path of a session would be a way to have another program run.
 const GETENT: [&str; 3] = ["/usr/bin/getent", "/bin/getent", "/run/current-system/sw/bin/getent"];
 
-/// A directory server that is down must not hold up every launcher: after this time the lookup is an error.
+/// A directory server that is down must not hold up every launcher: after this time the look-up fails.
 const GETENT_LIMIT: Duration = Duration::from_secs(5);
 
 /// Longest list of users that is read: a hundred thousand users take less.

@@ -37,9 +37,6 @@ const INODE: usize = HEADER + 68;
 /// The kernel fills no more than this at once (`netlink_recvmsg`).
 const LARGEST: usize = 32 * 1024;
 
-/// `INET_DIAG_NOCOOKIE` of `linux/inet_diag.h`.
-const NO_COOKIE: [u8; 4] = [0xff; 4];
-
 /// All states of a connection. A closed end in `TIME_WAIT` has no user any more and tells 0.
 const ALL: u32 = 0xffff_ffff;
 
@@ -131,7 +128,7 @@ impl SockDiag {
 
 /// `struct nlmsghdr` and `struct inet_diag_req_v2`: addresses and ports in the order of the network, the rest in the
 /// machine's.
-fn question(sides: [SocketAddr; 2], flags: u16, states: u32, number: u32) -> [u8; QUESTION] {
+fn question(sides: [SocketAddr; 2], flags: u16, states: u32, number: u32) -> Vec<u8> {
     let [from, to] = sides;
     let mut bytes = Vec::with_capacity(QUESTION);
     let length = u32::try_from(QUESTION).unwrap_or(0);
@@ -154,15 +151,10 @@ fn question(sides: [SocketAddr; 2], flags: u16, states: u32, number: u32) -> [u8
             IpAddr::V6(ip) => bytes.extend(ip.octets()),
         }
     }
-    // Any interface, and no cookie.
+    // Any interface, and INET_DIAG_NOCOOKIE twice (linux/inet_diag.h).
     bytes.extend([0; 4]);
-    bytes.extend(NO_COOKIE);
-    bytes.extend(NO_COOKIE);
-    let mut question = [0; QUESTION];
-    for (place, byte) in question.iter_mut().zip(bytes) {
-        *place = byte;
-    }
-    question
+    bytes.extend([0xff; 8]);
+    bytes
 }
 
 /// The messages in what was read at once, each from its header on.

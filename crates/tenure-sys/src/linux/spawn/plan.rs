@@ -1,6 +1,6 @@
 //! Everything about a start that needs memory, prepared before the fork.
 
-use std::ffi::{CString, OsStr};
+use std::ffi::{CString, OsStr, OsString};
 use std::fs::OpenOptions;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 use std::os::unix::ffi::OsStrExt;
@@ -36,7 +36,7 @@ pub(super) struct SpawnPlan {
     pub(super) reset: Option<Vec<SoftLimit>>,
     /// One past the highest descriptor that may be open, for kernels without `close_range`.
     pub(super) highest: RawFd,
-    _strings: Vec<CString>,
+    _strings: [Vec<CString>; 2],
     _pid_entry: Vec<u8>,
     _null: Option<OwnedFd>,
 }
@@ -67,19 +67,13 @@ impl SpawnPlan {
 
     pub(super) fn prepare(launch: &Launch<'_>) -> io::Result<Self> {
         let program = c_string(launch.program.as_os_str())?;
-        let mut strings = vec![c_string(launch.arg0.unwrap_or(launch.program.as_os_str()))?];
-        for arg in launch.args {
-            strings.push(c_string(arg)?);
-        }
-        let arguments = strings.len();
-        for (key, value) in launch.env {
-            if launch.pid_env.is_none_or(|own| key != own) {
-                strings.push(entry(key, value)?);
-            }
-        }
-        let (argv, envp) = strings.split_at(arguments);
-        let mut argv: Vec<*const libc::c_char> = argv.iter().map(|text| text.as_ptr()).collect();
-        let mut envp: Vec<*const libc::c_char> = envp.iter().map(|text| text.as_ptr()).collect();
+        let arg0 = launch.arg0.unwrap_or(launch.program.as_os_str());
+        let args = launch.args.iter().map(OsString::as_os_str);
+        let args: Vec<CString> = [arg0].into_iter().chain(args).map(c_string).collect::<io::Result<_>>()?;
+        let env = launch.env.iter().filter(|(key, _)| launch.pid_env.is_none_or(|own| key != own));
+        let env: Vec<CString> = env.map(|(key, value)| entry(key, value)).collect::<io::Result<_>>()?;
+        let mut argv: Vec<*const libc::c_char> = args.iter().map(|text| text.as_ptr()).collect();
+        let mut envp: Vec<*const libc::c_char> = env.iter().map(|text| text.as_ptr()).collect();
         let mut pid_entry = launch.pid_env.map_or_else(Vec::new, pid_entry);
         let mut pid_digits = ptr::null_mut();
         if let Some(key) = launch.pid_env {
@@ -105,7 +99,7 @@ impl SpawnPlan {
             reset: None,
             // Closing a thousand million would take minutes; nobody opens that many.
             highest: RawFd::try_from(limit.current.unwrap_or(u64::MAX).min(1 << 20)).unwrap_or(RawFd::MAX),
-            _strings: strings,
+            _strings: [args, env],
             _pid_entry: pid_entry,
             _null: null,
         })
@@ -115,21 +109,15 @@ impl SpawnPlan {
 /// The descriptors in the order of their new numbers, and `/dev/null` if one of them is that.
 fn sources(launch: &Launch<'_>) -> io::Result<(Vec<RawFd>, Option<OwnedFd>)> {
     let streams = [launch.stdin, launch.stdout, launch.stderr];
-    let null = if streams.iter().any(|stream| matches!(stream, Stream::Null)) {
-        Some(OwnedFd::from(OpenOptions::new().read(true).write(true).open("/dev/null")?))
-    } else {
-        None
+    let needs_null = streams.iter().any(|stream| matches!(stream, Stream::Null));
+    let null = needs_null.then(|| OpenOptions::new().read(true).write(true).open("/dev/null")).transpose()?;
+    let source = |stream| match stream {
+        Stream::Null => null.as_ref().map_or(KEEP, AsRawFd::as_raw_fd),
+        Stream::Fd(fd) => fd.as_raw_fd(),
+        Stream::Inherit => KEEP,
     };
-    let mut sources = Vec::with_capacity(streams.len() + launch.fds.len());
-    for stream in streams {
-        sources.push(match stream {
-            Stream::Null => null.as_ref().map_or(KEEP, AsRawFd::as_raw_fd),
-            Stream::Fd(fd) => fd.as_raw_fd(),
-            Stream::Inherit => KEEP,
-        });
-    }
-    sources.extend(launch.fds.iter().map(AsRawFd::as_raw_fd));
-    Ok((sources, null))
+    let fds = launch.fds.iter().map(AsRawFd::as_raw_fd);
+    Ok((streams.into_iter().map(source).chain(fds).collect(), null.map(OwnedFd::from)))
 }
 
 fn number(resource: Resource) -> libc::c_long {
@@ -141,18 +129,10 @@ fn c_string(text: &OsStr) -> io::Result<CString> {
 }
 
 fn entry(key: &OsStr, value: &OsStr) -> io::Result<CString> {
-    let mut text = Vec::with_capacity(key.len() + value.len() + 1);
-    text.extend_from_slice(key.as_bytes());
-    text.push(b'=');
-    text.extend_from_slice(value.as_bytes());
-    Ok(CString::new(text)?)
+    Ok(CString::new([key.as_bytes(), b"=", value.as_bytes()].concat())?)
 }
 
 /// `KEY=` with room for the digits and the end mark.
 fn pid_entry(key: &str) -> Vec<u8> {
-    let mut text = Vec::with_capacity(key.len() + 1 + PID_DIGITS + 1);
-    text.extend_from_slice(key.as_bytes());
-    text.push(b'=');
-    text.resize(key.len() + 1 + PID_DIGITS + 1, 0);
-    text
+    [key.as_bytes(), b"=", &[0; PID_DIGITS + 1]].concat()
 }
