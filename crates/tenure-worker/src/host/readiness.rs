@@ -1,4 +1,4 @@
-//! How a host learns that its program serves, and asks how it is: a file for each kind, a row for each in [`open`].
+//! How a host learns that its program serves, and asks how it is: a file for each kind, a row for each in `open`.
 //!
 //! ```text
 //! up                    counts as ready after a moment
@@ -7,7 +7,7 @@
 //! notify  fd            the program tells, through what it was given
 //! ```
 //!
-//! A new kind is a file that implements [`ReadinessKind`], its variant of [`Ready`], and its row here.
+//! A new kind is a file that implements `ReadinessKind`, its variant of [`Ready`], and its row here.
 
 use std::io;
 

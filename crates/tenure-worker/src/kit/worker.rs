@@ -189,7 +189,7 @@ impl Worker {
             Status::new(hello, begin::budgets(&ownership.handshake)).map_err(broken("an eventfd"))?;
         let source = BuildWatcher::new().map_err(broken("an eventfd"))?;
         let context = Arc::new(HandoffContext::new(Arc::clone(&ownership), status.clone()));
-        let (beside, endpoints, listeners) = begin::settle(place, &context)?;
+        let (beside, endpoints, listeners) = begin::take_sockets(place, &context)?;
         let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
 
         let told = control::ControlAccount {

@@ -51,8 +51,9 @@ pub(super) fn record_self(
     })
 }
 
-/// What a worker begins with: all of it where it is alone, nothing where it stands by.
-pub(super) fn settle(
+/// Takes the sockets that a worker begins with, and keeps what a successor would need: all of them where it is alone, none
+/// where it stands by.
+pub(super) fn take_sockets(
     place: StartingPoint,
     context: &HandoffContext,
 ) -> Result<(Option<StandbyPhase>, Vec<Endpoint>, NamedListeners), AdoptError> {
