@@ -1,8 +1,9 @@
-//! Applying what is safe: under the gate and with the lease in hand, after one more look that the finding still stands.
+//! Applying what is safe, under the gate and with the lease in hand, after one more look that the finding still stands.
 //!
-//! Nothing healthy or unknown is ended, nothing is started, no record of a worker is deleted and no word of a person is
-//! released; an id that others may have written is replaced by another one. One fix needs no gate, the one that closes
-//! a directory to others: the gate stands inside and cannot be trusted before.
+//! - Nothing healthy or unknown is ended, and nothing is started.
+//! - No record of a worker is deleted, and no pin or stop of a person is released.
+//! - An id that others may have written is replaced by another one.
+//! - Only the fix that closes a directory to others needs no gate: the gate stands inside, and cannot be trusted before.
 
 use std::path::Path;
 use std::time::Duration;

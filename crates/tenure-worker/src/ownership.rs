@@ -27,7 +27,7 @@ use crate::ownership::control_listener::ControlListener;
 pub(crate) mod channel;
 pub(crate) mod control_listener;
 
-/// All that a worker's threads need to act for it.
+/// What the threads of a worker share to act for it.
 #[derive(Debug)]
 pub(crate) struct Ownership {
     pub(crate) state: StateDir,

@@ -36,7 +36,7 @@ pub(crate) struct DescriptorLink {
     fds: Vec<OwnedFd>,
 }
 
-/// Nothing more can be said or heard on a link.
+/// Nothing more can be sent or received on a link.
 #[derive(Debug, thiserror::Error)]
 pub enum LinkError {
     /// The other side has closed it, or has ended.

@@ -124,7 +124,7 @@ impl Host {
         self.admit_clients();
         self.note_last_good();
         self.ending.ready();
-        // Refused only after a stop was asked for, which is heard next.
+        // Fails only after a stop was asked for, which is the next event.
         best_effort(self.worker.ready_with_room());
     }
 

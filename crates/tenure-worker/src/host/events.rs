@@ -68,7 +68,7 @@ impl Host {
         sources.push((EventSource::Handoff, self.requests.as_fd()));
         let Some(run) = &self.run else { return sources };
         sources.push((EventSource::Shim, run.program.link()));
-        // A program can tell that it is ready before its shim has told that it runs; its word waits until then.
+        // A program can tell that it is ready before its shim has told that it runs. Its message waits until then.
         if run.runs {
             sources.extend(self.resources.readiness.as_fd().map(|fd| (EventSource::Readiness, fd)));
             sources.push((EventSource::Mailbox, run.mailbox.as_fd()));
