@@ -68,6 +68,9 @@ fn beside_policy(path: &str, source: &Source) -> Vec<String> {
     beside.map(|one| format!("{path}:{}: names {} beside `{}`", one.line, MODEL.1, MODEL.2)).collect()
 }
 
+/// What the examples in the documentation of a crate may use above it: they show what users type.
+const EXAMPLES: (&str, &str) = ("tenure-core", "tenure");
+
 fn crate_findings(packages: &[Package]) -> Vec<String> {
     let mut findings = Vec::new();
     for package in packages {
@@ -79,6 +82,7 @@ fn crate_findings(packages: &[Package]) -> Vec<String> {
             let below = CRATES.iter().position(|name| name == dependency);
             let allowed = match (place, below) {
                 (_, None) => true,
+                _ if (package.name.as_str(), dependency.as_str()) == EXAMPLES => true,
                 (Some(place), Some(below)) => below < place,
                 (None, Some(_)) => package.name != APART,
             };

@@ -81,6 +81,15 @@ impl Stage {
 }
 
 /// A point in time that a record may carry: it means nothing after a reboot and does not move with the wall clock.
+///
+/// ```
+/// use std::time::Duration;
+/// use tenure::Moment;
+///
+/// let now = Moment::now();
+/// assert!(now.plus(Duration::from_secs(1)).is_after(&now));
+/// assert!(!Moment::of("another boot", u64::MAX).is_after(&now), "nobody can tell");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Moment {

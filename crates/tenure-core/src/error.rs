@@ -34,6 +34,18 @@ pub use kind::{Blame, ErrorKind};
 const EMFILE: i32 = 24;
 
 /// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
+///
+/// ```
+/// use tenure::{Error, ErrorKind};
+///
+/// fn told(error: &Error) -> String {
+///     match error.kind() {
+///         ErrorKind::GateHeld => "somebody else is at it, try again".to_owned(),
+///         _ if error.is_retryable() => format!("failed to {error}; another try may help"),
+///         _ => format!("failed to {error}"),
+///     }
+/// }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Error(Box<ErrorInner>);
 

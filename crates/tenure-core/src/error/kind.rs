@@ -1,6 +1,18 @@
 //! The kinds of failure, and whose move each is.
 
 /// What kind of failure it was. Every kind has a row in the reference of errors.
+///
+/// ```no_run
+/// use tenure::{Request, Scope, Spec};
+///
+/// let spec = Spec::of_command(vec!["/bin/sleep".into(), "1".into()], "/".into());
+/// let request = Request::new("web".parse::<Scope>()?, spec)?;
+/// // Not run here: it could start a worker.
+/// if let Err(error) = tenure::ensure(&request) && error.kind() == tenure::ErrorKind::HeldDown {
+///     println!("a person keeps it down");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {

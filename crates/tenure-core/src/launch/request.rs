@@ -30,11 +30,12 @@ pub const DEFAULT_BUDGET: Duration = Duration::from_mins(1);
 /// A request for a worker.
 ///
 /// ```no_run
-/// use tenure_core::{Request, Spec};
+/// use tenure::{Request, Spec};
 ///
 /// let spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
 /// let request = Request::new("memory".parse()?, spec)?;
-/// let ensured = tenure_core::ensure(&request)?;
+/// // Not run here: it starts a worker, which needs the command `tenure` as its host.
+/// let ensured = tenure::ensure(&request)?;
 /// println!("{:?}", ensured.endpoints());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

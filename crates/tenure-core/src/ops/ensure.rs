@@ -34,6 +34,13 @@ use crate::store::lease::Lease;
 use crate::store::paths::StateDir;
 
 /// What a call of [`ensure`] ended with.
+///
+/// ```
+/// fn address(ensured: &tenure::Ensured) -> Option<std::net::SocketAddr> {
+///     ensured.endpoints().first().map(|endpoint| endpoint.tcp)
+/// }
+/// assert_eq!(address(&tenure::Ensured::Down), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ensured {
@@ -85,6 +92,17 @@ impl Ensured {
 /// [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`],
 /// [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::Survivor`], [`ErrorKind::StillUnusable`],
 /// [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use tenure::{Ensured, Request, Spec};
+///
+/// let spec = Spec::of_command(vec!["/bin/sleep".into(), "1000".into()], "/tmp".into());
+/// let request = Request::new("nap".parse()?, spec)?.no_spawn(true);
+/// assert_eq!(tenure::ensure(&request)?, Ensured::Down);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn ensure(request: &Request) -> Result<Ensured, Error> {
     let budget = Deadline::start(request.budget);
     let criteria = Criteria::of(&request.spec);

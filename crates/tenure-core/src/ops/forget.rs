@@ -36,6 +36,18 @@ pub struct Forgotten {
 /// # Errors
 /// [`ErrorKind::UnknownVersion`] with the versions that are on record; [`ErrorKind::VersionPinned`] where a person holds this
 /// one; [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use std::time::Duration;
+/// use tenure::{ErrorKind, Version};
+///
+/// let error = tenure::forget(&"cache".parse()?, &Version::new(11, 0, 0), Duration::from_secs(5)).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::UnknownVersion);
+/// assert!(error.known_versions().is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forgotten, Error> {
     let budget = Deadline::start(budget);
     let Some(state) = StateDir::open(scope)? else {

@@ -29,6 +29,14 @@ use crate::store::paths::StateDir;
 use crate::store::records;
 
 /// A request to hold a version.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut options = tenure::PinOptions::new("cache".parse()?, "1.4.0".parse()?);
+/// options.budget = Duration::from_secs(20);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct PinOptions {
@@ -93,6 +101,16 @@ pub struct Unpinned {
 /// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
 /// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as
 /// it was then, and what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use tenure::{ErrorKind, PinOptions, Version};
+///
+/// let error = tenure::pin(&PinOptions::new("cache".parse()?, Version::new(1, 4, 0))).unwrap_err();
+/// assert_eq!(error.kind(), ErrorKind::UnknownVersion, "nobody has offered it");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn pin(request: &PinOptions) -> Result<Pinned, Error> {
     let budget = Deadline::start(request.budget);
     let Some(state) = StateDir::open(&request.scope)? else {
@@ -124,6 +142,13 @@ pub fn pin(request: &PinOptions) -> Result<Pinned, Error> {
 
 /// Releases the held version. The worker stays as it is: what replaces it is a launcher that asks for a newer version, or
 /// a restart. Nothing held is success.
+///
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// let unpinned = tenure::unpin(&"cache".parse()?, std::time::Duration::from_secs(5))?;
+/// assert_eq!(unpinned.before, None, "nothing was pinned");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
     let budget = Deadline::start(budget);
     let Some(state) = StateDir::open(scope)? else {

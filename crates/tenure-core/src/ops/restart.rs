@@ -94,6 +94,17 @@ impl Manner {
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
 /// [`ensure`](crate::ops::ensure::ensure).
+///
+/// # Examples
+/// ```no_run
+/// // Not run here: a restart starts a worker, which needs the command `tenure` as its host.
+/// use tenure::{Request, Spec};
+///
+/// let spec = Spec::of_command(vec!["/usr/bin/redis-server".into()], "/tmp".into());
+/// let restarted = tenure::restart(&Request::new("cache".parse()?, spec)?)?;
+/// println!("generation {}, {}", restarted.new.generation, restarted.manner.word());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn restart(request: &Request) -> Result<Restarted, Error> {
     let budget = Deadline::start(request.budget);
     let state = StateDir::create(&request.scope)?;

@@ -21,6 +21,13 @@ use crate::store::paths::{self, StateDir, file};
 use crate::store::{gate, logs, records};
 
 /// What stands under a scope.
+///
+/// ```
+/// fn pid(standing: &tenure::Standing) -> Option<u32> {
+///     standing.hello().map(|hello| hello.identity.pid)
+/// }
+/// assert_eq!(pid(&tenure::Standing::Down), None);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Standing {
@@ -55,6 +62,17 @@ impl Standing {
 }
 
 /// What stands under the scope, from one look with a bounded wait.
+///
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use tenure::Standing;
+///
+/// match tenure::status(&"cache".parse()?)? {
+///     Standing::Serving(hello) => println!("generation {} serves", hello.generation),
+///     other => assert_eq!(other, Standing::Down),
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn status(scope: &Scope) -> Result<Standing, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(Standing::Down) };
     let stage = Deadline::start(FIRST_ANSWER).stage("probe")?;
@@ -76,6 +94,14 @@ pub fn status(scope: &Scope) -> Result<Standing, Error> {
 pub type Listed = (Scope, Result<Standing, Error>);
 
 /// Every scope that has state on this host, with what stands there.
+///
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// for (scope, standing) in tenure::list()? {
+///     println!("{scope}: {standing:?}");
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn list() -> Result<Vec<Listed>, Error> {
     let scopes = paths::scopes()?;
     Ok(scopes.into_iter().map(|scope| (scope.clone(), status(&scope))).collect())
@@ -129,6 +155,16 @@ pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
 ///
 /// # Errors
 /// [`ErrorKind::Denied`] and [`ErrorKind::StateUnusable`].
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use tenure::What;
+///
+/// let starts = tenure::events(&"cache".parse()?)?.into_iter().filter(|event| event.what == What::Spawned);
+/// assert_eq!(starts.count(), 0, "no worker ever ran");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn events(scope: &Scope) -> Result<Vec<Event>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(Vec::new()) };
     event::read_all(&state).map_err(|source| {

@@ -21,6 +21,15 @@ use crate::store::paths::{StateDir, file};
 use crate::store::records;
 
 /// A request to stop a worker.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// let mut options = tenure::StopOptions::new("cache".parse()?, "maintenance");
+/// options.budget = Duration::from_secs(20);
+/// options.hold = true;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct StopOptions {
@@ -62,6 +71,16 @@ pub struct Stopped {
 /// # Errors
 /// [`ErrorKind::Survivor`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
 /// [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::StateUnusable`].
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use tenure::{ProvedEnd, StopOptions};
+///
+/// let stopped = tenure::stop(&StopOptions::new("cache".parse()?, "maintenance"))?;
+/// assert_eq!(stopped.ending, ProvedEnd::WasGone);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
     let budget = Deadline::start(request.budget);
     let found =

@@ -9,11 +9,22 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 /// A duration of a spec: a whole number with the unit `ms`, `s`, `m` or `h`.
+///
+/// ```
+/// assert_eq!("1m".parse::<tenure::Span>()?, tenure::Span::secs(60));
+/// assert!("5 minutes".parse::<tenure::Span>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Span(Duration);
 
 /// A size of a spec: a whole number with the unit `B`, `kB`, `MB` or `GB` (powers of 1000).
+///
+/// ```
+/// assert_eq!("10MB".parse::<tenure::Size>()?.get(), 10_000_000);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Size(u64);

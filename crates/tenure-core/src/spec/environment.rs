@@ -47,6 +47,12 @@ pub enum Preset {
 pub type Variables = BTreeMap<String, String>;
 
 /// The environment part of a spec. Patterns are exact names, or a prefix followed by `*`.
+///
+/// ```
+/// let mut env = tenure::Environment::default();
+/// env.keep = vec!["DATABASE_URL".into()];
+/// assert!(env.passes("DATABASE_URL") && env.passes("PATH") && !env.passes("TMPDIR"));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

@@ -8,6 +8,13 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 /// What an offer was read from.
+///
+/// ```
+/// use tenure::Origin;
+///
+/// let origin = Origin::File { path: "/etc/tenure/web.toml".into() };
+/// assert!(origin.path().is_some() && Origin::Call.path().is_none());
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 #[non_exhaustive]

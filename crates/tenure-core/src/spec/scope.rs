@@ -16,6 +16,15 @@ pub const COOKIE_VARIABLE: &str = "TENURE_COOKIE";
 const LONGEST: usize = 64;
 
 /// A worker's name, with a key where several share it.
+///
+/// ```
+/// use tenure::Scope;
+///
+/// let scope = Scope::new("web", Some(&Scope::project_key("/srv/shop".as_ref())))?;
+/// assert_eq!((scope.name(), "web".parse::<Scope>()?.key()), ("web", None));
+/// assert!("no spaces".parse::<Scope>().is_err());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Scope {

@@ -22,6 +22,17 @@ pub use part::{
 };
 
 /// A worker that is wanted.
+///
+/// ```
+/// use tenure::{Listen, Ready, Spec, Version};
+///
+/// let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/shop".into());
+/// spec.version = Version::new(1, 4, 0);
+/// spec.listen = vec![Listen::inherit("http", "127.0.0.1:0".parse()?)];
+/// spec.ready = Some(Ready::Http("/healthz".into()));
+/// spec.validate()?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Spec {
@@ -108,6 +119,11 @@ fn root() -> PathBuf {
 }
 
 /// A spec that contradicts itself.
+///
+/// ```
+/// let bad = tenure::Spec::of_command(Vec::new(), "/".into()).validate().unwrap_err();
+/// assert_eq!(bad.key, "command");
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("use this spec: `{key}` {why}")]
 #[non_exhaustive]

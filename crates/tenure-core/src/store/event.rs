@@ -94,6 +94,13 @@ pub enum What {
 }
 
 /// One line of `events.jsonl`.
+///
+/// ```
+/// fn line(event: &tenure::Event) -> String {
+///     format!("{:?} of generation {}: {}", event.what, event.generation, event.why)
+/// }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Event {

@@ -15,6 +15,12 @@ use crate::spec::{Spec, Summary};
 pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 1 };
 
 /// A worker's own account of itself.
+///
+/// ```
+/// fn told(hello: &tenure::Hello) -> String {
+///     format!("{} {}, pid {}", hello.scope, hello.stands_as(), hello.identity.pid)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hello {
@@ -221,6 +227,12 @@ impl Check {
 }
 
 /// An address that serves.
+///
+/// ```
+/// fn http(hello: &tenure::Hello) -> Option<std::net::SocketAddr> {
+///     hello.endpoints.iter().find(|endpoint| endpoint.name == "http").map(|endpoint| endpoint.tcp)
+/// }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Endpoint {

@@ -21,6 +21,15 @@ pub enum Kind {
 }
 
 /// A listening socket of the worker.
+///
+/// ```
+/// use tenure::{Listen, Upstream};
+///
+/// let own = Listen::self_bound("admin", "127.0.0.1:8081".parse()?);
+/// let proxied = Listen::proxy("http", "127.0.0.1:8080".parse()?, Upstream::Port("PORT".into()));
+/// assert!(own.to.is_none() && proxied.to.is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Listen {
@@ -71,6 +80,14 @@ pub enum ListenMode {
 
 /// Where a program behind a proxy listens: written as an address, or as `env:NAME` for a port that the host chooses and
 /// tells the program in that variable.
+///
+/// ```
+/// use tenure::Upstream;
+///
+/// assert_eq!(Upstream::try_from("env:PORT".to_owned())?.variable(), Some("PORT"));
+/// assert!(Upstream::try_from("127.0.0.1:8081".to_owned())?.address().is_some());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 #[non_exhaustive]
@@ -158,6 +175,14 @@ pub enum Ready {
 }
 
 /// A check that is repeated while the program runs. Defaults: every 10 s, 2 s each, 3 failures in a row.
+///
+/// ```
+/// use tenure::{Health, Ready, Span};
+///
+/// let mut health = Health::of(Ready::Http("/healthz".into()));
+/// health.interval = Span::secs(30);
+/// assert_eq!(health.failures, 3);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Health {
@@ -196,6 +221,13 @@ impl Health {
 }
 
 /// A polite stop: this signal, then up to `grace`, then SIGKILL. Default: TERM, 5 s.
+///
+/// ```
+/// use tenure::{Signal, Span, StopPolicy};
+///
+/// let mut stop = StopPolicy::default();
+/// (stop.signal, stop.grace) = (Signal::Int, Span::secs(20));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -213,6 +245,11 @@ impl Default for StopPolicy {
 }
 
 /// Which permissions new files do not get: written as three octal digits.
+///
+/// ```
+/// assert_eq!(tenure::Umask::try_from("022".to_owned())?.bits(), 0o022);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Umask(u32);
@@ -264,6 +301,13 @@ pub enum RestartOn {
 }
 
 /// First and longest wait before a restart; it doubles in between. A first wait above the longest counts as the longest.
+///
+/// ```
+/// use tenure::{Backoff, Span};
+///
+/// let backoff = Backoff::new(Span::millis(250), Span::secs(30));
+/// assert_eq!(backoff.longest(), Span::secs(30));
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Backoff(Span, Span);
 
@@ -288,6 +332,13 @@ impl Backoff {
 }
 
 /// Restarts of the program within one generation. Default: on failure, 250 ms to 30 s, at most 5 in a minute.
+///
+/// ```
+/// use tenure::{RestartOn, RestartPolicy};
+///
+/// let mut restart = RestartPolicy::default();
+/// (restart.on, restart.limit) = (RestartOn::Always, 10);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
@@ -314,6 +365,13 @@ impl Default for RestartPolicy {
 }
 
 /// Bounds of the program's log. Default: 10 MB a file, 3 old files.
+///
+/// ```
+/// use tenure::{Logs, Size};
+///
+/// let mut logs = Logs::default();
+/// (logs.size, logs.keep) = (Size::bytes(1_000_000), 1);
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]
