@@ -7,13 +7,16 @@ pub mod lifecycle;
 pub mod point;
 pub mod supervisor;
 pub mod tally;
+pub mod target;
 
 /// What the decisions are made on, for whoever calls them and nothing else.
 pub mod facts {
     pub use tenure_sys::identity::Identity;
 
     pub use crate::deadline::Moment;
-    pub use crate::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Role};
+    pub use crate::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Probation, Role};
     pub use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
+    pub use crate::record::ledger::{Ledger, Proved, RolledBack};
     pub use crate::spec::Spec;
+    pub use crate::spec::origin::Origin;
 }

@@ -1,42 +1,28 @@
 //! Explores the large scenarios to the last state, and shows that each broken rule is found out.
 //!
-//! Prints one line an exploration; exits with 0 only if everything was as it should be. Words on the command line choose
-//! the scenarios whose names contain one of them.
+//! Prints one line an exploration; exits with 0 only if everything was as it should be. Words on the command line
+//! choose the scenarios whose names contain one of them.
 
 #![expect(clippy::print_stdout, reason = "its words are its result")]
 
 use std::process::ExitCode;
 
-use tenure_model::{Explored, catalog, explore, refute, takeover};
+use tenure_model::catalog::{self, Broken};
+use tenure_model::takeover::replay;
+use tenure_model::{Explored, Task, explore, refute};
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let is_chosen = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     let mut as_expected = true;
-    println!("{:75} {:>11} {:>11} {:>8}  verdict", "scenario", "states", "unique", "seconds");
+    println!("{:80} {:>11} {:>11} {:>8}  verdict", "scenario", "states", "unique", "seconds");
     for scenario in catalog::small().iter().chain(&catalog::large()).filter(|one| is_chosen(one.name)) {
         let explored = explore(scenario);
         as_expected &= explored.holds();
-        line(scenario.name, &explored, &decision(&explored));
+        line(scenario.name, &explored, &verdict(&explored));
     }
-    let (small, large) = (takeover::catalog::small(), takeover::catalog::large());
-    for scenario in small.iter().chain(&large).filter(|one| is_chosen(one.name)) {
-        let explored = takeover::explore(scenario);
-        as_expected &= explored.holds();
-        line(scenario.name, &explored, &decision(&explored));
-    }
-    println!("\n{:75} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
-    for (scenario, property) in catalog::broken().into_iter().filter(|(one, _)| is_chosen(one.name)) {
-        let explored = refute(&scenario, property);
-        let found = explored.against(property);
-        as_expected &= found.is_some();
-        let decision = match found {
-            Some(found) => format!("found in {} steps: {property}", found.steps.len()),
-            None => format!("NOT FOUND: {property}"),
-        };
-        line(scenario.name, &explored, &decision);
-    }
-    for broken in takeover::catalog::broken().iter().filter(|one| is_chosen(one.scenario.name)) {
+    println!("\n{:80} {:>11} {:>11} {:>8}  verdict", "broken rule", "states", "unique", "seconds");
+    for broken in catalog::broken().iter().filter(|one| is_chosen(one.scenario.name)) {
         as_expected &= is_found_out(broken);
     }
     if is_chosen("replays") {
@@ -48,11 +34,11 @@ fn main() -> ExitCode {
 /// What real processes replay, and how that may end.
 fn replays() {
     println!("\n{:8} {:60} right ends", "call", "blows");
-    for task in [takeover::Task::Ensure, takeover::Task::Restart] {
-        for takeover::replay::Replay { blows, ends, .. } in takeover::replay::all(task) {
+    for task in [Task::Ensure, Task::Restart] {
+        for replay::Replay { blows, ends, .. } in replay::all(task) {
             let blows = blows.iter().map(|(point, blow)| format!("{blow:?} {}", point.name()));
             let blows = blows.collect::<Vec<_>>().join(", ");
-            let told = |end: &takeover::replay::End| match end.outcome {
+            let told = |end: &replay::End| match end.outcome {
                 Some(outcome) => format!("{outcome:?}/{:?}", end.standing),
                 None => format!("-/{:?}", end.standing),
             };
@@ -62,31 +48,31 @@ fn replays() {
     }
 }
 
-/// A broken rule of a takeover: found, and hidden by the layer that stands before it where there is one.
-fn is_found_out(broken: &takeover::catalog::Broken) -> bool {
-    let takeover::catalog::Broken { scenario, property, masked_by } = broken;
+/// A broken rule: found, and hidden by the layer that stands before it where there is one.
+fn is_found_out(broken: &Broken) -> bool {
+    let Broken { scenario, property, masked_by } = broken;
     let mut as_expected = true;
     if let Some(masked) = broken.masked() {
-        let explored = takeover::explore(&masked);
+        let explored = explore(&masked);
         as_expected &= explored.holds();
-        line(scenario.name, &explored, &format!("masked by {masked_by:?}: {}", decision(&explored)));
+        line(scenario.name, &explored, &format!("masked by {masked_by:?}: {}", verdict(&explored)));
     }
-    let explored = takeover::refute(scenario, property);
+    let explored = refute(scenario, property);
     let found = explored.against(property);
-    let decision = match found {
+    let verdict = match found {
         Some(found) => format!("found in {} steps: {property}", found.steps.len()),
         None => format!("NOT FOUND: {property}"),
     };
-    line(scenario.name, &explored, &decision);
+    line(scenario.name, &explored, &verdict);
     as_expected && found.is_some()
 }
 
-fn line(name: &str, explored: &Explored, decision: &str) {
+fn line(name: &str, explored: &Explored, verdict: &str) {
     let Explored { states, unique, took, .. } = explored;
-    println!("{name:75} {states:>11} {unique:>11} {:>8.1}  {decision}", took.as_secs_f64());
+    println!("{name:80} {states:>11} {unique:>11} {:>8.1}  {verdict}", took.as_secs_f64());
 }
 
-fn decision(explored: &Explored) -> String {
+fn verdict(explored: &Explored) -> String {
     if explored.holds() {
         return "all invariants hold".to_owned();
     }

@@ -1,234 +1,238 @@
-//! The shipped decisions as tables: every case is asked once of the real functions, then looked up.
+//! The shipped decisions by small numbers: each case is asked of the real functions when it first comes up, then
+//! looked up.
 //!
-//! Records and call memories are values of `Desired` and `Attempt`, numbered as they are met while the tables are filled.
+//! Records and call memories are numbered as they are met, so that a state holds numbers and not the records
+//! themselves.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Debug;
+use std::hash::Hash;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use tenure_core::policy::attempt::Attempt;
-use tenure_core::policy::decide::Decision;
-use tenure_core::policy::facts::Desired;
 
-use crate::real::{self, Cast, Change, Choice, Goal, Level, Looks, Seen};
+use crate::real::{self, Cast, Change, Choice, Goal, Level, Records, Seen, Target};
 
-/// A value of `desired.json`, by number.
-pub(super) type Record = u16;
+/// What is on record, by number.
+pub(crate) type Record = u16;
 
 /// A call's memory, by number.
-pub(super) type Memory = u8;
+pub(crate) type Memory = u8;
 
 /// A case to decide on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Question {
-    pub(super) criteria: Level,
-    pub(super) goal: Goal,
-    pub(super) seen: Seen,
-    pub(super) memory: Memory,
+pub(crate) struct Question {
+    pub(crate) criteria: Level,
+    pub(crate) goal: Goal,
+    pub(crate) seen: Seen,
+    pub(crate) memory: Memory,
 }
 
 /// What became of a call's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Deed {
+pub(crate) enum Deed {
     Retired,
     Started,
     StartFailed(Level),
 }
 
-/// What a record says besides its goal. Versions as bits.
+/// What a record says besides what would be started. Versions as bits.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Facts {
+pub(crate) struct Facts {
     /// The versions that have been offered.
-    pub(super) offered: u8,
+    pub(crate) offered: u8,
     /// Those that have failed and not succeeded since.
-    pub(super) tallied: u8,
+    pub(crate) tallied: u8,
+    /// Those that have failed more than once.
+    pub(crate) failed_twice: u8,
+    /// Those that are in quarantine.
+    pub(crate) kept_out: u8,
     /// The one that a person holds.
-    pub(super) held: Option<Level>,
+    pub(crate) held: Option<Level>,
     /// Whether a person stopped the worker for good.
-    pub(super) down: bool,
+    pub(crate) down: bool,
 }
 
-/// The tables.
+/// The decisions, and what was asked of them before.
 #[derive(Debug)]
-pub(super) struct Policy {
+pub(crate) struct Policy {
     cast: Cast,
-    records: Numbered<Desired>,
-    changes: HashMap<(Record, Change), Record>,
-    goals: HashMap<(Record, u8), Goal>,
-    facts: Vec<Facts>,
+    /// Whether launchers take every version but their own for a wrong one.
+    strictly: bool,
+    records: Numbered<Records>,
+    changes: Known<(Record, Change), Record>,
+    targets: Known<(Record, Memory, u8), Target>,
+    facts: Known<Record, Facts>,
     memories: Numbered<Attempt>,
-    deeds: HashMap<(Memory, Deed), Memory>,
-    failed: Vec<u8>,
-    choices: HashMap<Question, (Choice, Memory)>,
+    deeds: Known<(Memory, Deed), Memory>,
+    failed: Known<Memory, u8>,
+    choices: Known<Question, (Choice, Memory)>,
+    looks: Known<Question, (Choice, Memory)>,
 }
 
 impl Policy {
-    /// Asks the shipped functions for every case that this cast can lead to. Strictly: the decision is shown accounts that
-    /// agree with nobody but a launcher of the very same version.
-    pub(super) fn of(cast: &Cast, strictly: bool) -> Self {
-        let mut policy = Self {
-            cast: cast.clone(),
-            records: Numbered::of(Desired::default()),
-            changes: HashMap::new(),
-            goals: HashMap::new(),
-            facts: Vec::new(),
+    /// The decisions of these versions. Record and memory 0 are empty.
+    pub(crate) fn of(cast: Cast, strictly: bool) -> Self {
+        Self {
+            cast,
+            strictly,
+            records: Numbered::of(Records::default()),
+            changes: Known::default(),
+            targets: Known::default(),
+            facts: Known::default(),
             memories: Numbered::of(Attempt::default()),
-            deeds: HashMap::new(),
-            failed: Vec::new(),
-            choices: HashMap::new(),
-        };
-        policy.fill_records(cast);
-        let verdicts = policy.verdicts(cast, strictly);
-        policy.fill_memories(cast.levels, &verdicts);
-        policy
+            deeds: Known::default(),
+            failed: Known::default(),
+            choices: Known::default(),
+            looks: Known::default(),
+        }
     }
 
     /// The record after a change.
-    pub(super) fn change(&self, record: Record, change: Change) -> Record {
-        self.changes[&(record, change)]
+    pub(crate) fn change(&self, record: Record, change: Change) -> Record {
+        self.changes.get((record, change), || {
+            self.records.number_of(self.records.value(record).changed(&self.cast, change))
+        })
     }
 
-    /// What would be started by a call that may not start the versions in `except` (as bits).
-    pub(super) fn goal(&self, record: Record, except: u8) -> Goal {
-        self.goals[&(record, except)]
+    /// What a call with this memory would start, as far as the versions in `revoked` (as bits) are not trusted any
+    /// more.
+    pub(crate) fn target(&self, record: Record, memory: Memory, revoked: u8) -> Target {
+        self.targets.get((record, memory, revoked), || {
+            self.records.value(record).target(&self.attempt(memory), revoked)
+        })
     }
 
     /// What else a record says.
-    pub(super) fn facts(&self, record: Record) -> Facts {
-        self.facts[usize::from(record)]
+    pub(crate) fn facts(&self, record: Record) -> Facts {
+        self.facts.get(record, || {
+            let records = self.records.value(record);
+            let bits = |holds: &dyn Fn(Level) -> bool| self.bits(holds);
+            Facts {
+                offered: bits(&|level| records.desired.offered(&real::version(level)).is_some()),
+                tallied: bits(&|level| records.failures(level) > 0),
+                failed_twice: bits(&|level| records.failures(level) > 1),
+                kept_out: bits(&|level| records.keeps_out(level)),
+                held: real::held(&records.desired),
+                down: records.desired.down.is_some(),
+            }
+        })
     }
 
     /// What the app of a version says that it is, where that is another one.
-    pub(super) fn says(&self, level: Level) -> Option<Level> {
+    pub(crate) fn says(&self, level: Level) -> Option<Level> {
         self.cast.says(level)
     }
 
-    /// The attempt's next step after a decision, and what the call then remembers.
-    pub(super) fn choose(&self, question: Question) -> (Choice, Memory) {
-        self.choices[&question]
+    /// The attempt's next step after a decision, and what the call then remembers. Without a goal the record was not
+    /// read, and an older worker sends the call to it.
+    pub(crate) fn choose(&self, question: Question) -> (Choice, Memory) {
+        self.choices.get(question, || {
+            let Question { criteria, goal, seen, memory } = question;
+            let decide = if self.strictly { real::strict_decision } else { real::decision };
+            let decision = decide(&self.cast, criteria, goal, seen);
+            if goal == Goal::Unknown && real::is_older(&decision) {
+                return (Choice::Read, memory);
+            }
+            let mut attempt = (*self.attempt(memory)).clone();
+            (real::choice(&attempt.step(decision)), self.memory(attempt))
+        })
+    }
+
+    /// The same for a look without the gate; an unknown goal is a record in which the caller's offer does not stand.
+    pub(crate) fn look(&self, question: Question) -> (Choice, Memory) {
+        self.looks.get(question, || {
+            let Question { criteria, goal, seen, memory } = question;
+            let goal = (goal != Goal::Unknown).then_some(goal);
+            let decision = real::decision_without_gate(&self.cast, criteria, goal, seen);
+            let mut attempt = (*self.attempt(memory)).clone();
+            (real::choice(&attempt.step(decision)), self.memory(attempt))
+        })
     }
 
     /// The memory after a deed.
-    pub(super) fn remember(&self, memory: Memory, deed: Deed) -> Memory {
-        self.deeds[&(memory, deed)]
+    pub(crate) fn remember(&self, memory: Memory, deed: Deed) -> Memory {
+        self.deeds.get((memory, deed), || {
+            let mut attempt = (*self.attempt(memory)).clone();
+            match deed {
+                Deed::Retired => attempt.retired(),
+                Deed::Started => attempt.started(),
+                Deed::StartFailed(level) => attempt.start_failed(&real::version(level)),
+            }
+            self.memory(attempt)
+        })
     }
 
     /// The versions whose start failed in this call, as bits.
-    pub(super) fn failed(&self, memory: Memory) -> u8 {
-        self.failed[usize::from(memory)]
+    pub(crate) fn failed(&self, memory: Memory) -> u8 {
+        self.failed.get(memory, || {
+            let attempt = self.attempt(memory);
+            self.bits(&|level| !attempt.may_start(&real::version(level)))
+        })
     }
 
-    fn fill_records(&mut self, cast: &Cast) {
-        let (levels, changes) = (cast.levels, cast.changes());
-        let mut next = 0;
-        while let Some(desired) = self.records.values.get(next).cloned() {
-            let record = number(next);
-            for &change in &changes {
-                let after = self.records.number_of(real::changed(cast, desired.clone(), change));
-                self.changes.insert((record, change), after);
-            }
-            for except in 0..1_u8 << levels {
-                self.goals.insert((record, except), real::goal(&desired, except));
-            }
-            self.facts.push(Facts {
-                offered: bits(levels, |level| desired.offered(&real::version(level)).is_some()),
-                tallied: bits(levels, |level| desired.failure(&real::spec(level)).is_some()),
-                held: real::held(&desired),
-                down: desired.down.is_some(),
-            });
-            next += 1;
-        }
+    fn bits(&self, holds: &dyn Fn(Level) -> bool) -> u8 {
+        (0..self.cast.levels).filter(|level| holds(*level)).fold(0, |bits, level| bits | (1 << level))
     }
 
-    /// Every question that can come up, less what the call remembers.
-    fn verdicts(&self, cast: &Cast, strictly: bool) -> Vec<(Question, Decision)> {
-        let levels = cast.levels;
-        let met: HashSet<Goal> = self.goals.values().copied().collect();
-        let goals: HashSet<Goal> = (0..levels).map(Goal::start).chain([Goal::Unknown]).chain(met).collect();
-        let looks = [Looks::Booting, Looks::Ready, Looks::Stalled, Looks::Draining];
-        let workers = (0..levels).flat_map(|level| looks.map(|looks| Seen::Worker(level, looks)));
-        let seen: Vec<Seen> = workers.chain([Seen::Nobody, Seen::Silent]).collect();
-        let mut verdicts = Vec::new();
-        for goal in goals {
-            for criteria in 0..levels {
-                for &seen in &seen {
-                    let question = Question { criteria, goal, seen, memory: 0 };
-                    verdicts.push((question, real::decision(cast, criteria, goal, seen, strictly)));
-                }
-            }
-        }
-        verdicts
+    fn attempt(&self, memory: Memory) -> Arc<Attempt> {
+        self.memories.value(memory.into())
     }
 
-    fn fill_memories(&mut self, levels: Level, verdicts: &[(Question, Decision)]) {
-        let mut next = 0;
-        while let Some(attempt) = self.memories.values.get(next).cloned() {
-            let memory = small(number(next));
-            self.failed.push(bits(levels, |level| !attempt.may_start(&real::version(level))));
-            for (deed, after) in deeds(&attempt, levels) {
-                let after = small(self.memories.number_of(after));
-                self.deeds.insert((memory, deed), after);
-            }
-            for (question, decision) in verdicts {
-                let mut attempt = attempt.clone();
-                let reads = question.goal == Goal::Unknown && real::is_older(decision);
-                let choice = if reads { Choice::Read } else { real::choice(&attempt.step(decision.clone())) };
-                let after = small(self.memories.number_of(attempt));
-                self.choices.insert(Question { memory, ..*question }, (choice, after));
-            }
-            next += 1;
-        }
+    fn memory(&self, attempt: Attempt) -> Memory {
+        Memory::try_from(self.memories.number_of(attempt)).expect("a call has few memories")
     }
 }
 
-fn bits(levels: Level, holds: impl Fn(Level) -> bool) -> u8 {
-    (0..levels).filter(|level| holds(*level)).fold(0, |bits, level| bits | (1 << level))
+/// Answers that were given before. The lock protects the table from the other threads of the search.
+#[derive(Debug)]
+struct Known<K, V>(RwLock<HashMap<K, V>>);
+
+impl<K, V> Default for Known<K, V> {
+    fn default() -> Self {
+        Self(RwLock::default())
+    }
+}
+
+impl<K: Eq + Hash, V: Copy> Known<K, V> {
+    fn get(&self, key: K, answer: impl FnOnce() -> V) -> V {
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&key).copied();
+        known.unwrap_or_else(|| {
+            let answer = answer();
+            self.0.write().unwrap_or_else(PoisonError::into_inner).insert(key, answer);
+            answer
+        })
+    }
 }
 
 /// Values that were met, numbered as they were met.
 #[derive(Debug)]
-struct Numbered<T> {
-    values: Vec<T>,
-    known: HashMap<String, Record>,
-}
+struct Numbered<T>(RwLock<Met<T>>);
+
+/// The values by number, and the number of each by its text.
+type Met<T> = (Vec<Arc<T>>, HashMap<String, Record>);
 
 impl<T: Debug> Numbered<T> {
     fn of(first: T) -> Self {
-        let mut numbered = Self { values: Vec::new(), known: HashMap::new() };
+        let numbered = Self(RwLock::default());
         numbered.number_of(first);
         numbered
     }
 
-    fn number_of(&mut self, value: T) -> Record {
-        let next = number(self.values.len());
-        let number = *self.known.entry(format!("{value:?}")).or_insert(next);
+    fn number_of(&self, value: T) -> Record {
+        let (values, known) = &mut *self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let next = Record::try_from(values.len()).expect("there are few different values");
+        let number = *known.entry(format!("{value:?}")).or_insert(next);
         if number == next {
-            self.values.push(value);
+            values.push(Arc::new(value));
         }
         number
     }
-}
 
-fn number(place: usize) -> Record {
-    Record::try_from(place).expect("there are few different values")
-}
-
-fn small(record: Record) -> Memory {
-    Memory::try_from(record).expect("a call has few memories")
-}
-
-fn deeds(attempt: &Attempt, levels: Level) -> Vec<(Deed, Attempt)> {
-    let after = |change: &dyn Fn(&mut Attempt)| {
-        let mut attempt = attempt.clone();
-        change(&mut attempt);
-        attempt
-    };
-    let mut deeds =
-        vec![(Deed::Retired, after(&Attempt::retired)), (Deed::Started, after(&Attempt::started))];
-    for level in (0..levels).filter(|level| attempt.may_start(&real::version(*level))) {
-        let failed = after(&|attempt: &mut Attempt| attempt.start_failed(&real::version(level)));
-        deeds.push((Deed::StartFailed(level), failed));
+    fn value(&self, number: Record) -> Arc<T> {
+        let numbered = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(&numbered.0[usize::from(number)])
     }
-    deeds
 }
 
 #[cfg(test)]
@@ -237,29 +241,38 @@ mod tests {
 
     fn policy(levels: Level) -> Policy {
         let says = if levels > 1 { vec![(1, 0)] } else { Vec::new() };
-        Policy::of(&Cast { levels, pins: 1, downs: true, says }, false)
+        Policy::of(Cast { levels, counts: true, says }, false)
     }
 
-    fn after(policy: &Policy, changes: &[Change]) -> Goal {
-        let record = changes.iter().fold(0, |record, change| policy.change(record, *change));
-        policy.goal(record, 0)
+    fn record(policy: &Policy, changes: &[Change]) -> Record {
+        changes.iter().fold(0, |record, change| policy.change(record, *change))
+    }
+
+    fn after(policy: &Policy, changes: &[Change]) -> Target {
+        policy.target(record(policy, changes), 0, 0)
+    }
+
+    /// A version that is on offer as usual.
+    fn target(level: Level) -> Target {
+        Target { goal: Goal::start(level), startable: Some(level) }
     }
 
     #[test]
     fn abstract_time_makes_the_real_record_pass_a_version_over_and_take_it_back() {
         let policy = policy(2);
         let failed = [Change::Offer(0), Change::Offer(1), Change::Fail(1)];
-        assert_eq!(after(&policy, &failed), Goal::start(0));
-        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(1)]].concat()), Goal::start(0));
-        assert_eq!(after(&policy, &[&failed[..], &[Change::QuarantineEnds(1)]].concat()), Goal::start(1));
+        assert_eq!(after(&policy, &failed), target(0));
+        assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(1)]].concat()), target(0));
+        assert_eq!(after(&policy, &[&failed[..], &[Change::QuarantineEnds(1)]].concat()), target(1));
     }
 
     #[test]
     fn abstract_time_makes_the_real_record_suppress_a_lone_failure() {
         let policy = policy(1);
         let failed = [Change::Offer(0), Change::Fail(0)];
-        assert_eq!(after(&policy, &failed), Goal::Nothing);
-        let retry = Goal::Start { level: 0, retry: true, held: false, tried: 0 };
+        let nothing = Target { goal: Goal::Nothing, startable: None };
+        assert_eq!(after(&policy, &failed), nothing);
+        let retry = Target { startable: Some(0), ..nothing };
         assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(0)]].concat()), retry);
     }
 
@@ -267,12 +280,11 @@ mod tests {
     fn the_real_record_keeps_what_a_person_said_and_what_disagreed() {
         let policy = policy(2);
         let said = [Change::Offer(0), Change::Offer(1), Change::Hold(0), Change::Down];
-        assert_eq!(after(&policy, &said), Goal::Start { level: 0, retry: false, held: true, tried: 0 });
-        let record = said.iter().fold(0, |record, change| policy.change(record, *change));
-        let facts = policy.facts(record);
+        assert_eq!(after(&policy, &said).goal, Goal::Start { level: 0, held: true, tried: 0 });
+        let facts = policy.facts(record(&policy, &said));
         assert_eq!((facts.offered, facts.held, facts.down), (0b11, Some(0), true));
         let disagreed = [Change::Offer(0), Change::Offer(1), Change::Disagree(1)];
-        assert_eq!(after(&policy, &disagreed), Goal::Start { level: 1, retry: false, held: false, tried: 1 });
+        assert_eq!(after(&policy, &disagreed).goal, Goal::Start { level: 1, held: false, tried: 1 });
     }
 
     #[test]
@@ -280,5 +292,34 @@ mod tests {
         let policy = policy(2);
         let memory = policy.remember(0, Deed::StartFailed(1));
         assert_eq!((policy.failed(0), policy.failed(memory)), (0, 0b10));
+    }
+
+    #[test]
+    fn a_version_that_failed_twice_is_kept_out_for_twice_as_long() {
+        let policy = policy(2);
+        let twice = [Change::Offer(0), Change::Offer(1), Change::Fail(1), Change::Tick, Change::Fail(1)];
+        assert_eq!(after(&policy, &twice[..4]), target(1));
+        assert_eq!(after(&policy, &[&twice[..], &[Change::Tick]].concat()), target(0));
+        assert_eq!(after(&policy, &[&twice[..], &[Change::Tick, Change::Tick]].concat()), target(1));
+    }
+
+    #[test]
+    fn what_the_ledger_tells_is_counted_once_and_not_after_the_launcher_itself() {
+        let policy = policy(2);
+        let offered = [Change::Offer(0), Change::Offer(1), Change::RollBack(1)];
+        let counts = |changes: &[Change]| {
+            policy.facts(record(&policy, &[&offered[..], changes].concat())).failed_twice
+        };
+        assert_eq!(after(&policy, &[&offered[..], &[Change::Count, Change::Count]].concat()), target(0));
+        assert_eq!(counts(&[Change::Count, Change::Count]), 0);
+        assert_eq!(counts(&[Change::Fail(1), Change::Count]), 0);
+        assert_eq!(counts(&[Change::Count, Change::RollBack(1), Change::Count]), 0b10);
+    }
+
+    #[test]
+    fn what_nobody_trusts_is_not_chosen() {
+        let policy = policy(2);
+        let offered = record(&policy, &[Change::Offer(0), Change::Offer(1)]);
+        assert_eq!(policy.target(offered, 0, 0b10), target(0));
     }
 }

@@ -1,38 +1,46 @@
 //! From the small numbers of the model to the values that the shipped functions take, and back.
 //!
-//! A model state holds bytes; `decide`, `Attempt` and `Desired` take specs, accounts and records. This room builds the real
-//! values and reads the real answers; it decides nothing. Time is abstract: a failure is fresh, past its suppression, or
-//! past its quarantine, and the moments in a record are set so that the real arithmetic says so. A failure counts once,
-//! because the tally only lengthens those times. What an app says of its version is a fact of the version.
+//! A model state holds bytes; the shipped decisions take specs, accounts and records. This room builds the real
+//! values and reads the real answers; it decides nothing. What an app says of its version is a fact of the version.
+//!
+//! Time is abstract. Every record is read at the same moment, and the moments in it are set so that the real
+//! arithmetic says what is meant: a tick is as long as the first quarantine, and of several moments of one version
+//! only the order is kept.
 
 use std::time::Duration;
 
 use semver::Version;
-use tenure_core::policy::attempt::{How, NextStep};
+use tenure_core::policy::attempt::{Attempt, How, NextStep};
 use tenure_core::policy::decide::{
-    self, Criteria, Decision, KnownTarget, Observation, ReplaceReason, SILENT_IS_WEDGED, Suspicion, Target,
-    suspect,
+    self, Criteria, Decision, KnownTarget, Observation, ReplaceReason, SILENT_IS_WEDGED, Suspicion, suspect,
 };
 use tenure_core::policy::facts::{
-    AppState, Asker, Desired, Down, FailureTally, Hello, Identity, Moment, Role, Spec, StartTarget,
+    AppState, Asker, Desired, Down, FailureTally, Hello, Identity, Ledger, Moment, Origin, Probation, Proved,
+    Role, RolledBack, Spec,
 };
+use tenure_core::policy::tally;
+use tenure_core::policy::target::TargetChoice;
 
 /// A version: its place in the total order, from 0.
-pub(super) type Level = u8;
+pub(crate) type Level = u8;
 
 /// What happens to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Change {
+pub(crate) enum Change {
     /// A launcher offers this version.
     Offer(Level),
     /// Its start failed.
     Fail(Level),
-    /// Its start became ready, or a person asked for it.
+    /// Its start became ready, with no probation before it.
     Succeed(Level),
+    /// A person asks for it.
+    BeginAnew(Level),
     /// The short wait after its failure is over.
     SuppressionEnds(Level),
     /// The long one is over.
     QuarantineEnds(Level),
+    /// Time passes for everything: as much as one failure keeps a version out.
+    Tick,
     /// A person pins it.
     Hold(Level),
     /// A person releases what is pinned.
@@ -43,79 +51,83 @@ pub(super) enum Change {
     Up,
     /// It is tried once more because it said that it was another version.
     Disagree(Level),
+    /// An incumbent puts into the ledger that its successor of this version failed.
+    RollBack(Level),
+    /// A worker puts into the ledger that it has passed its probation.
+    Prove(Level),
+    /// Whoever holds the gate counts what the ledger tells.
+    Count,
+    /// The same, and a failure is overlooked.
+    CountProofs,
 }
 
-/// Which versions there are, and what can happen to the record of them.
+/// Which versions there are, and how they are counted.
 #[derive(Debug, Clone, Default)]
-pub(super) struct Cast {
+pub(crate) struct Cast {
     /// How many versions.
-    pub(super) levels: Level,
-    /// Which of them are pinned at some time, as bits.
-    pub(super) pins: u8,
-    /// Whether the worker is stopped for good at some time.
-    pub(super) downs: bool,
+    pub(crate) levels: Level,
+    /// Whether failures of a version are told apart by their number: where they are not, each counts as the first.
+    pub(crate) counts: bool,
     /// Versions whose app says that it is another one, and which.
-    pub(super) says: Vec<(Level, Level)>,
+    pub(crate) says: Vec<(Level, Level)>,
 }
 
 impl Cast {
     /// What the app of a version says, where that is another one.
-    pub(super) fn says(&self, level: Level) -> Option<Level> {
+    pub(crate) fn says(&self, level: Level) -> Option<Level> {
         self.says.iter().find(|(one, _)| *one == level).map(|(_, says)| *says)
-    }
-
-    /// Everything that can happen to the record.
-    pub(super) fn changes(&self) -> Vec<Change> {
-        let usual = |level| {
-            [
-                Change::Offer(level),
-                Change::Fail(level),
-                Change::Succeed(level),
-                Change::SuppressionEnds(level),
-                Change::QuarantineEnds(level),
-            ]
-        };
-        let mut changes: Vec<Change> = (0..self.levels).flat_map(usual).collect();
-        changes.extend((0..self.levels).filter(|level| self.pins & (1 << level) != 0).map(Change::Hold));
-        changes.push(Change::Release);
-        changes.push(Change::Up);
-        changes.extend(self.downs.then_some(Change::Down));
-        changes.extend(self.says.iter().map(|(level, _)| Change::Disagree(*level)));
-        changes
     }
 }
 
-/// What would be started.
+/// What the record says, as the decision takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Goal {
+pub(crate) enum Goal {
     /// The record was not read.
     Unknown,
-    /// Nothing can be started now.
+    /// No healthy worker is to make room.
     Nothing,
-    /// This version. Whether it failed a moment ago and nothing else can run, whether a person holds it, and what it is known
-    /// to have said that it is, as bits.
-    Start { level: Level, retry: bool, held: bool, tried: u8 },
+    /// This version. Whether a person holds it, and what it is known to have said that it is, as bits.
+    Start { level: Level, held: bool, tried: u8 },
 }
 
 impl Goal {
     /// A version of which nothing is known but that it would be started.
-    pub(super) fn start(level: Level) -> Self {
-        Self::Start { level, retry: false, held: false, tried: 0 }
+    pub(crate) fn start(level: Level) -> Self {
+        Self::Start { level, held: false, tried: 0 }
     }
+
+    fn of(known: &KnownTarget) -> Self {
+        match &known.goal {
+            decide::Goal::Nothing(_) => Self::Nothing,
+            decide::Goal::Start(version) => {
+                let tried = known.tried.iter().fold(0, |bits, version| bits | (1 << level_of(version)));
+                Self::Start { level: level_of(version), held: known.held, tried }
+            }
+        }
+    }
+}
+
+/// What a call would start, and what it would make room for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Target {
+    pub(crate) goal: Goal,
+    /// What this call may start, where there is such a version.
+    pub(crate) startable: Option<Level>,
 }
 
 /// How a worker looks to one who asks it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Looks {
+pub(crate) enum Looks {
     Booting,
     Ready,
+    OnProbation,
     Stalled,
     Draining,
 }
 
 /// What a launcher sees of the scope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Seen {
+pub(crate) enum Seen {
     Nobody,
     Silent,
     Worker(Level, Looks),
@@ -123,7 +135,7 @@ pub(super) enum Seen {
 
 /// The step that the attempt chose.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Choice {
+pub(crate) enum Choice {
     Answer(How),
     Await,
     AwaitEnd,
@@ -139,14 +151,14 @@ pub(super) enum Choice {
 }
 
 /// What the real `suspect` says of a silent holder, before and after the wait that it asked for.
-pub(super) fn suspicion(lease_busy: bool, waited: bool, booting: bool) -> Suspicion {
+pub(crate) fn suspicion(lease_busy: bool, waited: bool, booting: bool) -> Suspicion {
     let silent_for = if waited { SILENT_IS_WEDGED } else { Duration::ZERO };
     // The first wait is as long as the boot may take, so after it no boot is left.
     let booting_for = if booting && !waited { Duration::from_secs(30) } else { Duration::ZERO };
     suspect(lease_busy, silent_for, booting_for, SILENT_IS_WEDGED)
 }
 
-pub(super) fn version(level: Level) -> Version {
+pub(crate) fn version(level: Level) -> Version {
     Version::new(u64::from(level) + 1, 0, 0)
 }
 
@@ -154,106 +166,185 @@ fn level_of(version: &Version) -> Level {
     Level::try_from(version.major - 1).expect("built from a level")
 }
 
-pub(super) fn spec(level: Level) -> Spec {
+pub(crate) fn spec(level: Level) -> Spec {
     let mut spec = Spec::of_command(vec![format!("/bin/v{level}")], "/".into());
     spec.version = version(level);
     spec
 }
 
-const HOUR: u64 = 3_600_000;
+const SECOND: u64 = 1_000;
 
-fn now() -> Moment {
-    Moment::of("model", 100 * HOUR)
+/// As long as the first quarantine of a version that failed.
+const TICK: u64 = 30 * SECOND;
+
+/// More failures than this are not told apart.
+const MOST_FAILURES: u32 = 3;
+
+/// When every record is read.
+const NOW: u64 = 1_000_000 * SECOND;
+
+fn at(ms: u64) -> Moment {
+    Moment::of("model", ms)
 }
 
-/// The real change, and then the same record as seen from the same moment again.
-pub(super) fn changed(cast: &Cast, mut desired: Desired, change: Change) -> Desired {
-    match change {
-        // As `offers::with_offer` does: what was offered before is not offered again.
-        Change::Offer(level) => {
-            let spec = spec(level);
-            if !desired.offers.iter().any(|offer| offer.spec == spec) {
-                desired.offer(&spec, &now());
+fn origin(level: Level) -> Origin {
+    Origin::Project { path: format!("/v{level}").into(), sha256: String::new() }
+}
+
+/// What is on record: `desired.json`, and what workers have left in `ledger.json` for it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Records {
+    pub(crate) desired: Desired,
+    ledger: Ledger,
+}
+
+impl Records {
+    /// The real change, and then the same records as they are read from the same moment again.
+    pub(crate) fn changed(&self, cast: &Cast, change: Change) -> Self {
+        let Self { mut desired, mut ledger } = self.clone();
+        // Later than all that is on record, and over when it is read.
+        let stamp = at(NOW - 1);
+        match change {
+            // As `candidates::with_offer` does: what was offered before is not offered again.
+            Change::Offer(level) => {
+                if desired.offered(&version(level)).is_none() {
+                    desired.offer_from(&spec(level), &origin(level), &stamp);
+                }
+            }
+            Change::Fail(level) => desired.failed(&spec(level), "it ended before it was ready", &stamp),
+            Change::Succeed(level) => desired.succeeded(&version(level)),
+            Change::BeginAnew(level) => desired.begin_anew(&version(level), &stamp),
+            Change::SuppressionEnds(level) => {
+                age(&mut desired, level, |failure| failure.suppressed_for(&at(NOW)));
+            }
+            Change::QuarantineEnds(level) => {
+                age(&mut desired, level, |failure| failure.quarantined_for(&at(NOW)));
+            }
+            Change::Tick => {
+                moments(&mut desired, &mut ledger).for_each(|(_, moment)| moment.ms -= TICK);
+                desired.offers.iter_mut().for_each(|offer| offer.at.ms -= TICK);
+            }
+            Change::Hold(level) => desired.hold = Some(version(level)),
+            Change::Release => desired.hold = None,
+            Change::Down => {
+                desired.down.get_or_insert_with(|| Down { by: Asker::default(), at: at(NOW) });
+            }
+            Change::Up => desired.down = None,
+            Change::Disagree(level) => {
+                let says = cast.says(level).expect("only a version that says another one disagrees");
+                desired.disagreed(&spec(level), &version(says));
+            }
+            Change::RollBack(level) => {
+                let (version, spec, why) = (version(level), spec(level).digest(), "it failed".to_owned());
+                ledger.rolled_back = Some(RolledBack { version, spec, at: stamp, why });
+            }
+            Change::Prove(level) => ledger.proved = Some(Proved { version: version(level), at: stamp }),
+            Change::Count | Change::CountProofs => {
+                ledger.rolled_back = ledger.rolled_back.filter(|_| change == Change::Count);
+                tally::count(&ledger, &mut desired, &at(NOW));
+                // Counted again it would change nothing.
+                ledger = Ledger::default();
             }
         }
-        Change::Fail(level) => desired.failed(&spec(level), "it ended before it was ready", &now()),
-        Change::Succeed(level) => {
-            if desired.failure(&spec(level)).is_some() {
-                desired.succeeded(&version(level));
-            }
+        for failure in &mut desired.failures {
+            failure.count = failure.count.min(if cast.counts { MOST_FAILURES } else { 1 });
         }
-        Change::SuppressionEnds(level) => age(&mut desired, level, |failure| {
-            let wait = failure.suppressed_for(&now());
-            now().ms - u64::try_from(wait.as_millis()).unwrap_or(u64::MAX)
-        }),
-        Change::QuarantineEnds(level) => age(&mut desired, level, |_| now().ms - 2 * HOUR),
-        Change::Hold(level) => desired.hold = Some(version(level)),
-        Change::Release => desired.hold = None,
-        Change::Down => {
-            let first = || Down { by: Asker::default(), at: now() };
-            desired.down = desired.down.or_else(|| Some(first()));
-        }
-        Change::Up => desired.down = None,
-        Change::Disagree(level) => {
-            let says = cast.says(level).expect("only a version that says another one disagrees");
-            desired.disagreed(&spec(level), &version(says));
-        }
+        desired.failures.sort_by(|a, b| a.version.cmp(&b.version));
+        (0..cast.levels).for_each(|level| tidy(&mut desired, &mut ledger, level));
+        Self { desired, ledger }
     }
-    for failure in &mut desired.failures {
-        failure.count = 1;
-    }
-    desired.failures.sort_by(|a, b| a.version.cmp(&b.version));
-    desired
-}
 
-fn age(desired: &mut Desired, level: Level, to: impl Fn(&FailureTally) -> u64) {
-    for failure in &mut desired.failures {
-        if failure.version == version(level) {
-            failure.at.ms = failure.at.ms.min(to(failure));
-        }
+    /// What a call with this memory would start, as far as the versions in `revoked` (as bits) are not trusted any
+    /// more.
+    pub(crate) fn target(&self, attempt: &Attempt, revoked: u8) -> Target {
+        let trusts =
+            |kept: &Origin| (0..8).any(|level| revoked & (1 << level) == 0 && origin(level) == *kept);
+        let allowed = self.desired.allowed(&trusts);
+        let choice = TargetChoice::of(&allowed, attempt, &at(NOW), &|_| true);
+        let has_failed = (0..8).any(|level| !attempt.may_start(&version(level)));
+        let failure = has_failed.then_some("an earlier start of this call failed");
+        let goal = Goal::of(&choice.known(failure, false, None));
+        Target { goal, startable: choice.startable().map(|spec| level_of(&spec.version)) }
+    }
+
+    /// How often a version has failed since it was proved.
+    pub(crate) fn failures(&self, level: Level) -> u8 {
+        let failure = self.desired.failure(&spec(level));
+        failure.map_or(0, |failure| u8::try_from(failure.count).unwrap_or(u8::MAX))
+    }
+
+    /// Whether a version is in quarantine.
+    pub(crate) fn keeps_out(&self, level: Level) -> bool {
+        self.desired.failure(&spec(level)).is_some_and(|failure| failure.quarantined(&at(NOW)))
     }
 }
 
-/// What would be started, as far as the versions in `except` (as bits) may not be.
-pub(super) fn goal(desired: &Desired, except: u8) -> Goal {
-    let able = |spec: &Spec| except & (1 << level_of(&spec.version)) == 0;
-    match desired.target(&now(), &able) {
-        StartTarget::Offer { spec, retry, .. } => {
-            let observed = desired.observed_for(&spec);
-            let tried = observed.iter().fold(0, |bits, version| bits | (1 << level_of(version)));
-            let (level, held) = (level_of(&spec.version), desired.hold.is_some());
-            Goal::Start { level, retry: retry.is_some(), held, tried }
-        }
-        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => Goal::Nothing,
+fn age(desired: &mut Desired, level: Level, left: impl Fn(&FailureTally) -> Duration) {
+    for failure in desired.failures.iter_mut().filter(|failure| failure.version == version(level)) {
+        failure.at.ms -= u64::try_from(left(failure).as_millis()).unwrap_or(0);
+    }
+}
+
+/// The moments of what is known against versions, and for them.
+fn moments<'known>(
+    desired: &'known mut Desired,
+    ledger: &'known mut Ledger,
+) -> impl Iterator<Item = (Version, &'known mut Moment)> {
+    let failures = desired.failures.iter_mut().map(|one| (one.version.clone(), &mut one.at));
+    let rolled_back = ledger.rolled_back.iter_mut().map(|one| (one.version.clone(), &mut one.at));
+    let proved = ledger.proved.iter_mut().map(|one| (one.version.clone(), &mut one.at));
+    failures.chain(rolled_back).chain(proved)
+}
+
+/// Of the moments of one version only the order and the whole seconds matter: equal situations become equal records.
+fn tidy(desired: &mut Desired, ledger: &mut Ledger, level: Level) {
+    let of = |moment: &(Version, &mut Moment)| moment.0 == version(level);
+    let mut known: Vec<u64> = moments(desired, ledger).filter(of).map(|(_, moment)| moment.ms).collect();
+    known.sort_unstable();
+    known.dedup();
+    let seconds = |ms: u64| (NOW - ms) / SECOND;
+    let tidied = |ms: u64| {
+        let later = known.iter().filter(|other| **other > ms && seconds(**other) == seconds(ms)).count();
+        // Room is left for a moment that comes after all these.
+        NOW - seconds(ms) * SECOND - 2 - u64::try_from(later).unwrap_or(0)
+    };
+    for (_, moment) in moments(desired, ledger).filter(of) {
+        moment.ms = tidied(moment.ms);
+    }
+    for offer in desired.offers.iter_mut().filter(|offer| offer.spec.version == version(level)) {
+        let before = known.iter().rev().find(|ms| **ms < offer.at.ms);
+        offer.at.ms = match (before, known.first()) {
+            (Some(before), _) => tidied(*before) + 1,
+            (None, Some(first)) => tidied(*first),
+            (None, None) => NOW - 2,
+        };
     }
 }
 
 /// The version that a person holds.
-pub(super) fn held(desired: &Desired) -> Option<Level> {
+pub(crate) fn held(desired: &Desired) -> Option<Level> {
     desired.hold.as_ref().map(level_of)
 }
 
-fn aim(goal: Goal) -> Target {
+/// The same as the decision takes it.
+fn as_real(goal: Goal) -> decide::Target {
     match goal {
-        Goal::Unknown => Target::Unknown,
-        // Who may be started where nobody serves is no reason to end who serves.
-        Goal::Nothing | Goal::Start { retry: true, .. } => {
-            Target::at(decide::Goal::Nothing("it failed a moment ago".into()))
-        }
-        Goal::Start { level, held, tried, .. } => {
+        Goal::Unknown => decide::Target::Unknown,
+        Goal::Nothing => decide::Target::at(decide::Goal::Nothing("it failed a moment ago".into())),
+        Goal::Start { level, held, tried } => {
             let goal = decide::Goal::Start(version(level));
             let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
-            Target::Known(KnownTarget { goal, held, tried, content: None })
+            decide::Target::Known(KnownTarget { goal, held, tried, content: None })
         }
     }
 }
 
 /// Whether the look without a lock goes on to the record.
-pub(super) fn is_older(decision: &Decision) -> bool {
+pub(crate) fn is_older(decision: &Decision) -> bool {
     matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. }))
 }
 
-pub(super) fn choice(act: &NextStep) -> Choice {
+pub(crate) fn choice(act: &NextStep) -> Choice {
     match act {
         NextStep::Replace(_, ReplaceReason::Disagrees { .. }) => Choice::Correct,
         NextStep::Answer(how, _) => Choice::Answer(*how),
@@ -271,7 +362,7 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     let spec = spec(level);
     let (role, state) = match looks {
         Looks::Booting => (Role::Booting, AppState::Booting),
-        Looks::Ready | Looks::Stalled => (Role::Active, AppState::Ready),
+        Looks::Ready | Looks::OnProbation | Looks::Stalled => (Role::Active, AppState::Ready),
         Looks::Draining => (Role::Draining, AppState::Ready),
     };
     let stalled = u64::try_from(spec.stall_timeout.duration().as_millis()).unwrap_or(u64::MAX - 1) + 1;
@@ -282,29 +373,49 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     hello.app.state = state;
     hello.app.stalled_for_ms = stalled_for_ms;
     hello.app.version = says.map(version);
+    hello.probation = (looks == Looks::OnProbation).then(probation);
     hello.draining = looks == Looks::Draining;
     hello
 }
 
-/// The decision. Strictly: with an account that never agrees unless the versions are equal.
-pub(super) fn decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen, strictly: bool) -> Decision {
-    let wants = Criteria::of(&spec(criteria));
-    let (aim, seen) = match seen {
-        Seen::Nobody => (aim(goal), Observation::Nobody),
-        Seen::Silent => (aim(goal), Observation::Silent),
-        Seen::Worker(level, looks) => {
-            let mut hello = hello(level, cast.says(level), looks);
-            let strictly = strictly && level != criteria;
-            if strictly {
-                hello.version = Spec::unversioned();
-            }
-            let aim = if strictly { aim_at(criteria) } else { aim(goal) };
-            (aim, Observation::Answered(Box::new(hello)))
-        }
-    };
-    decide::decide(&wants, &aim, &seen)
+/// One whose time is not over. What it could go back to decides nothing.
+fn probation() -> Probation {
+    Probation::of(version(0), 1, None)
 }
 
-fn aim_at(level: Level) -> Target {
-    Target::at(decide::Goal::Start(version(level)))
+fn observation(cast: &Cast, seen: Seen) -> Observation {
+    match seen {
+        Seen::Nobody => Observation::Nobody,
+        Seen::Silent => Observation::Silent,
+        Seen::Worker(level, looks) => Observation::Answered(Box::new(hello(level, cast.says(level), looks))),
+    }
+}
+
+/// The decision under the gate, or the first of a look without it.
+pub(crate) fn decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen) -> Decision {
+    decide::decide(&Criteria::of(&spec(criteria)), &as_real(goal), &observation(cast, seen))
+}
+
+/// The decision of a look without the gate, with the record that it may read.
+pub(crate) fn decision_without_gate(
+    cast: &Cast,
+    criteria: Level,
+    goal: Option<Goal>,
+    seen: Seen,
+) -> Decision {
+    let criteria = Criteria::of(&spec(criteria));
+    decide::decide_without_gate(&criteria, &observation(cast, seen), || goal.map(as_real))
+}
+
+/// The decision of a launcher to which every version but its own is wrong: accounts are shown to it that say so.
+pub(crate) fn strict_decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen) -> Decision {
+    match seen {
+        Seen::Worker(level, looks) if level != criteria => {
+            let mut hello = hello(level, cast.says(level), looks);
+            hello.version = Spec::unversioned();
+            let goal = as_real(Goal::start(criteria));
+            decide::decide(&Criteria::of(&spec(criteria)), &goal, &Observation::Answered(Box::new(hello)))
+        }
+        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(cast, criteria, goal, seen),
+    }
 }

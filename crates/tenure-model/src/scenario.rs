@@ -1,8 +1,13 @@
 //! What is explored: who calls, what may go wrong and how often, and which rule is broken on purpose.
 //!
-//! Data only. Everything that goes wrong is bounded by a count, so that the state space is finite; what the protocol itself
-//! may do is not bounded.
+//! Data only. Everything that goes wrong is bounded by a count, so that the state space is finite; what the protocol
+//! itself may do is not bounded.
 
+use std::ops::Deref;
+
+use tenure_core::policy::handoff::Terms;
+
+use crate::mutation::Mutation;
 use crate::policy::Policy;
 use crate::real::{Cast, Level};
 
@@ -13,7 +18,7 @@ pub enum Task {
     Ensure,
     /// `stop`.
     Stop,
-    /// `restart`.
+    /// `restart`, proved.
     Restart,
     /// `stop --hold`: nothing starts it until a person does.
     Down,
@@ -39,81 +44,82 @@ pub struct Caller {
 /// How often each thing may go wrong, or happen by itself.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Limits {
-    /// A launcher or a worker is killed from outside.
+    /// A launcher or a worker is killed from outside (SIGKILL).
     pub crashes: u8,
-    /// A worker, or a launcher that holds the gate, is stopped (SIGSTOP).
+    /// A worker, or a launcher that holds the gate of a single worker, is stopped (SIGSTOP); it keeps what it holds.
     pub stops: u8,
-    /// A stopped process goes on.
+    /// A stopped process goes on (SIGCONT).
     pub resumes: u8,
-    /// A boot or a drain hangs, or an active app stalls.
+    /// A boot, a drain or a part of a takeover hangs, or an active app stalls.
     pub ailments: u8,
-    /// A healthy worker does not answer within the time of a first look.
-    pub slow: u8,
-    /// A caller's budget ends while it waits for what would come.
-    pub budgets: u8,
-    /// A failed version's suppression or quarantine ends.
+    /// Time passes for versions that failed.
     pub ticks: u8,
-    /// A hold of the gate passes its bound.
+    /// Of a single worker: it is healthy, and does not answer within the time of a first look.
+    pub slow: u8,
+    /// Of a single worker: a caller's budget ends while it waits for what would come.
+    pub budgets: u8,
+    /// Of a single worker: a hold of the gate passes its bound.
     pub overruns: u8,
-    /// A program closes the descriptors that it inherited, its lock among them.
+    /// Of a single worker: its program closes the descriptors that it inherited, its lock among them.
     pub sheds: u8,
+    /// Of a takeover: somebody's patience ends although the other one would have come.
+    pub lates: u8,
+    /// Of a takeover: a connection between the two ends while both live.
+    pub cuts: u8,
+    /// Of a takeover: an app fails: at boot, in its probation, or when it is to make room or to come back.
+    pub failures: u8,
+    /// Of a takeover: one worker process is asked to end by a signal, without the control socket (SIGTERM).
+    pub terms: u8,
+    /// Of a takeover: the disk becomes full.
+    pub fills: u8,
+    /// Of a takeover: it has room again.
+    pub frees: u8,
+    /// Of a takeover: a person takes back the trust in what a version was offered from.
+    pub revokes: u8,
 }
 
-/// A rule of the protocol that is broken on purpose; the model must notice.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Mutation {
-    /// A worker of any other version is replaced.
-    StrictVersion,
-    /// A lease that is busy may be taken over, as a lock that is a record of a time or of a pid may be.
-    BreakableLease,
-    /// The socket's path is taken before the lease is.
-    BindFirst,
-    /// A launcher starts the version that it offers, not the target.
-    OwnVersion,
-    /// What stands decides what comes: the successor is of the standing worker's version.
-    StaleSuccessor,
-    /// No thread of its own ends a worker whose boot or drain hangs.
-    NoWatchdog,
-    /// Nobody waits for the lock that a former program holds.
-    ProgramLockIgnored,
-    /// A lock that is free counts as the proof that nothing of a former program lives, though one that is recorded does.
-    FreeLockProves,
-    /// A launcher ends a worker that boots, instead of waiting for it.
-    ImpatientBoot,
-    /// A worker that ends removes the socket after it has given up the lease.
-    LateUnlink,
-    /// A worker that has closed its listener is forced at once, instead of being given the time that it announced.
-    DrainForced,
-    /// A worker that does not answer a first look in time is forced at once.
-    SilenceForced,
-    /// A caller whose budget ends forces the worker that it had asked to end.
-    BudgetForces,
-    /// A launcher waits for a worker that drains as long as its own spec would take, not as long as was announced.
-    OwnPatience,
-    /// A launcher that has lost the gate goes on to force.
-    UnconfirmedForce,
-    /// A launcher that has waited long for a lease forces its holder without another look.
-    NoSecondLook,
-    /// A launcher that has lost the gate writes back the record that it had read.
-    StaleRecord,
-    /// A start that fails before there is a process is not tallied.
-    UntalliedStart,
-    /// A version whose start failed in this call is chosen again when its quarantine ends.
-    RetriedChoice,
-    /// Launchers aim at the highest offer, whatever a person holds.
-    PinIgnored,
-    /// That a version disagrees with its own answer is not written down.
-    PairUnrecorded,
-    /// An older worker is accepted by a record in which the caller's offer is not.
-    StrangeRecord,
-    /// A pin is on record before the worker that it is for has started.
-    EarlyPin,
-    /// What a pin has retired is not started again when the pinned version does not start.
-    NothingPutBack,
-    /// Whether a person has stopped the worker for good is read before the gate is entered.
-    EarlyLook,
-    /// That a person stops the worker for good is written down when it is gone and the gate is left.
-    LateDown,
+impl Limits {
+    /// Nothing goes wrong.
+    pub const NONE: Self = Self {
+        crashes: 0,
+        stops: 0,
+        resumes: 0,
+        ailments: 0,
+        ticks: 0,
+        slow: 0,
+        budgets: 0,
+        overruns: 0,
+        sheds: 0,
+        lates: 0,
+        cuts: 0,
+        failures: 0,
+        terms: 0,
+        fills: 0,
+        frees: 0,
+        revokes: 0,
+    };
+
+    /// All that may cost a replacement, together: a full disk and a trust that is gone keep something from being
+    /// started, and make room for nothing.
+    pub(crate) fn sum(&self) -> i16 {
+        let Self { crashes, stops, lates, cuts, failures, ailments, terms, .. } = *self;
+        [crashes, stops, lates, cuts, failures, ailments, terms].into_iter().map(i16::from).sum()
+    }
+
+    /// What may keep a version from being started.
+    pub(crate) fn lacks(&self) -> i16 {
+        i16::from(self.fills) + i16::from(self.revokes)
+    }
+}
+
+/// Which of the two models explores a scenario.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Subject {
+    /// One worker at a time, from an empty scope on: its app makes no room, and it is ended before another one is
+    /// started.
+    Single,
+    /// A worker serves, and another one takes its place.
+    Takeover,
 }
 
 /// One exploration.
@@ -121,39 +127,54 @@ pub enum Mutation {
 pub struct Scenario {
     /// For people.
     pub name: &'static str,
-    /// The launchers; at most four.
+    /// Which model explores it.
+    pub subject: Subject,
+    /// The launchers.
     pub callers: Vec<Caller>,
-    /// The versions whose boot fails, as bits.
+    /// Of a single worker: the versions whose boot fails, as bits.
     pub fails: u8,
-    /// The versions that fail before there is a process, as bits.
+    /// Of a single worker: the versions that fail before there is a process, as bits.
     pub unstartable: u8,
-    /// Versions whose app says that it is another one, and which.
-    pub says: Vec<(u8, u8)>,
-    /// Whether workers wrap a program that outlives its host until its shim has ended it.
+    /// Of a single worker: versions whose app says that it is another one, and which.
+    pub says: Vec<(Level, Level)>,
+    /// Of a single worker: whether workers wrap a program that outlives its host until its shim has ended it.
     pub wraps: bool,
+    /// Of a takeover: what incumbents and successors agree on.
+    pub terms: Terms,
+    /// Of a takeover: whether workers say in HELLO that they make no room.
+    pub stays: bool,
     /// What may go wrong.
     pub limits: Limits,
     /// What is broken on purpose.
-    pub mutation: Option<Mutation>,
-    /// What must be seen to happen, so that the exploration is not vacuous: names of [`crate::witness`].
+    pub mutations: Vec<Mutation>,
+    /// What must be seen to happen, so that the exploration is not vacuous: names of the witnesses of its model.
     pub witnesses: Vec<&'static str>,
 }
 
 impl Scenario {
-    /// A scenario in which nothing goes wrong.
+    /// One worker at a time, and nothing goes wrong.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
             name,
+            subject: Subject::Single,
             callers: Vec::new(),
             fails: 0,
             unstartable: 0,
             says: Vec::new(),
             wraps: false,
-            limits: Limits::default(),
-            mutation: None,
+            terms: Terms { overlap: false, bakes: true },
+            stays: false,
+            limits: Limits::NONE,
+            mutations: Vec::new(),
             witnesses: Vec::new(),
         }
+    }
+
+    /// Takeovers with a probation, and nothing goes wrong. It begins with a worker of version 0 that serves.
+    #[must_use]
+    pub fn takeover(name: &'static str) -> Self {
+        Self { subject: Subject::Takeover, ..Self::new(name) }
     }
 
     /// Adds a launcher.
@@ -198,10 +219,31 @@ impl Scenario {
         self
     }
 
+    /// Without a probation.
+    #[must_use]
+    pub fn unbaked(mut self) -> Self {
+        self.terms.bakes = false;
+        self
+    }
+
+    /// With both programs beside each other before the commit.
+    #[must_use]
+    pub fn overlapping(mut self) -> Self {
+        self.terms = Terms { overlap: true, bakes: false };
+        self
+    }
+
+    /// Lets workers say that they make no room.
+    #[must_use]
+    pub fn staying(mut self) -> Self {
+        self.stays = true;
+        self
+    }
+
     /// Breaks a rule.
     #[must_use]
     pub fn breaking(mut self, mutation: Mutation) -> Self {
-        self.mutation = Some(mutation);
+        self.mutations.push(mutation);
         self
     }
 
@@ -212,45 +254,45 @@ impl Scenario {
         self
     }
 
-    /// The versions, and what can happen to the record of them.
-    pub(super) fn cast(&self) -> Cast {
-        let pins = self.callers.iter().filter(|caller| caller.task == Task::Pin);
-        Cast {
-            levels: self.callers.iter().map(|caller| caller.level + 1).max().unwrap_or(1),
-            pins: pins.fold(0, |bits, caller| bits | (1 << caller.level)),
-            downs: self.callers.iter().any(|caller| caller.task == Task::Down),
-            says: self.says.clone(),
-        }
+    /// How many versions there are.
+    pub(crate) fn levels(&self) -> Level {
+        self.callers.iter().map(|caller| caller.level + 1).max().unwrap_or(1)
     }
 
-    /// Versions that are offered, each counted once.
-    pub(super) fn offered(&self) -> i16 {
-        let offers =
-            |level: &Level| self.callers.iter().any(|caller| caller.task.offers() && caller.level == *level);
-        i16::try_from((0..self.cast().levels).filter(offers).count()).expect("few versions")
+    /// Versions that are offered, each counted once; what serves at first is one of them.
+    pub(crate) fn offered(&self) -> i16 {
+        let offers = self.callers.iter().filter(|caller| caller.task.offers()).map(|caller| caller.level);
+        let first = u8::from(self.subject == Subject::Takeover);
+        let bits = offers.fold(first, |bits, level| bits | (1 << level));
+        i16::try_from(bits.count_ones()).expect("few versions")
+    }
+
+    /// Whether somebody calls this.
+    pub(crate) fn has(&self, task: Task) -> bool {
+        self.callers.iter().any(|caller| caller.task == task)
     }
 
     /// Whether a worker of this version can boot.
-    pub(super) fn is_sound(&self, level: Level) -> bool {
+    pub(crate) fn is_sound(&self, level: Level) -> bool {
         (self.fails | self.unstartable) & (1 << level) == 0
     }
 
-    /// Whether a call that fails is a fault of the protocol as long as nothing is done to the processes: launchers have no
-    /// other company than a person who pins, and every version is what it says.
-    pub(super) fn owes_answers(&self) -> bool {
-        let pins = self.cast().pins != 0;
+    /// Whether a call that fails is a fault of the protocol as long as nothing is done to the processes: launchers
+    /// have no other company than a person who pins, and every version is what it says.
+    pub(crate) fn owes_answers(&self) -> bool {
         let company = |caller: &Caller| match caller.task {
             Task::Ensure => true,
             Task::Pin | Task::Unpin => self.fails | self.unstartable == 0,
             Task::Stop | Task::Restart | Task::Down | Task::Start => false,
         };
-        self.says.is_empty() && self.callers.iter().all(company) && (!pins || self.limits.ticks == 0)
+        let waits = !self.has(Task::Pin) || self.limits.ticks == 0;
+        self.says.is_empty() && self.callers.iter().all(company) && waits
     }
 }
 
 impl Task {
     /// Whether it offers a version.
-    pub(super) fn offers(self) -> bool {
+    pub(crate) fn offers(self) -> bool {
         match self {
             Self::Ensure | Self::Restart | Self::Start => true,
             Self::Stop | Self::Down | Self::Pin | Self::Unpin => false,
@@ -260,18 +302,52 @@ impl Task {
 
 /// A scenario with the decisions that it needs.
 #[derive(Debug)]
-pub(super) struct Rules {
-    pub(super) scenario: Scenario,
-    pub(super) policy: Policy,
+pub(crate) struct Rules {
+    pub(crate) scenario: Scenario,
+    pub(crate) policy: Policy,
 }
 
 impl Rules {
-    pub(super) fn of(scenario: Scenario) -> Self {
-        let strictly = scenario.mutation == Some(Mutation::StrictVersion);
-        Self { policy: Policy::of(&scenario.cast(), strictly), scenario }
+    pub(crate) fn of(scenario: &Scenario) -> Self {
+        let counts = scenario.subject == Subject::Takeover;
+        let cast = Cast { levels: scenario.levels(), counts, says: scenario.says.clone() };
+        let strictly = scenario.mutations.contains(&Mutation::StrictVersion);
+        Self { policy: Policy::of(cast, strictly), scenario: scenario.clone() }
     }
 
-    pub(super) fn breaks(&self, mutation: Mutation) -> bool {
-        self.scenario.mutation == Some(mutation)
+    pub(crate) fn breaks(&self, mutation: Mutation) -> bool {
+        self.scenario.mutations.contains(&mutation)
+    }
+}
+
+impl Deref for Rules {
+    type Target = Scenario;
+
+    fn deref(&self) -> &Scenario {
+        &self.scenario
+    }
+}
+
+/// One worker at a time, to be explored.
+#[derive(Debug)]
+pub(crate) struct Single(pub(crate) Rules);
+
+/// A takeover, to be explored.
+#[derive(Debug)]
+pub(crate) struct Takeover(pub(crate) Rules);
+
+impl Deref for Single {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        &self.0
+    }
+}
+
+impl Deref for Takeover {
+    type Target = Rules;
+
+    fn deref(&self) -> &Rules {
+        &self.0
     }
 }

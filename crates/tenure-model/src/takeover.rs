@@ -1,28 +1,35 @@
-//! The model of a takeover: incumbent, successor, launchers and what the kernel keeps, through every interleaving and fault.
+//! The model of a takeover: incumbent, successor, launchers and what the kernel keeps, through every interleaving and
+//! fault.
 //!
-//! What decides is what ships: [`tenure_core::policy::handoff`] is called for both sides. What is rewritten, because it is
-//! I/O, is how each deed is carried out, cut where the real one can be interleaved or can die. Whether a worker is to be
-//! replaced is a matter of the other model, and told here in two lines. Each state knows at which fault points its processes
-//! stand (`point`), so that what happens here can be made to happen to real ones.
+//! It begins with a worker that serves. Who is replaced and by what is decided by the shipped decisions and the
+//! shipped record, and both sides by [`tenure_core::policy::handoff`]. What is rewritten, because it is I/O, is how
+//! each step is carried out, cut where the real one can be interleaved or can die. Each state knows at which fault
+//! points its processes stand (`point`), so that what happens here can be made to happen to real ones.
 
+mod call;
 mod incumbent;
 mod invariant;
 mod launcher;
 mod moves;
+mod person;
 mod point;
 mod process;
-mod scenario;
+mod proof;
+mod replacing;
 mod state;
 mod successor;
 mod tally;
 
-pub mod catalog;
+pub(crate) mod catalog;
 pub mod replay;
 
 use stateright::{HasDiscoveries, Model, Property};
 use tenure_core::policy::handoff::Incumbent;
 
 use crate::explored::{Explored, explored};
+use crate::kernel::NOBODY;
+use crate::real::Change;
+use crate::scenario::{Caller, Rules, Scenario, Takeover};
 use crate::takeover::moves::Move;
 use crate::takeover::process::{Launcher, Pc, Phase, Worker};
 use crate::takeover::state::{LAUNCHERS, SLOTS, State};
@@ -30,24 +37,16 @@ use crate::takeover::tally::Tally;
 
 pub use crate::takeover::invariant::{
     BOUNDED, FENCE, GENERATIONS, LEASE, NO_DOWNGRADE, NO_REFUSAL, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH,
-    PROOF, QUARANTINE, REST, SOUND, STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
+    PINNED, PROOF, PUT_BACK, QUARANTINE, REST, SOUND, STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK,
+    witness,
 };
 pub use crate::takeover::process::Outcome;
-pub use crate::takeover::scenario::{Caller, Limits, Mutation, Scenario, Task};
 
-/// Explores every state of a scenario, breadth first; ends early where something does not hold.
-#[must_use]
-pub fn explore(scenario: &Scenario) -> Explored {
-    explored(scenario.clone(), HasDiscoveries::AnyFailures, point::describe)
+pub(crate) fn run(scenario: &Scenario, until: HasDiscoveries) -> Explored {
+    explored(Takeover(Rules::of(scenario)), until, point::describe)
 }
 
-/// Looks for a counterexample to one property, and for nothing else.
-#[must_use]
-pub fn refute(scenario: &Scenario, property: &'static str) -> Explored {
-    explored(scenario.clone(), HasDiscoveries::AllOf([property].into_iter().collect()), point::describe)
-}
-
-impl Model for Scenario {
+impl Model for Takeover {
     type State = State;
     type Action = Move;
 
@@ -72,7 +71,7 @@ impl Model for Scenario {
             path: 1,
             ledger: 1,
             lineage: 1,
-            offers: 1,
+            record: self.policy.change(0, Change::Offer(0)),
             tally: Tally::default(),
             revoked: 0,
             full: false,
@@ -92,6 +91,8 @@ impl Model for Scenario {
             harmed: false,
             stranded: false,
             distrusted: false,
+            pinned: NOBODY,
+            bereft: false,
         }]
     }
 

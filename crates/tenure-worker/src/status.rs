@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
-use tenure_core::policy::lifecycle::{self, Life, LifecycleAction, LifecycleEvent};
+use tenure_core::policy::lifecycle::{self, Life, LifecycleEvent, LifecycleExecutor, Orders};
 use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until,
 };
@@ -62,6 +62,18 @@ struct Account {
     probation: Option<OnProbation>,
     /// Nobody can connect: the program ended what it alone listens on, for a successor.
     closed: bool,
+}
+
+impl Account {
+    /// Moves the life on. A boot that is over has no deadline any more.
+    fn step(&mut self, event: LifecycleEvent) -> Orders {
+        let (life, orders) = lifecycle::step(self.life, event);
+        self.life = life;
+        if life != Life::Booting {
+            self.boot_ends = None;
+        }
+        orders
+    }
 }
 
 /// A probation that goes on.
@@ -310,41 +322,48 @@ impl Status {
                 }
     }
 
-    /// Moves the life on and tells the deeds. A boot that is over has no deadline any more.
-    pub(crate) fn happen(&self, event: LifecycleEvent) -> &'static [LifecycleAction] {
-        let mut account = self.account();
-        let (life, deeds) = lifecycle::step(account.life, event);
-        account.life = life;
-        if life != Life::Booting {
-            account.boot_ends = None;
-        }
-        drop(account);
-        if !deeds.is_empty() {
-            self.0.changed.wake();
-            self.0.deadlines.wake();
-        }
-        deeds
+    /// Moves the life on and has carried out what that orders, on this thread and without the lock. `false`: nothing was
+    /// ordered.
+    pub(crate) fn happen(&self, event: LifecycleEvent, executor: &mut impl LifecycleExecutor) -> bool {
+        let orders = self.account().step(event);
+        self.carry_out(orders, executor)
     }
 
-    /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. `true` for the
-    /// first.
-    pub(crate) fn announce(&self, event: LifecycleEvent, mut request: StopRequest) -> bool {
-        let first = self.happen(event).contains(&LifecycleAction::Drain);
+    /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. The deadline stands
+    /// before anything of the end is carried out. `true` for the first.
+    pub(crate) fn announce(
+        &self,
+        event: LifecycleEvent,
+        request: StopRequest,
+        executor: &mut impl LifecycleExecutor,
+    ) -> bool {
         let mut account = self.account();
-        if let Some(known) = &account.stop {
-            if known.deadline.remaining() <= request.deadline.remaining() {
-                return false;
-            }
-            request = StopRequest { deadline: request.deadline, ..known.clone() };
+        let orders = account.step(event);
+        let known = account.stop.take();
+        let is_nearer = |known: &StopRequest| request.deadline.remaining() < known.deadline.remaining();
+        if known.as_ref().is_none_or(is_nearer) {
+            account.end_ends = Some(deadline::monotonic().saturating_add(request.deadline.remaining()));
+            let deadline = request.deadline;
+            account.stop = Some(known.map_or(request, |known| StopRequest { deadline, ..known }));
+        } else {
+            account.stop = known;
         }
-        account.end_ends = Some(deadline::monotonic().saturating_add(request.deadline.remaining()));
-        account.stop = Some(request);
         drop(account);
         self.0.deadlines.wake();
-        first
+        self.carry_out(orders, executor)
     }
 
-    /// Bounds the time from the last deed of the app to the exit of the process.
+    fn carry_out(&self, orders: Orders, executor: &mut impl LifecycleExecutor) -> bool {
+        if orders.is_empty() {
+            return false;
+        }
+        self.0.changed.wake();
+        self.0.deadlines.wake();
+        orders.carry_out(executor);
+        true
+    }
+
+    /// Bounds the time from the end of what the app does to the exit of the process.
     pub(crate) fn end_within(&self, budget: Duration) {
         let mut account = self.account();
         let at = deadline::monotonic().saturating_add(budget);

@@ -1,6 +1,8 @@
-//! What one call may start, and what its decision is made on: the record as it stands, less what this call has seen fail.
+//! What one call may start, and what its decision is made on: the record as it stands, less what this call has seen
+//! fail.
 //!
-//! Made once under the gate (or from a look at the record without it), and asked before anything is stopped to make room.
+//! Made once under the gate (or from a look at the record without it), and asked before anything is stopped to make
+//! room.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -14,7 +16,8 @@ use crate::launch::recipe;
 use crate::launch::request::Request;
 use crate::ops::candidates;
 use crate::policy::attempt::Attempt;
-use crate::policy::decide::{Goal, KnownTarget, Observation, Target, Usable, Warning};
+use crate::policy::decide::{Observation, Target, Usable, Warning};
+use crate::policy::target::TargetChoice;
 use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
 use crate::spec::program::{self, NoProgram};
 use crate::spec::{Spec, build};
@@ -22,94 +25,50 @@ use crate::spec::{Spec, build};
 /// What a call may start.
 #[derive(Debug)]
 pub(crate) struct LaunchChoice {
-    target: StartTarget,
+    choice: TargetChoice,
     /// Nothing may be started, because nobody trusts what was offered.
     untrusted: Option<Error>,
     /// Versions that could run instead of one that failed, were their files still what was offered.
     left_out: Vec<(Version, PathBuf)>,
-    held: bool,
-    /// This call has tried to start the target, and is not to try again.
-    spent: bool,
-    tried: Vec<Version>,
     down: Option<Down>,
 }
 
 impl LaunchChoice {
-    /// The plan by the record. A version that this very call has seen fail is out of the choice, quarantine or not.
+    /// The choice by the record, for a call that offers version `own`.
     pub(crate) fn of(desired: &Desired, attempt: &Attempt, own: &Version) -> Self {
-        let has_failed = |spec: &Spec| !attempt.may_start(&spec.version) && desired.failure(spec).is_some();
         let untrusted = candidates::refusal(desired);
-        let (desired, left_out) = &candidates::to_choose_from(desired, Some(own));
-        let target = desired.target(&Moment::now(), &|spec| recipe::can_run(spec) && !has_failed(spec));
-        let tried = match &target {
-            StartTarget::Offer { spec, .. } => desired.observed_for(spec),
-            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => Vec::new(),
-        };
-        let spent = matches!(&target, StartTarget::Offer { spec, .. } if !attempt.may_start(&spec.version));
-        Self {
-            target,
-            untrusted,
-            left_out: left_out.clone(),
-            held: desired.hold.is_some(),
-            spent,
-            tried,
-            down: desired.down.clone(),
-        }
+        let (allowed, left_out) = candidates::to_choose_from(desired, Some(own));
+        let choice = TargetChoice::of(&allowed, attempt, &Moment::now(), &recipe::can_run);
+        Self { choice, untrusted, left_out, down: desired.down.clone() }
     }
 
-    /// What the record says, as `decide` takes it. The files of a build are read only where the worker says that they may have changed, and
-    /// as the worker was told of them: two launchers with different globs would never agree.
+    /// What the record says, as `decide` takes it. The files of a build are read only where the worker says that they
+    /// may have changed, and as the worker was told of them: two launchers with different globs would never agree.
     pub(crate) fn known_target(
         &self,
         seen: &Observation,
         failure: Option<&Error>,
         budget: &Deadline,
     ) -> Target {
-        let goal = match (&self.target, failure.or(self.untrusted.as_ref())) {
-            (StartTarget::Offer { retry: Some(failure), .. }, _)
-            | (StartTarget::Suppressed { failure, .. }, None) => Goal::Nothing(failure.error.clone()),
-            // What this call could not start, for no fault of the version, leaves the worker that serves; but not one that
-            // answers for files which have changed.
-            (StartTarget::Offer { .. }, Some(failure)) if self.spent && !has_changed(seen) => {
-                Goal::Nothing(failure.cause_of_start().to_owned())
-            }
-            (StartTarget::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
-            (StartTarget::Suppressed { .. } | StartTarget::Missing { .. }, Some(failure)) => {
-                Goal::Nothing(failure.cause_of_start().to_owned())
-            }
-            (StartTarget::Missing { program }, None) => {
-                Goal::Nothing(format!("its program {program:?} is gone"))
-            }
-        };
-        Target::Known(KnownTarget {
-            goal,
-            held: self.held,
-            tried: self.tried.clone(),
-            content: content(seen, budget),
-        })
+        let failure = failure.or(self.untrusted.as_ref()).map(Error::cause_of_start);
+        Target::Known(self.choice.known(failure, has_changed(seen), content(seen, budget)))
     }
 
     /// What `decide` takes for a worker that was started from `spec` a moment ago.
     pub(crate) fn aim_started(&self, spec: &Spec) -> Target {
-        let goal = Goal::Start(spec.version.clone());
-        Target::Known(KnownTarget { goal, held: self.held, tried: Vec::new(), content: None })
+        Target::Known(self.choice.started(spec))
     }
 
     /// The spec that may be started now, or why none may.
-    pub(crate) fn startable(
-        &self,
-        request: &Request,
-        attempt: &Attempt,
-        failure: Option<&Error>,
-    ) -> Result<&Spec, Error> {
+    pub(crate) fn startable(&self, request: &Request, failure: Option<&Error>) -> Result<&Spec, Error> {
         if let Some(down) = &self.down {
             return Err(held_down(down));
         }
-        match (&self.target, failure.or(self.untrusted.as_ref())) {
-            (StartTarget::Offer { spec, .. }, _) if attempt.may_start(&spec.version) => {
-                recipe::check(spec, request)?;
-                Ok(spec)
-            }
+        if let Some(spec) = self.choice.startable() {
+            recipe::check(spec, request)?;
+            return Ok(spec);
+        }
+        match (&self.choice.target, failure.or(self.untrusted.as_ref())) {
             (_, Some(failure)) => Err(self.adding_left_out(failure.clone())),
             (StartTarget::Suppressed { failure, wait }, None) => {
                 Err(self.adding_left_out(suppressed(failure, *wait)))
@@ -132,7 +91,7 @@ impl LaunchChoice {
 
     /// The same worker, where the warning that the offer does not run says how it failed.
     pub(crate) fn explained(&self, usable: Box<Usable>) -> Box<Usable> {
-        match &self.target {
+        match &self.choice.target {
             StartTarget::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
             StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => {
                 usable

@@ -26,7 +26,9 @@ use crate::ops::candidates;
 use crate::ops::choice::{self, LaunchChoice};
 use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
 use crate::policy::attempt::{Attempt, How, NextStep};
-use crate::policy::decide::{Criteria, Decision, Observation, ReplaceReason, Target, Usable, decide};
+use crate::policy::decide::{
+    Criteria, Decision, Observation, ReplaceReason, Usable, decide, decide_without_gate,
+};
 use crate::protocol::wire::{Endpoint, Hello};
 use crate::spec::Spec;
 use crate::store::gate::Gate;
@@ -165,18 +167,19 @@ impl EnsureCall<'_> {
     fn look(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         loop {
             let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.request.first_answer));
-            let mut decision = decide(&self.criteria, &Target::Unknown, &seen);
-            if let Decision::Replace(_, ReplaceReason::Older { .. }) = decision {
-                decision = self.decide_by_record(state, &seen);
-            }
-            // Its place is to be had when the probation is over, and the gate is for others meanwhile.
-            if let Decision::Replace(hello, _) = &decision
-                && hello.probation.is_some()
-            {
-                decision = Decision::Await(hello.clone());
-            }
+            let mut choice = None;
+            let decision = decide_without_gate(&self.criteria, &seen, || {
+                let choice = choice.insert(self.choice_by_record(state)?);
+                Some(choice.known_target(&seen, self.failure.as_ref(), &self.budget))
+            });
             match decision {
-                Decision::Use(usable) => return Ok(Some(self.serving(Decision::Use(usable)))),
+                Decision::Use(usable) => {
+                    let usable = match &choice {
+                        Some(choice) => choice.explained(usable),
+                        None => usable,
+                    };
+                    return Ok(Some(self.serving(Decision::Use(usable))));
+                }
                 Decision::Await(hello) if self.request.may_spawn() => {
                     self.attempt.step(Decision::Await(hello.clone()));
                     if let Some(warming) = self.await_settled(state, hello) {
@@ -192,16 +195,11 @@ impl EnsureCall<'_> {
         }
     }
 
-    /// Whether an older worker is to stay, by a record in which this very offer stands already. Whoever replaces the record
-    /// replaces it whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
-    fn decide_by_record(&self, state: &StateDir, seen: &Observation) -> Decision {
-        let Some(desired) = candidates::known(state, self.request) else {
-            return decide(&self.criteria, &Target::Unknown, seen);
-        };
-        let choice = LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version);
-        let decision =
-            decide(&self.criteria, &choice.known_target(seen, self.failure.as_ref(), &self.budget), seen);
-        if let Decision::Use(usable) = decision { Decision::Use(choice.explained(usable)) } else { decision }
+    /// What this call would start, by a record in which this very offer stands already. Whoever replaces the record replaces it
+    /// whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
+    fn choice_by_record(&self, state: &StateDir) -> Option<LaunchChoice> {
+        let desired = candidates::known(state, self.request)?;
+        Some(LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version))
     }
 
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
@@ -277,7 +275,7 @@ impl EnsureCall<'_> {
 
     /// The spec that may be started now, or why none may: asked before anything is stopped to make room.
     fn startable<'choice>(&self, choice: &'choice LaunchChoice) -> Result<&'choice Spec, Error> {
-        choice.startable(self.request, &self.attempt, self.failure.as_ref())
+        choice.startable(self.request, self.failure.as_ref())
     }
 
     /// Starts the target and answers, or remembers how it failed and looks again for another offer.

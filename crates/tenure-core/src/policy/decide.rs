@@ -243,6 +243,29 @@ pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decis
     }
 }
 
+/// Decides what follows from a look without the gate. Most looks need no record; `known` reads it where an older
+/// worker may be the one that is to stay.
+#[must_use]
+pub fn decide_without_gate(
+    criteria: &Criteria,
+    seen: &Observation,
+    known: impl FnOnce() -> Option<Target>,
+) -> Decision {
+    let mut decision = decide(criteria, &Target::Unknown, seen);
+    if let Decision::Replace(_, ReplaceReason::Older { .. }) = &decision
+        && let Some(target) = known()
+    {
+        decision = decide(criteria, &target, seen);
+    }
+    // Its place is to be had when the probation is over, and the gate is for others meanwhile.
+    if let Decision::Replace(hello, _) = &decision
+        && hello.probation.is_some()
+    {
+        return Decision::Await(hello.clone());
+    }
+    decision
+}
+
 fn for_observation(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
     match seen {
         Observation::Nobody => Decision::TryLease,
@@ -328,7 +351,8 @@ fn differs(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.content, Some(Ok(now)) if hello.content.as_ref() != Some(now))
 }
 
-/// A worker that serves makes room for its own version or a higher one; that its files have changed is no reason for less.
+/// A worker that serves makes room for its own version or a higher one; that its files have changed is no reason for
+/// less.
 fn is_no_downgrade(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.goal, Goal::Start(target) if *target >= hello.version)
 }

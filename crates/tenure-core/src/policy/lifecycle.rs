@@ -1,7 +1,16 @@
-//! The life of a worker as a machine: what may follow what, and what is then to be done.
+//! The life of a worker as a machine: which event leads where, and what is then done in which order.
 //!
-//! Pure: no clock, no I/O. The kit carries the deeds out in the order in which it gets them; the model does the same with
-//! model workers. A life only goes forward, and an announced end is never taken back.
+//! Pure: no clock, no I/O. [`step`] answers with [`Orders`], and whoever gets them can only have them carried out:
+//! product and model each give an executor with one method for each action, and the order is this room's. A life only
+//! goes forward, and an announced end is never taken back.
+//!
+//! ```text
+//! Booting ──AppReady──▶ Active
+//!    │ └──StopAsked──┐    │ └──AppFailed, Drained, Stalled──┐
+//!    │               ▼    ▼ StopAsked                       ▼
+//!    │             Draining ──AppFailed, Drained, deadline──▶ Ended
+//!    └──────AppFailed, Drained, deadline─────────────────────┘
+//! ```
 
 /// Where a worker stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,22 +46,63 @@ pub enum LifecycleEvent {
     Drained,
 }
 
-/// What is to be done.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum LifecycleAction {
-    /// Tell the launcher that it serves.
+/// One thing to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Action {
     ReportReady,
-    /// Tell the launcher that it will exit without having served.
-    ReportFailed,
-    /// Close the control socket's listener: late callers are refused and block on the lease.
     CloseListener,
-    /// Announce the end and let the app end what it does.
     Drain,
-    /// Exit; nothing comes after it.
-    Exit {
-        /// The exit code.
-        code: i32,
-    },
+    LeaveScope,
+    ReportFailed,
+    Exit { code: i32 },
+}
+
+/// Carries out what a life orders: one method for each action.
+pub trait LifecycleExecutor {
+    /// Tells the launcher that the worker serves.
+    fn report_ready(&mut self);
+
+    /// Closes the control socket's listener: late callers are refused and block on the lease.
+    fn close_listener(&mut self);
+
+    /// Announces the end and lets the app end what it does.
+    fn drain(&mut self);
+
+    /// Waits until no takeover is under way, and removes what would lead callers to this worker.
+    fn leave_scope(&mut self);
+
+    /// Tells a launcher that was told nothing before that the worker exits without having served.
+    fn report_failed(&mut self);
+
+    /// Exits; nothing comes after it.
+    fn exit(&mut self, code: i32);
+}
+
+/// What is to be done on the way from one life to the next.
+#[must_use]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Orders(&'static [Action]);
+
+impl Orders {
+    /// Whether nothing is to be done. Then the event has changed nothing.
+    #[must_use]
+    pub fn is_empty(self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Has everything done, in order.
+    pub fn carry_out(self, executor: &mut impl LifecycleExecutor) {
+        for action in self.0 {
+            match *action {
+                Action::ReportReady => executor.report_ready(),
+                Action::CloseListener => executor.close_listener(),
+                Action::Drain => executor.drain(),
+                Action::LeaveScope => executor.leave_scope(),
+                Action::ReportFailed => executor.report_failed(),
+                Action::Exit { code } => executor.exit(code),
+            }
+        }
+    }
 }
 
 /// Exit code of an end that was asked for.
@@ -61,40 +111,46 @@ pub const EXIT_ENDED: i32 = 0;
 /// Exit code of every other end.
 pub const EXIT_FAILED: i32 = 1;
 
-/// The next stand and what is to be done on the way. No deeds mean that nothing changes.
-#[must_use]
-pub fn step(life: Life, event: LifecycleEvent) -> (Life, &'static [LifecycleAction]) {
-    use LifecycleAction::{CloseListener, Drain, Exit, ReportFailed, ReportReady};
+/// Where the event leads, and what is to be done on the way.
+pub fn step(life: Life, event: LifecycleEvent) -> (Life, Orders) {
+    use Action::{CloseListener, Drain, Exit, LeaveScope, ReportFailed, ReportReady};
     use LifecycleEvent::{
         AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
     };
 
-    const FAILED: LifecycleAction = Exit { code: EXIT_FAILED };
-    const ENDED: LifecycleAction = Exit { code: EXIT_ENDED };
+    const FAILED: Action = Exit { code: EXIT_FAILED };
+    const ENDED: Action = Exit { code: EXIT_ENDED };
 
-    match (life, event) {
+    let (next, actions): (Life, &'static [Action]) = match (life, event) {
         (Life::Booting, AppReady) => (Life::Active, &[ReportReady]),
-        (Life::Booting, AppFailed | BootDeadline | Drained) => (Life::Ended, &[ReportFailed, FAILED]),
-        // The launcher is told at the end: one that hears of a failure expects the process to be gone.
+        (Life::Booting, AppFailed | Drained) => {
+            (Life::Ended, &[CloseListener, LeaveScope, ReportFailed, FAILED])
+        }
+        // Who ends a process because of a deadline waits for nobody, and removes nothing.
+        (Life::Booting, BootDeadline) => (Life::Ended, &[CloseListener, ReportFailed, FAILED]),
+        // A launcher that waits for this boot is told at the end: whoever hears of a failure expects the process to
+        // be gone.
         (Life::Booting | Life::Active, StopAsked | SelfCheckFailed) => {
             (Life::Draining, &[CloseListener, Drain])
         }
-        (Life::Active, AppFailed | Stalled) => (Life::Ended, &[CloseListener, FAILED]),
-        (Life::Active, Drained) => (Life::Ended, &[CloseListener, ENDED]),
-        // An app that has said that it is done has a deadline as well: its process may not end.
-        (Life::Draining, AppFailed | DrainDeadline) | (Life::Ended, DrainDeadline) => {
-            (Life::Ended, &[FAILED])
+        (Life::Active, AppFailed) => (Life::Ended, &[CloseListener, LeaveScope, FAILED]),
+        (Life::Active, Drained) => (Life::Ended, &[CloseListener, LeaveScope, ENDED]),
+        (Life::Active, Stalled) => (Life::Ended, &[CloseListener, FAILED]),
+        // The app's own thread can come to its end while the watchdog already ends the process.
+        (Life::Draining | Life::Ended, AppFailed) | (Life::Ended, Drained) => {
+            (Life::Ended, &[LeaveScope, ReportFailed, FAILED])
         }
-        (Life::Draining, Drained) => (Life::Ended, &[ENDED]),
+        (Life::Draining, Drained) => (Life::Ended, &[LeaveScope, ReportFailed, ENDED]),
+        // An app that has said that it is done has a deadline as well: its process may not end.
+        (Life::Draining | Life::Ended, DrainDeadline) => (Life::Ended, &[FAILED]),
 
         (Life::Booting, DrainDeadline | Stalled)
         | (Life::Active, AppReady | BootDeadline | DrainDeadline)
-        | (Life::Draining, AppReady | StopAsked | SelfCheckFailed | BootDeadline | Stalled)
-        | (
-            Life::Ended,
-            AppReady | AppFailed | StopAsked | SelfCheckFailed | BootDeadline | Stalled | Drained,
-        ) => (life, &[]),
-    }
+        | (Life::Draining | Life::Ended, AppReady | StopAsked | SelfCheckFailed | BootDeadline | Stalled) => {
+            (life, &[])
+        }
+    };
+    (next, Orders(actions))
 }
 
 #[cfg(test)]
@@ -107,7 +163,7 @@ mod tests {
     const ALL: [LifecycleEvent; 8] =
         [AppReady, AppFailed, StopAsked, SelfCheckFailed, BootDeadline, DrainDeadline, Stalled, Drained];
 
-    /// Where each happening of [`ALL`] leads.
+    /// Where each event of [`ALL`] leads.
     const TABLE: [(Life, [Life; 8]); 4] = {
         use Life::{Active as A, Booting as B, Draining as D, Ended as E};
         [
@@ -118,8 +174,12 @@ mod tests {
         ]
     };
 
+    fn cases() -> impl Iterator<Item = (Life, LifecycleEvent)> {
+        TABLE.iter().flat_map(|(life, _)| ALL.map(|event| (*life, event)))
+    }
+
     #[test]
-    fn every_happening_leads_where_the_table_says() {
+    fn every_event_leads_where_the_table_says() {
         for (life, row) in TABLE {
             for (event, next) in ALL.into_iter().zip(row) {
                 assert_eq!(step(life, event).0, next, "{life:?} {event:?}");
@@ -129,38 +189,55 @@ mod tests {
 
     #[test]
     fn an_end_is_followed_by_an_exit_and_nothing_after_it() {
-        for (life, event) in TABLE.iter().flat_map(|(life, _)| ALL.map(|event| (*life, event))) {
-            let (next, deeds) = step(life, event);
-            let exits = deeds.iter().position(|action| matches!(action, LifecycleAction::Exit { .. }));
-            assert_eq!(exits.is_some(), next == Life::Ended && !deeds.is_empty(), "{life:?} {event:?}");
-            assert!(exits.is_none_or(|at| at == deeds.len() - 1));
+        for (life, event) in cases() {
+            let (next, Orders(actions)) = step(life, event);
+            let exits = actions.iter().position(|action| matches!(action, Action::Exit { .. }));
+            assert_eq!(exits.is_some(), next == Life::Ended && !actions.is_empty(), "{life:?} {event:?}");
+            assert!(exits.is_none_or(|at| at == actions.len() - 1));
         }
     }
 
     #[test]
-    fn an_announced_end_closes_the_listener_first() {
-        for life in [Life::Booting, Life::Active] {
-            for event in [StopAsked, SelfCheckFailed] {
-                assert_eq!(
-                    step(life, event),
-                    (Life::Draining, &[LifecycleAction::CloseListener, LifecycleAction::Drain][..])
-                );
+    fn an_end_closes_the_listener_first_and_only_once() {
+        for (life, event) in cases() {
+            let (next, Orders(actions)) = step(life, event);
+            let begins =
+                matches!(life, Life::Booting | Life::Active) && !matches!(next, Life::Booting | Life::Active);
+            assert_eq!(actions.first() == Some(&Action::CloseListener), begins, "{life:?} {event:?}");
+            assert!(!actions.iter().skip(1).any(|action| *action == Action::CloseListener));
+        }
+    }
+
+    /// The executor of each thread of the kit does nothing for what is never ordered on it.
+    #[test]
+    fn each_thread_is_ordered_what_it_can_do() {
+        for (life, event) in cases() {
+            for action in step(life, event).1.0 {
+                let app = matches!(event, AppReady | AppFailed | Drained);
+                let asked = matches!(event, StopAsked | SelfCheckFailed);
+                let can = match action {
+                    Action::CloseListener => true,
+                    Action::ReportReady | Action::LeaveScope => app,
+                    Action::Drain => asked,
+                    Action::ReportFailed | Action::Exit { .. } => !asked,
+                };
+                assert!(can, "{life:?} {event:?}: {action:?}");
             }
         }
     }
 
     #[test]
     fn readiness_is_reported_once_and_never_after_a_stop() {
-        assert_eq!(step(Life::Booting, AppReady).1, [LifecycleAction::ReportReady]);
+        assert_eq!(step(Life::Booting, AppReady).1.0, [Action::ReportReady]);
         for life in [Life::Active, Life::Draining, Life::Ended] {
-            assert_eq!(step(life, AppReady), (life, &[][..]));
+            assert_eq!(step(life, AppReady), (life, Orders(&[])));
         }
     }
 
     #[test]
     fn only_an_end_that_was_asked_for_is_a_success() {
-        for (life, event) in TABLE.iter().flat_map(|(life, _)| ALL.map(|event| (*life, event))) {
-            if step(life, event).1.contains(&LifecycleAction::Exit { code: EXIT_ENDED }) {
+        for (life, event) in cases() {
+            if step(life, event).1.0.contains(&Action::Exit { code: EXIT_ENDED }) {
                 assert_eq!(event, Drained);
                 assert_ne!(life, Life::Booting);
             }

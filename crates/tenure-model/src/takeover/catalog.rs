@@ -1,92 +1,80 @@
 //! The scenarios of a takeover that are explored, and the broken rules with the property that each must cost.
 //!
-//! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer broken too.
+//! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer
+//! broken too.
 
-use Task::{Ensure, Restart, Stop};
+use Task::{Ensure, Pin, Restart, Stop};
 
+use crate::broken::Broken;
+use crate::mutation::Mutation;
+use crate::scenario::{Limits, Scenario, Task};
 use crate::takeover::invariant::{
-    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH, PROOF, QUARANTINE, REST,
-    STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
+    BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH, PROOF, PUT_BACK, QUARANTINE,
+    REST, STOP_HOLDS, TRUST, TWO_ALIVE, UNHARMED, WAY_BACK, witness,
 };
-use crate::takeover::scenario::{Limits, Mutation, Scenario, Task};
 
-/// Nothing goes wrong.
-const NONE: Limits = Limits {
-    crashes: 0,
-    stops: 0,
-    resumes: 0,
-    lates: 0,
-    cuts: 0,
-    failures: 0,
-    ailments: 0,
-    terms: 0,
-    ticks: 0,
-    fills: 0,
-    frees: 0,
-    revokes: 0,
-};
+const NONE: Limits = Limits::NONE;
 
 /// Scenarios of some seconds.
-#[must_use]
-pub fn small() -> Vec<Scenario> {
-    [usual(), lacks()].concat()
+pub(crate) fn small() -> Vec<Scenario> {
+    [usual(), lacks(), persons()].concat()
 }
 
 /// What happens to processes.
 fn usual() -> Vec<Scenario> {
     vec![
-        Scenario::new("takeover: an upgrade, two crashes")
+        Scenario::takeover("takeover: an upgrade, two crashes")
             .call(Ensure, 1, 1)
             .limits(Limits { crashes: 2, ticks: 1, ..NONE })
             .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK, witness::HEIR, witness::ORPHAN]),
-        Scenario::new("takeover: two upgrades in a row, a crash")
+        Scenario::takeover("takeover: two upgrades in a row, a crash")
             .call(Ensure, 1, 1)
             .call(Ensure, 2, 1)
             .limits(Limits { crashes: 1, ticks: 1, ..NONE })
             .seeing(&[witness::TWICE, witness::ROLLED_BACK, witness::WAITED, witness::COLD]),
-        Scenario::new("takeover: a restart among launchers, a crash")
+        Scenario::takeover("takeover: a restart among launchers, a crash")
             .call(Restart, 0, 1)
             .call(Ensure, 1, 1)
             .limits(Limits { crashes: 1, ..NONE })
             .seeing(&[witness::VERIFIED, witness::UNPROVED]),
-        Scenario::new("takeover: a stop in the middle, a crash")
+        Scenario::takeover("takeover: a stop in the middle, a crash")
             .call(Ensure, 1, 1)
             .call(Stop, 0, 1)
             .limits(Limits { crashes: 1, ..NONE })
             .seeing(&[witness::STOPPED, witness::STOPPED_BOTH]),
-        Scenario::new("takeover: a stop in the middle, a patience that ends too early")
+        Scenario::takeover("takeover: a stop in the middle, a patience that ends too early")
             .call(Restart, 0, 1)
             .call(Stop, 0, 1)
             .limits(Limits { lates: 1, ..NONE })
             .seeing(&[witness::STOPPED, witness::STOPPED_BOTH, witness::ROLLED_BACK]),
-        Scenario::new("takeover: a stopped process that goes on, a crash")
+        Scenario::takeover("takeover: a stopped process that goes on, a crash")
             .call(Ensure, 1, 1)
             .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..NONE })
             .seeing(&[witness::LATE, witness::WEDGED, witness::ROLLED_BACK]),
-        Scenario::new("takeover: apps that fail, hang and lose each other")
+        Scenario::takeover("takeover: apps that fail, hang and lose each other")
             .call(Ensure, 1, 1)
             .limits(Limits { failures: 1, ailments: 1, cuts: 1, ..NONE })
             .seeing(&[witness::OLDER, witness::NO_ROOM, witness::ROLLED_BACK]),
-        Scenario::new("takeover: without a probation, a crash, a signal")
+        Scenario::takeover("takeover: without a probation, a crash, a signal")
             .call(Ensure, 1, 1)
             .unbaked()
             .limits(Limits { crashes: 1, terms: 1, ..NONE })
             .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK]),
-        Scenario::new("takeover: a version that becomes ready and fails, over and over")
+        Scenario::takeover("takeover: a version that becomes ready and fails, over and over")
             .call(Ensure, 1, 3)
             .limits(Limits { failures: 2, ticks: 2, ..NONE })
             .seeing(&[witness::ROLLED_BACK, witness::OLDER, witness::AGAIN, witness::LONGER]),
-        Scenario::new("takeover: both programs beside each other, a crash, a failure")
+        Scenario::takeover("takeover: both programs beside each other, a crash, a failure")
             .call(Ensure, 1, 1)
             .overlapping()
             .limits(Limits { crashes: 1, failures: 1, ..NONE })
             .seeing(&[witness::BESIDE, witness::TAKEN_OVER, witness::ROLLED_BACK]),
-        Scenario::new("takeover: two restarts and a stop, a stopped process, a signal")
+        Scenario::takeover("takeover: two restarts and a stop, a stopped process, a signal")
             .call(Restart, 0, 2)
             .call(Stop, 0, 1)
             .limits(Limits { crashes: 1, stops: 1, resumes: 1, terms: 1, ..NONE })
             .seeing(&[witness::VERIFIED, witness::STOPPED]),
-        Scenario::new("takeover: upgrade, restart and stop, two crashes")
+        Scenario::takeover("takeover: upgrade, restart and stop, two crashes")
             .call(Ensure, 1, 1)
             .call(Restart, 0, 1)
             .call(Stop, 0, 1)
@@ -98,24 +86,24 @@ fn usual() -> Vec<Scenario> {
 /// What a takeover goes without: a connection, room on the disk, trust.
 fn lacks() -> Vec<Scenario> {
     vec![
-        Scenario::new("takeover: a connection that ends and an app that makes no room")
+        Scenario::takeover("takeover: a connection that ends and an app that makes no room")
             .call(Ensure, 1, 2)
             .limits(Limits { cuts: 2, failures: 1, ..NONE })
             .seeing(&[witness::LEFT_ALONE, witness::DECLINED, witness::TAKEN_OVER]),
-        Scenario::new("takeover: an app that makes no room, a stopped process that goes on")
+        Scenario::takeover("takeover: an app that makes no room, a stopped process that goes on")
             .call(Ensure, 1, 1)
             .limits(Limits { failures: 1, stops: 1, resumes: 1, ..NONE })
             .seeing(&[witness::DECLINED, witness::NO_ROOM, witness::WEDGED, witness::TAKEN_OVER]),
-        Scenario::new("takeover: a full disk, a version that fails")
+        Scenario::takeover("takeover: a full disk, a version that fails")
             .call(Ensure, 1, 2)
             .limits(Limits { fills: 1, frees: 1, failures: 2, ticks: 1, ..NONE })
             .seeing(&[witness::KEPT, witness::FULL, witness::TAKEN_OVER]),
-        Scenario::new("takeover: a restart among launchers, a full disk, a crash")
+        Scenario::takeover("takeover: a restart among launchers, a full disk, a crash")
             .call(Restart, 0, 1)
             .call(Ensure, 1, 1)
             .limits(Limits { fills: 1, crashes: 1, ..NONE })
             .seeing(&[witness::FULL, witness::VERIFIED, witness::UNPROVED]),
-        Scenario::new("takeover: a trust that is taken back, a crash, a failure")
+        Scenario::takeover("takeover: a trust that is taken back, a crash, a failure")
             .call(Ensure, 1, 1)
             .call(Ensure, 2, 1)
             .limits(Limits { revokes: 1, crashes: 1, failures: 1, ..NONE })
@@ -123,22 +111,59 @@ fn lacks() -> Vec<Scenario> {
     ]
 }
 
-/// Scenarios of some minutes.
-#[must_use]
-pub fn large() -> Vec<Scenario> {
+/// What people say about versions, and workers that make no room.
+fn persons() -> Vec<Scenario> {
     vec![
-        Scenario::new("takeover: two upgrades in a row, two crashes, a stopped process that goes on")
+        Scenario::takeover("takeover: a pin among launchers, a crash")
+            .call(Ensure, 1, 1)
+            .call(Pin, 0, 1)
+            .limits(Limits { crashes: 1, ..NONE })
+            .seeing(&[witness::PINNED, witness::SENT_BACK, witness::ROLLED_BACK]),
+        Scenario::takeover("takeover: a pin of a version, a failure, a patience that ends too early")
+            .call(Ensure, 1, 1)
+            .call(Pin, 1, 1)
+            .limits(Limits { failures: 1, lates: 1, ticks: 1, ..NONE })
+            .seeing(&[witness::PINNED, witness::PIN_FAILED]),
+        Scenario::takeover("takeover: a pin of a version that cannot serve, a crash")
+            .call(Ensure, 1, 1)
+            .call(Pin, 1, 1)
+            .failing(1)
+            .limits(Limits { crashes: 1, ticks: 1, ..NONE })
+            .seeing(&[witness::PIN_FAILED, witness::ROLLED_BACK]),
+        Scenario::takeover("takeover: a pin beside a worker that makes no room, a version that cannot serve")
+            .call(Ensure, 1, 1)
+            .call(Pin, 1, 1)
+            .failing(1)
+            .staying()
+            .limits(Limits { crashes: 1, ..NONE })
+            .seeing(&[witness::DECLINED, witness::STARTED_AGAIN, witness::PIN_FAILED]),
+        Scenario::takeover("takeover: workers that make no room, two upgrades and a restart, a crash")
+            .call(Ensure, 1, 1)
+            .call(Ensure, 2, 1)
+            .call(Restart, 0, 1)
+            .staying()
+            .limits(Limits { crashes: 1, stops: 1, resumes: 1, ..NONE })
+            .seeing(&[witness::DECLINED, witness::VERIFIED, witness::WEDGED]),
+    ]
+}
+
+/// Scenarios of some minutes.
+pub(crate) fn large() -> Vec<Scenario> {
+    vec![
+        Scenario::takeover("takeover: two upgrades in a row, two crashes, a stopped process that goes on")
             .call(Ensure, 1, 1)
             .call(Ensure, 2, 1)
             .limits(Limits { crashes: 2, stops: 1, resumes: 1, ticks: 1, ..NONE })
             .seeing(&[witness::TWICE, witness::LATE, witness::WEDGED]),
-        Scenario::new("takeover: two upgrades and a restart, two crashes, a patience that ends too early")
-            .call(Ensure, 1, 1)
-            .call(Ensure, 2, 1)
-            .call(Restart, 0, 1)
-            .limits(Limits { crashes: 2, lates: 1, ticks: 1, ..NONE })
-            .seeing(&[witness::TWICE, witness::VERIFIED, witness::UNPROVED]),
-        Scenario::new("takeover: everything goes wrong once")
+        Scenario::takeover(
+            "takeover: two upgrades and a restart, two crashes, a patience that ends too early",
+        )
+        .call(Ensure, 1, 1)
+        .call(Ensure, 2, 1)
+        .call(Restart, 0, 1)
+        .limits(Limits { crashes: 2, lates: 1, ticks: 1, ..NONE })
+        .seeing(&[witness::TWICE, witness::VERIFIED, witness::UNPROVED]),
+        Scenario::takeover("takeover: everything goes wrong once")
             .call(Ensure, 1, 2)
             .limits(Limits {
                 crashes: 1,
@@ -152,54 +177,39 @@ pub fn large() -> Vec<Scenario> {
                 ..NONE
             })
             .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK]),
-        Scenario::new("takeover: programs beside each other, everything but a cut")
+        Scenario::takeover("takeover: programs beside each other, everything but a cut")
             .call(Ensure, 1, 1)
             .call(Ensure, 2, 1)
             .overlapping()
             .limits(Limits { crashes: 1, stops: 1, resumes: 1, failures: 1, ailments: 1, ..NONE })
             .seeing(&[witness::BESIDE, witness::TWICE]),
-        Scenario::new("takeover: a full disk, a trust that is taken back, a lost connection, two crashes")
+        Scenario::takeover(
+            "takeover: a full disk, a trust that is taken back, a lost connection, two crashes",
+        )
+        .call(Ensure, 1, 2)
+        .call(Ensure, 2, 1)
+        .limits(Limits { crashes: 2, cuts: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
+        .seeing(&[witness::FULL, witness::KEPT, witness::GOES_ON, witness::DISTRUSTED]),
+        Scenario::takeover(
+            "takeover: upgrade, restart and stop, a full disk, trust that is taken back, a crash",
+        )
+        .call(Ensure, 1, 1)
+        .call(Restart, 0, 1)
+        .call(Stop, 0, 1)
+        .limits(Limits { crashes: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
+        .seeing(&[witness::FULL, witness::STOPPED_BOTH]),
+        Scenario::takeover("takeover: pins of two versions among launchers, two crashes, a failure")
             .call(Ensure, 1, 2)
-            .call(Ensure, 2, 1)
-            .limits(Limits { crashes: 2, cuts: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
-            .seeing(&[witness::FULL, witness::KEPT, witness::GOES_ON, witness::DISTRUSTED]),
-        Scenario::new("takeover: upgrade, restart and stop, a full disk, trust that is taken back, a crash")
-            .call(Ensure, 1, 1)
-            .call(Restart, 0, 1)
-            .call(Stop, 0, 1)
-            .limits(Limits { crashes: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
-            .seeing(&[witness::FULL, witness::STOPPED_BOTH]),
+            .call(Pin, 0, 1)
+            .call(Pin, 1, 1)
+            .limits(Limits { crashes: 2, failures: 1, ..NONE })
+            .seeing(&[witness::PINNED, witness::SENT_BACK, witness::PIN_FAILED]),
     ]
 }
 
-/// A scenario in which a rule is broken.
-#[derive(Debug, Clone)]
-pub struct Broken {
-    /// The scenario, with every rule that is broken in it.
-    pub scenario: Scenario,
-    /// What cannot hold then.
-    pub property: &'static str,
-    /// The layer that has to be broken as well: with all the others that stand before it, everything holds.
-    pub masked_by: Vec<Mutation>,
-}
-
-impl Broken {
-    /// The same scenario with the masking layers in place, where there are any.
-    #[must_use]
-    pub fn masked(&self) -> Option<Scenario> {
-        if self.masked_by.is_empty() {
-            return None;
-        }
-        let mut scenario = self.scenario.clone();
-        scenario.mutations.retain(|mutation| !self.masked_by.contains(mutation));
-        scenario.witnesses.clear();
-        Some(scenario)
-    }
-}
-
 fn one(name: &'static str, mutation: Mutation, limits: Limits, property: &'static str) -> Broken {
-    let scenario = Scenario::new(name).call(Ensure, 1, 1).limits(limits).breaking(mutation);
-    Broken { scenario, property, masked_by: Vec::new() }
+    let scenario = Scenario::takeover(name).call(Ensure, 1, 1).limits(limits).breaking(mutation);
+    Broken::of(scenario, property)
 }
 
 impl Broken {
@@ -208,24 +218,28 @@ impl Broken {
         self
     }
 
+    /// Version 1 cannot serve.
+    fn failing(mut self) -> Self {
+        self.scenario = self.scenario.failing(1);
+        self
+    }
+
+    /// Workers say that they make no room.
+    fn staying(mut self) -> Self {
+        self.scenario = self.scenario.staying();
+        self
+    }
+
     /// Calls of the first launcher, one after the other: each is answered as soon as a worker is ready.
     fn runs(mut self, runs: u8) -> Self {
         self.scenario.callers[0].runs = runs;
         self
     }
-
-    /// Breaks another layer, which would make it good.
-    fn masked_by(mut self, layers: &[Mutation]) -> Self {
-        self.scenario.mutations.extend(layers);
-        self.masked_by = layers.to_vec();
-        self
-    }
 }
 
 /// Scenarios in which rules are broken, each with a property that cannot hold then.
-#[must_use]
-pub fn broken() -> Vec<Broken> {
-    [hand_overs(), rollbacks(), tallies(), ends(), lacking(), proofs()].concat()
+pub(crate) fn broken() -> Vec<Broken> {
+    [hand_overs(), rollbacks(), tallies(), ends(), lacking(), proofs(), words()].concat()
 }
 
 const CRASH: Limits = Limits { crashes: 1, ..NONE };
@@ -345,5 +359,18 @@ fn proofs() -> Vec<Broken> {
             CRASH,
             PROOF,
         )),
+    ]
+}
+
+/// What a person said.
+fn words() -> Vec<Broken> {
+    let pinned = |name, mutation| one(name, mutation, NONE, PUT_BACK).call(Pin, 1).failing();
+    vec![
+        pinned("takeover: a pin is on record before its worker serves", Mutation::EarlyPin),
+        pinned(
+            "takeover: nothing is put back when a pinned version does not serve",
+            Mutation::NothingPutBack,
+        )
+        .staying(),
     ]
 }

@@ -1,16 +1,19 @@
 //! An incumbent's own steps, each through the shipped table.
 //!
-//! One thread for one takeover: a deed is done before anything else is heard. Between a table's step and each part of the
-//! deed it can be killed or stopped.
+//! One thread serves one takeover: an action is finished before the next event is read. Between a table's step and each
+//! part of its action the process can be killed or stopped.
 
 use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Successor, Then};
 
-use crate::takeover::process::{Kin, News, Phase, Reply, Said, Todo, WORDS, Worker};
-use crate::takeover::scenario::{Mutation, Scenario};
+use crate::mutation::Mutation;
+use crate::real::Change;
+use crate::scenario::Rules;
+use crate::takeover::process::{Kin, News, Phase, Reply, Said, Todo, Worker};
 use crate::takeover::state::State;
+use crate::takeover::successor;
 
 /// What the incumbent in `slot` can hear by itself now, less the words of its successor.
-pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> Vec<IncumbentEvent> {
+pub(super) fn heard(rules: &Rules, s: &State, slot: u8, state: Incumbent) -> Vec<IncumbentEvent> {
     let worker = s.at(slot);
     let silent = worker.words[0] == Said::Nothing;
     let gone = worker.successor == Kin::Gone && (silent || rules.breaks(Mutation::DeathBeforeWords));
@@ -30,7 +33,7 @@ pub(super) fn heard(rules: &Scenario, s: &State, slot: u8, state: Incumbent) -> 
 }
 
 /// It hears something; the table says what follows.
-pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: IncumbentEvent) {
+pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, heard: IncumbentEvent) {
     let Phase::Incumbent(state) = s.at(slot).phase else { return };
     match heard {
         IncumbentEvent::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => {
@@ -75,12 +78,13 @@ pub(super) fn hear(rules: &Scenario, s: &mut State, slot: u8, heard: IncumbentEv
         worker.ails = false;
     }
     if next == Incumbent::Serving {
-        (worker.successor, worker.linked, worker.words) = (Kin::None, false, [Said::Nothing; WORDS]);
+        (worker.successor, worker.linked) = (Kin::None, false);
+        worker.forget_words(|word| word != Said::Prepare);
     }
 }
 
 /// The successor serves.
-fn acknowledged(rules: &Scenario, s: &mut State, slot: u8) {
+fn acknowledged(rules: &Rules, s: &mut State, slot: u8) {
     if rules.breaks(Mutation::AcceptsUntilAck) {
         s.worker(slot).accepts = false;
     }
@@ -90,7 +94,7 @@ fn acknowledged(rules: &Scenario, s: &mut State, slot: u8) {
 }
 
 /// Reads the next word that was said to the worker in `slot`, whatever that is by now.
-pub(super) fn read(rules: &Scenario, s: &mut State, slot: u8) {
+pub(super) fn read(rules: &Rules, s: &mut State, slot: u8) {
     let word = s.worker(slot).take_word();
     let heard = match word {
         Said::Nothing => return,
@@ -104,9 +108,9 @@ pub(super) fn read(rules: &Scenario, s: &mut State, slot: u8) {
     hear(rules, s, slot, heard);
 }
 
-/// Somebody asks it to prepare: refused unless it serves alone, nobody of its own past lives, and the disk has room for what it
-/// would have to write on its way back.
-fn admit(rules: &Scenario, s: &mut State, slot: u8) {
+/// Somebody asks it to prepare: refused unless it serves alone, nobody of its own past lives, and the disk has room
+/// for what it would have to write on its way back.
+fn admit(rules: &Rules, s: &mut State, slot: u8) {
     let asks = |worker: &Worker| {
         worker.phase == Phase::Successor(Successor::Asking) && worker.predecessor == Kin::Alive(slot)
     };
@@ -117,10 +121,17 @@ fn admit(rules: &Scenario, s: &mut State, slot: u8) {
         let worker = s.worker(slot);
         (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
     }
+    let is_alone = s.at(slot).phase == Phase::Successor(Successor::Active) && !s.at(slot).is_followed();
+    if is_alone {
+        // Whether its own predecessor is gone is asked now.
+        successor::settle_alone(rules, s, slot);
+    }
     let keeps_room = !rules.breaks(Mutation::NoRoomKept);
     let leaves = s.at(slot).phase == Phase::Incumbent(Incumbent::Leaving);
-    if leaves || !s.at(slot).serves_alone() || (keeps_room && s.full) {
-        // One that ends is to be ended; another takeover, a predecessor that lives, or a full disk is no reason for that.
+    let is_next = s.at(asker).generation == s.at(slot).generation + 1;
+    if leaves || !s.at(slot).serves_alone() || (keeps_room && s.full) || !is_next {
+        // One that ends is to be ended; another takeover, a predecessor that lives, a full disk, or a successor that
+        // was started before this worker took its scope back is no reason for that.
         s.worker(asker).reply = if leaves { Reply::Refused } else { Reply::Kept };
         return;
     }
@@ -136,7 +147,7 @@ fn admit(rules: &Scenario, s: &mut State, slot: u8) {
 }
 
 /// Does what it is about to do.
-pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
+pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
     let Worker { todo, successor, lease, socket, .. } = *s.at(slot);
     s.worker(slot).todo = Todo::Nothing;
     match (todo, successor) {
@@ -168,7 +179,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
                 end(rules, s, slot, other);
             }
             if s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Serve)) {
-                record_failure(s, slot);
+                record_failure(rules, s, slot);
             }
         }
         (Todo::Reopen, _) if !s.can_write(slot) => {
@@ -185,7 +196,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
                 s.worker(slot).generation = above;
             }
             s.write_ledger(s.at(slot).generation, 1 << slot);
-            record_failure(s, slot);
+            record_failure(rules, s, slot);
         }
         (Todo::Leave, _) => {
             let worker = s.worker(slot);
@@ -199,7 +210,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
 }
 
 /// Ends its successor.
-fn end(rules: &Scenario, s: &mut State, slot: u8, other: u8) {
+fn end(rules: &Rules, s: &mut State, slot: u8, other: u8) {
     if rules.breaks(Mutation::RollbackWithoutKill) {
         s.worker(slot).successor = Kin::Gone;
         return;
@@ -219,10 +230,13 @@ fn end(rules: &Scenario, s: &mut State, slot: u8, other: u8) {
 }
 
 /// Puts on record that its successor failed, for whoever holds the gate next.
-fn record_failure(s: &mut State, slot: u8) {
+fn record_failure(rules: &Rules, s: &mut State, slot: u8) {
     let writes = s.can_write(slot);
     if let Some((level, served)) = s.worker(slot).blames.take().filter(|_| writes) {
-        s.tally.roll_back(level, served);
+        s.change(rules, Change::RollBack(level));
+        if served {
+            s.tally.failed(level);
+        }
     }
 }
 
@@ -241,7 +255,7 @@ fn answer(s: &mut State, from: u8, to: u8, reply: Reply) {
 }
 
 /// Its own thread's watchdog ends a phase that hangs.
-pub(super) fn watchdog(rules: &Scenario, s: &mut State, slot: u8) {
+pub(super) fn watchdog(rules: &Rules, s: &mut State, slot: u8) {
     match s.at(slot).phase {
         Phase::Incumbent(Incumbent::Quiescing) => hear(rules, s, slot, IncumbentEvent::Stuck),
         Phase::Incumbent(Incumbent::Reclaiming) => hear(rules, s, slot, IncumbentEvent::NotReclaimed),

@@ -5,9 +5,10 @@
 use stateright::Property;
 use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 
+use crate::kernel::NOBODY;
+use crate::scenario::{Limits, Rules, Takeover, Task};
 use crate::takeover::moves;
-use crate::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Tried, Worker};
-use crate::takeover::scenario::{Limits, Scenario, Task};
+use crate::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Todo, Why, Worker};
 use crate::takeover::state::State;
 
 /// At most one app accepts; two where both programs are beside each other by agreement.
@@ -47,13 +48,17 @@ pub const TRUST: &str = "nothing is started by a launcher whose trust is gone";
 pub const TWO_ALIVE: &str = "I14 two generations alive";
 /// A stop of the worker ends both sides of a takeover.
 pub const STOP_HOLDS: &str = "a worker that was told of a stop does not serve again";
+/// Until a person says otherwise, a version that was pinned is what runs.
+pub const PINNED: &str = "a pinned version is what serves until a person says otherwise";
+/// A pin that fails is as if it had not been.
+pub const PUT_BACK: &str = "a pin that fails leaves a worker and no hold";
 /// Without a fault every call is answered.
 pub const SOUND: &str = "no fault, no error";
 
 /// The properties of every exploration.
-pub(super) fn always() -> Vec<Property<Scenario>> {
+pub(super) fn always() -> Vec<Property<Takeover>> {
     vec![
-        Property::always(ONE_ACCEPTS, |rules: &Scenario, s: &State| {
+        Property::always(ONE_ACCEPTS, |rules: &Takeover, s: &State| {
             let most = if rules.terms.overlap { 2 } else { 1 };
             s.living().filter(|(_, worker)| worker.accepts).count() <= most
         }),
@@ -66,10 +71,10 @@ pub(super) fn always() -> Vec<Property<Scenario>> {
             };
             s.living().filter(|(_, worker)| worker.answers).count() <= 1 && settled(s).all(serves)
         }),
-        Property::always(BOUNDED, |rules: &Scenario, s: &State| {
+        Property::always(BOUNDED, |rules: &Takeover, s: &State| {
             i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
         }),
-        Property::always(NO_DOWNGRADE, |rules: &Scenario, s: &State| {
+        Property::always(NO_DOWNGRADE, |rules: &Takeover, s: &State| {
             // Where the trust in the higher one is gone, the lower one is what may be started.
             i16::from(s.downgrades) <= faults(rules, s) + lacks(rules, s)
         }),
@@ -77,12 +82,14 @@ pub(super) fn always() -> Vec<Property<Scenario>> {
             s.living().all(|(_, worker)| !goes_on(worker) || worker.stopped || worker.socket == s.path)
         }),
         Property::always(GENERATIONS, |_, s: &State| {
-            let all: Vec<u8> = s.living().map(|(_, worker)| worker.generation).collect();
+            let has_one = |worker: &&Worker| !is_asking(worker);
+            let living = s.living().map(|(_, worker)| worker);
+            let all: Vec<u8> = living.filter(has_one).map(|worker| worker.generation).collect();
             (1..all.len()).all(|at| !all[..at].contains(&all[at]))
         }),
         Property::always(ONWARD, |_, s: &State| !s.regressed),
-        Property::always(REST, |rules: &Scenario, s: &State| !is_at_rest(rules, s) || rests_well(rules, s)),
-        Property::always(FENCE, |rules: &Scenario, s: &State| {
+        Property::always(REST, |rules: &Takeover, s: &State| !is_at_rest(rules, s) || rests_well(rules, s)),
+        Property::always(FENCE, |rules: &Takeover, s: &State| {
             // While both programs are beside each other by agreement, neither is fenced.
             rules.terms.overlap || accepting(s).all(|worker| worker.generation >= s.written)
         }),
@@ -96,12 +103,25 @@ pub(super) fn always() -> Vec<Property<Scenario>> {
             s.living().all(|(_, worker)| !worker.answers || worker.generation <= s.ledger)
         }),
         Property::always(TRUST, |_, s: &State| !s.distrusted),
+        Property::always(PINNED, |_, s: &State| {
+            s.pinned == NOBODY || accepting(s).all(|worker| worker.level == s.pinned)
+        }),
+        Property::always(PUT_BACK, |_, s: &State| !s.bereft),
         Property::always(SOUND, |_, s: &State| !s.unsound),
     ]
 }
 
 fn accepting(s: &State) -> impl Iterator<Item = &Worker> {
     s.living().map(|(_, worker)| worker).filter(|worker| worker.accepts)
+}
+
+/// Whether its generation is one that it would like to open: nobody is told of it, and it may be another one's by now.
+fn is_asking(worker: &Worker) -> bool {
+    match worker.phase {
+        Phase::Successor(Successor::Granted) => worker.todo == Todo::Open,
+        Phase::Successor(state) => state != Successor::Active && !worker.answers,
+        Phase::Empty | Phase::Booting | Phase::Incumbent(_) => false,
+    }
 }
 
 /// Whether it is the one worker, and has nothing to do before it answers.
@@ -139,24 +159,24 @@ fn goes_on(worker: &Worker) -> bool {
 }
 
 /// What has gone wrong so far.
-pub(super) fn faults(rules: &Scenario, s: &State) -> i16 {
+pub(super) fn faults(rules: &Rules, s: &State) -> i16 {
     rules.limits.sum() - s.left.sum()
 }
 
 /// What keeps versions from being started so far.
-fn lacks(rules: &Scenario, s: &State) -> i16 {
+fn lacks(rules: &Rules, s: &State) -> i16 {
     rules.limits.lacks() - s.left.lacks()
 }
 
 /// Whether nothing happens any more unless something is done to the processes.
-pub(super) fn is_at_rest(rules: &Scenario, s: &State) -> bool {
+pub(super) fn is_at_rest(rules: &Rules, s: &State) -> bool {
     let mut next = Vec::new();
     moves::own(rules, s, &mut next);
     next.is_empty()
 }
 
 /// Whether this is an end that a scope may come to.
-fn rests_well(rules: &Scenario, s: &State) -> bool {
+fn rests_well(rules: &Rules, s: &State) -> bool {
     let calls = s.launchers.iter().all(Launcher::is_over);
     let gate = !s.workers.iter().any(|worker| worker.gate && !worker.stopped);
     let serves = |worker: &Worker| {
@@ -167,7 +187,7 @@ fn rests_well(rules: &Scenario, s: &State) -> bool {
     };
     let mut running = s.living().map(|(_, worker)| worker).filter(|worker| !worker.stopped);
     let workers = running.all(serves);
-    let reason = rules.has(Task::Stop) || faults(rules, s) + lacks(rules, s) > 0;
+    let reason = rules.has(Task::Stop) || rules.fails != 0 || faults(rules, s) + lacks(rules, s) > 0;
     calls && gate && workers && (s.living().count() > 0 || reason)
 }
 
@@ -219,13 +239,21 @@ pub mod witness {
     pub const DECLINED: &str = "a worker that makes no room is ended first";
     /// A launcher that lost sight of the incumbent left it alone.
     pub const LEFT_ALONE: &str = "a worker that was not heard goes on";
+    /// `pin` holds a version that took over, or stood.
+    pub const PINNED: &str = "a pin is proved";
+    /// `pin` failed, and somebody serves.
+    pub const PIN_FAILED: &str = "a pin fails and somebody serves";
+    /// `pin` sent a worker back that was on probation.
+    pub const SENT_BACK: &str = "a pin sends a worker back";
+    /// `pin` ended the worker first, failed, and starts what ran before.
+    pub const STARTED_AGAIN: &str = "a pin fails and starts another version again";
     /// Both programs were there.
     pub const BESIDE: &str = "both programs serve beside each other";
 }
 
 /// The property of one name of [`witness`].
-pub(super) fn witness(name: &'static str) -> Property<Scenario> {
-    let seen: fn(&Scenario, &State) -> bool = match name {
+pub(super) fn witness(name: &'static str) -> Property<Takeover> {
+    let seen: fn(&Takeover, &State) -> bool = match name {
         witness::TAKEN_OVER => |_, s| is_alone(s) && s.ledger > 1 && !s.reclaimed,
         witness::TWICE => |_, s| is_alone(s) && s.replaced > 1,
         witness::ROLLED_BACK => |_, s| s.reclaimed,
@@ -240,11 +268,12 @@ pub(super) fn witness(name: &'static str) -> Property<Scenario> {
                 worker.phase == Phase::Successor(Successor::Granted) && worker.predecessor == Kin::Gone
             })
         },
-        witness::OLDER => |_, s| s.tally.keeps_any_out() && ended(s, Outcome::Serving),
-        witness::AGAIN => {
-            |_, s| s.living().any(|(_, one)| one.served && one.accepts && s.tally.failures(one.level) > 0)
-        }
-        witness::LONGER => |_, s| (0..3).any(|level| s.tally.failures(level) > 1),
+        witness::OLDER => |rules, s| rules.policy.facts(s.record).kept_out != 0 && ended(s, Outcome::Serving),
+        witness::AGAIN => |rules, s| {
+            let tallied = rules.policy.facts(s.record).tallied;
+            s.living().any(|(_, one)| one.served && one.accepts && tallied & (1 << one.level) != 0)
+        },
+        witness::LONGER => |rules, s| rules.policy.facts(s.record).failed_twice != 0,
         witness::VERIFIED => |_, s| ended(s, Outcome::Verified),
         witness::UNPROVED => |_, s| ended(s, Outcome::Unproved),
         witness::STOPPED_BOTH => |_, s| s.workers.iter().any(|worker| worker.dismissed),
@@ -254,7 +283,7 @@ pub(super) fn witness(name: &'static str) -> Property<Scenario> {
             let before = Limits { stops: s.left.stops, ..rules.limits };
             s.left == before && s.left != rules.limits && !s.workers.iter().any(|worker| worker.stopped)
         },
-        witness::WAITED => |_, s| s.launchers.iter().any(|one| matches!(one.pc, Pc::AwaitSettled(_))),
+        witness::WAITED => |_, s| s.launchers.iter().any(|one| matches!(one.pc, Pc::AwaitSettled { .. })),
         witness::LATE => |rules, s| {
             rules.limits.resumes > s.left.resumes
                 && s.workers.iter().any(|worker| {
@@ -274,14 +303,15 @@ pub(super) fn witness(name: &'static str) -> Property<Scenario> {
 }
 
 /// Those of a connection, room on the disk, or trust that is gone.
-fn lacking(name: &'static str) -> fn(&Scenario, &State) -> bool {
+fn lacking(name: &'static str) -> fn(&Takeover, &State) -> bool {
     match name {
         witness::KEPT => {
-            |_, s| s.full && is_alone(s) && s.launchers.iter().any(|one| one.tried == Tried::Spent)
+            |rules, s| s.full && is_alone(s) && s.launchers.iter().any(|one| gave_up(rules, one))
         }
         witness::FULL => |_, s| s.full && s.reclaimed,
-        witness::DISTRUSTED => |_, s| {
-            let passed = |level: u8| s.revoked & s.offers & (1 << level) != 0;
+        witness::DISTRUSTED => |rules, s| {
+            let offered = rules.policy.facts(s.record).offered;
+            let passed = |level: u8| s.revoked & offered & (1 << level) != 0;
             let over = |level: u8| (level + 1..8).any(passed);
             s.launchers
                 .iter()
@@ -290,13 +320,26 @@ fn lacking(name: &'static str) -> fn(&Scenario, &State) -> bool {
         witness::GOES_ON => |_, s| {
             s.reclaimed && s.living().any(|(_, one)| one.serves_alone() && s.revoked & (1 << one.level) != 0)
         },
-        witness::DECLINED => |_, s| s.launchers.iter().any(|one| one.pc == Pc::Retire),
-        witness::LEFT_ALONE => {
-            |_, s| is_alone(s) && s.ledger == 1 && s.launchers.iter().any(|one| one.tried != Tried::Nothing)
-        }
+        witness::DECLINED => |_, s| s.launchers.iter().any(|one| one.pc == Pc::Ask(Why::Replace)),
+        witness::PINNED => |_, s| ended(s, Outcome::Pinned) && s.replaced == 0 && accepting(s).count() > 0,
+        witness::PIN_FAILED => |_, s| ended(s, Outcome::PinFailed) && accepting(s).count() > 0,
+        witness::SENT_BACK => |_, s| s.launchers.iter().any(|one| one.pc == Pc::Back(NOBODY)),
+        witness::STARTED_AGAIN => |rules, s| {
+            let boots = |one: &Launcher| matches!(one.pc, Pc::AwaitBoot(_)) && gave_up(rules, one);
+            s.launchers.iter().any(|one| one.task == Task::Pin && boots(one))
+        },
+        witness::LEFT_ALONE => |rules, s| {
+            let tried = |one: &Launcher| one.unheard || gave_up(rules, one);
+            is_alone(s) && s.ledger == 1 && s.launchers.iter().any(tried)
+        },
         // A name that nobody knows is never seen, and so the exploration fails.
         _ => |_, _| false,
     }
+}
+
+/// Whether a start of this call came to nothing.
+fn gave_up(rules: &Rules, launcher: &Launcher) -> bool {
+    rules.policy.failed(launcher.memory) != 0
 }
 
 fn is_alone(s: &State) -> bool {

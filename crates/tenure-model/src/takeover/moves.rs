@@ -2,14 +2,17 @@
 
 use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
+use crate::kernel::numbers;
+use crate::mutation::Mutation;
+use crate::real::Change;
+use crate::scenario::{Rules, Task};
 use crate::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
-use crate::takeover::scenario::{Mutation, Scenario};
-use crate::takeover::state::{SLOTS, State, numbers};
-use crate::takeover::{incumbent, launcher, successor};
+use crate::takeover::state::{SLOTS, State};
+use crate::takeover::{call, incumbent, launcher, successor};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Move {
+pub(crate) enum Move {
     /// The launcher goes on.
     Go(u8),
     /// The launcher's budget ends, because it waits for somebody who stands still.
@@ -46,6 +49,8 @@ pub enum Move {
     Late(u8),
     /// The launcher takes somebody for wedged who is not.
     Suspects(u8),
+    /// The time of a pin is over while what it started is not ready.
+    Abandons(u8),
     /// The connection to the worker before it ends.
     Cut(u8),
     /// Its app fails.
@@ -65,8 +70,8 @@ pub enum Move {
 }
 
 /// What the processes may do by themselves.
-pub(super) fn own(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
-    for me in launcher::calls(s) {
+pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
+    for me in call::calls(s) {
         out.extend(launcher::may_go(s, me).then_some(Move::Go(me)));
         out.extend(launcher::may_expire(s, me).then_some(Move::Expires(me)));
         out.extend(launcher::may_force(rules, s, me).then_some(Move::Forces(me)));
@@ -76,7 +81,7 @@ pub(super) fn own(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
     }
 }
 
-fn work(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
+fn work(rules: &Rules, s: &State, slot: u8, out: &mut Vec<Move>) {
     let worker = s.at(slot);
     if worker.ails && !rules.breaks(Mutation::NoWatchdog) {
         out.push(Move::Watchdog(slot));
@@ -104,6 +109,7 @@ fn work(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
             let words = successor::learns(rules, s, slot, state);
             out.extend(words.into_iter().map(|word| Move::Learns(slot, word)));
             out.extend(successor::may_join(rules, s, slot).then_some(Move::Joins(slot)));
+            out.extend(successor::may_overrun(s, slot, state).then_some(Move::Watchdog(slot)));
             if state == Successor::Active && !matches!(worker.predecessor, Kin::Alive(_)) {
                 out.push(Move::Settles(slot));
             }
@@ -112,8 +118,8 @@ fn work(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
 }
 
 /// What may be done to them.
-pub(super) fn foreign(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
-    for me in launcher::calls(s) {
+pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
+    for me in call::calls(s) {
         let pc = s.launchers[usize::from(me)].pc;
         if s.left.crashes > 0 && pc != Pc::Look {
             out.push(Move::KillLauncher(me));
@@ -121,16 +127,20 @@ pub(super) fn foreign(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
         if s.left.lates > 0 && pc == Pc::Mute {
             out.push(Move::Suspects(me));
         }
+        let pins = s.launchers[usize::from(me)].task == Task::Pin;
+        if s.left.lates > 0 && pins && matches!(pc, Pc::AwaitTakeover(_)) {
+            out.push(Move::Abandons(me));
+        }
     }
-    if s.left.ticks > 0 && s.tally.ages() {
+    let ages = s.tally.ages() || rules.policy.change(s.record, Change::Tick) != s.record;
+    if s.left.ticks > 0 && ages {
         out.push(Move::Tick);
     }
     out.extend((s.left.fills > 0 && !s.full).then_some(Move::Fills));
     out.extend((s.left.frees > 0 && s.full).then_some(Move::Frees));
     if s.left.revokes > 0 {
         // Also between the look at a file and the record of what it offers.
-        let offers = rules.callers.iter().fold(s.offers, |offers, caller| offers | (1 << caller.level));
-        let offered = numbers(8).filter(|level| offers & !s.revoked & (1 << level) != 0);
+        let offered = (0..rules.levels()).filter(|level| s.revoked & (1 << level) == 0);
         out.extend(offered.map(Move::Revokes));
     }
     for (slot, worker) in s.living() {
@@ -148,7 +158,7 @@ pub(super) fn foreign(rules: &Scenario, s: &State, out: &mut Vec<Move>) {
     }
 }
 
-fn afflict(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
+fn afflict(rules: &Rules, s: &State, slot: u8, out: &mut Vec<Move>) {
     let worker = s.at(slot);
     let idle = worker.todo == Todo::Nothing;
     let (late, fails, hangs, ends) = match worker.phase {
@@ -180,16 +190,20 @@ fn afflict(rules: &Scenario, s: &State, slot: u8, out: &mut Vec<Move>) {
 }
 
 /// The state after a move.
-pub(super) fn apply(rules: &Scenario, s: &mut State, what: Move) {
+pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
     match what {
         Move::Go(me) => launcher::go(rules, s, me),
         Move::Expires(me) => launcher::expire(rules, s, me),
-        Move::Forces(me) => launcher::force(s, me),
+        Move::Forces(me) => launcher::force(rules, s, me),
         Move::Acts(slot, _) => match s.at(slot).phase {
             Phase::Incumbent(_) => incumbent::act(rules, s, slot),
             Phase::Successor(_) => successor::act(rules, s, slot),
             Phase::Empty | Phase::Booting => {}
         },
+        Move::Boots(slot) if !rules.is_sound(s.at(slot).level) => {
+            s.replaced -= 1;
+            s.bury(slot, News::Failed);
+        }
         Move::Boots(slot) => boots(s, slot),
         Move::Reads(slot) => incumbent::read(rules, s, slot),
         Move::Hears(slot, heard) => incumbent::hear(rules, s, slot, heard),
@@ -204,6 +218,7 @@ pub(super) fn apply(rules: &Scenario, s: &mut State, what: Move) {
         | Move::Continue(_)
         | Move::Late(_)
         | Move::Suspects(_)
+        | Move::Abandons(_)
         | Move::Cut(_)
         | Move::Fails(_)
         | Move::Ails(_)
@@ -225,18 +240,15 @@ fn boots(s: &mut State, slot: u8) {
 }
 
 /// Something goes wrong, and is counted.
-fn befall(rules: &Scenario, s: &mut State, what: Move) {
+fn befall(rules: &Rules, s: &mut State, what: Move) {
     s.left.crashes -= u8::from(matches!(what, Move::KillLauncher(_) | Move::KillWorker(_)));
     match what {
-        Move::KillLauncher(me) => launcher::die(s, me),
+        Move::KillLauncher(me) => call::die(s, me),
         Move::KillWorker(slot) => s.bury(slot, News::Gone),
-        Move::Stop(slot) => {
-            s.left.stops -= 1;
-            s.worker(slot).stopped = true;
-        }
-        Move::Continue(slot) => {
-            s.left.resumes -= 1;
-            s.worker(slot).stopped = false;
+        Move::Stop(slot) | Move::Continue(slot) => {
+            let stops = what == Move::Stop(slot);
+            *(if stops { &mut s.left.stops } else { &mut s.left.resumes }) -= 1;
+            s.worker(slot).stopped = stops;
         }
         Move::Late(slot) => {
             s.left.lates -= 1;
@@ -245,7 +257,11 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
         }
         Move::Suspects(me) => {
             s.left.lates -= 1;
-            launcher::force(s, me);
+            launcher::force(rules, s, me);
+        }
+        Move::Abandons(me) => {
+            s.left.lates -= 1;
+            abandon(s, me);
         }
         Move::Cut(slot) => cut(s, slot),
         Move::Ails(slot) => {
@@ -260,6 +276,7 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
         Move::Tick => {
             s.left.ticks -= 1;
             s.tally.tick();
+            s.change(rules, Change::Tick);
         }
         Move::Fills | Move::Frees => {
             s.full = what == Move::Fills;
@@ -285,6 +302,14 @@ fn befall(rules: &Scenario, s: &mut State, what: Move) {
     }
 }
 
+/// What it started is ended for the call's sake, and has not failed.
+fn abandon(s: &mut State, me: u8) {
+    if let Pc::AwaitTakeover(slot) = s.launcher(me).pc {
+        s.worker(slot).news = News::Ended;
+        s.bury(slot, News::Ended);
+    }
+}
+
 /// Both of them live, and neither hears of the other any more.
 fn cut(s: &mut State, slot: u8) {
     s.left.cuts -= 1;
@@ -296,7 +321,7 @@ fn cut(s: &mut State, slot: u8) {
     }
 }
 
-fn fail(rules: &Scenario, s: &mut State, slot: u8) {
+fn fail(rules: &Rules, s: &mut State, slot: u8) {
     s.left.failures -= 1;
     let Worker { phase, .. } = *s.at(slot);
     match phase {

@@ -1,4 +1,4 @@
-//! From a state of the model to the fault points at which real processes stand, and the words of a trace.
+//! The fault points at which the real processes of a state stand, and the text of a trace.
 
 use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 use tenure_core::policy::point::Point;
@@ -34,16 +34,21 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
         Pc::Bound => Some(Point::SocketRenamed),
         Pc::AwaitBoot(_) => Some(Point::WorkerReleased),
         Pc::AwaitTakeover(_) => Some(Point::SuccessorSpawned),
+        Pc::Hold => Some(Point::PinProved),
         Pc::Look
-        | Pc::AwaitSettled(_)
+        | Pc::AwaitSettled { .. }
         | Pc::WantGate
+        | Pc::Put
         | Pc::Mute
-        | Pc::Retire
+        | Pc::AwaitAlone(_)
         | Pc::TakeLease
         | Pc::Bake(_)
         | Pc::Verify
-        | Pc::Ask
-        | Pc::Asked
+        | Pc::Ask(_)
+        | Pc::Asked(_)
+        | Pc::Settling(_)
+        | Pc::Back(_)
+        | Pc::Standing
         | Pc::Done(_)
         | Pc::Dead => None,
     }
@@ -56,7 +61,12 @@ pub(super) fn describe(s: &State, what: Move) -> String {
         Move::Fills => return "the DISK is FULL".to_owned(),
         Move::Frees => return "the disk has room again".to_owned(),
         Move::Revokes(level) => return format!("the TRUST in version {level} is TAKEN BACK"),
-        Move::Go(me) | Move::Expires(me) | Move::Forces(me) | Move::KillLauncher(me) | Move::Suspects(me) => {
+        Move::Go(me)
+        | Move::Expires(me)
+        | Move::Forces(me)
+        | Move::KillLauncher(me)
+        | Move::Suspects(me)
+        | Move::Abandons(me) => {
             let launcher = &s.launchers[usize::from(me)];
             (format!("launcher {me} ({:?} at {:?})", launcher.task, launcher.pc), of_launcher(launcher.pc))
         }
@@ -115,6 +125,7 @@ fn words(s: &State, what: Move) -> String {
         Move::Continue(_) => "CONTINUED".to_owned(),
         Move::Late(_) => "LOSES PATIENCE".to_owned(),
         Move::Suspects(_) => "SUSPECTS who is there".to_owned(),
+        Move::Abandons(_) => "its TIME IS OVER, and it ends what it started".to_owned(),
         Move::Cut(_) => "its CONNECTION ENDS".to_owned(),
         Move::Fails(_) => "its app FAILS".to_owned(),
         Move::Ails(_) => "HANGS".to_owned(),

@@ -1,11 +1,11 @@
-//! The processes of a takeover: what a worker and a launcher are in one state.
+//! What a worker and a launcher are in one state of a takeover.
 
 use tenure_core::policy::handoff::{Incumbent, Successor};
 
-use crate::takeover::scenario::Task;
-
-/// No process.
-pub(super) const NOBODY: u8 = u8::MAX;
+use crate::kernel::NOBODY;
+use crate::policy::Memory;
+use crate::real::Level;
+use crate::scenario::Task;
 
 /// Most words of a successor that are not read yet.
 pub(super) const WORDS: usize = 3;
@@ -25,7 +25,7 @@ pub(super) enum Phase {
 
 /// What a worker is about to do: its next step, before which it can be killed or stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Todo {
+pub(crate) enum Todo {
     Nothing,
     // A successor.
     Ask,
@@ -88,6 +88,7 @@ pub(super) enum Origin {
     /// A launcher started it in the place of another: because of its version, or by a person's word.
     Replacement,
     Restart,
+    Pin,
 }
 
 /// A worker process.
@@ -96,7 +97,7 @@ pub(super) enum Origin {
 pub(super) struct Worker {
     pub(super) phase: Phase,
     pub(super) todo: Todo,
-    pub(super) level: u8,
+    pub(super) level: Level,
     /// Its own, or the one that it is to open.
     pub(super) generation: u8,
     /// Descriptions that it holds; 0 is none.
@@ -124,7 +125,8 @@ pub(super) struct Worker {
     pub(super) linked: bool,
     /// The generation of its successor.
     pub(super) above: u8,
-    /// The version of its successor that is gone, if that has failed and nobody has counted it; and whether it had served.
+    /// The version of its successor that is gone, if that has failed and nobody has counted it; and whether it had
+    /// served.
     pub(super) blames: Option<(u8, bool)>,
     pub(super) words: [Said; WORDS],
     pub(super) reply: Reply,
@@ -149,12 +151,23 @@ pub enum Outcome {
     Unproved,
     /// `stop` proved that nothing runs.
     Stopped,
-    /// Somebody stopped the worker meanwhile.
-    Ended,
-    /// Typed errors.
+    /// `pin` holds its version.
+    Pinned,
+    /// `pin` holds nothing new.
+    PinFailed,
+    /// Nothing could be started, or what was started failed.
     SpawnFailed,
     /// The budget ended while somebody stood still.
     TimedOut,
+}
+
+/// Why a launcher asks a worker to end.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum Why {
+    /// A person stops it.
+    Stop,
+    /// It makes no room, and the launcher's target is to be started after it.
+    Replace,
 }
 
 /// Where a launcher stands.
@@ -162,15 +175,21 @@ pub enum Outcome {
 pub(super) enum Pc {
     /// About to make its next call.
     Look,
-    /// Waits until this worker serves alone.
-    AwaitSettled(u8),
+    /// Waits, holding nothing, until this worker has settled, or until its probation is over.
+    AwaitSettled {
+        slot: u8,
+        proves: bool,
+    },
     WantGate,
+    /// Holds the gate from here on, and looks again.
     Gated,
-    /// Holds the gate; somebody is there and does not answer.
+    /// A person's word: about to put the target in the place of whatever stands.
+    Put,
+    /// Somebody is there and does not answer.
     Mute,
-    /// Holds the gate; the worker that stands has said that it makes no room, and is to be asked to end.
-    Retire,
-    /// Holds the gate; nobody answers, and the lease is to be had.
+    /// Waits until whoever made room for this worker is gone; [`NOBODY`] once the worker itself is.
+    AwaitAlone(u8),
+    /// Nobody answers, and the lease is to be had.
     TakeLease,
     /// Holds the lease as well.
     Leased,
@@ -186,10 +205,18 @@ pub(super) enum Pc {
     Bake(u8),
     /// Makes a new connection.
     Verify,
-    /// `stop`: about to ask.
-    Ask,
-    /// `stop`: waits for the lease.
-    Asked,
+    /// About to ask whoever answers to end.
+    Ask(Why),
+    /// Waits for the lease.
+    Asked(Why),
+    /// `pin`: a worker of the version has not settled; [`NOBODY`] once it is gone.
+    Settling(u8),
+    /// `pin`: has sent this worker back, and waits for its end.
+    Back(u8),
+    /// `pin`: the version did not come to serve; waits until it can be seen what stands.
+    Standing,
+    /// `pin`: the version stands; it is about to be held.
+    Hold,
     Done(Outcome),
     Dead,
 }
@@ -212,33 +239,27 @@ pub(super) enum News {
     Gone,
 }
 
-/// What a call remembers of attempts that came to nothing for no fault of a version.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Tried {
-    Nothing,
-    /// The worker that stands was not heard.
-    Unheard,
-    /// No more attempts.
-    Spent,
-}
-
 /// A launcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Launcher {
     pub(super) task: Task,
-    pub(super) level: u8,
+    pub(super) level: Level,
     pub(super) runs: u8,
     pub(super) pc: Pc,
     pub(super) gate: bool,
     pub(super) lease: u8,
     pub(super) socket: u8,
     pub(super) news: News,
-    /// An attempt of this call came to nothing, for no fault of the version: once more for one that was not heard, and
-    /// then it has to do with what stands.
-    pub(super) tried: Tried,
-    /// The generation that it gave to the worker that it waits for, and what that is.
+    /// What the call has done so far.
+    pub(super) memory: Memory,
+    /// A successor of this call has lost sight of the worker that stands, once.
+    pub(super) unheard: bool,
+    /// The generation that it gave to the worker that it waits for.
     pub(super) generation: u8,
-    pub(super) target: u8,
+    /// What it will start; [`NOBODY`] where nothing can be.
+    pub(super) target: Level,
+    /// The version that was held when a pin began.
+    pub(super) held: Option<Level>,
 }
 
 impl Launcher {
@@ -252,9 +273,11 @@ impl Launcher {
         lease: 0,
         socket: 0,
         news: News::None,
-        tried: Tried::Nothing,
+        memory: 0,
+        unheard: false,
         generation: 0,
         target: 0,
+        held: None,
     };
 
     /// One that was killed.
@@ -262,6 +285,46 @@ impl Launcher {
 
     pub(super) fn is_over(&self) -> bool {
         matches!(self.pc, Pc::Done(_) | Pc::Dead)
+    }
+
+    /// What it waits for is gone.
+    pub(super) fn lose(&mut self, slot: u8, news: News) {
+        match self.pc {
+            // What it reported is read before its end.
+            Pc::AwaitBoot(awaited) | Pc::AwaitTakeover(awaited) if awaited == slot => {
+                if self.news == News::None {
+                    self.news = news;
+                }
+            }
+            Pc::Bake(awaited) if awaited == slot => self.news = News::Gone,
+            Pc::AwaitSettled { slot: awaited, .. } if awaited == slot => self.pc = Pc::Look,
+            Pc::AwaitAlone(awaited) if awaited == slot => self.pc = Pc::AwaitAlone(NOBODY),
+            Pc::Settling(awaited) if awaited == slot => self.pc = Pc::Settling(NOBODY),
+            Pc::Back(awaited) if awaited == slot => self.pc = Pc::Back(NOBODY),
+            Pc::Look
+            | Pc::AwaitSettled { .. }
+            | Pc::WantGate
+            | Pc::Gated
+            | Pc::Put
+            | Pc::Mute
+            | Pc::AwaitAlone(_)
+            | Pc::TakeLease
+            | Pc::Leased
+            | Pc::Opened
+            | Pc::Bound
+            | Pc::AwaitBoot(_)
+            | Pc::AwaitTakeover(_)
+            | Pc::Bake(_)
+            | Pc::Verify
+            | Pc::Ask(_)
+            | Pc::Asked(_)
+            | Pc::Settling(_)
+            | Pc::Back(_)
+            | Pc::Standing
+            | Pc::Hold
+            | Pc::Done(_)
+            | Pc::Dead => {}
+        }
     }
 }
 
@@ -305,9 +368,14 @@ impl Worker {
         self.lives() && !self.stopped
     }
 
+    /// Whether the worker before it can take the scope back, or is not gone yet.
+    pub(super) fn is_followed(&self) -> bool {
+        matches!(self.predecessor, Kin::Alive(_))
+    }
+
     /// Whether it serves, and nobody makes room for it any more or it for anybody.
     pub(super) fn serves_alone(&self) -> bool {
-        self.phase == Phase::Incumbent(Incumbent::Serving) && !matches!(self.predecessor, Kin::Alive(_))
+        self.phase == Phase::Incumbent(Incumbent::Serving) && !self.is_followed()
     }
 
     /// The descriptions that it keeps alive.
@@ -317,6 +385,14 @@ impl Worker {
 
     pub(super) fn holds_socket(&self, id: u8) -> bool {
         self.socket == id || matches!(self.reply, Reply::Prepared { socket, .. } if socket == id)
+    }
+
+    /// These words are not read any more. Every connection has its own: what one has to say does not go with another.
+    pub(super) fn forget_words(&mut self, is_forgotten: impl Fn(Said) -> bool) {
+        let kept = self.words.into_iter().filter(|word| !is_forgotten(*word) && *word != Said::Nothing);
+        let mut words = [Said::Nothing; WORDS];
+        words.iter_mut().zip(kept).for_each(|(place, word)| *place = word);
+        self.words = words;
     }
 
     /// The next word of its successor, taken off the connection.

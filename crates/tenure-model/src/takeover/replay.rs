@@ -1,19 +1,19 @@
-//! Traces of the model for real processes: which blow falls at which fault point, and what may come of it.
+//! Traces of the model for real processes: which signal hits which fault point, and which ends are right.
 //!
-//! A replay is a list of blows. Each falls as soon as its process comes to its point; all else is left to chance, in the model
-//! as in reality. What may come of it is the set of all ends to which the model comes, so that a real run must end in one of
-//! them.
+//! A replay is a list of blows. Each falls as soon as its process reaches its point; everything else is left to chance,
+//! in the model as in reality. The right ends are all ends that the model reaches, so a real run must reach one of them.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 
 use stateright::Model;
 use tenure_core::policy::point::Point;
 
+use crate::kernel::numbers;
+use crate::scenario::{Limits, Rules, Scenario, Takeover, Task};
 use crate::takeover::moves::{self, Move};
 use crate::takeover::point;
 use crate::takeover::process::{Launcher, Origin, Outcome, Pc};
-use crate::takeover::scenario::{Limits, Scenario, Task};
-use crate::takeover::state::{LAUNCHERS, SLOTS, State, numbers};
+use crate::takeover::state::{LAUNCHERS, SLOTS, State};
 
 /// What befalls a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -89,9 +89,9 @@ pub fn all(task: Task) -> Vec<Replay> {
 #[must_use]
 pub fn replay(task: Task, blows: Vec<(Point, Blow)>) -> Replay {
     let most = u8::try_from(blows.len()).expect("few blows");
-    let limits = Limits { crashes: most, stops: most, ..Limits::default() };
+    let limits = Limits { crashes: most, stops: most, ..Limits::NONE };
     let level = u8::from(task == Task::Ensure);
-    let rules = Scenario::new("replay").call(task, level, 1).limits(limits);
+    let rules = Takeover(Rules::of(&Scenario::takeover("replay").call(task, level, 1).limits(limits)));
     let mut ways = Ways::default();
     let mut ends = BTreeSet::new();
     let mut struck = None;
@@ -138,26 +138,7 @@ fn due(s: &State, (at, blow): (Point, Blow)) -> Option<Move> {
 
 fn end(s: &State) -> End {
     let launcher = s.launchers.iter().find(|one| **one != Launcher::NONE);
-    let outcome = launcher.and_then(|one| match one.pc {
-        Pc::Done(outcome) => Some(outcome),
-        Pc::Look
-        | Pc::AwaitSettled(_)
-        | Pc::WantGate
-        | Pc::Gated
-        | Pc::Mute
-        | Pc::Retire
-        | Pc::TakeLease
-        | Pc::Leased
-        | Pc::Opened
-        | Pc::Bound
-        | Pc::AwaitBoot(_)
-        | Pc::AwaitTakeover(_)
-        | Pc::Bake(_)
-        | Pc::Verify
-        | Pc::Ask
-        | Pc::Asked
-        | Pc::Dead => None,
-    });
+    let outcome = launcher.and_then(|one| if let Pc::Done(outcome) = one.pc { Some(outcome) } else { None });
     let standing = match s.living().find(|(_, worker)| worker.accepts && !worker.stopped) {
         Some((_, worker)) if worker.origin == Origin::First => Standing::Old,
         Some(_) => Standing::New,

@@ -1,11 +1,14 @@
 //! One state of a scope in which a worker takes the place of another, and what the kernel does by itself.
 //!
-//! A process that is stopped takes no step and keeps its descriptors. A lock is free, and a socket refuses, when nobody
-//! holds its description any more; a description in a message that is not read yet is held by whom it was sent to. What a
-//! process has said is heard before its end is.
+//! A stopped process takes no step and keeps its descriptors. A lock is free, and a socket refuses, once no process holds
+//! its description; a description in an unread message is held by the receiver. What a process has said is heard before
+//! its end is.
 
-use crate::takeover::process::{Kin, Launcher, NOBODY, News, Pc, Said, WORDS, Worker};
-use crate::takeover::scenario::Limits;
+use crate::kernel::{NOBODY, Sight, numbers, unused};
+use crate::policy::Record;
+use crate::real::{Change, Level};
+use crate::scenario::{Limits, Rules};
+use crate::takeover::process::{Kin, Launcher, News, Origin, Said, Worker};
 use crate::takeover::tally::Tally;
 
 /// Most launchers.
@@ -17,7 +20,7 @@ pub(super) const SLOTS: usize = 3;
 /// A state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
-pub struct State {
+pub(crate) struct State {
     /// The description that has the lock `instance`, or 0.
     pub(super) lease: u8,
     /// The socket that the path leads to, or 0.
@@ -25,9 +28,9 @@ pub struct State {
     /// `ledger.json`: the generation, and slots of the lineage as bits.
     pub(super) ledger: u8,
     pub(super) lineage: u8,
-    /// `desired.json`: offers, as bits.
-    pub(super) offers: u8,
-    /// What is known against versions.
+    /// `desired.json`, and what workers have left in `ledger.json` for whoever counts it.
+    pub(super) record: Record,
+    /// What is true of versions that failed.
     pub(super) tally: Tally,
     /// Versions whose offer came from what nobody trusts any more, as bits.
     pub(super) revoked: u8,
@@ -60,19 +63,10 @@ pub struct State {
     pub(super) stranded: bool,
     /// A launcher chose to start what nobody trusts any more.
     pub(super) distrusted: bool,
-}
-
-/// What the path leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Sight {
-    Nobody,
-    Silent,
-    Worker(u8),
-}
-
-/// The numbers below `length`.
-pub(super) fn numbers(length: usize) -> std::ops::Range<u8> {
-    0..u8::try_from(length).expect("few processes")
+    /// The version of the last pin that was proved, until the next word of a person about it.
+    pub(super) pinned: Level,
+    /// A pin failed and left nothing where something stood, or left itself on record.
+    pub(super) bereft: bool,
 }
 
 impl State {
@@ -114,7 +108,7 @@ impl State {
             self.launchers.iter().any(|one| one.lease == id)
                 || self.workers.iter().any(|one| one.holds_lease(id))
         };
-        let id = (1..NOBODY).find(|id| !used(*id)).expect("few descriptions");
+        let id = unused(used);
         self.lease = id;
         id
     }
@@ -126,7 +120,7 @@ impl State {
                 || self.launchers.iter().any(|one| one.socket == id)
                 || self.workers.iter().any(|one| one.holds_socket(id))
         };
-        let id = (1..NOBODY).find(|id| !used(*id)).expect("few sockets");
+        let id = unused(used);
         self.path = id;
         id
     }
@@ -158,18 +152,44 @@ impl State {
         self.lineage = lineage;
     }
 
-    /// A launcher chooses what to start.
-    pub(super) fn chooses(&mut self, target: u8) {
-        self.impatient |= self.tally.should_keep_out(target);
+    /// Writes what is on record of versions.
+    pub(super) fn change(&mut self, rules: &Rules, change: Change) {
+        self.record = rules.policy.change(self.record, change);
+    }
+
+    /// A launcher chooses what it will start.
+    pub(super) fn chooses(&mut self, me: u8, target: Level) {
+        self.impatient |= target != NOBODY && self.tally.keeps_out(target);
+        self.launcher(me).target = target;
+    }
+
+    /// A launcher starts what it has chosen.
+    pub(super) fn starts(&mut self, target: Level) {
         self.distrusted |= self.revoked & (1 << target) != 0;
+    }
+
+    /// A person asks for this version: nothing that is known against it is held against it.
+    pub(super) fn begin_anew(&mut self, level: Level) {
+        self.tally.clear(level);
+        for worker in &mut self.workers {
+            worker.blames = worker.blames.filter(|(blamed, _)| *blamed != level);
+        }
+    }
+
+    /// From a person's word about a version on, replacements and downgrades are counted anew, and it is no downgrade
+    /// itself.
+    pub(super) fn begin_epoch(&mut self, level: Level) {
+        (self.pinned, self.replaced, self.downgrades) = (NOBODY, 0, 0);
+        self.last = self.last.min(level);
     }
 
     /// The app of `slot` begins to accept.
     pub(super) fn serve(&mut self, slot: u8) {
-        let Worker { level, generation, dismissed, .. } = *self.at(slot);
+        let Worker { level, generation, dismissed, origin, .. } = *self.at(slot);
         (self.worker(slot).accepts, self.worker(slot).served) = (true, true);
         self.resurrected |= dismissed;
-        self.downgrades += i8::from(level < self.last);
+        // A pin is the only downgrade that a person asks for.
+        self.downgrades += i8::from(level < self.last && origin != Origin::Pin);
         self.last = level;
         self.written = self.written.max(generation);
     }
@@ -197,7 +217,7 @@ impl State {
             && self.at(before).successor != Kin::Alive(slot)
         {
             // Its connection was never admitted, and went with it.
-            self.worker(before).words = [Said::Nothing; WORDS];
+            self.worker(before).forget_words(|word| word == Said::Prepare);
         }
         *self.worker(slot) = Worker::NONE;
         self.lineage &= !(1 << slot);
@@ -211,34 +231,7 @@ impl State {
             }
         }
         for launcher in &mut self.launchers {
-            match launcher.pc {
-                Pc::AwaitBoot(awaited) | Pc::AwaitTakeover(awaited) if awaited == slot => {
-                    // What it reported is read before its end.
-                    if launcher.news == News::None {
-                        launcher.news = news;
-                    }
-                }
-                Pc::Bake(awaited) if awaited == slot => launcher.news = News::Gone,
-                Pc::AwaitSettled(awaited) if awaited == slot => launcher.pc = Pc::Look,
-                Pc::AwaitBoot(_)
-                | Pc::AwaitTakeover(_)
-                | Pc::Bake(_)
-                | Pc::AwaitSettled(_)
-                | Pc::Look
-                | Pc::WantGate
-                | Pc::Gated
-                | Pc::Mute
-                | Pc::Retire
-                | Pc::TakeLease
-                | Pc::Leased
-                | Pc::Opened
-                | Pc::Bound
-                | Pc::Verify
-                | Pc::Ask
-                | Pc::Asked
-                | Pc::Done(_)
-                | Pc::Dead => {}
-            }
+            launcher.lose(slot, news);
         }
         self.settle();
     }

@@ -2,12 +2,15 @@
 
 use tenure_core::policy::handoff::{self, Incumbent, Successor, SuccessorAction, SuccessorEvent};
 
-use crate::takeover::process::{Kin, NOBODY, News, Origin, Phase, Reply, Said, Todo, Worker};
-use crate::takeover::scenario::{Mutation, Scenario};
-use crate::takeover::state::{Sight, State};
+use crate::kernel::{NOBODY, Sight};
+use crate::mutation::Mutation;
+use crate::real::Change;
+use crate::scenario::Rules;
+use crate::takeover::process::{Kin, News, Origin, Phase, Reply, Said, Todo, Worker};
+use crate::takeover::state::State;
 
 /// What the successor in `slot` can learn by itself now.
-pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) -> Vec<SuccessorEvent> {
+pub(super) fn learns(rules: &Rules, s: &State, slot: u8, state: Successor) -> Vec<SuccessorEvent> {
     let worker = s.at(slot);
     let waits = worker.reply == Reply::None && !worker.linked;
     let shares = matches!(state, Successor::Prepared | Successor::Committing);
@@ -42,21 +45,31 @@ pub(super) fn learns(rules: &Scenario, s: &State, slot: u8, state: Successor) ->
             let lives = matches!(worker.predecessor, Kin::Alive(_)) && !rules.breaks(Mutation::EndUnproved);
             vec![(!lives, SuccessorEvent::IncumbentGone), (lives, SuccessorEvent::IncumbentLives)]
         }
+        Successor::Granted if !rules.is_sound(worker.level) => vec![(true, SuccessorEvent::Failed)],
         Successor::Granted => vec![(!worker.ails, SuccessorEvent::Ready)],
         Successor::Active | Successor::Over => Vec::new(),
     };
     offers.into_iter().filter(|(can, _)| *can).map(|(_, word)| word).collect()
 }
 
+/// Whether its boot can take too long because the worker before it stands still: the deadline may come before its
+/// patience ends.
+pub(super) fn may_overrun(s: &State, slot: u8, state: Successor) -> bool {
+    let waits = matches!(state, Successor::Asking | Successor::Committing);
+    waits
+        && s.at(slot).reply == Reply::None
+        && matches!(s.at(slot).predecessor, Kin::Alive(other) if s.at(other).stopped)
+}
+
 /// Whether its program is to be started beside the incumbent's now.
-pub(super) fn may_join(rules: &Scenario, s: &State, slot: u8) -> bool {
+pub(super) fn may_join(rules: &Rules, s: &State, slot: u8) -> bool {
     let worker = s.at(slot);
     let prepared = worker.phase == Phase::Successor(Successor::Prepared);
     rules.terms.overlap && prepared && !worker.accepts && !worker.ails
 }
 
 /// It learns something; the table says what follows.
-pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: SuccessorEvent) {
+pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, word: SuccessorEvent) {
     let Phase::Successor(state) = s.at(slot).phase else { return };
     let (next, step) = match (state, word) {
         (Successor::Asking, SuccessorEvent::Lost | SuccessorEvent::Late)
@@ -93,6 +106,7 @@ pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: SuccessorEv
         (Some(SuccessorAction::Decline), _) => News::Declined,
         (Some(SuccessorAction::GiveUp), SuccessorEvent::Lost | SuccessorEvent::Late) => News::Unheard,
         (Some(SuccessorAction::GiveUp), SuccessorEvent::Kept | SuccessorEvent::IncumbentLives) => News::Kept,
+        (Some(SuccessorAction::GiveUp), SuccessorEvent::Failed) if worker.news == News::None => News::Failed,
         (_, _) => worker.news,
     };
     (worker.phase, worker.reply) = (Phase::Successor(next), Reply::None);
@@ -110,7 +124,7 @@ pub(super) fn learn(rules: &Scenario, s: &mut State, slot: u8, word: SuccessorEv
 }
 
 /// Whether what it is about to do can be done now: a connection is answered, in time or not at all.
-pub(super) fn may_act(rules: &Scenario, s: &State, slot: u8) -> bool {
+pub(super) fn may_act(rules: &Rules, s: &State, slot: u8) -> bool {
     let Worker { todo, ails, predecessor, .. } = *s.at(slot);
     match todo {
         Todo::Nothing => false,
@@ -136,7 +150,7 @@ pub(super) fn may_act(rules: &Scenario, s: &State, slot: u8) -> bool {
 }
 
 /// Does what it is about to do.
-pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
+pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
     let todo = std::mem::replace(&mut s.worker(slot).todo, Todo::Nothing);
     match todo {
         Todo::Ask => ask(rules, s, slot),
@@ -164,7 +178,7 @@ pub(super) fn act(rules: &Scenario, s: &mut State, slot: u8) {
 }
 
 /// Asks the worker that its launcher saw, and no other.
-fn ask(rules: &Scenario, s: &mut State, slot: u8) {
+fn ask(rules: &Rules, s: &mut State, slot: u8) {
     let meant = s.at(slot).predecessor;
     let direct = rules.breaks(Mutation::BindFirst);
     match (s.see(), meant) {
@@ -179,7 +193,7 @@ fn ask(rules: &Scenario, s: &mut State, slot: u8) {
 }
 
 /// The generation, durably; then it answers callers.
-fn open(rules: &Scenario, s: &mut State, slot: u8) {
+fn open(rules: &Rules, s: &mut State, slot: u8) {
     let Worker { generation, predecessor, .. } = *s.at(slot);
     let retakes = rules.breaks(Mutation::ReleaseAndRetake);
     if s.ledger >= generation || (retakes && s.lease != 0) || !s.can_write(slot) {
@@ -204,23 +218,28 @@ fn tell(s: &mut State, slot: u8) {
     s.worker(slot).gate = false;
 }
 
-/// The incumbent is gone for good: this is the worker, nobody else is of the lineage, and its probation is over. The real
-/// one hears of the incumbent's leave before that; nobody can take over meanwhile.
-pub(super) fn settle_alone(rules: &Scenario, s: &mut State, slot: u8) {
+/// The incumbent is gone for good: this is the worker, nobody else is of the lineage, and its probation is over. The
+/// real one hears of the incumbent's leave before that; nobody can take over meanwhile.
+pub(super) fn settle_alone(rules: &Rules, s: &mut State, slot: u8) {
     // A record that cannot be written names one process too many, and leaves the tally as it is.
     let writes = s.can_write(slot);
     if writes {
         s.write_ledger(s.ledger, 1 << slot);
     }
     if rules.terms.bakes {
-        s.tally.prove(s.at(slot).level, writes);
+        let level = s.at(slot).level;
+        s.tally.clear(level);
+        // Where nothing is known against it there is nothing to clear.
+        if writes && rules.policy.facts(s.record).tallied & (1 << level) != 0 {
+            s.change(rules, Change::Prove(level));
+        }
     }
     let worker = s.worker(slot);
     (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
 }
 
 /// Whether a phase of it can hang.
-pub(super) fn can_hang(rules: &Scenario, state: Successor) -> bool {
+pub(super) fn can_hang(rules: &Rules, state: Successor) -> bool {
     match state {
         Successor::Standby | Successor::Granted | Successor::Over => true,
         Successor::Prepared => rules.terms.overlap,
@@ -229,7 +248,7 @@ pub(super) fn can_hang(rules: &Scenario, state: Successor) -> bool {
 }
 
 /// Whether its app can fail here.
-pub(super) fn can_fail(rules: &Scenario, s: &State, slot: u8, state: Successor) -> bool {
+pub(super) fn can_fail(rules: &Rules, s: &State, slot: u8, state: Successor) -> bool {
     match state {
         Successor::Standby | Successor::Granted => true,
         Successor::Prepared => rules.terms.overlap,

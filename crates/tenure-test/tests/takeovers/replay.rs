@@ -4,8 +4,9 @@
 //! the launcher is told and who serves then must be one of the ends to which the model comes.
 
 use tenure_core::fault::Point;
+use tenure_model::Task;
+use tenure_model::takeover::Outcome;
 use tenure_model::takeover::replay::{Blow, End, Replay, Standing, all};
-use tenure_model::takeover::{Outcome, Task};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::fixtures::call::{Call, Output};
 use tenure_test::fixtures::limits::{Limits, PATIENCE};
@@ -66,11 +67,11 @@ fn outcome(task: Task, output: &Output) -> Option<Outcome> {
     if output.status.signal == Some(9) {
         return None;
     }
-    Some(match (task, output.code()) {
-        (Task::Restart, 0) => Outcome::Verified,
-        (Task::Restart, _) => Outcome::Unproved,
-        (Task::Ensure | Task::Stop, 0) => Outcome::Serving,
-        (Task::Ensure | Task::Stop, _) => Outcome::SpawnFailed,
+    Some(match (task == Task::Restart, output.code()) {
+        (true, 0) => Outcome::Verified,
+        (true, _) => Outcome::Unproved,
+        (false, 0) => Outcome::Serving,
+        (false, _) => Outcome::SpawnFailed,
     })
 }
 
@@ -101,10 +102,8 @@ fn run(replay: &Replay) -> Option<String> {
     let (incumbent, others) = armed(replay, &meeting);
     let first = call(&sandbox, &["ensure", "w"], limits).fault(&incumbent).run().expect(0);
     let first = first.json()["pid"].as_u64().expect("a worker has a pid");
-    let words: &[&str] = match replay.task {
-        Task::Ensure => &["ensure", "w", "--version", "2.0.0"],
-        Task::Restart | Task::Stop => &["restart", "w"],
-    };
+    let words: &[&str] =
+        if replay.task == Task::Restart { &["restart", "w"] } else { &["ensure", "w", "--version", "2.0.0"] };
     let launcher = call(&sandbox, words, limits).fault(&others).start();
     for blow in &replay.blows {
         strike(&meeting, *blow);

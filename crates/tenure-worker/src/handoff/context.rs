@@ -104,8 +104,9 @@ impl HandoffContext {
         }
     }
 
-    /// Closes what would queue new connections.
-    pub(crate) fn forget_listeners(&self) {
+    /// From now on callers are refused, and nothing that would queue new ones is kept.
+    pub(crate) fn close_listeners(&self) {
+        self.ownership.control_listener.close();
         self.inner().kept = None;
     }
 

@@ -17,9 +17,10 @@ use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::CONTROL_THREAD;
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent, LifecycleExecutor};
 use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;
+use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::{ReceivedSignal, SignalFd};
 use tenure_sys::{socket, thread, user};
@@ -117,13 +118,12 @@ impl Control {
         if found.signal {
             self.take_signals();
         }
-        if let Some(ask) = self.status.take_ask()
-            && self.announce(WorkerEnd::Of(ask.event), ask.reason, &asker(), None).1
-        {
-            self.tell_app();
+        if let Some(ask) = self.status.take_ask() {
+            self.announce(Stop { end: WorkerEnd::Of(ask.event), reason: ask.reason, by: asker() });
         }
+        // A takeover that comes back can have opened it again since the end was announced.
         if matches!(self.status.life(), Life::Draining | Life::Ended) {
-            self.close();
+            self.context.close_listeners();
         }
         if found.connections {
             self.accept();
@@ -163,9 +163,7 @@ impl Control {
                 ReceivedSignal::Hangup | ReceivedSignal::Child => continue,
             };
             let end = WorkerEnd::Of(LifecycleEvent::StopAsked);
-            if self.announce(end, format!("signal {name}"), &Asker::default(), None).1 {
-                self.tell_app();
-            }
+            self.announce(Stop { end, reason: format!("signal {name}"), by: Asker::default() });
         }
     }
 
@@ -239,12 +237,7 @@ impl Control {
             PeerMessage::Request(ControlRequest::Stop { reason, deadline_ms, by, back }) => {
                 let asked = Some(Duration::from_millis(deadline_ms));
                 let end = if back { WorkerEnd::SentBack } else { WorkerEnd::Of(LifecycleEvent::StopAsked) };
-                let (within, first) = self.announce(end, reason, &by, asked);
-                let answered = peer.answer(&Answer::Stopping { within_ms: millis(within) }, now);
-                if first {
-                    self.tell_app();
-                }
-                answered?;
+                self.announce_to(Stop { end, reason, by }, asked, Some(peer))?;
             }
             PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.context.admit(peer.stream())
             {
@@ -289,40 +282,27 @@ impl Control {
         self.hear(peer, now)
     }
 
-    /// Takes note of a stop: deadline first, then no more callers, then the event. Tells within what time the worker will
-    /// be gone, and whether this was the first to ask.
-    fn announce(
+    /// Takes note of a stop that no peer waits to hear of.
+    fn announce(&mut self, stop: Stop) {
+        best_effort(self.announce_to(stop, None, None));
+    }
+
+    /// Takes note of a stop; the peer that asked is told within what time the worker will be gone.
+    fn announce_to(
         &mut self,
-        end: WorkerEnd,
-        reason: String,
-        by: &Asker,
+        stop: Stop,
         asked: Option<Duration>,
-    ) -> (Duration, bool) {
+        peer: Option<&mut Peer>,
+    ) -> Result<(), Gone> {
+        let status = self.status.clone();
         let budget = self.ownership.handshake.spec.end_budget();
         let deadline = Deadline::start(asked.unwrap_or(budget).min(budget));
-        let request = StopRequest { reason: reason.clone(), by: by.clone(), deadline };
-        let first = self.status.announce(end.event(), request);
-        if first {
-            // Who is in the queue already gets an answer; who comes now is refused.
-            self.accept();
-            self.close();
-            self.context.end_announced(end, &reason, false);
-            self.ownership.note(What::Draining, by, reason);
-        }
-        let within = self.status.stop_request().map_or(Duration::ZERO, |known| known.deadline.remaining());
-        (within, first)
-    }
-
-    /// From now on callers are refused, and nothing that would queue new ones is kept.
-    fn close(&self) {
-        self.ownership.control_listener.close();
-        self.context.forget_listeners();
-    }
-
-    /// Tells the app of the announced end, once everybody else can know.
-    fn tell_app(&self) {
-        fault::reach(Point::DrainAnnounced);
-        self.status.raise_stop();
+        let request = StopRequest { reason: stop.reason.clone(), by: stop.by.clone(), deadline };
+        let event = stop.end.event();
+        let mut announced = Announced { control: self, stop, peer, answered: Ok(()) };
+        status.announce(event, request, &mut announced);
+        announced.tell();
+        announced.answered
     }
 
     fn accept(&mut self) {
@@ -397,6 +377,59 @@ impl Control {
             self.reserve.push(spare);
         }
     }
+}
+
+/// A stop: how it came about, why, and who wants it.
+struct Stop {
+    end: WorkerEnd,
+    reason: String,
+    by: Asker,
+}
+
+/// The control thread while it announces an end.
+struct Announced<'control> {
+    control: &'control mut Control,
+    stop: Stop,
+    /// Whoever asked, until it is told.
+    peer: Option<&'control mut Peer>,
+    answered: Result<(), Gone>,
+}
+
+impl Announced<'_> {
+    fn tell(&mut self) {
+        let Some(peer) = self.peer.take() else { return };
+        let known = self.control.status.stop_request();
+        let within = known.map_or(Duration::ZERO, |known| known.deadline.remaining());
+        let answer = Answer::Stopping { within_ms: millis(within) };
+        self.answered = peer.answer(&answer, deadline::monotonic());
+    }
+}
+
+impl LifecycleExecutor for Announced<'_> {
+    /// Who is in the queue already gets an answer; who comes now is refused.
+    fn close_listener(&mut self) {
+        self.control.accept();
+        self.control.context.close_listeners();
+    }
+
+    /// The app is told last: it may end the process at once, before anybody else knows.
+    fn drain(&mut self) {
+        let Stop { end, reason, by } = &self.stop;
+        self.control.context.end_announced(*end, reason, false);
+        self.control.ownership.note(What::Draining, by, reason.as_str());
+        self.tell();
+        fault::reach(Point::DrainAnnounced);
+        self.control.status.raise_stop();
+    }
+
+    // Only the app or a deadline orders these.
+    fn report_ready(&mut self) {}
+
+    fn leave_scope(&mut self) {}
+
+    fn report_failed(&mut self) {}
+
+    fn exit(&mut self, _code: i32) {}
 }
 
 #[cfg(test)]

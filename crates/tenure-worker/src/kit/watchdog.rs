@@ -1,29 +1,32 @@
 //! The thread that ends the process when a deadline of its life has passed: boot, announced end, stalled runtime.
 //!
-//! It shares nothing with the app but deadlines, and waits for ever while there is none. Its act is `_exit`: the kernel
-//! then frees lease and sockets, whatever the app's threads are stuck in. It says what it does before, but not for longer
-//! than a moment: a full disk or a blocked stderr must not keep the process.
+//! It shares only the account of the worker and its listeners with the app, and waits for ever while there is no deadline. It
+//! ends the process by `_exit`: the kernel then frees lease and sockets, whatever the app's threads are stuck in. What comes
+//! before that (the listener, the report, the event) runs on threads of its own and within [`LAST_WORDS`] altogether: a lock,
+//! a full disk or a blocked stderr must not keep the process.
 
 use std::fmt;
 use std::io::{self, Write};
 use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
-use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
+use tenure_core::asker;
+use tenure_core::deadline::{self, Deadline};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleEvent, LifecycleExecutor};
 use tenure_core::store::event::What;
-use tenure_core::{asker, deadline};
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::{exit, thread};
 
+use crate::handoff::context::HandoffContext;
 use crate::ownership::Ownership;
-use crate::status::{Deadlines, Status};
+use crate::status::Deadlines;
 
 /// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
 /// who wait for it allow before they force it.
 const OVERRUN: Duration = Duration::from_millis(500);
 
-/// Time for the event and the line about the end.
+/// Time for everything that comes before the exit.
 const LAST_WORDS: Duration = Duration::from_millis(400);
 
 /// A watchdog that wakes this much too late was not running, so the app was not either: the process was stopped, or the
@@ -31,8 +34,8 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 const OWN_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the thread.
-pub(crate) fn start(status: Status, ownership: Arc<Ownership>) -> io::Result<()> {
-    thread::start("tenure-watchdog", move || watch(&status, &ownership))
+pub(crate) fn start(context: Arc<HandoffContext>) -> io::Result<()> {
+    thread::start("tenure-watchdog", move || watch(&context))
 }
 
 /// An end that a deadline brings.
@@ -76,7 +79,8 @@ fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd
     }
 }
 
-fn watch(status: &Status, ownership: &Arc<Ownership>) {
+fn watch(context: &Arc<HandoffContext>) {
+    let status = &context.status;
     let mut watched_from = Duration::ZERO;
     loop {
         let end = next_end(&status.deadlines(), watched_from);
@@ -93,34 +97,64 @@ fn watch(status: &Status, ownership: &Arc<Ownership>) {
             Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => {
                 watched_from = now;
             }
-            Some(DeadlineEnd { cause, .. }) => end_process(cause, status, ownership),
+            Some(DeadlineEnd { cause, .. }) => end_process(cause, context),
         }
     }
 }
 
 /// Ends the process, unless what the deadline was for has happened in this very moment.
-fn end_process(cause: DeadlineCause, status: &Status, ownership: &Arc<Ownership>) {
-    let deeds = status.happen(cause.event());
-    let code = deeds.iter().find_map(|action| match action {
-        LifecycleAction::Exit { code } => Some(*code),
-        LifecycleAction::ReportReady
-        | LifecycleAction::ReportFailed
-        | LifecycleAction::CloseListener
-        | LifecycleAction::Drain => None,
-    });
-    let Some(code) = code else { return };
-    let words = last_words(cause, ownership);
-    let (done, over) = mpsc::channel::<()>();
-    let (ownership, status) = (Arc::clone(ownership), status.clone());
-    let speaker = thread::start("tenure-last-words", move || {
-        speak(cause, &words, &status, &ownership);
-        drop(done);
-    });
-    if speaker.is_ok() {
-        // Over or not: the end comes now.
-        let _over_or_not = over.recv_timeout(LAST_WORDS);
+fn end_process(cause: DeadlineCause, context: &Arc<HandoffContext>) {
+    let words = last_words(cause, &context.ownership);
+    let left = Deadline::start(LAST_WORDS);
+    let mut ending = Ending { cause, words, context, left };
+    context.status.happen(cause.event(), &mut ending);
+}
+
+/// The end of the process by its watchdog.
+struct Ending<'watch> {
+    cause: DeadlineCause,
+    words: String,
+    context: &'watch Arc<HandoffContext>,
+    left: Deadline,
+}
+
+impl Ending<'_> {
+    /// Does something on a thread of its own, and goes on when the time for that is over.
+    fn briefly(&self, what: fn(DeadlineCause, &str, &HandoffContext)) {
+        let (cause, words, context) = (self.cause, self.words.clone(), Arc::clone(self.context));
+        let (done, over) = mpsc::channel::<()>();
+        let started = thread::start("tenure-last-words", move || {
+            what(cause, &words, &context);
+            drop(done);
+        });
+        if started.is_ok() {
+            // Over or not: the end comes now.
+            let _over_or_not = over.recv_timeout(self.left.remaining());
+        }
     }
-    exit::now(code)
+}
+
+impl LifecycleExecutor for Ending<'_> {
+    fn close_listener(&mut self) {
+        self.briefly(|_, _, context| context.close_listeners());
+    }
+
+    /// Told before the event is written: the launcher writes one too, and where it is gone this does.
+    fn report_failed(&mut self) {
+        self.briefly(|_, words, context| context.ownership.report_failure("start", words));
+    }
+
+    fn exit(&mut self, code: i32) {
+        self.briefly(speak);
+        exit::now(code)
+    }
+
+    // Only the app or a stop orders these.
+    fn report_ready(&mut self) {}
+
+    fn drain(&mut self) {}
+
+    fn leave_scope(&mut self) {}
 }
 
 fn last_words(cause: DeadlineCause, ownership: &Ownership) -> String {
@@ -132,12 +166,14 @@ fn last_words(cause: DeadlineCause, ownership: &Ownership) -> String {
     }
 }
 
-fn speak(cause: DeadlineCause, words: &str, status: &Status, ownership: &Ownership) {
+/// Puts the end on record, and a line about it into the log.
+fn speak(cause: DeadlineCause, words: &str, context: &HandoffContext) {
+    let ownership = &context.ownership;
     match cause {
-        // The launcher is told first; it, or else we, write the event.
-        DeadlineCause::Boot => ownership.report_failure("start", words),
+        // The launcher has been told.
+        DeadlineCause::Boot => {}
         DeadlineCause::Overrun => {
-            let by = status.stop_request().map(|request| request.by);
+            let by = context.status.stop_request().map(|request| request.by);
             ownership.note(What::Overran, &by.unwrap_or_else(asker), words);
         }
         DeadlineCause::Stall => ownership.note(What::Stalled, &asker(), words),
@@ -184,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn each_stand_of_a_life_has_its_own_deadline() {
+    fn each_state_of_a_life_has_its_own_deadline() {
         assert_eq!(end(&deadlines(Life::Booting)), Some((SECOND * 30, DeadlineCause::Boot)));
         assert_eq!(end(&deadlines(Life::Active)), Some((SECOND * 50, DeadlineCause::Stall)));
         assert_eq!(end(&deadlines(Life::Draining)), Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun)));

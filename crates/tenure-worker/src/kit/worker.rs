@@ -13,10 +13,8 @@ use tenure_core::causes;
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::{Handshake, Report, Succession};
-use tenure_core::launch::readiness::{LACK, STOPPED, TAKEOVER, UNHEARD};
+use tenure_core::launch::readiness::{LACK, TAKEOVER, UNHEARD};
 use tenure_core::launch::version::{self, NoVersion};
-use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleAction, LifecycleEvent};
-use tenure_core::protocol::ends::{self, End};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::StateDir;
@@ -27,7 +25,7 @@ use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
 
 use crate::build::BuildWatcher;
-use crate::handoff::context::{self, HandoffContext, NamedListeners, duplicates};
+use crate::handoff::context::{HandoffContext, NamedListeners, duplicates};
 use crate::handoff::hand_over::HandOver;
 use crate::handoff::{TakeoverError, successor};
 use crate::kit::adopt::{self, AdoptError, Adopted, StartingPoint, broken};
@@ -40,6 +38,7 @@ use crate::status::{LEDGER_CHECK, Status, StopRequest};
 mod begin;
 mod ended;
 mod error;
+mod life;
 mod ready;
 
 use ended::Service;
@@ -198,7 +197,7 @@ impl Worker {
             context: Arc::clone(&context),
         };
         control::start(told, Arc::clone(&ownership), signals).map_err(started("tenure-control"))?;
-        watchdog::start(status.clone(), Arc::clone(&ownership)).map_err(started("tenure-watchdog"))?;
+        watchdog::start(Arc::clone(&context)).map_err(started("tenure-watchdog"))?;
         if matches!(side, HandoffSide::Alone) {
             match ownership.channel.await_go().map_err(AdoptError::Channel)? {
                 Go::Given => {}
@@ -394,13 +393,6 @@ impl Worker {
         self.source.begin_again(&self.status);
     }
 
-    /// Ends the worker because its app cannot serve, or no longer can; returns the exit code for `main`. Before
-    /// [`Worker::ready`] the launcher gets `stage` and `message`, and callers that wait get them from it.
-    #[must_use]
-    pub fn fail(self, stage: &str, message: &str) -> u8 {
-        self.end(LifecycleEvent::AppFailed, stage, message)
-    }
-
     /// Readable once a stop was asked for (STOP, TERM, INT, [`Status::ask_stop`], a failed self-check), and from then on:
     /// for the app's own poll, or, duplicated, for a runtime's.
     #[must_use]
@@ -418,54 +410,6 @@ impl Worker {
     #[must_use]
     pub fn wait_for_stop(&self) -> StopRequest {
         self.status.wait_for_stop()
-    }
-
-    /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease is
-    /// free with it and not before, and the watchdog sees to it.
-    #[must_use]
-    pub fn finish(self) -> u8 {
-        let (stage, message) = match self.stop_request() {
-            Some(request) => {
-                (STOPPED, format!("it was asked to end before it was ready ({})", request.reason))
-            }
-            None => ("boot", "it ended before it was ready".to_owned()),
-        };
-        self.end(LifecycleEvent::Drained, stage, &message)
-    }
-
-    /// Puts on record that the app ended by itself. [`end`](Self::end) then adds no account of its own.
-    pub(crate) fn note_end(&mut self, end: End) {
-        self.service = Service::default();
-        best_effort(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
-    }
-
-    fn end(mut self, event: LifecycleEvent, stage: &str, message: &str) -> u8 {
-        let unasked = self.status.life() == Life::Active;
-        if let Some(end) = self.service.ended(&self.ownership, event, message).filter(|_| unasked) {
-            self.note_end(end);
-        }
-        let deeds = self.status.happen(event);
-        self.status.end_within(self.ownership.handshake.spec.end_budget());
-        let blameless = stage == LACK;
-        if let HandoffSide::Prepared(prepared) = &self.side {
-            prepared.say(message, blameless);
-        }
-        self.context.end_announced(context::WorkerEnd::Of(event), message, blameless);
-        // A successor that is to be ended is ended before this process is.
-        self.context.await_idle();
-        if !self.context.may_be_taken_back() {
-            self.ownership.clear_paths();
-        }
-        // Heard only by a launcher that was told nothing yet.
-        self.ownership.report_failure(stage, message);
-        let code = deeds.iter().find_map(|action| match action {
-            LifecycleAction::Exit { code } => Some(*code),
-            LifecycleAction::ReportReady
-            | LifecycleAction::ReportFailed
-            | LifecycleAction::CloseListener
-            | LifecycleAction::Drain => None,
-        });
-        u8::try_from(code.unwrap_or(EXIT_FAILED)).unwrap_or(u8::MAX)
     }
 
     fn stop_reason(&self) -> String {

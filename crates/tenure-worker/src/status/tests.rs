@@ -15,8 +15,44 @@ pub(crate) fn status_of(scope: &str) -> Status {
     Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
 }
 
-fn request(within: Duration) -> StopRequest {
-    StopRequest { reason: "r".into(), by: Asker::default(), deadline: Deadline::start(within) }
+/// What a life ordered, by name.
+#[derive(Default)]
+struct CarriedOut(Vec<&'static str>);
+
+impl LifecycleExecutor for CarriedOut {
+    fn report_ready(&mut self) {
+        self.0.push("report_ready");
+    }
+
+    fn close_listener(&mut self) {
+        self.0.push("close_listener");
+    }
+
+    fn drain(&mut self) {
+        self.0.push("drain");
+    }
+
+    fn leave_scope(&mut self) {
+        self.0.push("leave_scope");
+    }
+
+    fn report_failed(&mut self) {
+        self.0.push("report_failed");
+    }
+
+    fn exit(&mut self, _code: i32) {
+        self.0.push("exit");
+    }
+}
+
+/// Somebody asks the worker to end within this time; `true` for the first.
+fn announce(status: &Status, within: Duration) -> bool {
+    let request = StopRequest { reason: "r".into(), by: Asker::default(), deadline: Deadline::start(within) };
+    let mut carried_out = CarriedOut::default();
+    let first = status.announce(LifecycleEvent::StopAsked, request, &mut carried_out);
+    let right: &[&str] = if first { &["close_listener", "drain"] } else { &[] };
+    assert_eq!(carried_out.0, right);
+    first
 }
 
 #[test]
@@ -42,8 +78,8 @@ fn a_wait_for_a_newer_generation_holds_for_a_newer_worker_only() {
 #[test]
 fn an_announced_end_ends_every_wait_and_is_announced_once() {
     let status = status();
-    assert!(status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(9))));
-    assert!(!status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(5))));
+    assert!(announce(&status, Duration::from_secs(9)));
+    assert!(!announce(&status, Duration::from_secs(5)));
     assert!(status.holds(Until::GenerationAbove(99), false));
     assert!(status.hello().draining);
 }
@@ -51,11 +87,11 @@ fn an_announced_end_ends_every_wait_and_is_announced_once() {
 #[test]
 fn a_second_stop_can_only_bring_the_end_nearer() {
     let status = status();
-    status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(9)));
-    status.announce(LifecycleEvent::StopAsked, request(Duration::from_mins(1)));
+    announce(&status, Duration::from_secs(9));
+    announce(&status, Duration::from_mins(1));
     let ends = status.deadlines().end_ends.expect("announced");
     assert!(ends <= deadline::monotonic() + Duration::from_secs(9));
-    status.announce(LifecycleEvent::StopAsked, request(Duration::from_secs(1)));
+    announce(&status, Duration::from_secs(1));
     assert!(status.deadlines().end_ends.expect("announced") < ends);
 }
 
@@ -63,9 +99,11 @@ fn a_second_stop_can_only_bring_the_end_nearer() {
 fn readiness_takes_the_boot_deadline_away() {
     let status = status();
     assert!(status.deadlines().boot_ends.is_some());
-    assert_eq!(status.happen(LifecycleEvent::AppReady), [LifecycleAction::ReportReady]);
+    let mut carried_out = CarriedOut::default();
+    assert!(status.happen(LifecycleEvent::AppReady, &mut carried_out));
+    assert_eq!(carried_out.0, ["report_ready"]);
     assert_eq!(status.deadlines().boot_ends, None);
-    assert!(status.happen(LifecycleEvent::BootDeadline).is_empty());
+    assert!(!status.happen(LifecycleEvent::BootDeadline, &mut carried_out));
 }
 
 #[test]

@@ -5,12 +5,12 @@ use std::mem;
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::Report;
-use tenure_core::policy::lifecycle::{Life, LifecycleAction, LifecycleEvent};
+use tenure_core::policy::lifecycle::Life;
 use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
 
-use super::{HandoffSide, ReadyError, Worker};
+use super::{HandoffSide, ReadyError, Worker, life};
 
 impl Worker {
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
@@ -36,12 +36,17 @@ impl Worker {
         self.expect_version().map_err(ReadyError::OtherVersion)?;
         self.commit().map_err(ReadyError::Takeover)?;
         fault::reach(Point::WorkerReady);
-        if !self.status.happen(LifecycleEvent::AppReady).contains(&LifecycleAction::ReportReady) {
-            return match self.status.life() {
-                Life::Booting | Life::Active => Ok(false),
-                Life::Draining | Life::Ended => Err(ReadyError::Stopping { reason: self.stop_reason() }),
-            };
+        if life::serve(self) {
+            return Ok(true);
         }
+        match self.status.life() {
+            Life::Booting | Life::Active => Ok(false),
+            Life::Draining | Life::Ended => Err(ReadyError::Stopping { reason: self.stop_reason() }),
+        }
+    }
+
+    /// Tells everybody who waits, the launcher last: what it is told is what others see.
+    pub(super) fn tell_ready(&mut self) {
         // For people only: a worker serves without it.
         best_effort(self.ownership.write_pid());
         if let HandoffSide::Granted(granted) = &self.side {
@@ -58,7 +63,6 @@ impl Worker {
             self.ownership.note(What::TakenOver, &by, took);
         }
         self.ownership.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
-        Ok(true)
     }
 
     /// Last, since nobody waits for it: until it is on record a silent worker is only given more time. A failure is shown by the

@@ -1,12 +1,15 @@
-//! Ending a worker and proving it: asked first, given the time that it announces, forced only when it stands still.
+//! Ending a worker and proving its end: it is asked first, gets the time that it announces, and is killed only if it does
+//! not react.
 
 use tenure_core::policy::lifecycle::LifecycleEvent;
 
-use crate::launcher::{self, Eye};
+use crate::kernel::{NOBODY, Sight, numbers};
+use crate::mutation::Mutation;
 use crate::policy::Deed;
-use crate::scenario::{Mutation, Rules};
-use crate::state::{NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
-use crate::worker;
+use crate::scenario::Rules;
+use crate::single::launcher::{self, Eye};
+use crate::single::state::{Outcome, Pc, SLOTS, State, Why};
+use crate::single::worker;
 
 /// The next step of a retirement.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {

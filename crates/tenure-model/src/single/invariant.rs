@@ -6,9 +6,10 @@
 use stateright::Property;
 use tenure_core::policy::lifecycle::Life;
 
-use crate::moves;
-use crate::scenario::{Rules, Task};
-use crate::state::{Launcher, NOBODY, Outcome, Pc, SLOTS, Sight, State, Why, Worker, numbers};
+use crate::kernel::{NOBODY, Sight, numbers};
+use crate::scenario::{Rules, Single, Task};
+use crate::single::moves;
+use crate::single::state::{Launcher, Outcome, Pc, SLOTS, State, Why, Worker};
 
 /// At most one worker accepts.
 pub const ONE_WORKER: &str = "I1 one accepting worker";
@@ -50,7 +51,7 @@ pub const HEARD: &str = "what a person started is not held down";
 const MOST_LAPS: u8 = 12;
 
 /// The properties of every exploration.
-pub(super) fn always() -> Vec<Property<Rules>> {
+pub(super) fn always() -> Vec<Property<Single>> {
     vec![
         Property::always(ONE_WORKER, |_, s: &State| count(s, |worker| worker.is(Life::Active)) <= 1),
         Property::always(ONE_PROGRAM, |_, s: &State| count(s, |worker| worker.program) <= 1),
@@ -58,8 +59,8 @@ pub(super) fn always() -> Vec<Property<Rules>> {
             active(s).all(|worker| s.lease != 0 && worker.lease == s.lease)
         }),
         Property::always(PATH, |_, s: &State| active(s).all(|worker| s.path != 0 && worker.socket == s.path)),
-        Property::always(BOUNDED, |rules: &Rules, s: &State| {
-            i16::from(s.replaced) <= rules.scenario.offered() - 1 + faults(rules, s)
+        Property::always(BOUNDED, |rules: &Single, s: &State| {
+            i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
         }),
         Property::always(NO_DOWNGRADE, |_, s: &State| !s.downgraded),
         Property::always(NO_REFUSAL, |_, s: &State| {
@@ -73,7 +74,7 @@ pub(super) fn always() -> Vec<Property<Rules>> {
             let ages: Vec<u8> = present(s).map(|worker| worker.age).collect();
             (1..ages.len()).all(|at| !ages[..at].contains(&ages[at]))
         }),
-        Property::always(REST, |rules: &Rules, s: &State| !is_at_rest(rules, s) || rests_well(s)),
+        Property::always(REST, |rules: &Single, s: &State| !is_at_rest(rules, s) || rests_well(s)),
         Property::always(BOUNDED_CALL, |_, s: &State| s.launchers.iter().all(|one| one.laps <= MOST_LAPS)),
         Property::always(ONE_GENERATION, |_, s: &State| present(s).count() <= 1),
         Property::always(NO_HARM, |_, s: &State| !s.harmed),
@@ -140,8 +141,8 @@ pub mod witness {
 }
 
 /// The property of one name of [`witness`].
-pub(super) fn witness(name: &'static str) -> Property<Rules> {
-    let seen: fn(&Rules, &State) -> bool = match name {
+pub(super) fn witness(name: &'static str) -> Property<Single> {
+    let seen: fn(&Single, &State) -> bool = match name {
         witness::REPLACED => |_, s| s.replaced > 0 && active(s).count() > 0,
         witness::JOINED => |_, s| ended(s, Outcome::Joined),
         witness::WEDGED => |_, s| s.lease == 0 && any(s, |one| one.pc == Pc::Prove(Why::Wedged)),
@@ -157,7 +158,7 @@ pub(super) fn witness(name: &'static str) -> Property<Rules> {
             present(s).any(|worker| worker.ails && worker.is(Life::Draining))
                 && any(s, |one| one.pc == Pc::Asked(Why::Replace))
         },
-        witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::state::News::Stopped),
+        witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::single::state::News::Stopped),
         witness::SPARED => {
             |_, s| matches!(s.see(), Sight::Worker(_)) && any(s, |one| one.pc == Pc::StillSilent)
         }
@@ -201,13 +202,13 @@ fn ended(s: &State, outcome: Outcome) -> bool {
     any(s, |one| one.pc == Pc::Done(outcome))
 }
 
-/// What has gone wrong so far, and versions that disagree with their own answer; starts that failed excepted: those are in
-/// the count of replacements.
+/// What has gone wrong so far, and versions that disagree with their own answer; starts that failed excepted: those
+/// are in the count of replacements.
 fn faults(rules: &Rules, s: &State) -> i16 {
-    let (all, left) = (&rules.scenario.limits, &s.left);
+    let (all, left) = (&rules.limits, &s.left);
     let spent = [all.crashes - left.crashes, all.stops - left.stops, all.ailments - left.ailments];
     let spent: i16 = spent.into_iter().map(i16::from).sum();
-    spent + i16::try_from(rules.scenario.says.len()).expect("few versions")
+    spent + i16::try_from(rules.says.len()).expect("few versions")
 }
 
 /// Whether nothing happens any more unless something is done to the processes.

@@ -1,19 +1,21 @@
 //! Everything that can happen next: what the processes do by themselves, and what is done to them.
 //!
-//! The two are apart because a state is at rest when the processes have nothing left to do, whatever might still be done
-//! to them.
+//! The two lists are separate because a state is at rest when no process has a step of its own left, whatever could
+//! still be done to the processes.
 
 use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
-use crate::launcher::{self, Eye};
+use crate::kernel::{NOBODY, Sight, numbers};
+use crate::mutation::Mutation;
 use crate::real::{Change, Level};
-use crate::scenario::{Mutation, Rules, Task};
-use crate::state::{LAUNCHERS, NOBODY, News, Outcome, Pc, SLOTS, Sight, State, Why, numbers};
-use crate::{pinning, retiring, starting, worker};
+use crate::scenario::{Rules, Task};
+use crate::single::launcher::{self, Eye};
+use crate::single::state::{LAUNCHERS, News, Outcome, Pc, SLOTS, State, Why};
+use crate::single::{pinning, retiring, starting, worker};
 
 /// One thing that happens. Numbers are launchers, or slots of workers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Move {
+pub(crate) enum Move {
     /// The launcher goes on.
     Go(u8, Eye),
     /// What the launcher waits for will not come: it has waited as long as it may.
@@ -144,7 +146,7 @@ fn glance(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     if !retires && s.see() == Sight::Nobody && launcher::draining(s).is_some() {
         out.push(Move::Go(me, Eye::Late));
     }
-    debug_assert!(rules.scenario.limits.slow >= s.left.slow, "nothing comes back");
+    debug_assert!(rules.limits.slow >= s.left.slow, "nothing comes back");
 }
 
 /// Whether whoever is silent at the path stands still.
@@ -206,7 +208,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         }
     }
     if s.left.ticks > 0 {
-        for level in 0..rules.scenario.cast().levels {
+        for level in 0..rules.levels() {
             for quarantine in [false, true] {
                 if rules.policy.change(s.desired, tick(level, quarantine)) != s.desired {
                     out.push(Move::Tick(level, quarantine));

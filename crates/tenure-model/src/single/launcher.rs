@@ -1,21 +1,23 @@
 //! The story of `ensure`, step by step: look, gate, look again, and the step that the shipped `Attempt` chooses.
 //!
-//! The steps are cut where the real story can be interleaved or can die: between the look and the act, before each lock,
-//! after each thing that is written or made. `stop` and `restart` take the same way where the real ones do.
+//! A step ends where the real story can be interleaved or can die: between the look and the act, before each lock, and
+//! after everything that is written or created. `stop` and `restart` share these steps where the real ones do.
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
 use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
 
+use crate::kernel::{NOBODY, Sight};
+use crate::mutation::Mutation;
 use crate::policy::{Deed, Question, Record};
-use crate::real::{self, Change, Choice, Goal, Level, Looks, Seen};
-use crate::scenario::{Mutation, Rules, Task};
-use crate::state::{LAUNCHERS, Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
-use crate::{account, worker};
+use crate::real::{self, Change, Choice, Goal, Level, Looks, Seen, Target};
+use crate::scenario::{Rules, Task};
+use crate::single::state::{LAUNCHERS, Launcher, News, Outcome, Pc, State, Why};
+use crate::single::{account, worker};
 
 /// How good a look is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Eye {
+pub(crate) enum Eye {
     /// What is there.
     Clear,
     /// A healthy worker takes too long to answer.
@@ -163,7 +165,7 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
         s.launcher(me).pc = Pc::WantGate;
         return;
     }
-    let (goal, seen) = (goal(rules, s, me, s.desired), Seen::Worker(level, Looks::Ready));
+    let (goal, seen) = (target(rules, s, me, s.desired).goal, Seen::Worker(level, Looks::Ready));
     match rules.policy.choose(Question { criteria, goal, seen, memory }).0 {
         Choice::Answer(how) => finish(rules, s, me, answered(how, criteria, seen, Outcome::Joined)),
         Choice::Refuse => finish(rules, s, me, Outcome::Refused),
@@ -178,14 +180,17 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
     }
 }
 
-/// What this call would start by a record. A version that failed by itself in this call is out of the choice, even when its
-/// quarantine ends meanwhile. One that somebody stopped stays the target, and is not started again by this call.
-fn goal(rules: &Rules, s: &State, me: u8, record: Record) -> Goal {
+/// What this call would start by a record.
+fn target(rules: &Rules, s: &State, me: u8, record: Record) -> Target {
     let memory = s.launchers[usize::from(me)].memory;
-    let failed = rules.policy.failed(memory) & rules.policy.facts(record).tallied;
     let ignores = rules.breaks(Mutation::PinIgnored);
     let record = if ignores { rules.policy.change(record, Change::Release) } else { record };
-    rules.policy.goal(record, if rules.breaks(Mutation::RetriedChoice) { 0 } else { failed })
+    if rules.breaks(Mutation::RetriedChoice) {
+        let target = rules.policy.target(record, 0, 0);
+        let is_left = |level: &Level| rules.policy.failed(memory) & (1 << level) == 0;
+        return Target { startable: target.startable.filter(is_left), ..target };
+    }
+    rules.policy.target(record, memory, 0)
 }
 
 fn answered(how: How, criteria: Level, seen: Seen, not_mine: Outcome) -> Outcome {
@@ -214,9 +219,9 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     if task == Task::Start {
         record = rules.policy.change(record, Change::Up);
     }
-    let goal = goal(rules, s, me, record);
+    let wanted = target(rules, s, me, record);
     let seen = observe(s, eye);
-    let (choice, memory) = rules.policy.choose(Question { criteria, goal, seen, memory });
+    let (choice, memory) = rules.policy.choose(Question { criteria, goal: wanted.goal, seen, memory });
     if choice != Choice::Refuse {
         if lost && record != s.desired {
             finish(rules, s, me, Outcome::GateLost);
@@ -225,7 +230,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         s.desired = record;
         s.downed &= task != Task::Start;
     }
-    let target = startable(rules, s, me, goal);
+    let target = startable(rules, s, me, wanted);
     let launcher = s.launcher(me);
     launcher.memory = memory;
     launcher.target = target;
@@ -266,14 +271,14 @@ fn note_disagreement(rules: &Rules, s: &mut State, me: u8, target: Level) {
 }
 
 /// The version that this call would start, or [`NOBODY`].
-fn startable(rules: &Rules, s: &State, me: u8, goal: Goal) -> Level {
+fn startable(rules: &Rules, s: &State, me: u8, target: Target) -> Level {
     let Launcher { level, memory, .. } = s.launchers[usize::from(me)];
     let may = |level: Level| rules.policy.failed(memory) & (1 << level) == 0;
-    match goal {
+    match target.startable {
         _ if is_down(rules, s, me) => NOBODY,
-        Goal::Start { .. } if rules.breaks(Mutation::OwnVersion) && may(level) => level,
-        Goal::Start { level: target, .. } if may(target) => target,
-        Goal::Start { .. } | Goal::Nothing | Goal::Unknown => NOBODY,
+        Some(_) if rules.breaks(Mutation::OwnVersion) && may(level) => level,
+        Some(target) => target,
+        None => NOBODY,
     }
 }
 
@@ -324,7 +329,7 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
     // A person asked: what failed a moment ago is tried again now.
     let tried = rules.policy.facts(record).held.unwrap_or(level);
     let before = s.desired;
-    let record = rules.policy.change(record, Change::Succeed(tried));
+    let record = rules.policy.change(record, Change::BeginAnew(tried));
     if lost && record != s.desired {
         finish(rules, s, me, Outcome::GateLost);
         return;
@@ -332,12 +337,12 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
     s.desired = record;
     // What failed has not served since, and from now on no record says so.
     s.served &= !(rules.policy.facts(before).tallied & (1 << tried));
-    match rules.policy.goal(s.desired, 0) {
-        Goal::Start { level: target, .. } => {
+    match rules.policy.target(s.desired, 0, 0).startable {
+        Some(target) => {
             s.launcher(me).target = target;
             s.launcher(me).pc = Pc::Retire(Why::Restart);
         }
-        Goal::Nothing | Goal::Unknown => finish(rules, s, me, Outcome::Suppressed),
+        None => finish(rules, s, me, Outcome::Suppressed),
     }
 }
 

@@ -1,16 +1,16 @@
-//! What callers were told, held against what is: the sins that a state remembers.
+//! Checks what callers were told against what is true, and notes each violation in the state.
 //!
-//! Changes nothing but those; what they cost is in [`crate::invariant`].
+//! Changes nothing else in the state. Which property a violation breaks is in [`crate::single::invariant`].
 
 use tenure_core::policy::lifecycle::Life;
 
 use crate::scenario::{Rules, Task};
-use crate::state::{Launcher, Outcome, Pc, State};
+use crate::single::state::{Launcher, Outcome, Pc, State};
 
 /// A call ends with `outcome`, and still holds what it held.
 pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     let level = s.launcher(me).level;
-    let pins = rules.scenario.cast().pins != 0;
+    let pins = rules.has(Task::Pin);
     let is_answer = if outcome == Outcome::Older {
         // Without a pin, the version of whoever can start is never passed over.
         pins
@@ -18,7 +18,7 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
         // A version may be unknown: nobody has offered it yet.
         outcome == Outcome::Unknown || !outcome.is_error()
     };
-    let owed = rules.scenario.owes_answers() && rules.scenario.is_sound(level);
+    let owed = rules.owes_answers() && rules.is_sound(level);
     s.unsound |= !is_answer && owed && is_undisturbed(rules, s);
     persons(rules, s, me, outcome);
 }
@@ -26,8 +26,8 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
 /// Whether all that has happened is what a call must cope with: slow answers, and time.
 fn is_undisturbed(rules: &Rules, s: &State) -> bool {
     let mut left = s.left;
-    (left.slow, left.ticks) = (rules.scenario.limits.slow, rules.scenario.limits.ticks);
-    left == rules.scenario.limits
+    (left.slow, left.ticks) = (rules.limits.slow, rules.limits.ticks);
+    left == rules.limits
 }
 
 /// What a person was told, held against what is.

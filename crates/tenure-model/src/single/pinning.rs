@@ -1,15 +1,17 @@
-//! A person's words about versions: `pin` and `unpin`, under the gate.
+//! `pin` and `unpin`, under the gate.
 //!
-//! A pin retires and starts as a restart does; what is its own is here: whether anything has to be done, the proof, the
-//! record that comes last, and what is started again when the version does not start.
+//! A pin ends the old worker and starts a new one as a restart does. This room has the rest: whether anything has to be
+//! done, the proof, the record that is written last, and what is started again if the version does not start.
 
 use tenure_core::policy::lifecycle::Life;
 
-use crate::launcher::{self, Eye};
+use crate::kernel::{NOBODY, Sight};
+use crate::mutation::Mutation;
 use crate::policy::Deed;
-use crate::real::{Change, Goal, Looks, Seen};
-use crate::scenario::{Mutation, Rules, Task};
-use crate::state::{Launcher, NOBODY, News, Outcome, Pc, Sight, State, Why};
+use crate::real::{Change, Looks, Seen};
+use crate::scenario::{Rules, Task};
+use crate::single::launcher::{self, Eye};
+use crate::single::state::{Launcher, News, Outcome, Pc, State, Why};
 
 /// The next step of a person's word under the gate.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
@@ -121,14 +123,13 @@ fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let launcher = s.launcher(me);
     (launcher.lease, launcher.socket, launcher.news) = (0, 0, News::None);
     s.settle();
-    match rules.policy.goal(s.desired, 0) {
-        Goal::Start { level: target, .. } if target != level && !rules.breaks(Mutation::NothingPutBack) => {
+    let target = rules.policy.target(s.desired, 0, 0).startable;
+    match target.filter(|target| *target != level && !rules.breaks(Mutation::NothingPutBack)) {
+        Some(target) => {
             s.launcher(me).target = target;
             s.launcher(me).pc = Pc::Retire(Why::Restart);
         }
-        Goal::Start { .. } | Goal::Nothing | Goal::Unknown => {
-            launcher::finish(rules, s, me, Outcome::PinFailed);
-        }
+        None => launcher::finish(rules, s, me, Outcome::PinFailed),
     }
 }
 

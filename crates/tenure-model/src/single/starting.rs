@@ -2,11 +2,13 @@
 
 use tenure_core::policy::lifecycle::Life;
 
+use crate::kernel::NOBODY;
+use crate::mutation::Mutation;
 use crate::policy::{Deed, Question};
 use crate::real::{Change, Choice, Goal, Looks, Seen};
-use crate::scenario::{Mutation, Rules, Task};
-use crate::state::{Launcher, NOBODY, News, Outcome, Pc, State, Worker};
-use crate::{launcher, pinning, worker};
+use crate::scenario::{Rules, Task};
+use crate::single::state::{Launcher, News, Outcome, Pc, State, Worker};
+use crate::single::{launcher, pinning, worker};
 
 /// The next step of a start.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
@@ -84,7 +86,7 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     }
     let above = s.served & !((2_u8 << target) - 1);
     s.downgraded |= above & !facts.tallied != 0;
-    if rules.scenario.unstartable & (1 << target) != 0 {
+    if rules.unstartable & (1 << target) != 0 {
         s.replaced -= 1;
         if rules.breaks(Mutation::UntalliedStart) {
             launcher::finish(rules, s, me, Outcome::SpawnFailed);

@@ -1,12 +1,15 @@
 //! A worker's own steps, each through the shipped life machine.
 //!
-//! The kit's threads are one here: what a happening brings is done at once, except that a drain ends the program first and
-//! then the process. The watchdog is apart, because it acts where nothing else of the process does.
+//! The kit's threads are one here: what an event orders is carried out at once. Only a drain takes steps of its own: it
+//! ends the program first and then the process. The watchdog is separate, because it acts where nothing else of the
+//! process does.
 
-use tenure_core::policy::lifecycle::{self, Life, LifecycleAction, LifecycleEvent};
+use tenure_core::policy::lifecycle::{self, EXIT_ENDED, Life, LifecycleEvent, LifecycleExecutor};
 
-use crate::scenario::{Mutation, Rules};
-use crate::state::{NOBODY, News, State};
+use crate::kernel::NOBODY;
+use crate::mutation::Mutation;
+use crate::scenario::Rules;
+use crate::single::state::{News, State};
 
 /// Whether the worker in `slot` has something to do by itself.
 pub(super) fn may_go_on(s: &State, slot: u8) -> bool {
@@ -52,10 +55,10 @@ pub(super) fn go_on(rules: &Rules, s: &mut State, slot: u8) {
 
 fn boot(rules: &Rules, s: &mut State, slot: u8) {
     let worker = *s.worker(slot);
-    if rules.scenario.fails & (1 << worker.level) != 0 {
+    if rules.fails & (1 << worker.level) != 0 {
         s.replaced -= 1;
         happen(s, slot, LifecycleEvent::AppFailed);
-    } else if rules.scenario.wraps && !worker.program {
+    } else if rules.wraps && !worker.program {
         if s.program_is_locked() && !rules.breaks(Mutation::ProgramLockIgnored) {
             happen(s, slot, LifecycleEvent::AppFailed);
         } else {
@@ -85,27 +88,41 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<LifecycleEv
     }
 }
 
-/// Something happens to it; the deeds are the shipped machine's.
-pub(super) fn happen(s: &mut State, slot: u8, happening: LifecycleEvent) {
-    let (next, deeds) = lifecycle::step(s.worker(slot).life, happening);
+/// Something happens to it; what follows is ordered by the shipped machine.
+pub(super) fn happen(s: &mut State, slot: u8, event: LifecycleEvent) {
+    let (next, orders) = lifecycle::step(s.worker(slot).life, event);
     s.worker(slot).life = next;
-    for deed in deeds {
-        match deed {
-            LifecycleAction::ReportReady => serve(s, slot),
-            LifecycleAction::CloseListener => {
-                s.worker(slot).socket = 0;
-                s.settle();
-            }
-            // A failure is heard with the end of the process, and a drain takes steps of its own.
-            LifecycleAction::ReportFailed | LifecycleAction::Drain => {}
-            // The kernel has something to do before the process is gone, and with it all that it holds.
-            LifecycleAction::Exit { .. } => {
-                s.worker(slot).socket = 0;
-                s.worker(slot).stopped = happening == LifecycleEvent::Drained;
-                s.worker(slot).ails = false;
-                s.settle();
-            }
-        }
+    orders.carry_out(&mut Process { s, slot });
+}
+
+/// The process of a worker, as far as its life can order something of it.
+struct Process<'state> {
+    s: &'state mut State,
+    slot: u8,
+}
+
+impl LifecycleExecutor for Process<'_> {
+    fn report_ready(&mut self) {
+        serve(self.s, self.slot);
+    }
+
+    fn close_listener(&mut self) {
+        self.s.worker(self.slot).socket = 0;
+        self.s.settle();
+    }
+
+    // A drain takes steps of its own, and so do what comes after it and the launcher that hears of a failure: it
+    // waits for the end of the process. The path leads nowhere once the listener is closed.
+    fn drain(&mut self) {}
+
+    fn leave_scope(&mut self) {}
+
+    fn report_failed(&mut self) {}
+
+    /// The kernel has something to do before the process is gone, and with it all that it holds.
+    fn exit(&mut self, code: i32) {
+        let worker = self.s.worker(self.slot);
+        (worker.stopped, worker.ails) = (code == EXIT_ENDED, false);
     }
 }
 

@@ -1,18 +1,16 @@
 //! One state of a scope and its processes, and what the kernel does by itself.
 //!
-//! Small on purpose: numbers for processes, lock descriptions and sockets, reused as soon as nobody refers to them. What
-//! decides is elsewhere; here are only the facts of files and processes: a lock lives while a process holds its
-//! description, a socket answers while a process holds it, and both are gone with their last holder.
+//! Processes, lock descriptions and sockets are numbers, which are used again as soon as nobody refers to them: equal
+//! situations are equal states. This room decides nothing and has only facts of files and processes: a lock lives while
+//! a process holds its description, a socket answers while a process holds it, and both end with their last holder.
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::lifecycle::Life;
 
+use crate::kernel::{NOBODY, Sight, numbers, unused};
 use crate::policy::{Memory, Record};
 use crate::real::Level;
 use crate::scenario::{Limits, Task};
-
-/// No process, no description, no socket.
-pub(super) const NOBODY: u8 = u8::MAX;
 
 /// Most launchers.
 pub(super) const LAUNCHERS: usize = 4;
@@ -211,7 +209,7 @@ pub(super) struct Worker {
 /// A state.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
-pub(super) struct State {
+pub(crate) struct State {
     /// The launcher that holds the gate.
     pub(super) gate: u8,
     /// The description that has the lock `instance`, or 0.
@@ -245,14 +243,6 @@ pub(super) struct State {
     pub(super) bereft: bool,
     /// A person started the worker, and the record says that it stays down.
     pub(super) unheard: bool,
-}
-
-/// What the path leads to.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Sight {
-    Nobody,
-    Silent,
-    Worker(u8),
 }
 
 impl Launcher {
@@ -303,11 +293,6 @@ impl Worker {
     }
 }
 
-/// The numbers below `length`.
-pub(super) fn numbers(length: usize) -> std::ops::Range<u8> {
-    0..u8::try_from(length).expect("few processes")
-}
-
 impl State {
     pub(super) fn launcher(&mut self, me: u8) -> &mut Launcher {
         &mut self.launchers[usize::from(me)]
@@ -348,7 +333,7 @@ impl State {
         let used = |id: u8| {
             self.launchers.iter().any(|one| one.lease == id) || self.workers.iter().any(|one| one.lease == id)
         };
-        let id = (1..NOBODY).find(|id| !used(*id)).expect("few descriptions");
+        let id = unused(used);
         self.lease = id;
         self.launcher(me).lease = id;
     }
@@ -360,7 +345,7 @@ impl State {
                 || self.launchers.iter().any(|one| one.socket == id)
                 || self.workers.iter().any(|one| one.socket == id)
         };
-        let id = (1..NOBODY).find(|id| !used(*id)).expect("few sockets");
+        let id = unused(used);
         self.path = id;
         self.launcher(me).socket = id;
     }

@@ -1,0 +1,89 @@
+//! What one call may start: the choice by the record, less what this call has seen fail.
+//!
+//! Pure. The record is the part of it that may be started at all: what nobody trusts, and what is not what was
+//! offered, is taken out before.
+
+use semver::Version;
+
+use crate::deadline::Moment;
+use crate::policy::attempt::Attempt;
+use crate::policy::decide::{Goal, KnownTarget};
+use crate::record::desired::{Desired, StartTarget};
+use crate::spec::Spec;
+
+/// What a call may start.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TargetChoice {
+    /// The choice by the record.
+    pub target: StartTarget,
+    held: bool,
+    /// This call has tried to start the target, and is not to try again.
+    spent: bool,
+    tried: Vec<Version>,
+}
+
+impl TargetChoice {
+    /// The choice of a call with this memory. A version that the call has seen fail is out of the choice, quarantine
+    /// or not.
+    #[must_use]
+    pub fn of(allowed: &Desired, attempt: &Attempt, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Self {
+        let has_failed = |spec: &Spec| !attempt.may_start(&spec.version) && allowed.failure(spec).is_some();
+        let target = allowed.target(now, &|spec| can_run(spec) && !has_failed(spec));
+        let (spent, tried) = match &target {
+            StartTarget::Offer { spec, .. } => {
+                (!attempt.may_start(&spec.version), allowed.observed_for(spec))
+            }
+            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => (false, Vec::new()),
+        };
+        Self { target, held: allowed.hold.is_some(), spent, tried }
+    }
+
+    /// What [`decide`](crate::policy::decide::decide) takes. `failure` is why an earlier start of this call failed,
+    /// or why nothing may be started; `changed` is whether the worker that was seen answers for files which have
+    /// changed, and `content` what these are now.
+    #[must_use]
+    pub fn known(
+        &self,
+        failure: Option<&str>,
+        changed: bool,
+        content: Option<Result<String, String>>,
+    ) -> KnownTarget {
+        let goal = match (&self.target, failure) {
+            (StartTarget::Offer { retry: Some(failure), .. }, _)
+            | (StartTarget::Suppressed { failure, .. }, None) => Goal::Nothing(failure.error.clone()),
+            // What this call could not start, for no fault of the version, leaves the worker that serves; but not one
+            // that answers for files which have changed.
+            (StartTarget::Offer { .. }, Some(failure)) if self.spent && !changed => {
+                Goal::Nothing(failure.to_owned())
+            }
+            (StartTarget::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
+            (StartTarget::Suppressed { .. } | StartTarget::Missing { .. }, Some(failure)) => {
+                Goal::Nothing(failure.to_owned())
+            }
+            (StartTarget::Missing { program }, None) => {
+                Goal::Nothing(format!("its program {program:?} is gone"))
+            }
+        };
+        KnownTarget { goal, held: self.held, tried: self.tried.clone(), content }
+    }
+
+    /// The same for a worker that was started from `spec` a moment ago.
+    #[must_use]
+    pub fn started(&self, spec: &Spec) -> KnownTarget {
+        KnownTarget {
+            goal: Goal::Start(spec.version.clone()),
+            held: self.held,
+            tried: Vec::new(),
+            content: None,
+        }
+    }
+
+    /// The spec that this call may start, if there is one.
+    #[must_use]
+    pub fn startable(&self) -> Option<&Spec> {
+        match &self.target {
+            StartTarget::Offer { spec, .. } if !self.spent => Some(spec),
+            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+        }
+    }
+}

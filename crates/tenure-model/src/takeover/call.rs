@@ -1,0 +1,108 @@
+//! What every call has in common: what it sees, what it would start, how it ends.
+
+use tenure_core::policy::handoff::Successor;
+
+use crate::kernel::{NOBODY, Sight, numbers};
+use crate::mutation::Mutation;
+use crate::policy::{Deed, Memory};
+use crate::real::{Change, Level, Looks, Seen, Target};
+use crate::scenario::{Rules, Task};
+use crate::takeover::process::{Launcher, News, Outcome, Pc, Phase};
+use crate::takeover::state::{LAUNCHERS, State};
+
+/// What a launcher sees of the scope.
+pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
+    let slot = match s.see() {
+        Sight::Nobody => return Seen::Nobody,
+        Sight::Silent => return Seen::Silent,
+        Sight::Worker(slot) => slot,
+    };
+    let worker = s.at(slot);
+    let looks = match worker.phase {
+        Phase::Successor(Successor::Active) if rules.terms.bakes && worker.is_followed() => {
+            Looks::OnProbation
+        }
+        // One that makes room is one that serves, to its callers: its listeners stay open.
+        Phase::Successor(Successor::Active) | Phase::Incumbent(_) => Looks::Ready,
+        Phase::Successor(Successor::Over) => Looks::Draining,
+        Phase::Successor(_) | Phase::Booting | Phase::Empty => Looks::Booting,
+    };
+    Seen::Worker(worker.level, looks)
+}
+
+/// What a call with this memory would start by the record as it stands.
+pub(super) fn target(rules: &Rules, s: &State, memory: Memory) -> Target {
+    let revoked = if rules.breaks(Mutation::RevokedCounts) { 0 } else { s.revoked };
+    rules.policy.target(s.record, memory, revoked)
+}
+
+/// Puts on record what workers have left in the ledger, and then these; whether that can be written.
+pub(super) fn keep(rules: &Rules, s: &mut State, changes: &[Change]) -> bool {
+    let count = if rules.breaks(Mutation::RollbackUncounted) { Change::CountProofs } else { Change::Count };
+    let changed = |record, change: &Change| rules.policy.change(record, *change);
+    let record = [&[count], changes].concat().iter().fold(s.record, changed);
+    let writes = !s.full || record == s.record;
+    if writes {
+        s.record = record;
+    }
+    writes
+}
+
+/// Whether a version may still be started: the wait before that can be long.
+pub(super) fn is_trusted(rules: &Rules, s: &State, level: Level) -> bool {
+    rules.breaks(Mutation::RevokedCounts) || s.revoked & (1 << level) == 0
+}
+
+/// A slot in which nobody lives.
+pub(super) fn free(s: &State) -> Option<u8> {
+    numbers(s.workers.len()).find(|slot| !s.at(*slot).lives())
+}
+
+/// What a call remembers of a start, or of a worker that made room.
+pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, deed: Deed) {
+    let memory = s.launcher(me).memory;
+    s.launcher(me).memory = rules.policy.remember(memory, deed);
+}
+
+/// A call ends.
+pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
+    let fine = match outcome {
+        Outcome::Serving | Outcome::Verified | Outcome::Stopped | Outcome::Pinned => true,
+        Outcome::Unproved | Outcome::PinFailed => rules.callers.len() > 1,
+        Outcome::SpawnFailed | Outcome::TimedOut => false,
+    };
+    let owed = !rules.has(Task::Stop) && rules.fails == 0;
+    s.unsound |= !fine && owed && s.left == rules.limits;
+    release(s, me);
+    let launcher = s.launcher(me);
+    let Launcher { task, level, runs, .. } = *launcher;
+    let pc = if runs > 1 { Pc::Look } else { Pc::Done(outcome) };
+    *launcher = Launcher { task, level, runs: runs - 1, pc, ..Launcher::NONE };
+}
+
+/// Leaves the gate, with nothing in hand, to look again.
+pub(super) fn look_again(s: &mut State, me: u8) {
+    release(s, me);
+    let launcher = s.launcher(me);
+    (launcher.news, launcher.generation, launcher.target, launcher.pc) = (News::None, 0, 0, Pc::Look);
+}
+
+fn release(s: &mut State, me: u8) {
+    let launcher = s.launcher(me);
+    (launcher.gate, launcher.lease, launcher.socket) = (false, 0, 0);
+    s.settle();
+}
+
+/// A launcher is killed.
+pub(super) fn die(s: &mut State, me: u8) {
+    release(s, me);
+    *s.launcher(me) = Launcher::KILLED;
+    for worker in s.workers.iter_mut().filter(|worker| worker.parent == me) {
+        worker.parent = NOBODY;
+    }
+}
+
+/// Whether it is one of those that call.
+pub(super) fn calls(s: &State) -> impl Iterator<Item = u8> {
+    numbers(LAUNCHERS).filter(|me| !s.launchers[usize::from(*me)].is_over())
+}

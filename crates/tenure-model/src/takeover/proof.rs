@@ -1,0 +1,89 @@
+//! The end of `restart` and `pin`: a new connection must show what was started. A pin then holds its version, or starts
+//! again what would run without it.
+
+use crate::kernel::Sight;
+use crate::mutation::Mutation;
+use crate::policy::Deed;
+use crate::scenario::{Limits, Rules, Task};
+use crate::takeover::call::{finish, remember};
+use crate::takeover::process::{Launcher, Outcome, Pc, Worker};
+use crate::takeover::state::State;
+
+/// Nothing may be started now, or its failure cannot be written.
+pub(super) fn fail(rules: &Rules, s: &mut State, me: u8) {
+    let is_pin = s.launcher(me).task == Task::Pin;
+    finish(rules, s, me, if is_pin { Outcome::PinFailed } else { Outcome::SpawnFailed });
+}
+
+/// A new connection, and what it shows.
+pub(super) fn verify(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { generation, target, .. } = *s.launcher(me);
+    let proved = |seen: &Worker| {
+        let exact = seen.generation == generation;
+        let any = rules.breaks(Mutation::AnyHigherGeneration) && seen.generation > generation;
+        seen.level == target && (exact || any)
+    };
+    match s.see() {
+        Sight::Worker(slot) if proved(s.at(slot)) => verified(rules, s, me),
+        Sight::Worker(_) | Sight::Silent | Sight::Nobody => unproved(rules, s, me),
+    }
+}
+
+/// It says that it has its proof.
+pub(super) fn verified(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { task, generation, target, .. } = *s.launcher(me);
+    let shown = match s.see() {
+        Sight::Worker(slot) => s.at(slot).generation == generation && s.at(slot).level == target,
+        Sight::Silent | Sight::Nobody => false,
+    };
+    s.unproved |= !shown;
+    if task == Task::Pin {
+        proved(rules, s, me);
+    } else {
+        finish(rules, s, me, Outcome::Verified);
+    }
+}
+
+/// It has no proof.
+pub(super) fn unproved(rules: &Rules, s: &mut State, me: u8) {
+    if s.launcher(me).task == Task::Pin {
+        failed(rules, s, me);
+    } else {
+        finish(rules, s, me, Outcome::Unproved);
+    }
+}
+
+/// What was started serves, and is proved: the version to be pinned, or the one that was started again.
+fn proved(rules: &Rules, s: &mut State, me: u8) {
+    if is_putting_back(rules, s, me) {
+        finish_failed(rules, s, me);
+    } else {
+        s.launcher(me).pc = Pc::Hold;
+    }
+}
+
+/// What was started does not serve.
+fn failed(rules: &Rules, s: &mut State, me: u8) {
+    if is_putting_back(rules, s, me) {
+        finish_failed(rules, s, me);
+    } else {
+        let level = s.launcher(me).level;
+        remember(rules, s, me, Deed::StartFailed(level));
+        s.launcher(me).pc = Pc::Standing;
+    }
+}
+
+fn is_putting_back(rules: &Rules, s: &State, me: u8) -> bool {
+    rules.policy.failed(s.launchers[usize::from(me)].memory) != 0
+}
+
+/// A pin that fails is as if it had not been.
+pub(super) fn finish_failed(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { held: before, .. } = *s.launcher(me);
+    let held = rules.policy.facts(s.record).held;
+    let serves = s.living().find(|(_, worker)| worker.accepts).map(|(_, worker)| worker.level);
+    if (Limits { ticks: rules.limits.ticks, ..s.left }) == rules.limits {
+        s.bereft |= held != before || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+    }
+    finish(rules, s, me, Outcome::PinFailed);
+}

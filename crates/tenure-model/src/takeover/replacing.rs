@@ -1,0 +1,142 @@
+//! Putting a new worker in the place of one that serves: the successor, and what becomes of it. If the worker makes no
+//! room, it is ended and the same target is started, under one hold of the gate.
+
+use tenure_core::policy::handoff::Successor;
+
+use crate::kernel::Sight;
+use crate::mutation::Mutation;
+use crate::policy::{Deed, Question};
+use crate::real::{Change, Choice, Goal, Looks, Seen};
+use crate::scenario::{Rules, Task};
+use crate::takeover::call::{self, finish, look_again, remember};
+use crate::takeover::process::{Kin, Launcher, News, Origin, Outcome, Pc, Phase, Why, Worker};
+use crate::takeover::proof::{fail, unproved, verified};
+use crate::takeover::state::State;
+
+/// Starts a successor of the worker in `slot`, once nobody is left who made room for that one.
+pub(super) fn attempt(rules: &Rules, s: &mut State, me: u8, slot: u8) {
+    let Launcher { task, target, .. } = *s.launcher(me);
+    let serves = !matches!(s.at(slot).phase, Phase::Booting | Phase::Empty);
+    if rules.stays || !serves {
+        return s.launcher(me).pc = Pc::Ask(Why::Replace);
+    }
+    if s.at(slot).is_followed() && !rules.breaks(Mutation::OverlappingBegun) {
+        return s.launcher(me).pc = Pc::AwaitAlone(slot);
+    }
+    if !call::is_trusted(rules, s, target) {
+        return fail(rules, s, me);
+    }
+    let Some(free) = call::free(s) else { return };
+    s.starts(target);
+    let generation = s.ledger + 1;
+    let origin = match task {
+        Task::Restart => Origin::Restart,
+        Task::Pin => Origin::Pin,
+        Task::Ensure | Task::Start | Task::Stop | Task::Down | Task::Unpin => Origin::Replacement,
+    };
+    *s.worker(free) = Worker {
+        phase: Phase::Successor(Successor::Standby),
+        level: target,
+        generation,
+        predecessor: Kin::Alive(slot),
+        origin,
+        gate: true,
+        parent: me,
+        ..Worker::NONE
+    };
+    let launcher = s.launcher(me);
+    (launcher.generation, launcher.news) = (generation, News::None);
+    launcher.pc = Pc::AwaitTakeover(free);
+}
+
+/// What it waited for has come to something: that is put on record, and then acted on.
+pub(super) fn settle(rules: &Rules, s: &mut State, me: u8) {
+    let Launcher { pc, news, .. } = *s.launcher(me);
+    let takeover = matches!(pc, Pc::AwaitTakeover(_));
+    let failed = match news {
+        News::Failed => true,
+        // One that died without a word has failed only where the worker before it goes on.
+        News::Gone => !takeover || s.living().count() > 0,
+        News::None | News::Ready | News::Ended | News::Declined | News::Unheard | News::Kept => false,
+    };
+    if failed && !count_failure(rules, s, me) {
+        return fail(rules, s, me);
+    }
+    match (s.launcher(me).task, news) {
+        (_, News::Ready) => ready(rules, s, me, takeover),
+        // Whoever makes no room is ended first.
+        (_, News::Declined) => {
+            let healthy = |worker: &Worker| worker.serves_alone() && !worker.declines;
+            s.harmed |= matches!(s.see(), Sight::Worker(slot) if healthy(s.at(slot)));
+            s.launcher(me).pc = Pc::Ask(Why::Replace);
+        }
+        // Whether it is silent to everybody is found out first.
+        (Task::Restart | Task::Pin, News::Unheard) => {
+            let launcher = s.launcher(me);
+            (launcher.unheard, launcher.pc) = (true, Pc::Mute);
+        }
+        (Task::Restart | Task::Pin, _) => unproved(rules, s, me),
+        // Nobody has said why both are gone.
+        (_, News::Gone) if !failed => look_again(s, me),
+        (_, News::Unheard) if !s.launcher(me).unheard => {
+            s.launcher(me).unheard = true;
+            look_again(s, me);
+        }
+        (_, _) => {
+            remember(rules, s, me, Deed::StartFailed(s.launchers[usize::from(me)].target));
+            look_again(s, me);
+        }
+    }
+}
+
+/// Counts a failed start; whether that can be written.
+fn count_failure(rules: &Rules, s: &mut State, me: u8) -> bool {
+    let Launcher { target, generation, .. } = *s.launcher(me);
+    // What a worker has left in the ledger is for the next one to count.
+    if s.full {
+        return false;
+    }
+    s.change(rules, Change::Fail(target));
+    for worker in s.workers.iter_mut().filter(|worker| worker.above == generation) {
+        worker.blames = worker.blames.filter(|(level, _)| *level != target);
+    }
+    true
+}
+
+/// What it started serves.
+fn ready(rules: &Rules, s: &mut State, me: u8, takeover: bool) {
+    let Launcher { task, level: criteria, target, pc, .. } = *s.launcher(me);
+    let on_probation = takeover && rules.terms.bakes;
+    // The worker itself says when it has passed; a tally that cannot be cleared now is cleared by the next success.
+    if !s.full && (!on_probation || rules.breaks(Mutation::ClearedAtReady)) {
+        s.change(rules, Change::Succeed(target));
+    }
+    if !on_probation {
+        s.tally.clear(target);
+    }
+    match (task, pc) {
+        (Task::Restart, _) if rules.breaks(Mutation::ReportBelieved) => verified(rules, s, me),
+        (Task::Restart | Task::Pin, Pc::AwaitTakeover(slot)) if on_probation => {
+            // Who was ready and died is gone; the slot may be somebody else's by now.
+            let gone = s.at(slot).generation != s.launcher(me).generation;
+            let launcher = s.launcher(me);
+            launcher.news = if gone { News::Gone } else { News::None };
+            launcher.pc = Pc::Bake(slot);
+        }
+        (Task::Restart | Task::Pin, _) => s.launcher(me).pc = Pc::Verify,
+        (_, _) => {
+            if takeover {
+                remember(rules, s, me, Deed::Retired);
+            }
+            remember(rules, s, me, Deed::Started);
+            let looks = if on_probation { Looks::OnProbation } else { Looks::Ready };
+            let (goal, seen) = (Goal::start(target), Seen::Worker(target, looks));
+            let memory = s.launcher(me).memory;
+            if let Choice::Answer(_) = rules.policy.choose(Question { criteria, goal, seen, memory }).0 {
+                finish(rules, s, me, Outcome::Serving);
+            } else {
+                look_again(s, me);
+            }
+        }
+    }
+}

@@ -1,0 +1,108 @@
+//! What the app's thread does about the worker's life: it carries out what follows from its readiness, and ends the worker.
+//!
+//! The life orders, and this room carries out. What is ordered on other threads is in `kit/control` (a stop) and in
+//! `kit/watchdog` (a deadline).
+
+use tenure_core::launch::readiness::{LACK, STOPPED};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleEvent, LifecycleExecutor};
+use tenure_core::protocol::ends::{self, End};
+use tenure_sys::discard::best_effort;
+
+use super::ended::Service;
+use super::{HandoffSide, Worker};
+use crate::handoff::context::WorkerEnd;
+
+/// The app's thread, for one event.
+struct AppThread<'worker> {
+    worker: &'worker mut Worker,
+    event: LifecycleEvent,
+    /// Stage and message of an end, for a launcher that waits.
+    words: (&'worker str, &'worker str),
+    code: i32,
+}
+
+impl Worker {
+    /// Ends the worker because its app cannot serve, or no longer can; returns the exit code for `main`. Before
+    /// [`Worker::ready`] the launcher gets `stage` and `message`, and callers that wait get them from it.
+    #[must_use]
+    pub fn fail(self, stage: &str, message: &str) -> u8 {
+        end(self, LifecycleEvent::AppFailed, (stage, message))
+    }
+
+    /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease is
+    /// free with it and not before, and the watchdog sees to it.
+    #[must_use]
+    pub fn finish(self) -> u8 {
+        let (stage, message) = match self.stop_request() {
+            Some(request) => {
+                (STOPPED, format!("it was asked to end before it was ready ({})", request.reason))
+            }
+            None => ("boot", "it ended before it was ready".to_owned()),
+        };
+        end(self, LifecycleEvent::Drained, (stage, &message))
+    }
+
+    /// Puts on record that the app ended by itself. [`end`] then adds no account of its own.
+    pub(crate) fn note_end(&mut self, end: End) {
+        self.service = Service::default();
+        best_effort(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
+    }
+}
+
+/// The app says that it serves; `false` where that changes nothing.
+pub(super) fn serve(worker: &mut Worker) -> bool {
+    let status = worker.status.clone();
+    let event = LifecycleEvent::AppReady;
+    status.happen(event, &mut AppThread { worker, event, words: ("", ""), code: EXIT_FAILED })
+}
+
+/// The app's part of this worker is over; returns the exit code for `main`.
+fn end(mut worker: Worker, event: LifecycleEvent, words: (&str, &str)) -> u8 {
+    let status = worker.status.clone();
+    let unasked = status.life() == Life::Active;
+    if let Some(end) = worker.service.ended(&worker.ownership, event, words.1).filter(|_| unasked) {
+        worker.note_end(end);
+    }
+    status.end_within(worker.ownership.handshake.spec.end_budget());
+    let mut thread = AppThread { worker: &mut worker, event, words, code: EXIT_FAILED };
+    status.happen(event, &mut thread);
+    u8::try_from(thread.code).unwrap_or(u8::MAX)
+}
+
+impl LifecycleExecutor for AppThread<'_> {
+    fn report_ready(&mut self) {
+        self.worker.tell_ready();
+    }
+
+    fn close_listener(&mut self) {
+        self.worker.context.close_listeners();
+    }
+
+    // Only a stop orders it.
+    fn drain(&mut self) {}
+
+    /// A successor that is to be ended is ended before this process is.
+    fn leave_scope(&mut self) {
+        let (stage, message) = self.words;
+        let blameless = stage == LACK;
+        if let HandoffSide::Prepared(prepared) = &self.worker.side {
+            prepared.say(message, blameless);
+        }
+        let context = &self.worker.context;
+        context.end_announced(WorkerEnd::Of(self.event), message, blameless);
+        context.await_idle();
+        if !context.may_be_taken_back() {
+            self.worker.ownership.clear_paths();
+        }
+    }
+
+    fn report_failed(&mut self) {
+        let (stage, message) = self.words;
+        self.worker.ownership.report_failure(stage, message);
+    }
+
+    /// The process ends when `main` returns.
+    fn exit(&mut self, code: i32) {
+        self.code = code;
+    }
+}
