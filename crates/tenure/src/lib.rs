@@ -11,7 +11,7 @@
 //! match tenure::ensure(&Request::new("cache".parse()?, spec)?)? {
 //!     Ensured::Serving(how, worker) => println!("{how:?}: generation {}", worker.hello.generation),
 //!     Ensured::Warming(_) => println!("it is still booting"),
-//!     Ensured::Down => println!("starting was not allowed"),
+//!     Ensured::Down | _ => println!("no worker runs, and starting one was not allowed"),
 //! }
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
