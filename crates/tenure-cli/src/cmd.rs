@@ -11,7 +11,7 @@ use crate::args::{Common, WithCommon};
 pub(crate) mod call;
 mod completions;
 mod config;
-mod demo;
+pub(crate) mod demo;
 mod doctor;
 mod ensure;
 mod events;

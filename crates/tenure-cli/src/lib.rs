@@ -17,6 +17,7 @@ mod config;
 mod output;
 
 use cmd::CommandLine;
+pub use cmd::demo::load;
 use output::newer;
 use output::render::Screen;
 

@@ -11,27 +11,20 @@ pub mod subject;
 pub mod tally;
 
 use std::net::SocketAddr;
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-use std::sync::mpsc::{self, Receiver};
-use std::thread::JoinHandle;
 use std::time::Duration;
 
+use tenure_cli::load;
 use tenure_core::deadline::monotonic;
-use tenure_sys::pipe;
 
-use client::{Client, Given};
+use client::Client;
 pub use clients::{Clients, Shape};
 pub use tally::Load;
 
 /// A load that goes on.
 #[derive(Debug)]
 pub struct Generator {
-    threads: Vec<JoinHandle<Load>>,
-    over: OwnedFd,
+    clients: load::Load<Load>,
     began: Duration,
-    flows: Receiver<bool>,
-    patience: Duration,
 }
 
 impl Clients {
@@ -41,28 +34,18 @@ impl Clients {
     /// If one has none within its patience.
     #[must_use]
     pub fn load(&self, address: SocketAddr) -> Generator {
-        let (ended, over) = pipe::pipe().expect("a pipe can be made");
-        let (flowing, flows) = mpsc::channel();
         let began = monotonic();
-        let given = Given { address, clients: self.clone(), over: Arc::new(ended), began, flowing };
-        let start = |count: usize, work: fn(Client) -> Load| {
-            let given = given.clone();
-            (0..count).map(move |_| {
-                let client = Client::new(given.clone());
-                std::thread::spawn(move || work(client))
-            })
+        let some = |count: usize, work: fn(Client) -> Load| std::iter::repeat_n(work, count);
+        let works = some(self.fresh, Client::fresh)
+            .chain(some(self.kept, Client::kept))
+            .chain(some(self.streams, Client::streams));
+        let client = |work: fn(Client) -> Load| {
+            let clients = self.clone();
+            move |turns| work(Client::new(address, clients, began, turns))
         };
-        let threads: Vec<JoinHandle<Load>> = start(self.fresh, Client::fresh)
-            .chain(start(self.kept, Client::kept))
-            .chain(start(self.streams, Client::streams))
-            .collect();
-        let generator = Generator { threads, over, began, flows, patience: self.patience };
-        let mut firsts = 0;
-        while firsts < generator.threads.len() {
-            let Ok(first) = generator.flows.recv_timeout(self.patience) else {
-                return no_flow(generator);
-            };
-            firsts += usize::from(first);
+        let generator = Generator { clients: load::Load::start(works.map(client), self.patience), began };
+        if generator.clients.begins().is_err() {
+            return no_flow(generator);
         }
         generator
     }
@@ -79,10 +62,7 @@ impl Generator {
     /// # Panics
     /// If nobody has an answer within the clients' patience.
     pub fn flows_on(&self) {
-        while self.flows.try_recv().is_ok() {}
-        for _ in 0..=2 * self.threads.len() {
-            self.flows.recv_timeout(self.patience).expect("a load that goes on is answered");
-        }
+        self.clients.flows_on().expect("a load that goes on is answered");
     }
 
     /// Ends the load: every client finishes the request that it is at.
@@ -91,12 +71,9 @@ impl Generator {
     /// If a client panicked.
     #[must_use]
     pub fn stop(self) -> Load {
-        drop(self.over);
         let lasted = monotonic().saturating_sub(self.began);
         let mut load = Load::default();
-        for thread in self.threads {
-            load.add(thread.join().expect("a client only counts"));
-        }
+        self.clients.stop().into_iter().for_each(|seen| load.add(seen));
         load.lasted = lasted;
         load
     }
@@ -106,6 +83,7 @@ impl Generator {
 mod tests {
     use std::io::{Read, Write};
     use std::net::{TcpListener, TcpStream};
+    use std::thread::JoinHandle;
 
     use super::*;
 

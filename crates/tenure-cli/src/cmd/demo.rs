@@ -19,7 +19,7 @@ use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 use crate::output::table::{Cell, columns};
 
-mod load;
+pub mod load;
 mod show;
 mod stage;
 mod upgrade;

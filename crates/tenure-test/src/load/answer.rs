@@ -3,8 +3,10 @@
 //! Reads as much of the protocol as a client of a load needs: a status, a length or chunks, and whether the connection
 //! goes on. Takes nothing on trust: a body of another length than announced is no answer.
 
-use std::io::{self, BufRead, BufReader, ErrorKind, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+
+use tenure_cli::load::is_timeout;
 
 /// Longest body that is taken.
 const LONGEST: u64 = 16 << 20;
@@ -125,11 +127,6 @@ fn early(error: &io::Error) -> Failure {
 
 fn late(error: &io::Error) -> Failure {
     if is_timeout(error) { Failure::TimedOut } else { Failure::Cut(error.to_string()) }
-}
-
-/// A read with a time limit ends with either of the two, as the platform likes.
-pub(super) fn is_timeout(error: &io::Error) -> bool {
-    [ErrorKind::WouldBlock, ErrorKind::TimedOut].contains(&error.kind())
 }
 
 #[cfg(test)]

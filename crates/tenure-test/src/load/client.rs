@@ -2,11 +2,10 @@
 
 use std::io::{BufReader, ErrorKind};
 use std::net::{SocketAddr, TcpStream};
-use std::os::fd::{AsFd, OwnedFd};
-use std::sync::Arc;
-use std::sync::mpsc::Sender;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
+use tenure_cli::load::{Turns, is_timeout};
 use tenure_core::deadline::monotonic;
 use tenure_sys::poll::{self, Interest, Readiness};
 
@@ -17,27 +16,15 @@ use super::tally::{Load, Told};
 /// The pause of a client that was refused: it would only take the processor from whoever is to serve it.
 const AFTER_TROUBLE: Duration = Duration::from_millis(1);
 
-/// What every client of a load is given.
-#[derive(Debug, Clone)]
-pub(super) struct Given {
-    /// Where it asks.
-    pub(super) address: SocketAddr,
-    /// What and how it asks.
-    pub(super) clients: Clients,
-    /// At its end when the load is over.
-    pub(super) over: Arc<OwnedFd>,
-    /// When the load began.
-    pub(super) began: Duration,
-    /// Told of every answer whether it is the client's first.
-    pub(super) flowing: Sender<bool>,
-}
-
 /// A client and what it has seen.
 #[derive(Debug)]
 pub(super) struct Client {
-    given: Given,
+    address: SocketAddr,
+    clients: Clients,
+    /// When the load began.
+    began: Duration,
+    turns: Turns,
     seen: Load,
-    flows: bool,
 }
 
 /// Why a client has no connection.
@@ -49,8 +36,8 @@ enum Unconnected {
 }
 
 impl Client {
-    pub(super) fn new(given: Given) -> Self {
-        Self { given, seen: Load::default(), flows: false }
+    pub(super) fn new(address: SocketAddr, clients: Clients, began: Duration, turns: Turns) -> Self {
+        Self { address, clients, began, turns, seen: Load::default() }
     }
 
     /// A new connection for every request.
@@ -71,14 +58,14 @@ impl Client {
     }
 
     fn one_fresh(&mut self) -> bool {
-        let mut connection = match connect(self.given.address, self.given.clients.patience) {
+        let mut connection = match connect(self.address, self.clients.patience) {
             Ok(connection) => connection,
             Err(why) => {
                 self.unconnected(why);
                 return false;
             }
         };
-        let asked = answer::ask(&mut connection, &self.given.clients.path, false);
+        let asked = answer::ask(&mut connection, &self.clients.path, false);
         match asked.and_then(|head| answer::rest(&mut connection, &head)) {
             Ok(answer) if self.is_expected(&answer) => {
                 self.seen.fresh.answered += 1;
@@ -126,7 +113,7 @@ impl Client {
     pub(super) fn kept(mut self) -> Load {
         let mut pause = false;
         while self.goes_on(pause) {
-            let Ok(mut connection) = connect(self.given.address, self.given.clients.patience) else {
+            let Ok(mut connection) = connect(self.address, self.clients.patience) else {
                 self.seen.kept.refused += 1;
                 self.note("a client with a kept connection could not connect again");
                 pause = true;
@@ -149,7 +136,7 @@ impl Client {
                 self.seen.kept.closed += 1;
                 return true;
             }
-            let asked = answer::ask(connection, &self.given.clients.path, true);
+            let asked = answer::ask(connection, &self.clients.path, true);
             let answer = asked.and_then(|head| answer::rest(connection, &head));
             match answer {
                 Ok(answer) if !self.is_expected(&answer) => {
@@ -202,12 +189,12 @@ impl Client {
 
     /// Long answers, one after the other.
     pub(super) fn streams(mut self) -> Load {
-        let (chunks, every) = (self.given.clients.chunks, self.given.clients.every.as_millis());
+        let (chunks, every) = (self.clients.chunks, self.clients.every.as_millis());
         let path = format!("/stream?chunks={chunks}&every={every}");
         let mut pause = false;
         while self.goes_on(pause) {
             pause = true;
-            let Ok(mut connection) = connect(self.given.address, self.given.clients.patience) else {
+            let Ok(mut connection) = connect(self.address, self.clients.patience) else {
                 self.seen.streams.failed += 1;
                 self.note("a stream could not connect");
                 continue;
@@ -220,7 +207,7 @@ impl Client {
                     continue;
                 }
             };
-            self.flows();
+            self.turns.answered();
             match answer::rest(&mut connection, &head) {
                 Ok(answer) if answer.status == 200 && answer.chunks == chunks => {
                     self.seen.streams.complete += 1;
@@ -242,13 +229,11 @@ impl Client {
     /// Whether the load goes on, after the pause that there is to be.
     fn goes_on(&self, trouble: bool) -> bool {
         let pause = if trouble { AFTER_TROUBLE } else { Duration::ZERO };
-        let pause = pause.max(self.given.clients.pace);
-        let mut over = [Interest::new(self.given.over.as_fd(), Readiness::Read)];
-        poll::wait(&mut over, Some(pause)).is_ok_and(|over| over == 0)
+        self.turns.again_after(pause.max(self.clients.pace))
     }
 
     fn is_expected(&mut self, answer: &Answer) -> bool {
-        let told = match self.given.clients.shape {
+        let told = match self.clients.shape {
             Shape::Any => true,
             Shape::Told => Told::of(&answer.body).generation > 0,
         };
@@ -262,17 +247,11 @@ impl Client {
 
     fn counted(&mut self, answer: &Answer) {
         *self.seen.by.entry(Told::of(&answer.body)).or_default() += 1;
-        self.flows();
-    }
-
-    fn flows(&mut self) {
-        // Whoever started the load may have stopped listening.
-        self.given.flowing.send(!self.flows).unwrap_or_default();
-        self.flows = true;
+        self.turns.answered();
     }
 
     fn note(&mut self, what: &str) {
-        self.seen.note(monotonic().saturating_sub(self.given.began), what);
+        self.seen.note(monotonic().saturating_sub(self.began), what);
     }
 }
 
@@ -283,7 +262,7 @@ fn connect(address: SocketAddr, patience: Duration) -> Result<BufReader<TcpStrea
             Unconnected::Refused
         } else if is_one_of([ErrorKind::ConnectionReset, ErrorKind::ConnectionAborted]) {
             Unconnected::Reset(error.to_string())
-        } else if answer::is_timeout(&error) {
+        } else if is_timeout(&error) {
             Unconnected::TimedOut
         } else {
             Unconnected::Impossible(error.to_string())

@@ -1,16 +1,17 @@
-//! A small load on one address: clients that ask again and again, each time on a new connection, and what they saw.
+//! Load on one address: clients that ask again and again, and what those of the demo saw, each time on a new connection.
 //!
-//! Refuses to judge: it counts, and what the counts have to be is said by the act that they belong to.
+//! Refuses to judge: it counts, and what the counts have to be is said by the act or the test that they belong to.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender};
-use std::thread;
+use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use tenure_core::deadline::monotonic;
+use tenure_sys::discard::best_effort;
 use tenure_sys::socket;
 
 use super::stage::{PATIENCE, StageError};
@@ -59,10 +60,7 @@ impl Tally {
         match asked {
             Ok(version) => *self.answered.entry(version).or_default() += 1,
             Err(error) if error.kind() == ErrorKind::ConnectionRefused => self.refused += 1,
-            // A wait with a limit ends with either of the two.
-            Err(error) if [ErrorKind::TimedOut, ErrorKind::WouldBlock].contains(&error.kind()) => {
-                self.silent += 1;
-            }
+            Err(error) if is_timeout(&error) => self.silent += 1,
             Err(_) => self.reset += 1,
         }
     }
@@ -79,8 +77,100 @@ impl Tally {
     }
 }
 
-/// An answer came: whether it was the first of its client.
-struct First(bool);
+/// Clients that ask until they are told to stop: those of the demo, and those of the load tests. What a client saw is a `T`.
+#[derive(Debug)]
+pub struct Load<T> {
+    clients: Vec<(Sender<Infallible>, JoinHandle<T>)>,
+    answers: Receiver<bool>,
+    patience: Duration,
+}
+
+/// What a client has of the load that it belongs to.
+#[derive(Debug)]
+pub struct Turns {
+    over: Receiver<Infallible>,
+    answered: Sender<bool>,
+    is_answered: bool,
+}
+
+/// Clients got no answer for as long as they are patient.
+#[derive(Debug, thiserror::Error)]
+#[error("the clients get no answers")]
+pub struct NoAnswers;
+
+impl<T: Send + 'static> Load<T> {
+    /// Starts the clients. They get no more than `patience` for their first answers, and for those of [`Load::flows_on`].
+    pub fn start<C>(clients: impl IntoIterator<Item = C>, patience: Duration) -> Self
+    where
+        C: FnOnce(Turns) -> T + Send + 'static,
+    {
+        let (answered, answers) = mpsc::channel();
+        let start = |client: C| {
+            let (goes_on, over) = mpsc::channel();
+            let turns = Turns { over, answered: answered.clone(), is_answered: false };
+            (goes_on, thread::spawn(move || client(turns)))
+        };
+        Self { clients: clients.into_iter().map(start).collect(), answers, patience }
+    }
+
+    /// Waits until each client has had its first answer.
+    ///
+    /// # Errors
+    /// If one has none in time.
+    pub fn begins(&self) -> Result<(), NoAnswers> {
+        self.wait_for(self.clients.len(), |is_first| is_first)
+    }
+
+    /// Waits until clients have had so many more answers that some to requests of after this call are among them.
+    ///
+    /// # Errors
+    /// If nobody has an answer in time.
+    pub fn flows_on(&self) -> Result<(), NoAnswers> {
+        while self.answers.try_recv().is_ok() {}
+        // Each client may be at a request from before.
+        self.wait_for(2 * self.clients.len() + 1, |_| true)
+    }
+
+    fn wait_for(&self, mut left: usize, counts: fn(bool) -> bool) -> Result<(), NoAnswers> {
+        while left > 0 {
+            let is_first = self.answers.recv_timeout(self.patience).map_err(|_| NoAnswers)?;
+            left -= usize::from(counts(is_first));
+        }
+        Ok(())
+    }
+
+    /// Ends the load: every client finishes the request that it is at, and gives what it saw.
+    ///
+    /// # Panics
+    /// If a client panicked.
+    #[must_use]
+    pub fn stop(self) -> Vec<T> {
+        let (over, clients): (Vec<_>, Vec<_>) = self.clients.into_iter().unzip();
+        drop(over);
+        clients.into_iter().map(|client| client.join().expect("a client only counts")).collect()
+    }
+}
+
+impl Turns {
+    /// Waits for `pause`; false as soon as the load is over.
+    #[must_use]
+    pub fn again_after(&self, pause: Duration) -> bool {
+        self.over.recv_timeout(pause) == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// Tells of an answer.
+    pub fn answered(&mut self) {
+        // Whoever started the load may have stopped listening.
+        best_effort(self.answered.send(!self.is_answered));
+        self.is_answered = true;
+    }
+}
+
+/// Whether a read or a connect ended with its time limit: the platform says it in either of two ways.
+#[must_use]
+pub fn is_timeout(error: &io::Error) -> bool {
+    [ErrorKind::TimedOut, ErrorKind::WouldBlock].contains(&error.kind())
+}
 
 /// Does something while clients ask: it begins when each of them has had an answer, and they go on until some have had
 /// answers to what they asked after its end.
@@ -88,57 +178,25 @@ pub(super) fn during<T>(
     address: SocketAddr,
     act: impl FnOnce() -> Result<T, StageError>,
 ) -> Result<(T, Tally), StageError> {
-    thread::scope(|scope| {
-        let (answered, answers) = mpsc::channel();
-        let (over, clients): (Vec<_>, Vec<_>) = (0..CLIENTS)
-            .map(|_| {
-                let (over, goes_on) = mpsc::channel();
-                let answered = answered.clone();
-                (over, scope.spawn(move || client(address, &goes_on, &answered)))
-            })
-            .unzip();
-        drop(answered);
-        await_answers(&answers, CLIENTS, |First(is_first)| is_first)?;
-        let done = act()?;
-        while answers.try_recv().is_ok() {}
-        // Each client may be at a request from before.
-        await_answers(&answers, CLIENTS + 1, |First(_)| true)?;
-        drop(over);
-        let tallies = clients.into_iter().map(|client| client.join().expect("a client only counts"));
-        Ok((done, tallies.fold(Tally::default(), Tally::add)))
-    })
+    let load = Load::start((0..CLIENTS).map(|_| move |turns| client(address, turns)), PATIENCE);
+    let unanswered = |error: NoAnswers| StageError::Promise(error.to_string());
+    load.begins().map_err(unanswered)?;
+    let done = act()?;
+    load.flows_on().map_err(unanswered)?;
+    Ok((done, load.stop().into_iter().fold(Tally::default(), Tally::add)))
 }
 
-/// Waits for so many answers, or first answers only.
-fn await_answers(
-    answers: &Receiver<First>,
-    mut left: usize,
-    counts: fn(First) -> bool,
-) -> Result<(), StageError> {
-    while left > 0 {
-        let Ok(first) = answers.recv_timeout(PATIENCE) else {
-            return Err(StageError::Promise("the clients get no answers".to_owned()));
-        };
-        left -= usize::from(counts(first));
-    }
-    Ok(())
-}
-
-/// Asks until the other side of `goes_on` is dropped, and tells of each answer.
-fn client(address: SocketAddr, goes_on: &Receiver<Infallible>, answered: &Sender<First>) -> Tally {
+fn client(address: SocketAddr, mut turns: Turns) -> Tally {
     let mut tally = Tally::default();
     loop {
         let began = monotonic();
         let asked = request(address);
-        let came = asked.is_ok();
-        tally.count(asked, monotonic().saturating_sub(began));
-        if came && answered.send(First(tally.answers() == 1)).is_err() {
-            return tally;
+        if asked.is_ok() {
+            turns.answered();
         }
-        match goes_on.recv_timeout(THOUGHT) {
-            Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => return tally,
-            Ok(never) => match never {},
+        tally.count(asked, monotonic().saturating_sub(began));
+        if !turns.again_after(THOUGHT) {
+            return tally;
         }
     }
 }
