@@ -149,9 +149,7 @@ fn start_is_a_success_only_after_an_answer_of_the_right_generation() {
     let starter = fixture.ensure().fault(&meeting.armed(Point::SocketRenamed)).start();
     let met = meeting.meet();
     assert!(fixture.state().join("control.sock").exists(), "the file is there, and nobody to answer");
-    let config = fixture.file("1.0.0").display().to_string();
-    let early =
-        fixture.sandbox.tenure(["ensure", "w", "--json", "--timeout", "1s", "--config", &config]).run();
+    let early = fixture.launcher_within("1s", "ensure", "1.0.0").run();
     assert_ne!(early.code(), 0, "{}", early.stdout);
     met.release();
     let served = starter.wait().expect(0);

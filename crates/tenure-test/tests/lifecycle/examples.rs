@@ -3,10 +3,10 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::process::ProcessHandle;
 use tenure_test::fixtures::ask;
 use tenure_test::fixtures::call::Output;
-use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox::Sandbox;
 use tenure_test::fixtures::system;
 
@@ -46,14 +46,6 @@ fn ensure(sandbox: &Sandbox, name: &str) -> Output {
     sandbox.tenure(["ensure", name, "--json"]).run().expect(0)
 }
 
-fn kill_host(answer: &Output) {
-    let pid =
-        answer.json()["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("an answer has a pid");
-    let host = ProcessHandle::open(pid).expect("the worker lives");
-    host.signal(Signal::Kill).expect("our own worker can be killed");
-    assert!(host.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
-}
-
 fn stop(sandbox: &Sandbox, name: &str) {
     sandbox.tenure(["stop", name]).run().expect(0);
 }
@@ -69,7 +61,7 @@ fn a_node_server_on_an_inherited_descriptor() {
     let says = |path: &str| ask::get(ask::address(&first), path).expect("it serves");
     assert!(says("/x").starts_with("version=1.0.0 generation=1 pid="), "{}", says("/x"));
     assert_eq!(says("/stream?chunks=3&every=1").matches("chunk=").count(), 3);
-    kill_host(&first);
+    processes::kill(&processes::host(&first));
     let second = ensure(&sandbox, "web");
     assert_eq!(ask::address(&second), ask::address(&first), "the port is taken again");
     assert!(says("/x").contains("generation=2 "), "{}", says("/x"));
@@ -91,7 +83,7 @@ fn a_python_server_that_binds_its_own_port() {
     with_free_port(&sandbox, "8417");
     let first = ensure(&sandbox, "files");
     assert!(ask::get(ask::address(&first), "/").expect("it serves").contains("tenure.toml"));
-    kill_host(&first);
+    processes::kill(&processes::host(&first));
     let second = ensure(&sandbox, "files");
     assert!(ask::get(ask::address(&second), "/").expect("it serves").contains("tenure.toml"));
     stop(&sandbox, "files");
@@ -110,11 +102,10 @@ fn a_python_server_behind_a_proxy_is_killed_and_refuses_nobody() {
     };
     let old = program();
     let handle = ProcessHandle::open(old).expect("the program lives");
-    handle.signal(Signal::Kill).expect("our own program can be killed");
-    assert!(handle.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::kill(&handle);
     // Waits for the next start, in the queue of the listener.
     assert_ne!(program(), old);
-    kill_host(&first);
+    processes::kill(&processes::host(&first));
     let second = ensure(&sandbox, "app");
     assert!(ask::get(ask::address(&second), "/").expect("it serves").contains("generation=2"));
     stop(&sandbox, "app");
@@ -129,7 +120,7 @@ fn redis_is_ready_when_it_says_so() {
         ask::exchange(ask::address(&answer), "PING\r\nQUIT\r\n").expect("it serves"),
         "+PONG\r\n+OK\r\n"
     );
-    kill_host(&answer);
+    processes::kill(&processes::host(&answer));
     let again = ensure(&sandbox, "cache");
     assert_eq!(
         ask::exchange(ask::address(&again), "PING\r\nQUIT\r\n").expect("it serves"),
@@ -148,7 +139,7 @@ fn an_axum_program_that_is_its_own_worker() {
     assert!(ask::get(ask::address(&first), "/").expect("it serves").contains("generation=1 "));
     let restarted = sandbox.tenure(["restart", "hello", "--json"]).run().expect(0);
     assert_eq!(restarted.json()["generation"], 2);
-    kill_host(&ensure(&sandbox, "hello"));
+    processes::kill(&processes::host(&ensure(&sandbox, "hello")));
     let third = ensure(&sandbox, "hello");
     assert!(ask::get(ask::address(&third), "/").expect("it serves").contains("generation=3 "));
     stop(&sandbox, "hello");

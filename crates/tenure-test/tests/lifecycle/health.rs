@@ -79,9 +79,8 @@ fn live_is_the_workers_own_answer_while_its_program_does_not_answer() {
 fn ready_is_what_the_program_says_and_not_that_it_runs() {
     let fixture = Fixture::new(BINARIES);
     fixture.offer("1.0.0").words(&["hang"]).line("start_timeout = \"10m\"").write();
-    let config = fixture.file("1.0.0").display().to_string();
-    let words = ["ensure", "w", "--json", "--timeout", "1s", "--config", &config];
-    assert_eq!(fixture.sandbox.tenure(words).run().expect(124).state(), "warming");
+    let hurried = fixture.launcher_within("1s", "ensure", "1.0.0").run();
+    assert_eq!(hurried.expect(124).state(), "warming");
     let status = fixture.status().expect(7);
     assert_eq!((status.state().as_str(), &status.json()["app"]["state"]), ("booting", &"booting".into()));
     fixture.stop().run().expect(0);
@@ -100,7 +99,7 @@ fn a_program_that_fails_its_health_check_by_http_is_started_again() {
     let first = fixture.ensure().run().expect(0);
     let sick = processes::program(&fixture.status().expect(0));
     std::fs::write(&file, "").expect("a sandbox takes files");
-    assert!(sick.wait_ended(Some(tenure_test::fixtures::limits::PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&sick);
     let again = fixture.ensure().run().expect(0);
     assert_eq!(answer::pid(&again), answer::pid(&first));
     let told =

@@ -12,6 +12,7 @@ use tenure_sys::tree;
 use tenure_test::fixtures::answer;
 use tenure_test::fixtures::call::Output;
 use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::meeting::Meeting;
 use tenure_test::fixtures::processes::{self, freeze, kill};
 use tenure_test::fixtures::versions::Fixture;
 
@@ -58,11 +59,21 @@ fn fixture(words: &[&str], lines: &[&str]) -> Fixture {
 }
 
 /// The same, up, and in the place where its words have led it to.
-fn up(fixture: &Fixture, meeting: &tenure_test::fixtures::meeting::Meeting) -> Cast {
+fn up(fixture: &Fixture, meeting: &Meeting) -> Cast {
     fixture.ensure().run().expect(0);
     fixture.settled();
     meeting.meet().release();
     Cast::of(fixture)
+}
+
+/// A worker that is up and whose program, with neither mark nor lock, meets the test whenever it is started.
+fn shed(lines: &[&str]) -> (Fixture, Meeting, Cast) {
+    let fixture = Fixture::new(BINARIES);
+    let meeting = fixture.sandbox.meeting("there");
+    let offer = fixture.offer("1.0.0").words(&["shed", &meeting.word()]).listen(None);
+    lines.iter().fold(offer, |offer, line| offer.line(line)).write();
+    let cast = up(&fixture, &meeting);
+    (fixture, meeting, cast)
 }
 
 fn started_anew(fixture: &Fixture, old: &[&ProcessHandle]) -> Output {
@@ -103,11 +114,7 @@ fn what_a_failed_upgrade_left_with_its_lock_alone_keeps_nobody_from_coming_back(
 
 #[test]
 fn a_recorded_program_without_mark_and_lock_is_ended_before_another_starts() {
-    let fixture = Fixture::new(BINARIES);
-    let meeting = fixture.sandbox.meeting("there");
-    let word = format!("meet={}", fixture.sandbox.path().join("there").display());
-    fixture.offer("1.0.0").words(&["shed", &word]).listen(None).write();
-    let old = up(&fixture, &meeting);
+    let (fixture, meeting, old) = shed(&[]);
     old.bereave();
     assert!(!old.program.has_ended(), "its lock is free, and it lives");
     let next = fixture.ensure().start();
@@ -120,11 +127,7 @@ fn a_recorded_program_without_mark_and_lock_is_ended_before_another_starts() {
 
 #[test]
 fn a_stop_ends_a_recorded_program_that_holds_no_lock() {
-    let fixture = Fixture::new(BINARIES);
-    let meeting = fixture.sandbox.meeting("there");
-    let word = format!("meet={}", fixture.sandbox.path().join("there").display());
-    fixture.offer("1.0.0").words(&["shed", &word]).listen(None).write();
-    let old = up(&fixture, &meeting);
+    let (fixture, _meeting, old) = shed(&[]);
     old.bereave();
     let stopped = fixture.stop().run().expect(0);
     assert!(old.program.has_ended());
@@ -133,11 +136,7 @@ fn a_stop_ends_a_recorded_program_that_holds_no_lock() {
 
 #[test]
 fn doctor_names_and_ends_a_recorded_program_that_holds_no_lock() {
-    let fixture = Fixture::new(BINARIES);
-    let meeting = fixture.sandbox.meeting("there");
-    let word = format!("meet={}", fixture.sandbox.path().join("there").display());
-    fixture.offer("1.0.0").words(&["shed", &word]).listen(None).write();
-    let old = up(&fixture, &meeting);
+    let (fixture, _meeting, old) = shed(&[]);
     old.bereave();
     let said = fixture.sandbox.tenure(["doctor", "w"]).run();
     assert!(said.stdout.contains(&format!("pid {}", old.program.pid())), "{}{}", said.stdout, said.stderr);
@@ -147,15 +146,9 @@ fn doctor_names_and_ends_a_recorded_program_that_holds_no_lock() {
 
 #[test]
 fn a_host_whose_program_lost_shim_mark_and_lock_stops_it() {
-    let fixture = Fixture::new(BINARIES);
-    let meeting = fixture.sandbox.meeting("there");
-    let word = format!("meet={}", fixture.sandbox.path().join("there").display());
-    fixture.offer("1.0.0").words(&["shed", &word]).listen(None).line("restart = { on = \"never\" }").write();
-    let old = up(&fixture, &meeting);
+    let (fixture, _meeting, old) = shed(&["restart = { on = \"never\" }"]);
     kill(&old.shim);
-    assert!(
-        old.program.wait_ended(Some(tenure_test::fixtures::limits::PATIENCE)).expect("it can be waited for")
-    );
+    processes::await_end(&old.program);
     fixture.stop().run().expect(0);
 }
 
@@ -249,11 +242,7 @@ fn what_serves_behind_a_wrapper_has_what_is_left_of_the_grace() {
     let server = tree::handles_below(&old.program).remove(0);
     let stop = fixture.stop().start();
     let met = asked.meet();
-    assert!(
-        old.program
-            .wait_ended(Some(tenure_test::fixtures::limits::PATIENCE))
-            .expect("the shell can be waited for")
-    );
+    processes::await_end(&old.program);
     let killed =
         server.wait_ended(Some(std::time::Duration::from_millis(1500))).expect("it can be waited for");
     assert!(!killed, "the drain is not over, and neither is the grace");
@@ -295,7 +284,7 @@ fn the_program_of_a_worker_that_made_room_and_was_killed_with_its_shim_is_ended_
     assert!(old.program.wait_ended(Some(PATIENCE)).expect("it can be waited for"), "nobody asks for its end");
     let new = Cast::of(&fixture);
     fixture.launcher("restart", "2.0.0").run().expect(0);
-    assert!(new.program.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&new.program);
     let told =
         fixture.events().into_iter().find(|event| event.what == What::LeftoverEnded).expect("it is told");
     assert_eq!((told.generation, told.pid), (1, Some(old.program.pid())));
@@ -306,7 +295,7 @@ fn the_program_of_a_worker_that_made_room_and_was_killed_with_its_shim_is_ended_
 fn a_successor_whose_incumbent_dies_beside_it_does_not_take_its_own_program_for_a_leftover() {
     let fixture = Fixture::new(BINARIES);
     let boot = fixture.sandbox.meeting("boot");
-    let meets = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let meets = boot.word();
     let describe = |version: &str, words: &[&str]| {
         let offer =
             fixture.offer(version).words(words).ready(Some("{ notify = true }")).line("overlap = true");
@@ -319,7 +308,7 @@ fn a_successor_whose_incumbent_dies_beside_it_does_not_take_its_own_program_for_
     let old = Cast::of(&fixture);
     // Its lock is free from now on, and the new program is given it.
     kill(&old.program);
-    assert!(old.shim.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&old.shim);
     let upgrade = fixture.launcher("restart", "2.0.0").start();
     let booting = boot.meet();
     kill(&old.host);

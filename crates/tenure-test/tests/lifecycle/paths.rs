@@ -8,7 +8,6 @@ use tenure_core::fault::Point;
 use tenure_sys::process::Signal;
 use tenure_test::fixtures::answer;
 use tenure_test::fixtures::ask;
-use tenure_test::fixtures::limits::PATIENCE;
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox;
 use tenure_test::fixtures::versions::Fixture;
@@ -51,9 +50,8 @@ fn a_slow_workers_live_socket_is_not_touched() {
     fixture.settled();
     let (slow, before) = (processes::host(&first), inode(&socket(&fixture)));
     processes::freeze(&slow);
-    let config = fixture.file("1.0.0").display().to_string();
-    let words = ["ensure", "w", "--json", "--timeout", "700ms", "--config", &config];
-    let hurried = fixture.sandbox.tenure(words).env("TENURE_FIRST_ANSWER", "100ms").run();
+    let hurried = fixture.launcher_within("700ms", "ensure", "1.0.0");
+    let hurried = hurried.env("TENURE_FIRST_ANSWER", "100ms").run();
     assert_ne!(hurried.code(), 0, "{}", hurried.stdout);
     assert_eq!(inode(&socket(&fixture)), before);
     slow.signal(Signal::Cont).expect("our own process can be continued");
@@ -76,7 +74,7 @@ fn a_dying_worker_never_takes_its_successors_files() {
     let restarted = restart.wait().expect(0);
     assert!(!dying.has_ended());
     met.release();
-    assert!(dying.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&dying);
     assert_eq!(answer::pid(&fixture.status().expect(0)), answer::pid(&restarted));
     let pid: u32 = std::fs::read_to_string(fixture.state().join("worker.pid"))
         .ok()

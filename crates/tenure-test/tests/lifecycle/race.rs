@@ -64,20 +64,18 @@ fn losers_wait_and_succeed() {
 fn booting_is_waited_for_and_never_killed_inside_its_budget() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let word = meeting.word();
     fixture.offer("1.0.0").words(&[&word]).write();
     fixture.offer("2.0.0").write();
     let winner = fixture.ensure().start();
     let booting = meeting.meet();
 
-    let file = fixture.file("1.0.0").display().to_string();
-    let hurried = |file: &str| {
-        let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", file];
-        fixture.sandbox.tenure(words).env("TENURE_WEDGED_AFTER", "100ms").run()
+    let hurried = |version: &str| {
+        fixture.launcher_within("2s", "ensure", version).env("TENURE_WEDGED_AFTER", "100ms").run()
     };
-    let warming = hurried(&file).expect(124);
+    let warming = hurried("1.0.0").expect(124);
     assert_eq!(warming.state(), "warming", "{}", warming.stdout);
-    let newer = hurried(&fixture.file("2.0.0").display().to_string()).expect(124);
+    let newer = hurried("2.0.0").expect(124);
     assert_eq!(newer.state(), "warming", "{}", newer.stdout);
     let status = fixture.status().expect(7);
     assert_eq!(status.state(), "booting");
@@ -99,7 +97,7 @@ fn booting_is_waited_for_and_never_killed_inside_its_budget() {
 fn a_launcher_that_gives_up_leaves_a_boot_that_goes_on() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let word = meeting.word();
     fixture.offer("1.0.0").words(&[&word]).write();
     let file = fixture.file("1.0.0").display().to_string();
     let words = ["ensure", "w", "--json", "--timeout", "2s", "--accept-warming", "--config", &file];
@@ -119,7 +117,7 @@ fn a_launcher_that_gives_up_leaves_a_boot_that_goes_on() {
 fn stop_needs_no_gate_wait() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let word = meeting.word();
     fixture.offer("1.0.0").words(&[&word]).line("start_timeout = \"10m\"").write();
     // It holds the gate for as long as the boot may take, and the boot takes for ever.
     let launcher = fixture.ensure().start();
@@ -139,7 +137,7 @@ fn stop_needs_no_gate_wait() {
 fn a_launcher_that_stood_still_while_its_worker_was_stopped_does_not_hand_it_out() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    let word = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let word = meeting.word();
     fixture.offer("1.0.0").words(&[&word]).write();
     let launcher = fixture.ensure().start();
     let booting = meeting.meet();

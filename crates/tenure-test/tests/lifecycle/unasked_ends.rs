@@ -1,10 +1,9 @@
 //! Ends that nobody asked for: on record, told by every word that looks, and a reason to wait where they repeat.
 
 use tenure_core::protocol::ends::{End, EndKind};
-use tenure_sys::process::{ProcessHandle, Signal};
+use tenure_sys::process::Signal;
 use tenure_test::fixtures::ask;
 use tenure_test::fixtures::call::Output;
-use tenure_test::fixtures::limits::PATIENCE;
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::versions::Fixture;
 
@@ -34,7 +33,7 @@ fn kill_worker(fixture: &Fixture) {
     let status = fixture.status().expect(0);
     let host = processes::host(&status);
     processes::program(&status).signal(Signal::Kill).expect("ours");
-    gone(&host);
+    processes::await_end(&host);
 }
 
 /// Has the program end with 0, and waits until its worker is gone.
@@ -42,11 +41,7 @@ fn have_done(fixture: &Fixture) {
     let status = fixture.status().expect(0);
     let host = processes::host(&status);
     ask::get(ask::address(&status), "/done").expect("it answers first");
-    gone(&host);
-}
-
-fn gone(process: &ProcessHandle) {
-    assert!(process.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&host);
 }
 
 fn doctor(fixture: &Fixture) -> String {
@@ -139,9 +134,9 @@ fn a_worker_that_was_killed_is_told_as_found_dead_and_counts_for_nothing() {
         let status = fixture.status().expect(0);
         let (host, program) = (processes::host(&status), processes::program(&status));
         host.signal(Signal::Kill).expect("ours");
-        gone(&host);
+        processes::await_end(&host);
         program.signal(Signal::Kill).expect("ours");
-        gone(&program);
+        processes::await_end(&program);
         let status = fixture.status().expect(3);
         assert!(reason(&status).contains("was found dead"), "{}", status.stdout);
         assert_eq!(fixture.ledger().ends.len() as u64, generation - 1, "a look writes nothing");

@@ -3,7 +3,7 @@
 use tenure_core::store::event::What;
 use tenure_test::fixtures::answer;
 use tenure_test::fixtures::ask;
-use tenure_test::fixtures::versions::{self, Fixture};
+use tenure_test::fixtures::versions::Fixture;
 
 use crate::BINARIES;
 
@@ -30,9 +30,7 @@ fn nobody_is_told_of_a_worker_whose_port_is_closed_while_it_makes_room() {
     let upgrade = fixture.launcher("ensure", "2.0.0").start();
     let draining = asked.meet();
 
-    let file = fixture.file("1.0.0").display().to_string();
-    let words = ["ensure", versions::NAME, "--json", "--timeout", "1s", "--config", &file];
-    let meanwhile = fixture.sandbox.tenure(words).run();
+    let meanwhile = fixture.launcher_within("1s", "ensure", "1.0.0").run();
     let status = fixture.status();
 
     assert_eq!(meanwhile.state(), "warming", "{}", meanwhile.stdout);
@@ -49,7 +47,7 @@ fn nobody_is_told_of_a_worker_whose_port_is_closed_while_it_makes_room() {
 fn a_port_that_somebody_else_takes_before_the_program_has_it_costs_a_start_and_not_the_call() {
     let fixture = Fixture::new(BINARIES);
     let before = fixture.sandbox.meeting("before");
-    let meet = format!("meet={}", fixture.sandbox.path().join("before").display());
+    let meet = before.word();
     let offer = fixture.offer("1.0.0").words(&[&meet, "bind=env"]).ready(Some("{ http = \"/\" }"));
     let listen = "{ name = \"http\", tcp = \"127.0.0.1:0\", mode = \"proxy\", to = \"env:PORT\" }";
     offer.listen(Some(listen)).line("start_timeout = \"30s\"").write();

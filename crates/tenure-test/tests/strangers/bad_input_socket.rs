@@ -11,6 +11,7 @@ use tenure_core::protocol::wire;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::fixtures::answer::complaint;
 use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox::Sandbox;
 use tenure_test::fixtures::system::{NOBODY, as_user, give_away, is_root};
 use tenure_test::fixtures::worker::{self, ensure, status, stop};
@@ -110,7 +111,7 @@ fn a_dead_socket_is_replaced() {
     let sandbox = BINARIES.sandbox(&[]);
     let worker = ProcessHandle::open(worker::started(&sandbox)).expect("it lives");
     worker.signal(Signal::Kill).expect("ours");
-    assert!(worker.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&worker);
     assert!(socket(&sandbox).exists(), "a worker that was killed leaves its socket");
     assert_eq!(status(&sandbox).expect(3).state(), "down");
     let next = ensure(&sandbox).run().expect(0);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tenure_sys::dir::Dir;
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_sys::socket;
-use tenure_test::fixtures::limits::PATIENCE;
 use tenure_test::fixtures::peers::{self, Crowd, Kind};
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox::Sandbox;
@@ -96,7 +95,7 @@ fn a_worker_that_is_stopped_is_replaced_however_full_its_queue_is() {
         "{}",
         next.stdout
     );
-    assert!(worker.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&worker);
     drop(queue);
     stop(&sandbox).expect(0);
 }

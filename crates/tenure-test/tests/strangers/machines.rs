@@ -6,6 +6,7 @@ use std::fs;
 use serde_json::json;
 use tenure_sys::process::Signal;
 use tenure_test::fixtures::answer::complaint;
+use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox;
 use tenure_test::fixtures::worker::{ensure, record, shim, status, stop, worker};
 
@@ -78,5 +79,5 @@ fn another_hosts_worker_in_a_shared_home_is_another_worker() {
     fs::rename(sandbox.scope("w").parent().expect("a host"), &shared).expect("the same root");
     assert_eq!(status(&sandbox).expect(3).state(), "down");
     own.signal(Signal::Term).expect("ours");
-    assert!(own.wait_ended(Some(tenure_test::fixtures::limits::PATIENCE)).expect("ours"));
+    processes::await_end(&own);
 }

@@ -14,15 +14,14 @@ use crate::BINARIES;
 
 /// `tenure COMMAND w` of an installation, by somebody in a hurry.
 fn hurried<'fixture>(fixture: &'fixture Fixture, command: &str, version: &str) -> Call<'fixture> {
-    let file = fixture.file(version).display().to_string();
-    fixture.sandbox.tenure([command, "w", "--json", "--timeout", "2s", "--config", &file])
+    fixture.launcher_within("2s", command, version)
 }
 
 #[test]
 fn a_version_that_fails_after_its_launcher_has_gone_is_counted_all_the_same() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    let meet = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let meet = meeting.word();
     fixture.offer("1.0.0").write();
     fixture.offer("2.0.0").words(&[&meet, "exit=3"]).write();
     let first = fixture.ensure().run().expect(0);

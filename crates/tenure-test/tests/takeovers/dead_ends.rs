@@ -248,11 +248,7 @@ fn who_does_not_wait_for_an_upgrade_that_boots_is_told_of_it_and_to_end_nobody()
     let first = fixture.launcher("ensure", "1.0.0").run().expect(0);
     // It never says that it is ready.
     fixture.offer("2.0.0").ready(Some("{ notify = true }")).line("overlap = true").write();
-    let file = fixture.file("2.0.0").display().to_string();
-    let hasty = || {
-        let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &file];
-        fixture.sandbox.tenure(words).run()
-    };
+    let hasty = || fixture.launcher_within("2s", "ensure", "2.0.0").run();
     assert_eq!(hasty().state(), "warming");
     let told = hasty().expect(8);
     let message = answer::message(&told);

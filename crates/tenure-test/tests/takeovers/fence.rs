@@ -13,6 +13,7 @@ use tenure_sys::spawn::{self, Launch, Stream};
 use tenure_test::fixtures::ask;
 use tenure_test::fixtures::call::Output;
 use tenure_test::fixtures::limits::PATIENCE;
+use tenure_test::fixtures::processes;
 use tenure_test::fixtures::sandbox::Sandbox;
 
 use crate::BINARIES;
@@ -50,7 +51,7 @@ fn the_next_generation_goes_on_from_what_the_last_one_counted() {
     let pid = second.json()["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()).expect("it has a pid");
     let worker = ProcessHandle::open(pid).expect("the worker lives");
     worker.signal(Signal::Kill).expect("our own worker can be killed");
-    assert!(worker.wait_ended(Some(PATIENCE)).expect("it can be waited for"));
+    processes::await_end(&worker);
     assert_eq!(count(&ensure(&sandbox)), "request 4, counted by generation 3\n");
     sandbox.tenure(["stop", "counter"]).run().expect(0);
 }

@@ -38,8 +38,7 @@ impl Scene {
 
     /// A call of a version that has little time.
     fn hurried(&self, version: &str) -> Call<'_> {
-        let file = self.fixture.file(version).display().to_string();
-        self.fixture.sandbox.tenure(["ensure", "w", "--json", "--timeout", "1s", "--config", &file])
+        self.fixture.launcher_within("1s", "ensure", version)
     }
 
     fn end(self) {
@@ -106,9 +105,7 @@ fn a_call_of_no_higher_version_has_the_worker_on_probation_at_once() {
 #[test]
 fn a_call_of_a_higher_version_waits_without_the_gate_and_ends_warming() {
     let scene = Scene::new();
-    let file = scene.fixture.file("3.0.0").display().to_string();
-    let waits =
-        scene.fixture.sandbox.tenure(["ensure", "w", "--json", "--timeout", "3s", "--config", &file]).start();
+    let waits = scene.fixture.launcher_within("3s", "ensure", "3.0.0").start();
     // The gate is there for a person meanwhile.
     scene.fixture.unpin().run().expect(0);
     let told = waits.wait().expect(124);

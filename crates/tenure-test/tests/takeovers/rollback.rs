@@ -196,20 +196,24 @@ fn only_the_old_one_answers(load: &Load) {
     assert!(load.by.keys().all(|told| told.version == "1.0.0"), "{load}\n{:?}", load.by);
 }
 
-/// Both calls, for a version that never answers anybody.
-fn fails_unseen(upgrade: Upgrade, why: &str) -> [Load; 2] {
-    let (answer, first) = upgrade.under_load(upgrade.ensure());
+/// What a caller and then a person are told of a version that fails; the first call has been made.
+fn fails_twice(upgrade: Upgrade, (answer, first): (Output, Load), why: &str) -> [Load; 2] {
     upgrade.caller_has_the_healthy_one(&answer, why);
     upgrade.is_not_tried_again(why);
     let (answer, second) = upgrade.under_load(upgrade.restart());
     upgrade.person_is_told(&answer, why);
     last_words_are_told(&answer);
     upgrade.end();
-    for load in [&first, &second] {
-        nothing_is_lost(load);
-        only_the_old_one_answers(load);
-    }
     [first, second]
+}
+
+/// Both calls, for a version that never answers anybody.
+fn fails_unseen(upgrade: Upgrade, why: &str) {
+    let first = upgrade.under_load(upgrade.ensure());
+    for load in fails_twice(upgrade, first, why) {
+        nothing_is_lost(&load);
+        only_the_old_one_answers(&load);
+    }
 }
 
 #[test]
@@ -238,20 +242,15 @@ fn fails_seen(upgrade: Upgrade, why: &str) -> [Load; 2] {
     fails_once_more(upgrade, first, why)
 }
 
-/// The first call has been made, and this is what came of it.
-fn fails_once_more(upgrade: Upgrade, (answer, first): (Output, Load), why: &str) -> [Load; 2] {
-    upgrade.caller_has_the_healthy_one(&answer, why);
-    upgrade.is_not_tried_again(why);
-    let (answer, second) = upgrade.under_load(upgrade.restart());
-    upgrade.person_is_told(&answer, why);
-    last_words_are_told(&answer);
-    upgrade.end();
-    for load in [&first, &second] {
+/// The same, where the first call has been made.
+fn fails_once_more(upgrade: Upgrade, first: (Output, Load), why: &str) -> [Load; 2] {
+    let loads = fails_twice(upgrade, first, why);
+    for load in &loads {
         let refused = load.fresh.refused + load.kept.refused + load.fresh.timed_out + load.fresh.wrong;
         assert_eq!(refused, 0, "{load}");
         assert!(load.by.keys().any(|told| told.version == "1.0.0"), "{load}");
     }
-    [first, second]
+    loads
 }
 
 #[test]

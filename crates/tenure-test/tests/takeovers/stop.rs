@@ -57,10 +57,8 @@ impl Scene {
         let address = ask::address(&first.run().expect(0));
         // The successor is given up soon where it is held.
         offer.line("start_timeout = \"1s\"").write();
-        let file = fixture.file("1.0.0").display().to_string();
         // Whoever restarts holds the gate until it knows, and has little time for it.
-        let restart =
-            fixture.sandbox.tenure(["restart", "w", "--json", "--timeout", "2s", "--config", &file]);
+        let restart = fixture.launcher_within("2s", "restart", "1.0.0");
         let dies = format!("{}=kill", Point::SuccessorGranted.name());
         let restart = match (point == Point::IncumbentReclaiming, old) {
             (true, _) => restart.fault(&dies),

@@ -177,7 +177,7 @@ fn launchers_at_once_after_a_change_make_one_replacement() {
 fn a_change_while_the_worker_boots_is_not_lost() {
     let project = Project::with(&[]);
     let meeting = project.0.sandbox.meeting("boot");
-    let meets = format!("meet={}", project.0.sandbox.path().join("boot").display());
+    let meets = meeting.word();
     project.0.offer("1.0.0").words(&[&meets]).line("build = [\"dist/**\"]").write();
     let starter = project.0.ensure().start();
     let booting = meeting.meet();

@@ -106,10 +106,7 @@ fn what_stands_goes_on_where_the_pinned_version_does_not_start() {
 fn a_pin_waits_for_whoever_starts_a_worker_and_then_has_its_way() {
     let (fixture, _) = two(&[]);
     let meeting = fixture.sandbox.meeting("boot");
-    fixture
-        .offer("3.0.0")
-        .words(&[&format!("meet={}", fixture.sandbox.path().join("boot").display())])
-        .write();
+    fixture.offer("3.0.0").words(&[&meeting.word()]).write();
     let starter = fixture.launcher("ensure", "3.0.0").start();
     let booting = meeting.meet();
     let pin = fixture.pin("1.0.0").start();
@@ -126,14 +123,9 @@ fn a_pin_waits_for_whoever_starts_a_worker_and_then_has_its_way() {
 fn a_version_that_still_boots_is_pinned_when_it_stands_and_not_before() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    fixture
-        .offer("1.0.0")
-        .words(&[&format!("meet={}", fixture.sandbox.path().join("boot").display())])
-        .write();
-    let config = fixture.file("1.0.0").display().to_string();
+    fixture.offer("1.0.0").words(&[&meeting.word()]).write();
     // Its launcher has gone: nobody holds the gate, and the worker boots on.
-    let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &config];
-    let warming = fixture.sandbox.tenure(words).run().expect(124);
+    let warming = fixture.launcher_within("2s", "ensure", "1.0.0").run().expect(124);
     let booting = meeting.meet();
     let early = fixture.sandbox.tenure(["pin", "w", "1.0.0", "--json", "--timeout", "300ms"]).run();
     assert_eq!((early.state().as_str(), held(&fixture)), ("timed-out", None), "{}", early.stdout);
@@ -156,13 +148,11 @@ fn a_version_that_still_boots_is_pinned_when_it_stands_and_not_before() {
 fn a_version_that_says_at_the_end_of_its_boot_that_it_is_another_is_no_matter_of_time() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    let meets = format!("meet={}", fixture.sandbox.path().join("boot").display());
+    let meets = meeting.word();
     // It has something to do until it says so: most often the pin is there before.
     let offer = fixture.offer("2.0.0").words(&["claims=1.0.0", &meets, "flood=8000000", "notify"]);
     offer.ready(Some("{ notify = true }")).write();
-    let config = fixture.file("2.0.0").display().to_string();
-    let words = ["ensure", "w", "--json", "--timeout", "2s", "--config", &config];
-    fixture.sandbox.tenure(words).run().expect(124);
+    fixture.launcher_within("2s", "ensure", "2.0.0").run().expect(124);
     let booting = meeting.meet();
     let pin = fixture.pin("2.0.0").start();
     booting.release();
@@ -230,10 +220,7 @@ fn a_stop_that_holds_where_nothing_ever_ran_holds() {
 fn a_stop_that_holds_ends_what_ten_launchers_wait_for() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    fixture
-        .offer("1.0.0")
-        .words(&[&format!("meet={}", fixture.sandbox.path().join("boot").display())])
-        .write();
+    fixture.offer("1.0.0").words(&[&meeting.word()]).write();
     let crowd = fixture.crowd(["1.0.0"; 10]);
     let booting = meeting.meet();
     // Whoever is started from now on waits for nobody.
@@ -270,10 +257,7 @@ fn a_start_releases_a_stop_that_was_killed_before_it_ended_the_worker() {
 fn a_boot_that_a_person_stops_counts_against_nobody() {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("boot");
-    fixture
-        .offer("1.0.0")
-        .words(&[&format!("meet={}", fixture.sandbox.path().join("boot").display())])
-        .write();
+    fixture.offer("1.0.0").words(&[&meeting.word()]).write();
     let starter = fixture.ensure().start();
     let booting = meeting.meet();
     drop(meeting);

@@ -1,4 +1,4 @@
-//! What every long run is told on its command line about the record that it keeps, and how it ends.
+//! The arguments about the record that every long run takes, and its exit code.
 
 use std::error::Error;
 use std::path::{Path, PathBuf};
@@ -6,9 +6,9 @@ use std::process::ExitCode;
 
 use crate::record::Origin;
 
-/// The words about the record.
+/// The arguments about the record.
 #[derive(Debug, clap::Args)]
-pub struct Kept {
+pub struct RecordArgs {
     /// Keep each finished trial in this file, and run only those that are not in it yet
     #[arg(long, value_name = "FILE")]
     pub into: Option<PathBuf>,
@@ -29,7 +29,7 @@ pub struct Kept {
     changed: bool,
 }
 
-impl Kept {
+impl RecordArgs {
     /// The file to tell of, where nothing is to be run.
     #[must_use]
     pub fn file_to_tell(&self) -> Option<&Path> {
@@ -46,7 +46,7 @@ impl Kept {
 /// The exit code of a run that found all clean or not, or could not go on.
 #[expect(clippy::print_stderr, reason = "whoever typed it is told why it ended")]
 #[must_use]
-pub fn told(clean: Result<bool, Box<dyn Error>>) -> ExitCode {
+pub fn exit_code(clean: Result<bool, Box<dyn Error>>) -> ExitCode {
     match clean {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
