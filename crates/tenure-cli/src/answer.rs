@@ -2,7 +2,7 @@
 //!
 //! Data only. The reference page of exit codes has one row for each [`AnswerState`], and a check keeps the two alike.
 
-use tenure_core::ErrorKind;
+use tenure_core::{ErrorKind, ErrorRow};
 
 /// What a call ended with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -92,122 +92,122 @@ pub(crate) enum AnswerState {
 }
 
 impl AnswerState {
+    /// Every state.
+    const ALL: [Self; 41] = [
+        Self::Up,
+        Self::Started,
+        Self::Replaced,
+        Self::Stopped,
+        Self::Pinned,
+        Self::Unpinned,
+        Self::Forgotten,
+        Self::Trusted,
+        Self::Revoked,
+        Self::Healthy,
+        Self::Valid,
+        Self::Written,
+        Self::Warming,
+        Self::TimedOut,
+        Self::Down,
+        Self::SpawnFailed,
+        Self::SpawnSuppressed,
+        Self::Recursion,
+        Self::RestartUnproved,
+        Self::Survivor,
+        Self::Bug,
+        Self::OutputFailed,
+        Self::Interrupted,
+        Self::WrongUse,
+        Self::Denied,
+        Self::StateUnusable,
+        Self::LimitTooLow,
+        Self::NotOurs,
+        Self::ClientTooOld,
+        Self::VersionDisagrees,
+        Self::UnknownVersion,
+        Self::VersionPinned,
+        Self::SpecConflict,
+        Self::NotConfigured,
+        Self::Untrusted,
+        Self::BadConfig,
+        Self::Booting,
+        Self::Unhealthy,
+        Self::Wedged,
+        Self::Findings,
+        Self::GateHeld,
+    ];
+
+    /// The word in JSON, and the exit code. 0 and 3 agree with what LSB says of `status`, 2 and 6 with what it says of any
+    /// action, 124 with `timeout(1)`, 130 with what shells show after Ctrl-C; the others are ours. A doctor that has looked
+    /// has not failed, so findings are not 1; what it found stands between somebody and a worker that serves as it should,
+    /// which is what 7 says of a worker.
+    fn row(self) -> (&'static str, u8) {
+        match self {
+            Self::Up => ("up", 0),
+            Self::Started => ("started", 0),
+            Self::Replaced => ("replaced", 0),
+            Self::Stopped => ("stopped", 0),
+            Self::Pinned => ("pinned", 0),
+            Self::Unpinned => ("unpinned", 0),
+            Self::Forgotten => ("forgotten", 0),
+            Self::Trusted => ("trusted", 0),
+            Self::Revoked => ("revoked", 0),
+            Self::Healthy => ("healthy", 0),
+            Self::Valid => ("valid", 0),
+            Self::Written => ("written", 0),
+            Self::Warming => ("warming", 124),
+            Self::TimedOut => of_library(ErrorKind::TimedOut),
+            Self::Down => of_library(ErrorKind::HeldDown),
+            Self::SpawnFailed => of_library(ErrorKind::SpawnFailed),
+            Self::SpawnSuppressed => of_library(ErrorKind::SpawnSuppressed),
+            Self::Recursion => of_library(ErrorKind::Recursion),
+            Self::RestartUnproved => of_library(ErrorKind::RestartUnproved),
+            Self::Survivor => of_library(ErrorKind::Survivor),
+            Self::Bug => of_library(ErrorKind::Bug),
+            Self::OutputFailed => ("output-failed", 1),
+            Self::Interrupted => ("interrupted", 130),
+            Self::WrongUse => ("wrong-use", 2),
+            Self::Denied => of_library(ErrorKind::Denied),
+            Self::StateUnusable => of_library(ErrorKind::StateUnusable),
+            Self::LimitTooLow => of_library(ErrorKind::LimitTooLow),
+            Self::NotOurs => of_library(ErrorKind::NotOurs),
+            Self::ClientTooOld => of_library(ErrorKind::ClientTooOld),
+            Self::VersionDisagrees => of_library(ErrorKind::VersionDisagrees),
+            Self::UnknownVersion => of_library(ErrorKind::UnknownVersion),
+            Self::VersionPinned => of_library(ErrorKind::VersionPinned),
+            Self::SpecConflict => of_library(ErrorKind::SpecConflict),
+            Self::NotConfigured => ("not-configured", 6),
+            Self::Untrusted => of_library(ErrorKind::Untrusted),
+            Self::BadConfig => ("bad-config", 6),
+            Self::Booting => ("booting", 7),
+            Self::Unhealthy => of_library(ErrorKind::StillUnusable),
+            Self::Wedged => of_library(ErrorKind::Wedged),
+            Self::Findings => ("findings", 7),
+            Self::GateHeld => of_library(ErrorKind::GateHeld),
+        }
+    }
+
     /// The word in JSON.
     pub(crate) fn word(self) -> &'static str {
-        match self {
-            Self::Up => "up",
-            Self::Started => "started",
-            Self::Replaced => "replaced",
-            Self::Stopped => "stopped",
-            Self::Pinned => "pinned",
-            Self::Unpinned => "unpinned",
-            Self::Forgotten => "forgotten",
-            Self::Warming => "warming",
-            Self::TimedOut => "timed-out",
-            Self::Down => "down",
-            Self::SpawnFailed => "spawn-failed",
-            Self::SpawnSuppressed => "spawn-suppressed",
-            Self::Recursion => "recursion",
-            Self::RestartUnproved => "restart-unproved",
-            Self::Survivor => "survivor",
-            Self::Bug => "bug",
-            Self::OutputFailed => "output-failed",
-            Self::Interrupted => "interrupted",
-            Self::WrongUse => "wrong-use",
-            Self::Denied => "denied",
-            Self::StateUnusable => "state-unusable",
-            Self::LimitTooLow => "limit-too-low",
-            Self::NotOurs => "not-ours",
-            Self::ClientTooOld => "client-too-old",
-            Self::VersionDisagrees => "version-disagrees",
-            Self::UnknownVersion => "unknown-version",
-            Self::VersionPinned => "version-pinned",
-            Self::SpecConflict => "spec-conflict",
-            Self::NotConfigured => "not-configured",
-            Self::Untrusted => "untrusted",
-            Self::Trusted => "trusted",
-            Self::Revoked => "revoked",
-            Self::Healthy => "healthy",
-            Self::Valid => "valid",
-            Self::Written => "written",
-            Self::BadConfig => "bad-config",
-            Self::Booting => "booting",
-            Self::Unhealthy => "unhealthy",
-            Self::Wedged => "wedged",
-            Self::Findings => "findings",
-            Self::GateHeld => "gate-held",
-        }
+        self.row().0
     }
 
-    /// The exit code. 0 and 3 agree with what LSB says of `status`, 2 and 6 with what it says of any action, 124 with
-    /// `timeout(1)`, 130 with what shells show after Ctrl-C; the others are ours.
+    /// The exit code.
     pub(crate) fn exit(self) -> u8 {
-        match self {
-            Self::Up
-            | Self::Started
-            | Self::Replaced
-            | Self::Stopped
-            | Self::Pinned
-            | Self::Unpinned
-            | Self::Forgotten
-            | Self::Trusted
-            | Self::Revoked
-            | Self::Healthy
-            | Self::Valid
-            | Self::Written => 0,
-            Self::SpawnFailed
-            | Self::SpawnSuppressed
-            | Self::Recursion
-            | Self::RestartUnproved
-            | Self::Survivor
-            | Self::Bug
-            | Self::OutputFailed => 1,
-            Self::WrongUse => 2,
-            Self::Down => 3,
-            Self::Denied | Self::StateUnusable | Self::LimitTooLow | Self::NotOurs => 4,
-            Self::ClientTooOld
-            | Self::VersionDisagrees
-            | Self::UnknownVersion
-            | Self::VersionPinned
-            | Self::SpecConflict => 5,
-            Self::NotConfigured | Self::Untrusted | Self::BadConfig => 6,
-            // A doctor that has looked has not failed, so findings are not 1; what it found stands between somebody and a
-            // worker that serves as it should, which is what 7 says of a worker.
-            Self::Booting | Self::Unhealthy | Self::Wedged | Self::Findings => 7,
-            Self::GateHeld => 8,
-            Self::Warming | Self::TimedOut => 124,
-            Self::Interrupted => 130,
-        }
+        self.row().1
     }
 
-    /// The answer that a failure of the library is. A kind that is newer than this table is told as a bug: it is one.
+    /// The state that a failure of the library ends in.
     pub(crate) fn of_kind(kind: ErrorKind) -> Self {
-        match kind {
-            ErrorKind::Denied => Self::Denied,
-            ErrorKind::StateUnusable | ErrorKind::RecordUnusable | ErrorKind::RecordTooNew => {
-                Self::StateUnusable
-            }
-            ErrorKind::NotOurs => Self::NotOurs,
-            ErrorKind::ClientTooOld => Self::ClientTooOld,
-            ErrorKind::SpecConflict => Self::SpecConflict,
-            ErrorKind::VersionDisagrees => Self::VersionDisagrees,
-            ErrorKind::UnknownVersion => Self::UnknownVersion,
-            ErrorKind::VersionPinned => Self::VersionPinned,
-            ErrorKind::Untrusted => Self::Untrusted,
-            ErrorKind::HeldDown => Self::Down,
-            ErrorKind::LimitTooLow => Self::LimitTooLow,
-            ErrorKind::SpawnFailed => Self::SpawnFailed,
-            ErrorKind::SpawnSuppressed => Self::SpawnSuppressed,
-            ErrorKind::Recursion => Self::Recursion,
-            ErrorKind::Wedged => Self::Wedged,
-            ErrorKind::GateHeld => Self::GateHeld,
-            ErrorKind::TimedOut => Self::TimedOut,
-            ErrorKind::Survivor => Self::Survivor,
-            ErrorKind::StillUnusable => Self::Unhealthy,
-            ErrorKind::RestartUnproved => Self::RestartUnproved,
-            ErrorKind::Bug | _ => Self::Bug,
-        }
+        let word = ErrorRow::of(kind).state;
+        Self::ALL.into_iter().find(|state| state.word() == word).unwrap_or(Self::Bug)
     }
+}
+
+/// The word and the exit code of a failure of the library.
+fn of_library(kind: ErrorKind) -> (&'static str, u8) {
+    let ErrorRow { state, exit, .. } = ErrorRow::of(kind);
+    (state, exit)
 }
 
 impl serde::Serialize for AnswerState {
@@ -230,62 +230,20 @@ pub(crate) fn kebab(name: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use tenure_core::Blame;
 
-    const ALL: [AnswerState; 41] = [
-        AnswerState::Up,
-        AnswerState::Started,
-        AnswerState::Replaced,
-        AnswerState::Stopped,
-        AnswerState::Pinned,
-        AnswerState::Unpinned,
-        AnswerState::Forgotten,
-        AnswerState::Trusted,
-        AnswerState::Revoked,
-        AnswerState::Healthy,
-        AnswerState::Valid,
-        AnswerState::Written,
-        AnswerState::Warming,
-        AnswerState::TimedOut,
-        AnswerState::Down,
-        AnswerState::SpawnFailed,
-        AnswerState::SpawnSuppressed,
-        AnswerState::Recursion,
-        AnswerState::RestartUnproved,
-        AnswerState::Survivor,
-        AnswerState::Bug,
-        AnswerState::OutputFailed,
-        AnswerState::Interrupted,
-        AnswerState::WrongUse,
-        AnswerState::Denied,
-        AnswerState::StateUnusable,
-        AnswerState::LimitTooLow,
-        AnswerState::NotOurs,
-        AnswerState::ClientTooOld,
-        AnswerState::VersionDisagrees,
-        AnswerState::UnknownVersion,
-        AnswerState::VersionPinned,
-        AnswerState::SpecConflict,
-        AnswerState::NotConfigured,
-        AnswerState::Untrusted,
-        AnswerState::BadConfig,
-        AnswerState::Booting,
-        AnswerState::Unhealthy,
-        AnswerState::Wedged,
-        AnswerState::Findings,
-        AnswerState::GateHeld,
-    ];
+    use super::*;
 
     #[test]
     fn the_word_of_an_answer_is_its_name() {
-        for state in ALL {
+        for state in AnswerState::ALL {
             assert_eq!(state.word(), kebab(&format!("{state:?}")));
         }
     }
 
     #[test]
     fn only_answers_of_success_exit_with_zero() {
-        let successes: Vec<_> = ALL.into_iter().filter(|state| state.exit() == 0).collect();
+        let successes: Vec<_> = AnswerState::ALL.into_iter().filter(|state| state.exit() == 0).collect();
         let stands = [
             AnswerState::Up,
             AnswerState::Started,
@@ -303,5 +261,34 @@ mod tests {
             AnswerState::Written,
         ];
         assert_eq!(successes, [&stands[..], &written[..]].concat());
+    }
+
+    #[test]
+    fn every_kind_of_the_library_has_a_state_of_its_word_and_exit_code() {
+        for kind in ErrorKind::ALL {
+            let (row, state) = (ErrorRow::of(kind), AnswerState::of_kind(kind));
+            assert_eq!(
+                (row.word, row.state, row.exit),
+                (&*kebab(&format!("{kind:?}")), state.word(), state.exit())
+            );
+        }
+    }
+
+    #[test]
+    fn the_pages_of_the_reference_have_the_rows_of_the_tables() {
+        let page = include_str!("../../../docs/reference/exit-codes.md");
+        for state in AnswerState::ALL {
+            let row = format!("| `{}` | {} | ", state.word(), state.exit());
+            assert!(page.contains(&row), "no row {row}");
+        }
+        let page = include_str!("../../../docs/reference/errors.md");
+        for kind in ErrorKind::ALL {
+            let ErrorRow { state, blame, retryable, .. } = ErrorRow::of(kind);
+            let blame =
+                if blame == Blame::Bug { "`tenure`".to_owned() } else { kebab(&format!("{blame:?}")) };
+            let row =
+                format!("| `{kind:?}` | `{state}` | {blame} | {}", if retryable { "yes" } else { "no |" });
+            assert!(page.contains(&row), "no row {row}");
+        }
     }
 }

@@ -1,7 +1,7 @@
 //! The one error of the public stories: opaque, with a kind, whose fault it is, the stage, and its causes.
 //!
-//! Rooms raise small enums of their own; here they are given a kind. Nothing is printed here: the command line adds the
-//! remedy.
+//! Rooms raise small enums of their own; `from` gives each a kind, and `kind` says what holds for all failures of a kind.
+//! Nothing is printed here.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -10,28 +10,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use semver::Version;
-use tenure_sys::dir::{DirError, in_the_way};
-use tenure_sys::spawn::SpawnError;
+use tenure_sys::dir::in_the_way;
 
-use crate::deadline::TimedOut;
-use crate::launch::limits::Unfit;
-use crate::launch::orphans::OrphanError;
 use crate::launch::readiness::BootFailure;
-use crate::launch::recipe::RecipeError;
-use crate::launch::start::StartError;
-use crate::launch::stop_and_prove::RetireError;
-use crate::policy::decide::Refusal;
-use crate::store::gate::GateError;
-use crate::store::lease::LeaseError;
-use crate::store::paths::{self, PathsError};
-use crate::store::records::RecordError;
+use crate::store::paths;
 
+mod from;
 mod kind;
 
-pub use kind::{Blame, ErrorKind};
-
-/// "Too many open files" of asm-generic/errno-base.h, the same on every architecture of Linux.
-const EMFILE: i32 = 24;
+pub use kind::{Blame, ErrorKind, ErrorRow};
 
 /// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
 ///
@@ -124,37 +111,13 @@ impl Error {
     /// Whether the same call may succeed later without anybody changing anything.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self.0.kind, ErrorKind::SpawnSuppressed | ErrorKind::GateHeld | ErrorKind::TimedOut)
+        ErrorRow::of(self.0.kind).retryable
     }
 
     /// Whose move it is.
     #[must_use]
     pub fn blame(&self) -> Blame {
-        match self.0.kind {
-            ErrorKind::ClientTooOld
-            | ErrorKind::RecordTooNew
-            | ErrorKind::SpecConflict
-            | ErrorKind::UnknownVersion
-            | ErrorKind::VersionPinned
-            | ErrorKind::Untrusted
-            | ErrorKind::HeldDown
-            | ErrorKind::Recursion => Blame::Caller,
-            ErrorKind::VersionDisagrees
-            | ErrorKind::SpawnFailed
-            | ErrorKind::SpawnSuppressed
-            | ErrorKind::Wedged
-            | ErrorKind::Survivor
-            | ErrorKind::StillUnusable
-            | ErrorKind::RestartUnproved => Blame::Worker,
-            ErrorKind::Denied
-            | ErrorKind::StateUnusable
-            | ErrorKind::RecordUnusable
-            | ErrorKind::NotOurs
-            | ErrorKind::LimitTooLow
-            | ErrorKind::GateHeld
-            | ErrorKind::TimedOut => Blame::Environment,
-            ErrorKind::Bug => Blame::Bug,
-        }
+        ErrorRow::of(self.0.kind).blame
     }
 
     pub(crate) fn of(kind: ErrorKind, message: impl Into<String>) -> Self {
@@ -285,195 +248,5 @@ impl fmt::Display for Error {
 impl StdError for Error {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         self.0.source.as_deref().map(|source| source as _)
-    }
-}
-
-impl From<TimedOut> for Error {
-    fn from(error: TimedOut) -> Self {
-        Self::of(ErrorKind::TimedOut, error.to_string()).at(error.stage)
-    }
-}
-
-impl From<PathsError> for Error {
-    fn from(error: PathsError) -> Self {
-        let kind = match &error {
-            PathsError::Directory(DirError::Denied { .. }) => ErrorKind::Denied,
-            PathsError::Home(_)
-            | PathsError::Relative { .. }
-            | PathsError::Machine(_)
-            | PathsError::Tripwire
-            | PathsError::Directory(_) => ErrorKind::StateUnusable,
-        };
-        Self::because(kind, error)
-    }
-}
-
-impl From<GateError> for Error {
-    fn from(error: GateError) -> Self {
-        let kind = match &error {
-            GateError::Held { .. } => ErrorKind::GateHeld,
-            GateError::Io(source) if source.kind() == std::io::ErrorKind::PermissionDenied => {
-                ErrorKind::Denied
-            }
-            GateError::Io(_) => ErrorKind::StateUnusable,
-            GateError::Lost => ErrorKind::TimedOut,
-        };
-        let is_upgrade =
-            matches!(&error, GateError::Held { holder } if holder.upgrade.is_some() && !holder.suspended);
-        Self::because(kind, error).at(if is_upgrade { "upgrade" } else { "gate" })
-    }
-}
-
-impl From<Unfit> for Error {
-    fn from(error: Unfit) -> Self {
-        Self::because(ErrorKind::LimitTooLow, error).at("limits")
-    }
-}
-
-impl From<LeaseError> for Error {
-    fn from(error: LeaseError) -> Self {
-        Self::because(ErrorKind::StateUnusable, error).at("lease")
-    }
-}
-
-impl From<RecordError> for Error {
-    fn from(error: RecordError) -> Self {
-        let (kind, newer) = match &error {
-            RecordError::TooNew { newer, .. } => (ErrorKind::RecordTooNew, newer.clone()),
-            RecordError::Read { .. }
-            | RecordError::Exposed { .. }
-            | RecordError::Exhausted { .. }
-            | RecordError::Damaged { .. }
-            | RecordError::Write { .. } => (ErrorKind::RecordUnusable, None),
-        };
-        let mut error = Self::because(kind, error).at("records");
-        error.0.newer = newer;
-        error
-    }
-}
-
-impl From<OrphanError> for Error {
-    fn from(error: OrphanError) -> Self {
-        let stage = match &error {
-            OrphanError::Foreign { .. } => "pid namespace",
-            OrphanError::Survivor { .. } | OrphanError::Unseen { .. } | OrphanError::Lock(_) => {
-                "previous program"
-            }
-        };
-        Self::because(ErrorKind::Survivor, error).at(stage)
-    }
-}
-
-impl From<RetireError> for Error {
-    fn from(error: RetireError) -> Self {
-        let kind = match &error {
-            RetireError::Unverifiable { .. } | RetireError::Traced { .. } => ErrorKind::Wedged,
-            RetireError::Survivor { .. } => ErrorKind::Survivor,
-            RetireError::Signal { .. } => ErrorKind::Denied,
-            RetireError::TimedOut(_) | RetireError::Gate(_) => ErrorKind::TimedOut,
-            RetireError::Lease(_) => ErrorKind::StateUnusable,
-        };
-        Self::because(kind, error).at("retire")
-    }
-}
-
-impl From<StartError> for Error {
-    /// The outer fragment says what was being done; the inner room says what went wrong and gives the kind.
-    fn from(error: StartError) -> Self {
-        match error {
-            StartError::Gate(source) => source.into(),
-            StartError::Leftover(source) => source.into(),
-            StartError::Record(source) => source.into(),
-            StartError::TimedOut(source) => source.into(),
-            StartError::Listen(source) => Self::spawn_failed(&source, "listen"),
-            StartError::Recipe(source) => source.into(),
-        }
-    }
-}
-
-impl From<RecipeError> for Error {
-    fn from(error: RecipeError) -> Self {
-        match &error {
-            RecipeError::Program(source) => Self::spawn_failed(source, "program"),
-            RecipeError::Spawn(source @ SpawnError::Descriptors { .. }) => {
-                let mut error = Self::spawn_failed(source, "spawn");
-                error.0.os_error = Some(EMFILE);
-                error
-            }
-            RecipeError::Spawn(source) => Self::spawn_failed(source, "spawn"),
-            RecipeError::Io { .. } => Self::spawn_failed(&error, "spawn"),
-        }
-    }
-}
-
-impl Error {
-    /// The inner room's error as that of a start, with its own causes.
-    fn spawn_failed(source: &(dyn StdError + 'static), stage: &'static str) -> Self {
-        let mut error =
-            Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
-        error.0.source = source.source().map(|cause| Arc::new(CauseText::of(cause)) as _);
-        error.0.os_error = os_error(source);
-        error.blocked_by(source)
-    }
-}
-
-impl From<Refusal> for Error {
-    fn from(refusal: Refusal) -> Self {
-        match refusal {
-            Refusal::Denied(why) => Self::of(ErrorKind::Denied, format!("talk to the worker: {why}")),
-            Refusal::Foreign(why) => Self::of(ErrorKind::NotOurs, format!("trust the control socket: {why}")),
-            Refusal::ClientTooOld { worker, needs } => Self::of(
-                ErrorKind::ClientTooOld,
-                format!(
-                    "use worker {worker}: it speaks protocol {} to {} and this launcher does not",
-                    needs.min, needs.max
-                ),
-            ),
-            Refusal::VersionDisagrees { target, says } => Self::of(
-                ErrorKind::VersionDisagrees,
-                format!(
-                    "get version {target}: the worker that was started as {target} says that it is {says}, and said so again when it was started once more; it is left in peace"
-                ),
-            ),
-            Refusal::SpecConflict { running, wanted } => Self::of(
-                ErrorKind::SpecConflict,
-                format!(
-                    "use the running worker: the same version runs `{}` in {}, and `{}` in {} is wanted{}",
-                    running.command.join(" "),
-                    running.cwd.display(),
-                    wanted.command.join(" "),
-                    wanted.cwd.display(),
-                    if running.listen == wanted.listen { "" } else { ", with other listeners" }
-                ),
-            ),
-        }
-        .at("judge")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn all_kinds_are_listed_in_their_order() {
-        for (at, kind) in ErrorKind::ALL.into_iter().enumerate() {
-            assert_eq!(kind as usize, at, "{kind:?}");
-        }
-        assert_eq!(ErrorKind::ALL.last(), Some(&ErrorKind::Bug), "the last one closes the list");
-    }
-
-    #[test]
-    fn the_systems_error_is_found_below_every_cause() {
-        let full = std::io::Error::from_raw_os_error(28);
-        let record = RecordError::Write { path: "ledger.json".into(), source: full };
-        let error = Error::from(StartError::Record(record));
-        assert_eq!((error.kind(), error.os_error()), (ErrorKind::RecordUnusable, Some(28)));
-        let error = Error::from(StartError::Recipe(RecipeError::Spawn(SpawnError::Descriptors {
-            soft: 16,
-            hard: 16,
-        })));
-        assert_eq!((error.kind(), error.os_error()), (ErrorKind::SpawnFailed, Some(EMFILE)));
-        assert_eq!(Error::of(ErrorKind::Bug, "x").os_error(), None);
     }
 }

@@ -15,7 +15,7 @@ pub mod record;
 pub mod spec;
 pub mod store;
 
-pub use error::{Blame, Error, ErrorKind};
+pub use error::{Blame, Error, ErrorKind, ErrorRow};
 pub use launch::recipe::{can_run, umask};
 pub use launch::request::{
     DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Request, WEDGED_AFTER_VARIABLE, asker,

@@ -7,9 +7,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
-use tenure_core::{Error, ErrorKind, causes};
+use tenure_core::{Error, ErrorRow, causes};
 
-use crate::answer::{AnswerState, kebab};
+use crate::answer::AnswerState;
 use crate::config::ConfigError;
 
 /// Why a call failed, and what to type next.
@@ -85,7 +85,7 @@ impl Failure {
     pub(crate) fn of_library(error: &Error) -> Self {
         let mut failure = Self::because(AnswerState::of_kind(error.kind()), error);
         let told = &mut failure.told;
-        told.kind = kind_word(error.kind());
+        ErrorRow::of(error.kind()).word.clone_into(&mut told.kind);
         told.stage = error.stage().map(str::to_owned);
         told.last_words = error.last_words().to_vec();
         told.retry_after_ms = error.retry_after().map(tenure_core::deadline::millis);
@@ -98,11 +98,6 @@ impl Failure {
         const SIGPIPE: u8 = 13;
         if self.unheard { 128 + SIGPIPE } else { self.state.exit() }
     }
-}
-
-/// A kind of the library in the words of JSON.
-pub(crate) fn kind_word(kind: ErrorKind) -> String {
-    kebab(&format!("{kind:?}"))
 }
 
 impl From<ConfigError> for Failure {
