@@ -1,6 +1,7 @@
-//! The answer table: what a call ended with, as the word in JSON and as the exit code. One table, here.
+//! The states that a call can end in: for each its word in JSON and its exit code.
 //!
-//! Data only. The reference page of exit codes has one row for each [`AnswerState`], and a check keeps the two alike.
+//! Data only. A state that a failure of the library leads to has both from the row of its error kind. The reference
+//! page of exit codes has one row for each [`AnswerState`], and a test compares the two.
 
 use tenure_core::{ErrorKind, ErrorRow};
 
@@ -25,7 +26,7 @@ pub(crate) enum AnswerState {
     Trusted,
     /// A project's file may start nothing any more.
     Revoked,
-    /// The doctor has looked, and nothing needs a hand.
+    /// The doctor has looked, and no finding is an error.
     Healthy,
     /// The configuration can be used.
     Valid,
@@ -65,7 +66,8 @@ pub(crate) enum AnswerState {
     NotOurs,
     /// The worker is newer and shares no protocol version with this `tenure`.
     ClientTooOld,
-    /// The worker says that it is older than what it was started as; with `--strict`, an older one than offered as well.
+    /// The worker says that it is older than what it was started as; with `--strict`, an older one than offered as
+    /// well.
     VersionDisagrees,
     /// A version is to be pinned that nobody has offered.
     UnknownVersion,
@@ -85,7 +87,7 @@ pub(crate) enum AnswerState {
     Unhealthy,
     /// The worker is there and does not answer.
     Wedged,
-    /// The doctor has looked, and something needs a hand.
+    /// The doctor has looked, and at least one finding is an error.
     Findings,
     /// Another process holds the gate for longer than the budget.
     GateHeld,
@@ -137,10 +139,10 @@ impl AnswerState {
         Self::GateHeld,
     ];
 
-    /// The word in JSON, and the exit code. 0 and 3 agree with what LSB says of `status`, 2 and 6 with what it says of any
-    /// action, 124 with `timeout(1)`, 130 with what shells show after Ctrl-C; the others are ours. A doctor that has looked
-    /// has not failed, so findings are not 1; what it found stands between somebody and a worker that serves as it should,
-    /// which is what 7 says of a worker.
+    /// The word in JSON, and the exit code. 0 and 3 agree with what LSB says of `status`, 2 and 6 with what it says of
+    /// any action, 124 with `timeout(1)`, 130 with what shells show after Ctrl-C; the others are ours. A doctor that
+    /// has looked has not failed, so findings are not 1; what it found stands between somebody and a worker that serves
+    /// as it should, which is what 7 says of a worker.
     fn row(self) -> (&'static str, u8) {
         match self {
             Self::Up => ("up", 0),

@@ -29,10 +29,10 @@ pub(crate) struct Common {
     /// Write one JSON document to stdout (one a line where there is a stream), errors included.
     #[arg(long)]
     pub(crate) json: bool,
-    /// Say nothing but errors.
+    /// Show errors only.
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Say more.
+    /// Show more.
     #[arg(short, long)]
     pub(crate) verbose: bool,
     /// When to colour what is meant for people: auto (on a terminal), always or never [auto].
@@ -41,7 +41,7 @@ pub(crate) struct Common {
     /// The longest time that the call may take, such as 500ms, 10s or 2m [60s].
     #[arg(long, value_name = "D")]
     pub(crate) timeout: Option<Span>,
-    /// Never start a worker: say what stands.
+    /// Never start a worker; report what runs.
     #[arg(long)]
     pub(crate) no_daemon: bool,
     /// Do as if started in DIR.

@@ -1,4 +1,5 @@
-//! The commands: each is one file with its arguments, its examples and what it does. A new one is a file, and a variant here.
+//! The commands: each is one file with its arguments, its examples and what it does. A new one is a file, and a variant
+//! here.
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -15,7 +16,6 @@ pub(crate) mod demo;
 mod doctor;
 mod ensure;
 mod events;
-mod follow;
 mod forget;
 mod help;
 mod host;
@@ -33,16 +33,17 @@ use call::{Call, Run};
 
 /// Exactly one healthy worker of the right version, from any number of launchers.
 ///
-/// tenure keeps long-lived background processes (workers) so that any number of callers get exactly one healthy worker of
-/// the right version. There is no daemon of its own: whoever calls does what has to be done, and the kernel says who is
-/// alive.
+/// tenure keeps long-lived background processes (workers) so that any number of callers get exactly one healthy worker
+/// of the right version. There is no daemon of its own: whoever calls does what has to be done, and the kernel says who
+/// is alive.
 ///
 /// NAME is a worker's name, or NAME@KEY as `tenure list` shows it. A tenure.toml that is found upward from the working
 /// directory describes the workers of a project; ~/.config/tenure/*.toml those of a user; /etc/tenure/*.toml those of a
 /// system. `tenure ensure NAME -- CMD` needs none of them.
 ///
 /// Data goes to stdout, everything else to stderr: what changed, warnings, errors, and with each error a hint that says
-/// what to type next. With --json stdout has one document, or one a line where there is a stream; errors are documents too.
+/// what to type next. With --json stdout has one document, or one a line where there is a stream; errors are documents
+/// too.
 #[derive(Debug, Parser)]
 #[command(
     name = "tenure",
@@ -121,19 +122,19 @@ impl Invocation {
 
 const EXIT_CODES: &str = "\
 Exit codes:
-  0    it serves, or is gone where that was asked for
-  1    it failed; the cause is told
+  0    success
+  1    failure; the cause is shown
   2    wrong use
-  3    not running
+  3    the worker does not run
   4    not permitted: a sandbox, a permission, the state directory
   5    versions or descriptions disagree
   6    not configured, not trusted, or the configuration is wrong
-  7    there, and not serving; or `tenure doctor` found an error
+  7    the worker is there and does not serve; or `tenure doctor` found an error
   8    another process holds the gate
-  124  the time was over; a worker that boots goes on
+  124  the time is over; a worker that boots goes on
   130  interrupted
 
-`tenure COMMAND --help` says more of each.";
+`tenure COMMAND --help` shows the flags and exit codes of a command.";
 
 /// What only the manual says.
 const MANUAL: &str = "\
@@ -157,14 +158,15 @@ Examples:
 impl CommandLine {
     /// Reads the arguments, the first of which is the name of the program.
     pub(crate) fn read(args: &[OsString]) -> Result<Self, clap::Error> {
-        // Never dropped: the process is about to end, and taking hundreds of small pieces apart is time that a caller waits.
+        // Never dropped: the process is about to end, and taking hundreds of small pieces apart is time that a caller
+        // waits.
         let mut command = ManuallyDrop::new(Self::command());
         let mut matches = command.try_get_matches_from_mut(args).map_err(|error| {
             let help = [ErrorKind::DisplayHelp, ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand];
             if !help.contains(&error.kind()) {
                 return error;
             }
-            help::dressed(Self::command()).try_get_matches_from(args).err().unwrap_or(error)
+            help::for_help(Self::command()).try_get_matches_from(args).err().unwrap_or(error)
         })?;
         Self::from_arg_matches_mut(&mut matches)
     }

@@ -1,13 +1,15 @@
 //! From a worker's name, and the words around it, to what is wanted and under which scope.
 //!
 //! A description comes from the command line, from stdin, from one named file, or from the files that are found: the
-//! project's, the user's, the system's, value by value. Flags and variables come before all of them. What a project's file
-//! describes is wanted only after its content was trusted; naming a worker (`status`, `stop`, `logs`) needs no trust, for
-//! a project's file can only lead to a scope of the name that was typed, and never to one that the user's files define.
+//! project's, the user's, the system's, value by value. Flags and variables come before all of them. What a project's
+//! file describes is wanted only after its content was trusted; naming a worker (`status`, `stop`, `logs`) needs no
+//! trust, for a project's file can only lead to a scope of the name that was typed, and never to one that the user's
+//! files define.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::Serialize;
 use tenure_core::deadline::{Deadline, monotonic};
 use tenure_core::launch::version;
 use tenure_core::spec::Ready;
@@ -32,7 +34,7 @@ mod trusted;
 mod variables;
 mod worker;
 
-pub(crate) use check::{CheckReport, ConfigFault, SoundWorker};
+pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
 pub(crate) use error::{ConfigError, word};
 pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile};
 pub(crate) use origin::{Setting, ValueSource, written};
@@ -43,25 +45,22 @@ pub(crate) use variables::timeout;
 
 use error::SourcePlace;
 use layers::{Description, Layers};
-use origin::Settled;
+use origin::EffectiveWorker;
 use variables::Overrides;
 use worker::{DescribedWorker, understand};
 
 /// A scope, and the word for it that works where the call was made.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeTarget {
-    /// The scope.
     pub(crate) scope: Scope,
     /// The plain name where the configuration found here leads to the scope, else NAME@KEY.
-    pub(crate) called: String,
+    pub(crate) display_name: String,
 }
 
 /// A worker that is wanted.
 #[derive(Debug)]
 pub(crate) struct WantedWorker {
-    /// Under which scope.
     pub(crate) target: ScopeTarget,
-    /// What.
     pub(crate) spec: Spec,
     /// What it was read from.
     pub(crate) origin: Offered,
@@ -100,7 +99,6 @@ fn is_gone(current: &std::io::Result<PathBuf>) -> bool {
 /// A worker as `config show` tells it.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// Under which scope.
     pub(crate) target: ScopeTarget,
     /// The files that have a word in it, the strongest first.
     pub(crate) files: Vec<(PathBuf, Level)>,
@@ -110,8 +108,8 @@ pub(crate) struct Shown {
     pub(crate) values: Vec<Setting>,
 }
 
-/// What is wanted, by the words of `ensure`, `start` or `restart`. A version that a command tells is asked for last, within
-/// `budget`: after everything else was found to be in order, and a project's file to be trusted.
+/// What is wanted, by the words of `ensure`, `start` or `restart`. A version that a command tells is asked for last,
+/// within `budget`: after everything else was found to be in order, and a project's file to be trusted.
 pub(crate) fn wanted(
     places: &ConfigPlaces,
     wanted: &WorkerSelection,
@@ -119,23 +117,23 @@ pub(crate) fn wanted(
     budget: Duration,
 ) -> Result<WantedWorker, ConfigError> {
     let (name, key) = name_and_key(&wanted.name, wanted.key.as_deref())?;
-    let (mut kept, origin) = if !command.is_empty() {
+    let (mut worker, origin) = if !command.is_empty() {
         (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here.clone())), Offered::Call)
     } else if wanted.spec.is_some() {
         (stdin::read(&places.here)?, Offered::Call)
     } else {
         described(places, wanted.config.as_deref(), name)?
     };
-    let written = kept.spec.version.clone();
-    Overrides::of_environment()?.apply(&mut kept);
-    let stated = wanted.version.is_none() && (kept.stated.is_some() || kept.spec.version == written);
+    let written = worker.spec.version.clone();
+    Overrides::of_environment()?.apply(&mut worker);
+    let stated = wanted.version.is_none() && (worker.stated.is_some() || worker.spec.version == written);
     if let Some(version) = &wanted.version {
-        kept.spec.version.clone_from(version);
-        kept.stated = None;
+        worker.spec.version.clone_from(version);
+        worker.stated = None;
     }
     let found = key.is_none() && command.is_empty() && wanted.spec.is_none() && wanted.config.is_none();
-    let target = ScopeTarget::new(name, key.or(kept.key.as_deref()), found)?;
-    let DescribedWorker { mut spec, stated: asked, first_answer, wedged_after, .. } = kept;
+    let target = ScopeTarget::new(name, key.or(worker.key.as_deref()), found)?;
+    let DescribedWorker { mut spec, stated: asked, first_answer, wedged_after, .. } = worker;
     spec.validate().map_err(|bad| ConfigError::Text {
         place: SourcePlace::whole("the description given"),
         message: format!("worker {name:?}: `{}` {}", bad.key, bad.why),
@@ -153,14 +151,14 @@ pub(crate) fn wanted(
 impl ScopeTarget {
     fn new(name: &str, key: Option<&str>, found: bool) -> Result<Self, ConfigError> {
         let scope = Scope::new(name, key)?;
-        let called = if found { name.to_owned() } else { scope.to_string() };
-        Ok(Self { scope, called })
+        let display_name = if found { name.to_owned() } else { scope.to_string() };
+        Ok(Self { scope, display_name })
     }
 
     /// The scope by its whole name, as a list of them shows it.
     pub(crate) fn whole(scope: Scope) -> Self {
-        let called = scope.to_string();
-        Self { scope, called }
+        let display_name = scope.to_string();
+        Self { scope, display_name }
     }
 }
 
@@ -212,15 +210,22 @@ fn show(
     overrides: &Overrides,
     by: &By,
 ) -> Result<Shown, ConfigError> {
-    let mut kept = understand(about, value.clone()).map_err(|flaw| *flaw.error)?;
-    overrides.apply(&mut kept);
+    let mut worker = understand(about, value.clone()).map_err(|flaw| *flaw.error)?;
+    overrides.apply(&mut worker);
     let found = key.is_none() && by.config.is_none();
-    let target = ScopeTarget::new(&about.name, key.or(kept.key.as_deref()), found)?;
-    let stated = kept.stated.as_ref();
-    let told =
-        stated.and_then(|stated| version::cached(stated, (&kept.spec.cwd, &kept.spec.env), &target.scope));
-    let settled = Settled { about, written: value, kept: &kept, overrides, key, told: told.as_ref() };
-    let values = settled.values();
+    let target = ScopeTarget::new(&about.name, key.or(worker.key.as_deref()), found)?;
+    let stated = worker.stated.as_ref();
+    let answered = stated
+        .and_then(|stated| version::cached(stated, (&worker.spec.cwd, &worker.spec.env), &target.scope));
+    let effective = EffectiveWorker {
+        about,
+        written: value,
+        worker: &worker,
+        overrides,
+        key,
+        answered: answered.as_ref(),
+    };
+    let values = effective.values();
     let project = about.project().map(|project| TrustedFiles::of_user()?.standing(project));
     Ok(Shown {
         target,
@@ -240,18 +245,16 @@ pub(crate) fn checked(places: &ConfigPlaces, given: Option<&Path>) -> Result<Che
 }
 
 /// What a project's file would start.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct ProjectPlan {
-    /// The worker's name.
     pub(crate) name: String,
-    /// Its command.
     pub(crate) command: Vec<String>,
     /// The command that tells its version.
-    pub(crate) version: Option<Vec<String>>,
+    pub(crate) version_command: Option<Vec<String>>,
     /// The commands of its checks.
-    pub(crate) checks: Vec<Vec<String>>,
+    pub(crate) check_commands: Vec<Vec<String>>,
     /// The command that looks at it before it takes the place of one that serves.
-    pub(crate) preflight: Option<Vec<String>>,
+    pub(crate) preflight_command: Option<Vec<String>>,
     /// The variables that it sets.
     pub(crate) sets: Vec<String>,
 }
@@ -268,16 +271,19 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
         // A name that the user's files define is started from those; it stands in nobody else's way here.
         let Description { about, value } =
             Layers::combine(&name, found).or_else(|_| Layers::combine(&name, vec![own]))?;
-        let kept = understand(&about, value).map_err(|flaw| *flaw.error)?;
-        let checks = [kept.spec.ready.as_ref(), kept.spec.health.as_ref().map(|health| &health.check)];
-        let exec = |check: &Ready| if let Ready::Exec(words) = check { Some(words.clone()) } else { None };
+        let worker = understand(&about, value).map_err(|flaw| *flaw.error)?;
+        let checks = [worker.spec.ready.as_ref(), worker.spec.health.as_ref().map(|health| &health.check)];
+        let exec = |check: &Ready| match check {
+            Ready::Exec(words) => Some(words.clone()),
+            Ready::Http(_) | Ready::Tcp | Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up | _ => None,
+        };
         plans.push(ProjectPlan {
             name,
-            command: kept.spec.command,
-            version: kept.stated.map(|stated| stated.command),
-            checks: checks.into_iter().flatten().filter_map(exec).collect(),
-            preflight: Some(kept.spec.preflight).filter(|words| !words.is_empty()),
-            sets: kept.spec.env.set.into_keys().collect(),
+            command: worker.spec.command,
+            version_command: worker.stated.map(|stated| stated.command),
+            check_commands: checks.into_iter().flatten().filter_map(exec).collect(),
+            preflight_command: Some(worker.spec.preflight).filter(|words| !words.is_empty()),
+            sets: worker.spec.env.set.into_keys().collect(),
         });
     }
     Ok(plans)
@@ -314,17 +320,18 @@ fn described(
     let Some(Description { about, value }) = layers.take(name)? else {
         return Err(not_configured(places, given, &layers, name));
     };
-    let kept = understand(&about, value).map_err(|flaw| *flaw.error)?;
+    let worker = understand(&about, value).map_err(|flaw| *flaw.error)?;
     let Some(project) = about.project() else {
         let path = about.strongest().path.clone();
-        return Ok((kept, Offered::File { path }));
+        return Ok((worker, Offered::File { path }));
     };
     TrustedFiles::of_user()?.demand(project, name)?;
     let sha256 = tenure_core::spec::scope::fingerprint(project.text.as_bytes());
-    Ok((kept, Offered::Project { path: project.path.clone(), sha256 }))
+    Ok((worker, Offered::Project { path: project.path.clone(), sha256 }))
 }
 
-/// What a file says now of the version of the worker of a name. One that cannot be read or understood says what it said.
+/// What a file says now of the version of the worker of a name. One that cannot be read or understood says what it
+/// said.
 pub(crate) fn stated(path: &Path, name: &str) -> StatedNow {
     let text = match find::text_at(path) {
         Ok(Some(text)) => text,
@@ -351,7 +358,7 @@ fn not_configured(
     let known = layers.names();
     let suggestion = keys::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
     let file = |file: &Path| vec![places.here.join(file).display().to_string()];
-    let looked = given.map_or_else(|| places.told(), file);
+    let looked = given.map_or_else(|| places.looked_at(), file);
     ConfigError::NotConfigured { name: name.to_owned(), known, suggestion, looked }
 }
 

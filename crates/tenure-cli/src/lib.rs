@@ -1,8 +1,8 @@
-//! The command `tenure`: typed words, one library call, words and an exit code.
+//! The command `tenure`: reads the command line and the configuration, makes one call of the library, and prints the
+//! answer.
 //!
-//! It adds no decisions: what is done is said by [`tenure_core`] and [`tenure_worker`]; here are the words for it, the files in
-//! which people describe workers, and the answers. Only one room prints. The way from `ensure` to the worker's answer
-//! reads one file, makes one connection and writes once.
+//! It adds no decisions: [`tenure_core`] and [`tenure_worker`] decide and act. Only `output/render` prints. A warm
+//! `ensure` reads one file, makes one connection and writes once.
 
 #![forbid(unsafe_code)]
 
@@ -40,9 +40,10 @@ pub fn run(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// A limit on the size of files is an error that can be told, instead of an end without a word; a soft one is not for us.
+/// Makes a write beyond the limit on file sizes an error that can be reported, where SIGXFSZ would end the process
+/// without a message, and raises the soft limit as far as the hard one allows.
 fn withstand_limits() {
     tenure_sys::signals::ignore_sigxfsz();
-    // What cannot be raised is told where it is in the way.
+    // A limit that cannot be raised is reported by whoever runs into it.
     best_effort(tenure_sys::limits::raise_file_size());
 }

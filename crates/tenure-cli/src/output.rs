@@ -3,7 +3,6 @@
 pub(crate) mod account;
 pub(crate) mod failure;
 pub(crate) mod hint;
-pub(crate) mod lines;
 pub(crate) mod newer;
 pub(crate) mod offered;
 pub(crate) mod progress;

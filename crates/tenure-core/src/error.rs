@@ -1,7 +1,7 @@
 //! The one error of the public stories: opaque, with a kind, whose fault it is, the stage, and its causes.
 //!
-//! Rooms raise small enums of their own; `from` gives each a kind, and `kind` says what holds for all failures of a kind.
-//! Nothing is printed here.
+//! Rooms raise small enums of their own; `from` gives each a kind, and `kind` says what holds for all failures of a
+//! kind. Nothing is printed here.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -82,8 +82,8 @@ impl Error {
         self.0.os_error
     }
 
-    /// The newer `tenure` that wrote the record, where it is [`ErrorKind::RecordTooNew`] and that one is still there: the
-    /// same call of it would have an answer.
+    /// The newer `tenure` that wrote the record, where it is [`ErrorKind::RecordTooNew`] and that one is still there:
+    /// the same call of it would have an answer.
     #[must_use]
     pub fn newer_tenure(&self) -> Option<&Path> {
         self.0.newer.as_deref()
@@ -95,8 +95,8 @@ impl Error {
         self.0.untrusted.as_deref()
     }
 
-    /// What stands below the state directory where a file, socket or directory of ours should be: whoever knows what it is
-    /// moves it away.
+    /// What stands below the state directory where a file, socket or directory of ours should be: whoever knows what it
+    /// is moves it away.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Path> {
         self.0.in_the_way.as_deref()

@@ -1,4 +1,4 @@
-//! One call of the command: the flags that all commands share, applied.
+//! One call of the command: the flags that all commands share, and what commands make of them.
 //!
 //! Commands ask it for the directory to start from, the budget, the request to the library and the screen.
 
@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Command};
+use tenure_core::deadline::monotonic;
 use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request};
 
 use crate::answer::AnswerState;
@@ -13,17 +14,18 @@ use crate::args::{By, Common, WithCommon, WorkerSelection};
 use crate::config::{self, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
+use crate::output::progress::Progress;
 use crate::output::render::Screen;
 
 /// The flags of a call, and where it speaks.
 #[derive(Debug)]
 pub(crate) struct Call {
-    /// The flags.
     pub(crate) common: Common,
-    /// Where it speaks.
     pub(crate) screen: Screen,
     /// Declares all commands, for what is made from their declaration: the manual and the completions.
     pub(crate) declare: fn() -> Command,
+    /// When it began.
+    began: Duration,
 }
 
 /// What a command does with the arguments that were typed.
@@ -49,7 +51,7 @@ impl Call {
     /// The call that these flags make.
     pub(crate) fn new(common: Common, declare: fn() -> Command) -> Self {
         let screen = Screen::new(&common);
-        Self { common, screen, declare }
+        Self { common, screen, declare, began: monotonic() }
     }
 
     /// The directory to start from.
@@ -71,7 +73,7 @@ impl Call {
     }
 
     /// A target as this call may name it: with -C the plain name leads elsewhere from where the caller is.
-    fn called(&self, target: ScopeTarget) -> ScopeTarget {
+    fn display_name(&self, target: ScopeTarget) -> ScopeTarget {
         if self.common.directory.is_some() { ScopeTarget::whole(target.scope) } else { target }
     }
 
@@ -82,12 +84,12 @@ impl Call {
         command: &[String],
     ) -> Result<config::WantedWorker, Failure> {
         let wanted = config::wanted(&self.places()?, typed, command, self.budget()?)?;
-        Ok(config::WantedWorker { target: self.called(wanted.target), ..wanted })
+        Ok(config::WantedWorker { target: self.display_name(wanted.target), ..wanted })
     }
 
     /// The worker that is meant.
     pub(crate) fn named(&self, name: &str, by: &By) -> Result<ScopeTarget, Failure> {
-        Ok(self.called(config::target(&self.places()?, name, by)?))
+        Ok(self.display_name(config::target(&self.places()?, name, by)?))
     }
 
     /// The request to the library. Programs are hosted by this very executable, unless the environment names another.
@@ -135,8 +137,25 @@ impl Call {
         Ok(())
     }
 
+    /// Waits for what the library does for a worker, and meanwhile shows a person what is awaited.
+    pub(crate) fn wait<T>(
+        &self,
+        target: &ScopeTarget,
+        work: impl FnOnce() -> Result<T, Error>,
+    ) -> Result<T, Failure> {
+        let shown = Progress::of(self.screen, target);
+        let ended = work();
+        drop(shown);
+        ended.map_err(|error| Self::failed(&error, &target.display_name))
+    }
+
+    /// How long the call has taken so far.
+    pub(crate) fn took(&self) -> Duration {
+        monotonic().saturating_sub(self.began)
+    }
+
     /// A failure of the library while it worked for the worker called so.
-    pub(crate) fn failed(error: &Error, called: &str) -> Failure {
-        Failure::of_library(error).hint(hint::of(error, called))
+    pub(crate) fn failed(error: &Error, display_name: &str) -> Failure {
+        Failure::of_library(error).hint(hint::of(error, display_name))
     }
 }

@@ -8,7 +8,7 @@ use crate::cmd::call::{Call, Run};
 use crate::output::failure::Failure;
 use crate::output::render;
 
-/// Write the completions of a shell to stdout.
+/// Write shell completions to stdout.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

@@ -1,4 +1,5 @@
-//! `tenure config`: what is wrong in the files, what is in force and who says so, and the schema for editors.
+//! `tenure config`: checks the configuration files, shows each value with its source, and writes the schema for
+//! editors.
 //!
 //! Starts nothing. A report is the answer of the call, so it goes to stdout.
 
@@ -11,7 +12,9 @@ use serde_json::Value as Json;
 use crate::answer::AnswerState;
 use crate::args::{By, Common, WithCommon};
 use crate::cmd::call::{Call, Run};
-use crate::config::{self, CheckReport, Level, Shown, TrustStanding, ValueSource, written};
+use crate::config::{
+    self, CheckReport, ConfigNotice, Level, Shown, SoundWorker, TrustStanding, ValueSource, written,
+};
 use crate::output::failure::Failure;
 use crate::output::render::{self, SCHEMA, printable};
 
@@ -22,7 +25,7 @@ const WIDE: usize = 48;
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tenure config check     is all of it right?
+  tenure config check     does every file hold together?
   tenure config show web  where does each value come from?")]
 pub(crate) struct Config {
     #[command(subcommand)]
@@ -77,9 +80,9 @@ struct CheckDocument<'a> {
     schema_version: u32,
     state: AnswerState,
     files: Vec<FileRow<'a>>,
-    workers: Vec<WorkerRow<'a>>,
+    workers: &'a [SoundWorker],
     faults: Vec<FaultRow<'a>>,
-    warnings: Vec<WarningRow<'a>>,
+    warnings: &'a [ConfigNotice],
 }
 
 #[derive(Debug, Serialize)]
@@ -87,13 +90,6 @@ struct FileRow<'a> {
     path: &'a Path,
     level: &'static str,
     trust: Option<&'static str>,
-}
-
-#[derive(Debug, Serialize)]
-struct WorkerRow<'a> {
-    name: &'a str,
-    key: Option<&'a str>,
-    files: Vec<&'a Path>,
 }
 
 #[derive(Debug, Serialize)]
@@ -105,16 +101,7 @@ struct FaultRow<'a> {
     hint: Option<&'a str>,
 }
 
-#[derive(Debug, Serialize)]
-struct WarningRow<'a> {
-    kind: &'static str,
-    path: &'a Path,
-    line: Option<usize>,
-    message: &'a str,
-    hint: &'a str,
-}
-
-/// Say whether the files can be used, and what is wrong with them.
+/// Check the configuration files and show what is wrong.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -148,11 +135,6 @@ fn check_document(state: AnswerState, checked: &CheckReport) -> CheckDocument<'_
         level: level.word(),
         trust: standing.map(trust_word),
     });
-    let workers = checked.workers.iter().map(|found| WorkerRow {
-        name: &found.name,
-        key: found.key.as_deref(),
-        files: found.files.iter().map(AsRef::as_ref).collect(),
-    });
     let faults = checked.faults.iter().map(|fault| FaultRow {
         path: fault.place.as_ref().map(|place| place.path.as_path()),
         line: fault.place.as_ref().and_then(|place| place.line),
@@ -160,20 +142,13 @@ fn check_document(state: AnswerState, checked: &CheckReport) -> CheckDocument<'_
         message: &fault.message,
         hint: fault.hint.as_deref(),
     });
-    let warnings = checked.notices.iter().map(|notice| WarningRow {
-        kind: notice.kind,
-        path: &notice.place.path,
-        line: notice.place.line,
-        message: &notice.message,
-        hint: &notice.hint,
-    });
     CheckDocument {
         schema_version: SCHEMA,
         state,
         files: files.collect(),
-        workers: workers.collect(),
+        workers: &checked.workers,
         faults: faults.collect(),
-        warnings: warnings.collect(),
+        warnings: &checked.notices,
     }
 }
 
@@ -255,7 +230,7 @@ impl<'a> SourceRow<'a> {
     }
 }
 
-/// Show what is in force, and where each value comes from.
+/// Show each value in force and where it comes from.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

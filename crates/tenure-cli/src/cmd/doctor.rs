@@ -1,7 +1,7 @@
-//! `tenure doctor`: what is the matter, by what evidence, and what to type. Starts nothing; without `--fix` it changes
-//! nothing either.
+//! `tenure doctor`: problems with their evidence and remedies. Starts nothing; without `--fix` it changes nothing
+//! either.
 //!
-//! Which workers are looked at, and how findings are told, is said here; what is a finding is the library's.
+//! This file chooses the workers to look at and shows the findings; `tenure-doctor` makes them.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -60,9 +60,9 @@ struct Fixed {
     said: String,
 }
 
-/// Say what is the matter, and what to do about it; start nothing.
+/// Diagnose problems and show remedies; start nothing.
 ///
-/// Each finding has what, evidence and remedy. It starts nothing, and works with the worker up, absent or wedged.
+/// Each finding names the problem, the evidence and the remedy. Works with the worker up, absent or wedged.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -70,14 +70,14 @@ Examples:
   tenure doctor web --fix  and apply what is safe
 
 Exit codes:
-  0  nothing needs a hand; there may be warnings and notes
-  7  something needs a hand: at least one finding is an error")]
+  0  no finding is an error; there may be warnings and notes
+  7  at least one finding is an error")]
 pub(crate) struct Doctor {
     /// The worker's name, or NAME@KEY; without it, every worker that ever ran here and the place where they are kept.
     name: Option<String>,
     #[command(flatten)]
     by: By,
-    /// Apply the remedies that are safe, and say each.
+    /// Apply the remedies that are safe, and report each.
     #[arg(long)]
     fix: bool,
 }
@@ -97,7 +97,7 @@ impl Run for Doctor {
         if call.screen.wants_json() {
             render::document(&document(state, &diagnoses, fixed))?;
         } else if !call.screen.is_quiet() {
-            call.screen.data(&told(call, self, &facts, &diagnoses))?;
+            call.screen.data(&report(call, self, &facts, &diagnoses))?;
         }
         Ok(state.exit())
     }
@@ -114,8 +114,8 @@ fn untried(one: &Diagnosis, tried: &[Fix]) -> Option<Fix> {
     one.findings.iter().filter_map(|finding| finding.fix.clone()).find(|fix| !tried.contains(fix))
 }
 
-/// Whether anything needs a hand. Warnings and notes do not: a script that runs this every hour is to be heard when it
-/// has something to say.
+/// Only an error makes the call end with findings: a script that runs this every hour must not alarm anybody for a
+/// note.
 fn state_of(diagnoses: &[Diagnosis]) -> AnswerState {
     let mut findings = diagnoses.iter().flat_map(|one| &one.findings);
     if findings.any(|finding| finding.severity == Severity::Error) {
@@ -134,17 +134,17 @@ fn mend(call: &Call, fix: &Fix) -> Fixed {
         }
     };
     if done {
-        call.screen.said(&format!("fixed: {}", printable(&said)));
+        call.screen.info(&format!("fixed: {}", printable(&said)));
     } else {
         call.screen.warning(&format!("did not {fix}: {}", printable(&said)));
     }
     Fixed { fix: fix.to_string(), done, said }
 }
 
-/// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is a
-/// finding like any other, and hides no worker that has state here.
+/// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is
+/// a finding like any other, and hides no worker that has state here.
 fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
-    let subject = |target: ScopeTarget| Subject { scope: target.scope, called: target.called };
+    let subject = |target: ScopeTarget| Subject { scope: target.scope, called: target.display_name };
     let Some(name) = &typed.name else {
         let (mut targets, wrong) = configured(call, typed)?;
         targets.extend(tenure_doctor::scopes().into_iter().map(ScopeTarget::whole));
@@ -195,8 +195,8 @@ fn configured(call: &Call, typed: &Doctor) -> Result<(Vec<ScopeTarget>, Vec<Stri
 
 /// A failure with its causes, as one line.
 fn whole(failure: &Failure) -> String {
-    let causes = failure.told.causes.iter().map(String::as_str);
-    std::iter::once(failure.told.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
+    let causes = failure.body.causes.iter().map(String::as_str);
+    std::iter::once(failure.body.message.as_str()).chain(causes).collect::<Vec<_>>().join(": ")
 }
 
 fn fault(fault: &config::ConfigFault) -> String {
@@ -233,9 +233,9 @@ fn row(worker: Option<String>, finding: &Finding) -> FindingRow<'_> {
     }
 }
 
-/// For people: a line for each subject, its findings below. Of a machine without a finding nothing is said where one worker
-/// was asked about.
-fn told(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -> String {
+/// For people: a line for each subject, its findings below. Of a machine without a finding nothing is said where one
+/// worker was asked about.
+fn report(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -> String {
     let mut text = String::new();
     for one in diagnoses {
         if one.scope.is_none() && one.findings.is_empty() && typed.name.is_some() && !call.screen.is_verbose()

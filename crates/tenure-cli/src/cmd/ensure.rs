@@ -1,10 +1,9 @@
-//! `tenure ensure` and `tenure start`: one call of the library, told.
+//! `tenure ensure` and `tenure start`.
 
 use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::deadline::monotonic;
 use tenure_core::policy::decide::{Usable, Warning};
 use tenure_core::protocol::wire::Hello;
 use tenure_core::{Ensured, How};
@@ -15,13 +14,13 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
-/// Return when one healthy worker serves; start it if need be.
+/// Return when one healthy worker serves; start it if needed.
 ///
-/// Any number of callers may do this at once; losing the race to start the worker is success. A worker of an older version
-/// is replaced, one of a newer version stays. What stands after `--` is the program, which then needs no configuration.
+/// Any number of callers may do this at once; losing the race to start the worker is success. A worker of an older
+/// version is replaced, one of a newer version stays. What stands after `--` is the program, which then needs no
+/// configuration.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "tenure ensure [OPTIONS] NAME [-- CMD…]",
@@ -37,12 +36,12 @@ Exit codes:
   3    it is down and may not be started: --no-daemon, or `stop --hold`
   5    versions or descriptions disagree
   6    it is not configured, or its project is not trusted
-  124  it still boots, and goes on; ask again"
+  124  it is still booting, which goes on; ask again"
 )]
 pub(crate) struct Ensure {
     #[command(flatten)]
     pub(crate) wanted: WorkerSelection,
-    /// A worker that is still booting when the time is over is a success (exit 0 instead of 124).
+    /// Exit with 0 instead of 124 if the worker is still booting when the time is over.
     #[arg(long)]
     accept_warming: bool,
     /// Fail instead of warning: degraded (exit 7), other settings or an older version than offered (exit 5).
@@ -53,9 +52,9 @@ pub(crate) struct Ensure {
     pub(crate) command: Vec<String>,
 }
 
-/// The same, also after `stop --hold`.
+/// Like `ensure`, also after `stop --hold`.
 ///
-/// It is `tenure ensure`, and takes back a `tenure stop --hold`.
+/// Does what `tenure ensure` does, and takes back a `tenure stop --hold`.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "tenure start [OPTIONS] NAME [-- CMD…]",
@@ -69,7 +68,7 @@ Exit codes:
   3    it is down and may not be started: --no-daemon
   5    versions or descriptions disagree
   6    it is not configured, or its project is not trusted
-  124  it still boots, and goes on; ask again"
+  124  it is still booting, which goes on; ask again"
 )]
 pub(crate) struct Start {
     #[command(flatten)]
@@ -108,20 +107,17 @@ struct WarningBody {
 
 /// Ensures the worker and tells how it went; the exit code.
 fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
-    let began = monotonic();
     let wanted = call.wanted(&typed.wanted, &typed.command)?;
     let target = wanted.target.clone();
-    let called = target.called.as_str();
+    let display_name = target.display_name.as_str();
     let request = call.request(wanted)?.start(release);
-    let waiting = Progress::of(call.screen, &target);
-    let ensured = tenure_core::ensure(&request);
-    drop(waiting);
-    let took = monotonic().saturating_sub(began);
-    match ensured.map_err(|error| Call::failed(&error, called))? {
+    let ensured = call.wait(&target, || tenure_core::ensure(&request))?;
+    let took = call.took();
+    match ensured {
         Ensured::Serving(how, usable) => {
             let refused = usable.warnings.first().filter(|_| typed.strict);
             match refused {
-                Some(warning) => Err(strict(called, warning)),
+                Some(warning) => Err(strict(display_name, warning)),
                 None => serving(call, &target, (how, &usable), took),
             }
         }
@@ -131,15 +127,15 @@ fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
         }
         Ensured::Down | _ => Err(Failure::new(
             AnswerState::Down,
-            format!("find a worker for {called}: none is running that is acceptable, and starting one was not allowed"),
+            format!("find a worker for {display_name}: none is running that is acceptable, and starting one was not allowed"),
         )
-        .hint(format!("`tenure ensure {called}` without --no-daemon or TENURE_NO_SPAWN starts it"))),
+        .hint(format!("`tenure ensure {display_name}` without --no-daemon or TENURE_NO_SPAWN starts it"))),
     }
 }
 
 fn serving(
     call: &Call,
-    ScopeTarget { scope, called }: &ScopeTarget,
+    ScopeTarget { scope, display_name }: &ScopeTarget,
     (how, usable): (How, &Usable),
     took: Duration,
 ) -> Result<u8, Failure> {
@@ -149,27 +145,27 @@ fn serving(
         How::Up | _ => AnswerState::Up,
     };
     if call.screen.wants_json() {
-        let warnings = usable.warnings.iter().map(told).collect();
+        let warnings = usable.warnings.iter().map(warning_body).collect();
         let worker = WorkerIdentity::of(scope, Some(&usable.hello));
         document(state, worker, warnings, took)?;
         return Ok(state.exit());
     }
     let line = account::line(&usable.hello);
-    call.screen.said(&format!("{called}: {}, {line} ({})", state.word(), account::took(took)));
+    call.screen.info(&format!("{display_name}: {}, {line} ({})", state.word(), account::took(took)));
     if call.screen.is_verbose() {
-        call.screen.said(&format!("  started by {}", account::asker(&usable.hello.started_by)));
-        call.screen.said(&format!("  kept by {}", usable.hello.worker_path));
+        call.screen.info(&format!("  started by {}", account::asker(&usable.hello.started_by)));
+        call.screen.info(&format!("  kept by {}", usable.hello.worker_path));
     }
     for warning in &usable.warnings {
-        let WarningBody { message, .. } = told(warning);
-        call.screen.warning(&format!("{called}: {message}{}", remedy(warning, called)));
+        let WarningBody { message, .. } = warning_body(warning);
+        call.screen.warning(&format!("{display_name}: {message}{}", remedy(warning, display_name)));
     }
     Ok(state.exit())
 }
 
 fn warming(
     call: &Call,
-    ScopeTarget { scope, called }: &ScopeTarget,
+    ScopeTarget { scope, display_name }: &ScopeTarget,
     hello: Option<&Hello>,
     took: Duration,
 ) -> Result<(), Failure> {
@@ -183,9 +179,10 @@ fn warming(
     } else {
         "still booting"
     };
-    call.screen.said(&format!("{called}: warming{line}: {what}; {took} are over, and it goes on"));
-    call.screen
-        .said(&format!("  `tenure ensure {called}` waits for it again, `tenure logs {called} -f` shows it"));
+    call.screen.info(&format!("{display_name}: warming{line}: {what}; {took} are over, and it goes on"));
+    call.screen.info(&format!(
+        "  `tenure ensure {display_name}` waits for it again, `tenure logs {display_name} -f` shows it"
+    ));
     Ok(())
 }
 
@@ -195,29 +192,31 @@ fn document(
     warnings: Vec<WarningBody>,
     took: Duration,
 ) -> Result<(), Failure> {
-    let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    let took_us = account::micros(took);
     render::document(&EnsureDocument { schema_version: SCHEMA, state, worker, warnings, took_us })
 }
 
-fn told(warning: &Warning) -> WarningBody {
+fn warning_body(warning: &Warning) -> WarningBody {
     WarningBody { kind: warning.word(), message: warning.to_string() }
 }
 
-fn remedy(warning: &Warning, called: &str) -> String {
+fn remedy(warning: &Warning, display_name: &str) -> String {
     match warning {
-        Warning::Degraded { .. } | Warning::EndedBefore { .. } => format!("; see `tenure logs {called}`"),
-        Warning::Drift => format!("; `tenure restart {called}` takes them"),
-        Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {called}`"),
-        Warning::Held { .. } => format!("; `tenure unpin {called}` releases it"),
+        Warning::Degraded { .. } | Warning::EndedBefore { .. } => {
+            format!("; see `tenure logs {display_name}`")
+        }
+        Warning::Drift => format!("; `tenure restart {display_name}` takes them"),
+        Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {display_name}`"),
+        Warning::Held { .. } => format!("; `tenure unpin {display_name}` releases it"),
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
-        Warning::SourceChangedAgain => format!("; the next `tenure ensure {called}` takes them"),
+        Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` takes them"),
         Warning::SourceUnread { .. } => "; make them readable".to_owned(),
         _ => String::new(),
     }
 }
 
 /// What would be a warning, as a failure.
-fn strict(called: &str, warning: &Warning) -> Failure {
+fn strict(display_name: &str, warning: &Warning) -> Failure {
     let state = match warning {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => AnswerState::Unhealthy,
         Warning::Drift => AnswerState::SpecConflict,
@@ -228,8 +227,8 @@ fn strict(called: &str, warning: &Warning) -> Failure {
         | Warning::SourceUnread { .. }
         | _ => AnswerState::VersionDisagrees,
     };
-    let WarningBody { kind, message } = told(warning);
-    let mut failure = Failure::new(state, format!("accept the worker of {called}: {message}"));
-    kind.clone_into(&mut failure.told.kind);
-    failure.hint(format!("without --strict this is a warning{}", remedy(warning, called)))
+    let WarningBody { kind, message } = warning_body(warning);
+    let mut failure = Failure::new(state, format!("accept the worker of {display_name}: {message}"));
+    kind.clone_into(&mut failure.body.kind);
+    failure.hint(format!("without --strict this is a warning{}", remedy(warning, display_name)))
 }

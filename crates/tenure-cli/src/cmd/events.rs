@@ -1,8 +1,6 @@
-//! `tenure events`: who started, replaced and stopped a worker, when, asked by whom, and why.
+//! `tenure events`: who started, replaced and stopped a worker, when, on whose request, and why.
 //!
-//! Read from the record that every actor appends to; nothing is derived. Times are UTC, to the millisecond.
-
-use std::io;
+//! Shows the record that every actor appends to; nothing is derived. Times are UTC, to the millisecond.
 
 use clap::Args;
 use tenure_core::Version;
@@ -15,11 +13,11 @@ use tenure_sys::dir::Dir;
 use crate::answer::{AnswerState, kebab};
 use crate::args::WorkerArg;
 use crate::cmd::call::{Call, Run};
-use crate::cmd::follow::Follower;
+use crate::cmd::logs::follow::{FollowError, Follower};
+use crate::cmd::logs::lines::LinePiece;
 use crate::cmd::logs::state;
 use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::lines::LinePiece;
 use crate::output::render::{self, printable};
 
 /// Show who started, replaced and stopped a worker, when, and why.
@@ -48,15 +46,11 @@ impl Run for Events {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let target = call.named(&self.named.name, &self.named.by)?;
         let state = state(&target)?;
-        let unreadable = |error: io::Error| {
-            let mut failure =
-                Failure::new(AnswerState::StateUnusable, format!("read the events of {}", target.called));
-            failure.told.causes = vec![error.to_string()];
-            failure
-        };
+        let failed =
+            |error: FollowError| error.into_failure(&format!("the events of {}", target.display_name));
         let oldest = self.since.map_or(0, |since| wall_millis().saturating_sub(millis(since.duration())));
         if !self.follow {
-            let events = event::read_all(&state).map_err(unreadable)?;
+            let events = event::read_all(&state).map_err(|error| failed(error.into()))?;
             let mut recent = events.iter().filter(|event| event.at_ms >= oldest);
             return recent.try_for_each(|event| write(call, event)).map(|()| 0);
         }
@@ -64,16 +58,12 @@ impl Run for Events {
         let dir = Dir::open_private(state.path())
             .map_err(|error| Failure::because(AnswerState::StateUnusable, &error))?;
         let mut follower = Follower::new(dir, file::EVENTS);
-        let show = |line: LinePiece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
+        let mut show = |line: LinePiece<'_>| match serde_json::from_slice::<Event>(line.bytes) {
             Ok(event) if event.at_ms >= oldest => write(call, &event),
             Ok(_) | Err(_) => Ok(()),
         };
-        follower.last_lines(usize::MAX, show)?.map_err(unreadable)?;
-        match follower.follow(show)? {
-            Ok(()) => Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
-            Err(error) => Err(unreadable(error)),
-        }
+        follower.last_lines(usize::MAX, &mut show).map_err(failed)?;
+        follower.follow(&mut show).map(|never| match never {}).map_err(failed)
     }
 }
 

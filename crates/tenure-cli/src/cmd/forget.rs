@@ -1,8 +1,7 @@
-//! `tenure forget`: one call of the library, told.
+//! `tenure forget`.
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::deadline::monotonic;
 use tenure_core::{Forgotten, Version};
 
 use crate::answer::AnswerState;
@@ -11,7 +10,6 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
 #[derive(Debug, Serialize)]
@@ -27,14 +25,14 @@ struct ForgetDocument<'a> {
     took_us: u64,
 }
 
-/// Take an offered version back.
+/// Withdraw a version that was offered.
 ///
-/// The highest version on offer is what runs; this takes back one that was offered by mistake. It stops nothing, and a
+/// The highest version on offer is what runs; this withdraws one that was offered by mistake. It stops nothing, and a
 /// caller that still offers the version offers it again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
-  tenure forget web 11.0.0  it was a typing error
+  tenure forget web 11.0.0  it was offered by mistake
 
 Exit codes:
   5  nobody offered that version, or it is pinned")]
@@ -48,14 +46,12 @@ pub(crate) struct Forget {
 
 impl Run for Forget {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let began = monotonic();
         let target = call.named(&self.named.name, &self.named.by)?;
-        let ScopeTarget { scope, called } = &target;
-        let waiting = Progress::of(call.screen, &target);
-        let forgotten = tenure_core::forget(scope, &self.version, call.budget()?);
-        drop(waiting);
-        let Forgotten { target, stands, .. } = forgotten.map_err(|error| Call::failed(&error, called))?;
-        let took = monotonic().saturating_sub(began);
+        let ScopeTarget { scope, display_name } = &target;
+        let budget = call.budget()?;
+        let Forgotten { target, stands, .. } =
+            call.wait(&target, || tenure_core::forget(scope, &self.version, budget))?;
+        let took = call.took();
         if call.screen.wants_json() {
             render::document(&ForgetDocument {
                 schema_version: SCHEMA,
@@ -63,7 +59,7 @@ impl Run for Forget {
                 forgotten: &self.version,
                 target: target.as_ref(),
                 worker: WorkerIdentity::of(scope, stands.as_deref()),
-                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                took_us: account::micros(took),
             })?;
             return Ok(AnswerState::Forgotten.exit());
         }
@@ -72,14 +68,15 @@ impl Run for Forget {
             None => "nothing that is on offer can be started now".to_owned(),
         };
         let version = &self.version;
-        call.screen.said(&format!("{called}: {version} is forgotten; {next} ({})", account::took(took)));
+        call.screen
+            .info(&format!("{display_name}: {version} is forgotten; {next} ({})", account::took(took)));
         if stands.as_ref().is_some_and(|hello| hello.version == *version) {
             let more = if target.is_some() {
-                format!("; `tenure restart {called}` replaces it")
+                format!("; `tenure restart {display_name}` replaces it")
             } else {
                 String::new()
             };
-            call.screen.said(&format!("  {version} goes on serving{more}"));
+            call.screen.info(&format!("  {version} goes on serving{more}"));
         }
         Ok(AnswerState::Forgotten.exit())
     }

@@ -1,4 +1,4 @@
-//! The declaration of the commands as help shows it: in groups, and with headings in colour. Nothing else needs it.
+//! The commands as help shows them: in groups, and with headings in colour. Only help and the manual need this.
 
 use std::fmt::Write;
 
@@ -8,14 +8,14 @@ use clap::builder::StyledStr;
 /// The headings that part the list of commands, each before the command that it stands above.
 const HEADINGS: [(&str, &str); 5] = [
     ("ensure", "Keep a worker"),
-    ("status", "See what is"),
+    ("status", "Look at workers"),
     ("pin", "Choose a version"),
     ("init", "Describe workers"),
-    ("demo", "Get to know tenure"),
+    ("demo", "About tenure"),
 ];
 
 /// The command as help shows it. Everything that was put off is declared in it.
-pub(crate) fn dressed(mut command: Command) -> Command {
+pub(crate) fn for_help(mut command: Command) -> Command {
     command.build();
     let rows = list(&command);
     let template =

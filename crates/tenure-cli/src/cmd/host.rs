@@ -1,4 +1,4 @@
-//! `tenure host`: the worker in the name of a program, as a launcher starts it.
+//! `tenure host`: the worker that keeps a program, as a launcher starts it.
 //!
 //! All that it needs comes from that launcher through inherited descriptors, so it is of no use when it is typed.
 

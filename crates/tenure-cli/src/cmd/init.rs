@@ -1,4 +1,4 @@
-//! `tenure init`: a commented `tenure.toml` to begin with. It never writes over one.
+//! `tenure init`: writes a commented `tenure.toml` to begin with, and never overwrites one.
 
 use std::fs::OpenOptions;
 use std::io::{self, Write};
@@ -61,18 +61,18 @@ impl Run for Init {
             let (state, name) = (AnswerState::Written, name.as_str());
             render::document(&InitDocument { schema_version: SCHEMA, state, path: &path, name, trusted })?;
         }
-        call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
+        call.screen.info(&format!("wrote {}", printable(&path.display().to_string())));
         match trust {
             Some(Ok(())) => {
-                call.screen.said(&format!(
+                call.screen.info(&format!(
                     "  it is trusted as it is, for you have typed its command: `tenure ensure {name}` starts it"
                 ));
-                call.screen.said("  after a change of it, `tenure trust` allows the new content");
+                call.screen.info("  after a change of it, `tenure trust` allows the new content");
             }
             Some(Err(error)) => {
                 call.screen.warning(&format!("it could not be trusted: failed to {error}; {}", error.remedy()));
             }
-            None => call.screen.said(&format!(
+            None => call.screen.info(&format!(
                 "  fill in its `command`; then `tenure config check`, `tenure trust` and `tenure ensure {name}`"
             )),
         }

@@ -1,7 +1,5 @@
 //! `tenure logs`: the last lines of a worker's output, and what is added. Bounded unless it is asked to follow.
 
-use std::io;
-
 use clap::Args;
 use serde::Serialize;
 use tenure_core::store::paths::{StateDir, file};
@@ -10,11 +8,15 @@ use tenure_sys::dir::{Dir, DirError};
 use crate::answer::AnswerState;
 use crate::args::WorkerArg;
 use crate::cmd::call::{Call, Run};
-use crate::cmd::follow::Follower;
 use crate::config::ScopeTarget;
 use crate::output::failure::Failure;
-use crate::output::lines::LinePiece;
 use crate::output::render;
+
+pub(crate) mod follow;
+pub(crate) mod lines;
+
+use follow::{FollowError, Follower};
+use lines::LinePiece;
 
 /// A line in JSON.
 #[derive(Debug, Serialize)]
@@ -58,29 +60,21 @@ pub(crate) struct Logs {
 impl Run for Logs {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let target = call.named(&self.named.name, &self.named.by)?;
-        let called = target.called.as_str();
+        let display_name = target.display_name.as_str();
         let logs = directory(&target)?;
         // An embedded worker has no output but its own.
         let own = self.boot || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
         let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
-        let unreadable = |error: io::Error| {
-            let mut failure =
-                Failure::new(AnswerState::StateUnusable, format!("read the log {name} of {called}"));
-            failure.told.causes = vec![error.to_string()];
-            failure
-        };
+        let failed = |error: FollowError| error.into_failure(&format!("the log {name} of {display_name}"));
         let mut follower = Follower::new(logs, name);
         let mut out = Out { call, log: name, gathered: Vec::new() };
-        follower.last_lines(self.lines, |piece| out.write(piece))?.map_err(unreadable)?;
+        follower.last_lines(self.lines, &mut |piece| out.write(piece)).map_err(failed)?;
         out.flush()?;
         if !self.follow {
             return Ok(0);
         }
-        match follower.follow(|piece| out.write(piece).and_then(|()| out.flush()))? {
-            Ok(()) => Ok(0),
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Err(Failure::of_output(&error)),
-            Err(error) => Err(unreadable(error)),
-        }
+        let ended = follower.follow(&mut |piece| out.write(piece).and_then(|()| out.flush()));
+        ended.map(|never| match never {}).map_err(failed)
     }
 }
 
@@ -89,20 +83,23 @@ fn directory(target: &ScopeTarget) -> Result<Dir, Failure> {
     let state = state(target)?;
     match state.dir().open_child(file::LOGS) {
         Ok(dir) => Ok(dir),
-        Err(DirError::Absent { .. }) => Err(never_ran(&target.called)),
+        Err(DirError::Absent { .. }) => Err(never_ran(&target.display_name)),
         Err(error) => Err(Failure::because(AnswerState::StateUnusable, &error)),
     }
 }
 
 /// The state directory of a worker that ran at least once.
-pub(crate) fn state(ScopeTarget { scope, called }: &ScopeTarget) -> Result<StateDir, Failure> {
-    let state = StateDir::open(scope).map_err(|error| Call::failed(&error.into(), called))?;
-    state.ok_or_else(|| never_ran(called))
+pub(crate) fn state(ScopeTarget { scope, display_name }: &ScopeTarget) -> Result<StateDir, Failure> {
+    let state = StateDir::open(scope).map_err(|error| Call::failed(&error.into(), display_name))?;
+    state.ok_or_else(|| never_ran(display_name))
 }
 
-fn never_ran(called: &str) -> Failure {
-    Failure::new(AnswerState::Down, format!("find what {called} wrote: no worker of that name ever ran here"))
-        .hint(format!("`tenure list` shows those that did, `tenure ensure {called}` starts this one"))
+fn never_ran(display_name: &str) -> Failure {
+    Failure::new(
+        AnswerState::Down,
+        format!("find what {display_name} wrote: no worker of that name ever ran here"),
+    )
+    .hint(format!("`tenure list` shows those that did, `tenure ensure {display_name}` starts this one"))
 }
 
 /// Where lines go.

@@ -1,4 +1,4 @@
-//! `tenure man`: the manual, made from the words of the command line and their pages, so that it cannot fall behind them.
+//! `tenure man`: the manual, made from the declaration of the commands, so that it cannot fall behind them.
 //!
 //! One page to stdout, or a page for each command that is shown into a directory.
 
@@ -57,7 +57,7 @@ impl Run for Man {
             render::document(&ManDocument { schema_version: SCHEMA, pages: &written })?;
         } else {
             for path in &written {
-                call.screen.said(&format!("wrote {}", printable(&path.display().to_string())));
+                call.screen.info(&format!("wrote {}", printable(&path.display().to_string())));
             }
         }
         Ok(0)
@@ -66,10 +66,9 @@ impl Run for Man {
 
 fn write(directory: &Path, manuals: &[Manual]) -> Result<Vec<PathBuf>, Failure> {
     let failed = |path: &Path, error: &std::io::Error| {
-        let mut failure =
-            Failure::new(AnswerState::OutputFailed, format!("write the manual to {}", path.display()));
-        failure.told.causes = vec![error.to_string()];
-        failure.hint("name a directory that you can write to with --directory")
+        let message = format!("write the manual to {}", path.display());
+        Failure::caused(AnswerState::OutputFailed, message, error)
+            .hint("name a directory that you can write to with --directory")
     };
     fs::create_dir_all(directory).map_err(|error| failed(directory, &error))?;
     let write = |manual: &Manual| {

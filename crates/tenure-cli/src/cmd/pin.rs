@@ -1,8 +1,7 @@
-//! `tenure pin` and `tenure unpin`: one call of the library each, told.
+//! `tenure pin` and `tenure unpin`.
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::deadline::monotonic;
 use tenure_core::{Applied, PinOptions, Pinned, Unpinned, Version};
 
 use crate::answer::AnswerState;
@@ -11,7 +10,6 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
 /// The document of both.
@@ -33,7 +31,7 @@ struct PinDocument<'a> {
     took_us: u64,
 }
 
-/// Hold one version, whatever is offered; the only downgrade there is.
+/// Pin one version, whatever is offered; the only way to downgrade.
 ///
 /// A pinned version runs whatever is offered, higher or lower; this is the only way to an older version. `tenure unpin`
 /// releases it.
@@ -55,22 +53,19 @@ pub(crate) struct Pin {
 
 impl Run for Pin {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let began = monotonic();
         let target = call.named(&self.named.name, &self.named.by)?;
-        let ScopeTarget { scope, called } = &target;
-        call.may_start(&format!("pin {called}"))?;
+        let ScopeTarget { scope, display_name } = &target;
+        call.may_start(&format!("pin {display_name}"))?;
         let mut request = PinOptions::new(scope.clone(), self.version.clone());
         request.budget = call.budget()?;
         request.host = Call::host();
-        let waiting = Progress::of(call.screen, &target);
-        let pinned = tenure_core::pin(&request);
-        drop(waiting);
-        let Pinned { version, before, applied, .. } = pinned.map_err(|error| Call::failed(&error, called))?;
-        let took = monotonic().saturating_sub(began);
+        let Pinned { version, before, applied, .. } = call.wait(&target, || tenure_core::pin(&request))?;
+        let took = call.took();
         if !call.screen.wants_json() {
-            let what = told(&applied, &version);
-            call.screen.said(&format!("{called}: pinned to {version}; {what} ({})", account::took(took)));
-            call.screen.said(&format!("  `tenure unpin {called}` releases it"));
+            let what = outcome(&applied, &version);
+            call.screen
+                .info(&format!("{display_name}: pinned to {version}; {what} ({})", account::took(took)));
+            call.screen.info(&format!("  `tenure unpin {display_name}` releases it"));
             return Ok(AnswerState::Pinned.exit());
         }
         let (new, old) = match &applied {
@@ -87,13 +82,13 @@ impl Run for Pin {
             replaced: matches!(applied, Applied::Replaced(_)),
             worker: WorkerIdentity::of(scope, new),
             old: old.map(|old| WorkerIdentity::of(scope, Some(old))),
-            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+            took_us: account::micros(took),
         })?;
         Ok(AnswerState::Pinned.exit())
     }
 }
 
-fn told(applied: &Applied, version: &Version) -> String {
+fn outcome(applied: &Applied, version: &Version) -> String {
     match applied {
         Applied::Stood(hello) => format!("{version} runs already, {}", account::activation(hello)),
         Applied::Later => "nothing runs, and that version is what will be started".to_owned(),
@@ -120,15 +115,12 @@ pub(crate) struct Unpin {
 
 impl Run for Unpin {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let began = monotonic();
         let target = call.named(&self.named.name, &self.named.by)?;
-        let ScopeTarget { scope, called } = &target;
-        let waiting = Progress::of(call.screen, &target);
-        let unpinned = tenure_core::unpin(scope, call.budget()?);
-        drop(waiting);
+        let ScopeTarget { scope, display_name } = &target;
+        let budget = call.budget()?;
         let Unpinned { before, target, stands, .. } =
-            unpinned.map_err(|error| Call::failed(&error, called))?;
-        let took = monotonic().saturating_sub(began);
+            call.wait(&target, || tenure_core::unpin(scope, budget))?;
+        let took = call.took();
         if call.screen.wants_json() {
             render::document(&PinDocument {
                 schema_version: SCHEMA,
@@ -139,18 +131,18 @@ impl Run for Unpin {
                 replaced: false,
                 worker: WorkerIdentity::of(scope, stands.as_deref()),
                 old: None,
-                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                took_us: account::micros(took),
             })?;
             return Ok(AnswerState::Unpinned.exit());
         }
         let what = before
             .map_or_else(|| "nothing was pinned".to_owned(), |version| format!("{version} is released"));
-        call.screen.said(&format!("{called}: {what}"));
+        call.screen.info(&format!("{display_name}: {what}"));
         if let (Some(stands), Some(target)) = (stands, target)
             && stands.version < target
         {
-            call.screen.said(&format!(
-                "  {} serves until a launcher asks for a newer one; `tenure restart {called}` starts {target} now",
+            call.screen.info(&format!(
+                "  {} serves until a launcher asks for a newer one; `tenure restart {display_name}` starts {target} now",
                 stands.version
             ));
         }

@@ -1,8 +1,7 @@
-//! `tenure restart`: one call of the library, and its proof told.
+//! `tenure restart`, with the proof that the new worker serves.
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::deadline::monotonic;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
@@ -13,7 +12,6 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA, printable};
 
 /// The document of a proved restart.
@@ -33,11 +31,12 @@ struct RestartDocument<'a> {
     took_us: u64,
 }
 
-/// Put a new worker in the place of the old one, and prove it.
+/// Replace a worker with a new one, and prove that the new one serves.
 ///
-/// The description is taken as it is now. The new worker takes over from the old one, so that no new connection is refused;
-/// a worker that cannot hand over is ended first, and that is told. If the new one fails, the old one goes on, or is
-/// started again. Verified means that a new connection saw a higher generation, the right version and a ready app.
+/// The description is taken as it is now. The new worker takes over from the old one, so that no new connection is
+/// refused; a worker that cannot hand over is ended first, and that is told. If the new one fails, the old one goes on,
+/// or is started again. Verified means that a new connection saw a higher generation, the right version and a ready
+/// app.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "tenure restart [OPTIONS] NAME [-- CMD…]",
@@ -69,25 +68,21 @@ pub(crate) struct Restart {
 
 impl Run for Restart {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let began = monotonic();
         let wanted = call.wanted(&self.wanted, &self.command)?;
         let target = wanted.target.clone();
-        let ScopeTarget { scope, called } = &target;
-        call.may_start(&format!("restart {called}"))?;
+        let ScopeTarget { scope, display_name } = &target;
+        call.may_start(&format!("restart {display_name}"))?;
         if self.overlap {
-            wanted.spec.may_overlap().map_err(|bad| refused(&bad, called))?;
+            wanted.spec.may_overlap().map_err(|bad| refused(&bad, display_name))?;
         }
         let described = wanted.spec.version.clone();
         let request = call.request(wanted)?.overlap(self.overlap).force(self.force);
-        let waiting = Progress::of(call.screen, &target);
-        let restarted = tenure_core::restart(&request);
-        drop(waiting);
-        let restarted = restarted.map_err(|error| Call::failed(&error, called))?;
-        let took = monotonic().saturating_sub(began);
+        let restarted = call.wait(&target, || tenure_core::restart(&request))?;
+        let took = call.took();
         let state =
             if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
         if call.screen.wants_json() {
-            let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+            let took_us = account::micros(took);
             let worker = WorkerIdentity::of(scope, Some(&restarted.new));
             let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
             let (manner, why) = (restarted.manner.word(), restarted.manner.why());
@@ -105,14 +100,14 @@ impl Run for Restart {
                 took_us,
             })?;
         } else {
-            let told = format!(
+            let line = format!(
                 "{} ({})",
-                proof(called, &restarted),
-                told(&restarted.new, &restarted.manner, &account::took(took))
+                proof(display_name, &restarted),
+                how_it_went(&restarted.new, &restarted.manner, &account::took(took))
             );
-            call.screen.said(&told);
-            for line in choice(&restarted, &described, called) {
-                call.screen.said(&format!("  {line}"));
+            call.screen.info(&line);
+            for line in choice(&restarted, &described, display_name) {
+                call.screen.info(&format!("  {line}"));
             }
         }
         Ok(state.exit())
@@ -120,7 +115,7 @@ impl Run for Restart {
 }
 
 /// Which offers counted, where it was not simply the one of the description here.
-fn choice(restarted: &Restarted, described: &Version, called: &str) -> Vec<String> {
+fn choice(restarted: &Restarted, described: &Version, display_name: &str) -> Vec<String> {
     let forgotten = restarted.forgotten.iter();
     let mut lines: Vec<String> =
         forgotten.map(|version| format!("{version} is forgotten: nothing describes it any more")).collect();
@@ -130,7 +125,7 @@ fn choice(restarted: &Restarted, described: &Version, called: &str) -> Vec<Strin
             None => "a call offered it".to_owned(),
         };
         let back = if version > described {
-            format!("; `tenure forget {called} {version}` takes it back")
+            format!("; `tenure forget {display_name} {version}` takes it back")
         } else {
             String::new()
         };
@@ -140,13 +135,13 @@ fn choice(restarted: &Restarted, described: &Version, called: &str) -> Vec<Strin
 }
 
 /// What the description does not allow, whatever the call says.
-fn refused(bad: &BadSpec, called: &str) -> Failure {
-    let message = format!("restart {called}: `{}` {}; nothing was stopped", bad.key, bad.why);
+fn refused(bad: &BadSpec, display_name: &str) -> Failure {
+    let message = format!("restart {display_name}: `{}` {}; nothing was stopped", bad.key, bad.why);
     Failure::new(AnswerState::BadConfig, message).hint("correct the description, or leave out --overlap")
 }
 
 /// How it was done and how long it took, for people.
-fn told(new: &Hello, manner: &Manner, took: &str) -> String {
+fn how_it_went(new: &Hello, manner: &Manner, took: &str) -> String {
     let stays = new.spec.listen.iter().all(|listen| listen.mode != ListenMode::SelfBound);
     match manner {
         Manner::TakenOver if stays && !new.spec.listen.is_empty() => {
@@ -159,12 +154,12 @@ fn told(new: &Hello, manner: &Manner, took: &str) -> String {
     }
 }
 
-fn proof(called: &str, Restarted { old, new, .. }: &Restarted) -> String {
+fn proof(display_name: &str, Restarted { old, new, .. }: &Restarted) -> String {
     let pid = |hello: &Hello| hello.identity.pid;
     let line = account::activation(new);
     match old {
-        Some(old) => format!("{called}: restart verified, pid {} → {}, {line}", pid(old), pid(new)),
-        None => format!("{called}: restart verified, pid {}, none was running: {line}", pid(new)),
+        Some(old) => format!("{display_name}: restart verified, pid {} → {}, {line}", pid(old), pid(new)),
+        None => format!("{display_name}: restart verified, pid {}, none was running: {line}", pid(new)),
     }
 }
 
@@ -201,15 +196,15 @@ mod tests {
             (&[Inherit, SelfBound], "taken over in 120 ms"),
             (&[], "taken over in 120 ms"),
         ] {
-            assert_eq!(told(&listening(modes), &Manner::TakenOver, "120 ms"), said);
+            assert_eq!(how_it_went(&listening(modes), &Manner::TakenOver, "120 ms"), said);
         }
         let first = |why: Option<&str>| {
             let manner = Manner::StoppedFirst { why: why.map(str::to_owned) };
-            told(&listening(&[Inherit]), &manner, "9 ms")
+            how_it_went(&listening(&[Inherit]), &manner, "9 ms")
         };
         assert_eq!(first(Some("it does not hand over")), "stopped first: it does not hand over; 9 ms");
         assert_eq!(first(None), "stopped first; 9 ms");
         assert!(!first(Some("\u{1b}[2J")).contains('\u{1b}'));
-        assert_eq!(told(&listening(&[Inherit]), &Manner::NoneRan, "9 ms"), "9 ms");
+        assert_eq!(how_it_went(&listening(&[Inherit]), &Manner::NoneRan, "9 ms"), "9 ms");
     }
 }

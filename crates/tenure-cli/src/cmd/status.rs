@@ -1,5 +1,4 @@
-//! `tenure status` and `tenure list`: what stands, by the workers' own answers, and what the records say besides. Starts
-//! and changes nothing.
+//! `tenure status` and `tenure list`: the workers' own answers, and what the records add. Starts and changes nothing.
 
 use anstyle::{AnsiColor, Style};
 use clap::Args;
@@ -179,20 +178,20 @@ fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
     }
 }
 
-/// Say what is; start nothing.
+/// Show worker status; start nothing.
 ///
-/// What is told is the worker's own answer. Without NAME, the exit code is that of the first worker that does not serve.
+/// The status is the worker's own answer. Without NAME, the exit code is that of the first worker that does not serve.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
   tenure status             every worker that is configured here
-  tenure status web -v      all that one worker tells of itself
+  tenure status web -v      all that one worker reports of itself
   tenure status web --json  the same for a program
 
 Exit codes:
   0  it serves
   3  it does not run
-  4  the system does not let us look
+  4  the system does not permit to look
   6  a configuration cannot be read
   7  it is there and does not serve: booting, failed or wedged")]
 pub(crate) struct Status {
@@ -219,16 +218,16 @@ impl Run for Status {
         };
         let seen = SeenScope::of(call.named(name, &self.by)?);
         if let Err(error) = &seen.standing {
-            return Err(Call::failed(error, &seen.target.called));
+            return Err(Call::failed(error, &seen.target.display_name));
         }
         tell(call, &seen)?;
         Ok(seen.state().exit())
     }
 }
 
-/// Say what is, of every worker that ever ran here.
+/// List every worker that ever ran here, with its state.
 ///
-/// The exit code is 0 whatever their state.
+/// The exit code is 0, whatever state the workers are in.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -257,7 +256,7 @@ fn tell(call: &Call, seen: &SeenScope) -> Result<(), Failure> {
 
 /// One worker, a fact a line.
 fn lines(seen: &SeenScope, verbose: bool) -> String {
-    let called = &seen.target.called;
+    let display_name = &seen.target.display_name;
     let mut lines = Vec::new();
     if let Some(hello) = seen.hello() {
         worker(&mut lines, hello);
@@ -269,18 +268,21 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
     if let Some(hello) = seen.hello() {
         program(&mut lines, hello, verbose);
     }
-    lines.extend(seen.recorded().lines(called));
+    lines.extend(seen.recorded().lines(display_name));
     let back = seen.probation().map(|probation| &probation.before);
-    lines.extend(offered::lines(&seen.offered, (seen.held(), back), called));
+    lines.extend(offered::lines(&seen.offered, (seen.held(), back), display_name));
     lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
     if seen.hello().is_some_and(|hello| hello.source_changed) {
-        lines.push(("source", format!("changed since it was started; `tenure ensure {called}` looks again")));
+        lines.push((
+            "source",
+            format!("changed since it was started; `tenure ensure {display_name}` looks again"),
+        ));
     }
     if let Some(hello) = seen.hello().filter(|_| verbose) {
         origin(&mut lines, hello);
     }
     lines.extend(next(seen).map(|what| ("next", what)));
-    let head = columns(&[[Cell::from(format!("{called}:")), seen.word()]], None).replacen("  ", " ", 1);
+    let head = columns(&[[Cell::from(format!("{display_name}:")), seen.word()]], None).replacen("  ", " ", 1);
     let rows: Vec<[Cell; 2]> =
         lines.into_iter().map(|(label, what)| [format!("  {label}").into(), what.into()]).collect();
     head + &columns(&rows, None)
@@ -288,25 +290,27 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
 
 /// What to type where it does not serve.
 fn next(seen: &SeenScope) -> Option<String> {
-    let called = &seen.target.called;
+    let display_name = &seen.target.display_name;
     let state = seen.state();
     let held = seen.record.as_ref().is_some_and(|record| record.down.is_some());
     if state.exit() == 0 || held {
         None
     } else if seen.unread.is_some() {
-        Some(format!("`tenure doctor {called}` says what to do"))
+        Some(format!("`tenure doctor {display_name}` says what to do"))
     } else if seen.hello().is_some_and(|hello| hello.draining) {
-        Some(format!("`tenure ensure {called}` waits for its end and starts the next"))
+        Some(format!("`tenure ensure {display_name}` waits for its end and starts the next"))
     } else if seen.left {
-        Some(format!("something of its program lives; `tenure doctor {called}` says what to do"))
+        Some(format!("something of its program lives; `tenure doctor {display_name}` says what to do"))
     } else if state == AnswerState::Down {
-        Some(format!("`tenure ensure {called}` starts it"))
+        Some(format!("`tenure ensure {display_name}` starts it"))
     } else if state == AnswerState::Booting {
-        Some(format!("`tenure logs {called} -f` shows what it does"))
+        Some(format!("`tenure logs {display_name} -f` shows what it does"))
     } else if state == AnswerState::Unhealthy {
-        Some(format!("`tenure logs {called}` shows why, `tenure restart {called}` starts it anew"))
+        Some(format!(
+            "`tenure logs {display_name}` shows why, `tenure restart {display_name}` starts it anew"
+        ))
     } else {
-        Some(format!("`tenure doctor {called}` says what to do"))
+        Some(format!("`tenure doctor {display_name}` says what to do"))
     }
 }
 
@@ -371,7 +375,7 @@ fn tell_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
         return Ok(());
     }
     if seen.is_empty() {
-        call.screen.said("no worker ever ran here; `tenure ensure NAME -- CMD…` starts one");
+        call.screen.info("no worker ever ran here; `tenure ensure NAME -- CMD…` starts one");
         return Ok(());
     }
     call.screen.data(&table(seen, render::width()))
@@ -399,7 +403,7 @@ fn rows(seen: &[SeenScope], with_endpoints: bool) -> Vec<[Cell; 8]> {
             Cell::from(shown.unwrap_or_else(|| "-".to_owned()))
         };
         [
-            seen.target.called.as_str().into(),
+            seen.target.display_name.as_str().into(),
             seen.word(),
             shown(&|hello| account::version(hello).unwrap_or_default()),
             shown(&account::pid),

@@ -1,8 +1,7 @@
-//! `tenure stop`: the worker, its program and their children, proved gone. Idempotent; never starts anything.
+//! `tenure stop`: ends the worker, its program and their children, and proves it. Idempotent; never starts anything.
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::deadline::monotonic;
 use tenure_core::{StopOptions, Stopped};
 use tenure_sys::process::Signal;
 
@@ -12,7 +11,6 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::progress::Progress;
 use crate::output::render::{self, SCHEMA};
 
 #[derive(Debug, Serialize)]
@@ -36,10 +34,10 @@ struct Leftover<'a> {
     command: &'a str,
 }
 
-/// End a worker; return when it and its children are proved gone.
+/// Stop a worker; return when it and its children are proved gone.
 ///
-/// It asks first. What does not end in the time that it announced is forced, if its identity can be verified. Nothing
-/// running is success.
+/// The worker is asked first. What does not end within the time that it announced is killed, if its identity can be
+/// verified. It is a success if nothing runs.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -60,17 +58,12 @@ pub(crate) struct Stop {
 
 impl Run for Stop {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
-        let began = monotonic();
         let target = call.named(&self.named.name, &self.named.by)?;
-        let waiting = Progress::of(call.screen, &target);
-        let ScopeTarget { scope, called } = target;
-        let mut request = StopOptions::new(scope, "tenure stop");
+        let ScopeTarget { scope, display_name } = &target;
+        let mut request = StopOptions::new(scope.clone(), "tenure stop");
         (request.budget, request.hold) = (call.budget()?, self.hold);
-        let stopped = tenure_core::stop(&request);
-        drop(waiting);
-        let scope = &request.scope;
-        let stopped = stopped.map_err(|error| Call::failed(&error, &called))?;
-        let took = monotonic().saturating_sub(began);
+        let stopped = call.wait(&target, || tenure_core::stop(&request))?;
+        let took = call.took();
         if call.screen.wants_json() {
             let (ending, signal) = ending(&stopped);
             let leftovers = stopped
@@ -87,28 +80,29 @@ impl Run for Stop {
                 ending,
                 signal,
                 leftovers,
-                held: request.hold,
-                took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+                held: self.hold,
+                took_us: account::micros(took),
             })?;
             return Ok(AnswerState::Stopped.exit());
         }
         let took = account::took(took);
         match (stopped.pid, ending(&stopped)) {
             (Some(pid), (_, Some(signal))) => {
-                call.screen.said(&format!("{called}: stopped, pid {pid} was ended by {signal} ({took})"));
+                call.screen
+                    .info(&format!("{display_name}: stopped, pid {pid} was ended by {signal} ({took})"));
             }
             (Some(pid), _) => {
-                call.screen.said(&format!("{called}: stopped, pid {pid} ended by itself ({took})"));
+                call.screen.info(&format!("{display_name}: stopped, pid {pid} ended by itself ({took})"));
             }
-            (None, _) => call.screen.said(&format!("{called}: nothing was running")),
+            (None, _) => call.screen.info(&format!("{display_name}: nothing was running")),
         }
         for left in &stopped.leftovers {
-            let command = crate::output::render::printable(&left.command);
+            let command = render::printable(&left.command);
             call.screen
-                .said(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
+                .info(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
         }
-        if request.hold {
-            call.screen.said(&format!("  it stays down until `tenure start {called}`"));
+        if self.hold {
+            call.screen.info(&format!("  it stays down until `tenure start {display_name}`"));
         }
         Ok(AnswerState::Stopped.exit())
     }

@@ -16,37 +16,13 @@ struct TrustDocument<'a> {
     schema_version: u32,
     state: AnswerState,
     path: &'a Path,
-    workers: Vec<TrustedWorker<'a>>,
-}
-
-/// What the file may start.
-#[derive(Debug, Serialize)]
-struct TrustedWorker<'a> {
-    name: &'a str,
-    command: &'a [String],
-    version_command: Option<&'a [String]>,
-    check_commands: &'a [Vec<String>],
-    preflight_command: Option<&'a [String]>,
-    sets: &'a [String],
-}
-
-impl<'a> TrustedWorker<'a> {
-    fn of(plan: &'a ProjectPlan) -> Self {
-        Self {
-            name: &plan.name,
-            command: &plan.command,
-            version_command: plan.version.as_deref(),
-            check_commands: &plan.checks,
-            preflight_command: plan.preflight.as_deref(),
-            sets: &plan.sets,
-        }
-    }
+    workers: &'a [ProjectPlan],
 }
 
 /// Allow a project's tenure.toml to start what it describes.
 ///
-/// The tenure.toml of a project starts nothing until somebody trusts it. The permission is for its content: a file that was
-/// changed is to be trusted again.
+/// The tenure.toml of a project starts nothing until somebody trusts it. The permission is for its content: a file that
+/// was changed must be trusted again.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -82,7 +58,7 @@ fn allow(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     let plans = config::plans(&sources)?;
     TrustedFiles::of_user()?.allow(source)?;
     tell(call, AnswerState::Trusted, &source.path, &plans)?;
-    call.screen.said(&told(source, &plans));
+    call.screen.info(&report(source, &plans));
     Ok(AnswerState::Trusted.exit())
 }
 
@@ -96,7 +72,7 @@ fn revoke(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     tell(call, AnswerState::Revoked, &path, &[])?;
     let again = if known { "may start nothing any more" } else { "was not trusted" };
     let shown = printable(&path.display().to_string());
-    call.screen.said(&format!("{shown} {again}; a worker that runs goes on until `tenure stop`"));
+    call.screen.info(&format!("{shown} {again}; a worker that runs goes on until `tenure stop`"));
     Ok(AnswerState::Revoked.exit())
 }
 
@@ -104,19 +80,20 @@ fn tell(call: &Call, state: AnswerState, path: &Path, plans: &[ProjectPlan]) -> 
     if !call.screen.wants_json() {
         return Ok(());
     }
-    let workers = plans.iter().map(TrustedWorker::of).collect();
-    render::document(&TrustDocument { schema_version: SCHEMA, state, path, workers })
+    render::document(&TrustDocument { schema_version: SCHEMA, state, path, workers: plans })
 }
 
-fn told(source: &SourceFile, plans: &[ProjectPlan]) -> String {
+fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
     let mut lines = vec![format!("{} is trusted, as it is now; it may start", source.path.display())];
     for plan in plans {
         lines.push(format!("  {}: {}", plan.name, plan.command.join(" ")));
         lines.extend(
-            plan.version.iter().map(|words| format!("    asks for its version: {}", words.join(" "))),
+            plan.version_command.iter().map(|words| format!("    asks for its version: {}", words.join(" "))),
         );
-        lines.extend(plan.checks.iter().map(|words| format!("    checks it with: {}", words.join(" "))));
-        let preflight = plan.preflight.iter();
+        lines.extend(
+            plan.check_commands.iter().map(|words| format!("    checks it with: {}", words.join(" "))),
+        );
+        let preflight = plan.preflight_command.iter();
         lines.extend(preflight.map(|words| format!("    runs before it takes over: {}", words.join(" "))));
         if !plan.sets.is_empty() {
             lines.push(format!("    sets: {}", plan.sets.join(", ")));

@@ -25,7 +25,7 @@ struct Records {
     ledger: u32,
 }
 
-/// Say which version this is, and which formats it speaks.
+/// Show the version and the formats that it speaks.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

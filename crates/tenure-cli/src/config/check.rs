@@ -1,12 +1,13 @@
-//! All that is wrong in the files of a call, and what is odd: for `config check`.
+//! Every fault in the files of a call, and what is unusual: for `config check`.
 //!
-//! Reads and looks; starts nothing. A fault keeps a worker from being started; a notice does not, or not here and now. To
-//! find the faults after the first, what is wrong is taken out of the worker's table and the rest is understood again.
+//! Reads files and starts nothing. A fault keeps a worker from being started; a notice does not. To find the faults
+//! after the first one, the faulty value is removed from the worker's table and the rest is read again.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use serde::Serialize;
 use tenure_core::causes;
 use tenure_core::spec::program;
 use tenure_sys::user;
@@ -27,18 +28,14 @@ pub(crate) struct CheckReport {
     pub(crate) files: Vec<(PathBuf, Level, Option<TrustStanding>)>,
     /// The workers that can be used, with their keys and the files that describe them.
     pub(crate) workers: Vec<SoundWorker>,
-    /// What is wrong.
     pub(crate) faults: Vec<ConfigFault>,
-    /// What is odd.
     pub(crate) notices: Vec<ConfigNotice>,
 }
 
 /// A worker without a fault.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct SoundWorker {
-    /// Its name.
     pub(crate) name: String,
-    /// The key of its scope.
     pub(crate) key: Option<String>,
     /// The files that have a word in it, the strongest first.
     pub(crate) files: Vec<PathBuf>,
@@ -51,26 +48,22 @@ pub(crate) struct ConfigFault {
     pub(crate) place: Option<SourcePlace>,
     /// The key, from the worker's table inwards.
     pub(crate) key: Option<String>,
-    /// What.
     pub(crate) message: String,
-    /// What to change.
     pub(crate) hint: Option<String>,
 }
 
 /// What is odd.
-#[derive(Debug)]
+#[derive(Debug, Serialize)]
 pub(crate) struct ConfigNotice {
-    /// A word for its kind.
     pub(crate) kind: &'static str,
-    /// Where.
+    #[serde(flatten)]
     pub(crate) place: SourcePlace,
-    /// What.
     pub(crate) message: String,
-    /// What to type or change.
     pub(crate) hint: String,
 }
 
-/// Faults of one worker that are told: each is found by understanding all that is left, and nobody mends more at a time.
+/// Faults of one worker that are told: each is found by understanding all that is left, and nobody mends more at a
+/// time.
 const MOST_FAULTS: usize = 50;
 
 /// Checks these files, of which `unread` could not be read.
@@ -135,7 +128,7 @@ impl CheckReport {
     fn examine(&mut self, description: Description<'_>, whole: bool) {
         let Description { about, mut value } = description;
         let before = self.faults.len();
-        let kept = loop {
+        let worker = loop {
             if self.faults.len() - before == MOST_FAULTS {
                 let message =
                     format!("there may be more: {MOST_FAULTS} faults of one worker are told at a time");
@@ -143,7 +136,7 @@ impl CheckReport {
                 break None;
             }
             let flaw = match understand(&about, value.clone()) {
-                Ok(kept) => break Some(kept),
+                Ok(worker) => break Some(worker),
                 Err(flaw) => flaw,
             };
             let path = flaw.path.or_else(|| path_at(&value, flaw.position)).unwrap_or_default();
@@ -157,8 +150,8 @@ impl CheckReport {
                 take_out(&mut value, &["command".to_owned()]);
             }
         };
-        let Some(kept) = kept.filter(|_| self.faults.len() == before && whole) else { return };
-        self.look_around(&kept, about.place(description_start(&value)));
+        let Some(worker) = worker.filter(|_| self.faults.len() == before && whole) else { return };
+        self.look_around(&worker, about.place(description_start(&value)));
         let weaker = about.sources.iter().skip(1).filter(|source| source.level == Level::System);
         for source in weaker {
             self.notices.push(ConfigNotice {
@@ -169,12 +162,12 @@ impl CheckReport {
             });
         }
         let files = about.sources.iter().map(|source| source.path.clone()).collect();
-        self.workers.push(SoundWorker { name: about.name, key: kept.key, files });
+        self.workers.push(SoundWorker { name: about.name, key: worker.key, files });
     }
 
     /// What the worker needs outside of the files.
-    fn look_around(&mut self, kept: &DescribedWorker, place: SourcePlace) {
-        let spec = &kept.spec;
+    fn look_around(&mut self, worker: &DescribedWorker, place: SourcePlace) {
+        let spec = &worker.spec;
         if !spec.cwd.is_dir() {
             let message = format!("the directory {} is not there", spec.cwd.display());
             let hint = "make it, or correct `cwd`".to_owned();
@@ -182,7 +175,7 @@ impl CheckReport {
             return;
         }
         let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
-        let asked = kept.stated.as_ref().map(|stated| &stated.command);
+        let asked = worker.stated.as_ref().map(|stated| &stated.command);
         for command in [Some(&spec.command), asked, Some(&spec.preflight)].into_iter().flatten() {
             let Some(program) = command.first() else { continue };
             if let Err(error) = program::resolve(program, &spec.cwd, path.as_deref()) {

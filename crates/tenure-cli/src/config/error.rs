@@ -1,9 +1,10 @@
-//! What is wrong with a description, or with the way to it, and the remedy.
+//! Why a worker's description cannot be used or found, and the remedy.
 
 use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
 
+use serde::Serialize;
 use tenure_core::deadline::TimedOut;
 use tenure_core::launch::version::VersionError;
 use tenure_core::spec::scope::BadName;
@@ -22,7 +23,7 @@ pub(crate) const STDIN_PLACE: &str = "the description on stdin";
 const STDIN: &str = "correct the JSON on stdin: its keys are those of a worker's table, which `tenure config schema` describes";
 
 /// Where something is written.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct SourcePlace {
     /// The file, or words for what is none.
     pub(crate) path: PathBuf,
@@ -51,12 +52,7 @@ impl fmt::Display for SourcePlace {
 pub(crate) enum ConfigError {
     /// A file or directory is there and cannot be read, or was named and is not there.
     #[error("read the configuration {}", path.display())]
-    Read {
-        /// Its path.
-        path: PathBuf,
-        /// Why.
-        source: io::Error,
-    },
+    Read { path: PathBuf, source: io::Error },
     /// The working directory was removed under the caller.
     #[error("start from the current directory, which was removed")]
     DirectoryGone,
@@ -68,34 +64,16 @@ pub(crate) enum ConfigError {
     Stdin(#[source] io::Error),
     /// Something is not understood.
     #[error("understand {place}: {message}")]
-    Text {
-        /// File and line.
-        place: SourcePlace,
-        /// What is wrong.
-        message: String,
-    },
+    Text { place: SourcePlace, message: String },
     /// A key is not known.
     #[error("understand {place}: there is no key `{key}`{}", meant(suggestion.as_deref()))]
-    UnknownKey {
-        /// File and line.
-        place: SourcePlace,
-        /// The whole key.
-        key: String,
-        /// What was probably meant.
-        suggestion: Option<Cow<'static, str>>,
-    },
+    UnknownKey { place: SourcePlace, key: String, suggestion: Option<Cow<'static, str>> },
     /// A variable does not say what it is to say.
     #[error("understand the variable {name}: {message}")]
-    Variable {
-        /// Its name.
-        name: &'static str,
-        /// What is wrong.
-        message: String,
-    },
+    Variable { name: &'static str, message: String },
     /// A name is defined twice.
     #[error("choose between two workers {name:?}: {one} and {other} both define it")]
     Redefined {
-        /// The name.
         name: String,
         /// Where it is defined that has the say.
         one: SourcePlace,
@@ -104,25 +82,14 @@ pub(crate) enum ConfigError {
     },
     /// No file defines the name.
     #[error("find the worker {name:?}{}{}", among(known), meant(suggestion.as_deref()))]
-    NotConfigured {
-        /// The name.
-        name: String,
-        /// The names that are defined.
-        known: Vec<String>,
-        /// What was probably meant.
-        suggestion: Option<String>,
-        /// Where was looked.
-        looked: Vec<String>,
-    },
+    NotConfigured { name: String, known: Vec<String>, suggestion: Option<String>, looked: Vec<String> },
     /// A project's file may not start anything yet.
     #[error(
         "take the worker {name:?} from {}: {}", path.display(),
         if *changed { "the file has changed since it was trusted" } else { "the file is not trusted" }
     )]
     Untrusted {
-        /// The worker.
         name: String,
-        /// The project's file.
         path: PathBuf,
         /// Other content of it was trusted.
         changed: bool,
@@ -144,12 +111,7 @@ pub(crate) enum ConfigError {
     Name(#[from] BadName),
     /// Two keys.
     #[error("tell the worker apart: {name:?} has a key, and --key {key:?} is another one")]
-    TwoKeys {
-        /// Name and key.
-        name: String,
-        /// The other key.
-        key: String,
-    },
+    TwoKeys { name: String, key: String },
 }
 
 fn meant(suggestion: Option<&str>) -> String {

@@ -1,7 +1,7 @@
-//! One configuration file: its workers by name, as tables that know where each part is written.
+//! One configuration file: its workers by name, as tables that know the position of each part.
 //!
-//! The text is parsed once; only the worker that is asked for is understood, so a mistake in another worker's table stands
-//! in nobody's way. What the tables mean is understood elsewhere.
+//! The text is parsed once. Only the worker that is asked for is read further, so a mistake in another worker's table
+//! does no harm. `worker` reads the tables.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -22,7 +22,6 @@ pub(crate) type Written<'text> = Spanned<DeValue<'text>>;
 /// The workers of one file.
 #[derive(Debug)]
 pub(crate) struct File<'text> {
-    /// Where they are written.
     pub(crate) source: &'text SourceFile,
     table: DeTable<'text>,
 }

@@ -1,6 +1,6 @@
 //! Where configuration is: `tenure.toml` upward from a directory, then the user's files, then the system's.
 //!
-//! Reads files; what is in them is understood elsewhere. The home comes from the list of users and not from `HOME`: two
+//! Reads files and does not interpret them. The home comes from the list of users and not from `HOME`, so that two
 //! sessions of one user find the same files.
 
 use std::ffi::{OsStr, OsString};
@@ -54,9 +54,7 @@ impl Level {
 /// A file that was read.
 #[derive(Debug)]
 pub(crate) struct SourceFile {
-    /// Its absolute path.
     pub(crate) path: PathBuf,
-    /// Its text.
     pub(crate) text: String,
     /// Whose word it is.
     pub(crate) level: Level,
@@ -91,7 +89,6 @@ pub(crate) struct ConfigPlaces {
     pub(crate) here: PathBuf,
     /// The user's directory; none where no home is known.
     pub(crate) user: Option<PathBuf>,
-    /// The system's directory.
     pub(crate) system: PathBuf,
 }
 
@@ -102,8 +99,8 @@ impl ConfigPlaces {
         Ok(Self { here, user, system: PathBuf::from(SYSTEM_DIRECTORY) })
     }
 
-    /// The nearest project file at or above the directory to start from. One of another user is passed over, be it broken
-    /// or locked: anybody may put one into a directory above ours, and nobody else says what our workers are.
+    /// The nearest project file at or above the directory to start from. One of another user is passed over, be it
+    /// broken or locked: anybody may put one into a directory above ours, and nobody else says what our workers are.
     pub(crate) fn project(&self) -> Result<Option<SourceFile>, ConfigError> {
         // A call from inside of them finds the user's files as the user's.
         let others = [self.user.as_deref(), Some(self.system.as_path())];
@@ -164,7 +161,7 @@ impl ConfigPlaces {
     }
 
     /// Every place that is looked at, for messages.
-    pub(crate) fn told(&self) -> Vec<String> {
+    pub(crate) fn looked_at(&self) -> Vec<String> {
         let mut places = vec![format!("{PROJECT_FILE} in {} and above", self.here.display())];
         places.extend(self.here.ancestors().map(|directory| directory.join(PROJECT_FILE)).filter_map(
             |path| Some(format!("not {}, which belongs to uid {}", path.display(), stranger(&path)?)),

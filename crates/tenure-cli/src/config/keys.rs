@@ -1,14 +1,12 @@
-//! Which keys a worker's description may have, of what shape, and what to suggest for one that it may not.
+//! The keys that a worker's description may have, their shapes, and a suggestion for a mistyped one.
 //!
-//! Pure. The keys themselves stand in one table (`table`), from which the check for unknown keys, the JSON Schema, the
+//! Pure. The keys themselves are in one table (`table`), from which the check for unknown keys, the JSON Schema, the
 //! page of the reference and the starter file are made.
 
 /// One key of a description.
 #[derive(Debug)]
 pub(crate) struct Key {
-    /// Its name.
     pub(crate) name: &'static str,
-    /// What may stand there.
     pub(crate) shape: Shape,
     /// What holds where it is not written.
     pub(crate) default: Default,
@@ -79,6 +77,25 @@ impl Shape {
             | Self::Named => None,
         }
     }
+
+    /// The keys of a table that is made of settings, each a value of its own: of the user's own names none are known.
+    pub(crate) fn settings(self) -> Option<[&'static [Key]; 2]> {
+        match self {
+            Self::Table(_) | Self::Repeated(..) => self.below(),
+            Self::Named => Some([&[], &[]]),
+            Self::Text
+            | Self::Pattern(_)
+            | Self::Word(_)
+            | Self::Texts(_)
+            | Self::Number(_)
+            | Self::Waits
+            | Self::Switch
+            | Self::Bare
+            | Self::Tables(_)
+            | Self::Check(_)
+            | Self::Version(..) => None,
+        }
+    }
 }
 
 /// The key of that name.
@@ -99,7 +116,6 @@ pub(crate) trait Described: Sized {
 pub(crate) struct Unknown {
     /// Keys from the outside in; the last is the unknown one.
     pub(crate) path: Vec<String>,
-    /// What was probably meant.
     pub(crate) suggestion: Option<&'static str>,
 }
 

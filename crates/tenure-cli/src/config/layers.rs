@@ -1,8 +1,8 @@
-//! One worker's description, put together from the files that have a word in it.
+//! One worker's description, merged from several files.
 //!
-//! For each value the project's file has the first word, then the user's, then the system's. A project never redefines a
-//! name that the user's files define: what `tenure ensure NAME` starts must not depend on a directory that somebody else
-//! wrote. Two files of one level cannot both define a name: neither is stronger. Pure.
+//! A value in the project's file wins over the user's, and the user's over the system's. A project never redefines a
+//! name that the user's files define: what `tenure ensure NAME` starts must not depend on a directory that somebody
+//! else wrote. Two files of one level cannot both define a name, because neither is stronger. Pure.
 
 use toml::de::{DeTable, DeValue};
 
@@ -24,7 +24,6 @@ pub(crate) type Layer<'text> = (&'text SourceFile, Written<'text>);
 /// Whose description it is, and where it is written.
 #[derive(Debug, Clone)]
 pub(crate) struct About<'text> {
-    /// The worker's name.
     pub(crate) name: String,
     /// The files that have a word in it, the strongest first; never empty.
     pub(crate) sources: Vec<&'text SourceFile>,
@@ -33,9 +32,7 @@ pub(crate) struct About<'text> {
 /// A description as it is written, not yet understood.
 #[derive(Debug, Clone)]
 pub(crate) struct Description<'text> {
-    /// Whose it is.
     pub(crate) about: About<'text>,
-    /// Its table.
     pub(crate) value: Written<'text>,
 }
 
@@ -120,8 +117,8 @@ fn clash(
     })
 }
 
-/// Puts the stronger table's values over the weaker one's, key by key in the tables that are made of settings. A check or
-/// a version is one value: half of one and half of another would be neither.
+/// Puts the stronger table's values over the weaker one's, key by key in the tables that are made of settings. A check
+/// or a version is one value: half of one and half of another would be neither.
 fn merge<'text>(stronger: &mut DeTable<'text>, weaker: DeTable<'text>, known: [&'static [Key]; 2]) {
     for (name, weak) in weaker {
         let Some(strong) = stronger.get_mut(name.get_ref().as_ref()) else {
@@ -132,32 +129,15 @@ fn merge<'text>(stronger: &mut DeTable<'text>, weaker: DeTable<'text>, known: [&
         let (DeValue::Table(strong), DeValue::Table(mut weak)) = (strong.get_mut(), weak.into_inner()) else {
             continue;
         };
-        match key.map(|key| key.shape) {
-            Some(Shape::Table(keys)) => merge(strong, weak, [keys, &[]]),
-            Some(Shape::Named) => merge(strong, weak, [&[], &[]]),
-            Some(Shape::Repeated(checks, settings)) => {
-                if checks.iter().any(|check| strong.contains_key(check.name)) {
-                    for check in checks {
-                        weak.remove(check.name);
-                    }
-                }
-                merge(strong, weak, [checks, settings]);
+        let Some(settings) = key.and_then(|key| key.shape.settings()) else { continue };
+        if let Some(Shape::Repeated(checks, _)) = key.map(|key| key.shape)
+            && checks.iter().any(|check| strong.contains_key(check.name))
+        {
+            for check in checks {
+                weak.remove(check.name);
             }
-            Some(
-                Shape::Text
-                | Shape::Pattern(_)
-                | Shape::Word(_)
-                | Shape::Texts(_)
-                | Shape::Number(_)
-                | Shape::Waits
-                | Shape::Switch
-                | Shape::Bare
-                | Shape::Tables(_)
-                | Shape::Check(_)
-                | Shape::Version(..),
-            )
-            | None => {}
         }
+        merge(strong, weak, settings);
     }
 }
 
@@ -221,13 +201,13 @@ mod tests {
 
     #[test]
     fn the_users_value_wins_key_by_key() {
-        let kept = of_user_and_system(
+        let worker = of_user_and_system(
             "version = \"2.0.0\"\nstop = { grace = \"9s\" }\nenv = { set = { A = \"user\" } }",
             "command = [\"x\"]\nversion = \"1.0.0\"\nstart_timeout = \"7s\"\n\
              stop = { signal = \"INT\", grace = \"1s\" }\nenv = { preset = \"agent\", set = { A = \"s\", B = \"s\" } }",
         )
         .expect("valid");
-        let spec = &kept.spec;
+        let spec = &worker.spec;
         assert_eq!((spec.version.major, spec.start_timeout.to_string()), (2, "7s".to_owned()));
         assert_eq!((spec.stop.signal.to_string(), spec.stop.grace.to_string()), ("INT".into(), "9s".into()));
         assert_eq!(spec.env.preset, tenure_core::spec::environment::Preset::Agent);
@@ -240,13 +220,13 @@ mod tests {
         let listen = "listen = [{ name = \"h\", tcp = \"127.0.0.1:0\" }]\ncommand = [\"x\"]\n";
         let system = format!("{listen}ready = {{ log = \"up\" }}\nhealth = {{ http = \"/\", failures = 9 }}");
         let user = "ready = { http = \"/readyz\" }\nhealth = { exec = [\"true\"] }\nversion = \"1.0.0\"";
-        let kept =
+        let worker =
             of_user_and_system(user, &format!("{system}\nversion = {{ command = [\"v\"] }}")).expect("valid");
-        assert_eq!(kept.spec.ready, Some(tenure_core::spec::Ready::Http("/readyz".into())));
-        let health = kept.spec.health.expect("there");
+        assert_eq!(worker.spec.ready, Some(tenure_core::spec::Ready::Http("/readyz".into())));
+        let health = worker.spec.health.expect("there");
         assert_eq!(health.check, tenure_core::spec::Ready::Exec(vec!["true".into()]));
         assert_eq!(health.failures, 9, "a setting of the weaker file stands");
-        assert_eq!(kept.stated, None);
+        assert_eq!(worker.stated, None);
     }
 
     #[test]
@@ -268,9 +248,9 @@ mod tests {
         let Description { about, value } =
             Layers::open(&sources).expect("parses").take("w").expect("one").expect("described");
         assert!(about.project().is_some(), "what it takes from a project needs its trust");
-        let kept = understand(&about, value).expect("valid");
-        assert_eq!((kept.spec.version.major, kept.of_project), (2, true));
-        assert_eq!(kept.spec.cwd, std::path::Path::new("/p"));
+        let worker = understand(&about, value).expect("valid");
+        assert_eq!((worker.spec.version.major, worker.of_project), (2, true));
+        assert_eq!(worker.spec.cwd, std::path::Path::new("/p"));
 
         let sources = numbered(vec![project(), source(Level::User, "/u/a.toml", whole)]);
         let refused = Layers::open(&sources).expect("parses").take("w").expect_err("redefined").to_string();

@@ -43,51 +43,35 @@ pub(crate) struct Setting {
 
 /// A description understood, with all that had a word in it.
 #[derive(Debug)]
-pub(crate) struct Settled<'text> {
-    /// Whose it is.
+pub(crate) struct EffectiveWorker<'text> {
     pub(crate) about: &'text About<'text>,
     /// As it is written.
     pub(crate) written: &'text Written<'text>,
     /// As it is in force.
-    pub(crate) kept: &'text DescribedWorker,
-    /// What the environment says.
+    pub(crate) worker: &'text DescribedWorker,
     pub(crate) overrides: &'text Overrides,
     /// The key that a flag of the call says.
     pub(crate) key: Option<&'text str>,
     /// What the command of the version told last.
-    pub(crate) told: Option<&'text Version>,
+    pub(crate) answered: Option<&'text Version>,
 }
 
-impl Settled<'_> {
+impl EffectiveWorker<'_> {
     /// Every value in force, in the order of the reference.
     pub(crate) fn values(&self) -> Vec<Setting> {
         let whole = self.whole();
         let mut values = Vec::new();
         for key in WORKER {
             let Some(value) = whole.get(key.name).filter(|value| !value.is_null()) else { continue };
-            match key.shape {
-                Shape::Table(keys) => keys.iter().for_each(|below| {
-                    self.below(&mut values, &[key.name, below.name], &value[below.name], below);
-                }),
-                Shape::Repeated(checks, settings) => {
-                    let stated =
-                        checks.iter().chain(settings).filter(|below| value.get(below.name).is_some());
-                    stated.for_each(|below| {
+            match key.shape.settings() {
+                Some(below) => {
+                    let checks = matches!(key.shape, Shape::Repeated(..));
+                    let said = |name: &str| !checks || value.get(name).is_some();
+                    for below in below.into_iter().flatten().filter(|below| said(below.name)) {
                         self.below(&mut values, &[key.name, below.name], &value[below.name], below);
-                    });
+                    }
                 }
-                Shape::Text
-                | Shape::Pattern(_)
-                | Shape::Word(_)
-                | Shape::Texts(_)
-                | Shape::Number(_)
-                | Shape::Waits
-                | Shape::Switch
-                | Shape::Bare
-                | Shape::Named
-                | Shape::Tables(_)
-                | Shape::Check(_)
-                | Shape::Version(..) => values.push(self.value(&[key.name], value.clone())),
+                None => values.push(self.value(&[key.name], value.clone())),
             }
         }
         values
@@ -113,15 +97,15 @@ impl Settled<'_> {
     }
 
     fn value(&self, path: &[&str], value: Json) -> Setting {
-        let asked = path == ["version"] && self.kept.stated.is_some();
-        let unsaid = path == ["bake"] && self.kept.spec.bake.is_none();
-        let told = asked.then(|| match self.told {
+        let asked = path == ["version"] && self.worker.stated.is_some();
+        let unsaid = path == ["bake"] && self.worker.spec.bake.is_none();
+        let answer = asked.then(|| match self.answered {
             Some(version) => {
                 format!("it told {version}; asked again when the worker is wanted and this may differ")
             }
             None => "asked when the worker is wanted".to_owned(),
         });
-        let note = told.or_else(|| unsaid.then(|| "\"0s\" for a restart".to_owned()));
+        let note = answer.or_else(|| unsaid.then(|| "\"0s\" for a restart".to_owned()));
         Setting { key: path.join("."), value: Some(value), origin: self.origin(path), note }
     }
 
@@ -145,18 +129,18 @@ impl Settled<'_> {
 
     /// The description as one table, with what stands for the defaults that depend on others.
     fn whole(&self) -> Json {
-        let mut whole = serde_json::to_value(&self.kept.spec).expect("a spec is JSON");
-        let kept = self.kept;
-        whole["scope"] = json!(if kept.of_project { "project" } else { "user" });
-        whole["key"] = json!(self.key.or(kept.key.as_deref()));
-        whole["first_answer"] = json!(kept.first_answer.map_or_else(|| "500ms".to_owned(), String::from));
-        whole["wedged_after"] = json!(kept.wedged_after.map_or_else(|| "10s".to_owned(), String::from));
-        whole["ready"] = json!(kept.spec.readiness());
-        whole["build"] = json!(kept.spec.build);
-        whole["preflight"] = json!(kept.spec.preflight);
-        whole["overlap"] = json!(kept.spec.overlap);
-        whole["bake"] = json!(kept.spec.bake.unwrap_or(USUAL_BAKE));
-        if let Some(stated) = &kept.stated {
+        let mut whole = serde_json::to_value(&self.worker.spec).expect("a spec is JSON");
+        let worker = self.worker;
+        whole["scope"] = json!(if worker.of_project { "project" } else { "user" });
+        whole["key"] = json!(self.key.or(worker.key.as_deref()));
+        whole["first_answer"] = json!(worker.first_answer.map_or_else(|| "500ms".to_owned(), String::from));
+        whole["wedged_after"] = json!(worker.wedged_after.map_or_else(|| "10s".to_owned(), String::from));
+        whole["ready"] = json!(worker.spec.readiness());
+        whole["build"] = json!(worker.spec.build);
+        whole["preflight"] = json!(worker.spec.preflight);
+        whole["overlap"] = json!(worker.spec.overlap);
+        whole["bake"] = json!(worker.spec.bake.unwrap_or(USUAL_BAKE));
+        if let Some(stated) = &worker.stated {
             whole["version"] = json!(stated);
         }
         whole

@@ -1,4 +1,4 @@
-//! A description on stdin: the JSON form of a spec, with the version as text or as a command.
+//! A description on stdin: a spec as JSON, with the version as text or as a command.
 
 use std::borrow::Cow;
 use std::io;
@@ -70,19 +70,19 @@ mod tests {
 
     #[test]
     fn a_version_is_text_or_a_command() {
-        let kept = |version: &str| {
+        let worker = |version: &str| {
             let text = format!(r#"{{"command":["x"],"cwd":"a","version":{version}}}"#);
             understand(&text, Path::new("/h")).expect(version)
         };
-        assert_eq!(kept("\"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
-        let stated = kept(r#"{"command":["./v"],"inputs":["p"]}"#);
+        assert_eq!(worker("\"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
+        let stated = worker(r#"{"command":["./v"],"inputs":["p"]}"#);
         assert_eq!(stated.stated.expect("a command").command, ["./v"]);
         assert_eq!(stated.spec.cwd, Path::new("/h/a"));
     }
 
     #[test]
     fn a_fault_names_its_key() {
-        for (text, told) in [
+        for (text, message) in [
             (r#"{"command":["x"],"start_timeout":5}"#, "`start_timeout`: "),
             (r#"{"command":"x"}"#, "`command`: "),
             (r#"{"command":["x"],"stop":{"grace":"soon"}}"#, "`stop`: "),
@@ -95,7 +95,7 @@ mod tests {
             (r#"{"command":["x"],"bake":"11m"}"#, "`bake` "),
         ] {
             let error = understand(text, Path::new("/h")).expect_err(text);
-            assert!(error.to_string().contains(told), "{text}: {error}");
+            assert!(error.to_string().contains(message), "{text}: {error}");
             assert!(error.remedy().contains("stdin"), "{text}: {}", error.remedy());
         }
     }

@@ -1,7 +1,7 @@
 //! Every key of a worker's description: its shape, its default, and what it means in one sentence.
 //!
-//! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are made
-//! from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
+//! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are
+//! made from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
 
 use super::keys::Default::{self, Required, Told, Value};
 use super::keys::Key;
@@ -350,9 +350,9 @@ mod tests {
         assert_eq!(unknown(&whole(), WORKER), None);
         let written = paths_of(&whole(), "");
         let ours: Vec<&str> = WORKER[..NO_SPEC].iter().map(|key| key.name).collect();
-        let apart = |path: &str| ["ready.", "health.", "version."].iter().any(|part| path.starts_with(part));
+        let extras = |path: &str| ["ready.", "health.", "version."].iter().any(|part| path.starts_with(part));
         for path in paths(WORKER, "") {
-            assert!(ours.contains(&path.as_str()) || apart(&path) || written.contains(&path), "{path}");
+            assert!(ours.contains(&path.as_str()) || extras(&path) || written.contains(&path), "{path}");
         }
     }
 

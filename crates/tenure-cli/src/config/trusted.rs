@@ -1,4 +1,4 @@
-//! Which project files may start programs, asked for a file that was read.
+//! Whether a project's file may start programs.
 
 use std::path::Path;
 

@@ -1,7 +1,7 @@
-//! What the environment says instead of a file: plain settings of the one worker that is asked for, and the time of a call.
+//! Environment variables that override settings of the worker that is asked for, and the timeout of the call.
 //!
-//! A variable that is set and not understood is an error that names it: a setting that silently does not hold would be
-//! looked for in the wrong place. Empty is unset.
+//! A variable with a value that is not understood is an error that names it: if it were ignored, the mistake would be
+//! looked for in the wrong place. An empty variable counts as unset.
 
 use std::ffi::OsString;
 use std::str::FromStr;
@@ -86,12 +86,12 @@ impl Overrides {
     }
 
     /// Puts its words over a description.
-    pub(crate) fn apply(&self, kept: &mut DescribedWorker) {
+    pub(crate) fn apply(&self, worker: &mut DescribedWorker) {
         if let Some(version) = &self.version {
-            kept.spec.version.clone_from(version);
-            kept.stated = None;
+            worker.spec.version.clone_from(version);
+            worker.stated = None;
         }
-        let spec = &mut kept.spec;
+        let spec = &mut worker.spec;
         let timeouts = [&mut spec.start_timeout, &mut spec.drain_timeout, &mut spec.stall_timeout];
         for (over, own) in
             [self.start_timeout, self.drain_timeout, self.stall_timeout].into_iter().zip(timeouts)
@@ -99,8 +99,8 @@ impl Overrides {
             *own = over.unwrap_or(*own);
         }
         spec.bake = self.bake.or(spec.bake);
-        kept.first_answer = self.first_answer.or(kept.first_answer);
-        kept.wedged_after = self.wedged_after.or(kept.wedged_after);
+        worker.first_answer = self.first_answer.or(worker.first_answer);
+        worker.wedged_after = self.wedged_after.or(worker.wedged_after);
     }
 }
 
@@ -141,9 +141,9 @@ mod tests {
             let overrides = read(&[(variable, value)]).expect(variable);
             assert!(overrides.tells(key), "{key}");
             assert_eq!(OVERRIDES.iter().filter(|(key, _)| overrides.tells(key)).count(), 1);
-            let mut kept = DescribedWorker::plain(Spec::of_command(vec!["x".into()], "/".into()));
-            overrides.apply(&mut kept);
-            let text = format!("{kept:?}");
+            let mut worker = DescribedWorker::plain(Spec::of_command(vec!["x".into()], "/".into()));
+            overrides.apply(&mut worker);
+            let text = format!("{worker:?}");
             assert!(text.contains(if key == "version" { "minor: 2" } else { "77s" }), "{key}: {text}");
         }
     }

@@ -1,6 +1,6 @@
-//! A worker's description understood: what is wanted, under which key, and how its version is told.
+//! A worker's table, read: its spec, its key, and how its version is known.
 //!
-//! Runs nothing. Every fault names file and line, and the key that is to blame.
+//! Runs nothing. Every fault names file, line and key.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -30,7 +30,6 @@ const NAMES: &str =
 pub(crate) struct DescribedWorker {
     /// What is wanted; with a version of 0.0.0 where `stated` tells it.
     pub(crate) spec: Spec,
-    /// The key of its scope, where it has one.
     pub(crate) key: Option<String>,
     /// One worker for each project directory.
     pub(crate) of_project: bool,
@@ -52,7 +51,6 @@ impl DescribedWorker {
 /// What is wrong with a description.
 #[derive(Debug)]
 pub(crate) struct Flaw {
-    /// What is wrong.
     pub(crate) error: Box<ConfigError>,
     /// Where, among all files numbered through.
     pub(crate) position: usize,
@@ -81,7 +79,7 @@ enum Shared {
 }
 
 /// What the table says beside a spec.
-struct Apart {
+struct Extras {
     shared: Option<(Shared, Range<usize>)>,
     key: Option<String>,
     version: Option<StatedVersion>,
@@ -128,7 +126,7 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
     if !table.contains_key("command") {
         return Err(blame("command", "`command` is missing: name the program and its arguments"));
     }
-    let apart = Apart::take(about, table)?;
+    let extras = Extras::take(about, table)?;
     spell_out(table);
     let mut spec = Spec::deserialize(ValueDeserializer::from(value)).map_err(|error| {
         let position = error.span().map_or(spans.header, |span| span.start);
@@ -136,7 +134,7 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
         Flaw::of(about, position, &format!("{key}{}", error.message()))
     })?;
     spec.cwd = directory(about, &spec.cwd, &spans);
-    let stated = match apart.version {
+    let stated = match extras.version {
         Some(StatedVersion::Literal(version)) => {
             spec.version = version;
             None
@@ -145,23 +143,23 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
         None => None,
     };
     spec.validate().map_err(|bad| blame(bad.key, &format!("`{}` {}", bad.key, bad.why)))?;
-    let of_project = is_of_project(about, apart.shared.as_ref())?;
+    let of_project = is_of_project(about, extras.shared.as_ref())?;
     if !spec.build.is_empty() && !of_project {
         let why = "`build` is for workers of a project: it takes `scope = \"project\"`, in a project's file";
         return Err(blame("build", why));
     }
-    for (key, span) in [("first_answer", apart.first_answer), ("wedged_after", apart.wedged_after)] {
+    for (key, span) in [("first_answer", extras.first_answer), ("wedged_after", extras.wedged_after)] {
         if span.is_some_and(|span| span.duration().is_zero()) {
             return Err(blame(key, &format!("`{key}` must be longer than zero")));
         }
     }
     let project = || tenure_core::Scope::project_key(about.strongest().directory());
-    let key = apart.key.or_else(|| of_project.then(project));
+    let key = extras.key.or_else(|| of_project.then(project));
     check_key(key.as_deref()).map_err(|why| blame("key", &why))?;
     tenure_core::Scope::new(&about.name, None).map_err(|bad| {
         Flaw::of(about, spans.header, &format!("it cannot have this name: {}; {NAMES}", bad.why))
     })?;
-    let Apart { first_answer, wedged_after, .. } = apart;
+    let Extras { first_answer, wedged_after, .. } = extras;
     Ok(DescribedWorker { spec, key, of_project, stated, first_answer, wedged_after })
 }
 
@@ -216,7 +214,7 @@ fn below(directory: &Path, path: &Path) -> PathBuf {
     directory.join(path).components().filter(|part| *part != Component::CurDir).collect()
 }
 
-impl Apart {
+impl Extras {
     fn take(about: &About<'_>, table: &mut DeTable<'_>) -> Result<Self, Flaw> {
         let shared = table.get("scope").map(Spanned::span);
         Ok(Self {
@@ -356,8 +354,8 @@ mod tests {
 
     #[test]
     fn how_long_an_answer_may_take_stands_beside_the_spec() {
-        let kept = project("first_answer = \"2s\"\nwedged_after = \"1m\"");
-        assert_eq!((kept.first_answer, kept.wedged_after), (Some(Span::secs(2)), Some(Span::secs(60))));
+        let worker = project("first_answer = \"2s\"\nwedged_after = \"1m\"");
+        assert_eq!((worker.first_answer, worker.wedged_after), (Some(Span::secs(2)), Some(Span::secs(60))));
         assert!(with("wedged_after = \"0s\"", Level::User).is_err());
     }
 

@@ -1,6 +1,6 @@
-//! A worker's account of itself, as documents and lines tell it.
+//! What a worker reports of itself, as documents and lines show it.
 //!
-//! Pure: from what the library answers to what is shown. One wording for all commands.
+//! Pure. All commands use these words.
 
 use std::fmt::Write;
 use std::time::Duration;
@@ -17,19 +17,14 @@ use crate::output::render::printable;
 /// The part of an account that every document of a worker has.
 #[derive(Debug, Serialize)]
 pub(crate) struct WorkerIdentity<'hello> {
-    /// The worker's name.
     pub(crate) name: &'hello str,
-    /// Its key, where it has one.
     pub(crate) key: Option<&'hello str>,
-    /// The worker process.
     pub(crate) pid: Option<u32>,
     /// The activation.
     pub(crate) generation: Option<u64>,
     /// The version that it was started as.
     pub(crate) version: Option<&'hello Version>,
-    /// Where it serves.
     pub(crate) endpoints: &'hello [Endpoint],
-    /// State of the app.
     pub(crate) app: Option<&'hello App>,
 }
 
@@ -197,6 +192,11 @@ pub(crate) fn took(time: Duration) -> String {
         middle if middle < Duration::from_secs(10) => format!("{} ms", middle.as_millis()),
         long => format!("{:.1} s", long.as_secs_f64()),
     }
+}
+
+/// A measured time in a document: whole microseconds.
+pub(crate) fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }
 
 /// An age in its two largest units.

@@ -1,6 +1,6 @@
-//! A call that did not end well, as people and programs are told of it: one shape for every source of failure.
+//! A failed call as people and programs are told of it: one shape for every source of failure.
 //!
-//! Data only: rooms give it a state and a message, `hint` gives the remedy, `render` writes it.
+//! Data only: commands give it a state and a message, `hint` gives the remedy, `render` writes it.
 
 use std::error::Error as StdError;
 use std::io;
@@ -18,7 +18,7 @@ pub(crate) struct Failure {
     /// The row of the answer table.
     pub(crate) state: AnswerState,
     /// What is told in JSON besides the state.
-    pub(crate) told: Box<ErrorBody>,
+    pub(crate) body: Box<ErrorBody>,
     /// The reader of our output has gone: there is nobody to tell, and nothing was wrong.
     pub(crate) unheard: bool,
     /// A newer `tenure` that would have an answer.
@@ -47,7 +47,7 @@ pub(crate) struct ErrorBody {
 impl Failure {
     /// A failure of ours: `kind` is the state's own word.
     pub(crate) fn new(state: AnswerState, message: impl Into<String>) -> Self {
-        let told = ErrorBody {
+        let body = ErrorBody {
             kind: state.word().to_owned(),
             message: message.into(),
             stage: None,
@@ -56,27 +56,33 @@ impl Failure {
             retry_after_ms: None,
             hint: None,
         };
-        Self { state, told: Box::new(told), unheard: false, newer: None }
+        Self { state, body: Box::new(body), unheard: false, newer: None }
     }
 
-    /// The same, with what lies below `error`.
+    /// A failure of ours that `error` caused.
+    pub(crate) fn caused(state: AnswerState, message: impl Into<String>, error: &io::Error) -> Self {
+        let mut failure = Self::new(state, message);
+        failure.body.causes = vec![error.to_string()];
+        failure
+    }
+
+    /// The failure that `error` is, with what lies below it.
     pub(crate) fn because(state: AnswerState, error: &(dyn StdError + 'static)) -> Self {
         let mut failure = Self::new(state, error.to_string());
-        failure.told.causes = causes::of(error).map(ToString::to_string).collect();
+        failure.body.causes = causes::of(error).map(ToString::to_string).collect();
         failure
     }
 
     /// The same, with the remedy.
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.told.hint = Some(hint.into());
+        self.body.hint = Some(hint.into());
         self
     }
 
     /// A write to stdout that failed. A reader that has gone (`head`) has what it wanted.
     pub(crate) fn of_output(error: &io::Error) -> Self {
-        let mut failure = Self::new(AnswerState::OutputFailed, "write to stdout");
-        failure.told.causes = vec![error.to_string()];
-        failure.told.hint = Some("lead stdout to where there is room; what was done stands".to_owned());
+        let mut failure = Self::caused(AnswerState::OutputFailed, "write to stdout", error)
+            .hint("lead stdout to where there is room; what was done stands");
         failure.unheard = error.kind() == io::ErrorKind::BrokenPipe;
         failure
     }
@@ -84,11 +90,11 @@ impl Failure {
     /// A failure of the library.
     pub(crate) fn of_library(error: &Error) -> Self {
         let mut failure = Self::because(AnswerState::of_kind(error.kind()), error);
-        let told = &mut failure.told;
-        ErrorRow::of(error.kind()).word.clone_into(&mut told.kind);
-        told.stage = error.stage().map(str::to_owned);
-        told.last_words = error.last_words().to_vec();
-        told.retry_after_ms = error.retry_after().map(tenure_core::deadline::millis);
+        let body = &mut failure.body;
+        ErrorRow::of(error.kind()).word.clone_into(&mut body.kind);
+        body.stage = error.stage().map(str::to_owned);
+        body.last_words = error.last_words().to_vec();
+        body.retry_after_ms = error.retry_after().map(tenure_core::deadline::millis);
         failure.newer = error.newer_tenure().map(Path::to_owned);
         failure
     }

@@ -1,7 +1,7 @@
-//! An older `tenure` that finds the records of a newer one gives the call to that one.
+//! An older `tenure` that finds the records of a newer one passes the call on to the newer one.
 //!
-//! Several installations meet at one worker; the records are written in the newest format among them, and the ledger names
-//! the executable that keeps the worker. A call is passed on once, whole: same words, same streams, same directory.
+//! Several installations may share one worker. The records have the newest format among them, and the ledger names the
+//! executable that keeps the worker. A call is passed on once, with the same arguments, streams and directory.
 
 use std::ffi::OsString;
 use std::os::unix::process::CommandExt;
@@ -21,5 +21,5 @@ pub(crate) fn become_newer(failure: &mut Failure, args: &[OsString]) {
         return;
     }
     let error = Command::new(newer).args(args.iter().skip(1)).env(PASSED_ON, "1").exec();
-    failure.told.causes.push(format!("the newer one, {}, does not run: {error}", newer.display()));
+    failure.body.causes.push(format!("the newer one, {}, does not run: {error}", newer.display()));
 }

@@ -1,7 +1,6 @@
-//! What stands behind the offers of a scope, as documents, notes and lines tell it: which are not trusted any more, and which
-//! nobody describes.
+//! Offers that are not trusted any more, or that no file describes, as documents, notes and lines show them.
 //!
-//! Pure, from what the library found to what is shown. Documents have every offer; people are told of those that matter.
+//! Pure. Documents have every offer; people see those that matter.
 
 use std::path::Path;
 
@@ -45,15 +44,15 @@ pub(crate) fn notes(offered: &[Offered], held: Option<&Version>) -> Vec<String> 
 pub(crate) fn lines(
     offered: &[Offered],
     (held, back): (Option<&Version>, Option<&Version>),
-    called: &str,
+    display_name: &str,
 ) -> Vec<(&'static str, String)> {
     let line = |offer: &Offered| {
         let taken_back = if back == Some(&offer.version) {
             "it serves again if the version that is on probation fails".to_owned()
         } else if held == Some(&offer.version) {
-            format!("`tenure unpin {called}` releases it")
+            format!("`tenure unpin {display_name}` releases it")
         } else {
-            format!("`tenure forget {called} {}` takes it back", offer.version)
+            format!("`tenure forget {display_name} {}` takes it back", offer.version)
         };
         ("offer", format!("{}; {taken_back}", what(offer)))
     };

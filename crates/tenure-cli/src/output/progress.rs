@@ -1,7 +1,7 @@
-//! What a person waits for, in one line that goes away again: only on a terminal, only after a second.
+//! What a call waits for, in one line that disappears again: only on a terminal, and only after a second.
 //!
-//! A small thread waits on a channel that the end of the call closes. When the second is over first, it looks once at what
-//! stands and says so. It changes nothing and decides nothing.
+//! A small thread waits on a channel that the end of the call closes. After the second it looks once at the worker and
+//! shows what is awaited. It changes nothing and decides nothing.
 
 use std::io::{IsTerminal, stderr};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
@@ -35,10 +35,10 @@ impl Progress {
             return None;
         }
         let (ended, end) = mpsc::channel::<()>();
-        let ScopeTarget { scope, called } = target.clone();
+        let ScopeTarget { scope, display_name } = target.clone();
         let thread = Builder::new().name("tenure-progress".to_owned()).stack_size(STACK).spawn(move || {
             if end.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
-                screen.note(&format!("\r{called}: {}…", awaited(&scope)));
+                screen.note(&format!("\r{display_name}: {}…", awaited(&scope)));
                 // Nothing is ever sent: the end of the call closes the channel.
                 if end.recv().is_err() {
                     screen.note("\r\u{1b}[2K");

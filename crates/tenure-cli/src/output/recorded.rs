@@ -1,6 +1,6 @@
-//! What the record of a scope says to a person: what is pinned, what is held down, and what failed to start.
+//! What the record of a scope says: the pinned version, a stop that holds, and the versions that failed to start.
 //!
-//! Pure, from the library's record to notes and documents. It is as old as the last launcher that wrote it.
+//! Pure. The record is as old as the last launcher that wrote it.
 
 use std::time::Duration;
 
@@ -68,16 +68,16 @@ impl<'a> Recorded<'a> {
     }
 
     /// The record as labelled lines.
-    pub(crate) fn lines(&self, called: &str) -> Vec<(&'static str, String)> {
+    pub(crate) fn lines(&self, display_name: &str) -> Vec<(&'static str, String)> {
         let pinned = self
             .pinned
-            .map(|version| ("pinned to", format!("{version}; `tenure unpin {called}` releases it")));
+            .map(|version| ("pinned to", format!("{version}; `tenure unpin {display_name}` releases it")));
         let down = self.held_down.as_ref().map(|down| {
             let since = down
                 .for_ms
                 .map_or_else(|| "before the last boot".to_owned(), |ms| format!("{} ago", account::age(ms)));
             let by = account::asker(down.by);
-            ("held down", format!("{since} by {by}; `tenure start {called}` starts it"))
+            ("held down", format!("{since} by {by}; `tenure start {display_name}` starts it"))
         });
         let failed = self.failures.iter().map(|failed| {
             let next = match failed.retry_after_ms {

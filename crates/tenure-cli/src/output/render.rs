@@ -68,7 +68,7 @@ impl Screen {
     }
 
     /// What changed, for people.
-    pub(crate) fn said(self, line: &str) {
+    pub(crate) fn info(self, line: &str) {
         if !self.quiet && !self.json {
             self.note(&format!("{line}\n"));
         }
@@ -86,24 +86,24 @@ impl Screen {
         if failure.unheard {
             return;
         }
-        let Failure { state, told, .. } = failure;
-        let refusal = ErrorDocument { schema_version: SCHEMA, state: *state, error: told };
+        let Failure { state, body, .. } = failure;
+        let refusal = ErrorDocument { schema_version: SCHEMA, state: *state, error: body };
         // A document that cannot be written is told as words: stderr may lead elsewhere.
         if self.json && document(&refusal).is_ok() {
             return;
         }
-        let mut lines = format!("{ERROR}error{ERROR:#}: failed to {}", printable(&told.message));
-        for cause in &told.causes {
+        let mut lines = format!("{ERROR}error{ERROR:#}: failed to {}", printable(&body.message));
+        for cause in &body.causes {
             lines.push_str(": ");
             lines.push_str(&printable(cause));
         }
         lines.push('\n');
-        for line in &told.last_words {
+        for line in &body.last_words {
             lines.push_str("    ");
             lines.push_str(&printable(line));
             lines.push('\n');
         }
-        if let Some(hint) = &told.hint {
+        if let Some(hint) = &body.hint {
             lines = format!("{lines}{HINT}hint{HINT:#}: {}\n", printable(hint));
         }
         self.note(&lines);
@@ -144,8 +144,8 @@ impl Screen {
         }
     }
 
-    /// The text with its colours, or without them: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb` and what the stream leads to decide
-    /// where --color does not.
+    /// The text with its colours, or without them: `NO_COLOR`, `CLICOLOR_FORCE`, `TERM=dumb` and what the stream leads
+    /// to decide where --color does not.
     fn styled_for(self, stream: &impl RawStream, styled: &str) -> io::Result<Vec<u8>> {
         let choice = match self.color {
             Color::Auto => AutoStream::choice(stream),
@@ -158,8 +158,8 @@ impl Screen {
     }
 }
 
-/// How the word of an answer is shown: green where it serves, yellow where it may soon, red where it does not, dim where
-/// nothing is.
+/// How the word of an answer is shown: green where it serves, yellow where it may soon, red where it does not, dim
+/// where nothing is.
 pub(crate) fn style(state: AnswerState) -> Style {
     if matches!(state, AnswerState::Down | AnswerState::Stopped) {
         Style::new().dimmed()

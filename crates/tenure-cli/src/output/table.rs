@@ -33,8 +33,8 @@ impl<T: Into<String>> From<T> for Cell {
     }
 }
 
-/// The rows as lines; a column in which no cell says anything is left out. Where there is a `width`, a line is cut at it: a
-/// terminal would fold it and nothing would line up.
+/// The rows as lines; a column in which no cell says anything is left out. Where there is a `width`, a line is cut at
+/// it: a terminal would fold it and nothing would line up.
 pub(crate) fn columns<const N: usize>(rows: &[[Cell; N]], width: Option<usize>) -> String {
     let widths: [usize; N] =
         std::array::from_fn(|at| rows.iter().map(|row| row[at].width()).max().unwrap_or(0));

@@ -39,12 +39,8 @@ impl Run for DemoWorker {
             return Err(made_to_fail("open the store: it is of a newer format"));
         }
         let (listener, signals) = equipment().map_err(|error| {
-            let mut failure = Failure::new(
-                AnswerState::WrongUse,
-                "take the listener of the demo, which `tenure demo` hands over",
-            );
-            failure.told.causes = vec![error.to_string()];
-            failure
+            let message = "take the listener of the demo, which `tenure demo` hands over";
+            Failure::caused(AnswerState::WrongUse, message, &error)
         })?;
         let mut answers = 0_u64;
         while let Some(stream) = next_client(&listener, &signals) {

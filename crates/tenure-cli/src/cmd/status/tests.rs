@@ -52,7 +52,7 @@ fn now() -> Moment {
 }
 
 fn seen(name: &str, standing: Standing) -> SeenScope {
-    let target = ScopeTarget { scope: scope(name), called: name.to_owned() };
+    let target = ScopeTarget { scope: scope(name), display_name: name.to_owned() };
     SeenScope {
         target,
         standing: Ok(standing),
@@ -156,14 +156,14 @@ fn settings() -> Settings {
 
 #[test]
 fn one_worker_in_each_state() {
-    let told: Vec<String> = every_state().iter().map(|seen| lines(seen, false)).collect();
-    settings().bind(|| assert_snapshot!(plain(&told.join("\n"))));
+    let text: Vec<String> = every_state().iter().map(|seen| lines(seen, false)).collect();
+    settings().bind(|| assert_snapshot!(plain(&text.join("\n"))));
 }
 
 #[test]
 fn one_worker_with_all_that_it_tells() {
-    let told = lines(&marked("memory", with(|_| {})), true);
-    settings().bind(|| assert_snapshot!(plain(&told)));
+    let text = lines(&marked("memory", with(|_| {})), true);
+    settings().bind(|| assert_snapshot!(plain(&text)));
 }
 
 #[test]
@@ -200,7 +200,7 @@ fn each_state_has_its_colour() {
     ];
     let states = every_state();
     for (name, colour) in expected {
-        let seen = states.iter().find(|seen| seen.target.called == name).expect("one of them");
+        let seen = states.iter().find(|seen| seen.target.display_name == name).expect("one of them");
         assert_eq!(code(seen).as_deref(), Some(colour), "{name}");
     }
 }

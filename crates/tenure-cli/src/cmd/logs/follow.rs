@@ -1,9 +1,10 @@
 //! Reading a file that grows: its last lines, then what is added, across rotations.
 //!
 //! Waits are the kernel's: a change in the directory, or the end of the reader of our output. The file is found by its
-//! name in an open directory; when another one takes the name, the old one is read to its end first. Nothing is held but
-//! the part that is being read and the line that it belongs to, however long the file is.
+//! name in an open directory; when another one takes the name, the old one is read to its end first. Memory is
+//! bounded by one part of the file and one line, however long the file is.
 
+use std::convert::Infallible;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::fd::AsFd;
@@ -12,7 +13,9 @@ use tenure_sys::dir::{Dir, fstat};
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::watch::Watch;
 
-use crate::output::lines::{LinePiece, Lines};
+use super::lines::{Lines, Sink};
+use crate::answer::AnswerState;
+use crate::output::failure::Failure;
 
 /// Bytes read at a time; a log is read to its end in as many turns as it needs.
 const PART: usize = 64 * 1024;
@@ -29,34 +32,56 @@ pub(crate) struct Follower {
     lines: Lines,
 }
 
+/// Why reading ended.
+#[derive(Debug)]
+pub(crate) enum FollowError {
+    /// The file cannot be read; a broken pipe is the reader of our own output, who has gone.
+    Read(io::Error),
+    /// What was read could not be handed over.
+    Sink(Failure),
+}
+
+impl FollowError {
+    /// The failure of a command that wanted to read `what`.
+    pub(crate) fn into_failure(self, what: &str) -> Failure {
+        match self {
+            Self::Sink(failure) => failure,
+            Self::Read(error) if error.kind() == io::ErrorKind::BrokenPipe => Failure::of_output(&error),
+            Self::Read(error) => Failure::caused(AnswerState::StateUnusable, format!("read {what}"), &error),
+        }
+    }
+}
+
+impl From<io::Error> for FollowError {
+    fn from(error: io::Error) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<Failure> for FollowError {
+    fn from(failure: Failure) -> Self {
+        Self::Sink(failure)
+    }
+}
+
 impl Follower {
     /// Follows the file of that name, whether or not it exists yet.
     pub(crate) fn new(dir: Dir, name: &'static str) -> Self {
         Self { dir, name, file: None, lines: Lines::default() }
     }
 
-    /// Hands over the last `count` lines, older files of the name (`name.1`, `name.2`, …) included. What comes after them is
-    /// left to [`Follower::follow`].
-    pub(crate) fn last_lines<E>(
-        &mut self,
-        count: usize,
-        mut sink: impl FnMut(LinePiece<'_>) -> Result<(), E>,
-    ) -> Result<io::Result<()>, E> {
-        let stretches = match self.stretches(count) {
-            Ok(stretches) => stretches,
-            Err(error) => return Ok(Err(error)),
-        };
-        for mut stretch in stretches.into_iter().rev() {
-            let done = hand_over(&mut stretch, &mut self.lines, &mut sink)?;
+    /// Hands over the last `count` lines, older files of the name (`name.1`, `name.2`, …) included. What comes after
+    /// them is left to [`Follower::follow`].
+    pub(crate) fn last_lines(&mut self, count: usize, sink: Sink<'_, Failure>) -> Result<(), FollowError> {
+        for Stretch { mut file, begin, end } in self.stretches(count)?.into_iter().rev() {
+            file.seek(SeekFrom::Start(begin))?;
+            read_on(&mut file, end.saturating_sub(begin), &mut self.lines, sink)?;
             // A last line without its end counts.
-            self.lines.finish(&mut sink)?;
-            if let Err(error) = done {
-                return Ok(Err(error));
-            }
+            self.lines.finish(sink)?;
             // The newest comes last.
-            self.file = Some(stretch.file);
+            self.file = Some(file);
         }
-        Ok(Ok(()))
+        Ok(())
     }
 
     /// Where the last `count` lines are, the newest file first.
@@ -82,60 +107,37 @@ impl Follower {
         Ok(stretches)
     }
 
-    /// Hands over every line that is added from now on. Ends with the error of `sink`, or when the reader of stdout goes.
-    pub(crate) fn follow<E>(
-        &mut self,
-        mut sink: impl FnMut(LinePiece<'_>) -> Result<(), E>,
-    ) -> Result<io::Result<()>, E> {
-        let watch = match Watch::of(&self.dir) {
-            Ok(watch) => watch,
-            Err(error) => return Ok(Err(error)),
-        };
+    /// Hands over every line that is added from now on. Returns only with an error: of `sink`, or when the reader of
+    /// stdout has gone.
+    pub(crate) fn follow(&mut self, sink: Sink<'_, Failure>) -> Result<Infallible, FollowError> {
+        let watch = Watch::of(&self.dir)?;
         let stdout = io::stdout();
         loop {
             watch.drain();
-            if let Err(error) = self.added(&mut sink)? {
-                return Ok(Err(error));
-            }
+            self.added(sink)?;
             let mut waiting = [
                 Interest::new(watch.as_fd(), Readiness::Read),
                 Interest::new(stdout.as_fd(), Readiness::Nothing),
             ];
-            if let Err(error) = poll::wait(&mut waiting, None) {
-                return Ok(Err(error));
-            }
+            poll::wait(&mut waiting, None)?;
             if waiting[1].hangup() {
-                return Ok(Err(io::ErrorKind::BrokenPipe.into()));
+                return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
             }
         }
     }
 
     /// The whole lines added since the last look.
-    fn added<E>(
-        &mut self,
-        sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
-    ) -> Result<io::Result<()>, E> {
+    fn added(&mut self, sink: Sink<'_, Failure>) -> Result<(), FollowError> {
         loop {
-            let moved_on = match self.is_another_file() {
-                Ok(moved_on) => moved_on,
-                Err(error) => return Ok(Err(error)),
-            };
+            let moved_on = self.is_another_file()?;
             if let Some(file) = &mut self.file {
-                let read = rewind_if_cut(file).map_or_else(
-                    |error| Ok(Err(error)),
-                    |()| read_on(file, u64::MAX, &mut self.lines, sink),
-                )?;
-                if let Err(error) = read {
-                    return Ok(Err(error));
-                }
+                rewind_if_cut(file)?;
+                read_on(file, u64::MAX, &mut self.lines, sink)?;
             }
             if !moved_on {
-                return Ok(Ok(()));
+                return Ok(());
             }
-            match open(&self.dir, self.name) {
-                Ok(file) => self.file = file,
-                Err(error) => return Ok(Err(error)),
-            }
+            self.file = open(&self.dir, self.name)?;
             self.lines.finish(sink)?;
         }
     }
@@ -151,32 +153,20 @@ impl Follower {
     }
 }
 
-/// A part of a file that is to be told.
+/// A part of a file that is to be handed over.
 struct Stretch {
     file: File,
     begin: u64,
     end: u64,
 }
 
-/// Tells a stretch; its file is left at the end of it.
-fn hand_over<E>(
-    stretch: &mut Stretch,
-    lines: &mut Lines,
-    sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
-) -> Result<io::Result<()>, E> {
-    if let Err(error) = stretch.file.seek(SeekFrom::Start(stretch.begin)) {
-        return Ok(Err(error));
-    }
-    read_on(&mut stretch.file, stretch.end.saturating_sub(stretch.begin), lines, sink)
-}
-
 /// Reads on, at most so many bytes.
-fn read_on<E>(
+fn read_on(
     file: &mut File,
     mut left: u64,
     lines: &mut Lines,
-    sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
-) -> Result<io::Result<()>, E> {
+    sink: Sink<'_, Failure>,
+) -> Result<(), FollowError> {
     let mut part = vec![0; PART];
     while left > 0 {
         let room = usize::try_from(left).unwrap_or(PART).min(PART);
@@ -187,10 +177,10 @@ fn read_on<E>(
                 lines.feed(&part[..count], sink)?;
             }
             Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Ok(Err(error)),
+            Err(error) => return Err(error.into()),
         }
     }
-    Ok(Ok(()))
+    Ok(())
 }
 
 fn open(dir: &Dir, name: &str) -> io::Result<Option<File>> {
@@ -209,8 +199,8 @@ fn rewind_if_cut(file: &mut File) -> io::Result<()> {
     Ok(())
 }
 
-/// Where the last `count` lines of a file begin and end, and how many they are. A last line without its end counts. Read
-/// from the end, part by part, and nothing is kept.
+/// Where the last `count` lines of a file begin and end, and how many they are. A last line without its end counts.
+/// Read from the end, part by part, and nothing is kept.
 fn last_lines(file: &mut File, count: usize) -> io::Result<(u64, u64, usize)> {
     let length = file.seek(SeekFrom::End(0))?;
     if length == 0 || count == 0 {
@@ -242,6 +232,7 @@ fn last_lines(file: &mut File, count: usize) -> io::Result<(u64, u64, usize)> {
 mod tests {
     use std::io::Write;
 
+    use super::super::lines::LinePiece;
     use super::*;
 
     struct FollowedLogs {
@@ -264,24 +255,22 @@ mod tests {
     }
 
     /// What is handed over, line by line.
-    fn told(
-        read: impl FnOnce(&mut dyn FnMut(LinePiece<'_>) -> Result<(), ()>) -> Result<io::Result<()>, ()>,
-    ) -> Vec<String> {
+    fn lines(read: impl FnOnce(Sink<'_, Failure>) -> Result<(), FollowError>) -> Vec<String> {
         let mut lines = Vec::new();
         let mut sink = |piece: LinePiece<'_>| {
             lines.push(String::from_utf8(piece.bytes.to_vec()).expect("text"));
             Ok(())
         };
-        read(&mut sink).expect("taken").expect("read");
+        read(&mut sink).expect("read");
         lines
     }
 
     fn last(follower: &mut Follower, count: usize) -> Vec<String> {
-        told(|sink| follower.last_lines(count, sink))
+        lines(|sink| follower.last_lines(count, sink))
     }
 
     fn added(follower: &mut Follower) -> Vec<String> {
-        told(|mut sink| follower.added(&mut sink))
+        lines(|sink| follower.added(sink))
     }
 
     #[test]
@@ -344,8 +333,8 @@ mod tests {
     fn a_socket_in_the_place_of_a_log_is_named() {
         let logs = logs();
         let _other = tenure_sys::socket::bind_unix(&logs.dir, "a", 1).expect("binds");
-        let refused = follower(&logs).last_lines(1, |_| Ok::<(), ()>(())).expect("nothing to take");
-        let told = refused.expect_err("refused").to_string();
-        assert!(told.ends_with("/a is a socket, and no regular file"), "{told}");
+        let refused = follower(&logs).last_lines(1, &mut |_| Ok(())).expect_err("refused");
+        let causes = refused.into_failure("the log").body.causes.concat();
+        assert!(causes.ends_with("/a is a socket, and no regular file"), "{causes}");
     }
 }

@@ -15,6 +15,9 @@ pub(crate) struct LinePiece<'a> {
     pub(crate) ends: bool,
 }
 
+/// Takes each line, or piece of one.
+pub(crate) type Sink<'sink, E> = &'sink mut dyn FnMut(LinePiece<'_>) -> Result<(), E>;
+
 /// What was read of a line whose end has not come yet.
 #[derive(Debug, Default)]
 pub(crate) struct Lines {
@@ -23,11 +26,7 @@ pub(crate) struct Lines {
 
 impl Lines {
     /// Takes the next bytes, and hands over each line that they end. Each byte is looked at once.
-    pub(crate) fn feed<E>(
-        &mut self,
-        mut bytes: &[u8],
-        sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(crate) fn feed<E>(&mut self, mut bytes: &[u8], sink: Sink<'_, E>) -> Result<(), E> {
         while let Some(end) = bytes.iter().position(|byte| *byte == b'\n') {
             let (line, rest) = bytes.split_at(end);
             bytes = &rest[1..];
@@ -47,10 +46,7 @@ impl Lines {
     }
 
     /// Hands over a last line that has no end.
-    pub(crate) fn finish<E>(
-        &mut self,
-        sink: &mut impl FnMut(LinePiece<'_>) -> Result<(), E>,
-    ) -> Result<(), E> {
+    pub(crate) fn finish<E>(&mut self, sink: Sink<'_, E>) -> Result<(), E> {
         if !self.partial.is_empty() {
             sink(LinePiece { bytes: &self.partial, ends: true })?;
             self.partial.clear();
@@ -64,16 +60,16 @@ mod tests {
     use super::*;
 
     fn fed(parts: &[&[u8]]) -> Vec<(usize, bool)> {
-        let (mut lines, mut told) = (Lines::default(), Vec::new());
+        let (mut lines, mut pieces) = (Lines::default(), Vec::new());
         let mut sink = |piece: LinePiece<'_>| {
-            told.push((piece.bytes.len(), piece.ends));
+            pieces.push((piece.bytes.len(), piece.ends));
             Ok::<(), ()>(())
         };
         for part in parts {
             lines.feed(part, &mut sink).expect("taken");
         }
         lines.finish(&mut sink).expect("taken");
-        told
+        pieces
     }
 
     #[test]
@@ -84,10 +80,10 @@ mod tests {
     #[test]
     fn a_line_without_an_end_comes_in_bounded_pieces() {
         let part = vec![b'x'; 64 * 1024];
-        let told = fed(&vec![part.as_slice(); 40]);
-        assert_eq!(told.iter().map(|(length, _)| length).sum::<usize>(), 40 * 64 * 1024);
-        assert!(told.iter().all(|(length, _)| *length <= LONGEST + part.len()), "{told:?}");
-        let ends: Vec<bool> = told.iter().map(|(_, ends)| *ends).collect();
+        let pieces = fed(&vec![part.as_slice(); 40]);
+        assert_eq!(pieces.iter().map(|(length, _)| length).sum::<usize>(), 40 * 64 * 1024);
+        assert!(pieces.iter().all(|(length, _)| *length <= LONGEST + part.len()), "{pieces:?}");
+        let ends: Vec<bool> = pieces.iter().map(|(_, ends)| *ends).collect();
         assert_eq!(ends, [false, false, true]);
     }
 }
