@@ -16,7 +16,7 @@ use crate::config::{
     self, CheckReport, ConfigNotice, Level, Shown, SoundWorker, TrustStanding, ValueSource, written,
 };
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 
 /// Widest value beside which its source is put in one column with the others.
 const WIDE: usize = 48;
@@ -77,7 +77,6 @@ impl Run for Schema {
 
 #[derive(Debug, Serialize)]
 struct CheckDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     files: Vec<FileRow<'a>>,
     workers: &'a [SoundWorker],
@@ -143,7 +142,6 @@ fn check_document(state: AnswerState, checked: &CheckReport) -> CheckDocument<'_
         hint: fault.hint.as_deref(),
     });
     CheckDocument {
-        schema_version: SCHEMA,
         state,
         files: files.collect(),
         workers: &checked.workers,
@@ -188,7 +186,6 @@ fn counted(count: usize, what: &str) -> String {
 
 #[derive(Debug, Serialize)]
 struct ShowDocument<'a> {
-    schema_version: u32,
     workers: Vec<ShownRow<'a>>,
 }
 
@@ -258,7 +255,7 @@ impl Run for Show {
         }
         if call.screen.wants_json() {
             let workers = shown.iter().map(shown_row).collect();
-            render::document(&ShowDocument { schema_version: SCHEMA, workers })?;
+            render::document(&ShowDocument { workers })?;
         } else {
             let tables: Vec<String> = shown.iter().map(table).collect();
             render::text(&tables.join("\n"))?;

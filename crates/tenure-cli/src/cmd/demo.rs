@@ -16,7 +16,7 @@ use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 use crate::output::table::{Cell, columns};
 
 pub mod load;
@@ -37,7 +37,6 @@ const TURNS: usize = 20;
 
 #[derive(Debug, Serialize)]
 struct DemoDocument {
-    schema_version: u32,
     state: AnswerState,
     measured: Vec<Measured>,
 }
@@ -73,11 +72,7 @@ impl Run for Demo {
         let Show { measured, stage, .. } = show;
         drop(stage);
         if call.screen.wants_json() {
-            render::document(&DemoDocument {
-                schema_version: SCHEMA,
-                state: AnswerState::Stopped,
-                measured,
-            })?;
+            render::document(&DemoDocument { state: AnswerState::Stopped, measured })?;
         } else {
             render::text(&table(&measured))?;
         }

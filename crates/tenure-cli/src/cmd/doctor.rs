@@ -16,7 +16,7 @@ use crate::args::By;
 use crate::cmd::call::{Call, Run};
 use crate::config::{self, ScopeTarget};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 
 /// How long a fix waits for the gate where the call does not say: whoever holds it for longer is to be looked at first.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -24,7 +24,6 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// The document.
 #[derive(Debug, Serialize)]
 struct DoctorDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     findings: Vec<FindingRow<'a>>,
     checked: Vec<DoctorSubjects<'a>>,
@@ -210,7 +209,6 @@ fn document(state: AnswerState, diagnoses: &[Diagnosis], fixed: Vec<Fixed>) -> D
     let worker = |one: &Diagnosis| one.scope.as_ref().map(ToString::to_string);
     let rows = diagnoses.iter().flat_map(|one| one.findings.iter().map(move |finding| (one, finding)));
     DoctorDocument {
-        schema_version: SCHEMA,
         state,
         findings: rows.map(|(one, finding)| row(worker(one), finding)).collect(),
         checked: diagnoses

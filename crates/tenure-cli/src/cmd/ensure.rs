@@ -14,7 +14,7 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA};
+use crate::output::render;
 
 /// Return when one healthy worker serves; start it if needed.
 ///
@@ -90,7 +90,6 @@ impl Run for Start {
 /// The document of an answer.
 #[derive(Debug, Serialize)]
 struct EnsureDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     #[serde(flatten)]
     worker: WorkerIdentity<'a>,
@@ -193,7 +192,7 @@ fn document(
     took: Duration,
 ) -> Result<(), Failure> {
     let took_us = account::micros(took);
-    render::document(&EnsureDocument { schema_version: SCHEMA, state, worker, warnings, took_us })
+    render::document(&EnsureDocument { state, worker, warnings, took_us })
 }
 
 fn warning_body(warning: &Warning) -> WarningBody {

@@ -69,7 +69,7 @@ impl Run for Events {
 
 fn write(call: &Call, event: &Event) -> Result<(), Failure> {
     if call.screen.wants_json() {
-        return render::document(event);
+        return render::line(event);
     }
     render::text(&format!("{}\n", line(event)))
 }

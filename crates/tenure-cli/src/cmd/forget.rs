@@ -10,11 +10,10 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA};
+use crate::output::render;
 
 #[derive(Debug, Serialize)]
 struct ForgetDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     /// The version that is not on offer any more.
     forgotten: &'a Version,
@@ -54,7 +53,6 @@ impl Run for Forget {
         let took = call.took();
         if call.screen.wants_json() {
             render::document(&ForgetDocument {
-                schema_version: SCHEMA,
                 state: AnswerState::Forgotten,
                 forgotten: &self.version,
                 target: target.as_ref(),

@@ -12,14 +12,13 @@ use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::config::{self, Level, PROJECT_FILE, SourceFile, TrustedFiles};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 
 /// The worker's name where the directory's is none.
 const FALLBACK: &str = "worker";
 
 #[derive(Debug, Serialize)]
 struct InitDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     path: &'a Path,
     name: &'a str,
@@ -59,7 +58,7 @@ impl Run for Init {
         let trusted = matches!(trust, Some(Ok(())));
         if call.screen.wants_json() {
             let (state, name) = (AnswerState::Written, name.as_str());
-            render::document(&InitDocument { schema_version: SCHEMA, state, path: &path, name, trusted })?;
+            render::document(&InitDocument { state, path: &path, name, trusted })?;
         }
         call.screen.info(&format!("wrote {}", printable(&path.display().to_string())));
         match trust {

@@ -113,7 +113,7 @@ impl Out<'_> {
     fn write(&mut self, piece: LinePiece<'_>) -> Result<(), Failure> {
         if self.call.screen.wants_json() {
             let line = &String::from_utf8_lossy(piece.bytes);
-            return render::document(&LogLine { log: self.log, line, continues: !piece.ends });
+            return render::line(&LogLine { log: self.log, line, continues: !piece.ends });
         }
         self.gathered.extend_from_slice(piece.bytes);
         self.gathered.extend(piece.ends.then_some(b'\n'));

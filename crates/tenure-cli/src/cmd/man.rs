@@ -13,12 +13,11 @@ use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::cmd::help;
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 
 /// The document of pages that were written.
 #[derive(Debug, Serialize)]
 struct ManDocument<'a> {
-    schema_version: u32,
     pages: &'a [PathBuf],
 }
 
@@ -54,7 +53,7 @@ impl Run for Man {
         all(&command, &mut manuals);
         let written = write(&directory, &manuals)?;
         if call.screen.wants_json() {
-            render::document(&ManDocument { schema_version: SCHEMA, pages: &written })?;
+            render::document(&ManDocument { pages: &written })?;
         } else {
             for path in &written {
                 call.screen.info(&format!("wrote {}", printable(&path.display().to_string())));

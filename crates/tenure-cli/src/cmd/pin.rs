@@ -10,12 +10,11 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA};
+use crate::output::render;
 
 /// The document of both.
 #[derive(Debug, Serialize)]
 struct PinDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     /// The version that is held now.
     pinned: Option<&'a Version>,
@@ -74,7 +73,6 @@ impl Run for Pin {
             Applied::Later | _ => (None, None),
         };
         render::document(&PinDocument {
-            schema_version: SCHEMA,
             state: AnswerState::Pinned,
             pinned: Some(&version),
             before: before.as_ref(),
@@ -123,7 +121,6 @@ impl Run for Unpin {
         let took = call.took();
         if call.screen.wants_json() {
             render::document(&PinDocument {
-                schema_version: SCHEMA,
                 state: AnswerState::Unpinned,
                 pinned: None,
                 before: before.as_ref(),

@@ -12,12 +12,11 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 
 /// The document of a proved restart.
 #[derive(Debug, Serialize)]
 struct RestartDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     #[serde(flatten)]
     worker: WorkerIdentity<'a>,
@@ -89,7 +88,6 @@ impl Run for Restart {
             let forgotten = restarted.forgotten.as_slice();
             let passed_over = restarted.instead.is_some().then_some(&described);
             render::document(&RestartDocument {
-                schema_version: SCHEMA,
                 state,
                 worker,
                 old,

@@ -18,7 +18,7 @@ use crate::output::account::{self, Details, WorkerIdentity};
 use crate::output::failure::Failure;
 use crate::output::offered::{self, OfferDocument};
 use crate::output::recorded::Recorded;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 use crate::output::table::{Cell, columns};
 
 const HEADER: Style = Style::new().bold();
@@ -26,7 +26,6 @@ const HEADER: Style = Style::new().bold();
 /// The document of one worker.
 #[derive(Debug, Serialize)]
 struct One<'a> {
-    schema_version: u32,
     #[serde(flatten)]
     row: WorkerLine<'a>,
     #[serde(flatten)]
@@ -36,7 +35,6 @@ struct One<'a> {
 /// The document of several workers.
 #[derive(Debug, Serialize)]
 struct Many<'a> {
-    schema_version: u32,
     workers: Vec<WorkerLine<'a>>,
 }
 
@@ -249,7 +247,7 @@ impl Run for List {
 fn tell(call: &Call, seen: &SeenScope) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let details = seen.hello().map(Details::of);
-        return render::document(&One { schema_version: SCHEMA, row: seen.row(), details });
+        return render::document(&One { row: seen.row(), details });
     }
     if call.screen.is_quiet() { Ok(()) } else { call.screen.data(&lines(seen, call.screen.is_verbose())) }
 }
@@ -369,7 +367,7 @@ fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
 fn tell_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let workers = seen.iter().map(SeenScope::row).collect();
-        return render::document(&Many { schema_version: SCHEMA, workers });
+        return render::document(&Many { workers });
     }
     if call.screen.is_quiet() {
         return Ok(());

@@ -11,11 +11,10 @@ use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA};
+use crate::output::render;
 
 #[derive(Debug, Serialize)]
 struct StopDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     name: &'a str,
     key: Option<&'a str>,
@@ -72,7 +71,6 @@ impl Run for Stop {
                 .map(|one| Leftover { pid: one.pid, command: &one.command })
                 .collect();
             render::document(&StopDocument {
-                schema_version: SCHEMA,
                 state: AnswerState::Stopped,
                 name: scope.name(),
                 key: scope.key(),

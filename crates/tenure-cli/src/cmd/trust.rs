@@ -9,11 +9,10 @@ use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
 use crate::config::{self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, word};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA, printable};
+use crate::output::render::{self, printable};
 
 #[derive(Debug, Serialize)]
 struct TrustDocument<'a> {
-    schema_version: u32,
     state: AnswerState,
     path: &'a Path,
     workers: &'a [ProjectPlan],
@@ -80,7 +79,7 @@ fn tell(call: &Call, state: AnswerState, path: &Path, plans: &[ProjectPlan]) -> 
     if !call.screen.wants_json() {
         return Ok(());
     }
-    render::document(&TrustDocument { schema_version: SCHEMA, state, path, workers: plans })
+    render::document(&TrustDocument { state, path, workers: plans })
 }
 
 fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {

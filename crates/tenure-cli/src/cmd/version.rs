@@ -7,11 +7,10 @@ use tenure_core::record::{desired, ledger};
 
 use crate::cmd::call::{Call, Run};
 use crate::output::failure::Failure;
-use crate::output::render::{self, SCHEMA};
+use crate::output::render;
 
 #[derive(Debug, Serialize)]
 struct VersionDocument {
-    schema_version: u32,
     version: &'static str,
     protocol: ProtocolRange,
     wire: u8,
@@ -37,13 +36,7 @@ impl Run for Version {
         let version = env!("CARGO_PKG_VERSION");
         if call.screen.wants_json() {
             let records = Records { desired: desired::SCHEMA, ledger: ledger::SCHEMA };
-            let document = VersionDocument {
-                schema_version: SCHEMA,
-                version,
-                protocol: PROTOCOL,
-                wire: WIRE_VERSION,
-                records,
-            };
+            let document = VersionDocument { version, protocol: PROTOCOL, wire: WIRE_VERSION, records };
             render::document(&document)?;
         } else {
             render::text(&format!("tenure {version}\n"))?;

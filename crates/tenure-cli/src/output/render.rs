@@ -19,7 +19,7 @@ use crate::args::{Color, Common};
 use crate::output::failure::{ErrorBody, Failure};
 
 /// Version of every JSON document that a command writes.
-pub(crate) const SCHEMA: u32 = 1;
+const SCHEMA: u32 = 1;
 
 const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
@@ -87,7 +87,7 @@ impl Screen {
             return;
         }
         let Failure { state, body, .. } = failure;
-        let refusal = ErrorDocument { schema_version: SCHEMA, state: *state, error: body };
+        let refusal = ErrorDocument { state: *state, error: body };
         // A document that cannot be written is told as words: stderr may lead elsewhere.
         if self.json && document(&refusal).is_ok() {
             return;
@@ -182,15 +182,34 @@ pub(crate) fn width() -> Option<usize> {
 /// The document of a failure.
 #[derive(Debug, Serialize)]
 struct ErrorDocument<'failure> {
-    schema_version: u32,
     state: AnswerState,
     error: &'failure ErrorBody,
 }
 
-/// Writes one JSON document, or one line of a stream of them, to stdout.
-pub(crate) fn document(document: &impl Serialize) -> Result<(), Failure> {
+/// A document with the version of its format before all else.
+#[derive(Debug, Serialize)]
+pub(crate) struct Versioned<'body, T> {
+    schema_version: u32,
+    #[serde(flatten)]
+    body: &'body T,
+}
+
+impl<'body, T> Versioned<'body, T> {
+    /// The document of this body.
+    pub(crate) fn of(body: &'body T) -> Self {
+        Self { schema_version: SCHEMA, body }
+    }
+}
+
+/// Writes one JSON document to stdout.
+pub(crate) fn document(body: &impl Serialize) -> Result<(), Failure> {
+    line(&Versioned::of(body))
+}
+
+/// Writes one line of a stream of JSON to stdout.
+pub(crate) fn line(value: &impl Serialize) -> Result<(), Failure> {
     let mut line = Vec::with_capacity(1024);
-    serde_json::to_writer(&mut line, document).map_err(|error| Failure::of_output(&error.into()))?;
+    serde_json::to_writer(&mut line, value).map_err(|error| Failure::of_output(&error.into()))?;
     line.push(b'\n');
     bytes(&line)
 }

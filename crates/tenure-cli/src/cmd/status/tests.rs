@@ -213,8 +213,8 @@ fn a_document_has_what_the_lines_have() {
         hello.probation = Some(Probation::of(before, 7_000, Some(3_000)));
     });
     let seen = SeenScope { standing: Ok(standing), offered: doubtful(), ..held("memory") };
-    let document = One { schema_version: SCHEMA, row: seen.row(), details: seen.hello().map(Details::of) };
-    let document = serde_json::to_string_pretty(&document).expect("JSON");
+    let document = One { row: seen.row(), details: seen.hello().map(Details::of) };
+    let document = serde_json::to_string_pretty(&render::Versioned::of(&document)).expect("JSON");
     settings().bind(|| assert_snapshot!(document));
 }
 
