@@ -1,8 +1,8 @@
 //! What a worker says of itself, and what was asked of it.
 //!
-//! The app writes its state here; the control thread answers from it; the watchdog takes its deadlines from it. One mutex,
-//! never held over I/O or over code of the app, protects it from torn views between these threads; the app's heartbeat is
-//! an atomic. Every change wakes who has to know, so nobody polls.
+//! The app writes its state here; the control thread answers from it; the watchdog takes its deadlines from it. One
+//! mutex, never held over I/O or over code of the app, protects it from torn views between these threads; the app's
+//! heartbeat is an atomic. Every change wakes who has to know, so nobody polls.
 
 use std::os::fd::BorrowedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,24 +12,21 @@ use std::{fmt, io};
 
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
-use tenure_core::policy::lifecycle::{self, Life, LifecycleEvent, LifecycleExecutor, Orders};
-use tenure_core::protocol::wire::{
-    App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, Role, Until,
-};
+use tenure_core::policy::lifecycle::{Life, LifecycleEvent, LifecycleExecutor, Orders};
+use tenure_core::protocol::wire::{AppState, Check, Endpoint, Hello, ProgramStatus, Role, Until};
 use tenure_core::spec::{ListenMode, Spec};
-use tenure_sys::discard::best_effort;
-use tenure_sys::poll::{self, Interest, Readiness};
+use tenure_sys::poll;
 use tenure_sys::wake::Waker;
 
-/// How often an embedded app's runtime should call [`Status::beat`]: often enough to tell a stall within seconds, and a
-/// wake-up a second is what an idle server has anyway.
-pub const BEAT: Duration = Duration::from_secs(1);
+mod account;
+
+pub(crate) use account::{Ask, Deadlines, Limits};
+pub use account::{BEAT, StopRequest};
+
+use account::{Account, OnProbation};
 
 /// Name of the check that says that the ledger cannot be written.
 pub(crate) const LEDGER_CHECK: &str = "ledger";
-
-/// An app that is later than this many beats is shown as stalled in HELLO.
-const LATE_BEATS: u32 = 2;
 
 /// A worker's account of itself; clones write and read the same one.
 #[derive(Clone)]
@@ -47,100 +44,10 @@ struct StatusInner {
     stopping: Waker,
 }
 
-struct Account {
-    life: Life,
-    /// Where it stands beside another worker, while it is not simply where its life is.
-    beside: Option<Role>,
-    hello: Hello,
-    born: Duration,
-    boot_ends: Option<Duration>,
-    end_ends: Option<Duration>,
-    stall_timeout: Option<Duration>,
-    asked: Option<Ask>,
-    stop: Option<StopRequest>,
-    /// While the worker before this one can take the scope back.
-    probation: Option<OnProbation>,
-    /// Nobody can connect: the program ended what it alone listens on, for a successor.
-    closed: bool,
-}
-
-impl Account {
-    /// Moves the life on. A boot that is over has no deadline any more.
-    fn step(&mut self, event: LifecycleEvent) -> Orders {
-        let (life, orders) = lifecycle::step(self.life, event);
-        self.life = life;
-        if life != Life::Booting {
-            self.boot_ends = None;
-        }
-        orders
-    }
-}
-
-/// A probation that goes on.
-struct OnProbation {
-    /// When it began, by the monotonic clock.
-    since: Duration,
-    /// About when it is over.
-    until: Deadline,
-    /// The version that can come back.
-    before: Version,
-}
-
-impl OnProbation {
-    fn told(&self, now: Duration) -> Probation {
-        let since = millis(now.saturating_sub(self.since));
-        Probation::of(self.before.clone(), millis(self.until.remaining()), Some(since))
-    }
-}
-
-/// What a worker says of its app meanwhile.
-const CLOSED: &str = "it makes room for another version, and its port is closed until that one has it";
-
-/// A stop that was asked for from inside the process and is not announced yet.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Ask {
-    pub(crate) event: LifecycleEvent,
-    pub(crate) reason: String,
-}
-
-/// Why, by whom and until when a worker is to end.
-#[derive(Debug, Clone)]
-pub struct StopRequest {
-    /// Why, for events and logs.
-    pub reason: String,
-    /// Who asked.
-    pub by: Asker,
-    /// When it must be over; a second later the watchdog ends the process.
-    pub deadline: Deadline,
-}
-
-/// What the watchdog needs to know, at one moment of the monotonic clock.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Deadlines {
-    pub(crate) life: Life,
-    pub(crate) boot_ends: Option<Duration>,
-    pub(crate) end_ends: Option<Duration>,
-    pub(crate) stall_timeout: Option<Duration>,
-    pub(crate) last_beat: Option<Duration>,
-}
-
 impl Status {
     /// The account of a worker that begins to boot as `hello` says.
     pub(crate) fn new(hello: Hello, limits: Limits) -> io::Result<Self> {
-        let born = deadline::monotonic();
-        let account = Account {
-            life: Life::Booting,
-            beside: None,
-            hello,
-            born,
-            boot_ends: Some(born.saturating_add(limits.boot)),
-            end_ends: None,
-            stall_timeout: limits.stall,
-            asked: None,
-            stop: None,
-            probation: None,
-            closed: false,
-        };
+        let account = Account::begin(hello, limits, deadline::monotonic());
         Ok(Self(Arc::new(StatusInner {
             account: Mutex::new(account),
             beat: AtomicU64::new(0),
@@ -190,8 +97,9 @@ impl Status {
         self.change(|account| account.beside = beside);
     }
 
-    /// Tells that the app makes room. Where its program alone listens on something nobody can connect meanwhile: callers
-    /// wait then, as for a boot, whatever the app says of itself. A listener that stays open lets them wait in its queue.
+    /// Tells that the app makes room. Where its program alone listens on something nobody can connect meanwhile:
+    /// callers wait then, as for a boot, whatever the app says of itself. A listener that stays open lets them wait in
+    /// its queue.
     pub(crate) fn makes_room(&self, spec: &Spec) {
         let closes = spec.listen.iter().any(|listen| listen.mode == ListenMode::SelfBound);
         self.change(|account| account.closed = closes);
@@ -232,7 +140,7 @@ impl Status {
         self.account().probation.is_some()
     }
 
-    /// Has the control thread look at its door again.
+    /// Has the control thread look at the control listener again.
     pub(crate) fn touch(&self) {
         self.0.changed.wake();
     }
@@ -263,35 +171,15 @@ impl Status {
     /// What HELLO answers now.
     #[must_use]
     pub fn hello(&self) -> Hello {
-        let now = deadline::monotonic();
-        let account = self.account();
-        let mut hello = account.hello.clone();
-        hello.role = match account.life {
-            Life::Booting => account.beside.unwrap_or(Role::Booting),
-            Life::Active => account.beside.unwrap_or(Role::Active),
-            Life::Draining | Life::Ended => Role::Draining,
-        };
-        hello.draining = hello.role == Role::Draining;
-        hello.uptime_ms = millis(now.saturating_sub(account.born));
-        hello.probation = account.probation.as_ref().map(|probation| probation.told(now));
-        if account.closed {
-            hello.app.state = AppState::Booting;
-            hello.app.reason = Some(CLOSED.to_owned());
-        }
-        drop(account);
-        hello.app.stalled_for_ms = self.last_beat().and_then(|beat| late_by(beat, now)).map(millis);
-        degrade(&mut hello.app);
-        hello
+        self.account().hello(deadline::monotonic(), self.last_beat())
     }
 
     /// Waits until a stop was asked for: for a thread that tells the app's runtime.
     #[must_use]
     pub fn wait_for_stop(&self) -> StopRequest {
         loop {
-            let mut stopping = [Interest::new(self.stopping(), Readiness::Read)];
             // Only a lack of memory ends the wait early.
-            best_effort(poll::wait(&mut stopping, None));
-            if stopping[0].ready()
+            if matches!(poll::wait_readable([self.stopping()], None), Ok([true]))
                 && let Some(request) = self.stop_request()
             {
                 return request;
@@ -305,32 +193,21 @@ impl Status {
         self.account().stop.is_some()
     }
 
-    /// Whether a WAIT for `until` is over. An end that was announced ends every wait: whoever waits has to look elsewhere.
+    /// Whether a WAIT for `until` is over. An end that was announced ends every wait: whoever waits has to look
+    /// elsewhere.
     pub(crate) fn holds(&self, until: Until, proved: bool) -> bool {
-        let account = self.account();
-        let settled = account.hello.app.state.is_settled() && !account.closed;
-        let ending = matches!(account.life, Life::Draining | Life::Ended);
-        // One that has made room has no more to say: the path leads to another worker.
-        let elsewhere = account.beside == Some(Role::Committed);
-        ending
-            || elsewhere
-            || settled
-                && !(proved && account.probation.is_some())
-                && match until {
-                    Until::Settled => true,
-                    Until::GenerationAbove(generation) => account.hello.generation > generation,
-                }
+        self.account().holds(until, proved)
     }
 
-    /// Moves the life on and has carried out what that orders, on this thread and without the lock. `false`: nothing was
-    /// ordered.
+    /// Moves the life on and has carried out what that orders, on this thread and without the lock. `false`: nothing
+    /// was ordered.
     pub(crate) fn happen(&self, event: LifecycleEvent, executor: &mut impl LifecycleExecutor) -> bool {
         let orders = self.account().step(event);
         self.carry_out(orders, executor)
     }
 
-    /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. The deadline stands
-    /// before anything of the end is carried out. `true` for the first.
+    /// Takes note of a stop: the first one moves the life on, a later one can only bring the end nearer. The deadline
+    /// stands before anything of the end is carried out. `true` for the first.
     pub(crate) fn announce(
         &self,
         event: LifecycleEvent,
@@ -434,29 +311,6 @@ impl Status {
 impl fmt::Debug for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Status").field("life", &self.life()).finish_non_exhaustive()
-    }
-}
-
-/// Budgets of the watchdog.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
-    /// From now to ready.
-    pub(crate) boot: Duration,
-    /// Longest silence of a runtime that beats; `None` where nothing beats.
-    pub(crate) stall: Option<Duration>,
-}
-
-fn late_by(beat: Duration, now: Duration) -> Option<Duration> {
-    let silent = now.saturating_sub(beat);
-    (silent > BEAT * (LATE_BEATS + 1)).then_some(silent)
-}
-
-fn degrade(app: &mut App) {
-    if app.state == AppState::Ready
-        && let Some(failed) = app.checks.iter().find(|check| !check.ok)
-    {
-        app.state = AppState::Degraded;
-        app.reason.get_or_insert_with(|| format!("{}: {}", failed.name, failed.detail));
     }
 }
 

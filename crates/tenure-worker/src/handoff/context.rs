@@ -1,8 +1,8 @@
 //! What a worker knows of those before and after it: whether it may be taken over, what it would hand over, and whom it
 //! followed.
 //!
-//! Shared by the app's thread, the control thread and the thread of a takeover. One mutex, never held over a wait or over
-//! code of the app, protects it; the app's hooks have one of their own.
+//! Shared by the app's thread, the control thread and the thread of a takeover. One mutex, never held over a wait or
+//! over code of the app, protects it; the app's hooks have one of their own.
 
 use std::fmt;
 use std::os::fd::OwnedFd;
@@ -110,8 +110,8 @@ impl HandoffContext {
         self.inner().kept = None;
     }
 
-    /// Admits the peer as the one that takes over, or gives the answer that refuses it. A refusal that says that this worker
-    /// goes on means: try again later, it is not to be ended for this.
+    /// Admits the peer as the one that takes over, or gives the answer that refuses it. A refusal that says that this
+    /// worker goes on means: try again later, it is not to be ended for this.
     pub(crate) fn admit(&self, stream: &UnixStream) -> Result<DescriptorLink, Answer> {
         let refuse = |why: &str| Err(Answer::refused(why));
         if self.status.life() != Life::Active || self.status.is_stopping() {
@@ -171,7 +171,8 @@ impl HandoffContext {
         self.inner().predecessor = Some(Predecessor { link, process });
     }
 
-    /// Whether the one that made room may still take the scope back: what leads callers to the scope is its own as well.
+    /// Whether the one that made room may still take the scope back: what leads callers to the scope is its own as
+    /// well.
     pub(crate) fn may_be_taken_back(&self) -> bool {
         self.inner().predecessor.as_ref().is_some_and(|before| !before.process.has_ended())
     }
@@ -182,8 +183,8 @@ impl HandoffContext {
         self.probation_over();
     }
 
-    /// This worker is about to serve. For as long as `bake`, from when it does, the one that made room can take the scope
-    /// back, unless that is gone already: then there is nothing to wait for.
+    /// This worker is about to serve. For as long as `bake`, from when it does, the one that made room can take the
+    /// scope back, unless that is gone already: then there is nothing to wait for.
     pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
         let inner = self.inner();
         if inner.predecessor.is_some() {
@@ -194,8 +195,8 @@ impl HandoffContext {
         }
     }
 
-    /// The one that made room has announced its end, or is gone: nobody takes this worker's scope back any more. One that
-    /// has itself announced its end has not passed.
+    /// The one that made room has announced its end, or is gone: nobody takes this worker's scope back any more. One
+    /// that has itself announced its end has not passed.
     pub(crate) fn probation_over(&self) {
         if self.status.is_on_probation() && self.status.life() == Life::Active {
             self.record_proved();
@@ -209,8 +210,8 @@ impl HandoffContext {
         best_effort(self.ownership.write_ledger(|ledger| ledger.proved = Some(proved)));
     }
 
-    /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One that
-    /// is gone, or does not read, need not be told.
+    /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One
+    /// that is gone, or does not read, need not be told.
     pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {

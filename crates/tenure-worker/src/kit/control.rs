@@ -1,7 +1,8 @@
 //! The control thread: it answers HELLO, WAIT and STOP, takes TERM and INT as a STOP, and passes a PREPARE on.
 //!
 //! - It is started before anything else of the app's boot, so it answers while the app boots, is stuck, or ends.
-//! - What it shares with the app ([`Status`], build watcher, handoff context, ownership) is locked, and never over a wait.
+//! - What it shares with the app ([`Status`], build watcher, handoff context, ownership) is locked, and never over a
+//!   wait.
 //! - It blocks on no caller. Its only writes are one event, and one frame to a predecessor.
 //! - It alone announces an end. From then on the process has no listening control socket: late callers are refused and
 //!   block on the lease, and peers that are connected still get answers.
@@ -37,23 +38,24 @@ mod peer;
 use crowd::Cost;
 use peer::{Gone, Peer, PeerMessage, Waiting};
 
-/// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some hundred
-/// bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as silent as one
-/// that is wedged, and would be ended as such.
+/// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some
+/// hundred bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as
+/// silent as one that is wedged, and would be ended as such.
 const MOST_PEERS: usize = 2048;
 
 /// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones: some
 /// milliseconds of work, and 16 turns for a queue that is full.
 const BATCH: usize = 256;
 
-/// Peers that were answered before and are served again in one turn; the others of them come first in the next turn. A crowd
-/// that asks without a pause then costs a newcomer some milliseconds and not seconds.
+/// Peers that were answered before and are served again in one turn; the others of them come first in the next turn. A
+/// crowd that asks without a pause then costs a newcomer some milliseconds and not seconds.
 const TURN: usize = 128;
 
 /// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
 const RESERVE: usize = 8;
 
-/// Pause after which connections are taken again when descriptors had run out; the kernel does not tell when one is free.
+/// Pause after which connections are taken again when descriptors had run out; the kernel does not tell when one is
+/// free.
 const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
 
 /// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
@@ -210,8 +212,8 @@ impl Control {
         Ok(())
     }
 
-    /// Answers one request that was read, unless an answer is still owed. In a turn this comes once before the peer is read
-    /// and once after, however many requests it has sent.
+    /// Answers one request that was read, unless an answer is still owed. In a turn this comes once before the peer is
+    /// read and once after, however many requests it has sent.
     fn hear(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
         if peer.is_busy() {
             return Ok(());
@@ -336,7 +338,8 @@ impl Control {
         }
     }
 
-    /// Serves a new connection at once: most have sent their request already. Connections of other users are closed unread.
+    /// Serves a new connection at once: most have sent their request already. Connections of other users are closed
+    /// unread.
     fn admit(&mut self, stream: UnixStream) {
         let now = deadline::monotonic();
         let ours = socket::peer_cred(&stream).is_ok_and(|peer| peer.uid == self.uid);

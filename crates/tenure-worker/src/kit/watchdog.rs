@@ -1,9 +1,9 @@
 //! The thread that ends the process when a deadline of its life has passed: boot, announced end, stalled runtime.
 //!
-//! It shares only the account of the worker and its listeners with the app, and waits for ever while there is no deadline. It
-//! ends the process by `_exit`: the kernel then frees lease and sockets, whatever the app's threads are stuck in. What comes
-//! before that (the listener, the report, the event) runs on threads of its own and within [`LAST_WORDS`] altogether: a lock,
-//! a full disk or a blocked stderr must not keep the process.
+//! It shares only the account of the worker and its listeners with the app, and waits for ever while there is no
+//! deadline. It ends the process by `_exit`: the kernel then frees lease and sockets, whatever the app's threads are
+//! stuck in. What comes before that (the listener, the report, the event) runs on threads of its own and within
+//! [`LAST_WORDS`] altogether: a lock, a full disk or a blocked stderr must not keep the process.
 
 use std::fmt;
 use std::io::{self, Write};

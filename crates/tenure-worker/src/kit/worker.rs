@@ -1,8 +1,8 @@
 //! The story of a worker: take over, answer, record, boot, ready, serve, drain, end.
 //!
-//! The app's own part stands between these calls: it boots after [`Worker::adopt`], serves after [`Worker::ready`], ends
-//! what it does once a stop was asked for, and returns the exit code of [`Worker::finish`] from `main`. Everything that has
-//! to work while the app does not (answers, deadlines, the look at its own paths) runs on threads of the kit.
+//! The app's own part stands between these calls: it boots after [`Worker::adopt`], serves after [`Worker::ready`],
+//! ends what it does once a stop was asked for, and returns the exit code of [`Worker::finish`] from `main`. Everything
+//! that has to work while the app does not (answers, deadlines, the look at its own paths) runs on threads of the kit.
 
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -64,8 +64,8 @@ pub use error::ReadyError;
 /// }
 /// ```
 ///
-/// Dropping it without [`Worker::finish`] or [`Worker::fail`] leaves the lease with the process, and an ended process to
-/// be found dead by the next launcher.
+/// Dropping it without [`Worker::finish`] or [`Worker::fail`] leaves the lease with the process, and an ended process
+/// to be found dead by the next launcher.
 #[derive(Debug)]
 pub struct Worker {
     ownership: Arc<Ownership>,
@@ -96,9 +96,9 @@ enum HandoffSide {
 
 /// This process before the scope is its own: where another worker serves, that one goes on meanwhile.
 ///
-/// An app that has something to look at before it takes another one's place does so here, without opening what only one may
-/// have: reading its configuration, checking its files. What it cannot do is said with [`Standby::fail`], and nobody
-/// notices but the launcher. Where no other worker serves, this is the beginning of the boot and nothing else.
+/// An app that has something to look at before it takes another one's place does so here, without opening what only one
+/// may have: reading its configuration, checking its files. What it cannot do is said with [`Standby::fail`], and
+/// nobody notices but the launcher. Where no other worker serves, this is the beginning of the boot and nothing else.
 #[derive(Debug)]
 pub struct Standby(Worker);
 
@@ -141,8 +141,8 @@ impl Standby {
         self.0.status()
     }
 
-    /// Takes the scope: from the return on it is this worker's, and what only one may have can be opened. Another worker
-    /// that served has stopped by then; its clients wait in the listeners' queues until this one accepts.
+    /// Takes the scope: from the return on it is this worker's, and what only one may have can be opened. Another
+    /// worker that served has stopped by then; its clients wait in the listeners' queues until this one accepts.
     pub fn take_over(self) -> Result<Worker, AdoptError> {
         let Self(mut worker) = self;
         worker.commit().map_err(AdoptError::Takeover)?;
@@ -165,20 +165,20 @@ impl Standby {
 }
 
 impl Worker {
-    /// Takes over from the launcher that started this process; `None` when none did. Where another worker serves, its place
-    /// is taken at once: its clients wait while this one boots. [`Standby`] is for an app that looks before.
+    /// Takes over from the launcher that started this process; `None` when none did. Where another worker serves, its
+    /// place is taken at once: its clients wait while this one boots. [`Standby`] is for an app that looks before.
     ///
-    /// To be called in `main` before any thread is started (and so before a runtime is built) and before any descriptor is
-    /// opened: TERM and INT are blocked for all threads from here on and mean a stop, and the inherited descriptors have
-    /// fixed numbers. From its return on the worker answers HELLO as booting, and its boot has a deadline.
+    /// To be called in `main` before any thread is started (and so before a runtime is built) and before any descriptor
+    /// is opened: TERM and INT are blocked for all threads from here on and mean a stop, and the inherited descriptors
+    /// have fixed numbers. From its return on the worker answers HELLO as booting, and its boot has a deadline.
     ///
     /// The soft limit of open files is raised to the hard one; [`Handshake::nofile`] is what children should get.
     pub fn adopt() -> Result<Option<Self>, AdoptError> {
         Standby::adopt()?.map(Standby::take_over).transpose()
     }
 
-    /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is known;
-    /// the app begins after that.
+    /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is
+    /// known; the app begins after that.
     fn begin(ownership: Arc<Ownership>, place: StartingPoint, signals: SignalFd) -> Result<Self, AdoptError> {
         let started = |name| move |source| AdoptError::Thread { name, source };
         let born = monotonic();
@@ -270,7 +270,8 @@ impl Worker {
         Ok(())
     }
 
-    /// Refuses a successor that says that it is another version than the one that it was started as. The error says why.
+    /// Refuses a successor that says that it is another version than the one that it was started as. The error says
+    /// why.
     pub(crate) fn expect_version(&self) -> Result<(), String> {
         let wanted = &self.ownership.handshake.spec.version;
         let strict = self.terms().is_some_and(|terms| terms.strict);
@@ -317,8 +318,8 @@ impl Worker {
         self.ownership.report_failure(stage, &causes::in_one_line(error));
     }
 
-    /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see [`HandOver`].
-    /// To be called before [`Worker::ready`].
+    /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see
+    /// [`HandOver`]. To be called before [`Worker::ready`].
     pub fn hand_over(&mut self, hooks: Box<dyn HandOver>) {
         self.context.set_hooks(hooks);
     }
@@ -335,8 +336,8 @@ impl Worker {
         &self.ownership.handshake
     }
 
-    /// The fencing token of this activation: what carries a lower one is older. It rises where this worker takes its scope
-    /// back from a successor that failed.
+    /// The fencing token of this activation: what carries a lower one is older. It rises where this worker takes its
+    /// scope back from a successor that failed.
     #[must_use]
     pub fn generation(&self) -> u64 {
         self.ownership.generation()
@@ -354,7 +355,8 @@ impl Worker {
         &self.endpoints
     }
 
-    /// Takes the inherited listener `name`: bound, listening, blocking, close-on-exec. Once taken it is the app's to close.
+    /// Takes the inherited listener `name`: bound, listening, blocking, close-on-exec. Once taken it is the app's to
+    /// close.
     pub fn take_listener(&mut self, name: &str) -> Option<OwnedFd> {
         let index = self.listeners.iter().position(|(known, _)| known == name)?;
         Some(self.listeners.remove(index).1)
@@ -386,15 +388,15 @@ impl Worker {
         Ok(())
     }
 
-    /// The program is about to start, once more: what it said of itself is forgotten, and the worker answers for the files
-    /// of its build as they are now.
+    /// The program is about to start, once more: what it said of itself is forgotten, and the worker answers for the
+    /// files of its build as they are now.
     pub(crate) fn begin_again(&self) {
         self.status.set_app_version(None);
         self.source.begin_again(&self.status);
     }
 
-    /// Readable once a stop was asked for (STOP, TERM, INT, [`Status::ask_stop`], a failed self-check), and from then on:
-    /// for the app's own poll, or, duplicated, for a runtime's.
+    /// Readable once a stop was asked for (STOP, TERM, INT, [`Status::ask_stop`], a failed self-check), and from then
+    /// on: for the app's own poll, or, duplicated, for a runtime's.
     #[must_use]
     pub fn stop_signal(&self) -> BorrowedFd<'_> {
         self.status.stopping()

@@ -2,6 +2,9 @@
 
 use tenure_core::spec::Spec;
 
+use tenure_core::protocol::wire::Asker;
+
+use super::account::late_by;
 use super::*;
 
 pub(crate) fn status() -> Status {

@@ -33,8 +33,8 @@ use crate::handoff::hand_over::Back;
 use crate::handoff::incumbent::{IncumbentSide, TRACED};
 
 impl IncumbentSide<'_> {
-    /// Ends the successor by the handle that the kernel gave of the peer. A successor that said that it ends gets a moment
-    /// for it. Returns only when it is gone: to go on while it may live would make two workers.
+    /// Ends the successor by the handle that the kernel gave of the peer. A successor that said that it ends gets a
+    /// moment for it. Returns only when it is gone: to go on while it may live would make two workers.
     pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
         let polite = match (self.sent_back, self.aborted) {
             // It serves, and has what any worker has for its end.

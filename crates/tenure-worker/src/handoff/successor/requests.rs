@@ -58,8 +58,8 @@ pub(super) fn boot_left(ownership: &Ownership) -> Duration {
 /// What comes instead of an answer: the event that it is to the table, and the reason.
 pub(super) type Failure = (SuccessorEvent, String);
 
-/// A link that ended says that the incumbent is lost. Any other failure is this worker's own: it has no descriptors left, for
-/// example.
+/// A link that ended says that the incumbent is lost. Any other failure is this worker's own: it has no descriptors
+/// left, for example.
 fn failure(error: &LinkError) -> Failure {
     let event = match error {
         LinkError::Ended => SuccessorEvent::Lost,

@@ -51,8 +51,8 @@ pub(super) fn record_self(
     })
 }
 
-/// Takes the sockets that a worker begins with, and keeps what a successor would need: all of them where it is alone, none
-/// where it stands by.
+/// Takes the sockets that a worker begins with, and keeps what a successor would need: all of them where it is alone,
+/// none where it stands by.
 pub(super) fn take_sockets(
     place: StartingPoint,
     context: &HandoffContext,

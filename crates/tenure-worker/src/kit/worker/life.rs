@@ -1,4 +1,5 @@
-//! What the app's thread does about the worker's life: it carries out what follows from its readiness, and ends the worker.
+//! What the app's thread does about the worker's life: it carries out what follows from its readiness, and ends the
+//! worker.
 //!
 //! The life orders, and this room carries out. What is ordered on other threads is in `kit/control` (a stop) and in
 //! `kit/watchdog` (a deadline).
@@ -29,8 +30,8 @@ impl Worker {
         end(self, LifecycleEvent::AppFailed, (stage, message))
     }
 
-    /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease is
-    /// free with it and not before, and the watchdog sees to it.
+    /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease
+    /// is free with it and not before, and the watchdog sees to it.
     #[must_use]
     pub fn finish(self) -> u8 {
         let (stage, message) = match self.stop_request() {

@@ -21,8 +21,8 @@ impl Worker {
         Ok(())
     }
 
-    /// The same for a host, which also takes room on the disk for the records of later starts of its program. A disk that has no
-    /// room already is the doctor's to tell.
+    /// The same for a host, which also takes room on the disk for the records of later starts of its program. A disk
+    /// that has no room already is the doctor's to tell.
     pub(crate) fn ready_with_room(&mut self) -> Result<(), ReadyError> {
         if self.serve()? {
             best_effort(self.ownership.keep_room());
@@ -65,8 +65,8 @@ impl Worker {
         self.ownership.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
     }
 
-    /// Last, since nobody waits for it: until it is on record a silent worker is only given more time. A failure is shown by the
-    /// check.
+    /// Last, since nobody waits for it: until it is on record a silent worker is only given more time. A failure is
+    /// shown by the check.
     fn boot_is_over(&mut self) {
         best_effort(self.ledger(|ledger| ledger.booting_until = None));
     }

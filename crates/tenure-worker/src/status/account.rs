@@ -1,0 +1,169 @@
+//! The account itself, as it is behind the lock of the status. It wakes nobody.
+
+use std::time::Duration;
+
+use tenure_core::Version;
+use tenure_core::deadline::{Deadline, millis};
+use tenure_core::policy::lifecycle::{self, Life, LifecycleEvent, Orders};
+use tenure_core::protocol::wire::{App, AppState, Asker, Hello, Probation, Role, Until};
+
+/// How often an embedded app's runtime should call [`Status::beat`](super::Status::beat): often enough to tell a stall
+/// within seconds, and a wake-up a second is what an idle server has anyway.
+pub const BEAT: Duration = Duration::from_secs(1);
+
+/// An app that is later than this many beats is shown as stalled in HELLO.
+const LATE_BEATS: u32 = 2;
+
+/// What a worker says of itself, and what was asked of it, at one moment.
+pub(super) struct Account {
+    pub(super) life: Life,
+    /// Where it stands beside another worker, while it is not simply where its life is.
+    pub(super) beside: Option<Role>,
+    pub(super) hello: Hello,
+    pub(super) born: Duration,
+    pub(super) boot_ends: Option<Duration>,
+    pub(super) end_ends: Option<Duration>,
+    pub(super) stall_timeout: Option<Duration>,
+    pub(super) asked: Option<Ask>,
+    pub(super) stop: Option<StopRequest>,
+    /// While the worker before this one can take the scope back.
+    pub(super) probation: Option<OnProbation>,
+    /// Nobody can connect: the program ended what it alone listens on, for a successor.
+    pub(super) closed: bool,
+}
+
+impl Account {
+    /// The account of a worker that begins to boot, at `born`.
+    pub(super) fn begin(hello: Hello, limits: Limits, born: Duration) -> Self {
+        Self {
+            life: Life::Booting,
+            beside: None,
+            hello,
+            born,
+            boot_ends: Some(born.saturating_add(limits.boot)),
+            end_ends: None,
+            stall_timeout: limits.stall,
+            asked: None,
+            stop: None,
+            probation: None,
+            closed: false,
+        }
+    }
+
+    /// What HELLO answers at `now`, where the app's runtime has last beaten at `beat`.
+    pub(super) fn hello(&self, now: Duration, beat: Option<Duration>) -> Hello {
+        let mut hello = self.hello.clone();
+        hello.role = match self.life {
+            Life::Booting => self.beside.unwrap_or(Role::Booting),
+            Life::Active => self.beside.unwrap_or(Role::Active),
+            Life::Draining | Life::Ended => Role::Draining,
+        };
+        hello.draining = hello.role == Role::Draining;
+        hello.uptime_ms = millis(now.saturating_sub(self.born));
+        hello.probation = self.probation.as_ref().map(|probation| probation.report(now));
+        if self.closed {
+            hello.app.state = AppState::Booting;
+            hello.app.reason = Some(CLOSED.to_owned());
+        }
+        hello.app.stalled_for_ms = beat.and_then(|beat| late_by(beat, now)).map(millis);
+        degrade(&mut hello.app);
+        hello
+    }
+
+    /// Whether a WAIT for `until` is over.
+    pub(super) fn holds(&self, until: Until, proved: bool) -> bool {
+        let settled = self.hello.app.state.is_settled() && !self.closed;
+        let ending = matches!(self.life, Life::Draining | Life::Ended);
+        // A worker that has made room has no more to say: the path leads to another one.
+        let elsewhere = self.beside == Some(Role::Committed);
+        ending
+            || elsewhere
+            || settled
+                && !(proved && self.probation.is_some())
+                && match until {
+                    Until::Settled => true,
+                    Until::GenerationAbove(generation) => self.hello.generation > generation,
+                }
+    }
+
+    /// Moves the life on. A boot that is over has no deadline any more.
+    pub(super) fn step(&mut self, event: LifecycleEvent) -> Orders {
+        let (life, orders) = lifecycle::step(self.life, event);
+        self.life = life;
+        if life != Life::Booting {
+            self.boot_ends = None;
+        }
+        orders
+    }
+}
+
+/// A probation that goes on.
+pub(super) struct OnProbation {
+    /// When it began, by the monotonic clock.
+    pub(super) since: Duration,
+    /// About when it is over.
+    pub(super) until: Deadline,
+    /// The version that can come back.
+    pub(super) before: Version,
+}
+
+impl OnProbation {
+    fn report(&self, now: Duration) -> Probation {
+        let since = millis(now.saturating_sub(self.since));
+        Probation::of(self.before.clone(), millis(self.until.remaining()), Some(since))
+    }
+}
+
+/// What a worker whose port is closed says of its app.
+const CLOSED: &str = "it makes room for another version, and its port is closed until that one has it";
+
+/// A stop that was asked for from inside the process and is not announced yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Ask {
+    pub(crate) event: LifecycleEvent,
+    pub(crate) reason: String,
+}
+
+/// Why, by whom and until when a worker is to end.
+#[derive(Debug, Clone)]
+pub struct StopRequest {
+    /// Why, for events and logs.
+    pub reason: String,
+    /// Who asked.
+    pub by: Asker,
+    /// When it must be over; a second later the watchdog ends the process.
+    pub deadline: Deadline,
+}
+
+/// What the watchdog needs to know, at one moment of the monotonic clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Deadlines {
+    pub(crate) life: Life,
+    pub(crate) boot_ends: Option<Duration>,
+    pub(crate) end_ends: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    pub(crate) last_beat: Option<Duration>,
+}
+
+/// Budgets of the watchdog.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// From now to ready.
+    pub(crate) boot: Duration,
+    /// Longest silence of a runtime that beats; `None` where nothing beats.
+    pub(crate) stall: Option<Duration>,
+}
+
+pub(super) fn late_by(beat: Duration, now: Duration) -> Option<Duration> {
+    let silent = now.saturating_sub(beat);
+    (silent > BEAT * (LATE_BEATS + 1)).then_some(silent)
+}
+
+fn degrade(app: &mut App) {
+    if app.state == AppState::Ready
+        && let Some(failed) = app.checks.iter().find(|check| !check.ok)
+    {
+        app.state = AppState::Degraded;
+        app.reason.get_or_insert_with(|| format!("{}: {}", failed.name, failed.detail));
+    }
+}
