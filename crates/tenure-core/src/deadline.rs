@@ -1,8 +1,8 @@
 //! One budget, cut into named stages; the only clock of the product.
 //!
-//! Refuses to be a timer: nothing here waits. Rooms take a [`Stage`] and hand its remaining time to the kernel call that
-//! blocks. Monotonic time measures budgets; [`Moment`] (boot id + time since boot) is what records carry, so that a step
-//! of the wall clock moves nothing. Wall time appears in events only, for people.
+//! Refuses to be a timer: nothing here waits. Rooms take a [`Stage`] and hand its remaining time to the kernel call
+//! that blocks. Monotonic time measures budgets; [`Moment`] (boot id + time since boot) is what records carry, so that
+//! a step of the wall clock moves nothing. Wall time appears in events only, for people.
 
 use std::time::{Duration, SystemTime};
 
@@ -124,7 +124,8 @@ impl Moment {
         self.boot == now.boot && self.ms > now.ms
     }
 
-    /// Whether this moment came after `other`. Of two boots the present one is the later; of two former ones nobody can tell.
+    /// Whether this moment came after `other`. Of two boots the present one is the later; of two former ones nobody can
+    /// tell.
     #[must_use]
     pub fn is_later(&self, other: &Self, now: &Self) -> bool {
         if self.boot == other.boot { self.ms > other.ms } else { self.boot == now.boot }

@@ -1,7 +1,7 @@
 //! The rooms of `tenure`: what is wanted, what is on record, what is decided, and how it is carried out.
 //!
-//! Whoever embeds a launcher uses the crate `tenure`, which shows what is meant to last. This crate is for the other crates of
-//! the project; it may change with any version.
+//! Whoever embeds a launcher uses the crate `tenure`, which shows what is meant to last. This crate is for the other
+//! crates of the project; it may change with any version.
 
 pub mod causes;
 pub mod deadline;

@@ -1,4 +1,5 @@
-//! The control protocol: the frames that launchers and workers exchange over the control socket, and the values in them.
+//! The control protocol: the frames that launchers and workers exchange over the control socket, and the values in
+//! them.
 
 pub mod ends;
 pub mod wire;

@@ -1,10 +1,10 @@
 //! Locks and files of a scope: where they are, who may write them, and what stands in them.
 
+pub mod directory_id;
 pub mod event;
 pub mod gate;
 pub mod lease;
 pub mod logs;
 pub mod paths;
 pub mod records;
-pub mod settle;
 pub mod trust;

@@ -17,12 +17,13 @@ use tenure_core::launch::{listen, request};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::spec::scope::Scope;
+use tenure_core::store::directory_id::ensure_directory_id;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::gate::{Gate, GateError};
 use tenure_core::store::lease::{Lease, LeaseError, TryLease};
 use tenure_core::store::paths::{self, PathsError, StateDir, file};
 use tenure_core::store::records::{self, RecordError};
-use tenure_core::store::settle;
+
 use tenure_sys::dir::{DirError, exposed, spare};
 
 use crate::finding::Fix;
@@ -235,7 +236,7 @@ fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, Fi
         // an older tenure.
         empty.state.dir().remove(file::IDENTITY).map_err(failed)?;
         empty.state.look_again();
-        settle::settle(empty.gate, empty.lease).map_err(FixError::Record)?;
+        ensure_directory_id(empty.gate, empty.lease).map_err(FixError::Record)?;
     }
     let mut said = format!("moved {record} to {aside}");
     if record == file::LEDGER && generation > 0 {

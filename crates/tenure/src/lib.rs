@@ -1,8 +1,9 @@
 //! Exactly one healthy worker of the right version, from any number of launchers.
 //!
-//! A *worker* is a long-lived background process that is kept under a [`Scope`]: a name, with a key where one name stands for
-//! several. Any process may be a *launcher*: it says what it wants ([`Spec`], [`Request`]) and calls [`ensure`]. If a worker
-//! is up, that costs one connection and one answer; if not, one launcher starts it and all others get the same one.
+//! A *worker* is a long-lived background process that is kept under a [`Scope`]: a name, with a key where one name
+//! stands for several. Any process may be a *launcher*: it says what it wants ([`Spec`], [`Request`]) and calls
+//! [`ensure`]. If a worker is up, that costs one connection and one answer; if not, one launcher starts it and all
+//! others get the same one.
 //!
 //! ```no_run
 //! use tenure::{Ensured, Request, Spec};
@@ -16,9 +17,9 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! The kernel holds the truth: two file locks say who acts (the gate) and who the worker is (the lease), and processes are
-//! signalled only through handles whose identity was verified. There is no async runtime here, no thread pool, and nothing
-//! is printed. Linux only.
+//! The kernel holds the truth: two file locks say who acts (the gate) and who the worker is (the lease), and processes
+//! are signalled only through handles whose identity was verified. There is no async runtime here, no thread pool, and
+//! nothing is printed. Linux only.
 //!
 //! What is public here is meant to last; it is listed in `crates/tenure/public.txt`, which `cargo xtask docs` holds
 //! against the sources.

@@ -116,7 +116,7 @@ impl From<StartError> for Error {
     fn from(error: StartError) -> Self {
         match error {
             StartError::Gate(source) => source.into(),
-            StartError::Leftover(source) => source.into(),
+            StartError::Orphan(source) => source.into(),
             StartError::Record(source) => source.into(),
             StartError::TimedOut(source) => source.into(),
             StartError::Listen(source) => Self::spawn_failed(&source, "listen"),

@@ -37,8 +37,8 @@ pub enum Silence {
     /// The kernel does not let us connect: a sandbox, not a dead socket.
     #[error("connect to the worker: the system does not permit it")]
     Denied(#[source] io::Error),
-    /// Its queue of connections stayed full: somebody listens, and many ask. Whether it still takes any of them cannot be
-    /// told from here.
+    /// Its queue of connections stayed full: somebody listens, and many ask. Whether it still takes any of them cannot
+    /// be told from here.
     #[error("connect to the worker: its queue of connections is full")]
     Busy,
     /// Connected, and no answer in time.
@@ -189,8 +189,9 @@ impl Connection<'_> {
     }
 }
 
-/// Whether it is the worker of this directory. The path is compared first, and costs nothing: the socket lies in the directory
-/// that was verified. The directory's record is read only where the worker knows the directory by another path.
+/// Whether it is the worker of this directory. The path is compared first, and costs nothing: the socket lies in the
+/// directory that was verified. The directory's record is read only where the worker knows the directory by another
+/// path.
 fn is_of(hello: &Hello, state: &StateDir) -> bool {
     hello.scope == state.by_path()
         || match &hello.directory {

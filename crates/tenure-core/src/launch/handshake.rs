@@ -1,9 +1,9 @@
 //! What passes between a launcher and the worker that it starts, over one inherited socket pair.
 //!
-//! Launcher to worker: the [`Handshake`] (sent before the spawn, so that a worker whose launcher dies still knows what to do),
-//! then [`GO`] once the worker's identity is recorded. Worker to launcher: [`Report`]s. An end of file where GO is awaited
-//! means that the launcher died: the worker then records itself and goes on. Launcher and worker may be of different
-//! builds, so unknown fields are accepted.
+//! Launcher to worker: the [`Handshake`] (sent before the spawn, so that a worker whose launcher dies still knows what
+//! to do), then [`GO`] once the worker's identity is recorded. Worker to launcher: [`Report`]s. An end of file where GO
+//! is awaited means that the launcher died: the worker then records itself and goes on. Launcher and worker may be of
+//! different builds, so unknown fields are accepted.
 
 use std::path::PathBuf;
 
@@ -20,8 +20,8 @@ use crate::store::logs::Mark;
 /// Variable that tells a process that it was started as a worker; its value is the number of inherited descriptors.
 pub const HANDOVER_VARIABLE: &str = "TENURE_HANDOVER";
 
-/// Variable with the process id that [`HANDOVER_VARIABLE`] is meant for: a child that inherits the environment of a worker
-/// is no worker.
+/// Variable with the process id that [`HANDOVER_VARIABLE`] is meant for: a child that inherits the environment of a
+/// worker is no worker.
 pub const HANDOVER_PID_VARIABLE: &str = "TENURE_HANDOVER_PID";
 
 /// Longest message on the pair.

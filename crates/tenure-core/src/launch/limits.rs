@@ -10,8 +10,8 @@ use tenure_sys::limits::{self, TooLow};
 #[error("start a worker from here: {0}")]
 pub(crate) struct Unfit(TooLow);
 
-/// Refuses to start anything from a process whose limits no worker could live with. The soft ones are put back in what is
-/// started; a hard one is passed on to everything below.
+/// Refuses to start anything from a process whose limits no worker could live with. The soft ones are put back in what
+/// is started; a hard one is passed on to everything below.
 pub(crate) fn check() -> Result<(), Unfit> {
     limits::too_low().map_or(Ok(()), |limit| Err(Unfit(limit)))
 }

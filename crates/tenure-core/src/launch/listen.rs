@@ -101,8 +101,9 @@ pub fn bind(state: &StateDir, lease: &Lease, spec: &Spec, ledger: &Ledger) -> Re
     Ok(Bound { control, listeners, endpoints })
 }
 
-/// What a successor serves on: what the incumbent hands over where name and address agree, a new socket where they do not.
-/// A port of 0 agrees with any port of the same address. Ports that the program binds itself are the old program's still.
+/// What a successor serves on: what the incumbent hands over where name and address agree, a new socket where they do
+/// not. A port of 0 agrees with any port of the same address. Ports that the program binds itself are the old program's
+/// still.
 pub fn take_over(spec: &Spec, mut handed: Vec<(String, OwnedFd)>) -> Result<Taken, ListenError> {
     let mut taken = Taken { listeners: Vec::new(), endpoints: Vec::new() };
     for wanted in &spec.listen {

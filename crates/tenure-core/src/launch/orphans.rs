@@ -1,8 +1,9 @@
 //! Ending what a former program left, and proving that it is gone, before anything new is bound.
 //!
-//! Its shim, where one lives, ends the tree by itself and gets the time to do that politely; nobody waits for one that is
-//! gone. What is left without it gets what the program was promised: its own signal, its own grace, then SIGKILL. Who belongs
-//! to it is for the room `evidence` to say; what cannot be verified is not signalled. What survives is named.
+//! Its shim, where one lives, ends the tree by itself and gets the time to do that politely; nobody waits for one that
+//! is gone. What is left without it gets what the program was promised: its own signal, its own grace, then SIGKILL.
+//! Who belongs to it is for the room `evidence` to say; what cannot be verified is not signalled. What survives is
+//! named.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -24,8 +25,8 @@ use evidence::{Former, add};
 
 mod evidence;
 
-/// How long processes that escaped their shim may take to end after they were asked, where their program has had its grace
-/// before or none is known.
+/// How long processes that escaped their shim may take to end after they were asked, where their program has had its
+/// grace before or none is known.
 const POLITE: Duration = Duration::from_secs(1);
 
 /// Looks after which something that keeps forking is reported instead of hunted.
@@ -106,8 +107,8 @@ fn named(holders: &[u32], lock: &Path) -> String {
     format!(" (pid {})", pids.join(", "))
 }
 
-/// What finds, with more rights, who has a file open whose name is like `pattern`. The kernel tells a descriptor's file by
-/// its path without links, and `find` takes what it is given for a pattern.
+/// What finds, with more rights, who has a file open whose name is like `pattern`. The kernel tells a descriptor's file
+/// by its path without links, and `find` takes what it is given for a pattern.
 #[must_use]
 pub fn search(directory: &Path, pattern: &str) -> String {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
@@ -122,8 +123,8 @@ pub fn search(directory: &Path, pattern: &str) -> String {
     format!("sudo find /proc/[0-9]*/fd -lname '{escaped}/{pattern}'")
 }
 
-/// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take, or the program
-/// itself where that shim is gone.
+/// Ends everything of the scope's former program and proves it. `patience` is how long its own shim may take, or the
+/// program itself where that shim is gone.
 pub fn clear(
     gate: &Gate<'_>,
     _lease: &Lease,
@@ -140,8 +141,8 @@ pub fn clear(
 }
 
 /// Ends one program, of which `record` tells all that is known, and proves it; another one that lives beside it is not
-/// touched. For whoever holds the lease: a host whose program has lost its shim, or a worker that finds the one before or
-/// after it dead.
+/// touched. For whoever holds the lease: a host whose program has lost its shim, or a worker that finds the one before
+/// or after it dead.
 pub fn clear_program(
     state: &StateDir,
     record: &ProgramRecord,
@@ -154,7 +155,8 @@ pub fn clear_program(
 }
 
 /// How the cookies begin of whoever may be ended for this directory. None where the record is of another pid namespace:
-/// what carries the cookie that it names is another container's. What counts here is then found by `StateDir::marked_here`.
+/// what carries the cookie that it names is another container's. What counts here is then found by
+/// `StateDir::marked_here`.
 pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     if ledger.is_foreign() {
         return Vec::new();
@@ -170,9 +172,9 @@ pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     prefixes
 }
 
-/// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be asked, and
-/// a shim there may still end its tree. What carries the mark and counts here was left by an earlier worker of this
-/// namespace, which the record has no word of any more.
+/// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be
+/// asked, and a shim there may still end its tree. What carries the mark and counts here was left by an earlier worker
+/// of this namespace, which the record has no word of any more.
 fn await_foreign(
     former: &Former<'_>,
     ledger: &Ledger,
@@ -280,8 +282,8 @@ fn prove(former: &Former<'_>, found: Option<&ProcessHandle>, patience: Duration)
     Ok(())
 }
 
-/// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For whoever
-/// knows that nothing of that mark is wanted any more, and that nobody starts more of it.
+/// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For
+/// whoever knows that nothing of that mark is wanted any more, and that nobody starts more of it.
 pub fn sweep(prefix: &str) -> Result<Vec<EndedOrphan>, OrphanError> {
     let mut end = Sweep { policy: StopPolicy::default(), ended: Vec::new() };
     for _ in 0..ROUNDS {
@@ -364,9 +366,9 @@ impl Sweep {
     }
 }
 
-/// Sends a program's stop signal, or TERM where the process ignores that one: shells have what they start in the background
-/// ignore interrupts. CONT follows, so that a stopped process can take it. A signal that fails is seen afterwards: the process
-/// is then killed, or named as the survivor.
+/// Sends a program's stop signal, or TERM where the process ignores that one: shells have what they start in the
+/// background ignore interrupts. CONT follows, so that a stopped process can take it. A signal that fails is seen
+/// afterwards: the process is then killed, or named as the survivor.
 pub fn signal_politely(handle: &ProcessHandle, signal: Signal) {
     let signal = if process::ignores(handle.pid(), signal) { Signal::Term } else { signal };
     best_effort(handle.signal(signal));

@@ -12,8 +12,8 @@ use crate::store::paths::StateDir;
 /// machine under heavy load may need to schedule it, and short enough that a person does not notice.
 pub const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
-/// How often a connection that was closed without an answer is made again within one look. A worker that has just died is
-/// refused the second time. One that lives closes only to make room for another newcomer, and hardly twice.
+/// How often a connection that was closed without an answer is made again within one look. A worker that has just died
+/// is refused the second time. One that lives closes only to make room for another newcomer, and hardly twice.
 const CLOSED_AGAIN: usize = 3;
 
 /// Looks once: connect, HELLO. Nothing is written and no lock is taken.
@@ -48,7 +48,8 @@ pub(crate) fn unless_closed<T>(
 pub fn from_silence(silence: &Silence) -> Observation {
     match silence {
         Silence::Absent | Silence::Refused | Silence::Closed => Observation::Nobody,
-        // Somebody listens and does not answer us; whether it answers others is looked at before anything is done about it.
+        // Somebody listens and does not answer us; whether it answers others is looked at before anything is done about
+        // it.
         Silence::Silent | Silence::Busy => Observation::Silent,
         Silence::Denied(source) => Observation::Denied(source.to_string()),
         Silence::OtherUser { uid, .. } => Observation::Denied(format!("its peer has uid {uid}, not ours")),

@@ -1,8 +1,8 @@
 //! Waiting for a worker that was just started: ready, failed, or still booting when the caller's budget ends.
 //!
-//! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and its
-//! last words, not at the timeout. What ends a booting worker is `start_timeout`, never a caller's budget; `pin` alone ends
-//! the one that it started (see `takeover`).
+//! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and
+//! its last words, not at the timeout. What ends a booting worker is `start_timeout`, never a caller's budget; `pin`
+//! alone ends the one that it started (see `takeover`).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -50,7 +50,8 @@ pub enum StartOutcome {
     Failed(BootFailure),
 }
 
-/// A successor was to take the place of a worker that does not hand over. The successor is gone, and nothing was changed.
+/// A successor was to take the place of a worker that does not hand over. The successor is gone, and nothing was
+/// changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Declined {
     /// Why, as a lowercase fragment.
@@ -79,20 +80,20 @@ pub const VANISHED: &str = "vanished";
 /// The stage of a boot that ended because somebody asked the worker to stop.
 pub const STOPPED: &str = "stop";
 
-/// The stage of a takeover that failed for want of something that is not the version's: descriptors, memory, room on the
-/// disk, or an incumbent that does not hand over now.
+/// The stage of a takeover that failed for want of something that is not the version's: descriptors, memory, room on
+/// the disk, or an incumbent that does not hand over now.
 pub const TAKEOVER: &str = "hand-over";
 
-/// The stage of a takeover whose incumbent was not heard any more. Whether it is silent to everybody is for the launcher to
-/// find out.
+/// The stage of a takeover whose incumbent was not heard any more. Whether it is silent to everybody is for the
+/// launcher to find out.
 pub const UNHEARD: &str = "hand-over, unanswered";
 
 /// The stage of a boot that failed because this process, or the machine, had no more descriptors or memory.
 pub const LACK: &str = "lack";
 
 impl BootFailure {
-    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec, nor does one that ended
-    /// together with the worker before it, nor a takeover that the two could not go on with, nor a process that
+    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec, nor does one that
+    /// ended together with the worker before it, nor a takeover that the two could not go on with, nor a process that
     /// had no means to begin with.
     #[must_use]
     pub fn is_its_own(&self) -> bool {
@@ -174,7 +175,8 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
     if worker { BootEvent::Ended } else { BootEvent::Nothing }
 }
 
-/// Waits until a worker that has reported its end is gone, before anybody is told: the next start must find the lease free.
+/// Waits until a worker that has reported its end is gone, before anybody is told: the next start must find the lease
+/// free.
 fn end(boot: &Boot<'_>) {
     let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
     if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
@@ -189,8 +191,8 @@ pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Opt
     StartOutcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
 }
 
-/// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1 reaps late
-/// it stays unknown.
+/// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1
+/// reaps late it stays unknown.
 pub(crate) fn exit_of(worker: &ProcessHandle) -> Option<ExitStatus> {
     best_effort(worker.wait_reaped(Some(REAPING)));
     worker.exit_of_stranger()
@@ -203,8 +205,8 @@ fn last_exit(worker: &ProcessHandle) -> String {
     }
 }
 
-/// How long a worker that takes its scope back is given to settle before it is told how it stands: a person waits for the
-/// word, and the failure is known.
+/// How long a worker that takes its scope back is given to settle before it is told how it stands: a person waits for
+/// the word, and the failure is known.
 const SETTLING: Duration = Duration::from_secs(5);
 
 /// The worker that answers after another one has failed, once it has settled where that is soon.

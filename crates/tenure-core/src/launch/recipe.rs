@@ -62,8 +62,8 @@ impl SpawnRecipe {
         Ok(Self { executable, environment })
     }
 
-    /// Spawns the worker with the handshake on a channel of its own as its first descriptor and `given` after it; our end of
-    /// the channel, and the worker.
+    /// Spawns the worker with the handshake on a channel of its own as its first descriptor and `given` after it; our
+    /// end of the channel, and the worker.
     pub(crate) fn spawn(
         self,
         state: &StateDir,
@@ -122,8 +122,8 @@ pub(crate) fn listener_names(spec: &Spec) -> Vec<String> {
     bound.map(|listen| listen.name.clone()).collect()
 }
 
-/// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside the
-/// worker must find the same scopes.
+/// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside
+/// the worker must find the same scopes.
 fn environment(spec: &Spec) -> BTreeMap<String, String> {
     let mut built = spec.env.build_here();
     for name in [paths::ROOT_VARIABLE].into_iter().chain(fault::variable()) {

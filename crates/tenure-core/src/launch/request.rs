@@ -97,15 +97,16 @@ impl Request {
         self
     }
 
-    /// Start the worker even where a person stopped it for good ([`StopOrder::hold`](crate::StopOptions)): a person asks.
+    /// Start the worker even where a person stopped it for good ([`StopOrder::hold`](crate::StopOptions)): a person
+    /// asks.
     #[must_use]
     pub fn start(mut self, start: bool) -> Self {
         self.start = start;
         self
     }
 
-    /// Start the new program beside the old one this time, as `overlap = true` in the spec does each time. A worker whose
-    /// spec does not allow it ([`Spec::may_overlap`]) is left alone, and the call fails.
+    /// Start the new program beside the old one this time, as `overlap = true` in the spec does each time. A worker
+    /// whose spec does not allow it ([`Spec::may_overlap`]) is left alone, and the call fails.
     #[must_use]
     pub fn overlap(mut self, overlap: bool) -> Self {
         self.overlap = overlap;
@@ -127,8 +128,8 @@ impl Request {
         self
     }
 
-    /// What the spec was read from; a call's own words unless this is said. `stated` says that the file itself names this
-    /// version, and not the call.
+    /// What the spec was read from; a call's own words unless this is said. `stated` says that the file itself names
+    /// this version, and not the call.
     #[must_use]
     pub fn origin(mut self, origin: Origin, stated: bool) -> Self {
         self.origin = origin;
@@ -136,8 +137,8 @@ impl Request {
         self
     }
 
-    /// How the files that offers came from are read again, where it has to be known whether they still say so. Without it a
-    /// file that is there is taken to say what it said.
+    /// How the files that offers came from are read again, where it has to be known whether they still say so. Without
+    /// it a file that is there is taken to say what it said.
     #[must_use]
     pub fn read_stated(mut self, read: ReadStated) -> Self {
         self.read_stated = Some(read);
@@ -152,8 +153,8 @@ impl Request {
         self
     }
 
-    /// The longest wait for the first answer of a worker, before anything is locked. Default: `TENURE_FIRST_ANSWER`, else
-    /// 500 ms.
+    /// The longest wait for the first answer of a worker, before anything is locked. Default: `TENURE_FIRST_ANSWER`,
+    /// else 500 ms.
     #[must_use]
     pub fn first_answer(mut self, wait: Duration) -> Self {
         self.first_answer = wait;

@@ -1,8 +1,8 @@
 //! Starting a worker under the gate, with its lease in hand, and waiting until it serves or has failed.
 //!
 //! The order matters and each step names what it leaves for whoever comes next if this process dies there: generation
-//! (durable), sockets, handshake, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is recorded this launcher ends what it
-//! started; after that the worker's own `start_timeout` does.
+//! (durable), sockets, handshake, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is
+//! recorded this launcher ends what it started; after that the worker's own `start_timeout` does.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -20,13 +20,13 @@ use crate::launch::recipe::{self, RecipeError, SpawnRecipe};
 use crate::launch::request::Request;
 use crate::record::ledger::Ledger;
 use crate::spec::{KILL_GRACE, Spec};
+use crate::store::directory_id::ensure_directory_id;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::{Gate, GateError};
 use crate::store::lease::Lease;
 use crate::store::logs;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
-use crate::store::settle::settle;
 
 /// A worker cannot be started; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ pub enum StartError {
     Gate(#[source] GateError),
     /// Something of a former program lives.
     #[error("start the worker")]
-    Leftover(#[source] OrphanError),
+    Orphan(#[source] OrphanError),
     /// A record cannot be read or written.
     #[error("start the worker")]
     Record(#[source] RecordError),
@@ -65,7 +65,7 @@ impl StartError {
                 ),
             )
             | Self::Gate(_)
-            | Self::Leftover(_)
+            | Self::Orphan(_)
             | Self::Record(_)
             | Self::TimedOut(_) => false,
             Self::Recipe(
@@ -92,9 +92,9 @@ pub(crate) fn start(
     gate.confirm().map_err(StartError::Gate)?;
     fault::reach(Point::LeaseTaken);
     let state = gate.state();
-    settle(gate, &lease).map_err(StartError::Record)?;
+    ensure_directory_id(gate, &lease).map_err(StartError::Record)?;
     let ledger = records::read_ledger(state).map_err(StartError::Record)?;
-    clear_leftovers(gate, &lease, &ledger, spec, budget)?;
+    clear_orphans(gate, &lease, &ledger, spec, budget)?;
 
     let recipe = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Recipe)?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
@@ -143,7 +143,7 @@ pub(crate) fn start(
         .unwrap_or_else(|declined| readiness::failed(&boot, "boot".to_owned(), declined.why, None)))
 }
 
-fn clear_leftovers(
+fn clear_orphans(
     gate: &Gate<'_>,
     lease: &Lease,
     ledger: &Ledger,
@@ -152,17 +152,18 @@ fn clear_leftovers(
 ) -> Result<(), StartError> {
     let stage = budget.stage("previous program").map_err(StartError::TimedOut)?;
     let patience = orphans::patience(stage, ledger.end_budget(spec.end_budget()) + KILL_GRACE);
-    let ended = orphans::clear(gate, lease, ledger, patience).map_err(StartError::Leftover)?;
+    let ended = orphans::clear(gate, lease, ledger, patience).map_err(StartError::Orphan)?;
     note_unverified(gate, ledger);
-    for leftover in ended {
+    for orphan in ended {
         let by = crate::launch::request::asker();
-        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, leftover.told());
-        event::note(gate.state(), &event.pid(leftover.pid));
+        let event = Event::now(What::LeftoverEnded, ledger.generation, &by, orphan.told());
+        event::note(gate.state(), &event.pid(orphan.pid));
     }
     Ok(())
 }
 
-/// Locks are all that can be asked about processes of another pid namespace, and they are free: what was not looked at is told.
+/// Locks are all that can be asked about processes of another pid namespace, and they are free: what was not looked at
+/// is told.
 fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
     if let Some(foreign) = ledger.named().find(|identity| identity.is_foreign()) {
         let why = "it is recorded in another pid namespace: its locks are free, and whether it is gone cannot be verified";

@@ -1,7 +1,8 @@
 //! Ending a worker and proving that it is gone: the proof is its lease in our hands.
 //!
-//! Asked first, over its control socket; forced only through handles whose identity was verified after they were opened.
-//! A process that somebody traces is never forced. Unverifiable is not mismatched: then nothing is touched, and it is said.
+//! Asked first, over its control socket; forced only through handles whose identity was verified after they were
+//! opened. A process that somebody traces is never forced. Unverifiable is not mismatched: then nothing is touched, and
+//! it is said.
 
 use std::time::Duration;
 
@@ -149,7 +150,8 @@ pub fn retire(
         Ok((hello, within)) => (Some(hello), within),
         // Nobody listens and the lease is busy: it has announced its end already, and takes what it was given for it.
         Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, unheard(ledger, purpose)),
-        // Many ask it, and we do not get through. A signal is the same request by another road, with the same time for it.
+        // Many ask it, and we do not get through. A signal is the same request by another road, with the same time for
+        // it.
         Err(Silence::Busy) => {
             gate.confirm().map_err(RetireError::Gate)?;
             for handle in verified_lineage(state, ledger, None)? {
@@ -185,8 +187,8 @@ pub fn retire(
     }
 }
 
-/// How long a holder that nobody can reach may take: what its generation was given, or nothing if it is stopped and so can
-/// do nothing with the time.
+/// How long a holder that nobody can reach may take: what its generation was given, or nothing if it is stopped and so
+/// can do nothing with the time.
 fn unheard(ledger: &Ledger, purpose: &Purpose) -> Duration {
     let stopped = |identity| match process::verify(identity) {
         Verified::Same(handle) => process::state_of(handle.pid()) == Some(RunState::Stopped),
@@ -202,8 +204,8 @@ fn unheard(ledger: &Ledger, purpose: &Purpose) -> Duration {
 /// The name of the thread that answers in every worker.
 pub const CONTROL_THREAD: &str = "tenure-control";
 
-/// How long the threads that answer have run in the recorded workers, as far as the kernel tells. Where it grows, somebody
-/// takes what comes in, whether it gets to us or not.
+/// How long the threads that answer have run in the recorded workers, as far as the kernel tells. Where it grows,
+/// somebody takes what comes in, whether it gets to us or not.
 pub(crate) fn run_time(ledger: &Ledger) -> Option<Duration> {
     let ran = |identity| match process::verify(identity) {
         Verified::Same(handle) => process::run_time_of(handle.pid(), CONTROL_THREAD),
@@ -258,8 +260,8 @@ fn force(gate: &Gate<'_>, ledger: &Ledger, hello: Option<&Hello>) -> Result<Reti
     }
 }
 
-/// Handles of every process that may hold the lease: what the worker said, what the ledger says, and processes that carry
-/// the scope's worker cookie. Each was verified after it was opened.
+/// Handles of every process that may hold the lease: what the worker said, what the ledger says, and processes that
+/// carry the scope's worker cookie. Each was verified after it was opened.
 fn verified_lineage(
     state: &StateDir,
     ledger: &Ledger,

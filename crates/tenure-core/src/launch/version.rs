@@ -33,10 +33,10 @@ const LONGEST_RUN: Duration = Duration::from_secs(10);
 
 /// The version that a command tells, run in `cwd`.
 ///
-/// An answer that is known and still holds is returned without a lock and without starting anything. The command gets the
-/// environment that `environment` builds from this process's own, as the worker does: a variable that the policy does not
-/// pass, such as the `GIT_DIR` of a hook, changes nothing. Where a variable that passes has another value, the command is
-/// asked anew. The call takes no longer than the stage, and the command no longer than 10 s of it. Where the
+/// An answer that is known and still holds is returned without a lock and without starting anything. The command gets
+/// the environment that `environment` builds from this process's own, as the worker does: a variable that the policy
+/// does not pass, such as the `GIT_DIR` of a hook, changes nothing. Where a variable that passes has another value, the
+/// command is asked anew. The call takes no longer than the stage, and the command no longer than 10 s of it. Where the
 /// scope's directory cannot be written, each call runs the command.
 pub fn resolve(
     asked: &VersionCommand,

@@ -1,8 +1,8 @@
-//! Making room: the lease of a scope, from nobody, from a worker that ends, from one that is wedged, or from one that must
-//! make room.
+//! Making room: the lease of a scope, from nobody, from a worker that ends, from one that is wedged, or from one that
+//! must make room.
 //!
-//! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the scope is
-//! looked at once more: what stands now may be a healthy worker that somebody else has started.
+//! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the
+//! scope is looked at once more: what stands now may be a healthy worker that somebody else has started.
 
 use tenure_sys::discard::best_effort;
 
@@ -52,11 +52,11 @@ impl Acquisition<'_> {
         }
     }
 
-    /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended, unless nothing
-    /// could be started in its place. `None`: look again.
+    /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended, unless
+    /// nothing could be started in its place. `None`: look again.
     ///
-    /// A queue that is full all the time is no silence while the holder runs: it may be taking others. It is waited for as
-    /// long as the caller has time, and the kernel lets us in when there is room.
+    /// A queue that is full all the time is no silence while the holder runs: it may be taking others. It is waited for
+    /// as long as the caller has time, and the kernel lets us in when there is room.
     pub(crate) fn unmask(&self, startable: impl Fn() -> Result<(), Error>) -> Result<Option<Lease>, Error> {
         let state = self.gate.state();
         let mut began = monotonic();

@@ -46,13 +46,14 @@ pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, 
     Ok(desired)
 }
 
-/// The record with what became of workers and takeovers after their launchers were gone, or had their answer; not yet written.
+/// The record with what became of workers and takeovers after their launchers were gone, or had their answer; not yet
+/// written.
 pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
     as_counted(gate.state())
 }
 
-/// The same for whoever only looks: what is not written yet is true already. The ledger is read first, so that what somebody
-/// counts meanwhile is found in one of the two.
+/// The same for whoever only looks: what is not written yet is true already. The ledger is read first, so that what
+/// somebody counts meanwhile is found in one of the two.
 pub fn as_counted(state: &StateDir) -> Result<Desired, RecordError> {
     let ledger = records::read_ledger(state);
     let mut desired = records::read_desired(state)?;
@@ -62,7 +63,8 @@ pub fn as_counted(state: &StateDir) -> Result<Desired, RecordError> {
     Ok(desired)
 }
 
-/// The record where this very offer stands in it already: read without the gate, and only to see that nothing is to be done.
+/// The record where this very offer stands in it already: read without the gate, and only to see that nothing is to be
+/// done.
 pub(crate) fn known(state: &StateDir, request: &Request) -> Option<Desired> {
     records::read_desired(state).ok().filter(|desired| stands(desired, request))
 }
@@ -76,8 +78,8 @@ fn stands(desired: &Desired, request: &Request) -> bool {
     desired.offers.iter().any(|offer| offer.spec == request.spec && offer.origin == request.origin)
 }
 
-/// The record as far as it may be started now. What a project's file offered counts as long as the content that it came from
-/// is trusted, whoever asks; without the records of trust nothing of the kind does.
+/// The record as far as it may be started now. What a project's file offered counts as long as the content that it came
+/// from is trusted, whoever asks; without the records of trust nothing of the kind does.
 pub(crate) fn allowed(desired: &Desired) -> Desired {
     let trusted = TrustStore::of_user();
     let allows = |origin: &Origin| match &trusted {
@@ -87,8 +89,9 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
     desired.allowed(&allows)
 }
 
-/// What a call may start: what is allowed, without offers that are not what was offered any more and could only take the place
-/// of one that failed; and these, with the file that has changed. What the call itself offers is what lies there now.
+/// What a call may start: what is allowed, without offers that are not what was offered any more and could only take
+/// the place of one that failed; and these, with the file that has changed. What the call itself offers is what lies
+/// there now.
 #[must_use]
 pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
     let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());
@@ -100,8 +103,8 @@ pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec
     (rest, named.collect())
 }
 
-/// Why nothing may be started because of trust: the offer that would be the target came from content that nobody trusts any
-/// more, and nothing else is allowed.
+/// Why nothing may be started because of trust: the offer that would be the target came from content that nobody trusts
+/// any more, and nothing else is allowed.
 pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
     let wanted = |offer: &&Offer| desired.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
     let allowed = allowed(desired);
@@ -111,8 +114,8 @@ pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
     untrusted(desired.offers.iter().rev().find(wanted)?, desired.hold.is_some())
 }
 
-/// Whether `spec` is still trusted: a wait for the end of whoever stood there can be long, and what was chosen before it may
-/// have lost its trust meanwhile.
+/// Whether `spec` is still trusted: a wait for the end of whoever stood there can be long, and what was chosen before
+/// it may have lost its trust meanwhile.
 pub(crate) fn confirm_trust(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     let desired = records::read_desired(gate.state())?;
     if allowed(&desired).offers.iter().any(|offer| offer.spec == *spec) {
@@ -137,8 +140,8 @@ fn untrusted(offer: &Offer, is_held: bool) -> Option<Error> {
     Some(Error::untrusted(message, path).at(stage))
 }
 
-/// Whether the file of an offer has the content that it was read from: then trust in the file brings the offer back, and
-/// otherwise it allows something else.
+/// Whether the file of an offer has the content that it was read from: then trust in the file brings the offer back,
+/// and otherwise it allows something else.
 pub(crate) fn is_content_there(origin: &Origin) -> bool {
     match origin {
         Origin::Call | Origin::File { .. } => true,
@@ -166,8 +169,8 @@ fn is_described(offer: &Offer, request: &Request) -> bool {
     }
 }
 
-/// Records, before a worker makes room because its own answer disagrees with what it was started as, that this was tried:
-/// the next one that says the same is left in peace.
+/// Records, before a worker makes room because its own answer disagrees with what it was started as, that this was
+/// tried: the next one that says the same is left in peace.
 pub(crate) fn note_disagreement(
     gate: &Gate<'_>,
     hello: &Hello,
@@ -186,8 +189,8 @@ pub(crate) fn note_disagreement(
     Ok(())
 }
 
-/// Writes the record where it differs from what stands: most calls offer what was offered before. A worker that is held down
-/// no longer is told of once that is written.
+/// Writes the record where it differs from what stands: most calls offer what was offered before. A worker that is held
+/// down no longer is told of once that is written.
 pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, request: &Request) -> Result<(), Error> {
     let stands = records::read_desired(gate.state())?;
     if stands == *desired {
@@ -201,9 +204,9 @@ pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, request: &Request) -> Res
     Ok(())
 }
 
-/// Records how a start of `spec` went, in the record as it stands now, and makes an error of a failure. An error that says
-/// nothing about the spec (the state directory, the gate, a survivor) is passed on and tallies nothing.
-pub(crate) fn settle(
+/// Records how a start of `spec` went, in the record as it stands now, and makes an error of a failure. An error that
+/// says nothing about the spec (the state directory, the gate, a survivor) is passed on and tallies nothing.
+pub(crate) fn record_start(
     gate: &Gate<'_>,
     spec: &Spec,
     started: Result<StartOutcome, StartError>,

@@ -26,7 +26,8 @@ pub struct Offered {
     pub described: bool,
 }
 
-/// The offers of the record of the worker of that name, lowest version first. `read` reads the files that they came from.
+/// The offers of the record of the worker of that name, lowest version first. `read` reads the files that they came
+/// from.
 #[must_use]
 pub fn offered<'record>(record: &'record Desired, name: &str, read: ReadStated) -> Vec<Offered> {
     let allowed = candidates::allowed(record);
@@ -45,8 +46,8 @@ pub fn offered<'record>(record: &'record Desired, name: &str, read: ReadStated) 
     record.offers.iter().map(of).collect()
 }
 
-/// Those that a person should know of: one that does not stand and is higher than all that do, which somebody may wait for
-/// or wonder about, and the pinned one. Lower ones are what each upgrade leaves behind.
+/// Those that a person should know of: one that does not stand and is higher than all that do, which somebody may wait
+/// for or wonder about, and the pinned one. Lower ones are what each upgrade leaves behind.
 pub fn doubtful<'all>(
     offered: &'all [Offered],
     held: Option<&'all Version>,

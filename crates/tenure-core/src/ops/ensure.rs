@@ -1,7 +1,7 @@
 //! `ensure`: exactly one healthy worker of the right version, from any number of launchers.
 //!
-//! The story only; each step is a room of its own. The memory of one call is [`Attempt`], and every wait is cut from one
-//! budget.
+//! The story only; each step is a room of its own. The memory of one call is [`Attempt`], and every wait is cut from
+//! one budget.
 //!
 //! ```text
 //! look without a lock ──▶ a usable worker ───────────────▶ answer
@@ -78,22 +78,22 @@ impl Ensured {
 
 /// Returns when exactly one healthy worker of at least the wanted version serves; starts it if need be.
 ///
-/// A worker that takes the place of another is answered with as soon as it serves: its probation goes on between the two,
-/// and if it fails, the one before it serves again and the next call is told.
+/// A worker that takes the place of another is answered with as soon as it serves: its probation goes on between the
+/// two, and if it fails, the one before it serves again and the next call is told.
 ///
 /// Any number of concurrent calls, from any number of processes, make one worker. A worker that is up costs one
-/// connection and one answer: no lock is taken and nothing is written. One that is older than the offer and is to stay (a
-/// person pinned it, or the offered version does not run) costs one more read of the record, still without a lock. The call
-/// ends within the order's budget (plus the time in which the kernel ends a process) with an answer or a typed error. It ends
-/// no healthy worker except one that is older than the target, or whose build has changed; it never downgrades, and never
-/// signals a process that it cannot verify.
+/// connection and one answer: no lock is taken and nothing is written. One that is older than the offer and is to stay
+/// (a person pinned it, or the offered version does not run) costs one more read of the record, still without a lock.
+/// The call ends within the order's budget (plus the time in which the kernel ends a process) with an answer or a typed
+/// error. It ends no healthy worker except one that is older than the target, or whose build has changed; it never
+/// downgrades, and never signals a process that it cannot verify.
 ///
 /// # Errors
-/// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::SpecConflict`], [`ErrorKind::ClientTooOld`],
-/// [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`], [`ErrorKind::Untrusted`], [`ErrorKind::LimitTooLow`],
-/// [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`], [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`],
-/// [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::Survivor`], [`ErrorKind::StillUnusable`],
-/// [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+/// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::SpecConflict`],
+/// [`ErrorKind::ClientTooOld`], [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`], [`ErrorKind::Untrusted`],
+/// [`ErrorKind::LimitTooLow`], [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`],
+/// [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
+/// [`ErrorKind::Survivor`], [`ErrorKind::StillUnusable`], [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
 ///
 /// # Examples
 /// ```
@@ -195,8 +195,8 @@ impl EnsureCall<'_> {
         }
     }
 
-    /// What this call would start, by a record in which this very offer stands already. Whoever replaces the record replaces it
-    /// whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
+    /// What this call would start, by a record in which this very offer stands already. Whoever replaces the record
+    /// replaces it whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
     fn choice_by_record(&self, state: &StateDir) -> Option<LaunchChoice> {
         let desired = candidates::known(state, self.request)?;
         Some(LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version))
@@ -235,8 +235,8 @@ impl EnsureCall<'_> {
         }
     }
 
-    /// Puts the target in the place of the worker that stands: it takes over where that one can make room, and is started
-    /// once that one is proved gone where it cannot.
+    /// Puts the target in the place of the worker that stands: it takes over where that one can make room, and is
+    /// started once that one is proved gone where it cannot.
     fn replace(
         &mut self,
         gate: &Gate<'_>,
@@ -250,7 +250,8 @@ impl EnsureCall<'_> {
         match takeover::attempt(gate, hello, (spec, reason), self.request, &self.budget)? {
             // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
             TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
-            // One that is silent to everybody is found out by the next look; one that answers goes on, and is asked once more.
+            // One that is silent to everybody is found out by the next look; one that answers goes on, and is asked
+            // once more.
             TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure)))
                 if failure.stage == UNHEARD && !self.unheard =>
             {
@@ -261,7 +262,7 @@ impl EnsureCall<'_> {
                 if let Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_)) = started {
                     self.attempt.retired();
                 }
-                self.settle(gate, spec, started, choice)
+                self.record_start(gate, spec, started, choice)
             }
             TakeoverAttempt::Gone => Ok(None),
             TakeoverAttempt::Declined(_) => {
@@ -288,12 +289,12 @@ impl EnsureCall<'_> {
         let spec = self.startable(choice)?;
         candidates::confirm_trust(gate, spec)?;
         let started = start::start(gate, lease, spec, self.request, &self.budget);
-        self.settle(gate, spec, started, choice)
+        self.record_start(gate, spec, started, choice)
     }
 
-    /// Puts on record how a start of `spec` went; `None` means: look again. Nothing is looked up anew: what was started is
-    /// what it is, whatever has become of its files since.
-    fn settle(
+    /// Puts on record how a start of `spec` went; `None` means: look again. Nothing is looked up anew: what was started
+    /// is what it is, whatever has become of its files since.
+    fn record_start(
         &mut self,
         gate: &Gate<'_>,
         spec: &Spec,
@@ -309,7 +310,7 @@ impl EnsureCall<'_> {
             }
             Ok(StartOutcome::StillBooting | StartOutcome::Failed(_)) | Err(_) => None,
         };
-        if let Some(failure) = candidates::settle(gate, spec, started)? {
+        if let Some(failure) = candidates::record_start(gate, spec, started)? {
             self.attempt.start_failed(&spec.version);
             self.failure = Some(failure);
         }
@@ -319,8 +320,8 @@ impl EnsureCall<'_> {
         Ok(matches!(decision, Decision::Use(_)).then(|| self.serving(decision)))
     }
 
-    /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no error,
-    /// wherever in the wait it ends.
+    /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no
+    /// error, wherever in the wait it ends.
     fn await_settled(&mut self, state: &StateDir, booting: Box<Hello>) -> Option<Ensured> {
         let warming = |hello| Some(Ensured::Warming(Some(hello)));
         let proves = booting.probation.is_some();

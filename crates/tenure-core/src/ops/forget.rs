@@ -30,12 +30,13 @@ pub struct Forgotten {
     pub stands: Option<Box<Hello>>,
 }
 
-/// Takes the offer of `version` back, with all that is known against it. It stops nothing that runs, and a launcher may offer
-/// the version again.
+/// Takes the offer of `version` back, with all that is known against it. It stops nothing that runs, and a launcher may
+/// offer the version again.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownVersion`] with the versions that are on record; [`ErrorKind::VersionPinned`] where a person holds this
-/// one; [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+/// [`ErrorKind::UnknownVersion`] with the versions that are on record; [`ErrorKind::VersionPinned`] where a person
+/// holds this one; [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`], [`ErrorKind::StateUnusable`],
+/// [`ErrorKind::RecordUnusable`].
 ///
 /// # Examples
 /// ```

@@ -1,8 +1,8 @@
 //! `pin` and `unpin`: a person holds one version, the only downgrade there is, and releases it.
 //!
-//! A pin is a version that some launcher has offered, with the spec that it offered. It counts once a worker of it stands:
-//! if it does not start, the record stays as it was (an earlier pin still holds) and what would run without this pin is
-//! started again.
+//! A pin is a version that some launcher has offered, with the spec that it offered. It counts once a worker of it
+//! stands: if it does not start, the record stays as it was (an earlier pin still holds) and what would run without
+//! this pin is started again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -99,8 +99,8 @@ pub struct Unpinned {
 ///
 /// # Errors
 /// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
-/// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as
-/// it was then, and what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
+/// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as it was then, and
+/// what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
 ///
 /// # Examples
 /// ```
@@ -140,8 +140,8 @@ pub fn pin(request: &PinOptions) -> Result<Pinned, Error> {
     Ok(Pinned { version: request.version.clone(), before, applied })
 }
 
-/// Releases the held version. The worker stays as it is: what replaces it is a launcher that asks for a newer version, or
-/// a restart. Nothing held is success.
+/// Releases the held version. The worker stays as it is: what replaces it is a launcher that asks for a newer version,
+/// or a restart. Nothing held is success.
 ///
 /// ```
 /// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
@@ -217,8 +217,8 @@ fn apply(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Applied, Er
     }
 }
 
-/// The version is the one from which the worker that stands took over, and it can still come back: it does so at once, and
-/// is proved. `None`: that is not so, or not any more.
+/// The version is the one from which the worker that stands took over, and it can still come back: it does so at once,
+/// and is proved. `None`: that is not so, or not any more.
 fn go_back(
     gate: &Gate<'_>,
     hello: &Hello,
@@ -302,7 +302,7 @@ fn put_back(gate: &Gate<'_>, to: &Request, failure: Error) -> Error {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
         let (started, _) =
             restart::start_after(gate, &spec, to, ("a pin that failed", Duration::ZERO), &budget)?;
-        candidates::settle(gate, &spec, started)?.map_or(Ok(()), Err)
+        candidates::record_start(gate, &spec, started)?.map_or(Ok(()), Err)
     };
     match again() {
         Ok(()) => failure.adding(&format!("{held}, and version {version} was started again")),

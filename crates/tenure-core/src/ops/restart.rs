@@ -1,7 +1,7 @@
 //! `restart`: a new worker in the place of the old one, proved over a new connection.
 //!
-//! The new worker takes over from the old one where that can make room, and is started once the old one is proved gone where
-//! it cannot; the listeners' ports are taken again then. Either way a connection made anew is the proof.
+//! The new worker takes over from the old one where that can make room, and is started once the old one is proved gone
+//! where it cannot; the listeners' ports are taken again then. Either way a connection made anew is the proof.
 
 use std::time::Duration;
 
@@ -89,7 +89,8 @@ impl Manner {
 /// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
 /// connection sees a higher generation, the target's version, and an app that is ready. Where no worker ran, one is
 /// started. What the order offers is recorded first. An order means what is described now: higher offers that nothing
-/// describes any more are forgotten; below a higher one that is still described, that one is started, and the answer says so.
+/// describes any more are forgotten; below a higher one that is still described, that one is started, and the answer
+/// says so.
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
@@ -187,7 +188,7 @@ pub(crate) fn put(
             (started, if ended { Manner::unheard() } else { Manner::NoneRan })
         }
     };
-    if let Some(failure) = candidates::settle(gate, target, started)? {
+    if let Some(failure) = candidates::record_start(gate, target, started)? {
         let came = if failure.kind() == ErrorKind::TimedOut {
             "is not ready yet, and goes on"
         } else {
@@ -207,8 +208,8 @@ pub(crate) fn put(
     Ok(Restarted { old, new, manner, forgotten: Vec::new(), instead: None })
 }
 
-/// Starts the target once whatever stands is proved gone, where it is still trusted then; tells whether there was anybody to end.
-/// What stands has been silent for so long already.
+/// Starts the target once whatever stands is proved gone, where it is still trusted then; tells whether there was
+/// anybody to end. What stands has been silent for so long already.
 pub(crate) fn start_after(
     gate: &Gate<'_>,
     target: &Spec,
@@ -231,8 +232,8 @@ struct Tried {
 }
 
 /// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for again, for it may have
-/// made room for another or taken its scope back. One that is busy is listened to for as long as it may be silent, since its
-/// end costs its clients what they have begun.
+/// made room for another or taken its scope back. One that is busy is listened to for as long as it may be silent,
+/// since its end costs its clients what they have begun.
 fn attempt(
     gate: &Gate<'_>,
     target: &Spec,
@@ -259,8 +260,8 @@ fn attempt(
     Ok(Tried { old: None, attempt: None, silent })
 }
 
-/// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired, which
-/// has its own time for that.
+/// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired,
+/// which has its own time for that.
 fn is_silent(failure: &BootFailure, state: &StateDir, request: &Request, budget: &Deadline) -> bool {
     let seen = |stage: Stage| probe::observe(state, stage.at_most(request.wedged_after));
     failure.stage == UNHEARD && budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)

@@ -123,15 +123,15 @@ fn silent(state: &StateDir) -> Standing {
     Standing::Silent { booting, who: who.collect() }
 }
 
-/// What has been offered, held and found to fail under the scope, with what became of workers since the last launcher wrote
-/// it; nothing where it never ran. For people: by the time it is read a launcher may have written it anew.
+/// What has been offered, held and found to fail under the scope, with what became of workers since the last launcher
+/// wrote it; nothing where it never ran. For people: by the time it is read a launcher may have written it anew.
 pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
     Ok(Some(candidates::as_counted(&state)?))
 }
 
-/// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that left
-/// its socket behind died without a word. For people, of a scope in which nobody serves.
+/// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that
+/// left its socket behind died without a word. For people, of a scope in which nobody serves.
 pub fn last_end(scope: &Scope) -> Result<Option<End>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
     let mut ledger = records::read_ledger(&state)?;
@@ -150,8 +150,8 @@ pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
     Ok(file::PROGRAMS.into_iter().any(locked))
 }
 
-/// What has happened under the scope, oldest first, as far as it is still on disk: the last 1 to 2 MB. The list is empty
-/// where no worker ever ran.
+/// What has happened under the scope, oldest first, as far as it is still on disk: the last 1 to 2 MB. The list is
+/// empty where no worker ever ran.
 ///
 /// # Errors
 /// [`ErrorKind::Denied`] and [`ErrorKind::StateUnusable`].

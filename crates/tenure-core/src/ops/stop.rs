@@ -44,8 +44,8 @@ pub struct StopOptions {
 }
 
 impl StopOptions {
-    /// Stops the worker of `scope` within the usual budget, for the reason that is told in events; any launcher may start
-    /// it again.
+    /// Stops the worker of `scope` within the usual budget, for the reason that is told in events; any launcher may
+    /// start it again.
     pub fn new(scope: Scope, reason: impl Into<String>) -> Self {
         Self { scope, budget: DEFAULT_BUDGET, reason: reason.into(), hold: false }
     }
@@ -65,8 +65,8 @@ pub struct Stopped {
 
 /// Ends the worker of a scope and returns when it, its program and their children are proved gone. Idempotent: nothing
 /// running is success. Asks first, without waiting for the gate, so that a worker can be stopped while a launcher waits
-/// for it; forces only processes whose identity was verified; names what survives. A stop that holds is on record before
-/// the worker ends.
+/// for it; forces only processes whose identity was verified; names what survives. A stop that holds is on record
+/// before the worker ends.
 ///
 /// # Errors
 /// [`ErrorKind::Survivor`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
@@ -111,7 +111,8 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
     })?;
     // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
     let held = if request.hold { hold_down(&gate) } else { Ok(()) };
-    // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody alive.
+    // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody
+    // alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = stop_and_prove::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
     let patience =

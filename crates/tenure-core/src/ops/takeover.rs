@@ -1,8 +1,9 @@
 //! A new worker in the place of one that serves: the requester's part, from the spawn of the successor to its proof.
 //!
-//! The requester holds the gate, starts the successor and entrusts the gate to it; what passes between the two workers is
-//! theirs ([`crate::protocol::wire`], PREPARE and what follows). It may die from then on. A successor that fails leaves the worker
-//! that stood, which goes on; only one that does not hand over has to be ended by somebody else, who is told so.
+//! The requester holds the gate, starts the successor and entrusts the gate to it; what passes between the two workers
+//! is theirs ([`crate::protocol::wire`], PREPARE and what follows). It may die from then on. A successor that fails
+//! leaves the worker that stood, which goes on; only one that does not hand over has to be ended by somebody else, who
+//! is told so.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -59,8 +60,8 @@ pub(crate) enum TakeoverAttempt {
     Gone,
 }
 
-/// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves; where the
-/// reason says so, until its probation is over too.
+/// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves; where
+/// the reason says so, until its probation is over too.
 pub(crate) fn attempt(
     gate: &Gate<'_>,
     hello: &Hello,
@@ -90,8 +91,8 @@ pub(crate) fn attempt(
     })
 }
 
-/// A worker that counts in another pid namespace can be asked to end, and neither verified nor ended from here. So nobody
-/// takes its place from here: that is said at once, and the worker goes on.
+/// A worker that counts in another pid namespace can be asked to end, and neither verified nor ended from here. So
+/// nobody takes its place from here: that is said at once, and the worker goes on.
 fn may_be_verified(hello: &Hello) -> Result<(), Error> {
     if !hello.identity.is_foreign() {
         return Ok(());
@@ -103,8 +104,9 @@ fn may_be_verified(hello: &Hello) -> Result<(), Error> {
     Err(Error::of(ErrorKind::Denied, message).at(FOREIGN))
 }
 
-/// A worker that is started from here serves in the network of this caller, where the clients of the one that stands need not
-/// be, nor anything that it asks. So a caller in another network takes nobody's place, unless a person insists.
+/// A worker that is started from here serves in the network of this caller, where the clients of the one that stands
+/// need not be, nor anything that it asks. So a caller in another network takes nobody's place, unless a person
+/// insists.
 fn shares_network(hello: &Hello, request: &Request) -> Result<(), Error> {
     let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(()) };
     if request.force || process::shares_network(&worker) != Some(false) {
@@ -160,7 +162,8 @@ fn terms(spec: &Spec, request: &Request, hello: &Hello, reason: &TakeoverReason)
 }
 
 /// At most two generations live: who made room for the present worker is waited for. It has announced its end, and its
-/// watchdog sees to it. `false`: the present worker has ended first, and the one before it may have taken the scope back.
+/// watchdog sees to it. `false`: the present worker has ended first, and the one before it may have taken the scope
+/// back.
 fn await_predecessors(
     gate: &Gate<'_>,
     (ledger, hello): (&Ledger, &Hello),
@@ -193,8 +196,8 @@ fn await_predecessors(
     Ok(true)
 }
 
-/// A predecessor that is stopped by a signal would hold up every later takeover, so it is killed once it has had as long as any
-/// silent worker. One under a debugger is left alone.
+/// A predecessor that is stopped by a signal would hold up every later takeover, so it is killed once it has had as
+/// long as any silent worker. One under a debugger is left alone.
 fn end_if_stopped(gate: &Gate<'_>, before: &ProcessHandle, generation: u64) {
     let pid = before.pid();
     if process::state_of(pid) == Some(RunState::Stopped) && process::tracer_of(pid).is_none() {
@@ -313,8 +316,9 @@ fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
     worker.wait_ended(Some(limit)).unwrap_or(false)
 }
 
-/// Sends a worker on probation back: it ends, and the one before it takes the scope back without anything having failed.
-/// Returns once the worker has ended; `false` where it was not to be sent back any more, and goes on or ends otherwise.
+/// Sends a worker on probation back: it ends, and the one before it takes the scope back without anything having
+/// failed. Returns once the worker has ended; `false` where it was not to be sent back any more, and goes on or ends
+/// otherwise.
 pub(crate) fn send_back(
     gate: &Gate<'_>,
     hello: &Hello,
@@ -347,8 +351,8 @@ fn abandoned(boot: &Boot<'_>) -> BootFailure {
     }
 }
 
-/// One that died without a word counts as a failure of what was started only where the worker before it goes on: otherwise
-/// somebody ended both.
+/// One that died without a word counts as a failure of what was started only where the worker before it goes on:
+/// otherwise somebody ended both.
 fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootFailure {
     if failure.stage != DIED || readiness::standing(boot.state, budget).is_some() {
         return failure;
@@ -357,8 +361,9 @@ fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootF
     BootFailure { stage: VANISHED.to_owned(), message, ..failure }
 }
 
-/// A worker that was ready and is gone. It has failed where the one before it took the scope back, or put on record that it
-/// failed, or where it ended as one that fails: that one may not have been able to go on. One that ended in order was asked to.
+/// A worker that was ready and is gone. It has failed where the one before it took the scope back, or put on record
+/// that it failed, or where it ended as one that fails: that one may not have been able to go on. One that ended in
+/// order was asked to.
 fn failed_in_bake(
     boot: &Boot<'_>,
     (generation, spec, bake): (u64, &Spec, Duration),

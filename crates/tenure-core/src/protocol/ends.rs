@@ -1,8 +1,8 @@
 //! How an app ended after its worker had served, where nobody had asked for it, and what that says of the next start.
 //!
-//! The rows stand in the ledger, so whoever holds the lease writes them: the worker itself, or, where it was killed, the
-//! launcher that finds it dead and has the lease by then. A few are kept, across generations: a program that ends once an hour
-//! shows in them, however often it was started again in between.
+//! The rows stand in the ledger, so whoever holds the lease writes them: the worker itself, or, where it was killed,
+//! the launcher that finds it dead and has the lease by then. A few are kept, across generations: a program that ends
+//! once an hour shows in them, however often it was started again in between.
 
 use std::time::Duration;
 
@@ -136,8 +136,9 @@ pub fn push(ends: &mut Vec<End>, mut end: End) {
 
 /// How many failed starts the last end counts as; 0 where it is no reason to wait.
 ///
-/// A worker that gave up after restarts of its own has been tried often enough. One that ends without any, soon after it was
-/// ready, may once be bad luck; the second time in a row it is none. A worker that was killed says nothing about its version.
+/// A worker that gave up after restarts of its own has been tried often enough. One that ends without any, soon after
+/// it was ready, may once be bad luck; the second time in a row it is none. A worker that was killed says nothing about
+/// its version.
 #[must_use]
 pub fn failed_starts(ends: &[End], generation: u64) -> u32 {
     let Some(last) = ends.last().filter(|last| last.generation == generation) else { return 0 };

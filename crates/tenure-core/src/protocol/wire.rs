@@ -1,7 +1,7 @@
 //! The control wire, version 1: frozen frames between any two versions of `tenure`.
 //!
-//! A frame is the byte 1, a 32-bit big-endian length and that many bytes of JSON. Readers accept fields that they do not
-//! know and refuse verbs that they do not know, so that old and new can always say HELLO and STOP to each other.
+//! A frame is the byte 1, a 32-bit big-endian length and that many bytes of JSON. Readers accept fields that they do
+//! not know and refuse verbs that they do not know, so that old and new can always say HELLO and STOP to each other.
 //! Encoding only: who connects and who waits is elsewhere.
 
 use std::io::{self, Read, Write};

@@ -1,8 +1,9 @@
-//! What has been offered, what a person holds, and which offers failed: the durable memory from which the target is chosen.
+//! What has been offered, what a person holds, and which offers failed: the durable memory from which the target is
+//! chosen.
 //!
-//! Pure. Written by the gate holder only; how it reaches the disk is [`crate::store::records`]. The policy converges: between two
-//! words of a person, with k versions offered and f faults there are at most k - 1 + f replacements, because a worker is
-//! only replaced by a higher target and the target falls only when a failure takes an offer out.
+//! Pure. Written by the gate holder only; how it reaches the disk is [`crate::store::records`]. The policy converges:
+//! between two words of a person, with k versions offered and f faults there are at most k - 1 + f replacements,
+//! because a worker is only replaced by a higher target and the target falls only when a failure takes an offer out.
 
 use std::time::Duration;
 
@@ -15,8 +16,8 @@ use crate::spec::Spec;
 use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
 
-/// Format version of the record. A reader of 1 would overlook what a person holds, and one of 2 would start what nobody trusts
-/// any more.
+/// Format version of the record. A reader of 1 would overlook what a person holds, and one of 2 would start what nobody
+/// trusts any more.
 pub const SCHEMA: u32 = 3;
 
 /// Offers kept: enough for every version that still has a launcher somewhere, few enough to read at a glance.
@@ -73,8 +74,8 @@ pub struct Down {
 pub struct Disagreement {
     /// The version that was to run.
     pub target: Version,
-    /// [`Spec::digest`] of the spec that it was to run from: a spec that was changed in anything is a new chance, and two
-    /// installations that offer one version do not take turns.
+    /// [`Spec::digest`] of the spec that it was to run from: a spec that was changed in anything is a new chance, and
+    /// two installations that offer one version do not take turns.
     pub spec: String,
     /// The version that its own answer named.
     pub observed: Version,
@@ -119,8 +120,8 @@ pub enum StartTarget {
         spec: Box<Spec>,
         /// The highest offer that was passed over, and why.
         skipped: Option<FailureTally>,
-        /// It failed, and only the short wait after that is over: it is started where nobody serves, because nothing else can
-        /// run, and no healthy worker makes room for it.
+        /// It failed, and only the short wait after that is over: it is started where nobody serves, because nothing
+        /// else can run, and no healthy worker makes room for it.
         retry: Option<FailureTally>,
     },
     /// Every offer failed a moment ago.
@@ -151,8 +152,9 @@ impl Default for Desired {
 }
 
 impl Desired {
-    /// Records an offer of a call. The same version with another spec replaces the offer; failures of the earlier spec stay on
-    /// record and do not count against the new one. The version that a person holds is not among those that make room.
+    /// Records an offer of a call. The same version with another spec replaces the offer; failures of the earlier spec
+    /// stay on record and do not count against the new one. The version that a person holds is not among those that
+    /// make room.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
         self.offer_from(spec, &Origin::Call, now);
     }
@@ -185,9 +187,10 @@ impl Desired {
         self.offers.len() < before
     }
 
-    /// Takes back every offer above `version` that is not described any more, also one that could not be started now: it would
-    /// come back as soon as it can. Highest first: the order in which they would have been started. What is described stands,
-    /// also where it is higher: a stale copy does not downgrade others. Under a hold nothing is taken back.
+    /// Takes back every offer above `version` that is not described any more, also one that could not be started now:
+    /// it would come back as soon as it can. Highest first: the order in which they would have been started. What is
+    /// described stands, also where it is higher: a stale copy does not downgrade others. Under a hold nothing is taken
+    /// back.
     pub fn forget_undescribed(
         &mut self,
         version: &Version,
@@ -205,8 +208,8 @@ impl Desired {
         forgotten
     }
 
-    /// A person asks for this version: nothing that is known against it is held against it, and it is an offer of this moment,
-    /// so that what was counted is not counted again. Where nothing is known there is nothing to write.
+    /// A person asks for this version: nothing that is known against it is held against it, and it is an offer of this
+    /// moment, so that what was counted is not counted again. Where nothing is known there is nothing to write.
     pub fn begin_anew(&mut self, version: &Version, now: &Moment) {
         if self.failures.iter().all(|failure| failure.version != *version) {
             return;
@@ -223,8 +226,8 @@ impl Desired {
         self.disagreements.retain(|pair| known(&pair.target));
     }
 
-    /// The record as far as it may be started now: without the offers whose origin is not allowed. The target is chosen from
-    /// this and never from the whole.
+    /// The record as far as it may be started now: without the offers whose origin is not allowed. The target is chosen
+    /// from this and never from the whole.
     #[must_use]
     pub fn allowed(&self, allows: &dyn Fn(&Origin) -> bool) -> Self {
         let mut allowed = self.clone();
@@ -239,9 +242,9 @@ impl Desired {
         }
     }
 
-    /// The record as far as it may be fallen back to: without the offers that are not what was offered any more and lie below
-    /// one that can run. What would come up under their number is most often the very thing that failed, or a mixture. What
-    /// a person holds is started as he says. The second of the two are those that were left out.
+    /// The record as far as it may be fallen back to: without the offers that are not what was offered any more and lie
+    /// below one that can run. What would come up under their number is most often the very thing that failed, or a
+    /// mixture. What a person holds is started as he says. The second of the two are those that were left out.
     #[must_use]
     pub fn as_offered(
         &self,
@@ -306,8 +309,8 @@ impl Desired {
         }
     }
 
-    /// Adds a failed start to the tally. Each spec of a version has its own: two installations that offer one version, and
-    /// both fail, do not clear each other's.
+    /// Adds a failed start to the tally. Each spec of a version has its own: two installations that offer one version,
+    /// and both fail, do not clear each other's.
     pub fn failed(&mut self, spec: &Spec, error: &str, now: &Moment) {
         let digest = spec.digest();
         let count = self.failure(spec).map_or(0, |failure| failure.count);
@@ -337,8 +340,8 @@ impl Desired {
         self.failures.retain(|failure| failure.version != *version);
     }
 
-    /// Clears the tally of a version that has passed its probation, as far as it is older than that. Of another boot nobody
-    /// can tell what was first, and what failed then keeps nothing out now.
+    /// Clears the tally of a version that has passed its probation, as far as it is older than that. Of another boot
+    /// nobody can tell what was first, and what failed then keeps nothing out now.
     pub fn proved(&mut self, version: &Version, at: &Moment, now: &Moment) {
         if at.boot == now.boot {
             self.failures.retain(|failure| failure.version != *version || failure.at.is_after(at));
@@ -392,8 +395,8 @@ impl FailureTally {
         self.left(FIRST_SUPPRESSION, LONGEST_SUPPRESSION, now)
     }
 
-    /// What is left of a wait that began with the failure. A failure that lies ahead was written by the clock of another time
-    /// namespace, and keeps nobody waiting: what it says here could be days.
+    /// What is left of a wait that began with the failure. A failure that lies ahead was written by the clock of
+    /// another time namespace, and keeps nobody waiting: what it says here could be days.
     fn left(&self, first: Duration, longest: Duration, now: &Moment) -> Duration {
         if self.at.is_after(now) {
             return Duration::ZERO;

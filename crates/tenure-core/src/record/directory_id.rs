@@ -1,8 +1,9 @@
 //! The identity of a state directory: a random id of its own, and where the directory was when the id was made.
 //!
-//! Pure. A path names another directory in another mount namespace, and one directory can have two paths; so what is looked
-//! for in other processes (cookies) is named by this id. Device and inode are compared within one boot: they tell a copy from
-//! the directory that was copied. The record is made and mended under the gate (`settle`); others only read it.
+//! Pure. A path names another directory in another mount namespace, and one directory can have two paths; so what is
+//! looked for in other processes (cookies) is named by this id. Device and inode are compared within one boot: they
+//! tell a copy from the directory that was copied. The record is made and mended under the gate
+//! ([`crate::store::directory_id`]); others only read it.
 
 use serde::{Deserialize, Serialize};
 
@@ -19,8 +20,8 @@ pub struct DirectoryId {
     /// Where the directory was when this was written.
     #[serde(flatten)]
     pub place: DirectoryPlace,
-    /// The scope's id by the path of its directory, which marks what a `tenure` from before this record has started here. There
-    /// only where a ledger stood when the id was made, and until the next boot.
+    /// The scope's id by the path of its directory, which marks what a `tenure` from before this record has started
+    /// here. There only where a ledger stood when the id was made, and until the next boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
 }
@@ -79,9 +80,9 @@ impl DirectoryOrigin {
         matches!(self, Self::Copied(_))
     }
 
-    /// The scope ids that mark processes of this directory, where the id by its path is `by_path`. None in a copy: they mark
-    /// those of the directory that was copied. The id by the path counts only where the directory's own records say that a
-    /// `tenure` from before was here: another directory may have the same path elsewhere.
+    /// The scope ids that mark processes of this directory, where the id by its path is `by_path`. None in a copy: they
+    /// mark those of the directory that was copied. The id by the path counts only where the directory's own records
+    /// say that a `tenure` from before was here: another directory may have the same path elsewhere.
     #[must_use]
     pub fn marks(&self, name: &str, by_path: &str) -> Vec<String> {
         match self {

@@ -17,8 +17,8 @@ use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 /// Format version of the record.
 pub const SCHEMA: u32 = 1;
 
-/// What a boot may take at most by a record that does not tell its budget. An hour is beyond any start that a person waits
-/// for; only a clock of another time namespace says more.
+/// What a boot may take at most by a record that does not tell its budget. An hour is beyond any start that a person
+/// waits for; only a clock of another time namespace says more.
 const LONGEST_BOOT: Duration = Duration::from_hours(1);
 
 /// The record `ledger.json`.
@@ -36,11 +36,12 @@ pub struct Ledger {
     pub program: Option<ProgramRecord>,
     /// Until then a silent worker is booting, not wedged.
     pub booting_until: Option<Moment>,
-    /// The longest that the boot of this generation could take when it began, in milliseconds: a `booting_until` that lies
-    /// further ahead was written by another clock.
+    /// The longest that the boot of this generation could take when it began, in milliseconds: a `booting_until` that
+    /// lies further ahead was written by another clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_budget_ms: Option<u64>,
-    /// The longest that a polite end of this generation may take, in milliseconds, by the spec that it was started from.
+    /// The longest that a polite end of this generation may take, in milliseconds, by the spec that it was started
+    /// from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_budget_ms: Option<u64>,
     /// The executable and version of the code that keeps the worker.
@@ -49,12 +50,12 @@ pub struct Ledger {
     pub endpoints: Vec<Endpoint>,
     /// Who started it.
     pub started_by: Option<Asker>,
-    /// The last successor of this worker that failed: whoever chooses what to start next counts it, for its own launcher may
-    /// not have lived to do so.
+    /// The last successor of this worker that failed: whoever chooses what to start next counts it, for its own
+    /// launcher may not have lived to do so.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolledBack>,
-    /// This worker has passed its probation: whoever chooses what to start next clears the tally of its version, for the
-    /// launcher had its answer before.
+    /// This worker has passed its probation: whoever chooses what to start next clears the tally of its version, for
+    /// the launcher had its answer before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved: Option<Proved>,
     /// The last ends that nobody had asked for, across generations, oldest first.
@@ -203,15 +204,15 @@ impl Ledger {
         self.lineage.iter().chain(programs)
     }
 
-    /// Somebody whom it names counts in another pid namespace: whoever wrote it was in a container that this process is not in,
-    /// or the other way round. Nobody whom it names can be verified here.
+    /// Somebody whom it names counts in another pid namespace: whoever wrote it was in a container that this process is
+    /// not in, or the other way round. Nobody whom it names can be verified here.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.named().any(Identity::is_foreign)
     }
 
-    /// How long its worker may still boot. A moment that lies further ahead than any boot takes was written in another time
-    /// namespace, whose clock says nothing here.
+    /// How long its worker may still boot. A moment that lies further ahead than any boot takes was written in another
+    /// time namespace, whose clock says nothing here.
     #[must_use]
     pub fn booting_for(&self, now: &Moment) -> Duration {
         let left = self.booting_until.as_ref().map_or(Duration::ZERO, |until| until.ahead_of(now));
@@ -225,7 +226,8 @@ impl Ledger {
         self.ends.last().filter(|end| end.generation == self.generation && end.is_final())
     }
 
-    /// Notes that the worker of this generation was found dead; `false` where its end is known already, or it never served.
+    /// Notes that the worker of this generation was found dead; `false` where its end is known already, or it never
+    /// served.
     pub fn found_dead(&mut self, at: Moment, at_ms: u64, last_words: Vec<String>) -> bool {
         if self.last_end().is_some() || self.booting_until.is_some() || self.lineage.is_empty() {
             return false;

@@ -1,9 +1,9 @@
 //! The content of a build: the files that a spec's patterns name, as one digest.
 //!
-//! A build is content and not order: two digests are equal or not, and neither is newer. The digest is a function of the
-//! names, the contents, the executable bits and the targets of symbolic links below the fixed beginnings of the patterns;
-//! of nothing else, be it time, owner or the order in which a directory lists its entries. Links are not followed, except
-//! on the way to a beginning. Refuses to wait and to remember: who watches for changes is the worker.
+//! A build is content and not order: two digests are equal or not, and neither is newer. The digest is a function of
+//! the names, the contents, the executable bits and the targets of symbolic links below the fixed beginnings of the
+//! patterns; of nothing else, be it time, owner or the order in which a directory lists its entries. Links are not
+//! followed, except on the way to a beginning. Refuses to wait and to remember: who watches for changes is the worker.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -22,8 +22,8 @@ pub mod globs;
 
 use globs::{BadGlob, Globs, Root};
 
-/// Most entries (files, directories, links) below the beginnings of one build's patterns. Ten times the largest builds known
-/// to us, and what a worker can still read again within seconds.
+/// Most entries (files, directories, links) below the beginnings of one build's patterns. Ten times the largest builds
+/// known to us, and what a worker can still read again within seconds.
 pub const MOST_ENTRIES: usize = 100_000;
 
 /// Most bytes of one build: more than any that is known to us, and what a slow disk gives in 10 s.
@@ -32,8 +32,8 @@ pub const MOST_BYTES: u64 = 1_000_000_000;
 /// Longest time for one reading of a tree, where nobody has less: it is done under the gate, or while a worker boots.
 const LONGEST_READING: Duration = Duration::from_secs(10);
 
-/// How often a tree that changes while it is read is read again. A build tool that is at work for longer than that makes a
-/// change that is noticed later.
+/// How often a tree that changes while it is read is read again. A build tool that is at work for longer than that
+/// makes a change that is noticed later.
 const TRIES: u32 = 3;
 
 /// Bytes read at a time.
@@ -111,8 +111,8 @@ pub struct Listing<'a> {
     pub depth: Option<usize>,
 }
 
-/// The content of a build. `look` is told of each directory before it is listed, so that a watch that begins there misses
-/// nothing; a tree that is read again is told of again. It takes at most 10 s.
+/// The content of a build. `look` is told of each directory before it is listed, so that a watch that begins there
+/// misses nothing; a tree that is read again is told of again. It takes at most 10 s.
 pub fn read(cwd: &Path, globs: &Globs, look: &mut dyn FnMut(Listing<'_>)) -> Result<Content, BuildError> {
     let stage = Deadline::start(LONGEST_READING).stage("build").map_err(BuildError::TooSlow)?;
     read_within(cwd, globs, stage, look)

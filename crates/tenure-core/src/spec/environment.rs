@@ -1,5 +1,5 @@
-//! Which variables a worker and its program get: an allow-list, plus what the spec keeps, minus what it strips, plus what it
-//! sets. Never "whatever the winner of the race had".
+//! Which variables a worker and its program get: an allow-list, plus what the spec keeps, minus what it strips, plus
+//! what it sets. Never "whatever the winner of the race had".
 //!
 //! Pure but for what asks this process for its own variables. One list serves the spawner and every report about it.
 
@@ -106,7 +106,8 @@ impl Environment {
     }
 }
 
-/// Whether a variable of this name means something to `tenure` or to most programs, so that nothing else can be told in it.
+/// Whether a variable of this name means something to `tenure` or to most programs, so that nothing else can be told in
+/// it.
 pub(crate) fn is_reserved(name: &str) -> bool {
     any(OURS.iter().chain(ALLOWED).copied(), name)
 }

@@ -1,9 +1,9 @@
 //! The files that a program is started from, as far as its command names them: told apart without being read.
 //!
-//! The program file, and the first of its arguments that names a file, which of an interpreter is the script; those after it
-//! are the script's own and often what it writes (a database, a log), which would make each start look like another program.
-//! A file is the same while its inode, size and time of change of content are. What a program loads by itself is not known
-//! here.
+//! The program file, and the first of its arguments that names a file, which of an interpreter is the script; those
+//! after it are the script's own and often what it writes (a database, a log), which would make each start look like
+//! another program. A file is the same while its inode, size and time of change of content are. What a program loads by
+//! itself is not known here.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -45,8 +45,8 @@ impl ProgramFiles {
         Self(files(spec, path).into_iter().map(part).collect())
     }
 
-    /// Which file is not what it was; `None` where all are. Another file of the program's name that comes first in PATH now
-    /// is another program.
+    /// Which file is not what it was; `None` where all are. Another file of the program's name that comes first in PATH
+    /// now is another program.
     #[must_use]
     pub fn changed(&self, spec: &Spec, path: Option<&str>) -> Option<PathBuf> {
         let now = files(spec, path);

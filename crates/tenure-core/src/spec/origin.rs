@@ -1,7 +1,7 @@
 //! Where an offer comes from: the words of a call, or a file.
 //!
-//! Kept with the offer, because whether it may be started, and whether somebody still means it, is asked when it is to be
-//! started, which may be long after and by somebody else.
+//! Kept with the offer, because whether it may be started, and whether somebody still means it, is asked when it is to
+//! be started, which may be long after and by somebody else.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +31,8 @@ pub enum Origin {
     Project {
         /// The file.
         path: PathBuf,
-        /// [`scope::fingerprint`](crate::spec::scope::fingerprint) of the content that was trusted when this was offered.
+        /// [`scope::fingerprint`](crate::spec::scope::fingerprint) of the content that was trusted when this was
+        /// offered.
         sha256: String,
     },
 }

@@ -72,8 +72,9 @@ impl Scope {
         self.key.as_deref()
     }
 
-    /// The scope's id by the path of its state directory. It stands in HELLO, where it costs no look at a file; whom a cookie
-    /// belongs to is told by the directory's own id ([`crate::record::directory_id`]), because a path may lead elsewhere.
+    /// The scope's id by the path of its state directory. It stands in HELLO, where it costs no look at a file; whom a
+    /// cookie belongs to is told by the directory's own id ([`crate::record::directory_id`]), because a path may lead
+    /// elsewhere.
     #[must_use]
     pub fn id(&self, directory: &Path) -> String {
         format!("{self}:{}", digest(directory.as_os_str().as_encoded_bytes()))

@@ -47,8 +47,9 @@ pub struct Spec {
     /// Totally ordered version (semantic versioning); the only thing that makes one worker replace another.
     #[serde(default = "Spec::unversioned")]
     pub version: Version,
-    /// Globs, relative to `cwd`, of the files whose content is the build that runs. A worker whose files have changed is
-    /// replaced by the next `ensure`; for workers of one project directory only, where all launchers see the same files.
+    /// Globs, relative to `cwd`, of the files whose content is the build that runs. A worker whose files have changed
+    /// is replaced by the next `ensure`; for workers of one project directory only, where all launchers see the same
+    /// files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub build: Vec<String>,
     /// Listening sockets.
@@ -63,8 +64,8 @@ pub struct Spec {
     /// From start to ready; ending a booting worker is decided by nothing else.
     #[serde(default = "defaults::start_timeout")]
     pub start_timeout: Span,
-    /// From announcing the end to the end, for an embedded worker's drain; for a program behind a proxy, time for what it
-    /// has begun, before it is asked to end.
+    /// From announcing the end to the end, for an embedded worker's drain; for a program behind a proxy, time for what
+    /// it has begun, before it is asked to end.
     #[serde(default = "defaults::drain_timeout")]
     pub drain_timeout: Span,
     /// An embedded app whose runtime has not answered for this long is ended by the watchdog.
@@ -76,11 +77,12 @@ pub struct Spec {
     /// Restarts of the program within one generation.
     #[serde(default)]
     pub restart: RestartPolicy,
-    /// A command that must end with 0 before a new program takes the place of one that serves: a look at what would run.
+    /// A command that must end with 0 before a new program takes the place of one that serves: a look at what would
+    /// run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preflight: Vec<String>,
-    /// The new program is ready on the shared listeners before the old one is asked to end. Otherwise the old one is gone
-    /// before the new one starts, and clients wait in the listeners' queues.
+    /// The new program is ready on the shared listeners before the old one is asked to end. Otherwise the old one is
+    /// gone before the new one starts, and clients wait in the listeners' queues.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
     /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said:
@@ -90,7 +92,8 @@ pub struct Spec {
     /// Variables.
     #[serde(default)]
     pub env: Environment,
-    /// Which permissions new files of the program do not get. Where it is not said: what users of the system usually have.
+    /// Which permissions new files of the program do not get. Where it is not said: what users of the system usually
+    /// have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<Umask>,
     /// Size and number of log files.
@@ -167,8 +170,8 @@ impl Spec {
         Version::new(0, 0, 0)
     }
 
-    /// How this worker's readiness is told. The default is `tcp` where the program binds what is asked, a port of its own
-    /// or one behind a proxy, and `up` (the program runs) otherwise: with an inherited listener clients wait in the
+    /// How this worker's readiness is told. The default is `tcp` where the program binds what is asked, a port of its
+    /// own or one behind a proxy, and `up` (the program runs) otherwise: with an inherited listener clients wait in the
     /// kernel's queue until it accepts.
     #[must_use]
     pub fn readiness(&self) -> Ready {
@@ -236,8 +239,8 @@ impl Spec {
     }
 }
 
-/// Probation of a worker of another version or build, where its spec names none. A restart has none then: what starts is
-/// what ran.
+/// Probation of a worker of another version or build, where its spec names none. A restart has none then: what starts
+/// is what ran.
 pub const USUAL_BAKE: Span = Span::secs(3);
 
 /// After SIGKILL the kernel needs no grace; this is for a machine under load to run the exit path.

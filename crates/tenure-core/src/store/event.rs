@@ -63,7 +63,8 @@ pub enum What {
     Killed,
     /// Something of a former program was ended.
     LeftoverEnded,
-    /// Something of a former worker is recorded where this process cannot verify it, and a new one was started all the same.
+    /// Something of a former worker is recorded where this process cannot verify it, and a new one was started all the
+    /// same.
     Unverified,
     /// The worker's own look at its directory found it changed.
     SelfCheckFailed,
@@ -150,8 +151,8 @@ impl Event {
     }
 }
 
-/// Appends one event, and moves a file that has grown too large aside. A full disk loses the event, never the act: callers
-/// go on.
+/// Appends one event, and moves a file that has grown too large aside. A full disk loses the event, never the act:
+/// callers go on.
 pub fn append(state: &StateDir, event: &Event) -> io::Result<()> {
     let mut line = match bounded(event) {
         Some(shorter) => serde_json::to_vec(&shorter)?,
@@ -176,9 +177,9 @@ pub fn note(state: &StateDir, event: &Event) {
     best_effort(append(state, event));
 }
 
-/// Moves aside a file that has grown too large. Several writers may see that at once: the lock on this very file, and a look
-/// whether the name still leads to it, let one of them do it. Whoever has opened it before appends to the file that was
-/// moved, where it is read.
+/// Moves aside a file that has grown too large. Several writers may see that at once: the lock on this very file, and a
+/// look whether the name still leads to it, let one of them do it. Whoever has opened it before appends to the file
+/// that was moved, where it is read.
 fn rotate(state: &StateDir, file: File) -> io::Result<()> {
     match lock::try_lock(file)? {
         TryLock::Taken(held) if lock::same_file(held.file(), state.dir(), file::EVENTS)? => {

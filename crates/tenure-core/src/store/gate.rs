@@ -1,12 +1,13 @@
 //! The gate: the kernel lock under which a launcher changes something.
 //!
-//! `&Gate` is the witness that all that starts, stops or removes demands. The lock is `flock` on the file `gate`, which is
-//! never deleted; it excludes other launchers of the same user and host (flock is local: a home on NFS has a directory for
-//! each host). The holder writes who it is into the file, so that a stopped holder can be named; the lock alone decides.
+//! `&Gate` is the witness that all that starts, stops or removes demands. The lock is `flock` on the file `gate`, which
+//! is never deleted; it excludes other launchers of the same user and host (flock is local: a home on NFS has a
+//! directory for each host). The holder writes who it is into the file, so that a stopped holder can be named; the lock
+//! alone decides.
 //!
-//! Every hold is bounded by a watchdog on its own thread. When the bound passes it gives the lock back (`LOCK_UN` through
-//! a duplicate descriptor) and [`Gate::confirm`] refuses from then on. That is safe because nothing done under the gate
-//! relies on it alone: socket path, generation and ledger belong to the lease.
+//! Every hold is bounded by a watchdog on its own thread. When the bound passes it gives the lock back (`LOCK_UN`
+//! through a duplicate descriptor) and [`Gate::confirm`] refuses from then on. That is safe because nothing done under
+//! the gate relies on it alone: socket path, generation and ledger belong to the lease.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -127,7 +128,8 @@ impl<'state> Gate<'state> {
         };
         // Whoever had the gate meanwhile may have given the directory another identity.
         state.look_again();
-        // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be stopped.
+        // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be
+        // stopped.
         best_effort(sign(lock.file(), None));
         let gate = Self::watched(state, lock, bound)?;
         fault::reach(Point::GateEntered);
@@ -194,7 +196,8 @@ impl Entrusted {
 }
 
 impl Drop for Gate<'_> {
-    /// Gives the lock back at once, unless a successor goes on under it: the watchdog's duplicate must not keep it for the moment that its thread needs to end.
+    /// Gives the lock back at once, unless a successor goes on under it: the watchdog's duplicate must not keep it for
+    /// the moment that its thread needs to end.
     fn drop(&mut self) {
         if !self.entrusted.load(Ordering::SeqCst) {
             best_effort(self.lock.file().unlock());

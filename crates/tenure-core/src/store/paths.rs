@@ -1,8 +1,9 @@
 //! Where a scope's state is, and the verified handle of its directory.
 //!
 //! Named by user id, home, machine id, name and key; never by a variable that differs between two sessions of one user
-//! (`TMPDIR`, `XDG_*`). Where that directory is missing, one that the machine had under another id is looked for. `TENURE_STATE_DIR` is the one explicit override of the root, read at call time. Every
-//! file below is reached through the handle of a directory that was checked to be ours and closed to others.
+//! (`TMPDIR`, `XDG_*`). Where that directory is missing, one that the machine had under another id is looked for.
+//! `TENURE_STATE_DIR` is the one explicit override of the root, read at call time. Every file below is reached through
+//! the handle of a directory that was checked to be ours and closed to others.
 
 use std::ffi::OsString;
 use std::io;
@@ -31,8 +32,8 @@ pub mod file {
     pub const PROGRAM: &str = "program";
     /// The other lock of that kind, for a program that starts while one that lives holds the first.
     pub const PROGRAM_2: &str = "program.2";
-    /// Every lock that a program's tree can hold. Held: something lives. Free proves nothing: a program may close what it
-    /// has inherited.
+    /// Every lock that a program's tree can hold. Held: something lives. Free proves nothing: a program may close what
+    /// it has inherited.
     pub const PROGRAMS: [&str; 2] = [PROGRAM, PROGRAM_2];
     /// Offers and failures.
     pub const DESIRED: &str = "desired.json";
@@ -63,8 +64,8 @@ pub mod file {
 pub struct StateDir {
     dir: Dir,
     scope: Scope,
-    /// What the directory's own record says, once somebody asked: the fast path does not. Guards against nothing but two
-    /// threads of this process.
+    /// What the directory's own record says, once somebody asked: the fast path does not. Guards against nothing but
+    /// two threads of this process.
     origin: Mutex<Option<DirectoryOrigin>>,
 }
 
@@ -116,8 +117,8 @@ pub fn state_root() -> Result<PathBuf, PathsError> {
     }
 }
 
-/// The directory of this host below `root`: a home that two machines share has one for each. The machine id itself is not
-/// shown, as machine-id(5) asks.
+/// The directory of this host below `root`: a home that two machines share has one for each. The machine id itself is
+/// not shown, as machine-id(5) asks.
 pub fn host_directory(root: &Path) -> Result<PathBuf, PathsError> {
     let name = match machine_id(root).map_err(PathsError::Machine)? {
         Some(id) => scope::digest(id.as_bytes()),
@@ -126,8 +127,8 @@ pub fn host_directory(root: &Path) -> Result<PathBuf, PathsError> {
     Ok(root.join(name))
 }
 
-/// The lasting name of the machine that has its state below `root`. A build for tests takes it from the file `machine-id`
-/// beside the root, where there is one: a machine need not have any, and a test may be on another one.
+/// The lasting name of the machine that has its state below `root`. A build for tests takes it from the file
+/// `machine-id` beside the root, where there is one: a machine need not have any, and a test may be on another one.
 pub fn machine_id(root: &Path) -> io::Result<Option<String>> {
     let beside = root.with_file_name("machine-id");
     if cfg!(any(test, feature = "fault-points")) && beside.exists() {
@@ -186,8 +187,8 @@ impl StateDir {
         &self.dir
     }
 
-    /// Whether somebody holds this lock, by a shared lock for the length of the call: who looks does not disturb who else
-    /// looks, and makes no file.
+    /// Whether somebody holds this lock, by a shared lock for the length of the call: who looks does not disturb who
+    /// else looks, and makes no file.
     pub fn is_locked(&self, name: &str) -> io::Result<bool> {
         match self.dir.open_read(name) {
             Ok(file) => lock::is_locked(file),
@@ -251,8 +252,8 @@ impl StateDir {
         marked.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
     }
 
-    /// Whether somebody of this directory lives, its worker or what one has left: verified by its record of this boot, or by
-    /// the mark. Looks only.
+    /// Whether somebody of this directory lives, its worker or what one has left: verified by its record of this boot,
+    /// or by the mark. Looks only.
     fn has_somebody(&self) -> bool {
         let recorded = || {
             let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
@@ -279,8 +280,8 @@ impl StateDir {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(DirectoryOrigin::Own(id));
     }
 
-    /// The id on record, also where others could have changed it: a worker that lives has it, and `doctor --fix` replaces it
-    /// once none does. An id that cannot be read counts as none, for it cannot be told what carries it.
+    /// The id on record, also where others could have changed it: a worker that lives has it, and `doctor --fix`
+    /// replaces it once none does. An id that cannot be read counts as none, for it cannot be told what carries it.
     fn read_origin(&self) -> DirectoryOrigin {
         let bytes = self.dir.read_unbelieved(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
         let found = bytes.and_then(|bytes| serde_json::from_slice::<DirectoryId>(&bytes).ok());
@@ -292,9 +293,10 @@ impl StateDir {
     }
 }
 
-/// The directory of a scope of which somebody lives below the name of another host: the machine's id was changed, made or
-/// removed under it. Asked only where nobody serves below today's name. A home that several machines or containers share has
-/// other hosts' directories too: only the record of this boot, and a process that is verified here, tell one that is ours.
+/// The directory of a scope of which somebody lives below the name of another host: the machine's id was changed, made
+/// or removed under it. Asked only where nobody serves below today's name. A home that several machines or containers
+/// share has other hosts' directories too: only the record of this boot, and a process that is verified here, tell one
+/// that is ours.
 fn elsewhere(root: &Path, scope: &Scope) -> Option<StateDir> {
     let lives = |host: PathBuf| {
         let state = StateDir::at(&host.join(scope.to_string()), scope).ok()?;

@@ -1,8 +1,8 @@
 //! Reading and writing the two records, `desired.json` and `ledger.json`.
 //!
-//! A write replaces the whole file (temporary file, fsync, rename, fsync of the directory): a reader sees the old record or
-//! the new one. A record of a newer format is refused by name and never repaired or deleted; so is one that cannot be
-//! read, because the generation in it must never go back.
+//! A write replaces the whole file (temporary file, fsync, rename, fsync of the directory): a reader sees the old
+//! record or the new one. A record of a newer format is refused by name and never repaired or deleted; so is one that
+//! cannot be read, because the generation in it must never go back.
 
 use std::io;
 use std::path::PathBuf;
@@ -81,8 +81,8 @@ pub enum RecordError {
     },
 }
 
-/// The ledger; an empty one where there is none yet. In a copy of a directory it names nobody: whom it named belongs to the
-/// directory that was copied.
+/// The ledger; an empty one where there is none yet. In a copy of a directory it names nobody: whom it named belongs to
+/// the directory that was copied.
 pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
     let ledger: Ledger = read(state, file::LEDGER, ledger::SCHEMA)?.unwrap_or_default();
     if ledger.generation == u64::MAX {
@@ -97,8 +97,8 @@ pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError
     write(state, file::LEDGER, ledger, Dir::write_atomic)
 }
 
-/// Replaces the ledger within its generation. A loss of power may bring the earlier one of the same generation back, whole;
-/// both are void then, since every process that they name is gone. Only for the holder of the lease.
+/// Replaces the ledger within its generation. A loss of power may bring the earlier one of the same generation back,
+/// whole; both are void then, since every process that they name is gone. Only for the holder of the lease.
 pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
     write(state, file::LEDGER, ledger, Dir::replace)
 }
@@ -110,7 +110,8 @@ pub(crate) fn write_identity(state: &StateDir, id: DirectoryId) -> Result<(), Re
     Ok(())
 }
 
-/// Replaces the ledger from room that was taken before, durably: for a disk that is full. Only for the holder of the lease.
+/// Replaces the ledger from room that was taken before, durably: for a disk that is full. Only for the holder of the
+/// lease.
 pub fn write_ledger_from(state: &StateDir, room: &Spare, ledger: &Ledger) -> Result<(), RecordError> {
     let path = state.path().join(file::LEDGER);
     let failed = |source| RecordError::Write { path: path.clone(), source };

@@ -1,12 +1,13 @@
-//! Which project files may start programs: a record for each, with a digest of every content that was shown and allowed.
+//! Which project files may start programs: a record for each, with a digest of every content that was shown and
+//! allowed.
 //!
 //! A cloned repository brings its own file, and a hook that calls `ensure` in it must not run what nobody looked at. So
-//! trust is for content: any changed byte needs it again. What a person has allowed stays so when he allows the next content:
-//! the version of before is what `pin` and a failed upgrade go back to. Taking trust back takes all of it. The records lie in a private directory of the state root, each
-//! named by a digest of the file's path; another user can neither write one nor, as long as the state root is closed to
-//! others (`tenure doctor` looks), swap them. What the file's commands do, and what else lies in the project, is not covered:
-//! the file says what is started, and that is what is allowed. It is asked when a file is read, and again when an offer that
-//! came from one is to be started.
+//! trust is for content: any changed byte needs it again. What a person has allowed stays so when he allows the next
+//! content: the version of before is what `pin` and a failed upgrade go back to. Taking trust back takes all of it. The
+//! records lie in a private directory of the state root, each named by a digest of the file's path; another user can
+//! neither write one nor, as long as the state root is closed to others (`tenure doctor` looks), swap them. What the
+//! file's commands do, and what else lies in the project, is not covered: the file says what is started, and that is
+//! what is allowed. It is asked when a file is read, and again when an offer that came from one is to be started.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ use crate::store::paths::{self, PathsError};
 /// Directory of the records, below the state root.
 const DIRECTORY: &str = "trust";
 
-/// Version of the records' format. A reader of before `earlier` was kept overlooks it, and trusts the latest content alone.
+/// Version of the records' format. A reader of before `earlier` was kept overlooks it, and trusts the latest content
+/// alone.
 const SCHEMA: u32 = 1;
 
 /// A path has at most 4,096 bytes, JSON makes at most six of one, and the rest of a record is short.

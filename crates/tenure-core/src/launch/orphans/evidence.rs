@@ -1,9 +1,9 @@
 //! Who belongs to a former program, by every kind of evidence that there is; nobody is signalled here.
 //!
-//! The record names its shim and the program itself, each verified through a handle. The mark in the environment, and the
-//! lock that the tree inherits, are asked of the kernel about each process, again after its handle was opened. What descends
-//! from any of these, or lives in the session that the recorded program has begun, belongs to it too. No kind of evidence
-//! makes up for the absence of another: a free lock proves only that a lock is free.
+//! The record names its shim and the program itself, each verified through a handle. The mark in the environment, and
+//! the lock that the tree inherits, are asked of the kernel about each process, again after its handle was opened. What
+//! descends from any of these, or lives in the session that the recorded program has begun, belongs to it too. No kind
+//! of evidence makes up for the absence of another: a free lock proves only that a lock is free.
 
 use std::io::{self, ErrorKind};
 
@@ -70,8 +70,9 @@ impl Former<'_> {
         Ok(found)
     }
 
-    /// Who inherited this lock, where somebody holds it; `None` where that is another program of this scope. The lock is
-    /// exclusive, so that all who hold it are of one tree: as soon as a tree has let go of it, the next program may have it.
+    /// Who inherited this lock, where somebody holds it; `None` where that is another program of this scope. The lock
+    /// is exclusive, so that all who hold it are of one tree: as soon as a tree has let go of it, the next program may
+    /// have it.
     fn heirs(&self, name: &str) -> io::Result<Option<Vec<ProcessHandle>>> {
         // Who holds a lock is a look at all descriptors of all processes: a free one needs none.
         if !self.state.is_locked(name)? {
@@ -100,8 +101,9 @@ impl Former<'_> {
         other.map(|found| found.handle).collect()
     }
 
-    /// Who lives in the session that the recorded program has begun. Once that program is gone its pid may have begun another
-    /// session. Then only members count that we may not look into, and only while the lock is held by nobody we can see.
+    /// Who lives in the session that the recorded program has begun. Once that program is gone its pid may have begun
+    /// another session. Then only members count that we may not look into, and only while the lock is held by nobody we
+    /// can see.
     fn of_the_session(&self) -> io::Result<Vec<ProcessHandle>> {
         let Some(leader) = self.record.and_then(|record| record.identity.as_ref()) else {
             return Ok(Vec::new());
@@ -128,8 +130,8 @@ impl Former<'_> {
     }
 }
 
-/// All that descends from these. A worker of another scope that was started from inside a program is nobody's child, but a
-/// subreaper inherits it: it and what lives below it are left alone.
+/// All that descends from these. A worker of another scope that was started from inside a program is nobody's child,
+/// but a subreaper inherits it: it and what lives below it are left alone.
 fn below(roots: &[ProcessHandle]) -> Vec<ProcessHandle> {
     let mut found = Vec::new();
     for root in roots {

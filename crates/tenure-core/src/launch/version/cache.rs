@@ -1,10 +1,10 @@
 //! Answers that are known already: for which question, and by what evidence they still hold.
 //!
-//! The file `version.json` in the scope's directory. It is a convenience and never a truth: one that is missing, damaged or
-//! cannot be written costs a run of the command and nothing else; one of a newer format is left alone. An answer holds
-//! while the program and each declared input are the same files with the same times, so a changed file is asked about
-//! again whatever its content. Times alone cannot tell two changes within one tick of the file system's clock apart; an
-//! answer about a file that is so young is not kept.
+//! The file `version.json` in the scope's directory. It is a convenience and never a truth: one that is missing,
+//! damaged or cannot be written costs a run of the command and nothing else; one of a newer format is left alone. An
+//! answer holds while the program and each declared input are the same files with the same times, so a changed file is
+//! asked about again whatever its content. Times alone cannot tell two changes within one tick of the file system's
+//! clock apart; an answer about a file that is so young is not kept.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -101,7 +101,8 @@ impl Evidence {
         Some(Self { program: stamp(&question.program).ok()?, inputs: inputs.collect::<Result<_, _>>().ok()? })
     }
 
-    /// Whether a change between `begin` and `end` (milliseconds of the wall clock) would show as a difference from this.
+    /// Whether a change between `begin` and `end` (milliseconds of the wall clock) would show as a difference from
+    /// this.
     pub(super) fn shows_changes(&self, begin: u64, end: u64) -> bool {
         let all = self.inputs.iter().chain([&self.program]);
         all.flatten().all(|stamp| {

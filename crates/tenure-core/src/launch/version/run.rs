@@ -1,10 +1,10 @@
-//! One run of a command that tells the version: bounded in time and output. One that goes beyond its bounds is ended with
-//! all that hangs below it. What a command leaves when it ends by itself is left alone: nothing marks it, it hangs below
-//! somebody else by then, and it may be wanted, as the server of a build tool is.
+//! One run of a command that tells the version: bounded in time and output. One that goes beyond its bounds is ended
+//! with all that hangs below it. What a command leaves when it ends by itself is left alone: nothing marks it, it hangs
+//! below somebody else by then, and it may be wanted, as the server of a build tool is.
 //!
-//! It gets the environment that the worker would get, without the marks of `tenure`: what the caller has beside that may be
-//! about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It stays in
-//! the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
+//! It gets the environment that the worker would get, without the marks of `tenure`: what the caller has beside that
+//! may be about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It stays
+//! in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -118,8 +118,8 @@ fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<Re
     }
 }
 
-/// Ends the command and what it has started, as far as that hangs below it. Listed, opened and listed again: only who is
-/// still there the second time is the one that was listed.
+/// Ends the command and what it has started, as far as that hangs below it. Listed, opened and listed again: only who
+/// is still there the second time is the one that was listed.
 fn end(child: &Child) {
     let opened = |pid| ProcessHandle::open(pid).ok();
     let below: Vec<ProcessHandle> =

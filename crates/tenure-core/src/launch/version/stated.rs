@@ -27,8 +27,8 @@ pub enum StatedVersion {
 pub struct VersionCommand {
     /// Program and arguments. A program without `/` is looked up in PATH.
     pub command: Vec<String>,
-    /// Files that its answer depends on, relative to the directory that it runs in. It is asked again when one of them, or
-    /// the program, has changed.
+    /// Files that its answer depends on, relative to the directory that it runs in. It is asked again when one of them,
+    /// or the program, has changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub inputs: Vec<PathBuf>,
 }

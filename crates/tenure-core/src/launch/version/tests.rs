@@ -53,7 +53,7 @@ impl Ground {
     }
 
     /// Asks until the answer is kept: until its inputs are older than a tick.
-    fn settle(&self, asked: &VersionCommand) -> Version {
+    fn kept_answer(&self, asked: &VersionCommand) -> Version {
         loop {
             let version = self.resolve(asked, LONG).expect("it answers");
             if self.known(asked).is_some() {
@@ -99,14 +99,14 @@ fn a_changed_input_and_a_replaced_program_are_asked_again() {
     fs::write(ground.path("part"), "1").expect("room");
     script("1.0.");
     let asked = VersionCommand { command: vec!["./tool".into()], inputs: vec!["part".into()] };
-    assert_eq!(ground.settle(&asked), Version::new(1, 0, 1));
+    assert_eq!(ground.kept_answer(&asked), Version::new(1, 0, 1));
     let runs = ground.runs();
-    assert_eq!(ground.settle(&asked), Version::new(1, 0, 1));
+    assert_eq!(ground.kept_answer(&asked), Version::new(1, 0, 1));
     assert_eq!(ground.runs(), runs, "it is known");
     fs::write(ground.path("part"), "2").expect("room");
-    assert_eq!(ground.settle(&asked), Version::new(1, 0, 2));
+    assert_eq!(ground.kept_answer(&asked), Version::new(1, 0, 2));
     script("2.0.");
-    assert_eq!(ground.settle(&asked), Version::new(2, 0, 2));
+    assert_eq!(ground.kept_answer(&asked), Version::new(2, 0, 2));
 }
 
 #[test]

@@ -24,10 +24,11 @@ pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 1 };
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hello {
-    /// The scope and the path of its state directory: [`crate::spec::scope::Scope::id`]. Where it agrees, this is OUR worker.
+    /// The scope and the path of its state directory: [`crate::spec::scope::Scope::id`]. Where it agrees, this is OUR
+    /// worker.
     pub scope: String,
-    /// The scope and the id of its state directory itself ([`crate::record::directory_id`]), where the directory has one: a directory
-    /// that is reached by another path is still the same.
+    /// The scope and the id of its state directory itself ([`crate::record::directory_id`]), where the directory has
+    /// one: a directory that is reached by another path is still the same.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// Fencing token of this activation.

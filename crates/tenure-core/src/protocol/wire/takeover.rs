@@ -43,7 +43,8 @@ pub struct Prepared {
 /// The incumbent does not serve any more; the ledger, the generation and the control socket are the successor's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// Bytes of the state that the incumbent's app hands over, in the one descriptor that comes with this; none comes with 0.
+    /// Bytes of the state that the incumbent's app hands over, in the one descriptor that comes with this; none comes
+    /// with 0.
     pub state_bytes: u64,
 }
 
@@ -64,8 +65,8 @@ pub struct Abort {
     /// Somebody asked for the worker before: the incumbent goes on, and the successor has not failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back: bool,
-    /// The version is not to blame: descriptors, memory or room were missing, or the incumbent was not heard. It is not put
-    /// on record as one that failed.
+    /// The version is not to blame: descriptors, memory or room were missing, or the incumbent was not heard. It is not
+    /// put on record as one that failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blameless: bool,
 }

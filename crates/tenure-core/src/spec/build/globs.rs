@@ -1,8 +1,8 @@
 //! The patterns that name the files of a build: checked, matched, and where they begin.
 //!
-//! Patterns are relative to the worker's directory, and have `/` between their parts: `*` and `?` match within a part, `**`
-//! any number of parts, `[…]` and `{…,…}` as in a shell. What stands before the first of these characters is the fixed
-//! beginning: nothing outside of it is ever looked at. Pure.
+//! Patterns are relative to the worker's directory, and have `/` between their parts: `*` and `?` match within a part,
+//! `**` any number of parts, `[…]` and `{…,…}` as in a shell. What stands before the first of these characters is the
+//! fixed beginning: nothing outside of it is ever looked at. Pure.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};

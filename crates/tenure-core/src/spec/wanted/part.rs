@@ -300,7 +300,8 @@ pub enum RestartOn {
     Never,
 }
 
-/// First and longest wait before a restart; it doubles in between. A first wait above the longest counts as the longest.
+/// First and longest wait before a restart; it doubles in between. A first wait above the longest counts as the
+/// longest.
 ///
 /// ```
 /// use tenure::{Backoff, Span};

@@ -1,9 +1,9 @@
 //! Giving a state directory its identity, and mending it where the directory was copied or the machine started again.
 //!
-//! Under the gate and with the lease in hand: by whoever starts a worker where none is, before anything carries the id, and
-//! by `doctor --fix` where the id was made while others could write to the directory. A successor goes on with the marks of
-//! the worker that it follows, which looks for them if it fails. A copy gets an id of its own, and what its ledger names is
-//! struck out: those processes belong to the directory that was copied.
+//! Under the gate and with the lease in hand: by whoever starts a worker where none is, before anything carries the id,
+//! and by `doctor --fix` where the id was made while others could write to the directory. A successor goes on with the
+//! marks of the worker that it follows, which looks for them if it fails. A copy gets an id of its own, and what its
+//! ledger names is struck out: those processes belong to the directory that was copied.
 
 use tenure_sys::random;
 
@@ -13,8 +13,8 @@ use crate::store::lease::Lease;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
 
-/// Sees to it that the directory of the gate's scope has an identity of its own.
-pub fn settle(gate: &Gate<'_>, _lease: &Lease) -> Result<(), RecordError> {
+/// Gives the directory of the gate's scope an identity of its own, where it has none that still holds.
+pub fn ensure_directory_id(gate: &Gate<'_>, _lease: &Lease) -> Result<(), RecordError> {
     let state = gate.state();
     // Without a place there is nothing to compare later; cookies are then marked by the path, as they were before.
     let Some(here) = state.place() else { return Ok(()) };
