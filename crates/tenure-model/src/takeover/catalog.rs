@@ -198,12 +198,6 @@ pub(crate) fn large() -> Vec<Scenario> {
         .call(Stop, 0, 1)
         .limits(Limits { crashes: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
         .seeing(&[witness::FULL, witness::STOPPED_BOTH]),
-        Scenario::takeover("takeover: pins of two versions among launchers, two crashes, a failure")
-            .call(Ensure, 1, 2)
-            .call(Pin, 0, 1)
-            .call(Pin, 1, 1)
-            .limits(Limits { crashes: 2, failures: 1, ..NONE })
-            .seeing(&[witness::PINNED, witness::SENT_BACK, witness::PIN_FAILED]),
     ]
 }
 
