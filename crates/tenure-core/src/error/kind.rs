@@ -79,6 +79,7 @@ impl ErrorKind {
 
 /// Whose move it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Blame {
     /// The caller asked for something that cannot be.
     Caller,
