@@ -273,15 +273,16 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
             Layers::combine(&name, found).or_else(|_| Layers::combine(&name, vec![own]))?;
         let worker = understand(&about, value).map_err(|flaw| *flaw.error)?;
         let checks = [worker.spec.ready.as_ref(), worker.spec.health.as_ref().map(|health| &health.check)];
-        let exec = |check: &Ready| match check {
-            Ready::Exec(words) => Some(words.clone()),
-            Ready::Http(_) | Ready::Tcp | Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up | _ => None,
-        };
         plans.push(ProjectPlan {
             name,
             command: worker.spec.command,
             version_command: worker.stated.map(|stated| stated.command),
-            check_commands: checks.into_iter().flatten().filter_map(exec).collect(),
+            check_commands: checks
+                .into_iter()
+                .flatten()
+                .filter_map(Ready::command)
+                .map(<[_]>::to_vec)
+                .collect(),
             preflight_command: Some(worker.spec.preflight).filter(|words| !words.is_empty()),
             sets: worker.spec.env.set.into_keys().collect(),
         });

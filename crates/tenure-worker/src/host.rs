@@ -35,7 +35,6 @@ use crate::host::output::{Output, OutputLog};
 use crate::host::program::{Program, Slot};
 use crate::host::readiness::Inquiry;
 use crate::kit::worker::{Standby, Worker};
-use crate::lack;
 use crate::mailbox::Mailbox;
 
 mod actions;
@@ -87,7 +86,7 @@ pub fn run(standby: Standby) -> u8 {
     let (resources, requests) = match gather(&mut worker) {
         Ok(gathered) => gathered,
         Err(error) => {
-            let stage = if lack::is_lack(&error) { LACK } else { "host" };
+            let stage = if causes::is_exhaustion(&error) { LACK } else { "host" };
             return worker.fail(stage, &format!("failed to {}", causes::in_one_line(&error)));
         }
     };

@@ -8,7 +8,6 @@ mod build;
 pub mod handoff;
 pub mod host;
 pub mod kit;
-mod lack;
 mod logs;
 mod mailbox;
 mod ownership;

@@ -1,6 +1,6 @@
 //! Durations and sizes as people write them: `"250ms"`, `"5s"`, `"1m"`, `"10MB"`.
 //!
-//! Pure text to number and back; knows nothing of what the amounts are for.
+//! Pure: text to number and back, whatever the amounts are for.
 
 use std::fmt;
 use std::str::FromStr;
@@ -54,7 +54,7 @@ impl Span {
         Self(Duration::from_secs(seconds))
     }
 
-    /// As a standard duration.
+    /// The same as a [`Duration`].
     #[must_use]
     pub const fn duration(self) -> Duration {
         self.0
@@ -68,7 +68,7 @@ impl Size {
         Self(bytes)
     }
 
-    /// As a number of bytes.
+    /// The number of bytes.
     #[must_use]
     pub const fn get(self) -> u64 {
         self.0

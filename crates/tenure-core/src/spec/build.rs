@@ -3,7 +3,7 @@
 //! A build is content and not order: two digests are equal or not, and neither is newer. The digest is a function of
 //! the names, the contents, the executable bits and the targets of symbolic links below the fixed beginnings of the
 //! patterns; of nothing else, be it time, owner or the order in which a directory lists its entries. Links are not
-//! followed, except on the way to a beginning. Refuses to wait and to remember: who watches for changes is the worker.
+//! followed, except on the way to a beginning. Nothing here waits for changes or remembers a digest: the worker does.
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, Metadata};
@@ -22,36 +22,37 @@ pub mod globs;
 
 use globs::{BadGlob, Globs, Root};
 
-/// Most entries (files, directories, links) below the beginnings of one build's patterns. Ten times the largest builds
-/// known to us, and what a worker can still read again within seconds.
+/// Most entries (files, directories, links) below the beginnings of one build's patterns: ten times the largest known
+/// builds, and still read within seconds.
 pub const MOST_ENTRIES: usize = 100_000;
 
-/// Most bytes of one build: more than any that is known to us, and what a slow disk gives in 10 s.
+/// Most bytes of one build: more than any known build, and what a slow disk reads in 10 s.
 pub const MOST_BYTES: u64 = 1_000_000_000;
 
-/// Longest time for one reading of a tree, where nobody has less: it is done under the gate, or while a worker boots.
+/// Longest time for one reading of a tree, because it is read under the gate or while a worker boots. A stage may have
+/// less.
 const LONGEST_READING: Duration = Duration::from_secs(10);
 
-/// How often a tree that changes while it is read is read again. A build tool that is at work for longer than that
-/// makes a change that is noticed later.
+/// Most readings of a tree that changes while it is read. The change of a build tool that works for longer is noticed
+/// later.
 const TRIES: u32 = 3;
 
 /// Bytes read at a time.
 const CHUNK: usize = 64 * 1024;
 
-/// What a build is.
+/// The content of a build.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Content {
     /// SHA-256 of all of it, as 64 hexadecimal digits.
     pub digest: String,
-    /// How many files it has. A build without files has a digest too; whoever shows it should say so.
+    /// How many files it has. A build without files has a digest too, and whoever shows the digest should say so.
     pub files: usize,
 }
 
-/// The content of a build cannot be told.
+/// The content of a build cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub enum BuildError {
-    /// A pattern is none.
+    /// A pattern is not valid.
     #[error("use the patterns of the build")]
     Glob(#[source] BadGlob),
     /// A file or directory cannot be read.
@@ -63,7 +64,7 @@ pub enum BuildError {
         #[source]
         source: io::Error,
     },
-    /// There is too much below a beginning.
+    /// There are too many entries below a beginning.
     #[error(
         "read the build: there are more than {limit} files and directories down to {directory:?}; begin its patterns further down"
     )]
@@ -73,7 +74,7 @@ pub enum BuildError {
         /// The limit.
         limit: usize,
     },
-    /// There is too much in its files.
+    /// The files have too many bytes.
     #[error("read the build: its files have more than {limit} bytes, with {path:?}; name fewer")]
     TooMuch {
         /// The file with which the limit was passed.
@@ -111,8 +112,8 @@ pub struct Listing<'a> {
     pub depth: Option<usize>,
 }
 
-/// The content of a build. `look` is told of each directory before it is listed, so that a watch that begins there
-/// misses nothing; a tree that is read again is told of again. It takes at most 10 s.
+/// The content of a build, within 10 s. `look` is called with each directory before it is listed, so that a watch that
+/// begins there misses nothing. It is called again for a tree that is read again.
 pub fn read(cwd: &Path, globs: &Globs, look: &mut dyn FnMut(Listing<'_>)) -> Result<Content, BuildError> {
     let stage = Deadline::start(LONGEST_READING).stage("build").map_err(BuildError::TooSlow)?;
     read_within(cwd, globs, stage, look)
@@ -138,9 +139,9 @@ fn read_within(
     }
 }
 
-/// Why one reading ended.
+/// Why a reading ended without a digest.
 enum ReadingEnd {
-    /// Something that was listed was not there any more.
+    /// Something that was listed has been removed since.
     Vanished(PathBuf),
     /// Another reading would end in the same way.
     Final(BuildError),
@@ -175,7 +176,7 @@ fn read_once(
     Ok(Content { digest: hex(&sum.finalize()), files: survey.found.len() })
 }
 
-/// What a file is.
+/// The kinds of files that have content.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum FileKind {
     File,
@@ -200,7 +201,7 @@ impl Survey<'_> {
             let path = self.cwd.join(&directory);
             look(Listing { directory: &directory, depth });
             let entries = match fs::read_dir(&path) {
-                // A beginning that is not there has no files; it is not one that vanished.
+                // A beginning that does not exist has no files; it has not vanished while the tree was read.
                 Err(error) if is_root && is_absence(&error) => return Ok(()),
                 entries => entries.map_err(ReadingEnd::at(&path))?,
             };
@@ -237,7 +238,7 @@ impl Survey<'_> {
     }
 }
 
-/// There is nothing, or a file where a directory should be.
+/// Whether nothing is there, or a file where a directory should be.
 fn is_absence(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory)
 }
@@ -258,7 +259,7 @@ fn add(
             (b'l', length_of(target), Sha256::digest(target))
         }
         FileKind::File => {
-            // One that has become a pipe since it was listed would keep whoever reads it waiting.
+            // A file that has become a pipe since it was listed would block the reader.
             let mut file = open_regular(&path).map_err(ReadingEnd::at(&path))?;
             let found = file.metadata().map_err(ReadingEnd::at(&path))?;
             let executable = is_executable(&found);
@@ -276,7 +277,7 @@ fn add(
     Ok(())
 }
 
-/// A link that is none any more (`EINVAL`) was replaced while the tree was read.
+/// The end of a reading at a link. `EINVAL` means that it is no longer a link: it was replaced while the tree was read.
 fn replaced(path: &Path, error: io::Error) -> ReadingEnd {
     if error.kind() == ErrorKind::InvalidInput {
         return ReadingEnd::Vanished(path.to_owned());

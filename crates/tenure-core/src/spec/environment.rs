@@ -1,14 +1,15 @@
 //! Which variables a worker and its program get: an allow-list, plus what the spec keeps, minus what it strips, plus
-//! what it sets. Never "whatever the winner of the race had".
+//! what it sets. So a worker's environment does not depend on which launcher won the race to start it.
 //!
-//! Pure but for what asks this process for its own variables. One list serves the spawner and every report about it.
+//! Pure, except for the two functions that read the variables of this process. The start and every report about it use
+//! the same lists.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 /// Variables that always pass: who the user is, where programs are found, how text and time are shown. Nothing that
-/// differs between two sessions of one user, so `TMPDIR`, `XDG_RUNTIME_DIR`, `DISPLAY` and `SSH_*` are not among them.
+/// differs between two sessions of one user: so `TMPDIR`, `XDG_RUNTIME_DIR`, `DISPLAY` and `SSH_*` are not among them.
 pub const ALLOWED: &[&str] =
     &["PATH", "HOME", "USER", "LOGNAME", "SHELL", "LANG", "LANGUAGE", "LC_*", "TZ", "RUST_BACKTRACE"];
 
@@ -68,14 +69,14 @@ pub struct Environment {
 }
 
 impl Environment {
-    /// The environment built from `caller`, sorted by name.
+    /// The environment that a worker gets from a caller with these variables.
     pub fn build(&self, caller: impl IntoIterator<Item = (String, String)>) -> Variables {
         let mut built: Variables = caller.into_iter().filter(|(name, _)| self.passes(name)).collect();
         built.extend(self.set.iter().map(|(name, value)| (name.clone(), value.clone())));
         built
     }
 
-    /// The environment built from this process's own variables, as far as they are text.
+    /// The environment that a worker gets from this process. Variables that are not UTF-8 are left out.
     #[must_use]
     pub fn build_here(&self) -> Variables {
         self.build(
@@ -106,7 +107,7 @@ impl Environment {
     }
 }
 
-/// Whether a variable of this name means something to `tenure` or to most programs, so that nothing else can be told in
+/// Whether a variable of this name has a meaning for `tenure` or for most programs, so that a port cannot be passed in
 /// it.
 pub(crate) fn is_reserved(name: &str) -> bool {
     any(OURS.iter().chain(ALLOWED).copied(), name)

@@ -1,9 +1,9 @@
-//! The files that a program is started from, as far as its command names them: told apart without being read.
+//! The files that a program is started from, as far as its command names them, compared without being read.
 //!
-//! The program file, and the first of its arguments that names a file, which of an interpreter is the script; those
-//! after it are the script's own and often what it writes (a database, a log), which would make each start look like
-//! another program. A file is the same while its inode, size and time of change of content are. What a program loads by
-//! itself is not known here.
+//! These are the program file and the first argument that names a file, which is the script of an interpreter. Later
+//! arguments are not counted: they are often files that the script writes (a database, a log), and each start would look
+//! like another program. A file counts as the same while its inode, its size and its modification time are the same.
+//! What a program loads by itself is not known here.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
@@ -13,40 +13,40 @@ use serde::{Deserialize, Serialize};
 
 use crate::spec::{Spec, program};
 
-/// What a start of a program is made of: the program first.
+/// The files of one start of a program: the program first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct ProgramFiles(Vec<Part>);
 
-/// One of its files.
+/// One file of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Part {
     path: PathBuf,
-    /// None where it is not there.
+    /// None where the file is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     stamp: Option<FileStamp>,
 }
 
-/// What a file is, without reading it. The number of the device is left out: it may be another after a reboot.
+/// What identifies a file without reading it. The device number is left out: it may change with a reboot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 struct FileStamp {
     inode: u64,
     size: u64,
-    /// Since the Unix epoch, and the nanoseconds of that second.
+    /// Seconds since the Unix epoch, and the nanoseconds of that second.
     modified_s: i64,
     modified_ns: i64,
 }
 
 impl ProgramFiles {
-    /// What a start of `spec` is made of now. `path` is the PATH that the program is searched in.
+    /// The files of a start of `spec` now. `path` is the PATH in which the program is searched.
     #[must_use]
     pub fn of(spec: &Spec, path: Option<&str>) -> Self {
         let part = |path: PathBuf| Part { stamp: stamp(&path), path };
         Self(files(spec, path).into_iter().map(part).collect())
     }
 
-    /// Which file is not what it was; `None` where all are. Another file of the program's name that comes first in PATH
-    /// now is another program.
+    /// The first file that has changed; `None` where all are the same. Where PATH now leads to another file of the
+    /// program's name, that file has changed.
     #[must_use]
     pub fn changed(&self, spec: &Spec, path: Option<&str>) -> Option<PathBuf> {
         let now = files(spec, path);
@@ -57,7 +57,7 @@ impl ProgramFiles {
         self.0.iter().find(|part| stamp(&part.path) != part.stamp).map(|part| part.path.clone())
     }
 
-    /// For records: nothing is known.
+    /// Whether nothing is known: records leave it out then.
     #[must_use]
     pub fn is_unknown(&self) -> bool {
         self.0.is_empty()

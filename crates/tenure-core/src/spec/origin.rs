@@ -1,7 +1,7 @@
-//! Where an offer comes from: the words of a call, or a file.
+//! Where an offer comes from: the call itself, or a file.
 //!
-//! Kept with the offer, because whether it may be started, and whether somebody still means it, is asked when it is to
-//! be started, which may be long after and by somebody else.
+//! The origin is kept with the offer. Whether the offer may be started, and whether a file still describes it, is asked
+//! when it is to be started: perhaps much later, and by another launcher.
 
 use std::path::{Path, PathBuf};
 
@@ -47,34 +47,34 @@ impl Origin {
         }
     }
 
-    /// For records: the origin that is left out.
+    /// Whether records leave it out.
     pub(crate) fn is_call(&self) -> bool {
         *self == Self::Call
     }
 }
 
-/// What a file says now of the version of a worker.
+/// What a file now says about the version of a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum StatedNow {
     /// This version.
     Version(semver::Version),
-    /// It describes the worker, and a command or another file tells the version.
+    /// The file describes the worker, and the version comes from a command or another file.
     Elsewhere,
-    /// It does not describe the worker, or it is gone.
+    /// The file does not describe the worker, or is gone.
     Nothing,
 }
 
-/// Reads what a file says of the worker of a name. How files are written is the caller's to know.
+/// Reads what a file says about the worker of this name. The caller knows the format of its files.
 pub type ReadStated = fn(&Path, &str) -> StatedNow;
 
 impl StatedNow {
-    /// Whether an offer of `version` is still described by the file that says this.
+    /// Whether the file still describes an offer of `version`.
     #[must_use]
     pub fn describes(&self, version: &semver::Version) -> bool {
         match self {
             Self::Version(stated) => stated == version,
-            // Asking a command again here could run what nobody looked at, and would take its time under the gate.
+            // A command run again here could be one that nobody has looked at, and would take time under the gate.
             Self::Elsewhere => true,
             Self::Nothing => false,
         }

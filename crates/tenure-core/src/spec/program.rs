@@ -6,7 +6,7 @@ use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
-/// The name (`argv[0]`) of the small parent between a host and its program: it ends the program's tree by itself.
+/// The name (`argv[0]`) of the small parent between a host and its program, which can end the program's tree by itself.
 pub const SHIM: &str = "tenure-shim";
 
 /// Variable that names the `tenure` executable which hosts programs.
@@ -16,7 +16,7 @@ pub const HOST_VARIABLE: &str = "TENURE_HOST";
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoProgram {
     /// Nothing of that name.
-    #[error("find the program {program:?}: there is no such file{}", looked(.path.as_deref()))]
+    #[error("find the program {program:?}: there is no such file{}", searched(.path.as_deref()))]
     Missing {
         /// As the command names it.
         program: String,
@@ -35,11 +35,11 @@ pub enum NoProgram {
     },
 }
 
-fn looked(path: Option<&str>) -> String {
+fn searched(path: Option<&str>) -> String {
     path.map(|path| format!(" in PATH ({path})")).unwrap_or_default()
 }
 
-/// The executable of `program`: below `cwd` if it has a slash in it, else the first in `path`.
+/// The executable of `program`: relative to `cwd` if its name has a slash, else the first of that name in `path`.
 pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf, NoProgram> {
     if program.contains('/') {
         let found = cwd.join(program);
@@ -60,7 +60,7 @@ pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf,
         .ok_or_else(|| NoProgram::Missing { program: program.to_owned(), path: Some(path.to_owned()) })
 }
 
-/// What there is instead of an executable file; nothing opens it.
+/// What stands at `path` instead of an executable file, without opening it.
 fn what_else(path: &Path) -> Option<String> {
     let named = path.symlink_metadata().ok()?;
     Some(match path.metadata() {

@@ -15,7 +15,7 @@ pub const COOKIE_VARIABLE: &str = "TENURE_COOKIE";
 /// Longest name or key: with a suffix and a temporary name it must stay below the 255 bytes of a directory entry.
 const LONGEST: usize = 64;
 
-/// A worker's name, with a key where several share it.
+/// A worker's name, with a key where several workers have the same name.
 ///
 /// ```
 /// use tenure::Scope;
@@ -32,7 +32,7 @@ pub struct Scope {
     key: Option<String>,
 }
 
-/// A name or key that cannot stand for a scope.
+/// A name or key that is not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
     "use {text:?} as a worker name: {why}; names and keys are 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit"
@@ -53,8 +53,8 @@ impl Scope {
         Ok(Self { name: name.to_owned(), key: key.map(str::to_owned) })
     }
 
-    /// The key of a project: a digest of its directory. Two directories have two keys; 64 bits, so that among a million
-    /// projects of one user a clash has a chance of one in 37 million.
+    /// The key of a project: a digest of its directory. Two directories have different keys. With 64 bits, the chance of
+    /// a clash among a million projects of one user is one in 37 million.
     #[must_use]
     pub fn project_key(directory: &Path) -> String {
         digest(directory.as_os_str().as_encoded_bytes())
@@ -72,9 +72,8 @@ impl Scope {
         self.key.as_deref()
     }
 
-    /// The scope's id by the path of its state directory. It stands in HELLO, where it costs no look at a file; whom a
-    /// cookie belongs to is told by the directory's own id ([`crate::record::directory_id`]), because a path may lead
-    /// elsewhere.
+    /// The scope's id by the path of its state directory. HELLO has it, because it can be made without a look at a file.
+    /// Cookies have the directory's own id instead ([`crate::record::directory_id`]), because a path may lead elsewhere.
     #[must_use]
     pub fn id(&self, directory: &Path) -> String {
         format!("{self}:{}", digest(directory.as_os_str().as_encoded_bytes()))
@@ -87,7 +86,7 @@ pub fn program_cookie(scope_id: &str, generation: u64) -> String {
     format!("{scope_id}/{generation}/-/program")
 }
 
-/// How the cookie of a worker itself ends.
+/// The end of the cookie of a worker itself.
 pub const WORKER: &str = "/-/worker";
 
 /// The cookie of the worker of generation `generation`.
@@ -96,7 +95,7 @@ pub fn worker_cookie(scope_id: &str, generation: u64) -> String {
     format!("{scope_id}/{generation}{WORKER}")
 }
 
-/// The part of every cookie of a scope that does not change with the generation.
+/// The beginning of every cookie of a scope, whatever its generation.
 #[must_use]
 pub fn cookie_prefix(scope_id: &str) -> String {
     format!("{scope_id}/")
@@ -110,7 +109,7 @@ pub fn digest(bytes: &[u8]) -> String {
     full.iter().take(8).flat_map(|byte| [hex(byte >> 4), hex(*byte)]).collect()
 }
 
-/// All 64 hexadecimal digits of SHA-256: for what must not be made to match by somebody who tries.
+/// All 64 hexadecimal digits of SHA-256: for content that an attacker must not be able to match.
 #[must_use]
 pub fn fingerprint(bytes: &[u8]) -> String {
     let hex = |nibble: u8| char::from(b"0123456789abcdef"[usize::from(nibble & 15)]);

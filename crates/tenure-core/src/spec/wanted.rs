@@ -21,7 +21,7 @@ pub use part::{
     Upstream,
 };
 
-/// A worker that is wanted.
+/// The description of a worker.
 ///
 /// ```
 /// use tenure::{Listen, Ready, Spec, Version};
@@ -41,34 +41,33 @@ pub struct Spec {
     /// Directory that the worker runs in; absolute once resolved.
     #[serde(default = "root")]
     pub cwd: PathBuf,
-    /// A program under the host, or a program that embeds the worker kit.
+    /// Whether the command is a program under the host, or embeds the worker kit.
     #[serde(default)]
     pub kind: Kind,
-    /// Totally ordered version (semantic versioning); the only thing that makes one worker replace another.
+    /// Semantic version. Versions are totally ordered, and a worker is replaced by a higher one.
     #[serde(default = "Spec::unversioned")]
     pub version: Version,
-    /// Globs, relative to `cwd`, of the files whose content is the build that runs. A worker whose files have changed
-    /// is replaced by the next `ensure`; for workers of one project directory only, where all launchers see the same
-    /// files.
+    /// Globs, relative to `cwd`, of the files whose content is the build that runs. The next `ensure` replaces a worker
+    /// whose files have changed. For workers of one project directory only, where all launchers see the same files.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub build: Vec<String>,
     /// Listening sockets.
     #[serde(default)]
     pub listen: Vec<Listen>,
-    /// How readiness is told; see [`Spec::readiness`] for the default.
+    /// How it is found out that the worker serves; [`Spec::readiness`] has the default.
     #[serde(default)]
     pub ready: Option<Ready>,
     /// Continuous check after readiness.
     #[serde(default)]
     pub health: Option<Health>,
-    /// From start to ready; ending a booting worker is decided by nothing else.
+    /// Longest time from the start to ready. A booting worker is ended for nothing else.
     #[serde(default = "defaults::start_timeout")]
     pub start_timeout: Span,
-    /// From announcing the end to the end, for an embedded worker's drain; for a program behind a proxy, time for what
-    /// it has begun, before it is asked to end.
+    /// Embedded worker: longest time from the announcement of its end to the end. Program behind a proxy: longest time
+    /// for the connections that are open, before the program is asked to end.
     #[serde(default = "defaults::drain_timeout")]
     pub drain_timeout: Span,
-    /// An embedded app whose runtime has not answered for this long is ended by the watchdog.
+    /// The watchdog ends an embedded app whose runtime has not answered for this long.
     #[serde(default = "defaults::stall_timeout")]
     pub stall_timeout: Span,
     /// Signal and grace of a polite stop.
@@ -77,22 +76,22 @@ pub struct Spec {
     /// Restarts of the program within one generation.
     #[serde(default)]
     pub restart: RestartPolicy,
-    /// A command that must end with 0 before a new program takes the place of one that serves: a look at what would
+    /// A command that must exit with 0 before a new program takes the place of one that serves: it checks what would
     /// run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preflight: Vec<String>,
-    /// The new program is ready on the shared listeners before the old one is asked to end. Otherwise the old one is
-    /// gone before the new one starts, and clients wait in the listeners' queues.
+    /// The new program is ready on the shared listeners before the old program is asked to end. Otherwise the old
+    /// program is gone before the new one starts, and clients wait in the listeners' queues.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
-    /// How long a new worker is on probation: if it fails meanwhile, the old one goes on. Where it is not said:
-    /// [`USUAL_BAKE`] for another version or build, none for a restart.
+    /// How long a new worker is on probation: if it fails meanwhile, the old worker goes on. Default: [`USUAL_BAKE`] for
+    /// another version or build, none for a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<Span>,
-    /// Variables.
+    /// Environment variables that the worker gets.
     #[serde(default)]
     pub env: Environment,
-    /// Which permissions new files of the program do not get. Where it is not said: what users of the system usually
+    /// Permissions that new files of the program do not get. Default: the umask that users of the system usually
     /// have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub umask: Option<Umask>,
@@ -170,9 +169,9 @@ impl Spec {
         Version::new(0, 0, 0)
     }
 
-    /// How this worker's readiness is told. The default is `tcp` where the program binds what is asked, a port of its
-    /// own or one behind a proxy, and `up` (the program runs) otherwise: with an inherited listener clients wait in the
-    /// kernel's queue until it accepts.
+    /// How it is found out that this worker serves. The default is `tcp` where the program binds the port that is asked,
+    /// its own or the one behind a proxy. It is `up` (the program runs) otherwise: with an inherited listener clients
+    /// wait in the kernel's queue until the program accepts.
     #[must_use]
     pub fn readiness(&self) -> Ready {
         let default = match self.listen.first().map(|listen| listen.mode) {
@@ -182,29 +181,29 @@ impl Spec {
         self.ready.clone().unwrap_or(default)
     }
 
-    /// What two specs of one version and scope must agree in: kind, command, directory and listeners.
+    /// Digest of what two specs of one version and scope must agree in: kind, command, directory and listeners.
     #[must_use]
     pub fn identity_digest(&self) -> String {
         digest_of(&(self.kind, &self.command, &self.cwd, &self.listen))
     }
 
-    /// Everything else: a difference here is drift, reported and never acted on by itself. A spec that says nothing of
-    /// how one program makes room for the next has the digest that it has where nobody knows of that: two versions of
-    /// this library that meet see no drift between specs that say the same.
+    /// Digest of everything else. A difference here is drift: it is reported, and nothing is replaced for it. Keys that
+    /// came later count only where they are set, so that two versions of this library see no drift between equal
+    /// specs.
     #[must_use]
     pub fn settings_digest(&self) -> String {
         let budgets = (self.start_timeout, self.drain_timeout, self.stall_timeout);
-        let care = (&self.stop, &self.restart, &self.logs);
-        let known = (&self.ready, &self.health, budgets, care, &self.env, &self.build);
+        let policies = (&self.stop, &self.restart, &self.logs);
+        let first_keys = (&self.ready, &self.health, budgets, policies, &self.env, &self.build);
         let digest = if self.preflight.is_empty() && !self.overlap && self.bake.is_none() {
-            digest_of(&known)
+            digest_of(&first_keys)
         } else {
-            digest_of(&(known, &self.preflight, self.overlap, self.bake))
+            digest_of(&(first_keys, &self.preflight, self.overlap, self.bake))
         };
         if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest }
     }
 
-    /// The whole spec.
+    /// Digest of the whole spec.
     #[must_use]
     pub fn digest(&self) -> String {
         digest_of(self)
@@ -223,7 +222,7 @@ impl Spec {
         }
     }
 
-    /// Time for what a program behind a proxy has begun for its clients, before it is asked to end.
+    /// Time for the open connections of a program behind a proxy, before it is asked to end.
     fn relay_budget(&self) -> Duration {
         let proxied = self.listen.iter().any(|listen| listen.mode == ListenMode::Proxy);
         if proxied { self.drain_timeout.duration() } else { Duration::ZERO }
@@ -239,14 +238,14 @@ impl Spec {
     }
 }
 
-/// Probation of a worker of another version or build, where its spec names none. A restart has none then: what starts
-/// is what ran.
+/// Probation of a worker of another version or build whose spec names none. A restart has none then, because it starts
+/// what has run before.
 pub const USUAL_BAKE: Span = Span::secs(3);
 
-/// After SIGKILL the kernel needs no grace; this is for a machine under load to run the exit path.
+/// Time from SIGKILL to the end of the process: a machine under load needs a moment for the exit path.
 pub const KILL_GRACE: Duration = Duration::from_secs(1);
 
-/// What HELLO tells of a spec.
+/// The part of a spec that HELLO shows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Summary {

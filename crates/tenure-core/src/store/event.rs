@@ -218,17 +218,6 @@ fn read_end(mut file: File, events: &mut Vec<Event>) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::scope::Scope;
-
-    fn state() -> (tempfile::TempDir, StateDir) {
-        let root = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .tempdir()
-            .expect("a temporary directory");
-        let scope: Scope = "memory".parse().expect("valid");
-        let state = StateDir::at(root.path(), &scope).expect("private");
-        (root, state)
-    }
 
     fn event(generation: u64, why: &str) -> Event {
         Event::now(What::Ready, generation, &Asker::default(), why)
@@ -240,7 +229,7 @@ mod tests {
 
     #[test]
     fn the_files_are_bounded_whoever_writes_and_no_event_of_several_writers_is_lost() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         let why = "w".repeat(8 * 1024);
         std::thread::scope(|scope| {
             for writer in 0..4_u64 {
@@ -265,7 +254,7 @@ mod tests {
 
     #[test]
     fn a_file_of_any_length_is_read_at_its_end() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         append(&state, &event(1, "the first")).expect("written");
         let file = state.dir().open_append(file::EVENTS).expect("there");
         file.set_len(40 * ROTATE_AT).expect("sparse");
@@ -282,7 +271,7 @@ mod tests {
 
     #[test]
     fn a_reason_without_measure_is_cut() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         append(&state, &event(1, &"ü".repeat(1 << 20))).expect("written");
         let read = read_all(&state).expect("readable");
         assert!(read[0].why.len() <= LONGEST_WHY + 4 && read[0].why.ends_with('…'));
@@ -290,7 +279,7 @@ mod tests {
 
     #[test]
     fn a_socket_in_the_place_of_the_file_is_named() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         let _other = tenure_sys::socket::bind_unix(state.dir(), file::EVENTS, 1).expect("binds");
         let named = |error: io::Error| error.to_string().contains("events.jsonl is a socket");
         assert!(named(read_all(&state).expect_err("refused")));

@@ -293,6 +293,17 @@ impl StateDir {
     }
 }
 
+#[cfg(test)]
+impl StateDir {
+    /// A new state directory of the scope `memory`, which is removed with the first of the pair.
+    pub(crate) fn temporary() -> (tempfile::TempDir, Self) {
+        let private = std::os::unix::fs::PermissionsExt::from_mode(0o700);
+        let root = tempfile::Builder::new().permissions(private).tempdir().expect("a temporary directory");
+        let state = Self::at(root.path(), &"memory".parse().expect("a scope")).expect("a private directory");
+        (root, state)
+    }
+}
+
 /// The directory of a scope of which somebody lives below the name of another host: the machine's id was changed, made
 /// or removed under it. Asked only where nobody serves below today's name. A home that several machines or containers
 /// share has other hosts' directories too: only the record of this boot, and a process that is verified here, tell one

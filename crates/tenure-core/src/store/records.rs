@@ -182,28 +182,17 @@ fn write(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::spec::scope::Scope;
-
-    fn state() -> (tempfile::TempDir, StateDir) {
-        let root = tempfile::Builder::new()
-            .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-            .tempdir()
-            .expect("a temporary directory");
-        let scope: Scope = "memory".parse().expect("valid");
-        let state = StateDir::at(root.path(), &scope).expect("private");
-        (root, state)
-    }
 
     #[test]
     fn an_absent_record_is_an_empty_one() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         assert_eq!(read_ledger(&state).expect("absent").generation, 0);
         assert!(read_desired(&state).expect("absent").offers.is_empty());
     }
 
     #[test]
     fn a_newer_record_is_refused_by_name_and_left_alone() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         let newer = br#"{"schema_version": 99, "shape": "unknown"}"#;
         state.dir().write_atomic(file::LEDGER, newer).expect("writes");
         let error = read_ledger(&state).expect_err("newer");
@@ -213,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_damaged_record_is_named() {
-        let (_root, state) = state();
+        let (_root, state) = StateDir::temporary();
         for bytes in [&b""[..], b"{", b"[]", b"\xff\xff"] {
             state.dir().write_atomic(file::DESIRED, bytes).expect("writes");
             assert!(matches!(read_desired(&state), Err(RecordError::Damaged { .. })), "{bytes:?}");

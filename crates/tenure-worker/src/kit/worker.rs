@@ -30,7 +30,6 @@ use crate::handoff::hand_over::HandOver;
 use crate::handoff::{TakeoverError, successor};
 use crate::kit::adopt::{self, AdoptError, Adopted, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
-use crate::lack;
 use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
@@ -117,7 +116,7 @@ impl Standby {
         Worker::begin(Arc::clone(&ownership), place, signals).map(|worker| Some(Self(worker))).inspect_err(
             |error| {
                 ownership.clear_paths();
-                let stage = if lack::is_lack(error) { LACK } else { "adopt" };
+                let stage = if causes::is_exhaustion(error) { LACK } else { "adopt" };
                 ownership.report_failure(stage, &causes::in_one_line(error));
             },
         )

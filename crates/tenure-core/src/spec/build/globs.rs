@@ -1,8 +1,8 @@
 //! The patterns that name the files of a build: checked, matched, and where they begin.
 //!
-//! Patterns are relative to the worker's directory, and have `/` between their parts: `*` and `?` match within a part,
-//! `**` any number of parts, `[…]` and `{…,…}` as in a shell. What stands before the first of these characters is the
-//! fixed beginning: nothing outside of it is ever looked at. Pure.
+//! Patterns are relative to the worker's directory, and have `/` between their parts. `*` and `?` match within a part,
+//! `**` matches any number of parts, and `[…]` and `{…,…}` mean what they mean in a shell. The parts before the first
+//! of these characters are the fixed beginning: nothing outside of it is ever looked at. Pure.
 
 use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
@@ -12,13 +12,13 @@ use globset::{Glob, GlobBuilder, GlobSet};
 /// Most patterns of one build. Each is matched against each file, and a person has to read them.
 pub const MOST_GLOBS: usize = 64;
 
-/// The characters with which a pattern stops being a plain path.
+/// Characters that make a part of a pattern more than a plain name.
 const META: [char; 5] = ['*', '?', '[', '{', '\\'];
 
-/// Patterns that cannot name the files of a build.
+/// Patterns that are not allowed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum BadGlob {
-    /// It cannot be read.
+    /// A pattern is not valid.
     #[error("read {glob:?} as a pattern of files: {why}")]
     Pattern {
         /// The pattern.
@@ -35,7 +35,7 @@ pub enum BadGlob {
 }
 
 impl BadGlob {
-    /// What is wrong, as it reads after the name of the list.
+    /// What is wrong, as text that follows the name of the list.
     #[must_use]
     pub fn fault(&self) -> String {
         match self {
@@ -45,7 +45,7 @@ impl BadGlob {
     }
 }
 
-/// Where files of a build can be: a fixed beginning, and how far below it.
+/// Where files of a build can be: at most `depth` parts below a fixed beginning.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
     /// Relative to the worker's directory; empty for that directory itself.
@@ -61,7 +61,7 @@ pub struct Globs {
     roots: Vec<Root>,
 }
 
-/// Refuses what is no pattern, without the cost of preparing it to match.
+/// Refuses patterns that are not valid, without the cost of preparing them to match.
 pub fn check(globs: &[String]) -> Result<(), BadGlob> {
     if globs.len() > MOST_GLOBS {
         return Err(BadGlob::TooMany { count: globs.len() });
@@ -96,14 +96,14 @@ impl Globs {
         self.set.is_match(file)
     }
 
-    /// Where to look, each directory once, in order.
+    /// The directories in which to look, each once, in order.
     #[must_use]
     pub fn roots(&self) -> &[Root] {
         &self.roots
     }
 }
 
-/// The pattern without the `./` that some begin with.
+/// The pattern without a leading `./`.
 fn plain(glob: &str) -> &str {
     let mut plain = glob;
     while let Some(rest) = plain.strip_prefix("./") {
@@ -130,7 +130,7 @@ fn parse(glob: &str) -> Result<Glob, BadGlob> {
     if text.contains("//") || text.split('/').any(|part| part == ".") {
         return bad("it has an empty part, or one that is \".\"");
     }
-    // Between the signs of a choice too: `{..,a}/b` leads out as well.
+    // Also within braces: `{..,a}/b` leads out as well.
     if text.split(['/', '{', '}', ',']).any(|part| part == "..") {
         return bad("it leads out of the worker's directory with \"..\"");
     }
@@ -138,18 +138,18 @@ fn parse(glob: &str) -> Result<Glob, BadGlob> {
     parsed.map_err(|error| BadGlob::Pattern { glob: glob.to_owned(), why: error.kind().to_string() })
 }
 
-/// The fixed beginning of a pattern. The last part is a file's, fixed or not, so it never belongs to it.
+/// The fixed beginning of a pattern. The last part names a file, fixed or not, so it never belongs to the beginning.
 fn root(glob: &str) -> Root {
     let parts: Vec<&str> = glob.split('/').collect();
     let fixed = parts.iter().take(parts.len() - 1).take_while(|part| !part.contains(META)).count();
     let rest = &parts[fixed..];
-    // A choice with separators in it counts them all: more than it can match, and never less.
+    // Separators within braces all count: the depth is never less than what the pattern can match.
     let depth = (!rest.iter().any(|part| part.contains("**"))).then_some(rest.len());
     Root { directory: parts[..fixed].iter().collect(), depth }
 }
 
 /// The directories on the way to `directory`, from the worker's own down to its parent, each with the name of the next:
-/// what has to be seen for the directory to be made, replaced or removed to be noticed.
+/// what has to be watched to notice that `directory` is made, replaced or removed.
 #[must_use]
 pub fn way_to(directory: &Path) -> Vec<(PathBuf, PathBuf)> {
     let mut at = PathBuf::new();

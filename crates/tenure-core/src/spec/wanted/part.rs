@@ -8,12 +8,12 @@ use tenure_sys::process::Signal;
 
 use crate::spec::amount::{Size, Span};
 
-/// What stands behind a worker's name.
+/// What a worker's command is.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum Kind {
-    /// A command that the host keeps.
+    /// A program that the host starts and watches.
     #[default]
     Program,
     /// A program that links the worker kit and is the worker itself.
@@ -35,7 +35,7 @@ pub enum Kind {
 pub struct Listen {
     /// Name under which the socket is found in `LISTEN_FDNAMES` and in endpoints.
     pub name: String,
-    /// Address. Port 0 takes the port of the last time, else a free one.
+    /// Address. Port 0 means the port that the listener had the last time, else a free one.
     pub tcp: SocketAddr,
     /// Who binds it.
     #[serde(default)]
@@ -46,7 +46,7 @@ pub struct Listen {
 }
 
 impl Listen {
-    /// A socket that `tenure` binds and the program gets.
+    /// A socket that `tenure` binds and hands to the program.
     pub fn inherit(name: impl Into<String>, tcp: SocketAddr) -> Self {
         Self { name: name.into(), tcp, mode: ListenMode::Inherit, to: None }
     }
@@ -56,7 +56,7 @@ impl Listen {
         Self { mode: ListenMode::SelfBound, ..Self::inherit(name, tcp) }
     }
 
-    /// A socket that `tenure` keeps; what comes in is relayed to where the program listens.
+    /// A socket that `tenure` keeps; connections are relayed to the address on which the program listens.
     pub fn proxy(name: impl Into<String>, tcp: SocketAddr, to: Upstream) -> Self {
         Self { mode: ListenMode::Proxy, to: Some(to), ..Self::inherit(name, tcp) }
     }
@@ -66,14 +66,15 @@ impl Listen {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum ListenMode {
-    /// `tenure` binds it and the program gets it: `LISTEN_FDS`, from descriptor 3.
+    /// `tenure` binds it and hands it to the program: `LISTEN_FDS`, from descriptor 3.
     #[default]
     #[serde(rename = "inherit")]
     Inherit,
-    /// The program binds it; `tenure` checks that the port is free before and that the program's tree holds it after.
+    /// The program binds it. `tenure` checks that the port is free before the start, and that the program's tree holds
+    /// it afterwards.
     #[serde(rename = "self")]
     SelfBound,
-    /// `tenure` binds it and keeps it; what comes in is relayed to the program's own address, which only the host uses.
+    /// `tenure` binds it and keeps it. Connections are relayed to the program's own address, which only the host uses.
     #[serde(rename = "proxy")]
     Proxy,
 }
@@ -153,7 +154,7 @@ impl TryFrom<String> for Upstream {
     }
 }
 
-/// How readiness or health is told.
+/// How it is found out that a program serves: for readiness once, for health again and again.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -172,6 +173,21 @@ pub enum Ready {
     Notify,
     /// A line is written to the descriptor that `TENURE_READY_FD` names, or that descriptor is closed after a write.
     Fd,
+}
+
+impl Ready {
+    /// The command whose exit status is the answer; `None` for the kinds that run no command.
+    ///
+    /// ```
+    /// assert_eq!(tenure::Ready::Exec(vec!["true".into()]).command(), Some(&["true".to_owned()][..]));
+    /// ```
+    #[must_use]
+    pub fn command(&self) -> Option<&[String]> {
+        match self {
+            Self::Exec(words) => Some(words),
+            Self::Up | Self::Http(_) | Self::Tcp | Self::Log(_) | Self::Notify | Self::Fd => None,
+        }
+    }
 }
 
 /// A check that is repeated while the program runs. Defaults: every 10 s, 2 s each, 3 failures in a row.
@@ -244,7 +260,7 @@ impl Default for StopPolicy {
     }
 }
 
-/// Which permissions new files do not get: written as three octal digits.
+/// Permissions that new files do not get, written as three octal digits.
 ///
 /// ```
 /// assert_eq!(tenure::Umask::try_from("022".to_owned())?.bits(), 0o022);
@@ -268,7 +284,7 @@ impl From<Umask> for String {
     }
 }
 
-/// No umask.
+/// Text that is no umask.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("understand {text:?}: write three octal digits, such as \"022\"")]
 pub struct BadUmask {
@@ -286,7 +302,7 @@ impl TryFrom<String> for Umask {
     }
 }
 
-/// Which ends of the program are followed by a restart.
+/// Ends of a program that are followed by a restart.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
@@ -294,14 +310,14 @@ pub enum RestartOn {
     /// A failed exit status, a signal, or failed health checks.
     #[default]
     Failure,
-    /// Any end that was not asked for.
+    /// Every end that nobody asked for.
     Always,
-    /// None.
+    /// No end.
     Never,
 }
 
-/// First and longest wait before a restart; it doubles in between. A first wait above the longest counts as the
-/// longest.
+/// First and longest wait before a restart. Each wait is twice the one before. A first wait above the longest counts
+/// as the longest.
 ///
 /// ```
 /// use tenure::{Backoff, Span};
@@ -325,7 +341,7 @@ impl Backoff {
         self.0
     }
 
-    /// The wait that is doubled no further.
+    /// The longest wait.
     #[must_use]
     pub const fn longest(&self) -> Span {
         self.1
@@ -344,9 +360,9 @@ impl Backoff {
 #[serde(default)]
 #[non_exhaustive]
 pub struct RestartPolicy {
-    /// Which ends count.
+    /// The ends that are followed by a restart.
     pub on: RestartOn,
-    /// Waits.
+    /// Waits before restarts.
     pub backoff: Backoff,
     /// Restarts within `window` after which the host gives up.
     pub limit: u32,

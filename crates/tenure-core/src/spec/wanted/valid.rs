@@ -1,7 +1,7 @@
-//! What a spec may not say: values out of range, and keys that contradict each other.
+//! What a spec must not say: values out of range, and keys that contradict each other.
 //!
-//! Every fault names its key and what would be right. Nothing here asks the system: that a file is missing or a port is
-//! taken is known only where it is used. Pure.
+//! Every error names its key and what would be right. Nothing here asks the system: whether a file is missing or a port
+//! is taken is found out where it is used. Pure.
 
 use std::net::SocketAddr;
 
@@ -12,8 +12,8 @@ use crate::spec::scope::Scope;
 
 use super::{BadSpec, Health, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
-/// Longest probation of a new worker. Two generations stand while it lasts, and nothing else can take over: who needs
-/// longer to know watches the worker instead.
+/// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever needs
+/// a longer look watches the worker instead.
 const LONGEST_BAKE: Span = Span::secs(600);
 
 type CheckedSpec = Result<(), BadSpec>;
@@ -23,7 +23,7 @@ fn bad(key: &'static str, why: impl Into<String>) -> CheckedSpec {
 }
 
 impl Spec {
-    /// Refuses what contradicts itself.
+    /// Refuses a spec that contradicts itself, or has a value out of range.
     pub fn validate(&self) -> Result<(), BadSpec> {
         command(self)?;
         variables(self)?;
@@ -34,15 +34,15 @@ impl Spec {
             listener(one, &self.listen[..index])?;
             relay(self, one, &self.listen[..index])?;
         }
-        asked("ready", self.ready.as_ref(), self)?;
-        asked("health", self.health.as_ref().map(|health| &health.check), self)?;
+        validate_check("ready", self.ready.as_ref(), self)?;
+        validate_check("health", self.health.as_ref().map(|health| &health.check), self)?;
         amounts(self)?;
         preflight(self)?;
         if self.overlap { self.may_overlap() } else { Ok(()) }
     }
 
-    /// Refuses a spec of which a second program cannot be ready beside the first: for `overlap`, also where it is asked
-    /// for once and not part of the spec.
+    /// Refuses a spec whose second program cannot become ready beside the first. For `overlap`, whether the spec or one
+    /// call asks for it.
     pub fn may_overlap(&self) -> Result<(), BadSpec> {
         let refused = |why: String| bad("overlap", why);
         if self.kind == Kind::Embedded {
@@ -132,7 +132,7 @@ fn listener(one: &Listen, before: &[Listen]) -> CheckedSpec {
     Ok(())
 }
 
-/// Who binds a listener, and where a proxied one leads to.
+/// Who binds a listener, and where a proxied listener leads to.
 fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     let Listen { name, mode, to, .. } = one;
@@ -170,7 +170,7 @@ fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> CheckedSpec {
     }
 }
 
-/// An address that a program can bind and a host can connect to, with every listener standing.
+/// An address that a program can bind and a host can connect to while every listener is bound.
 fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     if to.port() == 0 {
@@ -193,7 +193,7 @@ fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> CheckedSpec {
     }
 }
 
-/// A variable that a program can read and that nothing else has a word in.
+/// A variable that a program can read and that nothing else sets.
 fn port_variable(spec: &Spec, name: &str, variable: &str) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
@@ -216,8 +216,8 @@ fn port_variable(spec: &Spec, name: &str, variable: &str) -> CheckedSpec {
     Ok(())
 }
 
-/// `ready` or `health`, and whether what it asks can answer truly.
-fn asked(key: &'static str, check: Option<&Ready>, spec: &Spec) -> CheckedSpec {
+/// Refuses a `ready` or `health` whose answer would prove nothing.
+fn validate_check(key: &'static str, check: Option<&Ready>, spec: &Spec) -> CheckedSpec {
     let inherits = spec.listen.first().is_some_and(|listen| listen.mode == ListenMode::Inherit);
     match check {
         Some(Ready::Http(path)) if !path.starts_with('/') => {

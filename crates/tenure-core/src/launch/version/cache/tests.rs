@@ -1,18 +1,6 @@
 //! When an answer holds, and what becomes of a file that is not one of ours.
 
-use crate::spec::scope::Scope;
-
 use super::*;
-
-fn state() -> (tempfile::TempDir, StateDir) {
-    let root = tempfile::Builder::new()
-        .permissions(std::os::unix::fs::PermissionsExt::from_mode(0o700))
-        .tempdir()
-        .expect("a temporary directory");
-    let scope: Scope = "memory".parse().expect("valid");
-    let state = StateDir::at(root.path(), &scope).expect("private");
-    (root, state)
-}
 
 fn variables(path: &str) -> Variables {
     Variables::from([("PATH".to_owned(), path.to_owned())])
@@ -36,7 +24,7 @@ fn one() -> Version {
 
 #[test]
 fn an_answer_holds_until_an_input_the_program_or_the_question_changes() {
-    let (_root, state) = state();
+    let (_root, state) = StateDir::temporary();
     let place = tempfile::tempdir().expect("a directory");
     fs::write(place.path().join("manifest"), "1").expect("room");
     let asked = question(place.path(), &["manifest", "absent"]);
@@ -61,7 +49,7 @@ fn an_answer_holds_until_an_input_the_program_or_the_question_changes() {
 
 #[test]
 fn a_program_that_is_replaced_is_asked_again() {
-    let (_root, state) = state();
+    let (_root, state) = StateDir::temporary();
     let place = tempfile::tempdir().expect("a directory");
     let copy = |name: &str| fs::copy("/bin/sh", place.path().join(name)).expect("room");
     copy("tool");
@@ -76,7 +64,7 @@ fn a_program_that_is_replaced_is_asked_again() {
 
 #[test]
 fn each_question_has_its_answer_and_the_oldest_make_room() {
-    let (_root, state) = state();
+    let (_root, state) = StateDir::temporary();
     let questions: Vec<Question> = (0..=KEPT)
         .map(|number| {
             let mut question = question(Path::new("/"), &[]);
@@ -95,7 +83,7 @@ fn each_question_has_its_answer_and_the_oldest_make_room() {
 
 #[test]
 fn a_damaged_file_is_replaced_and_a_newer_one_is_left_alone() {
-    let (_root, state) = state();
+    let (_root, state) = StateDir::temporary();
     let asked = question(Path::new("/"), &[]);
     for damaged in [&b""[..], b"{", b"[]", b"\xff", br#"{"schema_version":1,"answers":[{}]}"#] {
         state.dir().replace(file::VERSION, damaged).expect("room");
@@ -112,7 +100,7 @@ fn a_damaged_file_is_replaced_and_a_newer_one_is_left_alone() {
 
 #[test]
 fn format_1_is_read_by_every_later_build() {
-    let (_root, state) = state();
+    let (_root, state) = StateDir::temporary();
     let asked = question(Path::new("/"), &["absent"]);
     let variables = asked.environment.clone().expect("it has a digest");
     let found = fs::metadata(&asked.program).expect("a shell");
