@@ -1,4 +1,4 @@
-//! Every decision, as a pure function or machine: no room here reads a file, a clock or a process.
+//! Every decision as a pure function or state machine. No room here looks at a file, a clock or a process.
 
 pub mod attempt;
 pub mod decide;
@@ -9,7 +9,7 @@ pub mod supervisor;
 pub mod tally;
 pub mod target;
 
-/// What the decisions are made on, for whoever calls them and nothing else.
+/// The values that the decisions take, for crates that use nothing else of this crate.
 pub mod facts {
     pub use tenure_sys::identity::Identity;
 

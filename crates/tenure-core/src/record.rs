@@ -1,4 +1,4 @@
-//! What is on record of a scope, as values: whoever reads and writes the files is in `store`.
+//! The records of a scope as values. `store` reads and writes their files.
 
 pub mod desired;
 pub mod directory_id;

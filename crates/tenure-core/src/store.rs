@@ -1,4 +1,4 @@
-//! Locks and files of a scope: where they are, who may write them, and what stands in them.
+//! Locks and files of a scope: where they are, who may write them, and how they are read.
 
 pub mod directory_id;
 pub mod event;

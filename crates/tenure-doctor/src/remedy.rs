@@ -235,7 +235,7 @@ fn move_aside(empty: &EmptyScope<'_>, record: &'static str) -> Result<String, Fi
         // Others may know the old id. The new one is written before the ledger: a ledger without an id counts as one of
         // an older tenure.
         empty.state.dir().remove(file::IDENTITY).map_err(failed)?;
-        empty.state.look_again();
+        empty.state.forget_origin();
         ensure_directory_id(empty.gate, empty.lease).map_err(FixError::Record)?;
     }
     let mut said = format!("moved {record} to {aside}");

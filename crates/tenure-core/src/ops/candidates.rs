@@ -36,7 +36,7 @@ pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, 
         desired.offer_from(&request.spec, &request.origin, &Moment::now());
     }
     // Whoever offers a version says that it is what lies there now.
-    desired.made_of(
+    desired.set_program_files(
         &request.spec.version,
         ProgramFiles::of(&request.spec, request.spec.env.path_here().as_deref()),
     );

@@ -267,7 +267,7 @@ fn look(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Observation,
 
 /// Started as the version, and saying nothing else.
 fn is_wanted(hello: &Hello, to: &Request) -> bool {
-    hello.version == to.spec.version && *hello.stands_as() == to.spec.version && !hello.draining
+    hello.version == to.spec.version && *hello.effective_version() == to.spec.version && !hello.draining
 }
 
 /// Starts again what would run without the pin. It has its own time: the pin's may be spent.

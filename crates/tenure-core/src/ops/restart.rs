@@ -348,7 +348,7 @@ pub(crate) fn prove(
         Observation::Answered(hello) => {
             // A worker that took its scope back has a higher generation too, and is the old one.
             let is_old = old.is_some_and(|old| old.identity == hello.identity);
-            let newer = hello.generation > floor && !is_old && hello.stands_as() == target;
+            let newer = hello.generation > floor && !is_old && hello.effective_version() == target;
             if !newer || hello.app.state != AppState::Ready {
                 Err(describe(&hello))
             } else if hello.probation.is_some() {

@@ -157,7 +157,7 @@ fn terms(spec: &Spec, request: &Request, hello: &Hello, reason: &TakeoverReason)
         overlap: spec.overlap || request.overlap,
         bake: spec.bake.unwrap_or(Span::millis(millis(usual))),
         // A worker that says itself that it is another version is no better, and is not gone back to.
-        strict: hello.version != spec.version || *hello.stands_as() == hello.version,
+        strict: hello.version != spec.version || *hello.effective_version() == hello.version,
     }
 }
 
@@ -262,7 +262,7 @@ fn succeed(
         // It goes on without us, under the gate.
         Ok(StartOutcome::StillBooting) => {}
         Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::Failed(_)) | Err(_) => {
-            gate.is_ours_again();
+            gate.take_back();
         }
     }
     if let Ok(StartOutcome::Failed(failure)) = outcome {

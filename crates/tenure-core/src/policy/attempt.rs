@@ -1,6 +1,8 @@
-//! One call's memory: the machine that turns verdicts into acts, at most one replacement and one start a version.
+//! The memory of one call. It turns decisions into the call's next step: at most one replacement, and one start of each
+//! version.
 //!
-//! Pure. `ensure` carries the acts out in the order in which it gets them; the model does the same with model processes.
+//! Pure. `ensure` carries the steps out in the order in which it gets them; the model does the same with model
+//! processes.
 
 use semver::Version;
 
@@ -16,11 +18,11 @@ pub struct Attempt {
     failed: Vec<Version>,
 }
 
-/// How a serving worker came to be, as its launcher tells it.
+/// How a serving worker came to be, for the answer of its launcher.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum How {
-    /// It was there.
+    /// It ran before this call.
     Up,
     /// This call started it, or lost the race to start it.
     Started,
@@ -39,37 +41,37 @@ pub enum NextStep {
     AwaitEnd(Box<Hello>),
     /// Take the lease, then start.
     Start,
-    /// Find out whether the silent one is wedged; if so end it, then start.
+    /// Find out whether the silent process is wedged; if so, end it, then start.
     Suspect,
-    /// Put the target in the worker's place: by takeover, or after the worker is proved gone.
+    /// Put the target in the worker's place: by a takeover, or after the worker is proved gone.
     Replace(Box<Hello>, ReplaceReason),
-    /// A worker stands that this call has already replaced once.
+    /// The worker should be replaced, but this call has replaced one already.
     GiveUp(Box<Hello>, ReplaceReason),
     /// Nothing may be done.
     Refuse(Refusal),
 }
 
 impl Attempt {
-    /// The next act for a verdict.
+    /// The next step for a decision.
     pub fn step(&mut self, decision: Decision) -> NextStep {
         match decision {
             Decision::Use(usable) => NextStep::Answer(self.how(), usable),
             Decision::Await(hello) => {
-                // One on probation serves: the wait is for its place.
+                // A worker on probation serves already: the wait is for its place.
                 self.waited |= hello.probation.is_none();
                 NextStep::Await(hello)
             }
             Decision::AwaitEnd(hello) => NextStep::AwaitEnd(hello),
             Decision::TryLease => NextStep::Start,
             Decision::Suspect => NextStep::Suspect,
-            // At most one replacement a call: files that go on changing are the next call's, and this worker serves.
+            // At most one replacement a call. This worker serves; changes since are for the next call.
             Decision::Replace(hello, ReplaceReason::SourceChanged) if self.replaced => {
                 let warnings = vec![Warning::SourceChangedAgain];
                 NextStep::Answer(self.how(), Box::new(Usable { hello: *hello, warnings }))
             }
-            // A worker that is still wrong is reported, not fought.
-            Decision::Replace(hello, fault) if self.replaced => NextStep::GiveUp(hello, fault),
-            Decision::Replace(hello, fault) => NextStep::Replace(hello, fault),
+            // A worker that is still wrong is reported, not replaced again.
+            Decision::Replace(hello, reason) if self.replaced => NextStep::GiveUp(hello, reason),
+            Decision::Replace(hello, reason) => NextStep::Replace(hello, reason),
             Decision::Refuse(refusal) => NextStep::Refuse(refusal),
         }
     }
@@ -89,7 +91,7 @@ impl Attempt {
         self.failed.push(version.clone());
     }
 
-    /// Whether this call may still try to start `version`: each one once.
+    /// Whether this call may still try to start `version`. It tries each version once.
     #[must_use]
     pub fn may_start(&self, version: &Version) -> bool {
         !self.failed.contains(version)

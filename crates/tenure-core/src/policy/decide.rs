@@ -1,6 +1,6 @@
-//! From what is wanted and what was seen to what to do: the pure table at the heart of `ensure`.
+//! Decides what to do from what is wanted and what was seen: the table at the heart of `ensure`.
 //!
-//! No I/O and no clock. The model explores these very functions.
+//! Pure: no I/O and no clock. The model explores these very functions.
 
 use std::time::Duration;
 
@@ -9,69 +9,69 @@ use semver::Version;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
 use crate::spec::{Spec, Summary};
 
-/// How long a worker may be silent before it is called wedged. Its control thread shares nothing with the app, so
-/// ten seconds without an answer mean that the process is stopped, or that the machine is in a state in which one more
-/// process would not help either.
+/// How long a worker may be silent before it counts as wedged. Its control thread shares nothing with the app. So after
+/// ten seconds without an answer the process is stopped, or the machine is in a state in which one more process would
+/// not help.
 pub const SILENT_IS_WEDGED: Duration = Duration::from_secs(10);
 
-/// What one look at a scope has shown.
+/// The result of one probe of a scope.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Observation {
     /// A worker answered.
     Answered(Box<Hello>),
-    /// No socket, or nobody behind it.
+    /// There is no socket, or nobody listens on it.
     Nobody,
-    /// Somebody holds the socket open and does not answer.
+    /// A process holds the socket open and does not answer.
     Silent,
-    /// The system does not let us look.
+    /// The system does not let this process connect.
     Denied(String),
-    /// Somebody answers who is not our worker.
+    /// Another process answers, which is not the worker of this scope.
     Foreign(String),
 }
 
-/// What a launcher wants, reduced to what decides.
+/// The part of a launcher's spec that decides whether a worker is acceptable.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Criteria {
-    /// Version that it offers.
+    /// Version that the launcher offers.
     pub version: Version,
-    /// Its spec's digests and what people need to tell two specs apart.
+    /// Digests of its spec, and the parts by which people tell two specs apart.
     pub summary: Summary,
-    /// Protocol versions that it speaks.
+    /// Protocol versions that the launcher speaks.
     pub protocol: ProtocolRange,
-    /// An app that has not answered for this long is of no use.
+    /// A worker whose app has not answered for longer than this is replaced.
     pub stall_timeout: Duration,
 }
 
 /// What is to be done, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// A worker serves that this launcher accepts.
+    /// A worker serves, and this launcher accepts it.
     Use(Box<Usable>),
-    /// One is on its way: wait for it outside the gate.
+    /// A worker boots, backs off or is on probation: wait for it outside the gate.
     Await(Box<Hello>),
-    /// One is on its way out: wait for its lease.
+    /// A worker has announced its end: wait for its lease.
     AwaitEnd(Box<Hello>),
     /// Nobody serves: try the lease.
     TryLease,
-    /// Somebody is silent: find out whether it is wedged.
+    /// A process is silent: find out whether it is wedged.
     Suspect,
-    /// A worker stands that must make room for the target.
+    /// A worker is there that must make room for the target.
     Replace(Box<Hello>, ReplaceReason),
     /// Nothing may be done.
     Refuse(Refusal),
 }
 
-/// An acceptable worker and what is to be said about it.
+/// An acceptable worker, with warnings about it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Usable {
     /// Its account of itself.
     pub hello: Hello,
-    /// What a person should know.
+    /// Warnings for a person.
     pub warnings: Vec<Warning>,
 }
 
-/// What a person should know about a worker that is used all the same.
+/// A warning about a worker that is used all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Warning {
@@ -80,16 +80,16 @@ pub enum Warning {
         /// What it says about it.
         reason: String,
     },
-    /// Its settings (not its command) differ from the spec given now.
+    /// Its settings (not its command) differ from the spec of this call.
     Drift,
-    /// It is older than what was offered, because the offered version does not run.
+    /// It is older than the offered version, which does not run.
     OfferNotRunning {
         /// The version offered.
         offered: Version,
-        /// Why it is not the one.
+        /// Why the offered version does not run.
         why: String,
     },
-    /// It is older than what was offered, because a person pinned its version.
+    /// It is older than the offered version, because a person pinned its version.
     Held {
         /// The version offered.
         offered: Version,
@@ -98,9 +98,9 @@ pub enum Warning {
     },
     /// It says that it is another version than the one that it was started as.
     SaysOther {
-        /// What it was started as.
+        /// The version that it was started as.
         started_as: Version,
-        /// What it says.
+        /// The version that it says it is.
         says: Version,
     },
     /// Its program has ended and was started again since it was ready.
@@ -112,14 +112,14 @@ pub enum Warning {
     },
     /// The files of its build have changed again since this very call started it.
     SourceChangedAgain,
-    /// The files of its build may have changed, and they cannot be read.
+    /// The files of its build may have changed, but they cannot be read.
     SourceUnread {
         /// Why.
         why: String,
     },
 }
 
-/// Why a standing worker is of no use.
+/// Why a worker has to make room.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ReplaceReason {
     /// It is older than the target.
@@ -127,7 +127,7 @@ pub enum ReplaceReason {
         /// The version to be started instead.
         target: Version,
     },
-    /// It was started as the target and says that it is older. Tried once more for each answer.
+    /// It was started as the target and says that it is older. Each answer is tried once more.
     Disagrees {
         /// The version that was to run.
         target: Version,
@@ -151,37 +151,37 @@ pub enum ReplaceReason {
 /// Why nothing may be done.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    /// The system does not let us look.
+    /// The system does not let this process connect.
     Denied(String),
-    /// Somebody answers who is not our worker.
+    /// Another process answers, which is not the worker of this scope.
     Foreign(String),
-    /// The worker is newer, or is to stay, and shares no protocol version with us.
+    /// The worker is newer, or is to stay, and shares no protocol version with the launcher.
     ClientTooOld {
         /// The worker's version.
         worker: Version,
         /// The protocol versions that it needs.
         needs: ProtocolRange,
     },
-    /// It was started as the target, says that it is older, and said so again when it was started once more.
+    /// It was started as the target, and says that it is older, also after it was started once more.
     VersionDisagrees {
         /// The version that was to run.
         target: Version,
         /// The version that it says it is.
         says: Version,
     },
-    /// The same version is up with another command, directory or listeners.
+    /// A worker of the same version runs with another command, directory or listeners.
     SpecConflict {
-        /// What is up.
+        /// The spec of the worker.
         running: Box<Summary>,
-        /// What is wanted.
+        /// The spec of the launcher.
         wanted: Box<Summary>,
     },
 }
 
-/// What the record says, as far as the caller knows it.
+/// What the caller knows of the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Target {
-    /// Not looked up: the fast path reads no record.
+    /// Nothing: the fast path reads no record.
     Unknown,
     /// The record was read.
     Known(KnownTarget),
@@ -192,11 +192,11 @@ pub enum Target {
 pub struct KnownTarget {
     /// What would be started.
     pub goal: Goal,
-    /// A person holds the version of the goal.
+    /// Whether a person holds the version of the goal.
     pub held: bool,
-    /// What workers of the goal's version said that they were, where that was tried once more.
+    /// The versions that workers of the goal's version said they were, each of which was tried once more.
     pub tried: Vec<Version>,
-    /// Digest of the build as its files are now, where it was asked for; or why it cannot be told.
+    /// Digest of the build as its files are now, or why they cannot be read; none where nobody asked for it.
     pub content: Option<Result<String, String>>,
 }
 
@@ -205,12 +205,12 @@ pub struct KnownTarget {
 pub enum Goal {
     /// This version.
     Start(Version),
-    /// Nothing can be, and why.
+    /// Nothing can be started, for this reason.
     Nothing(String),
 }
 
 impl Target {
-    /// The record names this goal, and nothing is known against it.
+    /// A record with this goal, and nothing else.
     #[must_use]
     pub fn at(goal: Goal) -> Self {
         Self::Known(KnownTarget { goal, held: false, tried: Vec::new(), content: None })
@@ -218,7 +218,7 @@ impl Target {
 }
 
 impl Criteria {
-    /// What the launcher of `spec` wants.
+    /// The criteria of a launcher with `spec`.
     #[must_use]
     pub fn of(spec: &Spec) -> Self {
         Self {
@@ -235,7 +235,8 @@ impl Criteria {
 pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
     let decision = for_observation(criteria, target, seen);
     match (decision, target) {
-        // Nobody takes over from a worker on probation: it fails and is undone, or it passes and can make room.
+        // Nobody takes over from a worker on probation: it fails and the worker before it goes on, or it passes and can
+        // make room.
         (Decision::Replace(hello, _), Target::Known(_)) if hello.probation.is_some() => {
             Decision::Await(hello)
         }
@@ -243,8 +244,8 @@ pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decis
     }
 }
 
-/// Decides what follows from a look without the gate. Most looks need no record; `known` reads it where an older
-/// worker may be the one that is to stay.
+/// Decides what follows from a probe without the gate. Most need no record; `known` reads it where an older worker may
+/// be the one that is to stay.
 #[must_use]
 pub fn decide_without_gate(
     criteria: &Criteria,
@@ -257,7 +258,7 @@ pub fn decide_without_gate(
     {
         decision = decide(criteria, &target, seen);
     }
-    // Its place is to be had when the probation is over, and the gate is for others meanwhile.
+    // It can be replaced only when the probation is over; until then the gate stays free for others.
     if let Decision::Replace(hello, _) = &decision
         && hello.probation.is_some()
     {
@@ -288,7 +289,7 @@ fn for_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
         return Decision::Refuse(Refusal::SpecConflict { running, wanted });
     }
     match hello.app.state {
-        // Booting is waited for whatever its version: it is never ended inside its own budget.
+        // A booting worker of any version is waited for: it is never ended within its own budget.
         AppState::Booting | AppState::BackOff => Decision::Await(Box::new(hello.clone())),
         AppState::Failed => replace(hello, ReplaceReason::Failed { reason: reason(hello) }),
         AppState::Ready | AppState::Degraded => match stalled(criteria, hello) {
@@ -299,8 +300,8 @@ fn for_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
 }
 
 fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
-    let stands = hello.stands_as();
-    let older = *stands < criteria.version;
+    let effective = hello.effective_version();
+    let older = *effective < criteria.version;
     let known = match target {
         Target::Known(known) => known,
         // Without the record an older worker cannot be accepted: the offered version may be the target.
@@ -323,8 +324,8 @@ fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision 
         Goal::Start(target) if hello.version < *target => {
             return replace(hello, ReplaceReason::Older { target: target.clone() });
         }
-        Goal::Start(target) if stands < target => {
-            let (target, says) = (target.clone(), stands.clone());
+        Goal::Start(target) if effective < target => {
+            let (target, says) = (target.clone(), effective.clone());
             return if known.tried.contains(&says) {
                 Decision::Refuse(Refusal::VersionDisagrees { target, says })
             } else {
@@ -334,7 +335,7 @@ fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision 
         Goal::Start(held) if known.held => Warning::Held { offered, held: held.clone() },
         Goal::Start(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
     };
-    // It is to stay, and whoever shares no protocol with it cannot use it.
+    // It is to stay, and a launcher that shares no protocol version with it cannot use it.
     if hello.protocol.overlaps(criteria.protocol) {
         usable(criteria, hello, Some(warning))
     } else {
@@ -351,8 +352,7 @@ fn differs(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.content, Some(Ok(now)) if hello.content.as_ref() != Some(now))
 }
 
-/// A worker that serves makes room for its own version or a higher one; that its files have changed is no reason for
-/// less.
+/// Whether the goal is the worker's version or a higher one. Changed files are no reason for a downgrade.
 fn is_no_downgrade(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.goal, Goal::Start(target) if *target >= hello.version)
 }
@@ -384,8 +384,8 @@ fn usable(criteria: &Criteria, hello: &Hello, warning: Option<Warning>) -> Decis
     Decision::Use(Box::new(Usable { hello: hello.clone(), warnings }))
 }
 
-fn replace(hello: &Hello, fault: ReplaceReason) -> Decision {
-    Decision::Replace(Box::new(hello.clone()), fault)
+fn replace(hello: &Hello, reason: ReplaceReason) -> Decision {
+    Decision::Replace(Box::new(hello.clone()), reason)
 }
 
 fn reason(hello: &Hello) -> String {
@@ -397,18 +397,18 @@ fn stalled(criteria: &Criteria, hello: &Hello) -> Option<u64> {
     hello.app.stalled_for_ms.filter(|&for_ms| for_ms > limit)
 }
 
-/// What a silent holder of the socket is.
+/// What a silent process behind the socket is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Suspicion {
     /// It may still be booting, or merely slow: wait this long before asking again.
     Wait(Duration),
-    /// Nobody holds the lease: whoever keeps the socket open is no worker.
+    /// Nobody holds the lease, so the process that keeps the socket open is no worker.
     NoWorker,
-    /// It has been silent for too long and is past its boot.
+    /// It has been silent for too long, and its boot is over.
     Wedged,
 }
 
-/// Decides what a silent holder of the lease is. `booting_for` is how long its boot may still take by the record.
+/// Decides what a silent process is. `booting_for` is how long its boot may still take by the record.
 #[must_use]
 pub fn suspect(lease_busy: bool, silent_for: Duration, booting_for: Duration, limit: Duration) -> Suspicion {
     if !lease_busy {

@@ -1,24 +1,24 @@
-//! Both sides of a takeover as tables: where incumbent and successor stand, what they hear, what they do next.
+//! Both sides of a takeover as state tables: state and event of incumbent and successor, to next state and action.
 //!
-//! Pure: no clock, no I/O. An incumbent carries out the one deed that it gets and tells the machine what came of it; a
-//! successor asks where a step is allowed, and gives up where it is not. The model does the same with model processes. Three rules are in the tables and nowhere else: an incumbent goes on only when its
-//! successor is proved gone, a successor acts alone only when its incumbent is proved gone, and an end that was announced
-//! is never taken back.
+//! Pure: no clock, no I/O. An incumbent carries out the one action that it gets, and passes the result on as the next
+//! event. A successor asks whether a step is allowed, and gives up where it is not. The model does the same with model
+//! processes. Three rules are in the tables and nowhere else: an incumbent goes on only when its successor is proved
+//! gone, a successor acts alone only when its incumbent is proved gone, and an announced end is never taken back.
 
-/// Where an incumbent stands.
+/// The state of an incumbent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Incumbent {
-    /// Serves, and nobody is there to take its place.
+    /// Serves, and has no successor.
     Serving,
     /// Serves; a successor shares its lease and its listeners.
     Prepared,
-    /// Makes its app stop serving.
+    /// Waits until its app has stopped serving.
     Quiescing,
     /// Does not serve: generation, ledger and control socket are the successor's.
     Granted,
-    /// The successor serves, on probation.
+    /// Does not serve; the successor serves, on probation.
     Relieved,
-    /// Ends the successor, and then does this.
+    /// Ends the successor, and then does what is named here.
     Ending(Then),
     /// Takes the scope back.
     Reclaiming,
@@ -37,27 +37,27 @@ pub enum Then {
     Leave,
 }
 
-/// What an incumbent hears.
+/// What happens to an incumbent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum IncumbentEvent {
-    /// A successor asks it to prepare, and may.
+    /// A successor asks it to prepare, and is admitted.
     Prepare,
     /// The successor asks it to stop serving.
     Commit,
     /// Its app has stopped serving.
     Quiesced,
-    /// Its app cannot.
+    /// Its app cannot stop serving.
     NotQuiesced,
-    /// Its app has not answered in time.
+    /// Its app has not stopped serving in time.
     Stuck,
     /// The successor serves.
     Active,
-    /// The successor gives up; where it `ends`, because somebody asked the worker to end.
+    /// The successor gives up.
     Aborted {
-        /// Whether the incumbent is to end too.
+        /// Somebody asked the worker to end, so the incumbent ends too.
         ends: bool,
     },
-    /// The connection has ended, or the time of the phase.
+    /// The connection has ended, or the time of the state is over.
     Lost,
     /// The successor is proved gone.
     SuccessorGone,
@@ -90,10 +90,10 @@ pub enum IncumbentAction {
     Exit,
 }
 
-/// What the two agreed on.
+/// What incumbent and successor agreed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Terms {
-    /// Both programs are there for a while: the incumbent's goes on until the successor is active.
+    /// Both programs run for a while: the incumbent's goes on until the successor is active.
     pub overlap: bool,
     /// There is a probation after ACTIVE.
     pub bakes: bool,
@@ -115,54 +115,54 @@ impl Incumbent {
     }
 }
 
-/// The next stand of an incumbent, and what is to be done. No deed means: wait for more.
+/// The next state of an incumbent, and its action. Without an action it waits for the next event.
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "the table is read state by state")]
 pub fn incumbent(
     state: Incumbent,
-    heard: IncumbentEvent,
+    event: IncumbentEvent,
     terms: Terms,
 ) -> (Incumbent, Option<IncumbentAction>) {
     use Incumbent as I;
-    use IncumbentEvent as H;
+    use IncumbentEvent as E;
 
     let ending = |then| (I::Ending(then), Some(IncumbentAction::EndSuccessor));
-    match (state, heard) {
-        (I::Serving, H::Prepare) => (I::Prepared, Some(IncumbentAction::Share)),
+    match (state, event) {
+        (I::Serving, E::Prepare) => (I::Prepared, Some(IncumbentAction::Share)),
 
-        (I::Prepared, H::Commit) if terms.overlap => (I::Granted, Some(IncumbentAction::Grant)),
-        (I::Prepared, H::Commit) => (I::Quiescing, Some(IncumbentAction::Quiesce)),
-        // It is not the worker yet: whoever ends it means it and not the worker.
-        (I::Prepared, H::Lost | H::Aborted { .. } | H::SuccessorGone) => ending(Then::Serve),
-        (I::Prepared, H::StopAsked) => ending(Then::Leave),
+        (I::Prepared, E::Commit) if terms.overlap => (I::Granted, Some(IncumbentAction::Grant)),
+        (I::Prepared, E::Commit) => (I::Quiescing, Some(IncumbentAction::Quiesce)),
+        // The successor is not the worker yet: whoever has ended it did not mean to end the worker.
+        (I::Prepared, E::Lost | E::Aborted { .. } | E::SuccessorGone) => ending(Then::Serve),
+        (I::Prepared, E::StopAsked) => ending(Then::Leave),
 
-        (I::Quiescing, H::Quiesced) => (I::Granted, Some(IncumbentAction::Grant)),
-        (I::Quiescing, H::Stuck) => (I::Leaving, Some(IncumbentAction::Exit)),
-        (I::Quiescing, H::NotQuiesced | H::Lost | H::SuccessorGone | H::Aborted { ends: false }) => {
+        (I::Quiescing, E::Quiesced) => (I::Granted, Some(IncumbentAction::Grant)),
+        (I::Quiescing, E::Stuck) => (I::Leaving, Some(IncumbentAction::Exit)),
+        (I::Quiescing, E::NotQuiesced | E::Lost | E::SuccessorGone | E::Aborted { ends: false }) => {
             ending(Then::Reclaim)
         }
-        (I::Quiescing, H::StopAsked | H::Aborted { ends: true }) => ending(Then::Leave),
+        (I::Quiescing, E::StopAsked | E::Aborted { ends: true }) => ending(Then::Leave),
 
-        (I::Granted, H::Active) if terms.bakes => (I::Relieved, None),
-        (I::Granted, H::Active) | (I::Relieved, H::BakeOver) => (I::Leaving, Some(IncumbentAction::Leave)),
-        (I::Granted | I::Relieved, H::Lost | H::SuccessorGone | H::Aborted { ends: false }) => {
+        (I::Granted, E::Active) if terms.bakes => (I::Relieved, None),
+        (I::Granted, E::Active) | (I::Relieved, E::BakeOver) => (I::Leaving, Some(IncumbentAction::Leave)),
+        (I::Granted | I::Relieved, E::Lost | E::SuccessorGone | E::Aborted { ends: false }) => {
             ending(Then::Reclaim)
         }
-        // The worker is the other one now, and goes on or ends by itself.
-        (I::Granted | I::Relieved, H::StopAsked | H::Aborted { ends: true }) => {
+        // The successor is the worker now, and goes on or ends by itself.
+        (I::Granted | I::Relieved, E::StopAsked | E::Aborted { ends: true }) => {
             (I::Leaving, Some(IncumbentAction::Leave))
         }
 
-        (I::Ending(Then::Serve), H::SuccessorGone) => (I::Serving, None),
-        (I::Ending(Then::Reclaim), H::SuccessorGone) => (I::Reclaiming, Some(IncumbentAction::Reclaim)),
-        (I::Ending(Then::Leave), H::SuccessorGone) => (I::Leaving, Some(IncumbentAction::Leave)),
-        (I::Ending(_), H::StopAsked) => (I::Ending(Then::Leave), None),
-        // Its last words: somebody had asked the worker to end, and that is not this one's to undo.
-        (I::Ending(Then::Reclaim), H::Aborted { ends: true }) => (I::Leaving, Some(IncumbentAction::Leave)),
+        (I::Ending(Then::Serve), E::SuccessorGone) => (I::Serving, None),
+        (I::Ending(Then::Reclaim), E::SuccessorGone) => (I::Reclaiming, Some(IncumbentAction::Reclaim)),
+        (I::Ending(Then::Leave), E::SuccessorGone) => (I::Leaving, Some(IncumbentAction::Leave)),
+        (I::Ending(_), E::StopAsked) => (I::Ending(Then::Leave), None),
+        // The last message of a successor that somebody had asked to end: the incumbent must not undo that.
+        (I::Ending(Then::Reclaim), E::Aborted { ends: true }) => (I::Leaving, Some(IncumbentAction::Leave)),
 
-        (I::Reclaiming, H::Reclaimed) => (I::Serving, None),
-        (I::Reclaiming, H::NotReclaimed) => (I::Leaving, Some(IncumbentAction::Exit)),
-        (I::Reclaiming, H::StopAsked) => (I::Leaving, Some(IncumbentAction::Leave)),
+        (I::Reclaiming, E::Reclaimed) => (I::Serving, None),
+        (I::Reclaiming, E::NotReclaimed) => (I::Leaving, Some(IncumbentAction::Exit)),
+        (I::Reclaiming, E::StopAsked) => (I::Leaving, Some(IncumbentAction::Leave)),
 
         (
             I::Serving
@@ -178,10 +178,10 @@ pub fn incumbent(
     }
 }
 
-/// Where a successor stands.
+/// The state of a successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Successor {
-    /// Has what it needs of its own; nothing is shared with it.
+    /// Boots beside the incumbent, which shares nothing with it yet.
     Standby,
     /// Has sent PREPARE.
     Asking,
@@ -189,7 +189,7 @@ pub enum Successor {
     Prepared,
     /// Has sent COMMIT.
     Committing,
-    /// Has lost the incumbent, and finds out whether it is gone.
+    /// Has lost the connection, and finds out whether the incumbent is gone.
     Proving,
     /// It is the worker, and does not serve yet.
     Granted,
@@ -199,18 +199,18 @@ pub enum Successor {
     Over,
 }
 
-/// What a successor hears.
+/// What happens to a successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum SuccessorEvent {
     /// It has done all that can be done beside an incumbent.
     Booted,
     /// The incumbent has handed over lease and listeners.
     Prepared,
-    /// The incumbent does not hand over: it is to be ended by somebody else, who starts the new worker after it.
+    /// The incumbent declines: the launcher is to end it, and starts the new worker after it.
     Refused,
-    /// The incumbent does not hand over now, and is not to be ended for it.
+    /// The incumbent does not hand over now, and must not be ended for that.
     Kept,
-    /// Nothing is missing but the grant.
+    /// It needs nothing more but the grant.
     Willing,
     /// The incumbent has stopped serving.
     Granted,
@@ -241,38 +241,37 @@ pub enum SuccessorAction {
     Open,
     /// Send ACTIVE and give the gate back.
     Tell,
-    /// Exit: the incumbent has said itself that somebody else is to make room.
+    /// Exit, and report that the incumbent declined.
     Decline,
     /// Send ABORT and exit.
     GiveUp,
 }
 
-/// The next stand of a successor, and what is to be done. No step means: wait for more.
+/// The next state of a successor, and its action. Without an action it waits for the next event.
 #[must_use]
 #[expect(clippy::match_same_arms, reason = "the table is read state by state")]
-pub fn successor(state: Successor, word: SuccessorEvent) -> (Successor, Option<SuccessorAction>) {
+pub fn successor(state: Successor, event: SuccessorEvent) -> (Successor, Option<SuccessorAction>) {
     use Successor as S;
-    use SuccessorEvent as W;
+    use SuccessorEvent as E;
 
-    match (state, word) {
-        (S::Standby, W::Booted) => (S::Asking, Some(SuccessorAction::Ask)),
-        (S::Asking, W::Prepared) => (S::Prepared, None),
-        // Whether it is to be ended is for the incumbent to say: a connection that is lost, or an answer that is late, may be
-        // this worker's own trouble.
-        (S::Asking | S::Committing, W::Refused) => (S::Over, Some(SuccessorAction::Decline)),
-        (S::Asking, W::Kept | W::Lost | W::Late) => (S::Over, Some(SuccessorAction::GiveUp)),
-        (S::Prepared, W::Willing) => (S::Committing, Some(SuccessorAction::Commit)),
-        (S::Prepared | S::Committing, W::Lost) => (S::Proving, Some(SuccessorAction::Prove)),
-        (S::Committing, W::Granted) | (S::Proving, W::IncumbentGone) => {
+    match (state, event) {
+        (S::Standby, E::Booted) => (S::Asking, Some(SuccessorAction::Ask)),
+        (S::Asking, E::Prepared) => (S::Prepared, None),
+        // Only the incumbent can decline. A lost connection or a late answer may be the successor's own trouble.
+        (S::Asking | S::Committing, E::Refused) => (S::Over, Some(SuccessorAction::Decline)),
+        (S::Asking, E::Kept | E::Lost | E::Late) => (S::Over, Some(SuccessorAction::GiveUp)),
+        (S::Prepared, E::Willing) => (S::Committing, Some(SuccessorAction::Commit)),
+        (S::Prepared | S::Committing, E::Lost) => (S::Proving, Some(SuccessorAction::Prove)),
+        (S::Committing, E::Granted) | (S::Proving, E::IncumbentGone) => {
             (S::Granted, Some(SuccessorAction::Open))
         }
-        (S::Committing, W::Kept | W::Late) | (S::Proving, W::IncumbentLives) => {
+        (S::Committing, E::Kept | E::Late) | (S::Proving, E::IncumbentLives) => {
             (S::Over, Some(SuccessorAction::GiveUp))
         }
-        (S::Granted, W::Ready) => (S::Active, Some(SuccessorAction::Tell)),
+        (S::Granted, E::Ready) => (S::Active, Some(SuccessorAction::Tell)),
         (
             S::Standby | S::Asking | S::Prepared | S::Committing | S::Proving | S::Granted | S::Active,
-            W::Failed,
+            E::Failed,
         ) => (S::Over, Some(SuccessorAction::GiveUp)),
         (
             S::Standby

@@ -1,8 +1,8 @@
-//! The life of a worker as a machine: which event leads where, and what is then done in which order.
+//! The life of a worker as a state machine: which event leads to which state, and what is done in which order.
 //!
-//! Pure: no clock, no I/O. [`step`] answers with [`Orders`], and whoever gets them can only have them carried out:
-//! product and model each give an executor with one method for each action, and the order is this room's. A life only
-//! goes forward, and an announced end is never taken back.
+//! Pure: no clock, no I/O. [`step`] returns [`Orders`], which can only be carried out as a whole: product and model
+//! pass an executor with one method for each action, and this room keeps the order. States only go forward, and an
+//! announced end is never taken back.
 //!
 //! ```text
 //! Booting ──AppReady──▶ Active
@@ -12,20 +12,20 @@
 //!    └──────AppFailed, Drained, deadline─────────────────────┘
 //! ```
 
-/// Where a worker stands.
+/// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Life {
     /// Started, and has not said that it serves.
     Booting,
     /// Serves.
     Active,
-    /// Has announced its end and ends what it does.
+    /// Has announced its end, and finishes its work.
     Draining,
-    /// Has nothing left to do but to exit.
+    /// Exits.
     Ended,
 }
 
-/// What happens to it.
+/// What happens to a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum LifecycleEvent {
     /// The app says that it serves.
@@ -42,7 +42,7 @@ pub enum LifecycleEvent {
     DrainDeadline,
     /// The app's runtime has not answered for too long.
     Stalled,
-    /// The app has ended what it did.
+    /// The app has finished its work.
     Drained,
 }
 
@@ -57,7 +57,7 @@ enum Action {
     Exit { code: i32 },
 }
 
-/// Carries out what a life orders: one method for each action.
+/// Carries out orders: one method for each action.
 pub trait LifecycleExecutor {
     /// Tells the launcher that the worker serves.
     fn report_ready(&mut self);
@@ -65,32 +65,32 @@ pub trait LifecycleExecutor {
     /// Closes the control socket's listener: late callers are refused and block on the lease.
     fn close_listener(&mut self);
 
-    /// Announces the end and lets the app end what it does.
+    /// Announces the end and lets the app finish its work.
     fn drain(&mut self);
 
-    /// Waits until no takeover is under way, and removes what would lead callers to this worker.
+    /// Waits until no takeover is under way, and removes the paths that lead callers to this worker.
     fn leave_scope(&mut self);
 
-    /// Tells a launcher that was told nothing before that the worker exits without having served.
+    /// Tells a launcher that still waits for an answer that the worker exits without having served.
     fn report_failed(&mut self);
 
     /// Exits; nothing comes after it.
     fn exit(&mut self, code: i32);
 }
 
-/// What is to be done on the way from one life to the next.
+/// The actions on the way from one state to the next.
 #[must_use]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Orders(&'static [Action]);
 
 impl Orders {
-    /// Whether nothing is to be done. Then the event has changed nothing.
+    /// Whether there are none: then the event has changed nothing.
     #[must_use]
     pub fn is_empty(self) -> bool {
         self.0.is_empty()
     }
 
-    /// Has everything done, in order.
+    /// Carries out every action, in order.
     pub fn carry_out(self, executor: &mut impl LifecycleExecutor) {
         for action in self.0 {
             match *action {
@@ -111,7 +111,7 @@ pub const EXIT_ENDED: i32 = 0;
 /// Exit code of every other end.
 pub const EXIT_FAILED: i32 = 1;
 
-/// Where the event leads, and what is to be done on the way.
+/// The state to which the event leads, and the actions on the way.
 pub fn step(life: Life, event: LifecycleEvent) -> (Life, Orders) {
     use Action::{CloseListener, Drain, Exit, LeaveScope, ReportFailed, ReportReady};
     use LifecycleEvent::{
@@ -126,22 +126,21 @@ pub fn step(life: Life, event: LifecycleEvent) -> (Life, Orders) {
         (Life::Booting, AppFailed | Drained) => {
             (Life::Ended, &[CloseListener, LeaveScope, ReportFailed, FAILED])
         }
-        // Who ends a process because of a deadline waits for nobody, and removes nothing.
+        // After a deadline nothing is waited for and nothing is removed.
         (Life::Booting, BootDeadline) => (Life::Ended, &[CloseListener, ReportFailed, FAILED]),
-        // A launcher that waits for this boot is told at the end: whoever hears of a failure expects the process to
-        // be gone.
+        // A launcher that waits for this boot is told at the end, because it expects a failed process to be gone.
         (Life::Booting | Life::Active, StopAsked | SelfCheckFailed) => {
             (Life::Draining, &[CloseListener, Drain])
         }
         (Life::Active, AppFailed) => (Life::Ended, &[CloseListener, LeaveScope, FAILED]),
         (Life::Active, Drained) => (Life::Ended, &[CloseListener, LeaveScope, ENDED]),
         (Life::Active, Stalled) => (Life::Ended, &[CloseListener, FAILED]),
-        // The app's own thread can come to its end while the watchdog already ends the process.
+        // The app's own thread can end while the watchdog already ends the process.
         (Life::Draining | Life::Ended, AppFailed) | (Life::Ended, Drained) => {
             (Life::Ended, &[LeaveScope, ReportFailed, FAILED])
         }
         (Life::Draining, Drained) => (Life::Ended, &[LeaveScope, ReportFailed, ENDED]),
-        // An app that has said that it is done has a deadline as well: its process may not end.
+        // The deadline also holds for an app that has finished its work: its process may hang.
         (Life::Draining | Life::Ended, DrainDeadline) => (Life::Ended, &[FAILED]),
 
         (Life::Booting, DrainDeadline | Stalled)

@@ -1,6 +1,6 @@
-//! The steps between which a process can be interleaved with others, or can die, by name.
+//! Named points between the steps of a process, at which it can be interleaved with others or can die.
 //!
-//! The model stops at them, and so do tests of real processes (`fault`). The list is closed, so that a matrix over
+//! The model stops at them, and so do tests with real processes (`fault`). The list is closed, so that a matrix over
 //! [`Point::ALL`] covers each.
 
 macro_rules! points {
@@ -29,7 +29,7 @@ macro_rules! points {
     };
 }
 
-/// Who passes a point.
+/// The kind of process that passes a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PointRole {
     /// A process that called `ensure`, `stop` or `restart`.

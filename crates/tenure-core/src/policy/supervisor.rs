@@ -1,7 +1,8 @@
-//! What a host does about its program: start it, prove it, watch it, start it again, or give up.
+//! The policy of a host for its program: start it, prove it, watch it, restart it, or give up.
 //!
-//! Pure: [`machine`] turns events into actions (both in [`events`]), [`restarts`] says whether and when a program starts
-//! again. No clock and no process is touched here; the host carries the actions out in the order in which it gets them.
+//! Pure: [`machine`] turns events into actions (both in [`events`]), [`restarts`] decides whether and when a program
+//! starts again. Nothing here touches a clock or a process; the host carries the actions out in the order in which it
+//! gets them.
 
 pub mod events;
 pub mod machine;

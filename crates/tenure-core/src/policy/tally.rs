@@ -1,8 +1,9 @@
-//! What became of workers after their launchers were gone, or had their answer, counted by whoever holds the gate next.
+//! Counts what became of workers whose launchers were gone or had their answer already. Whoever holds the gate next
+//! does it.
 //!
-//! Pure. Workers leave it in the ledger, where it stands until the next generation opens: so it is read again and again, and
-//! must be counted once. What counts is what nobody has counted, what is later than the last proof of its version, and what
-//! happened since the version is on offer as it is; a person who begins anew makes it an offer of that moment.
+//! Pure. Workers leave these facts in the ledger until the next generation opens. So they are read several times and
+//! must be counted once. A failure counts if nobody has counted it, if it is later than the last proof of its version,
+//! and if the spec was on offer by then. A person who asks for a version anew makes it an offer of that moment.
 
 use semver::Version;
 
@@ -11,7 +12,7 @@ use crate::protocol::ends;
 use crate::record::desired::{Desired, Offer};
 use crate::record::ledger::Ledger;
 
-/// Counts what the ledger tells of its generation.
+/// Counts what the ledger says about its generation.
 pub fn count(ledger: &Ledger, desired: &mut Desired, now: &Moment) {
     if let Some(proved) = &ledger.proved {
         desired.proved(&proved.version, &proved.at, now);
@@ -20,7 +21,7 @@ pub fn count(ledger: &Ledger, desired: &mut Desired, now: &Moment) {
     count_end(ledger, desired, now);
 }
 
-/// A successor that failed: the worker that took its scope back has put it on record.
+/// Counts a failed successor, which the worker that took its scope back has recorded.
 fn count_rollback(ledger: &Ledger, desired: &mut Desired, now: &Moment) {
     let Some(failed) = &ledger.rolled_back else { return };
     let is_it = |offer: &&Offer| offer.spec.version == failed.version && offer.spec.digest() == failed.spec;
@@ -31,8 +32,8 @@ fn count_rollback(ledger: &Ledger, desired: &mut Desired, now: &Moment) {
     }
 }
 
-/// A worker that gave up, or ended soon after it was ready again and again, counts as a start that failed: to begin the same
-/// loop anew with each call helps nobody.
+/// Counts a worker that gave up, or that ended soon after it was ready several times, as a failed start. Otherwise each
+/// call would begin the same loop anew.
 fn count_end(ledger: &Ledger, desired: &mut Desired, now: &Moment) {
     let times = ends::failed_starts(&ledger.ends, ledger.generation);
     let Some(end) = ledger.last_end().filter(|_| times > 0) else { return };

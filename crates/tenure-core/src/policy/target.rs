@@ -1,7 +1,6 @@
-//! What one call may start: the choice by the record, less what this call has seen fail.
+//! The target of one call: the choice by the record, without the versions that this call has seen fail.
 //!
-//! Pure. The record is the part of it that may be started at all: what nobody trusts, and what is not what was
-//! offered, is taken out before.
+//! Pure. Callers pass the record without the offers that nobody trusts and without those whose files have changed.
 
 use semver::Version;
 
@@ -11,20 +10,20 @@ use crate::policy::decide::{Goal, KnownTarget};
 use crate::record::desired::{Desired, StartTarget};
 use crate::spec::Spec;
 
-/// What a call may start.
+/// The target of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TargetChoice {
     /// The choice by the record.
     pub target: StartTarget,
     held: bool,
-    /// This call has tried to start the target, and is not to try again.
+    /// This call has tried to start the target, and does not try again.
     spent: bool,
     tried: Vec<Version>,
 }
 
 impl TargetChoice {
-    /// The choice of a call with this memory. A version that the call has seen fail is out of the choice, quarantine
-    /// or not.
+    /// Chooses for a call with this memory. A version that the call has seen fail is not chosen, even if its quarantine
+    /// is over.
     #[must_use]
     pub fn of(allowed: &Desired, attempt: &Attempt, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Self {
         let has_failed = |spec: &Spec| !attempt.may_start(&spec.version) && allowed.failure(spec).is_some();
@@ -38,9 +37,9 @@ impl TargetChoice {
         Self { target, held: allowed.hold.is_some(), spent, tried }
     }
 
-    /// What [`decide`](crate::policy::decide::decide) takes. `failure` is why an earlier start of this call failed,
-    /// or why nothing may be started; `changed` is whether the worker that was seen answers for files which have
-    /// changed, and `content` what these are now.
+    /// The target for [`decide`](crate::policy::decide::decide). `failure` is why an earlier start of this call failed,
+    /// or why nothing may be started. `changed`: the files of the worker that was seen have changed. `content` is the
+    /// digest of these files now.
     #[must_use]
     pub fn known(
         &self,
@@ -51,8 +50,8 @@ impl TargetChoice {
         let goal = match (&self.target, failure) {
             (StartTarget::Offer { retry: Some(failure), .. }, _)
             | (StartTarget::Suppressed { failure, .. }, None) => Goal::Nothing(failure.error.clone()),
-            // What this call could not start, for no fault of the version, leaves the worker that serves; but not one
-            // that answers for files which have changed.
+            // A start that failed through no fault of the version leaves the worker that serves, unless its files have
+            // changed.
             (StartTarget::Offer { .. }, Some(failure)) if self.spent && !changed => {
                 Goal::Nothing(failure.to_owned())
             }
@@ -67,7 +66,7 @@ impl TargetChoice {
         KnownTarget { goal, held: self.held, tried: self.tried.clone(), content }
     }
 
-    /// The same for a worker that was started from `spec` a moment ago.
+    /// The target for `decide` after this call has started a worker from `spec`.
     #[must_use]
     pub fn started(&self, spec: &Spec) -> KnownTarget {
         KnownTarget {

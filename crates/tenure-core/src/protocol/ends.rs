@@ -1,8 +1,8 @@
-//! How an app ended after its worker had served, where nobody had asked for it, and what that says of the next start.
+//! Ends of apps that nobody asked for, and which of them count as failed starts.
 //!
-//! The rows stand in the ledger, so whoever holds the lease writes them: the worker itself, or, where it was killed,
-//! the launcher that finds it dead and has the lease by then. A few are kept, across generations: a program that ends
-//! once an hour shows in them, however often it was started again in between.
+//! The ends are in the ledger, so the lease holder writes them: the worker itself, or, where it was killed, the
+//! launcher that finds it dead and has taken the lease. A few are kept, across generations: a program that ends once an
+//! hour shows in them, however often it was started again in between.
 
 use std::time::Duration;
 
@@ -13,23 +13,25 @@ use crate::deadline::{Moment, wall_millis};
 use crate::spec::Spec;
 use crate::spec::amount::Span;
 
-/// Rows kept: enough to see that something repeats, few enough to read at a glance.
+/// Ends kept: enough to see a repetition, few enough to read at a glance.
 const KEPT: usize = 8;
 
-/// Lines of last words in a row, and bytes in each: the head of an error, in a record that each start reads.
-const WORDS: usize = 5;
-const LONGEST_WORD: usize = 300;
+/// Last lines kept of each end, and the bytes of each line: enough for the head of an error, in a record that each
+/// start reads.
+const LAST_LINES: usize = 5;
+const LONGEST_LINE: usize = 300;
 
-/// A worker that gives up, or is done, so soon after it was ready has hardly served: again at once is no better.
+/// A worker that gives up or is done within this time of service has hardly served: another start at once would do no
+/// better.
 const SOON: Duration = Duration::from_mins(1);
 
-/// One end.
+/// One end that nobody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct End {
     /// When it was noted.
     pub at: Moment,
-    /// The same by the wall clock, in milliseconds since the Unix epoch: for people.
+    /// The same by the wall clock, in milliseconds since the Unix epoch; for people.
     pub at_ms: u64,
     /// The generation that it happened in.
     pub generation: u64,
@@ -38,42 +40,42 @@ pub struct End {
     /// Digest of the spec that it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spec: Option<String>,
-    /// The process that ended: the program's, or the worker's.
+    /// The process that ended: the program or the worker.
     pub pid: Option<u32>,
     /// What came of it.
     pub how: EndKind,
     /// How it ended, in words: status, signal, reason.
     pub why: String,
-    /// How long it had served; none where it was started again and was not ready, or where nobody knows.
+    /// How long it had served; none where that is unknown, or where a restarted program was not ready yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub served_ms: Option<u64>,
-    /// What it said last.
+    /// The last lines of its log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub last_words: Vec<String>,
 }
 
-/// What came of an end.
+/// How an end went on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum EndKind {
     /// Its host starts the program again.
     StartsAgain,
-    /// It serves no more: the policy has no restart for this, or the limit is spent, or the app says so.
+    /// It serves no more: the policy does not restart it, or its limit is spent, or the app says so.
     GaveUp,
-    /// It was done: exit status 0, which the policy does not restart.
+    /// It was done: it exited with 0, and the policy does not restart it then.
     Done,
-    /// The worker was found dead; what ended it is not known.
+    /// The worker was found dead; the cause is not known.
     FoundDead,
-    /// Its successor failed, and it could not take its scope back. Nothing is held against its own version for that.
+    /// Its successor failed, and it could not take its scope back. This does not count against its own version.
     RollbackFailed,
-    /// Something that a newer `tenure` knows.
+    /// A kind that only a newer `tenure` knows.
     #[serde(other)]
     Other,
 }
 
 impl End {
-    /// An end at this moment of a worker of `spec`, with nothing told of its process, its service or its words.
+    /// An end at this moment of a worker of `spec`. Process, time of service and last lines are empty.
     #[must_use]
     pub fn now(generation: u64, spec: &Spec, how: EndKind, why: String) -> Self {
         Self {
@@ -90,7 +92,7 @@ impl End {
         }
     }
 
-    /// Whether the worker went with it.
+    /// Whether the worker ended too.
     #[must_use]
     pub fn is_final(&self) -> bool {
         self.how != EndKind::StartsAgain
@@ -108,8 +110,8 @@ impl End {
             EndKind::Other => "ended",
         };
         let served = self.served_ms.map(|ms| format!(" after {} of service", Span::millis(ms)));
-        let words = self.last_words.last().map(|word| format!("; last words: {word}"));
-        format!("{how}{}: {}{}", served.unwrap_or_default(), self.why, words.unwrap_or_default())
+        let last = self.last_words.last().map(|line| format!("; last words: {line}"));
+        format!("{how}{}: {}{}", served.unwrap_or_default(), self.why, last.unwrap_or_default())
     }
 
     fn is_soon(&self) -> bool {
@@ -121,24 +123,24 @@ impl End {
     }
 }
 
-/// Adds an end, with its last words cut to what is kept.
+/// Adds an end, with its last lines cut to what is kept, and drops the oldest of too many.
 pub fn push(ends: &mut Vec<End>, mut end: End) {
-    let surplus = end.last_words.len().saturating_sub(WORDS);
+    let surplus = end.last_words.len().saturating_sub(LAST_LINES);
     end.last_words.drain(..surplus);
-    for word in &mut end.last_words {
-        let cut = (0..=LONGEST_WORD.min(word.len())).rev().find(|&at| word.is_char_boundary(at)).unwrap_or(0);
-        word.truncate(cut);
+    for line in &mut end.last_words {
+        let cut = (0..=LONGEST_LINE.min(line.len())).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+        line.truncate(cut);
     }
     ends.push(end);
     let surplus = ends.len().saturating_sub(KEPT);
     ends.drain(..surplus);
 }
 
-/// How many failed starts the last end counts as; 0 where it is no reason to wait.
+/// The number of failed starts that the last end counts as; 0 where it is no reason to wait.
 ///
-/// A worker that gave up after restarts of its own has been tried often enough. One that ends without any, soon after
-/// it was ready, may once be bad luck; the second time in a row it is none. A worker that was killed says nothing about
-/// its version.
+/// A worker that gave up after restarts of its own counts at once. A worker that ended without a restart, soon after it
+/// was ready, counts from the second time in a row: once may be bad luck. A worker that was killed proves nothing
+/// against its version.
 #[must_use]
 pub fn failed_starts(ends: &[End], generation: u64) -> u32 {
     let Some(last) = ends.last().filter(|last| last.generation == generation) else { return 0 };
@@ -221,7 +223,7 @@ mod tests {
             push(&mut ends, End { last_words, ..end(generation, EndKind::Done, 1) });
         }
         assert_eq!((ends.len(), ends[0].generation), (KEPT, 12));
-        assert!(ends[0].last_words.len() == WORDS && ends[0].last_words[0].len() <= LONGEST_WORD);
+        assert!(ends[0].last_words.len() == LAST_LINES && ends[0].last_words[0].len() <= LONGEST_LINE);
     }
 
     #[test]

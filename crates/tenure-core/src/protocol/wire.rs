@@ -1,8 +1,8 @@
 //! The control wire, version 1: frozen frames between any two versions of `tenure`.
 //!
 //! A frame is the byte 1, a 32-bit big-endian length and that many bytes of JSON. Readers accept fields that they do
-//! not know and refuse verbs that they do not know, so that old and new can always say HELLO and STOP to each other.
-//! Encoding only: who connects and who waits is elsewhere.
+//! not know and refuse requests that they do not know, so that any two versions can exchange HELLO and STOP. Encoding
+//! only: nothing here connects or waits.
 
 use std::io::{self, Read, Write};
 
@@ -29,7 +29,7 @@ pub const HEADER: usize = 5;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "op", rename_all = "snake_case")]
 pub enum ControlRequest {
-    /// Who are you, and how are you? Answered with [`Answer::Hello`].
+    /// Asks for the worker's account of itself. Answered with [`Answer::Hello`].
     Hello,
     /// Answer HELLO as soon as `until` holds, or when `within_ms` has passed.
     Wait {
@@ -37,11 +37,11 @@ pub enum ControlRequest {
         until: Until,
         /// Longest wait in milliseconds.
         within_ms: u64,
-        /// And not before its probation is over, where it is on one.
+        /// Also wait for the end of its probation, where it is on one.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         proved: bool,
     },
-    /// End: drain, then exit. Answered with [`Answer::Stopping`]; the end itself is the end of the connection.
+    /// Asks the worker to drain and exit. Answered with [`Answer::Stopping`]; the connection ends with the worker.
     Stop {
         /// Why, for events and logs.
         reason: String,
@@ -49,13 +49,13 @@ pub enum ControlRequest {
         deadline_ms: u64,
         /// Who asks.
         by: Asker,
-        /// Only a worker on probation is to end: the one before it takes the scope back, and nothing has failed.
+        /// Only a worker on probation is to end, so that the worker before it takes the scope back. This is no failure.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         back: bool,
     },
-    /// Hand over: from a successor that stands by. Answered with [`Answer::Prepared`].
+    /// A successor asks for lease, control socket and listeners. Answered with [`Answer::Prepared`].
     Prepare(Box<Prepare>),
-    /// Stop serving. Answered with [`Answer::Granted`].
+    /// A successor asks the incumbent to stop serving. Answered with [`Answer::Granted`].
     Commit,
     /// The successor serves. Not answered.
     Active(Active),
@@ -86,31 +86,31 @@ pub enum Answer {
     },
     /// To PREPARE; the first descriptors come with it.
     Prepared(Prepared),
-    /// More descriptors of the same hand-over.
+    /// More descriptors for the same PREPARE.
     Descriptors {
         /// How many come with this frame.
         count: usize,
     },
-    /// To COMMIT; the descriptor of the state comes with it.
+    /// To COMMIT; the descriptor of the app's state comes with it.
     Granted(Granted),
-    /// To anything that cannot be done.
+    /// To a request that cannot be met.
     Refused {
         /// Why, as a lowercase fragment.
         why: String,
-        /// To PREPARE or COMMIT: it goes on serving, and is not to be ended for this.
+        /// To PREPARE or COMMIT: the incumbent goes on serving, and must not be ended for its answer.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         goes_on: bool,
     },
 }
 
 impl Answer {
-    /// It cannot be done.
+    /// The request cannot be met.
     #[must_use]
     pub fn refused(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), goes_on: false }
     }
 
-    /// It cannot be done now, and whoever says so goes on serving.
+    /// The request cannot be met now, and the incumbent goes on serving.
     #[must_use]
     pub fn goes_on(why: impl Into<String>) -> Self {
         Self::Refused { why: why.into(), goes_on: true }
@@ -126,7 +126,7 @@ pub enum WireError {
     /// The peer closed the connection between two frames.
     #[error("read a control frame: the peer closed the connection")]
     Closed,
-    /// The first byte is not ours.
+    /// The first byte is not [`WIRE_VERSION`].
     #[error("read a control frame: its first byte is {found}, not {WIRE_VERSION}")]
     Version {
         /// The byte found.

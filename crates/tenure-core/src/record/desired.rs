@@ -1,9 +1,9 @@
-//! What has been offered, what a person holds, and which offers failed: the durable memory from which the target is
-//! chosen.
+//! Which versions launchers have offered, which one a person holds, and which failed: the durable record from which the
+//! target is chosen.
 //!
-//! Pure. Written by the gate holder only; how it reaches the disk is [`crate::store::records`]. The policy converges:
-//! between two words of a person, with k versions offered and f faults there are at most k - 1 + f replacements,
-//! because a worker is only replaced by a higher target and the target falls only when a failure takes an offer out.
+//! Pure. Only the gate holder writes it, by [`crate::store::records`]. The policy converges: between two commands of a
+//! person about versions, with k versions offered and f faults, there are at most k - 1 + f replacements. For a worker
+//! is replaced only by a higher target, and the target falls only when a failure takes an offer out.
 
 use std::time::Duration;
 
@@ -16,21 +16,21 @@ use crate::spec::Spec;
 use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
 
-/// Format version of the record. A reader of 1 would overlook what a person holds, and one of 2 would start what nobody
-/// trusts any more.
+/// Format version of the record. A reader of format 1 would overlook a pin, and a reader of format 2 would start what
+/// nobody trusts any more.
 pub const SCHEMA: u32 = 3;
 
 /// Offers kept: enough for every version that still has a launcher somewhere, few enough to read at a glance.
 const KEPT_OFFERS: usize = 8;
 
-/// Wait after the first failed start. The wait doubles with each further one.
+/// Wait after the first failed start. It doubles with each further failure.
 const FIRST_SUPPRESSION: Duration = Duration::from_secs(2);
 
 /// Longest time for which a failed start suppresses the next try when nothing else can run.
 const LONGEST_SUPPRESSION: Duration = Duration::from_secs(30);
 
-/// First and longest time for which a version that failed to boot stays out while another offer can serve: replacing a
-/// healthy worker to try it again costs more than waiting.
+/// First and longest time for which a failed version is not tried while another offer can serve: replacing a healthy
+/// worker to try it again costs more than waiting.
 const FIRST_QUARANTINE: Duration = Duration::from_secs(30);
 const LONGEST_QUARANTINE: Duration = Duration::from_hours(1);
 
@@ -49,18 +49,18 @@ pub struct Desired {
     pub offers: Vec<Offer>,
     /// Offers whose last start failed.
     pub failures: Vec<FailureTally>,
-    /// The version that a person pinned: nothing else is started until it is released.
+    /// The version that a person pinned: no other is started until the pin is released.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub hold: Option<Version>,
     /// A person stopped the worker for good: nothing is started until a person starts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down: Option<Down>,
-    /// Targets that were started once more because they said that they were another version.
+    /// Targets that were started once more because their worker said that it was another version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disagreements: Vec<Disagreement>,
 }
 
-/// A stop that holds.
+/// A stop that lasts until a person starts the worker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Down {
     /// Who stopped it.
@@ -69,13 +69,14 @@ pub struct Down {
     pub at: Moment,
 }
 
-/// What a worker was started as, and what it said it was. Each pair is tried once more and then left in peace.
+/// The version that a worker was started as, and the version that it said it was. Each pair is tried once more, and
+/// then no more.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Disagreement {
     /// The version that was to run.
     pub target: Version,
-    /// [`Spec::digest`] of the spec that it was to run from: a spec that was changed in anything is a new chance, and
-    /// two installations that offer one version do not take turns.
+    /// [`Spec::digest`] of the spec that it was to run from. A changed spec is tried anew, and two installations that
+    /// offer one version are counted apart.
     pub spec: String,
     /// The version that its own answer named.
     pub observed: Version,
@@ -86,52 +87,52 @@ pub struct Disagreement {
 pub struct Offer {
     /// The spec; its version is the offer's version.
     pub spec: Spec,
-    /// Since when this spec is on offer: what is on record of an earlier time is not held against it.
+    /// Since when this spec is on offer. Earlier failures do not count against it.
     pub at: Moment,
-    /// What it was read from. An offer from before this was recorded counts as one of a call.
+    /// What it was read from. An offer of an older record counts as one of a call.
     #[serde(default, skip_serializing_if = "Origin::is_call")]
     pub origin: Origin,
-    /// What it was made of when somebody last offered it. An offer from before this was recorded counts as unchanged.
+    /// The files of its program when it was last offered. An offer of an older record counts as unchanged.
     #[serde(default, skip_serializing_if = "ProgramFiles::is_unknown")]
     pub made: ProgramFiles,
 }
 
-/// The death tally of one (version, spec).
+/// The failures of one version with one spec.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FailureTally {
     /// Version that failed.
     pub version: Version,
-    /// [`Spec::digest`] of the spec that failed: a spec that was changed in anything starts with a clean slate.
+    /// [`Spec::digest`] of the spec that failed. A changed spec has no failures.
     pub spec: String,
     /// Failures since the last success.
     pub count: u32,
     /// When it last failed.
     pub at: Moment,
-    /// The last error, told to everybody who is turned away.
+    /// The last error, which every caller gets while nothing can be started.
     pub error: String,
 }
 
 /// What a launcher should start now.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum StartTarget {
-    /// This offer. `skipped` is a higher one that is in quarantine.
+    /// This offer.
     Offer {
         /// The spec to start.
         spec: Box<Spec>,
-        /// The highest offer that was passed over, and why.
+        /// The highest offer that is in quarantine, and so was passed over.
         skipped: Option<FailureTally>,
-        /// It failed, and only the short wait after that is over: it is started where nobody serves, because nothing
-        /// else can run, and no healthy worker makes room for it.
+        /// Its last failure, where it is still in quarantine and only the short wait is over. It is started where
+        /// nobody serves, because nothing else can run; no healthy worker makes room for it.
         retry: Option<FailureTally>,
     },
-    /// Every offer failed a moment ago.
+    /// Every offer has just failed.
     Suppressed {
-        /// The failure of the highest offer: its wait decides.
+        /// The failure of the highest offer, whose wait decides.
         failure: FailureTally,
-        /// Time until it is.
+        /// Time until the next try.
         wait: Duration,
     },
-    /// No offer's program is there.
+    /// No offer has a program that exists.
     Missing {
         /// The program of the highest offer.
         program: String,
@@ -152,14 +153,14 @@ impl Default for Desired {
 }
 
 impl Desired {
-    /// Records an offer of a call. The same version with another spec replaces the offer; failures of the earlier spec
-    /// stay on record and do not count against the new one. The version that a person holds is not among those that
-    /// make room.
+    /// Records an offer of a call. It replaces an offer of the same version with another spec; failures of the earlier
+    /// spec stay on record and do not count against the new one. Of too many offers the lowest is dropped, but not the
+    /// version that a person holds.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
         self.offer_from(spec, &Origin::Call, now);
     }
 
-    /// The same for an offer of a file.
+    /// Records an offer of a file, likewise.
     pub fn offer_from(&mut self, spec: &Spec, origin: &Origin, now: &Moment) {
         let known = self.offers.iter().find(|offer| offer.spec == *spec);
         let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
@@ -179,7 +180,7 @@ impl Desired {
         self.forget_the_unknown();
     }
 
-    /// Takes an offer back, with all that is known against it; whether there was one.
+    /// Removes an offer and its failures. `false`: there was no such offer.
     pub fn forget(&mut self, version: &Version) -> bool {
         let before = self.offers.len();
         self.offers.retain(|offer| offer.spec.version != *version);
@@ -187,10 +188,9 @@ impl Desired {
         self.offers.len() < before
     }
 
-    /// Takes back every offer above `version` that is not described any more, also one that could not be started now:
-    /// it would come back as soon as it can. Highest first: the order in which they would have been started. What is
-    /// described stands, also where it is higher: a stale copy does not downgrade others. Under a hold nothing is taken
-    /// back.
+    /// Removes every offer above `version` that no file describes any more, and returns the versions, highest first. An
+    /// offer that could not be started now is removed too, because it could be started later. An offer that is still
+    /// described stays, so that a stale copy does not downgrade others. Under a hold nothing is removed.
     pub fn forget_undescribed(
         &mut self,
         version: &Version,
@@ -208,8 +208,8 @@ impl Desired {
         forgotten
     }
 
-    /// A person asks for this version: nothing that is known against it is held against it, and it is an offer of this
-    /// moment, so that what was counted is not counted again. Where nothing is known there is nothing to write.
+    /// Clears the failures of a version that a person asks for. It becomes an offer of this moment, so that failures
+    /// which were counted are not counted again. Without failures nothing changes, and nothing has to be written.
     pub fn begin_anew(&mut self, version: &Version, now: &Moment) {
         if self.failures.iter().all(|failure| failure.version != *version) {
             return;
@@ -226,8 +226,8 @@ impl Desired {
         self.disagreements.retain(|pair| known(&pair.target));
     }
 
-    /// The record as far as it may be started now: without the offers whose origin is not allowed. The target is chosen
-    /// from this and never from the whole.
+    /// The record without the offers whose origin is not allowed. The target is chosen from this record and never from
+    /// the whole one.
     #[must_use]
     pub fn allowed(&self, allows: &dyn Fn(&Origin) -> bool) -> Self {
         let mut allowed = self.clone();
@@ -235,16 +235,16 @@ impl Desired {
         allowed
     }
 
-    /// Notes what the offer of `version` is made of.
-    pub fn made_of(&mut self, version: &Version, made: ProgramFiles) {
+    /// Notes the files of the program that is offered as `version`.
+    pub fn set_program_files(&mut self, version: &Version, made: ProgramFiles) {
         if let Some(offer) = self.offers.iter_mut().find(|offer| offer.spec.version == *version) {
             offer.made = made;
         }
     }
 
-    /// The record as far as it may be fallen back to: without the offers that are not what was offered any more and lie
-    /// below one that can run. What would come up under their number is most often the very thing that failed, or a
-    /// mixture. What a person holds is started as he says. The second of the two are those that were left out.
+    /// The record without the offers whose files have changed and that lie below an offer that can run; and the offers
+    /// that were left out. A fallback to one of these would most often start the very program that has failed, or a
+    /// mixture of two versions. A version that a person holds is not left out.
     #[must_use]
     pub fn as_offered(
         &self,
@@ -269,8 +269,8 @@ impl Desired {
         self.offers.iter().map(|offer| &offer.spec).find(|spec| spec.version == *version)
     }
 
-    /// The held version, whatever became of it; else the highest offer that is neither in quarantine nor without its
-    /// program.
+    /// The offer to start now: of the held version only, where a person holds one; else the highest offer that is not
+    /// in quarantine and whose program exists.
     #[must_use]
     pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> StartTarget {
         let mut skipped = None;
@@ -300,7 +300,7 @@ impl Desired {
         }
     }
 
-    /// The version of the target, where there is one: what an older worker is replaced by.
+    /// The version of the target, where there is one: an older worker is replaced by it.
     #[must_use]
     pub fn target_version(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Option<Version> {
         match self.target(now, can_run) {
@@ -309,8 +309,8 @@ impl Desired {
         }
     }
 
-    /// Adds a failed start to the tally. Each spec of a version has its own: two installations that offer one version,
-    /// and both fail, do not clear each other's.
+    /// Adds a failed start to the tally. Each spec of a version has its own, so that two installations which offer one
+    /// version and both fail do not clear each other's tally.
     pub fn failed(&mut self, spec: &Spec, error: &str, now: &Moment) {
         let digest = spec.digest();
         let count = self.failure(spec).map_or(0, |failure| failure.count);
@@ -327,7 +327,7 @@ impl Desired {
         }
     }
 
-    /// Adds to the tally what is known to have failed so many times in a row by now.
+    /// Adds a failure to the tally, and raises the count to at least `times`.
     pub fn failed_at_least(&mut self, spec: &Spec, error: &str, now: &Moment, times: u32) {
         self.failed(spec, error, now);
         if let Some(failure) = self.failures.last_mut() {
@@ -335,20 +335,20 @@ impl Desired {
         }
     }
 
-    /// Clears the tally of a version: it became ready and is on no probation.
+    /// Clears the tally of a version that became ready and is not on probation.
     pub fn succeeded(&mut self, version: &Version) {
         self.failures.retain(|failure| failure.version != *version);
     }
 
-    /// Clears the tally of a version that has passed its probation, as far as it is older than that. Of another boot
-    /// nobody can tell what was first, and what failed then keeps nothing out now.
+    /// Clears the failures of a version that are older than the end of its probation. Moments of another boot cannot be
+    /// compared; and failures of an earlier boot keep no version out.
     pub fn proved(&mut self, version: &Version, at: &Moment, now: &Moment) {
         if at.boot == now.boot {
             self.failures.retain(|failure| failure.version != *version || failure.at.is_after(at));
         }
     }
 
-    /// Notes that `target` is started once more because it said that it was `observed`.
+    /// Notes that `target` is started once more because its worker said that it was `observed`.
     pub fn disagreed(&mut self, target: &Spec, observed: &Version) {
         let (spec, version) = (target.digest(), target.version.clone());
         let pair = Disagreement { target: version, spec, observed: observed.clone() };
@@ -359,7 +359,7 @@ impl Desired {
         }
     }
 
-    /// What workers that were started as `target` said that they were, as far as that was tried once more.
+    /// The versions that workers of `target` said they were, each of which was tried once more.
     #[must_use]
     pub fn observed_for(&self, target: &Spec) -> Vec<Version> {
         let digest = target.digest();
@@ -377,26 +377,26 @@ impl Desired {
 }
 
 impl FailureTally {
-    /// Whether this offer stays out while another one can run.
+    /// Whether this offer is not tried while another one can run.
     #[must_use]
     pub fn quarantined(&self, now: &Moment) -> bool {
         !self.quarantined_for(now).is_zero()
     }
 
-    /// For how long this offer stays out while another one can run.
+    /// For how long this offer is not tried while another one can run.
     #[must_use]
     pub fn quarantined_for(&self, now: &Moment) -> Duration {
         self.left(FIRST_QUARANTINE, LONGEST_QUARANTINE, now)
     }
 
-    /// For how long the next try is suppressed when nothing else can run.
+    /// For how long this offer is not tried when nothing else can run.
     #[must_use]
     pub fn suppressed_for(&self, now: &Moment) -> Duration {
         self.left(FIRST_SUPPRESSION, LONGEST_SUPPRESSION, now)
     }
 
-    /// What is left of a wait that began with the failure. A failure that lies ahead was written by the clock of
-    /// another time namespace, and keeps nobody waiting: what it says here could be days.
+    /// The rest of a wait that began with the failure. A failure that lies ahead was written by the clock of another
+    /// time namespace: it could mean days here, so nobody waits for it.
     fn left(&self, first: Duration, longest: Duration, now: &Moment) -> Duration {
         if self.at.is_after(now) {
             return Duration::ZERO;

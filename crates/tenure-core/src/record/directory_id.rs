@@ -1,9 +1,9 @@
 //! The identity of a state directory: a random id of its own, and where the directory was when the id was made.
 //!
-//! Pure. A path names another directory in another mount namespace, and one directory can have two paths; so what is
-//! looked for in other processes (cookies) is named by this id. Device and inode are compared within one boot: they
-//! tell a copy from the directory that was copied. The record is made and mended under the gate
-//! ([`crate::store::directory_id`]); others only read it.
+//! Pure. A path may lead to another directory in another mount namespace, and one directory can have two paths. So the
+//! cookies that are searched in other processes have this id. Device and inode, compared within one boot, tell a copy
+//! from the directory that was copied. The record is made and mended under the gate ([`crate::store::directory_id`]);
+//! others only read it.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,41 +20,41 @@ pub struct DirectoryId {
     /// Where the directory was when this was written.
     #[serde(flatten)]
     pub place: DirectoryPlace,
-    /// The scope's id by the path of its directory, which marks what a `tenure` from before this record has started
-    /// here. There only where a ledger stood when the id was made, and until the next boot.
+    /// The scope's id by the path of its directory: the mark of processes that a `tenure` without this record has
+    /// started here. Set only where a ledger existed when the id was made, and until the next boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
 }
 
-/// A directory of one boot.
+/// Where a directory is, within one boot.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DirectoryPlace {
-    /// The kernel's random name of the boot.
+    /// The kernel's random id of the boot.
     pub boot: String,
-    /// Number of the device.
+    /// Device number.
     pub dev: u64,
-    /// Number of the directory on it.
+    /// Inode number.
     pub ino: u64,
 }
 
 /// What a record says about the directory that it was found in.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DirectoryOrigin {
-    /// There is no record, or none that can be read; `used` where a worker was started here before.
+    /// There is no record, or it cannot be read.
     Unnamed {
-        /// A ledger stands.
+        /// A ledger exists: a worker was started here before.
         used: bool,
     },
-    /// It is the directory's own, of this boot.
+    /// The record is the directory's own, of this boot.
     Own(DirectoryId),
-    /// It is the directory's own as far as can be told, of an earlier boot: device numbers may have changed since.
+    /// The record is of an earlier boot, and counts as the directory's own: device numbers may have changed since.
     OtherBoot(DirectoryId),
-    /// It was written in this boot for another directory: this one is a copy of that one, and so is the ledger in it.
+    /// The record was written in this boot for another directory: this directory and its ledger are copies.
     Copied(DirectoryId),
 }
 
 impl DirectoryOrigin {
-    /// Judges what was found in the directory that is `here`.
+    /// Compares the record that was found with the place of its directory.
     #[must_use]
     pub fn of(found: Option<DirectoryId>, here: &DirectoryPlace, used: bool) -> Self {
         match found {
@@ -65,7 +65,7 @@ impl DirectoryOrigin {
         }
     }
 
-    /// The record, whatever it is worth here.
+    /// The record, whichever directory it belongs to.
     #[must_use]
     pub fn record(&self) -> Option<&DirectoryId> {
         match self {
@@ -74,15 +74,15 @@ impl DirectoryOrigin {
         }
     }
 
-    /// Whether the directory is a copy: what the ledger in it names belongs to the directory that was copied.
+    /// Whether the directory is a copy: the processes in its ledger belong to the directory that was copied.
     #[must_use]
     pub fn is_copied(&self) -> bool {
         matches!(self, Self::Copied(_))
     }
 
-    /// The scope ids that mark processes of this directory, where the id by its path is `by_path`. None in a copy: they
-    /// mark those of the directory that was copied. The id by the path counts only where the directory's own records
-    /// say that a `tenure` from before was here: another directory may have the same path elsewhere.
+    /// The scope ids that mark processes of this directory, where the id by its path is `by_path`. A copy has none: its
+    /// ids mark processes of the directory that was copied. The id by the path counts only where the directory's own
+    /// records say that a `tenure` without this record was here: elsewhere another directory may have the same path.
     #[must_use]
     pub fn marks(&self, name: &str, by_path: &str) -> Vec<String> {
         match self {
@@ -95,7 +95,7 @@ impl DirectoryOrigin {
 }
 
 impl DirectoryId {
-    /// The id of the scope called `name`, as it stands in HELLO and in cookies.
+    /// The id of the scope `name`, as HELLO and cookies have it.
     #[must_use]
     pub fn scope_id(&self, name: &str) -> String {
         format!("{name}:{}", self.id)

@@ -1,6 +1,6 @@
 //! The record of who the worker is: `ledger.json`, written by the lease holder.
 //!
-//! Data only. The ledger never decides whether a worker lives (the lease does): it names whom to verify.
+//! Data only. The lease decides whether a worker lives; the ledger names the processes to verify.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -17,8 +17,8 @@ use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 /// Format version of the record.
 pub const SCHEMA: u32 = 1;
 
-/// What a boot may take at most by a record that does not tell its budget. An hour is beyond any start that a person
-/// waits for; only a clock of another time namespace says more.
+/// Longest boot by a record without a budget. An hour is beyond any start that a person waits for: only the clock of
+/// another time namespace can say more.
 const LONGEST_BOOT: Duration = Duration::from_hours(1);
 
 /// The record `ledger.json`.
@@ -26,7 +26,7 @@ const LONGEST_BOOT: Duration = Duration::from_hours(1);
 pub struct Ledger {
     /// [`SCHEMA`] of the writer.
     pub schema_version: u32,
-    /// Last generation that was opened, whether or not its worker ever served; it never goes back.
+    /// Last generation that was opened, whether or not its worker ever served. It never goes back.
     pub generation: u64,
     /// Version of that generation.
     pub version: Option<Version>,
@@ -34,31 +34,30 @@ pub struct Ledger {
     pub lineage: Vec<Identity>,
     /// The wrapped program of that generation, where there is one.
     pub program: Option<ProgramRecord>,
-    /// Until then a silent worker is booting, not wedged.
+    /// Until this moment a silent worker counts as booting, not as wedged.
     pub booting_until: Option<Moment>,
-    /// The longest that the boot of this generation could take when it began, in milliseconds: a `booting_until` that
-    /// lies further ahead was written by another clock.
+    /// Longest boot of this generation when it began, in milliseconds. A `booting_until` that lies further ahead was
+    /// written by another clock.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot_budget_ms: Option<u64>,
-    /// The longest that a polite end of this generation may take, in milliseconds, by the spec that it was started
-    /// from.
+    /// Longest polite end of this generation, in milliseconds, by the spec that it was started from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub end_budget_ms: Option<u64>,
     /// The executable and version of the code that keeps the worker.
     pub host: Option<HostRecord>,
-    /// Addresses of the last generation; a port of 0 takes the same port again.
+    /// Addresses of the last generation. A listener with port 0 gets its port from here again.
     pub endpoints: Vec<Endpoint>,
     /// Who started it.
     pub started_by: Option<Asker>,
-    /// The last successor of this worker that failed: whoever chooses what to start next counts it, for its own
-    /// launcher may not have lived to do so.
+    /// The last successor of this worker that failed. Whoever chooses the next version counts it, because the
+    /// successor's own launcher may have died before it could.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rolled_back: Option<RolledBack>,
-    /// This worker has passed its probation: whoever chooses what to start next clears the tally of its version, for
-    /// the launcher had its answer before.
+    /// This worker has passed its probation. Whoever chooses the next version clears the tally of this one, because the
+    /// launcher had its answer before the probation ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proved: Option<Proved>,
-    /// The last ends that nobody had asked for, across generations, oldest first.
+    /// The last ends that nobody asked for, across generations, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ends: Vec<End>,
 }
@@ -68,7 +67,7 @@ pub struct Ledger {
 pub struct Proved {
     /// Its version.
     pub version: Version,
-    /// When: what has failed later counts.
+    /// When it passed. Later failures count.
     pub at: Moment,
 }
 
@@ -79,33 +78,33 @@ pub struct RolledBack {
     pub version: Version,
     /// [`Spec::digest`] of what it was started from.
     pub spec: String,
-    /// When it asked for the place: its launcher's own count, where there is one, is later.
+    /// When it asked for the place. A failure that its launcher has counted has a later moment.
     pub at: Moment,
-    /// Why.
+    /// Why it failed.
     pub why: String,
 }
 
-/// A wrapped program: recorded as intended before it runs, completed once its shim and itself are known.
+/// A wrapped program. The record is written before the program runs, and completed once shim and program are known.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProgramRecord {
     /// Marks every process of its tree.
     pub cookie: String,
     /// Command, for people.
     pub command: String,
-    /// Its parent, once it exists.
+    /// The shim, which is the program's parent, once it exists.
     pub shim: Option<Identity>,
     /// The program, once it runs.
     pub identity: Option<Identity>,
-    /// How it is ended by whoever finds it without its shim.
+    /// How to end it where its shim is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopPolicy>,
-    /// Name of the lock that its tree inherits, once it is taken.
+    /// Name of the lock that its tree inherits, once the lock is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
 }
 
 impl ProgramRecord {
-    /// What is known of a program before it runs: nothing but its mark.
+    /// A program before it runs: only its cookie is known.
     #[must_use]
     pub fn of_cookie(cookie: String) -> Self {
         Self { cookie, command: String::new(), shim: None, identity: None, stop: None, lock: None }
@@ -119,13 +118,13 @@ pub struct HostRecord {
     pub exe: String,
     /// Version of `tenure` in it.
     pub version: String,
-    /// It is the command `tenure`, which can host programs; otherwise it is a program that embeds the worker.
+    /// Whether it is the command `tenure`, which can host programs. Otherwise it is a program that embeds the worker.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hosts: bool,
 }
 
 impl HostRecord {
-    /// This code, in the executable `exe`, as the keeper of workers of that kind.
+    /// This code, in the executable `exe`, as the keeper of workers of `kind`.
     #[must_use]
     pub fn of(exe: Option<PathBuf>, kind: Kind) -> Self {
         Self {
@@ -165,11 +164,11 @@ impl Default for Ledger {
 }
 
 impl Ledger {
-    /// Opens the next generation, of `spec`: nobody is in its lineage yet. The former program's record is dropped:
+    /// Opens the next generation, of `spec`, with an empty lineage. The former program's record is dropped, because
     /// callers have proved that program gone.
     #[must_use]
     pub fn next_generation(self, spec: &Spec, booting_until: Moment, by: Asker) -> Self {
-        // A successor waits for the room that is made for it, too, and may have its probation first.
+        // A successor also waits until the incumbent has made room, and may have its probation before it is ready.
         let room =
             self.end_budget(spec.end_budget()).saturating_add(spec.bake.unwrap_or(USUAL_BAKE).duration());
         let boot_budget = spec.start_timeout.duration().saturating_add(room);
@@ -191,7 +190,8 @@ impl Ledger {
         }
     }
 
-    /// The same in a copy of its directory: the generation goes on from there, and nobody and no address is named.
+    /// The ledger as it counts in a copy of its directory: the generation goes on, and it names no process and no
+    /// address.
     #[must_use]
     pub fn of_a_copy(self) -> Self {
         let Self { schema_version, generation, version, host, .. } = self;
@@ -204,15 +204,15 @@ impl Ledger {
         self.lineage.iter().chain(programs)
     }
 
-    /// Somebody whom it names counts in another pid namespace: whoever wrote it was in a container that this process is
-    /// not in, or the other way round. Nobody whom it names can be verified here.
+    /// Whether it names a process of another pid namespace: writer and reader are not in the same container. No process
+    /// that it names can be verified here.
     #[must_use]
     pub fn is_foreign(&self) -> bool {
         self.named().any(Identity::is_foreign)
     }
 
-    /// How long its worker may still boot. A moment that lies further ahead than any boot takes was written in another
-    /// time namespace, whose clock says nothing here.
+    /// How long its worker may still boot. A moment further ahead than the longest boot was written in another time
+    /// namespace, whose clock says nothing here.
     #[must_use]
     pub fn booting_for(&self, now: &Moment) -> Duration {
         let left = self.booting_until.as_ref().map_or(Duration::ZERO, |until| until.ahead_of(now));
@@ -220,14 +220,14 @@ impl Ledger {
         if left > longest { Duration::ZERO } else { left }
     }
 
-    /// The last end, where the worker of the last generation went with it.
+    /// How the worker of this generation ended; `None` where it lives, or its end is not known.
     #[must_use]
     pub fn last_end(&self) -> Option<&End> {
         self.ends.last().filter(|end| end.generation == self.generation && end.is_final())
     }
 
-    /// Notes that the worker of this generation was found dead; `false` where its end is known already, or it never
-    /// served.
+    /// Notes that the worker of this generation was found dead. `false`: nothing was noted, because the end is known
+    /// already or the worker never served.
     pub fn found_dead(&mut self, at: Moment, at_ms: u64, last_words: Vec<String>) -> bool {
         if self.last_end().is_some() || self.booting_until.is_some() || self.lineage.is_empty() {
             return false;
@@ -248,7 +248,7 @@ impl Ledger {
         true
     }
 
-    /// The longest that a polite end of this generation may take; `otherwise` where the record does not tell.
+    /// Longest polite end of this generation; `otherwise` where the record has none.
     #[must_use]
     pub fn end_budget(&self, otherwise: Duration) -> Duration {
         self.end_budget_ms.map_or(otherwise, Duration::from_millis)

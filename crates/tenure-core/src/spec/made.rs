@@ -1,9 +1,9 @@
 //! The files that a program is started from, as far as its command names them, compared without being read.
 //!
 //! These are the program file and the first argument that names a file, which is the script of an interpreter. Later
-//! arguments are not counted: they are often files that the script writes (a database, a log), and each start would look
-//! like another program. A file counts as the same while its inode, its size and its modification time are the same.
-//! What a program loads by itself is not known here.
+//! arguments are not counted: they are often files that the script writes (a database, a log), and each start would
+//! look like another program. A file counts as the same while its inode, its size and its modification time are the
+//! same. What a program loads by itself is not known here.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;

@@ -53,8 +53,8 @@ impl Scope {
         Ok(Self { name: name.to_owned(), key: key.map(str::to_owned) })
     }
 
-    /// The key of a project: a digest of its directory. Two directories have different keys. With 64 bits, the chance of
-    /// a clash among a million projects of one user is one in 37 million.
+    /// The key of a project: a digest of its directory. Two directories have different keys. With 64 bits, the chance
+    /// of a clash among a million projects of one user is one in 37 million.
     #[must_use]
     pub fn project_key(directory: &Path) -> String {
         digest(directory.as_os_str().as_encoded_bytes())
@@ -72,8 +72,9 @@ impl Scope {
         self.key.as_deref()
     }
 
-    /// The scope's id by the path of its state directory. HELLO has it, because it can be made without a look at a file.
-    /// Cookies have the directory's own id instead ([`crate::record::directory_id`]), because a path may lead elsewhere.
+    /// The scope's id by the path of its state directory. HELLO has it, because it can be made without a look at a
+    /// file. Cookies have the directory's own id instead ([`crate::record::directory_id`]), because a path may lead
+    /// elsewhere.
     #[must_use]
     pub fn id(&self, directory: &Path) -> String {
         format!("{self}:{}", digest(directory.as_os_str().as_encoded_bytes()))

@@ -84,8 +84,8 @@ pub struct Spec {
     /// program is gone before the new one starts, and clients wait in the listeners' queues.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub overlap: bool,
-    /// How long a new worker is on probation: if it fails meanwhile, the old worker goes on. Default: [`USUAL_BAKE`] for
-    /// another version or build, none for a restart.
+    /// How long a new worker is on probation: if it fails meanwhile, the old worker goes on. Default: [`USUAL_BAKE`]
+    /// for another version or build, none for a restart.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bake: Option<Span>,
     /// Environment variables that the worker gets.
@@ -169,9 +169,9 @@ impl Spec {
         Version::new(0, 0, 0)
     }
 
-    /// How it is found out that this worker serves. The default is `tcp` where the program binds the port that is asked,
-    /// its own or the one behind a proxy. It is `up` (the program runs) otherwise: with an inherited listener clients
-    /// wait in the kernel's queue until the program accepts.
+    /// How it is found out that this worker serves. The default is `tcp` where the program binds the port that is
+    /// asked, its own or the one behind a proxy. It is `up` (the program runs) otherwise: with an inherited listener
+    /// clients wait in the kernel's queue until the program accepts.
     #[must_use]
     pub fn readiness(&self) -> Ready {
         let default = match self.listen.first().map(|listen| listen.mode) {

@@ -1,9 +1,9 @@
-//! Giving a state directory its identity, and mending it where the directory was copied or the machine started again.
+//! Gives a state directory its identity, and mends the record after the directory was copied or the machine rebooted.
 //!
-//! Under the gate and with the lease in hand: by whoever starts a worker where none is, before anything carries the id,
-//! and by `doctor --fix` where the id was made while others could write to the directory. A successor goes on with the
-//! marks of the worker that it follows, which looks for them if it fails. A copy gets an id of its own, and what its
-//! ledger names is struck out: those processes belong to the directory that was copied.
+//! This needs gate and lease. It is done by whoever starts a worker in an empty scope, before any process carries the
+//! id, and by `doctor --fix` where the id was made while others could write to the directory. A successor keeps the id
+//! of its incumbent, which searches for the id's cookies if the successor fails. A copy gets an id of its own, and its
+//! ledger loses the processes, which belong to the directory that was copied.
 
 use tenure_sys::random;
 
@@ -13,15 +13,15 @@ use crate::store::lease::Lease;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
 
-/// Gives the directory of the gate's scope an identity of its own, where it has none that still holds.
+/// Gives the directory of the gate's scope an identity of its own, where it has none that is valid now.
 pub fn ensure_directory_id(gate: &Gate<'_>, _lease: &Lease) -> Result<(), RecordError> {
     let state = gate.state();
-    // Without a place there is nothing to compare later; cookies are then marked by the path, as they were before.
+    // Without a place nothing could be compared later. Cookies then have the scope's id by the path.
     let Some(here) = state.place() else { return Ok(()) };
     match state.origin() {
         DirectoryOrigin::Own(_) => Ok(()),
         DirectoryOrigin::OtherBoot(id) if id.schema_version > SCHEMA => Ok(()),
-        // What an earlier `tenure` started in another boot is gone.
+        // Processes that a `tenure` without this record started (`former`) are gone since the reboot.
         DirectoryOrigin::OtherBoot(id) => {
             records::write_identity(state, DirectoryId { place: here, former: None, ..id })
         }
@@ -29,7 +29,7 @@ pub fn ensure_directory_id(gate: &Gate<'_>, _lease: &Lease) -> Result<(), Record
             records::write_identity(state, made(state, here, used.then(|| state.by_path()))?)
         }
         DirectoryOrigin::Copied(_) => {
-            // In this order: a crash in between leaves a copy, and this is done again.
+            // The ledger first: after a crash in between the directory still counts as a copy, and this is done again.
             let ledger = records::read_ledger(state)?;
             records::write_ledger(state, &ledger)?;
             records::write_identity(state, made(state, here, None)?)

@@ -1,8 +1,8 @@
-//! What happened to a worker, as one line of JSON each in `events.jsonl`.
+//! Events: what happened to a worker, one line of JSON each in `events.jsonl`.
 //!
-//! Written by whoever acts, launchers too: a failed start has no worker to write it. One `O_APPEND` write an event, so
-//! that lines of two writers never mix. For people and for tests. Nothing reads
-//! events to decide, but for `doctor --fix`, which takes the highest generation from them where the ledger is lost.
+//! Whoever acts writes them, launchers too, because a failed start has no worker that could. Each event is one
+//! `O_APPEND` write, so that lines of two writers never mix. Events are for people and for tests: no decision reads
+//! them, except that `doctor --fix` takes the highest generation from them where the ledger is lost.
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
@@ -18,13 +18,13 @@ use crate::deadline::wall_millis;
 use crate::protocol::wire::Asker;
 use crate::store::paths::{StateDir, file};
 
-/// Size at which whoever has written rotates the file: some thousands of events.
+/// Size at which the writer of an event rotates the file: some thousands of events.
 const ROTATE_AT: u64 = 1_000_000;
 
-/// Bytes read of a file, from its end: one of a version that rotated elsewhere may be longer.
+/// Bytes read at the end of a file. A file of a version with another rule of rotation may be longer.
 const MOST_READ: u64 = 16 * ROTATE_AT;
 
-/// Longest reason in bytes: last words fit, and no event makes the file much longer than it may be.
+/// Longest reason in bytes: the last lines of a log fit, and no event makes the file much longer than its limit.
 const LONGEST_WHY: usize = 16 * 1024;
 
 /// Name of the rotated file.
@@ -49,7 +49,7 @@ pub enum What {
     Stopped,
     /// A worker that did not answer was ended.
     EndedWedged,
-    /// A worker found dead: nobody asked it to end.
+    /// A worker was found dead: nobody had asked it to end.
     FoundDead,
     /// A worker announced its end.
     Draining,
@@ -63,14 +63,13 @@ pub enum What {
     Killed,
     /// Something of a former program was ended.
     LeftoverEnded,
-    /// Something of a former worker is recorded where this process cannot verify it, and a new one was started all the
-    /// same.
+    /// A worker was started although a recorded process of the former one could not be verified.
     Unverified,
     /// The worker's own look at its directory found it changed.
     SelfCheckFailed,
     /// An embedded app's runtime stopped answering.
     Stalled,
-    /// A worker had announced its end and did not end in time; its watchdog ended it.
+    /// A worker did not end in the time that it had announced; its watchdog ended it.
     Overran,
     /// A person pinned a version.
     Pinned,
@@ -78,11 +77,11 @@ pub enum What {
     Unpinned,
     /// An offer was taken back.
     Forgotten,
-    /// A person stopped the worker until a person starts it.
+    /// A person stopped the worker: it stays stopped until a person starts it.
     HeldDown,
     /// A person lets the worker be started again.
     Released,
-    /// A worker was started as one version and says that it is another.
+    /// A worker says that it is another version than the one that it was started as.
     VersionDisagrees,
     /// A worker took the place of another that served.
     TakenOver,
@@ -122,7 +121,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// An event of now.
+    /// An event of this moment.
     #[must_use]
     pub fn now(what: What, generation: u64, by: &Asker, why: impl Into<String>) -> Self {
         Self {
@@ -151,8 +150,8 @@ impl Event {
     }
 }
 
-/// Appends one event, and moves a file that has grown too large aside. A full disk loses the event, never the act:
-/// callers go on.
+/// Appends one event, and rotates a file that has grown too large. If this fails, the event is lost and the caller goes
+/// on.
 pub fn append(state: &StateDir, event: &Event) -> io::Result<()> {
     let mut line = match bounded(event) {
         Some(shorter) => serde_json::to_vec(&shorter)?,
@@ -172,14 +171,14 @@ fn bounded(event: &Event) -> Option<Event> {
     })
 }
 
-/// Appends and goes on when that fails: an event is an account, not the act.
+/// Appends one event, and ignores a failure: what the event tells has happened all the same.
 pub fn note(state: &StateDir, event: &Event) {
     best_effort(append(state, event));
 }
 
-/// Moves aside a file that has grown too large. Several writers may see that at once: the lock on this very file, and a
-/// look whether the name still leads to it, let one of them do it. Whoever has opened it before appends to the file
-/// that was moved, where it is read.
+/// Rotates a file that has grown too large. Several writers may notice that at once: a lock on this very file, and a
+/// look whether its name still leads to it, let only one of them rename it. A writer that has opened it before appends
+/// to the rotated file, which is read too.
 fn rotate(state: &StateDir, file: File) -> io::Result<()> {
     match lock::try_lock(file)? {
         TryLock::Taken(held) if lock::same_file(held.file(), state.dir(), file::EVENTS)? => {
@@ -189,7 +188,7 @@ fn rotate(state: &StateDir, file: File) -> io::Result<()> {
     }
 }
 
-/// Every event still on disk, oldest first. Lines that are no event are passed over.
+/// Every event still on disk, oldest first. Other lines are passed over.
 pub fn read_all(state: &StateDir) -> io::Result<Vec<Event>> {
     let mut events = Vec::new();
     for name in [ROTATED, file::EVENTS] {
@@ -202,7 +201,7 @@ pub fn read_all(state: &StateDir) -> io::Result<Vec<Event>> {
     Ok(events)
 }
 
-/// The events at the end of a file; its size is read, not believed: somebody appends meanwhile.
+/// The events in the last [`MOST_READ`] bytes of a file, to which others may append meanwhile.
 fn read_end(mut file: File, events: &mut Vec<Event>) -> io::Result<()> {
     let length = fstat(file.as_fd())?.len;
     file.seek(SeekFrom::Start(length.saturating_sub(MOST_READ)))?;

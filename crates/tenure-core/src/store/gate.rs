@@ -1,13 +1,13 @@
 //! The gate: the kernel lock under which a launcher changes something.
 //!
-//! `&Gate` is the witness that all that starts, stops or removes demands. The lock is `flock` on the file `gate`, which
-//! is never deleted; it excludes other launchers of the same user and host (flock is local: a home on NFS has a
-//! directory for each host). The holder writes who it is into the file, so that a stopped holder can be named; the lock
-//! alone decides.
+//! Every function that starts, stops or removes something demands `&Gate` as a witness. The lock is `flock` on the file
+//! `gate`, which is never deleted; it excludes other launchers of the same user and host (flock is local: a home on NFS
+//! has a directory for each host). The holder writes into the file who it is, so that a stopped holder can be named;
+//! but only the lock decides.
 //!
-//! Every hold is bounded by a watchdog on its own thread. When the bound passes it gives the lock back (`LOCK_UN`
-//! through a duplicate descriptor) and [`Gate::confirm`] refuses from then on. That is safe because nothing done under
-//! the gate relies on it alone: socket path, generation and ledger belong to the lease.
+//! A watchdog on its own thread bounds every hold. When the time is over, it unlocks the gate (`LOCK_UN` through a
+//! duplicate descriptor), and [`Gate::confirm`] refuses from then on. That is safe because nothing done under the gate
+//! relies on it alone: socket path, generation and ledger belong to the lease.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
@@ -27,8 +27,8 @@ use crate::deadline::{Moment, Stage};
 use crate::fault::{self, Point};
 use crate::store::paths::{StateDir, file};
 
-/// How long a hold may last: the longest legitimate one waits for a worker's start (its own `start_timeout`, which is
-/// added) and for the retirement of an old one; a minute covers the rest on a machine under heavy load.
+/// Longest hold. The longest legitimate hold waits for a worker's start (its `start_timeout` is added) and for the end
+/// of an old worker; a minute covers the rest on a machine under heavy load.
 const HOLD_BOUND: Duration = Duration::from_mins(1);
 
 /// The witness that this process holds the gate of a scope.
@@ -36,7 +36,7 @@ const HOLD_BOUND: Duration = Duration::from_mins(1);
 pub struct Gate<'state> {
     state: &'state StateDir,
     lost: Arc<AtomicBool>,
-    /// Another process has it as well, and goes on under it when this one is gone.
+    /// A successor holds the gate as well, and keeps it when this process is gone.
     entrusted: AtomicBool,
     /// Dropping it ends the watchdog's wait.
     _watch: mpsc::Sender<()>,
@@ -46,16 +46,16 @@ pub struct Gate<'state> {
 /// The gate cannot be entered, or was lost.
 #[derive(Debug, thiserror::Error)]
 pub enum GateError {
-    /// Another process holds it for longer than the budget.
+    /// Another process has held it for the whole budget.
     #[error("{}", kept_out(.holder))]
     Held {
-        /// Who, and in what state.
+        /// The holder.
         holder: Holder,
     },
     /// The lock file cannot be opened or locked.
     #[error("lock the gate file")]
     Io(#[source] io::Error),
-    /// The bound of a hold has passed.
+    /// The time of the hold is over.
     #[error("go on under the gate: it was held for longer than its bound and given back")]
     Lost,
 }
@@ -67,20 +67,20 @@ pub struct Holder {
     pub pid: Option<u32>,
     /// Its command line.
     pub command: String,
-    /// Whether it is stopped or traced: then it will not go on by itself.
+    /// Whether it is stopped or traced, and so does not go on by itself.
     pub suspended: bool,
-    /// What it does, where it is a new worker that boots to take the place of one that is there.
+    /// The upgrade, where the holder is a new worker that boots to take another worker's place.
     pub upgrade: Option<Upgrade>,
     /// For how long it has held the gate, where that is known.
     pub held_for: Option<Duration>,
 }
 
-/// What a new worker does that holds the gate while it boots.
+/// The upgrade for which a new worker holds the gate while it boots.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upgrade {
     /// Its version.
     pub to: Version,
-    /// Whether the one whose place it takes serves meanwhile.
+    /// Whether the worker whose place it takes serves meanwhile.
     pub beside: bool,
 }
 
@@ -93,18 +93,18 @@ pub struct Signature {
     pub command: String,
     /// Since when it holds the gate.
     pub since: Moment,
-    /// What it does, where it is a new worker.
+    /// The upgrade, where the holder is a new worker.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub upgrade: Option<Upgrade>,
 }
 
 impl<'state> Gate<'state> {
-    /// Enters the gate, waiting in the kernel's queue for as long as the stage allows.
+    /// Enters the gate. Waits in the kernel's queue for as long as the stage allows.
     pub fn enter(state: &'state StateDir, stage: Stage) -> Result<Self, GateError> {
         Self::enter_bounded(state, stage, HOLD_BOUND)
     }
 
-    /// Enters the gate for a hold of `extra` beyond the usual one, for a start that may take long.
+    /// Enters the gate for a hold that may last `extra` longer, for a start that may take long.
     pub fn enter_for(state: &'state StateDir, stage: Stage, extra: Duration) -> Result<Self, GateError> {
         Self::enter_bounded(state, stage, HOLD_BOUND.saturating_add(extra))
     }
@@ -126,10 +126,10 @@ impl<'state> Gate<'state> {
                 break lock;
             }
         };
-        // Whoever had the gate meanwhile may have given the directory another identity.
-        state.look_again();
-        // For people only: on a disk that is full or read-only the holder stays nameless, and a worker can still be
-        // stopped.
+        // The holder before may have given the directory another identity.
+        state.forget_origin();
+        // The signature is for people only. On a full or read-only disk the holder stays without a name, and a worker
+        // can still be stopped.
         best_effort(sign(lock.file(), None));
         let gate = Self::watched(state, lock, bound)?;
         fault::reach(Point::GateEntered);
@@ -154,7 +154,7 @@ impl<'state> Gate<'state> {
         Ok(Self { state, lost, entrusted: AtomicBool::new(false), _watch: watch, lock })
     }
 
-    /// Confirms that the gate is still held; to be asked before each act.
+    /// Confirms that the gate is still held. Callers ask before each act.
     pub fn confirm(&self) -> Result<(), GateError> {
         if self.lost.load(Ordering::SeqCst) { Err(GateError::Lost) } else { Ok(()) }
     }
@@ -165,27 +165,27 @@ impl<'state> Gate<'state> {
         self.state
     }
 
-    /// The lock, for a successor that is to hold the gate as well: it goes on when this process is gone. Until
-    /// [`Gate::is_ours_again`] is said, the end of this hold leaves the gate to it.
+    /// The lock, for a successor that is to hold the gate as well and keeps it when this process is gone. Until
+    /// [`Gate::take_back`], the end of this hold leaves the gate to the successor.
     pub(crate) fn entrust(&self) -> BorrowedFd<'_> {
         self.entrusted.store(true, Ordering::SeqCst);
         self.lock.as_fd()
     }
 
-    /// The successor does not need the gate any more: it is active, or gone.
-    pub(crate) fn is_ours_again(&self) {
+    /// Ends what [`Gate::entrust`] began: the successor is active or gone, and needs the gate no more.
+    pub(crate) fn take_back(&self) {
         self.entrusted.store(false, Ordering::SeqCst);
     }
 }
 
-/// A gate that a launcher has entrusted to the worker that it started. Dropping it closes this process's share.
+/// A successor's share of its launcher's gate. Dropping it closes the share.
 #[derive(Debug)]
 pub struct Entrusted {
     _lock: File,
 }
 
 impl Entrusted {
-    /// Takes the inherited lock, and signs it: from now on this process is the one to be named.
+    /// Takes the inherited lock and signs it: from now on this process is named as the holder.
     #[must_use]
     pub fn from_inherited(descriptor: OwnedFd, upgrade: Upgrade) -> Self {
         let lock = File::from(descriptor);
@@ -196,8 +196,8 @@ impl Entrusted {
 }
 
 impl Drop for Gate<'_> {
-    /// Gives the lock back at once, unless a successor goes on under it: the watchdog's duplicate must not keep it for
-    /// the moment that its thread needs to end.
+    /// Unlocks the gate, unless a successor keeps it. Closing the file is not enough: the watchdog's duplicate would
+    /// hold the lock until its thread has ended.
     fn drop(&mut self) {
         if !self.entrusted.load(Ordering::SeqCst) {
             best_effort(self.lock.file().unlock());
@@ -214,7 +214,7 @@ fn sign(mut file: &File, upgrade: Option<Upgrade>) -> io::Result<()> {
     file.write_all(&record)
 }
 
-/// A holder whose signature cannot be verified, by the kernel's list of locks.
+/// The holder by the kernel's list of locks, where the signature cannot be verified.
 fn unsigned(state: &StateDir) -> Holder {
     let holders = state.dir().open_read(file::GATE).map(|file| lock::holders(&file)).unwrap_or_default();
     let pid = holders.into_iter().find(|pid| *pid != std::process::id());
@@ -224,7 +224,7 @@ fn unsigned(state: &StateDir) -> Holder {
     Holder { pid, command, suspended, upgrade: None, held_for: None }
 }
 
-/// The last signature, as it stands in the file: not verified, and only meaningful while somebody holds the gate.
+/// The last signature in the file: not verified, and only meaningful while somebody holds the gate.
 #[must_use]
 pub fn signature(state: &StateDir) -> Option<Signature> {
     let mut text = String::new();
@@ -255,7 +255,7 @@ pub fn holder(state: &StateDir) -> Holder {
     }
 }
 
-/// Why nobody else may act: somebody does, or an upgrade goes on.
+/// The text of [`GateError::Held`]: a launcher holds the gate, or an upgrade is under way.
 fn kept_out(holder: &Holder) -> String {
     let Some(Upgrade { to, beside }) = holder.upgrade.as_ref().filter(|_| !holder.suspended) else {
         return format!("enter the gate: {holder} holds it");

@@ -1,8 +1,8 @@
 //! The lease: the kernel lock that the worker's lineage holds for life.
 //!
-//! `flock` on the file `instance`, as one open file description: the launcher takes it before the spawn, the worker
-//! inherits it, and the kernel frees it with its last holder. It is never unlocked, only closed, and never inherited by
-//! programs or children. Whoever holds it, and nobody else, may touch the control socket's path, the generation and the
+//! The lock is `flock` on the file `instance`, on one open file description. The launcher takes it before the spawn,
+//! the worker inherits it, and the kernel frees it with its last holder. It is never unlocked, only closed, and
+//! programs and children never inherit it. Only its holder may touch the control socket's path, the generation and the
 //! ledger.
 
 use std::io;
@@ -13,16 +13,16 @@ use tenure_sys::lock::{self, FileLock, LockWait, TryLock};
 use crate::deadline::Stage;
 use crate::store::paths::{StateDir, file};
 
-/// The lease of a scope, held by this process (and by those that share the description).
+/// The lease of a scope, held by this process and by those that share the description.
 #[derive(Debug)]
 pub struct Lease(FileLock);
 
-/// The lease, or who keeps it from us.
+/// What an attempt to take the lease gave.
 #[derive(Debug)]
 pub enum TryLease {
-    /// Nobody else holds it.
+    /// The lease: nobody else held it.
     Free(Lease),
-    /// Somebody of the lineage lives.
+    /// A process of the lineage lives and holds it.
     Busy,
 }
 
@@ -47,7 +47,7 @@ impl Lease {
         }
     }
 
-    /// Takes the lease, waiting in the kernel for its last holder to end.
+    /// Takes the lease. Waits in the kernel for the end of its last holder, as long as the stage allows.
     pub fn take_within(state: &StateDir, stage: Stage) -> Result<TryLease, LeaseError> {
         loop {
             let file = state.dir().open_lock(file::INSTANCE).map_err(LeaseError)?;
@@ -62,7 +62,7 @@ impl Lease {
         }
     }
 
-    /// The lock, if the file at the path is the one that was locked; otherwise it guards nothing.
+    /// The lock as a lease, if the file at the path is the one that was locked. A lock on another file guards nothing.
     fn at_path(state: &StateDir, lock: FileLock) -> Result<Option<Self>, LeaseError> {
         let same = lock::same_file(lock.file(), state.dir(), file::INSTANCE).map_err(LeaseError)?;
         Ok(same.then_some(Self(lock)))

@@ -1,7 +1,7 @@
 //! The log files of a scope: opened for appending, read from the end.
 //!
-//! `logs/worker.log` is what a worker says before it has a log of its own, and an embedded worker's output;
-//! `logs/output.log` is a program's output. Rotation of what is being written belongs to the worker.
+//! `logs/worker.log` (the boot log) has the output of a host, and of an embedded worker; `logs/output.log` has the
+//! output of a program. The worker rotates a log while it writes to it.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -14,13 +14,13 @@ use crate::store::paths::{StateDir, file};
 /// Size at which a launcher moves the boot log aside before it starts a worker.
 const ROTATE_AT: u64 = 1_000_000;
 
-/// Lines of a log that an error brings along: enough for a stack trace's head, few enough to read.
+/// Last lines of a log that an error brings: enough for the head of a stack trace, few enough to read.
 const TAIL_LINES: usize = 20;
 
-/// Bytes read to find them.
+/// Bytes read to find these lines.
 const TAIL_BYTES: u64 = 16 * 1024;
 
-/// Ends of the logs at one moment: what is said after it belongs to what was started after it.
+/// Lengths of the logs at one moment: later lines belong to what was started later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
     boot: u64,
@@ -40,7 +40,7 @@ pub fn directory(state: &StateDir) -> io::Result<Dir> {
     })
 }
 
-/// Opens the boot log for appending; one that has grown too large is moved aside first.
+/// Opens the boot log for appending. A log that has grown too large is moved aside first.
 pub fn open_boot_log(state: &StateDir) -> io::Result<File> {
     let logs = directory(state)?;
     if logs.stat(file::BOOT_LOG)?.is_some_and(|stat| stat.len > ROTATE_AT) {
@@ -57,7 +57,7 @@ pub fn mark(state: &StateDir) -> Mark {
     Mark { boot: length(file::BOOT_LOG), output: length(file::OUTPUT_LOG) }
 }
 
-/// The last lines written since `mark`, a program's output after the worker's own.
+/// The last lines written since `mark`: those of the worker, then those of its program.
 #[must_use]
 pub fn tail_since(state: &StateDir, mark: Mark) -> Vec<String> {
     let Ok(logs) = directory(state) else { return Vec::new() };
@@ -71,7 +71,7 @@ fn tail(logs: &Dir, name: &str, mark: u64) -> Vec<String> {
     let read = || -> io::Result<String> {
         let mut file = logs.open_read(name)?;
         let length = file.seek(SeekFrom::End(0))?;
-        // A log shorter than the mark was rotated: all of it is new.
+        // A log shorter than the mark was rotated, so all of it is new.
         let begin = if length < mark { 0 } else { mark };
         file.seek(SeekFrom::Start(begin.max(length.saturating_sub(TAIL_BYTES))))?;
         let mut bytes = Vec::new();

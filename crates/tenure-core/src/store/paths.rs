@@ -1,9 +1,9 @@
 //! Where a scope's state is, and the verified handle of its directory.
 //!
-//! Named by user id, home, machine id, name and key; never by a variable that differs between two sessions of one user
-//! (`TMPDIR`, `XDG_*`). Where that directory is missing, one that the machine had under another id is looked for.
-//! `TENURE_STATE_DIR` is the one explicit override of the root, read at call time. Every file below is reached through
-//! the handle of a directory that was checked to be ours and closed to others.
+//! The path depends on user id, home, machine id, name and key; never on a variable that differs between two sessions
+//! of one user (`TMPDIR`, `XDG_*`). Where that directory is missing, a directory of this machine under a former machine
+//! id is searched. `TENURE_STATE_DIR` is the only override of the root, read at each call. Every file below is reached
+//! through the handle of a directory that was checked to be ours and closed to others.
 
 use std::ffi::OsString;
 use std::io;
@@ -28,12 +28,12 @@ pub mod file {
     pub const GATE: &str = "gate";
     /// Lock of the worker's lineage: the lease.
     pub const INSTANCE: &str = "instance";
-    /// Lock of a wrapped program's tree; where two of them live, of either.
+    /// Lock of a wrapped program's tree; where two programs live, of one of them.
     pub const PROGRAM: &str = "program";
-    /// The other lock of that kind, for a program that starts while one that lives holds the first.
+    /// The other lock of that kind, for a program that starts while a living one holds the first.
     pub const PROGRAM_2: &str = "program.2";
-    /// Every lock that a program's tree can hold. Held: something lives. Free proves nothing: a program may close what
-    /// it has inherited.
+    /// Every lock that a program's tree can hold. A held lock proves that something lives. A free lock proves nothing:
+    /// a program may close what it has inherited.
     pub const PROGRAMS: [&str; 2] = [PROGRAM, PROGRAM_2];
     /// Offers and failures.
     pub const DESIRED: &str = "desired.json";
@@ -51,7 +51,7 @@ pub mod file {
     pub const EVENTS: &str = "events.jsonl";
     /// Directory of logs.
     pub const LOGS: &str = "logs";
-    /// What the worker and its host say before and outside the program's own output.
+    /// Output of the worker and its host, without the program's own.
     pub const BOOT_LOG: &str = "worker.log";
     /// Output of the program.
     pub const OUTPUT_LOG: &str = "output.log";
@@ -64,15 +64,15 @@ pub mod file {
 pub struct StateDir {
     dir: Dir,
     scope: Scope,
-    /// What the directory's own record says, once somebody asked: the fast path does not. Guards against nothing but
-    /// two threads of this process.
+    /// The origin of the directory, once it was asked for: the fast path does not ask. The lock is against other
+    /// threads of this process only.
     origin: Mutex<Option<DirectoryOrigin>>,
 }
 
-/// Largest record of an identity that is read.
+/// Largest identity record that is read.
 const LONGEST_IDENTITY: u64 = 64 * 1024;
 
-/// Largest ledger that is read to see whose a directory is.
+/// Largest ledger that is read to find out whose a directory is.
 const LONGEST_LEDGER: u64 = 4 * 1024 * 1024;
 
 /// The state directory cannot be found or used.
@@ -94,7 +94,7 @@ pub enum PathsError {
         "run a build with fault points without {ROOT_VARIABLE}: it must not touch the real state directory"
     )]
     Tripwire,
-    /// The name of this machine, and with it the directory, cannot be read now.
+    /// The machine id, on which the path depends, cannot be read now.
     #[error("read the machine id")]
     Machine(#[source] io::Error),
     /// The directory cannot be opened, made or trusted.
@@ -117,8 +117,8 @@ pub fn state_root() -> Result<PathBuf, PathsError> {
     }
 }
 
-/// The directory of this host below `root`: a home that two machines share has one for each. The machine id itself is
-/// not shown, as machine-id(5) asks.
+/// The directory of this host below `root`: in a home that two machines share, each has its own. The path has a digest
+/// of the machine id, which machine-id(5) asks not to expose.
 pub fn host_directory(root: &Path) -> Result<PathBuf, PathsError> {
     let name = match machine_id(root).map_err(PathsError::Machine)? {
         Some(id) => scope::digest(id.as_bytes()),
@@ -127,8 +127,8 @@ pub fn host_directory(root: &Path) -> Result<PathBuf, PathsError> {
     Ok(root.join(name))
 }
 
-/// The lasting name of the machine that has its state below `root`. A build for tests takes it from the file
-/// `machine-id` beside the root, where there is one: a machine need not have any, and a test may be on another one.
+/// The machine id for the state below `root`; `None` where the machine has none. A build for tests takes it from the
+/// file `machine-id` beside the root, where that exists, so that a test can stand for another machine.
 pub fn machine_id(root: &Path) -> io::Result<Option<String>> {
     let beside = root.with_file_name("machine-id");
     if cfg!(any(test, feature = "fault-points")) && beside.exists() {
@@ -137,7 +137,7 @@ pub fn machine_id(root: &Path) -> io::Result<Option<String>> {
     user::machine_id()
 }
 
-/// The root of all state, where nobody else can put another directory in the place of one of ours.
+/// The root of all state; refused where another user could replace one of our directories.
 fn root_of_ours() -> Result<PathBuf, PathsError> {
     let root = state_root()?;
     exposed::refuse_movable(&root).map_err(PathsError::Directory)?;
@@ -160,7 +160,7 @@ impl StateDir {
         }
     }
 
-    /// Opens the directory of `scope`, made with mode 0700 where it is missing.
+    /// Opens the directory of `scope`, or makes it with mode 0700.
     pub fn create(scope: &Scope) -> Result<Self, PathsError> {
         if let Some(found) = Self::open(scope)? {
             return Ok(found);
@@ -172,7 +172,7 @@ impl StateDir {
         Ok(Self::of(dir, scope))
     }
 
-    /// Opens a state directory by its path, as a worker does with the one that it was given.
+    /// Opens a state directory by its path, as a worker does with the path from its handshake.
     pub fn at(path: &Path, scope: &Scope) -> Result<Self, PathsError> {
         Dir::open_private(path).map(|dir| Self::of(dir, scope)).map_err(PathsError::Directory)
     }
@@ -187,8 +187,8 @@ impl StateDir {
         &self.dir
     }
 
-    /// Whether somebody holds this lock, by a shared lock for the length of the call: who looks does not disturb who
-    /// else looks, and makes no file.
+    /// Whether somebody holds this lock. The look takes a shared lock during the call, so that two looks do not disturb
+    /// each other; it makes no file.
     pub fn is_locked(&self, name: &str) -> io::Result<bool> {
         match self.dir.open_read(name) {
             Ok(file) => lock::is_locked(file),
@@ -197,7 +197,7 @@ impl StateDir {
         }
     }
 
-    /// Whether certainly nobody holds the lease.
+    /// Whether the lease is certainly free.
     fn is_idle(&self) -> bool {
         matches!(self.is_locked(file::INSTANCE), Ok(false))
     }
@@ -208,53 +208,54 @@ impl StateDir {
         self.dir.path()
     }
 
-    /// The scope that it belongs to.
+    /// The scope of the directory.
     #[must_use]
     pub fn scope(&self) -> &Scope {
         &self.scope
     }
 
-    /// The scope's id by the path: what HELLO is compared with, without a look at any file.
+    /// The scope's id by the path: HELLO is compared with it, without a look at any file.
     #[must_use]
     pub fn by_path(&self) -> String {
         self.scope.id(self.dir.path())
     }
 
-    /// The scope's own id: what marks processes that are started here. That by the path where the directory has none.
+    /// The scope id that marks processes which are started here: by the directory's own id, or by the path where it has
+    /// none.
     #[must_use]
     pub fn id(&self) -> String {
         self.own_id().unwrap_or_else(|| self.by_path())
     }
 
-    /// The scope's id by the record of its directory, where there is one.
+    /// The scope id by the directory's own id, where it has one.
     #[must_use]
     pub fn own_id(&self) -> Option<String> {
         self.origin().record().map(|id| id.scope_id(&self.scope.to_string()))
     }
 
-    /// The scope ids whose cookies belong to this directory: those that may be looked for.
+    /// The scope ids whose cookies belong to this directory.
     #[must_use]
     pub fn marks(&self) -> Vec<String> {
         self.origin().marks(&self.scope.to_string(), &self.by_path())
     }
 
-    /// What the directory's own record says; read once.
+    /// What the directory's identity record says; read once.
     #[must_use]
     pub fn origin(&self) -> DirectoryOrigin {
         let mut known = self.origin.lock().unwrap_or_else(PoisonError::into_inner);
         known.get_or_insert_with(|| self.read_origin()).clone()
     }
 
-    /// What carries the mark of this directory and counts in the pid namespace of the caller.
+    /// Living processes that have a cookie of this directory, in the pid namespace of the caller.
     pub(crate) fn marked_here(&self) -> Vec<ProcessHandle> {
         let prefixes = self.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
         let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix)).map(|marked| marked.handle);
         marked.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
     }
 
-    /// Whether somebody of this directory lives, its worker or what one has left: verified by its record of this boot,
-    /// or by the mark. Looks only.
-    fn has_somebody(&self) -> bool {
+    /// Whether a process of this directory lives: one that its ledger names, or one with its cookie. Only where the
+    /// identity record is of this boot.
+    fn has_process(&self) -> bool {
         let recorded = || {
             let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
             let ledger: Ledger = serde_json::from_slice(&bytes).ok()?;
@@ -264,24 +265,26 @@ impl StateDir {
             && (recorded().unwrap_or(false) || !self.marked_here().is_empty())
     }
 
-    /// Forgets what the directory's own record said: it is written under the gate, and is read anew there.
-    pub fn look_again(&self) {
+    /// Forgets the origin, so that it is read anew: for whoever has entered the gate, under which the record is
+    /// written.
+    pub fn forget_origin(&self) {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 
-    /// Where the directory is; `None` where the kernel does not tell.
+    /// Where the directory is; `None` where that cannot be read.
     pub(crate) fn place(&self) -> Option<DirectoryPlace> {
         let found = dir::fstat(self.dir.as_fd()).ok()?;
         Some(DirectoryPlace { boot: identity::boot_id().ok()?, dev: found.dev, ino: found.ino })
     }
 
-    /// Takes over what was just written as the directory's own record.
-    pub(crate) fn is_named(&self, id: DirectoryId) {
+    /// Takes over the identity record that was just written.
+    pub(crate) fn set_own_id(&self, id: DirectoryId) {
         *self.origin.lock().unwrap_or_else(PoisonError::into_inner) = Some(DirectoryOrigin::Own(id));
     }
 
-    /// The id on record, also where others could have changed it: a worker that lives has it, and `doctor --fix`
-    /// replaces it once none does. An id that cannot be read counts as none, for it cannot be told what carries it.
+    /// Reads the identity record, also where others could have changed it: a living worker uses its id, and
+    /// `doctor --fix` replaces it once no worker lives. A record that cannot be read counts as missing, because the
+    /// cookies of its id cannot be known.
     fn read_origin(&self) -> DirectoryOrigin {
         let bytes = self.dir.read_unbelieved(file::IDENTITY, LONGEST_IDENTITY).ok().flatten();
         let found = bytes.and_then(|bytes| serde_json::from_slice::<DirectoryId>(&bytes).ok());
@@ -304,14 +307,14 @@ impl StateDir {
     }
 }
 
-/// The directory of a scope of which somebody lives below the name of another host: the machine's id was changed, made
-/// or removed under it. Asked only where nobody serves below today's name. A home that several machines or containers
-/// share has other hosts' directories too: only the record of this boot, and a process that is verified here, tell one
-/// that is ours.
+/// The directory of a scope below the name of another host, where one of its processes lives here: the machine id was
+/// changed, made or removed meanwhile. Asked only where nobody serves below today's name. A home that several machines
+/// or containers share has their directories too: a directory is ours only by a record of this boot and a process that
+/// is verified here.
 fn elsewhere(root: &Path, scope: &Scope) -> Option<StateDir> {
     let lives = |host: PathBuf| {
         let state = StateDir::at(&host.join(scope.to_string()), scope).ok()?;
-        state.has_somebody().then_some(state)
+        state.has_process().then_some(state)
     };
     other_hosts(root).into_iter().find_map(lives)
 }
@@ -331,7 +334,7 @@ fn other_hosts(root: &Path) -> Vec<PathBuf> {
     hosts
 }
 
-/// Where the state of a scope is, or would be: for people.
+/// Where the state of a scope is, or would be; for people.
 pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
     let root = state_root()?;
     let today = host_directory(&root)?.join(scope.to_string());
@@ -341,7 +344,7 @@ pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
     }
 }
 
-/// Every scope that has a state directory on this host, sorted. Entries that are no scope are passed over.
+/// Every scope that has a state directory on this host, sorted. Other entries are passed over.
 pub fn scopes() -> Result<Vec<Scope>, PathsError> {
     let root = root_of_ours()?;
     let mut scopes = match Dir::open_private(&host_directory(&root)?) {
@@ -352,12 +355,12 @@ pub fn scopes() -> Result<Vec<Scope>, PathsError> {
         Err(error) => return Err(PathsError::Directory(error)),
     };
     for host in other_hosts(&root) {
-        // What cannot be read there is another host's, as far as can be told.
+        // A directory that cannot be read counts as another host's.
         let found = Dir::open_private(&host).map(|host| scopes_in(&host).unwrap_or_default());
         let mut found = found.unwrap_or_default();
         found.retain(|scope| {
             let state = StateDir::at(&host.join(scope.to_string()), scope);
-            !scopes.contains(scope) && state.is_ok_and(|state| state.has_somebody())
+            !scopes.contains(scope) && state.is_ok_and(|state| state.has_process())
         });
         scopes.append(&mut found);
     }

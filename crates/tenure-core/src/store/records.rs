@@ -44,7 +44,7 @@ pub enum RecordError {
         /// The newer `tenure`, where the ledger names one that is still there.
         newer: Option<PathBuf>,
     },
-    /// Its generation cannot be followed by another.
+    /// Its generation is the highest there is.
     #[error("use {path:?}: its generation is the highest there is; move it away to begin anew")]
     Exhausted {
         /// The record.
@@ -61,7 +61,7 @@ pub enum RecordError {
         #[source]
         source: io::Error,
     },
-    /// It is no record.
+    /// It is not a record.
     #[error("use {path:?}: it is damaged; move it away to begin anew")]
     Damaged {
         /// The record.
@@ -81,8 +81,8 @@ pub enum RecordError {
     },
 }
 
-/// The ledger; an empty one where there is none yet. In a copy of a directory it names nobody: whom it named belongs to
-/// the directory that was copied.
+/// Reads the ledger; an empty one where there is none yet. In a copy of a directory it names no process, because its
+/// processes belong to the directory that was copied.
 pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
     let ledger: Ledger = read(state, file::LEDGER, ledger::SCHEMA)?.unwrap_or_default();
     if ledger.generation == u64::MAX {
@@ -97,20 +97,20 @@ pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError
     write(state, file::LEDGER, ledger, Dir::write_atomic)
 }
 
-/// Replaces the ledger within its generation. A loss of power may bring the earlier one of the same generation back,
-/// whole; both are void then, since every process that they name is gone. Only for the holder of the lease.
+/// Replaces the ledger within its generation, not durably. After a loss of power the earlier ledger of this generation
+/// may be back, which does no harm: every process that either of them names is gone. Only for the holder of the lease.
 pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
     write(state, file::LEDGER, ledger, Dir::replace)
 }
 
-/// Replaces the record of who the directory is. Only for the holder of the gate.
+/// Replaces the identity record of the directory. Only for the holder of the gate.
 pub(crate) fn write_identity(state: &StateDir, id: DirectoryId) -> Result<(), RecordError> {
     write(state, file::IDENTITY, &id, Dir::write_atomic)?;
-    state.is_named(id);
+    state.set_own_id(id);
     Ok(())
 }
 
-/// Replaces the ledger from room that was taken before, durably: for a disk that is full. Only for the holder of the
+/// Replaces the ledger durably, in disk space that was reserved before: for a full disk. Only for the holder of the
 /// lease.
 pub fn write_ledger_from(state: &StateDir, room: &Spare, ledger: &Ledger) -> Result<(), RecordError> {
     let path = state.path().join(file::LEDGER);
@@ -119,14 +119,14 @@ pub fn write_ledger_from(state: &StateDir, room: &Spare, ledger: &Ledger) -> Res
     state.dir().replace_from(room, file::LEDGER, &bytes).map_err(failed)
 }
 
-/// What has been offered; nothing where there is no record yet.
+/// Reads the offers; none where there is no record yet.
 pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
     let found: Option<Desired> = read(state, file::DESIRED, desired::SCHEMA)?;
-    // What is written back is of this format, whichever it was read from.
+    // The record is written back in this format, whichever format it was read from.
     Ok(found.map(|found| Desired { schema_version: desired::SCHEMA, ..found }).unwrap_or_default())
 }
 
-/// The code that kept the last worker, from a ledger of any format: `host` is where every format has it.
+/// The code that kept the last worker, from a ledger of any format: every format has it in `host`.
 #[must_use]
 pub fn recorded_host(state: &StateDir) -> Option<HostRecord> {
     #[derive(Deserialize)]

@@ -1,13 +1,13 @@
-//! Which project files may start programs: a record for each, with a digest of every content that was shown and
-//! allowed.
+//! Which project files may start programs: one record for each file, with a digest of every content that a person has
+//! trusted.
 //!
-//! A cloned repository brings its own file, and a hook that calls `ensure` in it must not run what nobody looked at. So
-//! trust is for content: any changed byte needs it again. What a person has allowed stays so when he allows the next
-//! content: the version of before is what `pin` and a failed upgrade go back to. Taking trust back takes all of it. The
-//! records lie in a private directory of the state root, each named by a digest of the file's path; another user can
-//! neither write one nor, as long as the state root is closed to others (`tenure doctor` looks), swap them. What the
-//! file's commands do, and what else lies in the project, is not covered: the file says what is started, and that is
-//! what is allowed. It is asked when a file is read, and again when an offer that came from one is to be started.
+//! A cloned repository brings its own file, and a hook that calls `ensure` in it must not run what nobody has looked
+//! at. So trust is for content: a change of any byte needs new trust. Trusting the next content does not end the trust
+//! in the content before, to which `pin` and a failed upgrade go back. Revoking trust revokes it for every content of
+//! the file. The records are in a private directory of the state root, each named by a digest of the file's path.
+//! Another user cannot write a record; nor swap two, as long as the state root is closed to others, which `tenure
+//! doctor` checks. Trust does not cover what the file's commands do, or other files of the project: it covers which
+//! commands are started. It is checked when a file is read, and again when an offer of such a file is to be started.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -24,39 +24,38 @@ use crate::store::paths::{self, PathsError};
 /// Directory of the records, below the state root.
 const DIRECTORY: &str = "trust";
 
-/// Version of the records' format. A reader of before `earlier` was kept overlooks it, and trusts the latest content
-/// alone.
+/// Format version of the records. A reader that does not know `earlier` trusts the latest content alone.
 const SCHEMA: u32 = 1;
 
-/// A path has at most 4,096 bytes, JSON makes at most six of one, and the rest of a record is short.
+/// Longest record in bytes: a path has at most 4,096, JSON makes at most six of one, and the rest is short.
 const LONGEST: u64 = 32 * 1024;
 
-/// Contents that are trusted beside the latest one: far more than there are offers to go back to.
+/// Earlier contents that stay trusted: far more than there are offers to go back to.
 const KEPT_EARLIER: usize = 15;
 
-/// The longest wait for whoever writes a record: he only reads one file and writes it.
+/// Longest wait for another writer, who only reads and writes one file.
 const WRITERS: Duration = Duration::from_secs(10);
 
-/// A record: which file, and which contents of it.
+/// The trust in one file.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct TrustRecord {
     schema: u32,
     path: String,
-    /// The content that was trusted last.
+    /// Digest of the content that was trusted last.
     sha256: String,
-    /// Those that were trusted before it and never taken back, oldest first.
+    /// Digests of the contents that were trusted before, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     earlier: Vec<String>,
 }
 
-/// What is known about a file.
+/// Whether a file with some content is trusted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum TrustStanding {
-    /// This content was trusted, and that was not taken back.
+    /// This content is trusted.
     Trusted,
-    /// Only other content was.
+    /// Only other content of the file is trusted.
     Changed,
-    /// Nothing was.
+    /// No content of the file is trusted.
     Unknown,
 }
 
@@ -78,7 +77,7 @@ impl TrustStore {
         Self { directory: root.join(DIRECTORY) }
     }
 
-    /// What is known about the file at `path` with this content. A record that cannot be read counts as none.
+    /// Whether the file at `path` with this content is trusted. A record that cannot be read counts as missing.
     pub fn standing(&self, path: &Path, content: &[u8]) -> Result<TrustStanding, DirError> {
         self.standing_of(path, &scope::fingerprint(content))
     }
@@ -96,10 +95,11 @@ impl TrustStore {
         })
     }
 
-    /// The record of the file at `path`; one that cannot be read, or is of another file or format, is none.
+    /// The record of the file at `path`. A record that cannot be read, or is of another file or format, counts as
+    /// missing.
     fn record(&self, directory: &Dir, path: &Path) -> Result<Option<TrustRecord>, DirError> {
         let bytes = match directory.read(name(path), LONGEST) {
-            // Others could have written it: it says nothing.
+            // Others could have written it, so it proves nothing.
             Err(error) if exposed::is_exposed(&error) => None,
             read => read.map_err(|error| self.failed(error))?,
         };
@@ -107,7 +107,7 @@ impl TrustStore {
         Ok(record.filter(|record| record.schema == SCHEMA && record.path == shown(path)))
     }
 
-    /// Whether what was offered from `origin` may be started now. Trust that cannot be read is none.
+    /// Whether an offer from `origin` may be started now. Trust that cannot be read counts as missing.
     #[must_use]
     pub fn allows(&self, origin: &Origin) -> bool {
         match origin {
@@ -118,13 +118,13 @@ impl TrustStore {
         }
     }
 
-    /// Allows a file with this content, beside the contents that were allowed before.
+    /// Trusts a file with this content, beside the contents that were trusted before.
     ///
     /// # Panics
     /// Never: a record has only text and a number, which can always be written.
     pub fn allow(&self, path: &Path, content: &[u8]) -> Result<(), DirError> {
         let directory = Dir::create_private(&self.directory)?;
-        // What one person takes back meanwhile must not come back with what another one adds.
+        // Without the lock, trust that another process revokes meanwhile would come back with this write.
         let _alone = self.alone(&directory)?;
         let before = self.record(&directory, path)?;
         let record = TrustRecord::of(path, scope::fingerprint(content), before);
@@ -132,7 +132,7 @@ impl TrustStore {
         directory.write_atomic(name(path), &record).map_err(|error| self.failed(error))
     }
 
-    /// Forgets the file at a path, with every content of it; whether something was known.
+    /// Revokes the trust in every content of the file at `path`. `false`: there was none.
     pub fn revoke(&self, path: &Path) -> Result<bool, DirError> {
         let directory = match Dir::open_private(&self.directory) {
             Ok(directory) => directory,
@@ -143,7 +143,7 @@ impl TrustStore {
         directory.remove(name(path)).map_err(|error| self.failed(error))
     }
 
-    /// Keeps other writers of records out.
+    /// Takes the lock that keeps other writers of records out.
     fn alone(&self, directory: &Dir) -> Result<FileLock, DirError> {
         let own = directory.as_fd().try_clone_to_owned().map_err(|error| self.failed(error))?;
         match lock::lock_within(own.into(), WRITERS).map_err(|error| self.failed(error))? {
@@ -160,7 +160,7 @@ impl TrustStore {
 }
 
 impl TrustRecord {
-    /// The record of a content that is trusted now, where `before` was the record.
+    /// The record `before` with a content that is trusted now.
     fn of(path: &Path, sha256: String, before: Option<Self>) -> Self {
         let known = before.into_iter().flat_map(|before| before.earlier.into_iter().chain([before.sha256]));
         let mut earlier: Vec<String> = known.filter(|known| *known != sha256).collect();
@@ -174,7 +174,7 @@ impl TrustRecord {
     }
 }
 
-/// The path as a record has it.
+/// The path as it stands in a record.
 fn shown(path: &Path) -> String {
     path.display().to_string()
 }

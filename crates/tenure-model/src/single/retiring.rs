@@ -1,5 +1,5 @@
-//! Ending a worker and proving its end: it is asked first, gets the time that it announces, and is killed only if it does
-//! not react.
+//! Ending a worker and proving its end: it is asked first, gets the time that it announces, and is killed only if it
+//! does not react.
 
 use tenure_core::policy::lifecycle::LifecycleEvent;
 

@@ -1,5 +1,5 @@
-//! The story of `ensure` beside a worker that serves, and in the empty scope that a worker can leave; and the steps that
-//! all calls share.
+//! The story of `ensure` beside a worker that serves, and in the empty scope that a worker can leave; and the steps
+//! that all calls share.
 //!
 //! A step ends where the real story can be interleaved or can die. What follows from a look is decided by the shipped
 //! functions. A look without the gate and the read of the record are one step here; the model of one worker has them

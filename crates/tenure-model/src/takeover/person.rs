@@ -1,8 +1,8 @@
 //! `restart` and `pin` under the gate. A pin holds its version once a worker of that version serves and is proved.
 //!
-//! Both put their target in the place of whatever stands, as an `ensure` does. A pin also finds out whether anything has
-//! to be done, can send a worker on probation back, writes its record last, and starts another version again if its own
-//! does not come to serve.
+//! Both put their target in the place of whatever stands, as an `ensure` does. A pin also finds out whether anything
+//! has to be done, can send a worker on probation back, writes its record last, and starts another version again if its
+//! own does not come to serve.
 
 use tenure_core::policy::handoff::{Successor, SuccessorEvent};
 

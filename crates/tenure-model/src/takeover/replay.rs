@@ -1,7 +1,8 @@
 //! Traces of the model for real processes: which signal hits which fault point, and which ends are right.
 //!
 //! A replay is a list of blows. Each falls as soon as its process reaches its point; everything else is left to chance,
-//! in the model as in reality. The right ends are all ends that the model reaches, so a real run must reach one of them.
+//! in the model as in reality. The right ends are all ends that the model reaches, so a real run must reach one of
+//! them.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 

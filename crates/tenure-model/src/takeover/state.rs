@@ -1,8 +1,8 @@
 //! One state of a scope in which a worker takes the place of another, and what the kernel does by itself.
 //!
-//! A stopped process takes no step and keeps its descriptors. A lock is free, and a socket refuses, once no process holds
-//! its description; a description in an unread message is held by the receiver. What a process has said is heard before
-//! its end is.
+//! A stopped process takes no step and keeps its descriptors. A lock is free, and a socket refuses, once no process
+//! holds its description; a description in an unread message is held by the receiver. What a process has said is heard
+//! before its end is.
 
 use crate::kernel::{NOBODY, Sight, numbers, unused};
 use crate::policy::Record;

@@ -1,23 +1,23 @@
-//! What a host and its machine say to each other. Pure data.
+//! The events and actions that a host and its state machine exchange. Data only.
 
 use std::fmt;
 use std::time::Duration;
 
 use tenure_sys::process::ExitStatus;
 
-/// How a program proves itself that takes the place of another one.
+/// The probation of a program that takes the place of another one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ProbationTerms {
-    /// Not at all: it takes nobody's place.
+    /// None: it takes nobody's place.
     None,
-    /// Ready for so long before that is told: the other one serves meanwhile.
+    /// It must be ready for this long before readiness is reported; the other program serves meanwhile.
     BeforeReady(Duration),
-    /// So long after it was told.
+    /// It lasts this long after readiness was reported.
     AfterReady(Duration),
 }
 
 impl ProbationTerms {
-    /// How long; `None` where there is no time to fail in.
+    /// How long it lasts; `None` where there is none.
     pub(super) fn time(self) -> Option<Duration> {
         match self {
             Self::None => None,
@@ -26,43 +26,43 @@ impl ProbationTerms {
     }
 }
 
-/// What the host tells the machine.
+/// What happened to a program or its host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum SupervisorEvent {
     /// The program runs.
     Runs,
-    /// It could not be started; the text says why. Another try may do better.
+    /// It could not be started, for this reason. Another try may succeed.
     CannotRun(String),
-    /// It could not be started, and cannot be until somebody changes what is on disk; the text says why.
+    /// It could not be started, for this reason, and cannot be until somebody changes what is on disk.
     NoProgram(String),
     /// It is ready.
     Ready,
-    /// It cannot become ready any more, or did not in time.
+    /// It cannot become ready any more, or did not become ready in time.
     NeverReady(String),
-    /// Somebody else has the port that was chosen for it: told before what came of that.
+    /// Another process has the port that was chosen for it. Comes before the event that follows from this.
     PortTaken(String),
-    /// It has ended. What it started may still live.
+    /// It has ended. Processes that it started may still live.
     Exited(Exit),
-    /// Nothing of its tree lives.
+    /// No process of its tree lives.
     TreeGone,
     /// A health check passed.
     Passed,
     /// A health check failed.
     Failed(String),
-    /// The wait before a restart is over, or the probation.
+    /// The wait before a restart, or the probation, is over.
     WaitOver,
-    /// The worker may not take the place that its program is for; the text says why.
+    /// The worker may not take the incumbent's place, for this reason.
     Denied(String),
-    /// Another worker takes the place.
+    /// Another worker takes over: the program has to make room.
     YieldAsked,
-    /// The other worker has failed and is gone.
+    /// The other worker has failed and is gone: the program has to serve again.
     ResumeAsked,
     /// The worker was asked to end.
     StopAsked,
 }
 
 impl SupervisorEvent {
-    /// A start that failed: `lasting` where another try fails likewise until somebody changes what is on disk.
+    /// A failed start. `lasting`: another try would fail too, until somebody changes what is on disk.
     #[must_use]
     pub fn not_started(why: String, lasting: bool) -> Self {
         if lasting { Self::NoProgram(why) } else { Self::CannotRun(why) }
@@ -72,9 +72,9 @@ impl SupervisorEvent {
 /// How a program ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Exit {
-    /// As its parent tells.
+    /// With this status, reported by its parent.
     Status(ExitStatus),
-    /// Its parent was lost, and with it the status.
+    /// Its parent ended first, so the status is not known.
     Lost,
 }
 
@@ -92,9 +92,9 @@ impl fmt::Display for Exit {
 pub enum SupervisorAction {
     /// Start the program.
     Start,
-    /// Find out whether it is ready. `bounded`: by the host's own clock; the first time the boot watchdog is the bound.
+    /// Find out whether it is ready.
     AskReady {
-        /// Whether the host must bound it.
+        /// Whether the host must bound the wait. For the first start the watchdog of the boot does.
         bounded: bool,
     },
     /// It is ready for the first time: tell the launcher.
@@ -103,25 +103,25 @@ pub enum SupervisorAction {
     TellReadyAgain,
     /// Begin to check its health.
     WatchHealth,
-    /// Its health check fails, and passes again after this.
+    /// Its health check fails: the worker is degraded.
     TellDegraded(String),
     /// Its health check passes again.
     TellRecovered,
-    /// Its health check failed too often: an event.
+    /// Its health check failed too often: write an event.
     NoteUnhealthy(String),
     /// It will start again.
     TellBackOff(String),
     /// It will not start again.
     TellFailed(String),
-    /// Nothing of it lives: the other worker may go on.
+    /// No process of it lives: the other worker may go on.
     TellYielded,
     /// It serves, or starts again.
     TellResumed,
     /// End its tree.
     EndTree,
-    /// Tell when this much time has passed.
+    /// Report [`SupervisorEvent::WaitOver`] after this time.
     Await(Duration),
-    /// Leave, with this outcome. Nothing of the program lives.
+    /// Leave, with this outcome. No process of the program lives.
     Finish(HostOutcome),
 }
 

@@ -1,9 +1,9 @@
-//! The life of a program under its host, as one table of state and happening.
+//! The life of a program under its host, as one table of state and event.
 //!
-//! Pure. A program is started again only after its whole tree is gone, and whoever stops listening to a start that is over
-//! loses nothing: happenings that no longer matter change nothing. Before it was ready for the first time a program is not
-//! restarted: its launcher waits and is told. On probation it is not restarted either: whoever gave it its place takes the
-//! place back. While another worker has the place nothing of it lives, and only a word of that worker's end starts it again.
+//! Pure. A program is started again only after its whole tree is gone. Late events of an earlier start change nothing.
+//! Before its first readiness a program is not restarted: its launcher waits, and gets the failure. On probation it is
+//! not restarted either: the incumbent takes the place back. While another worker has the place, no process of the
+//! program lives, and only that worker's end starts it again.
 
 use std::time::Duration;
 
@@ -14,22 +14,22 @@ use crate::spec::amount::Span;
 use super::events::{Exit, HostOutcome, ProbationTerms, SupervisorAction, SupervisorEvent};
 use super::restarts::{History, RestartCause, Ruling};
 
-/// Where the program stands.
+/// The state of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 enum Phase {
     /// Started for the first time; not ready.
     Booting,
     /// Started again; not ready.
     Again,
-    /// Ready, on probation; so many health checks have failed in a row.
+    /// Ready, on probation; `failures` health checks in a row have failed.
     Trial { failures: u32 },
-    /// Ready; so many health checks have failed in a row.
+    /// Ready; `failures` health checks in a row have failed.
     Serving { failures: u32 },
     /// Its tree is being ended, or ends by itself.
     Ending(AfterEnd),
-    /// Nothing of it lives; it starts again after a wait.
+    /// No process of it lives; it starts again after a wait.
     Waiting,
-    /// Nothing of it lives; another worker has its place.
+    /// No process of it lives; another worker has its place.
     Yielded,
     /// Nothing more happens.
     Over,
@@ -45,26 +45,26 @@ enum AfterEnd {
     Finish(HostOutcome),
 }
 
-/// The machine of one host.
+/// The state machine of one host.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Supervisor {
     state: Phase,
     policy: RestartPolicy,
     failures_allowed: u32,
     probation: ProbationTerms,
-    /// The launcher was told that the program is ready.
-    told: bool,
-    /// How many ports were chosen for the first start, and taken by somebody else before it had them.
+    /// Readiness was reported to the launcher.
+    ready_reported: bool,
+    /// How many ports of the first start another process took before the program could bind them.
     ports_lost: u32,
     history: History,
 }
 
-/// Ports that a first start may lose: whoever takes four in a row has an eye on them.
+/// Ports that a first start may lose. Another process that takes four in a row does so on purpose.
 const PORTS: u32 = 4;
 
 impl Supervisor {
-    /// A host whose program was never started, and the first act. `failures_allowed` health checks in a row may fail
-    /// before the program is restarted.
+    /// The machine of a host whose program was never started, and its first action. The program is restarted once
+    /// `failures_allowed` health checks in a row have failed.
     #[must_use]
     pub fn begin(
         policy: RestartPolicy,
@@ -72,14 +72,21 @@ impl Supervisor {
         probation: ProbationTerms,
     ) -> (Self, SupervisorAction) {
         let (state, history) = (Phase::Booting, History::default());
-        let told = false;
         (
-            Self { state, policy, failures_allowed, probation, told, ports_lost: 0, history },
+            Self {
+                state,
+                policy,
+                failures_allowed,
+                probation,
+                ready_reported: false,
+                ports_lost: 0,
+                history,
+            },
             SupervisorAction::Start,
         )
     }
 
-    /// What to do about a happening at `now`, a time that never goes back.
+    /// The actions for an event at `now`, a time that never goes back.
     pub fn step(&mut self, event: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
         match event {
             SupervisorEvent::StopAsked => self.stop(),
@@ -125,7 +132,7 @@ impl Supervisor {
                 self.state = Phase::Yielded;
                 vec![SupervisorAction::TellYielded]
             }
-            // An end that was decided is not taken back; who asked hears of it with the end of this worker.
+            // A decided end is not taken back. The successor notices it by the end of this worker.
             Phase::Ending(AfterEnd::Yield | AfterEnd::Finish(_)) | Phase::Over => Vec::new(),
         }
     }
@@ -140,7 +147,7 @@ impl Supervisor {
                 self.state = Phase::Ending(AfterEnd::Restart(Duration::ZERO));
                 vec![SupervisorAction::TellResumed]
             }
-            // It has never stopped.
+            // It had not stopped.
             Phase::Booting
             | Phase::Again
             | Phase::Trial { .. }
@@ -153,58 +160,58 @@ impl Supervisor {
         }
     }
 
-    /// What the program does, or time.
+    /// Events of the program and of time.
     fn go_on(&mut self, event: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
-        use SupervisorEvent as H;
+        use SupervisorEvent as E;
         match (&self.state, event) {
-            (Phase::Booting, H::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
-            (Phase::Again, H::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
-            (Phase::Booting | Phase::Again, H::Ready) => self.ready(),
-            (Phase::Booting, H::CannotRun(message) | H::NoProgram(message)) => {
+            (Phase::Booting, E::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
+            (Phase::Again, E::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
+            (Phase::Booting | Phase::Again, E::Ready) => self.ready(),
+            (Phase::Booting, E::CannotRun(message) | E::NoProgram(message)) => {
                 self.fail("program", message, Vec::new())
             }
-            (Phase::Booting | Phase::Trial { .. } | Phase::Serving { .. }, H::NeverReady(message)) => {
+            (Phase::Booting | Phase::Trial { .. } | Phase::Serving { .. }, E::NeverReady(message)) => {
                 self.fail("readiness", message, vec![SupervisorAction::EndTree])
             }
-            (Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. }, H::Denied(why)) => {
+            (Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. }, E::Denied(why)) => {
                 self.fail("takeover", why, vec![SupervisorAction::EndTree])
             }
-            (Phase::Booting, H::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
-            (Phase::Booting, H::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
-            (Phase::Booting, H::TreeGone) => {
-                let acts = self.fail("program", before_ready(Exit::Lost), Vec::new());
-                self.gone(acts)
+            (Phase::Booting, E::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
+            (Phase::Booting, E::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
+            (Phase::Booting, E::TreeGone) => {
+                let actions = self.fail("program", before_ready(Exit::Lost), Vec::new());
+                self.gone(actions)
             }
-            (Phase::Trial { .. }, H::Exited(exit)) => self.exited_on_trial(exit),
-            (Phase::Trial { .. }, H::TreeGone) => {
-                let acts = self.exited_on_trial(Exit::Lost);
-                self.gone(acts)
+            (Phase::Trial { .. }, E::Exited(exit)) => self.exited_on_trial(exit),
+            (Phase::Trial { .. }, E::TreeGone) => {
+                let actions = self.exited_on_trial(Exit::Lost);
+                self.gone(actions)
             }
-            (Phase::Trial { failures }, H::WaitOver) => self.proved(*failures),
-            (Phase::Again, H::CannotRun(message)) => {
+            (Phase::Trial { failures }, E::WaitOver) => self.proved(*failures),
+            (Phase::Again, E::CannotRun(message)) => {
                 self.again(RestartCause::Failure, message, Vec::new(), now)
             }
-            (Phase::Again, H::NoProgram(message)) => self.give_up(message),
-            (Phase::Again, H::NeverReady(message)) => {
+            (Phase::Again, E::NoProgram(message)) => self.give_up(message),
+            (Phase::Again, E::NeverReady(message)) => {
                 self.again(RestartCause::Failure, message, vec![SupervisorAction::EndTree], now)
             }
-            (Phase::Again | Phase::Serving { .. }, H::Exited(exit)) => self.exited(exit, now),
-            (Phase::Again | Phase::Serving { .. }, H::TreeGone) => {
-                let acts = self.exited(Exit::Lost, now);
-                self.gone(acts)
+            (Phase::Again | Phase::Serving { .. }, E::Exited(exit)) => self.exited(exit, now),
+            (Phase::Again | Phase::Serving { .. }, E::TreeGone) => {
+                let actions = self.exited(Exit::Lost, now);
+                self.gone(actions)
             }
-            (Phase::Trial { .. } | Phase::Serving { .. }, H::Passed) => self.passed(),
-            (Phase::Trial { failures } | Phase::Serving { failures }, H::Failed(why)) => {
+            (Phase::Trial { .. } | Phase::Serving { .. }, E::Passed) => self.passed(),
+            (Phase::Trial { failures } | Phase::Serving { failures }, E::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
             }
-            (Phase::Ending(_), H::TreeGone) => self.gone(Vec::new()),
-            (Phase::Waiting, H::WaitOver) => {
+            (Phase::Ending(_), E::TreeGone) => self.gone(Vec::new()),
+            (Phase::Waiting, E::WaitOver) => {
                 self.state = Phase::Again;
                 vec![SupervisorAction::Start]
             }
 
-            // What a start that is over, or a check that was overtaken, still has to say.
+            // Late events of an earlier start or check.
             (
                 Phase::Booting
                 | Phase::Again
@@ -225,31 +232,36 @@ impl Supervisor {
         self.tell_ready()
     }
 
-    /// Another start gets another port; what became of this one was nobody's fault.
+    /// Starts again with another port: it is nobody's fault that the first one was taken.
     fn begin_anew(&mut self, why: String) -> Vec<SupervisorAction> {
         self.ports_lost += 1;
         self.state = Phase::Ending(AfterEnd::Anew);
         vec![SupervisorAction::TellBackOff(why), SupervisorAction::EndTree]
     }
 
-    /// The program serves: on probation, where it is its first time in the place of another one.
+    /// The program serves: on probation, where it has just taken the place of another one.
     fn ready(&mut self) -> Vec<SupervisorAction> {
         let Some(time) = self.probation.time().filter(|_| self.state == Phase::Booting) else {
             self.state = Phase::Serving { failures: 0 };
-            let told = if self.told { vec![SupervisorAction::TellReadyAgain] } else { self.tell_ready() };
-            return told.into_iter().chain([SupervisorAction::WatchHealth]).collect();
+            let report =
+                if self.ready_reported { vec![SupervisorAction::TellReadyAgain] } else { self.tell_ready() };
+            return report.into_iter().chain([SupervisorAction::WatchHealth]).collect();
         };
         self.state = Phase::Trial { failures: 0 };
-        let told = match self.probation {
+        let report = match self.probation {
             ProbationTerms::None | ProbationTerms::BeforeReady(_) => Vec::new(),
             ProbationTerms::AfterReady(_) => self.tell_ready(),
         };
-        told.into_iter().chain([SupervisorAction::WatchHealth, SupervisorAction::Await(time)]).collect()
+        report.into_iter().chain([SupervisorAction::WatchHealth, SupervisorAction::Await(time)]).collect()
     }
 
-    /// Once.
+    /// Reports readiness, the first time only.
     fn tell_ready(&mut self) -> Vec<SupervisorAction> {
-        if std::mem::replace(&mut self.told, true) { Vec::new() } else { vec![SupervisorAction::TellReady] }
+        if std::mem::replace(&mut self.ready_reported, true) {
+            Vec::new()
+        } else {
+            vec![SupervisorAction::TellReady]
+        }
     }
 
     fn passed(&mut self) -> Vec<SupervisorAction> {
@@ -265,27 +277,28 @@ impl Supervisor {
         self.unproved(message, Vec::new())
     }
 
-    /// It serves no more, and the worker before it may serve again in a moment: worth waiting for, and no end.
-    fn unproved(&mut self, message: String, mut acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
-        acts.push(SupervisorAction::TellBackOff(message.clone()));
-        self.fail("bake", message, acts)
+    /// It failed on probation. Callers are told to wait (`TellBackOff`), because the worker before it may serve again
+    /// in a moment.
+    fn unproved(&mut self, message: String, mut actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+        actions.push(SupervisorAction::TellBackOff(message.clone()));
+        self.fail("bake", message, actions)
     }
 
-    fn end(&mut self, outcome: HostOutcome, acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+    fn end(&mut self, outcome: HostOutcome, actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
         self.state = Phase::Ending(AfterEnd::Finish(outcome));
-        acts
+        actions
     }
 
     fn fail(
         &mut self,
         stage: &'static str,
         message: String,
-        acts: Vec<SupervisorAction>,
+        actions: Vec<SupervisorAction>,
     ) -> Vec<SupervisorAction> {
-        self.end(HostOutcome::Failed { stage, message }, acts)
+        self.end(HostOutcome::Failed { stage, message }, actions)
     }
 
-    /// The policy is not asked: a wait brings back no program.
+    /// Gives up without asking the policy, because a wait would not bring the program back.
     fn give_up(&mut self, why: String) -> Vec<SupervisorAction> {
         let act = SupervisorAction::TellFailed(why.clone());
         self.end(HostOutcome::GaveUp(why), vec![act])
@@ -304,19 +317,19 @@ impl Supervisor {
             return vec![SupervisorAction::TellDegraded(why)];
         }
         let message = format!("its health check failed {failures} times in a row: {why}");
-        let acts = vec![SupervisorAction::NoteUnhealthy(message.clone()), SupervisorAction::EndTree];
+        let actions = vec![SupervisorAction::NoteUnhealthy(message.clone()), SupervisorAction::EndTree];
         if on_trial {
-            return self.unproved(message, acts);
+            return self.unproved(message, actions);
         }
-        self.again(RestartCause::Unhealthy, message, acts, now)
+        self.again(RestartCause::Unhealthy, message, actions, now)
     }
 
-    /// Asks the policy about a program that does not serve any more, and notes what comes after its tree.
+    /// Asks the policy about a program that does not serve any more, and notes what follows the end of its tree.
     fn again(
         &mut self,
         cause: RestartCause,
         why: String,
-        mut acts: Vec<SupervisorAction>,
+        mut actions: Vec<SupervisorAction>,
         now: Duration,
     ) -> Vec<SupervisorAction> {
         let ruling = self.history.rule(&self.policy, cause, now);
@@ -329,7 +342,7 @@ impl Supervisor {
                 )
             }
             (Ruling::Unwanted, RestartCause::Unhealthy) => {
-                // It still answers some, and nobody wants it restarted: say so and go on.
+                // The policy does not restart it, and it may still answer some clients: it goes on, degraded.
                 self.state = Phase::Serving { failures: self.failures_allowed.saturating_sub(1) };
                 return vec![SupervisorAction::TellDegraded(why)];
             }
@@ -345,28 +358,28 @@ impl Supervisor {
                 (AfterEnd::Finish(HostOutcome::GaveUp(why.clone())), SupervisorAction::TellFailed(why))
             }
         };
-        acts.push(act);
+        actions.push(act);
         self.state = Phase::Ending(end);
-        acts
+        actions
     }
 
-    /// What comes after a tree that is gone, behind `acts`.
-    fn gone(&mut self, mut acts: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+    /// Adds to `actions` what follows the end of the tree.
+    fn gone(&mut self, mut actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
         match std::mem::replace(&mut self.state, Phase::Over) {
             Phase::Ending(AfterEnd::Anew) => {
                 self.state = Phase::Booting;
-                acts.push(SupervisorAction::Start);
+                actions.push(SupervisorAction::Start);
             }
             Phase::Ending(AfterEnd::Restart(wait)) => {
                 self.state = Phase::Waiting;
-                acts.push(SupervisorAction::Await(wait));
+                actions.push(SupervisorAction::Await(wait));
             }
             Phase::Ending(AfterEnd::Yield) => {
                 self.state = Phase::Yielded;
-                acts.push(SupervisorAction::TellYielded);
+                actions.push(SupervisorAction::TellYielded);
             }
-            Phase::Ending(AfterEnd::Finish(outcome)) => acts.push(SupervisorAction::Finish(outcome)),
-            // Nobody asks but of a tree whose end was noted.
+            Phase::Ending(AfterEnd::Finish(outcome)) => actions.push(SupervisorAction::Finish(outcome)),
+            // Callers ask only in `Ending`.
             other @ (Phase::Booting
             | Phase::Again
             | Phase::Trial { .. }
@@ -375,7 +388,7 @@ impl Supervisor {
             | Phase::Yielded
             | Phase::Over) => self.state = other,
         }
-        acts
+        actions
     }
 
     fn finish(&mut self, outcome: HostOutcome) -> Vec<SupervisorAction> {

@@ -1,7 +1,7 @@
 //! Whether, and after which wait, a program that ended starts again.
 //!
-//! Pure. Two memories decide: the restarts within the policy's window (more than `limit` and the host gives up), and the
-//! streak of restarts that followed each other closely (the wait doubles with each). A program that ran through the
+//! Pure. Two memories decide: the restarts within the policy's window (more than `limit` and the host gives up), and
+//! the streak of restarts that followed each other closely (the wait doubles with each). A program that ran through the
 //! window and the longest wait has recovered: its next wait is the shortest again.
 
 use std::time::Duration;
@@ -19,7 +19,7 @@ pub enum RestartCause {
     Unhealthy,
 }
 
-/// What the policy says.
+/// What the policy decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Ruling {
     /// Start it again after this wait.
@@ -38,7 +38,7 @@ pub struct History {
 }
 
 impl History {
-    /// Rules on a cause at `now`, a time that never goes back; a restart that is granted is remembered.
+    /// Decides about a cause at `now`, a time that never goes back, and remembers a restart that it grants.
     pub fn rule(&mut self, policy: &RestartPolicy, cause: RestartCause, now: Duration) -> Ruling {
         if !wanted(policy.on, cause) {
             return Ruling::Unwanted;

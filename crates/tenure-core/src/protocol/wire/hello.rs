@@ -1,6 +1,6 @@
-//! What a worker says of itself: the answer to HELLO, and the values in it. Data only.
+//! A worker's account of itself: the answer to HELLO, and the values in it. Data only.
 //!
-//! A field that came later is left out where it says nothing, so that older readers see what they know.
+//! A field that was added later is left out where it is empty, so that older readers see what they know.
 
 use std::net::SocketAddr;
 
@@ -18,17 +18,17 @@ pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 1 };
 ///
 /// ```
 /// fn told(hello: &tenure::Hello) -> String {
-///     format!("{} {}, pid {}", hello.scope, hello.stands_as(), hello.identity.pid)
+///     format!("{} {}, pid {}", hello.scope, hello.effective_version(), hello.identity.pid)
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Hello {
-    /// The scope and the path of its state directory: [`crate::spec::scope::Scope::id`]. Where it agrees, this is OUR
-    /// worker.
+    /// The scope's id by the path of its state directory ([`crate::spec::scope::Scope::id`]). The worker belongs to the
+    /// scope of a caller that has the same id.
     pub scope: String,
-    /// The scope and the id of its state directory itself ([`crate::record::directory_id`]), where the directory has
-    /// one: a directory that is reached by another path is still the same.
+    /// The scope's id by the directory's own id ([`crate::record::directory_id`]), where it has one: it is the same
+    /// when the directory is reached by another path.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub directory: Option<String>,
     /// Fencing token of this activation.
@@ -43,7 +43,7 @@ pub struct Hello {
     pub protocol: ProtocolRange,
     /// The worker process.
     pub identity: Identity,
-    /// Random for each activation.
+    /// A random text for each activation.
     pub instance: String,
     /// Path of the worker's executable.
     pub worker_path: String,
@@ -55,7 +55,7 @@ pub struct Hello {
     pub endpoints: Vec<Endpoint>,
     /// State of the app.
     pub app: App,
-    /// It has announced its end.
+    /// Whether it has announced its end.
     pub draining: bool,
     /// What it was started from.
     pub spec: Summary,
@@ -64,19 +64,19 @@ pub struct Hello {
     /// Digest of the build that it runs ([`crate::spec::Spec::build`]), where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
-    /// The files of its build have changed since it was started, or may have: whoever would act on it reads them again.
+    /// The files of its build have changed since it was started, or may have: whoever acts on this reads them first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub source_changed: bool,
     /// It answers PREPARE: a successor can take its place while it serves.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub hands_over: bool,
-    /// It serves on probation: until that is over, the worker before it can take the scope back, and nobody takes over.
+    /// Its probation, while it is on one: the worker before it can take the scope back, and no other can take over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub probation: Option<Probation>,
 }
 
 impl Hello {
-    /// The account of a worker of `spec` that begins to boot. Fields that are not named here are empty.
+    /// The account of a worker of `spec` that begins to boot. Fields without an argument are empty.
     #[must_use]
     pub fn booting(scope: String, generation: u64, spec: &Spec, identity: Identity) -> Self {
         Self {
@@ -104,13 +104,13 @@ impl Hello {
         }
     }
 
-    /// The version that counts: what the app says of itself, else what it was started as.
+    /// The version that counts: the one that the app names, else the one that the worker was started as.
     #[must_use]
-    pub fn stands_as(&self) -> &Version {
+    pub fn effective_version(&self) -> &Version {
         self.app.version.as_ref().unwrap_or(&self.version)
     }
 
-    /// Whether it has announced its end, or made room for a successor: whoever wants a worker looks again.
+    /// Whether it has announced its end, or made room for a successor: a caller has to look again.
     #[must_use]
     pub fn is_leaving(&self) -> bool {
         self.draining || matches!(self.role, Role::Draining | Role::Committed)
@@ -121,9 +121,9 @@ impl Hello {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Probation {
-    /// Milliseconds that are left of it. At 0 the word of the worker before it is still awaited.
+    /// Milliseconds left. At 0 the worker before it has not yet confirmed the end of the probation.
     pub left_ms: u64,
-    /// Milliseconds since it began; left out by a worker of an older build.
+    /// Milliseconds since it began; none from a worker of an older build.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub for_ms: Option<u64>,
     /// The version that serves again if this worker fails, or is sent back.
@@ -160,15 +160,15 @@ pub enum Role {
 #[serde(default)]
 #[non_exhaustive]
 pub struct App {
-    /// Up is not ready.
+    /// Whether it serves. A process that runs is not yet ready.
     pub state: AppState,
-    /// Why it is in this state, where that is not plain.
+    /// Why it is in this state, where there is more to say.
     pub reason: Option<String>,
-    /// Milliseconds since an embedded app's runtime last answered, once that is longer than it should be.
+    /// Milliseconds since an embedded app's runtime last answered, where that is too long ago.
     pub stalled_for_ms: Option<u64>,
-    /// Named checks and their last results.
+    /// Checks and their last results.
     pub checks: Vec<Check>,
-    /// The version that the app says it is, where it says one.
+    /// The version that the app names, where it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
 }
@@ -185,14 +185,14 @@ pub enum AppState {
     Ready,
     /// Serves, but a check fails.
     Degraded,
-    /// Its program ended; the host will start it again.
+    /// Its program ended, and the host will start it again.
     BackOff,
     /// It will not serve again by itself.
     Failed,
 }
 
 impl AppState {
-    /// Whether it will not change by itself soon: anything but booting or backing off.
+    /// Whether it is final for now: neither booting nor backing off.
     #[must_use]
     pub fn is_settled(self) -> bool {
         match self {
@@ -216,12 +216,12 @@ pub struct Check {
     pub name: String,
     /// Whether it passed the last time.
     pub ok: bool,
-    /// What it said.
+    /// What was found.
     pub detail: String,
 }
 
 impl Check {
-    /// The check `name`, whether it passed, and what it said.
+    /// The check `name`, whether it passed, and what was found.
     pub fn new(name: impl Into<String>, ok: bool, detail: impl Into<String>) -> Self {
         Self { name: name.into(), ok, detail: detail.into() }
     }
@@ -265,7 +265,7 @@ pub struct ProgramStatus {
     pub last_end: Option<Box<End>>,
 }
 
-/// Who asked for something: for events, never for a decision.
+/// Who asked for something; for events, never for a decision.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[non_exhaustive]

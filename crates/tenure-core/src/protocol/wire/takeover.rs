@@ -1,8 +1,8 @@
 //! The frames with which one worker takes the place of another. Data only.
 //!
-//! The successor asks, over a connection of its own to the incumbent's control socket, and the incumbent answers:
+//! The successor asks over a connection of its own to the incumbent's control socket, and the incumbent answers:
 //! PREPARE → prepared, with descriptors; COMMIT → granted, with the app's state; ACTIVE; or ABORT at any time. The
-//! connection stays open until one of the two processes has ended: its end is how each notices the other's.
+//! connection stays open until one of the two processes has ended: by its end each notices the end of the other.
 
 use semver::Version;
 use serde::{Deserialize, Serialize};
@@ -23,15 +23,15 @@ pub struct Prepare {
     pub version: Version,
     /// Digest of the whole spec that it was started from.
     pub spec: String,
-    /// Itself. The incumbent trusts the kernel's word on its peer and not this.
+    /// The successor. Verified, and used only where the kernel cannot name the peer of a connection.
     pub identity: Identity,
-    /// Both programs will be there for a while: the incumbent is not asked to make its program end before the grant.
+    /// Both programs run for a while: the incumbent's program does not have to end before the grant.
     pub overlap: bool,
-    /// Milliseconds within which it will be active, or have failed.
+    /// Milliseconds within which the successor will be active, or have failed.
     pub within_ms: u64,
 }
 
-/// What the incumbent hands over, ahead of the descriptors: lease, control socket, then a listener for each name.
+/// Answer to PREPARE, ahead of the descriptors: lease, control socket, then a listener for each name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Prepared {
     /// Names of the listeners, in the order of their descriptors.
@@ -40,18 +40,20 @@ pub struct Prepared {
     pub within_ms: u64,
 }
 
-/// The incumbent does not serve any more; the ledger, the generation and the control socket are the successor's.
+/// Answer to COMMIT: the incumbent does not serve any more, and generation, ledger and control socket are the
+/// successor's.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Granted {
-    /// Bytes of the state that the incumbent's app hands over, in the one descriptor that comes with this; none comes
-    /// with 0.
+    /// Bytes of the state that the incumbent's app hands over. The state is in the one descriptor that comes with this
+    /// frame; with 0 there is no descriptor.
     pub state_bytes: u64,
 }
 
 /// ACTIVE: the successor serves.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Active {
-    /// Milliseconds for which the incumbent waits before it drains and ends: until then it can take the scope back.
+    /// Milliseconds of probation, for which the incumbent waits before it drains and ends: it can take the scope back
+    /// until then.
     pub bake_ms: u64,
 }
 
@@ -60,13 +62,13 @@ pub struct Active {
 pub struct Abort {
     /// Why, as a lowercase fragment.
     pub why: String,
-    /// Somebody asked the worker to end: the incumbent ends too, and does not go on serving.
+    /// Somebody asked the worker to end, so the incumbent ends too.
     pub ends: bool,
-    /// Somebody asked for the worker before: the incumbent goes on, and the successor has not failed.
+    /// Somebody asked for the worker before: the incumbent goes on, and this is no failure of the successor.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub back: bool,
-    /// The version is not to blame: descriptors, memory or room were missing, or the incumbent was not heard. It is not
-    /// put on record as one that failed.
+    /// The version is not to blame, and is not recorded as failed: descriptors, memory or disk space were missing, or
+    /// the incumbent did not answer.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub blameless: bool,
 }

@@ -12,8 +12,8 @@ use crate::spec::scope::Scope;
 
 use super::{BadSpec, Health, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
-/// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever needs
-/// a longer look watches the worker instead.
+/// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever
+/// needs a longer look watches the worker instead.
 const LONGEST_BAKE: Span = Span::secs(600);
 
 type CheckedSpec = Result<(), BadSpec>;

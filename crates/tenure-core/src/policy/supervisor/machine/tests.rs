@@ -410,7 +410,9 @@ fn proved(machine: &Supervisor, lives: bool, event: &SupervisorEvent) -> (Superv
                 assert!(!lives, "left a tree behind: {before:?} by {event:?}");
             }
             SupervisorAction::EndTree => assert!(lives, "ended nothing: {before:?} by {event:?}"),
-            SupervisorAction::TellReady => assert!(!before.told, "told twice: {before:?} by {event:?}"),
+            SupervisorAction::TellReady => {
+                assert!(!before.ready_reported, "reported twice: {before:?} by {event:?}")
+            }
             SupervisorAction::AskReady { .. }
             | SupervisorAction::TellReadyAgain
             | SupervisorAction::WatchHealth
