@@ -12,7 +12,7 @@ use std::{fmt, io};
 
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent, LifecycleExecutor, Orders};
+use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleExecutor, LifecycleState, Orders};
 use tenure_core::protocol::wire::{AppState, Check, Endpoint, Hello, ProgramStatus, Role, Until};
 use tenure_core::spec::{ListenMode, Spec};
 use tenure_sys::poll;
@@ -263,7 +263,7 @@ impl Status {
         self.account().asked.take()
     }
 
-    pub(crate) fn life(&self) -> Life {
+    pub(crate) fn life(&self) -> LifecycleState {
         self.account().life
     }
 

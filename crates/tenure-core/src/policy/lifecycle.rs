@@ -14,7 +14,7 @@
 
 /// The state of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Life {
+pub enum LifecycleState {
     /// Started, and has not said that it serves.
     Booting,
     /// Serves.
@@ -112,7 +112,7 @@ pub const EXIT_ENDED: i32 = 0;
 pub const EXIT_FAILED: i32 = 1;
 
 /// The state to which the event leads, and the actions on the way.
-pub fn step(life: Life, event: LifecycleEvent) -> (Life, Orders) {
+pub fn step(state: LifecycleState, event: LifecycleEvent) -> (LifecycleState, Orders) {
     use Action::{CloseListener, Drain, Exit, LeaveScope, ReportFailed, ReportReady};
     use LifecycleEvent::{
         AppFailed, AppReady, BootDeadline, DrainDeadline, Drained, SelfCheckFailed, Stalled, StopAsked,
@@ -121,33 +121,38 @@ pub fn step(life: Life, event: LifecycleEvent) -> (Life, Orders) {
     const FAILED: Action = Exit { code: EXIT_FAILED };
     const ENDED: Action = Exit { code: EXIT_ENDED };
 
-    let (next, actions): (Life, &'static [Action]) = match (life, event) {
-        (Life::Booting, AppReady) => (Life::Active, &[ReportReady]),
-        (Life::Booting, AppFailed | Drained) => {
-            (Life::Ended, &[CloseListener, LeaveScope, ReportFailed, FAILED])
+    let (next, actions): (LifecycleState, &'static [Action]) = match (state, event) {
+        (LifecycleState::Booting, AppReady) => (LifecycleState::Active, &[ReportReady]),
+        (LifecycleState::Booting, AppFailed | Drained) => {
+            (LifecycleState::Ended, &[CloseListener, LeaveScope, ReportFailed, FAILED])
         }
         // After a deadline nothing is waited for and nothing is removed.
-        (Life::Booting, BootDeadline) => (Life::Ended, &[CloseListener, ReportFailed, FAILED]),
+        (LifecycleState::Booting, BootDeadline) => {
+            (LifecycleState::Ended, &[CloseListener, ReportFailed, FAILED])
+        }
         // A launcher that waits for this boot is told at the end, because it expects a failed process to be gone.
-        (Life::Booting | Life::Active, StopAsked | SelfCheckFailed) => {
-            (Life::Draining, &[CloseListener, Drain])
+        (LifecycleState::Booting | LifecycleState::Active, StopAsked | SelfCheckFailed) => {
+            (LifecycleState::Draining, &[CloseListener, Drain])
         }
-        (Life::Active, AppFailed) => (Life::Ended, &[CloseListener, LeaveScope, FAILED]),
-        (Life::Active, Drained) => (Life::Ended, &[CloseListener, LeaveScope, ENDED]),
-        (Life::Active, Stalled) => (Life::Ended, &[CloseListener, FAILED]),
+        (LifecycleState::Active, AppFailed) => (LifecycleState::Ended, &[CloseListener, LeaveScope, FAILED]),
+        (LifecycleState::Active, Drained) => (LifecycleState::Ended, &[CloseListener, LeaveScope, ENDED]),
+        (LifecycleState::Active, Stalled) => (LifecycleState::Ended, &[CloseListener, FAILED]),
         // The app's own thread can end while the watchdog already ends the process.
-        (Life::Draining | Life::Ended, AppFailed) | (Life::Ended, Drained) => {
-            (Life::Ended, &[LeaveScope, ReportFailed, FAILED])
+        (LifecycleState::Draining | LifecycleState::Ended, AppFailed) | (LifecycleState::Ended, Drained) => {
+            (LifecycleState::Ended, &[LeaveScope, ReportFailed, FAILED])
         }
-        (Life::Draining, Drained) => (Life::Ended, &[LeaveScope, ReportFailed, ENDED]),
+        (LifecycleState::Draining, Drained) => (LifecycleState::Ended, &[LeaveScope, ReportFailed, ENDED]),
         // The deadline also holds for an app that has finished its work: its process may hang.
-        (Life::Draining | Life::Ended, DrainDeadline) => (Life::Ended, &[FAILED]),
-
-        (Life::Booting, DrainDeadline | Stalled)
-        | (Life::Active, AppReady | BootDeadline | DrainDeadline)
-        | (Life::Draining | Life::Ended, AppReady | StopAsked | SelfCheckFailed | BootDeadline | Stalled) => {
-            (life, &[])
+        (LifecycleState::Draining | LifecycleState::Ended, DrainDeadline) => {
+            (LifecycleState::Ended, &[FAILED])
         }
+
+        (LifecycleState::Booting, DrainDeadline | Stalled)
+        | (LifecycleState::Active, AppReady | BootDeadline | DrainDeadline)
+        | (
+            LifecycleState::Draining | LifecycleState::Ended,
+            AppReady | StopAsked | SelfCheckFailed | BootDeadline | Stalled,
+        ) => (state, &[]),
     };
     (next, Orders(actions))
 }
@@ -163,8 +168,8 @@ mod tests {
         [AppReady, AppFailed, StopAsked, SelfCheckFailed, BootDeadline, DrainDeadline, Stalled, Drained];
 
     /// Where each event of [`ALL`] leads.
-    const TABLE: [(Life, [Life; 8]); 4] = {
-        use Life::{Active as A, Booting as B, Draining as D, Ended as E};
+    const TABLE: [(LifecycleState, [LifecycleState; 8]); 4] = {
+        use LifecycleState::{Active as A, Booting as B, Draining as D, Ended as E};
         [
             (B, [A, E, D, D, E, B, B, E]),
             (A, [A, E, D, D, A, A, E, E]),
@@ -173,36 +178,40 @@ mod tests {
         ]
     };
 
-    fn cases() -> impl Iterator<Item = (Life, LifecycleEvent)> {
-        TABLE.iter().flat_map(|(life, _)| ALL.map(|event| (*life, event)))
+    fn cases() -> impl Iterator<Item = (LifecycleState, LifecycleEvent)> {
+        TABLE.iter().flat_map(|(state, _)| ALL.map(|event| (*state, event)))
     }
 
     #[test]
     fn every_event_leads_where_the_table_says() {
-        for (life, row) in TABLE {
+        for (state, row) in TABLE {
             for (event, next) in ALL.into_iter().zip(row) {
-                assert_eq!(step(life, event).0, next, "{life:?} {event:?}");
+                assert_eq!(step(state, event).0, next, "{state:?} {event:?}");
             }
         }
     }
 
     #[test]
     fn an_end_is_followed_by_an_exit_and_nothing_after_it() {
-        for (life, event) in cases() {
-            let (next, Orders(actions)) = step(life, event);
+        for (state, event) in cases() {
+            let (next, Orders(actions)) = step(state, event);
             let exits = actions.iter().position(|action| matches!(action, Action::Exit { .. }));
-            assert_eq!(exits.is_some(), next == Life::Ended && !actions.is_empty(), "{life:?} {event:?}");
+            assert_eq!(
+                exits.is_some(),
+                next == LifecycleState::Ended && !actions.is_empty(),
+                "{state:?} {event:?}"
+            );
             assert!(exits.is_none_or(|at| at == actions.len() - 1));
         }
     }
 
     #[test]
     fn an_end_closes_the_listener_first_and_only_once() {
-        for (life, event) in cases() {
-            let (next, Orders(actions)) = step(life, event);
-            let begins =
-                matches!(life, Life::Booting | Life::Active) && !matches!(next, Life::Booting | Life::Active);
-            assert_eq!(actions.first() == Some(&Action::CloseListener), begins, "{life:?} {event:?}");
+        for (state, event) in cases() {
+            let (next, Orders(actions)) = step(state, event);
+            let begins = matches!(state, LifecycleState::Booting | LifecycleState::Active)
+                && !matches!(next, LifecycleState::Booting | LifecycleState::Active);
+            assert_eq!(actions.first() == Some(&Action::CloseListener), begins, "{state:?} {event:?}");
             assert!(!actions.iter().skip(1).any(|action| *action == Action::CloseListener));
         }
     }
@@ -210,8 +219,8 @@ mod tests {
     /// The executor of each thread of the kit does nothing for what is never ordered on it.
     #[test]
     fn each_thread_is_ordered_what_it_can_do() {
-        for (life, event) in cases() {
-            for action in step(life, event).1.0 {
+        for (state, event) in cases() {
+            for action in step(state, event).1.0 {
                 let app = matches!(event, AppReady | AppFailed | Drained);
                 let asked = matches!(event, StopAsked | SelfCheckFailed);
                 let can = match action {
@@ -220,25 +229,25 @@ mod tests {
                     Action::Drain => asked,
                     Action::ReportFailed | Action::Exit { .. } => !asked,
                 };
-                assert!(can, "{life:?} {event:?}: {action:?}");
+                assert!(can, "{state:?} {event:?}: {action:?}");
             }
         }
     }
 
     #[test]
     fn readiness_is_reported_once_and_never_after_a_stop() {
-        assert_eq!(step(Life::Booting, AppReady).1.0, [Action::ReportReady]);
-        for life in [Life::Active, Life::Draining, Life::Ended] {
-            assert_eq!(step(life, AppReady), (life, Orders(&[])));
+        assert_eq!(step(LifecycleState::Booting, AppReady).1.0, [Action::ReportReady]);
+        for state in [LifecycleState::Active, LifecycleState::Draining, LifecycleState::Ended] {
+            assert_eq!(step(state, AppReady), (state, Orders(&[])));
         }
     }
 
     #[test]
     fn only_an_end_that_was_asked_for_is_a_success() {
-        for (life, event) in cases() {
-            if step(life, event).1.0.contains(&Action::Exit { code: EXIT_ENDED }) {
+        for (state, event) in cases() {
+            if step(state, event).1.0.contains(&Action::Exit { code: EXIT_ENDED }) {
                 assert_eq!(event, Drained);
-                assert_ne!(life, Life::Booting);
+                assert_ne!(state, LifecycleState::Booting);
             }
         }
     }

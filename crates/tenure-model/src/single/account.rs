@@ -2,7 +2,7 @@
 //!
 //! Changes nothing else in the state. Which property a violation breaks is in [`crate::single::invariant`].
 
-use tenure_core::policy::lifecycle::Life;
+use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::scenario::{Rules, Task};
 use crate::single::state::{Launcher, Outcome, Pc, State};
@@ -35,7 +35,8 @@ fn persons(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     let Launcher { task, copy, .. } = *s.launcher(me);
     match (task, outcome) {
         (Task::Pin, Outcome::PinFailed) if is_undisturbed(rules, s) => {
-            let serves = s.workers.iter().find(|worker| worker.is(Life::Active)).map(|worker| worker.level);
+            let serves =
+                s.workers.iter().find(|worker| worker.is(LifecycleState::Active)).map(|worker| worker.level);
             let held = rules.policy.facts(s.desired).held;
             let holds = held != rules.policy.facts(copy).held;
             s.bereft |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));

@@ -4,7 +4,7 @@
 //! within its time, and a call fails only if something has gone wrong.
 
 use stateright::Property;
-use tenure_core::policy::lifecycle::Life;
+use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::scenario::{Rules, Single, Task};
@@ -53,7 +53,9 @@ const MOST_LAPS: u8 = 12;
 /// The properties of every exploration.
 pub(super) fn always() -> Vec<Property<Single>> {
     vec![
-        Property::always(ONE_WORKER, |_, s: &State| count(s, |worker| worker.is(Life::Active)) <= 1),
+        Property::always(ONE_WORKER, |_, s: &State| {
+            count(s, |worker| worker.is(LifecycleState::Active)) <= 1
+        }),
         Property::always(ONE_PROGRAM, |_, s: &State| count(s, |worker| worker.program) <= 1),
         Property::always(LEASE, |_, s: &State| {
             active(s).all(|worker| s.lease != 0 && worker.lease == s.lease)
@@ -66,7 +68,7 @@ pub(super) fn always() -> Vec<Property<Single>> {
         Property::always(NO_REFUSAL, |_, s: &State| {
             numbers(SLOTS).all(|slot| {
                 let worker = &s.workers[usize::from(slot)];
-                let serves = worker.is(Life::Booting) || worker.is(Life::Active);
+                let serves = worker.is(LifecycleState::Booting) || worker.is(LifecycleState::Active);
                 !serves || worker.suspended || s.see() == Sight::Worker(slot)
             })
         }),
@@ -84,7 +86,9 @@ pub(super) fn always() -> Vec<Property<Single>> {
         }),
         Property::always(PUT_BACK, |_, s: &State| !s.bereft),
         Property::always(DOWN, |_, s: &State| {
-            !s.downed || !present(s).any(|worker| matches!(worker.life, Life::Booting | Life::Active))
+            !s.downed
+                || !present(s)
+                    .any(|worker| matches!(worker.state, LifecycleState::Booting | LifecycleState::Active))
         }),
         Property::always(HEARD, |_, s: &State| !s.unheard),
     ]
@@ -153,9 +157,9 @@ pub(super) fn witness(name: &'static str) -> Property<Single> {
         witness::GATE_LOST => |_, s| ended(s, Outcome::GateLost),
         witness::LEFTOVER => |_, s| s.program_lives() && any(s, |one| one.pc == Pc::Clear),
         witness::ORPHAN => |_, s| present(s).any(|worker| worker.adopted && !worker.go),
-        witness::HANGS => |_, s| present(s).any(|worker| worker.ails && worker.is(Life::Booting)),
+        witness::HANGS => |_, s| present(s).any(|worker| worker.ails && worker.is(LifecycleState::Booting)),
         witness::STALLED => |_, s| {
-            present(s).any(|worker| worker.ails && worker.is(Life::Draining))
+            present(s).any(|worker| worker.ails && worker.is(LifecycleState::Draining))
                 && any(s, |one| one.pc == Pc::Asked(Why::Replace))
         },
         witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::single::state::News::Stopped),
@@ -187,7 +191,7 @@ fn present(s: &State) -> impl Iterator<Item = &Worker> {
 }
 
 fn active(s: &State) -> impl Iterator<Item = &Worker> {
-    s.workers.iter().filter(|worker| worker.is(Life::Active))
+    s.workers.iter().filter(|worker| worker.is(LifecycleState::Active))
 }
 
 fn count(s: &State, holds: impl Fn(&Worker) -> bool) -> usize {
@@ -226,7 +230,7 @@ fn rests_well(s: &State) -> bool {
     let gate = s.gate == NOBODY || stopped(s.gate);
     let workers = present(s).all(|worker| {
         let waits = worker.parent != NOBODY && stopped(worker.parent);
-        worker.is(Life::Active) || worker.suspended || waits
+        worker.is(LifecycleState::Active) || worker.suspended || waits
     });
     let lease = s.lease == 0 || present(s).count() > 0 || s.launchers.iter().any(|one| one.suspended);
     calls && gate && workers && lease

@@ -5,7 +5,7 @@
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
+use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
@@ -30,11 +30,11 @@ pub(crate) enum Eye {
 pub(super) fn observe(s: &State, eye: Eye) -> Seen {
     let looks = |slot: u8| {
         let worker = &s.workers[usize::from(slot)];
-        let looks = match worker.life {
-            Life::Booting => Looks::Booting,
-            Life::Active if worker.ails => Looks::Stalled,
-            Life::Active => Looks::Ready,
-            Life::Draining | Life::Ended => Looks::Draining,
+        let looks = match worker.state {
+            LifecycleState::Booting => Looks::Booting,
+            LifecycleState::Active if worker.ails => Looks::Stalled,
+            LifecycleState::Active => Looks::Ready,
+            LifecycleState::Draining | LifecycleState::Ended => Looks::Draining,
         };
         Seen::Worker(worker.level, looks)
     };
@@ -48,7 +48,8 @@ pub(super) fn observe(s: &State, eye: Eye) -> Seen {
 
 /// A worker that has announced its end and still answers those who were connected.
 pub(super) fn draining(s: &State) -> Option<u8> {
-    let slot = s.workers.iter().position(|worker| worker.is(Life::Draining) && !worker.suspended)?;
+    let slot =
+        s.workers.iter().position(|worker| worker.is(LifecycleState::Draining) && !worker.suspended)?;
     u8::try_from(slot).ok()
 }
 

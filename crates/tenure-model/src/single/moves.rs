@@ -3,7 +3,7 @@
 //! The two lists are separate because a state is at rest when no process has a step of its own left, whatever could
 //! still be done to the processes.
 
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
+use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
@@ -102,7 +102,7 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
             if worker.suspended {
                 Some(Move::Expires(me))
             } else {
-                (worker.life != Life::Booting).then_some(go)
+                (worker.state != LifecycleState::Booting).then_some(go)
             }
         }
         Pc::WantGate if s.gate == NOBODY => Some(go),
@@ -232,9 +232,9 @@ fn afflict(s: &State, slot: u8, out: &mut Vec<Move>) {
     if s.left.stops > 0 {
         out.push(Move::StopWorker(slot, true));
     }
-    if s.left.ailments > 0 && !worker.ails && worker.life != Life::Ended {
+    if s.left.ailments > 0 && !worker.ails && worker.state != LifecycleState::Ended {
         out.push(Move::Ail(slot));
-        if worker.life == Life::Active {
+        if worker.state == LifecycleState::Active {
             out.push(Move::Fail(slot));
         }
     }

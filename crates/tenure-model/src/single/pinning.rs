@@ -3,7 +3,7 @@
 //! A pin ends the old worker and starts a new one as a restart does. This room has the rest: whether anything has to be
 //! done, the proof, the record that is written last, and what is started again if the version does not start.
 
-use tenure_core::policy::lifecycle::Life;
+use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
@@ -54,7 +54,7 @@ fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
 /// The worker that was waited for has settled, or is gone.
 fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     let level = s.launcher(me).level;
-    if slot == NOBODY || s.worker(slot).life != Life::Active {
+    if slot == NOBODY || s.worker(slot).state != LifecycleState::Active {
         launcher::finish(rules, s, me, Outcome::SpawnFailed);
     } else if rules.policy.says(level).is_none() {
         s.launcher(me).pc = Pc::Hold;
@@ -110,7 +110,7 @@ fn is_proved(rules: &Rules, s: &State, me: u8) -> bool {
         Sight::Worker(slot) => {
             let worker = &s.workers[usize::from(slot)];
             let stands = rules.policy.says(worker.level).unwrap_or(worker.level);
-            worker.life == Life::Active && !worker.ails && stands == level
+            worker.state == LifecycleState::Active && !worker.ails && stands == level
         }
         Sight::Nobody | Sight::Silent => false,
     }

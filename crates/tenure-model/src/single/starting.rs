@@ -1,6 +1,6 @@
 //! Starting a worker with the lease in hand: generation, socket, process, record, go, and then its report.
 
-use tenure_core::policy::lifecycle::Life;
+use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::kernel::NOBODY;
 use crate::mutation::Mutation;
@@ -103,7 +103,7 @@ fn spawn(s: &mut State, me: u8) {
     let Some(slot) = free(s) else { return };
     *s.worker(slot) = Worker {
         present: true,
-        life: Life::Booting,
+        state: LifecycleState::Booting,
         level: target,
         lease,
         socket,

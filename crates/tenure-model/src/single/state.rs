@@ -5,7 +5,7 @@
 //! a process holds its description, a socket answers while a process holds it, and both end with their last holder.
 
 use tenure_core::policy::attempt::How;
-use tenure_core::policy::lifecycle::Life;
+use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::kernel::{NOBODY, Sight, numbers, unused};
 use crate::policy::{Memory, Record};
@@ -182,7 +182,7 @@ pub(super) struct Launcher {
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
 pub(super) struct Worker {
     pub(super) present: bool,
-    pub(super) life: Life,
+    pub(super) state: LifecycleState,
     /// It has its go, or its launcher is gone: the ledger is its own.
     pub(super) adopted: bool,
     pub(super) go: bool,
@@ -272,7 +272,7 @@ impl Worker {
     /// An empty slot.
     pub(super) const NONE: Self = Self {
         present: false,
-        life: Life::Ended,
+        state: LifecycleState::Ended,
         adopted: false,
         go: false,
         level: 0,
@@ -288,8 +288,8 @@ impl Worker {
         shed: false,
     };
 
-    pub(super) fn is(&self, life: Life) -> bool {
-        self.present && self.life == life
+    pub(super) fn is(&self, state: LifecycleState) -> bool {
+        self.present && self.state == state
     }
 }
 
@@ -323,7 +323,9 @@ impl State {
     pub(super) fn lease_is_stuck(&self) -> bool {
         let worker = self.workers.iter().find(|worker| worker.present && worker.lease == self.lease);
         match worker {
-            Some(worker) => worker.suspended || matches!(worker.life, Life::Booting | Life::Active),
+            Some(worker) => {
+                worker.suspended || matches!(worker.state, LifecycleState::Booting | LifecycleState::Active)
+            }
             None => self.launchers.iter().any(|one| one.lease == self.lease && one.suspended),
         }
     }

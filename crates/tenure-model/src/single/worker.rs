@@ -4,7 +4,7 @@
 //! ends the program first and then the process. The watchdog is separate, because it acts where nothing else of the
 //! process does.
 
-use tenure_core::policy::lifecycle::{self, EXIT_ENDED, Life, LifecycleEvent, LifecycleExecutor};
+use tenure_core::policy::lifecycle::{self, EXIT_ENDED, LifecycleEvent, LifecycleExecutor, LifecycleState};
 
 use crate::kernel::NOBODY;
 use crate::mutation::Mutation;
@@ -17,34 +17,34 @@ pub(super) fn may_go_on(s: &State, slot: u8) -> bool {
     if !worker.present || worker.suspended {
         return false;
     }
-    match worker.life {
-        Life::Booting if !worker.adopted => worker.go || worker.parent == NOBODY,
-        Life::Booting | Life::Draining => !worker.ails,
-        Life::Active => false,
-        Life::Ended => true,
+    match worker.state {
+        LifecycleState::Booting if !worker.adopted => worker.go || worker.parent == NOBODY,
+        LifecycleState::Booting | LifecycleState::Draining => !worker.ails,
+        LifecycleState::Active => false,
+        LifecycleState::Ended => true,
     }
 }
 
 /// Its next step.
 pub(super) fn go_on(rules: &Rules, s: &mut State, slot: u8) {
     let worker = *s.worker(slot);
-    match worker.life {
-        Life::Booting if !worker.adopted => {
+    match worker.state {
+        LifecycleState::Booting if !worker.adopted => {
             s.worker(slot).adopted = true;
             // Its launcher is gone: whether it was recorded is not known, so it records itself.
             if !worker.go {
                 s.lineage = slot;
             }
         }
-        Life::Booting => boot(rules, s, slot),
-        Life::Draining if worker.program => s.worker(slot).program = false,
-        Life::Draining => happen(s, slot, LifecycleEvent::Drained),
-        Life::Active => {}
-        Life::Ended if rules.breaks(Mutation::LateUnlink) && worker.lease != 0 => {
+        LifecycleState::Booting => boot(rules, s, slot),
+        LifecycleState::Draining if worker.program => s.worker(slot).program = false,
+        LifecycleState::Draining => happen(s, slot, LifecycleEvent::Drained),
+        LifecycleState::Active => {}
+        LifecycleState::Ended if rules.breaks(Mutation::LateUnlink) && worker.lease != 0 => {
             s.worker(slot).lease = 0;
             s.settle();
         }
-        Life::Ended => {
+        LifecycleState::Ended => {
             if rules.breaks(Mutation::LateUnlink) {
                 s.path = 0;
             }
@@ -80,18 +80,18 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<LifecycleEv
     if !runs || !(worker.ails || launcher_stands_still) {
         return None;
     }
-    match worker.life {
-        Life::Booting => Some(LifecycleEvent::BootDeadline),
-        Life::Active => Some(LifecycleEvent::Stalled),
-        Life::Draining => Some(LifecycleEvent::DrainDeadline),
-        Life::Ended => None,
+    match worker.state {
+        LifecycleState::Booting => Some(LifecycleEvent::BootDeadline),
+        LifecycleState::Active => Some(LifecycleEvent::Stalled),
+        LifecycleState::Draining => Some(LifecycleEvent::DrainDeadline),
+        LifecycleState::Ended => None,
     }
 }
 
 /// Something happens to it; what follows is ordered by the shipped machine.
 pub(super) fn happen(s: &mut State, slot: u8, event: LifecycleEvent) {
-    let (next, orders) = lifecycle::step(s.worker(slot).life, event);
-    s.worker(slot).life = next;
+    let (next, orders) = lifecycle::step(s.worker(slot).state, event);
+    s.worker(slot).state = next;
     orders.carry_out(&mut Process { s, slot });
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent};
+use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::{HostRecord, Proved};
 use tenure_core::spec::Kind;
@@ -114,7 +114,7 @@ impl HandoffContext {
     /// worker goes on means: try again later, it is not to be ended for this.
     pub(crate) fn admit(&self, stream: &UnixStream) -> Result<DescriptorLink, Answer> {
         let refuse = |why: &str| Err(Answer::refused(why));
-        if self.status.life() != Life::Active || self.status.is_stopping() {
+        if self.status.life() != LifecycleState::Active || self.status.is_stopping() {
             return refuse("it does not serve");
         }
         let mut inner = self.inner();
@@ -198,7 +198,7 @@ impl HandoffContext {
     /// The one that made room has announced its end, or is gone: nobody takes this worker's scope back any more. One
     /// that has itself announced its end has not passed.
     pub(crate) fn probation_over(&self) {
-        if self.status.is_on_probation() && self.status.life() == Life::Active {
+        if self.status.is_on_probation() && self.status.life() == LifecycleState::Active {
             self.record_proved();
         }
         self.status.end_probation();

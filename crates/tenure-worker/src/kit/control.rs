@@ -18,7 +18,7 @@ use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::CONTROL_THREAD;
-use tenure_core::policy::lifecycle::{Life, LifecycleEvent, LifecycleExecutor};
+use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleExecutor, LifecycleState};
 use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
@@ -124,7 +124,7 @@ impl Control {
             self.announce(Stop { end: WorkerEnd::Of(ask.event), reason: ask.reason, by: asker() });
         }
         // A takeover that comes back can have opened it again since the end was announced.
-        if matches!(self.status.life(), Life::Draining | Life::Ended) {
+        if matches!(self.status.life(), LifecycleState::Draining | LifecycleState::Ended) {
             self.context.close_listeners();
         }
         if found.connections {

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline};
-use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleEvent, LifecycleExecutor};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
@@ -65,15 +65,17 @@ impl DeadlineCause {
 /// The next end, if nothing happens before. Heartbeats missed before `watched_from` do not count.
 fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd> {
     match deadlines.life {
-        Life::Booting => deadlines.boot_ends.map(|at| DeadlineEnd { at, cause: DeadlineCause::Boot }),
-        Life::Active => {
+        LifecycleState::Booting => {
+            deadlines.boot_ends.map(|at| DeadlineEnd { at, cause: DeadlineCause::Boot })
+        }
+        LifecycleState::Active => {
             let (last, limit) = (deadlines.last_beat?, deadlines.stall_timeout?);
             Some(DeadlineEnd {
                 at: last.max(watched_from).saturating_add(limit),
                 cause: DeadlineCause::Stall,
             })
         }
-        Life::Draining | Life::Ended => deadlines
+        LifecycleState::Draining | LifecycleState::Ended => deadlines
             .end_ends
             .map(|at| DeadlineEnd { at: at.saturating_add(OVERRUN), cause: DeadlineCause::Overrun }),
     }
@@ -205,7 +207,7 @@ mod tests {
 
     const SECOND: Duration = Duration::from_secs(1);
 
-    fn deadlines(life: Life) -> Deadlines {
+    fn deadlines(life: LifecycleState) -> Deadlines {
         Deadlines {
             life,
             boot_ends: Some(SECOND * 30),
@@ -221,21 +223,27 @@ mod tests {
 
     #[test]
     fn each_state_of_a_life_has_its_own_deadline() {
-        assert_eq!(end(&deadlines(Life::Booting)), Some((SECOND * 30, DeadlineCause::Boot)));
-        assert_eq!(end(&deadlines(Life::Active)), Some((SECOND * 50, DeadlineCause::Stall)));
-        assert_eq!(end(&deadlines(Life::Draining)), Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun)));
-        assert_eq!(end(&deadlines(Life::Ended)), Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun)));
+        assert_eq!(end(&deadlines(LifecycleState::Booting)), Some((SECOND * 30, DeadlineCause::Boot)));
+        assert_eq!(end(&deadlines(LifecycleState::Active)), Some((SECOND * 50, DeadlineCause::Stall)));
+        assert_eq!(
+            end(&deadlines(LifecycleState::Draining)),
+            Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun))
+        );
+        assert_eq!(
+            end(&deadlines(LifecycleState::Ended)),
+            Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun))
+        );
     }
 
     #[test]
     fn an_app_that_never_beats_is_not_watched() {
-        assert_eq!(end(&Deadlines { last_beat: None, ..deadlines(Life::Active) }), None);
-        assert_eq!(end(&Deadlines { stall_timeout: None, ..deadlines(Life::Active) }), None);
+        assert_eq!(end(&Deadlines { last_beat: None, ..deadlines(LifecycleState::Active) }), None);
+        assert_eq!(end(&Deadlines { stall_timeout: None, ..deadlines(LifecycleState::Active) }), None);
     }
 
     #[test]
     fn a_beat_missed_while_the_whole_process_stood_still_does_not_count() {
-        let active = deadlines(Life::Active);
+        let active = deadlines(LifecycleState::Active);
         assert_eq!(next_end(&active, SECOND * 90).map(|end| end.at), Some(SECOND * 100));
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use tenure_core::Version;
 use tenure_core::deadline::{Deadline, millis};
-use tenure_core::policy::lifecycle::{self, Life, LifecycleEvent, Orders};
+use tenure_core::policy::lifecycle::{self, LifecycleEvent, LifecycleState, Orders};
 use tenure_core::protocol::wire::{App, AppState, Asker, Hello, Probation, Role, Until};
 
 /// How often an embedded app's runtime should call [`Status::beat`](super::Status::beat): often enough to tell a stall
@@ -16,7 +16,7 @@ const LATE_BEATS: u32 = 2;
 
 /// What a worker says of itself, and what was asked of it, at one moment.
 pub(super) struct Account {
-    pub(super) life: Life,
+    pub(super) life: LifecycleState,
     /// Where it stands beside another worker, while it is not simply where its life is.
     pub(super) beside: Option<Role>,
     pub(super) hello: Hello,
@@ -36,7 +36,7 @@ impl Account {
     /// The account of a worker that begins to boot, at `born`.
     pub(super) fn begin(hello: Hello, limits: Limits, born: Duration) -> Self {
         Self {
-            life: Life::Booting,
+            life: LifecycleState::Booting,
             beside: None,
             hello,
             born,
@@ -54,9 +54,9 @@ impl Account {
     pub(super) fn hello(&self, now: Duration, beat: Option<Duration>) -> Hello {
         let mut hello = self.hello.clone();
         hello.role = match self.life {
-            Life::Booting => self.beside.unwrap_or(Role::Booting),
-            Life::Active => self.beside.unwrap_or(Role::Active),
-            Life::Draining | Life::Ended => Role::Draining,
+            LifecycleState::Booting => self.beside.unwrap_or(Role::Booting),
+            LifecycleState::Active => self.beside.unwrap_or(Role::Active),
+            LifecycleState::Draining | LifecycleState::Ended => Role::Draining,
         };
         hello.draining = hello.role == Role::Draining;
         hello.uptime_ms = millis(now.saturating_sub(self.born));
@@ -73,7 +73,7 @@ impl Account {
     /// Whether a WAIT for `until` is over.
     pub(super) fn holds(&self, until: Until, proved: bool) -> bool {
         let settled = self.hello.app.state.is_settled() && !self.closed;
-        let ending = matches!(self.life, Life::Draining | Life::Ended);
+        let ending = matches!(self.life, LifecycleState::Draining | LifecycleState::Ended);
         // A worker that has made room has no more to say: the path leads to another one.
         let elsewhere = self.beside == Some(Role::Committed);
         ending
@@ -90,7 +90,7 @@ impl Account {
     pub(super) fn step(&mut self, event: LifecycleEvent) -> Orders {
         let (life, orders) = lifecycle::step(self.life, event);
         self.life = life;
-        if life != Life::Booting {
+        if life != LifecycleState::Booting {
             self.boot_ends = None;
         }
         orders
@@ -138,7 +138,7 @@ pub struct StopRequest {
 /// What the watchdog needs to know, at one moment of the monotonic clock.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Deadlines {
-    pub(crate) life: Life,
+    pub(crate) life: LifecycleState,
     pub(crate) boot_ends: Option<Duration>,
     pub(crate) end_ends: Option<Duration>,
     pub(crate) stall_timeout: Option<Duration>,

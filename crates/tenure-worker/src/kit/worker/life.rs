@@ -5,7 +5,7 @@
 //! `kit/watchdog` (a deadline).
 
 use tenure_core::launch::readiness::{LACK, STOPPED};
-use tenure_core::policy::lifecycle::{EXIT_FAILED, Life, LifecycleEvent, LifecycleExecutor};
+use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
 use tenure_core::protocol::ends::{self, End};
 use tenure_sys::discard::best_effort;
 
@@ -60,7 +60,7 @@ pub(super) fn serve(worker: &mut Worker) -> bool {
 /// The app's part of this worker is over; returns the exit code for `main`.
 fn end(mut worker: Worker, event: LifecycleEvent, words: (&str, &str)) -> u8 {
     let status = worker.status.clone();
-    let unasked = status.life() == Life::Active;
+    let unasked = status.life() == LifecycleState::Active;
     if let Some(end) = worker.service.ended(&worker.ownership, event, words.1).filter(|_| unasked) {
         worker.note_end(end);
     }

@@ -5,7 +5,7 @@ use std::mem;
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::Report;
-use tenure_core::policy::lifecycle::Life;
+use tenure_core::policy::lifecycle::LifecycleState;
 use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
@@ -40,8 +40,10 @@ impl Worker {
             return Ok(true);
         }
         match self.status.life() {
-            Life::Booting | Life::Active => Ok(false),
-            Life::Draining | Life::Ended => Err(ReadyError::Stopping { reason: self.stop_reason() }),
+            LifecycleState::Booting | LifecycleState::Active => Ok(false),
+            LifecycleState::Draining | LifecycleState::Ended => {
+                Err(ReadyError::Stopping { reason: self.stop_reason() })
+            }
         }
     }
 

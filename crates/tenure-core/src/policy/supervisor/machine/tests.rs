@@ -411,7 +411,7 @@ fn proved(machine: &Supervisor, lives: bool, event: &SupervisorEvent) -> (Superv
             }
             SupervisorAction::EndTree => assert!(lives, "ended nothing: {before:?} by {event:?}"),
             SupervisorAction::TellReady => {
-                assert!(!before.ready_reported, "reported twice: {before:?} by {event:?}")
+                assert!(!before.ready_reported, "reported twice: {before:?} by {event:?}");
             }
             SupervisorAction::AskReady { .. }
             | SupervisorAction::TellReadyAgain
