@@ -51,7 +51,7 @@ mod tests {
     use std::io::Write;
 
     use super::*;
-    use crate::ownership::tests::ground;
+    use crate::ownership::tests::fixture;
 
     fn write(logs: &Dir, text: &str) {
         logs.open_append("log").expect("opens").write_all(text.as_bytes()).expect("room");
@@ -64,8 +64,8 @@ mod tests {
 
     #[test]
     fn old_files_move_up_and_the_oldest_goes() {
-        let ground = ground();
-        let logs = tenure_core::store::logs::directory(&ground.ownership.state).expect("a directory");
+        let fixture = fixture();
+        let logs = tenure_core::store::logs::directory(&fixture.ownership.state).expect("a directory");
         for text in ["a", "b", "c"] {
             write(&logs, text);
             shift(&logs, "log", 2).expect("shifts");
@@ -78,8 +78,8 @@ mod tests {
 
     #[test]
     fn nothing_old_is_kept_where_none_is_wanted() {
-        let ground = ground();
-        let logs = tenure_core::store::logs::directory(&ground.ownership.state).expect("a directory");
+        let fixture = fixture();
+        let logs = tenure_core::store::logs::directory(&fixture.ownership.state).expect("a directory");
         write(&logs, "a");
         shift(&logs, "log", 0).expect("removes");
         assert!(logs.names().expect("readable").is_empty());
@@ -87,7 +87,7 @@ mod tests {
 
     #[test]
     fn streams_that_lead_elsewhere_are_left_alone() {
-        let ground = ground();
-        try_rotate_own(&ground.ownership.state, 0, 3).expect("nothing to do");
+        let fixture = fixture();
+        try_rotate_own(&fixture.ownership.state, 0, 3).expect("nothing to do");
     }
 }

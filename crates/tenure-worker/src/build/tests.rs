@@ -6,14 +6,14 @@ use crate::status::tests::status;
 
 use super::*;
 
-struct Ground {
+struct Fixture {
     _place: tempfile::TempDir,
     file: std::path::PathBuf,
     source: BuildWatcher,
     status: Status,
 }
 
-fn ground() -> Ground {
+fn fixture() -> Fixture {
     let place = tempfile::tempdir().expect("a directory");
     fs::create_dir_all(place.path().join("app/dist")).expect("room");
     let file = place.path().join("app/dist/a.js");
@@ -24,10 +24,10 @@ fn ground() -> Ground {
     assert_eq!(source.hello(&status).content, None, "a spec without a build has none");
     spec.build = vec!["dist/**".into()];
     source.begin(&spec, &status).expect("a thread");
-    Ground { _place: place, file, source, status }
+    Fixture { _place: place, file, source, status }
 }
 
-impl Ground {
+impl Fixture {
     /// Asks once the files were read again, by the thread or, where it has not come to it, here.
     fn settled(&self) -> bool {
         self.source.look_again(&self.status);
@@ -37,28 +37,28 @@ impl Ground {
 
 #[test]
 fn the_first_question_after_a_change_says_so_and_a_later_one_knows() {
-    let ground = ground();
-    let hello = ground.source.hello(&ground.status);
+    let fixture = fixture();
+    let hello = fixture.source.hello(&fixture.status);
     assert!(hello.content.is_some() && !hello.source_changed);
-    fs::write(&ground.file, "1").expect("room");
-    assert!(ground.source.has_changed(), "it may have");
-    assert!(!ground.settled(), "and it has not");
-    fs::write(&ground.file, "2").expect("room");
-    assert!(ground.source.hello(&ground.status).source_changed);
-    assert!(ground.settled());
-    assert_eq!(ground.source.hello(&ground.status).content, hello.content, "what runs is still the first");
-    ground.source.begin_again(&ground.status);
-    let again = ground.source.hello(&ground.status);
+    fs::write(&fixture.file, "1").expect("room");
+    assert!(fixture.source.has_changed(), "it may have");
+    assert!(!fixture.settled(), "and it has not");
+    fs::write(&fixture.file, "2").expect("room");
+    assert!(fixture.source.hello(&fixture.status).source_changed);
+    assert!(fixture.settled());
+    assert_eq!(fixture.source.hello(&fixture.status).content, hello.content, "what runs is still the first");
+    fixture.source.begin_again(&fixture.status);
+    let again = fixture.source.hello(&fixture.status);
     assert!(again.content != hello.content && !again.source_changed);
 }
 
 #[test]
 fn while_the_files_are_read_the_answer_is_not_waited_for() {
-    let ground = ground();
-    let reading = ground.source.watcher();
-    assert!(ground.source.has_changed());
+    let fixture = fixture();
+    let reading = fixture.source.watcher();
+    assert!(fixture.source.has_changed());
     drop(reading);
-    assert!(!ground.source.has_changed());
+    assert!(!fixture.source.has_changed());
 }
 
 #[test]

@@ -164,7 +164,7 @@ mod tests {
     use super::*;
 
     fn handshake(listen: Listen) -> Handshake {
-        let mut handshake = (*crate::ownership::tests::ground().ownership.handshake).clone();
+        let mut handshake = (*crate::ownership::tests::fixture().ownership.handshake).clone();
         handshake.listeners = vec![listen.name.clone()];
         handshake.spec.listen = vec![listen];
         handshake

@@ -115,42 +115,42 @@ mod tests {
     use tenure_sys::socket;
 
     use super::*;
-    use crate::ownership::tests::{Ground, ground};
+    use crate::ownership::tests::{Fixture, fixture};
     use crate::status::tests::status;
 
-    fn mismatch(ground: &Ground) -> Option<String> {
-        find_mismatch(&status(), &ground.ownership)
+    fn mismatch(fixture: &Fixture) -> Option<String> {
+        find_mismatch(&status(), &fixture.ownership)
     }
 
     #[test]
     fn a_removed_lease_file_is_a_mismatch() {
-        let ground = ground();
-        ground.ownership.state.dir().remove(file::INSTANCE).expect("removes");
-        assert!(mismatch(&ground).expect("a proof").contains("lease file"));
+        let fixture = fixture();
+        fixture.ownership.state.dir().remove(file::INSTANCE).expect("removes");
+        assert!(mismatch(&fixture).expect("a proof").contains("lease file"));
     }
 
     #[test]
     fn a_replaced_socket_is_a_mismatch() {
-        let ground = ground();
-        let dir = ground.ownership.state.dir();
+        let fixture = fixture();
+        let dir = fixture.ownership.state.dir();
         let _other = socket::bind_unix(dir, "other", 1).expect("binds");
         dir.rename("other", file::CONTROL).expect("renames");
-        assert!(mismatch(&ground).expect("a proof").contains("control socket"));
+        assert!(mismatch(&fixture).expect("a proof").contains("control socket"));
     }
 
     #[test]
     fn a_moved_state_directory_is_a_mismatch() {
-        let ground = ground();
-        let path = ground.ownership.state.path().to_owned();
+        let fixture = fixture();
+        let path = fixture.ownership.state.path().to_owned();
         let moved = path.with_extension("moved");
         std::fs::rename(&path, &moved).expect("renames");
-        assert!(mismatch(&ground).expect("a proof").contains("directory is gone"));
+        assert!(mismatch(&fixture).expect("a proof").contains("directory is gone"));
         std::fs::rename(&moved, &path).expect("renames back");
     }
 
     #[test]
     fn a_socket_without_a_listener_is_a_mismatch() {
-        let Ground { _root, ownership, listener, .. } = ground();
+        let Fixture { _root, ownership, listener, .. } = fixture();
         drop(listener);
         assert!(find_mismatch(&status(), &ownership).expect("a proof").contains("nobody listens"));
     }

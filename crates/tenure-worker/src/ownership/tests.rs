@@ -11,15 +11,15 @@ use tenure_sys::socket;
 
 use super::*;
 
-/// A worker's holding in a directory of its own, its control socket, and the launcher's end of its channel.
-pub(crate) struct Ground {
+/// What a worker owns, in a directory of its own, its control socket, and the launcher's end of its channel.
+pub(crate) struct Fixture {
     pub(crate) _root: tempfile::TempDir,
     pub(crate) ownership: Arc<Ownership>,
     pub(crate) listener: Option<UnixListener>,
     pub(crate) launcher: std::os::fd::OwnedFd,
 }
 
-pub(crate) fn ground() -> Ground {
+pub(crate) fn fixture() -> Fixture {
     use std::os::fd::AsFd;
     let private = std::fs::Permissions::from_mode(0o700);
     let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
@@ -42,40 +42,40 @@ pub(crate) fn ground() -> Ground {
     socket::send(launcher.as_fd(), &serde_json::to_vec(&handshake).expect("writes"), &[]).expect("room");
     let (channel, handshake) = Channel::open(theirs).expect("a handshake");
     let ownership = Arc::new(Ownership::own(state, channel, handshake, lease).expect("readable"));
-    Ground { _root: root, ownership, listener: Some(listener), launcher }
+    Fixture { _root: root, ownership, listener: Some(listener), launcher }
 }
 
 #[test]
 fn the_socket_of_a_successor_is_never_removed() {
-    let ground = ground();
-    let dir = ground.ownership.state.dir();
+    let fixture = fixture();
+    let dir = fixture.ownership.state.dir();
     let _other = socket::bind_unix(dir, "other", 1).expect("binds");
     dir.rename("other", file::CONTROL).expect("renames");
-    ground.ownership.clear_paths();
+    fixture.ownership.clear_paths();
     assert!(dir.exists(file::CONTROL).expect("readable"));
 }
 
 #[test]
 fn the_own_socket_and_pid_file_are_removed() {
-    let ground = ground();
-    ground.ownership.write_pid().expect("writes");
-    ground.ownership.clear_paths();
-    assert!(!ground.ownership.state.dir().exists(file::CONTROL).expect("readable"));
-    assert!(!ground.ownership.state.dir().exists(file::PID).expect("readable"));
+    let fixture = fixture();
+    fixture.ownership.write_pid().expect("writes");
+    fixture.ownership.clear_paths();
+    assert!(!fixture.ownership.state.dir().exists(file::CONTROL).expect("readable"));
+    assert!(!fixture.ownership.state.dir().exists(file::PID).expect("readable"));
 }
 
 #[test]
 fn without_its_lease_a_worker_writes_no_ledger() {
-    let ground = ground();
-    ground.ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
-    ground.ownership.state.dir().remove(file::INSTANCE).expect("removes");
-    assert!(matches!(ground.ownership.write_ledger(|_| {}), Err(RecordError::Write { .. })));
+    let fixture = fixture();
+    fixture.ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
+    fixture.ownership.state.dir().remove(file::INSTANCE).expect("removes");
+    assert!(matches!(fixture.ownership.write_ledger(|_| {}), Err(RecordError::Write { .. })));
 }
 
 #[test]
 fn what_is_said_while_another_writes_the_ledger_is_written_with_the_next_generation() {
-    let ground = ground();
-    let ownership = &ground.ownership;
+    let fixture = fixture();
+    let ownership = &fixture.ownership;
     ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
     ownership.leave_ledger();
     let record =
@@ -96,18 +96,18 @@ fn what_is_said_while_another_writes_the_ledger_is_written_with_the_next_generat
 
 #[test]
 fn a_worker_that_left_the_ledger_to_another_removes_nothing() {
-    let ground = ground();
-    ground.ownership.leave_ledger();
-    ground.ownership.clear_paths();
-    assert!(ground.ownership.state.dir().exists(file::CONTROL).expect("readable"));
+    let fixture = fixture();
+    fixture.ownership.leave_ledger();
+    fixture.ownership.clear_paths();
+    assert!(fixture.ownership.state.dir().exists(file::CONTROL).expect("readable"));
 }
 
 #[test]
 fn a_failure_that_no_launcher_hears_is_an_event() {
-    let ground = ground();
-    drop(ground.launcher);
-    ground.ownership.report_failure("config", "no such file");
-    let events = event::read_all(&ground.ownership.state).expect("readable");
+    let fixture = fixture();
+    drop(fixture.launcher);
+    fixture.ownership.report_failure("config", "no such file");
+    let events = event::read_all(&fixture.ownership.state).expect("readable");
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].what, events[0].why.as_str()), (What::StartFailed, "config: no such file"));
 }

@@ -9,7 +9,7 @@ use tenure_core::protocol::wire::{AppState, Role, Until};
 use tenure_core::store::event;
 use tenure_sys::process::ProcessHandle;
 
-use crate::ownership::tests::{Ground, ground};
+use crate::ownership::tests::{Fixture, fixture};
 use crate::status::tests::status_of;
 
 use super::*;
@@ -17,23 +17,23 @@ use super::*;
 const LONG: Duration = Duration::from_secs(20);
 
 struct ControlThread {
-    ground: Ground,
+    fixture: Fixture,
     status: Status,
 }
 
 /// A control thread at work; it lasts as long as the test process.
 fn control_thread() -> ControlThread {
-    let mut ground = ground();
-    let status = status_of(&ground.ownership.state.by_path());
-    let listener = ground.listener.take().expect("a new ground");
+    let mut fixture = fixture();
+    let status = status_of(&fixture.ownership.state.by_path());
+    let listener = fixture.listener.take().expect("a new fixture");
     listener.set_nonblocking(true).expect("a socket");
-    ground.ownership.control_listener.open(listener);
+    fixture.ownership.control_listener.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
-    let context = Arc::new(HandoffContext::new(Arc::clone(&ground.ownership), status.clone()));
+    let context = Arc::new(HandoffContext::new(Arc::clone(&fixture.ownership), status.clone()));
     let told =
         ControlAccount { status: status.clone(), source: BuildWatcher::new().expect("an eventfd"), context };
-    start(told, Arc::clone(&ground.ownership), signals).expect("a thread");
-    ControlThread { ground, status }
+    start(told, Arc::clone(&fixture.ownership), signals).expect("a thread");
+    ControlThread { fixture, status }
 }
 
 fn stage(limit: Duration) -> Stage {
@@ -42,7 +42,7 @@ fn stage(limit: Duration) -> Stage {
 
 impl ControlThread {
     fn connect(&self) -> Connection<'_> {
-        connect(&self.ground.ownership.state, stage(LONG)).expect("it listens")
+        connect(&self.fixture.ownership.state, stage(LONG)).expect("it listens")
     }
 }
 
@@ -80,11 +80,11 @@ fn a_stop_closes_the_listener_before_it_is_answered() {
     let mut early = control.connect();
     early.hello(stage(LONG)).expect("an answer");
     let within = control.connect().stop("test", LONG, &Asker::default(), stage(LONG)).expect("an answer");
-    assert!(within <= control.ground.ownership.handshake.spec.end_budget());
-    assert!(matches!(connect(&control.ground.ownership.state, stage(LONG)), Err(Silence::Refused)));
+    assert!(within <= control.fixture.ownership.handshake.spec.end_budget());
+    assert!(matches!(connect(&control.fixture.ownership.state, stage(LONG)), Err(Silence::Refused)));
     let hello = early.hello(stage(LONG)).expect("who is connected keeps getting answers");
     assert_eq!((hello.role, hello.draining), (Role::Draining, true));
-    let events = event::read_all(&control.ground.ownership.state).expect("readable");
+    let events = event::read_all(&control.fixture.ownership.state).expect("readable");
     assert!(events.iter().any(|event| event.what == What::Draining && event.why == "test"));
 }
 
