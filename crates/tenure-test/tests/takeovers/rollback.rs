@@ -323,3 +323,29 @@ fn one_that_hangs_in_commit_is_undone_without_being_let_go() {
     upgrade.is_not_tried_again("not ready within");
     upgrade.end();
 }
+
+/// The gate is free once a successor is dead, while the incumbent still ends that one's program.
+#[test]
+fn a_restart_right_after_a_killed_successor_waits_until_the_incumbent_is_done_with_it() {
+    let fixture = Fixture::new(BINARIES.serving());
+    let [booting, ending, standing_by] =
+        ["booting", "ending", "standing-by"].map(|name| fixture.sandbox.meeting(name));
+    let offer = fixture.offer("1.0.0").ready(Some("\"fd\"")).words(&["ready=fd", "overlaps"]);
+    offer.line("overlap = true").write();
+    let first = fixture.ensure().run().expect(0);
+
+    let armed = format!("{},{}", booting.armed(Point::ProgramRunning), ending.armed(Point::ShimEnding));
+    let failing = fixture.restart().fault(&armed).start();
+    let successor = booting.meet();
+    processes::kill(&ProcessHandle::open(successor.pid).expect("it waits there"));
+    let shim = ending.meet();
+    assert_eq!(failing.wait().state(), "restart-unproved");
+
+    let restart = fixture.restart().fault(&standing_by.armed(Point::StandingBy)).start();
+    standing_by.meet().release();
+    assert_eq!(answer::pid(&fixture.status()), answer::pid(&first), "it answers while a successor waits");
+    shim.release();
+    let restarted = restart.wait();
+    assert_eq!(restarted.code(), 0, "{}\n{}", restarted.stdout, fixture.sandbox.story());
+    fixture.stop().run().expect(0);
+}

@@ -41,8 +41,23 @@ struct ContextInner {
     kept: Option<KeptDescriptors>,
     endpoints: Vec<Endpoint>,
     predecessor: Option<Predecessor>,
+    /// A takeover of this worker's place goes on.
     busy: bool,
+    /// A successor was admitted that waits for the end of that takeover.
+    next: bool,
 }
+
+/// When the takeover of an admitted successor can begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Turn {
+    /// At once.
+    Now,
+    /// Once the takeover that goes on is over.
+    Next,
+}
+
+/// The refusal where another successor's takeover goes on.
+const BUSY: &str = "another one is taking over";
 
 /// Listeners by name.
 pub(crate) type NamedListeners = Vec<(String, OwnedFd)>;
@@ -112,35 +127,70 @@ impl HandoffContext {
 
     /// Admits the peer as the one that takes over, or gives the answer that refuses it. A refusal that says that this
     /// worker goes on means: try again later, it is not to be ended for this.
-    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<DescriptorLink, Answer> {
-        let refuse = |why: &str| Err(Answer::refused(why));
-        if self.status.life() != LifecycleState::Active || self.status.is_stopping() {
-            return refuse("it does not serve");
-        }
+    ///
+    /// One successor may come while a takeover goes on, and waits for the end of that one ([`Self::await_turn`]): a
+    /// launcher is free to start it as soon as the successor before is dead, and this worker may then still be ending
+    /// that one's program.
+    pub(crate) fn admit(&self, stream: &UnixStream) -> Result<(DescriptorLink, Turn), Answer> {
         let mut inner = self.inner();
-        if inner.hooks.is_none() || inner.kept.is_none() {
-            return refuse("its app does not hand over");
+        self.may_be_taken_over(&inner)?;
+        if inner.busy && inner.next {
+            return Err(Answer::goes_on(BUSY));
         }
+        let link = stream
+            .try_clone()
+            .and_then(DescriptorLink::new)
+            .map_err(|error| Answer::refused(error.to_string()))?;
+        let turn = if inner.busy { Turn::Next } else { Turn::Now };
+        match turn {
+            Turn::Now => inner.busy = true,
+            Turn::Next => inner.next = true,
+        }
+        Ok((link, turn))
+    }
+
+    /// Waits for the end of the takeover before this one, for at most `limit`, and begins the takeover of the successor
+    /// that was admitted for [`Turn::Next`]; or gives the answer that refuses it.
+    pub(crate) fn await_turn(&self, limit: Duration) -> Result<(), Answer> {
+        let waited = self.changed.wait_timeout_while(self.inner(), limit, |inner| inner.busy);
+        let (mut inner, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        inner.next = false;
         if inner.busy {
-            return Err(Answer::goes_on("another one is taking over"));
+            return Err(Answer::goes_on(BUSY));
+        }
+        self.may_be_taken_over(&inner)?;
+        inner.busy = true;
+        Ok(())
+    }
+
+    /// Whether a takeover could begin but for another one that goes on.
+    fn may_be_taken_over(&self, inner: &ContextInner) -> Result<(), Answer> {
+        if self.status.life() != LifecycleState::Active || self.status.is_stopping() {
+            return Err(Answer::refused("it does not serve"));
+        }
+        if inner.hooks.is_none() || inner.kept.is_none() {
+            return Err(Answer::refused("its app does not hand over"));
         }
         if let Some(predecessor) = inner.predecessor.as_ref().filter(|before| !before.process.has_ended()) {
             let pid = predecessor.process.pid();
             let why = format!("pid {pid}, from which it took over itself, is not gone yet");
             return Err(Answer::goes_on(why));
         }
-        let link = stream
-            .try_clone()
-            .and_then(DescriptorLink::new)
-            .map_err(|error| Answer::refused(error.to_string()))?;
-        inner.busy = true;
-        Ok(link)
+        Ok(())
     }
 
     /// The takeover that was admitted is over, one way or the other.
     pub(crate) fn takeover_over(&self) {
         self.inner().busy = false;
         self.changed.notify_all();
+    }
+
+    /// The takeover that was admitted for this turn has no thread, and does not begin.
+    pub(crate) fn not_begun(&self, turn: Turn) {
+        match turn {
+            Turn::Now => self.takeover_over(),
+            Turn::Next => self.inner().next = false,
+        }
     }
 
     /// Waits until no takeover is going on: an app that has ended keeps its process for as long as a successor is to be
@@ -251,3 +301,6 @@ pub(crate) fn own_path() -> String {
     let path = tenure_sys::process::executable_of(std::process::id());
     path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
 }
+
+#[cfg(test)]
+mod tests;

@@ -23,7 +23,7 @@ use tenure_sys::poll;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::thread;
 
-use crate::handoff::context::{HandoffContext, KeptDescriptors};
+use crate::handoff::context::{HandoffContext, KeptDescriptors, Turn};
 use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
 
 mod make_room;
@@ -34,10 +34,22 @@ const TRACED: Duration = Duration::from_secs(1);
 /// The longest that a successor may ask for: longer than any boot with its drain that is worth waiting for.
 const LONGEST: Duration = Duration::from_hours(1);
 
+/// For which share of a successor's time, and for how long at most, its PREPARE waits for the end of the takeover before.
+/// A successor that hears nothing for 5 s, or for half of its time, takes this worker as one that hangs.
+const WAITING: (u32, Duration) = (4, Duration::from_secs(3));
+
 /// Begins a takeover that was admitted, on a thread of its own.
-pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, prepare: Prepare) {
+pub(crate) fn start(context: &Arc<HandoffContext>, (link, turn): (DescriptorLink, Turn), prepare: Prepare) {
     let own = Arc::clone(context);
     let started = thread::start("tenure-incumbent", move || {
+        if turn == Turn::Next {
+            let (share, most) = WAITING;
+            let limit = most.min(Duration::from_millis(prepare.within_ms) / share);
+            if let Err(refused) = own.await_turn(limit) {
+                best_effort(link.send(&refused, &[]));
+                return;
+            }
+        }
         if let Some(side) = IncumbentSide::begin(&own, link, prepare) {
             side.run();
         }
@@ -45,7 +57,7 @@ pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, prepare
     });
     if started.is_err() {
         // The link went with the thread: the successor is told by its end.
-        context.takeover_over();
+        context.not_begun(turn);
     }
 }
 

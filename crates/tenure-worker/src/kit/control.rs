@@ -243,8 +243,8 @@ impl Control {
             }
             PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.context.admit(peer.stream())
             {
-                Ok(link) => {
-                    incumbent::start(&self.context, link, *prepare);
+                Ok(admitted) => {
+                    incumbent::start(&self.context, admitted, *prepare);
                     // The connection is the takeover's from here on.
                     return Err(Gone);
                 }

@@ -20,7 +20,7 @@ pub(crate) fn status_of(scope: &str) -> Status {
 
 /// What a life ordered, by name.
 #[derive(Default)]
-struct CarriedOut(Vec<&'static str>);
+pub(crate) struct CarriedOut(Vec<&'static str>);
 
 impl LifecycleExecutor for CarriedOut {
     fn report_ready(&mut self) {
