@@ -1,4 +1,4 @@
-//! What the rooms raise, as the one public error: each with its kind and stage.
+//! Turns the error of each room into the public error, with its kind and stage.
 
 use std::error::Error as StdError;
 use std::sync::Arc;
@@ -141,7 +141,7 @@ impl From<RecipeError> for Error {
 }
 
 impl Error {
-    /// The inner room's error as that of a start, with its own causes.
+    /// The error of an inner room as the error of a start, with its causes.
     fn spawn_failed(source: &(dyn StdError + 'static), stage: &'static str) -> Self {
         let mut error =
             Self::of(ErrorKind::SpawnFailed, format!("start the worker: failed to {source}")).at(stage);
@@ -166,7 +166,8 @@ impl From<Refusal> for Error {
             Refusal::VersionDisagrees { target, says } => Self::of(
                 ErrorKind::VersionDisagrees,
                 format!(
-                    "get version {target}: the worker that was started as {target} says that it is {says}, and said so again when it was started once more; it is left in peace"
+                    "get version {target}: the worker that was started as {target} says that it is {says}, \
+                    and said so again when it was started once more; it is left in peace"
                 ),
             ),
             Refusal::SpecConflict { running, wanted } => Self::of(

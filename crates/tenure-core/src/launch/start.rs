@@ -132,7 +132,7 @@ pub(crate) fn start(
     let released = socket::send(channel.as_fd(), GO, &[]);
     drop(given);
     drop((lease, bound));
-    // A worker that is gone already cannot take its go: what follows finds that out and says how it ended.
+    // A worker that is gone already cannot receive GO; `await_report` finds that out and says how it ended.
     best_effort(released);
     fault::reach(Point::WorkerReleased);
     let spawned = Event::now(What::Spawned, ledger.generation, &request.asker(), "the scope had no worker");
@@ -162,17 +162,19 @@ fn clear_orphans(
     Ok(())
 }
 
-/// Locks are all that can be asked about processes of another pid namespace, and they are free: what was not looked at
-/// is told.
+/// Records that a process of another pid namespace was not verified. Its locks are free, and nothing more can be found
+/// out about it from here.
 fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
     if let Some(foreign) = ledger.named().find(|identity| identity.is_foreign()) {
-        let why = "it is recorded in another pid namespace: its locks are free, and whether it is gone cannot be verified";
+        let why = "it is recorded in another pid namespace: its locks are free, \
+            and whether it is gone cannot be verified";
         let event = Event::now(What::Unverified, ledger.generation, &crate::launch::request::asker(), why);
         event::note(gate.state(), &event.pid(foreign.pid));
     }
 }
 
-/// A port of 0 takes the port of the last time; where somebody else has it now, clients must look again.
+/// Records each endpoint that has moved. A listener on port 0 gets its last port again; if another process has that port
+/// now, clients must look up the new one.
 fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, request: &Request) {
     for endpoint in &bound.endpoints {
         if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| *last != endpoint.tcp) {

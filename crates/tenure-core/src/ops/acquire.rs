@@ -1,8 +1,9 @@
-//! Making room: the lease of a scope, from nobody, from a worker that ends, from one that is wedged, or from one that
-//! must make room.
+//! Acquiring the lease of a scope: from nobody, from a worker that ends, from a silent one, or from one that is to be
+//! replaced.
 //!
-//! Under the gate. Each way waits where the kernel wakes (the lease, the answer), and before anybody is forced the
-//! scope is looked at once more: what stands now may be a healthy worker that somebody else has started.
+//! All of it happens under the gate. Each way waits where the kernel wakes it: on the lease, or on the worker's answer.
+//! Before a process is forced to end, the scope is probed once more: another launcher may have started a healthy worker
+//! meanwhile.
 
 use tenure_sys::discard::best_effort;
 
@@ -22,17 +23,22 @@ use crate::store::logs::{self, Mark};
 use crate::store::paths::file;
 use crate::store::records;
 
-/// One call's way to the lease of the gate's scope.
-pub(crate) struct Acquisition<'call> {
+/// A call that is inside the gate of its scope.
+#[derive(Clone, Copy)]
+pub(crate) struct GatedCall<'call> {
+    /// The gate that it holds.
     pub(crate) gate: &'call Gate<'call>,
+    /// What it was asked for.
     pub(crate) request: &'call Request,
+    /// How long it may take.
     pub(crate) budget: &'call Deadline,
 }
 
-impl Acquisition<'_> {
-    /// The lease where nobody listens, or `None`: look again. A busy lease without a listener is being torn down: the
-    /// kernel wakes us when its last holder is gone, and a holder that outstays every drain is wedged.
-    pub(crate) fn take(&self) -> Result<Option<Lease>, Error> {
+impl GatedCall<'_> {
+    /// Takes the lease where nobody listens; `None` means: look again. A lease that is held without a listener belongs
+    /// to a worker that ends: the kernel wakes us when its last holder is gone. A holder that takes longer than every
+    /// drain is wedged, and is ended.
+    pub(crate) fn take_unlistened(&self) -> Result<Option<Lease>, Error> {
         let ledger = records::read_ledger(self.gate.state())?;
         if let TryLease::Free(lease) = Lease::try_take(self.gate.state())? {
             self.note_found_dead(&ledger);
@@ -45,45 +51,48 @@ impl Acquisition<'_> {
             return Ok(Some(lease));
         }
         let stage = self.budget.stage("lease")?.at_most(self.request.first_answer);
-        // One that closes connections without an answer listens all the same, and is looked at again.
+        // A worker that closes connections without an answer listens too, so the caller looks again.
         match probe::hello(self.gate.state(), stage) {
             Err(Silence::Absent | Silence::Refused) => self.end_wedged().map(Some),
             Ok(_) | Err(_) => Ok(None),
         }
     }
 
-    /// Waits for a silent holder to answer, as long as it may be silent; past that it is wedged and ended, unless
-    /// nothing could be started in its place. `None`: look again.
+    /// Waits until a silent worker answers. After `wedged_after` of silence the worker is wedged: it is ended and its
+    /// lease taken, unless `startable` says that nothing could be started in its place. `None` means: look again.
     ///
-    /// A queue that is full all the time is no silence while the holder runs: it may be taking others. It is waited for
-    /// as long as the caller has time, and the kernel lets us in when there is room.
-    pub(crate) fn unmask(&self, startable: impl Fn() -> Result<(), Error>) -> Result<Option<Lease>, Error> {
+    /// A full connection queue is no silence while the worker's control thread runs: it may be answering others. Then
+    /// the wait lasts as long as the caller has time, and the kernel lets us in when there is room.
+    pub(crate) fn take_from_silent(
+        &self,
+        startable: impl Fn() -> Result<(), Error>,
+    ) -> Result<Option<Lease>, Error> {
         let state = self.gate.state();
-        let mut began = monotonic();
-        let mut ran = stop_and_prove::run_time(&records::read_ledger(state)?);
-        let mut seen = None;
+        let mut silent_since = monotonic();
+        let mut last_run_time = stop_and_prove::run_time(&records::read_ledger(state)?);
+        let mut last_silence = None;
         loop {
             let lease = Lease::try_take(state)?;
             let ledger = records::read_ledger(state)?;
             let booting_for = ledger.booting_for(&Moment::now());
-            let silent_for = monotonic().saturating_sub(began);
+            let silent_for = monotonic().saturating_sub(silent_since);
             let busy = matches!(lease, TryLease::Busy);
             match (suspect(busy, silent_for, booting_for, self.request.wedged_after), lease) {
                 (Suspicion::NoWorker, TryLease::Free(lease)) => return Ok(Some(lease)),
                 (Suspicion::Wedged, _) => {
-                    let runs = stop_and_prove::run_time(&ledger);
-                    if matches!(seen, Some(Silence::Busy)) && runs > ran {
-                        (began, ran) = (monotonic(), runs);
+                    let run_time = stop_and_prove::run_time(&ledger);
+                    if matches!(last_silence, Some(Silence::Busy)) && run_time > last_run_time {
+                        (silent_since, last_run_time) = (monotonic(), run_time);
                         continue;
                     }
                     startable()?;
                     return self.end_wedged().map(Some);
                 }
                 (Suspicion::Wait(limit), _) => {
-                    let what =
-                        if matches!(seen, Some(Silence::Busy)) { "busy worker" } else { "silent worker" };
-                    match probe::hello(state, self.budget.stage(what)?.at_most(limit)) {
-                        Err(silence @ (Silence::Silent | Silence::Busy)) => seen = Some(silence),
+                    let is_busy = matches!(last_silence, Some(Silence::Busy));
+                    let stage = self.budget.stage(if is_busy { "busy worker" } else { "silent worker" })?;
+                    match probe::hello(state, stage.at_most(limit)) {
+                        Err(silence @ (Silence::Silent | Silence::Busy)) => last_silence = Some(silence),
                         Ok(_) | Err(_) => return Ok(None),
                     }
                 }
@@ -99,8 +108,8 @@ impl Acquisition<'_> {
         Ok(retired.lease)
     }
 
-    /// Retires a worker that stands and must make room.
-    pub(crate) fn replace(&self, hello: &Hello, why: String) -> Result<Lease, Error> {
+    /// Ends the worker that answered `hello`, because of `why`, and takes its lease.
+    pub(crate) fn take_from_worker(&self, hello: &Hello, why: String) -> Result<Lease, Error> {
         self.gate.confirm()?;
         let replacing = Event::now(What::Replacing, hello.generation, &self.request.asker(), why.as_str());
         event::note(self.gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
@@ -112,7 +121,8 @@ impl Acquisition<'_> {
         Ok(retired.lease)
     }
 
-    /// A worker that ends in order removes its socket: one that stands without a lease belongs to a worker that died.
+    /// Records that the last worker died, where its socket is still there: a worker that ends in order removes its
+    /// socket.
     fn note_found_dead(&self, ledger: &Ledger) {
         let state = self.gate.state();
         if state.dir().exists(file::CONTROL).unwrap_or(false) {

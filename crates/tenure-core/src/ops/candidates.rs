@@ -29,13 +29,14 @@ use crate::store::trust::TrustStore;
 /// The longest file that is read to see whether it still is what somebody once read from it.
 const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 
-/// The record with the order's spec offered, and released where the order is a person's word to start; not yet written.
+/// The record with the request's spec offered, and no longer held down where the request is a person's `start`; not yet
+/// written.
 pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, RecordError> {
     let mut desired = counted(gate)?;
-    if !stands(&desired, request) {
+    if !has_offer(&desired, request) {
         desired.offer_from(&request.spec, &request.origin, &Moment::now());
     }
-    // Whoever offers a version says that it is what lies there now.
+    // An offer means the program files as they are now.
     desired.set_program_files(
         &request.spec.version,
         ProgramFiles::of(&request.spec, request.spec.env.path_here().as_deref()),
@@ -46,40 +47,40 @@ pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, 
     Ok(desired)
 }
 
-/// The record with what became of workers and takeovers after their launchers were gone, or had their answer; not yet
-/// written.
+/// The record with the failures that workers left in the ledger after their launchers had gone or had their answer; not
+/// yet written.
 pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
     as_counted(gate.state())
 }
 
-/// The same for whoever only looks: what is not written yet is true already. The ledger is read first, so that what
-/// somebody counts meanwhile is found in one of the two.
+/// The same without the gate, for readers. The ledger is read before the record, so that a failure that a launcher
+/// counts meanwhile is found in one of the two.
 pub fn as_counted(state: &StateDir) -> Result<Desired, RecordError> {
     let ledger = records::read_ledger(state);
     let mut desired = records::read_desired(state)?;
-    // A ledger that cannot be read is told where something is to be started.
+    // A start reports a ledger that cannot be read; a reader can do without it.
     let Ok(ledger) = ledger else { return Ok(desired) };
     tally::count(&ledger, &mut desired, &Moment::now());
     Ok(desired)
 }
 
-/// The record where this very offer stands in it already: read without the gate, and only to see that nothing is to be
-/// done.
+/// The record if it holds this very offer already. It is read without the gate, which is enough to see that there is
+/// nothing to do.
 pub(crate) fn known(state: &StateDir, request: &Request) -> Option<Desired> {
-    records::read_desired(state).ok().filter(|desired| stands(desired, request))
+    records::read_desired(state).ok().filter(|desired| has_offer(desired, request))
 }
 
-/// Whether the record says that a person stopped the worker for good: read without the gate.
+/// Whether the record says that a person stopped the worker for good. It is read without the gate.
 pub(crate) fn is_down(state: &StateDir) -> bool {
     records::read_desired(state).is_ok_and(|desired| desired.down.is_some())
 }
 
-fn stands(desired: &Desired, request: &Request) -> bool {
+fn has_offer(desired: &Desired, request: &Request) -> bool {
     desired.offers.iter().any(|offer| offer.spec == request.spec && offer.origin == request.origin)
 }
 
-/// The record as far as it may be started now. What a project's file offered counts as long as the content that it came
-/// from is trusted, whoever asks; without the records of trust nothing of the kind does.
+/// The part of the record that may be started now. An offer from a project's file counts only while the content that it
+/// came from is trusted, whoever asks. If the records of trust cannot be read, no such offer counts.
 pub(crate) fn allowed(desired: &Desired) -> Desired {
     let trusted = TrustStore::of_user();
     let allows = |origin: &Origin| match &trusted {
@@ -89,9 +90,9 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
     desired.allowed(&allows)
 }
 
-/// What a call may start: what is allowed, without offers that are not what was offered any more and could only take
-/// the place of one that failed; and these, with the file that has changed. What the call itself offers is what lies
-/// there now.
+/// What a call may start: the allowed offers, without those whose program files have changed since they were offered
+/// and which could only replace a failed one. The second part lists these with the file that has changed. The version
+/// `own`, which the call itself offers, means the files as they are now.
 #[must_use]
 pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
     let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());
@@ -103,8 +104,8 @@ pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec
     (rest, named.collect())
 }
 
-/// Why nothing may be started because of trust: the offer that would be the target came from content that nobody trusts
-/// any more, and nothing else is allowed.
+/// The error where trust forbids every start: the offer that would be the target came from content that is no longer
+/// trusted, and no other offer is allowed.
 pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
     let wanted = |offer: &&Offer| desired.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
     let allowed = allowed(desired);
@@ -114,8 +115,8 @@ pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
     untrusted(desired.offers.iter().rev().find(wanted)?, desired.hold.is_some())
 }
 
-/// Whether `spec` is still trusted: a wait for the end of whoever stood there can be long, and what was chosen before
-/// it may have lost its trust meanwhile.
+/// Fails unless `spec` is still trusted. The wait for the former worker's end can be long, and a spec that was chosen
+/// before it may have lost its trust meanwhile.
 pub(crate) fn confirm_trust(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     let desired = records::read_desired(gate.state())?;
     if allowed(&desired).offers.iter().any(|offer| offer.spec == *spec) {
@@ -127,10 +128,11 @@ pub(crate) fn confirm_trust(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
 
 fn untrusted(offer: &Offer, is_held: bool) -> Option<Error> {
     let path = offer.origin.path()?;
-    let (version, path_told) = (&offer.spec.version, path.display());
+    let version = &offer.spec.version;
     let pinned = if is_held { "is pinned and " } else { "" };
     let message = format!(
-        "start the worker: version {version} {pinned}was offered by {path_told}, and that content is not trusted any more"
+        "start the worker: version {version} {pinned}was offered by {}, and that content is not trusted any more",
+        path.display()
     );
     let stage = match (is_held, is_content_there(&offer.origin)) {
         (false, _) => "trust",
@@ -140,8 +142,8 @@ fn untrusted(offer: &Offer, is_held: bool) -> Option<Error> {
     Some(Error::untrusted(message, path).at(stage))
 }
 
-/// Whether the file of an offer has the content that it was read from: then trust in the file brings the offer back,
-/// and otherwise it allows something else.
+/// Whether the file of an offer still has the content that the offer was read from: only then does trusting the file
+/// allow this offer again.
 pub(crate) fn is_content_there(origin: &Origin) -> bool {
     match origin {
         Origin::Call | Origin::File { .. } => true,
@@ -151,16 +153,17 @@ pub(crate) fn is_content_there(origin: &Origin) -> bool {
     }
 }
 
-/// Forgets every offer above the order's own that nobody describes any more: a person asks for what is described now.
+/// Forgets every offer above the request's own that nothing describes any more: a person asks for what is described
+/// now.
 pub(crate) fn forget_undescribed(desired: &mut Desired, request: &Request) -> Vec<Version> {
     desired.forget_undescribed(&request.spec.version, &|offer| is_described(offer, request))
 }
 
-/// An offer of a file is described while the file says so, and one of a call while its program exists.
+/// Whether an offer is still described: by its file, or, for an offer of a call, by a program that exists.
 fn is_described(offer: &Offer, request: &Request) -> bool {
     let Some(path) = offer.origin.path() else { return recipe::can_run(&offer.spec) };
     if request.stated && request.origin.path() == Some(path) {
-        // The order comes from that very file, which states another version now.
+        // The request comes from that very file, which states another version now.
         return false;
     }
     match request.read_stated {
@@ -169,15 +172,16 @@ fn is_described(offer: &Offer, request: &Request) -> bool {
     }
 }
 
-/// Records, before a worker makes room because its own answer disagrees with what it was started as, that this was
-/// tried: the next one that says the same is left in peace.
+/// Records that a worker is replaced because its own answer disagrees with the version that it was started as. This is
+/// recorded before the worker makes room: if the next worker says the same, it is not replaced again.
 pub(crate) fn note_disagreement(
     gate: &Gate<'_>,
     hello: &Hello,
-    fault: &ReplaceReason,
-    (spec, request): (&Spec, &Request),
+    reason: &ReplaceReason,
+    spec: &Spec,
+    request: &Request,
 ) -> Result<(), Error> {
-    let ReplaceReason::Disagrees { target, says } = fault else { return Ok(()) };
+    let ReplaceReason::Disagrees { target, says } = reason else { return Ok(()) };
     gate.confirm()?;
     let mut desired = records::read_desired(gate.state())?;
     desired.disagreed(spec, says);
@@ -189,23 +193,23 @@ pub(crate) fn note_disagreement(
     Ok(())
 }
 
-/// Writes the record where it differs from what stands: most calls offer what was offered before. A worker that is held
-/// down no longer is told of once that is written.
+/// Writes the record if it has changed: most calls offer what was offered before. The event of a released worker
+/// follows once the record is written.
 pub(crate) fn keep(gate: &Gate<'_>, desired: &Desired, request: &Request) -> Result<(), Error> {
-    let stands = records::read_desired(gate.state())?;
-    if stands == *desired {
+    let written = records::read_desired(gate.state())?;
+    if written == *desired {
         return Ok(());
     }
     gate.confirm()?;
     records::write_desired(gate.state(), desired)?;
-    if stands.down.is_some() && desired.down.is_none() {
+    if written.down.is_some() && desired.down.is_none() {
         event::note(gate.state(), &Event::now(What::Released, 0, &request.asker(), "a person starts it"));
     }
     Ok(())
 }
 
-/// Records how a start of `spec` went, in the record as it stands now, and makes an error of a failure. An error that
-/// says nothing about the spec (the state directory, the gate, a survivor) is passed on and tallies nothing.
+/// Counts how a start of `spec` went, in the record as it is now, and returns a failure of the worker as an error. An
+/// error that says nothing about the spec (state directory, gate, a survivor) is passed on and not counted.
 pub(crate) fn record_start(
     gate: &Gate<'_>,
     spec: &Spec,
@@ -213,11 +217,11 @@ pub(crate) fn record_start(
 ) -> Result<Option<Error>, Error> {
     let failure = match started {
         Ok(StartOutcome::Ready(_)) => {
-            // What serves serves: a tally that cannot be cleared now is cleared by the next success.
+            // The worker serves; if its tally cannot be cleared now, the next success clears it.
             best_effort(succeeded(gate, spec));
             return Ok(None);
         }
-        // The worker itself says when it has passed, and what is known against its version counts until then.
+        // The worker itself records when it has passed; until then the failures of its version count.
         Ok(StartOutcome::OnProbation(_)) => return Ok(None),
         Ok(StartOutcome::StillBooting) => {
             return Ok(Some(Error::of(ErrorKind::TimedOut, "wait for the worker's boot")));
@@ -245,7 +249,7 @@ pub(crate) fn record_start(
     Ok(Some(failure))
 }
 
-/// Clears the tally of the version, whichever of its specs failed; writes nothing where there was none.
+/// Clears the tally of the version, for all of its specs; writes nothing where there is none.
 fn succeeded(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     let mut desired = records::read_desired(gate.state())?;
     if desired.failures.iter().all(|failure| failure.version != spec.version) {

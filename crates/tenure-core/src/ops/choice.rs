@@ -55,7 +55,7 @@ impl LaunchChoice {
     }
 
     /// What `decide` takes for a worker that was started from `spec` a moment ago.
-    pub(crate) fn aim_started(&self, spec: &Spec) -> Target {
+    pub(crate) fn started_target(&self, spec: &Spec) -> Target {
         Target::Known(self.choice.started(spec))
     }
 

@@ -1,18 +1,18 @@
 //! `ensure`: exactly one healthy worker of the right version, from any number of launchers.
 //!
-//! The story only; each step is a room of its own. The memory of one call is [`Attempt`], and every wait is cut from
-//! one budget.
+//! This room is the story only; each step is a room of its own. [`Attempt`] remembers what the call has done, and every
+//! wait takes its time from the call's one budget.
 //!
 //! ```text
 //! look without a lock ──▶ a usable worker ───────────────▶ answer
 //!        │    ▲   ▲
-//!        │    │   └────── one that boots: wait ◀────┐
+//!        │    │   └── it boots: wait ◀──────────────┐
 //!        ▼    │                                     │
-//! enter the gate ▶ look again ▶ decide ──▶ wait, outside the gate
+//! enter the gate ▶ look again ▶ decide ──▶ leave the gate and wait
 //!        ▲                        │
 //!        │                        ├──▶ take the lease ▶ start ──▶ answer
-//!        │                        └──▶ put a successor in its place ▶ answer
-//!        └── the start failed: another offer, if there is one
+//!        │                        └──▶ replace the worker ──────▶ answer
+//!        └── the start failed: try another offer, if there is one
 //! ```
 
 use crate::deadline::Deadline;
@@ -21,10 +21,10 @@ use crate::launch::readiness::{self, StartOutcome, UNHEARD, VANISHED};
 use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
 use crate::launch::{limits, probe};
-use crate::ops::acquire::Acquisition;
+use crate::ops::acquire::GatedCall;
 use crate::ops::candidates;
 use crate::ops::choice::{self, LaunchChoice};
-use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
+use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
 use crate::policy::attempt::{Attempt, How, NextStep};
 use crate::policy::decide::{
     Criteria, Decision, Observation, ReplaceReason, Usable, decide, decide_without_gate,
@@ -48,8 +48,8 @@ use crate::store::paths::StateDir;
 pub enum Ensured {
     /// A worker serves.
     Serving(How, Box<Usable>),
-    /// The budget ended while a worker was still booting, or while one of a lower version than the wanted one was on
-    /// probation, from which nobody can take over; it goes on. Not an error.
+    /// The budget ended while a worker was still booting, or while a worker of a lower version than the wanted one was
+    /// on probation, during which no other takeover can begin. That worker goes on, and the answer is no error.
     Warming(Option<Box<Hello>>),
     /// No worker serves, and starting one was not allowed.
     Down,
@@ -78,15 +78,15 @@ impl Ensured {
 
 /// Returns when exactly one healthy worker of at least the wanted version serves; starts it if need be.
 ///
-/// A worker that takes the place of another is answered with as soon as it serves: its probation goes on between the
-/// two, and if it fails, the one before it serves again and the next call is told.
+/// A worker that takes over from another is the answer as soon as it serves. Its probation goes on after the call: if
+/// it fails then, the former worker serves again, and the next call says so.
 ///
 /// Any number of concurrent calls, from any number of processes, make one worker. A worker that is up costs one
-/// connection and one answer: no lock is taken and nothing is written. One that is older than the offer and is to stay
-/// (a person pinned it, or the offered version does not run) costs one more read of the record, still without a lock.
-/// The call ends within the order's budget (plus the time in which the kernel ends a process) with an answer or a typed
-/// error. It ends no healthy worker except one that is older than the target, or whose build has changed; it never
-/// downgrades, and never signals a process that it cannot verify.
+/// connection and one answer: no lock is taken and nothing is written. A worker that is older than the offer and is to
+/// stay (a person pinned it, or the offered version does not run) costs one more read of the record, still without a
+/// lock. The call ends within the request's budget (plus the time in which the kernel ends a process) with an answer or
+/// a typed error. It ends no healthy worker except one that is older than the target, or whose build has changed; it
+/// never downgrades, and never signals a process that it cannot verify.
 ///
 /// # Errors
 /// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::SpecConflict`],
@@ -106,46 +106,18 @@ impl Ensured {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn ensure(request: &Request) -> Result<Ensured, Error> {
-    let budget = Deadline::start(request.budget);
-    let criteria = Criteria::of(&request.spec);
-    let attempt = Attempt::default();
-    let mut call =
-        EnsureCall { request, criteria, budget, attempt, failure: None, kept_from: None, unheard: false };
-
-    // Fast path: nothing is written and no lock is taken.
-    if let Some(state) = StateDir::open(&request.scope)? {
-        refuse_inside(&state)?;
-        // What is held down is released under the gate, whatever stands.
-        let releases = request.start && candidates::is_down(&state);
-        if !releases {
-            match call.look(&state) {
-                Ok(Some(ensured)) => return Ok(ensured),
-                Ok(None) => {}
-                Err(spent) if spent.kind() == ErrorKind::TimedOut => return call.out_of_time(spent),
-                Err(error) => return Err(error),
-            }
-        }
-    }
-    if !request.may_spawn() {
-        return Ok(Ensured::Down);
-    }
-
-    limits::check()?;
-
-    // Slow path: one launcher at a time acts for this scope, on a fresh look; the others wait in the kernel.
-    let state = StateDir::create(&request.scope)?;
-    refuse_inside(&state)?;
-    loop {
-        let ensured = call.act(&state).and_then(|acted| match acted {
-            Some(ensured) => Ok(Some(ensured)),
-            None => call.look(&state),
-        });
-        match ensured {
-            Ok(Some(ensured)) => return Ok(ensured),
-            Ok(None) => {}
-            Err(spent) if spent.kind() == ErrorKind::TimedOut => return call.out_of_time(spent),
-            Err(error) => return Err(error),
-        }
+    let mut call = EnsureCall {
+        request,
+        criteria: Criteria::of(&request.spec),
+        budget: Deadline::start(request.budget),
+        attempt: Attempt::default(),
+        failure: None,
+        awaited_probation: None,
+        has_lost_incumbent: false,
+    };
+    match call.run() {
+        Err(error) if error.kind() == ErrorKind::TimedOut => call.out_of_time(error),
+        result => result,
     }
 }
 
@@ -155,15 +127,45 @@ struct EnsureCall<'request> {
     criteria: Criteria,
     budget: Deadline,
     attempt: Attempt,
+    /// Why the last start of this call failed.
     failure: Option<Error>,
     /// A worker whose probation this call has waited for.
-    kept_from: Option<Box<Hello>>,
-    /// A takeover of this call has lost sight of its incumbent.
-    unheard: bool,
+    awaited_probation: Option<Box<Hello>>,
+    /// In a takeover of this call, the successor got no answer from the incumbent.
+    has_lost_incumbent: bool,
 }
 
 impl EnsureCall<'_> {
-    /// Looks without a lock: a worker that serves is used, one that boots is waited for.
+    fn run(&mut self) -> Result<Ensured, Error> {
+        // Fast path: nothing is written and no lock is taken.
+        if let Some(state) = StateDir::open(&self.request.scope)? {
+            refuse_inside(&state)?;
+            // A worker that is held down is released under the gate only, even if one serves.
+            let releases = self.request.start && candidates::is_down(&state);
+            if !releases && let Some(ensured) = self.look(&state)? {
+                return Ok(ensured);
+            }
+        }
+        if !self.request.may_spawn() {
+            return Ok(Ensured::Down);
+        }
+
+        limits::check()?;
+
+        // Slow path: one launcher at a time acts for this scope, on a fresh look; the others wait in the kernel.
+        let state = StateDir::create(&self.request.scope)?;
+        refuse_inside(&state)?;
+        loop {
+            if let Some(ensured) = self.act_under_gate(&state)? {
+                return Ok(ensured);
+            }
+            if let Some(ensured) = self.look(&state)? {
+                return Ok(ensured);
+            }
+        }
+    }
+
+    /// Looks without a lock: uses a worker that serves, and waits for one that boots. `None` means: enter the gate.
     fn look(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         loop {
             let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.request.first_answer));
@@ -195,39 +197,67 @@ impl EnsureCall<'_> {
         }
     }
 
-    /// What this call would start, by a record in which this very offer stands already. Whoever replaces the record
-    /// replaces it whole, so that one read is as good as a look under the gate; what is to be changed is changed there.
+    /// What this call would start, by a record that holds this very offer already. The record is only ever replaced as
+    /// a whole, so a read without the gate sees a consistent one; changes are made under the gate.
     fn choice_by_record(&self, state: &StateDir) -> Option<LaunchChoice> {
         let desired = candidates::known(state, self.request)?;
         Some(LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version))
     }
 
+    /// Waits until a worker has booted, or has ended its probation; `None` means: look again. A budget that ends during
+    /// the wait is no error.
+    fn await_settled(&mut self, state: &StateDir, booting: Box<Hello>) -> Option<Ensured> {
+        let warming = |hello| Some(Ensured::Warming(Some(hello)));
+        let is_on_probation = booting.probation.is_some();
+        if is_on_probation {
+            self.awaited_probation = Some(booting.clone());
+        }
+        let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
+        let waited = if is_on_probation {
+            readiness::await_proved(state, stage)
+        } else {
+            readiness::await_settled(state, stage)
+        };
+        match waited {
+            Ok(hello) if hello.app.state.is_settled() && !(is_on_probation && hello.probation.is_some()) => {
+                None
+            }
+            // The worker is being stopped, or made room: the next look finds out which.
+            Ok(hello) if hello.is_leaving() => None,
+            // A worker that has not settled answers only when the budget is over.
+            Ok(hello) => warming(Box::new(hello)),
+            Err(_) if self.budget.remaining().is_zero() => warming(booting),
+            // The worker died or was replaced: the next look finds out which.
+            Err(_) => None,
+        }
+    }
+
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
-    fn act(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
+    fn act_under_gate(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.request.gate_time())?;
         let desired = candidates::with_offer(&gate, self.request)?;
         let choice = LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.request.first_answer));
         let known_target = choice.known_target(&seen, self.failure.as_ref(), &self.budget);
-        let act = self.attempt.step(decide(&self.criteria, &known_target, &seen));
-        if !matches!(act, NextStep::Refuse(_)) {
+        let step = self.attempt.step(decide(&self.criteria, &known_target, &seen));
+        if !matches!(step, NextStep::Refuse(_)) {
             candidates::keep(&gate, &desired, self.request)?;
         }
-        let room = Acquisition { gate: &gate, request: self.request, budget: &self.budget };
-        let lease = match act {
+        let gated = self.gated(&gate);
+        let lease = match step {
             NextStep::Answer(how, usable) => {
                 return Ok(Some(Ensured::Serving(how, choice.explained(usable))));
             }
             NextStep::Await(_) => return Ok(None),
             NextStep::Refuse(refusal) => return Err(refusal.into()),
-            NextStep::GiveUp(hello, fault) => return Err(still_unusable(&hello, &fault)),
+            NextStep::GiveUp(hello, reason) => return Err(still_unusable(&hello, &reason)),
             NextStep::Start | NextStep::AwaitEnd(_) => {
                 self.startable(&choice)?;
-                room.take()?
+                gated.take_unlistened()?
             }
-            NextStep::Suspect => room.unmask(|| self.startable(&choice).map(drop))?,
-            NextStep::Replace(hello, fault) => return self.replace(&gate, &hello, &fault, &choice),
+            NextStep::Suspect => gated.take_from_silent(|| self.startable(&choice).map(drop))?,
+            NextStep::Replace(hello, reason) => return self.replace(&gate, &hello, &reason, &choice),
         };
         match lease {
             Some(lease) => self.start(&gate, lease, &choice),
@@ -235,51 +265,60 @@ impl EnsureCall<'_> {
         }
     }
 
-    /// Puts the target in the place of the worker that stands: it takes over where that one can make room, and is
-    /// started once that one is proved gone where it cannot.
+    fn gated<'call>(&'call self, gate: &'call Gate<'call>) -> GatedCall<'call> {
+        GatedCall { gate, request: self.request, budget: &self.budget }
+    }
+
+    /// The spec that may be started now, or why none may. Asked before a worker is stopped to make room.
+    fn startable<'choice>(&self, choice: &'choice LaunchChoice) -> Result<&'choice Spec, Error> {
+        choice.startable(self.request, self.failure.as_ref())
+    }
+
+    /// Replaces the worker that answered `hello` by the target: by a takeover where that worker can make room, and
+    /// otherwise by a start after the worker is proved gone. `None` means: look again.
     fn replace(
         &mut self,
         gate: &Gate<'_>,
         hello: &Hello,
-        fault: &ReplaceReason,
+        reason: &ReplaceReason,
         choice: &LaunchChoice,
     ) -> Result<Option<Ensured>, Error> {
         let spec = self.startable(choice)?;
-        candidates::note_disagreement(gate, hello, fault, (spec, self.request))?;
-        let reason = TakeoverReason { why: why(fault), upgrade: true, proves: false, abandons: false };
-        match takeover::attempt(gate, hello, (spec, reason), self.request, &self.budget)? {
-            // Both are gone, and nobody has said why: whoever wants a worker looks what stands.
-            TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
-            // One that is silent to everybody is found out by the next look; one that answers goes on, and is asked
-            // once more.
-            TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure)))
-                if failure.stage == UNHEARD && !self.unheard =>
+        candidates::note_disagreement(gate, hello, reason, spec, self.request)?;
+        let successor = SuccessorRequest {
+            spec,
+            why: reason_text(reason),
+            is_upgrade: true,
+            awaits_probation: false,
+            ends_if_late: false,
+        };
+        match takeover::take_over(self.gated(gate), hello, &successor)? {
+            // Incumbent and successor are both gone without a reason on record.
+            TakeoverOutcome::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
+            // The successor got no answer from the incumbent. If the incumbent is silent to us as well, the next look
+            // finds that out; if it answers us, the takeover is tried once more.
+            TakeoverOutcome::Made(Ok(StartOutcome::Failed(failure)))
+                if failure.stage == UNHEARD && !self.has_lost_incumbent =>
             {
-                self.unheard = true;
+                self.has_lost_incumbent = true;
                 Ok(None)
             }
-            TakeoverAttempt::Made(started) => {
+            TakeoverOutcome::Made(started) => {
                 if let Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_)) = started {
                     self.attempt.retired();
                 }
-                self.record_start(gate, spec, started, choice)
+                self.conclude_start(gate, spec, started, choice)
             }
-            TakeoverAttempt::Gone => Ok(None),
-            TakeoverAttempt::Declined(_) => {
-                let room = Acquisition { gate, request: self.request, budget: &self.budget };
-                let lease = room.replace(hello, why(fault))?;
+            TakeoverOutcome::IncumbentGone => Ok(None),
+            TakeoverOutcome::Declined(_) => {
+                let lease = self.gated(gate).take_from_worker(hello, successor.why)?;
                 self.attempt.retired();
                 self.start(gate, lease, choice)
             }
         }
     }
 
-    /// The spec that may be started now, or why none may: asked before anything is stopped to make room.
-    fn startable<'choice>(&self, choice: &'choice LaunchChoice) -> Result<&'choice Spec, Error> {
-        choice.startable(self.request, self.failure.as_ref())
-    }
-
-    /// Starts the target and answers, or remembers how it failed and looks again for another offer.
+    /// Starts the target under `lease`, and answers. `None` means: the start failed, look again.
     fn start(
         &mut self,
         gate: &Gate<'_>,
@@ -289,12 +328,12 @@ impl EnsureCall<'_> {
         let spec = self.startable(choice)?;
         candidates::confirm_trust(gate, spec)?;
         let started = start::start(gate, lease, spec, self.request, &self.budget);
-        self.record_start(gate, spec, started, choice)
+        self.conclude_start(gate, spec, started, choice)
     }
 
-    /// Puts on record how a start of `spec` went; `None` means: look again. Nothing is looked up anew: what was started
-    /// is what it is, whatever has become of its files since.
-    fn record_start(
+    /// Puts on record how a start of `spec` went, and answers; `None` means: look again. The decision is about the spec
+    /// that was started, so the record and the build's files are not read again.
+    fn conclude_start(
         &mut self,
         gate: &Gate<'_>,
         spec: &Spec,
@@ -316,41 +355,17 @@ impl EnsureCall<'_> {
         }
         let Some(ready) = ready else { return Ok(None) };
         self.attempt.started();
-        let decision = decide(&self.criteria, &choice.aim_started(spec), &ready);
+        let decision = decide(&self.criteria, &choice.started_target(spec), &ready);
         Ok(matches!(decision, Decision::Use(_)).then(|| self.serving(decision)))
     }
 
-    /// Waits for a worker that has said that it boots; `None` means: look again. A budget that ends meanwhile is no
-    /// error, wherever in the wait it ends.
-    fn await_settled(&mut self, state: &StateDir, booting: Box<Hello>) -> Option<Ensured> {
-        let warming = |hello| Some(Ensured::Warming(Some(hello)));
-        let proves = booting.probation.is_some();
-        if proves {
-            self.kept_from = Some(booting.clone());
-        }
-        let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
-        let waited = if proves {
-            readiness::await_proved(state, stage)
-        } else {
-            readiness::await_settled(state, stage)
-        };
-        match waited {
-            Ok(hello) if hello.app.state.is_settled() && !(proves && hello.probation.is_some()) => None,
-            // Somebody stops it, or it made room: the next look tells.
-            Ok(hello) if hello.is_leaving() => None,
-            // It answers before it has settled only when our time is over.
-            Ok(hello) => warming(Box::new(hello)),
-            Err(_) if self.budget.remaining().is_zero() => warming(booting),
-            // It died, or was replaced: the next look tells.
-            Err(_) => None,
-        }
+    /// The answer when the budget is over. A call that has waited for a probation has met a worker that serves, so its
+    /// timeout is no error.
+    fn out_of_time(self, timed_out: Error) -> Result<Ensured, Error> {
+        self.awaited_probation.map(|hello| Ensured::Warming(Some(hello))).ok_or(timed_out)
     }
 
-    /// Whoever was kept from its turn by a probation has met a worker that serves, and no trouble.
-    fn out_of_time(self, spent: Error) -> Result<Ensured, Error> {
-        self.kept_from.map(|hello| Ensured::Warming(Some(hello))).ok_or(spent)
-    }
-
+    /// The answer for a worker that is used, with the reason for each warning.
     fn serving(&mut self, decision: Decision) -> Ensured {
         match self.attempt.step(decision) {
             NextStep::Answer(how, usable) => {
@@ -374,8 +389,9 @@ fn refuse_inside(state: &StateDir) -> Result<(), Error> {
     Ok(())
 }
 
-fn why(fault: &ReplaceReason) -> String {
-    match fault {
+/// Why a worker is replaced, for its log, for events and for errors.
+fn reason_text(reason: &ReplaceReason) -> String {
+    match reason {
         ReplaceReason::Older { target } => format!("it is older than {target}"),
         ReplaceReason::Disagrees { target, says } => {
             format!("it was started as {target} and says that it is {says}")
@@ -386,17 +402,18 @@ fn why(fault: &ReplaceReason) -> String {
     }
 }
 
-fn still_unusable(hello: &Hello, fault: &ReplaceReason) -> Error {
-    if let ReplaceReason::Disagrees { target, says } = fault {
+fn still_unusable(hello: &Hello, reason: &ReplaceReason) -> Error {
+    if let ReplaceReason::Disagrees { target, says } = reason {
         let message = format!(
-            "get version {target}: the worker that was started as {target} says that it is {says}; the next call starts it once more"
+            "get version {target}: the worker that was started as {target} says that it is {says}; \
+            the next call starts it once more"
         );
         return Error::of(ErrorKind::VersionDisagrees, message);
     }
     let (version, pid) = (&hello.version, hello.identity.pid);
     let message = format!(
         "get a usable worker: after one replacement, pid {pid} (version {version}) stands and {}",
-        why(fault)
+        reason_text(reason)
     );
     Error::of(ErrorKind::StillUnusable, message)
 }

@@ -1,7 +1,7 @@
-//! `forget`: an offer is taken back.
+//! `forget`: a person takes an offer back.
 //!
-//! A mistyped version wins for as long as it is on record, because the highest offer is what runs. Taking it back is a
-//! person's word: nothing is stopped, what runs goes on, and a launcher that still offers the version offers it again.
+//! The highest offer is what runs, so a mistyped version would win for as long as it is on record. `forget` stops
+//! nothing, and a launcher that still offers the version puts it on record again.
 
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ use crate::store::records;
 pub struct Forgotten {
     /// The version that would be started now.
     pub target: Option<Version>,
-    /// The worker that stands; it goes on.
+    /// The worker that runs; it goes on.
     pub stands: Option<Box<Hello>>,
 }
 
@@ -55,7 +55,7 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
         return Err(unknown("forget", version, scope, &Desired::default()));
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
-    let mut desired = records::read_desired(&state)?;
+    let desired = records::read_desired(&state)?;
     if desired.hold.as_ref() == Some(version) {
         let message = format!("forget {version}: it is pinned; nothing was changed");
         return Err(Error::of(ErrorKind::VersionPinned, message));
@@ -64,13 +64,12 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
     if !rest.forget(version) {
         return Err(unknown("forget", version, scope, &desired));
     }
-    desired = rest;
     gate.confirm()?;
-    records::write_desired(&state, &desired)?;
+    records::write_desired(&state, &rest)?;
     let event = Event::now(What::Forgotten, 0, &request::asker(), "a person takes it back");
     event::note(&state, &event.version(version));
-    let target = candidates::allowed(&desired).target_version(&Moment::now(), &recipe::can_run);
-    // It is written: what cannot be seen now makes no failure of it.
-    let stands = restart::before(&state, &budget).ok().flatten();
+    let target = candidates::allowed(&rest).target_version(&Moment::now(), &recipe::can_run);
+    // The offer is taken back by now, so a failed look is no failure of the call.
+    let stands = restart::answering(&state, &budget).ok().flatten();
     Ok(Forgotten { target, stands })
 }

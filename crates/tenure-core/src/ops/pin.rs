@@ -1,8 +1,16 @@
-//! `pin` and `unpin`: a person holds one version, the only downgrade there is, and releases it.
+//! `pin` and `unpin`: a person holds one version, which is the only way to a downgrade, and releases it.
 //!
-//! A pin is a version that some launcher has offered, with the spec that it offered. It counts once a worker of it
-//! stands: if it does not start, the record stays as it was (an earlier pin still holds) and what would run without
-//! this pin is started again.
+//! ```text
+//! gate ▶ find the offer ▶ look ──▶ a worker of the version ─────────────────────────▶ record the pin
+//!                           ├────▶ send the worker back to its incumbent ─┐            ▲
+//!                           ├────▶ replace the worker ────────────────────┴▶ prove ────┤
+//!                           ├────▶ nobody: the next start is of the version ───────────┘
+//!                           └────▶ it does not start: start what would run without the pin
+//! ```
+//!
+//! A pin is a version that some launcher has offered, with the spec of that offer. It is recorded only once a worker of
+//! it is proved. If the worker does not start, the record stays as it was (an earlier pin still holds), and what would
+//! run without this pin is started again.
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -16,7 +24,8 @@ use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::request::{self, DEFAULT_BUDGET, Request};
 use crate::launch::stop_and_prove::LONGEST_DRAIN;
 use crate::launch::{limits, readiness, recipe};
-use crate::ops::restart::{self, Manner, ReplacementReason, Restarted};
+use crate::ops::acquire::GatedCall;
+use crate::ops::restart::{self, Manner, Replacement, Restarted, StopFirst};
 use crate::ops::{candidates, takeover};
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
@@ -42,7 +51,7 @@ use crate::store::records;
 pub struct PinOptions {
     /// Whose worker.
     pub scope: Scope,
-    /// The version; one that was offered.
+    /// The version; a launcher must have offered it.
     pub version: Version,
     /// The longest time that the call may take.
     pub budget: Duration,
@@ -74,11 +83,11 @@ pub struct Pinned {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Applied {
-    /// A worker of the version stood already.
+    /// A worker of the version ran already.
     Stood(Box<Hello>),
-    /// It was replaced, and the new one proved.
+    /// The worker was replaced, and the new one proved.
     Replaced(Box<Restarted>),
-    /// None runs; the next one will be of that version.
+    /// No worker runs; the next one will be of that version.
     Later,
 }
 
@@ -90,7 +99,7 @@ pub struct Unpinned {
     pub before: Option<Version>,
     /// The version that would be started now.
     pub target: Option<Version>,
-    /// The worker that stands; it stays until a launcher asks for a newer version, or a person restarts it.
+    /// The worker that runs; it stays until a launcher asks for a newer version, or a person restarts it.
     pub stands: Option<Box<Hello>>,
 }
 
@@ -98,9 +107,9 @@ pub struct Unpinned {
 /// the new one is proved as a restart is.
 ///
 /// # Errors
-/// [`ErrorKind::UnknownVersion`] with those that are known; [`ErrorKind::SpawnFailed`] when its program is gone, before
-/// anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as it was then, and
-/// what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
+/// [`ErrorKind::UnknownVersion`] with the versions that are known; [`ErrorKind::SpawnFailed`] when its program is gone,
+/// before anything is stopped; [`ErrorKind::RestartUnproved`] when it does not start: the record stays as it was then,
+/// and what would run without this pin is started again; otherwise as [`restart`](crate::ops::restart::restart).
 ///
 /// # Examples
 /// ```
@@ -111,37 +120,37 @@ pub struct Unpinned {
 /// assert_eq!(error.kind(), ErrorKind::UnknownVersion, "nobody has offered it");
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn pin(request: &PinOptions) -> Result<Pinned, Error> {
-    let budget = Deadline::start(request.budget);
-    let Some(state) = StateDir::open(&request.scope)? else {
-        return Err(unknown("pin", &request.version, &request.scope, &Desired::default()));
+pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
+    let budget = Deadline::start(options.budget);
+    let Some(state) = StateDir::open(&options.scope)? else {
+        return Err(unknown("pin", &options.version, &options.scope, &Desired::default()));
     };
     if request::is_inside(&state) {
-        let message = format!("pin {}: this process is part of that worker", request.scope);
+        let message = format!("pin {}: this process is part of that worker", options.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     limits::check()?;
-    let to = wanted(request, &records::read_desired(&state)?)?;
-    let gate = Gate::enter_for(&state, budget.stage("gate")?, to.gate_time())?;
+    let request = request_for(options, &records::read_desired(&state)?)?;
+    let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
     let mut desired = candidates::counted(&gate)?;
-    let to = wanted(request, &desired)?;
-    // What workers left in the ledger goes with the next generation.
-    candidates::keep(&gate, &desired, &to)?;
+    let request = request_for(options, &desired)?;
+    // The next generation replaces the ledger, so the failures in it are recorded before.
+    candidates::keep(&gate, &desired, &request)?;
 
-    let applied = apply(&gate, &to, &budget)?;
+    let applied = apply(GatedCall { gate: &gate, request: &request, budget: &budget })?;
     fault::reach(Point::PinProved);
     // The start may have changed the tally: it is read again.
     gate.confirm()?;
     let failures = candidates::counted(&gate)?.failures;
-    let before = desired.hold.replace(request.version.clone());
+    let before = desired.hold.replace(options.version.clone());
     records::write_desired(&state, &Desired { failures, ..desired })?;
-    let event = Event::now(What::Pinned, 0, &to.asker(), format!("to {}", request.version));
-    event::note(&state, &event.version(&request.version));
-    Ok(Pinned { version: request.version.clone(), before, applied })
+    let event = Event::now(What::Pinned, 0, &request.asker(), format!("to {}", options.version));
+    event::note(&state, &event.version(&options.version));
+    Ok(Pinned { version: options.version.clone(), before, applied })
 }
 
-/// Releases the held version. The worker stays as it is: what replaces it is a launcher that asks for a newer version,
-/// or a restart. Nothing held is success.
+/// Releases the held version. The worker stays as it is, until a launcher asks for a newer version or a person restarts
+/// it. A scope without a pin is success.
 ///
 /// ```
 /// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
@@ -164,97 +173,81 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         event::note(&state, &event.version(version));
     }
     let target = candidates::allowed(&desired).target_version(&Moment::now(), &recipe::can_run);
-    // It is written: what cannot be seen now makes no failure of it.
-    let stands = restart::before(&state, &budget).ok().flatten();
+    // The pin is released by now, so a failed look is no failure of the call.
+    let stands = restart::answering(&state, &budget).ok().flatten();
     Ok(Unpinned { before, target, stands })
 }
 
-/// The order for the version, as it was offered.
-fn wanted(request: &PinOptions, desired: &Desired) -> Result<Request, Error> {
+/// The request for the pinned version, with the spec that was offered.
+fn request_for(options: &PinOptions, desired: &Desired) -> Result<Request, Error> {
     let spec = desired
-        .offered(&request.version)
-        .ok_or_else(|| unknown("pin", &request.version, &request.scope, desired))?;
-    if candidates::allowed(desired).offered(&request.version).is_none() {
-        return Err(untrusted(request, desired));
+        .offered(&options.version)
+        .ok_or_else(|| unknown("pin", &options.version, &options.scope, desired))?;
+    if candidates::allowed(desired).offered(&options.version).is_none() {
+        return Err(untrusted(options, desired));
     }
-    let to = Request::new(request.scope.clone(), spec.clone())
+    let request = Request::new(options.scope.clone(), spec.clone())
         .map_err(|bad| Error::of(ErrorKind::UnknownVersion, bad.to_string()))?
-        .budget(request.budget);
-    Ok(match &request.host {
-        Some(host) => to.host(host.clone()),
-        None => to,
+        .budget(options.budget);
+    Ok(match &options.host {
+        Some(host) => request.host(host.clone()),
+        None => request,
     })
 }
 
-fn apply(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Applied, Error> {
-    let old = match look(gate, to, budget)? {
-        Observation::Answered(hello) if is_wanted(&hello, to) && hello.app.state != AppState::Failed => {
+/// Makes the version run, where any worker runs.
+fn apply(call: GatedCall<'_>) -> Result<Applied, Error> {
+    let GatedCall { gate, request, budget } = call;
+    let spec = &request.spec;
+    let old = match look(call)? {
+        Observation::Answered(hello)
+            if runs_version(&hello, &spec.version) && hello.app.state != AppState::Failed =>
+        {
             return Ok(Applied::Stood(hello));
         }
         Observation::Answered(hello) => Some(hello),
-        // Somebody may hold the lease without a socket: only a free one says that nothing runs.
+        // Somebody may hold the lease without a socket: only a free lease proves that nothing runs.
         Observation::Nobody | Observation::Silent | Observation::Denied(_) | Observation::Foreign(_) => None,
     };
     if let Some(hello) = &old
-        && let Some(back) = go_back(gate, hello, to, budget)?
+        && let Some(restarted) = return_to_incumbent(call, hello)?
     {
-        return Ok(Applied::Replaced(Box::new(back)));
+        return Ok(Applied::Replaced(Box::new(restarted)));
     }
-    let old = if old.is_some() { restart::before(gate.state(), budget)? } else { None };
-    recipe::check(&to.spec, to)?;
-    if !recipe::can_run(&to.spec) {
-        let message = format!("pin {}: its directory {} is gone", to.spec.version, to.spec.cwd.display());
+    let old = if old.is_some() { restart::answering(gate.state(), budget)? } else { None };
+    recipe::check(spec, request)?;
+    if !recipe::can_run(spec) {
+        let message = format!("pin {}: its directory {} is gone", spec.version, spec.cwd.display());
         return Err(Error::of(ErrorKind::SpawnFailed, message).at("program"));
     }
     if old.is_none() && matches!(Lease::try_take(gate.state())?, TryLease::Free(_)) {
         return Ok(Applied::Later);
     }
-    // It counts once its version stands, and not later.
-    let cause = ReplacementReason { why: "pin", abandons: true };
-    match restart::put(gate, &to.spec, to, (old.clone(), cause), budget) {
+    // The pin counts only if its worker is proved within this call, so a late successor is ended.
+    let replacement = Replacement { target: spec, old, why: "pin", ends_if_late: true };
+    match restart::replace_and_prove(call, replacement) {
         Ok(restarted) => Ok(Applied::Replaced(Box::new(restarted))),
-        Err(failure) => Err(put_back(gate, to, failure)),
+        Err(failure) => Err(start_unpinned(call, failure)),
     }
 }
 
-/// The version is the one from which the worker that stands took over, and it can still come back: it does so at once,
-/// and is proved. `None`: that is not so, or not any more.
-fn go_back(
-    gate: &Gate<'_>,
-    hello: &Hello,
-    to: &Request,
-    budget: &Deadline,
-) -> Result<Option<Restarted>, Error> {
-    let version = &to.spec.version;
-    if hello.probation.as_ref().is_none_or(|probation| probation.before != *version) {
-        return Ok(None);
-    }
-    let why = format!("a person pins {version}");
-    if !takeover::send_back(gate, hello, (&why, to), budget)? {
-        return Ok(None);
-    }
-    let Some(back) = readiness::standing(gate.state(), budget) else { return Ok(None) };
-    let stage = budget.stage("proof")?.at_most(to.wedged_after);
-    let proved = restart::prove(gate.state(), (hello.generation, Some(hello)), version, stage);
-    let (old, new) = (Some(Box::new(hello.clone())), proved.unwrap_or(Box::new(back)));
-    let is_it = is_wanted(&new, to) && new.app.state == AppState::Ready;
-    Ok(is_it.then(|| Restarted { old, new, manner: Manner::TakenOver, forgotten: Vec::new(), instead: None }))
-}
-
-/// What stands. A worker of the version that still boots, or is on probation, is waited for: it counts once it stands.
-fn look(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Observation, Error> {
+/// Looks at the worker. If it is of the version and boots or is on probation, this waits until that is over, because
+/// the pin counts only then.
+fn look(call: GatedCall<'_>) -> Result<Observation, Error> {
+    let (state, budget, version) = (call.gate.state(), call.budget, &call.request.spec.version);
     let stage = budget.stage("probe under gate")?.at_most(FIRST_ANSWER);
-    let seen = probe::observe(gate.state(), stage);
-    let boots = |hello: &Hello| !hello.app.state.is_settled() || hello.probation.is_some();
-    if !matches!(&seen, Observation::Answered(hello) if is_wanted(hello, to) && boots(hello)) {
+    let seen = probe::observe(state, stage);
+    let is_unsettled = |hello: &Hello| !hello.app.state.is_settled() || hello.probation.is_some();
+    if !matches!(&seen, Observation::Answered(hello) if runs_version(hello, version) && is_unsettled(hello)) {
         return Ok(seen);
     }
-    let version = &to.spec.version;
     let stage = budget.stage("worker boot")?;
-    match readiness::await_proved(gate.state(), stage) {
-        // It may say only now that it is another version, or have made room for the one before it.
-        Ok(hello) if !hello.is_leaving() && !boots(&hello) => Ok(Observation::Answered(Box::new(hello))),
-        // It answers before it has settled only when our time is over.
+    match readiness::await_proved(state, stage) {
+        // By now it may say that it is another version, or its incumbent may have taken the scope back.
+        Ok(hello) if !hello.is_leaving() && !is_unsettled(&hello) => {
+            Ok(Observation::Answered(Box::new(hello)))
+        }
+        // A worker that has not settled answers only when the stage is over.
         Ok(hello) if !hello.is_leaving() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) if stage.remaining().is_zero() => Err(stage.timed_out().into()),
         Ok(_) | Err(_) => {
@@ -265,14 +258,41 @@ fn look(gate: &Gate<'_>, to: &Request, budget: &Deadline) -> Result<Observation,
     }
 }
 
-/// Started as the version, and saying nothing else.
-fn is_wanted(hello: &Hello, to: &Request) -> bool {
-    hello.version == to.spec.version && *hello.effective_version() == to.spec.version && !hello.draining
+/// Whether the worker was started as `version`, says nothing else, and is not draining.
+fn runs_version(hello: &Hello, version: &Version) -> bool {
+    hello.version == *version && *hello.effective_version() == *version && !hello.draining
 }
 
-/// Starts again what would run without the pin. It has its own time: the pin's may be spent.
-fn put_back(gate: &Gate<'_>, to: &Request, failure: Error) -> Error {
-    // The record as it is now: the version that has just failed is passed over.
+/// Sends a worker on probation back, where its incumbent is of the pinned version: the incumbent takes the scope back
+/// at once, and is proved. `None` means: the incumbent is of another version, or did not come back.
+fn return_to_incumbent(call: GatedCall<'_>, hello: &Hello) -> Result<Option<Restarted>, Error> {
+    let GatedCall { gate, request, budget } = call;
+    let version = &request.spec.version;
+    if hello.probation.as_ref().is_none_or(|probation| probation.before != *version) {
+        return Ok(None);
+    }
+    if !takeover::send_back(call, hello, &format!("a person pins {version}"))? {
+        return Ok(None);
+    }
+    let Some(returned) = readiness::standing(gate.state(), budget) else { return Ok(None) };
+    let stage = budget.stage("proof")?.at_most(request.wedged_after);
+    let proved = restart::prove(gate.state(), hello.generation, Some(hello), version, stage);
+    let (old, new) = (Some(Box::new(hello.clone())), proved.unwrap_or(Box::new(returned)));
+    let serves = runs_version(&new, version) && new.app.state == AppState::Ready;
+    Ok(serves.then(|| Restarted {
+        old,
+        new,
+        manner: Manner::TakenOver,
+        forgotten: Vec::new(),
+        instead: None,
+    }))
+}
+
+/// After a pin that failed: starts again what would run without it, and adds the result to `failure`. The pin's budget
+/// may be spent, so this has a budget of its own.
+fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
+    let GatedCall { gate, request, .. } = call;
+    // The record is read again: the version that has just failed is in its tally, and passed over.
     let desired = match records::read_desired(gate.state()) {
         Ok(desired) => desired,
         Err(error) => {
@@ -283,28 +303,27 @@ fn put_back(gate: &Gate<'_>, to: &Request, failure: Error) -> Error {
         Some(version) => format!("{version} stays held"),
         None => "nothing is held".to_owned(),
     };
-    let (choice, _) = candidates::to_choose_from(&desired, Some(&to.spec.version));
+    let (choice, _) = candidates::to_choose_from(&desired, Some(&request.spec.version));
     let StartTarget::Offer { spec, .. } = choice.target(&Moment::now(), &recipe::can_run) else {
         return failure.adding(&format!("{held}, and nothing else could be started"));
     };
     let version = &spec.version;
-    // One that made room has taken its place back.
-    let own = Deadline::start(spec.start_timeout.duration());
-    if let Some(hello) =
-        readiness::standing(gate.state(), &own).filter(|hello| hello.version != to.spec.version)
-    {
+    // A worker that had made room has taken its scope back.
+    let wait = Deadline::start(spec.start_timeout.duration());
+    let standing = readiness::standing(gate.state(), &wait);
+    if let Some(hello) = standing.filter(|hello| hello.version != request.spec.version) {
         return failure.adding(&format!("{held}, and version {} goes on serving", hello.version));
     }
-    if *version == to.spec.version {
+    if *version == request.spec.version {
         return failure.adding(&format!("{held}; {version} is what runs without the pin too"));
     }
-    let again = || {
+    let start = || {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
-        let (started, _) =
-            restart::start_after(gate, &spec, to, ("a pin that failed", Duration::ZERO), &budget)?;
+        let stop = StopFirst { why: "a pin that failed", silent_for: Duration::ZERO };
+        let started = restart::stop_and_start(GatedCall { budget: &budget, ..call }, &spec, &stop)?.started;
         candidates::record_start(gate, &spec, started)?.map_or(Ok(()), Err)
     };
-    match again() {
+    match start() {
         Ok(()) => failure.adding(&format!("{held}, and version {version} was started again")),
         Err(error) => {
             failure.adding(&format!("{held}, and version {version} did not start again: failed to {error}"))
@@ -312,22 +331,23 @@ fn put_back(gate: &Gate<'_>, to: &Request, failure: Error) -> Error {
     }
 }
 
-fn untrusted(request: &PinOptions, desired: &Desired) -> Error {
-    let offer = desired.offers.iter().find(|offer| offer.spec.version == request.version);
+fn untrusted(options: &PinOptions, desired: &Desired) -> Error {
+    let offer = desired.offers.iter().find(|offer| offer.spec.version == options.version);
     let path = offer.and_then(|offer| offer.origin.path()).unwrap_or(Path::new("its file"));
     let is_there = offer.is_some_and(|offer| candidates::is_content_there(&offer.origin));
     let message = format!(
         "pin {}: it was offered by {}, and that content is not trusted any more; nothing was stopped",
-        request.version,
+        options.version,
         path.display()
     );
     Error::untrusted(message, path).at(if is_there { "trust" } else { "other content" })
 }
 
+/// The error for a version that no launcher has offered.
 pub(crate) fn unknown(doing: &'static str, version: &Version, scope: &Scope, desired: &Desired) -> Error {
     let known: Vec<Version> = desired.offers.iter().map(|offer| offer.spec.version.clone()).collect();
-    let told: Vec<String> = known.iter().map(ToString::to_string).collect();
-    let told = if told.is_empty() { "none".to_owned() } else { told.join(", ") };
-    let message = format!("find version {version}: no launcher has offered it to {scope}; known: {told}");
+    let names: Vec<String> = known.iter().map(ToString::to_string).collect();
+    let names = if names.is_empty() { "none".to_owned() } else { names.join(", ") };
+    let message = format!("find version {version}: no launcher has offered it to {scope}; known: {names}");
     Error::unknown_version(doing, message, known)
 }

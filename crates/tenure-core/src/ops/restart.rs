@@ -1,7 +1,12 @@
-//! `restart`: a new worker in the place of the old one, proved over a new connection.
+//! `restart`: replaces the worker by a new one, and proves the new one over a new connection.
 //!
-//! The new worker takes over from the old one where that can make room, and is started once the old one is proved gone
-//! where it cannot; the listeners' ports are taken again then. Either way a connection made anew is the proof.
+//! ```text
+//! gate ▶ record the offer ▶ check what can fail ▶ probe ──▶ take over ──────────────────────▶ prove
+//!                                                   │           └ declined or silent ┐          ▲
+//!                                                   └ nobody answers ────────────────┴▶ stop, start
+//! ```
+//!
+//! After a stop the listeners' ports are bound again. `pin` uses the same steps ([`replace_and_prove`]).
 
 use std::time::Duration;
 
@@ -13,9 +18,10 @@ use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::readiness::{self, BootFailure, StartOutcome, UNHEARD};
 use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
-use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose};
+use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::launch::{limits, recipe};
-use crate::ops::takeover::{self, TakeoverAttempt, TakeoverReason};
+use crate::ops::acquire::GatedCall;
+use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
 use crate::ops::{candidates, choice};
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
@@ -24,7 +30,6 @@ use crate::spec::Spec;
 use crate::spec::origin::Origin;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
-use crate::store::lease::Lease;
 use crate::store::paths::StateDir;
 use crate::store::records;
 
@@ -32,31 +37,31 @@ use crate::store::records;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restarted {
-    /// The worker that stood before, where one did.
+    /// The worker before the restart, where one answered.
     pub old: Option<Box<Hello>>,
-    /// The worker that stands now, by its own answer on a new connection.
+    /// The new worker, by its own answer on a new connection.
     pub new: Box<Hello>,
-    /// How the one came in the place of the other.
+    /// How the new worker replaced the old one.
     pub manner: Manner,
     /// The offers that were forgotten, because nothing describes them any more.
     pub forgotten: Vec<Version>,
-    /// The version that was started where it is not the one of the order, and who describes it.
+    /// The version that was started where it is not the requested one, and what describes it.
     pub instead: Option<(Version, Origin)>,
 }
 
-/// How a new worker came in the place of the old one.
+/// How a new worker replaced the old one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Manner {
-    /// It took the listeners over while the old one served: a connection made anew was accepted or waited, and none was
+    /// It took over the listeners while the old one served: each new connection was accepted or waited, and none was
     /// refused.
     TakenOver,
     /// The old one was proved gone before the new one was started.
     StoppedFirst {
-        /// Why it was not taken over, to be read after "stopped first:"; none where nothing but this was asked for.
+        /// Why there was no takeover, to be read after "stopped first:"; `None` where the request was to stop it first.
         why: Option<String>,
     },
-    /// No worker stood, nor a process that kept its place.
+    /// There was no worker, and no process that held its lease.
     NoneRan,
 }
 
@@ -80,17 +85,16 @@ impl Manner {
         }
     }
 
-    /// One that is silent, stopped or without its socket was ended first.
-    fn unheard() -> Self {
+    /// An old worker that was silent, stopped or without its socket was ended first.
+    fn ended_unheard() -> Self {
         Self::StoppedFirst { why: Some("it does not answer".to_owned()) }
     }
 }
 
 /// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
 /// connection sees a higher generation, the target's version, and an app that is ready. Where no worker ran, one is
-/// started. What the order offers is recorded first. An order means what is described now: higher offers that nothing
-/// describes any more are forgotten; below a higher one that is still described, that one is started, and the answer
-/// says so.
+/// started. The request's spec is recorded as an offer first. Higher offers that nothing describes any more are
+/// forgotten. If a higher offer is still described, that version is started, and the answer names it.
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
@@ -119,163 +123,35 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
     if let Some(down) = &desired.down {
         return Err(choice::held_down(down));
     }
-    // A person asked: what failed a moment ago is tried again now.
+    // A person asked, so a version that failed a moment ago is tried again now.
     desired.begin_anew(desired.hold.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
     let forgotten = candidates::forget_undescribed(&mut desired, request);
     if let Some(refusal) = candidates::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
     }
     let (choice, _) = candidates::to_choose_from(&desired, Some(&request.spec.version));
-    let target = target(&choice.target(&Moment::now(), &recipe::can_run), &request.spec)?;
-    // What can be known to fail is said before anything is stopped.
+    let target = spec_to_start(&choice.target(&Moment::now(), &recipe::can_run), &request.spec)?;
+    // Whatever is known to fail is reported before anything is stopped.
     if request.overlap && !request.force {
-        may_overlap(&target)?;
+        check_overlap(&target)?;
     }
     recipe::check(&target, request)?;
     candidates::keep(&gate, &desired, request)?;
     for version in &forgotten {
-        event::note(&state, &forgot(version, request, "nothing describes it any more"));
+        let event = Event::now(What::Forgotten, 0, &request.asker(), "nothing describes it any more");
+        event::note(&state, &event.version(version));
     }
-    let old = before(&state, &budget)?;
-    let cause = ReplacementReason { why: "restart", abandons: false };
-    let restarted = put(&gate, &target, request, (old, cause), &budget)?;
+    let call = GatedCall { gate: &gate, request, budget: &budget };
+    let old = answering(&state, &budget)?;
+    let replacement = Replacement { target: &target, old, why: "restart", ends_if_late: false };
+    let restarted = replace_and_prove(call, replacement)?;
     let described = desired.offers.into_iter().find(|offer| offer.spec.version == target.version);
     let instead = described.filter(|offer| offer.spec.version != request.spec.version);
     Ok(Restarted { forgotten, instead: instead.map(|offer| (offer.spec.version, offer.origin)), ..restarted })
 }
 
-/// The event of an offer that was taken back.
-pub(crate) fn forgot(version: &Version, request: &Request, why: &str) -> Event {
-    Event::now(What::Forgotten, 0, &request.asker(), why).version(version)
-}
-
-/// Why one worker is put in the place of another.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct ReplacementReason {
-    /// For events and logs.
-    pub(crate) why: &'static str,
-    /// A new worker that is not ready when the call's budget ends is killed, instead of left booting.
-    pub(crate) abandons: bool,
-}
-
-/// Puts a worker of `target` in the place of whatever stands, and proves it. One that makes room goes on where its
-/// successor fails.
-pub(crate) fn put(
-    gate: &Gate<'_>,
-    target: &Spec,
-    request: &Request,
-    (old, cause): (Option<Box<Hello>>, ReplacementReason),
-    budget: &Deadline,
-) -> Result<Restarted, Error> {
-    let state = gate.state();
-    let floor = old.as_ref().map_or(0, |hello| hello.generation).max(records::read_ledger(state)?.generation);
-    let Tried { old, attempt, silent } = attempt(gate, target, request, (old, cause), budget)?;
-    let start = |silent| start_after(gate, target, request, (cause.why, silent), budget);
-    let (started, manner) = match attempt {
-        Some(TakeoverAttempt::Made(Ok(StartOutcome::Failed(failure))))
-            if is_silent(&failure, state, request, budget) =>
-        {
-            (start(request.wedged_after)?.0, Manner::unheard())
-        }
-        Some(TakeoverAttempt::Made(started)) => (started, Manner::TakenOver),
-        Some(TakeoverAttempt::Declined(why)) => {
-            let why = (!request.force).then_some(why);
-            (start(silent)?.0, Manner::StoppedFirst { why })
-        }
-        // Nobody answered. That says not that nobody was there.
-        Some(TakeoverAttempt::Gone) | None => {
-            let (started, ended) = start(silent)?;
-            (started, if ended { Manner::unheard() } else { Manner::NoneRan })
-        }
-    };
-    if let Some(failure) = candidates::record_start(gate, target, started)? {
-        let came = if failure.kind() == ErrorKind::TimedOut {
-            "is not ready yet, and goes on"
-        } else {
-            "did not start"
-        };
-        let now = format!("the new worker {came}; {}", stands(state, budget));
-        return Err(unproved(&now, old.as_deref(), Some(failure)));
-    }
-    let proved = match budget.stage("proof") {
-        // One that is silent for longer than this is wedged, and no proof.
-        Ok(stage) => {
-            prove(state, (floor, old.as_deref()), &target.version, stage.at_most(request.wedged_after))
-        }
-        Err(spent) => Err(spent.to_string()),
-    };
-    let new = proved.map_err(|why| unproved(&why, old.as_deref(), None))?;
-    Ok(Restarted { old, new, manner, forgotten: Vec::new(), instead: None })
-}
-
-/// Starts the target once whatever stands is proved gone, where it is still trusted then; tells whether there was
-/// anybody to end. What stands has been silent for so long already.
-pub(crate) fn start_after(
-    gate: &Gate<'_>,
-    target: &Spec,
-    request: &Request,
-    (reason, silent): (&str, Duration),
-    budget: &Deadline,
-) -> Result<(Result<StartOutcome, StartError>, bool), Error> {
-    let (lease, ended) = retire_old(gate, request, (reason, silent), budget)?;
-    candidates::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
-    Ok((start::start(gate, lease, target, request, budget), ended))
-}
-
-/// What came of a takeover, where there was anybody to take over from.
-struct Tried {
-    /// Who answered.
-    old: Option<Box<Hello>>,
-    attempt: Option<TakeoverAttempt>,
-    /// For how long nothing was heard, where nobody answered.
-    silent: Duration,
-}
-
-/// Takes over from the worker that stands, if one does; one that ended meanwhile is looked for again, for it may have
-/// made room for another or taken its scope back. One that is busy is listened to for as long as it may be silent,
-/// since its end costs its clients what they have begun.
-fn attempt(
-    gate: &Gate<'_>,
-    target: &Spec,
-    request: &Request,
-    (mut old, cause): (Option<Box<Hello>>, ReplacementReason),
-    budget: &Deadline,
-) -> Result<Tried, Error> {
-    let began = monotonic();
-    if old.is_none() {
-        old = observed(gate.state(), budget.stage("silent worker")?.at_most(request.wedged_after));
-    }
-    let silent = monotonic().saturating_sub(began);
-    while let Some(hello) = &old {
-        let upgrade = hello.version != target.version || hello.source_changed;
-        let reason =
-            TakeoverReason { why: cause.why.to_owned(), upgrade, proves: true, abandons: cause.abandons };
-        match takeover::attempt(gate, hello, (target, reason), request, budget)? {
-            TakeoverAttempt::Gone => old = before(gate.state(), budget)?,
-            attempt @ (TakeoverAttempt::Made(_) | TakeoverAttempt::Declined(_)) => {
-                return Ok(Tried { old, attempt: Some(attempt), silent: Duration::ZERO });
-            }
-        }
-    }
-    Ok(Tried { old: None, attempt: None, silent })
-}
-
-/// Whether a worker that its successor did not hear is silent to everybody: one that is stopped or hangs is retired,
-/// which has its own time for that.
-fn is_silent(failure: &BootFailure, state: &StateDir, request: &Request, budget: &Deadline) -> bool {
-    let seen = |stage: Stage| probe::observe(state, stage.at_most(request.wedged_after));
-    failure.stage == UNHEARD && budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)
-}
-
-/// What stands after a new worker has failed, once it has settled.
-fn stands(state: &StateDir, budget: &Deadline) -> String {
-    match readiness::standing(state, budget) {
-        Some(hello) => format!("now: {}", describe(&hello)),
-        None => "now: no worker answers".to_owned(),
-    }
-}
-
-fn target(target: &StartTarget, spec: &Spec) -> Result<Spec, Error> {
+/// The spec that is started, or why none can be.
+fn spec_to_start(target: &StartTarget, spec: &Spec) -> Result<Spec, Error> {
     match target {
         StartTarget::Offer { spec, .. } => Ok((**spec).clone()),
         StartTarget::Suppressed { failure, .. } => {
@@ -292,15 +168,17 @@ fn target(target: &StartTarget, spec: &Spec) -> Result<Spec, Error> {
     }
 }
 
-/// Whether the worker that is to start can be started beside the old one: it need not be the one of the order.
-fn may_overlap(target: &Spec) -> Result<(), Error> {
+/// Fails where the target cannot run beside the old worker. The request's own spec was checked with the request, but
+/// the target may be another one.
+fn check_overlap(target: &Spec) -> Result<(), Error> {
     target.may_overlap().map_err(|bad| {
         let message = format!("restart the worker: `{}` {}; nothing was stopped", bad.key, bad.why);
         Error::of(ErrorKind::SpawnFailed, message).at("overlap")
     })
 }
 
-pub(crate) fn before(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {
+/// The worker that answers, if one does.
+pub(crate) fn answering(state: &StateDir, budget: &Deadline) -> Result<Option<Box<Hello>>, Error> {
     Ok(observed(state, budget.stage("probe")?.at_most(FIRST_ANSWER)))
 }
 
@@ -311,45 +189,173 @@ fn observed(state: &StateDir, stage: Stage) -> Option<Box<Hello>> {
     }
 }
 
-/// Ends what stands, by verified handles, and takes its lease; tells whether there was anybody to end.
-fn retire_old(
-    gate: &Gate<'_>,
-    request: &Request,
-    (reason, silent): (&str, Duration),
-    budget: &Deadline,
-) -> Result<(Lease, bool), Error> {
+/// One worker is to be replaced by another.
+pub(crate) struct Replacement<'call> {
+    /// What the new worker is started from.
+    pub(crate) target: &'call Spec,
+    /// The worker that is to be replaced, where one answered.
+    pub(crate) old: Option<Box<Hello>>,
+    /// The reason, for events and logs.
+    pub(crate) why: &'static str,
+    /// A successor that is not ready when the call's budget ends is killed, instead of left booting.
+    pub(crate) ends_if_late: bool,
+}
+
+/// Replaces whatever worker there is, and proves the new one. A worker that can make room goes on if its successor
+/// fails.
+pub(crate) fn replace_and_prove(
+    call: GatedCall<'_>,
+    replacement: Replacement<'_>,
+) -> Result<Restarted, Error> {
+    let GatedCall { gate, request, budget } = call;
+    let state = gate.state();
+    let Replacement { target, why, .. } = replacement;
+    let old_generation = replacement.old.as_ref().map_or(0, |hello| hello.generation);
+    let floor = old_generation.max(records::read_ledger(state)?.generation);
+    let TakeoverTried { old, outcome, silent_for } = try_takeover(call, replacement)?;
+    let stop_and_start = |silent_for| stop_and_start(call, target, &StopFirst { why, silent_for });
+    let (started, manner) = match outcome {
+        Some(TakeoverOutcome::Made(Ok(StartOutcome::Failed(failure)))) if is_silent(call, &failure) => {
+            (stop_and_start(request.wedged_after)?.started, Manner::ended_unheard())
+        }
+        Some(TakeoverOutcome::Made(started)) => (started, Manner::TakenOver),
+        Some(TakeoverOutcome::Declined(why)) => {
+            let why = (!request.force).then_some(why);
+            (stop_and_start(silent_for)?.started, Manner::StoppedFirst { why })
+        }
+        // Nobody answered, and yet a process may hold the lease.
+        Some(TakeoverOutcome::IncumbentGone) | None => {
+            let StoppedAndStarted { started, has_ended_worker } = stop_and_start(silent_for)?;
+            (started, if has_ended_worker { Manner::ended_unheard() } else { Manner::NoneRan })
+        }
+    };
+    if let Some(failure) = candidates::record_start(gate, target, started)? {
+        let is_late = failure.kind() == ErrorKind::TimedOut;
+        let outcome = if is_late { "is not ready yet, and goes on" } else { "did not start" };
+        let now = format!("the new worker {outcome}; {}", present_worker(state, budget));
+        return Err(unproved(&now, old.as_deref(), Some(failure)));
+    }
+    let proved = match budget.stage("proof") {
+        // A new worker that is silent for longer than `wedged_after` is wedged, and no proof.
+        Ok(stage) => {
+            prove(state, floor, old.as_deref(), &target.version, stage.at_most(request.wedged_after))
+        }
+        Err(timed_out) => Err(timed_out.to_string()),
+    };
+    let new = proved.map_err(|why| unproved(&why, old.as_deref(), None))?;
+    Ok(Restarted { old, new, manner, forgotten: Vec::new(), instead: None })
+}
+
+/// What came of a takeover, where there was a worker to take over from.
+struct TakeoverTried {
+    /// The worker that answered.
+    old: Option<Box<Hello>>,
+    outcome: Option<TakeoverOutcome>,
+    /// For how long nobody answered.
+    silent_for: Duration,
+}
+
+/// Takes over from the worker, if one answers. If it ends meanwhile, this looks again: the worker may have made room
+/// for another, or one before it may have taken its scope back. A busy worker is given `wedged_after` to answer,
+/// because ending it would cut its clients off.
+fn try_takeover(call: GatedCall<'_>, replacement: Replacement<'_>) -> Result<TakeoverTried, Error> {
+    let GatedCall { gate, request, budget } = call;
+    let Replacement { target, mut old, why, ends_if_late } = replacement;
+    let began = monotonic();
+    if old.is_none() {
+        old = observed(gate.state(), budget.stage("silent worker")?.at_most(request.wedged_after));
+    }
+    let silent_for = monotonic().saturating_sub(began);
+    while let Some(hello) = &old {
+        let is_upgrade = hello.version != target.version || hello.source_changed;
+        let successor = SuccessorRequest {
+            spec: target,
+            why: why.to_owned(),
+            is_upgrade,
+            awaits_probation: true,
+            ends_if_late,
+        };
+        match takeover::take_over(call, hello, &successor)? {
+            TakeoverOutcome::IncumbentGone => old = answering(gate.state(), budget)?,
+            outcome @ (TakeoverOutcome::Made(_) | TakeoverOutcome::Declined(_)) => {
+                return Ok(TakeoverTried { old, outcome: Some(outcome), silent_for: Duration::ZERO });
+            }
+        }
+    }
+    Ok(TakeoverTried { old: None, outcome: None, silent_for })
+}
+
+/// Whether a takeover failed because the incumbent is silent to everybody, as one that is stopped or hangs. Such a
+/// worker is stopped first.
+fn is_silent(call: GatedCall<'_>, failure: &BootFailure) -> bool {
+    let limit = call.request.wedged_after;
+    let seen = |stage: Stage| probe::observe(call.gate.state(), stage.at_most(limit));
+    failure.stage == UNHEARD
+        && call.budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)
+}
+
+/// Why a worker is stopped before another is started.
+pub(crate) struct StopFirst {
+    /// The reason, for events and logs.
+    pub(crate) why: &'static str,
+    /// For how long the worker has been silent already, which counts towards `wedged_after`.
+    pub(crate) silent_for: Duration,
+}
+
+/// What came of [`stop_and_start`].
+pub(crate) struct StoppedAndStarted {
+    pub(crate) started: Result<StartOutcome, StartError>,
+    /// There was a process to end.
+    pub(crate) has_ended_worker: bool,
+}
+
+/// Starts the target once whatever holds the lease is proved gone. Fails where the target is no longer trusted by then.
+pub(crate) fn stop_and_start(
+    call: GatedCall<'_>,
+    target: &Spec,
+    stop: &StopFirst,
+) -> Result<StoppedAndStarted, Error> {
+    let GatedCall { gate, request, budget } = call;
+    let retired = retire_old(call, stop)?;
+    candidates::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
+    let started = start::start(gate, retired.lease, target, request, budget);
+    Ok(StoppedAndStarted { started, has_ended_worker: retired.pid.is_some() })
+}
+
+/// Ends whatever holds the lease, by verified handles, and takes the lease.
+fn retire_old(call: GatedCall<'_>, stop: &StopFirst) -> Result<Retired, Error> {
+    let GatedCall { gate, request, budget } = call;
     let ledger = records::read_ledger(gate.state())?;
+    let shortest = request.first_answer.min(request.wedged_after);
     let purpose = Purpose {
-        reason: reason.to_owned(),
+        reason: stop.why.to_owned(),
         by: request.asker(),
         patience: LONGEST_DRAIN,
-        silence: request
-            .wedged_after
-            .saturating_sub(silent)
-            .max(request.first_answer.min(request.wedged_after)),
+        silence: request.wedged_after.saturating_sub(stop.silent_for).max(shortest),
     };
     let retired = stop_and_prove::retire(gate, &ledger, &purpose, budget.stage("retire")?)?;
     if let Some(pid) = retired.pid {
-        let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, reason);
+        let stopped = Event::now(What::Stopped, ledger.generation, &purpose.by, stop.why);
         event::note(gate.state(), &stopped.pid(pid));
     }
-    Ok((retired.lease, retired.pid.is_some()))
+    Ok(retired)
 }
 
-/// Proof = a new connection that sees another process of a higher generation, the target's version, and an app that is
-/// ready.
+/// Proves the new worker: a new connection sees another process of a generation above `floor`, the target's version,
+/// and an app that is ready.
 pub(crate) fn prove(
     state: &StateDir,
-    (floor, old): (u64, Option<&Hello>),
+    floor: u64,
+    old: Option<&Hello>,
     target: &Version,
     stage: Stage,
 ) -> Result<Box<Hello>, String> {
     match probe::observe(state, stage) {
         Observation::Answered(hello) => {
-            // A worker that took its scope back has a higher generation too, and is the old one.
+            // An incumbent that took its scope back has a higher generation as well.
             let is_old = old.is_some_and(|old| old.identity == hello.identity);
-            let newer = hello.generation > floor && !is_old && hello.effective_version() == target;
-            if !newer || hello.app.state != AppState::Ready {
+            let is_target = hello.generation > floor && !is_old && hello.effective_version() == target;
+            if !is_target || hello.app.state != AppState::Ready {
                 Err(describe(&hello))
             } else if hello.probation.is_some() {
                 Err(format!("{}, on probation", describe(&hello)))
@@ -360,6 +366,14 @@ pub(crate) fn prove(
         Observation::Nobody => Err("nobody answers".to_owned()),
         Observation::Silent => Err("the new worker is silent".to_owned()),
         Observation::Denied(why) | Observation::Foreign(why) => Err(why),
+    }
+}
+
+/// The worker that answers once a failed replacement has settled, in words.
+fn present_worker(state: &StateDir, budget: &Deadline) -> String {
+    match readiness::standing(state, budget) {
+        Some(hello) => format!("now: {}", describe(&hello)),
+        None => "now: no worker answers".to_owned(),
     }
 }
 

@@ -81,21 +81,21 @@ pub struct Stopped {
 /// assert_eq!(stopped.ending, ProvedEnd::WasGone);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
-pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
-    let budget = Deadline::start(request.budget);
+pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
+    let budget = Deadline::start(options.budget);
     let found =
-        if request.hold { Some(StateDir::create(&request.scope)?) } else { StateDir::open(&request.scope)? };
+        if options.hold { Some(StateDir::create(&options.scope)?) } else { StateDir::open(&options.scope)? };
     let Some(state) = found else {
         return Ok(Stopped { pid: None, ending: ProvedEnd::WasGone, leftovers: Vec::new() });
     };
     if request::is_inside(&state) {
-        let message = format!("stop {}: this process is part of that worker", request.scope);
+        let message = format!("stop {}: this process is part of that worker", options.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
     // A person's budget is their word: the worker is to end within it, and to be proved gone.
     let patience = budget.remaining().saturating_sub(OVERRUN).max(budget.remaining() / 2).min(LONGEST_DRAIN);
     let mut purpose = Purpose {
-        reason: request.reason.clone(),
+        reason: options.reason.clone(),
         by: request::asker(),
         patience,
         silence: request::wedged_after(),
@@ -107,10 +107,10 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
         purpose.patience = *within;
     }
     let gate = Gate::enter_for(&state, budget.stage("gate")?, patience).map_err(|error| {
-        Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), request.hold))
+        Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), options.hold))
     })?;
     // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
-    let held = if request.hold { hold_down(&gate) } else { Ok(()) };
+    let held = if options.hold { hold_down(&gate) } else { Ok(()) };
     // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody
     // alive.
     let ledger = records::read_ledger(&state).unwrap_or_default();
@@ -134,7 +134,7 @@ pub fn stop(request: &StopOptions) -> Result<Stopped, Error> {
         retired.ending
     };
     if pid.is_some() {
-        let mut event = Event::now(What::Stopped, ledger.generation, &purpose.by, request.reason.as_str());
+        let mut event = Event::now(What::Stopped, ledger.generation, &purpose.by, options.reason.as_str());
         event.pid = pid;
         event::note(&state, &event);
     }

@@ -1,9 +1,9 @@
-//! A new worker in the place of one that serves: the requester's part, from the spawn of the successor to its proof.
+//! A takeover, the requester's part: from the spawn of the successor to its proof.
 //!
-//! The requester holds the gate, starts the successor and entrusts the gate to it; what passes between the two workers
-//! is theirs ([`crate::protocol::wire`], PREPARE and what follows). It may die from then on. A successor that fails
-//! leaves the worker that stood, which goes on; only one that does not hand over has to be ended by somebody else, who
-//! is told so.
+//! The requester holds the gate, starts the successor and entrusts the gate to it. From then on the requester may die:
+//! incumbent and successor do the rest between them ([`crate::protocol::wire`], PREPARE and what follows). If the
+//! successor fails, the incumbent goes on. An incumbent that does not hand over is not touched here: the outcome
+//! [`Declined`](TakeoverOutcome::Declined) tells the story to end it first.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
@@ -20,8 +20,9 @@ use crate::launch::client;
 use crate::launch::handshake::{Handshake, Succession};
 use crate::launch::readiness::{self, Boot, BootFailure, DIED, Declined, STOPPED, StartOutcome, VANISHED};
 use crate::launch::recipe::{self, SpawnRecipe};
-use crate::launch::request::Request;
+use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
+use crate::ops::acquire::GatedCall;
 use crate::ops::candidates;
 use crate::protocol::wire::{AppState, Hello, Role};
 use crate::record::ledger::Ledger;
@@ -31,95 +32,96 @@ use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::{logs, records};
 
-/// The stage of what failed because the worker counts in another pid namespace.
+/// The stage of a refusal because the worker lives in another pid namespace.
 const FOREIGN: &str = "pid namespace";
-/// The stage of what failed because the worker serves in another network.
+/// The stage of a refusal because the worker serves in another network namespace.
 const NETWORK: &str = "network namespace";
 
-/// Why a successor is wanted.
+/// Which successor is wanted, and why.
 #[derive(Debug, Clone)]
-pub(crate) struct TakeoverReason {
-    /// For events and logs.
+pub(crate) struct SuccessorRequest<'call> {
+    /// What it is started from.
+    pub(crate) spec: &'call Spec,
+    /// The reason, for events and logs.
     pub(crate) why: String,
-    /// Another version, or another build: what runs then has not served before.
-    pub(crate) upgrade: bool,
-    /// The probation is waited for as well: the answer is about a worker that has passed it.
-    pub(crate) proves: bool,
-    /// A successor that is late for the call is of no use to it, and is ended with its budget.
-    pub(crate) abandons: bool,
+    /// It is another version or another build, which has not served before: so it gets the usual probation.
+    pub(crate) is_upgrade: bool,
+    /// The call waits for the end of the probation as well.
+    pub(crate) awaits_probation: bool,
+    /// If the successor is not ready when the budget ends, it is ended, because it is of no use to the call then.
+    pub(crate) ends_if_late: bool,
 }
 
-/// What an attempt came to.
+/// What came of a takeover.
 #[derive(Debug)]
-pub(crate) enum TakeoverAttempt {
-    /// A successor was started, and this became of it. Where it did not become ready, the worker that stood goes on.
+pub(crate) enum TakeoverOutcome {
+    /// A successor was started, and this became of it. Where it did not become ready, the incumbent goes on.
     Made(Result<StartOutcome, StartError>),
-    /// The worker does not make room: it is to be ended first.
+    /// The incumbent does not make room, for this reason: it is to be ended first.
     Declined(String),
-    /// The worker that was seen has ended meanwhile: look again.
-    Gone,
+    /// The incumbent has ended meanwhile: look again.
+    IncumbentGone,
 }
 
-/// Starts a worker of `spec` that takes the place of the one that answered `hello`, and waits until it serves; where
-/// the reason says so, until its probation is over too.
-pub(crate) fn attempt(
-    gate: &Gate<'_>,
+/// Starts a successor of the worker that answered `hello`, and waits until it serves; where the request says so, until
+/// its probation is over too.
+pub(crate) fn take_over(
+    call: GatedCall<'_>,
     hello: &Hello,
-    (spec, reason): (&Spec, TakeoverReason),
-    request: &Request,
-    budget: &Deadline,
-) -> Result<TakeoverAttempt, Error> {
-    may_be_verified(hello)?;
-    shares_network(hello, request)?;
-    if let Some(why) = declines(hello, request).or_else(|| port_is_its_own(hello, spec)) {
-        return Ok(TakeoverAttempt::Declined(why));
+    successor: &SuccessorRequest<'_>,
+) -> Result<TakeoverOutcome, Error> {
+    let GatedCall { gate, request, .. } = call;
+    refuse_other_pid_namespace(hello)?;
+    refuse_other_network(hello, request)?;
+    if let Some(why) = declines(hello, request).or_else(|| port_stays_bound(hello, successor.spec)) {
+        return Ok(TakeoverOutcome::Declined(why));
     }
     let ledger = records::read_ledger(gate.state())?;
-    if !await_predecessors(gate, (&ledger, hello), request.wedged_after, budget)? {
-        return Ok(TakeoverAttempt::Gone);
+    if !await_predecessors(call, &ledger, hello)? {
+        return Ok(TakeoverOutcome::IncumbentGone);
     }
-    candidates::confirm_trust(gate, spec)
+    candidates::confirm_trust(gate, successor.spec)
         .map_err(|error| error.adding(&format!("version {} goes on serving", hello.version)))?;
     gate.confirm()?;
-    let replacing = Event::now(What::Replacing, hello.generation, &request.asker(), reason.why.as_str());
+    let replacing = Event::now(What::Replacing, hello.generation, &request.asker(), successor.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
-    let succession = terms(spec, request, hello, &reason);
-    Ok(match succeed(gate, (&ledger, &reason), (spec, succession), request, budget) {
-        Ok(Ok(outcome)) => TakeoverAttempt::Made(Ok(outcome)),
-        Ok(Err(Declined { why })) => TakeoverAttempt::Declined(why),
-        Err(error) => TakeoverAttempt::Made(Err(error)),
+    Ok(match start_successor(call, &ledger, successor, succession(successor, request, hello)) {
+        Ok(Ok(outcome)) => TakeoverOutcome::Made(Ok(outcome)),
+        Ok(Err(Declined { why })) => TakeoverOutcome::Declined(why),
+        Err(error) => TakeoverOutcome::Made(Err(error)),
     })
 }
 
-/// A worker that counts in another pid namespace can be asked to end, and neither verified nor ended from here. So
-/// nobody takes its place from here: that is said at once, and the worker goes on.
-fn may_be_verified(hello: &Hello) -> Result<(), Error> {
+/// Refuses a takeover from a worker in another pid namespace. Such a worker can be asked to end, but it can be neither
+/// verified nor forced from here.
+fn refuse_other_pid_namespace(hello: &Hello) -> Result<(), Error> {
     if !hello.identity.is_foreign() {
         return Ok(());
     }
     let message = format!(
-        "take the place of the worker: {} counts in another pid namespace, such as that of a container, and cannot be verified from here; it goes on",
+        "take the place of the worker: {} counts in another pid namespace, such as that of a container, \
+        and cannot be verified from here; it goes on",
         hello.identity
     );
     Err(Error::of(ErrorKind::Denied, message).at(FOREIGN))
 }
 
-/// A worker that is started from here serves in the network of this caller, where the clients of the one that stands
-/// need not be, nor anything that it asks. So a caller in another network takes nobody's place, unless a person
-/// insists.
-fn shares_network(hello: &Hello, request: &Request) -> Result<(), Error> {
+/// Refuses a takeover from a worker in another network namespace, unless a person forces it. A worker that is started
+/// from here serves in the caller's network, which the clients of the present worker may not reach.
+fn refuse_other_network(hello: &Hello, request: &Request) -> Result<(), Error> {
     let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(()) };
     if request.force || process::shares_network(&worker) != Some(false) {
         return Ok(());
     }
     let message = format!(
-        "take the place of the worker: {} serves in another network namespace, and a worker that is started from here would serve in this one; it goes on",
+        "take the place of the worker: {} serves in another network namespace, and a worker that is started \
+        from here would serve in this one; it goes on",
         hello.identity
     );
     Err(Error::of(ErrorKind::Denied, message).at(NETWORK))
 }
 
-/// Why a worker cannot be taken over from, as far as its own account tells.
+/// Why no successor can take over from the worker, by the worker's own answer; `None` where one can.
 fn declines(hello: &Hello, request: &Request) -> Option<String> {
     let stalled = hello
         .app
@@ -136,10 +138,11 @@ fn declines(hello: &Hello, request: &Request) -> Option<String> {
     }
 }
 
-/// A port changes hands between a program and its host only when the one that has it is gone.
-fn port_is_its_own(hello: &Hello, spec: &Spec) -> Option<String> {
+/// Why the worker's ports cannot be handed over, if one would go from a program to its host or from a host to its
+/// program: a port is free for the other of the two only when its owner is gone.
+fn port_stays_bound(hello: &Hello, spec: &Spec) -> Option<String> {
     let own = |listen: &Listen| listen.mode == ListenMode::SelfBound;
-    // A port of 0 was given one by the kernel, which the endpoints tell.
+    // For a port of 0 the kernel has chosen a port, which the endpoints name.
     let bound = |old: &Listen| {
         let endpoint = hello.endpoints.iter().find(|endpoint| endpoint.name == old.name);
         endpoint.map_or(old.tcp, |endpoint| endpoint.tcp)
@@ -150,85 +153,85 @@ fn port_is_its_own(hello: &Hello, spec: &Spec) -> Option<String> {
     Some(format!("{who} has {} until it is gone", bound(held)))
 }
 
-fn terms(spec: &Spec, request: &Request, hello: &Hello, reason: &TakeoverReason) -> Succession {
-    let usual = if reason.upgrade { USUAL_BAKE.duration() } else { Duration::ZERO };
+/// What the successor is told about its takeover.
+fn succession(successor: &SuccessorRequest<'_>, request: &Request, hello: &Hello) -> Succession {
+    let spec = successor.spec;
+    let usual = if successor.is_upgrade { USUAL_BAKE.duration() } else { Duration::ZERO };
     Succession {
         incumbent: hello.identity.clone(),
         overlap: spec.overlap || request.overlap,
         bake: spec.bake.unwrap_or(Span::millis(millis(usual))),
-        // A worker that says itself that it is another version is no better, and is not gone back to.
+        // With the same version that says that it is another one, the incumbent is no better to go back to.
         strict: hello.version != spec.version || *hello.effective_version() == hello.version,
     }
 }
 
-/// At most two generations live: who made room for the present worker is waited for. It has announced its end, and its
-/// watchdog sees to it. `false`: the present worker has ended first, and the one before it may have taken the scope
-/// back.
-fn await_predecessors(
-    gate: &Gate<'_>,
-    (ledger, hello): (&Ledger, &Hello),
-    silence: Duration,
-    budget: &Deadline,
-) -> Result<bool, Error> {
-    let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(false) };
+/// Waits until the workers before the incumbent have ended, because at most two generations may live. Each has
+/// announced its end, and its watchdog enforces that. `false` means: the incumbent has ended first, and the worker
+/// before it may have taken the scope back.
+fn await_predecessors(call: GatedCall<'_>, ledger: &Ledger, hello: &Hello) -> Result<bool, Error> {
+    let GatedCall { gate, request, budget } = call;
+    let silence = request.wedged_after;
+    let Verified::Same(incumbent) = process::verify(&hello.identity) else { return Ok(false) };
     let began = monotonic();
-    for before in ledger.lineage.iter().filter(|identity| **identity != hello.identity) {
-        let Verified::Same(before) = process::verify(before) else { continue };
-        while !before.has_ended() {
-            let left = budget.remaining().min(silence);
+    for identity in ledger.lineage.iter().filter(|identity| **identity != hello.identity) {
+        let Verified::Same(predecessor) = process::verify(identity) else { continue };
+        while !predecessor.has_ended() {
+            let limit = budget.remaining().min(silence);
             let mut ends = [
-                Interest::new(before.as_fd(), Readiness::Read),
-                Interest::new(worker.as_fd(), Readiness::Read),
+                Interest::new(predecessor.as_fd(), Readiness::Read),
+                Interest::new(incumbent.as_fd(), Readiness::Read),
             ];
-            // Only a lack of memory ends the wait early; it is begun again.
-            best_effort(poll::wait(&mut ends, Some(left)));
+            // Only a lack of memory ends the wait early; then the loop waits again.
+            best_effort(poll::wait(&mut ends, Some(limit)));
             if ends[1].ready() {
                 return Ok(false);
             }
             if monotonic().saturating_sub(began) >= silence {
-                end_if_stopped(gate, &before, ledger.generation);
+                end_if_stopped(gate, &predecessor, ledger.generation);
             }
             if budget.remaining().is_zero() {
-                return Err(not_gone(&before));
+                return Err(not_gone(&predecessor));
             }
         }
     }
     Ok(true)
 }
 
-/// A predecessor that is stopped by a signal would hold up every later takeover, so it is killed once it has had as
-/// long as any silent worker. One under a debugger is left alone.
-fn end_if_stopped(gate: &Gate<'_>, before: &ProcessHandle, generation: u64) {
-    let pid = before.pid();
+/// Kills a predecessor that was stopped by a signal and has been silent for `wedged_after`: it would block every later
+/// takeover. A predecessor under a debugger is left alone.
+fn end_if_stopped(gate: &Gate<'_>, predecessor: &ProcessHandle, generation: u64) {
+    let pid = predecessor.pid();
     if process::state_of(pid) == Some(RunState::Stopped) && process::tracer_of(pid).is_none() {
-        // A failure is told by the wait that goes on.
-        best_effort(before.signal(Signal::Kill));
+        // If the signal fails, the wait goes on and its timeout names the process.
+        best_effort(predecessor.signal(Signal::Kill));
         let why = "it had made room, and stood still";
-        let event = Event::now(What::EndedWedged, generation, &crate::launch::request::asker(), why);
+        let event = Event::now(What::EndedWedged, generation, &request::asker(), why);
         event::note(gate.state(), &event.pid(pid));
     }
 }
 
-fn not_gone(before: &ProcessHandle) -> Error {
-    let pid = before.pid();
-    let stopped = process::state_of(pid) == Some(RunState::Stopped);
-    let stands = if stopped { " and is stopped" } else { "" };
+fn not_gone(predecessor: &ProcessHandle) -> Error {
+    let pid = predecessor.pid();
+    let is_stopped = process::state_of(pid) == Some(RunState::Stopped);
+    let suffix = if is_stopped { " and is stopped" } else { "" };
     let message =
-        format!("take over: pid {pid}, which made room for the present worker, is not gone yet{stands}");
+        format!("take over: pid {pid}, which made room for the present worker, is not gone yet{suffix}");
     Error::of(ErrorKind::TimedOut, message).at("end of the worker before")
 }
 
-fn succeed(
-    gate: &Gate<'_>,
-    (ledger, reason): (&Ledger, &TakeoverReason),
-    (spec, succession): (&Spec, Succession),
-    request: &Request,
-    budget: &Deadline,
+/// Spawns the successor, entrusts the gate to it, and waits for what it reports.
+fn start_successor(
+    call: GatedCall<'_>,
+    ledger: &Ledger,
+    successor: &SuccessorRequest<'_>,
+    succession: Succession,
 ) -> Result<Result<StartOutcome, Declined>, StartError> {
-    let state = gate.state();
+    let GatedCall { gate, request, budget } = call;
+    let (state, spec) = (gate.state(), successor.spec);
     let recipe = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Recipe)?;
     let (overlap, bake) = (succession.overlap, succession.bake.duration());
-    // The time of its boot, of the room that is made for it, and of a probation that comes before that.
+    // Its own boot, the incumbent's end, and with `overlap` the probation before it.
     let limit = spec
         .start_timeout
         .duration()
@@ -254,44 +257,55 @@ fn succeed(
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
 
     let boot = Boot { state, channel, worker, limit, mark };
-    let outcome = match readiness::await_report(&boot, budget) {
-        Ok(StartOutcome::StillBooting) if reason.abandons => Ok(StartOutcome::Failed(abandoned(&boot))),
-        other => other,
+    let reported = match readiness::await_report(&boot, budget) {
+        Ok(StartOutcome::StillBooting) if successor.ends_if_late => {
+            Ok(StartOutcome::Failed(end_late_successor(&boot)))
+        }
+        reported => reported,
     };
-    match &outcome {
-        // It goes on without us, under the gate.
+    match &reported {
+        // The successor goes on without this call, and keeps the gate.
         Ok(StartOutcome::StillBooting) => {}
         Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::Failed(_)) | Err(_) => {
             gate.take_back();
         }
     }
-    if let Ok(StartOutcome::Failed(failure)) = outcome {
-        return Ok(Ok(StartOutcome::Failed(attributed(&boot, failure, budget))));
-    }
-    Ok(match outcome {
-        // With both programs beside each other the probation is over by now.
-        Ok(StartOutcome::Ready(hello)) if !overlap && !bake.is_zero() => Ok(if reason.proves {
-            let boot = Boot { mark: logs::mark(state), ..boot };
-            passes(&boot, hello, (handshake.generation, spec, bake), budget)
-        } else {
-            StartOutcome::OnProbation(hello)
-        }),
-        outcome => outcome,
+    Ok(match reported {
+        Ok(StartOutcome::Failed(failure)) => Ok(StartOutcome::Failed(attributed(&boot, failure, budget))),
+        // With `overlap` the probation came before the report, and is over.
+        Ok(StartOutcome::Ready(hello)) if !overlap && !bake.is_zero() => {
+            if successor.awaits_probation {
+                let boot = Boot { mark: logs::mark(state), ..boot };
+                let probation = SuccessorOnProbation { generation: handshake.generation, spec, bake };
+                Ok(await_probation(&boot, hello, &probation, budget))
+            } else {
+                Ok(StartOutcome::OnProbation(hello))
+            }
+        }
+        reported => reported,
     })
 }
 
-/// Waits for the end of the probation, by the worker's own word: it hears from the one before it.
-fn passes(
+/// The probation of a successor that is ready.
+struct SuccessorOnProbation<'call> {
+    generation: u64,
+    spec: &'call Spec,
+    bake: Duration,
+}
+
+/// Waits until the successor says that its probation is over, as it learns from the incumbent.
+fn await_probation(
     boot: &Boot<'_>,
     ready: Box<Hello>,
-    (generation, spec, bake): (u64, &Spec, Duration),
+    probation: &SuccessorOnProbation<'_>,
     budget: &Deadline,
 ) -> StartOutcome {
-    let ours = |hello: &Hello| hello.identity == ready.identity && !hello.is_leaving();
+    let bake = probation.bake;
+    let is_successor = |hello: &Hello| hello.identity == ready.identity && !hello.is_leaving();
     while let Ok(stage) = budget.stage("probation") {
         match readiness::await_proved(boot.state, stage) {
-            Ok(hello) if ours(&hello) && hello.probation.is_none() => {
-                // A worker of an older build tells of no probation.
+            Ok(hello) if is_successor(&hello) && hello.probation.is_none() => {
+                // A worker of an older tenure says nothing of its probation.
                 let rest = if ready.probation.is_some() { Duration::ZERO } else { bake };
                 if ends_within(&boot.worker, rest.min(budget.remaining())) {
                     break;
@@ -300,13 +314,13 @@ fn passes(
                 let hello = Box::new(hello);
                 return if passed { StartOutcome::Ready(hello) } else { StartOutcome::OnProbation(hello) };
             }
-            // Its time or ours is over, it leaves, or it cannot be asked: its end tells.
+            // The stage is over, the successor is leaving, or it cannot be asked: whether it ends decides.
             Ok(_) | Err(_) if ends_within(&boot.worker, bake.min(budget.remaining())) => break,
             Ok(_) | Err(_) => {}
         }
     }
     if boot.worker.has_ended() {
-        StartOutcome::Failed(failed_in_bake(boot, (generation, spec, bake), budget))
+        StartOutcome::Failed(failed_in_bake(boot, probation, budget))
     } else {
         StartOutcome::OnProbation(ready)
     }
@@ -316,30 +330,25 @@ fn ends_within(worker: &ProcessHandle, limit: Duration) -> bool {
     worker.wait_ended(Some(limit)).unwrap_or(false)
 }
 
-/// Sends a worker on probation back: it ends, and the one before it takes the scope back without anything having
-/// failed. Returns once the worker has ended; `false` where it was not to be sent back any more, and goes on or ends
-/// otherwise.
-pub(crate) fn send_back(
-    gate: &Gate<'_>,
-    hello: &Hello,
-    (why, request): (&str, &Request),
-    budget: &Deadline,
-) -> Result<bool, Error> {
+/// Ends the probation of a worker for no fault of its own: the worker ends, and the incumbent takes the scope back.
+/// Returns once the worker has ended. `false` means: its probation was over already or it could not be asked, so it
+/// goes on, or ends for another reason.
+pub(crate) fn send_back(call: GatedCall<'_>, hello: &Hello, why: &str) -> Result<bool, Error> {
+    let GatedCall { gate, request, budget } = call;
     let Verified::Same(worker) = process::verify(&hello.identity) else { return Ok(false) };
     gate.confirm()?;
     let stage = budget.stage("ask")?.at_most(request.first_answer);
     let patience = records::read_ledger(gate.state())?.end_budget(request.spec.end_budget());
     let asked = client::connect(gate.state(), stage)
         .and_then(|mut connection| connection.send_back(why, patience, &request.asker(), stage));
-    // It passed a moment ago, or cannot be asked: whoever wanted it looks again.
     if asked.is_err() {
         return Ok(false);
     }
     Ok(ends_within(&worker, budget.remaining()))
 }
 
-/// Ends a successor that is late: by the handle that its spawn has given, and the worker before it goes on.
-fn abandoned(boot: &Boot<'_>) -> BootFailure {
+/// Kills a successor that is not ready in time, by the handle from its spawn; the incumbent goes on.
+fn end_late_successor(boot: &Boot<'_>) -> BootFailure {
     if boot.worker.signal(Signal::Kill).is_ok() {
         best_effort(boot.worker.wait_ended(Some(KILL_GRACE)));
     }
@@ -351,8 +360,8 @@ fn abandoned(boot: &Boot<'_>) -> BootFailure {
     }
 }
 
-/// One that died without a word counts as a failure of what was started only where the worker before it goes on:
-/// otherwise somebody ended both.
+/// The failure of a successor, with its cause. A successor that died without a report has failed by itself only where
+/// the incumbent goes on: otherwise somebody ended both.
 fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootFailure {
     if failure.stage != DIED || readiness::standing(boot.state, budget).is_some() {
         return failure;
@@ -361,22 +370,19 @@ fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootF
     BootFailure { stage: VANISHED.to_owned(), message, ..failure }
 }
 
-/// A worker that was ready and is gone. It has failed where the one before it took the scope back, or put on record
-/// that it failed, or where it ended as one that fails: that one may not have been able to go on. One that ended in
-/// order was asked to.
-fn failed_in_bake(
-    boot: &Boot<'_>,
-    (generation, spec, bake): (u64, &Spec, Duration),
-    budget: &Deadline,
-) -> BootFailure {
+/// The failure of a successor that was ready and has ended. It has failed by itself if the incumbent took the scope
+/// back or recorded a rollback, or if its exit code says so: the incumbent may have been unable to go on. A successor
+/// that exited with 0 was asked to end.
+fn failed_in_bake(boot: &Boot<'_>, probation: &SuccessorOnProbation<'_>, budget: &Deadline) -> BootFailure {
+    let SuccessorOnProbation { generation, spec, bake } = *probation;
     let taken_back =
         readiness::standing(boot.state, budget).is_some_and(|hello| hello.generation > generation);
     let exit = readiness::exit_of(&boot.worker);
     let recorded = records::read_ledger(boot.state).ok().and_then(|ledger| ledger.rolled_back);
-    let why = recorded.filter(|failed| failed.version == spec.version && failed.spec == spec.digest());
+    let rollback = recorded.filter(|failed| failed.version == spec.version && failed.spec == spec.digest());
     let failed =
-        taken_back || why.is_some() || exit.is_some_and(|exit| exit.code.is_some_and(|code| code != 0));
-    let how = why.map(|failed| failed.why).or_else(|| exit.map(|exit| format!("it ended with {exit}")));
+        taken_back || rollback.is_some() || exit.is_some_and(|exit| exit.code.is_some_and(|code| code != 0));
+    let how = rollback.map(|failed| failed.why).or_else(|| exit.map(|exit| format!("it ended with {exit}")));
     let how = how.unwrap_or_else(|| "it ended".to_owned());
     let (stage, message) = if failed {
         let bake = Span::millis(millis(bake));
