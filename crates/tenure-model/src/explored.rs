@@ -45,11 +45,11 @@ impl Explored {
     }
 }
 
-/// Explores a model breadth first; `told` puts a step of a counterexample into words.
+/// Explores a model breadth first; `describe` puts a step of a counterexample into words.
 pub(crate) fn explored<M>(
     model: M,
     until: HasDiscoveries,
-    told: fn(&M::State, M::Action) -> String,
+    describe: fn(&M::State, M::Action) -> String,
 ) -> Explored
 where
     M: Model + Send + Sync + 'static,
@@ -76,7 +76,7 @@ where
                 let way = path.clone().into_vec().into_iter();
                 let way =
                     way.take_while(|(state, _)| property.expectation != Expectation::Always || holds(state));
-                let steps = way.filter_map(|(state, step)| step.map(|step| told(&state, step))).collect();
+                let steps = way.filter_map(|(state, step)| step.map(|step| describe(&state, step))).collect();
                 explored.counterexamples.push(Counterexample { property: property.name, steps });
             }
             (Expectation::Sometimes, None) => explored.unseen.push(property.name),

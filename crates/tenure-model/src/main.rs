@@ -38,11 +38,11 @@ fn replays() {
         for replay::Replay { blows, ends, .. } in replay::all(task) {
             let blows = blows.iter().map(|(point, blow)| format!("{blow:?} {}", point.name()));
             let blows = blows.collect::<Vec<_>>().join(", ");
-            let told = |end: &replay::End| match end.outcome {
+            let describe = |end: &replay::End| match end.outcome {
                 Some(outcome) => format!("{outcome:?}/{:?}", end.standing),
                 None => format!("-/{:?}", end.standing),
             };
-            let ends = ends.iter().map(told).collect::<Vec<_>>().join(", ");
+            let ends = ends.iter().map(describe).collect::<Vec<_>>().join(", ");
             println!("{:8} {blows:60} {ends}", format!("{task:?}"));
         }
     }

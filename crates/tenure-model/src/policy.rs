@@ -11,7 +11,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tenure_core::policy::attempt::Attempt;
 
-use crate::real::{self, Cast, Change, Choice, Goal, Level, Records, Seen, Target};
+use crate::real::{self, Change, Choice, Goal, Level, Records, Seen, Target, Versions};
 
 /// What is on record, by number.
 pub(crate) type Record = u16;
@@ -30,7 +30,7 @@ pub(crate) struct Question {
 
 /// What became of a call's memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Deed {
+pub(crate) enum AttemptEvent {
     Retired,
     Started,
     StartFailed(Level),
@@ -56,7 +56,7 @@ pub(crate) struct Facts {
 /// The decisions, and what was asked of them before.
 #[derive(Debug)]
 pub(crate) struct Policy {
-    cast: Cast,
+    versions: Versions,
     /// Whether launchers take every version but their own for a wrong one.
     strictly: bool,
     records: Numbered<Records>,
@@ -64,7 +64,7 @@ pub(crate) struct Policy {
     targets: Known<(Record, Memory, u8), Target>,
     facts: Known<Record, Facts>,
     memories: Numbered<Attempt>,
-    deeds: Known<(Memory, Deed), Memory>,
+    remembered: Known<(Memory, AttemptEvent), Memory>,
     failed: Known<Memory, u8>,
     choices: Known<Question, (Choice, Memory)>,
     looks: Known<Question, (Choice, Memory)>,
@@ -72,16 +72,16 @@ pub(crate) struct Policy {
 
 impl Policy {
     /// The decisions of these versions. Record and memory 0 are empty.
-    pub(crate) fn of(cast: Cast, strictly: bool) -> Self {
+    pub(crate) fn of(versions: Versions, strictly: bool) -> Self {
         Self {
-            cast,
+            versions,
             strictly,
             records: Numbered::of(Records::default()),
             changes: Known::default(),
             targets: Known::default(),
             facts: Known::default(),
             memories: Numbered::of(Attempt::default()),
-            deeds: Known::default(),
+            remembered: Known::default(),
             failed: Known::default(),
             choices: Known::default(),
             looks: Known::default(),
@@ -91,7 +91,7 @@ impl Policy {
     /// The record after a change.
     pub(crate) fn change(&self, record: Record, change: Change) -> Record {
         self.changes.get((record, change), || {
-            self.records.number_of(self.records.value(record).changed(&self.cast, change))
+            self.records.number_of(self.records.value(record).changed(&self.versions, change))
         })
     }
 
@@ -121,7 +121,7 @@ impl Policy {
 
     /// What the app of a version says that it is, where that is another one.
     pub(crate) fn says(&self, level: Level) -> Option<Level> {
-        self.cast.says(level)
+        self.versions.says(level)
     }
 
     /// The attempt's next step after a decision, and what the call then remembers. Without a goal the record was not
@@ -130,7 +130,7 @@ impl Policy {
         self.choices.get(question, || {
             let Question { criteria, goal, seen, memory } = question;
             let decide = if self.strictly { real::strict_decision } else { real::decision };
-            let decision = decide(&self.cast, criteria, goal, seen);
+            let decision = decide(&self.versions, criteria, goal, seen);
             if goal == Goal::Unknown && real::is_older(&decision) {
                 return (Choice::Read, memory);
             }
@@ -144,20 +144,20 @@ impl Policy {
         self.looks.get(question, || {
             let Question { criteria, goal, seen, memory } = question;
             let goal = (goal != Goal::Unknown).then_some(goal);
-            let decision = real::decision_without_gate(&self.cast, criteria, goal, seen);
+            let decision = real::decision_without_gate(&self.versions, criteria, goal, seen);
             let mut attempt = (*self.attempt(memory)).clone();
             (real::choice(&attempt.step(decision)), self.memory(attempt))
         })
     }
 
-    /// The memory after a deed.
-    pub(crate) fn remember(&self, memory: Memory, deed: Deed) -> Memory {
-        self.deeds.get((memory, deed), || {
+    /// The memory after a event.
+    pub(crate) fn remember(&self, memory: Memory, event: AttemptEvent) -> Memory {
+        self.remembered.get((memory, event), || {
             let mut attempt = (*self.attempt(memory)).clone();
-            match deed {
-                Deed::Retired => attempt.retired(),
-                Deed::Started => attempt.started(),
-                Deed::StartFailed(level) => attempt.start_failed(&real::version(level)),
+            match event {
+                AttemptEvent::Retired => attempt.retired(),
+                AttemptEvent::Started => attempt.started(),
+                AttemptEvent::StartFailed(level) => attempt.start_failed(&real::version(level)),
             }
             self.memory(attempt)
         })
@@ -172,7 +172,7 @@ impl Policy {
     }
 
     fn bits(&self, holds: &dyn Fn(Level) -> bool) -> u8 {
-        (0..self.cast.levels).filter(|level| holds(*level)).fold(0, |bits, level| bits | (1 << level))
+        (0..self.versions.levels).filter(|level| holds(*level)).fold(0, |bits, level| bits | (1 << level))
     }
 
     fn attempt(&self, memory: Memory) -> Arc<Attempt> {
@@ -241,7 +241,7 @@ mod tests {
 
     fn policy(levels: Level) -> Policy {
         let says = if levels > 1 { vec![(1, 0)] } else { Vec::new() };
-        Policy::of(Cast { levels, counts: true, says }, false)
+        Policy::of(Versions { levels, counts: true, says }, false)
     }
 
     fn record(policy: &Policy, changes: &[Change]) -> Record {
@@ -290,7 +290,7 @@ mod tests {
     #[test]
     fn a_memory_knows_which_versions_failed() {
         let policy = policy(2);
-        let memory = policy.remember(0, Deed::StartFailed(1));
+        let memory = policy.remember(0, AttemptEvent::StartFailed(1));
         assert_eq!((policy.failed(0), policy.failed(memory)), (0, 0b10));
     }
 

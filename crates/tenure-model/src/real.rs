@@ -63,7 +63,7 @@ pub(crate) enum Change {
 
 /// Which versions there are, and how they are counted.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Cast {
+pub(crate) struct Versions {
     /// How many versions.
     pub(crate) levels: Level,
     /// Whether failures of a version are told apart by their number: where they are not, each counts as the first.
@@ -72,7 +72,7 @@ pub(crate) struct Cast {
     pub(crate) says: Vec<(Level, Level)>,
 }
 
-impl Cast {
+impl Versions {
     /// What the app of a version says, where that is another one.
     pub(crate) fn says(&self, level: Level) -> Option<Level> {
         self.says.iter().find(|(one, _)| *one == level).map(|(_, says)| *says)
@@ -200,7 +200,7 @@ pub(crate) struct Records {
 
 impl Records {
     /// The real change, and then the same records as they are read from the same moment again.
-    pub(crate) fn changed(&self, cast: &Cast, change: Change) -> Self {
+    pub(crate) fn changed(&self, versions: &Versions, change: Change) -> Self {
         let Self { mut desired, mut ledger } = self.clone();
         // Later than all that is on record, and over when it is read.
         let stamp = at(NOW - 1);
@@ -231,7 +231,7 @@ impl Records {
             }
             Change::Up => desired.down = None,
             Change::Disagree(level) => {
-                let says = cast.says(level).expect("only a version that says another one disagrees");
+                let says = versions.says(level).expect("only a version that says another one disagrees");
                 desired.disagreed(&spec(level), &version(says));
             }
             Change::RollBack(level) => {
@@ -247,10 +247,10 @@ impl Records {
             }
         }
         for failure in &mut desired.failures {
-            failure.count = failure.count.min(if cast.counts { MOST_FAILURES } else { 1 });
+            failure.count = failure.count.min(if versions.counts { MOST_FAILURES } else { 1 });
         }
         desired.failures.sort_by(|a, b| a.version.cmp(&b.version));
-        (0..cast.levels).for_each(|level| tidy(&mut desired, &mut ledger, level));
+        (0..versions.levels).for_each(|level| tidy(&mut desired, &mut ledger, level));
         Self { desired, ledger }
     }
 
@@ -383,39 +383,41 @@ fn probation() -> Probation {
     Probation::of(version(0), 1, None)
 }
 
-fn observation(cast: &Cast, seen: Seen) -> Observation {
+fn observation(versions: &Versions, seen: Seen) -> Observation {
     match seen {
         Seen::Nobody => Observation::Nobody,
         Seen::Silent => Observation::Silent,
-        Seen::Worker(level, looks) => Observation::Answered(Box::new(hello(level, cast.says(level), looks))),
+        Seen::Worker(level, looks) => {
+            Observation::Answered(Box::new(hello(level, versions.says(level), looks)))
+        }
     }
 }
 
 /// The decision under the gate, or the first of a look without it.
-pub(crate) fn decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen) -> Decision {
-    decide::decide(&Criteria::of(&spec(criteria)), &as_real(goal), &observation(cast, seen))
+pub(crate) fn decision(versions: &Versions, criteria: Level, goal: Goal, seen: Seen) -> Decision {
+    decide::decide(&Criteria::of(&spec(criteria)), &as_real(goal), &observation(versions, seen))
 }
 
 /// The decision of a look without the gate, with the record that it may read.
 pub(crate) fn decision_without_gate(
-    cast: &Cast,
+    versions: &Versions,
     criteria: Level,
     goal: Option<Goal>,
     seen: Seen,
 ) -> Decision {
     let criteria = Criteria::of(&spec(criteria));
-    decide::decide_without_gate(&criteria, &observation(cast, seen), || goal.map(as_real))
+    decide::decide_without_gate(&criteria, &observation(versions, seen), || goal.map(as_real))
 }
 
 /// The decision of a launcher to which every version but its own is wrong: accounts are shown to it that say so.
-pub(crate) fn strict_decision(cast: &Cast, criteria: Level, goal: Goal, seen: Seen) -> Decision {
+pub(crate) fn strict_decision(versions: &Versions, criteria: Level, goal: Goal, seen: Seen) -> Decision {
     match seen {
         Seen::Worker(level, looks) if level != criteria => {
-            let mut hello = hello(level, cast.says(level), looks);
+            let mut hello = hello(level, versions.says(level), looks);
             hello.version = Spec::unversioned();
             let goal = as_real(Goal::start(criteria));
             decide::decide(&Criteria::of(&spec(criteria)), &goal, &Observation::Answered(Box::new(hello)))
         }
-        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(cast, criteria, goal, seen),
+        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(versions, criteria, goal, seen),
     }
 }

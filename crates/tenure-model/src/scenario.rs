@@ -9,7 +9,7 @@ use tenure_core::policy::handoff::Terms;
 
 use crate::mutation::Mutation;
 use crate::policy::Policy;
-use crate::real::{Cast, Level};
+use crate::real::{Level, Versions};
 
 /// What a launcher calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -310,9 +310,9 @@ pub(crate) struct Rules {
 impl Rules {
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let counts = scenario.subject == Subject::Takeover;
-        let cast = Cast { levels: scenario.levels(), counts, says: scenario.says.clone() };
+        let versions = Versions { levels: scenario.levels(), counts, says: scenario.says.clone() };
         let strictly = scenario.mutations.contains(&Mutation::StrictVersion);
-        Self { policy: Policy::of(cast, strictly), scenario: scenario.clone() }
+        Self { policy: Policy::of(versions, strictly), scenario: scenario.clone() }
     }
 
     pub(crate) fn breaks(&self, mutation: Mutation) -> bool {

@@ -59,8 +59,8 @@ impl Model for Single {
             unsound: false,
             pinned: NOBODY,
             downed: false,
-            bereft: false,
-            unheard: false,
+            pin_left_damage: false,
+            start_ignored: false,
         }]
     }
 

@@ -92,7 +92,7 @@ impl Model for Takeover {
             stranded: false,
             distrusted: false,
             pinned: NOBODY,
-            bereft: false,
+            pin_left_damage: false,
         }]
     }
 

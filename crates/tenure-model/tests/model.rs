@@ -3,7 +3,7 @@
 use tenure_model::catalog::{self, Broken};
 use tenure_model::{Explored, Subject, explore, refute};
 
-fn told(explored: &Explored) -> String {
+fn description(explored: &Explored) -> String {
     let found = explored.counterexamples.iter();
     let found =
         found.map(|one| format!("{} in {} steps:\n{}", one.property, one.steps.len(), one.steps.join("\n")));
@@ -26,7 +26,7 @@ fn every_small_scenario_of_a_takeover_holds_in_every_state() {
 fn hold(subject: Subject) {
     for scenario in catalog::small().iter().filter(|scenario| scenario.subject == subject) {
         let explored = explore(scenario);
-        assert!(explored.holds(), "{}: {}", scenario.name, told(&explored));
+        assert!(explored.holds(), "{}: {}", scenario.name, description(&explored));
     }
 }
 
@@ -37,7 +37,7 @@ fn is_found_out(name: &str) {
     let broken = broken.expect("each broken rule has a scenario");
     if let Some(masked) = broken.masked() {
         let explored = explore(&masked);
-        assert!(explored.holds(), "{name}: it is not masked: {}", told(&explored));
+        assert!(explored.holds(), "{name}: it is not masked: {}", description(&explored));
     }
     let Broken { scenario, property, .. } = &broken;
     let explored = refute(scenario, property);

@@ -20,7 +20,7 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     };
     let owed = rules.owes_answers() && rules.is_sound(level);
     s.unsound |= !is_answer && owed && is_undisturbed(rules, s);
-    persons(rules, s, me, outcome);
+    check_persons_answer(rules, s, me, outcome);
 }
 
 /// Whether all that has happened is what a call must cope with: slow answers, and time.
@@ -31,7 +31,7 @@ fn is_undisturbed(rules: &Rules, s: &State) -> bool {
 }
 
 /// What a person was told, held against what is.
-fn persons(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
+fn check_persons_answer(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     let Launcher { task, copy, .. } = *s.launcher(me);
     match (task, outcome) {
         (Task::Pin, Outcome::PinFailed) if is_undisturbed(rules, s) => {
@@ -39,7 +39,7 @@ fn persons(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
                 s.workers.iter().find(|worker| worker.is(LifecycleState::Active)).map(|worker| worker.level);
             let held = rules.policy.facts(s.desired).held;
             let holds = held != rules.policy.facts(copy).held;
-            s.bereft |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+            s.pin_left_damage |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
         }
         // Unless a person has started it again meanwhile.
         (Task::Down, Outcome::Stopped) => s.downed = rules.policy.facts(s.desired).down,
@@ -47,7 +47,7 @@ fn persons(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
             let again = |one: &Launcher| one.task == Task::Down && !one.is_over() && one.pc != Pc::Idle;
             let down = |record| rules.policy.facts(record).down;
             // As it stood when the call began, and as it stands now.
-            s.unheard |= down(copy) && down(s.desired) && !s.launchers.iter().any(again);
+            s.start_ignored |= down(copy) && down(s.desired) && !s.launchers.iter().any(again);
         }
         _ => {}
     }

@@ -13,7 +13,7 @@ use crate::single::invariant::{
 
 /// Scenarios of some seconds.
 pub(crate) fn small() -> Vec<Scenario> {
-    [processes(), persons()].concat()
+    [processes(), check_persons_answer()].concat()
 }
 
 fn processes() -> Vec<Scenario> {
@@ -76,7 +76,7 @@ fn processes() -> Vec<Scenario> {
 }
 
 /// What people say about versions, and what versions say of themselves.
-fn persons() -> Vec<Scenario> {
+fn check_persons_answer() -> Vec<Scenario> {
     let limits = Limits::NONE;
     vec![
         Scenario::new("a pin among launchers, one crash")

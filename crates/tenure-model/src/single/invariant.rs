@@ -48,7 +48,7 @@ pub const DOWN: &str = "what a person stopped for good stays down until a person
 pub const HEARD: &str = "what a person started is not held down";
 
 /// Most entries of one call: each version once, and once more for each thing that may go wrong in the largest scenario.
-const MOST_LAPS: u8 = 12;
+const MOST_GATE_ENTRIES: u8 = 12;
 
 /// The properties of every exploration.
 pub(super) fn always() -> Vec<Property<Single>> {
@@ -77,20 +77,22 @@ pub(super) fn always() -> Vec<Property<Single>> {
             (1..ages.len()).all(|at| !ages[..at].contains(&ages[at]))
         }),
         Property::always(REST, |rules: &Single, s: &State| !is_at_rest(rules, s) || rests_well(s)),
-        Property::always(BOUNDED_CALL, |_, s: &State| s.launchers.iter().all(|one| one.laps <= MOST_LAPS)),
+        Property::always(BOUNDED_CALL, |_, s: &State| {
+            s.launchers.iter().all(|one| one.gate_entries <= MOST_GATE_ENTRIES)
+        }),
         Property::always(ONE_GENERATION, |_, s: &State| present(s).count() <= 1),
         Property::always(NO_HARM, |_, s: &State| !s.harmed),
         Property::always(SOUND, |_, s: &State| !s.unsound),
         Property::always(PINNED, |_, s: &State| {
             s.pinned == NOBODY || active(s).all(|worker| worker.level == s.pinned)
         }),
-        Property::always(PUT_BACK, |_, s: &State| !s.bereft),
+        Property::always(PUT_BACK, |_, s: &State| !s.pin_left_damage),
         Property::always(DOWN, |_, s: &State| {
             !s.downed
                 || !present(s)
                     .any(|worker| matches!(worker.state, LifecycleState::Booting | LifecycleState::Active))
         }),
-        Property::always(HEARD, |_, s: &State| !s.unheard),
+        Property::always(HEARD, |_, s: &State| !s.start_ignored),
     ]
 }
 
@@ -157,9 +159,9 @@ pub(super) fn witness(name: &'static str) -> Property<Single> {
         witness::GATE_LOST => |_, s| ended(s, Outcome::GateLost),
         witness::LEFTOVER => |_, s| s.program_lives() && any(s, |one| one.pc == Pc::Clear),
         witness::ORPHAN => |_, s| present(s).any(|worker| worker.adopted && !worker.go),
-        witness::HANGS => |_, s| present(s).any(|worker| worker.ails && worker.is(LifecycleState::Booting)),
+        witness::HANGS => |_, s| present(s).any(|worker| worker.hangs && worker.is(LifecycleState::Booting)),
         witness::STALLED => |_, s| {
-            present(s).any(|worker| worker.ails && worker.is(LifecycleState::Draining))
+            present(s).any(|worker| worker.hangs && worker.is(LifecycleState::Draining))
                 && any(s, |one| one.pc == Pc::Asked(Why::Replace))
         },
         witness::BOOT_STOPPED => |_, s| any(s, |one| one.news == crate::single::state::News::Stopped),

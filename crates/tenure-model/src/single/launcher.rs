@@ -9,7 +9,7 @@ use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
-use crate::policy::{Deed, Question, Record};
+use crate::policy::{AttemptEvent, Question, Record};
 use crate::real::{self, Change, Choice, Goal, Level, Looks, Seen, Target};
 use crate::scenario::{Rules, Task};
 use crate::single::state::{LAUNCHERS, Launcher, News, Outcome, Pc, State, Why};
@@ -17,7 +17,7 @@ use crate::single::{account, worker};
 
 /// How good a look is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Eye {
+pub(crate) enum LookQuality {
     /// What is there.
     Clear,
     /// A healthy worker takes too long to answer.
@@ -26,23 +26,23 @@ pub(crate) enum Eye {
     Late,
 }
 
-/// What a launcher sees through `eye`.
-pub(super) fn observe(s: &State, eye: Eye) -> Seen {
+/// What a launcher sees through `quality`.
+pub(super) fn observe(s: &State, quality: LookQuality) -> Seen {
     let looks = |slot: u8| {
         let worker = &s.workers[usize::from(slot)];
         let looks = match worker.state {
             LifecycleState::Booting => Looks::Booting,
-            LifecycleState::Active if worker.ails => Looks::Stalled,
+            LifecycleState::Active if worker.hangs => Looks::Stalled,
             LifecycleState::Active => Looks::Ready,
             LifecycleState::Draining | LifecycleState::Ended => Looks::Draining,
         };
         Seen::Worker(worker.level, looks)
     };
-    match (s.see(), eye) {
-        (Sight::Worker(_), Eye::Slow) | (Sight::Silent, _) => Seen::Silent,
-        (Sight::Worker(slot), Eye::Clear | Eye::Late) => looks(slot),
-        (Sight::Nobody, Eye::Late) => draining(s).map_or(Seen::Nobody, looks),
-        (Sight::Nobody, Eye::Clear | Eye::Slow) => Seen::Nobody,
+    match (s.see(), quality) {
+        (Sight::Worker(_), LookQuality::Slow) | (Sight::Silent, _) => Seen::Silent,
+        (Sight::Worker(slot), LookQuality::Clear | LookQuality::Late) => looks(slot),
+        (Sight::Nobody, LookQuality::Late) => draining(s).map_or(Seen::Nobody, looks),
+        (Sight::Nobody, LookQuality::Clear | LookQuality::Slow) => Seen::Nobody,
     }
 }
 
@@ -54,15 +54,15 @@ pub(super) fn draining(s: &State) -> Option<u8> {
 }
 
 /// The next step of `ensure` up to the lease, and of the others up to the gate.
-pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     match s.launcher(me).pc {
         Pc::Idle => begin(rules, s, me),
-        Pc::Look => look(rules, s, me, eye),
+        Pc::Look => look(rules, s, me, quality),
         Pc::Read(level) => read(rules, s, me, level),
         Pc::AwaitSettled(_) => s.launcher(me).pc = Pc::Look,
         Pc::WantGate => enter(s, me),
         Pc::Gated => match s.launcher(me).task {
-            Task::Ensure | Task::Start => act(rules, s, me, eye),
+            Task::Ensure | Task::Start => act(rules, s, me, quality),
             Task::Restart => restart(rules, s, me),
             Task::Stop => s.launcher(me).pc = Pc::Retire(Why::Stop),
             Task::Down => {
@@ -75,7 +75,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
             Task::Pin | Task::Unpin => {}
         },
         Pc::TakeLease => take(rules, s, me),
-        Pc::Unmask => unmask(rules, s, me, false),
+        Pc::ProbeSilent => probe_silent(rules, s, me, false),
         // It answered, or is gone.
         Pc::StillSilent => look_again(s, me),
         Pc::Settling(_)
@@ -83,7 +83,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         | Pc::Retire(_)
         | Pc::Asked(_)
         | Pc::Leaving(_)
-        | Pc::Mute(_)
+        | Pc::Silent(_)
         | Pc::Force(_)
         | Pc::Prove(_)
         | Pc::Clear
@@ -123,9 +123,9 @@ pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
     rules.policy.facts(s.desired).offered & (1 << level) != 0
 }
 
-fn look(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+fn look(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let Launcher { level: criteria, memory, .. } = *s.launcher(me);
-    let seen = observe(s, eye);
+    let seen = observe(s, quality);
     let (choice, remembered) = rules.policy.choose(Question { criteria, goal: Goal::Unknown, seen, memory });
     if rules.breaks(Mutation::EarlyLook) {
         s.launcher(me).copy = s.desired;
@@ -211,17 +211,17 @@ fn enter(s: &mut State, me: u8) {
     s.gate = me;
     let launcher = s.launcher(me);
     launcher.pc = Pc::Gated;
-    launcher.laps += 1;
+    launcher.gate_entries += 1;
 }
 
-fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+fn act(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let Launcher { task, level: criteria, memory, lost, .. } = *s.launcher(me);
     let mut record = rules.policy.change(s.desired, Change::Offer(criteria));
     if task == Task::Start {
         record = rules.policy.change(record, Change::Up);
     }
     let wanted = target(rules, s, me, record);
-    let seen = observe(s, eye);
+    let seen = observe(s, quality);
     let (choice, memory) = rules.policy.choose(Question { criteria, goal: wanted.goal, seen, memory });
     if choice != Choice::Refuse {
         if lost && record != s.desired {
@@ -254,7 +254,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         }
         Choice::Suspect => {
             bind_first(rules, s, me);
-            s.launcher(me).pc = Pc::Unmask;
+            s.launcher(me).pc = Pc::ProbeSilent;
         }
         Choice::Correct => {
             note_disagreement(rules, s, me, target);
@@ -348,7 +348,7 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
 }
 
 /// Finds out what a silent holder is; the shipped `suspect` decides.
-pub(super) fn unmask(rules: &Rules, s: &mut State, me: u8, waited: bool) {
+pub(super) fn probe_silent(rules: &Rules, s: &mut State, me: u8, waited: bool) {
     match real::suspicion(s.lease != 0, waited, s.booting) {
         Suspicion::NoWorker => take(rules, s, me),
         Suspicion::Wait(_) => s.launcher(me).pc = Pc::StillSilent,
@@ -384,7 +384,7 @@ pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     account::settle(rules, s, me, outcome);
     release(s, me);
     let launcher = s.launcher(me);
-    (launcher.memory, launcher.laps) = (0, 0);
+    (launcher.memory, launcher.gate_entries) = (0, 0);
     launcher.runs -= 1;
     launcher.pc = if launcher.runs > 0 { Pc::Idle } else { Pc::Done(outcome) };
 }
@@ -397,7 +397,7 @@ pub(super) fn die(s: &mut State, me: u8) {
 }
 
 /// What a call remembers of a start.
-pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, deed: Deed) {
+pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, event: AttemptEvent) {
     let memory = s.launcher(me).memory;
-    s.launcher(me).memory = rules.policy.remember(memory, deed);
+    s.launcher(me).memory = rules.policy.remember(memory, event);
 }

@@ -9,7 +9,7 @@ use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
 use crate::real::{Change, Level};
 use crate::scenario::{Rules, Task};
-use crate::single::launcher::{self, Eye};
+use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{LAUNCHERS, News, Outcome, Pc, SLOTS, State, Why};
 use crate::single::{pinning, retiring, starting, worker};
 
@@ -17,7 +17,7 @@ use crate::single::{pinning, retiring, starting, worker};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Move {
     /// The launcher goes on.
-    Go(u8, Eye),
+    Go(u8, LookQuality),
     /// What the launcher waits for will not come: it has waited as long as it may.
     WaitedLong(u8),
     /// The launcher's budget ends, because it waits for a stopped process.
@@ -39,7 +39,7 @@ pub(crate) enum Move {
     /// A worker is stopped, or goes on.
     StopWorker(u8, bool),
     /// A boot or drain hangs, or an app stalls.
-    Ail(u8),
+    Hangs(u8),
     /// An active app fails for good.
     Fail(u8),
     /// A launcher's budget ends while it waits for something that may come.
@@ -64,8 +64,8 @@ pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         if worker::may_go_on(s, slot) {
             out.push(Move::Work(slot));
         }
-        if let Some(happening) = worker::deadline(rules, s, slot) {
-            out.push(Move::Watchdog(slot, happening));
+        if let Some(event) = worker::deadline(rules, s, slot) {
+            out.push(Move::Watchdog(slot, event));
         }
         let worker = &s.workers[usize::from(slot)];
         if worker.program && !worker.present {
@@ -76,7 +76,7 @@ pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
 
 fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     let launcher = &s.launchers[usize::from(me)];
-    let go = Move::Go(me, Eye::Clear);
+    let go = Move::Go(me, LookQuality::Clear);
     let if_free = |free: bool, stuck: bool| match (free, stuck) {
         (true, _) => Some(go),
         (false, true) => Some(Move::WaitedLong(me)),
@@ -86,7 +86,7 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
         Pc::Idle
         | Pc::Read(_)
         | Pc::Hold
-        | Pc::Unmask
+        | Pc::ProbeSilent
         | Pc::Force(_)
         | Pc::Prove(_)
         | Pc::Opened
@@ -94,7 +94,7 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
         | Pc::Settling(NOBODY)
         | Pc::Recorded(_) => Some(go),
         Pc::Look | Pc::Gated | Pc::Retire(_) => {
-            glance(rules, s, me, out);
+            other_looks(rules, s, me, out);
             Some(go)
         }
         Pc::AwaitSettled(slot) | Pc::Settling(slot) => {
@@ -115,11 +115,11 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
             let own_patience = rules.breaks(Mutation::OwnPatience) && launcher.pc == Pc::TakeLease;
             if_free(s.lease == 0, s.lease_is_stuck() || own_patience)
         }
-        Pc::StillSilent | Pc::Mute(_) => {
+        Pc::StillSilent | Pc::Silent(_) => {
             if s.see() == Sight::Silent && rules.breaks(Mutation::BreakableLease) {
                 out.push(Move::Steal(me));
             }
-            if_free(s.see() != Sight::Silent, is_mute(s))
+            if_free(s.see() != Sight::Silent, silent_one_is_stopped(s))
         }
         Pc::Clear => if_free(is_cleared(rules, s), true),
         Pc::Bound => starting::free(s).map(|_| go),
@@ -138,19 +138,19 @@ fn is_cleared(rules: &Rules, s: &State) -> bool {
 }
 
 /// The other ways in which a look may go.
-fn glance(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
+fn other_looks(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     let retires = matches!(s.launchers[usize::from(me)].pc, Pc::Retire(_));
     if s.left.slow > 0 && matches!(s.see(), Sight::Worker(_)) {
-        out.push(Move::Go(me, Eye::Slow));
+        out.push(Move::Go(me, LookQuality::Slow));
     }
     if !retires && s.see() == Sight::Nobody && launcher::draining(s).is_some() {
-        out.push(Move::Go(me, Eye::Late));
+        out.push(Move::Go(me, LookQuality::Late));
     }
     debug_assert!(rules.limits.slow >= s.left.slow, "nothing comes back");
 }
 
 /// Whether whoever is silent at the path stands still.
-fn is_mute(s: &State) -> bool {
+fn silent_one_is_stopped(s: &State) -> bool {
     s.workers.iter().any(|worker| worker.present && worker.socket == s.path && worker.suspended)
         || s.launchers.iter().any(|launcher| launcher.socket == s.path && launcher.suspended)
 }
@@ -158,7 +158,7 @@ fn is_mute(s: &State) -> bool {
 /// Whether a worker that was started will not report by itself: then its launcher's own deadline passes.
 fn boots_for_ever(rules: &Rules, s: &State, slot: u8) -> bool {
     let worker = &s.workers[usize::from(slot)];
-    worker.suspended || (worker.ails && rules.breaks(Mutation::NoWatchdog))
+    worker.suspended || (worker.hangs && rules.breaks(Mutation::NoWatchdog))
 }
 
 /// What may be done to them.
@@ -191,7 +191,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
                 | Pc::StillSilent
                 | Pc::Asked(_)
                 | Pc::Leaving(_)
-                | Pc::Mute(_)
+                | Pc::Silent(_)
                 | Pc::AwaitReport(_)
         );
         if s.left.budgets > 0 && waits && !launcher.suspended && launcher.news == News::None {
@@ -203,7 +203,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         if worker.present {
             afflict(s, slot, out);
         }
-        if s.left.sheds > 0 && worker.program && !worker.shed {
+        if s.left.sheds > 0 && worker.program && !worker.lock_closed {
             out.push(Move::Shed(slot));
         }
     }
@@ -232,8 +232,8 @@ fn afflict(s: &State, slot: u8, out: &mut Vec<Move>) {
     if s.left.stops > 0 {
         out.push(Move::StopWorker(slot, true));
     }
-    if s.left.ailments > 0 && !worker.ails && worker.state != LifecycleState::Ended {
-        out.push(Move::Ail(slot));
+    if s.left.ailments > 0 && !worker.hangs && worker.state != LifecycleState::Ended {
+        out.push(Move::Hangs(slot));
         if worker.state == LifecycleState::Active {
             out.push(Move::Fail(slot));
         }
@@ -247,9 +247,9 @@ fn tick(level: Level, quarantine: bool) -> Change {
 /// The state after a move.
 pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
     match what {
-        Move::Go(me, eye) => {
-            s.left.slow -= u8::from(eye == Eye::Slow);
-            go(rules, s, me, eye);
+        Move::Go(me, quality) => {
+            s.left.slow -= u8::from(quality == LookQuality::Slow);
+            go(rules, s, me, quality);
         }
         Move::WaitedLong(me) => waited_long(rules, s, me),
         Move::Expires(me) => expire(rules, s, me, true),
@@ -258,7 +258,7 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
             expire(rules, s, me, false);
         }
         Move::Work(slot) => worker::go_on(rules, s, slot),
-        Move::Watchdog(slot, happening) => worker::happen(s, slot, happening),
+        Move::Watchdog(slot, event) => worker::happen(s, slot, event),
         Move::ShimEnds(slot) => s.worker(slot).program = false,
         Move::Steal(me) => launcher::take(rules, s, me),
         Move::KillLauncher(me) => {
@@ -276,11 +276,11 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
         Move::StopWorker(slot, stops) => {
             spend(s, stops);
             s.worker(slot).suspended = stops;
-            s.worker(slot).stained = true;
+            s.worker(slot).was_suspended = true;
         }
-        Move::Ail(slot) => {
+        Move::Hangs(slot) => {
             s.left.ailments -= 1;
-            s.worker(slot).ails = true;
+            s.worker(slot).hangs = true;
         }
         Move::Fail(slot) => {
             s.left.ailments -= 1;
@@ -294,7 +294,7 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
         }
         Move::Shed(slot) => {
             s.left.sheds -= 1;
-            s.worker(slot).shed = true;
+            s.worker(slot).lock_closed = true;
         }
         Move::Tick(level, quarantine) => {
             s.left.ticks -= 1;
@@ -311,13 +311,13 @@ fn spend(s: &mut State, stops: bool) {
     }
 }
 
-fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+fn go(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let words = matches!(s.launcher(me).task, Task::Pin | Task::Unpin);
     match s.launcher(me).pc {
-        Pc::Settling(_) | Pc::Hold => pinning::step(rules, s, me, eye),
-        Pc::Gated if words => pinning::step(rules, s, me, eye),
-        Pc::Retire(_) | Pc::Asked(_) | Pc::Leaving(_) | Pc::Mute(_) | Pc::Force(_) | Pc::Prove(_) => {
-            retiring::step(rules, s, me, eye);
+        Pc::Settling(_) | Pc::Hold => pinning::step(rules, s, me, quality),
+        Pc::Gated if words => pinning::step(rules, s, me, quality),
+        Pc::Retire(_) | Pc::Asked(_) | Pc::Leaving(_) | Pc::Silent(_) | Pc::Force(_) | Pc::Prove(_) => {
+            retiring::step(rules, s, me, quality);
         }
         Pc::Clear | Pc::Opened | Pc::Bound | Pc::Spawned(_) | Pc::Recorded(_) | Pc::AwaitReport(_) => {
             starting::step(rules, s, me);
@@ -328,11 +328,11 @@ fn go(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         | Pc::WantGate
         | Pc::Gated
         | Pc::TakeLease
-        | Pc::Unmask
+        | Pc::ProbeSilent
         | Pc::StillSilent
         | Pc::Read(_)
         | Pc::Done(_)
-        | Pc::Dead => launcher::step(rules, s, me, eye),
+        | Pc::Dead => launcher::step(rules, s, me, quality),
     }
 }
 
@@ -348,8 +348,8 @@ fn waited_long(rules: &Rules, s: &mut State, me: u8) {
             s.launcher(me).pc = Pc::Retire(why);
         }
         Pc::TakeLease => s.launcher(me).pc = Pc::Force(Why::Wedged),
-        Pc::Asked(why) | Pc::Leaving(why) | Pc::Mute(why) => s.launcher(me).pc = Pc::Force(why),
-        Pc::StillSilent => launcher::unmask(rules, s, me, true),
+        Pc::Asked(why) | Pc::Leaving(why) | Pc::Silent(why) => s.launcher(me).pc = Pc::Force(why),
+        Pc::StillSilent => launcher::probe_silent(rules, s, me, true),
         Pc::AwaitReport(slot) => starting::give_up(s, slot),
         Pc::Clear => {
             for worker in s.workers.iter_mut().filter(|worker| !worker.present) {
@@ -361,7 +361,7 @@ fn waited_long(rules: &Rules, s: &mut State, me: u8) {
         | Pc::AwaitSettled(_)
         | Pc::WantGate
         | Pc::Gated
-        | Pc::Unmask
+        | Pc::ProbeSilent
         | Pc::Retire(_)
         | Pc::Force(_)
         | Pc::Prove(_)

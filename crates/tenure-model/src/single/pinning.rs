@@ -7,23 +7,23 @@ use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
-use crate::policy::Deed;
+use crate::policy::AttemptEvent;
 use crate::real::{Change, Looks, Seen};
 use crate::scenario::{Rules, Task};
-use crate::single::launcher::{self, Eye};
+use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{Launcher, News, Outcome, Pc, State, Why};
 
 /// The next step of a person's word under the gate.
-pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     match (s.launcher(me).pc, s.launcher(me).task) {
         (Pc::Settling(slot), _) => settled(rules, s, me, slot),
         (Pc::Hold, _) => hold(rules, s, me),
         (_, Task::Unpin) => unpin(rules, s, me),
-        (_, _) => pin(rules, s, me, eye),
+        (_, _) => pin(rules, s, me, quality),
     }
 }
 
-fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+fn pin(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     if !launcher::is_known(rules, s, me) {
         launcher::finish(rules, s, me, Outcome::Unknown);
         return;
@@ -36,7 +36,7 @@ fn pin(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     }
     // What says that it is another version is not what is to be pinned.
     let is_wanted = |stands| stands == level && rules.policy.says(stands).is_none();
-    match (launcher::observe(s, eye), s.see()) {
+    match (launcher::observe(s, quality), s.see()) {
         (Seen::Worker(stands, Looks::Booting), Sight::Worker(slot)) if stands == level => {
             s.launcher(me).pc = Pc::Settling(slot);
         }
@@ -110,7 +110,7 @@ fn is_proved(rules: &Rules, s: &State, me: u8) -> bool {
         Sight::Worker(slot) => {
             let worker = &s.workers[usize::from(slot)];
             let stands = rules.policy.says(worker.level).unwrap_or(worker.level);
-            worker.state == LifecycleState::Active && !worker.ails && stands == level
+            worker.state == LifecycleState::Active && !worker.hangs && stands == level
         }
         Sight::Nobody | Sight::Silent => false,
     }
@@ -119,7 +119,7 @@ fn is_proved(rules: &Rules, s: &State, me: u8) -> bool {
 /// Starts what would run without the pin, in the place of whatever the pin has started.
 fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
-    launcher::remember(rules, s, me, Deed::StartFailed(level));
+    launcher::remember(rules, s, me, AttemptEvent::StartFailed(level));
     let launcher = s.launcher(me);
     (launcher.lease, launcher.socket, launcher.news) = (0, 0, News::None);
     s.settle();

@@ -5,22 +5,22 @@ use tenure_core::policy::lifecycle::LifecycleEvent;
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
-use crate::policy::Deed;
+use crate::policy::AttemptEvent;
 use crate::scenario::Rules;
-use crate::single::launcher::{self, Eye};
+use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{Outcome, Pc, SLOTS, State, Why};
 use crate::single::worker;
 
 /// The next step of a retirement.
-pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
+pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let pc = s.launcher(me).pc;
     match pc {
-        Pc::Retire(why) => ask(rules, s, me, why, eye),
+        Pc::Retire(why) => ask(rules, s, me, why, quality),
         Pc::Asked(why) => prove(rules, s, me, why, true),
         // Somebody else had asked it, or it was dying.
         Pc::Leaving(why) => prove(rules, s, me, why, false),
         // It answers again, or is gone.
-        Pc::Mute(why) => s.launcher(me).pc = Pc::Retire(why),
+        Pc::Silent(why) => s.launcher(me).pc = Pc::Retire(why),
         Pc::Force(why) => force(rules, s, me, why),
         Pc::Prove(why) if s.lease == 0 => prove(rules, s, me, why, true),
         Pc::Prove(_) => launcher::finish(rules, s, me, Outcome::Survivor),
@@ -30,7 +30,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
         | Pc::WantGate
         | Pc::Gated
         | Pc::TakeLease
-        | Pc::Unmask
+        | Pc::ProbeSilent
         | Pc::StillSilent
         | Pc::Clear
         | Pc::Opened
@@ -46,14 +46,14 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, eye: Eye) {
     }
 }
 
-fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, eye: Eye) {
+fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, quality: LookQuality) {
     if why == Why::Replace && s.launcher(me).lost {
         launcher::finish(rules, s, me, Outcome::GateLost);
     } else if s.lease == 0 {
         prove(rules, s, me, why, false);
     } else {
         s.launcher(me).pc = match s.see() {
-            Sight::Worker(slot) if eye == Eye::Clear => {
+            Sight::Worker(slot) if quality == LookQuality::Clear => {
                 if rules.breaks(Mutation::StaleSuccessor) && why == Why::Replace {
                     s.launcher(me).target = s.worker(slot).level;
                 }
@@ -61,7 +61,7 @@ fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, eye: Eye) {
                 Pc::Asked(why)
             }
             Sight::Worker(_) | Sight::Silent if rules.breaks(Mutation::SilenceForced) => Pc::Force(why),
-            Sight::Worker(_) | Sight::Silent => Pc::Mute(why),
+            Sight::Worker(_) | Sight::Silent => Pc::Silent(why),
             Sight::Nobody if rules.breaks(Mutation::DrainForced) => Pc::Force(why),
             Sight::Nobody => Pc::Leaving(why),
         };
@@ -71,7 +71,7 @@ fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, eye: Eye) {
 /// The lease is in our hands: nobody is there. A worker that made room counts as replaced.
 fn prove(rules: &Rules, s: &mut State, me: u8, why: Why, ended: bool) {
     if why == Why::Replace {
-        launcher::remember(rules, s, me, Deed::Retired);
+        launcher::remember(rules, s, me, AttemptEvent::Retired);
         s.replaced += i8::from(ended);
     }
     launcher::take(rules, s, me);

@@ -4,7 +4,7 @@ use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::kernel::NOBODY;
 use crate::mutation::Mutation;
-use crate::policy::{Deed, Question};
+use crate::policy::{AttemptEvent, Question};
 use crate::real::{Change, Choice, Goal, Looks, Seen};
 use crate::scenario::{Rules, Task};
 use crate::single::state::{Launcher, News, Outcome, Pc, State, Worker};
@@ -43,12 +43,12 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
         | Pc::WantGate
         | Pc::Gated
         | Pc::TakeLease
-        | Pc::Unmask
+        | Pc::ProbeSilent
         | Pc::StillSilent
         | Pc::Retire(_)
         | Pc::Asked(_)
         | Pc::Leaving(_)
-        | Pc::Mute(_)
+        | Pc::Silent(_)
         | Pc::Force(_)
         | Pc::Prove(_)
         | Pc::Read(_)
@@ -136,7 +136,7 @@ fn serve(rules: &Rules, s: &mut State, me: u8) {
         Task::Pin => return pinning::started(rules, s, me),
         Task::Ensure | Task::Start | Task::Stop | Task::Down | Task::Unpin => {}
     }
-    launcher::remember(rules, s, me, Deed::Started);
+    launcher::remember(rules, s, me, AttemptEvent::Started);
     let seen = Seen::Worker(target, Looks::Ready);
     let memory = s.launcher(me).memory;
     match rules.policy.choose(Question { criteria, goal: Goal::start(target), seen, memory }).0 {
@@ -164,7 +164,7 @@ fn fail(rules: &Rules, s: &mut State, me: u8, is_its_own: bool) {
         Task::Pin => return pinning::failed(rules, s, me),
         Task::Ensure | Task::Start | Task::Stop | Task::Down | Task::Unpin => {}
     }
-    launcher::remember(rules, s, me, Deed::StartFailed(target));
+    launcher::remember(rules, s, me, AttemptEvent::StartFailed(target));
     launcher::look_again(s, me);
 }
 

@@ -105,7 +105,7 @@ pub(super) enum Pc {
     /// Wants the lease, which nobody answers for.
     TakeLease,
     /// Finds out who is silent.
-    Unmask,
+    ProbeSilent,
     /// Has waited for it.
     StillSilent,
     /// Ends a worker: asks.
@@ -115,7 +115,7 @@ pub(super) enum Pc {
     /// Waits for the lease of a worker that has closed its listener already.
     Leaving(Why),
     /// Waits for a silent worker to answer.
-    Mute(Why),
+    Silent(Why),
     /// Is about to signal who is in the records.
     Force(Why),
     /// Takes the lease as the proof.
@@ -171,7 +171,7 @@ pub(super) struct Launcher {
     /// The record as it read it, where it goes by that later.
     pub(super) copy: Record,
     /// How often it entered the gate in this call.
-    pub(super) laps: u8,
+    pub(super) gate_entries: u8,
     pub(super) suspended: bool,
     /// The bound of its hold has passed.
     pub(super) lost: bool,
@@ -195,15 +195,15 @@ pub(super) struct Worker {
     pub(super) parent: u8,
     pub(super) suspended: bool,
     /// It was stopped at some time: whoever called it silent was right then.
-    pub(super) stained: bool,
+    pub(super) was_suspended: bool,
     /// Its boot or drain hangs, or its app stalls.
-    pub(super) ails: bool,
+    pub(super) hangs: bool,
     /// It exits because it was asked to.
     pub(super) stopped: bool,
     /// Its program runs, or what is left of it. Outlives the worker.
     pub(super) program: bool,
     /// That program has closed its lock.
-    pub(super) shed: bool,
+    pub(super) lock_closed: bool,
 }
 
 /// A state.
@@ -240,9 +240,9 @@ pub(crate) struct State {
     /// A person was told that the worker is stopped for good, and none has started it since.
     pub(super) downed: bool,
     /// A pin failed and left nothing where something stood, or left itself on record.
-    pub(super) bereft: bool,
+    pub(super) pin_left_damage: bool,
     /// A person started the worker, and the record says that it stays down.
-    pub(super) unheard: bool,
+    pub(super) start_ignored: bool,
 }
 
 impl Launcher {
@@ -258,7 +258,7 @@ impl Launcher {
         socket: 0,
         news: News::None,
         copy: 0,
-        laps: 0,
+        gate_entries: 0,
         suspended: false,
         lost: false,
     };
@@ -281,11 +281,11 @@ impl Worker {
         socket: 0,
         parent: NOBODY,
         suspended: false,
-        stained: false,
-        ails: false,
+        was_suspended: false,
+        hangs: false,
         stopped: false,
         program: false,
-        shed: false,
+        lock_closed: false,
     };
 
     pub(super) fn is(&self, state: LifecycleState) -> bool {
@@ -372,8 +372,8 @@ impl State {
         if parent != NOBODY {
             self.launcher(parent).news = news;
         }
-        let Worker { program, shed, .. } = *self.worker(slot);
-        *self.worker(slot) = Worker { program, shed, ..Worker::NONE };
+        let Worker { program, lock_closed, .. } = *self.worker(slot);
+        *self.worker(slot) = Worker { program, lock_closed, ..Worker::NONE };
         if self.lineage == slot {
             self.lineage = NOBODY;
         }
@@ -394,6 +394,6 @@ impl State {
 
     /// Whether the lock that programs inherit is held.
     pub(super) fn program_is_locked(&self) -> bool {
-        self.workers.iter().any(|worker| worker.program && !worker.shed)
+        self.workers.iter().any(|worker| worker.program && !worker.lock_closed)
     }
 }

@@ -19,7 +19,7 @@ pub(super) fn may_go_on(s: &State, slot: u8) -> bool {
     }
     match worker.state {
         LifecycleState::Booting if !worker.adopted => worker.go || worker.parent == NOBODY,
-        LifecycleState::Booting | LifecycleState::Draining => !worker.ails,
+        LifecycleState::Booting | LifecycleState::Draining => !worker.hangs,
         LifecycleState::Active => false,
         LifecycleState::Ended => true,
     }
@@ -62,7 +62,7 @@ fn boot(rules: &Rules, s: &mut State, slot: u8) {
         if s.program_is_locked() && !rules.breaks(Mutation::ProgramLockIgnored) {
             happen(s, slot, LifecycleEvent::AppFailed);
         } else {
-            (s.worker(slot).program, s.worker(slot).shed) = (true, false);
+            (s.worker(slot).program, s.worker(slot).lock_closed) = (true, false);
         }
     } else {
         happen(s, slot, LifecycleEvent::AppReady);
@@ -77,7 +77,7 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<LifecycleEv
         && !worker.go
         && worker.parent != NOBODY
         && s.launchers[usize::from(worker.parent)].suspended;
-    if !runs || !(worker.ails || launcher_stands_still) {
+    if !runs || !(worker.hangs || launcher_stands_still) {
         return None;
     }
     match worker.state {
@@ -122,7 +122,7 @@ impl LifecycleExecutor for Process<'_> {
     /// The kernel has something to do before the process is gone, and with it all that it holds.
     fn exit(&mut self, code: i32) {
         let worker = self.s.worker(self.slot);
-        (worker.stopped, worker.ails) = (code == EXIT_ENDED, false);
+        (worker.stopped, worker.hangs) = (code == EXIT_ENDED, false);
     }
 }
 
@@ -138,6 +138,6 @@ fn serve(s: &mut State, slot: u8) {
 /// A launcher's signal ends it. Harm is done where it would have answered, or ended by itself in time.
 pub(super) fn kill(s: &mut State, slot: u8) {
     let worker = *s.worker(slot);
-    s.harmed |= !worker.stained && !worker.ails;
+    s.harmed |= !worker.was_suspended && !worker.hangs;
     s.bury(slot, News::Failed);
 }

@@ -4,7 +4,7 @@ use tenure_core::policy::handoff::Successor;
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
-use crate::policy::{Deed, Memory};
+use crate::policy::{AttemptEvent, Memory};
 use crate::real::{Change, Level, Looks, Seen, Target};
 use crate::scenario::{Rules, Task};
 use crate::takeover::process::{Launcher, News, Outcome, Pc, Phase};
@@ -59,9 +59,9 @@ pub(super) fn free(s: &State) -> Option<u8> {
 }
 
 /// What a call remembers of a start, or of a worker that made room.
-pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, deed: Deed) {
+pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, event: AttemptEvent) {
     let memory = s.launcher(me).memory;
-    s.launcher(me).memory = rules.policy.remember(memory, deed);
+    s.launcher(me).memory = rules.policy.remember(memory, event);
 }
 
 /// A call ends.

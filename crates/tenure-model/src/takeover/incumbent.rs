@@ -8,34 +8,34 @@ use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEv
 use crate::mutation::Mutation;
 use crate::real::Change;
 use crate::scenario::Rules;
-use crate::takeover::process::{Kin, News, Phase, Reply, Said, Todo, Worker};
+use crate::takeover::process::{Kin, Message, News, Phase, Reply, Todo, Worker};
 use crate::takeover::state::State;
 use crate::takeover::successor;
 
 /// What the incumbent in `slot` can hear by itself now, less the words of its successor.
-pub(super) fn heard(rules: &Rules, s: &State, slot: u8, state: Incumbent) -> Vec<IncumbentEvent> {
+pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Incumbent) -> Vec<IncumbentEvent> {
     let worker = s.at(slot);
-    let silent = worker.words[0] == Said::Nothing;
+    let silent = worker.messages[0] == Message::Nothing;
     let gone = worker.successor == Kin::Gone && (silent || rules.breaks(Mutation::DeathBeforeWords));
     let ended = worker.successor != Kin::None && !worker.linked && silent;
     let late = matches!(state, Incumbent::Prepared | Incumbent::Granted)
         && !rules.breaks(Mutation::NoTimer)
-        && matches!(worker.successor, Kin::Alive(other) if s.at(other).stopped || s.at(other).ails);
+        && matches!(worker.successor, Kin::Alive(other) if s.at(other).stopped || s.at(other).hangs);
     let offers = [
         (ended || late, IncumbentEvent::Lost),
         (gone, IncumbentEvent::SuccessorGone),
         (state == Incumbent::Relieved, IncumbentEvent::BakeOver),
-        (state == Incumbent::Quiescing && !worker.ails, IncumbentEvent::Quiesced),
-        (state == Incumbent::Reclaiming && !worker.ails, IncumbentEvent::Reclaimed),
+        (state == Incumbent::Quiescing && !worker.hangs, IncumbentEvent::Quiesced),
+        (state == Incumbent::Reclaiming && !worker.hangs, IncumbentEvent::Reclaimed),
     ];
-    let matters = |heard: &IncumbentEvent| handoff::incumbent(state, *heard, rules.terms) != (state, None);
-    offers.into_iter().filter(|(can, _)| *can).map(|(_, heard)| heard).filter(matters).collect()
+    let matters = |event: &IncumbentEvent| handoff::incumbent(state, *event, rules.terms) != (state, None);
+    offers.into_iter().filter(|(can, _)| *can).map(|(_, event)| event).filter(matters).collect()
 }
 
 /// It hears something; the table says what follows.
-pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, heard: IncumbentEvent) {
+pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent) {
     let Phase::Incumbent(state) = s.at(slot).phase else { return };
-    match heard {
+    match event {
         IncumbentEvent::Quiesced if !rules.breaks(Mutation::AcceptsUntilAck) => {
             s.worker(slot).accepts = false;
         }
@@ -57,16 +57,16 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, heard: IncumbentEvent
         | IncumbentEvent::StopAsked
         | IncumbentEvent::NotReclaimed => {}
     }
-    let (next, deed) = match (state, heard) {
+    let (next, action) = match (state, event) {
         // Nobody is about to take its place: it ends as any worker does.
         (Incumbent::Serving, IncumbentEvent::StopAsked) => (Incumbent::Leaving, Some(IncumbentAction::Leave)),
-        (_, _) => handoff::incumbent(state, heard, rules.terms),
+        (_, _) => handoff::incumbent(state, event, rules.terms),
     };
     let worker = s.worker(slot);
     worker.phase = Phase::Incumbent(next);
-    worker.todo = match deed {
+    worker.todo = match action {
         Some(IncumbentAction::Share) => Todo::Record,
-        Some(IncumbentAction::Grant) => Todo::Hush,
+        Some(IncumbentAction::Grant) => Todo::StopAnswering,
         Some(IncumbentAction::EndSuccessor) => Todo::End,
         Some(IncumbentAction::Reclaim) => Todo::Reopen,
         Some(IncumbentAction::Leave) => Todo::Leave,
@@ -74,12 +74,12 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, heard: IncumbentEvent
         // Its app is asked on another thread, and answers or does not.
         Some(IncumbentAction::Quiesce) | None => Todo::Nothing,
     };
-    if deed == Some(IncumbentAction::Exit) {
-        worker.ails = false;
+    if action == Some(IncumbentAction::Exit) {
+        worker.hangs = false;
     }
     if next == Incumbent::Serving {
         (worker.successor, worker.linked) = (Kin::None, false);
-        worker.forget_words(|word| word != Said::Prepare);
+        worker.forget_messages(|message| message != Message::Prepare);
     }
 }
 
@@ -93,19 +93,19 @@ fn acknowledged(rules: &Rules, s: &mut State, slot: u8) {
     }
 }
 
-/// Reads the next word that was said to the worker in `slot`, whatever that is by now.
+/// Reads the next message that was said to the worker in `slot`, whatever that is by now.
 pub(super) fn read(rules: &Rules, s: &mut State, slot: u8) {
-    let word = s.worker(slot).take_word();
-    let heard = match word {
-        Said::Nothing => return,
-        Said::Prepare => return admit(rules, s, slot),
-        Said::Commit => IncumbentEvent::Commit,
-        Said::Active => IncumbentEvent::Active,
-        Said::Abort { ends } => {
+    let message = s.worker(slot).take_message();
+    let event = match message {
+        Message::Nothing => return,
+        Message::Prepare => return admit(rules, s, slot),
+        Message::Commit => IncumbentEvent::Commit,
+        Message::Active => IncumbentEvent::Active,
+        Message::Abort { ends } => {
             IncumbentEvent::Aborted { ends: ends && !rules.breaks(Mutation::AbortEndsIgnored) }
         }
     };
-    hear(rules, s, slot, heard);
+    hear(rules, s, slot, event);
 }
 
 /// Somebody asks it to prepare: refused unless it serves alone, nobody of its own past lives, and the disk has room
@@ -138,8 +138,8 @@ fn admit(rules: &Rules, s: &mut State, slot: u8) {
     let above = s.at(asker).generation;
     let worker = s.worker(slot);
     (worker.room, worker.declines) = (keeps_room, false);
-    (worker.successor, worker.linked, worker.above) = (Kin::Alive(asker), true, above);
-    worker.blames = None;
+    (worker.successor, worker.linked, worker.successor_generation) = (Kin::Alive(asker), true, above);
+    worker.uncounted_failure = None;
     if !s.at(asker).linked {
         s.worker(slot).linked = false;
     }
@@ -159,7 +159,7 @@ pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
             s.worker(slot).todo = Todo::Share;
         }
         (Todo::Share, Kin::Alive(other)) => answer(s, slot, other, Reply::Prepared { lease, socket }),
-        (Todo::Hush, _) => {
+        (Todo::StopAnswering, _) => {
             if !rules.breaks(Mutation::AnswersUntilAck) {
                 s.worker(slot).answers = false;
             }
@@ -185,13 +185,13 @@ pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
         (Todo::Reopen, _) if !s.can_write(slot) => {
             s.stranded = true;
             if rules.breaks(Mutation::UnrecordedTold) {
-                s.worker(slot).generation = s.at(slot).above.max(s.ledger) + 1;
+                s.worker(slot).generation = s.at(slot).successor_generation.max(s.ledger) + 1;
             } else {
                 hear(rules, s, slot, IncumbentEvent::NotReclaimed);
             }
         }
         (Todo::Reopen, _) => {
-            let above = s.at(slot).above.max(s.ledger) + 1;
+            let above = s.at(slot).successor_generation.max(s.ledger) + 1;
             if !rules.breaks(Mutation::RollbackSameGeneration) {
                 s.worker(slot).generation = above;
             }
@@ -216,12 +216,12 @@ fn end(rules: &Rules, s: &mut State, slot: u8, other: u8) {
         return;
     }
     let stops = s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Leave));
-    let told = stops && !rules.breaks(Mutation::StopTallied);
+    let was_stopped = stops && !rules.breaks(Mutation::StopTallied);
     // One that was refused has a moment to hear of it, and ends by itself.
     let hears = s.at(other).reply == Reply::Refused && !s.at(other).stopped;
     s.bury(
         other,
-        match (told, hears) {
+        match (was_stopped, hears) {
             (true, _) => News::Ended,
             (false, true) => News::Declined,
             (false, false) => News::Gone,
@@ -232,7 +232,7 @@ fn end(rules: &Rules, s: &mut State, slot: u8, other: u8) {
 /// Puts on record that its successor failed, for whoever holds the gate next.
 fn record_failure(rules: &Rules, s: &mut State, slot: u8) {
     let writes = s.can_write(slot);
-    if let Some((level, served)) = s.worker(slot).blames.take().filter(|_| writes) {
+    if let Some((level, served)) = s.worker(slot).uncounted_failure.take().filter(|_| writes) {
         s.change(rules, Change::RollBack(level));
         if served {
             s.tally.failed(level);

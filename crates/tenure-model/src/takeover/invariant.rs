@@ -106,7 +106,7 @@ pub(super) fn always() -> Vec<Property<Takeover>> {
         Property::always(PINNED, |_, s: &State| {
             s.pinned == NOBODY || accepting(s).all(|worker| worker.level == s.pinned)
         }),
-        Property::always(PUT_BACK, |_, s: &State| !s.bereft),
+        Property::always(PUT_BACK, |_, s: &State| !s.pin_left_damage),
         Property::always(SOUND, |_, s: &State| !s.unsound),
     ]
 }
@@ -276,7 +276,7 @@ pub(super) fn witness(name: &'static str) -> Property<Takeover> {
         witness::LONGER => |rules, s| rules.policy.facts(s.record).failed_twice != 0,
         witness::VERIFIED => |_, s| ended(s, Outcome::Verified),
         witness::UNPROVED => |_, s| ended(s, Outcome::Unproved),
-        witness::STOPPED_BOTH => |_, s| s.workers.iter().any(|worker| worker.dismissed),
+        witness::STOPPED_BOTH => |_, s| s.workers.iter().any(|worker| worker.stop_received),
         witness::STOPPED => |_, s| ended(s, Outcome::Stopped),
         witness::COLD => |_, s| s.launchers.iter().any(|one| matches!(one.pc, Pc::AwaitBoot(_))),
         witness::WEDGED => |rules, s| {

@@ -9,7 +9,7 @@ use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, Success
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
-use crate::policy::{Deed, Question};
+use crate::policy::{AttemptEvent, Question};
 use crate::real::{Change, Choice, Goal, Looks, Seen};
 use crate::scenario::{Rules, Task};
 use crate::takeover::call::{finish, free, is_trusted, keep, look_again, observe, target};
@@ -36,7 +36,7 @@ pub(super) fn may_go(s: &State, me: u8) -> bool {
         Pc::Back(slot) => slot == NOBODY && s.see() != Sight::Silent,
         Pc::Done(_) | Pc::Dead => false,
         Pc::WantGate => s.gate_is_free(),
-        Pc::Mute | Pc::Verify | Pc::Standing => s.see() != Sight::Silent,
+        Pc::Silent | Pc::Verify | Pc::PutBack => s.see() != Sight::Silent,
         Pc::TakeLease => s.lease == 0 || matches!(s.see(), Sight::Worker(_)),
         Pc::AwaitBoot(_) | Pc::AwaitTakeover(_) => launcher.news != News::None,
         Pc::Bake(slot) => launcher.news == News::Gone || !s.at(slot).is_followed(),
@@ -70,14 +70,14 @@ pub(super) fn may_expire(s: &State, me: u8) -> bool {
         Pc::Settling(slot) => slot != NOBODY && (stands(slot) || before(slot)),
         Pc::Back(slot) if slot != NOBODY => stands(slot),
         Pc::WantGate => s.workers.iter().any(|worker| worker.gate && worker.stopped),
-        Pc::Verify | Pc::Standing | Pc::Back(_) => {
+        Pc::Verify | Pc::PutBack | Pc::Back(_) => {
             s.see() == Sight::Silent && s.workers.iter().any(|worker| worker.stopped)
         }
         Pc::Asked(_) => s.lease == 0 && s.workers.iter().any(|worker| worker.gate && worker.stopped),
         Pc::Look
         | Pc::Gated
         | Pc::Put
-        | Pc::Mute
+        | Pc::Silent
         | Pc::AwaitAlone(_)
         | Pc::TakeLease
         | Pc::Leased
@@ -94,10 +94,10 @@ pub(super) fn may_expire(s: &State, me: u8) -> bool {
 
 /// Whether it may end, by a verified handle, whoever stands still.
 pub(super) fn may_force(rules: &Rules, s: &State, me: u8) -> bool {
-    let still = |worker: &Worker| worker.stopped || (worker.ails && rules.breaks(Mutation::NoWatchdog));
+    let still = |worker: &Worker| worker.stopped || (worker.hangs && rules.breaks(Mutation::NoWatchdog));
     let keeps = |worker: &Worker| worker.lease != 0 && worker.lease == s.lease && still(worker);
     match s.launchers[usize::from(me)].pc {
-        Pc::Mute | Pc::TakeLease | Pc::Asked(_) => s.workers.iter().any(keeps),
+        Pc::Silent | Pc::TakeLease | Pc::Asked(_) => s.workers.iter().any(keeps),
         Pc::AwaitAlone(slot) => predecessor(s, slot).is_some_and(|before| still(s.at(before))),
         Pc::AwaitBoot(slot) | Pc::AwaitTakeover(slot) => {
             s.launchers[usize::from(me)].news == News::None && still(s.at(slot))
@@ -115,7 +115,7 @@ pub(super) fn may_force(rules: &Rules, s: &State, me: u8) -> bool {
         | Pc::Ask(_)
         | Pc::Settling(_)
         | Pc::Back(_)
-        | Pc::Standing
+        | Pc::PutBack
         | Pc::Hold
         | Pc::Done(_)
         | Pc::Dead => false,
@@ -140,7 +140,7 @@ pub(super) fn force(rules: &Rules, s: &mut State, me: u8) {
         return predecessor(s, slot).into_iter().for_each(|before| s.bury(before, News::Gone));
     }
     // A worker that is of no use is still better than none.
-    if pc == Pc::Mute && task == Task::Ensure && target == NOBODY {
+    if pc == Pc::Silent && task == Task::Ensure && target == NOBODY {
         return finish(rules, s, me, Outcome::SpawnFailed);
     }
     let recorded: Vec<u8> =
@@ -184,9 +184,9 @@ pub(super) fn go(rules: &Rules, s: &mut State, me: u8) {
         Pc::Put => person::put(rules, s, me),
         // It answers again, or is gone; or the worker has ended first, and the one before it may have taken the scope
         // back.
-        Pc::Mute | Pc::AwaitAlone(NOBODY) if task == Task::Ensure => look_again(s, me),
-        Pc::Mute if s.launcher(me).unheard => proof::unproved(rules, s, me),
-        Pc::Mute | Pc::AwaitAlone(NOBODY) => s.launcher(me).pc = Pc::Put,
+        Pc::Silent | Pc::AwaitAlone(NOBODY) if task == Task::Ensure => look_again(s, me),
+        Pc::Silent if s.launcher(me).unheard => proof::unproved(rules, s, me),
+        Pc::Silent | Pc::AwaitAlone(NOBODY) => s.launcher(me).pc = Pc::Put,
         Pc::AwaitAlone(slot) => replacing::attempt(rules, s, me, slot),
         // Something answers by now: it is not the lease of a worker that ends.
         Pc::TakeLease if s.lease != 0 && task == Task::Ensure => look_again(s, me),
@@ -210,7 +210,7 @@ pub(super) fn go(rules: &Rules, s: &mut State, me: u8) {
         Pc::Asked(Why::Stop) if s.lease == 0 => finish(rules, s, me, Outcome::Stopped),
         Pc::Asked(Why::Replace) if s.lease == 0 => {
             if task == Task::Ensure {
-                call::remember(rules, s, me, Deed::Retired);
+                call::remember(rules, s, me, AttemptEvent::Retired);
                 s.replaced += 1;
             }
             s.launcher(me).pc = Pc::TakeLease;
@@ -218,7 +218,7 @@ pub(super) fn go(rules: &Rules, s: &mut State, me: u8) {
         Pc::Asked(why) => s.launcher(me).pc = Pc::Ask(why),
         Pc::Settling(slot) => person::settled(rules, s, me, slot),
         Pc::Back(_) => person::came_back(rules, s, me),
-        Pc::Standing => person::put_back(rules, s, me),
+        Pc::PutBack => person::put_back(rules, s, me),
         Pc::Hold => person::hold(rules, s, me),
         Pc::Done(_) | Pc::Dead => {}
     }
@@ -275,7 +275,7 @@ fn act(rules: &Rules, s: &mut State, me: u8) {
         (Choice::Await, _) => look_again(s, me),
         (Choice::Suspect, _) => {
             s.chooses(me, target);
-            s.launcher(me).pc = Pc::Mute;
+            s.launcher(me).pc = Pc::Silent;
         }
         (Choice::Start | Choice::AwaitEnd, _) if target != NOBODY => {
             s.chooses(me, target);

@@ -6,7 +6,7 @@ use crate::kernel::numbers;
 use crate::mutation::Mutation;
 use crate::real::Change;
 use crate::scenario::{Rules, Task};
-use crate::takeover::process::{Kin, News, Pc, Phase, Said, Todo, Worker};
+use crate::takeover::process::{Kin, Message, News, Pc, Phase, Todo, Worker};
 use crate::takeover::state::{SLOTS, State};
 use crate::takeover::{call, incumbent, launcher, successor};
 
@@ -56,7 +56,7 @@ pub(crate) enum Move {
     /// Its app fails.
     Fails(u8),
     /// What it does hangs.
-    Ails(u8),
+    Hangs(u8),
     /// It gets SIGTERM.
     Term(u8),
     /// Time passes for versions that failed.
@@ -83,31 +83,31 @@ pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
 
 fn work(rules: &Rules, s: &State, slot: u8, out: &mut Vec<Move>) {
     let worker = s.at(slot);
-    if worker.ails && !rules.breaks(Mutation::NoWatchdog) {
+    if worker.hangs && !rules.breaks(Mutation::NoWatchdog) {
         out.push(Move::Watchdog(slot));
     }
     if worker.todo != Todo::Nothing {
         out.extend(successor::may_act(rules, s, slot).then_some(Move::Acts(slot, worker.todo)));
         return;
     }
-    if worker.words[0] != Said::Nothing {
+    if worker.messages[0] != Message::Nothing {
         out.push(Move::Reads(slot));
     }
     match worker.phase {
         Phase::Empty => {}
-        Phase::Booting if worker.ails => {}
+        Phase::Booting if worker.hangs => {}
         Phase::Booting => out.push(Move::Boots(slot)),
         Phase::Incumbent(state) => {
-            let heard = incumbent::heard(rules, s, slot, state);
-            out.extend(heard.into_iter().map(|heard| Move::Hears(slot, heard)));
+            let events = incumbent::possible_events(rules, s, slot, state);
+            out.extend(events.into_iter().map(|event| Move::Hears(slot, event)));
             let relieved = matches!(state, Incumbent::Granted | Incumbent::Relieved);
             if relieved && rules.breaks(Mutation::TwoWriters) && worker.generation != s.ledger {
                 out.push(Move::Writes(slot));
             }
         }
         Phase::Successor(state) => {
-            let words = successor::learns(rules, s, slot, state);
-            out.extend(words.into_iter().map(|word| Move::Learns(slot, word)));
+            let events = successor::possible_events(rules, s, slot, state);
+            out.extend(events.into_iter().map(|event| Move::Learns(slot, event)));
             out.extend(successor::may_join(rules, s, slot).then_some(Move::Joins(slot)));
             out.extend(successor::may_overrun(s, slot, state).then_some(Move::Watchdog(slot)));
             if state == Successor::Active && !matches!(worker.predecessor, Kin::Alive(_)) {
@@ -124,7 +124,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
         if s.left.crashes > 0 && pc != Pc::Look {
             out.push(Move::KillLauncher(me));
         }
-        if s.left.lates > 0 && pc == Pc::Mute {
+        if s.left.lates > 0 && pc == Pc::Silent {
             out.push(Move::Suspects(me));
         }
         let pins = s.launchers[usize::from(me)].task == Task::Pin;
@@ -182,7 +182,7 @@ fn afflict(rules: &Rules, s: &State, slot: u8, out: &mut Vec<Move>) {
     let offers = [
         (s.left.lates > 0 && idle && late, Move::Late(slot)),
         (s.left.failures > 0 && idle && fails, Move::Fails(slot)),
-        (s.left.ailments > 0 && !worker.ails && hangs, Move::Ails(slot)),
+        (s.left.ailments > 0 && !worker.hangs && hangs, Move::Hangs(slot)),
         (s.left.terms > 0 && idle && ends, Move::Term(slot)),
         (s.left.cuts > 0 && cuts, Move::Cut(slot)),
     ];
@@ -206,8 +206,8 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
         }
         Move::Boots(slot) => boots(s, slot),
         Move::Reads(slot) => incumbent::read(rules, s, slot),
-        Move::Hears(slot, heard) => incumbent::hear(rules, s, slot, heard),
-        Move::Learns(slot, word) => successor::learn(rules, s, slot, word),
+        Move::Hears(slot, event) => incumbent::hear(rules, s, slot, event),
+        Move::Learns(slot, event) => successor::learn(rules, s, slot, event),
         Move::Joins(slot) => s.worker(slot).accepts = true,
         Move::Settles(slot) => successor::settle_alone(rules, s, slot),
         Move::Watchdog(slot) => incumbent::watchdog(rules, s, slot),
@@ -221,7 +221,7 @@ pub(super) fn apply(rules: &Rules, s: &mut State, what: Move) {
         | Move::Abandons(_)
         | Move::Cut(_)
         | Move::Fails(_)
-        | Move::Ails(_)
+        | Move::Hangs(_)
         | Move::Term(_)
         | Move::Tick
         | Move::Fills
@@ -264,9 +264,9 @@ fn befall(rules: &Rules, s: &mut State, what: Move) {
             abandon(s, me);
         }
         Move::Cut(slot) => cut(s, slot),
-        Move::Ails(slot) => {
+        Move::Hangs(slot) => {
             s.left.ailments -= 1;
-            s.worker(slot).ails = true;
+            s.worker(slot).hangs = true;
         }
         Move::Term(slot) => {
             s.left.terms -= 1;

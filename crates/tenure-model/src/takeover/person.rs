@@ -38,7 +38,7 @@ pub(super) fn restart(rules: &Rules, s: &mut State, me: u8) {
 pub(super) fn put(rules: &Rules, s: &mut State, me: u8) {
     match s.see() {
         Sight::Worker(slot) => replacing::attempt(rules, s, me, slot),
-        Sight::Silent => s.launcher(me).pc = Pc::Mute,
+        Sight::Silent => s.launcher(me).pc = Pc::Silent,
         Sight::Nobody => s.launcher(me).pc = Pc::TakeLease,
     }
 }

@@ -39,7 +39,7 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
         | Pc::AwaitSettled { .. }
         | Pc::WantGate
         | Pc::Put
-        | Pc::Mute
+        | Pc::Silent
         | Pc::AwaitAlone(_)
         | Pc::TakeLease
         | Pc::Bake(_)
@@ -48,7 +48,7 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
         | Pc::Asked(_)
         | Pc::Settling(_)
         | Pc::Back(_)
-        | Pc::Standing
+        | Pc::PutBack
         | Pc::Done(_)
         | Pc::Dead => None,
     }
@@ -85,7 +85,7 @@ pub(super) fn describe(s: &State, what: Move) -> String {
         | Move::Late(slot)
         | Move::Cut(slot)
         | Move::Fails(slot)
-        | Move::Ails(slot)
+        | Move::Hangs(slot)
         | Move::Term(slot) => (name(slot, s.at(slot)), of_worker(s.at(slot))),
     };
     let at = at.map(|point| format!(" [{}]", point.name())).unwrap_or_default();
@@ -113,9 +113,9 @@ fn words(s: &State, what: Move) -> String {
         Move::Forces(_) => "ends who stands still".to_owned(),
         Move::Acts(_, todo) => format!("does {todo:?}"),
         Move::Boots(_) => "serves".to_owned(),
-        Move::Reads(slot) => format!("reads {:?}", s.at(slot).words[0]),
-        Move::Hears(_, heard) => format!("hears {heard:?}"),
-        Move::Learns(_, word) => format!("learns {word:?}"),
+        Move::Reads(slot) => format!("reads {:?}", s.at(slot).messages[0]),
+        Move::Hears(_, event) => format!("hears {event:?}"),
+        Move::Learns(_, event) => format!("learns {event:?}"),
         Move::Joins(_) => "its program serves as well".to_owned(),
         Move::Settles(_) => "is alone".to_owned(),
         Move::Watchdog(_) => "ends itself: its watchdog".to_owned(),
@@ -128,7 +128,7 @@ fn words(s: &State, what: Move) -> String {
         Move::Abandons(_) => "its TIME IS OVER, and it ends what it started".to_owned(),
         Move::Cut(_) => "its CONNECTION ENDS".to_owned(),
         Move::Fails(_) => "its app FAILS".to_owned(),
-        Move::Ails(_) => "HANGS".to_owned(),
+        Move::Hangs(_) => "HANGS".to_owned(),
         Move::Term(_) => "gets SIGTERM".to_owned(),
         Move::Tick | Move::Fills | Move::Frees | Move::Revokes(_) => String::new(),
     }

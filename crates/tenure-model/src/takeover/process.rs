@@ -8,7 +8,7 @@ use crate::real::Level;
 use crate::scenario::Task;
 
 /// Most words of a successor that are not read yet.
-pub(super) const WORDS: usize = 3;
+pub(super) const MESSAGES: usize = 3;
 
 /// What a worker is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -37,7 +37,7 @@ pub(crate) enum Todo {
     // An incumbent.
     Record,
     Share,
-    Hush,
+    StopAnswering,
     Grant,
     End,
     Reopen,
@@ -56,7 +56,7 @@ pub(super) enum Kin {
 
 /// What a successor says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Said {
+pub(super) enum Message {
     Nothing,
     Prepare,
     Commit,
@@ -111,11 +111,11 @@ pub(super) struct Worker {
     pub(super) served: bool,
     pub(super) stopped: bool,
     /// Its phase hangs.
-    pub(super) ails: bool,
+    pub(super) hangs: bool,
     /// Somebody asked the worker to end, and so it ends.
     pub(super) ends: bool,
     /// Its successor has told it that somebody asked the worker to end.
-    pub(super) dismissed: bool,
+    pub(super) stop_received: bool,
     /// What its launcher hears of its end.
     pub(super) news: News,
     pub(super) origin: Origin,
@@ -124,11 +124,11 @@ pub(super) struct Worker {
     /// Its connection to either of them has not ended.
     pub(super) linked: bool,
     /// The generation of its successor.
-    pub(super) above: u8,
+    pub(super) successor_generation: u8,
     /// The version of its successor that is gone, if that has failed and nobody has counted it; and whether it had
     /// served.
-    pub(super) blames: Option<(u8, bool)>,
-    pub(super) words: [Said; WORDS],
+    pub(super) uncounted_failure: Option<(u8, bool)>,
+    pub(super) messages: [Message; MESSAGES],
     pub(super) reply: Reply,
     /// It shares the gate.
     pub(super) gate: bool,
@@ -186,7 +186,7 @@ pub(super) enum Pc {
     /// A person's word: about to put the target in the place of whatever stands.
     Put,
     /// Somebody is there and does not answer.
-    Mute,
+    Silent,
     /// Waits until whoever made room for this worker is gone; [`NOBODY`] once the worker itself is.
     AwaitAlone(u8),
     /// Nobody answers, and the lease is to be had.
@@ -214,7 +214,7 @@ pub(super) enum Pc {
     /// `pin`: has sent this worker back, and waits for its end.
     Back(u8),
     /// `pin`: the version did not come to serve; waits until it can be seen what stands.
-    Standing,
+    PutBack,
     /// `pin`: the version stands; it is about to be held.
     Hold,
     Done(Outcome),
@@ -306,7 +306,7 @@ impl Launcher {
             | Pc::WantGate
             | Pc::Gated
             | Pc::Put
-            | Pc::Mute
+            | Pc::Silent
             | Pc::AwaitAlone(_)
             | Pc::TakeLease
             | Pc::Leased
@@ -320,7 +320,7 @@ impl Launcher {
             | Pc::Asked(_)
             | Pc::Settling(_)
             | Pc::Back(_)
-            | Pc::Standing
+            | Pc::PutBack
             | Pc::Hold
             | Pc::Done(_)
             | Pc::Dead => {}
@@ -341,17 +341,17 @@ impl Worker {
         accepts: false,
         served: false,
         stopped: false,
-        ails: false,
+        hangs: false,
         ends: false,
-        dismissed: false,
+        stop_received: false,
         news: News::Gone,
         origin: Origin::First,
         predecessor: Kin::None,
         successor: Kin::None,
         linked: false,
-        above: 0,
-        blames: None,
-        words: [Said::Nothing; WORDS],
+        successor_generation: 0,
+        uncounted_failure: None,
+        messages: [Message::Nothing; MESSAGES],
         reply: Reply::None,
         gate: false,
         declines: false,
@@ -388,18 +388,21 @@ impl Worker {
     }
 
     /// These words are not read any more. Every connection has its own: what one has to say does not go with another.
-    pub(super) fn forget_words(&mut self, is_forgotten: impl Fn(Said) -> bool) {
-        let kept = self.words.into_iter().filter(|word| !is_forgotten(*word) && *word != Said::Nothing);
-        let mut words = [Said::Nothing; WORDS];
-        words.iter_mut().zip(kept).for_each(|(place, word)| *place = word);
-        self.words = words;
+    pub(super) fn forget_messages(&mut self, is_forgotten: impl Fn(Message) -> bool) {
+        let kept = self
+            .messages
+            .into_iter()
+            .filter(|message| !is_forgotten(*message) && *message != Message::Nothing);
+        let mut messages = [Message::Nothing; MESSAGES];
+        messages.iter_mut().zip(kept).for_each(|(place, message)| *place = message);
+        self.messages = messages;
     }
 
     /// The next word of its successor, taken off the connection.
-    pub(super) fn take_word(&mut self) -> Said {
-        let word = self.words[0];
-        self.words.rotate_left(1);
-        self.words[WORDS - 1] = Said::Nothing;
-        word
+    pub(super) fn take_message(&mut self) -> Message {
+        let message = self.messages[0];
+        self.messages.rotate_left(1);
+        self.messages[MESSAGES - 1] = Message::Nothing;
+        message
     }
 }

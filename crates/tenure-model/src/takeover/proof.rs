@@ -3,7 +3,7 @@
 
 use crate::kernel::Sight;
 use crate::mutation::Mutation;
-use crate::policy::Deed;
+use crate::policy::AttemptEvent;
 use crate::scenario::{Limits, Rules, Task};
 use crate::takeover::call::{finish, remember};
 use crate::takeover::process::{Launcher, Outcome, Pc, Worker};
@@ -68,8 +68,8 @@ fn failed(rules: &Rules, s: &mut State, me: u8) {
         finish_failed(rules, s, me);
     } else {
         let level = s.launcher(me).level;
-        remember(rules, s, me, Deed::StartFailed(level));
-        s.launcher(me).pc = Pc::Standing;
+        remember(rules, s, me, AttemptEvent::StartFailed(level));
+        s.launcher(me).pc = Pc::PutBack;
     }
 }
 
@@ -83,7 +83,8 @@ pub(super) fn finish_failed(rules: &Rules, s: &mut State, me: u8) {
     let held = rules.policy.facts(s.record).held;
     let serves = s.living().find(|(_, worker)| worker.accepts).map(|(_, worker)| worker.level);
     if (Limits { ticks: rules.limits.ticks, ..s.left }) == rules.limits {
-        s.bereft |= held != before || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+        s.pin_left_damage |=
+            held != before || serves.is_none() || held.is_some_and(|held| serves != Some(held));
     }
     finish(rules, s, me, Outcome::PinFailed);
 }

@@ -5,7 +5,7 @@ use tenure_core::policy::handoff::Successor;
 
 use crate::kernel::Sight;
 use crate::mutation::Mutation;
-use crate::policy::{Deed, Question};
+use crate::policy::{AttemptEvent, Question};
 use crate::real::{Change, Choice, Goal, Looks, Seen};
 use crate::scenario::{Rules, Task};
 use crate::takeover::call::{self, finish, look_again, remember};
@@ -73,7 +73,7 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8) {
         // Whether it is silent to everybody is found out first.
         (Task::Restart | Task::Pin, News::Unheard) => {
             let launcher = s.launcher(me);
-            (launcher.unheard, launcher.pc) = (true, Pc::Mute);
+            (launcher.unheard, launcher.pc) = (true, Pc::Silent);
         }
         (Task::Restart | Task::Pin, _) => unproved(rules, s, me),
         // Nobody has said why both are gone.
@@ -83,7 +83,7 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8) {
             look_again(s, me);
         }
         (_, _) => {
-            remember(rules, s, me, Deed::StartFailed(s.launchers[usize::from(me)].target));
+            remember(rules, s, me, AttemptEvent::StartFailed(s.launchers[usize::from(me)].target));
             look_again(s, me);
         }
     }
@@ -97,8 +97,8 @@ fn count_failure(rules: &Rules, s: &mut State, me: u8) -> bool {
         return false;
     }
     s.change(rules, Change::Fail(target));
-    for worker in s.workers.iter_mut().filter(|worker| worker.above == generation) {
-        worker.blames = worker.blames.filter(|(level, _)| *level != target);
+    for worker in s.workers.iter_mut().filter(|worker| worker.successor_generation == generation) {
+        worker.uncounted_failure = worker.uncounted_failure.filter(|(level, _)| *level != target);
     }
     true
 }
@@ -126,9 +126,9 @@ fn ready(rules: &Rules, s: &mut State, me: u8, takeover: bool) {
         (Task::Restart | Task::Pin, _) => s.launcher(me).pc = Pc::Verify,
         (_, _) => {
             if takeover {
-                remember(rules, s, me, Deed::Retired);
+                remember(rules, s, me, AttemptEvent::Retired);
             }
-            remember(rules, s, me, Deed::Started);
+            remember(rules, s, me, AttemptEvent::Started);
             let looks = if on_probation { Looks::OnProbation } else { Looks::Ready };
             let (goal, seen) = (Goal::start(target), Seen::Worker(target, looks));
             let memory = s.launcher(me).memory;

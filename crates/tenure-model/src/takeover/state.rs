@@ -8,7 +8,7 @@ use crate::kernel::{NOBODY, Sight, numbers, unused};
 use crate::policy::Record;
 use crate::real::{Change, Level};
 use crate::scenario::{Limits, Rules};
-use crate::takeover::process::{Kin, Launcher, News, Origin, Said, Worker};
+use crate::takeover::process::{Kin, Launcher, Message, News, Origin, Worker};
 use crate::takeover::tally::Tally;
 
 /// Most launchers.
@@ -66,7 +66,7 @@ pub(crate) struct State {
     /// The version of the last pin that was proved, until the next word of a person about it.
     pub(super) pinned: Level,
     /// A pin failed and left nothing where something stood, or left itself on record.
-    pub(super) bereft: bool,
+    pub(super) pin_left_damage: bool,
 }
 
 impl State {
@@ -172,7 +172,7 @@ impl State {
     pub(super) fn begin_anew(&mut self, level: Level) {
         self.tally.clear(level);
         for worker in &mut self.workers {
-            worker.blames = worker.blames.filter(|(blamed, _)| *blamed != level);
+            worker.uncounted_failure = worker.uncounted_failure.filter(|(blamed, _)| *blamed != level);
         }
     }
 
@@ -185,9 +185,9 @@ impl State {
 
     /// The app of `slot` begins to accept.
     pub(super) fn serve(&mut self, slot: u8) {
-        let Worker { level, generation, dismissed, origin, .. } = *self.at(slot);
+        let Worker { level, generation, stop_received, origin, .. } = *self.at(slot);
         (self.worker(slot).accepts, self.worker(slot).served) = (true, true);
-        self.resurrected |= dismissed;
+        self.resurrected |= stop_received;
         // A pin is the only downgrade that a person asks for.
         self.downgrades += i8::from(level < self.last && origin != Origin::Pin);
         self.last = level;
@@ -195,15 +195,15 @@ impl State {
     }
 
     /// What a successor says to the worker before it, if that is there and the connection is.
-    pub(super) fn say(&mut self, from: u8, word: Said) {
+    pub(super) fn send(&mut self, from: u8, message: Message) {
         let Worker { predecessor, linked, .. } = *self.at(from);
         if let Kin::Alive(to) = predecessor
             && linked
         {
             let to = self.worker(to);
-            to.dismissed |= word == (Said::Abort { ends: true });
-            if let Some(free) = to.words.iter_mut().find(|said| **said == Said::Nothing) {
-                *free = word;
+            to.stop_received |= message == (Message::Abort { ends: true });
+            if let Some(free) = to.messages.iter_mut().find(|unread| **unread == Message::Nothing) {
+                *free = message;
             }
         }
     }
@@ -211,13 +211,13 @@ impl State {
     /// The process in `slot` is gone: everything that it held is free, and whoever waits for it can know.
     pub(super) fn bury(&mut self, slot: u8, news: News) {
         let Worker { level, news: last_words, served, .. } = *self.at(slot);
-        let blames = matches!(news, News::Failed | News::Gone)
+        let uncounted_failure = matches!(news, News::Failed | News::Gone)
             && !matches!(last_words, News::Ended | News::Declined | News::Unheard | News::Kept);
         if let Kin::Alive(before) = self.at(slot).predecessor
             && self.at(before).successor != Kin::Alive(slot)
         {
             // Its connection was never admitted, and went with it.
-            self.worker(before).forget_words(|word| word == Said::Prepare);
+            self.worker(before).forget_messages(|message| message == Message::Prepare);
         }
         *self.worker(slot) = Worker::NONE;
         self.lineage &= !(1 << slot);
@@ -227,7 +227,7 @@ impl State {
             }
             if worker.successor == Kin::Alive(slot) {
                 (worker.successor, worker.linked) = (Kin::Gone, false);
-                worker.blames = blames.then_some((level, served));
+                worker.uncounted_failure = uncounted_failure.then_some((level, served));
             }
         }
         for launcher in &mut self.launchers {

@@ -6,17 +6,17 @@ use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
 use crate::real::Change;
 use crate::scenario::Rules;
-use crate::takeover::process::{Kin, News, Origin, Phase, Reply, Said, Todo, Worker};
+use crate::takeover::process::{Kin, Message, News, Origin, Phase, Reply, Todo, Worker};
 use crate::takeover::state::State;
 
 /// What the successor in `slot` can learn by itself now.
-pub(super) fn learns(rules: &Rules, s: &State, slot: u8, state: Successor) -> Vec<SuccessorEvent> {
+pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Successor) -> Vec<SuccessorEvent> {
     let worker = s.at(slot);
     let waits = worker.reply == Reply::None && !worker.linked;
     let shares = matches!(state, Successor::Prepared | Successor::Committing);
     let lost = waits && !(shares && rules.breaks(Mutation::EndIgnored));
     let slow = match worker.predecessor {
-        Kin::Alive(other) => s.at(other).stopped || s.at(other).ails,
+        Kin::Alive(other) => s.at(other).stopped || s.at(other).hangs,
         // The end of a connection is heard before any patience is over.
         Kin::Gone => rules.breaks(Mutation::EndIgnored),
         Kin::None => false,
@@ -24,7 +24,7 @@ pub(super) fn learns(rules: &Rules, s: &State, slot: u8, state: Successor) -> Ve
     let late = worker.reply == Reply::None && slow && !rules.breaks(Mutation::NoTimer);
     let overlaps = rules.terms.overlap && !worker.accepts;
     let offers = match state {
-        Successor::Standby => vec![(!worker.ails, SuccessorEvent::Booted)],
+        Successor::Standby => vec![(!worker.hangs, SuccessorEvent::Booted)],
         Successor::Asking => vec![
             (matches!(worker.reply, Reply::Prepared { .. }), SuccessorEvent::Prepared),
             (worker.reply == Reply::Refused, SuccessorEvent::Refused),
@@ -33,7 +33,7 @@ pub(super) fn learns(rules: &Rules, s: &State, slot: u8, state: Successor) -> Ve
             (late, SuccessorEvent::Late),
         ],
         Successor::Prepared => {
-            vec![(!overlaps && !worker.ails, SuccessorEvent::Willing), (lost, SuccessorEvent::Lost)]
+            vec![(!overlaps && !worker.hangs, SuccessorEvent::Willing), (lost, SuccessorEvent::Lost)]
         }
         Successor::Committing => vec![
             (worker.reply == Reply::Granted, SuccessorEvent::Granted),
@@ -46,10 +46,10 @@ pub(super) fn learns(rules: &Rules, s: &State, slot: u8, state: Successor) -> Ve
             vec![(!lives, SuccessorEvent::IncumbentGone), (lives, SuccessorEvent::IncumbentLives)]
         }
         Successor::Granted if !rules.is_sound(worker.level) => vec![(true, SuccessorEvent::Failed)],
-        Successor::Granted => vec![(!worker.ails, SuccessorEvent::Ready)],
+        Successor::Granted => vec![(!worker.hangs, SuccessorEvent::Ready)],
         Successor::Active | Successor::Over => Vec::new(),
     };
-    offers.into_iter().filter(|(can, _)| *can).map(|(_, word)| word).collect()
+    offers.into_iter().filter(|(can, _)| *can).map(|(_, event)| event).collect()
 }
 
 /// Whether its boot can take too long because the worker before it stands still: the deadline may come before its
@@ -65,21 +65,21 @@ pub(super) fn may_overrun(s: &State, slot: u8, state: Successor) -> bool {
 pub(super) fn may_join(rules: &Rules, s: &State, slot: u8) -> bool {
     let worker = s.at(slot);
     let prepared = worker.phase == Phase::Successor(Successor::Prepared);
-    rules.terms.overlap && prepared && !worker.accepts && !worker.ails
+    rules.terms.overlap && prepared && !worker.accepts && !worker.hangs
 }
 
 /// It learns something; the table says what follows.
-pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, word: SuccessorEvent) {
+pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, event: SuccessorEvent) {
     let Phase::Successor(state) = s.at(slot).phase else { return };
-    let (next, step) = match (state, word) {
+    let (next, step) = match (state, event) {
         (Successor::Asking, SuccessorEvent::Lost | SuccessorEvent::Late)
             if rules.breaks(Mutation::LostLinkDeclines) =>
         {
             (Successor::Over, Some(SuccessorAction::Decline))
         }
-        (_, _) => handoff::successor(state, word),
+        (_, _) => handoff::successor(state, event),
     };
-    match word {
+    match event {
         SuccessorEvent::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),
         SuccessorEvent::Prepared => {
             if let Reply::Prepared { lease, socket } = s.at(slot).reply {
@@ -99,10 +99,10 @@ pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, word: SuccessorEvent
         | SuccessorEvent::IncumbentLives
         | SuccessorEvent::Failed => {}
     }
-    let counts = i8::from(word == SuccessorEvent::Ready && s.at(slot).origin == Origin::Replacement);
+    let counts = i8::from(event == SuccessorEvent::Ready && s.at(slot).origin == Origin::Replacement);
     s.replaced += counts;
     let worker = s.worker(slot);
-    worker.news = match (step, word) {
+    worker.news = match (step, event) {
         (Some(SuccessorAction::Decline), _) => News::Declined,
         (Some(SuccessorAction::GiveUp), SuccessorEvent::Lost | SuccessorEvent::Late) => News::Unheard,
         (Some(SuccessorAction::GiveUp), SuccessorEvent::Kept | SuccessorEvent::IncumbentLives) => News::Kept,
@@ -125,10 +125,10 @@ pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, word: SuccessorEvent
 
 /// Whether what it is about to do can be done now: a connection is answered, in time or not at all.
 pub(super) fn may_act(rules: &Rules, s: &State, slot: u8) -> bool {
-    let Worker { todo, ails, predecessor, .. } = *s.at(slot);
+    let Worker { todo, hangs, predecessor, .. } = *s.at(slot);
     match todo {
         Todo::Nothing => false,
-        Todo::Exit => !ails,
+        Todo::Exit => !hangs,
         Todo::Ask if !rules.breaks(Mutation::BindFirst) => match (s.see(), predecessor) {
             (Sight::Silent, Kin::Alive(other)) => s.at(other).stopped,
             (Sight::Silent | Sight::Nobody | Sight::Worker(_), _) => true,
@@ -141,7 +141,7 @@ pub(super) fn may_act(rules: &Rules, s: &State, slot: u8) -> bool {
         | Todo::GiveUp
         | Todo::Record
         | Todo::Share
-        | Todo::Hush
+        | Todo::StopAnswering
         | Todo::Grant
         | Todo::End
         | Todo::Reopen
@@ -154,7 +154,7 @@ pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
     let todo = std::mem::replace(&mut s.worker(slot).todo, Todo::Nothing);
     match todo {
         Todo::Ask => ask(rules, s, slot),
-        Todo::Commit => s.say(slot, Said::Commit),
+        Todo::Commit => s.send(slot, Message::Commit),
         Todo::Open => open(rules, s, slot),
         Todo::Answer => s.worker(slot).answers = true,
         Todo::Tell => tell(s, slot),
@@ -162,14 +162,14 @@ pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
             let ends = s.at(slot).ends;
             let worker = s.worker(slot);
             (worker.answers, worker.accepts, worker.socket, worker.todo) = (false, false, 0, Todo::Exit);
-            s.say(slot, Said::Abort { ends });
+            s.send(slot, Message::Abort { ends });
             s.settle();
         }
         Todo::Exit => s.bury(slot, s.at(slot).news),
         Todo::Nothing
         | Todo::Record
         | Todo::Share
-        | Todo::Hush
+        | Todo::StopAnswering
         | Todo::Grant
         | Todo::End
         | Todo::Reopen
@@ -184,7 +184,7 @@ fn ask(rules: &Rules, s: &mut State, slot: u8) {
     match (s.see(), meant) {
         (_, Kin::Alive(other)) if direct || s.see() == Sight::Worker(other) => {
             s.worker(slot).linked = true;
-            s.say(slot, Said::Prepare);
+            s.send(slot, Message::Prepare);
         }
         (Sight::Silent, Kin::Alive(_)) => learn(rules, s, slot, SuccessorEvent::Late),
         // Nobody is there, or another one: the one that is meant is not heard.
@@ -210,7 +210,7 @@ fn open(rules: &Rules, s: &mut State, slot: u8) {
 
 /// Tells the incumbent and the launcher, and gives its share of the gate back.
 fn tell(s: &mut State, slot: u8) {
-    s.say(slot, Said::Active);
+    s.send(slot, Message::Active);
     let parent = std::mem::replace(&mut s.worker(slot).parent, NOBODY);
     if parent != NOBODY {
         s.launcher(parent).news = News::Ready;
