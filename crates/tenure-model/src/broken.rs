@@ -1,7 +1,7 @@
-//! A rule that is broken, and what that must cost.
+//! A broken rule, and the property that cannot hold without the rule.
 //!
-//! A rule that another layer makes good is tried twice: alone, and then everything holds; and with that layer broken
-//! too.
+//! A rule may be masked: another layer then keeps every property. Such a rule is broken twice: alone, where everything
+//! holds, and together with the masking layers.
 
 use crate::mutation::Mutation;
 use crate::scenario::Scenario;
@@ -11,20 +11,20 @@ use crate::scenario::Scenario;
 pub struct Broken {
     /// The scenario, with every rule that is broken in it.
     pub scenario: Scenario,
-    /// What cannot hold then.
+    /// The property that cannot hold.
     pub property: &'static str,
-    /// The layer that has to be broken as well: with all the others that stand before it, everything holds.
+    /// The masking layers, which have to be broken as well: with them in place, everything holds.
     pub masked_by: Vec<Mutation>,
 }
 
 impl Broken {
-    /// A rule that no other layer makes good.
+    /// A rule that no other layer masks.
     #[must_use]
     pub fn of(scenario: Scenario, property: &'static str) -> Self {
         Self { scenario, property, masked_by: Vec::new() }
     }
 
-    /// Breaks another layer, which would make it good.
+    /// Breaks the masking layers as well.
     #[must_use]
     pub fn masked_by(mut self, layers: &[Mutation]) -> Self {
         self.scenario.mutations.extend(layers);

@@ -1,18 +1,18 @@
-//! What is explored: small scenarios for every test run, large ones for the long run, and the broken rules with the
-//! property that each must cost.
+//! Everything that is explored: small scenarios for every test run, large ones for the long run, and the broken rules,
+//! each with a property that cannot hold without it.
 
 use crate::scenario::Scenario;
 use crate::{single, takeover};
 
 pub use crate::broken::Broken;
 
-/// Scenarios of some seconds.
+/// Scenarios that take seconds.
 #[must_use]
 pub fn small() -> Vec<Scenario> {
     [single::catalog::small(), takeover::catalog::small()].concat()
 }
 
-/// Scenarios of some minutes.
+/// Scenarios that take minutes.
 #[must_use]
 pub fn large() -> Vec<Scenario> {
     [single::catalog::large(), takeover::catalog::large()].concat()

@@ -1,4 +1,4 @@
-//! Exploring a model to its last state, and what was found.
+//! Explores a model to its last state, and collects what was found.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -19,20 +19,20 @@ pub struct Counterexample {
 /// What an exploration found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Explored {
-    /// States that were generated.
+    /// States that were generated, repeated ones included.
     pub states: usize,
-    /// Different ones among them.
+    /// Different states.
     pub unique: usize,
     /// How long it took.
     pub took: Duration,
-    /// What did not hold.
+    /// Properties that did not hold.
     pub counterexamples: Vec<Counterexample>,
-    /// What should have been seen and was not.
+    /// Witnesses that should have been seen and were not.
     pub unseen: Vec<&'static str>,
 }
 
 impl Explored {
-    /// Whether everything held, and everything that was to be seen was seen.
+    /// Whether every property held and every witness was seen.
     #[must_use]
     pub fn holds(&self) -> bool {
         self.counterexamples.is_empty() && self.unseen.is_empty()
@@ -71,7 +71,7 @@ where
     for property in found.model().properties() {
         match (&property.expectation, discoveries.get(property.name)) {
             (Expectation::Always | Expectation::Eventually, Some(path)) => {
-                // The way to a state that is wrong may lead over others that are.
+                // The path may lead through several wrong states: it ends at the first.
                 let holds = |state: &M::State| (property.condition)(found.model(), state);
                 let way = path.clone().into_vec().into_iter();
                 let way =

@@ -1,11 +1,11 @@
 //! The model: launchers, workers and what the kernel keeps for them, explored through every interleaving and every
 //! fault.
 //!
-//! What decides here is what ships: the rooms of [`tenure_core::policy`] are called, not rewritten. What is
-//! rewritten, because it is I/O, is the order of steps around them; each is cut where the real one can be interleaved
-//! or can die. There are two models over the same parts (scenarios, decisions, numbers, catalogue): [`single`] for
-//! one worker at a time, and [`takeover`] for a worker that takes the place of another. A [`Mutation`] breaks one
-//! rule, and an exploration that then finds nothing is a fault of the model.
+//! The shipped decisions decide: the rooms of [`tenure_core::policy`] are called, not rewritten. The steps around them
+//! are rewritten, because they are I/O; a step ends where the real process can be interleaved or can die. Two models
+//! share scenarios, decisions, numbers and catalogue: [`single`] for one worker at a time, and [`takeover`] for a
+//! worker that takes the place of another. A [`Mutation`] breaks one rule; an exploration that then finds nothing is an
+//! error of the model.
 
 mod broken;
 mod explored;

@@ -1,7 +1,7 @@
-//! Explores the large scenarios to the last state, and shows that each broken rule is found out.
+//! Explores all scenarios to their last state, and shows that each broken rule is found out.
 //!
-//! Prints one line an exploration; exits with 0 only if everything was as it should be. Words on the command line
-//! choose the scenarios whose names contain one of them.
+//! Prints one line for each exploration. Exits with 0 only if every result was as expected. Arguments choose the
+//! scenarios whose names contain one of them.
 
 #![expect(clippy::print_stdout, reason = "its words are its result")]
 
@@ -31,7 +31,7 @@ fn main() -> ExitCode {
     if as_expected { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
-/// What real processes replay, and how that may end.
+/// Prints the traces that tests replay with real processes, and how each may end.
 fn replays() {
     println!("\n{:8} {:60} right ends", "call", "blows");
     for task in [Task::Ensure, Task::Restart] {
@@ -48,7 +48,7 @@ fn replays() {
     }
 }
 
-/// A broken rule: found, and hidden by the layer that stands before it where there is one.
+/// Whether a broken rule is found out, and whether its masking layers, if any, keep every property without it.
 fn is_found_out(broken: &Broken) -> bool {
     let Broken { scenario, property, masked_by } = broken;
     let mut as_expected = true;

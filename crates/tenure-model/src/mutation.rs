@@ -1,24 +1,23 @@
 //! The rules of the protocol that are broken on purpose, one at a time: the model must notice each.
 
-/// A rule that is broken.
+/// A broken rule, described by what happens instead.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Mutation {
     /// A worker of any other version is replaced.
     StrictVersion,
-    /// A lease that is busy may be taken over, as a lock that is a record of a time or of a pid may be.
+    /// A lease that is busy may be taken over, like a lock that is a file with a time or a pid.
     BreakableLease,
-    /// The path of the control socket is taken before the lease is.
+    /// A launcher binds the control socket before it holds the lease.
     BindFirst,
     /// A launcher starts the version that it offers, not the target.
     OwnVersion,
-    /// What stands decides what comes: the successor is of the standing worker's version.
+    /// A launcher replaces a worker by one of the same version instead of the target.
     StaleSuccessor,
-    /// No thread of its own ends a worker whose boot, drain or part of a takeover hangs.
+    /// No watchdog ends a worker whose boot, drain or part of a takeover hangs.
     NoWatchdog,
-    /// Nobody waits for the lock that a former program holds.
+    /// A new program starts without waiting for the lock of a former program.
     ProgramLockIgnored,
-    /// A lock that is free counts as the proof that nothing of a former program lives, though one that is recorded
-    /// does.
+    /// A free lock counts as proof that no process of a former program lives, although a recorded one does.
     FreeLockProves,
     /// A launcher ends a worker that boots, instead of waiting for it.
     ImpatientBoot,
@@ -26,75 +25,75 @@ pub enum Mutation {
     LateUnlink,
     /// A worker that has closed its listener is forced at once, instead of being given the time that it announced.
     DrainForced,
-    /// A worker that does not answer a first look in time is forced at once.
+    /// A worker that does not answer the first probe in time is forced at once.
     SilenceForced,
-    /// A caller whose budget ends forces the worker that it had asked to end.
+    /// A caller whose budget is over forces the worker that it has asked to end.
     BudgetForces,
-    /// A launcher waits for a worker that drains as long as its own spec would take, not as long as was announced.
+    /// A launcher waits for a draining worker as long as its own spec says, not as long as the worker announced.
     OwnPatience,
-    /// A launcher that has lost the gate goes on to force.
+    /// A launcher that has lost the gate still forces a worker.
     UnconfirmedForce,
-    /// A launcher that has waited long for a lease forces its holder without another look.
+    /// A launcher that has waited long for a lease forces the holder without a second look.
     NoSecondLook,
-    /// A launcher that has lost the gate writes back the record that it had read.
+    /// A launcher that has lost the gate writes back the record that it had read before.
     StaleRecord,
     /// A start that fails before there is a process is not tallied.
     UntalliedStart,
     /// A version whose start failed in this call is chosen again when its quarantine ends.
     RetriedChoice,
-    /// Launchers aim at the highest offer, whatever a person holds.
+    /// The target is the highest offer, whatever a person holds.
     PinIgnored,
-    /// That a version disagrees with its own answer is not written down.
+    /// A launcher does not record that a worker says that it is another version.
     PairUnrecorded,
-    /// An older worker is accepted by a record in which the caller's offer is not.
+    /// An older worker is accepted by a record that does not have the caller's offer.
     StrangeRecord,
-    /// A pin is on record before the worker that it is for has started.
+    /// A pin is recorded before a worker of its version serves.
     EarlyPin,
-    /// What a pin has retired is not started again when the pinned version does not start.
+    /// After a pin whose version does not start, nothing is started again.
     NothingPutBack,
-    /// Whether a person has stopped the worker for good is read before the gate is entered.
+    /// A launcher reads before it enters the gate whether a person holds the worker down.
     EarlyLook,
-    /// That a person stops the worker for good is written down when it is gone and the gate is left.
+    /// `stop --hold` is recorded only when the worker is gone and the gate is left.
     LateDown,
     /// The incumbent's app accepts until the successor says that it serves.
     AcceptsUntilAck,
     /// The incumbent answers callers until the successor says that it serves.
     AnswersUntilAck,
-    /// The incumbent goes on without ending the successor.
+    /// The incumbent takes its scope back without ending the successor.
     RollbackWithoutKill,
-    /// The incumbent goes on with the generation that it had.
+    /// The incumbent takes its scope back with its old generation.
     RollbackSameGeneration,
-    /// The lease is given up by the one and taken by the other, not shared.
+    /// The incumbent gives up the lease and the successor takes it, instead of sharing it.
     ReleaseAndRetake,
     /// The incumbent admits a successor while its own predecessor lives.
     OverlappingAdmitted,
     /// A launcher begins a takeover while the incumbent's predecessor lives.
     OverlappingBegun,
-    /// The successor does not notice that the incumbent is gone.
+    /// The successor does not notice the end of the incumbent.
     EndIgnored,
-    /// No time limits an answer of the other side.
+    /// Neither side has a time limit for an answer of the other.
     NoTimer,
-    /// The incumbent writes the ledger after the grant as before.
+    /// The incumbent still writes the ledger after the grant.
     TwoWriters,
-    /// The successor takes the end of a connection for the end of the incumbent.
+    /// The successor takes the end of the connection for the end of the incumbent.
     EndUnproved,
-    /// The incumbent goes on although the successor says that somebody asked the worker to end.
+    /// The incumbent goes on although the successor says that the worker was asked to end.
     AbortEndsIgnored,
-    /// The incumbent believes a death before it has read what was said.
+    /// The incumbent acts on the successor's death before it has read its messages.
     DeathBeforeWords,
-    /// A successor that is ended because somebody stops the worker counts as a version that failed.
+    /// The version of a successor counts as failed although it ended because somebody stopped the worker.
     StopTallied,
-    /// A launcher clears the tally of a successor's version when that is ready, and not when its probation is over.
+    /// A launcher clears the tally of a successor's version when it is ready, not when its probation is over.
     ClearedAtReady,
-    /// Who enters the gate does not count the failure that a worker has put on record.
+    /// The gate holder does not count the failure that a worker has recorded in the ledger.
     RollbackUncounted,
-    /// A successor that has lost sight of the incumbent, or does not hear it in time, says that it was declined.
+    /// A successor whose incumbent is lost or does not answer in time reports that it was declined.
     LostLinkDeclines,
-    /// The incumbent takes no room on the disk for its way back before it shares anything.
+    /// The incumbent reserves no disk space for taking its scope back.
     NoRoomKept,
-    /// The incumbent tells its new generation although it could not be recorded.
+    /// The incumbent announces a new generation that could not be recorded.
     UnrecordedTold,
-    /// The target is chosen among all offers, those included whose trust is gone.
+    /// The target is chosen among all offers, including those that nobody trusts any more.
     RevokedCounts,
     /// `restart` believes the successor's report, without a connection of its own.
     ReportBelieved,

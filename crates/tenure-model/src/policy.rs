@@ -1,8 +1,7 @@
-//! The shipped decisions by small numbers: each case is asked of the real functions when it first comes up, then
-//! looked up.
+//! The shipped decisions on small numbers. The real functions decide each case when it first comes up; after that the
+//! answer is looked up.
 //!
-//! Records and call memories are numbered as they are met, so that a state holds numbers and not the records
-//! themselves.
+//! Records and memories of calls are numbered when they first come up, so that a state has only numbers.
 
 use std::collections::HashMap;
 use std::fmt::Debug;
@@ -13,10 +12,10 @@ use tenure_core::policy::attempt::Attempt;
 
 use crate::real::{self, Change, Choice, Goal, Level, Records, Seen, Target, Versions};
 
-/// What is on record, by number.
+/// The number of a record.
 pub(crate) type Record = u16;
 
-/// A call's memory, by number.
+/// The number of a call's memory.
 pub(crate) type Memory = u8;
 
 /// A case to decide on.
@@ -28,7 +27,7 @@ pub(crate) struct Question {
     pub(crate) memory: Memory,
 }
 
-/// What became of a call's memory.
+/// What a call remembers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum AttemptEvent {
     Retired,
@@ -36,28 +35,28 @@ pub(crate) enum AttemptEvent {
     StartFailed(Level),
 }
 
-/// What a record says besides what would be started. Versions as bits.
+/// What a record says besides the target. Versions are bits.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Facts {
     /// The versions that have been offered.
     pub(crate) offered: u8,
-    /// Those that have failed and not succeeded since.
+    /// Versions that have failed and not succeeded since.
     pub(crate) tallied: u8,
-    /// Those that have failed more than once.
+    /// Versions that have failed more than once.
     pub(crate) failed_twice: u8,
-    /// Those that are in quarantine.
+    /// Versions in quarantine.
     pub(crate) kept_out: u8,
-    /// The one that a person holds.
+    /// The version that a person holds.
     pub(crate) held: Option<Level>,
     /// Whether a person stopped the worker for good.
     pub(crate) down: bool,
 }
 
-/// The decisions, and what was asked of them before.
+/// The decisions, and their answers so far.
 #[derive(Debug)]
 pub(crate) struct Policy {
     versions: Versions,
-    /// Whether launchers take every version but their own for a wrong one.
+    /// Whether launchers replace workers of any version but their own.
     strictly: bool,
     records: Numbered<Records>,
     changes: Known<(Record, Change), Record>,
@@ -71,7 +70,7 @@ pub(crate) struct Policy {
 }
 
 impl Policy {
-    /// The decisions of these versions. Record and memory 0 are empty.
+    /// The decisions for these versions. Record 0 and memory 0 are empty.
     pub(crate) fn of(versions: Versions, strictly: bool) -> Self {
         Self {
             versions,
@@ -95,15 +94,14 @@ impl Policy {
         })
     }
 
-    /// What a call with this memory would start, as far as the versions in `revoked` (as bits) are not trusted any
-    /// more.
+    /// The target of a call with this memory. The versions in `revoked` (bits) are not trusted any more.
     pub(crate) fn target(&self, record: Record, memory: Memory, revoked: u8) -> Target {
         self.targets.get((record, memory, revoked), || {
             self.records.value(record).target(&self.attempt(memory), revoked)
         })
     }
 
-    /// What else a record says.
+    /// The other facts of a record.
     pub(crate) fn facts(&self, record: Record) -> Facts {
         self.facts.get(record, || {
             let records = self.records.value(record);
@@ -119,13 +117,13 @@ impl Policy {
         })
     }
 
-    /// What the app of a version says that it is, where that is another one.
+    /// The version that the app of `level` says it is, where that is another one.
     pub(crate) fn says(&self, level: Level) -> Option<Level> {
         self.versions.says(level)
     }
 
-    /// The attempt's next step after a decision, and what the call then remembers. Without a goal the record was not
-    /// read, and an older worker sends the call to it.
+    /// The attempt's next step after the decision, and the memory after it. Without a goal the record was not read, and
+    /// a call that sees an older worker reads it.
     pub(crate) fn choose(&self, question: Question) -> (Choice, Memory) {
         self.choices.get(question, || {
             let Question { criteria, goal, seen, memory } = question;
@@ -139,7 +137,7 @@ impl Policy {
         })
     }
 
-    /// The same for a look without the gate; an unknown goal is a record in which the caller's offer does not stand.
+    /// The same for a look without the gate. An unknown goal is a record without the caller's offer.
     pub(crate) fn look(&self, question: Question) -> (Choice, Memory) {
         self.looks.get(question, || {
             let Question { criteria, goal, seen, memory } = question;
@@ -150,7 +148,7 @@ impl Policy {
         })
     }
 
-    /// The memory after a event.
+    /// The memory after an event.
     pub(crate) fn remember(&self, memory: Memory, event: AttemptEvent) -> Memory {
         self.remembered.get((memory, event), || {
             let mut attempt = (*self.attempt(memory)).clone();
@@ -184,7 +182,7 @@ impl Policy {
     }
 }
 
-/// Answers that were given before. The lock protects the table from the other threads of the search.
+/// Answers so far. The lock is against the other threads of the search.
 #[derive(Debug)]
 struct Known<K, V>(RwLock<HashMap<K, V>>);
 
@@ -205,7 +203,7 @@ impl<K: Eq + Hash, V: Copy> Known<K, V> {
     }
 }
 
-/// Values that were met, numbered as they were met.
+/// Values, numbered in the order in which they came up.
 #[derive(Debug)]
 struct Numbered<T>(RwLock<Met<T>>);
 

@@ -1,11 +1,11 @@
-//! From the small numbers of the model to the values that the shipped functions take, and back.
+//! Converts the small numbers of the model to the values of the shipped functions, and back.
 //!
-//! A model state holds bytes; the shipped decisions take specs, accounts and records. This room builds the real
-//! values and reads the real answers; it decides nothing. What an app says of its version is a fact of the version.
+//! A model state has bytes; the shipped decisions take specs, accounts and records. This room builds the real values
+//! and reads the real answers; it decides nothing. The version that an app names is a fixed fact of each version.
 //!
-//! Time is abstract. Every record is read at the same moment, and the moments in it are set so that the real
-//! arithmetic says what is meant: a tick is as long as the first quarantine, and of several moments of one version
-//! only the order is kept.
+//! Time is abstract. Every record is read at the same moment, and the moments in it are set so that the real arithmetic
+//! gives the intended answer. A tick is as long as the first quarantine. Of several moments of one version only the
+//! order is kept.
 
 use std::time::Duration;
 
@@ -37,61 +37,61 @@ pub(crate) enum Change {
     BeginAnew(Level),
     /// The short wait after its failure is over.
     SuppressionEnds(Level),
-    /// The long one is over.
+    /// The long wait after its failure is over.
     QuarantineEnds(Level),
-    /// Time passes for everything: as much as one failure keeps a version out.
+    /// Time passes for all versions, as long as the first quarantine.
     Tick,
     /// A person pins it.
     Hold(Level),
-    /// A person releases what is pinned.
+    /// A person releases the pin.
     Release,
     /// A person stops the worker for good.
     Down,
-    /// A person starts it again.
+    /// A person starts the worker again.
     Up,
-    /// It is tried once more because it said that it was another version.
+    /// This version is tried once more, because its worker said that it was another version.
     Disagree(Level),
-    /// An incumbent puts into the ledger that its successor of this version failed.
+    /// An incumbent records in the ledger that its successor of this version failed.
     RollBack(Level),
-    /// A worker puts into the ledger that it has passed its probation.
+    /// A worker of this version records in the ledger that it has passed its probation.
     Prove(Level),
-    /// Whoever holds the gate counts what the ledger tells.
+    /// The gate holder counts what the ledger says.
     Count,
-    /// The same, and a failure is overlooked.
+    /// The same, but a failure is overlooked.
     CountProofs,
 }
 
-/// Which versions there are, and how they are counted.
+/// The versions of a scenario.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Versions {
-    /// How many versions.
+    /// How many versions there are.
     pub(crate) levels: Level,
-    /// Whether failures of a version are told apart by their number: where they are not, each counts as the first.
+    /// Whether several failures of a version are counted. Otherwise each counts as the first.
     pub(crate) counts: bool,
-    /// Versions whose app says that it is another one, and which.
+    /// Versions whose app names another version, and the version that it names.
     pub(crate) says: Vec<(Level, Level)>,
 }
 
 impl Versions {
-    /// What the app of a version says, where that is another one.
+    /// The version that the app of `level` names, where that is another one.
     pub(crate) fn says(&self, level: Level) -> Option<Level> {
         self.says.iter().find(|(one, _)| *one == level).map(|(_, says)| *says)
     }
 }
 
-/// What the record says, as the decision takes it.
+/// The goal by the record, as the decision takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Goal {
     /// The record was not read.
     Unknown,
     /// No healthy worker is to make room.
     Nothing,
-    /// This version. Whether a person holds it, and what it is known to have said that it is, as bits.
+    /// This version; whether a person holds it; and the versions that its workers said they were, as bits.
     Start { level: Level, held: bool, tried: u8 },
 }
 
 impl Goal {
-    /// A version of which nothing is known but that it would be started.
+    /// A version that would be started, and of which nothing else is known.
     pub(crate) fn start(level: Level) -> Self {
         Self::Start { level, held: false, tried: 0 }
     }
@@ -107,7 +107,7 @@ impl Goal {
     }
 }
 
-/// What a call would start, and what it would make room for.
+/// The target of a call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Target {
     pub(crate) goal: Goal,
@@ -115,7 +115,7 @@ pub(crate) struct Target {
     pub(crate) startable: Option<Level>,
 }
 
-/// How a worker looks to one who asks it.
+/// The state of a worker, as its answer shows it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Looks {
     Booting,
@@ -142,15 +142,15 @@ pub(crate) enum Choice {
     Start,
     Suspect,
     Replace,
-    /// Replace what says that it is another version.
+    /// Replace a worker that says that it is another version.
     Correct,
-    /// An older one stands: look into the record.
+    /// An older worker is there: read the record.
     Read,
     GiveUp,
     Refuse,
 }
 
-/// What the real `suspect` says of a silent holder, before and after the wait that it asked for.
+/// The answer of the real `suspect` about a silent process, before and after the wait that it asked for.
 pub(crate) fn suspicion(lease_busy: bool, waited: bool, booting: bool) -> Suspicion {
     let silent_for = if waited { SILENT_IS_WEDGED } else { Duration::ZERO };
     // The first wait is as long as the boot may take, so after it no boot is left.
@@ -177,10 +177,10 @@ const SECOND: u64 = 1_000;
 /// As long as the first quarantine of a version that failed.
 const TICK: u64 = 30 * SECOND;
 
-/// More failures than this are not told apart.
+/// Failures beyond this number count as this number.
 const MOST_FAILURES: u32 = 3;
 
-/// When every record is read.
+/// The moment at which every record is read.
 const NOW: u64 = 1_000_000 * SECOND;
 
 fn at(ms: u64) -> Moment {
@@ -191,7 +191,7 @@ fn origin(level: Level) -> Origin {
     Origin::Project { path: format!("/v{level}").into(), sha256: String::new() }
 }
 
-/// What is on record: `desired.json`, and what workers have left in `ledger.json` for it.
+/// The record `desired.json`, and the facts for it in `ledger.json`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Records {
     pub(crate) desired: Desired,
@@ -199,13 +199,13 @@ pub(crate) struct Records {
 }
 
 impl Records {
-    /// The real change, and then the same records as they are read from the same moment again.
+    /// Makes the real change, and then sets the moments so that the records are again read at the same moment.
     pub(crate) fn changed(&self, versions: &Versions, change: Change) -> Self {
         let Self { mut desired, mut ledger } = self.clone();
-        // Later than all that is on record, and over when it is read.
+        // Later than every moment on record, and past when the record is read.
         let stamp = at(NOW - 1);
         match change {
-            // As `candidates::with_offer` does: what was offered before is not offered again.
+            // As `candidates::with_offer` does: an offer that is on record is not recorded again.
             Change::Offer(level) => {
                 if desired.offered(&version(level)).is_none() {
                     desired.offer_from(&spec(level), &origin(level), &stamp);
@@ -242,7 +242,7 @@ impl Records {
             Change::Count | Change::CountProofs => {
                 ledger.rolled_back = ledger.rolled_back.filter(|_| change == Change::Count);
                 tally::count(&ledger, &mut desired, &at(NOW));
-                // Counted again it would change nothing.
+                // To count it again would change nothing.
                 ledger = Ledger::default();
             }
         }
@@ -254,8 +254,7 @@ impl Records {
         Self { desired, ledger }
     }
 
-    /// What a call with this memory would start, as far as the versions in `revoked` (as bits) are not trusted any
-    /// more.
+    /// The target of a call with this memory. The versions in `revoked` (bits) are not trusted any more.
     pub(crate) fn target(&self, attempt: &Attempt, revoked: u8) -> Target {
         let trusts =
             |kept: &Origin| (0..8).any(|level| revoked & (1 << level) == 0 && origin(level) == *kept);
@@ -267,7 +266,7 @@ impl Records {
         Target { goal, startable: choice.startable().map(|spec| level_of(&spec.version)) }
     }
 
-    /// How often a version has failed since it was proved.
+    /// How often a version has failed since it last passed a probation.
     pub(crate) fn failures(&self, level: Level) -> u8 {
         let failure = self.desired.failure(&spec(level));
         failure.map_or(0, |failure| u8::try_from(failure.count).unwrap_or(u8::MAX))
@@ -285,7 +284,7 @@ fn age(desired: &mut Desired, level: Level, left: impl Fn(&FailureTally) -> Dura
     }
 }
 
-/// The moments of what is known against versions, and for them.
+/// The moments of failures and passed probations, each with its version.
 fn moments<'known>(
     desired: &'known mut Desired,
     ledger: &'known mut Ledger,
@@ -296,7 +295,8 @@ fn moments<'known>(
     failures.chain(rolled_back).chain(proved)
 }
 
-/// Of the moments of one version only the order and the whole seconds matter: equal situations become equal records.
+/// Keeps only the order and the whole seconds of the moments of one version, so that equal situations become equal
+/// records.
 fn tidy(desired: &mut Desired, ledger: &mut Ledger, level: Level) {
     let of = |moment: &(Version, &mut Moment)| moment.0 == version(level);
     let mut known: Vec<u64> = moments(desired, ledger).filter(of).map(|(_, moment)| moment.ms).collect();
@@ -305,7 +305,7 @@ fn tidy(desired: &mut Desired, ledger: &mut Ledger, level: Level) {
     let seconds = |ms: u64| (NOW - ms) / SECOND;
     let tidied = |ms: u64| {
         let later = known.iter().filter(|other| **other > ms && seconds(**other) == seconds(ms)).count();
-        // Room is left for a moment that comes after all these.
+        // Leaves room for a moment after all of these.
         NOW - seconds(ms) * SECOND - 2 - u64::try_from(later).unwrap_or(0)
     };
     for (_, moment) in moments(desired, ledger).filter(of) {
@@ -326,7 +326,7 @@ pub(crate) fn held(desired: &Desired) -> Option<Level> {
     desired.hold.as_ref().map(level_of)
 }
 
-/// The same as the decision takes it.
+/// The goal as the shipped decision takes it.
 fn as_real(goal: Goal) -> decide::Target {
     match goal {
         Goal::Unknown => decide::Target::Unknown,
@@ -339,7 +339,7 @@ fn as_real(goal: Goal) -> decide::Target {
     }
 }
 
-/// Whether the look without a lock goes on to the record.
+/// Whether the call reads the record after a look without the gate.
 pub(crate) fn is_older(decision: &Decision) -> bool {
     matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. }))
 }
@@ -378,7 +378,7 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     hello
 }
 
-/// One whose time is not over. What it could go back to decides nothing.
+/// A probation that is not over. The version before decides nothing.
 fn probation() -> Probation {
     Probation::of(version(0), 1, None)
 }
@@ -393,7 +393,7 @@ fn observation(versions: &Versions, seen: Seen) -> Observation {
     }
 }
 
-/// The decision under the gate, or the first of a look without it.
+/// The decision under the gate, or the first decision of a look without it.
 pub(crate) fn decision(versions: &Versions, criteria: Level, goal: Goal, seen: Seen) -> Decision {
     decide::decide(&Criteria::of(&spec(criteria)), &as_real(goal), &observation(versions, seen))
 }
@@ -409,7 +409,7 @@ pub(crate) fn decision_without_gate(
     decide::decide_without_gate(&criteria, &observation(versions, seen), || goal.map(as_real))
 }
 
-/// The decision of a launcher to which every version but its own is wrong: accounts are shown to it that say so.
+/// The decision of a launcher that replaces every version but its own: it is shown accounts of version 0.0.0 instead.
 pub(crate) fn strict_decision(versions: &Versions, criteria: Level, goal: Goal, seen: Seen) -> Decision {
     match seen {
         Seen::Worker(level, looks) if level != criteria => {

@@ -1,7 +1,7 @@
-//! What is explored: who calls, what may go wrong and how often, and which rule is broken on purpose.
+//! A scenario: who calls, what may go wrong and how often, and which rules are broken on purpose.
 //!
-//! Data only. Everything that goes wrong is bounded by a count, so that the state space is finite; what the protocol
-//! itself may do is not bounded.
+//! Data only. A count bounds each thing that may go wrong, so that the state space is finite. The steps of the protocol
+//! itself are not bounded.
 
 use std::ops::Deref;
 
@@ -22,7 +22,7 @@ pub enum Task {
     Restart,
     /// `stop --hold`: nothing starts it until a person does.
     Down,
-    /// `start`: an `ensure` that is a person's word.
+    /// `start`: an `ensure` by a person, which ends a `stop --hold`.
     Start,
     /// `pin` of a version that was offered.
     Pin,
@@ -33,15 +33,15 @@ pub enum Task {
 /// A launcher: it makes `runs` calls of `task`, one after the other, and offers the version `level` (or pins it).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Caller {
-    /// What it calls.
+    /// Its calls.
     pub task: Task,
-    /// What it offers, or pins; 0 is the oldest.
+    /// The version that it offers or pins; 0 is the lowest.
     pub level: Level,
-    /// How often.
+    /// How often it calls.
     pub runs: u8,
 }
 
-/// How often each thing may go wrong, or happen by itself.
+/// How often each thing may happen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Limits {
     /// A launcher or a worker is killed from outside (SIGKILL).
@@ -54,27 +54,27 @@ pub struct Limits {
     pub ailments: u8,
     /// Time passes for versions that failed.
     pub ticks: u8,
-    /// Of a single worker: it is healthy, and does not answer within the time of a first look.
+    /// Of a single worker: a healthy worker does not answer within the time of a first probe.
     pub slow: u8,
-    /// Of a single worker: a caller's budget ends while it waits for what would come.
+    /// Of a single worker: a caller's budget is over before the event that it waits for.
     pub budgets: u8,
     /// Of a single worker: a hold of the gate passes its bound.
     pub overruns: u8,
     /// Of a single worker: its program closes the descriptors that it inherited, its lock among them.
     pub sheds: u8,
-    /// Of a takeover: somebody's patience ends although the other one would have come.
+    /// Of a takeover: a wait for the other side ends before its answer.
     pub lates: u8,
-    /// Of a takeover: a connection between the two ends while both live.
+    /// Of a takeover: the connection between the two workers ends while both live.
     pub cuts: u8,
-    /// Of a takeover: an app fails: at boot, in its probation, or when it is to make room or to come back.
+    /// Of a takeover: an app fails at boot, in its probation, or when it is to make room or to serve again.
     pub failures: u8,
     /// Of a takeover: one worker process is asked to end by a signal, without the control socket (SIGTERM).
     pub terms: u8,
     /// Of a takeover: the disk becomes full.
     pub fills: u8,
-    /// Of a takeover: it has room again.
+    /// Of a takeover: the disk has room again.
     pub frees: u8,
-    /// Of a takeover: a person takes back the trust in what a version was offered from.
+    /// Of a takeover: a person revokes the trust in the file from which a version was offered.
     pub revokes: u8,
 }
 
@@ -99,14 +99,14 @@ impl Limits {
         revokes: 0,
     };
 
-    /// All that may cost a replacement, together: a full disk and a trust that is gone keep something from being
-    /// started, and make room for nothing.
+    /// The number of faults that may each cost a replacement. A full disk or revoked trust is none of them: it only
+    /// keeps a version from being started.
     pub(crate) fn sum(&self) -> i16 {
         let Self { crashes, stops, lates, cuts, failures, ailments, terms, .. } = *self;
         [crashes, stops, lates, cuts, failures, ailments, terms].into_iter().map(i16::from).sum()
     }
 
-    /// What may keep a version from being started.
+    /// The number of events that may keep a version from being started.
     pub(crate) fn lacks(&self) -> i16 {
         i16::from(self.fills) + i16::from(self.revokes)
     }
@@ -125,7 +125,7 @@ pub enum Subject {
 /// One exploration.
 #[derive(Debug, Clone)]
 pub struct Scenario {
-    /// For people.
+    /// Its name, by which the command line chooses it.
     pub name: &'static str,
     /// Which model explores it.
     pub subject: Subject,
@@ -135,11 +135,11 @@ pub struct Scenario {
     pub fails: u8,
     /// Of a single worker: the versions that fail before there is a process, as bits.
     pub unstartable: u8,
-    /// Of a single worker: versions whose app says that it is another one, and which.
+    /// Of a single worker: versions whose app names another version, and the version that it names.
     pub says: Vec<(Level, Level)>,
     /// Of a single worker: whether workers wrap a program that outlives its host until its shim has ended it.
     pub wraps: bool,
-    /// Of a takeover: what incumbents and successors agree on.
+    /// Of a takeover: the terms of incumbents and successors.
     pub terms: Terms,
     /// Of a takeover: whether workers say in HELLO that they make no room.
     pub stays: bool,
@@ -147,12 +147,12 @@ pub struct Scenario {
     pub limits: Limits,
     /// What is broken on purpose.
     pub mutations: Vec<Mutation>,
-    /// What must be seen to happen, so that the exploration is not vacuous: names of the witnesses of its model.
+    /// Names of witnesses of its model that must be seen, so that the exploration is not vacuous.
     pub witnesses: Vec<&'static str>,
 }
 
 impl Scenario {
-    /// One worker at a time, and nothing goes wrong.
+    /// A scenario of one worker at a time, in which nothing goes wrong.
     #[must_use]
     pub fn new(name: &'static str) -> Self {
         Self {
@@ -171,7 +171,8 @@ impl Scenario {
         }
     }
 
-    /// Takeovers with a probation, and nothing goes wrong. It begins with a worker of version 0 that serves.
+    /// A scenario of takeovers with a probation, in which nothing goes wrong. It begins with a worker of version 0 that
+    /// serves.
     #[must_use]
     pub fn takeover(name: &'static str) -> Self {
         Self { subject: Subject::Takeover, ..Self::new(name) }
@@ -205,7 +206,7 @@ impl Scenario {
         self
     }
 
-    /// Lets the app of this version say that it is another one.
+    /// Lets the app of this version name another version.
     #[must_use]
     pub fn saying(mut self, level: Level, says: Level) -> Self {
         self.says.push((level, says));
@@ -219,14 +220,14 @@ impl Scenario {
         self
     }
 
-    /// Without a probation.
+    /// Removes the probation.
     #[must_use]
     pub fn unbaked(mut self) -> Self {
         self.terms.bakes = false;
         self
     }
 
-    /// With both programs beside each other before the commit.
+    /// Lets both programs run beside each other before the commit, without a probation.
     #[must_use]
     pub fn overlapping(mut self) -> Self {
         self.terms = Terms { overlap: true, bakes: false };
@@ -247,7 +248,7 @@ impl Scenario {
         self
     }
 
-    /// Demands that these are seen to happen.
+    /// Demands that these witnesses are seen.
     #[must_use]
     pub fn seeing(mut self, witnesses: &[&'static str]) -> Self {
         self.witnesses = witnesses.to_vec();
@@ -259,7 +260,7 @@ impl Scenario {
         self.callers.iter().map(|caller| caller.level + 1).max().unwrap_or(1)
     }
 
-    /// Versions that are offered, each counted once; what serves at first is one of them.
+    /// How many versions are offered. The version that serves at first is one of them.
     pub(crate) fn offered(&self) -> i16 {
         let offers = self.callers.iter().filter(|caller| caller.task.offers()).map(|caller| caller.level);
         let first = u8::from(self.subject == Subject::Takeover);
@@ -277,8 +278,8 @@ impl Scenario {
         (self.fails | self.unstartable) & (1 << level) == 0
     }
 
-    /// Whether a call that fails is a fault of the protocol as long as nothing is done to the processes: launchers
-    /// have no other company than a person who pins, and every version is what it says.
+    /// Whether a failed call is an error of the protocol as long as nothing goes wrong: the only other calls are pins
+    /// and unpins, and every app names its own version.
     pub(crate) fn owes_answers(&self) -> bool {
         let company = |caller: &Caller| match caller.task {
             Task::Ensure => true,

@@ -1,7 +1,7 @@
-//! The model of one worker at a time: cold starts, a retirement followed by a start, and what people say.
+//! The model of one worker at a time: cold starts, an end followed by a start, and the commands of people.
 //!
-//! It begins in an empty scope, and no app makes room: whoever is to be replaced is ended first. So a pin and a
-//! restart take the way here that they take after a declined takeover.
+//! It begins in an empty scope. No app makes room, so a worker that is to be replaced is ended first. So pin and
+//! restart take the same steps here as after a declined takeover.
 
 mod account;
 mod invariant;

@@ -1,10 +1,11 @@
 //! The model of a takeover: incumbent, successor, launchers and what the kernel keeps, through every interleaving and
 //! fault.
 //!
-//! It begins with a worker that serves. Who is replaced and by what is decided by the shipped decisions and the
-//! shipped record, and both sides by [`tenure_core::policy::handoff`]. What is rewritten, because it is I/O, is how
-//! each step is carried out, cut where the real one can be interleaved or can die. Each state knows at which fault
-//! points its processes stand (`point`), so that what happens here can be made to happen to real ones.
+//! It begins with a worker that serves. The shipped decisions and the shipped record decide which worker is replaced
+//! and by which version, and [`tenure_core::policy::handoff`] decides for both sides of a takeover. Only the execution
+//! of the steps is rewritten, because it is I/O; a step ends where the real process can be interleaved or can die.
+//! `point` names the fault points at which the processes of a state are, so that a trace can be repeated with real
+//! processes.
 
 mod call;
 mod incumbent;

@@ -1,21 +1,21 @@
-//! Checks what callers were told against what is true, and notes each violation in the state.
+//! Compares the answers that callers get with the state, and notes each violation in the state.
 //!
-//! Changes nothing else in the state. Which property a violation breaks is in [`crate::single::invariant`].
+//! It changes nothing else. [`crate::single::invariant`] has the property that each violation breaks.
 
 use tenure_core::policy::lifecycle::LifecycleState;
 
 use crate::scenario::{Rules, Task};
 use crate::single::state::{Launcher, Outcome, Pc, State};
 
-/// A call ends with `outcome`, and still holds what it held.
+/// A call ends with `outcome`, before it lets go of its locks.
 pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     let level = s.launcher(me).level;
     let pins = rules.has(Task::Pin);
     let is_answer = if outcome == Outcome::Older {
-        // Without a pin, the version of whoever can start is never passed over.
+        // Only a pin makes a call accept an older version than one that can start.
         pins
     } else {
-        // A version may be unknown: nobody has offered it yet.
+        // A version to be pinned may be unknown, because nobody has offered it yet.
         outcome == Outcome::Unknown || !outcome.is_error()
     };
     let owed = rules.owes_answers() && rules.is_sound(level);
@@ -23,14 +23,14 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     check_persons_answer(rules, s, me, outcome);
 }
 
-/// Whether all that has happened is what a call must cope with: slow answers, and time.
+/// Whether nothing has gone wrong but what a call must cope with: slow answers and time.
 fn is_undisturbed(rules: &Rules, s: &State) -> bool {
     let mut left = s.left;
     (left.slow, left.ticks) = (rules.limits.slow, rules.limits.ticks);
     left == rules.limits
 }
 
-/// What a person was told, held against what is.
+/// Compares the answer that a person gets with the state.
 fn check_persons_answer(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     let Launcher { task, copy, .. } = *s.launcher(me);
     match (task, outcome) {
@@ -46,7 +46,7 @@ fn check_persons_answer(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) 
         (Task::Start, Outcome::Serving(_) | Outcome::Joined | Outcome::Older) => {
             let again = |one: &Launcher| one.task == Task::Down && !one.is_over() && one.pc != Pc::Idle;
             let down = |record| rules.policy.facts(record).down;
-            // As it stood when the call began, and as it stands now.
+            // Both when the call began and now.
             s.start_ignored |= down(copy) && down(s.desired) && !s.launchers.iter().any(again);
         }
         _ => {}

@@ -1,7 +1,7 @@
-//! What must always hold, and what must be seen to happen.
+//! The properties that must always hold, and the witnesses that must be seen.
 //!
-//! The numbers are those of the protocol's invariants. Two are added: nobody signals a worker that answers or that is
-//! within its time, and a call fails only if something has gone wrong.
+//! The numbers are those of the protocol's invariants. Two are added: no worker is signalled that answers or whose time
+//! is not over, and a call fails only if something has gone wrong.
 
 use stateright::Property;
 use tenure_core::policy::lifecycle::LifecycleState;
@@ -15,13 +15,13 @@ use crate::single::state::{Launcher, Outcome, Pc, SLOTS, State, Why, Worker};
 pub const ONE_WORKER: &str = "I1 one accepting worker";
 /// At most one program tree lives.
 pub const ONE_PROGRAM: &str = "I1 one program tree";
-/// Who serves holds the lease.
+/// A worker that serves holds the lease.
 pub const LEASE: &str = "I2 an active worker holds the lease";
-/// The path leads to who serves.
+/// The path leads to the worker that serves.
 pub const PATH: &str = "I3 the path leads to the active worker";
 /// Replacements are bounded by versions and faults.
 pub const BOUNDED: &str = "I4 replacements <= k - 1 + f";
-/// Versions only go up while what has served has not failed.
+/// No version is started below one that has served and not failed.
 pub const NO_DOWNGRADE: &str = "I5 no silent downgrade";
 /// Callers wait or are answered while a worker boots or serves.
 pub const NO_REFUSAL: &str = "I6 no refusal while a worker boots or serves";
@@ -29,25 +29,25 @@ pub const NO_REFUSAL: &str = "I6 no refusal while a worker boots or serves";
 pub const GENERATIONS: &str = "I7 generations are unique";
 /// Nothing is stuck.
 pub const REST: &str = "I8 at rest: calls done, gate free, one active worker or a reason";
-/// A call does not go round in circles.
+/// A call does not loop.
 pub const BOUNDED_CALL: &str = "I12 a call enters the gate a bounded number of times";
 /// Without a takeover one process at a time is the worker.
 pub const ONE_GENERATION: &str = "I14 one generation alive";
-/// Only who stands still is forced.
+/// Only a worker that hangs or is stopped is forced.
 pub const NO_HARM: &str = "no signal to a worker that answers or is within its time";
 /// Without a fault every call of a version that can run is answered.
 pub const SOUND: &str = "no fault, no error";
 
-/// Until a person says otherwise, a version that was pinned is what runs.
+/// A pinned version is the one that runs, until a person's next command about versions.
 pub const PINNED: &str = "a pinned version is what serves until a person says otherwise";
-/// A pin that fails is as if it had not been.
+/// A failed pin changes nothing that lasts.
 pub const PUT_BACK: &str = "a pin that fails leaves a worker and no hold";
-/// Only a person starts what a person stopped for good.
+/// After a `stop --hold` only a person starts the worker.
 pub const DOWN: &str = "what a person stopped for good stays down until a person starts it";
-/// A person's start releases a stop that holds.
+/// A person's start releases a `stop --hold`.
 pub const HEARD: &str = "what a person started is not held down";
 
-/// Most entries of one call: each version once, and once more for each thing that may go wrong in the largest scenario.
+/// Most entries of one call into the gate: one for each version, and one for each fault of the largest scenario.
 const MOST_GATE_ENTRIES: u8 = 12;
 
 /// The properties of every exploration.
@@ -96,7 +96,7 @@ pub(super) fn always() -> Vec<Property<Single>> {
     ]
 }
 
-/// Names of what can be demanded to be seen.
+/// The names of the witnesses.
 pub mod witness {
     /// A launcher put the target in the place of an older worker.
     pub const REPLACED: &str = "a worker is replaced";
@@ -104,17 +104,17 @@ pub mod witness {
     pub const JOINED: &str = "a race is lost";
     /// A stopped worker was ended.
     pub const WEDGED: &str = "a wedged worker is ended";
-    /// A launcher was told that its version failed a moment ago.
+    /// A launcher could not start its version because it had just failed.
     pub const SUPPRESSED: &str = "a start is suppressed";
-    /// A launcher was given an older worker because its own version does not run.
+    /// A launcher got an older worker because its own version does not run.
     pub const OLDER: &str = "the older version serves instead";
     /// A caller's budget ended while a worker booted.
     pub const WARMING: &str = "a worker is still warming";
     /// A stopped gate holder was named.
     pub const GATE_HELD: &str = "a stopped gate holder is named";
-    /// A launcher found that its hold had passed its bound.
+    /// A launcher found that it had lost the gate.
     pub const GATE_LOST: &str = "a launcher loses the gate";
-    /// What a dead host left lives while its successor's launcher waits.
+    /// A launcher waits for the program that a dead host has left.
     pub const LEFTOVER: &str = "a former program is waited for";
     /// A worker whose launcher died recorded itself.
     pub const ORPHAN: &str = "an orphan records itself";
@@ -124,25 +124,25 @@ pub mod witness {
     pub const STALLED: &str = "a stalled app makes room";
     /// A worker was stopped while it booted.
     pub const BOOT_STOPPED: &str = "a boot is stopped by a person";
-    /// A slow worker turned out to answer.
+    /// A worker that answered slowly was left alone.
     pub const SPARED: &str = "a slow worker is spared";
-    /// `stop` was done.
+    /// `stop` was proved.
     pub const STOPPED: &str = "a stop is proved";
-    /// `restart` was done.
+    /// `restart` was proved.
     pub const RESTARTED: &str = "a restart is proved";
-    /// `pin` was done, and replaced a newer worker.
+    /// `pin` was proved while a worker serves.
     pub const PINNED: &str = "a pin is proved";
-    /// `unpin` was done.
+    /// `unpin` was done while a worker serves.
     pub const UNPINNED: &str = "a pin is released";
     /// A pinned version did not start, and another one was started again.
     pub const PUT_BACK: &str = "a pin fails and something is put back";
-    /// A launcher was given an older worker because a person pinned it, without a lock.
+    /// A launcher read the record without a lock while a version was pinned.
     pub const HELD: &str = "a pinned worker is read off the record";
-    /// A launcher was told that a person stopped the worker for good.
+    /// A launcher started nothing because a person holds the worker down.
     pub const HELD_DOWN: &str = "a launcher is told to leave the worker down";
-    /// A person's start released a stop that holds.
+    /// A person's start released a `stop --hold`.
     pub const RELEASED: &str = "a person starts what was held down";
-    /// A worker was left in peace although it says that it is another version.
+    /// A worker was left alone although it says that it is another version.
     pub const DISAGREES: &str = "a disagreement is left in peace";
 }
 
@@ -182,7 +182,7 @@ pub(super) fn witness(name: &'static str) -> Property<Single> {
                 && any(s, |one| one.task == Task::Start && matches!(one.pc, Pc::AwaitReport(_)))
         },
         witness::DISAGREES => |_, s| ended(s, Outcome::Refused) && active(s).count() > 0,
-        // A name that nobody knows is never seen, and so the exploration fails.
+        // An unknown name is never seen, so the exploration fails.
         _ => |_, _| false,
     };
     Property::sometimes(name, seen)
@@ -208,8 +208,8 @@ fn ended(s: &State, outcome: Outcome) -> bool {
     any(s, |one| one.pc == Pc::Done(outcome))
 }
 
-/// What has gone wrong so far, and versions that disagree with their own answer; starts that failed excepted: those
-/// are in the count of replacements.
+/// The faults so far, and the versions whose app names another one. Failed starts are not counted here: they are
+/// subtracted from the replacements.
 fn faults(rules: &Rules, s: &State) -> i16 {
     let (all, left) = (&rules.limits, &s.left);
     let spent = [all.crashes - left.crashes, all.stops - left.stops, all.ailments - left.ailments];
@@ -217,15 +217,15 @@ fn faults(rules: &Rules, s: &State) -> i16 {
     spent + i16::try_from(rules.says.len()).expect("few versions")
 }
 
-/// Whether nothing happens any more unless something is done to the processes.
+/// Whether no process has a step of its own left.
 fn is_at_rest(rules: &Rules, s: &State) -> bool {
     let mut next = Vec::new();
     moves::own(rules, s, &mut next);
     next.is_empty()
 }
 
-/// Whether this is an end that a scope may come to: every call is over or stands still because it was stopped, nobody
-/// holds the gate or a lease for nothing, and who lives serves or was stopped.
+/// Whether a scope may rest in this state: every call is over or stopped, no process holds gate or lease without need,
+/// and every worker serves or is stopped.
 fn rests_well(s: &State) -> bool {
     let stopped = |me: u8| s.launchers[usize::from(me)].suspended;
     let calls = s.launchers.iter().all(|one| one.is_over() || one.suspended);

@@ -1,7 +1,8 @@
-//! The story of `ensure`, step by step: look, gate, look again, and the step that the shipped `Attempt` chooses.
+//! The steps of `ensure`: look, gate, look again, and then the step that the shipped `Attempt` chooses.
 //!
-//! A step ends where the real story can be interleaved or can die: between the look and the act, before each lock, and
-//! after everything that is written or created. `stop` and `restart` share these steps where the real ones do.
+//! A step ends where the real process can be interleaved or can die: between a look and what follows from it, before
+//! each lock, and after everything that is written or created. `stop` and `restart` share these steps where the real
+//! ones do.
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::decide::Suspicion;
@@ -15,18 +16,18 @@ use crate::scenario::{Rules, Task};
 use crate::single::state::{LAUNCHERS, Launcher, News, Outcome, Pc, State, Why};
 use crate::single::{account, worker};
 
-/// How good a look is.
+/// What a look at the scope shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum LookQuality {
-    /// What is there.
+    /// The worker as it is.
     Clear,
-    /// A healthy worker takes too long to answer.
+    /// Silence: a healthy worker takes too long to answer.
     Slow,
-    /// The connection was made just before the end was announced.
+    /// A draining worker: the connection was made just before it announced its end.
     Late,
 }
 
-/// What a launcher sees through `quality`.
+/// What a launcher sees by a look of this quality.
 pub(super) fn observe(s: &State, quality: LookQuality) -> Seen {
     let looks = |slot: u8| {
         let worker = &s.workers[usize::from(slot)];
@@ -46,7 +47,7 @@ pub(super) fn observe(s: &State, quality: LookQuality) -> Seen {
     }
 }
 
-/// A worker that has announced its end and still answers those who were connected.
+/// A worker that has announced its end and still answers earlier connections.
 pub(super) fn draining(s: &State) -> Option<u8> {
     let slot =
         s.workers.iter().position(|worker| worker.is(LifecycleState::Draining) && !worker.suspended)?;
@@ -103,7 +104,7 @@ fn begin(rules: &Rules, s: &mut State, me: u8) {
         s.launcher(me).copy = s.desired;
     }
     match task {
-        // What is held down is released under the gate, whatever stands.
+        // A `stop --hold` is released under the gate, whatever worker is there.
         Task::Start if rules.policy.facts(s.desired).down => s.launcher(me).pc = Pc::WantGate,
         Task::Ensure | Task::Start => s.launcher(me).pc = Pc::Look,
         Task::Pin if !is_known(rules, s, me) => finish(rules, s, me, Outcome::Unknown),
@@ -158,7 +159,7 @@ fn look(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     }
 }
 
-/// Whether the older worker that was seen is to stay, by a record in which this very offer stands.
+/// Reads the record to decide whether the older worker is to stay. The record counts only if it has this call's offer.
 fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
     let Launcher { level: criteria, memory, .. } = *s.launcher(me);
     let known = rules.policy.facts(s.desired).offered & (1 << criteria) != 0;
@@ -181,7 +182,7 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
     }
 }
 
-/// What this call would start by a record.
+/// The target of this call by a record.
 fn target(rules: &Rules, s: &State, me: u8, record: Record) -> Target {
     let memory = s.launchers[usize::from(me)].memory;
     let ignores = rules.breaks(Mutation::PinIgnored);
@@ -202,7 +203,7 @@ fn answered(how: How, criteria: Level, seen: Seen, not_mine: Outcome) -> Outcome
     }
 }
 
-/// What a launcher that was told of readiness answers.
+/// The outcome of a launcher whose own worker has reported ready.
 pub(super) fn answered_own(how: How, criteria: Level, seen: Seen) -> Outcome {
     answered(how, criteria, seen, Outcome::Serving(How::Started))
 }
@@ -260,7 +261,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
             note_disagreement(rules, s, me, target);
             s.launcher(me).pc = Pc::Retire(Why::Replace);
         }
-        // The goal is known, so it does not send anybody to the record.
+        // With a known goal no call reads the record: `Read` does not occur.
         Choice::Replace | Choice::Read => s.launcher(me).pc = Pc::Retire(Why::Replace),
     }
 }
@@ -271,7 +272,7 @@ fn note_disagreement(rules: &Rules, s: &mut State, me: u8, target: Level) {
     }
 }
 
-/// The version that this call would start, or [`NOBODY`].
+/// The version that this call may start, or [`NOBODY`].
 fn startable(rules: &Rules, s: &State, me: u8, target: Target) -> Level {
     let Launcher { level, memory, .. } = s.launchers[usize::from(me)];
     let may = |level: Level| rules.policy.failed(memory) & (1 << level) == 0;
@@ -283,13 +284,13 @@ fn startable(rules: &Rules, s: &State, me: u8, target: Target) -> Level {
     }
 }
 
-/// Whether a person has stopped the worker for good.
+/// Whether a person holds the worker down.
 fn is_down(rules: &Rules, s: &State, me: u8) -> bool {
     let early = rules.breaks(Mutation::EarlyLook);
     rules.policy.facts(if early { s.launchers[usize::from(me)].copy } else { s.desired }).down
 }
 
-/// The error of a call that may start nothing.
+/// Ends a call that may start nothing, with its error.
 fn refuse_start(rules: &Rules, s: &mut State, me: u8) {
     let failed = rules.policy.failed(s.launcher(me).memory) != 0;
     let outcome = match (is_down(rules, s, me), failed) {
@@ -300,7 +301,7 @@ fn refuse_start(rules: &Rules, s: &mut State, me: u8) {
     finish(rules, s, me, outcome);
 }
 
-/// Takes the free lease; what starts confirms the gate then, and knows what it may start.
+/// Takes the free lease. A start then confirms the gate and its target.
 pub(super) fn take(rules: &Rules, s: &mut State, me: u8) {
     s.lock_lease(me);
     let Launcher { task, lost, target, .. } = *s.launcher(me);
@@ -327,7 +328,7 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
         finish(rules, s, me, Outcome::HeldDown);
         return;
     }
-    // A person asked: what failed a moment ago is tried again now.
+    // A person asked for it, so a version that has just failed is tried again.
     let tried = rules.policy.facts(record).held.unwrap_or(level);
     let before = s.desired;
     let record = rules.policy.change(record, Change::BeginAnew(tried));
@@ -336,7 +337,7 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
         return;
     }
     s.desired = record;
-    // What failed has not served since, and from now on no record says so.
+    // Its failures are cleared from the record, so it must not count as a version that has served.
     s.served &= !(rules.policy.facts(before).tallied & (1 << tried));
     match rules.policy.target(s.desired, 0, 0).startable {
         Some(target) => {
@@ -347,18 +348,18 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// Finds out what a silent holder is; the shipped `suspect` decides.
+/// Finds out what a silent process is; the shipped `suspect` decides.
 pub(super) fn probe_silent(rules: &Rules, s: &mut State, me: u8, waited: bool) {
     match real::suspicion(s.lease != 0, waited, s.booting) {
         Suspicion::NoWorker => take(rules, s, me),
         Suspicion::Wait(_) => s.launcher(me).pc = Pc::StillSilent,
-        // A worker that is of no use is still better than none.
+        // Without a target the silent worker is left alone: it is better than none.
         Suspicion::Wedged if s.launcher(me).target == NOBODY => refuse_start(rules, s, me),
         Suspicion::Wedged => s.launcher(me).pc = Pc::Force(Why::Wedged),
     }
 }
 
-/// Leaves the gate, with nothing in hand, to look again.
+/// Leaves the gate and every lock, to look again.
 pub(super) fn look_again(s: &mut State, me: u8) {
     release(s, me);
     s.launcher(me).pc = Pc::Look;
@@ -389,14 +390,14 @@ pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     launcher.pc = if launcher.runs > 0 { Pc::Idle } else { Pc::Done(outcome) };
 }
 
-/// A launcher is killed: the kernel closes what it held.
+/// A launcher is killed: the kernel closes its descriptors.
 pub(super) fn die(s: &mut State, me: u8) {
     release(s, me);
     *s.launcher(me) = Launcher { pc: Pc::Dead, ..Launcher::NONE };
     debug_assert!(usize::from(me) < LAUNCHERS, "a launcher");
 }
 
-/// What a call remembers of a start.
+/// A call remembers an event.
 pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, event: AttemptEvent) {
     let memory = s.launcher(me).memory;
     s.launcher(me).memory = rules.policy.remember(memory, event);

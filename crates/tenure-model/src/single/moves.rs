@@ -1,7 +1,7 @@
-//! Everything that can happen next: what the processes do by themselves, and what is done to them.
+//! Everything that can happen next: the processes' own steps, and what is done to them.
 //!
-//! The two lists are separate because a state is at rest when no process has a step of its own left, whatever could
-//! still be done to the processes.
+//! The two lists are separate, because a state is at rest when no process has a step of its own, whatever could still
+//! be done to the processes.
 
 use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 
@@ -18,7 +18,7 @@ use crate::single::{pinning, retiring, starting, worker};
 pub(crate) enum Move {
     /// The launcher goes on.
     Go(u8, LookQuality),
-    /// What the launcher waits for will not come: it has waited as long as it may.
+    /// The launcher has waited as long as it may for an event that will not come.
     WaitedLong(u8),
     /// The launcher's budget ends, because it waits for a stopped process.
     Expires(u8),
@@ -26,7 +26,7 @@ pub(crate) enum Move {
     Work(u8),
     /// The worker's watchdog ends it.
     Watchdog(u8, LifecycleEvent),
-    /// What is left of a program is ended by its shim.
+    /// The shim of a dead worker ends the rest of its program.
     ShimEnds(u8),
     /// A busy lease is taken over.
     Steal(u8),
@@ -42,9 +42,9 @@ pub(crate) enum Move {
     Hangs(u8),
     /// An active app fails for good.
     Fail(u8),
-    /// A launcher's budget ends while it waits for something that may come.
+    /// A launcher's budget ends while it waits for an event that may still come.
     Budget(u8),
-    /// The launcher's hold of the gate passes its bound.
+    /// The time of the launcher's hold of the gate is over.
     Overrun(u8),
     /// A program closes the lock that it inherited.
     Shed(u8),
@@ -52,7 +52,7 @@ pub(crate) enum Move {
     Tick(Level, bool),
 }
 
-/// What the processes may do by themselves.
+/// The processes' own steps.
 pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
     for me in numbers(LAUNCHERS) {
         let launcher = &s.launchers[usize::from(me)];
@@ -129,7 +129,7 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     out.extend(next);
 }
 
-/// Whether nothing of a former program is found: by the record and by all other evidence, not by the lock alone.
+/// Whether no process of a former program is found: by all evidence, not by the lock alone.
 fn is_cleared(rules: &Rules, s: &State) -> bool {
     if rules.breaks(Mutation::FreeLockProves) {
         return !s.program_is_locked();
@@ -137,7 +137,7 @@ fn is_cleared(rules: &Rules, s: &State) -> bool {
     !s.program_lives() || rules.breaks(Mutation::ProgramLockIgnored)
 }
 
-/// The other ways in which a look may go.
+/// The other results that a look may have.
 fn other_looks(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     let retires = matches!(s.launchers[usize::from(me)].pc, Pc::Retire(_));
     if s.left.slow > 0 && matches!(s.see(), Sight::Worker(_)) {
@@ -149,19 +149,19 @@ fn other_looks(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     debug_assert!(rules.limits.slow >= s.left.slow, "nothing comes back");
 }
 
-/// Whether whoever is silent at the path stands still.
+/// Whether the silent process at the path is stopped.
 fn silent_one_is_stopped(s: &State) -> bool {
     s.workers.iter().any(|worker| worker.present && worker.socket == s.path && worker.suspended)
         || s.launchers.iter().any(|launcher| launcher.socket == s.path && launcher.suspended)
 }
 
-/// Whether a worker that was started will not report by itself: then its launcher's own deadline passes.
+/// Whether a started worker will never report by itself, so that its launcher's own deadline ends the wait.
 fn boots_for_ever(rules: &Rules, s: &State, slot: u8) -> bool {
     let worker = &s.workers[usize::from(slot)];
     worker.suspended || (worker.hangs && rules.breaks(Mutation::NoWatchdog))
 }
 
-/// What may be done to them.
+/// What may be done to the processes.
 pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
     for me in numbers(LAUNCHERS) {
         let launcher = &s.launchers[usize::from(me)];
@@ -336,11 +336,11 @@ fn go(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     }
 }
 
-/// What a launcher does when its patience has ended, and its budget has not.
+/// A launcher has waited long for one event, and its budget is not over.
 fn waited_long(rules: &Rules, s: &mut State, me: u8) {
     let pc = s.launcher(me).pc;
     match pc {
-        // Something answers by now: it was not the lease of a worker that ends.
+        // A worker answers by now, so the lease is not that of a worker that ends.
         Pc::TakeLease if s.see() != Sight::Nobody && !rules.breaks(Mutation::NoSecondLook) => {
             launcher::look_again(s, me);
         }

@@ -1,7 +1,8 @@
 //! `pin` and `unpin`, under the gate.
 //!
-//! A pin ends the old worker and starts a new one as a restart does. This room has the rest: whether anything has to be
-//! done, the proof, the record that is written last, and what is started again if the version does not start.
+//! A pin ends the old worker and starts a new one as a restart does. This room has the rest of a pin: whether anything
+//! has to be done, the proof, the record, which is written last, and what is started again if the version does not
+//! start.
 
 use tenure_core::policy::lifecycle::LifecycleState;
 
@@ -13,7 +14,7 @@ use crate::scenario::{Rules, Task};
 use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{Launcher, News, Outcome, Pc, State, Why};
 
-/// The next step of a person's word under the gate.
+/// The next step of a pin or unpin under the gate.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     match (s.launcher(me).pc, s.launcher(me).task) {
         (Pc::Settling(slot), _) => settled(rules, s, me, slot),
@@ -34,7 +35,7 @@ fn pin(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     if rules.breaks(Mutation::EarlyPin) {
         s.desired = rules.policy.change(s.desired, Change::Hold(level));
     }
-    // What says that it is another version is not what is to be pinned.
+    // A worker that says that it is another version is not of the version to be pinned.
     let is_wanted = |stands| stands == level && rules.policy.says(stands).is_none();
     match (launcher::observe(s, quality), s.see()) {
         (Seen::Worker(stands, Looks::Booting), Sight::Worker(slot)) if stands == level => {
@@ -74,12 +75,12 @@ fn unpin(rules: &Rules, s: &mut State, me: u8) {
     launcher::finish(rules, s, me, Outcome::Unpinned);
 }
 
-/// From a person's word on, replacements and downgrades are counted anew.
+/// A person's command about versions: from now on replacements and downgrades are counted anew.
 fn begin_epoch(s: &mut State) {
     (s.pinned, s.replaced, s.served) = (NOBODY, 0, 0);
 }
 
-/// What was started is ready, and on record: the pinned version, or the one that was put back.
+/// The worker that was started is ready, and recorded: the pinned version, or the one that was started again.
 pub(super) fn started(rules: &Rules, s: &mut State, me: u8) {
     if is_putting_back(rules, s, me) {
         launcher::finish(rules, s, me, Outcome::PinFailed);
@@ -90,7 +91,7 @@ pub(super) fn started(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// What was started is not ready.
+/// The worker that was started did not become ready.
 pub(super) fn failed(rules: &Rules, s: &mut State, me: u8) {
     if is_putting_back(rules, s, me) {
         launcher::finish(rules, s, me, Outcome::PinFailed);
@@ -116,7 +117,7 @@ fn is_proved(rules: &Rules, s: &State, me: u8) -> bool {
     }
 }
 
-/// Starts what would run without the pin, in the place of whatever the pin has started.
+/// Starts the version that would run without the pin, in the place of the worker that the pin has started.
 fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     launcher::remember(rules, s, me, AttemptEvent::StartFailed(level));
@@ -133,7 +134,7 @@ fn put_back(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// The last step of a pin: the record.
+/// Records the pin, which is its last step; or the stop of a `stop --hold`.
 fn hold(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, level, lost, .. } = *s.launcher(me);
     if task == Task::Down {

@@ -1,5 +1,5 @@
-//! Ending a worker and proving its end: it is asked first, gets the time that it announces, and is killed only if it
-//! does not react.
+//! Ends a worker and proves its end. The worker is asked first and gets the time that it announces; it is killed only
+//! if it does not react.
 
 use tenure_core::policy::lifecycle::LifecycleEvent;
 
@@ -11,13 +11,13 @@ use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{Outcome, Pc, SLOTS, State, Why};
 use crate::single::worker;
 
-/// The next step of a retirement.
+/// The next step towards the end of a worker.
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let pc = s.launcher(me).pc;
     match pc {
         Pc::Retire(why) => ask(rules, s, me, why, quality),
         Pc::Asked(why) => prove(rules, s, me, why, true),
-        // Somebody else had asked it, or it was dying.
+        // Somebody else has asked it before, or it was ending by itself.
         Pc::Leaving(why) => prove(rules, s, me, why, false),
         // It answers again, or is gone.
         Pc::Silent(why) => s.launcher(me).pc = Pc::Retire(why),
@@ -68,7 +68,7 @@ fn ask(rules: &Rules, s: &mut State, me: u8, why: Why, quality: LookQuality) {
     }
 }
 
-/// The lease is in our hands: nobody is there. A worker that made room counts as replaced.
+/// Takes the free lease, which proves that no worker is there. A worker that made room counts as replaced.
 fn prove(rules: &Rules, s: &mut State, me: u8, why: Why, ended: bool) {
     if why == Why::Replace {
         launcher::remember(rules, s, me, AttemptEvent::Retired);
@@ -77,7 +77,7 @@ fn prove(rules: &Rules, s: &mut State, me: u8, why: Why, ended: bool) {
     launcher::take(rules, s, me);
 }
 
-/// Signals who is in the lineage; if nobody of it lives, whoever carries the scope's mark.
+/// Signals the worker in the lineage; where the lineage is empty, every worker with the scope's cookie.
 fn force(rules: &Rules, s: &mut State, me: u8, why: Why) {
     let confirms = why == Why::Wedged || !rules.breaks(Mutation::UnconfirmedForce);
     if confirms && s.launcher(me).lost {

@@ -1,4 +1,4 @@
-//! Starting a worker with the lease in hand: generation, socket, process, record, go, and then its report.
+//! Starts a worker while the launcher holds the lease: generation, socket, process, record, go, and then its report.
 
 use tenure_core::policy::lifecycle::LifecycleState;
 
@@ -23,7 +23,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
         }
         Pc::Bound => spawn(s, me),
         Pc::Spawned(slot) => {
-            // The identity of a worker that died meanwhile names nobody.
+            // The recorded identity of a worker that has died meanwhile names no living process.
             s.lineage = if s.launcher(me).news == News::None { slot } else { NOBODY };
             s.launcher(me).pc = Pc::Recorded(slot);
         }
@@ -59,7 +59,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// Nothing of a former program is left: `stop` is done, and a start opens the next generation.
+/// No process of a former program is left: `stop` is done, and a start opens the next generation.
 fn open(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, target, copy, .. } = *s.launcher(me);
     if matches!(task, Task::Stop | Task::Down) {
@@ -69,7 +69,7 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
             launcher::release(s, me);
             s.launcher(me).pc = Pc::Hold;
         } else {
-            // It is stopped, and whoever asked for more is told that this was not written down.
+            // The worker is stopped, but a `stop --hold` was not recorded, and its caller gets an error.
             launcher::finish(rules, s, me, if held { Outcome::Stopped } else { Outcome::GateLost });
         }
         return;
@@ -81,7 +81,7 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     s.booting = true;
     let facts = rules.policy.facts(s.desired);
     if task == Task::Pin || facts.held == Some(target) {
-        // Whatever served makes room by a person's word.
+        // A person asked for this version: to start it is no downgrade.
         s.served = 0;
     }
     let above = s.served & !((2_u8 << target) - 1);
@@ -113,7 +113,7 @@ fn spawn(s: &mut State, me: u8) {
     s.launcher(me).pc = Pc::Spawned(slot);
 }
 
-/// A slot in which nothing lives.
+/// A slot without worker and program.
 pub(super) fn free(s: &State) -> Option<u8> {
     let slot = s.workers.iter().position(|worker| !worker.present && !worker.program)?;
     u8::try_from(slot).ok()
@@ -153,7 +153,7 @@ fn serve(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// The start failed. A boot that somebody stopped says nothing about its spec.
+/// The start failed. A boot that somebody stopped does not count against its spec.
 fn fail(rules: &Rules, s: &mut State, me: u8, is_its_own: bool) {
     let Launcher { task, target, .. } = *s.launcher(me);
     if is_its_own {
@@ -168,7 +168,7 @@ fn fail(rules: &Rules, s: &mut State, me: u8, is_its_own: bool) {
     launcher::look_again(s, me);
 }
 
-/// Writes to the record, which belongs to the holder of the gate.
+/// Changes the record, if the launcher still holds the gate.
 fn record(rules: &Rules, s: &mut State, me: u8, change: Change) {
     let Launcher { lost, copy, .. } = *s.launcher(me);
     if !lost {
@@ -178,7 +178,7 @@ fn record(rules: &Rules, s: &mut State, me: u8, change: Change) {
     }
 }
 
-/// A launcher ends what it started and what was not ready in time; it holds its handle.
+/// A launcher ends, by its handle, the worker that it started and that was not ready in time.
 pub(super) fn give_up(s: &mut State, slot: u8) {
     worker::kill(s, slot);
 }

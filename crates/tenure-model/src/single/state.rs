@@ -1,8 +1,8 @@
 //! One state of a scope and its processes, and what the kernel does by itself.
 //!
-//! Processes, lock descriptions and sockets are numbers, which are used again as soon as nobody refers to them: equal
-//! situations are equal states. This room decides nothing and has only facts of files and processes: a lock lives while
-//! a process holds its description, a socket answers while a process holds it, and both end with their last holder.
+//! Processes, lock descriptions and sockets are numbers, which are used again as soon as nothing refers to them, so
+//! that equal situations are equal states. This room decides nothing. It has the facts of files and processes: a lock
+//! is held and a socket answers as long as a process holds its description.
 
 use tenure_core::policy::attempt::How;
 use tenure_core::policy::lifecycle::LifecycleState;
@@ -18,7 +18,7 @@ pub(super) const LAUNCHERS: usize = 4;
 /// Most workers, or programs of dead workers, at a time. The protocol needs two; what breaks it needs more.
 pub(super) const SLOTS: usize = 3;
 
-/// Why somebody ends a worker.
+/// Why a launcher ends a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Why {
     Wedged,
@@ -87,7 +87,7 @@ impl Outcome {
     }
 }
 
-/// Where a launcher stands in its story. A step leads from one to the next; it may die in each.
+/// The position of a launcher in its call. A step leads from one to the next; the launcher may die at each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Pc {
     /// About to make its next call.
@@ -102,25 +102,25 @@ pub(super) enum Pc {
     WantGate,
     /// Holds the gate, and looks again.
     Gated,
-    /// Wants the lease, which nobody answers for.
+    /// Wants the lease: no worker answers.
     TakeLease,
-    /// Finds out who is silent.
+    /// Finds out whether the silent process is wedged.
     ProbeSilent,
-    /// Has waited for it.
+    /// Waits for the silent process to answer.
     StillSilent,
-    /// Ends a worker: asks.
+    /// About to ask a worker to end.
     Retire(Why),
-    /// Waits for the lease of a worker that accepted to end.
+    /// Waits for the lease of a worker that has agreed to end.
     Asked(Why),
     /// Waits for the lease of a worker that has closed its listener already.
     Leaving(Why),
     /// Waits for a silent worker to answer.
     Silent(Why),
-    /// Is about to signal who is in the records.
+    /// About to signal the recorded processes.
     Force(Why),
-    /// Takes the lease as the proof.
+    /// About to take the lease, as the proof of the end.
     Prove(Why),
-    /// Holds the lease; clears what a former program left.
+    /// Holds the lease, and waits for the rest of a former program.
     Clear,
     /// The new generation is recorded.
     Opened,
@@ -132,9 +132,9 @@ pub(super) enum Pc {
     Recorded(u8),
     /// The worker has its go and the lease.
     AwaitReport(u8),
-    /// Waits, with the gate in hand, for a worker of the version to be pinned; [`NOBODY`] once that is gone.
+    /// Holds the gate and waits for a worker of the version to be pinned; [`NOBODY`] once that worker is gone.
     Settling(u8),
-    /// The pinned version stands; it is about to be held.
+    /// A worker of the pinned version serves: about to record the pin.
     Hold,
     /// Has made its last call.
     Done(Outcome),
@@ -142,7 +142,7 @@ pub(super) enum Pc {
     Dead,
 }
 
-/// What a launcher heard of the worker that it started.
+/// What a launcher knows of the worker that it started.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum News {
     None,
@@ -161,29 +161,29 @@ pub(super) struct Launcher {
     pub(super) runs: u8,
     pub(super) pc: Pc,
     pub(super) memory: Memory,
-    /// What it will start; [`NOBODY`] where nothing can be.
+    /// The version that it will start; [`NOBODY`] where nothing can be started.
     pub(super) target: Level,
     /// The description of the lease that it holds, or 0.
     pub(super) lease: u8,
     /// The socket that it holds, or 0.
     pub(super) socket: u8,
     pub(super) news: News,
-    /// The record as it read it, where it goes by that later.
+    /// The record as it read it, where it uses that later.
     pub(super) copy: Record,
     /// How often it entered the gate in this call.
     pub(super) gate_entries: u8,
     pub(super) suspended: bool,
-    /// The bound of its hold has passed.
+    /// The time of its hold is over, and the gate was given back.
     pub(super) lost: bool,
 }
 
-/// A worker, or what it left.
+/// A worker, or the program of a dead one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own, and all may hold at once")]
 pub(super) struct Worker {
     pub(super) present: bool,
     pub(super) state: LifecycleState,
-    /// It has its go, or its launcher is gone: the ledger is its own.
+    /// It has its go, or its launcher is gone: now it writes the ledger.
     pub(super) adopted: bool,
     pub(super) go: bool,
     pub(super) level: Level,
@@ -194,15 +194,15 @@ pub(super) struct Worker {
     /// The launcher at the other end of its channel.
     pub(super) parent: u8,
     pub(super) suspended: bool,
-    /// It was stopped at some time: whoever called it silent was right then.
+    /// It was stopped at some time: a launcher that found it silent was right.
     pub(super) was_suspended: bool,
     /// Its boot or drain hangs, or its app stalls.
     pub(super) hangs: bool,
-    /// It exits because it was asked to.
+    /// It exits because it was asked to end.
     pub(super) stopped: bool,
-    /// Its program runs, or what is left of it. Outlives the worker.
+    /// Its program, or a part of it, runs. It outlives the worker.
     pub(super) program: bool,
-    /// That program has closed its lock.
+    /// That program has closed the lock that it inherited.
     pub(super) lock_closed: bool,
 }
 
@@ -216,7 +216,7 @@ pub(crate) struct State {
     pub(super) lease: u8,
     /// The socket that the path `control.sock` leads to, or 0.
     pub(super) path: u8,
-    /// `ledger.json`: who is in the lineage, and whether a boot is under way.
+    /// `ledger.json`: the slot in the lineage, and whether a boot is under way.
     pub(super) lineage: u8,
     pub(super) booting: bool,
     /// `desired.json`.
@@ -227,26 +227,26 @@ pub(crate) struct State {
     pub(super) left: Limits,
     /// Versions that have served, as bits.
     pub(super) served: u8,
-    /// Workers ended to make room, less the starts that failed.
+    /// Workers that were ended to make room, minus the starts that failed.
     pub(super) replaced: i8,
-    /// Somebody signalled a worker that answers, or that is within its time.
+    /// A launcher signalled a worker that answers, or whose time to end was not over.
     pub(super) harmed: bool,
     /// A version was started although a higher one had served and not failed.
     pub(super) downgraded: bool,
     /// A call failed although nothing had gone wrong.
     pub(super) unsound: bool,
-    /// The version of the last pin that was proved, until the next word of a person about it.
+    /// The version of the last proved pin, until a person's next command about versions.
     pub(super) pinned: Level,
-    /// A person was told that the worker is stopped for good, and none has started it since.
+    /// A `stop --hold` has succeeded, and no person has started the worker since.
     pub(super) downed: bool,
-    /// A pin failed and left nothing where something stood, or left itself on record.
+    /// A failed pin left no worker where one was, or left its hold on record.
     pub(super) pin_left_damage: bool,
-    /// A person started the worker, and the record says that it stays down.
+    /// A person's start succeeded, but the record still holds the worker down.
     pub(super) start_ignored: bool,
 }
 
 impl Launcher {
-    /// One that makes no call.
+    /// A launcher that makes no call.
     pub(super) const NONE: Self = Self {
         task: Task::Ensure,
         level: 0,
@@ -314,12 +314,12 @@ impl State {
         match worker {
             Some(slot) if self.workers[usize::from(slot)].suspended => Sight::Silent,
             Some(slot) => Sight::Worker(slot),
-            // A launcher has bound it and the worker does not exist yet: callers wait in the queue.
+            // A launcher has bound the socket and the worker does not exist yet: callers wait in the queue.
             None => Sight::Silent,
         }
     }
 
-    /// Whether what keeps the lease will not give it up by itself.
+    /// Whether the holder of the lease will not give it up by itself.
     pub(super) fn lease_is_stuck(&self) -> bool {
         let worker = self.workers.iter().find(|worker| worker.present && worker.lease == self.lease);
         match worker {
@@ -352,7 +352,7 @@ impl State {
         self.launcher(me).socket = id;
     }
 
-    /// The kernel: what nobody holds any more is gone.
+    /// The kernel frees the lock and the socket that no process holds any more.
     pub(super) fn settle(&mut self) {
         let held = self.launchers.iter().any(|one| one.lease == self.lease)
             || self.workers.iter().any(|one| one.lease == self.lease);
@@ -366,7 +366,7 @@ impl State {
         }
     }
 
-    /// The process in `slot` is gone: everything that it held is free, and whoever waits for it knows.
+    /// The process in `slot` is gone: everything that it held is free, and launchers that wait for it know.
     pub(super) fn bury(&mut self, slot: u8, news: News) {
         let parent = self.worker(slot).parent;
         if parent != NOBODY {
@@ -387,7 +387,7 @@ impl State {
         self.settle();
     }
 
-    /// Whether anything of a program lives.
+    /// Whether a process of any program lives.
     pub(super) fn program_lives(&self) -> bool {
         self.workers.iter().any(|worker| worker.program)
     }

@@ -1,8 +1,8 @@
-//! A worker's own steps, each through the shipped life machine.
+//! A worker's own steps, each through the shipped state machine of its life.
 //!
-//! The kit's threads are one here: what an event orders is carried out at once. Only a drain takes steps of its own: it
-//! ends the program first and then the process. The watchdog is separate, because it acts where nothing else of the
-//! process does.
+//! The kit's threads are one here: the orders of an event are carried out at once. Only a drain takes steps of its own:
+//! it ends the program first, and then the process. The watchdog is separate, because it acts where no other thread of
+//! the process does.
 
 use tenure_core::policy::lifecycle::{self, EXIT_ENDED, LifecycleEvent, LifecycleExecutor, LifecycleState};
 
@@ -11,7 +11,7 @@ use crate::mutation::Mutation;
 use crate::scenario::Rules;
 use crate::single::state::{News, State};
 
-/// Whether the worker in `slot` has something to do by itself.
+/// Whether the worker in `slot` can take a step by itself.
 pub(super) fn may_go_on(s: &State, slot: u8) -> bool {
     let worker = &s.workers[usize::from(slot)];
     if !worker.present || worker.suspended {
@@ -31,7 +31,7 @@ pub(super) fn go_on(rules: &Rules, s: &mut State, slot: u8) {
     match worker.state {
         LifecycleState::Booting if !worker.adopted => {
             s.worker(slot).adopted = true;
-            // Its launcher is gone: whether it was recorded is not known, so it records itself.
+            // Its launcher is gone, and may not have recorded it, so it records itself.
             if !worker.go {
                 s.lineage = slot;
             }
@@ -69,7 +69,7 @@ fn boot(rules: &Rules, s: &mut State, slot: u8) {
     }
 }
 
-/// The deadline whose watchdog would end the worker now.
+/// The deadline by which the watchdog would end the worker now.
 pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<LifecycleEvent> {
     let worker = &s.workers[usize::from(slot)];
     let runs = worker.present && !worker.suspended && !rules.breaks(Mutation::NoWatchdog);
@@ -88,14 +88,14 @@ pub(super) fn deadline(rules: &Rules, s: &State, slot: u8) -> Option<LifecycleEv
     }
 }
 
-/// Something happens to it; what follows is ordered by the shipped machine.
+/// Applies an event to the worker; the shipped state machine gives the orders.
 pub(super) fn happen(s: &mut State, slot: u8, event: LifecycleEvent) {
     let (next, orders) = lifecycle::step(s.worker(slot).state, event);
     s.worker(slot).state = next;
     orders.carry_out(&mut Process { s, slot });
 }
 
-/// The process of a worker, as far as its life can order something of it.
+/// The process of a worker, as the executor of its orders.
 struct Process<'state> {
     s: &'state mut State,
     slot: u8,
@@ -111,15 +111,15 @@ impl LifecycleExecutor for Process<'_> {
         self.s.settle();
     }
 
-    // A drain takes steps of its own, and so do what comes after it and the launcher that hears of a failure: it
-    // waits for the end of the process. The path leads nowhere once the listener is closed.
+    // These three do nothing here. A drain takes steps of its own; a path to a closed listener leads nowhere; and the
+    // launcher learns of a failure when the process has ended.
     fn drain(&mut self) {}
 
     fn leave_scope(&mut self) {}
 
     fn report_failed(&mut self) {}
 
-    /// The kernel has something to do before the process is gone, and with it all that it holds.
+    /// The process holds its locks until its next step, as the kernel needs time for an exit.
     fn exit(&mut self, code: i32) {
         let worker = self.s.worker(self.slot);
         (worker.stopped, worker.hangs) = (code == EXIT_ENDED, false);
@@ -135,7 +135,7 @@ fn serve(s: &mut State, slot: u8) {
     }
 }
 
-/// A launcher's signal ends it. Harm is done where it would have answered, or ended by itself in time.
+/// A launcher kills the worker. It is harm if the worker would have answered, or ended in time.
 pub(super) fn kill(s: &mut State, slot: u8) {
     let worker = *s.worker(slot);
     s.harmed |= !worker.was_suspended && !worker.hangs;

@@ -1,4 +1,4 @@
-//! What every call has in common: what it sees, what it would start, how it ends.
+//! The parts that all calls share: what they see, their target, the record, how they end.
 
 use tenure_core::policy::handoff::Successor;
 
@@ -22,7 +22,7 @@ pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
         Phase::Successor(Successor::Active) if rules.terms.bakes && worker.is_followed() => {
             Looks::OnProbation
         }
-        // One that makes room is one that serves, to its callers: its listeners stay open.
+        // To callers a worker that makes room is ready, because its listeners stay open.
         Phase::Successor(Successor::Active) | Phase::Incumbent(_) => Looks::Ready,
         Phase::Successor(Successor::Over) => Looks::Draining,
         Phase::Successor(_) | Phase::Booting | Phase::Empty => Looks::Booting,
@@ -30,13 +30,13 @@ pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
     Seen::Worker(worker.level, looks)
 }
 
-/// What a call with this memory would start by the record as it stands.
+/// The target of a call with this memory by the present record.
 pub(super) fn target(rules: &Rules, s: &State, memory: Memory) -> Target {
     let revoked = if rules.breaks(Mutation::RevokedCounts) { 0 } else { s.revoked };
     rules.policy.target(s.record, memory, revoked)
 }
 
-/// Puts on record what workers have left in the ledger, and then these; whether that can be written.
+/// Counts the ledger's facts and makes these changes. `false`: the record cannot be written.
 pub(super) fn keep(rules: &Rules, s: &mut State, changes: &[Change]) -> bool {
     let count = if rules.breaks(Mutation::RollbackUncounted) { Change::CountProofs } else { Change::Count };
     let changed = |record, change: &Change| rules.policy.change(record, *change);
@@ -48,17 +48,17 @@ pub(super) fn keep(rules: &Rules, s: &mut State, changes: &[Change]) -> bool {
     writes
 }
 
-/// Whether a version may still be started: the wait before that can be long.
+/// Whether a version is still trusted when it is about to be started, perhaps long after it was chosen.
 pub(super) fn is_trusted(rules: &Rules, s: &State, level: Level) -> bool {
     rules.breaks(Mutation::RevokedCounts) || s.revoked & (1 << level) == 0
 }
 
-/// A slot in which nobody lives.
+/// An empty slot.
 pub(super) fn free(s: &State) -> Option<u8> {
     numbers(s.workers.len()).find(|slot| !s.at(*slot).lives())
 }
 
-/// What a call remembers of a start, or of a worker that made room.
+/// A call remembers an event.
 pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, event: AttemptEvent) {
     let memory = s.launcher(me).memory;
     s.launcher(me).memory = rules.policy.remember(memory, event);
@@ -80,7 +80,7 @@ pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
     *launcher = Launcher { task, level, runs: runs - 1, pc, ..Launcher::NONE };
 }
 
-/// Leaves the gate, with nothing in hand, to look again.
+/// Leaves the gate and every lock, to look again.
 pub(super) fn look_again(s: &mut State, me: u8) {
     release(s, me);
     let launcher = s.launcher(me);

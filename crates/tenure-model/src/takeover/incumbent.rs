@@ -12,7 +12,7 @@ use crate::takeover::process::{Kin, Message, News, Phase, Reply, Todo, Worker};
 use crate::takeover::state::State;
 use crate::takeover::successor;
 
-/// What the incumbent in `slot` can hear by itself now, less the words of its successor.
+/// The events that the incumbent in `slot` can notice now, apart from its successor's messages.
 pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Incumbent) -> Vec<IncumbentEvent> {
     let worker = s.at(slot);
     let silent = worker.messages[0] == Message::Nothing;
@@ -32,7 +32,7 @@ pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Incumbe
     offers.into_iter().filter(|(can, _)| *can).map(|(_, event)| event).filter(matters).collect()
 }
 
-/// It hears something; the table says what follows.
+/// Applies an event; the shipped table gives the next state and action.
 pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent) {
     let Phase::Incumbent(state) = s.at(slot).phase else { return };
     match event {
@@ -58,7 +58,7 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent
         | IncumbentEvent::NotReclaimed => {}
     }
     let (next, action) = match (state, event) {
-        // Nobody is about to take its place: it ends as any worker does.
+        // Without a successor it ends as any worker does.
         (Incumbent::Serving, IncumbentEvent::StopAsked) => (Incumbent::Leaving, Some(IncumbentAction::Leave)),
         (_, _) => handoff::incumbent(state, event, rules.terms),
     };
@@ -71,7 +71,7 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent
         Some(IncumbentAction::Reclaim) => Todo::Reopen,
         Some(IncumbentAction::Leave) => Todo::Leave,
         Some(IncumbentAction::Exit) => Todo::Exit,
-        // Its app is asked on another thread, and answers or does not.
+        // The app is asked on another thread, and its answer is the next event.
         Some(IncumbentAction::Quiesce) | None => Todo::Nothing,
     };
     if action == Some(IncumbentAction::Exit) {
@@ -83,7 +83,7 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent
     }
 }
 
-/// The successor serves.
+/// The successor has said that it serves.
 fn acknowledged(rules: &Rules, s: &mut State, slot: u8) {
     if rules.breaks(Mutation::AcceptsUntilAck) {
         s.worker(slot).accepts = false;
@@ -93,7 +93,7 @@ fn acknowledged(rules: &Rules, s: &mut State, slot: u8) {
     }
 }
 
-/// Reads the next message that was said to the worker in `slot`, whatever that is by now.
+/// Reads the next message to the worker in `slot`, whatever its phase is by now.
 pub(super) fn read(rules: &Rules, s: &mut State, slot: u8) {
     let message = s.worker(slot).take_message();
     let event = match message {
@@ -108,8 +108,8 @@ pub(super) fn read(rules: &Rules, s: &mut State, slot: u8) {
     hear(rules, s, slot, event);
 }
 
-/// Somebody asks it to prepare: refused unless it serves alone, nobody of its own past lives, and the disk has room
-/// for what it would have to write on its way back.
+/// Answers PREPARE. It refuses unless it serves alone, its own predecessor is gone, and the disk has room for what it
+/// would have to write to take its scope back.
 fn admit(rules: &Rules, s: &mut State, slot: u8) {
     let asks = |worker: &Worker| {
         worker.phase == Phase::Successor(Successor::Asking) && worker.predecessor == Kin::Alive(slot)
@@ -123,15 +123,15 @@ fn admit(rules: &Rules, s: &mut State, slot: u8) {
     }
     let is_alone = s.at(slot).phase == Phase::Successor(Successor::Active) && !s.at(slot).is_followed();
     if is_alone {
-        // Whether its own predecessor is gone is asked now.
+        // It finds out only now that its own predecessor is gone.
         successor::settle_alone(rules, s, slot);
     }
     let keeps_room = !rules.breaks(Mutation::NoRoomKept);
     let leaves = s.at(slot).phase == Phase::Incumbent(Incumbent::Leaving);
     let is_next = s.at(asker).generation == s.at(slot).generation + 1;
     if leaves || !s.at(slot).serves_alone() || (keeps_room && s.full) || !is_next {
-        // One that ends is to be ended; another takeover, a predecessor that lives, a full disk, or a successor that
-        // was started before this worker took its scope back is no reason for that.
+        // Only an incumbent that ends by itself may be ended by the launcher. Another takeover, a living predecessor, a
+        // full disk, or a successor from before this worker took its scope back is no reason for that.
         s.worker(asker).reply = if leaves { Reply::Refused } else { Reply::Kept };
         return;
     }
@@ -146,7 +146,7 @@ fn admit(rules: &Rules, s: &mut State, slot: u8) {
     hear(rules, s, slot, IncumbentEvent::Prepare);
 }
 
-/// Does what it is about to do.
+/// Takes its next step.
 pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
     let Worker { todo, successor, lease, socket, .. } = *s.at(slot);
     s.worker(slot).todo = Todo::Nothing;
@@ -204,12 +204,12 @@ pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
             s.settle();
         }
         (Todo::Exit, _) => s.bury(slot, News::Gone),
-        // What was to be told to somebody who is gone.
+        // The receiver of the answer is gone.
         (_, _) => {}
     }
 }
 
-/// Ends its successor.
+/// Kills its successor.
 fn end(rules: &Rules, s: &mut State, slot: u8, other: u8) {
     if rules.breaks(Mutation::RollbackWithoutKill) {
         s.worker(slot).successor = Kin::Gone;
@@ -217,7 +217,7 @@ fn end(rules: &Rules, s: &mut State, slot: u8, other: u8) {
     }
     let stops = s.at(slot).phase == Phase::Incumbent(Incumbent::Ending(Then::Leave));
     let was_stopped = stops && !rules.breaks(Mutation::StopTallied);
-    // One that was refused has a moment to hear of it, and ends by itself.
+    // A refused successor gets a moment to read the refusal, and ends by itself.
     let hears = s.at(other).reply == Reply::Refused && !s.at(other).stopped;
     s.bury(
         other,
@@ -229,7 +229,7 @@ fn end(rules: &Rules, s: &mut State, slot: u8, other: u8) {
     );
 }
 
-/// Puts on record that its successor failed, for whoever holds the gate next.
+/// Records that its successor failed, for the next holder of the gate.
 fn record_failure(rules: &Rules, s: &mut State, slot: u8) {
     let writes = s.can_write(slot);
     if let Some((level, served)) = s.worker(slot).uncounted_failure.take().filter(|_| writes) {
@@ -240,7 +240,7 @@ fn record_failure(rules: &Rules, s: &mut State, slot: u8) {
     }
 }
 
-/// Its app cannot make room, and the successor is told.
+/// Its app cannot make room: refuses the successor.
 pub(super) fn decline(s: &mut State, slot: u8) {
     s.worker(slot).declines = true;
     if let Kin::Alive(other) = s.at(slot).successor {
@@ -254,13 +254,13 @@ fn answer(s: &mut State, from: u8, to: u8, reply: Reply) {
     }
 }
 
-/// Its own thread's watchdog ends a phase that hangs.
+/// Its watchdog ends a phase that hangs.
 pub(super) fn watchdog(rules: &Rules, s: &mut State, slot: u8) {
     match s.at(slot).phase {
         Phase::Incumbent(Incumbent::Quiescing) => hear(rules, s, slot, IncumbentEvent::Stuck),
         Phase::Incumbent(Incumbent::Reclaiming) => hear(rules, s, slot, IncumbentEvent::NotReclaimed),
         Phase::Incumbent(_) => s.bury(slot, News::Gone),
-        // A boot that hangs is a boot that failed, unless somebody asked for its end.
+        // A boot that hangs has failed, unless somebody asked the worker to end.
         Phase::Empty | Phase::Booting | Phase::Successor(_) => {
             let news = if s.at(slot).news == News::Ended { News::Ended } else { News::Failed };
             s.bury(slot, news);
@@ -268,7 +268,7 @@ pub(super) fn watchdog(rules: &Rules, s: &mut State, slot: u8) {
     }
 }
 
-/// Whether a phase of it can hang.
+/// Whether it can hang in this state.
 pub(super) fn can_hang(state: Incumbent) -> bool {
     match state {
         Incumbent::Quiescing | Incumbent::Reclaiming | Incumbent::Leaving => true,

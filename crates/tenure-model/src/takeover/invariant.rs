@@ -1,4 +1,4 @@
-//! What must always hold while a worker takes the place of another, and what must be seen to happen.
+//! The properties that must always hold in a takeover, and the witnesses that must be seen.
 //!
 //! The numbers are those of the protocol's invariants.
 
@@ -11,17 +11,17 @@ use crate::takeover::moves;
 use crate::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Todo, Why, Worker};
 use crate::takeover::state::State;
 
-/// At most one app accepts; two where both programs are beside each other by agreement.
+/// At most one app accepts clients; two where the terms let both programs run.
 pub const ONE_ACCEPTS: &str = "I1 one accepting app";
-/// Who accepts holds the lease.
+/// A worker whose app accepts holds the lease.
 pub const LEASE: &str = "I2 who accepts holds the lease";
-/// One process at most answers callers, at the path, and it is the one that serves.
+/// At most one process answers callers at the path, and it is the worker that serves.
 pub const PATH: &str = "I3 who serves is who answers at the path";
 /// Replacements are bounded by versions and faults.
 pub const BOUNDED: &str = "I4 replacements <= k - 1 + f";
-/// Versions only go down by a fault.
+/// Each downgrade needs a fault.
 pub const NO_DOWNGRADE: &str = "I5 a downgrade uses up a fault";
-/// Callers wait or are answered while somebody lives who has not announced an end.
+/// Callers wait or are answered while a worker lives that has not announced its end.
 pub const NO_REFUSAL: &str = "I6 no refusal while one of the lineage lives on";
 /// A generation names one worker.
 pub const GENERATIONS: &str = "I7 generations are unique";
@@ -29,28 +29,28 @@ pub const GENERATIONS: &str = "I7 generations are unique";
 pub const ONWARD: &str = "I7 the generation on record never goes back";
 /// Nothing is stuck.
 pub const REST: &str = "I8 at rest: calls done, gate free, one worker alone or a reason";
-/// Whoever serves is not below one that served.
+/// No worker serves with a generation below one that has served.
 pub const FENCE: &str = "I9 no write by an older generation";
-/// `restart` has seen what it says.
+/// `restart` has seen the worker that it claims.
 pub const PROOF: &str = "I13 a proved restart has seen the new worker";
-/// What failed in its probation waits, and longer each time.
+/// A version that failed in its probation is not tried for a while, which is longer each time.
 pub const QUARANTINE: &str = "a version that failed in its probation is not tried within its quarantine";
-/// Whoever is replaced without having said that it makes no room goes on, whatever becomes of its successor.
+/// A worker that has not declined is not ended, whatever becomes of its successor.
 pub const UNHARMED: &str =
     "only the incumbent declines: no healthy worker is ended for its successor's trouble";
-/// A disk that is full costs nobody its way back.
+/// A full disk does not keep an incumbent from taking its scope back.
 pub const WAY_BACK: &str = "a full disk keeps no incumbent from coming back";
-/// What is told is durable.
+/// A worker announces only recorded generations.
 pub const ON_RECORD: &str = "no generation is told that is not on record";
-/// What nobody trusts now is not started.
+/// No launcher starts a version that is not trusted now.
 pub const TRUST: &str = "nothing is started by a launcher whose trust is gone";
-/// At most two.
+/// At most two workers live.
 pub const TWO_ALIVE: &str = "I14 two generations alive";
 /// A stop of the worker ends both sides of a takeover.
 pub const STOP_HOLDS: &str = "a worker that was told of a stop does not serve again";
-/// Until a person says otherwise, a version that was pinned is what runs.
+/// A pinned version is the one that runs, until a person's next command about versions.
 pub const PINNED: &str = "a pinned version is what serves until a person says otherwise";
-/// A pin that fails is as if it had not been.
+/// A failed pin changes nothing that lasts.
 pub const PUT_BACK: &str = "a pin that fails leaves a worker and no hold";
 /// Without a fault every call is answered.
 pub const SOUND: &str = "no fault, no error";
@@ -75,7 +75,7 @@ pub(super) fn always() -> Vec<Property<Takeover>> {
             i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
         }),
         Property::always(NO_DOWNGRADE, |rules: &Takeover, s: &State| {
-            // Where the trust in the higher one is gone, the lower one is what may be started.
+            // If the trust in the higher version is gone, a lower one may be started.
             i16::from(s.downgrades) <= faults(rules, s) + lacks(rules, s)
         }),
         Property::always(NO_REFUSAL, |_, s: &State| {
@@ -90,7 +90,7 @@ pub(super) fn always() -> Vec<Property<Takeover>> {
         Property::always(ONWARD, |_, s: &State| !s.regressed),
         Property::always(REST, |rules: &Takeover, s: &State| !is_at_rest(rules, s) || rests_well(rules, s)),
         Property::always(FENCE, |rules: &Takeover, s: &State| {
-            // While both programs are beside each other by agreement, neither is fenced.
+            // Where the terms let both programs run, neither is fenced.
             rules.terms.overlap || accepting(s).all(|worker| worker.generation >= s.written)
         }),
         Property::always(PROOF, |_, s: &State| !s.unproved),
@@ -115,7 +115,7 @@ fn accepting(s: &State) -> impl Iterator<Item = &Worker> {
     s.living().map(|(_, worker)| worker).filter(|worker| worker.accepts)
 }
 
-/// Whether its generation is one that it would like to open: nobody is told of it, and it may be another one's by now.
+/// Whether its generation is not open yet: it is not announced, and another worker may have taken it by now.
 fn is_asking(worker: &Worker) -> bool {
     match worker.phase {
         Phase::Successor(Successor::Granted) => worker.todo == Todo::Open,
@@ -124,7 +124,7 @@ fn is_asking(worker: &Worker) -> bool {
     }
 }
 
-/// Whether it is the one worker, and has nothing to do before it answers.
+/// Whether it is the worker, and has no step left before it answers.
 fn is_settled(worker: &Worker) -> bool {
     match worker.phase {
         Phase::Successor(state) => state == Successor::Active,
@@ -158,24 +158,24 @@ fn goes_on(worker: &Worker) -> bool {
     shares && goes_on
 }
 
-/// What has gone wrong so far.
+/// The faults so far.
 pub(super) fn faults(rules: &Rules, s: &State) -> i16 {
     rules.limits.sum() - s.left.sum()
 }
 
-/// What keeps versions from being started so far.
+/// The events so far that keep a version from being started.
 fn lacks(rules: &Rules, s: &State) -> i16 {
     rules.limits.lacks() - s.left.lacks()
 }
 
-/// Whether nothing happens any more unless something is done to the processes.
+/// Whether no process has a step of its own left.
 pub(super) fn is_at_rest(rules: &Rules, s: &State) -> bool {
     let mut next = Vec::new();
     moves::own(rules, s, &mut next);
     next.is_empty()
 }
 
-/// Whether this is an end that a scope may come to.
+/// Whether a scope may rest in this state.
 fn rests_well(rules: &Rules, s: &State) -> bool {
     let calls = s.launchers.iter().all(Launcher::is_over);
     let gate = !s.workers.iter().any(|worker| worker.gate && !worker.stopped);
@@ -191,7 +191,7 @@ fn rests_well(rules: &Rules, s: &State) -> bool {
     calls && gate && workers && (s.living().count() > 0 || reason)
 }
 
-/// Names of what can be demanded to be seen.
+/// The names of the witnesses.
 pub mod witness {
     /// A successor is alone, and serves.
     pub const TAKEN_OVER: &str = "a takeover comes to its end";
@@ -203,51 +203,51 @@ pub mod witness {
     pub const ORPHAN: &str = "a successor goes on without its launcher";
     /// A successor goes on although its incumbent is gone.
     pub const HEIR: &str = "a successor goes on without its incumbent";
-    /// The version that failed was passed over.
+    /// A failed version was passed over.
     pub const OLDER: &str = "the older version serves instead";
     /// A version that had failed was tried again after its quarantine.
     pub const AGAIN: &str = "a version that failed is tried again";
-    /// The same, and it failed once more.
+    /// A version failed twice.
     pub const LONGER: &str = "a version that failed twice waits longer";
     /// `restart` was proved.
     pub const VERIFIED: &str = "a restart is proved";
-    /// `restart` was not.
+    /// `restart` was not proved.
     pub const UNPROVED: &str = "a restart is not proved";
     /// `stop` was asked of a successor, whose incumbent ended too.
     pub const STOPPED_BOTH: &str = "a stop ends both sides";
     /// `stop` was proved.
     pub const STOPPED: &str = "a stop is proved";
-    /// After it all a launcher started a worker in an empty scope.
+    /// A launcher started a worker in the empty scope that a failed takeover left.
     pub const COLD: &str = "a cold start after a takeover that failed";
     /// A stopped worker was ended.
     pub const WEDGED: &str = "who stands still is ended";
-    /// A launcher waited for the probation of somebody else's successor.
+    /// A launcher waited for another launcher's successor.
     pub const WAITED: &str = "a launcher waits for a takeover to end";
     /// A stopped incumbent went on after its successor had given up.
     pub const LATE: &str = "an incumbent reads what was said long ago";
     /// An app could not make room.
     pub const NO_ROOM: &str = "an app does not make room";
-    /// The incumbent would not begin what it could not take back.
+    /// The incumbent, without disk space for taking its scope back, refused the takeover and went on.
     pub const KEPT: &str = "an incumbent without room on its disk goes on";
-    /// It came back all the same.
+    /// An incumbent took its scope back on a full disk.
     pub const FULL: &str = "an incumbent takes its scope back on a full disk";
-    /// The lower version was started, because nobody trusts the higher one any more.
+    /// A lower version was started, because the higher one is not trusted any more.
     pub const DISTRUSTED: &str = "a version is passed over because its trust is gone";
-    /// What runs goes on.
+    /// A worker that is not trusted any more took its scope back, and goes on.
     pub const GOES_ON: &str = "a worker whose trust is gone takes its scope back";
-    /// A worker that announced its end was ended first.
+    /// A worker that declined was ended first.
     pub const DECLINED: &str = "a worker that makes no room is ended first";
-    /// A launcher that lost sight of the incumbent left it alone.
+    /// A launcher whose successor lost the incumbent left the incumbent alone.
     pub const LEFT_ALONE: &str = "a worker that was not heard goes on";
-    /// `pin` holds a version that took over, or stood.
+    /// `pin` was proved while a worker serves.
     pub const PINNED: &str = "a pin is proved";
-    /// `pin` failed, and somebody serves.
+    /// `pin` failed, and a worker serves.
     pub const PIN_FAILED: &str = "a pin fails and somebody serves";
     /// `pin` sent a worker back that was on probation.
     pub const SENT_BACK: &str = "a pin sends a worker back";
-    /// `pin` ended the worker first, failed, and starts what ran before.
+    /// `pin` ended the worker first, failed, and starts another version again.
     pub const STARTED_AGAIN: &str = "a pin fails and starts another version again";
-    /// Both programs were there.
+    /// Both programs served at once.
     pub const BESIDE: &str = "both programs serve beside each other";
 }
 
@@ -302,7 +302,7 @@ pub(super) fn witness(name: &'static str) -> Property<Takeover> {
     Property::sometimes(name, seen)
 }
 
-/// Those of a connection, room on the disk, or trust that is gone.
+/// The witnesses of a lost connection, a full disk, revoked trust, and pins.
 fn lacking(name: &'static str) -> fn(&Takeover, &State) -> bool {
     match name {
         witness::KEPT => {
@@ -332,12 +332,12 @@ fn lacking(name: &'static str) -> fn(&Takeover, &State) -> bool {
             let tried = |one: &Launcher| one.unheard || gave_up(rules, one);
             is_alone(s) && s.ledger == 1 && s.launchers.iter().any(tried)
         },
-        // A name that nobody knows is never seen, and so the exploration fails.
+        // An unknown name is never seen, so the exploration fails.
         _ => |_, _| false,
     }
 }
 
-/// Whether a start of this call came to nothing.
+/// Whether a start of this call has failed.
 fn gave_up(rules: &Rules, launcher: &Launcher) -> bool {
     rules.policy.failed(launcher.memory) != 0
 }

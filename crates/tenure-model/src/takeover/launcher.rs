@@ -1,9 +1,8 @@
-//! The story of `ensure` beside a worker that serves, and in the empty scope that a worker can leave; and the steps
-//! that all calls share.
+//! The steps of `ensure` with a worker that serves, and in the empty scope that a worker may leave; and the steps that
+//! all calls share.
 //!
-//! A step ends where the real story can be interleaved or can die. What follows from a look is decided by the shipped
-//! functions. A look without the gate and the read of the record are one step here; the model of one worker has them
-//! apart.
+//! A step ends where the real process can be interleaved or can die. The shipped functions decide what follows from a
+//! look. A look without the gate and the read of the record are one step here; they are two in the model of one worker.
 
 use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
@@ -17,7 +16,7 @@ use crate::takeover::process::{Kin, Launcher, News, Origin, Outcome, Pc, Phase, 
 use crate::takeover::state::State;
 use crate::takeover::{call, incumbent, person, proof, replacing, successor};
 
-/// Whether the launcher goes on by itself now.
+/// Whether the launcher can take its next step now.
 pub(super) fn may_go(s: &State, me: u8) -> bool {
     let launcher = &s.launchers[usize::from(me)];
     match launcher.pc {
@@ -51,8 +50,8 @@ pub(super) fn may_go(s: &State, me: u8) -> bool {
     }
 }
 
-/// Whether a wait for this worker is over: it is gone, has made room, or serves; and has passed, where that is waited
-/// for.
+/// Whether a wait for this worker is over: it is gone, has made room, or serves. With `proves`, its probation is over
+/// too.
 fn is_settled(worker: &Worker, proves: bool) -> bool {
     match worker.phase {
         Phase::Empty | Phase::Incumbent(_) | Phase::Successor(Successor::Over) => true,
@@ -61,7 +60,7 @@ fn is_settled(worker: &Worker, proves: bool) -> bool {
     }
 }
 
-/// Whether what it waits for stands still, so that its budget ends.
+/// Whether the process that it waits for is stopped, so that its budget ends.
 pub(super) fn may_expire(s: &State, me: u8) -> bool {
     let stands = |slot: u8| slot != NOBODY && s.at(slot).stopped;
     let before = |slot: u8| matches!(s.at(slot).predecessor, Kin::Alive(other) if s.at(other).stopped);
@@ -92,7 +91,7 @@ pub(super) fn may_expire(s: &State, me: u8) -> bool {
     }
 }
 
-/// Whether it may end, by a verified handle, whoever stands still.
+/// Whether it may kill, by a verified handle, a worker that is stopped or hangs.
 pub(super) fn may_force(rules: &Rules, s: &State, me: u8) -> bool {
     let still = |worker: &Worker| worker.stopped || (worker.hangs && rules.breaks(Mutation::NoWatchdog));
     let keeps = |worker: &Worker| worker.lease != 0 && worker.lease == s.lease && still(worker);
@@ -129,8 +128,8 @@ fn predecessor(s: &State, slot: u8) -> Option<u8> {
     }
 }
 
-/// Ends who is in its way: what it started itself, who made room long ago, or the recorded lineage; if nobody of that
-/// lives, whoever has the lease.
+/// Kills the worker in its way: the one that it started itself, an incumbent that should be gone, or the recorded
+/// lineage; if none of these lives, the holder of the lease.
 pub(super) fn force(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { pc, task, target, .. } = *s.launcher(me);
     if let Pc::AwaitBoot(slot) | Pc::AwaitTakeover(slot) = pc {
@@ -139,7 +138,7 @@ pub(super) fn force(rules: &Rules, s: &mut State, me: u8) {
     if let Pc::AwaitAlone(slot) = pc {
         return predecessor(s, slot).into_iter().for_each(|before| s.bury(before, News::Gone));
     }
-    // A worker that is of no use is still better than none.
+    // Without a target the silent worker is left alone: it is better than none.
     if pc == Pc::Silent && task == Task::Ensure && target == NOBODY {
         return finish(rules, s, me, Outcome::SpawnFailed);
     }
@@ -182,13 +181,13 @@ pub(super) fn go(rules: &Rules, s: &mut State, me: u8) {
             Task::Ensure | Task::Start | Task::Stop | Task::Down | Task::Unpin => act(rules, s, me),
         },
         Pc::Put => person::put(rules, s, me),
-        // It answers again, or is gone; or the worker has ended first, and the one before it may have taken the scope
-        // back.
+        // The silent worker answers again or is gone; or the awaited worker has ended, and the one before it may have
+        // taken the scope back.
         Pc::Silent | Pc::AwaitAlone(NOBODY) if task == Task::Ensure => look_again(s, me),
         Pc::Silent if s.launcher(me).unheard => proof::unproved(rules, s, me),
         Pc::Silent | Pc::AwaitAlone(NOBODY) => s.launcher(me).pc = Pc::Put,
         Pc::AwaitAlone(slot) => replacing::attempt(rules, s, me, slot),
-        // Something answers by now: it is not the lease of a worker that ends.
+        // A worker answers by now, so the lease is not that of a worker that ends.
         Pc::TakeLease if s.lease != 0 && task == Task::Ensure => look_again(s, me),
         Pc::TakeLease if s.lease != 0 => s.launcher(me).pc = Pc::Ask(Why::Replace),
         Pc::TakeLease => {
@@ -224,7 +223,7 @@ pub(super) fn go(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// A look without the gate.
+/// Looks without the gate.
 fn look(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, level: criteria, memory, .. } = *s.launcher(me);
     match task {
@@ -251,7 +250,7 @@ fn look(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// Under the gate: looks again, and does what the fresh look asks for.
+/// Under the gate: looks again and does what follows from that.
 fn act(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { level: criteria, memory, .. } = *s.launcher(me);
     if !keep(rules, s, &[Change::Offer(criteria)]) {
@@ -289,7 +288,7 @@ fn act(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// The lease is its own: opens a generation for what it will start, where that is still trusted.
+/// Holds the lease: opens a generation for its target, if that is still trusted.
 fn open(rules: &Rules, s: &mut State, me: u8) {
     let target = s.launcher(me).target;
     if s.full || !is_trusted(rules, s, target) {
@@ -300,7 +299,7 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     s.launcher(me).pc = Pc::Opened;
 }
 
-/// A worker in an empty scope.
+/// Starts a worker in an empty scope.
 fn start(s: &mut State, me: u8) {
     let Some(free) = free(s) else { return };
     let Launcher { target, lease, socket, task, .. } = *s.launcher(me);
@@ -322,12 +321,12 @@ fn start(s: &mut State, me: u8) {
     (launcher.generation, launcher.pc) = (generation, Pc::AwaitBoot(free));
 }
 
-/// Whether its control thread hands on that somebody asks it to end now.
+/// Whether a request to end reaches its machine now: no action is under way.
 fn can_be_asked(worker: &Worker) -> bool {
     worker.todo == Todo::Nothing
 }
 
-/// Whether it has not been asked yet, as far as it tells.
+/// Whether a request would end it: by its answer it is not ending yet.
 fn would_end(worker: &Worker) -> bool {
     match worker.phase {
         Phase::Incumbent(Incumbent::Leaving | Incumbent::Ending(_)) | Phase::Empty => false,
@@ -336,7 +335,7 @@ fn would_end(worker: &Worker) -> bool {
     }
 }
 
-/// Asks whoever answers to end, and waits for its lease.
+/// Asks the worker that answers to end, and waits for its lease.
 fn ask(rules: &Rules, s: &mut State, me: u8, why: Why) {
     s.launcher(me).pc = Pc::Asked(why);
     if let Sight::Worker(slot) = s.see() {

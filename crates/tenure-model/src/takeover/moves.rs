@@ -1,4 +1,4 @@
-//! Everything that can happen next: what the processes do by themselves, and what is done to them.
+//! Everything that can happen next: the processes' own steps, and what is done to them.
 
 use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
@@ -15,15 +15,15 @@ use crate::takeover::{call, incumbent, launcher, successor};
 pub(crate) enum Move {
     /// The launcher goes on.
     Go(u8),
-    /// The launcher's budget ends, because it waits for somebody who stands still.
+    /// The launcher's budget ends, because it waits for a stopped process.
     Expires(u8),
-    /// The launcher ends who stands still.
+    /// The launcher kills a worker that is stopped or hangs.
     Forces(u8),
-    /// The worker takes the next step of what it does.
+    /// The worker takes its next step.
     Acts(u8, Todo),
     /// A worker that was started in an empty scope serves.
     Boots(u8),
-    /// The incumbent reads what the successor said.
+    /// The incumbent reads a message of its successor.
     Reads(u8),
     /// The incumbent notices something.
     Hears(u8, IncumbentEvent),
@@ -31,11 +31,11 @@ pub(crate) enum Move {
     Learns(u8, SuccessorEvent),
     /// The successor's program serves beside the incumbent's.
     Joins(u8),
-    /// The worker before it is gone: the successor is alone.
+    /// The successor notices that its incumbent is gone, and that it is alone.
     Settles(u8),
     /// The watchdog of a worker ends a phase that hangs.
     Watchdog(u8),
-    /// The incumbent writes the ledger as before.
+    /// The incumbent still writes the ledger.
     Writes(u8),
     /// A launcher is killed.
     KillLauncher(u8),
@@ -45,31 +45,31 @@ pub(crate) enum Move {
     Stop(u8),
     /// A stopped worker goes on.
     Continue(u8),
-    /// The worker's patience with the other one ends too early.
+    /// The worker's wait for the other side ends too early.
     Late(u8),
-    /// The launcher takes somebody for wedged who is not.
+    /// The launcher takes a worker for wedged that is not.
     Suspects(u8),
-    /// The time of a pin is over while what it started is not ready.
+    /// The time of a pin is over before its worker is ready.
     Abandons(u8),
-    /// The connection to the worker before it ends.
+    /// The successor's connection to its incumbent ends.
     Cut(u8),
-    /// Its app fails.
+    /// The worker's app fails.
     Fails(u8),
-    /// What it does hangs.
+    /// The worker hangs in its phase.
     Hangs(u8),
-    /// It gets SIGTERM.
+    /// The worker gets SIGTERM.
     Term(u8),
     /// Time passes for versions that failed.
     Tick,
     /// The disk becomes full.
     Fills,
-    /// It has room again.
+    /// The disk has room again.
     Frees,
-    /// Nobody trusts any more what this version was offered from.
+    /// A person revokes the trust in the file of this version.
     Revokes(u8),
 }
 
-/// What the processes may do by themselves.
+/// The processes' own steps.
 pub(super) fn own(rules: &Rules, s: &State, out: &mut Vec<Move>) {
     for me in call::calls(s) {
         out.extend(launcher::may_go(s, me).then_some(Move::Go(me)));
@@ -117,7 +117,7 @@ fn work(rules: &Rules, s: &State, slot: u8, out: &mut Vec<Move>) {
     }
 }
 
-/// What may be done to them.
+/// What may be done to the processes.
 pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
     for me in call::calls(s) {
         let pc = s.launchers[usize::from(me)].pc;
@@ -139,7 +139,7 @@ pub(super) fn foreign(rules: &Rules, s: &State, out: &mut Vec<Move>) {
     out.extend((s.left.fills > 0 && !s.full).then_some(Move::Fills));
     out.extend((s.left.frees > 0 && s.full).then_some(Move::Frees));
     if s.left.revokes > 0 {
-        // Also between the look at a file and the record of what it offers.
+        // Trust can also be revoked after a file was read and before its offer is recorded.
         let offered = (0..rules.levels()).filter(|level| s.revoked & (1 << level) == 0);
         out.extend(offered.map(Move::Revokes));
     }
@@ -302,7 +302,7 @@ fn befall(rules: &Rules, s: &mut State, what: Move) {
     }
 }
 
-/// What it started is ended for the call's sake, and has not failed.
+/// The call ends its worker because its own time is over. This is no failure of the worker.
 fn abandon(s: &mut State, me: u8) {
     if let Pc::AwaitTakeover(slot) = s.launcher(me).pc {
         s.worker(slot).news = News::Ended;
@@ -310,7 +310,7 @@ fn abandon(s: &mut State, me: u8) {
     }
 }
 
-/// Both of them live, and neither hears of the other any more.
+/// The connection ends while both workers live: no message arrives any more.
 fn cut(s: &mut State, slot: u8) {
     s.left.cuts -= 1;
     s.worker(slot).linked = false;

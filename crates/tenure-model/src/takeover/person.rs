@@ -1,8 +1,8 @@
-//! `restart` and `pin` under the gate. A pin holds its version once a worker of that version serves and is proved.
+//! `restart` and `pin` under the gate. A pin is recorded once a worker of its version serves and is proved.
 //!
-//! Both put their target in the place of whatever stands, as an `ensure` does. A pin also finds out whether anything
-//! has to be done, can send a worker on probation back, writes its record last, and starts another version again if its
-//! own does not come to serve.
+//! Both put their target in the place of the present worker, as an `ensure` does. A pin also finds out whether anything
+//! has to be done, can send a worker on probation back, is recorded last, and starts another version again if its own
+//! does not serve.
 
 use tenure_core::policy::handoff::{Successor, SuccessorEvent};
 
@@ -17,7 +17,7 @@ use crate::takeover::replacing;
 use crate::takeover::state::State;
 use crate::takeover::successor;
 
-/// `restart` under the gate: what is known against the version is forgotten, and the target is chosen.
+/// `restart` under the gate: clears the failures of the version, and chooses the target.
 pub(super) fn restart(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     let anew = rules.policy.facts(s.record).held.unwrap_or(level);
@@ -34,7 +34,7 @@ pub(super) fn restart(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// Puts the target in the place of whatever stands.
+/// Puts the target in the place of the present worker, if there is one.
 pub(super) fn put(rules: &Rules, s: &mut State, me: u8) {
     match s.see() {
         Sight::Worker(slot) => replacing::attempt(rules, s, me, slot),
@@ -81,20 +81,20 @@ fn comes_back(s: &State, slot: u8) -> Option<u8> {
     }
 }
 
-/// It is asked to end, so that the one before it goes on: nobody has failed.
+/// Asks the worker in `slot` to end, so that the one before it goes on. This is no failure.
 fn send_back(rules: &Rules, s: &mut State, slot: u8) {
     s.worker(slot).news = News::Ended;
     successor::learn(rules, s, slot, SuccessorEvent::Failed);
 }
 
-/// The worker that was sent back is gone, and it can be seen what stands.
+/// The worker that was sent back is gone: looks whether the version to be pinned serves again.
 pub(super) fn came_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     let is_back = observe(rules, s) == Seen::Worker(level, Looks::Ready);
     s.launcher(me).pc = if is_back { Pc::Hold } else { Pc::Put };
 }
 
-/// A worker of the version has settled, or is gone.
+/// The awaited worker of the version to be pinned has settled, or is gone.
 pub(super) fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     let level = s.launcher(me).level;
     if slot != NOBODY && observe(rules, s) == Seen::Worker(level, Looks::Ready) {
@@ -119,7 +119,7 @@ pub(super) fn put_back(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// The last step of a pin: the record.
+/// Records the pin, which is its last step.
 pub(super) fn hold(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     if call::keep(rules, s, &[Change::Hold(level)]) {

@@ -1,4 +1,4 @@
-//! The fault points at which the real processes of a state stand, and the text of a trace.
+//! The fault points at which the processes of a state are, and the text of a trace.
 
 use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 use tenure_core::policy::point::Point;
@@ -7,7 +7,7 @@ use crate::takeover::moves::Move;
 use crate::takeover::process::{Pc, Phase, Todo, Worker};
 use crate::takeover::state::State;
 
-/// The fault point at which a worker stands, if there is one there.
+/// The fault point at which a worker is, if it is at one.
 pub(super) fn of_worker(worker: &Worker) -> Option<Point> {
     match (worker.phase, worker.todo) {
         (Phase::Successor(Successor::Asking), Todo::Ask) => Some(Point::StandingBy),
@@ -25,7 +25,7 @@ pub(super) fn of_worker(worker: &Worker) -> Option<Point> {
     }
 }
 
-/// The fault point at which a launcher stands, if there is one there.
+/// The fault point at which a launcher is, if it is at one.
 pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
     match pc {
         Pc::Gated => Some(Point::GateEntered),
@@ -54,7 +54,7 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
     }
 }
 
-/// One step for people: who, what, and the fault point where the process stood before it.
+/// One step in words: which process, what it does, and the fault point at which it was before.
 pub(super) fn describe(s: &State, what: Move) -> String {
     let (who, at) = match what {
         Move::Tick => return "time passes for the versions that failed".to_owned(),

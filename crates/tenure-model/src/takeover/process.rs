@@ -1,4 +1,4 @@
-//! What a worker and a launcher are in one state of a takeover.
+//! Workers and launchers in one state of a takeover.
 
 use tenure_core::policy::handoff::{Incumbent, Successor};
 
@@ -7,10 +7,10 @@ use crate::policy::Memory;
 use crate::real::Level;
 use crate::scenario::Task;
 
-/// Most words of a successor that are not read yet.
+/// Most unread messages of a successor.
 pub(super) const MESSAGES: usize = 3;
 
-/// What a worker is.
+/// The phase of a worker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Phase {
     /// No process.
@@ -19,11 +19,11 @@ pub(super) enum Phase {
     Booting,
     /// A successor.
     Successor(Successor),
-    /// Whoever serves alone, or makes room.
+    /// A worker that serves alone, or makes room.
     Incumbent(Incumbent),
 }
 
-/// What a worker is about to do: its next step, before which it can be killed or stopped.
+/// The next step of a worker, before which it can be killed or stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum Todo {
     Nothing,
@@ -46,7 +46,7 @@ pub(crate) enum Todo {
     Exit,
 }
 
-/// Somebody that a worker knows.
+/// A worker's predecessor or successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Kin {
     None,
@@ -54,7 +54,7 @@ pub(super) enum Kin {
     Gone,
 }
 
-/// What a successor says.
+/// A message of a successor to its incumbent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Message {
     Nothing,
@@ -64,7 +64,7 @@ pub(super) enum Message {
     Abort { ends: bool },
 }
 
-/// What an incumbent answers.
+/// An answer of an incumbent to its successor.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Reply {
     None,
@@ -73,7 +73,7 @@ pub(super) enum Reply {
         socket: u8,
     },
     Refused,
-    /// Not now, and the incumbent is not to be ended for it.
+    /// Not now, and the incumbent must not be ended for that.
     Kept,
     Granted,
 }
@@ -81,11 +81,11 @@ pub(super) enum Reply {
 /// How a worker came to be.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Origin {
-    /// It served at first.
+    /// It serves from the beginning.
     First,
     /// A launcher started it in an empty scope.
     Cold,
-    /// A launcher started it in the place of another: because of its version, or by a person's word.
+    /// A launcher started it in the place of another: for its version, by `restart`, or by `pin`.
     Replacement,
     Restart,
     Pin,
@@ -98,43 +98,42 @@ pub(super) struct Worker {
     pub(super) phase: Phase,
     pub(super) todo: Todo,
     pub(super) level: Level,
-    /// Its own, or the one that it is to open.
+    /// Its generation, or the one that it is to open.
     pub(super) generation: u8,
-    /// Descriptions that it holds; 0 is none.
+    /// The lock description and the socket that it holds; 0 is none.
     pub(super) lease: u8,
     pub(super) socket: u8,
-    /// It accepts on the control socket.
+    /// It answers on the control socket.
     pub(super) answers: bool,
-    /// Its app accepts.
+    /// Its app accepts clients.
     pub(super) accepts: bool,
     /// Its app has been ready.
     pub(super) served: bool,
     pub(super) stopped: bool,
     /// Its phase hangs.
     pub(super) hangs: bool,
-    /// Somebody asked the worker to end, and so it ends.
+    /// It ends because somebody asked the worker to end.
     pub(super) ends: bool,
-    /// Its successor has told it that somebody asked the worker to end.
+    /// Its successor has said that somebody asked the worker to end.
     pub(super) stop_received: bool,
-    /// What its launcher hears of its end.
+    /// What its launcher will know of its end.
     pub(super) news: News,
     pub(super) origin: Origin,
     pub(super) predecessor: Kin,
     pub(super) successor: Kin,
-    /// Its connection to either of them has not ended.
+    /// Its connection to predecessor or successor has not ended.
     pub(super) linked: bool,
     /// The generation of its successor.
     pub(super) successor_generation: u8,
-    /// The version of its successor that is gone, if that has failed and nobody has counted it; and whether it had
-    /// served.
+    /// The version of a successor that has failed and is gone, until its failure is counted; and whether it had served.
     pub(super) uncounted_failure: Option<(u8, bool)>,
     pub(super) messages: [Message; MESSAGES],
     pub(super) reply: Reply,
     /// It shares the gate.
     pub(super) gate: bool,
-    /// It has said itself that it makes no room.
+    /// It has declined.
     pub(super) declines: bool,
-    /// It has kept room on the disk for its way back.
+    /// It has reserved disk space for taking its scope back.
     pub(super) room: bool,
     /// The launcher that waits for it.
     pub(super) parent: u8,
@@ -143,7 +142,7 @@ pub(super) struct Worker {
 /// How a call ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Outcome {
-    /// A worker that may serve this caller serves.
+    /// A worker that this caller accepts serves.
     Serving,
     /// `restart` has its proof.
     Verified,
@@ -153,11 +152,11 @@ pub enum Outcome {
     Stopped,
     /// `pin` holds its version.
     Pinned,
-    /// `pin` holds nothing new.
+    /// `pin` failed.
     PinFailed,
     /// Nothing could be started, or what was started failed.
     SpawnFailed,
-    /// The budget ended while somebody stood still.
+    /// The budget ended while a process was stopped.
     TimedOut,
 }
 
@@ -166,11 +165,11 @@ pub enum Outcome {
 pub(super) enum Why {
     /// A person stops it.
     Stop,
-    /// It makes no room, and the launcher's target is to be started after it.
+    /// It declines, and the launcher's target is to be started after it.
     Replace,
 }
 
-/// Where a launcher stands.
+/// The position of a launcher in its call.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Pc {
     /// About to make its next call.
@@ -183,19 +182,19 @@ pub(super) enum Pc {
     WantGate,
     /// Holds the gate from here on, and looks again.
     Gated,
-    /// A person's word: about to put the target in the place of whatever stands.
+    /// `restart` or `pin`: about to put the target in the place of the present worker.
     Put,
-    /// Somebody is there and does not answer.
+    /// Waits for a silent process to answer.
     Silent,
-    /// Waits until whoever made room for this worker is gone; [`NOBODY`] once the worker itself is.
+    /// Waits until the predecessor of this worker is gone; [`NOBODY`] once the worker itself is gone.
     AwaitAlone(u8),
-    /// Nobody answers, and the lease is to be had.
+    /// Wants the lease: no worker answers.
     TakeLease,
     /// Holds the lease as well.
     Leased,
     /// The generation is recorded.
     Opened,
-    /// The control socket stands.
+    /// The control socket is bound.
     Bound,
     /// Waits for a worker that it started in an empty scope.
     AwaitBoot(u8),
@@ -209,32 +208,32 @@ pub(super) enum Pc {
     Ask(Why),
     /// Waits for the lease.
     Asked(Why),
-    /// `pin`: a worker of the version has not settled; [`NOBODY`] once it is gone.
+    /// `pin`: waits until this worker of the version has settled; [`NOBODY`] once it is gone.
     Settling(u8),
     /// `pin`: has sent this worker back, and waits for its end.
     Back(u8),
-    /// `pin`: the version did not come to serve; waits until it can be seen what stands.
+    /// `pin`: the version does not serve; waits until a look shows the present worker, and then puts a version back.
     PutBack,
-    /// `pin`: the version stands; it is about to be held.
+    /// `pin`: a worker of the version serves; about to record the pin.
     Hold,
     Done(Outcome),
     Dead,
 }
 
-/// What a launcher heard of the worker that it waits for.
+/// What a launcher knows of the worker that it waits for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum News {
     None,
     Ready,
-    /// It said that its app fails.
+    /// It reported that its app fails.
     Failed,
     /// Somebody asked it to end.
     Ended,
-    /// It changed nothing: the worker that stands does not make room.
+    /// It changed nothing, because the incumbent declined.
     Declined,
-    /// It has lost sight of the worker that stands: no version has failed.
+    /// It has lost the incumbent, or had no answer in time: no version has failed.
     Unheard,
-    /// It cannot go on, and neither its version nor the worker that stands is to blame.
+    /// It cannot go on, and neither its version nor the incumbent is to blame.
     Kept,
     Gone,
 }
@@ -252,18 +251,18 @@ pub(super) struct Launcher {
     pub(super) news: News,
     /// What the call has done so far.
     pub(super) memory: Memory,
-    /// A successor of this call has lost sight of the worker that stands, once.
+    /// A successor of this call has lost the incumbent, or had no answer in time.
     pub(super) unheard: bool,
     /// The generation that it gave to the worker that it waits for.
     pub(super) generation: u8,
-    /// What it will start; [`NOBODY`] where nothing can be.
+    /// The version that it will start; [`NOBODY`] where nothing can be started.
     pub(super) target: Level,
     /// The version that was held when a pin began.
     pub(super) held: Option<Level>,
 }
 
 impl Launcher {
-    /// One that makes no call.
+    /// A launcher that makes no call.
     pub(super) const NONE: Self = Self {
         task: Task::Ensure,
         level: 0,
@@ -280,17 +279,17 @@ impl Launcher {
         held: None,
     };
 
-    /// One that was killed.
+    /// A launcher that was killed.
     pub(super) const KILLED: Self = Self { target: NOBODY, ..Self::NONE };
 
     pub(super) fn is_over(&self) -> bool {
         matches!(self.pc, Pc::Done(_) | Pc::Dead)
     }
 
-    /// What it waits for is gone.
+    /// The worker in `slot` is gone: a wait for it ends.
     pub(super) fn lose(&mut self, slot: u8, news: News) {
         match self.pc {
-            // What it reported is read before its end.
+            // An earlier report of the worker counts, not its end.
             Pc::AwaitBoot(awaited) | Pc::AwaitTakeover(awaited) if awaited == slot => {
                 if self.news == News::None {
                     self.news = news;
@@ -368,17 +367,17 @@ impl Worker {
         self.lives() && !self.stopped
     }
 
-    /// Whether the worker before it can take the scope back, or is not gone yet.
+    /// Whether its predecessor lives: it may take the scope back.
     pub(super) fn is_followed(&self) -> bool {
         matches!(self.predecessor, Kin::Alive(_))
     }
 
-    /// Whether it serves, and nobody makes room for it any more or it for anybody.
+    /// Whether it serves, without a living predecessor and without a successor.
     pub(super) fn serves_alone(&self) -> bool {
         self.phase == Phase::Incumbent(Incumbent::Serving) && !self.is_followed()
     }
 
-    /// The descriptions that it keeps alive.
+    /// Whether it keeps this lock description alive.
     pub(super) fn holds_lease(&self, id: u8) -> bool {
         self.lease == id || matches!(self.reply, Reply::Prepared { lease, .. } if lease == id)
     }
@@ -387,7 +386,7 @@ impl Worker {
         self.socket == id || matches!(self.reply, Reply::Prepared { socket, .. } if socket == id)
     }
 
-    /// These words are not read any more. Every connection has its own: what one has to say does not go with another.
+    /// Drops these unread messages, because their connection has ended. Each connection has messages of its own.
     pub(super) fn forget_messages(&mut self, is_forgotten: impl Fn(Message) -> bool) {
         let kept = self
             .messages
@@ -398,7 +397,7 @@ impl Worker {
         self.messages = messages;
     }
 
-    /// The next word of its successor, taken off the connection.
+    /// Takes the next message of its successor off the connection.
     pub(super) fn take_message(&mut self) -> Message {
         let message = self.messages[0];
         self.messages.rotate_left(1);

@@ -1,5 +1,5 @@
-//! The end of `restart` and `pin`: a new connection must show what was started. A pin then holds its version, or starts
-//! again what would run without it.
+//! The end of `restart` and `pin`: a new connection must show the worker that was started. A pin is then recorded; if
+//! there is no proof, it starts the version that would run without the pin.
 
 use crate::kernel::Sight;
 use crate::mutation::Mutation;
@@ -9,13 +9,13 @@ use crate::takeover::call::{finish, remember};
 use crate::takeover::process::{Launcher, Outcome, Pc, Worker};
 use crate::takeover::state::State;
 
-/// Nothing may be started now, or its failure cannot be written.
+/// Ends a call that may start nothing now, or that cannot record a failure.
 pub(super) fn fail(rules: &Rules, s: &mut State, me: u8) {
     let is_pin = s.launcher(me).task == Task::Pin;
     finish(rules, s, me, if is_pin { Outcome::PinFailed } else { Outcome::SpawnFailed });
 }
 
-/// A new connection, and what it shows.
+/// Makes a new connection, and looks whether it shows the worker that was started.
 pub(super) fn verify(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { generation, target, .. } = *s.launcher(me);
     let proved = |seen: &Worker| {
@@ -29,7 +29,7 @@ pub(super) fn verify(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// It says that it has its proof.
+/// The call claims its proof.
 pub(super) fn verified(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, generation, target, .. } = *s.launcher(me);
     let shown = match s.see() {
@@ -44,7 +44,7 @@ pub(super) fn verified(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// It has no proof.
+/// The call has no proof.
 pub(super) fn unproved(rules: &Rules, s: &mut State, me: u8) {
     if s.launcher(me).task == Task::Pin {
         failed(rules, s, me);
@@ -53,7 +53,7 @@ pub(super) fn unproved(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// What was started serves, and is proved: the version to be pinned, or the one that was started again.
+/// The worker that was started is proved: the version to be pinned, or the one that was started again.
 fn proved(rules: &Rules, s: &mut State, me: u8) {
     if is_putting_back(rules, s, me) {
         finish_failed(rules, s, me);
@@ -62,7 +62,7 @@ fn proved(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// What was started does not serve.
+/// The worker that was started does not serve.
 fn failed(rules: &Rules, s: &mut State, me: u8) {
     if is_putting_back(rules, s, me) {
         finish_failed(rules, s, me);
@@ -77,7 +77,7 @@ fn is_putting_back(rules: &Rules, s: &State, me: u8) -> bool {
     rules.policy.failed(s.launchers[usize::from(me)].memory) != 0
 }
 
-/// A pin that fails is as if it had not been.
+/// Ends a failed pin, and notes if it has left damage.
 pub(super) fn finish_failed(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { held: before, .. } = *s.launcher(me);
     let held = rules.policy.facts(s.record).held;

@@ -1,5 +1,5 @@
-//! Putting a new worker in the place of one that serves: the successor, and what becomes of it. If the worker makes no
-//! room, it is ended and the same target is started, under one hold of the gate.
+//! Puts a new worker in the place of one that serves: starts the successor and handles its result. If the present
+//! worker declines, it is ended and the same target is started, under one hold of the gate.
 
 use tenure_core::policy::handoff::Successor;
 
@@ -13,7 +13,7 @@ use crate::takeover::process::{Kin, Launcher, News, Origin, Outcome, Pc, Phase, 
 use crate::takeover::proof::{fail, unproved, verified};
 use crate::takeover::state::State;
 
-/// Starts a successor of the worker in `slot`, once nobody is left who made room for that one.
+/// Starts a successor of the worker in `slot`, once that worker's own predecessor is gone.
 pub(super) fn attempt(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     let Launcher { task, target, .. } = *s.launcher(me);
     let serves = !matches!(s.at(slot).phase, Phase::Booting | Phase::Empty);
@@ -49,13 +49,13 @@ pub(super) fn attempt(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     launcher.pc = Pc::AwaitTakeover(free);
 }
 
-/// What it waited for has come to something: that is put on record, and then acted on.
+/// Handles the result of a start: records it, and acts on it.
 pub(super) fn settle(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { pc, news, .. } = *s.launcher(me);
     let takeover = matches!(pc, Pc::AwaitTakeover(_));
     let failed = match news {
         News::Failed => true,
-        // One that died without a word has failed only where the worker before it goes on.
+        // A worker that died without a report has failed only if the worker before it goes on.
         News::Gone => !takeover || s.living().count() > 0,
         News::None | News::Ready | News::Ended | News::Declined | News::Unheard | News::Kept => false,
     };
@@ -64,19 +64,19 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8) {
     }
     match (s.launcher(me).task, news) {
         (_, News::Ready) => ready(rules, s, me, takeover),
-        // Whoever makes no room is ended first.
+        // A worker that declines is ended first.
         (_, News::Declined) => {
             let healthy = |worker: &Worker| worker.serves_alone() && !worker.declines;
             s.harmed |= matches!(s.see(), Sight::Worker(slot) if healthy(s.at(slot)));
             s.launcher(me).pc = Pc::Ask(Why::Replace);
         }
-        // Whether it is silent to everybody is found out first.
+        // Finds out first whether the incumbent is silent to this launcher too.
         (Task::Restart | Task::Pin, News::Unheard) => {
             let launcher = s.launcher(me);
             (launcher.unheard, launcher.pc) = (true, Pc::Silent);
         }
         (Task::Restart | Task::Pin, _) => unproved(rules, s, me),
-        // Nobody has said why both are gone.
+        // The reason why both are gone is not known.
         (_, News::Gone) if !failed => look_again(s, me),
         (_, News::Unheard) if !s.launcher(me).unheard => {
             s.launcher(me).unheard = true;
@@ -89,10 +89,10 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8) {
     }
 }
 
-/// Counts a failed start; whether that can be written.
+/// Counts a failed start. `false`: the record cannot be written.
 fn count_failure(rules: &Rules, s: &mut State, me: u8) -> bool {
     let Launcher { target, generation, .. } = *s.launcher(me);
-    // What a worker has left in the ledger is for the next one to count.
+    // The failure in the ledger is left for the next gate holder to count.
     if s.full {
         return false;
     }
@@ -103,11 +103,12 @@ fn count_failure(rules: &Rules, s: &mut State, me: u8) -> bool {
     true
 }
 
-/// What it started serves.
+/// The worker that it started serves.
 fn ready(rules: &Rules, s: &mut State, me: u8, takeover: bool) {
     let Launcher { task, level: criteria, target, pc, .. } = *s.launcher(me);
     let on_probation = takeover && rules.terms.bakes;
-    // The worker itself says when it has passed; a tally that cannot be cleared now is cleared by the next success.
+    // On probation the worker itself records later that it has passed. A tally that cannot be cleared now is cleared by
+    // the next success.
     if !s.full && (!on_probation || rules.breaks(Mutation::ClearedAtReady)) {
         s.change(rules, Change::Succeed(target));
     }
@@ -117,7 +118,7 @@ fn ready(rules: &Rules, s: &mut State, me: u8, takeover: bool) {
     match (task, pc) {
         (Task::Restart, _) if rules.breaks(Mutation::ReportBelieved) => verified(rules, s, me),
         (Task::Restart | Task::Pin, Pc::AwaitTakeover(slot)) if on_probation => {
-            // Who was ready and died is gone; the slot may be somebody else's by now.
+            // The worker may have died after it was ready, and the slot may have another one by now.
             let gone = s.at(slot).generation != s.launcher(me).generation;
             let launcher = s.launcher(me);
             launcher.news = if gone { News::Gone } else { News::None };

@@ -1,4 +1,4 @@
-//! Traces of the model for real processes: which signal hits which fault point, and which ends are right.
+//! Traces of the model for tests with real processes: signals at fault points, and the ends that are right.
 //!
 //! A replay is a list of blows. Each falls as soon as its process reaches its point; everything else is left to chance,
 //! in the model as in reality. The right ends are all ends that the model reaches, so a real run must reach one of
@@ -16,12 +16,12 @@ use crate::takeover::point;
 use crate::takeover::process::{Launcher, Origin, Outcome, Pc};
 use crate::takeover::state::{LAUNCHERS, SLOTS, State};
 
-/// What befalls a process.
+/// A signal to a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Blow {
     /// SIGKILL.
     Kill,
-    /// SIGSTOP, and nobody lets it go on.
+    /// SIGSTOP, without a SIGCONT.
     Stop,
 }
 
@@ -39,7 +39,7 @@ pub enum Standing {
 /// An end to which the model comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct End {
-    /// What the launcher was told; nothing if it was killed.
+    /// The launcher's outcome; none if it was killed.
     pub outcome: Option<Outcome>,
     /// Who serves.
     pub standing: Standing,
@@ -50,15 +50,15 @@ pub struct End {
 pub struct Replay {
     /// What the launcher calls.
     pub task: Task,
-    /// What befalls whom, in this order.
+    /// The blows, in their order.
     pub blows: Vec<(Point, Blow)>,
-    /// The ends that are right.
+    /// The right ends.
     pub ends: BTreeSet<End>,
-    /// One way to one of them.
+    /// The steps of one trace to one of them.
     pub steps: Vec<String>,
 }
 
-/// The points of a takeover at which processes can be met without anything having gone wrong.
+/// The points of a takeover that processes pass when nothing goes wrong.
 pub const POINTS: &[Point] = &[
     Point::GateEntered,
     Point::SuccessorSpawned,
@@ -74,7 +74,7 @@ pub const POINTS: &[Point] = &[
     Point::IncumbentLeaving,
 ];
 
-/// Every trace with a single kill, every one with a single stop, and those in which the rollback is hit as well.
+/// Every trace with a single kill, every trace with a single stop, and three in which the rollback is hit as well.
 #[must_use]
 pub fn all(task: Task) -> Vec<Replay> {
     let single = |blow: Blow| POINTS.iter().map(move |point| vec![(*point, blow)]);
@@ -122,7 +122,7 @@ pub fn replay(task: Task, blows: Vec<(Point, Blow)>) -> Replay {
     Replay { task, blows, ends, steps }
 }
 
-/// The blow, if its process stands at its point.
+/// The blow, if its process is at its point.
 fn due(s: &State, (at, blow): (Point, Blow)) -> Option<Move> {
     let mut launchers = numbers(LAUNCHERS);
     let launcher = launchers.find(|me| point::of_launcher(s.launchers[usize::from(*me)].pc) == Some(at));
@@ -132,7 +132,7 @@ fn due(s: &State, (at, blow): (Point, Blow)) -> Option<Move> {
         (Some(me), _, Blow::Kill) => Some(Move::KillLauncher(me)),
         (None, Some(slot), Blow::Kill) => Some(Move::KillWorker(slot)),
         (None, Some(slot), Blow::Stop) => Some(Move::Stop(slot)),
-        // A launcher that is stopped is a matter of the other model.
+        // The other model has stopped launchers.
         (Some(_), _, Blow::Stop) | (None, None, _) => None,
     }
 }

@@ -1,8 +1,8 @@
 //! One state of a scope in which a worker takes the place of another, and what the kernel does by itself.
 //!
 //! A stopped process takes no step and keeps its descriptors. A lock is free, and a socket refuses, once no process
-//! holds its description; a description in an unread message is held by the receiver. What a process has said is heard
-//! before its end is.
+//! holds its description; a description in an unread message is held by the receiver. The messages of a process arrive
+//! before its end is noticed.
 
 use crate::kernel::{NOBODY, Sight, numbers, unused};
 use crate::policy::Record;
@@ -25,16 +25,16 @@ pub(crate) struct State {
     pub(super) lease: u8,
     /// The socket that the path leads to, or 0.
     pub(super) path: u8,
-    /// `ledger.json`: the generation, and slots of the lineage as bits.
+    /// `ledger.json`: the generation, and the slots of the lineage as bits.
     pub(super) ledger: u8,
     pub(super) lineage: u8,
-    /// `desired.json`, and what workers have left in `ledger.json` for whoever counts it.
+    /// `desired.json`, and the facts in `ledger.json` that are still to be counted.
     pub(super) record: Record,
-    /// What is true of versions that failed.
+    /// The true failures of versions.
     pub(super) tally: Tally,
-    /// Versions whose offer came from what nobody trusts any more, as bits.
+    /// Versions whose offer is not trusted any more, as bits.
     pub(super) revoked: u8,
-    /// The disk has no room for anything new.
+    /// The disk is full.
     pub(super) full: bool,
     pub(super) launchers: [Launcher; LAUNCHERS],
     pub(super) workers: [Worker; SLOTS],
@@ -47,25 +47,25 @@ pub(crate) struct State {
     pub(super) downgrades: i8,
     /// The ledger's generation went back.
     pub(super) regressed: bool,
-    /// A worker that was told of a stop served again.
+    /// A worker that knew of a stop served again.
     pub(super) resurrected: bool,
-    /// `restart` said that it had a proof, and had none.
+    /// `restart` claimed a proof that it did not have.
     pub(super) unproved: bool,
     /// A call failed although nothing had gone wrong.
     pub(super) unsound: bool,
     /// An incumbent took its scope back.
     pub(super) reclaimed: bool,
-    /// A launcher started a version that had failed in its probation, within its quarantine.
+    /// A launcher chose a version that had failed in its probation, within its quarantine.
     pub(super) impatient: bool,
-    /// A launcher ended a healthy worker that had not said that it makes no room.
+    /// A launcher decided to end a healthy worker that had not declined.
     pub(super) harmed: bool,
-    /// An incumbent could not come back for want of room on the disk.
+    /// An incumbent could not take its scope back, because the disk was full.
     pub(super) stranded: bool,
-    /// A launcher chose to start what nobody trusts any more.
+    /// A launcher started a version that is not trusted any more.
     pub(super) distrusted: bool,
-    /// The version of the last pin that was proved, until the next word of a person about it.
+    /// The version of the last proved pin, until a person's next command about versions.
     pub(super) pinned: Level,
-    /// A pin failed and left nothing where something stood, or left itself on record.
+    /// A failed pin left no worker where one was, or left its hold on record.
     pub(super) pin_left_damage: bool,
 }
 
@@ -125,7 +125,7 @@ impl State {
         id
     }
 
-    /// The kernel: what nobody holds any more is gone.
+    /// The kernel frees the lock and the socket that no process holds any more.
     pub(super) fn settle(&mut self) {
         let (lease, path) = (self.lease, self.path);
         let held = self.launchers.iter().any(|one| one.lease == lease)
@@ -140,7 +140,7 @@ impl State {
         }
     }
 
-    /// Whether a worker can write the ledger now: on a full disk only into the room that it has kept.
+    /// Whether a worker can write the ledger now: on a full disk only in disk space that it has reserved.
     pub(super) fn can_write(&self, slot: u8) -> bool {
         !self.full || self.at(slot).room
     }
@@ -152,7 +152,7 @@ impl State {
         self.lineage = lineage;
     }
 
-    /// Writes what is on record of versions.
+    /// Changes the record.
     pub(super) fn change(&mut self, rules: &Rules, change: Change) {
         self.record = rules.policy.change(self.record, change);
     }
@@ -168,7 +168,7 @@ impl State {
         self.distrusted |= self.revoked & (1 << target) != 0;
     }
 
-    /// A person asks for this version: nothing that is known against it is held against it.
+    /// A person asks for this version: its failures are cleared.
     pub(super) fn begin_anew(&mut self, level: Level) {
         self.tally.clear(level);
         for worker in &mut self.workers {
@@ -176,14 +176,14 @@ impl State {
         }
     }
 
-    /// From a person's word about a version on, replacements and downgrades are counted anew, and it is no downgrade
-    /// itself.
+    /// A person's command about a version: from now on replacements and downgrades are counted anew. The command itself
+    /// causes no downgrade.
     pub(super) fn begin_epoch(&mut self, level: Level) {
         (self.pinned, self.replaced, self.downgrades) = (NOBODY, 0, 0);
         self.last = self.last.min(level);
     }
 
-    /// The app of `slot` begins to accept.
+    /// The app of the worker in `slot` begins to accept clients.
     pub(super) fn serve(&mut self, slot: u8) {
         let Worker { level, generation, stop_received, origin, .. } = *self.at(slot);
         (self.worker(slot).accepts, self.worker(slot).served) = (true, true);
@@ -194,7 +194,7 @@ impl State {
         self.written = self.written.max(generation);
     }
 
-    /// What a successor says to the worker before it, if that is there and the connection is.
+    /// Sends a message to the incumbent, if that lives and the connection has not ended.
     pub(super) fn send(&mut self, from: u8, message: Message) {
         let Worker { predecessor, linked, .. } = *self.at(from);
         if let Kin::Alive(to) = predecessor
@@ -208,7 +208,7 @@ impl State {
         }
     }
 
-    /// The process in `slot` is gone: everything that it held is free, and whoever waits for it can know.
+    /// The process in `slot` is gone: everything that it held is free, and launchers that wait for it know.
     pub(super) fn bury(&mut self, slot: u8, news: News) {
         let Worker { level, news: last_words, served, .. } = *self.at(slot);
         let uncounted_failure = matches!(news, News::Failed | News::Gone)
@@ -216,7 +216,7 @@ impl State {
         if let Kin::Alive(before) = self.at(slot).predecessor
             && self.at(before).successor != Kin::Alive(slot)
         {
-            // Its connection was never admitted, and went with it.
+            // Its connection was never admitted, and its messages end with it.
             self.worker(before).forget_messages(|message| message == Message::Prepare);
         }
         *self.worker(slot) = Worker::NONE;

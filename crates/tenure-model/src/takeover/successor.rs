@@ -9,7 +9,7 @@ use crate::scenario::Rules;
 use crate::takeover::process::{Kin, Message, News, Origin, Phase, Reply, Todo, Worker};
 use crate::takeover::state::State;
 
-/// What the successor in `slot` can learn by itself now.
+/// The events that the successor in `slot` can notice now.
 pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Successor) -> Vec<SuccessorEvent> {
     let worker = s.at(slot);
     let waits = worker.reply == Reply::None && !worker.linked;
@@ -17,7 +17,7 @@ pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Success
     let lost = waits && !(shares && rules.breaks(Mutation::EndIgnored));
     let slow = match worker.predecessor {
         Kin::Alive(other) => s.at(other).stopped || s.at(other).hangs,
-        // The end of a connection is heard before any patience is over.
+        // The end of the connection is noticed before a wait is over.
         Kin::Gone => rules.breaks(Mutation::EndIgnored),
         Kin::None => false,
     };
@@ -52,8 +52,8 @@ pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Success
     offers.into_iter().filter(|(can, _)| *can).map(|(_, event)| event).collect()
 }
 
-/// Whether its boot can take too long because the worker before it stands still: the deadline may come before its
-/// patience ends.
+/// Whether its boot can take too long because the incumbent is stopped: the deadline of the boot may come before the
+/// wait for an answer is over.
 pub(super) fn may_overrun(s: &State, slot: u8, state: Successor) -> bool {
     let waits = matches!(state, Successor::Asking | Successor::Committing);
     waits
@@ -61,14 +61,14 @@ pub(super) fn may_overrun(s: &State, slot: u8, state: Successor) -> bool {
         && matches!(s.at(slot).predecessor, Kin::Alive(other) if s.at(other).stopped)
 }
 
-/// Whether its program is to be started beside the incumbent's now.
+/// Whether its program can start beside the incumbent's now.
 pub(super) fn may_join(rules: &Rules, s: &State, slot: u8) -> bool {
     let worker = s.at(slot);
     let prepared = worker.phase == Phase::Successor(Successor::Prepared);
     rules.terms.overlap && prepared && !worker.accepts && !worker.hangs
 }
 
-/// It learns something; the table says what follows.
+/// Applies an event; the shipped table gives the next state and action.
 pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, event: SuccessorEvent) {
     let Phase::Successor(state) = s.at(slot).phase else { return };
     let (next, step) = match (state, event) {
@@ -117,13 +117,13 @@ pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, event: SuccessorEven
         Some(SuccessorAction::Tell) => Todo::Tell,
         Some(SuccessorAction::Decline) => Todo::Exit,
         Some(SuccessorAction::GiveUp) => Todo::GiveUp,
-        // The proof is what it learns next.
+        // The result of the proof is its next event.
         Some(SuccessorAction::Prove) | None => Todo::Nothing,
     };
     s.settle();
 }
 
-/// Whether what it is about to do can be done now: a connection is answered, in time or not at all.
+/// Whether its next step can be taken now. A connection attempt needs an answer, or a peer that is stopped.
 pub(super) fn may_act(rules: &Rules, s: &State, slot: u8) -> bool {
     let Worker { todo, hangs, predecessor, .. } = *s.at(slot);
     match todo {
@@ -149,7 +149,7 @@ pub(super) fn may_act(rules: &Rules, s: &State, slot: u8) -> bool {
     }
 }
 
-/// Does what it is about to do.
+/// Takes its next step.
 pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
     let todo = std::mem::replace(&mut s.worker(slot).todo, Todo::Nothing);
     match todo {
@@ -177,7 +177,7 @@ pub(super) fn act(rules: &Rules, s: &mut State, slot: u8) {
     }
 }
 
-/// Asks the worker that its launcher saw, and no other.
+/// Sends PREPARE to the worker that its launcher saw, and to no other.
 fn ask(rules: &Rules, s: &mut State, slot: u8) {
     let meant = s.at(slot).predecessor;
     let direct = rules.breaks(Mutation::BindFirst);
@@ -187,12 +187,12 @@ fn ask(rules: &Rules, s: &mut State, slot: u8) {
             s.send(slot, Message::Prepare);
         }
         (Sight::Silent, Kin::Alive(_)) => learn(rules, s, slot, SuccessorEvent::Late),
-        // Nobody is there, or another one: the one that is meant is not heard.
+        // No worker is there, or another one: the incumbent is lost.
         (Sight::Silent | Sight::Nobody | Sight::Worker(_), _) => learn(rules, s, slot, SuccessorEvent::Lost),
     }
 }
 
-/// The generation, durably; then it answers callers.
+/// Records the generation durably; answering callers is the next step.
 fn open(rules: &Rules, s: &mut State, slot: u8) {
     let Worker { generation, predecessor, .. } = *s.at(slot);
     let retakes = rules.breaks(Mutation::ReleaseAndRetake);
@@ -218,10 +218,10 @@ fn tell(s: &mut State, slot: u8) {
     s.worker(slot).gate = false;
 }
 
-/// The incumbent is gone for good: this is the worker, nobody else is of the lineage, and its probation is over. The
-/// real one hears of the incumbent's leave before that; nobody can take over meanwhile.
+/// The incumbent is gone: the successor is alone in the lineage, and its probation is over. The real successor notices
+/// the incumbent's leave a moment earlier; no other worker can take over in between.
 pub(super) fn settle_alone(rules: &Rules, s: &mut State, slot: u8) {
-    // A record that cannot be written names one process too many, and leaves the tally as it is.
+    // Where the ledger cannot be written, it names one process too many, and the tally stays as it is.
     let writes = s.can_write(slot);
     if writes {
         s.write_ledger(s.ledger, 1 << slot);
@@ -229,7 +229,7 @@ pub(super) fn settle_alone(rules: &Rules, s: &mut State, slot: u8) {
     if rules.terms.bakes {
         let level = s.at(slot).level;
         s.tally.clear(level);
-        // Where nothing is known against it there is nothing to clear.
+        // Without a failure on record there is nothing to clear.
         if writes && rules.policy.facts(s.record).tallied & (1 << level) != 0 {
             s.change(rules, Change::Prove(level));
         }
@@ -238,7 +238,7 @@ pub(super) fn settle_alone(rules: &Rules, s: &mut State, slot: u8) {
     (worker.phase, worker.predecessor) = (Phase::Incumbent(Incumbent::Serving), Kin::None);
 }
 
-/// Whether a phase of it can hang.
+/// Whether it can hang in this state.
 pub(super) fn can_hang(rules: &Rules, state: Successor) -> bool {
     match state {
         Successor::Standby | Successor::Granted | Successor::Over => true,
@@ -247,7 +247,7 @@ pub(super) fn can_hang(rules: &Rules, state: Successor) -> bool {
     }
 }
 
-/// Whether its app can fail here.
+/// Whether its app can fail in this state.
 pub(super) fn can_fail(rules: &Rules, s: &State, slot: u8, state: Successor) -> bool {
     match state {
         Successor::Standby | Successor::Granted => true,

@@ -1,25 +1,25 @@
-//! Which versions really failed in their probation. The record that the launchers go by is the shipped one; a rule that
-//! forgets a failure shows as a difference between the two.
+//! The true failures of versions in their probation. Launchers use the shipped record; a rule that forgets a failure
+//! shows as a difference between the two.
 //!
 //! Time is counted in ticks: a version that has failed `n` times must not be chosen before `n` of them have passed. The
 //! shipped quarantine is at least as long.
 
-/// Versions.
+/// Most versions.
 const LEVELS: usize = 4;
 
-/// More failures than this are not told apart.
+/// Failures beyond this number count as this number.
 const MOST: u8 = 3;
 
-/// What is true of one version.
+/// The true failures of one version.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 struct Truth {
-    /// Failures since it was proved.
+    /// Failures since it last passed a probation.
     count: u8,
     /// Ticks until it may be tried again.
     wait: u8,
 }
 
-/// All versions.
+/// The true failures of all versions.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub(super) struct Tally([Truth; LEVELS]);
 
@@ -36,12 +36,12 @@ impl Tally {
         truth.wait = truth.count;
     }
 
-    /// Nothing is held against it: it has passed, or a person asks for it.
+    /// Clears its failures: it has passed its probation, or a person asks for it.
     pub(super) fn clear(&mut self, level: u8) {
         self.0[usize::from(level)] = Truth::default();
     }
 
-    /// Whether time makes a difference.
+    /// Whether the passing of time changes anything.
     pub(super) fn ages(self) -> bool {
         self.0.iter().any(|truth| truth.wait > 0)
     }
