@@ -1,5 +1,5 @@
-//! The scenarios that are explored, small ones for every test run and large ones for the long run, and the broken rules
-//! with the property that each must cost.
+//! The scenarios of one worker at a time: small ones for every test run, large ones for the long run, and the broken
+//! rules, each with a property that cannot hold without it.
 
 use Task::{Down, Ensure, Pin, Restart, Start, Stop, Unpin};
 
@@ -11,7 +11,7 @@ use crate::single::invariant::{
     SOUND, witness,
 };
 
-/// Scenarios of some seconds.
+/// Scenarios that take seconds.
 pub(crate) fn small() -> Vec<Scenario> {
     [processes(), check_persons_answer()].concat()
 }
@@ -75,7 +75,7 @@ fn processes() -> Vec<Scenario> {
     ]
 }
 
-/// What people say about versions, and what versions say of themselves.
+/// Commands of people about versions, and apps that name another version.
 fn check_persons_answer() -> Vec<Scenario> {
     let limits = Limits::NONE;
     vec![
@@ -121,7 +121,7 @@ fn check_persons_answer() -> Vec<Scenario> {
     ]
 }
 
-/// Scenarios of some minutes.
+/// Scenarios that take minutes.
 pub(crate) fn large() -> Vec<Scenario> {
     [large_processes(), large_persons()].concat()
 }
@@ -237,7 +237,7 @@ fn two(name: &'static str, mutation: Mutation) -> Scenario {
     Scenario::new(name).call(Ensure, 0, 2).call(Ensure, 1, 2).breaking(mutation)
 }
 
-/// What runs next is the target's business and nobody else's.
+/// Rules about which version is started next.
 fn versions() -> Vec<Broken> {
     let limits = Limits::NONE;
     vec![
@@ -251,7 +251,7 @@ fn versions() -> Vec<Broken> {
     ]
 }
 
-/// Path, lease and program lock.
+/// Rules about path, lease and program lock.
 fn locks() -> Vec<Broken> {
     let limits = Limits::NONE;
     vec![
@@ -280,7 +280,7 @@ fn locks() -> Vec<Broken> {
     ]
 }
 
-/// Who may be ended, when and by whom.
+/// Rules about which worker may be ended, when, and by whom.
 fn manners() -> Vec<Broken> {
     let limits = Limits::NONE;
     vec![
@@ -328,7 +328,7 @@ fn manners() -> Vec<Broken> {
     ]
 }
 
-/// What is written down about offers and failures.
+/// Rules about the record of offers and failures.
 fn records() -> Vec<Broken> {
     let limits = Limits::NONE;
     vec![
@@ -351,7 +351,7 @@ fn records() -> Vec<Broken> {
     ]
 }
 
-/// What a person said, and what a version said of itself.
+/// Rules about commands of people, and about apps that name another version.
 fn words() -> Vec<Broken> {
     let pinned = |name, mutation| two(name, mutation).call(Pin, 0, 1);
     vec![

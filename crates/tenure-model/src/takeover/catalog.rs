@@ -1,7 +1,6 @@
-//! The scenarios of a takeover that are explored, and the broken rules with the property that each must cost.
+//! The scenarios of takeovers, and the broken rules, each with a property that cannot hold without it.
 //!
-//! A rule that another layer makes good stands here twice: alone, and then everything holds; and with that layer
-//! broken too.
+//! A rule that another layer masks is broken twice: alone, where everything holds, and together with that layer.
 
 use Task::{Ensure, Pin, Restart, Stop};
 
@@ -15,12 +14,12 @@ use crate::takeover::invariant::{
 
 const NONE: Limits = Limits::NONE;
 
-/// Scenarios of some seconds.
+/// Scenarios that take seconds.
 pub(crate) fn small() -> Vec<Scenario> {
     [usual(), lacks(), persons()].concat()
 }
 
-/// What happens to processes.
+/// Faults of processes.
 fn usual() -> Vec<Scenario> {
     vec![
         Scenario::takeover("takeover: an upgrade, two crashes")
@@ -83,7 +82,7 @@ fn usual() -> Vec<Scenario> {
     ]
 }
 
-/// What a takeover goes without: a connection, room on the disk, trust.
+/// A takeover lacks a connection, disk space, or trust.
 fn lacks() -> Vec<Scenario> {
     vec![
         Scenario::takeover("takeover: a connection that ends and an app that makes no room")
@@ -111,7 +110,7 @@ fn lacks() -> Vec<Scenario> {
     ]
 }
 
-/// What people say about versions, and workers that make no room.
+/// Commands of people about versions, and workers that decline.
 fn persons() -> Vec<Scenario> {
     vec![
         Scenario::takeover("takeover: a pin among launchers, a crash")
@@ -147,7 +146,7 @@ fn persons() -> Vec<Scenario> {
     ]
 }
 
-/// Scenarios of some minutes.
+/// Scenarios that take minutes.
 pub(crate) fn large() -> Vec<Scenario> {
     vec![
         Scenario::takeover("takeover: two upgrades in a row, two crashes, a stopped process that goes on")
@@ -218,7 +217,7 @@ impl Broken {
         self
     }
 
-    /// Workers say that they make no room.
+    /// Workers say in HELLO that they do not hand over.
     fn staying(mut self) -> Self {
         self.scenario = self.scenario.staying();
         self
@@ -241,7 +240,7 @@ const LATE: Limits = Limits { lates: 1, ..NONE };
 const CUT: Limits = Limits { cuts: 1, ..NONE };
 const HANG: Limits = Limits { ailments: 1, ..NONE };
 
-/// What one may do from when to when.
+/// Rules about what each side may do, and when.
 fn hand_overs() -> Vec<Broken> {
     vec![
         one("takeover: the path is bound before the lease is shared", Mutation::BindFirst, NONE, PATH),
@@ -271,7 +270,7 @@ fn hand_overs() -> Vec<Broken> {
     ]
 }
 
-/// How an incumbent takes its scope back.
+/// Rules about how an incumbent takes its scope back.
 fn rollbacks() -> Vec<Broken> {
     vec![
         one(
@@ -298,7 +297,7 @@ fn rollbacks() -> Vec<Broken> {
     ]
 }
 
-/// What is known against a version whose launcher has had its answer.
+/// Rules about failures that come after a launcher has had its answer.
 fn tallies() -> Vec<Broken> {
     let once = Limits { failures: 1, ..NONE };
     let twice = Limits { failures: 2, ticks: 2, ..NONE };
@@ -308,7 +307,7 @@ fn tallies() -> Vec<Broken> {
     ]
 }
 
-/// How each notices the other's end, and its own.
+/// Rules about how each side notices the end of the other, and its own.
 fn ends() -> Vec<Broken> {
     let both = Limits { crashes: 1, ..HANG };
     vec![
@@ -320,7 +319,7 @@ fn ends() -> Vec<Broken> {
     ]
 }
 
-/// What is made of a lost connection, of a full disk, and of a trust that is gone.
+/// Rules about a lost connection, a full disk, and revoked trust.
 fn lacking() -> Vec<Broken> {
     let full = Limits { failures: 1, fills: 1, ..NONE };
     let revoked = Limits { revokes: 1, ..NONE };
@@ -338,7 +337,7 @@ fn lacking() -> Vec<Broken> {
     ]
 }
 
-/// What `restart` may take for a proof.
+/// Rules about what `restart` may take for a proof.
 fn proofs() -> Vec<Broken> {
     let restart = |broken: Broken| {
         let mut broken = broken;
@@ -356,7 +355,7 @@ fn proofs() -> Vec<Broken> {
     ]
 }
 
-/// What a person said.
+/// Rules about commands of people.
 fn words() -> Vec<Broken> {
     let pinned = |name, mutation| one(name, mutation, NONE, PUT_BACK).call(Pin, 1).failing();
     vec![
