@@ -46,7 +46,7 @@ pub(crate) struct Case<'facts> {
 impl Case<'_> {
     /// What to type: `tenure WORD NAME`.
     pub(crate) fn type_in(&self, word: &str) -> String {
-        format!("tenure {word} {}", self.worker.called)
+        format!("tenure {word} {}", self.worker.display_name)
     }
 
     /// Everybody who carries a mark of this scope.

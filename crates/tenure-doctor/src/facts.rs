@@ -6,11 +6,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use semver::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::{Desired, StartTarget};
 use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::record::ledger::{HostRecord, Ledger};
 use tenure_core::spec::scope::Scope;
@@ -20,8 +18,14 @@ use tenure_sys::dir::Blocker;
 use tenure_sys::filesystem::FileSystem;
 use tenure_sys::identity::Identity;
 use tenure_sys::kernel::{Features, WatchLimits};
-use tenure_sys::process::{Doubt, GoneReason, RunState};
+use tenure_sys::process::RunState;
 use tenure_sys::socket::ListeningSocket;
+
+mod member;
+mod record;
+
+pub use member::{Member, Now};
+pub use record::{RecordFacts, RecordFault, WantedFacts};
 
 /// A part of the facts.
 pub type Gathered<T> = Result<T, Unread>;
@@ -141,8 +145,8 @@ pub enum Access {
 pub struct WorkerFacts {
     /// Its scope.
     pub scope: Scope,
-    /// What the caller calls it: what to type in a remedy.
-    pub called: String,
+    /// The name that the caller has for it, with which remedies are written.
+    pub display_name: String,
     /// Its directory.
     pub directory: DirectoryFacts,
     /// What is in it; `None` where there is none, or where it cannot be trusted.
@@ -225,119 +229,6 @@ pub enum GateHolder {
     },
 }
 
-/// A record on disk.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordFacts<T> {
-    /// There is none yet.
-    Absent,
-    /// It was read.
-    Good(T),
-    /// It cannot be used.
-    Bad(RecordFault),
-}
-
-/// Why a record cannot be used.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum RecordFault {
-    /// It is no record.
-    Damaged {
-        /// Where it stops making sense.
-        why: String,
-        /// It still shows that a person pinned or stopped something in it.
-        holds: bool,
-    },
-    /// A newer `tenure` wrote it.
-    TooNew {
-        /// Its format.
-        found: u32,
-        /// The newest format known here.
-        known: u32,
-    },
-    /// Its generation cannot be followed by another.
-    Exhausted,
-    /// The file cannot be read.
-    Unreadable {
-        /// Why.
-        why: String,
-    },
-}
-
-impl<T> RecordFacts<T> {
-    /// The record, where it was read.
-    #[must_use]
-    pub fn good(&self) -> Option<&T> {
-        match self {
-            Self::Good(record) => Some(record),
-            Self::Absent | Self::Bad(_) => None,
-        }
-    }
-
-    /// Why it cannot be used, where it cannot.
-    #[must_use]
-    pub fn fault(&self) -> Option<&RecordFault> {
-        match self {
-            Self::Bad(fault) => Some(fault),
-            Self::Absent | Self::Good(_) => None,
-        }
-    }
-}
-
-/// What is wanted, and which of it could be started.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct WantedFacts {
-    /// The record.
-    pub record: Desired,
-    /// Versions whose directory or program is not there, and what is missing.
-    pub gone: Vec<(Version, String)>,
-    /// Versions that a project's file offered whose content nobody trusts any more, and the file.
-    pub untrusted: Vec<(Version, PathBuf)>,
-    /// Versions that nobody describes any more though they come before all that somebody does, and the file that
-    /// offered them.
-    pub undescribed: Vec<(Version, PathBuf)>,
-    /// Versions that are not started instead of a higher one that failed, because this file is not what was offered any
-    /// more.
-    pub overwritten: Vec<(Version, PathBuf)>,
-}
-
-impl WantedFacts {
-    /// What a launcher would start now.
-    #[must_use]
-    pub fn target(&self, now: &Moment) -> StartTarget {
-        let mut allowed = self.record.clone();
-        let left_out: Vec<&Version> =
-            self.untrusted.iter().chain(&self.overwritten).map(|(version, _)| version).collect();
-        allowed.offers.retain(|offer| !left_out.contains(&&offer.spec.version));
-        allowed.target(now, &|spec| !self.gone.iter().any(|(version, _)| *version == spec.version))
-    }
-}
-
-/// A recorded process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Member {
-    /// As it was recorded.
-    pub identity: Identity,
-    /// What became of it.
-    pub now: Now,
-}
-
-/// What became of a recorded process.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Now {
-    /// It is there.
-    There {
-        /// What the scheduler says about it.
-        run: Option<RunState>,
-        /// Its debugger.
-        tracer: Option<u32>,
-        /// Its command line.
-        command: String,
-    },
-    /// It has ended.
-    Gone(GoneReason),
-    /// Nothing can be said.
-    Unverifiable(Doubt),
-}
-
 /// The code that keeps a worker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostCode {
@@ -415,35 +306,6 @@ impl ScopeFacts {
     #[must_use]
     pub fn is_in_motion(&self) -> bool {
         !matches!(self.gate, Ok(None))
-    }
-}
-
-impl Member {
-    /// Whether it is there and does not run: a signal or a debugger has stopped it.
-    #[must_use]
-    pub fn is_suspended(&self) -> bool {
-        matches!(&self.now, Now::There { run: Some(RunState::Stopped | RunState::Traced), .. })
-    }
-
-    /// Whether it is there, verified.
-    #[must_use]
-    pub fn is_there(&self) -> bool {
-        matches!(self.now, Now::There { .. })
-    }
-
-    /// A line about it.
-    #[must_use]
-    pub fn line(&self) -> String {
-        let identity = &self.identity;
-        match &self.now {
-            Now::There { run, tracer, command } => {
-                let run = run.map_or_else(|| "ending".to_owned(), |run| run.to_string());
-                let tracer = tracer.map(|tracer| format!(", traced by pid {tracer}")).unwrap_or_default();
-                format!("{identity} ({command}) is {run}{tracer}")
-            }
-            Now::Gone(why) => format!("{identity} of the record is gone: {why}"),
-            Now::Unverifiable(why) => format!("{identity} of the record cannot be verified: {why}"),
-        }
     }
 }
 

@@ -30,8 +30,8 @@ pub use remedy::{FixError, apply};
 pub struct Diagnosis {
     /// The worker; `None` for the machine.
     pub scope: Option<Scope>,
-    /// What the caller calls it; empty for the machine.
-    pub called: String,
+    /// The name that the caller has for it; empty for the machine.
+    pub display_name: String,
     /// What was found, the worst first.
     pub findings: Vec<Finding>,
     /// The parts that were looked at.
@@ -43,7 +43,7 @@ pub struct Diagnosis {
 pub fn diagnose(facts: &Facts) -> Vec<Diagnosis> {
     let machine = Diagnosis {
         scope: None,
-        called: String::new(),
+        display_name: String::new(),
         findings: sorted(checks().flat_map(|check| check.of_machine(facts)).collect()),
         checked: parts(checks().filter(|check| check.is_of_machine())),
     };
@@ -55,7 +55,7 @@ pub fn diagnose(facts: &Facts) -> Vec<Diagnosis> {
         };
         Diagnosis {
             scope: Some(worker.scope.clone()),
-            called: worker.called.clone(),
+            display_name: worker.display_name.clone(),
             findings: sorted(checks().flat_map(|check| check.of_worker(facts, worker)).collect()),
             checked: parts(checks().filter(seen)),
         }

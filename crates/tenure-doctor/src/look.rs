@@ -22,8 +22,8 @@ pub(crate) mod visibility;
 pub struct Subject {
     /// Its scope.
     pub scope: Scope,
-    /// What the caller calls it: remedies are written with this name.
-    pub called: String,
+    /// The name that the caller has for it, with which remedies are written.
+    pub display_name: String,
 }
 
 /// Gathers the facts of these workers and of the machine. `configuration` is what the caller has found wrong with the
@@ -44,7 +44,7 @@ fn worker(
     questions: &mut Questions,
     read: ReadStated,
 ) -> WorkerFacts {
-    let Subject { scope, called } = subject;
+    let Subject { scope, display_name } = subject;
     let directory = match paths::directory(&scope) {
         Ok(path) => directory::inspect(&path),
         Err(error) => DirectoryFacts {
@@ -57,5 +57,5 @@ fn worker(
     let is_private = matches!(directory.access, Access::Private { .. });
     let state = if is_private { StateDir::open(&scope).ok().flatten() } else { None };
     let state = state.map(|state| scope::state(&state, &machine.now, questions, read));
-    WorkerFacts { scope, called, directory, state }
+    WorkerFacts { scope, display_name, directory, state }
 }

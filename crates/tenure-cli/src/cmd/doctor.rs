@@ -143,7 +143,7 @@ fn mend(call: &Call, fix: &Fix) -> Fixed {
 /// The workers to look at, and what is wrong with the files that describe them. A configuration that cannot be used is
 /// a finding like any other, and hides no worker that has state here.
 fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), Failure> {
-    let subject = |target: ScopeTarget| Subject { scope: target.scope, called: target.display_name };
+    let subject = |target: ScopeTarget| Subject { scope: target.scope, display_name: target.display_name };
     let Some(name) = &typed.name else {
         let (mut targets, wrong) = configured(call, typed)?;
         targets.extend(tenure_doctor::scopes().into_iter().map(ScopeTarget::whole));
@@ -240,12 +240,12 @@ fn report(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -
         {
             continue;
         }
-        let called = if one.scope.is_none() { "machine" } else { &one.called };
+        let name = if one.scope.is_none() { "machine" } else { &one.display_name };
         if one.checked.is_empty() {
-            line(&mut text, format_args!("{called}: not looked at, for a directory above is closed\n"));
+            line(&mut text, format_args!("{name}: not looked at, for a directory above is closed\n"));
             continue;
         }
-        line(&mut text, format_args!("{called}{}: {}", standing(facts, one), count(one.findings.len())));
+        line(&mut text, format_args!("{name}{}: {}", standing(facts, one), count(one.findings.len())));
         if one.findings.is_empty() || call.screen.is_verbose() {
             line(&mut text, format_args!(": {}", one.checked.join(", ")));
         }

@@ -209,7 +209,7 @@ fn on_probation(case: &Case<'_>) -> Option<Symptom> {
             .saw_all(begun)
             .saw(format!("if it fails before that is over, version {before} serves again"))
             .remedy(if may_be_pinned(case, before) {
-                format!("wait; `tenure pin {} {before}` goes back at once", case.worker.called)
+                format!("wait; `tenure pin {} {before}` goes back at once", case.worker.display_name)
             } else {
                 "wait until it is over".to_owned()
             }),

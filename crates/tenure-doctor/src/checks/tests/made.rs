@@ -167,7 +167,7 @@ pub(super) fn healthy() -> Facts {
     };
     let worker = WorkerFacts {
         scope: scope(),
-        called: "web".into(),
+        display_name: "web".into(),
         directory: place("/state/host/web"),
         state: Some(state),
     };
