@@ -40,7 +40,7 @@ pub(crate) struct Ownership {
     generation: AtomicU64,
     ledger: Mutex<Writer>,
     /// Where the logs ended when it took its scope from another worker, which wrote there as well.
-    words_begin: OnceLock<Mark>,
+    own_logs_begin: OnceLock<Mark>,
     /// Room for the ledger on a disk that is full: kept from readiness on, and before a takeover.
     room: Mutex<Option<Spare>>,
 }
@@ -82,7 +82,7 @@ impl Ownership {
             socket: OnceLock::new(),
             generation: AtomicU64::new(handshake.generation),
             ledger: Mutex::new(Writer::Other(Box::default())),
-            words_begin: OnceLock::new(),
+            own_logs_begin: OnceLock::new(),
             room: Mutex::new(None),
             handshake: Arc::new(handshake),
         }
@@ -110,8 +110,8 @@ impl Ownership {
     }
 
     /// Notes where the logs end now: what is in them so far, another worker wrote.
-    pub(crate) fn begin_words(&self) {
-        self.words_begin.get_or_init(|| logs::mark(&self.state));
+    pub(crate) fn begin_own_logs(&self) {
+        self.own_logs_begin.get_or_init(|| logs::mark(&self.state));
     }
 
     /// Whether the lease file at the path is the one that this worker holds.
@@ -133,7 +133,7 @@ impl Ownership {
         if !self.channel.is_open() {
             return;
         }
-        let since = self.words_begin.get().copied();
+        let since = self.own_logs_begin.get().copied();
         let report = Report::Failed { stage: stage.to_owned(), message: message.to_owned(), since };
         if !self.channel.report(&report) {
             self.note(What::StartFailed, &self.handshake.started_by, format!("{stage}: {message}"));

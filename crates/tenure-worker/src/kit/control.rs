@@ -7,10 +7,9 @@
 //! - It alone announces an end. From then on the process has no listening control socket: late callers are refused and
 //!   block on the lease, and peers that are connected still get answers.
 
-use std::io::{self, ErrorKind};
+use std::io;
 use std::mem;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -24,7 +23,7 @@ use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::signals::{ReceivedSignal, SignalFd};
-use tenure_sys::{socket, thread, user};
+use tenure_sys::{thread, user};
 
 use crate::build::BuildWatcher;
 use crate::handoff::context::{HandoffContext, WorkerEnd};
@@ -32,34 +31,15 @@ use crate::handoff::incumbent;
 use crate::ownership::Ownership;
 use crate::status::{Status, StopRequest};
 
+mod accept;
 mod crowd;
 mod peer;
 
-use crowd::Cost;
 use peer::{Gone, Peer, PeerMessage, Waiting};
-
-/// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some
-/// hundred bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as
-/// silent as one that is wedged, and would be ended as such.
-const MOST_PEERS: usize = 2048;
-
-/// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones: some
-/// milliseconds of work, and 16 turns for a queue that is full.
-const BATCH: usize = 256;
 
 /// Peers that were answered before and are served again in one turn; the others of them come first in the next turn. A
 /// crowd that asks without a pause then costs a newcomer some milliseconds and not seconds.
 const TURN: usize = 128;
-
-/// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
-const RESERVE: usize = 8;
-
-/// Pause after which connections are taken again when descriptors had run out; the kernel does not tell when one is
-/// free.
-const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
-
-/// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
-const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
 
 /// What the answers are made from, and who is asked to make room.
 pub(crate) struct ControlAccount {
@@ -69,11 +49,11 @@ pub(crate) struct ControlAccount {
 }
 
 /// Starts the thread. It lives as long as the process, and answers callers while the control listener is open.
-pub(crate) fn start(told: ControlAccount, ownership: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
+pub(crate) fn start(account: ControlAccount, ownership: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
     let mut control = Control {
-        status: told.status,
-        source: told.source,
-        context: told.context,
+        status: account.status,
+        source: account.source,
+        context: account.context,
         ownership,
         signals,
         peers: Vec::new(),
@@ -172,24 +152,24 @@ impl Control {
     /// Serves the peers that `ready` names, and closes those that are gone or late.
     fn serve(&mut self, ready: &[bool]) {
         let now = deadline::monotonic();
-        let (mut closed, mut left, mut heard) = (false, TURN, Vec::new());
+        let (mut closed, mut left, mut served) = (false, TURN, Vec::new());
         let peers = mem::take(&mut self.peers);
         for (index, mut peer) in peers.into_iter().enumerate() {
             let asks = ready.get(index) == Some(&true) || peer.has_more();
             // Who was never answered is not made to wait for those who were.
-            let turn = asks && (left > 0 || !peer.was_heard());
-            left -= usize::from(turn && peer.was_heard());
+            let turn = asks && (left > 0 || !peer.has_asked());
+            left -= usize::from(turn && peer.has_asked());
             let stays = if turn { self.attend(&mut peer, now) } else { Ok(()) };
             if stays.is_err() || peer.is_overdue(now) {
                 closed = true;
             } else if turn {
-                heard.push(peer);
+                served.push(peer);
             } else {
                 self.peers.push(peer);
             }
         }
         // Behind those who had no turn.
-        self.peers.append(&mut heard);
+        self.peers.append(&mut served);
         if closed {
             self.refill();
             self.paused_until = None;
@@ -203,18 +183,18 @@ impl Control {
             return Err(Gone);
         }
         peer.flush()?;
-        self.hear(peer, now)?;
+        self.answer_next(peer, now)?;
         // What is answered later is read later: what is kept of one peer is bounded.
         if !peer.is_busy() && !peer.has_more() {
             peer.fill(now)?;
-            self.hear(peer, now)?;
+            self.answer_next(peer, now)?;
         }
         Ok(())
     }
 
     /// Answers one request that was read, unless an answer is still owed. In a turn this comes once before the peer is
     /// read and once after, however many requests it has sent.
-    fn hear(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
+    fn answer_next(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
         if peer.is_busy() {
             return Ok(());
         }
@@ -281,7 +261,7 @@ impl Control {
             return Ok(());
         }
         peer.answer(&self.hello(), now)?;
-        self.hear(peer, now)
+        self.answer_next(peer, now)
     }
 
     /// Takes note of a stop that no peer waits to hear of.
@@ -306,80 +286,6 @@ impl Control {
         announced.tell();
         announced.answered
     }
-
-    fn accept(&mut self) {
-        let mut streams = Vec::new();
-        while streams.len() < BATCH {
-            // The listener is let go of before the peer is served: it may ask for a stop, which closes the listener.
-            let Some(accepted) = self.ownership.control_listener.listener().map(|listener| listener.accept())
-            else {
-                break;
-            };
-            match accepted {
-                Ok((stream, _)) => streams.push(stream),
-                Err(error)
-                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
-                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Those that were taken are served first.
-                Err(_) if !streams.is_empty() => break,
-                Err(error) => {
-                    let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
-                    if !spare || (self.reserve.pop().is_none() && !self.make_room(1)) {
-                        self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
-                        break;
-                    }
-                }
-            }
-        }
-        let places = MOST_PEERS.saturating_sub(self.peers.len());
-        self.make_room(streams.len().saturating_sub(places));
-        for stream in streams {
-            self.admit(stream);
-        }
-    }
-
-    /// Serves a new connection at once: most have sent their request already. Connections of other users are closed
-    /// unread.
-    fn admit(&mut self, stream: UnixStream) {
-        let now = deadline::monotonic();
-        let ours = socket::peer_cred(&stream).is_ok_and(|peer| peer.uid == self.uid);
-        if !ours {
-            return;
-        }
-        if let Ok(mut peer) = Peer::new(stream, now)
-            && self.attend(&mut peer, now).is_ok()
-        {
-            self.peers.push(peer);
-        }
-    }
-
-    /// Closes as many peers for newcomers, those first whom it costs least; whether there were any.
-    fn make_room(&mut self, count: usize) -> bool {
-        let now = deadline::monotonic();
-        let costs: Vec<Cost> = self.peers.iter().map(|peer| peer.cost(now)).collect();
-        let mut closed = crowd::who_makes_room(&costs, count).into_iter();
-        let any = closed.len() > 0;
-        let mut next = closed.next();
-        let mut index = 0;
-        self.peers.retain(|_| {
-            let closes = next == Some(index);
-            if closes {
-                next = closed.next();
-            }
-            index += 1;
-            !closes
-        });
-        any
-    }
-
-    /// Takes back what was given away from the reserve, as far as the app leaves something.
-    fn refill(&mut self) {
-        while self.reserve.len() < RESERVE
-            && let Ok(spare) = self.status.changed().as_fd().try_clone_to_owned()
-        {
-            self.reserve.push(spare);
-        }
-    }
 }
 
 /// A stop: how it came about, why, and who wants it.
@@ -393,7 +299,7 @@ struct Stop {
 struct Announced<'control> {
     control: &'control mut Control,
     stop: Stop,
-    /// Whoever asked, until it is told.
+    /// Whoever asked, until it is account.
     peer: Option<&'control mut Peer>,
     answered: Result<(), Gone>,
 }

@@ -190,12 +190,12 @@ impl Worker {
         let (beside, endpoints, listeners) = begin::take_sockets(place, &context)?;
         let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
 
-        let told = control::ControlAccount {
+        let account = control::ControlAccount {
             status: status.clone(),
             source: source.clone(),
             context: Arc::clone(&context),
         };
-        control::start(told, Arc::clone(&ownership), signals).map_err(started("tenure-control"))?;
+        control::start(account, Arc::clone(&ownership), signals).map_err(started("tenure-control"))?;
         watchdog::start(Arc::clone(&context)).map_err(started("tenure-watchdog"))?;
         if matches!(side, HandoffSide::Alone) {
             match ownership.channel.await_go().map_err(AdoptError::Channel)? {
@@ -292,7 +292,7 @@ impl Worker {
         };
         let mut granted =
             prepared.commit(&self.context, &self.own).inspect_err(|error| self.tell_refusal(error))?;
-        self.ownership.begin_words();
+        self.ownership.begin_own_logs();
         self.handed = mem::take(&mut granted.state);
         self.side = HandoffSide::Granted(Box::new(granted));
         self.look_after_itself()

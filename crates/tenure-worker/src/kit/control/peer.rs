@@ -30,9 +30,9 @@ pub(crate) struct Peer {
     outbox: Vec<u8>,
     due: Option<Duration>,
     waiting: Option<Waiting>,
-    last_heard: Duration,
+    last_read: Duration,
     /// Whether it has made a whole request.
-    heard: bool,
+    asked: bool,
 }
 
 /// A WAIT that is not over.
@@ -63,7 +63,7 @@ impl Peer {
     pub(crate) fn new(stream: UnixStream, now: Duration) -> io::Result<Self> {
         stream.set_nonblocking(true)?;
         let (inbox, outbox) = (Vec::new(), Vec::new());
-        Ok(Self { stream, inbox, outbox, due: None, waiting: None, last_heard: now, heard: false })
+        Ok(Self { stream, inbox, outbox, due: None, waiting: None, last_read: now, asked: false })
     }
 
     /// The connection, for a conversation that goes on elsewhere.
@@ -104,12 +104,12 @@ impl Peer {
         } else {
             CrowdState::Idle
         };
-        Cost::of(state, self.last_heard, now)
+        Cost::of(state, self.last_read, now)
     }
 
     /// Whether it has made a whole request before.
-    pub(crate) fn was_heard(&self) -> bool {
-        self.heard
+    pub(crate) fn has_asked(&self) -> bool {
+        self.asked
     }
 
     /// Whether a whole request of its own was read and could be answered now.
@@ -142,7 +142,7 @@ impl Peer {
             Ok(0) => Err(Gone),
             Ok(count) => {
                 self.inbox.extend_from_slice(&chunk[..count]);
-                self.last_heard = now;
+                self.last_read = now;
                 Ok(())
             }
             Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted) => Ok(()),
@@ -158,7 +158,7 @@ impl Peer {
             return Err(Gone);
         }
         let Some(body) = self.inbox.get(HEADER..HEADER + length) else { return self.incomplete(now) };
-        let heard = match serde_json::from_slice(body) {
+        let message = match serde_json::from_slice(body) {
             Ok(request) => PeerMessage::Request(request),
             // Well-formed and unknown: a later build asks for something that we cannot do.
             Err(error) if error.is_data() => PeerMessage::Unknown(error.to_string()),
@@ -169,8 +169,8 @@ impl Peer {
             self.inbox = Vec::new();
         }
         self.due = None;
-        self.heard = true;
-        Ok(heard)
+        self.asked = true;
+        Ok(message)
     }
 
     fn incomplete(&mut self, now: Duration) -> Result<PeerMessage, Gone> {

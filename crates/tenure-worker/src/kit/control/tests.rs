@@ -1,6 +1,7 @@
 //! The control thread over a real socket in a directory of its own, asked as launchers ask.
 
 use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::thread;
 
 use tenure_core::deadline::Stage;
@@ -8,6 +9,7 @@ use tenure_core::launch::client::{Connection, Silence, connect};
 use tenure_core::protocol::wire::{AppState, Role, Until};
 use tenure_core::store::event;
 use tenure_sys::process::ProcessHandle;
+use tenure_sys::socket;
 
 use crate::ownership::tests::{Fixture, fixture};
 use crate::status::tests::status_of;
@@ -30,9 +32,9 @@ fn control_thread() -> ControlThread {
     fixture.ownership.control_listener.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
     let context = Arc::new(HandoffContext::new(Arc::clone(&fixture.ownership), status.clone()));
-    let told =
+    let account =
         ControlAccount { status: status.clone(), source: BuildWatcher::new().expect("an eventfd"), context };
-    start(told, Arc::clone(&fixture.ownership), signals).expect("a thread");
+    start(account, Arc::clone(&fixture.ownership), signals).expect("a thread");
     ControlThread { fixture, status }
 }
 

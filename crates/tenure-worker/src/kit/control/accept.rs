@@ -1,0 +1,107 @@
+//! New connections: taking them, making room for them, and going on without descriptors.
+
+use std::io::ErrorKind;
+use std::os::unix::net::UnixStream;
+use std::time::Duration;
+
+use tenure_core::deadline;
+use tenure_sys::socket;
+
+use super::Control;
+use super::crowd::{self, Cost};
+use super::peer::Peer;
+
+/// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some
+/// hundred bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as
+/// silent as one that is wedged, and would be ended as such.
+pub(super) const MOST_PEERS: usize = 2048;
+
+/// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones: some
+/// milliseconds of work, and 16 turns for a queue that is full.
+const BATCH: usize = 256;
+
+/// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
+const RESERVE: usize = 8;
+
+/// Pause after which connections are taken again when descriptors had run out; the kernel does not tell when one is
+/// free.
+const ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+
+/// `ENFILE` and `EMFILE` of asm-generic/errno-base.h, the same on every architecture of Linux.
+const OUT_OF_DESCRIPTORS: [i32; 2] = [23, 24];
+
+impl Control {
+    pub(super) fn accept(&mut self) {
+        let mut streams = Vec::new();
+        while streams.len() < BATCH {
+            // The listener is let go of before the peer is served: it may ask for a stop, which closes the listener.
+            let Some(accepted) = self.ownership.control_listener.listener().map(|listener| listener.accept())
+            else {
+                break;
+            };
+            match accepted {
+                Ok((stream, _)) => streams.push(stream),
+                Err(error)
+                    if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+                // Those that were taken are served first.
+                Err(_) if !streams.is_empty() => break,
+                Err(error) => {
+                    let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
+                    if !spare || (self.reserve.pop().is_none() && !self.make_room(1)) {
+                        self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
+                        break;
+                    }
+                }
+            }
+        }
+        let places = MOST_PEERS.saturating_sub(self.peers.len());
+        self.make_room(streams.len().saturating_sub(places));
+        for stream in streams {
+            self.admit(stream);
+        }
+    }
+
+    /// Serves a new connection at once: most have sent their request already. Connections of other users are closed
+    /// unread.
+    fn admit(&mut self, stream: UnixStream) {
+        let now = deadline::monotonic();
+        let ours = socket::peer_cred(&stream).is_ok_and(|peer| peer.uid == self.uid);
+        if !ours {
+            return;
+        }
+        if let Ok(mut peer) = Peer::new(stream, now)
+            && self.attend(&mut peer, now).is_ok()
+        {
+            self.peers.push(peer);
+        }
+    }
+
+    /// Closes as many peers for newcomers, those first whom it costs least; whether there were any.
+    fn make_room(&mut self, count: usize) -> bool {
+        let now = deadline::monotonic();
+        let costs: Vec<Cost> = self.peers.iter().map(|peer| peer.cost(now)).collect();
+        let mut closed = crowd::who_makes_room(&costs, count).into_iter();
+        let any = closed.len() > 0;
+        let mut next = closed.next();
+        let mut index = 0;
+        self.peers.retain(|_| {
+            let closes = next == Some(index);
+            if closes {
+                next = closed.next();
+            }
+            index += 1;
+            !closes
+        });
+        any
+    }
+
+    /// Takes back what was given away from the reserve, as far as the app leaves something.
+    pub(super) fn refill(&mut self) {
+        while self.reserve.len() < RESERVE
+            && let Ok(spare) = self.status.changed().as_fd().try_clone_to_owned()
+        {
+            self.reserve.push(spare);
+        }
+    }
+}
