@@ -28,8 +28,8 @@ pub(crate) mod watcher;
 /// Name of the check that says why a build cannot be read or watched.
 const CHECK: &str = "source";
 
-/// What the control thread, the host and the reading thread share. The lock keeps them from one another's half-done
-/// readings; the control thread never waits for it.
+/// What the control thread, the host and the reading thread share. The lock protects each from a half-done reading of
+/// another; the control thread never waits for it.
 #[derive(Debug, Clone)]
 pub(crate) struct BuildWatcher(Arc<WatcherShared>);
 
@@ -53,7 +53,7 @@ impl BuildWatcher {
         if spec.build.is_empty() {
             return Ok(());
         }
-        // Not under the lock: until it is known what was started nothing can have changed.
+        // Without the lock: there is no watcher yet that a HELLO could ask.
         match FileWatcher::open(spec) {
             Ok(watcher) => {
                 tell(&watcher, status);
@@ -86,7 +86,7 @@ impl BuildWatcher {
         let mut watcher = match self.0.watcher.try_lock() {
             Ok(watcher) => watcher,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            // They are being read.
+            // The reading thread has the lock.
             Err(TryLockError::WouldBlock) => return true,
         };
         let Some(watcher) = watcher.as_mut() else { return false };

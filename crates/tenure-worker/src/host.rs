@@ -197,13 +197,13 @@ impl Host {
         let fails = matches!(event, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
         let tree = self.run.as_ref().map(|run| run.program.shim());
         let taken = if fails { self.resources.relay.taken(tree) } else { None };
-        let told = taken.map(|address| {
+        let taken = taken.map(|address| {
             let why =
                 format!("somebody else has {address}, which was chosen for the program; it gets another one");
             self.note(What::Unhealthy, &why);
             SupervisorEvent::PortTaken(why)
         });
-        told.into_iter().chain([event]).collect()
+        taken.into_iter().chain([event]).collect()
     }
 
     /// Ends the worker, when nothing of the program lives: records how the program ended, and tells whoever still

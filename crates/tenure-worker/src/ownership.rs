@@ -53,8 +53,8 @@ const LEAST_ROOM: u64 = 16 * 1024;
 enum Writer {
     /// This worker.
     Own,
-    /// Another one of the lineage. What this one would write is kept until it is its own to write; only what it says of
-    /// its program counts then.
+    /// Another worker of the lineage. Changes of this one are kept until it opens a generation, which takes over only
+    /// what they say of its program.
     Other(Box<Ledger>),
 }
 
@@ -91,7 +91,7 @@ impl Ownership {
     /// Takes the lease, and notes the control socket that stands at its path.
     pub(crate) fn take(&self, lease: Lease) -> io::Result<()> {
         let socket = self.state.dir().stat(file::CONTROL)?;
-        // Both are set once: a second lease of the same scope could only be the same description.
+        // Both are set once: a second lease of the same scope is the same open file description.
         best_effort(self.lease.set(lease));
         if let Some(socket) = socket {
             self.socket.get_or_init(|| socket);
@@ -109,7 +109,7 @@ impl Ownership {
         self.generation.load(Ordering::SeqCst)
     }
 
-    /// Notes where the logs end now: what is in them so far, another worker wrote.
+    /// Notes where the logs end now: another worker wrote what is in them so far.
     pub(crate) fn begin_own_logs(&self) {
         self.own_logs_begin.get_or_init(|| logs::mark(&self.state));
     }
@@ -182,26 +182,25 @@ impl Ownership {
         Ok(ledger.generation)
     }
 
-    /// Takes room for what is to be written when the disk is full: where this worker's program ends and is started
-    /// again, and where the worker comes back from a successor that failed. What is not on record is not started and
-    /// not told.
+    /// Reserves disk space for the ledger, for writes while the disk is full: when the program ends and is started
+    /// again, and when this worker takes its scope back from a successor that failed. Without a record neither is done.
     pub(crate) fn keep_room(&self) -> io::Result<()> {
         let length = self.state.dir().stat(file::LEDGER)?.map_or(0, |found| found.len);
         let size = usize::try_from(length.saturating_mul(2).max(LEAST_ROOM)).unwrap_or(usize::MAX);
-        // Held meanwhile: a host takes it when its program serves, and a successor may come in that moment.
+        // Locked during the whole call: a host reserves space when its program serves, and a successor may come then.
         let mut room = self.room();
         *room = Some(self.state.dir().keep_spare(file::LEDGER, size)?);
         Ok(())
     }
 
-    /// Gives that room back.
+    /// Frees the disk space that [`Self::keep_room`] reserved.
     pub(crate) fn free_room(&self) {
         if let Some(room) = self.room().take() {
             self.state.dir().free_spare(&room);
         }
     }
 
-    /// Writes the ledger, into the room that was kept where the disk has no other.
+    /// Writes the ledger, on a full disk into the reserved space.
     fn record(
         &self,
         ledger: &Ledger,

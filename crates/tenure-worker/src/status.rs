@@ -92,20 +92,21 @@ impl Status {
         self.change(|account| account.hello.app.version = version);
     }
 
-    /// Tells where this worker stands beside another one: standing by, or having made room; `None` when it is alone.
-    pub(crate) fn stand(&self, beside: Option<Role>) {
-        self.change(|account| account.beside = beside);
+    /// Sets the role that this worker has in a takeover: standby, or committed once it has made room; `None` when it is
+    /// alone.
+    pub(crate) fn set_handoff_role(&self, role: Option<Role>) {
+        self.change(|account| account.handoff_role = role);
     }
 
-    /// Tells that the app makes room. Where its program alone listens on something nobody can connect meanwhile:
-    /// callers wait then, as for a boot, whatever the app says of itself. A listener that stays open lets them wait in
-    /// its queue.
+    /// Notes that the app stops serving for a successor. Where its program alone has a listener, clients cannot connect
+    /// until somebody listens there again, so HELLO shows the app as booting and callers wait. An inherited or proxied
+    /// listener stays open, and clients wait in its queue.
     pub(crate) fn makes_room(&self, spec: &Spec) {
         let closes = spec.listen.iter().any(|listen| listen.mode == ListenMode::SelfBound);
         self.change(|account| account.closed = closes);
     }
 
-    /// Tells that the app serves again, or is about to and says so itself.
+    /// Notes that the app serves again, or is about to: from here on HELLO shows the state that the app sets.
     pub(crate) fn opens_again(&self) {
         self.change(|account| account.closed = false);
     }
@@ -140,7 +141,7 @@ impl Status {
         self.account().probation.is_some()
     }
 
-    /// Has the control thread look at the control listener again.
+    /// Wakes the control thread, because the control listener was opened or closed.
     pub(crate) fn touch(&self) {
         self.0.changed.wake();
     }
@@ -150,8 +151,9 @@ impl Status {
         self.change(|account| account.hello.content = content);
     }
 
-    /// Says that the app's runtime turns. To be called from inside that runtime, every [`BEAT`]: an app that has beaten
-    /// once and then stops for `stall_timeout` is ended by the watchdog. One that never beats is not watched.
+    /// Notes that the app's runtime makes progress. To be called from inside that runtime, every [`BEAT`]: an app that
+    /// has beaten once and then stops for `stall_timeout` is ended by the watchdog. One that never beats is not
+    /// watched.
     pub fn beat(&self) {
         let now = millis(deadline::monotonic()).saturating_add(1);
         if self.0.beat.swap(now, Ordering::Relaxed) == 0 {
@@ -195,8 +197,8 @@ impl Status {
 
     /// Whether a WAIT for `until` is over. An end that was announced ends every wait: whoever waits has to look
     /// elsewhere.
-    pub(crate) fn holds(&self, until: Until, proved: bool) -> bool {
-        self.account().holds(until, proved)
+    pub(crate) fn is_wait_over(&self, until: Until, proved: bool) -> bool {
+        self.account().is_wait_over(until, proved)
     }
 
     /// Moves the life on and has carried out what that orders, on this thread and without the lock. `false`: nothing
@@ -302,7 +304,7 @@ impl Status {
         self.0.changed.wake();
     }
 
-    /// What a thread that panicked has left is still an account: each field is whole.
+    /// Ignores poisoning: a thread that panicked under the lock leaves each field whole.
     fn account(&self) -> MutexGuard<'_, Account> {
         self.0.account.lock().unwrap_or_else(PoisonError::into_inner)
     }

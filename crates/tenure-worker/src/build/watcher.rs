@@ -81,7 +81,7 @@ impl FileWatcher {
     pub(super) fn begin_again(&mut self) {
         if self.may_have_changed() || self.started == StartedBuild::Unread {
             let read = self.read();
-            // Of files that cannot be read now the last reading is the best that is known.
+            // Where the files cannot be read now, the last reading stays valid.
             if read.is_ok() || matches!(read, Err(BuildError::Unstable { .. })) {
                 self.begin(&read);
             }
@@ -112,7 +112,7 @@ impl FileWatcher {
             self.knowledge = FileKnowledge::Stale;
         }
         match (&self.started, self.knowledge) {
-            // Nothing can be said of what was never read; that is trouble, and not a change.
+            // A build that was never read is shown as a failed check, not as changed.
             (StartedBuild::Unread, _) | (_, FileKnowledge::Same) => false,
             (_, FileKnowledge::Stale | FileKnowledge::Other) => true,
         }
@@ -164,7 +164,7 @@ impl FileWatcher {
         let (mut directories, mut failed) = (WatchedDirectories::default(), None);
         match self.watches.take().map_or_else(Watches::new, Ok) {
             Ok(watches) => {
-                // What they tell is among what is read now.
+                // Changes that are queued now are covered by the reading that follows.
                 forget(&watches);
                 self.watches = Some(watches);
             }
@@ -223,12 +223,12 @@ fn forget(watches: &Watches) {
 }
 
 fn trouble(unwatched: Option<&WatchError>, unread: Option<&BuildError>) -> Option<String> {
-    let told = |error: &(dyn Error + 'static)| format!("failed to {}", causes::in_one_line(error));
+    let in_words = |error: &(dyn Error + 'static)| format!("failed to {}", causes::in_one_line(error));
     // An unstable build is told by the next reading.
     let unread = unread.filter(|error| !matches!(error, BuildError::Unstable { .. }));
     match (unread, unwatched) {
-        (Some(error), _) => Some(told(error)),
-        (None, Some(error)) => Some(format!("{}; until then every call reads the build", told(error))),
+        (Some(error), _) => Some(in_words(error)),
+        (None, Some(error)) => Some(format!("{}; until then every call reads the build", in_words(error))),
         (None, None) => None,
     }
 }

@@ -27,7 +27,7 @@ pub(crate) fn call<T: Send + 'static>(
     let sender = answers.sender();
     let started = thread::start("tenure-hand-over", move || {
         let mut hooks = hooks.lock().unwrap_or_else(PoisonError::into_inner);
-        // Nobody waits any more once the time is over.
+        // After `limit` nobody takes the answer.
         best_effort(sender.send(call(hooks.as_mut())));
     });
     if let Err(error) = started {

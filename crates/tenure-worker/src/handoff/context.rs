@@ -1,5 +1,5 @@
-//! What a worker knows of those before and after it: whether it may be taken over, what it would hand over, and whom it
-//! followed.
+//! What a worker knows of the workers before and after it: whether a successor is admitted, what it would be handed,
+//! and from which predecessor this worker took over.
 //!
 //! Shared by the app's thread, the control thread and the thread of a takeover. One mutex, never held over a wait or
 //! over code of the app, protects it; the app's hooks have one of their own.
@@ -27,7 +27,7 @@ use crate::status::Status;
 /// The app's hooks, called by one thread at a time.
 pub(crate) type AppHooks = Arc<Mutex<Box<dyn HandOver>>>;
 
-/// See the module. One for each worker.
+/// The handoff context of this process: one for each worker, shared by its threads.
 pub(crate) struct HandoffContext {
     pub(crate) ownership: Arc<Ownership>,
     pub(crate) status: Status,
@@ -69,12 +69,12 @@ pub(crate) struct KeptDescriptors {
     pub(crate) listeners: NamedListeners,
 }
 
-/// How the end of a worker came about.
+/// Why a worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum WorkerEnd {
-    /// By this.
+    /// By this event of its life.
     Of(LifecycleEvent),
-    /// Somebody wants the worker before it to go on.
+    /// Somebody wants its predecessor to serve again.
     SentBack,
 }
 
@@ -119,7 +119,7 @@ impl HandoffContext {
         }
     }
 
-    /// From now on callers are refused, and nothing that would queue new ones is kept.
+    /// Closes the control listener, so that callers are refused, and everything that was kept for a successor.
     pub(crate) fn close_listeners(&self) {
         self.ownership.control_listener.close();
         self.inner().kept = None;
@@ -216,25 +216,25 @@ impl HandoffContext {
         Ok(KeptDescriptors { control: kept.control.try_clone()?, listeners: duplicates(&kept.listeners)? })
     }
 
-    /// Notes who made room for this worker.
-    pub(crate) fn follow(&self, link: Arc<DescriptorLink>, process: Arc<ProcessHandle>) {
+    /// Notes the predecessor, which made room for this worker.
+    pub(crate) fn set_predecessor(&self, link: Arc<DescriptorLink>, process: Arc<ProcessHandle>) {
         self.inner().predecessor = Some(Predecessor { link, process });
     }
 
-    /// Whether the one that made room may still take the scope back: what leads callers to the scope is its own as
-    /// well.
+    /// Whether the predecessor may still take the scope back. The paths of the scope are then its own as well, and are
+    /// not to be removed.
     pub(crate) fn may_be_taken_back(&self) -> bool {
         self.inner().predecessor.as_ref().is_some_and(|before| !before.process.has_ended())
     }
 
-    /// The one that made room is gone.
+    /// The predecessor is gone.
     pub(crate) fn predecessor_gone(&self) {
         self.inner().predecessor = None;
         self.probation_over();
     }
 
-    /// This worker is about to serve. For as long as `bake`, from when it does, the one that made room can take the
-    /// scope back, unless that is gone already: then there is nothing to wait for.
+    /// Begins the probation of this worker, which is about to serve: for `bake` its predecessor can take the scope
+    /// back. Without a living predecessor this worker counts as proved at once.
     pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
         let inner = self.inner();
         if inner.predecessor.is_some() {
@@ -245,8 +245,8 @@ impl HandoffContext {
         }
     }
 
-    /// The one that made room has announced its end, or is gone: nobody takes this worker's scope back any more. One
-    /// that has itself announced its end has not passed.
+    /// Ends the probation: the predecessor has announced its end, or is gone. A worker that has announced its own end
+    /// does not count as proved.
     pub(crate) fn probation_over(&self) {
         if self.status.is_on_probation() && self.status.life() == LifecycleState::Active {
             self.record_proved();
@@ -254,14 +254,15 @@ impl HandoffContext {
         self.status.end_probation();
     }
 
-    /// For whoever chooses what to start next. A record that cannot be written leaves the tally as it is.
+    /// Records this version as proved, for whoever chooses the next version to start. If the write fails, the failures
+    /// of the version stay counted.
     fn record_proved(&self) {
         let proved = Proved { version: self.ownership.handshake.spec.version.clone(), at: Moment::now() };
         best_effort(self.ownership.write_ledger(|ledger| ledger.proved = Some(proved)));
     }
 
-    /// Tells the one that made room that this worker ends: it goes on serving unless somebody asked for the end. One
-    /// that is gone, or does not read, need not be told.
+    /// Sends ABORT to the predecessor, because this worker ends: the predecessor serves again, unless somebody asked
+    /// for the end. A predecessor that is gone, or does not read, needs no message.
     pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
         let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
         if let Some(link) = link {
@@ -286,12 +287,12 @@ impl fmt::Debug for HandoffContext {
     }
 }
 
-/// The same listeners once more: each handle is closed by whoever has it.
+/// Duplicates of the listeners: each holder closes its own.
 pub(crate) fn duplicates(listeners: &[(String, OwnedFd)]) -> std::io::Result<NamedListeners> {
     listeners.iter().map(|(name, fd)| Ok((name.clone(), fd.try_clone()?))).collect()
 }
 
-/// What the ledger says of this executable.
+/// The record of this executable for the ledger.
 pub(crate) fn host_record(kind: Kind) -> HostRecord {
     HostRecord::of(tenure_sys::process::executable_of(std::process::id()), kind)
 }

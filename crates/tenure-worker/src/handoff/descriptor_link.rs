@@ -26,7 +26,7 @@ const CHUNK: usize = 64 * 1024;
 
 /// How long the other side may take to make room for a frame. Frames are small, and each side has a thread that reads
 /// them: a peer that does not is stopped or hostile, and is treated as one that is gone.
-const SENDING: Duration = Duration::from_secs(5);
+const SEND_LIMIT: Duration = Duration::from_secs(5);
 
 /// One side's end of the connection.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl DescriptorLink {
     pub(crate) fn new(stream: UnixStream) -> io::Result<Self> {
         stream.set_nonblocking(false)?;
         stream.set_read_timeout(None)?;
-        stream.set_write_timeout(Some(SENDING))?;
+        stream.set_write_timeout(Some(SEND_LIMIT))?;
         Ok(Self { stream, inbox: Vec::new(), fds: Vec::new() })
     }
 
@@ -72,7 +72,7 @@ impl DescriptorLink {
         Ok(Self { stream: self.stream.try_clone()?, inbox: Vec::new(), fds: Vec::new() })
     }
 
-    /// For asking the kernel about the peer.
+    /// The connection, for asking the kernel about the peer.
     pub(crate) fn stream(&self) -> &UnixStream {
         &self.stream
     }
@@ -147,8 +147,8 @@ pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
             Ok(Some(_)) => {}
             Ok(None) => {
                 let fds = [link.as_fd(), incumbent.as_fd()];
-                let [told, _] = poll::wait_readable(fds, None).unwrap_or_default();
-                if told && link.fill().is_err() {
+                let [readable, _] = poll::wait_readable(fds, None).unwrap_or_default();
+                if readable && link.fill().is_err() {
                     best_effort(incumbent.wait_ended(None));
                 }
             }
@@ -157,15 +157,15 @@ pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
     }
 }
 
-/// The process at the other end, by the kernel's word; where the kernel is too old for that, by the identity that is
-/// `told`, verified. What is wrong, as a lowercase fragment, where there is none.
-pub(crate) fn peer(stream: &UnixStream, told: &Identity) -> Result<ProcessHandle, String> {
+/// The process at the other end, as the kernel names it; where the kernel is too old for that, the process of the
+/// identity that the peer has `claimed`, once verified. An error is a lowercase fragment.
+pub(crate) fn peer(stream: &UnixStream, claimed: &Identity) -> Result<ProcessHandle, String> {
     match socket::peer_process(stream) {
         Ok(handle) => Ok(handle),
-        Err(OpenError::Unsupported) => match process::verify(told) {
+        Err(OpenError::Unsupported) => match process::verify(claimed) {
             Verified::Same(handle) => Ok(handle),
-            Verified::Gone(gone) => Err(format!("pid {} cannot be verified: {gone}", told.pid)),
-            Verified::Unverifiable(doubt) => Err(format!("pid {} cannot be verified: {doubt}", told.pid)),
+            Verified::Gone(gone) => Err(format!("pid {} cannot be verified: {gone}", claimed.pid)),
+            Verified::Unverifiable(doubt) => Err(format!("pid {} cannot be verified: {doubt}", claimed.pid)),
         },
         Err(error) => Err(format!("failed to {}", causes::in_one_line(&error))),
     }

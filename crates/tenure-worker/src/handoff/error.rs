@@ -6,8 +6,8 @@ use tenure_core::launch::listen::ListenError;
 use tenure_core::launch::orphans::OrphanError;
 use tenure_core::store::records::RecordError;
 
-/// What an incumbent does whose answer does not belong where it comes.
-pub(super) const ELSE: &str = "it answers something else";
+/// Why a takeover is given up whose incumbent sent an answer that its state does not allow.
+pub(super) const UNEXPECTED_ANSWER: &str = "it answers something else";
 
 /// This worker cannot take the other one's place.
 #[derive(Debug, thiserror::Error)]
@@ -18,13 +18,13 @@ pub enum TakeoverError {
         /// Why, as a lowercase fragment.
         why: String,
     },
-    /// The worker that serves does not answer. That may be this one's own trouble, so it ends nobody for it.
+    /// The worker that serves does not answer. The fault may be this worker's own, so it ends nobody.
     #[error("hear the worker that serves: {why}")]
-    Unheard {
+    NoAnswer {
         /// Why, as a lowercase fragment.
         why: String,
     },
-    /// It cannot be gone on with; the other worker goes on.
+    /// The takeover cannot be completed; the other worker serves on.
     #[error("go on with the takeover: {why}")]
     GivenUp {
         /// Why, as a lowercase fragment.
@@ -57,7 +57,7 @@ impl TakeoverError {
         match self {
             Self::Listen(error) => error.is_of_the_spec(),
             Self::Declined { .. }
-            | Self::Unheard { .. }
+            | Self::NoAnswer { .. }
             | Self::GivenUp { .. }
             | Self::Record(_)
             | Self::Orphan(_)
@@ -74,8 +74,8 @@ pub(super) fn declined(why: impl Into<String>) -> TakeoverError {
     TakeoverError::Declined { why: why.into() }
 }
 
-pub(super) fn unheard(why: impl Into<String>) -> TakeoverError {
-    TakeoverError::Unheard { why: why.into() }
+pub(super) fn no_answer(why: impl Into<String>) -> TakeoverError {
+    TakeoverError::NoAnswer { why: why.into() }
 }
 
 pub(super) fn given_up(why: impl Into<String>) -> TakeoverError {

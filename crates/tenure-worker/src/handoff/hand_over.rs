@@ -15,8 +15,8 @@ pub trait HandOver: Send {
     /// before may go on until the worker is asked to end. New connections wait in the kernel's queue from here on.
     ///
     /// What is packed goes to the successor, or comes back by [`HandOver::resume`]. Where somebody asks the worker to
-    /// end in that very moment it goes nowhere, as the memory of any worker that is stopped: what must outlive a stop
-    /// belongs into a store.
+    /// end at that moment it is lost, like the memory of any worker that is stopped: keep what must outlive a stop in a
+    /// store.
     ///
     /// After `until` the process is ended, since an app that neither serves nor answers is of no use. An error, as a
     /// lowercase fragment, means that the app cannot stop: [`HandOver::resume`] is called then as well.

@@ -1,5 +1,5 @@
-//! The incumbent's story: asked to prepare, it shares; asked to commit, it makes room; and it takes its scope back
-//! where the successor fails before it is proved.
+//! The incumbent's story: at PREPARE it shares lease and listeners, at COMMIT it stops serving and grants the scope. If
+//! the successor fails before its probation is over, the incumbent takes the scope back.
 //!
 //! One thread for one takeover, which waits at once for the successor's messages, the end of its process, a stop, and
 //! the end of the phase's time. The table [`incumbent`](tenure_core::policy::handoff::incumbent) says which action
@@ -29,13 +29,14 @@ use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
 mod make_room;
 mod reclaim;
 
-/// How often a successor is looked at that a debugger holds.
-const TRACED: Duration = Duration::from_secs(1);
+/// Time between two looks at a successor that a debugger holds: the kernel does not tell when the debugger lets go.
+const TRACED_RECHECK: Duration = Duration::from_secs(1);
 /// The longest that a successor may ask for: longer than any boot with its drain that is worth waiting for.
-const LONGEST: Duration = Duration::from_hours(1);
+const LONGEST_TAKEOVER: Duration = Duration::from_hours(1);
 
-/// For which share of a successor's time, and for how long at most, its PREPARE waits for the end of the takeover before.
-/// A successor that hears nothing for 5 s, or for half of its time, takes this worker as one that hangs.
+/// How long a PREPARE waits for the end of the takeover before it: this fraction of the successor's time, and at most
+/// this long. A successor that gets no answer for 5 s, or for half of its time, gives up and reports that this worker
+/// does not answer.
 const WAITING: (u32, Duration) = (4, Duration::from_secs(3));
 
 /// Begins a takeover that was admitted, on a thread of its own.
@@ -56,7 +57,7 @@ pub(crate) fn start(context: &Arc<HandoffContext>, (link, turn): (DescriptorLink
         own.takeover_over();
     });
     if started.is_err() {
-        // The link went with the thread: the successor is told by its end.
+        // The link is closed with the thread that was not started, which tells the successor.
         context.not_begun(turn);
     }
 }
@@ -81,13 +82,13 @@ struct IncumbentSide<'context> {
     state: Vec<u8>,
     /// The program that was recorded when the ledger was left to the successor.
     program: Option<ProgramRecord>,
-    /// The successor said that it ends.
+    /// The successor has sent ABORT, or was refused, and ends by itself.
     aborted: bool,
-    /// Somebody asked for this worker again: nothing has failed.
+    /// Somebody wants this worker to serve again: the successor has not failed.
     sent_back: bool,
     /// The successor has passed its probation.
     passed: bool,
-    /// Whatever failed, it was not the successor's version.
+    /// The failure is not the fault of the successor's version.
     blameless: bool,
     /// What went wrong, for people.
     why: String,
@@ -113,7 +114,7 @@ impl<'context> IncumbentSide<'context> {
             |error| Answer::goes_on(format!("it has no room on its disk for its way back: {error}"));
         context.ownership.keep_room().map_err(|error| refuse(&link, no_room(error))).ok()?;
         let terms = Terms { overlap: asked.overlap, bakes: false };
-        let within = Duration::from_millis(asked.within_ms).min(LONGEST);
+        let within = Duration::from_millis(asked.within_ms).min(LONGEST_TAKEOVER);
         let until = Deadline::start(within.saturating_add(OVERRUN));
         Some(Self {
             context,
@@ -143,7 +144,7 @@ impl<'context> IncumbentSide<'context> {
             state = next;
             event = match action {
                 None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
-                    // One that goes on has programs to start and successors to meet, and needs the room again.
+                    // A worker that goes on keeps its disk space, for later records of its program and of takeovers.
                     if state == Incumbent::Leaving {
                         self.context.ownership.free_room();
                     }
@@ -234,7 +235,7 @@ impl<'context> IncumbentSide<'context> {
         IncumbentEvent::Lost
     }
 
-    /// Keeps the first reason: what follows comes of it.
+    /// Keeps the first reason: later failures follow from it.
     fn note_why(&mut self, why: &str) {
         if self.why.is_empty() {
             why.clone_into(&mut self.why);
@@ -245,7 +246,7 @@ impl<'context> IncumbentSide<'context> {
         fault::reach(Point::IncumbentLeaving);
         if self.passed {
             let within_ms = millis(self.context.ownership.handshake.spec.end_budget());
-            // A successor that does not read it finds this process gone.
+            // A successor that does not read this message learns of the end of this process.
             best_effort(self.link.send(&Answer::Stopping { within_ms }, &[]));
         }
         let Prepare { version, generation, .. } = &self.asked;

@@ -1,4 +1,4 @@
-//! The successor's story: stands by, asks, shares, commits, opens its generation, serves; a type for each phase.
+//! The successor's story: it stands by, asks, shares, commits, opens its generation and serves; a type for each phase.
 //!
 //! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that nothing of it is done
 //! twice. An incumbent that is lost is proved gone before anything is done alone.
@@ -29,14 +29,14 @@ use tenure_sys::{pipe, socket, thread};
 
 use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
 use crate::handoff::descriptor_link::{self, DescriptorLink};
-use crate::handoff::error::{ELSE, TakeoverError, broken, given_up, unheard};
+use crate::handoff::error::{TakeoverError, UNEXPECTED_ANSWER, broken, given_up, no_answer};
 use crate::handoff::orphans;
 use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
 
 mod requests;
 
-use requests::{ANSWER, SuccessorSide, TELLING, boot_left, step};
+use requests::{ANSWER_LIMIT, REPORT_RESERVE, SuccessorSide, boot_left, step};
 
 /// Nothing is shared yet.
 #[derive(Debug)]
@@ -89,8 +89,8 @@ impl StandbyPhase {
         let Some(SuccessorAction::Ask) = step(&mut phase, SuccessorEvent::Booted) else {
             return Err(given_up("it is in another phase"));
         };
-        let answer = ANSWER.min(boot_left(ownership) / 2);
-        let stage = Deadline::start(answer).stage("prepare").map_err(|error| unheard(error.to_string()))?;
+        let answer = ANSWER_LIMIT.min(boot_left(ownership) / 2);
+        let stage = Deadline::start(answer).stage("prepare").map_err(|error| no_answer(error.to_string()))?;
         let (link, incumbent) = self.reach_incumbent(ownership, stage)?;
         let mut side = SuccessorSide { phase, gate: self.gate, terms: self.terms, link, incumbent };
         if let Err(error) = side.ask(ownership, own) {
@@ -100,7 +100,7 @@ impl StandbyPhase {
         let handed = match side.await_answer(stage.remaining(), "it does not answer") {
             Ok(Answer::Prepared(handed)) => handed,
             Ok(Answer::Refused { why, goes_on }) => return Err(side.refused(why, goes_on)),
-            Ok(_) => return Err(side.give_up(ELSE.to_owned())),
+            Ok(_) => return Err(side.give_up(UNEXPECTED_ANSWER.to_owned())),
             Err((SuccessorEvent::Failed, why)) => return Err(side.give_up(why)),
             Err((event, why)) => return Err(side.lost(event, why)),
         };
@@ -112,24 +112,24 @@ impl StandbyPhase {
         step(&mut side.phase, SuccessorEvent::Prepared);
         fault::reach(Point::SuccessorPrepared);
         let taken = share(ownership, lease, listeners);
-        // Told before the connection ends: an incumbent ends whoever leaves it without a word.
-        let taken =
-            taken.inspect_err(|error| side.say(causes::in_one_line(error), !error.is_of_the_version()))?;
+        // ABORT is sent before the connection ends: an incumbent kills a successor that closes it without one.
+        let taken = taken
+            .inspect_err(|error| side.send_abort(causes::in_one_line(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
         Ok(PreparedPhase { side, control, taken, within, before: Ledger::default(), sharing })
     }
 
-    /// The worker that the launcher saw, and no other: what stands meanwhile was not to be replaced.
+    /// Connects to the worker that the launcher saw. Another worker that answers now was not to be replaced.
     fn reach_incumbent(
         &self,
         ownership: &Ownership,
         stage: Stage,
     ) -> Result<(DescriptorLink, ProcessHandle), TakeoverError> {
-        let silent = |silence: Silence| unheard(causes::in_one_line(&silence));
+        let silent = |silence: Silence| no_answer(causes::in_one_line(&silence));
         let stream = client::connect(&ownership.state, stage).map_err(silent)?.into_stream();
         let incumbent = descriptor_link::peer(&stream, &self.terms.incumbent).map_err(given_up)?;
         if !incumbent.identity().same_process(&self.terms.incumbent) {
-            return Err(unheard(format!("pid {} stands there now", incumbent.pid())));
+            return Err(no_answer(format!("pid {} stands there now", incumbent.pid())));
         }
         let link = DescriptorLink::new(stream).map_err(broken("the connection to the incumbent"))?;
         Ok((link, incumbent))
@@ -152,8 +152,8 @@ impl PreparedPhase {
     }
 
     /// Tells the incumbent that this worker ends, and whether its version is to blame.
-    pub(crate) fn say(&self, why: &str, blameless: bool) {
-        self.side.say(why.to_owned(), blameless);
+    pub(crate) fn send_abort(&self, why: &str, blameless: bool) {
+        self.side.send_abort(why.to_owned(), blameless);
     }
 
     pub(crate) fn terms(&self) -> &Succession {
@@ -170,7 +170,7 @@ impl PreparedPhase {
         let began = monotonic();
         let granted = match step(&mut self.side.phase, SuccessorEvent::Willing) {
             Some(SuccessorAction::Commit) => {
-                let left = boot_left(&context.ownership).saturating_sub(TELLING);
+                let left = boot_left(&context.ownership).saturating_sub(REPORT_RESERVE);
                 self.side.commit(self.within.saturating_add(OVERRUN).min(left))
             }
             _ => return Err(given_up("it is in another phase")),
@@ -180,7 +180,7 @@ impl PreparedPhase {
             Err((SuccessorEvent::Lost, _)) => (self.side.prove(), Vec::new()),
             Err((SuccessorEvent::Refused, why)) => return Err(self.side.refused(why, false)),
             Err((SuccessorEvent::Kept, why)) => return Err(self.side.refused(why, true)),
-            // One that is stopped, or hangs, is for the launcher to end: it knows how long that may be borne.
+            // Only the launcher ends an incumbent that is stopped or hangs: it knows `wedged_after`.
             Err((SuccessorEvent::Late, why)) => return Err(self.side.lost(SuccessorEvent::Late, why)),
             Err((event, why)) => {
                 step(&mut self.side.phase, event);
@@ -196,7 +196,7 @@ impl PreparedPhase {
         if let Err(error) = self.open(context, own, incumbent_lives) {
             drop(self.side.give_up(causes::in_one_line(&error)));
             if incumbent_lives {
-                // It takes back whatever was opened here: nothing that leads to the scope is this worker's to remove.
+                // The incumbent takes the scope back, so this worker must not remove its paths.
                 context.ownership.leave_ledger();
             }
             return Err(error);
@@ -261,7 +261,7 @@ impl PreparedPhase {
         context.keep(kept, endpoints.clone());
         context.ownership.control_listener.open(UnixListener::from(self.control.try_clone()?));
         context.status.set_activation(generation, endpoints);
-        context.status.stand(None);
+        context.status.set_handoff_role(None);
         fault::reach(Point::SuccessorRecorded);
         Ok(())
     }
@@ -272,7 +272,7 @@ impl GrantedPhase {
         &self.terms
     }
 
-    /// Before anybody hears that this worker serves: whether it is on probation.
+    /// Begins the probation, before anybody learns that this worker serves.
     pub(crate) fn begin_probation(&self, context: &HandoffContext) {
         let bake = bake(&self.terms);
         let before = self.before.clone();
@@ -281,14 +281,14 @@ impl GrantedPhase {
         }
     }
 
-    /// Tells the incumbent that this worker serves, and gives the gate back; what follows is the incumbent's end. What
-    /// is to be told of it.
+    /// Tells the incumbent that this worker serves, and gives the gate back. Returns a description of the takeover, for
+    /// the event.
     pub(crate) fn activate(self) -> String {
         fault::reach(Point::SuccessorActive);
         let Self { mut phase, gate, terms, link, incumbent, timings, .. } = self;
         let bake = bake(&terms);
         if let Some(SuccessorAction::Tell) = step(&mut phase, SuccessorEvent::Ready) {
-            // One that is gone needs no telling.
+            // An incumbent that is gone needs no message.
             best_effort(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
         }
         drop(gate);
@@ -310,7 +310,7 @@ fn await_end_of(
     before: Ledger,
 ) -> io::Result<()> {
     let incumbent = Arc::new(incumbent);
-    context.follow(Arc::clone(&link), Arc::clone(&incumbent));
+    context.set_predecessor(Arc::clone(&link), Arc::clone(&incumbent));
     let context = Arc::clone(context);
     thread::start("tenure-predecessor", move || {
         if let Ok(link) = link.again() {
@@ -324,7 +324,7 @@ fn await_end_of(
         // A ledger that cannot be written names one process too many, which is then verified and found gone.
         best_effort(context.ownership.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
         context.predecessor_gone();
-        // What cannot be ended keeps its lock, which names it to the next takeover.
+        // A process that cannot be ended keeps the lock of its tree, by which the next takeover finds it.
         best_effort(orphans::clear(&context.ownership, &before));
     })
 }

@@ -19,7 +19,7 @@ pub(crate) struct Timings {
 }
 
 impl fmt::Display for Timings {
-    /// The app's own boot is told apart: it is not the takeover's.
+    /// Names the app's own boot apart, since the takeover does not cause it.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ms = |part: Duration| part.as_secs_f64() * 1e3;
         let Self { sharing, room, recording, opened } = *self;

@@ -32,7 +32,7 @@ impl Host {
         match action {
             SupervisorAction::Start => self.begin(),
             SupervisorAction::AskReady { bounded } => self.ask_ready(bounded),
-            SupervisorAction::TellReady => self.tell_ready(),
+            SupervisorAction::TellReady => self.announce_ready(),
             SupervisorAction::TellReadyAgain => {
                 self.alarm = None;
                 self.admit_clients();
@@ -111,7 +111,7 @@ impl Host {
     }
 
     /// Takes the place that the program is for, where it is not taken yet, and lets clients in.
-    fn tell_ready(&mut self) {
+    fn announce_ready(&mut self) {
         self.alarm = None;
         if let Err(why) = self.worker.expect_version() {
             self.pending.push_back(SupervisorEvent::Denied(why));

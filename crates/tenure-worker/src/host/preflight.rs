@@ -23,14 +23,14 @@ pub(super) fn variables(handshake: &Handshake) -> Vec<(String, String)> {
     let scope_id = StateDir::at(&handshake.state_dir, &handshake.scope)
         .map_or_else(|_| handshake.scope.id(&handshake.state_dir), |state| state.id());
     let cookie = scope::program_cookie(&scope_id, handshake.generation);
-    let told = Surroundings {
+    let surroundings = Surroundings {
         cookie: &cookie,
         generation: handshake.generation,
         endpoints: &[],
         listeners: &[],
         readiness: None,
     };
-    variables::variables(resources::own_variables(), &told)
+    variables::variables(resources::own_variables(), &surroundings)
 }
 
 /// Runs the preflight of `spec`, where it has one, until `limit`. An error is a fragment that names the command.
@@ -73,7 +73,7 @@ mod tests {
 
     const LONG: Duration = Duration::from_secs(20);
 
-    fn told(cookie: &str, script: &str, limit: Duration) -> Result<(), String> {
+    fn outcome(cookie: &str, script: &str, limit: Duration) -> Result<(), String> {
         let mut spec = Spec::of_command(vec!["/bin/true".to_owned()], "/".into());
         spec.preflight = ["sh", "-c", script].map(str::to_owned).to_vec();
         let variables = [("PATH", "/usr/bin:/bin"), (COOKIE_VARIABLE, cookie)]
@@ -93,15 +93,15 @@ mod tests {
 
     #[test]
     fn its_exit_status_is_the_answer() {
-        assert_eq!(told(&cookie("passes"), "exit 0", LONG), Ok(()));
-        let refused = told(&cookie("fails"), "exit 3", LONG).expect_err("it failed");
+        assert_eq!(outcome(&cookie("passes"), "exit 0", LONG), Ok(()));
+        let refused = outcome(&cookie("fails"), "exit 3", LONG).expect_err("it failed");
         assert_eq!(refused, "`sh -c exit 3` ended with exit status 3");
     }
 
     #[test]
     fn one_that_takes_too_long_is_ended_with_its_tree() {
         let cookie = cookie("late");
-        let late = told(&cookie, "setsid sleep 1000 & sleep 1000", Duration::from_millis(100));
+        let late = outcome(&cookie, "setsid sleep 1000 & sleep 1000", Duration::from_millis(100));
         assert_eq!(late, Err("`sh -c setsid sleep 1000 & sleep 1000` did not end in time".to_owned()));
         assert!(tree::with_cookie(&cookie).is_empty());
     }
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn what_it_leaves_behind_is_ended() {
         let cookie = cookie("leaves");
-        assert_eq!(told(&cookie, "setsid sleep 1000 & exit 0", LONG), Ok(()));
+        assert_eq!(outcome(&cookie, "setsid sleep 1000 & exit 0", LONG), Ok(()));
         assert!(tree::with_cookie(&cookie).is_empty());
     }
 

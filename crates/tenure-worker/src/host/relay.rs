@@ -187,7 +187,7 @@ impl SharedRelay {
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));
         let check = TcpCheck(CheckTarget { address: *address, tree: Some(opening.tree) });
         let (weak, opening) = (Weak::clone(weak), opening.clone());
-        let mut told = None;
+        let mut reported = None;
         let asked = Inquiry::until_passed(Box::new(check), move |result| {
             let Some(shared) = weak.upgrade() else { return };
             match result {
@@ -196,13 +196,13 @@ impl SharedRelay {
                     Self::open(&shared, opening.clone());
                 }
                 // The program may come back, and the stranger leave.
-                CheckResult::Hopeless(why) if told.as_ref() != Some(&why) => {
+                CheckResult::Hopeless(why) if reported.as_ref() != Some(&why) => {
                     shared.status.check(PROXY, false, format!("clients wait: {why}"));
                     let generation = shared.status.hello().generation;
                     let event =
                         Event::now(What::Unhealthy, generation, &asker(), format!("clients wait: {why}"));
                     event::note(&shared.state, &event);
-                    told = Some(why);
+                    reported = Some(why);
                 }
                 CheckResult::Hopeless(_) => {}
                 CheckResult::Failed(why) => shared.status.check(PROXY, false, why),

@@ -15,7 +15,7 @@ const GENERATION_VARIABLE: &str = "TENURE_GENERATION";
 /// The first descriptor of a program after its standard ones.
 const FIRST_DESCRIPTOR: usize = 3;
 
-/// What a program is told.
+/// What a program learns from its variables.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
     /// The mark of its tree.
@@ -33,9 +33,9 @@ pub(super) struct Surroundings<'a> {
 /// The environment of a program, from that of its host.
 pub(super) fn variables(
     host: impl IntoIterator<Item = (String, String)>,
-    told: &Surroundings<'_>,
+    surroundings: &Surroundings<'_>,
 ) -> Vec<(String, String)> {
-    let ours = ours(told);
+    let ours = ours(surroundings);
     let mut built: Vec<(String, String)> = host
         .into_iter()
         .filter(|(name, _)| !is_private(name) && ours.iter().all(|(own, _)| own != name))
@@ -62,7 +62,7 @@ pub(super) fn set_generation(built: &mut Vec<(String, String)>, generation: u64,
     set_variable(built, GENERATION_VARIABLE.to_owned(), generation.to_string());
 }
 
-/// What was told to the host alone, or would be believed by the wrong process.
+/// Variables that were meant for the host alone, or that the wrong process would believe.
 fn is_private(name: &str) -> bool {
     let listed = [
         "LISTEN_FDS",
@@ -76,21 +76,21 @@ fn is_private(name: &str) -> bool {
     listed.contains(&name) || name.starts_with("TENURE_LISTEN_") || fault::variable() == Some(name)
 }
 
-fn ours(told: &Surroundings<'_>) -> Vec<(String, String)> {
+fn ours(surroundings: &Surroundings<'_>) -> Vec<(String, String)> {
     let mut ours = vec![
-        (COOKIE_VARIABLE.to_owned(), told.cookie.to_owned()),
-        (GENERATION_VARIABLE.to_owned(), told.generation.to_string()),
+        (COOKIE_VARIABLE.to_owned(), surroundings.cookie.to_owned()),
+        (GENERATION_VARIABLE.to_owned(), surroundings.generation.to_string()),
     ];
-    for endpoint in told.endpoints {
+    for endpoint in surroundings.endpoints {
         ours.push((format!("TENURE_LISTEN_{}", shouted(&endpoint.name)), endpoint.tcp.to_string()));
     }
-    if !told.listeners.is_empty() {
+    if !surroundings.listeners.is_empty() {
         // LISTEN_PID is written by the process that is about to become the program.
-        ours.push(("LISTEN_FDS".to_owned(), told.listeners.len().to_string()));
-        ours.push(("LISTEN_FDNAMES".to_owned(), told.listeners.join(":")));
+        ours.push(("LISTEN_FDS".to_owned(), surroundings.listeners.len().to_string()));
+        ours.push(("LISTEN_FDNAMES".to_owned(), surroundings.listeners.join(":")));
     }
-    let descriptor = FIRST_DESCRIPTOR + told.listeners.len();
-    let readiness = told.readiness.and_then(|readiness| readiness.variable(descriptor));
+    let descriptor = FIRST_DESCRIPTOR + surroundings.listeners.len();
+    let readiness = surroundings.readiness.and_then(|readiness| readiness.variable(descriptor));
     ours.extend(readiness.map(|(name, value)| (name.to_owned(), value)));
     ours
 }
@@ -103,7 +103,7 @@ fn shouted(name: &str) -> String {
 mod tests {
     use super::*;
 
-    fn built(told: &Surroundings<'_>) -> Vec<String> {
+    fn built(surroundings: &Surroundings<'_>) -> Vec<String> {
         let host = [
             ("PATH", "/bin"),
             ("TENURE_STATE_DIR", "/s"),
@@ -113,7 +113,7 @@ mod tests {
             ("NOTIFY_SOCKET", "/other"),
         ];
         let host = host.map(|(name, value)| (name.to_owned(), value.to_owned()));
-        variables(host, told).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
+        variables(host, surroundings).into_iter().map(|(name, value)| format!("{name}={value}")).collect()
     }
 
     struct OnDescriptor;
@@ -130,15 +130,15 @@ mod tests {
 
     #[test]
     fn what_was_told_to_the_host_alone_does_not_reach_the_program() {
-        let told = built(&plain());
-        assert_eq!(told, ["PATH=/bin", "TENURE_COOKIE=c", "TENURE_GENERATION=7", "TENURE_STATE_DIR=/s"]);
+        let entries = built(&plain());
+        assert_eq!(entries, ["PATH=/bin", "TENURE_COOKIE=c", "TENURE_GENERATION=7", "TENURE_STATE_DIR=/s"]);
     }
 
     #[test]
     fn listeners_are_told_by_number_name_and_address() {
         let endpoints = [Endpoint::new("web.ui-2", "127.0.0.1:80".parse().expect("an address"))];
         let listeners = ["web.ui-2".to_owned(), "rpc".to_owned()];
-        let told = built(&Surroundings {
+        let entries = built(&Surroundings {
             endpoints: &endpoints,
             listeners: &listeners,
             readiness: Some(&OnDescriptor),
@@ -150,7 +150,7 @@ mod tests {
             "TENURE_LISTEN_WEB_UI_2=127.0.0.1:80",
             "TENURE_READY_FD=5",
         ] {
-            assert!(told.iter().any(|entry| entry == expected), "{expected} in {told:?}");
+            assert!(entries.iter().any(|entry| entry == expected), "{expected} in {entries:?}");
         }
     }
 }

@@ -47,7 +47,7 @@ pub(crate) enum StartingPoint {
 /// A worker cannot take over what its launcher prepared; the process should exit, which frees everything.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// The environment says that this is a worker, and not how many descriptors it has.
+    /// The environment says that a launcher started this process, but not how many descriptors it handed over.
     #[error("read {HANDOVER_VARIABLE}={text:?} as a number of descriptors from 3 up")]
     Handover {
         /// Its value.
@@ -88,8 +88,8 @@ pub enum AdoptError {
     Takeover(#[source] TakeoverError),
 }
 
-/// How many descriptors were handed over; `None` when this process was not started by a launcher, be it that it is a
-/// child of one that was and has inherited its environment.
+/// How many descriptors were handed over. `None` when no launcher started this process: also where it is a child of a
+/// worker, and has inherited that one's environment.
 pub(crate) fn handover() -> Result<Option<usize>, AdoptError> {
     let Some(text) = std::env::var_os(HANDOVER_VARIABLE) else { return Ok(None) };
     let own = std::env::var(HANDOVER_PID_VARIABLE).ok();

@@ -41,7 +41,7 @@ use peer::{Gone, Peer, PeerMessage, Waiting};
 /// crowd that asks without a pause then costs a newcomer some milliseconds and not seconds.
 const TURN: usize = 128;
 
-/// What the answers are made from, and who is asked to make room.
+/// What the control thread answers from, and the context that admits a successor.
 pub(crate) struct ControlAccount {
     pub(crate) status: Status,
     pub(crate) source: BuildWatcher,
@@ -95,7 +95,7 @@ impl Control {
         if found.changed {
             self.status.changed().drain();
         }
-        // First, while the peers stand in the order in which they were waited for.
+        // Before anything changes `peers`: `found.peers` is in their order.
         self.serve(&found.peers);
         if found.signal {
             self.take_signals();
@@ -103,7 +103,7 @@ impl Control {
         if let Some(ask) = self.status.take_ask() {
             self.announce(Stop { end: WorkerEnd::Of(ask.event), reason: ask.reason, by: asker() });
         }
-        // A takeover that comes back can have opened it again since the end was announced.
+        // An incumbent that takes its scope back can have opened the listener since the end was announced.
         if matches!(self.status.life(), LifecycleState::Draining | LifecycleState::Ended) {
             self.context.close_listeners();
         }
@@ -125,7 +125,7 @@ impl Control {
         let listener = self.ownership.control_listener.listener().filter(|_| self.paused_until.is_none());
         interests.extend(listener.as_ref().map(|listener| Interest::new(listener.as_fd(), Readiness::Read)));
         if poll::wait(&mut interests, due.map(|due| due.saturating_sub(now))).is_err() {
-            // No memory to wait for so many: they may come again.
+            // The kernel has no memory for a wait of this size. All peers are closed, and may connect again.
             drop(interests);
             self.peers = Vec::new();
             return Wakeup { changed: true, signal: true, connections: false, peers: Vec::new() };
@@ -156,7 +156,7 @@ impl Control {
         let peers = mem::take(&mut self.peers);
         for (index, mut peer) in peers.into_iter().enumerate() {
             let asks = ready.get(index) == Some(&true) || peer.has_more();
-            // Who was never answered is not made to wait for those who were.
+            // A peer whose first request is not read yet never waits for peers that were answered before.
             let turn = asks && (left > 0 || !peer.has_asked());
             left -= usize::from(turn && peer.has_asked());
             let stays = if turn { self.attend(&mut peer, now) } else { Ok(()) };
@@ -168,7 +168,7 @@ impl Control {
                 self.peers.push(peer);
             }
         }
-        // Behind those who had no turn.
+        // Peers that had a turn now come after those that had none.
         self.peers.append(&mut served);
         if closed {
             self.refill();
@@ -176,15 +176,15 @@ impl Control {
         }
     }
 
-    /// One peer's turn: it gets what it is owed, then what it asked before, then one read.
+    /// Gives a peer its turn: sends the rest of its answer, answers a request that was read before, then reads once.
     fn attend(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
         if peer.waiting().is_some() {
-            // Nothing but its end was waited for.
+            // While a WAIT goes on, only the end of the connection wakes us.
             return Err(Gone);
         }
         peer.flush()?;
         self.answer_next(peer, now)?;
-        // What is answered later is read later: what is kept of one peer is bounded.
+        // Nothing is read while a request waits for its answer: so the bytes kept for one peer are bounded.
         if !peer.is_busy() && !peer.has_more() {
             peer.fill(now)?;
             self.answer_next(peer, now)?;
@@ -249,27 +249,27 @@ impl Control {
         let now = deadline::monotonic();
         let mut peers = mem::take(&mut self.peers);
         peers.retain_mut(|peer| self.answer_wait(peer, now).is_ok());
-        // Those that were taken meanwhile stay behind the others.
+        // Peers that were accepted meanwhile come after the others.
         peers.append(&mut self.peers);
         self.peers = peers;
     }
 
-    /// Answers a WAIT that is over, and what was asked behind it.
+    /// Answers a WAIT that is over, and the request that the peer sent after it.
     fn answer_wait(&mut self, peer: &mut Peer, now: Duration) -> Result<(), Gone> {
         let Some(waiting) = peer.waiting() else { return Ok(()) };
-        if now < waiting.due && !self.status.holds(waiting.until, waiting.proved) {
+        if now < waiting.due && !self.status.is_wait_over(waiting.until, waiting.proved) {
             return Ok(());
         }
         peer.answer(&self.hello(), now)?;
         self.answer_next(peer, now)
     }
 
-    /// Takes note of a stop that no peer waits to hear of.
+    /// Announces a stop that no peer asked for.
     fn announce(&mut self, stop: Stop) {
         best_effort(self.announce_to(stop, None, None));
     }
 
-    /// Takes note of a stop; the peer that asked is told within what time the worker will be gone.
+    /// Announces a stop, and tells the peer that asked for it within what time the worker will be gone.
     fn announce_to(
         &mut self,
         stop: Stop,
@@ -283,7 +283,7 @@ impl Control {
         let event = stop.end.event();
         let mut announced = Announced { control: self, stop, peer, answered: Ok(()) };
         status.announce(event, request, &mut announced);
-        announced.tell();
+        announced.answer_peer();
         announced.answered
     }
 }
@@ -305,7 +305,7 @@ struct Announced<'control> {
 }
 
 impl Announced<'_> {
-    fn tell(&mut self) {
+    fn answer_peer(&mut self) {
         let Some(peer) = self.peer.take() else { return };
         let known = self.control.status.stop_request();
         let within = known.map_or(Duration::ZERO, |known| known.deadline.remaining());
@@ -315,23 +315,23 @@ impl Announced<'_> {
 }
 
 impl LifecycleExecutor for Announced<'_> {
-    /// Who is in the queue already gets an answer; who comes now is refused.
+    /// Callers in the listener's queue are still accepted and answered; later ones are refused by the kernel.
     fn close_listener(&mut self) {
         self.control.accept();
         self.control.context.close_listeners();
     }
 
-    /// The app is told last: it may end the process at once, before anybody else knows.
+    /// The app learns of the stop last, because it may end the process at once.
     fn drain(&mut self) {
         let Stop { end, reason, by } = &self.stop;
         self.control.context.end_announced(*end, reason, false);
         self.control.ownership.note(What::Draining, by, reason.as_str());
-        self.tell();
+        self.answer_peer();
         fault::reach(Point::DrainAnnounced);
         self.control.status.raise_stop();
     }
 
-    // Only the app or a deadline orders these.
+    // These follow from what the app does, or from a deadline, and never from a stop.
     fn report_ready(&mut self) {}
 
     fn leave_scope(&mut self) {}

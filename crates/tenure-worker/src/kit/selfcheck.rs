@@ -38,12 +38,12 @@ pub(crate) fn start(status: Status, ownership: Arc<Ownership>) -> io::Result<()>
                 ownership.handshake.spec.logs.size.get(),
                 ownership.handshake.spec.logs.keep,
             );
-            let before = standing(&status);
+            let before = role_and_generation(&status);
             let found = find_mismatch(&status, &ownership);
-            // What is seen while another worker takes over, or this one takes its scope back, proves nothing.
+            // A mismatch proves nothing while another worker takes over, or while this one takes its scope back.
             if let Some(why) = found
                 && matches!(before.0, Role::Booting | Role::Active)
-                && before == standing(&status)
+                && before == role_and_generation(&status)
             {
                 ownership.note(What::SelfCheckFailed, &asker(), why.clone());
                 status.ask(LifecycleEvent::SelfCheckFailed, format!("self-check: {why}"));
@@ -53,7 +53,7 @@ pub(crate) fn start(status: Status, ownership: Arc<Ownership>) -> io::Result<()>
     })
 }
 
-fn standing(status: &Status) -> (Role, u64) {
+fn role_and_generation(status: &Status) -> (Role, u64) {
     let hello = status.hello();
     (hello.role, hello.generation)
 }
@@ -95,7 +95,7 @@ fn wrong_answer(status: &Status, ownership: &Ownership) -> Option<String> {
         Err(Silence::Absent | Silence::Refused) => {
             return Some("nobody listens on its control socket".to_owned());
         }
-        // Everything else may be a lack of descriptors, of permission or of time.
+        // Any other failure may come from a lack of descriptors, permission or time.
         Err(_) => return None,
     };
     let own = status.hello();

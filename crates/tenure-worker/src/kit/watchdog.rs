@@ -130,7 +130,7 @@ impl Ending<'_> {
             drop(done);
         });
         if started.is_ok() {
-            // Over or not: the end comes now.
+            // Done or not, the process ends now.
             let _over_or_not = over.recv_timeout(self.left.remaining());
         }
     }
@@ -141,17 +141,18 @@ impl LifecycleExecutor for Ending<'_> {
         self.briefly(|_, _, context| context.close_listeners());
     }
 
-    /// Told before the event is written: the launcher writes one too, and where it is gone this does.
+    /// Reports to the launcher first: it writes the event of a failed start, and `report_failure` does so where the
+    /// launcher is gone.
     fn report_failed(&mut self) {
         self.briefly(|_, words, context| context.ownership.report_failure("start", words));
     }
 
     fn exit(&mut self, code: i32) {
-        self.briefly(speak);
+        self.briefly(record_end);
         exit::now(code)
     }
 
-    // Only the app or a stop orders these.
+    // These follow from what the app does, or from a stop, and never from a deadline.
     fn report_ready(&mut self) {}
 
     fn drain(&mut self) {}
@@ -169,10 +170,10 @@ fn last_words(cause: DeadlineCause, ownership: &Ownership) -> String {
 }
 
 /// Puts the end on record, and a line about it into the log.
-fn speak(cause: DeadlineCause, words: &str, context: &HandoffContext) {
+fn record_end(cause: DeadlineCause, words: &str, context: &HandoffContext) {
     let ownership = &context.ownership;
     match cause {
-        // The launcher has been told.
+        // Reported to the launcher before.
         DeadlineCause::Boot => {}
         DeadlineCause::Overrun => {
             let by = context.status.stop_request().map(|request| request.by);

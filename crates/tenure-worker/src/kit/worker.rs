@@ -259,11 +259,12 @@ impl Worker {
                 return Ok(());
             }
         };
-        let prepared =
-            standby.prepare(&self.ownership, &self.own).inspect_err(|error| self.tell_refusal(error))?;
+        let prepared = standby
+            .prepare(&self.ownership, &self.own)
+            .inspect_err(|error| self.report_failed_takeover(error))?;
         self.listeners = duplicates(&prepared.taken.listeners)
             .map_err(|source| TakeoverError::Io { what: "the listeners", source })
-            .inspect_err(|error| self.tell_refusal(error))?;
+            .inspect_err(|error| self.report_failed_takeover(error))?;
         self.endpoints.clone_from(&prepared.taken.endpoints);
         self.side = HandoffSide::Prepared(Box::new(prepared));
         Ok(())
@@ -290,8 +291,9 @@ impl Worker {
                 return Ok(());
             }
         };
-        let mut granted =
-            prepared.commit(&self.context, &self.own).inspect_err(|error| self.tell_refusal(error))?;
+        let mut granted = prepared
+            .commit(&self.context, &self.own)
+            .inspect_err(|error| self.report_failed_takeover(error))?;
         self.ownership.begin_own_logs();
         self.handed = mem::take(&mut granted.state);
         self.side = HandoffSide::Granted(Box::new(granted));
@@ -300,13 +302,13 @@ impl Worker {
     }
 
     /// The launcher hears whether somebody else is to make room, or this start has failed.
-    fn tell_refusal(&self, error: &TakeoverError) {
+    fn report_failed_takeover(&self, error: &TakeoverError) {
         let stage = match error {
             TakeoverError::Declined { why } => {
                 self.ownership.channel.report(&Report::Declined { why: why.clone() });
                 return;
             }
-            TakeoverError::Unheard { .. } => UNHEARD,
+            TakeoverError::NoAnswer { .. } => UNHEARD,
             TakeoverError::Listen(_) if error.is_of_the_version() => "listen",
             TakeoverError::Listen(_)
             | TakeoverError::GivenUp { .. }

@@ -53,7 +53,7 @@ impl Channel {
     pub(crate) fn await_go(&self) -> Result<Go, ChannelError> {
         let fd = {
             let place = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            // A duplicate, so that the watchdog can report while we wait.
+            // A duplicate, so that the watchdog can report during this wait.
             place.as_ref().map(OwnedFd::try_clone).transpose().map_err(ChannelError::Read)?
         };
         let Some(fd) = fd else { return Ok(Go::LauncherGone) };
@@ -67,14 +67,15 @@ impl Channel {
         }
     }
 
-    /// Tells the launcher, once, and closes the channel. `false` when nobody heard it, or something was told before.
+    /// Sends the one report to the launcher and closes the channel. `false` when the launcher is gone or does not read,
+    /// or when a report was sent before.
     pub(crate) fn report(&self, report: &Report) -> bool {
         let fd = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(fd), Ok(bytes)) = (fd, serde_json::to_vec(report)) else { return false };
         pipe::set_nonblocking(fd.as_fd(), true).is_ok() && socket::send(fd.as_fd(), &bytes, &[]).is_ok()
     }
 
-    /// Whether nothing was told yet.
+    /// Whether no report was sent yet.
     pub(crate) fn is_open(&self) -> bool {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
@@ -105,8 +106,8 @@ mod tests {
         let report = Report::Failed { stage: "s".into(), message: "m".into(), since: None };
         assert!(channel.report(&report));
         assert!(!channel.report(&report) && !channel.is_open());
-        let heard = socket::recv(launcher.as_fd(), LONGEST_MESSAGE).expect("reads");
-        assert_eq!(serde_json::from_slice::<Report>(&heard.bytes).expect("a report"), report);
+        let received = socket::recv(launcher.as_fd(), LONGEST_MESSAGE).expect("reads");
+        assert_eq!(serde_json::from_slice::<Report>(&received.bytes).expect("a report"), report);
     }
 
     #[test]

@@ -72,10 +72,10 @@ fn a_failed_check_degrades_a_ready_worker_until_it_passes() {
 #[test]
 fn a_wait_for_a_newer_generation_holds_for_a_newer_worker_only() {
     let status = status();
-    assert!(!status.holds(Until::Settled, false));
+    assert!(!status.is_wait_over(Until::Settled, false));
     status.set(AppState::Ready, None);
-    assert!(status.holds(Until::GenerationAbove(2), false));
-    assert!(!status.holds(Until::GenerationAbove(3), false));
+    assert!(status.is_wait_over(Until::GenerationAbove(2), false));
+    assert!(!status.is_wait_over(Until::GenerationAbove(3), false));
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn an_announced_end_ends_every_wait_and_is_announced_once() {
     let status = status();
     assert!(announce(&status, Duration::from_secs(9)));
     assert!(!announce(&status, Duration::from_secs(5)));
-    assert!(status.holds(Until::GenerationAbove(99), false));
+    assert!(status.is_wait_over(Until::GenerationAbove(99), false));
     assert!(status.hello().draining);
 }
 

@@ -21,7 +21,7 @@ use crate::handoff::incumbent::IncumbentSide;
 
 impl IncumbentSide<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and shares lease and sockets.
-    /// `None`: all went well.
+    /// `None` means success.
     pub(super) fn share(&mut self) -> Option<IncumbentEvent> {
         let ownership = &self.context.ownership;
         let successor = self.successor.identity().clone();
@@ -63,7 +63,7 @@ impl IncumbentSide<'_> {
             }
             Some(Err(why)) => {
                 let why = format!("its app does not make room: {why}");
-                // The successor is not to blame, and ends by itself when it hears of it.
+                // The successor is not to blame, and ends by itself when it reads the refusal.
                 self.aborted = self.link.send(&Answer::refused(why.clone()), &[]).is_ok();
                 self.blameless = true;
                 self.note_why(&why);
@@ -76,11 +76,12 @@ impl IncumbentSide<'_> {
         }
     }
 
-    /// Nobody is answered here any more, nothing is written: the scope is the successor's. `None`: it has been told.
+    /// Stops answering callers and writing the ledger, and grants the scope to the successor. `None` means that the
+    /// grant was sent.
     pub(super) fn grant(&mut self) -> Option<IncumbentEvent> {
         let HandoffContext { ownership, status, .. } = self.context;
         self.program = records::read_ledger(&ownership.state).ok().and_then(|ledger| ledger.program);
-        status.stand(Some(Role::Committed));
+        status.set_handoff_role(Some(Role::Committed));
         ownership.control_listener.close();
         status.touch();
         ownership.leave_ledger();
@@ -89,7 +90,7 @@ impl IncumbentSide<'_> {
         sent.err().map(|error| self.lost(&error))
     }
 
-    /// With what the app has packed.
+    /// Sends GRANTED, with the state that the app has packed.
     fn send_grant(&self) -> Result<(), LinkError> {
         if self.state.is_empty() {
             return self.link.send(&Answer::Granted(Granted::default()), &[]);

@@ -30,31 +30,31 @@ use tenure_sys::{exit, pipe, socket};
 use crate::handoff::call::call;
 use crate::handoff::context::{self, HandoffContext};
 use crate::handoff::hand_over::Back;
-use crate::handoff::incumbent::{IncumbentSide, TRACED};
+use crate::handoff::incumbent::{IncumbentSide, TRACED_RECHECK};
 
 impl IncumbentSide<'_> {
     /// Ends the successor by the handle that the kernel gave of the peer. A successor that said that it ends gets a
     /// moment for it. Returns only when it is gone: to go on while it may live would make two workers.
     pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
         let polite = match (self.sent_back, self.aborted) {
-            // It serves, and has what any worker has for its end.
+            // It serves, and gets the time that any worker gets for its end.
             (true, _) => self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN),
             (false, true) => KILL_GRACE,
             (false, false) => Duration::ZERO,
         };
         let gone = self.successor.wait_ended(Some(polite)).unwrap_or(false);
         while !gone && !self.successor.has_ended() {
-            // Somebody who looks into it with a debugger will let it go; nobody tells when.
+            // A process under a debugger is not killed: whoever debugs it will let it go.
             let traced = process::tracer_of(self.successor.pid()).is_some();
             if !traced {
                 best_effort(self.successor.signal(Signal::Kill));
             }
-            best_effort(self.successor.wait_ended(traced.then_some(TRACED)));
+            best_effort(self.successor.wait_ended(traced.then_some(TRACED_RECHECK)));
         }
         if state != Incumbent::Ending(Then::Reclaim) {
             self.forget_successor(state);
-        } else if self.last_words_are_of_a_stop() {
-            // It was asked to end while this worker lost its patience with it.
+        } else if self.was_asked_to_end() {
+            // Somebody asked the successor to end, and it had no time left for that.
             return IncumbentEvent::Aborted { ends: true };
         }
         IncumbentEvent::SuccessorGone
@@ -63,7 +63,7 @@ impl IncumbentSide<'_> {
     /// Ends the program of a successor that was never the worker, and strikes the successor out of the lineage.
     fn forget_successor(&self, state: Incumbent) {
         let ownership = &self.context.ownership;
-        // What cannot be ended keeps its lock, which names it to the next takeover.
+        // A process that cannot be ended keeps the lock of its tree, by which the next takeover finds it.
         let ledger = records::read_ledger(&ownership.state).unwrap_or_default();
         best_effort(self.clear_successors_program(&ledger, ownership.handshake.spec.end_budget()));
         let gone = self.successor.identity();
@@ -74,9 +74,8 @@ impl IncumbentSide<'_> {
         }));
     }
 
-    /// Ends the program of a successor that is gone, by all that is known of it: what is on record, where the successor
-    /// came to record it, or else its mark; and the lock that it has, which is another one than that of this worker's
-    /// own program only where that program lives.
+    /// Ends the program of a successor that is gone. It is found by its record, if the successor wrote one; otherwise
+    /// by its cookie, and by the lock of a program's tree that this worker's own program does not hold.
     fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), OrphanError> {
         let ownership = &self.context.ownership;
         let cookie = scope::program_cookie(&ownership.state.id(), self.asked.generation);
@@ -93,16 +92,16 @@ impl IncumbentSide<'_> {
         orphans::clear_program(&ownership.state, &program, patience).map(drop)
     }
 
-    /// What is to be known of the successor that failed, by whoever chooses what to start next.
-    /// None where it was not the version's fault.
+    /// The record of the failed successor, for whoever chooses the next version to start. `None` where the version is
+    /// not to blame.
     fn failed(&self) -> Option<RolledBack> {
         let Prepare { version, spec, .. } = self.asked.clone();
         let failed = RolledBack { version, spec, at: self.asked_at.clone(), why: self.why.clone() };
         (!self.blameless).then_some(failed)
     }
 
-    /// Whether a successor that is gone has said, last of all, that somebody asked the worker to end.
-    fn last_words_are_of_a_stop(&mut self) -> bool {
+    /// Whether the last ABORT of a successor that is gone says that somebody asked the worker to end.
+    fn was_asked_to_end(&mut self) -> bool {
         loop {
             match self.link.next::<ControlRequest>() {
                 Ok(Some(ControlRequest::Abort(abort))) => return abort.ends,
@@ -132,12 +131,12 @@ impl IncumbentSide<'_> {
     }
 
     fn try_reclaim(&mut self) -> Result<(), String> {
-        let told =
+        let in_words =
             |error: &(dyn std::error::Error + 'static)| format!("failed to {}", causes::in_one_line(error));
         let HandoffContext { ownership, status, .. } = self.context;
-        let ledger = records::read_ledger(&ownership.state).map_err(|error| told(&error))?;
+        let ledger = records::read_ledger(&ownership.state).map_err(|error| in_words(&error))?;
         let patience = ledger.end_budget(ownership.handshake.spec.end_budget());
-        self.clear_successors_program(&ledger, patience).map_err(|error| told(&error))?;
+        self.clear_successors_program(&ledger, patience).map_err(|error| in_words(&error))?;
 
         let own = status.hello();
         let failed = (!self.sent_back).then(|| self.failed()).flatten();
@@ -156,13 +155,13 @@ impl IncumbentSide<'_> {
             rolled_back: failed.clone().or(found.rolled_back.clone()),
             ..found
         });
-        // Told only once it is on record: a later worker must not get the same number. Room was kept for it, so that
-        // this fails with a broken disk and not with a full one.
-        let generation = generation.map_err(|error| told(&error))?;
+        // The generation is used only once it is on record, so that no later worker gets the same number. Disk space
+        // was reserved for the record, so a full disk does not make it fail.
+        let generation = generation.map_err(|error| in_words(&error))?;
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
         status.opens_again();
-        status.stand(None);
+        status.set_handoff_role(None);
         // For people only, as at its start.
         best_effort(ownership.write_pid());
         self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
@@ -171,7 +170,7 @@ impl IncumbentSide<'_> {
         Ok(())
     }
 
-    /// An app that was never asked to make room has nothing to come back from.
+    /// Has the app serve again. With `overlap` it never stopped.
     fn resume(&mut self, generation: u64) -> Result<(), String> {
         if self.terms.overlap {
             return Ok(());
@@ -184,7 +183,7 @@ impl IncumbentSide<'_> {
             .unwrap_or_else(|| Err("it does not answer".to_owned()))
     }
 
-    /// Callers are answered here again, and the kernel names this process to them.
+    /// Answers callers again; listening anew makes the kernel name this process to them as its peer.
     fn answer_again(&self) -> std::io::Result<()> {
         let control = self.kept.control.try_clone()?;
         socket::relisten(control.as_fd(), BACKLOG)?;
@@ -194,10 +193,10 @@ impl IncumbentSide<'_> {
         Ok(())
     }
 
-    /// Neither serving nor able to: whoever comes next starts anew.
+    /// Ends this process at once: it cannot serve, and the next launcher starts a new worker.
     pub(super) fn exit(&self) -> ! {
-        // Whoever waits for the successor is told why neither of them serves, and whoever looks later that this one was
-        // not killed.
+        // The ledger then tells the launcher of the successor why neither worker serves, and later ones that this
+        // worker was not killed.
         let (failed, mut end) = (self.failed(), self.end());
         best_effort(self.context.ownership.write_ledger(|ledger| {
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
@@ -208,7 +207,7 @@ impl IncumbentSide<'_> {
         exit::now(EXIT_FAILED)
     }
 
-    /// The row of this worker's own end. It ends in whichever generation it came to.
+    /// The record of this worker's own end; the caller sets the generation.
     fn end(&self) -> End {
         let spec = &self.context.ownership.handshake.spec;
         let why = format!("version {}: {}", self.asked.version, self.why);
@@ -218,7 +217,7 @@ impl IncumbentSide<'_> {
     }
 }
 
-/// Whether a program is there, or its shim.
+/// Whether a recorded program lives, or its shim.
 fn lives(program: &ProgramRecord) -> bool {
     let mut known = program.shim.iter().chain(&program.identity);
     known.any(|identity| matches!(process::verify(identity), Verified::Same(_)))

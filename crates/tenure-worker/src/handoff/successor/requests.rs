@@ -1,7 +1,7 @@
 //! What a successor asks of its incumbent, and what each answer means to the table.
 //!
-//! Each request is made once, and each answer leads to one event. An incumbent whose connection ends is proved gone
-//! here.
+//! Each request is made once, and each answer leads to one event. When the connection to an incumbent ends, its process
+//! is proved gone here.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -21,19 +21,19 @@ use tenure_sys::process::ProcessHandle;
 
 use crate::handoff::context::KeptDescriptors;
 use crate::handoff::descriptor_link::{DescriptorLink, LinkError};
-use crate::handoff::error::{ELSE, TakeoverError, declined, given_up, unheard};
+use crate::handoff::error::{TakeoverError, UNEXPECTED_ANSWER, declined, given_up, no_answer};
 use crate::ownership::Ownership;
 
 /// How long an incumbent may take to answer PREPARE, which costs it one write of its ledger.
-pub(super) const ANSWER: Duration = Duration::from_secs(5);
+pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
 
-/// What is left of a boot when an incumbent has used up the rest.
-pub(super) const TELLING: Duration = Duration::from_secs(1);
+/// What an incumbent cannot use up of a boot: the time in which this worker reports why it failed.
+pub(super) const REPORT_RESERVE: Duration = Duration::from_secs(1);
 
 /// How long the kernel may take from the end of a connection to the end of the process that held it.
-pub(super) const DYING: Duration = Duration::from_secs(1);
+pub(super) const EXIT_DELAY: Duration = Duration::from_secs(1);
 
-/// Asks the table. `None` where it foresees nothing: the takeover is given up then.
+/// Moves the phase on by the table. `None` where the table has no action: the takeover is given up then.
 pub(super) fn step(phase: &mut Successor, event: SuccessorEvent) -> Option<SuccessorAction> {
     let (next, step) = handoff::successor(*phase, event);
     *phase = next;
@@ -92,8 +92,8 @@ impl SuccessorSide {
                 return Ok(answer);
             }
             let fds = [self.link.as_fd()];
-            let [told] = poll::wait_readable(fds, Some(until.remaining())).unwrap_or_default();
-            if told {
+            let [readable] = poll::wait_readable(fds, Some(until.remaining())).unwrap_or_default();
+            if readable {
                 self.link.fill().map_err(|error| failure(&error))?;
             } else if until.remaining().is_zero() {
                 return Err((SuccessorEvent::Late, late.to_owned()));
@@ -111,9 +111,9 @@ impl SuccessorSide {
         while self.link.count_fds() < expected {
             match self.await_answer(stage.remaining(), "it does not hand over in time") {
                 Ok(Answer::Descriptors { .. }) => {}
-                Ok(_) => return Err(given_up(ELSE)),
+                Ok(_) => return Err(given_up(UNEXPECTED_ANSWER)),
                 Err((SuccessorEvent::Failed, why)) => return Err(given_up(why)),
-                Err((_, why)) => return Err(unheard(why)),
+                Err((_, why)) => return Err(no_answer(why)),
             }
         }
         let mut fds = self.link.take_fds().into_iter();
@@ -135,7 +135,7 @@ impl SuccessorSide {
             Ok(Answer::Granted(granted)) => granted,
             Ok(Answer::Refused { why, goes_on: false }) => return Err((SuccessorEvent::Refused, why)),
             Ok(Answer::Refused { why, goes_on: true }) => return Err((SuccessorEvent::Kept, why)),
-            Ok(_) => return Err((SuccessorEvent::Failed, ELSE.to_owned())),
+            Ok(_) => return Err((SuccessorEvent::Failed, UNEXPECTED_ANSWER.to_owned())),
             Err(failure) => return Err(failure),
         };
         if granted.state_bytes == 0 {
@@ -147,15 +147,15 @@ impl SuccessorSide {
         state.map_err(|error| (SuccessorEvent::Failed, format!("its state cannot be read: {error}")))
     }
 
-    /// Whether the incumbent whose connection ended is gone: only then may anything be done alone.
+    /// Finds out whether the incumbent whose connection ended is gone: only then may this worker act alone.
     pub(super) fn prove(&mut self) -> SuccessorEvent {
         step(&mut self.phase, SuccessorEvent::Lost);
-        let gone = self.incumbent.wait_ended(Some(DYING)).unwrap_or(false);
+        let gone = self.incumbent.wait_ended(Some(EXIT_DELAY)).unwrap_or(false);
         if gone { SuccessorEvent::IncumbentGone } else { SuccessorEvent::IncumbentLives }
     }
 
-    /// The incumbent has refused: either it is to be ended by somebody else, or it goes on and this worker has come in
-    /// vain.
+    /// The error of a refusal: the launcher is to end the incumbent, or, with `goes_on`, the incumbent serves on and
+    /// this worker gives up.
     pub(super) fn refused(&mut self, why: String, goes_on: bool) -> TakeoverError {
         let event = if goes_on { SuccessorEvent::Kept } else { SuccessorEvent::Refused };
         if step(&mut self.phase, event) == Some(SuccessorAction::Decline) {
@@ -164,22 +164,22 @@ impl SuccessorSide {
         self.give_up(format!("the worker that serves goes on: {why}"))
     }
 
-    /// The incumbent does not answer any more, whoever of the two is to blame: this worker gives up, and ends nobody
-    /// for it.
+    /// The error of an incumbent that does not answer any more. This worker gives up and ends nobody, since the fault
+    /// may be its own.
     pub(super) fn lost(&mut self, event: SuccessorEvent, why: String) -> TakeoverError {
         step(&mut self.phase, event);
         drop(self.give_up(why.clone()));
-        unheard(why)
+        no_answer(why)
     }
 
     /// Tells the incumbent that this worker gives up; the end of this process tells it too.
     pub(super) fn give_up(&self, why: String) -> TakeoverError {
-        self.say(why.clone(), true);
+        self.send_abort(why.clone(), true);
         given_up(why)
     }
 
     /// ABORT: this worker ends, and whether its version is to blame.
-    pub(super) fn say(&self, why: String, blameless: bool) {
+    pub(super) fn send_abort(&self, why: String, blameless: bool) {
         let abort = Abort { why, ends: false, back: false, blameless };
         best_effort(self.link.send(&ControlRequest::Abort(abort), &[]));
     }

@@ -31,14 +31,14 @@ const LONGEST: usize = 4096;
 pub(super) struct NotifySocket {
     socket: UnixDatagram,
     /// What `NOTIFY_SOCKET` is to say.
-    told: PathBuf,
+    address: PathBuf,
     path: PathBuf,
     state: StateDir,
 }
 
 impl ReadinessKind for NotifySocket {
     fn variable(&self, _descriptor: usize) -> Option<(&'static str, String)> {
-        self.told.to_str().map(|path| (NOTIFY_VARIABLE, path.to_owned()))
+        self.address.to_str().map(|path| (NOTIFY_VARIABLE, path.to_owned()))
     }
 
     fn begin(&mut self) {
@@ -61,13 +61,13 @@ impl NotifySocket {
         remove_dead(state)?;
         let name = format!("{NAME}{generation}");
         let own = StateDir::at(state.path(), state.scope()).map_err(io::Error::other)?;
-        let (path, told) = (state.path().join(&name), reachable(state, &name));
-        let socket = UnixDatagram::bind(&told)?;
+        let (path, address) = (state.path().join(&name), reachable(state, &name));
+        let socket = UnixDatagram::bind(&address)?;
         socket.set_nonblocking(true)?;
-        Ok(Self { socket, told, path, state: own })
+        Ok(Self { socket, address, path, state: own })
     }
 
-    /// Takes all that was told, in order.
+    /// Takes all messages that the program has sent, in their order.
     fn take_messages(&self) -> Vec<ReadinessMessage> {
         let mut messages = Vec::new();
         let mut message = vec![0_u8; LONGEST];
@@ -151,9 +151,9 @@ mod tests {
             // One that a dead host has left: a socket that nobody has.
             std::fs::write(directory.join("notify.6"), "").expect("written");
             let socket = NotifySocket::bind(&state, 7).expect("bound");
-            assert_eq!(socket.variable(3), Some((NOTIFY_VARIABLE, socket.told.display().to_string())));
+            assert_eq!(socket.variable(3), Some((NOTIFY_VARIABLE, socket.address.display().to_string())));
             let program = UnixDatagram::unbound().expect("a socket");
-            program.send_to(b"READY=1", &socket.told).expect("sent");
+            program.send_to(b"READY=1", &socket.address).expect("sent");
             assert_eq!(socket.take_messages(), [ReadinessMessage::Ready]);
             assert_eq!(socket.take_messages(), []);
             drop(socket);

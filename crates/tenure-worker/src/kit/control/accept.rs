@@ -20,7 +20,7 @@ pub(super) const MOST_PEERS: usize = 2048;
 /// milliseconds of work, and 16 turns for a queue that is full.
 const BATCH: usize = 256;
 
-/// Descriptors kept back, so that the worker can say how it is even when the app has used up all others.
+/// Descriptors kept in reserve, so that the worker can accept and answer callers when the app has used up all others.
 const RESERVE: usize = 8;
 
 /// Pause after which connections are taken again when descriptors had run out; the kernel does not tell when one is
@@ -34,7 +34,7 @@ impl Control {
     pub(super) fn accept(&mut self) {
         let mut streams = Vec::new();
         while streams.len() < BATCH {
-            // The listener is let go of before the peer is served: it may ask for a stop, which closes the listener.
+            // No reference to the listener is kept while a peer is served: its STOP closes the listener.
             let Some(accepted) = self.ownership.control_listener.listener().map(|listener| listener.accept())
             else {
                 break;
@@ -44,7 +44,7 @@ impl Control {
                 Err(error)
                     if matches!(error.kind(), ErrorKind::Interrupted | ErrorKind::ConnectionAborted) => {}
                 Err(error) if error.kind() == ErrorKind::WouldBlock => break,
-                // Those that were taken are served first.
+                // Connections that were accepted before the failure are served first.
                 Err(_) if !streams.is_empty() => break,
                 Err(error) => {
                     let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
@@ -96,7 +96,7 @@ impl Control {
         any
     }
 
-    /// Takes back what was given away from the reserve, as far as the app leaves something.
+    /// Fills the reserve of descriptors again, as far as the app leaves any.
     pub(super) fn refill(&mut self) {
         while self.reserve.len() < RESERVE
             && let Ok(spare) = self.status.changed().as_fd().try_clone_to_owned()

@@ -1,24 +1,24 @@
 //! Which peer is disconnected when a newcomer finds no place.
 //!
-//! Pure. A newcomer is never left in the queue for want of room, since nobody can tell that from a worker that is
-//! stuck. What is closed is what its owner misses least: a connection on which nothing is going on, then one that has
-//! asked half a question or does not read its answers, then one that waits for something and can come back and wait
-//! again. One that has just come, or has just got an answer, is about to ask.
+//! Pure. A newcomer is never left in the kernel's queue, since its caller cannot tell that from a worker that is stuck.
+//! The peer is closed that loses least: first an idle one, then one that has sent half a request or does not read its
+//! answers, then one with a WAIT, which can connect and wait again. A peer that has just connected, or has just been
+//! answered, is about to send a request and comes last.
 
 use std::time::Duration;
 
-/// How long a peer may take until its next request is here: that is one write after the connection, or after the answer
-/// before. Longer than any launcher takes in between, and too short to keep a place by saying nothing.
+/// How long an idle peer counts as about to ask. A launcher sends its next request in one write after it has connected,
+/// or after the answer before, so it needs far less; a silent peer cannot keep its place by this for long.
 const ABOUT_TO_ASK: Duration = Duration::from_secs(1);
 
-/// What closing a peer costs, cheapest first; among equals the one that has been still for longest.
+/// What closing a peer costs. The lowest is closed first: of peers in one state, the one that was silent for longest.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Cost {
     state: CrowdState,
     still_since: Duration,
 }
 
-/// What is going on.
+/// What goes on on a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum CrowdState {
     /// Nothing.

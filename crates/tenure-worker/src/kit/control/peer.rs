@@ -31,7 +31,7 @@ pub(crate) struct Peer {
     due: Option<Duration>,
     waiting: Option<Waiting>,
     last_read: Duration,
-    /// Whether it has made a whole request.
+    /// Whether it has sent a whole request.
     asked: bool,
 }
 
@@ -48,7 +48,7 @@ pub(crate) struct Waiting {
 pub(crate) enum PeerMessage {
     /// A request.
     Request(ControlRequest),
-    /// A frame that is none that this build knows.
+    /// A well-formed frame with a request that this build does not know.
     Unknown(String),
     /// Nothing that is complete.
     Nothing,
@@ -75,7 +75,7 @@ impl Peer {
         self.stream.as_fd()
     }
 
-    /// What to wake up for: while an answer is owed, nothing is read.
+    /// What to wait for on this connection: nothing is read while an answer is owed.
     pub(crate) fn want(&self) -> Readiness {
         match (self.outbox.is_empty(), self.waiting) {
             (false, _) => Readiness::Write,
@@ -84,7 +84,7 @@ impl Peer {
         }
     }
 
-    /// When something has to happen here at the latest.
+    /// When this peer needs a turn at the latest.
     pub(crate) fn due(&self) -> Option<Duration> {
         let more = self.has_more().then_some(Duration::ZERO);
         more.or(self.waiting.map(|waiting| waiting.due)).or(self.due)
@@ -107,7 +107,7 @@ impl Peer {
         Cost::of(state, self.last_read, now)
     }
 
-    /// Whether it has made a whole request before.
+    /// Whether it has sent a whole request before.
     pub(crate) fn has_asked(&self) -> bool {
         self.asked
     }
@@ -115,7 +115,7 @@ impl Peer {
     /// Whether a whole request of its own was read and could be answered now.
     pub(crate) fn has_more(&self) -> bool {
         let header = self.inbox.first_chunk::<HEADER>().filter(|_| !self.is_busy());
-        // A header that is none is found by whoever takes the request.
+        // A malformed header is reported by `next`.
         header.is_some_and(|header| {
             wire::body_length(*header).is_ok_and(|length| self.inbox.len() - HEADER >= length)
         })
@@ -160,7 +160,7 @@ impl Peer {
         let Some(body) = self.inbox.get(HEADER..HEADER + length) else { return self.incomplete(now) };
         let message = match serde_json::from_slice(body) {
             Ok(request) => PeerMessage::Request(request),
-            // Well-formed and unknown: a later build asks for something that we cannot do.
+            // Valid JSON that is no request: a later build asks for something that this one cannot do.
             Err(error) if error.is_data() => PeerMessage::Unknown(error.to_string()),
             Err(_) => return Err(Gone),
         };
@@ -176,14 +176,14 @@ impl Peer {
     fn incomplete(&mut self, now: Duration) -> Result<PeerMessage, Gone> {
         match self.inbox.first() {
             None => {}
-            // Garbage is told by its first byte; its length would mean nothing.
+            // A first byte that is no wire version shows garbage, before its length is believed.
             Some(&version) if version != wire::WIRE_VERSION => return Err(Gone),
             Some(_) => self.due = self.due.or(Some(now.saturating_add(FRAME_LIMIT))),
         }
         Ok(PeerMessage::Nothing)
     }
 
-    /// Answers, and ends a WAIT; what the peer does not take at once is kept for it.
+    /// Sends an answer, which ends a WAIT; bytes that the socket does not take at once are kept.
     pub(crate) fn answer(&mut self, answer: &Answer, now: Duration) -> Result<(), Gone> {
         self.waiting = None;
         self.outbox.extend(wire::encode(answer).map_err(|_| Gone)?);
@@ -191,7 +191,7 @@ impl Peer {
         self.flush()
     }
 
-    /// Writes what the peer takes now.
+    /// Writes as many of the kept bytes as the socket takes now.
     pub(crate) fn flush(&mut self) -> Result<(), Gone> {
         while !self.outbox.is_empty() {
             match self.stream.write(&self.outbox) {

@@ -60,7 +60,7 @@ pub(super) fn take_sockets(
     let (control, listeners, endpoints) = match place {
         StartingPoint::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
         StartingPoint::Beside(standby) => {
-            context.status.stand(Some(Role::Standby));
+            context.status.set_handoff_role(Some(Role::Standby));
             return Ok((Some(standby), Vec::new(), Vec::new()));
         }
     };

@@ -1,6 +1,6 @@
 //! What is put on record of an app that ended after it was ready, and that nobody had asked to.
 //!
-//! Makes the row only: whoever holds the lease writes it.
+//! Only makes the row; the holder of the lease writes it.
 
 use std::time::Duration;
 

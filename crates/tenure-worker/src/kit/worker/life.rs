@@ -1,8 +1,8 @@
 //! What the app's thread does about the worker's life: it carries out what follows from its readiness, and ends the
 //! worker.
 //!
-//! The life orders, and this room carries out. What is ordered on other threads is in `kit/control` (a stop) and in
-//! `kit/watchdog` (a deadline).
+//! `policy/lifecycle` decides which steps follow from an event, and this room carries out those of the app's thread.
+//! Those of a stop are in `kit/control`, and those of a deadline in `kit/watchdog`.
 
 use tenure_core::launch::readiness::{LACK, STOPPED};
 use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
@@ -72,22 +72,22 @@ fn end(mut worker: Worker, event: LifecycleEvent, words: (&str, &str)) -> u8 {
 
 impl LifecycleExecutor for AppThread<'_> {
     fn report_ready(&mut self) {
-        self.worker.tell_ready();
+        self.worker.announce_ready();
     }
 
     fn close_listener(&mut self) {
         self.worker.context.close_listeners();
     }
 
-    // Only a stop orders it.
+    // Only a stop leads to it.
     fn drain(&mut self) {}
 
-    /// A successor that is to be ended is ended before this process is.
+    /// Waits for a takeover that goes on: a successor that is to be ended is ended before this process is.
     fn leave_scope(&mut self) {
         let (stage, message) = self.words;
         let blameless = stage == LACK;
         if let HandoffSide::Prepared(prepared) = &self.worker.side {
-            prepared.say(message, blameless);
+            prepared.send_abort(message, blameless);
         }
         let context = &self.worker.context;
         context.end_announced(WorkerEnd::Of(self.event), message, blameless);

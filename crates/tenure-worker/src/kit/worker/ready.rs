@@ -31,7 +31,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Everybody who waits is told; `false` where they were told before.
+    /// Becomes ready and tells everybody who waits; `false` where this worker was ready before.
     fn serve(&mut self) -> Result<bool, ReadyError> {
         self.expect_version().map_err(ReadyError::OtherVersion)?;
         self.commit().map_err(ReadyError::Takeover)?;
@@ -47,8 +47,8 @@ impl Worker {
         }
     }
 
-    /// Tells everybody who waits, the launcher last: what it is told is what others see.
-    pub(super) fn tell_ready(&mut self) {
+    /// Tells everybody who waits. The launcher comes last, so that others already see what it reports.
+    pub(super) fn announce_ready(&mut self) {
         // For people only: a worker serves without it.
         best_effort(self.ownership.write_pid());
         if let HandoffSide::Granted(granted) = &self.side {
@@ -67,8 +67,8 @@ impl Worker {
         self.ownership.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
     }
 
-    /// Last, since nobody waits for it: until it is on record a silent worker is only given more time. A failure is
-    /// shown by the check.
+    /// Removes the end of the boot from the ledger. Nobody waits for this write: without it, launchers only give a
+    /// silent worker more time. A failed write shows as a failed check.
     fn boot_is_over(&mut self) {
         best_effort(self.ledger(|ledger| ledger.booting_until = None));
     }
