@@ -95,7 +95,8 @@ impl Connection<'_> {
         self.ask_hello(&ControlRequest::Hello, stage.remaining(), Duration::ZERO)
     }
 
-    /// Waits until the worker says that `until` holds, or the stage ends: the worker's last account in both cases.
+    /// Waits until the worker says that `until` holds, or the stage ends. Returns the worker's last answer in both
+    /// cases.
     pub fn wait(&mut self, until: Until, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
         self.ask_hello(
@@ -105,7 +106,7 @@ impl Connection<'_> {
         )
     }
 
-    /// Waits until the worker has settled and its probation is over, or the stage ends, likewise.
+    /// Waits until the worker has settled and its probation is over, or the stage ends; returns the same.
     pub fn wait_proved(&mut self, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
         let request = ControlRequest::Wait { until: Until::Settled, within_ms: millis(within), proved: true };
@@ -141,11 +142,10 @@ impl Connection<'_> {
         by: &Asker,
         stage: Stage,
     ) -> Result<Duration, Silence> {
-        let (reason, deadline_ms, by) = (reason.to_owned(), millis(deadline), by.clone());
-        self.ask_stop(&ControlRequest::Stop { reason, deadline_ms, by, back: false }, stage)
+        self.ask_stop(&stop_request(reason, deadline, by, false), stage)
     }
 
-    /// Asks a worker on probation to end, so that the one before it goes on; likewise.
+    /// Asks a worker on probation to end, so that its incumbent takes the scope back; returns the same.
     pub fn send_back(
         &mut self,
         reason: &str,
@@ -153,8 +153,7 @@ impl Connection<'_> {
         by: &Asker,
         stage: Stage,
     ) -> Result<Duration, Silence> {
-        let (reason, deadline_ms, by) = (reason.to_owned(), millis(deadline), by.clone());
-        self.ask_stop(&ControlRequest::Stop { reason, deadline_ms, by, back: true }, stage)
+        self.ask_stop(&stop_request(reason, deadline, by, true), stage)
     }
 
     fn ask_stop(&mut self, request: &ControlRequest, stage: Stage) -> Result<Duration, Silence> {
@@ -168,7 +167,7 @@ impl Connection<'_> {
     }
 
     fn ask(&mut self, request: &ControlRequest, within: Duration) -> Result<Answer, Silence> {
-        // A zero timeout would mean none at all.
+        // To the kernel a timeout of zero means no timeout.
         let within = within.max(Duration::from_millis(1));
         self.stream.set_read_timeout(Some(within)).map_err(silence)?;
         self.stream.set_write_timeout(Some(within)).map_err(silence)?;
@@ -176,7 +175,7 @@ impl Connection<'_> {
         wire::read(&mut self.stream).map_err(answer_silence)
     }
 
-    /// The socket itself, for a conversation that this room knows nothing of.
+    /// The socket itself, for a takeover, whose frames this room does not know.
     #[must_use]
     pub fn into_stream(self) -> UnixStream {
         self.stream
@@ -189,14 +188,18 @@ impl Connection<'_> {
     }
 }
 
-/// Whether it is the worker of this directory. The path is compared first, and costs nothing: the socket lies in the
-/// directory that was verified. The directory's record is read only where the worker knows the directory by another
-/// path.
+fn stop_request(reason: &str, deadline: Duration, by: &Asker, back: bool) -> ControlRequest {
+    ControlRequest::Stop { reason: reason.to_owned(), deadline_ms: millis(deadline), by: by.clone(), back }
+}
+
+/// Whether the answer comes from the worker of this directory. The path is compared first, because that costs nothing
+/// and the socket lies in the directory that was verified. The directory's id is read only where the worker knows the
+/// directory by another path.
 fn is_of(hello: &Hello, state: &StateDir) -> bool {
     hello.scope == state.by_path()
         || match &hello.directory {
             Some(directory) => Some(directory) == state.own_id().as_ref(),
-            // From before directories had an id.
+            // The worker's tenure is too old to know directory ids.
             None => state.marks().contains(&hello.scope),
         }
 }
@@ -212,7 +215,7 @@ impl AsFd for Connection<'_> {
     reason = "the list of system errors is open, and only these tell something"
 )]
 fn silence(error: io::Error) -> Silence {
-    // EMFILE, ENFILE: it is this process that cannot look, which says nothing about the worker.
+    // EMFILE, ENFILE: this process lacks descriptors, which says nothing about the worker.
     if matches!(error.raw_os_error(), Some(23 | 24)) {
         return Silence::Denied(error);
     }

@@ -1,7 +1,7 @@
 //! Whether a worker can live with what it would inherit from this process.
 //!
-//! Asked before anything is changed: a launcher whose own limits are too low fails by itself, nothing is started, and
-//! nothing is held against the version that it wants. All other launchers are as well off as before.
+//! Checked before anything is changed: the call of a launcher whose own limits are too low fails, nothing is started,
+//! and the failure is not counted against the version. Other launchers are not affected.
 
 use tenure_sys::limits::{self, TooLow};
 
@@ -10,8 +10,8 @@ use tenure_sys::limits::{self, TooLow};
 #[error("start a worker from here: {0}")]
 pub(crate) struct Unfit(TooLow);
 
-/// Refuses to start anything from a process whose limits no worker could live with. The soft ones are put back in what
-/// is started; a hard one is passed on to everything below.
+/// Fails if this process has limits with which no worker could live. Soft limits are raised again in the worker; a hard
+/// limit is inherited by everything below.
 pub(crate) fn check() -> Result<(), Unfit> {
     limits::too_low().map_or(Ok(()), |limit| Err(Unfit(limit)))
 }

@@ -1,4 +1,4 @@
-//! Looking at a scope without changing anything: the observation that is judged.
+//! Looking at a scope without changing anything: the observation on which `decide` decides.
 
 use std::time::Duration;
 
@@ -12,8 +12,8 @@ use crate::store::paths::StateDir;
 /// machine under heavy load may need to schedule it, and short enough that a person does not notice.
 pub const FIRST_ANSWER: Duration = Duration::from_millis(500);
 
-/// How often a connection that was closed without an answer is made again within one look. A worker that has just died
-/// is refused the second time. One that lives closes only to make room for another newcomer, and hardly twice.
+/// How often one look connects again after a connection was closed without an answer. If the worker has just died, the
+/// second connection is refused. A living worker closes a connection only to make room for a newcomer, hardly twice.
 const CLOSED_AGAIN: usize = 3;
 
 /// Looks once: connect, HELLO. Nothing is written and no lock is taken.
@@ -28,7 +28,7 @@ pub(crate) fn hello(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     unless_closed(stage, || client::connect(state, stage).and_then(|mut connection| connection.hello(stage)))
 }
 
-/// Asks, and asks again where the connection was closed without an answer.
+/// Asks, and asks again while the connection is closed without an answer.
 pub(crate) fn unless_closed<T>(
     stage: Stage,
     mut ask: impl FnMut() -> Result<T, Silence>,
@@ -48,8 +48,7 @@ pub(crate) fn unless_closed<T>(
 pub fn from_silence(silence: &Silence) -> Observation {
     match silence {
         Silence::Absent | Silence::Refused | Silence::Closed => Observation::Nobody,
-        // Somebody listens and does not answer us; whether it answers others is looked at before anything is done about
-        // it.
+        // A listener does not answer us. Whether it answers others is found out before it is ended.
         Silence::Silent | Silence::Busy => Observation::Silent,
         Silence::Denied(source) => Observation::Denied(source.to_string()),
         Silence::OtherUser { uid, .. } => Observation::Denied(format!("its peer has uid {uid}, not ours")),

@@ -1,8 +1,8 @@
 //! Waiting for a worker that was just started: ready, failed, or still booting when the caller's budget ends.
 //!
-//! One poll over the worker's channel, its process and the deadline: a boot that dies is told at once with its exit and
-//! its last words, not at the timeout. What ends a booting worker is `start_timeout`, never a caller's budget; `pin`
-//! alone ends the one that it started (see `takeover`).
+//! One poll waits for the worker's channel, its process and the deadline, so a worker that dies while it boots is
+//! reported at once, with its exit and its last log lines. A booting worker is ended by `start_timeout`, never by a
+//! caller's budget; only `pin` ends the successor that it started (see `takeover`).
 
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Duration;
@@ -42,9 +42,9 @@ pub struct Boot<'start> {
 pub enum StartOutcome {
     /// It serves.
     Ready(Box<Hello>),
-    /// It serves, and the worker before it can still take the scope back: nothing is proved.
+    /// It serves, and its incumbent can still take the scope back, so nothing is proved.
     OnProbation(Box<Hello>),
-    /// Our budget ended first; it goes on booting.
+    /// The caller's budget ended first; the worker goes on booting.
     StillBooting,
     /// It failed, and is gone.
     Failed(BootFailure),
@@ -113,7 +113,7 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<StartOutcome, 
     loop {
         let left = start.remaining().min(budget.remaining());
         match next(boot, left) {
-            // A caller that stood still meanwhile would hand out a worker that somebody has stopped.
+            // If this process was suspended meanwhile, somebody may have stopped the worker since its report.
             BootEvent::Report(Report::Ready { .. }) if boot.worker.has_ended() => {
                 let message = "it served, and has ended since; the events tell why";
                 return Ok(failed(boot, STOPPED.to_owned(), message.to_owned(), None));
@@ -175,8 +175,8 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
     if worker { BootEvent::Ended } else { BootEvent::Nothing }
 }
 
-/// Waits until a worker that has reported its end is gone, before anybody is told: the next start must find the lease
-/// free.
+/// Waits until a worker that has reported its end is gone, because the next start must find the lease free. Kills it
+/// after `KILL_GRACE`.
 fn end(boot: &Boot<'_>) {
     let leaves = boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false);
     if !leaves && boot.worker.signal(Signal::Kill).is_ok() {
@@ -191,8 +191,8 @@ pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Opt
     StartOutcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
 }
 
-/// How a worker ended that is gone; the kernel tells a stranger's exit once its parent has reaped it, and where PID 1
-/// reaps late it stays unknown.
+/// How a worker ended. The kernel reveals the exit of a process that is no child of ours once its parent has reaped it;
+/// where PID 1 reaps late, the exit stays unknown.
 pub(crate) fn exit_of(worker: &ProcessHandle) -> Option<ExitStatus> {
     best_effort(worker.wait_reaped(Some(REAPING)));
     worker.exit_of_stranger()
@@ -205,11 +205,11 @@ fn last_exit(worker: &ProcessHandle) -> String {
     }
 }
 
-/// How long a worker that takes its scope back is given to settle before it is told how it stands: a person waits for
-/// the word, and the failure is known.
+/// How long the worker that answers after a failure may take to settle before it is reported: a person waits for the
+/// answer, and the failure is already known.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// The worker that answers after another one has failed, once it has settled where that is soon.
+/// The worker that answers after another one has failed, once it has settled; `None` if that takes too long.
 #[must_use]
 pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
     let budget = Deadline::start(budget.remaining().min(SETTLING).max(FIRST_ANSWER));
@@ -222,7 +222,7 @@ pub fn await_settled(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     client::connect(state, stage)?.wait(Until::Settled, stage)
 }
 
-/// Waits until the worker that serves has passed its probation; one that ends meanwhile ends the wait. Needs no gate.
+/// Waits until the worker that serves has passed its probation, or has ended. Needs no gate.
 pub fn await_proved(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     client::connect(state, stage)?.wait_proved(stage)
 }

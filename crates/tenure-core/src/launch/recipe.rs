@@ -1,7 +1,7 @@
 //! What a worker process is made from, and spawning it: executable, environment, channel, handshake and log.
 //!
-//! The same for a worker that starts in an empty scope and for one that takes another's place; what differs are the
-//! descriptors that it gets. Who records it, and who ends it while nobody has, is for the callers to say.
+//! A worker in an empty scope and a successor differ only in the descriptors that they get. The callers record the
+//! worker, and end it if that fails.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -122,8 +122,8 @@ pub(crate) fn listener_names(spec: &Spec) -> Vec<String> {
     bound.map(|listen| listen.name.clone()).collect()
 }
 
-/// What the worker gets of this launcher's variables, and the root of state where that was overridden: commands inside
-/// the worker must find the same scopes.
+/// The variables of this launcher that the worker gets. `TENURE_STATE_DIR` is among them, so that commands inside the
+/// worker find the same scopes.
 fn environment(spec: &Spec) -> BTreeMap<String, String> {
     let mut built = spec.env.build_here();
     for name in [paths::ROOT_VARIABLE].into_iter().chain(fault::variable()) {
@@ -149,13 +149,13 @@ fn executable(
     }
 }
 
-/// Whether everything that a start needs on disk is there: asked before anything is stopped to make room.
+/// Fails if a file that a start needs is missing. Checked before a worker is stopped to make room.
 pub(crate) fn check(spec: &Spec, request: &Request) -> Result<(), RecipeError> {
     SpawnRecipe::of(spec, request, None).map(drop)
 }
 
-/// The executable that hosts programs: the one that kept the last worker where that is newer than this code and still
-/// there, so that no older launcher takes the host back; else named by the order, by the environment, or found in PATH.
+/// The executable that hosts programs. The executable of the last worker comes first if it is newer than this code and
+/// still there, so that no older launcher downgrades the host. Else the request names it, or the environment, or PATH.
 fn host(request: &Request, recorded: Option<&HostRecord>) -> Result<PathBuf, NoProgram> {
     let root = Path::new("/");
     let newer =
@@ -191,7 +191,7 @@ pub(crate) fn host_record(worker: &ProcessHandle, kind: Kind) -> HostRecord {
     HostRecord::of(tenure_sys::process::executable_of(worker.pid()), kind)
 }
 
-/// Ends a worker that no record names yet: nobody else could.
+/// Kills a worker that no record names yet, because no other process could find it.
 pub(crate) fn end_unrecorded(worker: &ProcessHandle) {
     if worker.signal(Signal::Kill).is_ok() {
         best_effort(worker.wait_ended(Some(KILL_GRACE)));

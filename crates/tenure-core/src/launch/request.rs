@@ -61,7 +61,7 @@ pub struct Request {
 }
 
 impl Request {
-    /// An order for `spec` under `scope`, validated.
+    /// A request for a worker of `spec` under `scope`; fails if the spec is not valid.
     pub fn new(scope: Scope, spec: Spec) -> Result<Self, BadSpec> {
         spec.validate()?;
         let first_answer = duration_of(FIRST_ANSWER_VARIABLE, FIRST_ANSWER)?;
@@ -97,8 +97,8 @@ impl Request {
         self
     }
 
-    /// Start the worker even where a person stopped it for good ([`StopOrder::hold`](crate::StopOptions)): a person
-    /// asks.
+    /// Start the worker even where a person stopped it for good ([`StopOptions::hold`](crate::StopOptions::hold)): a
+    /// person asks.
     #[must_use]
     pub fn start(mut self, start: bool) -> Self {
         self.start = start;
@@ -203,19 +203,19 @@ fn duration_of(variable: &'static str, default: Duration) -> Result<Duration, Ba
     }
 }
 
-/// How long a worker may be silent, for calls without an order: a variable that cannot be read counts as not set.
+/// How long a worker may be silent, for calls without a [`Request`]. A variable that cannot be read counts as not set.
 pub(crate) fn wedged_after() -> Duration {
     duration_of(WEDGED_AFTER_VARIABLE, SILENT_IS_WEDGED).unwrap_or(SILENT_IS_WEDGED)
 }
 
-/// This process, as others are told of it.
+/// This process, as it appears in events.
 #[must_use]
 pub fn asker() -> Asker {
     let pid = Identity::current().map_or_else(|_| std::process::id(), |identity| identity.pid);
     Asker { pid, command: process::command_line(pid).unwrap_or_default(), version: None }
 }
 
-/// Whether this process runs inside the tree of the scope's own worker: waiting for itself would never end.
+/// Whether this process runs inside the tree of the scope's own worker, and so would wait for itself.
 #[must_use]
 pub fn is_inside(state: &StateDir) -> bool {
     std::env::var(COOKIE_VARIABLE)

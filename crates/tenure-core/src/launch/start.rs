@@ -1,8 +1,8 @@
 //! Starting a worker under the gate, with its lease in hand, and waiting until it serves or has failed.
 //!
-//! The order matters and each step names what it leaves for whoever comes next if this process dies there: generation
-//! (durable), sockets, handshake, spawn, identity (whole; decision 15 says why not durable), go. Until the identity is
-//! recorded this launcher ends what it started; after that the worker's own `start_timeout` does.
+//! The order matters, because this process may die after each step and the next launcher must find its way: generation
+//! (written durably), sockets, handshake, spawn, identity (written whole; decision 15 says why not durably), GO. Until
+//! the identity is recorded, this launcher ends what it started; after that the worker's own `start_timeout` does.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
@@ -173,8 +173,8 @@ fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
     }
 }
 
-/// Records each endpoint that has moved. A listener on port 0 gets its last port again; if another process has that port
-/// now, clients must look up the new one.
+/// Records each endpoint that has moved. A listener on port 0 gets its last port again; if another process has that
+/// port now, clients must look up the new one.
 fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, request: &Request) {
     for endpoint in &bound.endpoints {
         if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| *last != endpoint.tcp) {

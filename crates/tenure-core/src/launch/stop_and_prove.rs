@@ -1,8 +1,8 @@
 //! Ending a worker and proving that it is gone: the proof is its lease in our hands.
 //!
-//! Asked first, over its control socket; forced only through handles whose identity was verified after they were
-//! opened. A process that somebody traces is never forced. Unverifiable is not mismatched: then nothing is touched, and
-//! it is said.
+//! The worker is asked first, over its control socket. It is forced only through handles whose identity was verified
+//! after they were opened. A traced process is never forced. If a process cannot be verified, nothing is touched, and
+//! the error says so.
 
 use std::time::Duration;
 
@@ -22,11 +22,10 @@ use crate::store::gate::{Gate, GateError};
 use crate::store::lease::{Lease, LeaseError, TryLease};
 use crate::store::paths::StateDir;
 
-/// How long a worker that was asked may overrun its own announced end before it is forced. Its
-/// watchdog has one second.
+/// How long a worker that was asked may overrun its own announced end before it is forced: its watchdog has one second.
 pub const OVERRUN: Duration = Duration::from_secs(1);
 
-/// What a worker that makes room is given for its end: its own drain and stop settings are shorter unless somebody set
+/// How long a worker that makes room may take to end. Its own drain and stop settings are shorter, unless somebody set
 /// them to more.
 pub const LONGEST_DRAIN: Duration = Duration::from_mins(10);
 
@@ -148,10 +147,9 @@ pub fn retire(
     fault::reach(Point::RetireAsked);
     let (hello, within) = match asked {
         Ok((hello, within)) => (Some(hello), within),
-        // Nobody listens and the lease is busy: it has announced its end already, and takes what it was given for it.
+        // Nobody listens and the lease is busy: the worker is ending already, and has the time that it was given.
         Err(Silence::Absent | Silence::Refused | Silence::Closed) => (None, unheard(ledger, purpose)),
-        // Many ask it, and we do not get through. A signal is the same request by another road, with the same time for
-        // it.
+        // The connection queue is full. A TERM signal makes the same request, and gives the worker the same time.
         Err(Silence::Busy) => {
             gate.confirm().map_err(RetireError::Gate)?;
             for handle in verified_lineage(state, ledger, None)? {
@@ -161,7 +159,7 @@ pub fn retire(
             }
             (None, unheard(ledger, purpose))
         }
-        // Only a budget as long as the silence that counts as wedged lets a silent worker be forced.
+        // A silent worker is forced only if the budget covers the silence that counts as wedged.
         Err(Silence::Silent) if stage.remaining().is_zero() => {
             return Err(RetireError::TimedOut(stage.timed_out()));
         }
@@ -187,8 +185,8 @@ pub fn retire(
     }
 }
 
-/// How long a holder that nobody can reach may take: what its generation was given, or nothing if it is stopped and so
-/// can do nothing with the time.
+/// How long a lease holder that cannot be asked may take to end: the time that its generation was given, or none if it
+/// is stopped by a signal, because then it cannot end by itself.
 fn unheard(ledger: &Ledger, purpose: &Purpose) -> Duration {
     let stopped = |identity| match process::verify(identity) {
         Verified::Same(handle) => process::state_of(handle.pid()) == Some(RunState::Stopped),
@@ -204,8 +202,8 @@ fn unheard(ledger: &Ledger, purpose: &Purpose) -> Duration {
 /// The name of the thread that answers in every worker.
 pub const CONTROL_THREAD: &str = "tenure-control";
 
-/// How long the threads that answer have run in the recorded workers, as far as the kernel tells. Where it grows,
-/// somebody takes what comes in, whether it gets to us or not.
+/// How long the control threads of the recorded workers have run, as far as the kernel tells. While this grows, a
+/// worker answers somebody, even if our connection does not get through.
 pub(crate) fn run_time(ledger: &Ledger) -> Option<Duration> {
     let ran = |identity| match process::verify(identity) {
         Verified::Same(handle) => process::run_time_of(handle.pid(), CONTROL_THREAD),
@@ -219,8 +217,8 @@ pub fn end_wedged(gate: &Gate<'_>, ledger: &Ledger) -> Result<Retired, RetireErr
     force(gate, ledger, None)
 }
 
-/// HELLO and STOP on one connection: who accepted to end, and within what time. Needs no gate: whoever holds it may be
-/// waiting for this very worker.
+/// Sends HELLO and STOP on one connection; returns the worker that accepted to end, and the time within which it will.
+/// Needs no gate: the gate's holder may be waiting for this very worker.
 pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, Duration), Silence> {
     let once = || {
         let mut connection = client::connect(state, stage)?;
@@ -232,16 +230,16 @@ pub fn ask(state: &StateDir, purpose: &Purpose, stage: Stage) -> Result<(Hello, 
 }
 
 /// Waits until a worker whose lease is free has left the process table as well. The kernel closes a process's files a
-/// moment before it says that the process has ended, and whoever hears of the end may look there.
+/// moment before it reports the end of the process, and a caller may look for the process after this.
 pub fn await_exit(worker: &Identity) {
     if let Verified::Same(handle) = process::verify(worker) {
-        // The lease is the proof; a process that takes longer than this to leave can do nothing any more.
+        // The lease is the proof: a process that takes longer to leave the table has closed its files and does no harm.
         best_effort(handle.wait_ended(Some(FREED)));
     }
 }
 
 fn force(gate: &Gate<'_>, ledger: &Ledger, hello: Option<&Hello>) -> Result<Retired, RetireError> {
-    // A gate that was lost meanwhile may have let somebody else start a worker: that one is not ours to end.
+    // If the gate was lost meanwhile, another launcher may have started a worker, which is not ours to end.
     gate.confirm().map_err(RetireError::Gate)?;
     let state = gate.state();
     let handles = verified_lineage(state, ledger, hello)?;
@@ -260,8 +258,8 @@ fn force(gate: &Gate<'_>, ledger: &Ledger, hello: Option<&Hello>) -> Result<Reti
     }
 }
 
-/// Handles of every process that may hold the lease: what the worker said, what the ledger says, and processes that
-/// carry the scope's worker cookie. Each was verified after it was opened.
+/// Handles of every process that may hold the lease: by the worker's answer, by the ledger, or, if neither names a
+/// living one, by the scope's worker cookie. Each was verified after it was opened.
 fn verified_lineage(
     state: &StateDir,
     ledger: &Ledger,
@@ -311,7 +309,8 @@ fn refuse_traced(pid: u32) -> Result<(), RetireError> {
     process::tracer_of(pid).map_or(Ok(()), |tracer| Err(RetireError::Traced { pid, tracer }))
 }
 
-/// TERM, grace, KILL; returns the signal that did it. A stopped process cannot take TERM, so it gets no grace.
+/// Sends TERM, waits, then sends KILL; returns the signal that ended the process. A stopped process cannot react to
+/// TERM, so it gets no time.
 fn cascade(handle: &ProcessHandle) -> Result<Signal, RetireError> {
     let pid = handle.pid();
     refuse_traced(pid)?;
