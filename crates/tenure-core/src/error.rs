@@ -1,4 +1,4 @@
-//! The one error of the public stories: opaque, with a kind, whose fault it is, the stage, and its causes.
+//! The one public error: opaque, with a kind, a blame, a stage, and its causes.
 //!
 //! Rooms raise small enums of their own; `from` gives each a kind, and `kind` says what holds for all failures of a
 //! kind. Nothing is printed here.
@@ -20,7 +20,7 @@ mod kind;
 
 pub use kind::{Blame, ErrorKind, ErrorRow};
 
-/// A story did not end well. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
+/// Why a call failed. `Display` reads after "failed to …"; the causes are in [`StdError::source`].
 ///
 /// ```
 /// use tenure::{Error, ErrorKind};
@@ -82,27 +82,27 @@ impl Error {
         self.0.os_error
     }
 
-    /// The newer `tenure` that wrote the record, where it is [`ErrorKind::RecordTooNew`] and that one is still there:
-    /// the same call of it would have an answer.
+    /// The executable of the newer `tenure` that wrote the record, where the kind is [`ErrorKind::RecordTooNew`] and
+    /// the file is still there: the same call of that executable would have an answer.
     #[must_use]
     pub fn newer_tenure(&self) -> Option<&Path> {
         self.0.newer.as_deref()
     }
 
-    /// The project's file that nobody trusts any more, where it is [`ErrorKind::Untrusted`].
+    /// The project's file that is no longer trusted, where the kind is [`ErrorKind::Untrusted`].
     #[must_use]
     pub fn untrusted_file(&self) -> Option<&Path> {
         self.0.untrusted.as_deref()
     }
 
-    /// What stands below the state directory where a file, socket or directory of ours should be: whoever knows what it
-    /// is moves it away.
+    /// What is in the way, below the state directory, of a file, socket or directory of `tenure`. A person who knows
+    /// what it is can move it away.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Path> {
         self.0.in_the_way.as_deref()
     }
 
-    /// The versions that are on record, where it is [`ErrorKind::UnknownVersion`].
+    /// The versions that are on record, where the kind is [`ErrorKind::UnknownVersion`].
     #[must_use]
     pub fn known_versions(&self) -> &[Version] {
         &self.0.known
@@ -152,7 +152,7 @@ impl Error {
         error
     }
 
-    /// What was to be done with a version that is not among those that are known.
+    /// The error for a version that is not on record; `doing` is the stage.
     pub(crate) fn unknown_version(doing: &'static str, message: String, known: Vec<Version>) -> Self {
         let mut error = Self::of(ErrorKind::UnknownVersion, message).at(doing);
         error.0.known = known;
@@ -161,16 +161,17 @@ impl Error {
 
     fn because(kind: ErrorKind, source: impl StdError + Send + Sync + 'static) -> Self {
         let mut error = Self::of(kind, source.to_string());
-        // The message is the room's own fragment, so the chain goes on below it: nothing is said twice.
+        // The message is the room's own text, so the sources begin below it, and nothing is said twice.
         error.0.source = source.source().map(|cause| Arc::new(CauseText::of(cause)) as _);
         error.0.os_error = os_error(&source);
         error.blocked_by(&source)
     }
 
-    /// The same, where something stands in the way: that is the state directory's matter, whoever has run into it.
+    /// The same error, with the path that is in the way, if one is. A failed start or a survivor is then a matter of
+    /// the state directory, whatever call has met it.
     fn blocked_by(mut self, source: &(dyn StdError + 'static)) -> Self {
         let found = in_the_way(source).filter(|path| {
-            // Nobody is told to move the root itself, or what it lies in.
+            // Nobody should move the root itself, or a directory above it.
             paths::state_root().is_ok_and(|root| *path != root && path.starts_with(root))
         });
         self.0.in_the_way = found.map(Path::to_owned);
@@ -186,12 +187,12 @@ impl Error {
         error.at(failure.stage.clone())
     }
 
-    /// The message of a failed start without what every such message begins with: it is told after other words.
+    /// The message of a failed start without the beginning that every such message has, to be put after other words.
     pub(crate) fn cause_of_start(&self) -> &str {
         self.0.message.strip_prefix("start the worker: ").unwrap_or(&self.0.message)
     }
 
-    /// The same, saying what stands now.
+    /// The same error, with `what` added to its message.
     pub(crate) fn adding(mut self, what: &str) -> Self {
         self.0.message = format!("{}; {what}", self.0.message);
         self

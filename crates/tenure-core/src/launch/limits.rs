@@ -10,7 +10,7 @@ use tenure_sys::limits::{self, TooLow};
 #[error("start a worker from here: {0}")]
 pub(crate) struct Unfit(TooLow);
 
-/// Fails if this process has limits with which no worker could live. Soft limits are raised again in the worker; a hard
+/// Fails if this process has limits with which no worker could live. Soft limits are put back in the worker; a hard
 /// limit is inherited by everything below.
 pub(crate) fn check() -> Result<(), Unfit> {
     limits::too_low().map_or(Ok(()), |limit| Err(Unfit(limit)))

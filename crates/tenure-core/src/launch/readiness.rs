@@ -209,7 +209,8 @@ fn last_exit(worker: &ProcessHandle) -> String {
 /// answer, and the failure is already known.
 const SETTLING: Duration = Duration::from_secs(5);
 
-/// The worker that answers after another one has failed, once it has settled; `None` if that takes too long.
+/// The worker that answers after another one has failed; it is given a moment to settle. `None` means: nobody answers,
+/// or the worker is leaving.
 #[must_use]
 pub(crate) fn standing(state: &StateDir, budget: &Deadline) -> Option<Hello> {
     let budget = Deadline::start(budget.remaining().min(SETTLING).max(FIRST_ANSWER));

@@ -1,8 +1,7 @@
-//! What one call may start, and what its decision is made on: the record as it stands, less what this call has seen
-//! fail.
+//! What one call may start: the choice by the record, without the versions that this call has seen fail.
 //!
-//! Made once under the gate (or from a look at the record without it), and asked before anything is stopped to make
-//! room.
+//! A choice is made from one read of the record, under the gate or without it. It is asked for a spec before a worker
+//! is stopped to make room.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -42,8 +41,9 @@ impl LaunchChoice {
         Self { choice, untrusted, left_out, down: desired.down.clone() }
     }
 
-    /// What the record says, as `decide` takes it. The files of a build are read only where the worker says that they
-    /// may have changed, and as the worker was told of them: two launchers with different globs would never agree.
+    /// The target for `decide`. The files of a build are read only if the worker says that they may have changed, and
+    /// by the globs that the worker was started with: two launchers with different globs would replace each other's
+    /// workers.
     pub(crate) fn known_target(
         &self,
         seen: &Observation,
@@ -54,7 +54,7 @@ impl LaunchChoice {
         Target::Known(self.choice.known(failure, has_changed(seen), content(seen, budget)))
     }
 
-    /// What `decide` takes for a worker that was started from `spec` a moment ago.
+    /// The target for `decide` about a worker that was started from `spec` a moment ago.
     pub(crate) fn started_target(&self, spec: &Spec) -> Target {
         Target::Known(self.choice.started(spec))
     }
@@ -78,15 +78,15 @@ impl LaunchChoice {
         }
     }
 
-    /// The same error, saying why no older version is started instead.
+    /// The same error, with the reason why no older version is started instead.
     fn adding_left_out(&self, error: Error) -> Error {
-        let told = |error: Error, (version, file): &(Version, PathBuf)| {
+        let adding = |error: Error, (version, file): &(Version, PathBuf)| {
             let file = file.display();
             error.adding(&format!(
                 "version {version} is not started instead: {file} has changed since it was offered"
             ))
         };
-        self.left_out.iter().rev().fold(error, told)
+        self.left_out.iter().rev().fold(error, adding)
     }
 
     /// The same worker, where the warning that the offer does not run says how it failed.
@@ -110,7 +110,7 @@ pub(crate) fn explained(mut usable: Box<Usable>, failure: Option<&str>) -> Box<U
     usable
 }
 
-/// Nothing is started until a person starts it.
+/// The error where a person stopped the worker until a person starts it.
 pub(crate) fn held_down(down: &Down) -> Error {
     let by = if down.by.command.is_empty() { "a person" } else { down.by.command.as_str() };
     let message =
@@ -127,7 +127,7 @@ fn content(seen: &Observation, budget: &Deadline) -> Option<Result<String, Strin
         Observation::Answered(hello) if hello.source_changed => {
             let stage = match budget.stage("build") {
                 Ok(stage) => stage,
-                Err(spent) => return Some(Err(spent.to_string())),
+                Err(timed_out) => return Some(Err(timed_out.to_string())),
             };
             let now = build::digest(&hello.spec.cwd, &hello.spec.build, stage);
             Some(now.map_err(|error| causes::in_one_line(&error)))
@@ -150,7 +150,7 @@ fn missing(spec: &Spec, program: &str) -> Error {
     Error::of(ErrorKind::SpawnFailed, format!("start the worker: {}", without(spec, program))).at("program")
 }
 
-/// What is not there that a start of `spec` needs, where `program` is missing among what is on offer.
+/// What a start of `spec` lacks, where no offer has its `program`.
 pub(crate) fn without(spec: &Spec, program: &str) -> String {
     if !spec.cwd.is_dir() {
         return format!("there is no directory {}", spec.cwd.display());

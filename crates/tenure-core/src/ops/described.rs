@@ -1,7 +1,7 @@
-//! What stands behind each offer now: whether it may be started, and whether anybody still describes it.
+//! Whether each offer on record may be started, and whether its file still describes it.
 //!
-//! For people and for diagnoses; a call that starts something asks `offers`. Reads the files that offers came from,
-//! each once, and runs nothing.
+//! For answers to people and for the doctor; a call that starts something asks `candidates`. This room reads each file
+//! that offers came from once, and runs nothing.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use crate::ops::candidates;
 use crate::record::desired::{Desired, Offer};
 use crate::spec::origin::{ReadStated, StatedNow};
 
-/// An offer of a record, and what stands behind it.
+/// An offer of a record, and whether it may be started and is still described.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Offered {
     /// The version.
@@ -46,21 +46,21 @@ pub fn offered<'record>(record: &'record Desired, name: &str, read: ReadStated) 
     record.offers.iter().map(of).collect()
 }
 
-/// Those that a person should know of: one that does not stand and is higher than all that do, which somebody may wait
-/// for or wonder about, and the pinned one. Lower ones are what each upgrade leaves behind.
+/// The offers that a person should know of, among those that are not trusted or not described: under a pin the pinned
+/// one, and otherwise each that is higher than every good offer. Lower ones are what each upgrade leaves behind.
 pub fn doubtful<'all>(
     offered: &'all [Offered],
     held: Option<&'all Version>,
 ) -> impl Iterator<Item = &'all Offered> {
-    let stands = |offer: &&Offered| offer.trusted && offer.described;
-    let highest = offered.iter().filter(stands).map(|offer| &offer.version).max();
+    let is_good = |offer: &&Offered| offer.trusted && offer.described;
+    let highest = offered.iter().filter(is_good).map(|offer| &offer.version).max();
     let counts = move |offer: &&Offered| {
         held.map_or_else(
             || highest.is_none_or(|highest| offer.version > *highest),
             |held| offer.version == *held,
         )
     };
-    offered.iter().filter(move |offer| !stands(offer)).filter(counts)
+    offered.iter().filter(move |offer| !is_good(offer)).filter(counts)
 }
 
 #[cfg(test)]

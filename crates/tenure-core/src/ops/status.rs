@@ -1,4 +1,4 @@
-//! `status`: what is, by the worker's own answer, or why there is none. Changes nothing and starts nothing.
+//! `status`: the worker's own answer, or why there is none. Changes nothing and starts nothing.
 
 use std::time::Duration;
 
@@ -39,12 +39,12 @@ pub enum Standing {
     Down,
     /// Somebody holds the lease and does not answer: silent, or without a socket that leads to it.
     Silent {
-        /// Within its boot: it may still answer.
+        /// It is within the time of its boot, and may still answer.
         booting: bool,
-        /// Who that is and in what state, as far as it can be verified.
+        /// The processes of the ledger and their states, as far as they can be verified.
         who: Vec<String>,
     },
-    /// The system does not let us look.
+    /// The system does not permit the look.
     Denied(String),
     /// Somebody answers who is not our worker.
     Foreign(String),
@@ -81,7 +81,7 @@ pub fn status(scope: &Scope) -> Result<Standing, Error> {
             Standing::Serving(hello)
         }
         Observation::Answered(hello) => Standing::NotServing(hello),
-        // Nobody listens, and somebody holds the lease: it is about to end, or its socket was taken away.
+        // Nobody listens, and a process holds the lease: it is about to end, or its socket was removed.
         Observation::Nobody if state.is_locked(file::INSTANCE).map_err(LeaseError)? => silent(&state),
         Observation::Nobody => Standing::Down,
         Observation::Silent => silent(&state),
@@ -123,8 +123,8 @@ fn silent(state: &StateDir) -> Standing {
     Standing::Silent { booting, who: who.collect() }
 }
 
-/// What has been offered, held and found to fail under the scope, with what became of workers since the last launcher
-/// wrote it; nothing where it never ran. For people: by the time it is read a launcher may have written it anew.
+/// The record of offers, pin and failures of the scope, with the failures that workers have left in the ledger since;
+/// `None` where no worker ever ran. For display only: a launcher may change the record at any time.
 pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
     Ok(Some(candidates::as_counted(&state)?))
@@ -142,8 +142,8 @@ pub fn last_end(scope: &Scope) -> Result<Option<End>, Error> {
     Ok(ledger.last_end().cloned())
 }
 
-/// Whether something holds the lock of a program. For people, of a scope in which nobody serves: then it is what a dead
-/// worker left.
+/// Whether a process holds the lock of a program. For display, of a scope in which nobody serves: there it is a
+/// leftover of a dead worker.
 pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(false) };
     let locked = |name| state.dir().open_read(name).and_then(lock::is_locked).unwrap_or(false);

@@ -1,4 +1,4 @@
-//! `stop`: the worker and everything of its program proved gone. Never starts anything.
+//! `stop`: ends the worker and its program, and proves that all of it is gone. Never starts anything.
 
 use std::time::Duration;
 
@@ -92,7 +92,7 @@ pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
         let message = format!("stop {}: this process is part of that worker", options.scope);
         return Err(Error::of(ErrorKind::Recursion, message));
     }
-    // A person's budget is their word: the worker is to end within it, and to be proved gone.
+    // The worker is to end within the person's budget, which must leave time for the proof.
     let patience = budget.remaining().saturating_sub(OVERRUN).max(budget.remaining() / 2).min(LONGEST_DRAIN);
     let mut purpose = Purpose {
         reason: options.reason.clone(),
@@ -101,7 +101,7 @@ pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
         silence: request::wedged_after(),
     };
 
-    // STOP needs no gate: its holder may be waiting for this very worker.
+    // STOP is sent without the gate, because the gate's holder may be waiting for this very worker.
     let asked = stop_and_prove::ask(&state, &purpose, budget.stage("ask")?.at_most(FIRST_ANSWER)).ok();
     if let Some((_, within)) = &asked {
         purpose.patience = *within;
@@ -109,10 +109,11 @@ pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
     let gate = Gate::enter_for(&state, budget.stage("gate")?, patience).map_err(|error| {
         Error::from(error).adding(&what_was_done(asked.as_ref().map(|(hello, _)| hello), options.hold))
     })?;
-    // Before the worker ends, so that nobody starts another meanwhile; that it cannot be written keeps nobody alive.
+    // Recorded before the worker ends, so that nobody starts another one. If the write fails, the stop goes on, and the
+    // error is returned at the end.
     let held = if options.hold { hold_down(&gate) } else { Ok(()) };
-    // The record only names whom to verify, and the locks prove the end: a record that cannot be used keeps nobody
-    // alive.
+    // The stop goes on without a readable ledger: the ledger only names processes to verify, and the locks prove the
+    // end.
     let ledger = records::read_ledger(&state).unwrap_or_default();
     let retired = stop_and_prove::retire(&gate, &ledger, &purpose, budget.stage("retire")?)?;
     let patience =
@@ -121,7 +122,7 @@ pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
     if let Some((hello, _)) = &asked {
         stop_and_prove::await_exit(&hello.identity);
     }
-    // The lease is ours, so a socket at the path serves nobody; what can have been none of ours stays.
+    // The lease is ours, so a socket at the path serves nobody. Anything but a socket is left there.
     if state.dir().refuse_no_socket(file::CONTROL).is_ok() {
         best_effort(state.dir().remove(file::CONTROL));
     }
@@ -145,7 +146,7 @@ pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
     }
 }
 
-/// What a stop has done that was not let in to prove the end.
+/// What a stop has done that did not get the gate, and so could not prove the end.
 fn what_was_done(asked: Option<&Hello>, hold: bool) -> String {
     let done = match asked.map(|hello| (hello.identity.pid, process::verify(&hello.identity))) {
         None => "nobody was asked to end".to_owned(),
