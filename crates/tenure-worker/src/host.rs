@@ -11,8 +11,8 @@
 //! ```
 //!
 //! - The host decides nothing.
-//! - The shim tells whether the program lives. The kit's watchdog bounds the end.
-//! - The host ends only when nothing of the program lives.
+//! - The shim reports whether the program lives. The kit's watchdog bounds the time for the end.
+//! - The host ends only when no process of the program lives.
 
 use std::collections::VecDeque;
 use std::io::{self, Write};
@@ -78,7 +78,7 @@ pub fn run(standby: Standby) -> u8 {
     let mut worker = match taken {
         Ok(worker) => worker,
         Err(why) => {
-            // The launcher has been told; this is for the worker's own log.
+            // The launcher has the report; this line is for the worker's own log.
             best_effort(writeln!(io::stderr(), "tenure: failed to {why}"));
             return u8::try_from(EXIT_FAILED).unwrap_or(u8::MAX);
         }
@@ -107,7 +107,7 @@ pub fn run(standby: Standby) -> u8 {
     host.end(outcome)
 }
 
-/// Runs the preflight, in what the boot has of its time: it ends before the boot does, so that it can be told.
+/// Runs the preflight. It gets less than the time of the boot, so that its failure can still be reported.
 fn run_preflight(standby: &Standby) -> Result<(), String> {
     let handshake = standby.handshake();
     let left = handshake.booting_until.ahead_of(&Moment::now());
@@ -126,23 +126,22 @@ struct Host {
     resources: Resources,
     /// What a takeover asks of this host.
     requests: HandoffRequests,
-    /// Beside whom the next start is.
+    /// Beside whose program the next start is.
     slot: Slot,
-    /// What the program was made of that served last.
+    /// What the last program that served was made of.
     last_good: Option<LastGood>,
     /// The start that is not over yet.
     run: Option<Run>,
-    /// Events that the machine gets before anything is waited for.
+    /// Events that are passed to the machine before the next wait.
     pending: VecDeque<SupervisorEvent>,
-    /// What happens when a time is over. There is never more than one: back-off, readiness and probation exclude each
-    /// other.
+    /// The one timer, and the event that it brings: back-off, readiness and probation exclude each other.
     alarm: Option<(Deadline, SupervisorEvent)>,
-    /// The log between two starts; a start's reader has it meanwhile.
+    /// The output's log between two starts; during a start its reader has it.
     log: Option<OutputLog>,
     account: ProgramStatus,
     /// The stop was passed on to the machine.
     stop_seen: bool,
-    /// What is known of the end that is going on.
+    /// What is known so far of the present start's end.
     ending: ProgramEnd,
 }
 
@@ -150,10 +149,10 @@ struct Host {
 struct Run {
     program: Program,
     made: LastGood,
-    /// What its checks and the reader of its output found. What they still send after this start is over is lost with
-    /// it.
+    /// What its checks and the reader of its output found. Messages that arrive after this start is over are dropped
+    /// with it.
     mailbox: Mailbox<SupervisorEvent>,
-    /// Its shim has said that it runs; until then only the shim is asked.
+    /// Whether its shim has reported that it runs; until then only the shim's messages are read.
     runs: bool,
     output: Option<Output>,
     inquiry: Option<Inquiry>,
@@ -216,7 +215,7 @@ impl Host {
             HostOutcome::Stopped | HostOutcome::Failed { .. } => {}
         }
         let Self { worker, requests, .. } = self;
-        // A takeover that waits for an answer gets none.
+        // A takeover that still waits for an answer gets none.
         drop(requests);
         match outcome {
             HostOutcome::Stopped | HostOutcome::Done(_) => worker.finish(),
@@ -233,7 +232,7 @@ impl Host {
         }
     }
 
-    /// Tells what is known of the program.
+    /// Updates the worker's status with what is known of the program.
     fn tell_account(&self) {
         self.resources.status.set_program(Some(self.account.clone()));
     }

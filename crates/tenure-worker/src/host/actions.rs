@@ -57,7 +57,7 @@ impl Host {
             }
             SupervisorAction::TellYielded => {
                 self.alarm = None;
-                // Whatever program ran beside it meanwhile is gone when this host starts one again.
+                // When this host starts a program again, the successor's program is gone.
                 self.slot = Slot::Alone;
                 self.requests.answer(Ok(()));
             }
@@ -77,8 +77,8 @@ impl Host {
         }
     }
 
-    /// Puts an end on record that nobody asked for, once nothing of the program lives and its last words are in the
-    /// log. A disk that is full loses it, and the check of the ledger says so.
+    /// Records an end that nobody asked for, once no process of the program lives and its last output is in the log. On
+    /// a full disk the record is lost, and the check of the ledger says so.
     pub(super) fn record_end(&mut self, how: EndKind, why: String) {
         let row = End::now(self.worker.generation(), &self.resources.spec, how, why);
         let end = self.ending.complete(row, &self.resources.state);
@@ -91,10 +91,10 @@ impl Host {
         best_effort(self.worker.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
 
-    /// Starts the program. A start that fails has left nothing, and is told like one that ended at once.
+    /// Starts the program. A start that fails has left nothing, and counts as a program that ended at once.
     fn begin(&mut self) {
         let start = self.account.starts.saturating_add(1);
-        // One that comes back has said why.
+        // After a failed takeover the state already gives the reason for this start.
         if start > 1 && self.requests.room_by().is_none() {
             self.resources.status.set(AppState::Booting, Some(format!("start {start} of the program")));
         }
@@ -128,7 +128,7 @@ impl Host {
         best_effort(self.worker.ready_with_room());
     }
 
-    /// What serves is worth coming back to.
+    /// Notes what the program was made of, now that it serves.
     fn note_last_good(&mut self) {
         if let Some(run) = &self.run {
             self.last_good = Some(run.made.clone());
@@ -185,7 +185,7 @@ impl Host {
         })
     }
 
-    /// Finds out whether the program is ready, unless it is to tell.
+    /// Starts to ask whether the program is ready, unless the program reports that itself.
     fn ask_ready(&mut self, bounded: bool) {
         if bounded {
             let limit = self.resources.spec.start_timeout;
@@ -258,7 +258,7 @@ impl Host {
                 let spare = deadline.remaining().saturating_sub(own);
                 self.quiesce(spare.min(self.resources.spec.drain_timeout.duration()));
             }
-            // The program does not serve as it should: requests that it has begun end with it.
+            // The program does not serve as it should: its open requests end with it.
             None => self.resources.relay.pause(),
         }
         let grace = self.grace();

@@ -1,5 +1,5 @@
-//! What a host puts on record of an end that nobody asked for, once nothing of the program lives and its last words are
-//! in the log.
+//! The record of a program's end that nobody asked for, made once no process of it lives and its last output is in the
+//! log.
 
 use std::time::Duration;
 

@@ -53,7 +53,7 @@ impl Host {
         let mut interests: Vec<Interest<'_>> =
             sources.iter().map(|(_, fd)| Interest::new(*fd, Readiness::Read)).collect();
         let limit = self.alarm.as_ref().map(|(limit, _)| limit.remaining());
-        // Only a lack of memory ends the wait early; then nobody is ready, and it is begun again.
+        // Only a lack of memory ends the wait early. Then no source is ready, and the wait is repeated.
         best_effort(poll::wait(&mut interests, limit));
         let ready = interests.iter().map(Interest::ready);
         sources.iter().zip(ready).filter(|(_, ready)| *ready).map(|((source, _), _)| *source).collect()
@@ -139,7 +139,7 @@ impl Host {
             ShimReport::Event(ShimEvent::Exited { status }) => vec![self.exited(Exit::Status(status))],
             ShimReport::Gone => vec![self.gone()],
             ShimReport::Lost => {
-                // Where the shim had told the program's end before, nothing else was lost.
+                // Where the shim had reported the program's end before, nothing else was lost.
                 let exited = self.account.identity.is_some().then(|| self.exited(Exit::Lost));
                 self.end_orphans();
                 exited.into_iter().chain([self.gone()]).collect()
@@ -157,13 +157,13 @@ impl Host {
         self.note(What::ProgramStarted, &record.command);
     }
 
-    /// Tells where people look, in the events and behind its output, that a process did not end by itself.
+    /// Writes into the events and into the program's log that a process did not end by itself.
     fn note_kill(&self, pid: u32, command: &str) {
         let grace = self.resources.spec.stop.grace;
         let why = format!("{command} did not end within its grace of {grace}");
         let event = Event::now(What::Killed, self.resources.generation, &self.resources.own, why.as_str());
         event::note(&self.resources.state, &event.version(&self.resources.spec.version).pid(pid));
-        // A disk that takes nothing loses the line; the event may still be there.
+        // On a full disk the line is lost; the event may still be written.
         let log = logs::directory(&self.resources.state).and_then(|logs| logs.open_append(file::OUTPUT_LOG));
         best_effort(log.and_then(|mut log| writeln!(log, "tenure: killed pid {pid}: {why}")));
     }
@@ -188,7 +188,8 @@ impl Host {
         }
     }
 
-    /// Nothing of this start lives any more. Its last words are in the log before anybody is told.
+    /// Ends this start: no process of it lives any more. Its last output is in the log before anybody learns of its
+    /// end.
     fn gone(&mut self) -> SupervisorEvent {
         self.alarm = None;
         if let Some(mut run) = self.run.take() {
@@ -203,11 +204,11 @@ impl Host {
         for message in self.resources.readiness.read() {
             match message {
                 ReadinessMessage::Ready => events.push(SupervisorEvent::Ready),
-                // Told now, and readiness later: whoever learns of that knows the version.
+                // The version is set before readiness is announced, so that who learns of that sees the version.
                 ReadinessMessage::Version(said) => self.resources.tell_version(&said),
                 ReadinessMessage::Status(status) => self.resources.status.check("notify", true, status),
                 ReadinessMessage::Silent => {
-                    // Most often it has ended, and its shim tells how in a moment.
+                    // Most often the program has ended, and its shim is about to report how.
                     let reason = "the program closed its readiness descriptor without a word";
                     self.resources.status.set(AppState::Booting, Some(reason.to_owned()));
                 }

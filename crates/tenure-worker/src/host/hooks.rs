@@ -36,7 +36,7 @@ pub(super) struct HandoffRequests {
     mailbox: Mailbox<(HandoffRequest, Reply)>,
     /// Who waits for an answer.
     waiting: Option<Reply>,
-    /// Room was asked for, by then, and nobody has called back.
+    /// Until when the program has to make room, while that request stands.
     room_by: Option<Deadline>,
 }
 
@@ -68,12 +68,12 @@ impl HandoffRequests {
         Some(request)
     }
 
-    /// When the room has to be there that was asked for; `None` while the program may serve.
+    /// Until when the program has to be gone to make room; `None` while it may serve.
     pub(super) fn room_by(&self) -> Option<Deadline> {
         self.room_by
     }
 
-    /// The program serves, or is about to: nobody asks for room any more.
+    /// Notes that the program serves again, or is about to.
     pub(super) fn is_back(&mut self) {
         self.room_by = None;
     }
@@ -81,7 +81,7 @@ impl HandoffRequests {
     /// Answers whoever waits.
     pub(super) fn answer(&mut self, answer: Result<(), String>) {
         if let Some(reply) = self.waiting.take() {
-            // One that has given up waiting needs no answer.
+            // A requester that has given up needs no answer.
             best_effort(reply.send(answer));
         }
     }
@@ -106,7 +106,7 @@ impl HandOver for HandoffHooks {
         self.ask(HandoffRequest::MakeRoom(until), until.remaining()).map(|()| Vec::new())
     }
 
-    /// The host has never let go of its listeners; those that come back are the same.
+    /// The host kept its own listeners, so the duplicates that come back are dropped.
     fn resume(&mut self, back: Back) -> Result<(), String> {
         self.ask(HandoffRequest::ComeBack(back.why), COMES_BACK)
     }

@@ -1,8 +1,8 @@
 //! A program's output: one pipe for both streams, read by a thread of its own, written to `logs/output.log`.
 //!
-//! The program is never blocked and never ended by its log: a disk that takes nothing loses output, counts it, and says
-//! so in the check `log`. Files are rotated at the size of the spec. The same thread looks for the line that tells
-//! readiness, where the spec names one; it ends with the last writer, or when the host has proved that nobody is left.
+//! The log never blocks or ends the program: on a full disk output is lost and counted, and the check `log` fails.
+//! Files are rotated at the size of the spec. The same thread looks for the line that tells readiness, where the spec
+//! names one; it ends with the last writer, or when the host has proved that nobody is left.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -36,14 +36,14 @@ const STACK: usize = 128 * 1024;
 pub(super) enum OutputEvent {
     /// A line matched.
     Matched,
-    /// The log takes nothing; so many bytes are lost so far.
+    /// Writing to the log fails.
     Losing {
         /// Bytes lost since the host started.
         lost: u64,
         /// Why.
         why: String,
     },
-    /// The log takes output again.
+    /// Writing to the log works again.
     WritingAgain {
         /// Bytes lost since the host started.
         lost: u64,
@@ -145,8 +145,8 @@ impl Output {
         Ok(Self { over, reader })
     }
 
-    /// Takes what is still in the pipe and gives the log back. For when nobody of the tree is left: somebody who
-    /// escaped with the pipe open is not waited for.
+    /// Takes what is still in the pipe and gives the log back. To be called when no process of the tree is left: a
+    /// process that escaped with the pipe open is not waited for.
     pub(super) fn end(self) -> Option<OutputLog> {
         self.over.wake();
         self.reader.join().ok()

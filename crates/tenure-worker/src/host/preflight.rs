@@ -1,7 +1,8 @@
 //! A spec's `preflight`: the command that looks whether a new program could serve, while the old one still does.
 //!
-//! It runs as a check does, with the program's directory and environment and without listeners, and what it says goes
-//! to the worker's own log. Nothing of it is left when this returns: it carries the mark that the program will carry.
+//! It runs like a check, with the program's directory and environment and without listeners; its output goes to the
+//! worker's own log. It carries the mark of the program to come, by which all its processes are ended before this
+//! returns.
 
 use tenure_core::causes;
 use tenure_core::deadline::Deadline;
@@ -48,7 +49,7 @@ pub(super) fn run(spec: &Spec, variables: &[(String, String)], limit: Deadline) 
     if !in_time {
         Command::kill_group(&child);
     }
-    // One in an uninterruptible sleep is not waited for: it ends with its device.
+    // A process in an uninterruptible sleep is not waited for: it ends when its device answers.
     let status = child.wait_within(KILL_GRACE);
     let left = variables::value(variables, COOKIE_VARIABLE).map(orphans::sweep);
     match status {

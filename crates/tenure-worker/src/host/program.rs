@@ -83,7 +83,7 @@ pub struct Program {
 /// What a program's shim tells, or its end.
 #[derive(Debug)]
 pub enum ShimReport {
-    /// The shim tells this.
+    /// A message of the shim.
     Event(ShimEvent),
     /// The shim has ended, and nothing of the tree lives.
     Gone,
@@ -215,7 +215,7 @@ impl Program {
         ShimReport::Event(event)
     }
 
-    /// A link that is closed belongs to a shim that exits: the wait is as long as that takes.
+    /// Waits for the end of a shim whose link is closed: such a shim is exiting.
     fn end_of_shim(&self) -> ShimReport {
         match self.shim.wait() {
             Ok(status) if shim::proved_its_end(status) => ShimReport::Gone,
@@ -223,12 +223,12 @@ impl Program {
         }
     }
 
-    /// Asks the shim to end the tree, with at most `grace` for the program. A shim that is gone needs no asking.
+    /// Asks the shim to end the tree, with at most `grace` for the program. A shim that is gone needs no request.
     pub fn stop(&self, grace: Duration) {
         best_effort(self.send(&ShimRequest::Stop { grace_ms: millis(grace) }));
     }
 
-    /// Ends what a lost shim has left, and proves it.
+    /// Ends the processes that a lost shim has left, and proves that they are gone.
     pub fn clear(&self, state: &StateDir) -> Result<Vec<EndedOrphan>, OrphanError> {
         let grace = self.record.stop.as_ref().map_or(Duration::ZERO, |stop| stop.grace.duration());
         orphans::clear_program(state, &self.record, grace)

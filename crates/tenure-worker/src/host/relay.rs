@@ -35,7 +35,7 @@ pub(super) struct ProxiedListeners {
     shared: Option<Arc<SharedRelay>>,
 }
 
-/// What those share who open the proxy: the host, and whoever found that a program listens again.
+/// What the host shares with the inquiries that open the proxy again once the program listens.
 struct SharedRelay {
     proxy: Proxy,
     status: Status,
@@ -44,7 +44,7 @@ struct SharedRelay {
     asked: Mutex<HashMap<String, Inquiry>>,
 }
 
-/// One opening: where to, and from which tree an answer is believed.
+/// One opening: the program's addresses, and the tree to which a listening socket has to belong.
 #[derive(Clone)]
 struct Opening {
     upstreams: Vec<(String, SocketAddr)>,
@@ -116,7 +116,7 @@ impl ProxiedListeners {
             let family = |root| tree::descendants_of(root).into_iter().chain([root]).collect::<Vec<u32>>();
             let family = tree.map(family).unwrap_or_default();
             let ours = socket::listener_pids(*address).iter().any(|pid| family.contains(pid));
-            // Also what only uses it, for a connection of its own, keeps a program from binding it.
+            // A connection from this port also keeps the program from binding it.
             let free = TcpListener::bind(address);
             !ours && free.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
         };
@@ -140,7 +140,7 @@ impl ProxiedListeners {
         let Some(shared) = &self.shared else { return };
         shared.proxy.pause();
         let asked = std::mem::take(&mut *shared.asked());
-        // Waits for their threads, one of which may have opened meanwhile.
+        // Dropping the inquiries waits for their threads, one of which may have opened the proxy meanwhile.
         drop(asked);
         if shared.proxy.is_open() {
             shared.proxy.pause();
@@ -164,7 +164,7 @@ fn is_of_tree(tree: u32, user: u32) -> bool {
 
 impl SharedRelay {
     fn asked(&self) -> MutexGuard<'_, HashMap<String, Inquiry>> {
-        // Nobody panics with it, and a question more or less does no harm.
+        // Poisoning is ignored: no code panics under this lock, and one inquiry more or less does no harm.
         self.asked.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -209,7 +209,7 @@ impl SharedRelay {
             }
         });
         match asked {
-            // The last one has told what it found, or this would not be asked.
+            // The inquiry that this one replaces has ended, or the proxy would not have asked again.
             Ok(inquiry) => drop(self.asked().insert(name.to_owned(), inquiry)),
             Err(error) => {
                 self.status.check(PROXY, false, format!("clients wait: it cannot be asked: {error}"));

@@ -10,10 +10,10 @@
 //!
 //! - The host records the shim before it releases it. The program has a session of its own.
 //! - The shim adopts every orphan of the program's tree (subreaper) and reaps it.
-//! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes, which is
-//!   how a dead host looks.
+//! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes because the
+//!   host is dead.
 //! - It ends itself when the kernel says that nothing of the tree is left. Until then it keeps the lock `program`.
-//! - It has one thread, no clock but the budget of an end, and writes nothing: what it has to say goes to the host.
+//! - It has one thread, no clock but the budget of an end, and writes no file: it reports to the host.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -148,7 +148,7 @@ impl ShimState {
         child.handle().try_clone().map_err(|error| passing(format!("keep the program's handle: {error}")))
     }
 
-    /// Tells the host. One that is gone is noticed by the end of its link, where that is waited for.
+    /// Sends a message to the host. A failure is ignored: the wait for the link notices that the host is gone.
     fn tell(&self, event: &ShimEvent) {
         if let Ok(bytes) = serde_json::to_vec(event) {
             best_effort(socket::send(self.link.as_fd(), &bytes, &[]));
@@ -172,7 +172,7 @@ impl ShimState {
             }
             if program.is_none() && ending.is_none() {
                 fault::reach(Point::ShimEnding);
-                // A wrapper may have left the one that serves, and that one was not asked yet.
+                // The program may be a wrapper whose child serves, and that child was not asked to end yet.
                 let grace = release.stop.grace.duration();
                 ending = Some(TreeEnd::ask(None, release.stop.signal, grace));
             }

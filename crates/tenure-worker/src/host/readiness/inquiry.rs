@@ -122,14 +122,14 @@ impl Drop for Inquiry {
     fn drop(&mut self) {
         self.off.wake();
         if let Some(asker) = self.asker.take() {
-            // A check that panicked has nothing to say.
+            // A check that panicked has no result.
             best_effort(asker.join());
         }
     }
 }
 
-/// Waits in the kernel for being called off.
+/// Waits until the inquiry is called off, for at most the given time.
 fn called_off_within(off: &Waker, limit: Duration) -> bool {
-    // A wait that fails would be repeated for ever: stop instead.
+    // A wait that fails for lack of memory counts as over: the check is asked again at once.
     matches!(poll::wait_readable([off.as_fd()], Some(limit)), Ok([true]))
 }

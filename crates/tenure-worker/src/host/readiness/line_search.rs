@@ -22,7 +22,7 @@ impl LineSearch {
         while let Some(piece) = pieces.next() {
             let room = LONGEST_LINE.saturating_sub(self.line.len());
             self.line.extend_from_slice(piece.get(..room).unwrap_or(piece));
-            // The last piece has no end yet.
+            // The last piece is not complete yet.
             if pieces.peek().is_some() {
                 let found = self.pattern.is_match(&String::from_utf8_lossy(&self.line));
                 self.line.clear();

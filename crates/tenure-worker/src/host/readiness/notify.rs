@@ -79,7 +79,7 @@ impl NotifySocket {
 }
 
 impl Drop for NotifySocket {
-    /// Takes along what a successor that was killed beside it has left: nobody else may come for it.
+    /// Also removes the socket of a successor that was killed beside this worker: perhaps no later worker comes.
     fn drop(&mut self) {
         best_effort(std::fs::remove_file(&self.path));
         best_effort(remove_dead(&self.state));
@@ -117,7 +117,7 @@ fn parse(message: &[u8]) -> Vec<ReadinessMessage> {
     let message = |line: &str| match line.split_once('=')? {
         ("READY", "1") => Some(ReadinessMessage::Ready),
         ("STATUS", status) => Some(ReadinessMessage::Status(status.to_owned())),
-        // Names with `X_` are for those who know them.
+        // `X_` marks extensions of sd_notify(3), which other readers ignore.
         ("X_TENURE_VERSION", said) => Some(ReadinessMessage::Version(said.to_owned())),
         _ => None,
     };
@@ -148,7 +148,7 @@ mod tests {
             std::fs::create_dir(&directory).expect("made");
             std::fs::set_permissions(&directory, private()).expect("private");
             let state = StateDir::at(&directory, &"memory".parse().expect("a scope")).expect("private");
-            // One that a dead host has left: a socket that nobody has.
+            // As a dead host leaves it: a socket file that no process has open.
             std::fs::write(directory.join("notify.6"), "").expect("written");
             let socket = NotifySocket::bind(&state, 7).expect("bound");
             assert_eq!(socket.variable(3), Some((NOTIFY_VARIABLE, socket.address.display().to_string())));

@@ -67,7 +67,7 @@ impl TreeEnd {
                 for handle in descendants(program) {
                     orphans::signal_politely(&handle, self.signal);
                 }
-                // What ends only after its program has a moment for that.
+                // Processes that end only after their program get a moment for that.
                 let left = self.grace.remaining();
                 let limit = if program.is_some() { left + URGE } else { left.max(URGE) };
                 self.step = TreeStep::Urged(Deadline::start(limit));
@@ -78,20 +78,20 @@ impl TreeEnd {
                 killed.extend(descendants(None).iter().filter_map(kill));
                 self.step = TreeStep::Killing;
             }
-            // What was born meanwhile, or cannot be killed.
+            // Processes that were forked meanwhile, or cannot be killed.
             TreeStep::Killing => descendants(None).iter().for_each(|handle| drop(kill(handle))),
         }
         killed
     }
 
-    /// A program whose grace is over gets what cannot be refused, once.
+    /// Sends SIGKILL once to a program whose grace is over.
     fn end_late(&mut self, program: Option<&ProcessHandle>) -> Option<Killed> {
         let program = program.filter(|_| self.grace.remaining().is_zero() && !self.is_late)?;
         self.is_late = true;
         kill(program)
     }
 
-    /// Until when nothing is to be done unless a child ends; for ever when only the kernel can help.
+    /// How long to wait for the end of a child until the next step is due; `None` when no step is left.
     pub(super) fn patience(&self) -> Option<Duration> {
         match &self.step {
             TreeStep::Asked => Some(self.alone.remaining()),
