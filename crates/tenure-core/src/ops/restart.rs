@@ -6,7 +6,7 @@
 //!                                                   └ nobody answers ────────────────┴▶ stop, start
 //! ```
 //!
-//! After a stop the listeners' ports are bound again. `pin` uses the same steps ([`replace_and_prove`]).
+//! After a stop the listeners' ports are bound again. `pin` uses the same steps (`replace_and_prove`).
 
 use std::time::Duration;
 

@@ -3,7 +3,7 @@
 //! The requester holds the gate, starts the successor and entrusts the gate to it. From then on the requester may die:
 //! incumbent and successor do the rest between them ([`crate::protocol::wire`], PREPARE and what follows). If the
 //! successor fails, the incumbent goes on. An incumbent that does not hand over is not touched here: the outcome
-//! [`Declined`](TakeoverOutcome::Declined) tells the story to end it first.
+//! `TakeoverOutcome::Declined` tells the story to end it first.
 
 use std::os::fd::AsFd;
 use std::time::Duration;
