@@ -1,4 +1,4 @@
-//! From a request to a worker that serves: looking, binding, spawning, waiting, and ending what stood there before.
+//! From a request to a worker that serves: probing, binding, spawning, waiting, and ending a former worker.
 
 pub mod client;
 pub mod handshake;

@@ -55,7 +55,7 @@ pub struct Handshake {
     pub scope: Scope,
     /// This activation's fencing token.
     pub generation: u64,
-    /// What is wanted.
+    /// The description of the worker.
     pub spec: Spec,
     /// Who started it.
     pub started_by: Asker,
@@ -79,7 +79,7 @@ pub struct Succession {
     pub overlap: bool,
     /// For how long the incumbent can take the scope back; see [`Spec::bake`].
     pub bake: Span,
-    /// One that says that it is another version than it was started as has failed.
+    /// A successor that says that it is another version than it was started as has failed.
     pub strict: bool,
 }
 
@@ -92,7 +92,8 @@ pub enum Report {
         /// Its account of itself.
         hello: Box<Hello>,
     },
-    /// The worker that stands does not hand over, and nothing was changed: somebody else is to make room. It exits.
+    /// The incumbent does not hand over, and nothing was changed. The successor exits, and its launcher ends the
+    /// incumbent first.
     Declined {
         /// Why, as a lowercase fragment.
         why: String,
@@ -103,7 +104,7 @@ pub enum Report {
         stage: String,
         /// What went wrong, as text.
         message: String,
-        /// Where its own words begin in the logs, where another worker wrote there since it was started.
+        /// Where its own lines begin in the logs, if another worker wrote there since it was started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<Mark>,
     },

@@ -1,9 +1,8 @@
 //! Ending what a former program left, and proving that it is gone, before anything new is bound.
 //!
-//! Its shim, where one lives, ends the tree by itself and gets the time to do that politely; nobody waits for one that
-//! is gone. What is left without it gets what the program was promised: its own signal, its own grace, then SIGKILL.
-//! Who belongs to it is for the room `evidence` to say; what cannot be verified is not signalled. What survives is
-//! named.
+//! A shim that still lives ends the tree by itself, and gets the time to do that politely. Processes without a shim get
+//! what the spec promises the program: its stop signal, its grace, then SIGKILL. The room `evidence` decides which
+//! processes belong to the program. A process that cannot be verified is not signalled. An error names the survivors.
 
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
@@ -29,7 +28,7 @@ mod evidence;
 /// grace before or none is known.
 const POLITE: Duration = Duration::from_secs(1);
 
-/// Looks after which something that keeps forking is reported instead of hunted.
+/// How often the processes are looked for again. A tree that still forks after that is reported as a survivor.
 const ROUNDS: usize = 16;
 
 /// Something of a former program that was ended.
@@ -45,7 +44,7 @@ pub struct EndedOrphan {
 }
 
 impl EndedOrphan {
-    /// What is to be told of it.
+    /// Its description in an event.
     #[must_use]
     pub fn told(&self) -> String {
         let how = if self.killed { " (killed: it did not end in time)" } else { "" };
@@ -96,7 +95,7 @@ fn belonging(owner: Option<u32>, pid: u32) -> String {
     })
 }
 
-/// Nobody is named who is not seen to hold it now: the kernel's table has only the number of who once took it.
+/// Names only processes that are seen to hold the lock now: the kernel's table has the pid of whoever locked it first.
 fn named(holders: &[u32], lock: &Path) -> String {
     if holders.is_empty() {
         let (directory, name) = (lock.parent().unwrap_or(lock), lock.file_name().unwrap_or_default());
@@ -107,8 +106,8 @@ fn named(holders: &[u32], lock: &Path) -> String {
     format!(" (pid {})", pids.join(", "))
 }
 
-/// What finds, with more rights, who has a file open whose name is like `pattern`. The kernel tells a descriptor's file
-/// by its path without links, and `find` takes what it is given for a pattern.
+/// The command with which root finds the processes that have a file open whose name matches `pattern`. The directory is
+/// resolved, because the kernel shows a descriptor's path without links, and escaped, because `find` expects a pattern.
 #[must_use]
 pub fn search(directory: &Path, pattern: &str) -> String {
     let directory = directory.canonicalize().unwrap_or_else(|_| directory.to_owned());
@@ -140,9 +139,8 @@ pub fn clear(
     end_former(&former, patience)
 }
 
-/// Ends one program, of which `record` tells all that is known, and proves it; another one that lives beside it is not
-/// touched. For whoever holds the lease: a host whose program has lost its shim, or a worker that finds the one before
-/// or after it dead.
+/// Ends the one program of `record` and proves it; another program beside it is not touched. For the holder of the
+/// lease: a host whose program has lost its shim, or a worker whose predecessor or successor is dead.
 pub fn clear_program(
     state: &StateDir,
     record: &ProgramRecord,
@@ -154,9 +152,9 @@ pub fn clear_program(
     end_former(&Former { state, marks: &marks, record: Some(record), locks: &locks }, patience)
 }
 
-/// How the cookies begin of whoever may be ended for this directory. None where the record is of another pid namespace:
-/// what carries the cookie that it names is another container's. What counts here is then found by
-/// `StateDir::marked_here`.
+/// The prefixes of the cookies of processes that may be ended for this directory. The list is empty where the record is
+/// of another pid namespace, because processes with its cookie belong to another container; `StateDir::marked_here`
+/// then finds those of this namespace.
 pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     if ledger.is_foreign() {
         return Vec::new();
@@ -172,9 +170,9 @@ pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     prefixes
 }
 
-/// Who is recorded in another pid namespace is not touched, nor is who holds the lock: the locks are all that can be
-/// asked, and a shim there may still end its tree. What carries the mark and counts here was left by an earlier worker
-/// of this namespace, which the record has no word of any more.
+/// Waits for the locks of a program of another pid namespace, whose shim may still end its tree. Neither its recorded
+/// processes nor the lock holders are touched, because they cannot be verified from here. Marked processes of this
+/// namespace are ended: an earlier worker left them, which the record no longer names.
 fn await_foreign(
     former: &Former<'_>,
     ledger: &Ledger,
@@ -232,14 +230,14 @@ pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Orphan>, OrphanErro
 fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan>, OrphanError> {
     let budget = Deadline::start(patience);
     let shims = former.shims().map_err(OrphanError::Lock)?;
-    // Whom it leaves is known only as long as it lives.
+    // The descendants of a shim can be found only while the shim lives.
     let mut known = former.all(&shims).map_err(OrphanError::Lock)?;
     for shim in &shims {
-        // One that somebody stopped can end its tree only when it goes on.
+        // A shim that was stopped by a signal can end its tree only after CONT.
         best_effort(shim.signal(Signal::Cont));
     }
     for shim in &shims {
-        // What takes longer is ended below.
+        // A shim that takes longer is killed below.
         best_effort(shim.wait_ended(Some(budget.remaining())));
     }
     let late = shims.iter().any(|shim| !shim.has_ended());
@@ -247,7 +245,7 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan
     let mut end = Sweep { policy, ended: Vec::new() };
     add(&mut known, former.all(&shims).map_err(OrphanError::Lock)?);
     let asked = if late { Deadline::start(Duration::ZERO) } else { end.ask_program(former, &budget)? };
-    // Most often what a program has started ends with it, and is not told as left.
+    // Most descendants end together with the program, and are not reported as leftovers.
     for _ in 0..ROUNDS {
         known.retain(|handle| !handle.has_ended());
         if known.is_empty() {
@@ -257,7 +255,7 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan
         end.end_all(&known, polite)?;
         known = former.all(&shims).map_err(OrphanError::Lock)?;
     }
-    // Its family first: as long as it lives it shows who belongs to it.
+    // A shim is killed after its descendants, because they can be found only while it lives.
     for shim in shims.iter().filter(|shim| !shim.has_ended()) {
         end.kill(shim)?;
     }
@@ -265,7 +263,7 @@ fn end_former(former: &Former<'_>, patience: Duration) -> Result<Vec<EndedOrphan
     Ok(end.ended)
 }
 
-/// The locks are free and nobody is found.
+/// Fails unless nobody is found and the program's locks are free within `patience`.
 fn prove(former: &Former<'_>, found: Option<&ProcessHandle>, patience: Duration) -> Result<(), OrphanError> {
     if let Some(handle) = found.filter(|handle| !handle.has_ended()) {
         return Err(survivor(handle));
@@ -282,8 +280,8 @@ fn prove(former: &Former<'_>, found: Option<&ProcessHandle>, patience: Duration)
     Ok(())
 }
 
-/// Ends all that carries a cookie with this prefix, until nothing does: politely first, and within a second. For
-/// whoever knows that nothing of that mark is wanted any more, and that nobody starts more of it.
+/// Ends all processes that carry a cookie with this prefix: each gets a polite signal, and after a second SIGKILL. The
+/// caller must know that none of them is wanted, and that nobody starts more of them.
 pub fn sweep(prefix: &str) -> Result<Vec<EndedOrphan>, OrphanError> {
     let mut end = Sweep { policy: StopPolicy::default(), ended: Vec::new() };
     for _ in 0..ROUNDS {
@@ -318,7 +316,7 @@ fn survivor(handle: &ProcessHandle) -> OrphanError {
     OrphanError::Survivor { pid, command: process::command_line(pid).unwrap_or_default(), owner }
 }
 
-/// Whose a process is that this user may not end, as another's.
+/// The owner of a process, if it is another user whose processes this user may not signal.
 fn owner_beyond(pid: u32) -> Option<u32> {
     let ours = tenure_sys::user::effective_uid();
     process::uid_of(pid).filter(|uid| ours != 0 && *uid != ours)
@@ -331,7 +329,8 @@ struct Sweep {
 }
 
 impl Sweep {
-    /// Gives the program that lost its shim what it was promised; the rest of its tree has what is left of the grace.
+    /// Ends a program that lost its shim, with its stop signal and its grace. Returns what is left of the grace, for
+    /// the rest of its tree.
     fn ask_program(&mut self, former: &Former<'_>, budget: &Deadline) -> Result<Deadline, OrphanError> {
         let grace = Deadline::start(self.policy.grace.duration().min(budget.remaining()));
         let Some(program) = former.program() else { return Ok(Deadline::start(Duration::ZERO)) };
@@ -339,7 +338,7 @@ impl Sweep {
         Ok(grace)
     }
 
-    /// Asks all, waits for all with one budget, then kills what is left.
+    /// Signals all politely, waits for all within one budget, then kills the rest.
     fn end_all(&mut self, handles: &[ProcessHandle], polite: Duration) -> Result<(), OrphanError> {
         let named: Vec<(u32, String)> = handles.iter().map(name).collect();
         if !polite.is_zero() {
@@ -366,9 +365,9 @@ impl Sweep {
     }
 }
 
-/// Sends a program's stop signal, or TERM where the process ignores that one: shells have what they start in the
-/// background ignore interrupts. CONT follows, so that a stopped process can take it. A signal that fails is seen
-/// afterwards: the process is then killed, or named as the survivor.
+/// Sends a program's stop signal, or TERM where the process ignores that signal: what a shell starts in the background
+/// ignores interrupts. CONT follows, so that a stopped process can react. If the signal fails, the caller sees that the
+/// process does not end, and kills it or names it as the survivor.
 pub fn signal_politely(handle: &ProcessHandle, signal: Signal) {
     let signal = if process::ignores(handle.pid(), signal) { Signal::Term } else { signal };
     best_effort(handle.signal(signal));
