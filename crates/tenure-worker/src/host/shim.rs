@@ -10,8 +10,8 @@
 //!
 //! - The host records the shim before it releases it. The program has a session of its own.
 //! - The shim adopts every orphan of the program's tree (subreaper) and reaps it.
-//! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes because the
-//!   host is dead.
+//! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes because
+//!   the host is dead.
 //! - It ends itself when the kernel says that nothing of the tree is left. Until then it keeps the lock `program`.
 //! - It has one thread, no clock but the budget of an end, and writes no file: it reports to the host.
 
