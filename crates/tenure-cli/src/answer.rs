@@ -34,11 +34,11 @@ pub(crate) enum AnswerState {
     Written,
     /// The budget was spent while the worker was still booting; it goes on.
     Warming,
-    /// The budget was spent in another stage, which is named.
+    /// The budget was spent in another stage, which the message names.
     TimedOut,
     /// No worker runs, and nothing was to be started.
     Down,
-    /// The worker could not be started; stage, cause and its last words are told.
+    /// The worker could not be started; the failure has the stage, the cause and the last lines of its log.
     SpawnFailed,
     /// It failed a moment ago, and the next try is held back.
     SpawnSuppressed,
@@ -46,7 +46,7 @@ pub(crate) enum AnswerState {
     Recursion,
     /// A restart could not be proved.
     RestartUnproved,
-    /// Something of the worker did not end.
+    /// A process of the worker did not end.
     Survivor,
     /// An invariant of `tenure` itself does not hold.
     Bug,
@@ -54,7 +54,7 @@ pub(crate) enum AnswerState {
     OutputFailed,
     /// Ctrl-C, or a request to end.
     Interrupted,
-    /// The words on the command line do not go together.
+    /// The command line cannot be understood.
     WrongUse,
     /// A sandbox, a permission or a namespace is in the way.
     Denied,
@@ -62,7 +62,7 @@ pub(crate) enum AnswerState {
     StateUnusable,
     /// A limit of this process is too low for a worker, which would inherit it.
     LimitTooLow,
-    /// Somebody answers on the control socket who is not our worker.
+    /// The process that answers on the control socket is not the worker.
     NotOurs,
     /// The worker is newer and shares no protocol version with this `tenure`.
     ClientTooOld,

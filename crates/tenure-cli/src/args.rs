@@ -26,16 +26,16 @@ pub(crate) struct WithCommon<T: Args> {
 #[command(next_help_heading = "Everywhere", disable_help_flag = true, arg = help_flag())]
 #[group(skip)]
 pub(crate) struct Common {
-    /// Write one JSON document to stdout (one a line where there is a stream), errors included.
+    /// Write one JSON document to stdout (for a stream, one on each line), errors included.
     #[arg(long)]
     pub(crate) json: bool,
     /// Show errors only.
     #[arg(short, long, conflicts_with = "verbose")]
     pub(crate) quiet: bool,
-    /// Show more.
+    /// Show more details.
     #[arg(short, long)]
     pub(crate) verbose: bool,
-    /// When to colour what is meant for people: auto (on a terminal), always or never [auto].
+    /// When to colour text for people: auto (on a terminal), always or never [auto].
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
     pub(crate) color: Option<Color>,
     /// The longest time that the call may take, such as 500ms, 10s or 2m [60s].
@@ -44,7 +44,7 @@ pub(crate) struct Common {
     /// Never start a worker; report what runs.
     #[arg(long)]
     pub(crate) no_daemon: bool,
-    /// Do as if started in DIR.
+    /// Run as if started in DIR.
     #[arg(id = "start_in", short = 'C', value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
 }
@@ -86,7 +86,7 @@ pub(crate) enum Color {
 pub(crate) struct WorkerSelection {
     /// The worker's name, or NAME@KEY.
     pub(crate) name: String,
-    /// One of several workers of that name; projects have their directory's.
+    /// The key, which tells workers of one name apart; a project's is made from its directory.
     #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,
     /// The version wanted, whatever the configuration says.
@@ -114,7 +114,7 @@ pub(crate) struct WorkerArg {
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 pub(crate) struct By {
-    /// One of several workers of that name; no configuration is read then.
+    /// The key, which tells workers of one name apart; with it, no configuration is read.
     #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,
     /// Look the name up in this configuration file.

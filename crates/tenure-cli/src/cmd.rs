@@ -1,5 +1,7 @@
-//! The commands: each is one file with its arguments, its examples and what it does. A new one is a file, and a variant
-//! here.
+//! The commands: each is one file with its arguments (clap derive), its examples and exit codes, and `impl Run`.
+//!
+//! A new command takes its file below `cmd/`; its `mod`, variant and row of `parts` here; and its row in
+//! docs/reference/commands.md and in the code map. `CONTRIBUTING.md` has the steps.
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;
@@ -34,16 +36,15 @@ use call::{Call, Run};
 /// Exactly one healthy worker of the right version, from any number of launchers.
 ///
 /// tenure keeps long-lived background processes (workers) so that any number of callers get exactly one healthy worker
-/// of the right version. There is no daemon of its own: whoever calls does what has to be done, and the kernel says who
-/// is alive.
+/// of the right version. It has no daemon of its own: each caller does what has to be done, and the kernel says which
+/// processes run.
 ///
 /// NAME is a worker's name, or NAME@KEY as `tenure list` shows it. A tenure.toml that is found upward from the working
 /// directory describes the workers of a project; ~/.config/tenure/*.toml those of a user; /etc/tenure/*.toml those of a
 /// system. `tenure ensure NAME -- CMD` needs none of them.
 ///
 /// Data goes to stdout, everything else to stderr: what changed, warnings, errors, and with each error a hint that says
-/// what to type next. With --json stdout has one document, or one a line where there is a stream; errors are documents
-/// too.
+/// what to type next. With --json stdout has one document, or for a stream one on each line; errors are documents too.
 #[derive(Debug, Parser)]
 #[command(
     name = "tenure",

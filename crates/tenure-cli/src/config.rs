@@ -1,4 +1,4 @@
-//! From a worker's name, and the words around it, to what is wanted and under which scope.
+//! Turns a worker's name, and the arguments around it, into the wanted spec and its scope.
 //!
 //! A description comes from the command line, from stdin, from one named file, or from the files that are found: the
 //! project's, the user's, the system's, value by value. Flags and variables come before all of them. What a project's
@@ -9,10 +9,8 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use serde::Serialize;
 use tenure_core::deadline::{Deadline, monotonic};
 use tenure_core::launch::version;
-use tenure_core::spec::Ready;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::origin::{Origin as Offered, StatedNow};
 use tenure_core::{Scope, Spec};
@@ -26,6 +24,7 @@ mod find;
 mod keys;
 mod layers;
 mod origin;
+mod plan;
 mod schema;
 mod starter;
 mod stdin;
@@ -36,8 +35,9 @@ mod worker;
 
 pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
 pub(crate) use error::{ConfigError, word};
-pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile};
+pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile, here};
 pub(crate) use origin::{Setting, ValueSource, written};
+pub(crate) use plan::{ProjectPlan, plans};
 pub(crate) use schema::schema;
 pub(crate) use starter::starter;
 pub(crate) use trusted::{TrustStanding, TrustedFiles};
@@ -49,7 +49,7 @@ use origin::EffectiveWorker;
 use variables::Overrides;
 use worker::{DescribedWorker, understand};
 
-/// A scope, and the word for it that works where the call was made.
+/// A scope, and a name for it that can be typed where the call was made.
 #[derive(Debug, Clone)]
 pub(crate) struct ScopeTarget {
     pub(crate) scope: Scope,
@@ -66,50 +66,28 @@ pub(crate) struct WantedWorker {
     pub(crate) origin: Offered,
     /// Whether that file names the version, and not the call.
     pub(crate) stated: bool,
-    /// How long its first answer may take, where something says so.
+    /// How long its first answer may take, if that is set.
     pub(crate) first_answer: Option<Span>,
-    /// How long it may be silent, where something says so.
+    /// How long it may be silent, if that is set.
     pub(crate) wedged_after: Option<Span>,
     /// How much of the call's time it took to learn the version.
     pub(crate) spent: Duration,
 }
 
-/// The directory that a call starts from, without links in its path: project keys are made from it.
-pub(crate) fn here(directory: Option<&Path>) -> Result<PathBuf, ConfigError> {
-    match directory {
-        Some(directory) => std::fs::canonicalize(directory).map_err(|source| {
-            if directory.is_relative() && is_gone(&std::env::current_dir()) {
-                ConfigError::DirectoryGone
-            } else {
-                ConfigError::Read { path: directory.to_owned(), source }
-            }
-        }),
-        None => match std::env::current_dir() {
-            gone if is_gone(&gone) => Err(ConfigError::DirectoryGone),
-            found => found.map_err(ConfigError::Directory),
-        },
-    }
-}
-
-/// Whether the working directory was removed: it has no path then, as getcwd(2) says.
-fn is_gone(current: &std::io::Result<PathBuf>) -> bool {
-    current.as_ref().is_err_and(|error| error.kind() == std::io::ErrorKind::NotFound)
-}
-
-/// A worker as `config show` tells it.
+/// A worker as `config show` prints it.
 #[derive(Debug)]
 pub(crate) struct Shown {
     pub(crate) target: ScopeTarget,
-    /// The files that have a word in it, the strongest first.
+    /// The files that set a value of it, the strongest first.
     pub(crate) files: Vec<(PathBuf, Level)>,
-    /// Whether its project's file may start it, where one has a word in it.
+    /// Whether its project's file may start it, if such a file sets a value of it.
     pub(crate) standing: Option<TrustStanding>,
     /// Its values, in the order of the reference.
     pub(crate) values: Vec<Setting>,
 }
 
-/// What is wanted, by the words of `ensure`, `start` or `restart`. A version that a command tells is asked for last,
-/// within `budget`: after everything else was found to be in order, and a project's file to be trusted.
+/// The worker that the arguments of `ensure`, `start` or `restart` ask for. A version command runs last, within
+/// `budget`, after everything else was found to be valid and a project's file to be trusted.
 pub(crate) fn wanted(
     places: &ConfigPlaces,
     wanted: &WorkerSelection,
@@ -187,7 +165,7 @@ pub(crate) fn all(places: &ConfigPlaces, by: &By) -> Result<Vec<ScopeTarget>, Co
     layers.names().iter().map(|name| target_in(&mut layers, name, by)).collect()
 }
 
-/// The worker of that name, or every one, with each value in force and what says so.
+/// The worker of that name, or every one, with each value in force and its source.
 pub(crate) fn shown(places: &ConfigPlaces, name: Option<&str>, by: &By) -> Result<Vec<Shown>, ConfigError> {
     let overrides = Overrides::of_environment()?;
     let sources = sources(places, by.config.as_deref())?;
@@ -235,59 +213,13 @@ fn show(
     })
 }
 
-/// All that is wrong and odd in a file, or in all that are found.
+/// Every fault and every notice of one file, or of all files that are found.
 pub(crate) fn checked(places: &ConfigPlaces, given: Option<&Path>) -> Result<CheckReport, ConfigError> {
     let (sources, unread) = match given {
         Some(file) => (vec![places.given(file)?], Vec::new()),
         None => places.found_all(),
     };
     Ok(check::check(&sources, &unread, &TrustedFiles::of_user()?))
-}
-
-/// What a project's file would start.
-#[derive(Debug, Serialize)]
-pub(crate) struct ProjectPlan {
-    pub(crate) name: String,
-    pub(crate) command: Vec<String>,
-    /// The command that tells its version.
-    pub(crate) version_command: Option<Vec<String>>,
-    /// The commands of its checks.
-    pub(crate) check_commands: Vec<Vec<String>>,
-    /// The command that looks at it before it takes the place of one that serves.
-    pub(crate) preflight_command: Option<Vec<String>>,
-    /// The variables that it sets.
-    pub(crate) sets: Vec<String>,
-}
-
-/// What the project's file among `sources` would start, alone or with what the system's files say.
-pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigError> {
-    let mut layers = Layers::open(sources)?;
-    let mut plans = Vec::new();
-    for name in layers.names() {
-        let found = layers.pick(&name);
-        let Some(own) = found.first().filter(|(source, _)| source.level == Level::Project).cloned() else {
-            continue;
-        };
-        // A name that the user's files define is started from those; it stands in nobody else's way here.
-        let Description { about, value } =
-            Layers::combine(&name, found).or_else(|_| Layers::combine(&name, vec![own]))?;
-        let worker = understand(&about, value).map_err(|flaw| *flaw.error)?;
-        let checks = [worker.spec.ready.as_ref(), worker.spec.health.as_ref().map(|health| &health.check)];
-        plans.push(ProjectPlan {
-            name,
-            command: worker.spec.command,
-            version_command: worker.stated.map(|stated| stated.command),
-            check_commands: checks
-                .into_iter()
-                .flatten()
-                .filter_map(Ready::command)
-                .map(<[_]>::to_vec)
-                .collect(),
-            preflight_command: Some(worker.spec.preflight).filter(|words| !words.is_empty()),
-            sets: worker.spec.env.set.into_keys().collect(),
-        });
-    }
-    Ok(plans)
 }
 
 fn name_and_key<'word>(
@@ -331,10 +263,9 @@ fn described(
     Ok((worker, Offered::Project { path: project.path.clone(), sha256 }))
 }
 
-/// What a file says now of the version of the worker of a name. One that cannot be read or understood says what it
-/// said.
+/// The version that a file states now for a worker. A file that cannot be read or understood counts as unchanged.
 pub(crate) fn stated(path: &Path, name: &str) -> StatedNow {
-    let text = match find::text_at(path) {
+    let text = match find::read(path) {
         Ok(Some(text)) => text,
         Ok(None) => return StatedNow::Nothing,
         Err(_) => return StatedNow::Elsewhere,

@@ -1,4 +1,4 @@
-//! What a command says: documents, words, tables, errors and remedies.
+//! What a command prints: documents, words, tables, errors and remedies.
 
 pub(crate) mod account;
 pub(crate) mod failure;

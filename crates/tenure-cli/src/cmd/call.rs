@@ -17,7 +17,7 @@ use crate::output::hint;
 use crate::output::progress::Progress;
 use crate::output::render::Screen;
 
-/// The flags of a call, and where it speaks.
+/// The flags of a call, and the screen that it prints to.
 #[derive(Debug)]
 pub(crate) struct Call {
     pub(crate) common: Common,
@@ -30,7 +30,7 @@ pub(crate) struct Call {
 
 /// What a command does with the arguments that were typed.
 pub(crate) trait Run {
-    /// Does it and tells what came of it; the exit code.
+    /// Runs the command and prints its outcome. Returns the exit code.
     fn run(&self, call: &Call) -> Result<u8, Failure>;
 
     /// The flags for all that were typed behind a command below this one.
@@ -64,7 +64,7 @@ impl Call {
         Ok(ConfigPlaces::of(self.here()?)?)
     }
 
-    /// The longest time that the call may take: the flag's word, else the variable's.
+    /// The longest time that the call may take: from --timeout, else from the variable.
     pub(crate) fn budget(&self) -> Result<Duration, Failure> {
         match self.common.timeout {
             Some(timeout) => Ok(timeout.duration()),
@@ -137,7 +137,7 @@ impl Call {
         Ok(())
     }
 
-    /// Waits for what the library does for a worker, and meanwhile shows a person what is awaited.
+    /// Runs a call of the library for a worker, and shows on a terminal what it waits for.
     pub(crate) fn wait<T>(
         &self,
         target: &ScopeTarget,
@@ -150,11 +150,11 @@ impl Call {
     }
 
     /// How long the call has taken so far.
-    pub(crate) fn took(&self) -> Duration {
+    pub(crate) fn elapsed(&self) -> Duration {
         monotonic().saturating_sub(self.began)
     }
 
-    /// A failure of the library while it worked for the worker called so.
+    /// The failure of a call of the library for the worker of that display name.
     pub(crate) fn failed(error: &Error, display_name: &str) -> Failure {
         Failure::of_library(error).hint(hint::of(error, display_name))
     }

@@ -53,7 +53,7 @@ pub(crate) struct Demo {}
 impl Run for Demo {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let mut show = Show::open(call).map_err(failed)?;
-        show.say(
+        show.print_step(
             "A worker is a program that many others need once. Each line below is done by real processes.\n",
         )?;
         let acts = [
@@ -83,7 +83,7 @@ impl Run for Demo {
 impl Show<'_> {
     /// Many launchers at once: all wait at one line, are let go together, and get one worker.
     fn race(&mut self) -> Result<(), Failure> {
-        self.say(&format!("{LAUNCHERS} launchers start at the same moment, and no worker runs …"))?;
+        self.print_step(&format!("{LAUNCHERS} launchers start at the same moment, and no worker runs …"))?;
         let spec = self.server(1, &[]);
         let race = || -> Result<(Duration, Vec<DemoAnswer>), StageError> {
             let waiting = (0..LAUNCHERS).map(|_| self.stage.ensure(&self.web));
@@ -95,35 +95,35 @@ impl Show<'_> {
             let answers = answers.collect::<Result<_, _>>()?;
             Ok((monotonic().saturating_sub(began), answers))
         };
-        let (took, answers) = race().map_err(failed)?;
+        let (elapsed, answers) = race().map_err(failed)?;
         let pids: BTreeSet<Option<u32>> = answers.iter().map(|answer| answer.pid).collect();
         let served = answers.iter().filter(|answer| answer.endpoints.len() == 1).count();
         promise(pids.len() == 1 && served == LAUNCHERS, || {
             format!("{served} of {LAUNCHERS} launchers were served, by {} workers", pids.len())
         })?;
         let pid = pids.into_iter().flatten().next().unwrap_or_default();
-        self.told(&format!("all {served} were served by one worker, pid {pid}"), took)?;
-        self.measure("launchers at once", format!("{served} served by 1 worker"), took);
+        self.print_result(&format!("all {served} were served by one worker, pid {pid}"), elapsed)?;
+        self.measure("launchers at once", format!("{served} served by 1 worker"), elapsed);
         Ok(())
     }
 
     /// Two versions in turn: the newer one replaces the older one once, and stays.
     fn take_turns(&mut self) -> Result<(), Failure> {
-        self.say(&format!("Launchers of version 1 and of version 2 take turns, {TURNS} times …"))?;
+        self.print_step(&format!("Launchers of version 1 and of version 2 take turns, {TURNS} times …"))?;
         let first = self.stage.hello(&self.web).map_err(failed)?.identity.pid;
         let first = ProcessHandle::open(first);
         let began = monotonic();
         let specs = [self.server(2, &[]), self.server(1, &[])];
         let turns = specs.iter().cycle().take(TURNS).map(|spec| self.stage.call(&self.web, spec));
         let answers: Vec<DemoAnswer> = turns.collect::<Result<_, _>>().map_err(failed)?;
-        let took = monotonic().saturating_sub(began);
+        let elapsed = monotonic().saturating_sub(began);
         let replaced = answers.iter().filter(|answer| answer.state == "replaced").count();
         let newest = answers.iter().filter(|answer| answer.version.as_deref() == Some("2.0.0")).count();
         promise(replaced == 1 && newest == TURNS, || {
             format!("{replaced} replacements, {newest} of {TURNS} calls got version 2")
         })?;
-        self.told("one replacement, and everybody has version 2 since", took)?;
-        self.measure("two versions in turn", format!("{TURNS} calls, 1 replacement"), took);
+        self.print_result("one replacement, and everybody has version 2 since", elapsed)?;
+        self.measure("two versions in turn", format!("{TURNS} calls, 1 replacement"), elapsed);
         // Until it has ended it would come back if version 2 failed: that is shown later.
         best_effort(first.map(|first| first.wait_ended(None)));
         let mut warm: Vec<u64> =
@@ -136,7 +136,7 @@ impl Show<'_> {
 
     /// The host dies: the program goes with it, and the next call starts both anew.
     fn lose_the_host(&mut self) -> Result<(), Failure> {
-        self.say("kill -9 of the worker …")?;
+        self.print_step("kill -9 of the worker …")?;
         let heal = || -> Result<(u32, DemoAnswer, Duration), StageError> {
             let hello = self.stage.hello(&self.web)?;
             self.stage.kill(&hello.identity)?;
@@ -144,22 +144,22 @@ impl Show<'_> {
             let answer = self.stage.call(&self.web, &self.server(2, &[]))?;
             Ok((hello.identity.pid, answer, monotonic().saturating_sub(began)))
         };
-        let (old, answer, took) = heal().map_err(failed)?;
+        let (old, answer, elapsed) = heal().map_err(failed)?;
         promise(answer.state == "started" && answer.pid != Some(old), || {
             format!("after the end of pid {old} the answer is {:?} from {:?}", answer.state, answer.pid)
         })?;
         let pid = answer.pid.unwrap_or_default();
-        self.told(
+        self.print_result(
             &format!("the next launcher found it dead, ended what it had left, started pid {pid}"),
-            took,
+            elapsed,
         )?;
-        self.measure("kill -9 of the worker", "served again by the next call".to_owned(), took);
+        self.measure("kill -9 of the worker", "served again by the next call".to_owned(), elapsed);
         Ok(())
     }
 
     /// The program dies: its listener stays open, so a request waits for the next one instead of failing.
     fn lose_the_program(&mut self) -> Result<(), Failure> {
-        self.say("kill -9 of the program under it, and a request at the same moment …")?;
+        self.print_step("kill -9 of the program under it, and a request at the same moment …")?;
         let heal = || -> Result<(String, Duration), StageError> {
             let hello = self.stage.hello(&self.web)?;
             let program = hello.program.as_ref().and_then(|program| program.identity.as_ref());
@@ -170,48 +170,54 @@ impl Show<'_> {
             let body = request(endpoint.tcp).map_err(io("ask the server"))?;
             Ok((body, monotonic().saturating_sub(began)))
         };
-        let (body, took) = heal().map_err(failed)?;
+        let (body, elapsed) = heal().map_err(failed)?;
         promise(body == "2", || format!("the server answered {body:?}"))?;
-        self.told("the request waited in the open listener and was answered by the next program", took)?;
-        self.measure("kill -9 of the program", "no request lost, back-off included".to_owned(), took);
+        self.print_result(
+            "the request waited in the open listener and was answered by the next program",
+            elapsed,
+        )?;
+        self.measure("kill -9 of the program", "no request lost, back-off included".to_owned(), elapsed);
         Ok(())
     }
 
-    /// A program that cannot boot is told at once, with its last words.
+    /// A program that cannot boot is reported at once, with the last lines that it wrote.
     fn fail_to_boot(&mut self) -> Result<(), Failure> {
-        self.say("A program that ends while it boots …")?;
+        self.print_step("A program that ends while it boots …")?;
         let began = monotonic();
         let answer =
             self.stage.call(&self.broken, &self.server(1, &["--fail-after", "0"])).map_err(failed)?;
-        let took = monotonic().saturating_sub(began);
+        let elapsed = monotonic().saturating_sub(began);
         let words = answer.error.as_ref().and_then(|error| error.last_words.first());
         promise(answer.state == "spawn-failed" && words.is_some(), || {
             format!("the answer is {:?} with the last words {words:?}", answer.state)
         })?;
         if let Some(error) = &answer.error {
-            self.told(&format!("told at once: failed to {}", printable(&error.message)), took)?;
+            self.print_result(
+                &format!("reported at once: failed to {}", printable(&error.message)),
+                elapsed,
+            )?;
             for line in &error.last_words {
-                self.say(&format!("     │ {}", printable(line)))?;
+                self.print_step(&format!("     │ {}", printable(line)))?;
             }
         }
-        self.measure("a boot that fails", "told with its last words".to_owned(), took);
+        self.measure("a boot that fails", "reported with its last words".to_owned(), elapsed);
         Ok(())
     }
 
     /// A stop ends all of it, and nothing is left.
     fn end(&mut self) -> Result<(), Failure> {
-        self.say("tenure stop …")?;
+        self.print_step("tenure stop …")?;
         let began = monotonic();
         let stop = self.stage.launch(&["stop", &self.web.to_string(), "--json"]).map_err(failed)?;
         let status = stop.end(&self.stage).map_err(failed)?;
-        let took = monotonic().saturating_sub(began);
+        let elapsed = monotonic().saturating_sub(began);
         let left = self.stage.left(&self.web).and_then(|web| Ok(web + self.stage.left(&self.broken)?));
         let left = left.map_err(failed)?;
         promise(status.success() && left == 0, || {
             format!("`tenure stop` ended with {status}, and {left} processes are left")
         })?;
-        self.told("the worker, its program and everything they started are gone", took)?;
-        self.measure("stop", "0 processes left".to_owned(), took);
+        self.print_result("the worker, its program and everything they started are gone", elapsed)?;
+        self.measure("stop", "0 processes left".to_owned(), elapsed);
         Ok(())
     }
 }
@@ -219,8 +225,8 @@ impl Show<'_> {
 fn table(measured: &[Measured]) -> String {
     let head = ["WHAT", "RESULT", "TOOK"].map(Cell::from);
     let rows = measured.iter().map(|one| {
-        let took = account::took(Duration::from_micros(one.took_us));
-        [one.what.into(), one.result.clone().into(), took.into()]
+        let elapsed = account::measured(Duration::from_micros(one.took_us));
+        [one.what.into(), one.result.clone().into(), elapsed.into()]
     });
     format!("\n{}", columns(&std::iter::once(head).chain(rows).collect::<Vec<_>>(), None))
 }

@@ -18,7 +18,7 @@ use crate::config::{self, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::render::{self, printable};
 
-/// How long a fix waits for the gate where the call does not say: whoever holds it for longer is to be looked at first.
+/// How long a fix waits for the gate unless the call says otherwise: a longer holder is a problem of its own.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// The document.
@@ -86,7 +86,7 @@ impl Run for Doctor {
         let (mut facts, mut diagnoses) = look(call, self)?;
         let mut fixed = Vec::new();
         let mut tried: Vec<Fix> = Vec::new();
-        // What was mended may show more, such as what is in a directory that was closed. Each is tried once.
+        // A fix may reveal more findings, such as those in a directory that was closed. Each fix is tried once.
         while let Some(fix) = diagnoses.iter().find_map(|one| untried(one, &tried)).filter(|_| self.fix) {
             fixed.push(mend(call, &fix));
             tried.push(fix);
@@ -242,7 +242,10 @@ fn report(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -
         }
         let name = if one.scope.is_none() { "machine" } else { &one.display_name };
         if one.checked.is_empty() {
-            line(&mut text, format_args!("{name}: not looked at, for a directory above is closed\n"));
+            line(
+                &mut text,
+                format_args!("{name}: not checked, because a directory above it cannot be entered\n"),
+            );
             continue;
         }
         line(&mut text, format_args!("{name}{}: {}", standing(facts, one), count(one.findings.len())));
@@ -251,7 +254,7 @@ fn report(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -
         }
         text.push('\n');
         for finding in &one.findings {
-            tell(&mut text, finding);
+            print_finding(&mut text, finding);
         }
     }
     if diagnoses.len() == 1 {
@@ -260,7 +263,7 @@ fn report(call: &Call, typed: &Doctor, facts: &Facts, diagnoses: &[Diagnosis]) -
     text
 }
 
-/// What stands, in a word.
+/// The state of the worker, in a few words.
 fn standing(facts: &Facts, one: &Diagnosis) -> String {
     let Some(worker) = facts.workers.iter().find(|worker| Some(&worker.scope) == one.scope.as_ref()) else {
         return String::new();
@@ -284,7 +287,7 @@ fn count(findings: usize) -> String {
     }
 }
 
-fn tell(text: &mut String, finding: &Finding) {
+fn print_finding(text: &mut String, finding: &Finding) {
     let style = match finding.severity {
         Severity::Error => AnsiColor::Red.on_default().bold(),
         Severity::Warning => AnsiColor::Yellow.on_default().bold(),

@@ -54,7 +54,7 @@ pub(crate) struct Ensure {
 
 /// Like `ensure`, also after `stop --hold`.
 ///
-/// Does what `tenure ensure` does, and takes back a `tenure stop --hold`.
+/// Does what `tenure ensure` does, and ends a `tenure stop --hold` first.
 #[derive(Debug, Args)]
 #[command(
     override_usage = "tenure start [OPTIONS] NAME [-- CMD…]",
@@ -104,31 +104,36 @@ struct WarningBody {
     message: String,
 }
 
-/// Ensures the worker and tells how it went; the exit code.
+/// Ensures the worker and prints the outcome. Returns the exit code.
 fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
     let wanted = call.wanted(&typed.wanted, &typed.command)?;
     let target = wanted.target.clone();
     let display_name = target.display_name.as_str();
     let request = call.request(wanted)?.start(release);
     let ensured = call.wait(&target, || tenure_core::ensure(&request))?;
-    let took = call.took();
+    let elapsed = call.elapsed();
     match ensured {
         Ensured::Serving(how, usable) => {
             let refused = usable.warnings.first().filter(|_| typed.strict);
             match refused {
                 Some(warning) => Err(strict(display_name, warning)),
-                None => serving(call, &target, (how, &usable), took),
+                None => serving(call, &target, (how, &usable), elapsed),
             }
         }
         Ensured::Warming(hello) => {
-            warming(call, &target, hello.as_deref(), took)?;
+            warming(call, &target, hello.as_deref(), elapsed)?;
             Ok(if typed.accept_warming { 0 } else { AnswerState::Warming.exit() })
         }
         Ensured::Down | _ => Err(Failure::new(
             AnswerState::Down,
-            format!("find a worker for {display_name}: none is running that is acceptable, and starting one was not allowed"),
+            format!(
+                "find a worker for {display_name}: no acceptable one runs, and starting one was not allowed"
+            ),
         )
-        .hint(format!("`tenure ensure {display_name}` without --no-daemon or TENURE_NO_SPAWN starts it"))),
+        .hint(format!(
+            "`tenure {} {display_name}` without --no-daemon or TENURE_NO_SPAWN starts it",
+            if release { "start" } else { "ensure" }
+        ))),
     }
 }
 
@@ -136,7 +141,7 @@ fn serving(
     call: &Call,
     ScopeTarget { scope, display_name }: &ScopeTarget,
     (how, usable): (How, &Usable),
-    took: Duration,
+    elapsed: Duration,
 ) -> Result<u8, Failure> {
     let state = match how {
         How::Started => AnswerState::Started,
@@ -146,11 +151,11 @@ fn serving(
     if call.screen.wants_json() {
         let warnings = usable.warnings.iter().map(warning_body).collect();
         let worker = WorkerIdentity::of(scope, Some(&usable.hello));
-        document(state, worker, warnings, took)?;
+        document(state, worker, warnings, elapsed)?;
         return Ok(state.exit());
     }
     let line = account::line(&usable.hello);
-    call.screen.info(&format!("{display_name}: {}, {line} ({})", state.word(), account::took(took)));
+    call.screen.info(&format!("{display_name}: {}, {line} ({})", state.word(), account::measured(elapsed)));
     if call.screen.is_verbose() {
         call.screen.info(&format!("  started by {}", account::asker(&usable.hello.started_by)));
         call.screen.info(&format!("  kept by {}", usable.hello.worker_path));
@@ -166,21 +171,21 @@ fn warming(
     call: &Call,
     ScopeTarget { scope, display_name }: &ScopeTarget,
     hello: Option<&Hello>,
-    took: Duration,
+    elapsed: Duration,
 ) -> Result<(), Failure> {
     if call.screen.wants_json() {
-        return document(AnswerState::Warming, WorkerIdentity::of(scope, hello), Vec::new(), took);
+        return document(AnswerState::Warming, WorkerIdentity::of(scope, hello), Vec::new(), elapsed);
     }
     let line = hello.map(|hello| format!(", {}", account::line(hello))).unwrap_or_default();
-    let took = account::took(took);
+    let elapsed = account::measured(elapsed);
     let what = if hello.is_some_and(|hello| hello.probation.is_some()) {
-        "it serves on probation, and the version that is wanted has its turn after that"
+        "it serves on probation; the wanted version is started after that"
     } else {
         "still booting"
     };
-    call.screen.info(&format!("{display_name}: warming{line}: {what}; {took} are over, and it goes on"));
+    call.screen.info(&format!("{display_name}: warming{line}: {what}, and continues after these {elapsed}"));
     call.screen.info(&format!(
-        "  `tenure ensure {display_name}` waits for it again, `tenure logs {display_name} -f` shows it"
+        "  `tenure ensure {display_name}` waits for it again, `tenure logs {display_name} -f` shows its output"
     ));
     Ok(())
 }
@@ -189,9 +194,9 @@ fn document(
     state: AnswerState,
     worker: WorkerIdentity<'_>,
     warnings: Vec<WarningBody>,
-    took: Duration,
+    elapsed: Duration,
 ) -> Result<(), Failure> {
-    let took_us = account::micros(took);
+    let took_us = account::micros(elapsed);
     render::document(&EnsureDocument { state, worker, warnings, took_us })
 }
 
@@ -204,17 +209,17 @@ fn remedy(warning: &Warning, display_name: &str) -> String {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => {
             format!("; see `tenure logs {display_name}`")
         }
-        Warning::Drift => format!("; `tenure restart {display_name}` takes them"),
+        Warning::Drift => format!("; `tenure restart {display_name}` applies them"),
         Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {display_name}`"),
         Warning::Held { .. } => format!("; `tenure unpin {display_name}` releases it"),
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
-        Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` takes them"),
+        Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` applies them"),
         Warning::SourceUnread { .. } => "; make them readable".to_owned(),
         _ => String::new(),
     }
 }
 
-/// What would be a warning, as a failure.
+/// The failure that --strict makes of a warning.
 fn strict(display_name: &str, warning: &Warning) -> Failure {
     let state = match warning {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => AnswerState::Unhealthy,

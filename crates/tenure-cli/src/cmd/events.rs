@@ -34,7 +34,7 @@ Exit codes:
 pub(crate) struct Events {
     #[command(flatten)]
     named: WorkerArg,
-    /// Go on with what happens from now on.
+    /// Keep printing new events as they happen.
     #[arg(short, long)]
     follow: bool,
     /// Only what happened within this time, such as 5m.

@@ -50,14 +50,14 @@ impl Run for Forget {
         let budget = call.budget()?;
         let Forgotten { target, stands, .. } =
             call.wait(&target, || tenure_core::forget(scope, &self.version, budget))?;
-        let took = call.took();
+        let elapsed = call.elapsed();
         if call.screen.wants_json() {
             render::document(&ForgetDocument {
                 state: AnswerState::Forgotten,
                 forgotten: &self.version,
                 target: target.as_ref(),
                 worker: WorkerIdentity::of(scope, stands.as_deref()),
-                took_us: account::micros(took),
+                took_us: account::micros(elapsed),
             })?;
             return Ok(AnswerState::Forgotten.exit());
         }
@@ -66,8 +66,10 @@ impl Run for Forget {
             None => "nothing that is on offer can be started now".to_owned(),
         };
         let version = &self.version;
-        call.screen
-            .info(&format!("{display_name}: {version} is forgotten; {next} ({})", account::took(took)));
+        call.screen.info(&format!(
+            "{display_name}: {version} is forgotten; {next} ({})",
+            account::measured(elapsed)
+        ));
         if stands.as_ref().is_some_and(|hello| hello.version == *version) {
             let more = if target.is_some() {
                 format!("; `tenure restart {display_name}` replaces it")

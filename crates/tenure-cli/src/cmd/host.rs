@@ -12,7 +12,7 @@ use crate::output::failure::Failure;
 /// Keep a program in the foreground; `tenure ensure` starts this.
 #[derive(Debug, Args)]
 pub(crate) struct Host {
-    /// The scope that it was started for: shown in lists of processes, while what is handed over decides.
+    /// The scope, shown in lists of processes. What counts is the scope in the inherited handshake.
     #[arg(value_name = "NAME")]
     _name: String,
 }

@@ -14,7 +14,7 @@ use crate::config::{self, Level, PROJECT_FILE, SourceFile, TrustedFiles};
 use crate::output::failure::Failure;
 use crate::output::render::{self, printable};
 
-/// The worker's name where the directory's is none.
+/// The worker's name if the directory's name cannot be one.
 const FALLBACK: &str = "worker";
 
 #[derive(Debug, Serialize)]
@@ -27,7 +27,7 @@ struct InitDocument<'a> {
 
 /// Write a tenure.toml to begin with.
 ///
-/// A file that is there is never written over.
+/// An existing file is never overwritten.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -51,7 +51,7 @@ impl Run for Init {
         Scope::new(&name, None).map_err(config::ConfigError::Name)?;
         let text = config::starter(&name, &self.command);
         write(&path, &text)?;
-        // With a command it describes a worker that the caller has typed: nobody else's word is in it.
+        // The caller typed the command, and nobody else wrote any of the file, so it can be trusted at once.
         let source = SourceFile::new(path.clone(), text, Level::Project);
         let described = !self.command.is_empty();
         let trust = described.then(|| TrustedFiles::of_user().and_then(|trusted| trusted.allow(&source)));
@@ -64,9 +64,9 @@ impl Run for Init {
         match trust {
             Some(Ok(())) => {
                 call.screen.info(&format!(
-                    "  it is trusted as it is, for you have typed its command: `tenure ensure {name}` starts it"
+                    "  its present content is trusted, because you typed its command: `tenure ensure {name}` starts it"
                 ));
-                call.screen.info("  after a change of it, `tenure trust` allows the new content");
+                call.screen.info("  after each change of the file, `tenure trust` allows the new content");
             }
             Some(Err(error)) => {
                 call.screen.warning(&format!("it could not be trusted: failed to {error}; {}", error.remedy()));
@@ -79,7 +79,7 @@ impl Run for Init {
     }
 }
 
-/// Makes the file, and never another one's content.
+/// Creates the file; an existing file is left as it is.
 fn write(path: &PathBuf, text: &str) -> Result<(), Failure> {
     let made = OpenOptions::new().write(true).create_new(true).open(path);
     let written = made.and_then(|mut file| file.write_all(text.as_bytes()));

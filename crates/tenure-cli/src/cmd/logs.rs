@@ -28,7 +28,7 @@ struct LogLine<'a> {
     continues: bool,
 }
 
-/// Bytes gathered before they are written.
+/// Bytes gathered before they are written, so that many lines cost one write.
 const GATHERED: usize = 64 * 1024;
 
 /// Show the last lines of a worker's output.
@@ -46,7 +46,7 @@ Exit codes:
 pub(crate) struct Logs {
     #[command(flatten)]
     named: WorkerArg,
-    /// Go on with what is written from now on.
+    /// Keep printing new lines as they are written.
     #[arg(short, long)]
     follow: bool,
     /// The last N lines.
@@ -97,12 +97,12 @@ pub(crate) fn state(ScopeTarget { scope, display_name }: &ScopeTarget) -> Result
 fn never_ran(display_name: &str) -> Failure {
     Failure::new(
         AnswerState::Down,
-        format!("find what {display_name} wrote: no worker of that name ever ran here"),
+        format!("find the records of {display_name}: no worker of that name ever ran here"),
     )
     .hint(format!("`tenure list` shows those that did, `tenure ensure {display_name}` starts this one"))
 }
 
-/// Where lines go.
+/// Writes lines to stdout, several at once.
 struct Out<'call> {
     call: &'call Call,
     log: &'call str,

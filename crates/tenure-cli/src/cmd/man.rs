@@ -35,7 +35,7 @@ Examples:
   tenure man | man -l -                           read the manual
   tenure man --directory ~/.local/share/man/man1  install every page")]
 pub(crate) struct Man {
-    /// Write the pages of all commands into DIR instead, and say which.
+    /// Write the pages of all commands into DIR instead, and list them.
     #[arg(id = "pages", long = "directory", value_name = "DIR")]
     directory: Option<PathBuf>,
 }

@@ -59,11 +59,13 @@ impl Run for Pin {
         request.budget = call.budget()?;
         request.host = Call::host();
         let Pinned { version, before, applied, .. } = call.wait(&target, || tenure_core::pin(&request))?;
-        let took = call.took();
+        let elapsed = call.elapsed();
         if !call.screen.wants_json() {
             let what = outcome(&applied, &version);
-            call.screen
-                .info(&format!("{display_name}: pinned to {version}; {what} ({})", account::took(took)));
+            call.screen.info(&format!(
+                "{display_name}: pinned to {version}; {what} ({})",
+                account::measured(elapsed)
+            ));
             call.screen.info(&format!("  `tenure unpin {display_name}` releases it"));
             return Ok(AnswerState::Pinned.exit());
         }
@@ -80,7 +82,7 @@ impl Run for Pin {
             replaced: matches!(applied, Applied::Replaced(_)),
             worker: WorkerIdentity::of(scope, new),
             old: old.map(|old| WorkerIdentity::of(scope, Some(old))),
-            took_us: account::micros(took),
+            took_us: account::micros(elapsed),
         })?;
         Ok(AnswerState::Pinned.exit())
     }
@@ -95,7 +97,7 @@ fn outcome(applied: &Applied, version: &Version) -> String {
             let from = proof.old.as_ref().map(|old| format!("pid {} ({}) → ", old.identity.pid, old.version));
             format!("{}pid {}, {line}", from.unwrap_or_default(), proof.new.identity.pid)
         }
-        _ => "that is done".to_owned(),
+        _ => format!("{version} is applied"),
     }
 }
 
@@ -118,7 +120,7 @@ impl Run for Unpin {
         let budget = call.budget()?;
         let Unpinned { before, target, stands, .. } =
             call.wait(&target, || tenure_core::unpin(scope, budget))?;
-        let took = call.took();
+        let elapsed = call.elapsed();
         if call.screen.wants_json() {
             render::document(&PinDocument {
                 state: AnswerState::Unpinned,
@@ -128,7 +130,7 @@ impl Run for Unpin {
                 replaced: false,
                 worker: WorkerIdentity::of(scope, stands.as_deref()),
                 old: None,
-                took_us: account::micros(took),
+                took_us: account::micros(elapsed),
             })?;
             return Ok(AnswerState::Unpinned.exit());
         }

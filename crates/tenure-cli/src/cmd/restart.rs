@@ -33,7 +33,7 @@ struct RestartDocument<'a> {
 /// Replace a worker with a new one, and prove that the new one serves.
 ///
 /// The description is taken as it is now. The new worker takes over from the old one, so that no new connection is
-/// refused; a worker that cannot hand over is ended first, and that is told. If the new one fails, the old one goes on,
+/// refused; a worker that cannot hand over is ended first, and the output says so. If the new one fails, the old one goes on,
 /// or is started again. Verified means that a new connection saw a higher generation, the right version and a ready
 /// app.
 #[derive(Debug, Args)]
@@ -48,7 +48,7 @@ Examples:
 
 Exit codes:
   0  a new worker was seen to serve
-  1  it was not; what was seen last is told
+  1  it was not; the error shows what was seen last
   6  it cannot be restarted so: --overlap, and the description does not allow it"
 )]
 pub(crate) struct Restart {
@@ -77,11 +77,11 @@ impl Run for Restart {
         let described = wanted.spec.version.clone();
         let request = call.request(wanted)?.overlap(self.overlap).force(self.force);
         let restarted = call.wait(&target, || tenure_core::restart(&request))?;
-        let took = call.took();
+        let elapsed = call.elapsed();
         let state =
             if restarted.manner == Manner::NoneRan { AnswerState::Started } else { AnswerState::Replaced };
         if call.screen.wants_json() {
-            let took_us = account::micros(took);
+            let took_us = account::micros(elapsed);
             let worker = WorkerIdentity::of(scope, Some(&restarted.new));
             let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
             let (manner, why) = (restarted.manner.word(), restarted.manner.why());
@@ -101,7 +101,7 @@ impl Run for Restart {
             let line = format!(
                 "{} ({})",
                 proof(display_name, &restarted),
-                how_it_went(&restarted.new, &restarted.manner, &account::took(took))
+                how_it_went(&restarted.new, &restarted.manner, &account::measured(elapsed))
             );
             call.screen.info(&line);
             for line in choice(&restarted, &described, display_name) {
@@ -112,7 +112,7 @@ impl Run for Restart {
     }
 }
 
-/// Which offers counted, where it was not simply the one of the description here.
+/// Why another offer than the one of the description here was started, and which offers were forgotten.
 fn choice(restarted: &Restarted, described: &Version, display_name: &str) -> Vec<String> {
     let forgotten = restarted.forgotten.iter();
     let mut lines: Vec<String> =
@@ -132,23 +132,23 @@ fn choice(restarted: &Restarted, described: &Version, display_name: &str) -> Vec
     lines
 }
 
-/// What the description does not allow, whatever the call says.
+/// The failure of --overlap for a description that does not allow it.
 fn refused(bad: &BadSpec, display_name: &str) -> Failure {
     let message = format!("restart {display_name}: `{}` {}; nothing was stopped", bad.key, bad.why);
     Failure::new(AnswerState::BadConfig, message).hint("correct the description, or leave out --overlap")
 }
 
-/// How it was done and how long it took, for people.
-fn how_it_went(new: &Hello, manner: &Manner, took: &str) -> String {
+/// How the worker was replaced and how long that took, for people.
+fn how_it_went(new: &Hello, manner: &Manner, elapsed: &str) -> String {
     let stays = new.spec.listen.iter().all(|listen| listen.mode != ListenMode::SelfBound);
     match manner {
         Manner::TakenOver if stays && !new.spec.listen.is_empty() => {
-            format!("taken over in {took}; no connection was refused")
+            format!("taken over in {elapsed}; no connection was refused")
         }
-        Manner::TakenOver => format!("taken over in {took}"),
-        Manner::StoppedFirst { why: Some(why) } => format!("stopped first: {}; {took}", printable(why)),
-        Manner::StoppedFirst { why: None } => format!("stopped first; {took}"),
-        Manner::NoneRan | _ => took.to_owned(),
+        Manner::TakenOver => format!("taken over in {elapsed}"),
+        Manner::StoppedFirst { why: Some(why) } => format!("stopped first: {}; {elapsed}", printable(why)),
+        Manner::StoppedFirst { why: None } => format!("stopped first; {elapsed}"),
+        Manner::NoneRan | _ => elapsed.to_owned(),
     }
 }
 

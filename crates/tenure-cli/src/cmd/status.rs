@@ -45,10 +45,10 @@ struct WorkerLine<'a> {
     #[serde(flatten)]
     worker: WorkerIdentity<'a>,
     reason: Option<String>,
-    /// How the worker ended that nobody had asked to, where none serves; else the last end that it came back from.
+    /// If no worker serves: how the last one ended, unless it was asked to. Else the last end of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
     last_end: Option<&'a End>,
-    /// That of the worker, where the one before it can still come back.
+    /// The probation of the worker, while the worker before it can still come back.
     probation: Option<&'a Probation>,
     /// What is on offer, lowest version first.
     offers: Vec<OfferDocument<'a>>,
@@ -57,19 +57,19 @@ struct WorkerLine<'a> {
     record_error: Option<&'a str>,
 }
 
-/// A scope, what stands there, and its record.
+/// A scope with what was observed there: the state of its worker, and its record.
 struct SeenScope {
     target: ScopeTarget,
     standing: Result<Standing, Error>,
-    /// None where it never ran.
+    /// None if no worker of the scope ever ran.
     record: Option<Desired>,
-    /// What stands behind its offers.
+    /// For each offered version, whether a file still describes it and is trusted.
     offered: Vec<Offered>,
-    /// Why there is no record to go by.
+    /// Why the record cannot be read.
     unread: Option<String>,
-    /// How the last worker ended, where none serves and nobody had asked for it.
+    /// How the last worker ended, if none serves and nobody had asked it to end.
     ended: Option<End>,
-    /// Something of its program lives where none serves.
+    /// Processes of its program still run although no worker serves.
     left: bool,
     now: Moment,
 }
@@ -87,7 +87,7 @@ impl SeenScope {
             record.as_ref().map(|record| tenure_core::ops::described::offered(record, name, config::stated));
         let offered = offered.unwrap_or_default();
         let down = matches!(standing, Ok(Standing::Down));
-        // A ledger that cannot be read is told by whoever needs it.
+        // A ledger that cannot be read is reported by the calls that need it.
         let ended = if down { tenure_core::last_end(&target.scope).ok().flatten() } else { None };
         let left = down && tenure_core::is_program_left(&target.scope).unwrap_or(false);
         Self { target, standing, record, offered, unread, ended, left, now: Moment::now() }
@@ -112,7 +112,7 @@ impl SeenScope {
         }
     }
 
-    /// The last end that is worth a word.
+    /// The last end to show: of the worker if none serves, else of its program.
     fn last_end(&self) -> Option<&End> {
         let program = self.hello().and_then(|hello| hello.program.as_ref());
         self.ended.as_ref().or_else(|| program.and_then(|program| program.last_end.as_deref()))
@@ -144,7 +144,7 @@ impl SeenScope {
         }
     }
 
-    /// The word of its state in its colour; one that serves degraded is no green one.
+    /// The word of its state in its colour. A degraded worker serves, and yet is shown in yellow.
     fn word(&self) -> Cell {
         let degraded = self.hello().is_some_and(|hello| hello.app.state == AppState::Degraded);
         let style = if degraded { AnsiColor::Yellow.on_default() } else { render::style(self.state()) };
@@ -168,7 +168,7 @@ impl SeenScope {
     }
 }
 
-/// The record of a scope, or why there is none to go by: what stands is told all the same.
+/// The record of a scope, or why it cannot be read: the state of the worker is shown all the same.
 fn record(scope: &Scope) -> (Option<Desired>, Option<String>) {
     match tenure_core::recorded(scope) {
         Ok(record) => (record, None),
@@ -206,19 +206,19 @@ impl Run for Status {
             if targets.is_empty() {
                 return Err(Failure::new(
                     AnswerState::NotConfigured,
-                    "find a worker to tell of: none is configured here",
+                    "find a worker to show: none is configured here",
                 )
                 .hint("`tenure status NAME` asks for one, `tenure list` shows all that ever ran here"));
             }
             let seen: Vec<SeenScope> = targets.into_iter().map(SeenScope::of).collect();
-            tell_all(call, &seen)?;
+            print_all(call, &seen)?;
             return Ok(seen.iter().map(|seen| seen.state().exit()).find(|code| *code != 0).unwrap_or(0));
         };
         let seen = SeenScope::of(call.named(name, &self.by)?);
         if let Err(error) = &seen.standing {
             return Err(Call::failed(error, &seen.target.display_name));
         }
-        tell(call, &seen)?;
+        print_one(call, &seen)?;
         Ok(seen.state().exit())
     }
 }
@@ -239,12 +239,12 @@ impl Run for List {
         let seen =
             listed.into_iter().map(|(scope, standing)| SeenScope::with(ScopeTarget::whole(scope), standing));
         let seen: Vec<SeenScope> = seen.collect();
-        tell_all(call, &seen)?;
+        print_all(call, &seen)?;
         Ok(0)
     }
 }
 
-fn tell(call: &Call, seen: &SeenScope) -> Result<(), Failure> {
+fn print_one(call: &Call, seen: &SeenScope) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let details = seen.hello().map(Details::of);
         return render::document(&One { row: seen.row(), details });
@@ -261,7 +261,7 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
     }
     lines.extend(seen.reason().map(|reason| ("reason", printable(&reason))));
     if seen.record.is_none() && seen.unread.is_none() && seen.hello().is_none() {
-        lines.push(("reason", "it never ran here".to_owned()));
+        lines.push(("reason", "this worker never ran here".to_owned()));
     }
     if let Some(hello) = seen.hello() {
         program(&mut lines, hello, verbose);
@@ -286,7 +286,7 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
     head + &columns(&rows, None)
 }
 
-/// What to type where it does not serve.
+/// What to type if the worker does not serve.
 fn next(seen: &SeenScope) -> Option<String> {
     let display_name = &seen.target.display_name;
     let state = seen.state();
@@ -298,7 +298,7 @@ fn next(seen: &SeenScope) -> Option<String> {
     } else if seen.hello().is_some_and(|hello| hello.draining) {
         Some(format!("`tenure ensure {display_name}` waits for its end and starts the next"))
     } else if seen.left {
-        Some(format!("something of its program lives; `tenure doctor {display_name}` says what to do"))
+        Some(format!("processes of its program still run; `tenure doctor {display_name}` says what to do"))
     } else if state == AnswerState::Down {
         Some(format!("`tenure ensure {display_name}` starts it"))
     } else if state == AnswerState::Booting {
@@ -354,7 +354,7 @@ fn program(lines: &mut Vec<StatusLine>, hello: &Hello, verbose: bool) {
     lines.push(("started by", account::asker(&hello.started_by)));
 }
 
-/// Where the worker comes from, for who wants to hear more.
+/// Where the worker comes from, for --verbose.
 fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
     if !hello.spec.command.is_empty() {
         lines.push(("command", printable(&hello.spec.command.join(" "))));
@@ -364,7 +364,7 @@ fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
     lines.push(("instance", hello.instance.clone()));
 }
 
-fn tell_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
+fn print_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let workers = seen.iter().map(SeenScope::row).collect();
         return render::document(&Many { workers });
@@ -379,7 +379,7 @@ fn tell_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
     call.screen.data(&table(seen, render::width()))
 }
 
-/// A row for each. What is to be noted matters more than where it serves, where there is no room for both.
+/// One row for each worker. Where the terminal is too narrow for both, notes are shown and endpoints are not.
 fn table(seen: &[SeenScope], width: Option<usize>) -> String {
     let whole = rows(seen, true);
     let too_wide = width.is_some_and(|width| {

@@ -26,7 +26,7 @@ struct StopDocument<'a> {
     took_us: u64,
 }
 
-/// Something of the program that had to be ended besides the worker.
+/// A process that the program had left behind, and that was ended as well.
 #[derive(Debug, Serialize)]
 struct Leftover<'a> {
     pid: u32,
@@ -35,8 +35,8 @@ struct Leftover<'a> {
 
 /// Stop a worker; return when it and its children are proved gone.
 ///
-/// The worker is asked first. What does not end within the time that it announced is killed, if its identity can be
-/// verified. It is a success if nothing runs.
+/// The worker is asked first. If it does not end within the time that it announced, it is killed, provided that its
+/// identity can be verified. If nothing runs, the call succeeds.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:
@@ -62,7 +62,7 @@ impl Run for Stop {
         let mut request = StopOptions::new(scope.clone(), "tenure stop");
         (request.budget, request.hold) = (call.budget()?, self.hold);
         let stopped = call.wait(&target, || tenure_core::stop(&request))?;
-        let took = call.took();
+        let elapsed = call.elapsed();
         if call.screen.wants_json() {
             let (ending, signal) = ending(&stopped);
             let leftovers = stopped
@@ -79,25 +79,27 @@ impl Run for Stop {
                 signal,
                 leftovers,
                 held: self.hold,
-                took_us: account::micros(took),
+                took_us: account::micros(elapsed),
             })?;
             return Ok(AnswerState::Stopped.exit());
         }
-        let took = account::took(took);
+        let elapsed = account::measured(elapsed);
         match (stopped.pid, ending(&stopped)) {
             (Some(pid), (_, Some(signal))) => {
                 call.screen
-                    .info(&format!("{display_name}: stopped, pid {pid} was ended by {signal} ({took})"));
+                    .info(&format!("{display_name}: stopped, pid {pid} was ended by {signal} ({elapsed})"));
             }
             (Some(pid), _) => {
-                call.screen.info(&format!("{display_name}: stopped, pid {pid} ended by itself ({took})"));
+                call.screen.info(&format!("{display_name}: stopped, pid {pid} ended by itself ({elapsed})"));
             }
             (None, _) => call.screen.info(&format!("{display_name}: nothing was running")),
         }
         for left in &stopped.leftovers {
             let command = render::printable(&left.command);
-            call.screen
-                .info(&format!("  also ended what its program had left: pid {} ({command})", left.pid));
+            call.screen.info(&format!(
+                "  also ended a process that its program had left behind: pid {} ({command})",
+                left.pid
+            ));
         }
         if self.hold {
             call.screen.info(&format!("  it stays down until `tenure start {display_name}`"));

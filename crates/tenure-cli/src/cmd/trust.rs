@@ -56,26 +56,31 @@ fn allow(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     };
     let plans = config::plans(&sources)?;
     TrustedFiles::of_user()?.allow(source)?;
-    tell(call, AnswerState::Trusted, &source.path, &plans)?;
+    print_document(call, AnswerState::Trusted, &source.path, &plans)?;
     call.screen.info(&report(source, &plans));
     Ok(AnswerState::Trusted.exit())
 }
 
 fn revoke(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
-    // The file may be gone, or not be understood any more: what is forgotten is its path.
+    // The file may be gone or invalid by now, so its path is enough to revoke the permission.
     let path = match places.project() {
         Ok(Some(source)) => source.path,
         Ok(None) | Err(_) => places.here.join(PROJECT_FILE),
     };
     let known = TrustedFiles::of_user()?.revoke(&path)?;
-    tell(call, AnswerState::Revoked, &path, &[])?;
-    let again = if known { "may start nothing any more" } else { "was not trusted" };
+    print_document(call, AnswerState::Revoked, &path, &[])?;
+    let again = if known { "may not start anything any more" } else { "was not trusted" };
     let shown = printable(&path.display().to_string());
-    call.screen.info(&format!("{shown} {again}; a worker that runs goes on until `tenure stop`"));
+    call.screen.info(&format!("{shown} {again}; its running workers go on until `tenure stop`"));
     Ok(AnswerState::Revoked.exit())
 }
 
-fn tell(call: &Call, state: AnswerState, path: &Path, plans: &[ProjectPlan]) -> Result<(), Failure> {
+fn print_document(
+    call: &Call,
+    state: AnswerState,
+    path: &Path,
+    plans: &[ProjectPlan],
+) -> Result<(), Failure> {
     if !call.screen.wants_json() {
         return Ok(());
     }

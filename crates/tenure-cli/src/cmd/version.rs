@@ -24,7 +24,7 @@ struct Records {
     ledger: u32,
 }
 
-/// Show the version and the formats that it speaks.
+/// Show the version; with --json, the formats as well.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Examples:

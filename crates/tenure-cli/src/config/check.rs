@@ -44,7 +44,7 @@ pub(crate) struct SoundWorker {
 /// What is wrong.
 #[derive(Debug)]
 pub(crate) struct ConfigFault {
-    /// Where, where it is known.
+    /// File and line, if they are known.
     pub(crate) place: Option<SourcePlace>,
     /// The key, from the worker's table inwards.
     pub(crate) key: Option<String>,
@@ -52,7 +52,7 @@ pub(crate) struct ConfigFault {
     pub(crate) hint: Option<String>,
 }
 
-/// What is odd.
+/// Something unusual that keeps no worker from being started.
 #[derive(Debug, Serialize)]
 pub(crate) struct ConfigNotice {
     pub(crate) kind: &'static str,
@@ -62,8 +62,7 @@ pub(crate) struct ConfigNotice {
     pub(crate) hint: String,
 }
 
-/// Faults of one worker that are told: each is found by understanding all that is left, and nobody mends more at a
-/// time.
+/// Most faults of one worker that are shown. Each further fault costs another pass over the rest of the description.
 const MOST_FAULTS: usize = 50;
 
 /// Checks these files, of which `unread` could not be read.
@@ -95,7 +94,7 @@ pub(crate) fn check(sources: &[SourceFile], unread: &[ConfigError], trusted: &Tr
 }
 
 impl CheckReport {
-    /// A file as it lies there.
+    /// Records a file with its trust, and notices what is unusual about the file itself.
     fn look_at(&mut self, source: &SourceFile, trusted: &TrustedFiles, describes: bool) {
         let mut standing = None;
         match source.level {
@@ -108,7 +107,7 @@ impl CheckReport {
                     kind: "trust-unusable",
                     place: SourcePlace::whole(&source.path),
                     message: format!(
-                        "nothing of it can be started: failed to {}",
+                        "none of its workers can be started: failed to {}",
                         causes::in_one_line(&error)
                     ),
                     hint: error.remedy(),
@@ -124,14 +123,14 @@ impl CheckReport {
         self.files.push((source.path.clone(), source.level, standing));
     }
 
-    /// A description until nothing is wrong with what is left of it.
+    /// Finds every fault of one description: each faulty value is removed, until the rest is understood.
     fn examine(&mut self, description: Description<'_>, whole: bool) {
         let Description { about, mut value } = description;
         let before = self.faults.len();
         let worker = loop {
             if self.faults.len() - before == MOST_FAULTS {
                 let message =
-                    format!("there may be more: {MOST_FAULTS} faults of one worker are told at a time");
+                    format!("there may be more: {MOST_FAULTS} faults of one worker are shown at a time");
                 self.faults.push(fault(&about.wrong(description_start(&value), &message), None));
                 break None;
             }
@@ -144,7 +143,7 @@ impl CheckReport {
             if !take_out(&mut value, &path) {
                 break None;
             }
-            // Who mistyped a key has not left it out as well.
+            // A mistyped `command` is one fault; that `command` is missing is not another.
             if matches!(&*flaw.error, ConfigError::UnknownKey { suggestion: Some(meant), .. } if meant == "command")
             {
                 take_out(&mut value, &["command".to_owned()]);
@@ -158,19 +157,19 @@ impl CheckReport {
                 kind: "refined",
                 place: about.place(description_start(&value)),
                 message: format!("worker {:?} refines the one of {}", about.name, source.path.display()),
-                hint: format!("`tenure config show {}` tells which value comes from where", about.name),
+                hint: format!("`tenure config show {}` shows where each value comes from", about.name),
             });
         }
         let files = about.sources.iter().map(|source| source.path.clone()).collect();
         self.workers.push(SoundWorker { name: about.name, key: worker.key, files });
     }
 
-    /// What the worker needs outside of the files.
+    /// Notices what the worker needs besides its description, and does not find.
     fn look_around(&mut self, worker: &DescribedWorker, place: SourcePlace) {
         let spec = &worker.spec;
         if !spec.cwd.is_dir() {
-            let message = format!("the directory {} is not there", spec.cwd.display());
-            let hint = "make it, or correct `cwd`".to_owned();
+            let message = format!("the directory {} does not exist", spec.cwd.display());
+            let hint = "create it, or correct `cwd`".to_owned();
             self.notices.push(ConfigNotice { kind: "no-directory", place, message, hint });
             return;
         }
@@ -194,8 +193,8 @@ fn description_start(value: &Written<'_>) -> usize {
 fn untrusted(source: &SourceFile, standing: TrustStanding) -> Option<ConfigNotice> {
     let message = match standing {
         TrustStanding::Trusted => return None,
-        TrustStanding::Changed => "it has changed since it was trusted: nothing of it can be started",
-        TrustStanding::Unknown => "it is not trusted: nothing of it can be started",
+        TrustStanding::Changed => "it has changed since it was trusted: none of its workers can be started",
+        TrustStanding::Unknown => "it is not trusted: none of its workers can be started",
     };
     Some(ConfigNotice {
         kind: "untrusted",
@@ -205,17 +204,17 @@ fn untrusted(source: &SourceFile, standing: TrustStanding) -> Option<ConfigNotic
     })
 }
 
-/// A file that decides what this user starts, and that somebody else can change.
+/// A notice if another user can change this file, which decides what this user starts.
 fn open_to_others(path: &Path) -> Option<ConfigNotice> {
     let found = fs::metadata(path).ok()?;
     let others = found.permissions().mode() & 0o022 != 0 && !(found.is_dir() && found.mode() & 0o1000 != 0);
     let strange = ![0, user::effective_uid()].contains(&found.uid());
     let message = match (others, strange) {
-        (_, true) => format!("it belongs to uid {}, who decides what is started", found.uid()),
-        (true, false) => "others may change it, and so decide what is started".to_owned(),
+        (_, true) => format!("it belongs to uid {}, who can therefore decide what is started", found.uid()),
+        (true, false) => "other users can change it, and so decide what is started".to_owned(),
         (false, false) => return None,
     };
-    let hint = format!("`chmod go-w {}`, or make it yours", word(path));
+    let hint = format!("`chmod go-w {}`, or `chown` it to yourself", word(path));
     Some(ConfigNotice { kind: "open-to-others", place: SourcePlace::whole(path), message, hint })
 }
 
@@ -271,7 +270,7 @@ fn path_at(value: &Written<'_>, position: usize) -> Option<Vec<String>> {
     None
 }
 
-/// Takes out what is wrong, and what cannot be judged without it; `false` where nothing is left to understand.
+/// Removes a faulty value, and the values that cannot be judged without it. Returns `false` if nothing was removed.
 fn take_out(value: &mut Written<'_>, path: &[String]) -> bool {
     let Some((first, rest)) = path.split_first() else { return false };
     let span = value.span();

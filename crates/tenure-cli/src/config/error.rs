@@ -62,22 +62,22 @@ pub(crate) enum ConfigError {
     /// The description on stdin cannot be read.
     #[error("read the description from stdin")]
     Stdin(#[source] io::Error),
-    /// Something is not understood.
+    /// A value cannot be understood.
     #[error("understand {place}: {message}")]
     Text { place: SourcePlace, message: String },
     /// A key is not known.
     #[error("understand {place}: there is no key `{key}`{}", meant(suggestion.as_deref()))]
     UnknownKey { place: SourcePlace, key: String, suggestion: Option<Cow<'static, str>> },
-    /// A variable does not say what it is to say.
+    /// A variable has a value that cannot be understood.
     #[error("understand the variable {name}: {message}")]
     Variable { name: &'static str, message: String },
     /// A name is defined twice.
     #[error("choose between two workers {name:?}: {one} and {other} both define it")]
     Redefined {
         name: String,
-        /// Where it is defined that has the say.
+        /// The definition that counts.
         one: SourcePlace,
-        /// Where it may not be defined again.
+        /// The definition that is not allowed.
         other: SourcePlace,
     },
     /// No file defines the name.
@@ -85,32 +85,32 @@ pub(crate) enum ConfigError {
     NotConfigured { name: String, known: Vec<String>, suggestion: Option<String>, looked: Vec<String> },
     /// A project's file may not start anything yet.
     #[error(
-        "take the worker {name:?} from {}: {}", path.display(),
+        "use the worker {name:?} of {}: {}", path.display(),
         if *changed { "the file has changed since it was trusted" } else { "the file is not trusted" }
     )]
     Untrusted {
         name: String,
         path: PathBuf,
-        /// Other content of it was trusted.
+        /// Whether other content of the file was trusted before.
         changed: bool,
     },
-    /// What was trusted cannot be known.
-    #[error("read what projects are trusted")]
+    /// The record of trusted projects cannot be read.
+    #[error("read which projects are trusted")]
     Trust(#[source] DirError),
     /// The state root cannot be found.
-    #[error("read what projects are trusted")]
+    #[error("read which projects are trusted")]
     Root(#[source] PathsError),
-    /// The version that a command is to tell.
+    /// The command that prints the version failed.
     #[error(transparent)]
     Version(#[from] VersionError),
-    /// There is no time left to ask for it.
+    /// No time is left to run the command that prints the version.
     #[error(transparent)]
     TimedOut(#[from] TimedOut),
-    /// The name cannot be one.
+    /// The name is not valid.
     #[error(transparent)]
     Name(#[from] BadName),
-    /// Two keys.
-    #[error("tell the worker apart: {name:?} has a key, and --key {key:?} is another one")]
+    /// The name and --key give two different keys.
+    #[error("choose the worker: {name:?} names a key already, and --key {key:?} is a different one")]
     TwoKeys { name: String, key: String },
 }
 
@@ -166,20 +166,20 @@ impl ConfigError {
                 "`tenure list` shows the workers that ran here, as NAME or NAME@KEY".to_owned()
             }
             Self::Read { source, .. } if source.kind() == io::ErrorKind::InvalidInput => {
-                "name a file; what a pipe or another program tells, give as JSON with --spec -".to_owned()
+                "name a regular file; a description from a pipe or another program is given as JSON with --spec -".to_owned()
             }
             Self::Read { .. } | Self::Directory(_) => {
                 "check that it exists and that you may read it".to_owned()
             }
             Self::DirectoryGone => {
-                "`cd` to a directory that is there, or name one by its whole path with -C DIR".to_owned()
+                "`cd` to a directory that exists, or name one by its whole path with -C DIR".to_owned()
             }
             Self::Variable { name: USER_VARIABLE, .. } => {
                 format!("name an absolute path in {USER_VARIABLE}, or unset it")
             }
             Self::Variable { name, .. } => format!("correct {name}, or unset it"),
             Self::Version(_) => {
-                "run the command of `version` in the worker's `cwd`; --version V goes without it".to_owned()
+                "run the command of `version` in the worker's `cwd` to see why it fails; --version V does without it".to_owned()
             }
             Self::TimedOut(_) => {
                 "give it more time with --timeout, or name the version with --version V".to_owned()
@@ -191,7 +191,7 @@ impl ConfigError {
                 STDIN.to_owned()
             }
             Self::Text { .. } | Self::UnknownKey { .. } => {
-                "correct it; a worker that runs is reached without it as NAME@KEY, which `tenure list` shows"
+                "correct the file; a running worker can be reached without it as NAME@KEY, which `tenure list` shows"
                     .to_owned()
             }
         }

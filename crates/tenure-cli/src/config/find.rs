@@ -23,10 +23,10 @@ const SYSTEM_DIRECTORY: &str = "/etc/tenure";
 /// Longest description read, in bytes: a thousand workers fit, and a file that was named by mistake costs little.
 const LONGEST: u64 = 1024 * 1024;
 
-/// Room for a usual description, in bytes, so that it is read at once.
+/// Initial buffer in bytes: a usual description fits and is read at once.
 const USUAL: usize = 8 * 1024;
 
-/// Whose word a file is.
+/// Who decides the content of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Level {
     /// The machine's.
@@ -56,11 +56,11 @@ impl Level {
 pub(crate) struct SourceFile {
     pub(crate) path: PathBuf,
     pub(crate) text: String,
-    /// Whose word it is.
+    /// Who decides its content.
     pub(crate) level: Level,
     /// Where its text begins when the text of all files of a call is numbered through.
     pub(crate) base: usize,
-    /// Where its lines end, once somebody asks for a line: many may.
+    /// The positions of its line ends, computed when a line is first asked for.
     ends: OnceLock<Vec<usize>>,
 }
 
@@ -80,6 +80,28 @@ impl SourceFile {
         let ends = self.ends.get_or_init(|| self.text.match_indices('\n').map(|(at, _)| at).collect());
         SourcePlace { path: self.path.clone(), line: Some(ends.partition_point(|end| *end < position) + 1) }
     }
+}
+
+/// The directory that a call starts from, without links in its path: project keys are made from it.
+pub(crate) fn here(directory: Option<&Path>) -> Result<PathBuf, ConfigError> {
+    match directory {
+        Some(directory) => fs::canonicalize(directory).map_err(|source| {
+            if directory.is_relative() && is_gone(&std::env::current_dir()) {
+                ConfigError::DirectoryGone
+            } else {
+                ConfigError::Read { path: directory.to_owned(), source }
+            }
+        }),
+        None => match std::env::current_dir() {
+            gone if is_gone(&gone) => Err(ConfigError::DirectoryGone),
+            found => found.map_err(ConfigError::Directory),
+        },
+    }
+}
+
+/// Whether the working directory was removed: it has no path then, as getcwd(2) says.
+fn is_gone(current: &io::Result<PathBuf>) -> bool {
+    current.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
 }
 
 /// Where files are looked for.
@@ -212,12 +234,8 @@ fn files(directory: &Path) -> Result<Vec<PathBuf>, ConfigError> {
     Ok(paths)
 }
 
-/// The text of a file that was found before; `None` where there is none any more.
-pub(super) fn text_at(path: &Path) -> Result<Option<String>, ConfigError> {
-    read(path)
-}
-
-fn read(path: &Path) -> Result<Option<String>, ConfigError> {
+/// The text of a file; `None` if there is no file.
+pub(super) fn read(path: &Path) -> Result<Option<String>, ConfigError> {
     match dir::open_regular(path).and_then(text) {
         Ok(text) => Ok(Some(text)),
         Err(error) if is_absent(&error) => Ok(None),

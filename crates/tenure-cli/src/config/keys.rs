@@ -8,7 +8,7 @@
 pub(crate) struct Key {
     pub(crate) name: &'static str,
     pub(crate) shape: Shape,
-    /// What holds where it is not written.
+    /// What holds if the key is not written.
     pub(crate) default: Default,
     /// What it means, for people.
     pub(crate) what: &'static str,
@@ -21,11 +21,11 @@ pub(crate) enum Default {
     Required,
     /// This value, as TOML.
     Value(&'static str),
-    /// What these words tell.
-    Told(&'static str),
+    /// What these words describe, where the default is no single value.
+    Words(&'static str),
 }
 
-/// What may stand at a key.
+/// The values that a key may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Shape {
     /// Any text.
@@ -52,9 +52,9 @@ pub(crate) enum Shape {
     Tables(&'static [Key]),
     /// One of these checks: a table with one key, or the word of a bare one.
     Check(&'static [Key]),
-    /// One of the first, and any of the second.
+    /// A check that repeats: one of the checks, and any of the settings.
     Repeated(&'static [Key], &'static [Key]),
-    /// A literal that matches, or a table of a command.
+    /// Text that matches this regular expression, or a table with these keys.
     Version(&'static str, &'static [Key]),
 }
 
@@ -78,23 +78,12 @@ impl Shape {
         }
     }
 
-    /// The keys of a table that is made of settings, each a value of its own: of the user's own names none are known.
+    /// The keys of a table whose entries are settings of their own; empty where the user chooses the names.
     pub(crate) fn settings(self) -> Option<[&'static [Key]; 2]> {
-        match self {
-            Self::Table(_) | Self::Repeated(..) => self.below(),
-            Self::Named => Some([&[], &[]]),
-            Self::Text
-            | Self::Pattern(_)
-            | Self::Word(_)
-            | Self::Texts(_)
-            | Self::Number(_)
-            | Self::Waits
-            | Self::Switch
-            | Self::Bare
-            | Self::Tables(_)
-            | Self::Check(_)
-            | Self::Version(..) => None,
+        if matches!(self, Self::Named) {
+            return Some([&[], &[]]);
         }
+        self.below().filter(|_| matches!(self, Self::Table(_) | Self::Repeated(..)))
     }
 }
 

@@ -18,14 +18,14 @@ pub(crate) struct Layers<'text> {
     files: Vec<File<'text>>,
 }
 
-/// What one file says of a worker.
+/// The table of a worker in one file.
 pub(crate) type Layer<'text> = (&'text SourceFile, Written<'text>);
 
 /// Whose description it is, and where it is written.
 #[derive(Debug, Clone)]
 pub(crate) struct About<'text> {
     pub(crate) name: String,
-    /// The files that have a word in it, the strongest first; never empty.
+    /// The files that set a value of it, the strongest first; never empty.
     pub(crate) sources: Vec<&'text SourceFile>,
 }
 
@@ -68,7 +68,7 @@ impl<'text> Layers<'text> {
         if found.is_empty() { Ok(None) } else { Self::combine(name, found).map(Some) }
     }
 
-    /// What each file says of the worker of that name, the strongest first.
+    /// The tables of the worker of that name, one for each file that has one, the strongest first.
     pub(crate) fn pick(&mut self, name: &str) -> Vec<Layer<'text>> {
         self.files.iter_mut().filter_map(|file| Some((file.source, file.take(name)?))).collect()
     }
@@ -103,7 +103,7 @@ impl<'text> Layers<'text> {
     }
 }
 
-/// Two places of which only one may define the name: the one that has the say, and the other.
+/// Two places of which only one may define the name: the definition that counts, and the other.
 fn clash(
     found: &[(&SourceFile, Written<'_>)],
     source: &SourceFile,
@@ -147,7 +147,7 @@ impl<'text> About<'text> {
         self.sources[0]
     }
 
-    /// The project's file, where it has a word in it.
+    /// The project's file, if it sets a value of it.
     pub(crate) fn project(&self) -> Option<&'text SourceFile> {
         Some(self.strongest()).filter(|source| source.level == Level::Project)
     }

@@ -15,7 +15,7 @@ use super::table::WORKER;
 use super::variables::{self, Overrides};
 use super::worker::DescribedWorker;
 
-/// What says a value.
+/// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ValueSource {
     /// A flag of the call.
@@ -24,7 +24,7 @@ pub(crate) enum ValueSource {
     Variable(&'static str),
     /// A file of this level.
     File(Level, SourcePlace),
-    /// Nothing: it is the default.
+    /// The default: nothing sets it.
     Default,
 }
 
@@ -33,15 +33,15 @@ pub(crate) enum ValueSource {
 pub(crate) struct Setting {
     /// Its key, from the worker's table inwards.
     pub(crate) key: String,
-    /// What is in force; none where it is kept secret.
+    /// The value in force; none if it is kept secret.
     pub(crate) value: Option<Json>,
-    /// What says so.
+    /// Where the value comes from.
     pub(crate) origin: ValueSource,
-    /// What a person should know besides.
+    /// A remark for people.
     pub(crate) note: Option<String>,
 }
 
-/// A description understood, with all that had a word in it.
+/// A description that was understood, with every source that set a value of it.
 #[derive(Debug)]
 pub(crate) struct EffectiveWorker<'text> {
     pub(crate) about: &'text About<'text>,
@@ -50,9 +50,9 @@ pub(crate) struct EffectiveWorker<'text> {
     /// As it is in force.
     pub(crate) worker: &'text DescribedWorker,
     pub(crate) overrides: &'text Overrides,
-    /// The key that a flag of the call says.
+    /// The key that --key sets.
     pub(crate) key: Option<&'text str>,
-    /// What the command of the version told last.
+    /// What the command of the version printed last.
     pub(crate) answered: Option<&'text Version>,
 }
 
@@ -66,8 +66,8 @@ impl EffectiveWorker<'_> {
             match key.shape.settings() {
                 Some(below) => {
                     let checks = matches!(key.shape, Shape::Repeated(..));
-                    let said = |name: &str| !checks || value.get(name).is_some();
-                    for below in below.into_iter().flatten().filter(|below| said(below.name)) {
+                    let is_set = |name: &str| !checks || value.get(name).is_some();
+                    for below in below.into_iter().flatten().filter(|below| is_set(below.name)) {
                         self.below(&mut values, &[key.name, below.name], &value[below.name], below);
                     }
                 }
@@ -101,9 +101,9 @@ impl EffectiveWorker<'_> {
         let unsaid = path == ["bake"] && self.worker.spec.bake.is_none();
         let answer = asked.then(|| match self.answered {
             Some(version) => {
-                format!("it told {version}; asked again when the worker is wanted and this may differ")
+                format!("the command printed {version} last; it runs again when the worker is wanted and its inputs have changed")
             }
-            None => "asked when the worker is wanted".to_owned(),
+            None => "the command runs when the worker is wanted".to_owned(),
         });
         let note = answer.or_else(|| unsaid.then(|| "\"0s\" for a restart".to_owned()));
         Setting { key: path.join("."), value: Some(value), origin: self.origin(path), note }
@@ -114,7 +114,7 @@ impl EffectiveWorker<'_> {
             return ValueSource::Flag("--key");
         }
         if let (&[key], Some(variable)) = (path, variables::of_key(path[0]))
-            && self.overrides.tells(key)
+            && self.overrides.sets(key)
         {
             return ValueSource::Variable(variable);
         }

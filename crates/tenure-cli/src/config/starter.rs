@@ -46,7 +46,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
     writeln!(text, "{line}").expect("a string takes all");
 }
 
-/// The default as it would be written, or an example where the default is that nothing is.
+/// The default as TOML, or an example if there is no default value.
 fn default(key: &Key) -> String {
     match (key.name, key.default) {
         ("scope", _) => "\"project\"".to_owned(),
@@ -60,7 +60,7 @@ fn default(key: &Key) -> String {
             "{ http = \"/livez\", interval = \"10s\", timeout = \"2s\", failures = 3 }".to_owned()
         }
         (_, Default::Value(text)) => text.to_owned(),
-        (_, Default::Told(_) | Default::Required) => below(key.shape),
+        (_, Default::Words(_) | Default::Required) => below(key.shape),
     }
 }
 
@@ -69,7 +69,7 @@ fn below(shape: Shape) -> String {
     let keys = shape.below().into_iter().flatten().flatten();
     let values = keys.filter_map(|key| match key.default {
         Default::Value(text) => Some(format!("{} = {text}", key.name)),
-        Default::Told(_) | Default::Required => None,
+        Default::Words(_) | Default::Required => None,
     });
     format!("{{ {} }}", values.collect::<Vec<_>>().join(", "))
 }

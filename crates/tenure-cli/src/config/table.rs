@@ -3,7 +3,7 @@
 //! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are
 //! made from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
 
-use super::keys::Default::{self, Required, Told, Value};
+use super::keys::Default::{self, Required, Value, Words};
 use super::keys::Key;
 use super::keys::Shape::{
     self, Bare, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits,
@@ -47,13 +47,13 @@ pub(crate) static WORKER: &[Key] = &[
     key(
         "scope",
         Word(&["project", "user"]),
-        Told("`\"project\"` in a project's file, else `\"user\"`"),
+        Words("`\"project\"` in a project's file, else `\"user\"`"),
         "one worker for each project directory, or one for the user",
     ),
     key(
         "key",
         NAME,
-        Told("the digest of the project's directory, where `scope` is `\"project\"`"),
+        Words("the digest of the project's directory, where `scope` is `\"project\"`"),
         "distinguishes workers of one name",
     ),
     key(
@@ -77,7 +77,7 @@ pub(crate) static WORKER: &[Key] = &[
     key(
         "cwd",
         Text,
-        Told("the file's directory"),
+        Words("the file's directory"),
         "directory that the worker runs in; a relative one starts from the file",
     ),
     key(
@@ -99,11 +99,11 @@ pub(crate) static WORKER: &[Key] = &[
         "globs, from `cwd`, of the files that are the build; when their content changes, the worker is replaced. Only with `scope = \"project\"`",
     ),
     key("listen", Tables(LISTEN), Value("[]"), "listening sockets"),
-    key("ready", Check(READY), Told("below"), "how `tenure` learns that the program is ready"),
+    key("ready", Check(READY), Words("below"), "how `tenure` learns that the program is ready"),
     key(
         "health",
         Repeated(HEALTH_CHECKS, HEALTH),
-        Told("none"),
+        Words("none"),
         "a check that repeats while the program runs",
     ),
     key(
@@ -130,7 +130,7 @@ pub(crate) static WORKER: &[Key] = &[
         Value("{ signal = \"TERM\", grace = \"5s\" }"),
         "how a program is asked to end, and how long it may take before it is killed",
     ),
-    key("restart", Table(RESTART), Told("below"), "restarts of the program within one generation"),
+    key("restart", Table(RESTART), Words("below"), "restarts of the program within one generation"),
     key(
         "preflight",
         Texts(0),
@@ -146,14 +146,14 @@ pub(crate) static WORKER: &[Key] = &[
     key(
         "bake",
         DURATION,
-        Told("`\"3s\"` for another version or build, `\"0s\"` for a restart"),
+        Words("`\"3s\"` for another version or build, `\"0s\"` for a restart"),
         "probation of a new worker: if it fails meanwhile, the old one goes on; at most 10 min. If it is set, it counts for a restart as well",
     ),
-    key("env", Table(ENV), Told("below"), "which variables pass"),
+    key("env", Table(ENV), Words("below"), "which variables pass"),
     key(
         "umask",
         Pattern("^0?[0-7]{3}$"),
-        Told("the system's: `UMASK` in `/etc/login.defs`, else `\"022\"`"),
+        Words("the system's: `UMASK` in `/etc/login.defs`, else `\"022\"`"),
         "permissions that new files of the program and of its checks do not get, in octal digits",
     ),
     key(
@@ -206,7 +206,7 @@ const LISTEN: &[Key] = &[
     ),
 ];
 
-const NONE: Default = Told("none");
+const NONE: Default = Words("none");
 
 const HTTP: Key =
     key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx");
@@ -381,7 +381,7 @@ mod tests {
             let default = match key.default {
                 Required => "required".to_owned(),
                 Value(text) => format!("`{text}`"),
-                Told(words) => words.to_owned(),
+                Words(words) => words.to_owned(),
             };
             let default = if checks { String::new() } else { format!(" {default} |") };
             rows.push(format!("| `{}` |{default} {} |", key.name, key.what));

@@ -32,7 +32,7 @@ pub(crate) fn of_key(key: &str) -> Option<&'static str> {
     OVERRIDES.iter().find(|(name, _)| *name == key).map(|(_, variable)| *variable)
 }
 
-/// What the environment says.
+/// The values that variables set.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Overrides {
     version: Option<Version>,
@@ -71,8 +71,8 @@ impl Overrides {
         })
     }
 
-    /// Whether it has a word for this key.
-    pub(crate) fn tells(&self, key: &str) -> bool {
+    /// Whether a variable sets this key.
+    pub(crate) fn sets(&self, key: &str) -> bool {
         match key {
             "version" => self.version.is_some(),
             "start_timeout" => self.start_timeout.is_some(),
@@ -85,7 +85,7 @@ impl Overrides {
         }
     }
 
-    /// Puts its words over a description.
+    /// Replaces the values of a description by those of the variables.
     pub(crate) fn apply(&self, worker: &mut DescribedWorker) {
         if let Some(version) = &self.version {
             worker.spec.version.clone_from(version);
@@ -139,8 +139,8 @@ mod tests {
             assert!(WORKER.iter().any(|known| known.name == key), "{key}");
             let value = if key == "version" { "3.2.1" } else { "77s" };
             let overrides = read(&[(variable, value)]).expect(variable);
-            assert!(overrides.tells(key), "{key}");
-            assert_eq!(OVERRIDES.iter().filter(|(key, _)| overrides.tells(key)).count(), 1);
+            assert!(overrides.sets(key), "{key}");
+            assert_eq!(OVERRIDES.iter().filter(|(key, _)| overrides.sets(key)).count(), 1);
             let mut worker = DescribedWorker::plain(Spec::of_command(vec!["x".into()], "/".into()));
             overrides.apply(&mut worker);
             let text = format!("{worker:?}");
@@ -155,7 +155,7 @@ mod tests {
         {
             assert!(read(&[(variable, value)]).expect_err(value).to_string().contains(variable));
         }
-        assert!(read(&[("TENURE_BAKE", "0s")]).expect("no probation").tells("bake"));
+        assert!(read(&[("TENURE_BAKE", "0s")]).expect("no probation").sets("bake"));
         assert_eq!(read(&[("TENURE_VERSION", "")]).expect("empty is unset"), Overrides::default());
     }
 }

@@ -21,19 +21,19 @@ use super::keys::{self, Shape};
 use super::layers::About;
 use super::table::WORKER;
 
-/// What names and keys are.
+/// The rule for names and keys.
 const NAMES: &str =
     "names and keys are 1 to 64 letters, digits, '.', '_' or '-', and begin with a letter or digit";
 
 /// A worker as it is described.
 #[derive(Debug, Clone)]
 pub(crate) struct DescribedWorker {
-    /// What is wanted; with a version of 0.0.0 where `stated` tells it.
+    /// The wanted spec; its version is 0.0.0 if the command in `stated` has to print it.
     pub(crate) spec: Spec,
     pub(crate) key: Option<String>,
     /// One worker for each project directory.
     pub(crate) of_project: bool,
-    /// The command that tells the version.
+    /// The command that prints the version.
     pub(crate) stated: Option<VersionCommand>,
     /// How long the first answer may take.
     pub(crate) first_answer: Option<Span>,
@@ -42,7 +42,7 @@ pub(crate) struct DescribedWorker {
 }
 
 impl DescribedWorker {
-    /// A spec from elsewhere, without what only files say.
+    /// A spec that no file describes, without the keys that only files have.
     pub(crate) fn plain(spec: Spec) -> Self {
         Self { spec, key: None, of_project: false, stated: None, first_answer: None, wedged_after: None }
     }
@@ -52,7 +52,7 @@ impl DescribedWorker {
 #[derive(Debug)]
 pub(crate) struct Flaw {
     pub(crate) error: Box<ConfigError>,
-    /// Where, among all files numbered through.
+    /// The position, counted through the text of all files.
     pub(crate) position: usize,
     /// The key to blame, from the worker's table inwards, where it is known without looking for the position.
     pub(crate) path: Option<Vec<String>>,
@@ -68,7 +68,7 @@ impl Flaw {
     }
 }
 
-/// How far a name reaches.
+/// The value of `scope`.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Shared {
@@ -78,7 +78,7 @@ enum Shared {
     User,
 }
 
-/// What the table says beside a spec.
+/// The keys of the table that are no part of a spec.
 struct Extras {
     shared: Option<(Shared, Range<usize>)>,
     key: Option<String>,

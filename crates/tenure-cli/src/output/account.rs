@@ -78,7 +78,7 @@ impl<'hello> Details<'hello> {
     }
 }
 
-/// What stands, as an answer.
+/// The answer state that stands for what was observed.
 pub(crate) fn state_of(standing: &Standing) -> AnswerState {
     match standing {
         Standing::Serving(_) => AnswerState::Up,
@@ -94,12 +94,12 @@ pub(crate) fn state_of(standing: &Standing) -> AnswerState {
     }
 }
 
-/// Why it is in its state, where that is not plain.
+/// Why the worker is in its state, where the state does not say so.
 pub(crate) fn reason_of(standing: &Standing) -> Option<String> {
     match standing {
         Standing::Serving(hello) | Standing::NotServing(hello) => reason(hello),
         Standing::Silent { who, .. } if who.is_empty() => {
-            Some("somebody holds its socket and does not answer".to_owned())
+            Some("a process that cannot be identified holds its socket and does not answer".to_owned())
         }
         Standing::Silent { who, .. } => Some(who.join("; ")),
         Standing::Denied(why) | Standing::Foreign(why) => Some(why.clone()),
@@ -126,7 +126,7 @@ fn reason(hello: &Hello) -> Option<String> {
         AppState::Failed => "failed",
         _ => "not serving",
     };
-    let why = hello.app.reason.as_deref().unwrap_or("it gives no reason");
+    let why = hello.app.reason.as_deref().unwrap_or("the app gives no reason");
     Some(format!("{word}: {}", printable(why)))
 }
 
@@ -135,7 +135,7 @@ pub(crate) fn line(hello: &Hello) -> String {
     format!("pid {}, {}", pid(hello), activation(hello))
 }
 
-/// Its number. One that counts in another pid namespace is a stranger's here, or nobody's.
+/// The pid of the worker. In another pid namespace the number would name another process, or none, and is marked.
 pub(crate) fn pid(hello: &Hello) -> String {
     let elsewhere = if hello.identity.is_foreign() { " of another pid namespace" } else { "" };
     format!("{}{elsewhere}", hello.identity.pid)
@@ -186,7 +186,7 @@ pub(crate) fn asker(by: &Asker) -> String {
 }
 
 /// A measured time: microseconds below a millisecond, milliseconds below ten seconds, seconds beyond.
-pub(crate) fn took(time: Duration) -> String {
+pub(crate) fn measured(time: Duration) -> String {
     match time {
         short if short < Duration::from_millis(1) => format!("{} µs", short.as_micros()),
         middle if middle < Duration::from_secs(10) => format!("{} ms", middle.as_millis()),
@@ -228,9 +228,9 @@ mod tests {
 
     #[test]
     fn times_have_the_unit_that_a_person_would_choose() {
-        assert_eq!(took(Duration::from_micros(412)), "412 µs");
-        assert_eq!(took(Duration::from_millis(43)), "43 ms");
-        assert_eq!(took(Duration::from_millis(12_340)), "12.3 s");
+        assert_eq!(measured(Duration::from_micros(412)), "412 µs");
+        assert_eq!(measured(Duration::from_millis(43)), "43 ms");
+        assert_eq!(measured(Duration::from_millis(12_340)), "12.3 s");
         assert_eq!([900, 61_000, 7_380_000, 90_000_000].map(age), ["0s", "1m 1s", "2h 3m", "1d 1h"]);
     }
 }

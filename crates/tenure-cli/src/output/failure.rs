@@ -19,7 +19,7 @@ pub(crate) struct Failure {
     pub(crate) state: AnswerState,
     /// What is told in JSON besides the state.
     pub(crate) body: Box<ErrorBody>,
-    /// The reader of our output has gone: there is nobody to tell, and nothing was wrong.
+    /// The reader of stdout has closed it: nothing is printed, and nothing was wrong.
     pub(crate) unheard: bool,
     /// A newer `tenure` that would have an answer.
     pub(crate) newer: Option<PathBuf>,
@@ -79,10 +79,10 @@ impl Failure {
         self
     }
 
-    /// A write to stdout that failed. A reader that has gone (`head`) has what it wanted.
+    /// A write to stdout that failed. A reader that closed the pipe, such as `head`, has what it wanted.
     pub(crate) fn of_output(error: &io::Error) -> Self {
         let mut failure = Self::caused(AnswerState::OutputFailed, "write to stdout", error)
-            .hint("lead stdout to where there is room; what was done stands");
+            .hint("redirect stdout to a place with room; what the command did is not undone");
         failure.unheard = error.kind() == io::ErrorKind::BrokenPipe;
         failure
     }

@@ -9,7 +9,7 @@ use tenure_core::{Error, ErrorKind, ErrorRow, Version};
 
 use crate::config::word;
 
-/// The remedy for a failure of the library while it worked for `name`, the worker as the caller called it.
+/// The remedy for a failure of the library. `name` is the display name of the worker, as it can be typed here.
 pub(crate) fn of(error: &Error, name: &str) -> String {
     if let Some(remedy) = error.os_error().and_then(of_system) {
         return remedy.to_owned();
@@ -48,7 +48,7 @@ fn of_stage(kind: ErrorKind, stage: Option<&str>, name: &str) -> String {
         (ErrorKind::SpawnFailed, Some("listen")) => "free the address, or choose another one in `listen`",
         // A new worker boots to take the place of another one: nobody is to be ended for that.
         (ErrorKind::GateHeld, Some("upgrade")) => {
-            "the same command with a longer --timeout waits for it; `tenure status NAME` tells what serves, `tenure events NAME` what goes on"
+            "the same command with a longer --timeout waits for it; `tenure status NAME` shows which worker serves, `tenure events NAME` what happens"
         }
         _ => ErrorRow::of(kind).hint,
     };
@@ -61,7 +61,7 @@ fn of_wait(wait: Duration, name: &str) -> String {
     format!("{cause}; `tenure ensure {name}` tries again in {} s", wait.as_secs() + 1)
 }
 
-/// The remedy for a version that nobody has offered: those that somebody has.
+/// The remedy for a version that nobody has offered: it names the versions on record.
 fn of_version(known: &[Version], stage: Option<&str>, name: &str) -> String {
     let word = if stage == Some("forget") { "forget" } else { "pin" };
     let known = match known {
@@ -74,12 +74,12 @@ fn of_version(known: &[Version], stage: Option<&str>, name: &str) -> String {
         }
     };
     if word == "forget" {
-        return format!("{known}; what is not on offer needs no taking back");
+        return format!("{known}; a version that is not on offer need not be forgotten");
     }
     format!("{known}; {}", of_stage(ErrorKind::UnknownVersion, stage, name))
 }
 
-/// The remedy for what a project's file offered and nobody trusts any more: it may be typed anywhere.
+/// The remedy for an offer of a project's file that is not trusted any more. It works from any directory.
 fn of_trust(file: &Path, stage: Option<&str>, name: &str) -> String {
     let directory = word(file.parent().unwrap_or(Path::new("/")));
     let trust = format!("`tenure trust {directory}` shows what the file would start, and allows it");
@@ -87,10 +87,10 @@ fn of_trust(file: &Path, stage: Option<&str>, name: &str) -> String {
         Some("pin") => format!("{trust}; `tenure unpin {name}` releases the version"),
         // Trust in what the file says now would not bring the version back.
         Some("pin of other content") => {
-            format!("the file says something else now; `tenure unpin {name}` releases the version")
+            format!("the content of the file has changed; `tenure unpin {name}` releases the version")
         }
         Some("other content") => format!(
-            "the file says something else now: put back what it said then, and `tenure trust {directory}` allows it; `tenure status {name}` tells what is on offer"
+            "the content of the file has changed: restore the earlier content, and `tenure trust {directory}` allows it; `tenure status {name}` shows what is on offer"
         ),
         Some(_) | None => trust,
     }

@@ -9,11 +9,11 @@ use std::process::Command;
 
 use crate::output::failure::Failure;
 
-/// Set for the one that a call was passed on to; it passes nothing on.
+/// Set for the newer `tenure`, so that it never passes the call on again.
 const PASSED_ON: &str = "TENURE_PASSED_ON";
 
-/// Becomes the newer `tenure` that the failure names. Returns only where there is none, or it cannot be run: then the
-/// failure is the answer, with the reason. A description that was read from stdin is gone, and such a call stays here.
+/// Executes the newer `tenure` that the failure names. Returns only if there is none or it cannot be run; the failure
+/// then has the reason. A description that was read from stdin is gone, and such a call stays here.
 pub(crate) fn become_newer(failure: &mut Failure, args: &[OsString]) {
     let Some(newer) = &failure.newer else { return };
     let mut own = args.iter().skip(1).take_while(|arg| *arg != "--");
@@ -21,5 +21,5 @@ pub(crate) fn become_newer(failure: &mut Failure, args: &[OsString]) {
         return;
     }
     let error = Command::new(newer).args(args.iter().skip(1)).env(PASSED_ON, "1").exec();
-    failure.body.causes.push(format!("the newer one, {}, does not run: {error}", newer.display()));
+    failure.body.causes.push(format!("the newer tenure, {}, cannot be run: {error}", newer.display()));
 }

@@ -65,10 +65,12 @@ fn what(offer: &Offered) -> String {
         Some(file) if !offer.trusted => {
             // Trust in another version's content would not bring this one back.
             let directory = word(file.parent().unwrap_or(file));
-            let again = format!("; `tenure trust {directory}` allows what it says now");
+            let again = format!("; `tenure trust {directory}` allows its present content");
             let again = if offer.described { again } else { String::new() };
             let file = file.display();
-            format!("{version} is not started: what {file} said is not trusted any more{again}")
+            format!(
+                "{version} is not started: the content of {file} that offered it is not trusted any more{again}"
+            )
         }
         Some(file) => format!("{version} is described nowhere any more; {} offered it", file.display()),
         None => format!("{version} was offered by a call, and its program is gone"),

@@ -15,10 +15,10 @@ use crate::config::ScopeTarget;
 use crate::output::account;
 use crate::output::render::Screen;
 
-/// What takes less needs no explanation.
+/// A shorter wait needs no explanation.
 const PATIENCE: Duration = Duration::from_secs(1);
 
-/// A look and a line of text need little.
+/// In bytes: one look at a worker and one line of text need little.
 const STACK: usize = 256 * 1024;
 
 /// Shown while it lives.
@@ -53,7 +53,7 @@ impl Drop for Progress {
     fn drop(&mut self) {
         drop(self.ended.take());
         if let Some(thread) = self.thread.take() {
-            // A panic there has been told already.
+            // The panic hook has reported it already.
             best_effort(thread.join());
         }
     }

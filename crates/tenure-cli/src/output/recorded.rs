@@ -1,4 +1,4 @@
-//! What the record of a scope says: the pinned version, a stop that holds, and the versions that failed to start.
+//! The record of a scope as commands print it: the pinned version, a stop that holds, and the versions that failed to start.
 //!
 //! Pure. The record is as old as the last launcher that wrote it.
 
@@ -32,7 +32,7 @@ struct HeldDown<'a> {
     for_ms: Option<u64>,
 }
 
-/// A version that does not start.
+/// A version that failed to start.
 #[derive(Debug, Serialize)]
 struct Failed<'a> {
     version: &'a Version,

@@ -25,7 +25,7 @@ const ERROR: Style = AnsiColor::Red.on_default().bold();
 const WARNING: Style = AnsiColor::Yellow.on_default().bold();
 const HINT: Style = AnsiColor::Cyan.on_default().bold();
 
-/// How this call speaks.
+/// The flags that decide what a call prints, and how.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Screen {
     json: bool,
@@ -57,38 +57,38 @@ impl Screen {
         self.json
     }
 
-    /// Whether people want to hear more.
+    /// Whether people want to see more.
     pub(crate) fn is_verbose(self) -> bool {
         self.verbose
     }
 
-    /// Whether people want to hear nothing but errors.
+    /// Whether people want to see errors only.
     pub(crate) fn is_quiet(self) -> bool {
         self.quiet
     }
 
-    /// What changed, for people.
+    /// Prints what changed, for people.
     pub(crate) fn info(self, line: &str) {
         if !self.quiet && !self.json {
             self.note(&format!("{line}\n"));
         }
     }
 
-    /// What a person should know although it went well. In JSON it stands in the document.
+    /// Prints a warning for people. With --json, warnings are part of the document.
     pub(crate) fn warning(self, line: &str) {
         if !self.quiet && !self.json {
             self.note(&format!("{WARNING}warning{WARNING:#}: {line}\n"));
         }
     }
 
-    /// A failure: as a document where one is wanted, else as lines with the remedy last.
+    /// Prints a failure: as a document with --json, else as lines with the remedy last.
     pub(crate) fn failure(self, failure: &Failure) {
         if failure.unheard {
             return;
         }
         let Failure { state, body, .. } = failure;
         let refusal = ErrorDocument { state: *state, error: body };
-        // A document that cannot be written is told as words: stderr may lead elsewhere.
+        // If the document cannot be written to stdout, the failure is printed to stderr, which may lead elsewhere.
         if self.json && document(&refusal).is_ok() {
             return;
         }
@@ -109,7 +109,7 @@ impl Screen {
         self.note(&lines);
     }
 
-    /// What clap has to say: help and version are data, the rest is wrong use.
+    /// Prints the help or the error of clap, and returns the exit code: help and version are data, the rest is wrong use.
     pub(crate) fn clap(self, error: &clap::Error) -> u8 {
         let text = error.render();
         if !error.use_stderr() {
@@ -158,8 +158,7 @@ impl Screen {
     }
 }
 
-/// How the word of an answer is shown: green where it serves, yellow where it may soon, red where it does not, dim
-/// where nothing is.
+/// The colour of a state: green if the worker serves, yellow if it may soon, red if it does not, dim if none runs.
 pub(crate) fn style(state: AnswerState) -> Style {
     if matches!(state, AnswerState::Down | AnswerState::Stopped) {
         Style::new().dimmed()
@@ -228,7 +227,7 @@ pub(crate) fn bytes(bytes: &[u8]) -> Result<(), Failure> {
     stdout.write_all(bytes).and_then(|()| stdout.flush()).map_err(|error| Failure::of_output(&error))
 }
 
-/// What clap says, in a line. Where it shows help because a command is missing: which ones there are.
+/// The error of clap in one line. If it is help because a command is missing: the names of the commands.
 fn in_a_line(kind: ErrorKind, text: &str) -> String {
     if kind == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand {
         let rows = text.split("\nCommands:\n").nth(1).and_then(|rest| rest.split("\n\n").next());
@@ -240,8 +239,8 @@ fn in_a_line(kind: ErrorKind, text: &str) -> String {
     what.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// A line that a stranger wrote, without what could move the cursor or change the terminal. Where it has several, as a
-/// script in a command line does, they are told in one, with what parts them.
+/// Text from outside, without control characters that could move the cursor or change the terminal. Several lines, as
+/// of a script in a command line, become one with `\n` between them.
 pub(crate) fn printable(line: &str) -> String {
     let safe = |one: char| if one.is_control() && one != '\t' { '\u{FFFD}' } else { one };
     line.trim_end_matches('\n').replace('\n', "\\n").chars().map(safe).collect()

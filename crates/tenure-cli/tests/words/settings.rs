@@ -41,7 +41,10 @@ fn what_is_shown_is_a_document_for_programs() {
     assert_eq!(value("wedged_after")["source"]["name"], "TENURE_WEDGED_AFTER");
     assert_eq!(value("wedged_after")["value"], "3s");
     assert_eq!(value("cwd")["source"]["kind"], "default");
-    assert!(!sandbox.call("config show --json").stdout.contains("\"note\":\"it told"), "nothing was asked");
+    assert!(
+        !sandbox.call("config show --json").stdout.contains("\"note\":\"the command printed"),
+        "nothing was asked"
+    );
 }
 
 #[test]

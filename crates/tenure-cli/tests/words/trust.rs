@@ -162,5 +162,5 @@ fn a_command_that_tells_the_version_is_asked_last_and_a_flag_goes_without_it() {
     assert_eq!(sandbox.call("ensure memory --json").document()["version"], "3.2.1");
     assert!(canary.exists());
     let shown = sandbox.call("config show memory").stdout;
-    assert!(shown.contains("it told 3.2.1"), "{shown}");
+    assert!(shown.contains("the command printed 3.2.1"), "{shown}");
 }

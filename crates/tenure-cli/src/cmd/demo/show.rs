@@ -67,20 +67,20 @@ impl<'call> Show<'call> {
         first.ok_or_else(|| StageError::Promise("the worker names no address".to_owned()))
     }
 
-    /// Tells a person what is being done.
-    pub(super) fn say(&self, line: &str) -> Result<(), Failure> {
+    /// Prints what is being done, for people.
+    pub(super) fn print_step(&self, line: &str) -> Result<(), Failure> {
         let screen = self.call.screen;
         if screen.wants_json() || screen.is_quiet() { Ok(()) } else { render::text(&format!("{line}\n")) }
     }
 
-    /// Tells a person what it came to.
-    pub(super) fn told(&self, line: &str, took: Duration) -> Result<(), Failure> {
-        self.say(&format!("  → {line} ({})", account::took(took)))
+    /// Prints the result of a step and the time it took, for people.
+    pub(super) fn print_result(&self, line: &str, elapsed: Duration) -> Result<(), Failure> {
+        self.print_step(&format!("  → {line} ({})", account::measured(elapsed)))
     }
 
     /// Keeps a row for the end.
-    pub(super) fn measure(&mut self, what: &'static str, result: String, took: Duration) {
-        let took_us = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
+    pub(super) fn measure(&mut self, what: &'static str, result: String, elapsed: Duration) {
+        let took_us = u64::try_from(elapsed.as_micros()).unwrap_or(u64::MAX);
         self.measured.push(Measured { what, result, took_us });
     }
 }

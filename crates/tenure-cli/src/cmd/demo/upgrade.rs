@@ -24,18 +24,18 @@ const ANSWERS: &str = "50";
 /// What a call under load came to.
 struct SeenCall {
     answer: DemoAnswer,
-    took: Duration,
+    elapsed: Duration,
     tally: Tally,
 }
 
 impl Show<'_> {
     /// A newer version takes over from the one that serves.
     pub(super) fn upgrade(&mut self) -> Result<(), Failure> {
-        self.say(&format!(
+        self.print_step(&format!(
             "A launcher of version 3 while {CLIENTS} clients ask, each time on a new connection …"
         ))?;
         let seen = self.passed_under_load(&self.server(3, &[])).map_err(failed)?;
-        let SeenCall { answer, took, tally } = &seen;
+        let SeenCall { answer, elapsed, tally } = &seen;
         let [before, after] = ["2", "3"].map(|version| tally.of(version));
         promise(answer.state == "replaced" && answer.version.as_deref() == Some("3.0.0"), || {
             format!("the answer is {:?} with version {:?}", answer.state, answer.version)
@@ -43,15 +43,17 @@ impl Show<'_> {
         promise(before > 0 && after > 0 && tally.lost() == 0, || format!("clients saw {tally:?}"))?;
         let line =
             format!("version 2 gave {before} answers, version 3 {after} within {PROBATION} of probation");
-        self.told(&line, *took)?;
+        self.print_result(&line, *elapsed)?;
         self.record(["an upgrade under load", "longest wait in the upgrade"], &seen)
     }
 
     /// A version that fails on probation: the one before it takes everything back.
     pub(super) fn roll_back(&mut self) -> Result<(), Failure> {
-        self.say(&format!("The same with version 4, which serves {ANSWERS} requests and then fails …"))?;
+        self.print_step(&format!(
+            "The same with version 4, which serves {ANSWERS} requests and then fails …"
+        ))?;
         let seen = self.undone_under_load(&self.server(4, &["--fail-after", ANSWERS])).map_err(failed)?;
-        let SeenCall { answer, took, tally } = &seen;
+        let SeenCall { answer, elapsed, tally } = &seen;
         let [before, after] = ["3", "4"].map(|version| tally.of(version));
         let warning = answer.warnings.iter().find(|warning| warning.kind == "offer-not-running");
         promise(answer.version.as_deref() == Some("3.0.0") && warning.is_some(), || {
@@ -61,9 +63,9 @@ impl Show<'_> {
         let line = format!(
             "version 4 gave {after} answers and failed; version 3 serves again, and the next launcher is told"
         );
-        self.told(&line, *took)?;
+        self.print_result(&line, *elapsed)?;
         if let Some(warning) = warning {
-            self.say(&format!("     │ {}", printable(&warning.message)))?;
+            self.print_step(&format!("     │ {}", printable(&warning.message)))?;
         }
         self.record(["a rollback under load", "longest wait in the rollback"], &seen)
     }
@@ -79,8 +81,8 @@ impl Show<'_> {
             let answer = self.stage.call(&self.web, spec)?;
             Ok((answer, monotonic().saturating_sub(began)))
         };
-        let ((answer, took), tally) = load::during(self.address()?, act)?;
-        Ok(SeenCall { answer, took, tally })
+        let ((answer, elapsed), tally) = load::during(self.address()?, act)?;
+        Ok(SeenCall { answer, elapsed, tally })
     }
 
     /// A call that puts another version in the place of the one that serves, until that one has ended: the probation is over.
@@ -90,20 +92,20 @@ impl Show<'_> {
         let act = || {
             let began = monotonic();
             let answer = self.stage.call(&self.web, spec)?;
-            let took = monotonic().saturating_sub(began);
+            let elapsed = monotonic().saturating_sub(began);
             drop(before.as_ref().map(|before| before.wait_ended(None)));
-            Ok((answer, took))
+            Ok((answer, elapsed))
         };
-        let ((answer, took), tally) = load::during(self.address()?, act)?;
-        Ok(SeenCall { answer, took, tally })
+        let ((answer, elapsed), tally) = load::during(self.address()?, act)?;
+        Ok(SeenCall { answer, elapsed, tally })
     }
 
     fn record(&mut self, [what, wait]: [&'static str; 2], seen: &SeenCall) -> Result<(), Failure> {
         let Tally { refused, reset, longest, .. } = &seen.tally;
         let answered = seen.tally.answers();
         let counts = format!("{answered} connections answered, {refused} refused, {reset} reset");
-        self.say(&format!("  → {counts}, longest wait {}", account::took(*longest)))?;
-        self.measure(what, counts, seen.took);
+        self.print_step(&format!("  → {counts}, longest wait {}", account::measured(*longest)))?;
+        self.measure(what, counts, seen.elapsed);
         self.measure(wait, format!("{CLIENTS} clients, a new connection for each request"), *longest);
         Ok(())
     }

@@ -85,7 +85,7 @@ fn an_edit_that_nobody_trusts_starts_nothing_of_its_own_and_revoking_takes_every
     for version in ["1.0.0", "2.0.0"] {
         let refused = call(&sandbox, &home, &["pin", "w", version]).expect(6);
         let hint = refused.json()["error"]["hint"].as_str().unwrap_or_default().to_owned();
-        assert!(hint.contains("the file says something else now"), "trust alone would not do: {hint}");
+        assert!(hint.contains("the content of the file has changed"), "trust alone would not do: {hint}");
     }
     fs::write(&file, text(&sandbox, "1.0.0", "")).expect("ours");
     call(&sandbox, &home, &["trust"]).expect(0);
