@@ -87,6 +87,8 @@ pub enum Mutation {
     ClearedAtReady,
     /// The gate holder does not count the failure that a worker has recorded in the ledger.
     RollbackUncounted,
+    /// Who starts a worker does not count the failures that were put on record after it had entered the gate.
+    ErasedUncounted,
     /// A successor whose incumbent is lost or does not answer in time reports that it was declined.
     LostLinkDeclines,
     /// The incumbent reserves no disk space for taking its scope back.

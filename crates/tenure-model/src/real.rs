@@ -59,6 +59,8 @@ pub(crate) enum Change {
     Count,
     /// The same, but a failure is overlooked.
     CountProofs,
+    /// A generation is opened, and begins with an empty ledger.
+    Open,
 }
 
 /// The versions of a scenario.
@@ -245,6 +247,7 @@ impl Records {
                 // To count it again would change nothing.
                 ledger = Ledger::default();
             }
+            Change::Open => ledger = Ledger::default(),
         }
         for failure in &mut desired.failures {
             failure.count = failure.count.min(if versions.counts { MOST_FAILURES } else { 1 });

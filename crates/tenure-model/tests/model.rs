@@ -111,6 +111,7 @@ broken_rules! {
     a_stop_whose_last_words_are_not_read_is_undone => "takeover: a death is believed before the last words";
     a_tally_that_is_cleared_at_ready_tries_a_failing_version_too_soon => "takeover: the tally is cleared at ready";
     a_rollback_that_nobody_counts_is_repeated_at_once => "takeover: a rollback that nobody counts";
+    a_rollback_that_is_erased_uncounted_is_repeated_at_once => "takeover: a new generation erases a rollback uncounted";
     a_lost_link_that_passes_for_a_decline_ends_a_healthy_worker => "takeover: a lost link passes for a decline";
     without_room_kept_before_a_full_disk_takes_the_way_back => "takeover: no room is kept for the way back";
     a_rollback_on_a_full_disk_tells_no_generation_that_is_not_on_record => "takeover: a generation is told that is not on record";

@@ -98,6 +98,10 @@ pub(crate) fn start(
 
     let recipe = SpawnRecipe::of(spec, request, ledger.host.as_ref()).map_err(StartError::Recipe)?;
     let booting_until = Moment::now().plus(spec.start_timeout.duration());
+    gate.confirm().map_err(StartError::Gate)?;
+    // The next generation erases the facts that workers left in the ledger: they are counted before, also those that
+    // came after this launcher entered the gate.
+    records::count(state).map_err(StartError::Record)?;
     let mut ledger = ledger.next_generation(spec, booting_until.clone(), request.asker());
     records::write_ledger(state, &ledger).map_err(StartError::Record)?;
     fault::reach(Point::GenerationRecorded);

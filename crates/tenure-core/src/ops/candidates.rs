@@ -14,7 +14,6 @@ use crate::launch::recipe;
 use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
 use crate::policy::decide::ReplaceReason;
-use crate::policy::tally;
 use crate::protocol::wire::Hello;
 use crate::record::desired::{Desired, Offer};
 use crate::spec::made::ProgramFiles;
@@ -32,7 +31,7 @@ const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 /// The record with the request's spec offered, and no longer held down where the request is a person's `start`; not yet
 /// written.
 pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, RecordError> {
-    let mut desired = counted(gate)?;
+    let mut desired = records::counted(gate.state())?;
     if !has_offer(&desired, request) {
         desired.offer_from(&request.spec, &request.origin, &Moment::now());
     }
@@ -44,23 +43,6 @@ pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, 
     if request.start {
         desired.down = None;
     }
-    Ok(desired)
-}
-
-/// The record with the failures that workers left in the ledger after their launchers had gone or had their answer; not
-/// yet written.
-pub(crate) fn counted(gate: &Gate<'_>) -> Result<Desired, RecordError> {
-    as_counted(gate.state())
-}
-
-/// The same without the gate, for readers. The ledger is read before the record, so that a failure that a launcher
-/// counts meanwhile is found in one of the two.
-pub fn as_counted(state: &StateDir) -> Result<Desired, RecordError> {
-    let ledger = records::read_ledger(state);
-    let mut desired = records::read_desired(state)?;
-    // A start reports a ledger that cannot be read; a reader can do without it.
-    let Ok(ledger) = ledger else { return Ok(desired) };
-    tally::count(&ledger, &mut desired, &Moment::now());
     Ok(desired)
 }
 

@@ -132,7 +132,7 @@ pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
     limits::check()?;
     let request = request_for(options, &records::read_desired(&state)?)?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
-    let mut desired = candidates::counted(&gate)?;
+    let mut desired = records::counted(&state)?;
     let request = request_for(options, &desired)?;
     // The next generation replaces the ledger, so the failures in it are recorded before.
     candidates::keep(&gate, &desired, &request)?;
@@ -141,7 +141,7 @@ pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
     fault::reach(Point::PinProved);
     // The start may have changed the tally: it is read again.
     gate.confirm()?;
-    let failures = candidates::counted(&gate)?.failures;
+    let failures = records::counted(&state)?.failures;
     let before = desired.hold.replace(options.version.clone());
     records::write_desired(&state, &Desired { failures, ..desired })?;
     let event = Event::now(What::Pinned, 0, &request.asker(), format!("to {}", options.version));
@@ -164,7 +164,7 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         return Ok(Unpinned { before: None, target: None, stands: None });
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
-    let mut desired = candidates::counted(&gate)?;
+    let mut desired = records::counted(&state)?;
     let before = desired.hold.take();
     if let Some(version) = &before {
         gate.confirm()?;
@@ -292,8 +292,8 @@ fn return_to_incumbent(call: GatedCall<'_>, hello: &Hello) -> Result<Option<Rest
 /// may be spent, so this has a budget of its own.
 fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
     let GatedCall { gate, request, .. } = call;
-    // The record is read again: the version that has just failed is in its tally, and passed over.
-    let desired = match records::read_desired(gate.state()) {
+    // The record is read again: a version that has failed by now, this one or another, is passed over.
+    let desired = match records::counted(gate.state()) {
         Ok(desired) => desired,
         Err(error) => {
             return failure.adding(&format!("nothing is held, and nothing runs: failed to {error}"));

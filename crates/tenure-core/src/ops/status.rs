@@ -8,7 +8,6 @@ use tenure_sys::process::{self, RunState, Verified};
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::probe::{self, FIRST_ANSWER};
-use crate::ops::candidates;
 use crate::policy::decide::Observation;
 use crate::protocol::ends::End;
 use crate::protocol::wire::Hello;
@@ -127,7 +126,7 @@ fn silent(state: &StateDir) -> Standing {
 /// `None` where no worker ever ran. For display only: a launcher may change the record at any time.
 pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
-    Ok(Some(candidates::as_counted(&state)?))
+    Ok(Some(records::counted(&state)?))
 }
 
 /// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that

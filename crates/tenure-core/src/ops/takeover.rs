@@ -80,9 +80,12 @@ pub(crate) fn take_over(
     if !await_predecessors(call, &ledger, hello)? {
         return Ok(TakeoverOutcome::IncumbentGone);
     }
+    gate.confirm()?;
+    // The next generation erases the facts that workers left in the ledger, and so does the next failure: they are
+    // counted before.
+    records::count(gate.state())?;
     candidates::confirm_trust(gate, successor.spec)
         .map_err(|error| error.adding(&format!("version {} goes on serving", hello.version)))?;
-    gate.confirm()?;
     let replacing = Event::now(What::Replacing, hello.generation, &request.asker(), successor.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
     Ok(match start_successor(call, &ledger, successor, succession(successor, request, hello)) {

@@ -12,6 +12,8 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::dir::spare::Spare;
 use tenure_sys::dir::{Dir, exposed};
 
+use crate::deadline::Moment;
+use crate::policy::tally;
 use crate::record::desired::{self, Desired};
 use crate::record::directory_id::DirectoryId;
 use crate::record::ledger::{self, HostRecord, Ledger};
@@ -124,6 +126,24 @@ pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
     let found: Option<Desired> = read(state, file::DESIRED, desired::SCHEMA)?;
     // The record is written back in this format, whichever format it was read from.
     Ok(found.map(|found| Desired { schema_version: desired::SCHEMA, ..found }).unwrap_or_default())
+}
+
+/// The offers, with the facts that workers left in the ledger counted: proofs and failures of versions after their
+/// launchers had gone or had their answer. Nothing is written. The ledger is read before the record, so that a failure
+/// that a launcher counts meanwhile is found in one of the two.
+pub fn counted(state: &StateDir) -> Result<Desired, RecordError> {
+    let ledger = read_ledger(state);
+    let mut desired = read_desired(state)?;
+    // A start reports a ledger that cannot be read; a reader can do without it.
+    let Ok(ledger) = ledger else { return Ok(desired) };
+    tally::count(&ledger, &mut desired, &Moment::now());
+    Ok(desired)
+}
+
+/// Writes the offers as [`counted`], where that changes them. Only for the holder of the gate.
+pub fn count(state: &StateDir) -> Result<(), RecordError> {
+    let counted = counted(state)?;
+    if read_desired(state)? == counted { Ok(()) } else { write_desired(state, &counted) }
 }
 
 /// The code that kept the last worker, from a ledger of any format: every format has it in `host`.

@@ -40,7 +40,7 @@ pub(crate) fn state(
     let gate = gate_holder(state);
     let (answer, answered_in, lease) = answer_and_lease(state);
     let ledger = record(state, file::LEDGER, records::read_ledger(state));
-    let desired = record(state, file::DESIRED, candidates::as_counted(state));
+    let desired = record(state, file::DESIRED, records::counted(state));
     let desired = wanted(desired, state.scope().name(), read);
     let hello = answered(&answer);
     let recorded = ledger.good();

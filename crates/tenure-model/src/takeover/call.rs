@@ -4,7 +4,7 @@ use tenure_core::policy::handoff::Successor;
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
-use crate::policy::{AttemptEvent, Memory};
+use crate::policy::{AttemptEvent, Memory, Record};
 use crate::real::{Change, Level, Looks, Seen, Target};
 use crate::scenario::{Rules, Task};
 use crate::takeover::process::{Launcher, News, Outcome, Pc, Phase};
@@ -32,15 +32,31 @@ pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
 
 /// The target of a call with this memory by the present record.
 pub(super) fn target(rules: &Rules, s: &State, memory: Memory) -> Target {
+    target_of(rules, s, s.record, memory)
+}
+
+/// The target of a call with this memory by this record.
+pub(super) fn target_of(rules: &Rules, s: &State, record: Record, memory: Memory) -> Target {
     let revoked = if rules.breaks(Mutation::RevokedCounts) { 0 } else { s.revoked };
-    rules.policy.target(s.record, memory, revoked)
+    rules.policy.target(record, memory, revoked)
+}
+
+/// The record with the ledger's facts counted; nothing is written.
+pub(super) fn counted(rules: &Rules, s: &State) -> Record {
+    let count = if rules.breaks(Mutation::RollbackUncounted) { Change::CountProofs } else { Change::Count };
+    rules.policy.change(s.record, count)
+}
+
+/// What a launcher does before it starts a worker: counts the ledger's facts, which the next generation erases.
+/// `false`: the record cannot be written.
+pub(super) fn count_before_start(rules: &Rules, s: &mut State) -> bool {
+    rules.breaks(Mutation::ErasedUncounted) || keep(rules, s, &[])
 }
 
 /// Counts the ledger's facts and makes these changes. `false`: the record cannot be written.
 pub(super) fn keep(rules: &Rules, s: &mut State, changes: &[Change]) -> bool {
-    let count = if rules.breaks(Mutation::RollbackUncounted) { Change::CountProofs } else { Change::Count };
-    let changed = |record, change: &Change| rules.policy.change(record, *change);
-    let record = [&[count], changes].concat().iter().fold(s.record, changed);
+    let record =
+        changes.iter().fold(counted(rules, s), |record, change| rules.policy.change(record, *change));
     let writes = !s.full || record == s.record;
     if writes {
         s.record = record;

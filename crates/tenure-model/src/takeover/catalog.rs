@@ -197,6 +197,12 @@ pub(crate) fn large() -> Vec<Scenario> {
         .call(Stop, 0, 1)
         .limits(Limits { crashes: 1, fills: 1, frees: 1, revokes: 1, ..NONE })
         .seeing(&[witness::FULL, witness::STOPPED_BOTH]),
+        Scenario::takeover("takeover: pins of two versions among launchers, two crashes, a failure")
+            .call(Ensure, 1, 2)
+            .call(Pin, 0, 1)
+            .call(Pin, 1, 1)
+            .limits(Limits { crashes: 2, failures: 1, ..NONE })
+            .seeing(&[witness::PINNED, witness::SENT_BACK, witness::PIN_FAILED]),
     ]
 }
 
@@ -301,9 +307,17 @@ fn rollbacks() -> Vec<Broken> {
 fn tallies() -> Vec<Broken> {
     let once = Limits { failures: 1, ..NONE };
     let twice = Limits { failures: 2, ticks: 2, ..NONE };
+    let lost = Limits { failures: 1, crashes: 1, ..NONE };
     vec![
         one("takeover: the tally is cleared at ready", Mutation::ClearedAtReady, twice, QUARANTINE).runs(3),
         one("takeover: a rollback that nobody counts", Mutation::RollbackUncounted, once, QUARANTINE).runs(2),
+        one(
+            "takeover: a new generation erases a rollback uncounted",
+            Mutation::ErasedUncounted,
+            lost,
+            QUARANTINE,
+        )
+        .call(Pin, 0),
     ]
 }
 

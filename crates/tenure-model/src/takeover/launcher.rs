@@ -11,7 +11,9 @@ use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question};
 use crate::real::{Change, Choice, Goal, Looks, Seen};
 use crate::scenario::{Rules, Task};
-use crate::takeover::call::{finish, free, is_trusted, keep, look_again, observe, target};
+use crate::takeover::call::{
+    count_before_start, finish, free, is_trusted, keep, look_again, observe, target,
+};
 use crate::takeover::process::{Kin, Launcher, News, Origin, Outcome, Pc, Phase, Todo, Why, Worker};
 use crate::takeover::state::State;
 use crate::takeover::{call, incumbent, person, proof, replacing, successor};
@@ -291,11 +293,12 @@ fn act(rules: &Rules, s: &mut State, me: u8) {
 /// Holds the lease: opens a generation for its target, if that is still trusted.
 fn open(rules: &Rules, s: &mut State, me: u8) {
     let target = s.launcher(me).target;
-    if s.full || !is_trusted(rules, s, target) {
+    if s.full || !count_before_start(rules, s) || !is_trusted(rules, s, target) {
         return proof::fail(rules, s, me);
     }
     s.starts(target);
     s.write_ledger(s.ledger + 1, 0);
+    s.change(rules, Change::Open);
     s.launcher(me).pc = Pc::Opened;
 }
 

@@ -108,7 +108,7 @@ pub(super) fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
 pub(super) fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     let stands = matches!(s.see(), Sight::Worker(slot) if s.at(slot).level != level);
-    let target = call::target(rules, s, 0).startable;
+    let target = call::target_of(rules, s, call::counted(rules, s), 0).startable;
     match target.filter(|target| *target != level && !stands && !rules.breaks(Mutation::NothingPutBack)) {
         Some(target) => {
             s.chooses(me, target);

@@ -23,7 +23,7 @@ pub(super) fn attempt(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     if s.at(slot).is_followed() && !rules.breaks(Mutation::OverlappingBegun) {
         return s.launcher(me).pc = Pc::AwaitAlone(slot);
     }
-    if !call::is_trusted(rules, s, target) {
+    if !call::count_before_start(rules, s) || !call::is_trusted(rules, s, target) {
         return fail(rules, s, me);
     }
     let Some(free) = call::free(s) else { return };

@@ -205,6 +205,7 @@ fn open(rules: &Rules, s: &mut State, slot: u8) {
     }
     let before = if let Kin::Alive(other) = predecessor { 1 << other } else { 0 };
     s.write_ledger(generation, before | (1 << slot));
+    s.change(rules, Change::Open);
     s.worker(slot).todo = Todo::Answer;
 }
 

@@ -2,10 +2,13 @@
 
 use tenure_core::Version;
 use tenure_core::deadline::Moment;
+use tenure_core::fault::Point;
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::desired::{Desired, Down};
+use tenure_core::record::ledger::RolledBack;
 use tenure_core::store::event::What;
 use tenure_test::fixtures::answer;
+use tenure_test::fixtures::ask;
 use tenure_test::fixtures::call::Output;
 use tenure_test::fixtures::processes;
 use tenure_test::fixtures::versions::Fixture;
@@ -99,6 +102,44 @@ fn what_stands_goes_on_where_the_pinned_version_does_not_start() {
     // It is repaired: a person's next word counts at once.
     std::fs::remove_file(&broken).expect("it is there");
     assert_eq!(answer::version(&fixture.pin("1.0.0").run().expect(0)), "1.0.0");
+    fixture.stop().run().expect(0);
+}
+
+/// While a pin holds the gate, an incumbent puts on record that version 2.0.0 failed its probation. The pinned version does
+/// not start, and what is started again is what that record leaves.
+#[test]
+fn what_failed_its_probation_while_a_pin_held_the_gate_is_not_put_back() {
+    let fixture = Fixture::new(BINARIES);
+    let broken = fixture.sandbox.path().join("broken");
+    fixture.offer("1.0.0").write();
+    fixture.offer("2.0.0").write();
+    ensure(&fixture, "1.0.0");
+    let address = ask::address(&ensure(&fixture, "2.0.0"));
+    // A program that binds this port by itself is started only once the worker that has it is gone.
+    let by_itself = format!("{{ name = \"http\", tcp = \"{address}\", mode = \"self\" }}");
+    fixture.offer("3.0.0").words(&[&format!("once={}:3", broken.display())]).listen(Some(&by_itself)).write();
+    std::fs::write(&broken, "").expect("a sandbox takes files");
+    ensure(&fixture, "3.0.0");
+    let meeting = fixture.sandbox.meeting("lease");
+    let pin = fixture.pin("3.0.0").fault(&meeting.armed(Point::LeaseTaken)).start();
+    let holder = meeting.meet();
+    // Nobody but this test writes the ledger now.
+    let offers = fixture.desired().offers;
+    let two = offers.into_iter().find(|offer| offer.spec.version.major == 2).expect("it was offered");
+    let (version, spec) = (two.spec.version.clone(), two.spec.digest());
+    let failed = RolledBack { version, spec, at: Moment::now(), why: "exit status 3".to_owned() };
+    fixture.forge(|ledger| ledger.rolled_back = Some(failed));
+    holder.release();
+    // The second start is that of what is put back.
+    meeting.meet().release();
+
+    let failure = pin.wait().expect(1);
+
+    let message = answer::message(&failure);
+    assert!(message.contains("version 1.0.0 was started again"), "{message}");
+    let failures = fixture.desired().failures;
+    assert!(failures.iter().any(|failure| failure.version.major == 2), "{failures:?}");
+    assert_eq!(answer::version(&fixture.status().expect(0)), "1.0.0");
     fixture.stop().run().expect(0);
 }
 
