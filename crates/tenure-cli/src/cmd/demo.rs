@@ -9,7 +9,6 @@ use std::time::Duration;
 use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::monotonic;
-use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
 use crate::answer::AnswerState;
@@ -125,7 +124,9 @@ impl Show<'_> {
         self.print_result("one replacement, and everybody has version 2 since", elapsed)?;
         self.measure("two versions in turn", format!("{TURNS} calls, 1 replacement"), elapsed);
         // Until it has ended it would come back if version 2 failed: that is shown later.
-        best_effort(first.map(|first| first.wait_ended(None)));
+        if let Ok(first) = first {
+            self.stage.await_end(&first).map_err(failed)?;
+        }
         let mut warm: Vec<u64> =
             answers.iter().filter(|answer| answer.state == "up").map(|answer| answer.took_us).collect();
         warm.sort_unstable();

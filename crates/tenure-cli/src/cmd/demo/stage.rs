@@ -22,7 +22,7 @@ use tenure_sys::dir::Dir;
 use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
 use tenure_sys::poll::{self, Interest, Readiness};
-use tenure_sys::process::{self, ExitStatus, Signal, Verified};
+use tenure_sys::process::{self, ExitStatus, ProcessHandle, Signal, Verified};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{limits, pipe, random, tree};
@@ -168,6 +168,14 @@ impl DemoStage {
             [Interest::new(self.signals.as_fd(), Readiness::Read), Interest::new(fd, Readiness::Read)];
         poll::wait(&mut waiting, Some(PATIENCE)).map_err(io("wait"))?;
         if waiting[0].ready() { Err(StageError::Interrupted) } else { Ok(waiting[1].ready()) }
+    }
+
+    /// Waits until a process has ended that has nothing left to do.
+    pub(super) fn await_end(&self, process: &ProcessHandle) -> Result<(), StageError> {
+        if self.wait(process.as_fd())? {
+            return Ok(());
+        }
+        Err(StageError::Promise(format!("pid {} still runs after {PATIENCE:?}", process.pid())))
     }
 
     /// The worker of a scope, by its own answer.
