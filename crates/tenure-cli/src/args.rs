@@ -110,7 +110,7 @@ pub(crate) struct WorkerArg {
     pub(crate) by: By,
 }
 
-// How a name is told apart.
+// How a plain name is resolved: by its key, or in one file.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
 pub(crate) struct By {

@@ -2,7 +2,8 @@
 //! answer.
 //!
 //! It adds no decisions: [`tenure_core`] and [`tenure_worker`] decide and act. Only `output/render` prints. A warm
-//! `ensure` reads one file, makes one connection and writes once.
+//! `ensure` reads the configuration (and for a project's file the record of what is trusted), makes one connection to
+//! the worker, and prints once.
 
 #![forbid(unsafe_code)]
 

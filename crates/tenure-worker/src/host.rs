@@ -10,7 +10,8 @@
 //!   start the shim, ask for readiness, end the tree, tell ...   (`actions`)
 //! ```
 //!
-//! - The host decides nothing.
+//! - The machine decides what is done and when. The host itself refuses one thing: to come back after a failed takeover
+//!   in the name of files that have changed meanwhile (`events`).
 //! - The shim reports whether the program lives. The kit's watchdog bounds the time for the end.
 //! - The host ends only when no process of the program lives.
 

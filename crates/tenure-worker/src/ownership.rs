@@ -2,8 +2,9 @@
 //! the launcher.
 //!
 //! Only the holder of the lease may touch the socket path or the ledger, and a path may meanwhile lead to another
-//! worker's file. So whatever removes or replaces a file does it here, and looks first. The exception is the pid file,
-//! which nothing reads.
+//! worker's file. So whatever removes or replaces one of these does it here, and looks first. The pid file is written
+//! here without a look, because nothing reads it. Logs, events and the `notify` socket have rules of their own, in the
+//! rooms that write them.
 
 use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -27,7 +27,7 @@ const HEALTH: &str = "health";
 const LOG: &str = "log";
 
 impl Host {
-    /// Carries out one action. The machine gets what comes of it at once as its next event.
+    /// Carries out one action. What fails here is queued as the next event of the machine.
     pub(super) fn carry_out(&mut self, action: SupervisorAction) {
         match action {
             SupervisorAction::Start => self.begin(),

@@ -4,10 +4,11 @@
 //! intent on record ─▶ lock ─▶ shim ─▶ shim on record ─▶ release ─▶ program ─▶ program on record
 //! ```
 //!
-//! - Each record is durable before the next step, as with a worker. A host that dies at any point leaves a shim that
-//!   ends by itself, and a record of whom to verify.
+//! - Each record is written before the next step. It survives the death of the host, which leaves a shim that ends by
+//!   itself and a record of whom to verify. It may be lost with the power, as the processes that it names are.
 //! - The lock of the program is taken here and given away with the spawn. From then on only the shim and the program's
-//!   tree hold it: a free lock proves that none of them lives.
+//!   tree hold it: a held lock says that something of them lives. A free lock proves nothing, because a program may
+//!   close its descriptors and live; the end is proved by the shim's exit or by the recorded identities.
 //! - There are two such locks, since with `overlap` two programs live for a while. Without it both have to be free.
 
 use std::ffi::{OsStr, OsString};
@@ -39,7 +40,8 @@ pub(crate) mod tree_lock;
 pub use error::ProgramError;
 pub use tree_lock::Slot;
 
-/// What is started: the same for every start of one host.
+/// What is started. Between the starts of one host only the cookie changes, and the variables for the generation and the
+/// addresses.
 #[derive(Debug, Clone)]
 pub struct ProgramPlan {
     /// Program and arguments.
@@ -91,7 +93,7 @@ pub enum ShimReport {
     Lost,
 }
 
-/// Writes a record of a program durably.
+/// Writes a record of a program. It survives the end of this process, but perhaps not a loss of power.
 pub type Recorder<'a> = &'a mut dyn FnMut(&ProgramRecord) -> Result<(), RecordError>;
 
 /// Starts the program of `plan` with `listeners` from descriptor 3 on. Whether it runs is the shim's first report.

@@ -19,7 +19,8 @@ use super::last_good::LastGood;
 use super::relay::ProxiedListeners;
 use super::variables::{self, Surroundings};
 
-/// Everything that stays the same between two starts.
+/// What each start needs. Only the generation ([`Self::renumber`]) and the addresses of proxied listeners
+/// ([`Self::prepare_addresses`]) change between two starts, and the cookie and the variables with them.
 pub(super) struct Resources {
     pub(super) state: StateDir,
     pub(super) spec: Spec,

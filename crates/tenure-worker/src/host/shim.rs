@@ -12,7 +12,8 @@
 //! - The shim adopts every orphan of the program's tree (subreaper) and reaps it.
 //! - It ends the whole tree when the host asks for that, when the program has ended, or when the link closes because
 //!   the host is dead.
-//! - It ends itself when the kernel says that nothing of the tree is left. Until then it keeps the lock `program`.
+//! - It ends itself when the kernel says that nothing of the tree is left. Until then it keeps the
+//!   lock of the tree: `program` or `program.2`.
 //! - It has one thread, no clock but the budget of an end, and writes no file: it reports to the host.
 
 use std::ffi::{OsStr, OsString};
@@ -44,13 +45,14 @@ pub const NAME: &str = tenure_core::spec::program::SHIM;
 pub mod descriptor {
     /// The link to the host.
     pub const LINK: usize = 0;
-    /// The lock `program`.
+    /// The lock of the program's tree.
     pub const LOCK: usize = 1;
     /// First of those that the program gets from 3 on, the lock after the last of them.
     pub const FIRST_OF_PROGRAM: usize = 2;
 }
 
-/// Exit codes of a shim; its host reads what happened from the link, so these are for people.
+/// Exit codes of a shim. Its host learns from the link what happened, and from the code only whether nothing of the
+/// program is left ([`proved_its_end`]).
 mod code {
     pub(super) const TREE_GONE: i32 = 0;
     pub(super) const NOT_STARTED: i32 = 1;

@@ -3,7 +3,8 @@
 //! - It is started before anything else of the app's boot, so it answers while the app boots, is stuck, or ends.
 //! - What it shares with the app ([`Status`], build watcher, handoff context, ownership) is locked, and never over a
 //!   wait.
-//! - It blocks on no caller. Its only writes are one event, and one frame to a predecessor.
+//! - It blocks on no caller. Its only blocking writes are one event, and one frame to the worker from which
+//!   this one took over.
 //! - It alone announces an end. From then on the process has no listening control socket: late callers are refused and
 //!   block on the lease, and peers that are connected still get answers.
 
@@ -299,7 +300,7 @@ struct Stop {
 struct Announced<'control> {
     control: &'control mut Control,
     stop: Stop,
-    /// Whoever asked, until it is account.
+    /// Whoever asked, until it is answered.
     peer: Option<&'control mut Peer>,
     answered: Result<(), Gone>,
 }

@@ -1,7 +1,7 @@
 //! Asking a check again and again, off the host's own thread.
 //!
-//! Each inquiry has a short-lived thread that can be called off at any moment, so neither a program that does not
-//! answer nor a slow command ever holds up the host.
+//! Each inquiry has a short-lived thread. Calling it off interrupts a wait for an answer or for a command at once, but
+//! not an attempt to connect: whoever drops an inquiry then waits for that attempt, for at most 1 s.
 
 use std::io;
 use std::sync::Arc;
@@ -29,8 +29,8 @@ const READY_ANSWER: Duration = Duration::from_secs(10);
 /// Stack of a checking thread; answers are kept on the heap.
 const STACK: usize = 128 * 1024;
 
-/// Asks that go on until they are dropped; dropping waits until the thread has stopped, which takes no longer than one
-/// refused connection.
+/// Asks that go on until they are dropped. Dropping waits until the thread has stopped: for at most 1 s, where it is
+/// about to connect.
 #[derive(Debug)]
 pub struct Inquiry {
     off: Arc<Waker>,
