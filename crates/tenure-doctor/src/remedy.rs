@@ -24,7 +24,7 @@ use tenure_core::store::lease::{Lease, LeaseError, TryLease};
 use tenure_core::store::paths::{self, PathsError, StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 
-use tenure_sys::dir::{DirError, exposed, spare};
+use tenure_sys::dir::{DirError, exposed, reserve};
 
 use crate::finding::Fix;
 use crate::look::scope::{shows_a_hold, text_of};
@@ -161,7 +161,7 @@ fn remove_stale(empty: &EmptyScope<'_>) -> Result<String, FixError> {
         names
             .into_iter()
             .filter_map(|name| name.into_string().ok())
-            .filter(|name| listen::is_temporary(name) && !spare::is_spare(name)),
+            .filter(|name| listen::is_temporary(name) && !reserve::is_reserve(name)),
     );
     listen::sweep_temporaries(empty.state, empty.lease);
     if done.is_empty() {

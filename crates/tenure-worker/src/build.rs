@@ -64,11 +64,11 @@ impl BuildWatcher {
                 return Ok(());
             }
         }
-        let (source, status) = (self.clone(), status.clone());
+        let (watcher, status) = (self.clone(), status.clone());
         thread::start("tenure-source", move || {
             loop {
-                source.await_change();
-                source.look_again(&status);
+                watcher.await_change();
+                watcher.look_again(&status);
             }
         })
     }
@@ -97,8 +97,8 @@ impl BuildWatcher {
         changed
     }
 
-    /// What HELLO answers now.
-    pub(crate) fn hello(&self, status: &Status) -> Hello {
+    /// What HELLO answers now: the account, and whether the build may have changed.
+    pub(crate) fn hello_with_build(&self, status: &Status) -> Hello {
         let mut hello = status.hello();
         hello.source_changed = self.has_changed();
         hello

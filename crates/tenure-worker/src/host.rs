@@ -132,7 +132,7 @@ struct Host {
     /// What the last program that served was made of.
     last_good: Option<LastGood>,
     /// The start that is not over yet.
-    run: Option<Run>,
+    start: Option<ProgramStart>,
     /// Events that are passed to the machine before the next wait.
     pending: VecDeque<SupervisorEvent>,
     /// The one timer, and the event that it brings: back-off, readiness and probation exclude each other.
@@ -147,14 +147,14 @@ struct Host {
 }
 
 /// One start of the program, until nothing of it lives.
-struct Run {
+struct ProgramStart {
     program: Program,
     made: LastGood,
     /// What its checks and the reader of its output found. Messages that arrive after this start is over are dropped
     /// with it.
     mailbox: Mailbox<SupervisorEvent>,
     /// Whether its shim has reported that it runs; until then only the shim's messages are read.
-    runs: bool,
+    is_running: bool,
     output: Option<Output>,
     inquiry: Option<Inquiry>,
 }
@@ -167,7 +167,7 @@ impl Host {
             requests,
             slot,
             last_good: None,
-            run: None,
+            start: None,
             pending: VecDeque::new(),
             alarm: None,
             log: None,
@@ -195,7 +195,7 @@ impl Host {
     /// The event, and before it, where a start fails, that somebody else has the port that was chosen for it.
     fn with_port_taken(&self, event: SupervisorEvent) -> Vec<SupervisorEvent> {
         let fails = matches!(event, SupervisorEvent::Exited(_) | SupervisorEvent::NeverReady(_));
-        let tree = self.run.as_ref().map(|run| run.program.shim());
+        let tree = self.start.as_ref().map(|start| start.program.shim());
         let taken = if fails { self.resources.relay.taken(tree) } else { None };
         let taken = taken.map(|address| {
             let why =

@@ -19,7 +19,7 @@ use tenure_core::store::logs::{self, Mark};
 use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 use tenure_sys::dir::FileStat;
-use tenure_sys::dir::spare::Spare;
+use tenure_sys::dir::reserve::DiskReserve;
 use tenure_sys::discard::best_effort;
 
 use crate::ownership::channel::Channel;
@@ -42,12 +42,12 @@ pub(crate) struct Ownership {
     ledger: Mutex<Writer>,
     /// Where the logs ended when it took its scope from another worker, which wrote there as well.
     own_logs_begin: OnceLock<Mark>,
-    /// Room for the ledger on a disk that is full: kept from readiness on, and before a takeover.
-    room: Mutex<Option<Spare>>,
+    /// Disk space for the ledger on a full disk: kept from readiness on, and before a takeover.
+    disk_reserve: Mutex<Option<DiskReserve>>,
 }
 
-/// The least room: a ledger with a program and its ends has some 3 KB.
-const LEAST_ROOM: u64 = 16 * 1024;
+/// The least reserve, in bytes: a ledger with a program and its ends has some 3 KB.
+const LEAST_DISK_RESERVE: u64 = 16 * 1024;
 
 /// Who writes the ledger.
 #[derive(Debug)]
@@ -84,7 +84,7 @@ impl Ownership {
             generation: AtomicU64::new(handshake.generation),
             ledger: Mutex::new(Writer::Other(Box::default())),
             own_logs_begin: OnceLock::new(),
-            room: Mutex::new(None),
+            disk_reserve: Mutex::new(None),
             handshake: Arc::new(handshake),
         }
     }
@@ -185,19 +185,19 @@ impl Ownership {
 
     /// Reserves disk space for the ledger, for writes while the disk is full: when the program ends and is started
     /// again, and when this worker takes its scope back from a successor that failed. Without a record neither is done.
-    pub(crate) fn keep_room(&self) -> io::Result<()> {
+    pub(crate) fn keep_disk_reserve(&self) -> io::Result<()> {
         let length = self.state.dir().stat(file::LEDGER)?.map_or(0, |found| found.len);
-        let size = usize::try_from(length.saturating_mul(2).max(LEAST_ROOM)).unwrap_or(usize::MAX);
+        let size = usize::try_from(length.saturating_mul(2).max(LEAST_DISK_RESERVE)).unwrap_or(usize::MAX);
         // Locked during the whole call: a host reserves space when its program serves, and a successor may come then.
-        let mut room = self.room();
-        *room = Some(self.state.dir().keep_spare(file::LEDGER, size)?);
+        let mut disk_reserve = self.disk_reserve();
+        *disk_reserve = Some(self.state.dir().keep_reserve(file::LEDGER, size)?);
         Ok(())
     }
 
-    /// Frees the disk space that [`Self::keep_room`] reserved.
-    pub(crate) fn free_room(&self) {
-        if let Some(room) = self.room().take() {
-            self.state.dir().free_spare(&room);
+    /// Frees the disk space that [`Self::keep_disk_reserve`] reserved.
+    pub(crate) fn free_disk_reserve(&self) {
+        if let Some(disk_reserve) = self.disk_reserve().take() {
+            self.state.dir().free_reserve(&disk_reserve);
         }
     }
 
@@ -209,14 +209,16 @@ impl Ownership {
     ) -> Result<(), RecordError> {
         let written = write(&self.state, ledger);
         let full = matches!(&written, Err(RecordError::Write { source, .. }) if is_full(source));
-        match &*self.room() {
-            Some(room) if full => records::write_ledger_from(&self.state, room, ledger),
+        match &*self.disk_reserve() {
+            Some(disk_reserve) if full => {
+                records::write_ledger_into_reserve(&self.state, disk_reserve, ledger)
+            }
             Some(_) | None => written,
         }
     }
 
-    fn room(&self) -> MutexGuard<'_, Option<Spare>> {
-        self.room.lock().unwrap_or_else(PoisonError::into_inner)
+    fn disk_reserve(&self) -> MutexGuard<'_, Option<DiskReserve>> {
+        self.disk_reserve.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn writer(&self) -> MutexGuard<'_, Writer> {
@@ -253,7 +255,7 @@ impl Ownership {
     /// Removes what would lead callers to a worker that is gone; never what belongs to another one. A failure leaves a
     /// dead socket, which the next launcher replaces.
     pub(crate) fn clear_paths(&self) {
-        self.free_room();
+        self.free_disk_reserve();
         if self.owns_ledger()
             && self.lease_is_at_path().unwrap_or(false)
             && self.socket_is_at_path().unwrap_or(false)
@@ -266,7 +268,7 @@ impl Ownership {
     }
 }
 
-/// Whether a write failed for want of room, for everybody or for this user.
+/// Whether a write failed for want of disk space, for everybody or for this user.
 fn is_full(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded)
 }

@@ -20,7 +20,7 @@ use tenure_sys::wake::Waker;
 
 mod account;
 
-pub(crate) use account::{Ask, Deadlines, Limits};
+pub(crate) use account::{Ask, Deadlines, TimeLimits};
 pub use account::{BEAT, StopRequest};
 
 use account::{Account, OnProbation};
@@ -46,7 +46,7 @@ struct StatusInner {
 
 impl Status {
     /// The account of a worker that begins to boot as `hello` says.
-    pub(crate) fn new(hello: Hello, limits: Limits) -> io::Result<Self> {
+    pub(crate) fn new(hello: Hello, limits: TimeLimits) -> io::Result<Self> {
         let account = Account::begin(hello, limits, deadline::monotonic());
         Ok(Self(Arc::new(StatusInner {
             account: Mutex::new(account),

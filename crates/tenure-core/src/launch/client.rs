@@ -16,7 +16,7 @@ use crate::protocol::wire::{self, Answer, Asker, ControlRequest, Hello, Until, W
 use crate::store::paths::{StateDir, file};
 
 /// A worker answers at the end of a wait; this lets that answer arrive.
-const SLACK: Duration = Duration::from_millis(250);
+const ANSWER_SLACK: Duration = Duration::from_millis(250);
 
 /// A connection to whoever listens on a scope's control socket.
 #[derive(Debug)]
@@ -102,7 +102,7 @@ impl Connection<'_> {
         self.ask_hello(
             &ControlRequest::Wait { until, within_ms: millis(within), proved: false },
             within,
-            SLACK,
+            ANSWER_SLACK,
         )
     }
 
@@ -110,7 +110,7 @@ impl Connection<'_> {
     pub fn wait_proved(&mut self, stage: Stage) -> Result<Hello, Silence> {
         let within = stage.remaining();
         let request = ControlRequest::Wait { until: Until::Settled, within_ms: millis(within), proved: true };
-        self.ask_hello(&request, within, SLACK)
+        self.ask_hello(&request, within, ANSWER_SLACK)
     }
 
     fn ask_hello(

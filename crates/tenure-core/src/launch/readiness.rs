@@ -105,11 +105,11 @@ impl BootFailure {
 const REAPING: Duration = Duration::from_millis(100);
 
 /// Slack beyond `start_timeout` for the worker's own watchdog to report before its launcher ends it.
-const SLACK: Duration = Duration::from_millis(500);
+const REPORT_SLACK: Duration = Duration::from_millis(500);
 
 /// Waits for the outcome of a start. Only a successor declines.
 pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<StartOutcome, Declined> {
-    let start = Deadline::start(boot.limit.saturating_add(SLACK));
+    let start = Deadline::start(boot.limit.saturating_add(REPORT_SLACK));
     loop {
         let left = start.remaining().min(budget.remaining());
         match next(boot, left) {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use tenure_sys::dir::spare::Spare;
+use tenure_sys::dir::reserve::DiskReserve;
 use tenure_sys::dir::{Dir, exposed};
 
 use crate::deadline::Moment;
@@ -114,11 +114,15 @@ pub(crate) fn write_identity(state: &StateDir, id: DirectoryId) -> Result<(), Re
 
 /// Replaces the ledger durably, in disk space that was reserved before: for a full disk. Only for the holder of the
 /// lease.
-pub fn write_ledger_from(state: &StateDir, room: &Spare, ledger: &Ledger) -> Result<(), RecordError> {
+pub fn write_ledger_into_reserve(
+    state: &StateDir,
+    reserve: &DiskReserve,
+    ledger: &Ledger,
+) -> Result<(), RecordError> {
     let path = state.path().join(file::LEDGER);
     let failed = |source| RecordError::Write { path: path.clone(), source };
     let bytes = serde_json::to_vec_pretty(ledger).map_err(|error| failed(error.into()))?;
-    state.dir().replace_from(room, file::LEDGER, &bytes).map_err(failed)
+    state.dir().replace_from(reserve, file::LEDGER, &bytes).map_err(failed)
 }
 
 /// Reads the offers; none where there is no record yet.

@@ -293,7 +293,7 @@ fn ports(
 fn temporaries(state: &StateDir) -> Vec<String> {
     let names = state.dir().names().unwrap_or_default();
     let mut found: Vec<String> = names.into_iter().filter_map(|name| name.into_string().ok()).collect();
-    found.retain(|name| listen::is_temporary(name) && !tenure_sys::dir::spare::is_spare(name));
+    found.retain(|name| listen::is_temporary(name) && !tenure_sys::dir::reserve::is_reserve(name));
     found.sort();
     found
 }

@@ -110,9 +110,9 @@ impl<'context> IncumbentSide<'context> {
         }
         let no_descriptors = |error| Answer::refused(format!("its descriptors cannot be had: {error}"));
         let kept = context.duplicate().map_err(|error| refuse(&link, no_descriptors(error))).ok()?;
-        let no_room =
+        let no_space =
             |error| Answer::goes_on(format!("it has no room on its disk for its way back: {error}"));
-        context.ownership.keep_room().map_err(|error| refuse(&link, no_room(error))).ok()?;
+        context.ownership.keep_disk_reserve().map_err(|error| refuse(&link, no_space(error))).ok()?;
         let terms = Terms { overlap: asked.overlap, bakes: false };
         let within = Duration::from_millis(asked.within_ms).min(LONGEST_TAKEOVER);
         let until = Deadline::start(within.saturating_add(OVERRUN));
@@ -146,7 +146,7 @@ impl<'context> IncumbentSide<'context> {
                 None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
                     // A worker that goes on keeps its disk space, for later records of its program and of takeovers.
                     if state == Incumbent::Leaving {
-                        self.context.ownership.free_room();
+                        self.context.ownership.free_disk_reserve();
                     }
                     return;
                 }

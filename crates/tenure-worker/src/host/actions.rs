@@ -18,7 +18,7 @@ use crate::host::readiness::{CheckResult, Inquiry, Pace};
 use crate::mailbox::{Mailbox, MailboxSender};
 
 use super::resources::Resources;
-use super::{Host, Run};
+use super::{Host, ProgramStart};
 
 /// Name of the check that repeats while the program runs.
 const HEALTH: &str = "health";
@@ -102,7 +102,7 @@ impl Host {
         self.account.starts = start;
         self.tell_account();
         match self.try_begin() {
-            Ok(run) => self.run = Some(run),
+            Ok(start) => self.start = Some(start),
             Err(event) => {
                 self.pending.push_back(event);
                 self.pending.push_back(SupervisorEvent::TreeGone);
@@ -125,17 +125,17 @@ impl Host {
         self.note_last_good();
         self.ending.ready();
         // Fails only after a stop was asked for, which is the next event.
-        best_effort(self.worker.ready_with_room());
+        best_effort(self.worker.ready_with_disk_reserve());
     }
 
     /// Notes what the program was made of, now that it serves.
     fn note_last_good(&mut self) {
-        if let Some(run) = &self.run {
-            self.last_good = Some(run.made.clone());
+        if let Some(start) = &self.start {
+            self.last_good = Some(start.made.clone());
         }
     }
 
-    fn try_begin(&mut self) -> Result<Run, SupervisorEvent> {
+    fn try_begin(&mut self) -> Result<ProgramStart, SupervisorEvent> {
         let cannot = SupervisorEvent::CannotRun;
         self.resources.renumber(self.worker.generation());
         self.resources.prepare_addresses().map_err(|error| cannot(fragment(&error)))?;
@@ -169,7 +169,7 @@ impl Host {
         if let Some(pipe) = started.ready {
             self.resources.readiness.take_pipe(pipe);
         }
-        Ok(Run { program: started.program, made, mailbox, runs: false, output, inquiry: None })
+        Ok(ProgramStart { program: started.program, made, mailbox, is_running: false, output, inquiry: None })
     }
 
     fn output_listener(&self, sender: MailboxSender<SupervisorEvent>) -> OutputListener {
@@ -196,10 +196,10 @@ impl Host {
             self.alarm = Some((Deadline::start(time), SupervisorEvent::Ready));
             return;
         }
-        let Some(run) = &mut self.run else { return };
-        let program = self.resources.checked(run.program.shim());
+        let Some(start) = &mut self.start else { return };
+        let program = self.resources.checked(start.program.shim());
         let Some(check) = self.resources.readiness.check(&program) else { return };
-        let sender = run.mailbox.sender();
+        let sender = start.mailbox.sender();
         let asked = Inquiry::until_answered(check, move |result| {
             best_effort(sender.send(match result {
                 CheckResult::Passed => SupervisorEvent::Ready,
@@ -207,7 +207,7 @@ impl Host {
             }));
         });
         match asked {
-            Ok(inquiry) => run.inquiry = Some(inquiry),
+            Ok(inquiry) => start.inquiry = Some(inquiry),
             Err(error) => {
                 let why = format!("failed to start its readiness check: {error}");
                 self.pending.push_back(SupervisorEvent::NeverReady(why));
@@ -217,12 +217,12 @@ impl Host {
 
     /// Checks the program's health from now on, where the spec says how.
     fn watch_health(&mut self) {
-        let (Some(run), Some(health)) = (&mut self.run, &self.resources.spec.health) else { return };
-        let program = self.resources.checked(run.program.shim());
+        let (Some(start), Some(health)) = (&mut self.start, &self.resources.spec.health) else { return };
+        let program = self.resources.checked(start.program.shim());
         let check = self.resources.health.as_ref().and_then(|kind| kind.check(&program));
         let Some(check) = check else { return };
         let pace = Pace { interval: health.interval.duration(), timeout: health.timeout.duration() };
-        let sender = run.mailbox.sender();
+        let sender = start.mailbox.sender();
         let watched = Inquiry::repeated(check, pace, move |result| {
             best_effort(sender.send(match result {
                 CheckResult::Passed => SupervisorEvent::Passed,
@@ -230,7 +230,7 @@ impl Host {
             }));
         });
         match watched {
-            Ok(inquiry) => run.inquiry = Some(inquiry),
+            Ok(inquiry) => start.inquiry = Some(inquiry),
             Err(error) => {
                 let why = format!("it cannot be checked: {error}");
                 self.resources.status.check(HEALTH, false, why);
@@ -240,8 +240,8 @@ impl Host {
 
     /// Lets clients of proxied listeners through to the program from now on.
     fn admit_clients(&self) {
-        if let Some(run) = &self.run {
-            self.resources.relay.open(run.program.shim());
+        if let Some(start) = &self.start {
+            self.resources.relay.open(start.program.shim());
         }
     }
 
@@ -262,9 +262,9 @@ impl Host {
             None => self.resources.relay.pause(),
         }
         let grace = self.grace();
-        if let Some(run) = &mut self.run {
-            run.inquiry = None;
-            run.program.stop(grace);
+        if let Some(start) = &mut self.start {
+            start.inquiry = None;
+            start.program.stop(grace);
         }
     }
 

@@ -66,12 +66,12 @@ impl Host {
         }
         sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::Incumbent, lost)));
         sources.push((EventSource::Handoff, self.requests.as_fd()));
-        let Some(run) = &self.run else { return sources };
-        sources.push((EventSource::Shim, run.program.link()));
+        let Some(start) = &self.start else { return sources };
+        sources.push((EventSource::Shim, start.program.link()));
         // A program can tell that it is ready before its shim has told that it runs. Its message waits until then.
-        if run.runs {
+        if start.is_running {
             sources.extend(self.resources.readiness.as_fd().map(|fd| (EventSource::Readiness, fd)));
-            sources.push((EventSource::Mailbox, run.mailbox.as_fd()));
+            sources.push((EventSource::Mailbox, start.mailbox.as_fd()));
         }
         sources
     }
@@ -86,7 +86,7 @@ impl Host {
             EventSource::Handoff => self.handoff_event().into_iter().collect(),
             EventSource::Shim => self.shim_events(),
             EventSource::Readiness => self.readiness_events(),
-            EventSource::Mailbox => self.run.iter().flat_map(|run| run.mailbox.take()).collect(),
+            EventSource::Mailbox => self.start.iter().flat_map(|start| start.mailbox.take()).collect(),
         }
     }
 
@@ -121,11 +121,11 @@ impl Host {
     }
 
     fn shim_events(&mut self) -> Vec<SupervisorEvent> {
-        let Some(run) = &mut self.run else { return Vec::new() };
-        match run.program.next_report() {
+        let Some(start) = &mut self.start else { return Vec::new() };
+        match start.program.next_report() {
             ShimReport::Event(ShimEvent::Runs { .. }) => {
-                run.runs = true;
-                let record = run.program.record().clone();
+                start.is_running = true;
+                let record = start.program.record().clone();
                 self.record_running(&record);
                 vec![SupervisorEvent::Runs]
             }
@@ -179,8 +179,8 @@ impl Host {
     /// Ends the tree of a shim that somebody else has ended. What cannot be ended keeps its lock, which refuses the
     /// next start and names it.
     fn end_orphans(&self) {
-        let Some(run) = &self.run else { return };
-        match run.program.clear(&self.resources.state) {
+        let Some(start) = &self.start else { return };
+        match start.program.clear(&self.resources.state) {
             Ok(ended) => ended.iter().for_each(|left| self.note(What::LeftoverEnded, &left.told())),
             Err(error) => {
                 self.note(What::ProgramExited, &format!("failed to {}", causes::in_one_line(&error)));
@@ -192,9 +192,9 @@ impl Host {
     /// end.
     fn gone(&mut self) -> SupervisorEvent {
         self.alarm = None;
-        if let Some(mut run) = self.run.take() {
-            run.inquiry = None;
-            self.log = run.output.and_then(Output::end);
+        if let Some(mut start) = self.start.take() {
+            start.inquiry = None;
+            self.log = start.output.and_then(Output::end);
         }
         SupervisorEvent::TreeGone
     }

@@ -40,8 +40,8 @@ pub(crate) mod tree_lock;
 pub use error::ProgramError;
 pub use tree_lock::Slot;
 
-/// What is started. Between the starts of one host only the cookie changes, and the variables for the generation and the
-/// addresses.
+/// What is started. Between the starts of one host only the cookie changes, and the variables that name the generation
+/// and the addresses.
 #[derive(Debug, Clone)]
 pub struct ProgramPlan {
     /// Program and arguments.

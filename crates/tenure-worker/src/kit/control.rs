@@ -45,7 +45,7 @@ const TURN: usize = 128;
 /// What the control thread answers from, and the context that admits a successor.
 pub(crate) struct ControlAccount {
     pub(crate) status: Status,
-    pub(crate) source: BuildWatcher,
+    pub(crate) build_watcher: BuildWatcher,
     pub(crate) context: Arc<HandoffContext>,
 }
 
@@ -53,7 +53,7 @@ pub(crate) struct ControlAccount {
 pub(crate) fn start(account: ControlAccount, ownership: Arc<Ownership>, signals: SignalFd) -> io::Result<()> {
     let mut control = Control {
         status: account.status,
-        source: account.source,
+        build_watcher: account.build_watcher,
         context: account.context,
         ownership,
         signals,
@@ -72,7 +72,7 @@ pub(crate) fn start(account: ControlAccount, ownership: Arc<Ownership>, signals:
 
 struct Control {
     status: Status,
-    source: BuildWatcher,
+    build_watcher: BuildWatcher,
     context: Arc<HandoffContext>,
     ownership: Arc<Ownership>,
     signals: SignalFd,
@@ -242,7 +242,7 @@ impl Control {
     }
 
     fn hello(&self) -> Answer {
-        Answer::Hello(Box::new(self.source.hello(&self.status)))
+        Answer::Hello(Box::new(self.build_watcher.hello_with_build(&self.status)))
     }
 
     /// Answers every WAIT that is over.

@@ -24,7 +24,7 @@ use crate::status::Deadlines;
 
 /// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
 /// who wait for it allow before they force it.
-const OVERRUN: Duration = Duration::from_millis(500);
+const OWN_OVERRUN: Duration = Duration::from_millis(500);
 
 /// Time for everything that comes before the exit.
 const LAST_WORDS: Duration = Duration::from_millis(400);
@@ -77,7 +77,7 @@ fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd
         }
         LifecycleState::Draining | LifecycleState::Ended => deadlines
             .end_ends
-            .map(|at| DeadlineEnd { at: at.saturating_add(OVERRUN), cause: DeadlineCause::Overrun }),
+            .map(|at| DeadlineEnd { at: at.saturating_add(OWN_OVERRUN), cause: DeadlineCause::Overrun }),
     }
 }
 
@@ -228,11 +228,11 @@ mod tests {
         assert_eq!(end(&deadlines(LifecycleState::Active)), Some((SECOND * 50, DeadlineCause::Stall)));
         assert_eq!(
             end(&deadlines(LifecycleState::Draining)),
-            Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun))
+            Some((SECOND * 50 + OWN_OVERRUN, DeadlineCause::Overrun))
         );
         assert_eq!(
             end(&deadlines(LifecycleState::Ended)),
-            Some((SECOND * 50 + OVERRUN, DeadlineCause::Overrun))
+            Some((SECOND * 50 + OWN_OVERRUN, DeadlineCause::Overrun))
         );
     }
 
@@ -250,6 +250,6 @@ mod tests {
 
     #[test]
     fn an_announced_end_is_over_within_a_second() {
-        assert!(OVERRUN + LAST_WORDS < SECOND);
+        assert!(OWN_OVERRUN + LAST_WORDS < SECOND);
     }
 }

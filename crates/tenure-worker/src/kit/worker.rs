@@ -69,7 +69,7 @@ pub use error::ReadyError;
 pub struct Worker {
     ownership: Arc<Ownership>,
     status: Status,
-    source: BuildWatcher,
+    build_watcher: BuildWatcher,
     context: Arc<HandoffContext>,
     side: HandoffSide,
     endpoints: Vec<Endpoint>,
@@ -184,15 +184,15 @@ impl Worker {
         let hello = begin::hello(&ownership).map_err(broken("its own identity"))?;
         let own = hello.identity.clone();
         let status =
-            Status::new(hello, begin::budgets(&ownership.handshake)).map_err(broken("an eventfd"))?;
-        let source = BuildWatcher::new().map_err(broken("an eventfd"))?;
+            Status::new(hello, begin::time_limits(&ownership.handshake)).map_err(broken("an eventfd"))?;
+        let build_watcher = BuildWatcher::new().map_err(broken("an eventfd"))?;
         let context = Arc::new(HandoffContext::new(Arc::clone(&ownership), status.clone()));
         let (beside, endpoints, listeners) = begin::take_sockets(place, &context)?;
         let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
 
         let account = control::ControlAccount {
             status: status.clone(),
-            source: source.clone(),
+            build_watcher: build_watcher.clone(),
             context: Arc::clone(&context),
         };
         control::start(account, Arc::clone(&ownership), signals).map_err(started("tenure-control"))?;
@@ -206,12 +206,12 @@ impl Worker {
             }
         }
         fault::reach(Point::WorkerAdopted);
-        source.begin(&ownership.handshake.spec, &status).map_err(started("tenure-source"))?;
+        build_watcher.begin(&ownership.handshake.spec, &status).map_err(started("tenure-source"))?;
         let handed = Vec::new();
         let worker = Self {
             ownership,
             status,
-            source,
+            build_watcher,
             context,
             side,
             endpoints,
@@ -394,7 +394,7 @@ impl Worker {
     /// files of its build as they are now.
     pub(crate) fn begin_again(&self) {
         self.status.set_app_version(None);
-        self.source.begin_again(&self.status);
+        self.build_watcher.begin_again(&self.status);
     }
 
     /// Readable once a stop was asked for (STOP, TERM, INT, [`Status::ask_stop`], a failed self-check), and from then

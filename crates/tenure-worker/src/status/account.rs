@@ -34,7 +34,7 @@ pub(super) struct Account {
 
 impl Account {
     /// The account of a worker that begins to boot, at `born`.
-    pub(super) fn begin(hello: Hello, limits: Limits, born: Duration) -> Self {
+    pub(super) fn begin(hello: Hello, limits: TimeLimits, born: Duration) -> Self {
         Self {
             life: LifecycleState::Booting,
             handoff_role: None,
@@ -147,7 +147,7 @@ pub(crate) struct Deadlines {
 
 /// Budgets of the watchdog.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Limits {
+pub(crate) struct TimeLimits {
     /// From now to ready.
     pub(crate) boot: Duration,
     /// Longest silence of a runtime that beats; `None` where nothing beats.

@@ -15,7 +15,7 @@ pub(crate) fn status_of(scope: &str) -> Status {
     let spec = Spec::of_command(vec!["server".into()], "/".into());
     let identity = tenure_sys::identity::Identity::current().expect("readable");
     let hello = Hello::booting(scope.into(), 3, &spec, identity);
-    Status::new(hello, Limits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
+    Status::new(hello, TimeLimits { boot: Duration::from_secs(30), stall: None }).expect("wakers")
 }
 
 /// What a life ordered, by name.

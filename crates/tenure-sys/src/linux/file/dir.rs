@@ -21,7 +21,7 @@ mod belief;
 pub mod exposed;
 mod obstacle;
 mod regular;
-pub mod spare;
+pub mod reserve;
 mod write;
 
 pub use obstacle::{Blocker, InTheWay, kind_of};

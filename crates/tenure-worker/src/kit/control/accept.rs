@@ -1,4 +1,4 @@
-//! New connections: taking them, making room for them, and going on without descriptors.
+//! New connections: taking them, closing others for them, and going on without descriptors.
 
 use std::io::ErrorKind;
 use std::os::unix::net::UnixStream;
@@ -12,7 +12,7 @@ use super::crowd::{self, Cost};
 use super::peer::Peer;
 
 /// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some
-/// hundred bytes. Beyond it somebody makes room for each newcomer: a worker that leaves newcomers in the queue looks as
+/// hundred bytes. Beyond it another peer is closed for each newcomer: a worker that leaves newcomers in the queue looks as
 /// silent as one that is wedged, and would be ended as such.
 pub(super) const MOST_PEERS: usize = 2048;
 
@@ -48,7 +48,7 @@ impl Control {
                 Err(_) if !streams.is_empty() => break,
                 Err(error) => {
                     let spare = error.raw_os_error().is_some_and(|code| OUT_OF_DESCRIPTORS.contains(&code));
-                    if !spare || (self.reserve.pop().is_none() && !self.make_room(1)) {
+                    if !spare || (self.reserve.pop().is_none() && !self.close_for_newcomers(1)) {
                         self.paused_until = Some(deadline::monotonic().saturating_add(ACCEPT_PAUSE));
                         break;
                     }
@@ -56,7 +56,7 @@ impl Control {
             }
         }
         let places = MOST_PEERS.saturating_sub(self.peers.len());
-        self.make_room(streams.len().saturating_sub(places));
+        self.close_for_newcomers(streams.len().saturating_sub(places));
         for stream in streams {
             self.admit(stream);
         }
@@ -78,10 +78,10 @@ impl Control {
     }
 
     /// Closes as many peers for newcomers, those first whom it costs least; whether there were any.
-    fn make_room(&mut self, count: usize) -> bool {
+    fn close_for_newcomers(&mut self, count: usize) -> bool {
         let now = deadline::monotonic();
         let costs: Vec<Cost> = self.peers.iter().map(|peer| peer.cost(now)).collect();
-        let mut closed = crowd::who_makes_room(&costs, count).into_iter();
+        let mut closed = crowd::closed_for_newcomers(&costs, count).into_iter();
         let any = closed.len() > 0;
         let mut next = closed.next();
         let mut index = 0;

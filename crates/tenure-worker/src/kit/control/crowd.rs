@@ -40,8 +40,8 @@ impl Cost {
     }
 }
 
-/// The places of the `count` peers who make room, in ascending order.
-pub(super) fn who_makes_room(costs: &[Cost], count: usize) -> Vec<usize> {
+/// The places of the `count` peers who are closed for newcomers, in ascending order.
+pub(super) fn closed_for_newcomers(costs: &[Cost], count: usize) -> Vec<usize> {
     let count = count.min(costs.len());
     let mut places: Vec<usize> = (0..costs.len()).collect();
     if let 1.. = count
@@ -73,23 +73,23 @@ mod tests {
             cost(CrowdState::Idle, 2),
             cost(CrowdState::Stuck, 5),
         ];
-        assert_eq!(who_makes_room(&costs, 1), [3]);
-        assert_eq!(who_makes_room(&costs, 2), [2, 3]);
-        assert_eq!(who_makes_room(&costs, 4), [1, 2, 3, 4]);
-        assert_eq!(who_makes_room(&costs, 9), [0, 1, 2, 3, 4]);
-        assert!(who_makes_room(&costs, 0).is_empty() && who_makes_room(&[], 1).is_empty());
+        assert_eq!(closed_for_newcomers(&costs, 1), [3]);
+        assert_eq!(closed_for_newcomers(&costs, 2), [2, 3]);
+        assert_eq!(closed_for_newcomers(&costs, 4), [1, 2, 3, 4]);
+        assert_eq!(closed_for_newcomers(&costs, 9), [0, 1, 2, 3, 4]);
+        assert!(closed_for_newcomers(&costs, 0).is_empty() && closed_for_newcomers(&[], 1).is_empty());
     }
 
     #[test]
     fn among_equals_the_one_that_was_still_for_longest_goes_first() {
         let costs =
             [cost(CrowdState::Waiting, 3), cost(CrowdState::Waiting, 9), cost(CrowdState::Waiting, 6)];
-        assert_eq!(who_makes_room(&costs, 1), [1]);
-        assert_eq!(who_makes_room(&costs, 2), [1, 2]);
+        assert_eq!(closed_for_newcomers(&costs, 1), [1]);
+        assert_eq!(closed_for_newcomers(&costs, 2), [1, 2]);
     }
 
     #[test]
     fn who_says_nothing_for_long_is_not_about_to_ask() {
-        assert_eq!(who_makes_room(&[cost(CrowdState::Waiting, 9), cost(CrowdState::Idle, 2)], 1), [1]);
+        assert_eq!(closed_for_newcomers(&[cost(CrowdState::Waiting, 9), cost(CrowdState::Idle, 2)], 1), [1]);
     }
 }

@@ -32,8 +32,11 @@ fn control_thread() -> ControlThread {
     fixture.ownership.control_listener.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
     let context = Arc::new(HandoffContext::new(Arc::clone(&fixture.ownership), status.clone()));
-    let account =
-        ControlAccount { status: status.clone(), source: BuildWatcher::new().expect("an eventfd"), context };
+    let account = ControlAccount {
+        status: status.clone(),
+        build_watcher: BuildWatcher::new().expect("an eventfd"),
+        context,
+    };
     start(account, Arc::clone(&fixture.ownership), signals).expect("a thread");
     ControlThread { fixture, status }
 }

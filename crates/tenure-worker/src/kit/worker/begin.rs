@@ -15,7 +15,7 @@ use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListen
 use crate::handoff::successor::StandbyPhase;
 use crate::kit::adopt::{AdoptError, StartingPoint, broken};
 use crate::ownership::Ownership;
-use crate::status::Limits;
+use crate::status::TimeLimits;
 
 /// The account with which a worker begins.
 pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
@@ -30,11 +30,11 @@ pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
 }
 
 /// What bounds its boot, and a runtime that stands still.
-pub(super) fn budgets(handshake: &Handshake) -> Limits {
+pub(super) fn time_limits(handshake: &Handshake) -> TimeLimits {
     // The host has no runtime that could stall; its program has its health check.
     let is_embedded = handshake.spec.kind == Kind::Embedded;
     let stall = is_embedded.then_some(handshake.spec.stall_timeout.duration());
-    Limits { boot: handshake.booting_until.ahead_of(&Moment::now()), stall }
+    TimeLimits { boot: handshake.booting_until.ahead_of(&Moment::now()), stall }
 }
 
 /// Records this worker in the place of its launcher, which died and may have recorded it before or not.

@@ -21,11 +21,11 @@ impl Worker {
         Ok(())
     }
 
-    /// The same for a host, which also takes room on the disk for the records of later starts of its program. A disk
-    /// that has no room already is the doctor's to tell.
-    pub(crate) fn ready_with_room(&mut self) -> Result<(), ReadyError> {
+    /// The same for a host, which also reserves disk space for the records of later starts of its program. A disk that
+    /// is full already is reported by the doctor.
+    pub(crate) fn ready_with_disk_reserve(&mut self) -> Result<(), ReadyError> {
         if self.serve()? {
-            best_effort(self.ownership.keep_room());
+            best_effort(self.ownership.keep_disk_reserve());
             self.boot_is_over();
         }
         Ok(())
@@ -64,7 +64,9 @@ impl Worker {
             let took = granted.activate();
             self.ownership.note(What::TakenOver, &by, took);
         }
-        self.ownership.channel.report(&Report::Ready { hello: Box::new(self.source.hello(&self.status)) });
+        self.ownership
+            .channel
+            .report(&Report::Ready { hello: Box::new(self.build_watcher.hello_with_build(&self.status)) });
     }
 
     /// Removes the end of the boot from the ledger. Nobody waits for this write: without it, launchers only give a

@@ -20,13 +20,13 @@ const ENDING: &str = ".spare.tmp";
 
 /// Whether a file of that name is reserved space.
 #[must_use]
-pub fn is_spare(name: &str) -> bool {
+pub fn is_reserve(name: &str) -> bool {
     name.ends_with(ENDING)
 }
 
-/// Reserved space for further versions of a file; given back by [`Dir::free_spare`].
+/// Reserved space for further versions of a file; given back by [`Dir::free_reserve`].
 #[derive(Debug)]
-pub struct Spare {
+pub struct DiskReserve {
     files: [PathBuf; 2],
     size: usize,
 }
@@ -34,12 +34,12 @@ pub struct Spare {
 impl Dir {
     /// Reserves space for versions of `name` of up to `size` bytes each. What this process reserved before is kept
     /// where it is long enough. After an error nothing new is left.
-    pub fn keep_spare(&self, name: impl AsRef<Path>, size: usize) -> io::Result<Spare> {
+    pub fn keep_reserve(&self, name: impl AsRef<Path>, size: usize) -> io::Result<DiskReserve> {
         let (name, own) = (leaf(name.as_ref())?.display().to_string(), std::process::id());
         let file = |which: &str| PathBuf::from(format!(".{name}.{own}.{which}{ENDING}"));
-        let spare = Spare { files: [file("a"), file("b")], size };
+        let reserve = DiskReserve { files: [file("a"), file("b")], size };
         let mut taken = Vec::new();
-        for file in &spare.files {
+        for file in &reserve.files {
             if self.stat(file)?.is_some_and(|found| found.len >= size as u64) {
                 continue;
             }
@@ -57,24 +57,29 @@ impl Dir {
                 return Err(error);
             }
         }
-        Ok(spare)
+        Ok(reserve)
     }
 
     /// Replaces a file by its reserved space: a reader sees the old content or the new one, which outlives a loss of
     /// power.
-    pub fn replace_from(&self, spare: &Spare, name: impl AsRef<Path>, content: &[u8]) -> io::Result<()> {
+    pub fn replace_from(
+        &self,
+        reserve: &DiskReserve,
+        name: impl AsRef<Path>,
+        content: &[u8],
+    ) -> io::Result<()> {
         let name = leaf(name.as_ref())?;
-        if content.len() > spare.size {
+        if content.len() > reserve.size {
             return Err(io::Error::from(io::ErrorKind::StorageFull));
         }
         // After an exchange one of them is the former file, which may be shorter.
-        for file in &spare.files {
+        for file in &reserve.files {
             let mut opened = self.open(file, OFlags::RDWR)?;
-            if opened.metadata()?.len() < spare.size as u64 {
+            if opened.metadata()?.len() < reserve.size as u64 {
                 continue;
             }
             let mut padded = content.to_vec();
-            padded.resize(spare.size, BLANK);
+            padded.resize(reserve.size, BLANK);
             opened.rewind()?;
             opened.write_all(&padded)?;
             opened.sync_data()?;
@@ -90,8 +95,8 @@ impl Dir {
     }
 
     /// Gives reserved space back.
-    pub fn free_spare(&self, spare: &Spare) {
-        for file in &spare.files {
+    pub fn free_reserve(&self, reserve: &DiskReserve) {
+        for file in &reserve.files {
             // A file that cannot be removed is a temporary file like any other.
             self.remove(file).unwrap_or_default();
         }
@@ -110,16 +115,16 @@ mod tests {
         let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
         let dir = Dir::open_private(root.path()).expect("private");
         dir.write_atomic("a.json", b"{}").expect("written");
-        let spare = dir.keep_spare("a.json", 4096).expect("there is room");
+        let reserve = dir.keep_reserve("a.json", 4096).expect("there is room");
         for version in 1..=5 {
             let content = format!("{{\"version\": {version}}}");
-            dir.replace_from(&spare, "a.json", content.as_bytes()).expect("written");
+            dir.replace_from(&reserve, "a.json", content.as_bytes()).expect("written");
             let read = dir.read("a.json", 1 << 20).expect("readable").expect("there");
             assert_eq!(String::from_utf8_lossy(&read).trim_end(), content);
         }
-        let long = dir.replace_from(&spare, "a.json", &[b'x'; 4097]).expect_err("too long");
+        let long = dir.replace_from(&reserve, "a.json", &[b'x'; 4097]).expect_err("too long");
         assert_eq!(long.kind(), io::ErrorKind::StorageFull);
-        dir.free_spare(&spare);
+        dir.free_reserve(&reserve);
         assert_eq!(dir.names().expect("lists"), ["a.json"]);
     }
 
@@ -129,11 +134,11 @@ mod tests {
         let root = tempfile::Builder::new().permissions(private).tempdir().expect("a directory");
         let dir = Dir::open_private(root.path()).expect("private");
         dir.write_atomic("a.json", b"{}").expect("written");
-        let spare = dir.keep_spare("a.json", 1 << 16).expect("there is room");
-        let other = root.path().join(&spare.files[1]);
+        let reserve = dir.keep_reserve("a.json", 1 << 16).expect("there is room");
+        let other = root.path().join(&reserve.files[1]);
         std::fs::remove_file(&other).expect("ours");
         std::fs::create_dir(&other).expect("ours");
-        dir.keep_spare("a.json", 1 << 16).expect_err("a directory is in the way");
-        dir.replace_from(&spare, "a.json", b"{\"version\": 1}").expect("the first file is there");
+        dir.keep_reserve("a.json", 1 << 16).expect_err("a directory is in the way");
+        dir.replace_from(&reserve, "a.json", b"{\"version\": 1}").expect("the first file is there");
     }
 }
