@@ -173,5 +173,5 @@ fn a_newer_tenure_that_does_not_run_is_named_with_the_reason() {
     rewrite(&fixture, "ledger.json", kept_by(&broken));
     let refused = fixture.ensure().run().expect(4);
     let causes = refused.json()["error"]["causes"].to_string();
-    assert!(causes.contains("tenure-99, does not run: Permission denied"), "{causes}");
+    assert!(causes.contains("tenure-99, cannot be run: Permission denied"), "{causes}");
 }
