@@ -107,13 +107,13 @@ pub(crate) struct WorkerArg {
     /// The worker's name, or NAME@KEY as `list` shows it.
     pub(crate) name: String,
     #[command(flatten)]
-    pub(crate) by: By,
+    pub(crate) by: KeyOrFile,
 }
 
 // How a plain name is resolved: by its key, or in one file.
 #[derive(Debug, Clone, Args)]
 #[group(skip)]
-pub(crate) struct By {
+pub(crate) struct KeyOrFile {
     /// The key, which tells workers of one name apart; with it, no configuration is read.
     #[arg(long, value_name = "K")]
     pub(crate) key: Option<String>,

@@ -15,7 +15,7 @@ use tenure_core::spec::amount::Span;
 use tenure_core::spec::origin::{Origin as Offered, StatedNow};
 use tenure_core::{Scope, Spec};
 
-use crate::args::{By, WorkerSelection};
+use crate::args::{KeyOrFile, WorkerSelection};
 
 mod check;
 mod error;
@@ -65,7 +65,7 @@ pub(crate) struct WantedWorker {
     /// What it was read from.
     pub(crate) origin: Offered,
     /// Whether that file names the version, and not the call.
-    pub(crate) stated: bool,
+    pub(crate) version_from_file: bool,
     /// How long its first answer may take, if that is set.
     pub(crate) first_answer: Option<Span>,
     /// How long it may be silent, if that is set.
@@ -90,40 +90,41 @@ pub(crate) struct Shown {
 /// `budget`, after everything else was found to be valid and a project's file to be trusted.
 pub(crate) fn wanted(
     places: &ConfigPlaces,
-    wanted: &WorkerSelection,
+    selection: &WorkerSelection,
     command: &[String],
     budget: Duration,
 ) -> Result<WantedWorker, ConfigError> {
-    let (name, key) = name_and_key(&wanted.name, wanted.key.as_deref())?;
+    let (name, key) = name_and_key(&selection.name, selection.key.as_deref())?;
     let (mut worker, origin) = if !command.is_empty() {
         (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here.clone())), Offered::Call)
-    } else if wanted.spec.is_some() {
+    } else if selection.spec.is_some() {
         (stdin::read(&places.here)?, Offered::Call)
     } else {
-        described(places, wanted.config.as_deref(), name)?
+        described(places, selection.config.as_deref(), name)?
     };
     let written = worker.spec.version.clone();
     Overrides::of_environment()?.apply(&mut worker);
-    let stated = wanted.version.is_none() && (worker.stated.is_some() || worker.spec.version == written);
-    if let Some(version) = &wanted.version {
+    let version_from_file =
+        selection.version.is_none() && (worker.version_command.is_some() || worker.spec.version == written);
+    if let Some(version) = &selection.version {
         worker.spec.version.clone_from(version);
-        worker.stated = None;
+        worker.version_command = None;
     }
-    let found = key.is_none() && command.is_empty() && wanted.spec.is_none() && wanted.config.is_none();
+    let found = key.is_none() && command.is_empty() && selection.spec.is_none() && selection.config.is_none();
     let target = ScopeTarget::new(name, key.or(worker.key.as_deref()), found)?;
-    let DescribedWorker { mut spec, stated: asked, first_answer, wedged_after, .. } = worker;
+    let DescribedWorker { mut spec, version_command, first_answer, wedged_after, .. } = worker;
     spec.validate().map_err(|bad| ConfigError::Text {
         place: SourcePlace::whole("the description given"),
         message: format!("worker {name:?}: `{}` {}", bad.key, bad.why),
     })?;
     let mut spent = Duration::ZERO;
-    if let Some(asked) = asked {
+    if let Some(version_command) = version_command {
         let began = monotonic();
         let stage = Deadline::start(budget).stage("version")?;
-        spec.version = version::resolve(&asked, (&spec.cwd, &spec.env), &target.scope, stage)?;
+        spec.version = version::resolve(&version_command, (&spec.cwd, &spec.env), &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
-    Ok(WantedWorker { target, spec, origin, stated, first_answer, wedged_after, spent })
+    Ok(WantedWorker { target, spec, origin, version_from_file, first_answer, wedged_after, spent })
 }
 
 impl ScopeTarget {
@@ -141,7 +142,7 @@ impl ScopeTarget {
 }
 
 /// The scope that a name stands for: as configured, else the plain name. A key bypasses the configuration.
-pub(crate) fn target(places: &ConfigPlaces, name: &str, by: &By) -> Result<ScopeTarget, ConfigError> {
+pub(crate) fn target(places: &ConfigPlaces, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, ConfigError> {
     let (plain, key) = name_and_key(name, by.key.as_deref())?;
     if key.is_some() {
         return ScopeTarget::new(plain, key, false);
@@ -150,7 +151,7 @@ pub(crate) fn target(places: &ConfigPlaces, name: &str, by: &By) -> Result<Scope
     target_in(&mut Layers::open(&sources)?, plain, by)
 }
 
-fn target_in(layers: &mut Layers<'_>, name: &str, by: &By) -> Result<ScopeTarget, ConfigError> {
+fn target_in(layers: &mut Layers<'_>, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, ConfigError> {
     let key = match layers.take(name)? {
         Some(Description { about, value }) => understand(&about, value).map_err(|flaw| *flaw.error)?.key,
         None => None,
@@ -159,14 +160,18 @@ fn target_in(layers: &mut Layers<'_>, name: &str, by: &By) -> Result<ScopeTarget
 }
 
 /// Every worker that is configured here, by name.
-pub(crate) fn all(places: &ConfigPlaces, by: &By) -> Result<Vec<ScopeTarget>, ConfigError> {
+pub(crate) fn all(places: &ConfigPlaces, by: &KeyOrFile) -> Result<Vec<ScopeTarget>, ConfigError> {
     let sources = sources(places, by.config.as_deref())?;
     let mut layers = Layers::open(&sources)?;
     layers.names().iter().map(|name| target_in(&mut layers, name, by)).collect()
 }
 
 /// The worker of that name, or every one, with each value in force and its source.
-pub(crate) fn shown(places: &ConfigPlaces, name: Option<&str>, by: &By) -> Result<Vec<Shown>, ConfigError> {
+pub(crate) fn shown(
+    places: &ConfigPlaces,
+    name: Option<&str>,
+    by: &KeyOrFile,
+) -> Result<Vec<Shown>, ConfigError> {
     let overrides = Overrides::of_environment()?;
     let sources = sources(places, by.config.as_deref())?;
     let mut layers = Layers::open(&sources)?;
@@ -186,15 +191,15 @@ fn show(
     Description { about, value }: &Description<'_>,
     key: Option<&str>,
     overrides: &Overrides,
-    by: &By,
+    by: &KeyOrFile,
 ) -> Result<Shown, ConfigError> {
     let mut worker = understand(about, value.clone()).map_err(|flaw| *flaw.error)?;
     overrides.apply(&mut worker);
     let found = key.is_none() && by.config.is_none();
     let target = ScopeTarget::new(&about.name, key.or(worker.key.as_deref()), found)?;
-    let stated = worker.stated.as_ref();
-    let answered = stated
-        .and_then(|stated| version::cached(stated, (&worker.spec.cwd, &worker.spec.env), &target.scope));
+    let version_command = worker.version_command.as_ref();
+    let answered = version_command
+        .and_then(|command| version::cached(command, (&worker.spec.cwd, &worker.spec.env), &target.scope));
     let effective = EffectiveWorker {
         about,
         written: value,
@@ -264,7 +269,7 @@ fn described(
 }
 
 /// The version that a file states now for a worker. A file that cannot be read or understood counts as unchanged.
-pub(crate) fn stated(path: &Path, name: &str) -> StatedNow {
+pub(crate) fn read_stated_version(path: &Path, name: &str) -> StatedNow {
     let text = match find::read(path) {
         Ok(Some(text)) => text,
         Ok(None) => return StatedNow::Nothing,
@@ -312,8 +317,8 @@ mod tests {
         (root, places)
     }
 
-    fn by() -> By {
-        By { key: None, config: None }
+    fn by() -> KeyOrFile {
+        KeyOrFile { key: None, config: None }
     }
 
     #[test]

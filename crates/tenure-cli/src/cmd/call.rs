@@ -10,7 +10,7 @@ use tenure_core::deadline::monotonic;
 use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request};
 
 use crate::answer::AnswerState;
-use crate::args::{By, Common, WithCommon, WorkerSelection};
+use crate::args::{Common, KeyOrFile, WithCommon, WorkerSelection};
 use crate::config::{self, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
@@ -73,35 +73,43 @@ impl Call {
     }
 
     /// A target as this call may name it: with -C the plain name leads elsewhere from where the caller is.
-    fn display_name(&self, target: ScopeTarget) -> ScopeTarget {
+    fn named_from_caller(&self, target: ScopeTarget) -> ScopeTarget {
         if self.common.directory.is_some() { ScopeTarget::whole(target.scope) } else { target }
     }
 
     /// The worker that is wanted.
     pub(crate) fn wanted(
         &self,
-        typed: &WorkerSelection,
+        selection: &WorkerSelection,
         command: &[String],
     ) -> Result<config::WantedWorker, Failure> {
-        let wanted = config::wanted(&self.places()?, typed, command, self.budget()?)?;
-        Ok(config::WantedWorker { target: self.display_name(wanted.target), ..wanted })
+        let wanted = config::wanted(&self.places()?, selection, command, self.budget()?)?;
+        Ok(config::WantedWorker { target: self.named_from_caller(wanted.target), ..wanted })
     }
 
     /// The worker that is meant.
-    pub(crate) fn named(&self, name: &str, by: &By) -> Result<ScopeTarget, Failure> {
-        Ok(self.display_name(config::target(&self.places()?, name, by)?))
+    pub(crate) fn named(&self, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, Failure> {
+        Ok(self.named_from_caller(config::target(&self.places()?, name, by)?))
     }
 
     /// The request to the library. Programs are hosted by this very executable, unless the environment names another.
     pub(crate) fn request(&self, wanted: config::WantedWorker) -> Result<Request, Failure> {
-        let config::WantedWorker { target, spec, origin, stated, first_answer, wedged_after, spent } = wanted;
+        let config::WantedWorker {
+            target,
+            spec,
+            origin,
+            version_from_file,
+            first_answer,
+            wedged_after,
+            spent,
+        } = wanted;
         let mut request = Request::new(target.scope, spec)
             .map_err(|bad| {
                 let remedy = format!("correct `{}`, or unset it where it is a variable", bad.key);
                 Failure::because(AnswerState::BadConfig, &bad).hint(remedy)
             })?
-            .origin(origin, stated)
-            .read_stated(config::stated)
+            .origin(origin, version_from_file)
+            .read_stated(config::read_stated_version)
             .budget(self.budget()?.saturating_sub(spent))
             .no_spawn(self.common.no_daemon);
         if let Some(wait) = first_answer {

@@ -10,7 +10,7 @@ use serde::Serialize;
 use serde_json::Value as Json;
 
 use crate::answer::AnswerState;
-use crate::args::{By, Common, WithCommon};
+use crate::args::{Common, KeyOrFile, WithCommon};
 use crate::cmd::call::{Call, Run};
 use crate::config::{
     self, CheckReport, ConfigNotice, Level, Shown, SoundWorker, TrustStanding, ValueSource, written,
@@ -240,7 +240,7 @@ struct Show {
     /// The worker's name; without it, every worker that is configured here.
     name: Option<String>,
     #[command(flatten)]
-    by: By,
+    by: KeyOrFile,
 }
 
 impl Run for Show {

@@ -12,7 +12,7 @@ use serde::Serialize;
 use tenure_doctor::{Access, Diagnosis, Facts, Finding, Fix, Severity, Subject};
 
 use crate::answer::AnswerState;
-use crate::args::By;
+use crate::args::KeyOrFile;
 use crate::cmd::call::{Call, Run};
 use crate::config::{self, ScopeTarget};
 use crate::output::failure::Failure;
@@ -75,7 +75,7 @@ pub(crate) struct Doctor {
     /// The worker's name, or NAME@KEY; without it, every worker that ever ran here and the place where they are kept.
     name: Option<String>,
     #[command(flatten)]
-    by: By,
+    by: KeyOrFile,
     /// Apply the remedies that are safe, and report each.
     #[arg(long)]
     fix: bool,
@@ -104,7 +104,7 @@ impl Run for Doctor {
 
 fn look(call: &Call, typed: &Doctor) -> Result<(Facts, Vec<Diagnosis>), Failure> {
     let (subjects, configuration) = subjects(call, typed)?;
-    let facts = tenure_doctor::look(subjects, configuration, config::stated);
+    let facts = tenure_doctor::look(subjects, configuration, config::read_stated_version);
     let diagnoses = tenure_doctor::diagnose(&facts);
     Ok((facts, diagnoses))
 }

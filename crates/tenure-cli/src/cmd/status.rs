@@ -11,7 +11,7 @@ use tenure_core::record::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version, causes};
 
 use crate::answer::AnswerState;
-use crate::args::By;
+use crate::args::KeyOrFile;
 use crate::cmd::call::{Call, Run};
 use crate::config::{self, ScopeTarget};
 use crate::output::account::{self, Details, WorkerIdentity};
@@ -83,8 +83,9 @@ impl SeenScope {
     fn with(target: ScopeTarget, standing: Result<Standing, Error>) -> Self {
         let (record, unread) = record(&target.scope);
         let name = target.scope.name();
-        let offered =
-            record.as_ref().map(|record| tenure_core::ops::described::offered(record, name, config::stated));
+        let offered = record
+            .as_ref()
+            .map(|record| tenure_core::ops::described::offered(record, name, config::read_stated_version));
         let offered = offered.unwrap_or_default();
         let down = matches!(standing, Ok(Standing::Down));
         // A ledger that cannot be read is reported by the calls that need it.
@@ -196,7 +197,7 @@ pub(crate) struct Status {
     /// The worker's name, or NAME@KEY; without it, every worker that is configured here.
     name: Option<String>,
     #[command(flatten)]
-    by: By,
+    by: KeyOrFile,
 }
 
 impl Run for Status {

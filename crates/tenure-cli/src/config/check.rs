@@ -174,7 +174,7 @@ impl CheckReport {
             return;
         }
         let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
-        let asked = worker.stated.as_ref().map(|stated| &stated.command);
+        let asked = worker.version_command.as_ref().map(|asked| &asked.command);
         for command in [Some(&spec.command), asked, Some(&spec.preflight)].into_iter().flatten() {
             let Some(program) = command.first() else { continue };
             if let Err(error) = program::resolve(program, &spec.cwd, path.as_deref()) {

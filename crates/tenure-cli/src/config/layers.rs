@@ -226,7 +226,7 @@ mod tests {
         let health = worker.spec.health.expect("there");
         assert_eq!(health.check, tenure_core::spec::Ready::Exec(vec!["true".into()]));
         assert_eq!(health.failures, 9, "a setting of the weaker file stands");
-        assert_eq!(worker.stated, None);
+        assert_eq!(worker.version_command, None);
     }
 
     #[test]

@@ -97,7 +97,7 @@ impl EffectiveWorker<'_> {
     }
 
     fn value(&self, path: &[&str], value: Json) -> Setting {
-        let asked = path == ["version"] && self.worker.stated.is_some();
+        let asked = path == ["version"] && self.worker.version_command.is_some();
         let unsaid = path == ["bake"] && self.worker.spec.bake.is_none();
         let answer = asked.then(|| match self.answered {
             Some(version) => {
@@ -140,8 +140,8 @@ impl EffectiveWorker<'_> {
         whole["preflight"] = json!(worker.spec.preflight);
         whole["overlap"] = json!(worker.spec.overlap);
         whole["bake"] = json!(worker.spec.bake.unwrap_or(USUAL_BAKE));
-        if let Some(stated) = &worker.stated {
-            whole["version"] = json!(stated);
+        if let Some(version_command) = &worker.version_command {
+            whole["version"] = json!(version_command);
         }
         whole
     }

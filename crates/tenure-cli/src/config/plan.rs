@@ -42,7 +42,7 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
         plans.push(ProjectPlan {
             name,
             command: worker.spec.command,
-            version_command: worker.stated.map(|stated| stated.command),
+            version_command: worker.version_command.map(|asked| asked.command),
             check_commands: checks
                 .into_iter()
                 .flatten()

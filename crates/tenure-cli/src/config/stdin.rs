@@ -33,12 +33,12 @@ fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
     }
     let Some(object) = json.as_object_mut() else { return Err(bad("it is not an object".to_owned())) };
     object.entry("cwd").or_insert_with(|| here.to_string_lossy().into_owned().into());
-    let stated = match object.get("version") {
+    let version_command = match object.get("version") {
         Some(version) if version.is_object() => object.remove("version"),
         Some(_) | None => None,
     };
-    let stated = stated.map(serde_json::from_value).transpose();
-    let stated = stated.map_err(|error| bad(format!("`version`: {error}")))?;
+    let version_command = version_command.map(serde_json::from_value).transpose();
+    let version_command = version_command.map_err(|error| bad(format!("`version`: {error}")))?;
     if !object.contains_key("command") {
         return Err(bad("`command` is missing: name the program and its arguments".to_owned()));
     }
@@ -48,7 +48,7 @@ fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
     }
     spec.cwd = here.join(&spec.cwd);
     spec.validate().map_err(|flaw| bad(format!("`{}` {}", flaw.key, flaw.why)))?;
-    Ok(DescribedWorker { stated, ..DescribedWorker::plain(spec) })
+    Ok(DescribedWorker { version_command, ..DescribedWorker::plain(spec) })
 }
 
 /// What is wrong, with the key that holds it: the one that is refused in a description that is good without it.
@@ -75,9 +75,9 @@ mod tests {
             understand(&text, Path::new("/h")).expect(version)
         };
         assert_eq!(worker("\"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
-        let stated = worker(r#"{"command":["./v"],"inputs":["p"]}"#);
-        assert_eq!(stated.stated.expect("a command").command, ["./v"]);
-        assert_eq!(stated.spec.cwd, Path::new("/h/a"));
+        let described = worker(r#"{"command":["./v"],"inputs":["p"]}"#);
+        assert_eq!(described.version_command.expect("a command").command, ["./v"]);
+        assert_eq!(described.spec.cwd, Path::new("/h/a"));
     }
 
     #[test]

@@ -89,7 +89,7 @@ impl Overrides {
     pub(crate) fn apply(&self, worker: &mut DescribedWorker) {
         if let Some(version) = &self.version {
             worker.spec.version.clone_from(version);
-            worker.stated = None;
+            worker.version_command = None;
         }
         let spec = &mut worker.spec;
         let timeouts = [&mut spec.start_timeout, &mut spec.drain_timeout, &mut spec.stall_timeout];

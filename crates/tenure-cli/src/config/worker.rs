@@ -28,13 +28,13 @@ const NAMES: &str =
 /// A worker as it is described.
 #[derive(Debug, Clone)]
 pub(crate) struct DescribedWorker {
-    /// The wanted spec; its version is 0.0.0 if the command in `stated` has to print it.
+    /// The wanted spec; its version is 0.0.0 if the command in `version_command` has to print it.
     pub(crate) spec: Spec,
     pub(crate) key: Option<String>,
     /// One worker for each project directory.
     pub(crate) of_project: bool,
     /// The command that prints the version.
-    pub(crate) stated: Option<VersionCommand>,
+    pub(crate) version_command: Option<VersionCommand>,
     /// How long the first answer may take.
     pub(crate) first_answer: Option<Span>,
     /// How long a worker may be silent.
@@ -44,7 +44,14 @@ pub(crate) struct DescribedWorker {
 impl DescribedWorker {
     /// A spec that no file describes, without the keys that only files have.
     pub(crate) fn plain(spec: Spec) -> Self {
-        Self { spec, key: None, of_project: false, stated: None, first_answer: None, wedged_after: None }
+        Self {
+            spec,
+            key: None,
+            of_project: false,
+            version_command: None,
+            first_answer: None,
+            wedged_after: None,
+        }
     }
 }
 
@@ -134,7 +141,7 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
         Flaw::of(about, position, &format!("{key}{}", error.message()))
     })?;
     spec.cwd = directory(about, &spec.cwd, &spans);
-    let stated = match extras.version {
+    let version_command = match extras.version {
         Some(StatedVersion::Literal(version)) => {
             spec.version = version;
             None
@@ -160,7 +167,7 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
         Flaw::of(about, spans.header, &format!("it cannot have this name: {}; {NAMES}", bad.why))
     })?;
     let Extras { first_answer, wedged_after, .. } = extras;
-    Ok(DescribedWorker { spec, key, of_project, stated, first_answer, wedged_after })
+    Ok(DescribedWorker { spec, key, of_project, version_command, first_answer, wedged_after })
 }
 
 /// A key as a scope may have it.
@@ -333,7 +340,7 @@ mod tests {
         assert_eq!(project("version = \"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
         let asked = project("version = { command = [\"./no-such\"], inputs = [\"package.json\"] }");
         assert_eq!(asked.spec.version, Spec::unversioned());
-        assert_eq!(asked.stated.expect("a command").inputs, [Path::new("package.json")]);
+        assert_eq!(asked.version_command.expect("a command").inputs, [Path::new("package.json")]);
         for bad in
             ["version = \"1.2\"", "version = 7", "version = { command = [] }", "version = { inputs = [] }"]
         {
