@@ -15,6 +15,19 @@
 //!                                           failed: ends the successor, serves again (`reclaim`)
 //! ```
 //!
+//! With `overlap` both programs run for a while. The successor sends PREPARE, starts its program beside the
+//! incumbent's on the shared listeners, and lets it pass its probation; only then it sends COMMIT. The incumbent grants
+//! without a stop of its app. ACTIVE follows without a probation, and the incumbent drains and ends.
+//!
+//! The step in which the incumbent makes room has a name at each level:
+//!
+//! | where | asked | carried out | answered |
+//! |---|---|---|---|
+//! | between the workers | COMMIT | the incumbent makes room | GRANTED |
+//! | `policy/handoff` | `Commit` | `Quiesce`, then `Grant` | `Granted` |
+//! | the app's hooks | `HandOver::quiesce` | the app stops accepting, and packs its state | what it packed |
+//! | a host's program | `MakeRoomAsked` | its tree is ended | `TellRoomMade` |
+//!
 //! Before GRANTED a successor that fails changes nothing; after it the incumbent proves the successor gone before it
 //! goes on. Why this is safe is in `docs/design/takeover.md`.
 

@@ -124,9 +124,10 @@ impl Status {
         self.change(|account| account.hello.hands_over = hands_over);
     }
 
-    /// Tells that the worker before this one, of version `before`, can take the scope back for about this long.
-    pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
-        let probation = OnProbation { since: deadline::monotonic(), until: Deadline::start(bake), before };
+    /// Tells that the incumbent, of version `incumbent_version`, can take the scope back for about this long.
+    pub(crate) fn begin_probation(&self, lasts: Duration, incumbent_version: Version) {
+        let probation =
+            OnProbation { since: deadline::monotonic(), until: Deadline::start(lasts), incumbent_version };
         self.change(|account| account.probation = Some(probation));
     }
 

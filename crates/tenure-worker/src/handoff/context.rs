@@ -1,5 +1,5 @@
 //! What a worker knows of the workers before and after it: whether a successor is admitted, what it would be handed,
-//! and from which predecessor this worker took over.
+//! and from which incumbent this worker took over.
 //!
 //! Shared by the app's thread, the control thread and the thread of a takeover. One mutex, never held over a wait or
 //! over code of the app, protects it; the app's hooks have one of their own.
@@ -40,7 +40,7 @@ struct ContextInner {
     hooks: Option<AppHooks>,
     kept: Option<KeptDescriptors>,
     endpoints: Vec<Endpoint>,
-    predecessor: Option<Predecessor>,
+    incumbent: Option<IncumbentLink>,
     /// A takeover of this worker's place goes on.
     busy: bool,
     /// A successor was admitted that waits for the end of that takeover.
@@ -74,7 +74,7 @@ pub(crate) struct KeptDescriptors {
 pub(crate) enum WorkerEnd {
     /// By this event of its life.
     Of(LifecycleEvent),
-    /// Somebody wants its predecessor to serve again.
+    /// Somebody wants its incumbent to serve again.
     SentBack,
 }
 
@@ -87,8 +87,8 @@ impl WorkerEnd {
     }
 }
 
-/// The worker that made room for this one, until it is gone.
-struct Predecessor {
+/// The incumbent from which this worker took over, until it is gone.
+struct IncumbentLink {
     link: Arc<DescriptorLink>,
     process: Arc<ProcessHandle>,
 }
@@ -171,8 +171,8 @@ impl HandoffContext {
         if inner.hooks.is_none() || inner.kept.is_none() {
             return Err(Answer::refused("its app does not hand over"));
         }
-        if let Some(predecessor) = inner.predecessor.as_ref().filter(|before| !before.process.has_ended()) {
-            let pid = predecessor.process.pid();
+        if let Some(incumbent) = inner.incumbent.as_ref().filter(|incumbent| !incumbent.process.has_ended()) {
+            let pid = incumbent.process.pid();
             let why = format!("pid {pid}, from which it took over itself, is not gone yet");
             return Err(Answer::goes_on(why));
         }
@@ -216,36 +216,36 @@ impl HandoffContext {
         Ok(KeptDescriptors { control: kept.control.try_clone()?, listeners: duplicates(&kept.listeners)? })
     }
 
-    /// Notes the predecessor, which made room for this worker.
-    pub(crate) fn set_predecessor(&self, link: Arc<DescriptorLink>, process: Arc<ProcessHandle>) {
-        self.inner().predecessor = Some(Predecessor { link, process });
+    /// Notes the incumbent, which made room for this worker.
+    pub(crate) fn set_incumbent(&self, link: Arc<DescriptorLink>, process: Arc<ProcessHandle>) {
+        self.inner().incumbent = Some(IncumbentLink { link, process });
     }
 
-    /// Whether the predecessor may still take the scope back. The paths of the scope are then its own as well, and are
+    /// Whether the incumbent may still take the scope back. The paths of the scope are then its own as well, and are
     /// not to be removed.
     pub(crate) fn may_be_taken_back(&self) -> bool {
-        self.inner().predecessor.as_ref().is_some_and(|before| !before.process.has_ended())
+        self.inner().incumbent.as_ref().is_some_and(|incumbent| !incumbent.process.has_ended())
     }
 
-    /// The predecessor is gone.
-    pub(crate) fn predecessor_gone(&self) {
-        self.inner().predecessor = None;
+    /// The incumbent is gone.
+    pub(crate) fn incumbent_gone(&self) {
+        self.inner().incumbent = None;
         self.probation_over();
     }
 
-    /// Begins the probation of this worker, which is about to serve: for `bake` its predecessor can take the scope
-    /// back. Without a living predecessor this worker counts as proved at once.
-    pub(crate) fn begin_probation(&self, bake: Duration, before: Version) {
+    /// Begins the probation of this worker, which is about to serve: for `lasts` its incumbent can take the scope
+    /// back. Without a living incumbent this worker counts as proved at once.
+    pub(crate) fn begin_probation(&self, lasts: Duration, incumbent_version: Version) {
         let inner = self.inner();
-        if inner.predecessor.is_some() {
-            self.status.begin_probation(bake, before);
+        if inner.incumbent.is_some() {
+            self.status.begin_probation(lasts, incumbent_version);
         } else {
             drop(inner);
             self.record_proved();
         }
     }
 
-    /// Ends the probation: the predecessor has announced its end, or is gone. A worker that has announced its own end
+    /// Ends the probation: the incumbent has announced its end, or is gone. A worker that has announced its own end
     /// does not count as proved.
     pub(crate) fn probation_over(&self) {
         if self.status.is_on_probation() && self.status.life() == LifecycleState::Active {
@@ -261,10 +261,10 @@ impl HandoffContext {
         best_effort(self.ownership.write_ledger(|ledger| ledger.proved = Some(proved)));
     }
 
-    /// Sends ABORT to the predecessor, because this worker ends: the predecessor serves again, unless somebody asked
-    /// for the end. A predecessor that is gone, or does not read, needs no message.
+    /// Sends ABORT to the incumbent, because this worker ends: the incumbent serves again, unless somebody asked
+    /// for the end. An incumbent that is gone, or does not read, needs no message.
     pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
-        let link = self.inner().predecessor.as_ref().map(|before| Arc::clone(&before.link));
+        let link = self.inner().incumbent.as_ref().map(|incumbent| Arc::clone(&incumbent.link));
         if let Some(link) = link {
             let abort = Abort {
                 why: why.to_owned(),

@@ -79,7 +79,7 @@ struct IncumbentSide<'context> {
     /// What is handed over, and taken back.
     kept: KeptDescriptors,
     /// What the app has packed.
-    state: Vec<u8>,
+    packed: Vec<u8>,
     /// The program that was recorded when the ledger was left to the successor.
     program: Option<ProgramRecord>,
     /// The successor has sent ABORT, or was refused, and ends by itself.
@@ -125,7 +125,7 @@ impl<'context> IncumbentSide<'context> {
             terms,
             until,
             kept,
-            state: Vec::new(),
+            packed: Vec::new(),
             program: None,
             aborted: false,
             sent_back: false,
@@ -137,24 +137,24 @@ impl<'context> IncumbentSide<'context> {
 
     /// Passes events to the table and carries out its actions, until this worker serves alone again or ends.
     fn run(mut self) {
-        let mut state = Incumbent::Serving;
+        let mut phase = Incumbent::Serving;
         let mut event = IncumbentEvent::Prepare;
         loop {
-            let (next, action) = handoff::incumbent(state, event, self.terms);
-            state = next;
+            let (next, action) = handoff::incumbent(phase, event, self.terms);
+            phase = next;
             event = match action {
-                None if matches!(state, Incumbent::Serving | Incumbent::Leaving) => {
+                None if matches!(phase, Incumbent::Serving | Incumbent::Leaving) => {
                     // A worker that goes on keeps its disk space, for later records of its program and of takeovers.
-                    if state == Incumbent::Leaving {
+                    if phase == Incumbent::Leaving {
                         self.context.ownership.free_disk_reserve();
                     }
                     return;
                 }
-                None => self.next_event(state),
-                Some(IncumbentAction::Share) => self.share().unwrap_or_else(|| self.next_event(state)),
+                None => self.next_event(phase),
+                Some(IncumbentAction::Share) => self.share().unwrap_or_else(|| self.next_event(phase)),
                 Some(IncumbentAction::Quiesce) => self.quiesce(),
-                Some(IncumbentAction::Grant) => self.grant().unwrap_or_else(|| self.next_event(state)),
-                Some(IncumbentAction::EndSuccessor) => self.end_successor(state),
+                Some(IncumbentAction::Grant) => self.grant().unwrap_or_else(|| self.next_event(phase)),
+                Some(IncumbentAction::EndSuccessor) => self.end_successor(phase),
                 Some(IncumbentAction::Reclaim) => self.reclaim(),
                 Some(IncumbentAction::Leave) => return self.leave(),
                 Some(IncumbentAction::Exit) => self.exit(),
@@ -163,14 +163,14 @@ impl<'context> IncumbentSide<'context> {
     }
 
     /// Waits for whatever comes first: a frame of the successor, its end, a stop, the end of the phase's time.
-    fn next_event(&mut self, state: Incumbent) -> IncumbentEvent {
+    fn next_event(&mut self, phase: Incumbent) -> IncumbentEvent {
         loop {
             match self.link.next::<ControlRequest>() {
                 Ok(Some(ControlRequest::Commit)) => return IncumbentEvent::Commit,
                 Ok(Some(ControlRequest::Active(active))) => {
-                    let bake = Duration::from_millis(active.bake_ms);
-                    self.terms.bakes = !bake.is_zero();
-                    self.until = Deadline::start(bake);
+                    let probation = Duration::from_millis(active.bake_ms);
+                    self.terms.bakes = !probation.is_zero();
+                    self.until = Deadline::start(probation);
                     fault::reach(Point::IncumbentRelieved);
                     return IncumbentEvent::Active;
                 }
@@ -188,7 +188,7 @@ impl<'context> IncumbentSide<'context> {
                     | ControlRequest::Prepare(_),
                 )) => {}
                 Ok(None) => {
-                    if let Some(event) = self.wait(state) {
+                    if let Some(event) = self.wait(phase) {
                         return event;
                     }
                 }
@@ -198,7 +198,7 @@ impl<'context> IncumbentSide<'context> {
     }
 
     /// One wait; `None` when more of a frame has arrived.
-    fn wait(&mut self, state: Incumbent) -> Option<IncumbentEvent> {
+    fn wait(&mut self, phase: Incumbent) -> Option<IncumbentEvent> {
         let fds = [self.link.as_fd(), self.successor.as_fd(), self.context.status.stopping()];
         // Only a lack of memory ends the wait early; it is begun again.
         let [frame, ended, stopping] =
@@ -216,7 +216,7 @@ impl<'context> IncumbentSide<'context> {
         if !self.until.remaining().is_zero() {
             return None;
         }
-        if state == Incumbent::Relieved {
+        if phase == Incumbent::Relieved {
             self.passed = true;
             return Some(IncumbentEvent::BakeOver);
         }

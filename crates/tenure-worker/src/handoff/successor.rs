@@ -53,7 +53,7 @@ pub(crate) struct PreparedPhase {
     pub(crate) taken: Taken,
     within: Duration,
     /// What is on record of the incumbent, once this worker has taken its place.
-    before: Ledger,
+    incumbent_ledger: Ledger,
     /// How long asking and sharing took.
     sharing: Duration,
 }
@@ -69,9 +69,9 @@ pub(crate) struct GrantedPhase {
     link: Arc<DescriptorLink>,
     incumbent: u32,
     /// The version of the incumbent.
-    before: Option<Version>,
+    incumbent_version: Option<Version>,
     /// What the incumbent's app handed over.
-    pub(crate) state: Vec<u8>,
+    pub(crate) packed: Vec<u8>,
     timings: Timings,
 }
 
@@ -116,7 +116,7 @@ impl StandbyPhase {
         let taken = taken
             .inspect_err(|error| side.send_abort(causes::in_one_line(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
-        Ok(PreparedPhase { side, control, taken, within, before: Ledger::default(), sharing })
+        Ok(PreparedPhase { side, control, taken, within, incumbent_ledger: Ledger::default(), sharing })
     }
 
     /// Connects to the worker that the launcher saw. Another worker that answers now was not to be replaced.
@@ -175,8 +175,8 @@ impl PreparedPhase {
             }
             _ => return Err(given_up("it is in another phase")),
         };
-        let (event, state) = match granted {
-            Ok(state) => (SuccessorEvent::Granted, state),
+        let (event, packed) = match granted {
+            Ok(packed) => (SuccessorEvent::Granted, packed),
             Err((SuccessorEvent::Lost, _)) => (self.side.prove(), Vec::new()),
             Err((SuccessorEvent::Refused, why)) => return Err(self.side.refused(why, false)),
             Err((SuccessorEvent::Kept, why)) => return Err(self.side.refused(why, true)),
@@ -203,15 +203,24 @@ impl PreparedPhase {
         }
         let opened = monotonic();
         let (room, recording) = (room_made.saturating_sub(began), opened.saturating_sub(room_made));
-        let Self { side, sharing, before, .. } = self;
+        let Self { side, sharing, incumbent_ledger, .. } = self;
         let timings = Timings { sharing, room, recording, opened };
         let SuccessorSide { phase, gate, terms, link, incumbent } = side;
         let (link, pid) = (Arc::new(link), incumbent.pid());
         if incumbent_lives {
-            await_end_of(incumbent, Arc::clone(&link), context, before.clone())
+            await_end_of(incumbent, Arc::clone(&link), context, incumbent_ledger.clone())
                 .map_err(broken("the thread that waits for the incumbent's end"))?;
         }
-        Ok(GrantedPhase { phase, gate, terms, link, incumbent: pid, before: before.version, state, timings })
+        Ok(GrantedPhase {
+            phase,
+            gate,
+            terms,
+            link,
+            incumbent: pid,
+            incumbent_version: incumbent_ledger.version,
+            packed,
+            timings,
+        })
     }
 
     /// Records the generation durably, then answers callers.
@@ -223,17 +232,17 @@ impl PreparedPhase {
     ) -> Result<(), TakeoverError> {
         let ownership = &context.ownership;
         let handshake = &ownership.handshake;
-        let before = records::read_ledger(&ownership.state).map_err(TakeoverError::Record)?;
+        let incumbent_ledger = records::read_ledger(&ownership.state).map_err(TakeoverError::Record)?;
         if !incumbent_lives {
-            orphans::clear(ownership, &before).map_err(TakeoverError::Orphan)?;
+            orphans::clear(ownership, &incumbent_ledger).map_err(TakeoverError::Orphan)?;
         }
-        if before.generation >= handshake.generation {
+        if incumbent_ledger.generation >= handshake.generation {
             return Err(given_up(format!(
                 "generation {} is on record, and this one is {}",
-                before.generation, handshake.generation
+                incumbent_ledger.generation, handshake.generation
             )));
         }
-        self.before = before;
+        self.incumbent_ledger = incumbent_ledger;
         let incumbent = incumbent_lives.then(|| self.side.incumbent.identity().clone());
         let endpoints = self.taken.endpoints.clone();
         let opened = ownership.open_generation(|found, kept| Ledger {
@@ -274,10 +283,10 @@ impl GrantedPhase {
 
     /// Begins the probation, before anybody learns that this worker serves.
     pub(crate) fn begin_probation(&self, context: &HandoffContext) {
-        let bake = bake(&self.terms);
-        let before = self.before.clone();
-        if let Some(before) = before.filter(|_| !bake.is_zero()) {
-            context.begin_probation(bake, before);
+        let lasts = probation_after_active(&self.terms);
+        let incumbent_version = self.incumbent_version.clone();
+        if let Some(incumbent_version) = incumbent_version.filter(|_| !lasts.is_zero()) {
+            context.begin_probation(lasts, incumbent_version);
         }
     }
 
@@ -286,10 +295,10 @@ impl GrantedPhase {
     pub(crate) fn activate(self) -> String {
         fault::reach(Point::SuccessorActive);
         let Self { mut phase, gate, terms, link, incumbent, timings, .. } = self;
-        let bake = bake(&terms);
+        let probation = probation_after_active(&terms);
         if let Some(SuccessorAction::Tell) = step(&mut phase, SuccessorEvent::Ready) {
             // An incumbent that is gone needs no message.
-            best_effort(link.send(&ControlRequest::Active(Active { bake_ms: millis(bake) }), &[]));
+            best_effort(link.send(&ControlRequest::Active(Active { bake_ms: millis(probation) }), &[]));
         }
         drop(gate);
         format!("from pid {incumbent}: {timings}")
@@ -297,7 +306,7 @@ impl GrantedPhase {
 }
 
 /// How long the probation takes from the activation on. With both programs beside each other it is over by then.
-fn bake(terms: &Succession) -> Duration {
+fn probation_after_active(terms: &Succession) -> Duration {
     if terms.overlap { Duration::ZERO } else { terms.bake.duration() }
 }
 
@@ -307,10 +316,10 @@ fn await_end_of(
     incumbent: ProcessHandle,
     link: Arc<DescriptorLink>,
     context: &Arc<HandoffContext>,
-    before: Ledger,
+    incumbent_ledger: Ledger,
 ) -> io::Result<()> {
     let incumbent = Arc::new(incumbent);
-    context.set_predecessor(Arc::clone(&link), Arc::clone(&incumbent));
+    context.set_incumbent(Arc::clone(&link), Arc::clone(&incumbent));
     let context = Arc::clone(context);
     thread::start("tenure-predecessor", move || {
         if let Ok(link) = link.again() {
@@ -323,8 +332,8 @@ fn await_end_of(
         let gone = incumbent.identity();
         // A ledger that cannot be written names one process too many, which is then verified and found gone.
         best_effort(context.ownership.write_ledger(|ledger| ledger.lineage.retain(|known| known != gone)));
-        context.predecessor_gone();
+        context.incumbent_gone();
         // A process that cannot be ended keeps the lock of its tree, by which the next takeover finds it.
-        best_effort(orphans::clear(&context.ownership, &before));
+        best_effort(orphans::clear(&context.ownership, &incumbent_ledger));
     })
 }

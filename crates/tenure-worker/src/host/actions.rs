@@ -55,7 +55,7 @@ impl Host {
                 self.note(What::ProgramExited, &why);
                 self.resources.status.set(AppState::Failed, Some(why));
             }
-            SupervisorAction::TellYielded => {
+            SupervisorAction::TellRoomMade => {
                 self.alarm = None;
                 // When this host starts a program again, the successor's program is gone.
                 self.slot = Slot::Alone;

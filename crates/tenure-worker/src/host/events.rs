@@ -101,7 +101,7 @@ impl Host {
     /// another program would be started in its name: then the request is refused, and the kit ends this worker.
     fn handoff_event(&mut self) -> Option<SupervisorEvent> {
         match self.requests.take()? {
-            HandoffRequest::MakeRoom(_) => Some(SupervisorEvent::YieldAsked),
+            HandoffRequest::MakeRoom(_) => Some(SupervisorEvent::MakeRoomAsked),
             // The program was never asked to end.
             HandoffRequest::ComeBack(_) if self.requests.room_by().is_none() => {
                 Some(SupervisorEvent::ResumeAsked)

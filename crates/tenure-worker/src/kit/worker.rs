@@ -295,7 +295,7 @@ impl Worker {
             .commit(&self.context, &self.own)
             .inspect_err(|error| self.report_failed_takeover(error))?;
         self.ownership.begin_own_logs();
-        self.handed = mem::take(&mut granted.state);
+        self.handed = mem::take(&mut granted.packed);
         self.side = HandoffSide::Granted(Box::new(granted));
         self.look_after_itself()
             .map_err(|source| TakeoverError::Io { what: "the thread of its self-check", source })

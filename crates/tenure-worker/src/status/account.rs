@@ -26,7 +26,7 @@ pub(super) struct Account {
     pub(super) stall_timeout: Option<Duration>,
     pub(super) asked: Option<Ask>,
     pub(super) stop: Option<StopRequest>,
-    /// While the worker before this one can take the scope back.
+    /// While the incumbent can take the scope back.
     pub(super) probation: Option<OnProbation>,
     /// Nobody can connect: the program ended what it alone listens on, for a successor.
     pub(super) closed: bool,
@@ -104,13 +104,13 @@ pub(super) struct OnProbation {
     /// About when it is over.
     pub(super) until: Deadline,
     /// The version that can come back.
-    pub(super) before: Version,
+    pub(super) incumbent_version: Version,
 }
 
 impl OnProbation {
     fn report(&self, now: Duration) -> Probation {
         let since = millis(now.saturating_sub(self.since));
-        Probation::of(self.before.clone(), millis(self.until.remaining()), Some(since))
+        Probation::of(self.incumbent_version.clone(), millis(self.until.remaining()), Some(since))
     }
 }
 

@@ -54,7 +54,7 @@ pub enum SupervisorEvent {
     /// The worker may not take the incumbent's place, for this reason.
     Denied(String),
     /// Another worker takes over: the program has to make room.
-    YieldAsked,
+    MakeRoomAsked,
     /// The other worker has failed and is gone: the program has to serve again.
     ResumeAsked,
     /// The worker was asked to end.
@@ -114,7 +114,7 @@ pub enum SupervisorAction {
     /// It will not start again.
     TellFailed(String),
     /// No process of it lives: the other worker may go on.
-    TellYielded,
+    TellRoomMade,
     /// It serves, or starts again.
     TellResumed,
     /// End its tree.

@@ -30,7 +30,7 @@ enum Phase {
     /// No process of it lives; it starts again after a wait.
     Waiting,
     /// No process of it lives; another worker has its place.
-    Yielded,
+    RoomMade,
     /// Nothing more happens.
     Over,
 }
@@ -41,7 +41,7 @@ enum AfterEnd {
     /// Start as if for the first time.
     Anew,
     Restart(Duration),
-    Yield,
+    MakeRoom,
     Finish(HostOutcome),
 }
 
@@ -90,7 +90,7 @@ impl Supervisor {
     pub fn step(&mut self, event: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
         match event {
             SupervisorEvent::StopAsked => self.stop(),
-            SupervisorEvent::YieldAsked => self.make_room(),
+            SupervisorEvent::MakeRoomAsked => self.make_room(),
             SupervisorEvent::ResumeAsked => self.resume(),
             SupervisorEvent::Runs
             | SupervisorEvent::CannotRun(_)
@@ -113,7 +113,7 @@ impl Supervisor {
                 self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree])
             }
             Phase::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
-            Phase::Waiting | Phase::Yielded => self.finish(HostOutcome::Stopped),
+            Phase::Waiting | Phase::RoomMade => self.finish(HostOutcome::Stopped),
             Phase::Over => Vec::new(),
         }
     }
@@ -121,29 +121,29 @@ impl Supervisor {
     fn make_room(&mut self) -> Vec<SupervisorAction> {
         match self.state {
             Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. } => {
-                self.state = Phase::Ending(AfterEnd::Yield);
+                self.state = Phase::Ending(AfterEnd::MakeRoom);
                 vec![SupervisorAction::EndTree]
             }
             Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
-                self.state = Phase::Ending(AfterEnd::Yield);
+                self.state = Phase::Ending(AfterEnd::MakeRoom);
                 Vec::new()
             }
-            Phase::Waiting | Phase::Yielded => {
-                self.state = Phase::Yielded;
-                vec![SupervisorAction::TellYielded]
+            Phase::Waiting | Phase::RoomMade => {
+                self.state = Phase::RoomMade;
+                vec![SupervisorAction::TellRoomMade]
             }
             // A decided end is not taken back. The successor notices it by the end of this worker.
-            Phase::Ending(AfterEnd::Yield | AfterEnd::Finish(_)) | Phase::Over => Vec::new(),
+            Phase::Ending(AfterEnd::MakeRoom | AfterEnd::Finish(_)) | Phase::Over => Vec::new(),
         }
     }
 
     fn resume(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            Phase::Yielded => {
+            Phase::RoomMade => {
                 self.state = Phase::Again;
                 vec![SupervisorAction::Start, SupervisorAction::TellResumed]
             }
-            Phase::Ending(AfterEnd::Yield) => {
+            Phase::Ending(AfterEnd::MakeRoom) => {
                 self.state = Phase::Ending(AfterEnd::Restart(Duration::ZERO));
                 vec![SupervisorAction::TellResumed]
             }
@@ -219,7 +219,7 @@ impl Supervisor {
                 | Phase::Serving { .. }
                 | Phase::Ending(_)
                 | Phase::Waiting
-                | Phase::Yielded
+                | Phase::RoomMade
                 | Phase::Over,
                 _,
             ) => Vec::new(),
@@ -374,9 +374,9 @@ impl Supervisor {
                 self.state = Phase::Waiting;
                 actions.push(SupervisorAction::Await(wait));
             }
-            Phase::Ending(AfterEnd::Yield) => {
-                self.state = Phase::Yielded;
-                actions.push(SupervisorAction::TellYielded);
+            Phase::Ending(AfterEnd::MakeRoom) => {
+                self.state = Phase::RoomMade;
+                actions.push(SupervisorAction::TellRoomMade);
             }
             Phase::Ending(AfterEnd::Finish(outcome)) => actions.push(SupervisorAction::Finish(outcome)),
             // Callers ask only in `Ending`.
@@ -385,7 +385,7 @@ impl Supervisor {
             | Phase::Trial { .. }
             | Phase::Serving { .. }
             | Phase::Waiting
-            | Phase::Yielded
+            | Phase::RoomMade
             | Phase::Over) => self.state = other,
         }
         actions

@@ -57,8 +57,8 @@ impl IncumbentSide<'_> {
             return IncumbentEvent::StopAsked;
         }
         match asked {
-            Some(Ok(state)) => {
-                self.state = state;
+            Some(Ok(packed)) => {
+                self.packed = packed;
                 IncumbentEvent::Quiesced
             }
             Some(Err(why)) => {
@@ -92,11 +92,11 @@ impl IncumbentSide<'_> {
 
     /// Sends GRANTED, with the state that the app has packed.
     fn send_grant(&self) -> Result<(), LinkError> {
-        if self.state.is_empty() {
+        if self.packed.is_empty() {
             return self.link.send(&Answer::Granted(Granted::default()), &[]);
         }
-        let held = memory::hold("tenure-state", &self.state).map_err(LinkError::Io)?;
-        let state_bytes = u64::try_from(self.state.len()).unwrap_or(u64::MAX);
+        let held = memory::hold("tenure-state", &self.packed).map_err(LinkError::Io)?;
+        let state_bytes = u64::try_from(self.packed.len()).unwrap_or(u64::MAX);
         self.link.send(&Answer::Granted(Granted { state_bytes }), &[held.as_fd()])
     }
 }

@@ -35,7 +35,7 @@ use crate::handoff::incumbent::{IncumbentSide, TRACED_RECHECK};
 impl IncumbentSide<'_> {
     /// Ends the successor by the handle that the kernel gave of the peer. A successor that said that it ends gets a
     /// moment for it. Returns only when it is gone: to go on while it may live would make two workers.
-    pub(super) fn end_successor(&mut self, state: Incumbent) -> IncumbentEvent {
+    pub(super) fn end_successor(&mut self, phase: Incumbent) -> IncumbentEvent {
         let polite = match (self.sent_back, self.aborted) {
             // It serves, and gets the time that any worker gets for its end.
             (true, _) => self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN),
@@ -51,8 +51,8 @@ impl IncumbentSide<'_> {
             }
             best_effort(self.successor.wait_ended(traced.then_some(TRACED_RECHECK)));
         }
-        if state != Incumbent::Ending(Then::Reclaim) {
-            self.forget_successor(state);
+        if phase != Incumbent::Ending(Then::Reclaim) {
+            self.forget_successor(phase);
         } else if self.was_asked_to_end() {
             // Somebody asked the successor to end, and it had no time left for that.
             return IncumbentEvent::Aborted { ends: true };
@@ -61,13 +61,13 @@ impl IncumbentSide<'_> {
     }
 
     /// Ends the program of a successor that was never the worker, and strikes the successor out of the lineage.
-    fn forget_successor(&self, state: Incumbent) {
+    fn forget_successor(&self, phase: Incumbent) {
         let ownership = &self.context.ownership;
         // A process that cannot be ended keeps the lock of its tree, by which the next takeover finds it.
         let ledger = records::read_ledger(&ownership.state).unwrap_or_default();
         best_effort(self.clear_successors_program(&ledger, ownership.handshake.spec.end_budget()));
         let gone = self.successor.identity();
-        let failed = (state == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
+        let failed = (phase == Incumbent::Ending(Then::Serve)).then(|| self.failed()).flatten();
         best_effort(ownership.write_ledger(|ledger| {
             ledger.lineage.retain(|known| known != gone);
             ledger.rolled_back = failed.or(ledger.rolled_back.take());
@@ -79,12 +79,12 @@ impl IncumbentSide<'_> {
     fn clear_successors_program(&self, ledger: &Ledger, patience: Duration) -> Result<(), OrphanError> {
         let ownership = &self.context.ownership;
         let cookie = scope::program_cookie(&ownership.state.id(), self.asked.generation);
-        let (recorded, before): (Option<_>, Option<_>) = match &ledger.program {
+        let (recorded, own_program): (Option<_>, Option<_>) = match &ledger.program {
             Some(program) if program.cookie == cookie => (Some(program.clone()), None),
             other => (None, other.as_ref()),
         };
         let mut program = recorded.unwrap_or_else(|| ProgramRecord::of_cookie(cookie));
-        let own = self.program.as_ref().or(before).filter(|own| lives(own));
+        let own = self.program.as_ref().or(own_program).filter(|own| lives(own));
         let taken = own.and_then(|own| own.lock.as_deref());
         if program.lock.is_none() || program.lock.as_deref() == taken {
             program.lock = file::PROGRAMS.into_iter().find(|name| Some(*name) != taken).map(str::to_owned);
@@ -176,8 +176,8 @@ impl IncumbentSide<'_> {
             return Ok(());
         }
         let again = self.context.duplicate().map_err(|error| error.to_string())?;
-        let (state, why) = (std::mem::take(&mut self.state), self.why.clone());
-        let back = Back { state, generation, listeners: again.listeners, why };
+        let (packed, why) = (std::mem::take(&mut self.packed), self.why.clone());
+        let back = Back { state: packed, generation, listeners: again.listeners, why };
         let limit = self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN);
         call(self.context, limit, move |hooks| hooks.resume(back))
             .unwrap_or_else(|| Err("it does not answer".to_owned()))

@@ -142,9 +142,9 @@ impl SuccessorSide {
             return Ok(Vec::new());
         }
         let held = self.link.take_fds().into_iter().next();
-        let state = held.ok_or_else(|| io::ErrorKind::NotFound.into());
-        let state = state.and_then(|held| memory::read(held, granted.state_bytes));
-        state.map_err(|error| (SuccessorEvent::Failed, format!("its state cannot be read: {error}")))
+        let packed = held.ok_or_else(|| io::ErrorKind::NotFound.into());
+        let packed = packed.and_then(|held| memory::read(held, granted.state_bytes));
+        packed.map_err(|error| (SuccessorEvent::Failed, format!("its state cannot be read: {error}")))
     }
 
     /// Finds out whether the incumbent whose connection ended is gone: only then may this worker act alone.

@@ -260,22 +260,22 @@ fn what_failed_before_the_end_of_a_probation_counts_after_it() {
 #[test]
 fn a_program_makes_room_once_nothing_of_it_lives() {
     let mut machine = serving(RestartOn::Failure);
-    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [SupervisorAction::EndTree]);
+    assert_eq!(after(&mut machine, vec![H::MakeRoomAsked]), [SupervisorAction::EndTree]);
     assert_eq!(after(&mut machine, vec![H::Exited(status(0))]), []);
-    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::TellYielded]);
-    assert_eq!(after(&mut machine, vec![H::YieldAsked]), [SupervisorAction::TellYielded], "it has");
+    assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::TellRoomMade]);
+    assert_eq!(after(&mut machine, vec![H::MakeRoomAsked]), [SupervisorAction::TellRoomMade], "it has");
     let mut ended = serving(RestartOn::Failure);
-    assert_eq!(after(&mut ended, vec![H::Exited(status(3)), H::YieldAsked]), []);
+    assert_eq!(after(&mut ended, vec![H::Exited(status(3)), H::MakeRoomAsked]), []);
     assert_eq!(
         after(&mut ended, vec![H::TreeGone]),
-        [SupervisorAction::TellYielded],
+        [SupervisorAction::TellRoomMade],
         "instead of the restart"
     );
     let mut waiting = serving(RestartOn::Failure);
     after(&mut waiting, vec![H::Exited(status(3)), H::TreeGone]);
     assert_eq!(
-        after(&mut waiting, vec![H::YieldAsked]),
-        [SupervisorAction::TellYielded],
+        after(&mut waiting, vec![H::MakeRoomAsked]),
+        [SupervisorAction::TellRoomMade],
         "nothing lives: at once"
     );
     assert_eq!(after(&mut waiting, vec![H::WaitOver]), [], "and nothing starts");
@@ -284,14 +284,14 @@ fn a_program_makes_room_once_nothing_of_it_lives() {
 #[test]
 fn a_program_that_ends_for_good_makes_no_room() {
     let mut machine = serving(RestartOn::Failure);
-    let acts = after(&mut machine, vec![H::StopAsked, H::YieldAsked, H::ResumeAsked, H::TreeGone]);
+    let acts = after(&mut machine, vec![H::StopAsked, H::MakeRoomAsked, H::ResumeAsked, H::TreeGone]);
     assert_eq!(acts, [SupervisorAction::Finish(HostOutcome::Stopped)]);
 }
 
 #[test]
 fn a_program_that_made_room_starts_again_bounded_and_by_policy() {
     let mut machine = serving(RestartOn::Failure);
-    after(&mut machine, vec![H::YieldAsked, H::TreeGone]);
+    after(&mut machine, vec![H::MakeRoomAsked, H::TreeGone]);
     assert_eq!(
         after(&mut machine, vec![H::ResumeAsked]),
         [SupervisorAction::Start, SupervisorAction::TellResumed]
@@ -308,7 +308,7 @@ fn a_program_that_made_room_starts_again_bounded_and_by_policy() {
 #[test]
 fn a_program_that_is_called_back_while_it_ends_starts_again_without_a_wait() {
     let mut machine = serving(RestartOn::Failure);
-    assert_eq!(after(&mut machine, vec![H::YieldAsked, H::ResumeAsked]), [SupervisorAction::TellResumed]);
+    assert_eq!(after(&mut machine, vec![H::MakeRoomAsked, H::ResumeAsked]), [SupervisorAction::TellResumed]);
     assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Await(Duration::ZERO)]);
     assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::Start]);
     assert_eq!(after(&mut machine, vec![H::ResumeAsked]), [SupervisorAction::TellResumed], "it has begun");
@@ -317,7 +317,7 @@ fn a_program_that_is_called_back_while_it_ends_starts_again_without_a_wait() {
 #[test]
 fn a_program_that_yielded_before_it_was_ready_is_told_as_ready_for_the_first_time() {
     let mut machine = machine(RestartOn::Failure);
-    after(&mut machine, vec![H::Runs, H::YieldAsked, H::TreeGone, H::ResumeAsked, H::Runs]);
+    after(&mut machine, vec![H::Runs, H::MakeRoomAsked, H::TreeGone, H::ResumeAsked, H::Runs]);
     assert_eq!(
         after(&mut machine, vec![H::Ready]),
         [SupervisorAction::TellReady, SupervisorAction::WatchHealth]
@@ -328,10 +328,10 @@ fn a_program_that_yielded_before_it_was_ready_is_told_as_ready_for_the_first_tim
 fn a_stop_ends_a_worker_whose_program_made_room() {
     let stopped = [SupervisorAction::Finish(HostOutcome::Stopped)];
     let mut yielded = serving(RestartOn::Failure);
-    after(&mut yielded, vec![H::YieldAsked, H::TreeGone]);
+    after(&mut yielded, vec![H::MakeRoomAsked, H::TreeGone]);
     assert_eq!(after(&mut yielded, vec![H::StopAsked]), stopped);
     let mut ending = serving(RestartOn::Failure);
-    assert_eq!(after(&mut ending, vec![H::YieldAsked, H::StopAsked]), []);
+    assert_eq!(after(&mut ending, vec![H::MakeRoomAsked, H::StopAsked]), []);
     assert_eq!(after(&mut ending, vec![H::TreeGone]), stopped);
 }
 
@@ -372,7 +372,7 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
         H::TreeGone,
         H::Failed("x".into()),
         H::WaitOver,
-        H::YieldAsked,
+        H::MakeRoomAsked,
         H::ResumeAsked,
         H::StopAsked,
     ];
@@ -385,7 +385,7 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
         for (machine, lives) in &edge {
             for event in &all {
                 // The host tells of a tree's end once, and of nothing else of a tree that is gone.
-                let asked = matches!(event, H::WaitOver | H::YieldAsked | H::ResumeAsked | H::StopAsked);
+                let asked = matches!(event, H::WaitOver | H::MakeRoomAsked | H::ResumeAsked | H::StopAsked);
                 if *lives || asked {
                     next.insert(proved(machine, *lives, event));
                 }
@@ -406,7 +406,7 @@ fn proved(machine: &Supervisor, lives: bool, event: &SupervisorEvent) -> (Superv
                 assert!(!lives, "a second tree from {before:?} by {event:?}");
                 lives = true;
             }
-            SupervisorAction::Finish(_) | SupervisorAction::TellYielded => {
+            SupervisorAction::Finish(_) | SupervisorAction::TellRoomMade => {
                 assert!(!lives, "left a tree behind: {before:?} by {event:?}");
             }
             SupervisorAction::EndTree => assert!(lives, "ended nothing: {before:?} by {event:?}"),
