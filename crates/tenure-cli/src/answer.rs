@@ -16,9 +16,9 @@ pub(crate) enum AnswerState {
     Replaced,
     /// The worker, its program and their children are proved gone, or nothing ran.
     Stopped,
-    /// A version is held, and the worker is of it, or will be.
+    /// A version is pinned, and the worker is of it, or will be.
     Pinned,
-    /// No version is held any more.
+    /// No version is pinned any more.
     Unpinned,
     /// An offer was taken back.
     Forgotten,

@@ -105,8 +105,8 @@ fn converges(rule: Rule, events: &[Event]) -> TestCaseResult {
     for _ in 0..2 {
         prop_assert_eq!(world.round(), 0, "all is said, and a worker is replaced: {:?}", world.epoch);
     }
-    if let (Some(held), Some(version)) = (world.held(), world.version()) {
-        prop_assert_eq!(held, version, "another version than the held one stands");
+    if let (Some(pinned), Some(version)) = (world.pinned(), world.version()) {
+        prop_assert_eq!(pinned, version, "another version than the pinned one stands");
     }
     holds(&world)
 }

@@ -47,7 +47,7 @@ pub(crate) struct Facts {
     /// Versions in quarantine.
     pub(crate) kept_out: u8,
     /// The version that a person holds.
-    pub(crate) held: Option<Level>,
+    pub(crate) pinned: Option<Level>,
     /// Whether a person stopped the worker for good.
     pub(crate) down: bool,
 }
@@ -111,7 +111,7 @@ impl Policy {
                 tallied: bits(&|level| records.failures(level) > 0),
                 failed_twice: bits(&|level| records.failures(level) > 1),
                 kept_out: bits(&|level| records.keeps_out(level)),
-                held: real::held(&records.desired),
+                pinned: real::pinned(&records.desired),
                 down: records.desired.down.is_some(),
             }
         })
@@ -277,12 +277,12 @@ mod tests {
     #[test]
     fn the_real_record_keeps_what_a_person_said_and_what_disagreed() {
         let policy = policy(2);
-        let said = [Change::Offer(0), Change::Offer(1), Change::Hold(0), Change::Down];
-        assert_eq!(after(&policy, &said).goal, Goal::Start { level: 0, held: true, tried: 0 });
+        let said = [Change::Offer(0), Change::Offer(1), Change::Pin(0), Change::Down];
+        assert_eq!(after(&policy, &said).goal, Goal::Start { level: 0, pinned: true, tried: 0 });
         let facts = policy.facts(record(&policy, &said));
-        assert_eq!((facts.offered, facts.held, facts.down), (0b11, Some(0), true));
+        assert_eq!((facts.offered, facts.pinned, facts.down), (0b11, Some(0), true));
         let disagreed = [Change::Offer(0), Change::Offer(1), Change::Disagree(1)];
-        assert_eq!(after(&policy, &disagreed).goal, Goal::Start { level: 1, held: false, tried: 1 });
+        assert_eq!(after(&policy, &disagreed).goal, Goal::Start { level: 1, pinned: false, tried: 1 });
     }
 
     #[test]

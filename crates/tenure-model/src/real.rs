@@ -42,9 +42,9 @@ pub(crate) enum Change {
     /// Time passes for all versions, as long as the first quarantine.
     Tick,
     /// A person pins it.
-    Hold(Level),
+    Pin(Level),
     /// A person releases the pin.
-    Release,
+    Unpin,
     /// A person stops the worker for good.
     Down,
     /// A person starts the worker again.
@@ -89,13 +89,13 @@ pub(crate) enum Goal {
     /// No healthy worker is to make room.
     Nothing,
     /// This version; whether a person holds it; and the versions that its workers said they were, as bits.
-    Start { level: Level, held: bool, tried: u8 },
+    Start { level: Level, pinned: bool, tried: u8 },
 }
 
 impl Goal {
     /// A version that would be started, and of which nothing else is known.
     pub(crate) fn start(level: Level) -> Self {
-        Self::Start { level, held: false, tried: 0 }
+        Self::Start { level, pinned: false, tried: 0 }
     }
 
     fn of(known: &KnownTarget) -> Self {
@@ -103,7 +103,7 @@ impl Goal {
             decide::Goal::Nothing(_) => Self::Nothing,
             decide::Goal::Start(version) => {
                 let tried = known.tried.iter().fold(0, |bits, version| bits | (1 << level_of(version)));
-                Self::Start { level: level_of(version), held: known.held, tried }
+                Self::Start { level: level_of(version), pinned: known.pinned, tried }
             }
         }
     }
@@ -226,8 +226,8 @@ impl Records {
                 moments(&mut desired, &mut ledger).for_each(|(_, moment)| moment.ms -= TICK);
                 desired.offers.iter_mut().for_each(|offer| offer.at.ms -= TICK);
             }
-            Change::Hold(level) => desired.hold = Some(version(level)),
-            Change::Release => desired.hold = None,
+            Change::Pin(level) => desired.pin = Some(version(level)),
+            Change::Unpin => desired.pin = None,
             Change::Down => {
                 desired.down.get_or_insert_with(|| Down { by: Asker::default(), at: at(NOW) });
             }
@@ -325,8 +325,8 @@ fn tidy(desired: &mut Desired, ledger: &mut Ledger, level: Level) {
 }
 
 /// The version that a person holds.
-pub(crate) fn held(desired: &Desired) -> Option<Level> {
-    desired.hold.as_ref().map(level_of)
+pub(crate) fn pinned(desired: &Desired) -> Option<Level> {
+    desired.pin.as_ref().map(level_of)
 }
 
 /// The goal as the shipped decision takes it.
@@ -334,10 +334,10 @@ fn as_real(goal: Goal) -> decide::Target {
     match goal {
         Goal::Unknown => decide::Target::Unknown,
         Goal::Nothing => decide::Target::at(decide::Goal::Nothing("it failed a moment ago".into())),
-        Goal::Start { level, held, tried } => {
+        Goal::Start { level, pinned, tried } => {
             let goal = decide::Goal::Start(version(level));
             let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
-            decide::Target::Known(KnownTarget { goal, held, tried, content: None })
+            decide::Target::Known(KnownTarget { goal, pinned, tried, content: None })
         }
     }
 }

@@ -211,7 +211,7 @@ fn remedy(warning: &Warning, display_name: &str) -> String {
         }
         Warning::Drift => format!("; `tenure restart {display_name}` applies them"),
         Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {display_name}`"),
-        Warning::Held { .. } => format!("; `tenure unpin {display_name}` releases it"),
+        Warning::Pinned { .. } => format!("; `tenure unpin {display_name}` releases it"),
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
         Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` applies them"),
         Warning::SourceUnread { .. } => "; make them readable".to_owned(),
@@ -225,7 +225,7 @@ fn strict(display_name: &str, warning: &Warning) -> Failure {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => AnswerState::Unhealthy,
         Warning::Drift => AnswerState::SpecConflict,
         Warning::OfferNotRunning { .. }
-        | Warning::Held { .. }
+        | Warning::Pinned { .. }
         | Warning::SaysOther { .. }
         | Warning::SourceChangedAgain
         | Warning::SourceUnread { .. }

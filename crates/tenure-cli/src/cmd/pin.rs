@@ -16,7 +16,7 @@ use crate::output::render;
 #[derive(Debug, Serialize)]
 struct PinDocument<'a> {
     state: AnswerState,
-    /// The version that is held now.
+    /// The version that is pinned now.
     pinned: Option<&'a Version>,
     /// The version that was held before.
     before: Option<&'a Version>,

@@ -124,8 +124,8 @@ impl SeenScope {
     }
 
     /// The version that a person pinned.
-    fn held(&self) -> Option<&Version> {
-        self.record.as_ref().and_then(|record| record.hold.as_ref())
+    fn pinned(&self) -> Option<&Version> {
+        self.record.as_ref().and_then(|record| record.pin.as_ref())
     }
 
     fn recorded(&self) -> Recorded<'_> {
@@ -163,7 +163,7 @@ impl SeenScope {
         let again = again.map(|program| format!("program started {} times", program.starts));
         let probation = self.probation().map(|probation| format!("on probation, else {}", probation.before));
         let unread = unread.into_iter().chain(again);
-        let doubts = probation.into_iter().chain(offered::notes(&self.offered, self.held()));
+        let doubts = probation.into_iter().chain(offered::notes(&self.offered, self.pinned()));
         let notes = self.recorded().notes().into_iter().chain(doubts).chain(says).chain(source).chain(unread);
         notes.chain(self.reason().map(|reason| printable(&reason))).collect::<Vec<_>>().join("; ")
     }
@@ -269,7 +269,7 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
     }
     lines.extend(seen.recorded().lines(display_name));
     let back = seen.probation().map(|probation| &probation.before);
-    lines.extend(offered::lines(&seen.offered, (seen.held(), back), display_name));
+    lines.extend(offered::lines(&seen.offered, (seen.pinned(), back), display_name));
     lines.extend(seen.unread.as_ref().map(|why| ("record", format!("unreadable: failed to {why}"))));
     if seen.hello().is_some_and(|hello| hello.source_changed) {
         lines.push((
@@ -291,8 +291,8 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
 fn next(seen: &SeenScope) -> Option<String> {
     let display_name = &seen.target.display_name;
     let state = seen.state();
-    let held = seen.record.as_ref().is_some_and(|record| record.down.is_some());
-    if state.exit() == 0 || held {
+    let is_down = seen.record.as_ref().is_some_and(|record| record.down.is_some());
+    if state.exit() == 0 || is_down {
         None
     } else if seen.unread.is_some() {
         Some(format!("`tenure doctor {display_name}` says what to do"))

@@ -32,31 +32,31 @@ pub(crate) fn documents<'all>(offered: &'all [Offered]) -> Vec<OfferDocument<'al
 }
 
 /// A few words each, for a row among others.
-pub(crate) fn notes(offered: &[Offered], held: Option<&Version>) -> Vec<String> {
+pub(crate) fn notes(offered: &[Offered], pinned: Option<&Version>) -> Vec<String> {
     let note = |offer: &Offered| {
         let what = if offer.trusted { "described nowhere" } else { "not trusted" };
         format!("{} {what}", offer.version)
     };
-    described::doubtful(offered, held).map(note).collect()
+    described::doubtful(offered, pinned).map(note).collect()
 }
 
 /// Labelled lines with what to type. `back` is the version that serves again if the one on probation fails.
 pub(crate) fn lines(
     offered: &[Offered],
-    (held, back): (Option<&Version>, Option<&Version>),
+    (pinned, back): (Option<&Version>, Option<&Version>),
     display_name: &str,
 ) -> Vec<(&'static str, String)> {
     let line = |offer: &Offered| {
         let taken_back = if back == Some(&offer.version) {
             "it serves again if the version that is on probation fails".to_owned()
-        } else if held == Some(&offer.version) {
+        } else if pinned == Some(&offer.version) {
             format!("`tenure unpin {display_name}` releases it")
         } else {
             format!("`tenure forget {display_name} {}` takes it back", offer.version)
         };
         ("offer", format!("{}; {taken_back}", what(offer)))
     };
-    described::doubtful(offered, held).map(line).collect()
+    described::doubtful(offered, pinned).map(line).collect()
 }
 
 fn what(offer: &Offered) -> String {

@@ -53,7 +53,7 @@ impl<'a> Recorded<'a> {
         };
         let held = |down: &'a Down| HeldDown { by: &down.by, for_ms: since(&down.at, now) };
         Self {
-            pinned: desired.hold.as_ref(),
+            pinned: desired.pin.as_ref(),
             held_down: desired.down.as_ref().map(held),
             failures: desired.failures.iter().map(failed).collect(),
         }
@@ -136,7 +136,7 @@ mod tests {
     #[test]
     fn what_a_person_holds_is_told_with_the_word_that_releases_it() {
         let (mut desired, _) = offered(&[1]);
-        desired.hold = Some(Version::new(1, 0, 0));
+        desired.pin = Some(Version::new(1, 0, 0));
         desired.down = Some(Down { by: Asker::of(7, "tenure stop"), at: at(0) });
         let recorded = Recorded::of(&desired, &at(61_000));
         assert_eq!(recorded.notes(), ["pinned to 1.0.0", "held down"]);

@@ -76,7 +76,7 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
 /// and which could only replace a failed one. The second part lists these with the file that has changed. The version
 /// `own`, which the call itself offers, means the files as they are now.
 #[must_use]
-pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
+pub fn startable_offers(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
     let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());
     let is_other = |offer: &Offer| {
         own != Some(&offer.spec.version) && !offer.made.is_unknown() && changed(offer).is_some()
@@ -89,12 +89,12 @@ pub fn to_choose_from(desired: &Desired, own: Option<&Version>) -> (Desired, Vec
 /// The error where trust forbids every start: the offer that would be the target came from content that is no longer
 /// trusted, and no other offer is allowed.
 pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
-    let wanted = |offer: &&Offer| desired.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
+    let wanted = |offer: &&Offer| desired.pin.as_ref().is_none_or(|pinned| *pinned == offer.spec.version);
     let allowed = allowed(desired);
     if allowed.offers.iter().any(|offer| wanted(&offer)) {
         return None;
     }
-    untrusted(desired.offers.iter().rev().find(wanted)?, desired.hold.is_some())
+    untrusted(desired.offers.iter().rev().find(wanted)?, desired.pin.is_some())
 }
 
 /// Fails unless `spec` is still trusted. The wait for the former worker's end can be long, and a spec that was chosen
@@ -105,18 +105,18 @@ pub(crate) fn confirm_trust(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
         return Ok(());
     }
     let offer = desired.offers.iter().find(|offer| offer.spec == *spec);
-    offer.and_then(|offer| untrusted(offer, desired.hold.is_some())).map_or(Ok(()), Err)
+    offer.and_then(|offer| untrusted(offer, desired.pin.is_some())).map_or(Ok(()), Err)
 }
 
-fn untrusted(offer: &Offer, is_held: bool) -> Option<Error> {
+fn untrusted(offer: &Offer, is_pinned: bool) -> Option<Error> {
     let path = offer.origin.path()?;
     let version = &offer.spec.version;
-    let pinned = if is_held { "is pinned and " } else { "" };
+    let pinned = if is_pinned { "is pinned and " } else { "" };
     let message = format!(
         "start the worker: version {version} {pinned}was offered by {}, and that content is not trusted any more",
         path.display()
     );
-    let stage = match (is_held, is_content_there(&offer.origin)) {
+    let stage = match (is_pinned, is_content_there(&offer.origin)) {
         (false, _) => "trust",
         (true, true) => "pin",
         (true, false) => "pin of other content",

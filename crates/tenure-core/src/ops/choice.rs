@@ -36,7 +36,7 @@ impl LaunchChoice {
     /// The choice by the record, for a call that offers version `own`.
     pub(crate) fn of(desired: &Desired, attempt: &Attempt, own: &Version) -> Self {
         let untrusted = candidates::refusal(desired);
-        let (allowed, left_out) = candidates::to_choose_from(desired, Some(own));
+        let (allowed, left_out) = candidates::startable_offers(desired, Some(own));
         let choice = TargetChoice::of(&allowed, attempt, &Moment::now(), &recipe::can_run);
         Self { choice, untrusted, left_out, down: desired.down.clone() }
     }

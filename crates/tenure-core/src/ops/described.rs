@@ -50,14 +50,14 @@ pub fn offered<'record>(record: &'record Desired, name: &str, read: ReadStated) 
 /// one, and otherwise each that is higher than every good offer. Lower ones are what each upgrade leaves behind.
 pub fn doubtful<'all>(
     offered: &'all [Offered],
-    held: Option<&'all Version>,
+    pinned: Option<&'all Version>,
 ) -> impl Iterator<Item = &'all Offered> {
     let is_good = |offer: &&Offered| offer.trusted && offer.described;
     let highest = offered.iter().filter(is_good).map(|offer| &offer.version).max();
     let counts = move |offer: &&Offered| {
-        held.map_or_else(
+        pinned.map_or_else(
             || highest.is_none_or(|highest| offer.version > *highest),
-            |held| offer.version == *held,
+            |pinned| offer.version == *pinned,
         )
     };
     offered.iter().filter(move |offer| !is_good(offer)).filter(counts)
@@ -71,9 +71,9 @@ mod tests {
         Offered { version: Version::new(major, 0, 0), file: None, trusted, described }
     }
 
-    fn told(offered: &[Offered], held: Option<u64>) -> Vec<u64> {
-        let held = held.map(|major| Version::new(major, 0, 0));
-        doubtful(offered, held.as_ref()).map(|offer| offer.version.major).collect()
+    fn told(offered: &[Offered], pinned: Option<u64>) -> Vec<u64> {
+        let pinned = pinned.map(|major| Version::new(major, 0, 0));
+        doubtful(offered, pinned.as_ref()).map(|offer| offer.version.major).collect()
     }
 
     #[test]

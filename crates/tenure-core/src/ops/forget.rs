@@ -56,7 +56,7 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
     let desired = records::read_desired(&state)?;
-    if desired.hold.as_ref() == Some(version) {
+    if desired.pin.as_ref() == Some(version) {
         let message = format!("forget {version}: it is pinned; nothing was changed");
         return Err(Error::of(ErrorKind::VersionPinned, message));
     }

@@ -37,7 +37,7 @@ use crate::store::lease::{Lease, TryLease};
 use crate::store::paths::StateDir;
 use crate::store::records;
 
-/// A request to hold a version.
+/// A request to pin a version.
 ///
 /// ```
 /// use std::time::Duration;
@@ -60,20 +60,20 @@ pub struct PinOptions {
 }
 
 impl PinOptions {
-    /// Holds `version` of the worker of `scope`, within the usual budget.
+    /// Pins `version` of the worker of `scope`, within the usual budget.
     #[must_use]
     pub fn new(scope: Scope, version: Version) -> Self {
         Self { scope, version, budget: DEFAULT_BUDGET, host: None }
     }
 }
 
-/// A version is held.
+/// A version is pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pinned {
     /// The version.
     pub version: Version,
-    /// The version that was held before, where one was.
+    /// The version that was pinned before, where one was.
     pub before: Option<Version>,
     /// What that did to the worker.
     pub applied: Applied,
@@ -91,11 +91,11 @@ pub enum Applied {
     Later,
 }
 
-/// A version is no longer held.
+/// A version is no longer pinned.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unpinned {
-    /// The version that was held, where one was.
+    /// The version that was pinned, where one was.
     pub before: Option<Version>,
     /// The version that would be started now.
     pub target: Option<Version>,
@@ -103,7 +103,7 @@ pub struct Unpinned {
     pub stands: Option<Box<Hello>>,
 }
 
-/// Holds a version: whatever is offered, nothing else is started. A worker of another version is replaced at once, and
+/// Pins a version: whatever is offered, nothing else is started. A worker of another version is replaced at once, and
 /// the new one is proved as a restart is.
 ///
 /// # Errors
@@ -142,14 +142,14 @@ pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
     // The start may have changed the tally: it is read again.
     gate.confirm()?;
     let failures = records::counted(&state)?.failures;
-    let before = desired.hold.replace(options.version.clone());
+    let before = desired.pin.replace(options.version.clone());
     records::write_desired(&state, &Desired { failures, ..desired })?;
     let event = Event::now(What::Pinned, 0, &request.asker(), format!("to {}", options.version));
     event::note(&state, &event.version(&options.version));
     Ok(Pinned { version: options.version.clone(), before, applied })
 }
 
-/// Releases the held version. The worker stays as it is, until a launcher asks for a newer version or a person restarts
+/// Releases the pinned version. The worker stays as it is, until a launcher asks for a newer version or a person restarts
 /// it. A scope without a pin is success.
 ///
 /// ```
@@ -165,7 +165,7 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
     let mut desired = records::counted(&state)?;
-    let before = desired.hold.take();
+    let before = desired.pin.take();
     if let Some(version) = &before {
         gate.confirm()?;
         records::write_desired(&state, &desired)?;
@@ -296,26 +296,26 @@ fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
     let desired = match records::counted(gate.state()) {
         Ok(desired) => desired,
         Err(error) => {
-            return failure.adding(&format!("nothing is held, and nothing runs: failed to {error}"));
+            return failure.adding(&format!("nothing is pinned, and nothing runs: failed to {error}"));
         }
     };
-    let held = match &desired.hold {
-        Some(version) => format!("{version} stays held"),
-        None => "nothing is held".to_owned(),
+    let pinned = match &desired.pin {
+        Some(version) => format!("{version} stays pinned"),
+        None => "nothing is pinned".to_owned(),
     };
-    let (choice, _) = candidates::to_choose_from(&desired, Some(&request.spec.version));
+    let (choice, _) = candidates::startable_offers(&desired, Some(&request.spec.version));
     let StartTarget::Offer { spec, .. } = choice.target(&Moment::now(), &recipe::can_run) else {
-        return failure.adding(&format!("{held}, and nothing else could be started"));
+        return failure.adding(&format!("{pinned}, and nothing else could be started"));
     };
     let version = &spec.version;
     // A worker that had made room has taken its scope back.
     let wait = Deadline::start(spec.start_timeout.duration());
     let standing = readiness::standing(gate.state(), &wait);
     if let Some(hello) = standing.filter(|hello| hello.version != request.spec.version) {
-        return failure.adding(&format!("{held}, and version {} goes on serving", hello.version));
+        return failure.adding(&format!("{pinned}, and version {} goes on serving", hello.version));
     }
     if *version == request.spec.version {
-        return failure.adding(&format!("{held}; {version} is what runs without the pin too"));
+        return failure.adding(&format!("{pinned}; {version} is what runs without the pin too"));
     }
     let start = || {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
@@ -324,9 +324,9 @@ fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
         candidates::record_start(gate, &spec, started)?.map_or(Ok(()), Err)
     };
     match start() {
-        Ok(()) => failure.adding(&format!("{held}, and version {version} was started again")),
+        Ok(()) => failure.adding(&format!("{pinned}, and version {version} was started again")),
         Err(error) => {
-            failure.adding(&format!("{held}, and version {version} did not start again: failed to {error}"))
+            failure.adding(&format!("{pinned}, and version {version} did not start again: failed to {error}"))
         }
     }
 }

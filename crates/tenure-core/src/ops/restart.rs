@@ -124,12 +124,12 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
         return Err(choice::held_down(down));
     }
     // A person asked, so a version that failed a moment ago is tried again now.
-    desired.begin_anew(desired.hold.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
+    desired.begin_anew(desired.pin.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
     let forgotten = candidates::forget_undescribed(&mut desired, request);
     if let Some(refusal) = candidates::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
     }
-    let (choice, _) = candidates::to_choose_from(&desired, Some(&request.spec.version));
+    let (choice, _) = candidates::startable_offers(&desired, Some(&request.spec.version));
     let target = spec_to_start(&choice.target(&Moment::now(), &recipe::can_run), &request.spec)?;
     // Whatever is known to fail is reported before anything is stopped.
     if request.overlap && !request.force {

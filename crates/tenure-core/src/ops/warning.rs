@@ -12,7 +12,7 @@ impl Warning {
             Self::Degraded { .. } => "degraded",
             Self::Drift => "drift",
             Self::OfferNotRunning { .. } => "offer-not-running",
-            Self::Held { .. } => "held",
+            Self::Pinned { .. } => "held",
             Self::SaysOther { .. } => "says-other",
             Self::EndedBefore { .. } => "ended-before",
             Self::SourceChangedAgain => "source-changed-again",
@@ -29,8 +29,8 @@ impl fmt::Display for Warning {
             Self::OfferNotRunning { offered, why } => {
                 write!(f, "an older version serves, because {offered} does not run: {why}")
             }
-            Self::Held { offered, held } => {
-                write!(f, "an older version serves than {offered}, because {held} is pinned")
+            Self::Pinned { offered, pinned } => {
+                write!(f, "an older version serves than {offered}, because {pinned} is pinned")
             }
             Self::SaysOther { started_as, says } => {
                 write!(f, "it was started as {started_as} and says that it is {says}")

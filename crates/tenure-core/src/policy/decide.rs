@@ -90,11 +90,11 @@ pub enum Warning {
         why: String,
     },
     /// It is older than the offered version, because a person pinned its version.
-    Held {
+    Pinned {
         /// The version offered.
         offered: Version,
         /// The version that is pinned.
-        held: Version,
+        pinned: Version,
     },
     /// It says that it is another version than the one that it was started as.
     SaysOther {
@@ -192,8 +192,8 @@ pub enum Target {
 pub struct KnownTarget {
     /// What would be started.
     pub goal: Goal,
-    /// Whether a person holds the version of the goal.
-    pub held: bool,
+    /// Whether a person pinned the version of the goal.
+    pub pinned: bool,
     /// The versions that workers of the goal's version said they were, each of which was tried once more.
     pub tried: Vec<Version>,
     /// Digest of the build as its files are now, or why they cannot be read; none where nobody asked for it.
@@ -213,7 +213,7 @@ impl Target {
     /// A record with this goal, and nothing else.
     #[must_use]
     pub fn at(goal: Goal) -> Self {
-        Self::Known(KnownTarget { goal, held: false, tried: Vec::new(), content: None })
+        Self::Known(KnownTarget { goal, pinned: false, tried: Vec::new(), content: None })
     }
 }
 
@@ -332,7 +332,7 @@ fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision 
                 replace(hello, ReplaceReason::Disagrees { target, says })
             };
         }
-        Goal::Start(held) if known.held => Warning::Held { offered, held: held.clone() },
+        Goal::Start(pinned) if known.pinned => Warning::Pinned { offered, pinned: pinned.clone() },
         Goal::Start(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
     };
     // It is to stay, and a launcher that shares no protocol version with it cannot use it.

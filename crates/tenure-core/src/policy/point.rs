@@ -32,7 +32,7 @@ macro_rules! points {
 /// The kind of process that passes a point.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum PointRole {
-    /// A process that called `ensure`, `stop` or `restart`.
+    /// A process that called `ensure`, `stop`, `restart` or `pin`.
     Launcher,
     /// The worker: the host of a program, or an embedding process.
     Worker,
@@ -56,7 +56,7 @@ points! {
     DisagreementRecorded = "launcher.disagreement-recorded", Launcher, "What a worker says is on record; it was not asked to end.";
     RetireAsked = "launcher.retire-asked", Launcher, "The worker was asked to stop; its end is not proved.";
     RetireProved = "launcher.retire-proved", Launcher, "The worker is proved gone and the launcher holds its lease.";
-    PinProved = "launcher.pin-proved", Launcher, "A worker of the version to be pinned stands; nothing is held yet.";
+    PinProved = "launcher.pin-proved", Launcher, "A worker of the version to be pinned stands; nothing is pinned yet.";
     WorkerStarted = "worker.started", Worker, "The worker has its descriptors; it has recorded nothing.";
     WorkerAdopted = "worker.adopted", Worker, "The worker owns the ledger and answers HELLO as booting.";
     ProgramIntended = "worker.program-intended", Worker, "The host has recorded that it will start a program.";

@@ -15,7 +15,7 @@ use crate::spec::Spec;
 pub struct TargetChoice {
     /// The choice by the record.
     pub target: StartTarget,
-    held: bool,
+    pinned: bool,
     /// This call has tried to start the target, and does not try again.
     spent: bool,
     tried: Vec<Version>,
@@ -34,7 +34,7 @@ impl TargetChoice {
             }
             StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => (false, Vec::new()),
         };
-        Self { target, held: allowed.hold.is_some(), spent, tried }
+        Self { target, pinned: allowed.pin.is_some(), spent, tried }
     }
 
     /// The target for [`decide`](crate::policy::decide::decide). `failure` is why an earlier start of this call failed,
@@ -63,7 +63,7 @@ impl TargetChoice {
                 Goal::Nothing(format!("its program {program:?} is gone"))
             }
         };
-        KnownTarget { goal, held: self.held, tried: self.tried.clone(), content }
+        KnownTarget { goal, pinned: self.pinned, tried: self.tried.clone(), content }
     }
 
     /// The target for `decide` after this call has started a worker from `spec`.
@@ -71,7 +71,7 @@ impl TargetChoice {
     pub fn started(&self, spec: &Spec) -> KnownTarget {
         KnownTarget {
             goal: Goal::Start(spec.version.clone()),
-            held: self.held,
+            pinned: self.pinned,
             tried: Vec::new(),
             content: None,
         }

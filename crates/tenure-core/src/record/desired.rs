@@ -50,8 +50,8 @@ pub struct Desired {
     /// Offers whose last start failed.
     pub failures: Vec<FailureTally>,
     /// The version that a person pinned: no other is started until the pin is released.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub hold: Option<Version>,
+    #[serde(default, skip_serializing_if = "Option::is_none", rename = "hold")]
+    pub pin: Option<Version>,
     /// A person stopped the worker for good: nothing is started until a person starts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down: Option<Down>,
@@ -145,7 +145,7 @@ impl Default for Desired {
             schema_version: SCHEMA,
             offers: Vec::new(),
             failures: Vec::new(),
-            hold: None,
+            pin: None,
             down: None,
             disagreements: Vec::new(),
         }
@@ -155,7 +155,7 @@ impl Default for Desired {
 impl Desired {
     /// Records an offer of a call. It replaces an offer of the same version with another spec; failures of the earlier
     /// spec stay on record and do not count against the new one. Of too many offers the lowest is dropped, but not the
-    /// version that a person holds.
+    /// version that a person pinned.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
         self.offer_from(spec, &Origin::Call, now);
     }
@@ -173,8 +173,8 @@ impl Desired {
         });
         self.offers.sort_by(|a, b| a.spec.version.cmp(&b.spec.version));
         if self.offers.len() > KEPT_OFFERS {
-            let held = |offer: &Offer| Some(&offer.spec.version) == self.hold.as_ref();
-            let lowest = self.offers.iter().position(|offer| !held(offer));
+            let pinned = |offer: &Offer| Some(&offer.spec.version) == self.pin.as_ref();
+            let lowest = self.offers.iter().position(|offer| !pinned(offer));
             self.offers.remove(lowest.unwrap_or(0));
         }
         self.forget_the_unknown();
@@ -190,13 +190,13 @@ impl Desired {
 
     /// Removes every offer above `version` that no file describes any more, and returns the versions, highest first. An
     /// offer that could not be started now is removed too, because it could be started later. An offer that is still
-    /// described stays, so that a stale copy does not downgrade others. Under a hold nothing is removed.
+    /// described stays, so that a stale copy does not downgrade others. While a version is pinned, nothing is removed.
     pub fn forget_undescribed(
         &mut self,
         version: &Version,
         described: &dyn Fn(&Offer) -> bool,
     ) -> Vec<Version> {
-        if self.hold.is_some() {
+        if self.pin.is_some() {
             return Vec::new();
         }
         let above = self.offers.iter().rev().filter(|offer| offer.spec.version > *version);
@@ -244,7 +244,7 @@ impl Desired {
 
     /// The record without the offers whose files have changed and that lie below an offer that can run; and the offers
     /// that were left out. A fallback to one of these would most often start the very program that has failed, or a
-    /// mixture of two versions. A version that a person holds is not left out.
+    /// mixture of two versions. A version that a person pinned is not left out.
     #[must_use]
     pub fn as_offered(
         &self,
@@ -252,7 +252,7 @@ impl Desired {
         is_other: &dyn Fn(&Offer) -> bool,
     ) -> (Self, Vec<Offer>) {
         let highest = self.offers.iter().rev().find(|offer| can_run(&offer.spec));
-        let Some(highest) = highest.filter(|_| self.hold.is_none()) else {
+        let Some(highest) = highest.filter(|_| self.pin.is_none()) else {
             return (self.clone(), Vec::new());
         };
         let below = |offer: &&Offer| offer.spec.version < highest.spec.version;
@@ -269,12 +269,12 @@ impl Desired {
         self.offers.iter().map(|offer| &offer.spec).find(|spec| spec.version == *version)
     }
 
-    /// The offer to start now: of the held version only, where a person holds one; else the highest offer that is not
+    /// The offer to start now: of the pinned version only, where a person pinned one; else the highest offer that is not
     /// in quarantine and whose program exists.
     #[must_use]
     pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> StartTarget {
         let mut skipped = None;
-        let allowed = |offer: &&Offer| self.hold.as_ref().is_none_or(|held| *held == offer.spec.version);
+        let allowed = |offer: &&Offer| self.pin.as_ref().is_none_or(|pinned| *pinned == offer.spec.version);
         let allowed: Vec<&Offer> = self.offers.iter().rev().filter(allowed).collect();
         let runnable: Vec<&Offer> = allowed.iter().copied().filter(|offer| can_run(&offer.spec)).collect();
         let Some(highest) = runnable.first() else {

@@ -106,7 +106,7 @@ impl World {
         };
         let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
         let content = touched.then(|| Ok(self.content.to_string()));
-        (target, Target::Known(KnownTarget { goal, held: record.hold.is_some(), tried, content }))
+        (target, Target::Known(KnownTarget { goal, pinned: record.pin.is_some(), tried, content }))
     }
 
     fn decide(&self, call: &Call<'_>, aim: &Target, seen: &Observation) -> Decision {
@@ -163,8 +163,8 @@ impl World {
         }
         call.attempt.started();
         let seen = self.observe();
-        let (goal, held) = (Goal::Start(spec.version.clone()), self.record.hold.is_some());
-        let aim = Target::Known(KnownTarget { goal, held, tried: Vec::new(), content: None });
+        let (goal, pinned) = (Goal::Start(spec.version.clone()), self.record.pin.is_some());
+        let aim = Target::Known(KnownTarget { goal, pinned, tried: Vec::new(), content: None });
         matches!(decide(&call.criteria, &aim, &seen), Decision::Use(_))
     }
 }

@@ -55,17 +55,17 @@ impl World {
                 return;
             }
         }
-        self.record.hold = Some(version.clone());
+        self.record.pin = Some(version.clone());
     }
 
     pub(super) fn unpin(&mut self) {
-        self.record.hold = None;
+        self.record.pin = None;
         self.begin_epoch();
     }
 
     /// What runs goes on, and a launcher may offer it again.
     pub(super) fn forget(&mut self, version: &Version) {
-        if self.record.hold.as_ref() != Some(version) && self.record.forget(version) {
+        if self.record.pin.as_ref() != Some(version) && self.record.forget(version) {
             self.has_forgotten(version);
             self.begin_epoch();
         }
@@ -80,14 +80,14 @@ impl World {
         let mut record = self.record.clone();
         tally::count(&self.ledger, &mut record, &self.moment());
         record.offer_from(&order, &origin(version, installation), &self.moment());
-        let asked = record.hold.clone().unwrap_or_else(|| order.version.clone());
+        let asked = record.pin.clone().unwrap_or_else(|| order.version.clone());
         record.begin_anew(&asked, &self.moment());
         let above = record.offers.iter().filter(|offer| offer.spec.version > order.version);
         let above: Vec<Offer> = above.cloned().collect();
         let forgotten = record.forget_undescribed(&order.version, &|offer| self.describes(&offer.origin));
         let target = self.allowed(&record).target(&self.moment(), &|spec| self.can_run(spec));
         let StartTarget::Offer { spec: target, .. } = target else { return };
-        let below = self.rule == Rule::RestartBelow && record.hold.is_none();
+        let below = self.rule == Rule::RestartBelow && record.pin.is_none();
         let target = if below { Box::new(order) } else { target };
         self.record = record;
         self.quarantined.retain(|(one, _), _| *one != asked.major);
@@ -104,12 +104,12 @@ impl World {
 
     /// Whether a restart starts what is described: it forgets what is not, and goes below nothing that is.
     fn is_as_described(&mut self, started: &Version, (above, forgotten): (&[Offer], &[Version])) {
-        let Desired { hold, .. } = &self.record;
+        let Desired { pin, .. } = &self.record;
         let mut broken = Vec::new();
         for offer in above {
             let version = &offer.spec.version;
             let described = self.describes(&offer.origin);
-            if hold.is_none() && described == forgotten.contains(version) {
+            if pin.is_none() && described == forgotten.contains(version) {
                 broken.push(format!(
                     "a restart forgets {forgotten:?}, and {version} is described: {described}"
                 ));
@@ -117,12 +117,12 @@ impl World {
             let waits = self.record.failure(&offer.spec);
             let waits = waits.is_some_and(|failure| failure.quarantined(&self.moment()));
             let can_run = self.trusts(&offer.origin) && self.can_run(&offer.spec) && !waits;
-            if hold.is_none() && described && can_run && started < version {
+            if pin.is_none() && described && can_run && started < version {
                 broken.push(format!("a restart starts {started} below {version}, which is described"));
             }
         }
-        if hold.as_ref().is_some_and(|held| held != started) {
-            broken.push(format!("a restart starts {started}, and {hold:?} is held"));
+        if pin.as_ref().is_some_and(|pinned| pinned != started) {
+            broken.push(format!("a restart starts {started}, and {pin:?} is pinned"));
         }
         self.broken.append(&mut broken);
     }

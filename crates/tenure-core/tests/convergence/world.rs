@@ -221,9 +221,9 @@ impl World {
         self.worker.as_ref().map(|worker| &worker.spec.version)
     }
 
-    /// The version that is held.
-    pub(crate) fn held(&self) -> Option<&Version> {
-        self.record.hold.as_ref()
+    /// The version that is pinned.
+    pub(crate) fn pinned(&self) -> Option<&Version> {
+        self.record.pin.as_ref()
     }
 
     fn begin_epoch(&mut self) {

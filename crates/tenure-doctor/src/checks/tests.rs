@@ -63,7 +63,7 @@ fn each_check_finds_what_it_is_for_and_nothing_else_speaks() {
 #[test]
 fn a_pinned_version_that_is_gone_is_told_with_the_pin() {
     let mut facts = healthy();
-    wants(&mut facts).record.hold = Some(version(7));
+    wants(&mut facts).record.pin = Some(version(7));
     let names: Vec<&str> = found(&facts).iter().map(|finding| finding.check).collect();
     assert_eq!(names, ["pinned-gone", "pinned"], "the worst first");
 }

@@ -51,9 +51,9 @@ fn versions(wanted: &WantedFacts) -> String {
 
 fn pinned(case: &Case<'_>) -> Option<Symptom> {
     let wanted = wanted(case)?;
-    let held = wanted.record.hold.as_ref()?;
+    let pinned = wanted.record.pin.as_ref()?;
     Some(
-        Symptom::note(format!("version {held} is pinned: nothing else is started"))
+        Symptom::note(format!("version {pinned} is pinned: nothing else is started"))
             .saw(format!("offered are {}", versions(wanted)))
             .remedy(case.type_in("unpin")),
     )
@@ -61,14 +61,14 @@ fn pinned(case: &Case<'_>) -> Option<Symptom> {
 
 fn pinned_gone(case: &Case<'_>) -> Option<Symptom> {
     let wanted = wanted(case)?;
-    let held = wanted.record.hold.as_ref()?;
-    let why = match wanted.gone.iter().find(|(version, _)| version == held) {
+    let pinned = wanted.record.pin.as_ref()?;
+    let why = match wanted.gone.iter().find(|(version, _)| version == pinned) {
         Some((_, why)) => why.clone(),
-        None if wanted.record.offered(held).is_none() => "nobody offers it any more".to_owned(),
+        None if wanted.record.offered(pinned).is_none() => "nobody offers it any more".to_owned(),
         None => return None,
     };
     Some(
-        Symptom::error(format!("version {held} is pinned and cannot be started"))
+        Symptom::error(format!("version {pinned} is pinned and cannot be started"))
             .saw(why)
             .saw(format!("offered are {}", versions(wanted)))
             .remedy(case.type_in("unpin")),
@@ -125,18 +125,18 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
 /// Whether all that may be started at all is refused because nobody trusts it.
 fn is_refused(wanted: &WantedFacts) -> bool {
     let refused = |version: &Version| wanted.untrusted.iter().any(|(untrusted, _)| untrusted == version);
-    match &wanted.record.hold {
-        Some(held) => refused(held),
+    match &wanted.record.pin {
+        Some(pinned) => refused(pinned),
         None => wanted.record.offers.iter().all(|offer| refused(&offer.spec.version)),
     }
 }
 
 fn nothing_trusted(case: &Case<'_>, wanted: &WantedFacts) -> Symptom {
-    let held = wanted.record.hold.as_ref();
-    let counts = |(version, _): &&(Version, PathBuf)| held.is_none_or(|held| held == version);
+    let pinned = wanted.record.pin.as_ref();
+    let counts = |(version, _): &&(Version, PathBuf)| pinned.is_none_or(|pinned| pinned == version);
     let refused = wanted.untrusted.iter().filter(counts);
     let saw = refused.map(|(version, path)| format!("version {version} was offered by {}", path.display()));
-    let remedy = if held.is_some() {
+    let remedy = if pinned.is_some() {
         case.type_in("unpin")
     } else {
         "read the file; `tenure trust` in its directory allows what it says now".to_owned()
@@ -191,7 +191,7 @@ fn taken_back(case: &Case<'_>, wanted: &WantedFacts, version: &Version) -> Strin
     let probation = case.state.hello().and_then(|hello| hello.probation.as_ref());
     if probation.is_some_and(|probation| probation.before == *version) {
         "wait: it serves again if the version that is on probation fails".to_owned()
-    } else if wanted.record.hold.as_ref() == Some(version) {
+    } else if wanted.record.pin.as_ref() == Some(version) {
         case.type_in("unpin")
     } else {
         format!("{} {version}", case.type_in("forget"))
@@ -230,14 +230,14 @@ fn other_version(case: &Case<'_>) -> Option<Symptom> {
     let StartTarget::Offer { spec, .. } = wanted.target(&case.machine.now) else { return None };
     let target = spec.version;
     let runs = format!("{} runs version {}", hello.identity, hello.version);
-    if let Some(held) = wanted.record.hold.as_ref().filter(|held| **held != hello.version) {
+    if let Some(pinned) = wanted.record.pin.as_ref().filter(|pinned| **pinned != hello.version) {
         return Some(
-            Symptom::warning(format!("version {held} is pinned, and another one runs"))
+            Symptom::warning(format!("version {pinned} is pinned, and another one runs"))
                 .saw(runs)
                 .remedy(case.type_in("restart")),
         );
     }
-    (hello.version < target && wanted.record.hold.is_none()).then(|| {
+    (hello.version < target && wanted.record.pin.is_none()).then(|| {
         Symptom::warning(format!("version {target} was offered, and an older one runs"))
             .saw(runs)
             .remedy(case.type_in("ensure"))

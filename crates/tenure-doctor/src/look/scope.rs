@@ -226,9 +226,9 @@ fn wanted(record: RecordFacts<Desired>, name: &str, read: ReadStated) -> RecordF
     let gone = gone.filter_map(|offer| Some((offer.spec.version.clone(), missing(&offer.spec)?))).collect();
     let offered = described::offered(&record, name, read);
     let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
-    let doubtful = described::doubtful(&offered, record.hold.as_ref());
+    let doubtful = described::doubtful(&offered, record.pin.as_ref());
     let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
-    let (_, overwritten) = candidates::to_choose_from(&record, None);
+    let (_, overwritten) = candidates::startable_offers(&record, None);
     RecordFacts::Good(WantedFacts { record, gone, untrusted, undescribed, overwritten })
 }
 

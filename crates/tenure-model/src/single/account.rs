@@ -37,9 +37,10 @@ fn check_persons_answer(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) 
         (Task::Pin, Outcome::PinFailed) if is_undisturbed(rules, s) => {
             let serves =
                 s.workers.iter().find(|worker| worker.is(LifecycleState::Active)).map(|worker| worker.level);
-            let held = rules.policy.facts(s.desired).held;
-            let holds = held != rules.policy.facts(copy).held;
-            s.pin_left_damage |= holds || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+            let pinned = rules.policy.facts(s.desired).pinned;
+            let changed = pinned != rules.policy.facts(copy).pinned;
+            s.pin_left_damage |=
+                changed || serves.is_none() || pinned.is_some_and(|pinned| serves != Some(pinned));
         }
         // Unless a person has started it again meanwhile.
         (Task::Down, Outcome::Stopped) => s.downed = rules.policy.facts(s.desired).down,

@@ -174,7 +174,7 @@ pub(super) fn witness(name: &'static str) -> Property<Single> {
         witness::UNPINNED => |_, s| ended(s, Outcome::Unpinned) && active(s).count() > 0,
         witness::PUT_BACK => |_, s| ended(s, Outcome::PinFailed) && active(s).count() > 0,
         witness::HELD => |rules, s| {
-            rules.policy.facts(s.desired).held.is_some() && any(s, |one| matches!(one.pc, Pc::Read(_)))
+            rules.policy.facts(s.desired).pinned.is_some() && any(s, |one| matches!(one.pc, Pc::Read(_)))
         },
         witness::HELD_DOWN => |_, s| ended(s, Outcome::HeldDown),
         witness::RELEASED => |_, s| {

@@ -80,7 +80,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
         // It answered, or is gone.
         Pc::StillSilent => look_again(s, me),
         Pc::Settling(_)
-        | Pc::Hold
+        | Pc::Pin
         | Pc::Retire(_)
         | Pc::Asked(_)
         | Pc::Leaving(_)
@@ -186,7 +186,7 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
 fn target(rules: &Rules, s: &State, me: u8, record: Record) -> Target {
     let memory = s.launchers[usize::from(me)].memory;
     let ignores = rules.breaks(Mutation::PinIgnored);
-    let record = if ignores { rules.policy.change(record, Change::Release) } else { record };
+    let record = if ignores { rules.policy.change(record, Change::Unpin) } else { record };
     if rules.breaks(Mutation::RetriedChoice) {
         let target = rules.policy.target(record, 0, 0);
         let is_left = |level: &Level| rules.policy.failed(memory) & (1 << level) == 0;
@@ -329,7 +329,7 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
         return;
     }
     // A person asked for it, so a version that has just failed is tried again.
-    let tried = rules.policy.facts(record).held.unwrap_or(level);
+    let tried = rules.policy.facts(record).pinned.unwrap_or(level);
     let before = s.desired;
     let record = rules.policy.change(record, Change::BeginAnew(tried));
     if lost && record != s.desired {

@@ -85,7 +85,7 @@ fn launch(rules: &Rules, s: &State, me: u8, out: &mut Vec<Move>) {
     let next = match launcher.pc {
         Pc::Idle
         | Pc::Read(_)
-        | Pc::Hold
+        | Pc::Pin
         | Pc::ProbeSilent
         | Pc::Force(_)
         | Pc::Prove(_)
@@ -314,7 +314,7 @@ fn spend(s: &mut State, stops: bool) {
 fn go(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let words = matches!(s.launcher(me).task, Task::Pin | Task::Unpin);
     match s.launcher(me).pc {
-        Pc::Settling(_) | Pc::Hold => pinning::step(rules, s, me, quality),
+        Pc::Settling(_) | Pc::Pin => pinning::step(rules, s, me, quality),
         Pc::Gated if words => pinning::step(rules, s, me, quality),
         Pc::Retire(_) | Pc::Asked(_) | Pc::Leaving(_) | Pc::Silent(_) | Pc::Force(_) | Pc::Prove(_) => {
             retiring::step(rules, s, me, quality);
@@ -371,7 +371,7 @@ fn waited_long(rules: &Rules, s: &mut State, me: u8) {
         | Pc::Recorded(_)
         | Pc::Read(_)
         | Pc::Settling(_)
-        | Pc::Hold
+        | Pc::Pin
         | Pc::Done(_)
         | Pc::Dead => {}
     }

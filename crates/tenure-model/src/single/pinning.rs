@@ -18,7 +18,7 @@ use crate::single::state::{Launcher, News, Outcome, Pc, State, Why};
 pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     match (s.launcher(me).pc, s.launcher(me).task) {
         (Pc::Settling(slot), _) => settled(rules, s, me, slot),
-        (Pc::Hold, _) => hold(rules, s, me),
+        (Pc::Pin, _) => hold(rules, s, me),
         (_, Task::Unpin) => unpin(rules, s, me),
         (_, _) => pin(rules, s, me, quality),
     }
@@ -33,7 +33,7 @@ fn pin(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     s.launcher(me).copy = s.desired;
     begin_epoch(s);
     if rules.breaks(Mutation::EarlyPin) {
-        s.desired = rules.policy.change(s.desired, Change::Hold(level));
+        s.desired = rules.policy.change(s.desired, Change::Pin(level));
     }
     // A worker that says that it is another version is not of the version to be pinned.
     let is_wanted = |stands| stands == level && rules.policy.says(stands).is_none();
@@ -42,9 +42,9 @@ fn pin(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
             s.launcher(me).pc = Pc::Settling(slot);
         }
         (Seen::Worker(stands, Looks::Ready | Looks::Stalled), _) if is_wanted(stands) => {
-            s.launcher(me).pc = Pc::Hold;
+            s.launcher(me).pc = Pc::Pin;
         }
-        (Seen::Nobody | Seen::Silent, _) if s.lease == 0 => s.launcher(me).pc = Pc::Hold,
+        (Seen::Nobody | Seen::Silent, _) if s.lease == 0 => s.launcher(me).pc = Pc::Pin,
         (Seen::Worker(..) | Seen::Nobody | Seen::Silent, _) => {
             s.launcher(me).target = level;
             s.launcher(me).pc = Pc::Retire(Why::Restart);
@@ -58,7 +58,7 @@ fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     if slot == NOBODY || s.worker(slot).state != LifecycleState::Active {
         launcher::finish(rules, s, me, Outcome::SpawnFailed);
     } else if rules.policy.says(level).is_none() {
-        s.launcher(me).pc = Pc::Hold;
+        s.launcher(me).pc = Pc::Pin;
     } else {
         s.launcher(me).target = level;
         s.launcher(me).pc = Pc::Retire(Why::Restart);
@@ -71,7 +71,7 @@ fn unpin(rules: &Rules, s: &mut State, me: u8) {
         return;
     }
     begin_epoch(s);
-    s.desired = rules.policy.change(s.desired, Change::Release);
+    s.desired = rules.policy.change(s.desired, Change::Unpin);
     launcher::finish(rules, s, me, Outcome::Unpinned);
 }
 
@@ -85,7 +85,7 @@ pub(super) fn started(rules: &Rules, s: &mut State, me: u8) {
     if is_putting_back(rules, s, me) {
         launcher::finish(rules, s, me, Outcome::PinFailed);
     } else if is_proved(rules, s, me) {
-        s.launcher(me).pc = Pc::Hold;
+        s.launcher(me).pc = Pc::Pin;
     } else {
         put_back(rules, s, me);
     }
@@ -146,7 +146,7 @@ fn hold(rules: &Rules, s: &mut State, me: u8) {
         launcher::finish(rules, s, me, Outcome::GateLost);
         return;
     }
-    s.desired = rules.policy.change(s.desired, Change::Hold(level));
+    s.desired = rules.policy.change(s.desired, Change::Pin(level));
     s.pinned = level;
     launcher::finish(rules, s, me, Outcome::Pinned);
 }

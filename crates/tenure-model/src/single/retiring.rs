@@ -40,7 +40,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
         | Pc::AwaitReport(_)
         | Pc::Read(_)
         | Pc::Settling(_)
-        | Pc::Hold
+        | Pc::Pin
         | Pc::Done(_)
         | Pc::Dead => {}
     }

@@ -53,7 +53,7 @@ pub(super) fn step(rules: &Rules, s: &mut State, me: u8) {
         | Pc::Prove(_)
         | Pc::Read(_)
         | Pc::Settling(_)
-        | Pc::Hold
+        | Pc::Pin
         | Pc::Done(_)
         | Pc::Dead => {}
     }
@@ -64,13 +64,13 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { task, target, copy, .. } = *s.launcher(me);
     if matches!(task, Task::Stop | Task::Down) {
         s.path = 0;
-        let held = task == Task::Stop || rules.policy.facts(copy).down;
-        if !held && rules.breaks(Mutation::LateDown) {
+        let is_down = task == Task::Stop || rules.policy.facts(copy).down;
+        if !is_down && rules.breaks(Mutation::LateDown) {
             launcher::release(s, me);
-            s.launcher(me).pc = Pc::Hold;
+            s.launcher(me).pc = Pc::Pin;
         } else {
             // The worker is stopped, but a `stop --hold` was not recorded, and its caller gets an error.
-            launcher::finish(rules, s, me, if held { Outcome::Stopped } else { Outcome::GateLost });
+            launcher::finish(rules, s, me, if is_down { Outcome::Stopped } else { Outcome::GateLost });
         }
         return;
     }
@@ -80,7 +80,7 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     s.lineage = NOBODY;
     s.booting = true;
     let facts = rules.policy.facts(s.desired);
-    if task == Task::Pin || facts.held == Some(target) {
+    if task == Task::Pin || facts.pinned == Some(target) {
         // A person asked for this version: to start it is no downgrade.
         s.served = 0;
     }

@@ -135,7 +135,7 @@ pub(super) enum Pc {
     /// Holds the gate and waits for a worker of the version to be pinned; [`NOBODY`] once that worker is gone.
     Settling(u8),
     /// A worker of the pinned version serves: about to record the pin.
-    Hold,
+    Pin,
     /// Has made its last call.
     Done(Outcome),
     /// Was killed.

@@ -27,7 +27,7 @@ pub(super) fn may_go(s: &State, me: u8) -> bool {
         | Pc::Put
         | Pc::Leased
         | Pc::Opened
-        | Pc::Hold
+        | Pc::Pin
         | Pc::AwaitAlone(NOBODY)
         | Pc::Settling(NOBODY) => true,
         Pc::Bound => free(s).is_some(),
@@ -87,7 +87,7 @@ pub(super) fn may_expire(s: &State, me: u8) -> bool {
         | Pc::AwaitBoot(_)
         | Pc::AwaitTakeover(_)
         | Pc::Ask(_)
-        | Pc::Hold
+        | Pc::Pin
         | Pc::Done(_)
         | Pc::Dead => false,
     }
@@ -117,7 +117,7 @@ pub(super) fn may_force(rules: &Rules, s: &State, me: u8) -> bool {
         | Pc::Settling(_)
         | Pc::Back(_)
         | Pc::PutBack
-        | Pc::Hold
+        | Pc::Pin
         | Pc::Done(_)
         | Pc::Dead => false,
     }
@@ -220,7 +220,7 @@ pub(super) fn go(rules: &Rules, s: &mut State, me: u8) {
         Pc::Settling(slot) => person::settled(rules, s, me, slot),
         Pc::Back(_) => person::came_back(rules, s, me),
         Pc::PutBack => person::put_back(rules, s, me),
-        Pc::Hold => person::hold(rules, s, me),
+        Pc::Pin => person::hold(rules, s, me),
         Pc::Done(_) | Pc::Dead => {}
     }
 }

@@ -20,7 +20,7 @@ use crate::takeover::successor;
 /// `restart` under the gate: clears the failures of the version, and chooses the target.
 pub(super) fn restart(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
-    let anew = rules.policy.facts(s.record).held.unwrap_or(level);
+    let anew = rules.policy.facts(s.record).pinned.unwrap_or(level);
     if !call::keep(rules, s, &[Change::Offer(level), Change::BeginAnew(anew)]) {
         return finish(rules, s, me, Outcome::SpawnFailed);
     }
@@ -50,12 +50,12 @@ pub(super) fn pin(rules: &Rules, s: &mut State, me: u8) {
     if !is_known || !call::is_trusted(rules, s, level) || !call::keep(rules, s, &[]) {
         return finish(rules, s, me, Outcome::PinFailed);
     }
-    let held = rules.policy.facts(s.record).held;
+    let pinned = rules.policy.facts(s.record).pinned;
     let launcher = s.launcher(me);
-    (launcher.held, launcher.target) = (held, level);
+    (launcher.pinned, launcher.target) = (pinned, level);
     s.begin_epoch(level);
     if rules.breaks(Mutation::EarlyPin) {
-        s.change(rules, Change::Hold(level));
+        s.change(rules, Change::Pin(level));
     }
     match (observe(rules, s), s.see()) {
         (Seen::Worker(stands, Looks::Booting | Looks::OnProbation), Sight::Worker(slot))
@@ -63,12 +63,12 @@ pub(super) fn pin(rules: &Rules, s: &mut State, me: u8) {
         {
             s.launcher(me).pc = Pc::Settling(slot);
         }
-        (Seen::Worker(stands, Looks::Ready), _) if stands == level => s.launcher(me).pc = Pc::Hold,
+        (Seen::Worker(stands, Looks::Ready), _) if stands == level => s.launcher(me).pc = Pc::Pin,
         (Seen::Worker(_, Looks::OnProbation), Sight::Worker(slot)) if comes_back(s, slot) == Some(level) => {
             s.launcher(me).pc = Pc::Back(slot);
             send_back(rules, s, slot);
         }
-        (Seen::Nobody | Seen::Silent, _) if s.lease == 0 => s.launcher(me).pc = Pc::Hold,
+        (Seen::Nobody | Seen::Silent, _) if s.lease == 0 => s.launcher(me).pc = Pc::Pin,
         (_, _) => s.launcher(me).pc = Pc::Put,
     }
 }
@@ -91,14 +91,14 @@ fn send_back(rules: &Rules, s: &mut State, slot: u8) {
 pub(super) fn came_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     let is_back = observe(rules, s) == Seen::Worker(level, Looks::Ready);
-    s.launcher(me).pc = if is_back { Pc::Hold } else { Pc::Put };
+    s.launcher(me).pc = if is_back { Pc::Pin } else { Pc::Put };
 }
 
 /// The awaited worker of the version to be pinned has settled, or is gone.
 pub(super) fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
     let level = s.launcher(me).level;
     if slot != NOBODY && observe(rules, s) == Seen::Worker(level, Looks::Ready) {
-        s.launcher(me).pc = Pc::Hold;
+        s.launcher(me).pc = Pc::Pin;
     } else {
         finish(rules, s, me, Outcome::PinFailed);
     }
@@ -122,7 +122,7 @@ pub(super) fn put_back(rules: &Rules, s: &mut State, me: u8) {
 /// Records the pin, which is its last step.
 pub(super) fn hold(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
-    if call::keep(rules, s, &[Change::Hold(level)]) {
+    if call::keep(rules, s, &[Change::Pin(level)]) {
         s.pinned = level;
         finish(rules, s, me, Outcome::Pinned);
     } else {

@@ -34,7 +34,7 @@ pub(super) fn of_launcher(pc: Pc) -> Option<Point> {
         Pc::Bound => Some(Point::SocketRenamed),
         Pc::AwaitBoot(_) => Some(Point::WorkerReleased),
         Pc::AwaitTakeover(_) => Some(Point::SuccessorSpawned),
-        Pc::Hold => Some(Point::PinProved),
+        Pc::Pin => Some(Point::PinProved),
         Pc::Look
         | Pc::AwaitSettled { .. }
         | Pc::WantGate

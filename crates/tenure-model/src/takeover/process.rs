@@ -215,7 +215,7 @@ pub(super) enum Pc {
     /// `pin`: the version does not serve; waits until a look shows the present worker, and then puts a version back.
     PutBack,
     /// `pin`: a worker of the version serves; about to record the pin.
-    Hold,
+    Pin,
     Done(Outcome),
     Dead,
 }
@@ -257,8 +257,8 @@ pub(super) struct Launcher {
     pub(super) generation: u8,
     /// The version that it will start; [`NOBODY`] where nothing can be started.
     pub(super) target: Level,
-    /// The version that was held when a pin began.
-    pub(super) held: Option<Level>,
+    /// The version that was pinned when a pin began.
+    pub(super) pinned: Option<Level>,
 }
 
 impl Launcher {
@@ -276,7 +276,7 @@ impl Launcher {
         unheard: false,
         generation: 0,
         target: 0,
-        held: None,
+        pinned: None,
     };
 
     /// A launcher that was killed.
@@ -320,7 +320,7 @@ impl Launcher {
             | Pc::Settling(_)
             | Pc::Back(_)
             | Pc::PutBack
-            | Pc::Hold
+            | Pc::Pin
             | Pc::Done(_)
             | Pc::Dead => {}
         }

@@ -58,7 +58,7 @@ fn proved(rules: &Rules, s: &mut State, me: u8) {
     if is_putting_back(rules, s, me) {
         finish_failed(rules, s, me);
     } else {
-        s.launcher(me).pc = Pc::Hold;
+        s.launcher(me).pc = Pc::Pin;
     }
 }
 
@@ -79,12 +79,12 @@ fn is_putting_back(rules: &Rules, s: &State, me: u8) -> bool {
 
 /// Ends a failed pin, and notes if it has left damage.
 pub(super) fn finish_failed(rules: &Rules, s: &mut State, me: u8) {
-    let Launcher { held: before, .. } = *s.launcher(me);
-    let held = rules.policy.facts(s.record).held;
+    let Launcher { pinned: before, .. } = *s.launcher(me);
+    let pinned = rules.policy.facts(s.record).pinned;
     let serves = s.living().find(|(_, worker)| worker.accepts).map(|(_, worker)| worker.level);
     if (Limits { ticks: rules.limits.ticks, ..s.left }) == rules.limits {
         s.pin_left_damage |=
-            held != before || serves.is_none() || held.is_some_and(|held| serves != Some(held));
+            pinned != before || serves.is_none() || pinned.is_some_and(|pinned| serves != Some(pinned));
     }
     finish(rules, s, me, Outcome::PinFailed);
 }

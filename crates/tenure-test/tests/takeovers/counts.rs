@@ -71,11 +71,11 @@ fn a_pin_that_is_late_leaves_what_stood_and_nothing_that_comes_later() {
     let pin = fixture.sandbox.tenure(words).start();
     let late = meeting.meet();
     let told = pin.wait().expect(1);
-    assert!(answer::message(&told).contains("nothing is held"), "{}", told.stdout);
+    assert!(answer::message(&told).contains("nothing is pinned"), "{}", told.stdout);
     late.release();
     let up = fixture.launcher("ensure", "2.0.0").run().expect(0);
     assert_eq!((answer::pid(&up), answer::version(&up).as_str()), (answer::pid(&newest), "2.0.0"));
-    assert_eq!((fixture.desired().hold, fixture.sandbox.oracle().count("double")), (None, 0));
+    assert_eq!((fixture.desired().pin, fixture.sandbox.oracle().count("double")), (None, 0));
     fixture.stop().run().expect(0);
 }
 

@@ -38,7 +38,7 @@ fn is_held(answer: &Output, pinned: u32) {
 }
 
 fn held(fixture: &Fixture) -> Option<Version> {
-    fixture.desired().hold
+    fixture.desired().pin
 }
 
 fn first() -> Version {

@@ -20,7 +20,7 @@ fn ensure(fixture: &Fixture, version: &str) -> Output {
 }
 
 fn held(fixture: &Fixture) -> Option<Version> {
-    fixture.desired().hold
+    fixture.desired().pin
 }
 
 /// Two versions that were offered, of which the older one runs with these words, and the newer one stands.
@@ -92,7 +92,7 @@ fn what_stands_goes_on_where_the_pinned_version_does_not_start() {
     let failed = fixture.pin("1.0.0").run().expect(1);
     let said = failed.json()["error"].to_string();
     assert!(said.contains("exit status 3"), "its last words: {said}");
-    assert!(said.contains("nothing is held, and version 2.0.0 goes on serving"), "{said}");
+    assert!(said.contains("nothing is pinned, and version 2.0.0 goes on serving"), "{said}");
     let status = fixture.status().expect(0);
     assert_eq!((answer::version(&status).as_str(), held(&fixture)), ("2.0.0", None));
     assert_eq!(answer::pid(&status), answer::pid(&newest));

@@ -76,7 +76,7 @@ fn marked(name: &str, standing: Standing) -> SeenScope {
     let then = Moment::of("b", 90_000);
     record.failed(&spec, "program ended with exit status 3 before it was ready", &then);
     record.failed(&spec, "program ended with exit status 3 before it was ready", &then);
-    record.hold = Some(Version::new(13, 6, 0));
+    record.pin = Some(Version::new(13, 6, 0));
     SeenScope { record: Some(record), ..seen(name, standing) }
 }
 

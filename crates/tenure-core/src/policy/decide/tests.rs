@@ -165,7 +165,7 @@ fn a_silent_holder_is_wedged_only_past_its_boot_and_with_the_lease() {
 
 fn known(target: u64) -> KnownTarget {
     let goal = Goal::Start(Version::new(target, 0, 0));
-    KnownTarget { goal, held: false, tried: Vec::new(), content: None }
+    KnownTarget { goal, pinned: false, tried: Vec::new(), content: None }
 }
 
 fn saying(version: u64, says: u64) -> Hello {
@@ -176,15 +176,15 @@ fn saying(version: u64, says: u64) -> Hello {
 
 #[test]
 fn a_held_older_worker_is_used_and_the_pin_is_named() {
-    let target = Target::Known(KnownTarget { held: true, ..known(1) });
+    let target = Target::Known(KnownTarget { pinned: true, ..known(1) });
     let found = warnings(decision(2, &target, hello(1, AppState::Ready)));
-    let (offered, held) = (Version::new(2, 0, 0), Version::new(1, 0, 0));
-    assert_eq!(found, [Warning::Held { offered, held }]);
+    let (offered, pinned) = (Version::new(2, 0, 0), Version::new(1, 0, 0));
+    assert_eq!(found, [Warning::Pinned { offered, pinned }]);
 }
 
 #[test]
 fn a_worker_below_the_held_version_is_replaced_by_it_and_one_above_is_never_downgraded() {
-    let target = Target::Known(KnownTarget { held: true, ..known(2) });
+    let target = Target::Known(KnownTarget { pinned: true, ..known(2) });
     let replaced = decision(3, &target, hello(1, AppState::Ready));
     assert!(matches!(replaced, Decision::Replace(_, ReplaceReason::Older { target }) if target.major == 2));
     assert!(matches!(decision(3, &target, hello(3, AppState::Ready)), Decision::Use(_)));
@@ -259,8 +259,8 @@ fn files_that_go_on_changing_are_the_next_calls() {
 fn an_older_worker_that_is_to_stay_is_of_no_use_without_a_common_protocol() {
     let mut foreign = hello(1, AppState::Ready);
     foreign.protocol = ProtocolRange { min: 7, max: 9 };
-    let held = Target::Known(KnownTarget { held: true, ..known(1) });
-    for target in [held, Target::at(Goal::Nothing("gone".into())), target(1)] {
+    let pinned = Target::Known(KnownTarget { pinned: true, ..known(1) });
+    for target in [pinned, Target::at(Goal::Nothing("gone".into())), target(1)] {
         let refused = decision(2, &target, foreign.clone());
         assert!(matches!(refused, Decision::Refuse(Refusal::ClientTooOld { .. })), "{refused:?}");
     }

@@ -98,7 +98,7 @@ fn an_offer_whose_program_is_gone_is_never_the_target() {
 #[test]
 fn a_held_version_is_the_target_whatever_is_offered_and_however_it_fails() {
     let mut desired = offered(&[1, 2, 3]);
-    desired.hold = Some(Version::new(1, 0, 0));
+    desired.pin = Some(Version::new(1, 0, 0));
     assert_eq!(version_of(&target(&desired, 0)), Some(1));
     desired.failed(&spec(1), "boom", &now(0));
     assert!(
@@ -106,14 +106,14 @@ fn a_held_version_is_the_target_whatever_is_offered_and_however_it_fails() {
         "nothing else is started in its place"
     );
     assert_eq!(desired.target(&now(9), &|_| false), StartTarget::Missing { program: "/bin/v1".into() });
-    desired.hold = None;
+    desired.pin = None;
     assert_eq!(version_of(&target(&desired, 1)), Some(3));
 }
 
 #[test]
 fn a_held_version_makes_no_room_for_new_offers() {
     let mut desired = offered(&[1]);
-    desired.hold = Some(Version::new(1, 0, 0));
+    desired.pin = Some(Version::new(1, 0, 0));
     for version in 2..=12 {
         desired.offer(&spec(version), &now(0));
     }

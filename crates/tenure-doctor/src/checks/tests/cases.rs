@@ -221,7 +221,7 @@ fn of_versions() -> Vec<Case> {
         ("held-down", down, |facts| {
             wants(facts).record.down = Some(Down { by: Asker::default(), at: now() });
         }),
-        ("pinned", healthy, |facts| wants(facts).record.hold = Some(version(1))),
+        ("pinned", healthy, |facts| wants(facts).record.pin = Some(version(1))),
         ("quarantined", healthy, |facts| {
             wants(facts).record.offer(&spec(2), &now());
             wants(facts).record.failed(&spec(2), "exit status 3", &now());
