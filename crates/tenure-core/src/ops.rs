@@ -11,4 +11,3 @@ pub mod restart;
 pub mod status;
 pub mod stop;
 pub mod takeover;
-mod warning;

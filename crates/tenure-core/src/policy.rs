@@ -8,6 +8,7 @@ pub mod point;
 pub mod supervisor;
 pub mod tally;
 pub mod target;
+pub mod warning;
 
 /// The values that the decisions take, for crates that use nothing else of this crate.
 pub mod facts {

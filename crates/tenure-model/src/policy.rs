@@ -153,9 +153,9 @@ impl Policy {
         self.remembered.get((memory, event), || {
             let mut attempt = (*self.attempt(memory)).clone();
             match event {
-                AttemptEvent::Retired => attempt.retired(),
-                AttemptEvent::Started => attempt.started(),
-                AttemptEvent::StartFailed(level) => attempt.start_failed(&real::version(level)),
+                AttemptEvent::Retired => attempt.note_replaced(),
+                AttemptEvent::Started => attempt.note_started(),
+                AttemptEvent::StartFailed(level) => attempt.note_start_failed(&real::version(level)),
             }
             self.memory(attempt)
         })

@@ -163,7 +163,7 @@ impl Scenario {
             unstartable: 0,
             says: Vec::new(),
             wraps: false,
-            terms: Terms { overlap: false, bakes: true },
+            terms: Terms { overlap: false, probation: true },
             stays: false,
             limits: Limits::NONE,
             mutations: Vec::new(),
@@ -223,14 +223,14 @@ impl Scenario {
     /// Removes the probation.
     #[must_use]
     pub fn unbaked(mut self) -> Self {
-        self.terms.bakes = false;
+        self.terms.probation = false;
         self
     }
 
     /// Lets both programs run beside each other before the commit, without a probation.
     #[must_use]
     pub fn overlapping(mut self) -> Self {
-        self.terms = Terms { overlap: true, bakes: false };
+        self.terms = Terms { overlap: true, probation: false };
         self
     }
 

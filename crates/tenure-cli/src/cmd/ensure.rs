@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
-use tenure_core::policy::decide::{Usable, Warning};
+use tenure_core::policy::decide::Usable;
+use tenure_core::policy::warning::Warning;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::{Ensured, How};
 

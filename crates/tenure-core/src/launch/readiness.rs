@@ -224,6 +224,6 @@ pub fn await_settled(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
 }
 
 /// Waits until the worker that serves has passed its probation, or has ended. Needs no gate.
-pub fn await_proved(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
+pub fn await_probation_over(state: &StateDir, stage: Stage) -> Result<Hello, Silence> {
     client::connect(state, stage)?.wait_proved(stage)
 }

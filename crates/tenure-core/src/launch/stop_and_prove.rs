@@ -290,10 +290,8 @@ fn verified_lineage(
 }
 
 fn unverifiable(state: &StateDir, doubt: Option<(u32, Doubt)>) -> String {
-    let holders = state
-        .dir()
-        .open_lock(crate::store::paths::file::INSTANCE)
-        .map(|file| tenure_sys::lock::holders(&file));
+    let holders =
+        state.dir().open_lock(crate::store::paths::file::LEASE).map(|file| tenure_sys::lock::holders(&file));
     let pids: Vec<String> = holders.unwrap_or_default().iter().map(u32::to_string).collect();
     match doubt {
         Some((pid, why)) => format!("pid {pid} of the record cannot be verified ({why})"),

@@ -183,7 +183,7 @@ impl EnsureCall<'_> {
                     return Ok(Some(self.serving(Decision::Use(usable))));
                 }
                 Decision::Await(hello) if self.request.may_spawn() => {
-                    self.attempt.step(Decision::Await(hello.clone()));
+                    self.attempt.note_wait(&hello);
                     if let Some(warming) = self.await_settled(state, hello) {
                         return Ok(Some(warming));
                     }
@@ -214,7 +214,7 @@ impl EnsureCall<'_> {
         }
         let Ok(stage) = self.budget.stage("worker boot") else { return warming(booting) };
         let waited = if is_on_probation {
-            readiness::await_proved(state, stage)
+            readiness::await_probation_over(state, stage)
         } else {
             readiness::await_settled(state, stage)
         };
@@ -305,14 +305,14 @@ impl EnsureCall<'_> {
             }
             TakeoverOutcome::Made(started) => {
                 if let Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_)) = started {
-                    self.attempt.retired();
+                    self.attempt.note_replaced();
                 }
                 self.conclude_start(gate, spec, started, choice)
             }
             TakeoverOutcome::IncumbentGone => Ok(None),
             TakeoverOutcome::Declined(_) => {
                 let lease = self.gated(gate).take_from_worker(hello, successor.why)?;
-                self.attempt.retired();
+                self.attempt.note_replaced();
                 self.start(gate, lease, choice)
             }
         }
@@ -350,11 +350,11 @@ impl EnsureCall<'_> {
             Ok(StartOutcome::StillBooting | StartOutcome::Failed(_)) | Err(_) => None,
         };
         if let Some(failure) = candidates::record_start(gate, spec, started)? {
-            self.attempt.start_failed(&spec.version);
+            self.attempt.note_start_failed(&spec.version);
             self.failure = Some(failure);
         }
         let Some(ready) = ready else { return Ok(None) };
-        self.attempt.started();
+        self.attempt.note_started();
         let decision = decide(&self.criteria, &choice.started_target(spec), &ready);
         Ok(matches!(decision, Decision::Use(_)).then(|| self.serving(decision)))
     }

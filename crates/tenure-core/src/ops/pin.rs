@@ -242,7 +242,7 @@ fn look(call: GatedCall<'_>) -> Result<Observation, Error> {
         return Ok(seen);
     }
     let stage = budget.stage("worker boot")?;
-    match readiness::await_proved(state, stage) {
+    match readiness::await_probation_over(state, stage) {
         // By now it may say that it is another version, or its incumbent may have taken the scope back.
         Ok(hello) if !hello.is_leaving() && !is_unsettled(&hello) => {
             Ok(Observation::Answered(Box::new(hello)))

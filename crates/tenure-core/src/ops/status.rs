@@ -81,7 +81,7 @@ pub fn status(scope: &Scope) -> Result<Standing, Error> {
         }
         Observation::Answered(hello) => Standing::NotServing(hello),
         // Nobody listens, and a process holds the lease: it is about to end, or its socket was removed.
-        Observation::Nobody if state.is_locked(file::INSTANCE).map_err(LeaseError)? => silent(&state),
+        Observation::Nobody if state.is_locked(file::LEASE).map_err(LeaseError)? => silent(&state),
         Observation::Nobody => Standing::Down,
         Observation::Silent => silent(&state),
         Observation::Denied(why) => Standing::Denied(why),

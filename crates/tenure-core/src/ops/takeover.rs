@@ -306,7 +306,7 @@ fn await_probation(
     let bake = probation.bake;
     let is_successor = |hello: &Hello| hello.identity == ready.identity && !hello.is_leaving();
     while let Ok(stage) = budget.stage("probation") {
-        match readiness::await_proved(boot.state, stage) {
+        match readiness::await_probation_over(boot.state, stage) {
             Ok(hello) if is_successor(&hello) && hello.probation.is_none() => {
                 // A worker of an older tenure says nothing of its probation.
                 let rest = if ready.probation.is_some() { Duration::ZERO } else { bake };
@@ -323,7 +323,7 @@ fn await_probation(
         }
     }
     if boot.worker.has_ended() {
-        StartOutcome::Failed(failed_in_bake(boot, probation, budget))
+        StartOutcome::Failed(failed_on_probation(boot, probation, budget))
     } else {
         StartOutcome::OnProbation(ready)
     }
@@ -376,7 +376,11 @@ fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootF
 /// The failure of a successor that was ready and has ended. It has failed by itself if the incumbent took the scope
 /// back or recorded a rollback, or if its exit code says so: the incumbent may have been unable to go on. A successor
 /// that exited with 0 was asked to end.
-fn failed_in_bake(boot: &Boot<'_>, probation: &SuccessorOnProbation<'_>, budget: &Deadline) -> BootFailure {
+fn failed_on_probation(
+    boot: &Boot<'_>,
+    probation: &SuccessorOnProbation<'_>,
+    budget: &Deadline,
+) -> BootFailure {
     let SuccessorOnProbation { generation, spec, bake } = *probation;
     let taken_back =
         readiness::standing(boot.state, budget).is_some_and(|hello| hello.generation > generation);

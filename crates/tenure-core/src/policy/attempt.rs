@@ -1,12 +1,14 @@
-//! The memory of one call. It turns decisions into the call's next step: at most one replacement, and one start of each
-//! version.
+//! The memory of one call. It turns decisions into the call's next step: at most one replacement, and no second start of
+//! a version whose start has failed in this call. A start that ended through no fault of the version (the successor died
+//! together with its incumbent, or got no answer from it) does not count as failed, so that version may be started again.
 //!
 //! Pure. `ensure` carries the steps out in the order in which it gets them; the model does the same with model
 //! processes.
 
 use semver::Version;
 
-use crate::policy::decide::{Decision, Refusal, ReplaceReason, Usable, Warning};
+use crate::policy::decide::{Decision, Refusal, ReplaceReason, Usable};
+use crate::policy::warning::Warning;
 use crate::protocol::wire::Hello;
 
 /// What one call has done so far.
@@ -57,8 +59,7 @@ impl Attempt {
         match decision {
             Decision::Use(usable) => NextStep::Answer(self.how(), usable),
             Decision::Await(hello) => {
-                // A worker on probation serves already: the wait is for its place.
-                self.waited |= hello.probation.is_none();
+                self.note_wait(&hello);
                 NextStep::Await(hello)
             }
             Decision::AwaitEnd(hello) => NextStep::AwaitEnd(hello),
@@ -76,22 +77,28 @@ impl Attempt {
         }
     }
 
+    /// Notes that the call waits for this worker. A worker on probation serves already: then the wait is for its place,
+    /// and does not count as a start.
+    pub fn note_wait(&mut self, hello: &Hello) {
+        self.waited |= hello.probation.is_none();
+    }
+
     /// Notes that a worker made room.
-    pub fn retired(&mut self) {
+    pub fn note_replaced(&mut self) {
         self.replaced = true;
     }
 
     /// Notes that a start became ready.
-    pub fn started(&mut self) {
+    pub fn note_started(&mut self) {
         self.started = true;
     }
 
     /// Notes that the start of `version` failed.
-    pub fn start_failed(&mut self, version: &Version) {
+    pub fn note_start_failed(&mut self, version: &Version) {
         self.failed.push(version.clone());
     }
 
-    /// Whether this call may still try to start `version`. It tries each version once.
+    /// Whether this call may still try to start `version`: no start of it has failed in this call.
     #[must_use]
     pub fn may_start(&self, version: &Version) -> bool {
         !self.failed.contains(version)
@@ -118,16 +125,16 @@ mod tests {
         assert_eq!(attempt.how(), How::Up);
         attempt.waited = true;
         assert_eq!(attempt.how(), How::Started);
-        attempt.retired();
+        attempt.note_replaced();
         assert_eq!(attempt.how(), How::Replaced);
     }
 
     #[test]
-    fn a_version_is_started_once_a_call() {
+    fn a_version_that_failed_is_not_started_again_in_the_call() {
         let mut attempt = Attempt::default();
         let version = Version::new(2, 0, 0);
         assert!(attempt.may_start(&version));
-        attempt.start_failed(&version);
+        attempt.note_start_failed(&version);
         assert!(!attempt.may_start(&version));
         assert!(attempt.may_start(&Version::new(1, 0, 0)));
     }

@@ -62,7 +62,7 @@ pub enum IncumbentEvent {
     /// The successor is proved gone.
     SuccessorGone,
     /// The probation is over.
-    BakeOver,
+    ProbationOver,
     /// Somebody asked this worker to end.
     StopAsked,
     /// It has the scope back, and its app serves or is about to.
@@ -95,8 +95,8 @@ pub enum IncumbentAction {
 pub struct Terms {
     /// Both programs run for a while: the incumbent's goes on until the successor is active.
     pub overlap: bool,
-    /// There is a probation after ACTIVE.
-    pub bakes: bool,
+    /// A probation follows ACTIVE.
+    pub probation: bool,
 }
 
 impl Incumbent {
@@ -143,8 +143,10 @@ pub fn incumbent(
         }
         (I::Quiescing, E::StopAsked | E::Aborted { ends: true }) => ending(Then::Leave),
 
-        (I::Granted, E::Active) if terms.bakes => (I::Relieved, None),
-        (I::Granted, E::Active) | (I::Relieved, E::BakeOver) => (I::Leaving, Some(IncumbentAction::Leave)),
+        (I::Granted, E::Active) if terms.probation => (I::Relieved, None),
+        (I::Granted, E::Active) | (I::Relieved, E::ProbationOver) => {
+            (I::Leaving, Some(IncumbentAction::Leave))
+        }
         (I::Granted | I::Relieved, E::Lost | E::SuccessorGone | E::Aborted { ends: false }) => {
             ending(Then::Reclaim)
         }

@@ -1,9 +1,12 @@
 //! The lease: the kernel lock that the worker's lineage holds for life.
 //!
-//! The lock is `flock` on the file `instance`, on one open file description. The launcher takes it before the spawn,
+//! The lock is `flock` on one open file description of the file [`file::LEASE`]. The launcher takes it before the spawn,
 //! the worker inherits it, and the kernel frees it with its last holder. It is never unlocked, only closed, and
 //! programs and children never inherit it. Only its holder may touch the control socket's path, the generation and the
 //! ledger.
+//!
+//! On disk the file is called `instance`. That name is part of the format of the state directory: launchers of every
+//! version have to lock the same file.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -35,7 +38,7 @@ impl Lease {
     /// Takes the lease if it is free.
     pub fn try_take(state: &StateDir) -> Result<TryLease, LeaseError> {
         loop {
-            let file = state.dir().open_lock(file::INSTANCE).map_err(LeaseError)?;
+            let file = state.dir().open_lock(file::LEASE).map_err(LeaseError)?;
             match lock::try_lock(file).map_err(LeaseError)? {
                 TryLock::Busy(_) => return Ok(TryLease::Busy),
                 TryLock::Taken(lock) => {
@@ -50,7 +53,7 @@ impl Lease {
     /// Takes the lease. Waits in the kernel for the end of its last holder, as long as the stage allows.
     pub fn take_within(state: &StateDir, stage: Stage) -> Result<TryLease, LeaseError> {
         loop {
-            let file = state.dir().open_lock(file::INSTANCE).map_err(LeaseError)?;
+            let file = state.dir().open_lock(file::LEASE).map_err(LeaseError)?;
             match lock::lock_within(file, stage.remaining()).map_err(LeaseError)? {
                 LockWait::TimedOut => return Ok(TryLease::Busy),
                 LockWait::Taken(lock) => {
@@ -64,7 +67,7 @@ impl Lease {
 
     /// The lock as a lease, if the file at the path is the one that was locked. A lock on another file guards nothing.
     fn at_path(state: &StateDir, lock: FileLock) -> Result<Option<Self>, LeaseError> {
-        let same = lock::same_file(lock.file(), state.dir(), file::INSTANCE).map_err(LeaseError)?;
+        let same = lock::same_file(lock.file(), state.dir(), file::LEASE).map_err(LeaseError)?;
         Ok(same.then_some(Self(lock)))
     }
 
@@ -76,7 +79,7 @@ impl Lease {
 
     /// Whether the lease file at the path is still the one that is locked.
     pub fn is_at_path(&self, state: &StateDir) -> Result<bool, LeaseError> {
-        lock::same_file(self.0.file(), state.dir(), file::INSTANCE).map_err(LeaseError)
+        lock::same_file(self.0.file(), state.dir(), file::LEASE).map_err(LeaseError)
     }
 }
 

@@ -26,8 +26,8 @@ pub const ROOT_VARIABLE: &str = "TENURE_STATE_DIR";
 pub mod file {
     /// Lock of transitions.
     pub const GATE: &str = "gate";
-    /// Lock of the worker's lineage: the lease.
-    pub const INSTANCE: &str = "instance";
+    /// The lease: lock of the worker's lineage. It has nothing to do with `Hello::instance`, which is a random id.
+    pub const LEASE: &str = "instance";
     /// Lock of a wrapped program's tree; where two programs live, of one of them.
     pub const PROGRAM: &str = "program";
     /// The other lock of that kind, for a program that starts while a living one holds the first.
@@ -199,7 +199,7 @@ impl StateDir {
 
     /// Whether the lease is certainly free.
     fn is_idle(&self) -> bool {
-        matches!(self.is_locked(file::INSTANCE), Ok(false))
+        matches!(self.is_locked(file::LEASE), Ok(false))
     }
 
     /// Its path, for people and for a worker's handshake.

@@ -81,7 +81,7 @@ impl World {
             (NextStep::Start, Some(spec)) => self.start(call, &spec),
             (NextStep::Replace(_, fault), Some(spec)) => {
                 self.replace(&fault, &spec);
-                call.attempt.retired();
+                call.attempt.note_replaced();
                 self.start(call, &spec)
             }
         }
@@ -158,10 +158,10 @@ impl World {
     fn start(&mut self, call: &mut Call<'_>, spec: &Spec) -> bool {
         if !self.boots(spec) {
             call.has_failed = true;
-            call.attempt.start_failed(&spec.version);
+            call.attempt.note_start_failed(&spec.version);
             return false;
         }
-        call.attempt.started();
+        call.attempt.note_started();
         let seen = self.observe();
         let (goal, pinned) = (Goal::Start(spec.version.clone()), self.record.pin.is_some());
         let aim = Target::Known(KnownTarget { goal, pinned, tried: Vec::new(), content: None });

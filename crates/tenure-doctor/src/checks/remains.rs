@@ -198,7 +198,7 @@ fn not_looked_at(case: &Case<'_>) -> Option<Symptom> {
     };
     let parts = [
         why(&[file::GATE], state.gate.as_ref().err()),
-        why(&[file::INSTANCE], state.lease.as_ref().err()),
+        why(&[file::LEASE], state.lease.as_ref().err()),
         why(&file::PROGRAMS, state.program_lock.as_ref().err()),
         why(&[file::CONTROL], state.socket.as_ref().err()),
         why(&[file::LOGS], state.logs.as_ref().err()),

@@ -16,7 +16,7 @@ const DIRECTORY: &str = "a directory";
 /// else.
 const NAMES: [(&str, &str, bool); 13] = [
     (file::GATE, REGULAR, true),
-    (file::INSTANCE, REGULAR, true),
+    (file::LEASE, REGULAR, true),
     (file::PROGRAM, REGULAR, true),
     (file::PROGRAM_2, REGULAR, true),
     (file::DESIRED, REGULAR, true),

@@ -58,7 +58,7 @@ pub(crate) fn state(
         orphans_of_others,
         other_mounts: lineage.iter().any(sees_other_mounts),
         program_lock: is_a_program_locked(state),
-        lease_file: file_of(state, file::INSTANCE).filter(|_| lease == Ok(true)),
+        lease_file: file_of(state, file::LEASE).filter(|_| lease == Ok(true)),
         socket: is_socket(state, file::CONTROL),
         programs: members(&programs),
         host: host(state, visibility.worker.as_ref()),
@@ -103,7 +103,7 @@ fn answer_and_lease(state: &StateDir) -> (Observation, std::time::Duration, Gath
             Ok(stage) => probe::observe(state, stage),
             Err(_) => Observation::Silent,
         };
-        (observed, monotonic().saturating_sub(begun), is_locked(state, file::INSTANCE))
+        (observed, monotonic().saturating_sub(begun), is_locked(state, file::LEASE))
     };
     let seen = look();
     let contradicts = match &seen.0 {

@@ -19,7 +19,7 @@ pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
     };
     let worker = s.at(slot);
     let looks = match worker.phase {
-        Phase::Successor(Successor::Active) if rules.terms.bakes && worker.is_followed() => {
+        Phase::Successor(Successor::Active) if rules.terms.probation && worker.is_followed() => {
             Looks::OnProbation
         }
         // To callers a worker that makes room is ready, because its listeners stay open.

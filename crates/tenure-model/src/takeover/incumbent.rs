@@ -24,7 +24,7 @@ pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Incumbe
     let offers = [
         (ended || late, IncumbentEvent::Lost),
         (gone, IncumbentEvent::SuccessorGone),
-        (state == Incumbent::Relieved, IncumbentEvent::BakeOver),
+        (state == Incumbent::Relieved, IncumbentEvent::ProbationOver),
         (state == Incumbent::Quiescing && !worker.hangs, IncumbentEvent::Quiesced),
         (state == Incumbent::Reclaiming && !worker.hangs, IncumbentEvent::Reclaimed),
     ];
@@ -53,7 +53,7 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent
         | IncumbentEvent::Aborted { .. }
         | IncumbentEvent::Lost
         | IncumbentEvent::SuccessorGone
-        | IncumbentEvent::BakeOver
+        | IncumbentEvent::ProbationOver
         | IncumbentEvent::StopAsked
         | IncumbentEvent::NotReclaimed => {}
     }

@@ -106,7 +106,7 @@ fn count_failure(rules: &Rules, s: &mut State, me: u8) -> bool {
 /// The worker that it started serves.
 fn ready(rules: &Rules, s: &mut State, me: u8, takeover: bool) {
     let Launcher { task, level: criteria, target, pc, .. } = *s.launcher(me);
-    let on_probation = takeover && rules.terms.bakes;
+    let on_probation = takeover && rules.terms.probation;
     // On probation the worker itself records later that it has passed. A tally that cannot be cleared now is cleared by
     // the next success.
     if !s.full && (!on_probation || rules.breaks(Mutation::ClearedAtReady)) {

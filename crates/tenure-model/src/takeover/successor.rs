@@ -227,7 +227,7 @@ pub(super) fn settle_alone(rules: &Rules, s: &mut State, slot: u8) {
     if writes {
         s.write_ledger(s.ledger, 1 << slot);
     }
-    if rules.terms.bakes {
+    if rules.terms.probation {
         let level = s.at(slot).level;
         s.tally.clear(level);
         // Without a failure on record there is nothing to clear.

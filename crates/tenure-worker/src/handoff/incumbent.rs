@@ -113,7 +113,7 @@ impl<'context> IncumbentSide<'context> {
         let no_space =
             |error| Answer::goes_on(format!("it has no room on its disk for its way back: {error}"));
         context.ownership.keep_disk_reserve().map_err(|error| refuse(&link, no_space(error))).ok()?;
-        let terms = Terms { overlap: asked.overlap, bakes: false };
+        let terms = Terms { overlap: asked.overlap, probation: false };
         let within = Duration::from_millis(asked.within_ms).min(LONGEST_TAKEOVER);
         let until = Deadline::start(within.saturating_add(OVERRUN));
         Some(Self {
@@ -169,7 +169,7 @@ impl<'context> IncumbentSide<'context> {
                 Ok(Some(ControlRequest::Commit)) => return IncumbentEvent::Commit,
                 Ok(Some(ControlRequest::Active(active))) => {
                     let probation = Duration::from_millis(active.bake_ms);
-                    self.terms.bakes = !probation.is_zero();
+                    self.terms.probation = !probation.is_zero();
                     self.until = Deadline::start(probation);
                     fault::reach(Point::IncumbentRelieved);
                     return IncumbentEvent::Active;
@@ -218,7 +218,7 @@ impl<'context> IncumbentSide<'context> {
         }
         if phase == Incumbent::Relieved {
             self.passed = true;
-            return Some(IncumbentEvent::BakeOver);
+            return Some(IncumbentEvent::ProbationOver);
         }
         self.note_why("it was not active in time");
         Some(IncumbentEvent::Lost)

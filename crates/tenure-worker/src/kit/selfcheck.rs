@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_removed_lease_file_is_a_mismatch() {
         let fixture = fixture();
-        fixture.ownership.state.dir().remove(file::INSTANCE).expect("removes");
+        fixture.ownership.state.dir().remove(file::LEASE).expect("removes");
         assert!(mismatch(&fixture).expect("a proof").contains("lease file"));
     }
 

@@ -68,7 +68,7 @@ fn the_own_socket_and_pid_file_are_removed() {
 fn without_its_lease_a_worker_writes_no_ledger() {
     let fixture = fixture();
     fixture.ownership.write_ledger(|ledger| ledger.generation = 3).expect("its own");
-    fixture.ownership.state.dir().remove(file::INSTANCE).expect("removes");
+    fixture.ownership.state.dir().remove(file::LEASE).expect("removes");
     assert!(matches!(fixture.ownership.write_ledger(|_| {}), Err(RecordError::Write { .. })));
 }
 

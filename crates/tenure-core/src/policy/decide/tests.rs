@@ -248,7 +248,7 @@ fn files_that_go_on_changing_are_the_next_calls() {
     let changed = || Decision::Replace(Box::new(hello(1, AppState::Ready)), ReplaceReason::SourceChanged);
     let mut attempt = Attempt::default();
     assert!(matches!(attempt.step(changed()), NextStep::Replace(..)));
-    attempt.retired();
+    attempt.note_replaced();
     let NextStep::Answer(How::Replaced, usable) = attempt.step(changed()) else {
         panic!("an answer expected")
     };

@@ -17,7 +17,7 @@ const HEARD: [IncumbentEvent; 14] = [
     H::Aborted { ends: true },
     H::Lost,
     H::SuccessorGone,
-    H::BakeOver,
+    H::ProbationOver,
     H::StopAsked,
     H::Reclaimed,
     H::NotReclaimed,
@@ -57,7 +57,7 @@ const SUCCESSORS: [Successor; 8] =
 fn terms() -> impl Iterator<Item = Terms> {
     [(false, false), (false, true), (true, false), (true, true)]
         .into_iter()
-        .map(|(overlap, bakes)| Terms { overlap, bakes })
+        .map(|(overlap, probation)| Terms { overlap, probation })
 }
 
 fn steps() -> impl Iterator<Item = (Incumbent, IncumbentEvent, Incumbent, Option<IncumbentAction>)> {
@@ -82,8 +82,8 @@ fn play(terms: Terms, story: &[IncumbentEvent]) -> (Incumbent, Vec<IncumbentActi
 
 #[test]
 fn a_takeover_goes_from_prepare_to_the_incumbents_end() {
-    let plain = Terms { overlap: false, bakes: true };
-    let story = [H::Prepare, H::Commit, H::Quiesced, H::Active, H::BakeOver];
+    let plain = Terms { overlap: false, probation: true };
+    let story = [H::Prepare, H::Commit, H::Quiesced, H::Active, H::ProbationOver];
     assert_eq!(
         play(plain, &story),
         (
@@ -96,7 +96,7 @@ fn a_takeover_goes_from_prepare_to_the_incumbents_end() {
             ]
         )
     );
-    let side_by_side = Terms { overlap: true, bakes: false };
+    let side_by_side = Terms { overlap: true, probation: false };
     let story = [H::Prepare, H::Commit, H::Active];
     assert_eq!(
         play(side_by_side, &story),
@@ -148,7 +148,7 @@ fn a_stop_that_the_granted_successor_tells_of_ends_the_incumbent_too() {
 
 #[test]
 fn a_stop_that_is_told_of_in_last_words_ends_an_incumbent_that_was_about_to_go_on() {
-    let plain = Terms { overlap: false, bakes: true };
+    let plain = Terms { overlap: false, probation: true };
     let story = [H::Prepare, H::Commit, H::Quiesced, H::Lost, H::Aborted { ends: true }, H::SuccessorGone];
     assert_eq!(
         play(plain, &story),

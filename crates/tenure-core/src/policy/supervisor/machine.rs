@@ -1,9 +1,10 @@
 //! The life of a program under its host, as one table of state and event.
 //!
 //! Pure. A program is started again only after its whole tree is gone. Late events of an earlier start change nothing.
-//! Before its first readiness a program is not restarted: its launcher waits, and gets the failure. On probation it is
-//! not restarted either: the incumbent takes the place back. While another worker has the place, no process of the
-//! program lives, and only that worker's end starts it again.
+//! A program that fails before its first readiness is not restarted: its launcher waits, and gets the failure. The one
+//! exception is a port that another process took first: the boot begins anew with another port, at most `PORTS` times.
+//! On probation a program is not restarted either: the incumbent takes the place back. While another worker has the
+//! place, no process of the program lives, and only that worker's end starts it again.
 
 use std::time::Duration;
 
@@ -22,7 +23,7 @@ enum Phase {
     /// Started again; not ready.
     Again,
     /// Ready, on probation; `failures` health checks in a row have failed.
-    Trial { failures: u32 },
+    Probation { failures: u32 },
     /// Ready; `failures` health checks in a row have failed.
     Serving { failures: u32 },
     /// Its tree is being ended, or ends by itself.
@@ -109,7 +110,7 @@ impl Supervisor {
 
     fn stop(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. } => {
+            Phase::Booting | Phase::Again | Phase::Probation { .. } | Phase::Serving { .. } => {
                 self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree])
             }
             Phase::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
@@ -120,7 +121,7 @@ impl Supervisor {
 
     fn make_room(&mut self) -> Vec<SupervisorAction> {
         match self.state {
-            Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. } => {
+            Phase::Booting | Phase::Again | Phase::Probation { .. } | Phase::Serving { .. } => {
                 self.state = Phase::Ending(AfterEnd::MakeRoom);
                 vec![SupervisorAction::EndTree]
             }
@@ -150,7 +151,7 @@ impl Supervisor {
             // It had not stopped.
             Phase::Booting
             | Phase::Again
-            | Phase::Trial { .. }
+            | Phase::Probation { .. }
             | Phase::Serving { .. }
             | Phase::Waiting
             | Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
@@ -170,24 +171,25 @@ impl Supervisor {
             (Phase::Booting, E::CannotRun(message) | E::NoProgram(message)) => {
                 self.fail("program", message, Vec::new())
             }
-            (Phase::Booting | Phase::Trial { .. } | Phase::Serving { .. }, E::NeverReady(message)) => {
+            (Phase::Booting | Phase::Probation { .. } | Phase::Serving { .. }, E::NeverReady(message)) => {
                 self.fail("readiness", message, vec![SupervisorAction::EndTree])
             }
-            (Phase::Booting | Phase::Again | Phase::Trial { .. } | Phase::Serving { .. }, E::Denied(why)) => {
-                self.fail("takeover", why, vec![SupervisorAction::EndTree])
-            }
+            (
+                Phase::Booting | Phase::Again | Phase::Probation { .. } | Phase::Serving { .. },
+                E::Denied(why),
+            ) => self.fail("takeover", why, vec![SupervisorAction::EndTree]),
             (Phase::Booting, E::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
             (Phase::Booting, E::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
             (Phase::Booting, E::TreeGone) => {
                 let actions = self.fail("program", before_ready(Exit::Lost), Vec::new());
                 self.gone(actions)
             }
-            (Phase::Trial { .. }, E::Exited(exit)) => self.exited_on_trial(exit),
-            (Phase::Trial { .. }, E::TreeGone) => {
-                let actions = self.exited_on_trial(Exit::Lost);
+            (Phase::Probation { .. }, E::Exited(exit)) => self.exited_on_probation(exit),
+            (Phase::Probation { .. }, E::TreeGone) => {
+                let actions = self.exited_on_probation(Exit::Lost);
                 self.gone(actions)
             }
-            (Phase::Trial { failures }, E::WaitOver) => self.proved(*failures),
+            (Phase::Probation { failures }, E::WaitOver) => self.probation_over(*failures),
             (Phase::Again, E::CannotRun(message)) => {
                 self.again(RestartCause::Failure, message, Vec::new(), now)
             }
@@ -200,8 +202,8 @@ impl Supervisor {
                 let actions = self.exited(Exit::Lost, now);
                 self.gone(actions)
             }
-            (Phase::Trial { .. } | Phase::Serving { .. }, E::Passed) => self.passed(),
-            (Phase::Trial { failures } | Phase::Serving { failures }, E::Failed(why)) => {
+            (Phase::Probation { .. } | Phase::Serving { .. }, E::Passed) => self.passed(),
+            (Phase::Probation { failures } | Phase::Serving { failures }, E::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
             }
@@ -215,7 +217,7 @@ impl Supervisor {
             (
                 Phase::Booting
                 | Phase::Again
-                | Phase::Trial { .. }
+                | Phase::Probation { .. }
                 | Phase::Serving { .. }
                 | Phase::Ending(_)
                 | Phase::Waiting
@@ -226,8 +228,8 @@ impl Supervisor {
         }
     }
 
-    /// Its probation is over.
-    fn proved(&mut self, failures: u32) -> Vec<SupervisorAction> {
+    /// The program has passed its probation.
+    fn probation_over(&mut self, failures: u32) -> Vec<SupervisorAction> {
         self.state = Phase::Serving { failures };
         self.tell_ready()
     }
@@ -247,7 +249,7 @@ impl Supervisor {
                 if self.ready_reported { vec![SupervisorAction::TellReadyAgain] } else { self.tell_ready() };
             return report.into_iter().chain([SupervisorAction::WatchHealth]).collect();
         };
-        self.state = Phase::Trial { failures: 0 };
+        self.state = Phase::Probation { failures: 0 };
         let report = match self.probation {
             ProbationTerms::None | ProbationTerms::BeforeReady(_) => Vec::new(),
             ProbationTerms::AfterReady(_) => self.tell_ready(),
@@ -265,21 +267,25 @@ impl Supervisor {
     }
 
     fn passed(&mut self) -> Vec<SupervisorAction> {
-        let (Phase::Trial { failures } | Phase::Serving { failures }) = &mut self.state else {
+        let (Phase::Probation { failures } | Phase::Serving { failures }) = &mut self.state else {
             return Vec::new();
         };
         if std::mem::take(failures) == 0 { Vec::new() } else { vec![SupervisorAction::TellRecovered] }
     }
 
-    fn exited_on_trial(&mut self, exit: Exit) -> Vec<SupervisorAction> {
+    fn exited_on_probation(&mut self, exit: Exit) -> Vec<SupervisorAction> {
         let time = Span::millis(millis(self.probation.time().unwrap_or_default()));
         let message = format!("program ended with {exit} within its probation of {time}");
-        self.unproved(message, Vec::new())
+        self.failed_on_probation(message, Vec::new())
     }
 
-    /// It failed on probation. Callers are told to wait (`TellBackOff`), because the worker before it may serve again
-    /// in a moment.
-    fn unproved(&mut self, message: String, mut actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+    /// Ends a program that failed on probation. Callers are told to wait (`TellBackOff`), because the worker before it
+    /// may serve again in a moment.
+    fn failed_on_probation(
+        &mut self,
+        message: String,
+        mut actions: Vec<SupervisorAction>,
+    ) -> Vec<SupervisorAction> {
         actions.push(SupervisorAction::TellBackOff(message.clone()));
         self.fail("bake", message, actions)
     }
@@ -311,15 +317,16 @@ impl Supervisor {
     }
 
     fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<SupervisorAction> {
-        let on_trial = matches!(self.state, Phase::Trial { .. });
+        let on_probation = matches!(self.state, Phase::Probation { .. });
         if failures < self.failures_allowed {
-            self.state = if on_trial { Phase::Trial { failures } } else { Phase::Serving { failures } };
+            self.state =
+                if on_probation { Phase::Probation { failures } } else { Phase::Serving { failures } };
             return vec![SupervisorAction::TellDegraded(why)];
         }
         let message = format!("its health check failed {failures} times in a row: {why}");
         let actions = vec![SupervisorAction::NoteUnhealthy(message.clone()), SupervisorAction::EndTree];
-        if on_trial {
-            return self.unproved(message, actions);
+        if on_probation {
+            return self.failed_on_probation(message, actions);
         }
         self.again(RestartCause::Unhealthy, message, actions, now)
     }
@@ -382,7 +389,7 @@ impl Supervisor {
             // Callers ask only in `Ending`.
             other @ (Phase::Booting
             | Phase::Again
-            | Phase::Trial { .. }
+            | Phase::Probation { .. }
             | Phase::Serving { .. }
             | Phase::Waiting
             | Phase::RoomMade

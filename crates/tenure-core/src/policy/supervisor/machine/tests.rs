@@ -173,7 +173,7 @@ fn a_shim_that_dies_counts_as_an_end_of_unknown_status() {
 }
 
 /// A machine whose program has just become ready on probation, and what it did then.
-fn on_trial(probation: ProbationTerms) -> (Supervisor, Vec<SupervisorAction>) {
+fn ready_on_probation(probation: ProbationTerms) -> (Supervisor, Vec<SupervisorAction>) {
     let mut machine = on_probation(RestartOn::Always, probation);
     let acts = after(&mut machine, vec![H::Runs, H::Ready]);
     (machine, acts)
@@ -181,10 +181,10 @@ fn on_trial(probation: ProbationTerms) -> (Supervisor, Vec<SupervisorAction>) {
 
 #[test]
 fn a_probation_is_waited_for_before_or_after_readiness_is_told() {
-    let (mut machine, acts) = on_trial(ProbationTerms::BeforeReady(BAKE));
+    let (mut machine, acts) = ready_on_probation(ProbationTerms::BeforeReady(BAKE));
     assert_eq!(acts, [SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]);
     assert_eq!(after(&mut machine, vec![H::WaitOver]), [SupervisorAction::TellReady]);
-    let (mut machine, acts) = on_trial(ProbationTerms::AfterReady(BAKE));
+    let (mut machine, acts) = ready_on_probation(ProbationTerms::AfterReady(BAKE));
     assert_eq!(
         acts,
         [SupervisorAction::TellReady, SupervisorAction::WatchHealth, SupervisorAction::Await(BAKE)]
@@ -192,7 +192,7 @@ fn a_probation_is_waited_for_before_or_after_readiness_is_told() {
     assert_eq!(after(&mut machine, vec![H::WaitOver]), []);
     for none in [ProbationTerms::BeforeReady(Duration::ZERO), ProbationTerms::AfterReady(Duration::ZERO)] {
         assert_eq!(
-            on_trial(none).1,
+            ready_on_probation(none).1,
             [SupervisorAction::TellReady, SupervisorAction::WatchHealth],
             "there is no time to fail in"
         );
@@ -203,7 +203,7 @@ fn a_probation_is_waited_for_before_or_after_readiness_is_told() {
 fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy() {
     for probation in [ProbationTerms::BeforeReady(BAKE), ProbationTerms::AfterReady(BAKE)] {
         for (exit, shown) in [(status(0), "exit status 0"), (status(3), "exit status 3")] {
-            let (mut machine, _) = on_trial(probation);
+            let (mut machine, _) = ready_on_probation(probation);
             let message = format!("program ended with {shown} within its probation of 3s");
             assert_eq!(
                 after(&mut machine, vec![H::Exited(exit)]),
@@ -215,7 +215,7 @@ fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy
                 [SupervisorAction::Finish(failed)]
             );
         }
-        let (mut lost, _) = on_trial(probation);
+        let (mut lost, _) = ready_on_probation(probation);
         let acts = after(&mut lost, vec![H::TreeGone]);
         assert!(
             matches!(
@@ -230,7 +230,7 @@ fn a_program_that_ends_on_probation_is_the_end_of_its_worker_whatever_the_policy
 #[test]
 fn health_on_probation_may_falter_and_must_not_fail() {
     let failed = || H::Failed("503".into());
-    let (mut machine, _) = on_trial(ProbationTerms::BeforeReady(BAKE));
+    let (mut machine, _) = ready_on_probation(ProbationTerms::BeforeReady(BAKE));
     assert_eq!(after(&mut machine, vec![failed(), failed()]), [SupervisorAction::TellDegraded("503".into())]);
     assert_eq!(after(&mut machine, vec![H::Passed]), [SupervisorAction::TellRecovered]);
     let why = "its health check failed 3 times in a row: 503".to_owned();
@@ -249,7 +249,7 @@ fn health_on_probation_may_falter_and_must_not_fail() {
 #[test]
 fn what_failed_before_the_end_of_a_probation_counts_after_it() {
     let failed = || H::Failed("503".into());
-    let (mut machine, _) = on_trial(ProbationTerms::AfterReady(BAKE));
+    let (mut machine, _) = ready_on_probation(ProbationTerms::AfterReady(BAKE));
     after(&mut machine, vec![failed(), failed(), H::WaitOver]);
     let acts = after(&mut machine, vec![failed()]);
     assert!(
@@ -337,7 +337,7 @@ fn a_stop_ends_a_worker_whose_program_made_room() {
 
 #[test]
 fn a_place_that_is_denied_ends_the_program() {
-    let (mut machine, _) = on_trial(ProbationTerms::BeforeReady(BAKE));
+    let (mut machine, _) = ready_on_probation(ProbationTerms::BeforeReady(BAKE));
     assert_eq!(after(&mut machine, vec![H::WaitOver, H::Denied("x".into())]), [SupervisorAction::EndTree]);
     let failed = HostOutcome::Failed { stage: "takeover", message: "x".into() };
     assert_eq!(after(&mut machine, vec![H::TreeGone]), [SupervisorAction::Finish(failed)]);

@@ -1,8 +1,56 @@
-//! What a warning about a worker says, in words.
+//! Warnings about a worker that is used all the same, and what they say in words.
 
 use std::fmt;
 
-use crate::policy::decide::Warning;
+use semver::Version;
+
+/// A warning about a worker that is used all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Warning {
+    /// It serves, but a check fails.
+    Degraded {
+        /// What it says about it.
+        reason: String,
+    },
+    /// Its settings (not its command) differ from the spec of this call.
+    Drift,
+    /// It is older than the offered version, which does not run.
+    OfferNotRunning {
+        /// The version offered.
+        offered: Version,
+        /// Why the offered version does not run.
+        why: String,
+    },
+    /// It is older than the offered version, because a person pinned its version.
+    Pinned {
+        /// The version offered.
+        offered: Version,
+        /// The version that is pinned.
+        pinned: Version,
+    },
+    /// It says that it is another version than the one that it was started as.
+    SaysOther {
+        /// The version that it was started as.
+        started_as: Version,
+        /// The version that it says it is.
+        says: Version,
+    },
+    /// Its program has ended and was started again since it was ready.
+    EndedBefore {
+        /// How often it was started again.
+        restarts: u32,
+        /// How it ended the last time.
+        last: String,
+    },
+    /// The files of its build have changed again since this very call started it.
+    SourceChangedAgain,
+    /// The files of its build may have changed, but they cannot be read.
+    SourceUnread {
+        /// Why.
+        why: String,
+    },
+}
 
 impl Warning {
     /// One word for programs, which never changes.
