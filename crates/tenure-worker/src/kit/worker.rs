@@ -370,8 +370,8 @@ impl Worker {
     }
 
     /// Reads, changes and replaces the ledger. The change survives the end of this process; a loss of power may bring
-    /// the ledger before it back, whose processes are gone then. A worker whose ledger cannot be written goes on and is shown as
-    /// degraded until a write succeeds.
+    /// the ledger before it back, whose processes are gone then. A worker whose ledger cannot be written goes on and is
+    /// shown as degraded until a write succeeds.
     pub fn ledger(&mut self, change: impl FnOnce(&mut Ledger)) -> Result<(), RecordError> {
         let written = self.ownership.write_ledger(change);
         match &written {

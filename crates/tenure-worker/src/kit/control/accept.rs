@@ -12,8 +12,8 @@ use super::crowd::{self, Cost};
 use super::peer::Peer;
 
 /// Most peers at a time: a thousand launchers that wait for one boot, twice over. Each costs a descriptor and some
-/// hundred bytes. Beyond it another peer is closed for each newcomer: a worker that leaves newcomers in the queue looks as
-/// silent as one that is wedged, and would be ended as such.
+/// hundred bytes. Beyond it another peer is closed for each newcomer: a worker that leaves newcomers in the queue looks
+/// as silent as one that is wedged, and would be ended as such.
 pub(super) const MOST_PEERS: usize = 2048;
 
 /// Connections taken in one turn, so that those who are connected are not kept waiting by a storm of new ones: some
