@@ -1,5 +1,5 @@
-//! What has to pass before a change lands, the cheapest step first: format, lints, layers, docs, tests. The first step
-//! that fails ends the run.
+//! What has to pass before a change lands: format, lints, layers, docs, tests, in this order. The first step that fails
+//! ends the run.
 
 use crate::command::{announce, cargo, run};
 use crate::failure::Failure;

@@ -1,7 +1,6 @@
 //! The commands: each is one file with its arguments (clap derive), its examples and exit codes, and `impl Run`.
 //!
-//! A new command takes its file below `cmd/`; its `mod`, variant and row of `parts` here; and its row in
-//! docs/reference/commands.md and in the code map. `CONTRIBUTING.md` has the steps.
+//! `CONTRIBUTING.md` lists what a new command needs.
 
 use std::ffi::OsString;
 use std::mem::ManuallyDrop;

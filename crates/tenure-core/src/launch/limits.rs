@@ -1,6 +1,6 @@
 //! Whether a worker can live with what it would inherit from this process.
 //!
-//! Checked before anything is changed: the call of a launcher whose own limits are too low fails, nothing is started,
+//! Checked before anything is started or stopped: the call of a launcher whose own limits are too low fails, nothing is started,
 //! and the failure is not counted against the version. Other launchers are not affected.
 
 use tenure_sys::limits::{self, TooLow};

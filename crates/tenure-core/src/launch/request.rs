@@ -153,8 +153,8 @@ impl Request {
         self
     }
 
-    /// The longest wait for the first answer of a worker, before anything is locked. Default: `TENURE_FIRST_ANSWER`,
-    /// else 500 ms.
+    /// The longest wait for the first answer of a worker, in each probe, with and without the gate. Default:
+    /// `TENURE_FIRST_ANSWER`, else 500 ms.
     #[must_use]
     pub fn first_answer(mut self, wait: Duration) -> Self {
         self.first_answer = wait;

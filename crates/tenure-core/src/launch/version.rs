@@ -3,7 +3,7 @@
 //! A command costs tens of milliseconds, and a hook may call fifty times a minute, so its answer is kept in the scope's
 //! directory ([`resolve`]). While it holds, a call reads one file, looks at the files that the answer depends on, and
 //! neither takes a lock nor starts anything. Otherwise one launcher at a time asks, and the others find its answer. A
-//! failure is never kept. Refuses to know what versions are for.
+//! failure is never kept. Compares no versions.
 
 use std::path::Path;
 use std::time::Duration;

@@ -72,9 +72,10 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
     desired.allowed(&allows)
 }
 
-/// What a call may start: the allowed offers, without those whose program files have changed since they were offered
-/// and which could only replace a failed one. The second part lists these with the file that has changed. The version
-/// `own`, which the call itself offers, means the files as they are now.
+/// The offers that a call may start. Of the allowed ones, those below the highest runnable offer are left out if their
+/// program files have changed since they were offered (decision 55). The second part lists what was left out, with the
+/// changed file. Never left out are the version `own`, which the call itself offers with the files as they are now, and
+/// a pinned version.
 #[must_use]
 pub fn startable_offers(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
     let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());

@@ -49,9 +49,11 @@ pub enum Ensured {
     /// A worker serves.
     Serving(How, Box<Usable>),
     /// The budget ended while a worker was still booting, or while a worker of a lower version than the wanted one was
-    /// on probation, during which no other takeover can begin. That worker goes on, and the answer is no error.
+    /// on probation, during which no other takeover can begin. That worker goes on, and the answer is no error. A call
+    /// that may start nothing does not wait, and gives this answer at once.
     Warming(Option<Box<Hello>>),
-    /// No worker serves, and starting one was not allowed.
+    /// The call may start nothing, and no worker serves that it may use: none runs, it is ending or silent, or it would
+    /// have to be replaced, as one that is older than the wanted version.
     Down,
 }
 

@@ -1,7 +1,7 @@
 //! `restart`: replaces the worker by a new one, and proves the new one over a new connection.
 //!
 //! ```text
-//! gate ▶ record the offer ▶ check what can fail ▶ probe ──▶ take over ──────────────────────▶ prove
+//! gate ▶ check what can fail ▶ record the offer ▶ probe ──▶ take over ──────────────────────▶ prove
 //!                                                   │           └ declined or silent ┐          ▲
 //!                                                   └ nobody answers ────────────────┴▶ stop, start
 //! ```
@@ -93,8 +93,9 @@ impl Manner {
 
 /// Replaces the worker of a scope by a new one of the target version, started from today's spec, and proves it: a new
 /// connection sees a higher generation, the target's version, and an app that is ready. Where no worker ran, one is
-/// started. The request's spec is recorded as an offer first. Higher offers that nothing describes any more are
-/// forgotten. If a higher offer is still described, that version is started, and the answer names it.
+/// started. The request's spec is recorded as an offer once nothing is known to speak against the start: a refused call
+/// leaves no offer. Higher offers that nothing describes any more are forgotten. If a higher offer is still described,
+/// that version is started, and the answer names it.
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as

@@ -44,7 +44,8 @@ pub(crate) struct SuccessorRequest<'call> {
     pub(crate) spec: &'call Spec,
     /// The reason, for events and logs.
     pub(crate) why: String,
-    /// It is another version or another build, which has not served before: so it gets the usual probation.
+    /// Where the spec names no probation, the successor gets the usual one. A restart sets this for another version or
+    /// build, which has not served before. `ensure` sets it always: it replaces a worker only by one that differs.
     pub(crate) is_upgrade: bool,
     /// The call waits for the end of the probation as well.
     pub(crate) awaits_probation: bool,

@@ -10,9 +10,9 @@ use crate::policy::warning::Warning;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
 use crate::spec::{Spec, Summary};
 
-/// How long a worker may be silent before it counts as wedged. Its control thread shares nothing with the app. So after
-/// ten seconds without an answer the process is stopped, or the machine is in a state in which one more process would
-/// not help.
+/// How long a worker may be silent before it counts as wedged. Its control thread waits for nothing that the app holds:
+/// what both share is locked, and never over a wait or over the app's code. So after ten seconds without an answer the
+/// process is stopped, or the machine is in a state in which one more process would not help.
 pub const SILENT_IS_WEDGED: Duration = Duration::from_secs(10);
 
 /// The result of one probe of a scope.

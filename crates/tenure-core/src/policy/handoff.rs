@@ -14,7 +14,8 @@ pub enum Incumbent {
     Prepared,
     /// Waits until its app has stopped serving.
     Quiescing,
-    /// Does not serve: generation, ledger and control socket are the successor's.
+    /// Generation, ledger and control socket are the successor's. The app does not serve; only with `overlap` it serves
+    /// until the successor is active.
     Granted,
     /// Does not serve; the successor serves, on probation.
     Relieved,
@@ -97,22 +98,6 @@ pub struct Terms {
     pub overlap: bool,
     /// A probation follows ACTIVE.
     pub probation: bool,
-}
-
-impl Incumbent {
-    /// Whether its app may serve.
-    #[must_use]
-    pub fn serves(self) -> bool {
-        match self {
-            Self::Serving | Self::Prepared | Self::Ending(Then::Serve) => true,
-            Self::Quiescing
-            | Self::Granted
-            | Self::Relieved
-            | Self::Ending(Then::Reclaim | Then::Leave)
-            | Self::Reclaiming
-            | Self::Leaving => false,
-        }
-    }
 }
 
 /// The next state of an incumbent, and its action. Without an action it waits for the next event.

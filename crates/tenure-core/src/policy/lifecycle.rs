@@ -6,10 +6,12 @@
 //!
 //! ```text
 //! Booting ──AppReady──▶ Active
-//!    │ └──StopAsked──┐    │ └──AppFailed, Drained, Stalled──┐
-//!    │               ▼    ▼ StopAsked                       ▼
+//!    │ └──end asked──┐    │ └──AppFailed, Drained, Stalled──┐
+//!    │               ▼    ▼ end asked                       ▼
 //!    │             Draining ──AppFailed, Drained, deadline──▶ Ended
 //!    └──────AppFailed, Drained, deadline─────────────────────┘
+//!
+//! end asked: StopAsked, or SelfCheckFailed
 //! ```
 
 /// The state of a worker.

@@ -1,6 +1,7 @@
 //! The target of one call: the choice by the record, without the versions that this call has seen fail.
 //!
-//! Pure. Callers pass the record without the offers that nobody trusts and without those whose files have changed.
+//! Pure. Callers pass the record without the offers that nobody trusts, and without those that `Desired::as_offered`
+//! leaves out: offers below the highest runnable one whose program files have changed.
 
 use semver::Version;
 

@@ -1,9 +1,12 @@
 //! The gate: the kernel lock under which a launcher changes something.
 //!
-//! Every function that starts, stops or removes something demands `&Gate` as a witness. The lock is `flock` on the file
-//! `gate`, which is never deleted; it excludes other launchers of the same user and host (flock is local: a home on NFS
-//! has a directory for each host). The holder writes into the file who it is, so that a stopped holder can be named;
-//! but only the lock decides.
+//! What a launcher starts, ends or removes needs `&Gate` as a witness: `start::start`, `stop_and_prove::retire` and
+//! `end_wedged`, `orphans::clear`. A STOP request needs none, because the worker itself carries it out; nor does the
+//! holder of the lease, for its own program and sockets.
+//!
+//! The lock is `flock` on the file `gate`, which is never deleted; it excludes other launchers of the same user and host
+//! (flock is local: a home on NFS has a directory for each host). The holder writes into the file who it is, so that a
+//! stopped holder can be named; but only the lock decides.
 //!
 //! A watchdog on its own thread bounds every hold. When the time is over, it unlocks the gate (`LOCK_UN` through a
 //! duplicate descriptor), and [`Gate::confirm`] refuses from then on. That is safe because nothing done under the gate

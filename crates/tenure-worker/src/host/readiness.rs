@@ -7,7 +7,7 @@
 //! notify  fd            the program tells, through what it was given
 //! ```
 //!
-//! A new kind is a file that implements `ReadinessKind`, its variant of [`Ready`], and its row here.
+//! `CONTRIBUTING.md` lists what a new kind needs.
 
 use std::io;
 
