@@ -163,66 +163,65 @@ impl Supervisor {
 
     /// Events of the program and of time.
     fn go_on(&mut self, event: SupervisorEvent, now: Duration) -> Vec<SupervisorAction> {
+        use Phase as P;
         use SupervisorEvent as E;
+
         match (&self.state, event) {
-            (Phase::Booting, E::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
-            (Phase::Again, E::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
-            (Phase::Booting | Phase::Again, E::Ready) => self.ready(),
-            (Phase::Booting, E::CannotRun(message) | E::NoProgram(message)) => {
+            (P::Booting, E::Runs) => vec![SupervisorAction::AskReady { bounded: false }],
+            (P::Again, E::Runs) => vec![SupervisorAction::AskReady { bounded: true }],
+            (P::Booting | P::Again, E::Ready) => self.ready(),
+            (P::Booting, E::CannotRun(message) | E::NoProgram(message)) => {
                 self.fail("program", message, Vec::new())
             }
-            (Phase::Booting | Phase::Probation { .. } | Phase::Serving { .. }, E::NeverReady(message)) => {
+            (P::Booting | P::Probation { .. } | P::Serving { .. }, E::NeverReady(message)) => {
                 self.fail("readiness", message, vec![SupervisorAction::EndTree])
             }
-            (
-                Phase::Booting | Phase::Again | Phase::Probation { .. } | Phase::Serving { .. },
-                E::Denied(why),
-            ) => self.fail("takeover", why, vec![SupervisorAction::EndTree]),
-            (Phase::Booting, E::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
-            (Phase::Booting, E::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
-            (Phase::Booting, E::TreeGone) => {
+            (P::Booting | P::Again | P::Probation { .. } | P::Serving { .. }, E::Denied(why)) => {
+                self.fail("takeover", why, vec![SupervisorAction::EndTree])
+            }
+            (P::Booting, E::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
+            (P::Booting, E::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
+            (P::Booting, E::TreeGone) => {
                 let actions = self.fail("program", before_ready(Exit::Lost), Vec::new());
                 self.gone(actions)
             }
-            (Phase::Probation { .. }, E::Exited(exit)) => self.exited_on_probation(exit),
-            (Phase::Probation { .. }, E::TreeGone) => {
+            (P::Probation { .. }, E::Exited(exit)) => self.exited_on_probation(exit),
+            (P::Probation { .. }, E::TreeGone) => {
                 let actions = self.exited_on_probation(Exit::Lost);
                 self.gone(actions)
             }
-            (Phase::Probation { failures }, E::WaitOver) => self.probation_over(*failures),
-            (Phase::Again, E::CannotRun(message)) => {
-                self.again(RestartCause::Failure, message, Vec::new(), now)
-            }
-            (Phase::Again, E::NoProgram(message)) => self.give_up(message),
-            (Phase::Again, E::NeverReady(message)) => {
+            (P::Probation { failures }, E::WaitOver) => self.probation_over(*failures),
+            (P::Again, E::CannotRun(message)) => self.again(RestartCause::Failure, message, Vec::new(), now),
+            (P::Again, E::NoProgram(message)) => self.give_up(message),
+            (P::Again, E::NeverReady(message)) => {
                 self.again(RestartCause::Failure, message, vec![SupervisorAction::EndTree], now)
             }
-            (Phase::Again | Phase::Serving { .. }, E::Exited(exit)) => self.exited(exit, now),
-            (Phase::Again | Phase::Serving { .. }, E::TreeGone) => {
+            (P::Again | P::Serving { .. }, E::Exited(exit)) => self.exited(exit, now),
+            (P::Again | P::Serving { .. }, E::TreeGone) => {
                 let actions = self.exited(Exit::Lost, now);
                 self.gone(actions)
             }
-            (Phase::Probation { .. } | Phase::Serving { .. }, E::Passed) => self.passed(),
-            (Phase::Probation { failures } | Phase::Serving { failures }, E::Failed(why)) => {
+            (P::Probation { .. } | P::Serving { .. }, E::Passed) => self.passed(),
+            (P::Probation { failures } | P::Serving { failures }, E::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
             }
-            (Phase::Ending(_), E::TreeGone) => self.gone(Vec::new()),
-            (Phase::Waiting, E::WaitOver) => {
-                self.state = Phase::Again;
+            (P::Ending(_), E::TreeGone) => self.gone(Vec::new()),
+            (P::Waiting, E::WaitOver) => {
+                self.state = P::Again;
                 vec![SupervisorAction::Start]
             }
 
             // Late events of an earlier start or check.
             (
-                Phase::Booting
-                | Phase::Again
-                | Phase::Probation { .. }
-                | Phase::Serving { .. }
-                | Phase::Ending(_)
-                | Phase::Waiting
-                | Phase::RoomMade
-                | Phase::Over,
+                P::Booting
+                | P::Again
+                | P::Probation { .. }
+                | P::Serving { .. }
+                | P::Ending(_)
+                | P::Waiting
+                | P::RoomMade
+                | P::Over,
                 _,
             ) => Vec::new(),
         }
