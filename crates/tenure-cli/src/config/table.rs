@@ -60,7 +60,7 @@ pub(crate) static WORKER: &[Key] = &[
         "first_answer",
         DURATION,
         Value("\"500ms\""),
-        "longest wait for the first answer of a worker, before anything is locked",
+        "longest wait for the first answer of a worker, in each probe",
     ),
     key(
         "wedged_after",
