@@ -99,8 +99,10 @@ impl BuildWatcher {
 
     /// What HELLO answers now: the account, and whether the build may have changed.
     pub(crate) fn hello_with_build(&self, status: &Status) -> Hello {
+        // Asked first: a program that begins again meanwhile is of the new build, and then says so beside a change.
+        let source_changed = self.has_changed();
         let mut hello = status.hello();
-        hello.source_changed = self.has_changed();
+        hello.source_changed = source_changed;
         hello
     }
 

@@ -57,7 +57,8 @@ pub(crate) enum Turn {
 }
 
 /// The refusal where another successor's takeover goes on.
-const BUSY: &str = "another one is taking over";
+const BUSY: &str =
+    "the takeover before this one is not over yet: its successor is in place, or its program still ends";
 
 /// Listeners by name.
 pub(crate) type NamedListeners = Vec<(String, OwnedFd)>;

@@ -49,7 +49,9 @@ pub fn inherited_by(pid: u32) -> Option<Inherited> {
 /// Whether a process sees the network that the caller sees; `None` where the kernel does not tell.
 #[must_use]
 pub fn shares_network(process: &ProcessHandle) -> Option<bool> {
-    let same = network_of(process.pid())? == network_of(std::process::id())?;
+    // `self`: in a pid namespace that sees the outer /proc, this process's own number is another's there.
+    let own = procfs::namespace("self", "net").ok()?;
+    let same = network_of(process.pid())? == own;
     // The number is still this process's.
     (!process.has_ended()).then_some(same)
 }

@@ -76,6 +76,23 @@ fn nobody_takes_the_place_of_a_worker_from_another_network_unless_a_person_insis
     stop(&sandbox).expect(0);
 }
 
+/// With the outer `/proc`, the numbers of a pid namespace are those of other processes there.
+#[test]
+fn another_network_is_seen_in_a_pid_namespace_that_has_the_outer_proc() {
+    let words = ["--pid"];
+    if !can(&[&words[..], &["--net"]].concat()) {
+        return;
+    }
+    let sandbox = BINARIES.sandbox(&[]);
+    let script = "\"$T\" ensure w --json --timeout 20s >&2
+        unshare --net \"$T\" restart w --json --timeout 20s || code=$?
+        \"$T\" stop w >&2
+        exit ${code:-0}";
+    let refused = inside(&sandbox, &words, script).run().expect(4);
+    assert!(complaint(&refused).contains("another network namespace"), "{}", refused.stdout);
+    assert_eq!(sandbox.oracle().count("start"), 1);
+}
+
 #[test]
 fn a_worker_of_another_time_namespace_is_the_same_process() {
     let words = ["--time", "--boottime", "1000000"];
