@@ -13,6 +13,7 @@ mod kernel;
 mod mutation;
 mod policy;
 mod real;
+mod records;
 mod scenario;
 
 pub mod catalog;

@@ -10,7 +10,8 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tenure_core::policy::attempt::Attempt;
 
-use crate::real::{self, Change, Choice, Goal, Level, Records, Seen, Target, Versions};
+use crate::real::{self, Choice, Goal, Level, Seen, Target, Versions};
+use crate::records::{self, Change, Records};
 
 /// The number of a record.
 pub(crate) type Record = u16;
@@ -111,7 +112,7 @@ impl Policy {
                 tallied: bits(&|level| records.failures(level) > 0),
                 failed_twice: bits(&|level| records.failures(level) > 1),
                 kept_out: bits(&|level| records.keeps_out(level)),
-                pinned: real::pinned(&records.desired),
+                pinned: records::pinned(&records.desired),
                 down: records.desired.down.is_some(),
             }
         })

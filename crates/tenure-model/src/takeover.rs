@@ -29,7 +29,7 @@ use tenure_core::policy::handoff::Incumbent;
 
 use crate::explored::{Explored, explored};
 use crate::kernel::NOBODY;
-use crate::real::Change;
+use crate::records::Change;
 use crate::scenario::{Caller, Rules, Scenario, Takeover};
 use crate::takeover::moves::Move;
 use crate::takeover::process::{Launcher, Pc, Phase, Worker};

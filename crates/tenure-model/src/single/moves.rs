@@ -7,7 +7,8 @@ use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
-use crate::real::{Change, Level};
+use crate::real::Level;
+use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::single::launcher::{self, LookQuality};
 use crate::single::state::{LAUNCHERS, News, Outcome, Pc, SLOTS, State, Why};

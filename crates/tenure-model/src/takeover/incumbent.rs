@@ -6,7 +6,7 @@
 use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Successor, Then};
 
 use crate::mutation::Mutation;
-use crate::real::Change;
+use crate::records::Change;
 use crate::scenario::Rules;
 use crate::takeover::process::{Kin, Message, News, Phase, Reply, Todo, Worker};
 use crate::takeover::state::State;

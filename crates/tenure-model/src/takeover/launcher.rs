@@ -9,7 +9,8 @@ use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, Success
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question};
-use crate::real::{Change, Choice, Goal, Looks, Seen};
+use crate::real::{Choice, Goal, Looks, Seen};
+use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::takeover::call::{
     count_before_start, finish, free, is_trusted, keep, look_again, observe, target,

@@ -4,7 +4,7 @@ use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, Success
 
 use crate::kernel::numbers;
 use crate::mutation::Mutation;
-use crate::real::Change;
+use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::takeover::process::{Kin, Message, News, Pc, Phase, Todo, Worker};
 use crate::takeover::state::{SLOTS, State};

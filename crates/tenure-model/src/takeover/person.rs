@@ -8,7 +8,8 @@ use tenure_core::policy::handoff::{Successor, SuccessorEvent};
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
-use crate::real::{Change, Looks, Seen};
+use crate::real::{Looks, Seen};
+use crate::records::Change;
 use crate::scenario::Rules;
 use crate::takeover::call::{self, finish, observe};
 use crate::takeover::process::{Kin, News, Outcome, Pc, Phase, Why};

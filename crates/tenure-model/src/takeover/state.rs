@@ -6,7 +6,8 @@
 
 use crate::kernel::{NOBODY, Sight, numbers, unused};
 use crate::policy::Record;
-use crate::real::{Change, Level};
+use crate::real::Level;
+use crate::records::Change;
 use crate::scenario::{Limits, Rules};
 use crate::takeover::process::{Kin, Launcher, Message, News, Origin, Worker};
 use crate::takeover::tally::Tally;

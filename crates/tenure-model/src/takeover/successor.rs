@@ -4,7 +4,7 @@ use tenure_core::policy::handoff::{self, Incumbent, Successor, SuccessorAction, 
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
-use crate::real::Change;
+use crate::records::Change;
 use crate::scenario::Rules;
 use crate::takeover::process::{Kin, Message, News, Origin, Phase, Reply, Todo, Worker};
 use crate::takeover::state::State;
