@@ -35,7 +35,8 @@ use tenure_sys::discard::best_effort;
 use crate::host::output::{Output, OutputLog};
 use crate::host::program::{Program, Slot};
 use crate::host::readiness::Inquiry;
-use crate::kit::worker::{Standby, Worker};
+use crate::kit::worker::Worker;
+use crate::kit::worker::standby::Standby;
 use crate::mailbox::Mailbox;
 
 mod actions;

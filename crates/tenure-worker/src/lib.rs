@@ -15,7 +15,8 @@ pub mod status;
 
 pub use handoff::hand_over::{Back, HandOver};
 pub use kit::adopt::AdoptError;
-pub use kit::worker::{ReadyError, Standby, Worker};
+pub use kit::worker::standby::Standby;
+pub use kit::worker::{ReadyError, Worker};
 pub use status::{BEAT, Status, StopRequest};
 pub use tenure_core::deadline::Deadline;
 

@@ -34,22 +34,25 @@ const TRACED_RECHECK: Duration = Duration::from_secs(1);
 /// The longest that a successor may ask for: longer than any boot with its drain that is worth waiting for.
 const LONGEST_TAKEOVER: Duration = Duration::from_hours(1);
 
-/// How long a PREPARE waits for the end of the takeover before it: this fraction of the successor's time, and at most
-/// this long. A successor that gets no answer for 5 s, or for half of its time, gives up and reports that this worker
-/// does not answer.
-const WAITING: (u32, Duration) = (4, Duration::from_secs(3));
+/// How long a PREPARE waits for the end of the takeover before it: a quarter of the successor's time, and at most
+/// [`LONGEST_WAIT`]. A successor that gets no answer for 5 s, or for half of its time, gives up and reports that this
+/// worker does not answer.
+fn wait_for_turn(prepare: &Prepare) -> Duration {
+    LONGEST_WAIT.min(Duration::from_millis(prepare.within_ms) / 4)
+}
+
+/// The longest wait for the end of the takeover before.
+const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Begins a takeover that was admitted, on a thread of its own.
-pub(crate) fn start(context: &Arc<HandoffContext>, (link, turn): (DescriptorLink, Turn), prepare: Prepare) {
+pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, turn: Turn, prepare: Prepare) {
     let own = Arc::clone(context);
     let started = thread::start("tenure-incumbent", move || {
-        if turn == Turn::Next {
-            let (share, most) = WAITING;
-            let limit = most.min(Duration::from_millis(prepare.within_ms) / share);
-            if let Err(refused) = own.await_turn(limit) {
-                best_effort(link.send(&refused, &[]));
-                return;
-            }
+        if turn == Turn::Next
+            && let Err(refused) = own.await_turn(wait_for_turn(&prepare))
+        {
+            best_effort(link.send(&refused, &[]));
+            return;
         }
         if let Some(side) = IncumbentSide::begin(&own, link, prepare) {
             side.run();

@@ -224,8 +224,8 @@ impl Control {
             }
             PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.context.admit(peer.stream())
             {
-                Ok(admitted) => {
-                    incumbent::start(&self.context, admitted, *prepare);
+                Ok((link, turn)) => {
+                    incumbent::start(&self.context, link, turn, *prepare);
                     // The connection is the takeover's from here on.
                     return Err(Gone);
                 }

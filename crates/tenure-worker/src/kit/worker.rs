@@ -13,22 +13,20 @@ use tenure_core::causes;
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::{Handshake, Report, Succession};
-use tenure_core::launch::readiness::{LACK, TAKEOVER, UNHEARD};
+use tenure_core::launch::readiness::{TAKEOVER, UNHEARD};
 use tenure_core::launch::version::{self, NoVersion};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
-use tenure_sys::discard::best_effort;
 use tenure_sys::identity::Identity;
-use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
 
 use crate::build::BuildWatcher;
 use crate::handoff::context::{HandoffContext, NamedListeners, duplicates};
 use crate::handoff::hand_over::HandOver;
 use crate::handoff::{TakeoverError, successor};
-use crate::kit::adopt::{self, AdoptError, Adopted, StartingPoint, broken};
+use crate::kit::adopt::{AdoptError, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
 use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
@@ -39,6 +37,7 @@ mod ended;
 mod error;
 mod life;
 mod ready;
+pub mod standby;
 
 use ended::Service;
 pub use error::ReadyError;
@@ -93,89 +92,7 @@ enum HandoffSide {
     Granted(Box<successor::GrantedPhase>),
 }
 
-/// This process before the scope is its own: where another worker serves, that one goes on meanwhile.
-///
-/// An app that has something to look at before it takes another one's place does so here, without opening what only one
-/// may have: reading its configuration, checking its files. What it cannot do is said with [`Standby::fail`], and
-/// nobody notices but the launcher. Where no other worker serves, this is the beginning of the boot and nothing else.
-#[derive(Debug)]
-pub struct Standby(Worker);
-
-impl Standby {
-    /// Takes over from the launcher that started this process, as [`Worker::adopt`] does, and stands by.
-    pub fn adopt() -> Result<Option<Self>, AdoptError> {
-        let Some(count) = adopt::handover()? else { return Ok(None) };
-        let signals = SignalFd::for_termination()
-            .map_err(|source| AdoptError::Descriptor { what: "the signals".to_owned(), source })?;
-        let adopted = adopt::take(count)?;
-        // A lower limit is not worth refusing to serve.
-        best_effort(limits::set_nofile_soft(u64::MAX));
-        fault::reach(Point::WorkerStarted);
-        let Adopted { ownership, place } = adopted;
-        let ownership = Arc::new(ownership);
-        Worker::begin(Arc::clone(&ownership), place, signals).map(|worker| Some(Self(worker))).inspect_err(
-            |error| {
-                ownership.clear_paths();
-                let stage = if causes::is_exhaustion(error) { LACK } else { "adopt" };
-                ownership.report_failure(stage, &causes::in_one_line(error));
-            },
-        )
-    }
-
-    /// What the launcher said about this activation.
-    #[must_use]
-    pub fn handshake(&self) -> &Handshake {
-        self.0.handshake()
-    }
-
-    /// Whether another worker serves whose place is to be taken, and how.
-    #[must_use]
-    pub fn terms(&self) -> Option<&Succession> {
-        self.0.terms()
-    }
-
-    /// The worker's account of itself, to be kept current from any thread.
-    #[must_use]
-    pub fn status(&self) -> Status {
-        self.0.status()
-    }
-
-    /// Takes the scope: from the return on it is this worker's, and what only one may have can be opened. Another
-    /// worker that served has stopped by then; its clients wait in the listeners' queues until this one accepts.
-    pub fn take_over(self) -> Result<Worker, AdoptError> {
-        let Self(mut worker) = self;
-        worker.commit().map_err(AdoptError::Takeover)?;
-        Ok(worker)
-    }
-
-    /// Shares what the other worker listens on, which goes on serving.
-    pub(crate) fn prepare(self) -> Result<Worker, TakeoverError> {
-        let Self(mut worker) = self;
-        worker.prepare()?;
-        Ok(worker)
-    }
-
-    /// Ends this process because it could not serve; returns the exit code for `main`. Its launcher gets `stage` and
-    /// `message`, and another worker that serves goes on.
-    #[must_use]
-    pub fn fail(self, stage: &str, message: &str) -> u8 {
-        self.0.fail(stage, message)
-    }
-}
-
 impl Worker {
-    /// Takes over from the launcher that started this process; `None` when none did. Where another worker serves, its
-    /// place is taken at once: its clients wait while this one boots. [`Standby`] is for an app that looks before.
-    ///
-    /// To be called in `main` before any thread is started (and so before a runtime is built) and before any descriptor
-    /// is opened: TERM and INT are blocked for all threads from here on and mean a stop, and the inherited descriptors
-    /// have fixed numbers. From its return on the worker answers HELLO as booting, and its boot has a deadline.
-    ///
-    /// The soft limit of open files is raised to the hard one; [`Handshake::nofile`] is what children should get.
-    pub fn adopt() -> Result<Option<Self>, AdoptError> {
-        Standby::adopt()?.map(Standby::take_over).transpose()
-    }
-
     /// The order matters: first somebody answers, then somebody watches, then the ledger is ours, then the build is
     /// known; the app begins after that.
     fn begin(ownership: Arc<Ownership>, place: StartingPoint, signals: SignalFd) -> Result<Self, AdoptError> {
