@@ -95,8 +95,8 @@ impl Error {
         self.0.untrusted.as_deref()
     }
 
-    /// What is in the way, below the state directory, of a file, socket or directory of `tenure`. A person who knows
-    /// what it is can move it away.
+    /// The path below the state directory where something else stands in the place of a file, socket or directory of
+    /// `tenure`. A person who knows what stands there can move it away.
     #[must_use]
     pub fn in_the_way(&self) -> Option<&Path> {
         self.0.in_the_way.as_deref()

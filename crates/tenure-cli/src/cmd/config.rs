@@ -35,7 +35,7 @@ pub(crate) struct Config {
 #[derive(Debug, Subcommand)]
 #[command(defer = true)]
 enum ConfigCommand {
-    Check(WithCommon<Check>),
+    Check(WithCommon<ConfigCheck>),
     Show(WithCommon<Show>),
     Schema(WithCommon<Schema>),
 }
@@ -109,13 +109,13 @@ Examples:
 
 Exit codes:
   6  a file cannot be used; the line is named")]
-struct Check {
+struct ConfigCheck {
     /// Check this file; without it, every file that a call from here would read.
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }
 
-impl Run for Check {
+impl Run for ConfigCheck {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let checked = config::checked(&call.places()?, self.config.as_deref())?;
         let state = if checked.faults.is_empty() { AnswerState::Valid } else { AnswerState::BadConfig };

@@ -38,7 +38,7 @@ pub enum Standing {
     Down,
     /// Somebody holds the lease and does not answer: silent, or without a socket that leads to it.
     Silent {
-        /// It is within the time of its boot, and may still answer.
+        /// The time of the worker's boot is not over: it may still answer.
         booting: bool,
         /// The processes of the ledger and their states, as far as they can be verified.
         who: Vec<String>,
@@ -149,8 +149,8 @@ pub fn is_program_left(scope: &Scope) -> Result<bool, Error> {
     Ok(file::PROGRAMS.into_iter().any(locked))
 }
 
-/// What has happened under the scope, oldest first, as far as it is still on disk: the last 1 to 2 MB. The list is
-/// empty where no worker ever ran.
+/// Reads the events of a scope, oldest first. The disk keeps the last 1 to 2 MB of them. The list is empty where no
+/// worker ever ran.
 ///
 /// # Errors
 /// [`ErrorKind::Denied`] and [`ErrorKind::StateUnusable`].

@@ -80,7 +80,8 @@ pub enum ReplaceReason {
         /// The version to be started instead.
         target: Version,
     },
-    /// It was started as the target and says that it is older. Each answer is tried once more.
+    /// The worker was started as the target version and says that it is an older one. For each version that it names,
+    /// the target is started once more.
     Disagrees {
         /// The version that was to run.
         target: Version,
@@ -115,7 +116,8 @@ pub enum Refusal {
         /// The protocol versions that it needs.
         needs: ProtocolRange,
     },
-    /// It was started as the target, and says that it is older, also after it was started once more.
+    /// The worker was started as the target version and says that it is an older one, and said the same before it was
+    /// started once more.
     VersionDisagrees {
         /// The version that was to run.
         target: Version,

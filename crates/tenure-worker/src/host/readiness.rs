@@ -28,7 +28,7 @@ mod owner;
 mod tcp;
 mod up;
 
-pub use check::{Check, CheckResult, CheckTarget};
+pub use check::{CheckResult, CheckTarget, ProgramCheck};
 pub use inquiry::{Inquiry, Pace};
 pub(super) use kind::{CheckedProgram, ReadinessKind, ReadinessMessage};
 pub(super) use line_search::LineSearch;

@@ -37,7 +37,7 @@ pub(crate) struct Follower {
 pub(crate) enum FollowError {
     /// The file cannot be read; a broken pipe is the reader of our own output, who has gone.
     Read(io::Error),
-    /// What was read could not be handed over.
+    /// The receiver of the lines that were read failed.
     Sink(Failure),
 }
 

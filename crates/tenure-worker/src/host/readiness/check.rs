@@ -11,7 +11,7 @@ use tenure_sys::wake::Waker;
 use super::owner::{self, Owner};
 
 /// A question to a program about how it is.
-pub trait Check: Send {
+pub trait ProgramCheck: Send {
     /// Asks once, until `limit`, or until `off` calls it off.
     fn ask(&self, limit: &Deadline, off: &Waker) -> CheckResult;
 }

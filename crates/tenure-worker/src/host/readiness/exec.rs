@@ -7,7 +7,7 @@ use tenure_sys::wake::Waker;
 
 use crate::host::command::{Command, NotStarted};
 
-use super::check::{Check, CheckResult};
+use super::check::{CheckResult, ProgramCheck};
 use super::fd::READY_VARIABLE;
 use super::kind::{CheckedProgram, ReadinessKind};
 
@@ -17,7 +17,7 @@ pub(super) struct Exec(pub(super) Vec<String>);
 impl ReadinessKind for Exec {
     /// The command gets no listener and no lock. It carries the program's marks, so that what it leaves behind is found
     /// like what the program leaves behind.
-    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {
+    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
         let of_descriptors = |name: &str| name.starts_with("LISTEN_") || name == READY_VARIABLE;
         let variables = program.variables.iter().filter(|(name, _)| !of_descriptors(name)).cloned().collect();
         let (words, cwd) = (self.0.clone(), program.cwd.to_owned());
@@ -25,7 +25,7 @@ impl ReadinessKind for Exec {
     }
 }
 
-impl Check for Command {
+impl ProgramCheck for Command {
     /// A command that takes too long, or is called off, is ended with its whole group. One whose program cannot be
     /// started, now or later, is hopeless.
     fn ask(&self, limit: &Deadline, off: &Waker) -> CheckResult {

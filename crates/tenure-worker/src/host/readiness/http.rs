@@ -8,7 +8,7 @@ use tenure_core::deadline::Deadline;
 use tenure_sys::poll;
 use tenure_sys::wake::Waker;
 
-use super::check::{Check, CheckResult, CheckTarget};
+use super::check::{CheckResult, CheckTarget, ProgramCheck};
 use super::kind::{CheckedProgram, ReadinessKind};
 use super::tcp;
 
@@ -19,7 +19,7 @@ const LONGEST_HEAD: usize = 8 * 1024;
 pub(super) struct Http(pub(super) String);
 
 impl ReadinessKind for Http {
-    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {
+    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
         let target = program.target?;
         Some(Box::new(HttpCheck { target, path: self.0.clone() }))
     }
@@ -31,7 +31,7 @@ pub(super) struct HttpCheck {
     pub(super) path: String,
 }
 
-impl Check for HttpCheck {
+impl ProgramCheck for HttpCheck {
     fn ask(&self, limit: &Deadline, off: &Waker) -> CheckResult {
         self.target.believe(|| get(self.target.reachable(), &self.path, limit, off))
     }

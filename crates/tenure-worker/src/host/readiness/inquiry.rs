@@ -13,7 +13,7 @@ use tenure_sys::discard::best_effort;
 use tenure_sys::poll;
 use tenure_sys::wake::Waker;
 
-use super::check::{Check, CheckResult};
+use super::check::{CheckResult, ProgramCheck};
 
 /// First wait before a program that is not ready is asked again. The kernel wakes nobody when a port begins to listen,
 /// so this is asked anew: soon at first, for servers that boot within milliseconds, and twice as late each time.
@@ -49,7 +49,7 @@ pub struct Pace {
 impl Inquiry {
     /// Asks until the check passes or is hopeless, and tells that.
     pub fn until_answered(
-        check: Box<dyn Check>,
+        check: Box<dyn ProgramCheck>,
         mut tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
         let is_answer = |result: &CheckResult| !matches!(result, CheckResult::Failed(_));
@@ -62,7 +62,7 @@ impl Inquiry {
 
     /// Asks until the check passes, and tells each time why it does not; nothing is taken to be hopeless for good.
     pub fn until_passed(
-        check: Box<dyn Check>,
+        check: Box<dyn ProgramCheck>,
         tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
         Self::until(check, |result| *result == CheckResult::Passed, tell)
@@ -70,7 +70,7 @@ impl Inquiry {
 
     /// Asks until a result is the last, less and less often, and tells each result.
     fn until(
-        check: Box<dyn Check>,
+        check: Box<dyn ProgramCheck>,
         is_last: impl Fn(&CheckResult) -> bool + Send + 'static,
         mut tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
@@ -92,7 +92,7 @@ impl Inquiry {
 
     /// Asks at every interval, and tells each time.
     pub fn repeated(
-        check: Box<dyn Check>,
+        check: Box<dyn ProgramCheck>,
         pace: Pace,
         mut tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {

@@ -4,14 +4,14 @@ use std::os::fd::{BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::Duration;
 
-use super::check::{Check, CheckTarget};
+use super::check::{CheckTarget, ProgramCheck};
 use super::line_search::LineSearch;
 
 /// One kind of readiness: how a host learns that its program serves. Each kind works in one way, and leaves the methods
 /// of the others as they are.
 pub(in crate::host) trait ReadinessKind {
     /// A check that is asked until it passes.
-    fn check(&self, _program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {
+    fn check(&self, _program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
         None
     }
 

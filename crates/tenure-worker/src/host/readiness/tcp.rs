@@ -7,7 +7,7 @@ use tenure_core::deadline::Deadline;
 use tenure_sys::socket;
 use tenure_sys::wake::Waker;
 
-use super::check::{Check, CheckResult, CheckTarget};
+use super::check::{CheckResult, CheckTarget, ProgramCheck};
 use super::kind::{CheckedProgram, ReadinessKind};
 
 /// Longest wait for a connection. On one machine it is made or refused at once; a queue that is full for this long
@@ -17,8 +17,8 @@ const CONNECT: Duration = Duration::from_secs(1);
 pub(super) struct Tcp;
 
 impl ReadinessKind for Tcp {
-    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn Check>> {
-        program.target.map(|target| Box::new(TcpCheck(target)) as Box<dyn Check>)
+    fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
+        program.target.map(|target| Box::new(TcpCheck(target)) as Box<dyn ProgramCheck>)
     }
 }
 
@@ -26,7 +26,7 @@ impl ReadinessKind for Tcp {
 #[derive(Debug, Clone, Copy)]
 pub struct TcpCheck(pub CheckTarget);
 
-impl Check for TcpCheck {
+impl ProgramCheck for TcpCheck {
     fn ask(&self, limit: &Deadline, _off: &Waker) -> CheckResult {
         self.0.believe(|| connect(self.0.reachable(), limit).map(drop))
     }

@@ -44,7 +44,7 @@ fn exec(words: &[&str]) -> Command {
     Command { words, cwd: "/".into(), variables, umask: 0o022 }
 }
 
-fn asked(check: &dyn Check, limit: Duration) -> CheckResult {
+fn asked(check: &dyn ProgramCheck, limit: Duration) -> CheckResult {
     check.ask(&Deadline::start(limit), &Waker::new().expect("a waker"))
 }
 
