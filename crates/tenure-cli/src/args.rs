@@ -42,8 +42,8 @@ pub(crate) struct Common {
     #[arg(long, value_name = "D")]
     pub(crate) timeout: Option<Span>,
     /// Never start a worker; report what runs.
-    #[arg(long)]
-    pub(crate) no_daemon: bool,
+    #[arg(long = "no-daemon")]
+    pub(crate) no_spawn: bool,
     /// Run as if started in DIR.
     #[arg(id = "start_in", short = 'C', value_name = "DIR")]
     pub(crate) directory: Option<PathBuf>,
@@ -63,7 +63,7 @@ impl Common {
             verbose: self.verbose || before.verbose,
             color: self.color.or(before.color),
             timeout: self.timeout.or(before.timeout),
-            no_daemon: self.no_daemon || before.no_daemon,
+            no_spawn: self.no_spawn || before.no_spawn,
             directory: self.directory.clone().or_else(|| before.directory.clone()),
         }
     }

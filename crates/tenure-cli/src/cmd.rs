@@ -141,7 +141,7 @@ const MANUAL: &str = "\
 Environment:
   TENURE_STATE_DIR                Root of all state, an absolute path. Default: .local/state/tenure in the home of the user.
   TENURE_CONFIG_DIR               Directory of the user's configuration files, an absolute path. Default: .config/tenure in the home.
-  TENURE_NO_SPAWN                 Anything but the empty string or 0: never start anything, as --no-daemon.
+  TENURE_NO_SPAWN                 Anything but the empty string or 0: never start a worker, as --no-daemon.
   NO_COLOR, CLICOLOR_FORCE, TERM  No colours, colours everywhere, and no colours where it is `dumb`.
 
 Files:

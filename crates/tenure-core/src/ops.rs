@@ -1,13 +1,13 @@
 //! The stories: what each command does, from the first look to the answer.
 
 pub mod acquire;
-pub mod candidates;
-pub mod choice;
 pub mod described;
 pub mod ensure;
 pub mod forget;
+pub mod offers;
 pub mod pin;
 pub mod restart;
 pub mod status;
 pub mod stop;
 pub mod takeover;
+pub mod target;

@@ -2,10 +2,10 @@
 
 pub mod attempt;
 pub mod decide;
-pub mod handoff;
 pub mod lifecycle;
 pub mod point;
 pub mod supervisor;
+pub mod takeover;
 pub mod tally;
 pub mod target;
 pub mod warning;
@@ -16,7 +16,7 @@ pub mod facts {
 
     pub use crate::deadline::Moment;
     pub use crate::protocol::wire::{App, AppState, Asker, Hello, PROTOCOL, Probation, Role};
-    pub use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
+    pub use crate::record::desired::{Desired, Down, FailureTally, Target};
     pub use crate::record::ledger::{Ledger, Proved, RolledBack};
     pub use crate::spec::Spec;
     pub use crate::spec::origin::Origin;

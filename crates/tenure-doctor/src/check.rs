@@ -49,10 +49,10 @@ impl Case<'_> {
         format!("tenure {word} {}", self.worker.display_name)
     }
 
-    /// Everybody who carries a mark of this scope.
-    pub(crate) fn marked(&self) -> impl Iterator<Item = &SeenProcess> {
+    /// Everybody who carries a cookie of this scope.
+    pub(crate) fn with_cookie(&self) -> impl Iterator<Item = &SeenProcess> {
         let prefixes: Vec<String> =
-            self.state.marks.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
+            self.state.cookie_scopes.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
         self.census
             .cookies
             .iter()

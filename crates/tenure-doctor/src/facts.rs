@@ -159,7 +159,7 @@ pub struct ScopeFacts {
     /// The scope's id by the path, as in HELLO.
     pub id: String,
     /// The scope ids whose cookies are those of this directory.
-    pub marks: Vec<String>,
+    pub cookie_scopes: Vec<String>,
     /// What the directory's own record says.
     pub origin: DirectoryOrigin,
     /// A worker that was verified here sees other mounts than whoever gathered this.

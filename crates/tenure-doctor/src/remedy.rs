@@ -3,7 +3,8 @@
 //! - Nothing healthy or unknown is ended, and nothing is started.
 //! - No record of a worker is deleted, and no pin or stop of a person is released.
 //! - An id that others may have written is replaced by another one.
-//! - Only the fix that closes a directory to others needs no gate: the gate stands inside, and cannot be trusted before.
+//! - Only the fix that closes a directory to others needs no gate: the gate stands inside, and cannot be trusted
+//!   before.
 
 use std::path::Path;
 use std::time::Duration;
@@ -55,7 +56,7 @@ pub enum FixError {
     },
     /// A program that an earlier worker has left still runs.
     #[error(
-        "give up a record whose program may still run: pid {pid} ({command}) carries its mark; \
+        "give up a record whose program may still run: pid {pid} ({command}) carries its cookie; \
          `tenure stop {scope}` ends it, and then `tenure doctor --fix` goes on"
     )]
     Left {

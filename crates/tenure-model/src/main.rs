@@ -38,7 +38,7 @@ fn replays() {
         for replay::Replay { blows, ends, .. } in replay::all(task) {
             let blows = blows.iter().map(|(point, blow)| format!("{blow:?} {}", point.name()));
             let blows = blows.collect::<Vec<_>>().join(", ");
-            let describe = |end: &replay::End| match end.outcome {
+            let describe = |end: &replay::ReplayEnd| match end.outcome {
                 Some(outcome) => format!("{outcome:?}/{:?}", end.standing),
                 None => format!("-/{:?}", end.standing),
             };

@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tenure_core::policy::attempt::Attempt;
 
-use crate::real::{self, Choice, Goal, Level, Seen, Target, Versions};
+use crate::real::{self, Choice, Level, ModelCallTarget, ModelTarget, Seen, Versions};
 use crate::records::{self, Change, Records};
 
 /// The number of a record.
@@ -23,7 +23,7 @@ pub(crate) type Memory = u8;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Question {
     pub(crate) criteria: Level,
-    pub(crate) goal: Goal,
+    pub(crate) target: ModelTarget,
     pub(crate) seen: Seen,
     pub(crate) memory: Memory,
 }
@@ -61,7 +61,7 @@ pub(crate) struct Policy {
     strictly: bool,
     records: Numbered<Records>,
     changes: Known<(Record, Change), Record>,
-    targets: Known<(Record, Memory, u8), Target>,
+    targets: Known<(Record, Memory, u8), ModelCallTarget>,
     facts: Known<Record, Facts>,
     memories: Numbered<Attempt>,
     remembered: Known<(Memory, AttemptEvent), Memory>,
@@ -96,7 +96,7 @@ impl Policy {
     }
 
     /// The target of a call with this memory. The versions in `revoked` (bits) are not trusted any more.
-    pub(crate) fn target(&self, record: Record, memory: Memory, revoked: u8) -> Target {
+    pub(crate) fn target(&self, record: Record, memory: Memory, revoked: u8) -> ModelCallTarget {
         self.targets.get((record, memory, revoked), || {
             self.records.value(record).target(&self.attempt(memory), revoked)
         })
@@ -123,14 +123,14 @@ impl Policy {
         self.versions.says(level)
     }
 
-    /// The attempt's next step after the decision, and the memory after it. Without a goal the record was not read, and
-    /// a call that sees an older worker reads it.
+    /// The attempt's next step after the decision, and the memory after it. Without a target the record was not read,
+    /// and a call that sees an older worker reads it.
     pub(crate) fn choose(&self, question: Question) -> (Choice, Memory) {
         self.choices.get(question, || {
-            let Question { criteria, goal, seen, memory } = question;
+            let Question { criteria, target, seen, memory } = question;
             let decide = if self.strictly { real::strict_decision } else { real::decision };
-            let decision = decide(&self.versions, criteria, goal, seen);
-            if goal == Goal::Unknown && real::is_older(&decision) {
+            let decision = decide(&self.versions, criteria, target, seen);
+            if target == ModelTarget::Unknown && real::is_older(&decision) {
                 return (Choice::Read, memory);
             }
             let mut attempt = (*self.attempt(memory)).clone();
@@ -138,12 +138,11 @@ impl Policy {
         })
     }
 
-    /// The same for a look without the gate. An unknown goal is a record without the caller's offer.
+    /// The same for a look without the gate. An unknown target is a record without the caller's offer.
     pub(crate) fn look(&self, question: Question) -> (Choice, Memory) {
         self.looks.get(question, || {
-            let Question { criteria, goal, seen, memory } = question;
-            let goal = (goal != Goal::Unknown).then_some(goal);
-            let decision = real::decision_without_gate(&self.versions, criteria, goal, seen);
+            let Question { criteria, target, seen, memory } = question;
+            let decision = real::decision_without_gate(&self.versions, criteria, target, seen);
             let mut attempt = (*self.attempt(memory)).clone();
             (real::choice(&attempt.step(decision)), self.memory(attempt))
         })
@@ -247,13 +246,13 @@ mod tests {
         changes.iter().fold(0, |record, change| policy.change(record, *change))
     }
 
-    fn after(policy: &Policy, changes: &[Change]) -> Target {
+    fn after(policy: &Policy, changes: &[Change]) -> ModelCallTarget {
         policy.target(record(policy, changes), 0, 0)
     }
 
     /// A version that is on offer as usual.
-    fn target(level: Level) -> Target {
-        Target { goal: Goal::start(level), startable: Some(level) }
+    fn target(level: Level) -> ModelCallTarget {
+        ModelCallTarget { target: ModelTarget::start(level), startable: Some(level) }
     }
 
     #[test]
@@ -269,9 +268,9 @@ mod tests {
     fn abstract_time_makes_the_real_record_suppress_a_lone_failure() {
         let policy = policy(1);
         let failed = [Change::Offer(0), Change::Fail(0)];
-        let nothing = Target { goal: Goal::Nothing, startable: None };
+        let nothing = ModelCallTarget { target: ModelTarget::Nothing, startable: None };
         assert_eq!(after(&policy, &failed), nothing);
-        let retry = Target { startable: Some(0), ..nothing };
+        let retry = ModelCallTarget { startable: Some(0), ..nothing };
         assert_eq!(after(&policy, &[&failed[..], &[Change::SuppressionEnds(0)]].concat()), retry);
     }
 
@@ -279,11 +278,14 @@ mod tests {
     fn the_real_record_keeps_what_a_person_said_and_what_disagreed() {
         let policy = policy(2);
         let said = [Change::Offer(0), Change::Offer(1), Change::Pin(0), Change::Down];
-        assert_eq!(after(&policy, &said).goal, Goal::Start { level: 0, pinned: true, tried: 0 });
+        assert_eq!(after(&policy, &said).target, ModelTarget::Start { level: 0, pinned: true, tried: 0 });
         let facts = policy.facts(record(&policy, &said));
         assert_eq!((facts.offered, facts.pinned, facts.down), (0b11, Some(0), true));
         let disagreed = [Change::Offer(0), Change::Offer(1), Change::Disagree(1)];
-        assert_eq!(after(&policy, &disagreed).goal, Goal::Start { level: 1, pinned: false, tried: 1 });
+        assert_eq!(
+            after(&policy, &disagreed).target,
+            ModelTarget::Start { level: 1, pinned: false, tried: 1 }
+        );
     }
 
     #[test]

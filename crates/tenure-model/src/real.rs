@@ -33,9 +33,9 @@ impl Versions {
     }
 }
 
-/// The goal by the record, as the decision takes it.
+/// What a decision knows of the target.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Goal {
+pub(crate) enum ModelTarget {
     /// The record was not read.
     Unknown,
     /// No healthy worker is to make room.
@@ -44,16 +44,16 @@ pub(crate) enum Goal {
     Start { level: Level, pinned: bool, tried: u8 },
 }
 
-impl Goal {
+impl ModelTarget {
     /// A version that would be started, and of which nothing else is known.
     pub(crate) fn start(level: Level) -> Self {
         Self::Start { level, pinned: false, tried: 0 }
     }
 
     pub(crate) fn of(known: &KnownTarget) -> Self {
-        match &known.goal {
-            decide::Goal::Nothing(_) => Self::Nothing,
-            decide::Goal::Start(version) => {
+        match &known.version {
+            Err(_) => Self::Nothing,
+            Ok(version) => {
                 let tried = known.tried.iter().fold(0, |bits, version| bits | (1 << level_of(version)));
                 Self::Start { level: level_of(version), pinned: known.pinned, tried }
             }
@@ -61,10 +61,10 @@ impl Goal {
     }
 }
 
-/// The target of a call.
+/// The target of a call, and what the call may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Target {
-    pub(crate) goal: Goal,
+pub(crate) struct ModelCallTarget {
+    pub(crate) target: ModelTarget,
     /// What this call may start, where there is such a version.
     pub(crate) startable: Option<Level>,
 }
@@ -126,15 +126,14 @@ pub(crate) fn spec(level: Level) -> Spec {
     spec
 }
 
-/// The goal as the shipped decision takes it.
-fn as_real(goal: Goal) -> decide::Target {
-    match goal {
-        Goal::Unknown => decide::Target::Unknown,
-        Goal::Nothing => decide::Target::at(decide::Goal::Nothing("it failed a moment ago".into())),
-        Goal::Start { level, pinned, tried } => {
-            let goal = decide::Goal::Start(version(level));
+/// The target as the shipped decision takes it.
+fn as_real(target: ModelTarget) -> Option<KnownTarget> {
+    match target {
+        ModelTarget::Unknown => None,
+        ModelTarget::Nothing => Some(KnownTarget::of(Err("it failed a moment ago".into()))),
+        ModelTarget::Start { level, pinned, tried } => {
             let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
-            decide::Target::Known(KnownTarget { goal, pinned, tried, content: None })
+            Some(KnownTarget { pinned, tried, ..KnownTarget::of(Ok(version(level))) })
         }
     }
 }
@@ -194,30 +193,36 @@ fn observation(versions: &Versions, seen: Seen) -> Observation {
 }
 
 /// The decision under the gate, or the first decision of a look without it.
-pub(crate) fn decision(versions: &Versions, criteria: Level, goal: Goal, seen: Seen) -> Decision {
-    decide::decide(&Criteria::of(&spec(criteria)), &as_real(goal), &observation(versions, seen))
+pub(crate) fn decision(versions: &Versions, criteria: Level, target: ModelTarget, seen: Seen) -> Decision {
+    decide::decide(&Criteria::of(&spec(criteria)), as_real(target).as_ref(), &observation(versions, seen))
 }
 
 /// The decision of a look without the gate, with the record that it may read.
 pub(crate) fn decision_without_gate(
     versions: &Versions,
     criteria: Level,
-    goal: Option<Goal>,
+    target: ModelTarget,
     seen: Seen,
 ) -> Decision {
     let criteria = Criteria::of(&spec(criteria));
-    decide::decide_without_gate(&criteria, &observation(versions, seen), || goal.map(as_real))
+    decide::decide_without_gate(&criteria, &observation(versions, seen), || as_real(target))
 }
 
 /// The decision of a launcher that replaces every version but its own: it is shown accounts of version 0.0.0 instead.
-pub(crate) fn strict_decision(versions: &Versions, criteria: Level, goal: Goal, seen: Seen) -> Decision {
+pub(crate) fn strict_decision(
+    versions: &Versions,
+    criteria: Level,
+    target: ModelTarget,
+    seen: Seen,
+) -> Decision {
     match seen {
         Seen::Worker(level, looks) if level != criteria => {
             let mut hello = hello(level, versions.says(level), looks);
             hello.version = Spec::unversioned();
-            let goal = as_real(Goal::start(criteria));
-            decide::decide(&Criteria::of(&spec(criteria)), &goal, &Observation::Answered(Box::new(hello)))
+            let target = as_real(ModelTarget::start(criteria));
+            let seen = Observation::Answered(Box::new(hello));
+            decide::decide(&Criteria::of(&spec(criteria)), target.as_ref(), &seen)
         }
-        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(versions, criteria, goal, seen),
+        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(versions, criteria, target, seen),
     }
 }

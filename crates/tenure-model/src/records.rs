@@ -12,9 +12,9 @@ use tenure_core::policy::facts::{
     Asker, Desired, Down, FailureTally, Ledger, Moment, Origin, Proved, RolledBack,
 };
 use tenure_core::policy::tally;
-use tenure_core::policy::target::TargetChoice;
+use tenure_core::policy::target::CallTarget;
 
-use crate::real::{Goal, Level, Target, Versions, level_of, spec, version};
+use crate::real::{Level, ModelCallTarget, ModelTarget, Versions, level_of, spec, version};
 
 /// What happens to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -88,7 +88,7 @@ impl Records {
         // Later than every moment on record, and past when the record is read.
         let stamp = at(NOW - 1);
         match change {
-            // As `candidates::with_offer` does: an offer that is on record is not recorded again.
+            // As `offers::with_offer` does: an offer that is on record is not recorded again.
             Change::Offer(level) => {
                 if desired.offered(&version(level)).is_none() {
                     desired.offer_from(&spec(level), &origin(level), &stamp);
@@ -139,15 +139,15 @@ impl Records {
     }
 
     /// The target of a call with this memory. The versions in `revoked` (bits) are not trusted any more.
-    pub(crate) fn target(&self, attempt: &Attempt, revoked: u8) -> Target {
+    pub(crate) fn target(&self, attempt: &Attempt, revoked: u8) -> ModelCallTarget {
         let trusts =
             |kept: &Origin| (0..8).any(|level| revoked & (1 << level) == 0 && origin(level) == *kept);
         let allowed = self.desired.allowed(&trusts);
-        let choice = TargetChoice::of(&allowed, attempt, &at(NOW), &|_| true);
+        let choice = CallTarget::of(&allowed, attempt, &at(NOW), &|_| true);
         let has_failed = (0..8).any(|level| !attempt.may_start(&version(level)));
         let failure = has_failed.then_some("an earlier start of this call failed");
-        let goal = Goal::of(&choice.known(failure, false, None));
-        Target { goal, startable: choice.startable().map(|spec| level_of(&spec.version)) }
+        let target = ModelTarget::of(&choice.known(failure, false, None));
+        ModelCallTarget { target, startable: choice.startable().map(|spec| level_of(&spec.version)) }
     }
 
     /// How often a version has failed since it last passed a probation.

@@ -5,7 +5,7 @@
 
 use std::ops::Deref;
 
-use tenure_core::policy::handoff::Terms;
+use tenure_core::policy::takeover::Terms;
 
 use crate::mutation::Mutation;
 use crate::policy::Policy;

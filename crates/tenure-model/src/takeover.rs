@@ -2,7 +2,7 @@
 //! fault.
 //!
 //! It begins with a worker that serves. The shipped decisions and the shipped record decide which worker is replaced
-//! and by which version, and [`tenure_core::policy::handoff`] decides for both sides of a takeover. Only the execution
+//! and by which version, and [`tenure_core::policy::takeover`] decides for both sides of a takeover. Only the execution
 //! of the steps is rewritten, because it is I/O; a step ends where the real process can be interleaved or can die.
 //! `point` names the fault points at which the processes of a state are, so that a trace can be repeated with real
 //! processes.
@@ -25,7 +25,7 @@ pub(crate) mod catalog;
 pub mod replay;
 
 use stateright::{HasDiscoveries, Model, Property};
-use tenure_core::policy::handoff::Incumbent;
+use tenure_core::policy::takeover::Incumbent;
 
 use crate::explored::{Explored, explored};
 use crate::kernel::NOBODY;

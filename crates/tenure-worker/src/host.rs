@@ -26,7 +26,7 @@ use tenure_core::policy::lifecycle::EXIT_FAILED;
 use tenure_core::policy::supervisor::{
     HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent,
 };
-use tenure_core::protocol::ends::EndKind;
+use tenure_core::protocol::ends::UnaskedEndKind;
 use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
@@ -54,8 +54,8 @@ pub(crate) mod resources;
 pub mod shim;
 mod variables;
 
-use end_record::ProgramEnd;
-use hooks::HandoffRequests;
+use end_record::EndRecord;
+use hooks::TakeoverRequests;
 use last_good::LastGood;
 use resources::{ResourceError, Resources};
 
@@ -92,7 +92,7 @@ pub fn run(standby: Standby) -> u8 {
             return worker.fail(stage, &format!("failed to {}", causes::in_one_line(&error)));
         }
     };
-    worker.hand_over(Box::new(requests.hooks()));
+    worker.set_takeover_hooks(Box::new(requests.hooks()));
     let probation =
         terms.map_or(ProbationTerms::None, |terms| match (terms.overlap, terms.bake.duration()) {
             (true, bake) => ProbationTerms::BeforeReady(bake),
@@ -118,8 +118,8 @@ fn run_preflight(standby: &Standby) -> Result<(), String> {
 }
 
 /// All that a host needs beside the worker, and the hooks by which a takeover reaches it.
-fn gather(worker: &mut Worker) -> Result<(Resources, HandoffRequests), ResourceError> {
-    Ok((Resources::gather(worker)?, HandoffRequests::new().map_err(resources::failed("its mailbox"))?))
+fn gather(worker: &mut Worker) -> Result<(Resources, TakeoverRequests), ResourceError> {
+    Ok((Resources::gather(worker)?, TakeoverRequests::new().map_err(resources::failed("its mailbox"))?))
 }
 
 /// A host, from its first start to its end.
@@ -127,7 +127,7 @@ struct Host {
     worker: Worker,
     resources: Resources,
     /// What a takeover asks of this host.
-    requests: HandoffRequests,
+    requests: TakeoverRequests,
     /// Beside whose program the next start is.
     slot: Slot,
     /// What the last program that served was made of.
@@ -144,7 +144,7 @@ struct Host {
     /// The stop was passed on to the machine.
     stop_seen: bool,
     /// What is known so far of the present start's end.
-    ending: ProgramEnd,
+    ending: EndRecord,
 }
 
 /// One start of the program, until nothing of it lives.
@@ -161,7 +161,7 @@ struct ProgramStart {
 }
 
 impl Host {
-    fn new(worker: Worker, resources: Resources, requests: HandoffRequests, slot: Slot) -> Self {
+    fn new(worker: Worker, resources: Resources, requests: TakeoverRequests, slot: Slot) -> Self {
         Self {
             worker,
             resources,
@@ -174,7 +174,7 @@ impl Host {
             log: None,
             account: ProgramStatus::default(),
             stop_seen: false,
-            ending: ProgramEnd::default(),
+            ending: EndRecord::default(),
         }
     }
 
@@ -212,8 +212,8 @@ impl Host {
     fn end(mut self, outcome: HostOutcome) -> u8 {
         fault::reach(Point::ProgramEnded);
         match &outcome {
-            HostOutcome::Done(why) => self.record_end(EndKind::Done, why.clone()),
-            HostOutcome::GaveUp(why) => self.record_end(EndKind::GaveUp, why.clone()),
+            HostOutcome::Done(why) => self.record_end(UnaskedEndKind::Done, why.clone()),
+            HostOutcome::GaveUp(why) => self.record_end(UnaskedEndKind::GaveUp, why.clone()),
             HostOutcome::Stopped | HostOutcome::Failed { .. } => {}
         }
         let Self { worker, requests, .. } = self;

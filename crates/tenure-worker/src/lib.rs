@@ -1,23 +1,23 @@
 //! What a worker embeds: the kit that makes a process the worker of its scope, and the host for wrapped programs.
 //!
-//! [`Worker`] is the kit: it takes over what a launcher has prepared, answers launchers from a thread of its own,
+//! [`Worker`] is the kit: it adopts what a launcher has prepared, answers launchers from a thread of its own,
 //! watches the deadlines of boot and end, and looks after its own paths. A Rust program embeds it in a few lines; see
 //! [`Worker`]. There is no async runtime here: an app brings its own, or none.
 
 mod build;
-pub mod handoff;
 pub mod host;
 pub mod kit;
 mod logs;
 mod mailbox;
 mod ownership;
 pub mod status;
+pub mod takeover;
 
-pub use handoff::hand_over::{Back, HandOver};
 pub use kit::adopt::AdoptError;
 pub use kit::worker::standby::Standby;
 pub use kit::worker::{ReadyError, Worker};
 pub use status::{BEAT, Status, StopRequest};
+pub use takeover::hooks::{Back, TakeoverHooks};
 pub use tenure_core::deadline::Deadline;
 
 /// To be called first in `main` of a program that may be started as a shim: there it runs the shim and never returns.

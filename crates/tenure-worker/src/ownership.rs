@@ -15,7 +15,7 @@ use tenure_core::protocol::wire::Asker;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::lease::Lease;
-use tenure_core::store::logs::{self, Mark};
+use tenure_core::store::logs::{self, LogPositions};
 use tenure_core::store::paths::{StateDir, file};
 use tenure_core::store::records::{self, RecordError};
 use tenure_sys::dir::FileStat;
@@ -41,7 +41,7 @@ pub(crate) struct Ownership {
     generation: AtomicU64,
     ledger: Mutex<Writer>,
     /// Where the logs ended when it took its scope from another worker, which wrote there as well.
-    own_logs_begin: OnceLock<Mark>,
+    own_logs_begin: OnceLock<LogPositions>,
     /// Disk space for the ledger on a full disk: kept from readiness on, and before a takeover.
     disk_reserve: Mutex<Option<DiskReserve>>,
 }
@@ -112,7 +112,7 @@ impl Ownership {
 
     /// Notes where the logs end now: another worker wrote what is in them so far.
     pub(crate) fn begin_own_logs(&self) {
-        self.own_logs_begin.get_or_init(|| logs::mark(&self.state));
+        self.own_logs_begin.get_or_init(|| logs::positions(&self.state));
     }
 
     /// Whether the lease file at the path is the one that this worker holds.

@@ -94,8 +94,8 @@ impl Status {
 
     /// Sets the role that this worker has in a takeover: standby, or committed once it has made room; `None` when it is
     /// alone.
-    pub(crate) fn set_handoff_role(&self, role: Option<Role>) {
-        self.change(|account| account.handoff_role = role);
+    pub(crate) fn set_takeover_role(&self, role: Option<Role>) {
+        self.change(|account| account.takeover_role = role);
     }
 
     /// Notes that the app stops serving for a successor. Where its program alone has a listener, clients cannot connect

@@ -51,7 +51,7 @@ pub use tenure_core::spec::{
 /// What a worker says of itself.
 pub use tenure_core::policy::decide::Usable;
 pub use tenure_core::policy::warning::Warning;
-pub use tenure_core::protocol::ends::{End, EndKind};
+pub use tenure_core::protocol::ends::{UnaskedEnd, UnaskedEndKind};
 pub use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, ProtocolRange, Role,
 };

@@ -43,7 +43,7 @@ fn run(mut worker: Worker) -> ExitCode {
         return ExitCode::from(worker.fail("listen", &error.to_string()));
     }
     // From now on a newer version can take over.
-    worker.hand_over(Box::new(Room::new(Arc::clone(&server))));
+    worker.set_takeover_hooks(Box::new(Room::new(Arc::clone(&server))));
     let stop = stop_asked(&worker);
     let status = worker.status();
     runtime.spawn(beat(status));

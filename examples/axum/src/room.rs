@@ -15,7 +15,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::serve::Listener;
-use tenure_worker::{Back, Deadline, HandOver};
+use tenure_worker::{Back, Deadline, TakeoverHooks};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::runtime::Handle;
@@ -202,7 +202,7 @@ impl Room {
     }
 }
 
-impl HandOver for Room {
+impl TakeoverHooks for Room {
     fn quiesce(&mut self, _until: Deadline) -> Result<Vec<u8>, String> {
         if let Some(closed) = self.server.stop_accepting() {
             // If the runtime is gone, the listener is closed as well.

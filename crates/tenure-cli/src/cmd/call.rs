@@ -111,7 +111,7 @@ impl Call {
             .origin(origin, version_from_file)
             .read_stated(config::read_stated_version)
             .budget(self.budget()?.saturating_sub(spent))
-            .no_spawn(self.common.no_daemon);
+            .no_spawn(self.common.no_spawn);
         if let Some(wait) = first_answer {
             request = request.first_answer(wait.duration());
         }
@@ -137,7 +137,7 @@ impl Call {
     pub(crate) fn may_start(&self, what: &str) -> Result<(), Failure> {
         let forbidden =
             std::env::var_os(NO_SPAWN_VARIABLE).is_some_and(|value| !value.is_empty() && value != "0");
-        if self.common.no_daemon || forbidden {
+        if self.common.no_spawn || forbidden {
             let message = format!("{what}: starting a worker is not allowed here");
             return Err(Failure::new(AnswerState::Down, message)
                 .hint("leave out --no-daemon, or unset TENURE_NO_SPAWN; nothing was stopped"));

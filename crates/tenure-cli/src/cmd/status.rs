@@ -5,7 +5,7 @@ use clap::Args;
 use serde::Serialize;
 use tenure_core::deadline::Moment;
 use tenure_core::ops::described::Offered;
-use tenure_core::protocol::ends::End;
+use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
 use tenure_core::record::desired::Desired;
 use tenure_core::{Error, Scope, Standing, Version, causes};
@@ -47,7 +47,7 @@ struct WorkerLine<'a> {
     reason: Option<String>,
     /// If no worker serves: how the last one ended, unless it was asked to. Else the last end of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
-    last_end: Option<&'a End>,
+    last_end: Option<&'a UnaskedEnd>,
     /// The probation of the worker, while the worker before it can still come back.
     probation: Option<&'a Probation>,
     /// What is on offer, lowest version first.
@@ -68,7 +68,7 @@ struct SeenScope {
     /// Why the record cannot be read.
     unread: Option<String>,
     /// How the last worker ended, if none serves and nobody had asked it to end.
-    ended: Option<End>,
+    ended: Option<UnaskedEnd>,
     /// Processes of its program still run although no worker serves.
     left: bool,
     now: Moment,
@@ -114,7 +114,7 @@ impl SeenScope {
     }
 
     /// The last end to show: of the worker if none serves, else of its program.
-    fn last_end(&self) -> Option<&End> {
+    fn last_end(&self) -> Option<&UnaskedEnd> {
         let program = self.hello().and_then(|hello| hello.program.as_ref());
         self.ended.as_ref().or_else(|| program.and_then(|program| program.last_end.as_deref()))
     }

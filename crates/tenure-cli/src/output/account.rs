@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tenure_core::deadline::Moment;
-use tenure_core::protocol::ends::End;
+use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
 use tenure_core::{Scope, Standing, Version};
 
@@ -108,7 +108,7 @@ pub(crate) fn reason_of(standing: &Standing) -> Option<String> {
 }
 
 /// `ended by itself and gave up after 40s of service: …, 3m ago`; an end before the last boot has no age.
-pub(crate) fn ended(end: &End, now: &Moment) -> String {
+pub(crate) fn ended(end: &UnaskedEnd, now: &Moment) -> String {
     let ago = (end.at.boot == now.boot).then(|| format!("{} ago ", age(now.ms.saturating_sub(end.at.ms))));
     printable(&format!("{}it {}", ago.unwrap_or_default(), end.line()))
 }

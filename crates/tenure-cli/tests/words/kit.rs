@@ -150,7 +150,7 @@ impl Drop for Sandbox {
         }
         let state = self.path("state").to_string_lossy().into_owned();
         let left = tree::with_environ("TENURE_STATE_DIR", &state);
-        let name = |one: &tree::Marked| format!("pid {} ({})", one.handle.pid(), one.command);
+        let name = |one: &tree::CookieCarrier| format!("pid {} ({})", one.handle.pid(), one.command);
         let left: Vec<String> = left.iter().map(name).collect();
         if !std::thread::panicking() {
             assert!(left.is_empty(), "left behind: {}", left.join(", "));

@@ -200,7 +200,7 @@ fn is_of(hello: &Hello, state: &StateDir) -> bool {
         || match &hello.directory {
             Some(directory) => Some(directory) == state.own_id().as_ref(),
             // The worker's tenure is too old to know directory ids.
-            None => state.marks().contains(&hello.scope),
+            None => state.cookie_scopes().contains(&hello.scope),
         }
 }
 

@@ -15,14 +15,14 @@ use crate::protocol::wire::{Asker, Hello};
 use crate::spec::Spec;
 use crate::spec::amount::Span;
 use crate::spec::scope::Scope;
-use crate::store::logs::Mark;
+use crate::store::logs::LogPositions;
 
 /// Variable that tells a process that it was started as a worker; its value is the number of inherited descriptors.
-pub const HANDOVER_VARIABLE: &str = "TENURE_HANDOVER";
+pub const DESCRIPTORS_VARIABLE: &str = "TENURE_HANDOVER";
 
-/// Variable with the process id that [`HANDOVER_VARIABLE`] is meant for: a child that inherits the environment of a
+/// Variable with the process id that [`DESCRIPTORS_VARIABLE`] is meant for: a child that inherits the environment of a
 /// worker is no worker.
-pub const HANDOVER_PID_VARIABLE: &str = "TENURE_HANDOVER_PID";
+pub const DESCRIPTORS_PID_VARIABLE: &str = "TENURE_HANDOVER_PID";
 
 /// Longest message on the pair.
 pub const LONGEST_MESSAGE: usize = 256 * 1024;
@@ -106,6 +106,6 @@ pub enum Report {
         message: String,
         /// Where its own lines begin in the logs, if another worker wrote there since it was started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        since: Option<Mark>,
+        since: Option<LogPositions>,
     },
 }

@@ -101,16 +101,19 @@ pub fn bind(state: &StateDir, lease: &Lease, spec: &Spec, ledger: &Ledger) -> Re
     Ok(Bound { control, listeners, endpoints })
 }
 
-/// What a successor serves on: what the incumbent hands over where name and address agree, a new socket where they do
-/// not. A port of 0 agrees with any port of the same address. Ports that the program binds itself are the old program's
-/// still.
-pub fn take_over(spec: &Spec, mut handed: Vec<(String, OwnedFd)>) -> Result<Taken, ListenError> {
-    let mut taken = Taken { listeners: Vec::new(), endpoints: Vec::new() };
+/// Binds what a successor serves on. A listener that the incumbent handed over is used where name and address agree;
+/// the others are new sockets. A port of 0 agrees with any port of the same address. A port that the program binds
+/// itself is only named, because the old program still has it.
+pub fn bind_for_successor(
+    spec: &Spec,
+    mut handed: Vec<(String, OwnedFd)>,
+) -> Result<SuccessorListeners, ListenError> {
+    let mut bound = SuccessorListeners { listeners: Vec::new(), endpoints: Vec::new() };
     for wanted in &spec.listen {
         let name = wanted.name.clone();
         let failed = |source| ListenError::Tcp { name: name.clone(), address: wanted.tcp, source };
         if wanted.mode == ListenMode::SelfBound {
-            taken.endpoints.push(Endpoint { name, tcp: wanted.tcp });
+            bound.endpoints.push(Endpoint { name, tcp: wanted.tcp });
             continue;
         }
         let agrees = |fd: &OwnedFd| {
@@ -125,10 +128,10 @@ pub fn take_over(spec: &Spec, mut handed: Vec<(String, OwnedFd)>) -> Result<Take
             Some(listener) => listener,
             None => bind_tcp(&wanted.name, wanted.tcp, None)?,
         };
-        taken.endpoints.push(Endpoint { name: name.clone(), tcp: listener.local_addr().map_err(failed)? });
-        taken.listeners.push((name, listener.into()));
+        bound.endpoints.push(Endpoint { name: name.clone(), tcp: listener.local_addr().map_err(failed)? });
+        bound.listeners.push((name, listener.into()));
     }
-    Ok(taken)
+    Ok(bound)
 }
 
 fn address_of(listener: &OwnedFd) -> Option<SocketAddr> {
@@ -137,7 +140,7 @@ fn address_of(listener: &OwnedFd) -> Option<SocketAddr> {
 
 /// What a successor serves on.
 #[derive(Debug)]
-pub struct Taken {
+pub struct SuccessorListeners {
     /// The listeners by name, in the order of the spec.
     pub listeners: Vec<(String, OwnedFd)>,
     /// All endpoints.

@@ -131,8 +131,13 @@ pub fn clear(
     patience: Duration,
 ) -> Result<Vec<EndedOrphan>, OrphanError> {
     let state = gate.state();
-    let marks = marks(state, ledger);
-    let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+    let cookie_prefixes = cookie_prefixes(state, ledger);
+    let former = Former {
+        state,
+        cookie_prefixes: &cookie_prefixes,
+        record: ledger.program.as_ref(),
+        locks: &file::PROGRAMS,
+    };
     if ledger.is_foreign() {
         return await_foreign(&former, ledger, patience);
     }
@@ -148,20 +153,23 @@ pub fn clear_program(
 ) -> Result<Vec<EndedOrphan>, OrphanError> {
     let lock = file::PROGRAMS.into_iter().find(|name| record.lock.as_deref() == Some(*name));
     let locks: Vec<&'static str> = lock.into_iter().collect();
-    let marks = [record.cookie.clone()];
-    end_former(&Former { state, marks: &marks, record: Some(record), locks: &locks }, patience)
+    let cookie_prefixes = [record.cookie.clone()];
+    end_former(
+        &Former { state, cookie_prefixes: &cookie_prefixes, record: Some(record), locks: &locks },
+        patience,
+    )
 }
 
 /// The prefixes of the cookies of processes that may be ended for this directory. The list is empty where the record is
-/// of another pid namespace, because processes with its cookie belong to another container; `StateDir::marked_here`
-/// then finds those of this namespace.
-pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
+/// of another pid namespace, because processes with its cookie belong to another container;
+/// `StateDir::with_cookie_here` then finds those of this namespace.
+pub(crate) fn cookie_prefixes(state: &StateDir, ledger: &Ledger) -> Vec<String> {
     if ledger.is_foreign() {
         return Vec::new();
     }
     let mut prefixes: Vec<String> =
-        state.marks().iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
-    // An older tenure that starts a program here marks it by the path, and says so in this directory's ledger.
+        state.cookie_scopes().iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
+    // An older tenure that starts a program here gives it a cookie by the path, which is in this directory's ledger.
     let by_path = scope::cookie_prefix(&state.by_path());
     let says_so = ledger.program.as_ref().is_some_and(|program| program.cookie.starts_with(&by_path));
     if says_so && !prefixes.contains(&by_path) {
@@ -171,21 +179,22 @@ pub(crate) fn marks(state: &StateDir, ledger: &Ledger) -> Vec<String> {
 }
 
 /// Waits for the locks of a program of another pid namespace, whose shim may still end its tree. Neither its recorded
-/// processes nor the lock holders are touched, because they cannot be verified from here. Marked processes of this
-/// namespace are ended: an earlier worker left them, which the record no longer names.
+/// processes nor the lock holders are touched, because they cannot be verified from here. Processes of this
+/// namespace that carry a cookie of this directory are ended: an earlier worker left them, which the record no longer
+/// names.
 fn await_foreign(
     former: &Former<'_>,
     ledger: &Ledger,
     patience: Duration,
 ) -> Result<Vec<EndedOrphan>, OrphanError> {
     let mut end = Sweep { policy: StopPolicy::default(), ended: Vec::new() };
-    let mut here = former.state.marked_here();
+    let mut here = former.state.with_cookie_here();
     for _ in 0..ROUNDS {
         if here.is_empty() {
             break;
         }
         end.end_all(&here, POLITE)?;
-        here = former.state.marked_here();
+        here = former.state.with_cookie_here();
     }
     match prove(former, here.first(), patience.max(KILL_GRACE)) {
         Ok(()) => Ok(end.ended),
@@ -212,10 +221,15 @@ pub struct Orphan {
 /// Who belongs to the scope's former program; for messages only.
 pub fn find(state: &StateDir, ledger: &Ledger) -> Result<Vec<Orphan>, OrphanError> {
     let found = if ledger.is_foreign() {
-        state.marked_here()
+        state.with_cookie_here()
     } else {
-        let marks = marks(state, ledger);
-        let former = Former { state, marks: &marks, record: ledger.program.as_ref(), locks: &file::PROGRAMS };
+        let cookie_prefixes = cookie_prefixes(state, ledger);
+        let former = Former {
+            state,
+            cookie_prefixes: &cookie_prefixes,
+            record: ledger.program.as_ref(),
+            locks: &file::PROGRAMS,
+        };
         let mut found = former.shims().map_err(OrphanError::Lock)?;
         add(&mut found, former.all(&[]).map_err(OrphanError::Lock)?);
         found
@@ -285,12 +299,12 @@ fn prove(former: &Former<'_>, found: Option<&ProcessHandle>, patience: Duration)
 pub fn sweep(prefix: &str) -> Result<Vec<EndedOrphan>, OrphanError> {
     let mut end = Sweep { policy: StopPolicy::default(), ended: Vec::new() };
     for _ in 0..ROUNDS {
-        let marked: Vec<ProcessHandle> =
+        let carriers: Vec<ProcessHandle> =
             tree::with_cookie(prefix).into_iter().map(|found| found.handle).collect();
-        if marked.is_empty() {
+        if carriers.is_empty() {
             return Ok(end.ended);
         }
-        end.end_all(&marked, POLITE)?;
+        end.end_all(&carriers, POLITE)?;
     }
     match tree::with_cookie(prefix).first() {
         None => Ok(end.ended),

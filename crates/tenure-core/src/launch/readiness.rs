@@ -19,7 +19,7 @@ use crate::launch::probe::FIRST_ANSWER;
 use crate::protocol::wire::{Hello, Until};
 use crate::spec::KILL_GRACE;
 use crate::spec::amount::Span;
-use crate::store::logs::{self, Mark};
+use crate::store::logs::{self, LogPositions};
 use crate::store::paths::StateDir;
 
 /// A worker that was started and has not reported yet.
@@ -34,7 +34,7 @@ pub struct Boot<'start> {
     /// How long it may take.
     pub limit: Duration,
     /// Where the logs ended before it started.
-    pub mark: Mark,
+    pub logs_begin: LogPositions,
 }
 
 /// What became of a start.
@@ -185,9 +185,14 @@ fn end(boot: &Boot<'_>) {
 }
 
 /// Ends what is left of a worker that failed to boot, and collects its last words.
-pub(crate) fn failed(boot: &Boot<'_>, stage: String, message: String, since: Option<Mark>) -> StartOutcome {
+pub(crate) fn failed(
+    boot: &Boot<'_>,
+    stage: String,
+    message: String,
+    since: Option<LogPositions>,
+) -> StartOutcome {
     end(boot);
-    let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.mark));
+    let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.logs_begin));
     StartOutcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
 }
 

@@ -15,7 +15,7 @@ use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 
 use crate::fault;
-use crate::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, Handshake};
+use crate::launch::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake};
 use crate::launch::request::Request;
 use crate::record::ledger::HostRecord;
 use crate::spec::program::{self, NoProgram};
@@ -33,7 +33,7 @@ pub enum RecipeError {
     /// The process cannot be spawned.
     #[error("spawn the worker")]
     Spawn(#[source] SpawnError),
-    /// The handshake cannot be handed over, or a log cannot be opened.
+    /// The handshake cannot be sent, or a log cannot be opened.
     #[error("{what}")]
     Io {
         /// What was being done.
@@ -73,12 +73,12 @@ impl SpawnRecipe {
         let io = |what| move |source| RecipeError::Io { what, source };
         let (ours, theirs) = socket::pair().map_err(io("open its channel"))?;
         let bytes = serde_json::to_vec(handshake).map_err(|error| io("write its handshake")(error.into()))?;
-        socket::send(ours.as_fd(), &bytes, &[]).map_err(io("hand over its handshake"))?;
+        socket::send(ours.as_fd(), &bytes, &[]).map_err(io("send its handshake"))?;
         let log = logs::open_boot_log(state).map_err(io("open its log"))?;
 
         let fds: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(given.iter().copied()).collect();
         let mut environment = self.environment;
-        environment.insert(HANDOVER_VARIABLE.to_owned(), fds.len().to_string());
+        environment.insert(DESCRIPTORS_VARIABLE.to_owned(), fds.len().to_string());
         environment
             .insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(&state.id(), handshake.generation));
         let environment: Vec<(OsString, OsString)> =
@@ -101,7 +101,7 @@ impl SpawnRecipe {
             }),
             session: true,
             nofile: None,
-            pid_env: Some(HANDOVER_PID_VARIABLE),
+            pid_env: Some(DESCRIPTORS_PID_VARIABLE),
         };
         let worker = spawn::detached(&launch).map_err(RecipeError::Spawn)?;
         Ok((ours, worker))

@@ -15,7 +15,7 @@ use crate::spec::scope::{COOKIE_VARIABLE, Scope, cookie_prefix};
 use crate::spec::{BadSpec, Spec};
 use crate::store::paths::StateDir;
 
-/// Variable that forbids starting anything, like [`Request::no_spawn`].
+/// Variable that forbids starting a worker, like [`Request::no_spawn`].
 pub const NO_SPAWN_VARIABLE: &str = "TENURE_NO_SPAWN";
 
 /// Variable that overrides [`FIRST_ANSWER`], as a duration such as `500ms`.
@@ -90,7 +90,7 @@ impl Request {
         self
     }
 
-    /// Never start anything: report what stands.
+    /// Never start a worker; report what runs. The command line calls this `--no-daemon`.
     #[must_use]
     pub fn no_spawn(mut self, no_spawn: bool) -> Self {
         self.no_spawn = no_spawn;
@@ -218,6 +218,7 @@ pub fn asker() -> Asker {
 /// Whether this process runs inside the tree of the scope's own worker, and so would wait for itself.
 #[must_use]
 pub fn is_inside(state: &StateDir) -> bool {
-    std::env::var(COOKIE_VARIABLE)
-        .is_ok_and(|cookie| state.marks().iter().any(|scope_id| cookie.starts_with(&cookie_prefix(scope_id))))
+    std::env::var(COOKIE_VARIABLE).is_ok_and(|cookie| {
+        state.cookie_scopes().iter().any(|scope_id| cookie.starts_with(&cookie_prefix(scope_id)))
+    })
 }

@@ -120,7 +120,7 @@ pub(crate) fn start(
         nofile: limits::usual_nofile(),
         succeeds: None,
     };
-    let mark = logs::mark(state);
+    let logs_begin = logs::positions(state);
     let given: Vec<BorrowedFd<'_>> = [lease.as_fd()].into_iter().chain(bound.descriptors()).collect();
     let (channel, worker) = recipe.spawn(state, &handshake, &given).map_err(StartError::Recipe)?;
     fault::reach(Point::WorkerSpawned);
@@ -142,7 +142,7 @@ pub(crate) fn start(
     let spawned = Event::now(What::Spawned, ledger.generation, &request.asker(), "the scope had no worker");
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
     let limit = spec.start_timeout.duration();
-    let boot = readiness::Boot { state, channel, worker, limit, mark };
+    let boot = readiness::Boot { state, channel, worker, limit, logs_begin };
     Ok(readiness::await_report(&boot, budget)
         .unwrap_or_else(|declined| readiness::failed(&boot, "boot".to_owned(), declined.why, None)))
 }

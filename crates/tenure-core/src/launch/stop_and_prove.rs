@@ -278,9 +278,9 @@ fn verified_lineage(
     }
     let is_foreign = hello.is_some_and(|hello| hello.identity.is_foreign());
     if handles.is_empty() && !is_foreign {
-        let prefixes = orphans::marks(state, ledger);
-        let marked = prefixes.iter().flat_map(|prefix| tree::with_cookie(prefix));
-        let workers = marked.filter(|found| found.cookie.ends_with(scope::WORKER));
+        let prefixes = orphans::cookie_prefixes(state, ledger);
+        let carriers = prefixes.iter().flat_map(|prefix| tree::with_cookie(prefix));
+        let workers = carriers.filter(|found| found.cookie.ends_with(scope::WORKER));
         handles.extend(workers.map(|found| found.handle));
     }
     if handles.is_empty() {

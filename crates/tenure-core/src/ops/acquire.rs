@@ -19,7 +19,7 @@ use crate::record::ledger::Ledger;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::lease::{Lease, TryLease};
-use crate::store::logs::{self, Mark};
+use crate::store::logs::{self, LogPositions};
 use crate::store::paths::file;
 use crate::store::records;
 
@@ -133,7 +133,11 @@ impl GatedCall<'_> {
             event::note(state, &event);
             let mut known = ledger.clone();
             // The lease is ours: nobody else writes. A disk that is full loses the row, not the start.
-            if known.found_dead(Moment::now(), wall_millis(), logs::tail_since(state, Mark::default())) {
+            if known.found_dead(
+                Moment::now(),
+                wall_millis(),
+                logs::tail_since(state, LogPositions::default()),
+            ) {
                 best_effort(records::update_ledger(state, &known));
             }
         }

@@ -1,6 +1,6 @@
 //! Whether each offer on record may be started, and whether its file still describes it.
 //!
-//! For answers to people and for the doctor; a call that starts something asks `candidates`. This room reads each file
+//! For answers to people and for the doctor; a call that starts something asks `offers`. This room reads each file
 //! that offers came from once, and runs nothing.
 
 use std::collections::BTreeMap;
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use semver::Version;
 
 use crate::launch::recipe;
-use crate::ops::candidates;
+use crate::ops::offers;
 use crate::record::desired::{Desired, Offer};
 use crate::spec::origin::{ReadStated, StatedNow};
 
@@ -30,7 +30,7 @@ pub struct Offered {
 /// from.
 #[must_use]
 pub fn offered<'record>(record: &'record Desired, name: &str, read: ReadStated) -> Vec<Offered> {
-    let allowed = candidates::allowed(record);
+    let allowed = offers::allowed(record);
     let mut files: BTreeMap<&Path, StatedNow> = BTreeMap::new();
     let of = |offer: &'record Offer| {
         let Offer { spec, origin, .. } = offer;

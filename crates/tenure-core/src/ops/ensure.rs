@@ -22,9 +22,9 @@ use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
 use crate::launch::{limits, probe};
 use crate::ops::acquire::GatedCall;
-use crate::ops::candidates;
-use crate::ops::choice::{self, LaunchChoice};
+use crate::ops::offers;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
+use crate::ops::target::{self, CheckedTarget};
 use crate::policy::attempt::{Attempt, How, NextStep};
 use crate::policy::decide::{
     Criteria, Decision, Observation, ReplaceReason, Usable, decide, decide_without_gate,
@@ -143,7 +143,7 @@ impl EnsureCall<'_> {
         if let Some(state) = StateDir::open(&self.request.scope)? {
             refuse_inside(&state)?;
             // A worker that is held down is released under the gate only, even if one serves.
-            let releases = self.request.start && candidates::is_down(&state);
+            let releases = self.request.start && offers::is_down(&state);
             if !releases && let Some(ensured) = self.look(&state)? {
                 return Ok(ensured);
             }
@@ -171,15 +171,15 @@ impl EnsureCall<'_> {
     fn look(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         loop {
             let seen = probe::observe(state, self.budget.stage("probe")?.at_most(self.request.first_answer));
-            let mut choice = None;
+            let mut target = None;
             let decision = decide_without_gate(&self.criteria, &seen, || {
-                let choice = choice.insert(self.choice_by_record(state)?);
-                Some(choice.known_target(&seen, self.failure.as_ref(), &self.budget))
+                let target = target.insert(self.target_by_record(state)?);
+                Some(target.known(&seen, self.failure.as_ref(), &self.budget))
             });
             match decision {
                 Decision::Use(usable) => {
-                    let usable = match &choice {
-                        Some(choice) => choice.explained(usable),
+                    let usable = match &target {
+                        Some(target) => target.explained(usable),
                         None => usable,
                     };
                     return Ok(Some(self.serving(Decision::Use(usable))));
@@ -201,9 +201,9 @@ impl EnsureCall<'_> {
 
     /// What this call would start, by a record that holds this very offer already. The record is only ever replaced as
     /// a whole, so a read without the gate sees a consistent one; changes are made under the gate.
-    fn choice_by_record(&self, state: &StateDir) -> Option<LaunchChoice> {
-        let desired = candidates::known(state, self.request)?;
-        Some(LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version))
+    fn target_by_record(&self, state: &StateDir) -> Option<CheckedTarget> {
+        let desired = offers::known(state, self.request)?;
+        Some(CheckedTarget::of(&desired, &self.attempt, &self.request.spec.version))
     }
 
     /// Waits until a worker has booted, or has ended its probation; `None` means: look again. A budget that ends during
@@ -237,32 +237,32 @@ impl EnsureCall<'_> {
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
     fn act_under_gate(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.request.gate_time())?;
-        let desired = candidates::with_offer(&gate, self.request)?;
-        let choice = LaunchChoice::of(&desired, &self.attempt, &self.request.spec.version);
+        let desired = offers::with_offer(&gate, self.request)?;
+        let target = CheckedTarget::of(&desired, &self.attempt, &self.request.spec.version);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.request.first_answer));
-        let known_target = choice.known_target(&seen, self.failure.as_ref(), &self.budget);
-        let step = self.attempt.step(decide(&self.criteria, &known_target, &seen));
+        let known = target.known(&seen, self.failure.as_ref(), &self.budget);
+        let step = self.attempt.step(decide(&self.criteria, Some(&known), &seen));
         if !matches!(step, NextStep::Refuse(_)) {
-            candidates::keep(&gate, &desired, self.request)?;
+            offers::keep(&gate, &desired, self.request)?;
         }
         let gated = self.gated(&gate);
         let lease = match step {
             NextStep::Answer(how, usable) => {
-                return Ok(Some(Ensured::Serving(how, choice.explained(usable))));
+                return Ok(Some(Ensured::Serving(how, target.explained(usable))));
             }
             NextStep::Await(_) => return Ok(None),
             NextStep::Refuse(refusal) => return Err(refusal.into()),
             NextStep::GiveUp(hello, reason) => return Err(still_unusable(&hello, &reason)),
             NextStep::Start | NextStep::AwaitEnd(_) => {
-                self.startable(&choice)?;
+                self.startable(&target)?;
                 gated.take_unlistened()?
             }
-            NextStep::Suspect => gated.take_from_silent(|| self.startable(&choice).map(drop))?,
-            NextStep::Replace(hello, reason) => return self.replace(&gate, &hello, &reason, &choice),
+            NextStep::Suspect => gated.take_from_silent(|| self.startable(&target).map(drop))?,
+            NextStep::Replace(hello, reason) => return self.replace(&gate, &hello, &reason, &target),
         };
         match lease {
-            Some(lease) => self.start(&gate, lease, &choice),
+            Some(lease) => self.start(&gate, lease, &target),
             None => Ok(None),
         }
     }
@@ -272,8 +272,8 @@ impl EnsureCall<'_> {
     }
 
     /// The spec that may be started now, or why none may. Asked before a worker is stopped to make room.
-    fn startable<'choice>(&self, choice: &'choice LaunchChoice) -> Result<&'choice Spec, Error> {
-        choice.startable(self.request, self.failure.as_ref())
+    fn startable<'target>(&self, target: &'target CheckedTarget) -> Result<&'target Spec, Error> {
+        target.startable(self.request, self.failure.as_ref())
     }
 
     /// Replaces the worker that answered `hello` by the target: by a takeover where that worker can make room, and
@@ -283,10 +283,10 @@ impl EnsureCall<'_> {
         gate: &Gate<'_>,
         hello: &Hello,
         reason: &ReplaceReason,
-        choice: &LaunchChoice,
+        target: &CheckedTarget,
     ) -> Result<Option<Ensured>, Error> {
-        let spec = self.startable(choice)?;
-        candidates::note_disagreement(gate, hello, reason, spec, self.request)?;
+        let spec = self.startable(target)?;
+        offers::note_disagreement(gate, hello, reason, spec, self.request)?;
         let successor = SuccessorRequest {
             spec,
             why: reason_text(reason),
@@ -294,28 +294,30 @@ impl EnsureCall<'_> {
             awaits_probation: false,
             ends_if_late: false,
         };
-        match takeover::take_over(self.gated(gate), hello, &successor)? {
+        match takeover::request_takeover(self.gated(gate), hello, &successor)? {
             // Incumbent and successor are both gone without a reason on record.
-            TakeoverOutcome::Made(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => Ok(None),
+            TakeoverOutcome::Attempted(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => {
+                Ok(None)
+            }
             // The successor got no answer from the incumbent. If the incumbent is silent to us as well, the next look
             // finds that out; if it answers us, the takeover is tried once more.
-            TakeoverOutcome::Made(Ok(StartOutcome::Failed(failure)))
+            TakeoverOutcome::Attempted(Ok(StartOutcome::Failed(failure)))
                 if failure.stage == UNHEARD && !self.has_lost_incumbent =>
             {
                 self.has_lost_incumbent = true;
                 Ok(None)
             }
-            TakeoverOutcome::Made(started) => {
+            TakeoverOutcome::Attempted(started) => {
                 if let Ok(StartOutcome::Ready(_) | StartOutcome::OnProbation(_)) = started {
                     self.attempt.note_replaced();
                 }
-                self.conclude_start(gate, spec, started, choice)
+                self.conclude_start(gate, spec, started, target)
             }
             TakeoverOutcome::IncumbentGone => Ok(None),
             TakeoverOutcome::Declined(_) => {
                 let lease = self.gated(gate).take_from_worker(hello, successor.why)?;
                 self.attempt.note_replaced();
-                self.start(gate, lease, choice)
+                self.start(gate, lease, target)
             }
         }
     }
@@ -325,12 +327,12 @@ impl EnsureCall<'_> {
         &mut self,
         gate: &Gate<'_>,
         lease: Lease,
-        choice: &LaunchChoice,
+        target: &CheckedTarget,
     ) -> Result<Option<Ensured>, Error> {
-        let spec = self.startable(choice)?;
-        candidates::confirm_trust(gate, spec)?;
+        let spec = self.startable(target)?;
+        offers::confirm_trust(gate, spec)?;
         let started = start::start(gate, lease, spec, self.request, &self.budget);
-        self.conclude_start(gate, spec, started, choice)
+        self.conclude_start(gate, spec, started, target)
     }
 
     /// Puts on record how a start of `spec` went, and answers; `None` means: look again. The decision is about the spec
@@ -340,7 +342,7 @@ impl EnsureCall<'_> {
         gate: &Gate<'_>,
         spec: &Spec,
         started: Result<StartOutcome, StartError>,
-        choice: &LaunchChoice,
+        target: &CheckedTarget,
     ) -> Result<Option<Ensured>, Error> {
         if let Ok(StartOutcome::StillBooting) = started {
             return Ok(Some(Ensured::Warming(None)));
@@ -351,13 +353,13 @@ impl EnsureCall<'_> {
             }
             Ok(StartOutcome::StillBooting | StartOutcome::Failed(_)) | Err(_) => None,
         };
-        if let Some(failure) = candidates::record_start(gate, spec, started)? {
+        if let Some(failure) = offers::record_start(gate, spec, started)? {
             self.attempt.note_start_failed(&spec.version);
             self.failure = Some(failure);
         }
         let Some(ready) = ready else { return Ok(None) };
         self.attempt.note_started();
-        let decision = decide(&self.criteria, &choice.started_target(spec), &ready);
+        let decision = decide(&self.criteria, Some(&target.started(spec)), &ready);
         Ok(matches!(decision, Decision::Use(_)).then(|| self.serving(decision)))
     }
 
@@ -372,7 +374,7 @@ impl EnsureCall<'_> {
         match self.attempt.step(decision) {
             NextStep::Answer(how, usable) => {
                 let why = self.failure.as_ref().map(Error::cause_of_start);
-                Ensured::Serving(how, choice::explained(usable, why))
+                Ensured::Serving(how, target::explained(usable, why))
             }
             NextStep::Await(hello)
             | NextStep::AwaitEnd(hello)

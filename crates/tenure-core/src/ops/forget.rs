@@ -11,7 +11,7 @@ use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::{recipe, request};
 use crate::ops::pin::unknown;
-use crate::ops::{candidates, restart};
+use crate::ops::{offers, restart};
 use crate::protocol::wire::Hello;
 use crate::record::desired::Desired;
 use crate::spec::scope::Scope;
@@ -68,7 +68,7 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
     records::write_desired(&state, &rest)?;
     let event = Event::now(What::Forgotten, 0, &request::asker(), "a person takes it back");
     event::note(&state, &event.version(version));
-    let target = candidates::allowed(&rest).target_version(&Moment::now(), &recipe::can_run);
+    let target = offers::allowed(&rest).target_version(&Moment::now(), &recipe::can_run);
     // The offer is taken back by now, so a failed look is no failure of the call.
     let stands = restart::answering(&state, &budget).ok().flatten();
     Ok(Forgotten { target, stands })

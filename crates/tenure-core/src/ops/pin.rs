@@ -26,10 +26,10 @@ use crate::launch::stop_and_prove::LONGEST_DRAIN;
 use crate::launch::{limits, readiness, recipe};
 use crate::ops::acquire::GatedCall;
 use crate::ops::restart::{self, Manner, Replacement, Restarted, StopFirst};
-use crate::ops::{candidates, takeover};
+use crate::ops::{offers, takeover};
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
-use crate::record::desired::{Desired, StartTarget};
+use crate::record::desired::{Desired, Target};
 use crate::spec::scope::Scope;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
@@ -135,7 +135,7 @@ pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
     let mut desired = records::counted(&state)?;
     let request = request_for(options, &desired)?;
     // The next generation replaces the ledger, so the failures in it are recorded before.
-    candidates::keep(&gate, &desired, &request)?;
+    offers::keep(&gate, &desired, &request)?;
 
     let applied = apply(GatedCall { gate: &gate, request: &request, budget: &budget })?;
     fault::reach(Point::PinProved);
@@ -149,8 +149,8 @@ pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
     Ok(Pinned { version: options.version.clone(), before, applied })
 }
 
-/// Releases the pinned version. The worker stays as it is, until a launcher asks for a newer version or a person restarts
-/// it. A scope without a pin is success.
+/// Releases the pinned version. The worker stays as it is, until a launcher asks for a newer version or a person
+/// restarts it. A scope without a pin is success.
 ///
 /// ```
 /// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
@@ -172,7 +172,7 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
         let event = Event::now(What::Unpinned, 0, &request::asker(), format!("from {version}"));
         event::note(&state, &event.version(version));
     }
-    let target = candidates::allowed(&desired).target_version(&Moment::now(), &recipe::can_run);
+    let target = offers::allowed(&desired).target_version(&Moment::now(), &recipe::can_run);
     // The pin is released by now, so a failed look is no failure of the call.
     let stands = restart::answering(&state, &budget).ok().flatten();
     Ok(Unpinned { before, target, stands })
@@ -183,7 +183,7 @@ fn request_for(options: &PinOptions, desired: &Desired) -> Result<Request, Error
     let spec = desired
         .offered(&options.version)
         .ok_or_else(|| unknown("pin", &options.version, &options.scope, desired))?;
-    if candidates::allowed(desired).offered(&options.version).is_none() {
+    if offers::allowed(desired).offered(&options.version).is_none() {
         return Err(untrusted(options, desired));
     }
     let request = Request::new(options.scope.clone(), spec.clone())
@@ -303,8 +303,8 @@ fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
         Some(version) => format!("{version} stays pinned"),
         None => "nothing is pinned".to_owned(),
     };
-    let (choice, _) = candidates::startable_offers(&desired, Some(&request.spec.version));
-    let StartTarget::Offer { spec, .. } = choice.target(&Moment::now(), &recipe::can_run) else {
+    let (startable, _) = offers::startable(&desired, Some(&request.spec.version));
+    let Target::Offer { spec, .. } = startable.target(&Moment::now(), &recipe::can_run) else {
         return failure.adding(&format!("{pinned}, and nothing else could be started"));
     };
     let version = &spec.version;
@@ -321,7 +321,7 @@ fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
         let budget = Deadline::start(spec.start_timeout.duration().saturating_add(LONGEST_DRAIN));
         let stop = StopFirst { why: "a pin that failed", silent_for: Duration::ZERO };
         let started = restart::stop_and_start(GatedCall { budget: &budget, ..call }, &spec, &stop)?.started;
-        candidates::record_start(gate, &spec, started)?.map_or(Ok(()), Err)
+        offers::record_start(gate, &spec, started)?.map_or(Ok(()), Err)
     };
     match start() {
         Ok(()) => failure.adding(&format!("{pinned}, and version {version} was started again")),
@@ -334,7 +334,7 @@ fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
 fn untrusted(options: &PinOptions, desired: &Desired) -> Error {
     let offer = desired.offers.iter().find(|offer| offer.spec.version == options.version);
     let path = offer.and_then(|offer| offer.origin.path()).unwrap_or(Path::new("its file"));
-    let is_there = offer.is_some_and(|offer| candidates::is_content_there(&offer.origin));
+    let is_there = offer.is_some_and(|offer| offers::is_content_there(&offer.origin));
     let message = format!(
         "pin {}: it was offered by {}, and that content is not trusted any more; nothing was stopped",
         options.version,

@@ -21,11 +21,12 @@ use crate::launch::start::{self, StartError};
 use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::launch::{limits, recipe};
 use crate::ops::acquire::GatedCall;
+use crate::ops::offers;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
-use crate::ops::{candidates, choice};
+use crate::ops::target;
 use crate::policy::decide::Observation;
 use crate::protocol::wire::{AppState, Hello};
-use crate::record::desired::StartTarget;
+use crate::record::desired::Target;
 use crate::spec::Spec;
 use crate::spec::origin::Origin;
 use crate::store::event::{self, Event, What};
@@ -120,24 +121,24 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
     }
     limits::check()?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
-    let mut desired = candidates::with_offer(&gate, request)?;
+    let mut desired = offers::with_offer(&gate, request)?;
     if let Some(down) = &desired.down {
-        return Err(choice::held_down(down));
+        return Err(target::held_down(down));
     }
     // A person asked, so a version that failed a moment ago is tried again now.
     desired.begin_anew(desired.pin.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
-    let forgotten = candidates::forget_undescribed(&mut desired, request);
-    if let Some(refusal) = candidates::refusal(&desired) {
+    let forgotten = offers::forget_undescribed(&mut desired, request);
+    if let Some(refusal) = offers::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
     }
-    let (choice, _) = candidates::startable_offers(&desired, Some(&request.spec.version));
-    let target = spec_to_start(&choice.target(&Moment::now(), &recipe::can_run), &request.spec)?;
+    let (startable, _) = offers::startable(&desired, Some(&request.spec.version));
+    let target = spec_to_start(&startable.target(&Moment::now(), &recipe::can_run), &request.spec)?;
     // Whatever is known to fail is reported before anything is stopped.
     if request.overlap && !request.force {
         check_overlap(&target)?;
     }
     recipe::check(&target, request)?;
-    candidates::keep(&gate, &desired, request)?;
+    offers::keep(&gate, &desired, request)?;
     for version in &forgotten {
         let event = Event::now(What::Forgotten, 0, &request.asker(), "nothing describes it any more");
         event::note(&state, &event.version(version));
@@ -152,16 +153,16 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
 }
 
 /// The spec that is started, or why none can be.
-fn spec_to_start(target: &StartTarget, spec: &Spec) -> Result<Spec, Error> {
+fn spec_to_start(target: &Target, spec: &Spec) -> Result<Spec, Error> {
     match target {
-        StartTarget::Offer { spec, .. } => Ok((**spec).clone()),
-        StartTarget::Suppressed { failure, .. } => {
+        Target::Offer { spec, .. } => Ok((**spec).clone()),
+        Target::Suppressed { failure, .. } => {
             Err(Error::of(ErrorKind::SpawnSuppressed, format!("restart the worker: {}", failure.error)))
         }
-        StartTarget::Missing { program } => {
+        Target::Missing { program } => {
             let message = format!(
                 "restart the worker: {} in {}; nothing was stopped",
-                choice::without(spec, program),
+                target::without(spec, program),
                 spec.cwd.display()
             );
             Err(Error::of(ErrorKind::SpawnFailed, message).at("program"))
@@ -216,10 +217,10 @@ pub(crate) fn replace_and_prove(
     let TakeoverTried { old, outcome, silent_for } = try_takeover(call, replacement)?;
     let stop_and_start = |silent_for| stop_and_start(call, target, &StopFirst { why, silent_for });
     let (started, manner) = match outcome {
-        Some(TakeoverOutcome::Made(Ok(StartOutcome::Failed(failure)))) if is_silent(call, &failure) => {
+        Some(TakeoverOutcome::Attempted(Ok(StartOutcome::Failed(failure)))) if is_silent(call, &failure) => {
             (stop_and_start(request.wedged_after)?.started, Manner::ended_unheard())
         }
-        Some(TakeoverOutcome::Made(started)) => (started, Manner::TakenOver),
+        Some(TakeoverOutcome::Attempted(started)) => (started, Manner::TakenOver),
         Some(TakeoverOutcome::Declined(why)) => {
             let why = (!request.force).then_some(why);
             (stop_and_start(silent_for)?.started, Manner::StoppedFirst { why })
@@ -230,7 +231,7 @@ pub(crate) fn replace_and_prove(
             (started, if has_ended_worker { Manner::ended_unheard() } else { Manner::NoneRan })
         }
     };
-    if let Some(failure) = candidates::record_start(gate, target, started)? {
+    if let Some(failure) = offers::record_start(gate, target, started)? {
         let is_late = failure.kind() == ErrorKind::TimedOut;
         let outcome = if is_late { "is not ready yet, and goes on" } else { "did not start" };
         let now = format!("the new worker {outcome}; {}", present_worker(state, budget));
@@ -276,9 +277,9 @@ fn try_takeover(call: GatedCall<'_>, replacement: Replacement<'_>) -> Result<Tak
             awaits_probation: true,
             ends_if_late,
         };
-        match takeover::take_over(call, hello, &successor)? {
+        match takeover::request_takeover(call, hello, &successor)? {
             TakeoverOutcome::IncumbentGone => old = answering(gate.state(), budget)?,
-            outcome @ (TakeoverOutcome::Made(_) | TakeoverOutcome::Declined(_)) => {
+            outcome @ (TakeoverOutcome::Attempted(_) | TakeoverOutcome::Declined(_)) => {
                 return Ok(TakeoverTried { old, outcome: Some(outcome), silent_for: Duration::ZERO });
             }
         }
@@ -318,7 +319,7 @@ pub(crate) fn stop_and_start(
 ) -> Result<StoppedAndStarted, Error> {
     let GatedCall { gate, request, budget } = call;
     let retired = retire_old(call, stop)?;
-    candidates::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
+    offers::confirm_trust(gate, target).map_err(|error| error.adding("no worker runs now"))?;
     let started = start::start(gate, retired.lease, target, request, budget);
     Ok(StoppedAndStarted { started, has_ended_worker: retired.pid.is_some() })
 }

@@ -9,7 +9,7 @@ use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::policy::decide::Observation;
-use crate::protocol::ends::End;
+use crate::protocol::ends::UnaskedEnd;
 use crate::protocol::wire::Hello;
 use crate::record::desired::Desired;
 use crate::record::ledger::Ledger;
@@ -131,12 +131,12 @@ pub fn recorded(scope: &Scope) -> Result<Option<Desired>, Error> {
 
 /// The last end that nobody had asked for, where the worker of the last generation went with it; and whether one that
 /// left its socket behind died without a word. For people, of a scope in which nobody serves.
-pub fn last_end(scope: &Scope) -> Result<Option<End>, Error> {
+pub fn last_end(scope: &Scope) -> Result<Option<UnaskedEnd>, Error> {
     let Some(state) = StateDir::open(scope)? else { return Ok(None) };
     let mut ledger = records::read_ledger(&state)?;
     if state.dir().exists(file::CONTROL).unwrap_or(false) {
         let at_ms = crate::deadline::wall_millis();
-        ledger.found_dead(Moment::now(), at_ms, logs::tail_since(&state, logs::Mark::default()));
+        ledger.found_dead(Moment::now(), at_ms, logs::tail_since(&state, logs::LogPositions::default()));
     }
     Ok(ledger.last_end().cloned())
 }

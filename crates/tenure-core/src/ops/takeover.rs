@@ -23,7 +23,7 @@ use crate::launch::recipe::{self, SpawnRecipe};
 use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
 use crate::ops::acquire::GatedCall;
-use crate::ops::candidates;
+use crate::ops::offers;
 use crate::protocol::wire::{AppState, Hello, Role};
 use crate::record::ledger::Ledger;
 use crate::spec::amount::Span;
@@ -56,8 +56,8 @@ pub(crate) struct SuccessorRequest<'call> {
 /// What came of a takeover.
 #[derive(Debug)]
 pub(crate) enum TakeoverOutcome {
-    /// A successor was started, and this became of it. Where it did not become ready, the incumbent goes on.
-    Made(Result<StartOutcome, StartError>),
+    /// A successor was to be started, and this became of it. Where it did not become ready, the incumbent goes on.
+    Attempted(Result<StartOutcome, StartError>),
     /// The incumbent does not make room, for this reason: it is to be ended first.
     Declined(String),
     /// The incumbent has ended meanwhile: look again.
@@ -66,7 +66,7 @@ pub(crate) enum TakeoverOutcome {
 
 /// Starts a successor of the worker that answered `hello`, and waits until it serves; where the request says so, until
 /// its probation is over too.
-pub(crate) fn take_over(
+pub(crate) fn request_takeover(
     call: GatedCall<'_>,
     hello: &Hello,
     successor: &SuccessorRequest<'_>,
@@ -85,14 +85,14 @@ pub(crate) fn take_over(
     // The next generation erases the facts that workers left in the ledger, and so does the next failure: they are
     // counted before.
     records::count(gate.state())?;
-    candidates::confirm_trust(gate, successor.spec)
+    offers::confirm_trust(gate, successor.spec)
         .map_err(|error| error.adding(&format!("version {} goes on serving", hello.version)))?;
     let replacing = Event::now(What::Replacing, hello.generation, &request.asker(), successor.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
     Ok(match start_successor(call, &ledger, successor, succession(successor, request, hello)) {
-        Ok(Ok(outcome)) => TakeoverOutcome::Made(Ok(outcome)),
+        Ok(Ok(outcome)) => TakeoverOutcome::Attempted(Ok(outcome)),
         Ok(Err(Declined { why })) => TakeoverOutcome::Declined(why),
-        Err(error) => TakeoverOutcome::Made(Err(error)),
+        Err(error) => TakeoverOutcome::Attempted(Err(error)),
     })
 }
 
@@ -252,7 +252,7 @@ fn start_successor(
         nofile: limits::usual_nofile(),
         succeeds: Some(succession),
     };
-    let mark = logs::mark(state);
+    let logs_begin = logs::positions(state);
     let (channel, worker) =
         recipe.spawn(state, &handshake, &[gate.entrust().as_fd()]).map_err(StartError::Recipe)?;
     fault::reach(Point::SuccessorSpawned);
@@ -260,7 +260,7 @@ fn start_successor(
     let spawned = Event::now(What::Spawned, handshake.generation, &request.asker(), why);
     event::note(state, &spawned.version(&spec.version).pid(worker.pid()));
 
-    let boot = Boot { state, channel, worker, limit, mark };
+    let boot = Boot { state, channel, worker, limit, logs_begin };
     let reported = match readiness::await_report(&boot, budget) {
         Ok(StartOutcome::StillBooting) if successor.ends_if_late => {
             Ok(StartOutcome::Failed(end_late_successor(&boot)))
@@ -279,7 +279,7 @@ fn start_successor(
         // With `overlap` the probation came before the report, and is over.
         Ok(StartOutcome::Ready(hello)) if !overlap && !bake.is_zero() => {
             if successor.awaits_probation {
-                let boot = Boot { mark: logs::mark(state), ..boot };
+                let boot = Boot { logs_begin: logs::positions(state), ..boot };
                 let probation = SuccessorOnProbation { generation: handshake.generation, spec, bake };
                 Ok(await_probation(&boot, hello, &probation, budget))
             } else {
@@ -359,7 +359,7 @@ fn end_late_successor(boot: &Boot<'_>) -> BootFailure {
     BootFailure {
         stage: STOPPED.to_owned(),
         message: "it was not ready when the time of the call was over, and was ended".to_owned(),
-        last_words: logs::tail_since(boot.state, boot.mark),
+        last_words: logs::tail_since(boot.state, boot.logs_begin),
         pid: boot.worker.pid(),
     }
 }
@@ -400,6 +400,6 @@ fn failed_on_probation(
     } else {
         (VANISHED, format!("it was ready, and {how}, and the worker before it as well"))
     };
-    let last_words = logs::tail_since(boot.state, boot.mark);
+    let last_words = logs::tail_since(boot.state, boot.logs_begin);
     BootFailure { stage: stage.to_owned(), message, last_words, pid: boot.worker.pid() }
 }

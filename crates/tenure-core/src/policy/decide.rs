@@ -133,42 +133,25 @@ pub enum Refusal {
     },
 }
 
-/// What the caller knows of the record.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Target {
-    /// Nothing: the fast path reads no record.
-    Unknown,
-    /// The record was read.
-    Known(KnownTarget),
-}
-
-/// What the record and the files of the build say.
+/// The target of one call as far as [`decide`] compares workers with it: what the record and the files of the build
+/// say. The fast path reads no record and knows no target.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownTarget {
-    /// What would be started.
-    pub goal: Goal,
-    /// Whether a person pinned the version of the goal.
+    /// The version that would be started now, or why nothing can be started.
+    pub version: Result<Version, String>,
+    /// Whether a person pinned this version.
     pub pinned: bool,
-    /// The versions that workers of the goal's version said they were, each of which was tried once more.
+    /// The versions that workers of this version said they were, each of which was tried once more.
     pub tried: Vec<Version>,
     /// Digest of the build as its files are now, or why they cannot be read; none where nobody asked for it.
     pub content: Option<Result<String, String>>,
 }
 
-/// What would be started now.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Goal {
-    /// This version.
-    Start(Version),
-    /// Nothing can be started, for this reason.
-    Nothing(String),
-}
-
-impl Target {
-    /// A record with this goal, and nothing else.
+impl KnownTarget {
+    /// The target of a record that says nothing else.
     #[must_use]
-    pub fn at(goal: Goal) -> Self {
-        Self::Known(KnownTarget { goal, pinned: false, tried: Vec::new(), content: None })
+    pub fn of(version: Result<Version, String>) -> Self {
+        Self { version, pinned: false, tried: Vec::new(), content: None }
     }
 }
 
@@ -185,16 +168,14 @@ impl Criteria {
     }
 }
 
-/// Decides what follows from an observation.
+/// Decides what follows from an observation. `target` is `None` where the record was not read.
 #[must_use]
-pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
+pub fn decide(criteria: &Criteria, target: Option<&KnownTarget>, seen: &Observation) -> Decision {
     let decision = for_observation(criteria, target, seen);
     match (decision, target) {
         // Nobody takes over from a worker on probation: it fails and the worker before it goes on, or it passes and can
         // make room.
-        (Decision::Replace(hello, _), Target::Known(_)) if hello.probation.is_some() => {
-            Decision::Await(hello)
-        }
+        (Decision::Replace(hello, _), Some(_)) if hello.probation.is_some() => Decision::Await(hello),
         (decision, _) => decision,
     }
 }
@@ -205,13 +186,13 @@ pub fn decide(criteria: &Criteria, target: &Target, seen: &Observation) -> Decis
 pub fn decide_without_gate(
     criteria: &Criteria,
     seen: &Observation,
-    known: impl FnOnce() -> Option<Target>,
+    known: impl FnOnce() -> Option<KnownTarget>,
 ) -> Decision {
-    let mut decision = decide(criteria, &Target::Unknown, seen);
+    let mut decision = decide(criteria, None, seen);
     if let Decision::Replace(_, ReplaceReason::Older { .. }) = &decision
         && let Some(target) = known()
     {
-        decision = decide(criteria, &target, seen);
+        decision = decide(criteria, Some(&target), seen);
     }
     // It can be replaced only when the probation is over; until then the gate stays free for others.
     if let Decision::Replace(hello, _) = &decision
@@ -222,7 +203,7 @@ pub fn decide_without_gate(
     decision
 }
 
-fn for_observation(criteria: &Criteria, target: &Target, seen: &Observation) -> Decision {
+fn for_observation(criteria: &Criteria, target: Option<&KnownTarget>, seen: &Observation) -> Decision {
     match seen {
         Observation::Nobody => Decision::TryLease,
         Observation::Silent => Decision::Suspect,
@@ -232,7 +213,7 @@ fn for_observation(criteria: &Criteria, target: &Target, seen: &Observation) -> 
     }
 }
 
-fn for_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
+fn for_worker(criteria: &Criteria, target: Option<&KnownTarget>, hello: &Hello) -> Decision {
     if hello.is_leaving() {
         return Decision::AwaitEnd(Box::new(hello.clone()));
     }
@@ -254,17 +235,17 @@ fn for_worker(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
     }
 }
 
-fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision {
+fn for_version(criteria: &Criteria, target: Option<&KnownTarget>, hello: &Hello) -> Decision {
     let effective = hello.effective_version();
     let older = *effective < criteria.version;
     let known = match target {
-        Target::Known(known) => known,
+        Some(known) => known,
         // Without the record an older worker cannot be accepted: the offered version may be the target.
-        Target::Unknown if older => {
+        None if older => {
             return replace(hello, ReplaceReason::Older { target: criteria.version.clone() });
         }
-        Target::Unknown if hello.source_changed => return replace(hello, ReplaceReason::SourceChanged),
-        Target::Unknown => return usable(criteria, hello, None),
+        None if hello.source_changed => return replace(hello, ReplaceReason::SourceChanged),
+        None => return usable(criteria, hello, None),
     };
     if hello.source_changed && differs(known, hello) && is_no_downgrade(known, hello) {
         return replace(hello, ReplaceReason::SourceChanged);
@@ -274,12 +255,12 @@ fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision 
         return usable(criteria, hello, unread);
     }
     let offered = criteria.version.clone();
-    let warning = match &known.goal {
-        Goal::Nothing(why) => Warning::OfferNotRunning { offered, why: why.clone() },
-        Goal::Start(target) if hello.version < *target => {
+    let warning = match &known.version {
+        Err(why) => Warning::OfferNotRunning { offered, why: why.clone() },
+        Ok(target) if hello.version < *target => {
             return replace(hello, ReplaceReason::Older { target: target.clone() });
         }
-        Goal::Start(target) if effective < target => {
+        Ok(target) if effective < target => {
             let (target, says) = (target.clone(), effective.clone());
             return if known.tried.contains(&says) {
                 Decision::Refuse(Refusal::VersionDisagrees { target, says })
@@ -287,8 +268,8 @@ fn for_version(criteria: &Criteria, target: &Target, hello: &Hello) -> Decision 
                 replace(hello, ReplaceReason::Disagrees { target, says })
             };
         }
-        Goal::Start(pinned) if known.pinned => Warning::Pinned { offered, pinned: pinned.clone() },
-        Goal::Start(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
+        Ok(pinned) if known.pinned => Warning::Pinned { offered, pinned: pinned.clone() },
+        Ok(_) => Warning::OfferNotRunning { offered, why: "it failed to start".to_owned() },
     };
     // It is to stay, and a launcher that shares no protocol version with it cannot use it.
     if hello.protocol.overlaps(criteria.protocol) {
@@ -307,9 +288,9 @@ fn differs(known: &KnownTarget, hello: &Hello) -> bool {
     matches!(&known.content, Some(Ok(now)) if hello.content.as_ref() != Some(now))
 }
 
-/// Whether the goal is the worker's version or a higher one. Changed files are no reason for a downgrade.
+/// Whether the target is the worker's version or a higher one. Changed files are no reason for a downgrade.
 fn is_no_downgrade(known: &KnownTarget, hello: &Hello) -> bool {
-    matches!(&known.goal, Goal::Start(target) if *target >= hello.version)
+    matches!(&known.version, Ok(target) if *target >= hello.version)
 }
 
 fn source_unread(known: &KnownTarget) -> Option<Warning> {

@@ -57,7 +57,7 @@ fn is_news(ledger: &Ledger, desired: &Desired, offer: &Offer, at: &Moment, now: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::protocol::ends::{End, EndKind};
+    use crate::protocol::ends::{UnaskedEnd, UnaskedEndKind};
     use crate::record::ledger::{Proved, RolledBack};
     use crate::spec::Spec;
 
@@ -91,7 +91,7 @@ mod tests {
 
     /// Its program gave up, after it had been started again once.
     fn gave_up(at: &Moment) -> Ledger {
-        let end = |how| End {
+        let end = |how| UnaskedEnd {
             at: at.clone(),
             at_ms: 0,
             generation: 4,
@@ -103,7 +103,7 @@ mod tests {
             served_ms: Some(10),
             last_words: Vec::new(),
         };
-        let ends = vec![end(EndKind::StartsAgain), end(EndKind::GaveUp)];
+        let ends = vec![end(UnaskedEndKind::StartsAgain), end(UnaskedEndKind::GaveUp)];
         Ledger { generation: 4, ends, ..Ledger::default() }
     }
 

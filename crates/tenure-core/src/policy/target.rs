@@ -1,4 +1,11 @@
-//! The target of one call: the choice by the record, without the versions that this call has seen fail.
+//! The target of one call: the target by the record, without the versions that this call has seen fail.
+//!
+//! Four types have a target, each for one question:
+//!
+//! - [`Target`] (`record/desired`): which offer is to run by the record;
+//! - [`CallTarget`] (here): the same for one call;
+//! - `CheckedTarget` (`ops/target`): whether that call may start it, after a look at trust, files and `stop --hold`;
+//! - [`KnownTarget`] (`policy/decide`): what a decision about a worker compares with it.
 //!
 //! Pure. Callers pass the record without the offers that nobody trusts, and without those that `Desired::as_offered`
 //! leaves out: offers below the highest runnable one whose program files have changed.
@@ -7,35 +14,33 @@ use semver::Version;
 
 use crate::deadline::Moment;
 use crate::policy::attempt::Attempt;
-use crate::policy::decide::{Goal, KnownTarget};
-use crate::record::desired::{Desired, StartTarget};
+use crate::policy::decide::KnownTarget;
+use crate::record::desired::{Desired, Target};
 use crate::spec::Spec;
 
 /// The target of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct TargetChoice {
-    /// The choice by the record.
-    pub target: StartTarget,
+pub struct CallTarget {
+    /// The target by the record.
+    pub by_record: Target,
     pinned: bool,
     /// This call has tried to start the target, and does not try again.
     spent: bool,
     tried: Vec<Version>,
 }
 
-impl TargetChoice {
+impl CallTarget {
     /// Chooses for a call with this memory. A version that the call has seen fail is not chosen, even if its quarantine
     /// is over.
     #[must_use]
     pub fn of(allowed: &Desired, attempt: &Attempt, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Self {
         let has_failed = |spec: &Spec| !attempt.may_start(&spec.version) && allowed.failure(spec).is_some();
-        let target = allowed.target(now, &|spec| can_run(spec) && !has_failed(spec));
-        let (spent, tried) = match &target {
-            StartTarget::Offer { spec, .. } => {
-                (!attempt.may_start(&spec.version), allowed.observed_for(spec))
-            }
-            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => (false, Vec::new()),
+        let by_record = allowed.target(now, &|spec| can_run(spec) && !has_failed(spec));
+        let (spent, tried) = match &by_record {
+            Target::Offer { spec, .. } => (!attempt.may_start(&spec.version), allowed.observed_for(spec)),
+            Target::Suppressed { .. } | Target::Missing { .. } => (false, Vec::new()),
         };
-        Self { target, pinned: allowed.pin.is_some(), spent, tried }
+        Self { by_record, pinned: allowed.pin.is_some(), spent, tried }
     }
 
     /// The target for [`decide`](crate::policy::decide::decide). `failure` is why an earlier start of this call failed,
@@ -48,30 +53,25 @@ impl TargetChoice {
         changed: bool,
         content: Option<Result<String, String>>,
     ) -> KnownTarget {
-        let goal = match (&self.target, failure) {
-            (StartTarget::Offer { retry: Some(failure), .. }, _)
-            | (StartTarget::Suppressed { failure, .. }, None) => Goal::Nothing(failure.error.clone()),
+        let version = match (&self.by_record, failure) {
+            (Target::Offer { retry: Some(failure), .. }, _) | (Target::Suppressed { failure, .. }, None) => {
+                Err(failure.error.clone())
+            }
             // A start that failed through no fault of the version leaves the worker that serves, unless its files have
             // changed.
-            (StartTarget::Offer { .. }, Some(failure)) if self.spent && !changed => {
-                Goal::Nothing(failure.to_owned())
-            }
-            (StartTarget::Offer { spec, .. }, _) => Goal::Start(spec.version.clone()),
-            (StartTarget::Suppressed { .. } | StartTarget::Missing { .. }, Some(failure)) => {
-                Goal::Nothing(failure.to_owned())
-            }
-            (StartTarget::Missing { program }, None) => {
-                Goal::Nothing(format!("its program {program:?} is gone"))
-            }
+            (Target::Offer { .. }, Some(failure)) if self.spent && !changed => Err(failure.to_owned()),
+            (Target::Offer { spec, .. }, _) => Ok(spec.version.clone()),
+            (Target::Suppressed { .. } | Target::Missing { .. }, Some(failure)) => Err(failure.to_owned()),
+            (Target::Missing { program }, None) => Err(format!("its program {program:?} is gone")),
         };
-        KnownTarget { goal, pinned: self.pinned, tried: self.tried.clone(), content }
+        KnownTarget { version, pinned: self.pinned, tried: self.tried.clone(), content }
     }
 
     /// The target for `decide` after this call has started a worker from `spec`.
     #[must_use]
     pub fn started(&self, spec: &Spec) -> KnownTarget {
         KnownTarget {
-            goal: Goal::Start(spec.version.clone()),
+            version: Ok(spec.version.clone()),
             pinned: self.pinned,
             tried: Vec::new(),
             content: None,
@@ -81,9 +81,9 @@ impl TargetChoice {
     /// The spec that this call may start, if there is one.
     #[must_use]
     pub fn startable(&self) -> Option<&Spec> {
-        match &self.target {
-            StartTarget::Offer { spec, .. } if !self.spent => Some(spec),
-            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+        match &self.by_record {
+            Target::Offer { spec, .. } if !self.spent => Some(spec),
+            Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => None,
         }
     }
 }

@@ -28,7 +28,7 @@ const SOON: Duration = Duration::from_mins(1);
 /// One end that nobody asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
-pub struct End {
+pub struct UnaskedEnd {
     /// When it was noted.
     pub at: Moment,
     /// The same by the wall clock, in milliseconds since the Unix epoch; for people.
@@ -43,7 +43,7 @@ pub struct End {
     /// The process that ended: the program or the worker.
     pub pid: Option<u32>,
     /// What came of it.
-    pub how: EndKind,
+    pub how: UnaskedEndKind,
     /// How it ended, in words: status, signal, reason.
     pub why: String,
     /// How long it had served; none where that is unknown, or where a restarted program was not ready yet.
@@ -58,7 +58,7 @@ pub struct End {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
-pub enum EndKind {
+pub enum UnaskedEndKind {
     /// Its host starts the program again.
     StartsAgain,
     /// It serves no more: the policy does not restart it, or its limit is spent, or the app says so.
@@ -74,10 +74,10 @@ pub enum EndKind {
     Other,
 }
 
-impl End {
+impl UnaskedEnd {
     /// An end at this moment of a worker of `spec`. Process, time of service and last lines are empty.
     #[must_use]
-    pub fn now(generation: u64, spec: &Spec, how: EndKind, why: String) -> Self {
+    pub fn now(generation: u64, spec: &Spec, how: UnaskedEndKind, why: String) -> Self {
         Self {
             at: Moment::now(),
             at_ms: wall_millis(),
@@ -95,19 +95,19 @@ impl End {
     /// Whether the worker ended too.
     #[must_use]
     pub fn is_final(&self) -> bool {
-        self.how != EndKind::StartsAgain
+        self.how != UnaskedEndKind::StartsAgain
     }
 
     /// The end in a sentence without its subject: `ended by itself and gave up after 40s of service: …`.
     #[must_use]
     pub fn line(&self) -> String {
         let how = match self.how {
-            EndKind::StartsAgain => "ended and was started again",
-            EndKind::GaveUp => "ended by itself and gave up",
-            EndKind::Done => "ended by itself, done",
-            EndKind::FoundDead => "was found dead",
-            EndKind::RollbackFailed => "could not serve again after a takeover that failed",
-            EndKind::Other => "ended",
+            UnaskedEndKind::StartsAgain => "ended and was started again",
+            UnaskedEndKind::GaveUp => "ended by itself and gave up",
+            UnaskedEndKind::Done => "ended by itself, done",
+            UnaskedEndKind::FoundDead => "was found dead",
+            UnaskedEndKind::RollbackFailed => "could not serve again after a takeover that failed",
+            UnaskedEndKind::Other => "ended",
         };
         let served = self.served_ms.map(|ms| format!(" after {} of service", Span::millis(ms)));
         let last = self.last_words.last().map(|line| format!("; last words: {line}"));
@@ -124,7 +124,7 @@ impl End {
 }
 
 /// Adds an end, with its last lines cut to what is kept, and drops the oldest of too many.
-pub fn push(ends: &mut Vec<End>, mut end: End) {
+pub fn push(ends: &mut Vec<UnaskedEnd>, mut end: UnaskedEnd) {
     let surplus = end.last_words.len().saturating_sub(LAST_LINES);
     end.last_words.drain(..surplus);
     for line in &mut end.last_words {
@@ -142,9 +142,9 @@ pub fn push(ends: &mut Vec<End>, mut end: End) {
 /// was ready, counts from the second time in a row: once may be bad luck. A worker that was killed proves nothing
 /// against its version.
 #[must_use]
-pub fn failed_starts(ends: &[End], generation: u64) -> u32 {
+pub fn failed_starts(ends: &[UnaskedEnd], generation: u64) -> u32 {
     let Some(last) = ends.last().filter(|last| last.generation == generation) else { return 0 };
-    let alike: Vec<&End> =
+    let alike: Vec<&UnaskedEnd> =
         ends.iter().rev().filter(|end| end.is_final()).take_while(|end| end.is_like(last)).collect();
     let in_a_row = alike
         .iter()
@@ -154,21 +154,21 @@ pub fn failed_starts(ends: &[End], generation: u64) -> u32 {
     if in_a_row < least { 0 } else { u32::try_from(in_a_row + 1 - least).unwrap_or(u32::MAX) }
 }
 
-fn is_failure(end: &End) -> bool {
-    matches!(end.how, EndKind::GaveUp | EndKind::Done)
+fn is_failure(end: &UnaskedEnd) -> bool {
+    matches!(end.how, UnaskedEndKind::GaveUp | UnaskedEndKind::Done)
 }
 
-fn gave_up_after_restarts(ends: &[End], end: &End) -> bool {
-    let again = |before: &&End| before.generation == end.generation && !before.is_final();
-    end.how == EndKind::GaveUp && ends.iter().any(|before| again(&before))
+fn gave_up_after_restarts(ends: &[UnaskedEnd], end: &UnaskedEnd) -> bool {
+    let again = |before: &&UnaskedEnd| before.generation == end.generation && !before.is_final();
+    end.how == UnaskedEndKind::GaveUp && ends.iter().any(|before| again(&before))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn end(generation: u64, how: EndKind, served_s: u64) -> End {
-        End {
+    fn end(generation: u64, how: UnaskedEndKind, served_s: u64) -> UnaskedEnd {
+        UnaskedEnd {
             at: Moment { boot: "b".into(), ms: generation },
             at_ms: 0,
             generation,
@@ -184,16 +184,16 @@ mod tests {
 
     #[test]
     fn what_gave_up_after_restarts_counts_and_each_time_more() {
-        let mut ends = vec![end(1, EndKind::StartsAgain, 1), end(1, EndKind::GaveUp, 1)];
+        let mut ends = vec![end(1, UnaskedEndKind::StartsAgain, 1), end(1, UnaskedEndKind::GaveUp, 1)];
         assert_eq!(failed_starts(&ends, 1), 1);
-        ends.extend([end(2, EndKind::StartsAgain, 1), end(2, EndKind::GaveUp, 1)]);
+        ends.extend([end(2, UnaskedEndKind::StartsAgain, 1), end(2, UnaskedEndKind::GaveUp, 1)]);
         assert_eq!(failed_starts(&ends, 2), 2);
         assert_eq!(failed_starts(&ends, 3), 0, "a generation was begun since");
     }
 
     #[test]
     fn what_ends_soon_counts_from_the_second_time_on() {
-        for how in [EndKind::GaveUp, EndKind::Done] {
+        for how in [UnaskedEndKind::GaveUp, UnaskedEndKind::Done] {
             let mut ends = vec![end(1, how, 1)];
             assert_eq!(failed_starts(&ends, 1), 0);
             ends.push(end(2, how, 1));
@@ -207,10 +207,10 @@ mod tests {
 
     #[test]
     fn a_killed_worker_and_another_spec_count_nothing() {
-        for how in [EndKind::FoundDead, EndKind::RollbackFailed] {
+        for how in [UnaskedEndKind::FoundDead, UnaskedEndKind::RollbackFailed] {
             assert_eq!(failed_starts(&[end(1, how, 1), end(2, how, 1)], 2), 0);
         }
-        let mut other = vec![end(1, EndKind::Done, 1), end(2, EndKind::Done, 1)];
+        let mut other = vec![end(1, UnaskedEndKind::Done, 1), end(2, UnaskedEndKind::Done, 1)];
         other[1].spec = Some("changed".into());
         assert_eq!(failed_starts(&other, 2), 0);
     }
@@ -220,7 +220,7 @@ mod tests {
         let mut ends = Vec::new();
         for generation in 0..20 {
             let last_words = vec!["ü".repeat(1000); 20];
-            push(&mut ends, End { last_words, ..end(generation, EndKind::Done, 1) });
+            push(&mut ends, UnaskedEnd { last_words, ..end(generation, UnaskedEndKind::Done, 1) });
         }
         assert_eq!((ends.len(), ends[0].generation), (KEPT, 12));
         assert!(ends[0].last_words.len() == LAST_LINES && ends[0].last_words[0].len() <= LONGEST_LINE);
@@ -229,6 +229,6 @@ mod tests {
     #[test]
     fn what_a_newer_tenure_says_is_read() {
         let row = r#"{"at":{"boot":"b","ms":1},"at_ms":1,"generation":1,"version":null,"pid":null,"how":"evaporated","why":"w"}"#;
-        assert_eq!(serde_json::from_str::<End>(row).expect("reads").how, EndKind::Other);
+        assert_eq!(serde_json::from_str::<UnaskedEnd>(row).expect("reads").how, UnaskedEndKind::Other);
     }
 }

@@ -112,9 +112,9 @@ pub struct FailureTally {
     pub error: String,
 }
 
-/// What a launcher should start now.
+/// The target: what is to be started now by the record.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StartTarget {
+pub enum Target {
     /// This offer.
     Offer {
         /// The spec to start.
@@ -269,30 +269,30 @@ impl Desired {
         self.offers.iter().map(|offer| &offer.spec).find(|spec| spec.version == *version)
     }
 
-    /// The offer to start now: of the pinned version only, where a person pinned one; else the highest offer that is not
-    /// in quarantine and whose program exists.
+    /// The offer to start now: of the pinned version only, where a person pinned one; else the highest offer that is
+    /// not in quarantine and whose program exists.
     #[must_use]
-    pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> StartTarget {
+    pub fn target(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Target {
         let mut skipped = None;
         let allowed = |offer: &&Offer| self.pin.as_ref().is_none_or(|pinned| *pinned == offer.spec.version);
         let allowed: Vec<&Offer> = self.offers.iter().rev().filter(allowed).collect();
         let runnable: Vec<&Offer> = allowed.iter().copied().filter(|offer| can_run(&offer.spec)).collect();
         let Some(highest) = runnable.first() else {
             let program = allowed.first().and_then(|offer| offer.spec.command.first());
-            return StartTarget::Missing { program: program.cloned().unwrap_or_default() };
+            return Target::Missing { program: program.cloned().unwrap_or_default() };
         };
         for offer in &runnable {
             match self.failure(&offer.spec).filter(|failure| failure.quarantined(now)) {
                 Some(failure) => skipped = skipped.or(Some(failure.clone())),
                 None => {
-                    return StartTarget::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None };
+                    return Target::Offer { spec: Box::new(offer.spec.clone()), skipped, retry: None };
                 }
             }
         }
         // Nothing can run: the short suppression decides, not the long quarantine.
         match skipped.map(|failure| (failure.suppressed_for(now), failure)) {
-            Some((wait, failure)) if !wait.is_zero() => StartTarget::Suppressed { failure, wait },
-            retry => StartTarget::Offer {
+            Some((wait, failure)) if !wait.is_zero() => Target::Suppressed { failure, wait },
+            retry => Target::Offer {
                 spec: Box::new(highest.spec.clone()),
                 skipped: None,
                 retry: retry.map(|(_, failure)| failure),
@@ -304,8 +304,8 @@ impl Desired {
     #[must_use]
     pub fn target_version(&self, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Option<Version> {
         match self.target(now, can_run) {
-            StartTarget::Offer { spec, .. } => Some(spec.version),
-            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+            Target::Offer { spec, .. } => Some(spec.version),
+            Target::Suppressed { .. } | Target::Missing { .. } => None,
         }
     }
 

@@ -20,7 +20,7 @@ pub struct DirectoryId {
     /// Where the directory was when this was written.
     #[serde(flatten)]
     pub place: DirectoryPlace,
-    /// The scope's id by the path of its directory: the mark of processes that a `tenure` without this record has
+    /// The scope's id by the path of its directory: in the cookies of processes that a `tenure` without this record has
     /// started here. Set only where a ledger existed when the id was made, and until the next boot.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former: Option<String>,
@@ -80,11 +80,12 @@ impl DirectoryOrigin {
         matches!(self, Self::Copied(_))
     }
 
-    /// The scope ids that mark processes of this directory, where the id by its path is `by_path`. A copy has none: its
-    /// ids mark processes of the directory that was copied. The id by the path counts only where the directory's own
-    /// records say that a `tenure` without this record was here: elsewhere another directory may have the same path.
+    /// The scope ids in the cookies of this directory's processes, where the id by its path is `by_path`. A copy has
+    /// none: its ids belong to processes of the directory that was copied. The id by the path counts only where the
+    /// directory's own records say that a `tenure` without this record was here: elsewhere another directory may have
+    /// the same path.
     #[must_use]
-    pub fn marks(&self, name: &str, by_path: &str) -> Vec<String> {
+    pub fn cookie_scopes(&self, name: &str, by_path: &str) -> Vec<String> {
         match self {
             Self::Unnamed { used: true } => vec![by_path.to_owned()],
             Self::Unnamed { used: false } | Self::Copied(_) => Vec::new(),
@@ -115,8 +116,8 @@ mod tests {
         DirectoryId { schema_version: SCHEMA, id: "i".to_owned(), place: place("b", 7), former }
     }
 
-    fn marks(found: Option<DirectoryId>, here: &DirectoryPlace, used: bool) -> Vec<String> {
-        DirectoryOrigin::of(found, here, used).marks("w", "w:path")
+    fn cookie_scopes(found: Option<DirectoryId>, here: &DirectoryPlace, used: bool) -> Vec<String> {
+        DirectoryOrigin::of(found, here, used).cookie_scopes("w", "w:path")
     }
 
     #[test]
@@ -128,17 +129,17 @@ mod tests {
     }
 
     #[test]
-    fn the_path_marks_processes_only_where_a_record_says_that_it_did() {
-        assert_eq!(marks(None, &place("b", 7), false), [""; 0]);
-        assert_eq!(marks(None, &place("b", 7), true), ["w:path"]);
-        assert_eq!(marks(Some(record(None)), &place("b", 7), true), ["w:i"]);
-        assert_eq!(marks(Some(record(Some("w:before"))), &place("b", 7), true), ["w:i", "w:before"]);
-        assert_eq!(marks(Some(record(Some("w:before"))), &place("c", 7), true), ["w:i"]);
+    fn the_path_is_in_cookies_only_where_a_record_says_that_it_did() {
+        assert_eq!(cookie_scopes(None, &place("b", 7), false), [""; 0]);
+        assert_eq!(cookie_scopes(None, &place("b", 7), true), ["w:path"]);
+        assert_eq!(cookie_scopes(Some(record(None)), &place("b", 7), true), ["w:i"]);
+        assert_eq!(cookie_scopes(Some(record(Some("w:before"))), &place("b", 7), true), ["w:i", "w:before"]);
+        assert_eq!(cookie_scopes(Some(record(Some("w:before"))), &place("c", 7), true), ["w:i"]);
     }
 
     #[test]
     fn nothing_that_runs_belongs_to_a_copy() {
-        assert_eq!(marks(Some(record(Some("w:before"))), &place("b", 8), true), [""; 0]);
+        assert_eq!(cookie_scopes(Some(record(Some("w:before"))), &place("b", 8), true), [""; 0]);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
-use crate::protocol::ends::{self, End, EndKind};
+use crate::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use crate::protocol::wire::{Asker, Endpoint};
 use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 
@@ -59,7 +59,7 @@ pub struct Ledger {
     pub proved: Option<Proved>,
     /// The last ends that nobody asked for, across generations, oldest first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub ends: Vec<End>,
+    pub ends: Vec<UnaskedEnd>,
 }
 
 /// A worker that passed its probation.
@@ -222,7 +222,7 @@ impl Ledger {
 
     /// How the worker of this generation ended; `None` where it lives, or its end is not known.
     #[must_use]
-    pub fn last_end(&self) -> Option<&End> {
+    pub fn last_end(&self) -> Option<&UnaskedEnd> {
         self.ends.last().filter(|end| end.generation == self.generation && end.is_final())
     }
 
@@ -232,14 +232,14 @@ impl Ledger {
         if self.last_end().is_some() || self.booting_until.is_some() || self.lineage.is_empty() {
             return false;
         }
-        let end = End {
+        let end = UnaskedEnd {
             at,
             at_ms,
             generation: self.generation,
             version: self.version.clone(),
             spec: None,
             pid: self.lineage.first().map(|identity| identity.pid),
-            how: EndKind::FoundDead,
+            how: UnaskedEndKind::FoundDead,
             why: "its process was gone without a word, as after SIGKILL".to_owned(),
             served_ms: None,
             last_words,
@@ -298,7 +298,7 @@ mod tests {
     fn ends_are_read_as_they_were_first_written() {
         let golden = include_str!("../../formats/ledger-1-ends.json");
         let ledger: Ledger = serde_json::from_str(golden).expect("golden reads");
-        assert_eq!(ledger.last_end().map(|end| end.how), Some(EndKind::GaveUp));
+        assert_eq!(ledger.last_end().map(|end| end.how), Some(UnaskedEndKind::GaveUp));
         let again = serde_json::to_string_pretty(&ledger).expect("writes");
         assert_eq!(again.trim(), golden.trim());
     }

@@ -130,24 +130,24 @@ fn read_within(
         tries += 1;
         match read_once(cwd, globs, stage, look) {
             Ok(content) => return Ok(content),
-            Err(ReadingEnd::Vanished(path)) if tries == TRIES => {
+            Err(NoDigest::Vanished(path)) if tries == TRIES => {
                 return Err(BuildError::Unstable { path, tries });
             }
-            Err(ReadingEnd::Vanished(_)) => {}
-            Err(ReadingEnd::Final(error)) => return Err(error),
+            Err(NoDigest::Vanished(_)) => {}
+            Err(NoDigest::Final(error)) => return Err(error),
         }
     }
 }
 
 /// Why a reading ended without a digest.
-enum ReadingEnd {
+enum NoDigest {
     /// Something that was listed has been removed since.
     Vanished(PathBuf),
     /// Another reading would end in the same way.
     Final(BuildError),
 }
 
-impl ReadingEnd {
+impl NoDigest {
     fn at(path: &Path) -> impl FnOnce(io::Error) -> Self + '_ {
         move |source| {
             if is_absence(&source) {
@@ -163,7 +163,7 @@ fn read_once(
     globs: &Globs,
     stage: Stage,
     look: &mut dyn FnMut(Listing<'_>),
-) -> Result<Content, ReadingEnd> {
+) -> Result<Content, NoDigest> {
     let mut survey = Survey { cwd, globs, found: BTreeMap::new(), entries: 0, stage };
     for root in globs.roots() {
         survey.walk(root, look)?;
@@ -193,7 +193,7 @@ struct Survey<'a> {
 }
 
 impl Survey<'_> {
-    fn walk(&mut self, root: &Root, look: &mut dyn FnMut(Listing<'_>)) -> Result<(), ReadingEnd> {
+    fn walk(&mut self, root: &Root, look: &mut dyn FnMut(Listing<'_>)) -> Result<(), NoDigest> {
         let mut pending = vec![(root.directory.clone(), root.depth)];
         let mut is_root = true;
         while let Some((directory, depth)) = pending.pop() {
@@ -203,14 +203,14 @@ impl Survey<'_> {
             let entries = match fs::read_dir(&path) {
                 // A beginning that does not exist has no files; it has not vanished while the tree was read.
                 Err(error) if is_root && is_absence(&error) => return Ok(()),
-                entries => entries.map_err(ReadingEnd::at(&path))?,
+                entries => entries.map_err(NoDigest::at(&path))?,
             };
             is_root = false;
             for entry in entries {
-                let entry = entry.map_err(ReadingEnd::at(&path))?;
+                let entry = entry.map_err(NoDigest::at(&path))?;
                 self.count(&directory)?;
                 let name = directory.join(entry.file_name());
-                let kind = entry.file_type().map_err(ReadingEnd::at(&path))?;
+                let kind = entry.file_type().map_err(NoDigest::at(&path))?;
                 let below = depth.map(|depth| depth - 1);
                 if kind.is_dir() && below != Some(0) {
                     pending.push((name, below));
@@ -228,11 +228,11 @@ impl Survey<'_> {
         Ok(())
     }
 
-    fn count(&mut self, directory: &Path) -> Result<(), ReadingEnd> {
+    fn count(&mut self, directory: &Path) -> Result<(), NoDigest> {
         self.entries += 1;
         if self.entries > MOST_ENTRIES {
             let directory = self.cwd.join(directory);
-            return Err(ReadingEnd::Final(BuildError::TooLarge { directory, limit: MOST_ENTRIES }));
+            return Err(NoDigest::Final(BuildError::TooLarge { directory, limit: MOST_ENTRIES }));
         }
         Ok(())
     }
@@ -250,7 +250,7 @@ fn add(
     name: &Path,
     kind: FileKind,
     reader: &mut BuildReader,
-) -> Result<(), ReadingEnd> {
+) -> Result<(), NoDigest> {
     let path = cwd.join(name);
     let (sign, length, content) = match kind {
         FileKind::Link => {
@@ -260,8 +260,8 @@ fn add(
         }
         FileKind::File => {
             // A file that has become a pipe since it was listed would block the reader.
-            let mut file = open_regular(&path).map_err(ReadingEnd::at(&path))?;
-            let found = file.metadata().map_err(ReadingEnd::at(&path))?;
+            let mut file = open_regular(&path).map_err(NoDigest::at(&path))?;
+            let found = file.metadata().map_err(NoDigest::at(&path))?;
             let executable = is_executable(&found);
             reader.expect(found.len(), &path)?;
             let (length, content) = reader.content_of(&mut file, &path)?;
@@ -278,20 +278,20 @@ fn add(
 }
 
 /// The end of a reading at a link. `EINVAL` means that it is no longer a link: it was replaced while the tree was read.
-fn replaced(path: &Path, error: io::Error) -> ReadingEnd {
+fn replaced(path: &Path, error: io::Error) -> NoDigest {
     if error.kind() == ErrorKind::InvalidInput {
-        return ReadingEnd::Vanished(path.to_owned());
+        return NoDigest::Vanished(path.to_owned());
     }
-    ReadingEnd::at(path)(error)
+    NoDigest::at(path)(error)
 }
 
 fn is_executable(found: &Metadata) -> bool {
     found.permissions().mode() & 0o111 != 0
 }
 
-fn in_time(stage: Stage) -> Result<(), ReadingEnd> {
+fn in_time(stage: Stage) -> Result<(), NoDigest> {
     if stage.remaining().is_zero() {
-        return Err(ReadingEnd::Final(BuildError::TooSlow(stage.timed_out())));
+        return Err(NoDigest::Final(BuildError::TooSlow(stage.timed_out())));
     }
     Ok(())
 }
@@ -305,9 +305,9 @@ struct BuildReader {
 
 impl BuildReader {
     /// Refuses a file that is larger than what is left, before it is read.
-    fn expect(&self, length: u64, path: &Path) -> Result<(), ReadingEnd> {
+    fn expect(&self, length: u64, path: &Path) -> Result<(), NoDigest> {
         if length > self.left {
-            return Err(ReadingEnd::Final(BuildError::TooMuch { path: path.to_owned(), limit: MOST_BYTES }));
+            return Err(NoDigest::Final(BuildError::TooMuch { path: path.to_owned(), limit: MOST_BYTES }));
         }
         Ok(())
     }
@@ -316,7 +316,7 @@ impl BuildReader {
         &mut self,
         file: &mut File,
         path: &Path,
-    ) -> Result<(u64, sha2::digest::Output<Sha256>), ReadingEnd> {
+    ) -> Result<(u64, sha2::digest::Output<Sha256>), NoDigest> {
         let mut sum = Sha256::new();
         let mut length = 0_u64;
         loop {
@@ -331,7 +331,7 @@ impl BuildReader {
                     length += length_of(read);
                 }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => return Err(ReadingEnd::at(path)(error)),
+                Err(error) => return Err(NoDigest::at(path)(error)),
             }
         }
     }

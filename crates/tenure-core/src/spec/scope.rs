@@ -9,7 +9,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-/// The environment variable that marks every process of a worker's tree.
+/// The environment variable with the cookie of a worker's tree, which every process of the tree carries.
 pub const COOKIE_VARIABLE: &str = "TENURE_COOKIE";
 
 /// Longest name or key: with a suffix and a temporary name it must stay below the 255 bytes of a directory entry.

@@ -22,7 +22,7 @@ const TAIL_BYTES: u64 = 16 * 1024;
 
 /// Lengths of the logs at one moment: later lines belong to what was started later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Mark {
+pub struct LogPositions {
     boot: u64,
     output: u64,
 }
@@ -51,28 +51,28 @@ pub fn open_boot_log(state: &StateDir) -> io::Result<File> {
 
 /// Where the logs end now.
 #[must_use]
-pub fn mark(state: &StateDir) -> Mark {
-    let Ok(logs) = directory(state) else { return Mark::default() };
+pub fn positions(state: &StateDir) -> LogPositions {
+    let Ok(logs) = directory(state) else { return LogPositions::default() };
     let length = |name| logs.stat(name).ok().flatten().map_or(0, |stat| stat.len);
-    Mark { boot: length(file::BOOT_LOG), output: length(file::OUTPUT_LOG) }
+    LogPositions { boot: length(file::BOOT_LOG), output: length(file::OUTPUT_LOG) }
 }
 
-/// The last lines written since `mark`: those of the worker, then those of its program.
+/// The last lines written after these positions: those of the worker, then those of its program.
 #[must_use]
-pub fn tail_since(state: &StateDir, mark: Mark) -> Vec<String> {
+pub fn tail_since(state: &StateDir, since: LogPositions) -> Vec<String> {
     let Ok(logs) = directory(state) else { return Vec::new() };
-    let mut lines = tail(&logs, file::BOOT_LOG, mark.boot);
-    lines.extend(tail(&logs, file::OUTPUT_LOG, mark.output));
+    let mut lines = tail(&logs, file::BOOT_LOG, since.boot);
+    lines.extend(tail(&logs, file::OUTPUT_LOG, since.output));
     lines.drain(..lines.len().saturating_sub(TAIL_LINES));
     lines
 }
 
-fn tail(logs: &Dir, name: &str, mark: u64) -> Vec<String> {
+fn tail(logs: &Dir, name: &str, since: u64) -> Vec<String> {
     let read = || -> io::Result<String> {
         let mut file = logs.open_read(name)?;
         let length = file.seek(SeekFrom::End(0))?;
-        // A log shorter than the mark was rotated, so all of it is new.
-        let begin = if length < mark { 0 } else { mark };
+        // A log shorter than this position was rotated, so all of it is new.
+        let begin = if length < since { 0 } else { since };
         file.seek(SeekFrom::Start(begin.max(length.saturating_sub(TAIL_BYTES))))?;
         let mut bytes = Vec::new();
         file.take(TAIL_BYTES).read_to_end(&mut bytes)?;

@@ -220,8 +220,8 @@ impl StateDir {
         self.scope.id(self.dir.path())
     }
 
-    /// The scope id that marks processes which are started here: by the directory's own id, or by the path where it has
-    /// none.
+    /// The scope id in the cookies of processes that are started here: by the directory's own id, or by the path where
+    /// it has none.
     #[must_use]
     pub fn id(&self) -> String {
         self.own_id().unwrap_or_else(|| self.by_path())
@@ -235,8 +235,8 @@ impl StateDir {
 
     /// The scope ids whose cookies belong to this directory.
     #[must_use]
-    pub fn marks(&self) -> Vec<String> {
-        self.origin().marks(&self.scope.to_string(), &self.by_path())
+    pub fn cookie_scopes(&self) -> Vec<String> {
+        self.origin().cookie_scopes(&self.scope.to_string(), &self.by_path())
     }
 
     /// What the directory's identity record says; read once.
@@ -247,10 +247,10 @@ impl StateDir {
     }
 
     /// Living processes that have a cookie of this directory, in the pid namespace of the caller.
-    pub(crate) fn marked_here(&self) -> Vec<ProcessHandle> {
-        let prefixes = self.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
-        let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix)).map(|marked| marked.handle);
-        marked.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
+    pub(crate) fn with_cookie_here(&self) -> Vec<ProcessHandle> {
+        let prefixes = self.cookie_scopes().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
+        let carriers = prefixes.flat_map(|prefix| tree::with_cookie(&prefix)).map(|carrier| carrier.handle);
+        carriers.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
     }
 
     /// Whether a process of this directory lives: one that its ledger names, or one with its cookie. Only where the
@@ -262,7 +262,7 @@ impl StateDir {
             Some(ledger.named().any(|identity| matches!(process::verify(identity), Verified::Same(_))))
         };
         matches!(self.origin(), DirectoryOrigin::Own(_))
-            && (recorded().unwrap_or(false) || !self.marked_here().is_empty())
+            && (recorded().unwrap_or(false) || !self.with_cookie_here().is_empty())
     }
 
     /// Forgets the origin, so that it is read anew: for whoever has entered the gate, under which the record is

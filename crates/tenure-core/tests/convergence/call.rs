@@ -2,11 +2,9 @@
 
 use tenure_core::Spec;
 use tenure_core::policy::attempt::{Attempt, NextStep};
-use tenure_core::policy::decide::{
-    Criteria, Decision, Goal, KnownTarget, Observation, ReplaceReason, Target, decide,
-};
+use tenure_core::policy::decide::{Criteria, Decision, KnownTarget, Observation, ReplaceReason, decide};
 use tenure_core::policy::tally;
-use tenure_core::record::desired::{Desired, StartTarget};
+use tenure_core::record::desired::{Desired, Target};
 use tenure_core::spec::origin::Origin;
 
 use super::{Rule, VERSIONS, World};
@@ -36,11 +34,11 @@ impl World {
     /// The look without a lock, with the second one by the record; whether it ends the call.
     fn looks_well(&mut self, call: &mut Call<'_>) -> bool {
         let seen = self.observe();
-        let mut decision = self.decide(call, &Target::Unknown, &seen);
+        let mut decision = self.decide(call, None, &seen);
         let known = self.record.offers.iter().any(|offer| offer.spec == *call.spec);
         if known && matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. })) {
-            let (_, aim) = self.plan(call, &self.record);
-            decision = self.decide(call, &aim, &seen);
+            let (_, known) = self.plan(call, &self.record);
+            decision = self.decide(call, Some(&known), &seen);
         }
         matches!(decision, Decision::Use(_) | Decision::Refuse(_))
     }
@@ -52,15 +50,15 @@ impl World {
         if !record.offers.iter().any(|offer| offer.spec == *call.spec) {
             record.offer_from(call.spec, call.from, &self.moment());
         }
-        let (target, aim) = self.plan(call, &record);
+        let (target, known) = self.plan(call, &record);
         let seen = self.observe();
-        let act = call.attempt.step(self.decide(call, &aim, &seen));
+        let act = call.attempt.step(self.decide(call, Some(&known), &seen));
         if !matches!(act, NextStep::Refuse(_)) {
             self.record = record;
         }
         let startable = match target {
-            StartTarget::Offer { spec, .. } if call.attempt.may_start(&spec.version) => Some(spec),
-            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+            Target::Offer { spec, .. } if call.attempt.may_start(&spec.version) => Some(spec),
+            Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => None,
         };
         let own = (self.rule == Rule::OwnVersion).then(|| Box::new(call.spec.clone()));
         let startable = startable.map(|spec| own.unwrap_or(spec));
@@ -88,34 +86,28 @@ impl World {
     }
 
     /// As `plan.rs` makes it.
-    fn plan(&self, call: &Call<'_>, record: &Desired) -> (StartTarget, Target) {
+    fn plan(&self, call: &Call<'_>, record: &Desired) -> (Target, KnownTarget) {
         let has_failed =
             |spec: &Spec| !call.attempt.may_start(&spec.version) && record.failure(spec).is_some();
         let allowed = self.allowed(record);
         let target = allowed.target(&self.moment(), &|spec| self.can_run(spec) && !has_failed(spec));
-        let (goal, tried) = match &target {
-            StartTarget::Offer { retry: Some(failure), .. } => {
-                (Goal::Nothing(failure.error.clone()), Vec::new())
-            }
-            StartTarget::Offer { spec, .. } => {
-                (Goal::Start(spec.version.clone()), allowed.observed_for(spec))
-            }
-            StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => {
-                (Goal::Nothing(String::new()), Vec::new())
-            }
+        let (version, tried) = match &target {
+            Target::Offer { retry: Some(failure), .. } => (Err(failure.error.clone()), Vec::new()),
+            Target::Offer { spec, .. } => (Ok(spec.version.clone()), allowed.observed_for(spec)),
+            Target::Suppressed { .. } | Target::Missing { .. } => (Err(String::new()), Vec::new()),
         };
         let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
         let content = touched.then(|| Ok(self.content.to_string()));
-        (target, Target::Known(KnownTarget { goal, pinned: record.pin.is_some(), tried, content }))
+        (target, KnownTarget { version, pinned: record.pin.is_some(), tried, content })
     }
 
-    fn decide(&self, call: &Call<'_>, aim: &Target, seen: &Observation) -> Decision {
-        let Observation::Answered(hello) = seen else { return decide(&call.criteria, aim, seen) };
+    fn decide(&self, call: &Call<'_>, known: Option<&KnownTarget>, seen: &Observation) -> Decision {
+        let Observation::Answered(hello) = seen else { return decide(&call.criteria, known, seen) };
         if self.rule != Rule::StrictEquality {
-            return decide(&call.criteria, aim, seen);
+            return decide(&call.criteria, known, seen);
         }
         if hello.version == call.spec.version {
-            decide(&call.criteria, &Target::Unknown, seen)
+            decide(&call.criteria, None, seen)
         } else {
             let target = call.spec.version.clone();
             Decision::Replace(hello.clone(), ReplaceReason::Older { target })
@@ -163,8 +155,8 @@ impl World {
         }
         call.attempt.note_started();
         let seen = self.observe();
-        let (goal, pinned) = (Goal::Start(spec.version.clone()), self.record.pin.is_some());
-        let aim = Target::Known(KnownTarget { goal, pinned, tried: Vec::new(), content: None });
-        matches!(decide(&call.criteria, &aim, &seen), Decision::Use(_))
+        let pinned = self.record.pin.is_some();
+        let known = KnownTarget { pinned, ..KnownTarget::of(Ok(spec.version.clone())) };
+        matches!(decide(&call.criteria, Some(&known), &seen), Decision::Use(_))
     }
 }

@@ -1,9 +1,9 @@
-//! What people say: in files, which are trusted or not, and by `pin` and its release, `forget` and `restart`, each of which is
-//! carried out as its own file does it and begins an epoch.
+//! What people say: in files, which are trusted or not, and by `pin` and its release, `forget` and `restart`, each of
+//! which is carried out as its own file does it and begins an epoch.
 
 use semver::Version;
 use tenure_core::policy::tally;
-use tenure_core::record::desired::{Desired, Offer, StartTarget};
+use tenure_core::record::desired::{Desired, Offer, Target};
 use tenure_core::spec::origin::Origin;
 
 use super::{Rule, World, spec};
@@ -27,8 +27,8 @@ impl World {
         !self.undescribed.iter().any(|(version, installation)| origin(*version, *installation) == *from)
     }
 
-    /// What can be called for: a file that nobody trusts is refused at the door, and one that states another version is not
-    /// read as this one.
+    /// What can be called for: a file that nobody trusts is refused at the door, and one that states another version is
+    /// not read as this one.
     pub(super) fn may_call(&self, version: u64, installation: u64) -> bool {
         let from = origin(version, installation);
         self.trusts(&from) && self.describes(&from)
@@ -49,7 +49,7 @@ impl World {
             if !self.boots(&to) {
                 let allowed = self.allowed(&self.record);
                 let again = allowed.target(&self.moment(), &|spec| self.can_run(spec));
-                if let StartTarget::Offer { spec, .. } = again {
+                if let Target::Offer { spec, .. } = again {
                     self.boots(&spec);
                 }
                 return;
@@ -86,7 +86,7 @@ impl World {
         let above: Vec<Offer> = above.cloned().collect();
         let forgotten = record.forget_undescribed(&order.version, &|offer| self.describes(&offer.origin));
         let target = self.allowed(&record).target(&self.moment(), &|spec| self.can_run(spec));
-        let StartTarget::Offer { spec: target, .. } = target else { return };
+        let Target::Offer { spec: target, .. } = target else { return };
         let below = self.rule == Rule::RestartBelow && record.pin.is_none();
         let target = if below { Box::new(order) } else { target };
         self.record = record;

@@ -21,13 +21,13 @@ fn listeners<'case>(case: &Case<'case>, port: &Port) -> Vec<&'case SeenProcess> 
     case.census.sockets.iter().filter(|(inode, _)| inodes.contains(inode)).map(|(_, seen)| seen).collect()
 }
 
-/// Whether one of those processes belongs to this worker: by its mark, because it descends from the worker, or by the
+/// Whether one of those processes belongs to this worker: by its cookie, because it descends from the worker, or by the
 /// other evidence of what a dead one left, for one that blanked its environment.
 fn is_ours(case: &Case<'_>, listeners: &[&SeenProcess]) -> bool {
     let of_others = case.state.orphans_of_others.iter().map(|(seen, _)| seen);
     let left = case.state.orphans.iter().chain(of_others);
     let own = case.state.own.iter().copied();
-    let ours: Vec<u32> = case.marked().chain(left).map(|seen| seen.pid).chain(own).collect();
+    let ours: Vec<u32> = case.with_cookie().chain(left).map(|seen| seen.pid).chain(own).collect();
     listeners.iter().any(|seen| ours.contains(&seen.pid) || seen.above.iter().any(|pid| ours.contains(pid)))
 }
 

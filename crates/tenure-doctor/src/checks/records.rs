@@ -167,7 +167,7 @@ fn from_before(case: &Case<'_>) -> Option<Symptom> {
     let is_unnamed = matches!(case.state.origin, DirectoryOrigin::Unnamed { used: true });
     is_unnamed.then(|| {
         Symptom::note("the directory has no id of its own: an older tenure was here last")
-            .saw(format!("its workers are marked by its path, as {:?}", case.state.id))
+            .saw(format!("its workers carry cookies by its path, as {:?}", case.state.id))
             .remedy("nothing: the next start gives it an id")
     })
 }

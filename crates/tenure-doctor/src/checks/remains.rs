@@ -2,7 +2,7 @@
 //! whatever could not be looked at.
 
 use tenure_core::launch::orphans;
-use tenure_core::protocol::ends::{self, End};
+use tenure_core::protocol::ends::{self, UnaskedEnd};
 use tenure_core::store::paths::file;
 use tenure_sys::census::SeenProcess;
 
@@ -40,24 +40,24 @@ fn is_over(case: &Case<'_>) -> bool {
     case.state.is_free() && case.state.hello().is_none() && !case.state.is_in_motion()
 }
 
-/// Whoever carries the worker's mark, and whoever else belongs to its program.
+/// Whoever carries the worker's cookie, and whoever else belongs to its program.
 fn left<'case>(case: &'case Case<'_>) -> Vec<&'case SeenProcess> {
-    let mut left: Vec<&SeenProcess> = case.marked().collect();
+    let mut left: Vec<&SeenProcess> = case.with_cookie().collect();
     let pids: Vec<u32> = left.iter().map(|seen| seen.pid).collect();
     left.extend(case.state.orphans.iter().filter(|seen| !pids.contains(&seen.pid)));
     left
 }
 
 fn left_running(case: &Case<'_>) -> Option<Symptom> {
-    let marked = left(case);
-    if !is_over(case) || marked.is_empty() {
+    let left = left(case);
+    if !is_over(case) || left.is_empty() {
         return None;
     }
-    let more = marked.len().saturating_sub(NAMED);
+    let more = left.len().saturating_sub(NAMED);
     let more = (more > 0).then(|| format!("and {more} more"));
     Some(
         Symptom::warning("a dead worker left processes running; the next start ends them first")
-            .saw_all(marked.iter().take(NAMED).map(|seen| line_of(seen)))
+            .saw_all(left.iter().take(NAMED).map(|seen| line_of(seen)))
             .saw_all(more)
             .remedy(case.type_in("doctor --fix"))
             .fix(Fix::EndLeftovers { scope: case.worker.scope.clone() }),
@@ -132,8 +132,8 @@ fn ended(case: &Case<'_>) -> Option<Symptom> {
 fn ends_again(case: &Case<'_>) -> Option<Symptom> {
     let now = &case.machine.now;
     let ends = &case.state.ledger.good()?.ends;
-    let recent = |end: &&End| end.at.boot == now.boot && now.ms.saturating_sub(end.at.ms) < RECENT_MS;
-    let recent: Vec<&End> = ends.iter().filter(recent).collect();
+    let recent = |end: &&UnaskedEnd| end.at.boot == now.boot && now.ms.saturating_sub(end.at.ms) < RECENT_MS;
+    let recent: Vec<&UnaskedEnd> = ends.iter().filter(recent).collect();
     (recent.len() >= OFTEN).then(|| {
         Symptom::warning("the worker ends again and again, and nobody asks it to")
             .saw_all(recent.iter().rev().map(|end| format!("generation {} {}", end.generation, end.line())))

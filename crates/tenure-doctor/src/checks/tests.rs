@@ -113,7 +113,7 @@ fn a_damaged_record_is_moved_only_where_nobody_lives_and_no_person_holds_anythin
 }
 
 #[test]
-fn what_listens_below_the_worker_is_no_stranger_without_its_mark() {
+fn what_listens_below_the_worker_is_no_stranger_without_its_cookie() {
     let mut facts = healthy();
     state(&mut facts).ports = vec![port(false)];
     facts.census.sockets.push((77, SeenProcess { above: vec![41, 42, 1], ..seen(8) }));
@@ -166,7 +166,7 @@ fn an_older_version_whose_files_were_overwritten_is_no_way_out_and_the_file_is_n
 }
 
 #[test]
-fn what_a_dead_worker_left_on_its_port_is_no_stranger_though_it_blanked_its_mark() {
+fn what_a_dead_worker_left_on_its_port_is_no_stranger_though_it_blanked_its_cookie() {
     let mut facts = down();
     state(&mut facts).ports = vec![port(false)];
     facts.census.sockets.push((77, seen(8)));

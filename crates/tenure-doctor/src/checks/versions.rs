@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use semver::Version;
-use tenure_core::record::desired::{FailureTally, StartTarget};
+use tenure_core::record::desired::{FailureTally, Target};
 
 use crate::check::{Case, DoctorCheck, Look, span};
 use crate::facts::WantedFacts;
@@ -100,8 +100,8 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
         return None;
     }
     match wanted.target(&case.machine.now) {
-        StartTarget::Offer { .. } => None,
-        StartTarget::Suppressed { failure, wait } => Some(
+        Target::Offer { .. } => None,
+        Target::Suppressed { failure, wait } => Some(
             Symptom::error("nothing can be started now: every version failed a moment ago")
                 .saw(format!("version {}: {}", failure.version, counted(&failure)))
                 .saw_all(wanted.overwritten.iter().map(|(version, file)| {
@@ -113,8 +113,8 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
                 .saw(format!("the next try is allowed in {}", span(wait)))
                 .remedy(format!("{}, then {}", case.type_in("logs"), case.type_in("restart"))),
         ),
-        StartTarget::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
-        StartTarget::Missing { .. } => Some(
+        Target::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
+        Target::Missing { .. } => Some(
             Symptom::error("nothing can be started: what was offered is not on disk any more")
                 .saw_all(wanted.gone.iter().map(|(version, why)| format!("version {version}: {why}")))
                 .remedy("install it again, or offer another with `tenure ensure`"),
@@ -149,7 +149,7 @@ fn nothing_trusted(case: &Case<'_>, wanted: &WantedFacts) -> Symptom {
 /// Offers whose files are gone while another version can run. They are told so that nobody waits for them.
 fn program_gone(case: &Case<'_>) -> Vec<Symptom> {
     let Some(wanted) = wanted(case) else { return Vec::new() };
-    let target = matches!(wanted.target(&case.machine.now), StartTarget::Offer { .. });
+    let target = matches!(wanted.target(&case.machine.now), Target::Offer { .. });
     let runs = case.state.hello().is_some();
     let symptom = |(version, why): &(Version, String)| {
         let running = case.state.hello().is_some_and(|hello| hello.version == *version);
@@ -227,7 +227,7 @@ fn may_be_pinned(case: &Case<'_>, version: &Version) -> bool {
 
 fn other_version(case: &Case<'_>) -> Option<Symptom> {
     let (hello, wanted) = (case.state.hello()?, wanted(case)?);
-    let StartTarget::Offer { spec, .. } = wanted.target(&case.machine.now) else { return None };
+    let Target::Offer { spec, .. } = wanted.target(&case.machine.now) else { return None };
     let target = spec.version;
     let runs = format!("{} runs version {}", hello.identity, hello.version);
     if let Some(pinned) = wanted.record.pin.as_ref().filter(|pinned| **pinned != hello.version) {

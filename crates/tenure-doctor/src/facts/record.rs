@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use semver::Version;
 use tenure_core::deadline::Moment;
-use tenure_core::record::desired::{Desired, StartTarget};
+use tenure_core::record::desired::{Desired, Target};
 
 /// A record on disk.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -83,7 +83,7 @@ pub struct WantedFacts {
 impl WantedFacts {
     /// What a launcher would start now.
     #[must_use]
-    pub fn target(&self, now: &Moment) -> StartTarget {
+    pub fn target(&self, now: &Moment) -> Target {
         let mut allowed = self.record.clone();
         let left_out: Vec<&Version> =
             self.untrusted.iter().chain(&self.overwritten).map(|(version, _)| version).collect();

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::StartTarget;
+use tenure_core::record::desired::Target;
 use tenure_core::spec::Spec;
 use tenure_sys::census;
 use tenure_sys::socket::{self, ListeningSocket};
@@ -17,10 +17,10 @@ pub(crate) fn of_worker(hello: &Hello, own: &[u32]) -> Vec<Port> {
 }
 
 /// The fixed addresses of the spec that would be started now; a port of 0 takes any that is free.
-pub(crate) fn of_target(target: &StartTarget) -> Vec<Port> {
+pub(crate) fn of_target(target: &Target) -> Vec<Port> {
     match target {
-        StartTarget::Offer { spec, .. } => of_spec(spec),
-        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => Vec::new(),
+        Target::Offer { spec, .. } => of_spec(spec),
+        Target::Suppressed { .. } | Target::Missing { .. } => Vec::new(),
     }
 }
 

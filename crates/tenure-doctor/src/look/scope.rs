@@ -8,11 +8,11 @@ use semver::Version;
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::launch::probe::{self, FIRST_ANSWER};
 use tenure_core::launch::{listen, orphans};
-use tenure_core::ops::candidates;
 use tenure_core::ops::described::{self, Offered};
+use tenure_core::ops::offers;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
-use tenure_core::record::desired::{Desired, StartTarget};
+use tenure_core::record::desired::{Desired, Target};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::{Logs, Spec, program};
@@ -52,7 +52,7 @@ pub(crate) fn state(
     let (orphans, orphans_of_others) = find_orphans(state, &lease, ledger.good());
     let found = ScopeFacts {
         id: state.by_path(),
-        marks: state.marks(),
+        cookie_scopes: state.cookie_scopes(),
         origin: state.origin(),
         orphans,
         orphans_of_others,
@@ -228,7 +228,7 @@ fn wanted(record: RecordFacts<Desired>, name: &str, read: ReadStated) -> RecordF
     let untrusted = offered.iter().filter(|offer| !offer.trusted).filter_map(with_file).collect();
     let doubtful = described::doubtful(&offered, record.pin.as_ref());
     let undescribed = doubtful.filter(|offer| !offer.described).filter_map(with_file).collect();
-    let (_, overwritten) = candidates::startable_offers(&record, None);
+    let (_, overwritten) = offers::startable(&record, None);
     RecordFacts::Good(WantedFacts { record, gone, untrusted, undescribed, overwritten })
 }
 
@@ -310,8 +310,8 @@ fn logs(state: &StateDir, wanted: Option<&WantedFacts>, now: &Moment) -> Gathere
         all += dir.stat(&name).map_err(failed)?.map_or(0, |found| found.len);
     }
     let settings = wanted.and_then(|wanted| match wanted.target(now) {
-        StartTarget::Offer { spec, .. } => Some(spec.logs),
-        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+        Target::Offer { spec, .. } => Some(spec.logs),
+        Target::Suppressed { .. } | Target::Missing { .. } => None,
     });
     let Logs { size, keep, .. } = settings.unwrap_or_default();
     Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))

@@ -11,7 +11,7 @@ use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question, Record};
-use crate::real::{self, Choice, Goal, Level, Looks, Seen, Target};
+use crate::real::{self, Choice, Level, Looks, ModelCallTarget, ModelTarget, Seen};
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::single::state::{LAUNCHERS, Launcher, News, Outcome, Pc, State, Why};
@@ -128,7 +128,8 @@ pub(super) fn is_known(rules: &Rules, s: &State, me: u8) -> bool {
 fn look(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     let Launcher { level: criteria, memory, .. } = *s.launcher(me);
     let seen = observe(s, quality);
-    let (choice, remembered) = rules.policy.choose(Question { criteria, goal: Goal::Unknown, seen, memory });
+    let (choice, remembered) =
+        rules.policy.choose(Question { criteria, target: ModelTarget::Unknown, seen, memory });
     if rules.breaks(Mutation::EarlyLook) {
         s.launcher(me).copy = s.desired;
     }
@@ -168,8 +169,8 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
         s.launcher(me).pc = Pc::WantGate;
         return;
     }
-    let (goal, seen) = (target(rules, s, me, s.desired).goal, Seen::Worker(level, Looks::Ready));
-    match rules.policy.choose(Question { criteria, goal, seen, memory }).0 {
+    let (target, seen) = (target(rules, s, me, s.desired).target, Seen::Worker(level, Looks::Ready));
+    match rules.policy.choose(Question { criteria, target, seen, memory }).0 {
         Choice::Answer(how) => finish(rules, s, me, answered(how, criteria, seen, Outcome::Joined)),
         Choice::Refuse => finish(rules, s, me, Outcome::Refused),
         Choice::Await
@@ -184,14 +185,14 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
 }
 
 /// The target of this call by a record.
-fn target(rules: &Rules, s: &State, me: u8, record: Record) -> Target {
+fn target(rules: &Rules, s: &State, me: u8, record: Record) -> ModelCallTarget {
     let memory = s.launchers[usize::from(me)].memory;
     let ignores = rules.breaks(Mutation::PinIgnored);
     let record = if ignores { rules.policy.change(record, Change::Unpin) } else { record };
     if rules.breaks(Mutation::RetriedChoice) {
         let target = rules.policy.target(record, 0, 0);
         let is_left = |level: &Level| rules.policy.failed(memory) & (1 << level) == 0;
-        return Target { startable: target.startable.filter(is_left), ..target };
+        return ModelCallTarget { startable: target.startable.filter(is_left), ..target };
     }
     rules.policy.target(record, memory, 0)
 }
@@ -224,7 +225,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     }
     let wanted = target(rules, s, me, record);
     let seen = observe(s, quality);
-    let (choice, memory) = rules.policy.choose(Question { criteria, goal: wanted.goal, seen, memory });
+    let (choice, memory) = rules.policy.choose(Question { criteria, target: wanted.target, seen, memory });
     if choice != Choice::Refuse {
         if lost && record != s.desired {
             finish(rules, s, me, Outcome::GateLost);
@@ -262,7 +263,7 @@ fn act(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
             note_disagreement(rules, s, me, target);
             s.launcher(me).pc = Pc::Retire(Why::Replace);
         }
-        // With a known goal no call reads the record: `Read` does not occur.
+        // With a known target no call reads the record: `Read` does not occur.
         Choice::Replace | Choice::Read => s.launcher(me).pc = Pc::Retire(Why::Replace),
     }
 }
@@ -274,7 +275,7 @@ fn note_disagreement(rules: &Rules, s: &mut State, me: u8, target: Level) {
 }
 
 /// The version that this call may start, or [`NOBODY`].
-fn startable(rules: &Rules, s: &State, me: u8, target: Target) -> Level {
+fn startable(rules: &Rules, s: &State, me: u8, target: ModelCallTarget) -> Level {
     let Launcher { level, memory, .. } = s.launchers[usize::from(me)];
     let may = |level: Level| rules.policy.failed(memory) & (1 << level) == 0;
     match target.startable {

@@ -5,7 +5,7 @@ use tenure_core::policy::lifecycle::LifecycleState;
 use crate::kernel::NOBODY;
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question};
-use crate::real::{Choice, Goal, Looks, Seen};
+use crate::real::{Choice, Looks, ModelTarget, Seen};
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::single::state::{Launcher, News, Outcome, Pc, State, Worker};
@@ -140,7 +140,7 @@ fn serve(rules: &Rules, s: &mut State, me: u8) {
     launcher::remember(rules, s, me, AttemptEvent::Started);
     let seen = Seen::Worker(target, Looks::Ready);
     let memory = s.launcher(me).memory;
-    match rules.policy.choose(Question { criteria, goal: Goal::start(target), seen, memory }).0 {
+    match rules.policy.choose(Question { criteria, target: ModelTarget::start(target), seen, memory }).0 {
         Choice::Answer(how) => launcher::finish(rules, s, me, launcher::answered_own(how, criteria, seen)),
         Choice::Await
         | Choice::AwaitEnd

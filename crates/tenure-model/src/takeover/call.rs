@@ -1,11 +1,11 @@
 //! The parts that all calls share: what they see, their target, the record, how they end.
 
-use tenure_core::policy::handoff::Successor;
+use tenure_core::policy::takeover::Successor;
 
 use crate::kernel::{NOBODY, Sight, numbers};
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Memory, Record};
-use crate::real::{Level, Looks, Seen, Target};
+use crate::real::{Level, Looks, ModelCallTarget, Seen};
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::takeover::process::{Launcher, News, Outcome, Pc, Phase};
@@ -32,12 +32,12 @@ pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
 }
 
 /// The target of a call with this memory by the present record.
-pub(super) fn target(rules: &Rules, s: &State, memory: Memory) -> Target {
+pub(super) fn target(rules: &Rules, s: &State, memory: Memory) -> ModelCallTarget {
     target_of(rules, s, s.record, memory)
 }
 
 /// The target of a call with this memory by this record.
-pub(super) fn target_of(rules: &Rules, s: &State, record: Record, memory: Memory) -> Target {
+pub(super) fn target_of(rules: &Rules, s: &State, record: Record, memory: Memory) -> ModelCallTarget {
     let revoked = if rules.breaks(Mutation::RevokedCounts) { 0 } else { s.revoked };
     rules.policy.target(record, memory, revoked)
 }

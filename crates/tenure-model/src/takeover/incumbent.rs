@@ -3,7 +3,7 @@
 //! One thread serves one takeover: an action is finished before the next event is read. Between a table's step and each
 //! part of its action the process can be killed or stopped.
 
-use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Successor, Then};
+use tenure_core::policy::takeover::{self, Incumbent, IncumbentAction, IncumbentEvent, Successor, Then};
 
 use crate::mutation::Mutation;
 use crate::records::Change;
@@ -28,7 +28,7 @@ pub(super) fn possible_events(rules: &Rules, s: &State, slot: u8, state: Incumbe
         (state == Incumbent::Quiescing && !worker.hangs, IncumbentEvent::Quiesced),
         (state == Incumbent::Reclaiming && !worker.hangs, IncumbentEvent::Reclaimed),
     ];
-    let matters = |event: &IncumbentEvent| handoff::incumbent(state, *event, rules.terms) != (state, None);
+    let matters = |event: &IncumbentEvent| takeover::incumbent(state, *event, rules.terms) != (state, None);
     offers.into_iter().filter(|(can, _)| *can).map(|(_, event)| event).filter(matters).collect()
 }
 
@@ -60,7 +60,7 @@ pub(super) fn hear(rules: &Rules, s: &mut State, slot: u8, event: IncumbentEvent
     let (next, action) = match (state, event) {
         // Without a successor it ends as any worker does.
         (Incumbent::Serving, IncumbentEvent::StopAsked) => (Incumbent::Leaving, Some(IncumbentAction::Leave)),
-        (_, _) => handoff::incumbent(state, event, rules.terms),
+        (_, _) => takeover::incumbent(state, event, rules.terms),
     };
     let worker = s.worker(slot);
     worker.phase = Phase::Incumbent(next);

@@ -3,7 +3,7 @@
 //! The numbers are those of the protocol's invariants.
 
 use stateright::Property;
-use tenure_core::policy::handoff::{Incumbent, Successor, Then};
+use tenure_core::policy::takeover::{Incumbent, Successor, Then};
 
 use crate::kernel::NOBODY;
 use crate::scenario::{Limits, Rules, Takeover, Task};

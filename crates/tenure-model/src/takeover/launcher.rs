@@ -4,12 +4,12 @@
 //! A step ends where the real process can be interleaved or can die. The shipped functions decide what follows from a
 //! look. A look without the gate and the read of the record are one step here; they are two in the model of one worker.
 
-use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
+use tenure_core::policy::takeover::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question};
-use crate::real::{Choice, Goal, Looks, Seen};
+use crate::real::{Choice, Looks, ModelTarget, Seen};
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::takeover::call::{
@@ -236,8 +236,8 @@ fn look(rules: &Rules, s: &mut State, me: u8) {
     }
     let seen = observe(rules, s);
     let is_known = rules.policy.facts(s.record).offered & (1 << criteria) != 0;
-    let goal = if is_known { target(rules, s, memory).goal } else { Goal::Unknown };
-    let (choice, memory) = rules.policy.look(Question { criteria, goal, seen, memory });
+    let target = if is_known { target(rules, s, memory).target } else { ModelTarget::Unknown };
+    let (choice, memory) = rules.policy.look(Question { criteria, target, seen, memory });
     match (choice, s.see()) {
         (Choice::Answer(_), _) => {
             s.launcher(me).memory = memory;
@@ -266,7 +266,7 @@ fn act(rules: &Rules, s: &mut State, me: u8) {
         }
         seen @ (Seen::Worker(..) | Seen::Nobody | Seen::Silent) => seen,
     };
-    let (choice, memory) = rules.policy.choose(Question { criteria, goal: wanted.goal, seen, memory });
+    let (choice, memory) = rules.policy.choose(Question { criteria, target: wanted.target, seen, memory });
     let target = match seen {
         Seen::Worker(level, _) if rules.breaks(Mutation::StaleSuccessor) => level,
         Seen::Worker(..) | Seen::Nobody | Seen::Silent => wanted.startable.unwrap_or(NOBODY),

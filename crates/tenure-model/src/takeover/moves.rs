@@ -1,6 +1,6 @@
 //! Everything that can happen next: the processes' own steps, and what is done to them.
 
-use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
+use tenure_core::policy::takeover::{Incumbent, IncumbentEvent, Successor, SuccessorEvent};
 
 use crate::kernel::numbers;
 use crate::mutation::Mutation;

@@ -4,7 +4,7 @@
 //! has to be done, can send a worker on probation back, is recorded last, and starts another version again if its own
 //! does not serve.
 
-use tenure_core::policy::handoff::{Successor, SuccessorEvent};
+use tenure_core::policy::takeover::{Successor, SuccessorEvent};
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;

@@ -1,7 +1,7 @@
 //! The fault points at which the processes of a state are, and the text of a trace.
 
-use tenure_core::policy::handoff::{Incumbent, Successor, Then};
 use tenure_core::policy::point::Point;
+use tenure_core::policy::takeover::{Incumbent, Successor, Then};
 
 use crate::takeover::moves::Move;
 use crate::takeover::process::{Pc, Phase, Todo, Worker};

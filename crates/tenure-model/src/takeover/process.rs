@@ -1,6 +1,6 @@
 //! Workers and launchers in one state of a takeover.
 
-use tenure_core::policy::handoff::{Incumbent, Successor};
+use tenure_core::policy::takeover::{Incumbent, Successor};
 
 use crate::kernel::NOBODY;
 use crate::policy::Memory;

@@ -1,12 +1,12 @@
 //! Puts a new worker in the place of one that serves: starts the successor and handles its result. If the present
 //! worker declines, it is ended and the same target is started, under one hold of the gate.
 
-use tenure_core::policy::handoff::Successor;
+use tenure_core::policy::takeover::Successor;
 
 use crate::kernel::Sight;
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question};
-use crate::real::{Choice, Goal, Looks, Seen};
+use crate::real::{Choice, Looks, ModelTarget, Seen};
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::takeover::call::{self, finish, look_again, remember};
@@ -132,9 +132,9 @@ fn ready(rules: &Rules, s: &mut State, me: u8, takeover: bool) {
             }
             remember(rules, s, me, AttemptEvent::Started);
             let looks = if on_probation { Looks::OnProbation } else { Looks::Ready };
-            let (goal, seen) = (Goal::start(target), Seen::Worker(target, looks));
+            let (target, seen) = (ModelTarget::start(target), Seen::Worker(target, looks));
             let memory = s.launcher(me).memory;
-            if let Choice::Answer(_) = rules.policy.choose(Question { criteria, goal, seen, memory }).0 {
+            if let Choice::Answer(_) = rules.policy.choose(Question { criteria, target, seen, memory }).0 {
                 finish(rules, s, me, Outcome::Serving);
             } else {
                 look_again(s, me);

@@ -38,7 +38,7 @@ pub enum Standing {
 
 /// An end to which the model comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub struct End {
+pub struct ReplayEnd {
     /// The launcher's outcome; none if it was killed.
     pub outcome: Option<Outcome>,
     /// Who serves.
@@ -53,7 +53,7 @@ pub struct Replay {
     /// The blows, in their order.
     pub blows: Vec<(Point, Blow)>,
     /// The right ends.
-    pub ends: BTreeSet<End>,
+    pub ends: BTreeSet<ReplayEnd>,
     /// The steps of one trace to one of them.
     pub steps: Vec<String>,
 }
@@ -137,7 +137,7 @@ fn due(s: &State, (at, blow): (Point, Blow)) -> Option<Move> {
     }
 }
 
-fn end(s: &State) -> End {
+fn end(s: &State) -> ReplayEnd {
     let launcher = s.launchers.iter().find(|one| **one != Launcher::NONE);
     let outcome = launcher.and_then(|one| if let Pc::Done(outcome) = one.pc { Some(outcome) } else { None });
     let standing = match s.living().find(|(_, worker)| worker.accepts && !worker.stopped) {
@@ -145,7 +145,7 @@ fn end(s: &State) -> End {
         Some(_) => Standing::New,
         None => Standing::Nobody,
     };
-    End { outcome, standing }
+    ReplayEnd { outcome, standing }
 }
 
 /// A state, and how many blows have fallen.
@@ -195,14 +195,14 @@ mod tests {
     #[test]
     fn a_successor_that_is_killed_before_the_probation_leaves_the_old_worker_to_a_restart() {
         let replay = replay(Task::Restart, vec![(Point::SuccessorRecorded, Blow::Kill)]);
-        let right = End { outcome: Some(Outcome::Unproved), standing: Standing::Old };
+        let right = ReplayEnd { outcome: Some(Outcome::Unproved), standing: Standing::Old };
         assert_eq!(replay.ends, BTreeSet::from([right]), "{:#?}", replay.steps);
     }
 
     #[test]
     fn an_incumbent_that_is_killed_after_it_prepared_leaves_its_place_to_the_successor() {
         let replay = replay(Task::Restart, vec![(Point::IncumbentCommitted, Blow::Kill)]);
-        let right = End { outcome: Some(Outcome::Verified), standing: Standing::New };
+        let right = ReplayEnd { outcome: Some(Outcome::Verified), standing: Standing::New };
         assert_eq!(replay.ends, BTreeSet::from([right]), "{:#?}", replay.steps);
     }
 }

@@ -1,6 +1,6 @@
 //! A successor's own steps, each through the shipped table.
 
-use tenure_core::policy::handoff::{self, Incumbent, Successor, SuccessorAction, SuccessorEvent};
+use tenure_core::policy::takeover::{self, Incumbent, Successor, SuccessorAction, SuccessorEvent};
 
 use crate::kernel::{NOBODY, Sight};
 use crate::mutation::Mutation;
@@ -77,7 +77,7 @@ pub(super) fn learn(rules: &Rules, s: &mut State, slot: u8, event: SuccessorEven
         {
             (Successor::Over, Some(SuccessorAction::Decline))
         }
-        (_, _) => handoff::successor(state, event),
+        (_, _) => takeover::successor(state, event),
     };
     match event {
         SuccessorEvent::Booted if rules.breaks(Mutation::BindFirst) => s.worker(slot).socket = s.new_socket(),

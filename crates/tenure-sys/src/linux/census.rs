@@ -1,4 +1,4 @@
-//! One pass over the process table that answers several questions at once: who carries a mark, who has a socket open,
+//! One pass over the process table that answers several questions at once: who carries a cookie, who has a socket open,
 //! and who has a locked file open.
 //!
 //! For messages only: a number may have another owner a moment later, so a process that is to be signalled is found
@@ -17,7 +17,7 @@ pub use crate::linux::process::procfs::has_socket;
 /// What is asked.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Questions {
-    /// Every process of this user that carries the mark of a worker.
+    /// Every process of this user that carries the cookie of a worker.
     pub cookies: bool,
     /// Who has a socket with one of these inodes open.
     pub sockets: Vec<u64>,
@@ -39,7 +39,7 @@ pub struct SeenProcess {
 /// What the pass has found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Census {
-    /// Marks and their carriers, by number; the caller is not among them.
+    /// Cookies and their carriers, by number; the caller is not among them.
     pub cookies: Vec<(String, SeenProcess)>,
     /// Sockets and who has them open, by number of the process.
     pub sockets: Vec<(u64, SeenProcess)>,

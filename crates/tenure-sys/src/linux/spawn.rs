@@ -91,7 +91,7 @@ struct StartChannel {
 }
 
 /// The caller's ends.
-struct ParentEnds {
+struct ParentPipeEnds {
     release: OwnedFd,
     report: File,
 }
@@ -104,7 +104,7 @@ impl StartChannel {
     }
 
     fn fork(&self, plan: &mut SpawnPlan, role: ChildRole) -> io::Result<Pid> {
-        let ends = inside::Ends {
+        let ends = inside::ChildPipeEnds {
             release: self.release.as_raw_fd(),
             released: self.released.as_raw_fd(),
             reporter: self.reporter.as_raw_fd(),
@@ -113,12 +113,12 @@ impl StartChannel {
     }
 
     /// Closes the new process's ends here, so that their last copies are in it.
-    fn into_parent_ends(self) -> ParentEnds {
-        ParentEnds { release: self.release, report: File::from(self.report) }
+    fn into_parent_ends(self) -> ParentPipeEnds {
+        ParentPipeEnds { release: self.release, report: File::from(self.report) }
     }
 }
 
-impl ParentEnds {
+impl ParentPipeEnds {
     /// Lets the new process call execve(2), and waits until it has succeeded or reported a failure.
     fn release(self, launch: &Launch<'_>) -> Result<(), SpawnError> {
         // If it was killed meanwhile, its handle tells so later; here its channel ends without a report.

@@ -1,4 +1,4 @@
-//! Families of processes: who descends from whom, what carries a mark, and the children that end.
+//! Families of processes: who descends from whom, what carries a cookie, and the children that end.
 //!
 //! A listed number may have another owner a moment later, so callers verify it through a handle before they signal.
 //! Functions that return handles have looked again after each handle was opened.
@@ -17,7 +17,7 @@ use crate::linux::process::procfs;
 use crate::linux::process::procfs::memory::variable_of;
 use crate::linux::process::{self, Delivery, ExitStatus, GoneReason, ProcessHandle, Signal, Verified};
 
-/// The variable in the environment that marks what a worker has started.
+/// The variable whose value, the cookie, marks what a worker has started.
 pub(crate) const COOKIE: &str = "TENURE_COOKIE";
 
 /// Makes the caller the parent of every orphan below it (`PR_SET_CHILD_SUBREAPER`), so that none escapes upwards.
@@ -44,7 +44,7 @@ pub fn children_of(pid: u32) -> Vec<u32> {
 
 /// Lists all that descends from a process now, nearest first, from one look at the process table.
 ///
-/// An orphan has another parent and is not found here; marks find it, or a subreaper keeps it.
+/// An orphan has another parent and is not found here; its cookie finds it, or a subreaper keeps it.
 #[must_use]
 pub fn descendants_of(pid: u32) -> Vec<u32> {
     let mut children = children_by_parent();
@@ -98,7 +98,7 @@ pub fn in_session_of(leader: &Identity) -> Vec<ProcessHandle> {
 /// inherited; each was looked at again after its handle was opened.
 ///
 /// Left out are processes that inherited the lock from a stranger: a living process that holds the lock, is not the
-/// caller and carries no mark. What a stranger has started belongs to it.
+/// caller and carries no cookie. What a stranger has started belongs to it.
 #[must_use]
 pub fn heirs_of(lock: &fs::File) -> Vec<ProcessHandle> {
     let own = std::process::id();
@@ -149,12 +149,12 @@ pub fn reap_any() -> io::Result<Reaped> {
     }
 }
 
-/// A process that carries a mark.
+/// A process that carries a cookie.
 #[derive(Debug)]
-pub struct Marked {
-    /// A handle of it; the mark was read again after it was opened.
+pub struct CookieCarrier {
+    /// A handle of it; the cookie was read again after it was opened.
     pub handle: ProcessHandle,
-    /// The whole mark.
+    /// The whole cookie.
     pub cookie: String,
     /// Its command line, for messages.
     pub command: String,
@@ -162,27 +162,27 @@ pub struct Marked {
 
 /// Finds every process of this user, the caller excepted, whose `TENURE_COOKIE` begins with `prefix`.
 ///
-/// The mark is in the environment with which the process was started: it survives double forks and new sessions, and is
-/// lost only where a program is started with another environment. A process that needs longer than 100 ms for execve(2)
-/// (its program is on a slow disk) is not found meanwhile.
+/// The cookie is in the environment with which the process was started: it survives double forks and new sessions, and
+/// is lost only where a program is started with another environment. A process that needs longer than 100 ms for
+/// execve(2) (its program is on a slow disk) is not found meanwhile.
 #[must_use]
-pub fn with_cookie(prefix: &str) -> Vec<Marked> {
+pub fn with_cookie(prefix: &str) -> Vec<CookieCarrier> {
     with_environ(COOKIE, prefix)
 }
 
 /// Finds every process of this user, the caller excepted, that was started with `key` set to what begins with `prefix`.
 #[must_use]
-pub fn with_environ(key: &str, prefix: &str) -> Vec<Marked> {
+pub fn with_environ(key: &str, prefix: &str) -> Vec<CookieCarrier> {
     let user = crate::linux::machine::user::effective_uid();
-    let mark = |pid: u32| {
+    let cookie = |pid: u32| {
         procfs::owner(pid).filter(|owner| *owner == user)?;
         variable_of(pid, key, prefix)
     };
-    let marked = found_twice(mark).map(|(handle, cookie)| {
+    let carriers = found_twice(cookie).map(|(handle, cookie)| {
         let command = process::command_line(handle.pid()).unwrap_or_default();
-        Marked { handle, cookie, command }
+        CookieCarrier { handle, cookie, command }
     });
-    marked.collect()
+    carriers.collect()
 }
 
 /// Signals the process group that a child of the caller leads.

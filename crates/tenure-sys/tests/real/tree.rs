@@ -1,4 +1,4 @@
-//! Families: marks, groups, orphans.
+//! Families: cookies, groups, orphans.
 
 use std::io::Read;
 use std::os::fd::AsFd;
@@ -11,10 +11,10 @@ use tenure_sys::tree::{children_of, descendants_of, signal_group, with_cookie, w
 use crate::kit::{LONG, role, shell, start, with_path, words};
 
 #[test]
-fn a_mark_finds_what_has_forked_twice_and_left_the_session() {
-    let mark = format!("sweep/{}/", tenure_sys::random::hex(8).expect("randomness"));
+fn a_cookie_finds_what_has_forked_twice_and_left_the_session() {
+    let cookie = format!("sweep/{}/", tenure_sys::random::hex(8).expect("randomness"));
     let (read, _hold) = tenure_sys::pipe::pipe().expect("a pipe");
-    let env = with_path(&[("TENURE_COOKIE", &format!("{mark}1"))]);
+    let env = with_path(&[("TENURE_COOKIE", &format!("{cookie}1"))]);
     let args = words(&["-c", "(setsid sh -c 'cat <&3 >/dev/null & echo $!' &) ; exit 0"]);
     let launch = Launch {
         args: &args,
@@ -27,15 +27,15 @@ fn a_mark_finds_what_has_forked_twice_and_left_the_session() {
     started.child.wait().expect("its end");
     assert!(!descendants_of(std::process::id()).contains(&escaped), "it has left the tree");
 
-    let found = with_cookie(&mark);
-    let marked = found.iter().find(|marked| marked.handle.pid() == escaped).expect("the mark finds it");
-    assert_eq!(marked.cookie, format!("{mark}1"));
-    for marked in &found {
-        marked.handle.signal(Signal::Kill).expect("an own process can be ended");
-        assert!(marked.handle.wait_ended(Some(LONG)).expect("a wait"));
+    let found = with_cookie(&cookie);
+    let carrier = found.iter().find(|carrier| carrier.handle.pid() == escaped).expect("the cookie finds it");
+    assert_eq!(carrier.cookie, format!("{cookie}1"));
+    for carrier in &found {
+        carrier.handle.signal(Signal::Kill).expect("an own process can be ended");
+        assert!(carrier.handle.wait_ended(Some(LONG)).expect("a wait"));
     }
-    assert!(with_cookie(&mark).is_empty());
-    assert!(with_environ("TENURE_COOKIE", &mark).is_empty());
+    assert!(with_cookie(&cookie).is_empty());
+    assert!(with_environ("TENURE_COOKIE", &cookie).is_empty());
 }
 
 #[test]
@@ -83,17 +83,17 @@ fn an_orphan_comes_to_the_subreaper() {
 }
 
 #[test]
-fn what_becomes_another_program_while_it_is_looked_at_keeps_its_mark_and_its_name() {
-    let mark = format!("exec/{}/", tenure_sys::random::hex(8).expect("randomness"));
+fn what_becomes_another_program_while_it_is_looked_at_keeps_its_cookie_and_its_name() {
+    let cookie = format!("exec/{}/", tenure_sys::random::hex(8).expect("randomness"));
     let filler = "x".repeat(100_000);
-    // In front of the mark there is more than one read gives.
-    let env = with_path(&[("A_FILLER", &filler), ("TENURE_COOKIE", &mark)]);
+    // In front of the cookie there is more than one read gives.
+    let env = with_path(&[("A_FILLER", &filler), ("TENURE_COOKIE", &cookie)]);
     let again = "exec /bin/sh -c \"$0\" \"$0\"";
     let args = words(&["-c", again, again]);
     let launch = Launch { args: &args, env: &env, ..Launch::new(Path::new("/bin/sh"), Path::new("/")) };
     let started = start(&launch);
     let pid = started.child.pid();
-    let seen = (0..1000).filter(|_| !with_cookie(&mark).is_empty()).count();
+    let seen = (0..1000).filter(|_| !with_cookie(&cookie).is_empty()).count();
     let named = (0..1000).filter(|_| command_line(pid).is_some()).count();
     started.child.handle().signal(Signal::Kill).expect("an own process can be ended");
     started.child.wait().expect("its end");

@@ -1,4 +1,5 @@
-//! One trial: a worker is set up, a command runs with a fault in it, and then everything is held against what must be so.
+//! One trial: a worker is set up, a command runs with a fault in it, and then everything is held against what must be
+//! so.
 
 use std::fs;
 use std::path::PathBuf;
@@ -6,7 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use tenure_sys::process::Signal;
-use tenure_sys::tree::Marked;
+use tenure_sys::tree::CookieCarrier;
 
 use crate::fixtures::call::{Call, Output};
 use crate::fixtures::limits::PATIENCE;
@@ -43,8 +44,8 @@ const SLACK: Duration = Duration::from_secs(20);
 /// The budget of the call with the fault in it.
 const BUDGET: &str = "8s";
 
-/// How often the next call is made before a scope counts as one that does not heal: a failed start may hold back the next
-/// one for a moment.
+/// How often the next call is made before a scope counts as one that does not heal: a failed start may hold back the
+/// next one for a moment.
 const CALLS: usize = 6;
 
 impl Fault {
@@ -95,8 +96,8 @@ impl Fault {
     fn strace(&self, sandbox: &Sandbox) -> Vec<String> {
         let mut words = vec!["-qq".to_owned(), "-o".to_owned(), log_file(sandbox).display().to_string()];
         if self.course.who == Who::Family {
-            // Only the calls that are struck stop at the tracer: a shim that looks through all processes would else be so slow
-            // that it counts as one that hangs.
+            // Only the calls that are struck stop at the tracer: a shim that looks through all processes would else be
+            // so slow that it counts as one that hangs.
             words.extend(["-f", "--seccomp-bpf"].map(str::to_owned));
         }
         // A worker keeps its own pid: the tracer is a child of it.
@@ -141,8 +142,8 @@ impl Fault {
         wrongs
     }
 
-    /// What an answer says is so: who serves by it answers, and who is stopped by it is gone. Where the worker itself is
-    /// struck it may have ended since.
+    /// What an answer says is so: who serves by it answers, and who is stopped by it is gone. Where the worker itself
+    /// is struck it may have ended since.
     fn judge_truth(&self, sandbox: &Sandbox, output: &Output) -> Option<String> {
         let status = || timed(sandbox.tenure(["status", "w", "--json"])).run();
         match output.state().as_str() {
@@ -153,7 +154,7 @@ impl Fault {
                 (now.code() != 0 || !same).then(|| format!("it says that a worker serves; {}", now.stdout))
             }
             "stopped" => {
-                let left: Vec<Marked> = workers(sandbox);
+                let left: Vec<CookieCarrier> = workers(sandbox);
                 (!left.is_empty()).then(|| format!("it says stopped; {}", told(&left)))
             }
             _ => None,
@@ -316,11 +317,11 @@ fn judge_oracle(oracle: &Oracle) -> Vec<String> {
 }
 
 /// Everything of a worker that lives: all of the sandbox but tracers.
-fn workers(sandbox: &Sandbox) -> Vec<Marked> {
+fn workers(sandbox: &Sandbox) -> Vec<CookieCarrier> {
     sandbox.processes().into_iter().filter(|found| !found.command.contains("strace")).collect()
 }
 
-fn told(left: &[Marked]) -> String {
+fn told(left: &[CookieCarrier]) -> String {
     let each = left.iter().map(|found| format!("pid {} ({})", found.handle.pid(), found.command));
     each.collect::<Vec<_>>().join(", ")
 }

@@ -1,7 +1,7 @@
 //! What the hand does to a trial: start, kill, stop, continue; and what it says as a person.
 
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_sys::tree::Marked;
+use tenure_sys::tree::CookieCarrier;
 
 use crate::fixtures::dice::Dice;
 
@@ -84,13 +84,13 @@ impl Blow {
 }
 
 /// A random process of that part among those that carry the scope's cookie.
-pub fn pick(marked: Vec<Marked>, part: Part, dice: &mut Dice) -> Option<ProcessHandle> {
+pub fn pick(carriers: Vec<CookieCarrier>, part: Part, dice: &mut Dice) -> Option<ProcessHandle> {
     let mut of_part: Vec<ProcessHandle> =
-        marked.into_iter().filter(|found| is(part, found)).map(|found| found.handle).collect();
+        carriers.into_iter().filter(|found| is(part, found)).map(|found| found.handle).collect();
     if of_part.is_empty() { None } else { Some(of_part.swap_remove(dice.below(of_part.len()))) }
 }
 
-fn is(part: Part, found: &Marked) -> bool {
+fn is(part: Part, found: &CookieCarrier) -> bool {
     let program = found.command.contains("fixture-program");
     let shim = found.command.starts_with("tenure-shim");
     match part {

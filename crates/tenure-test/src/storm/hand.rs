@@ -8,7 +8,7 @@ use tenure_core::deadline::wall_millis;
 use tenure_core::store::paths::ROOT_VARIABLE;
 use tenure_sys::identity::Identity;
 use tenure_sys::process::{ProcessHandle, Signal};
-use tenure_sys::tree::{self, Marked};
+use tenure_sys::tree::{self, CookieCarrier};
 
 use crate::fixtures::call::{Call, Output, Running};
 use crate::fixtures::sandbox::Sandbox;
@@ -233,7 +233,7 @@ impl Trial<'_> {
     }
 
     fn strike_part(&mut self, part: Part, signal: Signal) {
-        let Some(handle) = pick(self.marked(), part, &mut self.dice) else { return };
+        let Some(handle) = pick(self.with_cookie(), part, &mut self.dice) else { return };
         let now = wall_millis();
         strike(&handle, signal);
         if signal == Signal::Stop {
@@ -248,7 +248,7 @@ impl Trial<'_> {
     fn strike_both(&mut self) {
         let from = wall_millis();
         for part in [Part::Host, Part::Shim] {
-            if let Some(handle) = pick(self.marked(), part, &mut self.dice) {
+            if let Some(handle) = pick(self.with_cookie(), part, &mut self.dice) {
                 strike(&handle, Signal::Kill);
             }
         }
@@ -287,17 +287,17 @@ impl Trial<'_> {
         }
     }
 
-    /// What carries the cookie of this trial's scope. Other trials run beside this one: only processes of this sandbox are
-    /// struck.
-    fn marked(&self) -> Vec<Marked> {
+    /// What carries the cookie of this trial's scope. Other trials run beside this one: only processes of this sandbox
+    /// are struck.
+    fn with_cookie(&self) -> Vec<CookieCarrier> {
         let root = self.sandbox.state_root().display().to_string();
         let ours: Vec<Identity> = tree::with_environ(ROOT_VARIABLE, &root)
             .into_iter()
             .filter(|found| found.cookie == root)
             .map(|found| found.handle.identity().clone())
             .collect();
-        let marked = tree::with_cookie("storm:").into_iter();
-        marked.filter(|found| ours.contains(found.handle.identity())).collect()
+        let carriers = tree::with_cookie("storm:").into_iter();
+        carriers.filter(|found| ours.contains(found.handle.identity())).collect()
     }
 
     fn go_on(&mut self) {

@@ -249,7 +249,7 @@ fn a_wedged_worker_is_ended_and_not_whom_the_ledger_names() {
     fixture.forge(|ledger| ledger.lineage = vec![stranger]);
     processes::freeze(&host);
     let next = fixture.ensure().wedged_soon().run().expect(0);
-    assert!(host.has_ended(), "its own mark leads to it");
+    assert!(host.has_ended(), "its own cookie leads to it");
     assert_ne!(answer::pid(&next), host.pid());
     innocent.spared();
     fixture.stop().run().expect(0);

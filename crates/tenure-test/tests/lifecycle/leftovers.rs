@@ -66,7 +66,7 @@ fn up(fixture: &Fixture, meeting: &Meeting) -> Cast {
     Cast::of(fixture)
 }
 
-/// A worker that is up and whose program, with neither mark nor lock, meets the test whenever it is started.
+/// A worker that is up and whose program, with neither cookie nor lock, meets the test whenever it is started.
 fn shed(lines: &[&str]) -> (Fixture, Meeting, Cast) {
     let fixture = Fixture::new(BINARIES);
     let meeting = fixture.sandbox.meeting("there");
@@ -161,7 +161,7 @@ fn what_blanked_its_environment_and_kept_the_lock_is_ended_when_nobody_recorded_
     fixture.settled();
     let old = Cast::of(&fixture);
     let below: Vec<ProcessHandle> = tree::handles_below(&old.program);
-    assert_eq!(below.len(), 1, "the one without a mark");
+    assert_eq!(below.len(), 1, "the one without a cookie");
     old.bereave();
     kill(&old.program);
     assert!(!below[0].has_ended());
@@ -210,8 +210,8 @@ fn a_program_without_shim_gets_its_own_signal_and_its_own_grace() {
 
 #[test]
 fn nobody_waits_for_a_shim_that_is_gone() {
-    // All are gone but one that lost its shim and hears nothing: the grace is short, and what a shim would get is longer than
-    // the call may take.
+    // All are gone but one that lost its shim and hears nothing: the grace is short, and what a shim would get is
+    // longer than the call may take.
     let fixture = fixture(&["deaf"], &["stop = { grace = \"100ms\" }", "drain_timeout = \"10m\""]);
     fixture.ensure().run().expect(0);
     fixture.settled();

@@ -1,6 +1,6 @@
 //! Ends that nobody asked for: on record, told by every word that looks, and a reason to wait where they repeat.
 
-use tenure_core::protocol::ends::{End, EndKind};
+use tenure_core::protocol::ends::{UnaskedEnd, UnaskedEndKind};
 use tenure_sys::process::Signal;
 use tenure_test::fixtures::ask;
 use tenure_test::fixtures::call::Output;
@@ -18,12 +18,12 @@ fn fixture_with(policy: &str) -> Fixture {
 }
 
 /// Ends the program, and waits until so many ends are on record.
-fn end_program(fixture: &Fixture, signal: Signal, ends: usize) -> Vec<End> {
+fn end_program(fixture: &Fixture, signal: Signal, ends: usize) -> Vec<UnaskedEnd> {
     processes::program(&fixture.status().expect(0)).signal(signal).expect("ours");
     recorded(fixture, ends)
 }
 
-fn recorded(fixture: &Fixture, ends: usize) -> Vec<End> {
+fn recorded(fixture: &Fixture, ends: usize) -> Vec<UnaskedEnd> {
     fixture.until(|ledger| ledger.ends.len() >= ends);
     fixture.ledger().ends
 }
@@ -75,7 +75,7 @@ fn a_worker_that_is_done_is_told_by_every_word_that_looks() {
 fn a_program_that_came_back_is_a_warning_that_strict_fails_on() {
     let fixture = fixture_with("{ backoff = [\"1ms\", \"1ms\"] }");
     let ends = end_program(&fixture, Signal::Kill, 1);
-    assert_eq!((ends[0].how, ends[0].generation), (EndKind::StartsAgain, 1));
+    assert_eq!((ends[0].how, ends[0].generation), (UnaskedEndKind::StartsAgain, 1));
     assert!(ends[0].why.contains("signal 9") && ends[0].served_ms.is_some(), "{ends:?}");
     let told = fixture.ensure().run().expect(0);
     let warning = &told.json()["warnings"][0];
@@ -142,7 +142,10 @@ fn a_worker_that_was_killed_is_told_as_found_dead_and_counts_for_nothing() {
         assert_eq!(fixture.ledger().ends.len() as u64, generation - 1, "a look writes nothing");
         fixture.ensure().run().expect(0);
         let ends = fixture.ledger().ends;
-        assert_eq!(ends.last().map(|end| (end.how, end.generation)), Some((EndKind::FoundDead, generation)));
+        assert_eq!(
+            ends.last().map(|end| (end.how, end.generation)),
+            Some((UnaskedEndKind::FoundDead, generation))
+        );
     }
     fixture.stop().run().expect(0);
 }

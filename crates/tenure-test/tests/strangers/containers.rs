@@ -1,5 +1,6 @@
-//! Containers and copies: state directories that share a path, an id or a kernel with others. Nobody is signalled who belongs
-//! to another directory or counts in another pid namespace, answers come at once, and no directory has two workers.
+//! Containers and copies: state directories that share a path, an id or a kernel with others. Nobody is signalled who
+//! belongs to another directory or counts in another pid namespace, answers come at once, and no directory has two
+//! workers.
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -53,7 +54,7 @@ fn serves_as(sandbox: &Sandbox, worker: &ProcessHandle) {
 }
 
 /// Something that carries the cookie of a program of that scope id.
-fn marked(sandbox: &Sandbox, scope_id: &str) -> Running {
+fn carrier_of(sandbox: &Sandbox, scope_id: &str) -> Running {
     let cookie = program_cookie(scope_id, 1);
     sandbox.command(Path::new("/bin/sleep"), ["1000"]).env(COOKIE_VARIABLE, &cookie).start()
 }

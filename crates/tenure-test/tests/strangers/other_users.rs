@@ -1,5 +1,5 @@
-//! Another user on the machine: a port that he takes behind the proxy gets no byte, and records that he could change while
-//! the directory was open to him start nothing.
+//! Another user on the machine: a port that he takes behind the proxy gets no byte, and records that he could change
+//! while the directory was open to him start nothing.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
@@ -87,7 +87,8 @@ fn answer(stream: TcpStream) -> String {
     lines.by_ref().map_while(Result::ok).last().unwrap_or_default()
 }
 
-/// A process of another user. The sandbox does not find it at its end: it ends with this value, also where a test fails.
+/// A process of another user. The sandbox does not find it at its end: it ends with this value, also where a test
+/// fails.
 struct Stranger(Option<Running>);
 
 impl Drop for Stranger {
@@ -315,7 +316,7 @@ fn repair_gives_up_no_record_whose_program_still_runs() {
     open_all(&sandbox.scope("w"));
     let fix = || sandbox.tenure(["doctor", "w", "--fix", "--json"]).run();
     let fixture = fix();
-    let told = format!("pid {} (/bin/sleep 1000) carries its mark", left.child().handle().pid());
+    let told = format!("pid {} (/bin/sleep 1000) carries its cookie", left.child().handle().pid());
     assert!(fixture.stdout.contains(&told), "{}", fixture.stdout);
     assert!(left.child().handle().has_ended(), "it was found, and ended as what is left: {}", fixture.stdout);
     drop(left.wait());

@@ -1,12 +1,12 @@
 //! Traces of the model, replayed by real processes: every single kill of a takeover, and kills in the rollback.
 //!
-//! Each process is killed as soon as it comes to its fault point; everything else is left to chance, as in the model. What
-//! the launcher is told and who serves then must be one of the ends to which the model comes.
+//! Each process is killed as soon as it comes to its fault point; everything else is left to chance, as in the model.
+//! What the launcher is told and who serves then must be one of the ends to which the model comes.
 
 use tenure_core::fault::Point;
 use tenure_model::Task;
 use tenure_model::takeover::Outcome;
-use tenure_model::takeover::replay::{Blow, End, Replay, Standing, all};
+use tenure_model::takeover::replay::{Blow, Replay, ReplayEnd, Standing, all};
 use tenure_sys::process::{ProcessHandle, Signal};
 use tenure_test::fixtures::call::{Call, Output};
 use tenure_test::fixtures::limits::{Limits, PATIENCE};
@@ -81,8 +81,9 @@ fn spawned(sandbox: &Sandbox) -> usize {
     events.matches("\"what\":\"spawned\"").count()
 }
 
-/// Who serves in the end; `first` is who served at first. An `ensure` that finds a worker tells whose it is. One that had to
-/// start a worker has put that on record; `started` is also the answer of a call that waited for somebody else's.
+/// Who serves in the end; `first` is who served at first. An `ensure` that finds a worker tells whose it is. One that
+/// had to start a worker has put that on record; `started` is also the answer of a call that waited for somebody
+/// else's.
 #[expect(clippy::panic, reason = "an answer that is none of these has failed the test")]
 fn standing(sandbox: &Sandbox, first: u64, launcher_lives: bool, limits: Limits) -> Standing {
     // Where the launcher was killed, the two go on by themselves, and whoever wants the gate waits for them.
@@ -118,9 +119,11 @@ fn run(replay: &Replay) -> Option<String> {
     }
     let output = launcher.wait();
     let outcome = outcome(replay.task, &output);
-    let end = End { outcome, standing: standing(&sandbox, first, outcome.is_some(), limits) };
-    // A restart whose launcher was killed leaves two workers of one version: who of them it is, an `ensure` cannot wait for.
-    let told = |known: &End| known.outcome == outcome && outcome.is_none() && replay.task == Task::Restart;
+    let end = ReplayEnd { outcome, standing: standing(&sandbox, first, outcome.is_some(), limits) };
+    // A restart whose launcher was killed leaves two workers of one version: who of them it is, an `ensure` cannot wait
+    // for.
+    let told =
+        |known: &ReplayEnd| known.outcome == outcome && outcome.is_none() && replay.task == Task::Restart;
     let known = replay.ends.iter().any(|known| *known == end || told(known));
     let seen = format!("{:?}: {end:?}, not in {:?}: {}", replay.blows, replay.ends, output.stdout);
     let doubles = sandbox.oracle().count("double");

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tenure_core::causes;
 use tenure_core::deadline::Deadline;
 use tenure_core::policy::supervisor::{SupervisorAction, SupervisorEvent};
-use tenure_core::protocol::ends::{self, End, EndKind};
+use tenure_core::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use tenure_core::protocol::wire::AppState;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
@@ -68,7 +68,7 @@ impl Host {
             SupervisorAction::EndTree => self.end_tree(),
             SupervisorAction::Await(wait) => {
                 if let Some(why) = self.ending.take_again() {
-                    self.record_end(EndKind::StartsAgain, why);
+                    self.record_end(UnaskedEndKind::StartsAgain, why);
                 }
                 self.alarm = Some((Deadline::start(wait), SupervisorEvent::WaitOver));
             }
@@ -79,10 +79,10 @@ impl Host {
 
     /// Records an end that nobody asked for, once no process of the program lives and its last output is in the log. On
     /// a full disk the record is lost, and the check of the ledger says so.
-    pub(super) fn record_end(&mut self, how: EndKind, why: String) {
-        let row = End::now(self.worker.generation(), &self.resources.spec, how, why);
+    pub(super) fn record_end(&mut self, how: UnaskedEndKind, why: String) {
+        let row = UnaskedEnd::now(self.worker.generation(), &self.resources.spec, how, why);
         let end = self.ending.complete(row, &self.resources.state);
-        if how != EndKind::StartsAgain {
+        if how != UnaskedEndKind::StartsAgain {
             self.worker.note_end(end);
             return;
         }
@@ -98,7 +98,7 @@ impl Host {
         if start > 1 && self.requests.room_by().is_none() {
             self.resources.status.set(AppState::Booting, Some(format!("start {start} of the program")));
         }
-        self.ending.begin(logs::mark(&self.resources.state));
+        self.ending.begin(logs::positions(&self.resources.state));
         self.account.starts = start;
         self.tell_account();
         match self.try_begin() {

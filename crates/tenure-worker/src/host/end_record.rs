@@ -4,13 +4,13 @@
 use std::time::Duration;
 
 use tenure_core::deadline::{millis, monotonic};
-use tenure_core::protocol::ends::End;
-use tenure_core::store::logs::{self, Mark};
+use tenure_core::protocol::ends::UnaskedEnd;
+use tenure_core::store::logs::{self, LogPositions};
 use tenure_core::store::paths::StateDir;
 
 /// What is known of the present start and of its end.
 #[derive(Debug, Default)]
-pub(super) struct ProgramEnd {
+pub(super) struct EndRecord {
     /// Since when it serves.
     ready_at: Option<Duration>,
     /// How long it had served when it ended.
@@ -18,15 +18,15 @@ pub(super) struct ProgramEnd {
     /// The program that ended.
     pid: Option<u32>,
     /// Where the logs ended when it was started.
-    mark: Mark,
+    logs_begin: LogPositions,
     /// Why it is started again, where it is.
     again: Option<String>,
 }
 
-impl ProgramEnd {
+impl EndRecord {
     /// The program is started.
-    pub(super) fn begin(&mut self, mark: Mark) {
-        *self = Self { mark, ..Self::default() };
+    pub(super) fn begin(&mut self, logs_begin: LogPositions) {
+        *self = Self { logs_begin, ..Self::default() };
     }
 
     /// It serves.
@@ -51,12 +51,12 @@ impl ProgramEnd {
     }
 
     /// The rest of the row for the end that is over by now.
-    pub(super) fn complete(&mut self, mut row: End, state: &StateDir) -> End {
-        let Self { served, ready_at, pid, mark, .. } = std::mem::take(self);
+    pub(super) fn complete(&mut self, mut row: UnaskedEnd, state: &StateDir) -> UnaskedEnd {
+        let Self { served, ready_at, pid, logs_begin, .. } = std::mem::take(self);
         let served = served.or_else(|| ready_at.map(|since| monotonic().saturating_sub(since)));
         row.pid = pid;
         row.served_ms = served.map(millis);
-        row.last_words = logs::tail_since(state, mark);
+        row.last_words = logs::tail_since(state, logs_begin);
         row
     }
 }

@@ -20,14 +20,14 @@ use crate::host::readiness::ReadinessMessage;
 use crate::host::shim::ShimEvent;
 
 use super::Host;
-use super::hooks::HandoffRequest;
+use super::hooks::TakeoverRequest;
 
 /// What is waited for. The order is that in which events are passed on: a program's end before a check that it failed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EventSource {
     Stop,
     Incumbent,
-    Handoff,
+    Takeover,
     Shim,
     Readiness,
     Mailbox,
@@ -65,7 +65,7 @@ impl Host {
             sources.push((EventSource::Stop, self.worker.stop_signal()));
         }
         sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::Incumbent, lost)));
-        sources.push((EventSource::Handoff, self.requests.as_fd()));
+        sources.push((EventSource::Takeover, self.requests.as_fd()));
         let Some(start) = &self.start else { return sources };
         sources.push((EventSource::Shim, start.program.link()));
         // A program can tell that it is ready before its shim has told that it runs. Its message waits until then.
@@ -83,7 +83,7 @@ impl Host {
                 vec![SupervisorEvent::StopAsked]
             }
             EventSource::Incumbent => self.take_scope().into_iter().collect(),
-            EventSource::Handoff => self.handoff_event().into_iter().collect(),
+            EventSource::Takeover => self.takeover_event().into_iter().collect(),
             EventSource::Shim => self.shim_events(),
             EventSource::Readiness => self.readiness_events(),
             EventSource::Mailbox => self.start.iter().flat_map(|start| start.mailbox.take()).collect(),
@@ -99,14 +99,14 @@ impl Host {
 
     /// Another worker takes this one's place, or has failed to. Where the program's files have changed meanwhile,
     /// another program would be started in its name: then the request is refused, and the kit ends this worker.
-    fn handoff_event(&mut self) -> Option<SupervisorEvent> {
+    fn takeover_event(&mut self) -> Option<SupervisorEvent> {
         match self.requests.take()? {
-            HandoffRequest::MakeRoom(_) => Some(SupervisorEvent::MakeRoomAsked),
+            TakeoverRequest::MakeRoom(_) => Some(SupervisorEvent::MakeRoomAsked),
             // The program was never asked to end.
-            HandoffRequest::ComeBack(_) if self.requests.room_by().is_none() => {
+            TakeoverRequest::ComeBack(_) if self.requests.room_by().is_none() => {
                 Some(SupervisorEvent::ResumeAsked)
             }
-            HandoffRequest::ComeBack(why) => {
+            TakeoverRequest::ComeBack(why) => {
                 let changed = self.last_good.as_ref().and_then(|made| self.resources.changed(made));
                 if let Some(changed) = changed {
                     let why = format!("its files have changed since it was started: {changed}");

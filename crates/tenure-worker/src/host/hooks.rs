@@ -13,8 +13,8 @@ use std::time::Duration;
 use tenure_core::deadline::Deadline;
 use tenure_sys::discard::best_effort;
 
-use crate::handoff::hand_over::{Back, HandOver};
 use crate::mailbox::{Mailbox, MailboxSender};
+use crate::takeover::hooks::{Back, TakeoverHooks};
 
 /// Longest wait for the beginning of a start: 10 s for the reading of a large build, and what the loop may be busy with
 /// before it, twice over.
@@ -22,7 +22,7 @@ const COMES_BACK: Duration = Duration::from_secs(20);
 
 /// What a host is asked.
 #[derive(Debug)]
-pub(super) enum HandoffRequest {
+pub(super) enum TakeoverRequest {
     /// End the program and whatever belongs to it, by then.
     MakeRoom(Deadline),
     /// Start it again; the text says why the other worker failed.
@@ -32,8 +32,8 @@ pub(super) enum HandoffRequest {
 type Reply = Sender<Result<(), String>>;
 
 /// The host's side.
-pub(super) struct HandoffRequests {
-    mailbox: Mailbox<(HandoffRequest, Reply)>,
+pub(super) struct TakeoverRequests {
+    mailbox: Mailbox<(TakeoverRequest, Reply)>,
     /// Who waits for an answer.
     waiting: Option<Reply>,
     /// Until when the program has to make room, while that request stands.
@@ -41,16 +41,16 @@ pub(super) struct HandoffRequests {
 }
 
 /// The side of the takeover.
-pub(super) struct HandoffHooks(MailboxSender<(HandoffRequest, Reply)>);
+pub(super) struct HostHooks(MailboxSender<(TakeoverRequest, Reply)>);
 
-impl HandoffRequests {
+impl TakeoverRequests {
     pub(super) fn new() -> io::Result<Self> {
         Ok(Self { mailbox: Mailbox::new()?, waiting: None, room_by: None })
     }
 
     /// The hooks through which a takeover reaches this host.
-    pub(super) fn hooks(&self) -> HandoffHooks {
-        HandoffHooks(self.mailbox.sender())
+    pub(super) fn hooks(&self) -> HostHooks {
+        HostHooks(self.mailbox.sender())
     }
 
     /// Readable when a request has arrived.
@@ -59,10 +59,10 @@ impl HandoffRequests {
     }
 
     /// Takes the last request that has arrived; whoever made it waits for [`Self::answer`].
-    pub(super) fn take(&mut self) -> Option<HandoffRequest> {
+    pub(super) fn take(&mut self) -> Option<TakeoverRequest> {
         let (request, reply) = self.mailbox.take().last()?;
         self.waiting = Some(reply);
-        if let HandoffRequest::MakeRoom(until) = &request {
+        if let TakeoverRequest::MakeRoom(until) = &request {
             self.room_by = Some(*until);
         }
         Some(request)
@@ -87,8 +87,8 @@ impl HandoffRequests {
     }
 }
 
-impl HandoffHooks {
-    fn ask(&self, request: HandoffRequest, within: Duration) -> Result<(), String> {
+impl HostHooks {
+    fn ask(&self, request: TakeoverRequest, within: Duration) -> Result<(), String> {
         let (reply, replied) = mpsc::channel();
         let ended = || "its host is at its end".to_owned();
         self.0.send((request, reply)).map_err(|_| ended())?;
@@ -100,15 +100,15 @@ impl HandoffHooks {
     }
 }
 
-impl HandOver for HandoffHooks {
+impl TakeoverHooks for HostHooks {
     /// A program has nothing to pack: what it keeps is in its own store.
     fn quiesce(&mut self, until: Deadline) -> Result<Vec<u8>, String> {
-        self.ask(HandoffRequest::MakeRoom(until), until.remaining()).map(|()| Vec::new())
+        self.ask(TakeoverRequest::MakeRoom(until), until.remaining()).map(|()| Vec::new())
     }
 
     /// The host kept its own listeners, so the duplicates that come back are dropped.
     fn resume(&mut self, back: Back) -> Result<(), String> {
-        self.ask(HandoffRequest::ComeBack(back.why), COMES_BACK)
+        self.ask(TakeoverRequest::ComeBack(back.why), COMES_BACK)
     }
 }
 
@@ -126,13 +126,13 @@ mod tests {
         Back { state: Vec::new(), generation: 3, listeners: Vec::new(), why: "it died".to_owned() }
     }
 
-    fn requests() -> (HandoffRequests, HandoffHooks) {
-        let requests = HandoffRequests::new().expect("a mailbox");
+    fn requests() -> (TakeoverRequests, HostHooks) {
+        let requests = TakeoverRequests::new().expect("a mailbox");
         let hooks = requests.hooks();
         (requests, hooks)
     }
 
-    fn next(requests: &mut HandoffRequests) -> HandoffRequest {
+    fn next(requests: &mut TakeoverRequests) -> TakeoverRequest {
         poll::wait_readable([requests.as_fd()], Some(LONG)).expect("a wait");
         requests.take().expect("a request")
     }
@@ -141,10 +141,10 @@ mod tests {
     fn who_asks_waits_for_the_answer_of_the_loop() {
         let (mut requests, mut hooks) = requests();
         let asks = thread::spawn(move || (hooks.quiesce(Deadline::start(LONG)), hooks.resume(back())));
-        assert!(matches!(next(&mut requests), HandoffRequest::MakeRoom(_)));
+        assert!(matches!(next(&mut requests), TakeoverRequest::MakeRoom(_)));
         assert!(requests.room_by().is_some());
         requests.answer(Ok(()));
-        assert!(matches!(next(&mut requests), HandoffRequest::ComeBack(why) if why == "it died"));
+        assert!(matches!(next(&mut requests), TakeoverRequest::ComeBack(why) if why == "it died"));
         assert!(requests.room_by().is_some(), "until it is back");
         requests.answer(Err("its files have changed".to_owned()));
         let told = asks.join().expect("both were answered");
@@ -157,7 +157,7 @@ mod tests {
         let late = hooks.quiesce(Deadline::start(Duration::ZERO));
         assert_eq!(late, Err("its host did not answer in time".to_owned()));
         let asks = thread::spawn(move || (hooks.resume(back()), hooks.resume(back())));
-        assert!(matches!(next(&mut requests), HandoffRequest::MakeRoom(_) | HandoffRequest::ComeBack(_)));
+        assert!(matches!(next(&mut requests), TakeoverRequest::MakeRoom(_) | TakeoverRequest::ComeBack(_)));
         drop(requests);
         let (waited, late) = asks.join().expect("both were answered");
         assert_eq!(waited, Err("its host is at its end".to_owned()));
@@ -170,10 +170,10 @@ mod tests {
         assert!(hooks.quiesce(Deadline::start(Duration::ZERO)).is_err());
         let comes = thread::spawn(move || hooks.resume(back()));
         let mut request = next(&mut requests);
-        if matches!(request, HandoffRequest::MakeRoom(_)) {
+        if matches!(request, TakeoverRequest::MakeRoom(_)) {
             request = next(&mut requests);
         }
-        assert!(matches!(request, HandoffRequest::ComeBack(_)));
+        assert!(matches!(request, TakeoverRequest::ComeBack(_)));
         requests.is_back();
         requests.answer(Ok(()));
         assert_eq!(comes.join().expect("it was answered"), Ok(()));

@@ -1,7 +1,7 @@
 //! A spec's `preflight`: the command that looks whether a new program could serve, while the old one still does.
 //!
 //! It runs like a check, with the program's directory and environment and without listeners; its output goes to the
-//! worker's own log. It carries the mark of the program to come, by which all its processes are ended before this
+//! worker's own log. It carries the cookie of the program to come, by which all its processes are ended before this
 //! returns.
 
 use tenure_core::causes;

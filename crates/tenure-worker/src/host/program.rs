@@ -50,7 +50,7 @@ pub struct ProgramPlan {
     pub cwd: PathBuf,
     /// Its whole environment.
     pub variables: Vec<(String, String)>,
-    /// The mark of its tree, among the variables too.
+    /// The cookie of its tree, which is among the variables too.
     pub cookie: String,
     /// Its umask.
     pub umask: u32,
@@ -162,7 +162,8 @@ fn spawn_shim(
     output: BorrowedFd<'_>,
 ) -> Result<Child, ProgramError> {
     let args: [OsString; 2] = [given.len().to_string().into(), state.scope().to_string().into()];
-    // Its marks, so that what looks for processes of this scope or of this root finds it; nothing of the program's own.
+    // Its cookie and its root, so that what looks for processes of this scope or of this root finds it; nothing of the
+    // program's own.
     let passed = [paths::ROOT_VARIABLE].into_iter().chain(fault::variable());
     let mut env: Vec<(OsString, OsString)> =
         passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect();

@@ -1,7 +1,7 @@
 //! The environment of a program: what the host was given, and what `tenure` tells the program about itself. Pure.
 
 use tenure_core::fault;
-use tenure_core::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE};
+use tenure_core::launch::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
 
@@ -18,7 +18,7 @@ const FIRST_DESCRIPTOR: usize = 3;
 /// What a program learns from its variables.
 #[derive(Clone, Copy)]
 pub(super) struct Surroundings<'a> {
-    /// The mark of its tree.
+    /// What each process of its tree carries as `TENURE_COOKIE`.
     pub(super) cookie: &'a str,
     /// Its generation.
     pub(super) generation: u64,
@@ -70,8 +70,8 @@ fn is_private(name: &str) -> bool {
         "LISTEN_FDNAMES",
         NOTIFY_VARIABLE,
         READY_VARIABLE,
-        HANDOVER_VARIABLE,
-        HANDOVER_PID_VARIABLE,
+        DESCRIPTORS_VARIABLE,
+        DESCRIPTORS_PID_VARIABLE,
     ];
     listed.contains(&name) || name.starts_with("TENURE_LISTEN_") || fault::variable() == Some(name)
 }
@@ -107,7 +107,7 @@ mod tests {
         let host = [
             ("PATH", "/bin"),
             ("TENURE_STATE_DIR", "/s"),
-            (HANDOVER_VARIABLE, "4"),
+            (DESCRIPTORS_VARIABLE, "4"),
             (COOKIE_VARIABLE, "host"),
             ("LISTEN_PID", "1"),
             ("NOTIFY_SOCKET", "/other"),

@@ -7,7 +7,7 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
-use tenure_core::launch::handshake::{HANDOVER_PID_VARIABLE, HANDOVER_VARIABLE, Handshake, descriptor};
+use tenure_core::launch::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake, descriptor};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::ListenMode;
 use tenure_core::store::gate::{Entrusted, Upgrade};
@@ -16,12 +16,12 @@ use tenure_core::store::paths::{PathsError, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::{fdset, pipe, socket};
 
-use crate::handoff::TakeoverError;
-use crate::handoff::successor::StandbyPhase;
 use crate::ownership::Ownership;
 use crate::ownership::channel::{Channel, ChannelError};
+use crate::takeover::TakeoverError;
+use crate::takeover::successor::StandbyPhase;
 
-/// What was taken over.
+/// What was adopted.
 #[derive(Debug)]
 pub(crate) struct Adopted {
     pub(crate) ownership: Ownership,
@@ -44,17 +44,17 @@ pub(crate) enum StartingPoint {
     Beside(StandbyPhase),
 }
 
-/// A worker cannot take over what its launcher prepared; the process should exit, which frees everything.
+/// A worker cannot adopt what its launcher prepared; the process should exit, which frees everything.
 #[derive(Debug, thiserror::Error)]
 pub enum AdoptError {
-    /// The environment says that a launcher started this process, but not how many descriptors it handed over.
-    #[error("read {HANDOVER_VARIABLE}={text:?} as a number of descriptors from 3 up")]
-    Handover {
+    /// The environment says that a launcher started this process, but not how many descriptors it passed.
+    #[error("read {DESCRIPTORS_VARIABLE}={text:?} as a number of descriptors from 3 up")]
+    Descriptors {
         /// Its value.
         text: String,
     },
     /// A descriptor is missing or not what it should be.
-    #[error("take over {what}")]
+    #[error("adopt {what}")]
     Descriptor {
         /// Which one.
         what: String,
@@ -63,13 +63,13 @@ pub enum AdoptError {
         source: io::Error,
     },
     /// There is no handshake.
-    #[error("take over from the launcher")]
+    #[error("adopt from the launcher")]
     Channel(#[source] ChannelError),
     /// The state directory cannot be used.
-    #[error("take over the state directory")]
+    #[error("adopt the state directory")]
     State(#[source] PathsError),
-    /// The lease that was handed over is not the file at its path.
-    #[error("take over the lease: the file at its path is another one")]
+    /// The lease that the launcher passed is not the file at its path.
+    #[error("adopt the lease: the file at its path is another one")]
     LeaseReplaced,
     /// One of the worker's own threads cannot be started.
     #[error("start the thread {name:?}")]
@@ -88,27 +88,27 @@ pub enum AdoptError {
     Takeover(#[source] TakeoverError),
 }
 
-/// How many descriptors were handed over. `None` when no launcher started this process: also where it is a child of a
-/// worker, and has inherited that one's environment.
-pub(crate) fn handover() -> Result<Option<usize>, AdoptError> {
-    let Some(text) = std::env::var_os(HANDOVER_VARIABLE) else { return Ok(None) };
-    let own = std::env::var(HANDOVER_PID_VARIABLE).ok();
+/// How many descriptors the launcher passed. `None` when no launcher started this process: also where it is a child of
+/// a worker, and has inherited that one's environment.
+pub(crate) fn passed_descriptors() -> Result<Option<usize>, AdoptError> {
+    let Some(text) = std::env::var_os(DESCRIPTORS_VARIABLE) else { return Ok(None) };
+    let own = std::env::var(DESCRIPTORS_PID_VARIABLE).ok();
     if own.is_some_and(|pid| pid.parse() != Ok(std::process::id())) {
         return Ok(None);
     }
     let text = text.to_string_lossy().into_owned();
     match text.parse() {
         Ok(count) if count >= descriptor::OF_SUCCESSOR => Ok(Some(count)),
-        Ok(_) | Err(_) => Err(AdoptError::Handover { text }),
+        Ok(_) | Err(_) => Err(AdoptError::Descriptors { text }),
     }
 }
 
-/// Takes over `count` descriptors and what they lead to.
+/// Adopts `count` descriptors and what they lead to.
 pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
-    let fds = fdset::take_inherited(count).map_err(broken("what the launcher handed over"))?;
+    let fds = fdset::take_inherited(count).map_err(broken("what the launcher passed"))?;
     let mut fds = fds.into_iter();
     let mut next = |what: &str| fds.next().ok_or_else(|| broken(what)(io::ErrorKind::NotFound.into()));
-    let (channel, second) = (next("the channel")?, next("what the launcher handed over")?);
+    let (channel, second) = (next("the channel")?, next("what the launcher passed")?);
     let (channel, handshake) = Channel::open(channel).map_err(AdoptError::Channel)?;
     let state = StateDir::at(&handshake.state_dir, &handshake.scope).map_err(AdoptError::State)?;
     if let Some(terms) = handshake.succeeds.clone() {
@@ -190,6 +190,6 @@ mod tests {
     #[test]
     fn a_listener_that_was_not_handed_over_is_named() {
         let error = endpoints(&handshake(listen(ListenMode::Inherit)), &[]).expect_err("missing");
-        assert_eq!(error.to_string(), "take over the listener \"http\"");
+        assert_eq!(error.to_string(), "adopt the listener \"http\"");
     }
 }

@@ -1,7 +1,7 @@
 //! The control thread: it answers HELLO, WAIT and STOP, takes TERM and INT as a STOP, and passes a PREPARE on.
 //!
 //! - It is started before anything else of the app's boot, so it answers while the app boots, is stuck, or ends.
-//! - What it shares with the app ([`Status`], build watcher, handoff context, ownership) is locked, and never over a
+//! - What it shares with the app ([`Status`], build watcher, takeover context, ownership) is locked, and never over a
 //!   wait.
 //! - It blocks on no caller. Its only blocking writes are one event, and one frame to the worker from which
 //!   this one took over.
@@ -27,10 +27,10 @@ use tenure_sys::signals::{ReceivedSignal, SignalFd};
 use tenure_sys::{thread, user};
 
 use crate::build::BuildWatcher;
-use crate::handoff::context::{HandoffContext, WorkerEnd};
-use crate::handoff::incumbent;
 use crate::ownership::Ownership;
 use crate::status::{Status, StopRequest};
+use crate::takeover::context::{EndCause, TakeoverContext};
+use crate::takeover::incumbent;
 
 mod accept;
 mod crowd;
@@ -46,7 +46,7 @@ const TURN: usize = 128;
 pub(crate) struct ControlAccount {
     pub(crate) status: Status,
     pub(crate) build_watcher: BuildWatcher,
-    pub(crate) context: Arc<HandoffContext>,
+    pub(crate) context: Arc<TakeoverContext>,
 }
 
 /// Starts the thread. It lives as long as the process, and answers callers while the control listener is open.
@@ -73,7 +73,7 @@ pub(crate) fn start(account: ControlAccount, ownership: Arc<Ownership>, signals:
 struct Control {
     status: Status,
     build_watcher: BuildWatcher,
-    context: Arc<HandoffContext>,
+    context: Arc<TakeoverContext>,
     ownership: Arc<Ownership>,
     signals: SignalFd,
     peers: Vec<Peer>,
@@ -102,7 +102,7 @@ impl Control {
             self.take_signals();
         }
         if let Some(ask) = self.status.take_ask() {
-            self.announce(Stop { end: WorkerEnd::Of(ask.event), reason: ask.reason, by: asker() });
+            self.announce(Stop { end: EndCause::Of(ask.event), reason: ask.reason, by: asker() });
         }
         // An incumbent that takes its scope back can have opened the listener since the end was announced.
         if matches!(self.status.life(), LifecycleState::Draining | LifecycleState::Ended) {
@@ -145,7 +145,7 @@ impl Control {
                 ReceivedSignal::Interrupt => "INT",
                 ReceivedSignal::Hangup | ReceivedSignal::Child => continue,
             };
-            let end = WorkerEnd::Of(LifecycleEvent::StopAsked);
+            let end = EndCause::Of(LifecycleEvent::StopAsked);
             self.announce(Stop { end, reason: format!("signal {name}"), by: Asker::default() });
         }
     }
@@ -219,7 +219,7 @@ impl Control {
             }
             PeerMessage::Request(ControlRequest::Stop { reason, deadline_ms, by, back }) => {
                 let asked = Some(Duration::from_millis(deadline_ms));
-                let end = if back { WorkerEnd::SentBack } else { WorkerEnd::Of(LifecycleEvent::StopAsked) };
+                let end = if back { EndCause::SentBack } else { EndCause::Of(LifecycleEvent::StopAsked) };
                 self.announce_to(Stop { end, reason, by }, asked, Some(peer))?;
             }
             PeerMessage::Request(ControlRequest::Prepare(prepare)) => match self.context.admit(peer.stream())
@@ -291,7 +291,7 @@ impl Control {
 
 /// A stop: how it came about, why, and who wants it.
 struct Stop {
-    end: WorkerEnd,
+    end: EndCause,
     reason: String,
     by: Asker,
 }

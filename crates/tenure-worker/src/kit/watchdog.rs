@@ -18,9 +18,9 @@ use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::{exit, thread};
 
-use crate::handoff::context::HandoffContext;
 use crate::ownership::Ownership;
 use crate::status::Deadlines;
+use crate::takeover::context::TakeoverContext;
 
 /// How long a worker may overrun its announced end: with [`LAST_WORDS`] it is gone within a second, which is what those
 /// who wait for it allow before they force it.
@@ -34,13 +34,13 @@ const LAST_WORDS: Duration = Duration::from_millis(400);
 const OWN_DELAY: Duration = Duration::from_secs(1);
 
 /// Starts the thread.
-pub(crate) fn start(context: Arc<HandoffContext>) -> io::Result<()> {
+pub(crate) fn start(context: Arc<TakeoverContext>) -> io::Result<()> {
     thread::start("tenure-watchdog", move || watch(&context))
 }
 
 /// An end that a deadline brings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct DeadlineEnd {
+struct NextDeadline {
     at: Duration,
     cause: DeadlineCause,
 }
@@ -63,25 +63,25 @@ impl DeadlineCause {
 }
 
 /// The next end, if nothing happens before. Heartbeats missed before `watched_from` do not count.
-fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<DeadlineEnd> {
+fn next_end(deadlines: &Deadlines, watched_from: Duration) -> Option<NextDeadline> {
     match deadlines.life {
         LifecycleState::Booting => {
-            deadlines.boot_ends.map(|at| DeadlineEnd { at, cause: DeadlineCause::Boot })
+            deadlines.boot_ends.map(|at| NextDeadline { at, cause: DeadlineCause::Boot })
         }
         LifecycleState::Active => {
             let (last, limit) = (deadlines.last_beat?, deadlines.stall_timeout?);
-            Some(DeadlineEnd {
+            Some(NextDeadline {
                 at: last.max(watched_from).saturating_add(limit),
                 cause: DeadlineCause::Stall,
             })
         }
         LifecycleState::Draining | LifecycleState::Ended => deadlines
             .end_ends
-            .map(|at| DeadlineEnd { at: at.saturating_add(OWN_OVERRUN), cause: DeadlineCause::Overrun }),
+            .map(|at| NextDeadline { at: at.saturating_add(OWN_OVERRUN), cause: DeadlineCause::Overrun }),
     }
 }
 
-fn watch(context: &Arc<HandoffContext>) {
+fn watch(context: &Arc<TakeoverContext>) {
     let status = &context.status;
     let mut watched_from = Duration::ZERO;
     loop {
@@ -96,33 +96,33 @@ fn watch(context: &Arc<HandoffContext>) {
         let due = next_end(&status.deadlines(), watched_from).filter(|end| now >= end.at);
         match due {
             None => {}
-            Some(DeadlineEnd { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => {
+            Some(NextDeadline { at, cause: DeadlineCause::Stall }) if now.saturating_sub(at) > OWN_DELAY => {
                 watched_from = now;
             }
-            Some(DeadlineEnd { cause, .. }) => end_process(cause, context),
+            Some(NextDeadline { cause, .. }) => end_process(cause, context),
         }
     }
 }
 
 /// Ends the process, unless what the deadline was for has happened in this very moment.
-fn end_process(cause: DeadlineCause, context: &Arc<HandoffContext>) {
+fn end_process(cause: DeadlineCause, context: &Arc<TakeoverContext>) {
     let words = last_words(cause, &context.ownership);
     let left = Deadline::start(LAST_WORDS);
-    let mut ending = Ending { cause, words, context, left };
+    let mut ending = EnforcedEnd { cause, words, context, left };
     context.status.happen(cause.event(), &mut ending);
 }
 
 /// The end of the process by its watchdog.
-struct Ending<'watch> {
+struct EnforcedEnd<'watch> {
     cause: DeadlineCause,
     words: String,
-    context: &'watch Arc<HandoffContext>,
+    context: &'watch Arc<TakeoverContext>,
     left: Deadline,
 }
 
-impl Ending<'_> {
+impl EnforcedEnd<'_> {
     /// Does something on a thread of its own, and goes on when the time for that is over.
-    fn briefly(&self, what: fn(DeadlineCause, &str, &HandoffContext)) {
+    fn briefly(&self, what: fn(DeadlineCause, &str, &TakeoverContext)) {
         let (cause, words, context) = (self.cause, self.words.clone(), Arc::clone(self.context));
         let (done, over) = mpsc::channel::<()>();
         let started = thread::start("tenure-last-words", move || {
@@ -136,7 +136,7 @@ impl Ending<'_> {
     }
 }
 
-impl LifecycleExecutor for Ending<'_> {
+impl LifecycleExecutor for EnforcedEnd<'_> {
     fn close_listener(&mut self) {
         self.briefly(|_, _, context| context.close_listeners());
     }
@@ -170,7 +170,7 @@ fn last_words(cause: DeadlineCause, ownership: &Ownership) -> String {
 }
 
 /// Puts the end on record, and a line about it into the log.
-fn record_end(cause: DeadlineCause, words: &str, context: &HandoffContext) {
+fn record_end(cause: DeadlineCause, words: &str, context: &TakeoverContext) {
     let ownership = &context.ownership;
     match cause {
         // Reported to the launcher before.

@@ -1,4 +1,4 @@
-//! The story of a worker: take over, answer, record, boot, ready, serve, drain, end.
+//! The story of a worker: adopt, answer, record, boot, ready, serve, drain, end.
 //!
 //! The app's own part stands between these calls: it boots after [`Worker::adopt`], serves after [`Worker::ready`],
 //! ends what it does once a stop was asked for, and returns the exit code of [`Worker::finish`] from `main`. Everything
@@ -23,14 +23,14 @@ use tenure_sys::identity::Identity;
 use tenure_sys::signals::SignalFd;
 
 use crate::build::BuildWatcher;
-use crate::handoff::context::{HandoffContext, NamedListeners, duplicates};
-use crate::handoff::hand_over::HandOver;
-use crate::handoff::{TakeoverError, successor};
 use crate::kit::adopt::{AdoptError, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
 use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
+use crate::takeover::context::{NamedListeners, TakeoverContext, duplicates};
+use crate::takeover::hooks::TakeoverHooks;
+use crate::takeover::{TakeoverError, successor};
 
 mod begin;
 mod ended;
@@ -69,8 +69,8 @@ pub struct Worker {
     ownership: Arc<Ownership>,
     status: Status,
     build_watcher: BuildWatcher,
-    context: Arc<HandoffContext>,
-    side: HandoffSide,
+    context: Arc<TakeoverContext>,
+    side: TakeoverSide,
     endpoints: Vec<Endpoint>,
     listeners: NamedListeners,
     handed: Vec<u8>,
@@ -81,7 +81,7 @@ pub struct Worker {
 
 /// How far this worker has come with the place of another.
 #[derive(Debug)]
-enum HandoffSide {
+enum TakeoverSide {
     /// It is nobody's successor, or not any more.
     Alone,
     /// It stands by.
@@ -103,9 +103,9 @@ impl Worker {
         let status =
             Status::new(hello, begin::time_limits(&ownership.handshake)).map_err(broken("an eventfd"))?;
         let build_watcher = BuildWatcher::new().map_err(broken("an eventfd"))?;
-        let context = Arc::new(HandoffContext::new(Arc::clone(&ownership), status.clone()));
+        let context = Arc::new(TakeoverContext::new(Arc::clone(&ownership), status.clone()));
         let (beside, endpoints, listeners) = begin::take_sockets(place, &context)?;
-        let side = beside.map_or(HandoffSide::Alone, HandoffSide::Beside);
+        let side = beside.map_or(TakeoverSide::Alone, TakeoverSide::Beside);
 
         let account = control::ControlAccount {
             status: status.clone(),
@@ -114,7 +114,7 @@ impl Worker {
         };
         control::start(account, Arc::clone(&ownership), signals).map_err(started("tenure-control"))?;
         watchdog::start(Arc::clone(&context)).map_err(started("tenure-watchdog"))?;
-        if matches!(side, HandoffSide::Alone) {
+        if matches!(side, TakeoverSide::Alone) {
             match ownership.channel.await_go().map_err(AdoptError::Channel)? {
                 Go::Given => {}
                 Go::LauncherGone => {
@@ -138,7 +138,7 @@ impl Worker {
             born,
             service: Service::default(),
         };
-        if matches!(worker.side, HandoffSide::Alone) {
+        if matches!(worker.side, TakeoverSide::Alone) {
             worker.look_after_itself().map_err(started("tenure-self-check"))?;
         }
         Ok(worker)
@@ -152,26 +152,26 @@ impl Worker {
     #[must_use]
     pub fn terms(&self) -> Option<&Succession> {
         match &self.side {
-            HandoffSide::Alone => None,
-            HandoffSide::Beside(standby) => Some(&standby.terms),
-            HandoffSide::Prepared(prepared) => Some(prepared.terms()),
-            HandoffSide::Granted(granted) => Some(granted.terms()),
+            TakeoverSide::Alone => None,
+            TakeoverSide::Beside(standby) => Some(&standby.terms),
+            TakeoverSide::Prepared(prepared) => Some(prepared.terms()),
+            TakeoverSide::Granted(granted) => Some(granted.terms()),
         }
     }
 
     /// Readable when the worker whose listeners are shared has ended: then the scope is to be taken at once.
     pub(crate) fn incumbent_lost(&self) -> Option<BorrowedFd<'_>> {
         match &self.side {
-            HandoffSide::Prepared(prepared) => Some(prepared.incumbent()),
-            HandoffSide::Alone | HandoffSide::Beside(_) | HandoffSide::Granted(_) => None,
+            TakeoverSide::Prepared(prepared) => Some(prepared.incumbent()),
+            TakeoverSide::Alone | TakeoverSide::Beside(_) | TakeoverSide::Granted(_) => None,
         }
     }
 
     /// Shares lease and listeners of the worker that serves; nothing where none does.
     fn prepare(&mut self) -> Result<(), TakeoverError> {
-        let standby = match mem::replace(&mut self.side, HandoffSide::Alone) {
-            HandoffSide::Beside(standby) => standby,
-            other @ (HandoffSide::Alone | HandoffSide::Prepared(_) | HandoffSide::Granted(_)) => {
+        let standby = match mem::replace(&mut self.side, TakeoverSide::Alone) {
+            TakeoverSide::Beside(standby) => standby,
+            other @ (TakeoverSide::Alone | TakeoverSide::Prepared(_) | TakeoverSide::Granted(_)) => {
                 self.side = other;
                 return Ok(());
             }
@@ -179,11 +179,11 @@ impl Worker {
         let prepared = standby
             .prepare(&self.ownership, &self.own)
             .inspect_err(|error| self.report_failed_takeover(error))?;
-        self.listeners = duplicates(&prepared.taken.listeners)
+        self.listeners = duplicates(&prepared.bound.listeners)
             .map_err(|source| TakeoverError::Io { what: "the listeners", source })
             .inspect_err(|error| self.report_failed_takeover(error))?;
-        self.endpoints.clone_from(&prepared.taken.endpoints);
-        self.side = HandoffSide::Prepared(Box::new(prepared));
+        self.endpoints.clone_from(&prepared.bound.endpoints);
+        self.side = TakeoverSide::Prepared(Box::new(prepared));
         Ok(())
     }
 
@@ -201,9 +201,9 @@ impl Worker {
     /// Takes the scope from the worker that serves; nothing where none does, or it is taken.
     pub(crate) fn commit(&mut self) -> Result<(), TakeoverError> {
         self.prepare()?;
-        let prepared = match mem::replace(&mut self.side, HandoffSide::Alone) {
-            HandoffSide::Prepared(prepared) => prepared,
-            other @ (HandoffSide::Alone | HandoffSide::Beside(_) | HandoffSide::Granted(_)) => {
+        let prepared = match mem::replace(&mut self.side, TakeoverSide::Alone) {
+            TakeoverSide::Prepared(prepared) => prepared,
+            other @ (TakeoverSide::Alone | TakeoverSide::Beside(_) | TakeoverSide::Granted(_)) => {
                 self.side = other;
                 return Ok(());
             }
@@ -213,7 +213,7 @@ impl Worker {
             .inspect_err(|error| self.report_failed_takeover(error))?;
         self.ownership.begin_own_logs();
         self.handed = mem::take(&mut granted.packed);
-        self.side = HandoffSide::Granted(Box::new(granted));
+        self.side = TakeoverSide::Granted(Box::new(granted));
         self.look_after_itself()
             .map_err(|source| TakeoverError::Io { what: "the thread of its self-check", source })
     }
@@ -237,8 +237,8 @@ impl Worker {
     }
 
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see
-    /// [`HandOver`]. To be called before [`Worker::ready`].
-    pub fn hand_over(&mut self, hooks: Box<dyn HandOver>) {
+    /// [`TakeoverHooks`]. To be called before [`Worker::ready`].
+    pub fn set_takeover_hooks(&mut self, hooks: Box<dyn TakeoverHooks>) {
         self.context.set_hooks(hooks);
     }
 

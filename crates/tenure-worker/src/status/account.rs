@@ -18,7 +18,7 @@ const LATE_BEATS: u32 = 2;
 pub(super) struct Account {
     pub(super) life: LifecycleState,
     /// Its role in a takeover, which HELLO shows instead of the role that its life gives it.
-    pub(super) handoff_role: Option<Role>,
+    pub(super) takeover_role: Option<Role>,
     pub(super) hello: Hello,
     pub(super) born: Duration,
     pub(super) boot_ends: Option<Duration>,
@@ -37,7 +37,7 @@ impl Account {
     pub(super) fn begin(hello: Hello, limits: TimeLimits, born: Duration) -> Self {
         Self {
             life: LifecycleState::Booting,
-            handoff_role: None,
+            takeover_role: None,
             hello,
             born,
             boot_ends: Some(born.saturating_add(limits.boot)),
@@ -54,8 +54,8 @@ impl Account {
     pub(super) fn hello(&self, now: Duration, beat: Option<Duration>) -> Hello {
         let mut hello = self.hello.clone();
         hello.role = match self.life {
-            LifecycleState::Booting => self.handoff_role.unwrap_or(Role::Booting),
-            LifecycleState::Active => self.handoff_role.unwrap_or(Role::Active),
+            LifecycleState::Booting => self.takeover_role.unwrap_or(Role::Booting),
+            LifecycleState::Active => self.takeover_role.unwrap_or(Role::Active),
             LifecycleState::Draining | LifecycleState::Ended => Role::Draining,
         };
         hello.draining = hello.role == Role::Draining;
@@ -75,7 +75,7 @@ impl Account {
         let settled = self.hello.app.state.is_settled() && !self.closed;
         let ending = matches!(self.life, LifecycleState::Draining | LifecycleState::Ended);
         // A worker that has made room has no more to say: the path leads to another one.
-        let elsewhere = self.handoff_role == Some(Role::Committed);
+        let elsewhere = self.takeover_role == Some(Role::Committed);
         ending
             || elsewhere
             || settled

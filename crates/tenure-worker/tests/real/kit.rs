@@ -61,9 +61,9 @@ fn run_apart(name: &str) -> (bool, String) {
     let child = start_case(name, &[], &place, &output);
     let status = child.wait_within(LONG * 2).expect("a child can be waited for");
     let mut left: Vec<String> = Vec::new();
-    for marked in tree::with_environ(ROOT_VARIABLE, &place) {
-        left.push(format!("{} {}\n", marked.handle.pid(), marked.command));
-        end(&marked.handle);
+    for carrier in tree::with_environ(ROOT_VARIABLE, &place) {
+        left.push(format!("{} {}\n", carrier.handle.pid(), carrier.command));
+        end(&carrier.handle);
     }
     let mut said = String::new();
     output.rewind().and_then(|()| output.read_to_string(&mut said)).expect("output is text");

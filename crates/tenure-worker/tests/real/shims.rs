@@ -25,7 +25,7 @@ cases!(
     a_program_that_ignores_its_stop_is_killed_after_its_grace,
     a_stopped_program_can_take_its_signal,
     a_host_that_is_gone_is_a_stop,
-    what_a_killed_shim_left_is_ended_by_its_mark,
+    what_a_killed_shim_left_is_ended_by_its_cookie,
     a_program_that_cannot_be_run_is_told_and_leaves_nothing,
     an_unrecorded_shim_is_given_up,
     what_a_shim_told_is_heard_though_it_never_read_our_last_letter,
@@ -177,7 +177,7 @@ fn a_host_that_is_gone_is_a_stop() {
     assert!(lock_is_free(&state));
 }
 
-fn what_a_killed_shim_left_is_ended_by_its_mark() {
+fn what_a_killed_shim_left_is_ended_by_its_cookie() {
     let (state, mut tree) = grown("setsid sleep 1000 & echo up; exec sleep 1000", LONG);
     end(&ProcessHandle::open(tree.program.shim()).expect("it runs"));
     let heard = tree.program.next_report();

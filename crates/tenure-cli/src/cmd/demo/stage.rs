@@ -1,7 +1,7 @@
 //! The stage of the demo: a throw-away state directory, and real `tenure` processes that work in it.
 //!
-//! Every wait also listens for Ctrl-C, so that what was started is always ended and the directory removed. Processes are
-//! killed only through handles whose identity was verified.
+//! Every wait also listens for Ctrl-C, so that what was started is always ended and the directory removed. Processes
+//! are killed only through handles whose identity was verified.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
@@ -209,7 +209,7 @@ impl DemoStage {
         self.wait(handle.as_fd()).map(|_| ())
     }
 
-    /// The processes of a scope that live, found by their mark.
+    /// The processes of a scope that live, found by their cookie.
     pub(super) fn left(&self, scope: &Scope) -> Result<usize, StageError> {
         let state = self.state(scope).map_err(io("look at what is left"))?;
         Ok(tree::with_environ(COOKIE_VARIABLE, &cookie_prefix(&state.id())).len())

@@ -1,6 +1,6 @@
 //! Who belongs to a former program, by every kind of evidence that there is; nobody is signalled here.
 //!
-//! The record names its shim and the program itself, each verified through a handle. The mark in the environment, and
+//! The record names its shim and the program itself, each verified through a handle. The cookie in the environment, and
 //! the lock that the tree inherits, are asked of the kernel about each process, again after its handle was opened. What
 //! descends from any of these, or lives in the session that the recorded program has begun, belongs to it too. No kind
 //! of evidence makes up for the absence of another: a free lock proves only that a lock is free.
@@ -21,7 +21,7 @@ use crate::store::paths::StateDir;
 pub(super) struct Former<'a> {
     pub(super) state: &'a StateDir,
     /// What its cookie may begin with.
-    pub(super) marks: &'a [String],
+    pub(super) cookie_prefixes: &'a [String],
     /// What is recorded of it.
     pub(super) record: Option<&'a ProgramRecord>,
     /// The locks that its tree, and nobody else, may have inherited.
@@ -62,8 +62,12 @@ impl Former<'_> {
     }
 
     fn marked_and_heirs(&self) -> io::Result<Vec<ProcessHandle>> {
-        let mut found: Vec<ProcessHandle> =
-            self.marks.iter().flat_map(|mark| tree::with_cookie(mark)).map(|marked| marked.handle).collect();
+        let mut found: Vec<ProcessHandle> = self
+            .cookie_prefixes
+            .iter()
+            .flat_map(|prefix| tree::with_cookie(prefix))
+            .map(|carrier| carrier.handle)
+            .collect();
         for name in self.locks {
             add(&mut found, self.heirs(name)?.unwrap_or_default());
         }
@@ -90,14 +94,16 @@ impl Former<'_> {
         Ok(self.heirs(name)?.is_none())
     }
 
-    /// All that is marked as of this scope, and not as of this program. Without a mark there is nobody to tell it from.
+    /// All that carries a cookie of this scope and not of this program. Without a prefix there is nobody to tell it
+    /// from.
     fn others(&self) -> Vec<ProcessHandle> {
-        if self.marks.is_empty() {
+        if self.cookie_prefixes.is_empty() {
             return Vec::new();
         }
-        let prefixes = self.state.marks().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
-        let marked = prefixes.flat_map(|prefix| tree::with_cookie(&prefix));
-        let other = marked.filter(|found| !self.marks.iter().any(|mark| found.cookie.starts_with(mark)));
+        let prefixes = self.state.cookie_scopes().into_iter().map(|scope_id| scope::cookie_prefix(&scope_id));
+        let carriers = prefixes.flat_map(|prefix| tree::with_cookie(&prefix));
+        let other = carriers
+            .filter(|found| !self.cookie_prefixes.iter().any(|prefix| found.cookie.starts_with(prefix)));
         other.map(|found| found.handle).collect()
     }
 
@@ -140,12 +146,12 @@ fn below(roots: &[ProcessHandle]) -> Vec<ProcessHandle> {
     if found.is_empty() {
         return found;
     }
-    for marked in tree::with_cookie("") {
-        let is_worker = marked.cookie.ends_with(scope::WORKER);
-        if is_worker && roots.iter().all(|root| root.identity() != marked.handle.identity()) {
-            let spared = tree::handles_below(&marked.handle);
+    for carrier in tree::with_cookie("") {
+        let is_worker = carrier.cookie.ends_with(scope::WORKER);
+        if is_worker && roots.iter().all(|root| root.identity() != carrier.handle.identity()) {
+            let spared = tree::handles_below(&carrier.handle);
             found.retain(|handle| {
-                spared.iter().chain([&marked.handle]).all(|other| other.identity() != handle.identity())
+                spared.iter().chain([&carrier.handle]).all(|other| other.identity() != handle.identity())
             });
         }
     }

@@ -1,10 +1,11 @@
 //! One run of a command that tells the version: bounded in time and output. One that goes beyond its bounds is ended
-//! with all that hangs below it. What a command leaves when it ends by itself is left alone: nothing marks it, it hangs
-//! below somebody else by then, and it may be wanted, as the server of a build tool is.
+//! with all that hangs below it. What a command leaves when it ends by itself is left alone: it carries no cookie, it
+//! hangs below somebody else by then, and it may be wanted, as the server of a build tool is.
 //!
-//! It gets the environment that the worker would get, without the marks of `tenure`: what the caller has beside that
-//! may be about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It stays
-//! in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
+//! It gets the environment that the worker would get, without the variables of `tenure`: what the caller has beside
+//! that may be about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It
+//! stays in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command
+//! too.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -40,18 +41,18 @@ pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> R
     let child = start(question, variables, [&to_output, &to_errors])?;
     drop((to_output, to_errors));
     let heard = listen(&child, [&mut output, &mut errors], stage);
-    if !matches!(heard, Ok(ReadEnd::End)) {
+    if !matches!(heard, Ok(ListenedUntil::CommandEnded)) {
         end(&child);
         // One in an uninterruptible sleep is not waited for: it ends with its device.
         best_effort(child.wait_within(KILL_GRACE));
     }
     let status = match heard.map_err(failed)? {
-        ReadEnd::End => child.wait().map_err(failed)?,
-        ReadEnd::TimeOver => {
+        ListenedUntil::CommandEnded => child.wait().map_err(failed)?,
+        ListenedUntil::TimeOver => {
             let last_words = errors.last_lines();
             return Err(VersionError::TimedOut { command: question.shown(), within, last_words });
         }
-        ReadEnd::TooMuch => return Err(too_much()),
+        ListenedUntil::TooMuch => return Err(too_much()),
     };
     // What it wrote is in the pipes now; who holds their ends beyond it is not waited for.
     output.take_rest();
@@ -85,10 +86,10 @@ fn start(
     spawn::child(&launch).map_err(|source| VersionError::Start { command: question.shown(), source })
 }
 
-/// Why it was not listened to any longer.
-enum ReadEnd {
+/// Why the output of a command is not read any longer.
+enum ListenedUntil {
     /// The command has ended.
-    End,
+    CommandEnded,
     /// Its time was over.
     TimeOver,
     /// It wrote more than a version can be.
@@ -96,23 +97,23 @@ enum ReadEnd {
 }
 
 /// Takes what is written until the command has ended, its time is over, or it has written too much.
-fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<ReadEnd> {
+fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<ListenedUntil> {
     loop {
         let mut interests = vec![Interest::new(child.handle().as_fd(), Readiness::Read)];
         let open = ears.iter().filter_map(|ear| ear.pipe.as_ref());
         interests.extend(open.map(|pipe| Interest::new(pipe.as_fd(), Readiness::Read)));
         let ready = poll::wait(&mut interests, Some(stage.remaining()))?;
         if ready > 0 && interests[0].ready() {
-            return Ok(ReadEnd::End);
+            return Ok(ListenedUntil::CommandEnded);
         }
         // One that writes without end is always ready, so the time is looked at as well.
         if ready == 0 || stage.remaining().is_zero() {
-            return Ok(ReadEnd::TimeOver);
+            return Ok(ListenedUntil::TimeOver);
         }
         for ear in &mut ears {
             ear.take();
             if ear.is_too_much() {
-                return Ok(ReadEnd::TooMuch);
+                return Ok(ListenedUntil::TooMuch);
             }
         }
     }

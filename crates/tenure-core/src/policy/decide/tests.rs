@@ -43,11 +43,7 @@ fn seen(hello: Hello) -> Observation {
     Observation::Answered(Box::new(hello))
 }
 
-fn target(version: u64) -> Target {
-    Target::at(Goal::Start(Version::new(version, 0, 0)))
-}
-
-fn decision(criteria: u64, target: &Target, hello: Hello) -> Decision {
+fn decision(criteria: u64, target: Option<&KnownTarget>, hello: Hello) -> Decision {
     decide(&Criteria::of(&spec(criteria)), target, &seen(hello))
 }
 
@@ -58,52 +54,55 @@ fn warnings(decision: Decision) -> Vec<Warning> {
 
 #[test]
 fn a_healthy_worker_of_the_same_or_a_newer_version_is_used() {
-    assert_eq!(warnings(decision(1, &Target::Unknown, hello(1, AppState::Ready))), []);
-    assert_eq!(warnings(decision(1, &Target::Unknown, hello(2, AppState::Ready))), []);
+    assert_eq!(warnings(decision(1, None, hello(1, AppState::Ready))), []);
+    assert_eq!(warnings(decision(1, None, hello(2, AppState::Ready))), []);
 }
 
 #[test]
 fn a_degraded_worker_is_used_with_a_warning() {
-    let found = warnings(decision(1, &Target::Unknown, hello(1, AppState::Degraded)));
+    let found = warnings(decision(1, None, hello(1, AppState::Degraded)));
     assert!(matches!(found[..], [Warning::Degraded { .. }]));
 }
 
 #[test]
 fn an_older_worker_is_replaced_only_if_it_is_below_the_target() {
     let older = || hello(1, AppState::Ready);
-    assert!(matches!(decision(2, &target(2), older()), Decision::Replace(_, ReplaceReason::Older { .. })));
-    let kept = warnings(decision(2, &target(1), older()));
+    assert!(matches!(
+        decision(2, Some(&known(2)), older()),
+        Decision::Replace(_, ReplaceReason::Older { .. })
+    ));
+    let kept = warnings(decision(2, Some(&known(1)), older()));
     assert!(matches!(kept[..], [Warning::OfferNotRunning { .. }]), "the offer is in quarantine");
-    let kept = warnings(decision(2, &Target::at(Goal::Nothing("its program is gone".into())), older()));
+    let kept = warnings(decision(2, Some(&KnownTarget::of(Err("its program is gone".into()))), older()));
     assert!(matches!(kept[..], [Warning::OfferNotRunning { .. }]));
 }
 
 #[test]
 fn an_older_launcher_never_downgrades() {
-    for target in [Target::Unknown, target(1), target(2), Target::at(Goal::Nothing(String::new()))] {
-        assert_eq!(warnings(decision(1, &target, hello(2, AppState::Ready))), []);
+    for target in [None, Some(known(1)), Some(known(2)), Some(KnownTarget::of(Err(String::new())))] {
+        assert_eq!(warnings(decision(1, target.as_ref(), hello(2, AppState::Ready))), []);
     }
 }
 
 #[test]
 fn a_booting_worker_is_waited_for_whatever_its_version() {
     for (criteria, state) in [(1, AppState::Booting), (2, AppState::Booting), (1, AppState::BackOff)] {
-        assert!(matches!(decision(criteria, &target(2), hello(1, state)), Decision::Await(_)));
+        assert!(matches!(decision(criteria, Some(&known(2)), hello(1, state)), Decision::Await(_)));
     }
 }
 
 #[test]
 fn a_failed_or_stalled_app_makes_room() {
     assert!(matches!(
-        decision(1, &target(1), hello(1, AppState::Failed)),
+        decision(1, Some(&known(1)), hello(1, AppState::Failed)),
         Decision::Replace(_, ReplaceReason::Failed { .. })
     ));
     let mut stuck = hello(1, AppState::Ready);
     stuck.app.stalled_for_ms = Some(29_000);
-    assert!(matches!(decision(1, &target(1), stuck.clone()), Decision::Use(_)));
+    assert!(matches!(decision(1, Some(&known(1)), stuck.clone()), Decision::Use(_)));
     stuck.app.stalled_for_ms = Some(31_000);
     assert!(matches!(
-        decision(1, &target(1), stuck),
+        decision(1, Some(&known(1)), stuck),
         Decision::Replace(_, ReplaceReason::Stalled { for_ms: 31_000 })
     ));
 }
@@ -112,26 +111,31 @@ fn a_failed_or_stalled_app_makes_room() {
 fn a_draining_worker_is_never_used_again() {
     let mut ending = hello(1, AppState::Ready);
     ending.draining = true;
-    assert!(matches!(decision(1, &target(1), ending), Decision::AwaitEnd(_)));
+    assert!(matches!(decision(1, Some(&known(1)), ending), Decision::AwaitEnd(_)));
 }
 
 #[test]
 fn a_newer_worker_without_a_common_protocol_tells_the_client_what_it_needs() {
     let mut newer = hello(2, AppState::Ready);
     newer.protocol = ProtocolRange { min: 5, max: 6 };
-    let Decision::Refuse(Refusal::ClientTooOld { needs, .. }) = decision(1, &target(2), newer.clone()) else {
+    let Decision::Refuse(Refusal::ClientTooOld { needs, .. }) = decision(1, Some(&known(2)), newer.clone())
+    else {
         panic!("refusal expected")
     };
     assert_eq!(needs, newer.protocol);
     newer.version = Version::new(0, 1, 0);
-    assert!(matches!(decision(1, &target(1), newer), Decision::Replace(..)), "an older one may be replaced");
+    assert!(
+        matches!(decision(1, Some(&known(1)), newer), Decision::Replace(..)),
+        "an older one may be replaced"
+    );
 }
 
 #[test]
 fn the_same_version_with_another_command_is_a_conflict_that_shows_both() {
     let mut other = hello(1, AppState::Ready);
     other.spec = Spec::of_command(vec!["/bin/other".into()], "/".into()).summary();
-    let Decision::Refuse(Refusal::SpecConflict { running, wanted }) = decision(1, &target(1), other) else {
+    let Decision::Refuse(Refusal::SpecConflict { running, wanted }) = decision(1, Some(&known(1)), other)
+    else {
         panic!("conflict expected")
     };
     assert_eq!((&*running.command[0], &*wanted.command[0]), ("/bin/other", "/bin/server"));
@@ -141,13 +145,13 @@ fn the_same_version_with_another_command_is_a_conflict_that_shows_both() {
 fn other_settings_are_drift_and_restart_nothing() {
     let mut criteria = spec(1);
     criteria.start_timeout = crate::spec::amount::Span::secs(77);
-    let decision = decide(&Criteria::of(&criteria), &Target::Unknown, &seen(hello(1, AppState::Ready)));
+    let decision = decide(&Criteria::of(&criteria), None, &seen(hello(1, AppState::Ready)));
     assert_eq!(warnings(decision), [Warning::Drift]);
 }
 
 #[test]
 fn what_cannot_be_looked_at_is_not_touched() {
-    let judged = |seen| decide(&Criteria::of(&spec(1)), &Target::Unknown, &seen);
+    let judged = |seen| decide(&Criteria::of(&spec(1)), None, &seen);
     assert!(matches!(judged(Observation::Denied("x".into())), Decision::Refuse(Refusal::Denied(_))));
     assert!(matches!(judged(Observation::Foreign("x".into())), Decision::Refuse(Refusal::Foreign(_))));
     assert_eq!(judged(Observation::Nobody), Decision::TryLease);
@@ -164,8 +168,7 @@ fn a_silent_holder_is_wedged_only_past_its_boot_and_with_the_lease() {
 }
 
 fn known(target: u64) -> KnownTarget {
-    let goal = Goal::Start(Version::new(target, 0, 0));
-    KnownTarget { goal, pinned: false, tried: Vec::new(), content: None }
+    KnownTarget::of(Ok(Version::new(target, 0, 0)))
 }
 
 fn saying(version: u64, says: u64) -> Hello {
@@ -176,34 +179,34 @@ fn saying(version: u64, says: u64) -> Hello {
 
 #[test]
 fn a_held_older_worker_is_used_and_the_pin_is_named() {
-    let target = Target::Known(KnownTarget { pinned: true, ..known(1) });
-    let found = warnings(decision(2, &target, hello(1, AppState::Ready)));
+    let target = Some(KnownTarget { pinned: true, ..known(1) });
+    let found = warnings(decision(2, target.as_ref(), hello(1, AppState::Ready)));
     let (offered, pinned) = (Version::new(2, 0, 0), Version::new(1, 0, 0));
     assert_eq!(found, [Warning::Pinned { offered, pinned }]);
 }
 
 #[test]
 fn a_worker_below_the_held_version_is_replaced_by_it_and_one_above_is_never_downgraded() {
-    let target = Target::Known(KnownTarget { pinned: true, ..known(2) });
-    let replaced = decision(3, &target, hello(1, AppState::Ready));
+    let target = Some(KnownTarget { pinned: true, ..known(2) });
+    let replaced = decision(3, target.as_ref(), hello(1, AppState::Ready));
     assert!(matches!(replaced, Decision::Replace(_, ReplaceReason::Older { target }) if target.major == 2));
-    assert!(matches!(decision(3, &target, hello(3, AppState::Ready)), Decision::Use(_)));
-    assert!(matches!(decision(4, &target, hello(3, AppState::Ready)), Decision::Use(_)));
+    assert!(matches!(decision(3, target.as_ref(), hello(3, AppState::Ready)), Decision::Use(_)));
+    assert!(matches!(decision(4, target.as_ref(), hello(3, AppState::Ready)), Decision::Use(_)));
 }
 
 #[test]
 fn a_worker_that_says_it_is_older_is_tried_once_more_and_then_left_in_peace() {
     let tried = |tried: &[u64]| {
         let tried = tried.iter().map(|version| Version::new(*version, 0, 0)).collect();
-        Target::Known(KnownTarget { tried, ..known(3) })
+        Some(KnownTarget { tried, ..known(3) })
     };
     assert!(matches!(
-        decision(3, &tried(&[]), saying(3, 1)),
+        decision(3, tried(&[]).as_ref(), saying(3, 1)),
         Decision::Replace(_, ReplaceReason::Disagrees { .. })
     ));
-    let refused = decision(3, &tried(&[1]), saying(3, 1));
+    let refused = decision(3, tried(&[1]).as_ref(), saying(3, 1));
     assert!(matches!(refused, Decision::Refuse(Refusal::VersionDisagrees { .. })), "{refused:?}");
-    let another = decision(3, &tried(&[1]), saying(3, 2));
+    let another = decision(3, tried(&[1]).as_ref(), saying(3, 2));
     assert!(
         matches!(another, Decision::Replace(_, ReplaceReason::Disagrees { .. })),
         "another answer is another pair"
@@ -213,14 +216,11 @@ fn a_worker_that_says_it_is_older_is_tried_once_more_and_then_left_in_peace() {
 #[test]
 fn a_launcher_of_what_the_worker_says_it_is_uses_it_and_is_told() {
     for criteria in [1, 2] {
-        let found = warnings(decision(criteria, &Target::Unknown, saying(3, 2)));
+        let found = warnings(decision(criteria, None, saying(3, 2)));
         assert!(matches!(found[..], [Warning::SaysOther { .. }]), "{found:?}");
     }
-    assert!(matches!(
-        decision(3, &Target::Unknown, saying(3, 2)),
-        Decision::Replace(_, ReplaceReason::Older { .. })
-    ));
-    let found = warnings(decision(3, &Target::Unknown, saying(2, 3)));
+    assert!(matches!(decision(3, None, saying(3, 2)), Decision::Replace(_, ReplaceReason::Older { .. })));
+    let found = warnings(decision(3, None, saying(2, 3)));
     assert!(matches!(found[..], [Warning::SaysOther { .. }]), "its own word counts upward too: {found:?}");
 }
 
@@ -230,17 +230,14 @@ fn changed_files_count_only_where_their_content_differs() {
     (running.content, running.source_changed) = (Some("old".into()), true);
     let with = |content: Option<Result<&str, &str>>| {
         let content = content.map(|told| told.map(str::to_owned).map_err(str::to_owned));
-        decision(1, &Target::Known(KnownTarget { content, ..known(1) }), running.clone())
+        decision(1, Some(&KnownTarget { content, ..known(1) }), running.clone())
     };
-    assert!(matches!(
-        decision(1, &Target::Unknown, running.clone()),
-        Decision::Replace(_, ReplaceReason::SourceChanged)
-    ));
+    assert!(matches!(decision(1, None, running.clone()), Decision::Replace(_, ReplaceReason::SourceChanged)));
     assert!(matches!(with(Some(Ok("new"))), Decision::Replace(_, ReplaceReason::SourceChanged)));
     assert_eq!(warnings(with(Some(Ok("old")))), []);
     assert!(matches!(warnings(with(Some(Err("gone"))))[..], [Warning::SourceUnread { .. }]));
     running.source_changed = false;
-    assert!(matches!(decision(1, &Target::Unknown, running), Decision::Use(_)));
+    assert!(matches!(decision(1, None, running), Decision::Use(_)));
 }
 
 #[test]
@@ -259,10 +256,13 @@ fn files_that_go_on_changing_are_the_next_calls() {
 fn an_older_worker_that_is_to_stay_is_of_no_use_without_a_common_protocol() {
     let mut foreign = hello(1, AppState::Ready);
     foreign.protocol = ProtocolRange { min: 7, max: 9 };
-    let pinned = Target::Known(KnownTarget { pinned: true, ..known(1) });
-    for target in [pinned, Target::at(Goal::Nothing("gone".into())), target(1)] {
-        let refused = decision(2, &target, foreign.clone());
+    let pinned = Some(KnownTarget { pinned: true, ..known(1) });
+    for target in [pinned, Some(KnownTarget::of(Err("gone".into()))), Some(known(1))] {
+        let refused = decision(2, target.as_ref(), foreign.clone());
         assert!(matches!(refused, Decision::Refuse(Refusal::ClientTooOld { .. })), "{refused:?}");
     }
-    assert!(matches!(decision(2, &target(2), foreign), Decision::Replace(..)), "one that is not is replaced");
+    assert!(
+        matches!(decision(2, Some(&known(2)), foreign), Decision::Replace(..)),
+        "one that is not is replaced"
+    );
 }

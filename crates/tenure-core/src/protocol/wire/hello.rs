@@ -8,7 +8,7 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
-use crate::protocol::ends::End;
+use crate::protocol::ends::UnaskedEnd;
 use crate::spec::{Spec, Summary};
 
 /// The protocol versions that this build speaks.
@@ -262,7 +262,7 @@ pub struct ProgramStatus {
     pub last_exit: Option<String>,
     /// The last end within this generation after which it was started again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub last_end: Option<Box<End>>,
+    pub last_end: Option<Box<UnaskedEnd>>,
 }
 
 /// Who asked for something; for events, never for a decision.

@@ -20,14 +20,14 @@ fn offered(versions: &[u64]) -> Desired {
     desired
 }
 
-fn target(desired: &Desired, at: u64) -> StartTarget {
+fn target(desired: &Desired, at: u64) -> Target {
     desired.target(&now(at), &|_| true)
 }
 
-fn version_of(target: &StartTarget) -> Option<u64> {
+fn version_of(target: &Target) -> Option<u64> {
     match target {
-        StartTarget::Offer { spec, .. } => Some(spec.version.major),
-        StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => None,
+        Target::Offer { spec, .. } => Some(spec.version.major),
+        Target::Suppressed { .. } | Target::Missing { .. } => None,
     }
 }
 
@@ -40,9 +40,7 @@ fn the_target_is_the_highest_offer_whatever_the_order() {
 fn a_version_that_fails_to_boot_is_passed_over_and_named() {
     let mut desired = offered(&[1, 2]);
     desired.failed(&spec(2), "exit status 3", &now(0));
-    let StartTarget::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else {
-        panic!("offer expected")
-    };
+    let Target::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else { panic!("offer expected") };
     assert_eq!(chosen.version.major, 1);
     assert_eq!(skipped.expect("skipped").error, "exit status 3");
     assert_eq!(version_of(&target(&desired, 30_001)), Some(2), "quarantine ends");
@@ -54,9 +52,7 @@ fn a_lone_failure_suppresses_for_thirty_seconds_at_most() {
     for count in 0..20 {
         desired.failed(&spec(1), "boom", &now(count));
     }
-    let StartTarget::Suppressed { failure, wait } = target(&desired, 19) else {
-        panic!("suppressed expected")
-    };
+    let Target::Suppressed { failure, wait } = target(&desired, 19) else { panic!("suppressed expected") };
     assert_eq!((failure.count, wait), (20, Duration::from_secs(30)));
     assert_eq!(version_of(&target(&desired, 30_020)), Some(1));
 }
@@ -65,7 +61,7 @@ fn a_lone_failure_suppresses_for_thirty_seconds_at_most() {
 fn what_failed_a_moment_ago_is_only_tried_again_where_nobody_serves() {
     let mut desired = offered(&[1]);
     desired.failed(&spec(1), "boom", &now(0));
-    let retried = |at| matches!(target(&desired, at), StartTarget::Offer { retry: Some(_), .. });
+    let retried = |at| matches!(target(&desired, at), Target::Offer { retry: Some(_), .. });
     assert!(retried(2_001), "the short wait is over, the quarantine is not");
     assert!(!retried(30_001));
 }
@@ -92,7 +88,7 @@ fn an_offer_whose_program_is_gone_is_never_the_target() {
     let desired = offered(&[1, 2]);
     let only = |version| move |spec: &Spec| spec.version.major == version;
     assert_eq!(desired.target_version(&now(0), &only(1)), Some(Version::new(1, 0, 0)));
-    assert_eq!(desired.target(&now(0), &|_| false), StartTarget::Missing { program: "/bin/v2".into() });
+    assert_eq!(desired.target(&now(0), &|_| false), Target::Missing { program: "/bin/v2".into() });
 }
 
 #[test]
@@ -101,11 +97,8 @@ fn a_held_version_is_the_target_whatever_is_offered_and_however_it_fails() {
     desired.pin = Some(Version::new(1, 0, 0));
     assert_eq!(version_of(&target(&desired, 0)), Some(1));
     desired.failed(&spec(1), "boom", &now(0));
-    assert!(
-        matches!(target(&desired, 1), StartTarget::Suppressed { .. }),
-        "nothing else is started in its place"
-    );
-    assert_eq!(desired.target(&now(9), &|_| false), StartTarget::Missing { program: "/bin/v1".into() });
+    assert!(matches!(target(&desired, 1), Target::Suppressed { .. }), "nothing else is started in its place");
+    assert_eq!(desired.target(&now(9), &|_| false), Target::Missing { program: "/bin/v1".into() });
     desired.pin = None;
     assert_eq!(version_of(&target(&desired, 1)), Some(3));
 }

@@ -180,7 +180,7 @@ fn more_entries_than_a_worker_can_read_are_refused_with_the_number() {
     let (found, entries) = (BTreeMap::new(), MOST_ENTRIES - 1);
     let mut survey = Survey { cwd: place.path(), globs: &globs, found, entries, stage };
     let root = &globs.roots()[0];
-    let Err(ReadingEnd::Final(error)) = survey.walk(root, &mut |_| {}) else { panic!("too many") };
+    let Err(NoDigest::Final(error)) = survey.walk(root, &mut |_| {}) else { panic!("too many") };
     assert!(error.to_string().contains("100000"), "{error}");
 }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tenure_core::policy::decide::Observation;
-use tenure_core::protocol::ends::{End, EndKind};
+use tenure_core::protocol::ends::{UnaskedEnd, UnaskedEndKind};
 use tenure_core::protocol::wire::{AppState, Asker, Check, Probation};
 use tenure_core::record::desired::Down;
 use tenure_core::record::directory_id::DirectoryOrigin;
@@ -267,10 +267,10 @@ fn of_the_rest() -> Vec<Case> {
             state(facts).logs = Ok(Some(LogBytes { all: 900_000_000, bound: 1_000_000 }));
         }),
         ("ended-by-itself", down, |facts| {
-            *ends(facts) = vec![end(3, EndKind::GaveUp)];
+            *ends(facts) = vec![end(3, UnaskedEndKind::GaveUp)];
         }),
         ("ends-again-and-again", healthy, |facts| {
-            *ends(facts) = vec![end(3, EndKind::StartsAgain); 3];
+            *ends(facts) = vec![end(3, UnaskedEndKind::StartsAgain); 3];
         }),
         ("host-gone", healthy, |facts| state(facts).host.as_mut().expect("recorded").there = false),
         ("host-replaced", healthy, |facts| {
@@ -285,15 +285,15 @@ fn of_the_rest() -> Vec<Case> {
     ]
 }
 
-fn ends(facts: &mut Facts) -> &mut Vec<End> {
+fn ends(facts: &mut Facts) -> &mut Vec<UnaskedEnd> {
     match &mut state(facts).ledger {
         RecordFacts::Good(ledger) => &mut ledger.ends,
         RecordFacts::Absent | RecordFacts::Bad(_) => panic!("it was read"),
     }
 }
 
-fn end(generation: u64, how: EndKind) -> End {
-    let mut end = End::now(generation, &spec(1), how, "program ended with exit status 1".into());
+fn end(generation: u64, how: UnaskedEndKind) -> UnaskedEnd {
+    let mut end = UnaskedEnd::now(generation, &spec(1), how, "program ended with exit status 1".into());
     end.at = now();
     (end.at_ms, end.version, end.spec) = (0, None, None);
     end.served_ms = Some(1000);

@@ -139,7 +139,7 @@ pub(super) fn healthy() -> Facts {
     let host = HostRecord { exe: "/usr/bin/tenure".into(), version: "0.0.1".into(), hosts: true };
     let state = ScopeFacts {
         id: "web:id".into(),
-        marks: vec!["web:id".into()],
+        cookie_scopes: vec!["web:id".into()],
         origin: DirectoryOrigin::Own(directory_id()),
         other_mounts: false,
         gate: Ok(None),

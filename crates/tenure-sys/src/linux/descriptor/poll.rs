@@ -9,7 +9,7 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 
-use crate::linux::machine::clock::WaitEnd;
+use crate::linux::machine::clock::WaitLimit;
 
 /// What is waited for on a descriptor. The end of the other side is always reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,7 +60,7 @@ impl<'fd> Interest<'fd> {
 
 /// Waits until at least one is ready and returns how many are; 0 says that the time is over. `None` waits for ever.
 pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Result<usize> {
-    let until = WaitEnd::after(limit);
+    let until = WaitLimit::after(limit);
     let mut fds: Vec<PollFd<'_>> =
         interests.iter().map(|interest| PollFd::from_borrowed_fd(interest.fd, interest.flags())).collect();
     let count = loop {
@@ -78,8 +78,8 @@ pub fn wait(interests: &mut [Interest<'_>], limit: Option<Duration>) -> io::Resu
     Ok(count)
 }
 
-/// Waits until at least one of `fds` can be read, or has ended, and returns which; none says that the time is over. `None`
-/// waits for ever.
+/// Waits until at least one of `fds` can be read, or has ended, and returns which; none says that the time is over.
+/// `None` waits for ever.
 pub fn wait_readable<const N: usize>(
     fds: [BorrowedFd<'_>; N],
     limit: Option<Duration>,

@@ -17,7 +17,7 @@ use std::{io, thread};
 
 use crate::common::discard::best_effort;
 use crate::linux::file::dir::Dir;
-use crate::linux::machine::clock::WaitEnd;
+use crate::linux::machine::clock::WaitLimit;
 use crate::linux::process::procfs;
 
 /// Stack of a thread that does nothing but wait for a lock.
@@ -98,7 +98,7 @@ pub fn is_locked(file: File) -> io::Result<bool> {
 /// There is no `flock` with a time-out, so a thread of its own waits. If the caller has given up by the time that
 /// thread gets the lock, the thread drops it at once: the lock was then held for the time of one wake-up.
 pub fn lock_within(file: File, limit: Duration) -> io::Result<LockWait> {
-    let until = WaitEnd::after(Some(limit));
+    let until = WaitLimit::after(Some(limit));
     let file = match try_lock(file)? {
         TryLock::Taken(lock) => return Ok(LockWait::Taken(lock)),
         TryLock::Busy(file) => file,

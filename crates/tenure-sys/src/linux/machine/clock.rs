@@ -1,6 +1,6 @@
 //! The three clocks of the machine, read and nothing more.
 //!
-//! Budgets and stages belong to the callers. Inside this crate a bounded wait keeps its end as a `WaitEnd`, so that
+//! Budgets and stages belong to the callers. Inside this crate a bounded wait keeps its end as a `WaitLimit`, so that
 //! after an interrupting signal it goes on with the time that is left.
 
 use std::time::{Duration, SystemTime};
@@ -38,9 +38,9 @@ pub fn wall() -> SystemTime {
 
 /// The end of a bounded wait.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct WaitEnd(Option<Duration>);
+pub(crate) struct WaitLimit(Option<Duration>);
 
-impl WaitEnd {
+impl WaitLimit {
     /// Fixes the end; `None`, or a length that no clock can hold, means for ever.
     pub(crate) fn after(limit: Option<Duration>) -> Self {
         Self(limit.and_then(|limit| monotonic().checked_add(limit)))
@@ -58,13 +58,13 @@ mod tests {
 
     #[test]
     fn an_end_beyond_the_clock_is_for_ever() {
-        assert_eq!(WaitEnd::after(Some(Duration::MAX)).left(), None);
-        assert_eq!(WaitEnd::after(None).left(), None);
+        assert_eq!(WaitLimit::after(Some(Duration::MAX)).left(), None);
+        assert_eq!(WaitLimit::after(None).left(), None);
     }
 
     #[test]
     fn an_end_in_the_past_leaves_nothing() {
-        assert_eq!(WaitEnd::after(Some(Duration::ZERO)).left(), Some(Duration::ZERO));
+        assert_eq!(WaitLimit::after(Some(Duration::ZERO)).left(), Some(Duration::ZERO));
     }
 
     #[test]

@@ -19,7 +19,7 @@ use crate::common::discard::best_effort;
 use crate::linux::descriptor::pipe;
 use crate::linux::descriptor::poll::{self, Interest, Readiness};
 use crate::linux::file::dir::read_regular;
-use crate::linux::machine::clock::WaitEnd;
+use crate::linux::machine::clock::WaitLimit;
 use crate::linux::own_process::limits;
 use crate::linux::spawn::{self, Launch, Stream};
 
@@ -143,7 +143,7 @@ fn ask_getent(uid: u32) -> io::Result<Vec<u8>> {
 }
 
 fn read_within(mut from: File, limit: Duration) -> io::Result<Vec<u8>> {
-    let until = WaitEnd::after(Some(limit));
+    let until = WaitLimit::after(Some(limit));
     let mut answer = Vec::new();
     let mut part = [0_u8; 4096];
     loop {

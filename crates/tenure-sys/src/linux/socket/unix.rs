@@ -19,7 +19,7 @@ use rustix::net::{
 use thiserror::Error;
 
 use crate::linux::file::dir::Dir;
-use crate::linux::machine::clock::WaitEnd;
+use crate::linux::machine::clock::WaitLimit;
 
 /// Bytes of a path in `sockaddr_un` without the end mark.
 const PATH_LIMIT: usize = 107;
@@ -69,7 +69,7 @@ pub fn connect_unix(
     name: impl AsRef<Path>,
     timeout: Duration,
 ) -> Result<UnixStream, ConnectError> {
-    let until = WaitEnd::after(Some(timeout));
+    let until = WaitLimit::after(Some(timeout));
     let address = SocketAddrUnix::new(reachable(dir, name.as_ref())).map_err(connect_error)?;
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(connect_error)?;

@@ -41,7 +41,7 @@ pub(super) enum ChildRole {
 
 /// The numbers of the ends that the new process inherits.
 #[derive(Clone, Copy)]
-pub(super) struct Ends {
+pub(super) struct ChildPipeEnds {
     pub(super) release: RawFd,
     pub(super) released: RawFd,
     pub(super) reporter: RawFd,
@@ -50,7 +50,7 @@ pub(super) struct Ends {
 type ChildFailure = (SpawnStage, libc::c_int);
 
 /// Forks. The caller gets the number of the new process, which never returns from here.
-pub(super) fn fork(plan: &mut SpawnPlan, role: ChildRole, ends: Ends) -> io::Result<Pid> {
+pub(super) fn fork(plan: &mut SpawnPlan, role: ChildRole, ends: ChildPipeEnds) -> io::Result<Pid> {
     let mut all = MaybeUninit::<libc::sigset_t>::uninit();
     let mut before = MaybeUninit::<libc::sigset_t>::uninit();
     // SAFETY: both sets are initialised before they are read: the first by `sigfillset`, the second by the first
@@ -93,7 +93,7 @@ fn checked(stage: SpawnStage, answer: libc::c_int) -> Result<libc::c_int, ChildF
     if answer < 0 { Err((stage, errno())) } else { Ok(answer) }
 }
 
-fn run(plan: &mut SpawnPlan, role: ChildRole, mut ends: Ends) -> ! {
+fn run(plan: &mut SpawnPlan, role: ChildRole, mut ends: ChildPipeEnds) -> ! {
     // SAFETY: the number is the copy of an end that only the caller uses. Closing it here lets this process see the end
     // of the channel.
     unsafe { libc::close(ends.release) };
@@ -117,7 +117,7 @@ fn report(reporter: RawFd, stage: SpawnStage, error: libc::c_int) {
 }
 
 /// Forks the program, hands its handle over, and ends with success.
-fn fork_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
+fn fork_program(plan: &mut SpawnPlan, ends: &mut ChildPipeEnds) -> Result<(), ChildFailure> {
     // The bare system call: fork(3) is not safe in the forked copy of a threaded process.
     // SAFETY: without a new stack or shared memory this is a plain fork; the copy goes on below.
     let pid = unsafe { libc::syscall(libc::SYS_clone, libc::c_long::from(libc::SIGCHLD), 0, 0, 0, 0) };
@@ -160,7 +160,7 @@ fn send_handle(socket: RawFd, handle: RawFd) -> Result<(), ChildFailure> {
 }
 
 /// Becomes the program once it is released. Returns only after a failure, or because it was never released.
-fn become_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
+fn become_program(plan: &mut SpawnPlan, ends: &mut ChildPipeEnds) -> Result<(), ChildFailure> {
     let mut byte = 0_u8;
     // SAFETY: the buffer is one writable byte. All signals are blocked, so the call is not interrupted.
     if unsafe { libc::read(ends.released, (&raw mut byte).cast(), 1) } != 1 {
@@ -179,7 +179,7 @@ fn become_program(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFail
 }
 
 /// Puts every descriptor in its place and closes the rest.
-fn arrange_descriptors(plan: &mut SpawnPlan, ends: &mut Ends) -> Result<(), ChildFailure> {
+fn arrange_descriptors(plan: &mut SpawnPlan, ends: &mut ChildPipeEnds) -> Result<(), ChildFailure> {
     // The reporter goes right above the places; every source first goes above that, so that no place is overwritten too
     // early.
     let reporter =

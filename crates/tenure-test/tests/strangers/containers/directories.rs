@@ -1,4 +1,5 @@
-//! A state directory that was copied, is reached by another name, or is from another boot or from before directories had ids.
+//! A state directory that was copied, is reached by another name, or is from another boot or from before directories
+//! had ids.
 
 use std::fs;
 use std::path::Path;
@@ -7,7 +8,7 @@ use serde_json::{Value, json};
 use tenure_core::spec::scope::program_cookie;
 use tenure_test::fixtures::worker::{ensure, record, status, stop, worker};
 
-use super::{id, marked, serves_as};
+use super::{carrier_of, id, serves_as};
 use crate::BINARIES;
 
 #[test]
@@ -60,12 +61,12 @@ fn one_directory_by_two_names_has_one_worker() {
     let root = alias.display().to_string();
     let by_alias = ensure(&sandbox).env("TENURE_STATE_DIR", &root).run().expect(0);
     assert_eq!((by_alias.state(), &by_alias.json()["pid"]), ("up".to_owned(), &json!(first.pid())));
-    // Who starts it by the second name leaves marks that are found by the first.
+    // Who starts it by the second name leaves cookies that are found by the first.
     let stopped = sandbox.tenure(["stop", "w", "--json"]).env("TENURE_STATE_DIR", &root).run().expect(0);
     assert_eq!(stopped.json()["pid"], json!(first.pid()));
-    let stray = marked(&sandbox, &format!("w:{}", id(&sandbox)));
+    let stray = carrier_of(&sandbox, &format!("w:{}", id(&sandbox)));
     ensure(&sandbox).env("TENURE_STATE_DIR", &root).run().expect(0);
-    assert!(stray.child().handle().has_ended(), "what carries the directory's mark was a leftover");
+    assert!(stray.child().handle().has_ended(), "what carries the directory's cookie was a leftover");
     drop(stray.wait());
     stop(&sandbox).expect(0);
 }
@@ -74,10 +75,10 @@ fn one_directory_by_two_names_has_one_worker() {
 fn marks_by_the_path_count_only_where_a_directory_is_from_before() {
     let sandbox = BINARIES.sandbox(&[]);
     let by_path = "w".parse::<tenure_core::Scope>().expect("valid").id(&sandbox.scope("w"));
-    let stray = marked(&sandbox, &by_path);
+    let stray = carrier_of(&sandbox, &by_path);
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
-    assert!(!stray.child().handle().has_ended(), "a directory that was made with an id has no such marks");
+    assert!(!stray.child().handle().has_ended(), "a directory that was made with an id has no such cookies");
     // A directory from before: a ledger, and no id.
     fs::remove_file(sandbox.scope("w").join("identity.json")).expect("there");
     ensure(&sandbox).run().expect(0);
@@ -93,7 +94,7 @@ fn what_an_older_tenure_has_started_beside_an_id_is_found_by_its_own_word() {
     ensure(&sandbox).run().expect(0);
     stop(&sandbox).expect(0);
     let by_path = "w".parse::<tenure_core::Scope>().expect("valid").id(&sandbox.scope("w"));
-    let stray = marked(&sandbox, &by_path);
+    let stray = carrier_of(&sandbox, &by_path);
     let mut ledger = record(&sandbox, "ledger.json");
     let cookie = program_cookie(&by_path, 1);
     ledger["program"] = json!({"cookie": cookie, "command": "x", "shim": null, "identity": null});
@@ -112,7 +113,7 @@ fn a_worker_from_before_is_used_taken_over_and_stopped() {
     serves_as(&sandbox, &first);
     let restart = sandbox.tenure(["restart", "w", "--json", "--timeout", "20s"]).run().expect(0);
     assert_ne!(restart.json()["pid"], json!(first.pid()));
-    // Both are marked by the path: one that fails is looked for by the other.
+    // The cookies of both have the path: one that fails is looked for by the other.
     assert!(!sandbox.scope("w").join("identity.json").exists());
     stop(&sandbox).expect(0);
     ensure(&sandbox).run().expect(0);

@@ -11,7 +11,7 @@ use tenure_test::fixtures::sandbox::Sandbox;
 use tenure_test::fixtures::system::shell;
 use tenure_test::fixtures::worker::{ensure, shim, started, status, stop};
 
-use super::{PID, can, findings, id, inside, marked, serves_as, worker_outside};
+use super::{PID, can, carrier_of, findings, id, inside, serves_as, worker_outside};
 use crate::BINARIES;
 
 /// Runs `script` beside a worker outside of its pid namespace, and gives what it said.
@@ -104,8 +104,8 @@ fn a_container_that_starts_again_on_its_volume_has_a_worker_again() {
     // The container ends with its worker in it; the next one is another pid namespace of the same boot.
     let script = "\"$T\" ensure w --json --timeout 20s";
     assert_eq!(inside(&sandbox, &PID, script).run().expect(0).state(), "started");
-    let mark = format!("w:{}", id(&sandbox));
-    let elsewhere = marked(&sandbox, &mark);
+    let scope_id = format!("w:{}", id(&sandbox));
+    let elsewhere = carrier_of(&sandbox, &scope_id);
     let script = format!("{script}; \"$T\" stop w -q --timeout 20s");
     assert_eq!(inside(&sandbox, &PID, &script).run().expect(0).state(), "started");
     // It counts outside, and no container ends it.
@@ -131,8 +131,8 @@ fn what_was_left_here_is_ended_here_whoever_of_another_pid_namespace_was_there_m
     let sandbox = BINARIES.sandbox(&[]);
     started(&sandbox);
     stop(&sandbox).expect(0);
-    // Only its mark is left of it: it holds no lock.
-    let left = marked(&sandbox, &format!("w:{}", id(&sandbox)));
+    // Only its cookie is left of it: it holds no lock.
+    let left = carrier_of(&sandbox, &format!("w:{}", id(&sandbox)));
     let script = "\"$T\" ensure w --json --timeout 20s; \"$T\" stop w -q --timeout 20s";
     inside(&sandbox, &words, script).run().expect(0);
     assert!(!left.child().handle().has_ended(), "nobody there can tell whether it is theirs");

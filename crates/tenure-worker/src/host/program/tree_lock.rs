@@ -1,7 +1,7 @@
 //! Taking the lock that the tree of a program is to hold.
 //!
 //! A lock that is held says that something of another program lives. A process that has closed the lock that it
-//! inherited is found before, by other marks (`orphans`).
+//! inherited is found before, by other evidence (`orphans`).
 
 use std::fs::File;
 use std::sync::mpsc;

@@ -15,8 +15,8 @@ use super::kind::{CheckedProgram, ReadinessKind};
 pub(super) struct Exec(pub(super) Vec<String>);
 
 impl ReadinessKind for Exec {
-    /// The command gets no listener and no lock. It carries the program's marks, so that what it leaves behind is found
-    /// like what the program leaves behind.
+    /// The command gets no listener and no lock. It carries the program's cookie, so that what it leaves behind is
+    /// found like what the program leaves behind.
     fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
         let of_descriptors = |name: &str| name.starts_with("LISTEN_") || name == READY_VARIABLE;
         let variables = program.variables.iter().filter(|(name, _)| !of_descriptors(name)).cloned().collect();

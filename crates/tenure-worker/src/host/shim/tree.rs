@@ -113,10 +113,10 @@ pub(super) fn family() -> Vec<u32> {
     }
     let ours = std::env::var(COOKIE_VARIABLE).unwrap_or_default();
     let scope = |cookie: &str| cookie.split('/').next().unwrap_or_default().to_owned();
-    for marked in tree::with_cookie("") {
-        if marked.cookie.ends_with(WORKER) && scope(&marked.cookie) != scope(&ours) {
-            let below = tree::descendants_of(marked.handle.pid());
-            family.retain(|pid| *pid != marked.handle.pid() && !below.contains(pid));
+    for carrier in tree::with_cookie("") {
+        if carrier.cookie.ends_with(WORKER) && scope(&carrier.cookie) != scope(&ours) {
+            let below = tree::descendants_of(carrier.handle.pid());
+            family.retain(|pid| *pid != carrier.handle.pid() && !below.contains(pid));
         }
     }
     family

@@ -31,7 +31,7 @@ fn control_thread() -> ControlThread {
     listener.set_nonblocking(true).expect("a socket");
     fixture.ownership.control_listener.open(listener);
     let signals = SignalFd::for_termination().expect("a descriptor");
-    let context = Arc::new(HandoffContext::new(Arc::clone(&fixture.ownership), status.clone()));
+    let context = Arc::new(TakeoverContext::new(Arc::clone(&fixture.ownership), status.clone()));
     let account = ControlAccount {
         status: status.clone(),
         build_watcher: BuildWatcher::new().expect("an eventfd"),

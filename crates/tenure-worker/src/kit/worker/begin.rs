@@ -11,11 +11,11 @@ use tenure_core::store::records::RecordError;
 use tenure_sys::identity::Identity;
 use tenure_sys::random;
 
-use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
-use crate::handoff::successor::StandbyPhase;
 use crate::kit::adopt::{AdoptError, StartingPoint, broken};
 use crate::ownership::Ownership;
 use crate::status::TimeLimits;
+use crate::takeover::context::{self, KeptDescriptors, NamedListeners, TakeoverContext, duplicates};
+use crate::takeover::successor::StandbyPhase;
 
 /// The account with which a worker begins.
 pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
@@ -55,12 +55,12 @@ pub(super) fn record_self(
 /// none where it stands by.
 pub(super) fn take_sockets(
     place: StartingPoint,
-    context: &HandoffContext,
+    context: &TakeoverContext,
 ) -> Result<(Option<StandbyPhase>, Vec<Endpoint>, NamedListeners), AdoptError> {
     let (control, listeners, endpoints) = match place {
         StartingPoint::Alone { control, listeners, endpoints } => (control, listeners, endpoints),
         StartingPoint::Beside(standby) => {
-            context.status.set_handoff_role(Some(Role::Standby));
+            context.status.set_takeover_role(Some(Role::Standby));
             return Ok((Some(standby), Vec::new(), Vec::new()));
         }
     };

@@ -6,8 +6,8 @@ use std::time::Duration;
 
 use tenure_core::deadline::{millis, monotonic};
 use tenure_core::policy::lifecycle::LifecycleEvent;
-use tenure_core::protocol::ends::{End, EndKind};
-use tenure_core::store::logs::{self, Mark};
+use tenure_core::protocol::ends::{UnaskedEnd, UnaskedEndKind};
+use tenure_core::store::logs::{self, LogPositions};
 
 use crate::ownership::Ownership;
 
@@ -22,19 +22,24 @@ impl Service {
     }
 
     /// How it ended, where it had served.
-    pub(super) fn ended(&self, ownership: &Ownership, event: LifecycleEvent, message: &str) -> Option<End> {
+    pub(super) fn ended(
+        &self,
+        ownership: &Ownership,
+        event: LifecycleEvent,
+        message: &str,
+    ) -> Option<UnaskedEnd> {
         let since = self.0?;
         let done = event == LifecycleEvent::Drained;
         let spec = &ownership.handshake.spec;
         let (how, why) = if done {
-            (EndKind::Done, "it said that it had ended".to_owned())
+            (UnaskedEndKind::Done, "it said that it had ended".to_owned())
         } else {
-            (EndKind::GaveUp, message.to_owned())
+            (UnaskedEndKind::GaveUp, message.to_owned())
         };
-        let mut end = End::now(ownership.generation(), spec, how, why);
+        let mut end = UnaskedEnd::now(ownership.generation(), spec, how, why);
         end.pid = Some(std::process::id());
         end.served_ms = Some(millis(monotonic().saturating_sub(since)));
-        end.last_words = logs::tail_since(&ownership.state, Mark::default());
+        end.last_words = logs::tail_since(&ownership.state, LogPositions::default());
         Some(end)
     }
 }

@@ -1,6 +1,6 @@
 //! Why a worker cannot say that it is ready.
 
-use crate::handoff::TakeoverError;
+use crate::takeover::TakeoverError;
 
 /// A worker cannot say that it is ready.
 #[derive(Debug, thiserror::Error)]

@@ -6,12 +6,12 @@
 
 use tenure_core::launch::readiness::{LACK, STOPPED};
 use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
-use tenure_core::protocol::ends::{self, End};
+use tenure_core::protocol::ends::{self, UnaskedEnd};
 use tenure_sys::discard::best_effort;
 
 use super::ended::Service;
-use super::{HandoffSide, Worker};
-use crate::handoff::context::WorkerEnd;
+use super::{TakeoverSide, Worker};
+use crate::takeover::context::EndCause;
 
 /// The app's thread, for one event.
 struct AppThread<'worker> {
@@ -44,7 +44,7 @@ impl Worker {
     }
 
     /// Puts on record that the app ended by itself. [`end`] then adds no account of its own.
-    pub(crate) fn note_end(&mut self, end: End) {
+    pub(crate) fn note_end(&mut self, end: UnaskedEnd) {
         self.service = Service::default();
         best_effort(self.ledger(|ledger| ends::push(&mut ledger.ends, end)));
     }
@@ -86,11 +86,11 @@ impl LifecycleExecutor for AppThread<'_> {
     fn leave_scope(&mut self) {
         let (stage, message) = self.words;
         let blameless = stage == LACK;
-        if let HandoffSide::Prepared(prepared) = &self.worker.side {
+        if let TakeoverSide::Prepared(prepared) = &self.worker.side {
             prepared.send_abort(message, blameless);
         }
         let context = &self.worker.context;
-        context.end_announced(WorkerEnd::Of(self.event), message, blameless);
+        context.end_announced(EndCause::Of(self.event), message, blameless);
         context.await_idle();
         if !context.may_be_taken_back() {
             self.worker.ownership.clear_paths();

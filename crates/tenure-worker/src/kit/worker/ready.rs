@@ -10,7 +10,7 @@ use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
 
-use super::{HandoffSide, ReadyError, Worker, life};
+use super::{ReadyError, TakeoverSide, Worker, life};
 
 impl Worker {
     /// Says that the app serves. Launchers that wait are answered; calling it again changes nothing.
@@ -51,7 +51,7 @@ impl Worker {
     pub(super) fn announce_ready(&mut self) {
         // For people only: a worker serves without it.
         best_effort(self.ownership.write_pid());
-        if let HandoffSide::Granted(granted) = &self.side {
+        if let TakeoverSide::Granted(granted) = &self.side {
             granted.begin_probation(&self.context);
         }
         self.status.set(AppState::Ready, None);
@@ -60,7 +60,7 @@ impl Worker {
         let by = self.ownership.handshake.started_by.clone();
         self.ownership.note(What::Ready, &by, format!("it serves, {boot}ms after it took over"));
         self.context.drop_unneeded_listeners();
-        if let HandoffSide::Granted(granted) = mem::replace(&mut self.side, HandoffSide::Alone) {
+        if let TakeoverSide::Granted(granted) = mem::replace(&mut self.side, TakeoverSide::Alone) {
             let took = granted.activate();
             self.ownership.note(What::TakenOver, &by, took);
         }

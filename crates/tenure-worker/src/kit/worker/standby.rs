@@ -11,9 +11,9 @@ use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
 
 use super::Worker;
-use crate::handoff::TakeoverError;
 use crate::kit::adopt::{self, AdoptError, Adopted};
 use crate::status::Status;
+use crate::takeover::TakeoverError;
 
 /// This process before the scope is its own: where another worker serves, that one goes on meanwhile.
 ///
@@ -26,7 +26,7 @@ pub struct Standby(Worker);
 impl Standby {
     /// Takes over from the launcher that started this process, as [`Worker::adopt`] does, and stands by.
     pub fn adopt() -> Result<Option<Self>, AdoptError> {
-        let Some(count) = adopt::handover()? else { return Ok(None) };
+        let Some(count) = adopt::passed_descriptors()? else { return Ok(None) };
         let signals = SignalFd::for_termination()
             .map_err(|source| AdoptError::Descriptor { what: "the signals".to_owned(), source })?;
         let adopted = adopt::take(count)?;

@@ -9,15 +9,15 @@ use tenure_core::causes;
 use tenure_core::deadline::{Deadline, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::OVERRUN;
-use tenure_core::policy::handoff::IncumbentEvent;
+use tenure_core::policy::takeover::IncumbentEvent;
 use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_core::store::records;
 use tenure_sys::memory;
 
-use crate::handoff::call::call;
-use crate::handoff::context::HandoffContext;
-use crate::handoff::descriptor_link::LinkError;
-use crate::handoff::incumbent::IncumbentSide;
+use crate::takeover::call::call;
+use crate::takeover::context::TakeoverContext;
+use crate::takeover::descriptor_link::LinkError;
+use crate::takeover::incumbent::IncumbentSide;
 
 impl IncumbentSide<'_> {
     /// Records the successor, so that whoever has to end this lineage knows of it, and shares lease and sockets.
@@ -79,9 +79,9 @@ impl IncumbentSide<'_> {
     /// Stops answering callers and writing the ledger, and grants the scope to the successor. `None` means that the
     /// grant was sent.
     pub(super) fn grant(&mut self) -> Option<IncumbentEvent> {
-        let HandoffContext { ownership, status, .. } = self.context;
+        let TakeoverContext { ownership, status, .. } = self.context;
         self.program = records::read_ledger(&ownership.state).ok().and_then(|ledger| ledger.program);
-        status.set_handoff_role(Some(Role::Committed));
+        status.set_takeover_role(Some(Role::Committed));
         ownership.control_listener.close();
         status.touch();
         ownership.leave_ledger();

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, Stage, millis};
 use tenure_core::launch::handshake::Succession;
-use tenure_core::policy::handoff::{self, Successor, SuccessorAction, SuccessorEvent};
+use tenure_core::policy::takeover::{self, Successor, SuccessorAction, SuccessorEvent};
 use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Prepare, Prepared};
 use tenure_core::store::gate::Entrusted;
 use tenure_sys::discard::best_effort;
@@ -19,10 +19,10 @@ use tenure_sys::memory;
 use tenure_sys::poll;
 use tenure_sys::process::ProcessHandle;
 
-use crate::handoff::context::KeptDescriptors;
-use crate::handoff::descriptor_link::{DescriptorLink, LinkError};
-use crate::handoff::error::{TakeoverError, UNEXPECTED_ANSWER, declined, given_up, no_answer};
 use crate::ownership::Ownership;
+use crate::takeover::context::KeptDescriptors;
+use crate::takeover::descriptor_link::{DescriptorLink, LinkError};
+use crate::takeover::error::{TakeoverError, UNEXPECTED_ANSWER, declined, given_up, no_answer};
 
 /// How long an incumbent may take to answer PREPARE, which costs it one write of its ledger.
 pub(super) const ANSWER_LIMIT: Duration = Duration::from_secs(5);
@@ -35,7 +35,7 @@ pub(super) const EXIT_DELAY: Duration = Duration::from_secs(1);
 
 /// Moves the phase on by the table. `None` where the table has no action: the takeover is given up then.
 pub(super) fn step(phase: &mut Successor, event: SuccessorEvent) -> Option<SuccessorAction> {
-    let (next, step) = handoff::successor(*phase, event);
+    let (next, step) = takeover::successor(*phase, event);
     *phase = next;
     step
 }

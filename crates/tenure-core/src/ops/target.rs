@@ -1,7 +1,7 @@
-//! What one call may start: the choice by the record, without the versions that this call has seen fail.
+//! The target of one call, with what stands in the way of starting it: trust, a stop that holds, changed files.
 //!
-//! A choice is made from one read of the record, under the gate or without it. It is asked for a spec before a worker
-//! is stopped to make room.
+//! It is made from one read of the record, under the gate or without it. It is asked for a spec before a worker is
+//! stopped to make room.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,19 +13,19 @@ use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
 use crate::launch::recipe;
 use crate::launch::request::Request;
-use crate::ops::candidates;
+use crate::ops::offers;
 use crate::policy::attempt::Attempt;
-use crate::policy::decide::{Observation, Target, Usable};
-use crate::policy::target::TargetChoice;
+use crate::policy::decide::{KnownTarget, Observation, Usable};
+use crate::policy::target::CallTarget;
 use crate::policy::warning::Warning;
-use crate::record::desired::{Desired, Down, FailureTally, StartTarget};
+use crate::record::desired::{Desired, Down, FailureTally, Target};
 use crate::spec::program::{self, NoProgram};
 use crate::spec::{Spec, build};
 
-/// What a call may start.
+/// The target of a call, and why it must not be started, where it must not.
 #[derive(Debug)]
-pub(crate) struct LaunchChoice {
-    choice: TargetChoice,
+pub(crate) struct CheckedTarget {
+    of_call: CallTarget,
     /// Nothing may be started, because nobody trusts what was offered.
     untrusted: Option<Error>,
     /// Versions that could run instead of one that failed, were their files still what was offered.
@@ -33,31 +33,31 @@ pub(crate) struct LaunchChoice {
     down: Option<Down>,
 }
 
-impl LaunchChoice {
-    /// The choice by the record, for a call that offers version `own`.
+impl CheckedTarget {
+    /// The target by the record, for a call that offers version `own`.
     pub(crate) fn of(desired: &Desired, attempt: &Attempt, own: &Version) -> Self {
-        let untrusted = candidates::refusal(desired);
-        let (allowed, left_out) = candidates::startable_offers(desired, Some(own));
-        let choice = TargetChoice::of(&allowed, attempt, &Moment::now(), &recipe::can_run);
-        Self { choice, untrusted, left_out, down: desired.down.clone() }
+        let untrusted = offers::refusal(desired);
+        let (allowed, left_out) = offers::startable(desired, Some(own));
+        let of_call = CallTarget::of(&allowed, attempt, &Moment::now(), &recipe::can_run);
+        Self { of_call, untrusted, left_out, down: desired.down.clone() }
     }
 
     /// The target for `decide`. The files of a build are read only if the worker says that they may have changed, and
     /// by the globs that the worker was started with: two launchers with different globs would replace each other's
     /// workers.
-    pub(crate) fn known_target(
+    pub(crate) fn known(
         &self,
         seen: &Observation,
         failure: Option<&Error>,
         budget: &Deadline,
-    ) -> Target {
+    ) -> KnownTarget {
         let failure = failure.or(self.untrusted.as_ref()).map(Error::cause_of_start);
-        Target::Known(self.choice.known(failure, has_changed(seen), content(seen, budget)))
+        self.of_call.known(failure, has_changed(seen), content(seen, budget))
     }
 
     /// The target for `decide` about a worker that was started from `spec` a moment ago.
-    pub(crate) fn started_target(&self, spec: &Spec) -> Target {
-        Target::Known(self.choice.started(spec))
+    pub(crate) fn started(&self, spec: &Spec) -> KnownTarget {
+        self.of_call.started(spec)
     }
 
     /// The spec that may be started now, or why none may.
@@ -65,17 +65,17 @@ impl LaunchChoice {
         if let Some(down) = &self.down {
             return Err(held_down(down));
         }
-        if let Some(spec) = self.choice.startable() {
+        if let Some(spec) = self.of_call.startable() {
             recipe::check(spec, request)?;
             return Ok(spec);
         }
-        match (&self.choice.target, failure.or(self.untrusted.as_ref())) {
+        match (&self.of_call.by_record, failure.or(self.untrusted.as_ref())) {
             (_, Some(failure)) => Err(self.adding_left_out(failure.clone())),
-            (StartTarget::Suppressed { failure, wait }, None) => {
+            (Target::Suppressed { failure, wait }, None) => {
                 Err(self.adding_left_out(suppressed(failure, *wait)))
             }
-            (StartTarget::Missing { program }, None) => Err(missing(&request.spec, program)),
-            (StartTarget::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
+            (Target::Missing { program }, None) => Err(missing(&request.spec, program)),
+            (Target::Offer { .. }, None) => Err(Error::of(ErrorKind::Bug, "choose what to start")),
         }
     }
 
@@ -92,11 +92,9 @@ impl LaunchChoice {
 
     /// The same worker, where the warning that the offer does not run says how it failed.
     pub(crate) fn explained(&self, usable: Box<Usable>) -> Box<Usable> {
-        match &self.choice.target {
-            StartTarget::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
-            StartTarget::Offer { .. } | StartTarget::Suppressed { .. } | StartTarget::Missing { .. } => {
-                usable
-            }
+        match &self.of_call.by_record {
+            Target::Offer { skipped: Some(failure), .. } => explained(usable, Some(&failure.error)),
+            Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => usable,
         }
     }
 }

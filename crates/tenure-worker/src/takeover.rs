@@ -1,5 +1,5 @@
 //! A takeover: one worker takes the place of another while clients go on. Incumbent and successor are a story each, and
-//! follow the tables of `policy/handoff`.
+//! follow the tables of `policy/takeover`.
 //!
 //! ```text
 //! successor (`successor`)                   incumbent (`incumbent`)
@@ -24,8 +24,8 @@
 //! | where | asked | carried out | answered |
 //! |---|---|---|---|
 //! | between the workers | COMMIT | the incumbent makes room | GRANTED |
-//! | `policy/handoff` | `Commit` | `Quiesce`, then `Grant` | `Granted` |
-//! | the app's hooks | `HandOver::quiesce` | the app stops accepting, and packs its state | what it packed |
+//! | `policy/takeover` | `Commit` | `Quiesce`, then `Grant` | `Granted` |
+//! | the app's hooks | `TakeoverHooks::quiesce` | the app stops accepting, and packs its state | what it packed |
 //! | a host's program | `MakeRoomAsked` | its tree is ended | `TellRoomMade` |
 //!
 //! Before GRANTED a successor that fails changes nothing; after it the incumbent proves the successor gone before it
@@ -35,7 +35,7 @@ pub(crate) mod call;
 pub(crate) mod context;
 pub(crate) mod descriptor_link;
 pub(crate) mod error;
-pub mod hand_over;
+pub mod hooks;
 pub(crate) mod incumbent;
 pub(crate) mod orphans;
 pub(crate) mod successor;

@@ -19,16 +19,16 @@ use tenure_core::spec::Kind;
 use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
-use crate::handoff::descriptor_link::DescriptorLink;
-use crate::handoff::hand_over::HandOver;
 use crate::ownership::Ownership;
 use crate::status::Status;
+use crate::takeover::descriptor_link::DescriptorLink;
+use crate::takeover::hooks::TakeoverHooks;
 
 /// The app's hooks, called by one thread at a time.
-pub(crate) type AppHooks = Arc<Mutex<Box<dyn HandOver>>>;
+pub(crate) type AppHooks = Arc<Mutex<Box<dyn TakeoverHooks>>>;
 
-/// The handoff context of this process: one for each worker, shared by its threads.
-pub(crate) struct HandoffContext {
+/// The takeover context of this process: one for each worker, shared by its threads.
+pub(crate) struct TakeoverContext {
     pub(crate) ownership: Arc<Ownership>,
     pub(crate) status: Status,
     inner: Mutex<ContextInner>,
@@ -72,14 +72,14 @@ pub(crate) struct KeptDescriptors {
 
 /// Why a worker ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum WorkerEnd {
+pub(crate) enum EndCause {
     /// By this event of its life.
     Of(LifecycleEvent),
     /// Somebody wants its incumbent to serve again.
     SentBack,
 }
 
-impl WorkerEnd {
+impl EndCause {
     pub(crate) fn event(self) -> LifecycleEvent {
         match self {
             Self::Of(event) => event,
@@ -94,7 +94,7 @@ struct IncumbentLink {
     process: Arc<ProcessHandle>,
 }
 
-impl HandoffContext {
+impl TakeoverContext {
     pub(crate) fn new(ownership: Arc<Ownership>, status: Status) -> Self {
         Self { ownership, status, inner: Mutex::default(), changed: Condvar::new() }
     }
@@ -107,7 +107,7 @@ impl HandoffContext {
     }
 
     /// Sets the app's hooks: from now on a successor is admitted.
-    pub(crate) fn set_hooks(&self, hooks: Box<dyn HandOver>) {
+    pub(crate) fn set_hooks(&self, hooks: Box<dyn TakeoverHooks>) {
         self.inner().hooks = Some(Arc::new(Mutex::new(hooks)));
         self.status.set_hands_over(true);
     }
@@ -264,13 +264,13 @@ impl HandoffContext {
 
     /// Sends ABORT to the incumbent, because this worker ends: the incumbent serves again, unless somebody asked
     /// for the end. An incumbent that is gone, or does not read, needs no message.
-    pub(crate) fn end_announced(&self, end: WorkerEnd, why: &str, blameless: bool) {
+    pub(crate) fn end_announced(&self, end: EndCause, why: &str, blameless: bool) {
         let link = self.inner().incumbent.as_ref().map(|incumbent| Arc::clone(&incumbent.link));
         if let Some(link) = link {
             let abort = Abort {
                 why: why.to_owned(),
-                ends: end == WorkerEnd::Of(LifecycleEvent::StopAsked),
-                back: end == WorkerEnd::SentBack,
+                ends: end == EndCause::Of(LifecycleEvent::StopAsked),
+                back: end == EndCause::SentBack,
                 blameless,
             };
             best_effort(link.send(&ControlRequest::Abort(abort), &[]));
@@ -282,9 +282,9 @@ impl HandoffContext {
     }
 }
 
-impl fmt::Debug for HandoffContext {
+impl fmt::Debug for TakeoverContext {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HandoffContext").field("busy", &self.inner().busy).finish_non_exhaustive()
+        f.debug_struct("TakeoverContext").field("busy", &self.inner().busy).finish_non_exhaustive()
     }
 }
 

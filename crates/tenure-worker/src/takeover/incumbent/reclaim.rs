@@ -12,9 +12,9 @@ use tenure_core::fault::{self, Point};
 use tenure_core::launch::listen::BACKLOG;
 use tenure_core::launch::orphans::{self, OrphanError};
 use tenure_core::launch::stop_and_prove::OVERRUN;
-use tenure_core::policy::handoff::{Incumbent, IncumbentEvent, Then};
 use tenure_core::policy::lifecycle::EXIT_FAILED;
-use tenure_core::protocol::ends::{self, End, EndKind};
+use tenure_core::policy::takeover::{Incumbent, IncumbentEvent, Then};
+use tenure_core::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use tenure_core::protocol::wire::{ControlRequest, Prepare};
 use tenure_core::record::ledger::{Ledger, ProgramRecord, RolledBack};
 use tenure_core::spec::{KILL_GRACE, scope};
@@ -27,10 +27,10 @@ use tenure_sys::poll;
 use tenure_sys::process::{self, Signal, Verified};
 use tenure_sys::{exit, pipe, socket};
 
-use crate::handoff::call::call;
-use crate::handoff::context::{self, HandoffContext};
-use crate::handoff::hand_over::Back;
-use crate::handoff::incumbent::{IncumbentSide, TRACED_RECHECK};
+use crate::takeover::call::call;
+use crate::takeover::context::{self, TakeoverContext};
+use crate::takeover::hooks::Back;
+use crate::takeover::incumbent::{IncumbentSide, TRACED_RECHECK};
 
 impl IncumbentSide<'_> {
     /// Ends the successor by the handle that the kernel gave of the peer. A successor that said that it ends gets a
@@ -133,7 +133,7 @@ impl IncumbentSide<'_> {
     fn try_reclaim(&mut self) -> Result<(), String> {
         let in_words =
             |error: &(dyn std::error::Error + 'static)| format!("failed to {}", causes::in_one_line(error));
-        let HandoffContext { ownership, status, .. } = self.context;
+        let TakeoverContext { ownership, status, .. } = self.context;
         let ledger = records::read_ledger(&ownership.state).map_err(|error| in_words(&error))?;
         let patience = ledger.end_budget(ownership.handshake.spec.end_budget());
         self.clear_successors_program(&ledger, patience).map_err(|error| in_words(&error))?;
@@ -161,7 +161,7 @@ impl IncumbentSide<'_> {
         status.set_activation(generation, endpoints);
         self.resume(generation)?;
         status.opens_again();
-        status.set_handoff_role(None);
+        status.set_takeover_role(None);
         // For people only, as at its start.
         best_effort(ownership.write_pid());
         self.answer_again().map_err(|error| format!("failed to listen again: {error}"))?;
@@ -208,10 +208,10 @@ impl IncumbentSide<'_> {
     }
 
     /// The record of this worker's own end; the caller sets the generation.
-    fn end(&self) -> End {
+    fn end(&self) -> UnaskedEnd {
         let spec = &self.context.ownership.handshake.spec;
         let why = format!("version {}: {}", self.asked.version, self.why);
-        let mut end = End::now(0, spec, EndKind::RollbackFailed, why);
+        let mut end = UnaskedEnd::now(0, spec, UnaskedEndKind::RollbackFailed, why);
         end.pid = Some(std::process::id());
         end
     }

@@ -8,21 +8,21 @@ use tenure_core::deadline::Deadline;
 ///
 /// Both are called on a thread of the kit, one at a time, while the rest of the app goes on: an app with a runtime
 /// sends itself a message and waits for the answer. A worker whose app has given such hooks
-/// ([`Worker::hand_over`](crate::Worker::hand_over)) is replaced without a refused connection; one without them is
-/// asked to end first.
-pub trait HandOver: Send {
+/// ([`Worker::set_takeover_hooks`](crate::Worker::set_takeover_hooks)) is replaced without a refused connection; one
+/// without them is asked to end first.
+pub trait TakeoverHooks: Send {
     /// Stops accepting, and packs what a successor needs to go on: jobs that are queued, for example. What was accepted
     /// before may go on until the worker is asked to end. New connections wait in the kernel's queue from here on.
     ///
-    /// What is packed goes to the successor, or comes back by [`HandOver::resume`]. Where somebody asks the worker to
-    /// end at that moment it is lost, like the memory of any worker that is stopped: keep what must outlive a stop in a
-    /// store.
+    /// What is packed goes to the successor, or comes back by [`TakeoverHooks::resume`]. Where somebody asks the worker
+    /// to end at that moment it is lost, like the memory of any worker that is stopped: keep what must outlive a stop
+    /// in a store.
     ///
     /// After `until` the process is ended, since an app that neither serves nor answers is of no use. An error, as a
-    /// lowercase fragment, means that the app cannot stop: [`HandOver::resume`] is called then as well.
+    /// lowercase fragment, means that the app cannot stop: [`TakeoverHooks::resume`] is called then as well.
     fn quiesce(&mut self, until: Deadline) -> Result<Vec<u8>, String>;
 
-    /// Takes back what [`HandOver::quiesce`] gave away and accepts again: the successor has failed, and is gone.
+    /// Takes back what [`TakeoverHooks::quiesce`] gave away and accepts again: the successor has failed, and is gone.
     fn resume(&mut self, back: Back) -> Result<(), String>;
 }
 

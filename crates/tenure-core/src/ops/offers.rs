@@ -77,7 +77,7 @@ pub(crate) fn allowed(desired: &Desired) -> Desired {
 /// changed file. Never left out are the version `own`, which the call itself offers with the files as they are now, and
 /// a pinned version.
 #[must_use]
-pub fn startable_offers(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
+pub fn startable(desired: &Desired, own: Option<&Version>) -> (Desired, Vec<(Version, PathBuf)>) {
     let changed = |offer: &Offer| offer.made.changed(&offer.spec, offer.spec.env.path_here().as_deref());
     let is_other = |offer: &Offer| {
         own != Some(&offer.spec.version) && !offer.made.is_unknown() && changed(offer).is_some()

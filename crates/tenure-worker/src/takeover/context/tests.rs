@@ -3,13 +3,13 @@
 use tenure_core::policy::lifecycle::LifecycleEvent;
 
 use super::*;
-use crate::handoff::hand_over::Back;
 use crate::ownership::tests::{Fixture, fixture};
 use crate::status::tests::{CarriedOut, status};
+use crate::takeover::hooks::Back;
 
 struct Hooks;
 
-impl HandOver for Hooks {
+impl TakeoverHooks for Hooks {
     fn quiesce(&mut self, _until: tenure_core::deadline::Deadline) -> Result<Vec<u8>, String> {
         Ok(Vec::new())
     }
@@ -20,18 +20,18 @@ impl HandOver for Hooks {
 }
 
 /// A worker that serves and hands over, and a connection to ask it on.
-fn serving() -> (Fixture, HandoffContext, UnixStream) {
+fn serving() -> (Fixture, TakeoverContext, UnixStream) {
     let mut fixture = fixture();
     let status = status();
     status.happen(LifecycleEvent::AppReady, &mut CarriedOut::default());
-    let context = HandoffContext::new(Arc::clone(&fixture.ownership), status);
+    let context = TakeoverContext::new(Arc::clone(&fixture.ownership), status);
     let control = OwnedFd::from(fixture.listener.take().expect("a new fixture"));
     context.keep(KeptDescriptors { control, listeners: Vec::new() }, Vec::new());
     context.set_hooks(Box::new(Hooks));
     (fixture, context, UnixStream::pair().expect("a pair").0)
 }
 
-fn turn(context: &HandoffContext, stream: &UnixStream) -> Result<Turn, Answer> {
+fn turn(context: &TakeoverContext, stream: &UnixStream) -> Result<Turn, Answer> {
     context.admit(stream).map(|(_, turn)| turn)
 }
 

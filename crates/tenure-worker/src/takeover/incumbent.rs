@@ -2,7 +2,7 @@
 //! the successor fails before its probation is over, the incumbent takes the scope back.
 //!
 //! One thread for one takeover, which waits at once for the successor's messages, the end of its process, a stop, and
-//! the end of the phase's time. The table [`incumbent`](tenure_core::policy::handoff::incumbent) says which action
+//! the end of the phase's time. The table [`incumbent`](tenure_core::policy::takeover::incumbent) says which action
 //! follows which event; each action here returns the event that came of it. What is handed over (`make_room`), and how
 //! the scope is taken back (`reclaim`), are rooms of their own.
 
@@ -14,8 +14,8 @@ use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::stop_and_prove::OVERRUN;
-use tenure_core::policy::handoff::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
 use tenure_core::policy::lifecycle::LifecycleEvent;
+use tenure_core::policy::takeover::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
 use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_sys::discard::best_effort;
@@ -23,8 +23,8 @@ use tenure_sys::poll;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::thread;
 
-use crate::handoff::context::{HandoffContext, KeptDescriptors, Turn};
-use crate::handoff::descriptor_link::{self, DescriptorLink, LinkError};
+use crate::takeover::context::{KeptDescriptors, TakeoverContext, Turn};
+use crate::takeover::descriptor_link::{self, DescriptorLink, LinkError};
 
 mod make_room;
 mod reclaim;
@@ -45,7 +45,7 @@ fn wait_for_turn(prepare: &Prepare) -> Duration {
 const LONGEST_WAIT: Duration = Duration::from_secs(3);
 
 /// Begins a takeover that was admitted, on a thread of its own.
-pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, turn: Turn, prepare: Prepare) {
+pub(crate) fn start(context: &Arc<TakeoverContext>, link: DescriptorLink, turn: Turn, prepare: Prepare) {
     let own = Arc::clone(context);
     let started = thread::start("tenure-incumbent", move || {
         if turn == Turn::Next
@@ -71,7 +71,7 @@ pub(crate) fn start(context: &Arc<HandoffContext>, link: DescriptorLink, turn: T
     reason = "each is a fact of its own, which one frame of the successor sets"
 )]
 struct IncumbentSide<'context> {
-    context: &'context HandoffContext,
+    context: &'context TakeoverContext,
     link: DescriptorLink,
     successor: ProcessHandle,
     asked: Prepare,
@@ -98,7 +98,7 @@ struct IncumbentSide<'context> {
 }
 
 impl<'context> IncumbentSide<'context> {
-    fn begin(context: &'context HandoffContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
+    fn begin(context: &'context TakeoverContext, link: DescriptorLink, asked: Prepare) -> Option<Self> {
         let refuse = |link: &DescriptorLink, answer: Answer| best_effort(link.send(&answer, &[]));
         let successor = match descriptor_link::peer(link.stream(), &asked.identity) {
             Ok(successor) => successor,
@@ -143,7 +143,7 @@ impl<'context> IncumbentSide<'context> {
         let mut phase = Incumbent::Serving;
         let mut event = IncumbentEvent::Prepare;
         loop {
-            let (next, action) = handoff::incumbent(phase, event, self.terms);
+            let (next, action) = takeover::incumbent(phase, event, self.terms);
             phase = next;
             event = match action {
                 None if matches!(phase, Incumbent::Serving | Incumbent::Leaving) => {

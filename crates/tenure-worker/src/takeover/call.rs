@@ -9,15 +9,15 @@ use tenure_sys::discard::best_effort;
 use tenure_sys::poll;
 use tenure_sys::thread;
 
-use crate::handoff::context::HandoffContext;
-use crate::handoff::hand_over::HandOver;
 use crate::mailbox::Mailbox;
+use crate::takeover::context::TakeoverContext;
+use crate::takeover::hooks::TakeoverHooks;
 
 /// Calls the hooks, and waits no longer than `limit`, nor beyond a stop; `None` where the app has not answered by then.
 pub(crate) fn call<T: Send + 'static>(
-    context: &HandoffContext,
+    context: &TakeoverContext,
     limit: Duration,
-    call: impl FnOnce(&mut dyn HandOver) -> Result<T, String> + Send + 'static,
+    call: impl FnOnce(&mut dyn TakeoverHooks) -> Result<T, String> + Send + 'static,
 ) -> Option<Result<T, String>> {
     let Some(hooks) = context.hooks() else { return Some(Err("it has no hooks".to_owned())) };
     let answers = match Mailbox::new() {

@@ -1,7 +1,7 @@
 //! The successor's story: it stands by, asks, shares, commits, opens its generation and serves; a type for each phase.
 //!
-//! The table [`handoff::successor`] says which step may follow. A phase is left by value, so that nothing of it is done
-//! twice. An incumbent that is lost is proved gone before anything is done alone.
+//! The table [`takeover::successor`] says which step may follow. A phase is left by value, so that nothing of it is
+//! done twice. An incumbent that is lost is proved gone before anything is done alone.
 
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -13,9 +13,9 @@ use tenure_core::deadline::{Deadline, Stage, millis, monotonic};
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::client::{self, Silence};
 use tenure_core::launch::handshake::Succession;
-use tenure_core::launch::listen::{self, BACKLOG, Taken};
+use tenure_core::launch::listen::{self, BACKLOG, SuccessorListeners};
 use tenure_core::launch::stop_and_prove::OVERRUN;
-use tenure_core::policy::handoff::{Successor, SuccessorAction, SuccessorEvent};
+use tenure_core::policy::takeover::{Successor, SuccessorAction, SuccessorEvent};
 use tenure_core::protocol::wire::{Active, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::gate::Entrusted;
@@ -27,12 +27,12 @@ use tenure_sys::identity::Identity;
 use tenure_sys::process::ProcessHandle;
 use tenure_sys::{pipe, socket, thread};
 
-use crate::handoff::context::{self, HandoffContext, KeptDescriptors, NamedListeners, duplicates};
-use crate::handoff::descriptor_link::{self, DescriptorLink};
-use crate::handoff::error::{TakeoverError, UNEXPECTED_ANSWER, broken, given_up, no_answer};
-use crate::handoff::orphans;
-use crate::handoff::timings::Timings;
 use crate::ownership::Ownership;
+use crate::takeover::context::{self, KeptDescriptors, NamedListeners, TakeoverContext, duplicates};
+use crate::takeover::descriptor_link::{self, DescriptorLink};
+use crate::takeover::error::{TakeoverError, UNEXPECTED_ANSWER, broken, given_up, no_answer};
+use crate::takeover::orphans;
+use crate::takeover::timings::Timings;
 
 mod requests;
 
@@ -50,7 +50,7 @@ pub(crate) struct StandbyPhase {
 pub(crate) struct PreparedPhase {
     side: SuccessorSide,
     control: OwnedFd,
-    pub(crate) taken: Taken,
+    pub(crate) bound: SuccessorListeners,
     within: Duration,
     /// What is on record of the incumbent, once this worker has taken its place.
     incumbent_ledger: Ledger,
@@ -111,12 +111,12 @@ impl StandbyPhase {
         let (lease, KeptDescriptors { control, listeners }) = handed?;
         step(&mut side.phase, SuccessorEvent::Prepared);
         fault::reach(Point::SuccessorPrepared);
-        let taken = share(ownership, lease, listeners);
+        let bound = share(ownership, lease, listeners);
         // ABORT is sent before the connection ends: an incumbent kills a successor that closes it without one.
-        let taken = taken
+        let bound = bound
             .inspect_err(|error| side.send_abort(causes::in_one_line(error), !error.is_of_the_version()))?;
         let sharing = monotonic().saturating_sub(began);
-        Ok(PreparedPhase { side, control, taken, within, incumbent_ledger: Ledger::default(), sharing })
+        Ok(PreparedPhase { side, control, bound, within, incumbent_ledger: Ledger::default(), sharing })
     }
 
     /// Connects to the worker that the launcher saw. Another worker that answers now was not to be replaced.
@@ -137,12 +137,16 @@ impl StandbyPhase {
 }
 
 /// Takes the lease, once it is verified, and what is to be served on.
-fn share(ownership: &Ownership, lease: OwnedFd, listeners: NamedListeners) -> Result<Taken, TakeoverError> {
+fn share(
+    ownership: &Ownership,
+    lease: OwnedFd,
+    listeners: NamedListeners,
+) -> Result<SuccessorListeners, TakeoverError> {
     ownership.take(Lease::from_inherited(lease)).map_err(broken("the lease"))?;
     if !ownership.lease_is_at_path().map_err(broken("the lease"))? {
         return Err(given_up("the lease that was handed over is not the file at its path"));
     }
-    listen::take_over(&ownership.handshake.spec, listeners).map_err(TakeoverError::Listen)
+    listen::bind_for_successor(&ownership.handshake.spec, listeners).map_err(TakeoverError::Listen)
 }
 
 impl PreparedPhase {
@@ -164,7 +168,7 @@ impl PreparedPhase {
     /// when this returns. An incumbent that died meanwhile needs no asking.
     pub(crate) fn commit(
         mut self,
-        context: &Arc<HandoffContext>,
+        context: &Arc<TakeoverContext>,
         own: &Identity,
     ) -> Result<GrantedPhase, TakeoverError> {
         let began = monotonic();
@@ -226,7 +230,7 @@ impl PreparedPhase {
     /// Records the generation durably, then answers callers.
     fn open(
         &mut self,
-        context: &HandoffContext,
+        context: &TakeoverContext,
         own: &Identity,
         incumbent_lives: bool,
     ) -> Result<(), TakeoverError> {
@@ -244,7 +248,7 @@ impl PreparedPhase {
         }
         self.incumbent_ledger = incumbent_ledger;
         let incumbent = incumbent_lives.then(|| self.side.incumbent.identity().clone());
-        let endpoints = self.taken.endpoints.clone();
+        let endpoints = self.bound.endpoints.clone();
         let opened = ownership.open_generation(|found, kept| Ledger {
             generation: handshake.generation,
             program: kept.program.clone(),
@@ -261,16 +265,16 @@ impl PreparedPhase {
         self.answer_callers(context, generation).map_err(broken("the control socket"))
     }
 
-    fn answer_callers(&mut self, context: &HandoffContext, generation: u64) -> io::Result<()> {
+    fn answer_callers(&mut self, context: &TakeoverContext, generation: u64) -> io::Result<()> {
         socket::relisten(self.control.as_fd(), BACKLOG)?;
         pipe::set_nonblocking(self.control.as_fd(), true)?;
-        let listeners = duplicates(&self.taken.listeners)?;
+        let listeners = duplicates(&self.bound.listeners)?;
         let kept = KeptDescriptors { control: self.control.try_clone()?, listeners };
-        let endpoints: Vec<Endpoint> = self.taken.endpoints.clone();
+        let endpoints: Vec<Endpoint> = self.bound.endpoints.clone();
         context.keep(kept, endpoints.clone());
         context.ownership.control_listener.open(UnixListener::from(self.control.try_clone()?));
         context.status.set_activation(generation, endpoints);
-        context.status.set_handoff_role(None);
+        context.status.set_takeover_role(None);
         fault::reach(Point::SuccessorRecorded);
         Ok(())
     }
@@ -282,7 +286,7 @@ impl GrantedPhase {
     }
 
     /// Begins the probation, before anybody learns that this worker serves.
-    pub(crate) fn begin_probation(&self, context: &HandoffContext) {
+    pub(crate) fn begin_probation(&self, context: &TakeoverContext) {
         let lasts = probation_after_active(&self.terms);
         let incumbent_version = self.incumbent_version.clone();
         if let Some(incumbent_version) = incumbent_version.filter(|_| !lasts.is_zero()) {
@@ -315,7 +319,7 @@ fn probation_after_active(terms: &Succession) -> Duration {
 fn await_end_of(
     incumbent: ProcessHandle,
     link: Arc<DescriptorLink>,
-    context: &Arc<HandoffContext>,
+    context: &Arc<TakeoverContext>,
     incumbent_ledger: Ledger,
 ) -> io::Result<()> {
     let incumbent = Arc::new(incumbent);
