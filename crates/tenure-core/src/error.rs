@@ -17,6 +17,7 @@ use crate::store::paths;
 
 mod from;
 mod kind;
+pub mod stage;
 
 pub use kind::{Blame, ErrorKind, ErrorRow};
 
@@ -184,7 +185,7 @@ impl Error {
     pub(crate) fn boot_failed(failure: &BootFailure) -> Self {
         let mut error = Self::of(ErrorKind::SpawnFailed, format!("start the worker: {}", failure.message));
         error.0.last_words.clone_from(&failure.last_words);
-        error.at(failure.stage.clone())
+        error.at(failure.stage.as_str())
     }
 
     /// The message of a failed start without the beginning that every such message has, to be put after other words.

@@ -5,7 +5,7 @@
 
 pub mod causes;
 pub mod deadline;
-mod error;
+pub mod error;
 pub mod fault;
 pub mod launch;
 pub mod ops;

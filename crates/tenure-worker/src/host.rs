@@ -21,11 +21,11 @@ use std::io::{self, Write};
 use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::readiness::LACK;
 use tenure_core::policy::lifecycle::EXIT_FAILED;
 use tenure_core::policy::supervisor::{
     HostOutcome, ProbationTerms, Supervisor, SupervisorAction, SupervisorEvent,
 };
+use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::ends::UnaskedEndKind;
 use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
@@ -88,7 +88,8 @@ pub fn run(standby: Standby) -> u8 {
     let (resources, requests) = match gather(&mut worker) {
         Ok(gathered) => gathered,
         Err(error) => {
-            let stage = if causes::is_exhaustion(&error) { LACK } else { "host" };
+            let is_lack = causes::is_exhaustion(&error);
+            let stage = if is_lack { BootStage::Lack } else { "host".into() };
             return worker.fail(stage, &format!("failed to {}", causes::in_one_line(&error)));
         }
     };

@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tenure_core::launch::handshake::{Handshake, Report};
+use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::{self, Event, What};
@@ -130,12 +131,12 @@ impl Ownership {
     }
 
     /// Reports a failed boot to the launcher; one that is gone leaves it to us to write the event.
-    pub(crate) fn report_failure(&self, stage: &str, message: &str) {
+    pub(crate) fn report_failure(&self, stage: &BootStage, message: &str) {
         if !self.channel.is_open() {
             return;
         }
         let since = self.own_logs_begin.get().copied();
-        let report = Report::Failed { stage: stage.to_owned(), message: message.to_owned(), since };
+        let report = Report::Failed { stage: stage.clone(), message: message.to_owned(), since };
         if !self.channel.report(&report) {
             self.note(What::StartFailed, &self.handshake.started_by, format!("{stage}: {message}"));
         }

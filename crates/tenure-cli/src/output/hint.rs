@@ -5,6 +5,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use tenure_core::error::stage;
 use tenure_core::{Error, ErrorKind, ErrorRow, Version};
 
 use crate::config::word;
@@ -33,21 +34,23 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
 /// The remedy for a failure of that kind, at that stage.
 fn of_stage(kind: ErrorKind, stage: Option<&str>, name: &str) -> String {
     let hint = match (kind, stage) {
-        (ErrorKind::Denied, Some("pid namespace")) => {
+        (ErrorKind::Denied, Some(stage::PID_NAMESPACE)) => {
             "`tenure stop NAME` asks it to end, from here too, and the next `tenure ensure NAME` starts it here; or do this where the worker runs"
         }
-        (ErrorKind::Denied, Some("network namespace")) => {
+        (ErrorKind::Denied, Some(stage::NETWORK_NAMESPACE)) => {
             "do this where the worker runs; or `tenure stop NAME`, and the next `tenure ensure NAME` starts it here"
         }
-        (ErrorKind::Survivor, Some("pid namespace")) => {
+        (ErrorKind::Survivor, Some(stage::PID_NAMESPACE)) => {
             "run the same command where that worker was started (inside or outside of a container), or end that container"
         }
-        (ErrorKind::SpawnFailed, Some("program")) => {
+        (ErrorKind::SpawnFailed, Some(stage::PROGRAM)) => {
             "check `command`, `cwd` and PATH, and what the program needs; `tenure logs NAME` shows all that it wrote"
         }
-        (ErrorKind::SpawnFailed, Some("listen")) => "free the address, or choose another one in `listen`",
+        (ErrorKind::SpawnFailed, Some(stage::LISTEN)) => {
+            "free the address, or choose another one in `listen`"
+        }
         // A new worker boots to take the place of another one: nobody is to be ended for that.
-        (ErrorKind::GateHeld, Some("upgrade")) => {
+        (ErrorKind::GateHeld, Some(stage::UPGRADE)) => {
             "the same command with a longer --timeout waits for it; `tenure status NAME` shows which worker serves, `tenure events NAME` what happens"
         }
         _ => ErrorRow::of(kind).hint,
@@ -63,7 +66,7 @@ fn of_wait(wait: Duration, name: &str) -> String {
 
 /// The remedy for a version that nobody has offered: it names the versions on record.
 fn of_version(known: &[Version], stage: Option<&str>, name: &str) -> String {
-    let word = if stage == Some("forget") { "forget" } else { "pin" };
+    let word = if stage == Some(stage::FORGET) { "forget" } else { "pin" };
     let known = match known {
         [] => "no version is on record".to_owned(),
         [only] => format!("only {only} is on record: `tenure {word} {name} {only}`"),
@@ -84,12 +87,12 @@ fn of_trust(file: &Path, stage: Option<&str>, name: &str) -> String {
     let directory = word(file.parent().unwrap_or(Path::new("/")));
     let trust = format!("`tenure trust {directory}` shows what the file would start, and allows it");
     match stage {
-        Some("pin") => format!("{trust}; `tenure unpin {name}` releases the version"),
+        Some(stage::PIN) => format!("{trust}; `tenure unpin {name}` releases the version"),
         // Trust in what the file says now would not bring the version back.
-        Some("pin of other content") => {
+        Some(stage::PIN_OF_OTHER_CONTENT) => {
             format!("the content of the file has changed; `tenure unpin {name}` releases the version")
         }
-        Some("other content") => format!(
+        Some(stage::OTHER_CONTENT) => format!(
             "the content of the file has changed: restore the earlier content, and `tenure trust {directory}` allows it; `tenure status {name}` shows what is on offer"
         ),
         Some(_) | None => trust,
@@ -145,9 +148,9 @@ mod tests {
     #[test]
     fn the_versions_that_are_known_are_told_with_what_to_type() {
         let known: Vec<Version> = ["1.0.0", "2.0.0"].map(|one| one.parse().expect("a version")).into();
-        let pin = of_version(&known, Some("pin"), "web");
+        let pin = of_version(&known, Some(stage::PIN), "web");
         assert!(pin.starts_with("on record are `tenure pin web 1.0.0`, `tenure pin web 2.0.0`; "), "{pin}");
-        let forget = of_version(&known[..1], Some("forget"), "web");
+        let forget = of_version(&known[..1], Some(stage::FORGET), "web");
         assert!(forget.starts_with("only 1.0.0 is on record: `tenure forget web 1.0.0`; "), "{forget}");
         assert!(!forget.contains("restart"), "{forget}");
         assert!(of_version(&[], None, "web").starts_with("no version is on record; "));

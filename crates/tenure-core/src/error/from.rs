@@ -6,6 +6,7 @@ use std::sync::Arc;
 use tenure_sys::dir::DirError;
 use tenure_sys::spawn::SpawnError;
 
+use super::stage;
 use super::{CauseText, Error, ErrorKind, os_error};
 use crate::deadline::TimedOut;
 use crate::launch::limits::Unfit;
@@ -54,7 +55,7 @@ impl From<GateError> for Error {
         };
         let is_upgrade =
             matches!(&error, GateError::Held { holder } if holder.upgrade.is_some() && !holder.suspended);
-        Self::because(kind, error).at(if is_upgrade { "upgrade" } else { "gate" })
+        Self::because(kind, error).at(if is_upgrade { stage::UPGRADE } else { "gate" })
     }
 }
 
@@ -89,7 +90,7 @@ impl From<RecordError> for Error {
 impl From<OrphanError> for Error {
     fn from(error: OrphanError) -> Self {
         let stage = match &error {
-            OrphanError::Foreign { .. } => "pid namespace",
+            OrphanError::Foreign { .. } => stage::PID_NAMESPACE,
             OrphanError::Survivor { .. } | OrphanError::Unseen { .. } | OrphanError::Lock(_) => {
                 "previous program"
             }
@@ -119,7 +120,7 @@ impl From<StartError> for Error {
             StartError::Orphan(source) => source.into(),
             StartError::Record(source) => source.into(),
             StartError::TimedOut(source) => source.into(),
-            StartError::Listen(source) => Self::spawn_failed(&source, "listen"),
+            StartError::Listen(source) => Self::spawn_failed(&source, stage::LISTEN),
             StartError::Recipe(source) => source.into(),
         }
     }
@@ -128,7 +129,7 @@ impl From<StartError> for Error {
 impl From<RecipeError> for Error {
     fn from(error: RecipeError) -> Self {
         match &error {
-            RecipeError::Program(source) => Self::spawn_failed(source, "program"),
+            RecipeError::Program(source) => Self::spawn_failed(source, stage::PROGRAM),
             RecipeError::Spawn(source @ SpawnError::Descriptors { .. }) => {
                 let mut error = Self::spawn_failed(source, "spawn");
                 error.0.os_error = Some(EMFILE);

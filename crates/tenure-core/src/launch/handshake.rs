@@ -11,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::Moment;
+use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{Asker, Hello};
 use crate::spec::Spec;
 use crate::spec::amount::Span;
@@ -100,8 +101,8 @@ pub enum Report {
     },
     /// It will exit without having served.
     Failed {
-        /// Named part of its boot.
-        stage: String,
+        /// At which part of its boot.
+        stage: BootStage,
         /// What went wrong, as text.
         message: String,
         /// Where its own lines begin in the logs, if another worker wrote there since it was started.

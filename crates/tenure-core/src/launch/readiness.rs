@@ -16,6 +16,7 @@ use crate::deadline::{Deadline, Stage, millis};
 use crate::launch::client::{self, Silence};
 use crate::launch::handshake::{LONGEST_MESSAGE, Report};
 use crate::launch::probe::FIRST_ANSWER;
+use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{Hello, Until};
 use crate::spec::KILL_GRACE;
 use crate::spec::amount::Span;
@@ -61,44 +62,14 @@ pub struct Declined {
 /// How a start failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BootFailure {
-    /// Named part of the boot.
-    pub stage: String,
+    /// At which part of the boot.
+    pub stage: BootStage,
     /// What went wrong.
     pub message: String,
     /// The last lines of its log.
     pub last_words: Vec<String>,
     /// The process.
     pub pid: u32,
-}
-
-/// The stage of a boot that ended without a word.
-pub const DIED: &str = "boot";
-
-/// The stage of a successor that ended without a word, and with it the worker whose place it was to take.
-pub const VANISHED: &str = "vanished";
-
-/// The stage of a boot that ended because somebody asked the worker to stop.
-pub const STOPPED: &str = "stop";
-
-/// The stage of a takeover that failed for want of something that is not the version's: descriptors, memory, room on
-/// the disk, or an incumbent that does not hand over now.
-pub const TAKEOVER: &str = "hand-over";
-
-/// The stage of a takeover whose incumbent was not heard any more. Whether it is silent to everybody is for the
-/// launcher to find out.
-pub const UNHEARD: &str = "hand-over, unanswered";
-
-/// The stage of a boot that failed because this process, or the machine, had no more descriptors or memory.
-pub const LACK: &str = "lack";
-
-impl BootFailure {
-    /// Whether the worker failed by itself: a boot that somebody stopped says nothing about its spec, nor does one that
-    /// ended together with the worker before it, nor a takeover that the two could not go on with, nor a process that
-    /// had no means to begin with.
-    #[must_use]
-    pub fn is_its_own(&self) -> bool {
-        ![STOPPED, VANISHED, TAKEOVER, UNHEARD, LACK].contains(&self.stage.as_str())
-    }
 }
 
 /// How long the parent of a dead worker (PID 1 or a subreaper) is given to reap it, for its exit status.
@@ -116,7 +87,7 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<StartOutcome, 
             // If this process was suspended meanwhile, somebody may have stopped the worker since its report.
             BootEvent::Report(Report::Ready { .. }) if boot.worker.has_ended() => {
                 let message = "it served, and has ended since; the events tell why";
-                return Ok(failed(boot, STOPPED.to_owned(), message.to_owned(), None));
+                return Ok(failed(boot, BootStage::Stopped, message.to_owned(), None));
             }
             BootEvent::Report(Report::Ready { hello }) => return Ok(StartOutcome::Ready(hello)),
             BootEvent::Report(Report::Declined { why }) => {
@@ -126,15 +97,10 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<StartOutcome, 
             BootEvent::Report(Report::Failed { stage, message, since }) => {
                 return Ok(failed(boot, stage, message, since));
             }
-            BootEvent::Ended => return Ok(failed(boot, DIED.to_owned(), last_exit(&boot.worker), None)),
+            BootEvent::Ended => return Ok(failed(boot, BootStage::Died, last_exit(&boot.worker), None)),
             BootEvent::Nothing if start.remaining().is_zero() => {
                 let limit = Span::millis(millis(boot.limit));
-                return Ok(failed(
-                    boot,
-                    "start".to_owned(),
-                    format!("it was not ready within {limit}"),
-                    None,
-                ));
+                return Ok(failed(boot, "start".into(), format!("it was not ready within {limit}"), None));
             }
             BootEvent::Nothing if budget.remaining().is_zero() => return Ok(StartOutcome::StillBooting),
             BootEvent::Nothing => {}
@@ -166,7 +132,7 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
             // The channel closes with the process, or a moment before it.
             None if boot.worker.wait_ended(Some(KILL_GRACE)).unwrap_or(false) => BootEvent::Ended,
             None => BootEvent::Report(Report::Failed {
-                stage: "boot".to_owned(),
+                stage: BootStage::Died,
                 message: "it closed its channel without a report".to_owned(),
                 since: None,
             }),
@@ -187,7 +153,7 @@ fn end(boot: &Boot<'_>) {
 /// Ends what is left of a worker that failed to boot, and collects its last words.
 pub(crate) fn failed(
     boot: &Boot<'_>,
-    stage: String,
+    stage: BootStage,
     message: String,
     since: Option<LogPositions>,
 ) -> StartOutcome {

@@ -18,6 +18,7 @@ use crate::launch::orphans::{self, OrphanError};
 use crate::launch::readiness::{self, StartOutcome};
 use crate::launch::recipe::{self, RecipeError, SpawnRecipe};
 use crate::launch::request::Request;
+use crate::protocol::boot_stage::BootStage;
 use crate::record::ledger::Ledger;
 use crate::spec::{KILL_GRACE, Spec};
 use crate::store::directory_id::ensure_directory_id;
@@ -144,7 +145,7 @@ pub(crate) fn start(
     let limit = spec.start_timeout.duration();
     let boot = readiness::Boot { state, channel, worker, limit, logs_begin };
     Ok(readiness::await_report(&boot, budget)
-        .unwrap_or_else(|declined| readiness::failed(&boot, "boot".to_owned(), declined.why, None)))
+        .unwrap_or_else(|declined| readiness::failed(&boot, BootStage::Died, declined.why, None)))
 }
 
 fn clear_orphans(

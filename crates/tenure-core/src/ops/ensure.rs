@@ -17,7 +17,7 @@
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
-use crate::launch::readiness::{self, StartOutcome, UNHEARD, VANISHED};
+use crate::launch::readiness::{self, StartOutcome};
 use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
 use crate::launch::{limits, probe};
@@ -29,6 +29,7 @@ use crate::policy::attempt::{Attempt, How, NextStep};
 use crate::policy::decide::{
     Criteria, Decision, Observation, ReplaceReason, Usable, decide, decide_without_gate,
 };
+use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{Endpoint, Hello};
 use crate::spec::Spec;
 use crate::store::gate::Gate;
@@ -296,13 +297,15 @@ impl EnsureCall<'_> {
         };
         match takeover::request_takeover(self.gated(gate), hello, &successor)? {
             // Incumbent and successor are both gone without a reason on record.
-            TakeoverOutcome::Attempted(Ok(StartOutcome::Failed(failure))) if failure.stage == VANISHED => {
+            TakeoverOutcome::Attempted(Ok(StartOutcome::Failed(failure)))
+                if failure.stage == BootStage::Vanished =>
+            {
                 Ok(None)
             }
             // The successor got no answer from the incumbent. If the incumbent is silent to us as well, the next look
             // finds that out; if it answers us, the takeover is tried once more.
             TakeoverOutcome::Attempted(Ok(StartOutcome::Failed(failure)))
-                if failure.stage == UNHEARD && !self.has_lost_incumbent =>
+                if failure.stage == BootStage::Unheard && !self.has_lost_incumbent =>
             {
                 self.has_lost_incumbent = true;
                 Ok(None)

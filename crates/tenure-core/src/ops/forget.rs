@@ -8,7 +8,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, stage};
 use crate::launch::{recipe, request};
 use crate::ops::pin::unknown;
 use crate::ops::{offers, restart};
@@ -52,7 +52,7 @@ pub struct Forgotten {
 pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forgotten, Error> {
     let budget = Deadline::start(budget);
     let Some(state) = StateDir::open(scope)? else {
-        return Err(unknown("forget", version, scope, &Desired::default()));
+        return Err(unknown(stage::FORGET, version, scope, &Desired::default()));
     };
     let gate = Gate::enter(&state, budget.stage("gate")?)?;
     let desired = records::read_desired(&state)?;
@@ -62,7 +62,7 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
     }
     let mut rest = desired.clone();
     if !rest.forget(version) {
-        return Err(unknown("forget", version, scope, &desired));
+        return Err(unknown(stage::FORGET, version, scope, &desired));
     }
     gate.confirm()?;
     records::write_desired(&state, &rest)?;

@@ -7,7 +7,7 @@ use tenure_sys::dir::read_regular;
 use tenure_sys::discard::best_effort;
 
 use crate::deadline::Moment;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, stage};
 use crate::fault::{self, Point};
 use crate::launch::readiness::StartOutcome;
 use crate::launch::recipe;
@@ -117,12 +117,12 @@ fn untrusted(offer: &Offer, is_pinned: bool) -> Option<Error> {
         "start the worker: version {version} {pinned}was offered by {}, and that content is not trusted any more",
         path.display()
     );
-    let stage = match (is_pinned, is_content_there(&offer.origin)) {
+    let at = match (is_pinned, is_content_there(&offer.origin)) {
         (false, _) => "trust",
-        (true, true) => "pin",
-        (true, false) => "pin of other content",
+        (true, true) => stage::PIN,
+        (true, false) => stage::PIN_OF_OTHER_CONTENT,
     };
-    Some(Error::untrusted(message, path).at(stage))
+    Some(Error::untrusted(message, path).at(at))
 }
 
 /// Whether the file of an offer still has the content that the offer was read from: only then does trusting the file
@@ -209,7 +209,7 @@ pub(crate) fn record_start(
         Ok(StartOutcome::StillBooting) => {
             return Ok(Some(Error::of(ErrorKind::TimedOut, "wait for the worker's boot")));
         }
-        Ok(StartOutcome::Failed(failure)) if !failure.is_its_own() => {
+        Ok(StartOutcome::Failed(failure)) if !failure.stage.is_of_the_spec() => {
             return Ok(Some(Error::boot_failed(&failure)));
         }
         Ok(StartOutcome::Failed(failure)) => {

@@ -18,7 +18,7 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, stage};
 use crate::fault::{self, Point};
 use crate::launch::probe::{self, FIRST_ANSWER};
 use crate::launch::request::{self, DEFAULT_BUDGET, Request};
@@ -123,7 +123,7 @@ pub struct Unpinned {
 pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
     let budget = Deadline::start(options.budget);
     let Some(state) = StateDir::open(&options.scope)? else {
-        return Err(unknown("pin", &options.version, &options.scope, &Desired::default()));
+        return Err(unknown(stage::PIN, &options.version, &options.scope, &Desired::default()));
     };
     if request::is_inside(&state) {
         let message = format!("pin {}: this process is part of that worker", options.scope);
@@ -182,7 +182,7 @@ pub fn unpin(scope: &Scope, budget: Duration) -> Result<Unpinned, Error> {
 fn request_for(options: &PinOptions, desired: &Desired) -> Result<Request, Error> {
     let spec = desired
         .offered(&options.version)
-        .ok_or_else(|| unknown("pin", &options.version, &options.scope, desired))?;
+        .ok_or_else(|| unknown(stage::PIN, &options.version, &options.scope, desired))?;
     if offers::allowed(desired).offered(&options.version).is_none() {
         return Err(untrusted(options, desired));
     }
@@ -218,7 +218,7 @@ fn apply(call: GatedCall<'_>) -> Result<Applied, Error> {
     recipe::check(spec, request)?;
     if !recipe::can_run(spec) {
         let message = format!("pin {}: its directory {} is gone", spec.version, spec.cwd.display());
-        return Err(Error::of(ErrorKind::SpawnFailed, message).at("program"));
+        return Err(Error::of(ErrorKind::SpawnFailed, message).at(stage::PROGRAM));
     }
     if old.is_none() && matches!(Lease::try_take(gate.state())?, TryLease::Free(_)) {
         return Ok(Applied::Later);
@@ -340,7 +340,7 @@ fn untrusted(options: &PinOptions, desired: &Desired) -> Error {
         options.version,
         path.display()
     );
-    Error::untrusted(message, path).at(if is_there { "trust" } else { "other content" })
+    Error::untrusted(message, path).at(if is_there { "trust" } else { stage::OTHER_CONTENT })
 }
 
 /// The error for a version that no launcher has offered.

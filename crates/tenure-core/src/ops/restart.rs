@@ -13,9 +13,9 @@ use std::time::Duration;
 use semver::Version;
 
 use crate::deadline::{Deadline, Moment, Stage, monotonic};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, stage};
 use crate::launch::probe::{self, FIRST_ANSWER};
-use crate::launch::readiness::{self, BootFailure, StartOutcome, UNHEARD};
+use crate::launch::readiness::{self, BootFailure, StartOutcome};
 use crate::launch::request::{self, Request};
 use crate::launch::start::{self, StartError};
 use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
@@ -25,6 +25,7 @@ use crate::ops::offers;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
 use crate::ops::target;
 use crate::policy::decide::Observation;
+use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{AppState, Hello};
 use crate::record::desired::Target;
 use crate::spec::Spec;
@@ -165,7 +166,7 @@ fn spec_to_start(target: &Target, spec: &Spec) -> Result<Spec, Error> {
                 target::without(spec, program),
                 spec.cwd.display()
             );
-            Err(Error::of(ErrorKind::SpawnFailed, message).at("program"))
+            Err(Error::of(ErrorKind::SpawnFailed, message).at(stage::PROGRAM))
         }
     }
 }
@@ -292,7 +293,7 @@ fn try_takeover(call: GatedCall<'_>, replacement: Replacement<'_>) -> Result<Tak
 fn is_silent(call: GatedCall<'_>, failure: &BootFailure) -> bool {
     let limit = call.request.wedged_after;
     let seen = |stage: Stage| probe::observe(call.gate.state(), stage.at_most(limit));
-    failure.stage == UNHEARD
+    failure.stage == BootStage::Unheard
         && call.budget.stage("probe").is_ok_and(|stage| seen(stage) == Observation::Silent)
 }
 

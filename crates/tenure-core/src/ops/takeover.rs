@@ -14,16 +14,17 @@ use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{self, ProcessHandle, RunState, Signal, Verified};
 
 use crate::deadline::{Deadline, Moment, millis, monotonic};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, stage};
 use crate::fault::{self, Point};
 use crate::launch::client;
 use crate::launch::handshake::{Handshake, Succession};
-use crate::launch::readiness::{self, Boot, BootFailure, DIED, Declined, STOPPED, StartOutcome, VANISHED};
+use crate::launch::readiness::{self, Boot, BootFailure, Declined, StartOutcome};
 use crate::launch::recipe::{self, SpawnRecipe};
 use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
 use crate::ops::acquire::GatedCall;
 use crate::ops::offers;
+use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{AppState, Hello, Role};
 use crate::record::ledger::Ledger;
 use crate::spec::amount::Span;
@@ -31,11 +32,6 @@ use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::{logs, records};
-
-/// The stage of a refusal because the worker lives in another pid namespace.
-const FOREIGN: &str = "pid namespace";
-/// The stage of a refusal because the worker serves in another network namespace.
-const NETWORK: &str = "network namespace";
 
 /// Which successor is wanted, and why.
 #[derive(Debug, Clone)]
@@ -107,7 +103,7 @@ fn refuse_other_pid_namespace(hello: &Hello) -> Result<(), Error> {
         and cannot be verified from here; it goes on",
         hello.identity
     );
-    Err(Error::of(ErrorKind::Denied, message).at(FOREIGN))
+    Err(Error::of(ErrorKind::Denied, message).at(stage::PID_NAMESPACE))
 }
 
 /// Refuses a takeover from a worker in another network namespace, unless a person forces it. A worker that is started
@@ -122,7 +118,7 @@ fn refuse_other_network(hello: &Hello, request: &Request) -> Result<(), Error> {
         from here would serve in this one; it goes on",
         hello.identity
     );
-    Err(Error::of(ErrorKind::Denied, message).at(NETWORK))
+    Err(Error::of(ErrorKind::Denied, message).at(stage::NETWORK_NAMESPACE))
 }
 
 /// Why no successor can take over from the worker, by the worker's own answer; `None` where one can.
@@ -357,7 +353,7 @@ fn end_late_successor(boot: &Boot<'_>) -> BootFailure {
         best_effort(boot.worker.wait_ended(Some(KILL_GRACE)));
     }
     BootFailure {
-        stage: STOPPED.to_owned(),
+        stage: BootStage::Stopped,
         message: "it was not ready when the time of the call was over, and was ended".to_owned(),
         last_words: logs::tail_since(boot.state, boot.logs_begin),
         pid: boot.worker.pid(),
@@ -367,11 +363,11 @@ fn end_late_successor(boot: &Boot<'_>) -> BootFailure {
 /// The failure of a successor, with its cause. A successor that died without a report has failed by itself only where
 /// the incumbent goes on: otherwise somebody ended both.
 fn attributed(boot: &Boot<'_>, failure: BootFailure, budget: &Deadline) -> BootFailure {
-    if failure.stage != DIED || readiness::standing(boot.state, budget).is_some() {
+    if failure.stage != BootStage::Died || readiness::standing(boot.state, budget).is_some() {
         return failure;
     }
     let message = "it ended, and the worker before it as well".to_owned();
-    BootFailure { stage: VANISHED.to_owned(), message, ..failure }
+    BootFailure { stage: BootStage::Vanished, message, ..failure }
 }
 
 /// The failure of a successor that was ready and has ended. It has failed by itself if the incumbent took the scope
@@ -394,12 +390,15 @@ fn failed_on_probation(
     let how = how.unwrap_or_else(|| "it ended".to_owned());
     let (stage, message) = if failed {
         let bake = Span::millis(millis(bake));
-        ("bake", format!("it was ready, and failed within the {bake} of its probation: {how}"))
+        (
+            BootStage::from("bake"),
+            format!("it was ready, and failed within the {bake} of its probation: {how}"),
+        )
     } else if exit.is_some_and(|exit| exit.success()) {
-        (STOPPED, "it was ready, and was asked to end within its probation".to_owned())
+        (BootStage::Stopped, "it was ready, and was asked to end within its probation".to_owned())
     } else {
-        (VANISHED, format!("it was ready, and {how}, and the worker before it as well"))
+        (BootStage::Vanished, format!("it was ready, and {how}, and the worker before it as well"))
     };
     let last_words = logs::tail_since(boot.state, boot.logs_begin);
-    BootFailure { stage: stage.to_owned(), message, last_words, pid: boot.worker.pid() }
+    BootFailure { stage, message, last_words, pid: boot.worker.pid() }
 }

@@ -10,7 +10,7 @@ use semver::Version;
 
 use crate::causes;
 use crate::deadline::{Deadline, Moment};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, stage};
 use crate::launch::recipe;
 use crate::launch::request::Request;
 use crate::ops::offers;
@@ -146,7 +146,8 @@ fn suppressed(failure: &FailureTally, wait: Duration) -> Error {
 }
 
 fn missing(spec: &Spec, program: &str) -> Error {
-    Error::of(ErrorKind::SpawnFailed, format!("start the worker: {}", without(spec, program))).at("program")
+    Error::of(ErrorKind::SpawnFailed, format!("start the worker: {}", without(spec, program)))
+        .at(stage::PROGRAM)
 }
 
 /// What a start of `spec` lacks, where no offer has its `program`.

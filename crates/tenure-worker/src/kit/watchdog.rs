@@ -144,7 +144,7 @@ impl LifecycleExecutor for EnforcedEnd<'_> {
     /// Reports to the launcher first: it writes the event of a failed start, and `report_failure` does so where the
     /// launcher is gone.
     fn report_failed(&mut self) {
-        self.briefly(|_, words, context| context.ownership.report_failure("start", words));
+        self.briefly(|_, words, context| context.ownership.report_failure(&"start".into(), words));
     }
 
     fn exit(&mut self, code: i32) {

@@ -11,10 +11,11 @@ use std::{io, mem};
 
 use tenure_core::causes;
 use tenure_core::deadline::monotonic;
+use tenure_core::error::stage;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::{Handshake, Report, Succession};
-use tenure_core::launch::readiness::{TAKEOVER, UNHEARD};
 use tenure_core::launch::version::{self, NoVersion};
+use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::StateDir;
@@ -225,15 +226,15 @@ impl Worker {
                 self.ownership.channel.report(&Report::Declined { why: why.clone() });
                 return;
             }
-            TakeoverError::NoAnswer { .. } => UNHEARD,
-            TakeoverError::Listen(_) if error.is_of_the_version() => "listen",
+            TakeoverError::NoAnswer { .. } => BootStage::Unheard,
+            TakeoverError::Listen(_) if error.is_of_the_version() => stage::LISTEN.into(),
             TakeoverError::Listen(_)
             | TakeoverError::GivenUp { .. }
             | TakeoverError::Record(_)
             | TakeoverError::Orphan(_)
-            | TakeoverError::Io { .. } => TAKEOVER,
+            | TakeoverError::Io { .. } => BootStage::Takeover,
         };
-        self.ownership.report_failure(stage, &causes::in_one_line(error));
+        self.ownership.report_failure(&stage, &causes::in_one_line(error));
     }
 
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see

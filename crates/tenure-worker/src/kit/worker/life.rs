@@ -4,8 +4,8 @@
 //! `policy/lifecycle` decides which steps follow from an event, and this room carries out those of the app's thread.
 //! Those of a stop are in `kit/control`, and those of a deadline in `kit/watchdog`.
 
-use tenure_core::launch::readiness::{LACK, STOPPED};
 use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
+use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::ends::{self, UnaskedEnd};
 use tenure_sys::discard::best_effort;
 
@@ -18,7 +18,7 @@ struct AppThread<'worker> {
     worker: &'worker mut Worker,
     event: LifecycleEvent,
     /// Stage and message of an end, for a launcher that waits.
-    words: (&'worker str, &'worker str),
+    words: (&'worker BootStage, &'worker str),
     code: i32,
 }
 
@@ -26,8 +26,8 @@ impl Worker {
     /// Ends the worker because its app cannot serve, or no longer can; returns the exit code for `main`. Before
     /// [`Worker::ready`] the launcher gets `stage` and `message`, and callers that wait get them from it.
     #[must_use]
-    pub fn fail(self, stage: &str, message: &str) -> u8 {
-        end(self, LifecycleEvent::AppFailed, (stage, message))
+    pub fn fail(self, stage: impl Into<BootStage>, message: &str) -> u8 {
+        end(self, LifecycleEvent::AppFailed, (&stage.into(), message))
     }
 
     /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease
@@ -36,11 +36,11 @@ impl Worker {
     pub fn finish(self) -> u8 {
         let (stage, message) = match self.stop_request() {
             Some(request) => {
-                (STOPPED, format!("it was asked to end before it was ready ({})", request.reason))
+                (BootStage::Stopped, format!("it was asked to end before it was ready ({})", request.reason))
             }
-            None => ("boot", "it ended before it was ready".to_owned()),
+            None => (BootStage::Died, "it ended before it was ready".to_owned()),
         };
-        end(self, LifecycleEvent::Drained, (stage, &message))
+        end(self, LifecycleEvent::Drained, (&stage, &message))
     }
 
     /// Puts on record that the app ended by itself. [`end`] then adds no account of its own.
@@ -54,11 +54,13 @@ impl Worker {
 pub(super) fn serve(worker: &mut Worker) -> bool {
     let status = worker.status.clone();
     let event = LifecycleEvent::AppReady;
-    status.happen(event, &mut AppThread { worker, event, words: ("", ""), code: EXIT_FAILED })
+    // A worker that serves reports no end.
+    let words = (&BootStage::Died, "");
+    status.happen(event, &mut AppThread { worker, event, words, code: EXIT_FAILED })
 }
 
 /// The app's part of this worker is over; returns the exit code for `main`.
-fn end(mut worker: Worker, event: LifecycleEvent, words: (&str, &str)) -> u8 {
+fn end(mut worker: Worker, event: LifecycleEvent, words: (&BootStage, &str)) -> u8 {
     let status = worker.status.clone();
     let unasked = status.life() == LifecycleState::Active;
     if let Some(end) = worker.service.ended(&worker.ownership, event, words.1).filter(|_| unasked) {
@@ -85,7 +87,7 @@ impl LifecycleExecutor for AppThread<'_> {
     /// Waits for a takeover that goes on: a successor that is to be ended is ended before this process is.
     fn leave_scope(&mut self) {
         let (stage, message) = self.words;
-        let blameless = stage == LACK;
+        let blameless = *stage == BootStage::Lack;
         if let TakeoverSide::Prepared(prepared) = &self.worker.side {
             prepared.send_abort(message, blameless);
         }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tenure_core::causes;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::handshake::{Handshake, Succession};
-use tenure_core::launch::readiness::LACK;
+use tenure_core::protocol::boot_stage::BootStage;
 use tenure_sys::discard::best_effort;
 use tenure_sys::limits;
 use tenure_sys::signals::SignalFd;
@@ -38,8 +38,9 @@ impl Standby {
         Worker::begin(Arc::clone(&ownership), place, signals).map(|worker| Some(Self(worker))).inspect_err(
             |error| {
                 ownership.clear_paths();
-                let stage = if causes::is_exhaustion(error) { LACK } else { "adopt" };
-                ownership.report_failure(stage, &causes::in_one_line(error));
+                let is_lack = causes::is_exhaustion(error);
+                let stage = if is_lack { BootStage::Lack } else { "adopt".into() };
+                ownership.report_failure(&stage, &causes::in_one_line(error));
             },
         )
     }
@@ -80,7 +81,7 @@ impl Standby {
     /// Ends this process because it could not serve; returns the exit code for `main`. Its launcher gets `stage` and
     /// `message`, and another worker that serves goes on.
     #[must_use]
-    pub fn fail(self, stage: &str, message: &str) -> u8 {
+    pub fn fail(self, stage: impl Into<BootStage>, message: &str) -> u8 {
         self.0.fail(stage, message)
     }
 }
