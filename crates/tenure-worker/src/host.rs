@@ -93,6 +93,7 @@ pub fn run(standby: Standby) -> u8 {
             return worker.fail(stage, &format!("failed to {}", causes::in_one_line(&error)));
         }
     };
+    worker.watch_incumbent(requests.incumbent_watch());
     worker.set_takeover_hooks(Box::new(requests.hooks()));
     let probation =
         terms.map_or(ProbationTerms::None, |terms| match (terms.overlap, terms.bake.duration()) {

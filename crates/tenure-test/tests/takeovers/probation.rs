@@ -130,6 +130,49 @@ fn a_call_of_a_higher_version_that_has_the_time_takes_over_when_the_probation_is
     fixture.stop().run().expect(0);
 }
 
+/// A new version whose program is killed once its incumbent has decided to leave, and before it has said so.
+#[test]
+fn one_whose_program_dies_when_its_incumbent_has_left_starts_its_program_again() {
+    let fixture = Fixture::new(BINARIES);
+    let leaving = fixture.sandbox.meeting("leaving");
+    fixture.offer("1.0.0").write();
+    fixture.offer("2.0.0").line("bake = \"200ms\"").write();
+    let old =
+        fixture.launcher("ensure", "1.0.0").fault(&leaving.armed(Point::IncumbentLeaving)).run().expect(0);
+    let new = fixture.launcher("ensure", "2.0.0").run().expect(0);
+    let incumbent = leaving.meet();
+    assert_eq!(incumbent.pid, answer::pid(&old));
+
+    processes::kill(&processes::program(&fixture.status()));
+    fixture.until_events(|events| events.iter().any(|event| event.what == What::ProgramExited));
+    incumbent.release();
+
+    serves_again(&fixture, &new);
+    fixture.stop().run().expect(0);
+}
+
+/// The incumbent is killed during the probation, and the program after it: nobody else could serve.
+#[test]
+fn one_whose_program_dies_after_its_incumbent_was_killed_starts_its_program_again() {
+    let Scene { fixture, old, new } = Scene::new();
+    processes::kill(&processes::host(&old));
+    fixture.until(|ledger| ledger.proved.is_some());
+    processes::kill(&processes::program(&fixture.status()));
+    serves_again(&fixture, &new);
+    Scene { fixture, old, new }.end();
+}
+
+/// The worker of this answer serves, with another program.
+fn serves_again(fixture: &Fixture, new: &Output) {
+    fixture.until_events(|events| {
+        events.iter().filter(|event| event.what == What::ProgramStarted && event.generation == 2).count() == 2
+    });
+    let up = fixture.launcher("ensure", "2.0.0").run().expect(0);
+    let of = |answer: &Output| (answer::version(answer), answer::pid(answer));
+    assert_eq!(of(&up), of(new), "{}\n{}", up.stdout, fixture.sandbox.story());
+    assert_eq!(fixture.count(What::RolledBack), 0);
+}
+
 #[test]
 fn one_that_fails_after_the_answer_is_undone_and_the_next_call_is_told() {
     let scene = Scene::new();

@@ -66,6 +66,10 @@ impl Host {
                 self.requests.answer(Ok(()));
             }
             SupervisorAction::EndTree => self.end_tree(),
+            SupervisorAction::AskBack(why) => self.worker.ask_back(&why),
+            SupervisorAction::AwaitIncumbent(wait) => {
+                self.alarm = Some((Deadline::start(wait), SupervisorEvent::WaitOver));
+            }
             SupervisorAction::Await(wait) => {
                 if let Some(why) = self.ending.take_again() {
                     self.record_end(UnaskedEndKind::StartsAgain, why);

@@ -26,7 +26,8 @@ use super::hooks::TakeoverRequest;
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum EventSource {
     Stop,
-    Incumbent,
+    IncumbentLost,
+    IncumbentAnswer,
     Takeover,
     Shim,
     Readiness,
@@ -60,11 +61,12 @@ impl Host {
     }
 
     fn sources(&self) -> Vec<(EventSource, BorrowedFd<'_>)> {
-        let mut sources = Vec::with_capacity(6);
+        let mut sources = Vec::with_capacity(7);
         if !self.stop_seen {
             sources.push((EventSource::Stop, self.worker.stop_signal()));
         }
-        sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::Incumbent, lost)));
+        sources.extend(self.worker.incumbent_lost().map(|lost| (EventSource::IncumbentLost, lost)));
+        sources.push((EventSource::IncumbentAnswer, self.requests.incumbent()));
         sources.push((EventSource::Takeover, self.requests.as_fd()));
         let Some(start) = &self.start else { return sources };
         sources.push((EventSource::Shim, start.program.link()));
@@ -82,7 +84,8 @@ impl Host {
                 self.stop_seen = true;
                 vec![SupervisorEvent::StopAsked]
             }
-            EventSource::Incumbent => self.take_scope().into_iter().collect(),
+            EventSource::IncumbentLost => self.take_scope().into_iter().collect(),
+            EventSource::IncumbentAnswer => self.requests.incumbent_answers(),
             EventSource::Takeover => self.takeover_event().into_iter().collect(),
             EventSource::Shim => self.shim_events(),
             EventSource::Readiness => self.readiness_events(),

@@ -11,9 +11,11 @@ use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
+use tenure_core::policy::supervisor::SupervisorEvent;
 use tenure_sys::discard::best_effort;
 
 use crate::mailbox::{Mailbox, MailboxSender};
+use crate::takeover::context::IncumbentAnswer;
 use crate::takeover::hooks::{Back, TakeoverHooks};
 
 /// Longest wait for the beginning of a start: 10 s for the reading of a large build, and what the loop may be busy with
@@ -34,6 +36,8 @@ type Reply = Sender<Result<(), String>>;
 /// The host's side.
 pub(super) struct TakeoverRequests {
     mailbox: Mailbox<(TakeoverRequest, Reply)>,
+    /// What becomes of the worker before this one, until it is gone.
+    incumbent: Mailbox<IncumbentAnswer>,
     /// Who waits for an answer.
     waiting: Option<Reply>,
     /// Until when the program has to make room, while that request stands.
@@ -45,12 +49,31 @@ pub(super) struct HostHooks(MailboxSender<(TakeoverRequest, Reply)>);
 
 impl TakeoverRequests {
     pub(super) fn new() -> io::Result<Self> {
-        Ok(Self { mailbox: Mailbox::new()?, waiting: None, room_by: None })
+        Ok(Self { mailbox: Mailbox::new()?, incumbent: Mailbox::new()?, waiting: None, room_by: None })
     }
 
     /// The hooks through which a takeover reaches this host.
     pub(super) fn hooks(&self) -> HostHooks {
         HostHooks(self.mailbox.sender())
+    }
+
+    /// To whom the worker before this one says what it does.
+    pub(super) fn incumbent_watch(&self) -> MailboxSender<IncumbentAnswer> {
+        self.incumbent.sender()
+    }
+
+    /// Readable when the worker before this one has said what it does.
+    pub(super) fn incumbent(&self) -> BorrowedFd<'_> {
+        self.incumbent.as_fd()
+    }
+
+    /// What the worker before this one has said, as events of the machine.
+    pub(super) fn incumbent_answers(&self) -> Vec<SupervisorEvent> {
+        let event = |answer| match answer {
+            IncumbentAnswer::Left => SupervisorEvent::IncumbentLeft,
+            IncumbentAnswer::ComesBack => SupervisorEvent::IncumbentComesBack,
+        };
+        self.incumbent.take().map(event).collect()
     }
 
     /// Readable when a request has arrived.

@@ -26,10 +26,11 @@ use tenure_sys::signals::SignalFd;
 use crate::build::BuildWatcher;
 use crate::kit::adopt::{AdoptError, StartingPoint, broken};
 use crate::kit::{control, selfcheck, watchdog};
+use crate::mailbox::MailboxSender;
 use crate::ownership::Ownership;
 use crate::ownership::channel::Go;
 use crate::status::{LEDGER_CHECK, Status, StopRequest};
-use crate::takeover::context::{NamedListeners, TakeoverContext, duplicates};
+use crate::takeover::context::{IncumbentAnswer, NamedListeners, TakeoverContext, duplicates};
 use crate::takeover::hooks::TakeoverHooks;
 use crate::takeover::{TakeoverError, successor};
 
@@ -166,6 +167,16 @@ impl Worker {
             TakeoverSide::Prepared(prepared) => Some(prepared.incumbent()),
             TakeoverSide::Alone | TakeoverSide::Beside(_) | TakeoverSide::Granted(_) => None,
         }
+    }
+
+    /// Tells `watch` what the worker before this one does, as long as it could take its place back.
+    pub(crate) fn watch_incumbent(&self, watch: MailboxSender<IncumbentAnswer>) {
+        self.context.watch_incumbent(watch);
+    }
+
+    /// Tells the worker before this one that the program failed on probation, for this reason.
+    pub(crate) fn ask_back(&self, why: &str) {
+        self.context.ask_back(why);
     }
 
     /// Shares lease and listeners of the worker that serves; nothing where none does.

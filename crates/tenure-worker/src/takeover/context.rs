@@ -19,6 +19,7 @@ use tenure_core::spec::Kind;
 use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
+use crate::mailbox::MailboxSender;
 use crate::ownership::Ownership;
 use crate::status::Status;
 use crate::takeover::descriptor_link::DescriptorLink;
@@ -41,6 +42,8 @@ struct ContextInner {
     kept: Option<KeptDescriptors>,
     endpoints: Vec<Endpoint>,
     incumbent: Option<IncumbentLink>,
+    /// Who wants to know what the incumbent does.
+    incumbent_watch: Option<MailboxSender<IncumbentAnswer>>,
     /// A takeover of this worker's place goes on.
     busy: bool,
     /// A successor was admitted that waits for the end of that takeover.
@@ -86,6 +89,15 @@ impl EndCause {
             Self::SentBack => LifecycleEvent::StopAsked,
         }
     }
+}
+
+/// What an incumbent does about a successor that serves on probation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum IncumbentAnswer {
+    /// It has announced its end, or is gone.
+    Left,
+    /// It has learned that the successor failed, and takes its place back.
+    ComesBack,
 }
 
 /// The incumbent from which this worker took over, until it is gone.
@@ -234,6 +246,22 @@ impl TakeoverContext {
         self.probation_over();
     }
 
+    /// Tells `watch` what the incumbent does; where there is none, at once that it has left.
+    pub(crate) fn watch_incumbent(&self, watch: MailboxSender<IncumbentAnswer>) {
+        let mut inner = self.inner();
+        if inner.incumbent.is_none() {
+            best_effort(watch.send(IncumbentAnswer::Left));
+        }
+        inner.incumbent_watch = Some(watch);
+    }
+
+    /// The incumbent has said what it does, or is gone.
+    pub(crate) fn incumbent_answered(&self, answer: IncumbentAnswer) {
+        if let Some(watch) = &self.inner().incumbent_watch {
+            best_effort(watch.send(answer));
+        }
+    }
+
     /// Begins the probation of this worker, which is about to serve: for `lasts` its incumbent can take the scope
     /// back. Without a living incumbent this worker counts as proved at once.
     pub(crate) fn begin_probation(&self, lasts: Duration, incumbent_version: Version) {
@@ -253,6 +281,7 @@ impl TakeoverContext {
             self.record_proved();
         }
         self.status.end_probation();
+        self.incumbent_answered(IncumbentAnswer::Left);
     }
 
     /// Records this version as proved, for whoever chooses the next version to start. If the write fails, the failures
@@ -260,6 +289,12 @@ impl TakeoverContext {
     fn record_proved(&self) {
         let proved = Proved { version: self.ownership.handshake.spec.version.clone(), at: Moment::now() };
         best_effort(self.ownership.write_ledger(|ledger| ledger.proved = Some(proved)));
+    }
+
+    /// Sends ABORT to the incumbent, because the program of this worker failed on probation. Whether the incumbent comes
+    /// back is its answer ([`Self::watch_incumbent`]).
+    pub(crate) fn ask_back(&self, why: &str) {
+        self.end_announced(EndCause::Of(LifecycleEvent::AppFailed), why, false);
     }
 
     /// Sends ABORT to the incumbent, because this worker ends: the incumbent serves again, unless somebody asked

@@ -140,10 +140,11 @@ impl AsFd for DescriptorLink {
 }
 
 /// Waits until the incumbent says that it leaves, or has ended. An older build only ends.
-pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink) {
+pub(crate) fn await_leave(incumbent: &ProcessHandle, mut link: DescriptorLink, comes_back: impl Fn()) {
     while !incumbent.has_ended() {
         match link.next::<Answer>() {
             Ok(Some(Answer::Stopping { .. })) => return,
+            Ok(Some(Answer::Refused { goes_on: true, .. })) => comes_back(),
             Ok(Some(_)) => {}
             Ok(None) => {
                 let fds = [link.as_fd(), incumbent.as_fd()];

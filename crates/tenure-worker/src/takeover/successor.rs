@@ -28,7 +28,9 @@ use tenure_sys::process::ProcessHandle;
 use tenure_sys::{pipe, socket, thread};
 
 use crate::ownership::Ownership;
-use crate::takeover::context::{self, KeptDescriptors, NamedListeners, TakeoverContext, duplicates};
+use crate::takeover::context::{
+    self, IncumbentAnswer, KeptDescriptors, NamedListeners, TakeoverContext, duplicates,
+};
 use crate::takeover::descriptor_link::{self, DescriptorLink};
 use crate::takeover::error::{TakeoverError, UNEXPECTED_ANSWER, broken, given_up, no_answer};
 use crate::takeover::orphans;
@@ -327,7 +329,9 @@ fn await_end_of(
     let context = Arc::clone(context);
     thread::start("tenure-predecessor", move || {
         if let Ok(link) = link.again() {
-            descriptor_link::await_leave(&incumbent, link);
+            descriptor_link::await_leave(&incumbent, link, || {
+                context.incumbent_answered(IncumbentAnswer::ComesBack);
+            });
             context.probation_over();
         }
         while !incumbent.has_ended() {

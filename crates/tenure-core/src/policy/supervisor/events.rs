@@ -57,6 +57,10 @@ pub enum SupervisorEvent {
     MakeRoomAsked,
     /// The other worker has failed and is gone: the program has to serve again.
     ResumeAsked,
+    /// The worker before this one has announced its end, or is gone: it cannot take its place back any more.
+    IncumbentLeft,
+    /// The worker before this one was told that the program failed on probation, and takes its place back.
+    IncumbentComesBack,
     /// The worker was asked to end.
     StopAsked,
 }
@@ -119,6 +123,11 @@ pub enum SupervisorAction {
     TellResumed,
     /// End its tree.
     EndTree,
+    /// Tell the incumbent that the program has failed on probation, for this reason. What the incumbent does comes back
+    /// as [`SupervisorEvent::IncumbentLeft`] or [`SupervisorEvent::IncumbentComesBack`].
+    AskBack(String),
+    /// Report [`SupervisorEvent::WaitOver`] after this time, if the incumbent has not answered by then.
+    AwaitIncumbent(Duration),
     /// Report [`SupervisorEvent::WaitOver`] after this time.
     Await(Duration),
     /// Leave, with this outcome. No process of the program lives.

@@ -3,8 +3,9 @@
 //! Pure. A program is started again only after its whole tree is gone. Late events of an earlier start change nothing.
 //! A program that fails before its first readiness is not restarted: its launcher waits, and gets the failure. The one
 //! exception is a port that another process took first: the boot begins anew with another port, at most `PORTS` times.
-//! On probation a program is not restarted either: the incumbent takes the place back. While another worker has the
-//! place, no process of the program lives, and only that worker's end starts it again.
+//! On probation a program is not restarted either: the incumbent takes the place back, unless it has left already
+//! (`probation`). While another worker has the place, no process of the program lives, and only that worker's end starts
+//! it again.
 
 use std::time::Duration;
 
@@ -14,6 +15,8 @@ use crate::spec::amount::Span;
 
 use super::events::{Exit, HostOutcome, ProbationTerms, SupervisorAction, SupervisorEvent};
 use super::restarts::{History, RestartCause, Ruling};
+
+mod probation;
 
 /// The state of the program.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -30,6 +33,8 @@ enum Phase {
     Ending(AfterEnd),
     /// No process of it lives; it starts again after a wait.
     Waiting,
+    /// It failed on probation, and no process of it lives; the incumbent has been asked to take its place back.
+    AskedBack(ProbationFailure),
     /// No process of it lives; another worker has its place.
     RoomMade,
     /// Nothing more happens.
@@ -42,6 +47,8 @@ enum AfterEnd {
     /// Start as if for the first time.
     Anew,
     Restart(Duration),
+    /// Wait for the incumbent, which has been asked to take its place back.
+    AwaitIncumbent(ProbationFailure),
     MakeRoom,
     Finish(HostOutcome),
 }
@@ -53,12 +60,25 @@ pub struct Supervisor {
     policy: RestartPolicy,
     failures_allowed: u32,
     probation: ProbationTerms,
+    /// The incumbent cannot take its place back any more.
+    incumbent_left: bool,
     /// Readiness was reported to the launcher.
     ready_reported: bool,
     /// How many ports of the first start another process took before the program could bind them.
     ports_lost: u32,
     history: History,
 }
+
+/// How a program failed on probation.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+struct ProbationFailure {
+    cause: RestartCause,
+    message: String,
+}
+
+/// The longest wait for the answer of an incumbent that was asked to come back. An incumbent that lives answers at once;
+/// one of an older `tenure` does not answer, and ends this host within a second.
+const INCUMBENT_ANSWER: Duration = Duration::from_secs(5);
 
 /// Ports that a first start may lose. Another process that takes four in a row does so on purpose.
 const PORTS: u32 = 4;
@@ -79,6 +99,7 @@ impl Supervisor {
                 policy,
                 failures_allowed,
                 probation,
+                incumbent_left: false,
                 ready_reported: false,
                 ports_lost: 0,
                 history,
@@ -93,6 +114,8 @@ impl Supervisor {
             SupervisorEvent::StopAsked => self.stop(),
             SupervisorEvent::MakeRoomAsked => self.make_room(),
             SupervisorEvent::ResumeAsked => self.resume(),
+            SupervisorEvent::IncumbentLeft => self.incumbent_left(now),
+            SupervisorEvent::IncumbentComesBack => self.incumbent_comes_back(),
             SupervisorEvent::Runs
             | SupervisorEvent::CannotRun(_)
             | SupervisorEvent::NoProgram(_)
@@ -114,7 +137,7 @@ impl Supervisor {
                 self.end(HostOutcome::Stopped, vec![SupervisorAction::EndTree])
             }
             Phase::Ending(_) => self.end(HostOutcome::Stopped, Vec::new()),
-            Phase::Waiting | Phase::RoomMade => self.finish(HostOutcome::Stopped),
+            Phase::Waiting | Phase::AskedBack(_) | Phase::RoomMade => self.finish(HostOutcome::Stopped),
             Phase::Over => Vec::new(),
         }
     }
@@ -125,11 +148,11 @@ impl Supervisor {
                 self.state = Phase::Ending(AfterEnd::MakeRoom);
                 vec![SupervisorAction::EndTree]
             }
-            Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
+            Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_) | AfterEnd::AwaitIncumbent(_)) => {
                 self.state = Phase::Ending(AfterEnd::MakeRoom);
                 Vec::new()
             }
-            Phase::Waiting | Phase::RoomMade => {
+            Phase::Waiting | Phase::AskedBack(_) | Phase::RoomMade => {
                 self.state = Phase::RoomMade;
                 vec![SupervisorAction::TellRoomMade]
             }
@@ -154,7 +177,8 @@ impl Supervisor {
             | Phase::Probation { .. }
             | Phase::Serving { .. }
             | Phase::Waiting
-            | Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_)) => {
+            | Phase::AskedBack(_)
+            | Phase::Ending(AfterEnd::Anew | AfterEnd::Restart(_) | AfterEnd::AwaitIncumbent(_)) => {
                 vec![SupervisorAction::TellResumed]
             }
             Phase::Ending(AfterEnd::Finish(_)) | Phase::Over => Vec::new(),
@@ -182,14 +206,13 @@ impl Supervisor {
             (P::Booting, E::PortTaken(why)) if self.ports_lost < PORTS => self.begin_anew(why),
             (P::Booting, E::Exited(exit)) => self.fail("program", before_ready(exit), Vec::new()),
             (P::Booting, E::TreeGone) => {
-                let actions = self.fail("program", before_ready(Exit::Lost), Vec::new());
-                self.gone(actions)
+                self.lost(|machine| machine.fail("program", before_ready(Exit::Lost), Vec::new()))
             }
             (P::Probation { .. }, E::Exited(exit)) => self.exited_on_probation(exit),
             (P::Probation { .. }, E::TreeGone) => {
-                let actions = self.exited_on_probation(Exit::Lost);
-                self.gone(actions)
+                self.lost(|machine| machine.exited_on_probation(Exit::Lost))
             }
+            (P::AskedBack(_), E::WaitOver) => self.incumbent_silent(now),
             (P::Probation { failures }, E::WaitOver) => self.probation_over(*failures),
             (P::Again, E::CannotRun(message)) => self.again(RestartCause::Failure, message, Vec::new(), now),
             (P::Again, E::NoProgram(message)) => self.give_up(message),
@@ -198,8 +221,7 @@ impl Supervisor {
             }
             (P::Again | P::Serving { .. }, E::Exited(exit)) => self.exited(exit, now),
             (P::Again | P::Serving { .. }, E::TreeGone) => {
-                let actions = self.exited(Exit::Lost, now);
-                self.gone(actions)
+                self.lost(|machine| machine.exited(Exit::Lost, now))
             }
             (P::Probation { .. } | P::Serving { .. }, E::Passed) => self.passed(),
             (P::Probation { failures } | P::Serving { failures }, E::Failed(why)) => {
@@ -220,17 +242,12 @@ impl Supervisor {
                 | P::Serving { .. }
                 | P::Ending(_)
                 | P::Waiting
+                | P::AskedBack(_)
                 | P::RoomMade
                 | P::Over,
                 _,
             ) => Vec::new(),
         }
-    }
-
-    /// The program has passed its probation.
-    fn probation_over(&mut self, failures: u32) -> Vec<SupervisorAction> {
-        self.state = Phase::Serving { failures };
-        self.tell_ready()
     }
 
     /// Starts again with another port: it is nobody's fault that the first one was taken.
@@ -242,18 +259,13 @@ impl Supervisor {
 
     /// The program serves: on probation, where it has just taken the place of another one.
     fn ready(&mut self) -> Vec<SupervisorAction> {
-        let Some(time) = self.probation.time().filter(|_| self.state == Phase::Booting) else {
+        if self.state != Phase::Booting || !self.begins_probation() {
             self.state = Phase::Serving { failures: 0 };
             let report =
                 if self.ready_reported { vec![SupervisorAction::TellReadyAgain] } else { self.tell_ready() };
             return report.into_iter().chain([SupervisorAction::WatchHealth]).collect();
-        };
-        self.state = Phase::Probation { failures: 0 };
-        let report = match self.probation {
-            ProbationTerms::None | ProbationTerms::BeforeReady(_) => Vec::new(),
-            ProbationTerms::AfterReady(_) => self.tell_ready(),
-        };
-        report.into_iter().chain([SupervisorAction::WatchHealth, SupervisorAction::Await(time)]).collect()
+        }
+        self.begin_probation()
     }
 
     /// Reports readiness, the first time only.
@@ -270,23 +282,6 @@ impl Supervisor {
             return Vec::new();
         };
         if std::mem::take(failures) == 0 { Vec::new() } else { vec![SupervisorAction::TellRecovered] }
-    }
-
-    fn exited_on_probation(&mut self, exit: Exit) -> Vec<SupervisorAction> {
-        let time = Span::millis(millis(self.probation.time().unwrap_or_default()));
-        let message = format!("program ended with {exit} within its probation of {time}");
-        self.failed_on_probation(message, Vec::new())
-    }
-
-    /// Ends a program that failed on probation. Callers are told to wait (`TellBackOff`), because the worker before it
-    /// may serve again in a moment.
-    fn failed_on_probation(
-        &mut self,
-        message: String,
-        mut actions: Vec<SupervisorAction>,
-    ) -> Vec<SupervisorAction> {
-        actions.push(SupervisorAction::TellBackOff(message.clone()));
-        self.fail("bake", message, actions)
     }
 
     fn end(&mut self, outcome: HostOutcome, actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
@@ -310,9 +305,7 @@ impl Supervisor {
     }
 
     fn exited(&mut self, exit: Exit, now: Duration) -> Vec<SupervisorAction> {
-        let success = matches!(exit, Exit::Status(status) if status.success());
-        let cause = if success { RestartCause::Success } else { RestartCause::Failure };
-        self.again(cause, format!("program ended with {exit}"), Vec::new(), now)
+        self.again(cause_of(exit), format!("program ended with {exit}"), Vec::new(), now)
     }
 
     fn health_failed(&mut self, failures: u32, why: String, now: Duration) -> Vec<SupervisorAction> {
@@ -325,7 +318,7 @@ impl Supervisor {
         let message = format!("its health check failed {failures} times in a row: {why}");
         let actions = vec![SupervisorAction::NoteUnhealthy(message.clone()), SupervisorAction::EndTree];
         if on_probation {
-            return self.failed_on_probation(message, actions);
+            return self.failed_on_probation(RestartCause::Failure, message, actions);
         }
         self.again(RestartCause::Unhealthy, message, actions, now)
     }
@@ -369,6 +362,12 @@ impl Supervisor {
         actions
     }
 
+    /// The tree is gone, and nobody has told of the program's end: that is `end`.
+    fn lost(&mut self, end: impl FnOnce(&mut Self) -> Vec<SupervisorAction>) -> Vec<SupervisorAction> {
+        let actions = end(self);
+        self.gone(actions)
+    }
+
     /// Adds to `actions` what follows the end of the tree.
     fn gone(&mut self, mut actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {
         match std::mem::replace(&mut self.state, Phase::Over) {
@@ -379,6 +378,10 @@ impl Supervisor {
             Phase::Ending(AfterEnd::Restart(wait)) => {
                 self.state = Phase::Waiting;
                 actions.push(SupervisorAction::Await(wait));
+            }
+            Phase::Ending(AfterEnd::AwaitIncumbent(failure)) => {
+                self.state = Phase::AskedBack(failure);
+                actions.push(SupervisorAction::AwaitIncumbent(INCUMBENT_ANSWER));
             }
             Phase::Ending(AfterEnd::MakeRoom) => {
                 self.state = Phase::RoomMade;
@@ -391,6 +394,7 @@ impl Supervisor {
             | Phase::Probation { .. }
             | Phase::Serving { .. }
             | Phase::Waiting
+            | Phase::AskedBack(_)
             | Phase::RoomMade
             | Phase::Over) => self.state = other,
         }
@@ -401,6 +405,12 @@ impl Supervisor {
         self.state = Phase::Over;
         vec![SupervisorAction::Finish(outcome)]
     }
+}
+
+/// Whether this end of a program was a success, for the policy.
+fn cause_of(exit: Exit) -> RestartCause {
+    let success = matches!(exit, Exit::Status(status) if status.success());
+    if success { RestartCause::Success } else { RestartCause::Failure }
 }
 
 fn before_ready(exit: Exit) -> String {

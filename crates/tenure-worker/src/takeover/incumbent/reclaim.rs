@@ -15,7 +15,7 @@ use tenure_core::launch::stop_and_prove::OVERRUN;
 use tenure_core::policy::lifecycle::EXIT_FAILED;
 use tenure_core::policy::takeover::{Incumbent, IncumbentEvent, Then};
 use tenure_core::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
-use tenure_core::protocol::wire::{ControlRequest, Prepare};
+use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};
 use tenure_core::record::ledger::{Ledger, ProgramRecord, RolledBack};
 use tenure_core::spec::{KILL_GRACE, scope};
 use tenure_core::store::event::What;
@@ -36,8 +36,13 @@ impl IncumbentSide<'_> {
     /// Ends the successor by the handle that the kernel gave of the peer. A successor that said that it ends gets a
     /// moment for it. Returns only when it is gone: to go on while it may live would make two workers.
     pub(super) fn end_successor(&mut self, phase: Incumbent) -> IncumbentEvent {
-        let polite = match (self.sent_back, self.aborted) {
-            // It serves, and gets the time that any worker gets for its end.
+        if phase == Incumbent::Ending(Then::Reclaim) && self.aborted {
+            // A successor whose program failed on probation waits for this answer before it ends.
+            best_effort(self.link.send(&Answer::goes_on("it takes its place back"), &[]));
+        }
+        let on_probation = self.aborted && self.terms.probation;
+        let polite = match (self.sent_back || on_probation, self.aborted) {
+            // It has served, and gets the time that any worker gets for its end and that of its program.
             (true, _) => self.context.ownership.handshake.spec.end_budget().saturating_add(OVERRUN),
             (false, true) => KILL_GRACE,
             (false, false) => Duration::ZERO,
