@@ -18,7 +18,7 @@
 pub(crate) struct Map {
     /// The crate.
     pub(crate) name: String,
-    /// The rooms, lowest first; a sub-room as `launch/orphans`.
+    /// The rooms, lowest first; a sub-room as `launch/end/orphans`.
     pub(crate) rooms: Vec<String>,
 }
 

@@ -12,7 +12,7 @@ use std::time::Duration;
 use semver::Version;
 use tenure_sys::dir::in_the_way;
 
-use crate::launch::readiness::BootFailure;
+use crate::launch::start::readiness::BootFailure;
 use crate::store::paths;
 
 mod from;

@@ -16,11 +16,11 @@ pub mod spec;
 pub mod store;
 
 pub use error::{Blame, Error, ErrorKind, ErrorRow};
-pub use launch::recipe::{can_run, umask};
 pub use launch::request::{
     DEFAULT_BUDGET, FIRST_ANSWER_VARIABLE, NO_SPAWN_VARIABLE, Request, WEDGED_AFTER_VARIABLE, asker,
     is_inside,
 };
+pub use launch::start::recipe::{can_run, umask};
 pub use ops::ensure::{Ensured, ensure};
 pub use ops::forget::{Forgotten, forget};
 pub use ops::pin::{Applied, PinOptions, Pinned, Unpinned, pin, unpin};

@@ -11,10 +11,11 @@ use std::time::Duration;
 
 use tenure_core::deadline::{Deadline, TimedOut, wall_millis};
 use tenure_core::fault;
-use tenure_core::launch::client::{self, Silence};
-use tenure_core::launch::orphans::{self, OrphanError};
-use tenure_core::launch::probe::FIRST_ANSWER;
-use tenure_core::launch::{listen, request};
+use tenure_core::launch::ask::client::{self, Silence};
+use tenure_core::launch::ask::probe::FIRST_ANSWER;
+use tenure_core::launch::end::orphans::{self, OrphanError};
+use tenure_core::launch::request;
+use tenure_core::launch::start::listen;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::spec::scope::Scope;

@@ -10,7 +10,7 @@ use std::io::{self, Write};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
-use tenure_core::launch::handshake::{Handshake, Report};
+use tenure_core::launch::start::handshake::{Handshake, Report};
 use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::ledger::Ledger;

@@ -27,8 +27,8 @@
 #![forbid(unsafe_code)]
 
 /// The calls, and what they answer with.
-pub use tenure_core::launch::orphans::EndedOrphan;
-pub use tenure_core::launch::stop_and_prove::ProvedEnd;
+pub use tenure_core::launch::end::orphans::EndedOrphan;
+pub use tenure_core::launch::end::stop_and_prove::ProvedEnd;
 pub use tenure_core::{
     Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, Standing,
     StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use tenure_sys::identity::Identity;
 use tenure_sys::process;
 
-use crate::launch::probe::FIRST_ANSWER;
+use crate::launch::ask::probe::FIRST_ANSWER;
 use crate::policy::decide::SILENT_IS_WEDGED;
 use crate::protocol::wire::Asker;
 use crate::spec::amount::Span;

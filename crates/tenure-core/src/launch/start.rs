@@ -3,20 +3,20 @@
 //! The order matters, because this process may die after each step and the next launcher must find its way: generation
 //! (written durably), sockets, handshake, spawn, identity (written whole; decision 15 says why not durably), GO. Until
 //! the identity is recorded, this launcher ends what it started; after that the worker's own `start_timeout` does.
+//!
+//! The rooms below are its parts: `limits` before anything is changed, `listen` for the sockets, `recipe` for the
+//! process, `handshake` for what passes between the two, `readiness` for the wait.
 
 use std::os::fd::{AsFd, BorrowedFd};
 
 use tenure_sys::discard::best_effort;
+use tenure_sys::limits::usual_nofile;
+use tenure_sys::socket;
 use tenure_sys::spawn::SpawnError;
-use tenure_sys::{limits, socket};
 
 use crate::deadline::{Deadline, Moment, TimedOut};
 use crate::fault::{self, Point};
-use crate::launch::handshake::{GO, Handshake};
-use crate::launch::listen::{self, Bound, ListenError};
-use crate::launch::orphans::{self, OrphanError};
-use crate::launch::readiness::{self, StartOutcome};
-use crate::launch::recipe::{self, RecipeError, SpawnRecipe};
+use crate::launch::end::orphans::{self, OrphanError};
 use crate::launch::request::Request;
 use crate::protocol::boot_stage::BootStage;
 use crate::record::ledger::Ledger;
@@ -28,6 +28,17 @@ use crate::store::lease::Lease;
 use crate::store::logs;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
+
+pub mod handshake;
+pub mod limits;
+pub mod listen;
+pub mod readiness;
+pub mod recipe;
+
+use handshake::{GO, Handshake};
+use listen::{Bound, ListenError};
+use readiness::StartOutcome;
+use recipe::{RecipeError, SpawnRecipe};
 
 /// A worker cannot be started; nothing of it is left.
 #[derive(Debug, thiserror::Error)]
@@ -118,7 +129,7 @@ pub(crate) fn start(
         started_by: request.asker(),
         booting_until,
         listeners: recipe::listener_names(spec),
-        nofile: limits::usual_nofile(),
+        nofile: usual_nofile(),
         succeeds: None,
     };
     let logs_begin = logs::positions(state);

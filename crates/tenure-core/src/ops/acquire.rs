@@ -9,10 +9,10 @@ use tenure_sys::discard::best_effort;
 
 use crate::deadline::{Deadline, Moment, monotonic, wall_millis};
 use crate::error::Error;
-use crate::launch::client::Silence;
-use crate::launch::probe;
+use crate::launch::ask::client::Silence;
+use crate::launch::ask::probe;
+use crate::launch::end::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::launch::request::Request;
-use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::policy::decide::{Suspicion, suspect};
 use crate::protocol::wire::Hello;
 use crate::record::ledger::Ledger;

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 
-use crate::launch::recipe;
+use crate::launch::start::recipe;
 use crate::ops::offers;
 use crate::record::desired::{Desired, Offer};
 use crate::spec::origin::{ReadStated, StatedNow};

@@ -17,10 +17,11 @@
 
 use crate::deadline::Deadline;
 use crate::error::{Error, ErrorKind};
-use crate::launch::readiness::{self, StartOutcome};
+use crate::launch::ask::probe;
 use crate::launch::request::{self, Request};
+use crate::launch::start::limits;
+use crate::launch::start::readiness::{self, StartOutcome};
 use crate::launch::start::{self, StartError};
-use crate::launch::{limits, probe};
 use crate::ops::acquire::GatedCall;
 use crate::ops::offers;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};

@@ -9,7 +9,8 @@ use semver::Version;
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind, stage};
-use crate::launch::{recipe, request};
+use crate::launch::request;
+use crate::launch::start::recipe;
 use crate::ops::pin::unknown;
 use crate::ops::{offers, restart};
 use crate::protocol::wire::Hello;

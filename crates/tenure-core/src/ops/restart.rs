@@ -14,12 +14,13 @@ use semver::Version;
 
 use crate::deadline::{Deadline, Moment, Stage, monotonic};
 use crate::error::{Error, ErrorKind, stage};
-use crate::launch::probe::{self, FIRST_ANSWER};
-use crate::launch::readiness::{self, BootFailure, StartOutcome};
+use crate::launch::ask::probe::{self, FIRST_ANSWER};
+use crate::launch::end::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
 use crate::launch::request::{self, Request};
+use crate::launch::start::limits;
+use crate::launch::start::readiness::{self, BootFailure, StartOutcome};
+use crate::launch::start::recipe;
 use crate::launch::start::{self, StartError};
-use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, Purpose, Retired};
-use crate::launch::{limits, recipe};
 use crate::ops::acquire::GatedCall;
 use crate::ops::offers;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};

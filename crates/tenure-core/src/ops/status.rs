@@ -7,7 +7,7 @@ use tenure_sys::process::{self, RunState, Verified};
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::launch::probe::{self, FIRST_ANSWER};
+use crate::launch::ask::probe::{self, FIRST_ANSWER};
 use crate::policy::decide::Observation;
 use crate::protocol::ends::UnaskedEnd;
 use crate::protocol::wire::Hello;

@@ -7,10 +7,10 @@ use tenure_sys::process::{self, Verified};
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind};
-use crate::launch::orphans::{self, EndedOrphan};
-use crate::launch::probe::FIRST_ANSWER;
+use crate::launch::ask::probe::FIRST_ANSWER;
+use crate::launch::end::orphans::{self, EndedOrphan};
+use crate::launch::end::stop_and_prove::{self, LONGEST_DRAIN, OVERRUN, ProvedEnd, Purpose};
 use crate::launch::request::{self, DEFAULT_BUDGET};
-use crate::launch::stop_and_prove::{self, LONGEST_DRAIN, OVERRUN, ProvedEnd, Purpose};
 use crate::protocol::wire::Hello;
 use crate::record::desired::Down;
 use crate::spec::KILL_GRACE;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tenure_core::launch::probe::FIRST_ANSWER;
+use tenure_core::launch::ask::probe::FIRST_ANSWER;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{AppState, Hello};
 

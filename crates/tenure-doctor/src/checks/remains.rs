@@ -1,7 +1,7 @@
 //! Checks of what lies around a worker: processes that a dead one left, logs, the executable that hosts it, and
 //! whatever could not be looked at.
 
-use tenure_core::launch::orphans;
+use tenure_core::launch::end::orphans;
 use tenure_core::protocol::ends::{self, UnaskedEnd};
 use tenure_core::store::paths::file;
 use tenure_sys::census::SeenProcess;

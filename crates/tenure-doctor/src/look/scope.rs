@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 
 use semver::Version;
 use tenure_core::deadline::{Deadline, Moment, monotonic};
-use tenure_core::launch::probe::{self, FIRST_ANSWER};
-use tenure_core::launch::{listen, orphans};
+use tenure_core::launch::ask::probe::{self, FIRST_ANSWER};
+use tenure_core::launch::end::orphans;
+use tenure_core::launch::start::listen;
 use tenure_core::ops::described::{self, Offered};
 use tenure_core::ops::offers;
 use tenure_core::policy::decide::Observation;

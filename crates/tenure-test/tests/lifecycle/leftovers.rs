@@ -2,7 +2,7 @@
 
 use tenure_core::Scope;
 use tenure_core::fault::Point;
-use tenure_core::launch::orphans;
+use tenure_core::launch::end::orphans;
 use tenure_core::record::ledger::{Ledger, ProgramRecord};
 use tenure_core::store::event::What;
 use tenure_core::store::paths::StateDir;

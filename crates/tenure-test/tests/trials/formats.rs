@@ -8,7 +8,7 @@ use std::fs;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
-use tenure_core::launch::handshake::Handshake;
+use tenure_core::launch::start::handshake::Handshake;
 use tenure_core::protocol::wire::{Answer, ControlRequest};
 use tenure_core::record::desired::Desired;
 use tenure_core::record::ledger::Ledger;

@@ -6,8 +6,8 @@
 
 use tenure_core::causes;
 use tenure_core::deadline::Deadline;
-use tenure_core::launch::handshake::Handshake;
-use tenure_core::launch::orphans;
+use tenure_core::launch::end::orphans;
+use tenure_core::launch::start::handshake::Handshake;
 use tenure_core::spec::scope::{self, COOKIE_VARIABLE};
 use tenure_core::spec::{KILL_GRACE, Spec};
 use tenure_core::store::paths::StateDir;

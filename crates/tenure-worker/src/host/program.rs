@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use tenure_core::deadline::millis;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::orphans::{self, EndedOrphan, OrphanError};
+use tenure_core::launch::end::orphans::{self, EndedOrphan, OrphanError};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
 use tenure_core::spec::{StopPolicy, program as resolver};

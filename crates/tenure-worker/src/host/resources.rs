@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
-use tenure_core::launch::listen::{self, ListenError};
+use tenure_core::launch::start::listen::{self, ListenError};
 use tenure_core::launch::version;
 use tenure_core::protocol::wire::{Asker, Endpoint};
 use tenure_core::spec::{ListenMode, Ready, Spec, scope};

@@ -1,7 +1,7 @@
 //! The environment of a program: what the host was given, and what `tenure` tells the program about itself. Pure.
 
 use tenure_core::fault;
-use tenure_core::launch::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE};
+use tenure_core::launch::start::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
 

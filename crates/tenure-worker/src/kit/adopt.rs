@@ -7,7 +7,9 @@ use std::io;
 use std::net::TcpListener;
 use std::os::fd::{AsFd, OwnedFd};
 
-use tenure_core::launch::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake, descriptor};
+use tenure_core::launch::start::handshake::{
+    DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake, descriptor,
+};
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::ListenMode;
 use tenure_core::store::gate::{Entrusted, Upgrade};
@@ -122,7 +124,7 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
         return Err(AdoptError::LeaseReplaced);
     }
     // From now on the kernel names this process, and no longer the launcher, to those who connect.
-    socket::relisten(control.as_fd(), tenure_core::launch::listen::BACKLOG)
+    socket::relisten(control.as_fd(), tenure_core::launch::start::listen::BACKLOG)
         .map_err(broken("the control socket"))?;
     pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
     let listeners: Vec<(String, OwnedFd)> = handshake.listeners.iter().cloned().zip(fds).collect();

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::stop_and_prove::CONTROL_THREAD;
+use tenure_core::launch::end::stop_and_prove::CONTROL_THREAD;
 use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleExecutor, LifecycleState};
 use tenure_core::protocol::wire::{Answer, Asker, ControlRequest};
 use tenure_core::store::event::What;

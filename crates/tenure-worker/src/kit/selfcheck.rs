@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tenure_core::asker;
 use tenure_core::deadline::Deadline;
-use tenure_core::launch::client::{self, Silence};
+use tenure_core::launch::ask::client::{self, Silence};
 use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::protocol::wire::Role;
 use tenure_core::store::event::What;

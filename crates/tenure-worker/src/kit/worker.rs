@@ -13,7 +13,7 @@ use tenure_core::causes;
 use tenure_core::deadline::monotonic;
 use tenure_core::error::stage;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::handshake::{Handshake, Report, Succession};
+use tenure_core::launch::start::handshake::{Handshake, Report, Succession};
 use tenure_core::launch::version::{self, NoVersion};
 use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::wire::Endpoint;

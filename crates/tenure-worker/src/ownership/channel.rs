@@ -7,7 +7,7 @@ use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, PoisonError};
 
-use tenure_core::launch::handshake::{GO, Handshake, LONGEST_MESSAGE, Report};
+use tenure_core::launch::start::handshake::{GO, Handshake, LONGEST_MESSAGE, Report};
 use tenure_sys::{pipe, socket};
 
 /// The channel; closed by its one report.

@@ -2,8 +2,8 @@
 
 use std::io;
 
-use tenure_core::launch::listen::ListenError;
-use tenure_core::launch::orphans::OrphanError;
+use tenure_core::launch::end::orphans::OrphanError;
+use tenure_core::launch::start::listen::ListenError;
 use tenure_core::store::records::RecordError;
 
 /// Why a takeover is given up whose incumbent sent an answer that its state does not allow.

@@ -13,7 +13,7 @@ use std::time::Duration;
 use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::launch::end::stop_and_prove::OVERRUN;
 use tenure_core::policy::lifecycle::LifecycleEvent;
 use tenure_core::policy::takeover::{self, Incumbent, IncumbentAction, IncumbentEvent, Terms};
 use tenure_core::protocol::wire::{Answer, ControlRequest, Prepare};

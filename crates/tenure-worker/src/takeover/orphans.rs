@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use tenure_core::asker;
-use tenure_core::launch::orphans::{OrphanError, clear_program};
+use tenure_core::launch::end::orphans::{OrphanError, clear_program};
 use tenure_core::record::ledger::Ledger;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::{self, Event, What};

@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tenure_core::deadline::{Deadline, Stage, millis, monotonic};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::client::{self, Silence};
-use tenure_core::launch::handshake::Succession;
-use tenure_core::launch::listen::{self, BACKLOG, SuccessorListeners};
-use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::launch::ask::client::{self, Silence};
+use tenure_core::launch::end::stop_and_prove::OVERRUN;
+use tenure_core::launch::start::handshake::Succession;
+use tenure_core::launch::start::listen::{self, BACKLOG, SuccessorListeners};
 use tenure_core::policy::takeover::{Successor, SuccessorAction, SuccessorEvent};
 use tenure_core::protocol::wire::{Active, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::Ledger;

@@ -4,7 +4,7 @@ use std::io::Read;
 use std::time::Duration;
 
 use tenure_core::fault::Point;
-use tenure_core::launch::stop_and_prove::ProvedEnd;
+use tenure_core::launch::end::stop_and_prove::ProvedEnd;
 use tenure_core::protocol::wire::{AppState, Role};
 use tenure_core::spec::amount::Span;
 use tenure_core::store::paths::file;

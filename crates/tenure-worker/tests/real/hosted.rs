@@ -213,7 +213,7 @@ fn a_program_that_is_done_ends_its_worker() {
     gone(&host);
     assert!(happened("ProgramExited: program ended with exit status 0"), "{:?}", events());
     assert!(
-        tenure_core::launch::client::connect(
+        tenure_core::launch::ask::client::connect(
             &state(),
             tenure_core::deadline::Deadline::start(LONG).stage("test").expect("fresh")
         )

@@ -178,7 +178,7 @@ pub(crate) fn end(handle: &ProcessHandle) {
 /// HELLO over a new connection.
 pub(crate) fn ask() -> Hello {
     let stage = Deadline::start(LONG).stage("test").expect("fresh");
-    tenure_core::launch::client::connect(&state(), stage)
+    tenure_core::launch::ask::client::connect(&state(), stage)
         .expect("it listens")
         .hello(stage)
         .expect("it answers")

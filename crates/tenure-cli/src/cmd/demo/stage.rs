@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use tenure_core::deadline::Deadline;
-use tenure_core::launch::probe;
+use tenure_core::launch::ask::probe;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{Endpoint, Hello};
 use tenure_core::spec::scope::{COOKIE_VARIABLE, cookie_prefix};

@@ -12,7 +12,7 @@
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::launch::orphans;
+use tenure_core::launch::end::orphans;
 use tenure_core::spec::scope::{COOKIE_VARIABLE, WORKER};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
 use tenure_sys::tree;

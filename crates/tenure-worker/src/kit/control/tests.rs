@@ -5,7 +5,7 @@ use std::os::unix::net::UnixStream;
 use std::thread;
 
 use tenure_core::deadline::Stage;
-use tenure_core::launch::client::{Connection, Silence, connect};
+use tenure_core::launch::ask::client::{Connection, Silence, connect};
 use tenure_core::protocol::wire::{AppState, Role, Until};
 use tenure_core::store::event;
 use tenure_sys::process::ProcessHandle;

@@ -4,7 +4,7 @@ use std::io;
 use std::os::unix::net::UnixListener;
 
 use tenure_core::deadline::Moment;
-use tenure_core::launch::handshake::Handshake;
+use tenure_core::launch::start::handshake::Handshake;
 use tenure_core::protocol::wire::{Endpoint, Hello, Role};
 use tenure_core::spec::Kind;
 use tenure_core::store::records::RecordError;

@@ -4,7 +4,7 @@ use std::mem;
 
 use tenure_core::deadline::monotonic;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::handshake::Report;
+use tenure_core::launch::start::handshake::Report;
 use tenure_core::policy::lifecycle::LifecycleState;
 use tenure_core::protocol::wire::AppState;
 use tenure_core::store::event::What;

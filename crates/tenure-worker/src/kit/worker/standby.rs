@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tenure_core::causes;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::handshake::{Handshake, Succession};
+use tenure_core::launch::start::handshake::{Handshake, Succession};
 use tenure_core::protocol::boot_stage::BootStage;
 use tenure_sys::discard::best_effort;
 use tenure_sys::limits;

@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use tenure_core::causes;
 use tenure_core::deadline::{Deadline, millis};
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::launch::end::stop_and_prove::OVERRUN;
 use tenure_core::policy::takeover::IncumbentEvent;
 use tenure_core::protocol::wire::{Answer, Granted, Prepared, Role};
 use tenure_core::store::records;

@@ -9,9 +9,9 @@ use std::time::Duration;
 
 use tenure_core::deadline::millis;
 use tenure_core::fault::{self, Point};
-use tenure_core::launch::listen::BACKLOG;
-use tenure_core::launch::orphans::{self, OrphanError};
-use tenure_core::launch::stop_and_prove::OVERRUN;
+use tenure_core::launch::end::orphans::{self, OrphanError};
+use tenure_core::launch::end::stop_and_prove::OVERRUN;
+use tenure_core::launch::start::listen::BACKLOG;
 use tenure_core::policy::lifecycle::EXIT_FAILED;
 use tenure_core::policy::takeover::{Incumbent, IncumbentEvent, Then};
 use tenure_core::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tenure_core::causes;
 use tenure_core::deadline::{Deadline, Moment, Stage, millis};
-use tenure_core::launch::handshake::Succession;
+use tenure_core::launch::start::handshake::Succession;
 use tenure_core::policy::takeover::{self, Successor, SuccessorAction, SuccessorEvent};
 use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Prepare, Prepared};
 use tenure_core::store::gate::Entrusted;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use crate::deadline::Stage;
-use crate::launch::client::{self, Silence};
+use crate::launch::ask::client::{self, Silence};
 use crate::policy::decide::Observation;
 use crate::protocol::wire::Hello;
 use crate::store::paths::StateDir;

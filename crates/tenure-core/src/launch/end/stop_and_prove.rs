@@ -13,8 +13,9 @@ use tenure_sys::tree;
 
 use crate::deadline::{Stage, TimedOut};
 use crate::fault::{self, Point};
-use crate::launch::client::{self, Silence};
-use crate::launch::{orphans, probe};
+use crate::launch::ask::client::{self, Silence};
+use crate::launch::ask::probe;
+use crate::launch::end::orphans;
 use crate::protocol::wire::{Asker, Hello};
 use crate::record::ledger::Ledger;
 use crate::spec::{KILL_GRACE, scope};

@@ -15,8 +15,8 @@ use tenure_sys::socket;
 use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 
 use crate::fault;
-use crate::launch::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake};
 use crate::launch::request::Request;
+use crate::launch::start::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake};
 use crate::record::ledger::HostRecord;
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};

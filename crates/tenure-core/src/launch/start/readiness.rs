@@ -13,9 +13,9 @@ use tenure_sys::process::{ExitStatus, ProcessHandle, Signal};
 use tenure_sys::socket;
 
 use crate::deadline::{Deadline, Stage, millis};
-use crate::launch::client::{self, Silence};
-use crate::launch::handshake::{LONGEST_MESSAGE, Report};
-use crate::launch::probe::FIRST_ANSWER;
+use crate::launch::ask::client::{self, Silence};
+use crate::launch::ask::probe::FIRST_ANSWER;
+use crate::launch::start::handshake::{LONGEST_MESSAGE, Report};
 use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{Hello, Until};
 use crate::spec::KILL_GRACE;
