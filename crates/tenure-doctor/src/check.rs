@@ -21,7 +21,7 @@ pub struct DoctorCheck {
     pub(crate) look: Look,
 }
 
-/// What a check is a function of.
+/// What a check looks at.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Look {
     /// The machine.
@@ -30,11 +30,11 @@ pub(crate) enum Look {
     Directory(fn(&DirectoryFacts, u32) -> Option<Symptom>),
     /// What stands in the scope of a worker.
     Worker(fn(&Case<'_>) -> Option<Symptom>),
-    /// The same, where there may be several of one kind.
+    /// The same, for a check that may find several of one kind.
     Each(fn(&Case<'_>) -> Vec<Symptom>),
 }
 
-/// What a check of a worker is told.
+/// The facts for a check of one worker.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Case<'facts> {
     pub(crate) machine: &'facts MachineFacts,
@@ -49,7 +49,7 @@ impl Case<'_> {
         format!("tenure {word} {}", self.worker.display_name)
     }
 
-    /// Everybody who carries a cookie of this scope.
+    /// All processes that carry a cookie of this scope.
     pub(crate) fn with_cookie(&self) -> impl Iterator<Item = &SeenProcess> {
         let prefixes: Vec<String> =
             self.state.cookie_scopes.iter().map(|scope_id| scope::cookie_prefix(scope_id)).collect();
@@ -60,7 +60,7 @@ impl Case<'_> {
             .map(|(_, seen)| seen)
     }
 
-    /// Lines about those who have this locked file open.
+    /// A line for each process that has this locked file open.
     pub(crate) fn holders(&self, file: (u64, u64)) -> Vec<String> {
         let holders = self.census.locks.iter().filter(|(held, _)| *held == file);
         let mut lines: Vec<String> =
@@ -117,7 +117,7 @@ impl DoctorCheck {
 }
 
 impl WorkerFacts {
-    /// Whether nothing can be said of its directory because one above it, which is told instead, is closed.
+    /// Whether its directory cannot be looked at because one above it is closed; that one is told instead.
     pub(crate) fn is_hidden_by(&self, machine: &MachineFacts) -> bool {
         is_hidden(&self.directory, machine.roots.iter().chain(&machine.host))
     }

@@ -1,6 +1,7 @@
 //! What a diagnosis is made from: everything that was seen, each part a value or the reason why there is none.
 //!
-//! Data only; `look` gathers it, the checks judge it. Whatever could not be read is told as such and never as absent.
+//! Data only; `look` gathers it, the checks judge it. What could not be read is a fact of its own, and never counts as
+//! absent.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -66,8 +67,8 @@ pub struct MachineFacts {
     pub identity: Gathered<Identity>,
     /// The directory of this host, below the root of all state.
     pub host: Gathered<DirectoryFacts>,
-    /// What the directories of all hosts and workers lie in, and the records of trusted files: the root may be seen by
-    /// others, so that one is told as private where nobody else can change what is in it.
+    /// The root, in which the directories of all hosts and workers lie, and the directory of the records of trusted
+    /// files. Others may look into the root: it counts as private where nobody else can change what is in it.
     pub roots: Vec<DirectoryFacts>,
     /// Names of the workers that have state here.
     pub listed: Gathered<usize>,
@@ -75,7 +76,7 @@ pub struct MachineFacts {
     pub machine_id: bool,
     /// Release of the kernel.
     pub kernel: String,
-    /// What the kernel has that identities are made of.
+    /// Which parts of an identity this kernel offers.
     pub features: Features,
     /// Bounds on watches of files.
     pub watch_limits: Gathered<WatchLimits>,
@@ -124,7 +125,7 @@ pub enum Access {
         /// Whose it is.
         owner: u32,
     },
-    /// There, or above it, is something else.
+    /// Something else stands there, or above it.
     NotDirectory(Blocker),
     /// It may not be opened.
     Denied {
@@ -198,7 +199,7 @@ pub struct ScopeFacts {
     /// Why what that worker has open cannot be told from here: it lives in another namespace, or the kernel does not
     /// let us look. `None` also where nobody answers.
     pub out_of_sight: Option<String>,
-    /// In what the living worker has inherited something else than the caller of this has: a line each.
+    /// What the living worker has inherited that differs from what the caller has, a line each.
     pub inherited: Vec<String>,
     /// Addresses that the worker serves on, or would be started on.
     pub ports: Vec<Port>,
@@ -222,7 +223,7 @@ pub enum GateHolder {
         /// What the scheduler says about it.
         run: Option<RunState>,
     },
-    /// Somebody whose signature is not there, or is not his.
+    /// A holder without a signature, or with that of another process.
     Unsigned {
         /// The gate's file, for finding who has it open.
         file: (u64, u64),
@@ -284,7 +285,8 @@ impl DirectoryFacts {
 }
 
 impl ScopeFacts {
-    /// Whether something stands at that name which is not ours: it is told as such, and as nothing else.
+    /// Whether something that is not ours stands at that name. A check of its own tells that, and the others leave it
+    /// out.
     #[must_use]
     pub fn is_blocked(&self, name: &str) -> bool {
         self.obstacles.iter().any(|obstacle| obstacle.name == name)

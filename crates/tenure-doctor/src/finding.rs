@@ -10,7 +10,7 @@ use tenure_core::spec::scope::Scope;
 /// How much a finding matters. The order is that of a list for people: the worst first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Severity {
-    /// A worker cannot be started, reached or ended as it should be: it needs a hand.
+    /// A worker cannot be started, reached or ended as it should be: a person has to act.
     Error,
     /// It works, but not as wanted, or it will not work for long.
     Warning,

@@ -1,7 +1,7 @@
 //! Gathers the facts, once: reads, connects, tries locks, and changes nothing.
 //!
-//! What is cheap is read for every worker first; only then, and only if something of it asks for it, all processes are
-//! gone over, once for all workers. What cannot be read becomes a fact of its own.
+//! What is cheap is read for every worker first; only then, and only if a check needs it, one pass goes over all
+//! processes, for all workers together. What cannot be read becomes a fact of its own.
 
 use tenure_core::spec::origin::ReadStated;
 use tenure_core::spec::scope::Scope;

@@ -50,7 +50,7 @@ pub enum FixError {
     #[error("take the lease")]
     Lease(#[source] LeaseError),
     /// A worker holds the lease now.
-    #[error("touch anything: a worker of {scope} is there now")]
+    #[error("mend anything: a worker of {scope} runs now")]
     Alive {
         /// Whose.
         scope: Scope,
@@ -205,10 +205,10 @@ fn is_exposed(state: &StateDir, record: &str) -> bool {
     }
 }
 
-/// How far the generation goes on where others could have put it back: farther than any worker was ever replaced.
+/// How far the generation is raised where others could have lowered it: by more than any worker was ever replaced.
 const WELL_BEYOND: u64 = 1 << 20;
 
-/// A generation from here on was never reached by counting.
+/// Counting never reaches a generation from here on.
 const UNREACHED: u64 = 1 << 52;
 
 /// A ledger that is moved aside is begun anew with the highest generation that can still be read: it must never go
@@ -271,7 +271,7 @@ fn last_generation(state: &StateDir) -> u64 {
     of_events.max(generation_in(&text_of(state, file::LEDGER)))
 }
 
-/// What stands behind `"generation":` in the pieces of a record.
+/// The number after `"generation":` in the pieces of a record.
 fn generation_in(text: &str) -> u64 {
     let key = "\"generation\"";
     let Some(at) = text.find(key) else { return 0 };

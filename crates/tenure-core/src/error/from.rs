@@ -168,7 +168,7 @@ impl From<Refusal> for Error {
                 ErrorKind::VersionDisagrees,
                 format!(
                     "get version {target}: the worker that was started as {target} says that it is {says}, \
-                    and said so again when it was started once more; it is left in peace"
+                    and said so again when it was started once more; it is not replaced for that again"
                 ),
             ),
             Refusal::SpecConflict { running, wanted } => Self::of(

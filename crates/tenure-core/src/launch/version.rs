@@ -3,7 +3,7 @@
 //! A command costs tens of milliseconds, and a hook may call fifty times a minute, so its answer is kept in the scope's
 //! directory ([`resolve`]). While it holds, a call reads one file, looks at the files that the answer depends on, and
 //! neither takes a lock nor starts anything. Otherwise one launcher at a time asks, and the others find its answer. A
-//! failure is never kept. Compares no versions.
+//! failure is never kept. Nothing here compares versions.
 
 use std::path::Path;
 use std::time::Duration;
@@ -27,8 +27,8 @@ pub use stated::{NoVersion, StatedVersion, VersionCommand, parse};
 
 use cache::{Evidence, Question};
 
-/// Longest time for one run: an interpreter that reads a manifest needs a tenth of a second on a slow machine, and what
-/// takes longer than this waits for something that a hook cannot give.
+/// Longest time for one run: an interpreter that reads a manifest needs a tenth of a second on a slow machine, and a
+/// command that takes longer than this waits for something that a hook cannot give.
 const LONGEST_RUN: Duration = Duration::from_secs(10);
 
 /// The version that a command tells, run in `cwd`.
@@ -88,7 +88,7 @@ fn ask_in_turn(
     if let Some(version) = cache::find(state, question) {
         return Ok(version);
     }
-    // Before the command reads them: what changes from now on shows as a difference from this.
+    // Taken before the command reads the files: a file that changes from now on differs from this.
     let (before, begin) = (Evidence::of(question), deadline::wall_millis());
     let version = ask(question, variables, stage)?;
     if let Some(evidence) = before
@@ -101,15 +101,15 @@ fn ask_in_turn(
     Ok(version)
 }
 
-/// The lock under which one launcher of a scope asks. It protects nothing but the others' time, from a thousand runs at
-/// once; where it cannot be opened there are none to wait for.
+/// The lock under which one launcher of a scope runs the command. It only saves the others a run of their own. `None`
+/// where the lock file cannot be opened; then the command runs without the lock.
 fn take_turn(state: &StateDir, question: &Question, stage: Stage) -> Result<Option<FileLock>, VersionError> {
     let open = || state.dir().open_lock(file::VERSION_LOCK);
     loop {
         let Ok(opened) = open() else { return Ok(None) };
         match lock::lock_within(opened, stage.remaining()) {
             Ok(LockWait::Taken(lock)) => {
-                // One that was removed meanwhile keeps nobody waiting.
+                // A lock file that was removed meanwhile keeps nobody waiting, so the present one is locked.
                 if lock::same_file(lock.file(), state.dir(), file::VERSION_LOCK).unwrap_or(true) {
                     return Ok(Some(lock));
                 }

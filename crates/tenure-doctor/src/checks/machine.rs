@@ -192,7 +192,7 @@ fn variable<'machine>(machine: &'machine MachineFacts, name: &str) -> Option<&'m
 fn forbidden(machine: &MachineFacts) -> Option<Symptom> {
     let value = variable(machine, NO_SPAWN_VARIABLE).filter(|value| *value != "0")?;
     Some(
-        Symptom::warning("a variable forbids to start any worker from here")
+        Symptom::warning("a variable forbids starting a worker from here")
             .saw(format!("{NO_SPAWN_VARIABLE}={value}"))
             .remedy(format!("unset {NO_SPAWN_VARIABLE}")),
     )

@@ -27,10 +27,10 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
 /// Logs may pass their bound by what is written while they are rotated, and by the worker's own log.
 const LOG_SLACK: u64 = 4_000_000;
 
-/// Ends within this time say something of today.
+/// Ends that are older do not count.
 const RECENT_MS: u64 = 24 * 3_600_000;
 
-/// So many ends are no accident.
+/// From so many ends on, they are no accident.
 const OFTEN: usize = 3;
 
 /// How many processes a finding names.
@@ -40,7 +40,7 @@ fn is_over(case: &Case<'_>) -> bool {
     case.state.is_free() && case.state.hello().is_none() && !case.state.is_in_motion()
 }
 
-/// Whoever carries the worker's cookie, and whoever else belongs to its program.
+/// All processes that carry the worker's cookie, and all others that belong to its program.
 fn left<'case>(case: &'case Case<'_>) -> Vec<&'case SeenProcess> {
     let mut left: Vec<&SeenProcess> = case.with_cookie().collect();
     let pids: Vec<u32> = left.iter().map(|seen| seen.pid).collect();
@@ -73,9 +73,11 @@ fn of_another_user(case: &Case<'_>) -> Option<Symptom> {
     let pids: Vec<String> = of_others.iter().map(|(seen, _)| seen.pid.to_string()).collect();
     let line = |(seen, owner): &(SeenProcess, u32)| format!("{} belongs to user {owner}", line_of(seen));
     Some(
-        Symptom::error("what a dead worker left is another user's: nothing can be started beside it")
-            .saw_all(of_others.iter().take(NAMED).map(line))
-            .remedy(format!("sudo kill -9 {}", pids.join(" "))),
+        Symptom::error(
+            "processes that a dead worker left belong to another user: nothing can be started beside them",
+        )
+        .saw_all(of_others.iter().take(NAMED).map(line))
+        .remedy(format!("sudo kill -9 {}", pids.join(" "))),
     )
 }
 
@@ -88,7 +90,7 @@ fn inherited(case: &Case<'_>) -> Option<Symptom> {
     // A worker in another network namespace is replaced with `--force` only.
     let elsewhere = case.state.inherited.iter().any(|line| line.starts_with("net namespace"));
     Some(
-        Symptom::note("the worker has something from whoever started it that is otherwise here")
+        Symptom::note("the worker inherited something from whoever started it that is different here")
             .saw_all(case.state.inherited.iter().cloned())
             .saw(format!("it was started by pid {} ({})", by.pid, by.command))
             .remedy(case.type_in(if elsewhere { "restart --force" } else { "restart" })),

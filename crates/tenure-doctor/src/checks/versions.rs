@@ -253,7 +253,8 @@ fn disagrees(case: &Case<'_>) -> Option<Symptom> {
             .offered(&hello.version)
             .is_some_and(|spec| wanted.record.observed_for(spec).contains(says))
     });
-    let tried = tried.then(|| "it was started once more and said so again; it is left in peace".to_owned());
+    let tried =
+        tried.then(|| "it was started once more and said the same; it is not replaced again".to_owned());
     Some(
         Symptom::warning("the worker says that it is another version than the one it was started as")
             .saw(format!("started as {}, it says {says}", hello.version))

@@ -22,7 +22,7 @@ pub(crate) fn inspect(path: &Path) -> DirectoryFacts {
 /// Permission bits by which others may put something into a directory, or take it out.
 const WRITABLE: u32 = 0o022;
 
-/// Permission bit by which they may not take out what is another's.
+/// Permission bit with which others may not take out what is not theirs.
 const STICKY: u32 = 0o1000;
 
 /// The root of all state at `path`, in which the directory of this host lies. Others may look into the root, and the

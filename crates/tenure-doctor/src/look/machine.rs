@@ -14,7 +14,8 @@ use crate::look::directory;
 /// Directory of the records of trusted files, below the root.
 const TRUST: &str = "trust";
 
-/// Gathers it. `configuration` is what the caller has found wrong with the files that describe workers.
+/// Gathers the facts of the machine. `configuration` is what the caller has found wrong with the files that describe
+/// workers.
 pub(crate) fn machine(configuration: Vec<String>) -> MachineFacts {
     let variables = variables();
     MachineFacts {

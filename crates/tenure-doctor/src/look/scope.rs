@@ -31,7 +31,7 @@ use crate::facts::{
 };
 use crate::look::{obstacles, ports, visibility};
 
-/// Gathers it, and adds to `questions` what only a pass over all processes can answer.
+/// Gathers the facts of one scope, and adds to `questions` what only a pass over all processes can answer.
 pub(crate) fn state(
     state: &StateDir,
     now: &Moment,
@@ -131,8 +131,8 @@ fn is_locked(state: &StateDir, name: &str) -> Gathered<bool> {
     state.is_locked(name).map_err(|error| Unread::of(&format!("look at the lock `{name}`"), &error))
 }
 
-/// The orphans that this user may end, and those that he may not. Only of a worker that is gone: the program of a
-/// living one is where it belongs.
+/// The orphans that this user may end, and those that he may not. Only where the worker is gone: the program of a
+/// living worker is no orphan.
 fn find_orphans(
     state: &StateDir,
     lease: &Gathered<bool>,
@@ -195,7 +195,7 @@ fn record<T>(state: &StateDir, name: &'static str, read: Result<T, RecordError>)
 /// Largest record read: 8 offers with long commands are far below it.
 const LARGEST: u64 = 4 * 1024 * 1024;
 
-/// The text of a record, whatever it is worth.
+/// The text of a record, valid or not.
 pub(crate) fn text_of(state: &StateDir, name: &str) -> String {
     let bytes = state.dir().read_unbelieved(name, LARGEST).ok().flatten().unwrap_or_default();
     String::from_utf8_lossy(&bytes).into_owned()
@@ -257,7 +257,7 @@ fn members(identities: &[Identity]) -> Vec<Member> {
 }
 
 fn sees_other_mounts(member: &Member) -> bool {
-    // Where it was not verified, the number may be a stranger's.
+    // A pid that was not verified may belong to another process.
     let pids = [member.identity.pid, std::process::id()];
     member.is_there() && matches!(pids.map(process::mounts_of), [Some(theirs), Some(ours)] if theirs != ours)
 }

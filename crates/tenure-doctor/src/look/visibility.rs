@@ -1,8 +1,8 @@
 //! Whether the worker that answers can be looked at from here: the same numbers, the same network, open files that may
 //! be read.
 //!
-//! A worker is named by its own answer. Its number counts in its pid namespace and may be a stranger's in ours, so
-//! nothing is read by it before the process was verified.
+//! The worker's answer names its pid, which counts in the worker's pid namespace and may be another process in ours. So
+//! nothing is read by that pid before the process was verified.
 
 use tenure_core::protocol::wire::Hello;
 use tenure_sys::identity::Identity;

@@ -4,11 +4,12 @@
 //! intent on record ─▶ lock ─▶ shim ─▶ shim on record ─▶ release ─▶ program ─▶ program on record
 //! ```
 //!
-//! - Each record is written before the next step. It survives the death of the host, which leaves a shim that ends by
-//!   itself and a record of whom to verify. It may be lost with the power, as the processes that it names are.
+//! - Each record is written before the next step. The record survives the death of the host: a shim is left that ends
+//!   by itself, and a record that says which processes to verify. A loss of power may lose the record, and ends the
+//!   processes that it names.
 //! - The lock of the program is taken here and given away with the spawn. From then on only the shim and the program's
-//!   tree hold it: a held lock says that something of them lives. A free lock proves nothing, because a program may
-//!   close its descriptors and live; the end is proved by the shim's exit or by the recorded identities.
+//!   tree hold it: a held lock says that one of these lives. A free lock proves nothing, because a program may close
+//!   its descriptors and live; the end is proved by the shim's exit or by the recorded identities.
 //! - There are two such locks, since with `overlap` two programs live for a while. Without it both have to be free.
 
 use std::ffi::{OsStr, OsString};
@@ -162,8 +163,8 @@ fn spawn_shim(
     output: BorrowedFd<'_>,
 ) -> Result<Child, ProgramError> {
     let args: [OsString; 2] = [given.len().to_string().into(), state.scope().to_string().into()];
-    // Its cookie and its root, so that what looks for processes of this scope or of this root finds it; nothing of the
-    // program's own.
+    // The shim gets the cookie and the root, by which a search for processes of this scope or root finds it, and none
+    // of the program's own variables.
     let passed = [paths::ROOT_VARIABLE].into_iter().chain(fault::variable());
     let mut env: Vec<(OsString, OsString)> =
         passed.filter_map(|name| Some((name.into(), std::env::var_os(name)?))).collect();

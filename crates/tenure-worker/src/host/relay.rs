@@ -52,7 +52,7 @@ struct Opening {
 }
 
 impl ProxiedListeners {
-    /// Takes over the proxied listeners of `listen`, which `take` hands out by name. Nobody is let through yet.
+    /// Gets the proxied listeners of `listen` by their names from `take`. No client is let through yet.
     pub(super) fn gather(
         listen: &[Listen],
         (status, state): (Status, StateDir),
@@ -81,10 +81,10 @@ impl ProxiedListeners {
 
     /// Chooses where the program of the next start is to listen, and returns the variables that tell it.
     ///
-    /// The kernel names ports that are free, all held until each has its own, and gets them back: nobody can give a
-    /// program a port that it did not open itself. Until it binds its port anybody may take it, which takes
-    /// milliseconds out of the many thousand ports that the kernel goes through before it names one again. It costs a
-    /// start and nothing else: the program cannot bind, or the readiness check finds a stranger; and the next start
+    /// The kernel names free ports. Each is held until all are chosen, so that no two are the same, and then closed,
+    /// because a program opens its port itself. Until the program binds its port, another process may take it. That is
+    /// unlikely: it is a matter of milliseconds, and the kernel goes through many thousand ports before it names one
+    /// again. It costs one start: the program cannot bind, or the readiness check finds a stranger, and the next start
     /// gets another port.
     pub(super) fn choose(&mut self) -> io::Result<Vec<(String, String)>> {
         let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
@@ -135,7 +135,8 @@ impl ProxiedListeners {
         }
     }
 
-    /// Lets nobody through any more, from its return on. What is under way goes on for as long as the program does.
+    /// From its return on, no new client is let through. Connections that are under way go on for as long as the
+    /// program does.
     pub(super) fn pause(&self) {
         let Some(shared) = &self.shared else { return };
         shared.proxy.pause();
@@ -148,8 +149,8 @@ impl ProxiedListeners {
         shared.status.forget_check(PROXY);
     }
 
-    /// Pauses, and waits until what is under way is over, for as long as `limit` allows. Returns what is left; it ends
-    /// with the program.
+    /// Pauses, and waits for at most `limit` until the connections under way are over. Returns what is left of them;
+    /// these end with the program.
     pub(super) fn quiesce(&self, limit: &Deadline) -> DrainRemainder {
         self.pause();
         self.shared.as_ref().map_or(DrainRemainder { open: 0 }, |shared| shared.proxy.drain(limit))
@@ -180,8 +181,8 @@ impl SharedRelay {
         });
     }
 
-    /// The program refused a client, or somebody else took it: asks until the program listens, and then lets clients
-    /// through again.
+    /// The program refused a client, or another process took its port: asks until the program listens, and then lets
+    /// clients through again.
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));

@@ -45,7 +45,7 @@ pub(super) enum ResourceError {
     /// Its readiness cannot be found out.
     #[error(transparent)]
     Readiness(ReadinessError),
-    /// A descriptor cannot be had.
+    /// A descriptor cannot be opened.
     #[error("open {what}")]
     Io {
         /// What it is for.
@@ -59,10 +59,10 @@ pub(super) enum ResourceError {
 /// A start has no address to listen on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AddressError {
-    /// Somebody else has it.
+    /// Another process listens there.
     #[error(transparent)]
     Listen(ListenError),
-    /// There is no port for it.
+    /// No port is free for it.
     #[error("find a free port for the program")]
     Port(#[source] io::Error),
 }
@@ -133,7 +133,7 @@ impl Resources {
         }
     }
 
-    /// Tells the version that the program says it is. What is none is noted in the worker's log.
+    /// Passes on the version that the program states. A text that is no version is noted in the worker's log.
     pub(super) fn tell_version(&self, said: &str) {
         match version::parse(said) {
             Ok(version) => self.status.set_app_version(Some(version)),
@@ -157,7 +157,7 @@ impl Resources {
         LastGood::of(&self.spec, self.path(), self.status.hello().content)
     }
 
-    /// What has changed since of that which was `made`.
+    /// What of `made` has changed since.
     pub(super) fn changed(&self, made: &LastGood) -> Option<String> {
         made.changed(&self.spec, self.path())
     }
@@ -166,8 +166,8 @@ impl Resources {
         variables::value(&self.plan.variables, "PATH")
     }
 
-    /// Sees to the addresses of the next start: those that the program is to bind itself must be free, and the ports
-    /// that it is to be told are chosen.
+    /// Prepares the addresses of the next start: those that the program binds itself must be free, and for proxied
+    /// listeners a port is chosen that the program is told.
     pub(super) fn prepare_addresses(&mut self) -> Result<(), AddressError> {
         let own = self.spec.listen.iter().filter(|listen| listen.mode == ListenMode::SelfBound);
         let own = own.map(|listen| (listen.name.as_str(), listen.tcp));

@@ -1,9 +1,9 @@
 //! Binding what a worker serves on, before the worker exists: late callers wait in the kernel's queue, nobody polls.
 //!
-//! Only for the holder of the lease. The control socket is bound under a temporary name, listens, and is then renamed
-//! over its path, so that the path always leads to a listener. TCP listeners with port 0 take the port of the last time
-//! where it is free. Ports that the program binds itself are only looked at, by connecting: binding to probe would make
-//! the program's own bind fail.
+//! Only the holder of the lease may bind. The control socket is bound under a temporary name, listens, and is then
+//! renamed over its path, so that the path always leads to a listener. TCP listeners with port 0 take the port of the
+//! last time where it is free. A port that the program binds itself is only tested, by a connect: a test by bind would
+//! make the program's own bind fail.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -67,8 +67,8 @@ pub enum ListenError {
 }
 
 impl ListenError {
-    /// Whether it is the address of the spec that cannot be had, and not that this process or the machine has no more
-    /// descriptors or memory: `ENFILE`, `EMFILE`, `ENOMEM`, `EAGAIN`, `ENOBUFS`.
+    /// Whether the spec's address is the cause, rather than that this process or the machine has no more descriptors or
+    /// memory: `ENFILE`, `EMFILE`, `ENOMEM`, `EAGAIN`, `ENOBUFS`.
     #[must_use]
     pub fn is_of_the_spec(&self) -> bool {
         match self {
@@ -149,7 +149,7 @@ pub struct SuccessorListeners {
 
 /// The lease is the permission: only its holder may touch the path.
 fn bind_control(state: &StateDir, _lease: &Lease, generation: u64) -> io::Result<OwnedFd> {
-    // What can have been no socket of ours is named, and stays.
+    // What stands there and is no socket is not ours: the error names it, and it stays.
     state.dir().refuse_no_socket(file::CONTROL)?;
     let temporary = format!("control.{generation}.{}", tenure_sys::random::hex(4)?);
     let listener = socket::bind_unix(state.dir(), &temporary, BACKLOG)?;
@@ -178,7 +178,7 @@ fn bind_tcp(name: &str, wanted: SocketAddr, last: Option<SocketAddr>) -> Result<
     })
 }
 
-/// Looks whether nobody listens on `address`, by connecting, and gives it back. Somebody who does is named.
+/// Returns `address` if nobody listens there, as a connect shows. The error names who listens.
 pub fn expect_free(name: &str, address: SocketAddr) -> Result<SocketAddr, ListenError> {
     match socket::connect_tcp(address, LOOK) {
         Ok(_) => Err(taken(name, address)),
@@ -217,7 +217,7 @@ pub fn sweep_temporaries(state: &StateDir, _lease: &Lease) {
 #[must_use]
 pub fn is_temporary(name: &str) -> bool {
     let record = name.strip_prefix('.').is_some_and(|rest| rest.rsplit('.').next() == Some("tmp"));
-    // Only what is made here: what a person has moved aside under another name stays.
+    // Only names of this form are made here. What a person has moved aside has another name, and stays.
     let socket = name.strip_prefix("control.").and_then(|rest| rest.split_once('.'));
     let is_ours = |(generation, random): (&str, &str)| {
         let digits = |text: &str, is: fn(&u8) -> bool| !text.is_empty() && text.bytes().all(|byte| is(&byte));

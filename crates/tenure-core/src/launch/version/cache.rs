@@ -1,10 +1,10 @@
 //! Answers that are known already: for which question, and by what evidence they still hold.
 //!
-//! The file `version.json` in the scope's directory. It is a convenience and never a truth: one that is missing,
-//! damaged or cannot be written costs a run of the command and nothing else; one of a newer format is left alone. An
-//! answer holds while the program and each declared input are the same files with the same times, so a changed file is
-//! asked about again whatever its content. Times alone cannot tell two changes within one tick of the file system's
-//! clock apart; an answer about a file that is so young is not kept.
+//! The file `version.json` in the scope's directory. The file only saves time: where it is missing, damaged or cannot
+//! be written, the command runs once more. A file of a newer format is left alone. An answer holds while the program
+//! and each declared input are the same files with the same times, so after a change of one of these files the command
+//! runs again, whatever the content. Times alone cannot tell two changes within one tick of the file system's clock
+//! apart; an answer that depends on a file that was changed within the last tick is not kept.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -37,15 +37,15 @@ const TICK_MS: i64 = 20;
 /// The tick of file systems that keep whole seconds, or two of them (FAT).
 const COARSE_TICK_MS: i64 = 2000;
 
-/// What is asked of whom.
+/// Which command is asked, where, and with which variables.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Question {
     pub(super) command: Vec<String>,
     pub(super) cwd: PathBuf,
     pub(super) program: PathBuf,
     pub(super) inputs: Vec<PathBuf>,
-    /// A digest of the variables that it gets: their values may be secrets. An answer from before there was one is not
-    /// found any more, since nobody knows whose variables it depends on.
+    /// A digest of the variables that it gets: their values may be secrets. An answer that was kept without this digest
+    /// is not used, because the variables that it depends on are unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) environment: Option<String>,
 }
@@ -95,7 +95,7 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Looks; `None` where something can not be looked at, so that no answer can be known to hold.
+    /// Looks at all of it. `None` where a part cannot be looked at, because then no answer can be known to hold.
     pub(super) fn of(question: &Question) -> Option<Self> {
         let inputs = question.inputs.iter().map(|input| stamp(&question.cwd.join(input)));
         Some(Self { program: stamp(&question.program).ok()?, inputs: inputs.collect::<Result<_, _>>().ok()? })
@@ -109,7 +109,8 @@ impl Evidence {
             let tick = if stamp.changed.1 == 0 { COARSE_TICK_MS } else { TICK_MS };
             let changed = stamp.changed.0.saturating_mul(1000).saturating_add(stamp.changed.1 / 1_000_000);
             let at = |ms: u64| i64::try_from(ms).unwrap_or(i64::MAX);
-            // One from the future, of a clock that was set back, will differ from whatever is stamped now.
+            // A time in the future comes from a clock that was set back. It differs from every time that is stamped
+            // now.
             changed < at(begin).saturating_sub(tick) || changed > at(end).saturating_add(tick)
         })
     }

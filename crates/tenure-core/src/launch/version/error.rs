@@ -62,7 +62,7 @@ pub enum VersionError {
         /// How much it may write there.
         most: usize,
     },
-    /// It said something else.
+    /// Its output is no version.
     #[error("ask {command:?} for the version")]
     NotAVersion {
         /// The command.
@@ -72,15 +72,15 @@ pub enum VersionError {
         source: NoVersion,
     },
     /// Another process was asking the same, for longer than this call may take.
-    #[error("ask {command:?} for the version: another process{} has been asking since before", named(.holders))]
+    #[error("ask {command:?} for the version: another process{} was asking before, and still is", named(.holders))]
     Busy {
         /// The command.
         command: String,
         /// Who asks, where that is visible.
         holders: Vec<u32>,
     },
-    /// Its output cannot be read, or its end not be waited for.
-    #[error("hear what {command:?} says of the version")]
+    /// Its output cannot be read, or its end cannot be waited for.
+    #[error("read what {command:?} says about the version")]
     Io {
         /// The command.
         command: String,

@@ -1,11 +1,10 @@
-//! One run of a command that tells the version: bounded in time and output. One that goes beyond its bounds is ended
-//! with all that hangs below it. What a command leaves when it ends by itself is left alone: it carries no cookie, it
-//! hangs below somebody else by then, and it may be wanted, as the server of a build tool is.
+//! One run of a command that tells the version: bounded in time and output. A command that goes beyond them is ended
+//! with all its descendants. What a command leaves when it ends by itself is left alone: it carries no cookie, it has
+//! another parent by then, and it may be wanted, like the server of a build tool.
 //!
-//! It gets the environment that the worker would get, without the variables of `tenure`: what the caller has beside
-//! that may be about another place, as the `GIT_DIR` of a hook is. It gets no input and no terminal's input either. It
-//! stays in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command
-//! too.
+//! It gets the environment that the worker would get, without the variables of `tenure`: the caller's other variables
+//! may be about another place, like the `GIT_DIR` of a hook. It gets no input and no terminal's input either. It stays
+//! in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -25,10 +24,10 @@ use crate::spec::environment::Variables;
 use super::cache::Question;
 use super::error::VersionError;
 
-/// Most that is kept of each stream, and as much as a pipe holds. A version is far below it, and so is what went wrong.
+/// Most bytes that are kept of each stream: as many as a pipe holds. A version is far shorter, and so is an error.
 const MOST: usize = 64 * 1024;
 
-/// Lines of the standard error that are told.
+/// Last lines of the standard error that an error shows.
 const LAST_WORDS: usize = 5;
 
 /// What the command wrote to its standard output; at most [`MOST`] bytes of it.
@@ -43,7 +42,7 @@ pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> R
     let heard = listen(&child, [&mut output, &mut errors], stage);
     if !matches!(heard, Ok(ListenedUntil::CommandEnded)) {
         end(&child);
-        // One in an uninterruptible sleep is not waited for: it ends with its device.
+        // A command in uninterruptible sleep is not waited for: it ends once its device answers.
         best_effort(child.wait_within(KILL_GRACE));
     }
     let status = match heard.map_err(failed)? {
@@ -54,7 +53,7 @@ pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> R
         }
         ListenedUntil::TooMuch => return Err(too_much()),
     };
-    // What it wrote is in the pipes now; who holds their ends beyond it is not waited for.
+    // All that the command wrote is in the pipes now. Another process that holds their other ends is not waited for.
     output.take_rest();
     errors.take_rest();
     if !status.success() {
@@ -106,7 +105,7 @@ fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<Li
         if ready > 0 && interests[0].ready() {
             return Ok(ListenedUntil::CommandEnded);
         }
-        // One that writes without end is always ready, so the time is looked at as well.
+        // A command that writes without end is always ready, so the time is looked at as well.
         if ready == 0 || stage.remaining().is_zero() {
             return Ok(ListenedUntil::TimeOver);
         }
@@ -119,8 +118,8 @@ fn listen(child: &Child, mut ears: [&mut Ear; 2], stage: Stage) -> io::Result<Li
     }
 }
 
-/// Ends the command and what it has started, as far as that hangs below it. Listed, opened and listed again: only who
-/// is still there the second time is the one that was listed.
+/// Ends the command and its descendants. They are listed, opened and listed again: only a pid that is in both lists is
+/// surely that of the opened process.
 fn end(child: &Child) {
     let opened = |pid| ProcessHandle::open(pid).ok();
     let below: Vec<ProcessHandle> =
@@ -129,7 +128,7 @@ fn end(child: &Child) {
     for handle in below.iter().filter(|handle| still.contains(&handle.pid())) {
         best_effort(handle.signal(Signal::Kill));
     }
-    // It was not waited for, so its handle is of it and nobody else.
+    // The command was not waited for yet, so the kernel has given its pid to nobody else.
     best_effort(child.kill());
 }
 
@@ -173,7 +172,7 @@ impl Ear {
         false
     }
 
-    /// Of errors the end is told, however many there were; an answer is short.
+    /// Whether the answer is longer than a version can be. The standard error may have any length: its end is kept.
     fn is_too_much(&self) -> bool {
         self.beginning && self.taken > MOST
     }

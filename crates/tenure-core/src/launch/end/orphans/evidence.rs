@@ -1,4 +1,4 @@
-//! Who belongs to a former program, by every kind of evidence that there is; nobody is signalled here.
+//! Which processes belong to a former program, by every kind of evidence. Nothing is signalled here.
 //!
 //! The record names its shim and the program itself, each verified through a handle. The cookie in the environment, and
 //! the lock that the tree inherits, are asked of the kernel about each process, again after its handle was opened. What
@@ -29,14 +29,14 @@ pub(super) struct Former<'a> {
 }
 
 impl Former<'_> {
-    /// The shims that live: each ends its tree by itself. One of a program that is on no record, because it was to take
-    /// another's place, is known by its name.
+    /// The living shims; each ends its tree by itself. The program of a successor may be on no record: its shim is
+    /// known by its name.
     pub(super) fn shims(&self) -> io::Result<Vec<ProcessHandle>> {
         let mut shims: Vec<ProcessHandle> = self.recorded_shim().into_iter().collect();
         let is_shim = |handle: &ProcessHandle| {
             process::command_line(handle.pid()).is_some_and(|line| line.split(' ').next() == Some(SHIM))
         };
-        add(&mut shims, self.marked_and_heirs()?.into_iter().filter(is_shim));
+        add(&mut shims, self.carriers_and_heirs()?.into_iter().filter(is_shim));
         Ok(shims)
     }
 
@@ -49,10 +49,10 @@ impl Former<'_> {
         self.record?.identity.as_ref().and_then(verified)
     }
 
-    /// All that is found now and is no shim.
+    /// All processes that are found now, except shims.
     pub(super) fn all(&self, shims: &[ProcessHandle]) -> io::Result<Vec<ProcessHandle>> {
         let mut found: Vec<ProcessHandle> = self.program().into_iter().collect();
-        add(&mut found, self.marked_and_heirs()?);
+        add(&mut found, self.carriers_and_heirs()?);
         add(&mut found, self.of_the_session()?);
         let roots: Vec<ProcessHandle> =
             found.iter().chain(shims).filter_map(|handle| handle.try_clone().ok()).collect();
@@ -61,7 +61,7 @@ impl Former<'_> {
         Ok(found)
     }
 
-    fn marked_and_heirs(&self) -> io::Result<Vec<ProcessHandle>> {
+    fn carriers_and_heirs(&self) -> io::Result<Vec<ProcessHandle>> {
         let mut found: Vec<ProcessHandle> = self
             .cookie_prefixes
             .iter()
@@ -74,11 +74,11 @@ impl Former<'_> {
         Ok(found)
     }
 
-    /// Who inherited this lock, where somebody holds it; `None` where that is another program of this scope. The lock
-    /// is exclusive, so that all who hold it are of one tree: as soon as a tree has let go of it, the next program may
-    /// have it.
+    /// The processes that inherited this lock, where it is held; `None` where its holder is another program of this
+    /// scope. The lock is exclusive, so all its holders are of one tree. Once a tree has let go of it, the next program
+    /// may hold it.
     fn heirs(&self, name: &str) -> io::Result<Option<Vec<ProcessHandle>>> {
-        // Who holds a lock is a look at all descriptors of all processes: a free one needs none.
+        // Finding the holders takes a look at all descriptors of all processes, which a free lock does not need.
         if !self.state.is_locked(name)? {
             return Ok(Some(Vec::new()));
         }
@@ -94,8 +94,8 @@ impl Former<'_> {
         Ok(self.heirs(name)?.is_none())
     }
 
-    /// All that carries a cookie of this scope and not of this program. Without a prefix there is nobody to tell it
-    /// from.
+    /// The processes with a cookie of this scope that is not one of this program. None where no cookie of this program
+    /// is known, because then the two cannot be told apart.
     fn others(&self) -> Vec<ProcessHandle> {
         if self.cookie_prefixes.is_empty() {
             return Vec::new();
@@ -107,9 +107,9 @@ impl Former<'_> {
         other.map(|found| found.handle).collect()
     }
 
-    /// Who lives in the session that the recorded program has begun. Once that program is gone its pid may have begun
-    /// another session. Then only members count that we may not look into, and only while the lock is held by nobody we
-    /// can see.
+    /// The members of the session that the recorded program has begun. Once that program is gone, its pid may have
+    /// begun another session. Then only those members count that this process may not look into, and only while no
+    /// visible process holds the lock.
     fn of_the_session(&self) -> io::Result<Vec<ProcessHandle>> {
         let Some(leader) = self.record.and_then(|record| record.identity.as_ref()) else {
             return Ok(Vec::new());
@@ -126,7 +126,7 @@ impl Former<'_> {
         Ok(Vec::new())
     }
 
-    /// Pids of those who are seen to hold this lock, however they came by it.
+    /// Pids of the processes that are seen to hold this lock, inherited or not.
     pub(super) fn holders(&self, name: &str) -> io::Result<Vec<u32>> {
         match self.state.dir().open_read(name) {
             Ok(file) => Ok(lock::holders(&file)),
@@ -136,8 +136,8 @@ impl Former<'_> {
     }
 }
 
-/// All that descends from these. A worker of another scope that was started from inside a program is nobody's child,
-/// but a subreaper inherits it: it and what lives below it are left alone.
+/// All descendants of these. A worker of another scope that was started from inside a program has lost its parent, so
+/// the subreaper of the tree becomes its parent. That worker and its descendants are left alone.
 fn below(roots: &[ProcessHandle]) -> Vec<ProcessHandle> {
     let mut found = Vec::new();
     for root in roots {
