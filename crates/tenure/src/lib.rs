@@ -44,7 +44,7 @@ pub use tenure_core::spec::environment::{Environment, Preset, Variables};
 pub use tenure_core::spec::origin::{Origin, ReadStated, StatedNow};
 pub use tenure_core::spec::scope::{BadName, Scope};
 pub use tenure_core::spec::{
-    Backoff, BadSpec, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Spec,
+    Backoff, BadSpec, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Spec, Stdin,
     StopPolicy, Summary, Umask, Upstream,
 };
 

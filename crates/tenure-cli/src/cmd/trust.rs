@@ -99,6 +99,8 @@ fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
         );
         let preflight = plan.preflight_command.iter();
         lines.extend(preflight.map(|words| format!("    runs before it takes over: {}", words.join(" "))));
+        let before = plan.before_start_command.iter();
+        lines.extend(before.map(|words| format!("    runs before each start: {}", words.join(" "))));
         if !plan.sets.is_empty() {
             lines.push(format!("    sets: {}", plan.sets.join(", ")));
         }

@@ -175,7 +175,8 @@ impl CheckReport {
         }
         let path = spec.env.set.get("PATH").cloned().or_else(|| std::env::var("PATH").ok());
         let asked = worker.version_command.as_ref().map(|asked| &asked.command);
-        for command in [Some(&spec.command), asked, Some(&spec.preflight)].into_iter().flatten() {
+        let helpers = [asked, Some(&spec.preflight), Some(&spec.before_start)];
+        for command in [Some(&spec.command)].into_iter().chain(helpers).flatten() {
             let Some(program) = command.first() else { continue };
             if let Err(error) = program::resolve(program, &spec.cwd, path.as_deref()) {
                 let message = format!("failed to {error}");

@@ -138,6 +138,8 @@ impl EffectiveWorker<'_> {
         whole["ready"] = json!(worker.spec.readiness());
         whole["build"] = json!(worker.spec.build);
         whole["preflight"] = json!(worker.spec.preflight);
+        whole["before_start"] = json!(worker.spec.before_start);
+        whole["stdin"] = json!(worker.spec.stdin);
         whole["overlap"] = json!(worker.spec.overlap);
         whole["bake"] = json!(worker.spec.bake.unwrap_or(USUAL_BAKE));
         if let Some(version_command) = &worker.version_command {

@@ -21,6 +21,8 @@ pub(crate) struct ProjectPlan {
     pub(crate) check_commands: Vec<Vec<String>>,
     /// The command that looks at it before it takes the place of one that serves.
     pub(crate) preflight_command: Option<Vec<String>>,
+    /// The command that is run before each start.
+    pub(crate) before_start_command: Option<Vec<String>>,
     /// The names of the variables that it sets.
     pub(crate) sets: Vec<String>,
 }
@@ -50,6 +52,7 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
                 .map(<[_]>::to_vec)
                 .collect(),
             preflight_command: Some(worker.spec.preflight).filter(|words| !words.is_empty()),
+            before_start_command: Some(worker.spec.before_start).filter(|words| !words.is_empty()),
             sets: worker.spec.env.set.into_keys().collect(),
         });
     }

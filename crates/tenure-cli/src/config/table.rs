@@ -138,6 +138,18 @@ pub(crate) static WORKER: &[Key] = &[
         "a command, run in `cwd`, that must exit with 0 before a new program takes the place of one that serves",
     ),
     key(
+        "before_start",
+        Texts(0),
+        Value("[]"),
+        "a command, run in `cwd`, that must exit with 0 before each start of the program, restarts included",
+    ),
+    key(
+        "stdin",
+        Word(&["null", "open"]),
+        Value("\"null\""),
+        "`\"null\"`: the program reads the end of its input at once. `\"open\"`: it reads from a pipe that stays open and empty",
+    ),
+    key(
         "overlap",
         Switch,
         Value("false"),
@@ -317,6 +329,8 @@ mod tests {
         let tcp = "127.0.0.1:1".parse().expect("an address");
         spec.listen = vec![Listen::proxy("http", tcp, Upstream::Port("PORT".into()))];
         spec.preflight = vec!["true".into()];
+        spec.before_start = vec!["true".into()];
+        spec.stdin = tenure_core::spec::Stdin::Open;
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));
         spec.build = vec!["dist/**".into()];

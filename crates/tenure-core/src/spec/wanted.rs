@@ -17,8 +17,8 @@ mod part;
 mod valid;
 
 pub use part::{
-    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, StopPolicy, Umask,
-    Upstream,
+    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Stdin, StopPolicy,
+    Umask, Upstream,
 };
 
 /// The description of a worker.
@@ -80,6 +80,13 @@ pub struct Spec {
     /// run.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub preflight: Vec<String>,
+    /// A command that must exit with 0 before each start of the program, restarts included. It gets what the program
+    /// gets, and what it leaves behind ends with the program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before_start: Vec<String>,
+    /// What the program reads from its standard input.
+    #[serde(default, skip_serializing_if = "Stdin::is_null")]
+    pub stdin: Stdin,
     /// The new program is ready on the shared listeners before the old program is asked to end. Otherwise the old
     /// program is gone before the new one starts, and clients wait in the listeners' queues.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -155,6 +162,8 @@ impl Spec {
             stop: StopPolicy::default(),
             restart: RestartPolicy::default(),
             preflight: Vec::new(),
+            before_start: Vec::new(),
+            stdin: Stdin::Null,
             overlap: false,
             bake: None,
             env: Environment::default(),
@@ -200,7 +209,12 @@ impl Spec {
         } else {
             digest_of(&(first_keys, &self.preflight, self.overlap, self.bake))
         };
-        if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest }
+        let digest = if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest };
+        if self.before_start.is_empty() && self.stdin.is_null() {
+            digest
+        } else {
+            digest_of(&(digest, &self.before_start, self.stdin))
+        }
     }
 
     /// Digest of the whole spec.
@@ -336,6 +350,8 @@ mod tests {
             with(|spec| spec.bake = Some(Span::secs(3))),
             with(|spec| spec.bake = Some(Span::secs(0))),
             with(|spec| spec.umask = Umask::try_from("077".to_owned()).ok()),
+            with(|spec| spec.before_start = vec!["true".into()]),
+            with(|spec| spec.stdin = Stdin::Open),
         ];
         let mut digests: Vec<String> = changed.iter().map(Spec::settings_digest).collect();
         assert!(changed.iter().all(|other| other.identity_digest() == spec.identity_digest()));
@@ -358,7 +374,7 @@ mod tests {
     #[test]
     fn what_is_not_said_is_not_written() {
         let text = serde_json::to_string(&server()).expect("writes");
-        for key in ["preflight", "overlap", "bake", "umask", "\"to\""] {
+        for key in ["preflight", "before_start", "stdin", "overlap", "bake", "umask", "\"to\""] {
             assert!(!text.contains(key), "{text}");
         }
     }

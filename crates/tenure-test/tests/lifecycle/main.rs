@@ -2,6 +2,7 @@
 
 use tenure_test::fixtures::executables::Binaries;
 
+mod before_start;
 mod contracts;
 mod ends;
 mod examples;

@@ -105,6 +105,12 @@ impl Host {
         self.ending.begin(logs::positions(&self.resources.state));
         self.account.starts = start;
         self.tell_account();
+        if start > 1 && !self.resources.spec.before_start.is_empty() {
+            // For the first start the watchdog of the boot bounds it.
+            let limit = self.resources.spec.start_timeout;
+            let late = SupervisorEvent::NeverReady(format!("`before_start` did not end within {limit}"));
+            self.alarm = Some((Deadline::start(limit.duration()), late));
+        }
         match self.try_begin() {
             Ok(start) => self.start = Some(start),
             Err(event) => {

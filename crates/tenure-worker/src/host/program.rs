@@ -23,14 +23,14 @@ use tenure_core::fault::{self, Point};
 use tenure_core::launch::end::orphans::{self, EndedOrphan, OrphanError};
 use tenure_core::record::ledger::ProgramRecord;
 use tenure_core::spec::scope::COOKIE_VARIABLE;
-use tenure_core::spec::{StopPolicy, program as resolver};
+use tenure_core::spec::{Stdin, StopPolicy, program as resolver};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::discard::best_effort;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
-use crate::host::shim::{self, LONGEST_MESSAGE, Release, ShimEvent, ShimRequest};
+use crate::host::shim::{self, LONGEST_MESSAGE, Release, ReleasedCommand, ShimEvent, ShimRequest};
 use crate::host::variables;
 
 use error::failed;
@@ -47,6 +47,10 @@ pub use tree_lock::Slot;
 pub struct ProgramPlan {
     /// Program and arguments.
     pub command: Vec<String>,
+    /// The command that must succeed before it; empty where there is none.
+    pub before: Vec<String>,
+    /// Its standard input.
+    pub stdin: Stdin,
     /// Its directory.
     pub cwd: PathBuf,
     /// Its whole environment.
@@ -142,11 +146,18 @@ pub fn start(
 
 fn release(plan: &ProgramPlan, listens: bool) -> Result<Release, ProgramError> {
     let path = variables::value(&plan.variables, "PATH");
-    let name = plan.command.first().map_or("", String::as_str);
+    let resolved = |words: &[String]| {
+        let name = words.first().map_or("", String::as_str);
+        Ok(ReleasedCommand {
+            program: resolver::resolve(name, &plan.cwd, path).map_err(ProgramError::Missing)?,
+            name: name.to_owned(),
+            arguments: words.iter().skip(1).cloned().collect(),
+        })
+    };
     Ok(Release {
-        program: resolver::resolve(name, &plan.cwd, path).map_err(ProgramError::Missing)?,
-        name: name.to_owned(),
-        arguments: plan.command.iter().skip(1).cloned().collect(),
+        before: (!plan.before.is_empty()).then(|| resolved(&plan.before)).transpose()?,
+        command: resolved(&plan.command)?,
+        stdin: plan.stdin,
         variables: plan.variables.clone(),
         pid_variable: listens.then(|| "LISTEN_PID".to_owned()),
         cwd: plan.cwd.clone(),

@@ -100,6 +100,8 @@ impl Resources {
         let variables = variables::variables(own_variables(), &surroundings);
         let plan = ProgramPlan {
             command: spec.command.clone(),
+            before: spec.before_start.clone(),
+            stdin: spec.stdin,
             cwd: spec.cwd.clone(),
             variables,
             cookie,

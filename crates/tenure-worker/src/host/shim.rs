@@ -4,8 +4,10 @@
 //!
 //! ```text
 //! started ──▶ waits for the host's release ──▶ program runs ──▶ ends the tree (`tree`) ──▶ no child is left: exit
-//!                      │                            │    ▲
-//!                      └── the link closes: exit    └────┘ reaps orphans, tells the program's end
+//!                      │          │    ▲            │    ▲                 ▲
+//!                      │          └────┘            └────┘ reaps orphans,  │ `before_start` fails
+//!                      │      `before_start`               tells the end ──┘ or is asked to end
+//!                      └── the link closes: exit
 //! ```
 //!
 //! - The host records the shim before it releases it. The program has a session of its own.
@@ -23,18 +25,19 @@ use std::time::Duration;
 
 use tenure_core::causes;
 use tenure_core::fault::{self, Point};
+use tenure_core::spec::Stdin;
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle};
 use tenure_sys::signals::SignalFd;
 use tenure_sys::spawn::{self, Launch, Stream};
 use tenure_sys::tree::Reaped;
-use tenure_sys::{fdset, socket, tree as processes};
+use tenure_sys::{fdset, pipe, socket, tree as processes};
 
 pub(crate) mod message;
 mod tree;
 
-pub use message::{LONGEST_MESSAGE, Release, ShimEvent, ShimRequest};
+pub use message::{LONGEST_MESSAGE, Release, ReleasedCommand, ShimEvent, ShimRequest};
 
 use tree::{Killed, TreeEnd};
 
@@ -74,17 +77,18 @@ pub fn run(mut arguments: impl Iterator<Item = OsString>) -> i32 {
     let Some(release) = shim.await_release() else { return code::NOT_STARTED };
     fault::reach(Point::ShimReleased);
 
-    let program = match shim.start(&release) {
+    let program = match shim.run_before(&release).and_then(|()| shim.start(&release.command, &release)) {
         Ok(program) => program,
         Err(NotStarted { message, lasting }) => {
             shim.tell(&ShimEvent::CannotRun { message, lasting });
             return code::NOT_STARTED;
         }
     };
+    shim.let_go();
     fault::reach(Point::ShimProgramStarted);
     shim.tell(&ShimEvent::Runs { identity: program.identity().clone() });
-    match shim.keep(program, &release) {
-        Ok(()) => code::TREE_GONE,
+    match shim.keep(program, &release, Task::Program) {
+        Ok(_) => code::TREE_GONE,
         Err(_) => code::BROKEN,
     }
 }
@@ -94,7 +98,17 @@ struct ShimState {
     link: OwnedFd,
     lock: OwnedFd,
     for_program: Vec<OwnedFd>,
+    /// Both ends of a standard input that stays open.
+    stdin: Option<(OwnedFd, OwnedFd)>,
     signals: SignalFd,
+}
+
+/// What a shim's child is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Task {
+    /// The command before the program.
+    Before,
+    Program,
 }
 
 impl ShimState {
@@ -108,7 +122,7 @@ impl ShimState {
         let for_program = inherited.split_off(descriptor::FIRST_OF_PROGRAM);
         let lock = inherited.remove(descriptor::LOCK);
         let link = inherited.remove(descriptor::LINK);
-        Ok(Self { link, lock, for_program, signals })
+        Ok(Self { link, lock, for_program, stdin: None, signals })
     }
 
     /// The release; `None` when the host died first.
@@ -120,20 +134,48 @@ impl ShimState {
         }
     }
 
-    /// Starts the program and lets go of what only it needs.
-    fn start(&mut self, release: &Release) -> Result<ProcessHandle, NotStarted> {
-        let passing = |message| NotStarted { message, lasting: false };
+    /// Prepares for children, and runs the command before the program, where there is one. What that leaves running
+    /// belongs to the program's tree. Where it fails, nothing of it is left.
+    fn run_before(&mut self, release: &Release) -> Result<(), NotStarted> {
         processes::set_subreaper()
-            .map_err(|error| passing(format!("become the parent of orphans: {error}")))?;
-        let for_program = std::mem::take(&mut self.for_program);
-        let fds: Vec<BorrowedFd<'_>> = for_program.iter().chain([&self.lock]).map(AsFd::as_fd).collect();
-        let args: Vec<OsString> = release.arguments.iter().map(OsString::from).collect();
+            .map_err(|error| NotStarted::passing(format!("become the parent of orphans: {error}")))?;
+        if release.stdin == Stdin::Open {
+            let ends = pipe::pipe();
+            self.stdin =
+                Some(ends.map_err(|error| NotStarted::passing(format!("open its standard input: {error}")))?);
+        }
+        let Some(command) = &release.before else { return Ok(()) };
+        let named = |why| NotStarted::passing(format!("run `before_start` ({}): {why}", command.name));
+        let child = self.start(command, release)?;
+        match self.keep(child, release, Task::Before) {
+            Ok(Some(status)) if status.success() => Ok(()),
+            Ok(Some(status)) => Err(named(format!("it ended with {status}"))),
+            Ok(None) => Err(named("it was asked to end".to_owned())),
+            Err(error) => Err(named(error.to_string())),
+        }
+    }
+
+    /// Closes what only the program needs.
+    fn let_go(&mut self) {
+        self.for_program.clear();
+        // The program has the other end; a write end is kept for as long as this process lives.
+        if let Some((read, write)) = self.stdin.take() {
+            drop(read);
+            self.for_program.push(write);
+        }
+    }
+
+    /// Starts one command, with all that the program gets.
+    fn start(&self, command: &ReleasedCommand, release: &Release) -> Result<ProcessHandle, NotStarted> {
+        let fds: Vec<BorrowedFd<'_>> = self.for_program.iter().chain([&self.lock]).map(AsFd::as_fd).collect();
+        let args: Vec<OsString> = command.arguments.iter().map(OsString::from).collect();
         let env: Vec<(OsString, OsString)> =
             release.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
         let launch = Launch {
-            arg0: Some(OsStr::new(&release.name)),
+            arg0: Some(OsStr::new(&command.name)),
             args: &args,
             env: &env,
+            stdin: self.stdin.as_ref().map_or(Stream::Null, |(read, _)| Stream::Fd(read.as_fd())),
             stdout: Stream::Inherit,
             stderr: Stream::Inherit,
             fds: &fds,
@@ -141,13 +183,16 @@ impl ShimState {
             session: true,
             nofile: Some(release.nofile),
             pid_env: release.pid_variable.as_deref(),
-            ..Launch::new(&release.program, &release.cwd)
+            ..Launch::new(&command.program, &release.cwd)
         };
         let child = spawn::child(&launch).map_err(|error| NotStarted {
             lasting: error.is_lasting(),
             message: causes::in_one_line(&error),
         })?;
-        child.handle().try_clone().map_err(|error| passing(format!("keep the program's handle: {error}")))
+        child
+            .handle()
+            .try_clone()
+            .map_err(|error| NotStarted::passing(format!("keep the program's handle: {error}")))
     }
 
     /// Sends a message to the host. A failure is ignored: the wait for the link notices that the host is gone.
@@ -157,9 +202,11 @@ impl ShimState {
         }
     }
 
-    /// Waits for ends and for the host, until nothing of the tree is left.
-    fn keep(&self, program: ProcessHandle, release: &Release) -> io::Result<()> {
-        let mut program = Some(program);
+    /// Waits for ends and for the host, until nothing of the tree is left; after a command before the program that
+    /// succeeds, only for its end. Returns how the child ended, where it ended by itself.
+    fn keep(&self, child: ProcessHandle, release: &Release, task: Task) -> io::Result<Option<ExitStatus>> {
+        let mut program = Some(child);
+        let mut ended = None;
         let mut ending: Option<TreeEnd> = None;
         loop {
             let asked = self.wait(ending.as_ref())?;
@@ -168,9 +215,17 @@ impl ShimState {
                 let grace = grace.min(release.stop.grace.duration());
                 ending = Some(TreeEnd::ask(program.as_ref(), release.stop.signal, grace));
             }
-            let reaped = self.reap(&mut program)?;
-            if reaped == Family::Gone {
-                return Ok(());
+            let (family, status) = Self::reap(&mut program)?;
+            if let Some(status) = status {
+                ended = ending.is_none().then_some(status);
+                match task {
+                    Task::Program => self.tell(&ShimEvent::Exited { status }),
+                    Task::Before if ending.is_none() && status.success() => return Ok(ended),
+                    Task::Before => {}
+                }
+            }
+            if family == Family::Gone {
+                return Ok(ended);
             }
             if program.is_none() && ending.is_none() {
                 fault::reach(Point::ShimEnding);
@@ -210,19 +265,20 @@ impl ShimState {
         }
     }
 
-    /// Reaps all that have ended; the program's own end is told at once.
-    fn reap(&self, program: &mut Option<ProcessHandle>) -> io::Result<Family> {
+    /// Reaps all that have ended, and returns whether anything of the tree lives, and how the child ended if it did now.
+    fn reap(child: &mut Option<ProcessHandle>) -> io::Result<(Family, Option<ExitStatus>)> {
+        let mut ended = None;
         loop {
             match processes::reap_any()? {
                 // Children of other scopes' workers, which a subreaper inherits, are not waited for.
-                Reaped::NoneReady if program.is_none() && tree::family().is_empty() => {
-                    return Ok(Family::Gone);
+                Reaped::NoneReady if child.is_none() && tree::family().is_empty() => {
+                    return Ok((Family::Gone, ended));
                 }
-                Reaped::NoneReady => return Ok(Family::Lives),
-                Reaped::NoChildren => return Ok(Family::Gone),
+                Reaped::NoneReady => return Ok((Family::Lives, ended)),
+                Reaped::NoChildren => return Ok((Family::Gone, ended)),
                 Reaped::One(pid, status) => {
-                    if program.take_if(|program| program.pid() == pid).is_some() {
-                        self.tell(&ShimEvent::Exited { status });
+                    if child.take_if(|child| child.pid() == pid).is_some() {
+                        ended = Some(status);
                     }
                 }
             }
@@ -235,6 +291,13 @@ struct NotStarted {
     message: String,
     /// Another try fails likewise, until somebody changes what is on disk.
     lasting: bool,
+}
+
+impl NotStarted {
+    /// A failure that another try may not have.
+    fn passing(message: String) -> Self {
+        Self { message, lasting: false }
+    }
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::{StopPolicy, scope};
+use tenure_core::spec::{Stdin, StopPolicy, scope};
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
 use tenure_sys::lock::{self, TryLock};
@@ -43,6 +43,8 @@ fn plan(state: &StateDir, script: &str, grace: Duration) -> ProgramPlan {
     stop.grace = Span::millis(u64::try_from(grace.as_millis()).expect("short"));
     ProgramPlan {
         command: ["sh", "-c", script].map(str::to_owned).to_vec(),
+        before: Vec::new(),
+        stdin: Stdin::Null,
         cwd: "/".into(),
         variables: variables.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec(),
         cookie: cookie.clone(),

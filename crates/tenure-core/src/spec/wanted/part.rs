@@ -260,6 +260,27 @@ impl Default for StopPolicy {
     }
 }
 
+/// What a program reads from its standard input.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum Stdin {
+    /// `/dev/null`: a read ends at once.
+    #[default]
+    Null,
+    /// A pipe that stays open and empty while the program runs: a read waits. For programs that end when their standard
+    /// input ends.
+    Open,
+}
+
+impl Stdin {
+    /// Whether it is `/dev/null`.
+    #[must_use]
+    pub fn is_null(&self) -> bool {
+        *self == Self::Null
+    }
+}
+
 /// Permissions that new files do not get, written as three octal digits.
 ///
 /// ```

@@ -37,7 +37,11 @@ impl Spec {
         validate_check("ready", self.ready.as_ref(), self)?;
         validate_check("health", self.health.as_ref().map(|health| &health.check), self)?;
         amounts(self)?;
-        preflight(self)?;
+        helper(self, "preflight", &self.preflight)?;
+        helper(self, "before_start", &self.before_start)?;
+        if self.kind == Kind::Embedded && !self.stdin.is_null() {
+            return bad("stdin", "is for programs: an embedded worker reads what it opens itself; remove it");
+        }
         if self.overlap { self.may_overlap() } else { Ok(()) }
     }
 
@@ -269,16 +273,14 @@ fn amounts(spec: &Spec) -> CheckedSpec {
     Ok(())
 }
 
-fn preflight(spec: &Spec) -> CheckedSpec {
-    match spec.preflight.first() {
-        Some(_) if spec.kind == Kind::Embedded => bad(
-            "preflight",
-            "is for programs: an embedded worker looks at itself before it takes over; remove it",
-        ),
-        Some(program) if program.is_empty() => bad("preflight", "has an empty program: name one"),
-        Some(_) if spec.preflight.iter().any(|word| word.contains('\0')) => {
-            bad("preflight", "has a NUL byte in it")
+/// A command that is run for the program: `preflight` or `before_start`.
+fn helper(spec: &Spec, key: &'static str, command: &[String]) -> CheckedSpec {
+    match command.first() {
+        Some(_) if spec.kind == Kind::Embedded => {
+            bad(key, "is for programs: an embedded worker does this itself before it is ready; remove it")
         }
+        Some(program) if program.is_empty() => bad(key, "has an empty program: name one"),
+        Some(_) if command.iter().any(|word| word.contains('\0')) => bad(key, "has a NUL byte in it"),
         Some(_) | None => Ok(()),
     }
 }

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
-use tenure_core::spec::StopPolicy;
+use tenure_core::spec::{Stdin, StopPolicy};
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ExitStatus;
 
@@ -18,7 +18,7 @@ pub const LONGEST_MESSAGE: usize = 256 * 1024;
 pub enum ShimRequest {
     /// Start the program. Sent once, when the shim is recorded.
     Release(Box<Release>),
-    /// End the program's tree, within the grace of its policy and no more than this.
+    /// End the program's tree, or the command before the program, within the grace of its policy and no more than this.
     Stop {
         /// Longest grace of the polite signal, in milliseconds.
         grace_ms: u64,
@@ -28,12 +28,12 @@ pub enum ShimRequest {
 /// Everything that the program gets, beside the descriptors that the shim holds for it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Release {
-    /// The program file.
-    pub program: PathBuf,
-    /// Its name for itself: as the spec writes it.
-    pub name: String,
-    /// Its arguments.
-    pub arguments: Vec<String>,
+    /// What must end with 0 before the program starts.
+    pub before: Option<ReleasedCommand>,
+    /// The program.
+    pub command: ReleasedCommand,
+    /// Its standard input.
+    pub stdin: Stdin,
     /// Its whole environment.
     pub variables: Vec<(String, String)>,
     /// The variable that is to hold its own pid, where it gets listeners.
@@ -46,6 +46,17 @@ pub struct Release {
     pub nofile: u64,
     /// How it is ended.
     pub stop: StopPolicy,
+}
+
+/// A command whose program was found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReleasedCommand {
+    /// The program file.
+    pub program: PathBuf,
+    /// Its name for itself: as the spec writes it.
+    pub name: String,
+    /// Its arguments.
+    pub arguments: Vec<String>,
 }
 
 /// From the shim.
