@@ -4,10 +4,11 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, ValueEnum};
-use tenure_core::Version;
 use tenure_core::launch::version::parse;
 use tenure_core::spec::amount::Span;
+use tenure_core::{Version, os_text};
 
 // A command's own arguments and the flags that every command takes. They are declared with each command, and once more
 // before it, because clap's global arguments would be copied into every command before the first argument is read.
@@ -120,6 +121,11 @@ pub(crate) struct KeyOrFile {
     /// Look the name up in this configuration file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Reads the words of a command, whatever bytes they have.
+pub(crate) fn words() -> impl TypedValueParser<Value = String> {
+    OsStringValueParser::new().map(|word| os_text::text(&word))
 }
 
 /// Reads a version as people and programs write it, also with a `v` before it.

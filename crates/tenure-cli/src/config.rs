@@ -34,7 +34,7 @@ mod variables;
 mod worker;
 
 pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
-pub(crate) use error::{ConfigError, word};
+pub(crate) use error::{ConfigError, shell, word};
 pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile, here};
 pub(crate) use origin::{Setting, ValueSource, written};
 pub(crate) use plan::{ProjectPlan, plans};
@@ -96,9 +96,9 @@ pub(crate) fn wanted(
 ) -> Result<WantedWorker, ConfigError> {
     let (name, key) = name_and_key(&selection.name, selection.key.as_deref())?;
     let (mut worker, origin) = if !command.is_empty() {
-        (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here.clone())), Offered::Call)
+        (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here()?.to_owned())), Offered::Call)
     } else if selection.spec.is_some() {
-        (stdin::read(&places.here)?, Offered::Call)
+        (stdin::read(places.here.as_deref())?, Offered::Call)
     } else {
         described(places, selection.config.as_deref(), name)?
     };
@@ -294,7 +294,8 @@ fn not_configured(
 ) -> ConfigError {
     let known = layers.names();
     let suggestion = keys::nearest(name, known.iter().map(String::as_str)).map(str::to_owned);
-    let file = |file: &Path| vec![places.here.join(file).display().to_string()];
+    let file =
+        |file: &Path| vec![places.absolute(file).unwrap_or_else(|_| file.to_owned()).display().to_string()];
     let looked = given.map_or_else(|| places.looked_at(), file);
     ConfigError::NotConfigured { name: name.to_owned(), known, suggestion, looked }
 }
@@ -313,7 +314,7 @@ mod tests {
             std::fs::write(at(name).join("a.toml.old"), "not read").expect("written");
         }
         std::fs::create_dir(at("here")).expect("made");
-        let places = ConfigPlaces { here: at("here"), user: Some(at("user")), system: at("system") };
+        let places = ConfigPlaces { here: Some(at("here")), user: Some(at("user")), system: at("system") };
         (root, places)
     }
 
@@ -363,7 +364,7 @@ mod tests {
         let (root, mut places) = world("", "");
         let user = root.path().join("user");
         std::fs::write(user.join("tenure.toml"), "[worker.w]\ncommand = [\"x\"]\n").expect("written");
-        places.here = user;
+        places.here = Some(user);
         assert_eq!(target(&places, "w", &by()).expect("one file, once").scope.to_string(), "w");
     }
 

@@ -9,6 +9,7 @@ pub mod error;
 pub mod fault;
 pub mod launch;
 pub mod ops;
+pub mod os_text;
 pub mod policy;
 pub mod protocol;
 pub mod record;

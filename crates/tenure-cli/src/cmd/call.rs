@@ -11,7 +11,7 @@ use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request};
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon, WorkerSelection};
-use crate::config::{self, ConfigPlaces, ScopeTarget};
+use crate::config::{self, ConfigError, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
 use crate::output::progress::Progress;
@@ -61,7 +61,12 @@ impl Call {
 
     /// Where this call looks for configuration.
     pub(crate) fn places(&self) -> Result<ConfigPlaces, Failure> {
-        Ok(ConfigPlaces::of(self.here()?)?)
+        let here = match config::here(self.common.directory.as_deref()) {
+            // What needs no directory goes on without one: a worker of that name can be stopped from everywhere.
+            Err(ConfigError::DirectoryGone) if self.common.directory.is_none() => None,
+            here => Some(here?),
+        };
+        Ok(ConfigPlaces::of(here)?)
     }
 
     /// The longest time that the call may take: from --timeout, else from the variable.

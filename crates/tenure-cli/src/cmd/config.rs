@@ -3,11 +3,12 @@
 //!
 //! Starts nothing. A report is the answer of the call, so it goes to stdout.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value as Json;
+use tenure_core::os_text::PathText;
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon};
@@ -86,14 +87,14 @@ struct CheckDocument<'a> {
 
 #[derive(Debug, Serialize)]
 struct FileRow<'a> {
-    path: &'a Path,
+    path: PathText<'a>,
     level: &'static str,
     trust: Option<&'static str>,
 }
 
 #[derive(Debug, Serialize)]
 struct FaultRow<'a> {
-    path: Option<&'a Path>,
+    path: Option<PathText<'a>>,
     line: Option<usize>,
     key: Option<&'a str>,
     message: &'a str,
@@ -130,12 +131,12 @@ impl Run for ConfigCheck {
 
 fn check_document(state: AnswerState, checked: &CheckReport) -> CheckDocument<'_> {
     let files = checked.files.iter().map(|(path, level, standing)| FileRow {
-        path,
+        path: PathText(path),
         level: level.word(),
         trust: standing.map(trust_word),
     });
     let faults = checked.faults.iter().map(|fault| FaultRow {
-        path: fault.place.as_ref().map(|place| place.path.as_path()),
+        path: fault.place.as_ref().map(|place| PathText(&place.path)),
         line: fault.place.as_ref().and_then(|place| place.line),
         key: fault.key.as_deref(),
         message: &fault.message,
@@ -209,7 +210,7 @@ struct ValueRow<'a> {
 #[derive(Debug, Default, Serialize)]
 struct SourceRow<'a> {
     kind: &'static str,
-    path: Option<&'a Path>,
+    path: Option<PathText<'a>>,
     line: Option<usize>,
     name: Option<&'static str>,
 }
@@ -220,7 +221,7 @@ impl<'a> SourceRow<'a> {
             ValueSource::Flag(name) => Self { kind: "flag", name: Some(name), ..Self::default() },
             ValueSource::Variable(name) => Self { kind: "environment", name: Some(name), ..Self::default() },
             ValueSource::File(level, place) => {
-                Self { kind: level.word(), path: Some(&place.path), line: place.line, name: None }
+                Self { kind: level.word(), path: Some(PathText(&place.path)), line: place.line, name: None }
             }
             ValueSource::Default => Self { kind: "default", ..Self::default() },
         }
@@ -266,8 +267,11 @@ impl Run for Show {
 
 fn shown_row(shown: &Shown) -> ShownRow<'_> {
     let trust = |level| if level == Level::Project { shown.standing.map(trust_word) } else { None };
-    let files =
-        shown.files.iter().map(|(path, level)| FileRow { path, level: level.word(), trust: trust(*level) });
+    let files = shown.files.iter().map(|(path, level)| FileRow {
+        path: PathText(path),
+        level: level.word(),
+        trust: trust(*level),
+    });
     let values = shown.values.iter().map(|value| ValueRow {
         key: &value.key,
         value: value.value.as_ref(),

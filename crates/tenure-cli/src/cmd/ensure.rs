@@ -10,7 +10,7 @@ use tenure_core::protocol::wire::Hello;
 use tenure_core::{Ensured, How};
 
 use crate::answer::AnswerState;
-use crate::args::WorkerSelection;
+use crate::args::{WorkerSelection, words};
 use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
@@ -49,7 +49,7 @@ pub(crate) struct Ensure {
     #[arg(long)]
     strict: bool,
     /// The program, which then needs no configuration.
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", value_parser = words())]
     pub(crate) command: Vec<String>,
 }
 

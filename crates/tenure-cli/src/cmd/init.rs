@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use clap::Args;
 use serde::Serialize;
 use tenure_core::Scope;
+use tenure_core::os_text::PathText;
 
 use crate::answer::AnswerState;
+use crate::args::words;
 use crate::cmd::call::{Call, Run};
 use crate::config::{self, Level, PROJECT_FILE, SourceFile, TrustedFiles};
 use crate::output::failure::Failure;
@@ -20,7 +22,7 @@ const FALLBACK: &str = "worker";
 #[derive(Debug, Serialize)]
 struct InitDocument<'a> {
     state: AnswerState,
-    path: &'a Path,
+    path: PathText<'a>,
     name: &'a str,
     trusted: bool,
 }
@@ -39,7 +41,7 @@ pub(crate) struct Init {
     /// The worker's name; without it, the name of the directory.
     name: Option<String>,
     /// The program.
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", value_parser = words())]
     command: Vec<String>,
 }
 
@@ -58,7 +60,7 @@ impl Run for Init {
         let trusted = matches!(trust, Some(Ok(())));
         if call.screen.wants_json() {
             let (state, name) = (AnswerState::Written, name.as_str());
-            render::document(&InitDocument { state, path: &path, name, trusted })?;
+            render::document(&InitDocument { state, path: PathText(&path), name, trusted })?;
         }
         call.screen.info(&format!("wrote {}", printable(&path.display().to_string())));
         match trust {

@@ -18,6 +18,7 @@ use crate::output::render::{self, printable};
 /// The document of pages that were written.
 #[derive(Debug, Serialize)]
 struct ManDocument<'a> {
+    #[serde(serialize_with = "tenure_core::os_text::paths::serialize")]
     pages: &'a [PathBuf],
 }
 

@@ -7,7 +7,7 @@ use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
 
 use crate::answer::AnswerState;
-use crate::args::WorkerSelection;
+use crate::args::{WorkerSelection, words};
 use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account::{self, WorkerIdentity};
@@ -61,7 +61,7 @@ pub(crate) struct Restart {
     #[arg(long)]
     pub(crate) force: bool,
     /// The program, which then needs no configuration.
-    #[arg(last = true, value_name = "CMD")]
+    #[arg(last = true, value_name = "CMD", value_parser = words())]
     command: Vec<String>,
 }
 

@@ -8,7 +8,7 @@ use tenure_core::ops::described::Offered;
 use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
 use tenure_core::record::desired::Desired;
-use tenure_core::{Error, Scope, Standing, Version, causes};
+use tenure_core::{Error, Scope, Standing, Version, causes, os_text};
 
 use crate::answer::AnswerState;
 use crate::args::KeyOrFile;
@@ -358,10 +358,10 @@ fn program(lines: &mut Vec<StatusLine>, hello: &Hello, verbose: bool) {
 /// Where the worker comes from, for --verbose.
 fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
     if !hello.spec.command.is_empty() {
-        lines.push(("command", printable(&hello.spec.command.join(" "))));
+        lines.push(("command", config::shell(&hello.spec.command)));
     }
-    lines.push(("directory", hello.spec.cwd.display().to_string()));
-    lines.push(("kept by", format!("{} (tenure {})", hello.worker_path, hello.build)));
+    lines.push(("directory", printable(&os_text::text(hello.spec.cwd.as_os_str()))));
+    lines.push(("kept by", printable(&format!("{} (tenure {})", hello.worker_path, hello.build))));
     lines.push(("instance", hello.instance.clone()));
 }
 

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use serde::Serialize;
+use tenure_core::os_text::PathText;
 
 use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
@@ -14,7 +15,7 @@ use crate::output::render::{self, printable};
 #[derive(Debug, Serialize)]
 struct TrustDocument<'a> {
     state: AnswerState,
-    path: &'a Path,
+    path: PathText<'a>,
     workers: &'a [ProjectPlan],
 }
 
@@ -43,7 +44,7 @@ impl Run for Trust {
     fn run(&self, call: &Call) -> Result<u8, Failure> {
         let mut places = call.places()?;
         if let Some(directory) = &self.directory {
-            places.here = config::here(Some(&places.here.join(directory)))?;
+            places.here = Some(config::here(Some(&places.absolute(directory)?))?);
         }
         if self.revoke { revoke(call, &places) } else { allow(call, &places) }
     }
@@ -65,7 +66,7 @@ fn revoke(call: &Call, places: &ConfigPlaces) -> Result<u8, Failure> {
     // The file may be gone or invalid by now, so its path is enough to revoke the permission.
     let path = match places.project() {
         Ok(Some(source)) => source.path,
-        Ok(None) | Err(_) => places.here.join(PROJECT_FILE),
+        Ok(None) | Err(_) => places.here()?.join(PROJECT_FILE),
     };
     let known = TrustedFiles::of_user()?.revoke(&path)?;
     print_document(call, AnswerState::Revoked, &path, &[])?;
@@ -84,7 +85,7 @@ fn print_document(
     if !call.screen.wants_json() {
         return Ok(());
     }
-    render::document(&TrustDocument { state, path, workers: plans })
+    render::document(&TrustDocument { state, path: PathText(path), workers: plans })
 }
 
 fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
@@ -116,8 +117,11 @@ fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
 }
 
 fn none(places: &ConfigPlaces) -> Failure {
-    let message =
-        format!("find a file to trust: there is no {PROJECT_FILE} in {} or above", places.here.display());
+    let here = match places.here() {
+        Ok(here) => here,
+        Err(gone) => return gone.into(),
+    };
+    let message = format!("find a file to trust: there is no {PROJECT_FILE} in {} or above", here.display());
     Failure::new(AnswerState::NotConfigured, message)
         .hint("`tenure init` writes one; files of yours and files given with --config need no trust")
 }

@@ -38,6 +38,7 @@ pub(crate) struct SoundWorker {
     pub(crate) name: String,
     pub(crate) key: Option<String>,
     /// The files that have a word in it, the strongest first.
+    #[serde(serialize_with = "tenure_core::os_text::paths::serialize")]
     pub(crate) files: Vec<PathBuf>,
 }
 

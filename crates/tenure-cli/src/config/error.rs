@@ -7,6 +7,7 @@ use std::{fmt, io};
 use serde::Serialize;
 use tenure_core::deadline::TimedOut;
 use tenure_core::launch::version::VersionError;
+use tenure_core::os_text;
 use tenure_core::spec::scope::BadName;
 use tenure_core::store::paths::PathsError;
 use tenure_sys::dir::DirError;
@@ -26,6 +27,7 @@ const STDIN: &str = "correct the JSON on stdin: its keys are those of a worker's
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct SourcePlace {
     /// The file, or words for what is none.
+    #[serde(serialize_with = "tenure_core::os_text::path::serialize")]
     pub(crate) path: PathBuf,
     /// The line in it, from 1, where it is known.
     pub(crate) line: Option<usize>,
@@ -200,18 +202,56 @@ impl ConfigError {
 
 /// A path as one word of a shell.
 pub(crate) fn word(path: &Path) -> String {
-    let text = path.display().to_string();
-    let plain = |one: char| one.is_alphanumeric() || "/._-+@:,".contains(one);
-    if text.chars().all(plain) { text } else { format!("'{}'", text.replace('\'', r"'\''")) }
+    quoted(&os_text::text(path.as_os_str()))
+}
+
+/// Text as one word of a shell. Control characters and bytes that are not UTF-8 are written as `$'…'` has them.
+pub(crate) fn quoted(text: &str) -> String {
+    let plain =
+        |one: char| (one.is_alphanumeric() || "/._-+@:,=%".contains(one)) && os_text::byte_of(one).is_none();
+    if !text.is_empty() && text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let special = |one: char| one.is_control() || os_text::byte_of(one).is_some();
+    if !text.chars().any(special) {
+        return format!("'{}'", text.replace('\'', r"'\''"));
+    }
+    let mut quoted = String::from("$'");
+    for one in text.chars() {
+        match (one, os_text::byte_of(one)) {
+            ('\n', _) => quoted.push_str(r"\n"),
+            ('\'' | '\\', _) => quoted.extend(['\\', one]),
+            (_, Some(byte)) => quoted.push_str(&format!(r"\x{byte:02x}")),
+            (_, None) if one.is_control() => {
+                quoted.extend(one.to_string().bytes().map(|byte| format!(r"\x{byte:02x}")));
+            }
+            (_, None) => quoted.push(one),
+        }
+    }
+    quoted.push('\'');
+    quoted
+}
+
+/// A command as a shell takes it.
+pub(crate) fn shell(words: &[String]) -> String {
+    words.iter().map(|word| quoted(word)).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
 mod tests {
+    use std::ffi::OsStr;
+    use std::os::unix::ffi::OsStrExt;
+
     use super::*;
 
     #[test]
     fn a_path_in_a_hint_can_be_typed() {
         assert_eq!(word(Path::new("/home/a/p.q")), "/home/a/p.q");
         assert_eq!(word(Path::new("/a b/it's")), r"'/a b/it'\''s'");
+        assert_eq!(word(Path::new(OsStr::from_bytes(b"/caf\xe9/it's"))), r"$'/caf\xe9/it\'s'");
+        assert_eq!(
+            shell(&["sh".into(), "-c".into(), "echo\na; \u{1b}[2J".into(), String::new()]),
+            r"sh -c $'echo\na; \x1b[2J' ''"
+        );
     }
 }

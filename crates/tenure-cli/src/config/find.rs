@@ -107,8 +107,9 @@ fn is_gone(current: &io::Result<PathBuf>) -> bool {
 /// Where files are looked for.
 #[derive(Debug, Clone)]
 pub(crate) struct ConfigPlaces {
-    /// From here upward: the project's.
-    pub(crate) here: PathBuf,
+    /// From here upward: the project's. None where the working directory was removed: it has no path then, and nothing
+    /// stands above it.
+    pub(crate) here: Option<PathBuf>,
     /// The user's directory; none where no home is known.
     pub(crate) user: Option<PathBuf>,
     pub(crate) system: PathBuf,
@@ -116,9 +117,24 @@ pub(crate) struct ConfigPlaces {
 
 impl ConfigPlaces {
     /// The places of a call that starts from `here`.
-    pub(crate) fn of(here: PathBuf) -> Result<Self, ConfigError> {
+    pub(crate) fn of(here: Option<PathBuf>) -> Result<Self, ConfigError> {
         let user = user_directory(std::env::var_os(USER_VARIABLE))?;
         Ok(Self { here, user, system: PathBuf::from(SYSTEM_DIRECTORY) })
+    }
+
+    /// The directory to start from, for what cannot do without it.
+    pub(crate) fn here(&self) -> Result<&Path, ConfigError> {
+        self.here.as_deref().ok_or(ConfigError::DirectoryGone)
+    }
+
+    /// A path as the call names it.
+    pub(crate) fn absolute(&self, path: &Path) -> Result<PathBuf, ConfigError> {
+        if path.is_absolute() { Ok(path.to_owned()) } else { Ok(self.here()?.join(path)) }
+    }
+
+    /// The directory to start from, and those above it.
+    fn upward(&self) -> impl Iterator<Item = &Path> {
+        self.here.iter().flat_map(|here| here.ancestors())
     }
 
     /// The nearest project file at or above the directory to start from. One of another user is passed over, be it
@@ -126,7 +142,7 @@ impl ConfigPlaces {
     pub(crate) fn project(&self) -> Result<Option<SourceFile>, ConfigError> {
         // A call from inside of them finds the user's files as the user's.
         let others = [self.user.as_deref(), Some(self.system.as_path())];
-        for directory in self.here.ancestors().filter(|directory| !others.contains(&Some(directory))) {
+        for directory in self.upward().filter(|directory| !others.contains(&Some(directory))) {
             let path = directory.join(PROJECT_FILE);
             // Most often there is none, and whose it is need not be asked.
             match read(&path) {
@@ -175,7 +191,7 @@ impl ConfigPlaces {
 
     /// The file that the command line names.
     pub(crate) fn given(&self, file: &Path) -> Result<SourceFile, ConfigError> {
-        let named = self.here.join(file);
+        let named = self.absolute(file)?;
         let failed = |source| ConfigError::Read { path: named.clone(), source };
         // Opened first: the links to pipes in /proc lead nowhere by name.
         let text = dir::open_regular(&named).and_then(text).map_err(failed)?;
@@ -184,10 +200,13 @@ impl ConfigPlaces {
 
     /// Every place that is looked at, for messages.
     pub(crate) fn looked_at(&self) -> Vec<String> {
-        let mut places = vec![format!("{PROJECT_FILE} in {} and above", self.here.display())];
-        places.extend(self.here.ancestors().map(|directory| directory.join(PROJECT_FILE)).filter_map(
-            |path| Some(format!("not {}, which belongs to uid {}", path.display(), stranger(&path)?)),
-        ));
+        let mut places = match &self.here {
+            Some(here) => vec![format!("{PROJECT_FILE} in {} and above", here.display())],
+            None => vec![format!("no {PROJECT_FILE}, because the current directory was removed")],
+        };
+        places.extend(self.upward().map(|directory| directory.join(PROJECT_FILE)).filter_map(|path| {
+            Some(format!("not {}, which belongs to uid {}", path.display(), stranger(&path)?))
+        }));
         places.extend(self.user.iter().map(|directory| format!("{}/*.toml", directory.display())));
         places.push(format!("{}/*.toml", self.system.display()));
         places

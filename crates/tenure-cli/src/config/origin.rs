@@ -3,8 +3,8 @@
 //! Pure. Values of variables whose names look secret are left out.
 
 use serde_json::{Value as Json, json};
-use tenure_core::Version;
 use tenure_core::spec::USUAL_BAKE;
+use tenure_core::{Version, os_text};
 
 use super::error::SourcePlace;
 use super::file::{Written, span_of};
@@ -171,7 +171,14 @@ pub(crate) fn written(value: &Json) -> String {
             format!("{{ {} }}", entries.iter().map(entry).collect::<Vec<_>>().join(", "))
         }
         // JSON's text is a basic string of TOML but for DEL, which TOML wants escaped.
-        Json::String(_) => value.to_string().replace('\u{7f}', "\\u007f"),
+        Json::String(_) => {
+            let text = value.to_string().replace('\u{7f}', "\\u007f");
+            let escaped = |one: char| match os_text::byte_of(one) {
+                Some(_) => format!("\\U{:08x}", u32::from(one)),
+                None => one.to_string(),
+            };
+            text.chars().map(escaped).collect()
+        }
         Json::Null | Json::Bool(_) | Json::Number(_) => value.to_string(),
     }
 }

@@ -6,21 +6,21 @@ use std::path::Path;
 
 use serde::Deserialize;
 use serde_json::{Value, json};
-use tenure_core::Spec;
+use tenure_core::{Spec, os_text};
 
 use super::error::{ConfigError, STDIN_PLACE, SourcePlace};
 use super::worker::DescribedWorker;
 use super::{find, keys, table};
 
 /// Reads and understands it.
-pub(crate) fn read(here: &Path) -> Result<DescribedWorker, ConfigError> {
+pub(crate) fn read(here: Option<&Path>) -> Result<DescribedWorker, ConfigError> {
     if tenure_sys::stdio::began_without_stdin() {
         return Err(ConfigError::Stdin(io::Error::other("it was closed when this began")));
     }
     understand(&find::text(io::stdin().lock()).map_err(ConfigError::Stdin)?, here)
 }
 
-fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
+fn understand(text: &str, here: Option<&Path>) -> Result<DescribedWorker, ConfigError> {
     let bad = |message: String| ConfigError::Text { place: SourcePlace::whole(STDIN_PLACE), message };
     let mut json: Value = serde_json::from_str(text).map_err(|error| bad(error.to_string()))?;
     if !json.is_object() {
@@ -32,7 +32,10 @@ fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
         return Err(ConfigError::UnknownKey { place: SourcePlace::whole(STDIN_PLACE), key, suggestion });
     }
     let Some(object) = json.as_object_mut() else { return Err(bad("it is not an object".to_owned())) };
-    object.entry("cwd").or_insert_with(|| here.to_string_lossy().into_owned().into());
+    if !object.contains_key("cwd") {
+        let here = here.ok_or(ConfigError::DirectoryGone)?;
+        object.insert("cwd".to_owned(), os_text::text(here.as_os_str()).into());
+    }
     let version_command = match object.get("version") {
         Some(version) if version.is_object() => object.remove("version"),
         Some(_) | None => None,
@@ -46,7 +49,9 @@ fn understand(text: &str, here: &Path) -> Result<DescribedWorker, ConfigError> {
     if !spec.build.is_empty() {
         return Err(bad("`build` is for workers of a project: describe it in a project's file".to_owned()));
     }
-    spec.cwd = here.join(&spec.cwd);
+    if spec.cwd.is_relative() {
+        spec.cwd = here.ok_or(ConfigError::DirectoryGone)?.join(&spec.cwd);
+    }
     spec.validate().map_err(|flaw| bad(format!("`{}` {}", flaw.key, flaw.why)))?;
     Ok(DescribedWorker { version_command, ..DescribedWorker::plain(spec) })
 }
@@ -72,7 +77,7 @@ mod tests {
     fn a_version_is_text_or_a_command() {
         let worker = |version: &str| {
             let text = format!(r#"{{"command":["x"],"cwd":"a","version":{version}}}"#);
-            understand(&text, Path::new("/h")).expect(version)
+            understand(&text, Some(Path::new("/h"))).expect(version)
         };
         assert_eq!(worker("\"1.2.3\"").spec.version, tenure_core::Version::new(1, 2, 3));
         let described = worker(r#"{"command":["./v"],"inputs":["p"]}"#);
@@ -94,7 +99,7 @@ mod tests {
             (r#"{"command":["x"],"overlap":1}"#, "`overlap`: "),
             (r#"{"command":["x"],"bake":"11m"}"#, "`bake` "),
         ] {
-            let error = understand(text, Path::new("/h")).expect_err(text);
+            let error = understand(text, Some(Path::new("/h"))).expect_err(text);
             assert!(error.to_string().contains(message), "{text}: {error}");
             assert!(error.remedy().contains("stdin"), "{text}: {}", error.remedy());
         }
@@ -103,7 +108,7 @@ mod tests {
     #[test]
     fn what_only_files_say_is_not_known_here() {
         for text in [r#"{"command":["x"],"scope":"user"}"#, r#"{"command":["x"],"build":["a"]}"#] {
-            assert!(understand(text, Path::new("/h")).is_err(), "{text}");
+            assert!(understand(text, Some(Path::new("/h"))).is_err(), "{text}");
         }
     }
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 use tenure_core::deadline::Moment;
+use tenure_core::os_text::PathText;
 use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
 use tenure_core::{Scope, Standing, Version};
@@ -53,7 +54,7 @@ pub(crate) struct Details<'hello> {
     started_by: &'hello Asker,
     draining: bool,
     command: &'hello [String],
-    cwd: &'hello std::path::Path,
+    cwd: PathText<'hello>,
     program: Option<&'hello ProgramStatus>,
     content: Option<&'hello str>,
     source_changed: bool,
@@ -70,7 +71,7 @@ impl<'hello> Details<'hello> {
             started_by: &hello.started_by,
             draining: hello.draining,
             command: &hello.spec.command,
-            cwd: &hello.spec.cwd,
+            cwd: PathText(&hello.spec.cwd),
             program: hello.program.as_ref(),
             content: hello.content.as_deref(),
             source_changed: hello.source_changed,

@@ -2,11 +2,10 @@
 //!
 //! Pure. Documents have every offer; people see those that matter.
 
-use std::path::Path;
-
 use serde::Serialize;
 use tenure_core::Version;
 use tenure_core::ops::described::{self, Offered};
+use tenure_core::os_text::PathText;
 
 use crate::config::word;
 
@@ -15,7 +14,7 @@ use crate::config::word;
 pub(crate) struct OfferDocument<'a> {
     version: &'a Version,
     /// The file that it was read from; none where a call itself named it.
-    file: Option<&'a Path>,
+    file: Option<PathText<'a>>,
     trusted: bool,
     described: bool,
 }
@@ -24,7 +23,7 @@ pub(crate) struct OfferDocument<'a> {
 pub(crate) fn documents<'all>(offered: &'all [Offered]) -> Vec<OfferDocument<'all>> {
     let of = |offer: &'all Offered| OfferDocument {
         version: &offer.version,
-        file: offer.file.as_deref(),
+        file: offer.file.as_deref().map(PathText),
         trusted: offer.trusted,
         described: offer.described,
     };

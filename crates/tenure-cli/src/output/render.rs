@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 use clap::ValueEnum;
 use clap::error::ErrorKind;
 use serde::Serialize;
+use tenure_core::os_text;
 use tenure_sys::discard::best_effort;
 
 use crate::answer::AnswerState;
@@ -243,7 +244,7 @@ fn in_a_line(kind: ErrorKind, text: &str) -> String {
 /// of a script in a command line, become one with `\n` between them.
 pub(crate) fn printable(line: &str) -> String {
     let safe = |one: char| if one.is_control() && one != '\t' { '\u{FFFD}' } else { one };
-    line.trim_end_matches('\n').replace('\n', "\\n").chars().map(safe).collect()
+    os_text::shown(line.trim_end_matches('\n')).replace('\n', "\\n").chars().map(safe).collect()
 }
 
 #[cfg(test)]

@@ -137,7 +137,7 @@ fn a_relative_state_directory_is_refused() {
     let mut sandbox = Sandbox::new();
     sandbox.set("TENURE_STATE_DIR", "relative");
     assert_words!(sandbox, sandbox.call("ensure web -- true"));
-    sandbox.set("TENURE_STATE_DIR", &sandbox.path("state").to_string_lossy());
+    sandbox.set("TENURE_STATE_DIR", sandbox.path("state"));
 }
 
 #[test]

@@ -71,7 +71,7 @@ impl Sandbox {
         fs::write(path, text).expect("written");
     }
 
-    pub(crate) fn set(&mut self, name: &str, value: &str) {
+    pub(crate) fn set(&mut self, name: &str, value: impl Into<OsString>) {
         self.variables.retain(|(known, _)| known != name);
         self.variables.push((name.into(), value.into()));
     }
@@ -111,12 +111,28 @@ impl Sandbox {
         self.launch(Path::new(TENURE), &self.path("project"), line, stdout)
     }
 
+    /// Calls `tenure` in a directory, with arguments of any bytes.
+    pub(crate) fn call_in(&self, cwd: &Path, args: &[OsString]) -> Said {
+        self.call_program(Path::new(TENURE), cwd, args)
+    }
+
+    /// Runs a program in a directory, with arguments of any bytes.
+    pub(crate) fn call_program(&self, program: &Path, cwd: &Path, args: &[OsString]) -> Said {
+        let (collect, stdout) = pipe::pipe().expect("a pipe");
+        let running = self.launch_with(program, cwd, args, &File::from(stdout));
+        Running { stdout: Some(File::from(collect)), ..running }.end()
+    }
+
     fn launch(&self, program: &Path, cwd: &Path, line: &str, stdout: &File) -> Running {
         let args: Vec<OsString> = words(line).into_iter().map(OsString::from).collect();
+        self.launch_with(program, cwd, &args, stdout)
+    }
+
+    fn launch_with(&self, program: &Path, cwd: &Path, args: &[OsString], stdout: &File) -> Running {
         let (stdin, feed) = pipe::pipe().expect("a pipe");
         let (collect, stderr) = pipe::pipe().expect("a pipe");
         let launch = Launch {
-            args: &args,
+            args,
             env: &self.variables,
             stdin: Stream::Fd(stdin.as_fd()),
             stdout: Stream::Fd(stdout.as_fd()),

@@ -1,6 +1,7 @@
 //! The words of `tenure`, as people and programs see them: the real binary in a sandbox of its own for each test.
 
 mod answers;
+mod any_bytes;
 mod config;
 mod doctor;
 mod help;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::deadline::{Moment, millis};
+use crate::os_text;
 use crate::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use crate::protocol::wire::{Asker, Endpoint};
 use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
@@ -128,7 +129,7 @@ impl HostRecord {
     #[must_use]
     pub fn of(exe: Option<PathBuf>, kind: Kind) -> Self {
         Self {
-            exe: exe.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default(),
+            exe: exe.map(|path| os_text::text(path.as_os_str())).unwrap_or_default(),
             version: env!("CARGO_PKG_VERSION").to_owned(),
             hosts: kind == Kind::Program,
         }

@@ -8,6 +8,8 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
+use crate::os_text;
+
 /// Variables that always pass: who the user is, where programs are found, how text and time are shown. Nothing that
 /// differs between two sessions of one user: so `TMPDIR`, `XDG_RUNTIME_DIR`, `DISPLAY` and `SSH_*` are not among them.
 pub const ALLOWED: &[&str] =
@@ -76,19 +78,19 @@ impl Environment {
         built
     }
 
-    /// The environment that a worker gets from this process. Variables that are not UTF-8 are left out.
+    /// The environment that a worker gets from this process, with bytes that are not UTF-8 as [`os_text`]
+    /// writes them.
     #[must_use]
     pub fn build_here(&self) -> Variables {
-        self.build(
-            std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?))),
-        )
+        self.build(std::env::vars_os().map(|(name, value)| (os_text::text(&name), os_text::text(&value))))
     }
 
     /// The PATH that a worker started by this process gets.
     #[must_use]
     pub fn path_here(&self) -> Option<String> {
-        let own = || self.passes("PATH").then(|| std::env::var("PATH").ok()).flatten();
+        let own = || {
+            self.passes("PATH").then(|| std::env::var_os("PATH").map(|path| os_text::text(&path))).flatten()
+        };
         self.set.get("PATH").cloned().or_else(own)
     }
 

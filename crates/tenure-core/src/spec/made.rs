@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::os_text;
 use crate::spec::{Spec, program};
 
 /// The files of one start of a program: the program first.
@@ -21,6 +22,7 @@ pub struct ProgramFiles(Vec<Part>);
 /// One file of a start.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 struct Part {
+    #[serde(with = "crate::os_text::path")]
     path: PathBuf,
     /// None where the file is missing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -67,7 +69,7 @@ impl ProgramFiles {
 fn files(spec: &Spec, path: Option<&str>) -> Vec<PathBuf> {
     let mut words = spec.command.iter();
     let name = words.next().map_or("", String::as_str);
-    let script = words.map(|word| spec.cwd.join(word)).find(|file| file.is_file());
+    let script = words.map(|word| spec.cwd.join(&*os_text::os(word))).find(|file| file.is_file());
     program::resolve(name, &spec.cwd, path).ok().into_iter().chain(script).collect()
 }
 

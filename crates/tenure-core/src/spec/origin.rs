@@ -25,11 +25,13 @@ pub enum Origin {
     /// A file of the user or of the system, or one that the call named: it needs no trust.
     File {
         /// The file.
+        #[serde(with = "crate::os_text::path")]
         path: PathBuf,
     },
     /// A project's file, which starts nothing that a person has not trusted.
     Project {
         /// The file.
+        #[serde(with = "crate::os_text::path")]
         path: PathBuf,
         /// [`scope::fingerprint`](crate::spec::scope::fingerprint) of the content that was trusted when this was
         /// offered.

@@ -2,9 +2,10 @@
 //!
 //! Reads the file system and nothing else; a failure is never cached.
 
-use std::ffi::OsStr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
+
+use crate::os_text;
 
 /// The name (`argv[0]`) of the small parent between a host and its program, which can end the program's tree by itself.
 pub const SHIM: &str = "tenure-shim";
@@ -42,7 +43,7 @@ fn searched(path: Option<&str>) -> String {
 /// The executable of `program`: relative to `cwd` if its name has a slash, else the first of that name in `path`.
 pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf, NoProgram> {
     if program.contains('/') {
-        let found = cwd.join(program);
+        let found = cwd.join(&*os_text::os(program));
         if is_executable(&found) {
             return Ok(found);
         }
@@ -53,9 +54,10 @@ pub fn resolve(program: &str, cwd: &Path, path: Option<&str>) -> Result<PathBuf,
         });
     }
     let path = path.unwrap_or("/usr/local/bin:/usr/bin:/bin");
-    let directories = std::env::split_paths(OsStr::new(path)).filter(|directory| directory.is_absolute());
+    let path_bytes = os_text::os(path);
+    let directories = std::env::split_paths(&*path_bytes).filter(|directory| directory.is_absolute());
     directories
-        .map(|directory| directory.join(program))
+        .map(|directory| directory.join(&*os_text::os(program)))
         .find(|candidate| is_executable(candidate))
         .ok_or_else(|| NoProgram::Missing { program: program.to_owned(), path: Some(path.to_owned()) })
 }

@@ -9,6 +9,7 @@ use std::time::Duration;
 use semver::Version;
 use serde::{Deserialize, Serialize};
 
+use crate::os_text::PathText;
 use crate::spec::amount::Span;
 use crate::spec::environment::Environment;
 use crate::spec::scope;
@@ -36,10 +37,11 @@ pub use part::{
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Spec {
-    /// Program and arguments. A program without `/` is looked up in PATH.
+    /// Program and arguments; bytes that are not UTF-8 are written as [`crate::os_text`] says. A program without `/` is
+    /// looked up in PATH.
     pub command: Vec<String>,
     /// Directory that the worker runs in; absolute once resolved.
-    #[serde(default = "root")]
+    #[serde(default = "root", with = "crate::os_text::path")]
     pub cwd: PathBuf,
     /// Whether the command is a program under the host, or embeds the worker kit.
     #[serde(default)]
@@ -193,7 +195,7 @@ impl Spec {
     /// Digest of what two specs of one version and scope must agree in: kind, command, directory and listeners.
     #[must_use]
     pub fn identity_digest(&self) -> String {
-        digest_of(&(self.kind, &self.command, &self.cwd, &self.listen))
+        digest_of(&(self.kind, &self.command, PathText(&self.cwd), &self.listen))
     }
 
     /// Digest of everything else. A difference here is drift: it is reported, and nothing is replaced for it. Keys that
@@ -266,6 +268,7 @@ pub struct Summary {
     /// Program and arguments.
     pub command: Vec<String>,
     /// Directory.
+    #[serde(with = "crate::os_text::path")]
     pub cwd: PathBuf,
     /// Listeners as asked for.
     pub listen: Vec<Listen>,

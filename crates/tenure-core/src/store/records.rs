@@ -13,6 +13,7 @@ use tenure_sys::dir::reserve::DiskReserve;
 use tenure_sys::dir::{Dir, exposed};
 
 use crate::deadline::Moment;
+use crate::os_text;
 use crate::policy::tally;
 use crate::record::desired::{self, Desired};
 use crate::record::directory_id::DirectoryId;
@@ -20,7 +21,7 @@ use crate::record::ledger::{self, HostRecord, Ledger};
 use crate::store::paths::{StateDir, file};
 
 /// Largest record read: 8 offers with long commands are far below it.
-const LARGEST: u64 = 4 * 1024 * 1024;
+const LARGEST: u64 = 64 * 1024 * 1024;
 
 /// A record cannot be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -185,7 +186,7 @@ fn read<T: DeserializeOwned>(state: &StateDir, name: &str, known: u32) -> Result
     let RecordFormat { schema_version: found } = serde_json::from_slice(&bytes).map_err(damaged)?;
     if found > known {
         let host = recorded_host(state).filter(HostRecord::is_newer_host);
-        let newer = host.map(|host| PathBuf::from(host.exe)).filter(|exe| exe.is_file());
+        let newer = host.map(|host| PathBuf::from(&*os_text::os(&host.exe))).filter(|exe| exe.is_file());
         return Err(RecordError::TooNew { path: path(), found, known, newer });
     }
     serde_json::from_slice(&bytes).map(Some).map_err(damaged)

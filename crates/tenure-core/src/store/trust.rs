@@ -17,6 +17,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::dir::{Dir, DirError, exposed};
 use tenure_sys::lock::{self, FileLock, LockWait};
 
+use crate::os_text;
 use crate::spec::origin::Origin;
 use crate::spec::scope;
 use crate::store::paths::{self, PathsError};
@@ -176,7 +177,7 @@ impl TrustRecord {
 
 /// The path as it stands in a record.
 fn shown(path: &Path) -> String {
-    path.display().to_string()
+    os_text::text(path.as_os_str())
 }
 
 fn name(path: &Path) -> String {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use tenure_core::deadline::{Moment, wall_millis};
+use tenure_core::os_text;
 use tenure_core::spec::program::{self, HOST_VARIABLE};
 use tenure_core::store::paths;
 use tenure_sys::identity::Identity;
@@ -65,8 +66,7 @@ fn listed() -> Gathered<usize> {
 
 fn variables() -> Vec<(String, String)> {
     let named = |name: &str| name.starts_with("TENURE_");
-    let all = std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.to_string_lossy().into_owned())));
+    let all = std::env::vars_os().map(|(name, value)| (os_text::text(&name), os_text::text(&value)));
     let mut found: Vec<_> = all.filter(|(name, _)| named(name)).collect();
     found.sort();
     found

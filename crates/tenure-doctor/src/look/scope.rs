@@ -11,6 +11,7 @@ use tenure_core::launch::end::orphans;
 use tenure_core::launch::start::listen;
 use tenure_core::ops::described::{self, Offered};
 use tenure_core::ops::offers;
+use tenure_core::os_text;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::record::desired::{Desired, Target};
@@ -265,7 +266,7 @@ fn sees_other_mounts(member: &Member) -> bool {
 /// The record of the host is where every format has it, so that a ledger that is too new still tells it.
 fn host(state: &StateDir, worker: Option<&ProcessHandle>) -> Option<HostCode> {
     let record = records::recorded_host(state).filter(|record| !record.exe.is_empty())?;
-    let there = Path::new(&record.exe).is_file();
+    let there = Path::new(&*os_text::os(&record.exe)).is_file();
     let runs = worker.and_then(|worker| process::executable_of(worker.pid()));
     Some(HostCode { record, there, runs })
 }

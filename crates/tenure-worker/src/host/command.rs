@@ -3,8 +3,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use tenure_core::causes;
 use tenure_core::spec::program;
+use tenure_core::{causes, os_text};
 use tenure_sys::discard::best_effort;
 use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
@@ -42,9 +42,9 @@ impl Command {
         let name = self.words.first().map_or("", String::as_str);
         let program = program::resolve(name, &self.cwd, variables::value(&self.variables, "PATH"))
             .map_err(|error| NotStarted { why: causes::in_one_line(&error), lasting: true })?;
-        let args: Vec<OsString> = self.words.iter().skip(1).map(OsString::from).collect();
-        let env: Vec<(OsString, OsString)> =
-            self.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let args: Vec<OsString> =
+            self.words.iter().skip(1).map(|word| os_text::os(word).into_owned()).collect();
+        let env = os_text::variables(self.variables.iter().map(|(name, value)| (name, value)));
         let launch = Launch {
             args: &args,
             env: &env,

@@ -220,8 +220,8 @@ impl Program {
 
     /// Takes what the shim has told. Blocks unless [`Self::link`] is readable.
     pub fn next_report(&mut self) -> ShimReport {
-        let received = socket::recv(self.link.as_fd(), LONGEST_MESSAGE).ok();
-        let Some(event) = received.and_then(|received| serde_json::from_slice(&received.bytes).ok()) else {
+        let received = socket::recv_long(self.link.as_fd(), LONGEST_MESSAGE).ok();
+        let Some(event) = received.and_then(|received| serde_json::from_slice(&received).ok()) else {
             return self.end_of_shim();
         };
         if let ShimEvent::Runs { identity } = &event {
@@ -250,7 +250,7 @@ impl Program {
     }
 
     fn send(&self, request: &ShimRequest) -> io::Result<()> {
-        socket::send(self.link.as_fd(), &serde_json::to_vec(request)?, &[])
+        socket::send_long(self.link.as_fd(), &serde_json::to_vec(request)?)
     }
 
     /// An unreleased shim ends with its link; it is waited for, so that nothing is left.

@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 
 use tenure_core::launch::start::listen::{self, ListenError};
 use tenure_core::launch::version;
+use tenure_core::os_text;
 use tenure_core::protocol::wire::{Asker, Endpoint};
 use tenure_core::spec::{ListenMode, Ready, Spec, scope};
 use tenure_core::store::paths::{PathsError, StateDir};
@@ -192,8 +193,7 @@ impl Resources {
     }
 }
 
-/// The launcher built this environment by the spec's policy; what is not text was left out there.
+/// The launcher built this environment by the spec's policy.
 pub(super) fn own_variables() -> impl Iterator<Item = (String, String)> {
-    std::env::vars_os()
-        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+    std::env::vars_os().map(|(name, value)| (os_text::text(&name), os_text::text(&value)))
 }

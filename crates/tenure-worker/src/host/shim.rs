@@ -18,14 +18,14 @@
 //!   lock of the tree: `program` or `program.2`.
 //! - It has one thread, no clock but the budget of an end, and writes no file: it reports to the host.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
-use tenure_core::causes;
 use tenure_core::fault::{self, Point};
 use tenure_core::spec::Stdin;
+use tenure_core::{causes, os_text};
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
 use tenure_sys::process::{ExitStatus, ProcessHandle};
@@ -127,8 +127,8 @@ impl ShimState {
 
     /// The release; `None` when the host died first.
     fn await_release(&self) -> Option<Box<Release>> {
-        let received = socket::recv(self.link.as_fd(), LONGEST_MESSAGE).ok()?;
-        match serde_json::from_slice(&received.bytes).ok()? {
+        let received = socket::recv_long(self.link.as_fd(), LONGEST_MESSAGE).ok()?;
+        match serde_json::from_slice(&received).ok()? {
             ShimRequest::Release(release) => Some(release),
             ShimRequest::Stop { .. } => None,
         }
@@ -168,11 +168,12 @@ impl ShimState {
     /// Starts one command, with all that the program gets.
     fn start(&self, command: &ReleasedCommand, release: &Release) -> Result<ProcessHandle, NotStarted> {
         let fds: Vec<BorrowedFd<'_>> = self.for_program.iter().chain([&self.lock]).map(AsFd::as_fd).collect();
-        let args: Vec<OsString> = command.arguments.iter().map(OsString::from).collect();
-        let env: Vec<(OsString, OsString)> =
-            release.variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let name = os_text::os(&command.name);
+        let args: Vec<OsString> =
+            command.arguments.iter().map(|word| os_text::os(word).into_owned()).collect();
+        let env = os_text::variables(release.variables.iter().map(|(name, value)| (name, value)));
         let launch = Launch {
-            arg0: Some(OsStr::new(&command.name)),
+            arg0: Some(&name),
             args: &args,
             env: &env,
             stdin: self.stdin.as_ref().map_or(Stream::Null, |(read, _)| Stream::Fd(read.as_fd())),
@@ -198,7 +199,7 @@ impl ShimState {
     /// Sends a message to the host. A failure is ignored: the wait for the link notices that the host is gone.
     fn tell(&self, event: &ShimEvent) {
         if let Ok(bytes) = serde_json::to_vec(event) {
-            best_effort(socket::send(self.link.as_fd(), &bytes, &[]));
+            best_effort(socket::send_long(self.link.as_fd(), &bytes));
         }
     }
 
@@ -256,9 +257,9 @@ impl ShimState {
     }
 
     fn grace_asked(&self) -> Duration {
-        let request = socket::recv(self.link.as_fd(), LONGEST_MESSAGE)
+        let request = socket::recv_long(self.link.as_fd(), LONGEST_MESSAGE)
             .ok()
-            .and_then(|received| serde_json::from_slice(&received.bytes).ok());
+            .and_then(|received| serde_json::from_slice(&received).ok());
         match request {
             Some(ShimRequest::Stop { grace_ms }) => Duration::from_millis(grace_ms),
             Some(ShimRequest::Release(_)) | None => Duration::MAX,

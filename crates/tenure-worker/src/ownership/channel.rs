@@ -40,11 +40,11 @@ pub(crate) enum Go {
 impl Channel {
     /// Takes the channel and reads the handshake, which was sent before this process was started.
     pub(crate) fn open(fd: OwnedFd) -> Result<(Self, Handshake), ChannelError> {
-        let received = socket::recv(fd.as_fd(), LONGEST_MESSAGE).map_err(ChannelError::Read)?;
-        if received.bytes.is_empty() {
+        let received = socket::recv_long(fd.as_fd(), LONGEST_MESSAGE).map_err(ChannelError::Read)?;
+        if received.is_empty() {
             return Err(ChannelError::NoHandshake);
         }
-        let handshake = serde_json::from_slice(&received.bytes).map_err(ChannelError::Json)?;
+        let handshake = serde_json::from_slice(&received).map_err(ChannelError::Json)?;
         Ok((Self(Mutex::new(Some(fd))), handshake))
     }
 
@@ -58,9 +58,9 @@ impl Channel {
         };
         let Some(fd) = fd else { return Ok(Go::LauncherGone) };
         loop {
-            match socket::recv(fd.as_fd(), LONGEST_MESSAGE) {
-                Ok(received) if received.bytes == GO => return Ok(Go::Given),
-                Ok(received) if received.bytes.is_empty() => return Ok(Go::LauncherGone),
+            match socket::recv_long(fd.as_fd(), LONGEST_MESSAGE) {
+                Ok(received) if received == GO => return Ok(Go::Given),
+                Ok(received) if received.is_empty() => return Ok(Go::LauncherGone),
                 Ok(_) => {}
                 Err(error) => return Err(ChannelError::Read(error)),
             }
@@ -72,7 +72,7 @@ impl Channel {
     pub(crate) fn report(&self, report: &Report) -> bool {
         let fd = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         let (Some(fd), Ok(bytes)) = (fd, serde_json::to_vec(report)) else { return false };
-        pipe::set_nonblocking(fd.as_fd(), true).is_ok() && socket::send(fd.as_fd(), &bytes, &[]).is_ok()
+        pipe::set_nonblocking(fd.as_fd(), true).is_ok() && socket::send_long(fd.as_fd(), &bytes).is_ok()
     }
 
     /// Whether no report was sent yet.

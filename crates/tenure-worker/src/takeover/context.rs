@@ -10,12 +10,12 @@ use std::os::unix::net::UnixStream;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleState};
 use tenure_core::protocol::wire::{Abort, Answer, ControlRequest, Endpoint};
 use tenure_core::record::ledger::{HostRecord, Proved};
 use tenure_core::spec::Kind;
+use tenure_core::{Version, os_text};
 use tenure_sys::discard::best_effort;
 use tenure_sys::process::ProcessHandle;
 
@@ -336,7 +336,7 @@ pub(crate) fn host_record(kind: Kind) -> HostRecord {
 /// The path of this executable, as far as the kernel tells.
 pub(crate) fn own_path() -> String {
     let path = tenure_sys::process::executable_of(std::process::id());
-    path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+    path.map(|path| os_text::text(path.as_os_str())).unwrap_or_default()
 }
 
 #[cfg(test)]

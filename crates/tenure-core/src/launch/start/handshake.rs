@@ -25,8 +25,9 @@ pub const DESCRIPTORS_VARIABLE: &str = "TENURE_HANDOVER";
 /// worker is no worker.
 pub const DESCRIPTORS_PID_VARIABLE: &str = "TENURE_HANDOVER_PID";
 
-/// Longest message on the pair.
-pub const LONGEST_MESSAGE: usize = 256 * 1024;
+/// Longest message on the pair, in bytes: as JSON, what the kernel takes as arguments and environment of a process (6 MiB
+/// at most, execve(2)) may be six times as long.
+pub const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
 
 /// The message after which the worker owns the ledger.
 pub const GO: &[u8] = b"go";
@@ -51,6 +52,7 @@ pub mod descriptor {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Handshake {
     /// The scope's state directory.
+    #[serde(with = "crate::os_text::path")]
     pub state_dir: PathBuf,
     /// The scope.
     pub scope: Scope,

@@ -124,9 +124,9 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
     }
     let [channel, worker] = interests.map(|interest| interest.ready() || interest.hangup());
     if channel {
-        let report = socket::recv(boot.channel.as_fd(), LONGEST_MESSAGE)
+        let report = socket::recv_long(boot.channel.as_fd(), LONGEST_MESSAGE)
             .ok()
-            .and_then(|received| serde_json::from_slice(&received.bytes).ok());
+            .and_then(|received| serde_json::from_slice(&received).ok());
         return match report {
             Some(report) => BootEvent::Report(report),
             // The channel closes with the process, or a moment before it.

@@ -17,6 +17,7 @@ use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 use crate::fault;
 use crate::launch::request::Request;
 use crate::launch::start::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake};
+use crate::os_text;
 use crate::record::ledger::HostRecord;
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};
@@ -73,7 +74,7 @@ impl SpawnRecipe {
         let io = |what| move |source| RecipeError::Io { what, source };
         let (ours, theirs) = socket::pair().map_err(io("open its channel"))?;
         let bytes = serde_json::to_vec(handshake).map_err(|error| io("write its handshake")(error.into()))?;
-        socket::send(ours.as_fd(), &bytes, &[]).map_err(io("send its handshake"))?;
+        socket::send_long(ours.as_fd(), &bytes).map_err(io("send its handshake"))?;
         let log = logs::open_boot_log(state).map_err(io("open its log"))?;
 
         let fds: Vec<BorrowedFd<'_>> = [theirs.as_fd()].into_iter().chain(given.iter().copied()).collect();
@@ -81,8 +82,7 @@ impl SpawnRecipe {
         environment.insert(DESCRIPTORS_VARIABLE.to_owned(), fds.len().to_string());
         environment
             .insert(COOKIE_VARIABLE.to_owned(), scope::worker_cookie(&state.id(), handshake.generation));
-        let environment: Vec<(OsString, OsString)> =
-            environment.into_iter().map(|(name, value)| (name.into(), value.into())).collect();
+        let environment = os_text::variables(&environment);
         let args = arguments(handshake);
         let launch = Launch {
             program: &self.executable,
@@ -112,7 +112,9 @@ impl SpawnRecipe {
 fn arguments(handshake: &Handshake) -> Vec<OsString> {
     match handshake.spec.kind {
         Kind::Program => vec!["host".into(), handshake.scope.to_string().into()],
-        Kind::Embedded => handshake.spec.command.iter().skip(1).map(OsString::from).collect(),
+        Kind::Embedded => {
+            handshake.spec.command.iter().skip(1).map(|word| os_text::os(word).into_owned()).collect()
+        }
     }
 }
 
@@ -127,8 +129,8 @@ pub(crate) fn listener_names(spec: &Spec) -> Vec<String> {
 fn environment(spec: &Spec) -> BTreeMap<String, String> {
     let mut built = spec.env.build_here();
     for name in [paths::ROOT_VARIABLE].into_iter().chain(fault::variable()) {
-        if let Ok(value) = std::env::var(name) {
-            built.insert(name.to_owned(), value);
+        if let Some(value) = std::env::var_os(name) {
+            built.insert(name.to_owned(), os_text::text(&value));
         }
     }
     built
@@ -166,9 +168,10 @@ fn host(request: &Request, recorded: Option<&HostRecord>) -> Result<PathBuf, NoP
     if let Some(host) = &request.host {
         return Ok(host.clone());
     }
-    match std::env::var(program::HOST_VARIABLE) {
-        Ok(named) if !named.is_empty() => program::resolve(&named, root, None),
-        Ok(_) | Err(_) => program::resolve("tenure", root, std::env::var("PATH").ok().as_deref()),
+    let variable = |name| std::env::var_os(name).map(|value| os_text::text(&value));
+    match variable(program::HOST_VARIABLE).filter(|named| !named.is_empty()) {
+        Some(named) => program::resolve(&named, root, None),
+        None => program::resolve("tenure", root, variable("PATH").as_deref()),
     }
 }
 

@@ -41,8 +41,11 @@ const COARSE_TICK_MS: i64 = 2000;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Question {
     pub(super) command: Vec<String>,
+    #[serde(with = "crate::os_text::path")]
     pub(super) cwd: PathBuf,
+    #[serde(with = "crate::os_text::path")]
     pub(super) program: PathBuf,
+    #[serde(with = "crate::os_text::paths")]
     pub(super) inputs: Vec<PathBuf>,
     /// A digest of the variables that it gets: their values may be secrets. An answer that was kept without this digest
     /// is not used, because the variables that it depends on are unknown.

@@ -6,7 +6,7 @@
 //! may be about another place, like the `GIT_DIR` of a hook. It gets no input and no terminal's input either. It stays
 //! in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
 
-use std::ffi::{OsStr, OsString};
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, ErrorKind, Read};
 use std::os::fd::{AsFd, OwnedFd};
@@ -18,6 +18,7 @@ use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, tree};
 
 use crate::deadline::Stage;
+use crate::os_text;
 use crate::spec::KILL_GRACE;
 use crate::spec::environment::Variables;
 
@@ -71,11 +72,12 @@ fn start(
     variables: &Variables,
     [output, errors]: [&OwnedFd; 2],
 ) -> Result<Child, VersionError> {
-    let args: Vec<OsString> = question.command.iter().skip(1).map(OsString::from).collect();
-    let env: Vec<(OsString, OsString)> =
-        variables.iter().map(|(name, value)| (name.into(), value.into())).collect();
+    let args: Vec<OsString> =
+        question.command.iter().skip(1).map(|word| os_text::os(word).into_owned()).collect();
+    let env = os_text::variables(variables);
+    let name = question.command.first().map(|name| os_text::os(name));
     let launch = Launch {
-        arg0: question.command.first().map(OsStr::new),
+        arg0: name.as_deref(),
         args: &args,
         env: &env,
         stdout: Stream::Fd(output.as_fd()),

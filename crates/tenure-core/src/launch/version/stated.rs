@@ -29,7 +29,7 @@ pub struct VersionCommand {
     pub command: Vec<String>,
     /// Files that its answer depends on, relative to the directory that it runs in. It is asked again when one of them,
     /// or the program, has changed.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::os_text::paths")]
     pub inputs: Vec<PathBuf>,
 }
 

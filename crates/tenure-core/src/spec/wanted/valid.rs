@@ -94,10 +94,6 @@ fn command(spec: &Spec) -> CheckedSpec {
     if !spec.cwd.is_absolute() {
         return bad("cwd", "must be an absolute directory here");
     }
-    // Records and the wire are JSON.
-    if spec.cwd.to_str().is_none() {
-        return bad("cwd", "has bytes in its path that are no UTF-8: name a directory without them");
-    }
     if spec.kind == Kind::Embedded && (spec.ready.is_some() || spec.health.is_some()) {
         return bad(
             "ready",

@@ -2,7 +2,7 @@
 
 use std::io::{self, IoSlice, IoSliceMut};
 use std::mem::MaybeUninit;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
 use rustix::io::Errno;
@@ -10,6 +10,8 @@ use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
 };
+
+use crate::linux::descriptor::memory;
 
 /// Most descriptors that the kernel takes with one message (`SCM_MAX_FD` in net/scm.h).
 const MAX_FDS: usize = 253;
@@ -65,6 +67,31 @@ pub fn recv(socket: BorrowedFd<'_>, max: usize) -> io::Result<ReceivedMessage> {
     receive(socket, max, RecvFlags::empty())
 }
 
+/// Most bytes of a message that go over the socket itself: its buffer, 208 KiB unless the machine says otherwise, has
+/// room for that.
+const MOST_ON_SOCKET: usize = 64 * 1024;
+
+/// Sends one message of any length, without descriptors. A long one goes as an unnamed file, with its length as the
+/// message: the buffer of a socket is shorter than what a process can get as arguments and environment.
+pub fn send_long(socket: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    if bytes.len() <= MOST_ON_SOCKET {
+        return send(socket, bytes, &[]);
+    }
+    let held = memory::hold("tenure-message", bytes)?;
+    send(socket, bytes.len().to_string().as_bytes(), &[held.as_fd()])
+}
+
+/// Receives what [`send_long`] has sent, of at most `max` bytes; empty at the end.
+pub fn recv_long(socket: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
+    let ReceivedMessage { bytes, fds } = recv(socket, max.min(2 * MOST_ON_SOCKET))?;
+    let Some(held) = fds.into_iter().next() else { return Ok(bytes) };
+    let length = std::str::from_utf8(&bytes).ok().and_then(|length| length.parse::<u64>().ok());
+    match length.filter(|length| *length <= max as u64) {
+        Some(length) => memory::read(held, length),
+        None => Err(io::Error::new(io::ErrorKind::InvalidData, "message has no length that can be read")),
+    }
+}
+
 /// Receives a message that is already there; `WouldBlock` if there is none.
 pub(crate) fn recv_now(socket: BorrowedFd<'_>, max: usize) -> io::Result<ReceivedMessage> {
     receive(socket, max, RecvFlags::DONTWAIT)
@@ -105,8 +132,6 @@ fn receive(socket: BorrowedFd<'_>, max: usize, flags: RecvFlags) -> io::Result<R
 
 #[cfg(test)]
 mod tests {
-    use std::os::fd::AsFd;
-
     use super::*;
 
     #[test]
@@ -122,6 +147,21 @@ mod tests {
         for fd in &received.fds {
             assert!(rustix::io::fcntl_getfd(fd).expect("open").contains(rustix::io::FdFlags::CLOEXEC));
         }
+    }
+
+    #[test]
+    fn a_message_may_be_longer_than_the_sockets_buffer() {
+        let (left, right) = pair().expect("a pair");
+        let long = vec![b'x'; 3 << 20];
+        for message in [&b"short"[..], &long] {
+            send_long(left.as_fd(), message).expect("room");
+            assert_eq!(recv_long(right.as_fd(), 4 << 20).expect("a message"), message);
+        }
+        send_long(left.as_fd(), &long).expect("room");
+        let refused = recv_long(right.as_fd(), 1 << 20).expect_err("too long");
+        assert_eq!(refused.kind(), io::ErrorKind::InvalidData);
+        drop(left);
+        assert!(recv_long(right.as_fd(), 9).expect("the end").is_empty());
     }
 
     #[test]

@@ -9,6 +9,7 @@ use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::UnixDatagram;
 use std::path::{Path, PathBuf};
 
+use tenure_core::os_text;
 use tenure_core::store::paths::StateDir;
 use tenure_sys::discard::best_effort;
 
@@ -38,7 +39,7 @@ pub(super) struct NotifySocket {
 
 impl ReadinessKind for NotifySocket {
     fn variable(&self, _descriptor: usize) -> Option<(&'static str, String)> {
-        self.address.to_str().map(|path| (NOTIFY_VARIABLE, path.to_owned()))
+        Some((NOTIFY_VARIABLE, os_text::text(self.address.as_os_str())))
     }
 
     fn begin(&mut self) {

@@ -8,9 +8,9 @@ use tenure_core::spec::{Stdin, StopPolicy};
 use tenure_sys::identity::Identity;
 use tenure_sys::process::ExitStatus;
 
-/// Longest message on the link, in bytes. The kernel bounds a message by the socket's buffer, 208 KiB unless the
-/// machine says otherwise; an environment beyond that is refused when it is sent.
-pub const LONGEST_MESSAGE: usize = 256 * 1024;
+/// Longest message on the link, in bytes: as JSON, what the kernel takes as arguments and environment of a process (6 MiB
+/// at most, execve(2)) may be six times as long.
+pub const LONGEST_MESSAGE: usize = 64 * 1024 * 1024;
 
 /// From the host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,7 @@ pub struct Release {
     /// The variable that is to hold its own pid, where it gets listeners.
     pub pid_variable: Option<String>,
     /// Its directory.
+    #[serde(with = "tenure_core::os_text::path")]
     pub cwd: PathBuf,
     /// Its umask.
     pub umask: u32,
@@ -52,6 +53,7 @@ pub struct Release {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReleasedCommand {
     /// The program file.
+    #[serde(with = "tenure_core::os_text::path")]
     pub program: PathBuf,
     /// Its name for itself: as the spec writes it.
     pub name: String,
