@@ -3,12 +3,14 @@
 //! The structs here have no doc comments of their own: clap would take them for what the command is about.
 
 use std::path::PathBuf;
+use std::str::FromStr;
 
 use clap::builder::{OsStringValueParser, TypedValueParser};
 use clap::{Arg, ArgAction, Args, ValueEnum};
+use tenure_core::deadline::{millis, wall_millis};
 use tenure_core::launch::version::parse;
 use tenure_core::spec::amount::Span;
-use tenure_core::{Version, os_text};
+use tenure_core::{Version, os_text, utc};
 
 // A command's own arguments and the flags that every command takes. They are declared with each command, and once more
 // before it, because clap's global arguments would be copied into every command before the first argument is read.
@@ -121,6 +123,36 @@ pub(crate) struct KeyOrFile {
     /// Look the name up in this configuration file.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// A moment on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// So long before now.
+    Ago(Span),
+    /// This one, in milliseconds since the Unix epoch.
+    At(u64),
+}
+
+impl When {
+    /// Milliseconds since the Unix epoch.
+    pub(crate) fn at_ms(self) -> u64 {
+        match self {
+            Self::Ago(ago) => wall_millis().saturating_sub(millis(ago.duration())),
+            Self::At(at_ms) => at_ms,
+        }
+    }
+}
+
+impl FromStr for When {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let ago = || text.parse().map(Self::Ago).ok();
+        utc::parse(text).map(Self::At).or_else(ago).ok_or_else(|| {
+            "write how long ago, such as 10m, or a time in UTC, such as 2026-01-31T08:00Z".to_owned()
+        })
+    }
 }
 
 /// Reads the words of a command, whatever bytes they have.

@@ -30,6 +30,7 @@ mod starter;
 mod stdin;
 mod table;
 mod trusted;
+mod values;
 mod variables;
 mod worker;
 

@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod record;
 pub mod spec;
 pub mod store;
+pub mod utc;
 
 pub use error::{Blame, Error, ErrorKind, ErrorRow};
 pub use launch::request::{

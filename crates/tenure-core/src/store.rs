@@ -7,4 +7,5 @@ pub mod lease;
 pub mod logs;
 pub mod paths;
 pub mod records;
+pub mod stamp;
 pub mod trust;

@@ -230,10 +230,11 @@ impl Host {
 
     /// The log for the next start: the one that came back from the last, or a new one.
     fn take_log(&mut self) -> io::Result<OutputLog> {
-        match self.log.take() {
-            Some(log) => Ok(log),
-            None => OutputLog::new(&self.resources.state, &self.resources.spec.logs),
-        }
+        let log = match self.log.take() {
+            Some(log) => log,
+            None => OutputLog::new(&self.resources.state, &self.resources.spec.logs)?,
+        };
+        Ok(log.of_generation(self.resources.generation))
     }
 
     /// Updates the worker's status with what is known of the program.

@@ -3,15 +3,13 @@
 //! Shows the record that every actor appends to; nothing is derived. Times are UTC, to the millisecond.
 
 use clap::Args;
-use tenure_core::Version;
-use tenure_core::deadline::{millis, wall_millis};
-use tenure_core::spec::amount::Span;
 use tenure_core::store::event::{self, Event};
 use tenure_core::store::paths::file;
+use tenure_core::{Version, utc};
 use tenure_sys::dir::Dir;
 
 use crate::answer::{AnswerState, kebab};
-use crate::args::WorkerArg;
+use crate::args::{When, WorkerArg};
 use crate::cmd::call::{Call, Run};
 use crate::cmd::logs::follow::{FollowError, Follower};
 use crate::cmd::logs::lines::LinePiece;
@@ -37,9 +35,12 @@ pub(crate) struct Events {
     /// Keep printing new events as they happen.
     #[arg(short, long)]
     follow: bool,
-    /// Only what happened within this time, such as 5m.
+    /// What happened from this time on: how long ago, such as 5m, or a time such as 2026-01-31T08:00Z.
     #[arg(long, value_name = "T")]
-    since: Option<Span>,
+    since: Option<When>,
+    /// What happened before this time.
+    #[arg(long, value_name = "T", conflicts_with = "follow")]
+    until: Option<When>,
 }
 
 impl Run for Events {
@@ -48,10 +49,11 @@ impl Run for Events {
         let state = state(&target)?;
         let failed =
             |error: FollowError| error.into_failure(&format!("the events of {}", target.display_name));
-        let oldest = self.since.map_or(0, |since| wall_millis().saturating_sub(millis(since.duration())));
+        let oldest = self.since.map_or(0, When::at_ms);
+        let end = self.until.map_or(u64::MAX, When::at_ms);
         if !self.follow {
             let events = event::read_all(&state).map_err(|error| failed(error.into()))?;
-            let mut recent = events.iter().filter(|event| event.at_ms >= oldest);
+            let mut recent = events.iter().filter(|event| (oldest..end).contains(&event.at_ms));
             return recent.try_for_each(|event| write(call, event)).map(|()| 0);
         }
         // Another handle of the same directory: the follower keeps its own.
@@ -83,36 +85,7 @@ fn line(event: &Event) -> String {
     let version = event.version.as_ref().filter(|version| **version != Version::new(0, 0, 0));
     let version = version.map(|version| format!("version {version}"));
     let what = kebab(&format!("{:?}", event.what));
-    let parts = [Some(utc(event.at_ms)), generation, Some(what), pid, version];
+    let parts = [Some(utc::text(event.at_ms)), generation, Some(what), pid, version];
     let parts: Vec<String> = parts.into_iter().flatten().collect();
     format!("{}: {}, asked by {}", parts.join("  "), printable(&event.why), account::asker(&event.by))
-}
-
-/// RFC 3339 in UTC. The calendar is that of Howard Hinnant's `civil_from_days`: days are counted in eras of 400 years
-/// that begin with March, so that the leap day is the last of its year.
-fn utc(ms: u64) -> String {
-    const DAY: u64 = 86_400_000;
-    let (days, rest) = (ms / DAY + 719_468, ms % DAY);
-    let (era, of_era) = (days / 146_097, days % 146_097);
-    let year_of_era = (of_era - of_era / 1_460 + of_era / 36_524 - of_era / 146_096) / 365;
-    let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
-    let march_month = (5 * of_year + 2) / 153;
-    let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
-    let year = year_of_era + era * 400 + u64::from(month <= 2);
-    let (hour, minute, second) = (rest / 3_600_000, rest / 60_000 % 60, rest / 1_000 % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", rest % 1_000)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_those_of_the_calendar() {
-        assert_eq!(utc(0), "1970-01-01T00:00:00.000Z");
-        assert_eq!(utc(951_782_400_001), "2000-02-29T00:00:00.001Z");
-        assert_eq!(utc(1_767_225_599_999), "2025-12-31T23:59:59.999Z");
-        assert_eq!(utc(4_107_542_400_000), "2100-03-01T00:00:00.000Z");
-    }
 }

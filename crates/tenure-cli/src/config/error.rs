@@ -221,7 +221,7 @@ pub(crate) fn quoted(text: &str) -> String {
         match (one, os_text::byte_of(one)) {
             ('\n', _) => quoted.push_str(r"\n"),
             ('\'' | '\\', _) => quoted.extend(['\\', one]),
-            (_, Some(byte)) => quoted.push_str(&format!(r"\x{byte:02x}")),
+            (_, Some(byte)) => quoted.extend([format!(r"\x{byte:02x}")]),
             (_, None) if one.is_control() => {
                 quoted.extend(one.to_string().bytes().map(|byte| format!(r"\x{byte:02x}")));
             }

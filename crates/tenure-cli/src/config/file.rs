@@ -12,6 +12,7 @@ use toml::de::{DeTable, DeValue};
 use super::error::ConfigError;
 use super::find::SourceFile;
 use super::keys::{self, Described};
+use super::values::{Found, Valued};
 
 /// The one table of the top level.
 pub(crate) const TABLE: &str = "worker";
@@ -132,6 +133,25 @@ impl Described for Written<'_> {
             | DeValue::Datetime(_)
             | DeValue::Table(_) => &[],
         }
+    }
+}
+
+impl Valued for Written<'_> {
+    fn found(&self) -> Found<'_> {
+        match self.get_ref() {
+            DeValue::String(text) => Found::Text(text),
+            DeValue::Integer(number) => {
+                Found::Number(i64::from_str_radix(number.as_str(), number.radix()).ok())
+            }
+            DeValue::Boolean(switch) => Found::Switch(*switch),
+            DeValue::Array(_) => Found::List,
+            DeValue::Table(_) => Found::Table,
+            DeValue::Float(_) | DeValue::Datetime(_) => Found::Other,
+        }
+    }
+
+    fn position(&self) -> Option<usize> {
+        Some(self.span().start)
     }
 }
 

@@ -10,7 +10,7 @@ use tenure_core::{Spec, os_text};
 
 use super::error::{ConfigError, STDIN_PLACE, SourcePlace};
 use super::worker::DescribedWorker;
-use super::{find, keys, table};
+use super::{find, keys, table, values};
 
 /// Reads and understands it.
 pub(crate) fn read(here: Option<&Path>) -> Result<DescribedWorker, ConfigError> {
@@ -36,6 +36,10 @@ fn understand(text: &str, here: Option<&Path>) -> Result<DescribedWorker, Config
         let here = here.ok_or(ConfigError::DirectoryGone)?;
         object.insert("cwd".to_owned(), os_text::text(here.as_os_str()).into());
     }
+    if let Some(wrong) = values::wrong(&json, table::spec()) {
+        return Err(bad(wrong.message));
+    }
+    let Some(object) = json.as_object_mut() else { return Err(bad("it is not an object".to_owned())) };
     let version_command = match object.get("version") {
         Some(version) if version.is_object() => object.remove("version"),
         Some(_) | None => None,
@@ -56,17 +60,15 @@ fn understand(text: &str, here: Option<&Path>) -> Result<DescribedWorker, Config
     Ok(DescribedWorker { version_command, ..DescribedWorker::plain(spec) })
 }
 
-/// What is wrong, with the key that holds it: the one that is refused in a description that is good without it.
+/// What is wrong: the key that is refused in a description that is good without it.
 fn blamed(json: &Value, error: &serde_json::Error) -> String {
     let refused = |(key, value): (&String, &Value)| {
         let mut alone = json!({ "command": ["x"], "cwd": "/" });
         alone[key] = value.clone();
         Spec::deserialize(alone).is_err().then(|| key.clone())
     };
-    match json.as_object().into_iter().flatten().find_map(refused) {
-        Some(key) => format!("`{key}`: {error}"),
-        None => error.to_string(),
-    }
+    let key = json.as_object().into_iter().flatten().find_map(refused);
+    key.and_then(|key| values::refused(json, &[key])).unwrap_or_else(|| error.to_string())
 }
 
 #[cfg(test)]
@@ -88,15 +90,18 @@ mod tests {
     #[test]
     fn a_fault_names_its_key() {
         for (text, message) in [
-            (r#"{"command":["x"],"start_timeout":5}"#, "`start_timeout`: "),
-            (r#"{"command":"x"}"#, "`command`: "),
-            (r#"{"command":["x"],"stop":{"grace":"soon"}}"#, "`stop`: "),
-            (r#"{"command":["x"],"version":{"command":1}}"#, "`version`: "),
+            (
+                r#"{"command":["x"],"start_timeout":5}"#,
+                "`start_timeout` cannot be 5: write a duration, such as ",
+            ),
+            (r#"{"command":"x"}"#, "`command` cannot be \"x\""),
+            (r#"{"command":["x"],"stop":{"grace":"soon"}}"#, "`stop.grace` cannot be \"soon\""),
+            (r#"{"command":["x"],"version":{"command":1}}"#, "`version.command` cannot be 1"),
             (r#"{"cwd":"/"}"#, "`command` is missing"),
             (r#"{"command":[]}"#, "`command` "),
             (r#"{"command":["x"],"stop":{"grase":"5s"}}"#, "`stop.grase`; did you mean `grace`?"),
             (r#"{"command":["x"],"preflihgt":["y"]}"#, "`preflihgt`; did you mean `preflight`?"),
-            (r#"{"command":["x"],"overlap":1}"#, "`overlap`: "),
+            (r#"{"command":["x"],"overlap":1}"#, "`overlap` cannot be 1"),
             (r#"{"command":["x"],"bake":"11m"}"#, "`bake` "),
         ] {
             let error = understand(text, Some(Path::new("/h"))).expect_err(text);

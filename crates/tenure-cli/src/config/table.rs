@@ -17,7 +17,10 @@ const DURATION: Shape = Pattern(DURATION_PATTERN);
 pub(crate) const DURATION_PATTERN: &str = "^[0-9]+(ms|s|m|h)$";
 
 /// A size, as [`tenure_core::spec::amount::Size`] reads it.
-const SIZE: Shape = Pattern("^[0-9]+(B|kB|MB|GB)$");
+const SIZE: Shape = Pattern(SIZE_PATTERN);
+
+/// What a size looks like.
+pub(crate) const SIZE_PATTERN: &str = "^[0-9]+(B|kB|MB|GB)$";
 
 /// The name of a listener or a key, as [`tenure_core::Scope`] takes it.
 const NAME: Shape = Pattern(NAME_PATTERN);
@@ -26,11 +29,23 @@ const NAME: Shape = Pattern(NAME_PATTERN);
 pub(crate) const NAME_PATTERN: &str = "^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$";
 
 /// A numeric address with its port. Coarse: the ranges are checked when the file is read.
-const ADDRESS: Shape = Pattern(r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$");
+const ADDRESS: Shape = Pattern(ADDRESS_PATTERN);
+
+/// What such an address looks like.
+pub(crate) const ADDRESS_PATTERN: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$";
 
 /// Where a program behind a proxied listener is: an address as above, or a variable.
-const UPSTREAM: Shape =
-    Pattern(r"^(([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|env:[A-Za-z_][A-Za-z0-9_]*)$");
+const UPSTREAM: Shape = Pattern(UPSTREAM_PATTERN);
+
+/// What either looks like.
+pub(crate) const UPSTREAM_PATTERN: &str =
+    r"^(([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|env:[A-Za-z_][A-Za-z0-9_]*)$";
+
+/// What the path of a request looks like.
+pub(crate) const PATH_PATTERN: &str = "^/";
+
+/// What a umask looks like.
+pub(crate) const UMASK_PATTERN: &str = "^0?[0-7]{3}$";
 
 /// The grammar that semver.org gives.
 const SEMVER: &str = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-((0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$";
@@ -164,7 +179,7 @@ pub(crate) static WORKER: &[Key] = &[
     key("env", Table(ENV), Words("below"), "which variables pass"),
     key(
         "umask",
-        Pattern("^0?[0-7]{3}$"),
+        Pattern(UMASK_PATTERN),
         Words("the system's: `UMASK` in `/etc/login.defs`, else `\"022\"`"),
         "permissions that new files of the program and of its checks do not get, in octal digits",
     ),
@@ -221,7 +236,7 @@ const LISTEN: &[Key] = &[
 const NONE: Default = Words("none");
 
 const HTTP: Key =
-    key("http", Pattern("^/"), NONE, "GET of this path on the first listener answers 2xx or 3xx");
+    key("http", Pattern(PATH_PATTERN), NONE, "GET of this path on the first listener answers 2xx or 3xx");
 
 const TCP: Key = key(
     "tcp",

@@ -20,6 +20,7 @@ use super::find::Level;
 use super::keys::{self, Shape};
 use super::layers::About;
 use super::table::WORKER;
+use super::values;
 
 /// The rule for names and keys.
 const NAMES: &str =
@@ -125,6 +126,8 @@ impl Spans {
 /// Understands a description.
 pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<DescribedWorker, Flaw> {
     refuse_unknown(about, &value)?;
+    refuse_wrong(about, &value)?;
+    let written = value.clone();
     let spans = Spans::of(&value);
     let blame = |key: &str, message: &str| Flaw::of_key(about, spans.or_header(key), key, message);
     let DeValue::Table(table) = value.get_mut() else {
@@ -136,9 +139,11 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
     let extras = Extras::take(about, table)?;
     spell_out(table);
     let mut spec = Spec::deserialize(ValueDeserializer::from(value)).map_err(|error| {
+        // Shapes were looked at before: what is refused here is refused for its value.
         let position = error.span().map_or(spans.header, |span| span.start);
-        let key = spans.before(position).map(|key| format!("`{key}`: ")).unwrap_or_default();
-        Flaw::of(about, position, &format!("{key}{}", error.message()))
+        let key = spans.before(position).map(str::to_owned);
+        let told = key.and_then(|key| values::refused(&written, &[key]));
+        Flaw::of(about, position, &told.unwrap_or_else(|| error.message().to_owned()))
     })?;
     spec.cwd = directory(about, &spec.cwd, &spans);
     let version_command = match extras.version {
@@ -185,6 +190,12 @@ fn refuse_unknown(about: &About<'_>, value: &Written<'_>) -> Result<(), Flaw> {
     let suggestion = found.suggestion.map(Cow::Borrowed);
     let error = Box::new(ConfigError::UnknownKey { place: about.place(position), key, suggestion });
     Err(Flaw { error, position, path: Some(found.path) })
+}
+
+fn refuse_wrong(about: &About<'_>, value: &Written<'_>) -> Result<(), Flaw> {
+    let Some(wrong) = values::wrong(value, WORKER) else { return Ok(()) };
+    let position = wrong.position.unwrap_or_else(|| value.span().start);
+    Err(Flaw { path: Some(wrong.path), ..Flaw::of(about, position, &wrong.message) })
 }
 
 /// Whether there is one worker for each project directory.

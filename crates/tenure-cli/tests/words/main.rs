@@ -7,6 +7,7 @@ mod doctor;
 mod help;
 mod kit;
 mod life;
+mod logs;
 mod schema;
 mod settings;
 mod streams;

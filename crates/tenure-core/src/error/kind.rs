@@ -157,7 +157,7 @@ const ROWS: [ErrorRow; 23] = [
             started, and nothing is held against the version",
     ),
     ErrorRow::new(ErrorKind::SpawnFailed, "spawn-failed", 1, Blame::Worker)
-        .hint("`tenure logs NAME --boot` and `tenure logs NAME` show what it wrote"),
+        .hint("`tenure logs NAME --worker` and `tenure logs NAME` show what it wrote"),
     ErrorRow::new(ErrorKind::SpawnSuppressed, "spawn-suppressed", 1, Blame::Worker)
         .hint("repair the cause, then `tenure restart NAME` tries at once")
         .retryable(),

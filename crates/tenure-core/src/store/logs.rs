@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::dir::{Dir, DirError};
 
 use crate::store::paths::{StateDir, file};
+use crate::store::stamp::Stamp;
 
 /// Size at which a launcher moves the boot log aside before it starts a worker.
 const ROTATE_AT: u64 = 1_000_000;
@@ -68,15 +69,39 @@ pub fn tail_since(state: &StateDir, since: LogPositions) -> Vec<String> {
 }
 
 fn tail(logs: &Dir, name: &str, since: u64) -> Vec<String> {
-    let read = || -> io::Result<String> {
+    let read = || -> io::Result<Vec<String>> {
         let mut file = logs.open_read(name)?;
         let length = file.seek(SeekFrom::End(0))?;
         // A log shorter than this position was rotated, so all of it is new.
-        let begin = if length < since { 0 } else { since };
-        file.seek(SeekFrom::Start(begin.max(length.saturating_sub(TAIL_BYTES))))?;
+        let since = if length < since { 0 } else { since };
+        let begin = since.max(length.saturating_sub(TAIL_BYTES));
+        file.seek(SeekFrom::Start(begin))?;
         let mut bytes = Vec::new();
         file.take(TAIL_BYTES).read_to_end(&mut bytes)?;
-        Ok(String::from_utf8_lossy(&bytes).into_owned())
+        Ok(words(&bytes, begin > since))
     };
-    read().unwrap_or_default().lines().map(str::to_owned).collect()
+    read().unwrap_or_default()
+}
+
+/// The lines without their stamps. Of a first line that is cut, there may be half a stamp: such a line is left out, unless
+/// it is all that there is.
+fn words(bytes: &[u8], cut: bool) -> Vec<String> {
+    let end = bytes.iter().position(|byte| *byte == b'\n').filter(|end| cut && end + 1 < bytes.len());
+    let whole = &bytes[end.map_or(0, |end| end + 1)..];
+    let lines = whole.split_inclusive(|byte| *byte == b'\n').map(|line| Stamp::split(line).1);
+    let text = |line: &[u8]| String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned();
+    lines.map(text).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn last_words_are_the_programs_own() {
+        let log = b"old\n2025-12-31T23:59:59.999Z g12 new\r\n2025-12-31T23:59:59.999Z g12 \n";
+        assert_eq!(words(log, false), ["old", "new", ""]);
+        assert_eq!(words(log, true), ["new", ""]);
+        assert_eq!(words(b"all of it", true), ["all of it"]);
+    }
 }

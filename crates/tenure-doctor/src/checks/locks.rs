@@ -153,7 +153,7 @@ fn booting(case: &Case<'_>) -> Option<Symptom> {
         Symptom::note("the worker boots and does not answer yet")
             .saw(format!("it has {} left for that", span(boots_for(case))))
             .saw_all(case.state.lineage.iter().map(Member::line))
-            .remedy(case.type_in("logs --boot"))
+            .remedy(case.type_in("logs --worker"))
     })
 }
 

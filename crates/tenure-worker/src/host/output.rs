@@ -1,19 +1,22 @@
 //! A program's output: one pipe for both streams, read by a thread of its own, written to `logs/output.log`.
 //!
 //! The log never blocks or ends the program: on a full disk output is lost and counted, and the check `log` fails.
-//! Files are rotated at the size of the spec. The same thread looks for the line that tells readiness, where the spec
+//! Each line gets the time at which it was read, and the generation ([`stamp`]). Files are rotated at the size of the
+//! spec; one that was moved, truncated or removed by somebody else is noticed with the next output. The same thread looks for the line that tells readiness, where the spec
 //! names one; it ends with the last writer, or when the host has proved that nobody is left.
 
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt;
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
 
 use tenure_core::spec::Logs;
 use tenure_core::store::logs;
 use tenure_core::store::paths::{StateDir, file};
-use tenure_sys::dir::Dir;
+use tenure_core::store::stamp::{self, Stamp};
+use tenure_sys::dir::{self, Dir};
 use tenure_sys::discard::best_effort;
 use tenure_sys::pipe;
 use tenure_sys::poll;
@@ -50,13 +53,24 @@ pub(super) enum OutputEvent {
     },
 }
 
+/// The file that is written.
+#[derive(Debug)]
+struct LogFile {
+    file: File,
+    /// Device and inode, by which it is known whether the name still leads to it.
+    id: (u64, u64),
+    length: u64,
+    /// The last line in it has no end yet.
+    open: bool,
+}
+
 /// The log file of a program and its predecessors.
 #[derive(Debug)]
 pub(super) struct OutputLog {
     dir: Dir,
     limits: Logs,
-    file: Option<File>,
-    length: u64,
+    generation: u64,
+    file: Option<LogFile>,
     lost: u64,
     losing: bool,
 }
@@ -65,7 +79,13 @@ impl OutputLog {
     /// The log of the scope. The file is opened when there is something to write.
     pub(super) fn new(state: &StateDir, limits: &Logs) -> io::Result<Self> {
         let dir = logs::directory(state)?;
-        Ok(Self { dir, limits: limits.clone(), file: None, length: 0, lost: 0, losing: false })
+        Ok(Self { dir, limits: limits.clone(), generation: 0, file: None, lost: 0, losing: false })
+    }
+
+    /// The same, for the output of a program of this generation.
+    pub(super) fn of_generation(mut self, generation: u64) -> Self {
+        self.generation = generation;
+        self
     }
 
     /// Appends, or counts what is lost. Tells when losing begins, and when it ends.
@@ -77,7 +97,7 @@ impl OutputLog {
                 was_losing.then_some(OutputEvent::WritingAgain { lost: self.lost })
             }
             Err(error) => {
-                self.lost = self.lost.saturating_add(u64::try_from(bytes.len()).unwrap_or(u64::MAX));
+                self.lost = self.lost.saturating_add(length(bytes));
                 self.losing = true;
                 self.file = None;
                 (!was_losing).then(|| OutputEvent::Losing { lost: self.lost, why: error.to_string() })
@@ -86,33 +106,63 @@ impl OutputLog {
     }
 
     fn try_append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let adds = u64::try_from(bytes.len()).unwrap_or(u64::MAX);
-        if self.file.is_none() {
-            self.open()?;
-        }
-        if self.length > 0 && self.length.saturating_add(adds) > self.limits.size.get() {
+        let stamp = Stamp::now(self.generation);
+        let mut log = self.current()?;
+        let mut lines = stamp::stamped(bytes, &stamp, log.open);
+        if log.length > 0 && log.length.saturating_add(length(&lines)) > self.limits.size.get() {
+            drop(log);
             self.rotate();
-            self.open()?;
+            log = self.open()?;
+            lines = stamp::stamped(bytes, &stamp, log.open);
         }
-        if let Some(file) = &mut self.file {
-            file.write_all(bytes)?;
-            self.length = self.length.saturating_add(adds);
-        }
+        log.file.write_all(&lines)?;
+        log.length = log.length.saturating_add(length(&lines));
+        log.open = lines.last().map_or(log.open, |last| *last != b'\n');
+        self.file = Some(log);
         Ok(())
     }
 
-    fn open(&mut self) -> io::Result<()> {
-        let file = self.dir.open_append(file::OUTPUT_LOG)?;
-        self.length = file.metadata()?.len();
-        self.file = Some(file);
-        Ok(())
+    /// The file that the name leads to. Another process may have moved, removed or emptied the one that is open; one look
+    /// for each output costs a microsecond, and needs no thread that wakes up.
+    fn current(&mut self) -> io::Result<LogFile> {
+        let Some(mut log) = self.file.take() else { return self.open() };
+        match self.dir.stat(file::OUTPUT_LOG)? {
+            Some(there) if (there.dev, there.ino) == log.id => {
+                log.open = log.open && there.len >= log.length;
+                log.length = there.len;
+                Ok(log)
+            }
+            Some(_) | None => self.open(),
+        }
+    }
+
+    /// Opens the file, or makes it. A last line without its end is ended: what was written by another process, or before
+    /// something was lost, does not go on.
+    fn open(&self) -> io::Result<LogFile> {
+        let mut file = self.dir.open_append(file::OUTPUT_LOG)?;
+        let there = dir::fstat(file.as_fd())?;
+        let mut length = there.len;
+        if length > 0 && !self.ends_with_a_line(length)? {
+            file.write_all(b"\n")?;
+            length += 1;
+        }
+        Ok(LogFile { file, id: (there.dev, there.ino), length, open: false })
+    }
+
+    fn ends_with_a_line(&self, length: u64) -> io::Result<bool> {
+        let mut last = [0];
+        self.dir.open_read(file::OUTPUT_LOG)?.read_at(&mut last, length - 1)?;
+        Ok(last == [b'\n'])
     }
 
     /// Moves the full file aside. A move that fails costs the bound or an old file, not the output.
-    fn rotate(&mut self) {
-        self.file = None;
+    fn rotate(&self) {
         best_effort(rotation::shift(&self.dir, file::OUTPUT_LOG, self.limits.keep));
     }
+}
+
+fn length(bytes: &[u8]) -> u64 {
+    u64::try_from(bytes.len()).unwrap_or(u64::MAX)
 }
 
 /// The reader of one start's output.
@@ -216,13 +266,61 @@ mod tests {
         (root, state, log)
     }
 
+    /// The lines of a file, without their stamps.
     fn text(root: &tempfile::TempDir, name: &str) -> Option<String> {
-        std::fs::read_to_string(root.path().join("logs").join(name)).ok()
+        let bytes = std::fs::read(root.path().join("logs").join(name)).ok()?;
+        let lines = bytes.split_inclusive(|byte| *byte == b'\n').map(|line| Stamp::split(line).1);
+        Some(String::from_utf8(lines.collect::<Vec<_>>().concat()).expect("text"))
+    }
+
+    #[test]
+    fn every_line_has_its_time_and_its_generation() {
+        let (root, _state, log) = sandbox(4096, 0);
+        let mut log = log.of_generation(7);
+        let before = Stamp::now(7).at_ms;
+        for part in ["one\ntw", "o\n", "last"] {
+            assert_eq!(log.append(part.as_bytes()), None);
+        }
+        let bytes = std::fs::read(root.path().join("logs/output.log")).expect("there");
+        for line in bytes.split(|byte| *byte == b'\n') {
+            let stamp = Stamp::split(line).0.expect("a stamp");
+            assert!(stamp.generation == 7 && stamp.at_ms >= before, "{stamp:?}");
+        }
+        assert_eq!(text(&root, "output.log").as_deref(), Some("one\ntwo\nlast"));
+    }
+
+    #[test]
+    fn a_line_that_another_process_left_open_is_ended() {
+        let (root, state, mut log) = sandbox(4096, 0);
+        log.append(b"its last words");
+        let mut next = OutputLog::new(&state, &Logs::default()).expect("a log").of_generation(2);
+        next.append(b"hello\n");
+        assert_eq!(text(&root, "output.log").as_deref(), Some("its last words\nhello\n"));
+    }
+
+    #[test]
+    fn a_log_that_is_moved_removed_or_emptied_goes_on_under_its_name() {
+        let (root, _state, mut log) = sandbox(100, 1);
+        let path = root.path().join("logs/output.log");
+        log.append(b"one\n");
+        std::fs::rename(&path, path.with_file_name("moved")).expect("moved");
+        log.append(b"two\n");
+        assert_eq!(text(&root, "moved").as_deref(), Some("one\n"));
+        assert_eq!(text(&root, "output.log").as_deref(), Some("two\n"));
+        std::fs::remove_file(&path).expect("removed");
+        log.append(b"three\n");
+        assert_eq!(text(&root, "output.log").as_deref(), Some("three\n"));
+        log.append(b"three, cut");
+        std::fs::write(&path, "").expect("emptied");
+        // The length is that of the file, so it is not rotated too early.
+        log.append(b"four\nfive\n");
+        assert_eq!(text(&root, "output.log").as_deref(), Some("four\nfive\n"));
+        assert_eq!(text(&root, "output.log.1"), None);
     }
 
     #[test]
     fn a_full_file_is_rotated_and_the_oldest_falls_off() {
-        let (root, _state, mut log) = sandbox(4, 2);
+        let (root, _state, mut log) = sandbox(40, 2);
         for words in ["one\n", "two\n", "tri\n", "for\n"] {
             assert_eq!(log.append(words.as_bytes()), None);
         }
@@ -234,7 +332,7 @@ mod tests {
 
     #[test]
     fn keeping_none_leaves_only_the_current_file() {
-        let (root, _state, mut log) = sandbox(4, 0);
+        let (root, _state, mut log) = sandbox(40, 0);
         log.append(b"one\n");
         log.append(b"two\n");
         assert_eq!(text(&root, "output.log").as_deref(), Some("two\n"));

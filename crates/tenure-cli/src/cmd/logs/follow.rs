@@ -84,13 +84,48 @@ impl Follower {
         Ok(())
     }
 
+    /// Hands over every line to each sink in turn, older files included. The files are opened once, and each pass reads
+    /// the same bytes of them. What comes after is left to [`Follower::follow`].
+    pub(crate) fn every_line(&mut self, passes: &mut [Sink<'_, Failure>]) -> Result<(), FollowError> {
+        let mut whole = self.whole()?;
+        for sink in passes {
+            for Stretch { file, begin, end } in whole.iter_mut().rev() {
+                file.seek(SeekFrom::Start(*begin))?;
+                read_on(file, end.saturating_sub(*begin), &mut self.lines, sink)?;
+                self.lines.finish(sink)?;
+            }
+        }
+        self.file = whole.into_iter().next().map(|newest| newest.file);
+        Ok(())
+    }
+
+    /// Every file as it is now, the newest first.
+    fn whole(&self) -> io::Result<Vec<Stretch>> {
+        let mut whole = Vec::new();
+        for age in 0..=MOST_OLDER {
+            match open(&self.dir, &self.aged(age))? {
+                Some(file) => {
+                    let end = file.metadata()?.len();
+                    whole.push(Stretch { file, begin: 0, end });
+                }
+                None if age == 0 => {}
+                None => break,
+            }
+        }
+        Ok(whole)
+    }
+
+    /// The name of the file that was rotated so many times.
+    fn aged(&self, age: u32) -> String {
+        if age == 0 { self.name.to_owned() } else { format!("{}.{age}", self.name) }
+    }
+
     /// Where the last `count` lines are, the newest file first.
     fn stretches(&self, count: usize) -> io::Result<Vec<Stretch>> {
         let mut stretches = Vec::new();
         let mut left = count;
         for age in 0..=MOST_OLDER {
-            let name = if age == 0 { self.name.to_owned() } else { format!("{}.{age}", self.name) };
-            match open(&self.dir, &name)? {
+            match open(&self.dir, &self.aged(age))? {
                 Some(mut file) => {
                     let (begin, end, found) = last_lines(&mut file, left)?;
                     left -= found;
@@ -282,6 +317,28 @@ mod tests {
         assert_eq!(last(&mut follower(&logs), 1), ["4"]);
         assert_eq!(last(&mut follower(&logs), 9), ["1", "2", "3", "4"]);
         assert!(last(&mut follower(&logs), 0).is_empty());
+    }
+
+    #[test]
+    fn every_line_is_read_again_in_the_same_order() {
+        let logs = logs();
+        write(&logs.dir, "a.2", "1\n");
+        write(&logs.dir, "a.1", "2\n");
+        write(&logs.dir, "a", "3\n4");
+        let (mut count, mut lines) = (0, Vec::new());
+        let mut counting = |_: LinePiece<'_>| {
+            count += 1;
+            Ok(())
+        };
+        let mut reading = |piece: LinePiece<'_>| {
+            lines.push(piece.bytes.to_vec());
+            Ok(())
+        };
+        let mut follower = follower(&logs);
+        follower.every_line(&mut [&mut counting, &mut reading]).expect("read");
+        assert_eq!((count, lines.concat()), (4, b"1234".to_vec()));
+        write(&logs.dir, "a", "\n5\n");
+        assert_eq!(added(&mut follower), ["", "5"]);
     }
 
     #[test]
