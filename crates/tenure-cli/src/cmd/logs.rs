@@ -128,10 +128,9 @@ impl Run for Logs {
         let display_name = target.display_name.as_str();
         let state = state(&target)?;
         let logs = directory(&state, display_name)?;
-        // An embedded worker has no output but its own.
-        let own = self.worker || !logs.exists(file::OUTPUT_LOG).unwrap_or(false);
-        let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
         let wanted = self.selection(&state, display_name)?;
+        let own = self.worker || self.only_own(&state, &logs, &wanted);
+        let name = if own { file::BOOT_LOG } else { file::OUTPUT_LOG };
         if own && wanted.needs_stamps() {
             return Err(no_times(display_name, self.worker));
         }
@@ -161,6 +160,14 @@ impl Run for Logs {
 }
 
 impl Logs {
+    /// Whether there is nothing but the worker's own log: an embedded worker has no other. One that keeps a program may
+    /// have none yet; its output is what is waited for.
+    fn only_own(&self, state: &StateDir, logs: &Dir, wanted: &Selection) -> bool {
+        let keeps_program = records::recorded_host(state).is_some_and(|host| host.hosts);
+        let waits = keeps_program && (self.follow || wanted.needs_stamps());
+        !waits && !logs.exists(file::OUTPUT_LOG).unwrap_or(false)
+    }
+
     fn selection(&self, state: &StateDir, display_name: &str) -> Result<Selection, Failure> {
         let generation = match self.boot {
             None => None,

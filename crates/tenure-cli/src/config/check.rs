@@ -340,6 +340,7 @@ mod tests {
                 (3, "start_timeout"),
                 (4, "listen"),
                 (6, "health.intervall"),
+                (6, "health.failures"),
                 (7, "stop.grace"),
                 (7, "stop.signal"),
                 (8, "logs"),

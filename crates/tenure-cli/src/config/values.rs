@@ -133,7 +133,12 @@ fn fits<T: Valued>(key: &Key, value: &T) -> bool {
     match (key.shape, found) {
         // A key that need not be written may say so; a check without a value says nothing else.
         (_, Found::Nothing) => key.default != Default::Required,
-        (Shape::Text, Found::Text(_)) | (Shape::Switch | Shape::Bare, Found::Switch(_)) => true,
+        // Which texts are versions is said where versions are read.
+        (Shape::Text | Shape::Version(..), Found::Text(_))
+        | (Shape::Switch, Found::Switch(_))
+        | (Shape::Bare, Found::Switch(true))
+        | (Shape::Table(_), Found::Table)
+        | (Shape::Tables(_), Found::List) => true,
         // As a spec writes a check without a value.
         (Shape::Bare, Found::Table) => value.entries().is_empty(),
         (Shape::Pattern(pattern), Found::Text(text)) => form(pattern).is_none_or(|form| (form.fits)(text)),
@@ -150,11 +155,8 @@ fn fits<T: Valued>(key: &Key, value: &T) -> bool {
         (Shape::Named, Found::Table) => {
             value.entries().iter().all(|(_, value)| matches!(value.found(), Found::Text(_)))
         }
-        (Shape::Table(_), Found::Table) | (Shape::Tables(_), Found::List) => true,
         (Shape::Check(keys), Found::Text(word)) => bare(keys, word),
         (Shape::Check(keys) | Shape::Repeated(keys, _), Found::Table) => checks(keys) == 1,
-        // Which texts are versions is said where versions are read.
-        (Shape::Version(..), Found::Text(_)) => true,
         (Shape::Version(..), Found::Table) => has(value, "command"),
         _ => false,
     }
@@ -322,11 +324,10 @@ mod tests {
         whole
     }
 
-    fn each_key(
-        keys: &'static [Key],
-        above: &[(&'static str, bool)],
-        seen: &mut dyn FnMut(&[(&'static str, bool)], &'static Key),
-    ) {
+    /// Names from the outside in, and whether each holds a list of tables.
+    type Way = [(&'static str, bool)];
+
+    fn each_key(keys: &'static [Key], above: &Way, seen: &mut dyn FnMut(&Way, &'static Key)) {
         for key in keys {
             let path: Vec<_> = above.iter().copied().chain([(key.name, false)]).collect();
             seen(&path, key);

@@ -8,7 +8,7 @@ const TALKER: &str = "ensure talker -- sh -c 'for n in 1 2 3; do echo line $n; d
 fn talker() -> Sandbox {
     let sandbox = Sandbox::new();
     assert_eq!(sandbox.call(TALKER).code, Some(0));
-    let mut following = sandbox.start("logs talker -f");
+    let mut following = sandbox.start("logs talker -f --raw");
     while following.line() != "line 3" {}
     following.stop_reading();
     following.end();
@@ -24,7 +24,7 @@ fn logs_are_the_output_of_the_program() {
 #[test]
 fn the_last_lines_can_be_counted() {
     let sandbox = talker();
-    assert_eq!(sandbox.call("logs talker -n 1").stdout, "line 3\n");
+    assert_eq!(sandbox.call("logs talker -n 1 --raw").stdout, "line 3\n");
     assert_eq!(sandbox.call("logs talker -n 0").stdout, "");
 }
 
@@ -71,7 +71,7 @@ fn events_are_followed_as_they_happen() {
 #[test]
 fn a_reader_that_goes_away_ends_a_follower_quietly() {
     let sandbox = talker();
-    let mut following = sandbox.start("logs talker -f");
+    let mut following = sandbox.start("logs talker -f --raw");
     assert_eq!(following.line(), "line 1");
     following.stop_reading();
     let said = following.end();

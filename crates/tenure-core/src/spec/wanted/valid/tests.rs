@@ -224,12 +224,3 @@ fn a_bake_may_be_nothing_and_not_for_ever() {
         assert_eq!(spec.validate().is_ok(), good, "{seconds} s");
     }
 }
-
-#[test]
-fn a_directory_whose_path_is_no_text_is_refused() {
-    use std::os::unix::ffi::OsStrExt;
-    let mut spec = server();
-    spec.cwd = std::ffi::OsStr::from_bytes(b"/srv/\xff").into();
-    let (key, why) = fault(&spec);
-    assert!(key == "cwd" && why.contains("UTF-8"), "{key} {why}");
-}
