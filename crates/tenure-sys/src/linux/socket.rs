@@ -12,7 +12,7 @@ mod unix;
 
 pub(crate) use message::recv_now;
 pub use message::{ReceivedMessage, pair, recv, recv_long, send, send_long};
-pub use owner::{ListeningSocket, SocketOwner, listener_pids, listening_sockets, owner_of_tcp};
+pub use owner::{ListeningSocket, SocketOwner, addresses_of, listener_pids, listening_sockets, owner_of_tcp};
 pub use peer::{PeerCred, overflow_uid, peer_cred, peer_process};
 pub use sock_diag::SockDiag;
 pub use tcp::{bind_tcp, connect_tcp, reset_at_close};

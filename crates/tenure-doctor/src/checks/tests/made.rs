@@ -175,7 +175,7 @@ pub(super) fn healthy() -> Facts {
 }
 
 pub(super) fn port(is_ours: bool) -> Port {
-    let sockets = vec![ListeningSocket { uid: 1000, inode: 77 }];
+    let sockets = vec![ListeningSocket { uid: 1000, inode: 77, waiting: 0 }];
     Port { name: "http".into(), address: address(), sockets, is_ours }
 }
 

@@ -110,6 +110,12 @@ pub fn has_socket(pid: u32, inodes: &[u64]) -> bool {
     sockets.any(|inode| inodes.contains(&inode))
 }
 
+/// The inodes of the sockets that a process has open.
+pub(crate) fn sockets_of(pid: u32) -> io::Result<Vec<u64>> {
+    let entries = fs::read_dir(path(pid, "fd"))?;
+    Ok(entries.filter_map(|entry| socket_behind(&entry.ok()?.path())).collect())
+}
+
 /// The namespace of this kind (`mnt`, `net`, `pid`) that a process is in, as the inode that names it; `who` is a number
 /// or `self`.
 pub(crate) fn namespace(who: &str, kind: &str) -> io::Result<u64> {

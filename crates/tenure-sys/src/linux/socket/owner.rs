@@ -39,13 +39,46 @@ pub struct ListeningSocket {
     pub uid: u32,
     /// Its inode, which links in `/proc/PID/fd` show.
     pub inode: u64,
+    /// Connections in its queue: made, and not accepted yet.
+    pub waiting: u32,
 }
 
 /// Lists the sockets that listen on the address, or on a wildcard address that covers it, without their processes.
 #[must_use]
 pub fn listening_sockets(address: SocketAddr) -> Vec<ListeningSocket> {
     let found = listening_on(address);
-    found.iter().map(|socket| ListeningSocket { uid: socket.uid, inode: socket.inode }).collect()
+    found.iter().map(shown).collect()
+}
+
+fn shown(socket: &Listening) -> ListeningSocket {
+    ListeningSocket { uid: socket.uid, inode: socket.inode, waiting: socket.waiting }
+}
+
+/// Lists the addresses on which these processes listen, lowest first. `None` where that cannot be told: one of them may
+/// not be looked into, or is in another network namespace.
+#[must_use]
+pub fn addresses_of(pids: &[u32]) -> Option<Vec<SocketAddr>> {
+    let own = procfs::namespace("self", "net").ok()?;
+    let mut inodes = Vec::new();
+    for pid in pids {
+        let namespace = procfs::namespace(&pid.to_string(), "net");
+        match (namespace, procfs::sockets_of(*pid)) {
+            (Ok(namespace), Ok(sockets)) if namespace == own => inodes.extend(sockets),
+            // It has ended meanwhile.
+            _ if procfs::owner(*pid).is_none() => {}
+            _ => return None,
+        }
+    }
+    let mut kernel = SockDiag::new().ok();
+    let all = FAMILIES.into_iter().flat_map(|(any, table)| {
+        let told = kernel.as_mut().and_then(|kernel| kernel.listening(SocketAddr::new(any, 0)).ok());
+        told.unwrap_or_else(|| in_table(table))
+    });
+    let held = all.filter(|socket| inodes.contains(&socket.inode));
+    let mut addresses: Vec<SocketAddr> = held.map(|socket| socket.address).collect();
+    addresses.sort_unstable();
+    addresses.dedup();
+    Some(addresses)
 }
 
 /// Finds who listens on the address, or on a wildcard address that covers it. `None` if nobody is found.
@@ -109,7 +142,15 @@ fn parse_line(line: &str) -> Option<Listening> {
     }
     let (ip, port) = fields.get(1)?.split_once(':')?;
     let address = SocketAddr::new(parse_ip(ip)?, u16::from_str_radix(port, 16).ok()?);
-    Some(Listening { address, uid: fields.get(7)?.parse().ok()?, inode: fields.get(9)?.parse().ok()? })
+    let (_, received) = fields.get(4)?.split_once(':')?;
+    // Of a socket that listens, the bytes received are the connections in its queue (`get_tcp4_sock` in tcp_ipv4.c).
+    let waiting = u32::from_str_radix(received, 16).ok()?;
+    Some(Listening {
+        address,
+        uid: fields.get(7)?.parse().ok()?,
+        inode: fields.get(9)?.parse().ok()?,
+        waiting,
+    })
 }
 
 /// The kernel prints an address as words of 32 bits in the byte order of the machine.
@@ -175,6 +216,19 @@ mod tests {
         assert_eq!(owner.uid, crate::linux::machine::user::effective_uid());
         assert!(listener_pids(address).contains(&std::process::id()));
         assert_eq!(listening_sockets(address).len(), 1);
+        assert!(addresses_of(&[std::process::id()]).expect("it is seen").contains(&address));
+    }
+
+    #[test]
+    fn a_connection_that_nobody_accepts_is_counted() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a listener");
+        let address = listener.local_addr().expect("an address");
+        let _waits = std::net::TcpStream::connect(address).expect("a connection");
+        let waiting = |sockets: Vec<Listening>| {
+            sockets.iter().find(|one| one.address == address).map(|one| one.waiting)
+        };
+        assert_eq!(listening_sockets(address)[0].waiting, 1);
+        assert_eq!(waiting(in_table(FAMILIES[0].1)), Some(1));
     }
 
     #[test]

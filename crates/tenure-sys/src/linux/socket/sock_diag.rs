@@ -27,10 +27,11 @@ const HEADER: usize = 16;
 const QUESTION: usize = HEADER + 56;
 const ANSWER: usize = HEADER + 72;
 
-/// Where `idiag_family`, `idiag_sport`, `idiag_src`, `idiag_uid` and `idiag_inode` stand in an answer.
+/// Where `idiag_family`, `idiag_sport`, `idiag_src`, `idiag_rqueue`, `idiag_uid` and `idiag_inode` stand in an answer.
 const FAMILY: usize = HEADER;
 const PORT: usize = HEADER + 4;
 const SOURCE: usize = HEADER + 8;
+const QUEUE: usize = HEADER + 56;
 const UID: usize = HEADER + 64;
 const INODE: usize = HEADER + 68;
 
@@ -49,6 +50,8 @@ pub(super) struct Listening {
     pub(super) address: SocketAddr,
     pub(super) uid: u32,
     pub(super) inode: u64,
+    /// Connections that nobody has accepted yet.
+    pub(super) waiting: u32,
 }
 
 /// An open netlink socket to ask by.
@@ -84,7 +87,7 @@ impl SockDiag {
         }
     }
 
-    /// Lists the sockets of the family of `any` that listen on its port, at whatever address.
+    /// Lists the sockets of the family of `any` that listen on its port, at whatever address; with port 0 on any port.
     pub(super) fn listening(&mut self, any: SocketAddr) -> io::Result<Vec<Listening>> {
         // In a dump the kernel heeds family, states and ports. A listener has no peer: with a port for one, the kernel
         // would skip it.
@@ -208,6 +211,7 @@ fn listening(answer: &[u8]) -> Option<Listening> {
         address: SocketAddr::new(ip, port),
         uid: word(answer, UID)?,
         inode: u64::from(word(answer, INODE)?),
+        waiting: word(answer, QUEUE)?,
     })
 }
 
