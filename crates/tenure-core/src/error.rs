@@ -13,6 +13,7 @@ use semver::Version;
 use tenure_sys::dir::in_the_way;
 
 use crate::launch::start::readiness::BootFailure;
+use crate::protocol::not_ready::NotReady;
 use crate::store::paths;
 
 mod from;
@@ -43,6 +44,7 @@ struct ErrorInner {
     stage: Option<String>,
     message: String,
     last_words: Vec<String>,
+    not_ready: Option<Box<NotReady>>,
     retry_after: Option<Duration>,
     os_error: Option<i32>,
     newer: Option<PathBuf>,
@@ -69,6 +71,13 @@ impl Error {
     #[must_use]
     pub fn last_words(&self) -> &[String] {
         &self.0.last_words
+    }
+
+    /// Why the program of a worker that failed to start was not ready, where the worker told that. Its remedy is the one
+    /// thing to change.
+    #[must_use]
+    pub fn not_ready(&self) -> Option<&NotReady> {
+        self.0.not_ready.as_deref()
     }
 
     /// How long to wait before the next try has a chance, where that is known.
@@ -127,6 +136,7 @@ impl Error {
             stage: None,
             message: message.into(),
             last_words: Vec::new(),
+            not_ready: None,
             retry_after: None,
             os_error: None,
             newer: None,
@@ -185,7 +195,15 @@ impl Error {
     pub(crate) fn boot_failed(failure: &BootFailure) -> Self {
         let mut error = Self::of(ErrorKind::SpawnFailed, format!("start the worker: {}", failure.message));
         error.0.last_words.clone_from(&failure.last_words);
+        error.0.not_ready.clone_from(&failure.not_ready);
         error.at(failure.stage.as_str())
+    }
+
+    /// The same error, with the last lines of an earlier start that failed, and why its program was not ready.
+    pub(crate) fn repeating(mut self, last_words: &[String], not_ready: Option<&NotReady>) -> Self {
+        self.0.last_words = last_words.to_vec();
+        self.0.not_ready = not_ready.cloned().map(Box::new);
+        self
     }
 
     /// The message of a failed start without the beginning that every such message has, to be put after other words.
@@ -203,6 +221,7 @@ impl Error {
         let mut error = Self::of(ErrorKind::RestartUnproved, message);
         if let Some(cause) = cause {
             error.0.last_words.clone_from(&cause.0.last_words);
+            error.0.not_ready.clone_from(&cause.0.not_ready);
             error.0.stage.clone_from(&cause.0.stage);
             error.0.source = Some(Arc::new(cause));
         }

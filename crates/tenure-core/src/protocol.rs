@@ -3,4 +3,5 @@
 
 pub mod boot_stage;
 pub mod ends;
+pub mod not_ready;
 pub mod wire;

@@ -27,6 +27,7 @@ use tenure_core::policy::supervisor::{
 };
 use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::ends::UnaskedEndKind;
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::protocol::wire::ProgramStatus;
 use tenure_core::spec::KILL_GRACE;
 use tenure_core::store::event::What;
@@ -41,10 +42,12 @@ use crate::mailbox::Mailbox;
 
 mod actions;
 mod command;
+mod diagnosis;
 mod end_record;
 mod events;
 mod hooks;
 mod last_good;
+mod not_ready;
 mod output;
 mod preflight;
 pub mod program;
@@ -54,10 +57,15 @@ pub(crate) mod resources;
 pub mod shim;
 mod variables;
 
+use diagnosis::UnreadyEnd;
 use end_record::EndRecord;
 use hooks::TakeoverRequests;
 use last_good::LastGood;
+use not_ready::UnreadyProgram;
 use resources::{ResourceError, Resources};
+
+/// The stage of a failure of the program itself.
+const PROGRAM: &str = "program";
 
 /// Keeps the program of this worker's spec until it is over; returns the exit code for `main`.
 ///
@@ -147,6 +155,12 @@ struct Host {
     stop_seen: bool,
     /// What is known so far of the present start's end.
     ending: EndRecord,
+    /// The program, until it is ready.
+    unready: Option<UnreadyProgram>,
+    /// How it ended before it was ready.
+    unready_end: Option<UnreadyEnd>,
+    /// Why the last start was not ready.
+    not_ready: Option<NotReady>,
 }
 
 /// One start of the program, until nothing of it lives.
@@ -177,6 +191,9 @@ impl Host {
             account: ProgramStatus::default(),
             stop_seen: false,
             ending: EndRecord::default(),
+            unready: None,
+            unready_end: None,
+            not_ready: None,
         }
     }
 
@@ -185,6 +202,7 @@ impl Host {
         loop {
             let events = self.next_events().into_iter().flat_map(|event| self.with_port_taken(event));
             for event in events.collect::<Vec<SupervisorEvent>>() {
+                let event = self.explained(event);
                 for action in machine.step(event, monotonic()) {
                     if let SupervisorAction::Finish(outcome) = action {
                         return outcome;
@@ -209,6 +227,24 @@ impl Host {
         taken.into_iter().chain([event]).collect()
     }
 
+    /// The same event. One that the program is not ready tells why, while its processes can still be looked at.
+    fn explained(&mut self, event: SupervisorEvent) -> SupervisorEvent {
+        let (SupervisorEvent::NeverReady(why), Some(unready)) = (&event, &self.unready) else { return event };
+        let told = unready.explain(None);
+        let line = told.line();
+        let why = if why.is_empty() { line } else { format!("{why}: {line}") };
+        self.not_ready = Some(told);
+        SupervisorEvent::NeverReady(why)
+    }
+
+    /// The program is ready: nobody asks why it is not.
+    fn is_ready(&mut self) {
+        self.not_ready = None;
+        if let Some(unready) = self.unready.take() {
+            unready.end();
+        }
+    }
+
     /// Ends the worker, when nothing of the program lives: records how the program ended, and tells whoever still
     /// waits.
     fn end(mut self, outcome: HostOutcome) -> u8 {
@@ -218,13 +254,18 @@ impl Host {
             HostOutcome::GaveUp(why) => self.record_end(UnaskedEndKind::GaveUp, why.clone()),
             HostOutcome::Stopped | HostOutcome::Failed { .. } => {}
         }
-        let Self { worker, requests, .. } = self;
+        let Self { worker, requests, not_ready, .. } = self;
         // A takeover that still waits for an answer gets none.
         drop(requests);
         match outcome {
             HostOutcome::Stopped | HostOutcome::Done(_) => worker.finish(),
-            HostOutcome::GaveUp(message) => worker.fail("program", &message),
-            HostOutcome::Failed { stage, message } => worker.fail(stage, &message),
+            HostOutcome::GaveUp(message) => worker.fail(PROGRAM, &message),
+            HostOutcome::Failed { stage, message } => {
+                // The message of a program that has ended is made before its last output is read.
+                let seen = not_ready.iter().filter(|_| stage == PROGRAM).flat_map(|told| &told.seen);
+                let message = seen.fold(message, |message, seen| format!("{message}; {seen}"));
+                worker.fail_unready(&stage.into(), &message, not_ready)
+            }
         }
     }
 

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use tenure_core::launch::start::handshake::{Handshake, Report};
 use tenure_core::protocol::boot_stage::BootStage;
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::event::{self, Event, What};
@@ -126,19 +127,27 @@ impl Ownership {
 
     /// Writes an event about this worker. A full disk loses it.
     pub(crate) fn note(&self, what: What, by: &Asker, why: impl Into<String>) {
+        event::note(&self.state, &self.event(what, by, why));
+    }
+
+    fn event(&self, what: What, by: &Asker, why: impl Into<String>) -> Event {
         let event = Event::now(what, self.generation(), by, why);
-        event::note(&self.state, &event.version(&self.handshake.spec.version).pid(std::process::id()));
+        event.version(&self.handshake.spec.version).pid(std::process::id())
     }
 
     /// Reports a failed boot to the launcher; one that is gone leaves it to us to write the event.
-    pub(crate) fn report_failure(&self, stage: &BootStage, message: &str) {
+    pub(crate) fn report_failure(&self, stage: &BootStage, message: &str, not_ready: Option<&NotReady>) {
         if !self.channel.is_open() {
             return;
         }
         let since = self.own_logs_begin.get().copied();
-        let report = Report::Failed { stage: stage.clone(), message: message.to_owned(), since };
+        let told = not_ready.cloned().map(Box::new);
+        let report =
+            Report::Failed { stage: stage.clone(), message: message.to_owned(), since, not_ready: told };
         if !self.channel.report(&report) {
-            self.note(What::StartFailed, &self.handshake.started_by, format!("{stage}: {message}"));
+            let why = format!("{stage}: {message}");
+            let event = self.event(What::StartFailed, &self.handshake.started_by, why);
+            event::note(&self.state, &event.not_ready(not_ready));
         }
     }
 

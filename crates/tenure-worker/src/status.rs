@@ -13,6 +13,7 @@ use std::{fmt, io};
 use tenure_core::Version;
 use tenure_core::deadline::{self, Deadline, millis};
 use tenure_core::policy::lifecycle::{LifecycleEvent, LifecycleExecutor, LifecycleState, Orders};
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::protocol::wire::{AppState, Check, Endpoint, Hello, ProgramStatus, Role, Until};
 use tenure_core::spec::{ListenMode, Spec};
 use tenure_sys::poll;
@@ -28,12 +29,17 @@ use account::{Account, OnProbation};
 /// Name of the check that says that the ledger cannot be written.
 pub(crate) const LEDGER_CHECK: &str = "ledger";
 
+/// Finds out why a program is not ready.
+pub(crate) type Diagnosis = Arc<dyn Fn() -> NotReady + Send + Sync>;
+
 /// A worker's account of itself; clones write and read the same one.
 #[derive(Clone)]
 pub struct Status(Arc<StatusInner>);
 
 struct StatusInner {
     account: Mutex<Account>,
+    /// Set by the host while its program boots; called by the watchdog when the time of the boot is over.
+    diagnosis: Mutex<Option<Diagnosis>>,
     /// Milliseconds of the monotonic clock at the last beat, plus one; 0 before the first.
     beat: AtomicU64,
     /// Up when the control thread has something to look at.
@@ -50,6 +56,7 @@ impl Status {
         let account = Account::begin(hello, limits, deadline::monotonic());
         Ok(Self(Arc::new(StatusInner {
             account: Mutex::new(account),
+            diagnosis: Mutex::new(None),
             beat: AtomicU64::new(0),
             changed: Waker::new()?,
             deadlines: Waker::new()?,
@@ -62,7 +69,31 @@ impl Status {
         self.change(|account| {
             account.hello.app.state = state;
             account.hello.app.reason = reason;
+            if state.serves() {
+                account.hello.app.not_ready = None;
+            }
         });
+    }
+
+    /// Tells what is known of a program that is not ready. Nobody is woken for the same answer once more.
+    pub(crate) fn set_not_ready(&self, told: Option<NotReady>) {
+        if self.account().hello.app.not_ready.as_deref() == told.as_ref() {
+            return;
+        }
+        self.change(|account| {
+            account.hello.app.not_ready = told.map(Box::new);
+            account.not_ready_since = deadline::monotonic();
+        });
+    }
+
+    /// Says how to find out why the program is not ready; `None` once it is.
+    pub(crate) fn set_diagnosis(&self, diagnosis: Option<Diagnosis>) {
+        *self.0.diagnosis.lock().unwrap_or_else(PoisonError::into_inner) = diagnosis;
+    }
+
+    /// How to find out why the program is not ready, where that is asked.
+    pub(crate) fn diagnosis(&self) -> Option<Diagnosis> {
+        self.0.diagnosis.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Tells the last result of the check `name`. A failed check makes a ready worker a degraded one.

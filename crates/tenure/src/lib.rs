@@ -44,14 +44,15 @@ pub use tenure_core::spec::environment::{Environment, Preset, Variables};
 pub use tenure_core::spec::origin::{Origin, ReadStated, StatedNow};
 pub use tenure_core::spec::scope::{BadName, Scope};
 pub use tenure_core::spec::{
-    Backoff, BadSpec, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Spec, Stdin,
-    StopPolicy, Summary, Umask, Upstream,
+    Backoff, BadSpec, BadStatus, Health, HttpCheck, Kind, Listen, ListenMode, Logs, Ready, RestartOn,
+    RestartPolicy, Spec, StatusCodes, Stdin, StopPolicy, Summary, TcpCheck, Umask, Upstream,
 };
 
 /// What a worker says of itself.
 pub use tenure_core::policy::decide::Usable;
 pub use tenure_core::policy::warning::Warning;
 pub use tenure_core::protocol::ends::{UnaskedEnd, UnaskedEndKind};
+pub use tenure_core::protocol::not_ready::NotReady;
 pub use tenure_core::protocol::wire::{
     App, AppState, Asker, Check, Endpoint, Hello, Probation, ProgramStatus, ProtocolRange, Role,
 };

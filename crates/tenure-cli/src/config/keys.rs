@@ -34,6 +34,8 @@ pub(crate) enum Shape {
     Pattern(&'static str),
     /// One of these words.
     Word(&'static [&'static str]),
+    /// A list of statuses of HTTP: numbers, classes (`"2xx"`), ranges.
+    Statuses,
     /// A list of text, at least so long.
     Texts(u8),
     /// A whole number, at least so large.
@@ -50,7 +52,7 @@ pub(crate) enum Shape {
     Table(&'static [Key]),
     /// A list of tables.
     Tables(&'static [Key]),
-    /// One of these checks: a table with one key, or the word of a bare one.
+    /// One of these checks, with what belongs to it, or the word of a bare one.
     Check(&'static [Key]),
     /// A check that repeats: one of the checks, and any of the settings.
     Repeated(&'static [Key], &'static [Key]),
@@ -70,6 +72,7 @@ impl Shape {
             | Self::Pattern(_)
             | Self::Word(_)
             | Self::Texts(_)
+            | Self::Statuses
             | Self::Number(_)
             | Self::Waits
             | Self::Switch
@@ -85,6 +88,11 @@ impl Shape {
         }
         self.below().filter(|_| matches!(self, Self::Table(_) | Self::Repeated(..)))
     }
+}
+
+/// Whether a key of a check says how something is asked, and is no check itself.
+pub(crate) fn is_detail(key: &Key) -> bool {
+    ["listener", "status", "degraded", "headers", "tls"].contains(&key.name)
 }
 
 /// The key of that name.

@@ -131,7 +131,7 @@ fn merge<'text>(stronger: &mut DeTable<'text>, weaker: DeTable<'text>, known: [&
         };
         let Some(settings) = key.and_then(|key| key.shape.settings()) else { continue };
         if let Some(Shape::Repeated(checks, _)) = key.map(|key| key.shape)
-            && checks.iter().any(|check| strong.contains_key(check.name))
+            && checks.iter().any(|check| !keys::is_detail(check) && strong.contains_key(check.name))
         {
             for check in checks {
                 weak.remove(check.name);

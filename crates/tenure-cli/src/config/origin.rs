@@ -136,6 +136,11 @@ impl EffectiveWorker<'_> {
         whole["first_answer"] = json!(worker.first_answer.map_or_else(|| "500ms".to_owned(), String::from));
         whole["wedged_after"] = json!(worker.wedged_after.map_or_else(|| "10s".to_owned(), String::from));
         whole["ready"] = json!(worker.spec.readiness());
+        for check in ["ready", "health"] {
+            // Names only: a value may be a token.
+            let headers = whole[check].get_mut("headers").and_then(Json::as_object_mut);
+            headers.into_iter().flatten().for_each(|(_, value)| *value = json!("(not shown)"));
+        }
         whole["build"] = json!(worker.spec.build);
         whole["preflight"] = json!(worker.spec.preflight);
         whole["before_start"] = json!(worker.spec.before_start);

@@ -6,7 +6,7 @@
 
 use serde_json::{Map, Value as Json, json};
 
-use super::keys::{Default, Key, Shape};
+use super::keys::{Default, Key, Shape, is_detail};
 use super::table::{DURATION_PATTERN, NAME_PATTERN, WORKER};
 
 /// The name of the schema; it is no address, for nothing has to be fetched.
@@ -49,6 +49,16 @@ fn of_shape(shape: Shape) -> Json {
         Shape::Pattern(pattern) => json!({ "type": "string", "pattern": pattern }),
         Shape::Word(words) => json!({ "type": "string", "enum": words }),
         Shape::Texts(least) => json!({ "type": "array", "items": { "type": "string" }, "minItems": least }),
+        Shape::Statuses => json!({
+            "type": "array",
+            "minItems": 1,
+            "items": {
+                "anyOf": [
+                    { "type": "integer", "minimum": 200, "maximum": 599 },
+                    { "type": "string", "pattern": "^[2-5](xx|[0-9]{2}(-[2-5][0-9]{2})?)$" },
+                ],
+            },
+        }),
         Shape::Number(least) => json!({ "type": "integer", "minimum": least, "maximum": u32::MAX }),
         Shape::Waits => json!({
             "type": "array",
@@ -65,20 +75,24 @@ fn of_shape(shape: Shape) -> Json {
             let bare = keys.iter().filter(|key| matches!(key.shape, Shape::Bare));
             let words: Vec<&str> = bare.map(|key| key.name).collect();
             let mut one = table(&[keys], true);
-            one["minProperties"] = json!(1);
-            one["maxProperties"] = json!(1);
+            one["oneOf"] = one_of(keys);
             json!({ "anyOf": [{ "type": "string", "enum": words }, one] })
         }
         Shape::Repeated(checks, settings) => {
             let mut all = table(&[checks, settings], true);
-            let one: Vec<Json> = checks.iter().map(|check| json!({ "required": [check.name] })).collect();
-            all["oneOf"] = Json::Array(one);
+            all["oneOf"] = one_of(checks);
             all
         }
         Shape::Version(pattern, keys) => {
             json!({ "anyOf": [{ "type": "string", "pattern": pattern }, table(&[keys], true)] })
         }
     }
+}
+
+/// Exactly one of these checks is written.
+fn one_of(keys: &[Key]) -> Json {
+    let checks = keys.iter().filter(|key| !is_detail(key));
+    Json::Array(checks.map(|check| json!({ "required": [check.name] })).collect())
 }
 
 /// A table of these keys and no others; those that must be written are demanded where the table is whole.

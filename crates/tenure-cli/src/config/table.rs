@@ -6,8 +6,8 @@
 use super::keys::Default::{self, Required, Value, Words};
 use super::keys::Key;
 use super::keys::Shape::{
-    self, Bare, Check, Named, Number, Pattern, Repeated, Switch, Table, Tables, Text, Texts, Version, Waits,
-    Word,
+    self, Bare, Check, Named, Number, Pattern, Repeated, Statuses, Switch, Table, Tables, Text, Texts,
+    Version, Waits, Word,
 };
 
 /// A duration, as [`tenure_core::spec::amount::Span`] reads it.
@@ -247,12 +247,41 @@ const TCP: Key = key(
 
 const EXEC: Key = key("exec", Texts(1), NONE, "this command exits with 0");
 
+const LISTENER: Key = key(
+    "listener",
+    NAME,
+    Words("the first"),
+    "with `http` or `tcp`: the name of the listener that is asked, if it is not the first",
+);
+
+const STATUS: Key = key(
+    "status",
+    Statuses,
+    Words("2xx and 3xx"),
+    "with `http`: the statuses that pass, such as `[200, \"3xx\", \"410-412\"]`, instead of 2xx and 3xx",
+);
+
+const HEADERS: Key = key(
+    "headers",
+    Named,
+    Words("none"),
+    "with `http`: headers to send, such as `{ Host = \"shop.test\" }`. No command shows their values",
+);
+
+const TLS: Key =
+    key("tls", Switch, Words("false"), "with `http`: `true` asks over TLS. No certificate is verified");
+
 /// Ways to tell readiness.
 const READY: &[Key] = &[
     HTTP,
     TCP,
     EXEC,
-    key("log", Text, NONE, "a line of the output matches this regular expression"),
+    key(
+        "log",
+        Text,
+        NONE,
+        "a line of the output matches this regular expression, without escape sequences of a terminal; a carriage return ends a line too",
+    ),
     key("notify", Bare, NONE, "`READY=1` arrives on `NOTIFY_SOCKET`"),
     key(
         "fd",
@@ -261,10 +290,28 @@ const READY: &[Key] = &[
         "a line arrives on the descriptor in `TENURE_READY_FD`, or it is closed after a write",
     ),
     key("up", Bare, NONE, "the program runs"),
+    LISTENER,
+    STATUS,
+    HEADERS,
+    TLS,
 ];
 
 /// Ways to ask again and again.
-const HEALTH_CHECKS: &[Key] = &[HTTP, TCP, EXEC];
+const HEALTH_CHECKS: &[Key] = &[
+    HTTP,
+    TCP,
+    EXEC,
+    LISTENER,
+    STATUS,
+    key(
+        "degraded",
+        Statuses,
+        Words("none"),
+        "with `http`: statuses by which the program says that it lives and is degraded, such as `[503]`. They are shown, and never count as a failure",
+    ),
+    HEADERS,
+    TLS,
+];
 
 const HEALTH: &[Key] = &[
     key("interval", DURATION, Value("\"10s\""), "time between two checks"),

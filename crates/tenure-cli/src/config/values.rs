@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 
 use tenure_core::Scope;
 use tenure_core::spec::amount::{Size, Span};
-use tenure_core::spec::{Umask, Upstream};
+use tenure_core::spec::{StatusCodes, Umask, Upstream};
 
 use super::keys::{self, Default, Key, Shape};
 use super::table;
@@ -125,7 +125,8 @@ fn fits<T: Valued>(key: &Key, value: &T) -> bool {
     let found = value.found();
     let texts = || value.items().iter().all(|item| matches!(item.found(), Found::Text(_)));
     let checks = |keys: &'static [Key]| {
-        value.entries().iter().filter(|(name, _)| keys::find(keys, name).is_some()).count()
+        let is_check = |name: &str| keys::find(keys, name).is_some_and(|key| !keys::is_detail(key));
+        value.entries().iter().filter(|(name, _)| is_check(name)).count()
     };
     let bare = |keys: &'static [Key], word: &str| {
         keys::find(keys, word).is_some_and(|key| matches!(key.shape, Shape::Bare))
@@ -146,6 +147,13 @@ fn fits<T: Valued>(key: &Key, value: &T) -> bool {
         (Shape::Texts(least), Found::List) => texts() && value.items().len() >= usize::from(least),
         (Shape::Number(least), Found::Number(Some(number))) => {
             u32::try_from(number).is_ok_and(|number| number >= u32::from(least))
+        }
+        (Shape::Statuses, Found::List) => {
+            let is_status = |item: &T| {
+                let is_number = matches!(item.found(), Found::Number(Some(200..=599)));
+                is_number || matches!(item.found(), Found::Text(text) if text.parse::<StatusCodes>().is_ok())
+            };
+            !value.items().is_empty() && value.items().iter().all(is_status)
         }
         (Shape::Waits, Found::List) => {
             let is_span =
@@ -216,6 +224,7 @@ fn wanted(key: &Key) -> (String, String) {
             let some = if least > 0 { "a list of text that is not empty" } else { "a list of text" };
             of(some, "[\"node\", \"server.mjs\"]")
         }
+        Shape::Statuses => of("a list of statuses from 200 to 599", "[200, \"3xx\", \"410-412\"]"),
         Shape::Number(least) => (format!("a whole number of at least {least}"), usual(key)),
         Shape::Waits => of("two durations, the first and the longest wait", "[\"250ms\", \"30s\"]"),
         Shape::Switch => of("true or false", "true"),

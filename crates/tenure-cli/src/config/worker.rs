@@ -72,7 +72,9 @@ impl Flaw {
     }
 
     fn of_key(about: &About<'_>, position: usize, key: &str, message: &str) -> Self {
-        Self { path: Some(vec![key.to_owned()]), ..Self::of(about, position, message) }
+        // A check with a fault is one fault, whichever of its keys has it.
+        let path = key.split('.').take(1).map(str::to_owned).collect();
+        Self { path: Some(path), ..Self::of(about, position, message) }
     }
 }
 
@@ -103,8 +105,13 @@ struct Spans {
 
 impl Spans {
     fn of(value: &Written<'_>) -> Self {
-        let table = value.get_ref().as_table().into_iter().flatten();
-        let keys = table.map(|(key, value)| (key.get_ref().to_string(), value.span().start)).collect();
+        let mut keys = Vec::new();
+        for (key, value) in value.get_ref().as_table().into_iter().flatten() {
+            let below = value.get_ref().as_table().into_iter().flatten();
+            let below = below.map(|(inner, value)| (format!("{key}.{inner}", key = key.get_ref()), value));
+            keys.extend(below.map(|(path, value)| (path, value.span().start)));
+            keys.push((key.get_ref().to_string(), value.span().start));
+        }
         Self { header: value.span().start, keys }
     }
 
@@ -114,7 +121,8 @@ impl Spans {
 
     /// The key whose value begins last before a position: what is wrong there is in it.
     fn before(&self, position: usize) -> Option<&str> {
-        let before = self.keys.iter().filter(|(_, start)| *start <= position);
+        let outer = self.keys.iter().filter(|(key, _)| !key.contains('.'));
+        let before = outer.filter(|(_, start)| *start <= position);
         before.max_by_key(|(_, start)| *start).map(|(key, _)| key.as_str())
     }
 
@@ -142,7 +150,12 @@ pub(crate) fn understand(about: &About<'_>, mut value: Written<'_>) -> Result<De
         // Shapes were looked at before: what is refused here is refused for its value.
         let position = error.span().map_or(spans.header, |span| span.start);
         let key = spans.before(position).map(str::to_owned);
-        let told = key.and_then(|key| values::refused(&written, &[key]));
+        // A check says by itself what does not belong to it.
+        let is_check = |key: &String| matches!(key.as_str(), "ready" | "health");
+        let told = match key {
+            Some(key) if is_check(&key) => Some(format!("`{key}`: {}", error.message())),
+            key => key.and_then(|key| values::refused(&written, &[key])),
+        };
         Flaw::of(about, position, &told.unwrap_or_else(|| error.message().to_owned()))
     })?;
     spec.cwd = directory(about, &spec.cwd, &spans);
@@ -288,7 +301,7 @@ fn spell_out(table: &mut DeTable<'_>) {
 
 #[cfg(test)]
 mod tests {
-    use tenure_core::spec::{Health, ListenMode, Ready, Upstream};
+    use tenure_core::spec::{Health, ListenMode, Ready, TcpCheck, Upstream};
 
     use super::super::find::SourceFile;
     use super::super::layers::{Description, Layers};
@@ -341,7 +354,7 @@ mod tests {
             "health = { tcp = true, failures = 2 }\n\
              listen = [{ name = \"a\", tcp = \"127.0.0.1:9\", mode = \"self\" }]",
         );
-        let mut wanted = Health::of(Ready::Tcp);
+        let mut wanted = Health::of(Ready::Tcp(TcpCheck::default()));
         wanted.failures = 2;
         assert_eq!(health.spec.health, Some(wanted));
     }
@@ -385,7 +398,10 @@ mod tests {
         )
         .spec;
         assert_eq!((spec.preflight.len(), spec.overlap, spec.bake), (2, true, Some(Span::secs(5))));
-        assert_eq!((spec.listen[0].mode, spec.readiness()), (ListenMode::Proxy, Ready::Tcp));
+        assert_eq!(
+            (spec.listen[0].mode, spec.readiness()),
+            (ListenMode::Proxy, Ready::Tcp(TcpCheck::default()))
+        );
         assert_eq!(spec.listen[0].to, Some(Upstream::Port("PORT".into())));
         for bad in ["overlap = true", "bake = \"11m\"", "preflight = [\"\"]"] {
             assert!(with(bad, Level::Project).expect_err(bad).to_string().contains(":3"), "{bad}");

@@ -121,7 +121,11 @@ fn reason(hello: &Hello) -> Option<String> {
     let stalled = hello.app.stalled_for_ms.map(|ms| format!("its app has not answered for {ms} ms"));
     let word = match hello.app.state {
         AppState::Ready => return stalled,
-        AppState::Booting => return hello.app.reason.clone().or(stalled),
+        AppState::Booting => {
+            let not_ready = hello.app.not_ready.as_ref().map(|told| printable(&told.line_with_time()));
+            let all = hello.app.reason.clone().into_iter().chain(not_ready).collect::<Vec<_>>().join("; ");
+            return Some(all).filter(|all| !all.is_empty()).or(stalled);
+        }
         AppState::Degraded => "degraded",
         AppState::BackOff => "backing off",
         AppState::Failed => "failed",

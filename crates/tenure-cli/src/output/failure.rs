@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use serde::Serialize;
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::{Error, ErrorRow, causes};
 
 use crate::answer::AnswerState;
@@ -38,6 +39,9 @@ pub(crate) struct ErrorBody {
     pub(crate) causes: Vec<String>,
     /// The last lines that a failed worker wrote.
     pub(crate) last_words: Vec<String>,
+    /// Why the program was not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) not_ready: Option<NotReady>,
     /// When the next try has a chance.
     pub(crate) retry_after_ms: Option<u64>,
     /// The next command to type, or what to change.
@@ -53,6 +57,7 @@ impl Failure {
             stage: None,
             causes: Vec::new(),
             last_words: Vec::new(),
+            not_ready: None,
             retry_after_ms: None,
             hint: None,
         };
@@ -94,6 +99,7 @@ impl Failure {
         ErrorRow::of(error.kind()).word.clone_into(&mut body.kind);
         body.stage = error.stage().map(str::to_owned);
         body.last_words = error.last_words().to_vec();
+        body.not_ready = error.not_ready().cloned();
         body.retry_after_ms = error.retry_after().map(tenure_core::deadline::millis);
         failure.newer = error.newer_tenure().map(Path::to_owned);
         failure

@@ -24,7 +24,14 @@ pub(crate) fn of(error: &Error, name: &str) -> String {
     if let Some(file) = error.untrusted_file() {
         return of_trust(file, error.stage(), name);
     }
+    let remedy = error.not_ready().and_then(|told| told.remedy.as_deref());
     match (error.kind(), error.retry_after()) {
+        (ErrorKind::SpawnFailed | ErrorKind::RestartUnproved, _) if let Some(remedy) = remedy => {
+            remedy.to_owned()
+        }
+        (ErrorKind::SpawnSuppressed, Some(wait)) if let Some(remedy) = remedy => {
+            format!("{remedy}; `tenure ensure {name}` tries again in {} s", wait.as_secs() + 1)
+        }
         (ErrorKind::UnknownVersion, _) => of_version(error.known_versions(), error.stage(), name),
         (ErrorKind::SpawnSuppressed, Some(wait)) => of_wait(wait, name),
         (kind, _) => of_stage(kind, error.stage(), name),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tenure_core::Version;
 use tenure_core::deadline::{Moment, millis};
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::protocol::wire::Asker;
 use tenure_core::record::desired::{Desired, Down, FailureTally};
 
@@ -38,6 +39,12 @@ struct Failed<'a> {
     version: &'a Version,
     count: u32,
     error: &'a str,
+    /// The last lines of its log.
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    last_words: &'a [String],
+    /// Why its program was not ready.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    not_ready: Option<&'a NotReady>,
     /// Milliseconds until the next try; 0 where the next caller tries.
     retry_after_ms: u64,
 }
@@ -49,6 +56,8 @@ impl<'a> Recorded<'a> {
             version: &failure.version,
             count: failure.count,
             error: &failure.error,
+            last_words: &failure.last_words,
+            not_ready: failure.not_ready.as_deref(),
             retry_after_ms: millis(wait(desired, failure, now)),
         };
         let held = |down: &'a Down| HeldDown { by: &down.by, for_ms: since(&down.at, now) };
@@ -85,8 +94,12 @@ impl<'a> Recorded<'a> {
                 ms => format!("tried again in {} at the earliest", account::age(ms)),
             };
             let error = printable(failed.error);
-            ("quarantine", format!("{} {}, {next}: {error}", failed.version, failed.times()))
+            let remedy = failed.not_ready.and_then(|told| told.remedy.as_deref());
+            let remedy = remedy.map(|remedy| ("to change", printable(remedy)));
+            let row = ("quarantine", format!("{} {}, {next}: {error}", failed.version, failed.times()));
+            [row].into_iter().chain(remedy)
         });
+        let failed = failed.flatten();
         pinned.into_iter().chain(down).chain(failed).collect()
     }
 }

@@ -27,6 +27,26 @@ fn a_bad_value_is_an_error_with_its_line() {
 }
 
 #[test]
+fn a_pattern_that_is_none_is_an_error_with_its_place() {
+    let sandbox = project("[worker.memory.ready]\nlog = 'listening on (['\n");
+    assert_words!(sandbox, sandbox.call("config check"));
+}
+
+#[test]
+fn a_check_of_no_listener_says_which_there_are() {
+    let sandbox = project(
+        "listen = [{ name = 'http', tcp = '127.0.0.1:0' }]\nready = { http = '/', listener = 'admin' }\n",
+    );
+    assert_words!(sandbox, sandbox.call("config check"));
+}
+
+#[test]
+fn what_belongs_to_another_check_is_an_error() {
+    let sandbox = project("ready = { notify = true, status = [200] }\n");
+    assert_words!(sandbox, sandbox.call("config check"));
+}
+
+#[test]
 fn a_file_that_is_no_toml_is_an_error_with_its_line() {
     let sandbox = Sandbox::with_project("[worker.memory\n");
     assert_words!(sandbox, sandbox.call("ensure memory"));

@@ -8,6 +8,7 @@ mod help;
 mod kit;
 mod life;
 mod logs;
+mod not_ready;
 mod schema;
 mod settings;
 mod streams;

@@ -214,7 +214,8 @@ pub(crate) fn record_start(
         }
         Ok(StartOutcome::Failed(failure)) => {
             let event = Event::now(What::StartFailed, 0, &request::asker(), failure.message.as_str());
-            event::note(gate.state(), &event.version(&spec.version).pid(failure.pid));
+            let event = event.version(&spec.version).pid(failure.pid).not_ready(failure.not_ready.as_deref());
+            event::note(gate.state(), &event);
             Error::boot_failed(&failure)
         }
         Err(error) if error.is_of_the_spec() => {
@@ -228,6 +229,7 @@ pub(crate) fn record_start(
     gate.confirm()?;
     let mut desired = records::read_desired(gate.state())?;
     desired.failed(spec, failure.cause_of_start(), &Moment::now());
+    desired.explain_failure(spec, failure.last_words(), failure.not_ready());
     records::write_desired(gate.state(), &desired)?;
     Ok(Some(failure))
 }

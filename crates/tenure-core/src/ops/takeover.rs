@@ -356,6 +356,7 @@ fn end_late_successor(boot: &Boot<'_>) -> BootFailure {
         stage: BootStage::Stopped,
         message: "it was not ready when the time of the call was over, and was ended".to_owned(),
         last_words: logs::tail_since(boot.state, boot.logs_begin),
+        not_ready: None,
         pid: boot.worker.pid(),
     }
 }
@@ -400,5 +401,5 @@ fn failed_on_probation(
         (BootStage::Vanished, format!("it was ready, and {how}, and the worker before it as well"))
     };
     let last_words = logs::tail_since(boot.state, boot.logs_begin);
-    BootFailure { stage, message, last_words, pid: boot.worker.pid() }
+    BootFailure { stage, message, last_words, not_ready: None, pid: boot.worker.pid() }
 }

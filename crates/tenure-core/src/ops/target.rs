@@ -142,7 +142,10 @@ fn content(seen: &Observation, budget: &Deadline) -> Option<Result<String, Strin
 fn suppressed(failure: &FailureTally, wait: Duration) -> Error {
     let times = if failure.count == 1 { "once".to_owned() } else { format!("{} times", failure.count) };
     let message = format!("start the worker: it failed a moment ago, {times}: {}", failure.error);
-    Error::of(ErrorKind::SpawnSuppressed, message).at("suppression").after(wait)
+    Error::of(ErrorKind::SpawnSuppressed, message)
+        .at("suppression")
+        .after(wait)
+        .repeating(&failure.last_words, failure.not_ready.as_deref())
 }
 
 fn missing(spec: &Spec, program: &str) -> Error {

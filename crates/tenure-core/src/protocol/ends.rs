@@ -125,15 +125,23 @@ impl UnaskedEnd {
 
 /// Adds an end, with its last lines cut to what is kept, and drops the oldest of too many.
 pub fn push(ends: &mut Vec<UnaskedEnd>, mut end: UnaskedEnd) {
-    let surplus = end.last_words.len().saturating_sub(LAST_LINES);
-    end.last_words.drain(..surplus);
-    for line in &mut end.last_words {
-        let cut = (0..=LONGEST_LINE.min(line.len())).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
-        line.truncate(cut);
-    }
+    keep_last(&mut end.last_words);
     ends.push(end);
     let surplus = ends.len().saturating_sub(KEPT);
     ends.drain(..surplus);
+}
+
+/// Cuts the last lines of a log to what a record keeps of them.
+pub fn keep_last(lines: &mut Vec<String>) {
+    let surplus = lines.len().saturating_sub(LAST_LINES);
+    lines.drain(..surplus);
+    lines.iter_mut().for_each(cut);
+}
+
+/// Cuts a line to what a record keeps of it.
+pub(crate) fn cut(line: &mut String) {
+    let end = (0..=LONGEST_LINE.min(line.len())).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+    line.truncate(end);
 }
 
 /// The number of failed starts that the last end counts as; 0 where it is no reason to wait.

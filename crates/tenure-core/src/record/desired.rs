@@ -11,6 +11,8 @@ use semver::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Moment;
+use crate::protocol::ends;
+use crate::protocol::not_ready::NotReady;
 use crate::protocol::wire::Asker;
 use crate::spec::Spec;
 use crate::spec::made::ProgramFiles;
@@ -110,6 +112,12 @@ pub struct FailureTally {
     pub at: Moment,
     /// The last error, which every caller gets while nothing can be started.
     pub error: String,
+    /// The last lines of its log, likewise.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub last_words: Vec<String>,
+    /// Why its program was not ready, likewise.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_ready: Option<Box<NotReady>>,
 }
 
 /// The target: what is to be started now by the record.
@@ -321,9 +329,22 @@ impl Desired {
             count: count.saturating_add(1),
             at: now.clone(),
             error: error.to_owned(),
+            last_words: Vec::new(),
+            not_ready: None,
         });
         if self.failures.len() > KEPT_FAILURES {
             self.failures.remove(0);
+        }
+    }
+
+    /// Adds to the last failure of `spec` what its log and its host told, cut to what a record keeps.
+    pub fn explain_failure(&mut self, spec: &Spec, last_words: &[String], not_ready: Option<&NotReady>) {
+        let digest = spec.digest();
+        let of_spec = |failure: &&mut FailureTally| failure.version == spec.version && failure.spec == digest;
+        if let Some(failure) = self.failures.iter_mut().rev().find(of_spec) {
+            failure.last_words = last_words.to_vec();
+            ends::keep_last(&mut failure.last_words);
+            failure.not_ready = not_ready.map(|told| Box::new(told.clone().bounded()));
         }
     }
 

@@ -14,13 +14,16 @@ use crate::spec::amount::Span;
 use crate::spec::environment::Environment;
 use crate::spec::scope;
 
+mod check;
 mod part;
+mod status_codes;
 mod valid;
 
+pub use check::{Health, HttpCheck, Ready, TcpCheck};
 pub use part::{
-    Backoff, Health, Kind, Listen, ListenMode, Logs, Ready, RestartOn, RestartPolicy, Stdin, StopPolicy,
-    Umask, Upstream,
+    Backoff, Kind, Listen, ListenMode, Logs, RestartOn, RestartPolicy, Stdin, StopPolicy, Umask, Upstream,
 };
+pub use status_codes::{BadStatus, StatusCodes};
 
 /// The description of a worker.
 ///
@@ -186,10 +189,19 @@ impl Spec {
     #[must_use]
     pub fn readiness(&self) -> Ready {
         let default = match self.listen.first().map(|listen| listen.mode) {
-            Some(ListenMode::SelfBound | ListenMode::Proxy) => Ready::Tcp,
+            Some(ListenMode::SelfBound | ListenMode::Proxy) => Ready::Tcp(TcpCheck::default()),
             Some(ListenMode::Inherit) | None => Ready::Up,
         };
         self.ready.clone().unwrap_or(default)
+    }
+
+    /// The listener that a check asks: the one that it names, else the first; `None` where there is none.
+    #[must_use]
+    pub fn asked_listener(&self, check: &Ready) -> Option<&Listen> {
+        match check.listener() {
+            Some(name) => self.listen.iter().find(|listen| listen.name == name),
+            None => self.listen.first(),
+        }
     }
 
     /// Digest of what two specs of one version and scope must agree in: kind, command, directory and listeners.
@@ -315,9 +327,9 @@ mod tests {
         let mut spec = server();
         assert_eq!(spec.readiness(), Ready::Up);
         spec.listen[0].mode = ListenMode::SelfBound;
-        assert_eq!(spec.readiness(), Ready::Tcp);
+        assert_eq!(spec.readiness(), Ready::Tcp(TcpCheck::default()));
         spec.listen[0].mode = ListenMode::Proxy;
-        assert_eq!(spec.readiness(), Ready::Tcp, "it is asked on its own side");
+        assert_eq!(spec.readiness(), Ready::Tcp(TcpCheck::default()), "it is asked on its own side");
         spec.ready = Some(Ready::Notify);
         assert_eq!(spec.readiness(), Ready::Notify);
     }

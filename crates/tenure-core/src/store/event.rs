@@ -15,6 +15,7 @@ use tenure_sys::discard::best_effort;
 use tenure_sys::lock::{self, TryLock};
 
 use crate::deadline::wall_millis;
+use crate::protocol::not_ready::NotReady;
 use crate::protocol::wire::Asker;
 use crate::store::paths::{StateDir, file};
 
@@ -118,6 +119,9 @@ pub struct Event {
     pub by: Asker,
     /// Why, or how, in words.
     pub why: String,
+    /// Why the program was not ready, where a start failed and the worker told that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_ready: Option<Box<NotReady>>,
 }
 
 impl Event {
@@ -132,6 +136,7 @@ impl Event {
             pid: None,
             by: by.clone(),
             why: why.into(),
+            not_ready: None,
         }
     }
 
@@ -139,6 +144,13 @@ impl Event {
     #[must_use]
     pub fn version(mut self, version: &Version) -> Self {
         self.version = Some(version.clone());
+        self
+    }
+
+    /// The same, with why the program was not ready.
+    #[must_use]
+    pub fn not_ready(mut self, not_ready: Option<&NotReady>) -> Self {
+        self.not_ready = not_ready.map(|told| Box::new(told.clone().bounded()));
         self
     }
 

@@ -21,6 +21,9 @@ const TAIL_LINES: usize = 20;
 /// Bytes read to find these lines.
 const TAIL_BYTES: u64 = 16 * 1024;
 
+/// Bytes of each line that are told: a program may write its whole state into one line.
+const LONGEST_LINE: usize = 1024;
+
 /// Lengths of the logs at one moment: later lines belong to what was started later.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LogPositions {
@@ -68,6 +71,12 @@ pub fn tail_since(state: &StateDir, since: LogPositions) -> Vec<String> {
     lines
 }
 
+/// The last lines that the program has written since `since`.
+#[must_use]
+pub fn output_since(state: &StateDir, since: LogPositions) -> Vec<String> {
+    directory(state).map(|logs| tail(&logs, file::OUTPUT_LOG, since.output)).unwrap_or_default()
+}
+
 fn tail(logs: &Dir, name: &str, since: u64) -> Vec<String> {
     let read = || -> io::Result<Vec<String>> {
         let mut file = logs.open_read(name)?;
@@ -90,7 +99,15 @@ fn words(bytes: &[u8], cut: bool) -> Vec<String> {
     let whole = &bytes[end.map_or(0, |end| end + 1)..];
     let lines = whole.split_inclusive(|byte| *byte == b'\n').map(|line| Stamp::split(line).1);
     let text = |line: &[u8]| String::from_utf8_lossy(line).trim_end_matches(['\n', '\r']).to_owned();
-    lines.map(text).collect()
+    lines.map(text).map(shortened).collect()
+}
+
+fn shortened(line: String) -> String {
+    if line.len() <= LONGEST_LINE {
+        return line;
+    }
+    let end = (0..=LONGEST_LINE).rev().find(|&at| line.is_char_boundary(at)).unwrap_or(0);
+    format!("{}…", line.get(..end).unwrap_or_default())
 }
 
 #[cfg(test)]

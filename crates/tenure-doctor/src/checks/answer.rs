@@ -71,7 +71,8 @@ fn reasons(hello: &Hello) -> Vec<String> {
     let checks = checks.map(|check| format!("check {} fails: {}", check.name, check.detail));
     let exit = hello.program.as_ref().and_then(|program| program.last_exit.as_ref());
     let exit = exit.map(|exit| format!("its program last ended with {exit}"));
-    hello.app.reason.iter().cloned().chain(exit).chain(checks).collect()
+    let not_ready = hello.app.not_ready.as_ref().map(|told| told.line_with_time());
+    hello.app.reason.iter().cloned().chain(not_ready).chain(exit).chain(checks).collect()
 }
 
 fn failed(case: &Case<'_>) -> Option<Symptom> {

@@ -80,6 +80,12 @@ fn counted(failure: &FailureTally) -> String {
     format!("it failed {times}; the last time: {}", failure.error)
 }
 
+/// What the worker said is to be changed, or where to read why it failed.
+fn mends(failure: &FailureTally, case: &Case<'_>) -> String {
+    let remedy = failure.not_ready.as_ref().and_then(|told| told.remedy.clone());
+    remedy.unwrap_or_else(|| case.type_in("logs"))
+}
+
 /// Failures of a spec that was changed since do not count.
 fn quarantined(case: &Case<'_>) -> Vec<Symptom> {
     let (Some(wanted), now) = (wanted(case), &case.machine.now) else { return Vec::new() };
@@ -104,6 +110,7 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
         Target::Suppressed { failure, wait } => Some(
             Symptom::error("nothing can be started now: every version failed a moment ago")
                 .saw(format!("version {}: {}", failure.version, counted(&failure)))
+                .saw_all(failure.last_words.iter().cloned())
                 .saw_all(wanted.overwritten.iter().map(|(version, file)| {
                     let file = file.display();
                     format!(
@@ -111,7 +118,7 @@ fn nothing(case: &Case<'_>) -> Option<Symptom> {
                     )
                 }))
                 .saw(format!("the next try is allowed in {}", span(wait)))
-                .remedy(format!("{}, then {}", case.type_in("logs"), case.type_in("restart"))),
+                .remedy(format!("{}, then {}", mends(&failure, case), case.type_in("restart"))),
         ),
         Target::Missing { .. } if is_refused(wanted) => Some(nothing_trusted(case, wanted)),
         Target::Missing { .. } => Some(

@@ -14,9 +14,10 @@ use tenure_sys::discard::best_effort;
 
 use crate::host::output::{Output, OutputEvent, OutputListener};
 use crate::host::program::{self, Slot};
-use crate::host::readiness::{CheckResult, Inquiry, Pace};
+use crate::host::readiness::{Answer, CheckResult, Inquiry, Pace};
 use crate::mailbox::{Mailbox, MailboxSender};
 
+use super::not_ready::UnreadyProgram;
 use super::resources::Resources;
 use super::{Host, ProgramStart};
 
@@ -35,6 +36,7 @@ impl Host {
             SupervisorAction::TellReady => self.announce_ready(),
             SupervisorAction::TellReadyAgain => {
                 self.alarm = None;
+                self.is_ready();
                 self.admit_clients();
                 self.note_last_good();
                 self.ending.ready();
@@ -102,6 +104,9 @@ impl Host {
         if start > 1 && self.requests.room_by().is_none() {
             self.resources.status.set(AppState::Booting, Some(format!("start {start} of the program")));
         }
+        self.unready = None;
+        self.unready_end = None;
+        self.not_ready = None;
         self.ending.begin(logs::positions(&self.resources.state));
         self.account.starts = start;
         self.tell_account();
@@ -131,6 +136,7 @@ impl Host {
             self.pending.push_back(SupervisorEvent::Denied(fragment(&error)));
             return;
         }
+        self.is_ready();
         self.admit_clients();
         self.note_last_good();
         self.ending.ready();
@@ -202,19 +208,29 @@ impl Host {
             let late = SupervisorEvent::NeverReady(format!("program was not ready within {limit}"));
             self.alarm = Some((Deadline::start(limit.duration()), late));
         }
+        let Some(start) = &mut self.start else { return };
+        let shim = start.program.shim();
+        let ready = self.resources.spec.readiness();
+        let check = self.resources.readiness.check(&self.resources.checked(shim, &ready));
+        let question = self.resources.question((shim, self.ending.logs_begin()), &ready, check.as_deref());
+        let unready = UnreadyProgram::begin(self.resources.status.clone(), question);
+        self.unready = Some(unready.clone());
         if let Some(time) = self.resources.readiness.counts_after() {
             self.alarm = Some((Deadline::start(time), SupervisorEvent::Ready));
             return;
         }
-        let Some(start) = &mut self.start else { return };
-        let program = self.resources.checked(start.program.shim());
-        let Some(check) = self.resources.readiness.check(&program) else { return };
+        let Some(check) = check else { return };
         let sender = start.mailbox.sender();
-        let asked = Inquiry::until_answered(check, move |result| {
-            best_effort(sender.send(match result {
-                CheckResult::Passed => SupervisorEvent::Ready,
-                CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::NeverReady(why),
-            }));
+        let asked = Inquiry::until_answered(check, move |result| match result {
+            CheckResult::Passed | CheckResult::Degraded(_) => {
+                best_effort(sender.send(SupervisorEvent::Ready));
+            }
+            CheckResult::Failed(answer) => unready.note(&answer),
+            CheckResult::Hopeless(answer) => {
+                unready.note(&answer);
+                // What it was is told when the event is explained.
+                best_effort(sender.send(SupervisorEvent::NeverReady(String::new())));
+            }
         });
         match asked {
             Ok(inquiry) => start.inquiry = Some(inquiry),
@@ -228,15 +244,20 @@ impl Host {
     /// Checks the program's health from now on, where the spec says how.
     fn watch_health(&mut self) {
         let (Some(start), Some(health)) = (&mut self.start, &self.resources.spec.health) else { return };
-        let program = self.resources.checked(start.program.shim());
+        let program = self.resources.checked(start.program.shim(), &health.check);
         let check = self.resources.health.as_ref().and_then(|kind| kind.check(&program));
         let Some(check) = check else { return };
+        let target = check.target();
         let pace = Pace { interval: health.interval.duration(), timeout: health.timeout.duration() };
         let sender = start.mailbox.sender();
         let watched = Inquiry::repeated(check, pace, move |result| {
+            let told = |answer: Answer| format!("{target} {answer}");
             best_effort(sender.send(match result {
                 CheckResult::Passed => SupervisorEvent::Passed,
-                CheckResult::Failed(why) | CheckResult::Hopeless(why) => SupervisorEvent::Failed(why),
+                CheckResult::Degraded(answer) => SupervisorEvent::PassedDegraded(told(answer)),
+                CheckResult::Failed(answer) | CheckResult::Hopeless(answer) => {
+                    SupervisorEvent::Failed(told(answer))
+                }
             }));
         });
         match watched {

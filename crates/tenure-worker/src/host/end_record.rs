@@ -29,6 +29,11 @@ impl EndRecord {
         *self = Self { logs_begin, ..Self::default() };
     }
 
+    /// Where the logs ended when it was started.
+    pub(super) fn logs_begin(&self) -> LogPositions {
+        self.logs_begin
+    }
+
     /// It serves.
     pub(super) fn ready(&mut self) {
         self.ready_at = Some(monotonic());

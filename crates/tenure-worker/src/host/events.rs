@@ -20,6 +20,7 @@ use crate::host::readiness::ReadinessMessage;
 use crate::host::shim::ShimEvent;
 
 use super::Host;
+use super::diagnosis::UnreadyEnd;
 use super::hooks::TakeoverRequest;
 
 /// What is waited for. The order is that in which events are passed on: a program's end before a check that it failed.
@@ -139,7 +140,12 @@ impl Host {
                 self.note_kill(pid, &command);
                 Vec::new()
             }
-            ShimReport::Event(ShimEvent::Exited { status }) => vec![self.exited(Exit::Status(status))],
+            ShimReport::Event(ShimEvent::Exited { status, left }) => {
+                if self.unready.is_some() {
+                    self.unready_end = Some(UnreadyEnd { succeeded: status.success(), left });
+                }
+                vec![self.exited(Exit::Status(status))]
+            }
             ShimReport::Gone => vec![self.gone()],
             ShimReport::Lost => {
                 // Where the shim had reported the program's end before, nothing else was lost.
@@ -198,6 +204,13 @@ impl Host {
         if let Some(mut start) = self.start.take() {
             start.inquiry = None;
             self.log = start.output.and_then(Output::end);
+        }
+        if let Some(unready) = self.unready.take() {
+            // One that was ended because it was not ready has been explained before.
+            if let Some(end) = self.unready_end.take().filter(|_| self.not_ready.is_none()) {
+                self.not_ready = Some(unready.explain(Some(end)));
+            }
+            unready.end();
         }
         SupervisorEvent::TreeGone
     }

@@ -41,6 +41,10 @@ pub(crate) mod tree_lock;
 pub use error::ProgramError;
 pub use tree_lock::Slot;
 
+/// Bytes that the pipe of the output holds, where the user's limits allow it: what Linux lets every user have. A program
+/// that does not wait for a full pipe (Node, which then exits) loses what does not fit, and that is its last words.
+const OUTPUT_PIPE: usize = 1024 * 1024;
+
 /// What is started. Between the starts of one host only the cookie changes, and the variables that name the generation
 /// and the addresses.
 #[derive(Debug, Clone)]
@@ -121,6 +125,8 @@ pub fn start(
     let (name, lock) = tree_lock::take(state, slot, plan.stop.grace.duration())?;
     let (link, theirs) = socket::pair().map_err(failed("open the link to its shim"))?;
     let (output, writer) = pipe::pipe().map_err(failed("open its output"))?;
+    // With a smaller pipe the program's last words may not fit; it runs all the same.
+    best_effort(pipe::enlarge(writer.as_fd(), OUTPUT_PIPE));
     let (ready, teller) = match plan.ready_pipe.then(pipe::pipe).transpose() {
         Ok(Some((ready, teller))) => (Some(ready), Some(teller)),
         Ok(None) => (None, None),

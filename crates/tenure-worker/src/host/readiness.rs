@@ -16,6 +16,7 @@ use tenure_core::spec::Ready;
 use tenure_core::store::paths::StateDir;
 
 mod check;
+mod conversation;
 mod exec;
 pub(super) mod fd;
 mod http;
@@ -26,13 +27,15 @@ mod log;
 pub(super) mod notify;
 mod owner;
 mod tcp;
+mod tls;
+mod tls_client;
 mod up;
 
-pub use check::{CheckResult, CheckTarget, ProgramCheck};
+pub use check::{Answer, AnswerKind, CheckResult, CheckTarget, ProgramCheck};
 pub use inquiry::{Inquiry, Pace};
 pub(super) use kind::{CheckedProgram, ReadinessKind, ReadinessMessage};
-pub(super) use line_search::LineSearch;
-pub use tcp::TcpCheck;
+pub(super) use line_search::{LineSearch, plain_lines};
+pub use tcp::TcpConnection;
 
 /// A kind of readiness cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -62,8 +65,8 @@ pub(super) fn open(
 ) -> Result<Box<dyn ReadinessKind>, ReadinessError> {
     Ok(match ready {
         Ready::Up => Box::new(up::Up),
-        Ready::Http(path) => Box::new(http::Http(path.clone())),
-        Ready::Tcp => Box::new(tcp::Tcp),
+        Ready::Http(check) => Box::new(http::Http(check.clone())),
+        Ready::Tcp(_) => Box::new(tcp::Tcp),
         Ready::Exec(words) => Box::new(exec::Exec(words.clone())),
         Ready::Log(pattern) => Box::new(log::Log(
             Regex::new(pattern)

@@ -20,7 +20,7 @@ use tenure_core::store::paths::StateDir;
 use tenure_proxy::{DrainRemainder, Proxy};
 use tenure_sys::{process, socket, tree};
 
-use crate::host::readiness::{CheckResult, CheckTarget, Inquiry, TcpCheck};
+use crate::host::readiness::{CheckResult, CheckTarget, Inquiry, ProgramCheck, TcpConnection};
 use crate::status::Status;
 
 /// Name of the check that says whether the program takes its clients.
@@ -186,27 +186,29 @@ impl SharedRelay {
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));
-        let check = TcpCheck(CheckTarget { address: *address, tree: Some(opening.tree) });
+        let check = TcpConnection(CheckTarget { address: *address, tree: Some(opening.tree) });
+        let target = check.target();
         let (weak, opening) = (Weak::clone(weak), opening.clone());
         let mut reported = None;
         let asked = Inquiry::until_passed(Box::new(check), move |result| {
             let Some(shared) = weak.upgrade() else { return };
             match result {
-                CheckResult::Passed => {
+                CheckResult::Passed | CheckResult::Degraded(_) => {
                     shared.status.forget_check(PROXY);
                     Self::open(&shared, opening.clone());
                 }
                 // The program may come back, and the stranger leave.
-                CheckResult::Hopeless(why) if reported.as_ref() != Some(&why) => {
-                    shared.status.check(PROXY, false, format!("clients wait: {why}"));
+                CheckResult::Hopeless(answer) if reported.as_ref() != Some(&answer) => {
+                    let why = format!("clients wait: {target} {answer}");
+                    shared.status.check(PROXY, false, why.as_str());
                     let generation = shared.status.hello().generation;
-                    let event =
-                        Event::now(What::Unhealthy, generation, &asker(), format!("clients wait: {why}"));
-                    event::note(&shared.state, &event);
-                    reported = Some(why);
+                    event::note(&shared.state, &Event::now(What::Unhealthy, generation, &asker(), why));
+                    reported = Some(answer);
                 }
                 CheckResult::Hopeless(_) => {}
-                CheckResult::Failed(why) => shared.status.check(PROXY, false, why),
+                CheckResult::Failed(answer) => {
+                    shared.status.check(PROXY, false, format!("clients wait: {target} {answer}"));
+                }
             }
         });
         match asked {

@@ -7,18 +7,23 @@ use tenure_core::launch::start::listen::{self, ListenError};
 use tenure_core::launch::version;
 use tenure_core::os_text;
 use tenure_core::protocol::wire::{Asker, Endpoint};
-use tenure_core::spec::{ListenMode, Ready, Spec, scope};
+use tenure_core::spec::{Listen, ListenMode, Ready, Spec, Upstream, scope};
+use tenure_core::store::logs::LogPositions;
 use tenure_core::store::paths::{PathsError, StateDir};
 use tenure_sys::discard::best_effort;
 
 use crate::host::program::ProgramPlan;
-use crate::host::readiness::{self, CheckTarget, CheckedProgram, ReadinessError, ReadinessKind};
+use crate::host::readiness::{
+    self, CheckTarget, CheckedProgram, ProgramCheck, ReadinessError, ReadinessKind,
+};
 use crate::kit::worker::Worker;
 use crate::status::Status;
 
+use super::diagnosis::Listener;
 use super::last_good::LastGood;
+use super::not_ready::Question;
 use super::relay::ProxiedListeners;
-use super::variables::{self, Surroundings};
+use super::variables::{self, FIRST_DESCRIPTOR, Surroundings};
 
 /// What each start needs. Only the generation ([`Self::renumber`]) and the addresses of proxied listeners
 /// ([`Self::prepare_addresses`]) change between two starts, and the cookie and the variables with them.
@@ -126,10 +131,10 @@ impl Resources {
         })
     }
 
-    /// What a check needs to know of the program whose tree is below `shim`.
-    pub(super) fn checked(&self, shim: u32) -> CheckedProgram<'_> {
+    /// What this check needs to know of the program whose tree is below `shim`.
+    pub(super) fn checked(&self, shim: u32, check: &Ready) -> CheckedProgram<'_> {
         CheckedProgram {
-            target: self.target(shim),
+            target: self.target(shim, check),
             cwd: &self.plan.cwd,
             variables: &self.plan.variables,
             umask: self.plan.umask,
@@ -183,13 +188,56 @@ impl Resources {
         Ok(())
     }
 
-    fn target(&self, shim: u32) -> Option<CheckTarget> {
-        let listen = self.spec.listen.first()?;
-        let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?;
-        let is_proxied = listen.mode == ListenMode::Proxy;
-        let address = if is_proxied { self.relay.upstream(&listen.name)? } else { endpoint.tcp };
+    fn target(&self, shim: u32, check: &Ready) -> Option<CheckTarget> {
+        let listen = self.spec.asked_listener(check)?;
         let tree = (listen.mode != ListenMode::Inherit).then_some(shim);
-        Some(CheckTarget { address, tree })
+        Some(CheckTarget { address: self.listener(listen)?.wanted, tree })
+    }
+
+    /// What is asked of the program below `shim`, whose output begins at these positions of the logs.
+    pub(super) fn question(
+        &self,
+        (shim, logs_begin): (u32, LogPositions),
+        ready: &Ready,
+        check: Option<&dyn ProgramCheck>,
+    ) -> Question {
+        let (target, missing) = if let Some(check) = check {
+            (check.target(), None)
+        } else {
+            let (target, missing) = self.readiness.awaited();
+            (target, Some(missing))
+        };
+        let is_asked = matches!(ready, Ready::Http(_) | Ready::Tcp(_));
+        let asked = self.spec.asked_listener(ready).filter(|_| is_asked);
+        let listeners: Vec<Listener> = self.spec.listen.iter().filter_map(|one| self.listener(one)).collect();
+        Question {
+            shim,
+            ready: ready.clone(),
+            target,
+            missing,
+            asked: asked.and_then(|asked| listeners.iter().position(|one| one.name == asked.name)),
+            listeners,
+            command: self.plan.command.clone(),
+            stdin: self.spec.stdin,
+            cwd: self.plan.cwd.clone(),
+            log: (self.state.path().to_owned(), self.state.scope().clone(), logs_begin),
+        }
+    }
+
+    /// A listener as it is for the present start.
+    fn listener(&self, listen: &Listen) -> Option<Listener> {
+        let address = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?.tcp;
+        let is_proxied = listen.mode == ListenMode::Proxy;
+        let inherited = self.spec.listen.iter().filter(|one| one.mode == ListenMode::Inherit);
+        let place = inherited.into_iter().position(|one| one.name == listen.name);
+        Some(Listener {
+            name: listen.name.clone(),
+            mode: listen.mode,
+            address,
+            wanted: if is_proxied { self.relay.upstream(&listen.name)? } else { address },
+            variable: listen.to.as_ref().and_then(Upstream::variable).map(str::to_owned),
+            descriptor: place.map(|place| place + FIRST_DESCRIPTOR),
+        })
     }
 }
 

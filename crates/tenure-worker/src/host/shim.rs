@@ -37,7 +37,7 @@ use tenure_sys::{fdset, pipe, socket, tree as processes};
 pub(crate) mod message;
 mod tree;
 
-pub use message::{LONGEST_MESSAGE, Release, ReleasedCommand, ShimEvent, ShimRequest};
+pub use message::{LONGEST_MESSAGE, LeftProcess, Release, ReleasedCommand, ShimEvent, ShimRequest};
 
 use tree::{Killed, TreeEnd};
 
@@ -220,7 +220,11 @@ impl ShimState {
             if let Some(status) = status {
                 ended = ending.is_none().then_some(status);
                 match task {
-                    Task::Program => self.tell(&ShimEvent::Exited { status }),
+                    Task::Program => {
+                        let left =
+                            if status.success() && ending.is_none() { tree::left() } else { Vec::new() };
+                        self.tell(&ShimEvent::Exited { status, left });
+                    }
                     Task::Before if ending.is_none() && status.success() => return Ok(ended),
                     Task::Before => {}
                 }

@@ -13,7 +13,7 @@ use crate::host::readiness::notify::NOTIFY_VARIABLE;
 const GENERATION_VARIABLE: &str = "TENURE_GENERATION";
 
 /// The first descriptor of a program after its standard ones.
-const FIRST_DESCRIPTOR: usize = 3;
+pub(super) const FIRST_DESCRIPTOR: usize = 3;
 
 /// What a program learns from its variables.
 #[derive(Clone, Copy)]

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tenure_core::asker;
 use tenure_core::deadline::{self, Deadline};
 use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::store::event::What;
 use tenure_sys::discard::best_effort;
 use tenure_sys::poll::{self, Interest, Readiness};
@@ -28,6 +29,10 @@ const OWN_OVERRUN: Duration = Duration::from_millis(500);
 
 /// Time for everything that comes before the exit.
 const LAST_WORDS: Duration = Duration::from_millis(400);
+
+/// Of that, the time to find out why a program is not ready: on a machine with thousands of processes the tables of the
+/// kernel take a while to read, and the report must not be lost for it.
+const DIAGNOSIS: Duration = Duration::from_millis(200);
 
 /// A watchdog that wakes this much too late was not running, so the app was not either: the process was stopped, or the
 /// machine had no time for it. Then a missing heartbeat says nothing.
@@ -122,7 +127,7 @@ struct EnforcedEnd<'watch> {
 
 impl EnforcedEnd<'_> {
     /// Does something on a thread of its own, and goes on when the time for that is over.
-    fn briefly(&self, what: fn(DeadlineCause, &str, &TakeoverContext)) {
+    fn briefly(&self, what: impl FnOnce(DeadlineCause, &str, &TakeoverContext) + Send + 'static) {
         let (cause, words, context) = (self.cause, self.words.clone(), Arc::clone(self.context));
         let (done, over) = mpsc::channel::<()>();
         let started = thread::start("tenure-last-words", move || {
@@ -134,6 +139,16 @@ impl EnforcedEnd<'_> {
             let _over_or_not = over.recv_timeout(self.left.remaining());
         }
     }
+
+    /// Why the program is not ready: all of it, or, where that takes too long, its last answer.
+    fn diagnosis(&self) -> Option<NotReady> {
+        let status = &self.context.status;
+        let diagnose = status.diagnosis()?;
+        let (tell, told) = mpsc::channel();
+        let started = thread::start("tenure-diagnosis", move || best_effort(tell.send(diagnose())));
+        let found = started.ok().and_then(|()| told.recv_timeout(self.left.remaining().min(DIAGNOSIS)).ok());
+        found.or_else(|| status.hello().app.not_ready.map(|told| *told))
+    }
 }
 
 impl LifecycleExecutor for EnforcedEnd<'_> {
@@ -144,7 +159,12 @@ impl LifecycleExecutor for EnforcedEnd<'_> {
     /// Reports to the launcher first: it writes the event of a failed start, and `report_failure` does so where the
     /// launcher is gone.
     fn report_failed(&mut self) {
-        self.briefly(|_, words, context| context.ownership.report_failure(&"start".into(), words));
+        let found = self.diagnosis();
+        self.briefly(move |_, words, context| {
+            let line =
+                found.iter().fold(words.to_owned(), |words, found| format!("{words}: {}", found.line()));
+            context.ownership.report_failure(&"start".into(), &line, found.as_ref());
+        });
     }
 
     fn exit(&mut self, code: i32) {

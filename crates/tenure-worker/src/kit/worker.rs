@@ -245,7 +245,7 @@ impl Worker {
             | TakeoverError::Orphan(_)
             | TakeoverError::Io { .. } => BootStage::Takeover,
         };
-        self.ownership.report_failure(&stage, &causes::in_one_line(error));
+        self.ownership.report_failure(&stage, &causes::in_one_line(error), None);
     }
 
     /// Gives the hooks with which this app makes room for a successor, and comes back where that fails; see

@@ -103,7 +103,7 @@ mod tests {
     #[test]
     fn one_report_is_told_and_the_next_is_not() {
         let (launcher, channel) = channel();
-        let report = Report::Failed { stage: "s".into(), message: "m".into(), since: None };
+        let report = Report::Failed { stage: "s".into(), message: "m".into(), since: None, not_ready: None };
         assert!(channel.report(&report));
         assert!(!channel.report(&report) && !channel.is_open());
         let received = socket::recv(launcher.as_fd(), LONGEST_MESSAGE).expect("reads");
@@ -114,7 +114,12 @@ mod tests {
     fn a_report_to_nobody_is_not_heard() {
         let (launcher, channel) = channel();
         drop(launcher);
-        assert!(!channel.report(&Report::Failed { stage: "s".into(), message: "m".into(), since: None }));
+        assert!(!channel.report(&Report::Failed {
+            stage: "s".into(),
+            message: "m".into(),
+            since: None,
+            not_ready: None
+        }));
     }
 
     #[test]

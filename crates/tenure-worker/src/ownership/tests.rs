@@ -106,7 +106,7 @@ fn a_worker_that_left_the_ledger_to_another_removes_nothing() {
 fn a_failure_that_no_launcher_hears_is_an_event() {
     let fixture = fixture();
     drop(fixture.launcher);
-    fixture.ownership.report_failure(&"config".into(), "no such file");
+    fixture.ownership.report_failure(&"config".into(), "no such file", None);
     let events = event::read_all(&fixture.ownership.state).expect("readable");
     assert_eq!(events.len(), 1);
     assert_eq!((events[0].what, events[0].why.as_str()), (What::StartFailed, "config: no such file"));

@@ -28,6 +28,8 @@ pub(super) struct Account {
     pub(super) stop: Option<StopRequest>,
     /// While the incumbent can take the scope back.
     pub(super) probation: Option<OnProbation>,
+    /// Since when what is known of a program that is not ready has been so.
+    pub(super) not_ready_since: Duration,
     /// Nobody can connect: the program ended what it alone listens on, for a successor.
     pub(super) closed: bool,
 }
@@ -46,6 +48,7 @@ impl Account {
             asked: None,
             stop: None,
             probation: None,
+            not_ready_since: Duration::ZERO,
             closed: false,
         }
     }
@@ -60,6 +63,9 @@ impl Account {
         };
         hello.draining = hello.role == Role::Draining;
         hello.uptime_ms = millis(now.saturating_sub(self.born));
+        if let Some(told) = &mut hello.app.not_ready {
+            told.for_ms = millis(now.saturating_sub(self.not_ready_since));
+        }
         hello.probation = self.probation.as_ref().map(|probation| probation.report(now));
         if self.closed {
             hello.app.state = AppState::Booting;

@@ -8,7 +8,7 @@ use std::thread::JoinHandle;
 
 use tenure_core::protocol::wire::Hello;
 use tenure_core::spec::amount::Span;
-use tenure_core::spec::{Health, Listen, Ready, Spec, Upstream};
+use tenure_core::spec::{Health, Listen, Ready, Spec, TcpCheck, Upstream};
 use tenure_core::{Ensured, Request};
 use tenure_sys::process::{self, ProcessHandle, Verified};
 
@@ -193,7 +193,7 @@ fn a_program_that_gives_up_its_listener_for_a_while_refuses_nobody() {
 
 fn a_program_whose_health_fails_behind_its_proxy_is_started_again() {
     let mut spec = proxied(&["port", "sickens"], told());
-    spec.ready = Some(Ready::Tcp);
+    spec.ready = Some(Ready::Tcp(TcpCheck::default()));
     let mut health = Health::of(Ready::Http("/health".into()));
     (health.interval, health.failures) = (Span::millis(10), 2);
     spec.health = Some(health);

@@ -99,7 +99,7 @@ impl Tree {
 
     fn exited(&mut self) -> ExitStatus {
         let heard = self.next();
-        let ShimReport::Event(ShimEvent::Exited { status }) = heard else { panic!("no end: {heard:?}") };
+        let ShimReport::Event(ShimEvent::Exited { status, .. }) = heard else { panic!("no end: {heard:?}") };
         status
     }
 

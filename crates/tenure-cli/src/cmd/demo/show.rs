@@ -56,7 +56,7 @@ impl<'call> Show<'call> {
         let tcp = SocketAddr::from(([127, 0, 0, 1], 0));
         spec.listen = vec![Listen::inherit("http", tcp)];
         spec.bake = Some(PROBATION);
-        spec.ready = Some(Ready::Http("/".to_owned()));
+        spec.ready = Some(Ready::Http("/".into()));
         spec
     }
 

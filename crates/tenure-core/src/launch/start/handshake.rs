@@ -12,6 +12,7 @@ use tenure_sys::identity::Identity;
 
 use crate::deadline::Moment;
 use crate::protocol::boot_stage::BootStage;
+use crate::protocol::not_ready::NotReady;
 use crate::protocol::wire::{Asker, Hello};
 use crate::spec::Spec;
 use crate::spec::amount::Span;
@@ -110,5 +111,8 @@ pub enum Report {
         /// Where its own lines begin in the logs, if another worker wrote there since it was started.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         since: Option<LogPositions>,
+        /// Why its program was not ready, where that is known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        not_ready: Option<Box<NotReady>>,
     },
 }

@@ -17,6 +17,7 @@ use crate::launch::ask::client::{self, Silence};
 use crate::launch::ask::probe::FIRST_ANSWER;
 use crate::launch::start::handshake::{LONGEST_MESSAGE, Report};
 use crate::protocol::boot_stage::BootStage;
+use crate::protocol::not_ready::NotReady;
 use crate::protocol::wire::{Hello, Until};
 use crate::spec::KILL_GRACE;
 use crate::spec::amount::Span;
@@ -68,6 +69,8 @@ pub struct BootFailure {
     pub message: String,
     /// The last lines of its log.
     pub last_words: Vec<String>,
+    /// Why its program was not ready, where the worker told that.
+    pub not_ready: Option<Box<NotReady>>,
     /// The process.
     pub pid: u32,
 }
@@ -94,8 +97,8 @@ pub fn await_report(boot: &Boot<'_>, budget: &Deadline) -> Result<StartOutcome, 
                 end(boot);
                 return Err(Declined { why });
             }
-            BootEvent::Report(Report::Failed { stage, message, since }) => {
-                return Ok(failed(boot, stage, message, since));
+            BootEvent::Report(Report::Failed { stage, message, since, not_ready }) => {
+                return Ok(with_reason(failed(boot, stage, message, since), not_ready));
             }
             BootEvent::Ended => return Ok(failed(boot, BootStage::Died, last_exit(&boot.worker), None)),
             BootEvent::Nothing if start.remaining().is_zero() => {
@@ -135,6 +138,7 @@ fn next(boot: &Boot<'_>, left: Duration) -> BootEvent {
                 stage: BootStage::Died,
                 message: "it closed its channel without a report".to_owned(),
                 since: None,
+                not_ready: None,
             }),
         };
     }
@@ -159,7 +163,15 @@ pub(crate) fn failed(
 ) -> StartOutcome {
     end(boot);
     let last_words = logs::tail_since(boot.state, since.unwrap_or(boot.logs_begin));
-    StartOutcome::Failed(BootFailure { stage, message, last_words, pid: boot.worker.pid() })
+    StartOutcome::Failed(BootFailure { stage, message, last_words, not_ready: None, pid: boot.worker.pid() })
+}
+
+/// The same failure, with what the worker told of its program.
+fn with_reason(outcome: StartOutcome, not_ready: Option<Box<NotReady>>) -> StartOutcome {
+    match outcome {
+        StartOutcome::Failed(failure) => StartOutcome::Failed(BootFailure { not_ready, ..failure }),
+        other @ (StartOutcome::Ready(_) | StartOutcome::OnProbation(_) | StartOutcome::StillBooting) => other,
+    }
 }
 
 /// How a worker ended. The kernel reveals the exit of a process that is no child of ours once its parent has reaped it;

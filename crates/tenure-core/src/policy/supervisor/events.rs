@@ -47,6 +47,8 @@ pub enum SupervisorEvent {
     TreeGone,
     /// A health check passed.
     Passed,
+    /// A health check was answered by a program that lives and says that it does not serve as it should.
+    PassedDegraded(String),
     /// A health check failed.
     Failed(String),
     /// The wait before a restart, or the probation, is over.

@@ -64,6 +64,8 @@ pub struct Supervisor {
     incumbent_left: bool,
     /// Readiness was reported to the launcher.
     ready_reported: bool,
+    /// The program itself says that it is degraded.
+    says_degraded: bool,
     /// How many ports of the first start another process took before the program could bind them.
     ports_lost: u32,
     history: History,
@@ -101,6 +103,7 @@ impl Supervisor {
                 probation,
                 incumbent_left: false,
                 ready_reported: false,
+                says_degraded: false,
                 ports_lost: 0,
                 history,
             },
@@ -125,6 +128,7 @@ impl Supervisor {
             | SupervisorEvent::Exited(_)
             | SupervisorEvent::TreeGone
             | SupervisorEvent::Passed
+            | SupervisorEvent::PassedDegraded(_)
             | SupervisorEvent::Failed(_)
             | SupervisorEvent::WaitOver
             | SupervisorEvent::Denied(_) => self.go_on(event, now),
@@ -224,6 +228,7 @@ impl Supervisor {
                 self.lost(|machine| machine.exited(Exit::Lost, now))
             }
             (P::Probation { .. } | P::Serving { .. }, E::Passed) => self.passed(),
+            (P::Probation { .. } | P::Serving { .. }, E::PassedDegraded(why)) => self.passed_degraded(why),
             (P::Probation { failures } | P::Serving { failures }, E::Failed(why)) => {
                 let failures = failures.saturating_add(1);
                 self.health_failed(failures, why, now)
@@ -259,6 +264,7 @@ impl Supervisor {
 
     /// The program serves: on probation, where it has just taken the place of another one.
     fn ready(&mut self) -> Vec<SupervisorAction> {
+        self.says_degraded = false;
         if self.state != Phase::Booting || !self.begins_probation() {
             self.state = Phase::Serving { failures: 0 };
             let report =
@@ -281,7 +287,18 @@ impl Supervisor {
         let (Phase::Probation { failures } | Phase::Serving { failures }) = &mut self.state else {
             return Vec::new();
         };
-        if std::mem::take(failures) == 0 { Vec::new() } else { vec![SupervisorAction::TellRecovered] }
+        let had_failed = std::mem::take(failures) > 0;
+        let was_degraded = std::mem::take(&mut self.says_degraded);
+        if had_failed || was_degraded { vec![SupervisorAction::TellRecovered] } else { Vec::new() }
+    }
+
+    /// The program lives, so nothing counts as a failure.
+    fn passed_degraded(&mut self, why: String) -> Vec<SupervisorAction> {
+        if let Phase::Probation { failures } | Phase::Serving { failures } = &mut self.state {
+            *failures = 0;
+        }
+        self.says_degraded = true;
+        vec![SupervisorAction::TellDegraded(why)]
     }
 
     fn end(&mut self, outcome: HostOutcome, actions: Vec<SupervisorAction>) -> Vec<SupervisorAction> {

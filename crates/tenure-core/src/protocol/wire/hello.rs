@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
 use crate::protocol::ends::UnaskedEnd;
+use crate::protocol::not_ready::NotReady;
 use crate::spec::{Spec, Summary};
 
 /// The protocol versions that this build speaks.
@@ -171,6 +172,9 @@ pub struct App {
     /// The version that the app names, where it names one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub version: Option<Version>,
+    /// While its program is not ready: what is known of that.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub not_ready: Option<Box<NotReady>>,
 }
 
 /// Whether the app serves.

@@ -5,16 +5,21 @@
 
 use std::net::SocketAddr;
 
+use regex_lite::Regex;
+
 use crate::spec::amount::Span;
 use crate::spec::build::globs;
 use crate::spec::environment;
 use crate::spec::scope::Scope;
 
-use super::{BadSpec, Health, Kind, Listen, ListenMode, Ready, Spec, Upstream};
+use super::{BadSpec, Health, HttpCheck, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
 /// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever
 /// needs a longer look watches the worker instead.
 const LONGEST_BAKE: Span = Span::secs(600);
+
+/// The key of a pattern for lines of the output.
+const LOG_KEY: &str = "ready.log";
 
 type CheckedSpec = Result<(), BadSpec>;
 
@@ -67,11 +72,12 @@ impl Spec {
                 (ListenMode::Proxy, Some(Upstream::Port(_)) | None) | (ListenMode::Inherit, _) => {}
             }
         }
-        let own_side = self.listen.first().is_some_and(|first| first.mode == ListenMode::Proxy);
-        match self.readiness() {
+        let ready = self.readiness();
+        let own_side = self.asked_listener(&ready).is_some_and(|asked| asked.mode == ListenMode::Proxy);
+        match ready {
             Ready::Notify | Ready::Fd | Ready::Log(_) => Ok(()),
-            Ready::Http(_) | Ready::Tcp if own_side => Ok(()),
-            Ready::Http(_) | Ready::Tcp => refused(
+            Ready::Http(_) | Ready::Tcp(_) if own_side => Ok(()),
+            Ready::Http(_) | Ready::Tcp(_) => refused(
                 "needs a `ready` that the new program tells itself, for the old one may answer on the shared listener: use notify, fd or log".to_owned(),
             ),
             Ready::Exec(_) => refused(
@@ -218,31 +224,57 @@ fn port_variable(spec: &Spec, name: &str, variable: &str) -> CheckedSpec {
 
 /// Refuses a `ready` or `health` whose answer would prove nothing.
 fn validate_check(key: &'static str, check: Option<&Ready>, spec: &Spec) -> CheckedSpec {
-    let inherits = spec.listen.first().is_some_and(|listen| listen.mode == ListenMode::Inherit);
+    let Some(check) = check else { return Ok(()) };
+    let asked = spec.asked_listener(check);
     match check {
-        Some(Ready::Http(path)) if !path.starts_with('/') => {
-            bad(key, "`http` takes a path that begins with /")
-        }
-        Some(Ready::Http(_) | Ready::Tcp) if spec.listen.is_empty() => {
+        Ready::Http(_) | Ready::Tcp(_) if spec.listen.is_empty() => {
             bad(key, "by http or tcp needs a `listen` entry to ask")
         }
-        Some(Ready::Tcp) if inherits => {
+        Ready::Http(_) | Ready::Tcp(_) if asked.is_none() => bad(key, no_such_listener(check, spec)),
+        Ready::Http(http) => validate_http(key, http),
+        Ready::Tcp(_) if asked.is_some_and(|asked| asked.mode == ListenMode::Inherit) => {
             bad(key, "by tcp proves nothing where the kernel already listens: use http, notify, fd or log")
         }
-        Some(Ready::Exec(words)) if words.is_empty() => bad(key, "`exec` names no command"),
-        Some(Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up) if key == "health" => {
+        Ready::Exec(words) if words.first().is_none_or(String::is_empty) => {
+            bad(key, "`exec` names no command")
+        }
+        Ready::Log(_) | Ready::Notify | Ready::Fd | Ready::Up if key == "health" => {
             bad(key, "is asked again and again: use http, tcp or exec")
         }
-        Some(
-            Ready::Http(_)
-            | Ready::Tcp
-            | Ready::Exec(_)
-            | Ready::Log(_)
-            | Ready::Notify
-            | Ready::Fd
-            | Ready::Up,
-        )
-        | None => Ok(()),
+        Ready::Log(pattern) => match Regex::new(pattern) {
+            Ok(_) => Ok(()),
+            Err(error) => bad(LOG_KEY, format!("{pattern:?} is no pattern: {error}")),
+        },
+        Ready::Tcp(_) | Ready::Exec(_) | Ready::Notify | Ready::Fd | Ready::Up => Ok(()),
+    }
+}
+
+fn no_such_listener(check: &Ready, spec: &Spec) -> String {
+    let names: Vec<String> = spec.listen.iter().map(|listen| format!("{:?}", listen.name)).collect();
+    let asked = check.listener().unwrap_or_default();
+    format!("asks the listener {asked:?}, and there is none of that name: write {}", names.join(" or "))
+}
+
+fn validate_http(key: &'static str, check: &HttpCheck) -> CheckedSpec {
+    if !check.path.starts_with('/') {
+        return bad(key, "`http` takes a path that begins with /");
+    }
+    if check.path.contains(|one: char| one.is_whitespace() || one.is_control()) {
+        return bad(key, "`http` takes a path without blanks: write %20 for a blank");
+    }
+    if key == "ready" && !check.degraded.is_empty() {
+        return bad(key, "has `degraded`, which is for `health`: add these statuses to `status`");
+    }
+    let is_token = |name: &str| {
+        !name.is_empty()
+            && name.bytes().all(|one| one.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&one))
+    };
+    match check.headers.iter().find(|(name, value)| !is_token(name) || value.contains(['\r', '\n', '\0'])) {
+        Some((name, _)) => bad(
+            key,
+            format!("has a header {name:?} that cannot be sent: a name has no blanks, a value one line"),
+        ),
+        None => Ok(()),
     }
 }
 

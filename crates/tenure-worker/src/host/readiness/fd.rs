@@ -28,6 +28,10 @@ struct ReadyPipe {
 pub(super) struct Fd(Option<ReadyPipe>);
 
 impl ReadinessKind for Fd {
+    fn awaited(&self) -> (String, &'static str) {
+        (format!("a line on the descriptor in {READY_VARIABLE}"), "did not arrive")
+    }
+
     fn wants_pipe(&self) -> bool {
         true
     }

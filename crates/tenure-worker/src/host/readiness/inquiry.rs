@@ -26,8 +26,8 @@ const LONGEST_RETRY: Duration = Duration::from_millis(250);
 /// the program accepts, so this is generous; it only matters where a program has swallowed a request of its own boot.
 const READY_ANSWER: Duration = Duration::from_secs(10);
 
-/// Stack of a checking thread; answers are kept on the heap.
-const STACK: usize = 128 * 1024;
+/// Stack of a checking thread. A handshake of TLS needs the most; only what is used takes memory.
+const STACK: usize = 512 * 1024;
 
 /// Asks that go on until they are dropped. Dropping waits until the thread has stopped: for at most 1 s, where it is
 /// about to connect.
@@ -47,17 +47,12 @@ pub struct Pace {
 }
 
 impl Inquiry {
-    /// Asks until the check passes or is hopeless, and tells that.
+    /// Asks until the check passes or is hopeless, and tells each result.
     pub fn until_answered(
         check: Box<dyn ProgramCheck>,
-        mut tell: impl FnMut(CheckResult) + Send + 'static,
+        tell: impl FnMut(CheckResult) + Send + 'static,
     ) -> io::Result<Self> {
-        let is_answer = |result: &CheckResult| !matches!(result, CheckResult::Failed(_));
-        Self::until(check, is_answer, move |result| {
-            if is_answer(&result) {
-                tell(result);
-            }
-        })
+        Self::until(check, |result| !matches!(result, CheckResult::Failed(_)), tell)
     }
 
     /// Asks until the check passes, and tells each time why it does not; nothing is taken to be hopeless for good.

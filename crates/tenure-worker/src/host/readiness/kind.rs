@@ -15,6 +15,11 @@ pub(in crate::host) trait ReadinessKind {
         None
     }
 
+    /// What is awaited where nothing is asked, and, in words that follow it, that it has not come.
+    fn awaited(&self) -> (String, &'static str) {
+        (String::new(), "")
+    }
+
     /// After how long a program that runs counts as ready.
     fn counts_after(&self) -> Option<Duration> {
         None
@@ -54,7 +59,7 @@ pub(in crate::host) trait ReadinessKind {
 
 /// What a check needs to know of the program that it concerns.
 pub(in crate::host) struct CheckedProgram<'a> {
-    /// The first listener, where there is one.
+    /// The listener that it asks, where it asks one.
     pub(in crate::host) target: Option<CheckTarget>,
     pub(in crate::host) cwd: &'a Path,
     pub(in crate::host) variables: &'a [(String, String)],

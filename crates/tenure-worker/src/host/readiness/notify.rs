@@ -38,6 +38,10 @@ pub(super) struct NotifySocket {
 }
 
 impl ReadinessKind for NotifySocket {
+    fn awaited(&self) -> (String, &'static str) {
+        ("READY=1 on NOTIFY_SOCKET".to_owned(), "did not arrive")
+    }
+
     fn variable(&self, _descriptor: usize) -> Option<(&'static str, String)> {
         Some((NOTIFY_VARIABLE, os_text::text(self.address.as_os_str())))
     }

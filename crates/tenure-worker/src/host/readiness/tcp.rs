@@ -1,5 +1,6 @@
-//! `tcp`: the first listener's address accepts a connection.
+//! `tcp`: a listener's address accepts a connection.
 
+use std::io::ErrorKind;
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use tenure_core::deadline::Deadline;
 use tenure_sys::socket;
 use tenure_sys::wake::Waker;
 
-use super::check::{CheckResult, CheckTarget, ProgramCheck};
+use super::check::{Answer, AnswerKind, CheckResult, CheckTarget, ProgramCheck};
 use super::kind::{CheckedProgram, ReadinessKind};
 
 /// Longest wait for a connection. On one machine it is made or refused at once; a queue that is full for this long
@@ -18,22 +19,38 @@ pub(super) struct Tcp;
 
 impl ReadinessKind for Tcp {
     fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
-        program.target.map(|target| Box::new(TcpCheck(target)) as Box<dyn ProgramCheck>)
+        program.target.map(|target| Box::new(TcpConnection(target)) as Box<dyn ProgramCheck>)
     }
 }
 
 /// A connection is accepted.
 #[derive(Debug, Clone, Copy)]
-pub struct TcpCheck(pub CheckTarget);
+pub struct TcpConnection(pub CheckTarget);
 
-impl ProgramCheck for TcpCheck {
+impl ProgramCheck for TcpConnection {
+    fn target(&self) -> String {
+        format!("a connection to {}", self.0.address)
+    }
+
     fn ask(&self, limit: &Deadline, _off: &Waker) -> CheckResult {
-        self.0.believe(|| connect(self.0.reachable(), limit).map(drop))
+        self.0.believe(|| match connect(self.0.reachable(), limit) {
+            Ok(_) => CheckResult::Passed,
+            Err(answer) => CheckResult::Failed(answer),
+        })
     }
 }
 
 /// Connects, in at most what is left of `limit`.
-pub(super) fn connect(address: SocketAddr, limit: &Deadline) -> Result<TcpStream, String> {
+pub(super) fn connect(address: SocketAddr, limit: &Deadline) -> Result<TcpStream, Answer> {
     let left = limit.remaining().clamp(Duration::from_millis(1), CONNECT);
-    socket::connect_tcp(address, left).map_err(|error| format!("connect to {address}: {error}"))
+    let answer = |error: std::io::Error| {
+        if error.kind() == ErrorKind::ConnectionRefused {
+            Answer::new(AnswerKind::Refused, "was refused: nobody listens there")
+        } else if matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock) {
+            Answer::new(AnswerKind::Silent, "was not accepted in time: the queue of its listener is full")
+        } else {
+            Answer::other(format!("failed to connect: {error}"))
+        }
+    };
+    socket::connect_tcp(address, left).map_err(answer)
 }

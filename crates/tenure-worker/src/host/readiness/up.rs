@@ -11,6 +11,10 @@ const SETTLED: Duration = Duration::from_millis(200);
 pub(super) struct Up;
 
 impl ReadinessKind for Up {
+    fn awaited(&self) -> (String, &'static str) {
+        ("the program".to_owned(), "did not run for 200ms")
+    }
+
     fn counts_after(&self) -> Option<Duration> {
         Some(SETTLED)
     }

@@ -1,6 +1,7 @@
 //! What passes between a host and its shim over their link. Both are the same executable, so the form is free to
 //! change.
 
+use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
@@ -88,5 +89,19 @@ pub enum ShimEvent {
     Exited {
         /// How.
         status: ExitStatus,
+        /// What lived on of its tree, where it ended with 0 and nobody had asked it to.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        left: Vec<LeftProcess>,
     },
+}
+
+/// A process that lived on when the first process of its program had ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftProcess {
+    /// Its number.
+    pub pid: u32,
+    /// Its command line.
+    pub command: String,
+    /// What it listens on.
+    pub listens: Vec<SocketAddr>,
 }

@@ -15,7 +15,9 @@ use tenure_core::deadline::Deadline;
 use tenure_core::launch::end::orphans;
 use tenure_core::spec::scope::{COOKIE_VARIABLE, WORKER};
 use tenure_sys::process::{self, Delivery, ProcessHandle, Signal};
-use tenure_sys::tree;
+use tenure_sys::{socket, tree};
+
+use super::message::LeftProcess;
 
 /// The least that the rest gets after it was asked, and after the grace of a program that has used it up.
 const URGE: Duration = Duration::from_secs(1);
@@ -120,6 +122,19 @@ pub(super) fn family() -> Vec<u32> {
         }
     }
     family
+}
+
+/// How many processes of a tree are told: the rest descends from the same one.
+const MOST_TOLD: usize = 4;
+
+/// What lives of the family, for people.
+pub(super) fn left() -> Vec<LeftProcess> {
+    let told = family().into_iter().filter_map(|pid| {
+        let command = process::command_line(pid).filter(|command| !command.is_empty())?;
+        let listens = socket::addresses_of(&[pid]).unwrap_or_default();
+        Some(LeftProcess { pid, command, listens })
+    });
+    told.take(MOST_TOLD).collect()
 }
 
 /// Handles of every descendant of this process that belongs to its program, but `except`.

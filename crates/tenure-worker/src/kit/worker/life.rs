@@ -7,6 +7,7 @@
 use tenure_core::policy::lifecycle::{EXIT_FAILED, LifecycleEvent, LifecycleExecutor, LifecycleState};
 use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::ends::{self, UnaskedEnd};
+use tenure_core::protocol::not_ready::NotReady;
 use tenure_sys::discard::best_effort;
 
 use super::ended::Service;
@@ -19,6 +20,8 @@ struct AppThread<'worker> {
     event: LifecycleEvent,
     /// Stage and message of an end, for a launcher that waits.
     words: (&'worker BootStage, &'worker str),
+    /// Why the program was not ready, for the same launcher.
+    not_ready: Option<NotReady>,
     code: i32,
 }
 
@@ -27,7 +30,12 @@ impl Worker {
     /// [`Worker::ready`] the launcher gets `stage` and `message`, and callers that wait get them from it.
     #[must_use]
     pub fn fail(self, stage: impl Into<BootStage>, message: &str) -> u8 {
-        end(self, LifecycleEvent::AppFailed, (&stage.into(), message))
+        end(self, LifecycleEvent::AppFailed, (&stage.into(), message), None)
+    }
+
+    /// The same for a host, with why its program was not ready.
+    pub(crate) fn fail_unready(self, stage: &BootStage, message: &str, not_ready: Option<NotReady>) -> u8 {
+        end(self, LifecycleEvent::AppFailed, (stage, message), not_ready)
     }
 
     /// Says that the app has ended what it did; returns the exit code for `main`. The process must then end: the lease
@@ -40,7 +48,7 @@ impl Worker {
             }
             None => (BootStage::Died, "it ended before it was ready".to_owned()),
         };
-        end(self, LifecycleEvent::Drained, (&stage, &message))
+        end(self, LifecycleEvent::Drained, (&stage, &message), None)
     }
 
     /// Puts on record that the app ended by itself. [`end`] then adds no account of its own.
@@ -56,18 +64,23 @@ pub(super) fn serve(worker: &mut Worker) -> bool {
     let event = LifecycleEvent::AppReady;
     // A worker that serves reports no end.
     let words = (&BootStage::Died, "");
-    status.happen(event, &mut AppThread { worker, event, words, code: EXIT_FAILED })
+    status.happen(event, &mut AppThread { worker, event, words, not_ready: None, code: EXIT_FAILED })
 }
 
 /// The app's part of this worker is over; returns the exit code for `main`.
-fn end(mut worker: Worker, event: LifecycleEvent, words: (&BootStage, &str)) -> u8 {
+fn end(
+    mut worker: Worker,
+    event: LifecycleEvent,
+    words: (&BootStage, &str),
+    not_ready: Option<NotReady>,
+) -> u8 {
     let status = worker.status.clone();
     let unasked = status.life() == LifecycleState::Active;
     if let Some(end) = worker.service.ended(&worker.ownership, event, words.1).filter(|_| unasked) {
         worker.note_end(end);
     }
     status.end_within(worker.ownership.handshake.spec.end_budget());
-    let mut thread = AppThread { worker: &mut worker, event, words, code: EXIT_FAILED };
+    let mut thread = AppThread { worker: &mut worker, event, words, not_ready, code: EXIT_FAILED };
     status.happen(event, &mut thread);
     u8::try_from(thread.code).unwrap_or(u8::MAX)
 }
@@ -101,7 +114,7 @@ impl LifecycleExecutor for AppThread<'_> {
 
     fn report_failed(&mut self) {
         let (stage, message) = self.words;
-        self.worker.ownership.report_failure(stage, message);
+        self.worker.ownership.report_failure(stage, message, self.not_ready.as_ref());
     }
 
     /// The process ends when `main` returns.

@@ -40,7 +40,7 @@ impl Standby {
                 ownership.clear_paths();
                 let is_lack = causes::is_exhaustion(error);
                 let stage = if is_lack { BootStage::Lack } else { "adopt".into() };
-                ownership.report_failure(&stage, &causes::in_one_line(error));
+                ownership.report_failure(&stage, &causes::in_one_line(error), None);
             },
         )
     }

@@ -65,6 +65,18 @@ fn a_program_that_can_never_be_ready_is_ended_first() {
 }
 
 #[test]
+fn a_program_that_says_that_it_is_degraded_lives() {
+    let degraded = || H::PassedDegraded("503".into());
+    let mut machine = serving(RestartOn::Failure);
+    // The count of failures begins anew, and no number of such answers restarts it.
+    for _ in 0..10 {
+        let told = after(&mut machine, vec![H::Failed("no answer".into()), degraded()]);
+        assert_eq!(told, [SupervisorAction::TellDegraded("503".into())]);
+    }
+    assert_eq!(after(&mut machine, vec![H::Passed]), [SupervisorAction::TellRecovered]);
+}
+
+#[test]
 fn a_failed_program_waits_until_its_tree_is_gone_and_then_its_back_off() {
     let mut machine = serving(RestartOn::Failure);
     let reason = "program ended with exit status 3; starts again in 250ms".to_owned();
@@ -412,6 +424,7 @@ fn no_order_of_happenings_starts_two_or_acts_after_the_end() {
         H::Exited(status(1)),
         H::TreeGone,
         H::Failed("x".into()),
+        H::PassedDegraded("x".into()),
         H::WaitOver,
         H::MakeRoomAsked,
         H::ResumeAsked,

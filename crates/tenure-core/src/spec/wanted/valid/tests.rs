@@ -1,5 +1,6 @@
 //! Each rule, broken alone.
 
+use crate::spec::TcpCheck;
 use crate::spec::amount::Size;
 
 use super::*;
@@ -33,7 +34,7 @@ fn fault(spec: &Spec) -> (&'static str, String) {
 #[test]
 fn a_tcp_probe_on_an_inherited_listener_is_refused() {
     let mut spec = server();
-    spec.ready = Some(Ready::Tcp);
+    spec.ready = Some(Ready::Tcp(TcpCheck::default()));
     assert!(spec.validate().expect_err("contradiction").to_string().contains("proves nothing"));
 }
 
@@ -158,7 +159,9 @@ fn two_programs_at_once_need_a_readiness_that_is_the_new_ones_own() {
         assert_eq!(key, "overlap");
         assert!(told.contains(why) && told.contains("use notify, fd or log"), "{told}");
     }
-    for ready in [None, Some(Ready::Tcp), Some(Ready::Http("/".into())), Some(Ready::Notify)] {
+    for ready in
+        [None, Some(Ready::Tcp(TcpCheck::default())), Some(Ready::Http("/".into())), Some(Ready::Notify)]
+    {
         overlapping(proxied("env:PORT"), ready).validate().expect("asked on its own side");
     }
     let exec = Some(Ready::Exec(vec!["true".into()]));
