@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use tenure_proxy::Proxy;
 use tenure_sys::process::Signal;
-use tenure_worker::host::readiness::{CheckResult, CheckTarget, Inquiry, TcpCheck};
+use tenure_worker::host::readiness::{CheckResult, CheckTarget, Inquiry, TcpConnection};
 
 use crate::fixtures::call::{Call, Running};
 use crate::fixtures::sandbox::Sandbox;
@@ -107,9 +107,9 @@ impl Peer {
         let running = call.start();
         let pid = running.child().pid();
         let (told, heard) = std::sync::mpsc::channel();
-        let check = Box::new(TcpCheck(CheckTarget { address, tree: Some(pid) }));
+        let check = Box::new(TcpConnection(CheckTarget { address, tree: Some(pid) }));
         let inquiry = Inquiry::until_answered(check, move |finding| drop(told.send(finding)));
-        assert_eq!(heard.recv(), Ok(CheckResult::Passed), "it listens");
+        assert!(heard.iter().any(|result| result == CheckResult::Passed), "it listens");
         drop(inquiry);
         Self { running, address, account: Account::of(pid, thread) }
     }
