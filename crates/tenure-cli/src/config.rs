@@ -122,7 +122,7 @@ pub(crate) fn wanted(
     if let Some(version_command) = version_command {
         let began = monotonic();
         let stage = Deadline::start(budget).stage("version")?;
-        spec.version = version::resolve(&version_command, (&spec.cwd, &spec.env), &target.scope, stage)?;
+        spec.version = version::resolve(&version_command, &spec, &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
     Ok(WantedWorker { target, spec, origin, version_from_file, first_answer, wedged_after, spent })
@@ -199,8 +199,7 @@ fn show(
     let found = key.is_none() && by.config.is_none();
     let target = ScopeTarget::new(&about.name, key.or(worker.key.as_deref()), found)?;
     let version_command = worker.version_command.as_ref();
-    let answered = version_command
-        .and_then(|command| version::cached(command, (&worker.spec.cwd, &worker.spec.env), &target.scope));
+    let answered = version_command.and_then(|command| version::cached(command, &worker.spec, &target.scope));
     let effective = EffectiveWorker {
         about,
         written: value,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 use tenure_sys::dir::in_the_way;
 
 use crate::launch::start::readiness::BootFailure;

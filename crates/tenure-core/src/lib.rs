@@ -32,6 +32,6 @@ pub use ops::status::{
 };
 pub use ops::stop::{StopOptions, Stopped, stop};
 pub use policy::attempt::How;
-pub use semver::Version;
 pub use spec::Spec;
 pub use spec::scope::Scope;
+pub use spec::version::{NoVersion, Version};

@@ -20,4 +20,5 @@ pub mod facts {
     pub use crate::record::ledger::{Ledger, Proved, RolledBack};
     pub use crate::spec::Spec;
     pub use crate::spec::origin::Origin;
+    pub use crate::spec::version::Version;
 }

@@ -2,4 +2,5 @@
 
 pub mod desired;
 pub mod directory_id;
+mod format;
 pub mod ledger;

@@ -7,6 +7,7 @@ pub mod made;
 pub mod origin;
 pub mod program;
 pub mod scope;
+pub mod version;
 mod wanted;
 
 pub use wanted::*;

@@ -5,11 +5,11 @@
 
 use std::time::Duration;
 
-use semver::Version;
 use tenure_core::policy::attempt::{How, NextStep};
 use tenure_core::policy::decide::{
     self, Criteria, Decision, KnownTarget, Observation, ReplaceReason, SILENT_IS_WEDGED, Suspicion, suspect,
 };
+use tenure_core::policy::facts::Version;
 use tenure_core::policy::facts::{AppState, Hello, Identity, Probation, Role, Spec};
 
 /// A version: its place in the total order, from 0.
@@ -117,7 +117,7 @@ pub(crate) fn version(level: Level) -> Version {
 }
 
 pub(crate) fn level_of(version: &Version) -> Level {
-    Level::try_from(version.major - 1).expect("built from a level")
+    Level::try_from(version.major() - 1).expect("built from a level")
 }
 
 pub(crate) fn spec(level: Level) -> Spec {

@@ -6,8 +6,8 @@
 
 use std::time::Duration;
 
-use semver::Version;
 use tenure_core::policy::attempt::Attempt;
+use tenure_core::policy::facts::Version;
 use tenure_core::policy::facts::{
     Asker, Desired, Down, FailureTally, Ledger, Moment, Origin, Proved, RolledBack,
 };

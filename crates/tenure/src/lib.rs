@@ -37,8 +37,6 @@ pub use tenure_core::{
 /// What a call fails with.
 pub use tenure_core::{Blame, Error, ErrorKind};
 
-/// What is wanted: a worker's name, its description, and where that was read.
-pub use tenure_core::Version;
 pub use tenure_core::spec::amount::{BadAmount, Size, Span};
 pub use tenure_core::spec::environment::{Environment, Preset, Variables};
 pub use tenure_core::spec::origin::{Origin, ReadStated, StatedNow};
@@ -47,6 +45,8 @@ pub use tenure_core::spec::{
     Backoff, BadSpec, BadStatus, Health, HttpCheck, Kind, Listen, ListenMode, Logs, Ready, RestartOn,
     RestartPolicy, Spec, StatusCodes, Stdin, StopPolicy, Summary, TcpCheck, Umask, Upstream,
 };
+/// What is wanted: a worker's name, its description, and where that was read.
+pub use tenure_core::{NoVersion, Version};
 
 /// What a worker says of itself.
 pub use tenure_core::policy::decide::Usable;

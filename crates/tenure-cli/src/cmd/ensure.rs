@@ -212,6 +212,9 @@ fn remedy(warning: &Warning, display_name: &str) -> String {
         }
         Warning::Drift => format!("; `tenure restart {display_name}` applies them"),
         Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {display_name}`"),
+        Warning::BuildOffered { .. } => {
+            format!("; `tenure restart {display_name}` starts what is described now")
+        }
         Warning::Pinned { .. } => format!("; `tenure unpin {display_name}` releases it"),
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
         Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` applies them"),
@@ -228,6 +231,7 @@ fn strict(display_name: &str, warning: &Warning) -> Failure {
         Warning::OfferNotRunning { .. }
         | Warning::Pinned { .. }
         | Warning::SaysOther { .. }
+        | Warning::BuildOffered { .. }
         | Warning::SourceChangedAgain
         | Warning::SourceUnread { .. }
         | _ => AnswerState::VersionDisagrees,

@@ -316,7 +316,7 @@ fn next(seen: &SeenScope) -> Option<String> {
 type StatusLine = (&'static str, String);
 
 fn worker(lines: &mut Vec<StatusLine>, hello: &Hello) {
-    let version = account::version(hello);
+    let version = account::version_or_build(hello);
     match (version, account::says_other(hello)) {
         (Some(version), Some(says)) => lines.push(("version", format!("{version} (app says it is {says})"))),
         (None, Some(says)) => lines.push(("version", format!("none stated (app says it is {says})"))),

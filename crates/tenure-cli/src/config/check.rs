@@ -15,7 +15,7 @@ use toml::Spanned;
 use toml::de::DeValue;
 
 use super::error::{ConfigError, SourcePlace, word};
-use super::file::Written;
+use super::file::{Written, span_of};
 use super::find::{Level, SourceFile};
 use super::layers::{Description, Layers};
 use super::trusted::{TrustStanding, TrustedFiles};
@@ -151,6 +151,9 @@ impl CheckReport {
             }
         };
         let Some(worker) = worker.filter(|_| self.faults.len() == before && whole) else { return };
+        let version =
+            span_of(&value, &["version".to_owned()]).map_or(description_start(&value), |span| span.start);
+        self.look_at_version(&worker, about.place(version));
         self.look_around(&worker, about.place(description_start(&value)));
         let weaker = about.sources.iter().skip(1).filter(|source| source.level == Level::System);
         for source in weaker {
@@ -163,6 +166,20 @@ impl CheckReport {
         }
         let files = about.sources.iter().map(|source| source.path.clone()).collect();
         self.workers.push(SoundWorker { name: about.name, key: worker.key, files });
+    }
+
+    /// Notices a version that has no order.
+    fn look_at_version(&mut self, worker: &DescribedWorker, place: SourcePlace) {
+        let version = &worker.spec.version;
+        if version.is_build() {
+            self.notices.push(ConfigNotice {
+                kind: "build-without-order",
+                place,
+                message: format!("{:?} is a build and no version: it has no order, so it never replaces a worker", version.as_str()),
+                hint: "write a version such as 1.2.3, or in a project's file `build = [\"dist/**\"]`, which replaces the worker when its files change"
+                    .to_owned(),
+            });
+        }
     }
 
     /// Notices what the worker needs besides its description, and does not find.

@@ -180,6 +180,9 @@ impl ConfigError {
                 format!("name an absolute path in {USER_VARIABLE}, or unset it")
             }
             Self::Variable { name, .. } => format!("correct {name}, or unset it"),
+            Self::Version(error) if let Some(key) = error.write() => {
+                format!("write `{key}`; or name the version with --version V")
+            }
             Self::Version(_) => {
                 "run the command of `version` in the worker's `cwd` to see why it fails; --version V does without it".to_owned()
             }

@@ -208,7 +208,7 @@ mod tests {
         )
         .expect("valid");
         let spec = &worker.spec;
-        assert_eq!((spec.version.major, spec.start_timeout.to_string()), (2, "7s".to_owned()));
+        assert_eq!((spec.version.major(), spec.start_timeout.to_string()), (2, "7s".to_owned()));
         assert_eq!((spec.stop.signal.to_string(), spec.stop.grace.to_string()), ("INT".into(), "9s".into()));
         assert_eq!(spec.env.preset, tenure_core::spec::environment::Preset::Agent);
         assert_eq!((spec.env.set["A"].as_str(), spec.env.set["B"].as_str()), ("user", "s"));
@@ -249,7 +249,7 @@ mod tests {
             Layers::open(&sources).expect("parses").take("w").expect("one").expect("described");
         assert!(about.project().is_some(), "what it takes from a project needs its trust");
         let worker = understand(&about, value).expect("valid");
-        assert_eq!((worker.spec.version.major, worker.of_project), (2, true));
+        assert_eq!((worker.spec.version.major(), worker.of_project), (2, true));
         assert_eq!(worker.spec.cwd, std::path::Path::new("/p"));
 
         let sources = numbered(vec![project(), source(Level::User, "/u/a.toml", whole)]);

@@ -10,6 +10,8 @@ use super::keys::Shape::{
     Version, Waits, Word,
 };
 
+mod version;
+
 /// A duration, as [`tenure_core::spec::amount::Span`] reads it.
 const DURATION: Shape = Pattern(DURATION_PATTERN);
 
@@ -46,9 +48,6 @@ pub(crate) const PATH_PATTERN: &str = "^/";
 
 /// What a umask looks like.
 pub(crate) const UMASK_PATTERN: &str = "^0?[0-7]{3}$";
-
-/// The grammar that semver.org gives.
-const SEMVER: &str = r"^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-((0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*)(\.(0|[1-9]\d*|\d*[a-zA-Z-][0-9a-zA-Z-]*))*))?(\+([0-9a-zA-Z-]+(\.[0-9a-zA-Z-]+)*))?$";
 
 const fn key(name: &'static str, shape: Shape, default: Default, what: &'static str) -> Key {
     Key { name, shape, default, what }
@@ -103,9 +102,9 @@ pub(crate) static WORKER: &[Key] = &[
     ),
     key(
         "version",
-        Version(SEMVER, VERSION),
+        Version(version::PATTERN, version::COMMAND),
         Value("\"0.0.0\""),
-        "semantic version, or `{ command, inputs }`: a command that prints it; a higher version replaces a lower one",
+        "version in any usual form, such as `1.2.3-rc.1`, `1.0rc1`, `2024.01.03` or `v1.2.3-4-gabc1234`, or `{ command, inputs, pattern, stderr }`: a command that prints it; a higher version replaces a lower one",
     ),
     key(
         "build",
@@ -195,21 +194,6 @@ pub(crate) static WORKER: &[Key] = &[
 pub(crate) fn spec() -> &'static [Key] {
     &WORKER[NO_SPEC..]
 }
-
-const VERSION: &[Key] = &[
-    key(
-        "command",
-        Texts(1),
-        Required,
-        "program and arguments, run in `cwd`; its output, one line, is the version, with or without a `v` before it",
-    ),
-    key(
-        "inputs",
-        Texts(0),
-        Value("[]"),
-        "files, from `cwd`, that the output depends on; the command is not run again while neither they nor its program change",
-    ),
-];
 
 const LISTEN: &[Key] = &[
     key("name", NAME, Required, "in endpoints, in `LISTEN_FDNAMES` and in `TENURE_LISTEN_<NAME>`"),

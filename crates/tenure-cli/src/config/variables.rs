@@ -144,14 +144,14 @@ mod tests {
             let mut worker = DescribedWorker::plain(Spec::of_command(vec!["x".into()], "/".into()));
             overrides.apply(&mut worker);
             let text = format!("{worker:?}");
-            assert!(text.contains(if key == "version" { "minor: 2" } else { "77s" }), "{key}: {text}");
+            assert!(text.contains(if key == "version" { "Version(3.2.1)" } else { "77s" }), "{key}: {text}");
         }
     }
 
     #[test]
     fn what_is_not_understood_names_the_variable() {
         for (variable, value) in
-            [("TENURE_VERSION", "1.2"), ("TENURE_START_TIMEOUT", "5"), ("TENURE_WEDGED_AFTER", "0s")]
+            [("TENURE_VERSION", "1.2.x"), ("TENURE_START_TIMEOUT", "5"), ("TENURE_WEDGED_AFTER", "0s")]
         {
             assert!(read(&[(variable, value)]).expect_err(value).to_string().contains(variable));
         }

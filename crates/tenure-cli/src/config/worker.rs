@@ -366,7 +366,7 @@ mod tests {
         assert_eq!(asked.spec.version, Spec::unversioned());
         assert_eq!(asked.version_command.expect("a command").inputs, [Path::new("package.json")]);
         for bad in
-            ["version = \"1.2\"", "version = 7", "version = { command = [] }", "version = { inputs = [] }"]
+            ["version = \"1.2.x\"", "version = 7", "version = { command = [] }", "version = { inputs = [] }"]
         {
             assert!(with(bad, Level::Project).expect_err(bad).to_string().contains(":3"), "{bad}");
         }

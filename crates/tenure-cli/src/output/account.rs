@@ -149,8 +149,8 @@ pub(crate) fn pid(hello: &Hello) -> String {
 /// The same without the pid. A worker without a version has none to show.
 pub(crate) fn activation(hello: &Hello) -> String {
     let mut line = format!("generation {}", hello.generation);
-    if let Some(version) = version(hello) {
-        append(&mut line, format_args!(", version {version}"));
+    if let Some(version) = version_in_words(hello) {
+        append(&mut line, format_args!(", {version}"));
     }
     for Endpoint { name, tcp, .. } in &hello.endpoints {
         append(&mut line, format_args!(", {name} {tcp}"));
@@ -161,6 +161,26 @@ pub(crate) fn activation(hello: &Hello) -> String {
 /// The version that it was started as; a worker without one has none to show.
 pub(crate) fn version(hello: &Hello) -> Option<String> {
     (hello.version != Version::new(0, 0, 0)).then(|| hello.version.to_string())
+}
+
+/// The version that it was started as, or that this is a build.
+pub(crate) fn version_or_build(hello: &Hello) -> Option<String> {
+    let version = version(hello)?;
+    Some(if hello.version.is_build() {
+        format!("none: {version} is a build, which has no order")
+    } else {
+        version
+    })
+}
+
+/// `version 1.2.3`, or that it is a build.
+fn version_in_words(hello: &Hello) -> Option<String> {
+    let version = version(hello)?;
+    Some(if hello.version.is_build() {
+        format!("build {version} (no order)")
+    } else {
+        format!("version {version}")
+    })
 }
 
 /// What the app itself says it is, where that is not what it was started as.

@@ -74,7 +74,9 @@ fn of_wait(wait: Duration, name: &str) -> String {
 /// The remedy for a version that nobody has offered: it names the versions on record.
 fn of_version(known: &[Version], stage: Option<&str>, name: &str) -> String {
     let word = if stage == Some(stage::FORGET) { "forget" } else { "pin" };
-    let known = match known {
+    // A build can be forgotten, and not pinned.
+    let known: Vec<&Version> = known.iter().filter(|known| word == "forget" || !known.is_build()).collect();
+    let known = match known.as_slice() {
         [] => "no version is on record".to_owned(),
         [only] => format!("only {only} is on record: `tenure {word} {name} {only}`"),
         all => {

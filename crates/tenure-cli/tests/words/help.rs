@@ -44,7 +44,8 @@ help! {
     wrong_use_is_a_document_where_one_is_wanted = "ensure --json";
     a_host_that_is_typed_says_who_starts_it = "host memory";
     a_bad_duration_says_what_a_good_one_is = "ensure memory --timeout 5";
-    a_bad_version_says_what_a_good_one_is = "pin memory one";
+    a_bad_version_says_what_a_good_one_is = "pin memory 1.2.x";
+    a_build_cannot_be_pinned = "pin memory nightly";
     the_version_is_one_line = "version";
     the_formats_are_told_to_programs = "version --json";
 }

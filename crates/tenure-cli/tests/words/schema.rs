@@ -104,7 +104,7 @@ const LINES: [(&str, bool); 48] = [
     ("limits = { children = 2 }", false),
     ("upstreams = ['broker']", false),
     ("hooks = { session_end = ['x'] }", false),
-    ("version = '1.2'", false),
+    ("version = '1.2 x'", false),
     ("version = 3", false),
     ("version = { inputs = ['a'] }", false),
     ("start_timeout = 5", false),

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::launch::start::recipe;
 use crate::ops::offers;
@@ -73,7 +73,7 @@ mod tests {
 
     fn told(offered: &[Offered], pinned: Option<u64>) -> Vec<u64> {
         let pinned = pinned.map(|major| Version::new(major, 0, 0));
-        doubtful(offered, pinned.as_ref()).map(|offer| offer.version.major).collect()
+        doubtful(offered, pinned.as_ref()).map(|offer| offer.version.major()).collect()
     }
 
     #[test]

@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind, stage};
@@ -62,7 +62,8 @@ pub fn forget(scope: &Scope, version: &Version, budget: Duration) -> Result<Forg
         return Err(Error::of(ErrorKind::VersionPinned, message));
     }
     let mut rest = desired.clone();
-    if !rest.forget(version) {
+    let is_other = desired.offered(version).is_some_and(|spec| spec.version.is_other_build(version));
+    if is_other || !rest.forget(version) {
         return Err(unknown(stage::FORGET, version, scope, &desired));
     }
     gate.confirm()?;

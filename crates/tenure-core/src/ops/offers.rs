@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use semver::Version;
+use crate::spec::version::Version;
 use tenure_sys::dir::read_regular;
 use tenure_sys::discard::best_effort;
 
@@ -58,7 +58,10 @@ pub(crate) fn is_down(state: &StateDir) -> bool {
 }
 
 fn has_offer(desired: &Desired, request: &Request) -> bool {
-    desired.offers.iter().any(|offer| offer.spec == request.spec && offer.origin == request.origin)
+    desired
+        .offers
+        .iter()
+        .any(|offer| offer.spec.is_identical(&request.spec) && offer.origin == request.origin)
 }
 
 /// The part of the record that may be started now. An offer from a project's file counts only while the content that it
@@ -102,10 +105,10 @@ pub(crate) fn refusal(desired: &Desired) -> Option<Error> {
 /// before it may have lost its trust meanwhile.
 pub(crate) fn confirm_trust(gate: &Gate<'_>, spec: &Spec) -> Result<(), Error> {
     let desired = records::read_desired(gate.state())?;
-    if allowed(&desired).offers.iter().any(|offer| offer.spec == *spec) {
+    if allowed(&desired).offers.iter().any(|offer| offer.spec.is_identical(spec)) {
         return Ok(());
     }
-    let offer = desired.offers.iter().find(|offer| offer.spec == *spec);
+    let offer = desired.offers.iter().find(|offer| offer.spec.is_identical(spec));
     offer.and_then(|offer| untrusted(offer, desired.pin.is_some())).map_or(Ok(()), Err)
 }
 

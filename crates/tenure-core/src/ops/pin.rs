@@ -15,7 +15,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::deadline::{Deadline, Moment};
 use crate::error::{Error, ErrorKind, stage};
@@ -123,6 +123,9 @@ pub struct Unpinned {
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub fn pin(options: &PinOptions) -> Result<Pinned, Error> {
+    if options.version.is_build() {
+        return Err(no_pin_of_build(&options.version));
+    }
     let budget = Deadline::start(options.budget);
     let Some(state) = StateDir::open(&options.scope)? else {
         return Err(unknown(stage::PIN, &options.version, &options.scope, &Desired::default()));
@@ -331,6 +334,12 @@ fn start_unpinned(call: GatedCall<'_>, failure: Error) -> Error {
             failure.adding(&format!("{pinned}, and version {version} did not start again: failed to {error}"))
         }
     }
+}
+
+/// The error for the pin of a build: the next build that is offered takes its place on record.
+fn no_pin_of_build(build: &Version) -> Error {
+    let message = format!("pin build {build}: a pin holds a version, and a build has no order");
+    Error::unknown_version(stage::PIN, message, Vec::new())
 }
 
 fn untrusted(options: &PinOptions, desired: &Desired) -> Error {

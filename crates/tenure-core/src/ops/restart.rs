@@ -10,7 +10,7 @@
 
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::deadline::{Deadline, Moment, Stage, monotonic};
 use crate::error::{Error, ErrorKind, stage};

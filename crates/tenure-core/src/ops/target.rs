@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::causes;
 use crate::deadline::{Deadline, Moment};

@@ -5,7 +5,7 @@
 //! Pure. `ensure` carries the steps out in the order in which it gets them; the model does the same with model
 //! processes.
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::policy::decide::{Decision, Refusal, ReplaceReason, Usable};
 use crate::policy::warning::Warning;

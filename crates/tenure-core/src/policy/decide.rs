@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::policy::warning::Warning;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
@@ -310,6 +310,10 @@ fn usable(criteria: &Criteria, hello: &Hello, warning: Option<Warning>) -> Decis
     {
         let restarts = program.starts.saturating_sub(1);
         warnings.push(Warning::EndedBefore { restarts, last: last.line() });
+    }
+    if criteria.version.is_build() && criteria.version.as_str() != hello.version.as_str() {
+        let (offered, running) = (criteria.version.clone(), hello.version.clone());
+        warnings.push(Warning::BuildOffered { offered, running });
     }
     if hello.version == criteria.version && hello.spec.settings != criteria.summary.settings {
         warnings.push(Warning::Drift);

@@ -5,7 +5,7 @@
 //! must be counted once. A failure counts if nobody has counted it, if it is later than the last proof of its version,
 //! and if the spec was on offer by then. A person who asks for a version anew makes it an offer of that moment.
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::deadline::Moment;
 use crate::protocol::ends;

@@ -10,7 +10,7 @@
 //! Pure. Callers pass the record without the offers that nobody trusts, and without those that `Desired::as_offered`
 //! leaves out: offers below the highest runnable one whose program files have changed.
 
-use semver::Version;
+use crate::spec::version::Version;
 
 use crate::deadline::Moment;
 use crate::policy::attempt::Attempt;

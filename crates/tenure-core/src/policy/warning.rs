@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use semver::Version;
+use crate::spec::version::Version;
 
 /// A warning about a worker that is used all the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,13 @@ pub enum Warning {
         /// The version that it says it is.
         says: Version,
     },
+    /// The call offers a build, and the worker runs something else. A build has no order, so nothing is replaced by it.
+    BuildOffered {
+        /// The build offered.
+        offered: Version,
+        /// What the worker was started as.
+        running: Version,
+    },
     /// Its program has ended and was started again since it was ready.
     EndedBefore {
         /// How often it was started again.
@@ -62,6 +69,7 @@ impl Warning {
             Self::OfferNotRunning { .. } => "offer-not-running",
             Self::Pinned { .. } => "held",
             Self::SaysOther { .. } => "says-other",
+            Self::BuildOffered { .. } => "build-offered",
             Self::EndedBefore { .. } => "ended-before",
             Self::SourceChangedAgain => "source-changed-again",
             Self::SourceUnread { .. } => "source-unread",
@@ -82,6 +90,19 @@ impl fmt::Display for Warning {
             }
             Self::SaysOther { started_as, says } => {
                 write!(f, "it was started as {started_as} and says that it is {says}")
+            }
+            Self::BuildOffered { offered, running } if running.is_build() => {
+                write!(
+                    f,
+                    "it runs build {running}, and build {offered} is offered; builds have no order, so it stays"
+                )
+            }
+            Self::BuildOffered { offered, running } => {
+                write!(
+                    f,
+                    "it runs version {running}, and build {offered} is offered; a build has no order, and is below \
+                     every version, so it stays"
+                )
             }
             Self::EndedBefore { restarts: 1, last } => {
                 write!(f, "its program was started again once; the last time it {last}")

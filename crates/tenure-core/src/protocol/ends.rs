@@ -6,7 +6,7 @@
 
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::{Moment, wall_millis};

@@ -7,7 +7,7 @@
 
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::deadline::Moment;
@@ -18,9 +18,12 @@ use crate::spec::Spec;
 use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
 
-/// Format version of the record. A reader of format 1 would overlook a pin, and a reader of format 2 would start what
-/// nobody trusts any more.
-pub const SCHEMA: u32 = 3;
+/// Newest format version of the record. A reader of format 1 would overlook a pin, and a reader of format 2 would start
+/// what nobody trusts any more. A reader of format 3 knows semantic versions only.
+pub const SCHEMA: u32 = 4;
+
+/// Format version of a record with semantic versions only.
+pub(super) const SEMANTIC: u32 = 3;
 
 /// Offers kept: enough for every version that still has a launcher somewhere, few enough to read at a glance.
 const KEPT_OFFERS: usize = 8;
@@ -45,7 +48,7 @@ const KEPT_DISAGREEMENTS: usize = 16;
 /// The record `desired.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Desired {
-    /// [`SCHEMA`] of the writer.
+    /// The format that it was written in.
     pub schema_version: u32,
     /// What launchers offered, highest version last.
     pub offers: Vec<Offer>,
@@ -150,7 +153,7 @@ pub enum Target {
 impl Default for Desired {
     fn default() -> Self {
         Self {
-            schema_version: SCHEMA,
+            schema_version: SEMANTIC,
             offers: Vec::new(),
             failures: Vec::new(),
             pin: None,
@@ -170,7 +173,7 @@ impl Desired {
 
     /// Records an offer of a file, likewise.
     pub fn offer_from(&mut self, spec: &Spec, origin: &Origin, now: &Moment) {
-        let known = self.offers.iter().find(|offer| offer.spec == *spec);
+        let known = self.offers.iter().find(|offer| offer.spec.is_identical(spec));
         let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
         self.offers.retain(|offer| offer.spec.version != spec.version);
         self.offers.push(Offer {

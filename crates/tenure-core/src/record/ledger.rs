@@ -5,7 +5,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 
@@ -15,8 +15,11 @@ use crate::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use crate::protocol::wire::{Asker, Endpoint};
 use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
 
-/// Format version of the record.
-pub const SCHEMA: u32 = 1;
+/// Newest format version of the record. A reader of format 1 knows semantic versions only.
+pub const SCHEMA: u32 = 2;
+
+/// Format version of a record with semantic versions only.
+pub(super) const SEMANTIC: u32 = 1;
 
 /// Longest boot by a record without a budget. An hour is beyond any start that a person waits for: only the clock of
 /// another time namespace can say more.
@@ -25,7 +28,7 @@ const LONGEST_BOOT: Duration = Duration::from_hours(1);
 /// The record `ledger.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ledger {
-    /// [`SCHEMA`] of the writer.
+    /// The format that it was written in.
     pub schema_version: u32,
     /// Last generation that was opened, whether or not its worker ever served. It never goes back.
     pub generation: u64,
@@ -138,15 +141,15 @@ impl HostRecord {
     /// Whether it can host programs and is newer than the code that asks.
     #[must_use]
     pub fn is_newer_host(&self) -> bool {
-        let versions = (Version::parse(&self.version), Version::parse(env!("CARGO_PKG_VERSION")));
-        self.hosts && matches!(versions, (Ok(recorded), Ok(own)) if recorded > own)
+        let read = |text: &str| text.parse::<Version>().ok();
+        self.hosts && read(&self.version) > read(env!("CARGO_PKG_VERSION"))
     }
 }
 
 impl Default for Ledger {
     fn default() -> Self {
         Self {
-            schema_version: SCHEMA,
+            schema_version: SEMANTIC,
             generation: 0,
             version: None,
             lineage: Vec::new(),
@@ -174,7 +177,7 @@ impl Ledger {
             self.end_budget(spec.end_budget()).saturating_add(spec.bake.unwrap_or(USUAL_BAKE).duration());
         let boot_budget = spec.start_timeout.duration().saturating_add(room);
         Self {
-            schema_version: SCHEMA,
+            schema_version: SEMANTIC,
             generation: self.generation.saturating_add(1),
             version: Some(spec.version.clone()),
             lineage: Vec::new(),

@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::spec::version::Version;
+
 /// What an offer was read from.
 ///
 /// ```
@@ -60,7 +62,7 @@ impl Origin {
 #[non_exhaustive]
 pub enum StatedNow {
     /// This version.
-    Version(semver::Version),
+    Version(Version),
     /// The file describes the worker, and the version comes from a command or another file.
     Elsewhere,
     /// The file does not describe the worker, or is gone.
@@ -73,9 +75,9 @@ pub type ReadStated = fn(&Path, &str) -> StatedNow;
 impl StatedNow {
     /// Whether the file still describes an offer of `version`.
     #[must_use]
-    pub fn describes(&self, version: &semver::Version) -> bool {
+    pub fn describes(&self, version: &Version) -> bool {
         match self {
-            Self::Version(stated) => stated == version,
+            Self::Version(stated) => stated == version && !stated.is_other_build(version),
             // A command run again here could be one that nobody has looked at, and would take time under the gate.
             Self::Elsewhere => true,
             Self::Nothing => false,

@@ -6,7 +6,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 
 use crate::os_text::PathText;
@@ -229,6 +229,12 @@ impl Spec {
         } else {
             digest_of(&(digest, &self.before_start, self.stdin))
         }
+    }
+
+    /// Whether both say the same, also in the text of their version: two builds are equal as versions.
+    #[must_use]
+    pub(crate) fn is_identical(&self, other: &Self) -> bool {
+        self == other && self.version.as_str() == other.version.as_str()
     }
 
     /// Digest of the whole spec.

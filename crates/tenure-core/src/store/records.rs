@@ -97,13 +97,13 @@ pub fn read_ledger(state: &StateDir) -> Result<Ledger, RecordError> {
 /// Replaces the ledger with one of a new generation, durably: the generation must never go back. Only for the holder of
 /// the lease.
 pub fn write_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
-    write(state, file::LEDGER, ledger, Dir::write_atomic)
+    write(state, file::LEDGER, &ledger.in_its_format(), Dir::write_atomic)
 }
 
 /// Replaces the ledger within its generation, not durably. After a loss of power the earlier ledger of this generation
 /// may be back, which does no harm: every process that either of them names is gone. Only for the holder of the lease.
 pub fn update_ledger(state: &StateDir, ledger: &Ledger) -> Result<(), RecordError> {
-    write(state, file::LEDGER, ledger, Dir::replace)
+    write(state, file::LEDGER, &ledger.in_its_format(), Dir::replace)
 }
 
 /// Replaces the identity record of the directory. Only for the holder of the gate.
@@ -122,15 +122,15 @@ pub fn write_ledger_into_reserve(
 ) -> Result<(), RecordError> {
     let path = state.path().join(file::LEDGER);
     let failed = |source| RecordError::Write { path: path.clone(), source };
-    let bytes = serde_json::to_vec_pretty(ledger).map_err(|error| failed(error.into()))?;
+    let bytes = serde_json::to_vec_pretty(&ledger.in_its_format()).map_err(|error| failed(error.into()))?;
     state.dir().replace_from(reserve, file::LEDGER, &bytes).map_err(failed)
 }
 
 /// Reads the offers; none where there is no record yet.
 pub fn read_desired(state: &StateDir) -> Result<Desired, RecordError> {
     let found: Option<Desired> = read(state, file::DESIRED, desired::SCHEMA)?;
-    // The record is written back in this format, whichever format it was read from.
-    Ok(found.map(|found| Desired { schema_version: desired::SCHEMA, ..found }).unwrap_or_default())
+    // Whichever format it was read from, it is written back in the one that it needs.
+    Ok(found.map(Desired::in_its_format).unwrap_or_default())
 }
 
 /// The offers, with the facts that workers left in the ledger counted: proofs and failures of versions after their
@@ -164,7 +164,7 @@ pub fn recorded_host(state: &StateDir) -> Option<HostRecord> {
 
 /// Replaces the record of offers. Only for the holder of the gate.
 pub fn write_desired(state: &StateDir, desired: &Desired) -> Result<(), RecordError> {
-    write(state, file::DESIRED, desired, Dir::write_atomic)
+    write(state, file::DESIRED, &desired.clone().in_its_format(), Dir::write_atomic)
 }
 
 #[derive(Deserialize)]
@@ -221,7 +221,10 @@ mod tests {
         let newer = br#"{"schema_version": 99, "shape": "unknown"}"#;
         state.dir().write_atomic(file::LEDGER, newer).expect("writes");
         let error = read_ledger(&state).expect_err("newer");
-        assert!(matches!(error, RecordError::TooNew { found: 99, known: 1, newer: None, .. }), "{error}");
+        assert!(
+            matches!(error, RecordError::TooNew { found: 99, known: ledger::SCHEMA, newer: None, .. }),
+            "{error}"
+        );
         assert_eq!(state.dir().read(file::LEDGER, 1000).expect("reads").expect("still there"), newer);
     }
 
@@ -231,6 +234,31 @@ mod tests {
         for bytes in [&b""[..], b"{", b"[]", b"\xff\xff"] {
             state.dir().write_atomic(file::DESIRED, bytes).expect("writes");
             assert!(matches!(read_desired(&state), Err(RecordError::Damaged { .. })), "{bytes:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_says_by_its_format_that_an_older_tenure_would_order_its_versions_otherwise() {
+        let (_root, state) = StateDir::temporary();
+        let written = |name: &'static str| -> u32 {
+            let bytes = state.dir().read(name, LARGEST).expect("reads").expect("it was written");
+            serde_json::from_slice::<RecordFormat>(&bytes).expect("a record").schema_version
+        };
+        for (text, formats) in [
+            ("1.2.3-rc.1", (3, 1)),
+            ("2024.01.03", (4, 2)),
+            ("1.2.3-1-gabc1234", (4, 2)),
+            ("4f2a9c1", (4, 2)),
+            ("1.2.3", (3, 1)),
+        ] {
+            let version: crate::spec::version::Version = text.parse().expect(text);
+            let ledger = Ledger { version: Some(version.clone()), ..Ledger::default() };
+            write_ledger(&state, &ledger).expect("writes");
+            let desired = Desired { pin: Some(version.clone()), ..Desired::default() };
+            write_desired(&state, &desired).expect("writes");
+            assert_eq!((written(file::DESIRED), written(file::LEDGER)), formats, "{text}");
+            assert_eq!(read_ledger(&state).expect("reads").version.expect("one").as_str(), text);
+            assert_eq!(read_desired(&state).expect("reads").pin.expect("one").as_str(), text);
         }
     }
 }

@@ -1,7 +1,7 @@
 //! What people say: in files, which are trusted or not, and by `pin` and its release, `forget` and `restart`, each of
 //! which is carried out as its own file does it and begins an epoch.
 
-use semver::Version;
+use tenure_core::Version;
 use tenure_core::policy::tally;
 use tenure_core::record::desired::{Desired, Offer, Target};
 use tenure_core::spec::origin::Origin;
@@ -90,7 +90,7 @@ impl World {
         let below = self.rule == Rule::RestartBelow && record.pin.is_none();
         let target = if below { Box::new(order) } else { target };
         self.record = record;
-        self.quarantined.retain(|(one, _), _| *one != asked.major);
+        self.quarantined.retain(|(one, _), _| *one != asked.major());
         for version in &forgotten {
             self.has_forgotten(version);
         }
@@ -129,8 +129,8 @@ impl World {
 
     /// Nothing that is known against a version outlives its offer.
     fn has_forgotten(&mut self, version: &Version) {
-        self.quarantined.retain(|(one, _), _| *one != version.major);
-        let digests = [0, 1].map(|installation| spec(version.major, installation).digest());
+        self.quarantined.retain(|(one, _), _| *one != version.major());
+        let digests = [0, 1].map(|installation| spec(version.major(), installation).digest());
         self.disagreed.retain(|(spec, _)| !digests.contains(spec));
     }
 }

@@ -10,8 +10,8 @@ mod person;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use semver::Version;
 use tenure_core::Spec;
+use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::{AppState, Hello, Role};
@@ -242,7 +242,7 @@ impl World {
     }
 
     fn can_run(&self, spec: &Spec) -> bool {
-        !self.removed.contains(&spec.version.major)
+        !self.removed.contains(&spec.version.major())
     }
 
     fn calls(&mut self, version: u64, installation: u64) {
@@ -269,14 +269,14 @@ impl World {
         let Some(Worker { spec, .. }) = self.worker.replace(before) else { return };
         self.epoch.faults += 1;
         let (digest, version) = (spec.digest(), spec.version);
-        self.quarantined.insert((version.major, digest.clone()), at.ms + QUARANTINE_MS);
+        self.quarantined.insert((version.major(), digest.clone()), at.ms + QUARANTINE_MS);
         let failed = RolledBack { version, spec: digest, at, why: "it failed".into() };
         self.ledger = Ledger { rolled_back: Some(failed), ..Ledger::default() };
     }
 
     /// Whether a worker of `spec` boots; it stands then, and the record knows how it went.
     fn boots(&mut self, spec: &Spec) -> bool {
-        let version = spec.version.major;
+        let version = spec.version.major();
         let key = (version, spec.digest());
         let trusted = |offer: &&Offer| offer.spec == *spec && self.trusts(&offer.origin);
         if !self.record.offers.iter().any(|offer| trusted(&offer)) {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use semver::Version;
+use tenure_core::Version;
 use tenure_core::record::desired::{FailureTally, Target};
 
 use crate::check::{Case, DoctorCheck, Look, span};

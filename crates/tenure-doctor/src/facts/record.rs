@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use semver::Version;
+use tenure_core::Version;
 use tenure_core::deadline::Moment;
 use tenure_core::record::desired::{Desired, Target};
 

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use semver::Version;
+use tenure_core::Version;
 use tenure_core::deadline::{Deadline, Moment, monotonic};
 use tenure_core::launch::ask::probe::{self, FIRST_ANSWER};
 use tenure_core::launch::end::orphans;

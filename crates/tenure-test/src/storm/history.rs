@@ -113,7 +113,7 @@ fn failed(
 }
 
 fn major(event: &Event) -> u64 {
-    event.version.as_ref().map_or(0, |version| version.major)
+    event.version.as_ref().map_or(0, Version::major)
 }
 
 /// Whether a person has spoken: another version may follow than any policy would choose.
@@ -126,7 +126,7 @@ fn is_a_persons(event: &Event) -> bool {
 
 /// A worker serves: within an epoch only a failed start brings a lower version.
 fn served(epoch: &mut Epoch, version: Option<&Version>) -> Option<Wrong> {
-    let version = version?.major;
+    let version = version?.major();
     let before = epoch.last.replace((version, 0));
     before.is_some_and(|(last, failed)| version < last && failed < last).then_some(Wrong::Downgrade)
 }

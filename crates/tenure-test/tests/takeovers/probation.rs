@@ -70,7 +70,7 @@ fn a_pin_keeps_what_is_known_against_other_versions_and_nobody_has_counted() {
     fixture.launcher("ensure", "3.0.0").run().expect(0);
     fixture.settled();
     let two =
-        fixture.desired().offers.into_iter().find(|offer| offer.spec.version.major == 2).expect("on offer");
+        fixture.desired().offers.into_iter().find(|offer| offer.spec.version.major() == 2).expect("on offer");
     let (version, spec) = (two.spec.version.clone(), two.spec.digest());
     let failed = RolledBack { version, spec, at: Moment::now(), why: "exit status 3".to_owned() };
     fixture.forge(|ledger| ledger.rolled_back = Some(failed));
@@ -78,7 +78,7 @@ fn a_pin_keeps_what_is_known_against_other_versions_and_nobody_has_counted() {
     fixture.pin("1.0.0").run().expect(0);
 
     let failures = fixture.desired().failures;
-    assert!(failures.iter().any(|failure| failure.version.major == 2), "{failures:?}");
+    assert!(failures.iter().any(|failure| failure.version.major() == 2), "{failures:?}");
     fixture.stop().run().expect(0);
 }
 

@@ -6,6 +6,7 @@ mod build;
 mod command;
 mod disagree;
 mod failed_upgrades;
+mod grammars;
 mod offers;
 mod pin;
 mod pin_trouble;

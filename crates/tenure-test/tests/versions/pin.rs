@@ -219,7 +219,8 @@ fn a_pinned_offer_survives_twelve_later_ones() {
         let words = ["ensure", "w", "--json", "--config", &config, "--version", &version];
         is_held(&fixture.sandbox.tenure(words).run().expect(0), answer::pid(&pinned));
     }
-    let versions: Vec<u64> = fixture.desired().offers.iter().map(|offer| offer.spec.version.major).collect();
+    let versions: Vec<u64> =
+        fixture.desired().offers.iter().map(|offer| offer.spec.version.major()).collect();
     assert_eq!(versions, [1, 9, 10, 11, 12, 13, 14, 15]);
     processes::kill(&processes::host(&pinned));
     let successor = ensure(&fixture, "3.0.0");

@@ -125,7 +125,7 @@ fn what_failed_its_probation_while_a_pin_held_the_gate_is_not_put_back() {
     let holder = meeting.meet();
     // Nobody but this test writes the ledger now.
     let offers = fixture.desired().offers;
-    let two = offers.into_iter().find(|offer| offer.spec.version.major == 2).expect("it was offered");
+    let two = offers.into_iter().find(|offer| offer.spec.version.major() == 2).expect("it was offered");
     let (version, spec) = (two.spec.version.clone(), two.spec.digest());
     let failed = RolledBack { version, spec, at: Moment::now(), why: "exit status 3".to_owned() };
     fixture.forge(|ledger| ledger.rolled_back = Some(failed));
@@ -138,7 +138,7 @@ fn what_failed_its_probation_while_a_pin_held_the_gate_is_not_put_back() {
     let message = answer::message(&failure);
     assert!(message.contains("version 1.0.0 was started again"), "{message}");
     let failures = fixture.desired().failures;
-    assert!(failures.iter().any(|failure| failure.version.major == 2), "{failures:?}");
+    assert!(failures.iter().any(|failure| failure.version.major() == 2), "{failures:?}");
     assert_eq!(answer::version(&fixture.status().expect(0)), "1.0.0");
     fixture.stop().run().expect(0);
 }

@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
+use tenure_core::Version;
 use tenure_core::launch::start::listen::{self, ListenError};
-use tenure_core::launch::version;
 use tenure_core::os_text;
 use tenure_core::protocol::wire::{Asker, Endpoint};
 use tenure_core::spec::{Listen, ListenMode, Ready, Spec, Upstream, scope};
@@ -143,7 +143,7 @@ impl Resources {
 
     /// Passes on the version that the program states. A text that is no version is noted in the worker's log.
     pub(super) fn tell_version(&self, said: &str) {
-        match version::parse(said) {
+        match Version::with_order(said) {
             Ok(version) => self.status.set_app_version(Some(version)),
             Err(error) => {
                 best_effort(writeln!(io::stderr(), "tenure: failed to {error}: the program told it"));

@@ -14,12 +14,12 @@ use tenure_core::deadline::monotonic;
 use tenure_core::error::stage;
 use tenure_core::fault::{self, Point};
 use tenure_core::launch::start::handshake::{Handshake, Report, Succession};
-use tenure_core::launch::version::{self, NoVersion};
 use tenure_core::protocol::boot_stage::BootStage;
 use tenure_core::protocol::wire::Endpoint;
 use tenure_core::record::ledger::Ledger;
 use tenure_core::store::paths::StateDir;
 use tenure_core::store::records::RecordError;
+use tenure_core::{NoVersion, Version};
 use tenure_sys::identity::Identity;
 use tenure_sys::signals::SignalFd;
 
@@ -315,7 +315,7 @@ impl Worker {
     /// Says which version the app is, as it knows it itself: shown by HELLO, and compared with the version that it was
     /// started as. To be said before [`Worker::ready`]. One `v` before it is taken off; what is no version is refused.
     pub fn app_version(&mut self, version: &str) -> Result<(), NoVersion> {
-        self.status.set_app_version(Some(version::parse(version)?));
+        self.status.set_app_version(Some(Version::with_order(version)?));
         Ok(())
     }
 

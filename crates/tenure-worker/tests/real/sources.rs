@@ -178,18 +178,18 @@ fn what_is_no_version_is_noted_in_the_log_and_nowhere_else() {
 fn a_herd_asks_a_command_for_the_version_once() {
     let place = tempfile::tempdir().expect("a directory");
     let command = ["sh", "-c", "echo x >> runs; echo 13.6.0"].map(str::to_owned).to_vec();
-    let asked = VersionCommand { command, inputs: vec!["package.json".into()] };
-    let usual = tenure_core::spec::environment::Environment::default();
-    assert_eq!(version::cached(&asked, (place.path(), &usual), &scope()), None);
+    let asked = VersionCommand { command, inputs: vec!["package.json".into()], ..VersionCommand::default() };
+    let spec = Spec::of_command(vec!["true".to_owned()], place.path().to_owned());
+    assert_eq!(version::cached(&asked, &spec, &scope()), None);
     thread::scope(|threads| {
         for _ in 0..32 {
             threads.spawn(|| {
                 let stage = Deadline::start(LONG).stage("version").expect("fresh");
-                let version = version::resolve(&asked, (place.path(), &usual), &scope(), stage);
+                let version = version::resolve(&asked, &spec, &scope(), stage);
                 assert_eq!(version.expect("an answer"), Version::new(13, 6, 0));
             });
         }
     });
     assert_eq!(fs::read_to_string(place.path().join("runs")).expect("it ran"), "x\n");
-    assert_eq!(version::cached(&asked, (place.path(), &usual), &scope()), Some(Version::new(13, 6, 0)));
+    assert_eq!(version::cached(&asked, &spec, &scope()), Some(Version::new(13, 6, 0)));
 }

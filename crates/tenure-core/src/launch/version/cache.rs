@@ -11,7 +11,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::discard::best_effort;
 
@@ -20,7 +20,7 @@ use crate::spec::{program, scope};
 use crate::store::paths::{StateDir, file};
 
 use super::error::VersionError;
-use super::stated::VersionCommand;
+use super::stated::{VersionCommand, VersionPattern};
 
 /// Format of the file.
 const SCHEMA: u32 = 1;
@@ -51,6 +51,11 @@ pub(super) struct Question {
     /// is not used, because the variables that it depends on are unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(super) environment: Option<String>,
+    /// Another pattern finds another version in the same answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) pattern: Option<VersionPattern>,
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(super) stderr: bool,
 }
 
 impl Question {
@@ -69,7 +74,14 @@ impl Question {
         let (command, inputs) = (asked.command.clone(), asked.inputs.clone());
         let bytes = serde_json::to_vec(variables).expect("names and values are text");
         let environment = Some(scope::digest(&bytes));
-        Ok(Self { command, cwd: cwd.to_owned(), program, inputs, environment })
+        let (pattern, stderr) = (asked.pattern.clone(), asked.stderr);
+        Ok(Self { command, cwd: cwd.to_owned(), program, inputs, environment, pattern, stderr })
+    }
+
+    /// The command as it was asked for.
+    pub(super) fn asked(&self) -> VersionCommand {
+        let Self { command, inputs, pattern, stderr, .. } = self.clone();
+        VersionCommand { command, inputs, pattern, stderr }
     }
 
     /// The command, for messages.

@@ -8,7 +8,7 @@ use tenure_sys::spawn::SpawnError;
 use crate::spec::program::NoProgram;
 use crate::store::paths::PathsError;
 
-use super::stated::NoVersion;
+use super::answer::Unclear;
 
 /// A command that was to tell the version did not. Never remembered: the next call asks again.
 #[derive(Debug, thiserror::Error)]
@@ -62,14 +62,14 @@ pub enum VersionError {
         /// How much it may write there.
         most: usize,
     },
-    /// Its output is no version.
+    /// No version can be taken from its answer.
     #[error("ask {command:?} for the version")]
-    NotAVersion {
+    Unclear {
         /// The command.
         command: String,
-        /// What it said.
+        /// Its answer, and what to write.
         #[source]
-        source: NoVersion,
+        source: Unclear,
     },
     /// Another process was asking the same, for longer than this call may take.
     #[error("ask {command:?} for the version: another process{} was asking before, and still is", named(.holders))]
@@ -91,6 +91,25 @@ pub enum VersionError {
     /// The directory in which answers are kept is not to be trusted.
     #[error("look for a version that is known already")]
     Cache(#[source] PathsError),
+}
+
+impl VersionError {
+    /// The key of the configuration that would make the answer clear, where that can be told.
+    #[must_use]
+    pub fn write(&self) -> Option<&str> {
+        match self {
+            Self::Unclear { source, .. } => source.write.as_deref(),
+            Self::NoCommand
+            | Self::NotFound { .. }
+            | Self::Start { .. }
+            | Self::Exit { .. }
+            | Self::TimedOut { .. }
+            | Self::TooMuch { .. }
+            | Self::Busy { .. }
+            | Self::Io { .. }
+            | Self::Cache(_) => None,
+        }
+    }
 }
 
 fn shown(words: &[String]) -> String {

@@ -3,8 +3,8 @@
 //! another parent by then, and it may be wanted, like the server of a build tool.
 //!
 //! It gets the environment that the worker would get, without the variables of `tenure`: the caller's other variables
-//! may be about another place, like the `GIT_DIR` of a hook. It gets no input and no terminal's input either. It stays
-//! in the caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
+//! may be about another place, like the `GIT_DIR` of a hook. It gets the worker's umask, and no input. It stays in the
+//! caller's session and group, so that whoever ends a hook with all that belongs to it ends the command too.
 
 use std::ffi::OsString;
 use std::fs::File;
@@ -31,14 +31,25 @@ const MOST: usize = 64 * 1024;
 /// Last lines of the standard error that an error shows.
 const LAST_WORDS: usize = 5;
 
-/// What the command wrote to its standard output; at most [`MOST`] bytes of it.
-pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> Result<String, VersionError> {
+/// A question with what its command gets besides its arguments.
+#[derive(Clone, Copy)]
+pub(super) struct Run<'a> {
+    pub(super) question: &'a Question,
+    /// Its whole environment.
+    pub(super) variables: &'a Variables,
+    pub(super) umask: u32,
+}
+
+/// What the command wrote: at most [`MOST`] bytes of its standard output, and as many from the end of its standard
+/// error.
+pub(super) fn run(run: Run<'_>, stage: Stage) -> Result<[String; 2], VersionError> {
+    let question = run.question;
     let within = stage.remaining();
     let too_much = || VersionError::TooMuch { command: question.shown(), most: MOST };
     let failed = |source| VersionError::Io { command: question.shown(), source };
     let (mut output, to_output) = ear(true).map_err(failed)?;
     let (mut errors, to_errors) = ear(false).map_err(failed)?;
-    let child = start(question, variables, [&to_output, &to_errors])?;
+    let child = start(run, [&to_output, &to_errors])?;
     drop((to_output, to_errors));
     let heard = listen(&child, [&mut output, &mut errors], stage);
     if !matches!(heard, Ok(ListenedUntil::CommandEnded)) {
@@ -64,14 +75,11 @@ pub(super) fn run(question: &Question, variables: &Variables, stage: Stage) -> R
     if output.is_too_much() {
         return Err(too_much());
     }
-    Ok(String::from_utf8_lossy(&output.kept).into_owned())
+    Ok([output, errors].map(|ear| String::from_utf8_lossy(&ear.kept).into_owned()))
 }
 
-fn start(
-    question: &Question,
-    variables: &Variables,
-    [output, errors]: [&OwnedFd; 2],
-) -> Result<Child, VersionError> {
+fn start(run: Run<'_>, [output, errors]: [&OwnedFd; 2]) -> Result<Child, VersionError> {
+    let Run { question, variables, umask } = run;
     let args: Vec<OsString> =
         question.command.iter().skip(1).map(|word| os_text::os(word).into_owned()).collect();
     let env = os_text::variables(variables);
@@ -82,6 +90,7 @@ fn start(
         env: &env,
         stdout: Stream::Fd(output.as_fd()),
         stderr: Stream::Fd(errors.as_fd()),
+        umask: Some(umask),
         ..Launch::new(&question.program, &question.cwd)
     };
     spawn::child(&launch).map_err(|source| VersionError::Start { command: question.shown(), source })

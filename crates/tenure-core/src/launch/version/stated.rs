@@ -1,15 +1,17 @@
-//! What a configuration says about a version: the version itself, or the command that tells it. Pure.
+//! What a configuration says about a version: the version itself, or the command that prints it. Pure.
 
 use std::fmt;
 use std::path::PathBuf;
 
-use semver::Version;
+use regex_lite::{Regex, RegexBuilder};
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize};
 
-/// Most of a text that is quoted because it is no version.
-const LONGEST_QUOTE: usize = 100;
+use crate::spec::version::{NoVersion, Version};
+
+/// The group of a pattern that is the version, if the pattern has several.
+const GROUP: &str = "version";
 
 /// A version as a configuration states it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -21,8 +23,8 @@ pub enum StatedVersion {
     Command(VersionCommand),
 }
 
-/// A command that writes the version to its standard output.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// A command that prints the version.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct VersionCommand {
     /// Program and arguments. A program without `/` is looked up in PATH.
@@ -31,36 +33,68 @@ pub struct VersionCommand {
     /// or the program, has changed.
     #[serde(default, skip_serializing_if = "Vec::is_empty", with = "crate::os_text::paths")]
     pub inputs: Vec<PathBuf>,
+    /// Where the version is in its answer. Without a pattern the version is looked for by its form.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pattern: Option<VersionPattern>,
+    /// Whether its standard error is the answer if it writes nothing to its standard output.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stderr: bool,
 }
 
-/// A text that is no version.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("read {text:?} as a version such as \"13.6.0\": {why}")]
-pub struct NoVersion {
-    /// The text, shortened.
-    pub text: String,
-    /// What is wrong with it.
-    pub why: String,
+/// A regular expression that finds the version in an answer: its only group, its group `version`, or the whole match
+/// if it has no group. `^` and `$` match at the ends of lines.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct VersionPattern {
+    text: String,
 }
 
-/// Reads a version as programs print them: one line, with space around it and one `v` before it, or without.
+impl VersionPattern {
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// What it finds first; `None` where it matches nothing.
+    pub(super) fn find<'answer>(&self, answer: &'answer str) -> Option<&'answer str> {
+        // Compiled for each question and not kept: a command that runs costs a hundred times as much.
+        let regex = compiled(&self.text).ok()?;
+        let found = regex.captures(answer)?;
+        let group = found.name(GROUP).or_else(|| found.get(regex.captures_len() - 1))?;
+        Some(group.as_str())
+    }
+}
+
+fn compiled(text: &str) -> Result<Regex, String> {
+    let regex = RegexBuilder::new(text).multi_line(true).build();
+    regex.map_err(|error| format!("{text:?} is not a regular expression: {error}"))
+}
+
+impl TryFrom<String> for VersionPattern {
+    type Error = String;
+
+    fn try_from(text: String) -> Result<Self, String> {
+        let regex = compiled(&text)?;
+        let is_named = regex.capture_names().flatten().any(|name| name == GROUP);
+        if regex.captures_len() > 2 && !is_named {
+            return Err(format!(
+                "{text:?} has several groups: write one group, or name the one that is the version (?P<{GROUP}>…)"
+            ));
+        }
+        Ok(Self { text })
+    }
+}
+
+impl From<VersionPattern> for String {
+    fn from(pattern: VersionPattern) -> Self {
+        pattern.text
+    }
+}
+
+/// Reads a version as people and programs write it alone: with space around it and one `v` before it, or without.
 pub fn parse(said: &str) -> Result<Version, NoVersion> {
-    let line = said.trim();
-    let bad = |why: String| NoVersion { text: shortened(line), why };
-    if line.is_empty() {
-        return Err(bad("it is empty".to_owned()));
-    }
-    if line.lines().nth(1).is_some() {
-        return Err(bad("it has more than one line".to_owned()));
-    }
-    Version::parse(line.strip_prefix('v').unwrap_or(line)).map_err(|error| bad(error.to_string()))
-}
-
-fn shortened(text: &str) -> String {
-    match text.char_indices().nth(LONGEST_QUOTE) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text.to_owned(),
-    }
+    said.parse()
 }
 
 impl<'de> Deserialize<'de> for StatedVersion {
@@ -80,8 +114,23 @@ impl<'de> Visitor<'de> for StatedReader {
     }
 
     fn visit_str<E: Error>(self, text: &str) -> Result<StatedVersion, E> {
-        let bad = |error| E::custom(format_args!("{text:?} is not a version such as \"13.6.0\": {error}"));
-        Version::parse(text).map(StatedVersion::Literal).map_err(bad)
+        parse(text).map(StatedVersion::Literal).map_err(|NoVersion { text, why }| {
+            E::custom(format_args!("{text:?} is not a version such as \"13.6.0\": {why}"))
+        })
+    }
+
+    fn visit_i64<E: Error>(self, number: i64) -> Result<StatedVersion, E> {
+        Err(unquoted(number))
+    }
+
+    fn visit_u64<E: Error>(self, number: u64) -> Result<StatedVersion, E> {
+        Err(unquoted(number))
+    }
+
+    fn visit_f64<E: Error>(self, number: f64) -> Result<StatedVersion, E> {
+        Err(E::custom(format_args!(
+            "{number} is a number, in which 1.10 and 1.1 are the same: write the version in quotes"
+        )))
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<StatedVersion, A::Error> {
@@ -89,32 +138,13 @@ impl<'de> Visitor<'de> for StatedReader {
     }
 }
 
+fn unquoted<E: Error>(number: impl fmt::Display) -> E {
+    E::custom(format_args!("{number} is a number: write \"{number}\", in quotes"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_version_is_read_as_programs_print_it() {
-        for (said, expected) in
-            [("13.6.0\n", "13.6.0"), ("v22.1.0", "22.1.0"), ("  1.0.0-rc.1+b \r\n", "1.0.0-rc.1+b")]
-        {
-            assert_eq!(parse(said).expect(said).to_string(), expected);
-        }
-        for (said, why) in [
-            ("", "empty"),
-            (" \n", "empty"),
-            ("1.0.0\n2.0.0", "more than one line"),
-            ("vv1.0.0", "unexpected character"),
-            ("1.0", "unexpected end"),
-            ("node v1.0.0", "unexpected character"),
-            ("\u{1b}[1m1.0.0", "unexpected character"),
-        ] {
-            let error = parse(said).expect_err(said).to_string();
-            assert!(error.contains(why), "{error}");
-        }
-        let long = parse(&"ä".repeat(1000)).expect_err("no version");
-        assert!(long.text.chars().count() == LONGEST_QUOTE + 1 && long.text.ends_with('…'));
-    }
 
     #[test]
     fn both_forms_are_read_and_written() {
@@ -122,6 +152,7 @@ mod tests {
             r#""1.2.3""#,
             r#"{"command":["node","-p","1"],"inputs":["package.json"]}"#,
             r#"{"command":["version"]}"#,
+            r#"{"command":["nginx","-v"],"pattern":"nginx/(\\S+)","stderr":true}"#,
         ];
         for text in table {
             let stated: StatedVersion = serde_json::from_str(text).expect(text);
@@ -132,14 +163,31 @@ mod tests {
     #[test]
     fn what_is_wrong_with_the_form_that_was_meant_is_said() {
         let table = [
-            (r#""1.2""#, "\"1.2\" is not a version"),
+            (r#""1.2.x""#, "\"1.2.x\" is not a version such as \"13.6.0\": write numbers"),
             (r#"{"comand":[]}"#, "unknown field `comand`"),
             (r#"{"inputs":[]}"#, "missing field `command`"),
-            ("7", "expected a version such as \"13.6.0\", or a table with `command`"),
+            ("7", "7 is a number: write \"7\", in quotes"),
+            ("1.1", "write the version in quotes"),
+            ("true", "expected a version such as \"13.6.0\", or a table with `command`"),
+            (r#"{"command":["x"],"pattern":"("}"#, "\"(\" is not a regular expression: "),
+            (r#"{"command":["x"],"pattern":"(a)(b)"}"#, "name the one that is the version (?P<version>…)"),
         ];
         for (text, said) in table {
             let error = serde_json::from_str::<StatedVersion>(text).expect_err(text).to_string();
             assert!(error.contains(said), "{error}");
         }
+    }
+
+    #[test]
+    fn a_pattern_finds_its_group_and_lines_have_ends() {
+        let find = |pattern: &str| {
+            let pattern = VersionPattern::try_from(pattern.to_owned()).expect(pattern);
+            pattern.find("Python 3.11.2\nFlask 2.2.2\n").map(str::to_owned)
+        };
+        for pattern in [r"Flask (\S+)", r"^Flask (?P<version>\S+)$", r"(Flask) (?P<version>\S+)"] {
+            assert_eq!(find(pattern).as_deref(), Some("2.2.2"), "{pattern}");
+        }
+        assert_eq!(find(r"[0-9.]+").as_deref(), Some("3.11.2"));
+        assert_eq!(find(r"Django (\S+)"), None);
     }
 }

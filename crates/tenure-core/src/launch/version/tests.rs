@@ -1,9 +1,10 @@
 //! Commands that answer, and commands that do not, as real processes.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{fs, thread};
 
 use crate::deadline::Deadline;
+use crate::spec::environment::{Environment, Variables};
 
 use super::*;
 
@@ -30,7 +31,7 @@ fn variables() -> Variables {
 }
 
 fn shell(script: &str) -> VersionCommand {
-    VersionCommand { command: ["sh", "-c", script].map(str::to_owned).to_vec(), inputs: Vec::new() }
+    VersionCommand { command: ["sh", "-c", script].map(str::to_owned).to_vec(), ..VersionCommand::default() }
 }
 
 impl Ground {
@@ -46,10 +47,11 @@ impl Ground {
     fn resolve(&self, asked: &VersionCommand, limit: Duration) -> Result<Version, VersionError> {
         let question = Question::of(asked, self.cwd.path(), &variables())?;
         let state = self.state();
-        match cache::find(&state, &question) {
-            Some(version) => Ok(version),
-            None => ask_in_turn(&state, (&question, &variables()), stage(limit)),
+        if let Some(version) = cache::find(&state, &question) {
+            return Ok(version);
         }
+        let run = Run { question: &question, variables: &variables(), umask: 0o027 };
+        ask_in_turn(&state, run, stage(limit))
     }
 
     /// Asks until the answer is kept: until its inputs are older than a tick.
@@ -98,7 +100,11 @@ fn a_changed_input_and_a_replaced_program_are_asked_again() {
     };
     fs::write(ground.path("part"), "1").expect("room");
     script("1.0.");
-    let asked = VersionCommand { command: vec!["./tool".into()], inputs: vec!["part".into()] };
+    let asked = VersionCommand {
+        command: vec!["./tool".into()],
+        inputs: vec!["part".into()],
+        ..VersionCommand::default()
+    };
     assert_eq!(ground.kept_answer(&asked), Version::new(1, 0, 1));
     let runs = ground.runs();
     assert_eq!(ground.kept_answer(&asked), Version::new(1, 0, 1));
@@ -127,9 +133,9 @@ fn each_way_to_fail_is_told_apart_and_none_is_kept() {
         assert_eq!(cached_by(&ground, asked), None);
         error
     };
-    let missing = VersionCommand { command: vec!["no-such-program".into()], inputs: Vec::new() };
+    let missing = VersionCommand { command: vec!["no-such-program".into()], ..VersionCommand::default() };
     assert!(matches!(said(&missing), VersionError::NotFound { .. }));
-    let none = VersionCommand { command: Vec::new(), inputs: Vec::new() };
+    let none = VersionCommand { command: Vec::new(), ..VersionCommand::default() };
     assert!(matches!(said(&none), VersionError::NoCommand));
     let error = said(&shell("echo reading; echo no manifest here >&2; exit 3"));
     assert_eq!(
@@ -139,10 +145,10 @@ fn each_way_to_fail_is_told_apart_and_none_is_kept() {
     );
     let error = said(&shell("kill -9 $$"));
     assert!(matches!(&error, VersionError::Exit { status, .. } if status.signal == Some(9)), "{error}");
-    let error = said(&shell("echo 13.6"));
-    let VersionError::NotAVersion { source, .. } = error else { panic!("{error}") };
-    assert_eq!(source.text, "13.6");
-    assert!(matches!(said(&shell("exit 0")), VersionError::NotAVersion { .. }));
+    let error = said(&shell("echo 13,6"));
+    let VersionError::Unclear { source, .. } = error else { panic!("{error}") };
+    assert_eq!(source.answer, "13,6");
+    assert!(matches!(said(&shell("exit 0")), VersionError::Unclear { .. }));
     for flood in ["while :; do echo 1.0.0; done | head -c 1000000", "while :; do echo 1.0.0; done"] {
         let error = said(&shell(flood));
         assert!(matches!(error, VersionError::TooMuch { .. }), "{error}");
@@ -200,4 +206,58 @@ fn a_launcher_that_asks_for_too_long_is_named_to_the_others() {
     };
     let error = ground.resolve(&shell("echo 1.0.0"), Duration::from_millis(50)).expect_err("it is busy");
     assert!(matches!(&error, VersionError::Busy { holders, .. } if !holders.is_empty()), "{error}");
+}
+
+#[test]
+fn a_command_gets_the_workers_umask_and_no_input() {
+    let ground = ground();
+    let asked = shell("umask > umask; cat > input; readlink /proc/self/fd/0 > stdin; echo 1.0.0");
+    assert_eq!(ground.resolve(&asked, LONG).expect("an answer"), Version::new(1, 0, 0));
+    let told = |name: &str| fs::read_to_string(ground.path(name)).expect("it ran").trim().to_owned();
+    assert_eq!((told("umask").as_str(), told("input").as_str()), ("0027", ""));
+    assert_eq!(told("stdin"), "/dev/null");
+}
+
+#[test]
+fn the_standard_error_is_read_by_choice_and_a_kept_answer_is_one_of_the_same_pattern() {
+    let ground = ground();
+    let asked = shell("echo x >> runs; echo 'server 1.0.0, library 2.0.0' >&2");
+    let error = ground.resolve(&asked, LONG).expect_err("it is not asked for");
+    assert!(error.write().is_some_and(|key| key.ends_with("stderr = true }")), "{error}");
+    let with = |pattern: &str| {
+        let pattern = VersionPattern::try_from(pattern.to_owned()).ok();
+        VersionCommand { pattern, stderr: true, ..asked.clone() }
+    };
+    assert_eq!(ground.kept_answer(&with(r"server ([0-9.]+)")), Version::new(1, 0, 0));
+    assert_eq!(ground.kept_answer(&with(r"library ([0-9.]+)")), Version::new(2, 0, 0));
+    assert_eq!(ground.known(&with(r"server ([0-9.]+)")), Some(Version::new(1, 0, 0)));
+    assert_eq!(ground.known(&with(r"other ([0-9.]+)")), None);
+}
+
+/// The programs of [`answer`]'s table that this machine has tell their version to this very code.
+#[test]
+fn programs_that_are_installed_here_tell_their_version() {
+    let ground = ground();
+    for command in [
+        "redis-server --version",
+        "nginx -v",
+        "node --version",
+        "java -version",
+        "java --version",
+        "ssh -V",
+        "gpg-agent --version",
+        "postgres --version",
+        "git --version",
+        "less --version",
+        "curl --version",
+        "bash --version",
+    ] {
+        let words: Vec<String> = command.split(' ').map(str::to_owned).collect();
+        let asked = VersionCommand { command: words, stderr: true, ..VersionCommand::default() };
+        match ground.resolve(&asked, LONG) {
+            Ok(version) => assert!(!version.is_build(), "{command}: {version}"),
+            Err(VersionError::NotFound { .. }) => println!("skipped: {command}: not installed here"),
+            Err(error) => panic!("{command}: {}", crate::causes::in_one_line(&error)),
+        }
+    }
 }

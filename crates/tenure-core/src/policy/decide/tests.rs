@@ -189,7 +189,7 @@ fn a_held_older_worker_is_used_and_the_pin_is_named() {
 fn a_worker_below_the_held_version_is_replaced_by_it_and_one_above_is_never_downgraded() {
     let target = Some(KnownTarget { pinned: true, ..known(2) });
     let replaced = decision(3, target.as_ref(), hello(1, AppState::Ready));
-    assert!(matches!(replaced, Decision::Replace(_, ReplaceReason::Older { target }) if target.major == 2));
+    assert!(matches!(replaced, Decision::Replace(_, ReplaceReason::Older { target }) if target.major() == 2));
     assert!(matches!(decision(3, target.as_ref(), hello(3, AppState::Ready)), Decision::Use(_)));
     assert!(matches!(decision(4, target.as_ref(), hello(3, AppState::Ready)), Decision::Use(_)));
 }

@@ -4,7 +4,7 @@
 
 use std::net::SocketAddr;
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 

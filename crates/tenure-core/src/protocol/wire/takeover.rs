@@ -4,7 +4,7 @@
 //! PREPARE → prepared, with descriptors; COMMIT → granted, with the app's state; ACTIVE; or ABORT at any time. The
 //! connection stays open until one of the two processes has ended: by its end each notices the end of the other.
 
-use semver::Version;
+use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
 

@@ -26,7 +26,7 @@ fn target(desired: &Desired, at: u64) -> Target {
 
 fn version_of(target: &Target) -> Option<u64> {
     match target {
-        Target::Offer { spec, .. } => Some(spec.version.major),
+        Target::Offer { spec, .. } => Some(spec.version.major()),
         Target::Suppressed { .. } | Target::Missing { .. } => None,
     }
 }
@@ -41,7 +41,7 @@ fn a_version_that_fails_to_boot_is_passed_over_and_named() {
     let mut desired = offered(&[1, 2]);
     desired.failed(&spec(2), "exit status 3", &now(0));
     let Target::Offer { spec: chosen, skipped, .. } = target(&desired, 1) else { panic!("offer expected") };
-    assert_eq!(chosen.version.major, 1);
+    assert_eq!(chosen.version.major(), 1);
     assert_eq!(skipped.expect("skipped").error, "exit status 3");
     assert_eq!(version_of(&target(&desired, 30_001)), Some(2), "quarantine ends");
 }
@@ -86,7 +86,7 @@ fn records_of_another_boot_suppress_nothing() {
 #[test]
 fn an_offer_whose_program_is_gone_is_never_the_target() {
     let desired = offered(&[1, 2]);
-    let only = |version| move |spec: &Spec| spec.version.major == version;
+    let only = |version| move |spec: &Spec| spec.version.major() == version;
     assert_eq!(desired.target_version(&now(0), &only(1)), Some(Version::new(1, 0, 0)));
     assert_eq!(desired.target(&now(0), &|_| false), Target::Missing { program: "/bin/v2".into() });
 }
@@ -147,7 +147,7 @@ fn two_installations_of_one_version_that_both_fail_do_not_clear_each_others_tall
 fn the_last_eight_offers_are_kept() {
     let desired = offered(&(1..=12).collect::<Vec<_>>());
     assert_eq!(desired.offers.len(), 8);
-    assert_eq!(desired.offers[0].spec.version.major, 5);
+    assert_eq!(desired.offers[0].spec.version.major(), 5);
 }
 
 #[test]

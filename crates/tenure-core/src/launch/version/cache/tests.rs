@@ -10,6 +10,7 @@ fn question(cwd: &Path, inputs: &[&str]) -> Question {
     let asked = VersionCommand {
         command: vec!["sh".into(), "-c".into(), "echo 1.0.0".into()],
         inputs: inputs.iter().map(PathBuf::from).collect(),
+        ..VersionCommand::default()
     };
     Question::of(&asked, cwd, &variables("/usr/bin:/bin")).expect("there is a shell")
 }
@@ -53,7 +54,7 @@ fn a_program_that_is_replaced_is_asked_again() {
     let place = tempfile::tempdir().expect("a directory");
     let copy = |name: &str| fs::copy("/bin/sh", place.path().join(name)).expect("room");
     copy("tool");
-    let asked = VersionCommand { command: vec!["./tool".into()], inputs: Vec::new() };
+    let asked = VersionCommand { command: vec!["./tool".into()], ..VersionCommand::default() };
     let asked = Question::of(&asked, place.path(), &variables("/bin")).expect("it is there");
     keep(&state, &asked, evidence(&asked), &one());
     assert_eq!(find(&state, &asked), Some(one()));
