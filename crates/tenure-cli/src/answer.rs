@@ -22,6 +22,8 @@ pub(crate) enum AnswerState {
     Unpinned,
     /// An offer was taken back.
     Forgotten,
+    /// A signal was sent to the program.
+    Signalled,
     /// A project's file may start what it describes.
     Trusted,
     /// A project's file may start nothing any more.
@@ -95,7 +97,7 @@ pub(crate) enum AnswerState {
 
 impl AnswerState {
     /// Every state.
-    const ALL: [Self; 41] = [
+    const ALL: [Self; 42] = [
         Self::Up,
         Self::Started,
         Self::Replaced,
@@ -103,6 +105,7 @@ impl AnswerState {
         Self::Pinned,
         Self::Unpinned,
         Self::Forgotten,
+        Self::Signalled,
         Self::Trusted,
         Self::Revoked,
         Self::Healthy,
@@ -152,6 +155,7 @@ impl AnswerState {
             Self::Pinned => ("pinned", 0),
             Self::Unpinned => ("unpinned", 0),
             Self::Forgotten => ("forgotten", 0),
+            Self::Signalled => ("signalled", 0),
             Self::Trusted => ("trusted", 0),
             Self::Revoked => ("revoked", 0),
             Self::Healthy => ("healthy", 0),
@@ -254,6 +258,7 @@ mod tests {
             AnswerState::Pinned,
             AnswerState::Unpinned,
             AnswerState::Forgotten,
+            AnswerState::Signalled,
         ];
         let written = [
             AnswerState::Trusted,

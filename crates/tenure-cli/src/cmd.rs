@@ -25,6 +25,7 @@ mod logs;
 mod man;
 mod pin;
 mod restart;
+mod signal;
 mod status;
 mod stop;
 mod trust;
@@ -69,6 +70,8 @@ enum Invocation {
     Start(WithCommon<ensure::Start>),
     Stop(WithCommon<stop::Stop>),
     Restart(WithCommon<restart::Restart>),
+    Signal(WithCommon<signal::Signal>),
+    Reload(WithCommon<signal::Reload>),
     Status(WithCommon<status::Status>),
     #[command(visible_alias = "ls")]
     List(WithCommon<status::List>),
@@ -99,6 +102,8 @@ impl Invocation {
             Self::Start(typed) => typed.parts(),
             Self::Stop(typed) => typed.parts(),
             Self::Restart(typed) => typed.parts(),
+            Self::Signal(typed) => typed.parts(),
+            Self::Reload(typed) => typed.parts(),
             Self::Status(typed) => typed.parts(),
             Self::List(typed) => typed.parts(),
             Self::Logs(typed) => typed.parts(),

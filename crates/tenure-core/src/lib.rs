@@ -27,6 +27,7 @@ pub use ops::ensure::{Ensured, ensure};
 pub use ops::forget::{Forgotten, forget};
 pub use ops::pin::{Applied, PinOptions, Pinned, Unpinned, pin, unpin};
 pub use ops::restart::{Manner, Restarted, restart};
+pub use ops::signal::{SignalOutcome, reload, signal};
 pub use ops::status::{
     Listed, Standing, events, gate_holder, is_program_left, last_end, list, recorded, status,
 };

@@ -7,6 +7,7 @@ pub mod forget;
 pub mod offers;
 pub mod pin;
 pub mod restart;
+pub mod signal;
 pub mod status;
 pub mod stop;
 pub mod takeover;

@@ -30,8 +30,9 @@
 pub use tenure_core::launch::end::orphans::EndedOrphan;
 pub use tenure_core::launch::end::stop_and_prove::ProvedEnd;
 pub use tenure_core::{
-    Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, Standing,
-    StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, restart, status, stop, unpin,
+    Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, SignalOutcome,
+    Standing, StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, reload, restart, signal,
+    status, stop, unpin,
 };
 
 /// What a call fails with.

@@ -143,6 +143,7 @@ impl EffectiveWorker<'_> {
         }
         whole["build"] = json!(worker.spec.build);
         whole["preflight"] = json!(worker.spec.preflight);
+        whole["reload"] = json!(worker.spec.reload);
         whole["before_start"] = json!(worker.spec.before_start);
         whole["stdin"] = json!(worker.spec.stdin);
         whole["overlap"] = json!(worker.spec.overlap);

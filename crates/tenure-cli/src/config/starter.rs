@@ -55,6 +55,7 @@ fn default(key: &Key) -> String {
         ("listen", _) => "[{ name = \"http\", tcp = \"127.0.0.1:0\" }]".to_owned(),
         ("bake", _) => "\"3s\"".to_owned(),
         ("umask", _) => "\"022\"".to_owned(),
+        ("reload", _) => "\"HUP\"".to_owned(),
         ("ready", _) => "\"up\"".to_owned(),
         ("health", _) => {
             "{ http = \"/livez\", interval = \"10s\", timeout = \"2s\", failures = 3 }".to_owned()

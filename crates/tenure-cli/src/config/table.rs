@@ -144,6 +144,12 @@ pub(crate) static WORKER: &[Key] = &[
         Value("{ signal = \"TERM\", grace = \"5s\" }"),
         "how a program is asked to end, and how long it may take before it is killed",
     ),
+    key(
+        "reload",
+        SIGNAL,
+        NONE,
+        "the signal by which the program reads its configuration again: `tenure reload` sends it",
+    ),
     key("restart", Table(RESTART), Words("below"), "restarts of the program within one generation"),
     key(
         "preflight",
@@ -308,16 +314,15 @@ const HEALTH: &[Key] = &[
     ),
 ];
 
+/// A signal, as [`tenure_sys::process::Signal`] reads it.
+const SIGNAL: Shape = Word(&[
+    "TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "CONT", "WINCH", "TTIN", "TTOU", "STOP", "SIGTERM",
+    "SIGKILL", "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGWINCH", "SIGTTIN",
+    "SIGTTOU", "SIGSTOP",
+]);
+
 const STOP: &[Key] = &[
-    key(
-        "signal",
-        Word(&[
-            "TERM", "KILL", "INT", "HUP", "QUIT", "USR1", "USR2", "CONT", "STOP", "SIGTERM", "SIGKILL",
-            "SIGINT", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2", "SIGCONT", "SIGSTOP",
-        ]),
-        Value("\"TERM\""),
-        "the signal that asks the program to end",
-    ),
+    key("signal", SIGNAL, Value("\"TERM\""), "the signal that asks the program to end"),
     key("grace", DURATION, Value("\"5s\""), "how long it may take before it is killed"),
 ];
 
@@ -375,6 +380,7 @@ mod tests {
         let tcp = "127.0.0.1:1".parse().expect("an address");
         spec.listen = vec![Listen::proxy("http", tcp, Upstream::Port("PORT".into()))];
         spec.preflight = vec!["true".into()];
+        spec.reload = Some(tenure_sys::process::Signal::Hup);
         spec.before_start = vec!["true".into()];
         spec.stdin = tenure_core::spec::Stdin::Open;
         spec.overlap = true;

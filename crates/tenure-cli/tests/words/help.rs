@@ -28,6 +28,8 @@ help! {
     help_of_pin = "pin --help";
     help_of_unpin = "unpin --help";
     help_of_forget = "forget --help";
+    help_of_signal = "signal --help";
+    help_of_reload = "reload --help";
     help_of_init = "init --help";
     help_of_config = "config --help";
     help_of_config_check = "config check --help";

@@ -116,7 +116,7 @@ const LINES: [(&str, bool); 48] = [
     ("listen = [{ name = 'a' }]", false),
     ("listen = [{ name = 'a', tcp = 'localhost:1' }]", false),
     ("listen = [{ name = 'a', tcp = '127.0.0.1:0', mode = 'relay' }]", false),
-    ("stop = { signal = 'WINCH' }", false),
+    ("stop = { signal = 'SEGV' }", false),
     ("restart = { backoff = ['1s'] }", false),
     ("env = { set = { A = 1 } }", false),
     ("logs = { size = '10mb' }", false),

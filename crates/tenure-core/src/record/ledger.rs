@@ -8,6 +8,7 @@ use std::time::Duration;
 use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
 use tenure_sys::identity::Identity;
+use tenure_sys::process::Signal;
 
 use crate::deadline::{Moment, millis};
 use crate::os_text;
@@ -102,6 +103,9 @@ pub struct ProgramRecord {
     /// How to end it where its shim is gone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stop: Option<StopPolicy>,
+    /// The signal by which it reads its configuration again, where its description names one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Signal>,
     /// Name of the lock that its tree inherits, once the lock is taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lock: Option<String>,
@@ -111,7 +115,15 @@ impl ProgramRecord {
     /// A program before it runs: only its cookie is known.
     #[must_use]
     pub fn of_cookie(cookie: String) -> Self {
-        Self { cookie, command: String::new(), shim: None, identity: None, stop: None, lock: None }
+        Self {
+            cookie,
+            command: String::new(),
+            shim: None,
+            identity: None,
+            stop: None,
+            reload: None,
+            lock: None,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::spec::version::Version;
 use serde::{Deserialize, Serialize};
+use tenure_sys::process::Signal;
 
 use crate::os_text::PathText;
 use crate::spec::amount::Span;
@@ -78,6 +79,9 @@ pub struct Spec {
     /// Signal and grace of a polite stop.
     #[serde(default)]
     pub stop: StopPolicy,
+    /// The signal by which the program reads its configuration again. Default: none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reload: Option<Signal>,
     /// Restarts of the program within one generation.
     #[serde(default)]
     pub restart: RestartPolicy,
@@ -165,6 +169,7 @@ impl Spec {
             drain_timeout: defaults::drain_timeout(),
             stall_timeout: defaults::stall_timeout(),
             stop: StopPolicy::default(),
+            reload: None,
             restart: RestartPolicy::default(),
             preflight: Vec::new(),
             before_start: Vec::new(),
@@ -224,10 +229,10 @@ impl Spec {
             digest_of(&(first_keys, &self.preflight, self.overlap, self.bake))
         };
         let digest = if let Some(umask) = self.umask { digest_of(&(digest, umask)) } else { digest };
-        if self.before_start.is_empty() && self.stdin.is_null() {
+        if self.before_start.is_empty() && self.stdin.is_null() && self.reload.is_none() {
             digest
         } else {
-            digest_of(&(digest, &self.before_start, self.stdin))
+            digest_of(&(digest, &self.before_start, self.stdin, self.reload))
         }
     }
 
@@ -373,6 +378,7 @@ mod tests {
             with(|spec| spec.umask = Umask::try_from("077".to_owned()).ok()),
             with(|spec| spec.before_start = vec!["true".into()]),
             with(|spec| spec.stdin = Stdin::Open),
+            with(|spec| spec.reload = Some(Signal::Hup)),
         ];
         let mut digests: Vec<String> = changed.iter().map(Spec::settings_digest).collect();
         assert!(changed.iter().all(|other| other.identity_digest() == spec.identity_digest()));
@@ -395,7 +401,7 @@ mod tests {
     #[test]
     fn what_is_not_said_is_not_written() {
         let text = serde_json::to_string(&server()).expect("writes");
-        for key in ["preflight", "before_start", "stdin", "overlap", "bake", "umask", "\"to\""] {
+        for key in ["preflight", "before_start", "stdin", "reload", "overlap", "bake", "umask", "\"to\""] {
             assert!(!text.contains(key), "{text}");
         }
     }

@@ -78,6 +78,8 @@ pub enum What {
     Unpinned,
     /// An offer was taken back.
     Forgotten,
+    /// A person had a signal sent to the program.
+    Signalled,
     /// A person stopped the worker: it stays stopped until a person starts it.
     HeldDown,
     /// A person lets the worker be started again.

@@ -36,6 +36,15 @@ pub enum Signal {
     /// Go on after a stop.
     #[serde(alias = "SIGCONT")]
     Cont,
+    /// The window's size has changed; for some servers: end the old worker processes.
+    #[serde(alias = "SIGWINCH")]
+    Winch,
+    /// Terminal input; for some servers: one more worker process.
+    #[serde(alias = "SIGTTIN")]
+    Ttin,
+    /// Terminal output; for some servers: one worker process less.
+    #[serde(alias = "SIGTTOU")]
+    Ttou,
     /// Stop without asking; to be continued.
     #[serde(alias = "SIGSTOP")]
     Stop,
@@ -43,7 +52,9 @@ pub enum Signal {
 
 /// A name that stands for no signal of the list.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("read {name:?} as a signal: one of TERM, KILL, INT, HUP, QUIT, USR1, USR2, CONT, STOP is expected")]
+#[error(
+    "read {name:?} as a signal: one of TERM, KILL, INT, HUP, QUIT, USR1, USR2, CONT, WINCH, TTIN, TTOU, STOP is expected"
+)]
 pub struct UnknownSignal {
     /// What was given.
     pub name: String,
@@ -51,7 +62,7 @@ pub struct UnknownSignal {
 
 impl Signal {
     /// In the order of the declaration.
-    const ALL: [(Self, &'static str, rustix::process::Signal); 9] = [
+    const ALL: [(Self, &'static str, rustix::process::Signal); 12] = [
         (Self::Term, "TERM", rustix::process::Signal::TERM),
         (Self::Kill, "KILL", rustix::process::Signal::KILL),
         (Self::Int, "INT", rustix::process::Signal::INT),
@@ -60,6 +71,9 @@ impl Signal {
         (Self::Usr1, "USR1", rustix::process::Signal::USR1),
         (Self::Usr2, "USR2", rustix::process::Signal::USR2),
         (Self::Cont, "CONT", rustix::process::Signal::CONT),
+        (Self::Winch, "WINCH", rustix::process::Signal::WINCH),
+        (Self::Ttin, "TTIN", rustix::process::Signal::TTIN),
+        (Self::Ttou, "TTOU", rustix::process::Signal::TTOU),
         (Self::Stop, "STOP", rustix::process::Signal::STOP),
     ];
 

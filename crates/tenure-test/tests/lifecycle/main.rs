@@ -13,6 +13,7 @@ mod inherited;
 mod leftovers;
 mod paths;
 mod race;
+mod signals;
 mod unasked_ends;
 mod version_order;
 mod words;

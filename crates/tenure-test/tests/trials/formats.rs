@@ -237,6 +237,8 @@ fn the_documents_of_the_command_line_keep_their_shape() {
         &document(&sandbox, &["restart", "w"]),
         "restart",
     );
+    let signal = document(&sandbox, &["signal", "w", "CONT"]);
+    same(include_str!("../../../tenure-cli/formats/signal-1.json"), &signal, "signal");
     same(include_str!("../../../tenure-cli/formats/stop-1.json"), &stop(&sandbox).json(), "stop");
     same(
         include_str!("../../../tenure-cli/formats/version-1.json"),

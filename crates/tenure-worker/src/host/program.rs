@@ -27,6 +27,7 @@ use tenure_core::spec::{Stdin, StopPolicy, program as resolver};
 use tenure_core::store::paths::{self, StateDir};
 use tenure_core::store::records::RecordError;
 use tenure_sys::discard::best_effort;
+use tenure_sys::process::Signal;
 use tenure_sys::spawn::{self, Child, Launch, Stream};
 use tenure_sys::{pipe, socket};
 
@@ -67,6 +68,8 @@ pub struct ProgramPlan {
     pub nofile: u64,
     /// How it is ended.
     pub stop: StopPolicy,
+    /// How it reads its configuration again.
+    pub reload: Option<Signal>,
     /// Whether it tells its readiness on a descriptor.
     pub ready_pipe: bool,
 }
@@ -117,6 +120,7 @@ pub fn start(
     let mut known = ProgramRecord {
         command: plan.command.join(" "),
         stop: Some(plan.stop.clone()),
+        reload: plan.reload,
         ..ProgramRecord::of_cookie(plan.cookie.clone())
     };
     record(&known).map_err(ProgramError::Record)?;

@@ -114,6 +114,7 @@ impl Resources {
             umask: tenure_core::umask(&spec),
             nofile: handshake.nofile,
             stop: spec.stop.clone(),
+            reload: spec.reload,
             ready_pipe: readiness.wants_pipe(),
         };
         Ok(Self {

@@ -51,6 +51,7 @@ fn plan(state: &StateDir, script: &str, grace: Duration) -> ProgramPlan {
         umask: 0o077,
         nofile: 64,
         stop,
+        reload: None,
         ready_pipe: false,
     }
 }

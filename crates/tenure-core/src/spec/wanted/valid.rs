@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use regex_lite::Regex;
+use tenure_sys::process::Signal;
 
 use crate::spec::amount::Span;
 use crate::spec::build::globs;
@@ -44,6 +45,15 @@ impl Spec {
         amounts(self)?;
         helper(self, "preflight", &self.preflight)?;
         helper(self, "before_start", &self.before_start)?;
+        if self.kind == Kind::Embedded && self.reload.is_some() {
+            return bad(
+                "reload",
+                "is for programs: `tenure signal NAME HUP` reaches an embedded worker; remove it",
+            );
+        }
+        if matches!(self.reload, Some(Signal::Kill | Signal::Stop)) {
+            return bad("reload", "must be a signal that a program can handle, such as \"HUP\"");
+        }
         if self.kind == Kind::Embedded && !self.stdin.is_null() {
             return bad("stdin", "is for programs: an embedded worker reads what it opens itself; remove it");
         }

@@ -1,0 +1,109 @@
+//! `signal` and `reload`: a signal to the program that runs, by its verified identity.
+//!
+//! Nothing is started, stopped or waited for, and no lock is taken: whoever types this knows the program. The program
+//! may end between the look and the signal; the handle makes sure that no other process gets the signal.
+
+use tenure_sys::identity::Identity;
+use tenure_sys::process::{self, Delivery, Signal, Verified};
+
+use crate::error::{Error, ErrorKind};
+use crate::launch::request;
+use crate::record::ledger::Ledger;
+use crate::spec::scope::Scope;
+use crate::store::event::{self, Event, What};
+use crate::store::paths::StateDir;
+use crate::store::records;
+
+/// What became of a signal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SignalOutcome {
+    /// The kernel has delivered it.
+    #[non_exhaustive]
+    Sent {
+        /// The program: that of a wrapped command, else the worker itself.
+        pid: u32,
+        /// The signal.
+        signal: Signal,
+    },
+    /// No program runs: no worker, or one whose program is about to start again.
+    Down,
+    /// The description that the worker was started from does not say how it reloads.
+    NoReload,
+}
+
+/// Sends `signal` to the program of the worker that runs. A program that ends of it ended without being asked to: its
+/// restart policy decides.
+///
+/// # Errors
+/// [`ErrorKind::Denied`] where the program cannot be verified from here, or the system refuses the signal;
+/// [`ErrorKind::StateUnusable`], [`ErrorKind::RecordUnusable`].
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// use tenure::{Signal, SignalOutcome};
+///
+/// assert_eq!(tenure::signal(&"cache".parse()?, Signal::Hup)?, SignalOutcome::Down);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn signal(scope: &Scope, signal: Signal) -> Result<SignalOutcome, Error> {
+    send(scope, |_| Some(signal))
+}
+
+/// Sends the signal by which the program of the worker that runs reads its configuration again: `reload` of the
+/// description that it was started from.
+///
+/// # Errors
+/// Those of [`signal`].
+///
+/// # Examples
+/// ```
+/// # let _place = include!(concat!(env!("CARGO_MANIFEST_DIR"), "/doc/place.rs"));
+/// assert_eq!(tenure::reload(&"cache".parse()?)?, tenure::SignalOutcome::Down);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+pub fn reload(scope: &Scope) -> Result<SignalOutcome, Error> {
+    send(scope, |ledger| ledger.program.as_ref().and_then(|program| program.reload))
+}
+
+fn send(scope: &Scope, choose: impl FnOnce(&Ledger) -> Option<Signal>) -> Result<SignalOutcome, Error> {
+    let Some(state) = StateDir::open(scope)? else { return Ok(SignalOutcome::Down) };
+    let ledger = records::read_ledger(&state)?;
+    let Some(recorded) = program(&ledger) else { return Ok(SignalOutcome::Down) };
+    let handle = match process::verify(recorded) {
+        Verified::Same(handle) => handle,
+        Verified::Gone(_) => return Ok(SignalOutcome::Down),
+        Verified::Unverifiable(doubt) => {
+            let message = format!("verify the program (pid {}): {doubt}", recorded.pid);
+            return Err(Error::of(ErrorKind::Denied, message));
+        }
+    };
+    let Some(signal) = choose(&ledger) else { return Ok(SignalOutcome::NoReload) };
+    match handle.signal(signal) {
+        Ok(Delivery::Sent) => {}
+        Ok(Delivery::AlreadyGone) => return Ok(SignalOutcome::Down),
+        Err(error) => {
+            let message = format!("send {signal} to the program (pid {}): {error}", recorded.pid);
+            return Err(Error::of(ErrorKind::Denied, message));
+        }
+    }
+    let event = Event::now(What::Signalled, ledger.generation, &request::asker(), signal.name());
+    let event = event.pid(recorded.pid);
+    event::note(
+        &state,
+        &match &ledger.version {
+            Some(version) => event.version(version),
+            None => event,
+        },
+    );
+    Ok(SignalOutcome::Sent { pid: recorded.pid, signal })
+}
+
+/// The program of the ledger's worker: that of a wrapped command once it runs, else the worker itself.
+fn program(ledger: &Ledger) -> Option<&Identity> {
+    match &ledger.program {
+        Some(program) => program.identity.as_ref(),
+        None => ledger.lineage.first(),
+    }
+}
