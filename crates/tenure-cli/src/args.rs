@@ -42,7 +42,7 @@ pub(crate) struct Common {
     #[arg(long, value_name = "WHEN", hide_possible_values = true)]
     pub(crate) color: Option<Color>,
     /// The longest time that the call may take, such as 500ms, 10s or 2m [60s].
-    #[arg(long, value_name = "D")]
+    #[arg(long, value_name = "D", value_parser = duration)]
     pub(crate) timeout: Option<Span>,
     /// Never start a worker; report what runs.
     #[arg(long = "no-daemon")]
@@ -160,7 +160,17 @@ pub(crate) fn words() -> impl TypedValueParser<Value = String> {
     OsStringValueParser::new().map(|word| os_text::text(&word))
 }
 
+/// Reads a duration.
+pub(crate) fn duration(text: &str) -> Result<Span, String> {
+    text.parse().map_err(|_| "write a whole number and a unit, such as 500ms, 10s or 2m".to_owned())
+}
+
+/// Reads how many of something.
+pub(crate) fn count(text: &str) -> Result<usize, String> {
+    text.parse().map_err(|_| "write a whole number, such as 20".to_owned())
+}
+
 /// Reads a version as people and programs write it, also with a `v` before it.
 pub(crate) fn version(text: &str) -> Result<Version, String> {
-    parse(text).map_err(|no| format!("a version is written as 1.4.0: {}", no.why))
+    parse(text).map_err(|no| format!("write a version, such as 1.4.0 ({})", no.why))
 }

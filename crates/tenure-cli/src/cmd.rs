@@ -254,6 +254,31 @@ mod tests {
     }
 
     #[test]
+    fn a_value_that_cannot_be_used_is_told_with_its_flag_and_an_example() {
+        let mut command = CommandLine::command();
+        command.build();
+        let mut refused = 0;
+        each_shown(&command, &mut |one| {
+            let name = one.get_bin_name().unwrap_or_default();
+            for flag in one
+                .get_arguments()
+                .filter_map(|arg| arg.get_long().filter(|_| arg.get_action().takes_values()))
+            {
+                let needed = "a".repeat(one.get_positionals().filter(|arg| arg.is_required_set()).count());
+                let positionals = needed.chars().map(String::from);
+                let words = name.split(' ').map(str::to_owned).chain([format!("--{flag}"), "?(".to_owned()]);
+                let args: Vec<OsString> = words.chain(positionals).map(OsString::from).collect();
+                let Err(error) = CommandLine::read(&args) else { continue };
+                let Some(told) = crate::output::typed::wrong_value(&error) else { continue };
+                refused += 1;
+                assert!(told.starts_with(&format!("`--{flag}` cannot be \"?(\": write ")), "{told}");
+                assert!(told.contains("such as") || told.contains("one of"), "{told}");
+            }
+        });
+        assert!(refused > 20, "{refused}");
+    }
+
+    #[test]
     fn every_example_is_understood_and_fits_a_narrow_terminal() {
         let mut command = CommandLine::command();
         command.build();

@@ -9,3 +9,4 @@ pub(crate) mod progress;
 pub(crate) mod recorded;
 pub(crate) mod render;
 pub(crate) mod table;
+pub(crate) mod typed;

@@ -14,7 +14,7 @@ use tenure_core::{os_text, utc};
 use tenure_sys::dir::{Dir, DirError};
 
 use crate::answer::AnswerState;
-use crate::args::{When, WorkerArg};
+use crate::args::{When, WorkerArg, count};
 use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::failure::Failure;
@@ -70,7 +70,7 @@ pub(crate) struct Logs {
     #[arg(short, long, conflicts_with = "until")]
     follow: bool,
     /// The last N lines.
-    #[arg(short = 'n', long, value_name = "N")]
+    #[arg(short = 'n', long, value_name = "N", value_parser = count)]
     lines: Option<usize>,
     /// Lines from this time on: how long ago, such as 5m, or a time such as 2026-01-31T08:00Z.
     #[arg(long, value_name = "T")]
@@ -109,17 +109,16 @@ impl std::str::FromStr for Boot {
         match (text, before) {
             ("current", _) => Ok(Self::Before(0)),
             (_, Some(before)) => Ok(Self::Before(before)),
-            (_, None) => text.parse().map(Self::Generation).map_err(|_| {
-                "write a generation as `tenure events` shows it, `current`, or -1 for the one before"
-                    .to_owned()
-            }),
+            (_, None) => text
+                .parse()
+                .map(Self::Generation)
+                .map_err(|_| "write a generation, such as 7; current; or -1 for the one before".to_owned()),
         }
     }
 }
 
 fn pattern(text: &str) -> Result<Regex, String> {
-    Regex::new(text)
-        .map_err(|error| format!("it is no regular expression ({error}); write one such as 'GET /.* 5..'"))
+    Regex::new(text).map_err(|error| format!("write a regular expression, such as 'GET /.* 5..' ({error})"))
 }
 
 impl Run for Logs {

@@ -1,5 +1,7 @@
 //! `tenure status` and `tenure list`: the workers' own answers, and what the records add. Starts and changes nothing.
 
+use std::path::Path;
+
 use anstyle::{AnsiColor, Style};
 use clap::Args;
 use serde::Serialize;
@@ -20,6 +22,10 @@ use crate::output::offered::{self, OfferDocument};
 use crate::output::recorded::Recorded;
 use crate::output::render::{self, printable};
 use crate::output::table::{Cell, columns};
+
+mod hello_lines;
+
+use hello_lines::{origin, program, worker};
 
 const HEADER: Style = Style::new().bold();
 
@@ -44,6 +50,8 @@ struct WorkerLine<'a> {
     state: AnswerState,
     #[serde(flatten)]
     worker: WorkerIdentity<'a>,
+    /// The directory of its project, else the one that it runs in.
+    directory: Option<String>,
     reason: Option<String>,
     /// If no worker serves: how the last one ended, unless it was asked to. Else the last end of its program.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -128,6 +136,17 @@ impl SeenScope {
         self.record.as_ref().and_then(|record| record.pin.as_ref())
     }
 
+    /// The directory of the project that its key stands for; else the one that it runs in, or ran in last.
+    fn directory(&self) -> Option<String> {
+        let files = self.offered.iter().filter_map(|offer| offer.file.as_deref()?.parent());
+        let is_own = |directory: &&Path| self.target.scope.key() == Some(&Scope::project_key(directory));
+        let offers =
+            self.record.iter().flat_map(|record| &record.offers).map(|offer| offer.spec.cwd.as_path());
+        let runs_in = self.hello().map(|hello| hello.spec.cwd.as_path()).or_else(|| offers.last());
+        let found = files.filter(is_own).last().or(runs_in)?;
+        Some(os_text::text(found.as_os_str()))
+    }
+
     fn recorded(&self) -> Recorded<'_> {
         self.record.as_ref().map(|record| Recorded::of(record, &self.now)).unwrap_or_default()
     }
@@ -136,6 +155,7 @@ impl SeenScope {
         WorkerLine {
             state: self.state(),
             worker: WorkerIdentity::of(&self.target.scope, self.hello()),
+            directory: self.directory(),
             reason: self.reason(),
             last_end: self.last_end(),
             probation: self.probation(),
@@ -313,58 +333,6 @@ fn next(seen: &SeenScope) -> Option<String> {
     }
 }
 
-type StatusLine = (&'static str, String);
-
-fn worker(lines: &mut Vec<StatusLine>, hello: &Hello) {
-    let version = account::version_or_build(hello);
-    match (version, account::says_other(hello)) {
-        (Some(version), Some(says)) => lines.push(("version", format!("{version} (app says it is {says})"))),
-        (None, Some(says)) => lines.push(("version", format!("none stated (app says it is {says})"))),
-        (Some(version), None) => lines.push(("version", version)),
-        (None, None) => {}
-    }
-    lines.push(("generation", hello.generation.to_string()));
-    lines.push(("pid", account::pid(hello)));
-    lines.push(("up", account::age(hello.uptime_ms)));
-    lines.extend(hello.probation.as_ref().map(|probation| ("probation", account::probation(probation))));
-    for endpoint in &hello.endpoints {
-        lines.push(("endpoint", format!("{} {}", endpoint.name, endpoint.tcp)));
-    }
-}
-
-fn program(lines: &mut Vec<StatusLine>, hello: &Hello, verbose: bool) {
-    for check in hello.app.checks.iter().filter(|check| verbose || !check.ok) {
-        let word = if check.ok { "passes" } else { "fails" };
-        let detail = printable(&check.detail);
-        lines.push((
-            "check",
-            format!(
-                "{} {word}{}",
-                check.name,
-                if detail.is_empty() { detail } else { format!(": {detail}") }
-            ),
-        ));
-    }
-    if let Some(program) = &hello.program {
-        let pid = program.identity.as_ref().map_or_else(|| "not running".to_owned(), ToString::to_string);
-        let exit = program.last_exit.as_ref().map(|exit| format!(", last ended with {exit}"));
-        let times = if program.starts == 1 { "once".to_owned() } else { format!("{} times", program.starts) };
-        lines.push(("program", format!("{pid}, started {times}{}", exit.unwrap_or_default())));
-        lines.extend(program.last_end.as_ref().map(|end| ("last end", printable(&end.line()))));
-    }
-    lines.push(("started by", account::asker(&hello.started_by)));
-}
-
-/// Where the worker comes from, for --verbose.
-fn origin(lines: &mut Vec<StatusLine>, hello: &Hello) {
-    if !hello.spec.command.is_empty() {
-        lines.push(("command", config::shell(&hello.spec.command)));
-    }
-    lines.push(("directory", printable(&os_text::text(hello.spec.cwd.as_os_str()))));
-    lines.push(("kept by", printable(&format!("{} (tenure {})", hello.worker_path, hello.build))));
-    lines.push(("instance", hello.instance.clone()));
-}
-
 fn print_all(call: &Call, seen: &[SeenScope]) -> Result<(), Failure> {
     if call.screen.wants_json() {
         let workers = seen.iter().map(SeenScope::row).collect();
@@ -391,10 +359,13 @@ fn table(seen: &[SeenScope], width: Option<usize>) -> String {
     columns(&if too_wide && anything_to_note { rows(seen, false) } else { whole }, width)
 }
 
-fn rows(seen: &[SeenScope], with_endpoints: bool) -> Vec<[Cell; 8]> {
+fn rows(seen: &[SeenScope], with_endpoints: bool) -> Vec<[Cell; 9]> {
     let note = if seen.iter().any(|seen| !seen.notes().is_empty()) { "NOTE" } else { "" };
     let endpoints = if with_endpoints { "ENDPOINTS" } else { "" };
-    let header = ["WORKER", "STATE", "VERSION", "PID", "GEN", "UP", endpoints, note];
+    // A name without a key says enough; a key is a digest, which does not.
+    let with_directories = seen.iter().any(|seen| seen.target.scope.key().is_some());
+    let directory = if with_directories { "DIRECTORY" } else { "" };
+    let header = ["WORKER", "STATE", "VERSION", "PID", "GEN", "UP", endpoints, directory, note];
     let header = header.map(|head| if head.is_empty() { head.into() } else { Cell::styled(head, HEADER) });
     let row = |seen: &SeenScope| {
         let shown = |what: &dyn Fn(&Hello) -> String| {
@@ -409,10 +380,16 @@ fn rows(seen: &[SeenScope], with_endpoints: bool) -> Vec<[Cell; 8]> {
             shown(&|hello| hello.generation.to_string()),
             shown(&|hello| account::age(hello.uptime_ms)),
             if with_endpoints { shown(&account::endpoints) } else { "".into() },
+            if with_directories { directory_of(seen).into() } else { "".into() },
             seen.notes().into(),
         ]
     };
     std::iter::once(header).chain(seen.iter().map(row)).collect()
+}
+
+fn directory_of(seen: &SeenScope) -> String {
+    let keyed = seen.target.scope.key().and_then(|_| seen.directory());
+    keyed.map_or_else(|| "-".to_owned(), |directory| printable(&directory))
 }
 
 #[cfg(test)]

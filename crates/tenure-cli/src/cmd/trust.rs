@@ -8,7 +8,9 @@ use tenure_core::os_text::PathText;
 
 use crate::answer::AnswerState;
 use crate::cmd::call::{Call, Run};
-use crate::config::{self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, word};
+use crate::config::{
+    self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, quoted, shell, word,
+};
 use crate::output::failure::Failure;
 use crate::output::render::{self, printable};
 
@@ -91,20 +93,7 @@ fn print_document(
 fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
     let mut lines = vec![format!("{} is trusted, as it is now; it may start", source.path.display())];
     for plan in plans {
-        lines.push(format!("  {}: {}", plan.name, plan.command.join(" ")));
-        lines.extend(
-            plan.version_command.iter().map(|words| format!("    asks for its version: {}", words.join(" "))),
-        );
-        lines.extend(
-            plan.check_commands.iter().map(|words| format!("    checks it with: {}", words.join(" "))),
-        );
-        let preflight = plan.preflight_command.iter();
-        lines.extend(preflight.map(|words| format!("    runs before it takes over: {}", words.join(" "))));
-        let before = plan.before_start_command.iter();
-        lines.extend(before.map(|words| format!("    runs before each start: {}", words.join(" "))));
-        if !plan.sets.is_empty() {
-            lines.push(format!("    sets: {}", plan.sets.join(", ")));
-        }
+        lines.extend(described(plan));
     }
     if plans.is_empty() {
         lines.push("  nothing: it describes no worker".to_owned());
@@ -116,11 +105,48 @@ fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
+/// One worker of the file: what is run, where, as what, and with which variables.
+fn described(plan: &ProjectPlan) -> Vec<String> {
+    let mut lines = vec![format!("  {}: {}", plan.name, shell(&plan.command))];
+    let commands = [
+        ("asks for its version", plan.version_command.iter().collect::<Vec<_>>()),
+        ("checks it with", plan.check_commands.iter().collect()),
+        ("runs before it takes over", plan.preflight_command.iter().collect()),
+        ("runs before each start", plan.before_start_command.iter().collect()),
+    ];
+    for (what, words) in commands {
+        lines.extend(words.into_iter().map(|words| format!("    {what}: {}", shell(words))));
+    }
+    lines.push(format!("    runs in: {}", quoted(&plan.cwd)));
+    let whose = if plan.scope == plan.name { "one for the user" } else { "one for this key" };
+    lines.push(format!("    runs as: {}, {whose}", plan.scope));
+    let listen = plan.listen.iter().map(|listen| format!("    listens on: {} ({})", listen.tcp, listen.name));
+    lines.extend(listen);
+    if !plan.keeps.is_empty() {
+        lines.push(format!("    gets from the caller: {}", plan.keeps.join(", ")));
+    }
+    lines.extend(plan.set.iter().map(|(name, value)| match value {
+        Some(value) => format!("    sets: {name}={}", quoted(value)),
+        None => format!("    sets: {name}, whose value is not shown, because its name looks secret"),
+    }));
+    lines
+}
+
 fn none(places: &ConfigPlaces) -> Failure {
     let here = match places.here() {
         Ok(here) => here,
         Err(gone) => return gone.into(),
     };
+    if let Some((path, owner)) = places.strangers() {
+        let message = format!(
+            "trust {}: it belongs to uid {owner}, who could change at any time what is started",
+            path.display()
+        );
+        return Failure::new(AnswerState::NotConfigured, message).hint(format!(
+            "`cp {} DIR/` makes it a file of your own in a directory DIR of yours, once you have read it; then `tenure trust DIR`",
+            word(&path)
+        ));
+    }
     let message = format!("find a file to trust: there is no {PROJECT_FILE} in {} or above", here.display());
     Failure::new(AnswerState::NotConfigured, message)
         .hint("`tenure init` writes one; files of yours and files given with --config need no trust")

@@ -155,6 +155,12 @@ impl ConfigPlaces {
         Ok(None)
     }
 
+    /// The nearest project file of another user, and that user.
+    pub(crate) fn strangers(&self) -> Option<(PathBuf, u32)> {
+        let paths = self.upward().map(|directory| directory.join(PROJECT_FILE));
+        paths.filter_map(|path| stranger(&path).map(|owner| (path, owner))).next()
+    }
+
     /// Every file that is found, each read once: the project's, the user's and the system's sorted by name.
     pub(crate) fn found(&self) -> Result<Vec<SourceFile>, ConfigError> {
         let (sources, faults) = self.found_all();

@@ -156,7 +156,7 @@ impl EffectiveWorker<'_> {
 }
 
 /// Whether the name of a variable looks as if its value were secret.
-fn is_secret(name: &str) -> bool {
+pub(crate) fn is_secret(name: &str) -> bool {
     let name = name.to_uppercase();
     ["TOKEN", "SECRET", "PASSWORD", "KEY"].iter().any(|word| name.contains(word))
 }

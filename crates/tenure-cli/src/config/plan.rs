@@ -2,18 +2,28 @@
 //!
 //! Pure. Lists every command that the file names, since trust allows each of them.
 
+use std::collections::BTreeMap;
+
 use serde::Serialize;
-use tenure_core::spec::Ready;
+use tenure_core::spec::{Listen, Ready};
+use tenure_core::{Scope, os_text};
 
 use super::error::ConfigError;
 use super::find::{Level, SourceFile};
 use super::layers::{Description, Layers};
+use super::origin::is_secret;
 use super::worker::understand;
 
 /// What a project's file would start.
 #[derive(Debug, Serialize)]
 pub(crate) struct ProjectPlan {
     pub(crate) name: String,
+    /// What "exactly one" is counted over, as NAME or NAME@KEY.
+    pub(crate) scope: String,
+    /// The directory that it runs in.
+    pub(crate) cwd: String,
+    /// The addresses that it listens on.
+    pub(crate) listen: Vec<Listen>,
     pub(crate) command: Vec<String>,
     /// The command that prints its version.
     pub(crate) version_command: Option<Vec<String>>,
@@ -25,6 +35,10 @@ pub(crate) struct ProjectPlan {
     pub(crate) before_start_command: Option<Vec<String>>,
     /// The names of the variables that it sets.
     pub(crate) sets: Vec<String>,
+    /// The variables that it sets, with their values; none where the name looks secret.
+    pub(crate) set: BTreeMap<String, Option<String>>,
+    /// The variables of the caller that it gets besides the usual ones, as names and patterns.
+    pub(crate) keeps: Vec<String>,
 }
 
 /// What the project's file among `sources` would start, alone or with what the system's files say.
@@ -41,8 +55,17 @@ pub(crate) fn plans(sources: &[SourceFile]) -> Result<Vec<ProjectPlan>, ConfigEr
             Layers::combine(&name, found).or_else(|_| Layers::combine(&name, vec![own]))?;
         let worker = understand(&about, value).map_err(|flaw| *flaw.error)?;
         let checks = [worker.spec.ready.as_ref(), worker.spec.health.as_ref().map(|health| &health.check)];
+        let scope = Scope::new(&name, worker.key.as_deref())?;
+        let shown = |(name, value): (&String, &String)| {
+            (name.clone(), Some(value.clone()).filter(|_| !is_secret(name)))
+        };
         plans.push(ProjectPlan {
             name,
+            scope: scope.to_string(),
+            cwd: os_text::text(worker.spec.cwd.as_os_str()),
+            set: worker.spec.env.set.iter().map(shown).collect(),
+            keeps: worker.spec.env.keep,
+            listen: worker.spec.listen,
             command: worker.spec.command,
             version_command: worker.version_command.map(|asked| asked.command),
             check_commands: checks

@@ -18,6 +18,7 @@ use tenure_sys::discard::best_effort;
 use crate::answer::AnswerState;
 use crate::args::{Color, Common};
 use crate::output::failure::{ErrorBody, Failure};
+use crate::output::typed;
 
 /// Version of every JSON document that a command writes.
 const SCHEMA: u32 = 1;
@@ -122,8 +123,9 @@ impl Screen {
                 |()| 0,
             );
         }
-        if self.json {
-            let what = in_a_line(error.kind(), &text.to_string());
+        let wrong = typed::wrong_value(error);
+        if self.json || wrong.is_some() {
+            let what = wrong.unwrap_or_else(|| in_a_line(error.kind(), &text.to_string()));
             let failure = Failure::new(AnswerState::WrongUse, format!("read the command line: {what}"))
                 .hint("`tenure --help` lists the commands, `tenure COMMAND --help` its flags");
             self.failure(&failure);

@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use serde_json::Value;
+
 use crate::kit::{Sandbox, assert_words};
 
 const SLEEPER: &str = "[worker.memory]\ncommand = ['sleep', '1000']\n";
@@ -71,6 +73,52 @@ fn trust_shows_what_the_file_would_start() {
     sandbox.write("project/tenure.toml", &hostile(&sandbox));
     assert_words!(sandbox, sandbox.call("trust"));
     assert!(!sandbox.path("canary").exists(), "to trust is not to start");
+}
+
+#[test]
+fn trust_shows_where_and_as_what_a_worker_runs() {
+    let sandbox = Sandbox::new();
+    sandbox.write(
+        "project/tenure.toml",
+        "[worker.web]\ncommand = ['sh', '-c', \"echo it's; exec sleep 9\"]\ncwd = '/'\n\
+         listen = [{ name = 'http', tcp = '0.0.0.0:8080' }]\nbefore_start = ['sh', '-c', 'rm x']\n\
+         env = { keep = ['AWS_*'], set = { LD_PRELOAD = '/tmp/x y.so', API_TOKEN = 'hidden' } }\n",
+    );
+    let said = sandbox.call("trust");
+    assert!(!said.stderr.contains("hidden"), "{said:?}");
+    assert_words!(sandbox, said);
+    let plan = sandbox.call("trust --json").document()["workers"][0].clone();
+    assert_eq!(plan["cwd"], "/");
+    assert_eq!(plan["listen"][0]["tcp"], "0.0.0.0:8080");
+    assert_eq!(
+        (&plan["set"]["LD_PRELOAD"], &plan["set"]["API_TOKEN"]),
+        (&"/tmp/x y.so".into(), &Value::Null)
+    );
+}
+
+#[test]
+fn a_file_of_another_user_is_not_trusted() {
+    let sandbox = Sandbox::new();
+    sandbox.write("project/tenure.toml", SLEEPER);
+    if std::os::unix::fs::lchown(sandbox.path("project/tenure.toml"), Some(65534), None).is_err() {
+        crate::kit::skipped("only root can give a file away");
+        return;
+    }
+    assert_words!(sandbox, sandbox.call("trust"));
+    assert_eq!(sandbox.call("ensure memory").code, Some(6));
+}
+
+#[test]
+fn the_list_tells_the_directory_that_a_key_stands_for() {
+    let sandbox = Sandbox::with_project(SLEEPER);
+    assert_eq!(sandbox.call("ensure memory").code, Some(0));
+    let directory = fs::canonicalize(sandbox.path("project")).expect("there");
+    let listed = sandbox.call("list");
+    assert!(listed.stdout.contains(&*directory.to_string_lossy()), "{listed:?}");
+    let document = sandbox.call("list --json").document();
+    assert_eq!(document["workers"][0]["directory"], &*directory.to_string_lossy());
+    sandbox.call("stop memory");
+    assert!(sandbox.call("list").stdout.contains(&*directory.to_string_lossy()));
 }
 
 #[test]
