@@ -105,6 +105,9 @@ fn report(source: &SourceFile, plans: &[ProjectPlan]) -> String {
     lines.iter().map(|line| printable(line)).collect::<Vec<_>>().join("\n")
 }
 
+/// Longest value that is shown whole.
+const LONGEST: usize = 1000;
+
 /// One worker of the file: what is run, where, as what, and with which variables.
 fn described(plan: &ProjectPlan) -> Vec<String> {
     let mut lines = vec![format!("  {}: {}", plan.name, shell(&plan.command))];
@@ -126,6 +129,10 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
         lines.push(format!("    gets from the caller: {}", plan.keeps.join(", ")));
     }
     lines.extend(plan.set.iter().map(|(name, value)| match value {
+        Some(value) if value.len() > LONGEST => {
+            let short: String = value.chars().take(LONGEST).collect();
+            format!("    sets: {name}={}… ({} bytes; the file has the rest)", quoted(&short), value.len())
+        }
         Some(value) => format!("    sets: {name}={}", quoted(value)),
         None => format!("    sets: {name}, whose value is not shown, because its name looks secret"),
     }));
