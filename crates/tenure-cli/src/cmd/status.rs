@@ -142,8 +142,8 @@ impl SeenScope {
         let is_own = |directory: &&Path| self.target.scope.key() == Some(&Scope::project_key(directory));
         let offers =
             self.record.iter().flat_map(|record| &record.offers).map(|offer| offer.spec.cwd.as_path());
-        let runs_in = self.hello().map(|hello| hello.spec.cwd.as_path()).or_else(|| offers.last());
-        let found = files.filter(is_own).last().or(runs_in)?;
+        let runs_in = self.hello().map(|hello| hello.spec.cwd.as_path()).or_else(|| offers.next_back());
+        let found = files.rev().find(is_own).or(runs_in)?;
         Some(os_text::text(found.as_os_str()))
     }
 

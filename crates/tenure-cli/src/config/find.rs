@@ -157,8 +157,8 @@ impl ConfigPlaces {
 
     /// The nearest project file of another user, and that user.
     pub(crate) fn strangers(&self) -> Option<(PathBuf, u32)> {
-        let paths = self.upward().map(|directory| directory.join(PROJECT_FILE));
-        paths.filter_map(|path| stranger(&path).map(|owner| (path, owner))).next()
+        let mut paths = self.upward().map(|directory| directory.join(PROJECT_FILE));
+        paths.find_map(|path| stranger(&path).map(|owner| (path, owner)))
     }
 
     /// Every file that is found, each read once: the project's, the user's and the system's sorted by name.
