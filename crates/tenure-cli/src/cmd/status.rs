@@ -140,7 +140,7 @@ impl SeenScope {
     fn directory(&self) -> Option<String> {
         let files = self.offered.iter().filter_map(|offer| offer.file.as_deref()?.parent());
         let is_own = |directory: &&Path| self.target.scope.key() == Some(&Scope::project_key(directory));
-        let offers =
+        let mut offers =
             self.record.iter().flat_map(|record| &record.offers).map(|offer| offer.spec.cwd.as_path());
         let runs_in = self.hello().map(|hello| hello.spec.cwd.as_path()).or_else(|| offers.next_back());
         let found = files.rev().find(is_own).or(runs_in)?;
