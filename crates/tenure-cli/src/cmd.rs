@@ -264,8 +264,8 @@ mod tests {
                 .get_arguments()
                 .filter_map(|arg| arg.get_long().filter(|_| arg.get_action().takes_values()))
             {
-                let needed = "a".repeat(one.get_positionals().filter(|arg| arg.is_required_set()).count());
-                let positionals = needed.chars().map(String::from);
+                let needed = one.get_positionals().filter(|arg| arg.is_required_set());
+                let positionals = needed.map(|_| "1.0.0".to_owned());
                 let words = name.split(' ').map(str::to_owned).chain([format!("--{flag}"), "?(".to_owned()]);
                 let args: Vec<OsString> = words.chain(positionals).map(OsString::from).collect();
                 let Err(error) = CommandLine::read(&args) else { continue };
