@@ -172,5 +172,8 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
 
 /// Reads a version as people and programs write it, also with a `v` before it.
 pub(crate) fn version(text: &str) -> Result<Version, String> {
-    parse(text).map_err(|no| format!("write a version, such as 1.4.0 ({})", no.why))
+    parse(text).map_err(|no| match no.why {
+        why if why.starts_with("write ") => why,
+        why => format!("write a version, such as 1.4.0 ({why})"),
+    })
 }
