@@ -75,6 +75,8 @@ pub(crate) enum AnswerState {
     UnknownVersion,
     /// A version is to be forgotten that a person holds.
     VersionPinned,
+    /// The name is kept for another app, whatever the versions are.
+    OtherApp,
     /// The same version runs with another command, directory or listeners; with `--strict`, with other settings.
     SpecConflict,
     /// No worker of that name is configured.
@@ -97,7 +99,7 @@ pub(crate) enum AnswerState {
 
 impl AnswerState {
     /// Every state.
-    const ALL: [Self; 42] = [
+    const ALL: [Self; 43] = [
         Self::Up,
         Self::Started,
         Self::Replaced,
@@ -131,6 +133,7 @@ impl AnswerState {
         Self::VersionDisagrees,
         Self::UnknownVersion,
         Self::VersionPinned,
+        Self::OtherApp,
         Self::SpecConflict,
         Self::NotConfigured,
         Self::Untrusted,
@@ -181,6 +184,7 @@ impl AnswerState {
             Self::VersionDisagrees => of_library(ErrorKind::VersionDisagrees),
             Self::UnknownVersion => of_library(ErrorKind::UnknownVersion),
             Self::VersionPinned => of_library(ErrorKind::VersionPinned),
+            Self::OtherApp => of_library(ErrorKind::OtherApp),
             Self::SpecConflict => of_library(ErrorKind::SpecConflict),
             Self::NotConfigured => ("not-configured", 6),
             Self::Untrusted => of_library(ErrorKind::Untrusted),

@@ -25,6 +25,7 @@ mod keys;
 mod layers;
 mod origin;
 mod plan;
+mod recorded;
 mod schema;
 mod starter;
 mod stdin;
@@ -46,7 +47,7 @@ pub(crate) use variables::timeout;
 
 use error::SourcePlace;
 use layers::{Description, Layers};
-use origin::EffectiveWorker;
+use origin::{DescriptionSource, EffectiveWorker};
 use variables::Overrides;
 use worker::{DescribedWorker, understand};
 
@@ -67,6 +68,8 @@ pub(crate) struct WantedWorker {
     pub(crate) origin: Offered,
     /// Whether that file names the version, and not the call.
     pub(crate) version_from_file: bool,
+    /// No configuration describes it, and the offer on record is used.
+    pub(crate) is_recorded: bool,
     /// How long its first answer may take, if that is set.
     pub(crate) first_answer: Option<Span>,
     /// How long it may be silent, if that is set.
@@ -96,17 +99,20 @@ pub(crate) fn wanted(
     budget: Duration,
 ) -> Result<WantedWorker, ConfigError> {
     let (name, key) = name_and_key(&selection.name, selection.key.as_deref())?;
+    let mut is_recorded = false;
     let (mut worker, origin) = if !command.is_empty() {
         (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here()?.to_owned())), Offered::Call)
     } else if selection.spec.is_some() {
         (stdin::read(places.here.as_deref())?, Offered::Call)
     } else {
-        described(places, selection.config.as_deref(), name)?
+        let found = described(places, selection.config.as_deref(), name);
+        or_recorded(found, selection, (name, key), &mut is_recorded)?
     };
     let written = worker.spec.version.clone();
     Overrides::of_environment()?.apply(&mut worker);
-    let version_from_file =
-        selection.version.is_none() && (worker.version_command.is_some() || worker.spec.version == written);
+    let version_from_file = selection.version.is_none()
+        && !is_recorded
+        && (worker.version_command.is_some() || worker.spec.version == written);
     if let Some(version) = &selection.version {
         worker.spec.version.clone_from(version);
         worker.version_command = None;
@@ -125,7 +131,34 @@ pub(crate) fn wanted(
         spec.version = version::resolve(&version_command, &spec, &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
-    Ok(WantedWorker { target, spec, origin, version_from_file, first_answer, wedged_after, spent })
+    Ok(WantedWorker {
+        target,
+        spec,
+        origin,
+        version_from_file,
+        is_recorded,
+        first_answer,
+        wedged_after,
+        spent,
+    })
+}
+
+/// What was found, or the offer on record where no configuration describes that name.
+fn or_recorded(
+    found: Result<(DescribedWorker, Offered), ConfigError>,
+    selection: &WorkerSelection,
+    (name, key): (&str, Option<&str>),
+    is_recorded: &mut bool,
+) -> Result<(DescribedWorker, Offered), ConfigError> {
+    match found {
+        Err(unknown @ ConfigError::NotConfigured { .. }) if selection.config.is_none() => {
+            let scope = Scope::new(name, key)?;
+            let offer = recorded::offer(&scope, selection.version.as_ref())?.ok_or(unknown)?;
+            *is_recorded = true;
+            Ok((recorded::described(&offer), offer.origin))
+        }
+        found => found,
+    }
 }
 
 impl ScopeTarget {
@@ -180,10 +213,13 @@ pub(crate) fn shown(
     let mut shown = Vec::with_capacity(names.len());
     for name in names {
         let (name, key) = name_and_key(&name, by.key.as_deref())?;
-        let Some(description) = layers.take(name)? else {
-            return Err(not_configured(places, by.config.as_deref(), &layers, name));
+        let one = if let Some(description) = layers.take(name)? {
+            show(&description, key, &overrides, by)?
+        } else {
+            let unknown = || not_configured(places, by.config.as_deref(), &layers, name);
+            show_recorded((name, key), &overrides, by, unknown)?
         };
-        shown.push(show(&description, key, &overrides, by)?);
+        shown.push(one);
     }
     Ok(shown)
 }
@@ -201,8 +237,7 @@ fn show(
     let version_command = worker.version_command.as_ref();
     let answered = version_command.and_then(|command| version::cached(command, &worker.spec, &target.scope));
     let effective = EffectiveWorker {
-        about,
-        written: value,
+        source: DescriptionSource::Files { about, written: value },
         worker: &worker,
         overrides,
         key,
@@ -216,6 +251,26 @@ fn show(
         standing: project.transpose()?,
         values,
     })
+}
+
+/// The worker as its record has it, where no configuration describes it.
+fn show_recorded(
+    (name, key): (&str, Option<&str>),
+    overrides: &Overrides,
+    by: &KeyOrFile,
+    unknown: impl Fn() -> ConfigError,
+) -> Result<Shown, ConfigError> {
+    if by.config.is_some() {
+        return Err(unknown());
+    }
+    let target = ScopeTarget::new(name, key, key.is_none())?;
+    let offer = recorded::offer(&target.scope, None)?.ok_or_else(unknown)?;
+    let mut worker = recorded::described(&offer);
+    overrides.apply(&mut worker);
+    let source = DescriptionSource::Record(offer.origin.path().map(Path::to_owned));
+    let effective = EffectiveWorker { source, worker: &worker, overrides, key, answered: None };
+    let values = effective.values();
+    Ok(Shown { target, files: Vec::new(), standing: None, values })
 }
 
 /// Every fault and every notice of one file, or of all files that are found.

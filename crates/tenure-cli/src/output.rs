@@ -10,3 +10,4 @@ pub(crate) mod recorded;
 pub(crate) mod render;
 pub(crate) mod table;
 pub(crate) mod typed;
+pub(crate) mod whose;

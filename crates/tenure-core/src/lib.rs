@@ -24,7 +24,8 @@ pub use launch::request::{
 };
 pub use launch::start::recipe::{can_run, umask};
 pub use ops::ensure::{Ensured, ensure};
-pub use ops::forget::{Forgotten, forget};
+pub use ops::forget::{Forgotten, GivenUp, forget, give_up};
+pub use ops::offers::DisplacedApp;
 pub use ops::pin::{Applied, PinOptions, Pinned, Unpinned, pin, unpin};
 pub use ops::restart::{Manner, Restarted, restart};
 pub use ops::signal::{SignalOutcome, reload, signal};

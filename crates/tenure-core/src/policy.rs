@@ -19,6 +19,7 @@ pub mod facts {
     pub use crate::record::desired::{Desired, Down, FailureTally, Target};
     pub use crate::record::ledger::{Ledger, Proved, RolledBack};
     pub use crate::spec::Spec;
+    pub use crate::spec::app::{AppId, AppStanding};
     pub use crate::spec::origin::Origin;
     pub use crate::spec::version::Version;
 }

@@ -1,6 +1,7 @@
 //! What is wanted: the description of a worker, its name, and the amounts, variables and files that it speaks of.
 
 pub mod amount;
+pub mod app;
 pub mod build;
 pub mod environment;
 pub mod made;

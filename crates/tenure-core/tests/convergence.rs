@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use proptest::strategy::Union;
 use proptest::test_runner::{TestCaseError, TestCaseResult, TestError, TestRunner};
 
-use world::{Event, Rule, VERSIONS, World};
+use world::{Event, Rule, STRANGE, VERSIONS, World};
 
 const HOUR: u64 = 3_600_000;
 
@@ -23,18 +23,21 @@ const ROUNDS: usize = 16;
 
 /// What may happen besides calls, a person's words and deaths.
 #[derive(Debug, Clone, Copy, Default)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a kind of event, and all may happen")]
 struct Troubles {
     /// Each version is installed twice, with another setting; else once.
     twice: bool,
     /// Programs are removed and come back.
     removed: bool,
+    /// Another app asks for the same name, and people give the name up.
+    strangers: bool,
     /// Files are edited, trusted or not, and people forget versions and restart the worker.
     words: bool,
 }
 
 fn events(troubles: Troubles) -> impl Strategy<Value = Vec<Event>> {
     let version = || 1..=VERSIONS;
-    let from = 0..=u64::from(troubles.twice);
+    let from = 0..=if troubles.strangers { STRANGE } else { u64::from(troubles.twice) };
     let times = prop_oneof![Just(0), Just(1), Just(u32::MAX)];
     let while_ms = prop_oneof![Just(1_000), Just(3_000), Just(31_000), Just(HOUR + 1)];
     let mut kinds = vec![
@@ -59,7 +62,7 @@ fn events(troubles: Troubles) -> impl Strategy<Value = Vec<Event>> {
             let file = (1..=VERSIONS, 0..=u64::from(troubles.twice), any::<bool>());
             file.prop_map(move |(version, from, is)| what(version, from, is)).boxed()
         };
-        let from = 0..=u64::from(troubles.twice);
+        let from = 0..=if troubles.strangers { STRANGE } else { u64::from(troubles.twice) };
         kinds.extend([
             (3, of(Event::Trusts)),
             (3, of(Event::Describes)),
@@ -67,6 +70,9 @@ fn events(troubles: Troubles) -> impl Strategy<Value = Vec<Event>> {
             (4, (version(), from).prop_map(|(version, from)| Event::Restart(version, from)).boxed()),
             (4, Just(Event::FailsInProbation).boxed()),
         ]);
+    }
+    if troubles.strangers {
+        kinds.push((2, Just(Event::GiveUp).boxed()));
     }
     if troubles.removed {
         kinds.push((3, (version(), any::<bool>()).prop_map(|(one, gone)| Event::Removed(one, gone)).boxed()));
@@ -145,7 +151,16 @@ proptest! {
     }
 
     #[test]
-    fn all_troubles_at_once_converge(events in events(Troubles { twice: true, removed: true, words: true })) {
+    fn another_app_never_replaces_a_worker_unless_the_name_is_given_up(
+        events in events(Troubles { strangers: true, ..Troubles::default() })
+    ) {
+        converges(Rule::Shipped, &events)?;
+    }
+
+    #[test]
+    fn all_troubles_at_once_converge(
+        events in events(Troubles { twice: true, strangers: true, removed: true, words: true })
+    ) {
         converges(Rule::Shipped, &events)?;
     }
 }
@@ -191,6 +206,14 @@ fn a_judge_of_strict_equality_is_found_out() {
 fn a_launcher_that_starts_its_own_version_is_found_out() {
     let found = refuted(Rule::OwnVersion);
     assert!(found.contains("k - 1 + f"), "{found}");
+}
+
+#[test]
+fn an_app_that_is_compared_by_its_version_is_found_out() {
+    let stories = (1..=VERSIONS, prop_oneof![Just(0), Just(STRANGE)]);
+    let stories = vec(stories.prop_map(|(version, from)| Event::Ensure(version, from)), 0..30);
+    let found = refuted_by(Rule::AppIgnored, stories);
+    assert!(found.contains("of another app takes the place"), "{found}");
 }
 
 #[test]

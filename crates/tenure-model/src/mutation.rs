@@ -5,6 +5,8 @@
 pub enum Mutation {
     /// A worker of any other version is replaced.
     StrictVersion,
+    /// Another app is compared by its version.
+    AppIgnored,
     /// A lease that is busy may be taken over, like a lock that is a file with a time or a pid.
     BreakableLease,
     /// A launcher binds the control socket before it holds the lease.

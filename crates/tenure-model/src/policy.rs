@@ -10,7 +10,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tenure_core::policy::attempt::Attempt;
 
-use crate::real::{self, Choice, Level, ModelCallTarget, ModelTarget, Seen, Versions};
+use crate::real::{self, Choice, Level, ModelCallTarget, ModelTarget, STRANGERS, Seen, Versions};
 use crate::records::{self, Change, Records};
 
 /// The number of a record.
@@ -61,7 +61,8 @@ pub(crate) struct Policy {
     strictly: bool,
     records: Numbered<Records>,
     changes: Known<(Record, Change), Record>,
-    targets: Known<(Record, Memory, u8), ModelCallTarget>,
+    targets: Known<(Record, bool, Memory, u8), ModelCallTarget>,
+    taken: Known<(Record, bool), bool>,
     facts: Known<Record, Facts>,
     memories: Numbered<Attempt>,
     remembered: Known<(Memory, AttemptEvent), Memory>,
@@ -79,6 +80,7 @@ impl Policy {
             records: Numbered::of(Records::default()),
             changes: Known::default(),
             targets: Known::default(),
+            taken: Known::default(),
             facts: Known::default(),
             memories: Numbered::of(Attempt::default()),
             remembered: Known::default(),
@@ -95,11 +97,23 @@ impl Policy {
         })
     }
 
-    /// The target of a call with this memory. The versions in `revoked` (bits) are not trusted any more.
-    pub(crate) fn target(&self, record: Record, memory: Memory, revoked: u8) -> ModelCallTarget {
-        self.targets.get((record, memory, revoked), || {
-            self.records.value(record).target(&self.attempt(memory), revoked)
+    /// The target of a call with this memory, by a launcher of this version. The versions in `revoked` (bits) are not
+    /// trusted any more.
+    pub(crate) fn target(&self, record: Record, asks: Level, memory: Memory, revoked: u8) -> ModelCallTarget {
+        self.targets.get((record, asks >= STRANGERS, memory, revoked), || {
+            self.records.value(record).target(asks, &self.attempt(memory), revoked)
         })
+    }
+
+    /// Whether the name is kept for another app than that of a launcher of this version.
+    pub(crate) fn is_taken(&self, record: Record, asks: Level) -> bool {
+        self.taken.get((record, asks >= STRANGERS), || self.records.value(record).is_taken(asks))
+    }
+
+    /// Whether a launcher of this version may decide by a record that it has read without the gate: it holds this very
+    /// offer, or keeps the name for another app.
+    pub(crate) fn is_known(&self, record: Record, asks: Level) -> bool {
+        self.facts(record).offered & (1 << asks) != 0 || self.is_taken(record, asks)
     }
 
     /// The other facts of a record.
@@ -130,7 +144,7 @@ impl Policy {
             let Question { criteria, target, seen, memory } = question;
             let decide = if self.strictly { real::strict_decision } else { real::decision };
             let decision = decide(&self.versions, criteria, target, seen);
-            if target == ModelTarget::Unknown && real::is_older(&decision) {
+            if target == ModelTarget::Unknown && real::needs_record(&decision) {
                 return (Choice::Read, memory);
             }
             let mut attempt = (*self.attempt(memory)).clone();
@@ -239,7 +253,7 @@ mod tests {
 
     fn policy(levels: Level) -> Policy {
         let says = if levels > 1 { vec![(1, 0)] } else { Vec::new() };
-        Policy::of(Versions { levels, counts: true, says }, false)
+        Policy::of(Versions { levels, counts: true, says, ignores_apps: false }, false)
     }
 
     fn record(policy: &Policy, changes: &[Change]) -> Record {
@@ -247,7 +261,7 @@ mod tests {
     }
 
     fn after(policy: &Policy, changes: &[Change]) -> ModelCallTarget {
-        policy.target(record(policy, changes), 0, 0)
+        policy.target(record(policy, changes), 0, 0, 0)
     }
 
     /// A version that is on offer as usual.
@@ -318,9 +332,20 @@ mod tests {
     }
 
     #[test]
+    fn a_name_is_kept_for_the_app_that_offered_first() {
+        let policy = policy(4);
+        let offered = record(&policy, &[Change::Offer(0), Change::Offer(STRANGERS), Change::Offer(1)]);
+        assert_eq!(policy.facts(offered).offered, 0b11, "a stranger's offer leaves nothing");
+        assert!(policy.is_taken(offered, STRANGERS) && !policy.is_taken(offered, 2));
+        let taken = ModelCallTarget { target: ModelTarget::Taken, startable: None };
+        assert_eq!(policy.target(offered, STRANGERS, 0, 0), taken);
+        assert_eq!(policy.target(offered, 2, 0, 0), target(1));
+    }
+
+    #[test]
     fn what_nobody_trusts_is_not_chosen() {
         let policy = policy(2);
         let offered = record(&policy, &[Change::Offer(0), Change::Offer(1)]);
-        assert_eq!(policy.target(offered, 0, 0b10), target(0));
+        assert_eq!(policy.target(offered, 0, 0, 0b10), target(0));
     }
 }

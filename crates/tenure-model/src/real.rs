@@ -9,11 +9,16 @@ use tenure_core::policy::attempt::{How, NextStep};
 use tenure_core::policy::decide::{
     self, Criteria, Decision, KnownTarget, Observation, ReplaceReason, SILENT_IS_WEDGED, Suspicion, suspect,
 };
-use tenure_core::policy::facts::Version;
-use tenure_core::policy::facts::{AppState, Hello, Identity, Probation, Role, Spec};
+use tenure_core::policy::facts::{
+    AppId, AppStanding, AppState, Hello, Identity, Origin, Probation, Role, Spec, Version,
+};
 
 /// A version: its place in the total order, from 0.
 pub(crate) type Level = u8;
+
+/// Versions from this one on are those of another app, which asks for the same name. They lie above all others: a version
+/// that is higher is what would replace a worker.
+pub(crate) const STRANGERS: Level = 3;
 
 /// The versions of a scenario.
 #[derive(Debug, Clone, Default)]
@@ -24,6 +29,8 @@ pub(crate) struct Versions {
     pub(crate) counts: bool,
     /// Versions whose app names another version, and the version that it names.
     pub(crate) says: Vec<(Level, Level)>,
+    /// Whether versions of another app are compared like all others.
+    pub(crate) ignores_apps: bool,
 }
 
 impl Versions {
@@ -38,6 +45,8 @@ impl Versions {
 pub(crate) enum ModelTarget {
     /// The record was not read.
     Unknown,
+    /// The name is kept for another app.
+    Taken,
     /// No healthy worker is to make room.
     Nothing,
     /// This version; whether a person holds it; and the versions that its workers said they were, as bits.
@@ -51,6 +60,9 @@ impl ModelTarget {
     }
 
     pub(crate) fn of(known: &KnownTarget) -> Self {
+        if let AppStanding::Taken(_) = known.app {
+            return Self::Taken;
+        }
         match &known.version {
             Err(_) => Self::Nothing,
             Ok(version) => {
@@ -123,13 +135,29 @@ pub(crate) fn level_of(version: &Version) -> Level {
 pub(crate) fn spec(level: Level) -> Spec {
     let mut spec = Spec::of_command(vec![format!("/bin/v{level}")], "/".into());
     spec.version = version(level);
+    // Versions of one app are installed in several places.
+    spec.app = Some(if level < STRANGERS { "own" } else { "strange" }.to_owned());
     spec
+}
+
+/// The file that a version is offered by.
+pub(crate) fn origin(level: Level) -> Origin {
+    Origin::Project { path: format!("/v{level}").into(), sha256: String::new() }
+}
+
+/// The criteria of a launcher of this version.
+fn criteria(level: Level) -> Criteria {
+    Criteria::of(&spec(level), &origin(level))
 }
 
 /// The target as the shipped decision takes it.
 fn as_real(target: ModelTarget) -> Option<KnownTarget> {
     match target {
         ModelTarget::Unknown => None,
+        ModelTarget::Taken => {
+            let app = AppStanding::Taken(AppId::of(&spec(0), &origin(0)));
+            Some(KnownTarget { app, ..KnownTarget::of(Err("it is another app's".into())) })
+        }
         ModelTarget::Nothing => Some(KnownTarget::of(Err("it failed a moment ago".into()))),
         ModelTarget::Start { level, pinned, tried } => {
             let tried = (0..8).filter(|level| tried & (1 << level) != 0).map(version).collect();
@@ -139,8 +167,8 @@ fn as_real(target: ModelTarget) -> Option<KnownTarget> {
 }
 
 /// Whether the call reads the record after a look without the gate.
-pub(crate) fn is_older(decision: &Decision) -> bool {
-    matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. }))
+pub(crate) fn needs_record(decision: &Decision) -> bool {
+    matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. } | ReplaceReason::OtherApp { .. }))
 }
 
 pub(crate) fn choice(act: &NextStep) -> Choice {
@@ -157,7 +185,7 @@ pub(crate) fn choice(act: &NextStep) -> Choice {
     }
 }
 
-fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
+fn hello(versions: &Versions, level: Level, looks: Looks) -> Hello {
     let spec = spec(level);
     let (role, state) = match looks {
         Looks::Booting => (Role::Booting, AppState::Booting),
@@ -171,7 +199,8 @@ fn hello(level: Level, says: Option<Level>, looks: Looks) -> Hello {
     hello.role = role;
     hello.app.state = state;
     hello.app.stalled_for_ms = stalled_for_ms;
-    hello.app.version = says.map(version);
+    hello.app.version = versions.says(level).map(version);
+    hello.whose = (!versions.ignores_apps).then(|| AppId::of(&spec, &origin(level)));
     hello.probation = (looks == Looks::OnProbation).then(probation);
     hello.draining = looks == Looks::Draining;
     hello
@@ -186,43 +215,35 @@ fn observation(versions: &Versions, seen: Seen) -> Observation {
     match seen {
         Seen::Nobody => Observation::Nobody,
         Seen::Silent => Observation::Silent,
-        Seen::Worker(level, looks) => {
-            Observation::Answered(Box::new(hello(level, versions.says(level), looks)))
-        }
+        Seen::Worker(level, looks) => Observation::Answered(Box::new(hello(versions, level, looks))),
     }
 }
 
 /// The decision under the gate, or the first decision of a look without it.
-pub(crate) fn decision(versions: &Versions, criteria: Level, target: ModelTarget, seen: Seen) -> Decision {
-    decide::decide(&Criteria::of(&spec(criteria)), as_real(target).as_ref(), &observation(versions, seen))
+pub(crate) fn decision(versions: &Versions, asks: Level, target: ModelTarget, seen: Seen) -> Decision {
+    decide::decide(&criteria(asks), as_real(target).as_ref(), &observation(versions, seen))
 }
 
 /// The decision of a look without the gate, with the record that it may read.
 pub(crate) fn decision_without_gate(
     versions: &Versions,
-    criteria: Level,
+    asks: Level,
     target: ModelTarget,
     seen: Seen,
 ) -> Decision {
-    let criteria = Criteria::of(&spec(criteria));
-    decide::decide_without_gate(&criteria, &observation(versions, seen), || as_real(target))
+    decide::decide_without_gate(&criteria(asks), &observation(versions, seen), || as_real(target))
 }
 
 /// The decision of a launcher that replaces every version but its own: it is shown accounts of version 0.0.0 instead.
-pub(crate) fn strict_decision(
-    versions: &Versions,
-    criteria: Level,
-    target: ModelTarget,
-    seen: Seen,
-) -> Decision {
+pub(crate) fn strict_decision(versions: &Versions, asks: Level, target: ModelTarget, seen: Seen) -> Decision {
     match seen {
-        Seen::Worker(level, looks) if level != criteria => {
-            let mut hello = hello(level, versions.says(level), looks);
+        Seen::Worker(level, looks) if level != asks => {
+            let mut hello = hello(versions, level, looks);
             hello.version = Spec::unversioned();
-            let target = as_real(ModelTarget::start(criteria));
+            let target = as_real(ModelTarget::start(asks));
             let seen = Observation::Answered(Box::new(hello));
-            decide::decide(&Criteria::of(&spec(criteria)), target.as_ref(), &seen)
+            decide::decide(&criteria(asks), target.as_ref(), &seen)
         }
-        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(versions, criteria, target, seen),
+        Seen::Worker(..) | Seen::Nobody | Seen::Silent => decision(versions, asks, target, seen),
     }
 }

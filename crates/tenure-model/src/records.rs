@@ -9,12 +9,12 @@ use std::time::Duration;
 use tenure_core::policy::attempt::Attempt;
 use tenure_core::policy::facts::Version;
 use tenure_core::policy::facts::{
-    Asker, Desired, Down, FailureTally, Ledger, Moment, Origin, Proved, RolledBack,
+    AppId, AppStanding, Asker, Desired, Down, FailureTally, Ledger, Moment, Origin, Proved, RolledBack,
 };
 use tenure_core::policy::tally;
 use tenure_core::policy::target::CallTarget;
 
-use crate::real::{Level, ModelCallTarget, ModelTarget, Versions, level_of, spec, version};
+use crate::real::{Level, ModelCallTarget, ModelTarget, Versions, level_of, origin, spec, version};
 
 /// What happens to the record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -70,10 +70,6 @@ fn at(ms: u64) -> Moment {
     Moment::of("model", ms)
 }
 
-fn origin(level: Level) -> Origin {
-    Origin::Project { path: format!("/v{level}").into(), sha256: String::new() }
-}
-
 /// The record `desired.json`, and the facts for it in `ledger.json`.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Records {
@@ -91,6 +87,9 @@ impl Records {
             // As `offers::with_offer` does: an offer that is on record is not recorded again.
             Change::Offer(level) => {
                 if desired.offered(&version(level)).is_none() {
+                    if versions.ignores_apps {
+                        desired.app = Some(AppId::of(&spec(level), &origin(level)));
+                    }
                     desired.offer_from(&spec(level), &origin(level), &stamp);
                 }
             }
@@ -138,12 +137,19 @@ impl Records {
         Self { desired, ledger }
     }
 
-    /// The target of a call with this memory. The versions in `revoked` (bits) are not trusted any more.
-    pub(crate) fn target(&self, attempt: &Attempt, revoked: u8) -> ModelCallTarget {
+    /// Whether the name is kept for an app, and a launcher of this version is of another one.
+    pub(crate) fn is_taken(&self, level: Level) -> bool {
+        matches!(self.desired.standing(&spec(level), &origin(level)), AppStanding::Taken(_))
+    }
+
+    /// The target of a call with this memory, by a launcher of this version. The versions in `revoked` (bits) are not
+    /// trusted any more.
+    pub(crate) fn target(&self, asks: Level, attempt: &Attempt, revoked: u8) -> ModelCallTarget {
         let trusts =
             |kept: &Origin| (0..8).any(|level| revoked & (1 << level) == 0 && origin(level) == *kept);
         let allowed = self.desired.allowed(&trusts);
-        let choice = CallTarget::of(&allowed, attempt, &at(NOW), &|_| true);
+        let app = self.desired.standing(&spec(asks), &origin(asks));
+        let choice = CallTarget::of(&allowed, app, attempt, &at(NOW), &|_| true);
         let has_failed = (0..8).any(|level| !attempt.may_start(&version(level)));
         let failure = has_failed.then_some("an earlier start of this call failed");
         let target = ModelTarget::of(&choice.known(failure, false, None));

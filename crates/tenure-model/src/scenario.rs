@@ -9,7 +9,7 @@ use tenure_core::policy::takeover::Terms;
 
 use crate::mutation::Mutation;
 use crate::policy::Policy;
-use crate::real::{Level, Versions};
+use crate::real::{Level, STRANGERS, Versions};
 
 /// What a launcher calls.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -260,12 +260,14 @@ impl Scenario {
         self.callers.iter().map(|caller| caller.level + 1).max().unwrap_or(1)
     }
 
-    /// How many versions are offered. The version that serves at first is one of them.
+    /// How many versions one app offers. The version that serves at first is one of them.
     pub(crate) fn offered(&self) -> i16 {
         let offers = self.callers.iter().filter(|caller| caller.task.offers()).map(|caller| caller.level);
         let first = u8::from(self.subject == Subject::Takeover);
         let bits = offers.fold(first, |bits, level| bits | (1 << level));
-        i16::try_from(bits.count_ones()).expect("few versions")
+        // Each app has versions of its own, and no worker of one makes room for another's.
+        let own = bits & ((1 << STRANGERS) - 1);
+        i16::try_from(own.count_ones().max((bits & !own).count_ones())).expect("few versions")
     }
 
     /// Whether somebody calls this.
@@ -311,7 +313,9 @@ pub(crate) struct Rules {
 impl Rules {
     pub(crate) fn of(scenario: &Scenario) -> Self {
         let counts = scenario.subject == Subject::Takeover;
-        let versions = Versions { levels: scenario.levels(), counts, says: scenario.says.clone() };
+        let ignores_apps = scenario.mutations.contains(&Mutation::AppIgnored);
+        let says = scenario.says.clone();
+        let versions = Versions { levels: scenario.levels(), counts, says, ignores_apps };
         let strictly = scenario.mutations.contains(&Mutation::StrictVersion);
         Self { policy: Policy::of(versions, strictly), scenario: scenario.clone() }
     }

@@ -24,7 +24,7 @@ use crate::single::moves::Move;
 use crate::single::state::{LAUNCHERS, Launcher, Pc, SLOTS, State, Worker};
 
 pub use crate::single::invariant::{
-    BOUNDED, BOUNDED_CALL, DOWN, GENERATIONS, HEARD, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL,
+    BOUNDED, BOUNDED_CALL, DOWN, GENERATIONS, HEARD, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_APP,
     ONE_GENERATION, ONE_PROGRAM, ONE_WORKER, PATH, PINNED, PUT_BACK, REST, SOUND, witness,
 };
 
@@ -56,6 +56,7 @@ impl Model for Single {
             replaced: 0,
             harmed: false,
             downgraded: false,
+            usurped: false,
             unsound: false,
             pinned: NOBODY,
             downed: false,

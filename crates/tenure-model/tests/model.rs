@@ -70,6 +70,7 @@ broken_rules! {
     a_lease_that_can_be_broken_is_no_lease => "a lease that may be broken";
     a_path_bound_before_the_lease_is_held_leads_astray => "the path is bound before the lease is held";
     a_launcher_that_starts_its_own_version_downgrades => "a launcher starts its own version";
+    an_app_that_is_compared_by_its_version_replaces_a_strangers => "another app is compared by its version";
     a_stale_worker_that_picks_its_successor_never_stops => "what stands picks the successor";
     without_a_watchdog_of_its_own_a_boot_hangs_for_ever => "no watchdog of its own thread";
     a_program_lock_that_is_ignored_makes_two_programs => "a start before the program lock is free";

@@ -30,15 +30,16 @@
 pub use tenure_core::launch::end::orphans::EndedOrphan;
 pub use tenure_core::launch::end::stop_and_prove::ProvedEnd;
 pub use tenure_core::{
-    Applied, Ensured, Forgotten, How, Listed, Manner, PinOptions, Pinned, Request, Restarted, SignalOutcome,
-    Standing, StopOptions, Stopped, Unpinned, ensure, events, forget, list, pin, reload, restart, signal,
-    status, stop, unpin,
+    Applied, DisplacedApp, Ensured, Forgotten, GivenUp, How, Listed, Manner, PinOptions, Pinned, Request,
+    Restarted, SignalOutcome, Standing, StopOptions, Stopped, Unpinned, ensure, events, forget, give_up,
+    list, pin, reload, restart, signal, status, stop, unpin,
 };
 
 /// What a call fails with.
 pub use tenure_core::{Blame, Error, ErrorKind};
 
 pub use tenure_core::spec::amount::{BadAmount, Size, Span};
+pub use tenure_core::spec::app::{AppId, DescribedBy};
 pub use tenure_core::spec::environment::{Environment, Preset, Variables};
 pub use tenure_core::spec::origin::{Origin, ReadStated, StatedNow};
 pub use tenure_core::spec::scope::{BadName, Scope};

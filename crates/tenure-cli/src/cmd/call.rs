@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use clap::{Args, Command};
 use tenure_core::deadline::monotonic;
-use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request};
+use tenure_core::{DEFAULT_BUDGET, Error, NO_SPAWN_VARIABLE, Request, os_text};
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon, WorkerSelection};
@@ -15,7 +15,7 @@ use crate::config::{self, ConfigError, ConfigPlaces, ScopeTarget};
 use crate::output::failure::Failure;
 use crate::output::hint;
 use crate::output::progress::Progress;
-use crate::output::render::Screen;
+use crate::output::render::{Screen, printable};
 
 /// The flags of a call, and the screen that it prints to.
 #[derive(Debug)]
@@ -89,6 +89,15 @@ impl Call {
         command: &[String],
     ) -> Result<config::WantedWorker, Failure> {
         let wanted = config::wanted(&self.places()?, selection, command, self.budget()?)?;
+        if wanted.is_recorded {
+            let by = wanted
+                .origin
+                .path()
+                .map_or_else(|| "a call".to_owned(), |file| printable(&os_text::text(file.as_os_str())));
+            let name = &wanted.target.display_name;
+            self.screen
+                .info(&format!("{name}: no configuration here describes it; what {by} offered is used"));
+        }
         Ok(config::WantedWorker { target: self.named_from_caller(wanted.target), ..wanted })
     }
 
@@ -104,6 +113,7 @@ impl Call {
             spec,
             origin,
             version_from_file,
+            is_recorded: _,
             first_answer,
             wedged_after,
             spent,

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value as Json;
-use tenure_core::os_text::PathText;
+use tenure_core::os_text::{self, PathText};
 
 use crate::answer::AnswerState;
 use crate::args::{Common, KeyOrFile, WithCommon};
@@ -223,6 +223,9 @@ impl<'a> SourceRow<'a> {
             ValueSource::File(level, place) => {
                 Self { kind: level.word(), path: Some(PathText(&place.path)), line: place.line, name: None }
             }
+            ValueSource::Record(file) => {
+                Self { kind: "record", path: file.as_deref().map(PathText), ..Self::default() }
+            }
             ValueSource::Default => Self { kind: "default", ..Self::default() },
         }
     }
@@ -307,6 +310,8 @@ fn row(value: &config::Setting) -> (String, String) {
     let source = match &value.origin {
         ValueSource::Flag(name) | ValueSource::Variable(name) => (*name).to_owned(),
         ValueSource::File(level, place) => format!("{place} ({})", level.word()),
+        ValueSource::Record(Some(file)) => format!("on record, by {}", os_text::text(file.as_os_str())),
+        ValueSource::Record(None) => "on record, by a call".to_owned(),
         ValueSource::Default => "default".to_owned(),
     };
     let note = value.note.as_ref().map(|note| format!("; {note}")).unwrap_or_default();

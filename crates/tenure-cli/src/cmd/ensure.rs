@@ -35,7 +35,7 @@ Exit codes:
   0    it serves: it was up, was started, or took the place of another
   1    it could not be started, or failed a moment ago
   3    it is down and may not be started: --no-daemon, or `stop --hold`
-  5    versions or descriptions disagree
+  5    versions or descriptions disagree, or the name is kept for another app
   6    it is not configured, or its project is not trusted
   124  it is still booting, which goes on; ask again"
 )]
@@ -115,7 +115,8 @@ fn ensure(call: &Call, typed: &Ensure, release: bool) -> Result<u8, Failure> {
     let elapsed = call.elapsed();
     match ensured {
         Ensured::Serving(how, usable) => {
-            let refused = usable.warnings.first().filter(|_| typed.strict);
+            let mut warnings = usable.warnings.iter().filter(|warning| !warning.is_information());
+            let refused = warnings.next().filter(|_| typed.strict);
             match refused {
                 Some(warning) => Err(strict(display_name, warning)),
                 None => serving(call, &target, (how, &usable), elapsed),
@@ -163,6 +164,10 @@ fn serving(
     }
     for warning in &usable.warnings {
         let WarningBody { message, .. } = warning_body(warning);
+        if warning.is_information() {
+            call.screen.info(&format!("  {message}"));
+            continue;
+        }
         call.screen.warning(&format!("{display_name}: {message}{}", remedy(warning, display_name)));
     }
     Ok(state.exit())
@@ -211,6 +216,11 @@ fn remedy(warning: &Warning, display_name: &str) -> String {
             format!("; see `tenure logs {display_name}`")
         }
         Warning::Drift => format!("; `tenure restart {display_name}` applies them"),
+        Warning::OtherDescription { .. } => {
+            format!(
+                "; raise `version` where it differs, or `tenure restart {display_name}` takes the one here"
+            )
+        }
         Warning::OfferNotRunning { .. } => format!("; repair it, then `tenure restart {display_name}`"),
         Warning::BuildOffered { .. } => {
             format!("; `tenure restart {display_name}` starts what is described now")
@@ -219,7 +229,7 @@ fn remedy(warning: &Warning, display_name: &str) -> String {
         Warning::SaysOther { .. } => "; make what it is started as and what it says agree".to_owned(),
         Warning::SourceChangedAgain => format!("; the next `tenure ensure {display_name}` applies them"),
         Warning::SourceUnread { .. } => "; make them readable".to_owned(),
-        _ => String::new(),
+        Warning::OtherPlace { .. } | _ => String::new(),
     }
 }
 
@@ -227,13 +237,14 @@ fn remedy(warning: &Warning, display_name: &str) -> String {
 fn strict(display_name: &str, warning: &Warning) -> Failure {
     let state = match warning {
         Warning::Degraded { .. } | Warning::EndedBefore { .. } => AnswerState::Unhealthy,
-        Warning::Drift => AnswerState::SpecConflict,
+        Warning::Drift | Warning::OtherDescription { .. } => AnswerState::SpecConflict,
         Warning::OfferNotRunning { .. }
         | Warning::Pinned { .. }
         | Warning::SaysOther { .. }
         | Warning::BuildOffered { .. }
         | Warning::SourceChangedAgain
         | Warning::SourceUnread { .. }
+        | Warning::OtherPlace { .. }
         | _ => AnswerState::VersionDisagrees,
     };
     let WarningBody { kind, message } = warning_body(warning);

@@ -3,6 +3,7 @@
 use clap::Args;
 use serde::Serialize;
 use tenure_core::protocol::wire::Hello;
+use tenure_core::spec::app::AppId;
 use tenure_core::spec::{BadSpec, ListenMode};
 use tenure_core::{Manner, Restarted, Version};
 
@@ -23,8 +24,10 @@ struct RestartDocument<'a> {
     old: Option<WorkerIdentity<'a>>,
     manner: &'static str,
     why: Option<&'a str>,
-    /// The offers that were forgotten, because nothing describes them any more.
+    /// The offers that were forgotten: nothing describes them any more, or they were those of the displaced app.
     forgotten: &'a [Version],
+    /// The app that had the name until now.
+    displaced: Option<&'a AppId>,
     /// The version of the description here, where a higher one was started that is described elsewhere.
     passed_over: Option<&'a Version>,
     took_us: u64,
@@ -85,7 +88,9 @@ impl Run for Restart {
             let worker = WorkerIdentity::of(scope, Some(&restarted.new));
             let old = restarted.old.as_deref().map(|old| WorkerIdentity::of(scope, Some(old)));
             let (manner, why) = (restarted.manner.word(), restarted.manner.why());
-            let forgotten = restarted.forgotten.as_slice();
+            let displaced = restarted.displaced.as_ref();
+            let theirs = displaced.map_or(&[][..], |displaced| &displaced.versions);
+            let forgotten = [theirs, &restarted.forgotten].concat();
             let passed_over = restarted.instead.is_some().then_some(&described);
             render::document(&RestartDocument {
                 state,
@@ -93,7 +98,8 @@ impl Run for Restart {
                 old,
                 manner,
                 why,
-                forgotten,
+                forgotten: &forgotten,
+                displaced: displaced.map(|displaced| &displaced.app),
                 passed_over,
                 took_us,
             })?;
@@ -115,8 +121,12 @@ impl Run for Restart {
 /// Why another offer than the one of the description here was started, and which offers were forgotten.
 fn choice(restarted: &Restarted, described: &Version, display_name: &str) -> Vec<String> {
     let forgotten = restarted.forgotten.iter();
-    let mut lines: Vec<String> =
-        forgotten.map(|version| format!("{version} is forgotten: nothing describes it any more")).collect();
+    let mut lines: Vec<String> = Vec::new();
+    if let Some(displaced) = &restarted.displaced {
+        lines.push(format!("the name was kept for {} until now", printable(&displaced.app.to_string())));
+        lines.extend(displaced.versions.iter().map(|version| format!("{version} of it is forgotten")));
+    }
+    lines.extend(forgotten.map(|version| format!("{version} is forgotten: nothing describes it any more")));
     if let Some((version, origin)) = &restarted.instead {
         let by = match origin.path() {
             Some(path) => format!("{} describes it", printable(&path.display().to_string())),

@@ -10,6 +10,7 @@ use tenure_core::ops::described::Offered;
 use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{AppState, Hello, Probation};
 use tenure_core::record::desired::Desired;
+use tenure_core::spec::app::AppId;
 use tenure_core::{Error, Scope, Standing, Version, causes, os_text};
 
 use crate::answer::AnswerState;
@@ -22,6 +23,7 @@ use crate::output::offered::{self, OfferDocument};
 use crate::output::recorded::Recorded;
 use crate::output::render::{self, printable};
 use crate::output::table::{Cell, columns};
+use crate::output::whose;
 
 mod hello_lines;
 
@@ -58,6 +60,8 @@ struct WorkerLine<'a> {
     last_end: Option<&'a UnaskedEnd>,
     /// The probation of the worker, while the worker before it can still come back.
     probation: Option<&'a Probation>,
+    /// Whose worker it is: of the worker that answers, else by the record.
+    whose: Option<AppId>,
     /// What is on offer, lowest version first.
     offers: Vec<OfferDocument<'a>>,
     #[serde(flatten)]
@@ -159,6 +163,7 @@ impl SeenScope {
             reason: self.reason(),
             last_end: self.last_end(),
             probation: self.probation(),
+            whose: whose::of(self.hello(), self.record.as_ref()),
             offers: offered::documents(&self.offered),
             recorded: self.recorded(),
             record_error: self.unread.as_deref(),
@@ -280,6 +285,7 @@ fn lines(seen: &SeenScope, verbose: bool) -> String {
     if let Some(hello) = seen.hello() {
         worker(&mut lines, hello);
     }
+    lines.extend(whose::lines((seen.hello(), seen.record.as_ref()), verbose, display_name));
     lines.extend(seen.reason().map(|reason| ("reason", printable(&reason))));
     if seen.record.is_none() && seen.unread.is_none() && seen.hello().is_none() {
         lines.push(("reason", "this worker never ran here".to_owned()));

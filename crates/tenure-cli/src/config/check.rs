@@ -268,6 +268,7 @@ fn fault(error: &ConfigError, key: Option<String>) -> ConfigFault {
         | ConfigError::TimedOut(_)
         | ConfigError::Name(_)
         | ConfigError::DirectoryGone
+        | ConfigError::Record { .. }
         | ConfigError::TwoKeys { .. } => plain(error, key),
     }
 }

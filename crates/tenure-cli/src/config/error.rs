@@ -85,6 +85,13 @@ pub(crate) enum ConfigError {
     /// No file defines the name.
     #[error("find the worker {name:?}{}{}", among(known), meant(suggestion.as_deref()))]
     NotConfigured { name: String, known: Vec<String>, suggestion: Option<String>, looked: Vec<String> },
+    /// No file defines the name, and the record of its scope cannot be read.
+    #[error("{source}")]
+    Record {
+        name: String,
+        #[source]
+        source: tenure_core::Error,
+    },
     /// A project's file may not start anything yet.
     #[error(
         "use the worker {name:?} of {}: {}", path.display(),
@@ -136,6 +143,7 @@ impl ConfigError {
             }
             Self::NotConfigured { .. } => AnswerState::NotConfigured,
             Self::Untrusted { .. } => AnswerState::Untrusted,
+            Self::Record { source, .. } => AnswerState::of_kind(source.kind()),
             Self::Trust(_) | Self::Root(_) => AnswerState::StateUnusable,
             Self::Version(_) => AnswerState::SpawnFailed,
             Self::TimedOut(_) => AnswerState::TimedOut,
@@ -154,6 +162,9 @@ impl ConfigError {
             Self::NotConfigured { name, looked, .. } => {
                 let start = format!("`tenure ensure {name} -- CMD…` starts a program under that name");
                 format!("{start}, without a configuration; looked at {}", looked.join(", "))
+            }
+            Self::Record { name, source } => {
+                tenure_core::ErrorRow::of(source.kind()).hint.replace("NAME", name)
             }
             Self::Redefined { .. } => "rename one of them, or give the file with --config".to_owned(),
             Self::Untrusted { path, .. } => {

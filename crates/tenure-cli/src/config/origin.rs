@@ -2,6 +2,8 @@
 //!
 //! Pure. Values of variables whose names look secret are left out.
 
+use std::path::PathBuf;
+
 use serde_json::{Value as Json, json};
 use tenure_core::spec::USUAL_BAKE;
 use tenure_core::{Version, os_text};
@@ -11,7 +13,7 @@ use super::file::{Written, span_of};
 use super::find::Level;
 use super::keys::{Key, Shape};
 use super::layers::About;
-use super::table::WORKER;
+use super::table::{self, WORKER};
 use super::variables::{self, Overrides};
 use super::worker::DescribedWorker;
 
@@ -24,8 +26,23 @@ pub(crate) enum ValueSource {
     Variable(&'static str),
     /// A file of this level.
     File(Level, SourcePlace),
+    /// The record of what was offered, and the file that it was read from.
+    Record(Option<PathBuf>),
     /// The default: nothing sets it.
     Default,
+}
+
+/// Where a worker is described.
+#[derive(Debug)]
+pub(crate) enum DescriptionSource<'text> {
+    /// In files.
+    Files {
+        about: &'text About<'text>,
+        /// As it is written.
+        written: &'text Written<'text>,
+    },
+    /// In the record of its scope alone, which has read it from this file, or from a call.
+    Record(Option<PathBuf>),
 }
 
 /// One value in force.
@@ -44,9 +61,7 @@ pub(crate) struct Setting {
 /// A description that was understood, with every source that set a value of it.
 #[derive(Debug)]
 pub(crate) struct EffectiveWorker<'text> {
-    pub(crate) about: &'text About<'text>,
-    /// As it is written.
-    pub(crate) written: &'text Written<'text>,
+    pub(crate) source: DescriptionSource<'text>,
     /// As it is in force.
     pub(crate) worker: &'text DescribedWorker,
     pub(crate) overrides: &'text Overrides,
@@ -118,11 +133,17 @@ impl EffectiveWorker<'_> {
         {
             return ValueSource::Variable(variable);
         }
-        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
-        match span_of(self.written, &path) {
-            Some(span) => {
-                ValueSource::File(self.about.source_at(span.start).level, self.about.place(span.start))
+        let (about, written) = match &self.source {
+            DescriptionSource::Files { about, written } => (about, written),
+            // The record has whole specs: what was set in it and what is a default is not told apart.
+            DescriptionSource::Record(file) if table::is_of_spec(path[0]) => {
+                return ValueSource::Record(file.clone());
             }
+            DescriptionSource::Record(_) => return ValueSource::Default,
+        };
+        let path: Vec<String> = path.iter().map(|&key| key.to_owned()).collect();
+        match span_of(written, &path) {
+            Some(span) => ValueSource::File(about.source_at(span.start).level, about.place(span.start)),
             None => ValueSource::Default,
         }
     }

@@ -50,6 +50,7 @@ fn line(text: &mut String, line: std::fmt::Arguments<'_>) {
 fn default(key: &Key) -> String {
     match (key.name, key.default) {
         ("scope", _) => "\"project\"".to_owned(),
+        ("app", _) => "\"vendor.plugin\"".to_owned(),
         ("key", _) => "\"KEY\"".to_owned(),
         ("cwd", _) => "\".\"".to_owned(),
         ("listen", _) => "[{ name = \"http\", tcp = \"127.0.0.1:0\" }]".to_owned(),

@@ -101,6 +101,12 @@ pub(crate) static WORKER: &[Key] = &[
         "`\"program\"`: a command under the host. `\"embedded\"`: a program that links `tenure-worker`",
     ),
     key(
+        "app",
+        NAME,
+        Words("what one file describes, or a program that calls name"),
+        "the identity of what is kept, such as `\"vendor.plugin\"`: installations of one app share a worker, and another app does not get its name",
+    ),
+    key(
         "version",
         Version(version::PATTERN, version::COMMAND),
         Value("\"0.0.0\""),
@@ -195,6 +201,11 @@ pub(crate) static WORKER: &[Key] = &[
         "size of a log file, and how many old ones are kept",
     ),
 ];
+
+/// Whether a key of a worker's table is part of its spec.
+pub(crate) fn is_of_spec(name: &str) -> bool {
+    spec().iter().any(|key| key.name == name)
+}
 
 /// A spec alone, as `--spec` takes it.
 pub(crate) fn spec() -> &'static [Key] {
@@ -389,6 +400,7 @@ mod tests {
         spec.umask = tenure_core::spec::Umask::try_from("022".to_owned()).ok();
         spec.ready = Some(Ready::Http("/".into()));
         spec.health = Some(Health::of(Ready::Http("/".into())));
+        spec.app = Some("vendor.plugin".into());
         serde_json::to_value(spec).expect("a spec is JSON")
     }
 

@@ -53,6 +53,9 @@ fn of_stage(kind: ErrorKind, stage: Option<&str>, name: &str) -> String {
         (ErrorKind::SpawnFailed, Some(stage::PROGRAM)) => {
             "check `command`, `cwd` and PATH, and what the program needs; `tenure logs NAME` shows all that it wrote"
         }
+        (ErrorKind::OtherApp, Some(stage::NAMELESS_APP)) => {
+            "another name, or --key, keeps both; `tenure restart NAME` (with `-- CMD…` where the call had it) takes the name over; two installations of one plugin share a worker once both have the same `app`"
+        }
         (ErrorKind::SpawnFailed, Some(stage::LISTEN)) => {
             "free the address, or choose another one in `listen`"
         }

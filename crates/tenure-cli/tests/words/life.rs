@@ -244,7 +244,7 @@ fn a_stop_that_holds_is_told_by_everybody_until_a_start() {
 fn a_version_that_fails_is_told_by_status_with_its_next_try() {
     let sandbox = Sandbox::new();
     let bad = r#"{"command":["sh","-c","exit 3"],"version":"1.1.0","ready":{"log":"up"}}"#;
-    sandbox.call("ensure web -- sleep 1000");
+    sandbox.call_with("ensure web --spec -", r#"{"command":["sh","-c","exec sleep 1000"]}"#);
     assert_words!(sandbox, sandbox.call_with("ensure web --spec -", bad));
     assert_words!(sandbox, sandbox.call("status web"));
     sandbox.call_with("ensure alone --spec -", bad);

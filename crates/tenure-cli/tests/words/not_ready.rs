@@ -159,6 +159,8 @@ fn a_socket_that_the_program_does_not_take_is_told() {
         })
     };
     assert_words!(sandbox, ensure(&sandbox, &inherits(json!(["sleep", "1000"]))));
+    // Another program is another app.
+    assert_eq!(sandbox.call("forget web --app").code, Some(0));
     the_remedy_works(&sandbox, &inherits(server(&free_address(), 200)));
 }
 

@@ -171,6 +171,11 @@ impl From<Refusal> for Error {
                     and said so again when it was started once more; it is not replaced for that again"
                 ),
             ),
+            Refusal::OtherApp { theirs, ours, must_give_up } => {
+                let message = format!("use this name for {ours}: it is kept for {}", theirs.with_place());
+                let stage = if must_give_up { "app" } else { stage::NAMELESS_APP };
+                return Self::of(ErrorKind::OtherApp, message).at(stage);
+            }
             Refusal::SpecConflict { running, wanted } => Self::of(
                 ErrorKind::SpecConflict,
                 format!(

@@ -28,6 +28,8 @@ pub enum ErrorKind {
     NotOurs,
     /// The worker is newer and shares no protocol version with this launcher.
     ClientTooOld,
+    /// The name is kept for another app, whatever the versions are.
+    OtherApp,
     /// The same version runs with another command, directory or listeners.
     SpecConflict,
     /// The worker was started as one version and says, when started once more too, that it is an older one.
@@ -66,8 +68,8 @@ pub enum ErrorKind {
 
 impl ErrorKind {
     /// Every kind of this version, for whoever has something to say about each.
-    pub const ALL: [Self; 23] = {
-        let mut all = [Self::Bug; 23];
+    pub const ALL: [Self; 24] = {
+        let mut all = [Self::Bug; 24];
         let mut at = 0;
         while at < all.len() {
             all[at] = ROWS[at].kind;
@@ -111,7 +113,7 @@ pub struct ErrorRow {
 }
 
 /// A row for each kind, in their order.
-const ROWS: [ErrorRow; 23] = [
+const ROWS: [ErrorRow; 24] = [
     ErrorRow::new(ErrorKind::Denied, "denied", 4, Blame::Environment).hint(
         "allow this process to use the state directory and to connect to the socket in it; outside of the \
             sandbox `tenure status NAME` tells what stands",
@@ -133,6 +135,9 @@ const ROWS: [ErrorRow; 23] = [
         .hint("two state directories meet at one socket: look at TENURE_STATE_DIR on both sides"),
     ErrorRow::new(ErrorKind::ClientTooOld, "client-too-old", 5, Blame::Caller)
         .hint("update this tenure; the worker is newer and stays"),
+    ErrorRow::new(ErrorKind::OtherApp, "other-app", 5, Blame::Caller).hint(
+        "another name, or --key, keeps both; `tenure forget NAME --app` gives the name up to the app that asks next",
+    ),
     ErrorRow::new(ErrorKind::SpecConflict, "spec-conflict", 5, Blame::Caller).hint(
         "`tenure restart NAME` takes the description given here; a raised `version` replaces the worker \
             by itself; another name or --key keeps both",

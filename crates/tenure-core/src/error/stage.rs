@@ -18,3 +18,5 @@ pub const PIN: &str = "pin";
 pub const PIN_OF_OTHER_CONTENT: &str = "pin of other content";
 /// What was offered is not trusted, and the file has other content by now.
 pub const OTHER_CONTENT: &str = "other content";
+/// The name is kept for an app that has no name of its own, so a person's `restart` takes it over.
+pub const NAMELESS_APP: &str = "nameless app";

@@ -114,6 +114,7 @@ pub(crate) fn start(
     // The next generation erases the facts that workers left in the ledger: they are counted before, also those that
     // came after this launcher entered the gate.
     records::count(state).map_err(StartError::Record)?;
+    let whose = records::read_desired(state).map_err(StartError::Record)?.identity_of(spec);
     let mut ledger = ledger.next_generation(spec, booting_until.clone(), request.asker());
     records::write_ledger(state, &ledger).map_err(StartError::Record)?;
     fault::reach(Point::GenerationRecorded);
@@ -130,6 +131,7 @@ pub(crate) fn start(
         booting_until,
         listeners: recipe::listener_names(spec),
         nofile: usual_nofile(),
+        whose: Some(whose),
         succeeds: None,
     };
     let logs_begin = logs::positions(state);

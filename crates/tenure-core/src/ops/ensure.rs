@@ -93,7 +93,8 @@ impl Ensured {
 /// never downgrades, and never signals a process that it cannot verify.
 ///
 /// # Errors
-/// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::SpecConflict`],
+/// [`ErrorKind::SpawnFailed`], [`ErrorKind::SpawnSuppressed`], [`ErrorKind::OtherApp`],
+/// [`ErrorKind::SpecConflict`],
 /// [`ErrorKind::ClientTooOld`], [`ErrorKind::VersionDisagrees`], [`ErrorKind::HeldDown`], [`ErrorKind::Untrusted`],
 /// [`ErrorKind::LimitTooLow`], [`ErrorKind::RecordTooNew`], [`ErrorKind::Recursion`], [`ErrorKind::Denied`],
 /// [`ErrorKind::NotOurs`], [`ErrorKind::Wedged`], [`ErrorKind::GateHeld`], [`ErrorKind::TimedOut`],
@@ -112,7 +113,7 @@ impl Ensured {
 pub fn ensure(request: &Request) -> Result<Ensured, Error> {
     let mut call = EnsureCall {
         request,
-        criteria: Criteria::of(&request.spec),
+        criteria: Criteria::of(&request.spec, &request.origin),
         budget: Deadline::start(request.budget),
         attempt: Attempt::default(),
         failure: None,
@@ -205,7 +206,7 @@ impl EnsureCall<'_> {
     /// a whole, so a read without the gate sees a consistent one; changes are made under the gate.
     fn target_by_record(&self, state: &StateDir) -> Option<CheckedTarget> {
         let desired = offers::known(state, self.request)?;
-        Some(CheckedTarget::of(&desired, &self.attempt, &self.request.spec.version))
+        Some(CheckedTarget::of(&desired, &self.attempt, self.request))
     }
 
     /// Waits until a worker has booted, or has ended its probation; `None` means: look again. A budget that ends during
@@ -240,7 +241,7 @@ impl EnsureCall<'_> {
     fn act_under_gate(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.request.gate_time())?;
         let desired = offers::with_offer(&gate, self.request)?;
-        let target = CheckedTarget::of(&desired, &self.attempt, &self.request.spec.version);
+        let target = CheckedTarget::of(&desired, &self.attempt, self.request);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.request.first_answer));
         let known = target.known(&seen, self.failure.as_ref(), &self.budget);
@@ -404,6 +405,7 @@ fn reason_text(reason: &ReplaceReason) -> String {
         ReplaceReason::Disagrees { target, says } => {
             format!("it was started as {target} and says that it is {says}")
         }
+        ReplaceReason::OtherApp { theirs } => format!("it is {theirs}, which has given the name up"),
         ReplaceReason::SourceChanged => "the files of its build have changed".to_owned(),
         ReplaceReason::Failed { reason } => format!("its app has failed: {reason}"),
         ReplaceReason::Stalled { for_ms } => format!("its app has not answered for {for_ms} ms"),

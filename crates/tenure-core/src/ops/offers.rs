@@ -13,9 +13,10 @@ use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
 use crate::launch::start::readiness::StartOutcome;
 use crate::launch::start::recipe;
-use crate::policy::decide::ReplaceReason;
+use crate::policy::decide::{Refusal, ReplaceReason};
 use crate::protocol::wire::Hello;
 use crate::record::desired::{Desired, Offer};
+use crate::spec::app::{AppId, AppStanding};
 use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
 use crate::spec::{Spec, scope};
@@ -31,25 +32,63 @@ const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 /// The record with the request's spec offered, and no longer held down where the request is a person's `start`; not yet
 /// written.
 pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, RecordError> {
-    let mut desired = records::counted(gate.state())?;
+    Ok(offering(records::counted(gate.state())?, request))
+}
+
+fn offering(mut desired: Desired, request: &Request) -> Desired {
     if !has_offer(&desired, request) {
         desired.offer_from(&request.spec, &request.origin, &Moment::now());
     }
-    // An offer means the program files as they are now.
-    desired.set_program_files(
-        &request.spec.version,
-        ProgramFiles::of(&request.spec, request.spec.env.path_here().as_deref()),
-    );
+    // An offer means the program files as they are now. What another app asks for is no offer.
+    if has_offer(&desired, request) {
+        desired.set_program_files(
+            &request.spec.version,
+            ProgramFiles::of(&request.spec, request.spec.env.path_here().as_deref()),
+        );
+    }
     if request.start {
         desired.down = None;
     }
-    Ok(desired)
+    desired
 }
 
-/// The record if it holds this very offer already. It is read without the gate, which is enough to see that there is
-/// nothing to do.
+/// The record if it holds this very offer already, or if the name is another app's. It is read without the gate, which
+/// is enough to see that there is nothing to do.
 pub(crate) fn known(state: &StateDir, request: &Request) -> Option<Desired> {
-    records::read_desired(state).ok().filter(|desired| has_offer(desired, request))
+    let is_known = |desired: &Desired| has_offer(desired, request) || is_taken(desired, request);
+    records::read_desired(state).ok().filter(is_known)
+}
+
+fn is_taken(desired: &Desired, request: &Request) -> bool {
+    matches!(desired.standing(&request.spec, &request.origin), AppStanding::Taken(_))
+}
+
+/// An app from which a person's restart took the name over.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DisplacedApp {
+    /// Which one.
+    pub app: AppId,
+    /// Its versions, which were forgotten, highest first.
+    pub versions: Vec<Version>,
+}
+
+/// The record with the request's spec offered by a person, who takes the name over where another app had it and may lose
+/// it so; not yet written.
+pub(crate) fn take_name_over(
+    gate: &Gate<'_>,
+    request: &Request,
+) -> Result<(Desired, Option<DisplacedApp>), Error> {
+    let mut desired = records::counted(gate.state())?;
+    let (spec, origin) = (&request.spec, &request.origin);
+    let AppStanding::Taken(app) = desired.standing(spec, origin) else {
+        return Ok((offering(desired, request), None));
+    };
+    if let Some(versions) = desired.take_over(spec, origin) {
+        return Ok((offering(desired, request), Some(DisplacedApp { app, versions })));
+    }
+    let (theirs, ours) = (Box::new(app), Box::new(AppId::of(spec, origin)));
+    Err(Refusal::OtherApp { theirs, ours, must_give_up: true }.into())
 }
 
 /// Whether the record says that a person stopped the worker for good. It is read without the gate.

@@ -289,6 +289,7 @@ fn return_to_incumbent(call: GatedCall<'_>, hello: &Hello) -> Result<Option<Rest
         new,
         manner: Manner::TakenOver,
         forgotten: Vec::new(),
+        displaced: None,
         instead: None,
     }))
 }

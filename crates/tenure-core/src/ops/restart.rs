@@ -23,6 +23,7 @@ use crate::launch::start::recipe;
 use crate::launch::start::{self, StartError};
 use crate::ops::acquire::GatedCall;
 use crate::ops::offers;
+use crate::ops::offers::DisplacedApp;
 use crate::ops::takeover::{self, SuccessorRequest, TakeoverOutcome};
 use crate::ops::target;
 use crate::policy::decide::Observation;
@@ -48,6 +49,8 @@ pub struct Restarted {
     pub manner: Manner,
     /// The offers that were forgotten, because nothing describes them any more.
     pub forgotten: Vec<Version>,
+    /// The app that had the name until this restart.
+    pub displaced: Option<DisplacedApp>,
     /// The version that was started where it is not the requested one, and what describes it.
     pub instead: Option<(Version, Origin)>,
 }
@@ -98,7 +101,8 @@ impl Manner {
 /// connection sees a higher generation, the target's version, and an app that is ready. Where no worker ran, one is
 /// started. The request's spec is recorded as an offer once nothing is known to speak against the start: a refused call
 /// leaves no offer. Higher offers that nothing describes any more are forgotten. If a higher offer is still described,
-/// that version is started, and the answer names it.
+/// that version is started, and the answer names it. Where the name was kept for another app that has no name of its
+/// own, this person's word gives it to the request's, and the offers of the other app are forgotten.
 ///
 /// # Errors
 /// [`ErrorKind::RestartUnproved`] with the last answer seen when the new worker cannot be proved; otherwise as
@@ -123,13 +127,13 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
     }
     limits::check()?;
     let gate = Gate::enter_for(&state, budget.stage("gate")?, request.gate_time())?;
-    let mut desired = offers::with_offer(&gate, request)?;
+    let (mut desired, displaced) = offers::take_name_over(&gate, request)?;
     if let Some(down) = &desired.down {
         return Err(target::held_down(down));
     }
     // A person asked, so a version that failed a moment ago is tried again now.
     desired.begin_anew(desired.pin.clone().as_ref().unwrap_or(&request.spec.version), &Moment::now());
-    let forgotten = offers::forget_undescribed(&mut desired, request);
+    let undescribed = offers::forget_undescribed(&mut desired, request);
     if let Some(refusal) = offers::refusal(&desired) {
         return Err(refusal.adding("nothing was stopped"));
     }
@@ -141,17 +145,23 @@ pub fn restart(request: &Request) -> Result<Restarted, Error> {
     }
     recipe::check(&target, request)?;
     offers::keep(&gate, &desired, request)?;
-    for version in &forgotten {
-        let event = Event::now(What::Forgotten, 0, &request.asker(), "nothing describes it any more");
-        event::note(&state, &event.version(version));
-    }
+    let strangers = displaced.as_ref().map_or(&[][..], |displaced| &displaced.versions);
+    note_forgotten(&state, request, &undescribed, "nothing describes it any more");
+    note_forgotten(&state, request, strangers, "a person gave the name to another app");
     let call = GatedCall { gate: &gate, request, budget: &budget };
     let old = answering(&state, &budget)?;
     let replacement = Replacement { target: &target, old, why: "restart", ends_if_late: false };
     let restarted = replace_and_prove(call, replacement)?;
     let described = desired.offers.into_iter().find(|offer| offer.spec.version == target.version);
     let instead = described.filter(|offer| offer.spec.version != request.spec.version);
-    Ok(Restarted { forgotten, instead: instead.map(|offer| (offer.spec.version, offer.origin)), ..restarted })
+    let instead = instead.map(|offer| (offer.spec.version, offer.origin));
+    Ok(Restarted { forgotten: undescribed, displaced, instead, ..restarted })
+}
+
+fn note_forgotten(state: &StateDir, request: &Request, versions: &[Version], why: &str) {
+    for version in versions {
+        event::note(state, &Event::now(What::Forgotten, 0, &request.asker(), why).version(version));
+    }
 }
 
 /// The spec that is started, or why none can be.
@@ -247,7 +257,7 @@ pub(crate) fn replace_and_prove(
         Err(timed_out) => Err(timed_out.to_string()),
     };
     let new = proved.map_err(|why| unproved(&why, old.as_deref(), None))?;
-    Ok(Restarted { old, new, manner, forgotten: Vec::new(), instead: None })
+    Ok(Restarted { old, new, manner, forgotten: Vec::new(), displaced: None, instead: None })
 }
 
 /// What came of a takeover, where there was a worker to take over from.

@@ -28,7 +28,8 @@ use crate::protocol::boot_stage::BootStage;
 use crate::protocol::wire::{AppState, Hello, Role};
 use crate::record::ledger::Ledger;
 use crate::spec::amount::Span;
-use crate::spec::{KILL_GRACE, Listen, ListenMode, Spec, USUAL_BAKE};
+use crate::spec::app::AppId;
+use crate::spec::{KILL_GRACE, Kind, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::{logs, records};
@@ -70,7 +71,11 @@ pub(crate) fn request_takeover(
     let GatedCall { gate, request, .. } = call;
     refuse_other_pid_namespace(hello)?;
     refuse_other_network(hello, request)?;
-    if let Some(why) = declines(hello, request).or_else(|| port_stays_bound(hello, successor.spec)) {
+    let whose = records::read_desired(gate.state())?.identity_of(successor.spec);
+    let declined = declines(hello, request)
+        .or_else(|| strangers_state(hello, successor.spec, &whose))
+        .or_else(|| port_stays_bound(hello, successor.spec));
+    if let Some(why) = declined {
         return Ok(TakeoverOutcome::Declined(why));
     }
     let ledger = records::read_ledger(gate.state())?;
@@ -85,7 +90,7 @@ pub(crate) fn request_takeover(
         .map_err(|error| error.adding(&format!("version {} goes on serving", hello.version)))?;
     let replacing = Event::now(What::Replacing, hello.generation, &request.asker(), successor.why.as_str());
     event::note(gate.state(), &replacing.version(&hello.version).pid(hello.identity.pid));
-    Ok(match start_successor(call, &ledger, successor, succession(successor, request, hello)) {
+    Ok(match start_successor(call, &ledger, successor, (succession(successor, request, hello), &whose)) {
         Ok(Ok(outcome)) => TakeoverOutcome::Attempted(Ok(outcome)),
         Ok(Err(Declined { why })) => TakeoverOutcome::Declined(why),
         Err(error) => TakeoverOutcome::Attempted(Err(error)),
@@ -136,6 +141,14 @@ fn declines(hello: &Hello, request: &Request) -> Option<String> {
     } else {
         None
     }
+}
+
+/// Why a worker hands nothing over to an embedded successor of another app, which would get its state. A program gets
+/// listeners only, and if it fails, the worker goes on.
+fn strangers_state(hello: &Hello, spec: &Spec, whose: &AppId) -> Option<String> {
+    let theirs = hello.whose.as_ref().filter(|_| spec.kind == Kind::Embedded)?;
+    let is_same_program = hello.spec.identity == spec.identity_digest();
+    whose.is_stranger(theirs, is_same_program).then(|| format!("it is the worker of {theirs}"))
 }
 
 /// Why the worker's ports cannot be handed over, if one would go from a program to its host or from a host to its
@@ -225,7 +238,7 @@ fn start_successor(
     call: GatedCall<'_>,
     ledger: &Ledger,
     successor: &SuccessorRequest<'_>,
-    succession: Succession,
+    (succession, whose): (Succession, &AppId),
 ) -> Result<Result<StartOutcome, Declined>, StartError> {
     let GatedCall { gate, request, budget } = call;
     let (state, spec) = (gate.state(), successor.spec);
@@ -246,6 +259,7 @@ fn start_successor(
         booting_until: Moment::now().plus(limit),
         listeners: recipe::listener_names(spec),
         nofile: limits::usual_nofile(),
+        whose: Some(whose.clone()),
         succeeds: Some(succession),
     };
     let logs_begin = logs::positions(state);

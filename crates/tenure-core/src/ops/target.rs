@@ -34,11 +34,12 @@ pub(crate) struct CheckedTarget {
 }
 
 impl CheckedTarget {
-    /// The target by the record, for a call that offers version `own`.
-    pub(crate) fn of(desired: &Desired, attempt: &Attempt, own: &Version) -> Self {
+    /// The target by the record, for a call that makes this request.
+    pub(crate) fn of(desired: &Desired, attempt: &Attempt, request: &Request) -> Self {
         let untrusted = offers::refusal(desired);
-        let (allowed, left_out) = offers::startable(desired, Some(own));
-        let of_call = CallTarget::of(&allowed, attempt, &Moment::now(), &recipe::can_run);
+        let (allowed, left_out) = offers::startable(desired, Some(&request.spec.version));
+        let app = desired.standing(&request.spec, &request.origin);
+        let of_call = CallTarget::of(&allowed, app, attempt, &Moment::now(), &recipe::can_run);
         Self { of_call, untrusted, left_out, down: desired.down.clone() }
     }
 

@@ -8,6 +8,8 @@ use crate::spec::version::Version;
 
 use crate::policy::warning::Warning;
 use crate::protocol::wire::{AppState, Hello, PROTOCOL, ProtocolRange};
+use crate::spec::app::{AppId, AppStanding, Difference};
+use crate::spec::origin::Origin;
 use crate::spec::{Spec, Summary};
 
 /// How long a worker may be silent before it counts as wedged. Its control thread waits for nothing that the app holds:
@@ -35,6 +37,8 @@ pub enum Observation {
 pub struct Criteria {
     /// Version that the launcher offers.
     pub version: Version,
+    /// The identity of what it describes.
+    pub app: AppId,
     /// Digests of its spec, and the parts by which people tell two specs apart.
     pub summary: Summary,
     /// Protocol versions that the launcher speaks.
@@ -88,6 +92,11 @@ pub enum ReplaceReason {
         /// The version that it says it is.
         says: Version,
     },
+    /// It is another app's, and the name is kept for this launcher's: a person has given it up, or taken it over.
+    OtherApp {
+        /// Whose worker it is.
+        theirs: AppId,
+    },
     /// The files of its build have changed since it was started.
     SourceChanged,
     /// Its app has failed for good.
@@ -124,6 +133,15 @@ pub enum Refusal {
         /// The version that it says it is.
         says: Version,
     },
+    /// The name is kept for another app, whatever the versions are.
+    OtherApp {
+        /// The app that it is kept for.
+        theirs: Box<AppId>,
+        /// The launcher's.
+        ours: Box<AppId>,
+        /// No `restart` takes the name over: the app has a name, or one of its versions is pinned. It has to be given up.
+        must_give_up: bool,
+    },
     /// A worker of the same version runs with another command, directory or listeners.
     SpecConflict {
         /// The spec of the worker.
@@ -141,6 +159,8 @@ pub struct KnownTarget {
     pub version: Result<Version, String>,
     /// Whether a person pinned this version.
     pub pinned: bool,
+    /// Whether the name may be used by the launcher's app.
+    pub app: AppStanding,
     /// The versions that workers of this version said they were, each of which was tried once more.
     pub tried: Vec<Version>,
     /// Digest of the build as its files are now, or why they cannot be read; none where nobody asked for it.
@@ -151,16 +171,17 @@ impl KnownTarget {
     /// The target of a record that says nothing else.
     #[must_use]
     pub fn of(version: Result<Version, String>) -> Self {
-        Self { version, pinned: false, tried: Vec::new(), content: None }
+        Self { version, pinned: false, app: AppStanding::Free, tried: Vec::new(), content: None }
     }
 }
 
 impl Criteria {
-    /// The criteria of a launcher with `spec`.
+    /// The criteria of a launcher with `spec`, read from `origin`.
     #[must_use]
-    pub fn of(spec: &Spec) -> Self {
+    pub fn of(spec: &Spec, origin: &Origin) -> Self {
         Self {
             version: spec.version.clone(),
+            app: AppId::of(spec, origin),
             summary: spec.summary(),
             protocol: PROTOCOL,
             stall_timeout: spec.stall_timeout.duration(),
@@ -181,7 +202,7 @@ pub fn decide(criteria: &Criteria, target: Option<&KnownTarget>, seen: &Observat
 }
 
 /// Decides what follows from a probe without the gate. Most need no record; `known` reads it where an older worker may
-/// be the one that is to stay.
+/// be the one that is to stay, and where another app's worker is there.
 #[must_use]
 pub fn decide_without_gate(
     criteria: &Criteria,
@@ -189,7 +210,7 @@ pub fn decide_without_gate(
     known: impl FnOnce() -> Option<KnownTarget>,
 ) -> Decision {
     let mut decision = decide(criteria, None, seen);
-    if let Decision::Replace(_, ReplaceReason::Older { .. }) = &decision
+    if let Decision::Replace(_, ReplaceReason::Older { .. } | ReplaceReason::OtherApp { .. }) = &decision
         && let Some(target) = known()
     {
         decision = decide(criteria, Some(&target), seen);
@@ -204,6 +225,12 @@ pub fn decide_without_gate(
 }
 
 fn for_observation(criteria: &Criteria, target: Option<&KnownTarget>, seen: &Observation) -> Decision {
+    // A stranger starts, ends and waits for nothing here, whatever is there.
+    if let Some(KnownTarget { app: AppStanding::Taken(theirs), pinned, .. }) = target {
+        let must_give_up = *pinned || theirs.name.is_some();
+        let (theirs, ours) = (Box::new(theirs.clone()), Box::new(criteria.app.clone()));
+        return Decision::Refuse(Refusal::OtherApp { theirs, ours, must_give_up });
+    }
     match seen {
         Observation::Nobody => Decision::TryLease,
         Observation::Silent => Decision::Suspect,
@@ -217,10 +244,19 @@ fn for_worker(criteria: &Criteria, target: Option<&KnownTarget>, hello: &Hello) 
     if hello.is_leaving() {
         return Decision::AwaitEnd(Box::new(hello.clone()));
     }
+    if let Some(theirs) = stranger(criteria, target, hello) {
+        // Without the record it cannot be refused: the name may have been given up. Its boot is waited for as any is.
+        let boots = target.is_some() && !hello.app.state.is_settled();
+        let replaced = || replace(hello, ReplaceReason::OtherApp { theirs });
+        return if boots { Decision::Await(Box::new(hello.clone())) } else { replaced() };
+    }
     if hello.version >= criteria.version && !hello.protocol.overlaps(criteria.protocol) {
         return too_old_for(hello);
     }
-    if hello.version == criteria.version && hello.spec.identity != criteria.summary.identity {
+    if hello.version == criteria.version
+        && hello.spec.identity != criteria.summary.identity
+        && !is_other_installation(criteria, hello)
+    {
         let (running, wanted) = (Box::new(hello.spec.clone()), Box::new(criteria.summary.clone()));
         return Decision::Refuse(Refusal::SpecConflict { running, wanted });
     }
@@ -233,6 +269,22 @@ fn for_worker(criteria: &Criteria, target: Option<&KnownTarget>, hello: &Hello) 
             None => for_version(criteria, target, hello),
         },
     }
+}
+
+/// Whose worker it is, where that is another app. A worker of an older build does not say.
+fn stranger(criteria: &Criteria, target: Option<&KnownTarget>, hello: &Hello) -> Option<AppId> {
+    let theirs = hello.whose.as_ref()?;
+    let is_recorded = matches!(
+        target,
+        Some(KnownTarget { app: AppStanding::Ours(owner), .. }) if owner.is_same(theirs)
+    );
+    let is_same_program = hello.spec.identity == criteria.summary.identity;
+    (!is_recorded && criteria.app.is_stranger(theirs, is_same_program)).then(|| theirs.clone())
+}
+
+/// Whether the worker runs from an installation of the launcher's app, by its name: it may be in another place.
+fn is_other_installation(criteria: &Criteria, hello: &Hello) -> bool {
+    hello.whose.as_ref().is_some_and(|whose| whose.shares_name(&criteria.app))
 }
 
 fn for_version(criteria: &Criteria, target: Option<&KnownTarget>, hello: &Hello) -> Decision {
@@ -317,6 +369,14 @@ fn usable(criteria: &Criteria, hello: &Hello, warning: Option<Warning>) -> Decis
     }
     if hello.version == criteria.version && hello.spec.settings != criteria.summary.settings {
         warnings.push(Warning::Drift);
+    }
+    if hello.version == criteria.version && is_other_installation(criteria, hello) {
+        let cwd = || hello.spec.cwd.clone();
+        warnings.extend(match Difference::between(&hello.spec, &criteria.summary) {
+            Difference::Nothing => None,
+            Difference::Place => Some(Warning::OtherPlace { cwd: cwd() }),
+            Difference::Matters(part) => Some(Warning::OtherDescription { part, cwd: cwd() }),
+        });
     }
     if let Some(says) = hello.app.version.clone().filter(|says| *says != hello.version) {
         warnings.push(Warning::SaysOther { started_as: hello.version.clone(), says });

@@ -17,12 +17,14 @@ use crate::policy::attempt::Attempt;
 use crate::policy::decide::KnownTarget;
 use crate::record::desired::{Desired, Target};
 use crate::spec::Spec;
+use crate::spec::app::AppStanding;
 
 /// The target of a call.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CallTarget {
     /// The target by the record.
     pub by_record: Target,
+    app: AppStanding,
     pinned: bool,
     /// This call has tried to start the target, and does not try again.
     spent: bool,
@@ -31,16 +33,22 @@ pub struct CallTarget {
 
 impl CallTarget {
     /// Chooses for a call with this memory. A version that the call has seen fail is not chosen, even if its quarantine
-    /// is over.
+    /// is over. `app` says whether the name may be used by the launcher's app.
     #[must_use]
-    pub fn of(allowed: &Desired, attempt: &Attempt, now: &Moment, can_run: &dyn Fn(&Spec) -> bool) -> Self {
+    pub fn of(
+        allowed: &Desired,
+        app: AppStanding,
+        attempt: &Attempt,
+        now: &Moment,
+        can_run: &dyn Fn(&Spec) -> bool,
+    ) -> Self {
         let has_failed = |spec: &Spec| !attempt.may_start(&spec.version) && allowed.failure(spec).is_some();
         let by_record = allowed.target(now, &|spec| can_run(spec) && !has_failed(spec));
         let (spent, tried) = match &by_record {
             Target::Offer { spec, .. } => (!attempt.may_start(&spec.version), allowed.observed_for(spec)),
             Target::Suppressed { .. } | Target::Missing { .. } => (false, Vec::new()),
         };
-        Self { by_record, pinned: allowed.pin.is_some(), spent, tried }
+        Self { by_record, app, pinned: allowed.pin.is_some(), spent, tried }
     }
 
     /// The target for [`decide`](crate::policy::decide::decide). `failure` is why an earlier start of this call failed,
@@ -64,7 +72,8 @@ impl CallTarget {
             (Target::Suppressed { .. } | Target::Missing { .. }, Some(failure)) => Err(failure.to_owned()),
             (Target::Missing { program }, None) => Err(format!("its program {program:?} is gone")),
         };
-        KnownTarget { version, pinned: self.pinned, tried: self.tried.clone(), content }
+        let (app, tried) = (self.app.clone(), self.tried.clone());
+        KnownTarget { version, pinned: self.pinned, app, tried, content }
     }
 
     /// The target for `decide` after this call has started a worker from `spec`.
@@ -73,6 +82,7 @@ impl CallTarget {
         KnownTarget {
             version: Ok(spec.version.clone()),
             pinned: self.pinned,
+            app: self.app.clone(),
             tried: Vec::new(),
             content: None,
         }
@@ -82,6 +92,7 @@ impl CallTarget {
     #[must_use]
     pub fn startable(&self) -> Option<&Spec> {
         match &self.by_record {
+            _ if matches!(self.app, AppStanding::Taken(_)) => None,
             Target::Offer { spec, .. } if !self.spent => Some(spec),
             Target::Offer { .. } | Target::Suppressed { .. } | Target::Missing { .. } => None,
         }

@@ -1,6 +1,7 @@
 //! Warnings about a worker that is used all the same, and what they say in words.
 
 use std::fmt;
+use std::path::PathBuf;
 
 use crate::spec::version::Version;
 
@@ -15,6 +16,18 @@ pub enum Warning {
     },
     /// Its settings (not its command) differ from the spec of this call.
     Drift,
+    /// It runs from another installation of the app, which differs in its paths alone. No reason to refuse it.
+    OtherPlace {
+        /// The directory that it runs in.
+        cwd: PathBuf,
+    },
+    /// It runs from another installation of the app, which describes it in another way.
+    OtherDescription {
+        /// What differs, in words.
+        part: &'static str,
+        /// The directory that it runs in.
+        cwd: PathBuf,
+    },
     /// It is older than the offered version, which does not run.
     OfferNotRunning {
         /// The version offered.
@@ -66,6 +79,8 @@ impl Warning {
         match self {
             Self::Degraded { .. } => "degraded",
             Self::Drift => "drift",
+            Self::OtherPlace { .. } => "other-place",
+            Self::OtherDescription { .. } => "other-description",
             Self::OfferNotRunning { .. } => "offer-not-running",
             Self::Pinned { .. } => "held",
             Self::SaysOther { .. } => "says-other",
@@ -77,11 +92,29 @@ impl Warning {
     }
 }
 
+impl Warning {
+    /// Whether it only informs: nothing is wrong, and nothing has to be done.
+    #[must_use]
+    pub fn is_information(&self) -> bool {
+        matches!(self, Self::OtherPlace { .. })
+    }
+}
+
 impl fmt::Display for Warning {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Degraded { reason } => write!(f, "it serves, degraded: {reason}"),
             Self::Drift => f.write_str("it runs with other settings than are described now"),
+            Self::OtherPlace { cwd } => {
+                write!(f, "it runs from another installation of the app, in {}", cwd.display())
+            }
+            Self::OtherDescription { part, cwd } => {
+                let cwd = cwd.display();
+                write!(
+                    f,
+                    "it runs from another installation of the app, in {cwd}, with other {part} than are wanted here"
+                )
+            }
             Self::OfferNotRunning { offered, why } => {
                 write!(f, "an older version serves, because {offered} does not run: {why}")
             }

@@ -15,8 +15,11 @@ use crate::protocol::ends;
 use crate::protocol::not_ready::NotReady;
 use crate::protocol::wire::Asker;
 use crate::spec::Spec;
+use crate::spec::app::AppId;
 use crate::spec::made::ProgramFiles;
 use crate::spec::origin::Origin;
+
+mod app;
 
 /// Newest format version of the record. A reader of format 1 would overlook a pin, and a reader of format 2 would start
 /// what nobody trusts any more. A reader of format 3 knows semantic versions only.
@@ -60,6 +63,9 @@ pub struct Desired {
     /// A person stopped the worker for good: nothing is started until a person starts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub down: Option<Down>,
+    /// Whose worker it is: the app of the first offer. A record of before has none, and belongs to its highest offer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<AppId>,
     /// Targets that were started once more because their worker said that it was another version.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub disagreements: Vec<Disagreement>,
@@ -158,6 +164,7 @@ impl Default for Desired {
             failures: Vec::new(),
             pin: None,
             down: None,
+            app: None,
             disagreements: Vec::new(),
         }
     }
@@ -166,13 +173,16 @@ impl Default for Desired {
 impl Desired {
     /// Records an offer of a call. It replaces an offer of the same version with another spec; failures of the earlier
     /// spec stay on record and do not count against the new one. Of too many offers the lowest is dropped, but not the
-    /// version that a person pinned.
+    /// version that a person pinned. An offer of another app than the recorded one changes nothing.
     pub fn offer(&mut self, spec: &Spec, now: &Moment) {
         self.offer_from(spec, &Origin::Call, now);
     }
 
     /// Records an offer of a file, likewise.
     pub fn offer_from(&mut self, spec: &Spec, origin: &Origin, now: &Moment) {
+        if !self.claim(spec, origin) {
+            return;
+        }
         let known = self.offers.iter().find(|offer| offer.spec.is_identical(spec));
         let at = known.map_or_else(|| now.clone(), |offer| offer.at.clone());
         self.offers.retain(|offer| offer.spec.version != spec.version);

@@ -50,6 +50,10 @@ pub struct Spec {
     /// Whether the command is a program under the host, or embeds the worker kit.
     #[serde(default)]
     pub kind: Kind,
+    /// The identity of what is kept, such as `vendor.plugin`. Two installations of one app differ in their paths and
+    /// share a worker; another app does not get its name. Default: what one file describes, or a program that calls name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub app: Option<String>,
     /// Semantic version. Versions are totally ordered, and a worker is replaced by a higher one.
     #[serde(default = "Spec::unversioned")]
     pub version: Version,
@@ -160,6 +164,7 @@ impl Spec {
             command,
             cwd,
             kind: Kind::Program,
+            app: None,
             version: Self::unversioned(),
             build: Vec::new(),
             listen: Vec::new(),
@@ -401,7 +406,9 @@ mod tests {
     #[test]
     fn what_is_not_said_is_not_written() {
         let text = serde_json::to_string(&server()).expect("writes");
-        for key in ["preflight", "before_start", "stdin", "reload", "overlap", "bake", "umask", "\"to\""] {
+        for key in
+            ["\"app\"", "preflight", "before_start", "stdin", "reload", "overlap", "bake", "umask", "\"to\""]
+        {
             assert!(!text.contains(key), "{text}");
         }
     }

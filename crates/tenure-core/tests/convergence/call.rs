@@ -5,6 +5,7 @@ use tenure_core::policy::attempt::{Attempt, NextStep};
 use tenure_core::policy::decide::{Criteria, Decision, KnownTarget, Observation, ReplaceReason, decide};
 use tenure_core::policy::tally;
 use tenure_core::record::desired::{Desired, Target};
+use tenure_core::spec::app::{AppId, AppStanding};
 use tenure_core::spec::origin::Origin;
 
 use super::{Rule, VERSIONS, World};
@@ -20,9 +21,11 @@ struct Call<'spec> {
 
 impl World {
     pub(super) fn ensure(&mut self, spec: &Spec, from: &Origin) {
-        self.epoch.versions.insert(spec.version.clone());
-        let mut call =
-            Call { spec, from, criteria: Criteria::of(spec), attempt: Attempt::default(), has_failed: false };
+        if !matches!(self.standing(&self.record, (spec, from)), AppStanding::Taken(_)) {
+            self.epoch.versions.insert(spec.version.clone());
+        }
+        let criteria = Criteria::of(spec, from);
+        let mut call = Call { spec, from, criteria, attempt: Attempt::default(), has_failed: false };
         for _ in 0..4 * VERSIONS {
             if self.looks_well(&mut call) || self.act(&mut call) {
                 return;
@@ -31,12 +34,22 @@ impl World {
         self.broken.push(format!("a call of {} does not end", spec.version));
     }
 
+    /// Whether the name may be used by who asks.
+    fn standing(&self, record: &Desired, (spec, from): (&Spec, &Origin)) -> AppStanding {
+        if self.rule == Rule::AppIgnored { AppStanding::Free } else { record.standing(spec, from) }
+    }
+
     /// The look without a lock, with the second one by the record; whether it ends the call.
     fn looks_well(&mut self, call: &mut Call<'_>) -> bool {
         let seen = self.observe();
         let mut decision = self.decide(call, None, &seen);
-        let known = self.record.offers.iter().any(|offer| offer.spec == *call.spec);
-        if known && matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. })) {
+        let is_known = self.record.offers.iter().any(|offer| offer.spec == *call.spec)
+            || matches!(self.standing(&self.record, (call.spec, call.from)), AppStanding::Taken(_));
+        let needs_record = matches!(
+            decision,
+            Decision::Replace(_, ReplaceReason::Older { .. } | ReplaceReason::OtherApp { .. })
+        );
+        if is_known && needs_record {
             let (_, known) = self.plan(call, &self.record);
             decision = self.decide(call, Some(&known), &seen);
         }
@@ -48,6 +61,9 @@ impl World {
         let mut record = self.record.clone();
         tally::count(&self.ledger, &mut record, &self.moment());
         if !record.offers.iter().any(|offer| offer.spec == *call.spec) {
+            if self.rule == Rule::AppIgnored {
+                record.app = Some(AppId::of(call.spec, call.from));
+            }
             record.offer_from(call.spec, call.from, &self.moment());
         }
         let (target, known) = self.plan(call, &record);
@@ -70,7 +86,10 @@ impl World {
                 true
             }
             (NextStep::Replace(hello, fault), None) => {
-                let of_use = !matches!(fault, ReplaceReason::Failed { .. }) && !call.has_failed;
+                // Another app's worker is of no use, nor is one that has failed.
+                let is_useless =
+                    matches!(fault, ReplaceReason::Failed { .. } | ReplaceReason::OtherApp { .. });
+                let of_use = !is_useless && !call.has_failed;
                 if of_use {
                     self.broken.push(format!("{} serves, and a caller is turned away", hello.version));
                 }
@@ -97,8 +116,9 @@ impl World {
             Target::Suppressed { .. } | Target::Missing { .. } => (Err(String::new()), Vec::new()),
         };
         let touched = self.worker.as_ref().is_some_and(|worker| worker.touched);
+        let app = self.standing(record, (call.spec, call.from));
         let content = touched.then(|| Ok(self.content.to_string()));
-        (target, KnownTarget { version, pinned: record.pin.is_some(), tried, content })
+        (target, KnownTarget { version, pinned: record.pin.is_some(), app, tried, content })
     }
 
     fn decide(&self, call: &Call<'_>, known: Option<&KnownTarget>, seen: &Observation) -> Decision {
@@ -122,8 +142,12 @@ impl World {
         let (from, to) =
             (old.says.as_ref().unwrap_or(started_as).min(started_as).clone(), &successor.version);
         let healthy = !old.failed;
+        let is_given_up = matches!(fault, ReplaceReason::OtherApp { .. });
+        if old.spec.app != successor.app && !is_given_up {
+            self.broken.push(format!("{to} of another app takes the place of {from}"));
+        }
         self.before = Some((old, self.moment()));
-        if healthy && *to < from {
+        if healthy && *to < from && !is_given_up {
             self.broken.push(format!("{to} takes the place of a healthy {from} ({fault:?})"));
         }
         let key = (to.major(), successor.digest());
@@ -140,9 +164,10 @@ impl World {
                     self.broken.push(format!("{to} is started a third time to say that it is {says}"));
                 }
             }
-            ReplaceReason::Older { .. } | ReplaceReason::Failed { .. } | ReplaceReason::Stalled { .. } => {
-                self.epoch.replaced += 1;
-            }
+            ReplaceReason::Older { .. }
+            | ReplaceReason::OtherApp { .. }
+            | ReplaceReason::Failed { .. }
+            | ReplaceReason::Stalled { .. } => self.epoch.replaced += 1,
         }
     }
 
@@ -156,7 +181,8 @@ impl World {
         call.attempt.note_started();
         let seen = self.observe();
         let pinned = self.record.pin.is_some();
-        let known = KnownTarget { pinned, ..KnownTarget::of(Ok(spec.version.clone())) };
+        let app = self.standing(&self.record, (call.spec, call.from));
+        let known = KnownTarget { pinned, app, ..KnownTarget::of(Ok(spec.version.clone())) };
         matches!(decide(&call.criteria, Some(&known), &seen), Decision::Use(_))
     }
 }

@@ -71,6 +71,14 @@ impl World {
         }
     }
 
+    /// What runs goes on, until the app that asks next replaces it.
+    pub(super) fn give_up(&mut self) {
+        for version in self.record.give_up() {
+            self.has_forgotten(&version);
+        }
+        self.begin_epoch();
+    }
+
     /// As it is described in an installation of a version: below a higher offer only where nothing describes that.
     pub(super) fn restart(&mut self, version: u64, installation: u64) {
         if !self.may_call(version, installation) {
@@ -79,7 +87,12 @@ impl World {
         let order = spec(version, installation);
         let mut record = self.record.clone();
         tally::count(&self.ledger, &mut record, &self.moment());
-        record.offer_from(&order, &origin(version, installation), &self.moment());
+        let from = origin(version, installation);
+        if record.take_over(&order, &from).is_none() {
+            // The name is kept for an app that has one.
+            return;
+        }
+        record.offer_from(&order, &from, &self.moment());
         let asked = record.pin.clone().unwrap_or_else(|| order.version.clone());
         record.begin_anew(&asked, &self.moment());
         let above = record.offers.iter().filter(|offer| offer.spec.version > order.version);
@@ -130,7 +143,7 @@ impl World {
     /// Nothing that is known against a version outlives its offer.
     fn has_forgotten(&mut self, version: &Version) {
         self.quarantined.retain(|(one, _), _| *one != version.major());
-        let digests = [0, 1].map(|installation| spec(version.major(), installation).digest());
+        let digests = [0, 1, 2].map(|installation| spec(version.major(), installation).digest());
         self.disagreed.retain(|(spec, _)| !digests.contains(spec));
     }
 }

@@ -18,12 +18,17 @@ use tenure_core::protocol::wire::{AppState, Hello, Role};
 use tenure_core::record::desired::{Desired, Offer};
 use tenure_core::record::ledger::{Ledger, Proved, RolledBack};
 use tenure_core::spec::amount::Span;
+use tenure_core::spec::app::AppId;
+use tenure_core::spec::origin::Origin;
 use tenure_sys::identity::Identity;
 
 use person::origin;
 
 /// Versions that there are, from 1.
 pub(crate) const VERSIONS: u64 = 4;
+
+/// The installation of another app, which asks for the same name.
+pub(crate) const STRANGE: u64 = 2;
 
 /// The first quarantine, by the protocol.
 const QUARANTINE_MS: u64 = 30_000;
@@ -41,13 +46,17 @@ pub(crate) enum Rule {
     RevokedCounts,
     /// `restart` starts what it was typed beside, whatever is described elsewhere.
     RestartBelow,
+    /// Another app is compared by its version.
+    AppIgnored,
 }
 
 /// Something that happens.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Event {
-    /// A launcher of a version calls, from one of its installations.
+    /// A launcher of a version calls, from one of its installations. The installation [`STRANGE`] is another app's.
     Ensure(u64, u64),
+    /// A person gives the name up.
+    GiveUp,
     Pin(u64),
     Unpin,
     Stop,
@@ -133,6 +142,7 @@ pub(crate) fn spec(version: u64, installation: u64) -> Spec {
     let mut spec = Spec::of_command(vec!["/bin/server".into(), version.to_string()], "/".into());
     spec.version = Version::new(version, 0, 0);
     spec.start_timeout = Span::secs(30 + installation);
+    spec.app = Some(if installation == STRANGE { "strange" } else { "own" }.to_owned());
     spec
 }
 
@@ -171,6 +181,7 @@ impl World {
             }
             Event::Pin(version) => self.pin(&Version::new(version, 0, 0)),
             Event::Unpin => self.unpin(),
+            Event::GiveUp => self.give_up(),
             Event::Forget(version) => self.forget(&Version::new(version, 0, 0)),
             Event::Restart(version, installation) => self.restart(version, installation),
             Event::Trusts(version, installation, true) => drop(self.revoked.remove(&(version, installation))),
@@ -232,9 +243,14 @@ impl World {
         // What runs may have been forgotten.
         let versions = offered.chain(worker.map(|worker| &worker.spec.version)).cloned().collect();
         // What it has not yet been replaced for belongs to the new epoch.
-        let faults = usize::from(worker.is_some_and(|worker| worker.failed));
+        let faults = usize::from(worker.is_some_and(|worker| worker.failed || self.is_strange(worker)));
         let edits = usize::from(worker.is_some_and(|worker| worker.touched));
         self.epoch = Epoch { versions, faults, edits, ..Epoch::default() };
+    }
+
+    /// Whether a worker runs whose app has given the name up: it makes room once.
+    fn is_strange(&self, worker: &Worker) -> bool {
+        self.record.app.as_ref().is_none_or(|app| app.name != worker.spec.app)
     }
 
     fn moment(&self) -> Moment {
@@ -305,18 +321,19 @@ impl World {
     }
 
     fn observe(&self) -> Observation {
-        self.worker.as_ref().map_or(Observation::Nobody, |worker| Observation::Answered(hello(worker)))
+        self.worker.as_ref().map_or(Observation::Nobody, |worker| Observation::Answered(self.hello(worker)))
     }
-}
 
-fn hello(worker: &Worker) -> Box<Hello> {
-    let state = if worker.failed { AppState::Failed } else { AppState::Ready };
-    let identity = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
-    let mut hello = Hello::booting("world".into(), 1, &worker.spec, identity);
-    hello.role = Role::Active;
-    hello.app.state = state;
-    hello.app.version.clone_from(&worker.says);
-    hello.content = Some(worker.content.to_string());
-    hello.source_changed = worker.touched;
-    Box::new(hello)
+    fn hello(&self, worker: &Worker) -> Box<Hello> {
+        let state = if worker.failed { AppState::Failed } else { AppState::Ready };
+        let identity = Identity { boot: "b".into(), pidns: 1, pid: 2, start: 3, inode: None };
+        let mut hello = Hello::booting("world".into(), 1, &worker.spec, identity);
+        hello.role = Role::Active;
+        hello.whose = (self.rule != Rule::AppIgnored).then(|| AppId::of(&worker.spec, &Origin::Call));
+        hello.app.state = state;
+        hello.app.version.clone_from(&worker.says);
+        hello.content = Some(worker.content.to_string());
+        hello.source_changed = worker.touched;
+        Box::new(hello)
+    }
 }

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use tenure_core::Version;
+use tenure_core::protocol::wire::Hello;
 use tenure_core::record::desired::{FailureTally, Target};
+use tenure_core::spec::Summary;
+use tenure_core::spec::app::Difference;
 
 use crate::check::{Case, DoctorCheck, Look, span};
 use crate::facts::WantedFacts;
@@ -21,6 +24,9 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "offer-undescribed", part: "versions", look: Look::Each(undescribed) },
     DoctorCheck { id: "on-probation", part: "versions", look: Look::Worker(on_probation) },
     DoctorCheck { id: "other-version", part: "versions", look: Look::Worker(other_version) },
+    DoctorCheck { id: "other-app", part: "versions", look: Look::Worker(other_app) },
+    DoctorCheck { id: "other-description", part: "versions", look: Look::Worker(other_description) },
+    DoctorCheck { id: "other-place", part: "versions", look: Look::Worker(other_place) },
     DoctorCheck { id: "version-disagrees", part: "versions", look: Look::Worker(disagrees) },
     DoctorCheck { id: "source-changed", part: "versions", look: Look::Worker(source_changed) },
 ];
@@ -249,6 +255,49 @@ fn other_version(case: &Case<'_>) -> Option<Symptom> {
             .saw(runs)
             .remedy(case.type_in("ensure"))
     })
+}
+
+/// The name was given up or taken over, and nobody of the app that has it now has called since.
+fn other_app(case: &Case<'_>) -> Option<Symptom> {
+    let (hello, wanted) = (case.state.hello()?, wanted(case)?);
+    let (runs, owner) = (hello.whose.as_ref()?, wanted.record.owner()?);
+    owner.is_stranger(runs, false).then(|| {
+        Symptom::warning(format!("the name is kept for {owner}, and a worker of another app runs"))
+            .saw(format!("{} is the worker of {}", hello.identity, runs.with_place()))
+            .remedy(format!("{}, or let the other app call: its `ensure` replaces it", case.type_in("stop")))
+    })
+}
+
+/// How what runs differs from what is on offer as the same version.
+fn difference<'case>(case: &Case<'case>) -> Option<(Difference, &'case Hello, Summary)> {
+    let hello = case.state.hello()?;
+    let offered = wanted(case)?.record.offered(&hello.version)?.summary();
+    let difference = match Difference::between(&hello.spec, &offered) {
+        Difference::Nothing if hello.spec.settings != offered.settings => Difference::Matters("settings"),
+        found @ (Difference::Nothing | Difference::Place | Difference::Matters(_)) => found,
+    };
+    Some((difference, hello, offered))
+}
+
+fn other_description(case: &Case<'_>) -> Option<Symptom> {
+    let (Difference::Matters(part), hello, offered) = difference(case)? else { return None };
+    let told = |summary: &Summary| format!("`{}` in {}", summary.command.join(" "), summary.cwd.display());
+    Some(
+        Symptom::warning(format!("version {} runs with other {part} than were offered last", hello.version))
+            .saw(format!("runs: {}", told(&hello.spec)))
+            .saw(format!("offered: {}", told(&offered)))
+            .remedy(case.type_in("restart")),
+    )
+}
+
+fn other_place(case: &Case<'_>) -> Option<Symptom> {
+    let (Difference::Place, hello, offered) = difference(case)? else { return None };
+    Some(
+        Symptom::note("it runs from another installation of the app than the one that was offered last")
+            .saw(format!("runs in {}", hello.spec.cwd.display()))
+            .saw(format!("offered last in {}", offered.cwd.display()))
+            .remedy("nothing has to be done: both are the same version of one app"),
+    )
 }
 
 fn disagrees(case: &Case<'_>) -> Option<Symptom> {

@@ -15,8 +15,9 @@ pub(super) fn settle(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
         // Only a pin makes a call accept an older version than one that can start.
         pins
     } else {
-        // A version to be pinned may be unknown, because nobody has offered it yet.
-        outcome == Outcome::Unknown || !outcome.is_error()
+        // A version to be pinned may be unknown, because nobody has offered it yet. A stranger is refused.
+        let is_stranger = outcome == Outcome::Refused && rules.policy.is_taken(s.desired, level);
+        outcome == Outcome::Unknown || is_stranger || !outcome.is_error()
     };
     let owed = rules.owes_answers() && rules.is_sound(level);
     s.unsound |= !is_answer && owed && is_undisturbed(rules, s);

@@ -5,15 +5,16 @@ use Task::{Down, Ensure, Pin, Restart, Start, Stop, Unpin};
 
 use crate::broken::Broken;
 use crate::mutation::Mutation;
+use crate::real::STRANGERS;
 use crate::scenario::{Limits, Scenario, Task};
 use crate::single::invariant::{
-    BOUNDED, DOWN, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_PROGRAM, PATH, PINNED, PUT_BACK, REST,
-    SOUND, witness,
+    BOUNDED, DOWN, LEASE, NO_DOWNGRADE, NO_HARM, NO_REFUSAL, ONE_APP, ONE_PROGRAM, PATH, PINNED, PUT_BACK,
+    REST, SOUND, witness,
 };
 
 /// Scenarios that take seconds.
 pub(crate) fn small() -> Vec<Scenario> {
-    [processes(), check_persons_answer()].concat()
+    [processes(), check_persons_answer(), apps()].concat()
 }
 
 fn processes() -> Vec<Scenario> {
@@ -118,6 +119,23 @@ fn check_persons_answer() -> Vec<Scenario> {
             .saying(1, 0)
             .limits(Limits { crashes: 1, ..limits })
             .seeing(&[witness::DISAGREES]),
+    ]
+}
+
+/// Two apps that ask for one name, the other one in a higher version.
+fn two_apps(name: &'static str, calls: u8) -> Scenario {
+    Scenario::new(name).call(Ensure, 0, 1).call(Ensure, STRANGERS, calls)
+}
+
+fn apps() -> Vec<Scenario> {
+    vec![
+        two_apps("another app asks for the name, one crash", 2)
+            .call(Ensure, 1, 1)
+            .limits(Limits { crashes: 1, ..Limits::NONE })
+            .seeing(&[witness::STRANGER, witness::REPLACED]),
+        two_apps("a restart by another app", 1)
+            .call(Restart, STRANGERS, 1)
+            .seeing(&[witness::STRANGER, witness::RESTARTED]),
     ]
 }
 
@@ -246,6 +264,10 @@ fn versions() -> Vec<Broken> {
             two("a launcher starts its own version", Mutation::OwnVersion)
                 .limits(Limits { crashes: 1, ..limits }),
             NO_DOWNGRADE,
+        ),
+        Broken::of(
+            two_apps("another app is compared by its version", 1).breaking(Mutation::AppIgnored),
+            ONE_APP,
         ),
         Broken::of(two("what stands picks the successor", Mutation::StaleSuccessor), BOUNDED),
     ]

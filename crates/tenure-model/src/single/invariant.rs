@@ -23,6 +23,8 @@ pub const PATH: &str = "I3 the path leads to the active worker";
 pub const BOUNDED: &str = "I4 replacements <= k - 1 + f";
 /// No version is started below one that has served and not failed.
 pub const NO_DOWNGRADE: &str = "I5 no silent downgrade";
+/// A name goes from one app to another only by a person's word.
+pub const ONE_APP: &str = "no worker of one app makes room for another app's";
 /// Callers wait or are answered while a worker boots or serves.
 pub const NO_REFUSAL: &str = "I6 no refusal while a worker boots or serves";
 /// A generation names one worker.
@@ -65,6 +67,7 @@ pub(super) fn always() -> Vec<Property<Single>> {
             i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
         }),
         Property::always(NO_DOWNGRADE, |_, s: &State| !s.downgraded),
+        Property::always(ONE_APP, |_, s: &State| !s.usurped),
         Property::always(NO_REFUSAL, |_, s: &State| {
             numbers(SLOTS).all(|slot| {
                 let worker = &s.workers[usize::from(slot)];
@@ -142,6 +145,8 @@ pub mod witness {
     pub const HELD_DOWN: &str = "a launcher is told to leave the worker down";
     /// A person's start released a `stop --hold`.
     pub const RELEASED: &str = "a person starts what was held down";
+    /// A launcher of another app was refused.
+    pub const STRANGER: &str = "a stranger is refused";
     /// A worker was left alone although it says that it is another version.
     pub const DISAGREES: &str = "a disagreement is left in peace";
 }
@@ -180,6 +185,9 @@ pub(super) fn witness(name: &'static str) -> Property<Single> {
         witness::RELEASED => |_, s| {
             ended(s, Outcome::Stopped)
                 && any(s, |one| one.task == Task::Start && matches!(one.pc, Pc::AwaitReport(_)))
+        },
+        witness::STRANGER => |rules, s| {
+            any(s, |one| one.pc == Pc::Done(Outcome::Refused) && rules.policy.is_taken(s.desired, one.level))
         },
         witness::DISAGREES => |_, s| ended(s, Outcome::Refused) && active(s).count() > 0,
         // An unknown name is never seen, so the exploration fails.

@@ -161,11 +161,11 @@ fn look(rules: &Rules, s: &mut State, me: u8, quality: LookQuality) {
     }
 }
 
-/// Reads the record to decide whether the older worker is to stay. The record counts only if it has this call's offer.
+/// Reads the record to decide whether the worker is to stay: an older one, or one of another app. The record counts only
+/// if it has this call's offer, or keeps the name for another app.
 fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
     let Launcher { level: criteria, memory, .. } = *s.launcher(me);
-    let known = rules.policy.facts(s.desired).offered & (1 << criteria) != 0;
-    if !known && !rules.breaks(Mutation::StrangeRecord) {
+    if !rules.policy.is_known(s.desired, criteria) && !rules.breaks(Mutation::StrangeRecord) {
         s.launcher(me).pc = Pc::WantGate;
         return;
     }
@@ -186,15 +186,15 @@ fn read(rules: &Rules, s: &mut State, me: u8, level: Level) {
 
 /// The target of this call by a record.
 fn target(rules: &Rules, s: &State, me: u8, record: Record) -> ModelCallTarget {
-    let memory = s.launchers[usize::from(me)].memory;
+    let Launcher { level: asks, memory, .. } = s.launchers[usize::from(me)];
     let ignores = rules.breaks(Mutation::PinIgnored);
     let record = if ignores { rules.policy.change(record, Change::Unpin) } else { record };
     if rules.breaks(Mutation::RetriedChoice) {
-        let target = rules.policy.target(record, 0, 0);
+        let target = rules.policy.target(record, asks, 0, 0);
         let is_left = |level: &Level| rules.policy.failed(memory) & (1 << level) == 0;
         return ModelCallTarget { startable: target.startable.filter(is_left), ..target };
     }
-    rules.policy.target(record, memory, 0)
+    rules.policy.target(record, asks, memory, 0)
 }
 
 fn answered(how: How, criteria: Level, seen: Seen, not_mine: Outcome) -> Outcome {
@@ -325,6 +325,10 @@ fn bind_first(rules: &Rules, s: &mut State, me: u8) {
 
 fn restart(rules: &Rules, s: &mut State, me: u8) {
     let Launcher { level, lost, .. } = *s.launcher(me);
+    if rules.policy.is_taken(s.desired, level) {
+        finish(rules, s, me, Outcome::Refused);
+        return;
+    }
     let record = rules.policy.change(s.desired, Change::Offer(level));
     if rules.policy.facts(record).down {
         finish(rules, s, me, Outcome::HeldDown);
@@ -341,7 +345,7 @@ fn restart(rules: &Rules, s: &mut State, me: u8) {
     s.desired = record;
     // Its failures are cleared from the record, so it must not count as a version that has served.
     s.served &= !(rules.policy.facts(before).tallied & (1 << tried));
-    match rules.policy.target(s.desired, 0, 0).startable {
+    match rules.policy.target(s.desired, level, 0, 0).startable {
         Some(target) => {
             s.launcher(me).target = target;
             s.launcher(me).pc = Pc::Retire(Why::Restart);

@@ -125,7 +125,7 @@ fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let launcher = s.launcher(me);
     (launcher.lease, launcher.socket, launcher.news) = (0, 0, News::None);
     s.settle();
-    let target = rules.policy.target(s.desired, 0, 0).startable;
+    let target = rules.policy.target(s.desired, level, 0, 0).startable;
     match target.filter(|target| *target != level && !rules.breaks(Mutation::NothingPutBack)) {
         Some(target) => {
             s.launcher(me).target = target;

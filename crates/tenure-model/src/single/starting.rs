@@ -5,7 +5,7 @@ use tenure_core::policy::lifecycle::LifecycleState;
 use crate::kernel::NOBODY;
 use crate::mutation::Mutation;
 use crate::policy::{AttemptEvent, Question};
-use crate::real::{Choice, Looks, ModelTarget, Seen};
+use crate::real::{Choice, Looks, ModelTarget, STRANGERS, Seen};
 use crate::records::Change;
 use crate::scenario::{Rules, Task};
 use crate::single::state::{Launcher, News, Outcome, Pc, State, Worker};
@@ -87,6 +87,8 @@ fn open(rules: &Rules, s: &mut State, me: u8) {
     }
     let above = s.served & !((2_u8 << target) - 1);
     s.downgraded |= above & !facts.tallied != 0;
+    let own = (1 << STRANGERS) - 1;
+    s.usurped |= s.served & if target < STRANGERS { !own } else { own } != 0;
     if rules.unstartable & (1 << target) != 0 {
         s.replaced -= 1;
         if rules.breaks(Mutation::UntalliedStart) {

@@ -94,7 +94,7 @@ pub(super) enum Pc {
     Idle,
     /// Looks without a lock.
     Look,
-    /// Saw an older worker of this version; reads the record without a lock.
+    /// Saw a worker of this version that is older, or another app's; reads the record without a lock.
     Read(Level),
     /// Waits for a worker to settle, holding nothing.
     AwaitSettled(u8),
@@ -233,6 +233,8 @@ pub(crate) struct State {
     pub(super) harmed: bool,
     /// A version was started although a higher one had served and not failed.
     pub(super) downgraded: bool,
+    /// A version was started although a version of another app had served.
+    pub(super) usurped: bool,
     /// A call failed although nothing had gone wrong.
     pub(super) unsound: bool,
     /// The version of the last proved pin, until a person's next command about versions.

@@ -31,15 +31,20 @@ pub(super) fn observe(rules: &Rules, s: &State) -> Seen {
     Seen::Worker(worker.level, looks)
 }
 
-/// The target of a call with this memory by the present record.
-pub(super) fn target(rules: &Rules, s: &State, memory: Memory) -> ModelCallTarget {
-    target_of(rules, s, s.record, memory)
+/// The target of a call with this memory, by a launcher of this version and the present record.
+pub(super) fn target(rules: &Rules, s: &State, asks: Level, memory: Memory) -> ModelCallTarget {
+    target_of(rules, s, s.record, (asks, memory))
 }
 
 /// The target of a call with this memory by this record.
-pub(super) fn target_of(rules: &Rules, s: &State, record: Record, memory: Memory) -> ModelCallTarget {
+pub(super) fn target_of(
+    rules: &Rules,
+    s: &State,
+    record: Record,
+    (asks, memory): (Level, Memory),
+) -> ModelCallTarget {
     let revoked = if rules.breaks(Mutation::RevokedCounts) { 0 } else { s.revoked };
-    rules.policy.target(record, memory, revoked)
+    rules.policy.target(record, asks, memory, revoked)
 }
 
 /// The record with the ledger's facts counted; nothing is written.
@@ -83,7 +88,9 @@ pub(super) fn remember(rules: &Rules, s: &mut State, me: u8, event: AttemptEvent
 
 /// A call ends.
 pub(super) fn finish(rules: &Rules, s: &mut State, me: u8, outcome: Outcome) {
+    let is_stranger = rules.policy.is_taken(s.record, s.launcher(me).level);
     let fine = match outcome {
+        Outcome::SpawnFailed if is_stranger => true,
         Outcome::Serving | Outcome::Verified | Outcome::Stopped | Outcome::Pinned => true,
         Outcome::Unproved | Outcome::PinFailed => rules.callers.len() > 1,
         Outcome::SpawnFailed | Outcome::TimedOut => false,

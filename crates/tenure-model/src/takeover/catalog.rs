@@ -6,6 +6,7 @@ use Task::{Ensure, Pin, Restart, Stop};
 
 use crate::broken::Broken;
 use crate::mutation::Mutation;
+use crate::real::STRANGERS;
 use crate::scenario::{Limits, Scenario, Task};
 use crate::takeover::invariant::{
     BOUNDED, FENCE, LEASE, NO_DOWNGRADE, ON_RECORD, ONE_ACCEPTS, ONWARD, PATH, PROOF, PUT_BACK, QUARANTINE,
@@ -16,7 +17,18 @@ const NONE: Limits = Limits::NONE;
 
 /// Scenarios that take seconds.
 pub(crate) fn small() -> Vec<Scenario> {
-    [usual(), lacks(), persons()].concat()
+    [usual(), lacks(), persons(), apps()].concat()
+}
+
+/// Two apps that ask for one name.
+fn apps() -> Vec<Scenario> {
+    vec![
+        Scenario::takeover("takeover: another app asks for the name during an upgrade, a crash")
+            .call(Ensure, 1, 1)
+            .call(Ensure, STRANGERS, 1)
+            .limits(Limits { crashes: 1, ..NONE })
+            .seeing(&[witness::TAKEN_OVER, witness::ROLLED_BACK]),
+    ]
 }
 
 /// Faults of processes.

@@ -6,6 +6,7 @@ use stateright::Property;
 use tenure_core::policy::takeover::{Incumbent, Successor, Then};
 
 use crate::kernel::NOBODY;
+use crate::real::STRANGERS;
 use crate::scenario::{Limits, Rules, Takeover, Task};
 use crate::takeover::moves;
 use crate::takeover::process::{Kin, Launcher, Outcome, Pc, Phase, Todo, Why, Worker};
@@ -19,6 +20,8 @@ pub const LEASE: &str = "I2 who accepts holds the lease";
 pub const PATH: &str = "I3 who serves is who answers at the path";
 /// Replacements are bounded by versions and faults.
 pub const BOUNDED: &str = "I4 replacements <= k - 1 + f";
+/// A name goes from one app to another only by a person's word.
+pub const ONE_APP: &str = "no worker of one app makes room for another app's";
 /// Each downgrade needs a fault.
 pub const NO_DOWNGRADE: &str = "I5 a downgrade uses up a fault";
 /// Callers wait or are answered while a worker lives that has not announced its end.
@@ -74,6 +77,8 @@ pub(super) fn always() -> Vec<Property<Takeover>> {
         Property::always(BOUNDED, |rules: &Takeover, s: &State| {
             i16::from(s.replaced) <= rules.offered() - 1 + faults(rules, s)
         }),
+        // The worker that serves at first is of the app with the lower versions.
+        Property::always(ONE_APP, |_, s: &State| s.living().all(|(_, worker)| worker.level < STRANGERS)),
         Property::always(NO_DOWNGRADE, |rules: &Takeover, s: &State| {
             // If the trust in the higher version is gone, a lower one may be started.
             i16::from(s.downgrades) <= faults(rules, s) + lacks(rules, s)

@@ -235,8 +235,8 @@ fn look(rules: &Rules, s: &mut State, me: u8) {
         Task::Ensure | Task::Start => {}
     }
     let seen = observe(rules, s);
-    let is_known = rules.policy.facts(s.record).offered & (1 << criteria) != 0;
-    let target = if is_known { target(rules, s, memory).target } else { ModelTarget::Unknown };
+    let is_known = rules.policy.is_known(s.record, criteria);
+    let target = if is_known { target(rules, s, criteria, memory).target } else { ModelTarget::Unknown };
     let (choice, memory) = rules.policy.look(Question { criteria, target, seen, memory });
     match (choice, s.see()) {
         (Choice::Answer(_), _) => {
@@ -259,7 +259,7 @@ fn act(rules: &Rules, s: &mut State, me: u8) {
     if !keep(rules, s, &[Change::Offer(criteria)]) {
         return finish(rules, s, me, Outcome::SpawnFailed);
     }
-    let wanted = target(rules, s, memory);
+    let wanted = target(rules, s, criteria, memory);
     let seen = match observe(rules, s) {
         Seen::Worker(level, Looks::OnProbation) if rules.breaks(Mutation::OverlappingBegun) => {
             Seen::Worker(level, Looks::Ready)

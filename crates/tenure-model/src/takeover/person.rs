@@ -21,12 +21,15 @@ use crate::takeover::successor;
 /// `restart` under the gate: clears the failures of the version, and chooses the target.
 pub(super) fn restart(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
+    if rules.policy.is_taken(s.record, level) {
+        return finish(rules, s, me, Outcome::SpawnFailed);
+    }
     let anew = rules.policy.facts(s.record).pinned.unwrap_or(level);
     if !call::keep(rules, s, &[Change::Offer(level), Change::BeginAnew(anew)]) {
         return finish(rules, s, me, Outcome::SpawnFailed);
     }
     s.begin_anew(anew);
-    match call::target(rules, s, 0).startable {
+    match call::target(rules, s, level, 0).startable {
         Some(target) => {
             s.chooses(me, target);
             s.launcher(me).pc = Pc::Put;
@@ -109,7 +112,7 @@ pub(super) fn settled(rules: &Rules, s: &mut State, me: u8, slot: u8) {
 pub(super) fn put_back(rules: &Rules, s: &mut State, me: u8) {
     let level = s.launcher(me).level;
     let stands = matches!(s.see(), Sight::Worker(slot) if s.at(slot).level != level);
-    let target = call::target_of(rules, s, call::counted(rules, s), 0).startable;
+    let target = call::target_of(rules, s, call::counted(rules, s), (level, 0)).startable;
     match target.filter(|target| *target != level && !stands && !rules.breaks(Mutation::NothingPutBack)) {
         Some(target) => {
             s.chooses(me, target);

@@ -51,6 +51,37 @@ fn stop(sandbox: &Sandbox, name: &str) {
 }
 
 #[test]
+fn two_installations_of_one_plugin_share_a_worker() {
+    if system::tool("python3").is_none() {
+        return;
+    }
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../examples/two-plugins");
+    for agent in ["claude", "codex"] {
+        let own = sandbox.work().join(agent);
+        fs::create_dir(&own).expect("a sandbox takes directories");
+        for file in ["tenure.toml", "server.py"] {
+            fs::copy(examples.join(agent).join(file), own.join(file)).expect("it can be copied");
+        }
+    }
+    let ensure = |agent: &str| {
+        let file = sandbox.work().join(agent).join("tenure.toml").display().to_string();
+        sandbox.tenure(["ensure", "notes", "--json", "--config", &file]).run().expect(0)
+    };
+    let runs_in = |answer: &Output| ask::get(ask::address(answer), "/").expect("it serves");
+    let (first, second) = (ensure("claude"), ensure("codex"));
+    assert_eq!((first.state().as_str(), second.state().as_str()), ("started", "up"));
+    assert!(runs_in(&second).contains("work/claude 1"), "{}", runs_in(&second));
+    let file = sandbox.work().join("codex/tenure.toml");
+    let text = fs::read_to_string(&file).expect("it was copied");
+    fs::write(&file, text.replace("1.0.0", "1.1.0")).expect("a sandbox takes files");
+    let states = ["codex", "claude", "codex"].map(|agent| ensure(agent).state());
+    assert_eq!(states, ["replaced", "up", "up"]);
+    assert!(runs_in(&ensure("claude")).contains("work/codex 2"));
+    stop(&sandbox, "notes");
+}
+
+#[test]
 fn a_node_server_on_an_inherited_descriptor() {
     if system::tool("node").is_none() {
         return;

@@ -62,7 +62,10 @@ fn stdout_is_data_only_when_a_worker_serves() {
     both("down", 3, |flag| call(&["ensure", "w", "--no-daemon", flag]));
     document(&fixture.ensure().run().expect(0), "started");
     both("up", 0, |flag| call(&["ensure", "w", flag]));
-    both("spec-conflict", 5, |flag| call(&["ensure", "w", "--version", "1.0.0", flag, "--", "sleep", "1"]));
+    both("other-app", 5, |flag| call(&["ensure", "w", "--version", "1.0.0", flag, "--", "sleep", "1"]));
+    call(&["ensure", "nap", "--", "sleep", "1000"]).run().expect(0);
+    both("spec-conflict", 5, |flag| call(&["ensure", "nap", flag, "--", "sleep", "1001"]));
+    fixture.sandbox.stop("nap").expect(0);
     fixture.offer("2.0.0").write();
     document(&fixture.launcher("ensure", "2.0.0").run().expect(0), "replaced");
     both("replaced", 0, |flag| call(&["restart", "w", flag]));

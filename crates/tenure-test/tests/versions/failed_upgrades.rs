@@ -18,7 +18,7 @@ use crate::BINARIES;
 fn describe(sandbox: &Sandbox, file: &str, version: &str, more: &str) -> String {
     let oracle = sandbox.oracle().directory().display().to_string();
     let text = format!(
-        "[worker.w]\nscope = \"user\"\nversion = \"{version}\"\n\
+        "[worker.w]\napp = \"fixture.w\"\nscope = \"user\"\nversion = \"{version}\"\n\
          command = {:?}\nready = {{ http = \"/\" }}\n{more}",
         [BINARIES.program, &oracle, version, "deaf"]
     );

@@ -10,6 +10,7 @@ mod grammars;
 mod offers;
 mod pin;
 mod pin_trouble;
+mod plugins;
 mod tenures;
 
 /// The executables under test.

@@ -19,7 +19,7 @@ fn text(sandbox: &Sandbox, version: &str, lines: &str) -> String {
     let oracle = sandbox.oracle().directory().display().to_string();
     let command = [BINARIES.program, oracle.as_str(), version];
     format!(
-        "[worker.w]\nversion = {version:?}\ncommand = {command:?}\nstart_timeout = {:?}\nbake = \"0s\"\n\
+        "[worker.w]\napp = \"fixture.w\"\nversion = {version:?}\ncommand = {command:?}\nstart_timeout = {:?}\nbake = \"0s\"\n\
          stop = {{ grace = \"1s\" }}\n{lines}",
         Limits::GENEROUS.boot
     )

@@ -36,6 +36,7 @@ pub(crate) fn fixture() -> Fixture {
         booting_until: Moment::now(),
         listeners: Vec::new(),
         nofile: 64,
+        whose: None,
         succeeds: None,
     };
     let (launcher, theirs) = socket::pair().expect("a pair");

@@ -16,6 +16,7 @@ use crate::protocol::not_ready::NotReady;
 use crate::protocol::wire::{Asker, Hello};
 use crate::spec::Spec;
 use crate::spec::amount::Span;
+use crate::spec::app::AppId;
 use crate::spec::scope::Scope;
 use crate::store::logs::LogPositions;
 
@@ -69,6 +70,9 @@ pub struct Handshake {
     pub listeners: Vec<String>,
     /// Soft limit of open files to give to programs: the same from every launcher with the same hard limit.
     pub nofile: u64,
+    /// Whose worker it is, for its answer to HELLO.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whose: Option<AppId>,
     /// A worker serves, and this one is to take its place. It then gets the gate instead of lease and sockets.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub succeeds: Option<Succession>,

@@ -32,6 +32,7 @@ fn hello(version: u64, state: AppState) -> Hello {
         draining: false,
         spec: spec(version).summary(),
         program: None,
+        whose: None,
         content: None,
         source_changed: false,
         hands_over: false,
@@ -44,7 +45,7 @@ fn seen(hello: Hello) -> Observation {
 }
 
 fn decision(criteria: u64, target: Option<&KnownTarget>, hello: Hello) -> Decision {
-    decide(&Criteria::of(&spec(criteria)), target, &seen(hello))
+    decide(&Criteria::of(&spec(criteria), &Origin::Call), target, &seen(hello))
 }
 
 fn warnings(decision: Decision) -> Vec<Warning> {
@@ -145,13 +146,13 @@ fn the_same_version_with_another_command_is_a_conflict_that_shows_both() {
 fn other_settings_are_drift_and_restart_nothing() {
     let mut criteria = spec(1);
     criteria.start_timeout = crate::spec::amount::Span::secs(77);
-    let decision = decide(&Criteria::of(&criteria), None, &seen(hello(1, AppState::Ready)));
+    let decision = decide(&Criteria::of(&criteria, &Origin::Call), None, &seen(hello(1, AppState::Ready)));
     assert_eq!(warnings(decision), [Warning::Drift]);
 }
 
 #[test]
 fn what_cannot_be_looked_at_is_not_touched() {
-    let judged = |seen| decide(&Criteria::of(&spec(1)), None, &seen);
+    let judged = |seen| decide(&Criteria::of(&spec(1), &Origin::Call), None, &seen);
     assert!(matches!(judged(Observation::Denied("x".into())), Decision::Refuse(Refusal::Denied(_))));
     assert!(matches!(judged(Observation::Foreign("x".into())), Decision::Refuse(Refusal::Foreign(_))));
     assert_eq!(judged(Observation::Nobody), Decision::TryLease);
@@ -265,4 +266,96 @@ fn an_older_worker_that_is_to_stay_is_of_no_use_without_a_common_protocol() {
         matches!(decision(2, Some(&known(2)), foreign), Decision::Replace(..)),
         "one that is not is replaced"
     );
+}
+
+/// A spec of the app of this name, in a directory of its own.
+fn of_app(app: &str, version: u64, cwd: &str) -> Spec {
+    let mut spec = Spec::of_command(vec![format!("{cwd}/server")], cwd.into());
+    (spec.app, spec.version) = (Some(app.to_owned()), Version::new(version, 0, 0));
+    spec
+}
+
+fn running(spec: &Spec, state: AppState) -> Hello {
+    let mut hello = hello(spec.version.major(), state);
+    (hello.spec, hello.whose) = (spec.summary(), Some(AppId::of(spec, &Origin::Call)));
+    hello
+}
+
+fn asked(spec: &Spec, target: Option<&KnownTarget>, hello: Hello) -> Decision {
+    decide(&Criteria::of(spec, &Origin::Call), target, &seen(hello))
+}
+
+#[test]
+fn another_installation_of_one_app_and_version_is_used_and_told() {
+    let runs = running(&of_app("a.b", 1, "/a"), AppState::Ready);
+    let found = warnings(asked(&of_app("a.b", 1, "/b"), None, runs.clone()));
+    assert_eq!(found, [Warning::OtherPlace { cwd: "/a".into() }]);
+    assert!(found[0].is_information());
+    let mut other = of_app("a.b", 1, "/b");
+    other.command.push("--port".into());
+    let found = warnings(asked(&other, None, runs));
+    assert!(matches!(found[..], [Warning::OtherDescription { part: "command", .. }]), "{found:?}");
+    assert!(!found[0].is_information());
+}
+
+#[test]
+fn a_higher_version_from_another_place_replaces_a_worker_of_the_same_app() {
+    let runs = running(&of_app("a.b", 1, "/a"), AppState::Ready);
+    let decision = asked(&of_app("a.b", 2, "/b"), Some(&known(2)), runs);
+    assert!(matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. })), "{decision:?}");
+}
+
+fn taken() -> KnownTarget {
+    let app = AppStanding::Taken(AppId::of(&of_app("a.b", 1, "/a"), &Origin::Call));
+    KnownTarget { app, ..known(1) }
+}
+
+#[test]
+fn another_app_is_refused_whatever_the_versions_are_and_whatever_is_there() {
+    for version in 1..=3 {
+        let asks = of_app("a.c", version, "/c");
+        let criteria = Criteria::of(&asks, &Origin::Call);
+        for state in [AppState::Booting, AppState::Ready, AppState::Failed] {
+            let there = seen(running(&of_app("a.b", 2, "/a"), state));
+            let looks = decide_without_gate(&criteria, &there, || Some(taken()));
+            assert!(
+                matches!(looks, Decision::Refuse(Refusal::OtherApp { must_give_up: true, .. })),
+                "{looks:?}"
+            );
+        }
+        for there in [Observation::Nobody, Observation::Silent] {
+            let acts = decide(&criteria, Some(&taken()), &there);
+            assert!(matches!(acts, Decision::Refuse(Refusal::OtherApp { .. })), "{acts:?}");
+        }
+    }
+}
+
+#[test]
+fn a_worker_of_an_app_that_has_given_the_name_up_makes_room_but_not_while_it_boots() {
+    let asks = of_app("a.c", 1, "/c");
+    let theirs = |state| running(&of_app("a.b", 9, "/a"), state);
+    let ready = asked(&asks, Some(&known(1)), theirs(AppState::Ready));
+    assert!(matches!(ready, Decision::Replace(_, ReplaceReason::OtherApp { .. })), "{ready:?}");
+    assert!(matches!(asked(&asks, Some(&known(1)), theirs(AppState::Booting)), Decision::Await(_)));
+}
+
+#[test]
+fn a_worker_that_does_not_say_whose_it_is_is_compared_as_before() {
+    let mut old = running(&of_app("a.b", 2, "/a"), AppState::Ready);
+    old.whose = None;
+    assert_eq!(warnings(asked(&of_app("a.c", 1, "/c"), None, old.clone())), []);
+    let same = asked(&of_app("a.c", 2, "/c"), None, old);
+    assert!(matches!(same, Decision::Refuse(Refusal::SpecConflict { .. })), "{same:?}");
+}
+
+#[test]
+fn a_worker_of_the_recorded_app_is_no_strangers() {
+    let runs = running(&of_app("a.b", 1, "/a"), AppState::Ready);
+    // Its author has left the name out in one installation, which the record knows by its place.
+    let asks = Spec { app: None, ..of_app("a.b", 2, "/c") };
+    let file = Origin::File { path: "/c/tenure.toml".into() };
+    let owner = AppId::of(&of_app("a.b", 1, "/c"), &file);
+    let aim = KnownTarget { app: AppStanding::Ours(owner), ..known(2) };
+    let decision = decide(&Criteria::of(&asks, &file), Some(&aim), &seen(runs));
+    assert!(matches!(decision, Decision::Replace(_, ReplaceReason::Older { .. })), "{decision:?}");
 }

@@ -10,6 +10,7 @@ use tenure_sys::identity::Identity;
 
 use crate::protocol::ends::UnaskedEnd;
 use crate::protocol::not_ready::NotReady;
+use crate::spec::app::AppId;
 use crate::spec::{Spec, Summary};
 
 /// The protocol versions that this build speaks.
@@ -62,6 +63,9 @@ pub struct Hello {
     pub spec: Summary,
     /// The wrapped program, where there is one.
     pub program: Option<ProgramStatus>,
+    /// Whose worker it is; none from a worker of an older build.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub whose: Option<AppId>,
     /// Digest of the build that it runs ([`crate::spec::Spec::build`]), where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub content: Option<String>,
@@ -98,6 +102,7 @@ impl Hello {
             draining: false,
             spec: spec.summary(),
             program: None,
+            whose: None,
             content: None,
             source_changed: false,
             hands_over: false,

@@ -1,11 +1,29 @@
 //! The record and the target that it makes, case by case.
 
+use crate::spec::app::AppStanding;
+
 use super::*;
 
 fn spec(version: u64) -> Spec {
     let mut spec = Spec::of_command(vec![format!("/bin/v{version}")], "/".into());
     spec.version = Version::new(version, 0, 0);
+    spec.app = Some("test".into());
     spec
+}
+
+fn by_file(path: &str) -> Origin {
+    Origin::File { path: path.into() }
+}
+
+/// A spec without a name for its app.
+fn nameless(command: &str, version: u64) -> Spec {
+    let mut spec = Spec::of_command(vec![command.into()], "/".into());
+    spec.version = Version::new(version, 0, 0);
+    spec
+}
+
+fn is_taken(desired: &Desired, spec: &Spec, origin: &Origin) -> bool {
+    matches!(desired.standing(spec, origin), AppStanding::Taken(_))
 }
 
 fn now(ms: u64) -> Moment {
@@ -170,4 +188,84 @@ fn an_offer_that_is_taken_back_takes_what_is_known_against_it_along() {
     assert_eq!((desired.offers.len(), desired.failures.len()), (1, 0));
     desired.offer(&spec(9), &now(1));
     assert_eq!(version_of(&target(&desired, 1)), Some(9), "a live launcher may offer it again");
+}
+
+#[test]
+fn a_name_is_kept_for_the_app_that_offered_first_even_while_nothing_is_on_offer() {
+    let mut desired = offered(&[1]);
+    let mut strange = spec(9);
+    strange.app = Some("other".into());
+    assert!(is_taken(&desired, &strange, &Origin::Call));
+    let before = desired.clone();
+    desired.offer(&strange, &now(1));
+    assert_eq!(desired, before, "a stranger's offer changes nothing");
+    assert!(desired.forget(&Version::new(1, 0, 0)));
+    assert!(is_taken(&desired, &strange, &Origin::Call), "the app stays");
+    assert_eq!(desired.take_over(&strange, &Origin::Call), None, "it has a name");
+    assert_eq!(desired.give_up(), [], "all was forgotten");
+    assert_eq!(desired.standing(&strange, &Origin::Call), AppStanding::Free);
+}
+
+#[test]
+fn one_app_may_be_offered_from_several_places() {
+    let mut desired = Desired::default();
+    desired.offer_from(&spec(1), &by_file("/a"), &now(0));
+    desired.offer_from(&spec(2), &by_file("/b"), &now(0));
+    assert_eq!(version_of(&target(&desired, 0)), Some(2));
+    let runs = desired.identity_of(&spec(2)).to_string();
+    assert_eq!((runs.as_str(), desired.offers.len()), ("app test", 2));
+}
+
+#[test]
+fn without_a_name_one_place_may_change_its_command_and_another_may_not() {
+    let mut desired = Desired::default();
+    desired.offer_from(&nameless("/bin/a", 1), &by_file("/a"), &now(0));
+    desired.offer_from(&nameless("/bin/b", 2), &by_file("/a"), &now(0));
+    assert_eq!(version_of(&target(&desired, 0)), Some(2));
+    assert!(is_taken(&desired, &nameless("/bin/c", 3), &by_file("/b")));
+    assert!(is_taken(&desired, &nameless("/bin/c", 3), &Origin::Call));
+    assert!(!is_taken(&desired, &nameless("/bin/b", 3), &Origin::Call), "it is the same program");
+}
+
+#[test]
+fn an_app_that_gets_a_name_keeps_its_worker_and_shares_it_from_then_on() {
+    let mut desired = Desired::default();
+    desired.offer_from(&nameless("/bin/a", 1), &by_file("/a"), &now(0));
+    assert!(is_taken(&desired, &spec(2), &by_file("/b")));
+    desired.offer_from(&spec(2), &by_file("/a"), &now(0));
+    assert!(!is_taken(&desired, &spec(3), &by_file("/b")));
+}
+
+#[test]
+fn a_person_gives_the_name_of_a_nameless_app_to_another_and_its_versions_are_forgotten() {
+    let mut desired = Desired::default();
+    desired.offer(&nameless("/bin/a", 1), &now(0));
+    desired.offer(&nameless("/bin/a", 9), &now(0));
+    let other = nameless("/bin/b", 1);
+    assert_eq!(desired.take_over(&other, &Origin::Call), Some(vec![Version::new(9, 0, 0)]));
+    desired.offer(&other, &now(1));
+    assert_eq!((version_of(&target(&desired, 1)), desired.offers.len()), (Some(1), 1));
+    desired.pin = Some(Version::new(1, 0, 0));
+    assert_eq!(desired.take_over(&nameless("/bin/c", 1), &Origin::Call), None, "a version of it is pinned");
+    assert_eq!(desired.give_up(), [Version::new(1, 0, 0)]);
+    assert_eq!((desired.pin, desired.app), (None, None));
+}
+
+#[test]
+fn a_record_of_before_belongs_to_its_highest_offer() {
+    let mut desired = Desired::default();
+    desired.offer_from(&nameless("/bin/a", 1), &by_file("/a"), &now(0));
+    desired.app = None;
+    assert!(!is_taken(&desired, &nameless("/bin/b", 2), &by_file("/a")));
+    assert!(is_taken(&desired, &spec(2), &by_file("/b")));
+    assert_eq!(desired.take_over(&spec(2), &by_file("/b")), Some(vec![Version::new(1, 0, 0)]));
+}
+
+#[test]
+fn the_app_is_written_and_read_back() {
+    let golden = include_str!("../../../formats/desired-3-app.json");
+    let desired: Desired = serde_json::from_str(golden).expect("golden reads");
+    assert_eq!(desired.app.as_ref().map(ToString::to_string).as_deref(), Some("app acme.notes"));
+    let again = serde_json::to_string_pretty(&desired).expect("writes");
+    assert_eq!(again.trim(), golden.trim());
 }

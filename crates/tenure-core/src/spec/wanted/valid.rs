@@ -32,6 +32,7 @@ impl Spec {
     /// Refuses a spec that contradicts itself, or has a value out of range.
     pub fn validate(&self) -> Result<(), BadSpec> {
         command(self)?;
+        app(self)?;
         variables(self)?;
         if let Err(error) = globs::check(&self.build) {
             return bad("build", error.fault());
@@ -117,6 +118,19 @@ fn command(spec: &Spec) -> CheckedSpec {
         );
     }
     Ok(())
+}
+
+fn app(spec: &Spec) -> CheckedSpec {
+    match &spec.app {
+        Some(name) if Scope::new(name, None).is_err() => bad(
+            "app",
+            format!(
+                "cannot be {name:?}: use 1 to 64 letters, digits, '.', '_' or '-', with a letter or digit first, such as \
+                \"vendor.plugin\""
+            ),
+        ),
+        Some(_) | None => Ok(()),
+    }
 }
 
 fn variables(spec: &Spec) -> CheckedSpec {

@@ -17,8 +17,8 @@ use crate::facts::{
 };
 
 use super::made::{
-    LATER, directory_id, disk, down, gone, healthy, held, now, port, says, seen, set, silent, spec, state,
-    there, version, wants, who,
+    LATER, app_of, directory_id, disk, down, gone, healthy, held, now, port, running, says, seen, set,
+    silent, spec, state, there, version, wants, who,
 };
 
 pub(super) fn cases() -> Vec<Case> {
@@ -240,6 +240,9 @@ fn of_versions() -> Vec<Case> {
         }),
         ("nothing-to-start", down, |facts| wants(facts).gone.push((version(1), "no program".into()))),
         ("other-version", healthy, |facts| wants(facts).record.offer(&spec(2), &now())),
+        ("other-app", healthy, |facts| says(facts).whose = Some(app_of("/opt/other/tenure.toml"))),
+        ("other-description", healthy, |facts| says(facts).spec = running(&["/bin/web", "--old"])),
+        ("other-place", healthy, |facts| says(facts).spec = running(&["/opt/bin/web"])),
         ("version-disagrees", healthy, |facts| says(facts).app.version = Some(version(9))),
         ("source-changed", healthy, |facts| says(facts).source_changed = true),
     ]

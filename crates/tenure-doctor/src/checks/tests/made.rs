@@ -10,8 +10,10 @@ use tenure_core::protocol::wire::{AppState, Endpoint, Hello, Role};
 use tenure_core::record::desired::Desired;
 use tenure_core::record::directory_id::{self, DirectoryId, DirectoryOrigin};
 use tenure_core::record::ledger::{HostRecord, Ledger};
-use tenure_core::spec::Spec;
+use tenure_core::spec::app::AppId;
+use tenure_core::spec::origin::Origin;
 use tenure_core::spec::scope::Scope;
+use tenure_core::spec::{Spec, Summary};
 use tenure_core::store::gate::Signature;
 use tenure_sys::census::{Census, SeenProcess};
 use tenure_sys::filesystem::FileSystem;
@@ -52,6 +54,18 @@ pub(super) fn spec(major: u64) -> Spec {
     let mut spec = Spec::of_command(vec!["/bin/web".into()], "/".into());
     spec.version = version(major);
     spec
+}
+
+/// The app without a name that this file describes.
+pub(super) fn app_of(file: &str) -> AppId {
+    AppId::of(&spec(1), &Origin::File { path: file.into() })
+}
+
+/// What a worker says that was started from version 1 with another command.
+pub(super) fn running(command: &[&str]) -> Summary {
+    let mut spec = spec(1);
+    spec.command = command.iter().map(|&word| word.to_owned()).collect();
+    spec.summary()
 }
 
 pub(super) fn there(pid: u32, run: RunState) -> Member {

@@ -80,12 +80,15 @@ fn a_file_that_is_gone_describes_nothing() {
     sandbox.stop("w");
 }
 
-/// A call that names what to start, as this version.
+/// A call that describes what to start, as this version of the same app.
 fn typed(sandbox: &Sandbox, program: &Path, version: &str) -> Output {
-    let (program, oracle) =
-        (program.display().to_string(), sandbox.oracle().directory().display().to_string());
-    let words = ["ensure", "w", "--json", "--version", version, "--", &program, &oracle, version];
-    sandbox.tenure(words).cwd(&sandbox.work()).run()
+    let oracle = sandbox.oracle();
+    let command = [program, oracle.directory(), Path::new(version)];
+    let spec = serde_json::json!({ "app": "fixture.w", "version": version, "command": command });
+    let file = sandbox.path().join("spec.json");
+    fs::write(&file, spec.to_string()).expect("a sandbox takes files");
+    let stdin = fs::File::open(&file).expect("it is there");
+    sandbox.tenure(["ensure", "w", "--json", "--spec", "-"]).stdin(stdin).run()
 }
 
 #[test]

@@ -26,6 +26,7 @@ pub(super) fn hello(ownership: &Ownership) -> io::Result<Hello> {
     hello.instance = random::hex(16)?;
     hello.worker_path = context::own_path();
     hello.started_by = handshake.started_by.clone();
+    hello.whose.clone_from(&handshake.whose);
     Ok(hello)
 }
 
