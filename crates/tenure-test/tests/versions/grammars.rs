@@ -114,7 +114,7 @@ fn a_text_that_is_no_version_is_refused_with_what_to_write() {
     for (value, said) in [
         ("\"15.5-1\"", "write 15.5.post1 for a later version, or 15.5-rc.1 for an earlier one"),
         ("\"1.2.x\"", "write numbers with dots between them"),
-        ("1.5", "write the version in quotes"),
+        ("1.5", "write a version, or the command that prints it, such as \"1.4.0\""),
     ] {
         fixture.offer("1.0.0").line(&format!("version = {value}")).write();
         let refused = fixture.ensure().run().expect(6);
