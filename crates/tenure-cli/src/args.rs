@@ -11,6 +11,7 @@ use tenure_core::deadline::{millis, wall_millis};
 use tenure_core::launch::version::parse;
 use tenure_core::spec::amount::Span;
 use tenure_core::{Version, os_text, utc};
+use tenure_sys::process::Signal;
 
 // A command's own arguments and the flags that every command takes. They are declared with each command, and once more
 // before it, because clap's global arguments would be copied into every command before the first argument is read.
@@ -175,5 +176,12 @@ pub(crate) fn version(text: &str) -> Result<Version, String> {
     parse(text).map_err(|no| match no.why {
         why if why.starts_with("write ") => why,
         why => format!("write a version, such as 1.4.0 ({why})"),
+    })
+}
+
+/// Reads a signal by its name.
+pub(crate) fn signal(text: &str) -> Result<Signal, String> {
+    text.parse().map_err(|_| {
+        "write one of TERM, KILL, INT, HUP, QUIT, USR1, USR2, CONT, WINCH, TTIN, TTOU, STOP".to_owned()
     })
 }

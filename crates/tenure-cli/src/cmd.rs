@@ -265,7 +265,8 @@ mod tests {
                 .filter_map(|arg| arg.get_long().filter(|_| arg.get_action().takes_values()))
             {
                 let needed = one.get_positionals().filter(|arg| arg.is_required_set());
-                let positionals = needed.map(|_| "1.0.0".to_owned());
+                let value = |arg: &clap::Arg| if arg.get_id() == "signal" { "TERM" } else { "1.0.0" };
+                let positionals = needed.map(|arg| value(arg).to_owned());
                 let words = name.split(' ').map(str::to_owned).chain([format!("--{flag}"), "?(".to_owned()]);
                 let args: Vec<OsString> = words.chain(positionals).map(OsString::from).collect();
                 let Err(error) = CommandLine::read(&args) else { continue };

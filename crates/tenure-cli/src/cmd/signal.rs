@@ -5,7 +5,7 @@ use serde::Serialize;
 use tenure_core::{Error, Scope, SignalOutcome};
 
 use crate::answer::AnswerState;
-use crate::args::WorkerArg;
+use crate::args::{self, WorkerArg};
 use crate::cmd::call::{Call, Run};
 use crate::config::ScopeTarget;
 use crate::output::account;
@@ -41,7 +41,7 @@ pub(crate) struct Signal {
     #[command(flatten)]
     named: WorkerArg,
     /// TERM, KILL, INT, HUP, QUIT, USR1, USR2, CONT, WINCH, TTIN, TTOU or STOP, with or without SIG.
-    #[arg(value_name = "SIGNAL")]
+    #[arg(value_name = "SIGNAL", value_parser = args::signal)]
     signal: tenure_sys::process::Signal,
 }
 

@@ -368,6 +368,12 @@ const ENV: &[Key] = &[
         Value("[]"),
         "names, or prefixes with `*`, that pass besides the allow-list. An exact name beats `strip` and the preset",
     ),
+    key(
+        "file",
+        Text,
+        NONE,
+        "a file of variables in the form of `.env`, from `cwd`, read when the worker is started; above the caller's, below `set`. Values are never shown",
+    ),
     key("set", Named, Value("{}"), "values to set, whatever the caller has"),
 ];
 
@@ -394,6 +400,7 @@ mod tests {
         spec.reload = Some(tenure_sys::process::Signal::Hup);
         spec.before_start = vec!["true".into()];
         spec.stdin = tenure_core::spec::Stdin::Open;
+        spec.env.file = Some(".env".into());
         spec.overlap = true;
         spec.bake = Some(Span::secs(3));
         spec.build = vec!["dist/**".into()];

@@ -130,6 +130,7 @@ impl From<RecipeError> for Error {
     fn from(error: RecipeError) -> Self {
         match &error {
             RecipeError::Program(source) => Self::spawn_failed(source, stage::PROGRAM),
+            RecipeError::EnvFile(source) => Self::spawn_failed(source, "environment"),
             RecipeError::Spawn(source @ SpawnError::Descriptors { .. }) => {
                 let mut error = Self::spawn_failed(source, "spawn");
                 error.0.os_error = Some(EMFILE);

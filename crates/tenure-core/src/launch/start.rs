@@ -29,6 +29,7 @@ use crate::store::logs;
 use crate::store::paths::StateDir;
 use crate::store::records::{self, RecordError};
 
+pub mod env_file;
 pub mod handshake;
 pub mod limits;
 pub mod listen;
@@ -82,6 +83,7 @@ impl StartError {
             | Self::TimedOut(_) => false,
             Self::Recipe(
                 RecipeError::Program(_)
+                | RecipeError::EnvFile(_)
                 | RecipeError::Spawn(
                     SpawnError::NotFound { .. }
                     | SpawnError::NotExecutable { .. }

@@ -5,6 +5,7 @@
 //! the same lists.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +67,10 @@ pub struct Environment {
     pub strip: Vec<String>,
     /// Passed from the caller in addition to [`ALLOWED`].
     pub keep: Vec<String>,
+    /// A file of variables in the form of `.env`, from the worker's directory. It is read when the worker is started;
+    /// its values are above those of the caller and below `set`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub file: Option<PathBuf>,
     /// Set to these values, whatever the caller has.
     pub set: BTreeMap<String, String>,
 }
@@ -97,7 +102,7 @@ impl Environment {
     /// Whether a caller's variable of this name reaches the worker.
     #[must_use]
     pub fn passes(&self, name: &str) -> bool {
-        if any(OURS.iter().copied(), name) {
+        if is_ours(name) {
             return false;
         }
         if self.keep.iter().any(|kept| kept == name) {
@@ -107,6 +112,11 @@ impl Environment {
             || (self.preset == Preset::Agent && any(AGENT_STRIPS.iter().copied(), name));
         !stripped && (any(ALLOWED.iter().copied(), name) || any(self.keep.iter().map(String::as_str), name))
     }
+}
+
+/// Whether a variable of this name belongs to `tenure`, and never comes from elsewhere.
+pub(crate) fn is_ours(name: &str) -> bool {
+    any(OURS.iter().copied(), name)
 }
 
 /// Whether a variable of this name has a meaning for `tenure` or for most programs, so that a port cannot be passed in
@@ -128,7 +138,7 @@ mod tests {
 
     fn rules(strip: &[&str], keep: &[&str], preset: Preset) -> Environment {
         let owned = |list: &[&str]| list.iter().map(|&text| text.to_owned()).collect();
-        Environment { preset, strip: owned(strip), keep: owned(keep), set: BTreeMap::new() }
+        Environment { preset, strip: owned(strip), keep: owned(keep), file: None, set: BTreeMap::new() }
     }
 
     #[test]

@@ -5,6 +5,7 @@ use tenure_test::fixtures::executables::Binaries;
 mod before_start;
 mod contracts;
 mod ends;
+mod env_file;
 mod examples;
 mod health;
 mod hidden;

@@ -76,6 +76,6 @@ fn where_no_program_runs_nothing_is_signalled_or_started() {
 fn what_is_no_signal_is_refused_by_name() {
     let fixture = serving(&[]);
     let told = typed(&fixture, &["signal", "w", "SIGSEGV"]).expect(2);
-    assert!(told.stdout.contains("one of TERM, KILL, INT"), "{}", told.stdout);
+    assert!(told.stdout.contains("write one of TERM, KILL, INT"), "{}", told.stdout);
     fixture.stop().run().expect(0);
 }

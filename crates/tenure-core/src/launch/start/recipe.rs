@@ -3,7 +3,6 @@
 //! A worker in an empty scope and a successor differ only in the descriptors that they get. The callers record the
 //! worker, and end it if that fails.
 
-use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,9 +15,11 @@ use tenure_sys::spawn::{self, Launch, SpawnError, Stream};
 
 use crate::fault;
 use crate::launch::request::Request;
+use crate::launch::start::env_file::{self, EnvFileError};
 use crate::launch::start::handshake::{DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake};
 use crate::os_text;
 use crate::record::ledger::HostRecord;
+use crate::spec::environment::Variables;
 use crate::spec::program::{self, NoProgram};
 use crate::spec::scope::{self, COOKIE_VARIABLE};
 use crate::spec::{KILL_GRACE, Kind, ListenMode, Spec, Umask};
@@ -31,6 +32,9 @@ pub enum RecipeError {
     /// The program or the host is not there.
     #[error("find the worker's program")]
     Program(#[source] NoProgram),
+    /// The file of variables cannot be used.
+    #[error(transparent)]
+    EnvFile(#[from] EnvFileError),
     /// The process cannot be spawned.
     #[error("spawn the worker")]
     Spawn(#[source] SpawnError),
@@ -48,7 +52,7 @@ pub enum RecipeError {
 /// What the worker process is made from.
 pub(crate) struct SpawnRecipe {
     executable: PathBuf,
-    environment: BTreeMap<String, String>,
+    environment: Variables,
 }
 
 impl SpawnRecipe {
@@ -58,7 +62,7 @@ impl SpawnRecipe {
         request: &Request,
         recorded: Option<&HostRecord>,
     ) -> Result<Self, RecipeError> {
-        let environment = environment(spec);
+        let environment = environment(spec)?;
         let executable = executable(spec, request, &environment, recorded).map_err(RecipeError::Program)?;
         Ok(Self { executable, environment })
     }
@@ -126,20 +130,21 @@ pub(crate) fn listener_names(spec: &Spec) -> Vec<String> {
 
 /// The variables of this launcher that the worker gets. `TENURE_STATE_DIR` is among them, so that commands inside the
 /// worker find the same scopes.
-fn environment(spec: &Spec) -> BTreeMap<String, String> {
+fn environment(spec: &Spec) -> Result<Variables, EnvFileError> {
     let mut built = spec.env.build_here();
+    env_file::add(spec, &mut built)?;
     for name in [paths::ROOT_VARIABLE].into_iter().chain(fault::variable()) {
         if let Some(value) = std::env::var_os(name) {
             built.insert(name.to_owned(), os_text::text(&value));
         }
     }
-    built
+    Ok(built)
 }
 
 fn executable(
     spec: &Spec,
     request: &Request,
-    environment: &BTreeMap<String, String>,
+    environment: &Variables,
     recorded: Option<&HostRecord>,
 ) -> Result<PathBuf, NoProgram> {
     let path = environment.get("PATH").map(String::as_str);

@@ -137,6 +137,9 @@ fn variables(spec: &Spec) -> CheckedSpec {
     let settable = |(name, value): (&String, &String)| {
         !name.is_empty() && !name.contains(['=', '\0']) && !value.contains('\0')
     };
+    if spec.env.file.as_ref().is_some_and(|file| file.as_os_str().is_empty()) {
+        return bad("env", "has an empty `file`: name one, or remove it");
+    }
     if spec.env.set.iter().all(settable) {
         return Ok(());
     }
