@@ -46,7 +46,7 @@ fn a_duration_that_is_none_is_wrong_use() {
         ["", "5", "soon", "-1s", "5 s", "1e3s", "1y", "99999999999999999999s", "18446744073709551615h"]
     {
         let refused = sandbox.tenure(["ensure", "w", "--json", &format!("--timeout={text}")]).run().expect(2);
-        says(&refused, &["duration", "250ms"]);
+        says(&refused, &["write a whole number and a unit", "500ms"]);
     }
     untouched(&sandbox);
 }
@@ -82,9 +82,9 @@ const WRONG: [(&str, &[&str]); 18] = [
     ("[worker.w]\ncomand = [\"x\"]\n", &["w.toml:2", "`worker.w.comand`", "did you mean `command`"]),
     ("[wroker.w]\ncommand = [\"x\"]\n", &["w.toml:1", "did you mean `worker`"]),
     ("[worker.w]\ncommand = [\"x\"]\nstop = { grase = \"5s\" }\n", &["w.toml:3", "did you mean `grace`"]),
-    ("[worker.w]\ncommand = \"x\"\n", &["w.toml:2", "expected a sequence"]),
-    ("[worker.w]\ncommand = [1]\n", &["w.toml:2", "expected a string"]),
-    ("[worker.w]\ncommand = []\n", &["w.toml:2", "`command` is empty"]),
+    ("[worker.w]\ncommand = \"x\"\n", &["w.toml:2", "write a list of text"]),
+    ("[worker.w]\ncommand = [1]\n", &["w.toml:2", "write a list of text"]),
+    ("[worker.w]\ncommand = []\n", &["w.toml:2", "a list of text that is not empty"]),
     ("[worker.w]\ncommand = [\"\"]\n", &["`command` is empty"]),
     ("[worker.w]\ncommand = [\"a\\u0000b\"]\n", &["NUL"]),
     ("[worker.w]\n", &["command"]),
@@ -92,7 +92,7 @@ const WRONG: [(&str, &[&str]); 18] = [
     ("[worker]\nw = 3\n", &["w.toml:2", "not a table"]),
     ("[worker.w\n", &["w.toml:1"]),
     ("[worker.w]\ncommand = [\"x\"]\ncommand = [\"y\"]\n", &["w.toml:3", "duplicate"]),
-    ("[worker.w]\ncommand = [\"x\"]\nstart_timeout = \"soon\"\n", &["w.toml:3", "duration"]),
+    ("[worker.w]\ncommand = [\"x\"]\nstart_timeout = \"soon\"\n", &["w.toml:3", "write a duration"]),
     ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { \"A=B\" = \"c\" } }\n", &["`env`", "'='"]),
     ("[worker.w]\ncommand = [\"x\"]\nenv = { set = { A = \"c\\u0000\" } }\n", &["`env`", "NUL"]),
     (
@@ -149,7 +149,7 @@ fn a_description_on_stdin_that_is_none_is_named() {
         (b"{}", "command"),
         (b"\0\0\0", "stdin"),
         (b"\xff", "UTF-8"),
-        (b"{\"command\": \"sleep\"}", "expected a sequence"),
+        (b"{\"command\": \"sleep\"}", "write a list of text"),
         (b"{\"command\": [\"sleep\\u0000\", \"1\"]}", "NUL"),
         (b"{\"commnd\": []}", "did you mean `command`"),
         (b"{\"command\": [\"sleep\", \"1\"]} trailing", "trailing"),
