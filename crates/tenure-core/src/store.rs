@@ -7,5 +7,6 @@ pub mod lease;
 pub mod logs;
 pub mod paths;
 pub mod records;
+pub mod sockets;
 pub mod stamp;
 pub mod trust;

@@ -3,7 +3,6 @@
 //! Data only; `look` gathers it, the checks judge it. What could not be read is a fact of its own, and never counts as
 //! absent.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -12,6 +11,7 @@ use tenure_core::policy::decide::Observation;
 use tenure_core::protocol::wire::Hello;
 use tenure_core::record::directory_id::DirectoryOrigin;
 use tenure_core::record::ledger::{HostRecord, Ledger};
+use tenure_core::spec::Address;
 use tenure_core::spec::scope::Scope;
 use tenure_core::store::gate::Signature;
 use tenure_sys::census::{Census, SeenProcess};
@@ -247,7 +247,7 @@ pub struct Port {
     /// The listener's name.
     pub name: String,
     /// The address.
-    pub address: SocketAddr,
+    pub address: Address,
     /// Who listens there, by the kernel's table.
     pub sockets: Vec<ListeningSocket>,
     /// Whether a process of the worker itself was found to have one of them open.

@@ -9,17 +9,18 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
 use tenure_core::deadline::monotonic;
+use tenure_core::spec::Address;
 
 use super::peer_check::{IsOurs, PeerCheck};
 use super::relay::{LEAVE, Next, Relay};
 use super::route::{Accepted, Route};
+use super::stream::ProxyListener;
 use super::table::Table;
 use super::talk::ASKED;
 
@@ -41,7 +42,7 @@ pub(super) type Refused = Box<dyn Fn(&str) + Send>;
 /// What the thread is told to do.
 pub(super) enum EngineCommand {
     /// Accept clients and relay them there.
-    Open(Vec<(String, SocketAddr)>, Refused, IsOurs),
+    Open(Vec<(String, Address)>, Refused, IsOurs),
     /// Accept no further client.
     Pause(Sender<()>),
     /// End quiet relays until none is left or the time is up; answer with how many are left.
@@ -86,7 +87,7 @@ pub(super) struct Engine {
 impl Engine {
     pub(super) fn new(
         poll: Poll,
-        listeners: Vec<(String, TcpListener)>,
+        listeners: Vec<(String, ProxyListener)>,
         orders: Receiver<EngineCommand>,
     ) -> io::Result<Self> {
         let routes = listeners.into_iter().enumerate();
@@ -202,7 +203,7 @@ impl Engine {
         let token = self.relays.tokens(number).program;
         let Some(relay) = self.relays.get(number).filter(|relay| relay.is_waiting()) else { return };
         let upstream = self.routes.get(relay.route).filter(|route| !route.refused);
-        let Some(upstream) = upstream.and_then(|route| route.upstream).filter(|_| self.open) else {
+        let Some(upstream) = upstream.and_then(|route| route.upstream.as_ref()).filter(|_| self.open) else {
             return self.waiting.push(number);
         };
         let next = relay.connect(upstream, self.poll.registry(), token);
@@ -234,7 +235,7 @@ impl Engine {
     /// Begins to relay if the new connection leads to the program; otherwise its client waits.
     fn let_through(&mut self, number: usize, speaks: bool) {
         let Some(relay) = self.relays.get(number) else { return };
-        let leads = relay.ends().is_some_and(|(own, other)| self.peer_check.leads_to_program(own, other));
+        let leads = relay.far_end().is_some_and(|end| self.peer_check.leads_to_program(end));
         let next = if leads { relay.begin(speaks, &mut self.buffer, self.now) } else { relay.turn_away() };
         self.follow(number, next);
     }
@@ -314,13 +315,13 @@ impl Engine {
         }
     }
 
-    fn begin(&mut self, upstreams: &[(String, SocketAddr)], refused: Refused) {
+    fn begin(&mut self, upstreams: &[(String, Address)], refused: Refused) {
         self.end_drain();
         self.open = true;
         self.refused = refused;
         for route in &mut self.routes {
             let told = upstreams.iter().find(|(name, _)| *name == route.name);
-            route.upstream = told.map(|(_, address)| *address);
+            route.upstream = told.map(|(_, address)| address.clone());
             route.refused = false;
         }
         let kept_back = self.relays.all_mut().filter_map(|(number, relay)| relay.pass_on().then_some(number));

@@ -10,8 +10,9 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::Shutdown;
 
-use mio::net::TcpStream;
 use tenure_sys::discard::best_effort;
+
+use super::stream::Stream;
 
 /// Reads in one turn. A fast sender gets a megabyte before other relays have a turn.
 const READS: usize = 16;
@@ -57,12 +58,7 @@ impl Flow {
     }
 
     /// Moves what can be moved now.
-    pub(super) fn pump(
-        &mut self,
-        from: &mut TcpStream,
-        to: &mut TcpStream,
-        buffer: &mut [u8],
-    ) -> io::Result<Turn> {
+    pub(super) fn pump(&mut self, from: &mut Stream, to: &mut Stream, buffer: &mut [u8]) -> io::Result<Turn> {
         let mut moved = false;
         for _ in 0..READS {
             if !self.flush(to)? || self.over {
@@ -90,7 +86,7 @@ impl Flow {
             let bytes = buffer.get(..count).unwrap_or_default();
             let taken = write(to, bytes)?;
             self.held.extend_from_slice(bytes.get(taken..).unwrap_or_default());
-            if count < buffer.len() && !self.ending && !self.is_held() {
+            if count < buffer.len() && from.reads_all() && !self.ending && !self.is_held() {
                 // The kernel had no more; the next bytes raise an event.
                 return Ok(Turn { moved, more: false });
             }
@@ -99,7 +95,7 @@ impl Flow {
     }
 
     /// Whether the other side has taken all that was held.
-    fn flush(&mut self, to: &mut TcpStream) -> io::Result<bool> {
+    fn flush(&mut self, to: &mut Stream) -> io::Result<bool> {
         if self.held.is_empty() {
             return Ok(true);
         }
@@ -115,7 +111,7 @@ impl Flow {
 }
 
 /// Writes until all is taken or the kernel would block.
-fn write(to: &mut TcpStream, bytes: &[u8]) -> io::Result<usize> {
+fn write(to: &mut Stream, bytes: &[u8]) -> io::Result<usize> {
     let mut taken = 0;
     while let Some(rest) = bytes.get(taken..).filter(|rest| !rest.is_empty()) {
         match to.write(rest) {

@@ -11,9 +11,12 @@
 //! the program has been silent for long enough. What a client asks after an answer is not read: the client finds the
 //! end of its connection, never a reset, and asks again (RFC 9112, 9.3.1). So a client that never pauses cannot hold up
 //! a drain. The rule and its limits are in `talk`.
+//!
+//! Listeners and programs can be on TCP or at a path, in any combination. A path shows less than TCP: there is no reset,
+//! so that a broken stream looks like one that ended; descriptors that a client passes do not reach the program; and the
+//! program sees this process as its peer.
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,6 +24,7 @@ use std::sync::mpsc::{self, Sender};
 
 use mio::{Poll, Waker};
 use tenure_core::deadline::{Deadline, monotonic};
+use tenure_core::spec::Address;
 use tenure_sys::discard::best_effort;
 use tenure_sys::thread;
 
@@ -29,10 +33,12 @@ mod flow;
 mod peer_check;
 mod relay;
 mod route;
+mod stream;
 mod table;
 mod talk;
 
 use engine::{Engine, EngineCommand, WAKER};
+pub use stream::ProxyListener;
 
 /// The listeners of a worker and the thread that relays their clients. Dropping it ends the thread and closes the
 /// listeners.
@@ -40,7 +46,7 @@ use engine::{Engine, EngineCommand, WAKER};
 pub struct Proxy {
     orders: Sender<EngineCommand>,
     waker: Arc<Waker>,
-    listeners: Vec<(String, TcpListener)>,
+    listeners: Vec<(String, ProxyListener)>,
     open: AtomicBool,
 }
 
@@ -53,7 +59,9 @@ pub struct DrainRemainder {
 
 impl Proxy {
     /// Starts the thread. No client is accepted until [`Proxy::open`].
-    pub fn start(listeners: Vec<(String, TcpListener)>) -> io::Result<Self> {
+    pub fn start<L: Into<ProxyListener>>(listeners: Vec<(String, L)>) -> io::Result<Self> {
+        let listeners: Vec<(String, ProxyListener)> =
+            listeners.into_iter().map(|(name, listener)| (name, listener.into())).collect();
         let poll = Poll::new()?;
         let waker = Arc::new(Waker::new(poll.registry(), WAKER)?);
         let (orders, heard) = mpsc::channel();
@@ -74,12 +82,13 @@ impl Proxy {
     /// Where nobody listens on such an address, or a user who is neither the caller nor accepted by `is_ours`, clients
     /// wait again and `refused` is called with the listener's name. Both functions are called on the thread that
     /// relays. Once the program listens after all, call this again.
-    pub fn open(
+    pub fn open<A: Into<Address>>(
         &self,
-        upstreams: Vec<(String, SocketAddr)>,
+        upstreams: Vec<(String, A)>,
         is_ours: impl Fn(u32) -> bool + Send + 'static,
         refused: impl Fn(&str) + Send + 'static,
     ) {
+        let upstreams = upstreams.into_iter().map(|(name, address)| (name, address.into())).collect();
         self.open.store(true, Ordering::Release);
         self.tell(EngineCommand::Open(upstreams, Box::new(refused), Box::new(is_ours)));
     }
@@ -139,8 +148,8 @@ impl Drop for Proxy {
     }
 }
 
-fn duplicated(listeners: &[(String, TcpListener)]) -> io::Result<Vec<(String, TcpListener)>> {
-    listeners.iter().map(|(name, listener)| Ok((name.clone(), listener.try_clone()?))).collect()
+fn duplicated(listeners: &[(String, ProxyListener)]) -> io::Result<Vec<(String, ProxyListener)>> {
+    listeners.iter().map(|(name, listener)| Ok((name.clone(), listener.duplicate()?))).collect()
 }
 
 #[cfg(test)]

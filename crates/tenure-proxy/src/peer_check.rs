@@ -9,6 +9,8 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use tenure_sys::socket::SockDiag;
 use tenure_sys::user;
 
+use super::stream::FarEnd;
+
 /// Tells whether a user is one of the program's.
 pub(super) type IsOurs = Box<dyn Fn(u32) -> bool + Send>;
 
@@ -33,8 +35,16 @@ impl PeerCheck {
         self.is_ours = is_ours;
     }
 
-    /// Whether the connection from `own` leads to the program at `other`; `false` where the kernel cannot be asked.
-    pub(super) fn leads_to_program(&mut self, own: SocketAddr, other: SocketAddr) -> bool {
+    /// Whether a connection leads to the program; `false` where the kernel cannot be asked. At a path the kernel has
+    /// told who listens there with the connection itself.
+    pub(super) fn leads_to_program(&mut self, end: FarEnd) -> bool {
+        match end {
+            FarEnd::Tcp(own, other) => self.is_of_program(own, other),
+            FarEnd::Unix(user) => self.knows(user),
+        }
+    }
+
+    fn is_of_program(&mut self, own: SocketAddr, other: SocketAddr) -> bool {
         let Some(user) = self.user(own, other) else { return false };
         // Before Linux 6.17 an end that is not accepted yet, or is closed, tells 0. Then the listener must be ours, and
         // the connection must still tell 0 afterwards: so it waited in that listener's queue. A connection that changed

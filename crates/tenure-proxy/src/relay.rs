@@ -5,17 +5,18 @@
 //! drain ends closes its client by an orderly end, which the client can tell from a reset ([`Relay::leave`]).
 
 use std::io::{self, ErrorKind, Read};
-use std::net::{Shutdown, SocketAddr};
+use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::time::Duration;
 
 use mio::event::Event;
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use tenure_core::spec::Address;
 use tenure_sys::discard::best_effort;
 use tenure_sys::{limits, socket};
 
 use super::flow::{Flow, Turn};
+use super::stream::{FarEnd, Stream};
 use super::talk::Talk;
 
 /// How long a client that was sent the end may go on: what it still sends is read and discarded. Closing at once would
@@ -39,9 +40,9 @@ enum RelayStage {
     /// The program did not take the client, or was not asked yet.
     Waiting,
     /// The connection to the program, at this address, is being made.
-    Connecting(TcpStream, SocketAddr),
+    Connecting(Stream, Address),
     /// Bytes go both ways.
-    Relaying(TcpStream),
+    Relaying(Stream),
     /// The client was sent the end, and may send its own until then.
     Leaving(Duration),
 }
@@ -51,7 +52,7 @@ enum RelayStage {
 pub(super) struct Relay {
     /// The listener that it came in by.
     pub(super) route: usize,
-    client: TcpStream,
+    client: Stream,
     stage: RelayStage,
     up: Flow,
     down: Flow,
@@ -94,11 +95,11 @@ impl Relay {
     /// Takes a client, which is not connected to the program yet.
     pub(super) fn new(
         route: usize,
-        mut client: TcpStream,
+        mut client: Stream,
         registry: &Registry,
         token: Token,
     ) -> io::Result<Self> {
-        client.set_nodelay(true)?;
+        client.send_at_once()?;
         registry.register(&mut client, token, BOTH)?;
         Ok(Self {
             route,
@@ -112,14 +113,14 @@ impl Relay {
     }
 
     /// Begins to connect to the program.
-    pub(super) fn connect(&mut self, address: SocketAddr, registry: &Registry, token: Token) -> Next {
-        let made = TcpStream::connect(address).and_then(|mut program| {
+    pub(super) fn connect(&mut self, address: &Address, registry: &Registry, token: Token) -> Next {
+        let made = Stream::connect(address).and_then(|mut program| {
             registry.register(&mut program, token, BOTH)?;
             Ok(program)
         });
         match made {
             Ok(program) => {
-                self.stage = RelayStage::Connecting(program, address);
+                self.stage = RelayStage::Connecting(program, address.clone());
                 Next::Wait
             }
             Err(error) => self.not_connected(&error),
@@ -160,7 +161,10 @@ impl Relay {
     /// Before bytes go both ways, only two things matter: the program takes the client, or the client goes away.
     fn hear_early(&mut self, side: Side, event: &Event) -> Next {
         match side {
-            Side::Client if event.is_error() || event.is_write_closed() => Next::Close,
+            // At a path the kernel tells so also of a client that has sent its request, and left.
+            Side::Client if event.is_error() || event.is_write_closed() && !self.client.has_bytes() => {
+                Next::Close
+            }
             Side::Client => Next::Wait,
             Side::Program => self.finish_connecting(event),
         }
@@ -181,17 +185,17 @@ impl Relay {
             return Next::Wait;
         }
         let RelayStage::Connecting(program, address) = &self.stage else { return Next::Wait };
-        if let Err(error) = connected(program, *address) {
+        if let Err(error) = program.connected(address) {
             self.stage = RelayStage::Waiting;
             return self.not_connected(&error);
         }
         Next::Connected { speaks: event.is_readable() || event.is_read_closed() }
     }
 
-    /// Both ends of a connection that was just made, ours first.
-    pub(super) fn ends(&self) -> Option<(SocketAddr, SocketAddr)> {
+    /// Where a connection leads that was just made.
+    pub(super) fn far_end(&self) -> Option<FarEnd> {
         let RelayStage::Connecting(program, _) = &self.stage else { return None };
-        Some((program.local_addr().ok()?, program.peer_addr().ok()?))
+        program.far_end()
     }
 
     /// The connection leads to the program: begins to relay.
@@ -221,8 +225,15 @@ impl Relay {
         if limits::ran_out(error) {
             return Next::Starved;
         }
-        // A reset says that the connection was in the queue of a program that has just ended; nothing was sent on it.
-        if matches!(error.kind(), ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset) {
+        // A reset says that the connection was in the queue of a program that has just ended; nothing was sent on it. At
+        // a path there may be no socket yet, or its queue may be full.
+        let refused = [
+            ErrorKind::ConnectionRefused,
+            ErrorKind::ConnectionReset,
+            ErrorKind::NotFound,
+            ErrorKind::WouldBlock,
+        ];
+        if refused.contains(&error.kind()) {
             // The end of this connection does not concern the next one.
             self.down = Flow::default();
             return Next::Refused;
@@ -272,14 +283,12 @@ impl Relay {
         if !self.last_answer || !self.talk.is_answered() || self.up.is_held() || self.up.is_over() {
             return false;
         }
-        match self.client.peek(&mut [0]) {
-            Ok(1..) => {
-                self.talk.client_asked();
-                true
-            }
-            // A later read finds an error again.
-            Ok(0) | Err(_) => false,
+        // A later read finds an error again.
+        let asks = self.client.has_bytes();
+        if asks {
+            self.talk.client_asked();
         }
+        asks
     }
 
     /// When this relay becomes quiet if nothing moves until then; `None` while one side waits for the other.
@@ -335,16 +344,4 @@ impl Relay {
         }
         Next::Close
     }
-}
-
-/// Fails unless a connection that was being made stands.
-fn connected(program: &TcpStream, address: SocketAddr) -> io::Result<()> {
-    if let Some(error) = program.take_error()? {
-        return Err(error);
-    }
-    if program.local_addr()? == address {
-        // Where nobody listens, TCP lets a socket connect to itself if its own port happens to be the one asked for.
-        return Err(ErrorKind::ConnectionRefused.into());
-    }
-    program.set_nodelay(true)
 }

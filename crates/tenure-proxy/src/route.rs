@@ -3,21 +3,22 @@
 //! A listener is watched only while clients are accepted; otherwise they wait in the kernel's queue and wake no thread.
 
 use std::io::{self, ErrorKind};
-use std::net::{SocketAddr, TcpListener};
 
-use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
+use tenure_core::spec::Address;
 use tenure_sys::limits;
+
+use super::stream::{ProxyListener, Stream, WatchedListener};
 
 /// A proxied listener.
 #[derive(Debug)]
 pub(super) struct Route {
     pub(super) name: String,
-    listener: mio::net::TcpListener,
+    listener: WatchedListener,
     token: Token,
     watched: bool,
     /// Where the program listens, once it has said that it is ready.
-    pub(super) upstream: Option<SocketAddr>,
+    pub(super) upstream: Option<Address>,
     /// Nobody listened there when a client came, and [`super::Proxy::open`] was not called since.
     pub(super) refused: bool,
 }
@@ -25,7 +26,7 @@ pub(super) struct Route {
 /// What came of accepting once.
 #[derive(Debug)]
 pub(super) enum Accepted {
-    Client(TcpStream),
+    Client(Stream),
     /// The client was gone before it could be accepted.
     Gone,
     /// Nobody waits; the next client raises an event.
@@ -35,9 +36,8 @@ pub(super) enum Accepted {
 }
 
 impl Route {
-    pub(super) fn new(name: String, listener: TcpListener, token: Token) -> io::Result<Self> {
-        listener.set_nonblocking(true)?;
-        let listener = mio::net::TcpListener::from_std(listener);
+    pub(super) fn new(name: String, listener: ProxyListener, token: Token) -> io::Result<Self> {
+        let listener = listener.into_watched()?;
         Ok(Self { name, listener, token, watched: false, upstream: None, refused: false })
     }
 
@@ -64,7 +64,7 @@ impl Route {
 
     pub(super) fn accept(&self) -> Accepted {
         match self.listener.accept() {
-            Ok((client, _)) => Accepted::Client(client),
+            Ok(client) => Accepted::Client(client),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Accepted::Nobody,
             Err(error) if limits::ran_out(&error) => Accepted::Starved,
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {

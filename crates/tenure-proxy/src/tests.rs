@@ -1,7 +1,7 @@
 //! Clients and programs of the test itself, over real sockets of the loopback.
 
 use std::io::{ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -9,6 +9,7 @@ use std::time::Duration;
 use super::*;
 
 mod drain;
+mod local;
 
 /// Longer than anything takes here; reached only where something is broken.
 const LONG: Duration = Duration::from_secs(30);

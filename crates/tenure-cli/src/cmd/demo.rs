@@ -165,10 +165,11 @@ impl Show<'_> {
             let hello = self.stage.hello(&self.web)?;
             let program = hello.program.as_ref().and_then(|program| program.identity.as_ref());
             let nothing = || StageError::Promise("the worker names no program and no address".to_owned());
-            let (program, endpoint) = program.zip(hello.endpoints.first()).ok_or_else(nothing)?;
+            let address = hello.endpoints.first().and_then(|endpoint| endpoint.address.tcp());
+            let (program, address) = program.zip(address).ok_or_else(nothing)?;
             self.stage.kill(program)?;
             let began = monotonic();
-            let body = request(endpoint.tcp).map_err(io("ask the server"))?;
+            let body = request(address).map_err(io("ask the server"))?;
             Ok((body, monotonic().saturating_sub(began)))
         };
         let (body, elapsed) = heal().map_err(failed)?;

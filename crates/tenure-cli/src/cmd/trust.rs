@@ -11,6 +11,7 @@ use crate::cmd::call::{Call, Run};
 use crate::config::{
     self, ConfigPlaces, Level, PROJECT_FILE, ProjectPlan, SourceFile, TrustedFiles, quoted, shell, word,
 };
+use crate::output::account;
 use crate::output::failure::Failure;
 use crate::output::render::{self, printable};
 
@@ -123,7 +124,10 @@ fn described(plan: &ProjectPlan) -> Vec<String> {
     lines.push(format!("    runs in: {}", quoted(&plan.cwd)));
     let whose = if plan.scope == plan.name { "one for the user" } else { "one for this key" };
     lines.push(format!("    runs as: {}, {whose}", plan.scope));
-    let listen = plan.listen.iter().map(|listen| format!("    listens on: {} ({})", listen.tcp, listen.name));
+    let listen = plan
+        .listen
+        .iter()
+        .map(|listen| format!("    listens on: {} ({})", account::wanted_address(listen), listen.name));
     lines.extend(listen);
     if !plan.keeps.is_empty() {
         lines.push(format!("    gets from the caller: {}", plan.keeps.join(", ")));

@@ -19,6 +19,8 @@ pub(crate) struct Key {
 pub(crate) enum Default {
     /// It must be written.
     Required,
+    /// Either it or the key of this name must be written, and not both.
+    Either(&'static str),
     /// This value, as TOML.
     Value(&'static str),
     /// What these words describe, where the default is no single value.

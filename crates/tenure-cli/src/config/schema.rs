@@ -105,6 +105,13 @@ fn table(keys: &[&'static [Key]], whole: bool) -> Json {
     if !required.is_empty() {
         table["required"] = json!(required);
     }
+    let either: Vec<Json> = keys()
+        .filter(|key| whole && matches!(key.default, Default::Either(_)))
+        .map(|key| json!({ "required": [key.name] }))
+        .collect();
+    if !either.is_empty() {
+        table["oneOf"] = Json::Array(either);
+    }
     table
 }
 

@@ -62,7 +62,7 @@ fn default(key: &Key) -> String {
             "{ http = \"/livez\", interval = \"10s\", timeout = \"2s\", failures = 3 }".to_owned()
         }
         (_, Default::Value(text)) => text.to_owned(),
-        (_, Default::Words(_) | Default::Required) => below(key.shape),
+        (_, Default::Words(_) | Default::Required | Default::Either(_)) => below(key.shape),
     }
 }
 
@@ -71,7 +71,7 @@ fn below(shape: Shape) -> String {
     let keys = shape.below().into_iter().flatten().flatten();
     let values = keys.filter_map(|key| match key.default {
         Default::Value(text) => Some(format!("{} = {text}", key.name)),
-        Default::Words(_) | Default::Required => None,
+        Default::Words(_) | Default::Required | Default::Either(_) => None,
     });
     format!("{{ {} }}", values.collect::<Vec<_>>().join(", "))
 }

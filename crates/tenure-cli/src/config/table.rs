@@ -3,7 +3,7 @@
 //! The one source: the check for unknown keys, the JSON Schema, the tables of the reference and the starter file are
 //! made from it or compared with it, and a test holds it against the serde form of [`tenure_core::Spec`]. Data only.
 
-use super::keys::Default::{self, Required, Value, Words};
+use super::keys::Default::{self, Either, Required, Value, Words};
 use super::keys::Key;
 use super::keys::Shape::{
     self, Bare, Check, Named, Number, Pattern, Repeated, Statuses, Switch, Table, Tables, Text, Texts,
@@ -36,12 +36,11 @@ const ADDRESS: Shape = Pattern(ADDRESS_PATTERN);
 /// What such an address looks like.
 pub(crate) const ADDRESS_PATTERN: &str = r"^([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}$";
 
-/// Where a program behind a proxied listener is: an address as above, or a variable.
+/// Where a program behind a proxied listener is: an address as above, a path, or a variable.
 const UPSTREAM: Shape = Pattern(UPSTREAM_PATTERN);
 
 /// What either looks like.
-pub(crate) const UPSTREAM_PATTERN: &str =
-    r"^(([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|env:[A-Za-z_][A-Za-z0-9_]*)$";
+pub(crate) const UPSTREAM_PATTERN: &str = r"^(([0-9]{1,3}(\.[0-9]{1,3}){3}|\[[0-9A-Fa-f:.%]+\]):[0-9]{1,5}|env(-path)?:[A-Za-z_][A-Za-z0-9_]*|unix:.+)$";
 
 /// What the path of a request looks like.
 pub(crate) const PATH_PATTERN: &str = "^/";
@@ -217,8 +216,14 @@ const LISTEN: &[Key] = &[
     key(
         "tcp",
         ADDRESS,
-        Required,
+        Either("unix"),
         "numeric address and port. Port 0: the port of the last time if it is free, else a free one",
+    ),
+    key(
+        "unix",
+        Text,
+        Either("tcp"),
+        "path of a local socket, from `cwd`. Empty: a socket in the worker's own directory, whose path `ensure` tells",
     ),
     key(
         "mode",
@@ -230,7 +235,7 @@ const LISTEN: &[Key] = &[
         "to",
         UPSTREAM,
         NONE,
-        "with `mode = \"proxy\"`: where the program listens, as an address or as `env:NAME`, a port of 127.0.0.1 that `tenure` chooses and passes in that variable",
+        "with `mode = \"proxy\"`: where the program listens, as an address or as `env:NAME`, a port of 127.0.0.1 that `tenure` chooses and passes in that variable. At a path: `unix:PATH`, from `cwd`, or `env-path:NAME`, a path that `tenure` chooses",
     ),
 ];
 
@@ -243,7 +248,7 @@ const TCP: Key = key(
     "tcp",
     Bare,
     NONE,
-    "the first listener accepts, and the socket belongs to the program's tree. Not with `mode = \"inherit\"`",
+    "the first listener accepts, on TCP or at its path, and the socket belongs to the program's tree. Not with `mode = \"inherit\"`",
 );
 
 const EXEC: Key = key("exec", Texts(1), NONE, "this command exits with 0");
@@ -387,7 +392,7 @@ mod tests {
     use serde_json::Value as Json;
     use tenure_core::Spec;
     use tenure_core::spec::amount::Span;
-    use tenure_core::spec::{Health, Listen, Ready, Upstream};
+    use tenure_core::spec::{Address, Health, Listen, ListenMode, Ready, Upstream};
 
     use super::super::keys::{Described, unknown};
     use super::*;
@@ -395,7 +400,11 @@ mod tests {
     fn whole() -> Json {
         let mut spec = Spec::of_command(vec!["true".into()], "/".into());
         let tcp = "127.0.0.1:1".parse().expect("an address");
-        spec.listen = vec![Listen::proxy("http", tcp, Upstream::Port("PORT".into()))];
+        let path = Address::Unix("run/rpc.sock".into());
+        spec.listen = vec![
+            Listen::proxy("http", tcp, Upstream::Port("PORT".into())),
+            Listen::at("rpc", ListenMode::Inherit, path),
+        ];
         spec.preflight = vec!["true".into()];
         spec.reload = Some(tenure_sys::process::Signal::Hup);
         spec.before_start = vec!["true".into()];
@@ -465,6 +474,7 @@ mod tests {
         for key in keys {
             let default = match key.default {
                 Required => "required".to_owned(),
+                Either(other) => format!("this or `{other}`"),
                 Value(text) => format!("`{text}`"),
                 Words(words) => words.to_owned(),
             };

@@ -104,6 +104,9 @@ fn wrong_in<T: Valued>(described: &T, known: [&'static [Key]; 2], above: &Above<
                         format!("`{shown}.{}` is missing: write {what}, such as {example}", missing.name);
                     return Some(wrong(item, message));
                 }
+                if let Some(message) = not_one_of_two(item, keys, &shown) {
+                    return Some(wrong(item, message));
+                }
                 if let Some(found) = wrong_in(item, below, &inside) {
                     // A list has no names for its items.
                     return Some(Wrong { path, ..found });
@@ -114,6 +117,25 @@ fn wrong_in<T: Valued>(described: &T, known: [&'static [Key]; 2], above: &Above<
         }
     }
     None
+}
+
+/// What is wrong where neither or both of two keys are written that exclude each other.
+fn not_one_of_two<T: Valued>(item: &T, keys: &'static [Key], shown: &str) -> Option<String> {
+    let (key, other) = keys.iter().find_map(|key| match key.default {
+        Default::Either(other) => Some((key, other)),
+        Default::Required | Default::Value(_) | Default::Words(_) => None,
+    })?;
+    let name = key.name;
+    match (has(item, name), has(item, other)) {
+        (true, true) => Some(format!("`{shown}` has both `{name}` and `{other}`: write one of them")),
+        (false, false) => {
+            let (what, example) = wanted(key);
+            Some(format!(
+                "`{shown}.{name}` is missing: write {what}, such as {example}, or `{other}` instead"
+            ))
+        }
+        (true, false) | (false, true) => None,
+    }
 }
 
 fn has<T: Valued>(table: &T, name: &str) -> bool {
@@ -193,8 +215,8 @@ fn form(pattern: &str) -> Option<Form> {
             text.parse::<SocketAddr>().is_ok()
         }),
         table::UPSTREAM_PATTERN => form(
-            "a numeric address and a port, or a variable for the port",
-            "\"127.0.0.1:8081\" or \"env:PORT\"",
+            "a numeric address and a port, a path, or a variable for one of them",
+            "\"127.0.0.1:8081\", \"env:PORT\", \"unix:run/app.sock\" or \"env-path:SOCKET\"",
             |text| Upstream::try_from(text.to_owned()).is_ok(),
         ),
         table::PATH_PATTERN => {
@@ -247,7 +269,7 @@ fn wanted(key: &Key) -> (String, String) {
 fn usual(key: &Key) -> String {
     match key.default {
         Default::Value(text) => text.to_owned(),
-        Default::Required | Default::Words(_) => match key.name {
+        Default::Required | Default::Either(_) | Default::Words(_) => match key.name {
             "restart" => "{ on = \"failure\", limit = 5 }".to_owned(),
             "env" => "{ keep = [\"DATABASE_URL\"] }".to_owned(),
             _ => "\"…\"".to_owned(),
@@ -397,7 +419,11 @@ mod tests {
             ),
             (
                 json!({ "listen": [{ "name": "http" }] }),
-                "`listen.tcp` is missing: write a numeric address and a port, such as \"127.0.0.1:8080\"",
+                "`listen.tcp` is missing: write a numeric address and a port, such as \"127.0.0.1:8080\", or `unix` instead",
+            ),
+            (
+                json!({ "listen": [{ "name": "http", "tcp": "127.0.0.1:0", "unix": "" }] }),
+                "`listen` has both `tcp` and `unix`: write one of them",
             ),
             (
                 json!({ "health": { "http": "x" } }),

@@ -10,6 +10,7 @@ use tenure_core::deadline::Moment;
 use tenure_core::os_text::PathText;
 use tenure_core::protocol::ends::UnaskedEnd;
 use tenure_core::protocol::wire::{App, AppState, Asker, Endpoint, Hello, Probation, ProgramStatus};
+use tenure_core::spec::Listen;
 use tenure_core::{Scope, Standing, Version};
 
 use crate::answer::AnswerState;
@@ -152,8 +153,8 @@ pub(crate) fn activation(hello: &Hello) -> String {
     if let Some(version) = version_in_words(hello) {
         append(&mut line, format_args!(", {version}"));
     }
-    for Endpoint { name, tcp, .. } in &hello.endpoints {
-        append(&mut line, format_args!(", {name} {tcp}"));
+    for Endpoint { name, address, .. } in &hello.endpoints {
+        append(&mut line, format_args!(", {name} {}", printable(&address.to_string())));
     }
     line
 }
@@ -188,9 +189,20 @@ pub(crate) fn says_other(hello: &Hello) -> Option<&Version> {
     hello.app.version.as_ref().filter(|says| **says != hello.version)
 }
 
+/// The address of a listener as it is described: an empty path has no name yet.
+pub(crate) fn wanted_address(listen: &Listen) -> String {
+    match listen.address.unix() {
+        Some(path) if path.as_os_str().is_empty() => "a path of its own".to_owned(),
+        Some(_) | None => printable(&listen.address.to_string()),
+    }
+}
+
 /// `http 127.0.0.1:4312`, and so on for each.
 pub(crate) fn endpoints(hello: &Hello) -> String {
-    let shown = hello.endpoints.iter().map(|Endpoint { name, tcp, .. }| format!("{name} {tcp}"));
+    let shown = hello
+        .endpoints
+        .iter()
+        .map(|Endpoint { name, address, .. }| format!("{name} {}", printable(&address.to_string())));
     shown.collect::<Vec<_>>().join(", ")
 }
 

@@ -197,8 +197,8 @@ fn note_unverified(gate: &Gate<'_>, ledger: &Ledger) {
 /// port now, clients must look up the new one.
 fn note_moves(state: &StateDir, ledger: &Ledger, bound: &Bound, request: &Request) {
     for endpoint in &bound.endpoints {
-        if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| *last != endpoint.tcp) {
-            let why = format!("{}: {last} is now {}", endpoint.name, endpoint.tcp);
+        if let Some(last) = ledger.last_address(&endpoint.name).filter(|last| **last != endpoint.address) {
+            let why = format!("{}: {last} is now {}", endpoint.name, endpoint.address);
             event::note(state, &Event::now(What::EndpointChanged, ledger.generation, &request.asker(), why));
         }
     }

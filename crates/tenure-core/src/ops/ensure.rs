@@ -41,7 +41,7 @@ use crate::store::paths::StateDir;
 ///
 /// ```
 /// fn address(ensured: &tenure::Ensured) -> Option<std::net::SocketAddr> {
-///     ensured.endpoints().first().map(|endpoint| endpoint.tcp)
+///     ensured.endpoints().first()?.address.tcp()
 /// }
 /// assert_eq!(address(&tenure::Ensured::Down), None);
 /// ```

@@ -18,7 +18,7 @@ use crate::spec::scope::Scope;
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
 use crate::store::paths::{StateDir, file};
-use crate::store::records;
+use crate::store::{records, sockets};
 
 /// A request to stop a worker.
 ///
@@ -126,6 +126,7 @@ pub fn stop(options: &StopOptions) -> Result<Stopped, Error> {
     if state.dir().refuse_no_socket(file::CONTROL).is_ok() {
         best_effort(state.dir().remove(file::CONTROL));
     }
+    sockets::remove_dead(&state);
 
     let asked = asked.map(|(hello, _)| hello.identity.pid);
     let pid = retired.pid.or(asked);

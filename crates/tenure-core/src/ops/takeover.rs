@@ -20,6 +20,7 @@ use crate::launch::ask::client;
 use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
 use crate::launch::start::handshake::{Handshake, Succession};
+use crate::launch::start::listen::local_socket;
 use crate::launch::start::readiness::{self, Boot, BootFailure, Declined, StartOutcome};
 use crate::launch::start::recipe::{self, SpawnRecipe};
 use crate::ops::acquire::GatedCall;
@@ -32,6 +33,7 @@ use crate::spec::app::AppId;
 use crate::spec::{KILL_GRACE, Kind, Listen, ListenMode, Spec, USUAL_BAKE};
 use crate::store::event::{self, Event, What};
 use crate::store::gate::Gate;
+use crate::store::paths::StateDir;
 use crate::store::{logs, records};
 
 /// Which successor is wanted, and why.
@@ -74,7 +76,7 @@ pub(crate) fn request_takeover(
     let whose = records::read_desired(gate.state())?.identity_of(successor.spec);
     let declined = declines(hello, request)
         .or_else(|| strangers_state(hello, successor.spec, &whose))
-        .or_else(|| port_stays_bound(hello, successor.spec));
+        .or_else(|| address_stays_bound(gate.state(), hello, successor.spec));
     if let Some(why) = declined {
         return Ok(TakeoverOutcome::Declined(why));
     }
@@ -151,16 +153,21 @@ fn strangers_state(hello: &Hello, spec: &Spec, whose: &AppId) -> Option<String> 
     whose.is_stranger(theirs, is_same_program).then(|| format!("it is the worker of {theirs}"))
 }
 
-/// Why the worker's ports cannot be handed over, if one would go from a program to its host or from a host to its
-/// program: a port is free for the other of the two only when its owner is gone.
-fn port_stays_bound(hello: &Hello, spec: &Spec) -> Option<String> {
+/// Why the worker's addresses cannot be handed over, if one would go from a program to its host or from a host to its
+/// program: an address is free for the other of the two only when its owner is gone.
+fn address_stays_bound(state: &StateDir, hello: &Hello, spec: &Spec) -> Option<String> {
     let own = |listen: &Listen| listen.mode == ListenMode::SelfBound;
-    // For a port of 0 the kernel has chosen a port, which the endpoints name.
+    // For a port of 0 the kernel has chosen a port, which the endpoints name; paths are whole there.
     let bound = |old: &Listen| {
         let endpoint = hello.endpoints.iter().find(|endpoint| endpoint.name == old.name);
-        endpoint.map_or(old.tcp, |endpoint| endpoint.tcp)
+        endpoint.map_or_else(|| old.address.clone(), |endpoint| endpoint.address.clone())
     };
-    let changes = |old: &&Listen| spec.listen.iter().any(|new| new.tcp == bound(old) && own(new) != own(old));
+    let changes = |old: &&Listen| {
+        let bound = bound(old);
+        let taken =
+            |new: &Listen| local_socket::address(state.path(), spec, new) == bound && own(new) != own(old);
+        spec.listen.iter().any(taken)
+    };
     let held = hello.spec.listen.iter().find(changes)?;
     let who = if own(held) { "its program" } else { "its host" };
     Some(format!("{who} has {} until it is gone", bound(held)))

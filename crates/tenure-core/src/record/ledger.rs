@@ -14,7 +14,7 @@ use crate::deadline::{Moment, millis};
 use crate::os_text;
 use crate::protocol::ends::{self, UnaskedEnd, UnaskedEndKind};
 use crate::protocol::wire::{Asker, Endpoint};
-use crate::spec::{Kind, Spec, StopPolicy, USUAL_BAKE};
+use crate::spec::{Address, Kind, Spec, StopPolicy, USUAL_BAKE};
 
 /// Newest format version of the record. A reader of format 1 knows semantic versions only.
 pub const SCHEMA: u32 = 2;
@@ -272,8 +272,8 @@ impl Ledger {
 
     /// The address that listener `name` had the last time.
     #[must_use]
-    pub fn last_address(&self, name: &str) -> Option<std::net::SocketAddr> {
-        self.endpoints.iter().find(|endpoint| endpoint.name == name).map(|endpoint| endpoint.tcp)
+    pub fn last_address(&self, name: &str) -> Option<&Address> {
+        self.endpoints.iter().find(|endpoint| endpoint.name == name).map(|endpoint| &endpoint.address)
     }
 }
 

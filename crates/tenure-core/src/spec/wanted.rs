@@ -16,14 +16,14 @@ use crate::spec::environment::Environment;
 use crate::spec::scope;
 
 mod check;
+mod listen;
 mod part;
 mod status_codes;
 mod valid;
 
 pub use check::{Health, HttpCheck, Ready, TcpCheck};
-pub use part::{
-    Backoff, Kind, Listen, ListenMode, Logs, RestartOn, RestartPolicy, Stdin, StopPolicy, Umask, Upstream,
-};
+pub use listen::{Address, Listen, ListenMode, Upstream};
+pub use part::{Backoff, Kind, Logs, RestartOn, RestartPolicy, Stdin, StopPolicy, Umask};
 pub use status_codes::{BadStatus, StatusCodes};
 
 /// The description of a worker.
@@ -320,12 +320,7 @@ mod tests {
 
     fn server() -> Spec {
         let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
-        spec.listen = vec![Listen {
-            name: "http".into(),
-            tcp: "127.0.0.1:0".parse().expect("address"),
-            mode: ListenMode::Inherit,
-            to: None,
-        }];
+        spec.listen = vec![Listen::inherit("http", "127.0.0.1:0".parse().expect("address"))];
         spec
     }
 
@@ -391,6 +386,21 @@ mod tests {
         digests.sort();
         digests.dedup();
         assert_eq!(digests.len(), changed.len() + 1);
+    }
+
+    #[test]
+    fn a_listener_has_one_address_and_is_written_as_before() {
+        let read = serde_json::from_str::<Listen>;
+        let tcp = r#"{"name":"http","tcp":"127.0.0.1:0","mode":"inherit"}"#;
+        assert_eq!(serde_json::to_string(&server().listen[0]).expect("writes"), tcp);
+        let unix = r#"{"name":"rpc","unix":"run/rpc.sock","mode":"self"}"#;
+        let listen = read(unix).expect("reads");
+        assert_eq!(listen.named_path("/srv".as_ref()), Some("/srv/run/rpc.sock".into()));
+        assert_eq!(serde_json::to_string(&listen).expect("writes"), unix);
+        for bad in [r#"{"name":"x"}"#, r#"{"name":"x","tcp":"127.0.0.1:0","unix":""}"#] {
+            let error = read(bad).expect_err("not one address").to_string();
+            assert!(error.contains("needs `tcp` or `unix`, and not both"), "{error}");
+        }
     }
 
     #[test]

@@ -47,6 +47,8 @@ pub mod file {
     pub const VERSION_LOCK: &str = "version.lock";
     /// Control socket.
     pub const CONTROL: &str = "control.sock";
+    /// Paths of local sockets that workers made elsewhere.
+    pub const SOCKETS: &str = "sockets.json";
     /// Events, one JSON object a line.
     pub const EVENTS: &str = "events.jsonl";
     /// Directory of logs.

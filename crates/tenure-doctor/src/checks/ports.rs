@@ -1,6 +1,7 @@
 //! Checks of addresses: who listens where the worker serves, or where it would.
 
 use tenure_core::protocol::wire::AppState;
+use tenure_core::spec::Address;
 use tenure_sys::census::SeenProcess;
 
 use crate::check::{Case, DoctorCheck, Look};
@@ -64,7 +65,15 @@ fn lines(case: &Case<'_>, port: &Port) -> Vec<String> {
 
 /// The command that shows root who listens. Whether a process that was not seen should end is not known.
 fn who_listens(port: &Port) -> String {
-    format!("sudo ss -ltnp 'sport = :{}'", port.address.port())
+    match &port.address {
+        Address::Unix(path) => {
+            // A socket that took the place of another keeps a longer name in the kernel's list.
+            let name = path.file_name().unwrap_or_default().to_string_lossy();
+            format!("sudo ss -lxp | grep -F '{name}'")
+        }
+        Address::Tcp(address) => format!("sudo ss -ltnp 'sport = :{}'", address.port()),
+        _ => "sudo ss -lp".to_owned(),
+    }
 }
 
 fn remedy(case: &Case<'_>, port: &Port) -> String {
@@ -135,7 +144,12 @@ fn silent(case: &Case<'_>) -> Vec<Symptom> {
                 port.name
             ))
             .saw(format!("{} of generation {} names {}", hello.identity, hello.generation, port.address))
-            .remedy(case.type_in("stop"))
+            // A path can be made again beside the worker; a port that is gone cannot be explained.
+            .remedy(case.type_in(if port.address.unix().is_some() {
+                "restart"
+            } else {
+                "stop"
+            }))
         })
     })
 }

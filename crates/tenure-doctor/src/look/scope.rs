@@ -65,7 +65,7 @@ pub(crate) fn state(
         programs: members(&programs),
         host: host(state, visibility.worker.as_ref()),
         inherited: visibility.worker.as_ref().map(inherited).unwrap_or_default(),
-        ports: ports((hello, &visibility.own), desired.good(), &lease, now),
+        ports: ports((hello, &visibility.own), (state.path(), desired.good()), &lease, now),
         own: visibility.own,
         out_of_sight: visibility.hidden,
         obstacles: obstacles::obstacles(state),
@@ -278,15 +278,15 @@ fn inherited(worker: &ProcessHandle) -> Vec<String> {
 
 fn ports(
     (hello, own): (Option<&Hello>, &[u32]),
-    wanted: Option<&WantedFacts>,
+    (directory, wanted): (&Path, Option<&WantedFacts>),
     lease: &Gathered<bool>,
     now: &Moment,
 ) -> Vec<Port> {
     match (hello, wanted) {
         (Some(hello), _) => ports::of_worker(hello, own),
         (None, Some(wanted)) if *lease == Ok(false) => {
-            let of_target = ports::of_target(&wanted.target(now));
-            if of_target.is_empty() { ports::of_highest(wanted) } else { of_target }
+            let of_target = ports::of_target(directory, &wanted.target(now));
+            if of_target.is_empty() { ports::of_highest(directory, wanted) } else { of_target }
         }
         (None, _) => Vec::new(),
     }

@@ -107,7 +107,7 @@ impl Peer {
         let running = call.start();
         let pid = running.child().pid();
         let (told, heard) = std::sync::mpsc::channel();
-        let check = Box::new(TcpConnection(CheckTarget { address, tree: Some(pid) }));
+        let check = Box::new(TcpConnection(CheckTarget { address: address.into(), tree: Some(pid) }));
         let inquiry = Inquiry::until_answered(check, move |finding| drop(told.send(finding)));
         assert!(heard.iter().any(|result| result == CheckResult::Passed), "it listens");
         drop(inquiry);

@@ -12,6 +12,7 @@ mod hidden;
 mod holders;
 mod inherited;
 mod leftovers;
+mod local_sockets;
 mod paths;
 mod race;
 mod signals;

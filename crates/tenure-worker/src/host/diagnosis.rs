@@ -6,7 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::Path;
 
 use tenure_core::protocol::not_ready::NotReady;
-use tenure_core::spec::{HttpCheck, ListenMode, Ready, Stdin};
+use tenure_core::spec::{Address, HttpCheck, ListenMode, Ready, Stdin};
 
 use super::command::shell_word;
 use super::readiness::AnswerKind;
@@ -21,9 +21,9 @@ pub(super) struct Listener {
     pub(super) name: String,
     pub(super) mode: ListenMode,
     /// Where the worker serves.
-    pub(super) address: SocketAddr,
+    pub(super) address: Address,
     /// Where the program should listen: for a proxied listener another address than the worker's.
-    pub(super) wanted: SocketAddr,
+    pub(super) wanted: Address,
     /// The variable in which the program is told its port.
     pub(super) variable: Option<String>,
     /// The number of the descriptor that the program gets.
@@ -110,7 +110,11 @@ fn takes_our_port(evidence: &Evidence) -> Option<Cause> {
     let line =
         words.map(|line| line.to_lowercase()).find(|line| in_use.iter().any(|word| line.contains(word)))?;
     let held = || evidence.listeners.iter().filter(|listener| listener.mode != ListenMode::SelfBound);
-    let named = held().find(|listener| names_port(&line, listener.address.port()));
+    let named = held().find(|listener| match &listener.address {
+        Address::Unix(path) => line.contains(&path.to_string_lossy().to_lowercase()),
+        Address::Tcp(tcp) => names_port(&line, tcp.port()),
+        _ => false,
+    });
     let (listener, surely) =
         named.map(|named| (named, true)).or_else(|| held().next().map(|one| (one, false)))?;
     let likely = if surely { "" } else { "most likely " };
@@ -119,7 +123,7 @@ fn takes_our_port(evidence: &Evidence) -> Option<Cause> {
             "it wanted to bind an address that is in use, {likely}{}, which `tenure` holds for it (listener {:?})",
             listener.address, listener.name
         ),
-        format!("have the program bind it by itself: {}", self_bound(&listener.name, listener.address)),
+        format!("have the program bind it by itself: {}", self_bound(&listener.name, &listener.address)),
     ))
 }
 
@@ -211,7 +215,9 @@ fn elsewhere(evidence: &Evidence) -> Option<Cause> {
     let unheard = matches!(evidence.answer, Some(AnswerKind::Refused))
         || (asked.mode == ListenMode::Inherit && evidence.waiting > 0);
     let listens = evidence.listens.as_ref().filter(|_| unheard)?;
-    let ours = |address: &SocketAddr| evidence.listeners.iter().any(|listener| listener.address == *address);
+    let ours = |address: &SocketAddr| {
+        evidence.listeners.iter().any(|listener| listener.address.tcp() == Some(*address))
+    };
     let other: Vec<&SocketAddr> = listens.iter().filter(|address| !ours(address)).collect();
     let shown = |address: SocketAddr| reachable(address);
     let Some(first) = other.first() else {
@@ -224,26 +230,34 @@ fn elsewhere(evidence: &Evidence) -> Option<Cause> {
                 "it listens on {all}, and does not accept on descriptor {}",
                 asked.descriptor.unwrap_or(3)
             ),
-            self_bound(&asked.name, shown(**first)),
+            self_bound(&asked.name, &Address::Tcp(shown(**first))),
         ),
         ListenMode::Proxy => {
             let to = format!("`to = \"{}\"` in `listen`", shown(**first));
             (format!("it listens on {all}, not on {}", asked.wanted), to)
         }
-        ListenMode::SelfBound | _ => {
-            (format!("it listens on {all}, not on {}", asked.wanted), self_bound(&asked.name, shown(**first)))
-        }
+        ListenMode::SelfBound | _ => (
+            format!("it listens on {all}, not on {}", asked.wanted),
+            self_bound(&asked.name, &Address::Tcp(shown(**first))),
+        ),
     };
     Some(Cause::of(seen, format!("name that address: {remedy}")))
 }
 
 fn nowhere(asked: &Listener) -> Cause {
     let place = match &asked.variable {
-        Some(variable) => format!("{} and the port in {variable}", asked.wanted.ip()),
+        Some(variable) => match asked.wanted.tcp() {
+            Some(tcp) => format!("{} and the port in {variable}", tcp.ip()),
+            None => format!("the path in {variable}"),
+        },
         None => asked.wanted.to_string(),
     };
+    let seen = match asked.wanted.tcp() {
+        Some(_) => "it listens on no TCP port".to_owned(),
+        None => format!("it does not listen on {}, and on no TCP port", asked.wanted),
+    };
     Cause::of(
-        "it listens on no TCP port",
+        seen,
         format!("have it listen on {place}; if it only needs more time: `start_timeout = \"2m\"`"),
     )
 }
@@ -259,8 +273,9 @@ fn reachable(address: SocketAddr) -> SocketAddr {
 }
 
 /// The entry of a listener that the program binds by itself.
-fn self_bound(name: &str, address: SocketAddr) -> String {
-    format!("`listen = [{{ name = \"{name}\", tcp = \"{address}\", mode = \"self\" }}]`")
+fn self_bound(name: &str, address: &Address) -> String {
+    let key = if address.unix().is_some() { "unix" } else { "tcp" };
+    format!("`listen = [{{ name = \"{name}\", {key} = \"{address}\", mode = \"self\" }}]`")
 }
 
 /// It was given the socket, and does not accept on it.
@@ -274,7 +289,7 @@ fn not_accepted(evidence: &Evidence) -> Option<Cause> {
         format!("it does not accept on descriptor {descriptor}, which is the listener {:?}", asked.name),
         format!(
             "have it take descriptor {descriptor}; or, if it binds its port by itself: {}",
-            self_bound(&asked.name, asked.address)
+            self_bound(&asked.name, &asked.address)
         ),
     ))
 }
@@ -286,10 +301,14 @@ fn other_status(evidence: &Evidence) -> Option<Cause> {
     };
     Some(match status {
         404 | 405 | 410 => {
-            let address =
-                evidence.asked.as_ref().map(|asked| reachable(asked.wanted).to_string()).unwrap_or_default();
+            let asked = evidence.asked.as_ref().map(|asked| match &asked.wanted {
+                Address::Unix(path) => format!("--unix-socket {} http://localhost/", path.display()),
+                Address::Tcp(tcp) => format!("http://{}/", reachable(*tcp)),
+                _ => String::new(),
+            });
             Cause::remedy(format!(
-                "write a path into `ready` that is answered with 2xx; `curl -i http://{address}/` shows an answer"
+                "write a path into `ready` that is answered with 2xx; `curl -i {}` shows an answer",
+                asked.unwrap_or_default()
             ))
         }
         // Servers that check the Host header answer so.

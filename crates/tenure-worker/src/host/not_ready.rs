@@ -6,6 +6,7 @@
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use tenure_core::launch::start::listen;
 use tenure_core::protocol::not_ready::NotReady;
 use tenure_core::spec::scope::Scope;
 use tenure_core::spec::{ListenMode, Ready, Stdin};
@@ -76,7 +77,7 @@ impl UnreadyProgram {
         let asked = question.asked.and_then(|index| question.listeners.get(index));
         let queue = asked.filter(|asked| asked.mode == ListenMode::Inherit);
         let waiting = queue.map_or(0, |asked| {
-            socket::listening_sockets(asked.address).iter().map(|socket| socket.waiting).max().unwrap_or(0)
+            listen::listening(&asked.address).iter().map(|socket| socket.waiting).max().unwrap_or(0)
         });
         let evidence = Evidence {
             told: told.unwrap_or_else(|| question.told(question.missing)),

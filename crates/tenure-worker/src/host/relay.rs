@@ -10,14 +10,17 @@ use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixListener;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use tenure_core::asker;
 use tenure_core::deadline::Deadline;
-use tenure_core::spec::{Listen, ListenMode, Upstream};
+use tenure_core::spec::{Address, ListenMode, Spec, Upstream};
 use tenure_core::store::event::{self, Event, What};
 use tenure_core::store::paths::StateDir;
-use tenure_proxy::{DrainRemainder, Proxy};
+use tenure_core::store::sockets;
+use tenure_proxy::{DrainRemainder, Proxy, ProxyListener};
 use tenure_sys::{process, socket, tree};
 
 use crate::host::readiness::{CheckResult, CheckTarget, Inquiry, ProgramCheck, TcpConnection};
@@ -29,8 +32,12 @@ const PROXY: &str = "proxy";
 /// The proxied listeners of a worker.
 pub(super) struct ProxiedListeners {
     wanted: Vec<(String, Upstream)>,
+    /// The program's directory, where relative paths begin.
+    cwd: PathBuf,
+    /// The scope's directory, where paths are chosen.
+    directory: PathBuf,
     /// Where the program listens in this start.
-    upstreams: Vec<(String, SocketAddr)>,
+    upstreams: Vec<(String, Address)>,
     /// None without proxied listeners.
     shared: Option<Arc<SharedRelay>>,
 }
@@ -47,22 +54,27 @@ struct SharedRelay {
 /// One opening: the program's addresses, and the tree to which a listening socket has to belong.
 #[derive(Clone)]
 struct Opening {
-    upstreams: Vec<(String, SocketAddr)>,
+    upstreams: Vec<(String, Address)>,
     tree: u32,
 }
 
 impl ProxiedListeners {
     /// Gets the proxied listeners of `listen` by their names from `take`. No client is let through yet.
     pub(super) fn gather(
-        listen: &[Listen],
+        spec: &Spec,
         (status, state): (Status, StateDir),
         mut take: impl FnMut(&str) -> Option<OwnedFd>,
     ) -> io::Result<Self> {
         let (mut wanted, mut listeners) = (Vec::new(), Vec::new());
-        for listen in listen.iter().filter(|listen| listen.mode == ListenMode::Proxy) {
+        let directory = state.path().to_owned();
+        for listen in spec.listen.iter().filter(|listen| listen.mode == ListenMode::Proxy) {
             let fd = take(&listen.name).ok_or(io::ErrorKind::NotFound)?;
             let to = listen.to.clone().ok_or(io::ErrorKind::InvalidInput)?;
-            listeners.push((listen.name.clone(), TcpListener::from(fd)));
+            let listener = match &listen.address {
+                Address::Unix(_) => ProxyListener::from(UnixListener::from(fd)),
+                Address::Tcp(_) | _ => ProxyListener::from(TcpListener::from(fd)),
+            };
+            listeners.push((listen.name.clone(), listener));
             wanted.push((listen.name.clone(), to));
         }
         let shared = if listeners.is_empty() {
@@ -71,7 +83,7 @@ impl ProxiedListeners {
             let proxy = Proxy::start(listeners)?;
             Some(Arc::new(SharedRelay { proxy, status, state, asked: Mutex::default() }))
         };
-        Ok(Self { wanted, upstreams: Vec::new(), shared })
+        Ok(Self { wanted, cwd: spec.cwd.clone(), directory, upstreams: Vec::new(), shared })
     }
 
     /// Whether this listener is kept here and not given to the program.
@@ -87,26 +99,45 @@ impl ProxiedListeners {
     /// again. It costs one start: the program cannot bind, or the readiness check finds a stranger, and the next start
     /// gets another port.
     pub(super) fn choose(&mut self) -> io::Result<Vec<(String, String)>> {
+        self.clear_chosen();
         let (mut held, mut variables, mut upstreams) = (Vec::new(), Vec::new(), Vec::new());
         for (name, to) in &self.wanted {
-            let address = if let Some(address) = to.address() {
-                address
-            } else {
-                let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-                let address = listener.local_addr()?;
-                held.push(listener);
-                variables.extend(to.variable().map(|name| (name.to_owned(), address.port().to_string())));
-                address
+            let (address, told) = match to {
+                Upstream::Port(_) => {
+                    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+                    let address = listener.local_addr()?;
+                    held.push(listener);
+                    (Address::Tcp(address), address.port().to_string())
+                }
+                Upstream::Path(_) => {
+                    let address = Address::Unix(sockets::private_path(&self.directory)?);
+                    let told = address.text();
+                    (address, told)
+                }
+                Upstream::Address(_) | Upstream::Socket(_) | _ => {
+                    let address = to.fixed(&self.cwd).ok_or(io::ErrorKind::Unsupported)?;
+                    (address, String::new())
+                }
             };
+            variables.extend(to.variable().map(|name| (name.to_owned(), told)));
             upstreams.push((name.clone(), address));
         }
         self.upstreams = upstreams;
         Ok(variables)
     }
 
+    /// Removes the socket that the program of the last start left at a path that was chosen for it.
+    fn clear_chosen(&self) {
+        for (name, _) in self.wanted.iter().filter(|(_, to)| matches!(to, Upstream::Path(_))) {
+            if let Some(Address::Unix(path)) = self.upstream(name) {
+                sockets::remove_dead_at(&path);
+            }
+        }
+    }
+
     /// Where the program of this start listens for what comes in by the listener `name`.
-    pub(super) fn upstream(&self, name: &str) -> Option<SocketAddr> {
-        self.upstreams.iter().find(|(known, _)| known == name).map(|(_, address)| *address)
+    pub(super) fn upstream(&self, name: &str) -> Option<Address> {
+        self.upstreams.iter().find(|(known, _)| known == name).map(|(_, address)| address.clone())
     }
 
     /// A port that was chosen for the program of this start, and that only somebody outside of `tree` has.
@@ -120,12 +151,12 @@ impl ProxiedListeners {
             let free = TcpListener::bind(address);
             !ours && free.is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
         };
-        chosen.filter_map(|(name, _)| self.upstream(name)).find(taken)
+        chosen.filter_map(|(name, _)| self.upstream(name)?.tcp()).find(taken)
     }
 
     /// The private addresses that the spec names, for a look whether they are free.
-    pub(super) fn fixed(&self) -> impl Iterator<Item = (&str, SocketAddr)> {
-        self.wanted.iter().filter_map(|(name, to)| Some((name.as_str(), to.address()?)))
+    pub(super) fn fixed(&self) -> impl Iterator<Item = (&str, Address)> {
+        self.wanted.iter().filter_map(|(name, to)| Some((name.as_str(), to.fixed(&self.cwd)?)))
     }
 
     /// The program, below `tree`, is ready: lets clients through.
@@ -186,7 +217,7 @@ impl SharedRelay {
     fn ask_again(&self, weak: &Weak<Self>, name: &str, opening: &Opening) {
         let Some((_, address)) = opening.upstreams.iter().find(|(known, _)| known == name) else { return };
         self.status.check(PROXY, false, format!("clients wait: the program does not listen on {address}"));
-        let check = TcpConnection(CheckTarget { address: *address, tree: Some(opening.tree) });
+        let check = TcpConnection(CheckTarget { address: address.clone(), tree: Some(opening.tree) });
         let target = check.target();
         let (weak, opening) = (Weak::clone(weak), opening.clone());
         let mut reported = None;

@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
 use tenure_core::Version;
-use tenure_core::launch::start::listen::{self, ListenError};
+use tenure_core::launch::start::listen::{self, ListenError, local_socket};
 use tenure_core::os_text;
 use tenure_core::protocol::wire::{Asker, Endpoint};
 use tenure_core::spec::{Listen, ListenMode, Ready, Spec, Upstream, scope};
@@ -68,8 +68,8 @@ pub(super) enum AddressError {
     /// Another process listens there.
     #[error(transparent)]
     Listen(ListenError),
-    /// No port is free for it.
-    #[error("find a free port for the program")]
+    /// No port or path is free for it.
+    #[error("find a free address for the program")]
     Port(#[source] io::Error),
 }
 
@@ -85,7 +85,7 @@ impl Resources {
         let state = StateDir::at(&handshake.state_dir, &handshake.scope).map_err(ResourceError::State)?;
         let own = StateDir::at(&handshake.state_dir, &handshake.scope).map_err(ResourceError::State)?;
         let relay =
-            ProxiedListeners::gather(&spec.listen, (worker.status(), own), |name| worker.take_listener(name));
+            ProxiedListeners::gather(&spec, (worker.status(), own), |name| worker.take_listener(name));
         let relay = relay.map_err(failed("its proxied listeners"))?;
         let mut names = handshake.listeners;
         names.retain(|name| !relay.keeps(name));
@@ -179,9 +179,11 @@ impl Resources {
     /// listeners a port is chosen that the program is told.
     pub(super) fn prepare_addresses(&mut self) -> Result<(), AddressError> {
         let own = self.spec.listen.iter().filter(|listen| listen.mode == ListenMode::SelfBound);
-        let own = own.map(|listen| (listen.name.as_str(), listen.tcp));
+        let directory = self.state.path();
+        let own =
+            own.map(|listen| (listen.name.as_str(), local_socket::address(directory, &self.spec, listen)));
         for (name, address) in own.chain(self.relay.fixed()) {
-            listen::expect_free(name, address).map_err(AddressError::Listen)?;
+            listen::expect_free(&self.state, name, address).map_err(AddressError::Listen)?;
         }
         for (name, value) in self.relay.choose().map_err(AddressError::Port)? {
             variables::set_variable(&mut self.plan.variables, name, value);
@@ -227,15 +229,16 @@ impl Resources {
 
     /// A listener as it is for the present start.
     fn listener(&self, listen: &Listen) -> Option<Listener> {
-        let address = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?.tcp;
+        let endpoint = self.endpoints.iter().find(|endpoint| endpoint.name == listen.name)?;
+        let address = endpoint.address.clone();
         let is_proxied = listen.mode == ListenMode::Proxy;
         let inherited = self.spec.listen.iter().filter(|one| one.mode == ListenMode::Inherit);
         let place = inherited.into_iter().position(|one| one.name == listen.name);
         Some(Listener {
             name: listen.name.clone(),
             mode: listen.mode,
+            wanted: if is_proxied { self.relay.upstream(&listen.name)? } else { address.clone() },
             address,
-            wanted: if is_proxied { self.relay.upstream(&listen.name)? } else { address },
             variable: listen.to.as_ref().and_then(Upstream::variable).map(str::to_owned),
             descriptor: place.map(|place| place + FIRST_DESCRIPTOR),
         })

@@ -82,7 +82,7 @@ fn ours(surroundings: &Surroundings<'_>) -> Vec<(String, String)> {
         (GENERATION_VARIABLE.to_owned(), surroundings.generation.to_string()),
     ];
     for endpoint in surroundings.endpoints {
-        ours.push((format!("TENURE_LISTEN_{}", shouted(&endpoint.name)), endpoint.tcp.to_string()));
+        ours.push((format!("TENURE_LISTEN_{}", shouted(&endpoint.name)), endpoint.address.text()));
     }
     if !surroundings.listeners.is_empty() {
         // LISTEN_PID is written by the process that is about to become the program.

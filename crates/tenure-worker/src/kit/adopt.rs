@@ -10,8 +10,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use tenure_core::launch::start::handshake::{
     DESCRIPTORS_PID_VARIABLE, DESCRIPTORS_VARIABLE, Handshake, descriptor,
 };
+use tenure_core::launch::start::listen::{BACKLOG, local_socket};
 use tenure_core::protocol::wire::Endpoint;
-use tenure_core::spec::ListenMode;
+use tenure_core::spec::{Address, ListenMode};
 use tenure_core::store::gate::{Entrusted, Upgrade};
 use tenure_core::store::lease::Lease;
 use tenure_core::store::paths::{PathsError, StateDir};
@@ -124,8 +125,7 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
         return Err(AdoptError::LeaseReplaced);
     }
     // From now on the kernel names this process, and no longer the launcher, to those who connect.
-    socket::relisten(control.as_fd(), tenure_core::launch::start::listen::BACKLOG)
-        .map_err(broken("the control socket"))?;
+    socket::relisten(control.as_fd(), BACKLOG).map_err(broken("the control socket"))?;
     pipe::set_nonblocking(control.as_fd(), true).map_err(broken("the control socket"))?;
     let listeners: Vec<(String, OwnedFd)> = handshake.listeners.iter().cloned().zip(fds).collect();
     let endpoints = endpoints(&handshake, &listeners)?;
@@ -138,18 +138,25 @@ pub(crate) fn take(count: usize) -> Result<Adopted, AdoptError> {
 fn endpoints(handshake: &Handshake, listeners: &[(String, OwnedFd)]) -> Result<Vec<Endpoint>, AdoptError> {
     let mut endpoints = Vec::new();
     for wanted in &handshake.spec.listen {
-        let tcp = if wanted.mode == ListenMode::SelfBound {
-            wanted.tcp
-        } else {
-            let failed = broken(&format!("the listener {:?}", wanted.name));
+        let mut address = local_socket::address(&handshake.state_dir, &handshake.spec, wanted);
+        if wanted.mode != ListenMode::SelfBound {
             let found = listeners.iter().find(|(name, _)| *name == wanted.name);
-            let address = found.ok_or_else(|| io::ErrorKind::NotFound.into());
-            let address = address.and_then(|(_, fd)| TcpListener::from(fd.try_clone()?).local_addr());
-            address.map_err(failed)?
-        };
-        endpoints.push(Endpoint::new(&wanted.name, tcp));
+            let found = found.ok_or_else(|| io::ErrorKind::NotFound.into());
+            let bound = found.and_then(|(_, fd)| bound_to(fd, address));
+            address = bound.map_err(broken(&format!("the listener {:?}", wanted.name)))?;
+        }
+        endpoints.push(Endpoint::at(&wanted.name, address));
     }
     Ok(endpoints)
+}
+
+/// Where a listener that was handed over listens. For TCP the kernel tells the port. For a path, the kernel names this
+/// process, and no longer the launcher, to those who connect from now on.
+fn bound_to(listener: &OwnedFd, wanted: Address) -> io::Result<Address> {
+    if wanted.unix().is_some() {
+        return socket::relisten(listener.as_fd(), BACKLOG).map(|()| wanted);
+    }
+    TcpListener::from(listener.try_clone()?).local_addr().map(Address::Tcp)
 }
 
 pub(crate) fn broken(what: &str) -> impl FnOnce(io::Error) -> AdoptError + use<> {

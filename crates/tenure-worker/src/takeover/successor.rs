@@ -148,7 +148,8 @@ fn share(
     if !ownership.lease_is_at_path().map_err(broken("the lease"))? {
         return Err(given_up("the lease that was handed over is not the file at its path"));
     }
-    listen::bind_for_successor(&ownership.handshake.spec, listeners).map_err(TakeoverError::Listen)
+    listen::bind_for_successor(&ownership.state, &ownership.handshake.spec, listeners)
+        .map_err(TakeoverError::Listen)
 }
 
 impl PreparedPhase {
@@ -269,6 +270,9 @@ impl PreparedPhase {
 
     fn answer_callers(&mut self, context: &TakeoverContext, generation: u64) -> io::Result<()> {
         socket::relisten(self.control.as_fd(), BACKLOG)?;
+        for (_, listener) in &self.bound.listeners {
+            socket::relisten(listener.as_fd(), BACKLOG)?;
+        }
         pipe::set_nonblocking(self.control.as_fd(), true)?;
         let listeners = duplicates(&self.bound.listeners)?;
         let kept = KeptDescriptors { control: self.control.try_clone()?, listeners };

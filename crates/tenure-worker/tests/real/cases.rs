@@ -1,11 +1,12 @@
 //! What holds for an embedded worker, one behaviour each.
 
 use std::io::Read;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use tenure_core::fault::Point;
 use tenure_core::launch::end::stop_and_prove::ProvedEnd;
-use tenure_core::protocol::wire::{AppState, Role};
+use tenure_core::protocol::wire::{AppState, Hello, Role};
 use tenure_core::spec::amount::Span;
 use tenure_core::store::paths::file;
 use tenure_core::store::records::read_ledger;
@@ -35,13 +36,17 @@ cases!(
     a_child_of_a_worker_is_no_worker,
 );
 
+fn tcp(hello: &Hello) -> SocketAddr {
+    hello.endpoints[0].address.tcp().expect("a port")
+}
+
 fn a_worker_boots_serves_on_its_listener_and_is_found_again() {
     let spec = spec("serve");
     let Ok(Ensured::Serving(How::Started, first)) = ensure(&spec) else { panic!("it starts") };
     let first = first.hello;
     assert_eq!((first.generation, first.role, first.app.state), (1, Role::Active, AppState::Ready));
     let mut said = String::new();
-    let mut stream = socket::connect_tcp(first.endpoints[0].tcp, LONG).expect("it serves");
+    let mut stream = socket::connect_tcp(tcp(&first), LONG).expect("it serves");
     stream.read_to_string(&mut said).expect("text");
     assert_eq!(said, first.identity.pid.to_string());
 
@@ -168,7 +173,7 @@ fn a_worker_goes_on_when_its_launcher_died_after_recording_it() {
 
 fn a_worker_without_descriptors_still_answers() {
     let hello = serving(&spec("hungry"));
-    let mut stream = socket::connect_tcp(hello.endpoints[0].tcp, LONG).expect("it serves");
+    let mut stream = socket::connect_tcp(tcp(&hello), LONG).expect("it serves");
     stream.read_exact(&mut [0u8; 5]).expect("it says when it has none left");
     for _ in 0..20 {
         assert_eq!(ask().instance, hello.instance);

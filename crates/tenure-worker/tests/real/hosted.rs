@@ -69,7 +69,8 @@ fn program(hello: &Hello) -> ProcessHandle {
 
 /// The pid that answers on the worker's first address. Waits in the kernel's queue while nobody accepts.
 fn answered_by(hello: &Hello) -> u32 {
-    let mut stream = socket::connect_tcp(hello.endpoints[0].tcp, LONG).expect("it listens");
+    let mut stream =
+        socket::connect_tcp(hello.endpoints[0].address.tcp().expect("a port"), LONG).expect("it listens");
     stream.write_all(b"GET / HTTP/1.1\r\n\r\n").expect("room");
     let mut said = String::new();
     stream.read_to_string(&mut said).expect("text");

@@ -57,7 +57,7 @@ fn program(hello: &Hello) -> ProcessHandle {
 }
 
 fn public(hello: &Hello) -> SocketAddr {
-    hello.endpoints[0].tcp
+    hello.endpoints[0].address.tcp().expect("a port")
 }
 
 fn connected(address: SocketAddr) -> TcpStream {

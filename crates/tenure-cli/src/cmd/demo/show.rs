@@ -6,7 +6,6 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use tenure_core::protocol::wire::Endpoint;
 use tenure_core::spec::amount::Span;
 use tenure_core::spec::{Listen, Ready};
 use tenure_core::{Scope, Spec, Version};
@@ -63,7 +62,7 @@ impl<'call> Show<'call> {
     /// Where the worker's program listens, by the worker's own answer.
     pub(super) fn address(&self) -> Result<SocketAddr, StageError> {
         let hello = self.stage.hello(&self.web)?;
-        let first = hello.endpoints.first().map(|Endpoint { tcp, .. }| *tcp);
+        let first = hello.endpoints.first().and_then(|endpoint| endpoint.address.tcp());
         first.ok_or_else(|| StageError::Promise("the worker names no address".to_owned()))
     }
 

@@ -24,7 +24,7 @@ pub(super) fn worker(lines: &mut Vec<StatusLine>, hello: &Hello) {
     lines.push(("up", account::age(hello.uptime_ms)));
     lines.extend(hello.probation.as_ref().map(|probation| ("probation", account::probation(probation))));
     for endpoint in &hello.endpoints {
-        lines.push(("endpoint", format!("{} {}", endpoint.name, endpoint.tcp)));
+        lines.push(("endpoint", format!("{} {}", endpoint.name, printable(&endpoint.address.to_string()))));
     }
 }
 

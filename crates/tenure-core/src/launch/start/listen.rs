@@ -11,17 +11,22 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::time::Duration;
 
 use tenure_sys::discard::best_effort;
-use tenure_sys::socket;
+use tenure_sys::socket::{self, ListeningSocket};
 
 use crate::fault::{self, Point};
 use crate::protocol::wire::Endpoint;
 use crate::record::ledger::Ledger;
-use crate::spec::{ListenMode, Spec};
+use crate::spec::{Address, ListenMode, Spec};
 use crate::store::lease::Lease;
 use crate::store::paths::{StateDir, file};
 
-/// Length of each accept queue: what nginx and Go use at most; the kernel caps it at `net.core.somaxconn`.
-pub const BACKLOG: i32 = 4096;
+mod error;
+pub mod local_socket;
+
+pub use error::ListenError;
+pub use local_socket::BACKLOG;
+
+use error::taken;
 
 /// How long a connect to a port that should be free may take; on loopback a refusal is immediate.
 const LOOK: Duration = Duration::from_millis(500);
@@ -37,101 +42,84 @@ pub struct Bound {
     pub endpoints: Vec<Endpoint>,
 }
 
-/// A socket cannot be bound.
-#[derive(Debug, thiserror::Error)]
-pub enum ListenError {
-    /// The control socket cannot be bound.
-    #[error("bind the control socket")]
-    Control(#[source] io::Error),
-    /// A port is taken.
-    #[error("listen on {address} for {name:?}: {owner} listens there")]
-    Taken {
-        /// The listener's name.
-        name: String,
-        /// The address.
-        address: SocketAddr,
-        /// Who holds it, as far as the kernel tells.
-        owner: String,
-    },
-    /// A port cannot be bound.
-    #[error("listen on {address} for {name:?}")]
-    Tcp {
-        /// The listener's name.
-        name: String,
-        /// The address.
-        address: SocketAddr,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-}
-
-impl ListenError {
-    /// Whether the spec's address is the cause, rather than that this process or the machine has no more descriptors or
-    /// memory: `ENFILE`, `EMFILE`, `ENOMEM`, `EAGAIN`, `ENOBUFS`.
-    #[must_use]
-    pub fn is_of_the_spec(&self) -> bool {
-        match self {
-            Self::Taken { .. } => true,
-            Self::Tcp { source, .. } => !matches!(source.raw_os_error(), Some(11 | 12 | 23 | 24 | 105)),
-            Self::Control(_) => false,
-        }
-    }
-}
-
 /// Binds everything that `spec` wants. The control socket comes last: it is what makes callers wait.
 pub fn bind(state: &StateDir, lease: &Lease, spec: &Spec, ledger: &Ledger) -> Result<Bound, ListenError> {
     let mut listeners = Vec::new();
     let mut endpoints = Vec::new();
+    local_socket::claim(state, spec)?;
     for wanted in &spec.listen {
-        let tcp = match wanted.mode {
-            ListenMode::SelfBound => expect_free(&wanted.name, wanted.tcp)?,
-            ListenMode::Inherit | ListenMode::Proxy => {
-                let listener = bind_tcp(&wanted.name, wanted.tcp, ledger.last_address(&wanted.name))?;
-                let failed =
-                    |source| ListenError::Tcp { name: wanted.name.clone(), address: wanted.tcp, source };
-                let address = listener.local_addr().map_err(failed)?;
-                listeners.push(listener.into());
+        let name = wanted.name.as_str();
+        let binds_itself = wanted.mode == ListenMode::SelfBound;
+        let address = match local_socket::address(state.path(), spec, wanted) {
+            address if binds_itself => expect_free(state, name, address)?,
+            Address::Unix(path) => {
+                listeners.push(local_socket::bind(state, name, &path)?);
+                Address::Unix(path)
+            }
+            Address::Tcp(tcp) => {
+                let last = ledger.last_address(name).and_then(Address::tcp);
+                let (listener, address) = bind_tcp(name, tcp, last)?;
+                listeners.push(listener);
                 address
             }
         };
-        endpoints.push(Endpoint { name: wanted.name.clone(), tcp });
+        endpoints.push(Endpoint::at(name, address));
     }
     let control = bind_control(state, lease, ledger.generation).map_err(ListenError::Control)?;
     Ok(Bound { control, listeners, endpoints })
 }
 
 /// Binds what a successor serves on. A listener that the incumbent handed over is used where name and address agree;
-/// the others are new sockets. A port of 0 agrees with any port of the same address. A port that the program binds
-/// itself is only named, because the old program still has it.
+/// the others are new sockets. A port of 0 agrees with any port of the same address, and a path with the socket to which
+/// it leads now. What the program binds itself is only named, because the old program still has it.
 pub fn bind_for_successor(
+    state: &StateDir,
     spec: &Spec,
     mut handed: Vec<(String, OwnedFd)>,
 ) -> Result<SuccessorListeners, ListenError> {
     let mut bound = SuccessorListeners { listeners: Vec::new(), endpoints: Vec::new() };
+    local_socket::record(state, spec)?;
     for wanted in &spec.listen {
         let name = wanted.name.clone();
-        let failed = |source| ListenError::Tcp { name: name.clone(), address: wanted.tcp, source };
+        let address = local_socket::address(state.path(), spec, wanted);
         if wanted.mode == ListenMode::SelfBound {
-            bound.endpoints.push(Endpoint { name, tcp: wanted.tcp });
+            bound.endpoints.push(Endpoint::at(name, address));
             continue;
         }
-        let agrees = |fd: &OwnedFd| {
-            address_of(fd).is_some_and(|address| {
-                address.ip() == wanted.tcp.ip() && [0, address.port()].contains(&wanted.tcp.port())
-            })
+        let taken_over = position_of(&handed, &name, &address).map(|place| handed.swap_remove(place).1);
+        let (listener, address) = match (taken_over, address) {
+            (Some(listener), Address::Unix(path)) => (listener, Address::Unix(path)),
+            (None, Address::Unix(path)) => (local_socket::bind(state, &name, &path)?, Address::Unix(path)),
+            (Some(listener), Address::Tcp(tcp)) => named(&name, tcp, TcpListener::from(listener))?,
+            (None, Address::Tcp(tcp)) => bind_tcp(&name, tcp, None)?,
         };
-        // Under another name, the same address is the same socket.
-        let named = handed.iter().position(|(known, fd)| *known == name && agrees(fd));
-        let place = named.or_else(|| handed.iter().position(|(_, fd)| address_of(fd) == Some(wanted.tcp)));
-        let listener = match place.map(|place| TcpListener::from(handed.swap_remove(place).1)) {
-            Some(listener) => listener,
-            None => bind_tcp(&wanted.name, wanted.tcp, None)?,
-        };
-        bound.endpoints.push(Endpoint { name: name.clone(), tcp: listener.local_addr().map_err(failed)? });
-        bound.listeners.push((name, listener.into()));
+        bound.endpoints.push(Endpoint::at(name.clone(), address));
+        bound.listeners.push((name, listener));
     }
     Ok(bound)
+}
+
+/// Which of the sockets that were handed over is the listener `name` at this address.
+fn position_of(handed: &[(String, OwnedFd)], name: &str, address: &Address) -> Option<usize> {
+    let wanted = match address {
+        Address::Unix(path) => return local_socket::position_of(handed, name, path),
+        Address::Tcp(wanted) => wanted,
+    };
+    let agrees = |fd: &OwnedFd| {
+        address_of(fd).is_some_and(|address| {
+            address.ip() == wanted.ip() && [0, address.port()].contains(&wanted.port())
+        })
+    };
+    // Under another name, the same address is the same socket.
+    let named = handed.iter().position(|(known, fd)| known == name && agrees(fd));
+    named.or_else(|| handed.iter().position(|(_, fd)| address_of(fd) == Some(*wanted)))
+}
+
+/// A listener as a descriptor, and where it listens.
+fn named(name: &str, wanted: SocketAddr, listener: TcpListener) -> Result<(OwnedFd, Address), ListenError> {
+    let failed = |source| ListenError::Bind { name: name.to_owned(), address: wanted.into(), source };
+    let address = listener.local_addr().map_err(failed)?;
+    Ok((listener.into(), Address::Tcp(address)))
 }
 
 fn address_of(listener: &OwnedFd) -> Option<SocketAddr> {
@@ -162,39 +150,46 @@ fn bind_control(state: &StateDir, _lease: &Lease, generation: u64) -> io::Result
     Ok(listener.into())
 }
 
-fn bind_tcp(name: &str, wanted: SocketAddr, last: Option<SocketAddr>) -> Result<TcpListener, ListenError> {
+fn bind_tcp(
+    name: &str,
+    wanted: SocketAddr,
+    last: Option<SocketAddr>,
+) -> Result<(OwnedFd, Address), ListenError> {
     if wanted.port() == 0
         && let Some(again) = last.filter(|last| last.ip() == wanted.ip() && last.port() != 0)
         && let Ok(listener) = socket::bind_tcp(again, BACKLOG)
     {
-        return Ok(listener);
+        return named(name, wanted, listener);
     }
-    socket::bind_tcp(wanted, BACKLOG).map_err(|source| {
+    let listener = socket::bind_tcp(wanted, BACKLOG).map_err(|source| {
         if source.kind() == io::ErrorKind::AddrInUse {
-            taken(name, wanted)
+            taken(name, wanted.into(), socket::owner_of_tcp(wanted))
         } else {
-            ListenError::Tcp { name: name.to_owned(), address: wanted, source }
+            ListenError::Bind { name: name.to_owned(), address: wanted.into(), source }
         }
-    })
+    })?;
+    named(name, wanted, listener)
 }
 
-/// Returns `address` if nobody listens there, as a connect shows. The error names who listens.
-pub fn expect_free(name: &str, address: SocketAddr) -> Result<SocketAddr, ListenError> {
-    match socket::connect_tcp(address, LOOK) {
-        Ok(_) => Err(taken(name, address)),
-        Err(_) => Ok(address),
+/// Returns `address` if nobody listens there, as a connect shows. The error names who listens. At a path, what a former
+/// program of the scope left is removed.
+pub fn expect_free(state: &StateDir, name: &str, address: Address) -> Result<Address, ListenError> {
+    match &address {
+        Address::Tcp(tcp) if socket::connect_tcp(*tcp, LOOK).is_ok() => {
+            Err(taken(name, address.clone(), socket::owner_of_tcp(*tcp)))
+        }
+        Address::Tcp(_) => Ok(address),
+        Address::Unix(path) => local_socket::make_room(state, name, path).map(|()| address),
     }
 }
 
-fn taken(name: &str, address: SocketAddr) -> ListenError {
-    let owner = socket::owner_of_tcp(address).map_or_else(
-        || "a process that cannot be seen".to_owned(),
-        |owner| match (owner.pid, owner.command) {
-            (Some(pid), command) => format!("pid {pid} ({})", command.unwrap_or_default()),
-            (None, _) => format!("a process of uid {}", owner.uid),
-        },
-    );
-    ListenError::Taken { name: name.to_owned(), address, owner }
+/// The sockets that listen at an address, by the tables of the kernel: nobody is connected to.
+#[must_use]
+pub fn listening(address: &Address) -> Vec<ListeningSocket> {
+    match address {
+        Address::Tcp(address) => socket::listening_sockets(*address),
+        Address::Unix(path) => socket::listening_at(path),
+    }
 }
 
 impl Bound {

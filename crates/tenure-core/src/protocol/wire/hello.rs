@@ -11,7 +11,7 @@ use tenure_sys::identity::Identity;
 use crate::protocol::ends::UnaskedEnd;
 use crate::protocol::not_ready::NotReady;
 use crate::spec::app::AppId;
-use crate::spec::{Spec, Summary};
+use crate::spec::{Address, Spec, Summary};
 
 /// The protocol versions that this build speaks.
 pub const PROTOCOL: ProtocolRange = ProtocolRange { min: 1, max: 1 };
@@ -240,22 +240,57 @@ impl Check {
 ///
 /// ```
 /// fn http(hello: &tenure::Hello) -> Option<std::net::SocketAddr> {
-///     hello.endpoints.iter().find(|endpoint| endpoint.name == "http").map(|endpoint| endpoint.tcp)
+///     hello.endpoints.iter().find(|endpoint| endpoint.name == "http")?.address.tcp()
 /// }
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "WrittenEndpoint", into = "WrittenEndpoint")]
 #[non_exhaustive]
 pub struct Endpoint {
     /// The listener's name in the spec.
     pub name: String,
-    /// Its address, port resolved.
-    pub tcp: SocketAddr,
+    /// Its address, port resolved, or its path, absolute.
+    pub address: Address,
 }
 
 impl Endpoint {
     /// The listener `name`, which serves on `tcp`.
     pub fn new(name: impl Into<String>, tcp: SocketAddr) -> Self {
-        Self { name: name.into(), tcp }
+        Self::at(name, Address::Tcp(tcp))
+    }
+
+    /// The listener `name`, which serves on `address`.
+    pub fn at(name: impl Into<String>, address: Address) -> Self {
+        Self { name: name.into(), address }
+    }
+}
+
+/// An endpoint as it is written: readers that know only `tcp` read those that have it.
+#[derive(Serialize, Deserialize)]
+struct WrittenEndpoint {
+    name: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    tcp: Option<SocketAddr>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unix: Option<String>,
+}
+
+impl TryFrom<WrittenEndpoint> for Endpoint {
+    type Error = String;
+
+    fn try_from(written: WrittenEndpoint) -> Result<Self, String> {
+        let WrittenEndpoint { name, tcp, unix } = written;
+        match Address::of(tcp, unix) {
+            Some(address) => Ok(Self { name, address }),
+            None => Err(format!("the endpoint {name:?} needs `tcp` or `unix`, and not both")),
+        }
+    }
+}
+
+impl From<Endpoint> for WrittenEndpoint {
+    fn from(endpoint: Endpoint) -> Self {
+        let (tcp, unix) = endpoint.address.into_forms();
+        Self { name: endpoint.name, tcp, unix }
     }
 }
 

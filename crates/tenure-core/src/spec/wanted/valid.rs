@@ -4,6 +4,10 @@
 //! is taken is found out where it is used. Pure.
 
 use std::net::SocketAddr;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
+
+use tenure_sys::socket::PATH_LIMIT;
 
 use regex_lite::Regex;
 use tenure_sys::process::Signal;
@@ -13,7 +17,7 @@ use crate::spec::build::globs;
 use crate::spec::environment;
 use crate::spec::scope::Scope;
 
-use super::{BadSpec, Health, HttpCheck, Kind, Listen, ListenMode, Ready, Spec, Upstream};
+use super::{Address, BadSpec, Health, HttpCheck, Kind, Listen, ListenMode, Ready, Spec, Upstream};
 
 /// Longest probation of a new worker. Two generations live while it lasts, and nothing else can take over: whoever
 /// needs a longer look watches the worker instead.
@@ -38,7 +42,7 @@ impl Spec {
             return bad("build", error.fault());
         }
         for (index, one) in self.listen.iter().enumerate() {
-            listener(one, &self.listen[..index])?;
+            listener(self, one, &self.listen[..index])?;
             relay(self, one, &self.listen[..index])?;
         }
         validate_check("ready", self.ready.as_ref(), self)?;
@@ -80,7 +84,13 @@ impl Spec {
                         "needs a port for each program, and {name:?} leads to {to}: write `to = \"env:PORT\"`"
                     ));
                 }
-                (ListenMode::Proxy, Some(Upstream::Port(_)) | None) | (ListenMode::Inherit, _) => {}
+                (ListenMode::Proxy, Some(to @ Upstream::Socket(_))) => {
+                    return refused(format!(
+                        "needs a path for each program, and {name:?} leads to {to}: write `to = \"env-path:SOCKET\"`"
+                    ));
+                }
+                (ListenMode::Proxy, Some(Upstream::Port(_) | Upstream::Path(_)) | None)
+                | (ListenMode::Inherit, _) => {}
             }
         }
         let ready = self.readiness();
@@ -147,20 +157,43 @@ fn variables(spec: &Spec) -> CheckedSpec {
 }
 
 /// A listener by itself, and beside those before it.
-fn listener(one: &Listen, before: &[Listen]) -> CheckedSpec {
+fn listener(spec: &Spec, one: &Listen, before: &[Listen]) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
-    let Listen { name, tcp, mode, .. } = one;
+    let Listen { name, mode, .. } = one;
     if Scope::new(name, None).is_err() {
         return bad(format!("has the name {name:?}: use letters, digits, '.', '_' or '-'"));
     }
     if before.iter().any(|other| other.name == *name) {
         return bad(format!("has two listeners named {name:?}"));
     }
-    if tcp.port() != 0 && before.iter().any(|other| other.tcp == *tcp) {
-        return bad(format!("has two listeners on {tcp}"));
+    match &one.address {
+        Address::Tcp(tcp) if tcp.port() == 0 && *mode == ListenMode::SelfBound => {
+            bad(format!("{name:?} is bound by the program itself: name its port instead of 0"))
+        }
+        Address::Tcp(tcp) if tcp.port() != 0 && before.iter().any(|other| other.address == one.address) => {
+            bad(format!("has two listeners on {tcp}"))
+        }
+        Address::Tcp(_) => Ok(()),
+        Address::Unix(_) => path(spec, one, before),
     }
-    if *mode == ListenMode::SelfBound && tcp.port() == 0 {
-        return bad(format!("{name:?} is bound by the program itself: name its port instead of 0"));
+}
+
+/// A path that a socket can have.
+fn path(spec: &Spec, one: &Listen, before: &[Listen]) -> CheckedSpec {
+    let bad = |why: String| bad("listen", why);
+    let Some(path) = one.named_path(&spec.cwd) else { return Ok(()) };
+    let (name, shown, bytes) = (&one.name, path.display(), path.as_os_str().as_bytes());
+    if path.file_name().is_none() || bytes.ends_with(b"/") || bytes.contains(&0) {
+        return bad(format!("{name:?} has the path {shown}, which is no name for a socket"));
+    }
+    if before.iter().any(|other| other.named_path(&spec.cwd).as_ref() == Some(&path)) {
+        return bad(format!("has two listeners on {shown}"));
+    }
+    if one.mode == ListenMode::SelfBound && bytes.len() > PATH_LIMIT {
+        return bad(format!(
+            "{name:?} is bound by the program itself, which can bind a path of {PATH_LIMIT} bytes at most: {shown} has {}",
+            bytes.len()
+        ));
     }
     Ok(())
 }
@@ -199,7 +232,9 @@ fn relay(spec: &Spec, one: &Listen, before: &[Listen]) -> CheckedSpec {
     }
     match to {
         Upstream::Address(to) => private_address(spec, name, *to),
-        Upstream::Port(variable) => port_variable(spec, name, variable),
+        Upstream::Port(variable) => variable_of(spec, name, ("port", variable)),
+        Upstream::Path(variable) => variable_of(spec, name, ("path", variable)),
+        Upstream::Socket(to) => private_path(spec, name, &spec.cwd.join(to)),
     }
 }
 
@@ -215,7 +250,9 @@ fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> CheckedSpec {
         return bad(format!("{name:?} leads to {to}, which is every address: name one, such as 127.0.0.1"));
     }
     let takes = |listen: &&Listen| {
-        listen.tcp.port() == to.port() && (listen.tcp.ip() == to.ip() || listen.tcp.ip().is_unspecified())
+        let same =
+            |tcp: SocketAddr| tcp.port() == to.port() && (tcp.ip() == to.ip() || tcp.ip().is_unspecified());
+        listen.address.tcp().is_some_and(same)
     };
     match spec.listen.iter().find(takes) {
         Some(taken) => bad(format!(
@@ -226,8 +263,30 @@ fn private_address(spec: &Spec, name: &str, to: SocketAddr) -> CheckedSpec {
     }
 }
 
-/// A variable that a program can read and that nothing else sets.
-fn port_variable(spec: &Spec, name: &str, variable: &str) -> CheckedSpec {
+/// A path that a program can bind while every listener is bound.
+fn private_path(spec: &Spec, name: &str, to: &Path) -> CheckedSpec {
+    let bad = |why: String| bad("listen", why);
+    let (shown, bytes) = (to.display(), to.as_os_str().as_bytes());
+    if to.file_name().is_none() || bytes.ends_with(b"/") || bytes.contains(&0) {
+        return bad(format!("{name:?} leads to {shown}, which is no name for a socket"));
+    }
+    if bytes.len() > PATH_LIMIT {
+        return bad(format!(
+            "{name:?} leads to {shown}, which has {} bytes: a program can bind {PATH_LIMIT} at most",
+            bytes.len()
+        ));
+    }
+    match spec.listen.iter().find(|listen| listen.named_path(&spec.cwd).as_deref() == Some(to)) {
+        Some(taken) => bad(format!(
+            "{name:?} leads to {shown}, where {:?} listens: give the program a path of its own",
+            taken.name
+        )),
+        None => Ok(()),
+    }
+}
+
+/// A variable that a program can read and that nothing else sets. It names a port or a path.
+fn variable_of(spec: &Spec, name: &str, (what, variable): (&str, &str)) -> CheckedSpec {
     let bad = |why: String| bad("listen", why);
     let word = |letter: char| letter.is_ascii_alphanumeric() || letter == '_';
     if variable.is_empty()
@@ -235,15 +294,15 @@ fn port_variable(spec: &Spec, name: &str, variable: &str) -> CheckedSpec {
         || variable.starts_with(|c: char| c.is_ascii_digit())
     {
         return bad(format!(
-            "{name:?} names its port in {variable:?}: use letters, digits and '_', with no digit first"
+            "{name:?} names its {what} in {variable:?}: use letters, digits and '_', with no digit first"
         ));
     }
     if environment::is_reserved(variable) {
-        return bad(format!("{name:?} names its port in {variable}, which has a meaning of its own"));
+        return bad(format!("{name:?} names its {what} in {variable}, which has a meaning of its own"));
     }
     if spec.env.set.contains_key(variable) {
         return bad(format!(
-            "{name:?} names its port in {variable}, which `env.set` sets: remove one of them"
+            "{name:?} names its {what} in {variable}, which `env.set` sets: remove one of them"
         ));
     }
     Ok(())

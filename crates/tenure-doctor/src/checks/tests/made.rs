@@ -190,7 +190,7 @@ pub(super) fn healthy() -> Facts {
 
 pub(super) fn port(is_ours: bool) -> Port {
     let sockets = vec![ListeningSocket { uid: 1000, inode: 77, waiting: 0 }];
-    Port { name: "http".into(), address: address(), sockets, is_ours }
+    Port { name: "http".into(), address: tenure_core::spec::Address::Tcp(address()), sockets, is_ours }
 }
 
 /// The same scope after its worker has ended as it should.

@@ -96,7 +96,7 @@ pub enum DirError {
 }
 
 impl DirError {
-    fn new(path: &Path, errno: Errno) -> Self {
+    pub(crate) fn new(path: &Path, errno: Errno) -> Self {
         let path = path.to_owned();
         let source = io::Error::from(errno);
         match errno {
@@ -151,7 +151,7 @@ pub struct FileStat {
 }
 
 impl FileStat {
-    fn new(stat: &Stat) -> Self {
+    pub(crate) fn new(stat: &Stat) -> Self {
         let kind = FileType::from_raw_mode(stat.st_mode);
         Self {
             dev: stat.st_dev,

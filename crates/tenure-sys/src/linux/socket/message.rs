@@ -5,7 +5,7 @@ use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::cmsg_space;
-use rustix::io::Errno;
+use rustix::io::{Errno, retry_on_intr};
 use rustix::net::{
     AddressFamily, RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, SendAncillaryBuffer,
     SendAncillaryMessage, SendFlags, SocketFlags, SocketType, recvmsg, sendmsg, socketpair,
@@ -90,6 +90,13 @@ pub fn recv_long(socket: BorrowedFd<'_>, max: usize) -> io::Result<Vec<u8>> {
         Some(length) => memory::read(held, length),
         None => Err(io::Error::new(io::ErrorKind::InvalidData, "message has no length that can be read")),
     }
+}
+
+/// How many bytes could be read now, at most one; 0 at the end of a stream. They stay where they are.
+pub fn peek(socket: BorrowedFd<'_>) -> io::Result<usize> {
+    let flags = RecvFlags::PEEK | RecvFlags::DONTWAIT;
+    let (count, _) = retry_on_intr(|| rustix::net::recv(socket, &mut [0_u8; 1][..], flags))?;
+    Ok(count)
 }
 
 /// Receives a message that is already there; `WouldBlock` if there is none.

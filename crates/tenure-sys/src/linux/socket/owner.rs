@@ -169,7 +169,7 @@ fn parse_ip(hex: &str) -> Option<IpAddr> {
     Some(IpAddr::V6(Ipv6Addr::from(octets)))
 }
 
-fn pids_of(inodes: &[u64]) -> Vec<u32> {
+pub(super) fn pids_of(inodes: &[u64]) -> Vec<u32> {
     if inodes.is_empty() {
         return Vec::new();
     }

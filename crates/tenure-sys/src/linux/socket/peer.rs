@@ -1,6 +1,6 @@
 //! Who is at the other end of a local socket, as the kernel tells it.
 
-use std::os::fd::{AsRawFd, FromRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::{fs, io};
 
@@ -24,10 +24,10 @@ pub struct PeerCred {
 }
 
 /// Asks who the peer is.
-pub fn peer_cred(stream: &UnixStream) -> io::Result<PeerCred> {
+pub fn peer_cred(stream: impl AsFd) -> io::Result<PeerCred> {
     let mut cred = libc::ucred { pid: 0, uid: 0, gid: 0 };
     // SAFETY: `ucred` is plain data that the kernel may fill in any way.
-    unsafe { option(stream, libc::SO_PEERCRED, &mut cred) }?;
+    unsafe { option(stream.as_fd(), libc::SO_PEERCRED, &mut cred) }?;
     Ok(PeerCred { pid: u32::try_from(cred.pid).unwrap_or(0), uid: cred.uid, gid: cred.gid })
 }
 
@@ -38,7 +38,7 @@ pub fn peer_cred(stream: &UnixStream) -> io::Result<PeerCred> {
 pub fn peer_process(stream: &UnixStream) -> Result<ProcessHandle, OpenError> {
     let mut fd: libc::c_int = -1;
     // SAFETY: any number may be written into the integer.
-    let asked = unsafe { option(stream, SO_PEERPIDFD, &mut fd) };
+    let asked = unsafe { option(stream.as_fd(), SO_PEERPIDFD, &mut fd) };
     match asked.map_err(|error| (error.raw_os_error(), error)) {
         // SAFETY: on success the kernel has made this descriptor for us, close-on-exec.
         Ok(()) => ProcessHandle::from_pidfd(unsafe { OwnedFd::from_raw_fd(fd) }),
@@ -55,7 +55,7 @@ pub fn peer_process(stream: &UnixStream) -> Result<ProcessHandle, OpenError> {
 /// # Safety
 ///
 /// Every pattern of bytes must be a valid `T`.
-unsafe fn option<T>(stream: &UnixStream, name: libc::c_int, value: &mut T) -> io::Result<()> {
+unsafe fn option<T>(stream: BorrowedFd<'_>, name: libc::c_int, value: &mut T) -> io::Result<()> {
     let size = libc::socklen_t::try_from(size_of::<T>()).expect("options are a few bytes");
     let mut length = size;
     let place = std::ptr::from_mut(value).cast();

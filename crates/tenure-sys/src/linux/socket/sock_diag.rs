@@ -1,5 +1,5 @@
 //! TCP sockets of this network namespace, asked of the kernel by `sock_diag(7)`: the user at the other end of a
-//! connection, and the sockets that listen.
+//! connection, and the sockets that listen. The room `unix_diag` asks about local sockets in the same way.
 //!
 //! One request of 72 bytes serves both: with the addresses of a connection as its other end has them, the answer is
 //! that socket; with a port and the state LISTEN, every socket that listens there, however many connections there are.
@@ -22,9 +22,9 @@ const DUMP: u16 = 0x300;
 const ERROR: u16 = 2;
 const DONE: u16 = 3;
 
-/// Bytes of `struct nlmsghdr`, `struct inet_diag_req_v2`, and of an answer up to the last field that is read.
-const HEADER: usize = 16;
-const QUESTION: usize = HEADER + 56;
+/// Bytes of `struct nlmsghdr`, `struct inet_diag_req_v2`, and of an answer about TCP up to the last field that is read.
+pub(super) const HEADER: usize = 16;
+const QUESTION: usize = 56;
 const ANSWER: usize = HEADER + 72;
 
 /// Where `idiag_family`, `idiag_sport`, `idiag_src`, `idiag_rqueue`, `idiag_uid` and `idiag_inode` stand in an answer.
@@ -42,7 +42,7 @@ const LARGEST: usize = 32 * 1024;
 const ALL: u32 = 0xffff_ffff;
 
 /// `1 << TCP_LISTEN` (`net/tcp_states.h`): the kernel then skips connections.
-const LISTEN: u32 = 1 << 10;
+pub(super) const LISTEN: u32 = 1 << 10;
 
 /// A socket that listens, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -110,11 +110,45 @@ impl SockDiag {
     }
 
     fn ask(&mut self, flags: u16, states: u32, from: SocketAddr, to: SocketAddr) -> io::Result<()> {
+        self.send(flags, &question([from, to], states))
+    }
+
+    /// Asks one question of the kind of its first byte, a family of addresses.
+    fn send(&mut self, flags: u16, question: &[u8]) -> io::Result<()> {
         self.asked = self.asked.wrapping_add(1);
-        let question = question([from, to], flags, states, self.asked);
+        let mut bytes = Vec::with_capacity(HEADER + question.len());
+        bytes.extend(u32::try_from(HEADER + question.len()).unwrap_or(0).to_ne_bytes());
+        bytes.extend(BY_FAMILY.to_ne_bytes());
+        bytes.extend(flags.to_ne_bytes());
+        bytes.extend(self.asked.to_ne_bytes());
+        bytes.extend(0_u32.to_ne_bytes());
+        bytes.extend(question);
         let kernel = SocketAddrNetlink::new(0, 0);
-        retry_on_intr(|| sendto(self.netlink.as_fd(), &question, SendFlags::empty(), &kernel))?;
+        retry_on_intr(|| sendto(self.netlink.as_fd(), &bytes, SendFlags::empty(), &kernel))?;
         Ok(())
+    }
+
+    /// Asks `question` about all sockets of a family, and calls `each` with every answer from its header on.
+    pub(super) fn dump(
+        &mut self,
+        question: &[u8],
+        mut each: impl FnMut(&[u8]) -> Option<()>,
+    ) -> io::Result<()> {
+        self.send(REQUEST | DUMP, question)?;
+        let mut answers = vec![0_u8; LARGEST];
+        loop {
+            for message in messages(self.next(&mut answers)?) {
+                let message = message?;
+                if word(message, 8) != Some(self.asked) {
+                    continue;
+                }
+                match half(message, 4) {
+                    Some(BY_FAMILY) => each(message).ok_or_else(unreadable)?,
+                    Some(DONE | ERROR) => return done(message),
+                    _ => return Err(unreadable()),
+                }
+            }
+        }
     }
 
     /// The kernel answers within the call that asks, and continues a long answer within the calls that read it, so
@@ -129,17 +163,10 @@ impl SockDiag {
     }
 }
 
-/// `struct nlmsghdr` and `struct inet_diag_req_v2`: addresses and ports in the order of the network, the rest in the
-/// machine's.
-fn question(sides: [SocketAddr; 2], flags: u16, states: u32, number: u32) -> Vec<u8> {
+/// `struct inet_diag_req_v2`: addresses and ports in the order of the network, the rest in the machine's.
+fn question(sides: [SocketAddr; 2], states: u32) -> Vec<u8> {
     let [from, to] = sides;
     let mut bytes = Vec::with_capacity(QUESTION);
-    let length = u32::try_from(QUESTION).unwrap_or(0);
-    bytes.extend(length.to_ne_bytes());
-    bytes.extend(BY_FAMILY.to_ne_bytes());
-    bytes.extend(flags.to_ne_bytes());
-    bytes.extend(number.to_ne_bytes());
-    bytes.extend(0_u32.to_ne_bytes());
     let family = if from.is_ipv4() { libc::AF_INET } else { libc::AF_INET6 };
     bytes.extend([u8::try_from(family).unwrap_or(0), u8::try_from(libc::IPPROTO_TCP).unwrap_or(0), 0, 0]);
     bytes.extend(states.to_ne_bytes());
@@ -219,11 +246,11 @@ fn unreadable() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "unreadable answer about a socket")
 }
 
-fn word(bytes: &[u8], at: usize) -> Option<u32> {
+pub(super) fn word(bytes: &[u8], at: usize) -> Option<u32> {
     Some(u32::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 
-fn half(bytes: &[u8], at: usize) -> Option<u16> {
+pub(super) fn half(bytes: &[u8], at: usize) -> Option<u16> {
     Some(u16::from_ne_bytes(*bytes.get(at..)?.first_chunk()?))
 }
 

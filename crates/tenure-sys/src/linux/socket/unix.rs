@@ -4,13 +4,12 @@
 //! leads to the open directory.
 
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd};
-use std::os::unix::ffi::OsStrExt;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::fs::Mode;
+use rustix::fs::{CWD, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::net::sockopt::{Timeout, set_socket_timeout};
 use rustix::net::{
@@ -22,7 +21,7 @@ use crate::linux::file::dir::Dir;
 use crate::linux::machine::clock::WaitLimit;
 
 /// Bytes of a path in `sockaddr_un` without the end mark.
-const PATH_LIMIT: usize = 107;
+pub const PATH_LIMIT: usize = 107;
 
 /// Why a local socket did not answer.
 #[derive(Debug, Error)]
@@ -48,10 +47,15 @@ pub enum ConnectError {
 ///
 /// The name must be free; to replace a listener, bind another name and rename it over.
 pub fn bind_unix(dir: &Dir, name: impl AsRef<Path>, backlog: i32) -> io::Result<UnixListener> {
+    bind_at(&reachable(dir, name.as_ref()), backlog)
+}
+
+/// Binds a path that the kernel takes.
+pub(super) fn bind_at(path: &Path, backlog: i32) -> io::Result<UnixListener> {
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)?;
     // Linux takes the mode of the new name from the unbound socket, so there is no moment with a wider one.
     rustix::fs::fchmod(&fd, Mode::RUSR | Mode::WUSR)?;
-    bind(&fd, &SocketAddrUnix::new(reachable(dir, name.as_ref()))?)?;
+    bind(&fd, &SocketAddrUnix::new(path)?)?;
     listen(&fd, backlog)?;
     Ok(UnixListener::from(fd))
 }
@@ -69,8 +73,25 @@ pub fn connect_unix(
     name: impl AsRef<Path>,
     timeout: Duration,
 ) -> Result<UnixStream, ConnectError> {
+    connect_at(&reachable(dir, name.as_ref()), timeout)
+}
+
+/// Connects to a path, of any length, as [`connect_unix`] does.
+pub fn connect_path(path: &Path, timeout: Duration) -> Result<UnixStream, ConnectError> {
+    if path.as_os_str().len() <= PATH_LIMIT {
+        return connect_at(path, timeout);
+    }
+    let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
+        return Err(ConnectError::Other(io::ErrorKind::InvalidInput.into()));
+    };
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(CWD, parent, flags, Mode::empty()).map_err(connect_error)?;
+    connect_at(&reachable_in(parent, dir.as_fd(), Path::new(name)), timeout)
+}
+
+fn connect_at(path: &Path, timeout: Duration) -> Result<UnixStream, ConnectError> {
     let until = WaitLimit::after(Some(timeout));
-    let address = SocketAddrUnix::new(reachable(dir, name.as_ref())).map_err(connect_error)?;
+    let address = SocketAddrUnix::new(path).map_err(connect_error)?;
     let fd = socket_with(AddressFamily::UNIX, SocketType::STREAM, SocketFlags::CLOEXEC, None)
         .map_err(connect_error)?;
     loop {
@@ -86,11 +107,27 @@ pub fn connect_unix(
 }
 
 fn reachable(dir: &Dir, name: &Path) -> PathBuf {
-    let direct = dir.path().join(name);
-    if direct.as_os_str().as_bytes().len() <= PATH_LIMIT {
+    reachable_in(dir.path(), dir.as_fd(), name)
+}
+
+/// The path itself, or through the open directory where it is too long.
+pub(super) fn reachable_in(path: &Path, dir: BorrowedFd<'_>, name: &Path) -> PathBuf {
+    let direct = path.join(name);
+    if direct.as_os_str().len() <= PATH_LIMIT {
         return direct;
     }
-    PathBuf::from(format!("/proc/self/fd/{}", dir.as_fd().as_raw_fd())).join(name)
+    PathBuf::from(format!("/proc/self/fd/{}", dir.as_raw_fd())).join(name)
+}
+
+impl From<ConnectError> for io::Error {
+    fn from(error: ConnectError) -> Self {
+        match error {
+            ConnectError::Absent => io::ErrorKind::NotFound.into(),
+            ConnectError::Refused => io::ErrorKind::ConnectionRefused.into(),
+            ConnectError::Full => io::ErrorKind::TimedOut.into(),
+            ConnectError::Denied(source) | ConnectError::Other(source) => source,
+        }
+    }
 }
 
 fn connect_error(errno: Errno) -> ConnectError {

@@ -11,8 +11,8 @@ fn listener(mode: ListenMode) -> Listener {
     Listener {
         name: "http".to_owned(),
         mode,
-        address: address("127.0.0.1:3000"),
-        wanted: address(if proxied { "127.0.0.1:40001" } else { "127.0.0.1:3000" }),
+        address: address("127.0.0.1:3000").into(),
+        wanted: address(if proxied { "127.0.0.1:40001" } else { "127.0.0.1:3000" }).into(),
         variable: proxied.then(|| "PORT".to_owned()),
         descriptor: (mode == ListenMode::Inherit).then_some(3),
     }

@@ -7,6 +7,7 @@ use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use tenure_core::deadline::Deadline;
+use tenure_core::spec::Address;
 use tenure_sys::wake::Waker;
 
 use super::owner::{self, Owner};
@@ -84,10 +85,10 @@ impl fmt::Display for Answer {
 }
 
 /// Where a program answers.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct CheckTarget {
     /// The listener's address.
-    pub address: SocketAddr,
+    pub address: Address,
     /// The process from which the owner of the socket must descend, where the program binds it itself.
     pub tree: Option<u32>,
 }
@@ -99,7 +100,7 @@ impl CheckTarget {
         if !matches!(result, CheckResult::Passed | CheckResult::Degraded(_)) {
             return result;
         }
-        match self.tree.map_or(Owner::Ours, |tree| owner::of(self.address, tree)) {
+        match self.tree.map_or(Owner::Ours, |tree| owner::of(&self.address, tree)) {
             Owner::Ours => result,
             Owner::Nobody => CheckResult::Failed(Answer::new(
                 AnswerKind::Refused,
@@ -113,12 +114,13 @@ impl CheckTarget {
     }
 
     /// A wildcard address is asked through the loopback.
-    pub(super) fn reachable(&self) -> SocketAddr {
-        let ip = match self.address.ip() {
+    pub(super) fn reachable(&self) -> Address {
+        let Address::Tcp(address) = &self.address else { return self.address.clone() };
+        let ip = match address.ip() {
             IpAddr::V4(ip) if ip.is_unspecified() => IpAddr::V4(Ipv4Addr::LOCALHOST),
             IpAddr::V6(ip) if ip.is_unspecified() => IpAddr::V6(Ipv6Addr::LOCALHOST),
             ip @ (IpAddr::V4(_) | IpAddr::V6(_)) => ip,
         };
-        SocketAddr::new(ip, self.address.port())
+        Address::Tcp(SocketAddr::new(ip, address.port()))
     }
 }

@@ -1,11 +1,11 @@
 //! One request and its answer over a connection, bounded in time and called off at once.
 
 use std::io::{self, ErrorKind, Read, Write};
-use std::net::TcpStream;
 use std::os::fd::AsFd;
 
 use tenure_core::deadline::Deadline;
 use tenure_sys::poll;
+use tenure_sys::socket::Connection;
 use tenure_sys::wake::Waker;
 
 use super::check::{Answer, AnswerKind};
@@ -18,14 +18,14 @@ pub(super) trait Conversation: Read + Write {
 
 /// A connection whose reads wait, until a limit or until they are called off.
 pub(super) struct Bounded<'ask> {
-    stream: TcpStream,
+    stream: Connection,
     until: (&'ask Deadline, &'ask Waker),
     why: Option<Answer>,
 }
 
 impl<'ask> Bounded<'ask> {
     /// A connection that does not block.
-    pub(super) fn new(stream: TcpStream, until: (&'ask Deadline, &'ask Waker)) -> Self {
+    pub(super) fn new(stream: Connection, until: (&'ask Deadline, &'ask Waker)) -> Self {
         Self { stream, until, why: None }
     }
 }

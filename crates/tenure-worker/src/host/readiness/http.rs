@@ -1,11 +1,10 @@
 //! `http`: one GET over a fresh connection to a listener, of which only the status matters.
 
 use std::io::{self, Write};
-use std::net::SocketAddr;
 use std::sync::OnceLock;
 
 use tenure_core::deadline::Deadline;
-use tenure_core::spec::HttpCheck;
+use tenure_core::spec::{Address, HttpCheck};
 use tenure_sys::wake::Waker;
 
 use super::check::{Answer, AnswerKind, CheckResult, CheckTarget, ProgramCheck};
@@ -16,12 +15,15 @@ use super::{tcp, tls, tls_client};
 /// Most bytes of an answer that are read to find its status: it stands in the first line of the last head.
 const LONGEST_HEAD: usize = 8 * 1024;
 
+/// The name of the host behind a path, which is none itself.
+const LOCAL: &str = "localhost";
+
 /// What to ask for.
 pub(super) struct Http(pub(super) HttpCheck);
 
 impl ReadinessKind for Http {
     fn check(&self, program: &CheckedProgram<'_>) -> Option<Box<dyn ProgramCheck>> {
-        Some(Box::new(HttpExchange::new(program.target?, self.0.clone())))
+        Some(Box::new(HttpExchange::new(program.target.clone()?, self.0.clone())))
     }
 }
 
@@ -39,7 +41,7 @@ impl HttpExchange {
     }
 
     fn exchange(&self, limit: &Deadline, off: &Waker) -> CheckResult {
-        let status = match get(self.target.reachable(), &self.check, (limit, off)) {
+        let status = match get(&self.target.reachable(), &self.check, (limit, off)) {
             Ok(status) => status,
             Err(answer) => return CheckResult::Failed(self.explained(answer, limit)),
         };
@@ -60,7 +62,7 @@ impl HttpExchange {
     fn explained(&self, answer: Answer, limit: &Deadline) -> Answer {
         let suspect = matches!(answer.kind, AnswerKind::Status(400) | AnswerKind::Other) && !self.check.tls;
         let speaks =
-            suspect && *self.speaks_tls.get_or_init(|| tls::is_spoken(self.target.reachable(), limit));
+            suspect && *self.speaks_tls.get_or_init(|| tls::is_spoken(&self.target.reachable(), limit));
         if speaks {
             Answer::new(AnswerKind::Tls, "was not answered, because TLS is spoken there")
         } else {
@@ -87,7 +89,7 @@ struct Final {
 }
 
 /// Asks `address` and returns the final status of the answer.
-fn get(address: SocketAddr, check: &HttpCheck, until: (&Deadline, &Waker)) -> Result<Final, Answer> {
+fn get(address: &Address, check: &HttpCheck, until: (&Deadline, &Waker)) -> Result<Final, Answer> {
     let stream = tcp::connect(address, until.0)?;
     let failed = |error: io::Error| Answer::other(format!("failed: {error}"));
     stream.set_nonblocking(true).map_err(failed)?;
@@ -104,15 +106,18 @@ fn get(address: SocketAddr, check: &HttpCheck, until: (&Deadline, &Waker)) -> Re
 }
 
 /// The name that a server of several names is asked by: that of a Host header, if one is given.
-fn server_name(address: SocketAddr, check: &HttpCheck) -> String {
+fn server_name(address: &Address, check: &HttpCheck) -> String {
     let host = check.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("host"));
     let name = host.and_then(|(_, value)| value.split(':').next()).filter(|name| !name.is_empty());
-    name.map_or_else(|| address.ip().to_string(), str::to_owned)
+    name.map_or_else(
+        || address.tcp().map_or_else(|| LOCAL.to_owned(), |tcp| tcp.ip().to_string()),
+        str::to_owned,
+    )
 }
 
-fn request(address: SocketAddr, check: &HttpCheck) -> String {
+fn request(address: &Address, check: &HttpCheck) -> String {
     let own = [
-        ("Host", address.to_string()),
+        ("Host", address.tcp().map_or_else(|| LOCAL.to_owned(), |tcp| tcp.to_string())),
         ("User-Agent", "tenure".to_owned()),
         ("Accept", "*/*".to_owned()),
         ("Connection", "close".to_owned()),
@@ -213,7 +218,7 @@ mod tests {
     fn given_headers_replace_those_that_are_sent_anyway() {
         let mut check = HttpCheck::from("/live");
         check.headers = [("host".to_owned(), "shop.test".to_owned())].into();
-        let sent = request("127.0.0.1:80".parse().expect("an address"), &check);
+        let sent = request(&Address::Tcp("127.0.0.1:80".parse().expect("an address")), &check);
         assert!(sent.starts_with("GET /live HTTP/1.1\r\nUser-Agent: tenure\r\n"), "{sent}");
         assert!(sent.ends_with("host: shop.test\r\n\r\n") && !sent.contains("Host:"), "{sent}");
     }

@@ -21,7 +21,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 }
 
 fn http(address: SocketAddr) -> HttpExchange {
-    HttpExchange::new(CheckTarget { address, tree: None }, "/readyz".into())
+    HttpExchange::new(CheckTarget { address: address.into(), tree: None }, "/readyz".into())
 }
 
 /// The words of an answer that did not pass.
@@ -103,7 +103,7 @@ fn no_answer_in_time_is_a_failure() {
 fn a_stranger_on_the_port_is_named_and_not_believed() {
     let (_listener, address) = listener();
     let own = std::process::id();
-    let tcp = |tree| asked(&TcpConnection(CheckTarget { address, tree: Some(tree) }), LONG);
+    let tcp = |tree| asked(&TcpConnection(CheckTarget { address: address.into(), tree: Some(tree) }), LONG);
     assert_eq!(tcp(own), CheckResult::Passed);
     // Nothing descends from a number that no process can have.
     let CheckResult::Hopeless(answer) = tcp(u32::MAX) else { panic!("a stranger was believed") };
@@ -158,7 +158,7 @@ fn statuses_and_headers_are_those_of_the_description() {
     let mut check = tenure_core::spec::HttpCheck::from("/readyz");
     check.status = vec![401.into()];
     check.degraded = vec![503.into()];
-    let check = HttpExchange::new(CheckTarget { address, tree: None }, check);
+    let check = HttpExchange::new(CheckTarget { address: address.into(), tree: None }, check);
     assert_eq!(asked(&check, LONG), CheckResult::Passed);
     let degraded = Answer::new(AnswerKind::Status(503), "was answered with 503");
     assert_eq!(asked(&check, LONG), CheckResult::Degraded(degraded));

@@ -1,10 +1,10 @@
 //! Whether TLS is spoken at an address.
 
 use std::io::{Read, Write};
-use std::net::SocketAddr;
 use std::time::Duration;
 
 use tenure_core::deadline::Deadline;
+use tenure_core::spec::Address;
 
 use super::tcp;
 
@@ -51,7 +51,7 @@ pub(super) fn is_record(answer: &[u8]) -> bool {
 }
 
 /// Whether a server answers a greeting of TLS.
-pub(super) fn is_spoken(address: SocketAddr, limit: &Deadline) -> bool {
+pub(super) fn is_spoken(address: &Address, limit: &Deadline) -> bool {
     let left = limit.remaining().clamp(Duration::from_millis(1), GREETING);
     let answer = || -> Option<[u8; 3]> {
         let mut stream = tcp::connect(address, limit).ok()?;

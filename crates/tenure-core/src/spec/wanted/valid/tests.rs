@@ -7,19 +7,18 @@ use super::*;
 
 fn server() -> Spec {
     let mut spec = Spec::of_command(vec!["node".into(), "server.mjs".into()], "/srv/app".into());
-    spec.listen = vec![Listen {
-        name: "http".into(),
-        tcp: "127.0.0.1:0".parse().expect("address"),
-        mode: ListenMode::Inherit,
-        to: None,
-    }];
+    spec.listen = vec![Listen::inherit("http", "127.0.0.1:0".parse().expect("address"))];
     spec
+}
+
+fn tcp(text: &str) -> Address {
+    Address::Tcp(text.parse().expect("address"))
 }
 
 /// A program behind a proxied listener on port 8080.
 fn proxied(to: &str) -> Spec {
     let mut spec = server();
-    spec.listen[0].tcp = "127.0.0.1:8080".parse().expect("address");
+    spec.listen[0].address = tcp("127.0.0.1:8080");
     spec.listen[0].mode = ListenMode::Proxy;
     spec.listen[0].to = Some(Upstream::try_from(to.to_owned()).expect(to));
     spec
@@ -44,7 +43,7 @@ fn two_listeners_cannot_have_one_address() {
     spec.listen.push(Listen { name: "admin".into(), ..spec.listen[0].clone() });
     assert!(spec.validate().is_ok(), "port 0 is another one for each");
     for listen in &mut spec.listen {
-        listen.tcp.set_port(9);
+        listen.address = tcp("127.0.0.1:9");
     }
     assert!(spec.validate().expect_err("one address").to_string().contains("two listeners on 127.0.0.1:9"));
 }
@@ -56,6 +55,38 @@ fn a_variable_that_cannot_be_set_is_refused() {
         spec.env.set.insert(name.to_owned(), value.to_owned());
         assert_eq!(spec.validate().expect_err("impossible").key, "env", "{name:?}={value:?}");
     }
+}
+
+#[test]
+fn a_local_socket_has_a_path_of_its_own() {
+    let on = |path: &str, mode| {
+        let mut spec = server();
+        spec.listen[0] = Listen::at("rpc", mode, Address::Unix(path.into()));
+        spec
+    };
+    for path in ["", "run/rpc.sock", "/run/rpc.sock"] {
+        on(path, ListenMode::Inherit).validate().expect(path);
+        on(path, ListenMode::SelfBound).validate().expect(path);
+    }
+    for path in ["run/", "/", "..", "a\0b"] {
+        assert!(fault(&on(path, ListenMode::Inherit)).1.contains("no name for a socket"), "{path}");
+    }
+    let long = "x".repeat(120);
+    on(&long, ListenMode::Inherit).validate().expect("bound through its directory");
+    assert!(fault(&on(&long, ListenMode::SelfBound)).1.contains("107 bytes at most"));
+    let mut two = on("rpc.sock", ListenMode::Inherit);
+    two.listen.push(Listen::at("b", ListenMode::Inherit, Address::Unix("/srv/app/rpc.sock".into())));
+    assert!(fault(&two).1.contains("two listeners on /srv/app/rpc.sock"));
+
+    for to in ["unix:run/app.sock", "env-path:SOCKET"] {
+        proxied(to).validate().expect(to);
+    }
+    assert!(fault(&proxied(&format!("unix:{long}"))).1.contains("a program can bind 107 at most"));
+    assert!(fault(&proxied("unix:run/")).1.contains("no name for a socket"));
+    assert!(fault(&proxied("env-path:MY-SOCKET")).1.contains("names its path in"));
+    let mut same = proxied("unix:rpc.sock");
+    same.listen[0].address = Address::Unix("/srv/app/rpc.sock".into());
+    assert!(fault(&same).1.contains("where \"http\" listens"));
 }
 
 #[test]
@@ -79,7 +110,7 @@ fn a_port_that_the_program_binds_is_known_to_us() {
     let mut spec = server();
     spec.listen[0].mode = ListenMode::SelfBound;
     assert!(fault(&spec).1.contains("name its port instead of 0"));
-    spec.listen[0].tcp = "127.0.0.1:8080".parse().expect("address");
+    spec.listen[0].address = tcp("127.0.0.1:8080");
     spec.validate().expect("valid");
 }
 
@@ -112,8 +143,8 @@ fn a_proxied_listener_leads_to_an_address_that_the_program_can_have() {
         assert!(fault(&proxied(to)).1.contains(why), "{to}");
     }
     let mut spec = proxied("127.0.0.1:8081");
-    let all = "0.0.0.0:8081".parse().expect("address");
-    spec.listen.push(Listen { name: "admin".into(), tcp: all, ..server().listen[0].clone() });
+    let all = tcp("0.0.0.0:8081");
+    spec.listen.push(Listen { name: "admin".into(), address: all, ..server().listen[0].clone() });
     assert!(fault(&spec).1.contains("where \"admin\" listens"), "in whatever order they stand");
 }
 
@@ -121,8 +152,8 @@ fn a_proxied_listener_leads_to_an_address_that_the_program_can_have() {
 fn two_proxied_listeners_lead_to_two_places() {
     for to in ["env:PORT", "127.0.0.1:8081"] {
         let mut spec = proxied(to);
-        let tcp = "127.0.0.1:9090".parse().expect("address");
-        spec.listen.push(Listen { name: "admin".into(), tcp, ..spec.listen[0].clone() });
+        let address = tcp("127.0.0.1:9090");
+        spec.listen.push(Listen { name: "admin".into(), address, ..spec.listen[0].clone() });
         assert!(fault(&spec).1.contains("two listeners that lead to"), "{to}");
         spec.listen[1].to = Some(Upstream::Port("ADMIN_PORT".into()));
         spec.validate().expect("two places");
@@ -162,7 +193,8 @@ fn two_programs_at_once_need_a_readiness_that_is_the_new_ones_own() {
     for ready in
         [None, Some(Ready::Tcp(TcpCheck::default())), Some(Ready::Http("/".into())), Some(Ready::Notify)]
     {
-        overlapping(proxied("env:PORT"), ready).validate().expect("asked on its own side");
+        overlapping(proxied("env:PORT"), ready.clone()).validate().expect("asked on its own side");
+        overlapping(proxied("env-path:SOCKET"), ready).validate().expect("asked on its own side");
     }
     let exec = Some(Ready::Exec(vec!["true".into()]));
     assert!(overlapping(proxied("env:PORT"), exec).validate().is_err());
@@ -181,16 +213,14 @@ fn what_is_asked_on_a_shared_listener_may_be_the_old_one_though_another_is_proxi
 #[test]
 fn two_programs_at_once_need_listeners_that_both_can_have() {
     let mut own = server();
-    own.listen[0] = Listen {
-        tcp: "127.0.0.1:8080".parse().expect("address"),
-        mode: ListenMode::SelfBound,
-        ..own.listen[0].clone()
-    };
+    own.listen[0] =
+        Listen { address: tcp("127.0.0.1:8080"), mode: ListenMode::SelfBound, ..own.listen[0].clone() };
     let mut embedded = server();
     embedded.kind = Kind::Embedded;
     for (mut spec, why) in [
         (own, "bound by the program itself"),
         (proxied("127.0.0.1:8081"), "a port for each program"),
+        (proxied("unix:app.sock"), "a path for each program"),
         (embedded, "is for programs"),
     ] {
         if spec.kind == Kind::Program {

@@ -4,11 +4,11 @@
 //! so that a crash in between makes nothing trusted either. The room that owns such a file begins it anew.
 
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 use std::time::SystemTime;
 
-use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, CWD, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 use rustix::process::geteuid;
 
@@ -35,6 +35,15 @@ pub fn refuse_movable(path: &Path) -> Result<(), DirError> {
         Err(Errno::NOENT) => return Ok(()),
         Err(errno) => return Err(DirError::new(path, errno)),
     };
+    refuse_movable_stat(&stat, path)
+}
+
+/// The same for an open directory; `path` is for the error.
+pub(crate) fn refuse_movable_dir(dir: BorrowedFd<'_>, path: &Path) -> Result<(), DirError> {
+    refuse_movable_stat(&rustix::fs::fstat(dir).map_err(|errno| DirError::new(path, errno))?, path)
+}
+
+fn refuse_movable_stat(stat: &Stat, path: &Path) -> Result<(), DirError> {
     let (owner, mode, expected) = (stat.st_uid, stat.st_mode & 0o7777, geteuid().as_raw());
     if owner != expected && owner != 0 {
         return Err(DirError::NotOwned { path: path.to_owned(), owner, expected });
