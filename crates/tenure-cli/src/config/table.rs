@@ -400,11 +400,8 @@ mod tests {
     fn whole() -> Json {
         let mut spec = Spec::of_command(vec!["true".into()], "/".into());
         let tcp = "127.0.0.1:1".parse().expect("an address");
-        let path = Address::Unix("run/rpc.sock".into());
-        spec.listen = vec![
-            Listen::proxy("http", tcp, Upstream::Port("PORT".into())),
-            Listen::at("rpc", ListenMode::Inherit, path),
-        ];
+        spec.listen = vec![Listen::proxy("http", tcp, Upstream::Port("PORT".into()))];
+        spec.listen.push(Listen::at("rpc", ListenMode::Inherit, Address::Unix("rpc.sock".into())));
         spec.preflight = vec!["true".into()];
         spec.reload = Some(tenure_sys::process::Signal::Hup);
         spec.before_start = vec!["true".into()];
