@@ -24,6 +24,10 @@ pub(crate) enum AnswerState {
     Forgotten,
     /// A signal was sent to the program.
     Signalled,
+    /// What workers of projects that are gone have left was looked for, and nothing was removed.
+    Prunable,
+    /// What workers of projects that are gone have left was removed.
+    Pruned,
     /// A project's file may start what it describes.
     Trusted,
     /// A project's file may start nothing any more.
@@ -99,7 +103,7 @@ pub(crate) enum AnswerState {
 
 impl AnswerState {
     /// Every state.
-    const ALL: [Self; 43] = [
+    const ALL: [Self; 45] = [
         Self::Up,
         Self::Started,
         Self::Replaced,
@@ -108,6 +112,8 @@ impl AnswerState {
         Self::Unpinned,
         Self::Forgotten,
         Self::Signalled,
+        Self::Prunable,
+        Self::Pruned,
         Self::Trusted,
         Self::Revoked,
         Self::Healthy,
@@ -159,6 +165,8 @@ impl AnswerState {
             Self::Unpinned => ("unpinned", 0),
             Self::Forgotten => ("forgotten", 0),
             Self::Signalled => ("signalled", 0),
+            Self::Prunable => ("prunable", 0),
+            Self::Pruned => ("pruned", 0),
             Self::Trusted => ("trusted", 0),
             Self::Revoked => ("revoked", 0),
             Self::Healthy => ("healthy", 0),
@@ -263,6 +271,8 @@ mod tests {
             AnswerState::Unpinned,
             AnswerState::Forgotten,
             AnswerState::Signalled,
+            AnswerState::Prunable,
+            AnswerState::Pruned,
         ];
         let written = [
             AnswerState::Trusted,

@@ -24,6 +24,7 @@ mod init;
 mod logs;
 mod man;
 mod pin;
+mod prune;
 mod restart;
 mod signal;
 mod status;
@@ -78,6 +79,7 @@ enum Invocation {
     Logs(WithCommon<logs::Logs>),
     Events(WithCommon<events::Events>),
     Doctor(WithCommon<doctor::Doctor>),
+    Prune(WithCommon<prune::Prune>),
     Pin(WithCommon<pin::Pin>),
     Unpin(WithCommon<pin::Unpin>),
     Forget(WithCommon<forget::Forget>),
@@ -109,6 +111,7 @@ impl Invocation {
             Self::Logs(typed) => typed.parts(),
             Self::Events(typed) => typed.parts(),
             Self::Doctor(typed) => typed.parts(),
+            Self::Prune(typed) => typed.parts(),
             Self::Pin(typed) => typed.parts(),
             Self::Unpin(typed) => typed.parts(),
             Self::Forget(typed) => typed.parts(),

@@ -27,6 +27,7 @@ pub use ops::ensure::{Ensured, ensure};
 pub use ops::forget::{Forgotten, GivenUp, forget, give_up};
 pub use ops::offers::DisplacedApp;
 pub use ops::pin::{Applied, PinOptions, Pinned, Unpinned, pin, unpin};
+pub use ops::prune::{Kept, LostProject, lost_projects, prune};
 pub use ops::restart::{Manner, Restarted, restart};
 pub use ops::signal::{SignalOutcome, reload, signal};
 pub use ops::status::{

@@ -6,6 +6,8 @@ pub mod ensure;
 pub mod forget;
 pub mod offers;
 pub mod pin;
+pub mod project;
+pub mod prune;
 pub mod restart;
 pub mod signal;
 pub mod status;

@@ -1,5 +1,6 @@
 //! Locks and files of a scope: where they are, who may write them, and how they are read.
 
+pub mod clearing;
 pub mod directory_id;
 pub mod event;
 pub mod gate;

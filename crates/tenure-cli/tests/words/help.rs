@@ -25,6 +25,7 @@ help! {
     help_of_logs = "logs --help";
     help_of_events = "events --help";
     help_of_doctor = "doctor --help";
+    help_of_prune = "prune --help";
     help_of_pin = "pin --help";
     help_of_unpin = "unpin --help";
     help_of_forget = "forget --help";

@@ -9,6 +9,7 @@ mod kit;
 mod life;
 mod logs;
 mod not_ready;
+mod prune;
 mod schema;
 mod settings;
 mod streams;

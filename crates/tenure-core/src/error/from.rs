@@ -15,6 +15,7 @@ use crate::launch::start::StartError;
 use crate::launch::start::limits::Unfit;
 use crate::launch::start::recipe::RecipeError;
 use crate::policy::decide::Refusal;
+use crate::store::clearing::ClearingError;
 use crate::store::gate::GateError;
 use crate::store::lease::LeaseError;
 use crate::store::paths::PathsError;
@@ -68,6 +69,15 @@ impl From<Unfit> for Error {
 impl From<LeaseError> for Error {
     fn from(error: LeaseError) -> Self {
         Self::because(ErrorKind::StateUnusable, error).at("lease")
+    }
+}
+
+impl From<ClearingError> for Error {
+    fn from(error: ClearingError) -> Self {
+        match error {
+            ClearingError::Record(error) => error.into(),
+            ClearingError::Remove { .. } => Self::because(ErrorKind::StateUnusable, error),
+        }
     }
 }
 

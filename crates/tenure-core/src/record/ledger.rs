@@ -214,6 +214,18 @@ impl Ledger {
         Self { schema_version, generation, version, host, ..Self::default() }
     }
 
+    /// The ledger of a scope whose worker is on record no more: the generation goes on, and nothing else.
+    #[must_use]
+    pub fn cleared(self) -> Self {
+        Self { generation: self.generation, ..Self::default() }
+    }
+
+    /// Whether it says no more than [`Ledger::cleared`] leaves.
+    #[must_use]
+    pub fn is_cleared(&self) -> bool {
+        *self == self.clone().cleared()
+    }
+
     /// Every process that it names.
     pub fn named(&self) -> impl Iterator<Item = &Identity> {
         let programs = self.program.iter().flat_map(|program| program.shim.iter().chain(&program.identity));

@@ -255,12 +255,24 @@ impl StateDir {
         carriers.filter(|handle| identity::counts_here(handle.pid()) && !handle.has_ended()).collect()
     }
 
+    /// The ledger, where it can be read.
+    fn ledger(&self) -> Option<Ledger> {
+        let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
+        serde_json::from_slice(&bytes).ok()
+    }
+
+    /// Whether nothing of a worker is on record but a generation, as [`crate::store::clearing`] leaves it.
+    fn is_cleared(&self) -> bool {
+        matches!(self.dir.exists(file::DESIRED), Ok(false))
+            && self.ledger().is_some_and(|ledger| ledger.is_cleared())
+            && self.is_idle()
+    }
+
     /// Whether a process of this directory lives: one that its ledger names, or one with its cookie. Only where the
     /// identity record is of this boot.
     fn has_process(&self) -> bool {
         let recorded = || {
-            let bytes = self.dir.read(file::LEDGER, LONGEST_LEDGER).ok().flatten()?;
-            let ledger: Ledger = serde_json::from_slice(&bytes).ok()?;
+            let ledger = self.ledger()?;
             Some(ledger.named().any(|identity| matches!(process::verify(identity), Verified::Same(_))))
         };
         matches!(self.origin(), DirectoryOrigin::Own(_))
@@ -346,7 +358,8 @@ pub fn directory(scope: &Scope) -> Result<PathBuf, PathsError> {
     }
 }
 
-/// Every scope that has a state directory on this host, sorted. Other entries are passed over.
+/// Every scope that has a state directory on this host, sorted. Other entries are passed over, and so are directories
+/// that were cleared.
 pub fn scopes() -> Result<Vec<Scope>, PathsError> {
     let root = root_of_ours()?;
     let mut scopes = match Dir::open_private(&host_directory(&root)?) {
@@ -372,7 +385,12 @@ pub fn scopes() -> Result<Vec<Scope>, PathsError> {
 
 fn scopes_in(host: &Dir) -> io::Result<Vec<Scope>> {
     let names: Vec<OsString> = host.names()?;
-    Ok(names.iter().filter_map(|name| name.to_str()?.parse().ok()).collect())
+    let scopes = names.iter().filter_map(|name| name.to_str()?.parse().ok());
+    let is_cleared = |scope: &Scope| {
+        let found = host.open_child(scope.to_string());
+        found.is_ok_and(|dir| StateDir::of(dir, scope).is_cleared())
+    };
+    Ok(scopes.filter(|scope| !is_cleared(scope)).collect())
 }
 
 #[cfg(test)]

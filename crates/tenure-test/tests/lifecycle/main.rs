@@ -14,6 +14,7 @@ mod inherited;
 mod leftovers;
 mod local_sockets;
 mod paths;
+mod prune;
 mod race;
 mod signals;
 mod unasked_ends;

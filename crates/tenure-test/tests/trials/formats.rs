@@ -268,6 +268,26 @@ fn the_documents_about_versions_keep_their_shape() {
 }
 
 #[test]
+fn the_document_about_lost_projects_keeps_its_shape() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    fs::write(sandbox.work().join("README"), "").expect("ours");
+    let described = "[worker.w]\ncommand = [\"sleep\", \"1000\"]\nversion = \"1.0.0\"\n";
+    for name in ["gone", "disk/gone"] {
+        let directory = sandbox.work().join(name);
+        fs::create_dir_all(&directory).expect("ours");
+        fs::write(directory.join("tenure.toml"), described).expect("ours");
+        for words in [&["trust"][..], &["ensure", "w"], &["stop", "w"]] {
+            sandbox.tenure(words.iter().copied()).cwd(&directory).run().expect(0);
+        }
+    }
+    fs::remove_dir_all(sandbox.work().join("gone")).expect("ours");
+    fs::remove_dir_all(sandbox.work().join("disk")).expect("ours");
+    let prune = document(&sandbox, &["prune"]);
+    assert_shape(&value(include_str!("../../../tenure-cli/formats/prune-1.json")), &prune, "prune");
+    assert!(prune["workers"][0].is_object() && prune["kept"][0].is_object(), "{prune}");
+}
+
+#[test]
 fn the_documents_about_configuration_keep_their_shape() {
     let sandbox = BINARIES.sandbox(&[]);
     let golden = |text| value(text);

@@ -343,6 +343,15 @@ impl Dir {
         }
     }
 
+    /// Removes an empty directory in this one; `false` if there was none.
+    pub fn remove_directory(&self, name: impl AsRef<Path>) -> io::Result<bool> {
+        match rustix::fs::unlinkat(&self.fd, leaf(name.as_ref())?, AtFlags::REMOVEDIR) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
     /// Tells whether the caller may make files in the directory now, by its mode and its mount.
     #[must_use]
     pub fn is_writable(&self) -> bool {
