@@ -209,6 +209,8 @@ pub struct ScopeFacts {
     pub temporaries: Vec<String>,
     /// Bytes of all log files, and how many may be there at most; `None` without any.
     pub logs: Gathered<Option<LogBytes>>,
+    /// Where the living worker writes its own log, if not to the file of that name.
+    pub moved_log: Option<PathBuf>,
     /// Last change of a record by the wall clock, in seconds since the Unix epoch.
     pub written_s: u64,
 }

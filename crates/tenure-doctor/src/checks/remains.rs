@@ -17,6 +17,7 @@ pub(crate) const CHECKS: &[DoctorCheck] = &[
     DoctorCheck { id: "ended-by-itself", part: "ends", look: Look::Worker(ended) },
     DoctorCheck { id: "ends-again-and-again", part: "ends", look: Look::Worker(ends_again) },
     DoctorCheck { id: "logs-too-large", part: "logs", look: Look::Worker(logs) },
+    DoctorCheck { id: "log-moved", part: "logs", look: Look::Worker(log_moved) },
     DoctorCheck { id: "host-gone", part: "host executable", look: Look::Worker(host_gone) },
     DoctorCheck { id: "host-replaced", part: "host executable", look: Look::Worker(host_replaced) },
     DoctorCheck { id: "host-newer", part: "host executable", look: Look::Worker(host_newer) },
@@ -153,6 +154,20 @@ fn logs(case: &Case<'_>) -> Option<Symptom> {
                 shell_word(&case.worker.directory.path.join(file::LOGS))
             ))
     })
+}
+
+/// The host opens `output.log` again with the next output. A worker's own log is the stdout that it was started with.
+fn log_moved(case: &Case<'_>) -> Option<Symptom> {
+    let moved = case.state.moved_log.as_ref()?;
+    let log = case.worker.directory.path.join(file::LOGS).join(file::BOOT_LOG);
+    Some(
+        Symptom::warning(
+            "the worker's own log was moved or removed, and the worker still writes to the old file",
+        )
+        .saw(format!("it writes to {}", moved.display()))
+        .saw(format!("`tenure logs` reads {}", log.display()))
+        .remedy(case.type_in("restart")),
+    )
 }
 
 /// The file of the recorded host, where a worker of it lives: a dead one's needs nobody.

@@ -71,6 +71,7 @@ pub(crate) fn state(
         obstacles: obstacles::obstacles(state),
         temporaries: temporaries(state),
         logs: logs(state, desired.good(), now),
+        moved_log: visibility.worker.as_ref().and_then(|worker| moved_log(state, worker)),
         written_s: written(state),
         gate,
         lease,
@@ -317,6 +318,16 @@ fn logs(state: &StateDir, wanted: Option<&WantedFacts>, now: &Moment) -> Gathere
     });
     let Logs { size, keep, .. } = settings.unwrap_or_default();
     Ok(Some(LogBytes { all, bound: size.get().saturating_mul(u64::from(keep) + 1) }))
+}
+
+/// Where a worker writes its own log, if that file was moved or removed since it was opened. A worker that has pointed
+/// its output elsewhere is passed over.
+fn moved_log(state: &StateDir, worker: &ProcessHandle) -> Option<PathBuf> {
+    let logs = state.dir().open_child(file::LOGS).ok()?;
+    let (path, id) = process::output_of(worker.pid())?;
+    let is_log = path.file_name()?.as_encoded_bytes().starts_with(file::BOOT_LOG.as_bytes());
+    let there = logs.stat(file::BOOT_LOG).ok()?;
+    (is_log && there.is_none_or(|there| (there.dev, there.ino) != id)).then_some(path)
 }
 
 fn written(state: &StateDir) -> u64 {

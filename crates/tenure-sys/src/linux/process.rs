@@ -15,8 +15,8 @@ mod verify;
 pub use crate::common::exit_status::ExitStatus;
 pub use crate::common::signal::{Signal, UnknownSignal};
 pub use facts::{
-    RunState, command_line, executable_of, ignores, is_hidden, mounts_of, network_of, parent_of, run_time_of,
-    state_of, tracer_of, uid_of,
+    RunState, command_line, executable_of, ignores, is_hidden, mounts_of, network_of, output_of, parent_of,
+    run_time_of, state_of, tracer_of, uid_of,
 };
 pub use handle::{Delivery, OpenError, ProcessHandle};
 pub use inherited::{Inherited, inherited_by, shares_network};

@@ -311,3 +311,28 @@ fn people_read_the_worst_first_with_what_to_type() {
     assert!(told.contains("generation 1): no finding: state directory, gate, lease"), "{told}");
     stop(&sandbox).expect(0);
 }
+
+#[test]
+fn a_worker_whose_own_log_was_moved_is_told_and_the_remedy_helps() {
+    let sandbox = BINARIES.sandbox(&[]);
+    started(&sandbox);
+    let logs = sandbox.scope("w").join("logs");
+    assert!(!names(&doctor(&sandbox)).contains(&"log-moved".to_owned()));
+    for moved in ["worker.log.1", "elsewhere", ""] {
+        let log = logs.join("worker.log");
+        if moved.is_empty() { fs::remove_file(&log) } else { fs::rename(&log, logs.join(moved)) }
+            .expect("ours");
+        let output = doctor(&sandbox);
+        if moved == "elsewhere" {
+            // By its name it cannot be told from what a worker has pointed its output to.
+            assert!(!names(&output).contains(&"log-moved".to_owned()), "{}", output.stdout);
+        } else {
+            let found = finding(&output, "log-moved");
+            assert_eq!(found["remedy"], "tenure restart w", "{found}");
+            assert!(evidence(&found).contains("worker.log"), "{found}");
+        }
+        sandbox.tenure(["restart", "w", "--timeout", "40s"]).run().expect(0);
+        assert!(log.exists() && !names(&doctor(&sandbox)).contains(&"log-moved".to_owned()), "{moved}");
+    }
+    stop(&sandbox).expect(0);
+}

@@ -269,6 +269,9 @@ fn of_the_rest() -> Vec<Case> {
         ("logs-too-large", healthy, |facts| {
             state(facts).logs = Ok(Some(LogBytes { all: 900_000_000, bound: 1_000_000 }));
         }),
+        ("log-moved", healthy, |facts| {
+            state(facts).moved_log = Some("/state/host/web/logs/worker.log (deleted)".into());
+        }),
         ("ended-by-itself", down, |facts| {
             *ends(facts) = vec![end(3, UnaskedEndKind::GaveUp)];
         }),

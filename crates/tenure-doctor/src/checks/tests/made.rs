@@ -173,6 +173,7 @@ pub(super) fn healthy() -> Facts {
         own: vec![42],
         out_of_sight: None,
         inherited: Vec::new(),
+        moved_log: None,
         ports: vec![port(true)],
         obstacles: Vec::new(),
         temporaries: Vec::new(),

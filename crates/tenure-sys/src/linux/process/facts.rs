@@ -4,6 +4,7 @@
 //! read.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -127,6 +128,15 @@ pub fn run_time_of(pid: u32, thread: &str) -> Option<Duration> {
 #[must_use]
 pub fn executable_of(pid: u32) -> Option<PathBuf> {
     fs::read_link(procfs::path(pid, "exe")).ok()
+}
+
+/// The regular file that is the standard output of a process: its path, to which the kernel appends ` (deleted)` where
+/// it was removed, and device and inode.
+#[must_use]
+pub fn output_of(pid: u32) -> Option<(PathBuf, (u64, u64))> {
+    let link = procfs::path(pid, "fd/1");
+    let found = fs::metadata(&link).ok().filter(fs::Metadata::is_file)?;
+    Some((fs::read_link(link).ok()?, (found.dev(), found.ino())))
 }
 
 /// The mount namespace of a process, as the inode that names it; `None` where the kernel does not let us look.
