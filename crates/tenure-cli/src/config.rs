@@ -24,6 +24,7 @@ mod find;
 mod keys;
 mod layers;
 mod origin;
+mod passed;
 mod plan;
 mod recorded;
 mod schema;
@@ -39,6 +40,7 @@ pub(crate) use check::{CheckReport, ConfigFault, ConfigNotice, SoundWorker};
 pub(crate) use error::{ConfigError, quoted, shell, word};
 pub(crate) use find::{ConfigPlaces, Level, PROJECT_FILE, SourceFile, here};
 pub(crate) use origin::{Setting, ValueSource, written};
+pub(crate) use passed::Passed;
 pub(crate) use plan::{ProjectPlan, plans};
 pub(crate) use schema::schema;
 pub(crate) use starter::starter;
@@ -97,15 +99,16 @@ pub(crate) fn wanted(
     selection: &WorkerSelection,
     command: &[String],
     budget: Duration,
-) -> Result<WantedWorker, ConfigError> {
+) -> Result<Passed<WantedWorker>, ConfigError> {
     let (name, key) = name_and_key(&selection.name, selection.key.as_deref())?;
     let mut is_recorded = false;
-    let (mut worker, origin) = if !command.is_empty() {
-        (DescribedWorker::plain(Spec::of_command(command.to_vec(), places.here()?.to_owned())), Offered::Call)
+    let Passed { found: (mut worker, origin), warning } = if !command.is_empty() {
+        let spec = Spec::of_command(command.to_vec(), places.here()?.to_owned());
+        Passed::nothing((DescribedWorker::plain(spec), Offered::Call))
     } else if selection.spec.is_some() {
-        (stdin::read(places.here.as_deref())?, Offered::Call)
+        Passed::nothing((stdin::read(places.here.as_deref())?, Offered::Call))
     } else {
-        let found = described(places, selection.config.as_deref(), name);
+        let found = described_or_passed(places, selection.config.as_deref(), name);
         or_recorded(found, selection, (name, key), &mut is_recorded)?
     };
     let written = worker.spec.version.clone();
@@ -131,7 +134,7 @@ pub(crate) fn wanted(
         spec.version = version::resolve(&version_command, &spec, &target.scope, stage)?;
         spent = monotonic().saturating_sub(began);
     }
-    Ok(WantedWorker {
+    let found = WantedWorker {
         target,
         spec,
         origin,
@@ -140,22 +143,23 @@ pub(crate) fn wanted(
         first_answer,
         wedged_after,
         spent,
-    })
+    };
+    Ok(Passed { found, warning })
 }
 
 /// What was found, or the offer on record where no configuration describes that name.
 fn or_recorded(
-    found: Result<(DescribedWorker, Offered), ConfigError>,
+    found: Result<Passed<(DescribedWorker, Offered)>, ConfigError>,
     selection: &WorkerSelection,
     (name, key): (&str, Option<&str>),
     is_recorded: &mut bool,
-) -> Result<(DescribedWorker, Offered), ConfigError> {
+) -> Result<Passed<(DescribedWorker, Offered)>, ConfigError> {
     match found {
         Err(unknown @ ConfigError::NotConfigured { .. }) if selection.config.is_none() => {
             let scope = Scope::new(name, key)?;
             let offer = recorded::offer(&scope, selection.version.as_ref())?.ok_or(unknown)?;
             *is_recorded = true;
-            Ok((recorded::described(&offer), offer.origin))
+            Ok(Passed::nothing((recorded::described(&offer), offer.origin)))
         }
         found => found,
     }
@@ -173,6 +177,25 @@ impl ScopeTarget {
         let display_name = scope.to_string();
         Self { scope, display_name }
     }
+}
+
+/// The scope that a name stands for: as [`target`] says, or where a project's file is broken that cannot concern it, as
+/// the user's files or the records say.
+pub(crate) fn target_or_passed(
+    places: &ConfigPlaces,
+    name: &str,
+    by: &KeyOrFile,
+) -> Result<Passed<ScopeTarget>, ConfigError> {
+    let fault = match target(places, name, by) {
+        Err(fault) if by.config.is_none() => fault,
+        found => return found.map(Passed::nothing),
+    };
+    if let Some(alone) = passed::users_alone(places, name, &fault) {
+        return Ok(Passed::over(target(&alone, name, by)?, &fault, &passed::users_own(name)));
+    }
+    let Some(found) = passed::on_record(places, name, &fault) else { return Err(fault) };
+    let because = format!("{found} is the worker on record");
+    Ok(Passed::over(ScopeTarget::whole(found), &fault, &because))
 }
 
 /// The scope that a name stands for: as configured, else the plain name. A key bypasses the configuration.
@@ -321,6 +344,20 @@ fn described(
     TrustedFiles::of_user()?.demand(project, name)?;
     let sha256 = tenure_core::spec::scope::fingerprint(project.text.as_bytes());
     Ok((worker, Offered::Project { path: project.path.clone(), sha256 }))
+}
+
+/// The same, where a project's file is broken that cannot concern the worker.
+fn described_or_passed(
+    places: &ConfigPlaces,
+    given: Option<&Path>,
+    name: &str,
+) -> Result<Passed<(DescribedWorker, Offered)>, ConfigError> {
+    let fault = match described(places, given, name) {
+        Err(fault) if given.is_none() => fault,
+        found => return found.map(Passed::nothing),
+    };
+    let Some(alone) = passed::users_alone(places, name, &fault) else { return Err(fault) };
+    Ok(Passed::over(described(&alone, None, name)?, &fault, &passed::users_own(name)))
 }
 
 /// The version that a file states now for a worker. A file that cannot be read or understood counts as unchanged.

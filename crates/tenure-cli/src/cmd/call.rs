@@ -89,6 +89,7 @@ impl Call {
         command: &[String],
     ) -> Result<config::WantedWorker, Failure> {
         let wanted = config::wanted(&self.places()?, selection, command, self.budget()?)?;
+        let wanted = self.warned(wanted);
         if wanted.is_recorded {
             let by = wanted
                 .origin
@@ -101,9 +102,22 @@ impl Call {
         Ok(config::WantedWorker { target: self.named_from_caller(wanted.target), ..wanted })
     }
 
-    /// The worker that is meant.
+    /// The worker that is meant. A broken project's file that cannot concern it is told in a warning.
     pub(crate) fn named(&self, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, Failure> {
+        let target = config::target_or_passed(&self.places()?, name, by)?;
+        Ok(self.named_from_caller(self.warned(target)))
+    }
+
+    /// The worker that is meant, where every file can be understood.
+    pub(crate) fn named_by_sound_files(&self, name: &str, by: &KeyOrFile) -> Result<ScopeTarget, Failure> {
         Ok(self.named_from_caller(config::target(&self.places()?, name, by)?))
+    }
+
+    fn warned<T>(&self, passed: config::Passed<T>) -> T {
+        if let Some(warning) = &passed.warning {
+            self.screen.warning(&printable(warning));
+        }
+        passed.found
     }
 
     /// The request to the library. Programs are hosted by this very executable, unless the environment names another.

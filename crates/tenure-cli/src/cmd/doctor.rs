@@ -156,7 +156,7 @@ fn subjects(call: &Call, typed: &Doctor) -> Result<(Vec<Subject>, Vec<String>), 
         subjects.sort_by(|one, other| one.scope.cmp(&other.scope));
         return Ok((subjects, wrong));
     };
-    let error = match call.named(name, &typed.by) {
+    let error = match call.named_by_sound_files(name, &typed.by) {
         Ok(target) => return Ok((vec![subject(target)], Vec::new())),
         Err(error) if error.state != AnswerState::BadConfig => return Err(error),
         Err(error) => error,

@@ -176,7 +176,7 @@ fn a_name_with_its_key_reaches_a_worker_whose_configuration_is_broken() {
     let sandbox = project("");
     let key = sandbox.call("ensure memory --json").document()["key"].as_str().expect("a key").to_owned();
     sandbox.write("project/tenure.toml", "broken");
-    assert_eq!(sandbox.call("status memory").code, Some(6));
+    assert_eq!(sandbox.call("ensure memory").code, Some(6));
     assert_eq!(sandbox.call(&format!("status memory@{key}")).code, Some(0));
     assert_eq!(sandbox.call(&format!("stop memory --key {key}")).code, Some(0));
 }
@@ -234,4 +234,45 @@ fn a_relative_directory_of_the_user_is_refused() {
     let document = sandbox.call("ensure memory --json").document();
     assert_eq!(document["state"], "bad-config");
     assert!(document["error"]["hint"].as_str().expect("one").contains("absolute path"), "{document}");
+}
+
+#[test]
+fn a_broken_project_above_is_passed_by_for_what_the_users_files_describe() {
+    let sandbox = Sandbox::with_project("[worker.memory\n");
+    sandbox.write("user/own.toml", &format!("[worker.memory]\n{SLEEPER}"));
+    sandbox.write("project/deep/file", "");
+    assert_words!(sandbox, sandbox.call("-C deep ensure memory"));
+    for line in ["status memory", "restart memory", "logs memory", "stop memory"] {
+        let said = sandbox.call(line);
+        assert!(said.code == Some(0) && said.stderr.contains("is passed by"), "{line}: {said:?}");
+    }
+}
+
+#[test]
+fn a_broken_project_does_not_keep_a_name_on_record_from_being_stopped() {
+    let sandbox = project("");
+    for line in ["trust", "ensure memory"] {
+        assert_eq!(sandbox.call(line).code, Some(0), "{line}");
+    }
+    for broken in ["[worker.memory\n", "[worker.memory]\ncomand = ['sleep', '1000']\n"] {
+        sandbox.write("project/tenure.toml", broken);
+        for line in ["status memory", "logs memory", "events memory"] {
+            let said = sandbox.call(line);
+            assert!(said.code == Some(0) && said.stderr.contains("is passed by"), "{line}: {said:?}");
+        }
+        assert_eq!(sandbox.call("ensure memory").code, Some(6), "what it starts, the file decides");
+    }
+    assert_words!(sandbox, sandbox.call("stop memory"));
+}
+
+#[test]
+fn a_broken_project_leads_to_no_worker_of_another_one() {
+    let sandbox = project("");
+    sandbox.write("other/tenure.toml", &format!("[worker.memory]\n{SLEEPER}"));
+    for line in ["-C ../other trust", "-C ../other ensure memory"] {
+        assert_eq!(sandbox.call(line).code, Some(0), "{line}");
+    }
+    sandbox.write("project/tenure.toml", "[worker.memory\n");
+    assert_eq!(sandbox.call("stop memory").code, Some(6));
+    assert_eq!(sandbox.call("-C ../other status memory").code, Some(0), "it runs");
 }
