@@ -240,10 +240,10 @@ impl EnsureCall<'_> {
     /// Under the gate: looks again, and does what the fresh look asks for. `None` means: look again.
     fn act_under_gate(&mut self, state: &StateDir) -> Result<Option<Ensured>, Error> {
         let gate = Gate::enter_for(state, self.budget.stage("gate")?, self.request.gate_time())?;
-        let desired = offers::with_offer(&gate, self.request)?;
-        let target = CheckedTarget::of(&desired, &self.attempt, self.request);
         let seen =
             probe::observe(state, self.budget.stage("probe under gate")?.at_most(self.request.first_answer));
+        let desired = offers::with_offer(&gate, self.request, &seen)?;
+        let target = CheckedTarget::of(&desired, &self.attempt, self.request);
         let known = target.known(&seen, self.failure.as_ref(), &self.budget);
         let step = self.attempt.step(decide(&self.criteria, Some(&known), &seen));
         if !matches!(step, NextStep::Refuse(_)) {

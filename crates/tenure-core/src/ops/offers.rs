@@ -13,7 +13,7 @@ use crate::launch::request::{self, Request};
 use crate::launch::start::StartError;
 use crate::launch::start::readiness::StartOutcome;
 use crate::launch::start::recipe;
-use crate::policy::decide::{Refusal, ReplaceReason};
+use crate::policy::decide::{Observation, Refusal, ReplaceReason};
 use crate::protocol::wire::Hello;
 use crate::record::desired::{Desired, Offer};
 use crate::spec::app::{AppId, AppStanding};
@@ -30,9 +30,17 @@ use crate::store::trust::TrustStore;
 const LONGEST_FILE: u64 = 4 * 1024 * 1024;
 
 /// The record with the request's spec offered, and no longer held down where the request is a person's `start`; not yet
-/// written.
-pub(crate) fn with_offer(gate: &Gate<'_>, request: &Request) -> Result<Desired, RecordError> {
-    Ok(offering(records::counted(gate.state())?, request))
+/// written. `seen` is who answers now.
+pub(crate) fn with_offer(
+    gate: &Gate<'_>,
+    request: &Request,
+    seen: &Observation,
+) -> Result<Desired, RecordError> {
+    let mut desired = records::counted(gate.state())?;
+    if *seen == Observation::Nobody && is_taken(&desired, request) {
+        desired.release_what_is_gone(&recipe::can_run);
+    }
+    Ok(offering(desired, request))
 }
 
 fn offering(mut desired: Desired, request: &Request) -> Desired {

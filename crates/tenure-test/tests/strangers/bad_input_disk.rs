@@ -183,12 +183,15 @@ fn a_disk_that_fills_up_in_a_takeover_takes_nobody_their_way_back_and_no_generat
     // The new version fills the disk when the old program is gone, and fails.
     let fills = format!("dd if=/dev/zero of={}/fill bs=1k 2>/dev/null; exit 3", state.display());
     let text = format!(
-        "[worker.w]\nversion = \"2.0.0\"\ncommand = [\"/bin/sh\", \"-c\", {fills:?}]\ncwd = {:?}\n{HTTP}\
+        "[worker.w]\napp = \"fixture.w\"\nversion = \"2.0.0\"\ncommand = [\"/bin/sh\", \"-c\", {fills:?}]\ncwd = {:?}\n{HTTP}\
          start_timeout = {:?}\nstop = {{ grace = \"1s\" }}\n",
         work.display().to_string(),
         Limits::GENEROUS.boot
     );
     std::fs::write(work.join("new.toml"), text).expect("a sandbox takes files");
+    let old = sandbox.config().join("w.toml");
+    let text = std::fs::read_to_string(&old).expect("it is described");
+    std::fs::write(&old, format!("{text}app = \"fixture.w\"\n")).expect("a sandbox takes files");
     let script = format!(
         r#"
         step first ensure w

@@ -42,6 +42,15 @@ impl Desired {
         true
     }
 
+    /// Gives the name up for an app that has none of its own, and of which nothing can run any more. It is asked where
+    /// nobody serves. A program that was mistyped, or removed, keeps no name. A pinned version does.
+    pub fn release_what_is_gone(&mut self, can_run: &dyn Fn(&Spec) -> bool) {
+        let is_nameless = self.owner().is_some_and(|owner| owner.name.is_none());
+        if is_nameless && self.pin.is_none() && !self.offers.iter().any(|offer| can_run(&offer.spec)) {
+            self.give_up();
+        }
+    }
+
     /// Lets `spec` have the name where a person says so, and returns the versions that are forgotten: those of the app
     /// that had the name. `None`: that app is named, or the pinned version is its, so the name has to be given up first.
     pub fn take_over(&mut self, spec: &Spec, origin: &Origin) -> Option<Vec<Version>> {

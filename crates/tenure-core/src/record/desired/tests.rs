@@ -252,6 +252,20 @@ fn a_person_gives_the_name_of_a_nameless_app_to_another_and_its_versions_are_for
 }
 
 #[test]
+fn a_nameless_app_of_which_nothing_can_run_keeps_no_name() {
+    let mut desired = Desired::default();
+    desired.offer(&nameless("/bin/nodde", 1), &now(0));
+    let other = nameless("/bin/node", 1);
+    desired.release_what_is_gone(&|_| true);
+    assert!(is_taken(&desired, &other, &Origin::Call));
+    desired.release_what_is_gone(&|_| false);
+    assert_eq!(desired.standing(&other, &Origin::Call), AppStanding::Free);
+    let mut named = offered(&[1]);
+    named.release_what_is_gone(&|_| false);
+    assert!(is_taken(&named, &other, &Origin::Call), "an app with a name keeps it");
+}
+
+#[test]
 fn a_record_of_before_belongs_to_its_highest_offer() {
     let mut desired = Desired::default();
     desired.offer_from(&nameless("/bin/a", 1), &by_file("/a"), &now(0));

@@ -100,6 +100,19 @@ fn a_file_that_gives_its_app_a_name_keeps_its_worker_and_shares_it_from_then_on(
 }
 
 #[test]
+fn a_program_that_was_mistyped_or_removed_keeps_no_name() {
+    let sandbox = Sandbox::new(BINARIES.tenure);
+    let ensure = |command: &[&str]| {
+        let words = ["ensure", "nap", "--json", "--"];
+        sandbox.tenure(words.into_iter().chain(command.iter().copied())).run()
+    };
+    assert_eq!(ensure(&["slepe", "1000"]).expect(1).state(), "spawn-failed");
+    assert_eq!(ensure(&["sleep", "1000"]).expect(0).state(), "started");
+    assert_eq!(ensure(&["tail", "-f", "/dev/null"]).expect(5).state(), "other-app");
+    sandbox.stop("nap").expect(0);
+}
+
+#[test]
 fn programs_of_calls_are_apps_by_their_names() {
     let sandbox = Sandbox::new(BINARIES.tenure);
     let ensure = |version: &str, command: &[&str]| {
